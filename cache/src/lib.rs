@@ -1,0 +1,2 @@
+//! The keys and the store of preheat.
+#![forbid(unsafe_code)]

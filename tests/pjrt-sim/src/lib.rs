@@ -1,0 +1,1 @@
+//! A PJRT plugin that forwards to a real one.

@@ -1,0 +1,2 @@
+//! Set-up, tests, benches and the demo of preheat.
+fn main() {}
