@@ -1,0 +1,3 @@
+//! PJRT: the C interface through which XLA's plugins are loaded and driven.
+
+pub mod sys;
