@@ -1,1 +1,3 @@
 //! preheat.
+
+pub mod plugins;
