@@ -1,3 +1,4 @@
 //! preheat.
 
 pub mod pjrt;
+pub mod plugins;

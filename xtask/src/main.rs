@@ -1,2 +1,56 @@
-//! Set-up, tests, benches and the demo of preheat.
-fn main() {}
+//! Set-up, tests, benches and the demo of preheat: `cargo xtask --help`.
+//!
+//! Everything here is a list of commands that a person could type; each is printed before it runs, so that it can be
+//! repeated alone. One file a subcommand; [`command`] runs commands, [`preheat`] asks the built binary.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for people, whose whole output is text")]
+
+mod bench;
+mod command;
+mod demo;
+mod machine;
+mod preheat;
+mod prerequisites;
+mod setup;
+mod table;
+mod test;
+mod warm_start;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Set-up, tests, benches and the demo of preheat.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Install native plugins into the user's data folder, where every clone finds them.
+    Setup(setup::Arguments),
+    /// Format check, clippy, all tests, docs: what continuous integration runs.
+    Test(test::Arguments),
+    /// Compile the programs of examples/programs, run them again in new processes, and show both side by side.
+    Demo,
+    /// Run a benchmark.
+    Bench(bench::Arguments),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().task {
+        Task::Setup(arguments) => setup::run(&arguments),
+        Task::Test(arguments) => test::run(&arguments),
+        Task::Demo => demo::run(),
+        Task::Bench(arguments) => bench::run(&arguments),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("\nerror: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}

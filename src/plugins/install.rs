@@ -1,0 +1,270 @@
+//! Installs a pinned plugin: download, verify, unpack, rename into place.
+
+use std::cell::Cell;
+use std::ffi::OsString;
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tempfile::TempDir;
+
+use super::manifest::MANIFEST_FILE;
+use super::site_packages::folders_in;
+use super::{InstallError, Manifest, Pin, PluginName, data_dir, pip, process_env, wheel};
+
+/// How often a held lock is tried again, and with it the cancellation.
+const LOCK_POLL: Duration = Duration::from_millis(100);
+
+/// Where an install is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Progress {
+    /// Another process installs the same plugin; this one waits for it.
+    Waiting,
+    /// The wheel comes in.
+    Download {
+        /// What is on disk.
+        done_bytes: u64,
+        /// The wheel's size.
+        total_bytes: u64,
+    },
+    /// The wheel's sha256 is taken.
+    Verify {
+        /// What has been read.
+        done_bytes: u64,
+        /// The wheel's size.
+        total_bytes: u64,
+    },
+    /// A file is unpacked.
+    Unpack {
+        /// Its path in the plugin's folder.
+        file: String,
+        /// What has been written.
+        done_bytes: u64,
+        /// The file's size.
+        total_bytes: u64,
+    },
+}
+
+/// Where the wheel comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// From the user's package index, with this Python's pip.
+    Pip {
+        /// The command that starts Python.
+        python: OsString,
+    },
+    /// From a file that is already here.
+    Wheel(PathBuf),
+}
+
+/// A plugin that is in place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Installation {
+    /// The plugin's folder.
+    pub folder: PathBuf,
+    /// The library in it.
+    pub library: PathBuf,
+    /// What stands in `plugin.json`.
+    pub manifest: Manifest,
+    /// Whether it was there before, intact, so that nothing was downloaded or written.
+    pub already_installed: bool,
+}
+
+/// Installs plugins into one data folder.
+pub struct Installer<'a> {
+    /// The data folder; plugins go below `plugins/` in it.
+    pub data_dir: PathBuf,
+    /// Where wheels come from.
+    pub source: Source,
+    /// Install again even where an intact install is there.
+    pub force: bool,
+    /// Called often, from the thread that installs.
+    pub progress: &'a dyn Fn(Progress),
+    /// Asked at least every 100 ms; once it says yes, the install stops and leaves nothing.
+    pub cancelled: &'a dyn Fn() -> bool,
+}
+
+impl std::fmt::Debug for Installer<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Installer")
+            .field("data_dir", &self.data_dir)
+            .field("source", &self.source)
+            .field("force", &self.force)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Installer<'static> {
+    /// Installs into the user's data folder, through `python3`, silently and without a way to cancel.
+    pub fn from_process() -> Result<Self, InstallError> {
+        let data_dir = data_dir(&process_env).ok_or(InstallError::NoDataFolder)?;
+        Ok(Self::new(data_dir))
+    }
+
+    /// As [`Installer::from_process`], into another data folder.
+    pub fn new(data_dir: PathBuf) -> Self {
+        let source = Source::Pip { python: "python3".into() };
+        Self { data_dir, source, force: false, progress: &|_| (), cancelled: &|| false }
+    }
+}
+
+impl Installer<'_> {
+    /// Makes sure that the plugin which `pin` describes is in place. Safe to call from several processes at once: one
+    /// installs, the others wait and find it there.
+    pub fn install(&self, pin: &Pin<'_>) -> Result<Installation, InstallError> {
+        let watch = Watch { name: pin.name, progress: self.progress, cancelled: self.cancelled };
+        let plugins = self.data_dir.join("plugins");
+        let target = plugins.join(pin.name.as_str()).join(pin.version);
+        if let Some(installation) = self.already_installed(pin, &target) {
+            return Ok(installation);
+        }
+        std::fs::create_dir_all(&plugins).map_err(InstallError::io("create", &plugins))?;
+        let _lock = lock(&plugins.join(format!(".{}.lock", pin.name)), &watch)?;
+        if let Some(installation) = self.already_installed(pin, &target) {
+            return Ok(installation);
+        }
+
+        let staging = Staging::new(&plugins, pin.name)?;
+        let wheel = match &self.source {
+            Source::Pip { python } => pip::download(python, pin, &staging.path("download"), &watch)?,
+            Source::Wheel(file) => file.clone(),
+        };
+        wheel::verify(&wheel, pin, &watch)?;
+        let tree = staging.path("tree");
+        std::fs::create_dir(&tree).map_err(InstallError::io("create", &tree))?;
+        let files = wheel::unpack(&wheel, pin, &tree, &watch)?;
+        let manifest = Manifest {
+            name: pin.name,
+            version: pin.version.to_owned(),
+            wheel: pin.wheel.to_owned(),
+            sha256: pin.sha256.to_owned(),
+            installed_at: Timestamp::now(),
+            bytes: files.iter().map(|file| file.bytes).sum(),
+            files,
+        };
+        write_manifest(&tree, &manifest)?;
+        watch.check()?;
+        put_in_place(&tree, &target, &staging.path("replaced"))?;
+        tracing::info!(plugin = %pin.name, version = pin.version, folder = %target.display(), "installed");
+        Ok(installation(target, manifest, false))
+    }
+
+    fn already_installed(&self, pin: &Pin<'_>, target: &Path) -> Option<Installation> {
+        if self.force {
+            return None;
+        }
+        let manifest = Manifest::read(target).ok()?;
+        (manifest.matches(pin) && manifest.damage(target).is_none())
+            .then(|| installation(target.to_owned(), manifest, true))
+    }
+}
+
+fn installation(folder: PathBuf, manifest: Manifest, already_installed: bool) -> Installation {
+    Installation { library: folder.join(manifest.name.library_file()), folder, manifest, already_installed }
+}
+
+/// Who is told how far an install is, and who can stop it.
+pub(super) struct Watch<'a> {
+    pub name: PluginName,
+    pub progress: &'a dyn Fn(Progress),
+    pub cancelled: &'a dyn Fn() -> bool,
+}
+
+impl Watch<'_> {
+    pub fn check(&self) -> Result<(), InstallError> {
+        if (self.cancelled)() { Err(self.cancellation()) } else { Ok(()) }
+    }
+
+    pub fn cancellation(&self) -> InstallError {
+        InstallError::Cancelled { name: self.name }
+    }
+}
+
+/// Takes the plugin's lock; the kernel gives it back when the file is dropped, or the process ends.
+fn lock(path: &Path, watch: &Watch<'_>) -> Result<File, InstallError> {
+    let file = File::options().create(true).append(true).open(path).map_err(InstallError::io("open", path))?;
+    let waiting = Cell::new(false);
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) => {
+                if !waiting.replace(true) {
+                    (watch.progress)(Progress::Waiting);
+                }
+                watch.check()?;
+                std::thread::sleep(LOCK_POLL);
+            }
+            Err(TryLockError::Error(source)) => {
+                return Err(InstallError::Io { action: "lock", path: path.to_owned(), source });
+            }
+        }
+    }
+}
+
+/// A folder for one install under way, in the file system that it ends in; removed when dropped.
+struct Staging {
+    folder: TempDir,
+}
+
+impl Staging {
+    /// Must be called with the plugin's lock held: what other installs of it left is then left over, and is removed.
+    fn new(plugins: &Path, name: PluginName) -> Result<Self, InstallError> {
+        let prefix = format!(".staging-{name}-");
+        for (file_name, left_over) in folders_in(plugins) {
+            if file_name.starts_with(&prefix) {
+                tracing::debug!(folder = %left_over.display(), "removing what an interrupted install left");
+                std::fs::remove_dir_all(&left_over).map_err(InstallError::io("remove", &left_over))?;
+            }
+        }
+        let folder = tempfile::Builder::new()
+            .prefix(&prefix)
+            .tempdir_in(plugins)
+            .map_err(InstallError::io("create a folder in", plugins))?;
+        Ok(Self { folder })
+    }
+
+    fn path(&self, file_name: &str) -> PathBuf {
+        self.folder.path().join(file_name)
+    }
+}
+
+fn write_manifest(folder: &Path, manifest: &Manifest) -> Result<(), InstallError> {
+    let path = folder.join(MANIFEST_FILE);
+    let file = File::create_new(&path).map_err(InstallError::io("create", &path))?;
+    serde_json::to_writer_pretty(&file, manifest).map_err(|error| InstallError::io("write", &path)(error.into()))?;
+    file.sync_all().map_err(InstallError::io("write", &path))
+}
+
+/// Renames `tree` to `target`, moving what stands there to `replaced` first. A process that has the old library loaded
+/// keeps it. A crash between the two renames leaves the plugin absent, never half there.
+fn put_in_place(tree: &Path, target: &Path, replaced: &Path) -> Result<(), InstallError> {
+    sync_folders(tree)?;
+    if let Some(parent) = target.parent() {
+        std::fs::create_dir_all(parent).map_err(InstallError::io("create", parent))?;
+    }
+    match std::fs::rename(target, replaced) {
+        Ok(()) => (),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => (),
+        Err(error) => return Err(InstallError::io("replace", target)(error)),
+    }
+    std::fs::rename(tree, target).map_err(InstallError::io("create", target))?;
+    match target.parent() {
+        Some(parent) => sync_folder(parent),
+        None => Ok(()),
+    }
+}
+
+/// Makes the entries of a folder and of those in it durable.
+fn sync_folders(folder: &Path) -> Result<(), InstallError> {
+    for (_, inner) in folders_in(folder) {
+        sync_folders(&inner)?;
+    }
+    sync_folder(folder)
+}
+
+fn sync_folder(folder: &Path) -> Result<(), InstallError> {
+    File::open(folder).and_then(|file| file.sync_all()).map_err(InstallError::io("write", folder))
+}

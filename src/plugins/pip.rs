@@ -1,0 +1,117 @@
+//! Downloads a wheel through `python3 -m pip`, so that the user's own index, proxy and certificates are used.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use super::install::{Progress, Watch};
+use super::{InstallError, Pin};
+
+/// How often the download is looked at, and with it the cancellation.
+const POLL: Duration = Duration::from_millis(100);
+
+/// How many of pip's last lines an error quotes.
+const QUOTED_LINES: usize = 12;
+
+/// Downloads the pinned wheel somewhere below `folder`, which must be empty, and returns its path.
+pub(super) fn download(
+    python: &OsStr,
+    pin: &Pin<'_>,
+    folder: &Path,
+    watch: &Watch<'_>,
+) -> Result<PathBuf, InstallError> {
+    let (wheels, scratch, log) = (folder.join("wheels"), folder.join("scratch"), folder.join("pip.log"));
+    for folder in [&wheels, &scratch] {
+        std::fs::create_dir_all(folder).map_err(InstallError::io("create", folder))?;
+    }
+    let output = File::create(&log).map_err(InstallError::io("create", &log))?;
+    let errors = output.try_clone().map_err(InstallError::io("open", &log))?;
+
+    let mut command = Command::new(python);
+    command
+        .args(["-m", "pip", "download", "--no-input", "--no-cache-dir", "--disable-pip-version-check"])
+        .args(["--progress-bar", "off", "--no-deps", "--only-binary=:all:"])
+        .args(["--platform", pin.platform, "--python-version", pin.python_version, "--implementation", "cp"])
+        .args(pin.abi.iter().flat_map(|abi| ["--abi", abi]))
+        .arg("--dest")
+        .arg(&wheels)
+        .arg(pin.requirement())
+        // pip writes the wheel there first: its size is the progress.
+        .env("TMPDIR", &scratch)
+        .stdin(Stdio::null())
+        .stdout(output)
+        .stderr(errors);
+    tracing::debug!(?command, "downloading a wheel");
+    let child = command
+        .spawn()
+        .map_err(|source| InstallError::NoPython { python: python.to_string_lossy().into_owned(), source })?;
+
+    let done_bytes = || size_below(&scratch).max(size_below(&wheels)).min(pin.wheel_bytes);
+    let status = wait(KilledOnDrop(child), watch, &|| Progress::Download {
+        done_bytes: done_bytes(),
+        total_bytes: pin.wheel_bytes,
+    })?;
+    if !status.success() {
+        // An interrupt from the terminal ends pip before the poll sees it.
+        watch.check()?;
+        let log = String::from_utf8_lossy(&std::fs::read(&log).unwrap_or_default()).into_owned();
+        if log.contains("No module named pip") {
+            return Err(InstallError::NoPip { python: python.to_string_lossy().into_owned() });
+        }
+        let last_lines = last_lines(&log);
+        return Err(InstallError::Download { requirement: pin.requirement(), status, last_lines });
+    }
+    let wheel = wheels.join(pin.wheel);
+    if !wheel.is_file() {
+        let found = std::fs::read_dir(&wheels).into_iter().flatten().filter_map(Result::ok);
+        let found = found.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+        return Err(InstallError::AnotherWheel { wheel: pin.wheel.to_owned(), found });
+    }
+    (watch.progress)(Progress::Download { done_bytes: pin.wheel_bytes, total_bytes: pin.wheel_bytes });
+    Ok(wheel)
+}
+
+/// A child that does not outlive its owner, whichever way that one returns.
+struct KilledOnDrop(Child);
+
+impl Drop for KilledOnDrop {
+    fn drop(&mut self) {
+        // Both fail where the child has ended already, which is the usual case.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn wait(
+    mut child: KilledOnDrop,
+    watch: &Watch<'_>,
+    progress: &dyn Fn() -> Progress,
+) -> Result<std::process::ExitStatus, InstallError> {
+    loop {
+        watch.check()?;
+        if let Some(status) = child.0.try_wait().map_err(InstallError::io("wait for", "pip"))? {
+            return Ok(status);
+        }
+        (watch.progress)(progress());
+        std::thread::sleep(POLL);
+    }
+}
+
+/// The size of all files below a folder, some of which may vanish meanwhile.
+fn size_below(folder: &Path) -> u64 {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
+    entries
+        .map(|entry| match entry.metadata() {
+            Ok(metadata) if metadata.is_dir() => size_below(&entry.path()),
+            Ok(metadata) => metadata.len(),
+            Err(_) => 0,
+        })
+        .sum()
+}
+
+fn last_lines(log: &str) -> String {
+    let lines: Vec<&str> = log.lines().filter(|line| !line.trim().is_empty()).collect();
+    lines[lines.len().saturating_sub(QUOTED_LINES)..].join("\n")
+}

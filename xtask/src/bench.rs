@@ -1,0 +1,44 @@
+//! `cargo xtask bench NAME`: one function a bench.
+
+use clap::ValueEnum;
+
+use crate::command::{Outcome, cargo, run as run_command};
+use crate::{prerequisites, warm_start};
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Which bench.
+    name: Bench,
+    /// For warm-start: how often each side is run.
+    #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// For warm-start: only this `UNet`.
+    #[arg(long)]
+    unet: Option<warm_start::UnetName>,
+    /// For micro: passed to the bench program.
+    #[arg(last = true)]
+    passed_on: Vec<String>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Bench {
+    /// A fresh process until a compiled `UNet` is ready: the plugin alone, preheat, JAX, pypjrt.
+    WarmStart,
+    /// Keys, look-ups in memory, the cost of a call.
+    Micro,
+}
+
+pub fn run(arguments: &Arguments) -> Outcome {
+    match arguments.name {
+        Bench::WarmStart => {
+            prerequisites::check(prerequisites::PEERS)?;
+            warm_start::run(arguments.rounds, arguments.unet)
+        }
+        Bench::Micro => micro(&arguments.passed_on),
+    }
+}
+
+fn micro(passed_on: &[String]) -> Outcome {
+    prerequisites::check(prerequisites::BUILD)?;
+    run_command(cargo(["bench", "--package", "preheat", "--bench", "micro", "--"]).args(passed_on))
+}

@@ -1,0 +1,75 @@
+//! Asks the built binary, through the JSON that docs and other programs rely on too.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::command::{Failure, Outcome, cargo, command, output, spelled};
+
+/// The release build of the binary.
+pub struct Preheat {
+    executable: PathBuf,
+}
+
+impl Preheat {
+    /// Builds it, if it is not up to date, and learns from cargo where it is.
+    pub fn build() -> Outcome<Self> {
+        let mut build = cargo(["build", "--release", "--package", "preheat", "--bin", "preheat"]);
+        build.arg("--message-format=json-render-diagnostics");
+        eprintln!("$ {}", spelled(&build));
+        let messages = output(&mut build)?;
+        let executable = messages
+            .lines()
+            .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+            .filter(|message| message["target"]["name"] == "preheat")
+            .find_map(|message| message["executable"].as_str().map(PathBuf::from))
+            .ok_or_else(|| Failure::new("cargo built preheat and did not say where the program is"))?;
+        Ok(Self { executable })
+    }
+
+    /// A command with these arguments.
+    pub fn command<S: AsRef<std::ffi::OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Command {
+        command(&self.executable, arguments)
+    }
+
+    /// Where the binary found a plugin's library.
+    pub fn plugin(&self, name: &str) -> Outcome<PathBuf> {
+        let mut list = self.command(["--json", "plugins", "list"]);
+        let plugins = json(&mut list)?;
+        let plugin = plugins.as_array().into_iter().flatten().find(|plugin| plugin["name"] == name);
+        plugin
+            .and_then(|plugin| plugin["plugin"]["path"].as_str().or(plugin["path"].as_str()))
+            .map(PathBuf::from)
+            .ok_or_else(|| Failure::new(format!("`{}` names no {name} plugin:\n{plugins:#}", spelled(&list))))
+    }
+}
+
+/// Runs a command that prints JSON: a document, or lines of which the last that is JSON counts.
+pub fn json(command: &mut Command) -> Outcome<Value> {
+    let text = output(command)?;
+    serde_json::from_str(&text)
+        .ok()
+        .or_else(|| text.lines().rev().find_map(|line| serde_json::from_str(line).ok()))
+        .ok_or_else(|| Failure::new(format!("`{}` printed no JSON:\n{text}", spelled(command))))
+}
+
+/// A number in a JSON document, by its path from the root.
+pub fn number(document: &Value, pointer: &str) -> Outcome<f64> {
+    document
+        .pointer(pointer)
+        .and_then(Value::as_f64)
+        .ok_or_else(|| Failure::new(format!("there is no number at {pointer} in:\n{document:#}")))
+}
+
+/// The stages of a run, each with the fields that `cli.md` lists.
+pub fn stages(document: &Value) -> Outcome<&[Value]> {
+    let stages = document["stages"].as_array().filter(|stages| !stages.is_empty());
+    stages.map(Vec::as_slice).ok_or_else(|| Failure::new(format!("there are no stages in:\n{document:#}")))
+}
+
+/// Where the executables of a run came from, such as `disk`.
+pub fn sources(document: &Value) -> Outcome<String> {
+    let sources = stages(document)?.iter().map(|stage| stage["source"].as_str().unwrap_or("?"));
+    Ok(sources.collect::<Vec<_>>().join(", "))
+}

@@ -1,0 +1,70 @@
+//! What must be on the machine before anything starts, all that is missing named at once.
+
+use crate::command::{Failure, Outcome, command, succeeds};
+
+/// A tool that this project does not bring along.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Tool {
+    Rustfmt,
+    Clippy,
+    CCompiler,
+    Make,
+    Python,
+    Pip,
+    Venv,
+}
+
+/// What a build of the binary and an install of plugins needs.
+pub const BUILD: &[Tool] = &[Tool::CCompiler, Tool::Make, Tool::Python, Tool::Pip];
+/// What the tests need.
+pub const TEST: &[Tool] = &[Tool::Rustfmt, Tool::Clippy, Tool::CCompiler, Tool::Make, Tool::Python, Tool::Pip];
+/// What the benches with peers need.
+pub const PEERS: &[Tool] = &[Tool::CCompiler, Tool::Make, Tool::Python, Tool::Pip, Tool::Venv];
+
+impl Tool {
+    fn is_there(self) -> bool {
+        let words: &[&str] = match self {
+            Self::Rustfmt => &["cargo", "fmt", "--version"],
+            Self::Clippy => &["cargo", "clippy", "--version"],
+            Self::CCompiler => &["cc", "--version"],
+            Self::Make => &["make", "--version"],
+            Self::Python => &["python3", "--version"],
+            Self::Pip => &["python3", "-m", "pip", "--version"],
+            Self::Venv => &["python3", "-c", "import venv, ensurepip"],
+        };
+        succeeds(&mut command(words[0], &words[1..]))
+    }
+
+    /// What is missing, what for, and how to get it.
+    fn advice(self) -> &'static str {
+        match self {
+            Self::Rustfmt => "rustfmt (format check): `rustup component add rustfmt`",
+            Self::Clippy => "clippy (lints): `rustup component add clippy`",
+            Self::CCompiler => {
+                "cc, a C compiler (allocator, zstd, layout test): `apt install build-essential`, `dnf install gcc`, \
+                 `xcode-select --install`"
+            }
+            Self::Make => {
+                "make (allocator): `apt install build-essential`, `dnf install make`, `xcode-select --install`"
+            }
+            Self::Python => "python3 (its pip downloads the plugins): `apt install python3`, or https://www.python.org",
+            Self::Pip => {
+                "pip for python3 (downloads the plugins): `apt install python3-pip`, `python3 -m ensurepip --user`"
+            }
+            Self::Venv => "venv for python3 (keeps the peers apart): `apt install python3-venv`",
+        }
+    }
+}
+
+/// Fails with every tool of `tools` that is missing and how to get it.
+pub fn check(tools: &[Tool]) -> Outcome {
+    let missing: Vec<Tool> = tools.iter().copied().filter(|tool| !tool.is_there()).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let no_python = missing.contains(&Tool::Python);
+    let follows = |tool: &Tool| no_python && *tool == Tool::Venv;
+    let lines: Vec<String> =
+        missing.iter().filter(|tool| !follows(tool)).map(|tool| format!("  - {}", tool.advice())).collect();
+    Err(Failure::new(format!("missing on this machine:\n{}", lines.join("\n"))))
+}

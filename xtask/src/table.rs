@@ -1,0 +1,24 @@
+//! A table for a terminal: the first column to the left, the others to the right.
+
+/// Prints rows under a header, each column as wide as it needs to be.
+pub fn print<const COLUMNS: usize>(header: [&str; COLUMNS], rows: &[[String; COLUMNS]]) {
+    let header = header.map(str::to_owned);
+    let widths: [usize; COLUMNS] = std::array::from_fn(|column| {
+        rows.iter().chain([&header]).map(|row| row[column].chars().count()).max().unwrap_or(0)
+    });
+    let line = |row: &[String; COLUMNS]| {
+        let cells = row.iter().zip(widths).enumerate().map(|(column, (cell, width))| match column {
+            0 => format!("{cell:<width$}"),
+            _ => format!("{cell:>width$}"),
+        });
+        println!("{}", cells.collect::<Vec<_>>().join("  ").trim_end());
+    };
+    line(&header);
+    println!("{}", "-".repeat(widths.iter().sum::<usize>() + 2 * (COLUMNS - 1)));
+    rows.iter().for_each(line);
+}
+
+/// Seconds with as many places as matter to a person.
+pub fn seconds(seconds: f64) -> String {
+    if seconds < 10.0 { format!("{seconds:.3} s") } else { format!("{seconds:.1} s") }
+}

@@ -1,0 +1,296 @@
+//! `cargo xtask bench warm-start`: how long a fresh process takes until a compiled `UNet` can be called.
+//!
+//! Four sides, on the same two graphs: the floor (a C program that does nothing but load the plugin and deserialise),
+//! preheat, JAX with its persistent cache, pypjrt with its compile cache. Each side fills its cache once; then every round
+//! runs each side once, in a new process, and the next round starts with another side. Medians are compared.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use clap::ValueEnum;
+use serde_json::Value;
+
+use crate::command::{Failure, Outcome, command, root, run as run_command, spelled};
+use crate::preheat::{Preheat, json, number, sources};
+use crate::setup::{Profile, install};
+use crate::{machine, table};
+
+/// The graphs that are measured.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum UnetName {
+    /// 5.8 million parameters, 32x32 latents.
+    Small,
+    /// The shape of Stable Diffusion 1.5, 64x64 latents.
+    Sd15,
+}
+
+struct Unet {
+    name: UnetName,
+    title: &'static str,
+    config: &'static str,
+    latent_side: &'static str,
+    /// How many times faster than JAX preheat is meant to be.
+    jax_target: f64,
+}
+
+const UNETS: [Unet; 2] = [
+    Unet { name: UnetName::Small, title: "small UNet", config: "unet_small.json", latent_side: "32", jax_target: 6.0 },
+    Unet {
+        name: UnetName::Sd15,
+        title: "UNet of Stable Diffusion 1.5",
+        config: "unet_sd15.json",
+        latent_side: "64",
+        jax_target: 3.3,
+    },
+];
+
+/// The part of the floor's seconds that preheat may take: its allocator pays for all that it does besides.
+const FLOOR_TARGET: f64 = 0.9;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Floor,
+    Preheat,
+    Jax,
+    Pypjrt,
+}
+
+const SIDES: [Side; 4] = [Side::Floor, Side::Preheat, Side::Jax, Side::Pypjrt];
+
+impl Side {
+    fn title(self) -> &'static str {
+        match self {
+            Self::Floor => "floor (plugin alone)",
+            Self::Preheat => "preheat",
+            Self::Jax => "JAX, persistent cache",
+            Self::Pypjrt => "pypjrt, CompileCache",
+        }
+    }
+}
+
+/// Builds and installs all sides, then measures.
+pub fn run(rounds: u32, only: Option<UnetName>) -> Outcome {
+    let preheat = Preheat::build()?;
+    run_command(&mut install("xla-cpu", Profile::Release))?;
+    let plugin = preheat.plugin("xla-cpu")?;
+    let python = peers_python()?;
+    let work = tempfile::tempdir().map_err(Failure::context("no temporary folder"))?;
+    let floor = build_floor(&plugin, work.path())?;
+    println!("{}", machine::description());
+    for unet in UNETS.iter().filter(|unet| only.is_none_or(|only| only == unet.name)) {
+        let folder = work.path().join(unet.config).with_extension("");
+        std::fs::create_dir(&folder).map_err(Failure::context("cannot create a folder for the caches"))?;
+        let subject = Subject { unet, preheat: &preheat, plugin: &plugin, python: &python, floor: &floor, folder };
+        subject.fill_caches()?;
+        subject.print(&subject.measure(rounds)?);
+    }
+    Ok(())
+}
+
+/// One `UNet`, and the folder with the caches of all sides for it.
+struct Subject<'a> {
+    unet: &'a Unet,
+    preheat: &'a Preheat,
+    plugin: &'a Path,
+    python: &'a Path,
+    floor: &'a Path,
+    folder: PathBuf,
+}
+
+impl Subject<'_> {
+    /// Exports the program from JAX, and lets every side compile it once.
+    fn fill_caches(&self) -> Outcome {
+        eprintln!("\n{}: filling the caches", self.unet.title);
+        run_command(self.jax().arg("--stablehlo").arg(self.program()))?;
+        let mut floor = command(self.floor, ["--compile"]);
+        run_command(floor.arg(self.plugin).arg(self.program()).arg(self.executable()))?;
+        run_command(&mut self.command(Side::Preheat))?;
+        run_command(&mut self.command(Side::Pypjrt))
+    }
+
+    fn program(&self) -> PathBuf {
+        self.folder.join("program.mlir")
+    }
+
+    fn executable(&self) -> PathBuf {
+        self.folder.join("executable")
+    }
+
+    fn jax(&self) -> Command {
+        let side = self.unet.latent_side;
+        let mut command = command(self.python, ["benches/peers/jax_unet.py", "--config"]);
+        command
+            .arg(Path::new("benches/peers/configs").join(self.unet.config))
+            .args(["--batch", "2", "--dtype", "float32", "--height", side, "--width", side])
+            .arg("--cache-dir")
+            .arg(self.folder.join("jax"))
+            .arg("--shapes")
+            .arg(self.folder.join("shapes.json"))
+            .env("JAX_PLATFORMS", "cpu");
+        command
+    }
+
+    /// The measured command of a side: a process that ends once its executable is ready.
+    fn command(&self, side: Side) -> Command {
+        match side {
+            Side::Floor => {
+                let mut command = command(self.floor, [self.plugin]);
+                command.arg(self.executable());
+                command
+            }
+            Side::Preheat => {
+                let mut command = self.preheat.command(["--device", "xla-cpu", "--cache-dir"]);
+                command.arg(self.folder.join("preheat")).args(["--json", "program", "compile"]).arg(self.program());
+                command
+            }
+            Side::Jax => self.jax(),
+            Side::Pypjrt => {
+                let mut command = command(self.python, ["benches/peers/pypjrt_warm.py", "--plugin"]);
+                command.arg(self.plugin).arg("--program").arg(self.program());
+                command.arg("--cache-dir").arg(self.folder.join("pypjrt"));
+                command
+            }
+        }
+    }
+
+    /// The seconds of every side in every round, in the order of [`SIDES`].
+    fn measure(&self, rounds: u32) -> Outcome<[Vec<f64>; SIDES.len()]> {
+        let mut seconds = [const { Vec::new() }; SIDES.len()];
+        for round in 0..rounds as usize {
+            eprintln!("{}: round {} of {rounds}", self.unet.title, round + 1);
+            for turn in 0..SIDES.len() {
+                let index = (round + turn) % SIDES.len();
+                seconds[index].push(self.ready_seconds(SIDES[index])?);
+            }
+        }
+        Ok(seconds)
+    }
+
+    /// Runs a side once. A side that compiled where it should have loaded would make the comparison worthless.
+    fn ready_seconds(&self, side: Side) -> Outcome<f64> {
+        let mut command = self.command(side);
+        let result = json(&mut command)?;
+        let (hit, pointer) = match side {
+            Side::Floor => (true, "/ready_seconds"),
+            Side::Preheat => (!sources(&result)?.contains("compiled"), "/timings/executables_ready_seconds"),
+            Side::Jax | Side::Pypjrt => (result["hit"] == Value::Bool(true), "/ready_seconds"),
+        };
+        if !hit {
+            let spelled = spelled(&command);
+            return Err(Failure::new(format!("{} did not load from its cache: `{spelled}`\n{result:#}", side.title())));
+        }
+        number(&result, pointer)
+    }
+
+    fn print(&self, seconds: &[Vec<f64>; SIDES.len()]) {
+        println!("\n{}, batch 2, float32: seconds until ready, {} rounds", self.unet.title, seconds[0].len());
+        let medians = seconds.each_ref().map(|seconds| median(seconds));
+        let rows: Vec<[String; 4]> = std::iter::zip(SIDES, seconds)
+            .map(|(side, seconds)| {
+                let least = seconds.iter().copied().fold(f64::INFINITY, f64::min);
+                let most = seconds.iter().copied().fold(0.0, f64::max);
+                [
+                    side.title().to_owned(),
+                    format!("{:.3}", median(seconds)),
+                    format!("{least:.3}"),
+                    format!("{most:.3}"),
+                ]
+            })
+            .collect();
+        table::print(["side", "median", "least", "most"], &rows);
+
+        let [floor, preheat, jax, pypjrt] = medians;
+        let verdict = |met: bool| if met { "met" } else { "MISSED" }.to_owned();
+        let (to_floor, to_jax) = (preheat / floor, jax / preheat);
+        println!();
+        table::print(
+            ["ratio of medians", "value", "target", ""],
+            &[
+                [
+                    "preheat / floor",
+                    &ratio(to_floor),
+                    &format!("<= {FLOOR_TARGET}"),
+                    &verdict(to_floor <= FLOOR_TARGET),
+                ],
+                [
+                    "JAX / preheat",
+                    &ratio(to_jax),
+                    &format!(">= {}", self.unet.jax_target),
+                    &verdict(to_jax >= self.unet.jax_target),
+                ],
+                ["pypjrt / preheat", &ratio(pypjrt / preheat), "", ""],
+            ]
+            .map(|row| row.map(str::to_owned)),
+        );
+    }
+}
+
+fn ratio(value: f64) -> String {
+    format!("{value:.2}")
+}
+
+/// The middle value; of an even number of values the mean of the two in the middle.
+fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    match sorted.len() {
+        0 => f64::NAN,
+        length if length % 2 == 1 => sorted[length / 2],
+        length => f64::midpoint(sorted[length / 2 - 1], sorted[length / 2]),
+    }
+}
+
+/// Compiles the floor against the header that was installed with the plugin.
+fn build_floor(plugin: &Path, work: &Path) -> Outcome<PathBuf> {
+    let header_folder = plugin.with_file_name("include");
+    if !header_folder.join("pjrt_c_api.h").is_file() {
+        let plugin = plugin.display();
+        return Err(Failure::new(format!(
+            "{plugin} has no include/pjrt_c_api.h beside it, which the floor is compiled against: unset \
+             PREHEAT_XLA_CPU_PLUGIN, so that the installed plugin is measured"
+        )));
+    }
+    let floor = work.join("floor");
+    let mut compile = command("cc", ["-O2", "-I"]);
+    compile.arg(header_folder).args(["benches/peers/floor.c", "-o"]).arg(&floor).arg("-ldl");
+    run_command(&mut compile)?;
+    Ok(floor)
+}
+
+/// The Python of a virtual environment that holds the peers: made once per user, and again when they change.
+fn peers_python() -> Outcome<PathBuf> {
+    let requirements = root().join("benches/peers/requirements.txt");
+    let wanted = std::fs::read_to_string(&requirements)
+        .map_err(Failure::context(format!("cannot read {}", requirements.display())))?;
+    let folder = data_dir()?.join("bench-venv");
+    let (python, stamp) = (folder.join("bin/python"), folder.join("installed-requirements.txt"));
+    if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
+        return Ok(python);
+    }
+    run_command(command("python3", ["-m", "venv", "--clear"]).arg(&folder))?;
+    run_command(command(&python, ["-m", "pip", "install", "--quiet", "--requirement"]).arg(&requirements))?;
+    // Last, so that an interrupted install is made again.
+    std::fs::write(&stamp, wanted).map_err(Failure::context(format!("cannot write {}", stamp.display())))?;
+    Ok(python)
+}
+
+/// The user's data folder, as `preheat` itself chooses it.
+fn data_dir() -> Outcome<PathBuf> {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let user = || set("XDG_DATA_HOME").or_else(|| Some(set("HOME")?.join(".local/share")));
+    set("PREHEAT_DATA_DIR")
+        .or_else(|| Some(user()?.join("preheat")))
+        .ok_or_else(|| Failure::new("no data folder is known: set HOME or PREHEAT_DATA_DIR"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::median;
+
+    #[test]
+    fn the_median_is_the_middle() {
+        assert!((median(&[3.0, 1.0, 2.0]) - 2.0).abs() < f64::EPSILON);
+        assert!((median(&[4.0, 1.0, 2.0, 3.0]) - 2.5).abs() < f64::EPSILON);
+        assert!(median(&[]).is_nan());
+    }
+}
