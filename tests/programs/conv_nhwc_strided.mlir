@@ -1,0 +1,9 @@
+module @jit_conv_nhwc_strided attributes {mhlo.num_partitions = 1 : i32, mhlo.num_replicas = 1 : i32} {
+  func.func public @main(%arg0: tensor<2x12x12x8xf32>, %arg1: tensor<3x3x8x16xf32>) -> (tensor<2x6x6x16xf32> {jax.result_info = "result"}) {
+    %cst = stablehlo.constant dense<8.000000e+00> : tensor<f32>
+    %0 = stablehlo.broadcast_in_dim %cst, dims = [] : (tensor<f32>) -> tensor<3x3x8x16xf32>
+    %1 = stablehlo.divide %arg1, %0 : tensor<3x3x8x16xf32>
+    %2 = stablehlo.convolution(%arg0, %1) dim_numbers = [b, 0, 1, f]x[0, 1, i, o]->[b, 0, 1, f], window = {stride = [2, 2], pad = [[0, 1], [0, 1]], lhs_dilate = [1, 1], rhs_dilate = [1, 1], reverse = [false, false]} {batch_group_count = 1 : i64, feature_group_count = 1 : i64, precision_config = [#stablehlo<precision DEFAULT>, #stablehlo<precision DEFAULT>]} : (tensor<2x12x12x8xf32>, tensor<3x3x8x16xf32>) -> tensor<2x6x6x16xf32>
+    return %2 : tensor<2x6x6x16xf32>
+  }
+}
