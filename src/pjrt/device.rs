@@ -1,0 +1,180 @@
+//! Devices.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::call::{Handle, text};
+use super::client::Client;
+use super::error::{PjrtError, optional};
+use super::plugin::Plugin;
+use super::sys;
+use super::value::{self, Value};
+
+/// A device of a client.
+#[derive(Clone)]
+pub struct Device {
+    client: Client,
+    raw: Handle<sys::Device>,
+    description: Handle<sys::DeviceDescription>,
+    id: i32,
+}
+
+/// What a device says of itself; a topology has it for devices that are not here.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DeviceDescription {
+    /// Unique over all devices of the platform.
+    pub id: i32,
+    /// The process that can use the device.
+    pub process_index: i32,
+    /// The vendor's name for this kind of device, such as `TPU v5 lite`.
+    pub kind: String,
+    /// For logs, in detail.
+    pub debug_string: String,
+    /// What else the platform tells, such as `coords`.
+    pub attributes: BTreeMap<String, Value>,
+}
+
+/// A device's memory, in bytes. `None`: the plugin does not say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemoryStats {
+    /// In use now.
+    pub bytes_in_use: i64,
+    /// Most ever in use.
+    pub peak_bytes_in_use: Option<i64>,
+    /// What there is to use.
+    pub bytes_limit: Option<i64>,
+    /// Reserved, whether used or not.
+    pub bytes_reserved: Option<i64>,
+    /// The largest that was allocated at once.
+    pub largest_alloc_size: Option<i64>,
+    /// The largest that could be allocated at once.
+    pub largest_free_block_bytes: Option<i64>,
+}
+
+impl Device {
+    /// # Safety
+    ///
+    /// `raw` is null or a device of `client`.
+    pub(super) unsafe fn of(client: &Client, raw: *mut sys::Device) -> Result<Self, PjrtError> {
+        let mut args = sys::DeviceGetDescriptionArgs { device: raw, ..sys::Args::new() };
+        let function = <sys::DeviceGetDescriptionArgs as sys::Call>::FUNCTION;
+        let raw = Handle::new(raw, "PJRT_Client_Devices")?;
+        // SAFETY: the device is the client's, and lives as long as it.
+        unsafe { client.plugin().call(&mut args) }?;
+        let description = Handle::new(args.device_description, function)?;
+        // SAFETY: the description lives as long as the device.
+        let id = unsafe { id(client.plugin(), description) }?;
+        Ok(Self { client: client.clone(), raw, description, id })
+    }
+
+    pub(super) fn as_ptr(&self) -> *mut sys::Device {
+        self.raw.as_ptr()
+    }
+
+    /// The client it is of.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Unique over all devices of the platform.
+    pub fn id(&self) -> i32 {
+        self.id
+    }
+
+    /// The vendor's name for this kind of device, such as `TPU v5 lite`.
+    pub fn kind(&self) -> Result<String, PjrtError> {
+        // SAFETY: the description lives as long as the client that this holds.
+        unsafe { kind(self.client.plugin(), self.description) }
+    }
+
+    /// All that the device says of itself.
+    pub fn description(&self) -> Result<DeviceDescription, PjrtError> {
+        // SAFETY: the description lives as long as the client that this holds.
+        unsafe { DeviceDescription::read(self.client.plugin(), self.description) }
+    }
+
+    /// Whether this process can use it.
+    pub fn is_addressable(&self) -> Result<bool, PjrtError> {
+        let mut args = sys::DeviceIsAddressableArgs { device: self.as_ptr(), ..sys::Args::new() };
+        // SAFETY: the device lives as long as the client that this holds.
+        unsafe { self.client.plugin().call(&mut args) }?;
+        Ok(args.is_addressable)
+    }
+
+    /// Which of this machine's devices it is, as the vendor's tools count them; -1 where that has no meaning.
+    pub fn local_hardware_id(&self) -> Result<i32, PjrtError> {
+        let mut args = sys::DeviceLocalHardwareIdArgs { device: self.as_ptr(), ..sys::Args::new() };
+        // SAFETY: the device lives as long as the client that this holds.
+        unsafe { self.client.plugin().call(&mut args) }?;
+        Ok(args.local_hardware_id)
+    }
+
+    /// How the device's memory is used; `None` where the plugin cannot tell (XLA:CPU).
+    pub fn memory_stats(&self) -> Result<Option<MemoryStats>, PjrtError> {
+        let mut args = sys::DeviceMemoryStatsArgs { device: self.as_ptr(), ..sys::Args::new() };
+        // SAFETY: the device lives as long as the client that this holds.
+        let answer = optional(unsafe { self.client.plugin().call(&mut args) })?;
+        let known = |value: i64, is_set: bool| is_set.then_some(value);
+        Ok(answer.map(|()| MemoryStats {
+            bytes_in_use: args.bytes_in_use,
+            peak_bytes_in_use: known(args.peak_bytes_in_use, args.peak_bytes_in_use_is_set),
+            bytes_limit: known(args.bytes_limit, args.bytes_limit_is_set),
+            bytes_reserved: known(args.bytes_reserved, args.bytes_reserved_is_set),
+            largest_alloc_size: known(args.largest_alloc_size, args.largest_alloc_size_is_set),
+            largest_free_block_bytes: known(args.largest_free_block_bytes, args.largest_free_block_bytes_is_set),
+        }))
+    }
+}
+
+impl fmt::Debug for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Device").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+impl DeviceDescription {
+    /// # Safety
+    ///
+    /// `raw` is a live description of `plugin`.
+    pub(super) unsafe fn read(plugin: &Plugin, raw: Handle<sys::DeviceDescription>) -> Result<Self, PjrtError> {
+        let device_description = raw.as_ptr();
+        let mut process = sys::DeviceDescriptionProcessIndexArgs { device_description, ..sys::Args::new() };
+        let mut debug = sys::DeviceDescriptionDebugStringArgs { device_description, ..sys::Args::new() };
+        let mut attributes = sys::DeviceDescriptionAttributesArgs { device_description, ..sys::Args::new() };
+        // SAFETY: the description is live, and what it answers lives as long as it.
+        unsafe {
+            plugin.call(&mut process)?;
+            plugin.call(&mut debug)?;
+            plugin.call(&mut attributes)?;
+            Ok(Self {
+                id: id(plugin, raw)?,
+                process_index: process.process_index,
+                kind: kind(plugin, raw)?,
+                debug_string: text(debug.debug_string, debug.debug_string_size),
+                attributes: value::read_all(attributes.attributes, attributes.num_attributes),
+            })
+        }
+    }
+}
+
+/// # Safety
+///
+/// `raw` is a live description of `plugin`.
+unsafe fn id(plugin: &Plugin, raw: Handle<sys::DeviceDescription>) -> Result<i32, PjrtError> {
+    let mut args = sys::DeviceDescriptionIdArgs { device_description: raw.as_ptr(), ..sys::Args::new() };
+    // SAFETY: the caller's word.
+    unsafe { plugin.call(&mut args) }?;
+    Ok(args.id)
+}
+
+/// # Safety
+///
+/// `raw` is a live description of `plugin`.
+unsafe fn kind(plugin: &Plugin, raw: Handle<sys::DeviceDescription>) -> Result<String, PjrtError> {
+    let mut args = sys::DeviceDescriptionKindArgs { device_description: raw.as_ptr(), ..sys::Args::new() };
+    // SAFETY: the caller's word; the answer lives as long as the description.
+    unsafe {
+        plugin.call(&mut args)?;
+        Ok(text(args.device_kind, args.device_kind_size))
+    }
+}

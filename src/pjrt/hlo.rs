@@ -1,0 +1,134 @@
+//! Reading a program's parameters and results out of a serialised HLO module.
+//!
+//! The messages are the few fields of XLA's `hlo.proto` and `xla_data.proto` that this needs; all others, the computations among
+//! them, are stepped over unread.
+
+use std::fmt;
+
+use prost::Message;
+
+use super::element_type::ElementType;
+use super::error::PjrtError;
+use super::executable::OptimizedProgram;
+
+/// Type and dimensions of an array.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct TensorType {
+    /// Type of each element.
+    pub element_type: ElementType,
+    /// The major one first; none for a scalar.
+    pub dimensions: Vec<i64>,
+}
+
+impl fmt::Display for TensorType {
+    /// As StableHLO spells it without `tensor<>`: `2x3xf32`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for dimension in &self.dimensions {
+            write!(f, "{dimension}x")?;
+        }
+        self.element_type.fmt(f)
+    }
+}
+
+/// What a program takes and gives, in order; tuples are taken apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProgramShape {
+    /// The arguments of an execution.
+    pub parameters: Vec<TensorType>,
+    /// Its results.
+    pub results: Vec<TensorType>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct HloModuleProtoWithConfig {
+    #[prost(message, optional, tag = "1")]
+    hlo_module: Option<HloModuleProto>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct HloModuleProto {
+    #[prost(message, optional, tag = "4")]
+    host_program_shape: Option<ProgramShapeProto>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct ProgramShapeProto {
+    #[prost(message, repeated, tag = "1")]
+    parameters: Vec<ShapeProto>,
+    #[prost(message, optional, tag = "2")]
+    result: Option<ShapeProto>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct ShapeProto {
+    #[prost(int32, tag = "2")]
+    element_type: i32,
+    #[prost(int64, repeated, tag = "3")]
+    dimensions: Vec<i64>,
+    #[prost(message, repeated, tag = "4")]
+    tuple_shapes: Vec<ShapeProto>,
+}
+
+/// `TUPLE` of HLO's `PrimitiveType`.
+const TUPLE: i32 = 13;
+
+/// Parameters and results of an optimized program.
+pub fn program_shape(program: &OptimizedProgram) -> Result<ProgramShape, PjrtError> {
+    let unreadable = |what: String| PjrtError::UnreadableProgram { format: program.format.clone(), what };
+    let decoded = match program.format.as_str() {
+        "hlo" => HloModuleProto::decode(program.code.as_slice()).map(Some),
+        "hlo_with_config" => HloModuleProtoWithConfig::decode(program.code.as_slice()).map(|both| both.hlo_module),
+        _ => return Err(unreadable("only HLO modules can be".into())),
+    };
+    let module = decoded.map_err(|error| unreadable(error.to_string()))?;
+    let shape = module.and_then(|module| module.host_program_shape);
+    let shape = shape.ok_or_else(|| unreadable("it has no program shape".into()))?;
+    let flat = |shapes: &[ShapeProto]| {
+        let mut types = Vec::with_capacity(shapes.len());
+        shapes.iter().try_for_each(|shape| flatten(shape, &mut types)).map(|()| types).map_err(unreadable)
+    };
+    Ok(ProgramShape { parameters: flat(&shape.parameters)?, results: flat(shape.result.as_slice())? })
+}
+
+/// Recursion is bounded: decoding stops at prost's limit of 100 messages within each other.
+fn flatten(shape: &ShapeProto, types: &mut Vec<TensorType>) -> Result<(), String> {
+    if shape.element_type == TUPLE {
+        return shape.tuple_shapes.iter().try_for_each(|member| flatten(member, types));
+    }
+    let element_type = ElementType::from_hlo(shape.element_type)
+        .ok_or_else(|| format!("it has an unknown element type, {}", shape.element_type))?;
+    types.push(TensorType { element_type, dimensions: shape.dimensions.clone() });
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn program(module: &HloModuleProto) -> OptimizedProgram {
+        OptimizedProgram { format: "hlo".into(), code: module.encode_to_vec() }
+    }
+
+    #[test]
+    fn tuples_are_taken_apart_in_order() {
+        let array = |element_type, dimensions: &[i64]| ShapeProto {
+            element_type,
+            dimensions: dimensions.to_vec(),
+            tuple_shapes: vec![],
+        };
+        let tuple = |tuple_shapes| ShapeProto { element_type: TUPLE, dimensions: vec![], tuple_shapes };
+        let nested = tuple(vec![array(11, &[2, 3]), tuple(vec![array(16, &[]), array(1, &[0])])]);
+        let shape = ProgramShapeProto { parameters: vec![array(18, &[4]), nested.clone()], result: Some(nested) };
+        let read = program_shape(&program(&HloModuleProto { host_program_shape: Some(shape) })).unwrap();
+        let text = |types: &[TensorType]| types.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+        assert_eq!(text(&read.parameters), "4xcomplex<f64> 2x3xf32 bf16 0xi1");
+        assert_eq!(text(&read.results), "2x3xf32 bf16 0xi1");
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_an_error() {
+        assert!(program_shape(&program(&HloModuleProto { host_program_shape: None })).is_err());
+        assert!(program_shape(&OptimizedProgram { format: "hlo".into(), code: vec![0xff] }).is_err());
+        assert!(program_shape(&OptimizedProgram { format: "mlir".into(), code: vec![] }).is_err());
+    }
+}

@@ -1,0 +1,82 @@
+//! Programs as plugins take them.
+
+use std::ffi::c_char;
+use std::fmt;
+
+use super::sys;
+
+/// The forms in which a plugin takes a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ProgramFormat {
+    /// StableHLO as MLIR: text, or bytecode.
+    Mlir,
+    /// A serialised `HloModuleProto`.
+    Hlo,
+}
+
+impl ProgramFormat {
+    /// The C API's name for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Mlir => "mlir",
+            Self::Hlo => "hlo",
+        }
+    }
+}
+
+impl fmt::Display for ProgramFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// A program to compile.
+#[derive(Clone, Copy)]
+pub struct Program<'a> {
+    /// How `code` is written.
+    pub format: ProgramFormat,
+    /// The program's text or bytes.
+    pub code: &'a [u8],
+}
+
+impl<'a> Program<'a> {
+    /// StableHLO text or bytecode.
+    pub const fn mlir(code: &'a [u8]) -> Self {
+        Self { format: ProgramFormat::Mlir, code }
+    }
+
+    /// A serialised `HloModuleProto`.
+    pub const fn hlo(code: &'a [u8]) -> Self {
+        Self { format: ProgramFormat::Hlo, code }
+    }
+
+    /// The C form. It owns what it points to.
+    pub(super) fn to_c(self) -> CProgram {
+        // MLIR's parser looks for the end at a zero byte, whatever the size says (libtpu reads on into what follows otherwise).
+        let mut code = Vec::with_capacity(self.code.len() + 1);
+        code.extend_from_slice(self.code);
+        code.push(0);
+        let format = self.format.name();
+        let raw = sys::Program {
+            code: code.as_mut_ptr().cast::<c_char>(),
+            code_size: self.code.len(),
+            format: format.as_ptr().cast::<c_char>(),
+            format_size: format.len(),
+            ..sys::Args::new()
+        };
+        CProgram { raw, _code: code }
+    }
+}
+
+/// A program as the C API takes it, with the code it points to.
+pub(super) struct CProgram {
+    raw: sys::Program,
+    _code: Vec<u8>,
+}
+
+impl CProgram {
+    /// Valid for as long as this lives.
+    pub(super) fn as_ptr(&self) -> *const sys::Program {
+        &raw const self.raw
+    }
+}
