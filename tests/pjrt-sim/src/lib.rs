@@ -1,1 +1,69 @@
-//! A PJRT plugin that forwards to a real one.
+//! A PJRT plugin that forwards to a real one, poses as a TPU, injects faults and logs.
+//!
+//! As a cdylib it is the plugin; as a Rust library it is what tests set it up and read its log with: [`library_path`], [`Sim`],
+//! [`log::read`], [`Count`]. [`forward`] is fit for other uses too.
+//!
+//! # The environment
+//!
+//! Read once, when the plugin is loaded. A value that makes no sense, and a variable of this prefix that does not exist, is an error of
+//! `PJRT_Plugin_Initialize` that names it.
+//!
+//! | variable | value |
+//! |---|---|
+//! | `PJRT_SIM_PLUGIN` | the real plugin's file; must be set |
+//! | `PJRT_SIM_LOG` | a file that [`log`] lines are appended to; several processes may share it |
+//! | `PJRT_SIM_POSE` | `tpu:TOPOLOGY`, such as `tpu:v5e:1x1` or `tpu:v4:2x2x1`: what was captured of it from libtpu is answered (see [`pose`]) |
+//! | `PJRT_SIM_PLATFORM_NAME` | another platform name |
+//! | `PJRT_SIM_PLATFORM_VERSION` | another platform version |
+//! | `PJRT_SIM_DEVICE_KIND` | another kind of all devices |
+//! | `PJRT_SIM_BOUNDS` | other chips along x, y and z, such as `2x4`; with a pose only |
+//! | `PJRT_SIM_CORES` | another number of devices per chip; with a pose only |
+//! | `PJRT_SIM_TOPOLOGY_BYTES` | another serialised topology, in hexadecimal |
+//! | `PJRT_SIM_HOST_FEATURES` | other host features in XLA:CPU's serialised topology, such as `+avx2,+fma`; without a pose only |
+//! | `PJRT_SIM_MEMORY_LIMIT` | another size of a device's memory, in bytes; with a pose only |
+//! | `PJRT_SIM_DELAY` | `WHERE=MILLISECONDS`, ...: these calls take longer |
+//! | `PJRT_SIM_FAIL` | `WHERE`, ...: these calls return an error |
+//! | `PJRT_SIM_ERROR_CODE` | the code of those errors, by number or by name; `INTERNAL` unless set |
+//! | `PJRT_SIM_OUT_OF_MEMORY` | `WHERE`, ...: these calls return `RESOURCE_EXHAUSTED` |
+//! | `PJRT_SIM_CORRUPT` | `deserialize`: the real plugin is given damaged bytes |
+//! | `PJRT_SIM_HANG` | `WHERE`, ...: these calls never return |
+//! | `PJRT_SIM_CRASH` | `WHERE`, ...: these calls abort the process |
+//! | `PJRT_SIM_EXIT` | `WHERE`, ...: these calls end the process with exit status 1, as XLA does at an unknown flag |
+//! | `PJRT_SIM_API_VERSION` | another version of the PJRT C API, such as `1.0` |
+//! | `PJRT_SIM_TABLE_END` | the function behind which the table ends, such as `PJRT_Compile` |
+//! | `PJRT_SIM_ABSENT` | functions whose pointer is null |
+//! | `PJRT_SIM_UNIMPLEMENTED` | functions that return `UNIMPLEMENTED`, such as `PJRT_Executable_Serialize` |
+//!
+//! `WHERE` is a place, which means each call there, or `PLACE@N` for the Nth call, or `PLACE@N+` for the Nth and all that follow. Places are
+//! `initialize`, `client`, `topology`, `compile`, `serialize`, `deserialize`, `execute`, `host_to_device` and `device_to_host`. Calls are counted
+//! from 1 over the log file, whichever process makes them (over the process where there is no log).
+//!
+//! # A pose
+//!
+//! The real plugin must be XLA:CPU: a client gets as many devices as the topology has, and topologies made by name, as well as compiles
+//! without a client, are served by clients of the real plugin behind the scenes. A live client is one host's, so a topology over several
+//! hosts compiles but has no client. A serialised executable is marked with what it was compiled for, and is refused by any other pose, as
+//! a real TPU would refuse it. The `StableHLO` versions among the plugin's attributes stay the real plugin's, since that is what is read.
+//! Memory statistics hold the captured limit and nothing else. An override changes the pose's own topology; others keep what was captured.
+
+pub mod config;
+pub mod fault;
+pub mod forward;
+mod identity;
+pub mod log;
+mod plugin;
+pub mod pose;
+mod sim;
+mod work;
+
+pub use fault::{Place, When};
+pub use log::{Count, Entry, Event, Origin, Outcome};
+pub use sim::{LIBRARY, Sim, copy_as_other_build, library_path};
+
+/// The entry point of a PJRT plugin.
+#[expect(unsafe_code, reason = "a plugin is found by this symbol")]
+// SAFETY: no other symbol of the library has this name.
+#[unsafe(no_mangle)]
+pub extern "C" fn GetPjrtApi() -> *const preheat::pjrt::sys::Api {
+    plugin::table()
+}

@@ -1,0 +1,427 @@
+//! Forwarding: a function table of one's own in front of a real plugin's.
+//!
+//! [`Real`] is the real plugin, [`Table`] a copy of its table in which any entry can be replaced by implementing [`Override`] for
+//! the function's args. An error raised on this side and one raised by the real plugin look the same to the caller: the three
+//! error functions of a [`Table`] know which is whose. A panic in an override becomes an error of code `INTERNAL`.
+//!
+//! Nothing here knows of poses, faults or logs.
+#![expect(unsafe_code, reason = "calls a C function table and hands one out")]
+
+use std::collections::HashSet;
+use std::ffi::{c_char, c_int, c_void};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::ptr::{self, NonNull};
+use std::sync::{LazyLock, Mutex, OnceLock, PoisonError};
+
+use preheat::pjrt::sys::{
+    self, Api, Args, Call, Error, ErrorCode, ErrorDestroyArgs, ErrorGetCodeArgs, ErrorMessageArgs, Function, GetPjrtApi,
+};
+
+/// Why a real plugin could not be put behind a table.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The dynamic loader refused the file, or it does not export `GetPjrtApi`.
+    #[error("cannot load the real plugin {}: {source}", path.display())]
+    Load {
+        /// The file that was asked for.
+        path: PathBuf,
+        /// What the loader said.
+        source: libloading::Error,
+    },
+    /// `GetPjrtApi` returned null, or a table that ends before its version.
+    #[error("{} exports GetPjrtApi, but the table it returns is empty", path.display())]
+    NoTable {
+        /// The file that was asked for.
+        path: PathBuf,
+    },
+}
+
+/// A real plugin, loaded for as long as the process lives.
+#[derive(Debug)]
+pub struct Real {
+    api: *const Api,
+    /// Bytes of the table that may be read.
+    struct_size: usize,
+}
+
+// SAFETY: the table is never written to after the plugin hands it out, and PJRT's functions may be called from any thread.
+unsafe impl Send for Real {}
+// SAFETY: as above.
+unsafe impl Sync for Real {}
+
+impl Real {
+    /// Loads the plugin at `path`. It is never unloaded.
+    pub fn open(path: &Path) -> Result<&'static Self, OpenError> {
+        let load = |source| OpenError::Load { path: path.to_owned(), source };
+        // SAFETY: whoever names a plugin vouches for what its initialisers do; there is no way to check it.
+        let library = unsafe { libloading::Library::new(path) }.map_err(load)?;
+        // SAFETY: PJRT gives this symbol this type.
+        let api = match unsafe { library.get::<GetPjrtApi>(b"GetPjrtApi\0") } {
+            // SAFETY: it takes nothing and may be called at any time.
+            Ok(get) => unsafe { get() },
+            Err(source) => return Err(load(source)),
+        };
+        std::mem::forget(library);
+        if api.is_null() {
+            return Err(OpenError::NoTable { path: path.to_owned() });
+        }
+        // SAFETY: not null, and the first field of every table is its size.
+        let struct_size = unsafe { api.cast::<usize>().read() };
+        if struct_size < ERROR_FUNCTIONS_END {
+            return Err(OpenError::NoTable { path: path.to_owned() });
+        }
+        Ok(Box::leak(Box::new(Self { api, struct_size })))
+    }
+
+    /// Calls the plugin's function that takes `A`; a function that the plugin does not have is an error of code `UNIMPLEMENTED`.
+    ///
+    /// # Safety
+    ///
+    /// `args` must be what the header asks of the function's caller: handles that live, pointers that cover the sizes beside them.
+    pub unsafe fn call<A: Call>(&'static self, args: &mut A) -> Result<(), Raised> {
+        let missing = || Raised::ours(ErrorCode::UNIMPLEMENTED, format!("the real plugin has no {}", A::FUNCTION));
+        if A::OFFSET + size_of::<Function<A>>() > self.struct_size {
+            return Err(missing());
+        }
+        // SAFETY: the line above shows that the table reaches that far; `Call` says what is stored there.
+        let function =
+            unsafe { self.api.byte_add(A::OFFSET).cast::<Option<Function<A>>>().read() }.ok_or_else(missing)?;
+        // SAFETY: the caller vouches for the args.
+        match NonNull::new(unsafe { function(args) }) {
+            None => Ok(()),
+            Some(error) => Err(Raised::Theirs(Theirs { error, real: self })),
+        }
+    }
+
+    /// The plugin's version of the PJRT C API: major and minor.
+    pub fn version(&self) -> (c_int, c_int) {
+        // SAFETY: `open` checked that the table reaches beyond its version.
+        let version = unsafe { (&raw const (*self.api).pjrt_api_version).read() };
+        (version.major_version, version.minor_version)
+    }
+}
+
+/// How far a table must reach at least: up to its error functions.
+const ERROR_FUNCTIONS_END: usize = <ErrorGetCodeArgs as Call>::OFFSET + size_of::<Option<Function<ErrorGetCodeArgs>>>();
+
+/// An error that the real plugin made; freed with it.
+#[derive(Debug)]
+pub struct Theirs {
+    error: NonNull<Error>,
+    real: &'static Real,
+}
+
+impl Theirs {
+    /// Its code and message.
+    pub fn describe(&self) -> (ErrorCode, String) {
+        let mut code = ErrorGetCodeArgs { error: self.error.as_ptr(), ..Args::new() };
+        // SAFETY: the error lives as long as `self`.
+        let code = match unsafe { self.real.call(&mut code) } {
+            Ok(()) => code.code,
+            Err(_) => ErrorCode::UNKNOWN,
+        };
+        let mut message = ErrorMessageArgs { error: self.error.as_ptr(), ..Args::new() };
+        // SAFETY: `open` checked that the table holds the error functions; this field is one of them.
+        let function = unsafe { (&raw const (*self.real.api).error_message).read() };
+        if let Some(function) = function {
+            // SAFETY: the error lives as long as `self`, and the args are the header's.
+            unsafe { function(&raw mut message) };
+        }
+        // SAFETY: the plugin filled in a message that lives as long as the error; null only if it has none.
+        let message = unsafe { bytes(message.message, message.message_size) };
+        (code, String::from_utf8_lossy(message).into_owned())
+    }
+}
+
+impl Drop for Theirs {
+    fn drop(&mut self) {
+        let mut args = ErrorDestroyArgs { error: self.error.as_ptr(), ..Args::new() };
+        // SAFETY: `open` checked that the table holds the error functions; this field is one of them.
+        if let Some(function) = unsafe { (&raw const (*self.real.api).error_destroy).read() } {
+            // SAFETY: the error is owned by `self` and not used again.
+            unsafe { function(&raw mut args) };
+        }
+    }
+}
+
+/// What a call ended with where it did not succeed.
+#[derive(Debug)]
+pub enum Raised {
+    /// The real plugin's error.
+    Theirs(Theirs),
+    /// An error of this side.
+    Ours {
+        /// As the caller will read it.
+        code: ErrorCode,
+        /// As the caller will read it.
+        message: String,
+    },
+}
+
+impl Raised {
+    /// An error of this side.
+    pub fn ours(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self::Ours { code, message: message.into() }
+    }
+
+    /// Code and message, whoever raised it.
+    pub fn describe(&self) -> (ErrorCode, String) {
+        match self {
+            Self::Theirs(theirs) => theirs.describe(),
+            Self::Ours { code, message } => (*code, message.clone()),
+        }
+    }
+
+    /// A pointer for the caller, who frees it through the table.
+    fn into_raw(self) -> *mut Error {
+        match self {
+            Self::Theirs(theirs) => {
+                let error = theirs.error.as_ptr();
+                std::mem::forget(theirs);
+                error
+            }
+            Self::Ours { code, message } => {
+                let error = Box::into_raw(Box::new(OwnError { code, message })).cast::<Error>();
+                OWN_ERRORS.lock().unwrap_or_else(PoisonError::into_inner).insert(error as usize);
+                error
+            }
+        }
+    }
+}
+
+struct OwnError {
+    code: ErrorCode,
+    message: String,
+}
+
+/// Addresses of the own errors that callers hold.
+static OWN_ERRORS: LazyLock<Mutex<HashSet<usize>>> = LazyLock::new(Mutex::default);
+
+/// The plugin behind the table of this process.
+static REAL: OnceLock<&'static Real> = OnceLock::new();
+
+fn own_error<'a>(error: *const Error) -> Option<&'a OwnError> {
+    let own = OWN_ERRORS.lock().unwrap_or_else(PoisonError::into_inner).contains(&(error as usize));
+    // SAFETY: an address in the set is one that `into_raw` leaked and `error_destroy` has not freed; the caller may use it until then.
+    own.then(|| unsafe { &*error.cast::<OwnError>() })
+}
+
+unsafe extern "C" fn error_destroy(args: *mut ErrorDestroyArgs) {
+    // SAFETY: the header asks the caller for a valid struct, which holds this field in every version.
+    let error = unsafe { (*args).error };
+    if OWN_ERRORS.lock().unwrap_or_else(PoisonError::into_inner).remove(&(error as usize)) {
+        // SAFETY: it was in the set, so `into_raw` leaked it as this type, and taking it out makes this the only one to free it.
+        drop(unsafe { Box::from_raw(error.cast::<OwnError>()) });
+    } else if let (Some(real), Some(error)) = (REAL.get(), NonNull::new(error)) {
+        drop(Theirs { error, real });
+    }
+}
+
+unsafe extern "C" fn error_message(args: *mut ErrorMessageArgs) {
+    // SAFETY: the header asks the caller for a valid struct, which holds these fields in every version.
+    let args = unsafe { &mut *args };
+    if let Some(own) = own_error(args.error) {
+        args.message = own.message.as_ptr().cast();
+        args.message_size = own.message.len();
+    } else if let Some(real) = REAL.get() {
+        // SAFETY: `Real::open` checked that the table holds the error functions; this field is one of them.
+        if let Some(function) = unsafe { (&raw const (*real.api).error_message).read() } {
+            // SAFETY: the caller's own args, and the error is not one of ours.
+            unsafe { function(args) };
+        }
+    }
+}
+
+unsafe extern "C" fn error_get_code(args: *mut ErrorGetCodeArgs) -> *mut Error {
+    // SAFETY: the header asks the caller for a valid struct, which holds these fields in every version.
+    let args = unsafe { &mut *args };
+    if let Some(own) = own_error(args.error) {
+        args.code = own.code;
+    } else if let Some(real) = REAL.get() {
+        // SAFETY: the caller's own args, and the error is not one of ours.
+        if let Err(raised) = unsafe { real.call(args) } {
+            return raised.into_raw();
+        }
+    }
+    ptr::null_mut()
+}
+
+/// A call that came in: what the caller sent, and the way on to the real plugin.
+pub struct Incoming<'a, A: Call> {
+    args: &'a mut A,
+    real: Option<&'static Real>,
+}
+
+impl<A: Call> Incoming<'_, A> {
+    /// What the caller sent, and after [`Incoming::forward`] what the plugin answered.
+    pub fn args(&self) -> &A {
+        self.args
+    }
+
+    /// The real plugin; an error where there is none.
+    pub fn real(&self) -> Result<&'static Real, Raised> {
+        self.real.ok_or_else(|| Raised::ours(ErrorCode::FAILED_PRECONDITION, "there is no real plugin behind this one"))
+    }
+
+    /// Hands the call on as it came.
+    pub fn forward(&mut self) -> Result<(), Raised> {
+        let real = self.real()?;
+        // SAFETY: the caller vouched for these args by calling, and they were not changed since.
+        unsafe { real.call(self.args) }
+    }
+
+    /// Fills in what the function answers, and ends the call.
+    pub fn answer(self, fill: impl FnOnce(&mut A)) {
+        fill(self.args);
+    }
+
+    /// For changing what is handed on.
+    ///
+    /// # Safety
+    ///
+    /// What is changed must keep to what the header asks of the function's caller until the last [`Incoming::forward`].
+    pub unsafe fn args_mut(&mut self) -> &mut A {
+        self.args
+    }
+}
+
+/// A function of one's own in the place of the real plugin's.
+pub trait Override: Call {
+    /// Serves a call; handing it on is up to the implementation.
+    fn serve(call: Incoming<'_, Self>) -> Result<(), Raised>;
+}
+
+/// The C function that a [`Table`] holds for an [`Override`].
+///
+/// # Safety
+///
+/// As the header asks of callers of the function that takes `A`.
+unsafe extern "C" fn entry<A: Override + Copy>(args: *mut A) -> *mut Error {
+    let served = catch_unwind(AssertUnwindSafe(|| {
+        // SAFETY: every args struct starts with its size.
+        let given = unsafe { args.cast::<usize>().read() };
+        let real = REAL.get().copied();
+        if given >= A::STRUCT_SIZE {
+            // SAFETY: by its size the caller's struct holds all of `A`'s fields.
+            return A::serve(Incoming { args: unsafe { &mut *args }, real });
+        }
+        // A caller with an older header: its struct is too short to be an `A`.
+        let mut whole = A::new();
+        // SAFETY: `given` bytes are the caller's, and fewer than `whole` has.
+        unsafe { ptr::copy_nonoverlapping(args.cast::<u8>(), (&raw mut whole).cast::<u8>(), given) };
+        let served = A::serve(Incoming { args: &mut whole, real });
+        // SAFETY: the same bytes the other way.
+        unsafe { ptr::copy_nonoverlapping((&raw const whole).cast::<u8>(), args.cast::<u8>(), given) };
+        served
+    }));
+    match served {
+        Ok(Ok(())) => ptr::null_mut(),
+        Ok(Err(raised)) => raised.into_raw(),
+        Err(panic) => {
+            let reason =
+                panic.downcast_ref::<&str>().map(ToString::to_string).or_else(|| panic.downcast_ref().cloned());
+            let message = format!("{} panicked: {}", A::FUNCTION, reason.unwrap_or_default());
+            Raised::ours(ErrorCode::INTERNAL, message).into_raw()
+        }
+    }
+}
+
+unsafe extern "C" fn unimplemented(_args: *mut c_void) -> *mut Error {
+    Raised::ours(ErrorCode::UNIMPLEMENTED, "this plugin does not implement the function").into_raw()
+}
+
+/// No such function in the table.
+#[derive(Debug, thiserror::Error)]
+#[error("PJRT has no function `{0}` that returns an error")]
+pub struct UnknownFunction(pub String);
+
+/// A table in the making: a copy of the real plugin's as far as both sides know it.
+pub struct Table {
+    api: Box<Api>,
+}
+
+impl Table {
+    /// A table in front of `real`; without one, every function but the error functions is missing.
+    ///
+    /// A process has one: the first `real` stays.
+    pub fn new(real: Option<&'static Real>) -> Self {
+        let mut api = Box::new(Api::new());
+        if let Some(real) = real {
+            let _ = REAL.set(real);
+            let known = real.struct_size.min(Api::STRUCT_SIZE);
+            // SAFETY: both tables have at least `known` bytes, and a new box does not overlap the plugin's.
+            unsafe { ptr::copy_nonoverlapping(real.api.cast::<u8>(), (&raw mut *api).cast::<u8>(), known) };
+            api.struct_size = known;
+        } else {
+            api.pjrt_api_version =
+                sys::ApiVersion { major_version: sys::API_MAJOR, minor_version: sys::API_MINOR, ..Args::new() };
+        }
+        api.error_destroy = Some(error_destroy);
+        api.error_message = Some(error_message);
+        api.error_get_code = Some(error_get_code);
+        Self { api }
+    }
+
+    /// Puts `A`'s override into the table; a table that does not reach that far stays as it is.
+    pub fn set<A: Override + Copy>(&mut self) {
+        self.put(A::OFFSET, Some(entry::<A> as Function<A>));
+    }
+
+    /// Writes a function pointer, whose type the offset decides.
+    fn put<A>(&mut self, offset: usize, function: Option<Function<A>>) {
+        if offset + size_of::<Option<Function<A>>>() <= self.api.struct_size {
+            // SAFETY: the line above shows that the box holds these bytes; every offset handed in is a function's.
+            unsafe { (&raw mut *self.api).byte_add(offset).cast::<Option<Function<A>>>().write(function) };
+        }
+    }
+
+    fn offset(name: &str) -> Result<usize, UnknownFunction> {
+        let quiet = ["PJRT_Error_Destroy", "PJRT_Error_Message"];
+        let found = sys::FUNCTIONS.iter().find(|(known, _)| *known == name && !quiet.contains(known));
+        found.map(|(_, offset)| *offset).ok_or_else(|| UnknownFunction(name.to_owned()))
+    }
+
+    /// Leaves a null pointer where the function was.
+    pub fn remove(&mut self, name: &str) -> Result<(), UnknownFunction> {
+        self.put::<c_void>(Self::offset(name)?, None);
+        Ok(())
+    }
+
+    /// Lets the function return an error of code `UNIMPLEMENTED`.
+    pub fn unimplement(&mut self, name: &str) -> Result<(), UnknownFunction> {
+        self.put::<c_void>(Self::offset(name)?, Some(unimplemented));
+        Ok(())
+    }
+
+    /// Makes the table end right behind the function.
+    pub fn end_after(&mut self, name: &str) -> Result<(), UnknownFunction> {
+        let end = Self::offset(name)? + size_of::<Option<Function<c_void>>>();
+        self.api.struct_size = self.api.struct_size.min(end);
+        Ok(())
+    }
+
+    /// Changes the version that the table claims.
+    pub fn claim_version(&mut self, major: c_int, minor: c_int) {
+        self.api.pjrt_api_version.major_version = major;
+        self.api.pjrt_api_version.minor_version = minor;
+    }
+
+    /// The table for handing out; it is never freed.
+    pub fn leak(self) -> *const Api {
+        Box::into_raw(self.api)
+    }
+}
+
+/// The bytes behind a pointer and a size as PJRT hands them out; none for a null pointer.
+///
+/// # Safety
+///
+/// A pointer that is not null must cover `size` bytes that nobody writes to for as long as the result is used.
+pub unsafe fn bytes<'a>(pointer: *const c_char, size: usize) -> &'a [u8] {
+    if pointer.is_null() {
+        return &[];
+    }
+    // SAFETY: the caller vouches for it.
+    unsafe { std::slice::from_raw_parts(pointer.cast(), size) }
+}

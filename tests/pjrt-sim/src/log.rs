@@ -1,0 +1,380 @@
+//! The log: one line of JSON for each thing that happened in the plugin, written by it and read by tests.
+//!
+//! A line is appended by one write, so any number of processes may share a file. What takes long enough to be killed in (creating
+//! a client, compiling, serialising, deserialising) is written down twice: when it starts, and how it ended.
+
+use std::collections::HashMap;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _, Seek as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+
+use crate::fault::Place;
+
+/// One line.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// The process that wrote it.
+    pub pid: u32,
+    /// Counts the lines of one process from 1.
+    pub sequence: u64,
+    /// When it was written, in milliseconds since 1970.
+    pub unix_ms: u64,
+    /// What happened.
+    #[serde(flatten)]
+    pub event: Event,
+    /// How it went.
+    pub outcome: Outcome,
+    /// How long it took so far, delays included.
+    pub milliseconds: f64,
+}
+
+/// How a call went.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It began. How it ended is another line, or none if the process was killed.
+    Started,
+    /// It returned no error.
+    Ok,
+    /// It returned an error.
+    Error {
+        /// A value of `PJRT_Error_Code`.
+        code: u32,
+        /// As the caller read it.
+        message: String,
+        /// Whether a fault asked for it, and not the real plugin.
+        injected: bool,
+    },
+    /// A fault lets it hang from here on.
+    Hanging,
+    /// A fault aborts the process next.
+    Crashing,
+    /// A fault ends the process next.
+    Exiting,
+}
+
+/// What an event that is waited for stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// The end of an execution.
+    Execute,
+    /// The end of a transfer to the device.
+    HostToDevice,
+    /// The end of a transfer from the device.
+    DeviceToHost,
+    /// A buffer's data being there.
+    BufferReady,
+    /// Anything else.
+    Other,
+}
+
+/// What happened. Digests are blake3, in hexadecimal; executables and their loaded forms have one number, counted by process from 1.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// The plugin was initialised.
+    Initialize,
+    /// A client was created.
+    Client {
+        /// How many devices it has.
+        devices: usize,
+    },
+    /// A topology was asked for by name.
+    Topology {
+        /// The name as given.
+        name: String,
+    },
+    /// A program was compiled.
+    Compile {
+        /// `mlir` or `hlo`.
+        format: String,
+        /// Of the program's bytes as given.
+        program_blake3: String,
+        /// Their number.
+        program_bytes: usize,
+        /// Of the serialised compile options as given.
+        options_blake3: String,
+        /// Without a client: ahead of time.
+        client_less: bool,
+        /// What came of it.
+        executable: Option<u64>,
+    },
+    /// An executable was serialised.
+    Serialize {
+        /// Which.
+        executable: Option<u64>,
+        /// Of the bytes handed out.
+        blake3: Option<String>,
+        /// Their number.
+        bytes: usize,
+    },
+    /// An executable was deserialised and loaded.
+    Deserialize {
+        /// Of the bytes given, before any fault damages them.
+        blake3: String,
+        /// Their number.
+        bytes: usize,
+        /// What came of it.
+        executable: Option<u64>,
+    },
+    /// An executable was enqueued.
+    Execute {
+        /// Which.
+        executable: Option<u64>,
+        /// Arguments per device.
+        arguments: usize,
+        /// On how many devices.
+        devices: usize,
+    },
+    /// A loaded executable was freed or deleted.
+    Unload {
+        /// Which.
+        executable: Option<u64>,
+    },
+    /// A buffer was filled from the host.
+    HostToDevice {
+        /// Bytes on the device.
+        bytes: usize,
+    },
+    /// A buffer was read by the host.
+    DeviceToHost {
+        /// Bytes on the host.
+        bytes: usize,
+    },
+    /// The host blocked until an event was ready.
+    Await {
+        /// What was waited for.
+        of: Origin,
+    },
+    /// The host asked whether an event was ready.
+    Poll {
+        /// What was asked for.
+        of: Origin,
+        /// What it was told.
+        ready: bool,
+    },
+}
+
+/// Where the plugin writes; without a file it only counts.
+#[derive(Debug)]
+pub struct Log {
+    file: Option<(PathBuf, Mutex<File>)>,
+    sequence: AtomicU64,
+    announced: Mutex<HashMap<Place, u64>>,
+}
+
+impl Log {
+    /// Opens `path` for appending, and creates it.
+    pub fn open(path: Option<&Path>) -> io::Result<Self> {
+        let file = match path {
+            None => None,
+            Some(path) => {
+                let file = OpenOptions::new().append(true).create(true).open(path)?;
+                Some((path.to_owned(), Mutex::new(file)))
+            }
+        };
+        Ok(Self { file, sequence: AtomicU64::new(0), announced: Mutex::default() })
+    }
+
+    /// Writes a line; one that cannot be written is lost, since no caller could do anything about it.
+    pub fn write(&self, event: Event, outcome: Outcome, elapsed: Duration) {
+        self.append(event, outcome, elapsed);
+    }
+
+    /// Writes a line and says where in the file it ends.
+    fn append(&self, event: Event, outcome: Outcome, elapsed: Duration) -> Option<u64> {
+        let (_, file) = self.file.as_ref()?;
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let entry = Entry {
+            pid: std::process::id(),
+            sequence: self.sequence.fetch_add(1, Ordering::Relaxed) + 1,
+            unix_ms: u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX),
+            event,
+            outcome,
+            milliseconds: elapsed.as_secs_f64() * 1e3,
+        };
+        let mut line = serde_json::to_vec(&entry).ok()?;
+        line.push(b'\n');
+        let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+        file.write_all(&line).ok()?;
+        // Appending leaves the position behind what was appended, whoever else writes.
+        file.stream_position().ok()
+    }
+
+    /// Writes that a call began, and says which at its place it is, from 1.
+    ///
+    /// The order of lines in the file decides, so processes that write at once still agree on who is which.
+    pub fn announce(&self, place: Place, event: Event) -> u64 {
+        let here = {
+            let mut announced = self.announced.lock().unwrap_or_else(PoisonError::into_inner);
+            let count = announced.entry(place).or_insert(0);
+            *count += 1;
+            *count
+        };
+        let end = self.append(event, Outcome::Started, Duration::ZERO);
+        end.and_then(|end| self.announced_until(place, end)).unwrap_or(here)
+    }
+
+    fn announced_until(&self, place: Place, end: u64) -> Option<u64> {
+        let mut text = Vec::new();
+        File::open(&self.file.as_ref()?.0).ok()?.take(end).read_to_end(&mut text).ok()?;
+        u64::try_from(parse(&text).ok()?.count(place, |outcome| *outcome == Outcome::Started)).ok()
+    }
+}
+
+impl Event {
+    /// Where a fault can strike it; `None` where none can.
+    pub fn place(&self) -> Option<Place> {
+        match self {
+            Self::Initialize => Some(Place::Initialize),
+            Self::Client { .. } => Some(Place::Client),
+            Self::Topology { .. } => Some(Place::Topology),
+            Self::Compile { .. } => Some(Place::Compile),
+            Self::Serialize { .. } => Some(Place::Serialize),
+            Self::Deserialize { .. } => Some(Place::Deserialize),
+            Self::Execute { .. } => Some(Place::Execute),
+            Self::HostToDevice { .. } => Some(Place::HostToDevice),
+            Self::DeviceToHost { .. } => Some(Place::DeviceToHost),
+            Self::Unload { .. } | Self::Await { .. } | Self::Poll { .. } => None,
+        }
+    }
+}
+
+/// Reads a whole log; a file that is not there holds nothing. A line cut short by a kill is skipped at the end, and an error elsewhere.
+pub fn read(path: &Path) -> io::Result<Vec<Entry>> {
+    let text = match std::fs::read(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    parse(&text)
+}
+
+fn parse(text: &[u8]) -> io::Result<Vec<Entry>> {
+    let mut entries = Vec::new();
+    for line in text.split_inclusive(|byte| *byte == b'\n') {
+        match serde_json::from_slice(line) {
+            Ok(entry) => entries.push(entry),
+            Err(_) if !line.ends_with(b"\n") => {}
+            Err(error) => return Err(io::Error::new(io::ErrorKind::InvalidData, error)),
+        }
+    }
+    Ok(entries)
+}
+
+/// Counting in a log.
+pub trait Count {
+    /// The entries.
+    fn entries(&self) -> &[Entry];
+
+    /// Calls at `place` that ended with an outcome that `pick` takes.
+    fn count(&self, place: Place, pick: impl Fn(&Outcome) -> bool) -> usize {
+        let at = self.entries().iter().filter(|entry| entry.event.place() == Some(place));
+        at.filter(|entry| pick(&entry.outcome)).count()
+    }
+
+    /// Compiles that began, whatever became of them.
+    fn compiles_started(&self) -> usize {
+        self.count(Place::Compile, |outcome| *outcome == Outcome::Started)
+    }
+
+    /// Compiles that succeeded.
+    fn compiles(&self) -> usize {
+        self.count(Place::Compile, |outcome| *outcome == Outcome::Ok)
+    }
+
+    /// Deserialises that began: how often bytes reached the plugin.
+    fn deserializes_started(&self) -> usize {
+        self.count(Place::Deserialize, |outcome| *outcome == Outcome::Started)
+    }
+
+    /// Deserialises that succeeded.
+    fn deserializes(&self) -> usize {
+        self.count(Place::Deserialize, |outcome| *outcome == Outcome::Ok)
+    }
+
+    /// Serialises that succeeded.
+    fn serializes(&self) -> usize {
+        self.count(Place::Serialize, |outcome| *outcome == Outcome::Ok)
+    }
+
+    /// Executions that were enqueued.
+    fn executes(&self) -> usize {
+        self.count(Place::Execute, |outcome| *outcome == Outcome::Ok)
+    }
+
+    /// How often the host blocked on an event of this origin.
+    fn awaits(&self, origin: Origin) -> usize {
+        self.entries().iter().filter(|entry| entry.event == Event::Await { of: origin }).count()
+    }
+
+    /// Digests of all bytes that were handed to a deserialise.
+    fn deserialized_digests(&self) -> Vec<&str> {
+        let started = self.entries().iter().filter(|entry| entry.outcome == Outcome::Started);
+        let digests = started.filter_map(|entry| match &entry.event {
+            Event::Deserialize { blake3, .. } => Some(blake3.as_str()),
+            _ => None,
+        });
+        digests.collect()
+    }
+}
+
+impl Count for [Entry] {
+    fn entries(&self) -> &[Entry] {
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_reads_back_as_it_was_written() {
+        let entry = Entry {
+            pid: 7,
+            sequence: 1,
+            unix_ms: 1_795_000_000_000,
+            event: Event::Topology { name: "v5e:1x1".to_owned() },
+            outcome: Outcome::Error { code: 3, message: "no".to_owned(), injected: true },
+            milliseconds: 0.25,
+        };
+        let line = serde_json::to_string(&entry).unwrap();
+        assert_eq!(
+            line,
+            r#"{"pid":7,"sequence":1,"unix_ms":1795000000000,"event":"topology","name":"v5e:1x1","outcome":{"error":{"code":3,"message":"no","injected":true}},"milliseconds":0.25}"#
+        );
+        assert_eq!(serde_json::from_str::<Entry>(&line).unwrap(), entry);
+    }
+
+    #[test]
+    fn calls_are_counted_over_all_who_write_to_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let event = || Event::Topology { name: String::new() };
+        let (one, other) = (Log::open(Some(&path)).unwrap(), Log::open(Some(&path)).unwrap());
+        assert_eq!(one.announce(Place::Topology, event()), 1);
+        assert_eq!(other.announce(Place::Topology, event()), 2);
+        one.write(event(), Outcome::Ok, Duration::ZERO);
+        assert_eq!(one.announce(Place::Topology, event()), 3);
+        assert_eq!(read(&path).unwrap().count(Place::Topology, |outcome| *outcome == Outcome::Started), 3);
+        assert_eq!(Log::open(None).unwrap().announce(Place::Topology, event()), 1);
+    }
+
+    #[test]
+    fn a_line_cut_short_at_the_end_is_skipped() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        Log::open(Some(&path)).unwrap().write(Event::Initialize, Outcome::Ok, Duration::ZERO);
+        let mut file = OpenOptions::new().append(true).open(&path).unwrap();
+        file.write_all(b"{\"pid\":1").unwrap();
+        assert_eq!(read(&path).unwrap().len(), 1);
+        assert_eq!(read(&folder.path().join("none")).unwrap(), []);
+    }
+}
