@@ -308,11 +308,11 @@ fn features_difference(have: &Host, want: &Host) -> Option<Difference> {
     let only = |these: &Host, those: &Host| -> Vec<String> {
         these.features.iter().filter(|feature| !those.features.contains(feature)).cloned().collect()
     };
-    let (only_here, only_there) = (only(have, want), only(want, have));
-    (!only_here.is_empty() || !only_there.is_empty()).then(|| Difference {
+    let (extra_here, missing_here) = (only(have, want), only(want, have));
+    (!extra_here.is_empty() || !missing_here.is_empty()).then(|| Difference {
         field: "host.features".to_owned(),
-        have: only_here.join(","),
-        want: only_there.join(","),
+        have: extra_here.join(","),
+        want: missing_here.join(","),
     })
 }
 

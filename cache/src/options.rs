@@ -101,12 +101,10 @@ impl CompileOptions {
         .flatten()
         .collect();
         let names: BTreeSet<&String> = self.overrides.keys().chain(want.overrides.keys()).collect();
-        let show = |value: &Option<&OptionValue>| value.map_or_else(String::new, OptionValue::to_string);
-        all.extend(
-            names.into_iter().filter_map(|name| {
-                Difference::between(name, &self.overrides.get(name), &want.overrides.get(name), show)
-            }),
-        );
+        let show = |value: &Option<OptionValue>| value.as_ref().map_or_else(String::new, OptionValue::to_string);
+        all.extend(names.into_iter().filter_map(|name| {
+            Difference::between(name, &self.overrides.get(name).cloned(), &want.overrides.get(name).cloned(), show)
+        }));
         all
     }
 }

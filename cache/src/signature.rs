@@ -429,7 +429,10 @@ mod tests {
     #[test]
     fn the_digest_is_pinned() {
         assert_eq!(example().digest().to_string(), "af81cd11121735fdf36614281a201e7e640b8608831820d628693fa939b510a8");
-        assert_eq!(example().project(&Projection::exact(), "bf16").digest().to_string(), "c479683d4a463dcc03ae4eee2d67142e491067e0f61dfa17a96aa29eb9c33bfc");
+        assert_eq!(
+            example().project(&Projection::exact(), "bf16").digest().to_string(),
+            "c479683d4a463dcc03ae4eee2d67142e491067e0f61dfa17a96aa29eb9c33bfc"
+        );
     }
 
     #[test]
