@@ -107,6 +107,7 @@ impl ObjectError {
 
 /// The lengths in the first 56 bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::struct_field_names, reason = "every one is a length in bytes, and says so")]
 struct Prelude {
     header_bytes: u64,
     program_bytes: u64,

@@ -41,6 +41,9 @@ impl From<sled::Error> for Fault {
     }
 }
 
+/// A key and its value.
+type Entry = (Vec<u8>, Vec<u8>);
+
 /// Reads and pending writes over an open database.
 pub(super) struct Transaction<'a> {
     database: &'a sled::Db,
@@ -90,7 +93,7 @@ impl<'a> Transaction<'a> {
     }
 
     /// The entries whose keys start with `prefix`, in their order.
-    pub(super) fn scan(&self, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Fault> {
+    pub(super) fn scan(&self, prefix: &[u8]) -> Result<Vec<Entry>, Fault> {
         let mut found = BTreeMap::new();
         for entry in self.database.scan_prefix(prefix) {
             let (key, value) = entry?;
