@@ -99,9 +99,9 @@ pub enum ObjectError {
 }
 
 impl ObjectError {
-    /// Whether the file itself is bad, so that no later reading of it would go better.
+    /// Whether the file itself is bad. A header that does not parse although its checksum held was written by another release.
     pub(crate) fn is_damage(&self) -> bool {
-        !matches!(self, Self::Io(_) | Self::Version(_))
+        !matches!(self, Self::Io(_) | Self::Version(_) | Self::Header(_))
     }
 }
 

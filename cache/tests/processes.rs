@@ -148,3 +148,61 @@ fn a_dead_process_gives_its_lock_up() {
     assert_eq!(holder.map(|holder| holder.pid), Some(child.id()));
     assert!(lock.waited().is_some());
 }
+
+/// Runs a worker in a mount namespace of its own, where `folder` is a file system of 3 MB. `None` where this is not allowed.
+#[cfg(target_os = "linux")]
+fn run_on_small_disk(test: &str, folder: &Path) -> Option<bool> {
+    let script = "mount -t tmpfs -o size=3m none \"$1\" || exit 77; exec \"$2\" \"$3\" --exact --nocapture";
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-c", script, "sh"]).arg(folder).arg(std::env::current_exe().unwrap()).arg(test);
+    let status = command.env(FOLDER, folder).env(WORKER, "0").status().ok()?;
+    match status.code() {
+        Some(0) => Some(true),
+        // `unshare` itself, the mount, or no such program.
+        Some(1 | 77 | 127) => None,
+        _ => Some(false),
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_an_error_and_what_was_stored_stays() {
+    if let Some((folder, _)) = role() {
+        let store = store(&folder);
+        let mut stored = Vec::new();
+        let error = loop {
+            let number = stored.len() as u64;
+            let inputs = inputs(number);
+            // Bytes that do not compress.
+            let mut code = vec![0; 200_000];
+            blake3::Hasher::new().update(&number.to_le_bytes()).finalize_xof().fill(&mut code);
+            let record = GraphRecord::new("denoiser", "cpu", &inputs);
+            match store.put(&record, &inputs.program, &code) {
+                Ok(_) => stored.push((record.graph_key, code)),
+                Err(error) => break error,
+            }
+            assert!(number < 100, "the disk does not fill");
+        };
+        assert!(stored.len() > 2 && error.to_string().contains("pace"), "{} stored, then {error}", stored.len());
+        // Whatever is left of the disk: the index goes on or says that it cannot, and nothing that was stored is lost.
+        for _ in 0..3 {
+            let uses = Counters { misses: 1, ..Counters::default() };
+            if let Err(error) = store.commit(&[], &uses) {
+                assert!(error.to_string().contains("pace"), "{error}");
+            }
+        }
+        for (key, code) in &stored {
+            let Lookup::Hit(object) = store.load(key).unwrap() else { panic!("{key} is lost") };
+            assert_eq!(object.payload, *code);
+        }
+        assert!(std::fs::read_dir(store.layout().tmp()).unwrap().next().is_none(), "nothing half written stays");
+        store.remove(&stored[0].0).unwrap();
+        assert_eq!(store.records().unwrap().len(), stored.len() - 1);
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    match run_on_small_disk("a_full_disk_is_an_error_and_what_was_stored_stays", folder.path()) {
+        Some(passed) => assert!(passed),
+        None => println!("skipped: no file system can be mounted here"),
+    }
+}

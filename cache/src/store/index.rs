@@ -18,7 +18,6 @@ use std::fs;
 use std::io;
 use std::time::{Duration, Instant};
 
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::{IndexCause, Store, StoreError};
@@ -26,11 +25,14 @@ use crate::hash::Digest;
 use crate::key::GraphKey;
 use crate::lock::lock_before;
 use crate::object::ProgramFrame;
-use crate::program::{Program, ProgramFormat};
+use crate::program::Program;
 use crate::record::{GraphRecord, RecordStatistics};
 use crate::statistics::{Counters, Match, Statistics, Use};
 
+mod codec;
 mod transaction;
+
+use codec::{decode_program, decode_record, encode_program, get_json, put_json, store_record};
 use transaction::{Fault, Transaction};
 
 /// How often a busy index is tried again: sled keeps its lock for a moment after it is dropped.
@@ -106,13 +108,10 @@ impl Store {
 
     /// All records, in the order of their keys.
     pub fn records(&self) -> Result<Vec<GraphRecord>, StoreError> {
-        self.read(Vec::new, |index| {
-            let entries = index.scan(b"r")?;
-            entries.into_iter().map(|(key, value)| with_usage(index, &key[1..], decode_record(&value)?)).collect()
-        })
+        self.read(Vec::new, |index| load_records(index))
     }
 
-    /// The counters and totals. Also where the index is busy, from the last time that it was not.
+    /// The counters and totals.
     pub fn statistics(&self) -> Result<Statistics, StoreError> {
         self.read(Statistics::default, |index| load_statistics(index))
     }
@@ -144,10 +143,10 @@ impl Store {
     }
 
     /// Takes the record of each object that the index lacks from the object. Where the index is damaged, it is made anew first.
+    /// The totals of the statistics are counted anew.
     pub fn rebuild_index(&self) -> Result<Rebuilt, StoreError> {
-        let known: Vec<GraphKey> = self.write(|index| {
-            Ok(index.scan(b"r")?.iter().filter_map(|(key, _)| digest_at(key, 1).map(GraphKey)).collect())
-        })?;
+        let known: Vec<GraphKey> =
+            self.write(|index| Ok(load_records(index)?.into_iter().map(|record| record.graph_key).collect()))?;
         let missing: Vec<GraphKey> =
             self.object_keys()?.into_iter().filter(|key| known.binary_search(key).is_err()).collect();
         let mut rebuilt = Rebuilt { kept: known.len() as u64, ..Rebuilt::default() };
@@ -156,6 +155,7 @@ impl Store {
             rebuilt.added += added;
             rebuilt.skipped += keys.len() as u64 - added;
         }
+        self.write(recount)?;
         Ok(rebuilt)
     }
 
@@ -447,7 +447,32 @@ fn load_usage(index: &Transaction, graph: &[u8]) -> Result<Usage, Fault> {
 
 fn load_record(index: &Transaction, graph: &GraphKey) -> Result<Option<GraphRecord>, Fault> {
     let Some(stored) = index.get(&key(b'r', &[&graph.0]))? else { return Ok(None) };
-    with_usage(index, graph.0.as_bytes(), decode_record(&stored)?).map(Some)
+    decode_record(&stored)?.map(|record| with_usage(index, graph.0.as_bytes(), record)).transpose()
+}
+
+/// Every record that is understood.
+fn load_records(index: &Transaction) -> Result<Vec<GraphRecord>, Fault> {
+    let mut records = Vec::new();
+    for (key, stored) in index.scan(b"r")? {
+        if let Some(record) = decode_record(&stored)? {
+            records.push(with_usage(index, &key[1..], record)?);
+        }
+    }
+    Ok(records)
+}
+
+/// Counts the entries anew; the counters stay.
+fn recount(index: &mut Transaction) -> Result<(), Fault> {
+    let mut statistics = load_statistics(index)?;
+    (statistics.entries, statistics.stored_bytes, statistics.uncompressed_bytes) = (0, 0, 0);
+    statistics.by_device.values_mut().for_each(|device| device.entries = 0);
+    for record in load_records(index)? {
+        count_entry(&mut statistics, &record, true);
+    }
+    let mut signatures: Vec<Option<Digest>> = index.scan(b"s")?.iter().map(|(key, _)| digest_at(key, 1)).collect();
+    signatures.dedup();
+    statistics.cached_signatures = signatures.len() as u64;
+    store_statistics(index, &statistics)
 }
 
 fn with_usage(index: &Transaction, graph: &[u8], mut record: GraphRecord) -> Result<GraphRecord, Fault> {
@@ -459,55 +484,4 @@ fn with_usage(index: &Transaction, graph: &[u8], mut record: GraphRecord) -> Res
     record.measurements.load_seconds = usage.load_seconds;
     record.pinned = usage.pinned;
     Ok(record)
-}
-
-fn store_record(index: &mut Transaction, record: &GraphRecord) -> Result<(), Fault> {
-    let json = serde_json::to_vec(record).map_err(|error| Fault::Io(error.into()))?;
-    let stored = zstd::bulk::compress(&json, 1).map_err(Fault::Io)?;
-    let length = u32::try_from(json.len()).map_err(|error| Fault::Io(io::Error::other(error)))?;
-    index.put(key(b'r', &[&record.graph_key.0]), [&length.to_le_bytes(), stored.as_slice()].concat());
-    Ok(())
-}
-
-fn decode_record(stored: &[u8]) -> Result<GraphRecord, Fault> {
-    const RECORD_LIMIT_BYTES: usize = 64 << 20;
-    let damaged = |reason: String| Fault::Damaged(format!("a record cannot be read: {reason}"));
-    let (length, frame) = stored.split_first_chunk().ok_or_else(|| damaged("it is cut short".into()))?;
-    let length = usize::try_from(u32::from_le_bytes(*length)).unwrap_or(usize::MAX);
-    if length > RECORD_LIMIT_BYTES {
-        return Err(damaged(format!("it is said to be {length} bytes long")));
-    }
-    let json = zstd::bulk::decompress(frame, length).map_err(|error| damaged(error.to_string()))?;
-    serde_json::from_slice(&json).map_err(|error| damaged(error.to_string()))
-}
-
-fn encode_program(program: &ProgramFrame) -> Vec<u8> {
-    let format = match program.format {
-        ProgramFormat::Mlir => 0,
-        ProgramFormat::Hlo => 1,
-    };
-    [&[format], program.bytes.to_le_bytes().as_slice(), &program.frame].concat()
-}
-
-fn decode_program(stored: &[u8]) -> Result<ProgramFrame, Fault> {
-    let damaged = || Fault::Damaged("a program cannot be read".into());
-    let (format, rest) = stored.split_first().ok_or_else(damaged)?;
-    let (length, frame) = rest.split_first_chunk().ok_or_else(damaged)?;
-    let format = match format {
-        0 => ProgramFormat::Mlir,
-        1 => ProgramFormat::Hlo,
-        _ => return Err(damaged()),
-    };
-    Ok(ProgramFrame { format, bytes: u64::from_le_bytes(*length), frame: frame.to_vec() })
-}
-
-fn get_json<T: DeserializeOwned>(index: &Transaction, key: &[u8]) -> Result<Option<T>, Fault> {
-    let Some(stored) = index.get(key)? else { return Ok(None) };
-    serde_json::from_slice(&stored).map(Some).map_err(|error| Fault::Damaged(error.to_string()))
-}
-
-fn put_json<T: Serialize>(index: &mut Transaction, key: Vec<u8>, value: &T) -> Result<(), Fault> {
-    let json = serde_json::to_vec(value).map_err(|error| Fault::Io(error.into()))?;
-    index.put(key, json);
-    Ok(())
 }

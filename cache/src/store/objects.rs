@@ -35,10 +35,8 @@ impl Store {
                 Ok(Lookup::Hit(Box::new(LoadedObject { record, payload, stored_bytes, program, guard })))
             }
             Err(ObjectError::Io(cause)) => Err(read_error(&path, cause)),
-            Err(ObjectError::Version(version)) => {
-                // Another release's objects lie in a folder of their own; this one is left for whoever wrote it.
-                Err(StoreError::Object { key: *key, cause: ObjectError::Version(version) })
-            }
+            // What another release wrote is left for it; a new compile replaces it.
+            Err(cause) if !cause.is_damage() => Err(StoreError::Object { key: *key, cause }),
             Err(reason) => {
                 drop(guard);
                 self.quarantine(key, &reason);

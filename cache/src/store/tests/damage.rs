@@ -181,3 +181,32 @@ fn a_damaged_index_never_lies_and_comes_back() {
         assert_eq!(listed, keys, "round {round}");
     }
 }
+
+#[test]
+fn what_a_later_release_wrote_is_no_damage() {
+    let scratch = Scratch::new();
+    let (record, program) = graph(1);
+    scratch.put(2);
+    let mut bytes = Vec::new();
+    object::write(&mut bytes, &record, &program, b"code").unwrap();
+    // A header whose JSON this release does not understand, under sound checksums.
+    let header_bytes = usize::try_from(u64::from_le_bytes(bytes[16..24].try_into().unwrap())).unwrap();
+    let header = String::from_utf8(bytes[56..56 + header_bytes].to_vec()).unwrap();
+    let later = header.replacen("\"float32\"", "\"float99\"", 1);
+    assert_ne!(header, later);
+    bytes[56..56 + header_bytes].copy_from_slice(later.as_bytes());
+    let hash = *blake3::hash(&bytes[..56 + header_bytes]).as_bytes();
+    bytes[56 + header_bytes..88 + header_bytes].copy_from_slice(&hash);
+    let body = bytes.len() - 32;
+    let hash = *blake3::hash(&bytes[..body]).as_bytes();
+    bytes[body..].copy_from_slice(&hash);
+    let path = scratch.store.layout().object(&record.graph_key);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(&path, &bytes).unwrap();
+    let error = scratch.store.load(&record.graph_key).unwrap_err();
+    assert!(matches!(error, StoreError::Object { cause: ObjectError::Header(_), .. }), "{error}");
+    assert_eq!(fs::read(&path).unwrap(), bytes, "it stays for whoever wrote it");
+    assert_eq!(scratch.store.rebuild_index().unwrap(), Rebuilt { added: 0, kept: 1, skipped: 1 });
+    scratch.put(1);
+    assert!(scratch.load(&record.graph_key).is_some());
+}
