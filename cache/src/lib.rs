@@ -1,2 +1,46 @@
-//! The keys and the store of preheat.
+//! The keys and the store of preheat: compiled graphs under content hashes, shared between processes.
+//!
+//! A [`Signature`] is what the user asked to run; its projection and the [`Environment`] lead to the graph keys of a pipeline's
+//! stages without building a graph. A [`GraphKey`] names exactly one compiled executable, and a [`Store`] keeps it.
+//! This crate stores bytes under keys: it loads no plugin and lowers no graph.
 #![forbid(unsafe_code)]
+
+mod environment;
+mod format;
+mod hash;
+mod host;
+mod key;
+mod layout;
+mod lock;
+mod object;
+mod options;
+mod plugin_build;
+mod program;
+mod record;
+mod signature;
+mod statistics;
+mod store;
+
+pub use environment::{Difference, Environment, Flags, FlagsError, Host, Topology};
+pub use format::{FormatVersion, ObjectVersion};
+pub use hash::{Digest, FramedHasher, ParseDigestError};
+pub use host::schedulable_cpus;
+pub use key::{BuilderId, GraphKey, KeyInputs, projection_key};
+pub use layout::Layout;
+pub use lock::{CompileLock, Holder, LockOutcome, ReadGuard, Wait};
+pub use object::ObjectError;
+pub use options::{CompileOptions, OptionValue};
+pub use plugin_build::{PluginBuild, PluginBuildError};
+pub use program::{Program, ProgramError, ProgramFormat};
+pub use record::{
+    GraphRecord, Interface, Measurements, ObjectInfo, ProgramInfo, RecordStatistics, RecordedSignature, TensorSpec,
+};
+pub use signature::{
+    CfgProjection, Dtype, Keep, ModelProjection, ParseDtypeError, ProjectedCfg, ProjectedModel, ProjectedSignature,
+    Projection, ShapeError, Signature, SignatureError, create_execution_signature, latent_shape, normalize_shape,
+};
+pub use statistics::{Counters, DeviceStatistics, Hits, Match, Source, Statistics, Use};
+pub use store::{
+    Cleared, IndexCause, LoadedObject, Lookup, Nearest, Rebuilt, Removal, Resolved, Store, StoreError, StoreOptions,
+    Wanted,
+};

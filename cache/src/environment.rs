@@ -1,0 +1,340 @@
+//! The environment: what decides whether machine code fits where it is to run.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use crate::hash::{Digest, FramedHasher};
+
+/// The version of the list of fields that [`Environment::digest`] covers.
+const ENVIRONMENT_TAG: &str = "preheat-environment-v1";
+
+/// A flag file longer than this is no flag file.
+const FLAG_FILE_LIMIT_BYTES: u64 = 1 << 20;
+
+/// Flags that only decide what is written down about a compile, as XLA's own help describes them, with what each one does.
+/// They stay out of the key. A flag that is not known to be one of these stays in: `xla_dump_hlo_snapshots` and
+/// `xla_dump_hlo_unoptimized_snapshots`, for example, change what executing a program does.
+const DUMP_ONLY_FLAGS: [(&str, &str); 20] = [
+    ("xla_dump_compress_protos", "gzips what is dumped"),
+    ("xla_dump_disable_metadata", "leaves metadata out of dumped text"),
+    ("xla_dump_enable_mlir_pretty_form", "chooses the form of dumped MLIR"),
+    ("xla_dump_full_hlo_config", "adds the module's config to dumped text"),
+    ("xla_dump_fusion_visualization", "draws each step of fusion"),
+    ("xla_dump_hlo_as_dot", "chooses the form of a dump"),
+    ("xla_dump_hlo_as_html", "chooses the form of a dump"),
+    ("xla_dump_hlo_as_long_text", "chooses the form of a dump"),
+    ("xla_dump_hlo_as_proto", "chooses the form of a dump"),
+    ("xla_dump_hlo_as_text", "chooses the form of a dump"),
+    ("xla_dump_hlo_as_url", "chooses the form of a dump"),
+    ("xla_dump_hlo_module_re", "chooses the modules that are dumped"),
+    ("xla_dump_hlo_pass_re", "chooses the passes around which modules are dumped"),
+    ("xla_dump_hlo_pipeline_re", "chooses the pipelines in which modules are dumped"),
+    ("xla_dump_include_timestamp", "chooses the names of dumped files"),
+    ("xla_dump_large_constants", "writes large constants out in dumped text"),
+    ("xla_dump_latency_hiding_schedule", "dumps the schedule that was found"),
+    ("xla_dump_max_hlo_modules", "bounds how many modules are dumped"),
+    ("xla_dump_module_metadata", "dumps the record of the passes"),
+    ("xla_dump_to", "chooses the folder for dumps"),
+];
+
+/// The flags of one environment variable, as the compiler reads them, in an order of their own.
+///
+/// Each is one word as the compiler receives it, quotes taken off: `--name`, or `--name=value`. They are sorted by name and
+/// those that only dump are dropped. Where a name comes twice and every value is a truth value, the last one stands, as it does
+/// in XLA; any other repetition is kept in its order, since some flags add up (`xla_disable_hlo_passes`).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Flags {
+    words: Vec<String>,
+}
+
+/// Why the flags that XLA will see cannot be known.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FlagsError {
+    /// XLA takes a value that does not start with `-` for the name of a file of flags, and ends the process where it cannot read it.
+    #[error(
+        "XLA_FLAGS does not start with \"-\", so XLA reads it as the name of a file of flags, and {path:?} cannot be read: {cause}"
+    )]
+    File {
+        /// The value, as a path.
+        path: PathBuf,
+        /// Why it cannot be read.
+        cause: std::io::Error,
+    },
+}
+
+impl Flags {
+    /// Reads a line of flags the way XLA does.
+    ///
+    /// Words are separated by whitespace. A value that opens with a quote right after `=` runs to the closing quote; a backslash
+    /// escapes inside double quotes only. XLA stops at the first word that does not start with `-`; what follows is kept here as one
+    /// last word, since other readers of flags (`LIBTPU_INIT_ARGS`) may make something of it.
+    pub fn parse(text: &str) -> Self {
+        let mut words: Vec<(String, String)> = Vec::new();
+        let mut rest = text.trim_start_matches(is_space);
+        while rest.starts_with('-') {
+            let name_end =
+                rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '_')).unwrap_or(rest.len());
+            let (name, after) = rest.split_at(name_end);
+            let quote =
+                after.strip_prefix('=').and_then(|value| value.chars().next()).filter(|c| matches!(c, '"' | '\''));
+            let value = if let Some(quote) = quote {
+                let (value, remaining) = unquote(&after[2..], quote);
+                rest = remaining;
+                format!("={value}")
+            } else {
+                let end = after.find(is_space).unwrap_or(after.len());
+                rest = &after[end..];
+                after[..end].to_owned()
+            };
+            words.push((name.to_owned(), value));
+            rest = rest.trim_start_matches(is_space);
+        }
+        let unread = rest.trim_end_matches(is_space);
+        Self { words: canonical(words, unread) }
+    }
+
+    /// Reads the value of `XLA_FLAGS`, which names a file of flags where it does not start with `-`.
+    pub fn from_xla_flags(value: &str) -> Result<Self, FlagsError> {
+        if value.is_empty() || value.trim_start_matches(is_space).starts_with('-') {
+            return Ok(Self::parse(value));
+        }
+        let path = Path::new(value);
+        read_bounded(path).map(|text| Self::parse(&text)).map_err(|cause| FlagsError::File { path: path.into(), cause })
+    }
+
+    /// The words in the order of the key.
+    pub fn words(&self) -> &[String] {
+        &self.words
+    }
+
+    /// The value of a flag: the last one given, or an empty text where it has none.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        let values = self.words.iter().rev().filter_map(|word| word.trim_start_matches('-').strip_prefix(name));
+        values.into_iter().find_map(|value| if value.is_empty() { Some("") } else { value.strip_prefix('=') })
+    }
+
+    /// Whether no flag is left.
+    pub fn is_empty(&self) -> bool {
+        self.words.is_empty()
+    }
+}
+
+impl fmt::Display for Flags {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.words.join(" "))
+    }
+}
+
+impl Serialize for Flags {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.words.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Flags {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self { words: Vec::deserialize(deserializer)? })
+    }
+}
+
+fn is_space(c: char) -> bool {
+    matches!(c, ' ' | '\t' | '\r' | '\n')
+}
+
+/// The value up to the closing quote (or the end), and what follows it.
+fn unquote(text: &str, quote: char) -> (String, &str) {
+    let mut value = String::new();
+    let mut characters = text.char_indices();
+    while let Some((at, character)) = characters.next() {
+        if character == quote {
+            return (value, &text[at + character.len_utf8()..]);
+        }
+        let escaped = if quote == '"' && character == '\\' { characters.next() } else { None };
+        value.push(escaped.map_or(character, |(_, next)| next));
+    }
+    (value, "")
+}
+
+fn canonical(mut words: Vec<(String, String)>, unread: &str) -> Vec<String> {
+    words.retain(|(name, _)| !DUMP_ONLY_FLAGS.iter().any(|(dump_only, _)| name.strip_prefix("--") == Some(*dump_only)));
+    words.sort_by(|one, other| one.0.cmp(&other.0));
+    let mut sorted: Vec<String> = Vec::with_capacity(words.len() + 1);
+    for same_name in words.chunk_by(|one, other| one.0 == other.0) {
+        let switches =
+            same_name.iter().all(|(_, value)| matches!(value.as_str(), "" | "=true" | "=false" | "=1" | "=0"));
+        let kept = if switches { &same_name[same_name.len() - 1..] } else { same_name };
+        sorted.extend(kept.iter().map(|(name, value)| format!("{name}{value}")));
+    }
+    sorted.extend((!unread.is_empty()).then(|| unread.to_owned()));
+    sorted
+}
+
+fn read_bounded(path: &Path) -> std::io::Result<String> {
+    use std::io::Read as _;
+    let mut text = String::new();
+    std::fs::File::open(path)?.take(FLAG_FILE_LIMIT_BYTES).read_to_string(&mut text)?;
+    Ok(text)
+}
+
+/// The devices, in a form in which a client and a compile without one agree.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Topology {
+    /// The kind of chip or host, such as `v5e`.
+    pub kind: String,
+    /// The number of chips along each dimension.
+    pub bounds: Vec<u64>,
+    /// The number of cores in all.
+    pub core_count: u64,
+}
+
+impl fmt::Display for Topology {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bounds: Vec<String> = self.bounds.iter().map(u64::to_string).collect();
+        write!(formatter, "{}:{} ({} cores)", self.kind, bounds.join("x"), self.core_count)
+    }
+}
+
+/// The host, where the machine code is the host's own (XLA:CPU).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Host {
+    /// LLVM's features of the CPU, sorted.
+    pub features: Vec<String>,
+    /// The number of CPUs that the compiler saw ([`schedulable_cpus`](crate::schedulable_cpus)): the code is tuned to it.
+    pub schedulable_cpus: u64,
+}
+
+/// What decides whether an executable fits.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Environment {
+    /// The plugin's build id or content hash ([`PluginBuild`](crate::PluginBuild)).
+    pub plugin_build: String,
+    /// The platform's name, such as `tpu` or `cpu`.
+    pub platform: String,
+    /// The platform's version as the plugin gives it.
+    pub platform_version: String,
+    /// The device's kind as the plugin gives it.
+    pub device_kind: String,
+    /// The devices.
+    pub topology: Topology,
+    /// The ids of the devices that the executable runs on.
+    pub device_assignment: Vec<u64>,
+    /// `XLA_FLAGS`.
+    #[serde(default)]
+    pub xla_flags: Flags,
+    /// `LIBTPU_INIT_ARGS`.
+    #[serde(default)]
+    pub libtpu_init_args: Flags,
+    /// The host, on XLA:CPU.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<Host>,
+    /// The plugin's serialised topology; recorded so that a later compile can use it, and no part of any key.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "hex")]
+    pub raw_topology: Option<Vec<u8>>,
+}
+
+/// A field in which two environments, options or signatures differ.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Difference {
+    /// The field's name, as in the JSON of its record.
+    pub field: String,
+    /// What the store has.
+    pub have: String,
+    /// What was wanted.
+    pub want: String,
+}
+
+impl Difference {
+    /// The difference between two values, if there is one.
+    pub(crate) fn between<T: PartialEq>(field: &str, have: &T, want: &T, show: impl Fn(&T) -> String) -> Option<Self> {
+        (have != want).then(|| Self { field: field.to_owned(), have: show(have), want: show(want) })
+    }
+}
+
+impl Environment {
+    /// The digest of every field but `raw_topology`.
+    pub fn digest(&self) -> Digest {
+        let mut hasher = FramedHasher::new(ENVIRONMENT_TAG);
+        hasher.text(&self.plugin_build).text(&self.platform).text(&self.platform_version).text(&self.device_kind);
+        hasher.text(&self.topology.kind);
+        hasher.list(&self.topology.bounds, |hasher, bound| hasher.integer(*bound));
+        hasher.integer(self.topology.core_count);
+        hasher.list(&self.device_assignment, |hasher, device| hasher.integer(*device));
+        for flags in [&self.xla_flags, &self.libtpu_init_args] {
+            hasher.list(&flags.words, |hasher, word| hasher.text(word));
+        }
+        hasher.option(self.host.as_ref(), |hasher, host| {
+            let mut features: Vec<&str> = host.features.iter().map(String::as_str).collect();
+            features.sort_unstable();
+            hasher.list(&features, |hasher, feature| hasher.text(feature)).integer(host.schedulable_cpus)
+        });
+        hasher.finish()
+    }
+
+    /// Each field in which `self`, which the store has, differs from `want`.
+    pub fn differences(&self, want: &Self) -> Vec<Difference> {
+        let host =
+            |environment: &Self| environment.host.clone().unwrap_or(Host { features: Vec::new(), schedulable_cpus: 0 });
+        let (here, there) = (host(self), host(want));
+        [
+            Difference::between("plugin_build", &self.plugin_build, &want.plugin_build, String::clone),
+            Difference::between("platform", &self.platform, &want.platform, String::clone),
+            Difference::between("platform_version", &self.platform_version, &want.platform_version, String::clone),
+            Difference::between("device_kind", &self.device_kind, &want.device_kind, String::clone),
+            Difference::between("topology", &self.topology, &want.topology, Topology::to_string),
+            Difference::between("device_assignment", &self.device_assignment, &want.device_assignment, |ids| {
+                format!("{ids:?}")
+            }),
+            Difference::between("xla_flags", &self.xla_flags, &want.xla_flags, Flags::to_string),
+            Difference::between("libtpu_init_args", &self.libtpu_init_args, &want.libtpu_init_args, Flags::to_string),
+            features_difference(&here, &there),
+            Difference::between(
+                "host.schedulable_cpus",
+                &here.schedulable_cpus,
+                &there.schedulable_cpus,
+                u64::to_string,
+            ),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+}
+
+/// Names only the features that one side lacks: a host has some hundred and fifty.
+fn features_difference(have: &Host, want: &Host) -> Option<Difference> {
+    let only = |these: &Host, those: &Host| -> Vec<String> {
+        these.features.iter().filter(|feature| !those.features.contains(feature)).cloned().collect()
+    };
+    let (extra_here, missing_here) = (only(have, want), only(want, have));
+    (!extra_here.is_empty() || !missing_here.is_empty()).then(|| Difference {
+        field: "host.features".to_owned(),
+        have: extra_here.join(","),
+        want: missing_here.join(","),
+    })
+}
+
+/// Bytes as hex in JSON.
+mod hex {
+    use super::{Deserialize, Deserializer, Serializer, de};
+
+    #[expect(clippy::ref_option, reason = "serde's `with` hands over a reference to the field")]
+    pub(super) fn serialize<S: Serializer>(bytes: &Option<Vec<u8>>, serializer: S) -> Result<S::Ok, S::Error> {
+        let digits = |byte: &u8| [byte >> 4, byte & 15].map(|digit| char::from_digit(digit.into(), 16).unwrap_or('0'));
+        let text = bytes.as_ref().map(|bytes| bytes.iter().flat_map(digits).collect::<String>());
+        serde::Serialize::serialize(&text, serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<u8>>, D::Error> {
+        let Some(text) = Option::<String>::deserialize(deserializer)? else { return Ok(None) };
+        let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+        let pair = |pair: &[u8]| Some(digit(*pair.first()?)? << 4 | digit(*pair.get(1)?)?);
+        let bytes: Option<Vec<u8>> = text.as_bytes().chunks(2).map(pair).collect();
+        bytes.map(Some).ok_or_else(|| de::Error::custom("raw_topology is not hex"))
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,90 @@
+//! The keys of both levels.
+//!
+//! | input | graph key | projection key | tracked by |
+//! |---|---|---|---|
+//! | program, without what changes no code (`program.rs`) | yes | no | [`Program::digest`] |
+//! | replicas, partitions, SPMD, device assignment, compiler options | yes | yes | [`CompileOptions::digest`] |
+//! | plugin build, platform, its version, device kind, topology, device assignment, `XLA_FLAGS`, `LIBTPU_INIT_ARGS`, host features and CPUs | yes | yes | [`Environment::digest`] |
+//! | raw topology bytes | no | no | recorded only: they differ where the code does not |
+//! | stage | no | yes | [`projection_key`]: two stages that lower to one program share its executable |
+//! | model, input shape, batch, cfg scale, scheduler, steps, dtype, autocast policy | through the program | as far as the graph's builder keeps them | [`ProjectedSignature::digest`](crate::ProjectedSignature::digest) |
+//! | the sources that build and lower graphs | through the program | yes | [`BuilderId`] |
+//!
+//! Each digest is framed (`hash.rs`) and starts with a version tag; the golden values in the tests below change only together with a tag.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::environment::Environment;
+use crate::hash::{Digest, FramedHasher, ParseDigestError};
+use crate::options::CompileOptions;
+use crate::program::Program;
+use crate::signature::ProjectedSignature;
+
+/// The version of the list of digests in a graph key.
+const GRAPH_KEY_TAG: &str = "preheat-graph-key-v1";
+/// The version of the list of digests in a projection key.
+const PROJECTION_KEY_TAG: &str = "preheat-projection-key-v1";
+
+/// Names exactly one compiled executable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct GraphKey(pub Digest);
+
+impl fmt::Display for GraphKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
+
+impl FromStr for GraphKey {
+    type Err = ParseDigestError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Self)
+    }
+}
+
+/// A digest of the sources that build and lower graphs, so that a change in them never finds an older graph.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct BuilderId(pub String);
+
+/// All that a compile may depend on.
+#[derive(Debug, Clone)]
+pub struct KeyInputs {
+    /// What to compile.
+    pub program: Program,
+    /// How to compile it.
+    pub options: CompileOptions,
+    /// What to compile it with and for.
+    pub environment: Arc<Environment>,
+}
+
+impl KeyInputs {
+    /// The key of the executable that these inputs compile to.
+    pub fn graph_key(&self) -> GraphKey {
+        let mut hasher = FramedHasher::new(GRAPH_KEY_TAG);
+        hasher.digest(&self.program.digest()).digest(&self.options.digest()).digest(&self.environment.digest());
+        GraphKey(hasher.finish())
+    }
+}
+
+/// The key under which a stage's graph key is remembered, so that it is found without building the graph.
+pub fn projection_key(
+    stage: &str,
+    signature: &ProjectedSignature,
+    environment: &Digest,
+    builder: &BuilderId,
+    options: &CompileOptions,
+) -> Digest {
+    let mut hasher = FramedHasher::new(PROJECTION_KEY_TAG);
+    hasher.text(stage).digest(&signature.digest()).digest(environment).text(&builder.0).digest(&options.digest());
+    hasher.finish()
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

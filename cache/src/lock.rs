@@ -1,0 +1,242 @@
+//! Locks between processes: one compile per key, and readers that keep what they read.
+//!
+//! They are the operating system's file locks, so the kernel releases a dead process's. A lock file is removed when its holder is
+//! done; whoever takes one therefore checks that the path still names the file that it locked.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Read as _, Seek as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// How often a waiter looks at a compile lock again: often enough to be cancelled within a blink.
+const COMPILE_POLL: Duration = Duration::from_millis(25);
+
+/// Who holds a compile lock.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// The process.
+    pub pid: u32,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// What a waiter does next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    /// Look again.
+    Continue,
+    /// Give up.
+    Cancel,
+}
+
+/// How asking for a compile lock ended.
+#[derive(Debug)]
+pub enum LockOutcome {
+    /// It is held until the value is dropped.
+    Held(CompileLock),
+    /// The waiter gave up.
+    Cancelled,
+    /// File locks do not work here (a warning has said so once): go on without.
+    Unavailable,
+}
+
+/// The right to compile one key, until it is dropped.
+#[derive(Debug)]
+pub struct CompileLock {
+    file: File,
+    path: PathBuf,
+    waited: Option<Duration>,
+}
+
+impl CompileLock {
+    /// How long another holder was waited for. `None`: the lock was free. After a wait, look whether the object is there now.
+    pub fn waited(&self) -> Option<Duration> {
+        self.waited
+    }
+
+    /// Takes the lock at `path`, asking `waiting` between looks what to do.
+    pub(crate) fn take(
+        path: &Path,
+        mut waiting: impl FnMut(Duration, Option<Holder>) -> Wait,
+    ) -> io::Result<LockOutcome> {
+        let start = Instant::now();
+        let mut waited = None;
+        loop {
+            let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+            match file.try_lock() {
+                Ok(()) if names(path, &file) => {
+                    write_holder(&mut file);
+                    return Ok(LockOutcome::Held(Self { file, path: path.to_owned(), waited }));
+                }
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => {
+                    waited = Some(start.elapsed());
+                    if waiting(start.elapsed(), read_holder(&mut file)) == Wait::Cancel {
+                        return Ok(LockOutcome::Cancelled);
+                    }
+                    std::thread::sleep(COMPILE_POLL);
+                }
+                Err(TryLockError::Error(error)) => {
+                    warn_once(path, &error);
+                    return Ok(LockOutcome::Unavailable);
+                }
+            }
+        }
+    }
+}
+
+impl Drop for CompileLock {
+    fn drop(&mut self) {
+        // Removed while it is held: whoever opened it before finds that the path names another file by then, and starts over.
+        if let Err(error) = std::fs::remove_file(&self.path) {
+            tracing::debug!(path = %self.path.display(), %error, "a lock file stays behind");
+        }
+        if let Err(error) = self.file.unlock() {
+            tracing::debug!(path = %self.path.display(), %error, "a lock is released by closing its file");
+        }
+    }
+}
+
+/// A shared lock on an object, from its opening until the plugin has the bytes: eviction leaves the object alone meanwhile.
+#[derive(Debug)]
+pub struct ReadGuard {
+    _file: File,
+}
+
+impl ReadGuard {
+    /// Locks a file that is open for reading. Where that does not work, nothing is locked: the bytes are in memory by then.
+    pub(crate) fn new(file: File, path: &Path) -> Self {
+        match file.try_lock_shared() {
+            Ok(()) | Err(TryLockError::WouldBlock) => {}
+            Err(TryLockError::Error(error)) => warn_once(path, &error),
+        }
+        Self { _file: file }
+    }
+}
+
+/// Takes the lock at `path`, looking every `poll` until `deadline`. `Ok(None)` past it.
+///
+/// Where file locks do not work, the unlocked file stands for the lock.
+pub(crate) fn lock_before(path: &Path, poll: Duration, deadline: Instant) -> io::Result<Option<File>> {
+    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(Some(file)),
+            Err(TryLockError::WouldBlock) if Instant::now() < deadline => std::thread::sleep(poll),
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            Err(TryLockError::Error(error)) => {
+                warn_once(path, &error);
+                return Ok(Some(file));
+            }
+        }
+    }
+}
+
+/// Whether `path` still names the open `file`.
+#[cfg(unix)]
+fn names(path: &Path, file: &File) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let identity = |metadata: io::Result<std::fs::Metadata>| metadata.ok().map(|data| (data.dev(), data.ino()));
+    let named = identity(std::fs::metadata(path));
+    named.is_some() && named == identity(file.metadata())
+}
+
+/// Elsewhere an open file cannot be removed, so the path names it.
+#[cfg(not(unix))]
+fn names(_path: &Path, _file: &File) -> bool {
+    true
+}
+
+/// Says who holds the lock; it only serves the message that a waiter shows, so a failure changes nothing.
+fn write_holder(file: &mut File) {
+    let holder = Holder { pid: std::process::id(), since: Timestamp::now() };
+    let written = serde_json::to_vec(&holder).map_err(io::Error::other).and_then(|text| {
+        file.set_len(0)?;
+        file.rewind()?;
+        file.write_all(&text)
+    });
+    if let Err(error) = written {
+        tracing::debug!(%error, "a compile lock does not say who holds it");
+    }
+}
+
+fn read_holder(file: &mut File) -> Option<Holder> {
+    let mut text = Vec::new();
+    file.rewind().ok()?;
+    file.take(1024).read_to_end(&mut text).ok()?;
+    serde_json::from_slice(&text).ok()
+}
+
+fn warn_once(path: &Path, error: &io::Error) {
+    static WARNED: AtomicBool = AtomicBool::new(false);
+    if !WARNED.swap(true, Ordering::Relaxed) {
+        tracing::warn!(
+            path = %path.display(),
+            %error,
+            "file locks do not work here: processes that share this store may compile the same graph twice"
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn held(outcome: LockOutcome) -> CompileLock {
+        match outcome {
+            LockOutcome::Held(lock) => lock,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_free_lock_is_taken_at_once_and_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key.lock");
+        let lock = held(CompileLock::take(&path, |_, _| panic!("nobody holds it")).unwrap());
+        assert_eq!(lock.waited(), None);
+        assert!(path.exists());
+        drop(lock);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_waiter_sees_who_holds_it_and_can_give_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key.lock");
+        let lock = held(CompileLock::take(&path, |_, _| Wait::Cancel).unwrap());
+        let mut seen = None;
+        let cancelled = CompileLock::take(&path, |_, holder| {
+            seen = holder;
+            Wait::Cancel
+        });
+        assert!(matches!(cancelled.unwrap(), LockOutcome::Cancelled));
+        assert_eq!(seen.unwrap().pid, std::process::id());
+        drop(lock);
+    }
+
+    #[test]
+    fn one_holds_it_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key.lock");
+        let (inside, most) = (std::sync::atomic::AtomicUsize::new(0), std::sync::atomic::AtomicUsize::new(0));
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    for _ in 0..5 {
+                        let lock = held(CompileLock::take(&path, |_, _| Wait::Continue).unwrap());
+                        most.fetch_max(inside.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                        std::thread::sleep(Duration::from_millis(1));
+                        inside.fetch_sub(1, Ordering::SeqCst);
+                        drop(lock);
+                    }
+                });
+            }
+        });
+        assert_eq!(most.into_inner(), 1);
+    }
+}

@@ -1,0 +1,377 @@
+//! Object files: the machine code of one graph, checksummed, with a copy of its record.
+//!
+//! | offset | length | what |
+//! |---|---|---|
+//! | 0 | 8 | magic, `PREHEAT` and a zero byte |
+//! | 8 | 4 | format version |
+//! | 12 | 4 | zero |
+//! | 16 | 8 | H, the length of the header |
+//! | 24 | 8 | the length of the program |
+//! | 32 | 8 | P, the length of its zstd frame |
+//! | 40 | 8 | the length of the payload, which is the machine code |
+//! | 48 | 8 | D, the length of its zstd frame |
+//! | 56 | H | header: the record as JSON |
+//! | 56 + H | 32 | blake3 of all that precedes |
+//! | 88 + H | P | program |
+//! | 88 + H + P | D | payload |
+//! | 88 + H + P + D | 32 | blake3 of all that precedes |
+//!
+//! Integers are little-endian. The hash after the header lets a listing trust a record without reading the megabytes behind it.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::Path;
+
+use crate::format::ObjectVersion;
+use crate::hash::Digest;
+use crate::key::GraphKey;
+use crate::program::{Program, ProgramError};
+use crate::record::{GraphRecord, ObjectInfo};
+
+const MAGIC: [u8; 8] = *b"PREHEAT\0";
+const PRELUDE_BYTES: usize = 56;
+const HASH_BYTES: usize = blake3::OUT_LEN;
+/// A record is some kilobytes; one of this length is no record.
+const HEADER_LIMIT_BYTES: u64 = 64 << 20;
+/// Protobuf, and so every serialised HLO module, ends at 2 GiB; text is bounded alike.
+const PROGRAM_LIMIT_BYTES: u64 = 2 << 30;
+/// The largest executables known are some hundred megabytes.
+const PAYLOAD_LIMIT_BYTES: u64 = 16 << 30;
+/// Decompression starts with at most this many bytes for each stored one, so that a forged length reserves no memory to speak of.
+const TRUSTED_RATIO: usize = 64;
+/// zstd's own default: 22 times smaller for machine code at a few hundred megabytes a second.
+const ZSTD_LEVEL: i32 = 3;
+
+/// Why a file is not the object that it should be.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ObjectError {
+    /// It could not be read or written.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// It does not start as an object does.
+    #[error("it is no object: its first bytes are {found:02x?}")]
+    Magic {
+        /// The bytes in place of the magic.
+        found: Vec<u8>,
+    },
+    /// Its format is not the one that this release reads.
+    #[error("its format is version {0}, and this release reads version {reads}", reads = ObjectVersion::CURRENT)]
+    Version(ObjectVersion),
+    /// Its lengths do not add up to the length of the file.
+    #[error("it should be {expected} bytes long and is {found}")]
+    Length {
+        /// The length that its first bytes state.
+        expected: u64,
+        /// The length of the file.
+        found: u64,
+    },
+    /// A stated length is beyond what such a part can have.
+    #[error("its {part} is said to be {bytes} bytes long, beyond any sane length")]
+    Limit {
+        /// Which part.
+        part: &'static str,
+        /// The stated length.
+        bytes: u64,
+    },
+    /// The bytes are not those that were written.
+    #[error("its checksum does not match: the bytes are not those that were written")]
+    Checksum,
+    /// The header is not a record.
+    #[error("its header is no record: {0}")]
+    Header(serde_json::Error),
+    /// It is an object, of another key.
+    #[error("it belongs to key {0}")]
+    OtherKey(GraphKey),
+    /// A zstd frame does not give the stated bytes.
+    #[error("its {part} does not decompress to {bytes} bytes: {reason}")]
+    Frame {
+        /// Which part.
+        part: &'static str,
+        /// The stated length.
+        bytes: u64,
+        /// What went wrong.
+        reason: String,
+    },
+    /// The program in it is none.
+    #[error("its program cannot be used: {0}")]
+    Program(#[from] ProgramError),
+}
+
+impl ObjectError {
+    /// Whether the file itself is bad. A header that does not parse although its checksum held was written by another release.
+    pub(crate) fn is_damage(&self) -> bool {
+        !matches!(self, Self::Io(_) | Self::Version(_) | Self::Header(_))
+    }
+}
+
+/// The lengths in the first 56 bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::struct_field_names, reason = "every one is a length in bytes, and says so")]
+struct Prelude {
+    header_bytes: u64,
+    program_bytes: u64,
+    program_stored_bytes: u64,
+    payload_bytes: u64,
+    payload_stored_bytes: u64,
+}
+
+impl Prelude {
+    fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(PRELUDE_BYTES);
+        bytes.extend(MAGIC);
+        bytes.extend(ObjectVersion::CURRENT.0.to_le_bytes());
+        bytes.extend(0_u32.to_le_bytes());
+        for length in [
+            self.header_bytes,
+            self.program_bytes,
+            self.program_stored_bytes,
+            self.payload_bytes,
+            self.payload_stored_bytes,
+        ] {
+            bytes.extend(length.to_le_bytes());
+        }
+        bytes
+    }
+
+    /// Reads the first bytes of a file of `file_bytes` and checks that every length fits it.
+    fn decode(bytes: &[u8; PRELUDE_BYTES], file_bytes: u64) -> Result<Self, ObjectError> {
+        let (magic, rest) = bytes.split_at(MAGIC.len());
+        if magic != MAGIC {
+            return Err(ObjectError::Magic { found: magic.to_vec() });
+        }
+        let mut words =
+            rest.chunks_exact(8).map(|word| word.iter().rev().fold(0, |sum, byte| sum << 8 | u64::from(*byte)));
+        let mut next = || words.next().unwrap_or(0);
+        let version = next();
+        if version != u64::from(ObjectVersion::CURRENT.0) {
+            return Err(ObjectError::Version(ObjectVersion(u32::try_from(version).unwrap_or(u32::MAX))));
+        }
+        let prelude = Self {
+            header_bytes: next(),
+            program_bytes: next(),
+            program_stored_bytes: next(),
+            payload_bytes: next(),
+            payload_stored_bytes: next(),
+        };
+        let limits = [
+            ("header", prelude.header_bytes, HEADER_LIMIT_BYTES),
+            ("program", prelude.program_bytes, PROGRAM_LIMIT_BYTES),
+            ("payload", prelude.payload_bytes, PAYLOAD_LIMIT_BYTES),
+        ];
+        if let Some((part, bytes, _)) = limits.into_iter().find(|(_, bytes, limit)| bytes > limit) {
+            return Err(ObjectError::Limit { part, bytes });
+        }
+        let stored = [prelude.header_bytes, prelude.program_stored_bytes, prelude.payload_stored_bytes];
+        let fixed = (PRELUDE_BYTES + 2 * HASH_BYTES) as u64;
+        let expected = stored.into_iter().fold(fixed, u64::saturating_add);
+        if expected != file_bytes {
+            return Err(ObjectError::Length { expected, found: file_bytes });
+        }
+        Ok(prelude)
+    }
+
+    fn header_end(&self) -> u64 {
+        PRELUDE_BYTES as u64 + self.header_bytes
+    }
+}
+
+/// Writes an object, and returns what its record says of it. The record that is written holds the same.
+pub(crate) fn write(
+    to: &mut impl Write,
+    record: &GraphRecord,
+    program: &Program,
+    payload: &[u8],
+) -> Result<ObjectInfo, ObjectError> {
+    let program_frame = zstd::bulk::compress(program.bytes(), ZSTD_LEVEL)?;
+    let payload_frame = zstd::bulk::compress(payload, ZSTD_LEVEL)?;
+    let frames_bytes = (program_frame.len() + payload_frame.len()) as u64;
+    let mut info =
+        ObjectInfo { payload_bytes: payload.len() as u64, payload_digest: Digest::of(payload), stored_bytes: 0 };
+    let header = header_with_own_length(record, &mut info, frames_bytes)?;
+    let prelude = Prelude {
+        header_bytes: header.len() as u64,
+        program_bytes: program.bytes().len() as u64,
+        program_stored_bytes: program_frame.len() as u64,
+        payload_bytes: info.payload_bytes,
+        payload_stored_bytes: payload_frame.len() as u64,
+    };
+    let mut head = prelude.encode();
+    head.extend(header);
+    let hash = blake3::hash(&head);
+    head.extend(hash.as_bytes());
+    let mut hasher = blake3::Hasher::new();
+    for part in [&head, &program_frame, &payload_frame] {
+        hasher.update(part);
+        to.write_all(part)?;
+    }
+    to.write_all(hasher.finalize().as_bytes())?;
+    Ok(info)
+}
+
+/// The header's JSON, which states the length of the whole file, itself included.
+fn header_with_own_length(
+    record: &GraphRecord,
+    info: &mut ObjectInfo,
+    frames_bytes: u64,
+) -> Result<Vec<u8>, ObjectError> {
+    loop {
+        let record = GraphRecord { object: Some(info.clone()), ..record.clone() };
+        let header = serde_json::to_vec(&record).map_err(ObjectError::Header)?;
+        let whole = (PRELUDE_BYTES + 2 * HASH_BYTES + header.len()) as u64 + frames_bytes;
+        if info.stored_bytes == whole {
+            return Ok(header);
+        }
+        // A longer number makes a longer header; the length only grows, so this ends.
+        info.stored_bytes = whole;
+    }
+}
+
+/// A whole object whose checksums held.
+#[derive(Debug)]
+pub(crate) struct Verified {
+    pub(crate) record: GraphRecord,
+    file: Vec<u8>,
+    prelude: Prelude,
+}
+
+impl Verified {
+    fn frames(&self) -> (&[u8], &[u8]) {
+        // `Prelude::decode` has checked that the parts lie one after the other and fill the file.
+        let start = usize::try_from(self.prelude.header_end()).unwrap_or(usize::MAX).saturating_add(HASH_BYTES);
+        let end = self.file.len().saturating_sub(HASH_BYTES);
+        let program = usize::try_from(self.prelude.program_stored_bytes).unwrap_or(usize::MAX);
+        self.file.get(start..end).and_then(|frames| frames.split_at_checked(program)).unwrap_or_default()
+    }
+
+    pub(crate) fn payload(&self) -> Result<Vec<u8>, ObjectError> {
+        decompress("payload", self.frames().1, self.prelude.payload_bytes)
+    }
+
+    /// Keeps the program's frame alone, and gives the rest back.
+    pub(crate) fn into_program_frame(self) -> ProgramFrame {
+        let frame = self.frames().0.to_vec();
+        ProgramFrame { format: self.record.program.format, bytes: self.prelude.program_bytes, frame }
+    }
+}
+
+/// A program as it is stored: a zstd frame and what it gives.
+#[derive(Debug, Clone)]
+pub(crate) struct ProgramFrame {
+    pub(crate) format: crate::program::ProgramFormat,
+    pub(crate) bytes: u64,
+    pub(crate) frame: Vec<u8>,
+}
+
+impl ProgramFrame {
+    pub(crate) fn of(program: &Program) -> io::Result<Self> {
+        let frame = zstd::bulk::compress(program.bytes(), ZSTD_LEVEL)?;
+        Ok(Self { format: program.format(), bytes: program.bytes().len() as u64, frame })
+    }
+
+    pub(crate) fn program(&self) -> Result<Program, ObjectError> {
+        if self.bytes > PROGRAM_LIMIT_BYTES {
+            return Err(ObjectError::Limit { part: "program", bytes: self.bytes });
+        }
+        Ok(Program::new(self.format, decompress("program", &self.frame, self.bytes)?))
+    }
+}
+
+/// Reads a whole object once, and checks it before anything of it is returned.
+pub(crate) fn read(file: &mut File, key: &GraphKey) -> Result<Verified, ObjectError> {
+    let file_bytes = file.metadata()?.len();
+    let mut first = [0; PRELUDE_BYTES];
+    let prelude = read_prelude(file, &mut first, file_bytes)?;
+    // The file is really as long as this, so the reservation is no longer than what is then read.
+    let mut bytes = Vec::with_capacity(usize::try_from(file_bytes).unwrap_or(0));
+    bytes.extend(first);
+    file.take(file_bytes - PRELUDE_BYTES as u64).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 != file_bytes {
+        return Err(ObjectError::Length { expected: file_bytes, found: bytes.len() as u64 });
+    }
+    let (body, hash) = bytes.split_at(bytes.len() - HASH_BYTES);
+    if blake3::hash(body).as_bytes() != hash {
+        return Err(ObjectError::Checksum);
+    }
+    let header_end = usize::try_from(prelude.header_end()).unwrap_or(usize::MAX);
+    let header = body.get(PRELUDE_BYTES..header_end).unwrap_or_default();
+    let record = decode_header(header, &prelude, file_bytes, Some(key))?;
+    Ok(Verified { record, file: bytes, prelude })
+}
+
+/// Reads and checks the record alone.
+pub(crate) fn read_header(path: &Path) -> Result<GraphRecord, ObjectError> {
+    open_header(path).map(|(record, _, _)| record)
+}
+
+/// Reads and checks the record; the file stands at the program after it.
+fn open_header(path: &Path) -> Result<(GraphRecord, Prelude, File), ObjectError> {
+    let mut file = File::open(path)?;
+    let file_bytes = file.metadata()?.len();
+    let mut first = [0; PRELUDE_BYTES];
+    let prelude = read_prelude(&mut file, &mut first, file_bytes)?;
+    let mut header = Vec::new();
+    Read::by_ref(&mut file).take(prelude.header_bytes).read_to_end(&mut header)?;
+    let mut stored = [0; HASH_BYTES];
+    file.read_exact(&mut stored)?;
+    let hash = blake3::Hasher::new().update(&first).update(&header).finalize();
+    if *hash.as_bytes() != stored {
+        return Err(ObjectError::Checksum);
+    }
+    let record = decode_header(&header, &prelude, file_bytes, None)?;
+    Ok((record, prelude, file))
+}
+
+/// Reads the record and the stored program, and nothing of the machine code. The record is checked; the program shows by its digest.
+pub(crate) fn read_program(path: &Path) -> Result<(GraphRecord, ProgramFrame), ObjectError> {
+    let (record, prelude, file) = open_header(path)?;
+    let mut frame = Vec::new();
+    file.take(prelude.program_stored_bytes).read_to_end(&mut frame)?;
+    let program = ProgramFrame { format: record.program.format, bytes: prelude.program_bytes, frame };
+    Ok((record, program))
+}
+
+fn read_prelude(file: &mut File, first: &mut [u8; PRELUDE_BYTES], file_bytes: u64) -> Result<Prelude, ObjectError> {
+    if file_bytes < PRELUDE_BYTES as u64 {
+        return Err(ObjectError::Length { expected: (PRELUDE_BYTES + 2 * HASH_BYTES) as u64, found: file_bytes });
+    }
+    file.read_exact(first)?;
+    Prelude::decode(first, file_bytes)
+}
+
+/// The record, which must agree with the lengths beside it and name the key that was asked for.
+fn decode_header(
+    header: &[u8],
+    prelude: &Prelude,
+    file_bytes: u64,
+    key: Option<&GraphKey>,
+) -> Result<GraphRecord, ObjectError> {
+    let record: GraphRecord = serde_json::from_slice(header).map_err(ObjectError::Header)?;
+    let states = |info: &ObjectInfo| info.payload_bytes == prelude.payload_bytes && info.stored_bytes == file_bytes;
+    if !record.object.as_ref().is_some_and(states) || record.program.bytes != prelude.program_bytes {
+        return Err(ObjectError::Checksum);
+    }
+    match key {
+        Some(key) if *key != record.graph_key => Err(ObjectError::OtherKey(record.graph_key)),
+        _ => Ok(record),
+    }
+}
+
+/// Decompresses a frame into exactly the stated length.
+fn decompress(part: &'static str, frame: &[u8], stated_bytes: u64) -> Result<Vec<u8>, ObjectError> {
+    let failed = |reason: String| ObjectError::Frame { part, bytes: stated_bytes, reason };
+    let length = usize::try_from(stated_bytes).map_err(|error| failed(error.to_string()))?;
+    let trusted = frame.len().saturating_mul(TRUSTED_RATIO).saturating_add(1 << 20);
+    let bytes = if length <= trusted {
+        zstd::bulk::decompress(frame, length).map_err(|error| failed(error.to_string()))?
+    } else {
+        let mut bytes = Vec::with_capacity(trusted);
+        let decoder = zstd::Decoder::with_buffer(frame).map_err(|error| failed(error.to_string()))?;
+        decoder.take(stated_bytes + 1).read_to_end(&mut bytes).map_err(|error| failed(error.to_string()))?;
+        bytes
+    };
+    if bytes.len() != length {
+        return Err(failed(format!("it gives {}", bytes.len())));
+    }
+    Ok(bytes)
+}

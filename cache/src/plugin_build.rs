@@ -1,0 +1,155 @@
+//! Which build of a plugin a file is, without hashing hundreds of megabytes on every start.
+//!
+//! A linker's build id is taken where the file has one. Where it has none, the content is hashed once and the hash is remembered under
+//! the file's device, inode, length and times; a plugin that is replaced or written to has others.
+
+use std::fmt;
+use std::fs::{self, File, Metadata};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+
+use crate::hash::{Digest, FramedHasher};
+use crate::layout::Layout;
+
+mod elf;
+
+/// The version of the list of fields that name a remembered hash.
+const IDENTITY_TAG: &str = "preheat-plugin-file-v1";
+/// What is read at once while hashing.
+const READ_BYTES: usize = 1 << 20;
+
+/// What identifies the build of a plugin: `gnu:` and its build id, or `blake3:` and the hash of its content.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct PluginBuild(pub String);
+
+/// The plugin's file cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("the plugin {path:?} cannot be read: {cause}")]
+pub struct PluginBuildError {
+    path: PathBuf,
+    cause: io::Error,
+}
+
+impl PluginBuild {
+    /// The build of the plugin at `path`. A content hash is looked up and remembered in the store of `layout`, where there is one;
+    /// where it cannot be remembered the content is hashed each time.
+    pub fn of(path: &Path, layout: Option<&Layout>) -> Result<Self, PluginBuildError> {
+        Self::read(path, layout).map_err(|cause| PluginBuildError { path: path.to_owned(), cause })
+    }
+
+    fn read(path: &Path, layout: Option<&Layout>) -> io::Result<Self> {
+        let mut file = File::open(path)?;
+        if let Some(id) = elf::build_id(&mut file)? {
+            let digit = |digit: u8| char::from_digit(digit.into(), 16).unwrap_or('0');
+            let digits = id.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]);
+            return Ok(Self("gnu:".chars().chain(digits).collect()));
+        }
+        let before = file.metadata()?;
+        let remembered = layout.zip(identity(&before)).map(|(layout, identity)| layout.plugin_build(&identity));
+        if let Some(digest) = remembered.as_deref().and_then(recall) {
+            return Ok(Self(format!("blake3:{digest}")));
+        }
+        let digest = hash_content(&mut file)?;
+        // A file that was written to meanwhile is hashed anew the next time.
+        let unchanged = identity(&file.metadata()?) == identity(&before);
+        if let Some(path) = remembered.filter(|_| unchanged)
+            && let Err(error) = remember(&path, &digest)
+        {
+            tracing::debug!(path = %path.display(), %error, "the plugin's hash is not remembered");
+        }
+        Ok(Self(format!("blake3:{digest}")))
+    }
+}
+
+impl fmt::Display for PluginBuild {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+fn hash_content(file: &mut File) -> io::Result<Digest> {
+    file.seek(SeekFrom::Start(0))?;
+    let mut hasher = blake3::Hasher::new();
+    let mut buffer = vec![0; READ_BYTES];
+    loop {
+        match file.read(&mut buffer) {
+            Ok(0) => return Ok(hasher.finalize().into()),
+            Ok(read) => {
+                hasher.update(&buffer[..read]);
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// What tells this content from any other that the file could have.
+#[cfg(unix)]
+#[expect(clippy::unnecessary_wraps, reason = "other systems tell files apart in other ways, or not at all")]
+fn identity(metadata: &Metadata) -> Option<Digest> {
+    use std::os::unix::fs::MetadataExt as _;
+    let mut hasher = FramedHasher::new(IDENTITY_TAG);
+    hasher.integer(metadata.dev()).integer(metadata.ino()).integer(metadata.size());
+    hasher.signed(metadata.mtime()).signed(metadata.mtime_nsec());
+    // The change time moves with every write and cannot be set back, as the modification time can.
+    hasher.signed(metadata.ctime()).signed(metadata.ctime_nsec());
+    Some(hasher.finish())
+}
+
+#[cfg(not(unix))]
+fn identity(_metadata: &Metadata) -> Option<Digest> {
+    None
+}
+
+fn recall(path: &Path) -> Option<Digest> {
+    let mut text = String::new();
+    File::open(path).ok()?.take(1024).read_to_string(&mut text).ok()?;
+    text.trim().parse().ok()
+}
+
+/// Writes the hash whole or not at all; a reader takes nothing else for one.
+fn remember(path: &Path, digest: &Digest) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(path);
+    fs::create_dir_all(folder)?;
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    writeln!(file, "{digest}")?;
+    file.persist(path)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_content_hash_is_remembered_until_the_file_changes() {
+        let folder = tempfile::tempdir().unwrap();
+        let layout = Layout::new(folder.path().join("store"));
+        let plugin = folder.path().join("plugin.so");
+        fs::write(&plugin, "content").unwrap();
+        let expected = |content: &str| PluginBuild(format!("blake3:{}", Digest::of(content.as_bytes())));
+        assert_eq!(PluginBuild::of(&plugin, Some(&layout)).unwrap(), expected("content"));
+        let notes: Vec<PathBuf> =
+            fs::read_dir(layout.plugin_builds()).unwrap().map(|entry| entry.unwrap().path()).collect();
+        assert_eq!(notes.len(), 1);
+        // It is the note that answers, not the content.
+        fs::write(&notes[0], Digest::of(b"noted").to_string()).unwrap();
+        assert_eq!(PluginBuild::of(&plugin, Some(&layout)).unwrap(), expected("noted"));
+        fs::write(&notes[0], "no digest").unwrap();
+        assert_eq!(PluginBuild::of(&plugin, Some(&layout)).unwrap(), expected("content"));
+        fs::write(&plugin, "CONTENT").unwrap();
+        assert_eq!(PluginBuild::of(&plugin, Some(&layout)).unwrap(), expected("CONTENT"));
+        assert_eq!(PluginBuild::of(&plugin, None).unwrap(), expected("CONTENT"));
+    }
+
+    #[test]
+    fn where_nothing_can_be_remembered_the_content_is_hashed() {
+        let folder = tempfile::tempdir().unwrap();
+        let plugin = folder.path().join("plugin.so");
+        fs::write(&plugin, "content").unwrap();
+        let layout = Layout::new(&plugin);
+        assert!(PluginBuild::of(&plugin, Some(&layout)).unwrap().0.starts_with("blake3:"));
+        let error = PluginBuild::of(&folder.path().join("none.so"), None).unwrap_err();
+        assert!(error.to_string().contains("none.so"));
+    }
+}

@@ -1,0 +1,204 @@
+//! Programs: what is handed to a compiler, and a digest of it that what changes no code does not change.
+//!
+//! | format | recognised by | left out of the digest |
+//! |---|---|---|
+//! | StableHLO text | its first word | locations, the module's name, comments (`program/text.rs`) |
+//! | MLIR bytecode | its magic | nothing: strings and locations are numbered across sections, so that leaving one out means decoding it all |
+//! | serialised `HloModuleProto` | its wire format | the module's name, source positions, drawing aids (`program/wire.rs`) |
+//!
+//! What is compiled is always the program as it was given. Each digest is that of an equivalent program, so two programs with equal
+//! digests compile to executables that do the same; where a text or a message is not understood all the way, its bytes are hashed as they are.
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use serde::{Deserialize, Serialize};
+
+use crate::hash::Digest;
+
+mod text;
+mod wire;
+
+/// The version of what [`Program::digest`] leaves out.
+const PROGRAM_TAG: &[u8] = b"preheat-program-v1\0";
+
+/// The formats that PJRT takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ProgramFormat {
+    /// StableHLO, as text or as MLIR bytecode.
+    Mlir,
+    /// A serialised `HloModuleProto`.
+    Hlo,
+}
+
+impl ProgramFormat {
+    /// The name in `PJRT_Program.format`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Mlir => "mlir",
+            Self::Hlo => "hlo",
+        }
+    }
+}
+
+impl fmt::Display for ProgramFormat {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(self.name())
+    }
+}
+
+/// Why bytes are no program.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("no program: {seen}; StableHLO (text or MLIR bytecode) or a serialised HloModuleProto is wanted")]
+pub struct ProgramError {
+    seen: String,
+}
+
+/// A program, shared and immutable.
+#[derive(Clone)]
+pub struct Program {
+    format: ProgramFormat,
+    bytes: Arc<[u8]>,
+    digest: Arc<OnceLock<Digest>>,
+}
+
+/// How the bytes of a program are hashed; the ordinals are part of the digest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Text = 1,
+    Bytecode = 2,
+    Hlo = 3,
+    AsItIs = 4,
+}
+
+const BYTECODE_MAGIC: &[u8] = b"ML\xefR";
+
+impl Program {
+    /// A program whose format is known.
+    pub fn new(format: ProgramFormat, bytes: impl Into<Arc<[u8]>>) -> Self {
+        Self { format, bytes: bytes.into(), digest: Arc::default() }
+    }
+
+    /// Tells the format from the bytes.
+    pub fn sniff(bytes: impl Into<Arc<[u8]>>) -> Result<Self, ProgramError> {
+        let bytes = bytes.into();
+        if bytes.starts_with(BYTECODE_MAGIC) || text::looks_like_mlir(&bytes) {
+            return Ok(Self::new(ProgramFormat::Mlir, bytes));
+        }
+        if wire::looks_like_hlo(&bytes) {
+            return Ok(Self::new(ProgramFormat::Hlo, bytes));
+        }
+        Err(ProgramError { seen: describe(&bytes) })
+    }
+
+    /// The format.
+    pub fn format(&self) -> ProgramFormat {
+        self.format
+    }
+
+    /// The program as it was given.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The digest of an equivalent program without what changes no code; computed once.
+    pub fn digest(&self) -> Digest {
+        *self.digest.get_or_init(|| self.compute_digest())
+    }
+
+    fn compute_digest(&self) -> Digest {
+        let attempt = match self.format {
+            ProgramFormat::Hlo => Sink::attempt(Form::Hlo, |sink| wire::hash_normalised(&self.bytes, sink)),
+            ProgramFormat::Mlir if self.bytes.starts_with(BYTECODE_MAGIC) => {
+                Some(Sink::whole(Form::Bytecode, &self.bytes))
+            }
+            ProgramFormat::Mlir => Sink::attempt(Form::Text, |sink| text::hash_normalised(&self.bytes, sink)),
+        };
+        attempt.unwrap_or_else(|| Sink::whole(Form::AsItIs, &self.bytes))
+    }
+}
+
+impl PartialEq for Program {
+    fn eq(&self, other: &Self) -> bool {
+        self.format == other.format && self.bytes == other.bytes
+    }
+}
+
+impl Eq for Program {}
+
+impl fmt::Debug for Program {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Program({}, {} bytes)", self.format, self.bytes.len())
+    }
+}
+
+/// Collects what is kept of a program. The pieces are gathered before they are hashed, since blake3 is several times faster on
+/// long inputs than on as many short ones.
+struct Sink {
+    hasher: blake3::Hasher,
+    gathered: Vec<u8>,
+}
+
+impl Sink {
+    /// As much as stays in the second-level cache.
+    const GATHER_BYTES: usize = 128 << 10;
+
+    fn new(form: Form) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(PROGRAM_TAG).update(&[form as u8]);
+        Self { hasher, gathered: Vec::new() }
+    }
+
+    /// The digest of what `keep` adds; `None` where it does not understand the program.
+    fn attempt(form: Form, keep: impl FnOnce(&mut Self) -> Option<()>) -> Option<Digest> {
+        let mut sink = Self::new(form);
+        keep(&mut sink)?;
+        sink.hasher.update(&sink.gathered);
+        Some(sink.hasher.finalize().into())
+    }
+
+    fn whole(form: Form, bytes: &[u8]) -> Digest {
+        Self::new(form).hasher.update(bytes).finalize().into()
+    }
+
+    fn add(&mut self, piece: &[u8]) {
+        if self.gathered.len() + piece.len() > Self::GATHER_BYTES {
+            self.hasher.update(&self.gathered);
+            self.gathered.clear();
+            if piece.len() > Self::GATHER_BYTES / 2 {
+                self.hasher.update(piece);
+                return;
+            }
+        }
+        self.gathered.extend_from_slice(piece);
+    }
+}
+
+/// What the bytes look like instead.
+fn describe(bytes: &[u8]) -> String {
+    const KNOWN: [(&[u8], &str); 8] = [
+        (b"HloModule", "HLO text, which XLA's tools turn into a proto"),
+        (b"\x7fELF", "an ELF binary"),
+        (b"PK\x03\x04", "a zip archive"),
+        (b"\x1f\x8b", "gzip data"),
+        (b"\x28\xb5\x2f\xfd", "zstd data"),
+        (b"PREHEAT\0", "an object of a preheat store"),
+        (b"\x89PNG", "a PNG picture"),
+        (b"{", "JSON"),
+    ];
+    if bytes.is_empty() {
+        return "the file is empty".to_owned();
+    }
+    if let Some((_, name)) = KNOWN.into_iter().find(|(start, _)| bytes.starts_with(start)) {
+        return format!("it is {name}");
+    }
+    let start = &bytes[..bytes.len().min(24)];
+    match std::str::from_utf8(start) {
+        Ok(text) => format!("it starts with {text:?}"),
+        Err(_) => format!("it starts with the bytes {start:02x?}"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

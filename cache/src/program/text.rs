@@ -1,0 +1,236 @@
+//! StableHLO text: what of it is hashed.
+//!
+//! Left out are trailing locations (`loc(...)` after an operation or an argument), the lines that name locations
+//! (`#loc3 = loc(...)`), the name of the outermost module, and comments. What remains is again the text of a program, and it
+//! means the same: a location says where an operation came from, and nothing inside a module refers to the module's own name.
+//! So equal remainders mean equal programs.
+//!
+//! Strings are skipped whole. A location in the place of an attribute (`x = loc("a")`, `x = #loc1`) is a value like any other;
+//! as its alias may be one of the lines above, such a text is hashed as it is.
+
+use std::ops::Range;
+
+use memchr::{memchr, memchr2, memchr3, memmem};
+
+use super::Sink;
+
+/// Whether a text starts as MLIR does: with a module, a function, or the name of an attribute or a type.
+pub(super) fn looks_like_mlir(bytes: &[u8]) -> bool {
+    const WORDS: [&[u8]; 4] = [b"module", b"builtin.module", b"func.func", b"func"];
+    let text = &bytes[skip_trivia(bytes, 0)..];
+    let text = text.strip_prefix(b"\"").unwrap_or(text);
+    let followed = |word: &[u8]| text.get(word.len()).is_some_and(|next| !is_identifier(*next));
+    match text.first() {
+        Some(b'#' | b'!') => {
+            let name = text[1..].iter().take_while(|byte| is_identifier(**byte)).count();
+            name > 0 && text[1 + name..].trim_ascii_start().first() == Some(&b'=')
+        }
+        _ => WORDS.iter().any(|word| text.starts_with(word) && followed(word)),
+    }
+}
+
+/// Adds what is kept of a text; `None` where the text is not understood.
+pub(super) fn hash_normalised(bytes: &[u8], sink: &mut Sink) -> Option<()> {
+    // Without a module's name the gap is empty and lies at the start.
+    let name = module_name(bytes).unwrap_or(0..0);
+    let mut scanner = Scanner { bytes, sink, kept_from: 0, at: 0 };
+    if memmem::find(bytes, b"loc(").is_none() && memmem::find(bytes, b"//").is_none() {
+        scanner.drop_range(name.start, name.end);
+    } else {
+        scanner.scan(name.start)?;
+        scanner.drop_range(name.start, name.end);
+        scanner.scan(bytes.len())?;
+    }
+    scanner.drop_range(bytes.len(), bytes.len());
+    Some(())
+}
+
+/// The bytes of ` @name` in `module @name`, where a text starts with a module.
+fn module_name(bytes: &[u8]) -> Option<Range<usize>> {
+    let mut at = skip_trivia(bytes, 0);
+    while matches!(bytes.get(at), Some(b'#' | b'!')) {
+        // The name of an attribute or a type is printed as one line.
+        let end = end_of_line(bytes, at);
+        if !is_closed(&bytes[at..end]) {
+            return None;
+        }
+        at = skip_trivia(bytes, end);
+    }
+    let word = [b"module".as_slice(), b"builtin.module"].into_iter().find(|word| bytes[at..].starts_with(word))?;
+    let start = at + word.len();
+    let name = start + bytes[start..].iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+    if name == start || bytes.get(name) != Some(&b'@') {
+        return None;
+    }
+    let end = match bytes.get(name + 1)? {
+        b'"' => end_of_string(bytes, name + 1)?,
+        _ => name + 1 + bytes[name + 1..].iter().take_while(|byte| is_identifier(**byte)).count(),
+    };
+    matches!(bytes.get(end), Some(b' ' | b'\t' | b'\n' | b'\r' | b'{')).then_some(start..end)
+}
+
+/// Goes over a text once, and adds what lies between the gaps.
+struct Scanner<'a> {
+    bytes: &'a [u8],
+    sink: &'a mut Sink,
+    /// Where the piece that is kept starts.
+    kept_from: usize,
+    /// How far the text was looked at.
+    at: usize,
+}
+
+impl Scanner<'_> {
+    /// Ends the piece that is kept at `start`, and goes on at `end`.
+    fn drop_range(&mut self, start: usize, end: usize) {
+        self.sink.add(&self.bytes[self.kept_from..start]);
+        self.kept_from = end;
+        self.at = end;
+    }
+
+    /// Looks for what is left out, up to `end`.
+    fn scan(&mut self, end: usize) -> Option<()> {
+        let bytes = self.bytes;
+        let named = memmem::Finder::new(b"#loc");
+        let mut next_name = None;
+        while self.at < end {
+            if next_name.is_none_or(|next| next < self.at) {
+                next_name = Some(named.find(&bytes[self.at..end]).map_or(end, |found| self.at + found));
+            }
+            let name = next_name.unwrap_or(end);
+            let Some(found) = memchr3(b'"', b'/', b'(', &bytes[self.at..name]) else {
+                if name < end {
+                    self.location_name(name)?;
+                    continue;
+                }
+                break;
+            };
+            let found = self.at + found;
+            match bytes[found] {
+                b'"' => self.at = end_of_string(bytes, found)?,
+                b'/' if bytes.get(found + 1) == Some(&b'/') => {
+                    self.drop_range(trimmed(bytes, found), end_of_line(bytes, found));
+                }
+                b'(' => self.parenthesis(found)?,
+                _ => self.at = found + 1,
+            }
+        }
+        Some(())
+    }
+
+    /// Leaves a location out, if this parenthesis opens one.
+    fn parenthesis(&mut self, open: usize) -> Option<()> {
+        self.at = open + 1;
+        let bytes = self.bytes;
+        let Some(word) = open.checked_sub(3).filter(|word| &bytes[*word..open] == b"loc") else { return Some(()) };
+        let before = word.checked_sub(1).map(|at| bytes[at]);
+        if before.is_some_and(|byte| is_identifier(byte) || matches!(byte, b'@' | b'%' | b'#' | b'!' | b'^')) {
+            return Some(());
+        }
+        // A location stands after a space, behind a type, a bracket or a name; elsewhere it is an attribute.
+        let previous = bytes[self.kept_from..word].trim_ascii_end().last()?;
+        let trailing = is_identifier(*previous) || matches!(previous, b')' | b'}' | b']' | b'>' | b'"' | b'*' | b'?');
+        if !trailing || !before.is_some_and(|byte| byte.is_ascii_whitespace()) {
+            return None;
+        }
+        let end = end_of_location(bytes, open)?;
+        let next = bytes.get(end).copied().unwrap_or(b'\n');
+        if !(next.is_ascii_whitespace() || matches!(next, b',' | b')' | b'}' | b'{' | b']')) {
+            return None;
+        }
+        self.drop_range(trimmed(bytes, word), end);
+        Some(())
+    }
+
+    /// Leaves the line `#loc3 = loc(...)` out. `None` where a location's name is used in the place of an attribute.
+    fn location_name(&mut self, start: usize) -> Option<()> {
+        let bytes = self.bytes;
+        let digits = start + 4 + bytes[start + 4..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+        if bytes.get(digits).is_some_and(|byte| is_identifier(*byte)) {
+            // Another attribute, such as `#local`.
+            self.at = start + 4;
+            return Some(());
+        }
+        let starts_line = start == 0 || bytes[start - 1] == b'\n';
+        let after = bytes[digits..].strip_prefix(b" = loc(").filter(|_| starts_line)?;
+        let end = end_of_location(bytes, bytes.len() - after.len() - 1)?;
+        let next_line = end_of_line(bytes, end);
+        if !bytes[end..next_line].trim_ascii().is_empty() {
+            return None;
+        }
+        self.drop_range(start, (next_line + 1).min(bytes.len()));
+        Some(())
+    }
+}
+
+/// Whether every bracket and string that opens in a line closes in it.
+fn is_closed(line: &[u8]) -> bool {
+    let (mut at, mut depth) = (0, 0_i64);
+    while let Some(byte) = line.get(at) {
+        match byte {
+            b'"' => match end_of_string(line, at) {
+                Some(end) => at = end - 1,
+                None => return false,
+            },
+            b'<' | b'(' | b'[' | b'{' => depth += 1,
+            b'>' if line[..at].ends_with(b"-") => {}
+            b'>' | b')' | b']' | b'}' => depth -= 1,
+            _ => {}
+        }
+        at += 1;
+    }
+    depth == 0
+}
+
+/// Where the string that opens at `open` has ended.
+fn end_of_string(bytes: &[u8], open: usize) -> Option<usize> {
+    let mut at = open + 1;
+    loop {
+        at += memchr2(b'"', b'\\', bytes.get(at..)?)?;
+        if bytes[at] == b'"' {
+            return Some(at + 1);
+        }
+        at += 2;
+    }
+}
+
+/// Where the location whose parenthesis opens at `open` has ended.
+fn end_of_location(bytes: &[u8], open: usize) -> Option<usize> {
+    let (mut at, mut depth) = (open, 0_usize);
+    loop {
+        match bytes.get(at)? {
+            b'"' => at = end_of_string(bytes, at)? - 1,
+            b'(' => depth += 1,
+            b')' if depth == 1 => return Some(at + 1),
+            b')' => depth -= 1,
+            // A comment could hold anything.
+            b'/' if bytes.get(at + 1) == Some(&b'/') => return None,
+            _ => {}
+        }
+        at += 1;
+    }
+}
+
+fn end_of_line(bytes: &[u8], at: usize) -> usize {
+    memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |found| at + found)
+}
+
+/// Where the blanks before `at` start.
+fn trimmed(bytes: &[u8], at: usize) -> usize {
+    at - bytes[..at].iter().rev().take_while(|byte| matches!(byte, b' ' | b'\t')).count()
+}
+
+/// Skips whitespace and comments.
+fn skip_trivia(bytes: &[u8], mut at: usize) -> usize {
+    loop {
+        at += bytes[at..].iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+        if !bytes[at..].starts_with(b"//") {
+            return at;
+        }
+        at = end_of_line(bytes, at);
+    }
+}
+
+/// Whether a byte can stand in an identifier, dotted or not.
+fn is_identifier(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$' | b'.' | b'-')
+}

@@ -1,0 +1,142 @@
+//! Serialised HLO modules: what of them is hashed.
+//!
+//! The message is walked at the level of protobuf's wire format. Fields that change no code are skipped, by the numbers they have in
+//! `xla/service/hlo.proto` and `xla/xla_data.proto`; every other field, known or not, is kept byte by byte:
+//!
+//! | message | left out |
+//! |---|---|
+//! | `HloModuleProto` | `name` (1), `stack_frame_index` (17): the table of source positions |
+//! | `HloInstructionProto` | `statistics_viz` (82): numbers for drawings; of `metadata` (7) the fields below |
+//! | `OpMetadata` | `op_type` (1), `op_name` (2), `source_file` (3), `source_line` (4), `stack_frame_id` (15), `source_end_line` (17), `source_column` (18), `source_end_column` (19) |
+//!
+//! A message that is looked into is hashed without its length, which depends on what is left out, and with a zero byte at its end,
+//! which no field starts with. So what is hashed can be read back, and equal hashes mean equal remainders.
+
+use super::Sink;
+
+/// What happens to the fields of one message.
+struct Rules {
+    left_out: &'static [u64],
+    looked_into: Option<(u64, &'static Rules)>,
+    /// Whether the message itself goes where nothing of it is kept, so that it counts the same as none.
+    left_out_when_empty: bool,
+}
+
+const MODULE: Rules = Rules { left_out: &[1, 17], looked_into: Some((3, &COMPUTATION)), left_out_when_empty: false };
+const COMPUTATION: Rules = Rules { left_out: &[], looked_into: Some((2, &INSTRUCTION)), left_out_when_empty: false };
+const INSTRUCTION: Rules = Rules { left_out: &[82], looked_into: Some((7, &METADATA)), left_out_when_empty: false };
+const METADATA: Rules = Rules { left_out: &[1, 2, 3, 4, 15, 17, 18, 19], looked_into: None, left_out_when_empty: true };
+
+/// Whether bytes are an `HloModuleProto`: the wire format holds to the end, and there is an entry and an instruction with an opcode.
+pub(super) fn looks_like_hlo(bytes: &[u8]) -> bool {
+    let Some(module) = fields(bytes).collect::<Option<Vec<_>>>() else { return false };
+    let text = |field: &Field| field.content.is_some_and(|content| std::str::from_utf8(content).is_ok());
+    let names_are_text = module.iter().filter(|field| matches!(field.number, 1 | 2)).all(text);
+    let has_entry = module.iter().any(|field| matches!(field.number, 2 | 6));
+    let computation = module.iter().find(|field| field.number == 3);
+    let opcode =
+        computation.and_then(|field| first_within(field, 2)).and_then(|instruction| first_within(&instruction, 2));
+    names_are_text && has_entry && opcode.is_some_and(|field| text(&field))
+}
+
+/// The first field of a number in the message that a field holds.
+fn first_within<'a>(field: &Field<'a>, number: u64) -> Option<Field<'a>> {
+    let inner: Option<Vec<Field<'a>>> = fields(field.content?).collect();
+    inner?.into_iter().find(|field| field.number == number)
+}
+
+/// Adds what is kept of a module; `None` where it breaks the wire format.
+pub(super) fn hash_normalised(bytes: &[u8], sink: &mut Sink) -> Option<()> {
+    message(bytes, &MODULE, sink)
+}
+
+fn message(bytes: &[u8], rules: &Rules, sink: &mut Sink) -> Option<()> {
+    // Fields that are kept and lie side by side are added as one piece.
+    let (mut kept_from, mut at) = (0, 0);
+    for field in fields(bytes) {
+        let field = field?;
+        let (start, end) = (at, at + field.whole.len());
+        at = end;
+        let inner = rules.looked_into.filter(|(number, _)| *number == field.number).map(|(_, inner)| inner);
+        if let Some(inner) = inner {
+            let content = field.content?;
+            sink.add(&bytes[kept_from..start]);
+            kept_from = end;
+            if !(inner.left_out_when_empty && is_left_out(content, inner)?) {
+                sink.add(field.tag);
+                message(content, inner, sink)?;
+                sink.add(&[0]);
+            }
+        } else if rules.left_out.contains(&field.number) {
+            sink.add(&bytes[kept_from..start]);
+            kept_from = end;
+        }
+    }
+    sink.add(&bytes[kept_from..]);
+    Some(())
+}
+
+/// Whether nothing of a message is kept.
+fn is_left_out(bytes: &[u8], rules: &Rules) -> Option<bool> {
+    for field in fields(bytes) {
+        if !rules.left_out.contains(&field?.number) {
+            return Some(false);
+        }
+    }
+    Some(true)
+}
+
+/// One field of a message.
+struct Field<'a> {
+    number: u64,
+    tag: &'a [u8],
+    whole: &'a [u8],
+    /// The content of a field with a length.
+    content: Option<&'a [u8]>,
+}
+
+/// The fields of a message; `None`, and no more after it, where the wire format is broken.
+fn fields(bytes: &[u8]) -> impl Iterator<Item = Option<Field<'_>>> {
+    let mut rest = bytes;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let field = split_field(rest);
+        rest = field.as_ref().map_or(&[], |field| &rest[field.whole.len()..]);
+        Some(field)
+    })
+}
+
+fn split_field(bytes: &[u8]) -> Option<Field<'_>> {
+    let (tag, after_tag) = varint(bytes)?;
+    let tag_bytes = &bytes[..bytes.len() - after_tag.len()];
+    let number = tag >> 3;
+    if number == 0 {
+        return None;
+    }
+    let (content, rest) = match tag & 7 {
+        0 => (None, varint(after_tag)?.1),
+        1 => (None, after_tag.get(8..)?),
+        2 => {
+            let (length, content) = varint(after_tag)?;
+            let (content, rest) = content.split_at_checked(usize::try_from(length).ok()?)?;
+            (Some(content), rest)
+        }
+        5 => (None, after_tag.get(4..)?),
+        // Groups, which XLA never writes, and numbers without a meaning.
+        _ => return None,
+    };
+    Some(Field { number, tag: tag_bytes, whole: &bytes[..bytes.len() - rest.len()], content })
+}
+
+fn varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
+    let mut value = 0;
+    for (index, byte) in bytes.iter().enumerate().take(10) {
+        value |= u64::from(byte & 0x7f) << (7 * index);
+        if byte & 0x80 == 0 {
+            return Some((value, &bytes[index + 1..]));
+        }
+    }
+    None
+}

@@ -1,0 +1,211 @@
+//! Graph records: all that is known of one compiled graph but its machine code.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::environment::Environment;
+use crate::hash::Digest;
+use crate::key::{GraphKey, KeyInputs};
+use crate::options::CompileOptions;
+use crate::program::ProgramFormat;
+use crate::signature::Signature;
+
+/// The version of the record's JSON. Fields may be added without a new one; a reader skips those that it does not know.
+pub(crate) const RECORD_VERSION: u32 = 1;
+
+/// How many signatures one record keeps; the oldest go first.
+const SIGNATURES_KEPT: usize = 64;
+
+/// All that is known of one compiled graph but its machine code.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GraphRecord {
+    /// The version of this JSON.
+    pub version: u32,
+    /// The key of the executable.
+    pub graph_key: GraphKey,
+    /// Which graph of a model it is: `denoiser`, `vae_decoder`, ...
+    pub stage: String,
+    /// The device it was compiled for, by the name of the command line: `tpu`, `xla-cpu`, ...
+    pub device: String,
+    /// The program that was compiled.
+    pub program: ProgramInfo,
+    /// How it was compiled.
+    pub options: CompileOptions,
+    /// What it was compiled with and for.
+    pub environment: Environment,
+    /// Inputs and outputs, where they are known.
+    #[serde(default)]
+    pub interface: Option<Interface>,
+    /// The requests that led to this graph, oldest first.
+    #[serde(default)]
+    pub signatures: Vec<RecordedSignature>,
+    /// What compiling and loading took.
+    #[serde(default)]
+    pub measurements: Measurements,
+    /// How often it was used.
+    #[serde(default)]
+    pub statistics: RecordStatistics,
+    /// When it was compiled.
+    pub created: Timestamp,
+    /// Whether eviction leaves it alone.
+    #[serde(default)]
+    pub pinned: bool,
+    /// The machine code, once it is stored.
+    #[serde(default)]
+    pub object: Option<ObjectInfo>,
+}
+
+/// The program of a record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProgramInfo {
+    /// Its format.
+    pub format: ProgramFormat,
+    /// Its normalised digest.
+    pub digest: Digest,
+    /// Its length.
+    pub bytes: u64,
+}
+
+/// The type of one input or output.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TensorSpec {
+    /// The element type's name.
+    pub dtype: String,
+    /// The dimensions, outermost first.
+    pub dims: Vec<i64>,
+}
+
+/// What goes into an executable and comes out.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Interface {
+    /// The inputs in order.
+    pub inputs: Vec<TensorSpec>,
+    /// The outputs in order.
+    pub outputs: Vec<TensorSpec>,
+}
+
+/// A request that led to a graph.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RecordedSignature {
+    /// The exact request.
+    pub signature: Signature,
+    /// The key of its projection, under which level 1 finds the graph.
+    pub projection_key: Digest,
+    /// When it was first made.
+    pub first_used: Timestamp,
+}
+
+/// What was measured of a graph.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Measurements {
+    /// The time the compile took.
+    pub compile_seconds: f64,
+    /// The most memory that the compile held.
+    pub compile_peak_bytes: Option<u64>,
+    /// The time of the last load.
+    pub load_seconds: Option<f64>,
+    /// The plugin's cost analysis, by its names.
+    pub cost: BTreeMap<String, f64>,
+    /// The plugin's memory figures, in bytes, by their names.
+    pub memory_bytes: BTreeMap<String, u64>,
+}
+
+/// How often a graph was used.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RecordStatistics {
+    /// Loads that needed no compile.
+    pub hits: u64,
+    /// When it was last loaded or compiled.
+    pub last_used: Option<Timestamp>,
+}
+
+/// The machine code of a record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObjectInfo {
+    /// Its length, uncompressed.
+    pub payload_bytes: u64,
+    /// Its blake3 hash.
+    pub payload_digest: Digest,
+    /// The length of the object file.
+    pub stored_bytes: u64,
+}
+
+impl GraphRecord {
+    /// A record of a compile of `inputs`, with nothing measured, used or stored yet.
+    pub fn new(stage: impl Into<String>, device: impl Into<String>, inputs: &KeyInputs) -> Self {
+        Self {
+            version: RECORD_VERSION,
+            graph_key: inputs.graph_key(),
+            stage: stage.into(),
+            device: device.into(),
+            program: ProgramInfo {
+                format: inputs.program.format(),
+                digest: inputs.program.digest(),
+                bytes: inputs.program.bytes().len() as u64,
+            },
+            options: inputs.options.clone(),
+            environment: (*inputs.environment).clone(),
+            interface: None,
+            signatures: Vec::new(),
+            measurements: Measurements::default(),
+            statistics: RecordStatistics::default(),
+            created: Timestamp::now(),
+            pinned: false,
+            object: None,
+        }
+    }
+
+    /// Adds a request unless it is there, and drops the oldest where there are too many. Says whether it was new.
+    pub fn add_signature(&mut self, added: RecordedSignature) -> bool {
+        let known =
+            |one: &RecordedSignature| one.projection_key == added.projection_key && one.signature == added.signature;
+        if self.signatures.iter().any(known) {
+            return false;
+        }
+        if self.signatures.len() >= SIGNATURES_KEPT {
+            self.signatures.remove(0);
+        }
+        self.signatures.push(added);
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::signature::{Dtype, create_execution_signature};
+
+    fn signature(steps: u64) -> RecordedSignature {
+        let signature = create_execution_signature("m", [1], 1, 7.0, "euler", steps, Dtype::Float32).unwrap();
+        let projection_key = Digest::of(b"projection");
+        RecordedSignature { signature, projection_key, first_used: Timestamp::UNIX_EPOCH }
+    }
+
+    #[test]
+    fn signatures_are_bounded_and_each_stands_once() {
+        let inputs = crate::key::tests::inputs();
+        let mut record = GraphRecord::new("denoiser", "xla-cpu", &inputs);
+        assert!(record.add_signature(signature(1)));
+        let later = RecordedSignature { first_used: Timestamp::now(), ..signature(1) };
+        assert!(!record.add_signature(later));
+        for steps in 2..200 {
+            assert!(record.add_signature(signature(steps)));
+        }
+        assert_eq!(record.signatures.len(), SIGNATURES_KEPT);
+        assert_eq!(record.signatures[0].signature.steps, 200 - SIGNATURES_KEPT as u64);
+    }
+
+    #[test]
+    fn json_reads_back_and_what_is_unknown_is_skipped() {
+        let mut record = GraphRecord::new("denoiser", "xla-cpu", &crate::key::tests::inputs());
+        record.add_signature(signature(1));
+        let mut json = serde_json::to_value(&record).unwrap();
+        assert_eq!(serde_json::from_value::<GraphRecord>(json.clone()).unwrap(), record);
+        json["added_later"] = 1.into();
+        assert_eq!(serde_json::from_value::<GraphRecord>(json).unwrap(), record);
+    }
+}

@@ -1,0 +1,422 @@
+//! The execution signature: what the user asked to run, and what of it shapes a graph.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::environment::Difference;
+use crate::hash::{Digest, FramedHasher};
+
+/// The version of the list of fields that [`Signature::digest`] covers.
+const SIGNATURE_TAG: &str = "preheat-signature-v1";
+/// The version of the list of fields that [`ProjectedSignature::digest`] covers.
+const PROJECTION_TAG: &str = "preheat-projected-signature-v1";
+
+/// The type of an element, as XLA and the checkpoints name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Dtype {
+    /// 16 bits with the exponent of a float32.
+    BFloat16,
+    /// IEEE half precision.
+    Float16,
+    /// IEEE single precision.
+    Float32,
+    /// IEEE double precision.
+    Float64,
+    /// 8-bit float with 4 bits of exponent, finite values only.
+    Float8E4M3Fn,
+    /// 8-bit float with 5 bits of exponent.
+    Float8E5M2,
+    /// Signed 8-bit integer.
+    Int8,
+    /// Signed 16-bit integer.
+    Int16,
+    /// Signed 32-bit integer.
+    Int32,
+    /// Signed 64-bit integer.
+    Int64,
+    /// Unsigned 8-bit integer.
+    UInt8,
+    /// Unsigned 16-bit integer.
+    UInt16,
+    /// Unsigned 32-bit integer.
+    UInt32,
+    /// Unsigned 64-bit integer.
+    UInt64,
+    /// Truth values.
+    Bool,
+    /// Pairs of float32.
+    Complex64,
+    /// Pairs of float64.
+    Complex128,
+}
+
+/// A name that is no element type.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{name:?} is no element type; bfloat16, float16, float32 and float64 are some (bf16, fp16, fp32, fp64 for short)"
+)]
+pub struct ParseDtypeError {
+    name: String,
+}
+
+impl Dtype {
+    /// Each type with its ordinal in hashes, its name, and the shorter names that are read as well. An ordinal is never given anew.
+    const TABLE: [(Self, u64, &'static str, &'static [&'static str]); 17] = [
+        (Self::BFloat16, 1, "bfloat16", &["bf16"]),
+        (Self::Float16, 2, "float16", &["fp16", "f16", "half"]),
+        (Self::Float32, 3, "float32", &["fp32", "f32", "float"]),
+        (Self::Float64, 4, "float64", &["fp64", "f64", "double"]),
+        (Self::Float8E4M3Fn, 5, "float8e4m3fn", &["f8e4m3fn", "float8_e4m3fn"]),
+        (Self::Float8E5M2, 6, "float8e5m2", &["f8e5m2", "float8_e5m2"]),
+        (Self::Int8, 7, "int8", &["i8", "s8"]),
+        (Self::Int16, 8, "int16", &["i16", "s16"]),
+        (Self::Int32, 9, "int32", &["i32", "s32"]),
+        (Self::Int64, 10, "int64", &["i64", "s64"]),
+        (Self::UInt8, 11, "uint8", &["u8", "ui8"]),
+        (Self::UInt16, 12, "uint16", &["u16", "ui16"]),
+        (Self::UInt32, 13, "uint32", &["u32", "ui32"]),
+        (Self::UInt64, 14, "uint64", &["u64", "ui64"]),
+        (Self::Bool, 15, "bool", &["i1", "pred"]),
+        (Self::Complex64, 16, "complex64", &["c64"]),
+        (Self::Complex128, 17, "complex128", &["c128"]),
+    ];
+
+    /// The name in signatures: `bfloat16`, `float32`, ...
+    pub fn name(self) -> &'static str {
+        Self::TABLE.iter().find(|row| row.0 == self).map_or("", |row| row.2)
+    }
+
+    /// The number that stands for this type in every hash.
+    fn ordinal(self) -> u64 {
+        Self::TABLE.iter().find(|row| row.0 == self).map_or(0, |row| row.1)
+    }
+}
+
+impl fmt::Display for Dtype {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(self.name())
+    }
+}
+
+impl FromStr for Dtype {
+    type Err = ParseDtypeError;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        let wanted = name.to_ascii_lowercase();
+        let found = Self::TABLE.iter().find(|row| row.2 == wanted || row.3.contains(&wanted.as_str()));
+        found.map(|row| row.0).ok_or_else(|| ParseDtypeError { name: name.to_owned() })
+    }
+}
+
+/// What the user asked to run, in the names of the specification.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Signature {
+    /// The model, by the name of its folder unless told otherwise.
+    pub model_id: String,
+    /// The padded shape of the input; for latents `[batch, 4, height/8, width/8]`.
+    pub input_shape: Vec<u64>,
+    /// How many pictures are made at once.
+    pub batch_size: u64,
+    /// The scale of classifier-free guidance; 1 means unguided.
+    pub cfg_scale: f64,
+    /// The scheduler's name, such as `euler`.
+    pub scheduler: String,
+    /// The number of denoising steps.
+    pub steps: u64,
+    /// The type that the bulk of the graph computes in.
+    pub dtype: Dtype,
+}
+
+/// Why a signature cannot stand for anything that could run.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum SignatureError {
+    /// NaN and infinities have no place in a key.
+    #[error("cfg_scale is {0}, which is no finite number")]
+    CfgScale(f64),
+    /// A signature without a model would match any other without one.
+    #[error("model_id is empty")]
+    ModelId,
+    /// A batch of nothing.
+    #[error("batch_size is 0; at least 1 is wanted")]
+    BatchSize,
+}
+
+/// Makes a signature and checks it; the specification's name for it.
+///
+/// # Errors
+/// See [`Signature::validate`].
+pub fn create_execution_signature(
+    model_id: impl Into<String>,
+    input_shape: impl Into<Vec<u64>>,
+    batch_size: u64,
+    cfg_scale: f64,
+    scheduler: impl Into<String>,
+    steps: u64,
+    dtype: Dtype,
+) -> Result<Signature, SignatureError> {
+    let (model_id, input_shape, scheduler) = (model_id.into(), input_shape.into(), scheduler.into());
+    let signature = Signature { model_id, input_shape, batch_size, cfg_scale, scheduler, steps, dtype };
+    signature.validate()?;
+    Ok(signature)
+}
+
+impl Signature {
+    /// Refuses a cfg scale that is not finite, an empty model id and an empty batch. A shape may hold zeros: programs can have empty inputs.
+    pub fn validate(&self) -> Result<(), SignatureError> {
+        if !self.cfg_scale.is_finite() {
+            return Err(SignatureError::CfgScale(self.cfg_scale));
+        }
+        if self.model_id.is_empty() {
+            return Err(SignatureError::ModelId);
+        }
+        if self.batch_size == 0 {
+            return Err(SignatureError::BatchSize);
+        }
+        Ok(())
+    }
+
+    /// The digest of every field: equal exactly where the same request was made.
+    pub fn digest(&self) -> Digest {
+        let mut hasher = FramedHasher::new(SIGNATURE_TAG);
+        hasher.text(&self.model_id);
+        hasher.list(&self.input_shape, |hasher, side| hasher.integer(*side));
+        hasher.integer(self.batch_size).float(self.cfg_scale).text(&self.scheduler).integer(self.steps);
+        hasher.integer(self.dtype.ordinal()).finish()
+    }
+
+    /// Whether the guided graph runs: every scale but 1 needs the unconditional prediction as well.
+    #[expect(clippy::float_cmp, reason = "only the exact value 1 makes guidance the identity")]
+    pub fn is_guided(&self) -> bool {
+        self.cfg_scale != 1.0
+    }
+
+    /// Each field in which `self`, which the store has, differs from `want`.
+    pub fn differences(&self, want: &Self) -> Vec<Difference> {
+        let (have_shape, want_shape) = (&self.input_shape, &want.input_shape);
+        [
+            Difference::between("model_id", &self.model_id, &want.model_id, String::clone),
+            Difference::between("input_shape", have_shape, want_shape, |shape| format!("{shape:?}")),
+            Difference::between("batch_size", &self.batch_size, &want.batch_size, u64::to_string),
+            Difference::between("cfg_scale", &self.cfg_scale, &want.cfg_scale, f64::to_string),
+            Difference::between("scheduler", &self.scheduler, &want.scheduler, String::clone),
+            Difference::between("steps", &self.steps, &want.steps, u64::to_string),
+            Difference::between("dtype", &self.dtype, &want.dtype, Dtype::to_string),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+
+    /// What `projection` leaves of this signature. `extra` is whatever else shapes the graph and stands in no field, such as the autocast policy.
+    pub fn project(&self, projection: &Projection, extra: impl Into<String>) -> ProjectedSignature {
+        ProjectedSignature {
+            model: match projection.model_id {
+                ModelProjection::Exact => ProjectedModel::Id(self.model_id.clone()),
+                ModelProjection::Architecture(digest) => ProjectedModel::Architecture(digest),
+            },
+            input_shape: projection.input_shape.of(&self.input_shape),
+            batch_size: projection.batch_size.of(&self.batch_size),
+            cfg: match projection.cfg_scale {
+                CfgProjection::Exact => ProjectedCfg::Scale(self.cfg_scale),
+                CfgProjection::Guided => ProjectedCfg::Guided(self.is_guided()),
+                CfgProjection::Dropped => ProjectedCfg::Dropped,
+            },
+            scheduler: projection.scheduler.of(&self.scheduler),
+            steps: projection.steps.of(&self.steps),
+            dtype: projection.dtype.of(&self.dtype),
+            extra: extra.into(),
+        }
+    }
+}
+
+/// Whether a field of the signature stays in its projection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Keep {
+    /// The field shapes the graph, or may do so.
+    #[default]
+    Exact,
+    /// The graph is the same for every value of the field.
+    Dropped,
+}
+
+impl Keep {
+    fn of<T: Clone>(self, value: &T) -> Option<T> {
+        (self == Self::Exact).then(|| value.clone())
+    }
+}
+
+/// What of the model shapes the graph.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ModelProjection {
+    /// The model's name: no other model shares its graphs.
+    #[default]
+    Exact,
+    /// The digest of the config fields that the graph reads and of the names and shapes of its weights.
+    Architecture(Digest),
+}
+
+/// What of the cfg scale shapes the graph.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum CfgProjection {
+    /// The scale is a constant in the graph.
+    #[default]
+    Exact,
+    /// Only whether there is guidance ([`Signature::is_guided`]).
+    Guided,
+    /// Nothing, as in a text encoder.
+    Dropped,
+}
+
+/// Which fields of a signature shape a graph, declared by whoever builds that graph.
+///
+/// The default drops nothing: a builder that declares nothing is matched on the exact signature.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Projection {
+    /// What is kept of `model_id`.
+    pub model_id: ModelProjection,
+    /// What is kept of `input_shape`.
+    pub input_shape: Keep,
+    /// What is kept of `batch_size`.
+    pub batch_size: Keep,
+    /// What is kept of `cfg_scale`.
+    pub cfg_scale: CfgProjection,
+    /// What is kept of `scheduler`.
+    pub scheduler: Keep,
+    /// What is kept of `steps`.
+    pub steps: Keep,
+    /// What is kept of `dtype`.
+    pub dtype: Keep,
+}
+
+impl Projection {
+    /// Keeps every field.
+    pub fn exact() -> Self {
+        Self::default()
+    }
+
+    /// The projection of a denoising step whose scale, scheduler and steps are runtime inputs: the model's architecture, guided or not.
+    pub fn step_graph(architecture: Digest) -> Self {
+        Self {
+            model_id: ModelProjection::Architecture(architecture),
+            cfg_scale: CfgProjection::Guided,
+            scheduler: Keep::Dropped,
+            steps: Keep::Dropped,
+            ..Self::default()
+        }
+    }
+}
+
+/// The model in a projected signature.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProjectedModel {
+    /// The model's name.
+    Id(String),
+    /// The architecture's digest.
+    Architecture(Digest),
+}
+
+/// The cfg scale in a projected signature.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProjectedCfg {
+    /// The exact scale.
+    Scale(f64),
+    /// Whether there is guidance.
+    Guided(bool),
+    /// Nothing of it.
+    Dropped,
+}
+
+/// What of a signature shapes a graph; a field that was dropped is `None`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ProjectedSignature {
+    /// The model or its architecture.
+    pub model: ProjectedModel,
+    /// The padded input shape.
+    pub input_shape: Option<Vec<u64>>,
+    /// The batch.
+    pub batch_size: Option<u64>,
+    /// What is left of the cfg scale.
+    pub cfg: ProjectedCfg,
+    /// The scheduler.
+    pub scheduler: Option<String>,
+    /// The steps.
+    pub steps: Option<u64>,
+    /// The dtype.
+    pub dtype: Option<Dtype>,
+    /// What else shapes the graph, such as the autocast policy.
+    pub extra: String,
+}
+
+impl ProjectedSignature {
+    /// The digest of every field.
+    pub fn digest(&self) -> Digest {
+        let mut hasher = FramedHasher::new(PROJECTION_TAG);
+        match &self.model {
+            ProjectedModel::Id(id) => hasher.integer(0).text(id),
+            ProjectedModel::Architecture(digest) => hasher.integer(1).digest(digest),
+        };
+        hasher.option(self.input_shape.as_deref(), |hasher, shape| {
+            hasher.list(shape, |hasher, side| hasher.integer(*side))
+        });
+        hasher.option(self.batch_size, |hasher, batch| hasher.integer(batch));
+        match self.cfg {
+            ProjectedCfg::Scale(scale) => hasher.integer(0).float(scale),
+            ProjectedCfg::Guided(guided) => hasher.integer(1).boolean(guided),
+            ProjectedCfg::Dropped => hasher.integer(2),
+        };
+        hasher.option(self.scheduler.as_deref(), |hasher, name| hasher.text(name));
+        hasher.option(self.steps, |hasher, steps| hasher.integer(steps));
+        hasher.option(self.dtype, |hasher, dtype| hasher.integer(dtype.ordinal()));
+        hasher.text(&self.extra).finish()
+    }
+}
+
+/// Why a size cannot be padded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ShapeError {
+    /// A side of no length.
+    #[error("a picture of {width_px}x{height_px} px has no pixels")]
+    Zero {
+        /// The width asked for.
+        width_px: u64,
+        /// The height asked for.
+        height_px: u64,
+    },
+    /// The multiple would give latents of a fraction of a cell.
+    #[error("{0} px is no padding multiple: a multiple of 8 of at least 8 is wanted")]
+    Multiple(u64),
+    /// The padded side does not fit 64 bits.
+    #[error("{side_px} px cannot be rounded up to a multiple of {multiple} px")]
+    Overflow {
+        /// The side asked for.
+        side_px: u64,
+        /// The padding multiple.
+        multiple: u64,
+    },
+}
+
+/// Rounds `[width_px, height_px]` up to multiples of `multiple` px, so that near sizes share their graphs.
+pub fn normalize_shape(size_px: [u64; 2], multiple: u64) -> Result<[u64; 2], ShapeError> {
+    if multiple == 0 || !multiple.is_multiple_of(8) {
+        return Err(ShapeError::Multiple(multiple));
+    }
+    if size_px.contains(&0) {
+        return Err(ShapeError::Zero { width_px: size_px[0], height_px: size_px[1] });
+    }
+    let round_up =
+        |side_px: u64| side_px.checked_next_multiple_of(multiple).ok_or(ShapeError::Overflow { side_px, multiple });
+    Ok([round_up(size_px[0])?, round_up(size_px[1])?])
+}
+
+/// The latents of a padded `[width_px, height_px]`: `[batch, 4, height/8, width/8]`.
+pub fn latent_shape(batch: u64, size_px: [u64; 2]) -> [u64; 4] {
+    [batch, 4, size_px[1] / 8, size_px[0] / 8]
+}
+
+#[cfg(test)]
+mod tests;

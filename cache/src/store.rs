@@ -1,0 +1,312 @@
+//! The store: objects under their keys, and an index of graph records beside them.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::format::FormatVersion;
+use crate::hash::Digest;
+use crate::key::GraphKey;
+use crate::layout::Layout;
+use crate::lock::{CompileLock, Holder, LockOutcome, ReadGuard, Wait};
+use crate::object::{self, ObjectError};
+use crate::program::Program;
+use crate::record::{GraphRecord, ObjectInfo};
+
+mod index;
+mod objects;
+mod query;
+mod setup;
+
+pub use index::{Rebuilt, Resolved};
+pub use query::{Nearest, Wanted};
+
+/// Where a store is and what may be done with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreOptions {
+    /// The store's folder; it is made when something is first written.
+    pub dir: PathBuf,
+    /// Look up, never write.
+    pub read_only: bool,
+}
+
+/// A store, by its folder. It holds nothing open, so that any number of processes can share it.
+#[derive(Debug)]
+pub struct Store {
+    layout: Layout,
+    read_only: bool,
+}
+
+/// What went wrong with a store.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The store was written by a release that this one cannot follow.
+    #[error("{path:?} is a store of format {found}, and this release reads format {reads}: it takes {reader}")]
+    NewerFormat {
+        /// The store's folder.
+        path: PathBuf,
+        /// Its format.
+        found: FormatVersion,
+        /// The format that this release reads.
+        reads: FormatVersion,
+        /// The release that can read it.
+        reader: String,
+    },
+    /// The folder holds something else.
+    #[error("{path:?} is no preheat store: {reason}")]
+    NotAStore {
+        /// The folder.
+        path: PathBuf,
+        /// What it holds instead.
+        reason: String,
+    },
+    /// The file system is full, or a quota is used up.
+    #[error("no space is left for {path:?}: {cause}")]
+    Full {
+        /// What was being written.
+        path: PathBuf,
+        /// The error.
+        cause: io::Error,
+    },
+    /// Something could not be written.
+    #[error("{path:?} cannot be written: {cause}")]
+    Unwritable {
+        /// What was being written.
+        path: PathBuf,
+        /// The error.
+        cause: io::Error,
+    },
+    /// Something is there and could not be read.
+    #[error("{path:?} cannot be read: {cause}")]
+    Unreadable {
+        /// What was being read.
+        path: PathBuf,
+        /// The error.
+        cause: io::Error,
+    },
+    /// The store was opened for reading alone.
+    #[error("{path:?} is opened for reading alone")]
+    ReadOnly {
+        /// The store's folder.
+        path: PathBuf,
+    },
+    /// The index cannot be had; objects are found by their keys all the same.
+    #[error("the index {path:?} cannot be used: {cause}")]
+    IndexUnavailable {
+        /// The index.
+        path: PathBuf,
+        /// Why.
+        cause: IndexCause,
+    },
+    /// An object cannot be made or used, though its file can be reached.
+    #[error("the object of {key} cannot be used: {cause}")]
+    Object {
+        /// Its key.
+        key: GraphKey,
+        /// Why.
+        cause: ObjectError,
+    },
+}
+
+/// Why the index cannot be had.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum IndexCause {
+    /// Other processes kept it for the whole wait.
+    #[error("other processes kept it busy for {0:.1?}")]
+    Busy(Duration),
+    /// There is none, and this store is opened for reading alone: sled cannot be read without being written.
+    #[error("the store is read-only, and an index cannot be opened without writing")]
+    ReadOnly,
+    /// It is damaged. It is made anew from the objects where that is possible.
+    #[error("it is damaged: {0}")]
+    Damaged(String),
+    /// The file system refused.
+    #[error("{0}")]
+    Io(io::Error),
+}
+
+/// What the store has under a key.
+#[derive(Debug)]
+pub enum Lookup {
+    /// An object whose checksum held.
+    Hit(Box<LoadedObject>),
+    /// Nothing.
+    Absent,
+    /// Something that failed a check, and is now in quarantine: a miss with a warning.
+    Damaged {
+        /// What the check said.
+        reason: ObjectError,
+    },
+}
+
+/// An object, read and checked.
+#[derive(Debug)]
+pub struct LoadedObject {
+    /// Its record, as of the compile; the index has the current statistics.
+    pub record: GraphRecord,
+    /// The machine code.
+    pub payload: Vec<u8>,
+    /// The length of its file.
+    pub stored_bytes: u64,
+    program: object::ProgramFrame,
+    guard: ReadGuard,
+}
+
+impl LoadedObject {
+    /// The program that it was compiled from.
+    pub fn program(&self) -> Result<Program, ObjectError> {
+        self.program.program()
+    }
+
+    /// Takes the machine code out, with the guard that is dropped once the plugin has it.
+    pub fn into_payload(self) -> (Vec<u8>, ReadGuard) {
+        (self.payload, self.guard)
+    }
+}
+
+/// How removing one entry ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Removal {
+    /// It is gone; so many bytes are free.
+    Removed {
+        /// The length of its object.
+        stored_bytes: u64,
+    },
+    /// There was none.
+    Absent,
+    /// A process is loading it; it stays.
+    InUse,
+}
+
+/// What clearing a store removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+pub struct Cleared {
+    /// Entries that are gone.
+    pub removed: u64,
+    /// Entries that stay, since a process is loading them.
+    pub in_use: u64,
+    /// The bytes that are free now.
+    pub stored_bytes: u64,
+}
+
+impl Store {
+    /// Opens the store in a folder, which need not be there yet. Nothing is made and nothing is held open.
+    pub fn open(options: StoreOptions) -> Result<Self, StoreError> {
+        let store = Self { layout: Layout::new(options.dir), read_only: options.read_only };
+        store.check_format()?;
+        Ok(store)
+    }
+
+    /// The store's paths.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// The store's folder.
+    pub fn dir(&self) -> &Path {
+        self.layout.root()
+    }
+
+    /// Whether it is opened for reading alone.
+    pub fn is_read_only(&self) -> bool {
+        self.read_only
+    }
+
+    /// Stores the machine code of a graph, over any that is there: first the object, then its record.
+    ///
+    /// Where only the index fails, the object is stored, the error is [`StoreError::IndexUnavailable`], and the
+    /// record is made up for when the key is next [committed](Self::commit) or the index is rebuilt.
+    pub fn put(&self, record: &GraphRecord, program: &Program, payload: &[u8]) -> Result<ObjectInfo, StoreError> {
+        let info = self.put_object(record, program, payload)?;
+        let record = GraphRecord { object: Some(info.clone()), ..record.clone() };
+        self.put_record(&record, program)?;
+        Ok(info)
+    }
+
+    /// Takes the right to compile a key. `waiting` is asked every few milliseconds while another has it, with the time waited and
+    /// who it is. After a wait ([`CompileLock::waited`]), the object may be there.
+    pub fn compile_lock(
+        &self,
+        key: &GraphKey,
+        waiting: impl FnMut(Duration, Option<Holder>) -> Wait,
+    ) -> Result<LockOutcome, StoreError> {
+        self.prepare()?;
+        let path = self.layout.compile_lock(key);
+        CompileLock::take(&path, waiting).map_err(|cause| write_error(&path, cause))
+    }
+
+    /// The program of a key: from the index, else from the object.
+    pub fn program(&self, key: &GraphKey) -> Result<Option<Program>, StoreError> {
+        match self.indexed_program(key) {
+            Ok(Some(program)) => return Ok(Some(program)),
+            Ok(None) => {}
+            Err(error) => tracing::debug!(%error, "looking for the program in the object"),
+        }
+        match self.load(key)? {
+            Lookup::Hit(object) => object.program().map(Some).map_err(|cause| StoreError::Object { key: *key, cause }),
+            Lookup::Absent | Lookup::Damaged { .. } => Ok(None),
+        }
+    }
+
+    /// Removes an entry, object and record, unless a process is loading it.
+    pub fn remove(&self, key: &GraphKey) -> Result<Removal, StoreError> {
+        let removal = self.remove_object(key)?;
+        if removal == Removal::InUse {
+            return Ok(removal);
+        }
+        let recorded = self.remove_records(&[*key])?;
+        Ok(if recorded > 0 && removal == Removal::Absent { Removal::Removed { stored_bytes: 0 } } else { removal })
+    }
+
+    /// Removes every entry that no process is loading. The counters stay.
+    pub fn clear(&self) -> Result<Cleared, StoreError> {
+        self.writable()?;
+        let mut keys: Vec<GraphKey> = self.object_keys()?;
+        let mut cleared = Cleared::default();
+        let mut in_use = Vec::new();
+        for key in &keys {
+            match self.remove_object(key)? {
+                Removal::Removed { stored_bytes } => {
+                    cleared.removed += 1;
+                    cleared.stored_bytes += stored_bytes;
+                }
+                Removal::InUse => in_use.push(*key),
+                Removal::Absent => {}
+            }
+        }
+        cleared.in_use = in_use.len() as u64;
+        if self.layout.graphs().exists() {
+            let recorded: Vec<GraphKey> = self.records()?.into_iter().map(|record| record.graph_key).collect();
+            cleared.removed += recorded.iter().filter(|key| !keys.contains(key)).count() as u64;
+            keys.extend(recorded);
+            keys.retain(|key| !in_use.contains(key));
+            keys.sort_unstable();
+            keys.dedup();
+            self.remove_records(&keys)?;
+        }
+        Ok(cleared)
+    }
+}
+
+/// Sorts a failure to write by what can be done about it.
+fn write_error(path: &Path, cause: io::Error) -> StoreError {
+    let path = path.to_owned();
+    match cause.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StoreError::Full { path, cause },
+        _ => StoreError::Unwritable { path, cause },
+    }
+}
+
+fn read_error(path: &Path, cause: io::Error) -> StoreError {
+    StoreError::Unreadable { path: path.to_owned(), cause }
+}
+
+/// The keys among the digests of an iterator of names.
+fn key_of_name(name: &std::ffi::OsStr) -> Option<GraphKey> {
+    name.to_str()?.parse::<Digest>().ok().map(GraphKey)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,196 @@
+//! The half of the store that lies in plain files: objects, and the quarantine for those that failed a check.
+
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Write as _};
+use std::path::Path;
+
+use super::setup::sync_folder;
+use super::{LoadedObject, Lookup, Removal, Store, StoreError, key_of_name, read_error, write_error};
+use crate::key::GraphKey;
+use crate::lock::ReadGuard;
+use crate::object::{self, ObjectError, ProgramFrame};
+use crate::program::Program;
+use crate::record::{GraphRecord, ObjectInfo};
+
+impl Store {
+    /// The object of a key, found by its path alone, read once and checked before anything of it is returned.
+    pub fn load(&self, key: &GraphKey) -> Result<Lookup, StoreError> {
+        let path = self.layout.object(key);
+        let mut file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if is_absent(&error) => return Ok(Lookup::Absent),
+            Err(error) => return Err(read_error(&path, error)),
+        };
+        if file.metadata().is_ok_and(|metadata| !metadata.is_file()) {
+            return Err(StoreError::NotAStore { path, reason: "a folder is where an object should be".to_owned() });
+        }
+        let guard =
+            file.try_clone().map(|file| ReadGuard::new(file, &path)).map_err(|cause| read_error(&path, cause))?;
+        let verified = object::read(&mut file, key).and_then(|object| Ok((object.payload()?, object)));
+        match verified {
+            Ok((payload, object)) => {
+                let record = object.record.clone();
+                let stored_bytes = record.object.as_ref().map_or(0, |info| info.stored_bytes);
+                let program = object.into_program_frame();
+                Ok(Lookup::Hit(Box::new(LoadedObject { record, payload, stored_bytes, program, guard })))
+            }
+            Err(ObjectError::Io(cause)) => Err(read_error(&path, cause)),
+            // What another release wrote is left for it; a new compile replaces it.
+            Err(cause) if !cause.is_damage() => Err(StoreError::Object { key: *key, cause }),
+            Err(reason) => {
+                drop(guard);
+                self.quarantine(key, &reason);
+                Ok(Lookup::Damaged { reason })
+            }
+        }
+    }
+
+    /// Writes an object: whole under its name, or not there at all.
+    pub(super) fn put_object(
+        &self,
+        record: &GraphRecord,
+        program: &Program,
+        payload: &[u8],
+    ) -> Result<ObjectInfo, StoreError> {
+        self.prepare()?;
+        let path = self.layout.object(&record.graph_key);
+        let failed = |path: &Path| {
+            let (path, key) = (path.to_owned(), record.graph_key);
+            move |error| match error {
+                ObjectError::Io(cause) => write_error(&path, cause),
+                cause => StoreError::Object { key, cause },
+            }
+        };
+        let tmp = self.layout.tmp();
+        let mut file = tempfile::Builder::new()
+            .prefix(&format!("{}.", record.graph_key))
+            .tempfile_in(&tmp)
+            .map_err(|cause| write_error(&tmp, cause))?;
+        let info = object::write(file.as_file_mut(), record, program, payload).map_err(failed(file.path()))?;
+        file.as_file_mut()
+            .flush()
+            .and_then(|()| file.as_file().sync_all())
+            .map_err(|cause| write_error(&path, cause))?;
+        let folder = path.parent().unwrap_or(&path);
+        fs::create_dir_all(folder).map_err(|cause| write_error(folder, cause))?;
+        file.persist(&path).map_err(|error| write_error(&path, error.error))?;
+        // A new folder's own entry has to last as well: both levels above the object.
+        for level in path.ancestors().take(3) {
+            sync_folder(level).map_err(|cause| write_error(&path, cause))?;
+        }
+        Ok(info)
+    }
+
+    /// Moves an object out of the way, with the reason beside it. Another process may have been faster: then there is nothing to do.
+    fn quarantine(&self, key: &GraphKey, reason: &ObjectError) {
+        let path = self.layout.object(key);
+        tracing::warn!(path = %path.display(), %reason, "an object failed its check and counts as a miss");
+        if self.read_only {
+            return;
+        }
+        let stamp = jiff::Timestamp::now().as_nanosecond();
+        let target = self.layout.quarantine().join(format!("{key}.{stamp}"));
+        let moved =
+            fs::create_dir_all(self.layout.quarantine()).and_then(|()| fs::rename(&path, &target)).and_then(|()| {
+                let note = format!("{path}: {reason}\n", path = path.display());
+                fs::write(target.with_extension(format!("{stamp}.reason")), note)
+            });
+        match moved {
+            Err(error) if !is_absent(&error) => {
+                tracing::warn!(path = %path.display(), %error, "a damaged object stays where it is until it is replaced");
+            }
+            _ => {}
+        }
+    }
+
+    /// The record in an object's header; a damaged object goes to quarantine. Listing and rebuilding need no more than this.
+    pub fn object_record(&self, key: &GraphKey) -> Result<Option<GraphRecord>, StoreError> {
+        self.examine(key, object::read_header, |record| record)
+    }
+
+    /// The record and the program of an object; no program where it is not the one that the record names.
+    pub(super) fn object_program(
+        &self,
+        key: &GraphKey,
+    ) -> Result<Option<(GraphRecord, Option<ProgramFrame>)>, StoreError> {
+        let found = self.examine(key, object::read_program, |(record, _)| record)?;
+        Ok(found.map(|(record, frame)| {
+            let right = frame.program().is_ok_and(|program| program.digest() == record.program.digest);
+            (record, right.then_some(frame))
+        }))
+    }
+
+    fn examine<T>(
+        &self,
+        key: &GraphKey,
+        read: impl FnOnce(&Path) -> Result<T, ObjectError>,
+        record: impl FnOnce(&T) -> &GraphRecord,
+    ) -> Result<Option<T>, StoreError> {
+        let path = self.layout.object(key);
+        let found = read(&path).and_then(|found| match record(&found).graph_key {
+            other if other != *key => Err(ObjectError::OtherKey(other)),
+            _ => Ok(found),
+        });
+        match found {
+            Ok(found) => Ok(Some(found)),
+            Err(ObjectError::Io(error)) if is_absent(&error) => Ok(None),
+            Err(ObjectError::Io(cause)) => Err(read_error(&path, cause)),
+            Err(reason) if reason.is_damage() => {
+                self.quarantine(key, &reason);
+                Ok(None)
+            }
+            Err(cause) => Err(StoreError::Object { key: *key, cause }),
+        }
+    }
+
+    /// Whether there is an object under a key; nothing of it is read.
+    pub fn has_object(&self, key: &GraphKey) -> bool {
+        self.layout.object(key).is_file()
+    }
+
+    /// The keys of all objects, sorted.
+    pub fn object_keys(&self) -> Result<Vec<GraphKey>, StoreError> {
+        let mut keys = Vec::new();
+        for first in entries(&self.layout.objects())? {
+            for second in entries(&first)? {
+                keys.extend(entries(&second)?.iter().filter_map(|path| key_of_name(path.file_name()?)));
+            }
+        }
+        keys.sort_unstable();
+        Ok(keys)
+    }
+
+    /// Removes an object unless a process is loading it.
+    pub(super) fn remove_object(&self, key: &GraphKey) -> Result<Removal, StoreError> {
+        self.writable()?;
+        let path = self.layout.object(key);
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if is_absent(&error) => return Ok(Removal::Absent),
+            Err(error) => return Err(read_error(&path, error)),
+        };
+        if matches!(file.try_lock(), Err(TryLockError::WouldBlock)) {
+            return Ok(Removal::InUse);
+        }
+        let stored_bytes = file.metadata().map_or(0, |metadata| metadata.len());
+        match fs::remove_file(&path) {
+            Ok(()) => Ok(Removal::Removed { stored_bytes }),
+            Err(error) if is_absent(&error) => Ok(Removal::Absent),
+            Err(error) => Err(write_error(&path, error)),
+        }
+    }
+}
+
+/// Whether an error says that there is nothing at a path.
+pub(super) fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+/// The paths in a folder; none where it is missing or no folder.
+fn entries(folder: &Path) -> Result<Vec<std::path::PathBuf>, StoreError> {
+    match fs::read_dir(folder) {
+        Ok(entries) => Ok(entries.filter_map(|entry| Some(entry.ok()?.path())).collect()),
+        Err(error) if is_absent(&error) => Ok(Vec::new()),
+        Err(error) => Err(read_error(folder, error)),
+    }
+}

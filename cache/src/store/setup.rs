@@ -1,0 +1,92 @@
+//! Opening a store: its version, and its folders once something is written.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::Path;
+
+use super::{Store, StoreError, read_error, write_error};
+use crate::format::FormatVersion;
+use crate::layout::Layout;
+
+/// The `format` file is two lines.
+const FORMAT_FILE_LIMIT_BYTES: u64 = 4096;
+
+impl Store {
+    /// Refuses a folder that holds a newer store or something else. A folder that is missing or empty is a store to be.
+    pub(super) fn check_format(&self) -> Result<(), StoreError> {
+        let path = self.layout.format();
+        let content = match read_bounded(&path) {
+            Ok(content) => content,
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound) => return Ok(()),
+            Err(error) => return Err(read_error(&path, error)),
+        };
+        match FormatVersion::parse(&content) {
+            Some(version) if version <= FormatVersion::CURRENT => Ok(()),
+            Some(found) => Err(StoreError::NewerFormat {
+                path: self.dir().to_owned(),
+                found,
+                reads: FormatVersion::CURRENT,
+                reader: FormatVersion::reader(&content).unwrap_or_else(|| "a later release of preheat".to_owned()),
+            }),
+            None => Err(StoreError::NotAStore {
+                path: self.dir().to_owned(),
+                reason: format!("its file `format` starts with {:?}", content.chars().take(40).collect::<String>()),
+            }),
+        }
+    }
+
+    /// Refuses to write where only reading was asked for.
+    pub(super) fn writable(&self) -> Result<(), StoreError> {
+        if self.read_only {
+            return Err(StoreError::ReadOnly { path: self.dir().to_owned() });
+        }
+        Ok(())
+    }
+
+    /// Makes the folders, and the two files that say what they are.
+    pub(super) fn prepare(&self) -> Result<(), StoreError> {
+        self.writable()?;
+        let layout = &self.layout;
+        let folders = [layout.objects(), layout.locks(), layout.tmp()];
+        if folders.iter().all(|folder| folder.is_dir()) && layout.format().is_file() {
+            return Ok(());
+        }
+        for folder in &folders {
+            fs::create_dir_all(folder).map_err(|cause| write_error(folder, cause))?;
+        }
+        let files = [
+            (layout.cachedir_tag(), Layout::CACHEDIR_TAG.to_owned()),
+            (layout.format(), FormatVersion::CURRENT.file_content()),
+        ];
+        for (path, content) in files {
+            if !path.exists() {
+                self.write_whole(&path, content.as_bytes()).map_err(|cause| write_error(&path, cause))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes a small file so that it is there whole or not at all.
+    pub(super) fn write_whole(&self, path: &Path, content: &[u8]) -> io::Result<()> {
+        let mut file = tempfile::NamedTempFile::new_in(self.layout.tmp())?;
+        file.write_all(content)?;
+        file.as_file().sync_all()?;
+        file.persist(path)?;
+        sync_folder(path)
+    }
+}
+
+/// Makes a rename within the folder of `path` last. Only Unix can sync a folder, and only Unix needs to.
+pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
+    match path.parent() {
+        Some(folder) if cfg!(unix) => fs::File::open(folder)?.sync_all(),
+        _ => Ok(()),
+    }
+}
+
+fn read_bounded(path: &Path) -> io::Result<String> {
+    use std::io::Read as _;
+    let mut bytes = Vec::new();
+    fs::File::open(path)?.take(FORMAT_FILE_LIMIT_BYTES).read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}

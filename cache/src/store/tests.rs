@@ -1,0 +1,349 @@
+use std::fs;
+
+use super::*;
+use crate::key::tests::inputs;
+use crate::program::ProgramFormat;
+use crate::record::RecordedSignature;
+use crate::signature::{Dtype, Signature, create_execution_signature};
+use crate::statistics::{Counters, Match, Source, Use};
+
+mod damage;
+
+/// A store in a folder that goes with it.
+struct Scratch {
+    folder: tempfile::TempDir,
+    store: Store,
+}
+
+impl Scratch {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(folder.path()).unwrap();
+        Self { folder, store }
+    }
+
+    fn put(&self, number: u64) -> GraphRecord {
+        let (record, program) = graph(number);
+        self.store.put(&record, &program, &payload(number)).unwrap();
+        record
+    }
+
+    fn load(&self, key: &GraphKey) -> Option<Box<LoadedObject>> {
+        match self.store.load(key).unwrap() {
+            Lookup::Hit(object) => Some(object),
+            _ => None,
+        }
+    }
+}
+
+fn open(dir: &Path) -> Result<Store, StoreError> {
+    Store::open(StoreOptions { dir: dir.to_owned(), read_only: false })
+}
+
+/// A graph of its own for each number.
+fn graph(number: u64) -> (GraphRecord, Program) {
+    let text = format!("module @m {{ func.func @main() {{ x = {number} }} }}");
+    let mut inputs = inputs();
+    inputs.program = Program::new(ProgramFormat::Mlir, text.into_bytes());
+    let mut record = GraphRecord::new("denoiser", "xla-cpu", &inputs);
+    record.measurements.compile_seconds = 2.0;
+    record.add_signature(signature(number));
+    (record, inputs.program)
+}
+
+fn payload(number: u64) -> Vec<u8> {
+    (0..5000).map(|at| (at * (number + 3) % 251).to_le_bytes()[0]).collect()
+}
+
+fn request(number: u64) -> Signature {
+    create_execution_signature("model", [1, 4, 8, 8], 1, 7.5, "euler", number + 1, Dtype::Float32).unwrap()
+}
+
+fn signature(number: u64) -> RecordedSignature {
+    let projection_key = Digest::of(&number.to_le_bytes());
+    RecordedSignature { signature: request(number), projection_key, first_used: jiff::Timestamp::UNIX_EPOCH }
+}
+
+fn hit(key: GraphKey) -> Use {
+    Use {
+        graph_key: key,
+        device: "xla-cpu".into(),
+        matched: Match::Exact,
+        source: Source::Disk,
+        signature: None,
+        load_seconds: Some(0.5),
+        compile_seconds: None,
+    }
+}
+
+#[test]
+fn what_is_put_is_loaded() {
+    let scratch = Scratch::new();
+    assert!(fs::read_dir(scratch.folder.path()).unwrap().next().is_none(), "opening writes nothing");
+    assert!(scratch.load(&graph(1).0.graph_key).is_none());
+    let record = scratch.put(1);
+    let object = scratch.load(&record.graph_key).unwrap();
+    assert_eq!(object.payload, payload(1));
+    assert_eq!(object.program().unwrap(), graph(1).1);
+    assert_eq!(object.record.signatures, record.signatures);
+    let info = object.record.object.clone().unwrap();
+    assert_eq!(info.payload_digest, Digest::of(&payload(1)));
+    assert_eq!(info.stored_bytes, fs::metadata(scratch.store.layout().object(&record.graph_key)).unwrap().len());
+    let indexed = scratch.store.record(&record.graph_key).unwrap().unwrap();
+    assert_eq!(indexed.object, Some(info));
+    assert_eq!(scratch.store.program(&record.graph_key).unwrap(), Some(graph(1).1));
+    assert!(scratch.load(&graph(2).0.graph_key).is_none());
+    assert!(
+        fs::read_to_string(scratch.store.layout().cachedir_tag()).unwrap().starts_with("Signature: 8a477f597d28d172")
+    );
+    assert!(fs::read_dir(scratch.store.layout().tmp()).unwrap().next().is_none());
+    assert!(!scratch.store.layout().quarantine().exists());
+}
+
+#[test]
+fn level_one_tells_exact_from_equivalent() {
+    let scratch = Scratch::new();
+    let record = scratch.put(1);
+    let stages = [
+        (signature(1).projection_key, request(1).digest()),
+        (signature(1).projection_key, request(9).digest()),
+        (signature(2).projection_key, request(1).digest()),
+    ];
+    let found = scratch.store.resolve(&stages).unwrap();
+    let expected = |matched| Some(Resolved { graph_key: record.graph_key, matched, compile_seconds: 2.0 });
+    assert_eq!(found, [expected(Match::Exact), expected(Match::Equivalent), None]);
+    // The same projection asked for by another request: equivalent now, exact from then on.
+    let another = RecordedSignature { signature: request(9), ..signature(1) };
+    let one = Use { matched: Match::Equivalent, signature: Some(another), ..hit(record.graph_key) };
+    scratch.store.commit(&[one], &Counters::default()).unwrap();
+    assert_eq!(scratch.store.resolve(&stages[1..2]).unwrap(), [expected(Match::Exact)]);
+    assert!(scratch.store.knows_signature(&request(9).digest()).unwrap());
+    assert!(!scratch.store.knows_signature(&request(5).digest()).unwrap());
+    assert_eq!(scratch.store.statistics().unwrap().cached_signatures, 2);
+    assert_eq!(scratch.store.record(&record.graph_key).unwrap().unwrap().signatures.len(), 2);
+}
+
+#[test]
+fn statistics_add_up() {
+    let scratch = Scratch::new();
+    assert_eq!(scratch.store.statistics().unwrap().entries, 0);
+    let (one, two) = (scratch.put(1), scratch.put(2));
+    let compiled = Use {
+        matched: Match::Compiled,
+        source: Source::Compiled,
+        compile_seconds: Some(2.0),
+        load_seconds: None,
+        ..hit(one.graph_key)
+    };
+    let memory = Use { matched: Match::Graph, source: Source::Memory, load_seconds: None, ..hit(two.graph_key) };
+    let fallback = Use { matched: Match::Equivalent, source: Source::Fallback, ..hit(two.graph_key) };
+    let counters = Counters { misses: 1, failed_compiles: 2, single_flight_waits: 3, evictions: 4, quarantined: 5 };
+    scratch.store.commit(&[compiled, memory, hit(two.graph_key)], &counters).unwrap();
+    scratch.store.commit(&[fallback], &Counters::default()).unwrap();
+    let statistics = scratch.store.statistics().unwrap();
+    let mut json = serde_json::to_value(&statistics).unwrap();
+    let stored: u64 = [&one, &two]
+        .iter()
+        .map(|record| fs::metadata(scratch.store.layout().object(&record.graph_key)).unwrap().len())
+        .sum();
+    assert!(json.as_object_mut().unwrap().remove("since").unwrap().as_str().unwrap().ends_with('Z'));
+    assert_eq!(
+        json,
+        serde_json::json!({"entries": 2, "cached_signatures": 2, "stored_bytes": stored, "uncompressed_bytes": 10000,
+            "hits": {"exact": 1, "equivalent": 1, "graph": 1, "memory": 1, "disk": 1, "fallback": 1},
+            "misses": 2, "compiles": 1, "failed_compiles": 2, "single_flight_waits": 3,
+            "compile_seconds": 2.0, "compile_seconds_saved": 6.0, "load_seconds": 1.0, "evictions": 4, "quarantined": 5,
+            "by_device": {"xla-cpu": {"entries": 2, "hits": 3, "compiles": 1}}})
+    );
+    let record = scratch.store.record(&two.graph_key).unwrap().unwrap();
+    assert_eq!((record.statistics.hits, record.measurements.load_seconds), (3, Some(0.5)));
+    scratch.store.zero_statistics().unwrap();
+    let zeroed = scratch.store.statistics().unwrap();
+    assert_eq!((zeroed.entries, zeroed.stored_bytes, zeroed.hits.exact, zeroed.misses), (2, stored, 0, 0));
+    assert_eq!(zeroed.by_device["xla-cpu"].entries, 2);
+    assert!(zeroed.since > statistics.since);
+}
+
+#[test]
+fn replacing_an_entry_keeps_what_is_known_of_its_use() {
+    let scratch = Scratch::new();
+    let record = scratch.put(1);
+    scratch.store.commit(&[hit(record.graph_key)], &Counters::default()).unwrap();
+    assert!(scratch.store.set_pinned(&record.graph_key, true).unwrap());
+    let (mut again, program) = graph(1);
+    again.signatures = vec![signature(7)];
+    scratch.store.put(&again, &program, b"another executable").unwrap();
+    assert_eq!(scratch.load(&record.graph_key).unwrap().payload, b"another executable");
+    let merged = scratch.store.record(&record.graph_key).unwrap().unwrap();
+    assert_eq!((merged.statistics.hits, merged.pinned, merged.signatures.len()), (1, true, 2));
+    let statistics = scratch.store.statistics().unwrap();
+    assert_eq!((statistics.entries, statistics.uncompressed_bytes, statistics.cached_signatures), (1, 18, 2));
+}
+
+#[test]
+fn removing_leaves_nothing_of_an_entry_and_all_of_the_others() {
+    let scratch = Scratch::new();
+    let (one, two) = (scratch.put(1), scratch.put(2));
+    assert!(matches!(scratch.store.remove(&one.graph_key).unwrap(), Removal::Removed { .. }));
+    assert_eq!(scratch.store.remove(&one.graph_key).unwrap(), Removal::Absent);
+    assert!(scratch.load(&one.graph_key).is_none() && scratch.load(&two.graph_key).is_some());
+    assert_eq!(scratch.store.program(&one.graph_key).unwrap(), None);
+    let known =
+        |number| scratch.store.resolve(&[(signature(number).projection_key, request(number).digest())]).unwrap();
+    assert!(known(1)[0].is_none() && known(2)[0].is_some());
+    let statistics = scratch.store.statistics().unwrap();
+    assert_eq!((statistics.entries, statistics.cached_signatures, statistics.uncompressed_bytes), (1, 1, 5000));
+}
+
+#[test]
+fn clearing_leaves_what_is_being_loaded() {
+    let scratch = Scratch::new();
+    assert_eq!(scratch.store.clear().unwrap(), Cleared::default());
+    let (_, kept) = (scratch.put(1), scratch.put(2));
+    let object = scratch.load(&kept.graph_key).unwrap();
+    let cleared = scratch.store.clear().unwrap();
+    assert_eq!((cleared.removed, cleared.in_use), (1, 1));
+    assert_eq!(scratch.store.remove(&kept.graph_key).unwrap(), Removal::InUse);
+    assert_eq!(scratch.store.records().unwrap().len(), 1);
+    let (bytes, guard) = object.into_payload();
+    assert_eq!(bytes, payload(2));
+    drop(guard);
+    assert_eq!(scratch.store.clear().unwrap().removed, 1);
+    assert_eq!(scratch.store.statistics().unwrap().entries, 0);
+    assert!(scratch.store.records().unwrap().is_empty());
+}
+
+#[test]
+fn the_nearest_entry_is_named_with_its_differences() {
+    let scratch = Scratch::new();
+    let (one, _) = (scratch.put(1), scratch.put(2));
+    let mut environment = one.environment.clone();
+    environment.plugin_build = "gnu:newer".into();
+    let asked = request(1);
+    let wanted = Wanted {
+        program: Some(one.program.digest),
+        stage: "denoiser",
+        signature: Some(&asked),
+        environment: &environment,
+        options: &one.options,
+    };
+    let nearest = scratch.store.nearest(&wanted).unwrap().unwrap();
+    assert_eq!(nearest.record.graph_key, one.graph_key);
+    let fields = |nearest: &Nearest| nearest.differences.iter().map(|one| one.field.clone()).collect::<Vec<_>>();
+    assert_eq!(fields(&nearest), ["plugin_build"]);
+    assert_eq!(
+        (nearest.differences[0].have.as_str(), nearest.differences[0].want.as_str()),
+        ("gnu:0123456789abcdef", "gnu:newer")
+    );
+    // Not lowered: the same stage of the same model, by the fewest differences.
+    let asked = request(2);
+    let unlowered = Wanted { program: None, signature: Some(&asked), environment: &one.environment, ..wanted };
+    assert_eq!(scratch.store.nearest(&unlowered).unwrap().unwrap().record.graph_key, graph(2).0.graph_key);
+    assert_eq!(scratch.store.expected_compile_seconds(&unlowered).unwrap(), Some(2.0));
+    let other = Wanted { stage: "vae_decoder", ..unlowered };
+    assert!(scratch.store.nearest(&other).unwrap().is_none());
+}
+
+#[test]
+fn a_newer_store_is_refused_by_the_release_that_reads_it() {
+    let scratch = Scratch::new();
+    scratch.put(1);
+    let format = scratch.store.layout().format();
+    fs::write(&format, "preheat-store 2\nread by preheat 9.9 and later\n").unwrap();
+    let error = open(scratch.folder.path()).unwrap_err();
+    assert!(matches!(error, StoreError::NewerFormat { found: FormatVersion(2), .. }));
+    assert!(error.to_string().contains("preheat 9.9"), "{error}");
+    fs::write(&format, "something else").unwrap();
+    assert!(open(scratch.folder.path()).unwrap_err().to_string().contains("something else"));
+}
+
+#[test]
+fn a_read_only_store_is_read_and_never_written() {
+    let scratch = Scratch::new();
+    let record = scratch.put(1);
+    let reader = Store::open(StoreOptions { dir: scratch.folder.path().to_owned(), read_only: true }).unwrap();
+    assert!(matches!(reader.load(&record.graph_key).unwrap(), Lookup::Hit(_)));
+    let refused = reader.put(&record, &graph(1).1, b"x").unwrap_err();
+    assert!(matches!(refused, StoreError::ReadOnly { .. }));
+    let index = reader.resolve(&[]).unwrap_err();
+    assert!(matches!(index, StoreError::IndexUnavailable { cause: IndexCause::ReadOnly, .. }));
+    assert!(matches!(reader.commit(&[], &Counters::default()).unwrap_err(), StoreError::ReadOnly { .. }));
+    let path = scratch.store.layout().object(&record.graph_key);
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[200] ^= 1;
+    fs::write(&path, &bytes).unwrap();
+    assert!(matches!(reader.load(&record.graph_key).unwrap(), Lookup::Damaged { .. }));
+    assert_eq!(fs::read(&path).unwrap(), bytes, "it is left where it is");
+    let missing = Store::open(StoreOptions { dir: scratch.folder.path().join("none"), read_only: true }).unwrap();
+    assert!(matches!(missing.load(&record.graph_key).unwrap(), Lookup::Absent));
+    assert_eq!(missing.statistics().unwrap().entries, 0);
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    fs::write(&file, "in the way").unwrap();
+    let (record, program) = graph(1);
+    // A file where the store's folder should be, and one where a folder of the store should be.
+    let inside = open(&file).and_then(|store| store.put(&record, &program, b"x")).unwrap_err();
+    assert!(matches!(&inside, StoreError::Unwritable { .. } | StoreError::Unreadable { .. }), "{inside}");
+    assert!(inside.to_string().contains("file"), "{inside}");
+    let store = open(&folder.path().join("store")).unwrap();
+    fs::create_dir(store.dir()).unwrap();
+    fs::write(store.layout().objects(), "in the way").unwrap();
+    let error = store.put(&record, &program, b"x").unwrap_err();
+    assert!(matches!(&error, StoreError::Unwritable { path, .. } if *path == store.layout().objects()), "{error}");
+    assert!(matches!(store.load(&record.graph_key).unwrap(), Lookup::Absent));
+    // Nothing can be made in /proc, not even by root.
+    let proc = open(Path::new("/proc/preheat")).unwrap();
+    assert!(matches!(proc.put(&record, &program, b"x").unwrap_err(), StoreError::Unwritable { .. }));
+}
+
+#[test]
+fn errors_are_sorted_by_what_can_be_done() {
+    let sorted = |kind: io::ErrorKind| write_error(Path::new("p"), kind.into());
+    assert!(matches!(sorted(io::ErrorKind::StorageFull), StoreError::Full { .. }));
+    assert!(matches!(sorted(io::ErrorKind::QuotaExceeded), StoreError::Full { .. }));
+    assert!(matches!(sorted(io::ErrorKind::PermissionDenied), StoreError::Unwritable { .. }));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_device_is_an_error_of_that_name() {
+    let (record, program) = graph(1);
+    let mut full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let error = object::write(&mut full, &record, &program, &payload(1)).unwrap_err();
+    let ObjectError::Io(cause) = error else { panic!("{error}") };
+    assert!(matches!(write_error(Path::new("/dev/full"), cause), StoreError::Full { .. }));
+}
+
+#[test]
+fn an_index_kept_busy_is_an_error_and_objects_are_found_all_the_same() {
+    let scratch = Scratch::new();
+    let record = scratch.put(1);
+    let lock = fs::File::open(scratch.store.layout().index_lock()).unwrap();
+    lock.lock().unwrap();
+    let error = scratch.store.resolve(&[(signature(1).projection_key, request(1).digest())]).unwrap_err();
+    assert!(matches!(error, StoreError::IndexUnavailable { cause: IndexCause::Busy(_), .. }), "{error}");
+    assert!(scratch.load(&record.graph_key).is_some());
+    assert_eq!(scratch.store.program(&record.graph_key).unwrap(), Some(graph(1).1));
+}
+
+#[test]
+fn the_compile_lock_is_free_again_when_it_is_dropped() {
+    let scratch = Scratch::new();
+    let key = graph(1).0.graph_key;
+    let lock = scratch.store.compile_lock(&key, |_, _| Wait::Cancel).unwrap();
+    assert!(matches!(lock, LockOutcome::Held(_)));
+    let mut holder = None;
+    let second = scratch.store.compile_lock(&key, |_, who| {
+        holder = who;
+        Wait::Cancel
+    });
+    assert!(matches!(second.unwrap(), LockOutcome::Cancelled));
+    assert_eq!(holder.unwrap().pid, std::process::id());
+    drop(lock);
+    let LockOutcome::Held(third) = scratch.store.compile_lock(&key, |_, _| Wait::Cancel).unwrap() else { panic!() };
+    assert_eq!(third.waited(), None);
+}
