@@ -73,6 +73,10 @@ impl Driver {
                 self.ahead =
                     Some(compile_ahead(self.topology.as_ref().unwrap(), Program::mlir(PROGRAM), &options, None)?);
             }
+            "ahead-of-client" => {
+                let topology = client.unwrap().topology()?;
+                self.ahead = Some(compile_ahead(&topology, Program::mlir(PROGRAM), &options, None)?);
+            }
             "compile" => self.loaded = Some(client.unwrap().compile(Program::mlir(PROGRAM), &options)?),
             "serialize" => {
                 let executable = self.ahead.as_ref().unwrap_or_else(|| self.loaded.as_ref().unwrap().executable());
@@ -428,6 +432,10 @@ fn what_is_compiled_ahead_loads_in_a_live_client_of_the_same_pose_only() {
     assert!(
         log.iter().any(|entry| matches!(entry.event, Event::Compile { client_less: true, executable: Some(_), .. }))
     );
+    let steps = format!("ahead-of-client\nserialize {}\nload {0}\nrun", file.display());
+    assert_eq!(run(&scene.sim().pose("v5e:1x1"), &steps).answer("run"), "[2.0, 4.0]");
+    let said = run(&scene.sim(), "ahead-of-client");
+    assert!(said.answer("ahead-of-client").starts_with("error Some(NotFound)"), "{}", said.all);
     let said = run(&scene.sim().pose("v5e:1x1"), "topology v9:1x1");
     assert!(said.answer("topology").starts_with("error Some(InvalidArgument)"), "{}", said.all);
 }
