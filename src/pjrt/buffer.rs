@@ -45,6 +45,8 @@ impl Client {
     }
 
     /// Puts the bytes of `owner`, dense and row-major, on `device`, and keeps `owner` for as long as the plugin reads from it.
+    ///
+    /// The plugin's hold on `owner` ends on a thread of the plugin's: dropping it must not call into the plugin.
     pub fn buffer_from_owner<T>(
         &self,
         device: &Device,
@@ -109,7 +111,7 @@ impl Client {
         // SAFETY: just made in this client, and ours.
         let buffer = unsafe { Buffer::own(self, args.buffer, function) };
         // SAFETY: as above.
-        let done = unsafe { Event::own(self.plugin(), args.done_with_host_buffer, function) };
+        let done = unsafe { Event::own(self, args.done_with_host_buffer, function) };
         Ok((buffer?, done?))
     }
 }
@@ -191,7 +193,7 @@ impl Buffer {
         // SAFETY: the buffer is live: it is destroyed on drop only; the event is ours.
         unsafe {
             self.client.plugin().call(&mut args)?;
-            Event::own(self.client.plugin(), args.event, <sys::BufferReadyEventArgs as sys::Call>::FUNCTION)
+            Event::own(&self.client, args.event, <sys::BufferReadyEventArgs as sys::Call>::FUNCTION)
         }
     }
 
@@ -262,7 +264,7 @@ impl Buffer {
         unsafe { self.client.plugin().call(&mut args) }?;
         let function = <sys::BufferToHostBufferArgs as sys::Call>::FUNCTION;
         // SAFETY: just made, and ours.
-        unsafe { Event::own(self.client.plugin(), args.event, function) }?.wait()
+        unsafe { Event::own(&self.client, args.event, function) }?.wait()
     }
 
     /// Gives its memory back though handles to it live on; executions under way still have it.

@@ -6,19 +6,21 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 
 use super::call::Handle;
+use super::client::Client;
 use super::error::PjrtError;
 use super::plugin::Plugin;
 use super::sys;
 
 /// The completion of asynchronous work: a transfer, or the execution that fills a buffer.
 pub struct Event {
-    plugin: Plugin,
+    client: Client,
     raw: Handle<sys::Event>,
 }
 
 type Callback = Box<dyn FnOnce(Result<(), PjrtError>) + Send>;
 
 struct Registered {
+    /// Not the client: were this its last handle, it would be closed by a thread of its own.
     plugin: Plugin,
     callback: Callback,
 }
@@ -28,23 +30,23 @@ impl Event {
     ///
     /// # Safety
     ///
-    /// `raw` is null or an event of `plugin` that the caller owns.
-    pub(super) unsafe fn own(plugin: &Plugin, raw: *mut sys::Event, function: &'static str) -> Result<Self, PjrtError> {
-        Ok(Self { plugin: plugin.clone(), raw: Handle::new(raw, function)? })
+    /// `raw` is null or an event of `client` that the caller owns.
+    pub(super) unsafe fn own(client: &Client, raw: *mut sys::Event, function: &'static str) -> Result<Self, PjrtError> {
+        Ok(Self { client: client.clone(), raw: Handle::new(raw, function)? })
     }
 
     /// Blocks until the work is done; its failure is the error.
     pub fn wait(&self) -> Result<(), PjrtError> {
         let mut args = sys::EventAwaitArgs { event: self.raw.as_ptr(), ..sys::Args::new() };
         // SAFETY: the event is live: it is destroyed on drop only.
-        unsafe { self.plugin.call(&mut args) }
+        unsafe { self.client.plugin().call(&mut args) }
     }
 
     /// Whether the work is done, well or not.
     pub fn is_ready(&self) -> Result<bool, PjrtError> {
         let mut args = sys::EventIsReadyArgs { event: self.raw.as_ptr(), ..sys::Args::new() };
         // SAFETY: the event is live: it is destroyed on drop only.
-        unsafe { self.plugin.call(&mut args) }?;
+        unsafe { self.client.plugin().call(&mut args) }?;
         Ok(args.is_ready)
     }
 
@@ -53,8 +55,8 @@ impl Event {
     /// It must be quick and must not call back into the plugin. If it panics, the panic ends there and is logged. The event may be
     /// dropped meanwhile.
     pub fn on_ready(&self, callback: impl FnOnce(Result<(), PjrtError>) + Send + 'static) -> Result<(), PjrtError> {
-        self.plugin.require::<sys::EventOnReadyArgs>()?;
-        let registered = Registered { plugin: self.plugin.clone(), callback: Box::new(callback) };
+        self.client.plugin().require::<sys::EventOnReadyArgs>()?;
+        let registered = Registered { plugin: self.client.plugin().clone(), callback: Box::new(callback) };
         let mut args = sys::EventOnReadyArgs {
             event: self.raw.as_ptr(),
             callback: Some(call_back),
@@ -63,7 +65,7 @@ impl Event {
             ..sys::Args::new()
         };
         // SAFETY: the event is live; the callback takes the box, and it is given to no one else.
-        unsafe { self.plugin.call(&mut args) }
+        unsafe { self.client.plugin().call(&mut args) }
     }
 }
 
@@ -97,6 +99,6 @@ fn report(panic: Box<dyn Any + Send>) {
 impl Drop for Event {
     fn drop(&mut self) {
         // SAFETY: owned, and this is its last use; callbacks do not need it.
-        unsafe { self.plugin.destroy(sys::EventDestroyArgs { event: self.raw.as_ptr(), ..sys::Args::new() }) };
+        unsafe { self.client.plugin().destroy(sys::EventDestroyArgs { event: self.raw.as_ptr(), ..sys::Args::new() }) };
     }
 }

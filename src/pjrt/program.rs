@@ -64,19 +64,33 @@ impl<'a> Program<'a> {
             format_size: format.len(),
             ..sys::Args::new()
         };
-        CProgram { raw, _code: code }
+        CProgram { raw, code }
     }
 }
 
 /// A program as the C API takes it, with the code it points to.
 pub(super) struct CProgram {
     raw: sys::Program,
-    _code: Vec<u8>,
+    #[allow(dead_code, reason = "held for `raw` to point into")]
+    code: Vec<u8>,
 }
 
 impl CProgram {
     /// Valid for as long as this lives.
     pub(super) fn as_ptr(&self) -> *const sys::Program {
         &raw const self.raw
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_zero_byte_follows_the_program() {
+        let c = Program::mlir(b"module {}").to_c();
+        assert_eq!(c.raw.code_size, 9);
+        assert_eq!(c.code, b"module {}\0");
+        assert_eq!(c.raw.code.cast_const().cast::<u8>(), c.code.as_ptr());
     }
 }
