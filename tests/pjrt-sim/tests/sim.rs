@@ -293,6 +293,16 @@ fn a_numbered_compile_fails_whichever_process_makes_it() {
 }
 
 #[test]
+fn processes_that_compile_at_once_agree_on_which_is_which() {
+    let scene = Scene::new();
+    let sim = scene.sim().fail_compile(When::Nth(3));
+    let children: Vec<Child> = (0..6).map(|_| start(&sim, "compile")).collect();
+    let said: Vec<Said> = children.into_iter().map(finish).collect();
+    assert_eq!(said.iter().filter(|said| said.answer("compile") == "done").count(), 5, "{said:#?}");
+    assert_eq!((scene.log().compiles_started(), scene.log().compiles()), (6, 5));
+}
+
+#[test]
 fn every_compile_can_fail() {
     let scene = Scene::new();
     for _ in 0..2 {
