@@ -160,7 +160,8 @@ impl Stage {
         if rules.is_empty() && !place.announced() {
             return Ok(false);
         }
-        let ordinal = self.log.announce(place, event());
+        let counted = rules.iter().any(|rule| rule.when != When::Each);
+        let ordinal = self.log.announce(place, event(), counted);
         let mut corrupt = false;
         let mut struck: Vec<Kind> =
             rules.iter().filter(|rule| rule.when.meets(ordinal)).map(|rule| rule.kind).collect();

@@ -207,10 +207,10 @@ impl Log {
         file.stream_position().ok()
     }
 
-    /// Writes that a call began, and says which at its place it is, from 1.
+    /// Writes that a call began, and says which at its place it is, from 1: of this process, or if `over_file` of all who write there.
     ///
     /// The order of lines in the file decides, so processes that write at once still agree on who is which.
-    pub fn announce(&self, place: Place, event: Event) -> u64 {
+    pub fn announce(&self, place: Place, event: Event, over_file: bool) -> u64 {
         let here = {
             let mut announced = self.announced.lock().unwrap_or_else(PoisonError::into_inner);
             let count = announced.entry(place).or_insert(0);
@@ -218,7 +218,7 @@ impl Log {
             *count
         };
         let end = self.append(event, Outcome::Started, Duration::ZERO);
-        end.and_then(|end| self.announced_until(place, end)).unwrap_or(here)
+        end.filter(|_| over_file).and_then(|end| self.announced_until(place, end)).unwrap_or(here)
     }
 
     fn announced_until(&self, place: Place, end: u64) -> Option<u64> {
@@ -359,12 +359,12 @@ mod tests {
         let path = folder.path().join("log");
         let event = || Event::Topology { name: String::new() };
         let (one, other) = (Log::open(Some(&path)).unwrap(), Log::open(Some(&path)).unwrap());
-        assert_eq!(one.announce(Place::Topology, event()), 1);
-        assert_eq!(other.announce(Place::Topology, event()), 2);
+        assert_eq!(one.announce(Place::Topology, event(), true), 1);
+        assert_eq!(other.announce(Place::Topology, event(), true), 2);
         one.write(event(), Outcome::Ok, Duration::ZERO);
-        assert_eq!(one.announce(Place::Topology, event()), 3);
+        assert_eq!(one.announce(Place::Topology, event(), true), 3);
         assert_eq!(read(&path).unwrap().count(Place::Topology, |outcome| *outcome == Outcome::Started), 3);
-        assert_eq!(Log::open(None).unwrap().announce(Place::Topology, event()), 1);
+        assert_eq!(Log::open(None).unwrap().announce(Place::Topology, event(), true), 1);
     }
 
     #[test]

@@ -185,17 +185,13 @@ pub(crate) struct KnownExecutable {
     pub loaded: usize,
 }
 
-/// A client that stands behind a topology made by name.
-#[derive(Debug, Clone, Copy)]
-struct Inner {
-    client: usize,
-    topology: usize,
-}
-
 /// What is known of handles, by address.
 #[derive(Debug, Default)]
 pub(crate) struct Handles {
-    inner: HashMap<String, Inner>,
+    /// Topologies made by name; neither they nor the clients behind them are ever freed.
+    named: HashMap<String, usize>,
+    /// The client of each topology.
+    clients: HashMap<usize, usize>,
     topologies: HashMap<usize, &'static Guise>,
     descriptions: HashMap<usize, &'static Guise>,
     executables: HashMap<usize, KnownExecutable>,
@@ -259,13 +255,12 @@ impl Handles {
 
     /// Whether the topology was made by name; such a one is never freed.
     pub fn is_named(&self, topology: *const TopologyDescription) -> bool {
-        self.inner.values().any(|inner| inner.topology == topology as usize)
+        self.named.values().any(|named| *named == topology as usize)
     }
 
-    /// The client behind a topology that was made by name.
+    /// The client that a posed topology is of, or that stands behind it.
     pub fn client_of(&self, topology: *const TopologyDescription) -> Option<*mut Client> {
-        let inner = self.inner.values().find(|inner| inner.topology == topology as usize)?;
-        Some(inner.client as *mut Client)
+        self.clients.get(&(topology as usize)).map(|client| *client as *mut Client)
     }
 
     /// Lets a client's topology and the descriptions of its devices pose as `guise`.
@@ -279,6 +274,7 @@ impl Handles {
         // SAFETY: the client lives; so do its topology and its devices below.
         unsafe { real.call(&mut topology) }?;
         self.topologies.insert(topology.topology as usize, guise);
+        self.clients.insert(topology.topology as usize, client as usize);
         let mut list = TopologyDescriptionGetDeviceDescriptionsArgs { topology: topology.topology, ..Args::new() };
         // SAFETY: as above.
         unsafe { real.call(&mut list) }?;
@@ -307,8 +303,8 @@ impl Handles {
         real: &'static Real,
         guise: &'static Guise,
     ) -> Result<*mut TopologyDescription, Raised> {
-        if let Some(inner) = self.inner.get(&guise.topology.name) {
-            return Ok(inner.topology as *mut TopologyDescription);
+        if let Some(topology) = self.named.get(&guise.topology.name) {
+            return Ok(*topology as *mut TopologyDescription);
         }
         let options = [device_count(guise)];
         let mut create =
@@ -316,7 +312,7 @@ impl Handles {
         // SAFETY: the option lives until the end of this function.
         unsafe { real.call(&mut create) }?;
         let topology = self.disguise(real, create.client, guise)?;
-        self.inner.insert(guise.topology.name.clone(), Inner { client: create.client as usize, topology });
+        self.named.insert(guise.topology.name.clone(), topology);
         Ok(topology as *mut TopologyDescription)
     }
 

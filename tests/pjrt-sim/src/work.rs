@@ -4,11 +4,10 @@
 use preheat::pjrt::sys::{
     Args, AsyncHostToDeviceTransferManagerTransferDataArgs, BufferCopyRawToHostArgs, BufferOnDeviceSizeInBytesArgs,
     BufferReadyEventArgs, BufferToHostBufferArgs, ClientBufferFromHostBufferArgs, ClientCompileArgs, ClientCreateArgs,
-    ClientDestroyArgs, ClientDevicesArgs, CompileArgs, ErrorCode, EventAwaitArgs,
-    EventDestroyArgs, EventIsReadyArgs, ExecutableDeserializeAndLoadArgs, ExecutableDestroyArgs,
-    ExecutableSerializeArgs, HostBufferSemantics, LoadedExecutable, LoadedExecutableDeleteArgs,
-    LoadedExecutableDestroyArgs, LoadedExecutableExecuteArgs, LoadedExecutableGetExecutableArgs, NamedValue,
-    PluginInitializeArgs, Program, SerializedExecutable,
+    ClientDestroyArgs, ClientDevicesArgs, CompileArgs, ErrorCode, EventAwaitArgs, EventDestroyArgs, EventIsReadyArgs,
+    ExecutableDeserializeAndLoadArgs, ExecutableDestroyArgs, ExecutableSerializeArgs, HostBufferSemantics,
+    LoadedExecutable, LoadedExecutableDeleteArgs, LoadedExecutableDestroyArgs, LoadedExecutableExecuteArgs,
+    LoadedExecutableGetExecutableArgs, NamedValue, PluginInitializeArgs, Program, SerializedExecutable,
 };
 use std::time::{Duration, Instant};
 
@@ -177,21 +176,16 @@ impl Override for CompileArgs {
     }
 }
 
-/// Compiles without a client: for a posed topology with the client behind it, else as the real plugin does it.
+/// Compiles without a client: for a posed topology with the client that it is of, else as the real plugin does it.
 fn compile_ahead(call: &mut Incoming<'_, CompileArgs>) -> Result<u64, Raised> {
     let real = call.real()?;
     let (guise, client) = {
         let handles = handles();
         (handles.topology(call.args().topology), handles.client_of(call.args().topology))
     };
-    let Some(guise) = guise else {
+    let (Some(guise), Some(client)) = (guise, client) else {
         call.forward()?;
         return Ok(handles().number_executable(call.args().executable, None, null()));
-    };
-    // The topology of a live client, which then compiles itself.
-    let Some(client) = client.or_else(|| Some(call.args().client).filter(|client| !client.is_null())) else {
-        let message = "pjrt-sim compiles without a client for topologies made by name only";
-        return Err(Raised::ours(ErrorCode::UNIMPLEMENTED, message));
     };
     let args = call.args();
     let mut compile = ClientCompileArgs {
@@ -201,7 +195,7 @@ fn compile_ahead(call: &mut Incoming<'_, CompileArgs>) -> Result<u64, Raised> {
         compile_options_size: args.compile_options_size,
         ..Args::new()
     };
-    // SAFETY: the client behind a topology is never freed, a given one is the caller's, and so is the rest.
+    // SAFETY: a topology lives no longer than the client that it is of, or than the one behind it; the rest is the caller's.
     unsafe { real.call(&mut compile) }?;
     let mut unloaded = LoadedExecutableGetExecutableArgs { loaded_executable: compile.executable, ..Args::new() };
     // SAFETY: it was just compiled.

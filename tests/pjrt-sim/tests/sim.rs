@@ -73,6 +73,10 @@ impl Driver {
                 self.ahead =
                     Some(compile_ahead(self.topology.as_ref().unwrap(), Program::mlir(PROGRAM), &options, None)?);
             }
+            "ahead-of-client" => {
+                let topology = client.unwrap().topology()?;
+                self.ahead = Some(compile_ahead(&topology, Program::mlir(PROGRAM), &options, None)?);
+            }
             "compile" => self.loaded = Some(client.unwrap().compile(Program::mlir(PROGRAM), &options)?),
             "serialize" => {
                 let executable = self.ahead.as_ref().unwrap_or_else(|| self.loaded.as_ref().unwrap().executable());
@@ -289,6 +293,16 @@ fn a_numbered_compile_fails_whichever_process_makes_it() {
 }
 
 #[test]
+fn processes_that_compile_at_once_agree_on_which_is_which() {
+    let scene = Scene::new();
+    let sim = scene.sim().fail_compile(When::Nth(3));
+    let children: Vec<Child> = (0..6).map(|_| start(&sim, "compile")).collect();
+    let said: Vec<Said> = children.into_iter().map(finish).collect();
+    assert_eq!(said.iter().filter(|said| said.answer("compile") == "done").count(), 5, "{said:#?}");
+    assert_eq!((scene.log().compiles_started(), scene.log().compiles()), (6, 5));
+}
+
+#[test]
 fn every_compile_can_fail() {
     let scene = Scene::new();
     for _ in 0..2 {
@@ -428,6 +442,10 @@ fn what_is_compiled_ahead_loads_in_a_live_client_of_the_same_pose_only() {
     assert!(
         log.iter().any(|entry| matches!(entry.event, Event::Compile { client_less: true, executable: Some(_), .. }))
     );
+    let steps = format!("ahead-of-client\nserialize {}\nload {0}\nrun", file.display());
+    assert_eq!(run(&scene.sim().pose("v5e:1x1"), &steps).answer("run"), "[2.0, 4.0]");
+    let said = run(&scene.sim(), "ahead-of-client");
+    assert!(said.answer("ahead-of-client").starts_with("error Some(NotFound)"), "{}", said.all);
     let said = run(&scene.sim().pose("v5e:1x1"), "topology v9:1x1");
     assert!(said.answer("topology").starts_with("error Some(InvalidArgument)"), "{}", said.all);
 }
