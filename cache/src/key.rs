@@ -34,6 +34,13 @@ const PROJECTION_KEY_TAG: &str = "preheat-projection-key-v1";
 #[serde(transparent)]
 pub struct GraphKey(pub Digest);
 
+impl GraphKey {
+    /// The first 12 hexadecimal digits, enough for a person to tell keys apart.
+    pub fn short(&self) -> String {
+        self.0.short()
+    }
+}
+
 impl fmt::Display for GraphKey {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(formatter)
@@ -52,6 +59,13 @@ impl FromStr for GraphKey {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct BuilderId(pub String);
+
+impl BuilderId {
+    /// The builder of a graph that is given as a program: the program itself, so that another program is another entry.
+    pub fn of_program(program: &Program) -> Self {
+        Self(format!("program:{}", program.digest()))
+    }
+}
 
 /// All that a compile may depend on.
 #[derive(Debug, Clone)]

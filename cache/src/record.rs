@@ -77,6 +77,16 @@ pub struct TensorSpec {
     pub dims: Vec<i64>,
 }
 
+impl std::fmt::Display for TensorSpec {
+    /// As StableHLO spells it without `tensor<>`: `2x3xf32`.
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for dim in &self.dims {
+            write!(formatter, "{dim}x")?;
+        }
+        formatter.write_str(&self.dtype)
+    }
+}
+
 /// What goes into an executable and comes out.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Interface {

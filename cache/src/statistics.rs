@@ -22,6 +22,17 @@ pub enum Match {
     Compiled,
 }
 
+impl std::fmt::Display for Match {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.pad(match self {
+            Self::Exact => "exact",
+            Self::Equivalent => "equivalent",
+            Self::Graph => "graph",
+            Self::Compiled => "compiled",
+        })
+    }
+}
+
 /// Where an executable came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

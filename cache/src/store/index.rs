@@ -106,6 +106,17 @@ impl Store {
         self.read(|| None, |index| load_record(index, key))
     }
 
+    /// The records that an exact request led to, by the digest of its signature, over all environments.
+    pub fn records_of_signature(&self, signature: &Digest) -> Result<Vec<GraphRecord>, StoreError> {
+        self.read(Vec::new, |index| {
+            let entries = index.scan(&key(b's', &[signature]))?;
+            let keys = entries
+                .iter()
+                .filter_map(|(entry, _)| Some(GraphKey(Digest::from_bytes(entry.get(33..65)?.try_into().ok()?))));
+            keys.filter_map(|key| load_record(index, &key).transpose()).collect()
+        })
+    }
+
     /// All records, in the order of their keys.
     pub fn records(&self) -> Result<Vec<GraphRecord>, StoreError> {
         self.read(Vec::new, |index| load_records(index))
