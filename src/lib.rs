@@ -1,4 +1,45 @@
-//! preheat.
+//! preheat compiles a diffusion pipeline's graphs with XLA once, keeps the executables on disk, and hands them back in a
+//! fraction of a second for ever after.
+//!
+//! | word | meaning |
+//! |---|---|
+//! | model | a pipeline's weights and configuration; its id is a name |
+//! | stage | one graph of a model: text encoder, denoiser, VAE decoder; `program` where there is no model |
+//! | execution signature | what the user asked to run: model id, padded shape, batch, cfg scale, scheduler, steps, dtype |
+//! | environment | what decides whether machine code fits: plugin build, topology, compiler flags, host features, ... |
+//! | program | StableHLO text or bytecode, or a serialised HLO module |
+//! | graph key | the digest of program, compile options and environment: names exactly one executable |
+//! | warm | every stage that a signature needs has an executable in the cache for this environment |
+//!
+//! A [`Runtime`] is a device with its cache. It is asked for the executable of a graph under a signature, and answers from
+//! memory, from disk, or by compiling and keeping what it compiled:
+//!
+//! ```no_run
+//! use preheat::{Dtype, Program, Runtime, Tensor, create_execution_signature};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let runtime = Runtime::builder().build()?;
+//! let program = Program::sniff(std::fs::read("examples/programs/unet_step.mlir")?)?;
+//! let signature = create_execution_signature("unet", [1, 4, 32, 32], 1, 7.0, "euler", 20, Dtype::Float32)?;
+//!
+//! let unet = runtime.get_or_compile(&signature, &program)?; // compiled once, ever
+//! let outputs = unet.run(&unet.zeros()?)?; // the outputs stay on the device
+//! println!("{:?}", outputs[0].to_host()?);
+//! # Ok(())
+//! # }
+//! ```
 
+mod backend;
+pub mod device;
 pub mod pjrt;
 pub mod plugins;
+pub mod progress;
+pub mod runtime;
+pub mod tensor;
+
+pub use preheat_cache::{
+    CompileOptions, Dtype, GraphKey, Match, Program, ProgramFormat, Projection, Signature, Source, Statistics,
+    create_execution_signature, latent_shape, normalize_shape,
+};
+pub use runtime::{Executable, Graph, Runtime};
+pub use tensor::Tensor;

@@ -1,0 +1,3 @@
+//! What graphs are compiled with and run on.
+
+pub(crate) mod xla;

@@ -1,0 +1,262 @@
+//! XLA, through a PJRT plugin: describes the environment, compiles, and loads what was compiled.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use preheat_cache::{
+    CompileOptions, Environment, Flags, Host, Interface, KeyInputs, Measurements, OptionValue, Program, ProgramFormat,
+    TensorSpec, schedulable_cpus,
+};
+use prost::Message;
+
+use crate::device::XlaDevice;
+use crate::pjrt::hlo::TensorType;
+use crate::pjrt::{self, Client, Device, PjrtError, Plugin, Topology, Value, options};
+use crate::runtime::Error;
+
+/// A client of one plugin, and the environment that its executables fit.
+#[derive(Debug)]
+pub(crate) struct XlaBackend {
+    pub(crate) name: XlaDevice,
+    pub(crate) client: Client,
+    /// What runs here: the first device that this process may use.
+    pub(crate) device: Device,
+    pub(crate) environment: Arc<Environment>,
+}
+
+/// An executable fresh from the compiler.
+pub(crate) struct Compiled {
+    pub(crate) loaded: pjrt::LoadedExecutable,
+    /// The executable as bytes, where the plugin can give them.
+    pub(crate) payload: Result<pjrt::SerializedExecutable, PjrtError>,
+    pub(crate) interface: Option<Interface>,
+    pub(crate) measurements: Measurements,
+}
+
+impl XlaBackend {
+    /// Loads the plugin at `path` and creates a client. `plugin_build` names the build, for the environment.
+    pub(crate) fn open(name: XlaDevice, path: &Path, plugin_build: String) -> Result<Self, Error> {
+        let unusable = |cause| Error::Plugin { device: name, path: path.to_owned(), cause };
+        let flags = read_flags()?;
+        let plugin = Plugin::open(path).map_err(unusable)?;
+        let client = Client::create(&plugin, &[]).map_err(unusable)?;
+        let no_device = || Error::NoDevice { device: name, path: path.to_owned() };
+        let device = client.addressable_devices().map_err(unusable)?.into_iter().next().ok_or_else(no_device)?;
+        let environment = Arc::new(environment(&client, &device, plugin_build, flags).map_err(unusable)?);
+        Ok(Self { name, client, device, environment })
+    }
+
+    /// Loads an executable from the bytes that a compile for this environment gave.
+    pub(crate) fn load(&self, payload: &[u8]) -> Result<pjrt::LoadedExecutable, PjrtError> {
+        self.client.deserialize_and_load(payload, None)
+    }
+}
+
+/// Compiles `inputs` with `client`. It is given what the key covers and nothing else, so what it makes cannot depend on
+/// anything that the key does not name. (The plugin itself reads `XLA_FLAGS` and `LIBTPU_INIT_ARGS`: they are in the
+/// environment's key.)
+pub(crate) fn compile(client: &Client, inputs: &KeyInputs) -> Result<Compiled, PjrtError> {
+    let options = encode_options(&inputs.options)?;
+    let began = Instant::now();
+    let loaded = client.compile(as_pjrt(&inputs.program), &options)?;
+    let compile_seconds = began.elapsed().as_secs_f64();
+    let executable = loaded.executable();
+    let payload = executable.serialize();
+    Ok(Compiled {
+        interface: interface(executable),
+        measurements: Measurements {
+            compile_seconds,
+            compile_peak_bytes: peak_resident_bytes(),
+            load_seconds: None,
+            cost: executable.cost_analysis().ok().flatten().map(numbers).unwrap_or_default(),
+            memory_bytes: memory_bytes(executable),
+        },
+        payload,
+        loaded,
+    })
+}
+
+fn as_pjrt(program: &Program) -> pjrt::Program<'_> {
+    match program.format() {
+        ProgramFormat::Mlir => pjrt::Program::mlir(program.bytes()),
+        ProgramFormat::Hlo => pjrt::Program::hlo(program.bytes()),
+    }
+}
+
+fn encode_options(given: &CompileOptions) -> Result<Vec<u8>, PjrtError> {
+    let overrides = given.overrides.iter().map(|(name, value)| {
+        let value = match value {
+            OptionValue::Bool(value) => options::OptionOverride::Bool(*value),
+            OptionValue::Int(value) => options::OptionOverride::Int(*value),
+            OptionValue::Float(value) => options::OptionOverride::Float(*value),
+            OptionValue::Text(value) => options::OptionOverride::Text(value.clone()),
+        };
+        (name.as_str(), value)
+    });
+    options::encode(
+        given.num_replicas,
+        given.num_partitions,
+        given.use_spmd_partitioning,
+        &given.device_assignment,
+        overrides,
+    )
+}
+
+/// The inputs and outputs as the optimised program has them; `None` where the plugin does not give it.
+fn interface(executable: &pjrt::Executable) -> Option<Interface> {
+    let shape = executable.program_shape().ok()?;
+    let specs = |types: &[TensorType]| types.iter().map(spec).collect();
+    Some(Interface { inputs: specs(&shape.parameters), outputs: specs(&shape.results) })
+}
+
+fn spec(kind: &TensorType) -> TensorSpec {
+    TensorSpec { dtype: kind.element_type.name().to_owned(), dims: kind.dimensions.clone() }
+}
+
+/// The types that a record's interface names; `None` where one of them is unknown to this release.
+pub(crate) fn types(specs: &[TensorSpec]) -> Option<Vec<TensorType>> {
+    let one =
+        |spec: &TensorSpec| Some(TensorType { element_type: spec.dtype.parse().ok()?, dimensions: spec.dims.clone() });
+    specs.iter().map(one).collect()
+}
+
+fn numbers(values: BTreeMap<String, Value>) -> BTreeMap<String, f64> {
+    values.into_iter().filter_map(|(name, value)| Some((name, number(&value)?))).collect()
+}
+
+fn number(value: &Value) -> Option<f64> {
+    match value {
+        Value::Float(value) => Some((*value).into()),
+        #[expect(clippy::cast_precision_loss, reason = "figures for reading; exact up to 2^53")]
+        Value::Int(value) => Some(*value as f64),
+        _ => None,
+    }
+}
+
+fn memory_bytes(executable: &pjrt::Executable) -> BTreeMap<String, u64> {
+    let Ok(Some(stats)) = executable.compiled_memory_stats() else { return BTreeMap::new() };
+    [
+        ("generated_code", stats.generated_code_bytes),
+        ("arguments", stats.argument_bytes),
+        ("outputs", stats.output_bytes),
+        ("aliases", stats.alias_bytes),
+        ("temporaries", stats.temporary_bytes),
+    ]
+    .into_iter()
+    .map(|(name, bytes)| (name.to_owned(), u64::try_from(bytes).unwrap_or(0)))
+    .collect()
+}
+
+/// The largest resident size that this process ever had; Linux tells it as `VmHWM`.
+fn peak_resident_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kibibytes * 1024)
+}
+
+/// What the compiler is told by the process's environment, which the plugin reads by itself.
+struct CompilerFlags {
+    xla_flags: Flags,
+    libtpu_init_args: Flags,
+}
+
+fn read_flags() -> Result<CompilerFlags, Error> {
+    let value = |variable: &'static str| match std::env::var(variable) {
+        Ok(value) => Ok(value),
+        Err(std::env::VarError::NotPresent) => Ok(String::new()),
+        Err(error) => Err(Error::Flags { variable, why: error.to_string() }),
+    };
+    let xla_flags = Flags::from_xla_flags(&value("XLA_FLAGS")?)
+        .map_err(|error| Error::Flags { variable: "XLA_FLAGS", why: error.to_string() })?;
+    Ok(CompilerFlags { xla_flags, libtpu_init_args: Flags::parse(&value("LIBTPU_INIT_ARGS")?) })
+}
+
+fn environment(
+    client: &Client,
+    device: &Device,
+    plugin_build: String,
+    flags: CompilerFlags,
+) -> Result<Environment, PjrtError> {
+    let topology = client.topology()?;
+    let raw = topology.serialize()?;
+    let platform = client.platform_name()?;
+    let host =
+        (platform == "cpu").then(|| Host { features: host_features(&raw), schedulable_cpus: schedulable_cpus() });
+    Ok(Environment {
+        plugin_build,
+        platform_version: client.platform_version()?,
+        device_kind: device.kind()?,
+        topology: canonical_topology(&topology)?,
+        device_assignment: Vec::new(),
+        xla_flags: flags.xla_flags,
+        libtpu_init_args: flags.libtpu_init_args,
+        host,
+        raw_topology: Some(raw),
+        platform,
+    })
+}
+
+/// The topology as a client and a compile without one agree on it: kind, bounds, number of cores.
+///
+/// The bounds come from the devices' coordinates, where they have any; a TPU's chips lie in a grid, and each has one core
+/// or more. Devices without coordinates lie in a row.
+fn canonical_topology(topology: &Topology) -> Result<preheat_cache::Topology, PjrtError> {
+    let devices = topology.device_descriptions()?;
+    let kind = devices.first().map(|device| device.kind.clone()).unwrap_or_default();
+    let mut bounds: Vec<u64> = Vec::new();
+    for device in &devices {
+        let Some(Value::IntList(coordinates)) = device.attributes.get("coords") else { continue };
+        bounds.resize(bounds.len().max(coordinates.len()), 0);
+        for (bound, coordinate) in bounds.iter_mut().zip(coordinates) {
+            *bound = (*bound).max(u64::try_from(*coordinate).unwrap_or(0) + 1);
+        }
+    }
+    let core_count = devices.len() as u64;
+    if bounds.is_empty() {
+        bounds.push(core_count);
+    }
+    Ok(preheat_cache::Topology { kind, bounds, core_count })
+}
+
+/// The one field that is read of `xla.CpuTopologyProto` (`xla/pjrt/proto/pjrt_c_api` and its neighbours): the host's
+/// features as LLVM names them, `+` for those it has and `-` for those it lacks.
+#[derive(Clone, PartialEq, Message)]
+struct CpuTopology {
+    #[prost(string, repeated, tag = "4")]
+    machine_attributes: Vec<String>,
+}
+
+/// XLA:CPU's executables hold instructions for the host's features, which its serialised topology lists. Where a release
+/// writes it in another form, the whole of it stands for the features: that can only miss, never hit wrongly.
+fn host_features(raw_topology: &[u8]) -> Vec<String> {
+    let mut features = match CpuTopology::decode(raw_topology) {
+        Ok(topology) if !topology.machine_attributes.is_empty() => topology.machine_attributes,
+        _ => vec![format!("topology:{}", preheat_cache::Digest::of(raw_topology))],
+    };
+    features.sort_unstable();
+    features
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn features_are_read_sorted_and_an_unknown_form_stands_for_itself() {
+        let topology = CpuTopology { machine_attributes: vec!["+avx2".into(), "+adx".into()] };
+        assert_eq!(host_features(&topology.encode_to_vec()), ["+adx", "+avx2"]);
+        let unknown = host_features(b"\x0a\x03abc");
+        assert_eq!(unknown.len(), 1);
+        assert!(unknown[0].starts_with("topology:"));
+        assert_ne!(unknown, host_features(b"\x0a\x03abd"));
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn the_peak_is_told_in_bytes() {
+        assert!(peak_resident_bytes().unwrap() > 1 << 20);
+    }
+}

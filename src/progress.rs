@@ -1,0 +1,79 @@
+//! What long work tells whoever is watching, and how it is asked to stop.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// Something that takes long enough to be worth showing. Sizes are in bytes.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Event {
+    /// An executable is being read and handed to the device.
+    Loading {
+        /// The stage it belongs to.
+        stage: String,
+        /// Bytes of machine code.
+        payload_bytes: u64,
+    },
+    /// A graph is being compiled, by this process.
+    Compiling {
+        /// The stage it belongs to.
+        stage: String,
+        /// Seconds that this graph, or the one most like it, took before; `None` where nothing like it was measured.
+        expected_seconds: Option<f64>,
+    },
+    /// Another process compiles the same graph; this one waits for it.
+    Waiting {
+        /// The stage it belongs to.
+        stage: String,
+        /// Who compiles, as far as the lock file tells.
+        holder: Option<String>,
+        /// How long this process has waited.
+        waited: Duration,
+    },
+    /// The stage's graph is compiled.
+    Compiled {
+        /// The stage it belongs to.
+        stage: String,
+        /// Seconds the compile took.
+        seconds: f64,
+    },
+    /// The stage's executable is ready to run.
+    Ready {
+        /// The stage it belongs to.
+        stage: String,
+    },
+}
+
+/// Receives [`Event`]s. Called from whichever thread does the work, so it must be quick.
+pub trait Progress: Send + Sync {
+    /// Takes note of one event.
+    fn event(&self, event: Event);
+}
+
+/// The progress of someone who does not look.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Silent;
+
+impl Progress for Silent {
+    fn event(&self, _event: Event) {}
+}
+
+/// A flag, shared by its clones, that asks long work to stop at its next safe place.
+///
+/// Waits for another process's compile stop within a tenth of a second. A compile that runs inside the plugin cannot be
+/// stopped from outside; a program that must end at once may simply exit, since nothing is written before a compile is done.
+#[derive(Debug, Clone, Default)]
+pub struct Cancel(Arc<AtomicBool>);
+
+impl Cancel {
+    /// Asks every holder of a clone to stop.
+    pub fn cancel(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    /// Whether someone asked to stop.
+    pub fn is_cancelled(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}

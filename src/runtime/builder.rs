@@ -1,0 +1,215 @@
+//! Setting up a [`Runtime`].
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use preheat_cache::{Layout, PluginBuild};
+
+use super::cache::Cache;
+use super::devices::inventory;
+use super::error::Error;
+use super::memory::Memory;
+use super::warnings::Warnings;
+use super::{DeviceReport, Inner, Runtime};
+use crate::backend::xla::XlaBackend;
+use crate::device;
+use crate::progress::{Cancel, Progress, Silent};
+
+/// What a [`Runtime`] is made from. Everything has a default; [`Builder::build`] makes it.
+#[derive(Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own, as on the command line")]
+pub struct Builder {
+    device: device::Request,
+    plugin: Option<PathBuf>,
+    cache_dir: Option<PathBuf>,
+    fallbacks: Vec<PathBuf>,
+    use_cache: bool,
+    read_only: bool,
+    memory_limit_bytes: u64,
+    require_warm: bool,
+    manual_warmup: bool,
+    progress: Arc<dyn Progress>,
+    cancel: Cancel,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self {
+            device: device::Request::default(),
+            plugin: None,
+            cache_dir: None,
+            fallbacks: Vec::new(),
+            use_cache: true,
+            read_only: false,
+            memory_limit_bytes: Self::DEFAULT_MEMORY_LIMIT_BYTES,
+            require_warm: false,
+            manual_warmup: false,
+            progress: Arc::new(Silent),
+            cancel: Cancel::default(),
+        }
+    }
+}
+
+impl Builder {
+    /// Machine code that is kept in memory unless told otherwise, in bytes.
+    pub const DEFAULT_MEMORY_LIMIT_BYTES: u64 = 2 << 30;
+    /// Executions on zeros that an automatic warmup does (`--tpu-warmup-steps`).
+    pub const DEFAULT_WARMUP_STEPS: u32 = 2;
+    /// The multiple that sizes are rounded up to, in pixels (`--tpu-shape-padding-multiple`).
+    pub const DEFAULT_PADDING_MULTIPLE_PX: u64 = 64;
+
+    /// Which device is asked for.
+    #[must_use]
+    pub fn device(mut self, request: device::Request) -> Self {
+        self.device = request;
+        self
+    }
+
+    /// The plugin's file, in place of what `preheat plugins list` finds.
+    #[must_use]
+    pub fn plugin(mut self, path: impl Into<PathBuf>) -> Self {
+        self.plugin = Some(path.into());
+        self
+    }
+
+    /// The cache's folder; without it, the platform's cache folder + `preheat`.
+    #[must_use]
+    pub fn cache_dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.cache_dir = Some(dir.into());
+        self
+    }
+
+    /// A read-only cache that is looked up after the main one, such as one that is baked into an image.
+    #[must_use]
+    pub fn cache_fallback(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.fallbacks.push(dir.into());
+        self
+    }
+
+    /// Whether there is a cache at all; without one, everything is compiled every time and nothing is written.
+    #[must_use]
+    pub fn use_cache(mut self, use_cache: bool) -> Self {
+        self.use_cache = use_cache;
+        self
+    }
+
+    /// Whether the cache is only looked up, never written.
+    #[must_use]
+    pub fn read_only(mut self, read_only: bool) -> Self {
+        self.read_only = read_only;
+        self
+    }
+
+    /// How many bytes of machine code are kept in memory; the least recently used goes first.
+    #[must_use]
+    pub fn memory_limit_bytes(mut self, bytes: u64) -> Self {
+        self.memory_limit_bytes = bytes;
+        self
+    }
+
+    /// Whether anything that would have to be compiled is an error, [`Error::NotWarm`].
+    #[must_use]
+    pub fn require_warm(mut self, require_warm: bool) -> Self {
+        self.require_warm = require_warm;
+        self
+    }
+
+    /// Whether warmup is done by hand (`--tpu-manual-warmup`): whatever is then compiled outside of one is said in a warning.
+    #[must_use]
+    pub fn manual_warmup(mut self, manual_warmup: bool) -> Self {
+        self.manual_warmup = manual_warmup;
+        self
+    }
+
+    /// Who is told of what takes long.
+    #[must_use]
+    pub fn progress(mut self, progress: Arc<dyn Progress>) -> Self {
+        self.progress = progress;
+        self
+    }
+
+    /// What asks waits to end.
+    #[must_use]
+    pub fn cancel(mut self, cancel: Cancel) -> Self {
+        self.cancel = cancel;
+        self
+    }
+
+    /// Chooses the device, loads its plugin and opens the cache.
+    ///
+    /// # Errors
+    /// Where no device can be had. A cache that cannot be opened is no error: everything is compiled then, and
+    /// [`Runtime::warnings`] says why.
+    pub fn build(self) -> Result<Runtime, Error> {
+        let inventory = match &self.plugin {
+            Some(path) => device::Inventory::of_one_plugin(path),
+            None => inventory(self.device.device),
+        };
+        let choice = device::choose(self.device, &inventory)?;
+        let dir = self.dir();
+        let backend = Arc::new(XlaBackend::open(
+            choice.selected,
+            &choice.plugin,
+            self.plugin_build(&choice.plugin, dir.as_deref())?,
+        )?);
+        let warnings = Warnings::default();
+        choice.warnings.iter().for_each(|warning| warnings.warn(warning.clone()));
+        let cache = match &dir {
+            _ if !self.use_cache => None,
+            Some(dir) => Cache::open_or_degrade(dir, self.read_only, &self.fallbacks, &warnings),
+            None => {
+                warnings.warn("no cache folder is known, so nothing is kept: set PREHEAT_CACHE_DIR or HOME".to_owned());
+                None
+            }
+        };
+        let device = DeviceReport::new(&choice, &backend.environment.device_kind);
+        tracing::info!(device = %choice.selected, reason = %choice.reason, plugin = %choice.plugin.display(), "device chosen");
+        Ok(Runtime::new(Inner {
+            device,
+            environment_digest: backend.environment.digest(),
+            backend,
+            reuse: self.use_cache,
+            cache: cache.map(Arc::new),
+            memory: Memory::new(self.memory_limit_bytes).into(),
+            require_warm: self.require_warm,
+            manual_warmup: self.manual_warmup,
+            progress: self.progress,
+            cancel: self.cancel,
+            warnings: Arc::new(warnings),
+        }))
+    }
+
+    /// Opens the cache alone, to ask what it holds. No device is chosen and no plugin loaded.
+    ///
+    /// # Errors
+    /// Where it cannot be opened.
+    pub fn open_cache(&self) -> Result<Cache, Error> {
+        if !self.use_cache {
+            return Err(Error::NoCache("--tpu-compilation-cache=false turns it off"));
+        }
+        let dir = self.dir().ok_or(Error::NoCache("no cache folder is known: set PREHEAT_CACHE_DIR or HOME"))?;
+        Ok(Cache::open(&dir, self.read_only, &self.fallbacks)?)
+    }
+
+    /// The identity of the plugin's build. A content hash is remembered in the cache's folder, where there is one.
+    fn plugin_build(&self, path: &Path, dir: Option<&Path>) -> Result<String, Error> {
+        let remember = dir.filter(|_| self.use_cache).map(Layout::new);
+        let unreadable = |cause| Error::PluginBuild { path: path.to_owned(), cause };
+        Ok(PluginBuild::of(path, remember.as_ref()).map_err(unreadable)?.to_string())
+    }
+
+    fn dir(&self) -> Option<PathBuf> {
+        use etcetera::BaseStrategy as _;
+        let platform = || etcetera::choose_base_strategy().ok().map(|folders| folders.cache_dir().join("preheat"));
+        self.cache_dir.clone().or_else(platform)
+    }
+}
+
+impl std::fmt::Debug for Builder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Builder")
+            .field("device", &self.device)
+            .field("cache_dir", &self.cache_dir)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,235 @@
+//! The stores that a runtime uses: the main one, the read-only ones behind it, and what is still to be written.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use preheat_cache::{
+    Cleared, Counters, Digest, GraphKey, GraphRecord, LoadedObject, LockOutcome, Lookup, Nearest, Program, Resolved,
+    Source, Statistics, Store, StoreError, StoreOptions, Use, Wait, Wanted,
+};
+
+use super::error::Error;
+use super::warnings::Warnings;
+use crate::progress::{Cancel, Event, Progress};
+
+/// How long uses may wait to be written, so that a long-running program's statistics are never far behind.
+const WRITE_AFTER: Duration = Duration::from_secs(5);
+
+/// The cache, to ask what it holds and to clear it.
+#[derive(Debug)]
+pub struct Cache {
+    main: Store,
+    fallbacks: Vec<Store>,
+    pending: Mutex<Pending>,
+}
+
+/// What happened and is not in the store yet.
+#[derive(Debug)]
+struct Pending {
+    uses: Vec<Use>,
+    counters: Counters,
+    oldest: Option<Instant>,
+}
+
+impl Cache {
+    pub(super) fn open(dir: &Path, read_only: bool, fallbacks: &[PathBuf]) -> Result<Self, StoreError> {
+        let open = |dir: &Path, read_only| Store::open(StoreOptions { dir: dir.to_owned(), read_only });
+        Ok(Self {
+            main: open(dir, read_only)?,
+            fallbacks: fallbacks.iter().map(|dir| open(dir, true)).collect::<Result<_, _>>()?,
+            pending: Mutex::new(Pending { uses: Vec::new(), counters: Counters::default(), oldest: None }),
+        })
+    }
+
+    /// Opens what can be opened, and says what cannot: a runtime goes on without it. `None` where the main store cannot be used.
+    pub(super) fn open_or_degrade(
+        dir: &Path,
+        read_only: bool,
+        fallbacks: &[PathBuf],
+        warnings: &Warnings,
+    ) -> Option<Self> {
+        let mut cache =
+            Self::open(dir, read_only, &[]).map_err(|error| warnings.store_failed("opening it", &error)).ok()?;
+        for dir in fallbacks {
+            match Store::open(StoreOptions { dir: dir.clone(), read_only: true }) {
+                Ok(store) => cache.fallbacks.push(store),
+                Err(error) => warnings.warn(format!("the fallback cache is left out: {error}")),
+            }
+        }
+        Some(cache)
+    }
+
+    /// The folder of the main store.
+    pub fn dir(&self) -> &Path {
+        self.main.dir()
+    }
+
+    /// The counters and sizes of the main store.
+    ///
+    /// # Errors
+    /// Where its index cannot be read.
+    pub fn statistics(&self) -> Result<Statistics, Error> {
+        Ok(self.main.statistics()?)
+    }
+
+    /// Sets the counters back and keeps the entries.
+    ///
+    /// # Errors
+    /// Where the index cannot be written.
+    pub fn zero_statistics(&self) -> Result<(), Error> {
+        Ok(self.main.zero_statistics()?)
+    }
+
+    /// Every record of the main store.
+    ///
+    /// # Errors
+    /// Where its index cannot be read.
+    pub fn records(&self) -> Result<Vec<GraphRecord>, Error> {
+        Ok(self.main.records()?)
+    }
+
+    /// The program that a graph was compiled from; `None` where neither record nor object is there.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    pub fn program(&self, key: &GraphKey) -> Result<Option<Program>, Error> {
+        Ok(self.main.program(key)?)
+    }
+
+    /// Removes every entry that no process is loading just now.
+    ///
+    /// # Errors
+    /// Where something cannot be removed.
+    pub fn clear(&self) -> Result<Cleared, Error> {
+        Ok(self.main.clear()?)
+    }
+
+    pub(super) fn main(&self) -> &Store {
+        &self.main
+    }
+
+    /// The object of `key`, from the first store that has it. One that fails its check counts as absent, and is said.
+    pub(super) fn load(&self, key: &GraphKey, warnings: &Warnings) -> Option<(LoadedObject, Source)> {
+        let stores =
+            std::iter::once((&self.main, Source::Disk)).chain(self.fallbacks.iter().map(|s| (s, Source::Fallback)));
+        for (store, source) in stores {
+            match store.load(key) {
+                Ok(Lookup::Hit(object)) => return Some((*object, source)),
+                Ok(Lookup::Absent) => {}
+                Ok(Lookup::Damaged { reason }) => {
+                    self.count(|counters| counters.quarantined += 1);
+                    warnings.warn(format!(
+                        "the cached executable of graph {} was damaged ({reason}); it is made anew",
+                        key.0.short()
+                    ));
+                }
+                Err(error) => warnings.store_failed("reading an executable", &error),
+            }
+        }
+        None
+    }
+
+    pub(super) fn has_object(&self, key: &GraphKey) -> bool {
+        self.main.has_object(key) || self.fallbacks.iter().any(|store| store.has_object(key))
+    }
+
+    /// What level 1 knows of a projection, and of the exact signature under it.
+    pub(super) fn resolve(&self, projection_key: Digest, signature: Digest, warnings: &Warnings) -> Option<Resolved> {
+        // A read-only store has no index, by design: its objects are found by their keys.
+        if self.main.is_read_only() {
+            return None;
+        }
+        let answer = self.main.resolve(&[(projection_key, signature)]);
+        answer.map_err(|error| warnings.store_failed("reading its index", &error)).ok()?.into_iter().next().flatten()
+    }
+
+    /// The entry that is most like what was looked for and not found.
+    pub(super) fn nearest(&self, wanted: &Wanted<'_>, warnings: &Warnings) -> Option<Nearest> {
+        if self.main.is_read_only() {
+            return None;
+        }
+        self.main.nearest(wanted).map_err(|error| warnings.store_failed("reading its index", &error)).ok()?
+    }
+
+    /// Takes the right to compile `key`, waiting for whoever compiles it already. `None` where the store cannot give it: the
+    /// compile goes on without.
+    pub(super) fn lock(
+        &self,
+        key: &GraphKey,
+        stage: &str,
+        progress: &dyn Progress,
+        cancel: &Cancel,
+        warnings: &Warnings,
+    ) -> Result<Option<preheat_cache::CompileLock>, Error> {
+        if self.main.is_read_only() {
+            return Ok(None);
+        }
+        let waiting = |waited, holder: Option<preheat_cache::Holder>| {
+            let holder = holder.map(|holder| format!("process {}", holder.pid));
+            progress.event(Event::Waiting { stage: stage.to_owned(), holder, waited });
+            if cancel.is_cancelled() { Wait::Cancel } else { Wait::Continue }
+        };
+        match self.main.compile_lock(key, waiting) {
+            Ok(LockOutcome::Held(lock)) => {
+                if lock.waited().is_some() {
+                    self.count(|counters| counters.single_flight_waits += 1);
+                }
+                Ok(Some(lock))
+            }
+            Ok(LockOutcome::Cancelled) => Err(Error::Cancelled),
+            Ok(LockOutcome::Unavailable) => Ok(None),
+            Err(error) => {
+                warnings.store_failed("locking a graph", &error);
+                Ok(None)
+            }
+        }
+    }
+
+    /// Stores what was compiled.
+    pub(super) fn put(&self, record: &GraphRecord, program: &Program, payload: &[u8], warnings: &Warnings) {
+        if self.main.is_read_only() {
+            return;
+        }
+        match self.main.put(record, program, payload) {
+            Ok(info) => {
+                tracing::debug!(graph_key = %record.graph_key, stored_bytes = info.stored_bytes, "stored");
+            }
+            Err(error) => warnings.store_failed("storing an executable", &error),
+        }
+    }
+
+    /// Changes the counters that belong to no use.
+    pub(super) fn count(&self, change: impl FnOnce(&mut Counters)) {
+        let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut pending.counters);
+        pending.oldest.get_or_insert_with(Instant::now);
+    }
+
+    /// Notes a use. It is written with the next batch.
+    pub(super) fn used(&self, used: Use) {
+        let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        pending.uses.push(used);
+        pending.oldest.get_or_insert_with(Instant::now);
+    }
+
+    /// Whether uses have waited long enough to be written.
+    pub(super) fn is_due(&self) -> bool {
+        let pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        pending.oldest.is_some_and(|oldest| oldest.elapsed() >= WRITE_AFTER)
+    }
+
+    /// Writes what waits, in one transaction.
+    pub(super) fn flush(&self, warnings: &Warnings) {
+        let (uses, counters) = {
+            let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+            if pending.oldest.take().is_none() || self.main.is_read_only() {
+                return;
+            }
+            (std::mem::take(&mut pending.uses), std::mem::take(&mut pending.counters))
+        };
+        if let Err(error) = self.main.commit(&uses, &counters) {
+            warnings.store_failed("writing its statistics", &error);
+        }
+    }
+}

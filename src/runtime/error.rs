@@ -1,0 +1,142 @@
+//! Why a runtime could not do what it was asked.
+
+use std::path::PathBuf;
+
+use preheat_cache::{GraphKey, ShapeError};
+
+use super::report::StageLookup;
+use super::source::BuildError;
+use crate::device::{DeviceError, XlaDevice};
+use crate::pjrt::PjrtError;
+
+/// Why a runtime could not do what it was asked. A cache that cannot be read or written is never among the reasons: it
+/// degrades to compiling, with a warning.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// No device could be chosen.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+    /// The device's plugin could not be loaded, or has no device.
+    #[error("the plugin for {device} at {} cannot be used", path.display())]
+    Plugin {
+        /// The device it is for.
+        device: XlaDevice,
+        /// The plugin's file.
+        path: PathBuf,
+        /// What went wrong.
+        #[source]
+        cause: PjrtError,
+    },
+    /// A plugin that loads but offers nothing to run on.
+    #[error("the plugin for {device} at {} offers no device", path.display())]
+    NoDevice {
+        /// The device it is for.
+        device: XlaDevice,
+        /// The plugin's file.
+        path: PathBuf,
+    },
+    /// The plugin's build could not be told, so no key could cover it.
+    #[error("the plugin at {} cannot be identified", path.display())]
+    PluginBuild {
+        /// The plugin's file.
+        path: PathBuf,
+        /// What went wrong.
+        #[source]
+        cause: preheat_cache::PluginBuildError,
+    },
+    /// A variable that the plugin's compiler reads cannot be understood, so no key can cover it.
+    #[error("{variable} cannot be read: {why}")]
+    Flags {
+        /// `XLA_FLAGS` or `LIBTPU_INIT_ARGS`.
+        variable: &'static str,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A size that no picture could have.
+    #[error(transparent)]
+    Shape(#[from] ShapeError),
+    /// The graph could not be built.
+    #[error("stage `{stage}`: the graph could not be built")]
+    Build {
+        /// The stage of the model.
+        stage: String,
+        /// What its builder said.
+        #[source]
+        cause: BuildError,
+    },
+    /// The compiler refused the graph.
+    #[error("stage `{stage}`: {device} could not compile graph {}", graph_key.short())]
+    Compile {
+        /// The stage of the model.
+        stage: String,
+        /// The key the executable would have had.
+        graph_key: GraphKey,
+        /// The device it was compiled for.
+        device: XlaDevice,
+        /// What the plugin said.
+        #[source]
+        cause: PjrtError,
+    },
+    /// It would have to be compiled, and `require_warm` rules that out.
+    #[error("not warm: {} would have to be compiled", stages(.0))]
+    NotWarm(Vec<StageLookup>),
+    /// Someone asked to stop.
+    #[error("interrupted")]
+    Cancelled,
+    /// An executable was given another number of inputs than it takes.
+    #[error("stage `{stage}` takes {expected} inputs, {given} were given")]
+    InputCount {
+        /// The stage of the model.
+        stage: String,
+        /// How many it takes.
+        expected: usize,
+        /// How many it was given.
+        given: usize,
+    },
+    /// An input has another shape or dtype than the executable takes.
+    #[error("stage `{stage}`, input {index}: it takes {expected}, and {given} was given")]
+    InputType {
+        /// The stage of the model.
+        stage: String,
+        /// The input's position, from 0.
+        index: usize,
+        /// The dtype and shape it takes.
+        expected: String,
+        /// The dtype and shape it was given.
+        given: String,
+    },
+    /// The executable's inputs are not known, so zeros of their shapes cannot be made.
+    #[error("stage `{stage}`: the plugin does not tell what inputs graph {} takes, so it cannot be run on zeros", graph_key.short())]
+    InputsUnknown {
+        /// The stage of the model.
+        stage: String,
+        /// The executable's key.
+        graph_key: GraphKey,
+    },
+    /// Running an executable, or moving its inputs and outputs, failed.
+    #[error("stage `{stage}`: {doing}")]
+    Run {
+        /// The stage of the model.
+        stage: String,
+        /// What was being done.
+        doing: &'static str,
+        /// What the plugin said.
+        #[source]
+        cause: PjrtError,
+    },
+    /// A tensor could not be made.
+    #[error(transparent)]
+    Tensor(#[from] crate::tensor::TensorError),
+    /// A question to the cache itself that the cache could not answer.
+    #[error(transparent)]
+    Store(#[from] preheat_cache::StoreError),
+    /// A question to the cache, of a runtime that was told to use none.
+    #[error("no cache is in use: {0}")]
+    NoCache(&'static str),
+}
+
+fn stages(lookups: &[StageLookup]) -> String {
+    let names: Vec<_> = lookups.iter().map(|stage| format!("stage `{}`", stage.stage)).collect();
+    names.join(", ")
+}

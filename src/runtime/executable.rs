@@ -1,0 +1,248 @@
+//! An executable that is loaded, and running it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use preheat_cache::{GraphKey, Measurements};
+
+use super::error::Error;
+use super::report::StageReport;
+use crate::backend::xla::XlaBackend;
+use crate::pjrt::hlo::TensorType;
+use crate::pjrt::{self, ExecuteOptions};
+use crate::tensor::{Tensor, TensorError};
+
+/// An executable in memory, shared by everyone who asked for it.
+pub(super) struct LoadedGraph {
+    pub(super) graph_key: GraphKey,
+    pub(super) loaded: pjrt::LoadedExecutable,
+    pub(super) backend: Arc<XlaBackend>,
+    /// Inputs and outputs; `None` where the plugin does not tell.
+    pub(super) interface: Option<Interface>,
+    /// Bytes of machine code, as serialised.
+    pub(super) payload_bytes: u64,
+    pub(super) measurements: Measurements,
+}
+
+/// The types of the inputs and outputs of an executable.
+pub(super) struct Interface {
+    pub(super) inputs: Vec<TensorType>,
+    pub(super) outputs: Vec<Arc<TensorType>>,
+}
+
+impl fmt::Debug for LoadedGraph {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LoadedGraph").field("graph_key", &self.graph_key).finish_non_exhaustive()
+    }
+}
+
+/// A tensor that stays on the device.
+#[derive(Debug)]
+pub struct DeviceTensor {
+    buffer: pjrt::Buffer,
+    /// `None` where an executable does not tell what it gives.
+    kind: Option<Arc<TensorType>>,
+}
+
+impl DeviceTensor {
+    /// Its dtype and shape; `None` where the executable that made it does not tell.
+    pub fn kind(&self) -> Option<&TensorType> {
+        self.kind.as_deref()
+    }
+
+    /// Copies it to the host; waits until it has been computed.
+    ///
+    /// # Errors
+    /// Where what computes it failed, or where it was donated to an execution since.
+    pub fn to_host(&self) -> Result<Tensor, pjrt::PjrtError> {
+        let kind = match &self.kind {
+            Some(kind) => TensorType::clone(kind),
+            None => TensorType { element_type: self.buffer.element_type()?, dimensions: self.buffer.dimensions()? },
+        };
+        let mut bytes = pjrt::AlignedBytes::zeroed(kind.element_type.array_bytes(&kind.dimensions)?);
+        self.buffer.to_host_into(&mut bytes)?;
+        Ok(Tensor::from_aligned(kind, bytes))
+    }
+}
+
+/// An input: a tensor of the host, or one that is on the device already.
+#[derive(Debug, Clone, Copy)]
+pub enum Input<'a> {
+    /// Is moved to the device for this execution.
+    Host(&'a Tensor),
+    /// Is used where it lies. Where the executable donates this input, it cannot be used again.
+    Device(&'a DeviceTensor),
+}
+
+impl<'a> From<&'a Tensor> for Input<'a> {
+    fn from(tensor: &'a Tensor) -> Self {
+        Self::Host(tensor)
+    }
+}
+
+impl<'a> From<&'a DeviceTensor> for Input<'a> {
+    fn from(tensor: &'a DeviceTensor) -> Self {
+        Self::Device(tensor)
+    }
+}
+
+/// An executable that is ready to run. A clone shares it.
+#[derive(Debug, Clone)]
+pub struct Executable {
+    pub(super) graph: Arc<LoadedGraph>,
+    pub(super) report: StageReport,
+}
+
+impl Executable {
+    /// How it came to be ready.
+    pub fn report(&self) -> &StageReport {
+        &self.report
+    }
+
+    /// The key that names it.
+    pub fn graph_key(&self) -> GraphKey {
+        self.graph.graph_key
+    }
+
+    /// What it takes, in order; `None` where the plugin does not tell.
+    pub fn inputs(&self) -> Option<&[TensorType]> {
+        self.graph.interface.as_ref().map(|interface| interface.inputs.as_slice())
+    }
+
+    /// What the plugin said of it when it was compiled: its cost analysis, and its memory in bytes.
+    pub fn metrics(&self) -> BTreeMap<String, f64> {
+        let measured = &self.graph.measurements;
+        #[expect(clippy::cast_precision_loss, reason = "figures for reading; exact up to 2^53 bytes")]
+        let memory = measured.memory_bytes.iter().map(|(name, &bytes)| (format!("{name}_bytes"), bytes as f64));
+        measured.cost.iter().map(|(name, &value)| (name.clone(), value)).chain(memory).collect()
+    }
+
+    /// Zeros of every input's shape.
+    ///
+    /// # Errors
+    /// Where the plugin does not tell what the inputs are.
+    pub fn zeros(&self) -> Result<Vec<Tensor>, Error> {
+        let inputs = self.inputs().ok_or_else(|| Error::InputsUnknown {
+            stage: self.report.stage.clone(),
+            graph_key: self.graph.graph_key,
+        })?;
+        let zeros = |kind: &TensorType| Tensor::zeros(kind.clone());
+        inputs.iter().map(zeros).collect::<Result<_, _>>().map_err(|cause| match cause {
+            TensorError::Kind(cause) => self.failed("making zeros for its inputs", cause),
+            other => Error::Tensor(other),
+        })
+    }
+
+    /// Moves a tensor to the device that this executable runs on.
+    ///
+    /// # Errors
+    /// Where the device has no room.
+    pub fn to_device(&self, tensor: &Tensor) -> Result<DeviceTensor, Error> {
+        let backend = &self.graph.backend;
+        let kind = tensor.kind();
+        // In place where the device can read host memory; the buffer keeps the memory alive.
+        let buffer = backend
+            .client
+            .buffer_from_owner(
+                &backend.device,
+                kind.element_type,
+                &kind.dimensions,
+                tensor.shared(),
+                pjrt::HostTransfer::ZeroCopy,
+            )
+            .map_err(|cause| self.failed("moving an input to the device", cause))?;
+        Ok(DeviceTensor { buffer, kind: Some(Arc::new(kind.clone())) })
+    }
+
+    /// Runs it. The outputs stay on the device; the call returns as soon as the work is queued.
+    ///
+    /// # Errors
+    /// Where the inputs are others than it takes, or the device cannot take the work.
+    pub fn run<'a, I>(&self, inputs: I) -> Result<Vec<DeviceTensor>, Error>
+    where
+        I: IntoIterator,
+        I::Item: Into<Input<'a>>,
+    {
+        let inputs: Vec<Input<'a>> = inputs.into_iter().map(Into::into).collect();
+        self.check(&inputs)?;
+        let moved = inputs
+            .iter()
+            .map(|input| match input {
+                Input::Host(tensor) => self.to_device(tensor).map(Some),
+                Input::Device(_) => Ok(None),
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        let buffers: Vec<&pjrt::Buffer> = inputs
+            .iter()
+            .zip(&moved)
+            .filter_map(|(input, moved)| match (input, moved) {
+                (Input::Device(tensor), _) => Some(&tensor.buffer),
+                (Input::Host(_), moved) => moved.as_ref().map(|tensor| &tensor.buffer),
+            })
+            .collect();
+        let outputs = self
+            .graph
+            .loaded
+            .execute(&buffers, ExecuteOptions::default())
+            .map_err(|cause| self.failed("running it", cause))?;
+        let kinds = self.graph.interface.as_ref().map(|interface| &interface.outputs);
+        Ok(outputs
+            .into_iter()
+            .enumerate()
+            .map(|(index, buffer)| DeviceTensor { buffer, kind: kinds.and_then(|kinds| kinds.get(index)).cloned() })
+            .collect())
+    }
+
+    /// Runs it and copies the outputs to the host.
+    ///
+    /// # Errors
+    /// As [`Self::run`], and where the work itself fails.
+    pub fn run_to_host<'a, I>(&self, inputs: I) -> Result<Vec<Tensor>, Error>
+    where
+        I: IntoIterator,
+        I::Item: Into<Input<'a>>,
+    {
+        let read = |output: &DeviceTensor| output.to_host().map_err(|cause| self.failed("reading a result", cause));
+        self.run(inputs)?.iter().map(read).collect()
+    }
+
+    /// Runs it on zeros and waits until it is done.
+    ///
+    /// # Errors
+    /// As [`Self::zeros`] and [`Self::run`].
+    pub fn run_on_zeros(&self) -> Result<(), Error> {
+        let zeros = self.zeros()?;
+        for output in self.run(&zeros)? {
+            output.buffer.ready().and_then(|done| done.wait()).map_err(|cause| self.failed("warming it up", cause))?;
+        }
+        Ok(())
+    }
+
+    fn failed(&self, doing: &'static str, cause: pjrt::PjrtError) -> Error {
+        Error::Run { stage: self.report.stage.clone(), doing, cause }
+    }
+
+    fn check(&self, inputs: &[Input<'_>]) -> Result<(), Error> {
+        let Some(expected) = self.inputs() else { return Ok(()) };
+        if inputs.len() != expected.len() {
+            let stage = self.report.stage.clone();
+            return Err(Error::InputCount { stage, expected: expected.len(), given: inputs.len() });
+        }
+        for (index, (input, expected)) in inputs.iter().zip(expected).enumerate() {
+            let given = match input {
+                Input::Host(tensor) => Some(tensor.kind()),
+                Input::Device(tensor) => tensor.kind(),
+            };
+            if let Some(given) = given.filter(|&given| given != expected) {
+                return Err(Error::InputType {
+                    stage: self.report.stage.clone(),
+                    index,
+                    expected: expected.to_string(),
+                    given: given.to_string(),
+                });
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,84 @@
+//! The executables that this process holds: bounded by bytes of machine code, the least recently used goes first.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use preheat_cache::{Digest, GraphKey};
+
+use super::executable::LoadedGraph;
+
+/// Executables in memory, found by graph key or by projection key.
+#[derive(Debug)]
+pub(super) struct Memory {
+    limit_bytes: u64,
+    used_bytes: u64,
+    clock: u64,
+    entries: HashMap<GraphKey, Entry>,
+    /// Projection key to graph key: level 1, for what this process has loaded.
+    projections: HashMap<Digest, GraphKey>,
+    /// Exact signatures under a projection that were run before, in this process or, as far as was read, in others.
+    known: HashSet<(Digest, Digest)>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    graph: Arc<LoadedGraph>,
+    last_used: u64,
+}
+
+impl Memory {
+    pub(super) fn new(limit_bytes: u64) -> Self {
+        Self {
+            limit_bytes,
+            used_bytes: 0,
+            clock: 0,
+            entries: HashMap::new(),
+            projections: HashMap::new(),
+            known: HashSet::new(),
+        }
+    }
+
+    pub(super) fn by_key(&mut self, key: &GraphKey) -> Option<Arc<LoadedGraph>> {
+        self.clock += 1;
+        let entry = self.entries.get_mut(key)?;
+        entry.last_used = self.clock;
+        Some(Arc::clone(&entry.graph))
+    }
+
+    pub(super) fn by_projection(&mut self, projection_key: &Digest) -> Option<Arc<LoadedGraph>> {
+        let key = *self.projections.get(projection_key)?;
+        self.by_key(&key)
+    }
+
+    /// Whether this exact signature was run under this projection before.
+    pub(super) fn knows(&self, signature: &Digest, projection_key: &Digest) -> bool {
+        self.known.contains(&(*signature, *projection_key))
+    }
+
+    /// Notes that `signature` was run, and which graph its projection leads to.
+    pub(super) fn learn(&mut self, signature: Digest, projection_key: Digest, key: GraphKey) {
+        self.known.insert((signature, projection_key));
+        self.projections.insert(projection_key, key);
+    }
+
+    /// Keeps `graph`, in place of an older one under its key, and lets go of the least recently used beyond the limit.
+    ///
+    /// The newest stays even where it alone is over the limit: its caller is about to run it.
+    pub(super) fn insert(&mut self, graph: Arc<LoadedGraph>) {
+        self.clock += 1;
+        self.used_bytes += graph.payload_bytes;
+        let key = graph.graph_key;
+        if let Some(older) = self.entries.insert(key, Entry { graph, last_used: self.clock }) {
+            self.used_bytes -= older.graph.payload_bytes;
+        }
+        while self.used_bytes > self.limit_bytes && self.entries.len() > 1 {
+            let Some(oldest) = self.entries.iter().min_by_key(|(_, entry)| entry.last_used).map(|(key, _)| *key) else {
+                return;
+            };
+            if let Some(gone) = self.entries.remove(&oldest) {
+                self.used_bytes -= gone.graph.payload_bytes;
+                tracing::debug!(graph_key = %oldest, bytes = gone.graph.payload_bytes, "let go of an executable in memory");
+            }
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! The runtime: a device, the cache, and the executables in memory.
+//!
+//! A request goes through `obtain.rs`: memory, level 1, the graph, level 2, and a compile where all of them miss.
+
+mod builder;
+mod cache;
+mod devices;
+mod error;
+mod executable;
+mod memory;
+mod obtain;
+mod report;
+mod request;
+mod source;
+mod warnings;
+
+use std::sync::{Arc, Mutex};
+
+use preheat_cache::{Digest, GraphRecord, Signature, Statistics};
+use serde::Serialize;
+
+pub use builder::Builder;
+pub use cache::Cache;
+pub use devices::{DeviceInfo, describe_devices};
+pub use error::Error;
+pub use executable::{DeviceTensor, Executable, Input};
+pub use report::{Lookup, Nearest, StageLookup, StageReport, Verdict, WarmupReport};
+pub use request::Request;
+pub use source::{BuildError, Graph, Source};
+
+use self::memory::Memory;
+use self::warnings::Warnings;
+use crate::backend::xla::XlaBackend;
+use crate::device::Choice;
+use crate::progress::{Cancel, Progress};
+
+/// The device that a runtime runs on, as the command line's JSON has it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct DeviceReport {
+    /// What was asked for.
+    pub requested: String,
+    /// What was chosen.
+    pub selected: String,
+    /// Why.
+    pub reason: String,
+    /// What the hardware calls itself.
+    pub kind: String,
+}
+
+/// A device and everything that was compiled for it: the one thing that a pipeline holds. A clone shares it.
+///
+/// Dropping the last clone writes the statistics that were not written yet.
+#[derive(Clone)]
+pub struct Runtime {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    device: DeviceReport,
+    backend: Arc<XlaBackend>,
+    environment_digest: Digest,
+    /// Whether what was compiled may be used again; without it, everything is compiled every time.
+    reuse: bool,
+    /// `None` where it was turned off, or could not be opened.
+    cache: Option<Arc<Cache>>,
+    memory: Mutex<Memory>,
+    require_warm: bool,
+    manual_warmup: bool,
+    progress: Arc<dyn Progress>,
+    cancel: Cancel,
+    warnings: Arc<Warnings>,
+}
+
+impl Runtime {
+    fn new(inner: Inner) -> Self {
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Sets one up.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// The device that this runtime runs on, and why.
+    pub fn device(&self) -> &DeviceReport {
+        &self.inner.device
+    }
+
+    /// The executable of `source` for `signature`: from memory, from the cache, or freshly compiled and then stored.
+    ///
+    /// # Errors
+    /// Where the graph cannot be built or compiled; never because of the cache.
+    pub fn get_or_compile<S: Source + ?Sized>(&self, signature: &Signature, source: &S) -> Result<Executable, Error> {
+        self.request(signature, source).get()
+    }
+
+    /// A request that can be refined before it is made.
+    pub fn request<'a, S: Source + ?Sized>(&'a self, signature: &'a Signature, source: &'a S) -> Request<'a> {
+        Request::new(&self.inner, signature, source.graph())
+    }
+
+    /// Makes sure that `source` is compiled, and runs it once on zeros.
+    ///
+    /// # Errors
+    /// As [`Self::get_or_compile`], and where it cannot be run.
+    pub fn warmup<S: Source + ?Sized>(
+        &self,
+        signature: &Signature,
+        source: &S,
+    ) -> Result<(Executable, WarmupReport), Error> {
+        self.request(signature, source).warmup()
+    }
+
+    /// Would this hit? Nothing is compiled, and no graph is built where level 1 knows the answer.
+    ///
+    /// # Errors
+    /// Where the graph has to be built and cannot be.
+    pub fn lookup<S: Source + ?Sized>(&self, signature: &Signature, source: &S) -> Result<Lookup, Error> {
+        self.request(signature, source).lookup()
+    }
+
+    /// Would the stages that were run under this exact signature hit? For whoever has the signature and no graph.
+    ///
+    /// # Errors
+    /// Where there is no cache, or its index cannot be read.
+    pub fn lookup_signature(&self, signature: &Signature) -> Result<Lookup, Error> {
+        self.inner.lookup_signature(signature)
+    }
+
+    /// Whether everything that was run under this exact signature is still there for this device and plugin.
+    ///
+    /// # Errors
+    /// As [`Self::lookup_signature`].
+    pub fn is_cached(&self, signature: &Signature) -> Result<bool, Error> {
+        Ok(self.lookup_signature(signature)?.verdict == Verdict::Hit)
+    }
+
+    /// The cache's statistics, over all processes that use it, with what this one has done so far.
+    ///
+    /// # Errors
+    /// Where there is no cache, or its index cannot be read.
+    pub fn stats(&self) -> Result<Statistics, Error> {
+        self.flush();
+        self.inner.cache()?.statistics()
+    }
+
+    /// What went wrong without being an error, each thing once.
+    pub fn warnings(&self) -> Vec<String> {
+        self.inner.warnings.texts()
+    }
+
+    /// Writes the statistics that wait to be written.
+    pub fn flush(&self) {
+        self.inner.flush();
+    }
+}
+
+impl std::fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Runtime").field("device", &self.inner.device).finish_non_exhaustive()
+    }
+}
+
+impl Inner {
+    fn cache(&self) -> Result<&Cache, Error> {
+        self.cache.as_deref().ok_or(Error::NoCache("it was turned off, or could not be opened"))
+    }
+
+    fn flush(&self) {
+        if let Some(cache) = &self.cache {
+            cache.flush(&self.warnings);
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.flush();
+    }
+}
+
+impl DeviceReport {
+    fn new(choice: &Choice, kind: &str) -> Self {
+        Self {
+            requested: choice.requested.to_string(),
+            selected: choice.selected.to_string(),
+            reason: choice.reason.clone(),
+            kind: kind.to_owned(),
+        }
+    }
+}
+
+/// The target of a compiled graph as the command line names it: the device, and the shape of the hardware where it has one.
+pub fn target_of(record: &GraphRecord) -> String {
+    let topology = &record.environment.topology;
+    if record.environment.platform == "cpu" {
+        return record.device.clone();
+    }
+    let bounds: Vec<String> = topology.bounds.iter().map(u64::to_string).collect();
+    format!("{}:{}:{}", record.device, topology.kind, bounds.join("x"))
+}

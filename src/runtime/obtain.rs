@@ -1,0 +1,361 @@
+//! One request, from the cheapest answer to the dearest: memory, level 1, the graph, level 2, a compile.
+
+use std::sync::{Arc, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use jiff::Timestamp;
+use preheat_cache::{
+    GraphKey, GraphRecord, KeyInputs, Match, Measurements, RecordedSignature, Resolved, Signature, Source, Use, Wanted,
+};
+
+use super::Inner;
+use super::error::Error;
+use super::executable::{Executable, Interface, LoadedGraph};
+use super::memory::Memory;
+use super::report::{Lookup, Nearest, StageLookup, StageReport, Verdict};
+use super::request::Asked;
+use crate::backend::xla;
+use crate::progress::Event;
+
+/// An executable that was found or made, and how.
+struct Obtained {
+    graph: Arc<LoadedGraph>,
+    source: Source,
+    matched: Match,
+    compile_seconds: f64,
+    compile_peak_bytes: u64,
+}
+
+impl Obtained {
+    fn found(graph: Arc<LoadedGraph>, source: Source, matched: Match) -> Self {
+        Self { graph, source, matched, compile_seconds: 0.0, compile_peak_bytes: 0 }
+    }
+}
+
+impl Inner {
+    pub(super) fn obtain(&self, asked: &Asked<'_>) -> Result<Executable, Error> {
+        let began = Instant::now();
+        let obtained = self.find_or_compile(asked)?;
+        let load_seconds = (began.elapsed().as_secs_f64() - obtained.compile_seconds).max(0.0);
+        let report = StageReport {
+            stage: asked.graph.stage_name().to_owned(),
+            graph_key: obtained.graph.graph_key,
+            source: obtained.source,
+            matched: obtained.matched,
+            compile_seconds: obtained.compile_seconds,
+            compile_peak_bytes: obtained.compile_peak_bytes,
+            load_seconds,
+        };
+        self.note_use(asked, &report);
+        if obtained.source != Source::Memory {
+            tracing::info!(
+                stage = report.stage, graph_key = %report.graph_key, source = ?report.source, matched = ?report.matched,
+                compile_seconds = report.compile_seconds, load_seconds, "ready"
+            );
+            self.progress.event(Event::Ready { stage: report.stage.clone() });
+        }
+        Ok(Executable { graph: obtained.graph, report })
+    }
+
+    fn find_or_compile(&self, asked: &Asked<'_>) -> Result<Obtained, Error> {
+        let look = !asked.force_recompile && self.reuse;
+        if look {
+            if let Some(graph) = self.memory().by_projection(&asked.projection_key) {
+                return Ok(Obtained::found(graph, Source::Memory, self.match_in_memory(asked)));
+            }
+            // With the program at hand its key is known at once, and level 1 is only asked, meanwhile, how it matched.
+            if asked.graph.program_at_hand().is_none()
+                && let Some(obtained) = self.find_by_projection(asked)
+            {
+                return Ok(obtained);
+            }
+        }
+        let program = asked.graph.build().map_err(|cause| {
+            let stage = asked.graph.stage_name().to_owned();
+            Error::Build { stage, cause }
+        })?;
+        let inputs = KeyInputs {
+            program,
+            options: asked.graph.compile_options().clone(),
+            environment: Arc::clone(&self.backend.environment),
+        };
+        let key = inputs.graph_key();
+        if look && let Some(obtained) = self.find_by_key(asked, &key) {
+            return Ok(obtained);
+        }
+        self.compile(asked, &inputs, key)
+    }
+
+    /// Level 1: the graph that this projection led to before, without building it.
+    fn find_by_projection(&self, asked: &Asked<'_>) -> Option<Obtained> {
+        let cache = self.cache.as_ref()?;
+        let known = cache.resolve(asked.projection_key, asked.exact, &self.warnings)?;
+        if let Some(graph) = self.memory().by_key(&known.graph_key) {
+            return Some(Obtained::found(graph, Source::Memory, known.matched));
+        }
+        let (graph, source) = self.load(asked, &known.graph_key)?;
+        Some(Obtained::found(graph, source, known.matched))
+    }
+
+    /// Level 2: the executable of this very graph. How it matched is read from the index while the plugin loads it.
+    fn find_by_key(&self, asked: &Asked<'_>, key: &GraphKey) -> Option<Obtained> {
+        if let Some(graph) = self.memory().by_key(key) {
+            return Some(Obtained::found(graph, Source::Memory, Match::Graph));
+        }
+        let cache = self.cache.as_ref()?;
+        if !cache.has_object(key) {
+            return None;
+        }
+        let resolve = || cache.resolve(asked.projection_key, asked.exact, &self.warnings);
+        let (loaded, known) = std::thread::scope(|scope| {
+            let resolving = scope.spawn(resolve);
+            (self.load(asked, key), resolving.join().unwrap_or_default())
+        });
+        let (graph, source) = loaded?;
+        Some(Obtained::found(graph, source, matched(known.as_ref(), key)))
+    }
+
+    /// Reads an object and hands it to the plugin. `None` where there is none, or none that can be used.
+    fn load(&self, asked: &Asked<'_>, key: &GraphKey) -> Option<(Arc<LoadedGraph>, Source)> {
+        let (object, source) = self.cache.as_ref()?.load(key, &self.warnings)?;
+        let payload_bytes = object.payload.len() as u64;
+        self.progress.event(Event::Loading { stage: asked.graph.stage_name().to_owned(), payload_bytes });
+        let loaded = match self.backend.load(&object.payload) {
+            Ok(loaded) => loaded,
+            Err(error) => {
+                let short = key.0.short();
+                self.warnings.warn(format!(
+                    "the plugin refused the cached executable of graph {short} ({error}); it is compiled anew"
+                ));
+                return None;
+            }
+        };
+        let graph = self.keep(*key, loaded, &object.record, payload_bytes);
+        Some((graph, source))
+    }
+
+    fn compile(&self, asked: &Asked<'_>, inputs: &KeyInputs, key: GraphKey) -> Result<Obtained, Error> {
+        let stage = asked.graph.stage_name();
+        let nearest = self.nearest(asked, Some(inputs));
+        if asked.require_warm {
+            return Err(Error::NotWarm(vec![missing(asked, Some(key), nearest)]));
+        }
+        let expected_seconds = nearest.as_ref().and_then(|(_, seconds)| *seconds);
+        if self.manual_warmup && !asked.warming {
+            self.warnings
+                .warn(format!("not warm: stage `{stage}` has to be compiled (`preheat warmup` does it ahead of time)"));
+        }
+        if !asked.force_recompile {
+            explain_miss(stage, &key, nearest.as_ref());
+        }
+        let _lock = match &self.cache {
+            None => None,
+            Some(cache) => {
+                let lock = cache.lock(&key, stage, self.progress.as_ref(), &self.cancel, &self.warnings)?;
+                // Another thread or process may have compiled it since it was looked for.
+                if !asked.force_recompile
+                    && self.reuse
+                    && cache.has_object(&key)
+                    && let Some(obtained) = self.find_by_key(asked, &key)
+                {
+                    return Ok(obtained);
+                }
+                lock
+            }
+        };
+        if self.cancel.is_cancelled() {
+            return Err(Error::Cancelled);
+        }
+        self.progress.event(Event::Compiling { stage: stage.to_owned(), expected_seconds });
+        let compiled = xla::compile(&self.backend.client, inputs).map_err(|cause| {
+            if let Some(cache) = &self.cache {
+                cache.count(|counters| counters.failed_compiles += 1);
+            }
+            Error::Compile { stage: stage.to_owned(), graph_key: key, device: self.backend.name, cause }
+        })?;
+        let seconds = compiled.measurements.compile_seconds;
+        self.progress.event(Event::Compiled { stage: stage.to_owned(), seconds });
+        let mut record = GraphRecord::new(stage, self.backend.name.as_str(), inputs);
+        record.interface = compiled.interface;
+        record.measurements = compiled.measurements;
+        record.add_signature(recorded(asked));
+        let payload_bytes = match &compiled.payload {
+            Ok(payload) => {
+                if let Some(cache) = &self.cache {
+                    cache.put(&record, &inputs.program, payload, &self.warnings);
+                }
+                payload.len() as u64
+            }
+            Err(error) => {
+                self.warnings
+                    .warn(format!("stage `{stage}` cannot be kept, the plugin does not serialise it: {error}"));
+                0
+            }
+        };
+        let compile_peak_bytes = record.measurements.compile_peak_bytes.unwrap_or(0);
+        let graph = self.keep(key, compiled.loaded, &record, payload_bytes);
+        Ok(Obtained {
+            compile_seconds: seconds,
+            compile_peak_bytes,
+            ..Obtained::found(graph, Source::Compiled, Match::Compiled)
+        })
+    }
+
+    /// Puts an executable into memory.
+    fn keep(
+        &self,
+        graph_key: GraphKey,
+        loaded: crate::pjrt::LoadedExecutable,
+        record: &GraphRecord,
+        payload_bytes: u64,
+    ) -> Arc<LoadedGraph> {
+        let interface = record.interface.as_ref().and_then(|interface| {
+            let outputs = xla::types(&interface.outputs)?.into_iter().map(Arc::new).collect();
+            Some(Interface { inputs: xla::types(&interface.inputs)?, outputs })
+        });
+        let measurements = Measurements { load_seconds: None, ..record.measurements.clone() };
+        let backend = Arc::clone(&self.backend);
+        let graph = Arc::new(LoadedGraph { graph_key, loaded, backend, interface, payload_bytes, measurements });
+        if self.reuse {
+            self.memory().insert(Arc::clone(&graph));
+        }
+        graph
+    }
+
+    fn note_use(&self, asked: &Asked<'_>, report: &StageReport) {
+        let known = report.matched == Match::Exact;
+        if self.reuse {
+            self.memory().learn(asked.exact, asked.projection_key, report.graph_key);
+        }
+        let Some(cache) = &self.cache else { return };
+        let compiled = report.matched == Match::Compiled;
+        cache.used(Use {
+            graph_key: report.graph_key,
+            device: self.backend.name.as_str().to_owned(),
+            matched: report.matched,
+            source: report.source,
+            signature: (!known).then(|| recorded(asked)),
+            load_seconds: matches!(report.source, Source::Disk | Source::Fallback).then_some(report.load_seconds),
+            compile_seconds: compiled.then_some(report.compile_seconds),
+        });
+        if cache.is_due() {
+            // On a thread of its own: a transaction takes milliseconds, and whoever asked has a step to run.
+            let (cache, warnings) = (Arc::clone(cache), Arc::clone(&self.warnings));
+            let flush = move || cache.flush(&warnings);
+            if let Err(error) = std::thread::Builder::new().name("preheat-statistics".to_owned()).spawn(flush) {
+                tracing::debug!(%error, "statistics wait for the next occasion");
+            }
+        }
+    }
+
+    /// How a request that was answered from memory matched.
+    fn match_in_memory(&self, asked: &Asked<'_>) -> Match {
+        if self.memory().knows(&asked.exact, &asked.projection_key) { Match::Exact } else { Match::Equivalent }
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        // A panic elsewhere leaves the table whole: each of its methods changes it in one go.
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Would it hit? Level 1 first; the graph is built only where that has no answer.
+    pub(super) fn look_up(&self, asked: &Asked<'_>) -> Result<StageLookup, Error> {
+        let cache = self.cache()?;
+        let known = cache.resolve(asked.projection_key, asked.exact, &self.warnings);
+        let hit = |graph_key, matched, compile_seconds: Option<f64>| StageLookup {
+            stage: asked.graph.stage_name().to_owned(),
+            verdict: Verdict::Hit,
+            matched: Some(matched),
+            graph_key: Some(graph_key),
+            expected_compile_seconds: compile_seconds,
+            nearest: None,
+        };
+        if let Some(known) = known.as_ref().filter(|known| cache.has_object(&known.graph_key)) {
+            return Ok(hit(known.graph_key, known.matched, Some(known.compile_seconds)));
+        }
+        let program = asked.graph.build().map_err(|cause| {
+            let stage = asked.graph.stage_name().to_owned();
+            Error::Build { stage, cause }
+        })?;
+        let options = asked.graph.compile_options().clone();
+        let inputs = KeyInputs { program, options, environment: Arc::clone(&self.backend.environment) };
+        let key = inputs.graph_key();
+        let nearest = self.nearest(asked, Some(&inputs));
+        if cache.has_object(&key) {
+            let seconds = nearest.as_ref().and_then(|(_, seconds)| *seconds);
+            return Ok(hit(key, matched(known.as_ref(), &key), seconds));
+        }
+        Ok(missing(asked, Some(key), nearest))
+    }
+
+    /// Every stage that was run under this exact signature in this environment, and whether it is still there.
+    pub(super) fn lookup_signature(&self, signature: &Signature) -> Result<Lookup, Error> {
+        let cache = self.cache()?;
+        let here = |record: &GraphRecord| record.environment.digest() == self.environment_digest;
+        let records = cache.main().records_of_signature(&signature.digest())?;
+        let stages = records.into_iter().filter(here).map(|record| {
+            let there = cache.has_object(&record.graph_key);
+            StageLookup {
+                stage: record.stage,
+                verdict: if there { Verdict::Hit } else { Verdict::Miss },
+                matched: there.then_some(Match::Exact),
+                graph_key: Some(record.graph_key),
+                expected_compile_seconds: Some(record.measurements.compile_seconds),
+                nearest: None,
+            }
+        });
+        Ok(Lookup::of(stages.collect()))
+    }
+
+    /// The nearest entry in the cache, and the seconds that compiling it took.
+    fn nearest(&self, asked: &Asked<'_>, inputs: Option<&KeyInputs>) -> Option<(Nearest, Option<f64>)> {
+        let wanted = Wanted {
+            program: inputs.map(|inputs| inputs.program.digest()),
+            stage: asked.graph.stage_name(),
+            signature: Some(asked.signature),
+            environment: &self.backend.environment,
+            options: asked.graph.compile_options(),
+        };
+        let found = self.cache.as_ref()?.nearest(&wanted, &self.warnings)?;
+        let seconds = Some(found.record.measurements.compile_seconds).filter(|&seconds| seconds > 0.0);
+        Some((Nearest { graph_key: found.record.graph_key, differences: found.differences }, seconds))
+    }
+}
+
+fn recorded(asked: &Asked<'_>) -> RecordedSignature {
+    RecordedSignature {
+        signature: asked.signature.clone(),
+        projection_key: asked.projection_key,
+        first_used: Timestamp::now(),
+    }
+}
+
+/// How an object that was found by its key matched: as level 1 says where it leads to the same graph.
+fn matched(known: Option<&Resolved>, key: &GraphKey) -> Match {
+    known.filter(|known| known.graph_key == *key).map_or(Match::Graph, |known| known.matched)
+}
+
+fn missing(asked: &Asked<'_>, graph_key: Option<GraphKey>, nearest: Option<(Nearest, Option<f64>)>) -> StageLookup {
+    let (nearest, seconds) = nearest.unzip();
+    StageLookup {
+        stage: asked.graph.stage_name().to_owned(),
+        verdict: Verdict::Miss,
+        matched: None,
+        graph_key,
+        expected_compile_seconds: seconds.flatten(),
+        nearest,
+    }
+}
+
+/// Logs why this has to be compiled: in what the nearest entry differs.
+fn explain_miss(stage: &str, key: &GraphKey, nearest: Option<&(Nearest, Option<f64>)>) {
+    let Some((nearest, _)) = nearest else {
+        tracing::info!(stage, graph_key = %key, "miss: the cache has nothing like it");
+        return;
+    };
+    tracing::info!(stage, graph_key = %key, nearest = %nearest.graph_key, "miss");
+    for difference in &nearest.differences {
+        let (field, have, want) = (&difference.field, &difference.have, &difference.want);
+        tracing::info!(%field, %have, %want, "miss: the nearest entry differs");
+    }
+}

@@ -1,0 +1,96 @@
+//! What the runtime tells about what it did. These are the names of the command line's JSON.
+
+use preheat_cache::{Difference, GraphKey, Match, Source as Origin};
+use serde::Serialize;
+
+/// How one stage came to be ready to run.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct StageReport {
+    /// The stage of the model, such as `denoiser`.
+    pub stage: String,
+    /// The key of the executable.
+    pub graph_key: GraphKey,
+    /// Where the executable came from.
+    pub source: Origin,
+    /// How it was found.
+    #[serde(rename = "match")]
+    pub matched: Match,
+    /// Seconds the compile took in this call; 0 where nothing was compiled.
+    pub compile_seconds: f64,
+    /// The largest resident size of this process up to the end of its compile, in bytes; 0 where nothing was compiled
+    /// or the system does not tell.
+    pub compile_peak_bytes: u64,
+    /// Seconds from the look-up until the executable was ready, compile aside.
+    pub load_seconds: f64,
+}
+
+/// What a warmup did for one stage.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct WarmupReport {
+    /// How the stage came to be ready.
+    #[serde(flatten)]
+    pub stage: StageReport,
+    /// Seconds of the execution on zeros.
+    pub first_run_seconds: f64,
+}
+
+/// Whether something would have to be compiled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// Nothing would be compiled.
+    Hit,
+    /// Some stages would be compiled, others not.
+    Partial,
+    /// Everything would be compiled.
+    Miss,
+}
+
+/// The answer to "would this hit?".
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Lookup {
+    /// Over all stages.
+    pub verdict: Verdict,
+    /// Stage by stage.
+    pub stages: Vec<StageLookup>,
+}
+
+impl Lookup {
+    /// The verdict over `stages`; a look-up that found no stage at all is a miss.
+    pub fn of(stages: Vec<StageLookup>) -> Self {
+        let hits = stages.iter().filter(|stage| stage.verdict == Verdict::Hit).count();
+        let verdict = match hits {
+            0 => Verdict::Miss,
+            all if all == stages.len() => Verdict::Hit,
+            _ => Verdict::Partial,
+        };
+        Self { verdict, stages }
+    }
+}
+
+/// The answer for one stage.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct StageLookup {
+    /// The stage of the model.
+    pub stage: String,
+    /// Hit or miss.
+    pub verdict: Verdict,
+    /// How it would match; `None` on a miss.
+    #[serde(rename = "match")]
+    pub matched: Option<Match>,
+    /// The key of the executable; `None` where a miss was found without building the graph.
+    pub graph_key: Option<GraphKey>,
+    /// Seconds that a compile took for this graph, or for the one most like it; `None` where nothing was measured.
+    pub expected_compile_seconds: Option<f64>,
+    /// On a miss, the entry that comes nearest.
+    pub nearest: Option<Nearest>,
+}
+
+/// The entry that comes nearest to one that is missing.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Nearest {
+    /// Its key.
+    pub graph_key: GraphKey,
+    /// Each field in which it differs from what was looked up.
+    pub differences: Vec<Difference>,
+}

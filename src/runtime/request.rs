@@ -1,0 +1,114 @@
+//! One request to a runtime, refined before it is made.
+
+use std::borrow::Cow;
+use std::time::Instant;
+
+use preheat_cache::{Digest, Signature, projection_key};
+
+use super::Inner;
+use super::error::Error;
+use super::executable::Executable;
+use super::report::{Lookup, WarmupReport};
+use super::source::{BuildError, Graph};
+
+/// A request for one executable.
+#[must_use = "a request does nothing until it is made, with get, warmup or lookup"]
+pub struct Request<'a> {
+    inner: &'a Inner,
+    signature: &'a Signature,
+    graph: Result<Cow<'a, Graph>, BuildError>,
+    force_recompile: bool,
+    require_warm: bool,
+}
+
+/// A request whose graph is known, with the digests that it is found by.
+pub(super) struct Asked<'a> {
+    pub(super) signature: &'a Signature,
+    pub(super) graph: &'a Graph,
+    /// The digest of the exact signature.
+    pub(super) exact: Digest,
+    /// The key of level 1: stage, projected signature, environment, builder and options.
+    pub(super) projection_key: Digest,
+    pub(super) force_recompile: bool,
+    pub(super) require_warm: bool,
+    /// Whether this is a warmup, of which nobody needs to be warned that it compiles.
+    pub(super) warming: bool,
+}
+
+impl<'a> Request<'a> {
+    pub(super) fn new(inner: &'a Inner, signature: &'a Signature, graph: Result<Cow<'a, Graph>, BuildError>) -> Self {
+        let require_warm = inner.require_warm;
+        Self { inner, signature, graph, force_recompile: false, require_warm }
+    }
+
+    /// Compile it although it is there, and replace what is there in one step.
+    pub fn force_recompile(mut self, force: bool) -> Self {
+        self.force_recompile = force;
+        self
+    }
+
+    /// Whether having to compile it is an error.
+    pub fn require_warm(mut self, require: bool) -> Self {
+        self.require_warm = require;
+        self
+    }
+
+    /// Makes the request.
+    ///
+    /// # Errors
+    /// As [`Runtime::get_or_compile`](super::Runtime::get_or_compile).
+    pub fn get(self) -> Result<Executable, Error> {
+        self.ask(false, Inner::obtain)
+    }
+
+    /// Makes the request, and runs the executable once on zeros.
+    ///
+    /// # Errors
+    /// As [`Runtime::warmup`](super::Runtime::warmup).
+    pub fn warmup(self) -> Result<(Executable, WarmupReport), Error> {
+        let executable = self.ask(true, Inner::obtain)?;
+        let began = Instant::now();
+        executable.run_on_zeros()?;
+        let first_run_seconds = began.elapsed().as_secs_f64();
+        let report = WarmupReport { stage: executable.report().clone(), first_run_seconds };
+        tracing::info!(stage = report.stage.stage, graph_key = %report.stage.graph_key, first_run_seconds, "warm");
+        Ok((executable, report))
+    }
+
+    /// Asks whether the request would hit.
+    ///
+    /// # Errors
+    /// As [`Runtime::lookup`](super::Runtime::lookup).
+    pub fn lookup(self) -> Result<Lookup, Error> {
+        self.ask(false, |inner, asked| Ok(Lookup::of(vec![inner.look_up(asked)?])))
+    }
+
+    fn ask<T>(self, warming: bool, then: impl FnOnce(&Inner, &Asked<'_>) -> Result<T, Error>) -> Result<T, Error> {
+        let graph = self.graph.map_err(|cause| Error::Build { stage: Graph::DEFAULT_STAGE.to_owned(), cause })?;
+        let graph = graph.as_ref();
+        let projected = self.signature.project(graph.declared_projection(), "");
+        let projection_key = projection_key(
+            graph.stage_name(),
+            &projected,
+            &self.inner.environment_digest,
+            graph.builder_id(),
+            graph.compile_options(),
+        );
+        let asked = Asked {
+            signature: self.signature,
+            graph,
+            exact: self.signature.digest(),
+            projection_key,
+            force_recompile: self.force_recompile,
+            require_warm: self.require_warm,
+            warming,
+        };
+        then(self.inner, &asked)
+    }
+}
+
+impl std::fmt::Debug for Request<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Request").field("signature", &self.signature).finish_non_exhaustive()
+    }
+}

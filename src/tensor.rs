@@ -1,0 +1,232 @@
+//! Tensors in host memory: dense, row-major, and in safetensors files.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use safetensors::tensor::{Dtype as FileDtype, TensorView};
+use safetensors::{SafeTensorError, SafeTensors};
+
+use crate::pjrt::hlo::TensorType;
+use crate::pjrt::{AlignedBytes, ElementType, PjrtError};
+
+/// A tensor in host memory, dense and row-major. A clone shares the memory.
+#[derive(Clone)]
+pub struct Tensor {
+    kind: TensorType,
+    data: Arc<AlignedBytes>,
+}
+
+impl Tensor {
+    /// A tensor of `bytes`, little-endian, row-major.
+    ///
+    /// # Errors
+    /// Where there are more or fewer bytes than `kind` takes.
+    pub fn new(kind: TensorType, bytes: &[u8]) -> Result<Self, TensorError> {
+        let expected = kind.element_type.array_bytes(&kind.dimensions)?;
+        if bytes.len() != expected {
+            return Err(TensorError::Length { kind: kind.to_string(), expected, given: bytes.len() });
+        }
+        Ok(Self { kind, data: Arc::new(AlignedBytes::copy_of(bytes)) })
+    }
+
+    /// A tensor of zeros.
+    ///
+    /// # Errors
+    /// Where elements of that dtype are no whole bytes.
+    pub fn zeros(kind: TensorType) -> Result<Self, TensorError> {
+        let bytes = kind.element_type.array_bytes(&kind.dimensions)?;
+        Ok(Self { kind, data: Arc::new(AlignedBytes::zeroed(bytes)) })
+    }
+
+    /// Takes over bytes that are known to be as many as `kind` takes.
+    pub(crate) fn from_aligned(kind: TensorType, bytes: AlignedBytes) -> Self {
+        Self { kind, data: Arc::new(bytes) }
+    }
+
+    /// An f32 tensor.
+    ///
+    /// # Errors
+    /// Where `dimensions` hold more or fewer elements than `values`.
+    pub fn from_f32(dimensions: &[i64], values: &[f32]) -> Result<Self, TensorError> {
+        let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        Self::new(TensorType { element_type: ElementType::F32, dimensions: dimensions.to_vec() }, &bytes)
+    }
+
+    /// The values of an f32 tensor, row-major; `None` where the dtype is another.
+    pub fn to_f32(&self) -> Option<Vec<f32>> {
+        (self.kind.element_type == ElementType::F32).then(|| {
+            self.data.chunks_exact(4).map(|four| f32::from_le_bytes([four[0], four[1], four[2], four[3]])).collect()
+        })
+    }
+
+    /// Its dtype and shape.
+    pub fn kind(&self) -> &TensorType {
+        &self.kind
+    }
+
+    /// Its bytes, little-endian, row-major.
+    pub fn bytes(&self) -> &[u8] {
+        &self.data
+    }
+
+    /// Its memory, to be shared with a device.
+    pub(crate) fn shared(&self) -> Arc<AlignedBytes> {
+        Arc::clone(&self.data)
+    }
+
+    /// Reads the tensors `prefix0`, `prefix1`, ... of a safetensors file.
+    ///
+    /// `expected` is what they will be given to, where that is known. It decides between an `f32[n,2]` and a `c64[n]`,
+    /// which look the same in a file.
+    ///
+    /// # Errors
+    /// Where the file cannot be read, is no safetensors file, or lacks a tensor of the sequence.
+    pub fn read_safetensors(
+        path: &Path,
+        prefix: &str,
+        expected: Option<&[TensorType]>,
+    ) -> Result<Vec<Self>, TensorError> {
+        let bytes = std::fs::read(path).map_err(TensorError::Io)?;
+        let file = SafeTensors::deserialize(&bytes)?;
+        let strays: Vec<_> = file
+            .names()
+            .into_iter()
+            .filter(|name| {
+                let index = name.strip_prefix(prefix).and_then(|rest| rest.parse::<usize>().ok());
+                index.is_none_or(|index| index >= file.len())
+            })
+            .map(str::to_owned)
+            .collect();
+        if !strays.is_empty() {
+            return Err(TensorError::Names { prefix: prefix.to_owned(), count: file.len(), strays: strays.join(", ") });
+        }
+        (0..file.len())
+            .map(|index| {
+                let view = file.tensor(&format!("{prefix}{index}"))?;
+                let kind = type_of(&view, expected.and_then(|types| types.get(index)))?;
+                Self::new(kind, view.data())
+            })
+            .collect()
+    }
+
+    /// Writes named tensors to a safetensors file, complex ones with a last dimension of two. The file appears whole or not
+    /// at all.
+    ///
+    /// # Errors
+    /// Where a dtype has no name in the format, or the file cannot be written.
+    pub fn write_safetensors<'a>(
+        path: &Path,
+        tensors: impl IntoIterator<Item = (String, &'a Tensor)>,
+    ) -> Result<(), TensorError> {
+        let mut views = HashMap::new();
+        for (name, tensor) in tensors {
+            let (dtype, pairs) = file_dtype(tensor.kind.element_type).ok_or_else(|| TensorError::Dtype {
+                name: name.clone(),
+                dtype: tensor.kind.element_type.to_string(),
+            })?;
+            let mut shape: Vec<usize> =
+                tensor.kind.dimensions.iter().map(|&dim| usize::try_from(dim).unwrap_or(0)).collect();
+            if pairs {
+                shape.push(2);
+            }
+            views.insert(name, TensorView::new(dtype, shape, tensor.bytes())?);
+        }
+        let folder = match path.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        };
+        let bytes = safetensors::serialize(views, None)?;
+        let mut file = tempfile::NamedTempFile::new_in(folder).map_err(TensorError::Io)?;
+        std::io::Write::write_all(&mut file, &bytes).map_err(TensorError::Io)?;
+        file.persist(path).map_err(|error| TensorError::Io(error.error))?;
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Tensor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Tensor({})", self.kind)
+    }
+}
+
+/// Why a tensor could not be made, read or written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TensorError {
+    /// A shape or dtype that no tensor can have.
+    #[error(transparent)]
+    Kind(#[from] PjrtError),
+    /// More or fewer bytes than the shape takes.
+    #[error("{kind} takes {expected} bytes, {given} were given")]
+    Length {
+        /// The dtype and shape.
+        kind: String,
+        /// The bytes it takes.
+        expected: usize,
+        /// The bytes that were given.
+        given: usize,
+    },
+    /// The file has other tensors than the sequence.
+    #[error("its {count} tensors should be named {prefix}0, {prefix}1, ..., and it has {strays}")]
+    Names {
+        /// What the names begin with.
+        prefix: String,
+        /// How many tensors the file has.
+        count: usize,
+        /// The names outside the sequence.
+        strays: String,
+    },
+    /// A dtype that the file format has no name for.
+    #[error("tensor {name} is {dtype}, which a safetensors file cannot hold")]
+    Dtype {
+        /// The tensor's name.
+        name: String,
+        /// Its dtype.
+        dtype: String,
+    },
+    /// The file is no safetensors file, or a damaged one.
+    #[error("it is no intact safetensors file")]
+    Format(#[from] SafeTensorError),
+    /// The file could not be read or written.
+    #[error(transparent)]
+    Io(std::io::Error),
+}
+
+/// Each dtype that both sides have; `true` where the file holds pairs of a real dtype.
+const DTYPES: &[(ElementType, FileDtype, bool)] = &[
+    (ElementType::Pred, FileDtype::BOOL, false),
+    (ElementType::I8, FileDtype::I8, false),
+    (ElementType::I16, FileDtype::I16, false),
+    (ElementType::I32, FileDtype::I32, false),
+    (ElementType::I64, FileDtype::I64, false),
+    (ElementType::U8, FileDtype::U8, false),
+    (ElementType::U16, FileDtype::U16, false),
+    (ElementType::U32, FileDtype::U32, false),
+    (ElementType::U64, FileDtype::U64, false),
+    (ElementType::F16, FileDtype::F16, false),
+    (ElementType::Bf16, FileDtype::BF16, false),
+    (ElementType::F32, FileDtype::F32, false),
+    (ElementType::F64, FileDtype::F64, false),
+    (ElementType::C64, FileDtype::F32, true),
+    (ElementType::C128, FileDtype::F64, true),
+];
+
+fn file_dtype(element_type: ElementType) -> Option<(FileDtype, bool)> {
+    DTYPES.iter().find(|(ours, ..)| *ours == element_type).map(|&(_, file, pairs)| (file, pairs))
+}
+
+fn type_of(view: &TensorView<'_>, expected: Option<&TensorType>) -> Result<TensorType, TensorError> {
+    let complex = expected.is_some_and(|kind| file_dtype(kind.element_type) == Some((view.dtype(), true)));
+    let element_type = DTYPES
+        .iter()
+        .find(|&&(_, file, pairs)| file == view.dtype() && pairs == complex)
+        .map(|&(ours, ..)| ours)
+        .ok_or_else(|| TensorError::Dtype { name: "of the file".to_owned(), dtype: format!("{:?}", view.dtype()) })?;
+    let mut dimensions: Vec<i64> = view.shape().iter().map(|&size| i64::try_from(size).unwrap_or(i64::MAX)).collect();
+    if complex && dimensions.last() == Some(&2) {
+        dimensions.pop();
+    }
+    Ok(TensorType { element_type, dimensions })
+}
