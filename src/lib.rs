@@ -30,6 +30,8 @@
 //! ```
 
 mod backend;
+#[cfg(feature = "cli")]
+pub mod cli;
 pub mod device;
 pub mod pjrt;
 pub mod plugins;

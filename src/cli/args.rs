@@ -1,0 +1,401 @@
+//! The flags, as clap sees them. [`RuntimeArgs`] is public so that another program can flatten it into its own parser.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+use super::CliError;
+use crate::device::{self, DeviceName, TpuSwitch};
+use crate::runtime::{Builder, Runtime};
+
+/// Compiles a diffusion pipeline's graphs with XLA once, keeps them, and loads them in a fraction of a second ever after.
+#[derive(Debug, Parser)]
+#[command(name = "preheat", version, max_term_width = 110, disable_help_subcommand = true)]
+pub struct Cli {
+    #[command(flatten)]
+    pub(super) runtime: RuntimeArgs,
+    #[command(flatten)]
+    pub(super) output: OutputArgs,
+    #[command(subcommand)]
+    pub(super) command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Any StableHLO or HLO program through the cache
+    #[command(subcommand)]
+    Program(ProgramCommand),
+    /// Compile programs ahead of use, and run each once on zeros
+    Warmup(WarmupArgs),
+    /// Would it hit? Exit status 3 where it would not
+    Lookup(LookupArgs),
+    /// What the cache holds
+    #[command(subcommand)]
+    Cache(CacheCommand),
+    /// What this machine can run on, and why not
+    Devices,
+    /// The native libraries: where each was found, and installing them
+    #[command(subcommand)]
+    Plugins(PluginsCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ProgramCommand {
+    /// Make sure that the program's executable is in the cache, and load it
+    Compile(ProgramArgs),
+    /// Run the program
+    Run(ProgramRunArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ProgramArgs {
+    /// StableHLO text or bytecode, or a serialised `HloModuleProto`
+    pub(super) file: PathBuf,
+    /// Compile although the cache has it, and replace what it has
+    #[arg(long)]
+    pub(super) force_recompile: bool,
+    #[command(flatten)]
+    pub(super) signature: SignatureArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ProgramRunArgs {
+    /// Inputs, named arg0, arg1, ...; zeros where not given. Complex numbers have a last dimension of two
+    #[arg(long, value_name = "F.safetensors")]
+    pub(super) inputs: Option<PathBuf>,
+    /// Where to write the outputs, named out0, out1, ...
+    #[arg(long, value_name = "F.safetensors")]
+    pub(super) output: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) program: ProgramArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct WarmupArgs {
+    /// A program to warm; may be given several times
+    #[arg(long, value_name = "FILE")]
+    pub(super) program: Vec<PathBuf>,
+    /// Compile although the cache has it, and replace what it has
+    #[arg(long)]
+    pub(super) force_recompile: bool,
+    /// A model folder in the diffusers layout
+    #[arg(long, value_name = "DIR", hide = true)]
+    pub(super) model: Option<PathBuf>,
+    /// Compile for hardware that is not here
+    #[arg(long, value_name = "TARGET", hide = true)]
+    pub(super) aot: Option<String>,
+    #[command(flatten)]
+    pub(super) signature: SignatureArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct LookupArgs {
+    /// A program to look up; may be given several times. Without one, the signature flags are looked up
+    #[arg(long, value_name = "FILE")]
+    pub(super) program: Vec<PathBuf>,
+    /// A model folder in the diffusers layout
+    #[arg(long, value_name = "DIR", hide = true)]
+    pub(super) model: Option<PathBuf>,
+    /// Look up for hardware that is not here
+    #[arg(long, value_name = "TARGET", hide = true)]
+    pub(super) target: Option<String>,
+    #[command(flatten)]
+    pub(super) signature: SignatureArgs,
+}
+
+/// The execution signature of a program: what it is recorded and looked up under.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Signature")]
+pub(super) struct SignatureArgs {
+    /// The model the program belongs to [default: the file's name]
+    #[arg(long, value_name = "ID")]
+    pub(super) model_id: Option<String>,
+    /// Width of the picture in pixels, rounded up to the padding multiple
+    #[arg(long, value_name = "PX", requires = "height")]
+    pub(super) width: Option<u64>,
+    /// Height of the picture in pixels, rounded up to the padding multiple
+    #[arg(long, value_name = "PX", requires = "width")]
+    pub(super) height: Option<u64>,
+    /// Pictures at once [default: 1]
+    #[arg(long, value_name = "N")]
+    pub(super) batch: Option<u64>,
+    /// Classifier-free guidance scale [default: 1]
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
+    pub(super) cfg_scale: Option<f64>,
+    /// The scheduler's name [default: none]
+    #[arg(long, value_name = "NAME")]
+    pub(super) scheduler: Option<String>,
+    /// Denoising steps [default: 1]
+    #[arg(long, value_name = "N")]
+    pub(super) steps: Option<u64>,
+    /// The dtype the program computes in: float32, bfloat16, float16, ... [default: float32]
+    #[arg(long, value_name = "DTYPE")]
+    pub(super) dtype: Option<String>,
+}
+
+impl SignatureArgs {
+    /// Whether no flag of the group was given.
+    pub(super) fn is_empty(&self) -> bool {
+        self.model_id.is_none()
+            && self.width.is_none()
+            && self.batch.is_none()
+            && self.cfg_scale.is_none()
+            && self.scheduler.is_none()
+            && self.steps.is_none()
+            && self.dtype.is_none()
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum CacheCommand {
+    /// Hits, misses, compiles and sizes, over all processes
+    Stats,
+    /// The compiled graphs, one a line
+    List,
+    /// All that is known of one graph
+    Show {
+        /// The graph key, or the beginning of it
+        key: String,
+        /// Print the program itself
+        #[arg(long)]
+        program: bool,
+    },
+    /// Remove every compiled graph
+    Clear {
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Set the counters back and keep the entries
+    ZeroStats,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum PluginsCommand {
+    /// Where each plugin was looked for and found
+    List,
+    /// Download a plugin's wheel with pip, check it and unpack it
+    Install {
+        /// xla-cpu or tpu
+        name: String,
+        /// A wheel that is already here, checked the same way
+        #[arg(long, value_name = "FILE")]
+        wheel: Option<PathBuf>,
+        /// Install although it is installed
+        #[arg(long)]
+        force: bool,
+    },
+}
+
+/// How results and logs are shown.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Output")]
+pub(super) struct OutputArgs {
+    /// The result as one JSON document on standard output
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+    /// Say more; twice for everything
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub(super) verbose: u8,
+    /// Say nothing but results and errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(super) quiet: bool,
+    /// Colours
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub(super) color: ColorWhen,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum ColorWhen {
+    Auto,
+    Always,
+    Never,
+}
+
+/// The global flags: which device, which cache, which warmup.
+///
+/// Another program flattens them into its own parser with `#[command(flatten)]` and calls
+/// [`RuntimeArgs::builder`]. The `--tpu-*` flags act on every XLA device.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Runtime")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line's contract")]
+pub struct RuntimeArgs {
+    /// auto, tpu, xla-cpu or xla-cuda; auto is tpu where there is one, else xla-cpu
+    #[arg(
+        long,
+        global = true,
+        value_name = "DEVICE",
+        env = "PREHEAT_DEVICE",
+        default_value = "auto",
+        hide_env_values = true
+    )]
+    pub device: String,
+    /// An unavailable device is an error rather than a warning and the CPU
+    #[arg(long, global = true)]
+    pub strict_device: bool,
+    /// The cache's folder [default: the platform's cache folder + preheat]
+    #[arg(long, global = true, value_name = "DIR", env = "PREHEAT_CACHE_DIR", hide_env_values = true)]
+    pub cache_dir: Option<PathBuf>,
+    /// Look up, never write
+    #[arg(long, global = true)]
+    pub cache_read_only: bool,
+    /// A read-only cache that is looked up after the main one; may be given several times
+    #[arg(long, global = true, value_name = "DIR")]
+    pub cache_fallback: Vec<PathBuf>,
+    /// A TPU, or an error
+    #[arg(long, global = true, conflicts_with = "tpu_disable")]
+    pub tpu_enable: bool,
+    /// Never a TPU
+    #[arg(long, global = true)]
+    pub tpu_disable: bool,
+    /// Warm nothing on its own: `preheat warmup` is how; a run that is not warm says what it has to compile
+    #[arg(long, global = true)]
+    pub tpu_manual_warmup: bool,
+    /// The older name of --tpu-manual-warmup
+    #[arg(long, global = true, hide = true)]
+    pub tpu_warmup_enable: bool,
+    /// Automatic warmup: executions on zeros before a run whose program was freshly compiled
+    #[arg(long, global = true, value_name = "N", default_value_t = Builder::DEFAULT_WARMUP_STEPS)]
+    pub tpu_warmup_steps: u32,
+    /// No automatic warmup
+    #[arg(long, global = true)]
+    pub no_tpu_warmup: bool,
+    /// false: compile every time, touch no cache
+    #[arg(long, global = true, value_name = "BOOL", default_value_t = true, default_missing_value = "true",
+          num_args = 0..=1, require_equals = true, action = ArgAction::Set)]
+    pub tpu_compilation_cache: bool,
+    /// Round the size in a signature up to the padding multiple
+    #[arg(long, global = true, value_name = "BOOL", default_value_t = true, default_missing_value = "true",
+          num_args = 0..=1, require_equals = true, action = ArgAction::Set)]
+    pub tpu_shape_padding: bool,
+    /// The padding multiple in pixels, a multiple of 8
+    #[arg(long, global = true, value_name = "PX", default_value_t = Builder::DEFAULT_PADDING_MULTIPLE_PX)]
+    pub tpu_shape_padding_multiple: u64,
+    /// Compile, load, transfer and step timings at the end, and the plugin's own cost and memory figures
+    #[arg(long, global = true)]
+    pub tpu_debug_metrics: bool,
+    /// What would compile is an error, exit status 3
+    #[arg(long, global = true)]
+    pub require_warm: bool,
+    #[command(flatten)]
+    later: LaterArgs,
+}
+
+/// Flags of the contract whose backends are not built in yet. They are parsed so that they can be refused in words: a
+/// flag that is silently ignored is worse than one that is unknown.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Not built in yet")]
+struct LaterArgs {
+    #[arg(long, global = true, hide = true, value_name = "DTYPE")]
+    precision: Option<String>,
+    #[arg(long, global = true, hide = true, value_name = "DTYPE")]
+    vae_precision: Option<String>,
+    #[arg(long, global = true, hide = true, value_name = "DTYPE")]
+    text_encoder_precision: Option<String>,
+    #[arg(long, global = true, hide = true, value_name = "DTYPE")]
+    denoiser_precision: Option<String>,
+    #[arg(long, global = true, hide = true)]
+    force_precision: bool,
+    #[arg(long, global = true, hide = true, value_name = "SIZE")]
+    cache_max_size: Option<String>,
+    #[arg(long, global = true, hide = true, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    tpu_autocast_bf16: Option<bool>,
+    #[arg(long, global = true, hide = true, value_name = "N")]
+    tpu_sync_steps: Option<u32>,
+    #[arg(long, global = true, hide = true, value_name = "PERCENT")]
+    snap_to_warm: Option<String>,
+    #[arg(long, global = true, hide = true, value_name = "HOW")]
+    offload: Option<String>,
+    #[arg(long, global = true, hide = true, value_name = "SIZE")]
+    reserve_memory: Option<String>,
+    #[arg(long, global = true, hide = true, value_name = "D")]
+    text_encoder_device: Option<String>,
+    #[arg(long, global = true, hide = true, value_name = "D")]
+    vae_device: Option<String>,
+    #[arg(long, global = true, hide = true, value_name = "FILE")]
+    trace: Option<PathBuf>,
+}
+
+impl LaterArgs {
+    /// The first flag that was given, and what it waits for.
+    fn first(&self) -> Option<(&'static str, &'static str)> {
+        const MODELS: &str = "it acts on models, and this release runs programs, which carry their own dtypes";
+        const TORCH: &str = "it acts on torch devices, and that backend is not built into this release";
+        [
+            (self.precision.is_some(), "--precision", MODELS),
+            (self.vae_precision.is_some(), "--vae-precision", MODELS),
+            (self.text_encoder_precision.is_some(), "--text-encoder-precision", MODELS),
+            (self.denoiser_precision.is_some(), "--denoiser-precision", MODELS),
+            (self.force_precision, "--force-precision", MODELS),
+            (self.tpu_autocast_bf16.is_some(), "--tpu-autocast-bf16", MODELS),
+            (
+                self.tpu_sync_steps.is_some(),
+                "--tpu-sync-steps",
+                "it acts on a model's steps, and this release runs programs",
+            ),
+            (
+                self.cache_max_size.is_some(),
+                "--cache-max-size",
+                "this release keeps everything; `preheat cache clear` empties the cache",
+            ),
+            (self.snap_to_warm.is_some(), "--snap-to-warm", "this release serves a program at its own size only"),
+            (self.offload.is_some(), "--offload", TORCH),
+            (self.reserve_memory.is_some(), "--reserve-memory", TORCH),
+            (self.text_encoder_device.is_some(), "--text-encoder-device", TORCH),
+            (self.vae_device.is_some(), "--vae-device", TORCH),
+            (self.trace.is_some(), "--trace", "this release writes no traces; --tpu-debug-metrics prints the timings"),
+        ]
+        .into_iter()
+        .find_map(|(given, flag, why)| given.then_some((flag, why)))
+    }
+}
+
+impl RuntimeArgs {
+    /// Refuses what this release cannot honour.
+    ///
+    /// # Errors
+    /// The first flag that was given and has no backend yet.
+    pub fn check(&self) -> Result<(), CliError> {
+        match self.later.first() {
+            Some((flag, why)) => Err(CliError::FlagNotBuiltIn { flag, why }),
+            None => Ok(()),
+        }
+    }
+
+    /// A [`Builder`] set up as the flags say.
+    ///
+    /// # Errors
+    /// As [`Self::check`], and a device that has no such name.
+    pub fn builder(&self) -> Result<Builder, CliError> {
+        self.check()?;
+        let tpu = match (self.tpu_enable, self.tpu_disable) {
+            (true, _) => TpuSwitch::Enabled,
+            (_, true) => TpuSwitch::Disabled,
+            _ => TpuSwitch::Unset,
+        };
+        let device: DeviceName = self.device.parse()?;
+        let mut builder = Runtime::builder()
+            .device(device::Request { device, strict: self.strict_device, tpu })
+            .read_only(self.cache_read_only)
+            .use_cache(self.tpu_compilation_cache)
+            .require_warm(self.require_warm)
+            .manual_warmup(self.manual_warmup());
+        if let Some(dir) = &self.cache_dir {
+            builder = builder.cache_dir(dir);
+        }
+        for dir in &self.cache_fallback {
+            builder = builder.cache_fallback(dir);
+        }
+        Ok(builder)
+    }
+
+    /// The multiple that sizes are rounded up to, in pixels; 8, which is one latent, where padding is off.
+    pub fn padding_multiple_px(&self) -> u64 {
+        if self.tpu_shape_padding { self.tpu_shape_padding_multiple } else { 8 }
+    }
+
+    /// Whether nothing is to be warmed on its own, under either of the flag's names.
+    pub fn manual_warmup(&self) -> bool {
+        self.tpu_manual_warmup || self.tpu_warmup_enable
+    }
+}

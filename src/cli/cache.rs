@@ -1,0 +1,268 @@
+//! `preheat cache`: what the store holds. No device is opened for any of it.
+
+use std::io::{BufRead, IsTerminal, Write};
+
+use indicatif::HumanBytes;
+use preheat_cache::{GraphRecord, Statistics};
+use serde::Serialize;
+
+use super::output::{document, line, seconds, table};
+use super::{CliError, Context, Status};
+use crate::runtime::{Cache, target_of};
+
+pub(super) fn stats(context: &Context) -> Result<Status, CliError> {
+    let statistics = open(context)?.statistics()?;
+    if context.json {
+        document(&statistics)?;
+    } else {
+        print_statistics(&statistics)?;
+    }
+    Ok(Status::Done)
+}
+
+fn print_statistics(s: &Statistics) -> Result<(), CliError> {
+    let hits = s.hits.exact + s.hits.equivalent + s.hits.graph;
+    let rows = [
+        ("compiled graphs", s.entries.to_string()),
+        ("signatures", s.cached_signatures.to_string()),
+        ("on disk", format!("{} ({} uncompressed)", HumanBytes(s.stored_bytes), HumanBytes(s.uncompressed_bytes))),
+        ("hits", format!("{hits} (exact {}, equivalent {}, graph {})", s.hits.exact, s.hits.equivalent, s.hits.graph)),
+        ("  from", format!("memory {}, disk {}, fallback {}", s.hits.memory, s.hits.disk, s.hits.fallback)),
+        ("misses", s.misses.to_string()),
+        ("compiles", format!("{} in {} (failed {})", s.compiles, seconds(s.compile_seconds), s.failed_compiles)),
+        ("compile time saved", seconds(s.compile_seconds_saved)),
+        ("loading", seconds(s.load_seconds)),
+        ("waits for another", s.single_flight_waits.to_string()),
+        ("evicted, quarantined", format!("{}, {}", s.evictions, s.quarantined)),
+    ];
+    for (name, value) in rows {
+        line(&format!("{name:<22} {value}"))?;
+    }
+    for (device, d) in &s.by_device {
+        let text = format!("{device:<22} {} graphs, {} hits, {} compiles", d.entries, d.hits, d.compiles);
+        line(&text)?;
+    }
+    line(&format!("{:<22} {}", "since", s.since))
+}
+
+/// One line of `cache list`.
+#[derive(Debug, Serialize)]
+struct Listed<'a> {
+    graph_key: String,
+    stage: &'a str,
+    model_id: Option<&'a str>,
+    signature_digests: Vec<String>,
+    target: String,
+    dtype: Option<String>,
+    stored_bytes: u64,
+    compile_seconds: f64,
+    created: String,
+    last_used: Option<String>,
+    hits: u64,
+    pinned: bool,
+}
+
+impl<'a> Listed<'a> {
+    fn of(record: &'a GraphRecord) -> Self {
+        let latest = record.signatures.last().map(|recorded| &recorded.signature);
+        Self {
+            graph_key: record.graph_key.to_string(),
+            stage: &record.stage,
+            model_id: latest.map(|signature| signature.model_id.as_str()),
+            signature_digests: record.signatures.iter().map(|one| one.signature.digest().to_string()).collect(),
+            target: target_of(record),
+            dtype: latest.map(|signature| signature.dtype.to_string()),
+            stored_bytes: record.object.as_ref().map_or(0, |object| object.stored_bytes),
+            compile_seconds: record.measurements.compile_seconds,
+            created: record.created.to_string(),
+            last_used: record.statistics.last_used.map(|time| time.to_string()),
+            hits: record.statistics.hits,
+            pinned: record.pinned,
+        }
+    }
+}
+
+pub(super) fn list(context: &Context) -> Result<Status, CliError> {
+    let mut records = open(context)?.records()?;
+    records.sort_by_key(|record| std::cmp::Reverse(record.statistics.last_used.max(Some(record.created))));
+    let listed: Vec<_> = records.iter().map(Listed::of).collect();
+    if context.json {
+        document(&listed)?;
+        return Ok(Status::Done);
+    }
+    if listed.is_empty() {
+        line("the cache is empty")?;
+        return Ok(Status::Done);
+    }
+    let mut rows = table(&["graph", "model", "stage", "target", "on disk", "compile", "hits", "last used"]);
+    for one in &listed {
+        rows.add_row([
+            one.graph_key[..12].to_owned(),
+            one.model_id.unwrap_or_default().to_owned(),
+            one.stage.to_owned(),
+            one.target.clone(),
+            HumanBytes(one.stored_bytes).to_string(),
+            seconds(one.compile_seconds),
+            one.hits.to_string(),
+            one.last_used.as_deref().unwrap_or(&one.created).get(..19).unwrap_or_default().replace('T', " "),
+        ]);
+    }
+    line(&rows.to_string())?;
+    Ok(Status::Done)
+}
+
+pub(super) fn show(context: &Context, key: &str, program: bool) -> Result<Status, CliError> {
+    let cache = open(context)?;
+    let record = find(&cache, key)?;
+    if program {
+        let missing = || CliError::Declined(format!("the program of graph {} is gone", record.graph_key.short()));
+        let program = cache.program(&record.graph_key)?.ok_or_else(missing)?;
+        let mut out = std::io::stdout().lock();
+        return match out.write_all(program.bytes()).and_then(|()| out.flush()) {
+            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(CliError::Output(error)),
+            _ => Ok(Status::Done),
+        };
+    }
+    if context.json {
+        document(&record)?;
+    } else {
+        print_record(&record)?;
+    }
+    Ok(Status::Done)
+}
+
+/// The record whose key begins with `key`.
+fn find(cache: &Cache, key: &str) -> Result<GraphRecord, CliError> {
+    let begins = key.to_ascii_lowercase();
+    let mut matching: Vec<_> =
+        cache.records()?.into_iter().filter(|record| record.graph_key.to_string().starts_with(&begins)).collect();
+    match (matching.len(), matching.pop()) {
+        (1, Some(record)) => Ok(record),
+        (0, _) => Err(CliError::Declined(format!("no graph key begins with `{key}`: `preheat cache list` lists them"))),
+        (count, _) => Err(CliError::Declined(format!("{count} graph keys begin with `{key}`: give more of it"))),
+    }
+}
+
+fn print_record(record: &GraphRecord) -> Result<(), CliError> {
+    let env = &record.environment;
+    let mut rows = vec![
+        ("graph key".to_owned(), record.graph_key.to_string()),
+        ("stage".to_owned(), record.stage.clone()),
+        ("target".to_owned(), target_of(record)),
+        (
+            "program".to_owned(),
+            format!("{}, {}, {}", record.program.format, HumanBytes(record.program.bytes), record.program.digest),
+        ),
+        ("plugin build".to_owned(), env.plugin_build.clone()),
+        ("platform".to_owned(), format!("{} {}", env.platform, env.platform_version.replace('\n', ", "))),
+        ("device kind".to_owned(), env.device_kind.clone()),
+        ("topology".to_owned(), env.topology.to_string()),
+        ("device assignment".to_owned(), format!("{:?}", env.device_assignment)),
+        ("XLA_FLAGS".to_owned(), env.xla_flags.to_string()),
+        ("LIBTPU_INIT_ARGS".to_owned(), env.libtpu_init_args.to_string()),
+    ];
+    if let Some(host) = &env.host {
+        rows.push(("schedulable CPUs".to_owned(), host.schedulable_cpus.to_string()));
+        rows.push(("host features".to_owned(), host.features.join(" ")));
+    }
+    rows.push((
+        "replicas, partitions".to_owned(),
+        format!("{}, {}", record.options.num_replicas, record.options.num_partitions),
+    ));
+    for (name, value) in &record.options.overrides {
+        rows.push((format!("option {name}"), value.to_string()));
+    }
+    if let Some(interface) = &record.interface {
+        // A model has hundreds of weights: the first ones tell which program it is, and --json has them all.
+        const SHOWN: usize = 12;
+        for (name, specs) in [("input", &interface.inputs), ("output", &interface.outputs)] {
+            rows.extend(
+                specs.iter().take(SHOWN).enumerate().map(|(i, spec)| (format!("{name} {i}"), spec.to_string())),
+            );
+            if specs.len() > SHOWN {
+                rows.push((format!("{name}s"), format!("and {} more, in --json", specs.len() - SHOWN)));
+            }
+        }
+    }
+    for recorded in &record.signatures {
+        let s = &recorded.signature;
+        let text = format!(
+            "{} {:?} batch {} cfg {} {}steps {} {} ({})",
+            s.model_id,
+            s.input_shape,
+            s.batch_size,
+            s.cfg_scale,
+            if s.scheduler.is_empty() { String::new() } else { format!("{} ", s.scheduler) },
+            s.steps,
+            s.dtype,
+            s.digest().short()
+        );
+        rows.push(("signature".to_owned(), text));
+    }
+    rows.push(("compile".to_owned(), seconds(record.measurements.compile_seconds)));
+    if let Some(load) = record.measurements.load_seconds {
+        rows.push(("last load".to_owned(), seconds(load)));
+    }
+    if let Some(object) = &record.object {
+        let text = format!(
+            "{} on disk, {} uncompressed, blake3 {}",
+            HumanBytes(object.stored_bytes),
+            HumanBytes(object.payload_bytes),
+            object.payload_digest
+        );
+        rows.push(("machine code".to_owned(), text));
+    }
+    rows.push(("created".to_owned(), record.created.to_string()));
+    rows.push(("hits".to_owned(), record.statistics.hits.to_string()));
+    for (name, value) in rows {
+        line(&format!("{name:<22} {value}"))?;
+    }
+    Ok(())
+}
+
+pub(super) fn clear(context: &Context, yes: bool) -> Result<Status, CliError> {
+    let cache = open(context)?;
+    if !yes {
+        let statistics = cache.statistics()?;
+        let question = format!(
+            "remove {} compiled graphs, {}, from {}? [y/N] ",
+            statistics.entries,
+            HumanBytes(statistics.stored_bytes),
+            cache.dir().display()
+        );
+        if !std::io::stdin().is_terminal() {
+            return Err(CliError::Usage(
+                "nobody can be asked: give --yes to clear the cache without asking".to_owned(),
+            ));
+        }
+        if !ask(&question)? {
+            return Err(CliError::Declined("nothing was removed".to_owned()));
+        }
+    }
+    let cleared = cache.clear()?;
+    if context.json {
+        document(&cleared)?;
+    } else {
+        line(&format!("removed {} compiled graphs, {}", cleared.removed, HumanBytes(cleared.stored_bytes)))?;
+    }
+    Ok(Status::Done)
+}
+
+pub(super) fn zero_stats(context: &Context) -> Result<Status, CliError> {
+    open(context)?.zero_statistics()?;
+    line("the counters are set back")?;
+    Ok(Status::Done)
+}
+
+fn open(context: &Context) -> Result<Cache, CliError> {
+    Ok(context.builder()?.open_cache()?)
+}
+
+/// Asks on standard error, so that standard output stays a result.
+fn ask(question: &str) -> Result<bool, CliError> {
+    let mut err = std::io::stderr().lock();
+    write!(err, "{question}").and_then(|()| err.flush()).map_err(CliError::Output)?;
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer).map_err(CliError::Output)?;
+    Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+}

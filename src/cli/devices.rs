@@ -1,0 +1,29 @@
+//! `preheat devices`: what this machine can run on, and why not.
+
+use indicatif::HumanBytes;
+
+use super::output::{document, line, table};
+use super::{CliError, Context, Status};
+use crate::runtime::describe_devices;
+
+pub(super) fn devices(context: &Context) -> Result<Status, CliError> {
+    let devices = describe_devices();
+    if context.json {
+        document(&devices)?;
+        return Ok(Status::Done);
+    }
+    let mut rows = table(&["device", "available", "kind", "memory", "default dtype", "why"]);
+    for device in &devices {
+        rows.add_row([
+            device.name.clone(),
+            if device.available { "yes" } else { "no" }.to_owned(),
+            device.kind.clone().unwrap_or_default(),
+            device.memory_total_bytes.map(|bytes| HumanBytes(bytes).to_string()).unwrap_or_default(),
+            device.default_dtype.to_owned(),
+            // The rest, such as every place that was looked at, is in --json and in `preheat plugins list`.
+            device.reason.lines().next().unwrap_or_default().trim_end_matches("; looked at:").to_owned(),
+        ]);
+    }
+    line(&rows.to_string())?;
+    Ok(Status::Done)
+}

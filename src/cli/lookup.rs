@@ -1,0 +1,68 @@
+//! `preheat lookup`: would it hit?
+
+use super::args::LookupArgs;
+use super::output::{document, line, seconds, table};
+use super::program::{program_name, read_program};
+use super::warmup::refuse_models;
+use super::{CliError, Context, Status};
+use crate::runtime::{Lookup, Verdict};
+
+pub(super) fn lookup(context: &Context, args: &LookupArgs) -> Result<Status, CliError> {
+    refuse_models(args.model.is_some(), args.target.as_deref().map(|_| "--target"))?;
+    if args.program.is_empty() && args.signature.model_id.is_none() {
+        let what = if args.signature.is_empty() { "nothing to look up" } else { "a signature needs a model id" };
+        return Err(CliError::Usage(format!("{what}: give --program FILE, or --model-id and the rest of a signature")));
+    }
+    let programs =
+        args.program.iter().map(|path| Ok((path, read_program(path)?))).collect::<Result<Vec<_>, CliError>>()?;
+    let runtime = context.builder()?.build()?;
+    let answer = if programs.is_empty() {
+        let asked = args.signature.signature(context, "")?;
+        runtime.lookup_signature(&asked.signature)?
+    } else {
+        let mut stages = Vec::with_capacity(programs.len());
+        for (path, program) in &programs {
+            let asked = args.signature.signature(context, &program_name(path))?;
+            stages.extend(runtime.lookup(&asked.signature, program)?.stages);
+        }
+        Lookup::of(stages)
+    };
+    if context.json {
+        document(&answer)?;
+    } else {
+        print(&answer)?;
+    }
+    Ok(if answer.verdict == Verdict::Hit { Status::Done } else { Status::NotWarm })
+}
+
+fn print(answer: &Lookup) -> Result<(), CliError> {
+    let mut rows = table(&["stage", "verdict", "match", "graph", "compile"]);
+    for stage in &answer.stages {
+        rows.add_row([
+            stage.stage.clone(),
+            word(stage.verdict).to_owned(),
+            stage.matched.map(|matched| matched.to_string()).unwrap_or_default(),
+            stage.graph_key.map(|key| key.short()).unwrap_or_default(),
+            stage.expected_compile_seconds.map(|s| format!("about {}", seconds(s))).unwrap_or_default(),
+        ]);
+    }
+    if answer.stages.is_empty() {
+        return line("miss: nothing was recorded for this signature");
+    }
+    line(&rows.to_string())?;
+    for (stage, nearest) in answer.stages.iter().filter_map(|stage| Some((&stage.stage, stage.nearest.as_ref()?))) {
+        line(&format!("{stage}: the nearest entry is graph {}, which differs in", nearest.graph_key.short()))?;
+        for difference in &nearest.differences {
+            line(&format!("  {}: have {}, want {}", difference.field, difference.have, difference.want))?;
+        }
+    }
+    Ok(())
+}
+
+fn word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Hit => "hit",
+        Verdict::Partial => "partial",
+        Verdict::Miss => "miss",
+    }
+}

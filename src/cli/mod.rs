@@ -1,0 +1,161 @@
+//! The command line: one file a subcommand. It asks the runtime, prints, and knows no store, plugin or device of its own.
+
+mod args;
+mod cache;
+mod devices;
+mod errors;
+mod lookup;
+mod output;
+mod plugins;
+mod program;
+mod progress;
+mod warmup;
+
+use std::io::{IsTerminal, Write};
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
+
+use tracing_subscriber::EnvFilter;
+
+pub use args::{Cli, RuntimeArgs};
+pub use errors::{CliError, Status};
+
+use self::args::{CacheCommand, ColorWhen, Command, OutputArgs, ProgramCommand};
+use self::progress::Shown;
+use crate::progress::Cancel;
+use crate::runtime::Builder;
+
+/// How long work that was asked to stop may take to do so before the process ends without it. Nothing it could be in the
+/// middle of would be left half done: what is written becomes visible by one rename.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// What every command is given.
+struct Context {
+    args: RuntimeArgs,
+    /// Whether the result is to be one JSON document.
+    json: bool,
+    shown: Shown,
+    cancel: Cancel,
+    started: Instant,
+}
+
+impl Context {
+    /// A builder as the flags say, which tells its progress here and stops when this command is interrupted.
+    fn builder(&self) -> Result<Builder, CliError> {
+        Ok(self.args.builder()?.progress(Arc::new(self.shown.clone())).cancel(self.cancel.clone()))
+    }
+}
+
+/// Runs the command. `started` is when the process started, as nearly as it can tell.
+///
+/// The command runs on a thread of its own, so that Ctrl-C ends the process within a second even while the plugin
+/// compiles, which nothing can interrupt.
+///
+/// # Errors
+/// Whatever kept the command from being done; [`CliError::describe`] puts it in words, [`CliError::status`] says how the
+/// process is to end.
+pub fn run(cli: Cli, started: Instant) -> Result<Status, CliError> {
+    let shown = Shown::new(cli.output.quiet);
+    start_logging(&cli.output, &shown);
+    let cancel = Cancel::default();
+    let (sender, receiver) = mpsc::channel();
+    let interrupt = sender.clone();
+    let interrupted = cancel.clone();
+    let handler = ctrlc::set_handler(move || {
+        interrupted.cancel();
+        let _ = interrupt.send(Err(CliError::Interrupted));
+    });
+    if let Err(error) = handler {
+        tracing::warn!("Ctrl-C cannot be handled, it will end the process at once: {error}");
+    }
+    let context = Context { args: cli.runtime, json: cli.output.json, shown: shown.clone(), cancel, started };
+    let command = cli.command;
+    let worker = std::thread::Builder::new().name("preheat".to_owned()).spawn(move || {
+        let result = dispatch(&context, command);
+        context.shown.finish();
+        let _ = sender.send(result);
+    });
+    if let Err(cause) = worker {
+        return Err(CliError::Usage(format!("no thread could be started: {cause}")));
+    }
+    match receiver.recv() {
+        Ok(Err(CliError::Interrupted)) => {
+            let _ = receiver.recv_timeout(GRACE);
+            shown.finish();
+            Err(CliError::Interrupted)
+        }
+        Ok(result) => result,
+        // The worker's panic has been printed by the panic hook.
+        Err(mpsc::RecvError) => Ok(Status::Failed),
+    }
+}
+
+fn dispatch(context: &Context, command: Option<Command>) -> Result<Status, CliError> {
+    context.args.check()?;
+    if context.args.tpu_warmup_enable {
+        tracing::warn!("--tpu-warmup-enable is the older name of --tpu-manual-warmup, and is taken as that");
+    }
+    match command {
+        Some(Command::Program(ProgramCommand::Compile(args))) => program::compile(context, &args),
+        Some(Command::Program(ProgramCommand::Run(args))) => program::run(context, &args),
+        Some(Command::Warmup(args)) => warmup::warmup(context, &args),
+        Some(Command::Lookup(args)) => lookup::lookup(context, &args),
+        Some(Command::Cache(command)) => match command {
+            CacheCommand::Stats => cache::stats(context),
+            CacheCommand::List => cache::list(context),
+            CacheCommand::Show { key, program } => cache::show(context, &key, program),
+            CacheCommand::Clear { yes } => cache::clear(context, yes),
+            CacheCommand::ZeroStats => cache::zero_stats(context),
+        },
+        Some(Command::Devices) => devices::devices(context),
+        Some(Command::Plugins(command)) => plugins::plugins(context, &command),
+        None if context.args.manual_warmup() => Err(CliError::Usage(
+            "--tpu-manual-warmup without a command warms a model, and this release runs programs: \
+             `preheat warmup --program FILE` warms one"
+                .to_owned(),
+        )),
+        None => Err(CliError::Usage("no command was given: `preheat --help` lists them".to_owned())),
+    }
+}
+
+/// Logs go to standard error, around any progress bar, at the level that -v and -q ask for; `PREHEAT_LOG` refines it.
+fn start_logging(args: &OutputArgs, shown: &Shown) {
+    let level = match (args.quiet, args.verbose) {
+        (true, _) => "error",
+        (_, 0) => "warn",
+        (_, 1) => "info,preheat=info",
+        (_, 2) => "info,preheat=debug,preheat_cache=debug",
+        _ => "trace",
+    };
+    let filter = EnvFilter::try_from_env("PREHEAT_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    let ansi = match args.color {
+        ColorWhen::Always => true,
+        ColorWhen::Never => false,
+        ColorWhen::Auto => std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()),
+    };
+    let shown = shown.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(ansi)
+        .with_target(false)
+        .without_time()
+        .with_writer(move || AroundBars { shown: shown.clone() });
+    if subscriber.try_init().is_err() {
+        // A program that links the command line has set up logging of its own: that one is used.
+    }
+}
+
+struct AroundBars {
+    shown: Shown,
+}
+
+impl Write for AroundBars {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.shown.suspend(|| std::io::stderr().write_all(bytes))?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        std::io::stderr().flush()
+    }
+}

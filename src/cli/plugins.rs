@@ -1,0 +1,64 @@
+//! `preheat plugins`: where the native libraries are, and installing them.
+
+use super::args::PluginsCommand;
+use super::output::{document, line, table};
+use super::{CliError, Context, Status};
+use crate::plugins::{self, Installer, Lookup, PluginName};
+
+pub(super) fn plugins(context: &Context, command: &PluginsCommand) -> Result<Status, CliError> {
+    match command {
+        PluginsCommand::List => list(context),
+        PluginsCommand::Install { name, wheel, force } => install(context, name, wheel.as_deref(), *force),
+    }
+}
+
+fn list(context: &Context) -> Result<Status, CliError> {
+    let all = plugins::list(&Lookup::from_process());
+    if context.json {
+        document(&all)?;
+        return Ok(Status::Done);
+    }
+    let mut rows = table(&["plugin", "version", "found by", "path"]);
+    for found in &all {
+        let row = match &found.plugin {
+            Some(plugin) => [
+                found.name.to_string(),
+                plugin.version.clone().unwrap_or_default(),
+                plugin.origin.to_string(),
+                plugin.path.display().to_string(),
+            ],
+            None => [found.name.to_string(), String::new(), String::new(), "not found".to_owned()],
+        };
+        rows.add_row(row);
+    }
+    line(&rows.to_string())?;
+    for found in all.iter().filter(|found| found.plugin.is_none()) {
+        line(&format!("{} was looked for at\n{}", found.name, found.places_in_words()))?;
+    }
+    Ok(Status::Done)
+}
+
+fn install(context: &Context, name: &str, wheel: Option<&std::path::Path>, force: bool) -> Result<Status, CliError> {
+    let name: PluginName = name.parse().map_err(|error| CliError::Usage(format!("{error}")))?;
+    let pin = plugins::pin(name)?;
+    let progress = |progress| context.shown.install(&progress);
+    let cancelled = || context.cancel.is_cancelled();
+    let mut installer = Installer { force, progress: &progress, cancelled: &cancelled, ..Installer::from_process()? };
+    if let Some(wheel) = wheel {
+        installer.source = plugins::Source::Wheel(wheel.to_owned());
+    }
+    let done = installer.install(pin)?;
+    context.shown.finish();
+    if context.json {
+        document(&serde_json::json!({
+            "name": name,
+            "version": done.manifest.version,
+            "path": done.library,
+            "already_installed": done.already_installed,
+        }))?;
+        return Ok(Status::Done);
+    }
+    let how = if done.already_installed { "is installed already" } else { "is installed" };
+    line(&format!("{name} {} {how}: {}", done.manifest.version, done.library.display()))?;
+    Ok(Status::Done)
+}

@@ -1,0 +1,230 @@
+//! `preheat program compile` and `preheat program run`: any program through the cache.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Instant;
+
+use preheat_cache::{Dtype, Program, Signature, create_execution_signature, latent_shape, normalize_shape};
+use serde::Serialize;
+
+use super::args::{ProgramArgs, ProgramRunArgs, SignatureArgs};
+use super::output::{document, line, seconds};
+use super::{CliError, Context, Status};
+use crate::runtime::{DeviceReport, Executable, Runtime, StageReport};
+use crate::tensor::Tensor;
+
+/// What `run`, `warmup` and `program` print under `--json`.
+#[derive(Debug, Serialize)]
+pub(super) struct RunReport<'a, S> {
+    pub(super) device: &'a DeviceReport,
+    pub(super) signature: SignatureReport<'a>,
+    #[serde(flatten)]
+    pub(super) size: SizeReport,
+    pub(super) stages: Vec<S>,
+    pub(super) timings: Timings,
+    pub(super) images: Vec<String>,
+    pub(super) warnings: Vec<String>,
+    /// `--tpu-debug-metrics`: what the plugin says of the executable.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) metrics: Option<BTreeMap<String, f64>>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct SignatureReport<'a> {
+    #[serde(flatten)]
+    signature: &'a Signature,
+    digest: String,
+}
+
+/// Sizes are [width, height] in pixels; all are null where the signature has no size.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub(super) struct SizeReport {
+    requested_size: Option<[u64; 2]>,
+    padded_size: Option<[u64; 2]>,
+    /// Where the size that was asked for begins in the padded one.
+    crop_origin: Option<[u64; 2]>,
+}
+
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Timings {
+    pub(super) executables_ready_seconds: f64,
+    /// From the start of the process until the inputs were where the executable reads them; 0 where nothing ran.
+    pub(super) weights_ready_seconds: f64,
+    pub(super) first_step_seconds: f64,
+    pub(super) seconds_per_step: f64,
+    pub(super) total_seconds: f64,
+}
+
+/// A signature with the sizes it was made from.
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub(super) signature: Signature,
+    pub(super) size: SizeReport,
+}
+
+impl Asked {
+    pub(super) fn report(&self) -> SignatureReport<'_> {
+        SignatureReport { signature: &self.signature, digest: self.signature.digest().to_string() }
+    }
+}
+
+impl SignatureArgs {
+    /// The signature that the flags describe, for a program that is called `name` where they do not say.
+    pub(super) fn signature(&self, context: &Context, name: &str) -> Result<Asked, CliError> {
+        let batch = self.batch.unwrap_or(1);
+        let requested = self.width.zip(self.height).map(|(width, height)| [width, height]);
+        let padded = requested
+            .map(|size| normalize_shape(size, context.args.padding_multiple_px()))
+            .transpose()
+            .map_err(crate::runtime::Error::from)?;
+        let dtype = match &self.dtype {
+            Some(name) => name.parse().map_err(|error| CliError::Usage(format!("--dtype: {error}")))?,
+            None => Dtype::Float32,
+        };
+        let signature = create_execution_signature(
+            self.model_id.clone().unwrap_or_else(|| name.to_owned()),
+            padded.map(|size| latent_shape(batch, size).to_vec()).unwrap_or_default(),
+            batch,
+            self.cfg_scale.unwrap_or(1.0),
+            self.scheduler.clone().unwrap_or_default(),
+            self.steps.unwrap_or(1),
+            dtype,
+        )?;
+        let size = SizeReport { requested_size: requested, padded_size: padded, crop_origin: padded.map(|_| [0, 0]) };
+        Ok(Asked { signature, size })
+    }
+}
+
+pub(super) fn compile(context: &Context, args: &ProgramArgs) -> Result<Status, CliError> {
+    let prepared = Prepared::new(context, args)?;
+    prepared.report(context, Prepared::ready_timings(context), None)?;
+    prepared.runtime.flush();
+    Ok(Status::Done)
+}
+
+pub(super) fn run(context: &Context, args: &ProgramRunArgs) -> Result<Status, CliError> {
+    let prepared = Prepared::new(context, &args.program)?;
+    let mut timings = Prepared::ready_timings(context);
+    let executable = &prepared.executable;
+    if executable.report().source == preheat_cache::Source::Compiled
+        && !context.args.no_tpu_warmup
+        && !context.args.manual_warmup()
+    {
+        for _ in 0..context.args.tpu_warmup_steps {
+            executable.run_on_zeros()?;
+        }
+    }
+    let inputs = match &args.inputs {
+        Some(path) => read_inputs(path, executable)?,
+        None => executable.zeros()?,
+    };
+    let inputs = inputs.iter().map(|input| executable.to_device(input)).collect::<Result<Vec<_>, _>>()?;
+    timings.weights_ready_seconds = context.started.elapsed().as_secs_f64();
+    let began = Instant::now();
+    let outputs = executable.run_to_host(&inputs)?;
+    timings.first_step_seconds = began.elapsed().as_secs_f64();
+    timings.seconds_per_step = timings.first_step_seconds;
+    if let Some(path) = &args.output {
+        let named = outputs.iter().enumerate().map(|(index, tensor)| (format!("out{index}"), tensor));
+        Tensor::write_safetensors(path, named).map_err(|cause| CliError::Tensors { path: path.clone(), cause })?;
+    }
+    prepared.report(context, timings, Some(&outputs))?;
+    prepared.runtime.flush();
+    Ok(Status::Done)
+}
+
+/// A program whose executable is loaded.
+struct Prepared {
+    runtime: Runtime,
+    asked: Asked,
+    executable: Executable,
+}
+
+impl Prepared {
+    fn new(context: &Context, args: &ProgramArgs) -> Result<Self, CliError> {
+        let program = read_program(&args.file)?;
+        let asked = args.signature.signature(context, &program_name(&args.file))?;
+        let runtime = context.builder()?.build()?;
+        let executable = runtime.request(&asked.signature, &program).force_recompile(args.force_recompile).get()?;
+        Ok(Self { runtime, asked, executable })
+    }
+
+    fn ready_timings(context: &Context) -> Timings {
+        Timings { executables_ready_seconds: context.started.elapsed().as_secs_f64(), ..Timings::default() }
+    }
+
+    /// Prints what was done. Statistics are written after it, so that nobody waits for them.
+    fn report(&self, context: &Context, mut timings: Timings, outputs: Option<&[Tensor]>) -> Result<(), CliError> {
+        timings.total_seconds = context.started.elapsed().as_secs_f64();
+        let metrics = context.args.tpu_debug_metrics.then(|| self.executable.metrics());
+        let stage = self.executable.report();
+        if context.json {
+            return document(&RunReport {
+                device: self.runtime.device(),
+                signature: self.asked.report(),
+                size: self.asked.size,
+                stages: vec![stage],
+                timings,
+                images: Vec::new(),
+                warnings: self.runtime.warnings(),
+                metrics,
+            });
+        }
+        line(&describe(&self.asked.signature.model_id, stage))?;
+        for (index, tensor) in outputs.into_iter().flatten().enumerate() {
+            line(&format!("  out{index}  {}", tensor.kind()))?;
+        }
+        if let Some(metrics) = metrics {
+            print_metrics(&timings, stage, &metrics)?;
+        }
+        Ok(())
+    }
+}
+
+/// One line on how a stage came to be ready.
+pub(super) fn describe(name: &str, stage: &StageReport) -> String {
+    use preheat_cache::Source;
+    let how = match stage.source {
+        Source::Compiled => format!("compiled in {}", seconds(stage.compile_seconds)),
+        Source::Disk => format!("loaded from the cache in {}", seconds(stage.load_seconds)),
+        Source::Fallback => format!("loaded from a fallback cache in {}", seconds(stage.load_seconds)),
+        Source::Memory => "already in memory".to_owned(),
+    };
+    format!("{name}: {how}, graph {}", stage.graph_key.short())
+}
+
+fn print_metrics(timings: &Timings, stage: &StageReport, metrics: &BTreeMap<String, f64>) -> Result<(), CliError> {
+    let mut rows = vec![
+        ("executables ready".to_owned(), seconds(timings.executables_ready_seconds)),
+        ("compile".to_owned(), seconds(stage.compile_seconds)),
+        ("load".to_owned(), seconds(stage.load_seconds)),
+    ];
+    if timings.first_step_seconds > 0.0 {
+        let transfer = timings.weights_ready_seconds - timings.executables_ready_seconds;
+        rows.push(("warmup and transfer".to_owned(), seconds(transfer)));
+        rows.push(("run, results read back".to_owned(), seconds(timings.first_step_seconds)));
+    }
+    rows.push(("total".to_owned(), seconds(timings.total_seconds)));
+    rows.extend(metrics.iter().map(|(name, value)| (name.clone(), value.to_string())));
+    for (name, value) in rows {
+        line(&format!("  {name:<36} {value}"))?;
+    }
+    Ok(())
+}
+
+/// What a program is called where no flag says: its file's name, without the ending.
+pub(super) fn program_name(path: &Path) -> String {
+    path.file_stem().map_or_else(|| "program".to_owned(), |stem| stem.to_string_lossy().into_owned())
+}
+
+pub(super) fn read_program(path: &Path) -> Result<Program, CliError> {
+    let bytes =
+        std::fs::read(path).map_err(|cause| CliError::File { doing: "reading", path: path.to_owned(), cause })?;
+    Program::sniff(bytes).map_err(|cause| CliError::NotAProgram { path: path.to_owned(), cause })
+}
+
+/// Reads arg0, arg1, ... in order.
+fn read_inputs(path: &Path, executable: &Executable) -> Result<Vec<Tensor>, CliError> {
+    Tensor::read_safetensors(path, "arg", executable.inputs())
+        .map_err(|cause| CliError::Tensors { path: path.to_owned(), cause })
+}

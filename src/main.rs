@@ -1,0 +1,26 @@
+//! The `preheat` command: parses, calls [`preheat::cli`], maps the outcome to an exit status; nothing else.
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::Parser;
+use preheat::cli::{Cli, Status, run};
+
+mod allocator;
+
+fn main() -> ExitCode {
+    let started = Instant::now();
+    let status = run(Cli::parse(), started).unwrap_or_else(|error| {
+        // A standard error that cannot be written leaves the exit status to tell.
+        let _ = writeln!(std::io::stderr(), "{}", error.describe());
+        error.status()
+    });
+    ExitCode::from(match status {
+        Status::Done => 0,
+        Status::Failed => 1,
+        Status::Usage => 2,
+        Status::NotWarm => 3,
+        Status::Interrupted => 130,
+    })
+}
