@@ -5,7 +5,7 @@
 //!
 //! | message | left out |
 //! |---|---|
-//! | `HloModuleProto` | `name` (1), `stack_frame_index` (17): the table of source positions |
+//! | `HloModuleProto` | `name` (1), `id` (5): a count of the modules that the process has made, `stack_frame_index` (17): the table of source positions |
 //! | `HloInstructionProto` | `statistics_viz` (82): numbers for drawings; of `metadata` (7) the fields below |
 //! | `OpMetadata` | `op_type` (1), `op_name` (2), `source_file` (3), `source_line` (4), `stack_frame_id` (15), `source_end_line` (17), `source_column` (18), `source_end_column` (19) |
 //!
@@ -22,7 +22,7 @@ struct Rules {
     left_out_when_empty: bool,
 }
 
-const MODULE: Rules = Rules { left_out: &[1, 17], looked_into: Some((3, &COMPUTATION)), left_out_when_empty: false };
+const MODULE: Rules = Rules { left_out: &[1, 5, 17], looked_into: Some((3, &COMPUTATION)), left_out_when_empty: false };
 const COMPUTATION: Rules = Rules { left_out: &[], looked_into: Some((2, &INSTRUCTION)), left_out_when_empty: false };
 const INSTRUCTION: Rules = Rules { left_out: &[82], looked_into: Some((7, &METADATA)), left_out_when_empty: false };
 const METADATA: Rules = Rules { left_out: &[1, 2, 3, 4, 15, 17, 18, 19], looked_into: None, left_out_when_empty: true };

@@ -53,7 +53,7 @@ impl Module {
 }
 
 #[test]
-fn source_positions_and_the_modules_name_are_left_out() {
+fn source_positions_and_the_modules_name_and_id_are_left_out() {
     let position = [text(1, "type"), text(2, "jit(f)/add"), text(3, "a.py"), number(4, 12), number(15, 3)].concat();
     for same in [
         Module { name: "another", ..module() },
@@ -63,6 +63,7 @@ fn source_positions_and_the_modules_name_are_left_out() {
         Module { metadata: Some([number(17, 1), number(18, 2), number(19, 3)].concat()), ..module() },
         Module { in_instruction: text(82, "viz"), ..module() },
         Module { at_end: nested(17, &text(1, "a.py")), ..module() },
+        Module { at_end: number(5, 1), ..module() },
     ] {
         assert_eq!(same.digest(), module().digest(), "{same:?}");
     }
@@ -78,7 +79,6 @@ fn all_else_is_kept() {
         Module { in_instruction: text(43, "backend"), ..module() },
         Module { in_instruction: text(68, "frontend"), ..module() },
         Module { in_instruction: number(4000, 1), ..module() },
-        Module { at_end: number(5, 1), ..module() },
         Module { at_end: nested(8, &number(1, 1)), ..module() },
         Module { at_end: nested(3, &text(1, "another computation")), ..module() },
     ];
@@ -120,8 +120,8 @@ proptest! {
     fn any_byte_of_what_is_kept_changes_the_digest(at in 0_usize..200, bit in 0..8) {
         let mut bytes = module().bytes();
         let at = at % bytes.len();
-        // The module's name is the third byte.
-        prop_assume!(at != 2);
+        // The module's name is the third byte, and its tag, the first, may turn into that of the id, which is left out as well.
+        prop_assume!(at != 2 && at != 0);
         let digest = |bytes: &[u8]| Program::new(ProgramFormat::Hlo, bytes.to_vec()).digest();
         let before = digest(&bytes);
         bytes[at] ^= 1_u8 << bit;
