@@ -154,7 +154,11 @@ fn a_dead_process_gives_its_lock_up() {
 fn run_on_small_disk(test: &str, folder: &Path) -> std::process::ExitStatus {
     let script = "mount -t tmpfs -o size=3m none \"$1\" || exit 77; exec \"$2\" \"$3\" --exact --nocapture";
     let mut command = Command::new("unshare");
-    command.args(["--mount", "--map-root-user", "sh", "-c", script, "sh"]).arg(folder).arg(std::env::current_exe().unwrap()).arg(test);
+    command
+        .args(["--mount", "--map-root-user", "sh", "-c", script, "sh"])
+        .arg(folder)
+        .arg(std::env::current_exe().unwrap())
+        .arg(test);
     let status = command.env(FOLDER, folder).env(WORKER, "0").status().expect("`unshare`, of util-linux, starts");
     assert!(
         !matches!(status.code(), Some(1 | 77)),

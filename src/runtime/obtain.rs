@@ -1,5 +1,6 @@
 //! One request, from the cheapest answer to the dearest: memory, level 1, the graph, level 2, a compile.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -288,23 +289,29 @@ impl Inner {
         Ok(missing(asked, Some(key), nearest))
     }
 
-    /// Every stage that was run under this exact signature in this environment, and whether it is still there.
+    /// Every stage that was run under this exact signature, and whether its executable for this environment is there. A stage
+    /// that was only run in other environments is a miss, with what differs.
     pub(super) fn lookup_signature(&self, signature: &Signature) -> Result<Lookup, Error> {
         let cache = self.cache()?;
-        let here = |record: &GraphRecord| record.environment.digest() == self.environment_digest;
-        let records = cache.main().records_of_signature(&signature.digest())?;
-        let stages = records.into_iter().filter(here).map(|record| {
-            let there = cache.has_object(&record.graph_key);
-            StageLookup {
-                stage: record.stage,
+        let mut stages: BTreeMap<String, StageLookup> = BTreeMap::new();
+        for record in cache.main().records_of_signature(&signature.digest())? {
+            let differences = record.environment.differences(&self.backend.environment);
+            let here = differences.is_empty() && record.environment.digest() == self.environment_digest;
+            let there = here && cache.has_object(&record.graph_key);
+            let answer = StageLookup {
+                stage: record.stage.clone(),
                 verdict: if there { Verdict::Hit } else { Verdict::Miss },
                 matched: there.then_some(Match::Exact),
-                graph_key: Some(record.graph_key),
+                graph_key: here.then_some(record.graph_key),
                 expected_compile_seconds: Some(record.measurements.compile_seconds),
-                nearest: None,
+                nearest: (!here).then_some(Nearest { graph_key: record.graph_key, differences }),
+            };
+            let better = stages.get(&record.stage).is_none_or(|other| answer.likeness() > other.likeness());
+            if better {
+                stages.insert(record.stage, answer);
             }
-        });
-        Ok(Lookup::of(stages.collect()))
+        }
+        Ok(Lookup::of(stages.into_values().collect()))
     }
 
     /// The nearest entry in the cache, and the seconds that compiling it took.

@@ -86,6 +86,14 @@ pub struct StageLookup {
     pub nearest: Option<Nearest>,
 }
 
+impl StageLookup {
+    /// How near this answer is to a hit: a hit, then the fewest differences.
+    pub(super) fn likeness(&self) -> (bool, std::cmp::Reverse<usize>) {
+        let differences = self.nearest.as_ref().map_or(0, |nearest| nearest.differences.len());
+        (self.verdict == Verdict::Hit, std::cmp::Reverse(differences))
+    }
+}
+
 /// The entry that comes nearest to one that is missing.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Nearest {
