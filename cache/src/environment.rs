@@ -193,7 +193,15 @@ pub struct Topology {
 impl fmt::Display for Topology {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let bounds: Vec<String> = self.bounds.iter().map(u64::to_string).collect();
-        write!(formatter, "{}:{} ({} cores)", self.kind, bounds.join("x"), self.core_count)
+        let cores = if self.core_count == 1 { "core" } else { "cores" };
+        write!(formatter, "{}:{} ({} {cores})", self.kind, bounds.join("x"), self.core_count)
+    }
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let present = self.features.iter().filter(|feature| feature.starts_with('+')).count();
+        write!(formatter, "{present} CPU features, {} CPUs", self.schedulable_cpus)
     }
 }
 
@@ -275,13 +283,12 @@ impl Environment {
 
     /// Each field in which `self`, which the store has, differs from `want`.
     pub fn differences(&self, want: &Self) -> Vec<Difference> {
-        let host =
-            |environment: &Self| environment.host.clone().unwrap_or(Host { features: Vec::new(), schedulable_cpus: 0 });
-        let (here, there) = (host(self), host(want));
         [
             Difference::between("plugin_build", &self.plugin_build, &want.plugin_build, String::clone),
             Difference::between("platform", &self.platform, &want.platform, String::clone),
-            Difference::between("platform_version", &self.platform_version, &want.platform_version, String::clone),
+            Difference::between("platform_version", &self.platform_version, &want.platform_version, |version| {
+                version.replace('\n', ", ")
+            }),
             Difference::between("device_kind", &self.device_kind, &want.device_kind, String::clone),
             Difference::between("topology", &self.topology, &want.topology, Topology::to_string),
             Difference::between("device_assignment", &self.device_assignment, &want.device_assignment, |ids| {
@@ -289,18 +296,22 @@ impl Environment {
             }),
             Difference::between("xla_flags", &self.xla_flags, &want.xla_flags, Flags::to_string),
             Difference::between("libtpu_init_args", &self.libtpu_init_args, &want.libtpu_init_args, Flags::to_string),
-            features_difference(&here, &there),
-            Difference::between(
-                "host.schedulable_cpus",
-                &here.schedulable_cpus,
-                &there.schedulable_cpus,
-                u64::to_string,
-            ),
         ]
         .into_iter()
         .flatten()
+        .chain(host_differences(self.host.as_ref(), want.host.as_ref()))
         .collect()
     }
+}
+
+fn host_differences(have: Option<&Host>, want: Option<&Host>) -> Vec<Difference> {
+    let (Some(here), Some(there)) = (have, want) else {
+        let one_side = |host: Option<&Host>| host.map_or_else(|| "none".to_owned(), Host::to_string);
+        return Difference::between("host", &have, &want, |host| one_side(*host)).into_iter().collect();
+    };
+    let (cpus_here, cpus_there) = (&here.schedulable_cpus, &there.schedulable_cpus);
+    let cpus = Difference::between("host.schedulable_cpus", cpus_here, cpus_there, u64::to_string);
+    features_difference(here, there).into_iter().chain(cpus).collect()
 }
 
 /// Names only the features that one side lacks: a host has some hundred and fifty.
