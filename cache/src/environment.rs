@@ -309,8 +309,8 @@ fn host_differences(have: Option<&Host>, want: Option<&Host>) -> Vec<Difference>
         let one_side = |host: Option<&Host>| host.map_or_else(|| "none".to_owned(), Host::to_string);
         return Difference::between("host", &have, &want, |host| one_side(*host)).into_iter().collect();
     };
-    let (cpus_here, cpus_there) = (&here.schedulable_cpus, &there.schedulable_cpus);
-    let cpus = Difference::between("host.schedulable_cpus", cpus_here, cpus_there, u64::to_string);
+    let field = "host.schedulable_cpus";
+    let cpus = Difference::between(field, &here.schedulable_cpus, &there.schedulable_cpus, u64::to_string);
     features_difference(here, there).into_iter().chain(cpus).collect()
 }
 

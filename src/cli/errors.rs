@@ -139,6 +139,12 @@ impl CliError {
             }
             cause = error.source();
         }
+        if let Self::Runtime(runtime::Error::NotWarm(stages)) = self {
+            for line in super::lookup::explain(stages) {
+                text.push('\n');
+                text.push_str(&line);
+            }
+        }
         if let Some(hint) = self.hint() {
             text.push_str("\nhint: ");
             text.push_str(hint);

@@ -1,11 +1,13 @@
 //! `preheat lookup`: would it hit?
 
+use preheat_cache::Difference;
+
 use super::args::LookupArgs;
 use super::output::{document, line, seconds, table};
 use super::program::{program_name, read_program};
 use super::warmup::refuse_models;
 use super::{CliError, Context, Status};
-use crate::runtime::{Lookup, Verdict};
+use crate::runtime::{Lookup, StageLookup, Verdict};
 
 pub(super) fn lookup(context: &Context, args: &LookupArgs) -> Result<Status, CliError> {
     refuse_models(args.model.is_some(), args.target.as_deref().map(|_| "--target"))?;
@@ -50,13 +52,23 @@ fn print(answer: &Lookup) -> Result<(), CliError> {
         return line("miss: nothing was recorded for this signature");
     }
     line(&rows.to_string())?;
-    for (stage, nearest) in answer.stages.iter().filter_map(|stage| Some((&stage.stage, stage.nearest.as_ref()?))) {
-        line(&format!("{stage}: the nearest entry is graph {}, which differs in", nearest.graph_key.short()))?;
-        for difference in &nearest.differences {
-            line(&format!("  {}: have {}, want {}", difference.field, difference.have, difference.want))?;
-        }
+    for text in explain(&answer.stages) {
+        line(&text)?;
     }
     Ok(())
+}
+
+/// Why each stage misses: the nearest entry, and what differs, a line each.
+pub(super) fn explain(stages: &[StageLookup]) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (stage, nearest) in stages.iter().filter_map(|stage| Some((&stage.stage, stage.nearest.as_ref()?))) {
+        let short = nearest.graph_key.short();
+        lines.push(format!("{stage}: the nearest entry is graph {short}, which differs in"));
+        for Difference { field, have, want } in &nearest.differences {
+            lines.push(format!("  {field}: have {have}, want {want}"));
+        }
+    }
+    lines
 }
 
 fn word(verdict: Verdict) -> &'static str {
