@@ -29,7 +29,7 @@
 //! # }
 //! ```
 
-mod backend;
+pub mod backend;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod device;

@@ -159,7 +159,8 @@ fn run_on_small_disk(test: &str, folder: &Path) -> std::process::ExitStatus {
         .arg(folder)
         .arg(std::env::current_exe().unwrap())
         .arg(test);
-    let status = command.env(FOLDER, folder).env(WORKER, "0").status().expect("`unshare`, of util-linux, starts");
+    let started = command.env(FOLDER, folder).env(WORKER, "0").status();
+    let status = started.unwrap_or_else(|error| panic!("`unshare`, of util-linux, does not start: {error}"));
     assert!(
         !matches!(status.code(), Some(1 | 77)),
         "a file system of 3 MB cannot be mounted: run the tests as root, or allow user namespaces"

@@ -11,10 +11,10 @@ use preheat_cache::{
 };
 use prost::Message;
 
+use super::BackendError;
 use crate::device::XlaDevice;
 use crate::pjrt::hlo::TensorType;
 use crate::pjrt::{self, Client, Device, PjrtError, Plugin, Topology, Value, options};
-use crate::runtime::Error;
 
 /// A client of one plugin, and the environment that its executables fit.
 #[derive(Debug)]
@@ -37,12 +37,12 @@ pub(crate) struct Compiled {
 
 impl XlaBackend {
     /// Loads the plugin at `path` and creates a client. `plugin_build` names the build, for the environment.
-    pub(crate) fn open(name: XlaDevice, path: &Path, plugin_build: String) -> Result<Self, Error> {
-        let unusable = |cause| Error::Plugin { device: name, path: path.to_owned(), cause };
+    pub(crate) fn open(name: XlaDevice, path: &Path, plugin_build: String) -> Result<Self, BackendError> {
+        let unusable = |cause| BackendError::Plugin { device: name, path: path.to_owned(), cause };
         let flags = read_flags()?;
         let plugin = Plugin::open(path).map_err(unusable)?;
         let client = Client::create(&plugin, &[]).map_err(unusable)?;
-        let no_device = || Error::NoDevice { device: name, path: path.to_owned() };
+        let no_device = || BackendError::NoDevice { device: name, path: path.to_owned() };
         let device = client.addressable_devices().map_err(unusable)?.into_iter().next().ok_or_else(no_device)?;
         let environment = Arc::new(environment(&client, &device, plugin_build, flags).map_err(unusable)?);
         Ok(Self { name, client, device, environment })
@@ -163,14 +163,14 @@ struct CompilerFlags {
     libtpu_init_args: Flags,
 }
 
-fn read_flags() -> Result<CompilerFlags, Error> {
+fn read_flags() -> Result<CompilerFlags, BackendError> {
     let value = |variable: &'static str| match std::env::var(variable) {
         Ok(value) => Ok(value),
         Err(std::env::VarError::NotPresent) => Ok(String::new()),
-        Err(error) => Err(Error::Flags { variable, why: error.to_string() }),
+        Err(error) => Err(BackendError::Flags { variable, why: error.to_string() }),
     };
     let xla_flags = Flags::from_xla_flags(&value("XLA_FLAGS")?)
-        .map_err(|error| Error::Flags { variable: "XLA_FLAGS", why: error.to_string() })?;
+        .map_err(|error| BackendError::Flags { variable: "XLA_FLAGS", why: error.to_string() })?;
     Ok(CompilerFlags { xla_flags, libtpu_init_args: Flags::parse(&value("LIBTPU_INIT_ARGS")?) })
 }
 

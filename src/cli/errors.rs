@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::backend::BackendError;
 use crate::device::DeviceError;
 use crate::plugins::InstallError;
 use crate::runtime;
@@ -116,7 +117,7 @@ impl CliError {
             Self::Runtime(runtime::Error::NotWarm(_)) => {
                 Some("`preheat warmup` compiles it now; without --require-warm the run compiles it itself")
             }
-            Self::Runtime(runtime::Error::Plugin { .. }) => Some(
+            Self::Runtime(runtime::Error::Backend(BackendError::Plugin { .. })) => Some(
                 "`preheat plugins list` shows where each plugin was looked for; `preheat plugins install NAME --force` installs it anew",
             ),
             Self::NotAProgram { .. } => Some("in JAX, `jax.jit(f).lower(...).as_text()` writes one"),

@@ -6,6 +6,7 @@ use preheat_cache::{GraphKey, ShapeError};
 
 use super::report::StageLookup;
 use super::source::BuildError;
+use crate::backend::BackendError;
 use crate::device::{DeviceError, XlaDevice};
 use crate::pjrt::PjrtError;
 
@@ -17,25 +18,9 @@ pub enum Error {
     /// No device could be chosen.
     #[error(transparent)]
     Device(#[from] DeviceError),
-    /// The device's plugin could not be loaded, or has no device.
-    #[error("the plugin for {device} at {} cannot be used", path.display())]
-    Plugin {
-        /// The device it is for.
-        device: XlaDevice,
-        /// The plugin's file.
-        path: PathBuf,
-        /// What went wrong.
-        #[source]
-        cause: PjrtError,
-    },
-    /// A plugin that loads but offers nothing to run on.
-    #[error("the plugin for {device} at {} offers no device", path.display())]
-    NoDevice {
-        /// The device it is for.
-        device: XlaDevice,
-        /// The plugin's file.
-        path: PathBuf,
-    },
+    /// The device's plugin cannot be used.
+    #[error(transparent)]
+    Backend(#[from] BackendError),
     /// The plugin's build could not be told, so no key could cover it.
     #[error("the plugin at {} cannot be identified", path.display())]
     PluginBuild {
@@ -44,14 +29,6 @@ pub enum Error {
         /// What went wrong.
         #[source]
         cause: preheat_cache::PluginBuildError,
-    },
-    /// A variable that the plugin's compiler reads cannot be understood, so no key can cover it.
-    #[error("{variable} cannot be read: {why}")]
-    Flags {
-        /// `XLA_FLAGS` or `LIBTPU_INIT_ARGS`.
-        variable: &'static str,
-        /// What is wrong with it.
-        why: String,
     },
     /// A size that no picture could have.
     #[error(transparent)]
