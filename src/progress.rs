@@ -4,45 +4,45 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// Something that takes long enough to be worth showing. Sizes are in bytes.
+/// Something that takes long enough to be worth showing.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Event {
+    /// The model that the work is for.
+    pub model_id: String,
+    /// The stage of it.
+    pub stage: String,
+    /// What happens.
+    pub kind: EventKind,
+}
+
+/// What happens to a stage.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
-pub enum Event {
-    /// An executable is being read and handed to the device.
+pub enum EventKind {
+    /// Its executable is being read and handed to the device.
     Loading {
-        /// The stage it belongs to.
-        stage: String,
         /// Bytes of machine code.
         payload_bytes: u64,
     },
-    /// A graph is being compiled, by this process.
+    /// Its graph is being compiled, by this process.
     Compiling {
-        /// The stage it belongs to.
-        stage: String,
         /// Seconds that this graph, or the one most like it, took before; `None` where nothing like it was measured.
         expected_seconds: Option<f64>,
     },
     /// Another process compiles the same graph; this one waits for it.
     Waiting {
-        /// The stage it belongs to.
-        stage: String,
         /// Who compiles, as far as the lock file tells.
         holder: Option<String>,
         /// How long this process has waited.
         waited: Duration,
     },
-    /// The stage's graph is compiled.
+    /// Its graph is compiled.
     Compiled {
-        /// The stage it belongs to.
-        stage: String,
         /// Seconds the compile took.
         seconds: f64,
     },
-    /// The stage's executable is ready to run.
-    Ready {
-        /// The stage it belongs to.
-        stage: String,
-    },
+    /// Its executable is ready to run.
+    Ready,
 }
 
 /// Receives [`Event`]s. Called from whichever thread does the work, so it must be quick.

@@ -8,7 +8,8 @@ use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::output::seconds;
 use crate::plugins;
-use crate::progress::{Event, Progress};
+use crate::progress::{Event, EventKind, Progress};
+use crate::runtime::Graph;
 
 /// How often a bar is redrawn while nothing happens.
 const TICK: Duration = Duration::from_millis(100);
@@ -95,7 +96,6 @@ impl Shown {
             expected.map(|expected| format!(", about {} expected", seconds(expected))).unwrap_or_default();
         if !self.0.terminal {
             line(&format!("{doing}{expectation}"));
-            return;
         }
         let bar = ProgressBar::with_draw_target(None, self.target());
         bar.set_style(style("{spinner} {msg}, {elapsed}"));
@@ -104,36 +104,36 @@ impl Shown {
         *slot = Some(bar);
     }
 
+    /// Whether the bar says this already.
+    fn shows(&self, doing: &str) -> bool {
+        self.0.bar.lock().unwrap_or_else(PoisonError::into_inner).as_ref().is_some_and(|bar| bar.message() == doing)
+    }
+
     fn target(&self) -> ProgressDrawTarget {
         if self.0.terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() }
     }
 }
 
 impl Progress for Shown {
-    fn event(&self, event: Event) {
-        match event {
-            Event::Compiling { stage, expected_seconds } => self.long(&format!("compiling {stage}"), expected_seconds),
-            Event::Waiting { stage, holder, waited } => {
+    fn event(&self, Event { model_id, stage, kind }: Event) {
+        // A program is its model's only stage.
+        let what = if stage == Graph::DEFAULT_STAGE { model_id } else { format!("{model_id}, {stage}") };
+        match kind {
+            EventKind::Compiling { expected_seconds } => self.long(&format!("compiling {what}"), expected_seconds),
+            EventKind::Waiting { holder, .. } => {
                 let holder = holder.unwrap_or_else(|| "another process".to_owned());
-                let doing = format!("waiting for {holder}, which compiles {stage}");
+                let doing = format!("waiting for {holder}, which compiles {what}");
                 // A waiter reports every time it looks; the bar itself counts the seconds.
-                let begun = self
-                    .0
-                    .bar
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .as_ref()
-                    .is_some_and(|bar| bar.message() == doing);
-                if !begun && (self.0.terminal || waited < TICK) {
+                if !self.shows(&doing) {
                     self.long(&doing, None);
                 }
             }
             // Quick as it is, a line for it would be noise where no bar can be taken back.
-            Event::Loading { stage, payload_bytes } if self.0.terminal => {
-                self.long(&format!("loading {stage} ({})", HumanBytes(payload_bytes)), None);
+            EventKind::Loading { payload_bytes } if self.0.terminal => {
+                self.long(&format!("loading {what} ({})", HumanBytes(payload_bytes)), None);
             }
-            Event::Loading { .. } => {}
-            Event::Compiled { .. } | Event::Ready { .. } => self.finish(),
+            EventKind::Loading { .. } => {}
+            EventKind::Compiled { .. } | EventKind::Ready => self.finish(),
         }
     }
 }

@@ -11,7 +11,7 @@ use preheat_cache::{
 
 use super::error::Error;
 use super::warnings::Warnings;
-use crate::progress::{Cancel, Event, Progress};
+use crate::progress::{Cancel, EventKind};
 
 /// How long uses may wait to be written, so that a long-running program's statistics are never far behind.
 const WRITE_AFTER: Duration = Duration::from_secs(5);
@@ -157,8 +157,7 @@ impl Cache {
     pub(super) fn lock(
         &self,
         key: &GraphKey,
-        stage: &str,
-        progress: &dyn Progress,
+        tell: &dyn Fn(EventKind),
         cancel: &Cancel,
         warnings: &Warnings,
     ) -> Result<Option<preheat_cache::CompileLock>, Error> {
@@ -167,7 +166,7 @@ impl Cache {
         }
         let waiting = |waited, holder: Option<preheat_cache::Holder>| {
             let holder = holder.map(|holder| format!("process {}", holder.pid));
-            progress.event(Event::Waiting { stage: stage.to_owned(), holder, waited });
+            tell(EventKind::Waiting { holder, waited });
             if cancel.is_cancelled() { Wait::Cancel } else { Wait::Continue }
         };
         match self.main.compile_lock(key, waiting) {

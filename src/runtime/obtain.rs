@@ -16,7 +16,7 @@ use super::memory::Memory;
 use super::report::{Lookup, Nearest, StageLookup, StageReport, Verdict};
 use super::request::Asked;
 use crate::backend::xla;
-use crate::progress::Event;
+use crate::progress::EventKind;
 
 /// An executable that was found or made, and how.
 struct Obtained {
@@ -53,7 +53,7 @@ impl Inner {
                 stage = report.stage, graph_key = %report.graph_key, source = ?report.source, matched = ?report.matched,
                 compile_seconds = report.compile_seconds, load_seconds, "ready"
             );
-            self.progress.event(Event::Ready { stage: report.stage.clone() });
+            asked.tell(self, EventKind::Ready);
         }
         Ok(Executable { graph: obtained.graph, report })
     }
@@ -120,7 +120,7 @@ impl Inner {
     fn load(&self, asked: &Asked<'_>, key: &GraphKey) -> Option<(Arc<LoadedGraph>, Source)> {
         let (object, source) = self.cache.as_ref()?.load(key, &self.warnings)?;
         let payload_bytes = object.payload.len() as u64;
-        self.progress.event(Event::Loading { stage: asked.graph.stage_name().to_owned(), payload_bytes });
+        asked.tell(self, EventKind::Loading { payload_bytes });
         let loaded = match self.backend.load(&object.payload) {
             Ok(loaded) => loaded,
             Err(error) => {
@@ -152,7 +152,7 @@ impl Inner {
         let _lock = match &self.cache {
             None => None,
             Some(cache) => {
-                let lock = cache.lock(&key, stage, self.progress.as_ref(), &self.cancel, &self.warnings)?;
+                let lock = cache.lock(&key, &|waiting| asked.tell(self, waiting), &self.cancel, &self.warnings)?;
                 // Another thread or process may have compiled it since it was looked for.
                 if !asked.force_recompile
                     && self.reuse
@@ -167,7 +167,7 @@ impl Inner {
         if self.cancel.is_cancelled() {
             return Err(Error::Cancelled);
         }
-        self.progress.event(Event::Compiling { stage: stage.to_owned(), expected_seconds });
+        asked.tell(self, EventKind::Compiling { expected_seconds });
         let compiled = xla::compile(&self.backend.client, inputs).map_err(|cause| {
             if let Some(cache) = &self.cache {
                 cache.count(|counters| counters.failed_compiles += 1);
@@ -175,7 +175,7 @@ impl Inner {
             Error::Compile { stage: stage.to_owned(), graph_key: key, device: self.backend.name, cause }
         })?;
         let seconds = compiled.measurements.compile_seconds;
-        self.progress.event(Event::Compiled { stage: stage.to_owned(), seconds });
+        asked.tell(self, EventKind::Compiled { seconds });
         let mut record = GraphRecord::new(stage, self.backend.name.as_str(), inputs);
         record.interface = compiled.interface;
         record.measurements = compiled.measurements;
@@ -314,7 +314,7 @@ impl Inner {
         Ok(Lookup::of(stages.into_values().collect()))
     }
 
-    /// The nearest entry in the cache, and the seconds that compiling it took.
+    /// The nearest entry in the cache, and the seconds that a compile is expected to take.
     fn nearest(&self, asked: &Asked<'_>, inputs: Option<&KeyInputs>) -> Option<(Nearest, Option<f64>)> {
         let wanted = Wanted {
             program: inputs.map(|inputs| inputs.program.digest()),
@@ -324,8 +324,8 @@ impl Inner {
             options: asked.graph.compile_options(),
         };
         let found = self.cache.as_ref()?.nearest(&wanted, &self.warnings)?;
-        let seconds = Some(found.record.measurements.compile_seconds).filter(|&seconds| seconds > 0.0);
-        Some((Nearest { graph_key: found.record.graph_key, differences: found.differences }, seconds))
+        let nearest = Nearest { graph_key: found.record.graph_key, differences: found.differences };
+        Some((nearest, found.expected_compile_seconds))
     }
 }
 

@@ -10,6 +10,7 @@ use super::error::Error;
 use super::executable::Executable;
 use super::report::{Lookup, WarmupReport};
 use super::source::{BuildError, Graph};
+use crate::progress::{Event, EventKind};
 
 /// A request for one executable.
 #[must_use = "a request does nothing until it is made, with get, warmup or lookup"]
@@ -33,6 +34,14 @@ pub(super) struct Asked<'a> {
     pub(super) require_warm: bool,
     /// Whether this is a warmup, of which nobody needs to be warned that it compiles.
     pub(super) warming: bool,
+}
+
+impl Asked<'_> {
+    /// Tells whoever watches `inner` what happens to this request.
+    pub(super) fn tell(&self, inner: &Inner, kind: EventKind) {
+        let (model_id, stage) = (self.signature.model_id.clone(), self.graph.stage_name().to_owned());
+        inner.progress.event(Event { model_id, stage, kind });
+    }
 }
 
 impl<'a> Request<'a> {

@@ -29,6 +29,8 @@ pub struct Nearest {
     pub record: GraphRecord,
     /// Each field in which it differs; empty where it is the thing itself.
     pub differences: Vec<Difference>,
+    /// What compiling it took, where that tells what to expect: it has the same program, or is the same stage of the same model.
+    pub expected_compile_seconds: Option<f64>,
 }
 
 impl Store {
@@ -39,15 +41,12 @@ impl Store {
             let likeness = Likeness::of(&record, wanted)?;
             let differences = differences(&record, wanted);
             let last_used = record.statistics.last_used.unwrap_or(record.created);
-            Some(((likeness, std::cmp::Reverse(differences.len()), last_used), Nearest { record, differences }))
+            let rank = (likeness, std::cmp::Reverse(differences.len()), last_used);
+            let seconds = Some(record.measurements.compile_seconds).filter(|seconds| *seconds > 0.0);
+            let expected_compile_seconds = seconds.filter(|_| likeness >= Likeness::StageOfModel);
+            Some((rank, Nearest { record, differences, expected_compile_seconds }))
         });
         Ok(ranked.max_by(|one, other| one.0.cmp(&other.0)).map(|(_, nearest)| nearest))
-    }
-
-    /// What compiling took for the entry that is most like `wanted`.
-    pub fn expected_compile_seconds(&self, wanted: &Wanted<'_>) -> Result<Option<f64>, StoreError> {
-        let measured = self.nearest(wanted)?.map(|nearest| nearest.record.measurements.compile_seconds);
-        Ok(measured.filter(|seconds| *seconds > 0.0))
     }
 }
 

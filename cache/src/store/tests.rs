@@ -239,7 +239,7 @@ fn the_nearest_entry_is_named_with_its_differences() {
     let asked = request(2);
     let unlowered = Wanted { program: None, signature: Some(&asked), environment: &one.environment, ..wanted };
     assert_eq!(scratch.store.nearest(&unlowered).unwrap().unwrap().record.graph_key, graph(2).0.graph_key);
-    assert_eq!(scratch.store.expected_compile_seconds(&unlowered).unwrap(), Some(2.0));
+    assert_eq!(scratch.store.nearest(&unlowered).unwrap().unwrap().expected_compile_seconds, Some(2.0));
     let other = Wanted { stage: "vae_decoder", ..unlowered };
     assert!(scratch.store.nearest(&other).unwrap().is_none());
 }
