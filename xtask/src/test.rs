@@ -26,8 +26,6 @@ fn all_steps(steps: &mut Steps, test_arguments: &[String]) -> Outcome {
     steps.step("prerequisites", || prerequisites::check(prerequisites::TEST))?;
     steps.command("format", &mut cargo(["fmt", "--all", "--check"]))?;
     steps.command("clippy", &mut cargo(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
-    // Before the tests for its own sake: some of them load the test plugin's library, which `cargo test` does not build.
-    steps.command("build", &mut cargo(["build", "--workspace"]))?;
     steps.command("set-up xla-cpu", &mut install("xla-cpu", Profile::Debug))?;
     steps.command("set-up tpu", &mut install("tpu", Profile::Debug))?;
     let mut tests = cargo(["test", "--workspace"]);
