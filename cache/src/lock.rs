@@ -138,7 +138,7 @@ pub(crate) fn lock_before(path: &Path, poll: Duration, deadline: Instant) -> io:
 
 /// Whether `path` still names the open `file`.
 #[cfg(unix)]
-fn names(path: &Path, file: &File) -> bool {
+pub(crate) fn names(path: &Path, file: &File) -> bool {
     use std::os::unix::fs::MetadataExt as _;
     let identity = |metadata: io::Result<std::fs::Metadata>| metadata.ok().map(|data| (data.dev(), data.ino()));
     let named = identity(std::fs::metadata(path));
@@ -147,7 +147,7 @@ fn names(path: &Path, file: &File) -> bool {
 
 /// Elsewhere an open file cannot be removed, so the path names it.
 #[cfg(not(unix))]
-fn names(_path: &Path, _file: &File) -> bool {
+pub(crate) fn names(_path: &Path, _file: &File) -> bool {
     true
 }
 

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use crate::format::FormatVersion;
@@ -17,6 +18,7 @@ mod index;
 mod objects;
 mod query;
 mod setup;
+mod sweep;
 
 pub use index::{Rebuilt, Resolved};
 pub use query::{Nearest, Wanted};
@@ -35,6 +37,8 @@ pub struct StoreOptions {
 pub struct Store {
     layout: Layout,
     read_only: bool,
+    /// Whether left-overs were swept up already: once is enough.
+    swept: AtomicBool,
 }
 
 /// What went wrong with a store.
@@ -194,7 +198,8 @@ pub struct Cleared {
 impl Store {
     /// Opens the store in a folder, which need not be there yet. Nothing is made and nothing is held open.
     pub fn open(options: StoreOptions) -> Result<Self, StoreError> {
-        let store = Self { layout: Layout::new(options.dir), read_only: options.read_only };
+        let store =
+            Self { layout: Layout::new(options.dir), read_only: options.read_only, swept: AtomicBool::new(false) };
         store.check_format()?;
         Ok(store)
     }

@@ -61,11 +61,8 @@ impl Store {
                 cause => StoreError::Object { key, cause },
             }
         };
-        let tmp = self.layout.tmp();
-        let mut file = tempfile::Builder::new()
-            .prefix(&format!("{}.", record.graph_key))
-            .tempfile_in(&tmp)
-            .map_err(|cause| write_error(&tmp, cause))?;
+        let unwritable = |cause| write_error(&self.layout.tmp(), cause);
+        let mut file = self.new_file(&format!("{}.", record.graph_key)).map_err(unwritable)?;
         let info = object::write(file.as_file_mut(), record, program, payload).map_err(failed(file.path()))?;
         file.as_file_mut()
             .flush()

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::Path;
+use std::sync::atomic::Ordering;
 
 use super::{Store, StoreError, read_error, write_error};
 use crate::format::FormatVersion;
@@ -43,12 +44,15 @@ impl Store {
         Ok(())
     }
 
-    /// Makes the folders, and the two files that say what they are.
+    /// Makes the folders, and the two files that say what they are; where they are there, sweeps up once.
     pub(super) fn prepare(&self) -> Result<(), StoreError> {
         self.writable()?;
         let layout = &self.layout;
         let folders = [layout.objects(), layout.locks(), layout.tmp()];
         if folders.iter().all(|folder| folder.is_dir()) && layout.format().is_file() {
+            if !self.swept.swap(true, Ordering::Relaxed) {
+                self.sweep();
+            }
             return Ok(());
         }
         for folder in &folders {
@@ -68,7 +72,7 @@ impl Store {
 
     /// Writes a small file so that it is there whole or not at all.
     pub(super) fn write_whole(&self, path: &Path, content: &[u8]) -> io::Result<()> {
-        let mut file = tempfile::NamedTempFile::new_in(self.layout.tmp())?;
+        let mut file = self.new_file("file.")?;
         file.write_all(content)?;
         file.as_file().sync_all()?;
         file.persist(path)?;

@@ -77,6 +77,27 @@ fn hit(key: GraphKey) -> Use {
 }
 
 #[test]
+fn left_overs_go_with_the_next_write_and_what_is_in_use_stays() {
+    let scratch = Scratch::new();
+    let key = scratch.put(1).graph_key;
+    let layout = scratch.store.layout();
+    let stray = layout.tmp().join("stray");
+    let stale_lock = layout.compile_lock(&GraphKey(Digest::of(b"stale")));
+    fs::write(&stray, "half an object").unwrap();
+    fs::write(&stale_lock, "").unwrap();
+    // As good as another process, as far as locks are concerned.
+    let other = open(scratch.store.dir()).unwrap();
+    let in_use = other.new_file("object.").unwrap();
+    let LockOutcome::Held(lock) = other.compile_lock(&key, |_, _| Wait::Cancel).unwrap() else { panic!() };
+
+    let (record, program) = graph(2);
+    open(scratch.store.dir()).unwrap().put(&record, &program, &payload(2)).unwrap();
+    assert!(!stray.exists() && !stale_lock.exists(), "left-overs stay");
+    assert!(in_use.path().exists() && layout.compile_lock(&key).exists(), "what is in use was taken away");
+    drop(lock);
+}
+
+#[test]
 fn what_is_put_is_loaded() {
     let scratch = Scratch::new();
     assert!(fs::read_dir(scratch.folder.path()).unwrap().next().is_none(), "opening writes nothing");
