@@ -3,13 +3,13 @@
 use clap::ValueEnum;
 
 use crate::command::{Outcome, cargo, run as run_command};
-use crate::{prerequisites, warm_start};
+use crate::{bench_allocator, prerequisites, warm_start};
 
 #[derive(clap::Args)]
 pub struct Arguments {
     /// Which bench.
     name: Bench,
-    /// For warm-start: how often each side is run.
+    /// For warm-start and allocator: how often each side is run.
     #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
     /// For warm-start: only this `UNet`.
@@ -26,6 +26,8 @@ enum Bench {
     WarmStart,
     /// Keys, look-ups in memory, the cost of a call.
     Micro,
+    /// What the binary's allocator costs in memory while an executable is loaded and run.
+    Allocator,
 }
 
 pub fn run(arguments: &Arguments) -> Outcome {
@@ -35,6 +37,10 @@ pub fn run(arguments: &Arguments) -> Outcome {
             warm_start::run(arguments.rounds, arguments.unet)
         }
         Bench::Micro => micro(&arguments.passed_on),
+        Bench::Allocator => {
+            prerequisites::check(prerequisites::BUILD)?;
+            bench_allocator::run(arguments.rounds)
+        }
     }
 }
 

@@ -5,6 +5,8 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for people, whose whole output is text")]
 
 mod bench;
+mod bench_allocator;
+mod bench_process;
 mod command;
 mod demo;
 mod machine;

@@ -45,13 +45,15 @@ impl Preheat {
     }
 }
 
-/// Runs a command that prints JSON: a document, or lines of which the last that is JSON counts.
+/// Runs a command that prints JSON.
 pub fn json(command: &mut Command) -> Outcome<Value> {
     let text = output(command)?;
-    serde_json::from_str(&text)
-        .ok()
-        .or_else(|| text.lines().rev().find_map(|line| serde_json::from_str(line).ok()))
-        .ok_or_else(|| Failure::new(format!("`{}` printed no JSON:\n{text}", spelled(command))))
+    parse_json(&text).ok_or_else(|| Failure::new(format!("`{}` printed no JSON:\n{text}", spelled(command))))
+}
+
+/// The JSON in a program's output: a document, or lines of which the last that is JSON counts.
+pub fn parse_json(text: &str) -> Option<Value> {
+    serde_json::from_str(text).ok().or_else(|| text.lines().rev().find_map(|line| serde_json::from_str(line).ok()))
 }
 
 /// A number in a JSON document, by its path from the root.

@@ -2,7 +2,8 @@
 //!
 //! Four sides, on the same two graphs: the floor (a C program that does nothing but load the plugin and deserialise),
 //! preheat, JAX with its persistent cache, pypjrt with its compile cache. Each side fills its cache once; then every round
-//! runs each side once, in a new process, and the next round starts with another side. Medians are compared.
+//! runs each side once, in a new process, and the next round starts with another side. Medians are compared: of the seconds
+//! that each side itself counts from its start until its executable is ready, and of those that its whole process takes.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,8 +11,9 @@ use std::process::Command;
 use clap::ValueEnum;
 use serde_json::Value;
 
+use crate::bench_process::{measured, median, megabytes};
 use crate::command::{Failure, Outcome, command, root, run as run_command, spelled};
-use crate::preheat::{Preheat, json, number, sources};
+use crate::preheat::{Preheat, number, sources};
 use crate::setup::{Profile, install};
 use crate::{machine, table};
 
@@ -82,7 +84,7 @@ pub fn run(rounds: u32, only: Option<UnetName>) -> Outcome {
         std::fs::create_dir(&folder).map_err(Failure::context("cannot create a folder for the caches"))?;
         let subject = Subject { unet, preheat: &preheat, plugin: &plugin, python: &python, floor: &floor, folder };
         subject.fill_caches()?;
-        subject.print(&subject.measure(rounds)?);
+        subject.print(&subject.measure(rounds)?)?;
     }
     Ok(())
 }
@@ -101,11 +103,15 @@ impl Subject<'_> {
     /// Exports the program from JAX, and lets every side compile it once.
     fn fill_caches(&self) -> Outcome {
         eprintln!("\n{}: filling the caches", self.unet.title);
-        run_command(self.jax().arg("--stablehlo").arg(self.program()))?;
+        let fill = |command: &mut Command| {
+            eprintln!("$ {}", spelled(command));
+            measured(command).map(|_| ())
+        };
+        fill(self.jax().arg("--stablehlo").arg(self.program()))?;
         let mut floor = command(self.floor, ["--compile"]);
-        run_command(floor.arg(self.plugin).arg(self.program()).arg(self.executable()))?;
-        run_command(&mut self.command(Side::Preheat))?;
-        run_command(&mut self.command(Side::Pypjrt))
+        fill(floor.arg(self.plugin).arg(self.program()).arg(self.executable()))?;
+        fill(&mut self.command(Side::Preheat))?;
+        fill(&mut self.command(Side::Pypjrt))
     }
 
     fn program(&self) -> PathBuf {
@@ -153,91 +159,119 @@ impl Subject<'_> {
         }
     }
 
-    /// The seconds of every side in every round, in the order of [`SIDES`].
-    fn measure(&self, rounds: u32) -> Outcome<[Vec<f64>; SIDES.len()]> {
-        let mut seconds = [const { Vec::new() }; SIDES.len()];
+    /// What every side took in every round, in the order of [`SIDES`].
+    fn measure(&self, rounds: u32) -> Outcome<[Vec<Round>; SIDES.len()]> {
+        let mut sides = [const { Vec::new() }; SIDES.len()];
         for round in 0..rounds as usize {
             eprintln!("{}: round {} of {rounds}", self.unet.title, round + 1);
             for turn in 0..SIDES.len() {
                 let index = (round + turn) % SIDES.len();
-                seconds[index].push(self.ready_seconds(SIDES[index])?);
+                sides[index].push(self.round(SIDES[index])?);
             }
         }
-        Ok(seconds)
+        Ok(sides)
     }
 
     /// Runs a side once. A side that compiled where it should have loaded would make the comparison worthless.
-    fn ready_seconds(&self, side: Side) -> Outcome<f64> {
+    fn round(&self, side: Side) -> Outcome<Round> {
         let mut command = self.command(side);
-        let result = json(&mut command)?;
+        let process = measured(&mut command)?;
+        let result = &process.result;
         let (hit, pointer) = match side {
             Side::Floor => (true, "/ready_seconds"),
-            Side::Preheat => (!sources(&result)?.contains("compiled"), "/timings/executables_ready_seconds"),
+            Side::Preheat => (sources(result)? == "disk", "/timings/executables_ready_seconds"),
             Side::Jax | Side::Pypjrt => (result["hit"] == Value::Bool(true), "/ready_seconds"),
         };
         if !hit {
             let spelled = spelled(&command);
             return Err(Failure::new(format!("{} did not load from its cache: `{spelled}`\n{result:#}", side.title())));
         }
-        number(&result, pointer)
+        Ok(Round {
+            ready_seconds: number(result, pointer)?,
+            wall_seconds: process.wall_seconds,
+            cpu_seconds: process.cpu_seconds,
+            peak_bytes: process.peak_bytes,
+        })
     }
 
-    fn print(&self, seconds: &[Vec<f64>; SIDES.len()]) {
-        println!("\n{}, batch 2, float32: seconds until ready, {} rounds", self.unet.title, seconds[0].len());
-        let medians = seconds.each_ref().map(|seconds| median(seconds));
-        let rows: Vec<[String; 4]> = std::iter::zip(SIDES, seconds)
-            .map(|(side, seconds)| {
-                let least = seconds.iter().copied().fold(f64::INFINITY, f64::min);
-                let most = seconds.iter().copied().fold(0.0, f64::max);
-                [
-                    side.title().to_owned(),
-                    format!("{:.3}", median(seconds)),
-                    format!("{least:.3}"),
-                    format!("{most:.3}"),
-                ]
-            })
-            .collect();
-        table::print(["side", "median", "least", "most"], &rows);
+    /// The bytes that a side keeps for this program: the executable, and for preheat the program with it.
+    fn stored_bytes(&self, side: Side) -> Outcome<u64> {
+        let path = match side {
+            Side::Floor => self.executable(),
+            Side::Preheat => self.folder.join("preheat/objects-v1"),
+            Side::Jax => self.folder.join("jax"),
+            Side::Pypjrt => self.folder.join("pypjrt"),
+        };
+        bytes_under(&path).map_err(Failure::context(format!("cannot measure {}", path.display())))
+    }
 
-        let [floor, preheat, jax, pypjrt] = medians;
+    fn print(&self, sides: &[Vec<Round>; SIDES.len()]) -> Outcome {
+        println!("\n{}, batch 2, float32: medians of {} rounds", self.unet.title, sides[0].len());
+        let mut rows = Vec::new();
+        for (side, rounds) in std::iter::zip(SIDES, sides) {
+            let ready = || rounds.iter().map(|round| round.ready_seconds);
+            rows.push([
+                side.title().to_owned(),
+                format!("{:.3}", median(ready())),
+                format!("{:.3}", ready().fold(f64::INFINITY, f64::min)),
+                format!("{:.3}", ready().fold(0.0, f64::max)),
+                format!("{:.3}", median(rounds.iter().map(|round| round.wall_seconds))),
+                format!("{:.3}", median(rounds.iter().map(|round| round.cpu_seconds))),
+                megabytes(rounds.iter().map(|round| round.peak_bytes)),
+                megabytes([self.stored_bytes(side)?]),
+            ]);
+        }
+        table::print(["side", "ready s", "least", "most", "process s", "CPU s", "peak MB", "stored MB"], &rows);
+
+        let ready = sides.each_ref().map(|rounds| median(rounds.iter().map(|round| round.ready_seconds)));
+        let wall = sides.each_ref().map(|rounds| median(rounds.iter().map(|round| round.wall_seconds)));
+        let [floor, preheat, jax, pypjrt] = ready;
         let verdict = |met: bool| if met { "met" } else { "MISSED" }.to_owned();
         let (to_floor, to_jax) = (preheat / floor, jax / preheat);
         println!();
         table::print(
-            ["ratio of medians", "value", "target", ""],
+            ["ratio of medians", "ready", "process", "target", ""],
             &[
                 [
                     "preheat / floor",
                     &ratio(to_floor),
+                    &ratio(wall[1] / wall[0]),
                     &format!("<= {FLOOR_TARGET}"),
                     &verdict(to_floor <= FLOOR_TARGET),
                 ],
                 [
                     "JAX / preheat",
                     &ratio(to_jax),
+                    &ratio(wall[2] / wall[1]),
                     &format!(">= {}", self.unet.jax_target),
                     &verdict(to_jax >= self.unet.jax_target),
                 ],
-                ["pypjrt / preheat", &ratio(pypjrt / preheat), "", ""],
+                ["pypjrt / preheat", &ratio(pypjrt / preheat), &ratio(wall[3] / wall[1]), "", ""],
             ]
             .map(|row| row.map(str::to_owned)),
         );
+        Ok(())
     }
+}
+
+/// What one process of a side took.
+struct Round {
+    ready_seconds: f64,
+    wall_seconds: f64,
+    cpu_seconds: f64,
+    peak_bytes: u64,
+}
+
+/// The bytes of a file, or of all files below a folder.
+fn bytes_under(path: &Path) -> std::io::Result<u64> {
+    if !path.is_dir() {
+        return Ok(path.metadata()?.len());
+    }
+    std::fs::read_dir(path)?.map(|entry| bytes_under(&entry?.path())).sum()
 }
 
 fn ratio(value: f64) -> String {
     format!("{value:.2}")
-}
-
-/// The middle value; of an even number of values the mean of the two in the middle.
-fn median(values: &[f64]) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    match sorted.len() {
-        0 => f64::NAN,
-        length if length % 2 == 1 => sorted[length / 2],
-        length => f64::midpoint(sorted[length / 2 - 1], sorted[length / 2]),
-    }
 }
 
 /// Compiles the floor against the header that was installed with the plugin.
@@ -281,16 +315,4 @@ fn data_dir() -> Outcome<PathBuf> {
     set("PREHEAT_DATA_DIR")
         .or_else(|| Some(user()?.join("preheat")))
         .ok_or_else(|| Failure::new("no data folder is known: set HOME or PREHEAT_DATA_DIR"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::median;
-
-    #[test]
-    fn the_median_is_the_middle() {
-        assert!((median(&[3.0, 1.0, 2.0]) - 2.0).abs() < f64::EPSILON);
-        assert!((median(&[4.0, 1.0, 2.0, 3.0]) - 2.5).abs() < f64::EPSILON);
-        assert!(median(&[]).is_nan());
-    }
 }

@@ -1,0 +1,87 @@
+//! `cargo xtask bench allocator`: what the binary's allocator costs in memory over 200 steps, and what it saves in time.
+//!
+//! The same steps run on the system's malloc, as in a program that links the library, and on jemalloc with the binary's
+//! settings and with single ones taken back.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::bench_process::{measured, median, megabytes};
+use crate::command::{Failure, Outcome, cargo, command, output, root, spelled};
+use crate::preheat::number;
+use crate::{machine, table};
+
+/// The sides: a title, the bench that it runs, and what overrides jemalloc's settings.
+const SIDES: [(&str, &str, &str); 4] = [
+    ("the system's malloc", "allocator-system", ""),
+    ("jemalloc, as the binary has it", "allocator-jemalloc", ""),
+    ("  without huge pages", "allocator-jemalloc", "thp:default,metadata_thp:disabled"),
+    ("  and free pages given back", "allocator-jemalloc", "thp:default,metadata_thp:disabled,dirty_decay_ms:10000"),
+];
+
+pub fn run(rounds: u32) -> Outcome {
+    let benches = [build("allocator-system")?, build("allocator-jemalloc")?];
+    let work = tempfile::tempdir().map_err(Failure::context("no temporary folder"))?;
+    let side = |bench: &str, settings: &str| -> Command {
+        let executable = &benches[usize::from(bench == "allocator-jemalloc")];
+        let mut command = command(executable, [work.path()]);
+        command.arg(root().join("examples/programs/unet_step.mlir"));
+        if !settings.is_empty() {
+            // A jemalloc without a prefix reads this name.
+            command.env("MALLOC_CONF", settings);
+        }
+        command
+    };
+    measured(&mut side("allocator-system", ""))?;
+    let mut results = [const { Vec::new() }; SIDES.len()];
+    for round in 0..rounds as usize {
+        eprintln!("round {} of {rounds}", round + 1);
+        for turn in 0..SIDES.len() {
+            let index = (round + turn) % SIDES.len();
+            let (_, bench, settings) = SIDES[index];
+            let result = measured(&mut side(bench, settings))?.result;
+            if result["hit"] != Value::Bool(true) {
+                return Err(Failure::new(format!("{bench} did not load from its cache:\n{result:#}")));
+            }
+            results[index].push(result);
+        }
+    }
+    print(&results)
+}
+
+fn print(results: &[Vec<Value>; SIDES.len()]) -> Outcome {
+    println!("{}", machine::description());
+    println!("\nunet_step.mlir, 200 steps: resident MB, medians of {} rounds", results[0].len());
+    let mut rows = Vec::new();
+    for ((title, ..), results) in std::iter::zip(SIDES, results) {
+        let bytes = |name: &str| megabytes(results.iter().map(|result| result[name].as_u64().unwrap_or(0)));
+        let seconds = |name: &str| results.iter().map(|result| number(result, name)).collect::<Outcome<Vec<f64>>>();
+        rows.push([
+            title.to_owned(),
+            bytes("start_bytes"),
+            bytes("loaded_bytes"),
+            bytes("end_bytes"),
+            bytes("peak_bytes"),
+            format!("{:.3}", median(seconds("/load_seconds")?)),
+            format!("{:.2}", median(seconds("/seconds_per_step")?) * 1e3),
+        ]);
+    }
+    table::print(["allocator", "at start", "loaded", "at the end", "peak", "load s", "step ms"], &rows);
+    Ok(())
+}
+
+/// Builds a bench, and learns from cargo where it is.
+fn build(bench: &str) -> Outcome<PathBuf> {
+    let mut build = cargo(["bench", "--package", "preheat", "--no-run", "--bench", bench]);
+    build.arg("--message-format=json-render-diagnostics");
+    eprintln!("$ {}", spelled(&build));
+    let messages = output(&mut build)?;
+    messages
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .filter(|message| message["target"]["name"] == bench)
+        .find_map(|message| message["executable"].as_str().map(|path| Path::new(path).to_owned()))
+        .ok_or_else(|| Failure::new(format!("cargo built {bench} and did not say where the program is")))
+}

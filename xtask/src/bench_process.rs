@@ -1,0 +1,76 @@
+//! One process of a bench: what it printed, how long it took, what it used.
+
+use std::io::Read as _;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use serde_json::Value;
+use wait4::Wait4 as _;
+
+use crate::command::{Failure, Outcome, spelled};
+use crate::preheat::parse_json;
+
+/// What a process printed and used.
+pub struct Measured {
+    /// The JSON that it printed.
+    pub result: Value,
+    /// From its start to its end, as whoever started it sees it.
+    pub wall_seconds: f64,
+    /// Processor time, its own and the kernel's for it, over all its threads.
+    pub cpu_seconds: f64,
+    /// The most memory that was resident at once.
+    pub peak_bytes: u64,
+}
+
+/// Runs a command that prints JSON, and measures its process.
+pub fn measured(command: &mut Command) -> Outcome<Measured> {
+    let spelled = spelled(command);
+    let failed = |what: &str| Failure::context(format!("`{spelled}` {what}"));
+    let began = Instant::now();
+    let mut child = command.stdout(Stdio::piped()).spawn().map_err(failed("could not be started"))?;
+    let mut text = String::new();
+    if let Some(mut output) = child.stdout.take() {
+        output.read_to_string(&mut text).map_err(failed("printed no text"))?;
+    }
+    let used = child.wait4().map_err(failed("could not be waited for"))?;
+    let wall_seconds = began.elapsed().as_secs_f64();
+    if !used.status.success() {
+        return Err(Failure::new(format!("this command failed ({}); to repeat it:\n  {spelled}\n{text}", used.status)));
+    }
+    Ok(Measured {
+        result: parse_json(&text).ok_or_else(|| Failure::new(format!("`{spelled}` printed no JSON:\n{text}")))?,
+        wall_seconds,
+        cpu_seconds: (used.rusage.utime + used.rusage.stime).as_secs_f64(),
+        peak_bytes: used.rusage.maxrss,
+    })
+}
+
+/// The middle value; of an even number of values the mean of the two in the middle.
+pub fn median(values: impl IntoIterator<Item = f64>) -> f64 {
+    let mut sorted: Vec<f64> = values.into_iter().collect();
+    sorted.sort_by(f64::total_cmp);
+    match sorted.len() {
+        0 => f64::NAN,
+        length if length % 2 == 1 => sorted[length / 2],
+        length => f64::midpoint(sorted[length / 2 - 1], sorted[length / 2]),
+    }
+}
+
+/// A median of bytes, in megabytes.
+pub fn megabytes(bytes: impl IntoIterator<Item = u64>) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "figures for reading; exact up to 2^53 bytes")]
+    let bytes = bytes.into_iter().map(|bytes| bytes as f64);
+    format!("{:.1}", median(bytes) / 1e6)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::median;
+
+    #[test]
+    fn the_median_is_the_middle() {
+        assert!((median([3.0, 1.0, 2.0]) - 2.0).abs() < f64::EPSILON);
+        assert!((median([4.0, 1.0, 2.0, 3.0]) - 2.5).abs() < f64::EPSILON);
+        assert!(median([]).is_nan());
+    }
+}
