@@ -98,7 +98,7 @@ impl SignatureArgs {
 pub(super) fn compile(context: &Context, args: &ProgramArgs) -> Result<Status, CliError> {
     let prepared = Prepared::new(context, args)?;
     prepared.report(context, Prepared::ready_timings(context), None)?;
-    prepared.runtime.flush();
+    prepared.leave();
     Ok(Status::Done)
 }
 
@@ -129,7 +129,7 @@ pub(super) fn run(context: &Context, args: &ProgramRunArgs) -> Result<Status, Cl
         Tensor::write_safetensors(path, named).map_err(|cause| CliError::Tensors { path: path.clone(), cause })?;
     }
     prepared.report(context, timings, Some(&outputs))?;
-    prepared.runtime.flush();
+    prepared.leave();
     Ok(Status::Done)
 }
 
@@ -147,6 +147,13 @@ impl Prepared {
         let runtime = context.builder()?.build()?;
         let executable = runtime.request(&asked.signature, &program).force_recompile(args.force_recompile).get()?;
         Ok(Self { runtime, asked, executable })
+    }
+
+    /// Writes the statistics, and leaves the rest to the end of the process: a plugin takes some 20 ms to give an executable
+    /// and a client up piece by piece.
+    fn leave(self) {
+        self.runtime.flush();
+        std::mem::forget(self);
     }
 
     fn ready_timings(context: &Context) -> Timings {
