@@ -64,6 +64,8 @@ pub struct Use {
     pub load_seconds: Option<f64>,
     /// The time of the compile, where it was compiled.
     pub compile_seconds: Option<f64>,
+    /// How often it happened, each time alike; 1 for a load or a compile.
+    pub times: u64,
 }
 
 /// Counts that belong to no single use; added to those of the store.
@@ -174,14 +176,14 @@ impl Default for Statistics {
 }
 
 impl Statistics {
-    /// Counts one use; `compile_seconds` is what compiling this graph took when it was compiled.
+    /// Counts a use; `compile_seconds` is what compiling this graph took when it was compiled.
     pub(crate) fn count(&mut self, one: &Use, compile_seconds: f64) {
         let device = self.by_device.entry(one.device.clone()).or_default();
         self.load_seconds += one.load_seconds.unwrap_or(0.0);
         match one.matched {
-            Match::Exact => self.hits.exact += 1,
-            Match::Equivalent => self.hits.equivalent += 1,
-            Match::Graph => self.hits.graph += 1,
+            Match::Exact => self.hits.exact += one.times,
+            Match::Equivalent => self.hits.equivalent += one.times,
+            Match::Graph => self.hits.graph += one.times,
             Match::Compiled => {
                 device.compiles += 1;
                 self.misses += 1;
@@ -191,13 +193,15 @@ impl Statistics {
             }
         }
         match one.source {
-            Source::Memory => self.hits.memory += 1,
-            Source::Disk => self.hits.disk += 1,
-            Source::Fallback => self.hits.fallback += 1,
+            Source::Memory => self.hits.memory += one.times,
+            Source::Disk => self.hits.disk += one.times,
+            Source::Fallback => self.hits.fallback += one.times,
             Source::Compiled => {}
         }
-        device.hits += 1;
-        self.compile_seconds_saved += compile_seconds;
+        device.hits += one.times;
+        #[expect(clippy::cast_precision_loss, reason = "exact up to 2^53 hits")]
+        let times = one.times as f64;
+        self.compile_seconds_saved += compile_seconds * times;
     }
 
     /// Adds what belongs to no single use.

@@ -7,6 +7,7 @@ use preheat_cache::{Layout, PluginBuild};
 
 use super::cache::Cache;
 use super::devices::inventory;
+use super::digests::Digests;
 use super::error::Error;
 use super::memory::Memory;
 use super::warnings::Warnings;
@@ -164,9 +165,11 @@ impl Builder {
         };
         let device = DeviceReport::new(&choice, &backend.environment.device_kind);
         tracing::info!(device = %choice.selected, reason = %choice.reason, plugin = %choice.plugin.display(), "device chosen");
+        let environment_digest = backend.environment.digest();
         Ok(Runtime::new(Inner {
             device,
-            environment_digest: backend.environment.digest(),
+            digests: Digests::new(environment_digest).into(),
+            environment_digest,
             backend,
             reuse: self.use_cache,
             cache: cache.map(Arc::new),

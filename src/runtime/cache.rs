@@ -5,8 +5,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use preheat_cache::{
-    Cleared, Counters, Digest, GraphKey, GraphRecord, LoadedObject, LockOutcome, Lookup, Nearest, Program, Resolved,
-    Source, Statistics, Store, StoreError, StoreOptions, Use, Wait, Wanted,
+    Cleared, Counters, Digest, GraphKey, GraphRecord, LoadedObject, LockOutcome, Lookup, Match, Nearest, Program,
+    Resolved, Source, Statistics, Store, StoreError, StoreOptions, Use, Wait, Wanted,
 };
 
 use super::error::Error;
@@ -205,17 +205,19 @@ impl Cache {
         pending.oldest.get_or_insert_with(Instant::now);
     }
 
-    /// Notes a use. It is written with the next batch.
-    pub(super) fn used(&self, used: Use) {
+    /// Notes a use, which is written with the next batch. Says whether the batch has waited long enough.
+    ///
+    /// An exact match in memory only counts what is noted already: one that comes a million times a second takes no room.
+    pub(super) fn used(&self, key: GraphKey, exact_in_memory: bool, used: impl FnOnce() -> Use) -> bool {
         let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
-        pending.uses.push(used);
-        pending.oldest.get_or_insert_with(Instant::now);
-    }
-
-    /// Whether uses have waited long enough to be written.
-    pub(super) fn is_due(&self) -> bool {
-        let pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
-        pending.oldest.is_some_and(|oldest| oldest.elapsed() >= WRITE_AFTER)
+        let again = |one: &&mut Use| {
+            exact_in_memory && one.graph_key == key && one.source == Source::Memory && one.matched == Match::Exact
+        };
+        match pending.uses.iter_mut().find(again) {
+            Some(one) => one.times += 1,
+            None => pending.uses.push(used()),
+        }
+        pending.oldest.get_or_insert_with(Instant::now).elapsed() >= WRITE_AFTER
     }
 
     /// Writes what waits, in one transaction.

@@ -1,6 +1,6 @@
 //! An executable that is loaded, and running it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
@@ -27,8 +27,26 @@ pub(super) struct LoadedGraph {
 
 /// The types of the inputs and outputs of an executable.
 pub(super) struct Interface {
-    pub(super) inputs: Vec<TensorType>,
-    pub(super) outputs: Vec<Arc<TensorType>>,
+    inputs: Vec<TensorType>,
+    /// The inputs' types again, each type once: a tensor that shares one of these needs no closer look.
+    shared_inputs: Vec<Arc<TensorType>>,
+    outputs: Vec<Arc<TensorType>>,
+}
+
+impl Interface {
+    pub(super) fn new(inputs: Vec<TensorType>, outputs: Vec<TensorType>) -> Self {
+        let mut kinds = HashMap::new();
+        let mut share =
+            |kind: &TensorType| Arc::clone(kinds.entry(kind.clone()).or_insert_with(|| Arc::new(kind.clone())));
+        let shared_inputs = inputs.iter().map(&mut share).collect();
+        Self { outputs: outputs.iter().map(share).collect(), inputs, shared_inputs }
+    }
+
+    /// `kind`, as the inputs share it where one of them is of this kind.
+    fn share(&self, kind: &TensorType) -> Arc<TensorType> {
+        let shared = self.shared_inputs.iter().find(|shared| ***shared == *kind);
+        shared.map_or_else(|| Arc::new(kind.clone()), Arc::clone)
+    }
 }
 
 impl fmt::Debug for LoadedGraph {
@@ -152,7 +170,11 @@ impl Executable {
                 pjrt::HostTransfer::ZeroCopy,
             )
             .map_err(|cause| self.failed("moving an input to the device", cause))?;
-        Ok(DeviceTensor { buffer, kind: Some(Arc::new(kind.clone())) })
+        let kind = match &self.graph.interface {
+            Some(interface) => interface.share(kind),
+            None => Arc::new(kind.clone()),
+        };
+        Ok(DeviceTensor { buffer, kind: Some(kind) })
     }
 
     /// Runs it. The outputs stay on the device; the call returns as soon as the work is queued.
@@ -166,21 +188,18 @@ impl Executable {
     {
         let inputs: Vec<Input<'a>> = inputs.into_iter().map(Into::into).collect();
         self.check(&inputs)?;
-        let moved = inputs
-            .iter()
-            .map(|input| match input {
-                Input::Host(tensor) => self.to_device(tensor).map(Some),
-                Input::Device(_) => Ok(None),
-            })
-            .collect::<Result<Vec<_>, _>>()?;
-        let buffers: Vec<&pjrt::Buffer> = inputs
-            .iter()
-            .zip(&moved)
-            .filter_map(|(input, moved)| match (input, moved) {
-                (Input::Device(tensor), _) => Some(&tensor.buffer),
-                (Input::Host(_), moved) => moved.as_ref().map(|tensor| &tensor.buffer),
-            })
-            .collect();
+        let on_host = inputs.iter().filter_map(|input| match input {
+            Input::Host(tensor) => Some(self.to_device(tensor)),
+            Input::Device(_) => None,
+        });
+        let moved = on_host.collect::<Result<Vec<_>, _>>()?;
+        let mut moved = moved.iter();
+        // Its length is known, which the iterator does not tell: a step has hundreds of inputs.
+        let mut buffers: Vec<&pjrt::Buffer> = Vec::with_capacity(inputs.len());
+        buffers.extend(inputs.iter().filter_map(|input| match input {
+            Input::Device(tensor) => Some(&tensor.buffer),
+            Input::Host(_) => moved.next().map(|tensor| &tensor.buffer),
+        }));
         let outputs = self
             .graph
             .loaded
@@ -224,17 +243,19 @@ impl Executable {
     }
 
     fn check(&self, inputs: &[Input<'_>]) -> Result<(), Error> {
-        let Some(expected) = self.inputs() else { return Ok(()) };
+        let Some(interface) = &self.graph.interface else { return Ok(()) };
+        let (expected, shared) = (&interface.inputs, &interface.shared_inputs);
         if inputs.len() != expected.len() {
             let stage = self.report.stage.clone();
             return Err(Error::InputCount { stage, expected: expected.len(), given: inputs.len() });
         }
-        for (index, (input, expected)) in inputs.iter().zip(expected).enumerate() {
+        for (index, (input, expected)) in inputs.iter().zip(shared).enumerate() {
             let given = match input {
                 Input::Host(tensor) => Some(tensor.kind()),
+                Input::Device(DeviceTensor { kind: Some(kind), .. }) if Arc::ptr_eq(kind, expected) => continue,
                 Input::Device(tensor) => tensor.kind(),
             };
-            if let Some(given) = given.filter(|&given| given != expected) {
+            if let Some(given) = given.filter(|&given| *given != **expected) {
                 return Err(Error::InputType {
                     stage: self.report.stage.clone(),
                     index,

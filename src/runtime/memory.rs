@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use preheat_cache::{Digest, GraphKey};
+use preheat_cache::{Digest, GraphKey, Match};
 
 use super::executable::LoadedGraph;
 
@@ -45,14 +45,15 @@ impl Memory {
         Some(Arc::clone(&entry.graph))
     }
 
-    pub(super) fn by_projection(&mut self, projection_key: &Digest) -> Option<Arc<LoadedGraph>> {
+    /// The graph that a projection led to, and whether this exact signature did before.
+    pub(super) fn by_projection(
+        &mut self,
+        projection_key: &Digest,
+        signature: &Digest,
+    ) -> Option<(Arc<LoadedGraph>, Match)> {
         let key = *self.projections.get(projection_key)?;
-        self.by_key(&key)
-    }
-
-    /// Whether this exact signature was run under this projection before.
-    pub(super) fn knows(&self, signature: &Digest, projection_key: &Digest) -> bool {
-        self.known.contains(&(*signature, *projection_key))
+        let known = self.known.contains(&(*signature, *projection_key));
+        Some((self.by_key(&key)?, if known { Match::Exact } else { Match::Equivalent }))
     }
 
     /// Notes that `signature` was run, and which graph its projection leads to.

@@ -5,6 +5,7 @@
 mod builder;
 mod cache;
 mod devices;
+mod digests;
 mod error;
 mod executable;
 mod memory;
@@ -28,6 +29,7 @@ pub use report::{Lookup, Nearest, StageLookup, StageReport, Verdict, WarmupRepor
 pub use request::Request;
 pub use source::{BuildError, Graph, Source};
 
+use self::digests::Digests;
 use self::memory::Memory;
 use self::warnings::Warnings;
 use crate::backend::xla::XlaBackend;
@@ -59,6 +61,7 @@ struct Inner {
     device: DeviceReport,
     backend: Arc<XlaBackend>,
     environment_digest: Digest,
+    digests: Mutex<Digests>,
     /// Whether what was compiled may be used again; without it, everything is compiled every time.
     reuse: bool,
     /// `None` where it was turned off, or could not be opened.

@@ -10,6 +10,7 @@ use preheat_cache::{
 };
 
 use super::Inner;
+use super::digests::Digests;
 use super::error::Error;
 use super::executable::{Executable, Interface, LoadedGraph};
 use super::memory::Memory;
@@ -61,8 +62,8 @@ impl Inner {
     fn find_or_compile(&self, asked: &Asked<'_>) -> Result<Obtained, Error> {
         let look = !asked.force_recompile && self.reuse;
         if look {
-            if let Some(graph) = self.memory().by_projection(&asked.projection_key) {
-                return Ok(Obtained::found(graph, Source::Memory, self.match_in_memory(asked)));
+            if let Some((graph, matched)) = self.memory().by_projection(&asked.projection_key, &asked.exact) {
+                return Ok(Obtained::found(graph, Source::Memory, matched));
             }
             // With the program at hand its key is known at once, and level 1 is only asked, meanwhile, how it matched.
             if asked.graph.program_at_hand().is_none()
@@ -211,8 +212,7 @@ impl Inner {
         payload_bytes: u64,
     ) -> Arc<LoadedGraph> {
         let interface = record.interface.as_ref().and_then(|interface| {
-            let outputs = xla::types(&interface.outputs)?.into_iter().map(Arc::new).collect();
-            Some(Interface { inputs: xla::types(&interface.inputs)?, outputs })
+            Some(Interface::new(xla::types(&interface.inputs)?, xla::types(&interface.outputs)?))
         });
         let measurements = Measurements { load_seconds: None, ..record.measurements.clone() };
         let backend = Arc::clone(&self.backend);
@@ -225,12 +225,13 @@ impl Inner {
 
     fn note_use(&self, asked: &Asked<'_>, report: &StageReport) {
         let known = report.matched == Match::Exact;
-        if self.reuse {
+        let in_memory = known && report.source == Source::Memory;
+        if self.reuse && !in_memory {
             self.memory().learn(asked.exact, asked.projection_key, report.graph_key);
         }
         let Some(cache) = &self.cache else { return };
         let compiled = report.matched == Match::Compiled;
-        cache.used(Use {
+        let is_due = cache.used(report.graph_key, in_memory, || Use {
             graph_key: report.graph_key,
             device: self.backend.name.as_str().to_owned(),
             matched: report.matched,
@@ -238,8 +239,9 @@ impl Inner {
             signature: (!known).then(|| recorded(asked)),
             load_seconds: matches!(report.source, Source::Disk | Source::Fallback).then_some(report.load_seconds),
             compile_seconds: compiled.then_some(report.compile_seconds),
+            times: 1,
         });
-        if cache.is_due() {
+        if is_due {
             // On a thread of its own: a transaction takes milliseconds, and whoever asked has a step to run.
             let (cache, warnings) = (Arc::clone(cache), Arc::clone(&self.warnings));
             let flush = move || cache.flush(&warnings);
@@ -249,9 +251,9 @@ impl Inner {
         }
     }
 
-    /// How a request that was answered from memory matched.
-    fn match_in_memory(&self, asked: &Asked<'_>) -> Match {
-        if self.memory().knows(&asked.exact, &asked.projection_key) { Match::Exact } else { Match::Equivalent }
+    pub(super) fn digests(&self) -> MutexGuard<'_, Digests> {
+        // Nothing in there can panic half-way through a change.
+        self.digests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {

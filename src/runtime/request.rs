@@ -3,9 +3,10 @@
 use std::borrow::Cow;
 use std::time::Instant;
 
-use preheat_cache::{Digest, Signature, projection_key};
+use preheat_cache::{Digest, Signature};
 
 use super::Inner;
+use super::digests::RequestDigests;
 use super::error::Error;
 use super::executable::Executable;
 use super::report::{Lookup, WarmupReport};
@@ -95,18 +96,11 @@ impl<'a> Request<'a> {
     fn ask<T>(self, warming: bool, then: impl FnOnce(&Inner, &Asked<'_>) -> Result<T, Error>) -> Result<T, Error> {
         let graph = self.graph.map_err(|cause| Error::Build { stage: Graph::DEFAULT_STAGE.to_owned(), cause })?;
         let graph = graph.as_ref();
-        let projected = self.signature.project(graph.declared_projection(), "");
-        let projection_key = projection_key(
-            graph.stage_name(),
-            &projected,
-            &self.inner.environment_digest,
-            graph.builder_id(),
-            graph.compile_options(),
-        );
+        let RequestDigests { exact, projection_key } = self.inner.digests().of(self.signature, graph);
         let asked = Asked {
             signature: self.signature,
             graph,
-            exact: self.signature.digest(),
+            exact,
             projection_key,
             force_recompile: self.force_recompile,
             require_warm: self.require_warm,

@@ -211,7 +211,7 @@ impl Store {
         }
         let Some(mut record) = load_record(index, &one.graph_key)? else { return Ok(0.0) };
         let mut usage = load_usage(index, one.graph_key.0.as_bytes())?;
-        usage.statistics.hits += u64::from(one.matched != Match::Compiled);
+        usage.statistics.hits += if one.matched == Match::Compiled { 0 } else { one.times };
         usage.statistics.last_used = Some(jiff::Timestamp::now());
         usage.load_seconds = one.load_seconds.or(usage.load_seconds);
         put_json(index, key(b'u', &[&one.graph_key.0]), &usage)?;

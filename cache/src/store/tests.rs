@@ -73,6 +73,7 @@ fn hit(key: GraphKey) -> Use {
         signature: None,
         load_seconds: Some(0.5),
         compile_seconds: None,
+        times: 1,
     }
 }
 
@@ -156,7 +157,8 @@ fn statistics_add_up() {
         load_seconds: None,
         ..hit(one.graph_key)
     };
-    let memory = Use { matched: Match::Graph, source: Source::Memory, load_seconds: None, ..hit(two.graph_key) };
+    let memory =
+        Use { matched: Match::Graph, source: Source::Memory, load_seconds: None, times: 3, ..hit(two.graph_key) };
     let fallback = Use { matched: Match::Equivalent, source: Source::Fallback, ..hit(two.graph_key) };
     let counters = Counters { misses: 1, failed_compiles: 2, single_flight_waits: 3, evictions: 4, quarantined: 5 };
     scratch.store.commit(&[compiled, memory, hit(two.graph_key)], &counters).unwrap();
@@ -171,13 +173,13 @@ fn statistics_add_up() {
     assert_eq!(
         json,
         serde_json::json!({"entries": 2, "cached_signatures": 2, "stored_bytes": stored, "uncompressed_bytes": 10000,
-            "hits": {"exact": 1, "equivalent": 1, "graph": 1, "memory": 1, "disk": 1, "fallback": 1},
+            "hits": {"exact": 1, "equivalent": 1, "graph": 3, "memory": 3, "disk": 1, "fallback": 1},
             "misses": 2, "compiles": 1, "failed_compiles": 2, "single_flight_waits": 3,
-            "compile_seconds": 2.0, "compile_seconds_saved": 6.0, "load_seconds": 1.0, "evictions": 4, "quarantined": 5,
-            "by_device": {"xla-cpu": {"entries": 2, "hits": 3, "compiles": 1}}})
+            "compile_seconds": 2.0, "compile_seconds_saved": 10.0, "load_seconds": 1.0, "evictions": 4, "quarantined": 5,
+            "by_device": {"xla-cpu": {"entries": 2, "hits": 5, "compiles": 1}}})
     );
     let record = scratch.store.record(&two.graph_key).unwrap().unwrap();
-    assert_eq!((record.statistics.hits, record.measurements.load_seconds), (3, Some(0.5)));
+    assert_eq!((record.statistics.hits, record.measurements.load_seconds), (5, Some(0.5)));
     scratch.store.zero_statistics().unwrap();
     let zeroed = scratch.store.statistics().unwrap();
     assert_eq!((zeroed.entries, zeroed.stored_bytes, zeroed.hits.exact, zeroed.misses), (2, stored, 0, 0));
