@@ -40,8 +40,9 @@ pub mod runtime;
 pub mod tensor;
 
 pub use preheat_cache::{
-    CompileOptions, Dtype, GraphKey, Match, Program, ProgramFormat, Projection, Signature, Source, Statistics,
-    create_execution_signature, latent_shape, normalize_shape,
+    BuilderId, CfgProjection, CompileOptions, Digest, Dtype, GraphKey, Keep, Match, ModelProjection, OptionValue,
+    Program, ProgramFormat, Projection, Signature, Source, Statistics, create_execution_signature, latent_shape,
+    normalize_shape,
 };
 pub use runtime::{Executable, Graph, Runtime};
 pub use tensor::Tensor;
