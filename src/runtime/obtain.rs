@@ -28,6 +28,9 @@ struct Obtained {
     compile_peak_bytes: u64,
 }
 
+/// The plugin did not take an executable that the cache has.
+struct Refused;
+
 impl Obtained {
     fn found(graph: Arc<LoadedGraph>, source: Source, matched: Match) -> Self {
         Self { graph, source, matched, compile_seconds: 0.0, compile_peak_bytes: 0 }
@@ -82,10 +85,12 @@ impl Inner {
             environment: Arc::clone(&self.backend.environment),
         };
         let key = inputs.graph_key();
-        if look && let Some(obtained) = self.find_by_key(asked, &key) {
-            return Ok(obtained);
-        }
-        self.compile(asked, &inputs, key)
+        let refused = match if look { self.find_by_key(asked, &key) } else { Ok(None) } {
+            Ok(Some(obtained)) => return Ok(obtained),
+            Ok(None) => false,
+            Err(Refused) => true,
+        };
+        self.compile(asked, &inputs, key, refused)
     }
 
     /// Level 1: the graph that this projection led to before, without building it.
@@ -95,31 +100,28 @@ impl Inner {
         if let Some(graph) = self.memory().by_key(&known.graph_key) {
             return Some(Obtained::found(graph, Source::Memory, known.matched));
         }
-        let (graph, source) = self.load(asked, &known.graph_key)?;
+        let (graph, source) = self.load(asked, &known.graph_key).ok()??;
         Some(Obtained::found(graph, source, known.matched))
     }
 
     /// Level 2: the executable of this very graph. How it matched is read from the index while the plugin loads it.
-    fn find_by_key(&self, asked: &Asked<'_>, key: &GraphKey) -> Option<Obtained> {
+    fn find_by_key(&self, asked: &Asked<'_>, key: &GraphKey) -> Result<Option<Obtained>, Refused> {
         if let Some(graph) = self.memory().by_key(key) {
-            return Some(Obtained::found(graph, Source::Memory, Match::Graph));
+            return Ok(Some(Obtained::found(graph, Source::Memory, Match::Graph)));
         }
-        let cache = self.cache.as_ref()?;
-        if !cache.has_object(key) {
-            return None;
-        }
+        let Some(cache) = self.cache.as_ref().filter(|cache| cache.has_object(key)) else { return Ok(None) };
         let resolve = || cache.resolve(asked.projection_key, asked.exact, &self.warnings);
         let (loaded, known) = std::thread::scope(|scope| {
             let resolving = scope.spawn(resolve);
             (self.load(asked, key), resolving.join().unwrap_or_default())
         });
-        let (graph, source) = loaded?;
-        Some(Obtained::found(graph, source, matched(known.as_ref(), key)))
+        Ok(loaded?.map(|(graph, source)| Obtained::found(graph, source, matched(known.as_ref(), key))))
     }
 
-    /// Reads an object and hands it to the plugin. `None` where there is none, or none that can be used.
-    fn load(&self, asked: &Asked<'_>, key: &GraphKey) -> Option<(Arc<LoadedGraph>, Source)> {
-        let (object, source) = self.cache.as_ref()?.load(key, &self.warnings)?;
+    /// Reads an object and hands it to the plugin. `None` where there is none, or none that is intact.
+    fn load(&self, asked: &Asked<'_>, key: &GraphKey) -> Result<Option<(Arc<LoadedGraph>, Source)>, Refused> {
+        let object = self.cache.as_ref().and_then(|cache| cache.load(key, &self.warnings));
+        let Some((object, source)) = object else { return Ok(None) };
         let payload_bytes = object.payload.len() as u64;
         asked.tell(self, EventKind::Loading { payload_bytes });
         let loaded = match self.backend.load(&object.payload) {
@@ -129,14 +131,15 @@ impl Inner {
                 self.warnings.warn(format!(
                     "the plugin refused the cached executable of graph {short} ({error}); it is compiled anew"
                 ));
-                return None;
+                return Err(Refused);
             }
         };
         let graph = self.keep(*key, loaded, &object.record, payload_bytes);
-        Some((graph, source))
+        Ok(Some((graph, source)))
     }
 
-    fn compile(&self, asked: &Asked<'_>, inputs: &KeyInputs, key: GraphKey) -> Result<Obtained, Error> {
+    /// Compiles it, unless someone else has done so meanwhile. `refused`: what the cache has is known to be of no use.
+    fn compile(&self, asked: &Asked<'_>, inputs: &KeyInputs, key: GraphKey, refused: bool) -> Result<Obtained, Error> {
         let stage = asked.graph.stage_name();
         let nearest = self.nearest(asked, Some(inputs));
         if asked.require_warm {
@@ -155,10 +158,11 @@ impl Inner {
             Some(cache) => {
                 let lock = cache.lock(&key, &|waiting| asked.tell(self, waiting), &self.cancel, &self.warnings)?;
                 // Another thread or process may have compiled it since it was looked for.
+                let replaced = lock.as_ref().is_some_and(|lock| lock.waited().is_some());
                 if !asked.force_recompile
                     && self.reuse
-                    && cache.has_object(&key)
-                    && let Some(obtained) = self.find_by_key(asked, &key)
+                    && (!refused || replaced)
+                    && let Ok(Some(obtained)) = self.find_by_key(asked, &key)
                 {
                     return Ok(obtained);
                 }
