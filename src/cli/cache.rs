@@ -249,8 +249,13 @@ pub(super) fn clear(context: &Context, yes: bool) -> Result<Status, CliError> {
 }
 
 pub(super) fn zero_stats(context: &Context) -> Result<Status, CliError> {
-    open(context)?.zero_statistics()?;
-    line("the counters are set back")?;
+    let cache = open(context)?;
+    cache.zero_statistics()?;
+    if context.json {
+        document(&cache.statistics()?)?;
+    } else {
+        line("the counters are set back")?;
+    }
     Ok(Status::Done)
 }
 

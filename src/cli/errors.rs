@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::backend::BackendError;
 use crate::device::DeviceError;
+use crate::pjrt::ErrorCode;
 use crate::plugins::InstallError;
 use crate::runtime;
 use crate::tensor::TensorError;
@@ -29,6 +30,15 @@ pub enum CliError {
     /// The runtime could not do it.
     #[error(transparent)]
     Runtime(#[from] runtime::Error),
+    /// The runtime could not do it for one program.
+    #[error("{}", path.display())]
+    Program {
+        /// The program's file.
+        path: PathBuf,
+        /// What the runtime said; boxed, since it is large and this is not often made.
+        #[source]
+        cause: Box<runtime::Error>,
+    },
     /// A plugin could not be installed.
     #[error(transparent)]
     Install(#[from] InstallError),
@@ -44,7 +54,7 @@ pub enum CliError {
         cause: std::io::Error,
     },
     /// A file that should hold a program does not.
-    #[error("{} cannot be taken for a program", path.display())]
+    #[error("{}", path.display())]
     NotAProgram {
         /// Which file.
         path: PathBuf,
@@ -56,8 +66,10 @@ pub enum CliError {
     #[error("the signature cannot be made")]
     Signature(#[from] preheat_cache::SignatureError),
     /// Inputs or outputs could not be read or written.
-    #[error("{}", path.display())]
+    #[error("{doing} {} failed", path.display())]
     Tensors {
+        /// Reading the inputs or writing the outputs.
+        doing: &'static str,
         /// The safetensors file.
         path: PathBuf,
         /// What is wrong with it.
@@ -91,6 +103,15 @@ pub enum Status {
 }
 
 impl CliError {
+    /// What the runtime said, if it did.
+    fn of_runtime(&self) -> Option<&runtime::Error> {
+        match self {
+            Self::Runtime(cause) => Some(cause),
+            Self::Program { cause, .. } => Some(cause),
+            _ => None,
+        }
+    }
+
     /// How a command that ended with this error ended.
     pub fn status(&self) -> Status {
         match self {
@@ -98,33 +119,25 @@ impl CliError {
             | Self::Usage(_)
             | Self::Signature(_)
             | Self::Device(DeviceError::UnknownName { .. })
-            | Self::Runtime(
-                runtime::Error::Shape(_)
-                | runtime::Error::Device(DeviceError::NotBuiltIn { .. } | DeviceError::Contradiction { .. }),
-            )
             | Self::Install(InstallError::NotOffered { .. } | InstallError::NoWheel { .. }) => Status::Usage,
-            Self::Runtime(runtime::Error::NotWarm(_)) => Status::NotWarm,
-            Self::Interrupted
-            | Self::Runtime(runtime::Error::Cancelled)
-            | Self::Install(InstallError::Cancelled { .. }) => Status::Interrupted,
-            _ => Status::Failed,
+            Self::Interrupted | Self::Install(InstallError::Cancelled { .. }) => Status::Interrupted,
+            _ => self.of_runtime().map_or(Status::Failed, runtime_status),
+        }
+    }
+
+    /// Names the program's file in what the runtime said of it.
+    pub(super) fn about(path: &std::path::Path) -> impl Fn(runtime::Error) -> Self {
+        move |cause| match cause {
+            runtime::Error::Cancelled => Self::Interrupted,
+            cause => Self::Program { path: path.to_owned(), cause: Box::new(cause) },
         }
     }
 
     /// What to do about it, where the error does not say so itself.
     fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::Runtime(runtime::Error::NotWarm(_)) => {
-                Some("`preheat warmup` compiles it now; without --require-warm the run compiles it itself")
-            }
-            Self::Runtime(runtime::Error::Backend(BackendError::Plugin { .. })) => Some(
-                "`preheat plugins list` shows where each plugin was looked for; `preheat plugins install NAME --force` installs it anew",
-            ),
-            Self::NotAProgram { .. } => Some("in JAX, `jax.jit(f).lower(...).as_text()` writes one"),
-            Self::Runtime(runtime::Error::InputCount { .. } | runtime::Error::InputType { .. }) => {
-                Some("`preheat cache show KEY` lists the inputs that a compiled program takes")
-            }
-            _ => None,
+            Self::NotAProgram { .. } => Some("in JAX, `jax.jit(f).lower(...).as_text()` gives StableHLO text"),
+            _ => self.of_runtime().and_then(runtime_hint),
         }
     }
 
@@ -140,7 +153,7 @@ impl CliError {
             }
             cause = error.source();
         }
-        if let Self::Runtime(runtime::Error::NotWarm(stages)) = self {
+        if let Some(runtime::Error::NotWarm(stages)) = self.of_runtime() {
             for line in super::lookup::explain(stages) {
                 text.push('\n');
                 text.push_str(&line);
@@ -151,5 +164,40 @@ impl CliError {
             text.push_str(hint);
         }
         text
+    }
+}
+
+fn runtime_status(error: &runtime::Error) -> Status {
+    match error {
+        runtime::Error::Shape(_)
+        | runtime::Error::Device(DeviceError::NotBuiltIn { .. } | DeviceError::Contradiction { .. }) => Status::Usage,
+        runtime::Error::NotWarm(_) => Status::NotWarm,
+        runtime::Error::Cancelled => Status::Interrupted,
+        _ => Status::Failed,
+    }
+}
+
+fn runtime_hint(error: &runtime::Error) -> Option<&'static str> {
+    match error {
+        runtime::Error::NotWarm(_) => {
+            Some("`preheat warmup` compiles it now; without --require-warm the run compiles it itself")
+        }
+        runtime::Error::Compile { cause, .. } | runtime::Error::Run { cause, .. }
+            if cause.code() == Some(ErrorCode::ResourceExhausted) =>
+        {
+            Some("let other programs that use the device's memory end, or make the batch or the size smaller")
+        }
+        // XLA says the same of bytes that are cut short.
+        runtime::Error::Compile { cause, .. } if cause.to_string().contains("Failed to parse using StableHLO") => Some(
+            "the file is damaged, or newer than the StableHLO that the plugin reads: export it again, as text or for that version",
+        ),
+        runtime::Error::Backend(BackendError::Plugin { .. }) => Some(
+            "`preheat plugins list` shows where each plugin was looked for; `preheat plugins install NAME --force` installs it anew",
+        ),
+        runtime::Error::InputCount { .. } | runtime::Error::InputType { .. } => {
+            Some("`preheat cache show KEY` lists the inputs that a compiled program takes")
+        }
+        runtime::Error::Store(_) => Some("--cache-dir or PREHEAT_CACHE_DIR names another cache folder"),
+        _ => None,
     }
 }

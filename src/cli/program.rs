@@ -103,6 +103,8 @@ pub(super) fn compile(context: &Context, args: &ProgramArgs) -> Result<Status, C
 }
 
 pub(super) fn run(context: &Context, args: &ProgramRunArgs) -> Result<Status, CliError> {
+    check_files(args)?;
+    let about = CliError::about(&args.program.file);
     let prepared = Prepared::new(context, &args.program)?;
     let mut timings = Prepared::ready_timings(context);
     let executable = &prepared.executable;
@@ -111,22 +113,24 @@ pub(super) fn run(context: &Context, args: &ProgramRunArgs) -> Result<Status, Cl
         && !context.args.manual_warmup()
     {
         for _ in 0..context.args.tpu_warmup_steps {
-            executable.run_on_zeros()?;
+            executable.run_on_zeros().map_err(&about)?;
         }
     }
     let inputs = match &args.inputs {
         Some(path) => read_inputs(path, executable)?,
-        None => executable.zeros()?,
+        None => executable.zeros().map_err(&about)?,
     };
-    let inputs = inputs.iter().map(|input| executable.to_device(input)).collect::<Result<Vec<_>, _>>()?;
+    let inputs =
+        inputs.iter().map(|input| executable.to_device(input)).collect::<Result<Vec<_>, _>>().map_err(&about)?;
     timings.weights_ready_seconds = context.started.elapsed().as_secs_f64();
     let began = Instant::now();
-    let outputs = executable.run_to_host(&inputs)?;
+    let outputs = executable.run_to_host(&inputs).map_err(&about)?;
     timings.first_step_seconds = began.elapsed().as_secs_f64();
     timings.seconds_per_step = timings.first_step_seconds;
     if let Some(path) = &args.output {
         let named = outputs.iter().enumerate().map(|(index, tensor)| (format!("out{index}"), tensor));
-        Tensor::write_safetensors(path, named).map_err(|cause| CliError::Tensors { path: path.clone(), cause })?;
+        let failed = |cause| CliError::Tensors { doing: "writing the outputs to", path: path.clone(), cause };
+        Tensor::write_safetensors(path, named).map_err(failed)?;
     }
     prepared.report(context, timings, Some(&outputs))?;
     prepared.leave();
@@ -145,7 +149,8 @@ impl Prepared {
         let program = read_program(&args.file)?;
         let asked = args.signature.signature(context, &program_name(&args.file))?;
         let runtime = context.builder()?.build()?;
-        let executable = runtime.request(&asked.signature, &program).force_recompile(args.force_recompile).get()?;
+        let request = runtime.request(&asked.signature, &program).force_recompile(args.force_recompile);
+        let executable = request.get().map_err(CliError::about(&args.file))?;
         Ok(Self { runtime, asked, executable })
     }
 
@@ -232,6 +237,25 @@ pub(super) fn read_program(path: &Path) -> Result<Program, CliError> {
 
 /// Reads arg0, arg1, ... in order.
 fn read_inputs(path: &Path, executable: &Executable) -> Result<Vec<Tensor>, CliError> {
-    Tensor::read_safetensors(path, "arg", executable.inputs())
-        .map_err(|cause| CliError::Tensors { path: path.to_owned(), cause })
+    Tensor::read_safetensors(path, "arg", executable.inputs()).map_err(|cause| CliError::Tensors {
+        doing: "reading the inputs from",
+        path: path.to_owned(),
+        cause,
+    })
+}
+
+/// Refuses, before anything is compiled, inputs that are not there and an output that has no folder.
+fn check_files(args: &ProgramRunArgs) -> Result<(), CliError> {
+    if let Some(path) = &args.inputs {
+        let failed = |cause| CliError::File { doing: "reading the inputs from", path: path.clone(), cause };
+        std::fs::File::open(path).map_err(failed)?;
+    }
+    let folder = |path: &Path| path.parent().filter(|folder| !folder.as_os_str().is_empty()).map(Path::to_owned);
+    if let Some(path) = &args.output
+        && let Some(folder) = folder(path)
+        && let Err(cause) = std::fs::read_dir(&folder)
+    {
+        return Err(CliError::File { doing: "writing the outputs to", path: path.clone(), cause });
+    }
+    Ok(())
 }

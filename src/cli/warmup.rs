@@ -13,16 +13,16 @@ pub(super) fn warmup(context: &Context, args: &WarmupArgs) -> Result<Status, Cli
     let programs = args
         .program
         .iter()
-        .map(|path| Ok((args.signature.signature(context, &program_name(path))?, read_program(path)?)))
-        .collect::<Result<Vec<(Asked, _)>, CliError>>()?;
-    let Some((first, _)) = programs.first() else {
+        .map(|path| Ok((path, args.signature.signature(context, &program_name(path))?, read_program(path)?)))
+        .collect::<Result<Vec<(_, Asked, _)>, CliError>>()?;
+    let Some((_, first, _)) = programs.first() else {
         return Err(CliError::Usage("nothing to warm: give --program FILE, as often as there are programs".to_owned()));
     };
     let runtime = context.builder()?.build()?;
     let mut reports = Vec::with_capacity(programs.len());
-    for (asked, program) in &programs {
-        let warm = runtime.request(&asked.signature, program).force_recompile(args.force_recompile).warmup()?;
-        reports.push(warm.1);
+    for (path, asked, program) in &programs {
+        let request = runtime.request(&asked.signature, program).force_recompile(args.force_recompile);
+        reports.push(request.warmup().map_err(CliError::about(path))?.1);
     }
     runtime.flush();
     let ready = context.started.elapsed().as_secs_f64();
@@ -40,7 +40,7 @@ pub(super) fn warmup(context: &Context, args: &WarmupArgs) -> Result<Status, Cli
         return Ok(Status::Done);
     }
     let mut rows = table(&["program", "graph", "how", "seconds", "first run"]);
-    for ((asked, _), report) in programs.iter().zip(&reports) {
+    for ((_, asked, _), report) in programs.iter().zip(&reports) {
         let (how, took) = match report.stage.source {
             Source::Compiled => ("compiled", report.stage.compile_seconds),
             Source::Disk | Source::Fallback => ("loaded", report.stage.load_seconds),

@@ -62,7 +62,7 @@ pub enum Error {
     #[error("interrupted")]
     Cancelled,
     /// An executable was given another number of inputs than it takes.
-    #[error("stage `{stage}` takes {expected} inputs, {given} were given")]
+    #[error("stage `{stage}` takes {}, {given} {} given", inputs(*.expected), if *.given == 1 { "was" } else { "were" })]
     InputCount {
         /// The stage of the model.
         stage: String,
@@ -111,6 +111,10 @@ pub enum Error {
     /// A question to the cache, of a runtime that was told to use none.
     #[error("no cache is in use: {0}")]
     NoCache(&'static str),
+}
+
+fn inputs(count: usize) -> String {
+    if count == 1 { "1 input".to_owned() } else { format!("{count} inputs") }
 }
 
 fn stages(lookups: &[StageLookup]) -> String {

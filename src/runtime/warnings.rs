@@ -26,7 +26,10 @@ impl Warnings {
     pub(super) fn store_failed(&self, doing: &str, cause: &preheat_cache::StoreError) {
         let first = !std::mem::replace(&mut self.said.lock().unwrap_or_else(PoisonError::into_inner).store, true);
         if first {
-            self.warn(format!("the cache does not work, going on without it: {doing}: {cause}"));
+            self.warn(format!(
+                "the cache does not work, going on without it: {doing}: {cause} \
+                 (--cache-dir or PREHEAT_CACHE_DIR names another folder)"
+            ));
         } else {
             tracing::debug!(%cause, doing, "the cache still does not work");
         }
