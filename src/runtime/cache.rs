@@ -10,7 +10,7 @@ use preheat_cache::{
 };
 
 use super::error::Error;
-use super::warnings::Warnings;
+use super::warnings::{Warnings, is_busy};
 use crate::progress::{Cancel, EventKind};
 
 /// How long uses may wait to be written, so that a long-running program's statistics are never far behind.
@@ -229,8 +229,24 @@ impl Cache {
             }
             (std::mem::take(&mut pending.uses), std::mem::take(&mut pending.counters))
         };
-        if let Err(error) = self.main.commit(&uses, &counters) {
-            warnings.store_failed("writing its statistics", &error);
+        let Err(error) = self.main.commit(&uses, &counters) else { return };
+        warnings.store_failed("writing its statistics", &error);
+        if is_busy(&error) {
+            self.keep_for_later(uses, &counters);
         }
+    }
+
+    /// Puts back what could not be written, for the next occasion: the end of the process, at the latest.
+    fn keep_for_later(&self, mut uses: Vec<Use>, counters: &Counters) {
+        let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        uses.append(&mut pending.uses);
+        pending.uses = uses;
+        let kept = &mut pending.counters;
+        kept.misses += counters.misses;
+        kept.failed_compiles += counters.failed_compiles;
+        kept.single_flight_waits += counters.single_flight_waits;
+        kept.evictions += counters.evictions;
+        kept.quarantined += counters.quarantined;
+        pending.oldest = Some(Instant::now());
     }
 }

@@ -34,7 +34,7 @@ pub(super) struct Interface {
 }
 
 impl Interface {
-    pub(super) fn new(inputs: Vec<TensorType>, outputs: Vec<TensorType>) -> Self {
+    pub(super) fn new(inputs: Vec<TensorType>, outputs: &[TensorType]) -> Self {
         let mut kinds = HashMap::new();
         let mut share =
             |kind: &TensorType| Arc::clone(kinds.entry(kind.clone()).or_insert_with(|| Arc::new(kind.clone())));

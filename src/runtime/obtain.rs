@@ -216,7 +216,7 @@ impl Inner {
         payload_bytes: u64,
     ) -> Arc<LoadedGraph> {
         let interface = record.interface.as_ref().and_then(|interface| {
-            Some(Interface::new(xla::types(&interface.inputs)?, xla::types(&interface.outputs)?))
+            Some(Interface::new(xla::types(&interface.inputs)?, &xla::types(&interface.outputs)?))
         });
         let measurements = Measurements { load_seconds: None, ..record.measurements.clone() };
         let backend = Arc::clone(&self.backend);

@@ -2,6 +2,8 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use preheat_cache::{IndexCause, StoreError};
+
 /// Collects warnings for the result, and logs each as it comes.
 #[derive(Debug, Default)]
 pub(super) struct Warnings {
@@ -23,7 +25,13 @@ impl Warnings {
 
     /// Says that the cache does not work, the first time that it does not; an unwritable folder fails in several places,
     /// and they all have one cause.
-    pub(super) fn store_failed(&self, doing: &str, cause: &preheat_cache::StoreError) {
+    ///
+    /// An index that other processes keep busy is nothing to warn of: objects are found by their keys meanwhile.
+    pub(super) fn store_failed(&self, doing: &str, cause: &StoreError) {
+        if is_busy(cause) {
+            tracing::info!(%cause, doing, "going on without the cache's index");
+            return;
+        }
         let first = !std::mem::replace(&mut self.said.lock().unwrap_or_else(PoisonError::into_inner).store, true);
         if first {
             self.warn(format!(
@@ -39,4 +47,9 @@ impl Warnings {
     pub(super) fn texts(&self) -> Vec<String> {
         self.said.lock().unwrap_or_else(PoisonError::into_inner).texts.clone()
     }
+}
+
+/// Whether the store works, and other processes only kept its index for too long.
+pub(super) fn is_busy(error: &StoreError) -> bool {
+    matches!(error, StoreError::IndexUnavailable { cause: IndexCause::Busy(_), .. })
 }
