@@ -1,5 +1,5 @@
 //! What the integration tests share: where the native parts are, and how to make small ones.
-#![allow(dead_code, reason = "each test binary uses a part of it")]
+#![allow(dead_code, unused_imports, reason = "each test binary uses a part of it")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -37,4 +37,14 @@ pub fn compile_c(source: &str, output: &Path, shared: bool) {
     cc.arg("-I").arg(header_dir()).arg("-o").arg(output).arg(&file);
     let result = cc.output().expect("a C compiler is on the PATH: install cc");
     assert!(result.status.success(), "cc: {}", String::from_utf8_lossy(&result.stderr));
+}
+
+pub mod lab;
+pub mod tensors;
+
+pub use lab::{Lab, Preheat, Ran, in_child};
+
+/// A file of this repository.
+pub fn repository(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
