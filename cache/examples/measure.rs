@@ -97,6 +97,7 @@ fn main() {
         signature: None,
         load_seconds: None,
         compile_seconds: None,
+        times: 1,
     };
     let resolve = || drop(open().resolve(&[(Digest::of(b"a"), Digest::of(b"b"))]).unwrap());
     println!("resolve: {:.2} ms", median(resolve, 51));

@@ -75,6 +75,7 @@ fn opening_recording_and_closing_loses_nothing() {
                     signature: Some(signature(worker, round)),
                     load_seconds: Some(1.0),
                     compile_seconds: None,
+                    times: 1,
                 };
                 store.commit(&[one], &Counters { misses: 1, ..Counters::default() }).unwrap();
             }
@@ -203,6 +204,7 @@ fn a_full_disk_is_an_error_and_what_was_stored_stays() {
                 signature: Some(signature),
                 load_seconds: None,
                 compile_seconds: None,
+                times: 1,
             };
             if let Err(error) = store.commit(&[one], &Counters::default()) {
                 assert!(error.to_string().contains("pace"), "{error}");
