@@ -12,7 +12,7 @@ use pjrt_sim::{Count, Place, When};
 use preheat::device::{DeviceName, Request};
 use preheat::pjrt::ElementType;
 use preheat::pjrt::hlo::TensorType;
-use preheat::progress::{Cancel, Event, Progress};
+use preheat::progress::{Cancel, Event, EventKind, Progress};
 use preheat::runtime::{Builder, Error, Input, Verdict};
 use preheat::{
     BuilderId, Digest, Dtype, Graph, Match, Program, Projection, Runtime, Signature, Source, Tensor,
@@ -389,8 +389,8 @@ fn a_wait_for_another_compile_can_be_cancelled() {
             until("the compile", || lab.compiles() == 1);
             let waiting = scope.spawn(|| second.get_or_compile(&signature(), &program(DOUBLE)));
             let event = receiver.recv_timeout(Duration::from_secs(10)).unwrap();
-            let Event::Waiting { stage, holder, .. } = event else { panic!("{event:?}") };
-            assert_eq!((stage.as_str(), holder), ("program", Some(format!("process {}", std::process::id()))));
+            let EventKind::Waiting { holder, .. } = event.kind else { panic!("{event:?}") };
+            assert_eq!((event.stage.as_str(), holder), ("program", Some(format!("process {}", std::process::id()))));
             let cancelled = Instant::now();
             cancel.cancel();
             assert!(matches!(waiting.join().unwrap(), Err(Error::Cancelled)));

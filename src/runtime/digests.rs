@@ -143,7 +143,7 @@ mod tests {
     fn no_more_than_the_limit_is_remembered() {
         let mut digests = Digests::new(Digest::of(b"environment"));
         let graph = Graph::built_by(BuilderId("builder".to_owned()), || Err("never built".into()));
-        for steps in 0..2 * LIMIT as u64 + 1 {
+        for steps in 0..=2 * LIMIT as u64 {
             let signature = create_execution_signature("model", [], 1, 1.0, "", steps, Dtype::Float32).unwrap();
             digests.of(&signature, &graph);
             assert!(digests.known.len() <= LIMIT);
