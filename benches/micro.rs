@@ -24,9 +24,9 @@ use preheat_cache::{
     BuilderId, Counters, Digest, Environment, GraphKey, Host, KeyInputs, Lookup, Store, StoreOptions, Use,
 };
 
-/// A UNet's step with its helper functions, as JAX prints it.
+/// A `UNet`'s step with its helper functions, as JAX prints it.
 const UNET: &str = include_str!("../examples/programs/unet_step.mlir");
-/// The length of the programs whose key is taken: the text of Stable Diffusion 1.5's UNet has about this length.
+/// The length of the programs whose key is taken: the text of Stable Diffusion 1.5's `UNet` has about this length.
 const PROGRAM_BYTES: usize = 600_000;
 
 fn main() {
@@ -137,7 +137,7 @@ fn bare(client: &Client, text: &str, inputs: usize) -> (LoadedExecutable, Vec<Bu
     (executable, (0..inputs).map(|_| zero()).collect())
 }
 
-/// What a warm start asks of the store; the object holds the machine code of the UNet. Returns the length of its file.
+/// What a warm start asks of the store; the object holds the machine code of the `UNet`. Returns the length of its file.
 fn disk(criterion: &mut Criterion, dir: &Path, key: GraphKey) -> u64 {
     let store = Store::open(StoreOptions { dir: dir.to_owned(), read_only: false }).unwrap();
     let Lookup::Hit(object) = store.load(&key).unwrap() else { panic!("the UNet was not stored") };
@@ -242,7 +242,7 @@ fn environment() -> Environment {
     }
 }
 
-/// A program of so many bytes: the UNet's lines over and over. The text is hashed and never parsed, so that names come twice.
+/// A program of so many bytes: the `UNet`'s lines over and over. The text is hashed and never parsed, so that names come twice.
 fn long_program(bytes: usize) -> String {
     let mut lines: Vec<&str> = UNET.lines().collect();
     let (head, tail) = (lines.remove(0), lines.pop().unwrap());
