@@ -1,5 +1,6 @@
 //! What graphs are compiled with and run on.
 
+mod slim;
 pub(crate) mod xla;
 
 use std::path::PathBuf;

@@ -1,6 +1,7 @@
 //! XLA, through a PJRT plugin: describes the environment, compiles, and loads what was compiled.
 
 use std::collections::BTreeMap;
+use std::ops::Deref;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -11,7 +12,7 @@ use preheat_cache::{
 };
 use prost::Message;
 
-use super::BackendError;
+use super::{BackendError, slim};
 use crate::device::XlaDevice;
 use crate::pjrt::hlo::TensorType;
 use crate::pjrt::{self, Client, Device, PjrtError, Plugin, Topology, Value, options};
@@ -26,11 +27,30 @@ pub(crate) struct XlaBackend {
     pub(crate) environment: Arc<Environment>,
 }
 
+/// An executable as bytes.
+pub(crate) enum Payload {
+    /// As the plugin wrote it.
+    Whole(pjrt::SerializedExecutable),
+    /// Without what only the compiler needed.
+    Slimmed(Vec<u8>),
+}
+
+impl Deref for Payload {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Whole(payload) => payload,
+            Self::Slimmed(payload) => payload,
+        }
+    }
+}
+
 /// An executable fresh from the compiler.
 pub(crate) struct Compiled {
     pub(crate) loaded: pjrt::LoadedExecutable,
     /// The executable as bytes, where the plugin can give them.
-    pub(crate) payload: Result<pjrt::SerializedExecutable, PjrtError>,
+    pub(crate) payload: Result<Payload, PjrtError>,
     pub(crate) interface: Option<Interface>,
     pub(crate) measurements: Measurements,
 }
@@ -63,7 +83,7 @@ pub(crate) fn compile(client: &Client, inputs: &KeyInputs) -> Result<Compiled, P
     let loaded = client.compile(as_pjrt(&inputs.program), &options)?;
     let compile_seconds = began.elapsed().as_secs_f64();
     let executable = loaded.executable();
-    let payload = executable.serialize();
+    let payload = executable.serialize().map(|whole| slimmed(whole, &inputs.environment));
     Ok(Compiled {
         interface: interface(executable),
         measurements: Measurements {
@@ -76,6 +96,25 @@ pub(crate) fn compile(client: &Client, inputs: &KeyInputs) -> Result<Compiled, P
         payload,
         loaded,
     })
+}
+
+/// What is kept of an executable: less, where this plugin build is known to run the same without the rest.
+///
+/// `PREHEAT_SLIM=0` keeps it whole. That is in no key: both forms compute the same, and either serves who asked for the other.
+fn slimmed(whole: pjrt::SerializedExecutable, environment: &Environment) -> Payload {
+    if environment.platform != "cpu" || !slim::is_proven(&environment.plugin_build) || !slim::is_wanted() {
+        return Payload::Whole(whole);
+    }
+    match slim::slim(&whole) {
+        Ok(slimmed) => {
+            tracing::debug!(whole_bytes = whole.len(), slimmed_bytes = slimmed.len(), "slimmed an executable");
+            Payload::Slimmed(slimmed)
+        }
+        Err(error) => {
+            tracing::debug!(%error, "an executable is kept as the plugin wrote it");
+            Payload::Whole(whole)
+        }
+    }
 }
 
 fn as_pjrt(program: &Program) -> pjrt::Program<'_> {
