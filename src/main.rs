@@ -7,7 +7,13 @@ use std::time::Instant;
 use clap::Parser;
 use preheat::cli::{Cli, Status, run};
 
-mod allocator;
+/// jemalloc for the whole process, the plugin that is loaded into it included: a deserialise spends a good part of its
+/// time in malloc. Only the binary does this; a program that links the library chooses its own allocator. Its defaults
+/// stand: huge pages would win a tenth where free ones are at hand, and lose half where the kernel has to find them first
+/// (docs/performance.md).
+#[cfg(not(target_env = "msvc"))]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     let started = Instant::now();

@@ -1,10 +1,11 @@
-//! `steps` as the binary runs it: on jemalloc, with the binary's settings.
+//! `steps` as the binary runs it: on jemalloc.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, reason = "a bench prints its figures")]
 
-#[path = "../../src/allocator.rs"]
-mod allocator;
 mod steps;
+
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() {
     steps::run();

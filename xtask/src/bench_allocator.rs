@@ -1,7 +1,7 @@
 //! `cargo xtask bench allocator`: what the binary's allocator costs in memory over 200 steps, and what it saves in time.
 //!
-//! The same steps run on the system's malloc, as in a program that links the library, and on jemalloc with the binary's
-//! settings and with single ones taken back.
+//! The same steps run on the system's malloc, as in a program that links the library, and on jemalloc as the binary has it
+//! and with huge pages.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,11 +14,10 @@ use crate::preheat::number;
 use crate::{machine, table};
 
 /// The sides: a title, the bench that it runs, and what overrides jemalloc's settings.
-const SIDES: [(&str, &str, &str); 4] = [
+const SIDES: [(&str, &str, &str); 3] = [
     ("the system's malloc", "allocator-system", ""),
     ("jemalloc, as the binary has it", "allocator-jemalloc", ""),
-    ("  without huge pages", "allocator-jemalloc", "thp:default,metadata_thp:disabled"),
-    ("  and free pages given back", "allocator-jemalloc", "thp:default,metadata_thp:disabled,dirty_decay_ms:10000"),
+    ("  with huge pages, freed ones kept", "allocator-jemalloc", "thp:always,metadata_thp:always,dirty_decay_ms:-1"),
 ];
 
 pub fn run(rounds: u32) -> Outcome {
