@@ -203,12 +203,12 @@ fn report(results: &Results, stored_bytes: u64) {
     rows.push((format!("load of an object of {} KB", stored_bytes / 1000), store("load an object"), None));
     rows.push(("read transaction of the index".to_owned(), store("read transaction"), None));
     rows.push(("write transaction of the index".to_owned(), store("write transaction"), None));
-    println!("\n{:<58}{:>12}{:>10}", "median", "", "target");
+    println!("\n{:<58}{:>12}{:>12}", "median", "", "target");
     for (name, nanoseconds, target) in rows {
         let Some(nanoseconds) = nanoseconds else { continue };
         let verdict = match target {
             Some(target) => {
-                format!("{:>10}{}", microseconds(target), if nanoseconds <= target { "" } else { "  MISSED" })
+                format!("{:>12}{}", microseconds(target), if nanoseconds <= target { "" } else { "  MISSED" })
             }
             None => String::new(),
         };

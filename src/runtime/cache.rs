@@ -52,6 +52,10 @@ impl Cache {
         let mut cache =
             Self::open(dir, read_only, &[]).map_err(|error| warnings.store_failed("opening it", &error)).ok()?;
         for dir in fallbacks {
+            if !dir.is_dir() {
+                warnings.warn(format!("the fallback cache {} is not there", dir.display()));
+                continue;
+            }
             match Store::open(StoreOptions { dir: dir.clone(), read_only: true }) {
                 Ok(store) => cache.fallbacks.push(store),
                 Err(error) => warnings.warn(format!("the fallback cache is left out: {error}")),

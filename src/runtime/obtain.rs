@@ -141,9 +141,9 @@ impl Inner {
     /// Compiles it, unless someone else has done so meanwhile. `refused`: what the cache has is known to be of no use.
     fn compile(&self, asked: &Asked<'_>, inputs: &KeyInputs, key: GraphKey, refused: bool) -> Result<Obtained, Error> {
         let stage = asked.graph.stage_name();
-        let nearest = self.nearest(asked, Some(inputs));
+        let nearest = self.nearest(asked, inputs);
         if asked.require_warm {
-            return Err(Error::NotWarm(vec![missing(asked, Some(key), nearest)]));
+            return Err(Error::NotWarm(vec![missing(asked, key, nearest)]));
         }
         let expected_seconds = nearest.as_ref().and_then(|(_, seconds)| *seconds);
         if self.manual_warmup && !asked.warming {
@@ -287,12 +287,12 @@ impl Inner {
         let options = asked.graph.compile_options().clone();
         let inputs = KeyInputs { program, options, environment: Arc::clone(&self.backend.environment) };
         let key = inputs.graph_key();
-        let nearest = self.nearest(asked, Some(&inputs));
+        let nearest = self.nearest(asked, &inputs);
         if cache.has_object(&key) {
             let seconds = nearest.as_ref().and_then(|(_, seconds)| *seconds);
             return Ok(hit(key, matched(known.as_ref(), &key), seconds));
         }
-        Ok(missing(asked, Some(key), nearest))
+        Ok(missing(asked, key, nearest))
     }
 
     /// Every stage that was run under this exact signature, and whether its executable for this environment is there. A stage
@@ -321,9 +321,9 @@ impl Inner {
     }
 
     /// The nearest entry in the cache, and the seconds that a compile is expected to take.
-    fn nearest(&self, asked: &Asked<'_>, inputs: Option<&KeyInputs>) -> Option<(Nearest, Option<f64>)> {
+    fn nearest(&self, asked: &Asked<'_>, inputs: &KeyInputs) -> Option<(Nearest, Option<f64>)> {
         let wanted = Wanted {
-            program: inputs.map(|inputs| inputs.program.digest()),
+            program: Some(inputs.program.digest()),
             stage: asked.graph.stage_name(),
             signature: Some(asked.signature),
             environment: &self.backend.environment,
@@ -348,13 +348,13 @@ fn matched(known: Option<&Resolved>, key: &GraphKey) -> Match {
     known.filter(|known| known.graph_key == *key).map_or(Match::Graph, |known| known.matched)
 }
 
-fn missing(asked: &Asked<'_>, graph_key: Option<GraphKey>, nearest: Option<(Nearest, Option<f64>)>) -> StageLookup {
+fn missing(asked: &Asked<'_>, graph_key: GraphKey, nearest: Option<(Nearest, Option<f64>)>) -> StageLookup {
     let (nearest, seconds) = nearest.unzip();
     StageLookup {
         stage: asked.graph.stage_name().to_owned(),
         verdict: Verdict::Miss,
         matched: None,
-        graph_key,
+        graph_key: Some(graph_key),
         expected_compile_seconds: seconds.flatten(),
         nearest,
     }

@@ -124,7 +124,8 @@ impl Store {
 
     /// The counters and totals.
     pub fn statistics(&self) -> Result<Statistics, StoreError> {
-        self.read(Statistics::default, |index| load_statistics(index))
+        let none_yet = || Statistics { since: jiff::Timestamp::now(), ..Statistics::default() };
+        self.read(none_yet, |index| load_statistics(index))
     }
 
     /// Sets the counters back; entries and what describes them stay.

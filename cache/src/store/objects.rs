@@ -81,7 +81,8 @@ impl Store {
     /// Moves an object out of the way, with the reason beside it. Another process may have been faster: then there is nothing to do.
     fn quarantine(&self, key: &GraphKey, reason: &ObjectError) {
         let path = self.layout.object(key);
-        tracing::warn!(path = %path.display(), %reason, "an object failed its check and counts as a miss");
+        // The caller warns, who knows what it means for the request.
+        tracing::debug!(path = %path.display(), %reason, "an object failed its check and counts as a miss");
         if self.read_only {
             return;
         }
