@@ -91,6 +91,6 @@ fn print_comparison(programs: &[PathBuf], cold: &[Value], warm: &[Value]) -> Out
         ]);
     }
     table::print(["program", "compile", "cold start", "from", "warm start", "from", "faster"], &rows);
-    println!("A start runs from the process's first instruction until the executable can be called.");
+    println!("A start runs from the beginning of the process's main until the executable can be called.");
     Ok(())
 }
