@@ -83,7 +83,7 @@ pub(crate) fn compile(client: &Client, inputs: &KeyInputs) -> Result<Compiled, P
     let loaded = client.compile(as_pjrt(&inputs.program), &options)?;
     let compile_seconds = began.elapsed().as_secs_f64();
     let executable = loaded.executable();
-    let payload = executable.serialize().map(|whole| slimmed(whole, &inputs.environment));
+    let payload = executable.serialize().map(|whole| slimmed(whole, inputs));
     Ok(Compiled {
         interface: interface(executable),
         measurements: Measurements {
@@ -101,8 +101,11 @@ pub(crate) fn compile(client: &Client, inputs: &KeyInputs) -> Result<Compiled, P
 /// What is kept of an executable: less, where this plugin build is known to run the same without the rest.
 ///
 /// `PREHEAT_SLIM=0` keeps it whole. That is in no key: both forms compute the same, and either serves who asked for the other.
-fn slimmed(whole: pjrt::SerializedExecutable, environment: &Environment) -> Payload {
-    if environment.platform != "cpu" || !slim::is_proven(&environment.plugin_build) || !slim::is_wanted() {
+fn slimmed(whole: pjrt::SerializedExecutable, KeyInputs { environment, options, .. }: &KeyInputs) -> Payload {
+    // What runs on several devices was not tried.
+    let on_one_device = options.num_replicas == 1 && options.num_partitions == 1;
+    let proven = environment.platform == "cpu" && slim::is_proven(&environment.plugin_build);
+    if !proven || !on_one_device || !slim::is_wanted() {
         return Payload::Whole(whole);
     }
     match slim::slim(&whole) {
