@@ -20,6 +20,7 @@ mod record;
 mod signature;
 mod statistics;
 mod store;
+mod temporary;
 
 pub use environment::{Difference, Environment, Flags, FlagsError, Host, Topology};
 pub use format::{FormatVersion, ObjectVersion};

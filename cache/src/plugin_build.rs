@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use crate::hash::{Digest, FramedHasher};
 use crate::layout::Layout;
+use crate::temporary::new_file_in;
 
 mod elf;
 
@@ -111,7 +112,7 @@ fn recall(path: &Path) -> Option<Digest> {
 fn remember(path: &Path, digest: &Digest) -> io::Result<()> {
     let folder = path.parent().unwrap_or(path);
     fs::create_dir_all(folder)?;
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    let mut file = new_file_in(folder, "note.")?;
     writeln!(file, "{digest}")?;
     file.persist(path)?;
     Ok(())

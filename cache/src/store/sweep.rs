@@ -11,13 +11,14 @@ use tempfile::NamedTempFile;
 
 use super::Store;
 use crate::lock::names;
+use crate::temporary::new_file_in;
 
 impl Store {
     /// A new file in `tmp/`, locked for as long as it is open.
     pub(super) fn new_file(&self, prefix: &str) -> io::Result<NamedTempFile> {
         let tmp = self.layout.tmp();
         loop {
-            let file = tempfile::Builder::new().prefix(prefix).tempfile_in(&tmp)?;
+            let file = new_file_in(&tmp, prefix)?;
             match file.as_file().try_lock() {
                 // Another process sweeps it up in the moment between its making and its lock.
                 Err(TryLockError::WouldBlock) => continue,

@@ -98,6 +98,24 @@ fn left_overs_go_with_the_next_write_and_what_is_in_use_stays() {
     drop(lock);
 }
 
+#[cfg(unix)]
+#[test]
+fn what_is_stored_can_be_read_by_whom_the_umask_lets_read() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let scratch = Scratch::new();
+    let key = scratch.put(1).graph_key;
+    let layout = scratch.store.layout();
+    let plugin = scratch.folder.path().join("plugin.so");
+    fs::write(&plugin, "content").unwrap();
+    crate::plugin_build::PluginBuild::of(&plugin, Some(layout)).unwrap();
+    let note = fs::read_dir(layout.plugin_builds()).unwrap().next().unwrap().unwrap().path();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    for path in [layout.object(&key), layout.format(), layout.cachedir_tag(), note] {
+        // A plain file has all that the umask leaves.
+        assert_eq!(mode(&path), mode(&plugin), "{}", path.display());
+    }
+}
+
 #[test]
 fn what_is_put_is_loaded() {
     let scratch = Scratch::new();
