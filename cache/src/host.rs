@@ -1,6 +1,7 @@
 //! What XLA:CPU reads of the host.
 
-/// The number of CPUs that XLA:CPU tunes its code to: `NPROC` where it is set to a number, else the CPUs of this process's affinity mask.
+/// The number of CPUs that XLA:CPU tunes its code to: `NPROC` where it is set to a number, else the CPUs of the calling thread's affinity mask,
+/// which may differ from that of the process.
 ///
 /// XLA does not look at cgroup quotas, so this does not either; `std::thread::available_parallelism`, which does, is asked only where
 /// the mask cannot be read.
@@ -9,12 +10,15 @@ pub fn schedulable_cpus() -> u64 {
     if let Some(asked) = asked {
         return u64::try_from(asked).unwrap_or(0);
     }
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    affinity_count(&status)
+    // `thread-self` came with Linux 3.17.
+    let status = ["/proc/thread-self/status", "/proc/self/status"].into_iter();
+    status
+        .filter_map(|path| std::fs::read_to_string(path).ok())
+        .find_map(|status| affinity_count(&status))
         .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |count| count.get() as u64))
 }
 
-/// Counts the bits of `Cpus_allowed` in the text of `/proc/self/status`.
+/// Counts the bits of `Cpus_allowed` in the text of `/proc/thread-self/status`.
 fn affinity_count(status: &str) -> Option<u64> {
     let mask = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed:"))?.trim();
     let words: Option<Vec<u32>> = mask.split(',').map(|word| u32::from_str_radix(word, 16).ok()).collect();
