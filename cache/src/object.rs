@@ -20,7 +20,6 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::path::Path;
 
 use crate::format::ObjectVersion;
 use crate::hash::Digest;
@@ -300,18 +299,17 @@ pub(crate) fn read(file: &mut File, key: &GraphKey) -> Result<Verified, ObjectEr
 }
 
 /// Reads and checks the record alone.
-pub(crate) fn read_header(path: &Path) -> Result<GraphRecord, ObjectError> {
-    open_header(path).map(|(record, _, _)| record)
+pub(crate) fn read_header(file: &mut File) -> Result<GraphRecord, ObjectError> {
+    read_head(file).map(|(record, _)| record)
 }
 
 /// Reads and checks the record; the file stands at the program after it.
-fn open_header(path: &Path) -> Result<(GraphRecord, Prelude, File), ObjectError> {
-    let mut file = File::open(path)?;
+fn read_head(file: &mut File) -> Result<(GraphRecord, Prelude), ObjectError> {
     let file_bytes = file.metadata()?.len();
     let mut first = [0; PRELUDE_BYTES];
-    let prelude = read_prelude(&mut file, &mut first, file_bytes)?;
+    let prelude = read_prelude(file, &mut first, file_bytes)?;
     let mut header = Vec::new();
-    Read::by_ref(&mut file).take(prelude.header_bytes).read_to_end(&mut header)?;
+    Read::by_ref(file).take(prelude.header_bytes).read_to_end(&mut header)?;
     let mut stored = [0; HASH_BYTES];
     file.read_exact(&mut stored)?;
     let hash = blake3::Hasher::new().update(&first).update(&header).finalize();
@@ -319,12 +317,12 @@ fn open_header(path: &Path) -> Result<(GraphRecord, Prelude, File), ObjectError>
         return Err(ObjectError::Checksum);
     }
     let record = decode_header(&header, &prelude, file_bytes, None)?;
-    Ok((record, prelude, file))
+    Ok((record, prelude))
 }
 
 /// Reads the record and the stored program, and nothing of the machine code. The record is checked; the program shows by its digest.
-pub(crate) fn read_program(path: &Path) -> Result<(GraphRecord, ProgramFrame), ObjectError> {
-    let (record, prelude, file) = open_header(path)?;
+pub(crate) fn read_program(file: &mut File) -> Result<(GraphRecord, ProgramFrame), ObjectError> {
+    let (record, prelude) = read_head(file)?;
     let mut frame = Vec::new();
     file.take(prelude.program_stored_bytes).read_to_end(&mut frame)?;
     let program = ProgramFrame { format: record.program.format, bytes: prelude.program_bytes, frame };

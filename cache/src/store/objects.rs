@@ -7,7 +7,7 @@ use std::path::Path;
 use super::setup::sync_folder;
 use super::{LoadedObject, Lookup, Removal, Store, StoreError, key_of_name, read_error, write_error};
 use crate::key::GraphKey;
-use crate::lock::ReadGuard;
+use crate::lock::{ReadGuard, names};
 use crate::object::{self, ObjectError, ProgramFrame};
 use crate::program::Program;
 use crate::record::{GraphRecord, ObjectInfo};
@@ -39,7 +39,7 @@ impl Store {
             Err(cause) if !cause.is_damage() => Err(StoreError::Object { key: *key, cause }),
             Err(reason) => {
                 drop(guard);
-                self.quarantine(key, &reason);
+                self.quarantine(key, &file, &reason);
                 Ok(Lookup::Damaged { reason })
             }
         }
@@ -78,12 +78,13 @@ impl Store {
         Ok(info)
     }
 
-    /// Moves an object out of the way, with the reason beside it. Another process may have been faster: then there is nothing to do.
-    fn quarantine(&self, key: &GraphKey, reason: &ObjectError) {
+    /// Moves the object that was read from `file` out of the way, with the reason beside it. Another process may have been faster:
+    /// it moved the object, or put a sound one in its place, and then there is nothing to do.
+    pub(super) fn quarantine(&self, key: &GraphKey, file: &File, reason: &ObjectError) {
         let path = self.layout.object(key);
         // The caller warns, who knows what it means for the request.
         tracing::debug!(path = %path.display(), %reason, "an object failed its check and counts as a miss");
-        if self.read_only {
+        if self.read_only || !names(&path, file) {
             return;
         }
         let stamp = jiff::Timestamp::now().as_nanosecond();
@@ -121,20 +122,24 @@ impl Store {
     fn examine<T>(
         &self,
         key: &GraphKey,
-        read: impl FnOnce(&Path) -> Result<T, ObjectError>,
+        read: impl FnOnce(&mut File) -> Result<T, ObjectError>,
         record: impl FnOnce(&T) -> &GraphRecord,
     ) -> Result<Option<T>, StoreError> {
         let path = self.layout.object(key);
-        let found = read(&path).and_then(|found| match record(&found).graph_key {
+        let mut file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if is_absent(&error) => return Ok(None),
+            Err(error) => return Err(read_error(&path, error)),
+        };
+        let found = read(&mut file).and_then(|found| match record(&found).graph_key {
             other if other != *key => Err(ObjectError::OtherKey(other)),
             _ => Ok(found),
         });
         match found {
             Ok(found) => Ok(Some(found)),
-            Err(ObjectError::Io(error)) if is_absent(&error) => Ok(None),
             Err(ObjectError::Io(cause)) => Err(read_error(&path, cause)),
             Err(reason) if reason.is_damage() => {
-                self.quarantine(key, &reason);
+                self.quarantine(key, &file, &reason);
                 Ok(None)
             }
             Err(cause) => Err(StoreError::Object { key: *key, cause }),

@@ -39,6 +39,23 @@ fn no_flipped_bit_and_no_cut_is_ever_a_hit() {
     );
 }
 
+#[cfg(unix)]
+#[test]
+fn a_sound_object_that_took_the_place_of_a_damaged_one_stays() {
+    let scratch = Scratch::new();
+    let key = scratch.put(1).graph_key;
+    let path = scratch.store.layout().object(&key);
+    fs::write(&path, "damaged").unwrap();
+    let damaged = fs::File::open(&path).unwrap();
+    scratch.put(1);
+    scratch.store.quarantine(&key, &damaged, &ObjectError::Checksum);
+    assert_eq!(scratch.load(&key).unwrap().payload, payload(1));
+    assert!(!scratch.store.layout().quarantine().exists());
+    let sound = fs::File::open(&path).unwrap();
+    scratch.store.quarantine(&key, &sound, &ObjectError::Checksum);
+    assert!(!path.exists(), "the one that was read is moved");
+}
+
 #[test]
 fn an_object_under_another_key_is_no_hit() {
     let scratch = Scratch::new();
