@@ -31,14 +31,34 @@ pub struct PluginBuildError {
     cause: io::Error,
 }
 
+/// Where content hashes of plugins are remembered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Notes<'a> {
+    /// Nowhere.
+    None,
+    /// In a store that is not to be written: what it knows is taken, and nothing added.
+    Read(&'a Layout),
+    /// In a store, which is made where it is missing.
+    ReadWrite(&'a Layout),
+}
+
+impl<'a> Notes<'a> {
+    fn layout(self) -> Option<&'a Layout> {
+        match self {
+            Self::None => None,
+            Self::Read(layout) | Self::ReadWrite(layout) => Some(layout),
+        }
+    }
+}
+
 impl PluginBuild {
-    /// The build of the plugin at `path`. A content hash is looked up and remembered in the store of `layout`, where there is one;
-    /// where it cannot be remembered the content is hashed each time.
-    pub fn of(path: &Path, layout: Option<&Layout>) -> Result<Self, PluginBuildError> {
-        Self::read(path, layout).map_err(|cause| PluginBuildError { path: path.to_owned(), cause })
+    /// The build of the plugin at `path`. A content hash is looked up and remembered in `notes`; where it cannot be remembered the
+    /// content is hashed each time.
+    pub fn of(path: &Path, notes: Notes<'_>) -> Result<Self, PluginBuildError> {
+        Self::read(path, notes).map_err(|cause| PluginBuildError { path: path.to_owned(), cause })
     }
 
-    fn read(path: &Path, layout: Option<&Layout>) -> io::Result<Self> {
+    fn read(path: &Path, notes: Notes<'_>) -> io::Result<Self> {
         let mut file = File::open(path)?;
         if let Some(id) = elf::build_id(&mut file)? {
             let digit = |digit: u8| char::from_digit(digit.into(), 16).unwrap_or('0');
@@ -46,14 +66,15 @@ impl PluginBuild {
             return Ok(Self("gnu:".chars().chain(digits).collect()));
         }
         let before = file.metadata()?;
-        let remembered = layout.zip(identity(&before)).map(|(layout, identity)| layout.plugin_build(&identity));
+        let remembered = notes.layout().zip(identity(&before)).map(|(layout, identity)| layout.plugin_build(&identity));
         if let Some(digest) = remembered.as_deref().and_then(recall) {
             return Ok(Self(format!("blake3:{digest}")));
         }
         let digest = hash_content(&mut file)?;
         // A file that was written to meanwhile is hashed anew the next time.
         let unchanged = identity(&file.metadata()?) == identity(&before);
-        if let Some(path) = remembered.filter(|_| unchanged)
+        let may_write = matches!(notes, Notes::ReadWrite(_));
+        if let Some(path) = remembered.filter(|_| unchanged && may_write)
             && let Err(error) = remember(&path, &digest)
         {
             tracing::debug!(path = %path.display(), %error, "the plugin's hash is not remembered");
@@ -129,18 +150,33 @@ mod tests {
         let plugin = folder.path().join("plugin.so");
         fs::write(&plugin, "content").unwrap();
         let expected = |content: &str| PluginBuild(format!("blake3:{}", Digest::of(content.as_bytes())));
-        assert_eq!(PluginBuild::of(&plugin, Some(&layout)).unwrap(), expected("content"));
+        assert_eq!(PluginBuild::of(&plugin, Notes::ReadWrite(&layout)).unwrap(), expected("content"));
         let notes: Vec<PathBuf> =
             fs::read_dir(layout.plugin_builds()).unwrap().map(|entry| entry.unwrap().path()).collect();
         assert_eq!(notes.len(), 1);
         // It is the note that answers, not the content.
         fs::write(&notes[0], Digest::of(b"noted").to_string()).unwrap();
-        assert_eq!(PluginBuild::of(&plugin, Some(&layout)).unwrap(), expected("noted"));
+        assert_eq!(PluginBuild::of(&plugin, Notes::ReadWrite(&layout)).unwrap(), expected("noted"));
         fs::write(&notes[0], "no digest").unwrap();
-        assert_eq!(PluginBuild::of(&plugin, Some(&layout)).unwrap(), expected("content"));
+        assert_eq!(PluginBuild::of(&plugin, Notes::ReadWrite(&layout)).unwrap(), expected("content"));
         fs::write(&plugin, "CONTENT").unwrap();
-        assert_eq!(PluginBuild::of(&plugin, Some(&layout)).unwrap(), expected("CONTENT"));
-        assert_eq!(PluginBuild::of(&plugin, None).unwrap(), expected("CONTENT"));
+        assert_eq!(PluginBuild::of(&plugin, Notes::ReadWrite(&layout)).unwrap(), expected("CONTENT"));
+        assert_eq!(PluginBuild::of(&plugin, Notes::None).unwrap(), expected("CONTENT"));
+    }
+
+    #[test]
+    fn a_store_that_is_not_to_be_written_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let layout = Layout::new(folder.path().join("store"));
+        let plugin = folder.path().join("plugin.so");
+        fs::write(&plugin, "content").unwrap();
+        let hashed = PluginBuild::of(&plugin, Notes::Read(&layout)).unwrap();
+        assert!(!layout.root().exists(), "nothing is written");
+        assert_eq!(PluginBuild::of(&plugin, Notes::ReadWrite(&layout)).unwrap(), hashed);
+        let note = fs::read_dir(layout.plugin_builds()).unwrap().next().unwrap().unwrap().path();
+        fs::write(&note, Digest::of(b"noted").to_string()).unwrap();
+        let noted = PluginBuild(format!("blake3:{}", Digest::of(b"noted")));
+        assert_eq!(PluginBuild::of(&plugin, Notes::Read(&layout)).unwrap(), noted);
     }
 
     #[test]
@@ -149,8 +185,8 @@ mod tests {
         let plugin = folder.path().join("plugin.so");
         fs::write(&plugin, "content").unwrap();
         let layout = Layout::new(&plugin);
-        assert!(PluginBuild::of(&plugin, Some(&layout)).unwrap().0.starts_with("blake3:"));
-        let error = PluginBuild::of(&folder.path().join("none.so"), None).unwrap_err();
+        assert!(PluginBuild::of(&plugin, Notes::ReadWrite(&layout)).unwrap().0.starts_with("blake3:"));
+        let error = PluginBuild::of(&folder.path().join("none.so"), Notes::None).unwrap_err();
         assert!(error.to_string().contains("none.so"));
     }
 }

@@ -107,7 +107,7 @@ fn what_is_stored_can_be_read_by_whom_the_umask_lets_read() {
     let layout = scratch.store.layout();
     let plugin = scratch.folder.path().join("plugin.so");
     fs::write(&plugin, "content").unwrap();
-    crate::plugin_build::PluginBuild::of(&plugin, Some(layout)).unwrap();
+    crate::plugin_build::PluginBuild::of(&plugin, crate::plugin_build::Notes::ReadWrite(layout)).unwrap();
     let note = fs::read_dir(layout.plugin_builds()).unwrap().next().unwrap().unwrap().path();
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     for path in [layout.object(&key), layout.format(), layout.cachedir_tag(), note] {
