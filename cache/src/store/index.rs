@@ -79,8 +79,20 @@ struct Usage {
 
 impl Store {
     /// What level 1 knows of each `(projection key, signature digest)`; one transaction for all stages of a request.
+    ///
+    /// An answer is not the last word: see [`GraphRecord::answers`].
     pub fn resolve(&self, stages: &[(Digest, Digest)]) -> Result<Vec<Option<Resolved>>, StoreError> {
-        self.read(
+        self.resolve_within(stages, READ_PATIENCE)
+    }
+
+    /// As [`resolve`](Self::resolve), waiting no longer than `patience` for other processes.
+    pub fn resolve_within(
+        &self,
+        stages: &[(Digest, Digest)],
+        patience: Duration,
+    ) -> Result<Vec<Option<Resolved>>, StoreError> {
+        self.read_within(
+            patience,
             || vec![None; stages.len()],
             |index| stages.iter().map(|(projection, signature)| resolve_one(index, projection, signature)).collect(),
         )
@@ -90,7 +102,12 @@ impl Store {
     ///
     /// A key whose record is missing gets it back from its object.
     pub fn commit(&self, uses: &[Use], counters: &Counters) -> Result<(), StoreError> {
-        self.write(|index| {
+        self.commit_within(uses, counters, WRITE_PATIENCE)
+    }
+
+    /// As [`commit`](Self::commit), waiting no longer than `patience` for other processes: past it, what was to be committed is lost.
+    pub fn commit_within(&self, uses: &[Use], counters: &Counters, patience: Duration) -> Result<(), StoreError> {
+        self.transact(patience, |index| {
             let mut statistics = load_statistics(index)?;
             for one in uses {
                 let compile_seconds = self.record_use(index, one, &mut statistics)?;
@@ -255,13 +272,22 @@ impl Store {
         empty: impl FnOnce() -> T,
         work: impl Fn(&mut Transaction) -> Result<T, Fault>,
     ) -> Result<T, StoreError> {
+        self.read_within(READ_PATIENCE, empty, work)
+    }
+
+    fn read_within<T>(
+        &self,
+        patience: Duration,
+        empty: impl FnOnce() -> T,
+        work: impl Fn(&mut Transaction) -> Result<T, Fault>,
+    ) -> Result<T, StoreError> {
         if !self.layout.format().exists() {
             return Ok(empty());
         }
         if self.read_only {
             return Err(self.index_error(IndexCause::ReadOnly));
         }
-        self.transact(READ_PATIENCE, work)
+        self.transact(patience, work)
     }
 
     fn write<T>(&self, work: impl Fn(&mut Transaction) -> Result<T, Fault>) -> Result<T, StoreError> {

@@ -369,6 +369,18 @@ fn an_index_kept_busy_is_an_error_and_objects_are_found_all_the_same() {
     assert!(matches!(error, StoreError::IndexUnavailable { cause: IndexCause::Busy(_), .. }), "{error}");
     assert!(scratch.load(&record.graph_key).is_some());
     assert_eq!(scratch.store.program(&record.graph_key).unwrap(), Some(graph(1).1));
+    // No longer than the caller cares to wait.
+    let (start, patience) = (std::time::Instant::now(), Duration::from_millis(30));
+    let resolved = scratch.store.resolve_within(&[], patience).map(drop);
+    let committed = scratch.store.commit_within(&[], &Counters::default(), patience);
+    for error in [resolved.unwrap_err(), committed.unwrap_err()] {
+        let busy =
+            matches!(error, StoreError::IndexUnavailable { cause: IndexCause::Busy(waited), .. } if waited == patience);
+        assert!(busy, "{error}");
+    }
+    assert!(start.elapsed() < Duration::from_secs(1));
+    drop(lock);
+    scratch.store.commit_within(&[hit(record.graph_key)], &Counters::default(), Duration::from_secs(5)).unwrap();
 }
 
 #[test]
