@@ -28,7 +28,7 @@ impl Tensor {
         if bytes.len() != expected {
             return Err(TensorError::Length { kind: kind.to_string(), expected, given: bytes.len() });
         }
-        Ok(Self { kind, data: Arc::new(AlignedBytes::copy_of(bytes)) })
+        Ok(Self { kind, data: Arc::new(AlignedBytes::copy_of(bytes)?) })
     }
 
     /// A tensor of zeros.
@@ -37,7 +37,7 @@ impl Tensor {
     /// Where elements of that dtype are no whole bytes.
     pub fn zeros(kind: TensorType) -> Result<Self, TensorError> {
         let bytes = kind.element_type.array_bytes(&kind.dimensions)?;
-        Ok(Self { kind, data: Arc::new(AlignedBytes::zeroed(bytes)) })
+        Ok(Self { kind, data: Arc::new(AlignedBytes::zeroed(bytes)?) })
     }
 
     /// Takes over bytes that are known to be as many as `kind` takes.
@@ -138,11 +138,20 @@ impl Tensor {
             _ => Path::new("."),
         };
         let bytes = safetensors::serialize(views, None)?;
-        let mut file = tempfile::NamedTempFile::new_in(folder).map_err(TensorError::Io)?;
+        let mut file = readable_by_all().tempfile_in(folder).map_err(TensorError::Io)?;
         std::io::Write::write_all(&mut file, &bytes).map_err(TensorError::Io)?;
         file.persist(path).map_err(|error| TensorError::Io(error.error))?;
         Ok(())
     }
+}
+
+/// Files with the rights that the user's mask leaves: a temporary file alone would be for its owner only.
+fn readable_by_all() -> tempfile::Builder<'static, 'static> {
+    #[allow(unused_mut, reason = "only Unix has such rights")]
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder
 }
 
 impl fmt::Debug for Tensor {
@@ -155,7 +164,7 @@ impl fmt::Debug for Tensor {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TensorError {
-    /// A shape or dtype that no tensor can have.
+    /// A shape or dtype that no tensor can have, or more than the host has memory for.
     #[error(transparent)]
     Kind(#[from] PjrtError),
     /// More or fewer bytes than the shape takes.

@@ -209,7 +209,7 @@ fn released<T>(owner: &std::sync::Weak<T>) -> bool {
 #[test]
 fn aligned_host_memory_is_used_in_place_and_kept_until_the_buffer_is_gone() {
     let device = &CLIENT.addressable_devices().unwrap()[0];
-    let owner = Arc::new(AlignedBytes::copy_of(&bytes(&[7.; 64])));
+    let owner = Arc::new(AlignedBytes::copy_of(&bytes(&[7.; 64])).unwrap());
     let (address, weak) = (owner.as_ptr().addr(), Arc::downgrade(&owner));
     let x = CLIENT.buffer_from_owner(device, ElementType::F32, &[64], owner, HostTransfer::ZeroCopy).unwrap();
     assert_eq!(x.address().unwrap(), address);

@@ -31,6 +31,9 @@ impl Drop for Inner {
     }
 }
 
+/// More devices than any machine has; what is asked for beyond is a slip, and not worth its memory.
+const MOST_DEVICES: usize = 1 << 20;
+
 impl Client {
     /// Opens the plugin's devices. XLA:CPU takes the option `cpu_device_count` (an integer; it has 4 devices without).
     pub fn create(plugin: &Plugin, options: &[(&str, Value)]) -> Result<Self, PjrtError> {
@@ -158,11 +161,11 @@ impl Client {
     /// The ids of the devices that a program over so many replicas and partitions gets unless told otherwise:
     /// `[replicas, partitions]`, flattened.
     pub fn default_device_assignment(&self, num_replicas: u32, num_partitions: u32) -> Result<Vec<i32>, PjrtError> {
-        let size = num_replicas as usize * num_partitions as usize;
+        let too_large = |count: u64| PjrtError::BadOptions { what: format!("{count} is too large a count") };
+        let in_c = |count: u32| c_int::try_from(count).map_err(|_| too_large(count.into()));
+        let count = u64::from(num_replicas) * u64::from(num_partitions);
+        let size = usize::try_from(count).ok().filter(|&size| size <= MOST_DEVICES).ok_or_else(|| too_large(count))?;
         let mut assignment: Vec<c_int> = vec![0; size];
-        let in_c = |count: u32| {
-            c_int::try_from(count).map_err(|_| PjrtError::BadOptions { what: format!("{count} is too large a count") })
-        };
         let mut args = sys::ClientDefaultDeviceAssignmentArgs {
             client: self.as_ptr(),
             num_replicas: in_c(num_replicas)?,

@@ -120,6 +120,12 @@ pub enum PjrtError {
         /// The type.
         element_type: ElementType,
     },
+    /// The host has less memory than an array takes.
+    #[error("the host does not have the {bytes} bytes of memory that an array takes")]
+    HostMemory {
+        /// The array's size.
+        bytes: usize,
+    },
     /// A buffer or device of another client: handing it to the plugin would be undefined.
     #[error("{what} belongs to another client")]
     ForeignHandle {

@@ -1,8 +1,10 @@
 //! Host memory that a device can use in place.
 
-use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
+
+use super::error::PjrtError;
 
 /// Alignment in bytes at which XLA:CPU uses host memory in place; at any other it copies without saying so.
 pub const ZERO_COPY_ALIGNMENT: usize = 64;
@@ -19,34 +21,24 @@ unsafe impl Send for AlignedBytes {}
 unsafe impl Sync for AlignedBytes {}
 
 impl AlignedBytes {
-    /// As many zeroes.
-    ///
-    /// # Panics
-    ///
-    /// If `length` is more than a machine can address, as `Vec` does.
-    pub fn zeroed(length: usize) -> Self {
-        let layout = Self::layout(length);
+    /// As many zeroes; an error where the machine does not have them, since a program may ask for any number.
+    pub fn zeroed(length: usize) -> Result<Self, PjrtError> {
         if length == 0 {
             // Aligned, and never read.
-            return Self { start: NonNull::<Aligned>::dangling().cast(), length };
+            return Ok(Self { start: NonNull::<Aligned>::dangling().cast(), length });
         }
+        let none = || PjrtError::HostMemory { bytes: length };
+        let layout = Layout::from_size_align(length, ZERO_COPY_ALIGNMENT).map_err(|_| none())?;
         // SAFETY: the size is not zero.
-        let Some(start) = NonNull::new(unsafe { alloc_zeroed(layout) }) else { handle_alloc_error(layout) };
-        Self { start, length }
+        let start = NonNull::new(unsafe { alloc_zeroed(layout) }).ok_or_else(none)?;
+        Ok(Self { start, length })
     }
 
     /// A copy of `bytes`.
-    pub fn copy_of(bytes: &[u8]) -> Self {
-        let mut copy = Self::zeroed(bytes.len());
+    pub fn copy_of(bytes: &[u8]) -> Result<Self, PjrtError> {
+        let mut copy = Self::zeroed(bytes.len())?;
         copy.copy_from_slice(bytes);
-        copy
-    }
-
-    fn layout(length: usize) -> Layout {
-        let Ok(layout) = Layout::from_size_align(length, ZERO_COPY_ALIGNMENT) else {
-            panic!("{length} bytes are more than can be addressed")
-        };
-        layout
+        Ok(copy)
     }
 }
 
@@ -79,8 +71,11 @@ impl AsRef<[u8]> for AlignedBytes {
 impl Drop for AlignedBytes {
     fn drop(&mut self) {
         if self.length != 0 {
-            // SAFETY: allocated in `zeroed` with the same layout.
-            unsafe { dealloc(self.start.as_ptr(), Self::layout(self.length)) };
+            // SAFETY: `zeroed` made this very layout, so length and alignment are valid for one, and allocated with it.
+            unsafe {
+                let layout = Layout::from_size_align_unchecked(self.length, ZERO_COPY_ALIGNMENT);
+                dealloc(self.start.as_ptr(), layout);
+            }
         }
     }
 }
@@ -93,9 +88,16 @@ mod tests {
     fn bytes_are_aligned_and_kept() {
         for length in [0, 1, 63, 64, 65, 4096] {
             let source: Vec<u8> = (0..length).map(|i| u8::try_from(i % 251).unwrap()).collect();
-            let aligned = AlignedBytes::copy_of(&source);
+            let aligned = AlignedBytes::copy_of(&source).unwrap();
             assert_eq!(aligned.as_ptr().addr() % ZERO_COPY_ALIGNMENT, 0);
             assert_eq!(*aligned, *source);
+        }
+    }
+
+    #[test]
+    fn more_than_there_is_is_an_error() {
+        for length in [usize::MAX, isize::MAX as usize, isize::MAX as usize - 100, 1 << 52] {
+            assert!(matches!(AlignedBytes::zeroed(length), Err(PjrtError::HostMemory { bytes }) if bytes == length));
         }
     }
 }
