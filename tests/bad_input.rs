@@ -319,7 +319,7 @@ fn is_healed(damage: impl Fn(&mut Vec<u8>)) {
     damage(&mut bytes);
     std::fs::write(&object, &bytes).unwrap();
     let deserializes = lab.count(Place::Deserialize);
-    let second = run(&lab, &lab.sim(), &program).done().says(&["damaged", "it is made anew"]);
+    let second = run(&lab, &lab.sim(), &program).done().says(&["is damaged", "is not used"]);
     assert!(second.stdout.contains("compiled"), "{}", second.stdout);
     assert_eq!(lab.compiles(), 2);
     assert_eq!(lab.count(Place::Deserialize), deserializes, "damaged bytes reached the plugin");
@@ -399,7 +399,7 @@ fn an_executable_that_the_plugin_refuses_is_compiled_anew() {
         } else {
             lab.sim().fail(Place::Deserialize, When::Each)
         };
-        let ran = run(&lab, &sim, &program).done().says(&["refused", "compiled anew"]);
+        let ran = run(&lab, &sim, &program).done().says(&["the plugin refused"]);
         assert_eq!(ran.stderr.matches("refused").count(), 1, "it was tried twice: {}", ran.stderr);
         assert_eq!(lab.compiles(), 2);
         let warm = run(&lab, &lab.no_compiles(), &program).done();
@@ -592,4 +592,55 @@ fn keys_that_name_nothing_or_too_much() {
     show(&key[..20].to_uppercase()).done();
     show(&format!("{key}0")).ended(1);
     assert_eq!(lab.objects().len(), 2);
+}
+
+/// The real plugin has no build id, so its content hash is remembered in the cache's folder: where that may be written.
+#[test]
+fn a_cache_that_is_only_read_is_never_written_not_even_by_the_real_plugin() {
+    let lab = Lab::new();
+    let program = lab.file("double.mlir", DOUBLE);
+    lab.bare().words("--cache-read-only program run").arg(&program).run().done();
+    assert!(!lab.cache().exists(), "{:?}", files_under(&lab.cache()));
+    lab.bare().words("program run").arg(&program).run().done();
+    let before = files_under(&lab.cache());
+    let warm = lab.bare().words("--json --cache-read-only program run").arg(&program).run().done().json();
+    assert_eq!(warm["stages"][0]["source"], "disk");
+    assert_eq!(files_under(&lab.cache()), before);
+}
+
+#[test]
+fn a_warmup_that_keeps_nothing_fails() {
+    let lab = Lab::new();
+    let program = lab.file("double.mlir", DOUBLE);
+    for flag in ["--cache-read-only", "--tpu-compilation-cache=false", "--cache-dir=/proc/nowhere"] {
+        let ran = lab.preheat(&lab.sim()).words(flag).words("warmup --program").arg(&program).run().ended(1);
+        ran.says(&["1 of 1 programs were compiled and not kept", "--cache-read-only"]);
+    }
+    lab.preheat(&lab.sim()).words("warmup --program").arg(&program).run().done();
+}
+
+#[test]
+fn a_program_that_wants_more_memory_than_there_is_is_an_error() {
+    let lab = Lab::new();
+    // Just below what an address can hold, and 4 PiB.
+    for length in ["2305843009213693950", "1125899906842624"] {
+        let text = DOUBLE.replace("4xf32", &format!("{length}xf32"));
+        let program = lab.file("huge.mlir", text);
+        let ran = lab.bare().words("program run").arg(&program).run().ended(1);
+        ran.says(&["memory"]);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn outputs_can_be_read_by_whom_the_mask_allows() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let lab = Lab::new();
+    let program = lab.file("double.mlir", DOUBLE);
+    let output = lab.path("out.safetensors");
+    lab.preheat(&lab.sim()).words("program run").arg(&program).arg("--output").arg(&output).run().done();
+    let mode = |path: &std::path::Path| path.metadata().unwrap().permissions().mode() & 0o777;
+    // A plain file of this process shows what the mask leaves.
+    assert_eq!(mode(&output), mode(&program));
+    assert_eq!(mode(&lab.objects()[0]), mode(&program));
 }

@@ -42,7 +42,7 @@ fn stats(lab: &Lab) -> Value {
 }
 
 const RUN: &str = "device signature requested_size padded_size crop_origin stages timings images warnings";
-const STAGE: &str = "stage graph_key source match compile_seconds compile_peak_bytes load_seconds";
+const STAGE: &str = "model_id stage graph_key source match compile_seconds compile_peak_bytes load_seconds";
 
 #[test]
 fn json_of_a_program_run_has_the_names_of_the_contract() {
@@ -89,7 +89,7 @@ fn json_of_a_warmup_has_the_names_of_the_contract() {
     let warm = warm.run().done().json();
     assert_names(&warm, RUN);
     for stage in warm["stages"].as_array().unwrap() {
-        assert_names(stage, &format!("{STAGE} first_run_seconds"));
+        assert_names(stage, &format!("{STAGE} first_run_seconds kept"));
     }
     assert_eq!(warm["stages"].as_array().unwrap().len(), 2);
     assert_eq!((lab.compiles(), lab.executes()), (2, 2));
@@ -102,16 +102,16 @@ fn json_of_a_lookup_has_the_names_of_the_contract() {
     let lookup = || lab.preheat(&lab.sim()).words("--json lookup --program").arg(&program);
     let empty = lookup().run().ended(3).json();
     assert_names(&empty, "verdict stages");
-    assert_names(&empty["stages"][0], "stage verdict match graph_key expected_compile_seconds nearest");
+    assert_names(&empty["stages"][0], "model_id stage verdict match graph_key expected_compile_seconds nearest");
     assert_eq!((&empty["verdict"], &empty["stages"][0]["verdict"]), (&"miss".into(), &"miss".into()));
     lab.preheat(&lab.sim()).words("program compile").arg(&program).run().done();
     let hit = lookup().run().done().json();
     assert_eq!(hit["verdict"], "hit");
-    assert_names(&hit["stages"][0], "stage verdict match graph_key expected_compile_seconds nearest");
+    assert_names(&hit["stages"][0], "model_id stage verdict match graph_key expected_compile_seconds nearest");
     let partial = lookup().arg("--program").arg(&square).run().ended(3).json();
     assert_eq!(partial["verdict"], "partial");
     let miss = &partial["stages"][1];
-    assert_names(miss, "stage verdict match graph_key expected_compile_seconds nearest");
+    assert_names(miss, "model_id stage verdict match graph_key expected_compile_seconds nearest");
     assert_names(&miss["nearest"], "graph_key differences");
     assert_names(&miss["nearest"]["differences"][0], "field have want");
     assert_eq!(miss["nearest"]["graph_key"], hit["stages"][0]["graph_key"]);

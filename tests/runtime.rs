@@ -504,3 +504,49 @@ fn a_graph_that_cannot_be_built_is_an_error_with_its_cause() {
         assert_eq!(lab.compiles(), 0);
     });
 }
+
+#[test]
+fn threads_that_race_without_a_store_to_lock_compile_once() {
+    let slow = |lab: &Lab| lab.sim().compile_delay(Duration::from_millis(300));
+    in_child("threads_that_race_without_a_store_to_lock_compile_once", slow, |lab| {
+        let runtime = builder(lab).read_only(true).build().unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| runtime.get_or_compile(&signature(), &program(DOUBLE)).unwrap());
+            }
+        });
+        assert_eq!(lab.compiles(), 1);
+        assert!(!lab.cache().exists());
+    });
+}
+
+#[test]
+fn a_plugin_that_was_named_is_what_its_platform_says() {
+    in_child("a_plugin_that_was_named_is_what_its_platform_says", Lab::sim, |lab| {
+        let runtime = Runtime::builder().plugin(library()).cache_dir(lab.cache()).build().unwrap();
+        assert_eq!(runtime.device().selected, "xla-cpu");
+        runtime.get_or_compile(&signature(), &program(DOUBLE)).unwrap();
+        assert!(runtime.stats().unwrap().by_device.contains_key("xla-cpu"));
+    });
+}
+
+#[test]
+fn a_device_without_room_for_a_load_is_an_error_and_nothing_is_compiled_for_it() {
+    let full = |lab: &Lab| lab.sim().out_of_memory(Place::Deserialize, When::Each);
+    in_child("a_device_without_room_for_a_load_is_an_error_and_nothing_is_compiled_for_it", full, |lab| {
+        let executable = open(lab).get_or_compile(&signature(), &program(DOUBLE)).unwrap();
+        assert_eq!(executable.report().source, Source::Compiled);
+        let error = open(lab).get_or_compile(&signature(), &program(DOUBLE)).unwrap_err();
+        assert!(matches!(error, Error::Run { .. }), "{error}");
+        assert_eq!(lab.compiles(), 1);
+    });
+}
+
+#[test]
+fn a_signature_with_a_number_that_is_none_is_refused() {
+    in_child("a_signature_with_a_number_that_is_none_is_refused", Lab::sim, |lab| {
+        let none = Signature { cfg_scale: f64::NAN, ..signature() };
+        assert!(matches!(open(lab).get_or_compile(&none, &program(DOUBLE)), Err(Error::Signature(_))));
+        assert_eq!(lab.compiles(), 0);
+    });
+}

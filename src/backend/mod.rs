@@ -31,6 +31,21 @@ pub enum BackendError {
         /// The plugin's file.
         path: PathBuf,
     },
+    /// Its build could not be told, so no key could cover it.
+    #[error("the plugin at {} cannot be identified", path.display())]
+    Identity {
+        /// The plugin's file.
+        path: PathBuf,
+        /// What went wrong.
+        #[source]
+        cause: preheat_cache::PluginBuildError,
+    },
+    /// Its file was replaced while it was being loaded, so which of the two was loaded cannot be told.
+    #[error("the plugin at {} was replaced while it was loaded: start again", path.display())]
+    Replaced {
+        /// The plugin's file.
+        path: PathBuf,
+    },
     /// A variable that its compiler reads cannot be understood, so no key can cover it.
     #[error("{variable} cannot be read: {why}")]
     Flags {

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::ops::Deref;
-use std::path::Path;
-use std::sync::Arc;
-use std::time::Instant;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Instant, SystemTime};
 
 use preheat_cache::{
     CompileOptions, Environment, Flags, Host, Interface, KeyInputs, Measurements, OptionValue, Program, ProgramFormat,
@@ -56,16 +56,30 @@ pub(crate) struct Compiled {
 }
 
 impl XlaBackend {
-    /// Loads the plugin at `path` and creates a client. `plugin_build` names the build, for the environment.
-    pub(crate) fn open(name: XlaDevice, path: &Path, plugin_build: String) -> Result<Self, BackendError> {
+    /// Loads the plugin at `path` and creates a client. `build` names the plugin's build, for the environment; it is
+    /// asked once per process and plugin.
+    pub(crate) fn open(
+        name: XlaDevice,
+        path: &Path,
+        build: impl FnOnce() -> Result<String, BackendError>,
+    ) -> Result<Self, BackendError> {
         let unusable = |cause| BackendError::Plugin { device: name, path: path.to_owned(), cause };
-        let flags = read_flags()?;
-        let plugin = Plugin::open(path).map_err(unusable)?;
+        let (plugin, identity) = load_identified(path, build, unusable)?;
         let client = Client::create(&plugin, &[]).map_err(unusable)?;
         let no_device = || BackendError::NoDevice { device: name, path: path.to_owned() };
         let device = client.addressable_devices().map_err(unusable)?.into_iter().next().ok_or_else(no_device)?;
-        let environment = Arc::new(environment(&client, &device, plugin_build, flags).map_err(unusable)?);
+        let environment = Arc::new(environment(&client, &device, identity).map_err(unusable)?);
         Ok(Self { name, client, device, environment })
+    }
+
+    /// The device by what its platform calls itself: for a plugin that was named without saying what it is for.
+    pub(crate) fn named_by_platform(mut self) -> Self {
+        self.name = match self.environment.platform.as_str() {
+            "tpu" => XlaDevice::Tpu,
+            "cuda" | "gpu" | "rocm" => XlaDevice::XlaCuda,
+            _ => XlaDevice::XlaCpu,
+        };
+        self
     }
 
     /// Loads an executable from the bytes that a compile for this environment gave.
@@ -170,7 +184,8 @@ fn numbers(values: BTreeMap<String, Value>) -> BTreeMap<String, f64> {
 
 fn number(value: &Value) -> Option<f64> {
     match value {
-        Value::Float(value) => Some((*value).into()),
+        // JSON has no other.
+        Value::Float(value) if value.is_finite() => Some((*value).into()),
         #[expect(clippy::cast_precision_loss, reason = "figures for reading; exact up to 2^53")]
         Value::Int(value) => Some(*value as f64),
         _ => None,
@@ -199,42 +214,72 @@ fn peak_resident_bytes() -> Option<u64> {
     Some(kibibytes * 1024)
 }
 
-/// What the compiler is told by the process's environment, which the plugin reads by itself.
-struct CompilerFlags {
+/// What decides how a plugin compiles that is fixed once it is loaded: its file, and the flags that it read then.
+#[derive(Debug, Clone)]
+struct Identity {
+    plugin_build: String,
     xla_flags: Flags,
     libtpu_init_args: Flags,
 }
 
-fn read_flags() -> Result<CompilerFlags, BackendError> {
-    let value = |variable: &'static str| match std::env::var(variable) {
+/// The plugins that this process has loaded. A library stays loaded, and XLA reads its flags once; so what was true when it was
+/// loaded is what the environment must say of it, whatever became of the file and the variables since.
+static LOADED: Mutex<BTreeMap<PathBuf, Identity>> = Mutex::new(BTreeMap::new());
+
+fn load_identified(
+    path: &Path,
+    build: impl FnOnce() -> Result<String, BackendError>,
+    unusable: impl Fn(PjrtError) -> BackendError,
+) -> Result<(Plugin, Identity), BackendError> {
+    // Held over the loading, so that no other thread loads it unidentified; a panic under the lock leaves the table whole.
+    let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = path.canonicalize().ok().and_then(|path| loaded.get(&path).cloned());
+    if let Some(identity) = known {
+        return Ok((Plugin::open(path).map_err(unusable)?, identity));
+    }
+    let before = file_state(path);
+    let identity = Identity {
+        plugin_build: build()?,
+        xla_flags: Flags::from_xla_flags(&variable("XLA_FLAGS")?)
+            .map_err(|error| BackendError::Flags { variable: "XLA_FLAGS", why: error.to_string() })?,
+        libtpu_init_args: Flags::parse(&variable("LIBTPU_INIT_ARGS")?),
+    };
+    let plugin = Plugin::open(path).map_err(unusable)?;
+    if file_state(path) != before {
+        return Err(BackendError::Replaced { path: path.to_owned() });
+    }
+    loaded.insert(plugin.path().to_owned(), identity.clone());
+    Ok((plugin, identity))
+}
+
+/// What changes when a file is replaced; `None` where it cannot be asked.
+fn file_state(path: &Path) -> Option<(u64, SystemTime)> {
+    let metadata = path.metadata().ok()?;
+    Some((metadata.len(), metadata.modified().ok()?))
+}
+
+fn variable(variable: &'static str) -> Result<String, BackendError> {
+    match std::env::var(variable) {
         Ok(value) => Ok(value),
         Err(std::env::VarError::NotPresent) => Ok(String::new()),
         Err(error) => Err(BackendError::Flags { variable, why: error.to_string() }),
-    };
-    let xla_flags = Flags::from_xla_flags(&value("XLA_FLAGS")?)
-        .map_err(|error| BackendError::Flags { variable: "XLA_FLAGS", why: error.to_string() })?;
-    Ok(CompilerFlags { xla_flags, libtpu_init_args: Flags::parse(&value("LIBTPU_INIT_ARGS")?) })
+    }
 }
 
-fn environment(
-    client: &Client,
-    device: &Device,
-    plugin_build: String,
-    flags: CompilerFlags,
-) -> Result<Environment, PjrtError> {
+fn environment(client: &Client, device: &Device, identity: Identity) -> Result<Environment, PjrtError> {
     let topology = client.topology()?;
     let raw = topology.serialize()?;
     let platform = client.platform_name()?;
     let host =
         (platform == "cpu").then(|| Host { features: host_features(&raw), schedulable_cpus: schedulable_cpus() });
     Ok(Environment {
-        plugin_build,
+        plugin_build: identity.plugin_build,
         platform_version: client.platform_version()?,
         device_kind: device.kind()?,
         topology: canonical_topology(&topology)?,
         device_assignment: Vec::new(),
-        xla_flags: flags.xla_flags,
-        libtpu_init_args: flags.libtpu_init_args,
+        xla_flags: identity.xla_flags,
+        libtpu_init_args: identity.libtpu_init_args,
         host,
         raw_topology: Some(raw),
         platform,

@@ -82,6 +82,14 @@ pub enum CliError {
     /// A question was answered with no.
     #[error("{0}")]
     Declined(String),
+    /// A warmup that left nothing behind.
+    #[error("{lost} of {of} programs were compiled and not kept, so the next process compiles them again")]
+    NotKept {
+        /// How many the cache does not have.
+        lost: usize,
+        /// Of how many.
+        of: usize,
+    },
     /// Ctrl-C.
     #[error("interrupted")]
     Interrupted,
@@ -136,6 +144,9 @@ impl CliError {
     /// What to do about it, where the error does not say so itself.
     fn hint(&self) -> Option<&'static str> {
         match self {
+            Self::NotKept { .. } => Some(
+                "a warmup needs a cache that can be written: leave --cache-read-only and --tpu-compilation-cache=false out",
+            ),
             Self::NotAProgram { .. } => Some("in JAX, `jax.jit(f).lower(...).as_text()` gives StableHLO text"),
             _ => self.of_runtime().and_then(runtime_hint),
         }

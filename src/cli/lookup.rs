@@ -38,9 +38,10 @@ pub(super) fn lookup(context: &Context, args: &LookupArgs) -> Result<Status, Cli
 }
 
 fn print(answer: &Lookup) -> Result<(), CliError> {
-    let mut rows = table(&["stage", "verdict", "match", "graph", "compile"]);
+    let mut rows = table(&["model", "stage", "verdict", "match", "graph", "compile"]);
     for stage in &answer.stages {
         rows.add_row([
+            stage.model_id.clone(),
             stage.stage.clone(),
             word(stage.verdict).to_owned(),
             stage.matched.map(|matched| matched.to_string()).unwrap_or_default(),
@@ -61,11 +62,18 @@ fn print(answer: &Lookup) -> Result<(), CliError> {
 /// Why each stage misses: the nearest entry, and what differs, a line each.
 pub(super) fn explain(stages: &[StageLookup]) -> Vec<String> {
     let mut lines = Vec::new();
-    for (stage, nearest) in stages.iter().filter_map(|stage| Some((&stage.stage, stage.nearest.as_ref()?))) {
-        let short = nearest.graph_key.short();
-        lines.push(format!("{stage}: the nearest entry is graph {short}, which differs in"));
+    for (stage, nearest) in stages.iter().filter_map(|stage| Some((stage, stage.nearest.as_ref()?))) {
+        let (what, short) = (format!("{}, {}", stage.model_id, stage.stage), nearest.graph_key.short());
+        if nearest.differences.is_empty() {
+            lines.push(format!(
+                "{what}: graph {short} was compiled before, and its executable is gone (removed or damaged)"
+            ));
+            continue;
+        }
+        lines.push(format!("{what}: the nearest entry is graph {short}, which differs in"));
+        let shown = |value: &str| if value.is_empty() { "(none)".to_owned() } else { value.to_owned() };
         for Difference { field, have, want } in &nearest.differences {
-            lines.push(format!("  {field}: have {have}, want {want}"));
+            lines.push(format!("  {field}: have {}, want {}", shown(have), shown(want)));
         }
     }
     lines

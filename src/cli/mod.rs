@@ -12,6 +12,7 @@ mod progress;
 mod warmup;
 
 use std::io::{IsTerminal, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
@@ -71,7 +72,8 @@ pub fn run(cli: Cli, started: Instant) -> Result<Status, CliError> {
     let context = Context { args: cli.runtime, json: cli.output.json, shown: shown.clone(), cancel, started };
     let command = cli.command;
     let worker = std::thread::Builder::new().name("preheat".to_owned()).spawn(move || {
-        let result = dispatch(&context, command);
+        // A panic has been printed by the panic hook; without this, nobody would be told that the work is over.
+        let result = catch_unwind(AssertUnwindSafe(|| dispatch(&context, command))).unwrap_or(Ok(Status::Failed));
         context.shown.finish();
         let _ = sender.send(result);
     });
@@ -85,7 +87,6 @@ pub fn run(cli: Cli, started: Instant) -> Result<Status, CliError> {
             Err(CliError::Interrupted)
         }
         Ok(result) => result,
-        // The worker's panic has been printed by the panic hook.
         Err(mpsc::RecvError) => Ok(Status::Failed),
     }
 }

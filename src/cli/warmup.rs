@@ -25,6 +25,7 @@ pub(super) fn warmup(context: &Context, args: &WarmupArgs) -> Result<Status, Cli
         reports.push(request.warmup().map_err(CliError::about(path))?.1);
     }
     runtime.flush();
+    let lost = reports.iter().filter(|report| !report.kept).count();
     let ready = context.started.elapsed().as_secs_f64();
     if context.json {
         document(&RunReport {
@@ -37,7 +38,7 @@ pub(super) fn warmup(context: &Context, args: &WarmupArgs) -> Result<Status, Cli
             warnings: runtime.warnings(),
             metrics: None,
         })?;
-        return Ok(Status::Done);
+        return if lost == 0 { Ok(Status::Done) } else { Err(CliError::NotKept { lost, of: programs.len() }) };
     }
     let mut rows = table(&["program", "graph", "how", "seconds", "first run"]);
     for ((_, asked, _), report) in programs.iter().zip(&reports) {
@@ -55,6 +56,9 @@ pub(super) fn warmup(context: &Context, args: &WarmupArgs) -> Result<Status, Cli
         ]);
     }
     line(&rows.to_string())?;
+    if lost > 0 {
+        return Err(CliError::NotKept { lost, of: reports.len() });
+    }
     line(&format!("warm on {}: {} of {}", runtime.device().selected, reports.len(), programs.len()))?;
     Ok(Status::Done)
 }

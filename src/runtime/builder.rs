@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use preheat_cache::{Layout, PluginBuild};
+use preheat_cache::{Notes, PluginBuild};
 
 use super::cache::Cache;
 use super::devices::inventory;
@@ -12,8 +12,9 @@ use super::error::Error;
 use super::memory::Memory;
 use super::warnings::Warnings;
 use super::{DeviceReport, Inner, Runtime};
+use crate::backend::BackendError;
 use crate::backend::xla::XlaBackend;
-use crate::device;
+use crate::device::{self, DeviceName};
 use crate::progress::{Cancel, Progress, Silent};
 
 /// What a [`Runtime`] is made from. Everything has a default; [`Builder::build`] makes it.
@@ -146,23 +147,18 @@ impl Builder {
             Some(path) => device::Inventory::of_one_plugin(path),
             None => inventory(self.device.device),
         };
-        let choice = device::choose(self.device, &inventory)?;
-        let dir = self.dir();
-        let backend = Arc::new(XlaBackend::open(
-            choice.selected,
-            &choice.plugin,
-            self.plugin_build(&choice.plugin, dir.as_deref())?,
-        )?);
+        let mut choice = device::choose(self.device, &inventory)?;
         let warnings = Warnings::default();
         choice.warnings.iter().for_each(|warning| warnings.warn(warning.clone()));
-        let cache = match &dir {
-            _ if !self.use_cache => None,
-            Some(dir) => Cache::open_or_degrade(dir, self.read_only, &self.fallbacks, &warnings),
-            None => {
-                warnings.warn("no cache folder is known, so nothing is kept: set PREHEAT_CACHE_DIR or HOME".to_owned());
-                None
-            }
-        };
+        let cache = self.cache(&warnings);
+        let identify = || plugin_build(&choice.plugin, cache.as_ref());
+        let mut backend = XlaBackend::open(choice.selected, &choice.plugin, identify)?;
+        if self.plugin.is_some() && self.device.device == DeviceName::Auto {
+            backend = backend.named_by_platform();
+            choice.selected = backend.name;
+            "the plugin was named".clone_into(&mut choice.reason);
+        }
+        let backend = Arc::new(backend);
         let device = DeviceReport::new(&choice, &backend.environment.device_kind);
         tracing::info!(device = %choice.selected, reason = %choice.reason, plugin = %choice.plugin.display(), "device chosen");
         let environment_digest = backend.environment.digest();
@@ -172,6 +168,7 @@ impl Builder {
             environment_digest,
             backend,
             reuse: self.use_cache,
+            compiling: std::sync::Mutex::default(),
             cache: cache.map(Arc::new),
             memory: Memory::new(self.memory_limit_bytes).into(),
             require_warm: self.require_warm,
@@ -194,11 +191,16 @@ impl Builder {
         Ok(Cache::open(&dir, self.read_only, &self.fallbacks)?)
     }
 
-    /// The identity of the plugin's build. A content hash is remembered in the cache's folder, where there is one.
-    fn plugin_build(&self, path: &Path, dir: Option<&Path>) -> Result<String, Error> {
-        let remember = dir.filter(|_| self.use_cache).map(Layout::new);
-        let unreadable = |cause| Error::PluginBuild { path: path.to_owned(), cause };
-        Ok(PluginBuild::of(path, remember.as_ref()).map_err(unreadable)?.to_string())
+    /// The cache as far as it can be opened; what cannot is said.
+    fn cache(&self, warnings: &Warnings) -> Option<Cache> {
+        if !self.use_cache {
+            return None;
+        }
+        let Some(dir) = self.dir() else {
+            warnings.warn("no cache folder is known, so nothing is kept: set PREHEAT_CACHE_DIR or HOME".to_owned());
+            return None;
+        };
+        Cache::open_or_degrade(&dir, self.read_only, &self.fallbacks, warnings)
     }
 
     fn dir(&self) -> Option<PathBuf> {
@@ -215,4 +217,10 @@ impl std::fmt::Debug for Builder {
             .field("cache_dir", &self.cache_dir)
             .finish_non_exhaustive()
     }
+}
+
+/// The identity of the plugin's build. A content hash is remembered in the cache's folder, where that may be written.
+fn plugin_build(path: &Path, cache: Option<&Cache>) -> Result<String, BackendError> {
+    let unreadable = |cause| BackendError::Identity { path: path.to_owned(), cause };
+    Ok(PluginBuild::of(path, cache.map_or(Notes::None, Cache::notes)).map_err(unreadable)?.to_string())
 }

@@ -5,13 +5,16 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use preheat_cache::{
-    Cleared, Counters, Digest, GraphKey, GraphRecord, LoadedObject, LockOutcome, Lookup, Match, Nearest, Program,
-    Resolved, Source, Statistics, Store, StoreError, StoreOptions, Use, Wait, Wanted,
+    Cleared, Counters, Digest, GraphKey, GraphRecord, LoadedObject, LockOutcome, Lookup, Match, Nearest, Notes,
+    Program, Resolved, Source, Statistics, Store, StoreError, StoreOptions, Use, Wait, Wanted,
 };
 
 use super::error::Error;
 use super::warnings::{Warnings, is_busy};
 use crate::progress::{Cancel, EventKind};
+
+/// How long a busy index is waited for to write statistics: a process should not be kept from its end for them.
+const WRITE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long uses may wait to be written, so that a long-running program's statistics are never far behind.
 const WRITE_AFTER: Duration = Duration::from_secs(5);
@@ -22,6 +25,7 @@ pub struct Cache {
     main: Store,
     fallbacks: Vec<Store>,
     pending: Mutex<Pending>,
+    flushing: Mutex<()>,
 }
 
 /// What happened and is not in the store yet.
@@ -39,6 +43,7 @@ impl Cache {
             main: open(dir, read_only)?,
             fallbacks: fallbacks.iter().map(|dir| open(dir, true)).collect::<Result<_, _>>()?,
             pending: Mutex::new(Pending { uses: Vec::new(), counters: Counters::default(), oldest: None }),
+            flushing: Mutex::default(),
         })
     }
 
@@ -109,6 +114,11 @@ impl Cache {
         Ok(self.main.clear()?)
     }
 
+    /// Where a plugin's content hash is remembered.
+    pub(super) fn notes(&self) -> Notes<'_> {
+        if self.main.is_read_only() { Notes::Read(self.main.layout()) } else { Notes::ReadWrite(self.main.layout()) }
+    }
+
     pub(super) fn main(&self) -> &Store {
         &self.main
     }
@@ -122,10 +132,12 @@ impl Cache {
                 Ok(Lookup::Hit(object)) => return Some((*object, source)),
                 Ok(Lookup::Absent) => {}
                 Ok(Lookup::Damaged { reason }) => {
-                    self.count(|counters| counters.quarantined += 1);
+                    if !store.is_read_only() {
+                        self.count(|counters| counters.quarantined += 1);
+                    }
                     warnings.warn(format!(
-                        "the cached executable of graph {} was damaged ({reason}); it is made anew",
-                        key.0.short()
+                        "the cached executable of graph {} is damaged ({reason}) and is not used",
+                        key.short()
                     ));
                 }
                 Err(error) => warnings.store_failed("reading an executable", &error),
@@ -139,12 +151,18 @@ impl Cache {
     }
 
     /// What level 1 knows of a projection, and of the exact signature under it.
-    pub(super) fn resolve(&self, projection_key: Digest, signature: Digest, warnings: &Warnings) -> Option<Resolved> {
+    pub(super) fn resolve(
+        &self,
+        projection_key: Digest,
+        signature: Digest,
+        patience: Duration,
+        warnings: &Warnings,
+    ) -> Option<Resolved> {
         // A read-only store has no index, by design: its objects are found by their keys.
         if self.main.is_read_only() {
             return None;
         }
-        let answer = self.main.resolve(&[(projection_key, signature)]);
+        let answer = self.main.resolve_within(&[(projection_key, signature)], patience);
         answer.map_err(|error| warnings.store_failed("reading its index", &error)).ok()?.into_iter().next().flatten()
     }
 
@@ -213,6 +231,10 @@ impl Cache {
     ///
     /// An exact match in memory only counts what is noted already: one that comes a million times a second takes no room.
     pub(super) fn used(&self, key: GraphKey, exact_in_memory: bool, used: impl FnOnce() -> Use) -> bool {
+        if self.main.is_read_only() {
+            // Nothing will ever be written.
+            return false;
+        }
         let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
         let again = |one: &&mut Use| {
             exact_in_memory && one.graph_key == key && one.source == Source::Memory && one.matched == Match::Exact
@@ -226,6 +248,8 @@ impl Cache {
 
     /// Writes what waits, in one transaction.
     pub(super) fn flush(&self, warnings: &Warnings) {
+        // One at a time: whoever flushes at the end of the process waits for a flush that is under way, and loses nothing of it.
+        let _turn = self.flushing.lock().unwrap_or_else(PoisonError::into_inner);
         let (uses, counters) = {
             let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
             if pending.oldest.take().is_none() || self.main.is_read_only() {
@@ -233,7 +257,7 @@ impl Cache {
             }
             (std::mem::take(&mut pending.uses), std::mem::take(&mut pending.counters))
         };
-        let Err(error) = self.main.commit(&uses, &counters) else { return };
+        let Err(error) = self.main.commit_within(&uses, &counters, WRITE_PATIENCE) else { return };
         warnings.store_failed("writing its statistics", &error);
         if is_busy(&error) {
             self.keep_for_later(uses, &counters);

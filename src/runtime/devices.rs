@@ -2,8 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use preheat_cache::{Notes, PluginBuild};
 use serde::Serialize;
 
+use crate::backend::BackendError;
 use crate::backend::xla::XlaBackend;
 use crate::device::{DeviceName, Inventory, XlaDevice};
 use crate::plugins::{self, Lookup, PluginName};
@@ -67,7 +69,7 @@ fn describe(device: XlaDevice, everything: &Inventory) -> DeviceInfo {
         Err(reason) => return DeviceInfo { reason, ..info },
     };
     let info = DeviceInfo { plugin: Some(path.to_owned()), ..info };
-    match XlaBackend::open(device, path, String::new()) {
+    match XlaBackend::open(device, path, || identify(path)) {
         Ok(backend) => {
             let memory = backend.device.memory_stats().ok().flatten();
             let used = memory.as_ref().map(|memory| memory.bytes_in_use);
@@ -88,6 +90,12 @@ fn describe(device: XlaDevice, everything: &Inventory) -> DeviceInfo {
             DeviceInfo { reason: format!("{error}{cause}"), ..info }
         }
     }
+}
+
+/// The identity of a plugin's build, remembered nowhere: there may be no cache.
+fn identify(path: &Path) -> Result<String, BackendError> {
+    let unreadable = |cause| BackendError::Identity { path: path.to_owned(), cause };
+    Ok(PluginBuild::of(path, Notes::None).map_err(unreadable)?.to_string())
 }
 
 /// Where the plugin of `device` is, or why it is nowhere.

@@ -1,7 +1,5 @@
 //! Why a runtime could not do what it was asked.
 
-use std::path::PathBuf;
-
 use preheat_cache::{GraphKey, ShapeError};
 
 use super::report::StageLookup;
@@ -21,15 +19,9 @@ pub enum Error {
     /// The device's plugin cannot be used.
     #[error(transparent)]
     Backend(#[from] BackendError),
-    /// The plugin's build could not be told, so no key could cover it.
-    #[error("the plugin at {} cannot be identified", path.display())]
-    PluginBuild {
-        /// The plugin's file.
-        path: PathBuf,
-        /// What went wrong.
-        #[source]
-        cause: preheat_cache::PluginBuildError,
-    },
+    /// A signature that no request could have.
+    #[error(transparent)]
+    Signature(#[from] preheat_cache::SignatureError),
     /// A size that no picture could have.
     #[error(transparent)]
     Shape(#[from] ShapeError),

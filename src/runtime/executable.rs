@@ -18,6 +18,8 @@ pub(super) struct LoadedGraph {
     pub(super) graph_key: GraphKey,
     pub(super) loaded: pjrt::LoadedExecutable,
     pub(super) backend: Arc<XlaBackend>,
+    /// The device that it runs on, and that its inputs are moved to.
+    pub(super) device: pjrt::Device,
     /// Inputs and outputs; `None` where the plugin does not tell.
     pub(super) interface: Option<Interface>,
     /// Bytes of machine code, as serialised.
@@ -78,7 +80,7 @@ impl DeviceTensor {
             Some(kind) => TensorType::clone(kind),
             None => TensorType { element_type: self.buffer.element_type()?, dimensions: self.buffer.dimensions()? },
         };
-        let mut bytes = pjrt::AlignedBytes::zeroed(kind.element_type.array_bytes(&kind.dimensions)?);
+        let mut bytes = pjrt::AlignedBytes::zeroed(kind.element_type.array_bytes(&kind.dimensions)?)?;
         self.buffer.to_host_into(&mut bytes)?;
         Ok(Tensor::from_aligned(kind, bytes))
     }
@@ -163,7 +165,7 @@ impl Executable {
         let buffer = backend
             .client
             .buffer_from_owner(
-                &backend.device,
+                &self.graph.device,
                 kind.element_type,
                 &kind.dimensions,
                 tensor.shared(),

@@ -7,6 +7,9 @@ use preheat_cache::{Digest, GraphKey, Match};
 
 use super::executable::LoadedGraph;
 
+/// So many signatures and projections are remembered.
+const LEARNT: usize = 1 << 14;
+
 /// Executables in memory, found by graph key or by projection key.
 #[derive(Debug)]
 pub(super) struct Memory {
@@ -58,6 +61,11 @@ impl Memory {
 
     /// Notes that `signature` was run, and which graph its projection leads to.
     pub(super) fn learn(&mut self, signature: Digest, projection_key: Digest, key: GraphKey) {
+        // A slider for the cfg scale makes a signature of each of its positions. What is forgotten is read from the index again.
+        if self.known.len() >= LEARNT || self.projections.len() >= LEARNT {
+            self.known.clear();
+            self.projections.clear();
+        }
         self.known.insert((signature, projection_key));
         self.projections.insert(projection_key, key);
     }
@@ -65,21 +73,26 @@ impl Memory {
     /// Keeps `graph`, in place of an older one under its key, and lets go of the least recently used beyond the limit.
     ///
     /// The newest stays even where it alone is over the limit: its caller is about to run it.
-    pub(super) fn insert(&mut self, graph: Arc<LoadedGraph>) {
+    #[must_use = "what is let go of is dropped where nobody waits for it"]
+    pub(super) fn insert(&mut self, graph: Arc<LoadedGraph>) -> Vec<Arc<LoadedGraph>> {
+        let mut gone = Vec::new();
         self.clock += 1;
         self.used_bytes += graph.payload_bytes;
         let key = graph.graph_key;
         if let Some(older) = self.entries.insert(key, Entry { graph, last_used: self.clock }) {
             self.used_bytes -= older.graph.payload_bytes;
+            gone.push(older.graph);
         }
         while self.used_bytes > self.limit_bytes && self.entries.len() > 1 {
             let Some(oldest) = self.entries.iter().min_by_key(|(_, entry)| entry.last_used).map(|(key, _)| *key) else {
-                return;
+                break;
             };
-            if let Some(gone) = self.entries.remove(&oldest) {
-                self.used_bytes -= gone.graph.payload_bytes;
-                tracing::debug!(graph_key = %oldest, bytes = gone.graph.payload_bytes, "let go of an executable in memory");
+            if let Some(entry) = self.entries.remove(&oldest) {
+                self.used_bytes -= entry.graph.payload_bytes;
+                tracing::debug!(graph_key = %oldest, bytes = entry.graph.payload_bytes, "let go of an executable in memory");
+                gone.push(entry.graph);
             }
         }
+        gone
     }
 }

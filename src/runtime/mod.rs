@@ -15,9 +15,10 @@ mod request;
 mod source;
 mod warnings;
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 
-use preheat_cache::{Digest, GraphRecord, Signature, Statistics};
+use preheat_cache::{Digest, GraphKey, GraphRecord, Signature, Statistics};
 use serde::Serialize;
 
 pub use builder::Builder;
@@ -62,6 +63,8 @@ struct Inner {
     backend: Arc<XlaBackend>,
     environment_digest: Digest,
     digests: Mutex<Digests>,
+    /// Graphs that threads of this process are compiling.
+    compiling: Mutex<HashSet<GraphKey>>,
     /// Whether what was compiled may be used again; without it, everything is compiled every time.
     reuse: bool,
     /// `None` where it was turned off, or could not be opened.

@@ -1,8 +1,8 @@
 //! One request, from the cheapest answer to the dearest: memory, level 1, the graph, level 2, a compile.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use preheat_cache::{
@@ -17,7 +17,15 @@ use super::memory::Memory;
 use super::report::{Lookup, Nearest, StageLookup, StageReport, Verdict};
 use super::request::Asked;
 use crate::backend::xla;
+use crate::pjrt::{ErrorCode, PjrtError};
 use crate::progress::EventKind;
+
+/// How long a busy index is waited for where it saves building the graph.
+const LEVEL_ONE_PATIENCE: Duration = Duration::from_secs(2);
+/// How long it is waited for where it only tells how something matched.
+const LABEL_PATIENCE: Duration = Duration::from_millis(100);
+/// How often a thread looks whether another is done compiling.
+const TURN_POLL: Duration = Duration::from_millis(25);
 
 /// An executable that was found or made, and how.
 struct Obtained {
@@ -28,8 +36,13 @@ struct Obtained {
     compile_peak_bytes: u64,
 }
 
-/// The plugin did not take an executable that the cache has.
-struct Refused;
+/// What looking for an executable came to.
+enum Found {
+    Ready(Obtained),
+    Nothing,
+    /// It is there and intact, and the plugin does not take it.
+    Refused(GraphKey),
+}
 
 impl Obtained {
     fn found(graph: Arc<LoadedGraph>, source: Source, matched: Match) -> Self {
@@ -43,6 +56,7 @@ impl Inner {
         let obtained = self.find_or_compile(asked)?;
         let load_seconds = (began.elapsed().as_secs_f64() - obtained.compile_seconds).max(0.0);
         let report = StageReport {
+            model_id: asked.signature.model_id.clone(),
             stage: asked.graph.stage_name().to_owned(),
             graph_key: obtained.graph.graph_key,
             source: obtained.source,
@@ -64,15 +78,18 @@ impl Inner {
 
     fn find_or_compile(&self, asked: &Asked<'_>) -> Result<Obtained, Error> {
         let look = !asked.force_recompile && self.reuse;
+        let mut refused = None;
         if look {
             if let Some((graph, matched)) = self.memory().by_projection(&asked.projection_key, &asked.exact) {
                 return Ok(Obtained::found(graph, Source::Memory, matched));
             }
             // With the program at hand its key is known at once, and level 1 is only asked, meanwhile, how it matched.
-            if asked.graph.program_at_hand().is_none()
-                && let Some(obtained) = self.find_by_projection(asked)
-            {
-                return Ok(obtained);
+            if asked.graph.program_at_hand().is_none() {
+                match self.find_by_projection(asked)? {
+                    Found::Ready(obtained) => return Ok(obtained),
+                    Found::Nothing => {}
+                    Found::Refused(key) => refused = Some(key),
+                }
             }
         }
         let program = asked.graph.build().map_err(|cause| {
@@ -85,57 +102,65 @@ impl Inner {
             environment: Arc::clone(&self.backend.environment),
         };
         let key = inputs.graph_key();
-        let refused = match if look { self.find_by_key(asked, &key) } else { Ok(None) } {
-            Ok(Some(obtained)) => return Ok(obtained),
-            Ok(None) => false,
-            Err(Refused) => true,
-        };
-        self.compile(asked, &inputs, key, refused)
+        if look && refused != Some(key) {
+            match self.find_by_key(asked, &key)? {
+                Found::Ready(obtained) => return Ok(obtained),
+                Found::Nothing => {}
+                Found::Refused(key) => refused = Some(key),
+            }
+        }
+        self.compile(asked, &inputs, key, refused == Some(key))
     }
 
     /// Level 1: the graph that this projection led to before, without building it.
-    fn find_by_projection(&self, asked: &Asked<'_>) -> Option<Obtained> {
-        let cache = self.cache.as_ref()?;
-        let known = cache.resolve(asked.projection_key, asked.exact, &self.warnings)?;
+    fn find_by_projection(&self, asked: &Asked<'_>) -> Result<Found, Error> {
+        let known = self
+            .cache
+            .as_ref()
+            .and_then(|cache| cache.resolve(asked.projection_key, asked.exact, LEVEL_ONE_PATIENCE, &self.warnings));
+        let Some(known) = known else { return Ok(Found::Nothing) };
         if let Some(graph) = self.memory().by_key(&known.graph_key) {
-            return Some(Obtained::found(graph, Source::Memory, known.matched));
+            return Ok(Found::Ready(Obtained::found(graph, Source::Memory, known.matched)));
         }
-        let (graph, source) = self.load(asked, &known.graph_key).ok()??;
-        Some(Obtained::found(graph, source, known.matched))
+        self.load(asked, &known.graph_key, || known.matched)
     }
 
     /// Level 2: the executable of this very graph. How it matched is read from the index while the plugin loads it.
-    fn find_by_key(&self, asked: &Asked<'_>, key: &GraphKey) -> Result<Option<Obtained>, Refused> {
+    fn find_by_key(&self, asked: &Asked<'_>, key: &GraphKey) -> Result<Found, Error> {
         if let Some(graph) = self.memory().by_key(key) {
-            return Ok(Some(Obtained::found(graph, Source::Memory, Match::Graph)));
+            return Ok(Found::Ready(Obtained::found(graph, Source::Memory, Match::Graph)));
         }
-        let Some(cache) = self.cache.as_ref().filter(|cache| cache.has_object(key)) else { return Ok(None) };
-        let resolve = || cache.resolve(asked.projection_key, asked.exact, &self.warnings);
-        let (loaded, known) = std::thread::scope(|scope| {
-            let resolving = scope.spawn(resolve);
-            (self.load(asked, key), resolving.join().unwrap_or_default())
-        });
-        Ok(loaded?.map(|(graph, source)| Obtained::found(graph, source, matched(known.as_ref(), key))))
+        let Some(cache) = self.cache.as_ref().filter(|cache| cache.has_object(key)) else { return Ok(Found::Nothing) };
+        let resolve = || cache.resolve(asked.projection_key, asked.exact, LABEL_PATIENCE, &self.warnings);
+        std::thread::scope(|scope| {
+            // Where no thread can be had, nobody needs to know how it matched.
+            let resolving = std::thread::Builder::new().spawn_scoped(scope, resolve).ok();
+            let known = || resolving.and_then(|resolving| resolving.join().unwrap_or_default());
+            self.load(asked, key, || matched(known().as_ref(), key))
+        })
     }
 
-    /// Reads an object and hands it to the plugin. `None` where there is none, or none that is intact.
-    fn load(&self, asked: &Asked<'_>, key: &GraphKey) -> Result<Option<(Arc<LoadedGraph>, Source)>, Refused> {
+    /// Reads an object and hands it to the plugin; `matched` is asked once it is loaded.
+    fn load(&self, asked: &Asked<'_>, key: &GraphKey, matched: impl FnOnce() -> Match) -> Result<Found, Error> {
         let object = self.cache.as_ref().and_then(|cache| cache.load(key, &self.warnings));
-        let Some((object, source)) = object else { return Ok(None) };
+        let Some((object, source)) = object else { return Ok(Found::Nothing) };
         let payload_bytes = object.payload.len() as u64;
         asked.tell(self, EventKind::Loading { payload_bytes });
-        let loaded = match self.backend.load(&object.payload) {
-            Ok(loaded) => loaded,
-            Err(error) => {
-                let short = key.0.short();
-                self.warnings.warn(format!(
-                    "the plugin refused the cached executable of graph {short} ({error}); it is compiled anew"
-                ));
-                return Err(Refused);
+        match self.backend.load(&object.payload) {
+            Ok(loaded) => {
+                let graph = self.keep(*key, loaded, &object.record, payload_bytes);
+                Ok(Found::Ready(Obtained::found(graph, source, matched())))
             }
-        };
-        let graph = self.keep(*key, loaded, &object.record, payload_bytes);
-        Ok(Some((graph, source)))
+            // Nothing is wrong with the executable, so compiling it anew would not help.
+            Err(cause) if is_passing(&cause) => {
+                Err(Error::Run { stage: asked.graph.stage_name().to_owned(), doing: "loading its executable", cause })
+            }
+            Err(error) => {
+                self.warnings
+                    .warn(format!("the plugin refused the cached executable of graph {} ({error})", key.short()));
+                Ok(Found::Refused(*key))
+            }
+        }
     }
 
     /// Compiles it, unless someone else has done so meanwhile. `refused`: what the cache has is known to be of no use.
@@ -153,6 +178,13 @@ impl Inner {
         if !asked.force_recompile {
             explain_miss(stage, &key, nearest.as_ref());
         }
+        let turn = self.turn(asked, key)?;
+        if turn.waited && self.reuse && !asked.force_recompile {
+            let graph = self.memory().by_key(&key);
+            if let Some(graph) = graph {
+                return Ok(Obtained::found(graph, Source::Memory, Match::Graph));
+            }
+        }
         let _lock = match &self.cache {
             None => None,
             Some(cache) => {
@@ -162,7 +194,7 @@ impl Inner {
                 if !asked.force_recompile
                     && self.reuse
                     && (!refused || replaced)
-                    && let Ok(Some(obtained)) = self.find_by_key(asked, &key)
+                    && let Found::Ready(obtained) = self.find_by_key(asked, &key)?
                 {
                     return Ok(obtained);
                 }
@@ -195,7 +227,8 @@ impl Inner {
             Err(error) => {
                 self.warnings
                     .warn(format!("stage `{stage}` cannot be kept, the plugin does not serialise it: {error}"));
-                0
+                // How large it is nobody knows; that it is something lets the bound on memory reach it.
+                inputs.program.bytes().len() as u64
             }
         };
         let compile_peak_bytes = record.measurements.compile_peak_bytes.unwrap_or(0);
@@ -205,6 +238,31 @@ impl Inner {
             compile_peak_bytes,
             ..Obtained::found(graph, Source::Compiled, Match::Compiled)
         })
+    }
+
+    /// Waits until no other thread of this process compiles the graph. Other processes are kept away by the key's lock, which
+    /// a store that cannot be written does not have.
+    fn turn(&self, asked: &Asked<'_>, key: GraphKey) -> Result<Turn<'_>, Error> {
+        let began = Instant::now();
+        let mut waited = false;
+        while !self.compiling().insert(key) {
+            if !std::mem::replace(&mut waited, true)
+                && let Some(cache) = &self.cache
+            {
+                cache.count(|counters| counters.single_flight_waits += 1);
+            }
+            if self.cancel.is_cancelled() {
+                return Err(Error::Cancelled);
+            }
+            let holder = Some(format!("process {}", std::process::id()));
+            asked.tell(self, EventKind::Waiting { holder, waited: began.elapsed() });
+            std::thread::sleep(TURN_POLL);
+        }
+        Ok(Turn { inner: self, key, waited })
+    }
+
+    fn compiling(&self) -> MutexGuard<'_, HashSet<GraphKey>> {
+        self.compiling.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Puts an executable into memory.
@@ -220,9 +278,15 @@ impl Inner {
         });
         let measurements = Measurements { load_seconds: None, ..record.measurements.clone() };
         let backend = Arc::clone(&self.backend);
-        let graph = Arc::new(LoadedGraph { graph_key, loaded, backend, interface, payload_bytes, measurements });
+        // Options may have put it on another device than the first.
+        let its_device = loaded.addressable_devices().ok().and_then(|devices| devices.into_iter().next());
+        let device = its_device.unwrap_or_else(|| backend.device.clone());
+        let graph =
+            Arc::new(LoadedGraph { graph_key, loaded, backend, device, interface, payload_bytes, measurements });
         if self.reuse {
-            self.memory().insert(Arc::clone(&graph));
+            // Dropped after the table is free again: a plugin takes its time to give an executable up.
+            let gone = self.memory().insert(Arc::clone(&graph));
+            drop(gone);
         }
         graph
     }
@@ -268,8 +332,9 @@ impl Inner {
     /// Would it hit? Level 1 first; the graph is built only where that has no answer.
     pub(super) fn look_up(&self, asked: &Asked<'_>) -> Result<StageLookup, Error> {
         let cache = self.cache()?;
-        let known = cache.resolve(asked.projection_key, asked.exact, &self.warnings);
+        let known = cache.resolve(asked.projection_key, asked.exact, LEVEL_ONE_PATIENCE, &self.warnings);
         let hit = |graph_key, matched, compile_seconds: Option<f64>| StageLookup {
+            model_id: asked.signature.model_id.clone(),
             stage: asked.graph.stage_name().to_owned(),
             verdict: Verdict::Hit,
             matched: Some(matched),
@@ -305,6 +370,7 @@ impl Inner {
             let here = differences.is_empty() && record.environment.digest() == self.environment_digest;
             let there = here && cache.has_object(&record.graph_key);
             let answer = StageLookup {
+                model_id: signature.model_id.clone(),
                 stage: record.stage.clone(),
                 verdict: if there { Verdict::Hit } else { Verdict::Miss },
                 matched: there.then_some(Match::Exact),
@@ -331,8 +397,30 @@ impl Inner {
         };
         let found = self.cache.as_ref()?.nearest(&wanted, &self.warnings)?;
         let nearest = Nearest { graph_key: found.record.graph_key, differences: found.differences };
-        Some((nearest, found.expected_compile_seconds))
+        // Programs without a model have their stage's name in common, and nothing else.
+        let unlike =
+            asked.graph.program_at_hand().is_some() && nearest.differences.iter().any(|d| d.field == "program");
+        Some((nearest, found.expected_compile_seconds.filter(|_| !unlike)))
     }
+}
+
+/// The right to compile a graph in this process, until it is dropped.
+struct Turn<'a> {
+    inner: &'a Inner,
+    key: GraphKey,
+    waited: bool,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.inner.compiling().remove(&self.key);
+    }
+}
+
+/// Whether a load failed for what the device or its memory is doing just now, rather than for the executable.
+fn is_passing(error: &PjrtError) -> bool {
+    use ErrorCode::{Cancelled, DeadlineExceeded, ResourceExhausted, Unavailable};
+    matches!(error.code(), Some(ResourceExhausted | Unavailable | DeadlineExceeded | Cancelled))
 }
 
 fn recorded(asked: &Asked<'_>) -> RecordedSignature {
@@ -351,6 +439,7 @@ fn matched(known: Option<&Resolved>, key: &GraphKey) -> Match {
 fn missing(asked: &Asked<'_>, graph_key: GraphKey, nearest: Option<(Nearest, Option<f64>)>) -> StageLookup {
     let (nearest, seconds) = nearest.unzip();
     StageLookup {
+        model_id: asked.signature.model_id.clone(),
         stage: asked.graph.stage_name().to_owned(),
         verdict: Verdict::Miss,
         matched: None,

@@ -6,6 +6,8 @@ use serde::Serialize;
 /// How one stage came to be ready to run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct StageReport {
+    /// The model, or the program's name.
+    pub model_id: String,
     /// The stage of the model, such as `denoiser`.
     pub stage: String,
     /// The key of the executable.
@@ -32,6 +34,8 @@ pub struct WarmupReport {
     pub stage: StageReport,
     /// Seconds of the execution on zeros.
     pub first_run_seconds: f64,
+    /// Whether the cache has it now; what is compiled and cannot be kept is compiled again by the next process.
+    pub kept: bool,
 }
 
 /// Whether something would have to be compiled.
@@ -71,6 +75,8 @@ impl Lookup {
 /// The answer for one stage.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct StageLookup {
+    /// The model, or the program's name.
+    pub model_id: String,
     /// The stage of the model.
     pub stage: String,
     /// Hit or miss.

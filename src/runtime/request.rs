@@ -76,11 +76,13 @@ impl<'a> Request<'a> {
     /// # Errors
     /// As [`Runtime::warmup`](super::Runtime::warmup).
     pub fn warmup(self) -> Result<(Executable, WarmupReport), Error> {
+        let cache = self.inner.cache.clone();
         let executable = self.ask(true, Inner::obtain)?;
         let began = Instant::now();
         executable.run_on_zeros()?;
         let first_run_seconds = began.elapsed().as_secs_f64();
-        let report = WarmupReport { stage: executable.report().clone(), first_run_seconds };
+        let kept = cache.is_some_and(|cache| cache.has_object(&executable.graph_key()));
+        let report = WarmupReport { stage: executable.report().clone(), first_run_seconds, kept };
         tracing::info!(stage = report.stage.stage, graph_key = %report.stage.graph_key, first_run_seconds, "warm");
         Ok((executable, report))
     }
@@ -94,6 +96,8 @@ impl<'a> Request<'a> {
     }
 
     fn ask<T>(self, warming: bool, then: impl FnOnce(&Inner, &Asked<'_>) -> Result<T, Error>) -> Result<T, Error> {
+        // Its fields are public: a number that is none would be recorded and could never be read back.
+        self.signature.validate()?;
         let graph = self.graph.map_err(|cause| Error::Build { stage: Graph::DEFAULT_STAGE.to_owned(), cause })?;
         let graph = graph.as_ref();
         let RequestDigests { exact, projection_key } = self.inner.digests().of(self.signature, graph);

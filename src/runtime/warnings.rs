@@ -13,34 +13,46 @@ pub(super) struct Warnings {
 #[derive(Debug, Default)]
 struct Said {
     texts: Vec<String>,
-    store: bool,
+    /// The kinds of failure of the store that were told: an unwritable folder fails in several places, for one reason.
+    store: Vec<std::mem::Discriminant<StoreError>>,
 }
 
 impl Warnings {
-    /// Says something.
+    /// Says something, once.
     pub(super) fn warn(&self, text: String) {
-        tracing::warn!("{text}");
-        self.said.lock().unwrap_or_else(PoisonError::into_inner).texts.push(text);
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        if !said.texts.contains(&text) {
+            tracing::warn!("{text}");
+            said.texts.push(text);
+        }
     }
 
-    /// Says that the cache does not work, the first time that it does not; an unwritable folder fails in several places,
-    /// and they all have one cause.
+    /// Says what of the cache does not work, once for each kind of failure.
     ///
-    /// An index that other processes keep busy is nothing to warn of: objects are found by their keys meanwhile.
+    /// An index that other processes keep busy is nothing to warn of, nor is what another release stored.
     pub(super) fn store_failed(&self, doing: &str, cause: &StoreError) {
-        if is_busy(cause) {
-            tracing::info!(%cause, doing, "going on without the cache's index");
+        if is_busy(cause) || matches!(cause, StoreError::Object { .. }) {
+            tracing::info!(%cause, doing, "going on without");
             return;
         }
-        let first = !std::mem::replace(&mut self.said.lock().unwrap_or_else(PoisonError::into_inner).store, true);
-        if first {
-            self.warn(format!(
-                "the cache does not work, going on without it: {doing}: {cause} \
-                 (--cache-dir or PREHEAT_CACHE_DIR names another folder)"
-            ));
-        } else {
+        let kind = std::mem::discriminant(cause);
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        if said.store.contains(&kind) {
             tracing::debug!(%cause, doing, "the cache still does not work");
+            return;
         }
+        said.store.push(kind);
+        drop(said);
+        let advice = match cause {
+            StoreError::Full { .. } => "free some space, or name another folder with --cache-dir or PREHEAT_CACHE_DIR",
+            _ => "--cache-dir or PREHEAT_CACHE_DIR names another folder, --cache-read-only never writes",
+        };
+        self.warn(match cause {
+            StoreError::IndexUnavailable { .. } => format!(
+                "the cache's index cannot be used, executables are still found by their keys: {doing}: {cause} ({advice})"
+            ),
+            _ => format!("the cache does not work, going on without it: {doing}: {cause} ({advice})"),
+        });
     }
 
     /// Everything that was said so far.
