@@ -117,6 +117,12 @@ pub(super) fn show(context: &Context, key: &str, program: bool) -> Result<Status
     if program {
         let missing = || CliError::Declined(format!("the program of graph {} is gone", record.graph_key.short()));
         let program = cache.program(&record.graph_key)?.ok_or_else(missing)?;
+        if context.json {
+            // Bytecode is no text; what JSON cannot carry is replaced, and --program alone gives the bytes.
+            let text = String::from_utf8_lossy(program.bytes());
+            document(&serde_json::json!({"graph_key": record.graph_key, "format": program.format(), "program": text}))?;
+            return Ok(Status::Done);
+        }
         let mut out = std::io::stdout().lock();
         return match out.write_all(program.bytes()).and_then(|()| out.flush()) {
             Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(CliError::Output(error)),

@@ -205,9 +205,9 @@ fn runtime_hint(error: &runtime::Error) -> Option<&'static str> {
         runtime::Error::Backend(BackendError::Plugin { .. }) => Some(
             "`preheat plugins list` shows where each plugin was looked for; `preheat plugins install NAME --force` installs it anew",
         ),
-        runtime::Error::InputCount { .. } | runtime::Error::InputType { .. } => {
-            Some("`preheat cache show KEY` lists the inputs that a compiled program takes")
-        }
+        runtime::Error::InputCount { .. } | runtime::Error::InputType { .. } => Some(
+            "`preheat cache list` names the program's graph, and `preheat --json cache show GRAPH` lists every input",
+        ),
         runtime::Error::Store(_) => Some("--cache-dir or PREHEAT_CACHE_DIR names another cache folder"),
         _ => None,
     }
