@@ -224,9 +224,12 @@ impl Store {
     /// Where only the index fails, the object is stored, the error is [`StoreError::IndexUnavailable`], and the
     /// record is made up for when the key is next [committed](Self::commit) or the index is rebuilt.
     pub fn put(&self, record: &GraphRecord, program: &Program, payload: &[u8]) -> Result<ObjectInfo, StoreError> {
-        let info = self.put_object(record, program, payload)?;
+        self.writable()?;
+        let failed = |cause| StoreError::Object { key: record.graph_key, cause };
+        let program = object::ProgramFrame::of(program).map_err(|cause| failed(cause.into()))?;
+        let info = self.put_object(record, &program, payload)?;
         let record = GraphRecord { object: Some(info.clone()), ..record.clone() };
-        self.put_record(&record, program)?;
+        self.put_record(&record, &program)?;
         Ok(info)
     }
 

@@ -9,7 +9,6 @@ use super::{LoadedObject, Lookup, Removal, Store, StoreError, key_of_name, read_
 use crate::key::GraphKey;
 use crate::lock::{ReadGuard, names};
 use crate::object::{self, ObjectError, ProgramFrame};
-use crate::program::Program;
 use crate::record::{GraphRecord, ObjectInfo};
 
 impl Store {
@@ -49,7 +48,7 @@ impl Store {
     pub(super) fn put_object(
         &self,
         record: &GraphRecord,
-        program: &Program,
+        program: &ProgramFrame,
         payload: &[u8],
     ) -> Result<ObjectInfo, StoreError> {
         self.prepare()?;
@@ -114,7 +113,7 @@ impl Store {
     ) -> Result<Option<(GraphRecord, Option<ProgramFrame>)>, StoreError> {
         let found = self.examine(key, object::read_program, |(record, _)| record)?;
         Ok(found.map(|(record, frame)| {
-            let right = frame.program().is_ok_and(|program| program.digest() == record.program.digest);
+            let right = frame.is_of(&record.program.digest);
             (record, right.then_some(frame))
         }))
     }
