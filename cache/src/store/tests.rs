@@ -255,6 +255,24 @@ fn clearing_leaves_what_is_being_loaded() {
 }
 
 #[test]
+fn clearing_empties_the_quarantine_and_takes_records_without_objects() {
+    let scratch = Scratch::new();
+    let (damaged, lost) = (scratch.put(1), scratch.put(2));
+    let layout = scratch.store.layout();
+    fs::write(layout.object(&damaged.graph_key), "damaged").unwrap();
+    assert!(scratch.load(&damaged.graph_key).is_none());
+    fs::create_dir_all(layout.quarantine().join("graphs-v1.1/blobs")).unwrap();
+    fs::write(layout.quarantine().join("graphs-v1.1/blobs/1"), [0; 1000]).unwrap();
+    let stored_bytes: u64 =
+        damage::files_of(&layout.quarantine()).iter().map(|path| fs::metadata(path).unwrap().len()).sum();
+    fs::remove_file(layout.object(&lost.graph_key)).unwrap();
+    assert!(stored_bytes > 1007, "the object, its reason and an index");
+    assert_eq!(scratch.store.clear().unwrap(), Cleared { removed: 2, in_use: 0, stored_bytes });
+    assert!(fs::read_dir(layout.quarantine()).unwrap().next().is_none());
+    assert!(scratch.store.records().unwrap().is_empty());
+}
+
+#[test]
 fn the_nearest_entry_is_named_with_its_differences() {
     let scratch = Scratch::new();
     let (one, _) = (scratch.put(1), scratch.put(2));

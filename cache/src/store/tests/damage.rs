@@ -149,7 +149,7 @@ fn noise(seed: u64) -> impl Iterator<Item = u64> {
     })
 }
 
-fn files_of(folder: &Path) -> Vec<PathBuf> {
+pub(super) fn files_of(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
