@@ -15,6 +15,10 @@ use serde::{Deserialize, Serialize};
 /// How often a waiter looks at a compile lock again: often enough to be cancelled within a blink.
 const COMPILE_POLL: Duration = Duration::from_millis(25);
 
+/// How often in a row a path may name another file than the one just locked. A holder that is done makes that happen once; a file
+/// system that gives a file a new inode number on every look makes it happen always.
+pub(crate) const STRAY_LOCKS: u32 = 100;
+
 /// Who holds a compile lock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holder {
@@ -59,12 +63,19 @@ impl CompileLock {
     }
 
     /// Takes the lock at `path`, asking `waiting` between looks what to do.
-    pub(crate) fn take(
+    pub(crate) fn take(path: &Path, waiting: impl FnMut(Duration, Option<Holder>) -> Wait) -> io::Result<LockOutcome> {
+        Self::take_where(path, waiting, names)
+    }
+
+    /// As [`take`](Self::take); `names` says whether a path names an open file.
+    fn take_where(
         path: &Path,
         mut waiting: impl FnMut(Duration, Option<Holder>) -> Wait,
+        names: impl Fn(&Path, &File) -> bool,
     ) -> io::Result<LockOutcome> {
         let start = Instant::now();
         let mut waited = None;
+        let mut strays = 0;
         loop {
             let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
             match file.try_lock() {
@@ -72,8 +83,13 @@ impl CompileLock {
                     write_holder(&mut file);
                     return Ok(LockOutcome::Held(Self { file, path: path.to_owned(), waited }));
                 }
-                Ok(()) => {}
+                Ok(()) if strays >= STRAY_LOCKS => {
+                    warn_once(path, &io::Error::other("the path never names the file that was locked"));
+                    return Ok(LockOutcome::Unavailable);
+                }
+                Ok(()) => strays += 1,
                 Err(TryLockError::WouldBlock) => {
+                    strays = 0;
                     waited = Some(start.elapsed());
                     if waiting(start.elapsed(), read_holder(&mut file)) == Wait::Cancel {
                         return Ok(LockOutcome::Cancelled);
@@ -217,6 +233,21 @@ mod tests {
         assert!(matches!(cancelled.unwrap(), LockOutcome::Cancelled));
         assert_eq!(seen.unwrap().pid, std::process::id());
         drop(lock);
+    }
+
+    #[test]
+    fn where_a_path_never_names_what_was_locked_there_is_no_lock() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key.lock");
+        let looks = std::cell::Cell::new(0);
+        let take = |stray: u32| {
+            looks.set(0);
+            let names = |_: &Path, _: &File| looks.replace(looks.get() + 1) >= stray;
+            CompileLock::take_where(&path, |_, _| panic!("nobody holds it"), names).unwrap()
+        };
+        drop(held(take(3)));
+        assert!(matches!(take(u32::MAX), LockOutcome::Unavailable));
+        assert_eq!(looks.get(), STRAY_LOCKS + 1);
     }
 
     #[test]

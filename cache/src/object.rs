@@ -179,19 +179,18 @@ impl Prelude {
 pub(crate) fn write(
     to: &mut impl Write,
     record: &GraphRecord,
-    program: &Program,
+    program: &ProgramFrame,
     payload: &[u8],
 ) -> Result<ObjectInfo, ObjectError> {
-    let program_frame = zstd::bulk::compress(program.bytes(), ZSTD_LEVEL)?;
     let payload_frame = zstd::bulk::compress(payload, ZSTD_LEVEL)?;
-    let frames_bytes = (program_frame.len() + payload_frame.len()) as u64;
+    let frames_bytes = (program.frame.len() + payload_frame.len()) as u64;
     let mut info =
         ObjectInfo { payload_bytes: payload.len() as u64, payload_digest: Digest::of(payload), stored_bytes: 0 };
     let header = header_with_own_length(record, &mut info, frames_bytes)?;
     let prelude = Prelude {
         header_bytes: header.len() as u64,
-        program_bytes: program.bytes().len() as u64,
-        program_stored_bytes: program_frame.len() as u64,
+        program_bytes: program.bytes,
+        program_stored_bytes: program.frame.len() as u64,
         payload_bytes: info.payload_bytes,
         payload_stored_bytes: payload_frame.len() as u64,
     };
@@ -200,7 +199,7 @@ pub(crate) fn write(
     let hash = blake3::hash(&head);
     head.extend(hash.as_bytes());
     let mut hasher = blake3::Hasher::new();
-    for part in [&head, &program_frame, &payload_frame] {
+    for part in [&head, &program.frame, &payload_frame] {
         hasher.update(part);
         to.write_all(part)?;
     }
@@ -266,6 +265,11 @@ impl ProgramFrame {
     pub(crate) fn of(program: &Program) -> io::Result<Self> {
         let frame = zstd::bulk::compress(program.bytes(), ZSTD_LEVEL)?;
         Ok(Self { format: program.format(), bytes: program.bytes().len() as u64, frame })
+    }
+
+    /// Whether it gives the program of this digest.
+    pub(crate) fn is_of(&self, digest: &Digest) -> bool {
+        self.program().is_ok_and(|program| program.digest() == *digest)
     }
 
     pub(crate) fn program(&self) -> Result<Program, ObjectError> {

@@ -191,7 +191,7 @@ pub struct Cleared {
     pub removed: u64,
     /// Entries that stay, since a process is loading them.
     pub in_use: u64,
-    /// The bytes that are free now.
+    /// The bytes that are free now, those of the quarantine among them.
     pub stored_bytes: u64,
 }
 
@@ -224,9 +224,12 @@ impl Store {
     /// Where only the index fails, the object is stored, the error is [`StoreError::IndexUnavailable`], and the
     /// record is made up for when the key is next [committed](Self::commit) or the index is rebuilt.
     pub fn put(&self, record: &GraphRecord, program: &Program, payload: &[u8]) -> Result<ObjectInfo, StoreError> {
-        let info = self.put_object(record, program, payload)?;
+        self.writable()?;
+        let failed = |cause| StoreError::Object { key: record.graph_key, cause };
+        let program = object::ProgramFrame::of(program).map_err(|cause| failed(cause.into()))?;
+        let info = self.put_object(record, &program, payload)?;
         let record = GraphRecord { object: Some(info.clone()), ..record.clone() };
-        self.put_record(&record, program)?;
+        self.put_record(&record, &program)?;
         Ok(info)
     }
 
@@ -265,7 +268,8 @@ impl Store {
         Ok(if recorded > 0 && removal == Removal::Absent { Removal::Removed { stored_bytes: 0 } } else { removal })
     }
 
-    /// Removes every entry that no process is loading. The counters stay.
+    /// Removes every entry that no process is loading, and what is in quarantine. The counters stay, as does what another process
+    /// stores meanwhile.
     pub fn clear(&self) -> Result<Cleared, StoreError> {
         self.writable()?;
         let mut keys: Vec<GraphKey> = self.object_keys()?;
@@ -282,13 +286,14 @@ impl Store {
             }
         }
         cleared.in_use = in_use.len() as u64;
+        cleared.stored_bytes += self.empty_quarantine()?;
         if self.layout.graphs().exists() {
-            let recorded: Vec<GraphKey> = self.records()?.into_iter().map(|record| record.graph_key).collect();
-            cleared.removed += recorded.iter().filter(|key| !keys.contains(key)).count() as u64;
-            keys.extend(recorded);
+            let recorded = self.records()?.into_iter().map(|record| record.graph_key);
+            let alone: Vec<GraphKey> =
+                recorded.filter(|key| keys.binary_search(key).is_err() && !self.has_object(key)).collect();
+            cleared.removed += alone.len() as u64;
             keys.retain(|key| !in_use.contains(key));
-            keys.sort_unstable();
-            keys.dedup();
+            keys.extend(alone);
             self.remove_records(&keys)?;
         }
         Ok(cleared)

@@ -189,9 +189,8 @@ impl Store {
     }
 
     /// Adds the record and the program of an object that was just written.
-    pub(super) fn put_record(&self, record: &GraphRecord, program: &Program) -> Result<(), StoreError> {
-        let frame = ProgramFrame::of(program).map_err(|cause| self.index_error(IndexCause::Io(cause)))?;
-        self.write(|index| insert(index, record, Some(&frame)))
+    pub(super) fn put_record(&self, record: &GraphRecord, program: &ProgramFrame) -> Result<(), StoreError> {
+        self.write(|index| insert(index, record, Some(program), TakeOver::Always))
     }
 
     pub(super) fn indexed_program(&self, graph: &GraphKey) -> Result<Option<Program>, StoreError> {
@@ -199,10 +198,9 @@ impl Store {
             || None,
             |index| {
                 let Some(record) = load_record(index, graph)? else { return Ok(None) };
-                let Some(stored) = index.get(&key(b'p', &[&record.program.digest]))? else { return Ok(None) };
-                let program = decode_program(&stored)?.program().map_err(|error| Fault::Damaged(error.to_string()))?;
-                let same = program.digest() == record.program.digest;
-                if same { Ok(Some(program)) } else { Err(Fault::Damaged("a program is not the one of its key".into())) }
+                let program = load_program(index, &record.program.digest)?.and_then(|frame| frame.program().ok());
+                // The object has it too, and the next `put` writes over one that is wrong.
+                Ok(program.filter(|program| program.digest() == record.program.digest))
             },
         )
     }
@@ -238,7 +236,7 @@ impl Store {
                 && index.get(&key(b'j', &[&signature.projection_key]))?.as_deref()
                     == Some(one.graph_key.0.as_bytes().as_slice());
             if !known {
-                link_signature(index, &one.graph_key, signature, statistics)?;
+                link_signature(index, &record, signature, statistics, TakeOver::Always)?;
                 record.add_signature(signature.clone());
                 store_record(index, &record)?;
             }
@@ -252,7 +250,7 @@ impl Store {
         for graph in keys {
             match self.object_program(graph) {
                 Ok(Some((record, frame))) => {
-                    insert(index, &record, frame.as_ref())?;
+                    insert(index, &record, frame.as_ref(), TakeOver::FromOlder)?;
                     added += 1;
                 }
                 Ok(None) => {}
@@ -376,8 +374,22 @@ fn resolve_one(index: &Transaction, projection: &Digest, signature: &Digest) -> 
     Ok(Some(Resolved { graph_key: GraphKey(graph), matched, compile_seconds }))
 }
 
+/// Whether a projection that leads to another graph is to lead to this one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum TakeOver {
+    /// This graph was compiled or used just now.
+    Always,
+    /// This record comes from an object, in no order: what was compiled last wins.
+    FromOlder,
+}
+
 /// Adds or replaces a record. What was known of the graph's use stays.
-fn insert(index: &mut Transaction, record: &GraphRecord, program: Option<&ProgramFrame>) -> Result<(), Fault> {
+fn insert(
+    index: &mut Transaction,
+    record: &GraphRecord,
+    program: Option<&ProgramFrame>,
+    take_over: TakeOver,
+) -> Result<(), Fault> {
     let mut statistics = load_statistics(index)?;
     let mut record = record.clone();
     let mut usage = load_usage(index, record.graph_key.0.as_bytes())?;
@@ -397,11 +409,14 @@ fn insert(index: &mut Transaction, record: &GraphRecord, program: Option<&Progra
     }
     count_entry(&mut statistics, &record, true);
     for signature in &record.signatures {
-        link_signature(index, &record.graph_key, signature, &mut statistics)?;
+        link_signature(index, &record, signature, &mut statistics, take_over)?;
     }
     if let Some(program) = program {
         let digest = &record.program.digest;
-        index.put(key(b'p', &[digest]), encode_program(program));
+        // sled keeps the space of what is written over, so one that is there and sound stays.
+        if !load_program(index, digest)?.is_some_and(|known| known.is_of(digest)) {
+            index.put(key(b'p', &[digest]), encode_program(program));
+        }
         link(index, &record.graph_key, key(b'q', &[digest, &record.graph_key.0]), Vec::new());
     }
     put_json(index, key(b'u', &[&record.graph_key.0]), &usage)?;
@@ -447,16 +462,25 @@ fn link(index: &mut Transaction, graph: &GraphKey, target: Vec<u8>, value: Vec<u
 
 fn link_signature(
     index: &mut Transaction,
-    graph: &GraphKey,
+    record: &GraphRecord,
     signature: &crate::record::RecordedSignature,
     statistics: &mut Statistics,
+    take_over: TakeOver,
 ) -> Result<(), Fault> {
+    let graph = &record.graph_key;
     let digest = signature.signature.digest();
     if !index.any(&key(b's', &[&digest]))? {
         statistics.cached_signatures += 1;
     }
     link(index, graph, key(b's', &[&digest, &graph.0]), Vec::new());
-    link(index, graph, key(b'j', &[&signature.projection_key]), graph.0.as_bytes().to_vec());
+    let projection = key(b'j', &[&signature.projection_key]);
+    let other = index.get(&projection)?.and_then(|led_to| digest_at(&led_to, 0)).filter(|other| *other != graph.0);
+    if let (TakeOver::FromOlder, Some(other)) = (take_over, other)
+        && load_record(index, &GraphKey(other))?.is_some_and(|other| other.created > record.created)
+    {
+        return Ok(());
+    }
+    link(index, graph, projection, graph.0.as_bytes().to_vec());
     Ok(())
 }
 
@@ -470,9 +494,17 @@ fn count_entry(statistics: &mut Statistics, record: &GraphRecord, added: bool) {
     step(&mut statistics.by_device.entry(record.device.clone()).or_default().entries, 1);
 }
 
+/// The program of a digest, which may be another where the index is damaged.
+fn load_program(index: &Transaction, digest: &Digest) -> Result<Option<ProgramFrame>, Fault> {
+    Ok(index.get(&key(b'p', &[digest]))?.and_then(|stored| decode_program(&stored)))
+}
+
+/// The statistics; where there are none, or none that are understood, the counters start anew.
 fn load_statistics(index: &Transaction) -> Result<Statistics, Fault> {
-    let fresh = || Statistics { since: jiff::Timestamp::now(), ..Statistics::default() };
-    Ok(get_json(index, b"mstatistics")?.unwrap_or_else(fresh))
+    match get_json(index, b"mstatistics")? {
+        Some(statistics) => Ok(statistics),
+        None => counted_anew(index, Statistics { since: jiff::Timestamp::now(), ..Statistics::default() }),
+    }
 }
 
 fn store_statistics(index: &mut Transaction, statistics: &Statistics) -> Result<(), Fault> {
@@ -499,9 +531,13 @@ fn load_records(index: &Transaction) -> Result<Vec<GraphRecord>, Fault> {
     Ok(records)
 }
 
-/// Counts the entries anew; the counters stay.
 fn recount(index: &mut Transaction) -> Result<(), Fault> {
-    let mut statistics = load_statistics(index)?;
+    let statistics = counted_anew(index, load_statistics(index)?)?;
+    store_statistics(index, &statistics)
+}
+
+/// Counts the entries anew; the counters stay.
+fn counted_anew(index: &Transaction, mut statistics: Statistics) -> Result<Statistics, Fault> {
     (statistics.entries, statistics.stored_bytes, statistics.uncompressed_bytes) = (0, 0, 0);
     statistics.by_device.values_mut().for_each(|device| device.entries = 0);
     for record in load_records(index)? {
@@ -510,7 +546,7 @@ fn recount(index: &mut Transaction) -> Result<(), Fault> {
     let mut signatures: Vec<Option<Digest>> = index.scan(b"s")?.iter().map(|(key, _)| digest_at(key, 1)).collect();
     signatures.dedup();
     statistics.cached_signatures = signatures.len() as u64;
-    store_statistics(index, &statistics)
+    Ok(statistics)
 }
 
 fn with_usage(index: &Transaction, graph: &[u8], mut record: GraphRecord) -> Result<GraphRecord, Fault> {
@@ -523,3 +559,6 @@ fn with_usage(index: &Transaction, graph: &[u8], mut record: GraphRecord) -> Res
     record.pinned = usage.pinned;
     Ok(record)
 }
+
+#[cfg(test)]
+mod tests;

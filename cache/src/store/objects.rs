@@ -9,7 +9,6 @@ use super::{LoadedObject, Lookup, Removal, Store, StoreError, key_of_name, read_
 use crate::key::GraphKey;
 use crate::lock::{ReadGuard, names};
 use crate::object::{self, ObjectError, ProgramFrame};
-use crate::program::Program;
 use crate::record::{GraphRecord, ObjectInfo};
 
 impl Store {
@@ -49,7 +48,7 @@ impl Store {
     pub(super) fn put_object(
         &self,
         record: &GraphRecord,
-        program: &Program,
+        program: &ProgramFrame,
         payload: &[u8],
     ) -> Result<ObjectInfo, StoreError> {
         self.prepare()?;
@@ -102,6 +101,22 @@ impl Store {
         }
     }
 
+    /// Removes what is in quarantine; says how many bytes that were.
+    pub(super) fn empty_quarantine(&self) -> Result<u64, StoreError> {
+        let mut freed_bytes = 0;
+        for path in entries(&self.layout.quarantine())? {
+            let stored_bytes = bytes_below(&path);
+            let removed =
+                if path.is_dir() && !path.is_symlink() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+            match removed {
+                Ok(()) => freed_bytes += stored_bytes,
+                Err(error) if is_absent(&error) => {}
+                Err(error) => return Err(write_error(&path, error)),
+            }
+        }
+        Ok(freed_bytes)
+    }
+
     /// The record in an object's header; a damaged object goes to quarantine. Listing and rebuilding need no more than this.
     pub fn object_record(&self, key: &GraphKey) -> Result<Option<GraphRecord>, StoreError> {
         self.examine(key, object::read_header, |record| record)
@@ -114,7 +129,7 @@ impl Store {
     ) -> Result<Option<(GraphRecord, Option<ProgramFrame>)>, StoreError> {
         let found = self.examine(key, object::read_program, |(record, _)| record)?;
         Ok(found.map(|(record, frame)| {
-            let right = frame.program().is_ok_and(|program| program.digest() == record.program.digest);
+            let right = frame.is_of(&record.program.digest);
             (record, right.then_some(frame))
         }))
     }
@@ -195,5 +210,16 @@ fn entries(folder: &Path) -> Result<Vec<std::path::PathBuf>, StoreError> {
         Ok(entries) => Ok(entries.filter_map(|entry| Some(entry.ok()?.path())).collect()),
         Err(error) if is_absent(&error) => Ok(Vec::new()),
         Err(error) => Err(read_error(folder, error)),
+    }
+}
+
+/// The length of a file, or of all files in a folder. No link is followed.
+fn bytes_below(path: &Path) -> u64 {
+    match fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_dir() => {
+            entries(path).unwrap_or_default().iter().map(|path| bytes_below(path)).sum()
+        }
+        Ok(metadata) => metadata.len(),
+        Err(_) => 0,
     }
 }

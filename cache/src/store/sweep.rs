@@ -10,14 +10,14 @@ use std::path::Path;
 use tempfile::NamedTempFile;
 
 use super::Store;
-use crate::lock::names;
+use crate::lock::{STRAY_LOCKS, names};
 use crate::temporary::new_file_in;
 
 impl Store {
     /// A new file in `tmp/`, locked for as long as it is open.
     pub(super) fn new_file(&self, prefix: &str) -> io::Result<NamedTempFile> {
         let tmp = self.layout.tmp();
-        loop {
+        for _ in 0..STRAY_LOCKS {
             let file = new_file_in(&tmp, prefix)?;
             match file.as_file().try_lock() {
                 // Another process sweeps it up in the moment between its making and its lock.
@@ -29,6 +29,8 @@ impl Store {
                 return Ok(file);
             }
         }
+        // Files cannot be told apart here, so that no sweep takes one for abandoned.
+        new_file_in(&tmp, prefix)
     }
 
     /// Removes what processes that died left in `tmp/` and `locks/`. What cannot be removed stays: it stands in nobody's way.

@@ -10,19 +10,19 @@ use crate::statistics::{Counters, Match, Source, Use};
 mod damage;
 
 /// A store in a folder that goes with it.
-struct Scratch {
+pub(super) struct Scratch {
     folder: tempfile::TempDir,
-    store: Store,
+    pub(super) store: Store,
 }
 
 impl Scratch {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = open(folder.path()).unwrap();
         Self { folder, store }
     }
 
-    fn put(&self, number: u64) -> GraphRecord {
+    pub(super) fn put(&self, number: u64) -> GraphRecord {
         let (record, program) = graph(number);
         self.store.put(&record, &program, &payload(number)).unwrap();
         record
@@ -41,7 +41,7 @@ fn open(dir: &Path) -> Result<Store, StoreError> {
 }
 
 /// A graph of its own for each number.
-fn graph(number: u64) -> (GraphRecord, Program) {
+pub(super) fn graph(number: u64) -> (GraphRecord, Program) {
     let text = format!("module @m {{ func.func @main() {{ x = {number} }} }}");
     let mut inputs = inputs();
     inputs.program = Program::new(ProgramFormat::Mlir, text.into_bytes());
@@ -51,20 +51,20 @@ fn graph(number: u64) -> (GraphRecord, Program) {
     (record, inputs.program)
 }
 
-fn payload(number: u64) -> Vec<u8> {
+pub(super) fn payload(number: u64) -> Vec<u8> {
     (0..5000).map(|at| (at * (number + 3) % 251).to_le_bytes()[0]).collect()
 }
 
-fn request(number: u64) -> Signature {
+pub(super) fn request(number: u64) -> Signature {
     create_execution_signature("model", [1, 4, 8, 8], 1, 7.5, "euler", number + 1, Dtype::Float32).unwrap()
 }
 
-fn signature(number: u64) -> RecordedSignature {
+pub(super) fn signature(number: u64) -> RecordedSignature {
     let projection_key = Digest::of(&number.to_le_bytes());
     RecordedSignature { signature: request(number), projection_key, first_used: jiff::Timestamp::UNIX_EPOCH }
 }
 
-fn hit(key: GraphKey) -> Use {
+pub(super) fn hit(key: GraphKey) -> Use {
     Use {
         graph_key: key,
         device: "xla-cpu".into(),
@@ -255,6 +255,24 @@ fn clearing_leaves_what_is_being_loaded() {
 }
 
 #[test]
+fn clearing_empties_the_quarantine_and_takes_records_without_objects() {
+    let scratch = Scratch::new();
+    let (damaged, lost) = (scratch.put(1), scratch.put(2));
+    let layout = scratch.store.layout();
+    fs::write(layout.object(&damaged.graph_key), "damaged").unwrap();
+    assert!(scratch.load(&damaged.graph_key).is_none());
+    fs::create_dir_all(layout.quarantine().join("graphs-v1.1/blobs")).unwrap();
+    fs::write(layout.quarantine().join("graphs-v1.1/blobs/1"), [0; 1000]).unwrap();
+    let stored_bytes: u64 =
+        damage::files_of(&layout.quarantine()).iter().map(|path| fs::metadata(path).unwrap().len()).sum();
+    fs::remove_file(layout.object(&lost.graph_key)).unwrap();
+    assert!(stored_bytes > 1007, "the object, its reason and an index");
+    assert_eq!(scratch.store.clear().unwrap(), Cleared { removed: 2, in_use: 0, stored_bytes });
+    assert!(fs::read_dir(layout.quarantine()).unwrap().next().is_none());
+    assert!(scratch.store.records().unwrap().is_empty());
+}
+
+#[test]
 fn the_nearest_entry_is_named_with_its_differences() {
     let scratch = Scratch::new();
     let (one, _) = (scratch.put(1), scratch.put(2));
@@ -354,6 +372,7 @@ fn errors_are_sorted_by_what_can_be_done() {
 fn a_full_device_is_an_error_of_that_name() {
     let (record, program) = graph(1);
     let mut full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let program = object::ProgramFrame::of(&program).unwrap();
     let error = object::write(&mut full, &record, &program, &payload(1)).unwrap_err();
     let ObjectError::Io(cause) = error else { panic!("{error}") };
     assert!(matches!(write_error(Path::new("/dev/full"), cause), StoreError::Full { .. }));

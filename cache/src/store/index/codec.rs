@@ -41,21 +41,23 @@ pub(super) fn encode_program(program: &ProgramFrame) -> Vec<u8> {
     [&[format], program.bytes.to_le_bytes().as_slice(), &program.frame].concat()
 }
 
-pub(super) fn decode_program(stored: &[u8]) -> Result<ProgramFrame, Fault> {
-    let damaged = || Fault::Damaged("a program cannot be read".into());
-    let (format, rest) = stored.split_first().ok_or_else(damaged)?;
-    let (length, frame) = rest.split_first_chunk().ok_or_else(damaged)?;
+/// The program in a value; `None` where it is not understood, since another release may have written it.
+pub(super) fn decode_program(stored: &[u8]) -> Option<ProgramFrame> {
+    let (format, rest) = stored.split_first()?;
+    let (length, frame) = rest.split_first_chunk()?;
     let format = match format {
         0 => ProgramFormat::Mlir,
         1 => ProgramFormat::Hlo,
-        _ => return Err(damaged()),
+        _ => return None,
     };
-    Ok(ProgramFrame { format, bytes: u64::from_le_bytes(*length), frame: frame.to_vec() })
+    Some(ProgramFrame { format, bytes: u64::from_le_bytes(*length), frame: frame.to_vec() })
 }
 
+/// A value that is JSON; `None` where it is not understood, since another release may have written it.
 pub(super) fn get_json<T: DeserializeOwned>(index: &Transaction, key: &[u8]) -> Result<Option<T>, Fault> {
     let Some(stored) = index.get(key)? else { return Ok(None) };
-    serde_json::from_slice(&stored).map(Some).map_err(|error| Fault::Damaged(error.to_string()))
+    let value = serde_json::from_slice(&stored);
+    Ok(value.inspect_err(|error| tracing::debug!(%error, "a value is not understood and counts as none")).ok())
 }
 
 pub(super) fn put_json<T: Serialize>(index: &mut Transaction, key: Vec<u8>, value: &T) -> Result<(), Fault> {

@@ -149,7 +149,7 @@ fn noise(seed: u64) -> impl Iterator<Item = u64> {
     })
 }
 
-fn files_of(folder: &Path) -> Vec<PathBuf> {
+pub(super) fn files_of(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -205,7 +205,7 @@ fn what_a_later_release_wrote_is_no_damage() {
     let (record, program) = graph(1);
     scratch.put(2);
     let mut bytes = Vec::new();
-    object::write(&mut bytes, &record, &program, b"code").unwrap();
+    object::write(&mut bytes, &record, &object::ProgramFrame::of(&program).unwrap(), b"code").unwrap();
     // A header whose JSON this release does not understand, under sound checksums.
     let header_bytes = usize::try_from(u64::from_le_bytes(bytes[16..24].try_into().unwrap())).unwrap();
     let header = String::from_utf8(bytes[56..56 + header_bytes].to_vec()).unwrap();

@@ -1,0 +1,84 @@
+use super::*;
+use crate::store::tests::{Scratch, graph, hit, payload, request, signature};
+
+/// Puts bytes under a key of the index, past all that keeps it in order.
+fn forge(scratch: &Scratch, key: &[u8], value: &[u8]) {
+    let put = |index: &mut Transaction| {
+        index.put(key.to_vec(), value.to_vec());
+        Ok(())
+    };
+    scratch.store.write(put).unwrap();
+}
+
+fn stored(scratch: &Scratch, key: &[u8]) -> Option<Vec<u8>> {
+    scratch.store.write(|index| index.get(key)).unwrap()
+}
+
+#[test]
+fn a_program_that_is_wrong_counts_as_none_and_is_written_over() {
+    let scratch = Scratch::new();
+    let record = scratch.put(1);
+    let place = key(b'p', &[&record.program.digest]);
+    let right = stored(&scratch, &place).unwrap();
+    let another = encode_program(&ProgramFrame::of(&graph(2).1).unwrap());
+    for wrong in [another.as_slice(), b"\x07later release", b"\0\x01\0\0\0\0\0\0\0no frame", b""] {
+        forge(&scratch, &place, wrong);
+        assert_eq!(scratch.store.indexed_program(&record.graph_key).unwrap(), None);
+        assert_eq!(scratch.store.program(&record.graph_key).unwrap(), Some(graph(1).1), "the object has it");
+        assert!(!scratch.store.layout().quarantine().exists(), "the rest of the index is sound");
+        scratch.put(1);
+        assert_eq!(stored(&scratch, &place).unwrap(), right);
+    }
+}
+
+#[test]
+fn a_program_that_is_there_is_not_written_again() {
+    let scratch = Scratch::new();
+    let record = scratch.put(1);
+    let place = key(b'p', &[&record.program.digest]);
+    // The same program in other bytes.
+    let frame = zstd::bulk::compress(graph(1).1.bytes(), 19).unwrap();
+    let sound = encode_program(&ProgramFrame { frame, ..ProgramFrame::of(&graph(1).1).unwrap() });
+    forge(&scratch, &place, &sound);
+    scratch.put(1);
+    assert_eq!(stored(&scratch, &place).unwrap(), sound);
+}
+
+#[test]
+fn values_that_are_not_understood_cost_no_more_than_themselves() {
+    let scratch = Scratch::new();
+    let records = [scratch.put(1), scratch.put(2)];
+    scratch.store.commit(&[hit(records[0].graph_key)], &Counters::default()).unwrap();
+    forge(&scratch, &key(b'u', &[&records[0].graph_key.0]), b"a later release");
+    forge(&scratch, b"mstatistics", b"a later release");
+    assert_eq!(scratch.store.record(&records[0].graph_key).unwrap().unwrap().statistics.hits, 0);
+    let statistics = scratch.store.statistics().unwrap();
+    assert_eq!((statistics.entries, statistics.cached_signatures, statistics.hits.exact), (2, 2, 0));
+    scratch.store.commit(&[hit(records[0].graph_key)], &Counters::default()).unwrap();
+    assert_eq!(scratch.store.statistics().unwrap().hits.exact, 1);
+    assert_eq!(scratch.store.statistics().unwrap().entries, 2);
+    assert!(!scratch.store.layout().quarantine().exists());
+}
+
+#[test]
+fn the_last_compiled_answers_for_a_projection_after_a_rebuild() {
+    let scratch = Scratch::new();
+    let stage = (signature(1).projection_key, request(1).digest());
+    let newest = 3;
+    for number in 0..8 {
+        let (mut record, program) = graph(number);
+        record.signatures = vec![signature(1)];
+        record.created = jiff::Timestamp::from_second(if number == newest { 1000 } else { 100 }).unwrap();
+        scratch.store.put(&record, &program, &payload(number)).unwrap();
+    }
+    let answer = || scratch.store.resolve(&[stage]).unwrap()[0].as_ref().unwrap().graph_key;
+    assert_eq!(answer(), graph(7).0.graph_key, "what is put is newest, whatever its clock said");
+    fs::remove_dir_all(scratch.store.layout().graphs()).unwrap();
+    assert_eq!(answer(), graph(newest).0.graph_key);
+    // Records that come back later do not take over either.
+    scratch.store.remove_records(&[graph(0).0.graph_key, graph(7).0.graph_key]).unwrap();
+    assert_eq!(scratch.store.rebuild_index().unwrap().added, 2);
+    assert_eq!(answer(), graph(newest).0.graph_key);
+    scratch.store.remove(&graph(newest).0.graph_key).unwrap();
+    assert!(scratch.store.resolve(&[stage]).unwrap()[0].is_none());
+}
