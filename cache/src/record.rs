@@ -169,6 +169,17 @@ impl GraphRecord {
         }
     }
 
+    /// Whether this graph is what level 1 may hand out for a stage: what it was compiled from is known by the key alone, but its
+    /// stage, its options and its environment stand here, and a projection key that leads to a graph of others leads astray.
+    ///
+    /// `environment_digest` is [`Environment::digest`]. Two stages that lower to one program share a record, which names the stage
+    /// that was compiled; the other one is then lowered, and finds the graph by its key.
+    pub fn answers(&self, stage: &str, options: &CompileOptions, environment_digest: &Digest) -> bool {
+        self.stage == stage
+            && self.options.digest() == options.digest()
+            && self.environment.digest() == *environment_digest
+    }
+
     /// Adds a request unless it is there, and drops the oldest where there are too many. Says whether it was new.
     pub fn add_signature(&mut self, added: RecordedSignature) -> bool {
         let known =
@@ -207,6 +218,19 @@ mod tests {
         }
         assert_eq!(record.signatures.len(), SIGNATURES_KEPT);
         assert_eq!(record.signatures[0].signature.steps, 200 - SIGNATURES_KEPT as u64);
+    }
+
+    #[test]
+    fn a_record_answers_for_its_own_stage_options_and_environment() {
+        let inputs = crate::key::tests::inputs();
+        let record = GraphRecord::new("denoiser", "xla-cpu", &inputs);
+        let environment = inputs.environment.digest();
+        assert!(record.answers("denoiser", &inputs.options, &environment));
+        assert!(!record.answers("vae_decoder", &inputs.options, &environment));
+        let options = CompileOptions { num_replicas: 2, ..CompileOptions::default() };
+        assert!(!record.answers("denoiser", &options, &environment));
+        let newer = Environment { plugin_build: "gnu:newer".into(), ..(*inputs.environment).clone() };
+        assert!(!record.answers("denoiser", &inputs.options, &newer.digest()));
     }
 
     #[test]

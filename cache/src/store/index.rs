@@ -9,7 +9,7 @@
 //! | `u` graph key | its statistics and last load time, as JSON: they change on every hit, the record does not |
 //! | `p` program digest | a program: format, length, zstd frame |
 //! | `q` program digest, graph key | nothing: this graph was compiled from that program |
-//! | `j` projection key | the graph key: level 1 |
+//! | `j` projection key | the graph key, and a hash over both keys: level 1 |
 //! | `s` signature digest, graph key | nothing: this exact request led to that graph |
 //! | `x` graph key, another key | nothing: that entry goes when the graph does |
 //! | `m` name | `statistics`: counters and totals, as JSON; `ready`: the index is whole |
@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use super::{IndexCause, Store, StoreError};
-use crate::hash::Digest;
+use crate::hash::{Digest, FramedHasher};
 use crate::key::GraphKey;
 use crate::lock::lock_before;
 use crate::object::ProgramFrame;
@@ -43,6 +43,8 @@ const READ_PATIENCE: Duration = Duration::from_secs(2);
 const WRITE_PATIENCE: Duration = Duration::from_secs(20);
 /// sled's own default is a gigabyte.
 const CACHE_BYTES: u64 = 8 << 20;
+/// The version of the hash in an entry that leads from a projection to a graph.
+const LEAD_TAG: &str = "preheat-lead-v1";
 /// How many records one transaction of a rebuild adds.
 const REBUILD_BATCH: usize = 256;
 
@@ -233,8 +235,7 @@ impl Store {
         put_json(index, key(b'u', &[&one.graph_key.0]), &usage)?;
         if let Some(signature) = &one.signature {
             let known = index.get(&key(b's', &[&signature.signature.digest(), &one.graph_key.0]))?.is_some()
-                && index.get(&key(b'j', &[&signature.projection_key]))?.as_deref()
-                    == Some(one.graph_key.0.as_bytes().as_slice());
+                && led_to(index, &signature.projection_key)? == Some(one.graph_key.0);
             if !known {
                 link_signature(index, &record, signature, statistics, TakeOver::Always)?;
                 record.add_signature(signature.clone());
@@ -364,9 +365,20 @@ fn digest_at(bytes: &[u8], at: usize) -> Option<Digest> {
     Some(Digest::from_bytes(bytes.get(at..at + 32)?.try_into().ok()?))
 }
 
+/// The value that leads from a projection to a graph. The hash over both makes it stand for nothing under any other key.
+fn lead(projection: &Digest, graph: &Digest) -> Vec<u8> {
+    let hash = FramedHasher::new(LEAD_TAG).digest(projection).digest(graph).finish();
+    [graph.as_bytes().as_slice(), hash.as_bytes()].concat()
+}
+
+/// The graph that a projection leads to; none where what is stored was not made for this projection.
+fn led_to(index: &Transaction, projection: &Digest) -> Result<Option<Digest>, Fault> {
+    let Some(stored) = index.get(&key(b'j', &[projection]))? else { return Ok(None) };
+    Ok(digest_at(&stored, 0).filter(|graph| stored == lead(projection, graph)))
+}
+
 fn resolve_one(index: &Transaction, projection: &Digest, signature: &Digest) -> Result<Option<Resolved>, Fault> {
-    let Some(found) = index.get(&key(b'j', &[projection]))? else { return Ok(None) };
-    let graph = digest_at(&found, 0).ok_or_else(|| Fault::Damaged("a projection leads to no key".into()))?;
+    let Some(graph) = led_to(index, projection)? else { return Ok(None) };
     let Some(record) = load_record(index, &GraphKey(graph))? else { return Ok(None) };
     let exact = index.get(&key(b's', &[signature, &graph]))?.is_some();
     let matched = if exact { Match::Exact } else { Match::Equivalent };
@@ -433,8 +445,10 @@ fn remove(index: &mut Transaction, graph: &GraphKey, statistics: &mut Statistics
     for (link, _) in index.scan(&key(b'x', &[&graph.0]))? {
         let target = link[33..].to_vec();
         // A projection may lead to another graph by now: a new compile of the same stage.
-        let moved =
-            target.first() == Some(&b'j') && index.get(&target)?.as_deref() != Some(graph.0.as_bytes().as_slice());
+        let moved = match (target.first(), digest_at(&target, 1)) {
+            (Some(b'j'), Some(projection)) => led_to(index, &projection)?.is_some_and(|other| other != graph.0),
+            _ => false,
+        };
         if !moved {
             index.remove(target.clone());
         }
@@ -473,14 +487,14 @@ fn link_signature(
         statistics.cached_signatures += 1;
     }
     link(index, graph, key(b's', &[&digest, &graph.0]), Vec::new());
-    let projection = key(b'j', &[&signature.projection_key]);
-    let other = index.get(&projection)?.and_then(|led_to| digest_at(&led_to, 0)).filter(|other| *other != graph.0);
+    let projection = &signature.projection_key;
+    let other = led_to(index, projection)?.filter(|other| *other != graph.0);
     if let (TakeOver::FromOlder, Some(other)) = (take_over, other)
         && load_record(index, &GraphKey(other))?.is_some_and(|other| other.created > record.created)
     {
         return Ok(());
     }
-    link(index, graph, projection, graph.0.as_bytes().to_vec());
+    link(index, graph, key(b'j', &[projection]), lead(projection, &graph.0));
     Ok(())
 }
 

@@ -82,3 +82,28 @@ fn the_last_compiled_answers_for_a_projection_after_a_rebuild() {
     scratch.store.remove(&graph(newest).0.graph_key).unwrap();
     assert!(scratch.store.resolve(&[stage]).unwrap()[0].is_none());
 }
+
+#[test]
+fn an_entry_of_level_one_that_was_not_made_for_its_key_leads_nowhere() {
+    let scratch = Scratch::new();
+    let records = [scratch.put(1), scratch.put(2)];
+    let place = |number| key(b'j', &[&signature(number).projection_key]);
+    let stage = [(signature(1).projection_key, request(1).digest())];
+    let right = stored(&scratch, &place(1)).unwrap();
+    let of_another = stored(&scratch, &place(2)).unwrap();
+    let bare = records[0].graph_key.0.as_bytes().as_slice();
+    let other_key = [records[1].graph_key.0.as_bytes(), &right[32..]].concat();
+    for wrong in [of_another.as_slice(), bare, &other_key, b"short", b""] {
+        forge(&scratch, &place(1), wrong);
+        assert_eq!(scratch.store.resolve(&stage).unwrap(), [None]);
+        // The next use, which found the graph by its key, puts it right.
+        let one = Use { matched: Match::Graph, signature: Some(signature(1)), ..hit(records[0].graph_key) };
+        scratch.store.commit(&[one], &Counters::default()).unwrap();
+        assert_eq!(stored(&scratch, &place(1)).unwrap(), right);
+        assert_eq!(scratch.store.resolve(&stage).unwrap()[0].as_ref().unwrap().matched, Match::Exact);
+    }
+    forge(&scratch, &place(1), &of_another);
+    scratch.store.remove(&records[0].graph_key).unwrap();
+    assert_eq!(stored(&scratch, &place(1)), None, "it goes with its graph all the same");
+    assert!(!scratch.store.layout().quarantine().exists());
+}
