@@ -122,7 +122,10 @@ impl Inner {
         if let Some(graph) = self.memory().by_key(&known.graph_key) {
             return Ok(Found::Ready(Obtained::found(graph, Source::Memory, known.matched)));
         }
-        self.load(asked, &known.graph_key, || known.matched)
+        // The index is trusted to save work, not to be right: what it leads to must be such a graph.
+        let (stage, options) = (asked.graph.stage_name(), asked.graph.compile_options());
+        let fits = |record: &GraphRecord| record.answers(stage, options, &self.environment_digest);
+        self.load(asked, &known.graph_key, fits, || known.matched)
     }
 
     /// Level 2: the executable of this very graph. How it matched is read from the index while the plugin loads it.
@@ -136,14 +139,22 @@ impl Inner {
             // Where no thread can be had, nobody needs to know how it matched.
             let resolving = std::thread::Builder::new().spawn_scoped(scope, resolve).ok();
             let known = || resolving.and_then(|resolving| resolving.join().unwrap_or_default());
-            self.load(asked, key, || matched(known().as_ref(), key))
+            self.load(asked, key, |_| true, || matched(known().as_ref(), key))
         })
     }
 
-    /// Reads an object and hands it to the plugin; `matched` is asked once it is loaded.
-    fn load(&self, asked: &Asked<'_>, key: &GraphKey, matched: impl FnOnce() -> Match) -> Result<Found, Error> {
+    /// Reads an object and, if its record `fits`, hands it to the plugin; `matched` is asked once it is loaded.
+    fn load(
+        &self,
+        asked: &Asked<'_>,
+        key: &GraphKey,
+        fits: impl FnOnce(&GraphRecord) -> bool,
+        matched: impl FnOnce() -> Match,
+    ) -> Result<Found, Error> {
         let object = self.cache.as_ref().and_then(|cache| cache.load(key, &self.warnings));
-        let Some((object, source)) = object else { return Ok(Found::Nothing) };
+        let Some((object, source)) = object.filter(|(object, _)| fits(&object.record)) else {
+            return Ok(Found::Nothing);
+        };
         let payload_bytes = object.payload.len() as u64;
         asked.tell(self, EventKind::Loading { payload_bytes });
         match self.backend.load(&object.payload) {
