@@ -92,6 +92,12 @@ pub enum ObjectError {
         /// What went wrong.
         reason: String,
     },
+    /// A compiler option in its record has a number that JSON lacks; it is not written.
+    #[error("the compiler option {option:?} is no finite number, so its record could not be read back")]
+    NonFiniteOption {
+        /// The option's name.
+        option: String,
+    },
     /// The program in it is none.
     #[error("its program cannot be used: {0}")]
     Program(#[from] ProgramError),
@@ -100,7 +106,7 @@ pub enum ObjectError {
 impl ObjectError {
     /// Whether the file itself is bad. A header that does not parse although its checksum held was written by another release.
     pub(crate) fn is_damage(&self) -> bool {
-        !matches!(self, Self::Io(_) | Self::Version(_) | Self::Header(_))
+        !matches!(self, Self::Io(_) | Self::Version(_) | Self::Header(_) | Self::NonFiniteOption { .. })
     }
 }
 
@@ -182,6 +188,9 @@ pub(crate) fn write(
     program: &ProgramFrame,
     payload: &[u8],
 ) -> Result<ObjectInfo, ObjectError> {
+    if let Some(option) = record.options.non_finite() {
+        return Err(ObjectError::NonFiniteOption { option: option.to_owned() });
+    }
     let payload_frame = zstd::bulk::compress(payload, ZSTD_LEVEL)?;
     let frames_bytes = (program.frame.len() + payload_frame.len()) as u64;
     let mut info =

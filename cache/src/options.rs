@@ -18,7 +18,7 @@ pub enum OptionValue {
     Bool(bool),
     /// An integer.
     Int(i64),
-    /// A number.
+    /// A number, which has to be finite for the executable to be stored.
     Float(f64),
     /// A text, or an enum by name.
     Text(String),
@@ -82,6 +82,13 @@ impl CompileOptions {
 }
 
 impl CompileOptions {
+    /// The first compiler option whose number is not finite. Such options have a key, and a record that could not be read back; so
+    /// [`Store::put`](crate::Store::put) refuses them.
+    pub fn non_finite(&self) -> Option<&str> {
+        let odd = |value: &OptionValue| matches!(value, OptionValue::Float(value) if !value.is_finite());
+        self.overrides.iter().find(|(_, value)| odd(value)).map(|(name, _)| name.as_str())
+    }
+
     /// Each field in which `self`, which the store has, differs from `want`.
     pub fn differences(&self, want: &Self) -> Vec<Difference> {
         let mut all: Vec<Difference> = [

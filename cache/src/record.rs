@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::environment::Environment;
 use crate::hash::Digest;
@@ -39,7 +39,7 @@ pub struct GraphRecord {
     #[serde(default)]
     pub interface: Option<Interface>,
     /// The requests that led to this graph, oldest first.
-    #[serde(default)]
+    #[serde(default, serialize_with = "valid_signatures")]
     pub signatures: Vec<RecordedSignature>,
     /// What compiling and loading took.
     #[serde(default)]
@@ -108,16 +108,20 @@ pub struct RecordedSignature {
 }
 
 /// What was measured of a graph.
+///
+/// JSON has no infinities and no NaN, so none is written: a time that is one is written as 0 or left out, and a cost is left out.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Measurements {
     /// The time the compile took.
+    #[serde(serialize_with = "finite_or_zero")]
     pub compile_seconds: f64,
     /// The most memory that the compile held.
     pub compile_peak_bytes: Option<u64>,
     /// The time of the last load.
     pub load_seconds: Option<f64>,
     /// The plugin's cost analysis, by its names.
+    #[serde(serialize_with = "finite_figures")]
     pub cost: BTreeMap<String, f64>,
     /// The plugin's memory figures, in bytes, by their names.
     pub memory_bytes: BTreeMap<String, u64>,
@@ -142,6 +146,20 @@ pub struct ObjectInfo {
     pub payload_digest: Digest,
     /// The length of the object file.
     pub stored_bytes: u64,
+}
+
+/// Leaves out what cannot be read back.
+fn valid_signatures<S: Serializer>(signatures: &[RecordedSignature], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(signatures.iter().filter(|one| one.signature.cfg_scale.is_finite()))
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]
+fn finite_or_zero<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(if value.is_finite() { *value } else { 0.0 })
+}
+
+fn finite_figures<S: Serializer>(figures: &BTreeMap<String, f64>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(figures.iter().filter(|(_, value)| value.is_finite()))
 }
 
 impl GraphRecord {
@@ -231,6 +249,25 @@ mod tests {
         assert!(!record.answers("denoiser", &options, &environment));
         let newer = Environment { plugin_build: "gnu:newer".into(), ..(*inputs.environment).clone() };
         assert!(!record.answers("denoiser", &inputs.options, &newer.digest()));
+    }
+
+    #[test]
+    fn numbers_that_json_lacks_are_left_out() {
+        let mut record = GraphRecord::new("denoiser", "xla-cpu", &crate::key::tests::inputs());
+        record.add_signature(signature(1));
+        let mut expected = record.clone();
+        expected.measurements.cost.insert("flops".into(), 1.5);
+        for odd in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            let mut record = expected.clone();
+            record.measurements.compile_seconds = odd;
+            record.measurements.load_seconds = Some(odd);
+            record.measurements.cost.insert("bytes accessed".into(), odd);
+            let mut unread = signature(2);
+            unread.signature.cfg_scale = odd;
+            record.add_signature(unread);
+            let json = serde_json::to_string(&record).unwrap();
+            assert_eq!(serde_json::from_str::<GraphRecord>(&json).unwrap(), expected);
+        }
     }
 
     #[test]

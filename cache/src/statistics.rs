@@ -179,7 +179,9 @@ impl Statistics {
     /// Counts a use; `compile_seconds` is what compiling this graph took when it was compiled.
     pub(crate) fn count(&mut self, one: &Use, compile_seconds: f64) {
         let device = self.by_device.entry(one.device.clone()).or_default();
-        self.load_seconds += one.load_seconds.unwrap_or(0.0);
+        // A sum that is not finite would be written as null, and none of the statistics could be read back.
+        let finite = |seconds: Option<f64>| seconds.filter(|seconds| seconds.is_finite()).unwrap_or(0.0);
+        self.load_seconds += finite(one.load_seconds);
         match one.matched {
             Match::Exact => self.hits.exact += one.times,
             Match::Equivalent => self.hits.equivalent += one.times,
@@ -188,7 +190,7 @@ impl Statistics {
                 device.compiles += 1;
                 self.misses += 1;
                 self.compiles += 1;
-                self.compile_seconds += one.compile_seconds.unwrap_or(0.0);
+                self.compile_seconds += finite(one.compile_seconds);
                 return;
             }
         }
@@ -201,7 +203,7 @@ impl Statistics {
         device.hits += one.times;
         #[expect(clippy::cast_precision_loss, reason = "exact up to 2^53 hits")]
         let times = one.times as f64;
-        self.compile_seconds_saved += compile_seconds * times;
+        self.compile_seconds_saved += finite(Some(compile_seconds * times));
     }
 
     /// Adds what belongs to no single use.

@@ -141,6 +141,34 @@ fn what_is_put_is_loaded() {
 }
 
 #[test]
+fn numbers_that_json_lacks_spoil_neither_record_nor_statistics() {
+    let scratch = Scratch::new();
+    let (mut record, program) = graph(1);
+    record.measurements.cost = [("flops".to_owned(), f64::NAN), ("bytes".to_owned(), 8.0)].into();
+    record.measurements.compile_seconds = f64::INFINITY;
+    scratch.store.put(&record, &program, &payload(1)).unwrap();
+    let odd = Use { load_seconds: Some(f64::NAN), compile_seconds: Some(f64::NAN), ..hit(record.graph_key) };
+    let compiled = Use { matched: Match::Compiled, source: Source::Compiled, ..odd.clone() };
+    scratch.store.commit(&[odd, compiled], &Counters::default()).unwrap();
+    let loaded = scratch.load(&record.graph_key).unwrap();
+    let indexed = scratch.store.record(&record.graph_key).unwrap().unwrap();
+    for read in [&loaded.record, &indexed] {
+        assert_eq!(read.measurements.cost, [("bytes".to_owned(), 8.0)].into());
+        assert_eq!((read.measurements.compile_seconds, read.measurements.load_seconds), (0.0, None));
+    }
+    let statistics = scratch.store.statistics().unwrap();
+    assert_eq!((statistics.hits.exact, statistics.compiles), (1, 1));
+
+    let (mut record, program) = graph(2);
+    record.options.overrides.insert("threshold".into(), crate::options::OptionValue::Float(f64::NAN));
+    let error = scratch.store.put(&record, &program, &payload(2)).unwrap_err();
+    assert!(matches!(&error, StoreError::Object { cause: ObjectError::NonFiniteOption { .. }, .. }), "{error}");
+    assert!(error.to_string().contains("threshold"), "{error}");
+    assert!(!scratch.store.has_object(&record.graph_key));
+    assert!(fs::read_dir(scratch.store.layout().tmp()).unwrap().next().is_none());
+}
+
+#[test]
 fn level_one_tells_exact_from_equivalent() {
     let scratch = Scratch::new();
     let record = scratch.put(1);
