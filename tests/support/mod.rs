@@ -9,7 +9,7 @@ use std::process::Command;
 /// Panics where there is none: a test that cannot reach the plugin fails, it is never skipped.
 pub fn xla_cpu_plugin() -> PathBuf {
     let path = std::env::var_os("PREHEAT_XLA_CPU_PLUGIN")
-        .map_or_else(|| data_dir().join("preheat/plugins/xla-cpu/0.0.1/xla_cpu_pjrt.so"), PathBuf::from);
+        .map_or_else(|| data_dir().join("plugins/xla-cpu/0.0.1/xla_cpu_pjrt.so"), PathBuf::from);
     assert!(path.is_file(), "no xla-cpu plugin at {}: run cargo xtask setup", path.display());
     path
 }
@@ -22,8 +22,7 @@ pub fn header_dir() -> PathBuf {
 }
 
 fn data_dir() -> PathBuf {
-    let home = || PathBuf::from(std::env::var_os("HOME").expect("HOME is set")).join(".local/share");
-    std::env::var_os("XDG_DATA_HOME").map(PathBuf::from).filter(|dir| dir.is_absolute()).unwrap_or_else(home)
+    preheat::plugins::data_dir(&preheat::plugins::process_env).expect("there is a home folder")
 }
 
 /// Compiles C source with the header at hand; `shared` makes a library instead of a program.
