@@ -5,7 +5,7 @@ use std::io;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::key;
+use super::entries::key;
 use super::transaction::{Fault, Transaction};
 use crate::object::ProgramFrame;
 use crate::program::ProgramFormat;

@@ -1,3 +1,4 @@
+use super::codec::encode_program;
 use super::*;
 use crate::store::tests::{Scratch, graph, hit, payload, request, signature};
 

@@ -1,0 +1,251 @@
+//! The entries of the index and what links them: each function here works within one transaction.
+
+use serde::{Deserialize, Serialize};
+
+use super::Resolved;
+use super::codec::{decode_program, decode_record, encode_program, get_json, put_json, store_record};
+use super::transaction::{Fault, Transaction};
+use crate::hash::{Digest, FramedHasher};
+use crate::key::GraphKey;
+use crate::object::ProgramFrame;
+use crate::record::{GraphRecord, RecordStatistics, RecordedSignature};
+use crate::statistics::{Match, Statistics};
+
+/// The version of the hash in an entry that leads from a projection to a graph.
+const LEAD_TAG: &str = "preheat-lead-v1";
+
+/// The part of a record that changes on every hit.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Usage {
+    pub(super) statistics: RecordStatistics,
+    pub(super) load_seconds: Option<f64>,
+    pub(super) pinned: bool,
+}
+
+/// A kind's letter and the digests after it.
+pub(super) fn key(kind: u8, digests: &[&Digest]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(1 + 32 * digests.len());
+    bytes.push(kind);
+    for digest in digests {
+        bytes.extend_from_slice(digest.as_bytes());
+    }
+    bytes
+}
+
+fn digest_at(bytes: &[u8], at: usize) -> Option<Digest> {
+    Some(Digest::from_bytes(bytes.get(at..at + 32)?.try_into().ok()?))
+}
+
+/// The value that leads from a projection to a graph. The hash over both makes it stand for nothing under any other key.
+fn lead(projection: &Digest, graph: &Digest) -> Vec<u8> {
+    let hash = FramedHasher::new(LEAD_TAG).digest(projection).digest(graph).finish();
+    [graph.as_bytes().as_slice(), hash.as_bytes()].concat()
+}
+
+/// The graph that a projection leads to; none where what is stored was not made for this projection.
+pub(super) fn led_to(index: &Transaction, projection: &Digest) -> Result<Option<Digest>, Fault> {
+    let Some(stored) = index.get(&key(b'j', &[projection]))? else { return Ok(None) };
+    Ok(digest_at(&stored, 0).filter(|graph| stored == lead(projection, graph)))
+}
+
+pub(super) fn resolve_one(
+    index: &Transaction,
+    projection: &Digest,
+    signature: &Digest,
+) -> Result<Option<Resolved>, Fault> {
+    let Some(graph) = led_to(index, projection)? else { return Ok(None) };
+    let Some(record) = load_record(index, &GraphKey(graph))? else { return Ok(None) };
+    let exact = index.get(&key(b's', &[signature, &graph]))?.is_some();
+    let matched = if exact { Match::Exact } else { Match::Equivalent };
+    let compile_seconds = record.measurements.compile_seconds;
+    Ok(Some(Resolved { graph_key: GraphKey(graph), matched, compile_seconds }))
+}
+
+/// Whether a projection that leads to another graph is to lead to this one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TakeOver {
+    /// This graph was compiled or used just now.
+    Always,
+    /// This record comes from an object, in no order: what was compiled last wins.
+    FromOlder,
+}
+
+/// Adds or replaces a record. What was known of the graph's use stays.
+pub(super) fn insert(
+    index: &mut Transaction,
+    record: &GraphRecord,
+    program: Option<&ProgramFrame>,
+    take_over: TakeOver,
+) -> Result<(), Fault> {
+    let mut statistics = load_statistics(index)?;
+    let mut record = record.clone();
+    let mut usage = load_usage(index, record.graph_key.0.as_bytes())?;
+    if let Some(old) = load_record(index, &record.graph_key)? {
+        count_entry(&mut statistics, &old, false);
+        let new = std::mem::replace(&mut record.signatures, old.signatures);
+        for signature in new {
+            record.add_signature(signature);
+        }
+        usage.pinned |= record.pinned;
+    } else {
+        usage = Usage {
+            statistics: record.statistics.clone(),
+            load_seconds: record.measurements.load_seconds,
+            pinned: record.pinned || usage.pinned,
+        };
+    }
+    count_entry(&mut statistics, &record, true);
+    for signature in &record.signatures {
+        link_signature(index, &record, signature, &mut statistics, take_over)?;
+    }
+    if let Some(program) = program {
+        let digest = &record.program.digest;
+        // sled keeps the space of what is written over, so one that is there and sound stays.
+        if !load_program(index, digest)?.is_some_and(|known| known.is_of(digest)) {
+            index.put(key(b'p', &[digest]), encode_program(program));
+        }
+        link(index, &record.graph_key, key(b'q', &[digest, &record.graph_key.0]), Vec::new());
+    }
+    put_json(index, key(b'u', &[&record.graph_key.0]), &usage)?;
+    store_record(index, &record)?;
+    store_statistics(index, &statistics)
+}
+
+/// Removes a record and all that belongs to it; says whether there was one.
+pub(super) fn remove(index: &mut Transaction, graph: &GraphKey, statistics: &mut Statistics) -> Result<bool, Fault> {
+    let known = load_record(index, graph)?;
+    if let Some(record) = &known {
+        count_entry(statistics, record, false);
+    }
+    for (link, _) in index.scan(&key(b'x', &[&graph.0]))? {
+        let target = link[33..].to_vec();
+        // A projection may lead to another graph by now: a new compile of the same stage.
+        let moved = match (target.first(), digest_at(&target, 1)) {
+            (Some(b'j'), Some(projection)) => led_to(index, &projection)?.is_some_and(|other| other != graph.0),
+            _ => false,
+        };
+        if !moved {
+            index.remove(target.clone());
+        }
+        index.remove(link);
+        let (kind, shared) = (target[0], target.get(1..33).unwrap_or_default());
+        if matches!(kind, b's' | b'q') && !index.any(&[&[kind], shared].concat())? {
+            match kind {
+                b's' => statistics.cached_signatures = statistics.cached_signatures.saturating_sub(1),
+                _ => index.remove([b"p", shared].concat()),
+            }
+        }
+    }
+    index.remove(key(b'r', &[&graph.0]));
+    index.remove(key(b'u', &[&graph.0]));
+    Ok(known.is_some())
+}
+
+/// Adds an entry that goes when the graph does.
+fn link(index: &mut Transaction, graph: &GraphKey, target: Vec<u8>, value: Vec<u8>) {
+    let mut reverse = key(b'x', &[&graph.0]);
+    reverse.extend_from_slice(&target);
+    index.put(reverse, Vec::new());
+    index.put(target, value);
+}
+
+pub(super) fn link_signature(
+    index: &mut Transaction,
+    record: &GraphRecord,
+    signature: &RecordedSignature,
+    statistics: &mut Statistics,
+    take_over: TakeOver,
+) -> Result<(), Fault> {
+    let graph = &record.graph_key;
+    let digest = signature.signature.digest();
+    if !index.any(&key(b's', &[&digest]))? {
+        statistics.cached_signatures += 1;
+    }
+    link(index, graph, key(b's', &[&digest, &graph.0]), Vec::new());
+    let projection = &signature.projection_key;
+    let other = led_to(index, projection)?.filter(|other| *other != graph.0);
+    if let (TakeOver::FromOlder, Some(other)) = (take_over, other)
+        && load_record(index, &GraphKey(other))?.is_some_and(|other| other.created > record.created)
+    {
+        return Ok(());
+    }
+    link(index, graph, key(b'j', &[projection]), lead(projection, &graph.0));
+    Ok(())
+}
+
+/// Adds a record to the totals, or takes it out.
+fn count_entry(statistics: &mut Statistics, record: &GraphRecord, added: bool) {
+    let (stored, uncompressed) = record.object.as_ref().map_or((0, 0), |info| (info.stored_bytes, info.payload_bytes));
+    let step = |total: &mut u64, by: u64| *total = if added { *total + by } else { total.saturating_sub(by) };
+    step(&mut statistics.entries, 1);
+    step(&mut statistics.stored_bytes, stored);
+    step(&mut statistics.uncompressed_bytes, uncompressed);
+    step(&mut statistics.by_device.entry(record.device.clone()).or_default().entries, 1);
+}
+
+/// The program of a digest, which may be another where the index is damaged.
+pub(super) fn load_program(index: &Transaction, digest: &Digest) -> Result<Option<ProgramFrame>, Fault> {
+    Ok(index.get(&key(b'p', &[digest]))?.and_then(|stored| decode_program(&stored)))
+}
+
+/// The statistics; where there are none, or none that are understood, the counters start anew.
+pub(super) fn load_statistics(index: &Transaction) -> Result<Statistics, Fault> {
+    match get_json(index, b"mstatistics")? {
+        Some(statistics) => Ok(statistics),
+        None => counted_anew(index, Statistics { since: jiff::Timestamp::now(), ..Statistics::default() }),
+    }
+}
+
+pub(super) fn store_statistics(index: &mut Transaction, statistics: &Statistics) -> Result<(), Fault> {
+    put_json(index, b"mstatistics".to_vec(), statistics)
+}
+
+pub(super) fn load_usage(index: &Transaction, graph: &[u8]) -> Result<Usage, Fault> {
+    Ok(get_json(index, &[b"u", graph].concat())?.unwrap_or_default())
+}
+
+pub(super) fn load_record(index: &Transaction, graph: &GraphKey) -> Result<Option<GraphRecord>, Fault> {
+    let Some(stored) = index.get(&key(b'r', &[&graph.0]))? else { return Ok(None) };
+    decode_record(&stored)?.map(|record| with_usage(index, graph.0.as_bytes(), record)).transpose()
+}
+
+/// Every record that is understood.
+pub(super) fn load_records(index: &Transaction) -> Result<Vec<GraphRecord>, Fault> {
+    let mut records = Vec::new();
+    for (key, stored) in index.scan(b"r")? {
+        if let Some(record) = decode_record(&stored)? {
+            records.push(with_usage(index, &key[1..], record)?);
+        }
+    }
+    Ok(records)
+}
+
+pub(super) fn recount(index: &mut Transaction) -> Result<(), Fault> {
+    let statistics = counted_anew(index, load_statistics(index)?)?;
+    store_statistics(index, &statistics)
+}
+
+/// Counts the entries anew; the counters stay.
+fn counted_anew(index: &Transaction, mut statistics: Statistics) -> Result<Statistics, Fault> {
+    (statistics.entries, statistics.stored_bytes, statistics.uncompressed_bytes) = (0, 0, 0);
+    statistics.by_device.values_mut().for_each(|device| device.entries = 0);
+    for record in load_records(index)? {
+        count_entry(&mut statistics, &record, true);
+    }
+    let mut signatures: Vec<Option<Digest>> = index.scan(b"s")?.iter().map(|(key, _)| digest_at(key, 1)).collect();
+    signatures.dedup();
+    statistics.cached_signatures = signatures.len() as u64;
+    Ok(statistics)
+}
+
+fn with_usage(index: &Transaction, graph: &[u8], mut record: GraphRecord) -> Result<GraphRecord, Fault> {
+    if record.graph_key.0.as_bytes() != graph {
+        return Err(Fault::Damaged("a record stands under the key of another".into()));
+    }
+    let usage = load_usage(index, graph)?;
+    record.statistics = usage.statistics;
+    record.measurements.load_seconds = usage.load_seconds;
+    record.pinned = usage.pinned;
+    Ok(record)
+}
