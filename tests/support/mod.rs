@@ -14,6 +14,14 @@ pub fn xla_cpu_plugin() -> PathBuf {
     path
 }
 
+/// The installed libtpu: `PREHEAT_TPU_PLUGIN`, else where `cargo xtask setup tpu` puts it. Panics where there is none.
+pub fn tpu_plugin() -> PathBuf {
+    let path = std::env::var_os("PREHEAT_TPU_PLUGIN")
+        .map_or_else(|| data_dir().join("plugins/tpu/0.0.51/libtpu.so"), PathBuf::from);
+    assert!(path.is_file(), "no libtpu at {}: run cargo xtask setup tpu", path.display());
+    path
+}
+
 /// The folder of the C header that ships beside the xla-cpu plugin.
 pub fn header_dir() -> PathBuf {
     let dir = xla_cpu_plugin().with_file_name("include");
