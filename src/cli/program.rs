@@ -165,7 +165,7 @@ impl Prepared {
         Timings { executables_ready_seconds: context.started.elapsed().as_secs_f64(), ..Timings::default() }
     }
 
-    /// Prints what was done. Statistics are written after it, so that nobody waits for them.
+    /// Prints what was done. Statistics are written after it, so that the result does not wait for them.
     fn report(&self, context: &Context, mut timings: Timings, outputs: Option<&[Tensor]>) -> Result<(), CliError> {
         timings.total_seconds = context.started.elapsed().as_secs_f64();
         let metrics = context.args.tpu_debug_metrics.then(|| self.executable.metrics());

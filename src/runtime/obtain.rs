@@ -189,8 +189,9 @@ impl Inner {
         if !asked.force_recompile {
             explain_miss(stage, &key, nearest.as_ref());
         }
-        let turn = self.turn(asked, key)?;
-        if turn.waited && self.reuse && !asked.force_recompile {
+        let _turn = self.turn(asked, key)?;
+        // Another thread may have had its turn since it was looked for; without a store, memory is where it left it.
+        if self.reuse && !asked.force_recompile {
             let graph = self.memory().by_key(&key);
             if let Some(graph) = graph {
                 return Ok(Obtained::found(graph, Source::Memory, Match::Graph));
@@ -269,7 +270,7 @@ impl Inner {
             asked.tell(self, EventKind::Waiting { holder, waited: began.elapsed() });
             std::thread::sleep(TURN_POLL);
         }
-        Ok(Turn { inner: self, key, waited })
+        Ok(Turn { inner: self, key })
     }
 
     fn compiling(&self) -> MutexGuard<'_, HashSet<GraphKey>> {
@@ -419,7 +420,6 @@ impl Inner {
 struct Turn<'a> {
     inner: &'a Inner,
     key: GraphKey,
-    waited: bool,
 }
 
 impl Drop for Turn<'_> {
