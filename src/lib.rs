@@ -33,11 +33,19 @@ pub mod backend;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod device;
+pub mod graph;
+pub mod lower;
+#[cfg(feature = "pipeline")]
+pub mod models;
+#[cfg(feature = "pipeline")]
+pub mod pipeline;
 pub mod pjrt;
 pub mod plugins;
 pub mod progress;
 pub mod runtime;
 pub mod tensor;
+#[cfg(feature = "pipeline")]
+pub mod weights;
 
 pub use preheat_cache::{
     BuilderId, CfgProjection, CompileOptions, Digest, Dtype, GraphKey, Keep, Match, ModelProjection, OptionValue,

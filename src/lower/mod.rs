@@ -1,0 +1,1 @@
+//! Lowering a verified graph to StableHLO text.

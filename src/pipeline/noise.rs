@@ -1,0 +1,1 @@
+//! Noise that follows the generator of torch on the CPU.

@@ -1,0 +1,1 @@
+//! CLIP tokenizers from the files of a model folder.
