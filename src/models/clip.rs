@@ -37,6 +37,15 @@ pub struct TextConfig {
     pub eos_token_id: i32,
 }
 
+/// The class of a text encoder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TextClass {
+    /// `CLIPTextModel`.
+    Plain,
+    /// `CLIPTextModelWithProjection`: `pooled` goes through a matrix.
+    WithProjection,
+}
+
 /// The activation of a text encoder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -72,17 +81,13 @@ impl TextOutputs {
 }
 
 impl TextConfig {
-    /// Reads `text_encoder/config.json`; `path` is for messages.
+    /// Reads `text_encoder/config.json` as diffusers does: for the class that `model_index.json` names, whatever `architectures`
+    /// says. `path` is for messages.
     ///
     /// # Errors
     /// Where a field that shapes the graph has a value that is not built.
-    pub fn read(path: &Path, text: &str) -> Result<Self, ModelError> {
+    pub fn read(path: &Path, text: &str, class: TextClass) -> Result<Self, ModelError> {
         let fields = Fields::parse(path, text)?;
-        let classes = ["CLIPTextModel", "CLIPTextModelWithProjection"];
-        let class = fields.list_of("architectures", &classes[..1], &classes)?;
-        if class.len() != 1 {
-            return Err(fields.unsupported("architectures", "one class"));
-        }
         fields.neutrals(&[("model_type", json!("clip_text_model")), ("use_attention_mask", json!(false))])?;
         let hidden_size = fields.count("hidden_size", Some(512))?;
         let heads = fields.count("num_attention_heads", Some(8))?;
@@ -95,7 +100,7 @@ impl TextConfig {
         let eos_token_id = eos
             .and_then(|id| i32::try_from(id).ok())
             .ok_or_else(|| fields.unsupported("eos_token_id", "the number of a token"))?;
-        let projected = class[0] == classes[1];
+        let projected = class == TextClass::WithProjection;
         Ok(Self {
             hidden_size,
             intermediate_size: fields.count("intermediate_size", Some(2048))?,

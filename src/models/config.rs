@@ -100,6 +100,17 @@ impl Fields {
         text.ok_or_else(|| self.unsupported(field, supported.join(", ")))
     }
 
+    /// A component of `model_index.json`: its library and its class, which is one of `supported`, or any where that is empty.
+    pub(super) fn component(&self, name: &str, supported: &[&str]) -> Result<(), ModelError> {
+        let entry = self.get(name).ok_or_else(|| self.no_field(name))?;
+        let class = entry.as_array().filter(|entry| entry.len() == 2).and_then(|entry| entry[1].as_str());
+        if class.is_some_and(|class| supported.is_empty() || supported.contains(&class)) {
+            return Ok(());
+        }
+        let class = if supported.is_empty() { "a library and a class".to_owned() } else { supported.join(", ") };
+        Err(self.unsupported(name, class))
+    }
+
     /// A list of texts, each of `supported`.
     pub(super) fn list_of(&self, field: &str, default: &[&str], supported: &[&str]) -> Result<Vec<String>, ModelError> {
         let Some(value) = self.get(field) else { return Ok(default.iter().map(|&text| text.to_owned()).collect()) };
