@@ -1,0 +1,110 @@
+//! Every op on the real XLA:CPU, against its plainest form in f64.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
+
+mod support;
+mod ops {
+    #![allow(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::many_single_char_names,
+        clippy::too_many_lines,
+        reason = "small numbers, as formulas have them"
+    )]
+    pub mod cases;
+    pub mod reference;
+}
+
+use std::iter::empty;
+use std::sync::LazyLock;
+
+use half::{bf16, f16};
+use ops::cases::{Case, cases, given};
+use ops::reference::{Array, evaluate};
+use preheat::Dtype;
+use preheat::graph::{Type, Verified};
+use preheat::lower::{Target, stablehlo};
+use preheat::pjrt::{Buffer, Client, ElementType, ExecuteOptions, Plugin, Program, options};
+
+static CLIENT: LazyLock<Client> = LazyLock::new(|| {
+    let plugin = Plugin::open(&support::xla_cpu_plugin()).unwrap();
+    Client::create(&plugin, &[]).unwrap()
+});
+
+/// The elements as bytes of `kind`'s dtype.
+fn bytes(kind: &Type, values: &[f64]) -> Vec<u8> {
+    let each = |to: fn(f64) -> Vec<u8>| values.iter().copied().flat_map(to).collect();
+    match kind.dtype {
+        Dtype::Float32 => each(|value| (value as f32).to_le_bytes().to_vec()),
+        Dtype::BFloat16 => each(|value| bf16::from_f64(value).to_le_bytes().to_vec()),
+        Dtype::Float16 => each(|value| f16::from_f64(value).to_le_bytes().to_vec()),
+        Dtype::Int32 => each(|value| (value as i32).to_le_bytes().to_vec()),
+        other => panic!("{other}"),
+    }
+}
+
+fn buffer(kind: &Type, values: &Array) -> Buffer {
+    let element = match kind.dtype {
+        Dtype::Float32 => ElementType::F32,
+        Dtype::BFloat16 => ElementType::Bf16,
+        Dtype::Float16 => ElementType::F16,
+        Dtype::Int32 => ElementType::I32,
+        other => panic!("{other}"),
+    };
+    let dims: Vec<i64> = values.dims.iter().map(|&dim| i64::try_from(dim).unwrap()).collect();
+    let device = &CLIENT.addressable_devices().unwrap()[0];
+    CLIENT.buffer_from_host(device, element, &dims, &bytes(kind, &values.data)).unwrap()
+}
+
+/// The first output of `function`, lowered for `target` and run. It is f32.
+fn run(function: &Verified, target: Target, inputs: &[Array], weights: &[Array]) -> Result<Vec<f64>, String> {
+    let lowered = stablehlo(function, target);
+    let program = Program::mlir(lowered.text.as_bytes());
+    let executable = CLIENT
+        .compile(program, &options::encode(1, 1, false, &[], empty()).unwrap())
+        .map_err(|error| format!("{}: {error}\n{}", function.name(), lowered.text))?;
+    let mut buffers: Vec<Buffer> =
+        function.inputs().iter().zip(inputs).map(|(decl, values)| buffer(&decl.kind, values)).collect();
+    for ((decl, values), order) in function.weights().iter().zip(weights).zip(&lowered.weight_orders) {
+        buffers.push(buffer(&decl.kind, &values.permuted(order)));
+    }
+    let arguments: Vec<&Buffer> = buffers.iter().collect();
+    let outputs = executable.execute(&arguments, ExecuteOptions::default()).unwrap();
+    let kind = function.type_of(function.outputs()[0].value);
+    let mut result = vec![0; usize::try_from(kind.elements()).unwrap() * 4];
+    outputs[0].to_host_into(&mut result).unwrap();
+    Ok(result.chunks_exact(4).map(|four| f64::from(f32::from_le_bytes(four.try_into().unwrap()))).collect())
+}
+
+/// Says where `have` is too far from `want`.
+fn compare(case: &Case, have: &[f64], want: &Array) -> Result<(), String> {
+    let largest = want.data.iter().fold(0.0_f64, |most, value| most.max(value.abs()));
+    let allowed = case.tolerance * (1.0 + largest);
+    let worst = have.iter().zip(&want.data).map(|(have, want)| (have - want).abs()).enumerate();
+    let (at, difference) =
+        worst.fold((0, 0.0), |worst, this| if this.1 > worst.1 || this.1.is_nan() { this } else { worst });
+    if difference <= allowed && have.len() == want.data.len() {
+        return Ok(());
+    }
+    Err(format!("{}: [{at}] is {}, and {} is wanted within {allowed:e}", case.name, have[at], want.data[at]))
+}
+
+fn check(target: Target) {
+    let check = |case: &Case| {
+        let (inputs, weights) = given(&case.function);
+        let want = evaluate(&case.function, &inputs, &weights);
+        compare(case, &run(&case.function, target, &inputs, &weights)?, &want[0])
+    };
+    let wrong: Vec<String> = cases().iter().filter_map(|case| check(case).err()).collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_op_computes_what_it_says() {
+    check(Target::Cpu);
+}
+
+#[test]
+fn the_form_for_accelerators_computes_the_same() {
+    check(Target::Accelerator);
+}
