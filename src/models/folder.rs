@@ -16,7 +16,7 @@ pub enum Family {
 }
 
 /// A part of a model, with a folder of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Component {
     /// The first text encoder.
     TextEncoder,

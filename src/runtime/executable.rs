@@ -95,6 +95,14 @@ impl DeviceTensor {
         self.buffer.ready()?.on_ready(done)
     }
 
+    /// Waits until it has been computed.
+    ///
+    /// # Errors
+    /// Where what computes it failed.
+    pub fn wait(&self) -> Result<(), pjrt::PjrtError> {
+        self.buffer.ready()?.wait()
+    }
+
     /// Copies it to the host; waits until it has been computed.
     ///
     /// # Errors
@@ -247,7 +255,7 @@ impl Executable {
     pub fn run_on_zeros(&self) -> Result<(), Error> {
         let zeros = self.zeros()?;
         for output in self.run(&zeros)? {
-            output.buffer.ready().and_then(|done| done.wait()).map_err(|cause| self.failed("warming it up", cause))?;
+            output.wait().map_err(|cause| self.failed("warming it up", cause))?;
         }
         Ok(())
     }

@@ -35,6 +35,7 @@ use self::memory::Memory;
 use self::warnings::Warnings;
 use crate::backend::xla::XlaBackend;
 use crate::device::Choice;
+use crate::lower::Target;
 use crate::progress::{Cancel, Progress};
 use crate::tensor::Tensor;
 
@@ -152,9 +153,14 @@ impl Runtime {
             .map_err(|cause| Error::Upload { kind: tensor.kind().to_string(), cause })
     }
 
+    /// What graphs should be lowered for.
+    pub fn lowering_target(&self) -> Target {
+        if self.inner.backend.environment.platform == "cpu" { Target::Cpu } else { Target::Accelerator }
+    }
+
     /// Whether the device computes bfloat16 as fast as it should: what `--precision auto` goes by.
     pub fn computes_bfloat16(&self) -> bool {
-        self.inner.backend.environment.platform != "cpu"
+        self.lowering_target() == Target::Accelerator
     }
 
     /// The device's free memory in bytes, as far as it or the system tells; `None` where neither does.
