@@ -293,15 +293,15 @@ fn what_cannot_be_followed_is_refused_by_name() {
     field(json!({"beta_schedule": "sigmoid"}), "ddim", "linear, scaled_linear, squaredcos_cap_v2");
     field(json!({"timestep_spacing": "even"}), "ddim", "leading, trailing, linspace");
     field(json!({"trained_betas": [0.1, 0.2]}), "ddim", "a list of 1000 numbers (`num_train_timesteps`)");
-    field(json!({"num_train_timesteps": 0}), "ddim", "1 to 1000000");
-    field(json!({"steps_offset": -1}), "ddim", "0 to 1000000");
+    field(json!({"num_train_timesteps": 0}), "ddim", "1 to 100000");
+    field(json!({"steps_offset": -1}), "ddim", "0 to 100000");
     field(json!({"clip_sample": "yes"}), "ddim", "true, false");
     field(json!({"beta_start": "low"}), "ddim", "a number");
     field(json!({"beta_end": 1.5}), "ddim", "betas above 0 and below 1");
     field(
         json!({"num_train_timesteps": 1, "rescale_betas_zero_snr": true}),
         "euler",
-        "2 to 1000000 where `rescale_betas_zero_snr` is true",
+        "2 to 100000 where `rescale_betas_zero_snr` is true",
     );
     field(json!({"use_karras_sigmas": "yes"}), "EulerDiscreteScheduler", "true, false");
     let karras = refusal(&json!({"sigma_min": 0}), "euler_karras", 10);
@@ -323,6 +323,14 @@ fn classes_that_are_not_built_are_refused_unless_another_is_named() {
         assert_eq!(message, expected);
         assert_eq!(config.with_name("ddim".parse().unwrap()).schedule(10).unwrap().calls.len(), 10);
     }
+}
+
+#[test]
+fn stable_diffusion_never_clips_and_starts_one_later() {
+    let old = with(&json!({"_class_name": "DDIMScheduler", "steps_offset": 0, "clip_sample": true}));
+    let new = with(&json!({"_class_name": "DDIMScheduler", "steps_offset": 1, "clip_sample": false}));
+    assert_ne!(old.schedule(10).unwrap(), new.schedule(10).unwrap());
+    assert_eq!(old.for_stable_diffusion().schedule(10).unwrap(), new.schedule(10).unwrap());
 }
 
 #[test]

@@ -71,7 +71,7 @@ pub(super) enum SecondOrder {
 }
 
 /// More timesteps than anything is trained with; it bounds what a damaged file can ask for.
-const MOST_TIMESTEPS: usize = 1_000_000;
+const MOST_TIMESTEPS: usize = 100_000;
 
 const PREDICTIONS: [(&str, Prediction); 3] =
     [("epsilon", Prediction::Epsilon), ("v_prediction", Prediction::V), ("sample", Prediction::Sample)];
