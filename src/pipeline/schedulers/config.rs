@@ -45,6 +45,17 @@ impl SchedulerConfig {
         Self { name: Some(name), ..self.clone() }
     }
 
+    /// The configuration as `StableDiffusionPipeline` of diffusers changes it, and `StableDiffusionXLPipeline` does not:
+    /// `steps_offset` is 1 and `clip_sample` false, whatever the file says.
+    #[must_use]
+    pub fn for_stable_diffusion(&self) -> Self {
+        let mut changed = self.clone();
+        changed
+            .fields
+            .extend([("steps_offset".to_owned(), Value::from(1)), ("clip_sample".to_owned(), Value::from(false))]);
+        changed
+    }
+
     /// Which scheduler this configures.
     pub fn name(&self) -> Result<SchedulerName, SchedulerError> {
         let kind = match self.name {

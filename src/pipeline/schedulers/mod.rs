@@ -17,7 +17,7 @@
 //! | [`Euler`](SchedulerKind::Euler) | nothing | arXiv 2206.00364, algorithm 1 without its second-order correction |
 //! | [`EulerAncestral`](SchedulerKind::EulerAncestral) | nothing; draws noise | arXiv 2010.02502, equation 16 with eta 1, in terms of sigmas |
 //! | [`DpmSolverMultistep`](SchedulerKind::DpmSolverMultistep) | predicted pictures | arXiv 2211.01095, algorithm 2 |
-//! | [`Pndm`](SchedulerKind::Pndm) | the denoiser's outputs | arXiv 2202.09778, equations 11 and 12 |
+//! | [`Pndm`](SchedulerKind::Pndm) | the denoiser's outputs | arXiv 2202.09778, equations 9 and 12 |
 //!
 //! The numbers follow diffusers 0.42.1, its roundings of timesteps included, since that is what models were released with.
 
@@ -56,7 +56,8 @@ pub enum Prediction {
 pub struct Schedule {
     /// What unit normal noise is multiplied with to become the first latents.
     pub init_noise_sigma: f32,
-    /// The calls in order. As many as there are steps; one more with PNDM from two steps on.
+    /// The calls in order. As many as there are steps; one more with PNDM from two steps on, and fewer with DPM++ where
+    /// `lambda_min_clipped` cuts trailing strides off.
     pub calls: Vec<Call>,
 }
 
@@ -73,7 +74,7 @@ impl Schedule {
 /// One call of the denoiser, and what becomes of its output.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Call {
-    /// What the denoiser is told. A whole number, except with Euler's linspace spacing or Karras sigmas.
+    /// What the denoiser is told. A whole number, except with linspace spacing or Karras sigmas of the Euler schedulers.
     pub timestep: f32,
     /// The numbers of the update.
     pub coefficients: Coefficients,

@@ -30,8 +30,9 @@ pub(super) enum ZeroSnr {
 
 /// The products of alphas: the share of the picture in the latents' variance, by the training's timesteps.
 ///
-/// Each step is rounded to f32 where torch rounds it, so that the products are those that diffusers computes with.
-pub(super) fn alphas_cumprod(betas: &Betas, train_timesteps: usize, zero_snr: ZeroSnr) -> Vec<f32> {
+/// Each step is rounded to f32 where torch rounds it, so that the products are those that diffusers computes with. `None` where a beta
+/// is not between 0 and 1.
+pub(super) fn alphas_cumprod(betas: &Betas, train_timesteps: usize, zero_snr: ZeroSnr) -> Option<Vec<f32>> {
     let mut betas = match betas {
         Betas::Linear { start, end } => linspace(*start, *end, train_timesteps),
         Betas::ScaledLinear { start, end } => {
@@ -40,6 +41,9 @@ pub(super) fn alphas_cumprod(betas: &Betas, train_timesteps: usize, zero_snr: Ze
         Betas::SquaredCosine => squared_cosine(train_timesteps),
         Betas::Trained(betas) => betas.iter().copied().map(single).collect(),
     };
+    if !betas.iter().all(|&beta| beta > 0.0 && beta < 1.0) {
+        return None;
+    }
     if zero_snr != ZeroSnr::Off {
         betas = rescale_zero_snr(&betas);
     }
@@ -47,7 +51,7 @@ pub(super) fn alphas_cumprod(betas: &Betas, train_timesteps: usize, zero_snr: Ze
     if let (ZeroSnr::Almost, Some(last)) = (zero_snr, products.last_mut()) {
         *last = 1.0 / 16_777_216.0;
     }
-    products
+    Some(products)
 }
 
 /// The standard deviations of the noise, where the picture keeps its size: `sqrt((1 - alpha) / alpha)`.

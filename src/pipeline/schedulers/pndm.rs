@@ -1,4 +1,4 @@
-//! Pseudo linear multistep: arXiv 2202.09778, equations 11 and 12, started by a step that is done twice.
+//! Pseudo linear multistep: arXiv 2202.09778, equations 9 and 12, started by a step that is done twice.
 
 use super::numbers::{single, whole};
 use super::settings::{Beyond, Settings};
@@ -48,7 +48,7 @@ const WEIGHTS: [[f64; 4]; 5] = [
     [55.0 / 24.0, -59.0 / 24.0, 37.0 / 24.0, -9.0 / 24.0],
 ];
 
-/// Equation 11: from one noise level to the next, given the noise.
+/// Equation 9: from one noise level to the next, given the noise.
 struct Transfer {
     latents: f64,
     model: f64,

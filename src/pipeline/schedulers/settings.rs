@@ -71,7 +71,7 @@ pub(super) enum SecondOrder {
 }
 
 /// More timesteps than anything is trained with; it bounds what a damaged file can ask for.
-const MOST_TIMESTEPS: usize = 1_000_000;
+const MOST_TIMESTEPS: usize = 100_000;
 
 const PREDICTIONS: [(&str, Prediction); 3] =
     [("epsilon", Prediction::Epsilon), ("v_prediction", Prediction::V), ("sample", Prediction::Sample)];
@@ -97,6 +97,10 @@ impl Settings {
 
         let train_timesteps = fields.count("num_train_timesteps", 1000, 1..=MOST_TIMESTEPS)?;
         let rescale_zero_snr = kind != Pndm && fields.flag("rescale_betas_zero_snr", false)?;
+        if rescale_zero_snr && train_timesteps == 1 {
+            let supported = format!("2 to {MOST_TIMESTEPS} where `rescale_betas_zero_snr` is true");
+            return Err(fields.error("num_train_timesteps", supported));
+        }
         let zero_snr = match (rescale_zero_snr, kind) {
             (false, _) => ZeroSnr::Off,
             (true, Ddim) => ZeroSnr::Exact,
@@ -229,10 +233,5 @@ fn read_alphas(fields: &Fields, train_timesteps: usize, zero_snr: ZeroSnr) -> Re
         (None, Run::ScaledLinear) => Betas::ScaledLinear { start, end },
         (None, Run::SquaredCosine) => Betas::SquaredCosine,
     };
-    let alphas = alphas_cumprod(&betas, train_timesteps, zero_snr);
-    if alphas.iter().all(|alpha| (0.0..=1.0).contains(alpha)) {
-        Ok(alphas)
-    } else {
-        Err(fields.error(at_fault, "betas above 0 and below 1, and not all the same where they are rescaled"))
-    }
+    alphas_cumprod(&betas, train_timesteps, zero_snr).ok_or_else(|| fields.error(at_fault, "betas above 0 and below 1"))
 }
