@@ -33,6 +33,7 @@ pub mod backend;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod device;
+mod files;
 pub mod graph;
 pub mod lower;
 #[cfg(feature = "pipeline")]

@@ -43,6 +43,27 @@ pub enum EventKind {
     },
     /// Its executable is ready to run.
     Ready,
+    /// Its weights are being brought to the device.
+    Weights {
+        /// Tensors that are there.
+        done: usize,
+        /// Of how many.
+        total: usize,
+    },
+    /// A denoising step is done.
+    Step {
+        /// How many are.
+        done: usize,
+        /// Of how many.
+        total: usize,
+    },
+    /// A picture is being decoded.
+    Decoding {
+        /// How many are done.
+        done: u64,
+        /// Of how many.
+        total: u64,
+    },
 }
 
 /// Receives [`Event`]s. Called from whichever thread does the work, so it must be quick.

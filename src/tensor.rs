@@ -133,25 +133,9 @@ impl Tensor {
             }
             views.insert(name, TensorView::new(dtype, shape, tensor.bytes())?);
         }
-        let folder = match path.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        };
         let bytes = safetensors::serialize(views, None)?;
-        let mut file = readable_by_all().tempfile_in(folder).map_err(TensorError::Io)?;
-        std::io::Write::write_all(&mut file, &bytes).map_err(TensorError::Io)?;
-        file.persist(path).map_err(|error| TensorError::Io(error.error))?;
-        Ok(())
+        crate::files::write_whole(path, &bytes).map_err(TensorError::Io)
     }
-}
-
-/// Files with the rights that the user's mask leaves: a temporary file alone would be for its owner only.
-fn readable_by_all() -> tempfile::Builder<'static, 'static> {
-    #[allow(unused_mut, reason = "only Unix has such rights")]
-    let mut builder = tempfile::Builder::new();
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    builder
 }
 
 impl fmt::Debug for Tensor {

@@ -210,8 +210,8 @@ impl Signature {
         .collect()
     }
 
-    /// What `projection` leaves of this signature. `extra` is whatever else shapes the graph and stands in no field, such as the autocast policy.
-    pub fn project(&self, projection: &Projection, extra: impl Into<String>) -> ProjectedSignature {
+    /// What `projection` leaves of this signature.
+    pub fn project(&self, projection: &Projection) -> ProjectedSignature {
         ProjectedSignature {
             model: match projection.model_id {
                 ModelProjection::Exact => ProjectedModel::Id(self.model_id.clone()),
@@ -227,7 +227,7 @@ impl Signature {
             scheduler: projection.scheduler.of(&self.scheduler),
             steps: projection.steps.of(&self.steps),
             dtype: projection.dtype.of(&self.dtype),
-            extra: extra.into(),
+            extra: projection.extra.clone(),
         }
     }
 }
@@ -289,6 +289,8 @@ pub struct Projection {
     pub steps: Keep,
     /// What is kept of `dtype`.
     pub dtype: Keep,
+    /// What else shapes the graph and stands in no field of the signature, such as the precision of one stage.
+    pub extra: String,
 }
 
 impl Projection {

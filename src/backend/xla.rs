@@ -82,6 +82,15 @@ impl XlaBackend {
         self
     }
 
+    /// Memory that could still be had on the device, in bytes; on the CPU, what the system has left for programs.
+    pub(crate) fn free_memory_bytes(&self) -> Option<u64> {
+        if self.environment.platform == "cpu" {
+            return available_host_bytes();
+        }
+        let stats = self.device.memory_stats().ok().flatten()?;
+        u64::try_from(stats.bytes_limit? - stats.bytes_in_use).ok()
+    }
+
     /// Loads an executable from the bytes that a compile for this environment gave.
     pub(crate) fn load(&self, payload: &[u8]) -> Result<pjrt::LoadedExecutable, PjrtError> {
         self.client.deserialize_and_load(payload, None)
@@ -210,6 +219,14 @@ fn memory_bytes(executable: &pjrt::Executable) -> BTreeMap<String, u64> {
 fn peak_resident_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kibibytes * 1024)
+}
+
+/// Memory that programs can have before the system has to swap; Linux tells it as `MemAvailable`.
+fn available_host_bytes() -> Option<u64> {
+    let meminfo = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
     let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kibibytes * 1024)
 }

@@ -6,6 +6,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use super::CliError;
 use crate::device::{self, DeviceName, TpuSwitch};
+use crate::pipeline::{Pipeline, Precision, Precisions, TextToImage, parse_resolution};
 use crate::runtime::{Builder, Runtime};
 
 /// Compiles a diffusion pipeline's graphs with XLA once, keeps them, and loads them in a fraction of a second ever after.
@@ -22,13 +23,15 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Any StableHLO or HLO program through the cache
-    #[command(subcommand)]
-    Program(ProgramCommand),
-    /// Compile programs ahead of use, and run each once on zeros
+    /// Text to image
+    Run(RunArgs),
+    /// Compile every stage of a model, or programs, ahead of use, and run each once on zeros
     Warmup(WarmupArgs),
     /// Would it hit? Exit status 3 where it would not
     Lookup(LookupArgs),
+    /// Any StableHLO or HLO program through the cache
+    #[command(subcommand)]
+    Program(ProgramCommand),
     /// What the cache holds
     #[command(subcommand)]
     Cache(CacheCommand),
@@ -71,78 +74,163 @@ pub(super) struct ProgramRunArgs {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct WarmupArgs {
-    /// A program to warm; may be given several times
+pub(super) struct RunArgs {
+    /// What the picture should show
+    #[arg(long, value_name = "TEXT", required_unless_present = "request")]
+    pub(super) prompt: Option<String>,
+    /// What it should not show
+    #[arg(long, value_name = "TEXT")]
+    pub(super) negative_prompt: Option<String>,
+    /// The seed of the first picture, the others of a batch take the numbers after it [default: any]
+    #[arg(long, value_name = "N")]
+    pub(super) seed: Option<u64>,
+    /// Where the picture goes; in a batch `out.png` becomes `out-0.png`, `out-1.png`, ...
+    #[arg(long, value_name = "FILE", default_value = "out.png")]
+    pub(super) output: PathBuf,
+    /// A request as JSON, `tpu_warmup` block included; flags win over it
     #[arg(long, value_name = "FILE")]
+    pub(super) request: Option<PathBuf>,
+    /// Compile although the cache has it, and replace what it has
+    #[arg(long)]
+    pub(super) force_recompile: bool,
+    #[command(flatten)]
+    pub(super) model: ModelArgs,
+    #[command(flatten)]
+    pub(super) picture: PictureArgs,
+}
+
+/// Which model.
+#[derive(Debug, Clone, Default, Args)]
+pub(super) struct ModelArgs {
+    /// A model folder in the diffusers layout [default: the demo model, which draws digits]
+    #[arg(long, value_name = "DIR")]
+    pub(super) model: Option<PathBuf>,
+    /// Which weights are read where the folder has several, such as fp16
+    #[arg(long, value_name = "NAME", requires = "model")]
+    pub(super) variant: Option<String>,
+}
+
+/// What shapes a request for pictures.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Picture")]
+pub(super) struct PictureArgs {
+    /// Width in pixels; computed rounded up to the padding multiple, and cropped [default: the model's]
+    #[arg(long, value_name = "PX", requires = "height")]
+    pub(super) width: Option<u64>,
+    /// Height in pixels; computed rounded up to the padding multiple, and cropped [default: the model's]
+    #[arg(long, value_name = "PX", requires = "width")]
+    pub(super) height: Option<u64>,
+    /// Pictures at once [default: 1]
+    #[arg(long, value_name = "N", value_parser = batch)]
+    pub(super) batch: Option<u64>,
+    /// Classifier-free guidance scale; 1 is unguided, and takes half the time [default: 7.5 for a model, 1 for a program]
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
+    pub(super) cfg_scale: Option<f64>,
+    /// The scheduler: ddim, euler, euler_a, dpm++_2m, dpm++_2m_karras or pndm [default: the model's]
+    #[arg(long, value_name = "NAME")]
+    pub(super) scheduler: Option<String>,
+    /// Denoising steps [default: 20 for a model, 1 for a program]
+    #[arg(long, value_name = "N")]
+    pub(super) steps: Option<u64>,
+    /// Last layers of the text encoder that are left out, as diffusers counts them [default: 0]
+    #[arg(long, value_name = "N")]
+    pub(super) clip_skip: Option<u64>,
+}
+
+impl PictureArgs {
+    /// Puts what was given into `request`.
+    pub(super) fn refine(&self, request: &mut TextToImage) {
+        request.width = self.width.or(request.width);
+        request.height = self.height.or(request.height);
+        request.batch_size = self.batch.unwrap_or(request.batch_size);
+        request.cfg_scale = self.cfg_scale.unwrap_or(request.cfg_scale);
+        request.steps = self.steps.unwrap_or(request.steps);
+        request.clip_skip = self.clip_skip.unwrap_or(request.clip_skip);
+        if self.scheduler.is_some() {
+            request.scheduler.clone_from(&self.scheduler);
+        }
+    }
+}
+
+/// A number of pictures, which `auto` is not yet.
+fn batch(text: &str) -> Result<u64, String> {
+    match text {
+        "auto" => Err("auto waits for the torch devices, and is not built into this release".to_owned()),
+        _ => text.parse().map_err(|error| format!("{error}")),
+    }
+}
+
+#[derive(Debug, Default, Args)]
+pub(super) struct WarmupArgs {
+    /// A program to warm in place of a model; may be given several times
+    #[arg(long, value_name = "FILE", conflicts_with = "model")]
     pub(super) program: Vec<PathBuf>,
     /// Compile although the cache has it, and replace what it has
     #[arg(long)]
     pub(super) force_recompile: bool,
-    /// A model folder in the diffusers layout
-    #[arg(long, value_name = "DIR", hide = true)]
-    pub(super) model: Option<PathBuf>,
+    /// Sizes to warm a model for, such as 512x512,768x512
+    #[arg(long, value_name = "SIZES", value_delimiter = ',', conflicts_with_all = ["width", "program"],
+          value_parser = parse_resolution)]
+    pub(super) resolutions: Vec<[u64; 2]>,
     /// Compile for hardware that is not here
     #[arg(long, value_name = "TARGET", hide = true)]
     pub(super) aot: Option<String>,
+    #[arg(long, value_name = "NAME", hide = true)]
+    pub(super) preset: Option<String>,
+    #[arg(long, value_name = "FILE", hide = true)]
+    pub(super) manifest: Option<PathBuf>,
+    #[arg(long, value_name = "N", hide = true)]
+    pub(super) jobs: Option<u64>,
+    #[command(flatten)]
+    pub(super) model: ModelArgs,
     #[command(flatten)]
     pub(super) signature: SignatureArgs,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct LookupArgs {
-    /// A program to look up; may be given several times. Without one, the signature flags are looked up
-    #[arg(long, value_name = "FILE")]
+    /// A program to look up in place of a model; may be given several times
+    #[arg(long, value_name = "FILE", conflicts_with = "model")]
     pub(super) program: Vec<PathBuf>,
-    /// A model folder in the diffusers layout
-    #[arg(long, value_name = "DIR", hide = true)]
-    pub(super) model: Option<PathBuf>,
     /// Look up for hardware that is not here
     #[arg(long, value_name = "TARGET", hide = true)]
     pub(super) target: Option<String>,
     #[command(flatten)]
+    pub(super) model: ModelArgs,
+    #[command(flatten)]
     pub(super) signature: SignatureArgs,
 }
 
-/// The execution signature of a program: what it is recorded and looked up under.
+/// An execution signature: what is recorded and looked up.
 #[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "Signature")]
 pub(super) struct SignatureArgs {
+    #[command(flatten)]
+    pub(super) picture: PictureArgs,
+    #[command(flatten)]
+    pub(super) program: ProgramSignatureArgs,
+}
+
+/// What only the signature of a program is told: a model knows it.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Signature of a program")]
+pub(super) struct ProgramSignatureArgs {
     /// The model the program belongs to [default: the file's name]
     #[arg(long, value_name = "ID")]
     pub(super) model_id: Option<String>,
-    /// Width of the picture in pixels, rounded up to the padding multiple
-    #[arg(long, value_name = "PX", requires = "height")]
-    pub(super) width: Option<u64>,
-    /// Height of the picture in pixels, rounded up to the padding multiple
-    #[arg(long, value_name = "PX", requires = "width")]
-    pub(super) height: Option<u64>,
-    /// Pictures at once [default: 1]
-    #[arg(long, value_name = "N")]
-    pub(super) batch: Option<u64>,
-    /// Classifier-free guidance scale [default: 1]
-    #[arg(long, value_name = "X", allow_negative_numbers = true)]
-    pub(super) cfg_scale: Option<f64>,
-    /// The scheduler's name [default: none]
-    #[arg(long, value_name = "NAME")]
-    pub(super) scheduler: Option<String>,
-    /// Denoising steps [default: 1]
-    #[arg(long, value_name = "N")]
-    pub(super) steps: Option<u64>,
     /// The dtype the program computes in: float32, bfloat16, float16, ... [default: float32]
     #[arg(long, value_name = "DTYPE")]
     pub(super) dtype: Option<String>,
 }
 
-impl SignatureArgs {
-    /// Whether no flag of the group was given.
-    pub(super) fn is_empty(&self) -> bool {
-        self.model_id.is_none()
-            && self.width.is_none()
-            && self.batch.is_none()
-            && self.cfg_scale.is_none()
-            && self.scheduler.is_none()
-            && self.steps.is_none()
-            && self.dtype.is_none()
+impl ProgramSignatureArgs {
+    /// Refuses what a model knows by itself.
+    pub(super) fn refuse_for_models(&self) -> Result<(), CliError> {
+        let why = match (&self.model_id, &self.dtype) {
+            (Some(_), _) => "--model-id names the model of a program; --model takes a model's folder",
+            (_, Some(_)) => "--dtype is told of programs; --precision says what a model computes in",
+            _ => return Ok(()),
+        };
+        Err(CliError::Usage(why.to_owned()))
     }
 }
 
@@ -271,6 +359,22 @@ pub struct RuntimeArgs {
     /// The padding multiple in pixels, a multiple of 8
     #[arg(long, global = true, value_name = "PX", default_value_t = Builder::DEFAULT_PADDING_MULTIPLE_PX)]
     pub tpu_shape_padding_multiple: u64,
+    /// The dtype of a model's stages: auto, bf16, fp16 or fp32; auto is bf16 where the device computes it natively
+    #[arg(long, global = true, value_name = "DTYPE", default_value_t = Precision::Auto)]
+    pub precision: Precision,
+    /// The dtype of the text encoders [default: --precision]
+    #[arg(long, global = true, value_name = "DTYPE")]
+    pub text_encoder_precision: Option<Precision>,
+    /// The dtype of the denoiser [default: --precision]
+    #[arg(long, global = true, value_name = "DTYPE")]
+    pub denoiser_precision: Option<Precision>,
+    /// The dtype of the VAE [default: --precision]
+    #[arg(long, global = true, value_name = "DTYPE")]
+    pub vae_precision: Option<Precision>,
+    /// false: --precision auto is fp32 on every device
+    #[arg(long, global = true, value_name = "BOOL", default_value_t = true, default_missing_value = "true",
+          num_args = 0..=1, require_equals = true, action = ArgAction::Set)]
+    pub tpu_autocast_bf16: bool,
     /// Compile, load, transfer and step timings at the end, and the plugin's own cost and memory figures
     #[arg(long, global = true)]
     pub tpu_debug_metrics: bool,
@@ -286,20 +390,10 @@ pub struct RuntimeArgs {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Not built in yet")]
 struct LaterArgs {
-    #[arg(long, global = true, hide = true, value_name = "DTYPE")]
-    precision: Option<String>,
-    #[arg(long, global = true, hide = true, value_name = "DTYPE")]
-    vae_precision: Option<String>,
-    #[arg(long, global = true, hide = true, value_name = "DTYPE")]
-    text_encoder_precision: Option<String>,
-    #[arg(long, global = true, hide = true, value_name = "DTYPE")]
-    denoiser_precision: Option<String>,
     #[arg(long, global = true, hide = true)]
     force_precision: bool,
     #[arg(long, global = true, hide = true, value_name = "SIZE")]
     cache_max_size: Option<String>,
-    #[arg(long, global = true, hide = true, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
-    tpu_autocast_bf16: Option<bool>,
     #[arg(long, global = true, hide = true, value_name = "N")]
     tpu_sync_steps: Option<u32>,
     #[arg(long, global = true, hide = true, value_name = "PERCENT")]
@@ -319,26 +413,24 @@ struct LaterArgs {
 impl LaterArgs {
     /// The first flag that was given, and what it waits for.
     fn first(&self) -> Option<(&'static str, &'static str)> {
-        const MODELS: &str = "it acts on models, and this release runs programs, which carry their own dtypes";
         const TORCH: &str = "it acts on torch devices, and that backend is not built into this release";
         [
-            (self.precision.is_some(), "--precision", MODELS),
-            (self.vae_precision.is_some(), "--vae-precision", MODELS),
-            (self.text_encoder_precision.is_some(), "--text-encoder-precision", MODELS),
-            (self.denoiser_precision.is_some(), "--denoiser-precision", MODELS),
-            (self.force_precision, "--force-precision", MODELS),
-            (self.tpu_autocast_bf16.is_some(), "--tpu-autocast-bf16", MODELS),
+            (self.force_precision, "--force-precision", TORCH),
             (
                 self.tpu_sync_steps.is_some(),
                 "--tpu-sync-steps",
-                "it acts on a model's steps, and this release runs programs",
+                "this release waits for the device only where a result is read, which is what 0 means",
             ),
             (
                 self.cache_max_size.is_some(),
                 "--cache-max-size",
                 "this release keeps everything; `preheat cache clear` empties the cache",
             ),
-            (self.snap_to_warm.is_some(), "--snap-to-warm", "this release serves a program at its own size only"),
+            (
+                self.snap_to_warm.is_some(),
+                "--snap-to-warm",
+                "this release serves a request at its own padded size only",
+            ),
             (self.offload.is_some(), "--offload", TORCH),
             (self.reserve_memory.is_some(), "--reserve-memory", TORCH),
             (self.text_encoder_device.is_some(), "--text-encoder-device", TORCH),
@@ -387,6 +479,20 @@ impl RuntimeArgs {
             builder = builder.cache_fallback(dir);
         }
         Ok(builder)
+    }
+
+    /// How a pipeline is set up, as the flags say.
+    pub fn pipeline(&self) -> crate::pipeline::Builder {
+        Pipeline::builder()
+            .padding_multiple_px(self.padding_multiple_px())
+            .warmup_steps(if self.no_tpu_warmup { 0 } else { self.tpu_warmup_steps })
+            .precisions(Precisions {
+                all: self.precision,
+                text_encoder: self.text_encoder_precision,
+                denoiser: self.denoiser_precision,
+                vae: self.vae_precision,
+                autocast: self.tpu_autocast_bf16,
+            })
     }
 
     /// The multiple that sizes are rounded up to, in pixels; 8, which is one latent, where padding is off.

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use crate::backend::BackendError;
 use crate::device::DeviceError;
+use crate::pipeline::PipelineError;
+use crate::pipeline::schedulers::SchedulerError;
 use crate::pjrt::ErrorCode;
 use crate::plugins::InstallError;
 use crate::runtime;
@@ -39,6 +41,9 @@ pub enum CliError {
         #[source]
         cause: Box<runtime::Error>,
     },
+    /// The pipeline could not do it; boxed, since it is large and this is not often made.
+    #[error(transparent)]
+    Pipeline(Box<PipelineError>),
     /// A plugin could not be installed.
     #[error(transparent)]
     Install(#[from] InstallError),
@@ -129,6 +134,7 @@ impl CliError {
             | Self::Device(DeviceError::UnknownName { .. })
             | Self::Install(InstallError::NotOffered { .. } | InstallError::NoWheel { .. }) => Status::Usage,
             Self::Interrupted | Self::Install(InstallError::Cancelled { .. }) => Status::Interrupted,
+            Self::Pipeline(error) => pipeline_status(error),
             _ => self.of_runtime().map_or(Status::Failed, runtime_status),
         }
     }
@@ -148,6 +154,7 @@ impl CliError {
                 "a warmup needs a cache that can be written: leave --cache-read-only and --tpu-compilation-cache=false out",
             ),
             Self::NotAProgram { .. } => Some("in JAX, `jax.jit(f).lower(...).as_text()` gives StableHLO text"),
+            Self::Pipeline(error) => pipeline_hint(error),
             _ => self.of_runtime().and_then(runtime_hint),
         }
     }
@@ -175,6 +182,26 @@ impl CliError {
             text.push_str(hint);
         }
         text
+    }
+}
+
+fn pipeline_status(error: &PipelineError) -> Status {
+    match error {
+        PipelineError::Request { .. }
+        | PipelineError::RequestFile { .. }
+        | PipelineError::Scheduler(SchedulerError::UnknownName { .. }) => Status::Usage,
+        PipelineError::Runtime(error) => runtime_status(error),
+        _ => Status::Failed,
+    }
+}
+
+fn pipeline_hint(error: &PipelineError) -> Option<&'static str> {
+    match error {
+        PipelineError::NoRoom { .. } => Some("make the batch or the size smaller, or let other programs end"),
+        PipelineError::NotKept(_) => Some(
+            "a warmup needs a cache that can be written: leave --cache-read-only and --tpu-compilation-cache=false out",
+        ),
+        _ => None,
     }
 }
 

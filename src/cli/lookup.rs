@@ -5,29 +5,19 @@ use preheat_cache::Difference;
 use super::args::LookupArgs;
 use super::output::{document, line, seconds, table};
 use super::program::{program_name, read_program};
-use super::warmup::refuse_models;
-use super::{CliError, Context, Status};
+use super::{CliError, Context, Status, run};
+use crate::pipeline::TextToImage;
 use crate::runtime::{Lookup, StageLookup, Verdict};
 
 pub(super) fn lookup(context: &Context, args: &LookupArgs) -> Result<Status, CliError> {
-    refuse_models(args.model.is_some(), args.target.as_deref().map(|_| "--target"))?;
-    if args.program.is_empty() && args.signature.model_id.is_none() {
-        let what = if args.signature.is_empty() { "nothing to look up" } else { "a signature needs a model id" };
-        return Err(CliError::Usage(format!("{what}: give --program FILE, or --model-id and the rest of a signature")));
+    if args.target.is_some() {
+        const WHY: &str = "this release looks up for the device that is here";
+        return Err(CliError::FlagNotBuiltIn { flag: "--target", why: WHY });
     }
-    let programs =
-        args.program.iter().map(|path| Ok((path, read_program(path)?))).collect::<Result<Vec<_>, CliError>>()?;
-    let runtime = context.builder()?.build()?;
-    let answer = if programs.is_empty() {
-        let asked = args.signature.signature(context, "")?;
-        runtime.lookup_signature(&asked.signature)?
+    let answer = if args.program.is_empty() && args.signature.program.model_id.is_none() {
+        of_model(context, args)?
     } else {
-        let mut stages = Vec::with_capacity(programs.len());
-        for (path, program) in &programs {
-            let asked = args.signature.signature(context, &program_name(path))?;
-            stages.extend(runtime.lookup(&asked.signature, program)?.stages);
-        }
-        Lookup::of(stages)
+        of_programs(context, args)?
     };
     if context.json {
         document(&answer)?;
@@ -35,6 +25,30 @@ pub(super) fn lookup(context: &Context, args: &LookupArgs) -> Result<Status, Cli
         print(&answer)?;
     }
     Ok(if answer.verdict == Verdict::Hit { Status::Done } else { Status::NotWarm })
+}
+
+fn of_model(context: &Context, args: &LookupArgs) -> Result<Lookup, CliError> {
+    args.signature.program.refuse_for_models()?;
+    let mut request = TextToImage::default();
+    args.signature.picture.refine(&mut request);
+    let (_, pipeline) = run::open(context, &args.model, None)?;
+    Ok(pipeline.lookup(&request)?)
+}
+
+fn of_programs(context: &Context, args: &LookupArgs) -> Result<Lookup, CliError> {
+    let programs =
+        args.program.iter().map(|path| Ok((path, read_program(path)?))).collect::<Result<Vec<_>, CliError>>()?;
+    let runtime = context.builder()?.build()?;
+    if programs.is_empty() {
+        let asked = args.signature.signature(context, "")?;
+        return Ok(runtime.lookup_signature(&asked.signature)?);
+    }
+    let mut stages = Vec::with_capacity(programs.len());
+    for (path, program) in &programs {
+        let asked = args.signature.signature(context, &program_name(path))?;
+        stages.extend(runtime.lookup(&asked.signature, program)?.stages);
+    }
+    Ok(Lookup::of(stages))
 }
 
 fn print(answer: &Lookup) -> Result<(), CliError> {

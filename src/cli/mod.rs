@@ -2,6 +2,7 @@
 
 mod args;
 mod cache;
+mod demo_model;
 mod devices;
 mod errors;
 mod lookup;
@@ -9,6 +10,7 @@ mod output;
 mod plugins;
 mod program;
 mod progress;
+mod run;
 mod warmup;
 
 use std::io::{IsTerminal, Write};
@@ -97,6 +99,7 @@ fn dispatch(context: &Context, command: Option<Command>) -> Result<Status, CliEr
         tracing::warn!("--tpu-warmup-enable is the older name of --tpu-manual-warmup, and is taken as that");
     }
     match command {
+        Some(Command::Run(args)) => run::run(context, &args),
         Some(Command::Program(ProgramCommand::Compile(args))) => program::compile(context, &args),
         Some(Command::Program(ProgramCommand::Run(args))) => program::run(context, &args),
         Some(Command::Warmup(args)) => warmup::warmup(context, &args),
@@ -110,11 +113,7 @@ fn dispatch(context: &Context, command: Option<Command>) -> Result<Status, CliEr
         },
         Some(Command::Devices) => devices::devices(context),
         Some(Command::Plugins(command)) => plugins::plugins(context, &command),
-        None if context.args.manual_warmup() => Err(CliError::Usage(
-            "--tpu-manual-warmup without a command warms a model, and this release runs programs: \
-             `preheat warmup --program FILE` warms one"
-                .to_owned(),
-        )),
+        None if context.args.manual_warmup() => warmup::warmup(context, &args::WarmupArgs::default()),
         None => Err(CliError::Usage("no command was given: `preheat --help` lists them".to_owned())),
     }
 }

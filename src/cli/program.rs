@@ -20,6 +20,9 @@ pub(super) struct RunReport<'a, S> {
     pub(super) signature: SignatureReport<'a>,
     #[serde(flatten)]
     pub(super) size: SizeReport,
+    /// Of the first picture; the others of a batch have the numbers after it. Programs have none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) seed: Option<u64>,
     pub(super) stages: Vec<S>,
     pub(super) timings: Timings,
     pub(super) images: Vec<String>,
@@ -36,13 +39,19 @@ pub(super) struct SignatureReport<'a> {
     digest: String,
 }
 
+impl<'a> SignatureReport<'a> {
+    pub(super) fn new(signature: &'a Signature) -> Self {
+        Self { signature, digest: signature.digest().to_string() }
+    }
+}
+
 /// Sizes are [width, height] in pixels; all are null where the signature has no size.
 #[derive(Debug, Clone, Copy, Default, Serialize)]
 pub(super) struct SizeReport {
-    requested_size: Option<[u64; 2]>,
-    padded_size: Option<[u64; 2]>,
+    pub(super) requested_size: Option<[u64; 2]>,
+    pub(super) padded_size: Option<[u64; 2]>,
     /// Where the size that was asked for begins in the padded one.
-    crop_origin: Option<[u64; 2]>,
+    pub(super) crop_origin: Option<[u64; 2]>,
 }
 
 #[derive(Debug, Default, Serialize)]
@@ -64,30 +73,34 @@ pub(super) struct Asked {
 
 impl Asked {
     pub(super) fn report(&self) -> SignatureReport<'_> {
-        SignatureReport { signature: &self.signature, digest: self.signature.digest().to_string() }
+        SignatureReport::new(&self.signature)
     }
 }
 
 impl SignatureArgs {
     /// The signature that the flags describe, for a program that is called `name` where they do not say.
     pub(super) fn signature(&self, context: &Context, name: &str) -> Result<Asked, CliError> {
-        let batch = self.batch.unwrap_or(1);
-        let requested = self.width.zip(self.height).map(|(width, height)| [width, height]);
+        let (picture, own) = (&self.picture, &self.program);
+        if picture.clip_skip.is_some() {
+            return Err(CliError::Usage("--clip-skip acts on models, not on programs".to_owned()));
+        }
+        let batch = picture.batch.unwrap_or(1);
+        let requested = picture.width.zip(picture.height).map(|(width, height)| [width, height]);
         let padded = requested
             .map(|size| normalize_shape(size, context.args.padding_multiple_px()))
             .transpose()
             .map_err(crate::runtime::Error::from)?;
-        let dtype = match &self.dtype {
+        let dtype = match &own.dtype {
             Some(name) => name.parse().map_err(|error| CliError::Usage(format!("--dtype: {error}")))?,
             None => Dtype::Float32,
         };
         let signature = create_execution_signature(
-            self.model_id.clone().unwrap_or_else(|| name.to_owned()),
+            own.model_id.clone().unwrap_or_else(|| name.to_owned()),
             padded.map(|size| latent_shape(batch, size).to_vec()).unwrap_or_default(),
             batch,
-            self.cfg_scale.unwrap_or(1.0),
-            self.scheduler.clone().unwrap_or_default(),
-            self.steps.unwrap_or(1),
+            picture.cfg_scale.unwrap_or(1.0),
+            picture.scheduler.clone().unwrap_or_default(),
+            picture.steps.unwrap_or(1),
             dtype,
         )?;
         let size = SizeReport { requested_size: requested, padded_size: padded, crop_origin: padded.map(|_| [0, 0]) };
@@ -175,6 +188,7 @@ impl Prepared {
                 device: self.runtime.device(),
                 signature: self.asked.report(),
                 size: self.asked.size,
+                seed: None,
                 stages: vec![stage],
                 timings,
                 images: Vec::new(),
@@ -187,7 +201,7 @@ impl Prepared {
             line(&format!("  out{index}  {}", tensor.kind()))?;
         }
         if let Some(metrics) = metrics {
-            print_metrics(&timings, stage, &metrics)?;
+            print_metrics(&timings, std::slice::from_ref(stage), &metrics)?;
         }
         Ok(())
     }
@@ -205,12 +219,17 @@ pub(super) fn describe(name: &str, stage: &StageReport) -> String {
     format!("{name}: {how}, graph {}", stage.graph_key.short())
 }
 
-fn print_metrics(timings: &Timings, stage: &StageReport, metrics: &BTreeMap<String, f64>) -> Result<(), CliError> {
-    let mut rows = vec![
-        ("executables ready".to_owned(), seconds(timings.executables_ready_seconds)),
-        ("compile".to_owned(), seconds(stage.compile_seconds)),
-        ("load".to_owned(), seconds(stage.load_seconds)),
-    ];
+pub(super) fn print_metrics(
+    timings: &Timings,
+    stages: &[StageReport],
+    metrics: &BTreeMap<String, f64>,
+) -> Result<(), CliError> {
+    let mut rows = vec![("executables ready".to_owned(), seconds(timings.executables_ready_seconds))];
+    for stage in stages {
+        let of = if stages.len() == 1 { String::new() } else { format!("{}: ", stage.stage) };
+        rows.push((format!("{of}compile"), seconds(stage.compile_seconds)));
+        rows.push((format!("{of}load"), seconds(stage.load_seconds)));
+    }
     if timings.first_step_seconds > 0.0 {
         let transfer = timings.weights_ready_seconds - timings.executables_ready_seconds;
         rows.push(("warmup and transfer".to_owned(), seconds(transfer)));

@@ -1,10 +1,11 @@
 //! Progress for a person: a spinner or bar on a terminal, a line for each long thing where standard error goes elsewhere.
 
+use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::output::seconds;
 use crate::plugins;
@@ -14,36 +15,45 @@ use crate::runtime::Graph;
 /// How often a bar is redrawn while nothing happens.
 const TICK: Duration = Duration::from_millis(100);
 
-/// Shows what takes long on standard error.
+/// Shows what takes long on standard error: a line for each thing that is going on.
 #[derive(Clone)]
 pub(super) struct Shown(Arc<Inner>);
 
 struct Inner {
     quiet: bool,
     terminal: bool,
-    bar: Mutex<Option<ProgressBar>>,
+    bars: MultiProgress,
+    /// By what they are about, such as a stage.
+    going_on: Mutex<BTreeMap<String, ProgressBar>>,
 }
 
 impl Shown {
     pub(super) fn new(quiet: bool) -> Self {
         let terminal = std::io::stderr().is_terminal();
-        Self(Arc::new(Inner { quiet, terminal, bar: Mutex::new(None) }))
+        let target = if terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let bars = MultiProgress::with_draw_target(target);
+        Self(Arc::new(Inner { quiet, terminal, bars, going_on: Mutex::default() }))
     }
 
-    /// Runs `write` with any bar out of the way, so that a log line does not land in the middle of it.
+    /// Runs `write` with all bars out of the way, so that a log line does not land in the middle of them.
     pub(super) fn suspend<T>(&self, write: impl FnOnce() -> T) -> T {
-        let bar = self.0.bar.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        match bar {
-            Some(bar) => bar.suspend(write),
-            None => write(),
-        }
+        self.0.bars.suspend(write)
     }
 
-    /// Takes the bar down.
+    /// Takes every bar down.
     pub(super) fn finish(&self) {
-        if let Some(bar) = self.0.bar.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        std::mem::take(&mut *self.going_on()).values().for_each(ProgressBar::finish_and_clear);
+    }
+
+    /// Takes down what is about `subject`.
+    fn done(&self, subject: &str) {
+        if let Some(bar) = self.going_on().remove(subject) {
             bar.finish_and_clear();
         }
+    }
+
+    fn going_on(&self) -> MutexGuard<'_, BTreeMap<String, ProgressBar>> {
+        self.0.going_on.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What the download and unpacking of a plugin tells.
@@ -56,61 +66,65 @@ impl Shown {
             plugins::Progress::Unpack { done_bytes, total_bytes, .. } => {
                 self.bytes("unpacking", done_bytes, total_bytes);
             }
-            plugins::Progress::Waiting => self.long("waiting for another process that installs it", None),
+            plugins::Progress::Waiting => self.long("install", "waiting for another process that installs it", None),
         }
     }
 
     fn bytes(&self, doing: &'static str, done: u64, total: u64) {
-        if self.0.quiet {
-            return;
-        }
-        let mut slot = self.0.bar.lock().unwrap_or_else(PoisonError::into_inner);
-        let fresh = slot.as_ref().is_none_or(|bar| bar.length() != Some(total) || bar.prefix() != doing);
-        if fresh {
-            if let Some(old) = slot.take() {
-                old.finish_and_clear();
-            }
+        let begin = || {
             if !self.0.terminal {
                 line(&format!("{doing} {}", HumanBytes(total)));
             }
-            let bar = ProgressBar::with_draw_target(Some(total), self.target());
-            bar.set_style(style("{prefix} {bar:30} {bytes}/{total_bytes}, {eta} left"));
-            bar.set_prefix(doing);
-            *slot = Some(bar);
-        }
-        if let Some(bar) = slot.as_ref() {
-            bar.set_position(done);
-        }
+        };
+        self.counted("install", doing, "{prefix} {bar:30} {bytes}/{total_bytes}, {eta} left", (done, total), begin);
     }
 
-    /// One long thing begins; with `expected` seconds it is a bar, without them a spinner.
-    fn long(&self, doing: &str, expected: Option<f64>) {
+    /// Something whose end is known: a bar. `begin` is called with the first of it.
+    fn counted(&self, subject: &str, doing: &str, look: &str, (done, total): (u64, u64), begin: impl FnOnce()) {
         if self.0.quiet {
             return;
         }
-        let mut slot = self.0.bar.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(old) = slot.take() {
-            old.finish_and_clear();
+        let mut going_on = self.going_on();
+        let same = going_on.get(subject).filter(|bar| bar.length() == Some(total) && bar.prefix() == doing);
+        let bar = if let Some(bar) = same {
+            bar.clone()
+        } else {
+            begin();
+            let bar = self.0.bars.add(ProgressBar::new(total).with_style(style(look)).with_prefix(doing.to_owned()));
+            if let Some(old) = going_on.insert(subject.to_owned(), bar.clone()) {
+                old.finish_and_clear();
+            }
+            bar
+        };
+        bar.set_position(done);
+        if done == total {
+            going_on.remove(subject);
+            bar.finish_and_clear();
+        }
+    }
+
+    /// One long thing begins: a spinner, with how long it is expected to take.
+    fn long(&self, subject: &str, doing: &str, expected: Option<f64>) {
+        if self.0.quiet {
+            return;
         }
         let expectation =
             expected.map(|expected| format!(", about {} expected", seconds(expected))).unwrap_or_default();
-        if !self.0.terminal {
-            line(&format!("{doing}{expectation}"));
+        let message = format!("{doing}{expectation}");
+        let mut going_on = self.going_on();
+        // Who waits reports every time it looks; the spinner itself counts the seconds.
+        if going_on.get(subject).is_some_and(|bar| bar.message() == message) {
+            return;
         }
-        let bar = ProgressBar::with_draw_target(None, self.target());
-        bar.set_style(style("{spinner} {msg}, {elapsed}"));
-        bar.set_message(format!("{doing}{expectation}"));
+        if !self.0.terminal {
+            line(&message);
+        }
+        let bar = ProgressBar::new_spinner().with_style(style("{spinner} {msg}, {elapsed}")).with_message(message);
+        let bar = self.0.bars.add(bar);
         bar.enable_steady_tick(TICK);
-        *slot = Some(bar);
-    }
-
-    /// Whether the bar says this already.
-    fn shows(&self, doing: &str) -> bool {
-        self.0.bar.lock().unwrap_or_else(PoisonError::into_inner).as_ref().is_some_and(|bar| bar.message() == doing)
-    }
-
-    fn target(&self) -> ProgressDrawTarget {
-        if self.0.terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() }
+        if let Some(old) = going_on.insert(subject.to_owned(), bar) {
+            old.finish_and_clear();
+        }
     }
 }
 
@@ -119,21 +133,35 @@ impl Progress for Shown {
         // A program is its model's only stage.
         let what = if stage == Graph::DEFAULT_STAGE { model_id } else { format!("{model_id}, {stage}") };
         match kind {
-            EventKind::Compiling { expected_seconds } => self.long(&format!("compiling {what}"), expected_seconds),
+            EventKind::Compiling { expected_seconds } => {
+                self.long(&what, &format!("compiling {what}"), expected_seconds);
+            }
             EventKind::Waiting { holder, .. } => {
                 let holder = holder.unwrap_or_else(|| "another process".to_owned());
-                let doing = format!("waiting for {holder}, which compiles {what}");
-                // A waiter reports every time it looks; the bar itself counts the seconds.
-                if !self.shows(&doing) {
-                    self.long(&doing, None);
-                }
+                self.long(&what, &format!("waiting for {holder}, which compiles {what}"), None);
             }
-            // Quick as it is, a line for it would be noise where no bar can be taken back.
-            EventKind::Loading { payload_bytes } if self.0.terminal => {
-                self.long(&format!("loading {what} ({})", HumanBytes(payload_bytes)), None);
+            // Quick as these are, lines for them would be noise where no bar can be taken back.
+            EventKind::Loading { .. }
+            | EventKind::Weights { .. }
+            | EventKind::Step { .. }
+            | EventKind::Decoding { .. }
+                if !self.0.terminal => {}
+            EventKind::Loading { payload_bytes } => {
+                self.long(&what, &format!("loading {what} ({})", HumanBytes(payload_bytes)), None);
             }
-            EventKind::Loading { .. } => {}
-            EventKind::Compiled { .. } | EventKind::Ready => self.finish(),
+            EventKind::Weights { done, total } => {
+                let doing = format!("weights of {what}");
+                let look = "{prefix} {bar:30} {pos}/{len}";
+                self.counted(&doing, &doing, look, (done as u64, total as u64), || ());
+            }
+            EventKind::Step { done, total } => {
+                let look = "{prefix} {bar:30} {pos}/{len}, {per_sec}, {eta} left";
+                self.counted(&what, "denoising", look, (done as u64, total as u64), || ());
+            }
+            EventKind::Decoding { done, total } => {
+                self.counted("decoding", "decoding", "{prefix} {bar:30} {pos}/{len}", (done, total), || ());
+            }
+            EventKind::Compiled { .. } | EventKind::Ready => self.done(&what),
         }
     }
 }

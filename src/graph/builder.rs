@@ -94,6 +94,13 @@ impl Builder {
         self.push(Op::Convert(x, dtype), kind)
     }
 
+    /// `x` in `dtype` by an explicit conversion, even where it has that dtype. [`super::autocast`] keeps it, so what uses the result
+    /// computes in `dtype` whatever became of `x`.
+    pub fn pin(&mut self, x: Value, dtype: Dtype) -> Value {
+        let kind = Type::new(dtype, self.function.type_of(x).dims.clone());
+        self.push(Op::Convert(x, dtype), kind)
+    }
+
     /// A convolution.
     ///
     /// # Errors

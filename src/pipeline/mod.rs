@@ -1,5 +1,256 @@
 //! From a model folder and a prompt to pictures.
+//!
+//! ```no_run
+//! use preheat::Runtime;
+//! use preheat::pipeline::{Pipeline, TextToImage};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let runtime = Runtime::builder().build()?;
+//! let pipeline = Pipeline::open(&runtime, "examples/demo-model")?;
+//! let made = pipeline.run(&TextToImage::new("the digit seven"))?;
+//! made.pictures[0].save("seven.png".as_ref())?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A request becomes stages (`stage.rs`): each text encoder, the denoiser, the VAE's decoder. Their executables are asked of the
+//! runtime side by side, while the weights come to the device (`resident.rs`); then prompts are encoded, each once
+//! (`prompts.rs`), steps run without the latents leaving the device (`denoise.rs`), and pictures are decoded one by one and cropped.
+//!
+//! The crop begins at the top left corner, `[0, 0]`: what padding added lies right and below.
 
+mod denoise;
+mod error;
+mod image;
+mod make;
+mod model;
 pub mod noise;
+mod plan;
+mod precision;
+mod prompts;
+mod ready;
+mod request;
+mod resident;
 pub mod schedulers;
+mod stage;
 pub mod tokenizer;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Instant;
+
+pub use denoise::StepTimes;
+pub use error::PipelineError;
+pub use image::{Picture, Settings};
+pub use plan::{Plan, Sizes};
+pub use precision::{ParsePrecisionError, Precision, Precisions};
+pub use request::{TextToImage, WarmupBlock, parse_resolution};
+
+use self::model::Model;
+use self::prompts::Prompts;
+use self::resident::Resident;
+use crate::runtime::{self, Lookup, Runtime, StageReport, WarmupReport};
+use crate::tensor::Tensor;
+
+/// How a pipeline is set up, whatever it is asked for later.
+#[derive(Debug, Clone)]
+pub struct Builder {
+    padding_multiple_px: u64,
+    precisions: Precisions,
+    warmup_steps: u32,
+    variant: Option<String>,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self {
+            padding_multiple_px: runtime::Builder::DEFAULT_PADDING_MULTIPLE_PX,
+            precisions: Precisions::default(),
+            warmup_steps: runtime::Builder::DEFAULT_WARMUP_STEPS,
+            variant: None,
+        }
+    }
+}
+
+impl Builder {
+    /// The multiple that sizes are rounded up to, in pixels: a multiple of 8, and 8 for no padding.
+    #[must_use]
+    pub fn padding_multiple_px(mut self, multiple: u64) -> Self {
+        self.padding_multiple_px = multiple;
+        self
+    }
+
+    /// Which dtype each stage computes in.
+    #[must_use]
+    pub fn precisions(mut self, precisions: Precisions) -> Self {
+        self.precisions = precisions;
+        self
+    }
+
+    /// Steps that are run on zeros before a run of which anything was freshly compiled (`--tpu-warmup-steps`); 0 for none.
+    #[must_use]
+    pub fn warmup_steps(mut self, steps: u32) -> Self {
+        self.warmup_steps = steps;
+        self
+    }
+
+    /// Which weights are read where a folder has several, such as `fp16`.
+    #[must_use]
+    pub fn variant(mut self, variant: impl Into<String>) -> Self {
+        self.variant = Some(variant.into());
+        self
+    }
+
+    /// Reads a model folder: configs, tokenizers and the headers of the weights, not their values. It needs no device yet.
+    ///
+    /// # Errors
+    /// Where it is no model that can be run.
+    pub fn read(self, folder: impl AsRef<Path>) -> Result<ReadModel, PipelineError> {
+        let model = Model::open(folder.as_ref(), self.variant.as_deref())?;
+        Ok(ReadModel { model, settings: self })
+    }
+
+    /// Reads a model folder, to be run on the device of `runtime`.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn open(self, runtime: &Runtime, folder: impl AsRef<Path>) -> Result<Pipeline, PipelineError> {
+        Ok(self.read(folder)?.on(runtime))
+    }
+}
+
+/// A model that was read and has no device yet.
+#[derive(Debug)]
+pub struct ReadModel {
+    model: Model,
+    settings: Builder,
+}
+
+impl ReadModel {
+    /// The model on the device of `runtime`.
+    pub fn on(self, runtime: &Runtime) -> Pipeline {
+        Pipeline {
+            runtime: runtime.clone(),
+            model: self.model,
+            settings: self.settings,
+            resident: Resident::default(),
+            prompts: Prompts::default(),
+        }
+    }
+}
+
+/// A model on a device. It keeps what it has loaded: weights, executables and the last prompts.
+#[derive(Debug)]
+pub struct Pipeline {
+    runtime: Runtime,
+    model: Model,
+    settings: Builder,
+    resident: Resident,
+    prompts: Prompts,
+}
+
+/// What a run made, and how.
+#[derive(Debug)]
+pub struct Made {
+    /// One for each seed.
+    pub pictures: Vec<Picture>,
+    /// The final latents, `f32[batch, channels, height, width]`, before the VAE.
+    pub latents: Tensor,
+    /// The signature and the sizes.
+    pub plan: Plan,
+    /// How each stage came to be ready.
+    pub stages: Vec<StageReport>,
+    /// When every stage's executable was loaded.
+    pub executables_ready: Instant,
+    /// When the weights were where the graphs read them.
+    pub weights_ready: Instant,
+    /// What the steps took.
+    pub steps: StepTimes,
+    /// What the plugin said of each executable when it was compiled: `denoiser.flops` and the like.
+    pub metrics: BTreeMap<String, f64>,
+}
+
+impl Pipeline {
+    /// How a pipeline can be set up before it is opened.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// Opens a model folder with everything at its default.
+    ///
+    /// # Errors
+    /// As [`Builder::open`].
+    pub fn open(runtime: &Runtime, folder: impl AsRef<Path>) -> Result<Self, PipelineError> {
+        Self::builder().open(runtime, folder)
+    }
+
+    /// The model's name.
+    pub fn model_id(&self) -> &str {
+        self.model.folder.id()
+    }
+
+    /// What a request comes to: its signature, its sizes, its seed. Nothing is loaded or compiled.
+    ///
+    /// # Errors
+    /// Where the request is one that this model cannot serve.
+    pub fn plan(&self, request: &TextToImage) -> Result<Plan, PipelineError> {
+        Ok(self.prepare(request)?.plan)
+    }
+
+    /// Would the request hit? Nothing is compiled, and no graph is lowered where level 1 knows the answer.
+    ///
+    /// # Errors
+    /// Where the request is one that this model cannot serve.
+    pub fn lookup(&self, request: &TextToImage) -> Result<Lookup, PipelineError> {
+        let prepared = self.prepare(request)?;
+        let mut answers = Vec::new();
+        for stage in prepared.stages.iter() {
+            answers.extend(self.runtime.lookup(&prepared.plan.signature, &stage.graph)?.stages);
+        }
+        Ok(Lookup::of(answers))
+    }
+
+    /// Makes sure that every stage of the request is compiled, and runs each once on zeros. The weights are not read.
+    ///
+    /// # Errors
+    /// Where a stage cannot be compiled, run or kept.
+    pub fn warmup(&self, request: &TextToImage, force_recompile: bool) -> Result<Warmed, PipelineError> {
+        let prepared = self.prepare(request)?;
+        let reports = self.warm(&prepared, force_recompile)?;
+        let lost: Vec<_> =
+            reports.iter().filter(|report| !report.kept).map(|report| report.stage.stage.clone()).collect();
+        if lost.is_empty() {
+            Ok(Warmed { plan: prepared.plan, stages: reports })
+        } else {
+            Err(PipelineError::NotKept(lost))
+        }
+    }
+
+    /// Makes pictures.
+    ///
+    /// # Errors
+    /// Where the request is one that this model cannot serve, or anything on the way fails.
+    pub fn run(&self, request: &TextToImage) -> Result<Made, PipelineError> {
+        self.run_with(request, false)
+    }
+
+    /// Makes pictures; with `force_recompile` every stage is compiled anew, and replaces what the cache has.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub fn run_with(&self, request: &TextToImage, force_recompile: bool) -> Result<Made, PipelineError> {
+        let prepared = self.prepare(request)?;
+        let ready = self.ready(&prepared, force_recompile)?;
+        self.warm_up_automatically(&prepared, &ready)?;
+        self.make(prepared, &ready)
+    }
+}
+
+/// What a warmup did.
+#[derive(Debug)]
+pub struct Warmed {
+    /// The signature and the sizes.
+    pub plan: Plan,
+    /// Each stage, how it came to be ready, and what its execution on zeros took.
+    pub stages: Vec<WarmupReport>,
+}

@@ -94,6 +94,15 @@ pub enum Error {
         #[source]
         cause: PjrtError,
     },
+    /// A tensor could not be moved to the device.
+    #[error("a tensor of {kind} could not be moved to the device")]
+    Upload {
+        /// Its dtype and shape.
+        kind: String,
+        /// What the plugin said.
+        #[source]
+        cause: PjrtError,
+    },
     /// A tensor could not be made.
     #[error(transparent)]
     Tensor(#[from] crate::tensor::TensorError),

@@ -71,6 +71,38 @@ impl DeviceTensor {
         self.kind.as_deref()
     }
 
+    pub(super) fn upload(
+        client: &pjrt::Client,
+        device: &pjrt::Device,
+        tensor: &Tensor,
+        kind: Arc<TensorType>,
+    ) -> Result<Self, pjrt::PjrtError> {
+        // In place where the device can read host memory; the buffer keeps the memory alive.
+        let transfer = pjrt::HostTransfer::ZeroCopy;
+        let buffer =
+            client.buffer_from_owner(device, kind.element_type, &kind.dimensions, tensor.shared(), transfer)?;
+        Ok(Self { buffer, kind: Some(kind) })
+    }
+
+    /// Calls `done` once it has been computed, or with why it could not be; from whichever thread the plugin uses.
+    ///
+    /// # Errors
+    /// Where the plugin cannot be asked; `done` is not called then.
+    pub fn when_ready(
+        &self,
+        done: impl FnOnce(Result<(), pjrt::PjrtError>) + Send + 'static,
+    ) -> Result<(), pjrt::PjrtError> {
+        self.buffer.ready()?.on_ready(done)
+    }
+
+    /// Waits until it has been computed.
+    ///
+    /// # Errors
+    /// Where what computes it failed.
+    pub fn wait(&self) -> Result<(), pjrt::PjrtError> {
+        self.buffer.ready()?.wait()
+    }
+
     /// Copies it to the host; waits until it has been computed.
     ///
     /// # Errors
@@ -159,24 +191,12 @@ impl Executable {
     /// # Errors
     /// Where the device has no room.
     pub fn to_device(&self, tensor: &Tensor) -> Result<DeviceTensor, Error> {
-        let backend = &self.graph.backend;
-        let kind = tensor.kind();
-        // In place where the device can read host memory; the buffer keeps the memory alive.
-        let buffer = backend
-            .client
-            .buffer_from_owner(
-                &self.graph.device,
-                kind.element_type,
-                &kind.dimensions,
-                tensor.shared(),
-                pjrt::HostTransfer::ZeroCopy,
-            )
-            .map_err(|cause| self.failed("moving an input to the device", cause))?;
         let kind = match &self.graph.interface {
-            Some(interface) => interface.share(kind),
-            None => Arc::new(kind.clone()),
+            Some(interface) => interface.share(tensor.kind()),
+            None => Arc::new(tensor.kind().clone()),
         };
-        Ok(DeviceTensor { buffer, kind: Some(kind) })
+        DeviceTensor::upload(&self.graph.backend.client, &self.graph.device, tensor, kind)
+            .map_err(|cause| self.failed("moving an input to the device", cause))
     }
 
     /// Runs it. The outputs stay on the device; the call returns as soon as the work is queued.
@@ -235,7 +255,7 @@ impl Executable {
     pub fn run_on_zeros(&self) -> Result<(), Error> {
         let zeros = self.zeros()?;
         for output in self.run(&zeros)? {
-            output.buffer.ready().and_then(|done| done.wait()).map_err(|cause| self.failed("warming it up", cause))?;
+            output.wait().map_err(|cause| self.failed("warming it up", cause))?;
         }
         Ok(())
     }

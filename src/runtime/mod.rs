@@ -28,14 +28,16 @@ pub use error::Error;
 pub use executable::{DeviceTensor, Executable, Input};
 pub use report::{Lookup, Nearest, StageLookup, StageReport, Verdict, WarmupReport};
 pub use request::Request;
-pub use source::{BuildError, Graph, Source};
+pub use source::{AsGraph, BuildError, Graph};
 
 use self::digests::Digests;
 use self::memory::Memory;
 use self::warnings::Warnings;
 use crate::backend::xla::XlaBackend;
 use crate::device::Choice;
+use crate::lower::Target;
 use crate::progress::{Cancel, Progress};
+use crate::tensor::Tensor;
 
 /// The device that a runtime runs on, as the command line's JSON has it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -92,37 +94,37 @@ impl Runtime {
         &self.inner.device
     }
 
-    /// The executable of `source` for `signature`: from memory, from the cache, or freshly compiled and then stored.
+    /// The executable of `graph` for `signature`: from memory, from the cache, or freshly compiled and then stored.
     ///
     /// # Errors
     /// Where the graph cannot be built or compiled; never because of the cache.
-    pub fn get_or_compile<S: Source + ?Sized>(&self, signature: &Signature, source: &S) -> Result<Executable, Error> {
-        self.request(signature, source).get()
+    pub fn get_or_compile<G: AsGraph + ?Sized>(&self, signature: &Signature, graph: &G) -> Result<Executable, Error> {
+        self.request(signature, graph).get()
     }
 
     /// A request that can be refined before it is made.
-    pub fn request<'a, S: Source + ?Sized>(&'a self, signature: &'a Signature, source: &'a S) -> Request<'a> {
-        Request::new(&self.inner, signature, source.graph())
+    pub fn request<'a, G: AsGraph + ?Sized>(&'a self, signature: &'a Signature, graph: &'a G) -> Request<'a> {
+        Request::new(&self.inner, signature, graph.as_graph())
     }
 
-    /// Makes sure that `source` is compiled, and runs it once on zeros.
+    /// Makes sure that `graph` is compiled, and runs it once on zeros.
     ///
     /// # Errors
     /// As [`Self::get_or_compile`], and where it cannot be run.
-    pub fn warmup<S: Source + ?Sized>(
+    pub fn warmup<G: AsGraph + ?Sized>(
         &self,
         signature: &Signature,
-        source: &S,
+        graph: &G,
     ) -> Result<(Executable, WarmupReport), Error> {
-        self.request(signature, source).warmup()
+        self.request(signature, graph).warmup()
     }
 
     /// Would this hit? Nothing is compiled, and no graph is built where level 1 knows the answer.
     ///
     /// # Errors
     /// Where the graph has to be built and cannot be.
-    pub fn lookup<S: Source + ?Sized>(&self, signature: &Signature, source: &S) -> Result<Lookup, Error> {
-        self.request(signature, source).lookup()
+    pub fn lookup<G: AsGraph + ?Sized>(&self, signature: &Signature, graph: &G) -> Result<Lookup, Error> {
+        self.request(signature, graph).lookup()
     }
 
     /// Would the stages that were run under this exact signature hit? For whoever has the signature and no graph.
@@ -139,6 +141,51 @@ impl Runtime {
     /// As [`Self::lookup_signature`].
     pub fn is_cached(&self, signature: &Signature) -> Result<bool, Error> {
         Ok(self.lookup_signature(signature)?.verdict == Verdict::Hit)
+    }
+
+    /// Moves a tensor to the device, where any executable of this runtime can use it.
+    ///
+    /// # Errors
+    /// Where the device has no room.
+    pub fn to_device(&self, tensor: &Tensor) -> Result<DeviceTensor, Error> {
+        let backend = &self.inner.backend;
+        DeviceTensor::upload(&backend.client, &backend.device, tensor, Arc::new(tensor.kind().clone()))
+            .map_err(|cause| Error::Upload { kind: tensor.kind().to_string(), cause })
+    }
+
+    /// What graphs should be lowered for.
+    pub fn lowering_target(&self) -> Target {
+        if self.inner.backend.environment.platform == "cpu" { Target::Cpu } else { Target::Accelerator }
+    }
+
+    /// Whether the device computes bfloat16 as fast as it should: what `--precision auto` goes by.
+    pub fn computes_bfloat16(&self) -> bool {
+        self.lowering_target() == Target::Accelerator
+    }
+
+    /// The device's free memory in bytes, as far as it or the system tells; `None` where neither does.
+    pub fn free_memory_bytes(&self) -> Option<u64> {
+        self.inner.backend.free_memory_bytes()
+    }
+
+    /// Whether what is asked to stop has been: a pipeline asks between its steps.
+    pub fn is_cancelled(&self) -> bool {
+        self.inner.cancel.is_cancelled()
+    }
+
+    /// Whether warmup is done by hand (`--tpu-manual-warmup`).
+    pub fn warms_by_hand(&self) -> bool {
+        self.inner.manual_warmup
+    }
+
+    /// Who is told of what takes long.
+    pub fn progress(&self) -> &Arc<dyn Progress> {
+        &self.inner.progress
+    }
+
+    /// Says something that went wrong without being an error, once.
+    pub fn warn(&self, text: impl Into<String>) {
+        self.inner.warnings.warn(text.into());
     }
 
     /// The cache's statistics, over all processes that use it, with what this one has done so far.

@@ -121,22 +121,22 @@ impl fmt::Debug for Graph {
 }
 
 /// Anything that [`Runtime::get_or_compile`](crate::Runtime::get_or_compile) takes for a graph.
-pub trait Source {
+pub trait AsGraph {
     /// The graph, borrowed where it is one already.
     ///
     /// # Errors
     /// Where it cannot be turned into one.
-    fn graph(&self) -> Result<Cow<'_, Graph>, BuildError>;
+    fn as_graph(&self) -> Result<Cow<'_, Graph>, BuildError>;
 }
 
-impl Source for Graph {
-    fn graph(&self) -> Result<Cow<'_, Graph>, BuildError> {
+impl AsGraph for Graph {
+    fn as_graph(&self) -> Result<Cow<'_, Graph>, BuildError> {
         Ok(Cow::Borrowed(self))
     }
 }
 
-impl Source for Program {
-    fn graph(&self) -> Result<Cow<'_, Graph>, BuildError> {
+impl AsGraph for Program {
+    fn as_graph(&self) -> Result<Cow<'_, Graph>, BuildError> {
         Ok(Cow::Owned(Graph::from_program(self.clone())))
     }
 }

@@ -34,7 +34,7 @@ fn with_program(format: ProgramFormat, text: &str) -> KeyInputs {
 fn the_keys_are_pinned() {
     assert_eq!(inputs().graph_key().to_string(), "00fe368c7d932224d63439443a2d6853eb8d0a7ec005623680c1f9e1404426c7");
     let signature = create_execution_signature("sd15", [1, 4, 64, 64], 1, 7.5, "euler", 20, Dtype::BFloat16).unwrap();
-    let projected = signature.project(&Projection::exact(), "bf16");
+    let projected = signature.project(&Projection { extra: "bf16".to_owned(), ..Projection::exact() });
     let (environment, builder) = (inputs().environment.digest(), BuilderId("b".into()));
     let key = projection_key("denoiser", &projected, &environment, &builder, &CompileOptions::default());
     assert_eq!(key.to_string(), "890e011424705622df417c947c2d3f88d07aa1fc6929e5afc73241fbc5b2e16e");
@@ -105,7 +105,7 @@ fn every_input_changes_the_projection_key() {
     let signature = create_execution_signature("sd15", [1, 4, 64, 64], 1, 7.5, "euler", 20, Dtype::BFloat16).unwrap();
     let other = create_execution_signature("sd15", [1, 4, 64, 64], 1, 7.5, "euler", 21, Dtype::BFloat16).unwrap();
     let (exact, default) = (Projection::exact(), CompileOptions::default());
-    let (one, two) = (signature.project(&exact, "bf16"), other.project(&exact, "bf16"));
+    let (one, two) = (signature.project(&exact), other.project(&exact));
     let (here, there) = (inputs().environment.digest(), Digest::of(b"elsewhere"));
     let (builder, rebuilt) = (BuilderId("b".into()), BuilderId("c".into()));
     let split = CompileOptions { num_partitions: 2, ..CompileOptions::default() };

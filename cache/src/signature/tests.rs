@@ -4,11 +4,15 @@ fn example() -> Signature {
     create_execution_signature("sd15", [1, 4, 64, 64], 1, 7.5, "euler", 20, Dtype::BFloat16).unwrap()
 }
 
+fn with(extra: &str) -> Projection {
+    Projection { extra: extra.to_owned(), ..Projection::exact() }
+}
+
 #[test]
 fn the_digest_is_pinned() {
     assert_eq!(example().digest().to_string(), "af81cd11121735fdf36614281a201e7e640b8608831820d628693fa939b510a8");
     assert_eq!(
-        example().project(&Projection::exact(), "bf16").digest().to_string(),
+        example().project(&with("bf16")).digest().to_string(),
         "c479683d4a463dcc03ae4eee2d67142e491067e0f61dfa17a96aa29eb9c33bfc"
     );
 }
@@ -28,18 +32,15 @@ fn every_field_changes_the_exact_digest() {
     for other in changed {
         assert_ne!(other.digest(), example().digest(), "{other:?}");
         let exact = Projection::exact();
-        assert_ne!(other.project(&exact, "").digest(), example().project(&exact, "").digest(), "{other:?}");
+        assert_ne!(other.project(&exact).digest(), example().project(&exact).digest(), "{other:?}");
     }
-    assert_ne!(
-        example().project(&Projection::exact(), "a").digest(),
-        example().project(&Projection::exact(), "b").digest()
-    );
+    assert_ne!(example().project(&with("a")).digest(), example().project(&with("b")).digest());
 }
 
 #[test]
 fn a_step_graph_is_shared_by_what_does_not_shape_it() {
-    let projection = Projection::step_graph(Digest::of(b"architecture"));
-    let digest = |signature: &Signature| signature.project(&projection, "bf16").digest();
+    let projection = Projection { extra: "bf16".to_owned(), ..Projection::step_graph(Digest::of(b"architecture")) };
+    let digest = |signature: &Signature| signature.project(&projection).digest();
     for same in [
         Signature { model_id: "a fine-tune".into(), ..example() },
         Signature { cfg_scale: 7.0, ..example() },
@@ -56,8 +57,8 @@ fn a_step_graph_is_shared_by_what_does_not_shape_it() {
     ] {
         assert_ne!(digest(&other), digest(&example()), "{other:?}");
     }
-    let other_architecture = Projection::step_graph(Digest::of(b"another"));
-    assert_ne!(example().project(&other_architecture, "bf16").digest(), digest(&example()));
+    let other_architecture = Projection { extra: "bf16".to_owned(), ..Projection::step_graph(Digest::of(b"another")) };
+    assert_ne!(example().project(&other_architecture).digest(), digest(&example()));
 }
 
 #[test]
@@ -68,14 +69,11 @@ fn a_dropped_field_is_not_the_same_as_any_value_of_it() {
         dtype: Keep::Dropped,
         ..Projection::exact()
     };
-    let dropped = example().project(&all, "");
+    let dropped = example().project(&all);
     assert_eq!((&dropped.input_shape, dropped.batch_size, dropped.dtype), (&None, None, None));
-    assert_ne!(dropped.digest(), example().project(&Projection::exact(), "").digest());
+    assert_ne!(dropped.digest(), example().project(&Projection::exact()).digest());
     let cfg = Projection { cfg_scale: CfgProjection::Dropped, ..Projection::exact() };
-    assert_eq!(
-        example().project(&cfg, "").digest(),
-        Signature { cfg_scale: 1.0, ..example() }.project(&cfg, "").digest()
-    );
+    assert_eq!(example().project(&cfg).digest(), Signature { cfg_scale: 1.0, ..example() }.project(&cfg).digest());
 }
 
 #[test]

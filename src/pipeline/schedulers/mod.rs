@@ -1,1 +1,163 @@
 //! Schedulers: what each call of the denoiser is given, and how its output updates the latents.
+//!
+//! A scheduler here is no object with state: it is a table, computed before the first call, of the numbers that the step graph
+//! takes. One call of the graph, with `m` the guided output of the denoiser for `input_scale * L` at `timestep`, computes
+//!
+//! ```text
+//! out = clamp(output_model * m + output_latents * L, -clip, clip)
+//! new = base * B + latents * L + model * m + output * out + history[0] * h1 + history[1] * h2 + history[2] * h3 + noise * n
+//! ```
+//!
+//! where `L` are the latents that the denoiser sees, `B` the latents of an earlier call ([`Base`]), `h1`, `h2`, `h3` the `out` of
+//! the last calls that were remembered, newest first, and `n` is normal noise. Every update that is linear in these fits.
+//!
+//! | scheduler | history keeps | source |
+//! |---|---|---|
+//! | [`Ddim`](SchedulerKind::Ddim) | nothing; `out` is the clipped picture | arXiv 2010.02502, equations 12 and 16 |
+//! | [`Euler`](SchedulerKind::Euler) | nothing | arXiv 2206.00364, algorithm 1 without its second-order correction |
+//! | [`EulerAncestral`](SchedulerKind::EulerAncestral) | nothing; draws noise | arXiv 2010.02502, equation 16 with eta 1, in terms of sigmas |
+//! | [`DpmSolverMultistep`](SchedulerKind::DpmSolverMultistep) | predicted pictures | arXiv 2211.01095, algorithm 2 |
+//! | [`Pndm`](SchedulerKind::Pndm) | the denoiser's outputs | arXiv 2202.09778, equations 9 and 12 |
+//!
+//! The numbers follow diffusers 0.42.1, its roundings of timesteps included, since that is what models were released with.
+
+mod config;
+mod ddim;
+mod dpm_solver;
+mod error;
+mod euler;
+mod euler_ancestral;
+mod fields;
+mod name;
+mod noise_schedule;
+mod numbers;
+mod pndm;
+mod settings;
+mod sigmas;
+mod spacing;
+
+pub use config::SchedulerConfig;
+pub use error::SchedulerError;
+pub use name::{SchedulerKind, SchedulerName};
+
+/// What a denoiser's output means: the field `prediction_type`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Prediction {
+    /// The noise in the latents.
+    Epsilon,
+    /// The velocity, `sqrt(alpha) * noise - sqrt(1 - alpha) * picture` (arXiv 2202.00512, appendix D).
+    V,
+    /// The latents without their noise.
+    Sample,
+}
+
+/// All calls of the denoiser for one picture.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Schedule {
+    /// What unit normal noise is multiplied with to become the first latents.
+    pub init_noise_sigma: f32,
+    /// The calls in order. As many as there are steps; one more with PNDM from two steps on, and fewer with DPM++ where
+    /// `lambda_min_clipped` cuts trailing strides off.
+    pub calls: Vec<Call>,
+}
+
+impl Schedule {
+    /// How many earlier outputs any call reads: 0 to 3.
+    pub fn history_length(&self) -> usize {
+        let used = |call: &Call| {
+            call.coefficients.history.iter().rposition(|&weight| weight != 0.0).map_or(0, |last| last + 1)
+        };
+        self.calls.iter().map(used).max().unwrap_or(0)
+    }
+}
+
+/// One call of the denoiser, and what becomes of its output.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Call {
+    /// What the denoiser is told. A whole number, except with linspace spacing or Karras sigmas of the Euler schedulers.
+    pub timestep: f32,
+    /// The numbers of the update.
+    pub coefficients: Coefficients,
+    /// Which latents stand in the slot `B`.
+    pub base: Base,
+    /// Whether this call's `L` are kept: a later call has them as [`Base::Saved`].
+    pub saves_latents: bool,
+    /// Whether this call's `out` becomes `h1` of the next one, and `h1` becomes `h2`, `h2` becomes `h3`.
+    pub remembers: bool,
+    /// Whether noise is drawn for this call. Where it is not, the slot may hold anything finite.
+    pub draws_noise: bool,
+}
+
+/// Which latents stand in the slot `B` of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Base {
+    /// Those that the denoiser sees; the coefficient [`base`](Coefficients::base) is zero, so that the slot may hold anything finite.
+    Current,
+    /// Those of the last call with [`saves_latents`](Call::saves_latents).
+    Saved,
+}
+
+/// The numbers of one call, as in the formula at the head of this module.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Coefficients {
+    /// The denoiser is given the latents times this.
+    pub input_scale: f32,
+    /// `out`'s part of the model's output.
+    pub output_model: f32,
+    /// `out`'s part of the latents.
+    pub output_latents: f32,
+    /// `out` is kept within plus and minus this; infinity where nothing is clipped.
+    pub clip: f32,
+    /// The new latents' part of the base latents.
+    pub base: f32,
+    /// The new latents' part of the latents.
+    pub latents: f32,
+    /// The new latents' part of the model's output.
+    pub model: f32,
+    /// The new latents' part of `out`.
+    pub output: f32,
+    /// The new latents' parts of the outputs of earlier calls, newest first.
+    pub history: [f32; 3],
+    /// The new latents' part of the noise.
+    pub noise: f32,
+}
+
+impl Coefficients {
+    /// An update that leaves nothing: what schedulers start from.
+    const NONE: Self = Self {
+        input_scale: 1.0,
+        output_model: 0.0,
+        output_latents: 0.0,
+        clip: f32::INFINITY,
+        base: 0.0,
+        latents: 0.0,
+        model: 0.0,
+        output: 0.0,
+        history: [0.0; 3],
+        noise: 0.0,
+    };
+
+    /// Whether every number but [`clip`](Self::clip) is finite.
+    fn are_finite(&self) -> bool {
+        [
+            self.input_scale,
+            self.output_model,
+            self.output_latents,
+            self.base,
+            self.latents,
+            self.model,
+            self.output,
+            self.noise,
+        ]
+        .iter()
+        .chain(&self.history)
+        .all(|number| number.is_finite())
+    }
+}
+
+impl Call {
+    /// A call that neither reads nor leaves anything beside the latents.
+    const fn new(timestep: f32, coefficients: Coefficients) -> Self {
+        Self { timestep, coefficients, base: Base::Current, saves_latents: false, remembers: false, draws_noise: false }
+    }
+}

@@ -1,0 +1,203 @@
+//! `preheat run`: text to image; and what `warmup` and `lookup` do with models.
+
+use std::path::{Path, PathBuf};
+
+use preheat_cache::Source;
+
+use super::args::{ModelArgs, RunArgs};
+use super::demo_model;
+use super::output::{document, line, seconds, table};
+use super::program::{RunReport, SignatureReport, SizeReport, Timings, print_metrics};
+use super::{CliError, Context, Status};
+use crate::pipeline::{Made, Pipeline, PipelineError, Plan, TextToImage};
+use crate::runtime::{Runtime, StageReport};
+
+pub(super) fn run(context: &Context, args: &RunArgs) -> Result<Status, CliError> {
+    let request = request(args)?;
+    check_output(&args.output)?;
+    let (runtime, pipeline) = open(context, &args.model, request.model.as_deref())?;
+    if let Some(first) = request.to_warm() {
+        pipeline.warmup(&first, args.force_recompile)?;
+    }
+    let made = pipeline.run_with(&request, args.force_recompile)?;
+    let images = save(&made, &args.output)?;
+    report(context, &runtime, &pipeline, &made, &images)?;
+    runtime.flush();
+    // A plugin takes its time to give executables and gigabytes of weights up piece by piece; the end of the process does it at once.
+    std::mem::forget((runtime, pipeline, made));
+    Ok(Status::Done)
+}
+
+/// The request of a file, if there is one, refined by the flags.
+fn request(args: &RunArgs) -> Result<TextToImage, CliError> {
+    let mut request = match &args.request {
+        Some(path) => TextToImage::read(path)?,
+        None => TextToImage::default(),
+    };
+    args.picture.refine(&mut request);
+    if let Some(prompt) = &args.prompt {
+        request.prompt.clone_from(prompt);
+    }
+    if let Some(negative) = &args.negative_prompt {
+        request.negative_prompt.clone_from(negative);
+    }
+    request.seed = args.seed.or(request.seed);
+    Ok(request)
+}
+
+/// The runtime and the model, which are made ready side by side.
+pub(super) fn open(
+    context: &Context,
+    args: &ModelArgs,
+    of_request: Option<&Path>,
+) -> Result<(Runtime, Pipeline), CliError> {
+    let named = args.model.as_deref().or(of_request);
+    let folder = named.map_or_else(demo_model::folder, |folder| Ok(folder.to_owned()))?;
+    let mut builder = context.args.pipeline();
+    if let Some(variant) = &args.variant {
+        builder = builder.variant(variant);
+    }
+    let (runtime, model) = std::thread::scope(|scope| {
+        let model = scope.spawn(|| builder.read(&folder));
+        let runtime = context.builder().and_then(|builder| Ok(builder.build()?));
+        (runtime, model.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    });
+    // A mistyped folder is more likely than a machine without a device.
+    let (model, runtime) = (model?, runtime?);
+    let pipeline = model.on(&runtime);
+    Ok((runtime, pipeline))
+}
+
+/// Refuses an output that has no folder before anything is compiled.
+fn check_output(path: &Path) -> Result<(), CliError> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let failed = |cause| CliError::File { doing: "writing the picture to", path: path.to_owned(), cause };
+    if path.is_dir() {
+        return Err(failed(std::io::ErrorKind::IsADirectory.into()));
+    }
+    std::fs::read_dir(folder).map(drop).map_err(failed)
+}
+
+fn save(made: &Made, output: &Path) -> Result<Vec<PathBuf>, CliError> {
+    let mut paths = Vec::with_capacity(made.pictures.len());
+    for (index, picture) in made.pictures.iter().enumerate() {
+        let path = if made.pictures.len() == 1 { output.to_owned() } else { numbered(output, index) };
+        picture.save(&path)?;
+        paths.push(path);
+    }
+    Ok(paths)
+}
+
+/// `out.png` as `out-3.png`.
+fn numbered(path: &Path, index: usize) -> PathBuf {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let ending = path.extension().map(|ending| format!(".{}", ending.to_string_lossy())).unwrap_or_default();
+    path.with_file_name(format!("{stem}-{index}{ending}"))
+}
+
+/// Sizes as the JSON has them.
+pub(super) fn sizes(plan: &Plan) -> SizeReport {
+    SizeReport {
+        requested_size: Some(plan.sizes.requested),
+        padded_size: Some(plan.sizes.padded),
+        crop_origin: Some(plan.sizes.crop_origin),
+    }
+}
+
+fn report(
+    context: &Context,
+    runtime: &Runtime,
+    pipeline: &Pipeline,
+    made: &Made,
+    images: &[PathBuf],
+) -> Result<(), CliError> {
+    let since_start = |then: std::time::Instant| then.saturating_duration_since(context.started).as_secs_f64();
+    let timings = Timings {
+        executables_ready_seconds: since_start(made.executables_ready),
+        weights_ready_seconds: since_start(made.weights_ready),
+        first_step_seconds: made.steps.first_seconds,
+        seconds_per_step: made.steps.mean_seconds,
+        total_seconds: context.started.elapsed().as_secs_f64(),
+    };
+    let metrics = context.args.tpu_debug_metrics.then(|| made.metrics.clone());
+    if context.json {
+        return document(&RunReport {
+            device: runtime.device(),
+            signature: SignatureReport::new(&made.plan.signature),
+            size: sizes(&made.plan),
+            seed: Some(made.plan.seed),
+            stages: made.stages.iter().collect(),
+            timings,
+            images: images.iter().map(|path| path.display().to_string()).collect(),
+            warnings: runtime.warnings(),
+            metrics,
+        });
+    }
+    let signature = &made.plan.signature;
+    let [width, height] = made.plan.sizes.requested;
+    let [padded_width, padded_height] = made.plan.sizes.padded;
+    let padded = if made.plan.sizes.requested == made.plan.sizes.padded {
+        String::new()
+    } else {
+        format!(" (cropped from {padded_width}x{padded_height})")
+    };
+    line(&format!(
+        "{} on {}: {width}x{height} px{padded}, {} steps of {}, cfg {}, {}, seed {}",
+        pipeline.model_id(),
+        runtime.device().selected,
+        signature.steps,
+        signature.scheduler,
+        signature.cfg_scale,
+        signature.dtype,
+        made.plan.seed
+    ))?;
+    let mut rows = table(&["", "stage", "how", "match", "graph"]);
+    for stage in &made.stages {
+        rows.add_row(["", &stage.stage, &how(stage), &stage.matched.to_string(), &stage.graph_key.short()]);
+    }
+    line(&rows.to_string())?;
+    line(&format!(
+        "ready after {}, {} a step, done after {}",
+        seconds(timings.executables_ready_seconds.max(timings.weights_ready_seconds)),
+        seconds(timings.seconds_per_step),
+        seconds(timings.total_seconds)
+    ))?;
+    for path in images {
+        line(&path.display().to_string())?;
+    }
+    if let Some(metrics) = &metrics {
+        print_metrics(&timings, &made.stages, metrics)?;
+    }
+    Ok(())
+}
+
+/// How a stage came to be ready, in a few words.
+pub(super) fn how(stage: &StageReport) -> String {
+    match stage.source {
+        Source::Compiled => format!("compiled in {}", seconds(stage.compile_seconds)),
+        Source::Disk => format!("loaded in {}", seconds(stage.load_seconds)),
+        Source::Fallback => format!("loaded from a fallback cache in {}", seconds(stage.load_seconds)),
+        Source::Memory => "already in memory".to_owned(),
+    }
+}
+
+impl From<PipelineError> for CliError {
+    fn from(error: PipelineError) -> Self {
+        match error {
+            PipelineError::Runtime(crate::runtime::Error::Cancelled) => Self::Interrupted,
+            PipelineError::Runtime(error) => Self::Runtime(error),
+            error => Self::Pipeline(Box::new(error)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pictures_of_a_batch_are_numbered_before_the_ending() {
+        assert_eq!(numbered(Path::new("a/out.png"), 0), Path::new("a/out-0.png"));
+        assert_eq!(numbered(Path::new("picture"), 12), Path::new("picture-12"));
+    }
+}

@@ -1,0 +1,103 @@
+//! What two models share when they share executables.
+//!
+//! | in the digest | not in it |
+//! |---|---|
+//! | which graph it is | the model's name and where it lies |
+//! | the config fields that the graph reads, resolved | fields that it does not read, and how a list was written |
+//! | names and shapes of the weights | their values, the dtype and the files that they are stored in |
+//! | which outputs of a text encoder are wanted | weights of parts that are never built, such as the VAE's encoder |
+
+use std::collections::BTreeMap;
+
+use preheat_cache::{BuilderId, Digest, FramedHasher};
+use serde::Serialize;
+
+use super::{TextConfig, TextOutputs, UnetConfig, VaeConfig};
+
+/// The version of what is hashed here.
+const TAG: &str = "preheat-architecture-v1";
+
+/// The digest of the sources that make these graphs and lower them.
+pub fn builder_id() -> BuilderId {
+    BuilderId(env!("PREHEAT_BUILDER_ID").to_owned())
+}
+
+impl TextConfig {
+    /// The digest of a text encoder, given the weights of its checkpoint.
+    pub fn architecture<'a>(
+        &self,
+        outputs: TextOutputs,
+        weights: impl IntoIterator<Item = (&'a str, &'a [u64])>,
+    ) -> Digest {
+        digest("text_encoder", &(self, outputs), weights)
+    }
+}
+
+impl UnetConfig {
+    /// The digest of a denoiser, given the weights of its checkpoint.
+    pub fn architecture<'a>(&self, weights: impl IntoIterator<Item = (&'a str, &'a [u64])>) -> Digest {
+        digest("denoiser", self, weights)
+    }
+}
+
+impl VaeConfig {
+    /// The digest of a VAE decoder, given the weights of its checkpoint.
+    pub fn architecture<'a>(&self, weights: impl IntoIterator<Item = (&'a str, &'a [u64])>) -> Digest {
+        digest("vae_decoder", self, weights)
+    }
+}
+
+/// The configs derive how they are written, so that no field of theirs can be left out of their digest by oversight.
+fn digest<'a>(kind: &str, config: &impl Serialize, weights: impl IntoIterator<Item = (&'a str, &'a [u64])>) -> Digest {
+    // Numbers, texts and structures of them: they can always be written.
+    let config = serde_json::to_string(config).unwrap_or_default();
+    let weights: BTreeMap<String, &[u64]> = weights
+        .into_iter()
+        .filter(|(name, _)| is_built(kind, name))
+        .map(|(name, dims)| (canonical(name), dims))
+        .collect();
+    let mut hasher = FramedHasher::new(TAG);
+    hasher.text(kind).text(&config).map(&weights, |hasher, dims| hasher.list(dims, |hasher, dim| hasher.integer(*dim)));
+    hasher.finish()
+}
+
+/// Whether the graph may read a tensor of the component's checkpoint.
+fn is_built(kind: &str, name: &str) -> bool {
+    match kind {
+        "vae_decoder" => name.starts_with("decoder.") || name.starts_with("post_quant_conv."),
+        // Older checkpoints store 0, 1, 2, ... for the positions.
+        "text_encoder" => !name.ends_with("position_ids"),
+        _ => true,
+    }
+}
+
+/// The names of the VAE's attention, and what earlier releases of diffusers called them.
+const RENAMED: [(&str, &str); 4] =
+    [(".to_q.", ".query."), (".to_k.", ".key."), (".to_v.", ".value."), (".to_out.0.", ".proj_attn.")];
+
+/// Other names under which a checkpoint may hold the weight that a graph calls `name`.
+pub fn aliases(name: &str) -> Vec<String> {
+    if let Some(bare) = name.strip_prefix(TEXT_MODEL) {
+        return vec![bare.to_owned()];
+    }
+    if !name.starts_with(VAE_ATTENTION) {
+        return Vec::new();
+    }
+    RENAMED.iter().filter(|(new, _)| name.contains(new)).map(|(new, old)| name.replace(new, old)).collect()
+}
+
+/// In front of the names of a text encoder; checkpoints that were written without transformers may lack it.
+const TEXT_MODEL: &str = "text_model.";
+const VAE_ATTENTION: &str = "decoder.mid_block.attentions.";
+
+/// The name that a graph uses for what a checkpoint calls `name`.
+fn canonical(name: &str) -> String {
+    if name.starts_with(VAE_ATTENTION) {
+        return RENAMED.iter().fold(name.to_owned(), |name, (new, old)| name.replace(old, new));
+    }
+    let bare = ["embeddings.", "encoder.layers.", "final_layer_norm."].iter().any(|start| name.starts_with(start));
+    if bare { format!("{TEXT_MODEL}{name}") } else { name.to_owned() }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,282 @@
+//! What `unet/config.json` says of the graph.
+
+use std::path::Path;
+
+use serde::Serialize;
+use serde_json::json;
+
+use crate::models::ModelError;
+use crate::models::config::{Fields, divides};
+use crate::models::layers::Groups;
+
+/// What a denoiser's config says of its graph, every list resolved.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "diffusers' fields, one by one")]
+pub struct UnetConfig {
+    /// Channels of the latents.
+    pub in_channels: u64,
+    /// Channels of the prediction.
+    pub out_channels: u64,
+    /// Height and width of the latents that the model was made for; any other will do.
+    #[serde(skip)]
+    pub sample_size: [u64; 2],
+    /// Whether the latents are scaled to `2 x - 1` first.
+    pub center_input_sample: bool,
+    /// Whether cosines stand before sines in the timestep's embedding.
+    pub flip_sin_to_cos: bool,
+    /// What is taken off the number of frequencies of that embedding.
+    pub freq_shift: f32,
+    /// The way down.
+    pub down: Vec<UnetBlock>,
+    /// The turn.
+    pub middle: UnetBlock,
+    /// The way up, in its own order.
+    pub up: Vec<UnetBlock>,
+    /// Groups of each group norm.
+    pub norm_groups: u64,
+    /// Of each group norm outside the transformers.
+    pub norm_eps: f32,
+    /// Features of a token of the prompt.
+    pub context_size: u64,
+    /// Whether transformers project tokens by linear layers rather than pixels by convolutions.
+    pub use_linear_projection: bool,
+    /// Whether the products of queries and keys stay in f32.
+    pub upcast_attention: bool,
+    /// What the network is conditioned on beside timestep and prompt.
+    pub added: Option<AddedConfig>,
+}
+
+/// A block of resnets with one number of channels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct UnetBlock {
+    /// Channels of what it gives.
+    pub channels: u64,
+    /// How many resnets.
+    pub resnets: u64,
+    /// The transformer after each resnet.
+    pub attention: Option<UnetAttention>,
+}
+
+/// The transformers of a block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct UnetAttention {
+    /// How many layers each has.
+    pub layers: u64,
+    /// Heads of each attention.
+    pub heads: u64,
+    /// Whether the first attention of a layer sees the prompt rather than the picture.
+    pub only_cross_attention: bool,
+}
+
+/// `text_time` conditioning (Stable Diffusion XL).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct AddedConfig {
+    /// Features of each embedded number.
+    pub time_size: u64,
+    /// Features of the pooled prompt.
+    pub pooled_size: u64,
+}
+
+impl AddedConfig {
+    /// How many numbers are embedded: sizes and crop, two each.
+    pub const TIME_IDS: u64 = 6;
+}
+
+const DOWN: [&str; 2] = ["CrossAttnDownBlock2D", "DownBlock2D"];
+const UP: [&str; 2] = ["CrossAttnUpBlock2D", "UpBlock2D"];
+
+impl UnetConfig {
+    /// Reads `unet/config.json`; `path` is for messages.
+    ///
+    /// # Errors
+    /// Where a field that shapes the graph has a value that is not built.
+    pub fn read(path: &Path, text: &str) -> Result<Self, ModelError> {
+        let fields = Fields::parse(path, text)?;
+        fields.class("UNet2DConditionModel")?;
+        neutrals(&fields)?;
+        fields.one_of("act_fn", "silu", &["silu", "swish"])?;
+        let levels = Levels::read(&fields)?;
+        Ok(Self {
+            in_channels: fields.count("in_channels", Some(4))?,
+            out_channels: fields.count("out_channels", Some(4))?,
+            sample_size: fields.sides("sample_size", 64)?,
+            center_input_sample: fields.flag("center_input_sample", false)?,
+            flip_sin_to_cos: fields.flag("flip_sin_to_cos", true)?,
+            freq_shift: freq_shift(&fields)?,
+            down: levels.down(&fields)?,
+            middle: levels.middle(),
+            up: levels.up(&fields)?,
+            norm_groups: levels.norm_groups,
+            norm_eps: fields.number("norm_eps", 1e-5)?,
+            context_size: context_size(&fields, levels.count())?,
+            use_linear_projection: fields.flag("use_linear_projection", false)?,
+            upcast_attention: fields.flag("upcast_attention", false)?,
+            added: added(&fields)?,
+        })
+    }
+
+    /// Of the group norms outside the transformers.
+    pub(super) fn groups(&self) -> Groups {
+        Groups { count: self.norm_groups, eps: self.norm_eps }
+    }
+}
+
+/// Fields that are built in one form only.
+fn neutrals(fields: &Fields) -> Result<(), ModelError> {
+    fields.neutrals(&[
+        ("mid_block_type", json!("UNetMidBlock2DCrossAttn")),
+        ("downsample_padding", json!(1)),
+        ("mid_block_scale_factor", json!(1)),
+        ("reverse_transformer_layers_per_block", json!(null)),
+        ("encoder_hid_dim", json!(null)),
+        ("encoder_hid_dim_type", json!(null)),
+        ("num_attention_heads", json!(null)), // diffusers refuses it, too: the heads are in `attention_head_dim`
+        ("dual_cross_attention", json!(false)),
+        ("class_embed_type", json!(null)),
+        ("num_class_embeds", json!(null)),
+        ("class_embeddings_concat", json!(false)),
+        ("resnet_time_scale_shift", json!("default")),
+        ("resnet_skip_time_act", json!(false)),
+        ("resnet_out_scale_factor", json!(1)),
+        ("time_embedding_type", json!("positional")),
+        ("time_embedding_dim", json!(null)),
+        ("time_embedding_act_fn", json!(null)),
+        ("timestep_post_act", json!(null)),
+        ("time_cond_proj_dim", json!(null)),
+        ("conv_in_kernel", json!(3)),
+        ("conv_out_kernel", json!(3)),
+        ("attention_type", json!("default")),
+        ("cross_attention_norm", json!(null)),
+    ])
+}
+
+/// What the config says per level, from the largest picture to the smallest.
+struct Levels {
+    channels: Vec<u64>,
+    resnets: Vec<u64>,
+    layers: Vec<u64>,
+    heads: Vec<u64>,
+    only_cross_attention: Vec<bool>,
+    norm_groups: u64,
+}
+
+impl Levels {
+    fn read(fields: &Fields) -> Result<Self, ModelError> {
+        let channels = fields.counts("block_out_channels", &[320, 640, 1280, 1280])?;
+        let levels = channels.len();
+        if !channels[0].is_multiple_of(2) {
+            return Err(fields.unsupported("block_out_channels", "an even number of channels in the first block"));
+        }
+        let (heads, norm_groups) =
+            (fields.count_per_level("attention_head_dim", 8, levels)?, fields.count("norm_num_groups", Some(32))?);
+        for (&channels, &heads) in channels.iter().zip(&heads) {
+            divides(fields, "attention_head_dim", heads, "block_out_channels", channels)?;
+            divides(fields, "norm_num_groups", norm_groups, "block_out_channels", channels)?;
+        }
+        Ok(Self {
+            channels,
+            resnets: fields.count_per_level("layers_per_block", 2, levels)?,
+            layers: fields.count_per_level("transformer_layers_per_block", 1, levels)?,
+            heads,
+            only_cross_attention: fields.flag_per_level("only_cross_attention", false, levels)?,
+            norm_groups,
+        })
+    }
+
+    fn count(&self) -> usize {
+        self.channels.len()
+    }
+
+    fn down(&self, fields: &Fields) -> Result<Vec<UnetBlock>, ModelError> {
+        let attends = self.attends(fields, "down_block_types", &DOWN, [true, true, true, false])?;
+        Ok(attends.into_iter().enumerate().map(|(level, attends)| self.block(level, attends)).collect())
+    }
+
+    fn middle(&self) -> UnetBlock {
+        let mut block = self.block(self.count() - 1, true);
+        block.resnets = 2;
+        if let Some(attention) = &mut block.attention {
+            attention.only_cross_attention = false;
+        }
+        block
+    }
+
+    /// The way up has one resnet more per block, for what was left before the first resnet of the way down or by halving.
+    fn up(&self, fields: &Fields) -> Result<Vec<UnetBlock>, ModelError> {
+        let attends = self.attends(fields, "up_block_types", &UP, [false, true, true, true])?;
+        let blocks = (0..self.count()).rev().zip(attends).map(|(level, attends)| {
+            let block = self.block(level, attends);
+            UnetBlock { resnets: block.resnets + 1, ..block }
+        });
+        Ok(blocks.collect())
+    }
+
+    fn block(&self, level: usize, attends: bool) -> UnetBlock {
+        let attention = UnetAttention {
+            layers: self.layers[level],
+            heads: self.heads[level],
+            only_cross_attention: self.only_cross_attention[level],
+        };
+        UnetBlock {
+            channels: self.channels[level],
+            resnets: self.resnets[level],
+            attention: attends.then_some(attention),
+        }
+    }
+
+    /// Which of the blocks of one way have attention; the first of `types` does.
+    fn attends(
+        &self,
+        fields: &Fields,
+        field: &str,
+        types: &[&str; 2],
+        default: [bool; 4],
+    ) -> Result<Vec<bool>, ModelError> {
+        let default = default.map(|attends| types[usize::from(!attends)]);
+        let list = fields.list_of(field, &default, types)?;
+        if list.len() != self.count() {
+            return Err(fields.unsupported(
+                field,
+                format!("as many blocks as `block_out_channels` has, which are {}", self.count()),
+            ));
+        }
+        Ok(list.iter().map(|block| block == types[0]).collect())
+    }
+}
+
+fn freq_shift(fields: &Fields) -> Result<f32, ModelError> {
+    let shift = fields.number("freq_shift", 0.0)?;
+    if [0.0_f32, 1.0].map(f32::to_bits).contains(&shift.to_bits()) {
+        Ok(shift)
+    } else {
+        Err(fields.unsupported("freq_shift", "0 or 1"))
+    }
+}
+
+/// One context serves every block, so a list must say the same for each.
+fn context_size(fields: &Fields, levels: usize) -> Result<u64, ModelError> {
+    let sizes = fields.count_per_level("cross_attention_dim", 1280, levels)?;
+    if sizes.iter().all(|size| *size == sizes[0]) {
+        return Ok(sizes[0]);
+    }
+    Err(fields.unsupported("cross_attention_dim", "one number for all blocks"))
+}
+
+fn added(fields: &Fields) -> Result<Option<AddedConfig>, ModelError> {
+    match fields.get("addition_embed_type") {
+        None | Some(serde_json::Value::Null) => return Ok(None),
+        Some(kind) if kind == "text_time" => {}
+        Some(_) => return Err(fields.unsupported("addition_embed_type", "null or \"text_time\"")),
+    }
+    let time_size = fields.count("addition_time_embed_dim", None)?;
+    if !time_size.is_multiple_of(2) {
+        return Err(fields.unsupported("addition_time_embed_dim", "an even number"));
+    }
+    let joined = fields.count("projection_class_embeddings_input_dim", None)?;
+    let pooled_size =
+        joined.checked_sub(AddedConfig::TIME_IDS * time_size).filter(|&size| size > 0).ok_or_else(|| {
+            let supported = format!("more than {} times `addition_time_embed_dim`", AddedConfig::TIME_IDS);
+            fields.unsupported("projection_class_embeddings_input_dim", supported)
+        })?;
+    Ok(Some(AddedConfig { time_size, pooled_size }))
+}

@@ -1,0 +1,213 @@
+//! The denoising loop: latents that never leave the device between steps.
+
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use super::error::PipelineError;
+use super::noise::Generator;
+use super::schedulers::{Base, Call, Schedule};
+use crate::models::StepScalars;
+use crate::progress::{Event, EventKind};
+use crate::runtime::{self, DeviceTensor, Executable, Runtime};
+use crate::tensor::Tensor;
+
+/// How many steps may be queued on the device at once: one that runs and one that follows it without a gap. More would only
+/// make Ctrl-C wait longer.
+const STEPS_IN_FLIGHT: usize = 2;
+
+/// What the loop is given.
+pub(super) struct Denoise<'a> {
+    pub(super) runtime: &'a Runtime,
+    pub(super) executable: &'a Executable,
+    /// What the graph takes after the step's scalars: the encoded prompts, then the weights.
+    pub(super) constants: &'a [&'a DeviceTensor],
+    pub(super) schedule: &'a Schedule,
+    /// `[batch, channels, height, width]` of the latents.
+    pub(super) dims: [u64; 4],
+    /// The seed of the first picture; the others of the batch take the numbers after it.
+    pub(super) seed: u64,
+    pub(super) guidance: f32,
+    pub(super) model_id: &'a str,
+}
+
+/// What the loop took.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct StepTimes {
+    /// From queueing the first step until it was done, in seconds.
+    pub first_seconds: f64,
+    /// The mean of the others; the first one's where there is no other.
+    pub mean_seconds: f64,
+}
+
+/// The tensors that go round: each call takes two of them over and gives two new ones in their memory.
+struct Slots {
+    latents: DeviceTensor,
+    /// Latents that are no longer needed, whose memory the next call may take.
+    spare: Option<DeviceTensor>,
+    /// The latents that a later call builds on.
+    saved: Option<DeviceTensor>,
+    /// Newest first.
+    history: [DeviceTensor; 3],
+}
+
+impl Denoise<'_> {
+    /// Runs every call of the schedule, and copies the final latents to the host.
+    pub(super) fn run(&self) -> Result<(Tensor, StepTimes), PipelineError> {
+        let mut noise = self.noise_per_picture();
+        let zeros = || self.upload(&vec![0.0; self.elements()]);
+        let start: Vec<f32> = self.draw(&mut noise).iter().map(|x| x * self.schedule.init_noise_sigma).collect();
+        let quiet = zeros()?;
+        let mut slots = Slots {
+            latents: self.upload(&start)?,
+            spare: Some(zeros()?),
+            saved: None,
+            history: [zeros()?, zeros()?, zeros()?],
+        };
+        let mut queue = Queue::new(self);
+        for call in &self.schedule.calls {
+            queue.wait_for_room()?;
+            let drawn = if call.draws_noise { Some(self.upload(&self.draw(&mut noise))?) } else { None };
+            slots = self.call(call, slots, drawn.as_ref().unwrap_or(&quiet))?;
+            queue.watch(&slots.latents)?;
+        }
+        let times = queue.finish()?;
+        let latents = slots.latents.to_host().map_err(|cause| self.failed("reading the latents", cause))?;
+        Ok((latents, times))
+    }
+
+    /// One call of the step graph.
+    fn call(&self, call: &Call, slots: Slots, noise: &DeviceTensor) -> Result<Slots, PipelineError> {
+        let Slots { latents, spare, mut saved, history } = slots;
+        let base = match call.base {
+            Base::Saved => saved.take(),
+            Base::Current => spare,
+        };
+        // Where all others are kept for later, there is no old memory to take over.
+        let base = base.map_or_else(|| self.upload(&vec![0.0; self.elements()]), Ok)?;
+        let scalars = scalars(call, self.guidance).to_array();
+        let count = i64::try_from(scalars.len()).unwrap_or(i64::MAX);
+        let scalars = self.runtime.to_device(&Tensor::from_f32(&[count], &scalars).map_err(runtime::Error::from)?)?;
+        let [h1, h2, h3] = history;
+        let fresh = [&latents, &base, &h1, &h2, &h3, noise, &scalars];
+        let mut results = self.executable.run(fresh.into_iter().chain(self.constants.iter().copied()))?.into_iter();
+        let (Some(new), Some(output)) = (results.next(), results.next()) else {
+            return Err(self.failed(
+                "reading its results",
+                crate::pjrt::PjrtError::BadAnswer {
+                    function: "PJRT_LoadedExecutable_Execute",
+                    what: "fewer results than the step graph has".to_owned(),
+                },
+            ));
+        };
+        // `base` and `h3` are gone: the results stand in their memory.
+        let history = if call.remembers { [output, h1, h2] } else { [h1, h2, output] };
+        Ok(if call.saves_latents {
+            Slots { latents: new, spare: None, saved: Some(latents), history }
+        } else {
+            Slots { latents: new, spare: Some(latents), saved, history }
+        })
+    }
+
+    fn noise_per_picture(&self) -> Vec<Generator> {
+        (0..self.dims[0]).map(|index| Generator::new(self.seed.wrapping_add(index))).collect()
+    }
+
+    /// Noise for the whole batch, each picture's from its own generator: as diffusers draws it from a list of generators, so
+    /// that a picture is the same whatever it is made together with.
+    fn draw(&self, generators: &mut [Generator]) -> Vec<f32> {
+        let each = self.elements() / generators.len().max(1);
+        generators.iter_mut().flat_map(|generator| generator.normal(each)).collect()
+    }
+
+    fn elements(&self) -> usize {
+        usize::try_from(self.dims.iter().product::<u64>()).unwrap_or(usize::MAX)
+    }
+
+    fn upload(&self, values: &[f32]) -> Result<DeviceTensor, PipelineError> {
+        let dims = self.dims.map(|side| i64::try_from(side).unwrap_or(i64::MAX));
+        let tensor = Tensor::from_f32(&dims, values).map_err(runtime::Error::from)?;
+        Ok(self.runtime.to_device(&tensor)?)
+    }
+
+    fn failed(&self, doing: &'static str, cause: crate::pjrt::PjrtError) -> PipelineError {
+        runtime::Error::Run { stage: self.executable.report().stage.clone(), doing, cause }.into()
+    }
+}
+
+/// What the step graph is told of a call.
+fn scalars(call: &Call, guidance: f32) -> StepScalars {
+    let coefficients = &call.coefficients;
+    let [h1, h2, h3] = coefficients.history;
+    StepScalars {
+        timestep: call.timestep,
+        guidance,
+        input_scale: coefficients.input_scale,
+        output_model: coefficients.output_model,
+        output_latents: coefficients.output_latents,
+        clip: coefficients.clip,
+        base: coefficients.base,
+        latents: coefficients.latents,
+        model: coefficients.model,
+        outputs: [coefficients.output, h1, h2, h3],
+        noise: coefficients.noise,
+    }
+}
+
+/// The steps that the device has been given, by what it tells of each that is done. Nobody waits for the device itself.
+struct Queue<'a> {
+    denoise: &'a Denoise<'a>,
+    began: Instant,
+    sender: mpsc::Sender<(Instant, Result<(), crate::pjrt::PjrtError>)>,
+    receiver: mpsc::Receiver<(Instant, Result<(), crate::pjrt::PjrtError>)>,
+    queued: usize,
+    done: Vec<Duration>,
+}
+
+impl<'a> Queue<'a> {
+    fn new(denoise: &'a Denoise<'a>) -> Self {
+        let (sender, receiver) = mpsc::channel();
+        Self { denoise, began: Instant::now(), sender, receiver, queued: 0, done: Vec::new() }
+    }
+
+    /// Has the device tell when `latents` are there.
+    fn watch(&mut self, latents: &DeviceTensor) -> Result<(), PipelineError> {
+        let sender = self.sender.clone();
+        // Nobody listens any more where another step failed.
+        let tell = move |result| drop(sender.send((Instant::now(), result)));
+        latents.when_ready(tell).map_err(|cause| self.denoise.failed("a step", cause))?;
+        self.queued += 1;
+        Ok(())
+    }
+
+    fn wait_for_room(&mut self) -> Result<(), PipelineError> {
+        while self.queued - self.done.len() >= STEPS_IN_FLIGHT {
+            self.wait_for_one()?;
+        }
+        if self.denoise.runtime.is_cancelled() { Err(runtime::Error::Cancelled.into()) } else { Ok(()) }
+    }
+
+    fn wait_for_one(&mut self) -> Result<(), PipelineError> {
+        // `self.sender` lives, so a channel that is closed cannot be.
+        let Ok((when, result)) = self.receiver.recv() else { return Ok(()) };
+        result.map_err(|cause| self.denoise.failed("a step", cause))?;
+        self.done.push(when.saturating_duration_since(self.began));
+        let (done, total) = (self.done.len(), self.denoise.schedule.calls.len());
+        let (model_id, stage) = (self.denoise.model_id.to_owned(), self.denoise.executable.report().stage.clone());
+        self.denoise.runtime.progress().event(Event { model_id, stage, kind: EventKind::Step { done, total } });
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<StepTimes, PipelineError> {
+        while self.done.len() < self.queued {
+            self.wait_for_one()?;
+        }
+        let seconds = |at: usize| self.done.get(at).map_or(0.0, Duration::as_secs_f64);
+        let first_seconds = seconds(0);
+        #[expect(clippy::cast_precision_loss, reason = "steps are few")]
+        let mean_seconds = match self.done.len() {
+            0 | 1 => first_seconds,
+            count => (seconds(count - 1) - first_seconds) / (count - 1) as f64,
+        };
+        Ok(StepTimes { first_seconds, mean_seconds })
+    }
+}

@@ -1,0 +1,124 @@
+//! Why a pipeline could not do what it was asked.
+
+use std::fmt::Display;
+use std::path::PathBuf;
+
+use super::schedulers::SchedulerError;
+use super::tokenizer::TokenizerError;
+use crate::graph::GraphError;
+use crate::models::ModelError;
+use crate::runtime;
+use crate::weights::WeightsError;
+
+/// Why a pipeline could not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PipelineError {
+    /// The folder is no model that can be run.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The model's weights cannot be used.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+    /// The model's tokenizer cannot be used.
+    #[error(transparent)]
+    Tokenizer(#[from] TokenizerError),
+    /// The scheduler cannot be used, or there is none of that name.
+    #[error(transparent)]
+    Scheduler(#[from] SchedulerError),
+    /// A graph of the model could not be built.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+    /// The runtime could not do it.
+    #[error(transparent)]
+    Runtime(#[from] runtime::Error),
+    /// A field of the request has a value that no model could take.
+    #[error("{field} is {value}: {why}")]
+    Request {
+        /// The field's name.
+        field: &'static str,
+        /// Its value.
+        value: String,
+        /// What would do.
+        why: String,
+    },
+    /// A request file cannot be read.
+    #[error("the request file {} cannot be read", path.display())]
+    ReadRequest {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        cause: std::io::Error,
+    },
+    /// A request file has a field of another name or type.
+    #[error("the request file {}", path.display())]
+    RequestFile {
+        /// The file.
+        path: PathBuf,
+        /// Which, and where.
+        #[source]
+        cause: serde_json::Error,
+    },
+    /// What was asked for does not fit into the device's memory.
+    #[error(
+        "{batch_size} x {}x{} px does not fit: stage `{stage}` needs at least {} and the weights {}, and {} are free",
+        size[0], size[1], gibibytes(*.activation_bytes), gibibytes(*.weight_bytes), gibibytes(*.free_bytes)
+    )]
+    NoRoom {
+        /// Pictures at once.
+        batch_size: u64,
+        /// Width and height in pixels, padded.
+        size: [u64; 2],
+        /// The stage that needs most.
+        stage: &'static str,
+        /// What the largest op of that stage takes and gives, in bytes.
+        activation_bytes: u64,
+        /// Bytes of the weights that are not on the device yet.
+        weight_bytes: u64,
+        /// Bytes that the device or the system has left.
+        free_bytes: u64,
+    },
+    /// A graph takes something that the pipeline does not know: the two are not of one release.
+    #[error("stage `{stage}` takes an input `{name}`, which the pipeline does not give")]
+    NoSuchInput {
+        /// The stage.
+        stage: &'static str,
+        /// The input.
+        name: String,
+    },
+    /// The decoder gave something else than a picture.
+    #[error("the VAE gave no picture of float32 numbers")]
+    NoPicture,
+    /// A warmup that left stages behind that the next process compiles again.
+    #[error("{} compiled and not kept, so the next process compiles {} again", list(.0), if .0.len() == 1 { "it" } else { "them" })]
+    NotKept(Vec<String>),
+    /// A picture could not be encoded.
+    #[error("the picture could not be encoded")]
+    Encode(#[source] png::EncodingError),
+    /// A picture could not be written.
+    #[error("writing {} failed", path.display())]
+    Save {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        cause: std::io::Error,
+    },
+}
+
+impl PipelineError {
+    pub(super) fn request(field: &'static str, value: impl Display, why: String) -> Self {
+        Self::Request { field, value: value.to_string(), why }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "for reading")]
+fn gibibytes(bytes: u64) -> String {
+    format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30))
+}
+
+fn list(stages: &[String]) -> String {
+    let names: Vec<_> = stages.iter().map(|stage| format!("stage `{stage}`")).collect();
+    format!("{} {}", names.join(", "), if stages.len() == 1 { "was" } else { "were" })
+}

@@ -1,0 +1,188 @@
+//! Pictures: eight bits a channel, and PNG files that say how they were made.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::error::PipelineError;
+use crate::files::write_whole;
+
+/// A picture, with what it was made from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Picture {
+    /// In pixels.
+    pub width: u32,
+    /// In pixels.
+    pub height: u32,
+    /// Red, green and blue of each pixel, row by row from the top.
+    pub rgb: Vec<u8>,
+    /// What it was made from.
+    pub settings: Settings,
+}
+
+/// What a picture was made from: all that is needed to make it again.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Settings {
+    /// What it should show.
+    pub prompt: String,
+    /// What it should not.
+    pub negative_prompt: String,
+    /// The seed of this picture; in a batch the request's seed plus its position.
+    pub seed: u64,
+    /// Denoising steps.
+    pub steps: u64,
+    /// The scale of classifier-free guidance.
+    pub cfg_scale: f64,
+    /// The scheduler.
+    pub scheduler: String,
+    /// The size at which it was made, in pixels `[width, height]`, before it was cropped.
+    pub padded_size: [u64; 2],
+    /// The last layers of the text encoder that were left out.
+    pub clip_skip: u64,
+    /// The model.
+    pub model_id: String,
+    /// The dtype of the denoiser.
+    pub dtype: String,
+}
+
+impl Picture {
+    /// The `size` (`[width, height]`) that begins at `origin` of `values`, which are red, green and blue planes of numbers
+    /// from 0 to 1 in `padded` pixels.
+    pub(super) fn cropped(
+        values: &[f32],
+        padded: [u64; 2],
+        origin: [u64; 2],
+        size: [u64; 2],
+        settings: Settings,
+    ) -> Self {
+        let at = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+        let (stride, plane) = (at(padded[0]), at(padded[0] * padded[1]));
+        let mut rgb = Vec::with_capacity(at(size[0] * size[1] * 3));
+        for y in at(origin[1])..at(origin[1] + size[1]) {
+            for x in at(origin[0])..at(origin[0] + size[0]) {
+                rgb.extend((0..3).map(|channel| eight_bits(values[channel * plane + y * stride + x])));
+            }
+        }
+        let side = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
+        Self { width: side(size[0]), height: side(size[1]), rgb, settings }
+    }
+
+    /// The picture as a PNG file. Its text chunks are `parameters`, in the form that other tools read, and `preheat`, the
+    /// settings as JSON.
+    ///
+    /// # Errors
+    /// Where the picture is larger than the format allows.
+    pub fn to_png(&self) -> Result<Vec<u8>, PipelineError> {
+        let mut bytes = Vec::new();
+        self.encode(&mut bytes).map_err(PipelineError::Encode)?;
+        Ok(bytes)
+    }
+
+    /// Writes it as a PNG file, which appears whole or not at all.
+    ///
+    /// # Errors
+    /// Where the file cannot be written.
+    pub fn save(&self, path: &Path) -> Result<(), PipelineError> {
+        write_whole(path, &self.to_png()?).map_err(|cause| PipelineError::Save { path: path.to_owned(), cause })
+    }
+
+    fn encode(&self, bytes: &mut Vec<u8>) -> Result<(), png::EncodingError> {
+        let mut encoder = png::Encoder::new(bytes, self.width, self.height);
+        encoder.set_color(png::ColorType::Rgb);
+        encoder.set_depth(png::BitDepth::Eight);
+        encoder.add_itxt_chunk("parameters".to_owned(), self.settings.parameters())?;
+        let json = serde_json::to_string(&self.settings).unwrap_or_default();
+        encoder.add_itxt_chunk("preheat".to_owned(), json)?;
+        let mut writer = encoder.write_header()?;
+        writer.write_image_data(&self.rgb)?;
+        writer.finish()
+    }
+}
+
+impl Settings {
+    /// The settings in the form that the AUTOMATIC1111 web UI began and many tools read.
+    fn parameters(&self) -> String {
+        let mut text = self.prompt.clone();
+        if !self.negative_prompt.is_empty() {
+            text.push_str("\nNegative prompt: ");
+            text.push_str(&self.negative_prompt);
+        }
+        let [width, height] = self.padded_size;
+        let Self { steps, scheduler, cfg_scale, seed, model_id, .. } = self;
+        let skip = if self.clip_skip > 0 { format!(", Clip skip: {}", self.clip_skip + 1) } else { String::new() };
+        format!(
+            "{text}\nSteps: {steps}, Sampler: {scheduler}, CFG scale: {cfg_scale}, Seed: {seed}, \
+             Size: {width}x{height}, Model: {model_id}{skip}"
+        )
+    }
+}
+
+/// As diffusers does it: scaled to 255 and rounded to the nearest, halves to the even one.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to what fits")]
+fn eight_bits(value: f32) -> u8 {
+    // A NaN becomes 0.
+    (value.clamp(0.0, 1.0) * 255.0).round_ties_even() as u8
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings() -> Settings {
+        Settings {
+            prompt: "ein Fuchs, größer".to_owned(),
+            negative_prompt: "blurry".to_owned(),
+            seed: u64::MAX,
+            steps: 20,
+            cfg_scale: 7.5,
+            scheduler: "euler".to_owned(),
+            padded_size: [3, 2],
+            clip_skip: 0,
+            model_id: "demo".to_owned(),
+            dtype: "float32".to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_crop_takes_its_part_of_each_plane() {
+        // Planes of 3x2 pixels; the value of a pixel tells its plane, row and column.
+        let values: Vec<f32> = (0..3)
+            .flat_map(|c| (0..2).flat_map(move |y| (0..3).map(move |x| (100 * c + 10 * y + x) as f32 / 255.0)))
+            .collect();
+        let picture = Picture::cropped(&values, [3, 2], [1, 0], [2, 2], settings());
+        assert_eq!((picture.width, picture.height), (2, 2));
+        assert_eq!(picture.rgb, [1, 101, 201, 2, 102, 202, 11, 111, 211, 12, 112, 212]);
+    }
+
+    #[test]
+    fn numbers_outside_are_clamped_and_halves_go_to_the_even_one() {
+        let bytes = [-1.0, 0.0, 0.5 / 255.0, 1.5 / 255.0, 1.0, 7.0, f32::NAN].map(eight_bits);
+        assert_eq!(bytes, [0, 0, 0, 2, 255, 255, 0]);
+    }
+
+    #[test]
+    fn a_png_holds_the_pixels_and_says_how_they_were_made() {
+        let picture = Picture { width: 2, height: 1, rgb: vec![1, 2, 3, 250, 251, 252], settings: settings() };
+        let bytes = picture.to_png().unwrap();
+        let mut reader = png::Decoder::new(std::io::Cursor::new(bytes)).read_info().unwrap();
+        let mut pixels = vec![0; 6];
+        reader.next_frame(&mut pixels).unwrap();
+        assert_eq!(pixels, picture.rgb);
+        let texts = &reader.info().utf8_text;
+        let text = |key: &str| texts.iter().find(|text| text.keyword == key).unwrap().get_text().unwrap();
+        assert_eq!(
+            text("parameters"),
+            "ein Fuchs, größer\nNegative prompt: blurry\nSteps: 20, Sampler: euler, CFG scale: 7.5, \
+             Seed: 18446744073709551615, Size: 3x2, Model: demo"
+        );
+        let json: serde_json::Value = serde_json::from_str(&text("preheat")).unwrap();
+        assert_eq!(json["seed"], u64::MAX);
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_is_named() {
+        let picture = Picture { width: 1, height: 1, rgb: vec![0; 3], settings: settings() };
+        let error = picture.save(Path::new("/no/such/folder/out.png")).unwrap_err();
+        assert_eq!(error.to_string(), "writing /no/such/folder/out.png failed");
+    }
+}

@@ -1,0 +1,235 @@
+//! Making pictures, once everything is ready.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::denoise::Denoise;
+use super::error::PipelineError;
+use super::image::{Picture, Settings};
+use super::plan::Prepared;
+use super::prompts::{Encoded, PromptKey};
+use super::ready::Ready;
+use super::stage::Stage;
+use super::tokenizer;
+use super::{Made, Pipeline};
+use crate::pjrt::ElementType;
+use crate::pjrt::hlo::TensorType;
+use crate::progress::{Event, EventKind};
+use crate::runtime::{self, DeviceTensor};
+use crate::tensor::Tensor;
+
+/// The conditions of a run: what the denoiser's graph takes after the scalars of the step.
+struct Conditions {
+    positive: Arc<Encoded>,
+    negative: Option<Arc<Encoded>>,
+    /// Of Stable Diffusion XL.
+    time_ids: DeviceTensor,
+}
+
+impl Pipeline {
+    pub(super) fn make(&self, prepared: Prepared<'_>, ready: &Ready) -> Result<Made, PipelineError> {
+        let conditions = self.conditions(&prepared, ready)?;
+        let (latents, steps) = self.denoise(&prepared, ready, &conditions)?;
+        let pictures = self.decode(&prepared, ready, &latents)?;
+        Ok(Made {
+            pictures,
+            latents,
+            metrics: ready.metrics(),
+            stages: ready.reports(),
+            plan: prepared.plan,
+            executables_ready: ready.executables_ready,
+            weights_ready: ready.weights_ready,
+            steps,
+        })
+    }
+
+    fn conditions(&self, prepared: &Prepared<'_>, ready: &Ready) -> Result<Conditions, PipelineError> {
+        let (request, stages) = (prepared.request, &prepared.stages);
+        let positive = self.encode(prepared, ready, &request.prompt, &prepared.prompt, stages.encoders.clone())?;
+        let negative = match &prepared.negative {
+            None => None,
+            Some(_) if self.negative_is_zeros(prepared) => Some(self.zeros_for_no_prompt(prepared, ready)?),
+            Some(tokens) => {
+                let encoders = stages.negative_encoders.clone();
+                Some(self.encode(prepared, ready, &request.negative_prompt, tokens, encoders)?)
+            }
+        };
+        // Original size, top left corner of the crop, target size: each height first (SDXL, arXiv 2307.01952, section 2.2).
+        let [width, height] = prepared.plan.sizes.padded;
+        #[expect(clippy::cast_precision_loss, reason = "pixels")]
+        let ids = [height, width, 0, 0, height, width].map(|pixels| pixels as f32);
+        let ids = Tensor::from_f32(&[1, 6], &ids).map_err(runtime::Error::from)?;
+        Ok(Conditions { positive, negative, time_ids: self.runtime.to_device(&ids)? })
+    }
+
+    /// Whether zeros stand for a negative prompt that was not given, as Stable Diffusion XL was trained.
+    fn negative_is_zeros(&self, prepared: &Prepared<'_>) -> bool {
+        let folder = &self.model.folder;
+        self.model.is_xl() && folder.force_zeros_for_empty_prompt() && prepared.request.negative_prompt.is_empty()
+    }
+
+    fn encode(
+        &self,
+        prepared: &Prepared<'_>,
+        ready: &Ready,
+        text: &str,
+        tokens: &[tokenizer::Encoded],
+        encoders: Range<usize>,
+    ) -> Result<Arc<Encoded>, PipelineError> {
+        let key = PromptKey::new(Some(text), &ready.executables[encoders.clone()]);
+        self.prompts.get_or_encode(key, || {
+            let mut encoded = Encoded::default();
+            for (index, at) in encoders.enumerate() {
+                let stage = &prepared.stages.all[at];
+                encoded.push(self.run_encoder(index, stage, ready, at, &tokens[index].ids)?);
+            }
+            Ok(encoded)
+        })
+    }
+
+    fn run_encoder(
+        &self,
+        index: usize,
+        stage: &Stage,
+        ready: &Ready,
+        at: usize,
+        ids: &[i32],
+    ) -> Result<Vec<DeviceTensor>, PipelineError> {
+        let eos = self.model.folder.text_encoders()[index].eos_position(ids);
+        let inputs = stage.function.inputs().iter().map(|input| match input.name.as_str() {
+            "eos_position" => self.positions(&[1], &[i32::try_from(eos).unwrap_or(0)]),
+            _ => self.positions(&[1, i64::try_from(ids.len()).unwrap_or(i64::MAX)], ids),
+        });
+        let inputs = inputs.collect::<Result<Vec<_>, _>>()?;
+        Ok(ready.executables[at].run(inputs.iter().chain(ready.weights[at].iter()))?)
+    }
+
+    fn positions(&self, dimensions: &[i64], values: &[i32]) -> Result<DeviceTensor, PipelineError> {
+        let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        let kind = TensorType { element_type: ElementType::I32, dimensions: dimensions.to_vec() };
+        let tensor = Tensor::new(kind, &bytes).map_err(runtime::Error::from)?;
+        Ok(self.runtime.to_device(&tensor)?)
+    }
+
+    fn zeros_for_no_prompt(&self, prepared: &Prepared<'_>, ready: &Ready) -> Result<Arc<Encoded>, PipelineError> {
+        let encoders = prepared.stages.negative_encoders.clone();
+        let key = PromptKey::new(None, &ready.executables[encoders.clone()]);
+        self.prompts.get_or_encode(key, || {
+            let mut encoded = Encoded::default();
+            for stage in &prepared.stages.all[encoders] {
+                let kinds = stage.function.outputs().iter().map(|output| stage.function.type_of(output.value));
+                encoded.push(kinds.map(|kind| self.zero(kind)).collect::<Result<Vec<_>, _>>()?);
+            }
+            Ok(encoded)
+        })
+    }
+
+    fn denoise(
+        &self,
+        prepared: &Prepared<'_>,
+        ready: &Ready,
+        conditions: &Conditions,
+    ) -> Result<(Tensor, super::StepTimes), PipelineError> {
+        let at = prepared.stages.denoiser;
+        let stage = &prepared.stages.all[at];
+        let after_scalars = stage.function.inputs().iter().skip_while(|input| input.name != "scalars").skip(1);
+        let given = after_scalars.map(|input| {
+            let wanted = || PipelineError::NoSuchInput { stage: stage.name, name: input.name.clone() };
+            conditions.get(&input.name).ok_or_else(wanted)
+        });
+        let mut constants = given.collect::<Result<Vec<_>, _>>()?;
+        constants.extend(ready.weights[at].iter());
+        let signature = &prepared.plan.signature;
+        let [batch, channels, height, width] = [0, 1, 2, 3].map(|i| signature.input_shape.get(i).copied().unwrap_or(0));
+        #[expect(clippy::cast_possible_truncation, reason = "the graph takes an f32")]
+        let guidance = signature.cfg_scale as f32;
+        Denoise {
+            runtime: &self.runtime,
+            executable: &ready.executables[at],
+            constants: &constants,
+            schedule: &prepared.schedule,
+            dims: [batch, channels, height, width],
+            seed: prepared.plan.seed,
+            guidance,
+            model_id: self.model_id(),
+        }
+        .run()
+    }
+
+    fn decode(&self, prepared: &Prepared<'_>, ready: &Ready, latents: &Tensor) -> Result<Vec<Picture>, PipelineError> {
+        let at = prepared.stages.decoder;
+        let stage = &prepared.stages.all[at];
+        let (sizes, batch) = (prepared.plan.sizes, prepared.request.batch_size);
+        let mut dimensions = latents.kind().dimensions.clone();
+        if let Some(first) = dimensions.first_mut() {
+            *first = 1;
+        }
+        let kind = TensorType { element_type: ElementType::F32, dimensions };
+        let each = latents.bytes().len() / usize::try_from(batch).unwrap_or(1).max(1);
+        let mut pictures = Vec::new();
+        for (index, bytes) in (0..batch).zip(latents.bytes().chunks_exact(each)) {
+            if self.runtime.is_cancelled() {
+                return Err(runtime::Error::Cancelled.into());
+            }
+            let event = EventKind::Decoding { done: index, total: batch };
+            let (model_id, name) = (self.model_id().to_owned(), stage.name.to_owned());
+            self.runtime.progress().event(Event { model_id, stage: name, kind: event });
+            let one = Tensor::new(kind.clone(), bytes).map_err(runtime::Error::from)?;
+            let one = self.runtime.to_device(&one)?;
+            let image = ready.executables[at].run_to_host(std::iter::once(&one).chain(ready.weights[at].iter()))?;
+            let values = image.first().and_then(Tensor::to_f32).ok_or(PipelineError::NoPicture)?;
+            let settings = self.settings_of(prepared, index);
+            pictures.push(Picture::cropped(&values, sizes.padded, sizes.crop_origin, sizes.requested, settings));
+        }
+        Ok(pictures)
+    }
+
+    fn settings_of(&self, prepared: &Prepared<'_>, index: u64) -> Settings {
+        let (request, signature) = (prepared.request, &prepared.plan.signature);
+        Settings {
+            prompt: request.prompt.clone(),
+            negative_prompt: request.negative_prompt.clone(),
+            seed: prepared.plan.seed.wrapping_add(index),
+            steps: signature.steps,
+            cfg_scale: signature.cfg_scale,
+            scheduler: signature.scheduler.clone(),
+            padded_size: prepared.plan.sizes.padded,
+            clip_skip: request.clip_skip,
+            model_id: signature.model_id.clone(),
+            dtype: signature.dtype.to_string(),
+        }
+    }
+
+    /// Zeros for the inputs of a stage, weights aside.
+    pub(super) fn zeros(&self, stage: &Stage) -> Result<Vec<DeviceTensor>, PipelineError> {
+        stage.function.inputs().iter().map(|input| self.zero(&input.kind)).collect()
+    }
+
+    fn zero(&self, kind: &crate::graph::Type) -> Result<DeviceTensor, PipelineError> {
+        let element_type = match kind.dtype {
+            preheat_cache::Dtype::Int32 => ElementType::I32,
+            _ => ElementType::F32,
+        };
+        let dimensions = kind.dims.iter().map(|&size| i64::try_from(size).unwrap_or(i64::MAX)).collect();
+        let zeros = Tensor::zeros(TensorType { element_type, dimensions }).map_err(runtime::Error::from)?;
+        Ok(self.runtime.to_device(&zeros)?)
+    }
+}
+
+impl Conditions {
+    /// What the denoiser's graph calls `name`.
+    fn get(&self, name: &str) -> Option<&DeviceTensor> {
+        let (encoded, name) = match name.strip_prefix("negative_") {
+            Some(name) => (self.negative.as_ref()?, name),
+            None => (&self.positive, name),
+        };
+        match name {
+            "pooled" => encoded.pooled.as_ref(),
+            "time_ids" => Some(&self.time_ids),
+            _ => {
+                let number: usize = name.strip_prefix("context_")?.parse().ok()?;
+                encoded.hidden.get(number.checked_sub(1)?)
+            }
+        }
+    }
+}

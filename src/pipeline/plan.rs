@@ -1,0 +1,146 @@
+//! What a request comes to, before anything is loaded: checked, padded, tokenised, and its stages known.
+
+use std::hash::{BuildHasher as _, RandomState};
+
+use preheat_cache::{Dtype, Signature, create_execution_signature, latent_shape, normalize_shape};
+
+use super::error::PipelineError;
+use super::schedulers::Schedule;
+use super::stage::{Dtypes, Shape, Stage, Stages};
+use super::tokenizer::Encoded;
+use super::{Pipeline, TextToImage};
+use crate::models::LATENT_PX;
+use crate::runtime;
+
+/// Sizes in pixels, `[width, height]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sizes {
+    /// What was asked for.
+    pub requested: [u64; 2],
+    /// What is computed.
+    pub padded: [u64; 2],
+    /// Where the picture begins in what is computed.
+    pub crop_origin: [u64; 2],
+}
+
+/// What a request comes to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// What it is recorded and found by.
+    pub signature: Signature,
+    /// Its sizes.
+    pub sizes: Sizes,
+    /// The seed of the first picture.
+    pub seed: u64,
+    /// The end of the prompt or negative prompt that no text encoder has room for, for each that is too long.
+    pub cut_off: Vec<String>,
+}
+
+/// A request that is ready to be run.
+pub(super) struct Prepared<'a> {
+    pub(super) request: &'a TextToImage,
+    pub(super) plan: Plan,
+    pub(super) schedule: Schedule,
+    pub(super) stages: Stages,
+    /// For each tokenizer.
+    pub(super) prompt: Vec<Encoded>,
+    /// For each tokenizer; `None` where the request is not guided.
+    pub(super) negative: Option<Vec<Encoded>>,
+}
+
+impl Pipeline {
+    pub(super) fn prepare<'a>(&self, request: &'a TextToImage) -> Result<Prepared<'a>, PipelineError> {
+        let folder = &self.model.folder;
+        let [own_height, own_width] = folder.default_size_px();
+        let requested = request.check([own_width, own_height])?;
+        self.check_clip_skip(request.clip_skip)?;
+        let padded = normalize_shape(requested, self.settings.padding_multiple_px).map_err(runtime::Error::from)?;
+        let scheduler = match &request.scheduler {
+            Some(name) => self.model.scheduler.with_name(name.parse()?),
+            None => self.model.scheduler.clone(),
+        };
+        let schedule = scheduler.schedule(request.steps)?;
+        let dtypes = self.dtypes();
+        let signature = create_execution_signature(
+            folder.id(),
+            latent_shape(request.batch_size, padded),
+            request.batch_size,
+            request.cfg_scale,
+            scheduler.name()?.to_string(),
+            request.steps,
+            dtypes.denoiser,
+        )
+        .map_err(runtime::Error::from)?;
+        let shape = Shape {
+            guided: signature.is_guided(),
+            batch: request.batch_size,
+            latent_sides: [padded[1] / LATENT_PX, padded[0] / LATENT_PX],
+            clip_skip: request.clip_skip,
+            dtypes,
+            target: self.runtime.lowering_target(),
+        };
+        let stages = Stages::of(&self.model, shape)?;
+        self.check_room(request.batch_size, padded, &stages)?;
+        let encode = |text: &str| -> Vec<Encoded> {
+            self.model.tokenizers.iter().map(|tokenizer| tokenizer.encode(text)).collect()
+        };
+        let prompt = encode(&request.prompt);
+        let negative = shape.guided.then(|| encode(&request.negative_prompt));
+        let mut cut_off: Vec<String> =
+            prompt.iter().chain(negative.iter().flatten()).filter_map(|encoded| encoded.truncated.clone()).collect();
+        cut_off.dedup();
+        for text in &cut_off {
+            self.runtime.warn(format!("the prompt is too long, and this end of it is not heard: {text:?}"));
+        }
+        let sizes = Sizes { requested, padded, crop_origin: [0, 0] };
+        let seed = request.seed.unwrap_or_else(any_seed);
+        Ok(Prepared { request, plan: Plan { signature, sizes, seed, cut_off }, schedule, stages, prompt, negative })
+    }
+
+    fn check_clip_skip(&self, clip_skip: u64) -> Result<(), PipelineError> {
+        let layers = self.model.folder.text_encoders().iter().map(|config| config.layers).min().unwrap_or(0);
+        // Stable Diffusion XL leaves the last one out as it is.
+        let most = layers.saturating_sub(1 + u64::from(self.model.is_xl()));
+        if clip_skip <= most {
+            return Ok(());
+        }
+        Err(PipelineError::request(
+            "clip_skip",
+            clip_skip,
+            format!("this model's text encoder can skip {most} at most"),
+        ))
+    }
+
+    fn dtypes(&self) -> Dtypes {
+        let (precisions, native) = (&self.settings.precisions, self.runtime.computes_bfloat16());
+        let mut vae = precisions.dtype(precisions.vae, native);
+        if vae == Dtype::Float16 && self.model.folder.vae().force_upcast {
+            self.runtime
+                .warn("the VAE computes in float32: its numbers do not fit float16, its config says (`force_upcast`)");
+            vae = Dtype::Float32;
+        }
+        Dtypes {
+            text_encoder: precisions.dtype(precisions.text_encoder, native),
+            denoiser: precisions.dtype(precisions.denoiser, native),
+            vae,
+        }
+    }
+
+    /// Refuses what cannot fit before minutes go into compiling it. What passes may still turn out too large.
+    fn check_room(&self, batch_size: u64, size: [u64; 2], stages: &Stages) -> Result<(), PipelineError> {
+        let Some(free_bytes) = self.runtime.free_memory_bytes() else { return Ok(()) };
+        let missing = stages.iter().filter(|stage| self.resident.get(stage).is_none());
+        let weight_bytes: u64 = missing.map(Stage::weight_bytes).sum();
+        let largest = stages.iter().map(|stage| (stage.least_activation_bytes(), stage.name)).max();
+        let Some((activation_bytes, stage)) = largest else { return Ok(()) };
+        if activation_bytes.saturating_add(weight_bytes) <= free_bytes {
+            return Ok(());
+        }
+        Err(PipelineError::NoRoom { batch_size, size, stage, activation_bytes, weight_bytes, free_bytes })
+    }
+}
+
+/// A seed that nobody chose, small enough to be typed again.
+fn any_seed() -> u64 {
+    u64::from(u32::try_from(RandomState::new().hash_one(std::process::id()) >> 32).unwrap_or(0))
+}

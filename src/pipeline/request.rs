@@ -1,0 +1,229 @@
+//! What a pipeline is asked for: the same fields on the command line, in a JSON file and in the library.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::error::PipelineError;
+
+/// A request for pictures. Every field but the prompt has a default; as JSON, unknown fields are errors.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TextToImage {
+    /// The model's folder. Whoever opened the pipeline has chosen it already; it matters in request files.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<PathBuf>,
+    /// What the pictures should show.
+    pub prompt: String,
+    /// What they should not show.
+    pub negative_prompt: String,
+    /// Pixels; `None` for the size that the model was trained at.
+    pub width: Option<u64>,
+    /// Pixels; `None` for the size that the model was trained at.
+    pub height: Option<u64>,
+    /// Denoising steps.
+    #[serde(alias = "num_inference_steps")]
+    pub steps: u64,
+    /// The scale of classifier-free guidance; 1 runs the unguided graph, which takes half the time.
+    #[serde(alias = "guidance_scale")]
+    pub cfg_scale: f64,
+    /// The scheduler's name; `None` for the model's own.
+    pub scheduler: Option<String>,
+    /// The seed of the first picture; the others of a batch take the numbers after it. `None` for one that nobody chose.
+    pub seed: Option<u64>,
+    /// Pictures at once.
+    #[serde(alias = "batch", alias = "num_images_per_prompt")]
+    pub batch_size: u64,
+    /// Last layers of the text encoder that are left out, as diffusers counts them: 0 for none.
+    pub clip_skip: u64,
+    /// A warmup before the run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tpu_warmup: Option<WarmupBlock>,
+}
+
+impl Default for TextToImage {
+    fn default() -> Self {
+        Self {
+            model: None,
+            prompt: String::new(),
+            negative_prompt: String::new(),
+            width: None,
+            height: None,
+            steps: Self::DEFAULT_STEPS,
+            cfg_scale: Self::DEFAULT_CFG_SCALE,
+            scheduler: None,
+            seed: None,
+            batch_size: 1,
+            clip_skip: 0,
+            tpu_warmup: None,
+        }
+    }
+}
+
+/// The `tpu_warmup` block of a request: compile for a size and batch before anything runs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct WarmupBlock {
+    /// Whether to warm at all.
+    pub enabled: bool,
+    /// Pixels `[width, height]`; `None` for the request's own. As JSON: `[768, 512]`, `"768x512"`, or `512` for a square.
+    #[serde(deserialize_with = "resolution")]
+    pub target_resolution: Option<[u64; 2]>,
+    /// Pictures at once; `None` for the request's own.
+    pub batch_size: Option<u64>,
+}
+
+impl Default for WarmupBlock {
+    fn default() -> Self {
+        Self { enabled: true, target_resolution: None, batch_size: None }
+    }
+}
+
+impl TextToImage {
+    /// Steps where nothing is said.
+    pub const DEFAULT_STEPS: u64 = 20;
+    /// The guidance scale where nothing is said: that of diffusers' `StableDiffusionPipeline`.
+    pub const DEFAULT_CFG_SCALE: f64 = 7.5;
+    /// The smallest side of a picture: one latent.
+    const SMALLEST_SIDE_PX: u64 = 8;
+
+    /// A request with everything at its default.
+    pub fn new(prompt: impl Into<String>) -> Self {
+        Self { prompt: prompt.into(), ..Self::default() }
+    }
+
+    /// Reads a request file.
+    ///
+    /// # Errors
+    /// Where the file cannot be read, or a field has another name or type.
+    pub fn read(path: &Path) -> Result<Self, PipelineError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|cause| PipelineError::ReadRequest { path: path.to_owned(), cause })?;
+        serde_json::from_str(&text).map_err(|cause| PipelineError::RequestFile { path: path.to_owned(), cause })
+    }
+
+    /// The request that its `tpu_warmup` block wants warmed, if it wants one.
+    pub fn to_warm(&self) -> Option<Self> {
+        let block = self.tpu_warmup.as_ref().filter(|block| block.enabled)?;
+        let (width, height) = match block.target_resolution {
+            Some([width, height]) => (Some(width), Some(height)),
+            None => (self.width, self.height),
+        };
+        let batch_size = block.batch_size.unwrap_or(self.batch_size);
+        Some(Self { width, height, batch_size, tpu_warmup: None, ..self.clone() })
+    }
+
+    /// Refuses what no model could make, whatever it is; `own` is the size of pictures that the model makes on its own.
+    /// Gives the size in pixels.
+    pub(super) fn check(&self, own: [u64; 2]) -> Result<[u64; 2], PipelineError> {
+        let size = [self.width.unwrap_or(own[0]), self.height.unwrap_or(own[1])];
+        for (field, side) in [("width", size[0]), ("height", size[1])] {
+            if side < Self::SMALLEST_SIDE_PX {
+                let least = Self::SMALLEST_SIDE_PX;
+                return Err(PipelineError::request(field, side, format!("a picture is at least {least} px each way")));
+            }
+            if u32::try_from(side).is_err() {
+                return Err(PipelineError::request(field, side, "no picture is that large".to_owned()));
+            }
+        }
+        if self.batch_size == 0 {
+            return Err(PipelineError::request("batch_size", 0, "at least 1 picture is wanted".to_owned()));
+        }
+        if self.steps == 0 {
+            return Err(PipelineError::request("steps", 0, "at least 1 step is wanted".to_owned()));
+        }
+        if !self.cfg_scale.is_finite() {
+            return Err(PipelineError::request("cfg_scale", self.cfg_scale, "a finite number is wanted".to_owned()));
+        }
+        Ok(size)
+    }
+}
+
+/// A resolution in any of the forms that people write.
+fn resolution<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<[u64; 2]>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "a resolution is [width, height], \"WIDTHxHEIGHT\" or one number for a square")]
+    enum Forms {
+        Sides([u64; 2]),
+        Square(u64),
+        Text(String),
+    }
+    Ok(match Option::<Forms>::deserialize(deserializer)? {
+        None => None,
+        Some(Forms::Sides(sides)) => Some(sides),
+        Some(Forms::Square(side)) => Some([side, side]),
+        Some(Forms::Text(text)) => Some(parse_resolution(&text).map_err(serde::de::Error::custom)?),
+    })
+}
+
+/// Reads `768x512`, or `512` for a square: width and height in pixels.
+///
+/// # Errors
+/// What is wrong, in words.
+pub fn parse_resolution(text: &str) -> Result<[u64; 2], String> {
+    let wrong = || format!("{text:?} is no resolution: 768x512 is one, width first, and 512 is a square");
+    let side = |text: &str| text.trim().parse::<u64>().map_err(|_| wrong());
+    match text.split_once(['x', 'X']) {
+        Some((width, height)) => Ok([side(width)?, side(height)?]),
+        None => side(text).map(|side| [side, side]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(json: &str) -> Result<TextToImage, String> {
+        serde_json::from_str(json).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_request_reads_the_names_of_the_api_and_of_diffusers() {
+        let ours = parse(r#"{"prompt":"p","steps":5,"cfg_scale":3,"batch_size":2,"width":640}"#).unwrap();
+        let theirs =
+            parse(r#"{"prompt":"p","num_inference_steps":5,"guidance_scale":3.0,"batch":2,"width":640}"#).unwrap();
+        assert_eq!(ours, theirs);
+        assert_eq!((ours.steps, ours.batch_size, ours.width, ours.height), (5, 2, Some(640), None));
+        assert_eq!(parse("{}").unwrap(), TextToImage::default());
+    }
+
+    #[test]
+    fn the_warmup_block_takes_a_resolution_in_each_form() {
+        for form in ["[768, 512]", "\"768x512\""] {
+            let json = format!(r#"{{"prompt":"p","batch_size":3,"tpu_warmup":{{"target_resolution":{form}}}}}"#);
+            let warm = parse(&json).unwrap().to_warm().unwrap();
+            assert_eq!((warm.width, warm.height, warm.batch_size), (Some(768), Some(512), 3));
+        }
+        let square = parse(r#"{"tpu_warmup":{"enabled":true,"target_resolution":512,"batch_size":4}}"#).unwrap();
+        let warm = square.to_warm().unwrap();
+        assert_eq!((warm.width, warm.height, warm.batch_size), (Some(512), Some(512), 4));
+        assert_eq!(parse(r#"{"tpu_warmup":{"enabled":false}}"#).unwrap().to_warm(), None);
+        assert_eq!(parse("{}").unwrap().to_warm(), None);
+    }
+
+    #[test]
+    fn a_wrong_field_is_named() {
+        let error = parse(r#"{"prompt":"p","stepz":5}"#).unwrap_err();
+        assert!(error.contains("unknown field `stepz`") && error.contains("`steps`"), "{error}");
+        let error = parse(r#"{"steps":"many"}"#).unwrap_err();
+        assert!(error.contains("invalid type: string \"many\""), "{error}");
+        let error = parse(r#"{"tpu_warmup":{"target_resolution":"big"}}"#).unwrap_err();
+        assert!(error.contains("\"big\" is no resolution: 768x512 is one"), "{error}");
+    }
+
+    #[test]
+    fn what_no_model_could_make_is_refused_by_name() {
+        let refused = |change: fn(&mut TextToImage)| {
+            let mut request = TextToImage::new("p");
+            change(&mut request);
+            request.check([512, 512]).unwrap_err().to_string()
+        };
+        assert_eq!(refused(|r| r.width = Some(0)), "width is 0: a picture is at least 8 px each way");
+        assert_eq!(refused(|r| r.height = Some(7)), "height is 7: a picture is at least 8 px each way");
+        assert_eq!(refused(|r| r.width = Some(1 << 40)), "width is 1099511627776: no picture is that large");
+        assert_eq!(refused(|r| r.batch_size = 0), "batch_size is 0: at least 1 picture is wanted");
+        assert_eq!(refused(|r| r.steps = 0), "steps is 0: at least 1 step is wanted");
+        assert_eq!(refused(|r| r.cfg_scale = f64::NAN), "cfg_scale is NaN: a finite number is wanted");
+        assert_eq!(TextToImage::new("p").check([512, 768]).unwrap(), [512, 768]);
+    }
+}

@@ -1,0 +1,154 @@
+//! `scheduler_config.json` of a model folder.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value};
+
+use super::settings::Settings;
+use super::{
+    Prediction, Schedule, SchedulerError, SchedulerKind, SchedulerName, ddim, dpm_solver, euler, euler_ancestral, pndm,
+};
+
+/// A scheduler's configuration, as a model folder has it.
+///
+/// Reading one checks no more than that it is a JSON object: what a field means, and whether it matters, depends on the class,
+/// and [`with_name`](Self::with_name) can still change that. [`schedule`](Self::schedule) checks the fields that its class reads.
+#[derive(Debug, Clone)]
+pub struct SchedulerConfig {
+    file: PathBuf,
+    fields: Map<String, Value>,
+    /// In place of the fields `_class_name` and `use_karras_sigmas`.
+    name: Option<SchedulerName>,
+}
+
+impl SchedulerConfig {
+    /// Reads a configuration from a file.
+    pub fn read(file: &Path) -> Result<Self, SchedulerError> {
+        let text = fs::read_to_string(file).map_err(|source| SchedulerError::Read { file: file.to_owned(), source })?;
+        Self::from_json(&text, file)
+    }
+
+    /// Takes a configuration from JSON text. `file` is where it is from, for messages.
+    ///
+    /// Python writes numbers that JSON does not have (`"lambda_min_clipped": -Infinity`); they are understood.
+    pub fn from_json(text: &str, file: &Path) -> Result<Self, SchedulerError> {
+        let fields = serde_json::from_str(&quote_non_finite(text))
+            .map_err(|source| SchedulerError::Json { file: file.to_owned(), source })?;
+        Ok(Self { file: file.to_owned(), fields, name: None })
+    }
+
+    /// The same configuration for another scheduler, as `from_config` of diffusers makes it: fields that the other class
+    /// does not have are ignored, and those that the file lacks have the other class's defaults.
+    #[must_use]
+    pub fn with_name(&self, name: SchedulerName) -> Self {
+        Self { name: Some(name), ..self.clone() }
+    }
+
+    /// The configuration as `StableDiffusionPipeline` of diffusers changes it, and `StableDiffusionXLPipeline` does not:
+    /// `steps_offset` is 1 and `clip_sample` false, whatever the file says.
+    #[must_use]
+    pub fn for_stable_diffusion(&self) -> Self {
+        let mut changed = self.clone();
+        changed
+            .fields
+            .extend([("steps_offset".to_owned(), Value::from(1)), ("clip_sample".to_owned(), Value::from(false))]);
+        changed
+    }
+
+    /// Which scheduler this configures.
+    pub fn name(&self) -> Result<SchedulerName, SchedulerError> {
+        let kind = match self.name {
+            Some(name) => name.kind,
+            None => self.class()?,
+        };
+        let karras = kind.has_karras().then(|| match self.name {
+            Some(SchedulerName { karras: Some(karras), .. }) => karras,
+            _ => self.fields.get("use_karras_sigmas") == Some(&Value::Bool(true)),
+        });
+        Ok(SchedulerName { kind, karras })
+    }
+
+    /// What the denoiser's output means to this scheduler.
+    pub fn prediction(&self) -> Result<Prediction, SchedulerError> {
+        Ok(self.settings()?.prediction)
+    }
+
+    /// The calls for a number of steps.
+    pub fn schedule(&self, steps: u64) -> Result<Schedule, SchedulerError> {
+        let settings = self.settings()?;
+        let train_timesteps = settings.train_timesteps;
+        let steps = usize::try_from(steps)
+            .ok()
+            .filter(|steps| (1..=train_timesteps).contains(steps))
+            .ok_or_else(|| SchedulerError::Steps { file: self.file.clone(), steps, train_timesteps })?;
+        let schedule = match settings.name.kind {
+            SchedulerKind::Ddim => ddim::schedule(&settings, steps),
+            SchedulerKind::Euler => Ok(euler::schedule(&settings, steps)),
+            SchedulerKind::EulerAncestral => Ok(euler_ancestral::schedule(&settings, steps)),
+            SchedulerKind::DpmSolverMultistep => Ok(dpm_solver::schedule(&settings, steps)),
+            SchedulerKind::Pndm => pndm::schedule(&settings, steps),
+        };
+        let schedule = schedule.map_err(|beyond| SchedulerError::Timestep {
+            file: self.file.clone(),
+            steps,
+            timestep: beyond.timestep,
+            train_timesteps,
+        })?;
+        match schedule.calls.iter().find(|call| !call.coefficients.are_finite()) {
+            None => Ok(schedule),
+            Some(call) => Err(SchedulerError::NotFinite {
+                file: self.file.clone(),
+                scheduler: settings.name.to_string(),
+                steps,
+                timestep: call.timestep,
+                hint: if settings.rescale_zero_snr {
+                    "with `rescale_betas_zero_snr` the model has to predict `v_prediction` or `sample`"
+                } else {
+                    "two of its timesteps are the same: take fewer steps"
+                },
+            }),
+        }
+    }
+
+    fn settings(&self) -> Result<Settings, SchedulerError> {
+        Settings::new(&self.file, &self.fields, self.name()?)
+    }
+
+    fn class(&self) -> Result<SchedulerKind, SchedulerError> {
+        let class = self.fields.get("_class_name").unwrap_or(&Value::Null);
+        class.as_str().and_then(SchedulerKind::of_class).ok_or_else(|| SchedulerError::Field {
+            file: self.file.clone(),
+            field: "_class_name",
+            value: class.to_string(),
+            scheduler: "a scheduler".to_owned(),
+            supported: SchedulerKind::ALL.map(SchedulerKind::class_name).join(", "),
+        })
+    }
+}
+
+/// JSON text in which `NaN`, `Infinity` and `-Infinity`, which Python's encoder writes bare, are strings.
+fn quote_non_finite(text: &str) -> String {
+    let mut quoted = String::with_capacity(text.len());
+    let mut rest = text;
+    let mut in_string = false;
+    while let Some(first) = rest.chars().next() {
+        let bare = ["-Infinity", "Infinity", "NaN"].into_iter().find(|word| !in_string && rest.starts_with(word));
+        let taken = match (first, bare) {
+            (_, Some(word)) => {
+                quoted.extend(["\"", word, "\""]);
+                rest = &rest[word.len()..];
+                continue;
+            }
+            ('\\', _) if in_string => first.len_utf8() + rest.chars().nth(1).map_or(0, char::len_utf8),
+            ('"', _) => {
+                in_string = !in_string;
+                1
+            }
+            _ => first.len_utf8(),
+        };
+        quoted.push_str(&rest[..taken]);
+        rest = &rest[taken..];
+    }
+    quoted
+}

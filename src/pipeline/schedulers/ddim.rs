@@ -1,0 +1,48 @@
+//! Denoising diffusion implicit models without noise: arXiv 2010.02502, equation 12 with sigma 0.
+
+use super::numbers::{single, whole};
+use super::settings::{Beyond, Settings};
+use super::{Call, Coefficients, Prediction, Schedule};
+
+/// The calls of `DDIMScheduler`.
+pub(super) fn schedule(settings: &Settings, steps: usize) -> Result<Schedule, Beyond> {
+    let stride = settings.stride(steps);
+    let timesteps = settings.spacing.timesteps(settings.train_timesteps, steps, settings.steps_offset);
+    let call = |timestep: f64| {
+        let timestep = timestep.round_ties_even();
+        let alpha = settings.alpha(whole(timestep))?;
+        // Not that of the next call's timestep: where these are rounded, the two differ by a little.
+        let next = settings.alpha(whole(timestep) - stride)?;
+        Ok(Call::new(single(timestep), update(settings.prediction, settings.clip, alpha, next)))
+    };
+    Ok(Schedule { init_noise_sigma: 1.0, calls: timesteps.into_iter().map(call).collect::<Result<_, _>>()? })
+}
+
+/// `sqrt(next) * x0 + sqrt(1 - next) * epsilon`, where only `x0` is clipped.
+fn update(prediction: Prediction, clip: Option<f64>, alpha: f64, next: f64) -> Coefficients {
+    let (signal, noise) = (alpha.sqrt(), (1.0 - alpha).sqrt());
+    let (next_signal, next_noise) = (next.sqrt(), (1.0 - next).sqrt());
+    // Each as (times m, times L).
+    let (picture, epsilon) = match prediction {
+        Prediction::Epsilon => ((-noise / signal, 1.0 / signal), (1.0, 0.0)),
+        Prediction::V => ((-noise, signal), (signal, noise)),
+        Prediction::Sample => ((1.0, 0.0), (-signal / noise, 1.0 / noise)),
+    };
+    match clip {
+        // In one, which keeps the large parts of both at small alphas from being rounded before they cancel.
+        None => Coefficients {
+            model: single(next_signal * picture.0 + next_noise * epsilon.0),
+            latents: single(next_signal * picture.1 + next_noise * epsilon.1),
+            ..Coefficients::NONE
+        },
+        Some(clip) => Coefficients {
+            output_model: single(picture.0),
+            output_latents: single(picture.1),
+            clip: single(clip),
+            model: single(next_noise * epsilon.0),
+            latents: single(next_noise * epsilon.1),
+            output: single(next_signal),
+            ..Coefficients::NONE
+        },
+    }
+}

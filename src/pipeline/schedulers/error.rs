@@ -1,0 +1,93 @@
+//! What can be wrong with a scheduler.
+
+use std::io;
+use std::path::PathBuf;
+
+use super::SchedulerName;
+
+/// Why there is no schedule.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SchedulerError {
+    /// A name that no scheduler has.
+    #[error(
+        "there is no scheduler `{name}`; there are {} and the names of their classes in diffusers",
+        SchedulerName::known()
+    )]
+    UnknownName {
+        /// The name as given.
+        name: String,
+    },
+    /// The configuration could not be read.
+    #[error("cannot read the scheduler's configuration {}: {source}", file.display())]
+    Read {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The configuration is not JSON, or no object.
+    #[error("{} is no scheduler configuration: {source}", file.display())]
+    Json {
+        /// The file.
+        file: PathBuf,
+        /// Where and why.
+        source: serde_json::Error,
+    },
+    /// A field holds a value that is not supported, or of the wrong type.
+    #[error("{}: `{field}` is {value}, which is not supported for {scheduler}; supported: {supported}", file.display())]
+    Field {
+        /// The file.
+        file: PathBuf,
+        /// The field.
+        field: &'static str,
+        /// Its value, as JSON.
+        value: String,
+        /// The scheduler that reads it.
+        scheduler: String,
+        /// What the field may hold.
+        supported: String,
+    },
+    /// A number of steps that the model has no timesteps for.
+    #[error("{steps} steps are not possible with {}: it takes 1 to {train_timesteps} (`num_train_timesteps`)", file.display())]
+    Steps {
+        /// The file.
+        file: PathBuf,
+        /// The steps that were asked for.
+        steps: u64,
+        /// How many timesteps the model was trained with.
+        train_timesteps: usize,
+    },
+    /// A timestep that the model was not trained with.
+    #[error(
+        "{}: {steps} steps reach timestep {timestep}, and the model was trained with 0 to {}; take fewer steps or a smaller `steps_offset`",
+        file.display(), train_timesteps - 1
+    )]
+    Timestep {
+        /// The file.
+        file: PathBuf,
+        /// The steps that were asked for.
+        steps: usize,
+        /// The timestep.
+        timestep: i64,
+        /// How many timesteps the model was trained with.
+        train_timesteps: usize,
+    },
+    /// An update divides by zero.
+    #[error(
+        "{}: with {steps} steps, the update of {scheduler} at timestep {timestep} divides by zero; {hint}",
+        file.display()
+    )]
+    NotFinite {
+        /// The file.
+        file: PathBuf,
+        /// The scheduler.
+        scheduler: String,
+        /// The steps that were asked for.
+        steps: usize,
+        /// The call's timestep.
+        timestep: f32,
+        /// What to do.
+        hint: &'static str,
+    },
+}

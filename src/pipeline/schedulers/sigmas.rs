@@ -1,0 +1,94 @@
+//! Noise levels between the training's timesteps: what the Euler schedulers and DPM-Solver step along.
+
+use super::noise_schedule;
+use super::numbers::{position, real, single};
+use super::settings::{FinalSigma, KarrasRange, Settings};
+use super::spacing::{Spacing, linspace};
+
+/// Noise levels, newest first: one for each call, and the one that is left after the last.
+pub(super) struct Levels {
+    pub(super) timesteps: Vec<f32>,
+    /// One longer than `timesteps`.
+    pub(super) sigmas: Vec<f32>,
+}
+
+impl Levels {
+    /// The levels of the Euler schedulers.
+    pub(super) fn new(settings: &Settings, steps: usize) -> Self {
+        let trained = noise_schedule::sigmas(&settings.alphas_cumprod);
+        let mut timesteps: Vec<f32> = settings
+            .spacing
+            .timesteps(settings.train_timesteps, steps, settings.steps_offset)
+            .into_iter()
+            .map(single)
+            .collect();
+        let mut sigmas: Vec<f64> =
+            timesteps.iter().map(|&timestep| interpolate(&trained, f64::from(timestep))).collect();
+        if let (Some(range), [most, .., least] | [most @ least]) = (settings.karras, sigmas.as_slice()) {
+            sigmas = karras(range, *most, *least, steps);
+            timesteps = timesteps_of(&sigmas, &trained).into_iter().map(single).collect();
+        }
+        Self { timesteps, sigmas: with_final(&sigmas, settings, &trained) }
+    }
+
+    /// The standard deviation of the first latents.
+    pub(super) fn init_noise_sigma(&self, spacing: Spacing) -> f32 {
+        let most = self.sigmas.iter().copied().fold(0.0, f32::max);
+        match spacing {
+            Spacing::Linspace | Spacing::Trailing => most,
+            Spacing::Leading => (most * most + 1.0).sqrt(),
+        }
+    }
+
+    /// Timestep, level and next level of each call.
+    pub(super) fn steps(&self) -> impl Iterator<Item = (f32, f64, f64)> {
+        let pairs = self.sigmas.windows(2).map(|pair| (f64::from(pair[0]), f64::from(pair[1])));
+        self.timesteps.iter().zip(pairs).map(|(&timestep, (sigma, next))| (timestep, sigma, next))
+    }
+}
+
+/// Levels in f32, followed by the one that is left after the last call.
+pub(super) fn with_final(sigmas: &[f64], settings: &Settings, trained: &[f32]) -> Vec<f32> {
+    let last = match settings.final_sigma {
+        FinalSigma::Zero => 0.0,
+        FinalSigma::Least => trained.first().copied().unwrap_or(0.0),
+    };
+    sigmas.iter().copied().map(single).chain([last]).collect()
+}
+
+/// The value at a position between those of a table; beyond its ends, that of the end.
+pub(super) fn interpolate(table: &[f32], at: f64) -> f64 {
+    let at = at.clamp(0.0, real(table.len().saturating_sub(1)));
+    let below = position(at);
+    let value = |index: usize| table.get(index).copied().map(f64::from);
+    match (value(below), value(below + 1)) {
+        (Some(low), Some(high)) => (high - low) * (at - real(below)) + low,
+        (Some(only), None) => only,
+        _ => f64::NAN,
+    }
+}
+
+/// Levels that are closer where there is less noise: arXiv 2206.00364, equation 5, with rho 7.
+pub(super) fn karras(range: KarrasRange, most: f64, least: f64, steps: usize) -> Vec<f64> {
+    const RHO: f64 = 7.0;
+    let most = range.max.unwrap_or(most).powf(1.0 / RHO);
+    let least = range.min.unwrap_or(least).powf(1.0 / RHO);
+    linspace(0.0, 1.0, steps).into_iter().map(|ramp| (most + ramp * (least - most)).powf(RHO)).collect()
+}
+
+/// Where levels lie among the trained ones, by their logarithms.
+pub(super) fn timesteps_of(sigmas: &[f64], trained: &[f32]) -> Vec<f64> {
+    let logs: Vec<f64> = trained.iter().map(|&sigma| f64::from(single(f64::from(sigma).ln()))).collect();
+    let timestep = |sigma: &f64| {
+        let log = sigma.max(1e-10).ln();
+        let below = logs.iter().rposition(|trained| *trained <= log).unwrap_or(0).min(logs.len().saturating_sub(2));
+        match logs.get(below..below + 2) {
+            Some(&[low, high]) => {
+                let share = ((low - log) / (low - high)).clamp(0.0, 1.0);
+                (1.0 - share) * real(below) + share * real(below + 1)
+            }
+            _ => 0.0,
+        }
+    };
+    sigmas.iter().map(timestep).collect()
+}

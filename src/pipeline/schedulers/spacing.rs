@@ -1,0 +1,66 @@
+//! Which of the training's timesteps a number of steps visits: table 2 of arXiv 2305.08891, with the roundings of diffusers.
+
+use super::numbers::real;
+
+/// The field `timestep_spacing`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Spacing {
+    /// Whole strides from the first timestep up, which leaves out the last.
+    Leading,
+    /// Strides from the last timestep down.
+    Trailing,
+    /// From the first timestep to the last.
+    Linspace,
+}
+
+impl Spacing {
+    /// The timesteps of a scheduler without a solver of its own, newest first. Those of [`Linspace`](Self::Linspace) have fractions.
+    pub(super) fn timesteps(self, train_timesteps: usize, steps: usize, offset: u32) -> Vec<f64> {
+        match self {
+            Self::Leading => leading(train_timesteps, steps, offset),
+            Self::Trailing => trailing(train_timesteps, real(train_timesteps) / real(steps)),
+            Self::Linspace => linspace(0.0, real(train_timesteps - 1), steps).into_iter().rev().collect(),
+        }
+    }
+
+    /// The timesteps of DPM-Solver, newest first: it divides the range by one step more, and leaves out the end of the last one.
+    ///
+    /// `within` is the number of timesteps that are left once those of too little picture are cut off.
+    pub(super) fn solver_timesteps(self, train_timesteps: usize, within: usize, steps: usize, offset: u32) -> Vec<f64> {
+        let mut timesteps = match self {
+            Self::Leading => leading(within, steps + 1, offset),
+            Self::Trailing => return trailing(within, real(train_timesteps) / real(steps)),
+            Self::Linspace => {
+                let stop = real(within) - 1.0;
+                linspace(0.0, stop, steps + 1).into_iter().rev().map(f64::round_ties_even).collect()
+            }
+        };
+        timesteps.truncate(steps);
+        timesteps
+    }
+}
+
+fn leading(span: usize, count: usize, offset: u32) -> Vec<f64> {
+    let stride = span / count;
+    (0..count).rev().map(|index| real(index * stride) + f64::from(offset)).collect()
+}
+
+/// Strides down from `start`, and one less each.
+///
+/// For some numbers of steps (61 is the first of 1000) the division of `numpy.arange` leaves one value more, at zero but for its
+/// rounding. diffusers then makes one call more at timestep -1, which DDIM looks up as the noisiest one of all; it is left out here.
+fn trailing(start: usize, stride: f64) -> Vec<f64> {
+    let count = (real(start) / stride).ceil();
+    let step = (real(start) - stride) - real(start);
+    let at = |index: usize| (real(start) + real(index) * step).round_ties_even() - 1.0;
+    (0..=start).take_while(|&index| real(index) < count).map(at).filter(|timestep| *timestep >= 0.0).collect()
+}
+
+/// `numpy.linspace`: `count` numbers from `start` to `end`.
+pub(super) fn linspace(start: f64, end: f64, count: usize) -> Vec<f64> {
+    if count <= 1 {
+        return vec![start; count];
+    }
+    let stride = (end - start) / real(count - 1);
+    (0..count).map(|index| if index + 1 == count { end } else { real(index) * stride + start }).collect()
+}

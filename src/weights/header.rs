@@ -1,0 +1,159 @@
+//! The header of a safetensors file: eight bytes of length, then JSON, then the values.
+//!
+//! Nothing of it is believed before it fits the file: every tensor's bytes lie inside, are as many as dtype and shape take, and
+//! all of them together cover the values once, as the format demands.
+
+use std::fmt;
+use std::ops::Range;
+use std::path::Path;
+
+use preheat_cache::Dtype;
+use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+
+use super::WeightsError;
+
+/// The longest header that is parsed, as in the format's own library.
+const MAX_HEADER_BYTES: u64 = 100_000_000;
+/// How a pointer of Git LFS begins.
+const LFS: &[u8] = b"version https://git-lfs";
+
+/// What a file says of one tensor.
+#[derive(Debug)]
+pub(super) struct TensorInfo {
+    pub name: String,
+    pub dtype: Option<Dtype>,
+    pub dtype_name: String,
+    pub dims: Vec<u64>,
+    /// Its bytes in the file.
+    pub range: Range<usize>,
+}
+
+/// Every dtype that preheat knows, as the format spells it, and the bytes of an element.
+const DTYPES: &[(&str, Dtype, u64)] = &[
+    ("BOOL", Dtype::Bool, 1),
+    ("U8", Dtype::UInt8, 1),
+    ("I8", Dtype::Int8, 1),
+    ("F8_E5M2", Dtype::Float8E5M2, 1),
+    ("F8_E4M3", Dtype::Float8E4M3Fn, 1),
+    ("I16", Dtype::Int16, 2),
+    ("U16", Dtype::UInt16, 2),
+    ("F16", Dtype::Float16, 2),
+    ("BF16", Dtype::BFloat16, 2),
+    ("I32", Dtype::Int32, 4),
+    ("U32", Dtype::UInt32, 4),
+    ("F32", Dtype::Float32, 4),
+    ("F64", Dtype::Float64, 8),
+    ("I64", Dtype::Int64, 8),
+    ("U64", Dtype::UInt64, 8),
+    ("C64", Dtype::Complex64, 8),
+];
+
+/// The tensors of the file whose bytes are `file`, in the order of their names.
+pub(super) fn read(path: &Path, file: &[u8]) -> Result<Vec<TensorInfo>, WeightsError> {
+    let broken = |why: String| WeightsError::NotSafetensors { path: path.to_owned(), why };
+    let length = file.len() as u64;
+    if file.starts_with(LFS) {
+        return Err(WeightsError::LfsPointer { path: path.to_owned() });
+    }
+    let Some(prefix) = file.first_chunk::<8>() else {
+        return Err(broken(format!("it has {length} bytes")));
+    };
+    let header_bytes = u64::from_le_bytes(*prefix);
+    if header_bytes > MAX_HEADER_BYTES {
+        return Err(broken(format!("its first eight bytes would mean a header of {header_bytes} bytes")));
+    }
+    let values_at = 8 + header_bytes;
+    let start = usize::try_from(values_at).unwrap_or(usize::MAX);
+    let Some(json) = file.get(8..start) else {
+        // A file of any other kind gets here when its first bytes happen to be a small number.
+        return Err(if file.get(8).is_none_or(|&byte| byte == b'{') {
+            WeightsError::Truncated { path: path.to_owned(), expected: values_at, length }
+        } else {
+            broken("its header is no JSON object".to_owned())
+        });
+    };
+    let Header(raw) = serde_json::from_slice(json).map_err(|error| broken(format!("its header: {error}")))?;
+    let mut tensors = Vec::with_capacity(raw.len());
+    let mut covered = 0;
+    let mut raw = raw;
+    raw.sort_unstable_by(|a, b| (a.1.data_offsets, &a.0).cmp(&(b.1.data_offsets, &b.0)));
+    for (name, RawTensor { dtype, shape, data_offsets: [begin, end] }) in raw {
+        let bad = |why: String| WeightsError::BadTensor { path: path.to_owned(), name: name.clone(), why };
+        if begin > end {
+            return Err(bad(format!("ends at byte {end}, before it begins at {begin}")));
+        }
+        let beyond =
+            || WeightsError::Truncated { path: path.to_owned(), expected: values_at.saturating_add(end), length };
+        let (Some(first), Some(last)) = (values_at.checked_add(begin), values_at.checked_add(end)) else {
+            return Err(beyond());
+        };
+        if begin != covered {
+            let what =
+                if begin < covered { "overlaps the one before it" } else { "leaves a gap after the one before it" };
+            return Err(bad(format!("begins at byte {begin} and {what}, which ends at {covered}")));
+        }
+        covered = end;
+        let known = DTYPES.iter().find(|row| row.0 == dtype);
+        if let Some(&(_, _, size)) = known {
+            let takes = shape.iter().try_fold(size, |bytes, &dim| bytes.checked_mul(dim));
+            let takes = if shape.contains(&0) { Some(0) } else { takes };
+            if takes != Some(end - begin) {
+                let takes = takes.map_or_else(|| "more than 2^64".to_owned(), |bytes| bytes.to_string());
+                return Err(bad(format!("is {dtype} {shape:?}, which takes {takes} bytes, and has {}", end - begin)));
+            }
+        }
+        let range = match (usize::try_from(first), usize::try_from(last)) {
+            (Ok(first), Ok(last)) if last <= file.len() => first..last,
+            _ => return Err(beyond()),
+        };
+        tensors.push(TensorInfo { name, dtype: known.map(|row| row.1), dtype_name: dtype, dims: shape, range });
+    }
+    if values_at + covered != length {
+        return Err(broken(format!("it has {length} bytes, and its tensors end at {}", values_at + covered)));
+    }
+    tensors.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    if let Some(pair) = tensors.windows(2).find(|pair| pair[0].name == pair[1].name) {
+        let (path, name) = (path.to_owned(), pair[0].name.clone());
+        return Err(WeightsError::BadTensor { path, name, why: "is there twice".to_owned() });
+    }
+    Ok(tensors)
+}
+
+#[derive(Deserialize)]
+struct RawTensor {
+    dtype: String,
+    shape: Vec<u64>,
+    data_offsets: [u64; 2],
+}
+
+/// All tensors of a header: a map in the file, a list here, so that a name which is there twice is not lost.
+struct Header(Vec<(String, RawTensor)>);
+
+impl<'de> Deserialize<'de> for Header {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(HeaderVisitor)
+    }
+}
+
+struct HeaderVisitor;
+
+impl<'de> Visitor<'de> for HeaderVisitor {
+    type Value = Header;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object of tensors")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Header, A::Error> {
+        let mut tensors = Vec::new();
+        while let Some(name) = map.next_key::<String>()? {
+            if name == "__metadata__" {
+                map.next_value::<IgnoredAny>()?;
+            } else {
+                tensors.push((name, map.next_value()?));
+            }
+        }
+        Ok(Header(tensors))
+    }
+}

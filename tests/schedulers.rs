@@ -1,0 +1,386 @@
+//! The schedulers against diffusers, and the noise against torch: fixtures/schedulers/make.py made what they are compared with.
+#![cfg(feature = "pipeline")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use preheat::pipeline::noise::Generator;
+use preheat::pipeline::schedulers::{Base, Prediction, Schedule, SchedulerConfig, SchedulerKind, SchedulerName};
+use safetensors::SafeTensors;
+use serde_json::{Value, json};
+
+/// The largest difference from diffusers, relative to the largest latent of the call.
+const TOLERANCE: f32 = 1e-5;
+/// The same where the first latents are 4096 times the last ones, which leaves f32, here and there, three digits less.
+const TOLERANCE_ZERO_SNR: f32 = 4e-5;
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/schedulers").join(name)
+}
+
+fn values(file: &SafeTensors, name: &str) -> Vec<f32> {
+    file.tensor(name).unwrap().data().as_chunks().0.iter().map(|four| f32::from_le_bytes(*four)).collect()
+}
+
+/// What make.py has in place of a denoiser.
+fn model(x: f32, timestep: f32) -> f32 {
+    0.5 * x.tanh() + 0.25 * (0.002 * timestep + 3.0 * x).sin() + 0.05 * x
+}
+
+/// Follows a schedule on the host: the formula at the head of the module, and who stands in which slot. Returns the latents after every
+/// call.
+fn follow(schedule: &Schedule) -> Vec<Vec<f32>> {
+    let mut latents = Generator::new(0).normal(64);
+    for value in &mut latents {
+        *value *= schedule.init_noise_sigma;
+    }
+    let mut generator = Generator::new(1);
+    let mut saved = None;
+    let mut history: Vec<Vec<f32>> = Vec::new();
+    let mut trajectory = Vec::new();
+    for call in &schedule.calls {
+        let by = &call.coefficients;
+        let base: &[f32] = match call.base {
+            Base::Current => {
+                assert!(by.base == 0.0);
+                &latents
+            }
+            Base::Saved => saved.as_deref().expect("latents were saved"),
+        };
+        let noise = if call.draws_noise { generator.normal(64) } else { vec![0.0; 64] };
+        let read = by.history.iter().rposition(|&weight| weight != 0.0).map_or(0, |last| last + 1);
+        assert!(read <= history.len(), "history that is read was remembered");
+        let (mut new, mut outputs) = (Vec::new(), Vec::new());
+        for (index, &latent) in latents.iter().enumerate() {
+            let m = model(by.input_scale * latent, call.timestep);
+            let out = (by.output_model * m + by.output_latents * latent).clamp(-by.clip, by.clip);
+            let past: f32 = history.iter().zip(by.history).map(|(output, weight)| weight * output[index]).sum();
+            let own = by.base * base[index] + by.latents * latent + by.model * m + by.output * out;
+            new.push(own + past + by.noise * noise[index]);
+            outputs.push(out);
+        }
+        if call.saves_latents {
+            saved = Some(latents);
+        }
+        if call.remembers {
+            history.insert(0, outputs);
+            history.truncate(3);
+        }
+        latents = new;
+        trajectory.push(latents.clone());
+    }
+    trajectory
+}
+
+fn config(value: &Value) -> SchedulerConfig {
+    SchedulerConfig::from_json(&value.to_string(), Path::new("scheduler_config.json")).unwrap()
+}
+
+#[test]
+fn schedules_are_those_of_diffusers() {
+    let cases: Vec<Value> = serde_json::from_str(&fs::read_to_string(fixture("schedulers.json")).unwrap()).unwrap();
+    let bytes = fs::read(fixture("schedulers.safetensors")).unwrap();
+    let expected = SafeTensors::deserialize(&bytes).unwrap();
+    let mut worst: BTreeMap<&str, f32> = BTreeMap::new();
+    let mut failures = String::new();
+    for (number, case) in cases.iter().enumerate() {
+        let class = case["class"].as_str().unwrap();
+        let name: SchedulerName = class.parse().unwrap();
+        let schedule = config(&case["config"]).with_name(name).schedule(case["steps"].as_u64().unwrap()).unwrap();
+        let timesteps: Vec<f32> = schedule.calls.iter().map(|call| call.timestep).collect();
+        let wanted = values(&expected, &format!("{number}.timesteps"));
+        let fits = |(own, wanted): (&f32, &f32)| (own - wanted).abs() <= 1e-6 * wanted.abs();
+        if timesteps.len() != wanted.len() || !timesteps.iter().zip(&wanted).all(fits) {
+            writeln!(failures, "{case}\n    timesteps {timesteps:?}\n    diffusers {wanted:?}").unwrap();
+            continue;
+        }
+        let sigma = schedule.init_noise_sigma;
+        let wanted = case["init_noise_sigma"].as_f64().unwrap();
+        if (f64::from(sigma) - wanted).abs() > 1e-6 * wanted {
+            writeln!(failures, "{case}\n    init_noise_sigma {sigma}, diffusers {wanted}").unwrap();
+        }
+        let trajectory = follow(&schedule);
+        let kept =
+            case["kept"].as_array().unwrap().iter().map(|index| usize::try_from(index.as_u64().unwrap()).unwrap());
+        for (index, wanted) in kept.zip(values(&expected, &number.to_string()).chunks(64)) {
+            let largest = wanted.iter().fold(0.0, |largest: f32, value| largest.max(value.abs()));
+            let differences = trajectory[index].iter().zip(wanted).map(|(own, wanted)| (own - wanted).abs());
+            let difference = differences
+                .fold(0.0, |largest: f32, difference| if difference <= largest { largest } else { difference });
+            let relative = difference / largest;
+            let worst = worst.entry(class).or_default();
+            let tolerance = if sigma > 1000.0 { TOLERANCE_ZERO_SNR } else { TOLERANCE };
+            if relative.is_nan() || relative > tolerance {
+                writeln!(failures, "{case}\n    call {index}: {relative:e} off").unwrap();
+                *worst = relative;
+                break;
+            }
+            *worst = worst.max(relative);
+        }
+    }
+    println!("{} cases; largest relative difference by class: {worst:#?}", cases.len());
+    assert!(cases.len() > 300 && worst.len() == SchedulerKind::ALL.len());
+    assert!(failures.is_empty(), "{failures}");
+}
+
+#[test]
+fn noise_is_that_of_torch() {
+    let bytes = fs::read(fixture("noise.safetensors")).unwrap();
+    let expected = SafeTensors::deserialize(&bytes).unwrap();
+    let mut worst: f32 = 0.0;
+    let seeds = [0, 1, 42, (1 << 32) - 1, 1 << 32, 1 << 63, u64::MAX];
+    for (seed, size) in seeds.into_iter().flat_map(|seed| [1, 7, 15, 16, 17, 100, 16384].map(|size| (seed, size))) {
+        let mut generator = Generator::new(seed);
+        let drawn = generator.normal(size);
+        assert_eq!(drawn.len(), size);
+        let ends = [&drawn[..size.min(100)], &drawn[size.saturating_sub(100)..]].concat();
+        let own = [ends, generator.normal(5), generator.normal(20), generator.normal(2)].concat();
+        let wanted = values(&expected, &format!("{seed}.{size}"));
+        assert_eq!(own.len(), wanted.len());
+        for (own, wanted) in own.iter().zip(&wanted) {
+            assert!((own - wanted).abs() < 2e-6, "seed {seed}, {size} numbers: {own}, and torch has {wanted}");
+            worst = worst.max((own - wanted).abs());
+        }
+    }
+    println!("largest difference from torch.randn: {worst:e}");
+}
+
+#[test]
+fn seeds_are_read_by_their_lower_half() {
+    assert_eq!(Generator::new(1 << 32).normal(40), Generator::new(0).normal(40));
+    assert_ne!(Generator::new(1).normal(40), Generator::new(0).normal(40));
+    assert!(Generator::new(0).normal(0).is_empty());
+}
+
+/// What the model repositories of Stable Diffusion 1.5 hold.
+fn stable_diffusion() -> Value {
+    json!({
+        "_class_name": "PNDMScheduler", "beta_end": 0.012, "beta_schedule": "scaled_linear", "beta_start": 0.00085,
+        "clip_sample": false, "num_train_timesteps": 1000, "set_alpha_to_one": false, "skip_prk_steps": true, "steps_offset": 1,
+        "trained_betas": null
+    })
+}
+
+fn with(changes: &Value) -> SchedulerConfig {
+    let mut value = stable_diffusion();
+    for (field, changed) in changes.as_object().unwrap() {
+        value[field] = changed.clone();
+    }
+    config(&value)
+}
+
+fn refusal(changes: &Value, name: &str, steps: u64) -> String {
+    with(changes).with_name(name.parse().unwrap()).schedule(steps).unwrap_err().to_string()
+}
+
+#[test]
+fn schedulers_have_names() {
+    for (given, shown) in [
+        ("ddim", "ddim"),
+        ("Euler", "euler"),
+        ("euler_karras", "euler_karras"),
+        ("euler_a", "euler_a"),
+        ("euler_ancestral", "euler_a"),
+        ("dpm++_2m", "dpm++_2m"),
+        ("dpmpp_2m", "dpm++_2m"),
+        ("DPM++_2M_Karras", "dpm++_2m_karras"),
+        ("dpmpp_2m_karras", "dpm++_2m_karras"),
+        ("pndm", "pndm"),
+    ] {
+        assert_eq!(given.parse::<SchedulerName>().unwrap().to_string(), shown);
+    }
+    for kind in SchedulerKind::ALL {
+        assert_eq!(kind.class_name().parse::<SchedulerName>().unwrap(), SchedulerName::from(kind));
+    }
+    assert_eq!(
+        "unipc".parse::<SchedulerName>().unwrap_err().to_string(),
+        "there is no scheduler `unipc`; there are ddim, euler, euler_karras, euler_a, dpm++_2m, dpm++_2m_karras, pndm and the names of \
+         their classes in diffusers"
+    );
+}
+
+#[test]
+fn a_short_name_decides_on_karras_and_a_class_leaves_it() {
+    let karras = with(&json!({"use_karras_sigmas": true, "_class_name": "DPMSolverMultistepScheduler"}));
+    let shown = |config: &SchedulerConfig| config.name().unwrap().to_string();
+    assert_eq!(shown(&karras), "dpm++_2m_karras");
+    assert_eq!(shown(&karras.with_name("EulerDiscreteScheduler".parse().unwrap())), "euler_karras");
+    assert_eq!(shown(&karras.with_name("euler".parse().unwrap())), "euler");
+    assert_eq!(shown(&karras.with_name("ddim".parse().unwrap())), "ddim");
+    assert_eq!(karras.with_name(karras.name().unwrap()).schedule(10).unwrap(), karras.schedule(10).unwrap());
+    let plain = with(&json!({}));
+    assert_eq!(shown(&plain), "pndm");
+    assert_eq!(plain.prediction().unwrap(), Prediction::Epsilon);
+    let named = plain.with_name("dpm++_2m_karras".parse().unwrap()).schedule(10).unwrap();
+    assert_ne!(named, plain.with_name("dpm++_2m".parse().unwrap()).schedule(10).unwrap());
+}
+
+#[test]
+fn calls_say_who_stands_where() {
+    let pndm = with(&json!({})).schedule(20).unwrap();
+    assert_eq!((pndm.calls.len(), pndm.history_length()), (21, 3));
+    assert_eq!(pndm.calls.iter().map(|call| call.timestep).take(4).collect::<Vec<_>>(), [951.0, 901.0, 901.0, 851.0]);
+    let marks = |mark: fn(&preheat::pipeline::schedulers::Call) -> bool| -> Vec<usize> {
+        (0..pndm.calls.len()).filter(|&index| mark(&pndm.calls[index])).collect()
+    };
+    assert_eq!(marks(|call| call.saves_latents), [0]);
+    assert_eq!(marks(|call| call.base == Base::Saved), [1]);
+    assert_eq!(marks(|call| !call.remembers), [1]);
+    assert_eq!(marks(|call| call.draws_noise), [0; 0]);
+
+    let one = with(&json!({})).schedule(1).unwrap();
+    assert_eq!((one.calls.len(), one.history_length(), one.calls[0].saves_latents), (1, 0, false));
+    let drawing = with(&json!({})).with_name("euler_a".parse().unwrap()).schedule(3).unwrap();
+    assert_eq!(drawing.calls.iter().map(|call| call.draws_noise).collect::<Vec<_>>(), [true, true, false]);
+    let solver = with(&json!({})).with_name("dpm++_2m".parse().unwrap()).schedule(10).unwrap();
+    assert_eq!(solver.history_length(), 1);
+}
+
+#[test]
+fn trailing_strides_are_as_many_as_the_steps() {
+    // diffusers makes 62 calls of 61 steps, the last at timestep -1.
+    for name in ["ddim", "euler", "dpm++_2m"] {
+        let config = with(&json!({"timestep_spacing": "trailing"})).with_name(name.parse().unwrap());
+        for steps in (1..=10).chain([49, 61, 103, 121, 122, 201, 397, 500, 769, 998, 999, 1000]) {
+            let calls = config.schedule(steps).unwrap().calls;
+            assert_eq!(calls.len() as u64, steps);
+            assert!(calls.iter().all(|call| (0.0..1000.0).contains(&call.timestep)));
+        }
+    }
+}
+
+#[test]
+fn numbers_that_python_writes_are_read() {
+    let text = r#"{"_class_name": "DPMSolverMultistepScheduler", "lambda_min_clipped": -Infinity, "note": "a \" -Infinity", "flow_shift": NaN,
+        "sigma_max": Infinity, "beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012}"#;
+    let schedule = SchedulerConfig::from_json(text, Path::new("x")).unwrap().schedule(10).unwrap();
+    let plain = with(&json!({"steps_offset": 0})).with_name("dpm++_2m".parse().unwrap()).schedule(10).unwrap();
+    assert_eq!(schedule, plain);
+}
+
+#[test]
+fn what_cannot_be_followed_is_refused_by_name() {
+    let field = |changes: Value, name: &str, supported: &str| {
+        let (field, value) = changes.as_object().unwrap().iter().next().unwrap();
+        let name = name.parse::<SchedulerName>().unwrap();
+        let message = with(&changes).with_name(name).schedule(10).unwrap_err().to_string();
+        let expected = format!(
+            "scheduler_config.json: `{field}` is {value}, which is not supported for {name}; supported: {supported}"
+        );
+        assert_eq!(message, expected);
+    };
+    field(json!({"thresholding": true}), "ddim", "false");
+    field(json!({"thresholding": true}), "dpm++_2m", "false");
+    field(json!({"use_exponential_sigmas": true}), "euler", "false");
+    field(json!({"use_beta_sigmas": true}), "dpm++_2m", "false");
+    field(json!({"use_lu_lambdas": true}), "dpm++_2m", "false");
+    field(json!({"use_flow_sigmas": true}), "dpm++_2m", "false");
+    field(json!({"algorithm_type": "sde-dpmsolver++"}), "dpm++_2m", "dpmsolver++, deis");
+    field(json!({"solver_order": 3}), "dpm++_2m", "2");
+    field(json!({"solver_type": "bh3"}), "dpm++_2m", "midpoint, heun, logrho, bh1, bh2");
+    field(json!({"variance_type": "learned_range"}), "dpm++_2m", "null");
+    field(json!({"lambda_min_clipped": 100.0}), "dpm++_2m", "a number that leaves timesteps to visit");
+    field(json!({"final_sigmas_type": "one"}), "dpm++_2m", "zero, sigma_min");
+    field(json!({"timestep_type": "continuous"}), "euler", "discrete");
+    field(json!({"interpolation_type": "log_linear"}), "euler", "linear");
+    field(json!({"skip_prk_steps": false}), "pndm", "true");
+    field(json!({"prediction_type": "sample"}), "pndm", "epsilon, v_prediction");
+    field(json!({"prediction_type": "sample"}), "euler_a", "epsilon, v_prediction");
+    field(json!({"prediction_type": "flow_prediction"}), "ddim", "epsilon, v_prediction, sample");
+    field(json!({"beta_schedule": "sigmoid"}), "ddim", "linear, scaled_linear, squaredcos_cap_v2");
+    field(json!({"timestep_spacing": "even"}), "ddim", "leading, trailing, linspace");
+    field(json!({"trained_betas": [0.1, 0.2]}), "ddim", "a list of 1000 numbers (`num_train_timesteps`)");
+    field(json!({"num_train_timesteps": 0}), "ddim", "1 to 100000");
+    field(json!({"steps_offset": -1}), "ddim", "0 to 100000");
+    field(json!({"clip_sample": "yes"}), "ddim", "true, false");
+    field(json!({"beta_start": "low"}), "ddim", "a number");
+    field(json!({"beta_end": 1.5}), "ddim", "betas above 0 and below 1");
+    field(
+        json!({"num_train_timesteps": 1, "rescale_betas_zero_snr": true}),
+        "euler",
+        "2 to 100000 where `rescale_betas_zero_snr` is true",
+    );
+    field(json!({"use_karras_sigmas": "yes"}), "EulerDiscreteScheduler", "true, false");
+    let karras = refusal(&json!({"sigma_min": 0}), "euler_karras", 10);
+    assert_eq!(
+        karras,
+        "scheduler_config.json: `sigma_min` is 0, which is not supported for euler_karras; supported: a number above 0"
+    );
+}
+
+#[test]
+fn classes_that_are_not_built_are_refused_unless_another_is_named() {
+    for class in [json!("UniPCMultistepScheduler"), json!(7), Value::Null] {
+        let config = with(&json!({"_class_name": class}));
+        let message = config.schedule(10).unwrap_err().to_string();
+        let classes = "DDIMScheduler, EulerDiscreteScheduler, EulerAncestralDiscreteScheduler, DPMSolverMultistepScheduler, PNDMScheduler";
+        let expected = format!(
+            "scheduler_config.json: `_class_name` is {class}, which is not supported for a scheduler; supported: {classes}"
+        );
+        assert_eq!(message, expected);
+        assert_eq!(config.with_name("ddim".parse().unwrap()).schedule(10).unwrap().calls.len(), 10);
+    }
+}
+
+#[test]
+fn stable_diffusion_never_clips_and_starts_one_later() {
+    let old = with(&json!({"_class_name": "DDIMScheduler", "steps_offset": 0, "clip_sample": true}));
+    let new = with(&json!({"_class_name": "DDIMScheduler", "steps_offset": 1, "clip_sample": false}));
+    assert_ne!(old.schedule(10).unwrap(), new.schedule(10).unwrap());
+    assert_eq!(old.for_stable_diffusion().schedule(10).unwrap(), new.schedule(10).unwrap());
+}
+
+#[test]
+fn fields_of_other_classes_are_ignored() {
+    let stray = json!({"thresholding": true, "use_beta_sigmas": true, "algorithm_type": "x", "timestep_type": "continuous", "what": [1]});
+    assert_eq!(with(&stray).schedule(10).unwrap(), with(&json!({})).schedule(10).unwrap());
+    // The file's own class would be refused.
+    let prk = with(&json!({"skip_prk_steps": false})).with_name("euler".parse().unwrap()).schedule(10).unwrap();
+    assert_eq!(prk, with(&json!({})).with_name("euler".parse().unwrap()).schedule(10).unwrap());
+}
+
+#[test]
+fn steps_that_are_not_possible_are_refused() {
+    for steps in [0, 1001, u64::MAX] {
+        let message = refusal(&json!({}), "ddim", steps);
+        let expected = "steps are not possible with scheduler_config.json: it takes 1 to 1000 (`num_train_timesteps`)";
+        assert_eq!(message, format!("{steps} {expected}"));
+    }
+    assert_eq!(
+        refusal(&json!({}), "ddim", 1000),
+        "scheduler_config.json: 1000 steps reach timestep 1000, and the model was trained with 0 to 999; take fewer steps or a smaller \
+         `steps_offset`"
+    );
+    assert_eq!(
+        refusal(&json!({"timestep_spacing": "leading"}), "dpm++_2m", 1000),
+        "scheduler_config.json: with 1000 steps, the update of dpm++_2m at timestep 1 divides by zero; two of its timesteps are the \
+         same: take fewer steps"
+    );
+    assert_eq!(
+        refusal(&json!({"rescale_betas_zero_snr": true, "timestep_spacing": "trailing"}), "ddim", 10),
+        "scheduler_config.json: with 10 steps, the update of ddim at timestep 999 divides by zero; with `rescale_betas_zero_snr` the \
+         model has to predict `v_prediction` or `sample`"
+    );
+}
+
+#[test]
+fn files_that_hold_no_configuration_are_refused() {
+    let missing = SchedulerConfig::read(Path::new("no/such/scheduler_config.json")).unwrap_err().to_string();
+    assert!(
+        missing.starts_with("cannot read the scheduler's configuration no/such/scheduler_config.json: "),
+        "{missing}"
+    );
+    for text in ["", "[]", "{\"a\": ", "{\"a\": -Infinite}", "\"\\"] {
+        let message = SchedulerConfig::from_json(text, Path::new("some/file.json")).unwrap_err().to_string();
+        assert!(message.starts_with("some/file.json is no scheduler configuration: "), "{message}");
+    }
+    let written = tempfile::NamedTempFile::new().unwrap();
+    fs::write(written.path(), stable_diffusion().to_string()).unwrap();
+    assert_eq!(
+        SchedulerConfig::read(written.path()).unwrap().schedule(20).unwrap(),
+        with(&json!({})).schedule(20).unwrap()
+    );
+}
