@@ -38,7 +38,7 @@ impl Builder {
     /// # Errors
     /// Where there are more or fewer than `dims` hold.
     pub fn literal(&mut self, dims: impl Into<Vec<u64>>, values: impl Into<Vec<f32>>) -> Result<Value, GraphError> {
-        self.add_op(Op::Literal(values.into().into()), Type::new(Dtype::Float32, dims))
+        self.add_op(Op::Literal(values.into().into()), &Type::new(Dtype::Float32, dims))
     }
 
     /// An f32 scalar.
@@ -87,14 +87,12 @@ impl Builder {
         self.mul(x, factor)
     }
 
-    /// The same numbers in another dtype; `x` itself where it has that dtype.
+    /// The same numbers in another dtype, which [`super::autocast`] leaves them in; `x` itself where it has that dtype.
     pub fn convert(&mut self, x: Value, dtype: Dtype) -> Value {
-        let kind = self.function.type_of(x);
-        if kind.dtype == dtype {
+        if self.type_of(x).dtype == dtype {
             return x;
         }
-        let kind = Type::new(dtype, kind.dims.clone());
-        self.push(Op::Convert(x, dtype), kind)
+        self.pin(x, dtype)
     }
 
     /// `x` in `dtype` by an explicit conversion, even where it has that dtype. [`super::autocast`] keeps it, so what uses the result
@@ -181,7 +179,7 @@ impl Builder {
     /// Where `dims` hold more or fewer elements.
     pub fn reshape(&mut self, x: Value, dims: impl Into<Vec<u64>>) -> Result<Value, GraphError> {
         let kind = Type::new(self.function.type_of(x).dtype, dims);
-        self.add_op(Op::Reshape(x), kind)
+        self.add_op(Op::Reshape(x), &kind)
     }
 
     /// The dimensions in another order.
@@ -198,7 +196,7 @@ impl Builder {
     /// Where another dimension would have to change.
     pub fn broadcast(&mut self, x: Value, dims: impl Into<Vec<u64>>) -> Result<Value, GraphError> {
         let kind = Type::new(self.function.type_of(x).dtype, dims);
-        self.add_op(Op::Broadcast(x), kind)
+        self.add_op(Op::Broadcast(x), &kind)
     }
 
     /// Rows of a table, by position.
@@ -247,12 +245,12 @@ impl Builder {
 
     /// Adds an op that decides its own shape.
     pub(super) fn shaped(&mut self, op: Op) -> Result<Value, GraphError> {
-        self.add_op(op, Type::new(Dtype::Float32, []))
+        self.add_op(op, &Type::new(Dtype::Float32, []))
     }
 
     /// Adds an op; `claimed` is its type where the op does not decide it.
-    pub(super) fn add_op(&mut self, op: Op, claimed: Type) -> Result<Value, GraphError> {
-        let kind = infer(&op, &claimed, |value| self.function.type_of(value));
+    pub(super) fn add_op(&mut self, op: Op, claimed: &Type) -> Result<Value, GraphError> {
+        let kind = infer(&op, claimed, |value| self.function.type_of(value));
         match kind {
             Ok(kind) => Ok(self.push(op, kind)),
             Err(why) => Err(GraphError {

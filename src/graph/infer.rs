@@ -32,11 +32,11 @@ pub(super) fn infer<'a>(op: &Op, claimed: &Type, of: impl Fn(Value) -> &'a Type)
         Op::Attention(attention) => attend(attention, of),
         Op::Upsample { x, size } => {
             let x = float(of(*x))?;
-            let [b, c, h, w] = four(x)?;
-            if size[0] < h || size[1] < w {
-                return Err(format!("{h}x{w} cannot be enlarged to {}x{}", size[0], size[1]));
+            let [batch, channels, height, width] = four(x)?;
+            if size[0] < height || size[1] < width {
+                return Err(format!("{height}x{width} cannot be enlarged to {}x{}", size[0], size[1]));
             }
-            Ok(Type::new(x.dtype, [b, c, size[0], size[1]]))
+            Ok(Type::new(x.dtype, [batch, channels, size[0], size[1]]))
         }
         Op::Concat { parts, axis } => concat(&parts.iter().map(|part| of(*part)).collect::<Vec<_>>(), *axis),
         Op::Slice { x, axis, start, end } => {
@@ -207,6 +207,6 @@ fn integer(kind: &Type) -> Result<(), String> {
     same("the dtype of the positions", kind.dtype, Dtype::Int32)
 }
 
-fn same<T: PartialEq + std::fmt::Debug>(what: &str, given: T, wanted: T) -> Result<(), String> {
+fn same<T: PartialEq + std::fmt::Debug + Copy>(what: &str, given: T, wanted: T) -> Result<(), String> {
     if given == wanted { Ok(()) } else { Err(format!("{what} is {given:?}, and should be {wanted:?}")) }
 }

@@ -28,6 +28,8 @@ mod autocast;
 mod builder;
 mod infer;
 mod op;
+#[cfg(test)]
+mod tests;
 mod verify;
 
 use std::fmt;

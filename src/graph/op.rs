@@ -88,14 +88,14 @@ pub enum Op {
     Permute(Value, Vec<usize>),
     /// Repeats each dimension of size 1 up to the node's shape; ranks are equal.
     Broadcast(Value),
-    /// The rows of `table [n, d]` that `ids int32[...]` name: `[..., d]`.
+    /// The rows of `table [n, d]` that `ids int32[...]` name: `[..., d]`. A position outside counts as the nearest inside.
     Embedding {
         /// The rows.
         table: Value,
         /// Which of them.
         ids: Value,
     },
-    /// Of each `x[i]` in `x [b, n, d]` the row that `rows int32[b]` names: `[b, d]`.
+    /// Of each `x[i]` in `x [b, n, d]` the row that `rows int32[b]` names: `[b, d]`. A position outside counts as the nearest inside.
     SelectRow {
         /// The rows.
         x: Value,
@@ -151,7 +151,7 @@ pub enum UnaryOp {
     Silu,
     /// `x * (1 + erf(x / sqrt 2)) / 2`, the exact form.
     Gelu,
-    /// `x * sigmoid(1.702 x)`, as OpenAI's CLIP has it.
+    /// `x * sigmoid(1.702 x)`, as CLIP has it.
     QuickGelu,
     /// 1 where `x` is finite, 0 where it is not.
     IsFinite,

@@ -45,7 +45,7 @@ impl Lowering<'_> {
         let array = if (at_once, rows_at_once) == (all, rows) {
             block.compute(text, [&query, &key, &value], None)
         } else {
-            block.in_a_loop(text, [query, key, value], [at_once, rows_at_once])
+            block.in_a_loop(text, &[query, key, value], [at_once, rows_at_once])
         };
         let array = text.reshape(&array, vec![batch, heads, rows, features / heads]);
         let array = text.transpose(&array, &[0, 2, 1, 3]);
@@ -107,7 +107,7 @@ impl Block {
     ///
     /// The last block of rows begins early enough to be as large as the others; what it shares with the one before is
     /// computed twice.
-    fn in_a_loop(&self, text: &mut Text, operands: [Array; 3], [heads, rows]: [u64; 2]) -> Array {
+    fn in_a_loop(&self, text: &mut Text, operands: &[Array; 3], [heads, rows]: [u64; 2]) -> Array {
         let [all_heads, all_rows, _] = [0, 1, 2].map(|axis| operands[0].dims[axis]);
         let blocks = all_rows.div_ceil(rows);
         let one_head = heads == 1;

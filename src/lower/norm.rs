@@ -14,7 +14,7 @@ impl Lowering<'_> {
         let grouped = self.text.reshape(&x, vec![batch, height * width, groups, channels / groups]);
         let normal = normalised(&mut self.text, &grouped, &[1, 3], norm.eps);
         let normal = self.text.reshape(&normal, x.dims);
-        let y = self.scaled_and_shifted(normal, [norm.weight, norm.bias], 3);
+        let y = self.scaled_and_shifted(&normal, [norm.weight, norm.bias], 3);
         Held { array: self.text.convert(&y, given.dtype), order: CHANNELS_LAST.to_vec() }
     }
 
@@ -23,16 +23,16 @@ impl Lowering<'_> {
         let x = self.text.convert(&given.array, Dtype::Float32);
         let axis = given.position(given.order.len() - 1);
         let normal = normalised(&mut self.text, &x, &[axis], norm.eps);
-        let y = self.scaled_and_shifted(normal, [norm.weight, norm.bias], axis);
+        let y = self.scaled_and_shifted(&normal, [norm.weight, norm.bias], axis);
         Held { array: self.text.convert(&y, given.array.dtype), order: given.order }
     }
 
-    fn scaled_and_shifted(&mut self, x: Array, by: [Value; 2], axis: usize) -> Array {
+    fn scaled_and_shifted(&mut self, x: &Array, by: [Value; 2], axis: usize) -> Array {
         let [scale, shift] = by.map(|value| {
             let factors = self.row_major(value);
             self.text.broadcast(&factors, &[axis], &x.dims)
         });
-        let scaled = self.text.binary("multiply", &x, &scale);
+        let scaled = self.text.binary("multiply", x, &scale);
         self.text.binary("add", &scaled, &shift)
     }
 }

@@ -40,20 +40,20 @@ impl Lowering<'_> {
         let order = self.common_order(parts, dims.len());
         let parts: Vec<Array> = parts.iter().map(|&part| self.in_order(part, &order)).collect();
         let at = position(&order, axis);
-        let array = self.joined(&parts, at, arranged(dims, &order));
+        let array = self.joined(&parts, at, &arranged(dims, &order));
         Held { array, order }
     }
 
-    fn joined(&mut self, parts: &[Array], at: usize, dims: Vec<u64>) -> Array {
-        let [first, more @ ..] = parts else { return self.text.splat(0.0, preheat_cache::Dtype::Float32, &dims) };
+    fn joined(&mut self, parts: &[Array], at: usize, dims: &[u64]) -> Array {
+        let [first, more @ ..] = parts else { return self.text.splat(0.0, preheat_cache::Dtype::Float32, dims) };
         if more.is_empty() {
             return first.clone();
         }
         let names: Vec<String> = parts.iter().map(|part| part.name.to_string()).collect();
         let kinds: Vec<String> = parts.iter().map(|part| part.kind().to_string()).collect();
-        let (names, kinds, result) = (names.join(", "), kinds.join(", "), Kind(first.dtype, &dims));
+        let (names, kinds, result) = (names.join(", "), kinds.join(", "), Kind(first.dtype, dims));
         let written = format_args!("stablehlo.concatenate {names}, dim = {at} : ({kinds}) -> {result}");
-        self.text.statement(first.dtype, dims.clone(), written)
+        self.text.statement(first.dtype, dims.to_vec(), written)
     }
 
     pub(super) fn upsample(&mut self, x: Value, size: [u64; 2]) -> Held {
@@ -88,7 +88,7 @@ impl Lowering<'_> {
         let offsets: Vec<usize> = (0..x.dims.len()).filter(|&axis| axis != at).collect();
         let mut dims = x.dims.clone();
         dims[at] = size;
-        self.gather(x, &indices, &Gather { offsets: &offsets, taken: &[at], slice: &slice }, dims)
+        self.gather(x, &indices, &Gather { offsets: &offsets, taken: &[at], slice: &slice }, &dims)
     }
 
     pub(super) fn embedding(&mut self, table: Value, ids: Value) -> Held {
@@ -98,7 +98,7 @@ impl Lowering<'_> {
         let indices = self.text.reshape(&ids, [&dims[..], &[1]].concat());
         dims.push(table.dims[1]);
         let gather = Gather { offsets: &[offset], taken: &[0], slice: &[1, table.dims[1]] };
-        Held::row_major(self.gather(&table, &indices, &gather, dims))
+        Held::row_major(self.gather(&table, &indices, &gather, &dims))
     }
 
     pub(super) fn select_row(&mut self, x: Value, rows: Value) -> Held {
@@ -106,25 +106,25 @@ impl Lowering<'_> {
         let [batch, _, features] = [0, 1, 2].map(|axis| x.dims[axis]);
         let which = self.text.iota(0, &[batch, 1]);
         let rows = self.text.reshape(&rows, vec![batch, 1]);
-        let indices = self.joined(&[which, rows], 1, vec![batch, 2]);
+        let indices = self.joined(&[which, rows], 1, &[batch, 2]);
         let gather = Gather { offsets: &[1], taken: &[0, 1], slice: &[1, 1, features] };
-        Held::row_major(self.gather(&x, &indices, &gather, vec![batch, features]))
+        Held::row_major(self.gather(&x, &indices, &gather, &[batch, features]))
     }
 
     /// Slices of `x` that begin at `indices [..., taken]`. XLA moves an index that is out of range to the nearest that is in it.
-    fn gather(&mut self, x: &Array, indices: &Array, gather: &Gather<'_>, dims: Vec<u64>) -> Array {
+    fn gather(&mut self, x: &Array, indices: &Array, gather: &Gather<'_>, dims: &[u64]) -> Array {
         use super::text::List;
         let Gather { offsets, taken, slice } = gather;
         let last = indices.dims.len() - 1;
         let (offsets, taken, slice) = (List(offsets), List(taken), Joined(slice));
-        let (from, at, result) = (x.kind(), indices.kind(), Kind(x.dtype, &dims));
+        let (from, at, result) = (x.kind(), indices.kind(), Kind(x.dtype, dims));
         let written = format_args!(
             "\"stablehlo.gather\"({}, {}) <{{dimension_numbers = #stablehlo.gather<offset_dims = {offsets}, \
              collapsed_slice_dims = {taken}, start_index_map = {taken}, index_vector_dim = {last}>, indices_are_sorted = false, \
              slice_sizes = array<i64: {slice}>}}> : ({from}, {at}) -> {result}",
             x.name, indices.name
         );
-        self.text.statement(x.dtype, dims.clone(), written)
+        self.text.statement(x.dtype, dims.to_vec(), written)
     }
 }
 

@@ -172,12 +172,15 @@ impl Text {
         Array { name: Name::Result(index), dtype: x.dtype, dims }
     }
 
-    /// Dimension `i` of the result is dimension `order[i]` of `x`.
+    /// Dimension `i` of the result is dimension `order[i]` of `x`. Where only dimensions of size 1 move, no element does.
     pub(super) fn transpose(&mut self, x: &Array, order: &[usize]) -> Array {
         if order.iter().enumerate().all(|(to, &from)| to == from) {
             return x.clone();
         }
         let dims: Vec<u64> = order.iter().map(|&from| x.dims[from]).collect();
+        if order.iter().filter(|&&from| x.dims[from] != 1).is_sorted() {
+            return self.reshape(x, dims);
+        }
         let index = self.fresh();
         let to = Kind(x.dtype, &dims);
         self.line(format_args!(

@@ -86,7 +86,7 @@ pub fn aliases(name: &str) -> Vec<String> {
     RENAMED.iter().filter(|(new, _)| name.contains(new)).map(|(new, old)| name.replace(new, old)).collect()
 }
 
-/// In front of the names of a text encoder; checkpoints that were written without transformers may lack it.
+/// In front of the names of a text encoder. transformers 5 leaves it out where it writes a `CLIPTextModel`; every older release has it.
 const TEXT_MODEL: &str = "text_model.";
 const VAE_ATTENTION: &str = "decoder.mid_block.attentions.";
 

@@ -130,8 +130,8 @@ impl TextConfig {
 
 /// The graph of a text encoder, for one prompt.
 ///
-/// Inputs: `ids int32[1, tokens]` and, where `pooled` is wanted, `eos_position int32[1]`. Outputs: `hidden [1, tokens, hidden_size]` and,
-/// where wanted, `pooled [1, pooled_size]`. Blocks and weights that no output depends on are left out.
+/// Inputs: `ids int32[1, tokens]` and, where `pooled` is wanted, `eos_position int32[1]`. Outputs: `hidden f32[1, tokens, hidden_size]`
+/// and, where wanted, `pooled f32[1, pooled_size]`. Blocks and weights that no output depends on are left out.
 ///
 /// # Errors
 /// Where more blocks are to be skipped than there are.
@@ -170,12 +170,14 @@ pub fn text_encoder(config: &TextConfig, outputs: TextOutputs) -> Result<Verifie
             hidden = if outputs.pooled && hidden == last { x } else { b.layer_norm(norm(hidden))? };
         }
     }
+    let hidden = b.pin(hidden, Dtype::Float32);
     b.output("hidden", hidden);
     if let Some(eos_position) = eos_position {
         let mut pooled = b.select_row(x, eos_position)?;
         if let Some(size) = config.projection {
             pooled = projection(&mut b, "text_projection", pooled, size)?;
         }
+        let pooled = b.pin(pooled, Dtype::Float32);
         b.output("pooled", pooled);
     }
     b.finish()
@@ -213,3 +215,6 @@ fn block(b: &mut Builder, config: &TextConfig, path: &str, x: Value) -> Result<V
     let inner = linear(b, &format!("{path}.mlp.fc2"), inner, config.hidden_size)?;
     b.add(x, inner)
 }
+
+#[cfg(test)]
+mod tests;

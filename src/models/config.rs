@@ -44,9 +44,9 @@ impl Fields {
         ModelError::NoField { path: self.path.clone(), field: field.to_owned() }
     }
 
-    /// `_class_name` may be missing, and must be `class` where it is not.
+    /// `_class_name` may be missing. Configs that were written from JAX name the class of Flax, which has the same fields.
     pub(super) fn class(&self, class: &str) -> Result<(), ModelError> {
-        self.one_of("_class_name", class, &[class]).map(|_| ())
+        self.one_of("_class_name", class, &[class, &format!("Flax{class}")]).map(|_| ())
     }
 
     /// A field of which only one value is built, which is also its default.
@@ -54,7 +54,12 @@ impl Fields {
         let Some(value) = self.get(field) else { return Ok(()) };
         let same_number =
             || matches!((value.as_f64(), neutral.as_f64()), (Some(a), Some(b)) if a.to_bits() == b.to_bits());
-        if value == neutral || same_number() { Ok(()) } else { Err(self.unsupported(field, neutral.to_string())) }
+        let falsy = value.is_null() && *neutral == Json::Bool(false);
+        if value == neutral || same_number() || falsy {
+            Ok(())
+        } else {
+            Err(self.unsupported(field, neutral.to_string()))
+        }
     }
 
     /// Several of them.
@@ -62,10 +67,10 @@ impl Fields {
         neutrals.iter().try_for_each(|(field, neutral)| self.neutral(field, neutral))
     }
 
-    /// A boolean.
+    /// A boolean. `null` is false, as Python takes it: Stable Diffusion XL says so of `upcast_attention`.
     pub(super) fn flag(&self, field: &str, default: bool) -> Result<bool, ModelError> {
         let Some(value) = self.get(field) else { return Ok(default) };
-        value.as_bool().ok_or_else(|| self.unsupported(field, "true or false"))
+        value.as_bool().or(value.is_null().then_some(false)).ok_or_else(|| self.unsupported(field, "true or false"))
     }
 
     /// A whole number of at least 1; without a default it must be there.

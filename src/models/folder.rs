@@ -310,3 +310,6 @@ fn id(path: &Path) -> Result<String, ModelError> {
     };
     Ok(name.to_string_lossy().into_owned())
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,3 +19,6 @@ pub use folder::{Component, Family, LATENT_PX, ModelFolder};
 pub use step::{DenoiserSpec, StepScalars, denoiser};
 pub use unet::{Added, AddedConfig, UnetAttention, UnetBlock, UnetConfig, unet};
 pub use vae::{VaeConfig, vae, vae_decoder};
+
+#[cfg(test)]
+mod tests;

@@ -246,3 +246,6 @@ fn sum(b: &mut Builder, terms: &[(Value, Value)]) -> Result<Value, GraphError> {
     }
     Ok(sum.unwrap_or_else(|| b.scalar(0.0)))
 }
+
+#[cfg(test)]
+mod tests;

@@ -159,3 +159,6 @@ fn attend(b: &mut Builder, path: &str, x: Value, groups: Groups) -> Result<Value
     let attended = to_picture(b, attended, size)?;
     b.add(x, attended)
 }
+
+#[cfg(test)]
+mod tests;

@@ -34,7 +34,8 @@ impl Model {
             let mut checkpoints = HashMap::new();
             let scheduler = open_checkpoints(&folder, variant, &mut checkpoints).and_then(|()| {
                 let file = folder.component(Component::Scheduler).join("scheduler_config.json");
-                Ok(SchedulerConfig::read(&file)?)
+                let config = SchedulerConfig::read(&file)?;
+                Ok(if folder.family() == Family::StableDiffusion { config.for_stable_diffusion() } else { config })
             });
             let tokenizers = tokenizers.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             (tokenizers, checkpoints, scheduler)

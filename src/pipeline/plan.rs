@@ -81,11 +81,11 @@ impl Pipeline {
         };
         let stages = Stages::of(&self.model, shape)?;
         self.check_room(request.batch_size, padded, &stages)?;
-        let encode = |text: &str| -> Vec<Encoded> {
-            self.model.tokenizers.iter().map(|tokenizer| tokenizer.encode(text)).collect()
+        let encode = |text: &str| -> Result<Vec<Encoded>, PipelineError> {
+            self.model.tokenizers.iter().map(|tokenizer| Ok(tokenizer.encode(text)?)).collect()
         };
-        let prompt = encode(&request.prompt);
-        let negative = shape.guided.then(|| encode(&request.negative_prompt));
+        let prompt = encode(&request.prompt)?;
+        let negative = if shape.guided { Some(encode(&request.negative_prompt)?) } else { None };
         let mut cut_off: Vec<String> =
             prompt.iter().chain(negative.iter().flatten()).filter_map(|encoded| encoded.truncated.clone()).collect();
         cut_off.dedup();

@@ -11,6 +11,9 @@ pub const ZERO_COPY_ALIGNMENT: usize = 64;
 
 /// Bytes that start at a multiple of [`ZERO_COPY_ALIGNMENT`].
 pub struct AlignedBytes {
+    /// What the allocator gave: [`layout`] of `length`, or nothing where `length` is 0.
+    allocation: NonNull<u8>,
+    /// The first multiple of the alignment in it.
     start: NonNull<u8>,
     length: usize,
 }
@@ -25,13 +28,17 @@ impl AlignedBytes {
     pub fn zeroed(length: usize) -> Result<Self, PjrtError> {
         if length == 0 {
             // Aligned, and never read.
-            return Ok(Self { start: NonNull::<Aligned>::dangling().cast(), length });
+            let start = NonNull::<Aligned>::dangling().cast();
+            return Ok(Self { allocation: start, start, length });
         }
         let none = || PjrtError::HostMemory { bytes: length };
-        let layout = Layout::from_size_align(length, ZERO_COPY_ALIGNMENT).map_err(|_| none())?;
+        let layout = layout(length).ok_or_else(none)?;
         // SAFETY: the size is not zero.
-        let start = NonNull::new(unsafe { alloc_zeroed(layout) }).ok_or_else(none)?;
-        Ok(Self { start, length })
+        let allocation = NonNull::new(unsafe { alloc_zeroed(layout) }).ok_or_else(none)?;
+        let skipped = allocation.align_offset(ZERO_COPY_ALIGNMENT);
+        // SAFETY: any multiple of 64 is fewer than 64 bytes away, and `layout` has 64 bytes more than `length`.
+        let start = unsafe { allocation.add(skipped) };
+        Ok(Self { allocation, start, length })
     }
 
     /// A copy of `bytes`.
@@ -40,6 +47,14 @@ impl AlignedBytes {
         copy.copy_from_slice(bytes);
         Ok(copy)
     }
+}
+
+/// Of an allocation in which `length` bytes have room at any multiple of the alignment.
+///
+/// The allocator is not asked for the alignment itself: for more than its own, Rust's `alloc_zeroed` takes memory that need not be
+/// zero and writes zeroes over it, which touches each page once more than fresh pages of the system need.
+fn layout(length: usize) -> Option<Layout> {
+    Layout::from_size_align(length.checked_add(ZERO_COPY_ALIGNMENT)?, 1).ok()
 }
 
 #[repr(align(64))]
@@ -70,12 +85,9 @@ impl AsRef<[u8]> for AlignedBytes {
 
 impl Drop for AlignedBytes {
     fn drop(&mut self) {
-        if self.length != 0 {
-            // SAFETY: `zeroed` made this very layout, so length and alignment are valid for one, and allocated with it.
-            unsafe {
-                let layout = Layout::from_size_align_unchecked(self.length, ZERO_COPY_ALIGNMENT);
-                dealloc(self.start.as_ptr(), layout);
-            }
+        if let Some(layout) = layout(self.length).filter(|_| self.length != 0) {
+            // SAFETY: `zeroed` allocated with this very layout.
+            unsafe { dealloc(self.allocation.as_ptr(), layout) };
         }
     }
 }

@@ -1,9 +1,9 @@
 //! The embedding of the timestep, and of what Stable Diffusion XL adds to it.
 
-use super::Added;
-use super::config::UnetConfig;
+use super::config::{AddedConfig, UnetConfig};
+use super::{Added, refused, same};
 use crate::graph::{Builder, GraphError, UnaryOp, Value};
-use crate::models::layers::{features, linear};
+use crate::models::layers::{features, last, linear};
 
 /// The time embedding after the activation that each resnet would apply to it: `[1, dim]`, or `[n, dim]` with `added`.
 pub(super) fn time(
@@ -23,17 +23,15 @@ pub(super) fn time(
             let ids = b.reshape(added.time_ids, [count, 1])?;
             let waves = sinusoid(b, config, ids, settings.time_size)?;
             let waves = b.reshape(waves, [batch, count / batch.max(1) * settings.time_size])?;
+            same("the features of the pooled prompt", last(b, added.text_embeds), settings.pooled_size)?;
+            same("the numbers beside it", last(b, added.time_ids), AddedConfig::TIME_IDS)?;
             let joined = b.concat([added.text_embeds, waves], 1)?;
             let embedded = embed(b, "add_embedding", joined, channels * 4)?;
             time = b.add(time, embedded)?;
         }
         (None, None) => {}
-        (wanted, _) => {
-            let (index, why) =
-                (timestep.index(), if wanted.is_some() { "missing" } else { "given to a network without it" });
-            let why = format!("the added conditioning is {why}");
-            return Err(GraphError { function: "unet".to_owned(), index, op: "add_embedding", why });
-        }
+        (Some(_), None) => return Err(refused("the added conditioning is missing".to_owned())),
+        (None, Some(_)) => return Err(refused("the network has no added conditioning, and it is given".to_owned())),
     }
     b.unary(UnaryOp::Silu, time)
 }
@@ -50,9 +48,10 @@ fn sinusoid(b: &mut Builder, config: &UnetConfig, x: Value, size: u64) -> Result
     let frequencies = frequencies(size / 2, config.freq_shift);
     let frequencies = b.literal([1, size / 2], frequencies)?;
     let angles = b.mul(x, frequencies)?;
-    let sine = b.unary(UnaryOp::Sin, angles)?;
-    let cosine = b.unary(UnaryOp::Cos, angles)?;
-    let halves = if config.flip_sin_to_cos { [cosine, sine] } else { [sine, cosine] };
+    let mut halves = [b.unary(UnaryOp::Sin, angles)?, b.unary(UnaryOp::Cos, angles)?];
+    if config.flip_sin_to_cos {
+        halves.reverse();
+    }
     b.concat(halves, 1)
 }
 

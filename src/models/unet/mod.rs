@@ -8,7 +8,7 @@ mod transformer;
 use self::blocks::Conditions;
 pub use self::config::{AddedConfig, UnetAttention, UnetBlock, UnetConfig};
 use crate::graph::{BinaryOp, Builder, GraphError, UnaryOp, Value};
-use crate::models::layers::{SAME_3, conv, group_norm};
+use crate::models::layers::{SAME_3, conv, features, group_norm, last};
 
 /// What Stable Diffusion XL conditions on beside the prompt's tokens.
 #[derive(Debug, Clone, Copy)]
@@ -34,6 +34,8 @@ pub fn unet(
     context: Value,
     added: Option<Added>,
 ) -> Result<Value, GraphError> {
+    same("the channels of the latents", features(b, sample, 1), config.in_channels)?;
+    same("the features of the prompt", last(b, context), config.context_size)?;
     let time = embeddings::time(b, config, timestep, added)?;
     let conditions = Conditions { time, context };
     let mut x = sample;
@@ -58,3 +60,15 @@ pub fn unet(
     x = b.unary(UnaryOp::Silu, x)?;
     conv(b, "conv_out", x, config.out_channels, SAME_3)
 }
+
+/// Weights are declared for what they meet, so that what they meet is checked first.
+fn same(what: &str, given: u64, wanted: u64) -> Result<(), GraphError> {
+    if given == wanted { Ok(()) } else { Err(refused(format!("{what} are {given}, and should be {wanted}"))) }
+}
+
+fn refused(why: String) -> GraphError {
+    GraphError { function: "unet".to_owned(), index: 0, op: "input", why }
+}
+
+#[cfg(test)]
+mod tests;

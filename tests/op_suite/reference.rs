@@ -239,6 +239,11 @@ fn normalised<'a>(
     })
 }
 
+/// Row `row` of element `batch` of `x [batch, rows, features]`.
+fn row_of(x: &Array, batch: usize, row: usize) -> &[f64] {
+    &x.data[(batch * x.dims[1] + row) * x.dims[2]..][..x.dims[2]]
+}
+
 fn attend<'a>(attention: &Attention, dims: &[usize], of: impl Fn(&Value) -> &'a Array) -> Array {
     let [query, key, value] = [attention.query, attention.key, attention.value].map(|operand| of(&operand));
     let heads = usize::try_from(attention.heads).unwrap();
@@ -248,18 +253,20 @@ fn attend<'a>(attention: &Attention, dims: &[usize], of: impl Fn(&Value) -> &'a 
         for head in 0..heads {
             for row in 0..dims[1] {
                 let keys = if attention.causal { row + 1 } else { key.dims[1] };
+                let query = &row_of(query, batch, row)[head * size..][..size];
                 let score = |other: usize| {
-                    let feature = |i: usize| head * size + i;
-                    let product = |i| query.at(&[batch, row, feature(i)]) * key.at(&[batch, other, feature(i)]);
-                    (0..size).map(product).sum::<f64>() * f64::from(attention.scale)
+                    let key = &row_of(key, batch, other)[head * size..][..size];
+                    query.iter().zip(key).map(|(q, k)| q * k).sum::<f64>() * f64::from(attention.scale)
                 };
                 let scores: Vec<f64> = (0..keys).map(score).collect();
                 let largest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
                 let parts: Vec<f64> = scores.iter().map(|score| (score - largest).exp()).collect();
                 let sum: f64 = parts.iter().sum();
-                for feature in head * value_size..(head + 1) * value_size {
-                    let mixed: f64 = (0..keys).map(|other| parts[other] * value.at(&[batch, other, feature])).sum();
-                    result.data[(batch * dims[1] + row) * dims[2] + feature] = mixed / sum;
+                let start = (batch * dims[1] + row) * dims[2] + head * value_size;
+                let mixed = &mut result.data[start..start + value_size];
+                for (other, part) in parts.iter().enumerate() {
+                    let value = &row_of(value, batch, other)[head * value_size..];
+                    mixed.iter_mut().zip(value).for_each(|(mixed, value)| *mixed += part / sum * value);
                 }
             }
         }

@@ -1,0 +1,122 @@
+use serde_json::json;
+
+use super::super::tests::{altered, fixture, open, refusal};
+use super::*;
+
+#[test]
+fn three_models_are_known() {
+    let model = open("sd15");
+    assert_eq!((model.id(), model.family()), ("sd15", Family::StableDiffusion));
+    assert_eq!((model.default_size_px(), model.latent_channels()), ([512, 512], 4));
+    assert_eq!(model.denoiser_spec(true, 2, [64, 96]).contexts, [[77, 768]]);
+    assert!(!model.force_zeros_for_empty_prompt());
+    assert_eq!(model.component(Component::Unet), fixture("sd15").join("unet"));
+
+    let model = open("sd21");
+    assert_eq!((model.default_size_px(), model.text_encoders()[0].layers), ([768, 768], 23));
+    assert!(model.unet().upcast_attention && model.unet().use_linear_projection);
+
+    let model = open("sdxl");
+    assert_eq!((model.family(), model.default_size_px()), (Family::StableDiffusionXl, [1024, 1024]));
+    assert_eq!(model.denoiser_spec(true, 1, [128, 128]).contexts, [[77, 768], [77, 1280]]);
+    assert!(model.force_zeros_for_empty_prompt() && model.vae().force_upcast && !model.unet().upcast_attention);
+    let pooled: Vec<bool> = model.text_outputs(0).iter().map(|outputs| outputs.pooled).collect();
+    assert_eq!(pooled, [false, true]);
+}
+
+#[test]
+fn the_id_is_the_folders_name_however_it_is_reached() {
+    for path in ["sd15/", "sd15/.", "sd15/unet/.."] {
+        assert_eq!(open(path).id(), "sd15", "{path}");
+    }
+}
+
+#[test]
+fn what_is_no_model_folder_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let told = |path: &Path| {
+        let told = ModelFolder::open(path).unwrap_err().to_string();
+        told.replace(&folder.path().display().to_string(), "T")
+    };
+    assert_eq!(told(&folder.path().join("sd")), "there is no model folder T/sd");
+    assert_eq!(told(folder.path()), "T is no diffusers model folder: it holds no model_index.json");
+
+    fs::write(folder.path().join("notes.txt"), "").unwrap();
+    assert_eq!(
+        told(&folder.path().join("notes.txt")),
+        "T/notes.txt is a file, and a model is a folder with a model_index.json"
+    );
+    let single = folder.path().join("v1-5.safetensors");
+    fs::write(&single, "").unwrap();
+    assert!(told(&single).contains("a checkpoint in a single file: convert it once"), "{}", told(&single));
+    assert!(told(folder.path()).contains("but v1-5.safetensors. It looks like"), "{}", told(folder.path()));
+    assert!(told(&fixture("sd15").join("unet")).ends_with("one component of a model: name the folder around it"));
+    let around = told(fixture("sd15").parent().unwrap());
+    assert!(around.contains("sd15 does: name that folder"), "{around}");
+}
+
+#[test]
+fn the_index_is_checked() {
+    let index = |field: &str, value| refusal("sd15", "model_index.json", field, value);
+    assert_eq!(
+        index("_class_name", json!("FluxPipeline")),
+        "model_index.json: `_class_name` is \"FluxPipeline\"; \
+         supported is StableDiffusionPipeline, StableDiffusionXLPipeline"
+    );
+    assert_eq!(
+        index("vae", json!(["diffusers", "AutoencoderTiny"])),
+        "model_index.json: `vae` is [\"diffusers\",\"AutoencoderTiny\"]; supported is AutoencoderKL"
+    );
+    assert!(index("text_encoder", json!([null, null])).contains("supported is CLIPTextModel"));
+    assert!(index("scheduler", json!("PNDM")).contains("supported is a library and a class"));
+
+    let folder = altered("sd15", "model_index.json", |index| {
+        index.as_object_mut().unwrap().remove("unet");
+    });
+    assert!(ModelFolder::open(folder.path()).unwrap_err().to_string().ends_with("model_index.json: `unet` is missing"));
+    let folder = altered("sd15", "model_index.json", |index| {
+        index.as_object_mut().unwrap().remove("_class_name");
+    });
+    assert!(ModelFolder::open(folder.path()).unwrap_err().to_string().contains("`_class_name` is missing; supported"));
+    fs::write(folder.path().join("model_index.json"), "{\n]").unwrap();
+    let error = ModelFolder::open(folder.path()).unwrap_err().to_string();
+    assert!(error.contains("model_index.json is not valid, line 2, column 1"), "{error}");
+}
+
+#[test]
+fn a_missing_component_is_named() {
+    let folder = altered("sdxl", "model_index.json", |_| {});
+    let told = || {
+        let error = ModelFolder::open(folder.path()).unwrap_err().to_string();
+        error.replace(&format!("{}/", folder.path().display()), "")
+    };
+    fs::remove_file(folder.path().join("vae/config.json")).unwrap();
+    assert_eq!(told(), "vae/config.json is missing, and the vae needs it");
+    fs::remove_dir(folder.path().join("vae")).unwrap();
+    assert_eq!(told(), "vae is missing, and model_index.json needs it");
+    fs::remove_dir_all(folder.path().join("text_encoder_2")).unwrap();
+    assert_eq!(told(), "text_encoder_2 is missing, and model_index.json needs it");
+}
+
+#[test]
+fn components_must_go_together() {
+    let inpainting = refusal("sd15", "unet/config.json", "in_channels", json!(9));
+    assert!(inpainting.contains("takes 9 channels and gives 4") && inpainting.contains("inpainting"), "{inpainting}");
+    let context = refusal("sd15", "unet/config.json", "cross_attention_dim", json!(1024));
+    assert!(
+        context.contains("the text encoders give [768] features, and the unet is conditioned on 1024"),
+        "{context}"
+    );
+    let pooled = refusal("sdxl", "unet/config.json", "projection_class_embeddings_input_dim", json!(2800));
+    assert!(pooled.contains("pooled prompts of 1264 features, and the pipeline gives 1280"), "{pooled}");
+    let plain = refusal("sdxl", "unet/config.json", "addition_embed_type", json!(null));
+    assert!(plain.contains("pooled prompts of none features"), "{plain}");
+    let tokens = refusal("sdxl", "text_encoder/config.json", "max_position_embeddings", json!(64));
+    assert!(tokens.contains("different lengths"), "{tokens}");
+    let folder = altered("sd15", "vae/config.json", |vae| {
+        vae["block_out_channels"] = json!([128, 256, 512]);
+        vae["up_block_types"] = json!(["UpDecoderBlock2D", "UpDecoderBlock2D", "UpDecoderBlock2D"]);
+    });
+    let scale = ModelFolder::open(folder.path()).unwrap_err().to_string();
+    assert!(scale.ends_with("the vae makes 4 pixels of a latent each way, and only 8 is supported"), "{scale}");
+}

@@ -1,0 +1,10 @@
+module @preheat {
+  func.func public @main(%arg0: tensor<2x3x7x5xf32>, %arg1: tensor<3x3x3x6xf32>, %arg2: tensor<6xf32>) -> (tensor<2x6x7x5xf32>) {
+    %0 = stablehlo.transpose %arg0, dims = [0, 2, 3, 1] : (tensor<2x3x7x5xf32>) -> tensor<2x7x5x3xf32>
+    %1 = stablehlo.convolution(%0, %arg1) dim_numbers = [b, 0, 1, f]x[0, 1, i, o]->[b, 0, 1, f], window = {stride = [1, 1], pad = [[1, 1], [1, 1]]} {batch_group_count = 1 : i64, feature_group_count = 1 : i64, precision_config = [#stablehlo<precision HIGHEST>, #stablehlo<precision HIGHEST>]} : (tensor<2x7x5x3xf32>, tensor<3x3x3x6xf32>) -> tensor<2x7x5x6xf32>
+    %2 = stablehlo.broadcast_in_dim %arg2, dims = [3] : (tensor<6xf32>) -> tensor<2x7x5x6xf32>
+    %3 = stablehlo.add %1, %2 : tensor<2x7x5x6xf32>
+    %4 = stablehlo.transpose %3, dims = [0, 3, 1, 2] : (tensor<2x7x5x6xf32>) -> tensor<2x6x7x5xf32>
+    return %4 : tensor<2x6x7x5xf32>
+  }
+}

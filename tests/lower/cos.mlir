@@ -1,0 +1,8 @@
+module @preheat {
+  func.func public @main(%arg0: tensor<5x33xf32>) -> (tensor<5x33xf32>) {
+    %0 = stablehlo.constant dense<6.0> : tensor<5x33xf32>
+    %1 = stablehlo.multiply %arg0, %0 : tensor<5x33xf32>
+    %2 = stablehlo.cosine %1 : tensor<5x33xf32>
+    return %2 : tensor<5x33xf32>
+  }
+}
