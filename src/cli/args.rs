@@ -495,6 +495,23 @@ impl RuntimeArgs {
             })
     }
 
+    /// Refuses what says in which dtype a model computes: a program's dtypes are its own.
+    pub(super) fn refuse_precision_for_programs(&self) -> Result<(), CliError> {
+        let given = [
+            (self.precision != Precision::Auto, "--precision"),
+            (self.text_encoder_precision.is_some(), "--text-encoder-precision"),
+            (self.denoiser_precision.is_some(), "--denoiser-precision"),
+            (self.vae_precision.is_some(), "--vae-precision"),
+            (!self.tpu_autocast_bf16, "--tpu-autocast-bf16=false"),
+        ];
+        match given.into_iter().find(|(given, _)| *given) {
+            Some((_, flag)) => Err(CliError::Usage(format!(
+                "{flag} acts on models: a program computes in the dtypes that stand in it, which --dtype records"
+            ))),
+            None => Ok(()),
+        }
+    }
+
     /// The multiple that sizes are rounded up to, in pixels; 8, which is one latent, where padding is off.
     pub fn padding_multiple_px(&self) -> u64 {
         if self.tpu_shape_padding { self.tpu_shape_padding_multiple } else { 8 }
