@@ -59,7 +59,7 @@ impl Bad {
     #[track_caller]
     fn left_nothing(&self, ran: &Ran) {
         assert_eq!(ran.stdout, "", "a result of what failed");
-        assert!(!ran.stderr.contains("Error {") && ran.stderr.starts_with("error: "), "{}", ran.stderr);
+        assert!(ran.stderr.lines().any(|line| line.starts_with("error: ")), "{}", ran.stderr);
         assert_eq!(self.lab.compiles(), 0, "it was compiled before it was refused: {}", ran.stderr);
         assert_eq!(files_under(&self.lab.path("pictures")), Vec::<PathBuf>::new());
         assert_eq!(self.lab.objects(), Vec::<PathBuf>::new());
@@ -97,7 +97,8 @@ type Stored = (String, Dtype, Vec<usize>, Vec<u8>);
 fn tensors(file: &Path) -> Vec<Stored> {
     let bytes = fs::read(file).unwrap();
     let read = SafeTensors::deserialize(&bytes).unwrap();
-    let stored = |(name, view): (String, TensorView<'_>)| (name, view.dtype(), view.shape().to_vec(), view.data().to_vec());
+    let stored =
+        |(name, view): (String, TensorView<'_>)| (name, view.dtype(), view.shape().to_vec(), view.data().to_vec());
     let mut tensors: Vec<Stored> = read.tensors().into_iter().map(stored).collect();
     tensors.sort_by(|a, b| a.0.cmp(&b.0));
     tensors
@@ -141,7 +142,10 @@ fn folders_that_are_no_model() {
     refuses(&bad.lab.file("notes.txt", "x"), &["notes.txt is a file", "a folder with a model_index.json"]);
     let single = bad.lab.path("sd.safetensors");
     fs::copy(bad.model.join(UNET), &single).unwrap();
-    refuses(&single, &["sd.safetensors is a file", "a checkpoint in a single file", "from_single_file", "save_pretrained"]);
+    refuses(
+        &single,
+        &["sd.safetensors is a file", "a checkpoint in a single file", "from_single_file", "save_pretrained"],
+    );
     let folder = bad.lab.path("folder");
     fs::create_dir(&folder).unwrap();
     refuses(&folder, &["folder is no diffusers model folder", "no model_index.json"]);
@@ -159,7 +163,10 @@ fn broken_json() {
         let cut = |model: &Path| fs::write(model.join(file), "{\n  \"a\": 1,\n  \"b\": \n").unwrap();
         refused(cut, &[file, "is not valid, line 4, column"]);
     }
-    refused(|model| fs::write(model.join("unet/config.json"), "[]").unwrap(), &["unet/config.json", "not valid, line 1"]);
+    refused(
+        |model| fs::write(model.join("unet/config.json"), "[]").unwrap(),
+        &["unet/config.json", "not valid, line 1"],
+    );
     let scheduler = "scheduler/scheduler_config.json";
     refused(|model| fs::write(model.join(scheduler), "{\n  \"beta_end\" 1}").unwrap(), &[scheduler, "line 2"]);
 }
@@ -308,7 +315,7 @@ fn tokenizers_that_are_damaged() {
     refused(|model| fs::remove_file(model.join(vocabulary)).unwrap(), &[vocabulary, "fully downloaded"]);
     refused(|model| fs::remove_file(model.join(merges)).unwrap(), &[merges, "fully downloaded"]);
     refused(|model| fs::write(model.join(vocabulary), "{\"a\": ").unwrap(), &[vocabulary, "is broken", "line 1"]);
-    refused(|model| fs::write(model.join(vocabulary), "{\"a\": 1}").unwrap(), &[vocabulary]);
+    refused(|model| fs::write(model.join(vocabulary), "{\"a\": 1}").unwrap(), &["vocab.json has no `t`"]);
     refused(|model| fs::write(model.join(merges), "#version: 0.2\nt h e\n").unwrap(), &[merges, "is broken", "t h e"]);
     refused(|model| fs::write(model.join(merges), "#version: 0.2\nqq zz\n").unwrap(), &[merges, "is broken"]);
     refused(|model| fs::write(model.join(merges), [0xff, 0xfe, 0x00]).unwrap(), &[merges]);
@@ -324,7 +331,7 @@ fn requests_that_no_model_could_serve() {
         ("--width 70000 --height 64", "width is 70000: a picture is at most 65536 px each way"),
         ("--width 64", "--height"),
         ("--height 64", "--width"),
-        ("--width -64 --height 64", "-64"),
+        ("--width -64 --height 64", "invalid value '-64' for '--width"),
         ("--batch 0", "batch_size is 0: at least 1 picture is wanted"),
         ("--batch 70000", "batch_size is 70000: at most 65536"),
         ("--batch auto", "auto waits for the torch devices, and is not built into this release"),
@@ -333,8 +340,8 @@ fn requests_that_no_model_could_serve() {
         ("--cfg-scale inf", "cfg_scale is inf"),
         ("--cfg-scale -inf", "cfg_scale is -inf"),
         ("--steps 0", "steps is 0: at least 1 step is wanted"),
-        ("--steps -1", "-1"),
-        ("--seed -1", "-1"),
+        ("--steps -1", "invalid value '-1' for '--steps"),
+        ("--seed -1", "invalid value '-1' for '--seed"),
         ("--seed 18446744073709551616", "--seed"),
         ("--clip-skip 100", "clip_skip is 100: this model's text encoder can skip"),
         ("--precision int8", "\"int8\" is no precision; auto, bf16, fp16 and fp32 are"),
@@ -370,13 +377,18 @@ fn requests_of_warmup_and_lookup_that_make_no_sense() {
     bad.left_nothing(&with("warmup --model-id x").says(&["--model-id names the model of a program", "--model takes"]));
     for resolutions in ["512y512", "512x", "0x0,big", ""] {
         let ran = bad.lab.quick(&bad.lab.sim()).words("warmup --model").arg(&bad.model);
-        let ran = ran.arg(format!("--resolutions={resolutions}")).run().ended(2).says(&["is no resolution: 768x512 is one"]);
+        let ran =
+            ran.arg(format!("--resolutions={resolutions}")).run().ended(2).says(&["is no resolution: 768x512 is one"]);
         bad.left_nothing(&ran);
     }
     bad.left_nothing(&with("warmup --resolutions 64x64 --width 64 --height 64").says(&["--resolutions", "--width"]));
     for flag in ["--aot tpu:v5e:1x1", "--preset sd15", "--manifest file", "--jobs 2"] {
         let name = flag.split(' ').next().unwrap();
-        bad.left_nothing(&with(&format!("warmup {flag}")).says(&[name, "is not built into this release", "--resolutions"]));
+        bad.left_nothing(&with(&format!("warmup {flag}")).says(&[
+            name,
+            "is not built into this release",
+            "--resolutions",
+        ]));
     }
     bad.left_nothing(&with("lookup --target tpu:v5e:1x1").says(&["--target is not built into this release"]));
 }
@@ -384,7 +396,8 @@ fn requests_of_warmup_and_lookup_that_make_no_sense() {
 #[test]
 fn a_batch_that_does_not_fit_is_refused_with_figures() {
     let bad = Bad::new();
-    let said = ["60000 x 512x512 px does not fit: stage `", "needs at least", "GiB", "are free", "hint: make the batch"];
+    let said =
+        ["60000 x 512x512 px does not fit: stage `", "needs at least", "GiB", "are free", "hint: make the batch"];
     bad.refuses("--batch 60000 --width 512 --height 512", 1, &said);
     bad.refuses("--width 65536 --height 65536", 1, &["1 x 65536x65536 px does not fit"]);
     let warmup = bad.lab.quick(&bad.lab.sim()).words("warmup --batch 60000 --resolutions 64x64,512x512 --model");
@@ -402,7 +415,8 @@ fn outputs_that_cannot_be_written() {
     let bad = Bad::new();
     let to = |output: &str| {
         let run = bad.lab.quick(&bad.lab.sim()).words("run --prompt seven --output").arg(output);
-        let ran = run.arg("--model").arg(&bad.model).run().ended(1).says(&["writing the picture to", output, "failed: "]);
+        let ran =
+            run.arg("--model").arg(&bad.model).run().ended(1).says(&["writing the picture to", output, "failed: "]);
         bad.left_nothing(&ran);
         ran
     };
@@ -416,27 +430,34 @@ fn outputs_that_cannot_be_written() {
 #[test]
 fn request_files_that_are_wrong() {
     let bad = Bad::new();
-    let with = |content: &str, status: i32, said: &[&str]| {
+    let with = |content: &str, said: &[&str]| {
         let file = bad.lab.file("request.json", content);
         let run = bad.lab.quick(&bad.lab.sim()).words("run --output pictures/out.png --request").arg(&file);
-        let ran = run.arg("--model").arg(&bad.model).run().ended(status).says(&["request.json"]).says(said);
+        let ran = run.arg("--model").arg(&bad.model).run().ended(2).says(said);
         bad.left_nothing(&ran);
     };
-    with("{\n  \"prompt\": \"x\",\n  \"steps\": 3", 2, &["line 3"]);
-    with("", 2, &["line 1"]);
-    with("[1]", 2, &["line 1"]);
-    with("{\n  \"prompt\": \"x\",\n  \"stepz\": 3\n}", 2, &["unknown field `stepz`", "`steps`", "line 3"]);
-    with("{\n  \"prompt\": \"x\",\n  \"steps\": \"many\"\n}", 2, &["`\"steps\": \"many\"`", "line 3", "\"many\", expected u64"]);
-    with("{\"steps\": -1}", 2, &["-1", "expected u64", "line 1"]);
-    with("{\"prompt\": 7}", 2, &["expected a string"]);
-    with("{\"tpu_warmup\": {\n\"target_resolution\": \"big\"}}", 2, &["\"big\" is no resolution: 768x512 is one", "line 2"]);
-    with("{\"tpu_warmup\": {\"target_resolution\": [1, 2, 3]}}", 2, &["a resolution is [width, height]"]);
-    with("{\"tpu_warmup\": {\"target_resolution\": \"7x64\"}}", 2, &["width is 7"]);
-    with("{\"tpu_warmup\": {\"batch_size\": 0}}", 2, &["batch_size is 0"]);
-    with("{\"tpu_warmup\": {\"when\": 1}}", 2, &["unknown field `when`", "target_resolution"]);
-    with("{\"width\": 7}", 2, &["width is 7"]);
-    with("{\"scheduler\": \"lms\"}", 2, &["`lms`", "euler_a"]);
-    let missing = bad.lab.quick(&bad.lab.sim()).words("run --request nowhere.json --output pictures/out.png").run().ended(1);
+    with("{\n  \"prompt\": \"x\",\n  \"steps\": 3", &["request.json", "line 3"]);
+    with("", &["request.json", "line 1"]);
+    with("[1]", &["request.json", "line 1"]);
+    with("{\n  \"prompt\": \"x\",\n  \"stepz\": 3\n}", &["unknown field `stepz`", "`steps`", "line 3"]);
+    with(
+        "{\n  \"prompt\": \"x\",\n  \"steps\": \"many\"\n}",
+        &["`\"steps\": \"many\"`", "line 3", "\"many\", expected u64"],
+    );
+    with("{\"steps\": -1}", &["-1", "expected u64", "line 1"]);
+    with("{\"prompt\": 7}", &["expected a string"]);
+    with(
+        "{\"tpu_warmup\": {\n\"target_resolution\": \"big\"}}",
+        &["\"big\" is no resolution: 768x512 is one", "line 2"],
+    );
+    with("{\"tpu_warmup\": {\"target_resolution\": [1, 2, 3]}}", &["a resolution is [width, height]"]);
+    with("{\"tpu_warmup\": {\"target_resolution\": \"7x64\"}}", &["width is 7"]);
+    with("{\"tpu_warmup\": {\"batch_size\": 0}}", &["batch_size is 0"]);
+    with("{\"tpu_warmup\": {\"when\": 1}}", &["unknown field `when`", "target_resolution"]);
+    with("{\"width\": 7}", &["width is 7"]);
+    with("{\"scheduler\": \"lms\"}", &["`lms`", "euler_a"]);
+    let missing =
+        bad.lab.quick(&bad.lab.sim()).words("run --request nowhere.json --output pictures/out.png").run().ended(1);
     bad.left_nothing(&missing.says(&["nowhere.json", "cannot be read", "No such file"]));
     let folder = bad.lab.file("request.json", "{\"model\": \"elsewhere\", \"prompt\": \"x\"}");
     let run = bad.lab.quick(&bad.lab.sim()).words("run --output pictures/out.png --request").arg(folder).run().ended(1);
@@ -449,7 +470,11 @@ fn a_cache_that_cannot_be_written_is_one_warning_and_no_failure() {
     let file = bad.lab.file("a-file", "");
     let run = bad.lab.quick(&bad.lab.sim()).words("--json --tpu-shape-padding=false --cache-dir").arg(&file);
     let run = run.words("run --prompt seven --steps 2 --width 16 --height 16 --output pictures/out.png --model");
-    let ran = run.arg(&bad.model).run().done().says(&["the cache does not work, going on without it", "a-file", "--cache-dir"]);
+    let ran = run.arg(&bad.model).run().done().says(&[
+        "the cache does not work, going on without it",
+        "a-file",
+        "--cache-dir",
+    ]);
     assert_eq!(ran.stderr.matches("WARN").count(), 1, "{}", ran.stderr);
     assert_eq!(ran.json()["warnings"].as_array().unwrap().len(), 1);
     assert_eq!(bad.lab.compiles(), 3);

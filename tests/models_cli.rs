@@ -20,6 +20,7 @@ use support::{Lab, Preheat, Ran};
 const SEVEN: &str = "--prompt seven --scheduler euler --steps 2 --seed 7 --output out.png";
 const STAGES: [&str; 3] = ["text_encoder", "denoiser", "vae_decoder"];
 
+/// `preheat` with these words, of which the last is the subcommand or stands behind it, on the demo model.
 fn command(lab: &Lab, sim: &Sim, words: &str) -> Preheat {
     lab.quick(sim).words(words).arg("--model").arg(demo_model())
 }
@@ -122,8 +123,9 @@ fn a_run_tells_what_the_contract_says_and_compiles_once() {
     let again = run(&lab, &lab.no_compiles(), "").done().silent().json();
     assert_ready(&again, &["disk"; 3], "exact");
     assert!(first == std::fs::read(lab.path("out.png")).unwrap(), "one seed, two pictures");
-    let other = "--require-warm run --prompt one --negative-prompt blurry --cfg-scale 3 --steps 3 --scheduler ddim";
-    let other = command(&lab, &lab.no_compiles(), "--json").words(other).run().done().silent().json();
+    let other = "--prompt one --negative-prompt blurry --cfg-scale 3 --steps 3 --scheduler ddim";
+    let run = command(&lab, &lab.no_compiles(), "--json --require-warm run").words(other);
+    let other = run.run().done().silent().json();
     assert_ready(&other, &["disk"; 3], "equivalent");
     assert_eq!((&other["signature"]["steps"], &other["signature"]["scheduler"]), (&3.into(), &"ddim".into()));
     assert_eq!(lab.compiles(), 3);
@@ -133,8 +135,9 @@ fn a_run_tells_what_the_contract_says_and_compiles_once() {
 #[test]
 fn a_picture_says_how_it_was_made() {
     let lab = warm_lab();
-    let words = "run --steps 3 --cfg-scale 4.5 --seed 11 --negative-prompt blurry --prompt";
-    let ran = command(&lab, &lab.no_compiles(), words).arg("eight, größer").run().done().silent();
+    let words = "run --steps 3 --cfg-scale 4.5 --seed 11 --negative-prompt blurry";
+    let run = command(&lab, &lab.no_compiles(), words).arg("--prompt").arg("eight, größer");
+    let ran = run.run().done().silent();
     assert!(ran.stdout.contains("out.png") && ran.stdout.contains("seed 11"), "{}", ran.stdout);
     let made = picture(&lab, "out.png");
     assert_eq!((made.width, made.height), (64, 64));
@@ -182,16 +185,18 @@ fn a_batch_is_what_its_seeds_make_alone() {
     let lab = warm_lab();
     // The seeds go over the end of u64.
     let seeds = [u64::MAX - 1, u64::MAX, 0];
-    let words = "--json run --prompt seven --scheduler euler --steps 2 --batch 3 --output batch.png --seed";
-    let batch = command(&lab, &lab.sim(), words).arg(seeds[0].to_string()).run().done().json();
+    let words = "--json run --prompt seven --scheduler euler --steps 2";
+    let make = |sim: &Sim, seed: u64, more: &str| {
+        command(&lab, sim, words).words(&format!("--seed {seed} {more}")).run().done().json()
+    };
+    let batch = make(&lab.sim(), seeds[0], "--batch 3 --output batch.png");
     assert_eq!(batch["images"], json!(["batch-0.png", "batch-1.png", "batch-2.png"]));
     assert_eq!((&batch["seed"], &batch["signature"]["batch_size"]), (&seeds[0].into(), &3.into()));
     assert_eq!(stages(&batch, "source"), ["disk", "compiled", "disk"]);
     assert_eq!(lab.compiles(), 1);
     assert!(!lab.path("batch.png").exists());
     for (index, seed) in seeds.into_iter().enumerate() {
-        let words = "run --prompt seven --scheduler euler --steps 2 --output alone.png --seed";
-        command(&lab, &lab.no_compiles(), words).arg(seed.to_string()).run().done();
+        make(&lab.no_compiles(), seed, "--output alone.png");
         let (together, alone) = (picture(&lab, &format!("batch-{index}.png")), picture(&lab, "alone.png"));
         assert_eq!((&together.settings, &together.settings["seed"]), (&alone.settings, &seed.into()));
         // Convolutions of a batch may add up in another order.
@@ -203,14 +208,13 @@ fn a_batch_is_what_its_seeds_make_alone() {
 #[test]
 fn without_a_seed_there_is_one_that_makes_the_picture_again() {
     let lab = warm_lab();
-    let any = |output: &str| {
-        let run = command(&lab, &lab.no_compiles(), "--json run --prompt seven --steps 2 --output").arg(output);
+    let make = |words: &str| {
+        let run = command(&lab, &lab.no_compiles(), "--json run --prompt seven --steps 2").words(words);
         run.run().done().json()["seed"].as_u64().unwrap()
     };
-    let (first, second) = (any("first.png"), any("second.png"));
+    let (first, second) = (make("--output first.png"), make("--output second.png"));
     assert_ne!(first, second);
-    let run = command(&lab, &lab.no_compiles(), "run --prompt seven --steps 2 --output again.png --seed");
-    run.arg(first.to_string()).run().done();
+    assert_eq!(make(&format!("--output again.png --seed {first}")), first);
     assert_eq!(picture(&lab, "first.png"), picture(&lab, "again.png"));
     assert_ne!(picture(&lab, "first.png").rgb, picture(&lab, "second.png").rgb);
 }
@@ -281,7 +285,12 @@ fn the_warmup_block_of_a_request_warms_its_size_first() {
     request(&lab, &block(true));
     let ran = ask();
     assert_eq!((lab.compiles(), &ran["padded_size"]), (2, &json!([64, 64])));
-    assert_ready(&ran, &["disk"; 3], "exact");
+    // The text encoder is the same for every size.
+    assert_ready(&ran, &["memory", "disk", "disk"], "exact");
+    // Nothing is warmed for a request that could not be served afterwards.
+    request(&lab, &json!({"tpu_warmup": {"target_resolution": [64, 128]}, "clip_skip": 9}));
+    lab.quick(&lab.sim()).words("run --request request.json").run().ended(2).says(&["clip_skip is 9"]);
+    assert_eq!(lab.compiles(), 2);
     command(&lab, &lab.no_compiles(), "--require-warm run --width 128 --height 64").words(SEVEN).run().done().silent();
     assert_eq!(picture(&lab, "out.png").width, 128);
 }
@@ -318,7 +327,10 @@ fn a_warmup_takes_several_sizes() {
         command(&lab, &lab.no_compiles(), "--require-warm run").words(SEVEN).words(size).run().done().silent();
     }
     let table = command(&lab, &lab.no_compiles(), "warmup --resolutions 64x64,128x64").run().done().silent().stdout;
-    assert!(["64x64", "128x64", "loaded", "demo-model is warm on xla-cpu"].iter().all(|it| table.contains(it)), "{table}");
+    assert!(
+        ["64x64", "128x64", "loaded", "demo-model is warm on xla-cpu"].iter().all(|it| table.contains(it)),
+        "{table}"
+    );
     // A wrong size is found before the right one in front of it is compiled.
     let wrong = command(&lab, &lab.sim(), "warmup --resolutions 64x128,7x64").run().ended(2);
     wrong.says(&["width is 7"]);
@@ -353,14 +365,19 @@ fn a_lookup_tells_of_each_stage_whether_it_would_hit() {
     assert_eq!(stages(&lookup("--steps 9 --cfg-scale 3").done().json(), "match"), ["equivalent"; 3]);
 
     let partial = lookup("--width 128 --height 64").ended(3).silent().json();
-    assert_eq!((&partial["verdict"], stages(&partial, "verdict")), (&"partial".into(), vec!["hit".into(), "miss".into(), "miss".into()]));
+    assert_eq!(
+        (&partial["verdict"], stages(&partial, "verdict")),
+        (&"partial".into(), vec!["hit".into(), "miss".into(), "miss".into()])
+    );
     for stage in &partial["stages"].as_array().unwrap()[1..] {
         assert_names(stage, "model_id stage verdict match graph_key expected_compile_seconds nearest");
         assert!(stage["expected_compile_seconds"].as_f64().unwrap() > 0.0, "{stage}");
         assert!(!stage["nearest"]["differences"].as_array().unwrap().is_empty(), "{stage}");
     }
     let said = command(&lab, &lab.no_compiles(), "lookup --width 128 --height 64").run().ended(3).stdout;
-    for wanted in ["demo-model, denoiser: the nearest entry is graph", "demo-model, vae_decoder: the nearest", "program"] {
+    for wanted in
+        ["demo-model, denoiser: the nearest entry is graph", "demo-model, vae_decoder: the nearest", "program"]
+    {
         assert!(said.contains(wanted), "{wanted} is not in: {said}");
     }
     assert!(!said.contains("text_encoder: "), "{said}");
@@ -466,11 +483,11 @@ fn without_the_compilation_cache_a_run_touches_no_store() {
 fn bf16_is_another_entry_and_nearly_the_same_picture() {
     let lab = warm_lab();
     let ask = |sim: &Sim, words: &str| {
-        let run = command(&lab, sim, "--json run --prompt seven --scheduler euler --steps 8 --seed 7 --output");
+        let run = command(&lab, sim, "--json run --prompt seven --scheduler euler --steps 8 --seed 7");
         run.words(words).run().done().json()
     };
-    let f32 = ask(&lab.no_compiles(), "f32.png");
-    let bf16 = ask(&lab.sim(), "bf16.png --precision bf16");
+    let f32 = ask(&lab.no_compiles(), "--output f32.png");
+    let bf16 = ask(&lab.sim(), "--output bf16.png --precision bf16");
     assert_eq!((&f32["signature"]["dtype"], &bf16["signature"]["dtype"]), (&"float32".into(), &"bfloat16".into()));
     assert_eq!(stages(&bf16, "source"), ["compiled"; 3]);
     let keys = [&f32, &bf16].map(|ran| stages(ran, "graph_key"));
@@ -489,7 +506,10 @@ fn the_precision_of_one_stage_changes_that_stage_alone() {
     ] {
         let lab = warm_lab();
         let ran = run(&lab, &lab.sim(), &format!("{flag} bf16")).done().json();
-        assert_eq!((stages(&ran, "source"), &ran["signature"]["dtype"]), (sources.map(Value::from).into(), &dtype.into()));
+        assert_eq!(
+            (stages(&ran, "source"), &ran["signature"]["dtype"]),
+            (sources.map(Value::from).into(), &dtype.into())
+        );
         assert_eq!(lab.compiles(), 1);
     }
     let lab = warm_lab();
@@ -507,7 +527,11 @@ fn a_tpu_computes_in_bf16_unless_told_otherwise() {
             run.arg("--model").arg(demo_model()).run().done().json()
         };
         let cold = run(&sim);
-        assert_eq!((&cold["device"]["selected"], &cold["signature"]["dtype"]), (&"tpu".into(), &dtype.into()), "{cold}");
+        assert_eq!(
+            (&cold["device"]["selected"], &cold["signature"]["dtype"]),
+            (&"tpu".into(), &dtype.into()),
+            "{cold}"
+        );
         assert_eq!(lab.compiles(), 3);
         let warm = run(&sim.fail_compile(When::Each));
         assert_ready(&warm, &["disk"; 3], "exact");
@@ -580,11 +604,11 @@ fn a_prompt_that_is_too_long_is_cut_off_with_a_warning_that_quotes_what_is_lost(
 #[test]
 fn debug_metrics_are_told_of_each_stage() {
     let lab = warm_lab();
-    let run = |words: &str| command(&lab, &lab.no_compiles(), words).words("run").words(SEVEN).run().done().silent();
-    let metrics = run("--json --tpu-debug-metrics").json()["metrics"].clone();
+    let run = |words: &str| command(&lab, &lab.no_compiles(), words).words(SEVEN).run().done().silent();
+    let metrics = run("--json --tpu-debug-metrics run").json()["metrics"].clone();
     for stage in STAGES {
         assert!(metrics[format!("{stage}.flops")].as_f64().unwrap() > 0.0, "{metrics}");
     }
-    assert!(run("--tpu-debug-metrics").stdout.contains("executables ready"));
-    assert_names(&run("--json").json(), RUN);
+    assert!(run("--tpu-debug-metrics run").stdout.contains("executables ready"));
+    assert_names(&run("--json run").json(), RUN);
 }

@@ -17,6 +17,8 @@ pub(super) fn run(context: &Context, args: &RunArgs) -> Result<Status, CliError>
     check_output(&args.output)?;
     let (runtime, pipeline) = open(context, &args.model, request.model.as_deref())?;
     if let Some(first) = request.to_warm() {
+        // A request that cannot be served should not cost a warmup before it is refused.
+        pipeline.plan(&request)?;
         pipeline.warmup(&first, args.force_recompile)?;
     }
     let made = pipeline.run_with(&request, args.force_recompile)?;
