@@ -2,24 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
 
-mod ops {
-    #![allow(
-        dead_code,
-        clippy::cast_precision_loss,
-        clippy::cast_possible_truncation,
-        clippy::many_single_char_names,
-        clippy::too_many_lines,
-        reason = "small numbers, as formulas have them; another test uses the rest"
-    )]
-    pub mod cases;
-    pub mod reference;
-}
+mod op_suite;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use ops::cases::{block, cases, function};
+use op_suite::cases::{block, cases, function};
 use preheat::Dtype;
 use preheat::graph::{Builder, Norm, Type, UnaryOp, Verified, autocast};
 use preheat::lower::{Target, stablehlo, weight_orders};

@@ -2,26 +2,16 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
 
+mod op_suite;
 mod support;
-mod ops {
-    #![allow(
-        clippy::cast_precision_loss,
-        clippy::cast_possible_truncation,
-        clippy::many_single_char_names,
-        clippy::too_many_lines,
-        reason = "small numbers, as formulas have them"
-    )]
-    pub mod cases;
-    pub mod reference;
-}
 
 use std::collections::BTreeSet;
 use std::iter::empty;
 use std::sync::LazyLock;
 
 use half::{bf16, f16};
-use ops::cases::{Case, cases, given};
-use ops::reference::{Array, evaluate};
+use op_suite::cases::{Case, cases, given};
+use op_suite::reference::{Array, evaluate};
 use preheat::Dtype;
 use preheat::graph::{Op, Type, Verified};
 use preheat::lower::{Target, stablehlo};

@@ -9,8 +9,8 @@ use super::{Function, GraphError, Node, Op, Type, UnaryOp, Value, Verified};
 
 /// `function` with its convolutions, matrix products and attention in `dtype`, and the rest as docs/precision.md has it.
 ///
-/// Inputs and outputs keep their types. A weight that only ops in `dtype` read is declared in it. What [`super::Builder::convert`]
-/// converted stays in the dtype it was converted to. Float32 changes nothing.
+/// Inputs and outputs keep their types. A weight that only ops in `dtype` read is declared in it. What is converted by
+/// hand ([`super::Builder::convert`], [`super::Builder::pin`]) stays in the dtype it was converted to. Float32 changes nothing.
 ///
 /// # Errors
 /// Where `dtype` is no float dtype of 16 or 32 bits.

@@ -87,11 +87,12 @@ impl Builder {
         self.mul(x, factor)
     }
 
-    /// The same numbers in another dtype, which [`super::autocast`] leaves them in: `convert(x, Float32)` keeps what follows in f32,
-    /// and so is a node where `x` has that dtype already.
+    /// The same numbers in another dtype, which [`super::autocast`] leaves them in; `x` itself where it has that dtype.
     pub fn convert(&mut self, x: Value, dtype: Dtype) -> Value {
-        let kind = Type::new(dtype, self.dims(x).to_vec());
-        self.push(Op::Convert(x, dtype), kind)
+        if self.type_of(x).dtype == dtype {
+            return x;
+        }
+        self.pin(x, dtype)
     }
 
     /// `x` in `dtype` by an explicit conversion, even where it has that dtype. [`super::autocast`] keeps it, so what uses the result

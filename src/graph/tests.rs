@@ -206,7 +206,7 @@ fn build_every_op(b: &mut Builder) -> Result<(), GraphError> {
     let (guidance, position) = (b.input("guidance", f32s([])), b.weight("position", [1, 4]));
     let with_guidance = b.mul(conv, guidance)?;
     let with_weight = b.add(select_row, position)?;
-    let convert = b.convert(conv, Dtype::Float32);
+    let convert = b.pin(conv, Dtype::Float32);
     let island = b.mul(convert, guidance)?;
     let both_ways = b.linear(layer_norm, matrix, Some(shift))?;
     let named = [

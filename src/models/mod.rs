@@ -18,7 +18,7 @@ pub use error::ModelError;
 pub use folder::{Component, Family, LATENT_PX, ModelFolder};
 pub use step::{DenoiserSpec, StepScalars, denoiser};
 pub use unet::{Added, AddedConfig, UnetAttention, UnetBlock, UnetConfig, unet};
-pub use vae::{VaeConfig, vae_decoder};
+pub use vae::{VaeConfig, vae, vae_decoder};
 
 #[cfg(test)]
 mod tests;

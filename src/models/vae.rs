@@ -96,12 +96,7 @@ impl VaeConfig {
 pub fn vae_decoder(config: &VaeConfig, [height, width]: [u64; 2]) -> Result<Verified, GraphError> {
     let mut b = Builder::new("vae_decoder");
     let latents = b.input("latents", Type::new(Dtype::Float32, [1, config.latent_channels, height, width]));
-    let factor = b.scalar(config.scaling_factor);
-    let mut x = b.binary(BinaryOp::Div, latents, factor)?;
-    if config.post_quant_conv {
-        x = conv(&mut b, "post_quant_conv", x, config.latent_channels, POINT)?;
-    }
-    x = decode(&mut b, config, x)?;
+    let x = vae(&mut b, config, latents)?;
 
     let x = b.pin(x, Dtype::Float32);
     let half = b.scalar(0.5);
@@ -112,6 +107,19 @@ pub fn vae_decoder(config: &VaeConfig, [height, width]: [u64; 2]) -> Result<Veri
     let x = b.binary(BinaryOp::Min, x, one)?;
     b.output("image", x);
     b.finish()
+}
+
+/// The picture of `latents`, `[n, 3, h * scale, w * scale]`: mostly from -1 for black to 1, held by nothing.
+///
+/// # Errors
+/// Where a side is 0.
+pub fn vae(b: &mut Builder, config: &VaeConfig, latents: Value) -> Result<Value, GraphError> {
+    let factor = b.scalar(config.scaling_factor);
+    let mut x = b.binary(BinaryOp::Div, latents, factor)?;
+    if config.post_quant_conv {
+        x = conv(b, "post_quant_conv", x, config.latent_channels, POINT)?;
+    }
+    decode(b, config, x)
 }
 
 fn decode(b: &mut Builder, config: &VaeConfig, x: Value) -> Result<Value, GraphError> {

@@ -63,8 +63,8 @@ impl Picture {
                 rgb.extend((0..3).map(|channel| eight_bits(values[channel * plane + y * stride + x])));
             }
         }
-        let side = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
-        Self { width: side(size[0]), height: side(size[1]), rgb, settings }
+        let [width, height] = size.map(|side| u32::try_from(side).unwrap_or(u32::MAX));
+        Self { width, height, rgb, settings }
     }
 
     /// The picture as a PNG file. Its text chunks are `parameters`, in the form that other tools read, and `preheat`, the

@@ -37,8 +37,8 @@ impl Pipeline {
             metrics: ready.metrics(),
             stages: ready.reports(),
             plan: prepared.plan,
-            executables_ready: ready.executables_ready,
-            weights_ready: ready.weights_ready,
+            executables_ready: ready.executables_since,
+            weights_ready: ready.weights_since,
             steps,
         })
     }
@@ -178,26 +178,10 @@ impl Pipeline {
             let one = self.runtime.to_device(&one)?;
             let image = ready.executables[at].run_to_host(std::iter::once(&one).chain(ready.weights[at].iter()))?;
             let values = image.first().and_then(Tensor::to_f32).ok_or(PipelineError::NoPicture)?;
-            let settings = self.settings_of(prepared, index);
+            let settings = settings_of(prepared, index);
             pictures.push(Picture::cropped(&values, sizes.padded, sizes.crop_origin, sizes.requested, settings));
         }
         Ok(pictures)
-    }
-
-    fn settings_of(&self, prepared: &Prepared<'_>, index: u64) -> Settings {
-        let (request, signature) = (prepared.request, &prepared.plan.signature);
-        Settings {
-            prompt: request.prompt.clone(),
-            negative_prompt: request.negative_prompt.clone(),
-            seed: prepared.plan.seed.wrapping_add(index),
-            steps: signature.steps,
-            cfg_scale: signature.cfg_scale,
-            scheduler: signature.scheduler.clone(),
-            padded_size: prepared.plan.sizes.padded,
-            clip_skip: request.clip_skip,
-            model_id: signature.model_id.clone(),
-            dtype: signature.dtype.to_string(),
-        }
     }
 
     /// Zeros for the inputs of a stage, weights aside.
@@ -213,6 +197,23 @@ impl Pipeline {
         let dimensions = kind.dims.iter().map(|&size| i64::try_from(size).unwrap_or(i64::MAX)).collect();
         let zeros = Tensor::zeros(TensorType { element_type, dimensions }).map_err(runtime::Error::from)?;
         Ok(self.runtime.to_device(&zeros)?)
+    }
+}
+
+/// What a picture of the batch is made from.
+fn settings_of(prepared: &Prepared<'_>, index: u64) -> Settings {
+    let (request, signature) = (prepared.request, &prepared.plan.signature);
+    Settings {
+        prompt: request.prompt.clone(),
+        negative_prompt: request.negative_prompt.clone(),
+        seed: prepared.plan.seed.wrapping_add(index),
+        steps: signature.steps,
+        cfg_scale: signature.cfg_scale,
+        scheduler: signature.scheduler.clone(),
+        padded_size: prepared.plan.sizes.padded,
+        clip_skip: request.clip_skip,
+        model_id: signature.model_id.clone(),
+        dtype: signature.dtype.to_string(),
     }
 }
 

@@ -72,7 +72,7 @@ impl Default for Precisions {
 
 impl Precisions {
     /// The dtype of a stage that was asked for `own`, on a device that `computes_bfloat16` natively or does not.
-    pub(super) fn dtype(&self, own: Option<Precision>, computes_bfloat16: bool) -> Dtype {
+    pub(super) fn dtype(self, own: Option<Precision>, computes_bfloat16: bool) -> Dtype {
         match own.unwrap_or(self.all) {
             Precision::Auto if self.autocast && computes_bfloat16 => Dtype::BFloat16,
             Precision::Auto | Precision::Fp32 => Dtype::Float32,

@@ -16,8 +16,10 @@ use crate::runtime::{self, Executable, StageReport, WarmupReport};
 pub(super) struct Ready {
     pub(super) executables: Vec<Executable>,
     pub(super) weights: Vec<Weights>,
-    pub(super) executables_ready: Instant,
-    pub(super) weights_ready: Instant,
+    /// When the last executable was loaded.
+    pub(super) executables_since: Instant,
+    /// When the last weight was on the device.
+    pub(super) weights_since: Instant,
 }
 
 impl Ready {
@@ -60,8 +62,8 @@ impl Pipeline {
         Ok(Ready {
             executables,
             weights: weights?,
-            executables_ready: executables_ready.into_inner().unwrap_or_else(PoisonError::into_inner),
-            weights_ready,
+            executables_since: executables_ready.into_inner().unwrap_or_else(PoisonError::into_inner),
+            weights_since: weights_ready,
         })
     }
 

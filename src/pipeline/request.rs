@@ -86,6 +86,8 @@ impl TextToImage {
     pub const DEFAULT_CFG_SCALE: f64 = 7.5;
     /// The smallest side of a picture: one latent.
     const SMALLEST_SIDE_PX: u64 = 8;
+    /// No side and no batch is larger, so that the bytes of any tensor of any model are counted in 64 bits.
+    const MOST: u64 = 1 << 16;
 
     /// A request with everything at its default.
     pub fn new(prompt: impl Into<String>) -> Self {
@@ -122,12 +124,17 @@ impl TextToImage {
                 let least = Self::SMALLEST_SIDE_PX;
                 return Err(PipelineError::request(field, side, format!("a picture is at least {least} px each way")));
             }
-            if u32::try_from(side).is_err() {
-                return Err(PipelineError::request(field, side, "no picture is that large".to_owned()));
+            if side > Self::MOST {
+                let most = Self::MOST;
+                return Err(PipelineError::request(field, side, format!("a picture is at most {most} px each way")));
             }
         }
         if self.batch_size == 0 {
             return Err(PipelineError::request("batch_size", 0, "at least 1 picture is wanted".to_owned()));
+        }
+        if self.batch_size > Self::MOST {
+            let why = format!("at most {} pictures are made at once", Self::MOST);
+            return Err(PipelineError::request("batch_size", self.batch_size, why));
         }
         if self.steps == 0 {
             return Err(PipelineError::request("steps", 0, "at least 1 step is wanted".to_owned()));
@@ -220,8 +227,12 @@ mod tests {
         };
         assert_eq!(refused(|r| r.width = Some(0)), "width is 0: a picture is at least 8 px each way");
         assert_eq!(refused(|r| r.height = Some(7)), "height is 7: a picture is at least 8 px each way");
-        assert_eq!(refused(|r| r.width = Some(1 << 40)), "width is 1099511627776: no picture is that large");
+        assert_eq!(refused(|r| r.width = Some(1 << 40)), "width is 1099511627776: a picture is at most 65536 px each way");
         assert_eq!(refused(|r| r.batch_size = 0), "batch_size is 0: at least 1 picture is wanted");
+        assert_eq!(
+            refused(|r| r.batch_size = 1 << 40),
+            "batch_size is 1099511627776: at most 65536 pictures are made at once"
+        );
         assert_eq!(refused(|r| r.steps = 0), "steps is 0: at least 1 step is wanted");
         assert_eq!(refused(|r| r.cfg_scale = f64::NAN), "cfg_scale is NaN: a finite number is wanted");
         assert_eq!(TextToImage::new("p").check([512, 768]).unwrap(), [512, 768]);

@@ -15,15 +15,23 @@ pub(super) type Weights = Arc<Vec<DeviceTensor>>;
 #[derive(Debug, Default)]
 pub(super) struct Resident {
     /// One entry a stage: to read its weights in another way is to give the old ones up.
-    loaded: Mutex<Vec<(&'static str, Arc<[Wanted]>, Weights)>>,
+    loaded: Mutex<Vec<Loaded>>,
+}
+
+#[derive(Debug)]
+struct Loaded {
+    stage: &'static str,
+    /// How they were read.
+    wanted: Arc<[Wanted]>,
+    weights: Weights,
 }
 
 impl Resident {
     /// The weights of `stage`, if they are on the device.
     pub(super) fn get(&self, stage: &Stage) -> Option<Weights> {
         let loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = loaded.iter().find(|(name, wanted, _)| *name == stage.name && **wanted == *stage.wanted);
-        found.map(|(.., weights)| Arc::clone(weights))
+        let found = loaded.iter().find(|loaded| loaded.stage == stage.name && *loaded.wanted == *stage.wanted);
+        found.map(|loaded| Arc::clone(&loaded.weights))
     }
 
     /// The weights of `stage`, brought to the device where they are not there yet. `cancel` stops it in between.
@@ -42,12 +50,13 @@ impl Resident {
         self.forget(stage.name);
         let weights = Arc::new(bring(runtime, model_id, checkpoint, stage, cancel)?);
         let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-        loaded.push((stage.name, Arc::clone(&stage.wanted), Arc::clone(&weights)));
+        let wanted = Arc::clone(&stage.wanted);
+        loaded.push(Loaded { stage: stage.name, wanted, weights: Arc::clone(&weights) });
         Ok(weights)
     }
 
     fn forget(&self, stage: &str) {
-        self.loaded.lock().unwrap_or_else(PoisonError::into_inner).retain(|(other, ..)| *other != stage);
+        self.loaded.lock().unwrap_or_else(PoisonError::into_inner).retain(|loaded| loaded.stage != stage);
     }
 }
 

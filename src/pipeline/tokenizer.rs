@@ -520,7 +520,7 @@ mod tests {
             if left.ends_with("</w>") {
                 continue;
             }
-            merges += &format!("{left} {right}\n");
+            merges.extend([left.as_str(), " ", right.as_str(), "\n"]);
             tokens.push(format!("{left}{right}"));
         }
         tokens.extend([BOS.to_owned(), EOS.to_owned()]);

@@ -1,11 +1,11 @@
 //! Brings wanted weights into memory, on several threads.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use preheat_cache::Dtype;
 
-use super::layout::{self, Job};
+use super::layout::{self, Job, Stretch};
 use super::{Checkpoint, WeightsError};
 use crate::pjrt::hlo::TensorType;
 use crate::pjrt::{AlignedBytes, ElementType};
@@ -69,7 +69,7 @@ pub fn load<E: Send>(
         if cancel.is_cancelled() {
             return Err(LoadError::Cancelled);
         }
-        let tensor = bring(job, threads, cancel).map_err(|error| memory(&wanted[index], error))?;
+        let tensor = bring(job, &wanted[index].name, threads, cancel)?;
         // A tensor that was left half done is not handed over.
         if cancel.is_cancelled() {
             return Err(LoadError::Cancelled);
@@ -99,35 +99,40 @@ pub fn load<E: Send>(
                     let Some(job) = rest.get(next.fetch_add(1, Ordering::Relaxed)) else { break };
                     if let Err(error) = deliver(job, 1) {
                         stop.store(true, Ordering::Relaxed);
-                        let mut first = failure.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                        let mut first = failure.lock().unwrap_or_else(PoisonError::into_inner);
                         first.get_or_insert(error);
                     }
                 }
             });
         }
     });
-    match failure.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner) {
+    match failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
         Some(error) => Err(error),
         None => Ok(()),
     }
 }
 
-fn memory(wanted: &Wanted, source: crate::pjrt::PjrtError) -> WeightsError {
-    WeightsError::Memory { name: wanted.name.clone(), source }
-}
-
 /// One tensor, by `threads` threads.
-fn bring(job: &Job<'_>, threads: usize, cancel: &Cancel) -> Result<Tensor, crate::pjrt::PjrtError> {
-    let mut bytes = AlignedBytes::zeroed(job.bytes())?;
-    if threads == 1 {
-        layout::whole(job, &mut bytes, cancel);
+fn bring(job: &Job<'_>, name: &str, threads: usize, cancel: &Cancel) -> Result<Tensor, WeightsError> {
+    let mut bytes =
+        AlignedBytes::zeroed(job.bytes()).map_err(|source| WeightsError::Memory { name: name.to_owned(), source })?;
+    let done = if threads == 1 {
+        layout::whole(job, &mut bytes, cancel)
     } else {
+        let failure = Mutex::new(Ok(()));
         std::thread::scope(|scope| {
             for part in layout::parts(job, &mut bytes, threads) {
-                scope.spawn(move || part.run(cancel));
+                scope.spawn(|| {
+                    let done = part.run(cancel);
+                    if done.is_err() {
+                        *failure.lock().unwrap_or_else(PoisonError::into_inner) = done;
+                    }
+                });
             }
         });
-    }
+        failure.into_inner().unwrap_or_else(PoisonError::into_inner)
+    };
+    done.map_err(|source| WeightsError::Io { path: job.path().to_owned(), source })?;
     Ok(Tensor::from_aligned(job.kind.clone(), bytes))
 }
 
@@ -161,7 +166,10 @@ fn plan<'a>(checkpoint: &'a Checkpoint, wanted: &[Wanted]) -> Result<Vec<(usize,
         };
         let dimensions = want.order.iter().map(|&at| i64::try_from(want.dims[at]).unwrap_or(i64::MAX)).collect();
         let kind = TensorType { element_type: target.element_type(), dimensions };
-        jobs.push((index, Job::new(source, target, &want.dims, &want.order, kind, stored.bytes)));
+        let file = &checkpoint.files[entry.file];
+        let stretch =
+            Stretch { path: &file.path, file: &file.handle, at: entry.tensor.range.start as u64, bytes: stored.bytes };
+        jobs.push((index, Job::new(source, target, &want.dims, &want.order, kind, stretch)));
     }
     match missing {
         None => Ok(jobs),

@@ -43,6 +43,7 @@ pub struct Checkpoint {
 #[derive(Debug)]
 struct File {
     path: PathBuf,
+    handle: std::fs::File,
     map: memmap2::Mmap,
 }
 
@@ -75,10 +76,10 @@ impl Checkpoint {
         let mut files = Vec::with_capacity(found.paths.len());
         let mut tensors = Vec::new();
         for (index, path) in found.paths.into_iter().enumerate() {
-            let map = map::map(&path)?;
+            let (handle, map) = map::map(&path)?;
             let own = header::read(&path, &map)?;
             tensors.extend(own.into_iter().map(|tensor| Entry { file: index, tensor }));
-            files.push(File { path, map });
+            files.push(File { path, handle, map });
         }
         if let Some(index) = &found.index {
             tensors = index.choose(tensors, &files)?;

@@ -47,6 +47,8 @@ pub fn compile_c(source: &str, output: &Path, shared: bool) {
 }
 
 pub mod lab;
+#[cfg(feature = "pipeline")]
+pub mod random_model;
 pub mod tensors;
 
 pub use lab::{Lab, Preheat, Ran, in_child};

@@ -1,0 +1,12 @@
+//! What each op means, and small functions that use them all: every back end runs these.
+#![allow(
+    dead_code,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::many_single_char_names,
+    clippy::too_many_lines,
+    reason = "small numbers, as formulas have them; each test uses a part"
+)]
+
+pub mod cases;
+pub mod reference;

@@ -1,0 +1,192 @@
+//! One of the small models, and what diffusers computes with it.
+
+use std::path::PathBuf;
+
+use preheat::models::ModelFolder;
+use preheat::pipeline::noise::Generator;
+use preheat::{Runtime, device};
+use safetensors::{Dtype, SafeTensors};
+use serde::Deserialize;
+
+use crate::support::{random_model, repository, xla_cpu_plugin};
+
+/// A model with its weights, in a folder that goes with it, and a runtime with a cache of its own.
+pub struct Fixture {
+    pub name: &'static str,
+    pub folder: PathBuf,
+    pub model: ModelFolder,
+    pub runtime: Runtime,
+    pub cases: Vec<Case>,
+    expected: Vec<u8>,
+    _temp: tempfile::TempDir,
+}
+
+/// A line of `cases.json`. A name that is not here fails the test: no argument is passed over.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Case {
+    pub tensor: String,
+    pub seed: Option<OneOrMany<u64>>,
+    pub timestep: Option<f32>,
+    pub batch: Option<u64>,
+    pub height: Option<u64>,
+    pub width: Option<u64>,
+    pub prompt: Option<OneOrMany<String>>,
+    pub negative_prompt: Option<String>,
+    pub guidance_scale: Option<f64>,
+    pub num_inference_steps: Option<u64>,
+    pub scheduler: Option<String>,
+    pub clip_skip: Option<u64>,
+    // What only those cases have that are listed as run elsewhere or nowhere.
+    num_images_per_prompt: Option<u64>,
+    guidance_rescale: Option<f64>,
+    original_size: Option<[u64; 2]>,
+    crops_coords_top_left: Option<[u64; 2]>,
+    target_size: Option<[u64; 2]>,
+    prompt_2: Option<String>,
+    negative_prompt_2: Option<String>,
+    // What diffusers made of the scheduler: for reading.
+    #[serde(rename = "resolved_scheduler")]
+    _resolved_scheduler: Option<serde_json::Value>,
+}
+
+impl Case {
+    /// The arguments of this case that a request has no field for.
+    pub fn has_more_than_a_request(&self) -> bool {
+        self.num_images_per_prompt.is_some()
+            || self.guidance_rescale.is_some()
+            || [self.original_size, self.crops_coords_top_left, self.target_size].iter().any(Option::is_some)
+            || self.prompt_2.is_some()
+            || self.negative_prompt_2.is_some()
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+pub enum OneOrMany<T> {
+    One(T),
+    Many(Vec<T>),
+}
+
+impl<T: Clone> OneOrMany<T> {
+    pub fn to_vec(&self) -> Vec<T> {
+        match self {
+            Self::One(one) => vec![one.clone()],
+            Self::Many(many) => many.clone(),
+        }
+    }
+}
+
+/// A tensor that diffusers computed.
+pub struct Expected {
+    pub dims: Vec<usize>,
+    pub values: Vec<f32>,
+}
+
+impl Expected {
+    /// What it has for one element of the batch.
+    pub fn row(&self, row: usize) -> &[f32] {
+        let each = self.values.len() / self.dims[0];
+        &self.values[row * each..][..each]
+    }
+}
+
+impl Fixture {
+    pub fn new(name: &'static str) -> Self {
+        let temp = tempfile::tempdir().unwrap();
+        let folder = random_model::write_small(name, temp.path()).unwrap();
+        let device = device::Request { device: device::DeviceName::XlaCpu, ..device::Request::default() };
+        let runtime = Runtime::builder().device(device).plugin(xla_cpu_plugin()).cache_dir(temp.path().join("cache"));
+        let path = repository(&format!("tests/fixtures/models/{name}/expected.safetensors"));
+        Self {
+            name,
+            model: ModelFolder::open(&folder).unwrap(),
+            folder,
+            runtime: runtime.build().unwrap(),
+            cases: Self::cases_of(name),
+            expected: std::fs::read(path).unwrap(),
+            _temp: temp,
+        }
+    }
+
+    pub fn cases_of(name: &str) -> Vec<Case> {
+        let path = repository(&format!("tests/fixtures/models/{name}/cases.json"));
+        // Python writes infinities, among the schedulers' settings, in a way that JSON has none for.
+        let text = std::fs::read_to_string(path).unwrap().replace("-Infinity", "null");
+        serde_json::from_str(&text).unwrap()
+    }
+
+    /// Bytes come as numbers from 0 to 255.
+    pub fn expected(&self, tensor: &str) -> Expected {
+        let file = SafeTensors::deserialize(&self.expected).unwrap();
+        let tensor = file.tensor(tensor).unwrap_or_else(|error| panic!("{tensor}: {error}"));
+        let values = match tensor.dtype() {
+            Dtype::U8 => tensor.data().iter().map(|&byte| byte.into()).collect(),
+            Dtype::F32 => {
+                tensor.data().chunks_exact(4).map(|four| f32::from_le_bytes(four.try_into().unwrap())).collect()
+            }
+            other => panic!("{other:?}"),
+        };
+        Expected { dims: tensor.shape().to_vec(), values }
+    }
+
+    /// Cases whose tensor begins with `prefix`.
+    pub fn cases<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = &'a Case> {
+        self.cases.iter().filter(move |case| case.tensor.starts_with(prefix))
+    }
+
+    /// The names of all expected tensors.
+    pub fn tensors(&self) -> Vec<String> {
+        SafeTensors::deserialize(&self.expected).unwrap().names().into_iter().map(str::to_owned).collect()
+    }
+}
+
+/// The largest absolute difference, as a share of the largest absolute value of `want`.
+pub fn error(have: &[f32], want: &[f32]) -> f64 {
+    assert_eq!(have.len(), want.len());
+    let largest = want.iter().fold(0.0_f32, |most, value| most.max(value.abs()));
+    have.iter().zip(want).fold(0.0, |most: f64, (have, want)| {
+        let difference = f64::from((have - want).abs()) / f64::from(largest);
+        // A NaN is as wrong as can be.
+        most.max(if difference.is_nan() { f64::INFINITY } else { difference })
+    })
+}
+
+/// The cases of one part of a model that were compared.
+pub struct Worst {
+    title: String,
+    limit: f64,
+    compared: Vec<(f64, String)>,
+}
+
+impl Worst {
+    pub fn new(fixture: &Fixture, part: &str, limit: f64) -> Self {
+        Self { title: format!("{:10} {part:14}", fixture.name), limit, compared: Vec::new() }
+    }
+
+    pub fn add(&mut self, tensor: &str, error: f64) {
+        self.compared.push((error, tensor.to_owned()));
+    }
+
+    /// What was compared, sorted.
+    pub fn tensors(&self) -> Vec<String> {
+        let mut tensors: Vec<_> = self.compared.iter().map(|(_, tensor)| tensor.clone()).collect();
+        tensors.sort();
+        tensors
+    }
+
+    /// Prints the worst, and fails where it, and which others, are above the limit.
+    #[track_caller]
+    pub fn check(mut self) {
+        self.compared.sort_by(|a, b| b.0.total_cmp(&a.0));
+        let (error, tensor) = self.compared.first().expect("something was compared");
+        println!("parity {} {error:.1e} at most, in {tensor} of {}", self.title, self.compared.len());
+        let wrong: Vec<_> = self.compared.iter().filter(|(error, _)| *error > self.limit).collect();
+        assert!(wrong.is_empty(), "{}: above {:e}: {wrong:?}", self.title, self.limit);
+    }
+}
+
+/// `torch.randn` from a fresh generator.
+pub fn noise(seed: u64, dims: &[u64]) -> Vec<f32> {
+    Generator::new(seed).normal(dims.iter().product::<u64>().try_into().unwrap())
+}

@@ -1,0 +1,294 @@
+//! Model folders with random weights, of the shapes that this repository knows.
+//!
+//! The names and shapes of the weights come from the graphs, and the values from the names, by the rule in
+//! tests/fixtures/README.md: the small models get the weights that diffusers was given for what is expected of them.
+#![allow(dead_code, reason = "each program that includes it uses a part of it")]
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use half::{bf16, f16};
+use preheat::Dtype;
+use preheat::graph::{Verified, WeightDecl};
+use preheat::models::{Component, Family, ModelFolder, TextOutputs, denoiser, text_encoder, vae_decoder};
+use sha2::{Digest as _, Sha256};
+
+/// Published models, by their own configs.
+pub const FULL_SIZE: [&str; 3] = ["sd15", "sd21", "sdxl"];
+/// Small models that diffusers was run on.
+pub const SMALL: [&str; 6] = ["sd15", "sd21", "sdxl", "mixed", "odd", "down_first"];
+
+/// Which model folder to make.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape<'a> {
+    /// One of [`FULL_SIZE`].
+    FullSize(&'a str),
+    /// One of [`SMALL`].
+    Small(&'a str),
+}
+
+/// How the weights are made and stored.
+#[derive(Debug, Clone, Copy)]
+pub struct Weights<'a> {
+    /// float32, float16 or bfloat16.
+    pub dtype: Dtype,
+    /// Put in front of the names that the values are made from: another one makes another model of the same shape.
+    pub variation: &'a str,
+}
+
+impl Default for Weights<'_> {
+    fn default() -> Self {
+        Self { dtype: Dtype::Float32, variation: "" }
+    }
+}
+
+/// Writes a model folder; `progress` is told of each file how many of its bytes are written, and how many there are.
+///
+/// # Errors
+/// Where there is no such shape, or the folder cannot be written.
+pub fn write(
+    shape: Shape<'_>,
+    folder: &Path,
+    weights: Weights<'_>,
+    progress: impl Fn(&str, u64, u64) + Sync,
+) -> Result<(), Box<dyn Error>> {
+    write_json(shape, folder)?;
+    let model = ModelFolder::open(folder)?;
+    for (component, graph) in graphs(&model)? {
+        let (stem, name) = match component {
+            Component::TextEncoder | Component::TextEncoder2 => ("model", component.name()),
+            _ => ("diffusion_pytorch_model", component.name()),
+        };
+        let tensors = tensors(shape, name, graph.weights(), weights);
+        let path = folder.join(name).join(format!("{stem}.safetensors"));
+        write_checkpoint(&path, &tensors, weights.dtype, |done, total| progress(name, done, total))
+            .map_err(|error| format!("{}: {error}", path.display()))?;
+    }
+    Ok(())
+}
+
+/// Copies everything of a model folder but the weights.
+fn write_json(shape: Shape<'_>, folder: &Path) -> Result<(), Box<dyn Error>> {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    let (name, configs) = match shape {
+        Shape::FullSize(name) => (name, fixtures.join("configs").join(name)),
+        Shape::Small(name) => (name, fixtures.join("models").join(name)),
+    };
+    if !configs.join("model_index.json").is_file() {
+        return Err(format!("there is no shape {name:?}").into());
+    }
+    fs::create_dir_all(folder)?;
+    copy_files(&configs, folder, &|file| file != "weights.json" && file != "cases.json")?;
+    if let Shape::FullSize(_) = shape {
+        // The small vocabulary is a part of the large one as far as the graphs are concerned: its ids are within the table, and
+        // the end of a prompt is the largest of them, which is how these configs (`eos_token_id` 2) have it found.
+        let small = fixtures.join("models").join(name);
+        for tokenizer in ["tokenizer", "tokenizer_2"].into_iter().filter(|name| small.join(name).is_dir()) {
+            copy_files(&small.join(tokenizer), &folder.join(tokenizer), &|_| true)?;
+        }
+    }
+    Ok(())
+}
+
+/// Copies the text files of a folder that `wanted` takes, and those below it.
+fn copy_files(from: &Path, to: &Path, wanted: &dyn Fn(&str) -> bool) -> Result<(), Box<dyn Error>> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let (from, to) = (entry.path(), to.join(&*name));
+        if from.is_dir() {
+            copy_files(&from, &to, wanted)?;
+        } else if !name.ends_with(".safetensors") && wanted(&name) {
+            fs::copy(from, to)?;
+        }
+    }
+    Ok(())
+}
+
+/// A graph of each component with weights, which reads all of them. Sizes of pictures change nothing here.
+pub fn graphs(model: &ModelFolder) -> Result<Vec<(Component, Verified)>, Box<dyn Error>> {
+    let mut graphs = Vec::new();
+    let everything = TextOutputs { skipped_layers: 0, normed: true, pooled: true };
+    for (config, component) in model.text_encoders().iter().zip([Component::TextEncoder, Component::TextEncoder2]) {
+        graphs.push((component, text_encoder(config, everything)?));
+    }
+    graphs.push((Component::Unet, denoiser(model.unet(), &model.denoiser_spec(false, 1, [8, 8]))?));
+    graphs.push((Component::Vae, vae_decoder(model.vae(), [8, 8])?));
+    debug_assert_eq!(graphs.len(), if model.family() == Family::StableDiffusionXl { 4 } else { 3 });
+    Ok(graphs)
+}
+
+/// A tensor that is to be written.
+#[derive(Debug)]
+struct Tensor {
+    dims: Vec<u64>,
+    rule: Rule,
+    seed: u64,
+}
+
+impl Tensor {
+    fn elements(&self) -> u64 {
+        self.dims.iter().product()
+    }
+}
+
+/// The tensors of a component, by the names that its file has for them.
+fn tensors(shape: Shape<'_>, component: &str, decls: &[WeightDecl], weights: Weights<'_>) -> BTreeMap<String, Tensor> {
+    let variation = weights.variation;
+    let tensor = |decl: &WeightDecl| {
+        let seed = seed(&format!("{variation}{component}/{}", decl.name));
+        let tensor = Tensor { dims: decl.kind.dims.clone(), rule: Rule::of(&decl.name, &decl.kind.dims), seed };
+        (stored_name(shape, component, &decl.name), tensor)
+    };
+    decls.iter().map(tensor).collect()
+}
+
+/// What a file calls the weight that a graph calls `name`: two of the small models have the names of other releases.
+fn stored_name(shape: Shape<'_>, component: &str, name: &str) -> String {
+    const OLD: [(&str, &str); 4] =
+        [(".to_q.", ".query."), (".to_k.", ".key."), (".to_v.", ".value."), (".to_out.0.", ".proj_attn.")];
+    match (shape, component) {
+        (Shape::Small("mixed"), "vae") if name.contains(".attentions.") => {
+            OLD.iter().fold(name.to_owned(), |name, (new, old)| name.replace(new, old))
+        }
+        (Shape::Small("odd"), "text_encoder") => name.strip_prefix("text_model.").unwrap_or(name).to_owned(),
+        _ => name.to_owned(),
+    }
+}
+
+/// The first 8 bytes of the SHA-256 of `text`.
+pub fn seed(text: &str) -> u64 {
+    let digest = Sha256::digest(text.as_bytes());
+    u64::from_le_bytes(std::array::from_fn(|index| digest[index]))
+}
+
+/// The output of splitmix64 at `index`, counted from 0.
+pub fn splitmix64(seed: u64, index: u64) -> u64 {
+    let state = seed.wrapping_add((index + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
+    let z = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}
+
+/// How the values of a tensor lie: `center + width * v`, or `v / divisor`, of a uniform `v` with variance 1.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Rule {
+    Around { center: f64, width: f64 },
+    Over { divisor: f64 },
+}
+
+impl Rule {
+    #[expect(clippy::cast_precision_loss, reason = "sizes of a layer")]
+    fn of(name: &str, dims: &[u64]) -> Self {
+        let embedding = ["token_embedding.weight", "position_embedding.weight"].iter().any(|end| name.ends_with(end));
+        match dims {
+            [_] if name.ends_with(".weight") => Self::Around { center: 1.0, width: 0.1 },
+            [_] => Self::Around { center: 0.0, width: 0.02 },
+            _ if embedding => Self::Around { center: 0.0, width: 0.5 },
+            _ => Self::Over { divisor: (dims.iter().skip(1).product::<u64>() as f64).sqrt() },
+        }
+    }
+
+    #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "24 bits fit; rounded to f32")]
+    fn value(self, output: u64) -> f32 {
+        let uniform = (output >> 40) as f64 / f64::from(1 << 24);
+        let unit = (2.0 * uniform - 1.0) * 3.0_f64.sqrt();
+        (match self {
+            Self::Around { center, width } => center + width * unit,
+            Self::Over { divisor } => unit / divisor,
+        }) as f32
+    }
+}
+
+/// The values of a weight, from element `start` on.
+pub fn values(component: &str, name: &str, dims: &[u64], start: u64) -> impl Iterator<Item = f32> {
+    let (seed, rule) = (seed(&format!("{component}/{name}")), Rule::of(name, dims));
+    (start..dims.iter().product()).map(move |index| rule.value(splitmix64(seed, index)))
+}
+
+/// So many elements are made, and written, at a time.
+const CHUNK: u64 = 1 << 18;
+
+/// Writes a safetensors file piece by piece, on every core.
+fn write_checkpoint(
+    path: &Path,
+    tensors: &BTreeMap<String, Tensor>,
+    dtype: Dtype,
+    progress: impl Fn(u64, u64) + Sync,
+) -> Result<(), Box<dyn Error>> {
+    let (bytes_each, dtype_name) = match dtype {
+        Dtype::Float32 => (4, "F32"),
+        Dtype::Float16 => (2, "F16"),
+        Dtype::BFloat16 => (2, "BF16"),
+        other => return Err(format!("weights are float32, float16 or bfloat16, not {other}").into()),
+    };
+    let mut header = serde_json::Map::new();
+    header.insert("__metadata__".to_owned(), serde_json::json!({ "format": "pt" }));
+    let (mut chunks, mut total) = (Vec::new(), 0);
+    for (name, tensor) in tensors {
+        let end = total + tensor.elements() * bytes_each;
+        let entry = serde_json::json!({ "dtype": dtype_name, "shape": tensor.dims, "data_offsets": [total, end] });
+        header.insert(name.clone(), entry);
+        let starts = (0..tensor.elements()).step_by(usize::try_from(CHUNK)?);
+        chunks.extend(starts.map(|start| (tensor, start, total + start * bytes_each)));
+        total = end;
+    }
+    let mut header = serde_json::to_vec(&header)?;
+    header.resize(header.len().next_multiple_of(8), b' ');
+    let mut file = File::create(path)?;
+    file.write_all(&(header.len() as u64).to_le_bytes())?;
+    file.write_all(&header)?;
+    let values_begin = 8 + header.len() as u64;
+
+    let (next, written, failure) = (AtomicUsize::new(0), AtomicU64::new(0), Mutex::new(None));
+    let work = || -> std::io::Result<()> {
+        while let Some(&(tensor, start, at)) = chunks.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let bytes = encode(tensor, start, dtype);
+            file.write_all_at(&bytes, values_begin + at)?;
+            progress(written.fetch_add(bytes.len() as u64, Ordering::Relaxed) + bytes.len() as u64, total);
+        }
+        Ok(())
+    };
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                if let Err(error) = work() {
+                    *failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                }
+            });
+        }
+    });
+    match failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        Some(error) => Err(error.into()),
+        None => Ok(()),
+    }
+}
+
+/// The bytes of one chunk.
+fn encode(tensor: &Tensor, start: u64, dtype: Dtype) -> Vec<u8> {
+    let values = (start..tensor.elements().min(start + CHUNK)).map(|i| tensor.rule.value(splitmix64(tensor.seed, i)));
+    match dtype {
+        Dtype::Float16 => values.flat_map(|value| f16::from_f32(value).to_le_bytes()).collect(),
+        Dtype::BFloat16 => values.flat_map(|value| bf16::from_f32(value).to_le_bytes()).collect(),
+        _ => values.flat_map(f32::to_le_bytes).collect(),
+    }
+}
+
+/// A small model in a folder of that name in `parent`.
+///
+/// # Errors
+/// As [`write`].
+pub fn write_small(name: &str, parent: &Path) -> Result<PathBuf, Box<dyn Error>> {
+    let folder = parent.join(name);
+    write(Shape::Small(name), &folder, Weights::default(), |_, _, _| {})?;
+    Ok(folder)
+}
