@@ -254,7 +254,7 @@ fn a_computation_is_looked_up_warmed_stored_and_repaired() {
         assert_eq!((statistics.entries, statistics.compiles, lab.objects().len()), (1, 1, 1));
         let want = run(&warmed, &case.inputs()[0]);
 
-        // Another signature of the same graph, and the same graph under other names, share what was compiled.
+        // Another signature of the same graph shares what was compiled.
         let more_steps = Signature { steps: 25, ..signature() };
         let shared = first.get_or_compile(&more_steps, &case.computation()).unwrap();
         assert_eq!((shared.report().matched, shared.graph_key()), (Match::Graph, warmed.graph_key()));
