@@ -21,6 +21,7 @@ mod setup;
 mod table;
 mod test;
 mod warm_start;
+mod xla_rs;
 
 use std::process::ExitCode;
 
