@@ -1,12 +1,14 @@
 /* The floor for a warm start: what the plugin itself costs, with nothing around it.
  *
- *   cc -O2 -I DIR_OF_PJRT_C_API_H floor.c -o floor -ldl
+ *   cc -O2 -pthread -I DIR_OF_PJRT_C_API_H floor.c -o floor -ldl
  *   floor --compile PLUGIN.so PROGRAM.mlir EXECUTABLE_FILE    compiles and writes the serialised executable
- *   floor PLUGIN.so EXECUTABLE_FILE                           loads it and prints one JSON line of seconds
+ *   floor PLUGIN.so EXECUTABLE_FILE...                        loads them and prints one JSON line of seconds
  *
- * The first is run once; the second is the measurement, a fresh process each time.
+ * The first is run once; the second is the measurement, a fresh process each time. Several executables are loaded side by side,
+ * each by a thread of its own.
  */
 #include <dlfcn.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -85,11 +87,32 @@ static void compile_to_file(PJRT_Client *client, const char *program_path, const
   printf("{\"compile_seconds\":%.6f,\"executable_bytes\":%zu}\n", compiled - began, (size_t)serialize.serialized_bytes_size);
 }
 
+/* One executable, and when it was read and loaded. */
+struct load {
+  PJRT_Client *client;
+  const char *path;
+  double have_bytes, ready;
+};
+
+static void *load_executable(void *argument) {
+  struct load *load = argument;
+  size_t size;
+  char *bytes = read_file(load->path, &size);
+  load->have_bytes = now();
+  PJRT_Executable_DeserializeAndLoad_Args args = {.struct_size = PJRT_Executable_DeserializeAndLoad_Args_STRUCT_SIZE,
+                                                  .client = load->client,
+                                                  .serialized_executable = bytes,
+                                                  .serialized_executable_size = size};
+  check(api->PJRT_Executable_DeserializeAndLoad(&args), "PJRT_Executable_DeserializeAndLoad");
+  load->ready = now();
+  return NULL;
+}
+
 int main(int argc, char **argv) {
   double start = now();
-  int compiling = argc == 5 && strcmp(argv[1], "--compile") == 0;
-  if (!compiling && argc != 3) {
-    fprintf(stderr, "usage: floor PLUGIN.so EXECUTABLE_FILE\n       floor --compile PLUGIN.so PROGRAM.mlir EXECUTABLE_FILE\n");
+  int compiling = argc > 1 && strcmp(argv[1], "--compile") == 0;
+  if (compiling ? argc != 5 : argc < 3) {
+    fprintf(stderr, "usage: floor PLUGIN.so EXECUTABLE_FILE...\n       floor --compile PLUGIN.so PROGRAM.mlir EXECUTABLE_FILE\n");
     return 2;
   }
   load_plugin(argv[compiling ? 2 : 1]);
@@ -101,13 +124,22 @@ int main(int argc, char **argv) {
     fflush(stdout);
     _Exit(0);
   }
-  size_t size;
-  char *bytes = read_file(argv[2], &size);
-  double have_bytes = now();
-  PJRT_Executable_DeserializeAndLoad_Args load = {.struct_size = PJRT_Executable_DeserializeAndLoad_Args_STRUCT_SIZE, .client = client,
-                                                  .serialized_executable = bytes, .serialized_executable_size = size};
-  check(api->PJRT_Executable_DeserializeAndLoad(&load), "PJRT_Executable_DeserializeAndLoad");
-  double ready = now();
+  int count = argc - 2;
+  struct load *loads = calloc((size_t)count, sizeof *loads);
+  pthread_t *threads = calloc((size_t)count, sizeof *threads);
+  if (loads == NULL || threads == NULL) die("memory", "there is none");
+  for (int i = 0; i < count; i++) {
+    loads[i].client = client;
+    loads[i].path = argv[2 + i];
+    if (i > 0 && pthread_create(&threads[i], NULL, load_executable, &loads[i]) != 0) die("a thread", "cannot be started");
+  }
+  load_executable(&loads[0]);
+  for (int i = 1; i < count; i++)
+    if (pthread_join(threads[i], NULL) != 0) die("a thread", "cannot be waited for");
+  double ready = now(), have_bytes = created;
+  for (int i = 0; i < count; i++)
+    if (loads[i].have_bytes > have_bytes) have_bytes = loads[i].have_bytes;
+  /* Of several executables: until the last was read, and from then until all were loaded. */
   printf("{\"dlopen_seconds\":%.6f,\"client_seconds\":%.6f,\"read_seconds\":%.6f,\"deserialize_seconds\":%.6f,\"ready_seconds\":%.6f}\n",
          loaded - start, created - loaded, have_bytes - created, ready - have_bytes, ready - start);
   fflush(stdout);

@@ -1,23 +1,49 @@
 //! `cargo xtask bench NAME`: one function a bench.
 
+use std::path::PathBuf;
+
 use clap::ValueEnum;
 
 use crate::command::{Outcome, cargo, run as run_command};
-use crate::{bench_allocator, prerequisites, warm_start};
+use crate::model::Size;
+use crate::{bench_allocator, pipeline_ready, pipeline_sizes, pipeline_step, prerequisites, warm_start};
 
 #[derive(clap::Args)]
 pub struct Arguments {
     /// Which bench.
     name: Bench,
-    /// For warm-start and allocator: how often each side is run.
+    /// For all but micro: how often each side is run.
     #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
     /// For warm-start: only this `UNet`.
     #[arg(long)]
     unet: Option<warm_start::UnetName>,
+    #[command(flatten)]
+    pipeline: PipelineArguments,
     /// For micro: passed to the bench program.
     #[arg(last = true)]
     passed_on: Vec<String>,
+}
+
+/// What the benches of the pipeline are run on.
+#[derive(clap::Args)]
+#[command(next_help_heading = "For the pipeline's benches")]
+struct PipelineArguments {
+    /// A model folder [default: Stable Diffusion 1.5's shape with random weights, made once below target/]
+    #[arg(long, value_name = "DIR")]
+    model: Option<PathBuf>,
+    /// Sizes in pixels; all but pipeline-sizes take one [default: 256x256; 512x512,768x768,768x1024]
+    #[arg(long, value_name = "SIZES", value_delimiter = ',')]
+    size: Vec<Size>,
+    /// Steps of a run [default: 8 for pipeline-step, 1 for pipeline-sizes]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    steps: Option<u32>,
+    /// The binary to measure [default: a release build]
+    #[arg(long, value_name = "FILE")]
+    preheat: Option<PathBuf>,
+    /// A Python that has torch and diffusers [default: that of a virtual environment, made once]
+    #[arg(long, value_name = "FILE")]
+    torch_python: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -28,18 +54,42 @@ enum Bench {
     Micro,
     /// What the binary's allocator costs in memory while an executable is loaded and run.
     Allocator,
+    /// A fresh `preheat run` until executables and weights are ready: against the plugin alone, and a plain read.
+    PipelineReady,
+    /// A denoising step: `preheat run`, its executable alone, eager `PyTorch`.
+    PipelineStep,
+    /// The first run of a size, which compiles, and a later one, which loads.
+    PipelineSizes,
 }
 
 pub fn run(arguments: &Arguments) -> Outcome {
+    let (rounds, pipeline) = (arguments.rounds, &arguments.pipeline);
+    let model = pipeline.model.as_deref();
+    let one_size = pipeline.size.first().copied().unwrap_or(Size { width: 256, height: 256 });
     match arguments.name {
         Bench::WarmStart => {
             prerequisites::check(prerequisites::PEERS)?;
-            warm_start::run(arguments.rounds, arguments.unet)
+            warm_start::run(rounds, arguments.unet)
         }
         Bench::Micro => micro(&arguments.passed_on),
         Bench::Allocator => {
             prerequisites::check(prerequisites::BUILD)?;
-            bench_allocator::run(arguments.rounds)
+            bench_allocator::run(rounds)
+        }
+        Bench::PipelineReady => {
+            prerequisites::check(prerequisites::BUILD)?;
+            pipeline_ready::run(rounds, model, pipeline.preheat.as_deref(), one_size)
+        }
+        Bench::PipelineStep => {
+            prerequisites::check(prerequisites::PEERS)?;
+            let steps = pipeline.steps.unwrap_or(8);
+            pipeline_step::run(rounds, steps, model, pipeline.torch_python.as_deref(), one_size)
+        }
+        Bench::PipelineSizes => {
+            prerequisites::check(prerequisites::BUILD)?;
+            let usual = [[512, 512], [768, 768], [768, 1024]].map(|[width, height]| Size { width, height });
+            let sizes = if pipeline.size.is_empty() { &usual[..] } else { &pipeline.size };
+            pipeline_sizes::run(rounds, pipeline.steps.unwrap_or(1), model, pipeline.preheat.as_deref(), sizes)
         }
     }
 }

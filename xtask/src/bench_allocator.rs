@@ -3,13 +3,12 @@
 //! The same steps run on the system's malloc, as in a program that links the library, and on jemalloc as the binary has it
 //! and with huge pages.
 
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
 
-use crate::bench_process::{measured, median, megabytes};
-use crate::command::{Failure, Outcome, cargo, command, output, root, spelled};
+use crate::bench_process::{bench_program, measured, median, megabytes};
+use crate::command::{Failure, Outcome, command, root};
 use crate::preheat::number;
 use crate::{machine, table};
 
@@ -21,7 +20,7 @@ const SIDES: [(&str, &str, &str); 3] = [
 ];
 
 pub fn run(rounds: u32) -> Outcome {
-    let benches = [build("allocator-system")?, build("allocator-jemalloc")?];
+    let benches = [bench_program("allocator-system")?, bench_program("allocator-jemalloc")?];
     let work = tempfile::tempdir().map_err(Failure::context("no temporary folder"))?;
     let side = |bench: &str, settings: &str| -> Command {
         let executable = &benches[usize::from(bench == "allocator-jemalloc")];
@@ -69,18 +68,4 @@ fn print(results: &[Vec<Value>; SIDES.len()]) -> Outcome {
     }
     table::print(["allocator", "at start", "loaded", "at the end", "peak", "load s", "step ms"], &rows);
     Ok(())
-}
-
-/// Builds a bench, and learns from cargo where it is.
-fn build(bench: &str) -> Outcome<PathBuf> {
-    let mut build = cargo(["bench", "--package", "preheat", "--no-run", "--bench", bench]);
-    build.arg("--message-format=json-render-diagnostics");
-    eprintln!("$ {}", spelled(&build));
-    let messages = output(&mut build)?;
-    messages
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-        .filter(|message| message["target"]["name"] == bench)
-        .find_map(|message| message["executable"].as_str().map(|path| Path::new(path).to_owned()))
-        .ok_or_else(|| Failure::new(format!("cargo built {bench} and did not say where the program is")))
 }

@@ -1,14 +1,29 @@
-//! One process of a bench: what it printed, how long it took, what it used.
+//! The processes of a bench: what it printed, how long it took, what it used.
 
-use std::io::Read as _;
-use std::process::{Command, Stdio};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Instant;
 
 use serde_json::Value;
 use wait4::Wait4 as _;
 
-use crate::command::{Failure, Outcome, spelled};
+use crate::command::{Failure, Outcome, cargo, output, spelled};
 use crate::preheat::parse_json;
+
+/// Builds a bench, and learns from cargo where it is.
+pub fn bench_program(bench: &str) -> Outcome<PathBuf> {
+    let mut build = cargo(["bench", "--package", "preheat", "--no-run", "--bench", bench]);
+    build.arg("--message-format=json-render-diagnostics");
+    eprintln!("$ {}", spelled(&build));
+    let messages = output(&mut build)?;
+    messages
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .filter(|message| message["target"]["name"] == bench)
+        .find_map(|message| message["executable"].as_str().map(|path| Path::new(path).to_owned()))
+        .ok_or_else(|| Failure::new(format!("cargo built {bench} and did not say where the program is")))
+}
 
 /// What a process printed and used.
 pub struct Measured {
@@ -43,6 +58,55 @@ pub fn measured(command: &mut Command) -> Outcome<Measured> {
         cpu_seconds: (used.rusage.utime + used.rusage.stime).as_secs_f64(),
         peak_bytes: used.rusage.maxrss,
     })
+}
+
+/// A process that lives through a whole bench and works when it is told to, so that sides which take long to get ready can take
+/// turns. It prints one line of JSON once it is ready, and one for each line that it is sent.
+pub struct Resident {
+    child: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+    spelled: String,
+}
+
+impl Resident {
+    /// Starts it, waits until it is ready, and returns what it then printed.
+    pub fn start(command: &mut Command) -> Outcome<(Self, Value)> {
+        let spelled = spelled(command);
+        let started = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+        let mut child = started.map_err(Failure::context(format!("`{spelled}` could not be started")))?;
+        let pipes = child.stdin.take().zip(child.stdout.take());
+        let (input, output) = pipes.ok_or_else(|| Failure::new(format!("`{spelled}` has no pipes")))?;
+        let mut resident = Self { child, input, output: BufReader::new(output), spelled };
+        let ready = resident.answer()?;
+        Ok((resident, ready))
+    }
+
+    /// Sends a line, and waits for the answer.
+    pub fn ask(&mut self, line: &str) -> Outcome<Value> {
+        let sent = writeln!(self.input, "{line}").and_then(|()| self.input.flush());
+        sent.map_err(Failure::context(format!("`{}` listens no more", self.spelled)))?;
+        self.answer()
+    }
+
+    fn answer(&mut self) -> Outcome<Value> {
+        let mut line = String::new();
+        while self.output.read_line(&mut line).map_err(Failure::context(self.spelled.clone()))? > 0 {
+            if let Some(value) = parse_json(&line).filter(Value::is_object) {
+                return Ok(value);
+            }
+            line.clear();
+        }
+        Err(Failure::new(format!("`{}` ended without an answer", self.spelled)))
+    }
+}
+
+impl Drop for Resident {
+    fn drop(&mut self) {
+        // It holds gigabytes, and nothing that could be lost.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
 }
 
 /// The middle value; of an even number of values the mean of the two in the middle.

@@ -1,6 +1,6 @@
 //! Asks the built binary, through the JSON that docs and other programs rely on too.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
@@ -25,6 +25,13 @@ impl Preheat {
             .filter(|message| message["target"]["name"] == "preheat")
             .find_map(|message| message["executable"].as_str().map(PathBuf::from))
             .ok_or_else(|| Failure::new("cargo built preheat and did not say where the program is"))?;
+        Ok(Self { executable })
+    }
+
+    /// The binary that was named, or a release build.
+    pub fn given_or_built(given: Option<&Path>) -> Outcome<Self> {
+        let Some(given) = given else { return Self::build() };
+        let executable = given.canonicalize().map_err(Failure::context(given.display().to_string()))?;
         Ok(Self { executable })
     }
 

@@ -22,3 +22,16 @@ pub fn print<const COLUMNS: usize>(header: [&str; COLUMNS], rows: &[[String; COL
 pub fn seconds(seconds: f64) -> String {
     if seconds < 10.0 { format!("{seconds:.3} s") } else { format!("{seconds:.1} s") }
 }
+
+/// Bytes in gigabytes.
+#[expect(clippy::cast_precision_loss, reason = "figures for reading; exact up to 2^53 bytes")]
+pub fn gigabytes(bytes: u64) -> f64 {
+    bytes as f64 / 1e9
+}
+
+/// A row of a table of ratios: what it is, the ratio, the most that it should be, and whether it is.
+pub fn verdict(title: &str, ratio: f64, at_most: Option<f64>) -> [String; 4] {
+    let target = at_most.map_or_else(String::new, |at_most| format!("<= {at_most}"));
+    let met = at_most.map_or("", |at_most| if ratio <= at_most { "met" } else { "MISSED" });
+    [title.to_owned(), format!("{ratio:.3}"), target, met.to_owned()]
+}

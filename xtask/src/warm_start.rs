@@ -12,7 +12,8 @@ use clap::ValueEnum;
 use serde_json::Value;
 
 use crate::bench_process::{measured, median, megabytes};
-use crate::command::{Failure, Outcome, command, root, run as run_command, spelled};
+use crate::command::{Failure, Outcome, command, run as run_command, spelled};
+use crate::peers::{self, Peers};
 use crate::preheat::{Preheat, number, sources};
 use crate::setup::{Profile, install};
 use crate::{machine, table};
@@ -75,9 +76,9 @@ pub fn run(rounds: u32, only: Option<UnetName>) -> Outcome {
     let preheat = Preheat::build()?;
     run_command(&mut install("xla-cpu", Profile::Release))?;
     let plugin = preheat.plugin("xla-cpu")?;
-    let python = peers_python()?;
+    let python = peers::python(Peers::WarmStart)?;
     let work = tempfile::tempdir().map_err(Failure::context("no temporary folder"))?;
-    let floor = build_floor(&plugin, work.path())?;
+    let floor = peers::floor(&plugin, work.path())?;
     println!("{}", machine::description());
     for unet in UNETS.iter().filter(|unet| only.is_none_or(|only| only == unet.name)) {
         let folder = work.path().join(unet.config).with_extension("");
@@ -272,47 +273,4 @@ fn bytes_under(path: &Path) -> std::io::Result<u64> {
 
 fn ratio(value: f64) -> String {
     format!("{value:.2}")
-}
-
-/// Compiles the floor against the header that was installed with the plugin.
-fn build_floor(plugin: &Path, work: &Path) -> Outcome<PathBuf> {
-    let header_folder = plugin.with_file_name("include");
-    if !header_folder.join("pjrt_c_api.h").is_file() {
-        let plugin = plugin.display();
-        return Err(Failure::new(format!(
-            "{plugin} has no include/pjrt_c_api.h beside it, which the floor is compiled against: unset \
-             PREHEAT_XLA_CPU_PLUGIN, so that the installed plugin is measured"
-        )));
-    }
-    let floor = work.join("floor");
-    let mut compile = command("cc", ["-O2", "-I"]);
-    compile.arg(header_folder).args(["benches/peers/floor.c", "-o"]).arg(&floor).arg("-ldl");
-    run_command(&mut compile)?;
-    Ok(floor)
-}
-
-/// The Python of a virtual environment that holds the peers: made once per user, and again when they change.
-fn peers_python() -> Outcome<PathBuf> {
-    let requirements = root().join("benches/peers/requirements.txt");
-    let wanted = std::fs::read_to_string(&requirements)
-        .map_err(Failure::context(format!("cannot read {}", requirements.display())))?;
-    let folder = data_dir()?.join("bench-venv");
-    let (python, stamp) = (folder.join("bin/python"), folder.join("installed-requirements.txt"));
-    if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
-        return Ok(python);
-    }
-    run_command(command("python3", ["-m", "venv", "--clear"]).arg(&folder))?;
-    run_command(command(&python, ["-m", "pip", "install", "--quiet", "--requirement"]).arg(&requirements))?;
-    // Last, so that an interrupted install is made again.
-    std::fs::write(&stamp, wanted).map_err(Failure::context(format!("cannot write {}", stamp.display())))?;
-    Ok(python)
-}
-
-/// The user's data folder, as `preheat` itself chooses it.
-fn data_dir() -> Outcome<PathBuf> {
-    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let user = || set("XDG_DATA_HOME").or_else(|| Some(set("HOME")?.join(".local/share")));
-    set("PREHEAT_DATA_DIR")
-        .or_else(|| Some(user()?.join("preheat")))
-        .ok_or_else(|| Failure::new("no data folder is known: set HOME or PREHEAT_DATA_DIR"))
 }
