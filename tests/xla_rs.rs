@@ -300,7 +300,7 @@ fn a_builder_of_computations_is_asked_only_when_nothing_is_known() {
         let counted = Arc::clone(&built);
         let graph = Graph::built_by(BuilderId("xla-rs-test-1".to_owned()), move || {
             counted.fetch_add(1, Ordering::SeqCst);
-            Ok(xla_rs::program(&case("softmax").computation())?)
+            Ok(Program::try_from(&case("softmax").computation())?)
         })
         .projection(Projection::step_graph(Digest::of(b"architecture")));
         assert_eq!(open(lab).get_or_compile(&signature(), &graph).unwrap().report().source, Source::Compiled);
