@@ -26,7 +26,7 @@ import digits
 
 HERE = Path(__file__).resolve().parent
 WANTED_ACCURACY = 0.90
-COPY_DISTANCE = 0.04  # about what the VAE changes in a picture that it encodes and decodes
+COPY_DISTANCE = 0.04  # twice what the VAE changes in a picture that it encodes and decodes
 DIFFUSERS_SCHEDULERS = {
     "pndm": ("PNDMScheduler", {}),
     "ddim": ("DDIMScheduler", {"clip_sample": False, "set_alpha_to_one": False}),

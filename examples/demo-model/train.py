@@ -8,12 +8,13 @@ Run by hand, once; nothing in preheat's build or tests runs it:
 It downloads nothing: the digits are part of scikit-learn. One thread of a CPU is enough; README.md says how long it took. Seeds are
 fixed, so that one machine trains the same weights again; another CPU rounds differently, and trains others of the same quality.
 
-Three steps: the VAE alone, on slightly distorted digits; then the latents of the distorted digits, once; then the UNet together with
-the text encoder, on those latents and on captions. Only half of the digits is used (digits.py), so that evaluate.py can judge with a
+Three parts are trained one after the other: the VAE, on slightly distorted digits; the text encoder, to tell which digit a caption
+names; and the UNet, on the latents of the distorted digits and on the encoded captions, with VAE and text encoder as they are. Only half of the digits is used (digits.py), so that evaluate.py can judge with a
 classifier trained on the other half.
 """
 
 import argparse
+import copy
 import json
 import math
 import random
@@ -54,10 +55,12 @@ TEMPLATES = [
 
 VAE_STEPS, VAE_BATCH, VAE_LEARNING_RATE = 1400, 32, 2e-3
 KL_WEIGHT = 2e-4
-UNET_STEPS, UNET_BATCH, UNET_LEARNING_RATE = 5600, 64, 1e-3
-EMA_DECAY = 0.998
+TEXT_STEPS, TEXT_BATCH, TEXT_LEARNING_RATE = 400, 24, 2e-3
+UNET_STEPS, UNET_BATCH, UNET_LEARNING_RATE = 2000, 32, 1e-3
+EMA_DECAY = 0.995
+SAVED_EVERY_STEPS = 200
 EMPTY_PROMPT_SHARE = 0.1
-DISTORTIONS_PER_DIGIT = 24
+DISTORTIONS_PER_DIGIT = 6
 
 
 # Tokenizer
@@ -223,17 +226,29 @@ def encode_all(vae, pictures, generator):
     return means, deviations
 
 
-def new_denoiser(tokenizer):
-    unet = UNet2DConditionModel(
-        sample_size=digits.PICTURE_PX // 8,
-        down_block_types=["CrossAttnDownBlock2D", "DownBlock2D"],
-        up_block_types=["UpBlock2D", "CrossAttnUpBlock2D"],
-        block_out_channels=[64, 80],
-        layers_per_block=1,
-        cross_attention_dim=64,
-        attention_head_dim=2,  # diffusers reads this as the number of heads
-        norm_num_groups=16,
-    )
+def all_captions():
+    """(caption, what it names) of every template with every digit's word and figure; the last is the empty prompt, which names 10."""
+    named = [
+        (template.format(name), digit)
+        for template in TEMPLATES
+        for digit, word in enumerate(digits.WORDS)
+        for name in (word, word, str(digit))
+    ]
+    return [*named, ("", len(digits.WORDS))]
+
+
+def tokenize(tokenizer, captions):
+    return tokenizer(captions, padding="max_length", max_length=77, truncation=True, return_tensors="pt").input_ids
+
+
+def train_text_encoder(tokenizer, steps):
+    """A CLIPTextModel in which every token from the digit's name on, padding too, says which digit is named.
+
+    It stands in for CLIP's training on texts and their pictures. Half of the captions have random tokens before and behind them, so
+    that words which the model does not know do no harm.
+    """
+    torch.manual_seed(SEED + 3)
+    dice = random.Random(SEED + 3)
     text_encoder = CLIPTextModel(
         CLIPTextConfig(
             vocab_size=len(tokenizer),
@@ -249,7 +264,31 @@ def new_denoiser(tokenizer):
             pad_token_id=tokenizer.pad_token_id,
         )
     )
-    return unet, text_encoder
+    head = torch.nn.Linear(64, len(digits.WORDS) + 1)
+    optimizer = torch.optim.AdamW([*text_encoder.parameters(), *head.parameters()], lr=TEXT_LEARNING_RATE)
+    captions = [(tokenizer(caption).input_ids[1:-1], digit) for caption, digit in all_captions()]
+    names = {tokens[-1] for tokens, _ in captions[:-1]}
+    fillers = [token for token in range(len(tokenizer) - 2) if token not in names]
+    start, end = tokenizer.bos_token_id, tokenizer.eos_token_id
+    started = time.time()
+    for step in range(steps):
+        optimizer.param_groups[0]["lr"] = decay(step, steps, TEXT_LEARNING_RATE)
+        rows, told = [], []
+        for tokens, digit in [*dice.choices(captions, k=TEXT_BATCH - 2), captions[-1], captions[-1]]:
+            before, behind = [dice.choices(fillers, k=dice.randint(0, 8) * dice.randint(0, 1)) for _ in range(2)]
+            row = [start, *before, *tokens, *behind, end]
+            known_from = len(before) + len(tokens)
+            rows.append(row + [end] * (77 - len(row)))
+            told.append([-100] * known_from + [digit] * (77 - known_from))
+        logits = head(text_encoder(torch.tensor(rows)).last_hidden_state)
+        loss = F.cross_entropy(logits.flatten(0, 1), torch.tensor(told).flatten())
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(text_encoder.parameters(), 1.0)
+        optimizer.step()
+        if step % 50 == 0 or step == steps - 1:
+            print(f"text {step:5d} loss {loss.item():.4f} {time.time() - started:.0f} s", flush=True)
+    return text_encoder.eval()
 
 
 def noise_schedule():
@@ -262,18 +301,30 @@ def noise_schedule():
     }
 
 
-def train_unet(tokenizer, means, deviations, labels, scaling_factor, steps):
-    """UNet and text encoder, trained together to tell the noise; the moving averages of their weights are returned."""
+def train_unet(text_encoder, tokenizer, means, deviations, labels, scaling_factor, steps, save):
+    """A UNet that tells the noise in latents; the moving average of its weights goes to `save`, now and then."""
     torch.manual_seed(SEED + 1)
     generator = torch.Generator().manual_seed(SEED + 1)
-    dice = random.Random(SEED)
-    unet, text_encoder = new_denoiser(tokenizer)
-    both = torch.nn.ModuleList([unet, text_encoder])
+    captions = all_captions()
+    with torch.no_grad():
+        texts = text_encoder(tokenize(tokenizer, [caption for caption, _ in captions])).last_hidden_state
+    texts_of = [[index for index, (_, named) in enumerate(captions) if named == digit] for digit in range(10)]
+    texts_of = torch.tensor(texts_of)  # [10, captions of one digit]
+    unet = UNet2DConditionModel(
+        sample_size=digits.PICTURE_PX // 8,
+        down_block_types=["CrossAttnDownBlock2D", "DownBlock2D"],
+        up_block_types=["UpBlock2D", "CrossAttnUpBlock2D"],
+        block_out_channels=[64, 80],
+        layers_per_block=1,
+        cross_attention_dim=64,
+        attention_head_dim=2,  # diffusers reads this as the number of heads
+        norm_num_groups=16,
+    )
     print(f"unet {count(unet)} parameters, text encoder {count(text_encoder)}")
     average = torch.optim.swa_utils.AveragedModel(
-        both, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(EMA_DECAY)
+        unet, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(EMA_DECAY)
     )
-    optimizer = torch.optim.AdamW(both.parameters(), lr=UNET_LEARNING_RATE, weight_decay=1e-3)
+    optimizer = torch.optim.AdamW(unet.parameters(), lr=UNET_LEARNING_RATE, weight_decay=1e-3)
     schedule = DDPMScheduler(**noise_schedule())
     started, recent = time.time(), []
     for step in range(steps):
@@ -286,25 +337,22 @@ def train_unet(tokenizer, means, deviations, labels, scaling_factor, steps):
         noise = torch.randn(latents.shape, generator=generator)
         timesteps = torch.randint(1000, (UNET_BATCH,), generator=generator)
 
-        # One caption for each digit and step, so that eleven texts are encoded and not sixty-four.
-        names = [dice.choice([word, word, str(digit)]) for digit, word in enumerate(digits.WORDS)]
-        captions = [dice.choice(TEMPLATES).format(name) for name in names] + [""]
-        tokens = tokenizer(captions, padding="max_length", max_length=77, truncation=True, return_tensors="pt")
-        texts = text_encoder(tokens.input_ids).last_hidden_state
-        caption = labels[chosen].clone()
-        caption[torch.rand(UNET_BATCH, generator=generator) < EMPTY_PROMPT_SHARE] = len(digits.WORDS)
+        wording = torch.randint(texts_of.shape[1], (UNET_BATCH,), generator=generator)
+        caption = texts_of[labels[chosen], wording]
+        caption[torch.rand(UNET_BATCH, generator=generator) < EMPTY_PROMPT_SHARE] = len(captions) - 1
 
         noisy = schedule.add_noise(latents, noise, timesteps)
         loss = F.mse_loss(unet(noisy, timesteps, texts[caption]).sample, noise)
         optimizer.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(both.parameters(), 1.0)
+        torch.nn.utils.clip_grad_norm_(unet.parameters(), 1.0)
         optimizer.step()
-        average.update_parameters(both)
+        average.update_parameters(unet)
         recent.append(loss.item())
         if step % 100 == 99 or step == steps - 1:
             print(f"unet {step + 1:5d} loss {np.mean(recent[-100:]):.4f} {time.time() - started:.0f} s", flush=True)
-    return [part.eval() for part in average.module]
+        if (step + 1) % SAVED_EVERY_STEPS == 0 or step == steps - 1:
+            save(copy.deepcopy(average.module).eval())
 
 
 # Writing
@@ -332,6 +380,9 @@ def write_pipeline(folder, vae, text_encoder, tokenizer, unet):
     save_file(tensors, weights, metadata={"format": "pt"})
     (folder / "tokenizer" / "tokenizer.json").unlink(missing_ok=True)
     write_tokenizer(folder / "tokenizer")
+    config = json.loads((folder / "vae" / "config.json").read_text())
+    config.pop("_name_or_path", None)  # with --vae
+    write_json(folder / "vae" / "config.json", config)
     for written in folder.rglob("*.safetensors"):
         written.chmod(0o644)
 
@@ -362,9 +413,14 @@ def main():
         vae = train_vae(pictures, arguments.vae_steps)
         vae.save_pretrained(arguments.output / "vae")  # so that --vae can take it, should the UNet be trained again
     means, deviations = encode_all(vae, pictures, torch.Generator().manual_seed(SEED + 2))
-    unet, text_encoder = train_unet(tokenizer, means, deviations, labels, vae.config.scaling_factor, arguments.unet_steps)
+    text_encoder = train_text_encoder(tokenizer, TEXT_STEPS)
 
-    write_pipeline(arguments.output, vae, text_encoder, tokenizer, unet)
+    def save(unet):
+        write_pipeline(arguments.output, copy.deepcopy(vae), copy.deepcopy(text_encoder), tokenizer, unet)
+
+    train_unet(
+        text_encoder, tokenizer, means, deviations, labels, vae.config.scaling_factor, arguments.unet_steps, save
+    )
     print(f"trained in {time.time() - started:.0f} s")
 
 
