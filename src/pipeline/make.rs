@@ -89,7 +89,8 @@ impl Pipeline {
         let encoded = self.model.tokenizers.get()?[index].encode(text).map_err(Arc::new)?;
         if let Some(cut_off) = &encoded.truncated {
             let most = encoded.ids.len().saturating_sub(2);
-            self.runtime.warn(format!("the prompt is longer than {most} tokens, and its end is not heard: {cut_off:?}"));
+            self.runtime
+                .warn(format!("the prompt is longer than {most} tokens, and its end is not heard: {cut_off:?}"));
         }
         Ok(encoded.ids)
     }

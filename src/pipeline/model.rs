@@ -52,8 +52,7 @@ impl Model {
         let mut checkpoints = HashMap::new();
         open_checkpoints(&folder, variant, &mut checkpoints)?;
         let config = SchedulerConfig::read(&folder.component(Component::Scheduler).join("scheduler_config.json"))?;
-        let scheduler =
-            if folder.family() == Family::StableDiffusion { config.for_stable_diffusion() } else { config };
+        let scheduler = if folder.family() == Family::StableDiffusion { config.for_stable_diffusion() } else { config };
         Ok(Self { folder, tokenizers, scheduler, checkpoints })
     }
 

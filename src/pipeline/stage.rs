@@ -174,7 +174,14 @@ fn denoising(model: &Model, shape: Shape) -> Result<Stage, PipelineError> {
         extra: format!("contexts {:?}", spec.contexts),
         ..Projection::step_graph(architecture)
     };
-    Stage::new(DENOISER, Component::Unet, &function, shape.computes(shape.dtypes.denoiser), projection, &model.tokenizers)
+    Stage::new(
+        DENOISER,
+        Component::Unet,
+        &function,
+        shape.computes(shape.dtypes.denoiser),
+        projection,
+        &model.tokenizers,
+    )
 }
 
 /// Pictures are decoded one by one, so the batch shapes nothing here.
