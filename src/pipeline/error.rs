@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::schedulers::SchedulerError;
 use super::tokenizer::TokenizerError;
@@ -22,7 +23,7 @@ pub enum PipelineError {
     Weights(#[from] WeightsError),
     /// The model's tokenizer cannot be used.
     #[error(transparent)]
-    Tokenizer(#[from] TokenizerError),
+    Tokenizer(#[from] Arc<TokenizerError>),
     /// The scheduler cannot be used, or there is none of that name.
     #[error(transparent)]
     Scheduler(#[from] SchedulerError),

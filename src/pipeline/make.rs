@@ -10,7 +10,6 @@ use super::plan::Prepared;
 use super::prompts::{Encoded, PromptKey};
 use super::ready::Ready;
 use super::stage::Stage;
-use super::tokenizer;
 use super::{Made, Pipeline};
 use crate::pjrt::ElementType;
 use crate::pjrt::hlo::TensorType;
@@ -45,14 +44,13 @@ impl Pipeline {
 
     fn conditions(&self, prepared: &Prepared<'_>, ready: &Ready) -> Result<Conditions, PipelineError> {
         let (request, stages) = (prepared.request, &prepared.stages);
-        let positive = self.encode(prepared, ready, &request.prompt, &prepared.prompt, stages.encoders.clone())?;
-        let negative = match &prepared.negative {
-            None => None,
-            Some(_) if self.negative_is_zeros(prepared) => Some(self.zeros_for_no_prompt(prepared, ready)?),
-            Some(tokens) => {
-                let encoders = stages.negative_encoders.clone();
-                Some(self.encode(prepared, ready, &request.negative_prompt, tokens, encoders)?)
-            }
+        let positive = self.encode(prepared, ready, &request.prompt, stages.encoders.clone())?;
+        let negative = if !prepared.plan.signature.is_guided() {
+            None
+        } else if self.negative_is_zeros(prepared) {
+            Some(self.zeros_for_no_prompt(prepared, ready)?)
+        } else {
+            Some(self.encode(prepared, ready, &request.negative_prompt, stages.negative_encoders.clone())?)
         };
         // Original size, top left corner of the crop, target size: each height first (SDXL, arXiv 2307.01952, section 2.2).
         let [width, height] = prepared.plan.sizes.padded;
@@ -73,7 +71,6 @@ impl Pipeline {
         prepared: &Prepared<'_>,
         ready: &Ready,
         text: &str,
-        tokens: &[tokenizer::Encoded],
         encoders: Range<usize>,
     ) -> Result<Arc<Encoded>, PipelineError> {
         let key = PromptKey::new(Some(text), &ready.executables[encoders.clone()]);
@@ -81,10 +78,21 @@ impl Pipeline {
             let mut encoded = Encoded::default();
             for (index, at) in encoders.enumerate() {
                 let stage = &prepared.stages.all[at];
-                encoded.push(self.run_encoder(index, stage, ready, at, &tokens[index].ids)?);
+                encoded.push(self.run_encoder(index, stage, ready, at, &self.tokens(index, text)?)?);
             }
             Ok(encoded)
         })
+    }
+
+    /// The ids of a text for a text encoder. What it has no room for is said.
+    fn tokens(&self, index: usize, text: &str) -> Result<Vec<i32>, PipelineError> {
+        let encoded = self.model.tokenizers.get()?[index].encode(text).map_err(Arc::new)?;
+        if let Some(cut_off) = &encoded.truncated {
+            let most = encoded.ids.len().saturating_sub(2);
+            self.runtime
+                .warn(format!("the prompt is longer than {most} tokens, and its end is not heard: {cut_off:?}"));
+        }
+        Ok(encoded.ids)
     }
 
     fn run_encoder(

@@ -1,11 +1,12 @@
 //! A model folder with everything that is read of it once.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock};
 
 use super::error::PipelineError;
 use super::schedulers::SchedulerConfig;
-use super::tokenizer::Tokenizer;
+use super::tokenizer::{Tokenizer, TokenizerError};
 use crate::models::{Component, Family, ModelFolder};
 use crate::weights::Checkpoint;
 
@@ -13,9 +14,31 @@ use crate::weights::Checkpoint;
 #[derive(Debug)]
 pub(super) struct Model {
     pub(super) folder: ModelFolder,
-    pub(super) tokenizers: Vec<Tokenizer>,
+    pub(super) tokenizers: Tokenizers,
     pub(super) scheduler: SchedulerConfig,
     checkpoints: HashMap<Component, Checkpoint>,
+}
+
+/// The tokenizers of a model, one for each text encoder. A vocabulary takes longer to read than everything else together, so a
+/// thread of its own does that, and who needs them first waits for it.
+#[derive(Debug, Clone)]
+pub(super) struct Tokenizers(Arc<Opened>);
+
+type Opened = LazyLock<Result<Vec<Tokenizer>, Arc<TokenizerError>>, Box<dyn FnOnce() -> OpenedNow + Send>>;
+type OpenedNow = Result<Vec<Tokenizer>, Arc<TokenizerError>>;
+
+impl Tokenizers {
+    fn open(folders: Vec<PathBuf>) -> Self {
+        let open = move || folders.iter().map(|folder| Tokenizer::open(folder).map_err(Arc::new)).collect();
+        let reading = std::thread::spawn(open);
+        let join = move || reading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        Self(Arc::new(LazyLock::new(Box::new(join))))
+    }
+
+    /// The tokenizers, or why there are none.
+    pub(super) fn get(&self) -> Result<&[Tokenizer], Arc<TokenizerError>> {
+        (**self.0).as_ref().map(Vec::as_slice).map_err(Arc::clone)
+    }
 }
 
 impl Model {
@@ -23,24 +46,14 @@ impl Model {
     pub(super) fn open(path: &Path, variant: Option<&str>) -> Result<Self, PipelineError> {
         let folder = ModelFolder::open(path)?;
         let components = folder.family().components();
-        let tokenizers = || -> Result<Vec<Tokenizer>, PipelineError> {
-            let open = |component| Ok(Tokenizer::open(&folder.component(component))?);
-            let wanted = [Component::Tokenizer, Component::Tokenizer2];
-            wanted.into_iter().filter(|wanted| components.contains(wanted)).map(open).collect()
-        };
-        let (tokenizers, checkpoints, scheduler) = std::thread::scope(|scope| {
-            // A vocabulary takes longer to read than everything else together.
-            let tokenizers = scope.spawn(tokenizers);
-            let mut checkpoints = HashMap::new();
-            let scheduler = open_checkpoints(&folder, variant, &mut checkpoints).and_then(|()| {
-                let file = folder.component(Component::Scheduler).join("scheduler_config.json");
-                let config = SchedulerConfig::read(&file)?;
-                Ok(if folder.family() == Family::StableDiffusion { config.for_stable_diffusion() } else { config })
-            });
-            let tokenizers = tokenizers.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            (tokenizers, checkpoints, scheduler)
-        });
-        Ok(Self { tokenizers: tokenizers?, scheduler: scheduler?, checkpoints, folder })
+        let tokenizers = [Component::Tokenizer, Component::Tokenizer2];
+        let tokenizers = tokenizers.into_iter().filter(|wanted| components.contains(wanted));
+        let tokenizers = Tokenizers::open(tokenizers.map(|component| folder.component(component)).collect());
+        let mut checkpoints = HashMap::new();
+        open_checkpoints(&folder, variant, &mut checkpoints)?;
+        let config = SchedulerConfig::read(&folder.component(Component::Scheduler).join("scheduler_config.json"))?;
+        let scheduler = if folder.family() == Family::StableDiffusion { config.for_stable_diffusion() } else { config };
+        Ok(Self { folder, tokenizers, scheduler, checkpoints })
     }
 
     /// The weights of a component that has some.

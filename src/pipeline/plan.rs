@@ -1,4 +1,4 @@
-//! What a request comes to, before anything is loaded: checked, padded, tokenised, and its stages known.
+//! What a request comes to, before anything is loaded: checked, padded, and its stages known.
 
 use std::hash::{BuildHasher as _, RandomState};
 
@@ -7,7 +7,6 @@ use preheat_cache::{Dtype, Signature, create_execution_signature, latent_shape, 
 use super::error::PipelineError;
 use super::schedulers::Schedule;
 use super::stage::{Dtypes, Shape, Stage, Stages};
-use super::tokenizer::Encoded;
 use super::{Pipeline, TextToImage};
 use crate::models::LATENT_PX;
 use crate::runtime;
@@ -32,8 +31,6 @@ pub struct Plan {
     pub sizes: Sizes,
     /// The seed of the first picture.
     pub seed: u64,
-    /// The end of the prompt or negative prompt that no text encoder has room for, for each that is too long.
-    pub cut_off: Vec<String>,
 }
 
 /// A request that is ready to be run.
@@ -42,10 +39,6 @@ pub(super) struct Prepared<'a> {
     pub(super) plan: Plan,
     pub(super) schedule: Schedule,
     pub(super) stages: Stages,
-    /// For each tokenizer.
-    pub(super) prompt: Vec<Encoded>,
-    /// For each tokenizer; `None` where the request is not guided.
-    pub(super) negative: Option<Vec<Encoded>>,
 }
 
 impl Pipeline {
@@ -81,20 +74,9 @@ impl Pipeline {
         };
         let stages = Stages::of(&self.model, shape)?;
         self.check_room(request.batch_size, padded, &stages)?;
-        let encode = |text: &str| -> Result<Vec<Encoded>, PipelineError> {
-            self.model.tokenizers.iter().map(|tokenizer| Ok(tokenizer.encode(text)?)).collect()
-        };
-        let prompt = encode(&request.prompt)?;
-        let negative = if shape.guided { Some(encode(&request.negative_prompt)?) } else { None };
-        let mut cut_off: Vec<String> =
-            prompt.iter().chain(negative.iter().flatten()).filter_map(|encoded| encoded.truncated.clone()).collect();
-        cut_off.dedup();
-        for text in &cut_off {
-            self.runtime.warn(format!("the prompt is too long, and this end of it is not heard: {text:?}"));
-        }
         let sizes = Sizes { requested, padded, crop_origin: [0, 0] };
         let seed = request.seed.unwrap_or_else(any_seed);
-        Ok(Prepared { request, plan: Plan { signature, sizes, seed, cut_off }, schedule, stages, prompt, negative })
+        Ok(Prepared { request, plan: Plan { signature, sizes, seed }, schedule, stages })
     }
 
     fn check_clip_skip(&self, clip_skip: u64) -> Result<(), PipelineError> {

@@ -227,7 +227,10 @@ mod tests {
         };
         assert_eq!(refused(|r| r.width = Some(0)), "width is 0: a picture is at least 8 px each way");
         assert_eq!(refused(|r| r.height = Some(7)), "height is 7: a picture is at least 8 px each way");
-        assert_eq!(refused(|r| r.width = Some(1 << 40)), "width is 1099511627776: a picture is at most 65536 px each way");
+        assert_eq!(
+            refused(|r| r.width = Some(1 << 40)),
+            "width is 1099511627776: a picture is at most 65536 px each way"
+        );
         assert_eq!(refused(|r| r.batch_size = 0), "batch_size is 0: at least 1 picture is wanted");
         assert_eq!(
             refused(|r| r.batch_size = 1 << 40),

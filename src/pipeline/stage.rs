@@ -6,7 +6,7 @@ use std::sync::Arc;
 use preheat_cache::{CfgProjection, Digest, Dtype, Keep, ModelProjection, Program, ProgramFormat, Projection};
 
 use super::error::PipelineError;
-use super::model::Model;
+use super::model::{Model, Tokenizers};
 use crate::graph::{Verified, autocast};
 use crate::lower::{self, Target};
 use crate::models::{Component, TextOutputs, aliases, builder_id, denoiser, text_encoder, vae_decoder};
@@ -65,6 +65,7 @@ impl Stage {
         function: &Verified,
         Computes { dtype, target }: Computes,
         projection: Projection,
+        tokenizers: &Tokenizers,
     ) -> Result<Self, PipelineError> {
         let function = Arc::new(autocast(function, dtype)?);
         let wanted = function.weights().iter().zip(lower::weight_orders(&function)).map(|(weight, order)| Wanted {
@@ -76,7 +77,13 @@ impl Stage {
         });
         let wanted = wanted.collect();
         let lowered = Arc::clone(&function);
-        let build = move || Ok(Program::new(ProgramFormat::Mlir, lower::stablehlo(&lowered, target).text.into_bytes()));
+        let tokenizers = tokenizers.clone();
+        let build = move || {
+            // Nothing is compiled for a model that could not be told anything.
+            tokenizers.get()?;
+            let text = lower::stablehlo(&lowered, target).text;
+            Ok(Program::new(ProgramFormat::Mlir, text.into_bytes()))
+        };
         let graph = Graph::built_by(builder_id(), build).stage(name).projection(projection);
         Ok(Self { name, component, graph, function, wanted })
     }
@@ -154,7 +161,7 @@ fn encoder(
     let config = &model.folder.text_encoders()[index];
     let architecture = config.architecture(outputs, model.checkpoint(component).names_and_shapes());
     let function = text_encoder(config, outputs)?;
-    Stage::new(name, component, &function, computes, of_no_picture(architecture, computes.dtype))
+    Stage::new(name, component, &function, computes, of_no_picture(architecture, computes.dtype), &model.tokenizers)
 }
 
 fn denoising(model: &Model, shape: Shape) -> Result<Stage, PipelineError> {
@@ -167,7 +174,14 @@ fn denoising(model: &Model, shape: Shape) -> Result<Stage, PipelineError> {
         extra: format!("contexts {:?}", spec.contexts),
         ..Projection::step_graph(architecture)
     };
-    Stage::new(DENOISER, Component::Unet, &function, shape.computes(shape.dtypes.denoiser), projection)
+    Stage::new(
+        DENOISER,
+        Component::Unet,
+        &function,
+        shape.computes(shape.dtypes.denoiser),
+        projection,
+        &model.tokenizers,
+    )
 }
 
 /// Pictures are decoded one by one, so the batch shapes nothing here.
@@ -178,7 +192,7 @@ fn decoder(model: &Model, shape: Shape) -> Result<Stage, PipelineError> {
     let computes = shape.computes(shape.dtypes.vae);
     let mut projection = of_no_picture(architecture, computes.dtype);
     projection.extra = format!("{}, latents {:?}", projection.extra, shape.latent_sides);
-    Stage::new(VAE_DECODER, Component::Vae, &function, computes, projection)
+    Stage::new(VAE_DECODER, Component::Vae, &function, computes, projection, &model.tokenizers)
 }
 
 /// The projection of a stage of which the signature says nothing but the model; its own dtype takes the place of the signature's,
