@@ -21,7 +21,7 @@ use preheat::pjrt::hlo::TensorType;
 use preheat::runtime::{Builder, Verdict};
 use preheat::{
     BuilderId, Digest, Dtype, Executable, Graph, Match, Projection, Runtime, Signature, Source, Tensor,
-    create_execution_signature, xla_rs,
+    create_execution_signature,
 };
 use support::lab::{Lab, in_child, library};
 use xla::{Literal, PjRtClient, PjRtLoadedExecutable, XlaBuilder};
