@@ -115,7 +115,9 @@ mod tests {
         sort_maps(&mut other);
         assert_eq!(sorted, other);
         let mut letters = [before, other];
-        letters.iter_mut().for_each(|bytes| bytes.sort_unstable());
+        for bytes in &mut letters {
+            bytes.sort_unstable();
+        }
         assert_eq!(letters[0], letters[1], "no byte is lost");
     }
 
