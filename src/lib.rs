@@ -47,6 +47,8 @@ pub mod runtime;
 pub mod tensor;
 #[cfg(feature = "pipeline")]
 pub mod weights;
+#[cfg(feature = "xla-rs")]
+pub mod xla_rs;
 
 pub use preheat_cache::{
     BuilderId, CfgProjection, CompileOptions, Digest, Dtype, GraphKey, Keep, Match, ModelProjection, OptionValue,

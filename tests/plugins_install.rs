@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use preheat::plugins::{
     FindError, InstallError, Installer, Lookup, Manifest, Member, Origin, Outcome, Pin, PluginName, Progress, Source,
-    find, list, pin,
+    Wheel, find, list, pin,
 };
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
@@ -78,14 +78,16 @@ impl Fixture {
     fn pin(&self) -> Pin<'_> {
         Pin {
             name: PluginName::XlaCpu,
-            distribution: "xla-cpu-pjrt",
-            version: "0.0.9",
-            wheel: WHEEL,
-            sha256: &self.sha256,
-            wheel_bytes: self.wheel_bytes,
-            platform: "test",
-            python_version: "3.11",
-            abi: None,
+            wheel: Wheel {
+                distribution: "xla-cpu-pjrt",
+                version: "0.0.9",
+                file: WHEEL,
+                sha256: &self.sha256,
+                bytes: self.wheel_bytes,
+                platform: "test",
+                python_version: "3.11",
+                abi: None,
+            },
             members: &self.members,
         }
     }
@@ -182,10 +184,33 @@ fn force_and_damage_install_again() {
 fn another_wheel_than_the_pinned_one_is_refused_by_both_digests() {
     let fixture = Fixture::new();
     let expected = "ab".repeat(32);
-    let error = fixture.wheel_installer().install(&Pin { sha256: &expected, ..fixture.pin() }).unwrap_err();
+    let pin = fixture.pin();
+    let wheel = Wheel { sha256: &expected, ..pin.wheel };
+    let error = fixture.wheel_installer().install(&Pin { wheel, ..pin }).unwrap_err();
     let message = error.to_string();
     assert!(message.contains(&expected) && message.contains(&fixture.sha256), "{message}");
     fixture.assert_nothing_left();
+}
+
+#[test]
+fn what_is_chosen_from_a_wheel_is_unpacked_after_the_same_checks() {
+    let fixture = Fixture::new();
+    let folder = fixture.root.path().join("chosen");
+    std::fs::create_dir(&folder).unwrap();
+    let choose =
+        |member: &str| member.strip_prefix("xla_plugins/xla_cpu_pjrt/include/").map(|rest| format!("h/{rest}"));
+    let installer = fixture.wheel_installer();
+    let wheel = fixture.pin().wheel;
+
+    let expected = "0".repeat(64);
+    let refused = installer.unpack(&Wheel { sha256: &expected, ..wheel }, &choose, &folder).unwrap_err();
+    assert!(matches!(refused, InstallError::WrongDigest { .. }), "{refused}");
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0);
+
+    let files = installer.unpack(&wheel, &choose, &folder).unwrap();
+    assert_eq!(files.iter().map(|file| (file.file.as_str(), file.bytes)).collect::<Vec<_>>(), [("h/pjrt_c_api.h", 7)]);
+    assert_eq!(std::fs::read(folder.join("h/pjrt_c_api.h")).unwrap(), b"// PJRT");
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1, "the wheel itself is gone");
 }
 
 #[test]
@@ -278,7 +303,7 @@ fn a_cancelled_install_leaves_nothing_at_any_moment() {
             asked.get() > allowed
         };
         match (Installer { cancelled: &cancelled, ..fixture.wheel_installer() }).install(&fixture.pin()) {
-            Err(InstallError::Cancelled { name: PluginName::XlaCpu }) => fixture.assert_nothing_left(),
+            Err(InstallError::Cancelled { what }) if what == "xla-cpu" => fixture.assert_nothing_left(),
             Err(error) => panic!("{error}"),
             Ok(_) => {
                 assert!(allowed > 4, "too few looks at the cancellation: {allowed}");
@@ -452,7 +477,8 @@ fn the_tpu_variables_are_read_in_their_order() {
 fn the_newest_whole_version_in_the_data_folder_is_taken() {
     let fixture = Fixture::new();
     for version in ["0.0.9", "0.0.10", "0.0.11"] {
-        fixture.wheel_installer().install(&Pin { version, ..fixture.pin() }).unwrap();
+        let pin = fixture.pin();
+        fixture.wheel_installer().install(&Pin { wheel: Wheel { version, ..pin.wheel }, ..pin }).unwrap();
     }
     std::fs::remove_file(fixture.data_dir().join("plugins/xla-cpu/0.0.11/plugin.json")).unwrap();
     let found = find(PluginName::XlaCpu, &fixture.lookup(&no_env));

@@ -82,7 +82,7 @@ pub(super) struct RunArgs {
     #[arg(long, value_name = "TEXT")]
     pub(super) negative_prompt: Option<String>,
     /// The seed of the first picture, the others of a batch take the numbers after it [default: any]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(super) seed: Option<u64>,
     /// Where the picture goes; in a batch `out.png` becomes `out-0.png`, `out-1.png`, ...
     #[arg(long, value_name = "FILE", default_value = "out.png")]
@@ -115,13 +115,13 @@ pub(super) struct ModelArgs {
 #[command(next_help_heading = "Picture")]
 pub(super) struct PictureArgs {
     /// Width in pixels; computed rounded up to the padding multiple, and cropped [default: the model's]
-    #[arg(long, value_name = "PX", requires = "height")]
+    #[arg(long, value_name = "PX", requires = "height", allow_negative_numbers = true)]
     pub(super) width: Option<u64>,
     /// Height in pixels; computed rounded up to the padding multiple, and cropped [default: the model's]
-    #[arg(long, value_name = "PX", requires = "width")]
+    #[arg(long, value_name = "PX", requires = "width", allow_negative_numbers = true)]
     pub(super) height: Option<u64>,
     /// Pictures at once [default: 1]
-    #[arg(long, value_name = "N", value_parser = batch)]
+    #[arg(long, value_name = "N", value_parser = batch, allow_negative_numbers = true)]
     pub(super) batch: Option<u64>,
     /// Classifier-free guidance scale; 1 is unguided, and takes half the time [default: 7.5 for a model, 1 for a program]
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
@@ -130,10 +130,10 @@ pub(super) struct PictureArgs {
     #[arg(long, value_name = "NAME")]
     pub(super) scheduler: Option<String>,
     /// Denoising steps [default: 20 for a model, 1 for a program]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(super) steps: Option<u64>,
     /// Last layers of the text encoder that are left out, as diffusers counts them [default: 0]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(super) clip_skip: Option<u64>,
 }
 
@@ -493,6 +493,23 @@ impl RuntimeArgs {
                 vae: self.vae_precision,
                 autocast: self.tpu_autocast_bf16,
             })
+    }
+
+    /// Refuses what says in which dtype a model computes: a program's dtypes are its own.
+    pub(super) fn refuse_precision_for_programs(&self) -> Result<(), CliError> {
+        let given = [
+            (self.precision != Precision::Auto, "--precision"),
+            (self.text_encoder_precision.is_some(), "--text-encoder-precision"),
+            (self.denoiser_precision.is_some(), "--denoiser-precision"),
+            (self.vae_precision.is_some(), "--vae-precision"),
+            (!self.tpu_autocast_bf16, "--tpu-autocast-bf16=false"),
+        ];
+        match given.into_iter().find(|(given, _)| *given) {
+            Some((_, flag)) => Err(CliError::Usage(format!(
+                "{flag} acts on models: a program computes in the dtypes that stand in it, which --dtype records"
+            ))),
+            None => Ok(()),
+        }
     }
 
     /// The multiple that sizes are rounded up to, in pixels; 8, which is one latent, where padding is off.

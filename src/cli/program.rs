@@ -81,6 +81,7 @@ impl SignatureArgs {
     /// The signature that the flags describe, for a program that is called `name` where they do not say.
     pub(super) fn signature(&self, context: &Context, name: &str) -> Result<Asked, CliError> {
         let (picture, own) = (&self.picture, &self.program);
+        context.args.refuse_precision_for_programs()?;
         if picture.clip_skip.is_some() {
             return Err(CliError::Usage("--clip-skip acts on models, not on programs".to_owned()));
         }

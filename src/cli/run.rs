@@ -17,6 +17,8 @@ pub(super) fn run(context: &Context, args: &RunArgs) -> Result<Status, CliError>
     check_output(&args.output)?;
     let (runtime, pipeline) = open(context, &args.model, request.model.as_deref())?;
     if let Some(first) = request.to_warm() {
+        // A request that cannot be served should not cost a warmup before it is refused.
+        pipeline.plan(&request)?;
         pipeline.warmup(&first, args.force_recompile)?;
     }
     let made = pipeline.run_with(&request, args.force_recompile)?;
@@ -68,14 +70,15 @@ pub(super) fn open(
     Ok((runtime, pipeline))
 }
 
-/// Refuses an output that has no folder before anything is compiled.
+/// Refuses an output that cannot be written before anything is compiled.
 fn check_output(path: &Path) -> Result<(), CliError> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let failed = |cause| CliError::File { doing: "writing the picture to", path: path.to_owned(), cause };
     if path.is_dir() {
         return Err(failed(std::io::ErrorKind::IsADirectory.into()));
     }
-    std::fs::read_dir(folder).map(drop).map_err(failed)
+    // A file without a name: nothing of it is left, whatever happens.
+    tempfile::tempfile_in(folder).map(drop).map_err(failed)
 }
 
 fn save(made: &Made, output: &Path) -> Result<Vec<PathBuf>, CliError> {

@@ -53,10 +53,12 @@ pub enum PipelineError {
         cause: std::io::Error,
     },
     /// A request file has a field of another name or type.
-    #[error("the request file {}", path.display())]
+    #[error("the request file {}{}", path.display(), quoted(.line))]
     RequestFile {
         /// The file.
         path: PathBuf,
+        /// The line that is wrong, as it stands in the file; empty where none is.
+        line: String,
         /// Which, and where.
         #[source]
         cause: serde_json::Error,
@@ -64,7 +66,7 @@ pub enum PipelineError {
     /// What was asked for does not fit into the device's memory.
     #[error(
         "{batch_size} x {}x{} px does not fit: stage `{stage}` needs at least {} and the weights {}, and {} are free",
-        size[0], size[1], gibibytes(*.activation_bytes), gibibytes(*.weight_bytes), gibibytes(*.free_bytes)
+        size[0], size[1], human(*.activation_bytes), human(*.weight_bytes), human(*.free_bytes)
     )]
     NoRoom {
         /// Pictures at once.
@@ -114,9 +116,21 @@ impl PipelineError {
     }
 }
 
+/// The beginning of a line, to be shown behind a file's name. What a parser says of a value's type does not name the field.
+fn quoted(line: &str) -> String {
+    const MOST_CHARACTERS: usize = 100;
+    let line = line.trim();
+    match line.char_indices().nth(MOST_CHARACTERS) {
+        _ if line.is_empty() => String::new(),
+        Some((end, _)) => format!(", in `{}...`", &line[..end]),
+        None => format!(", in `{line}`"),
+    }
+}
+
 #[expect(clippy::cast_precision_loss, reason = "for reading")]
-fn gibibytes(bytes: u64) -> String {
-    format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30))
+fn human(bytes: u64) -> String {
+    let mebibytes = bytes as f64 / f64::from(1 << 20);
+    if mebibytes < 1024.0 { format!("{mebibytes:.1} MiB") } else { format!("{:.1} GiB", mebibytes / 1024.0) }
 }
 
 fn list(stages: &[String]) -> String {

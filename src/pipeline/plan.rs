@@ -9,7 +9,7 @@ use super::schedulers::Schedule;
 use super::stage::{Dtypes, Shape, Stage, Stages};
 use super::{Pipeline, TextToImage};
 use crate::models::LATENT_PX;
-use crate::runtime;
+use crate::{runtime, weights};
 
 /// Sizes in pixels, `[width, height]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +73,7 @@ impl Pipeline {
             target: self.runtime.lowering_target(),
         };
         let stages = Stages::of(&self.model, shape)?;
+        self.check_weights(&stages)?;
         self.check_room(request.batch_size, padded, &stages)?;
         let sizes = Sizes { requested, padded, crop_origin: [0, 0] };
         let seed = request.seed.unwrap_or_else(any_seed);
@@ -106,6 +107,15 @@ impl Pipeline {
             denoiser: precisions.dtype(precisions.denoiser, native),
             vae,
         }
+    }
+
+    /// Refuses weights that do not fit the graphs before minutes go into compiling those.
+    fn check_weights(&self, stages: &Stages) -> Result<(), PipelineError> {
+        let missing = stages.iter().filter(|stage| self.resident.get(stage).is_none());
+        for stage in missing {
+            weights::check(self.model.checkpoint(stage.component), &stage.wanted)?;
+        }
+        Ok(())
     }
 
     /// Refuses what cannot fit before minutes go into compiling it. What passes may still turn out too large.

@@ -101,7 +101,10 @@ impl TextToImage {
     pub fn read(path: &Path) -> Result<Self, PipelineError> {
         let text = std::fs::read_to_string(path)
             .map_err(|cause| PipelineError::ReadRequest { path: path.to_owned(), cause })?;
-        serde_json::from_str(&text).map_err(|cause| PipelineError::RequestFile { path: path.to_owned(), cause })
+        serde_json::from_str(&text).map_err(|cause| {
+            let line = text.lines().nth(cause.line().saturating_sub(1)).unwrap_or_default().to_owned();
+            PipelineError::RequestFile { path: path.to_owned(), line, cause }
+        })
     }
 
     /// The request that its `tpu_warmup` block wants warmed, if it wants one.

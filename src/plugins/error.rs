@@ -166,10 +166,10 @@ pub enum InstallError {
         source: std::io::Error,
     },
     /// The caller asked to stop.
-    #[error("the install of {name} was cancelled; nothing was installed")]
+    #[error("the install of {what} was cancelled; nothing was installed")]
     Cancelled {
-        /// The plugin that was being installed.
-        name: PluginName,
+        /// What was being installed: a plugin, or else the wheel's distribution.
+        what: String,
     },
 }
 

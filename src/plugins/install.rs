@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use super::manifest::MANIFEST_FILE;
 use super::site_packages::folders_in;
-use super::{InstallError, Manifest, Pin, PluginName, data_dir, pip, process_env, wheel};
+use super::{InstallError, InstalledFile, Manifest, Pin, PluginName, Wheel, data_dir, pip, process_env, wheel};
 
 /// How often a held lock is tried again, and with it the cancellation.
 const LOCK_POLL: Duration = Duration::from_millis(100);
@@ -115,9 +115,9 @@ impl Installer<'_> {
     /// Makes sure that the plugin which `pin` describes is in place. Safe to call from several processes at once: one
     /// installs, the others wait and find it there.
     pub fn install(&self, pin: &Pin<'_>) -> Result<Installation, InstallError> {
-        let watch = Watch { name: pin.name, progress: self.progress, cancelled: self.cancelled };
+        let watch = Watch { what: pin.name.as_str(), progress: self.progress, cancelled: self.cancelled };
         let plugins = self.data_dir.join("plugins");
-        let target = plugins.join(pin.name.as_str()).join(pin.version);
+        let target = plugins.join(pin.name.as_str()).join(pin.wheel.version);
         if let Some(installation) = self.already_installed(pin, &target) {
             return Ok(installation);
         }
@@ -129,18 +129,18 @@ impl Installer<'_> {
 
         let staging = Staging::new(&plugins, pin.name)?;
         let wheel = match &self.source {
-            Source::Pip { python } => pip::download(python, pin, &staging.path("download"), &watch)?,
+            Source::Pip { python } => pip::download(python, &pin.wheel, &staging.path("download"), &watch)?,
             Source::Wheel(file) => file.clone(),
         };
-        wheel::verify(&wheel, pin, &watch)?;
+        wheel::verify(&wheel, &pin.wheel, &watch)?;
         let tree = staging.path("tree");
         std::fs::create_dir(&tree).map_err(InstallError::io("create", &tree))?;
-        let files = wheel::unpack(&wheel, pin, &tree, &watch)?;
+        let files = wheel::unpack(&wheel, pin.members, &tree, &watch)?;
         let manifest = Manifest {
             name: pin.name,
-            version: pin.version.to_owned(),
-            wheel: pin.wheel.to_owned(),
-            sha256: pin.sha256.to_owned(),
+            version: pin.wheel.version.to_owned(),
+            wheel: pin.wheel.file.to_owned(),
+            sha256: pin.wheel.sha256.to_owned(),
             installed_at: Timestamp::now(),
             bytes: files.iter().map(|file| file.bytes).sum(),
             files,
@@ -148,8 +148,27 @@ impl Installer<'_> {
         write_manifest(&tree, &manifest)?;
         watch.check()?;
         put_in_place(&tree, &target, &staging.path("replaced"))?;
-        tracing::info!(plugin = %pin.name, version = pin.version, folder = %target.display(), "installed");
+        tracing::info!(plugin = %pin.name, version = pin.wheel.version, folder = %target.display(), "installed");
         Ok(installation(target, manifest, false))
+    }
+
+    /// Makes sure that what is chosen from a wheel that holds no plugin is unpacked into `folder`, which must be there and is not
+    /// emptied. `choose` is given the name of every member and says where in `folder` it goes, if anywhere. The wheel comes
+    /// through the same download and the same checks as a plugin's. The files are not yet durable when this returns.
+    pub fn unpack(
+        &self,
+        wheel: &Wheel<'_>,
+        choose: &dyn Fn(&str) -> Option<String>,
+        folder: &Path,
+    ) -> Result<Vec<InstalledFile>, InstallError> {
+        let watch = Watch { what: wheel.distribution, progress: self.progress, cancelled: self.cancelled };
+        let download = tempfile::tempdir_in(folder).map_err(InstallError::io("create a folder in", folder))?;
+        let path = match &self.source {
+            Source::Pip { python } => pip::download(python, wheel, download.path(), &watch)?,
+            Source::Wheel(file) => file.clone(),
+        };
+        wheel::verify(&path, wheel, &watch)?;
+        wheel::unpack_chosen(&path, choose, folder, &watch)
     }
 
     fn already_installed(&self, pin: &Pin<'_>, target: &Path) -> Option<Installation> {
@@ -168,7 +187,7 @@ fn installation(folder: PathBuf, manifest: Manifest, already_installed: bool) ->
 
 /// Who is told how far an install is, and who can stop it.
 pub(super) struct Watch<'a> {
-    pub name: PluginName,
+    pub what: &'a str,
     pub progress: &'a dyn Fn(Progress),
     pub cancelled: &'a dyn Fn() -> bool,
 }
@@ -179,7 +198,7 @@ impl Watch<'_> {
     }
 
     pub fn cancellation(&self) -> InstallError {
-        InstallError::Cancelled { name: self.name }
+        InstallError::Cancelled { what: self.what.to_owned() }
     }
 }
 

@@ -66,8 +66,8 @@ impl Manifest {
     /// Whether this is what `pin` installs, file for file.
     pub(super) fn matches(&self, pin: &Pin<'_>) -> bool {
         self.name == pin.name
-            && self.version == pin.version
-            && self.sha256 == pin.sha256
+            && self.version == pin.wheel.version
+            && self.sha256 == pin.wheel.sha256
             && pin
                 .members
                 .iter()

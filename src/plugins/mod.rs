@@ -35,7 +35,7 @@ pub use error::{FindError, InstallError};
 pub use find::{Found, Lookup, Origin, Outcome, Place, Plugin, find, list};
 pub use install::{Installation, Installer, Progress, Source};
 pub use manifest::{InstalledFile, Manifest};
-pub use pins::{Member, Pin, pin, pin_for};
+pub use pins::{Member, Pin, Wheel, pin, pin_for};
 pub use site_packages::site_packages_folders;
 
 /// The environment variable that moves the data folder.

@@ -4,27 +4,34 @@
 
 use super::{InstallError, PluginName};
 
-/// One wheel that is known to the byte, and the files that are taken from it.
+/// One wheel that is known to the byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pin<'a> {
-    /// The plugin that the wheel holds.
-    pub name: PluginName,
+pub struct Wheel<'a> {
     /// The wheel's distribution, as pip is asked for it.
     pub distribution: &'a str,
     /// Its version.
     pub version: &'a str,
     /// The wheel's file name.
-    pub wheel: &'a str,
+    pub file: &'a str,
     /// The wheel's sha256, in lower-case hex.
     pub sha256: &'a str,
     /// The wheel's size.
-    pub wheel_bytes: u64,
+    pub bytes: u64,
     /// The wheel's platform tag, for pip's `--platform`.
     pub platform: &'a str,
-    /// The wheel's Python version, for pip's `--python-version`: the plugin does not care, the wheel's name does.
+    /// The wheel's Python version, for pip's `--python-version`: the library in it does not care, the wheel's name does.
     pub python_version: &'a str,
     /// The wheel's ABI tag, for pip's `--abi`; `None` where the wheel is for every Python 3.
     pub abi: Option<&'a str>,
+}
+
+/// The wheel of a plugin, and the files that are taken from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pin<'a> {
+    /// The plugin that the wheel holds.
+    pub name: PluginName,
+    /// The wheel.
+    pub wheel: Wheel<'a>,
     /// The files to unpack.
     pub members: &'a [Member<'a>],
 }
@@ -40,12 +47,14 @@ pub struct Member<'a> {
     pub bytes: u64,
 }
 
-impl Pin<'_> {
+impl Wheel<'_> {
     /// The requirement as pip reads it.
     pub fn requirement(&self) -> String {
         format!("{}=={}", self.distribution, self.version)
     }
+}
 
+impl Pin<'_> {
     /// The size of the files once installed.
     pub fn installed_bytes(&self) -> u64 {
         self.members.iter().map(|member| member.bytes).sum()
@@ -77,14 +86,16 @@ const XLA_CPU_HEADER: Member<'_> =
 
 const XLA_CPU_LINUX_X86_64: Pin<'_> = Pin {
     name: PluginName::XlaCpu,
-    distribution: "xla-cpu-pjrt",
-    version: "0.0.1",
-    wheel: "xla_cpu_pjrt-0.0.1-py3-none-manylinux_2_27_x86_64.whl",
-    sha256: "55837b6b7b47daa717f2d9a5a03563ea0ceaa338d06a81a1e2d3f060d960decc",
-    wheel_bytes: 63_461_052,
-    platform: "manylinux_2_27_x86_64",
-    python_version: "3.11",
-    abi: None,
+    wheel: Wheel {
+        distribution: "xla-cpu-pjrt",
+        version: "0.0.1",
+        file: "xla_cpu_pjrt-0.0.1-py3-none-manylinux_2_27_x86_64.whl",
+        sha256: "55837b6b7b47daa717f2d9a5a03563ea0ceaa338d06a81a1e2d3f060d960decc",
+        bytes: 63_461_052,
+        platform: "manylinux_2_27_x86_64",
+        python_version: "3.11",
+        abi: None,
+    },
     members: &[
         Member { member: "xla_plugins/xla_cpu_pjrt/xla_cpu_pjrt.so", file: "xla_cpu_pjrt.so", bytes: 259_284_552 },
         XLA_CPU_HEADER,
@@ -92,10 +103,13 @@ const XLA_CPU_LINUX_X86_64: Pin<'_> = Pin {
 };
 
 const XLA_CPU_LINUX_AARCH64: Pin<'_> = Pin {
-    wheel: "xla_cpu_pjrt-0.0.1-py3-none-manylinux_2_27_aarch64.whl",
-    sha256: "8f613be6e891858f40d64f9799319502fff42689661944fc18a6ffd8210b30c9",
-    wheel_bytes: 49_514_947,
-    platform: "manylinux_2_27_aarch64",
+    wheel: Wheel {
+        file: "xla_cpu_pjrt-0.0.1-py3-none-manylinux_2_27_aarch64.whl",
+        sha256: "8f613be6e891858f40d64f9799319502fff42689661944fc18a6ffd8210b30c9",
+        bytes: 49_514_947,
+        platform: "manylinux_2_27_aarch64",
+        ..XLA_CPU_LINUX_X86_64.wheel
+    },
     members: &[
         Member { member: "xla_plugins/xla_cpu_pjrt/xla_cpu_pjrt.so", file: "xla_cpu_pjrt.so", bytes: 200_328_224 },
         XLA_CPU_HEADER,
@@ -105,14 +119,16 @@ const XLA_CPU_LINUX_AARCH64: Pin<'_> = Pin {
 
 const TPU_LINUX_X86_64: Pin<'_> = Pin {
     name: PluginName::Tpu,
-    distribution: "libtpu",
-    version: "0.0.51",
-    wheel: "libtpu-0.0.51-cp311-cp311-manylinux_2_31_x86_64.whl",
-    sha256: "ba67ddbfdbac61c8da1fafc26cd51b93e9fe4d298016e2882eb986b1718cba34",
-    wheel_bytes: 204_805_508,
-    platform: "manylinux_2_31_x86_64",
-    python_version: "3.11",
-    abi: Some("cp311"),
+    wheel: Wheel {
+        distribution: "libtpu",
+        version: "0.0.51",
+        file: "libtpu-0.0.51-cp311-cp311-manylinux_2_31_x86_64.whl",
+        sha256: "ba67ddbfdbac61c8da1fafc26cd51b93e9fe4d298016e2882eb986b1718cba34",
+        bytes: 204_805_508,
+        platform: "manylinux_2_31_x86_64",
+        python_version: "3.11",
+        abi: Some("cp311"),
+    },
     members: &[Member { member: "libtpu/libtpu.so", file: "libtpu.so", bytes: 574_812_664 }],
 };
 
@@ -127,14 +143,15 @@ mod tests {
         {
             let pin = pin_for(name, "linux", arch).unwrap();
             assert_eq!(pin.name, name);
-            assert!(pin.wheel.starts_with(&format!("{}-{}-", pin.distribution.replace('-', "_"), pin.version)));
-            assert!(pin.wheel.ends_with(&format!("-{}.whl", pin.platform)));
-            assert!(pin.platform.ends_with(arch));
-            assert!(pin.sha256.len() == 64 && pin.sha256.bytes().all(|byte| b"0123456789abcdef".contains(&byte)));
+            let wheel = pin.wheel;
+            assert!(wheel.file.starts_with(&format!("{}-{}-", wheel.distribution.replace('-', "_"), wheel.version)));
+            assert!(wheel.file.ends_with(&format!("-{}.whl", wheel.platform)));
+            assert!(wheel.platform.ends_with(arch));
+            assert!(wheel.sha256.len() == 64 && wheel.sha256.bytes().all(|byte| b"0123456789abcdef".contains(&byte)));
             assert!(pin.members.iter().any(|member| member.file == name.library_file()));
-            assert!(pin.installed_bytes() > pin.wheel_bytes);
-            if let Some(abi) = pin.abi {
-                assert!(pin.wheel.contains(&format!("-{abi}-")), "{}", pin.wheel);
+            assert!(pin.installed_bytes() > wheel.bytes);
+            if let Some(abi) = wheel.abi {
+                assert!(wheel.file.contains(&format!("-{abi}-")), "{}", wheel.file);
             }
         }
     }

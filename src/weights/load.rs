@@ -112,6 +112,14 @@ pub fn load<E: Send>(
     }
 }
 
+/// Checks that all tensors are there, in the right shape and a dtype that can be converted. No value is read.
+///
+/// # Errors
+/// What is missing or does not fit.
+pub fn check(checkpoint: &Checkpoint, wanted: &[Wanted]) -> Result<(), WeightsError> {
+    plan(checkpoint, wanted).map(drop)
+}
+
 /// One tensor, by `threads` threads.
 fn bring(job: &Job<'_>, name: &str, threads: usize, cancel: &Cancel) -> Result<Tensor, WeightsError> {
     let mut bytes =

@@ -29,7 +29,7 @@ use std::path::{Path, PathBuf};
 
 use preheat_cache::Dtype;
 
-pub use load::{LoadError, Wanted, load};
+pub use load::{LoadError, Wanted, check, load};
 
 /// The tensors of one component, in files that are mapped into memory.
 #[derive(Debug)]

@@ -46,6 +46,8 @@ pub fn compile_c(source: &str, output: &Path, shared: bool) {
     assert!(result.status.success(), "cc: {}", String::from_utf8_lossy(&result.stderr));
 }
 
+#[cfg(feature = "pipeline")]
+pub mod demo;
 pub mod lab;
 #[cfg(feature = "pipeline")]
 pub mod random_model;

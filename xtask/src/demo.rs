@@ -1,5 +1,7 @@
-//! `cargo xtask demo`: compiles the example programs in one set of processes, loads them in another, compares.
+//! `cargo xtask demo`: compiles the example programs and the demo model in one set of processes, loads them in another, compares.
 
+use std::fmt::Write as _;
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -9,30 +11,38 @@ use crate::preheat::{Preheat, json, number, sources, stages};
 use crate::setup::{Profile, install};
 use crate::{prerequisites, table};
 
+/// The seed of the picture: any would do, and a fixed one lets people compare theirs with the README's.
+const SEED: &str = "7";
+
 pub fn run() -> Outcome {
     prerequisites::check(prerequisites::BUILD)?;
     let preheat = Preheat::build()?;
     run_command(&mut install("xla-cpu", Profile::Release))?;
     let programs = programs()?;
     let cache_dir = tempfile::tempdir().map_err(Failure::context("no temporary folder for the cache"))?;
-    let demo = Demo { preheat, cache_dir: cache_dir.path() };
+    let pictures = root().join("target/demo");
+    std::fs::create_dir_all(&pictures).map_err(Failure::context(format!("cannot make {}", pictures.display())))?;
+    let demo = Demo { preheat, cache_dir: cache_dir.path(), pictures };
 
-    eprintln!("\ncold: each program in a process of its own, into an empty cache");
-    let cold = programs.iter().map(|program| demo.run_program(program)).collect::<Outcome<Vec<_>>>()?;
+    eprintln!("\ncold: each program, and then the model, in a process of its own, into an empty cache");
+    let (cold, cold_picture) = demo.run_all(&programs, "cold")?;
     let compiles_cold = demo.compiles()?;
     eprintln!("warm: the same again, in new processes");
-    let warm = programs.iter().map(|program| demo.run_program(program)).collect::<Outcome<Vec<_>>>()?;
+    let (warm, warm_picture) = demo.run_all(&programs, "warm")?;
     let compiles_warm = demo.compiles()? - compiles_cold;
 
     println!();
-    print_comparison(&programs, &cold, &warm)?;
+    print_programs(&programs, &cold, &warm)?;
     println!();
     run_command(&mut demo.command(&["cache", "stats"]))?;
+    println!();
+    demo.print_picture(&cold_picture, &warm_picture)?;
     println!("\n{compiles_cold} compiles in the cold processes, {compiles_warm} in the warm ones.");
     if compiles_warm != 0.0 {
         return Err(Failure::new("a warm process compiled: the cache did not do its work"));
     }
-    if let Some(compiled) = warm.iter().find(|run| sources(run).is_ok_and(|sources| sources.contains("compiled"))) {
+    let compiled = |run: &&Value| sources(run).is_ok_and(|sources| sources.contains("compiled"));
+    if let Some(compiled) = warm.iter().chain([&warm_picture]).find(compiled) {
         return Err(Failure::new(format!("a warm process says that it compiled:\n{compiled:#}")));
     }
     Ok(())
@@ -54,6 +64,7 @@ fn programs() -> Outcome<Vec<PathBuf>> {
 struct Demo<'a> {
     preheat: Preheat,
     cache_dir: &'a Path,
+    pictures: PathBuf,
 }
 
 impl Demo<'_> {
@@ -63,18 +74,101 @@ impl Demo<'_> {
         command
     }
 
-    fn run_program(&self, program: &Path) -> Outcome<Value> {
-        let mut command = self.command(&["--device", "xla-cpu", "--json", "program", "run"]);
-        json(command.arg(program))
+    /// Every program, and the picture.
+    fn run_all(&self, programs: &[PathBuf], name: &str) -> Outcome<(Vec<Value>, Value)> {
+        let run = |program: &PathBuf| {
+            let mut command = self.command(&["--device", "xla-cpu", "--json", "program", "run"]);
+            json(command.arg(program))
+        };
+        let programs = programs.iter().map(run).collect::<Outcome<Vec<_>>>()?;
+        let mut command = self.command(&["--device", "xla-cpu", "--json", "run", "--prompt", "the digit seven"]);
+        command.args(["--seed", SEED, "--output"]).arg(self.picture(name));
+        Ok((programs, json(&mut command)?))
+    }
+
+    fn picture(&self, name: &str) -> PathBuf {
+        self.pictures.join(format!("seven-{name}.png"))
     }
 
     /// How often the processes so far compiled, from the statistics that outlive them.
     fn compiles(&self) -> Outcome<f64> {
         number(&json(&mut self.command(&["--json", "cache", "stats"]))?, "/compiles")
     }
+
+    fn print_picture(&self, cold: &Value, warm: &Value) -> Outcome {
+        let mut rows = Vec::new();
+        for (cold, warm) in stages(cold)?.iter().zip(stages(warm)?) {
+            rows.push([
+                cold["stage"].as_str().unwrap_or_default().to_owned(),
+                table::seconds(number(cold, "/compile_seconds")?),
+                cold["source"].as_str().unwrap_or_default().to_owned(),
+                table::seconds(number(warm, "/load_seconds")?),
+                warm["source"].as_str().unwrap_or_default().to_owned(),
+            ]);
+        }
+        let total = |run| Ok::<_, Failure>(table::seconds(number(run, "/timings/total_seconds")?));
+        rows.push(["until the picture".to_owned(), total(cold)?, String::new(), total(warm)?, String::new()]);
+        table::print(["\"the digit seven\"", "cold", "from", "warm", "from"], &rows);
+        let [cold, warm] = ["cold", "warm"].map(|name| self.picture(name));
+        println!();
+        if std::io::stdout().is_terminal() {
+            show(&cold, &warm)?;
+        }
+        println!("{}\n{}", cold.display(), warm.display());
+        let read = |path: &Path| std::fs::read(path).map_err(Failure::context(format!("no {}", path.display())));
+        if read(&cold)? != read(&warm)? {
+            return Err(Failure::new(
+                "the two pictures differ: a loaded executable should compute what the compiled one did",
+            ));
+        }
+        println!("The two files are the same, byte for byte.");
+        Ok(())
+    }
 }
 
-fn print_comparison(programs: &[PathBuf], cold: &[Value], warm: &[Value]) -> Outcome {
+/// Draws two pictures side by side: two pixels, one above the other, make a character.
+fn show(left: &Path, right: &Path) -> Outcome {
+    let pictures = [Pixels::read(left)?, Pixels::read(right)?];
+    for row in (0..pictures[0].height).step_by(2) {
+        let mut line = String::new();
+        for picture in &pictures {
+            for column in 0..picture.width {
+                let ([r, g, b], [r2, g2, b2]) = (picture.at(column, row), picture.at(column, row + 1));
+                let _ = write!(line, "\x1b[38;2;{r};{g};{b};48;2;{r2};{g2};{b2}m\u{2580}");
+            }
+            line.push_str("\x1b[0m  ");
+        }
+        println!("{line}");
+    }
+    Ok(())
+}
+
+struct Pixels {
+    width: usize,
+    height: usize,
+    rgb: Vec<u8>,
+}
+
+impl Pixels {
+    fn read(path: &Path) -> Outcome<Self> {
+        let failed = |why: String| Failure::new(format!("{}: {why}", path.display()));
+        let file = std::fs::File::open(path).map_err(|error| failed(error.to_string()))?;
+        let mut reader =
+            png::Decoder::new(std::io::BufReader::new(file)).read_info().map_err(|e| failed(e.to_string()))?;
+        let (width, height) = (reader.info().width as usize, reader.info().height as usize);
+        let mut rgb = vec![0; width * height * 3];
+        reader.next_frame(&mut rgb).map_err(|error| failed(error.to_string()))?;
+        Ok(Self { width, height, rgb })
+    }
+
+    /// Black below the last row.
+    fn at(&self, column: usize, row: usize) -> [u8; 3] {
+        let from = (row * self.width + column) * 3;
+        self.rgb.get(from..from + 3).map_or([0; 3], |pixel| [pixel[0], pixel[1], pixel[2]])
+    }
+}
+
+fn print_programs(programs: &[PathBuf], cold: &[Value], warm: &[Value]) -> Outcome {
     let mut rows = Vec::new();
     for ((program, cold), warm) in programs.iter().zip(cold).zip(warm) {
         let cold_seconds = number(cold, "/timings/executables_ready_seconds")?;

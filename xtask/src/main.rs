@@ -21,6 +21,7 @@ mod setup;
 mod table;
 mod test;
 mod warm_start;
+mod xla_rs;
 
 use std::process::ExitCode;
 
@@ -40,7 +41,7 @@ enum Task {
     Setup(setup::Arguments),
     /// Format check, clippy, all tests, docs: what continuous integration runs.
     Test(test::Arguments),
-    /// Compile the programs of examples/programs, run them again in new processes, and show both side by side.
+    /// Compile example programs and the demo model, run them again in new processes, and show both side by side.
     Demo,
     /// Run a benchmark.
     Bench(bench::Arguments),

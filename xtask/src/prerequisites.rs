@@ -8,6 +8,7 @@ pub enum Tool {
     Rustfmt,
     Clippy,
     CCompiler,
+    CxxCompiler,
     Make,
     Python,
     Pip,
@@ -18,6 +19,8 @@ pub enum Tool {
 pub const BUILD: &[Tool] = &[Tool::CCompiler, Tool::Make, Tool::Python, Tool::Pip];
 /// What the tests need.
 pub const TEST: &[Tool] = &[Tool::Rustfmt, Tool::Clippy, Tool::CCompiler, Tool::Make, Tool::Python, Tool::Pip];
+/// What the feature `xla-rs` and its set-up need.
+pub const XLA_RS: &[Tool] = &[Tool::CCompiler, Tool::CxxCompiler, Tool::Make, Tool::Python, Tool::Pip];
 /// What the benches with peers need.
 pub const PEERS: &[Tool] = &[Tool::CCompiler, Tool::Make, Tool::Python, Tool::Pip, Tool::Venv];
 
@@ -27,6 +30,7 @@ impl Tool {
             Self::Rustfmt => &["cargo", "fmt", "--version"],
             Self::Clippy => &["cargo", "clippy", "--version"],
             Self::CCompiler => &["cc", "--version"],
+            Self::CxxCompiler => &["c++", "--version"],
             Self::Make => &["make", "--version"],
             Self::Python => &["python3", "--version"],
             Self::Pip => &["python3", "-m", "pip", "--version"],
@@ -43,6 +47,9 @@ impl Tool {
             Self::CCompiler => {
                 "cc, a C compiler (allocator, zstd, layout test): `apt install build-essential`, `dnf install gcc`, \
                  `xcode-select --install`"
+            }
+            Self::CxxCompiler => {
+                "c++, a C++17 compiler (the xla crate): `apt install build-essential`, `dnf install gcc-c++`"
             }
             Self::Make => {
                 "make (allocator): `apt install build-essential`, `dnf install make`, `xcode-select --install`"

@@ -1,15 +1,16 @@
-//! `cargo xtask setup`: native plugins into the user's data folder, by way of the binary's own `plugins install`.
+//! `cargo xtask setup`: native plugins into the user's data folder, by way of the binary's own `plugins install`, and what the
+//! feature `xla-rs` links.
 
 use std::process::Command;
 
 use clap::ValueEnum;
 
 use crate::command::{Outcome, cargo, run as run_command};
-use crate::prerequisites;
+use crate::{prerequisites, xla_rs};
 
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Which plugins.
+    /// Which plugins; `xla-rs` is none, but what the feature of that name needs.
     #[arg(default_value = "xla-cpu")]
     plugins: Plugins,
 }
@@ -19,6 +20,7 @@ enum Plugins {
     XlaCpu,
     Tpu,
     All,
+    XlaRs,
 }
 
 /// How the binary that installs is built: in the profile that the task needs anyway.
@@ -34,6 +36,7 @@ pub fn run(arguments: &Arguments) -> Outcome {
         Plugins::XlaCpu => &["xla-cpu"],
         Plugins::Tpu => &["tpu"],
         Plugins::All => &["xla-cpu", "tpu"],
+        Plugins::XlaRs => return xla_rs::setup(),
     };
     names.iter().try_for_each(|name| run_command(&mut install(name, Profile::Release)))
 }

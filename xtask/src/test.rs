@@ -1,14 +1,19 @@
-//! `cargo xtask test`: every check in a row, each timed; the first failure ends it.
+//! `cargo xtask test`: every check in a row, each timed; the first failure ends it. `--xla-rs` is a row of its own, since it
+//! links XLA, and what the other checks need nothing of.
 
 use std::process::Command;
 use std::time::Instant;
 
-use crate::command::{Failure, Outcome, cargo, run as run_command};
+use crate::command::{Failure, Outcome, cargo, output, run as run_command};
 use crate::setup::{Profile, install};
+use crate::xla_rs::Extension;
 use crate::{prerequisites, table};
 
 #[derive(clap::Args)]
 pub struct Arguments {
+    /// Check the feature `xla-rs` instead: builds the `xla` crate against an XLA of its own, and compares the two.
+    #[arg(long)]
+    xla_rs: bool,
     /// Passed to the test programs, such as a part of a test's name.
     #[arg(last = true)]
     passed_on: Vec<String>,
@@ -16,6 +21,7 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> Outcome {
     let mut steps = Steps::default();
+    let all_steps = if arguments.xla_rs { xla_rs_steps } else { all_steps };
     let outcome = all_steps(&mut steps, &arguments.passed_on);
     steps.print_summary();
     outcome
@@ -24,16 +30,61 @@ pub fn run(arguments: &Arguments) -> Outcome {
 /// What is checked, cheapest first, so that a slip in the format does not wait for a download.
 fn all_steps(steps: &mut Steps, test_arguments: &[String]) -> Outcome {
     steps.step("prerequisites", || prerequisites::check(prerequisites::TEST))?;
+    steps.step("default build", links_no_xla)?;
     steps.command("format", &mut cargo(["fmt", "--all", "--check"]))?;
     steps.command("clippy", &mut cargo(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
     steps.command("set-up xla-cpu", &mut install("xla-cpu", Profile::Debug))?;
     steps.command("set-up tpu", &mut install("tpu", Profile::Debug))?;
     let mut tests = cargo(["test", "--workspace"]);
-    if !test_arguments.is_empty() {
-        tests.arg("--").args(test_arguments);
-    }
+    tests.args(passed_on(test_arguments));
     steps.command("tests", &mut tests)?;
     steps.command("docs", cargo(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+/// A plain build must not need TensorFlow and libclang: no dependency of the workspace leads to the `xla` crate.
+fn links_no_xla() -> Outcome {
+    let tree = output(&mut cargo(["tree", "--locked", "--workspace", "--prefix", "none", "--format", "{p}"]))?;
+    match tree.lines().find(|package| package.starts_with("xla ")) {
+        Some(package) => Err(Failure::new(format!("{package} is built without being asked for: `cargo tree -i xla`"))),
+        None => Ok(()),
+    }
+}
+
+/// What is checked of the feature `xla-rs`. No step takes `--all-features`: everything else is checked without it.
+fn xla_rs_steps(steps: &mut Steps, test_arguments: &[String]) -> Outcome {
+    steps.step("prerequisites", || prerequisites::check(prerequisites::XLA_RS))?;
+    steps.command("set-up xla-cpu", &mut install("xla-cpu", Profile::Debug))?;
+    let mut extension = None;
+    steps.step("set-up xla-rs", || {
+        extension = Some(Extension::own_or_made()?);
+        Ok(())
+    })?;
+    let Some(extension) = extension else { return Ok(()) };
+    let feature = ["--package", "preheat", "--features", "xla-rs"];
+    let cargo = |subcommand, rest: &[&'static str]| {
+        extension.cargo([subcommand].into_iter().chain(feature).chain(rest.iter().copied()))
+    };
+    steps.command("example", &mut cargo("build", &["--example", "xla_rs"]))?;
+    let tests_of_set_up = ["test", "--package", "xtask", "--features", "xla-rs", "--bin", "xla-extension"];
+    steps.command("tests of the set-up", &mut extension.cargo(tests_of_set_up))?;
+    let mut tests = cargo("test", &["--lib", "--test", "xla_rs"]);
+    tests.args(passed_on(test_arguments));
+    steps.command("tests", &mut tests)?;
+    // What only reads the crate links nothing, and cargo keeps its build scripts apart from those above: DOCS_RS makes that of `xla`
+    // leave out its C++, a minute and more of it.
+    let parts = ["--lib", "--test", "xla_rs", "--example", "xla_rs", "--", "-D", "warnings"];
+    steps.command("clippy", cargo("clippy", &parts).env("DOCS_RS", "1"))?;
+    let lints_of_set_up =
+        ["clippy", "--package", "xtask", "--features", "xla-rs", "--all-targets", "--", "-D", "warnings"];
+    steps.command("clippy of the set-up", &mut extension.cargo(lints_of_set_up))?;
+    let docs = &mut cargo("doc", &["--no-deps", "--lib"]);
+    steps.command("docs", docs.env("DOCS_RS", "1").env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+/// What `cargo test` passes on to the test programs.
+fn passed_on(arguments: &[String]) -> Vec<&str> {
+    let separator = if arguments.is_empty() { None } else { Some("--") };
+    separator.into_iter().chain(arguments.iter().map(String::as_str)).collect()
 }
 
 /// The steps so far, with their seconds and whether they passed.

@@ -1,0 +1,178 @@
+//! Graphs and tensors of the `xla` crate (feature `xla-rs`).
+//!
+//! A computation built with `XlaBuilder` is a graph like any other, so that a pipeline that says
+//!
+//! ```ignore
+//! let executable = client.compile(&computation)?;
+//! ```
+//!
+//! gets preheat's cache by saying
+//!
+//! ```ignore
+//! let executable = runtime.get_or_compile(&signature, &computation)?;
+//! ```
+//!
+//! `Program::try_from(&computation)` gives its program. [`Tensor`] and [`xla::Literal`] convert into each other, in both directions with `TryFrom`. docs/xla-rs.md has the set-up.
+
+use std::borrow::Cow;
+
+use preheat_cache::Program;
+use xla::{Literal, PrimitiveType, XlaComputation};
+
+use crate::pjrt::hlo::TensorType;
+use crate::pjrt::{AlignedBytes, ElementType, PjrtError};
+use crate::runtime::{AsGraph, BuildError, Graph};
+use crate::tensor::Tensor;
+
+impl AsGraph for XlaComputation {
+    /// The computation as a graph that is matched on the exact signature. It is serialised on every call: a loop keeps the
+    /// executable, not the computation.
+    fn as_graph(&self) -> Result<Cow<'_, Graph>, BuildError> {
+        Ok(Cow::Owned(Graph::from_program(Program::try_from(self)?)))
+    }
+}
+
+/// Why a tensor or a literal could not be turned into the other.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LiteralError {
+    /// The literal is a tuple, or of a type whose elements are no whole bytes.
+    #[error("a literal of {shape} is no dense tensor; take a tuple apart with `Literal::to_tuple` first")]
+    NoTensor {
+        /// The literal's shape, as the `xla` crate prints it.
+        shape: String,
+    },
+    /// The `xla` crate has no name for the tensor's dtype.
+    #[error("the xla crate has no name for {element_type}")]
+    NoLiteral {
+        /// The tensor's dtype.
+        element_type: ElementType,
+    },
+    /// The dimensions are no array's, or the host has no memory for it.
+    #[error(transparent)]
+    Kind(#[from] PjrtError),
+    /// The `xla` crate refused.
+    #[error("the xla crate: {0}")]
+    Xla(#[from] xla::Error),
+}
+
+impl TryFrom<&Literal> for Tensor {
+    type Error = LiteralError;
+
+    fn try_from(literal: &Literal) -> Result<Self, LiteralError> {
+        let shape = literal.shape()?;
+        let no_tensor = || LiteralError::NoTensor { shape: format!("{shape:?}") };
+        let xla::Shape::Array(array) = &shape else { return Err(no_tensor()) };
+        let element_type = ElementType::from_hlo(array.primitive_type() as i32).ok_or_else(no_tensor)?;
+        let kind = TensorType { element_type, dimensions: array.dims().to_vec() };
+        let byte_count = element_type.array_bytes(&kind.dimensions).map_err(|cause| match cause {
+            PjrtError::UnsupportedElementType { .. } => no_tensor(),
+            cause => LiteralError::Kind(cause),
+        })?;
+        let mut bytes = AlignedBytes::zeroed(byte_count)?;
+        literal.copy_untyped_to(&mut bytes)?;
+        Ok(Self::from_aligned(kind, bytes))
+    }
+}
+
+impl TryFrom<&Tensor> for Literal {
+    type Error = LiteralError;
+
+    fn try_from(tensor: &Tensor) -> Result<Self, LiteralError> {
+        let TensorType { element_type, dimensions } = tensor.kind();
+        let no_literal = || LiteralError::NoLiteral { element_type: *element_type };
+        let primitive_type = primitive_type(*element_type).ok_or_else(no_literal)?;
+        // A tensor's dimensions are never negative: its bytes were counted when it was made.
+        let sizes: Vec<usize> = dimensions.iter().filter_map(|&size| usize::try_from(size).ok()).collect();
+        Ok(Self::create_from_shape_and_untyped_data(primitive_type.element_type()?, &sizes, tensor.bytes())?)
+    }
+}
+
+/// The `xla` crate's name for a dtype whose elements are whole bytes; `None` where it has none.
+fn primitive_type(element_type: ElementType) -> Option<PrimitiveType> {
+    Some(match element_type {
+        ElementType::Pred => PrimitiveType::Pred,
+        ElementType::I8 => PrimitiveType::S8,
+        ElementType::I16 => PrimitiveType::S16,
+        ElementType::I32 => PrimitiveType::S32,
+        ElementType::I64 => PrimitiveType::S64,
+        ElementType::U8 => PrimitiveType::U8,
+        ElementType::U16 => PrimitiveType::U16,
+        ElementType::U32 => PrimitiveType::U32,
+        ElementType::U64 => PrimitiveType::U64,
+        ElementType::F16 => PrimitiveType::F16,
+        ElementType::F32 => PrimitiveType::F32,
+        ElementType::F64 => PrimitiveType::F64,
+        ElementType::Bf16 => PrimitiveType::Bf16,
+        ElementType::C64 => PrimitiveType::C64,
+        ElementType::C128 => PrimitiveType::C128,
+        ElementType::F8E4M3FN => PrimitiveType::F8E4M3FN,
+        ElementType::F8E5M2 => PrimitiveType::F8E5M2,
+        ElementType::F8E8M0FNU => PrimitiveType::F8E8M0FNU,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_dtype_survives_the_way_there_and_back() {
+        let mut there = 0;
+        for &element_type in ElementType::ALL {
+            for dimensions in [vec![], vec![3], vec![2, 3], vec![0, 4]] {
+                let kind = TensorType { element_type, dimensions };
+                // Sub-byte types and tokens are no tensors to begin with.
+                let Ok(length) = element_type.array_bytes(&kind.dimensions) else { continue };
+                // Only 0 and 1 are values of a predicate.
+                let bytes: Vec<u8> = (0..length).map(|index| u8::from(index % 2 == 0)).collect();
+                let tensor = Tensor::new(kind.clone(), &bytes).unwrap();
+                match Literal::try_from(&tensor) {
+                    Ok(literal) => {
+                        there += 1;
+                        let back = Tensor::try_from(&literal).unwrap();
+                        assert_eq!((back.kind(), back.bytes()), (&kind, bytes.as_slice()));
+                        assert_eq!(literal.element_type().unwrap().primitive_type() as i32, hlo_of(element_type));
+                    }
+                    Err(error) => assert!(error.to_string().contains(element_type.name()), "{error}"),
+                }
+            }
+        }
+        assert_eq!(there, 18 * 4);
+    }
+
+    /// HLO's number of a dtype, found without the table above.
+    fn hlo_of(element_type: ElementType) -> i32 {
+        (0..100).find(|&number| ElementType::from_hlo(number) == Some(element_type)).unwrap()
+    }
+
+    #[test]
+    fn a_literal_of_the_crate_is_row_major() {
+        let literal = Literal::vec1(&[1f32, 2.0, 3.0, 4.0, 5.0, 6.0]).reshape(&[2, 3]).unwrap();
+        let tensor = Tensor::try_from(&literal).unwrap();
+        assert_eq!(tensor.kind().to_string(), "2x3xf32");
+        assert_eq!(tensor.to_f32().unwrap(), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+        assert_eq!(Literal::try_from(&tensor).unwrap().to_vec::<f32>().unwrap(), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+    }
+
+    #[test]
+    fn a_tuple_is_no_tensor() {
+        let tuple = Literal::tuple(vec![Literal::scalar(1f32)]);
+        let error = Tensor::try_from(&tuple).unwrap_err();
+        assert!(matches!(error, LiteralError::NoTensor { .. }), "{error}");
+        assert!(error.to_string().contains("to_tuple"), "{error}");
+    }
+
+    #[test]
+    fn the_same_graph_is_the_same_program() {
+        let build = |factor: f32| {
+            let builder = xla::XlaBuilder::new("scale");
+            let x = builder.parameter(0, xla::ElementType::F32, &[4], "x").unwrap();
+            let y = x.mul_(&builder.c0(factor).unwrap()).unwrap();
+            Program::try_from(&y.build().unwrap()).unwrap()
+        };
+        assert_eq!(build(2.0).digest(), build(2.0).digest());
+        assert_ne!(build(2.0).digest(), build(3.0).digest());
+    }
+}

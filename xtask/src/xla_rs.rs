@@ -1,0 +1,89 @@
+//! What the `xla` crate needs to be built and run: an `XLA_EXTENSION_DIR`, and a libclang for bindgen.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::command::{Failure, Outcome, cargo, output, spelled};
+use crate::prerequisites;
+
+/// Where somebody's own `xla_extension` is; then it is used as it is.
+const OWN: &str = "XLA_EXTENSION_DIR";
+
+/// What bindgen hands to clang.
+const BINDGEN: &str = "BINDGEN_EXTRA_CLANG_ARGS";
+
+/// Where the loader looks for the libraries: the crate's build script passes no rpath on to who depends on the crate.
+const LIBRARIES: &str = "LD_LIBRARY_PATH";
+
+/// An `xla_extension` and how to use it.
+pub struct Extension {
+    folder: PathBuf,
+    /// Whether it was made here, with a libclang beside it.
+    made_here: bool,
+}
+
+impl Extension {
+    /// The user's own where `XLA_EXTENSION_DIR` is set, else the one that [`Self::make`] makes.
+    pub fn own_or_made() -> Outcome<Self> {
+        match std::env::var_os(OWN).filter(|folder| !folder.is_empty()) {
+            Some(folder) => {
+                eprintln!("{OWN} is set: using {}", folder.display());
+                Ok(Self { folder: folder.into(), made_here: false })
+            }
+            None => Self::make(),
+        }
+    }
+
+    /// Makes it from wheels, unless it is there. xtask/xla-rs/main.rs says what it is.
+    pub fn make() -> Outcome<Self> {
+        prerequisites::check(prerequisites::XLA_RS)?;
+        let mut command =
+            cargo(["run", "--quiet", "--package", "xtask", "--features", "xla-rs", "--bin", "xla-extension"]);
+        eprintln!("$ {}", spelled(&command));
+        let printed = output(&mut command)?;
+        let folder = printed.lines().last().map(PathBuf::from).filter(|folder| folder.is_dir());
+        let folder = folder.ok_or_else(|| Failure::new(format!("`{}` named no folder", spelled(&command))))?;
+        Ok(Self { folder, made_here: true })
+    }
+
+    /// The variables that a build and a run need, each with its value alone.
+    fn variables(&self) -> Vec<(&'static str, OsString)> {
+        let mut variables = vec![(OWN, self.folder.clone().into_os_string())];
+        if self.made_here {
+            let clang = self.folder.join("clang");
+            variables.push((BINDGEN, format!("-isystem {}", clang.join("include").display()).into()));
+            variables.push(("LIBCLANG_PATH", clang.into()));
+        }
+        variables.push((LIBRARIES, self.folder.join("lib").into_os_string()));
+        variables
+    }
+
+    /// `cargo` with these arguments and the variables.
+    pub fn cargo<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Command {
+        let mut command = cargo(arguments);
+        for (name, mut value) in self.variables() {
+            if let Some(others) = std::env::var_os(name).filter(|others| name == LIBRARIES && !others.is_empty()) {
+                value.push(":");
+                value.push(others);
+            }
+            command.env(name, value);
+        }
+        command
+    }
+}
+
+/// `cargo xtask setup xla-rs`: makes it, and prints the variables as a shell reads them.
+pub fn setup() -> Outcome {
+    let extension = Extension::make()?;
+    eprintln!(
+        "Made of TensorFlow's wheel: fit for tests and for building graphs, without StableHLO text, GPU and plugin clients.\n\
+         A shell takes the variables below with: eval \"$(cargo xtask setup xla-rs)\""
+    );
+    for (name, value) in extension.variables() {
+        let value = format!("'{}'", value.to_string_lossy().replace('\'', r"'\''"));
+        let others = if name == LIBRARIES { "${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}" } else { "" };
+        println!("export {name}={value}{others}");
+    }
+    Ok(())
+}

@@ -1,0 +1,2 @@
+#pragma once
+#include "mlir/IR/BuiltinOps.h"
