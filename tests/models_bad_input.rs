@@ -262,24 +262,25 @@ fn weights_that_are_damaged() {
     );
 }
 
+/// Two shards and an index of them, in place of the file.
+fn shard(model: &Path) -> [PathBuf; 2] {
+    let all = tensors(&model.join(UNET));
+    fs::remove_file(model.join(UNET)).unwrap();
+    let names = [1, 2].map(|n| format!("diffusion_pytorch_model-0000{n}-of-00002.safetensors"));
+    let halves = all.split_at(all.len() / 2);
+    let mut map = serde_json::Map::new();
+    for (name, half) in names.iter().zip([halves.0, halves.1]) {
+        write_tensors(&model.join("unet").join(name), half);
+        map.extend(half.iter().map(|stored| (stored.0.clone(), name.clone().into())));
+    }
+    let content = json!({"metadata": {"total_size": 1}, "weight_map": map}).to_string();
+    fs::write(model.join("unet/diffusion_pytorch_model.safetensors.index.json"), content).unwrap();
+    names.map(|name| model.join("unet").join(name))
+}
+
 #[test]
 fn weights_that_are_elsewhere() {
     let index = "unet/diffusion_pytorch_model.safetensors.index.json";
-    /// Two shards and an index of them, in place of the file.
-    fn shard(model: &Path) -> [PathBuf; 2] {
-        let all = tensors(&model.join(UNET));
-        fs::remove_file(model.join(UNET)).unwrap();
-        let names = [1, 2].map(|n| format!("diffusion_pytorch_model-0000{n}-of-00002.safetensors"));
-        let halves = all.split_at(all.len() / 2);
-        let mut map = serde_json::Map::new();
-        for (name, half) in names.iter().zip([halves.0, halves.1]) {
-            write_tensors(&model.join("unet").join(name), half);
-            map.extend(half.iter().map(|stored| (stored.0.clone(), name.clone().into())));
-        }
-        let content = json!({"metadata": {"total_size": 1}, "weight_map": map}).to_string();
-        fs::write(model.join("unet/diffusion_pytorch_model.safetensors.index.json"), content).unwrap();
-        names.map(|name| model.join("unet").join(name))
-    }
     let bad = Bad::damaged(|model| drop(shard(model)));
     bad.lab.quick(&bad.lab.sim()).words("lookup --model").arg(&bad.model).run().ended(3);
     refused(
@@ -316,7 +317,10 @@ fn tokenizers_that_are_damaged() {
     refused(|model| fs::remove_file(model.join(merges)).unwrap(), &[merges, "fully downloaded"]);
     refused(|model| fs::write(model.join(vocabulary), "{\"a\": ").unwrap(), &[vocabulary, "is broken", "line 1"]);
     refused(|model| fs::write(model.join(vocabulary), "{\"a\": 1}").unwrap(), &["vocab.json has no `t`"]);
-    refused(|model| fs::write(model.join(merges), "#version: 0.2\nt h e\n").unwrap(), &[merges, "is broken", "t h e"]);
+    refused(
+        |model| fs::write(model.join(merges), "#version: 0.2\nt h e\n").unwrap(),
+        &[merges, "is broken", "line 2 is no pair of tokens"],
+    );
     refused(|model| fs::write(model.join(merges), "#version: 0.2\nqq zz\n").unwrap(), &[merges, "is broken"]);
     refused(|model| fs::write(model.join(merges), [0xff, 0xfe, 0x00]).unwrap(), &[merges]);
 }
@@ -338,7 +342,7 @@ fn requests_that_no_model_could_serve() {
         ("--batch many", "many"),
         ("--cfg-scale nan", "cfg_scale is NaN: a finite number is wanted"),
         ("--cfg-scale inf", "cfg_scale is inf"),
-        ("--cfg-scale -inf", "cfg_scale is -inf"),
+        ("--cfg-scale=-inf", "cfg_scale is -inf"),
         ("--steps 0", "steps is 0: at least 1 step is wanted"),
         ("--steps -1", "invalid value '-1' for '--steps"),
         ("--seed -1", "invalid value '-1' for '--seed"),

@@ -220,7 +220,9 @@ fn runtime_hint(error: &runtime::Error) -> Option<&'static str> {
         runtime::Error::NotWarm(_) => {
             Some("`preheat warmup` compiles it now; without --require-warm the run compiles it itself")
         }
-        runtime::Error::Compile { cause, .. } | runtime::Error::Run { cause, .. }
+        runtime::Error::Compile { cause, .. }
+        | runtime::Error::Run { cause, .. }
+        | runtime::Error::Upload { cause, .. }
             if cause.code() == Some(ErrorCode::ResourceExhausted) =>
         {
             Some("let other programs that use the device's memory end, or make the batch or the size smaller")
