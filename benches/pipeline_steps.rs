@@ -132,12 +132,11 @@ impl Bare {
     fn inputs(&self, scalars: StepScalars) -> HashMap<&str, DeviceTensor> {
         let one = |input: &preheat::graph::InputDecl| {
             let dims: Vec<i64> = input.kind.dims.iter().map(|&size| i64::try_from(size).unwrap()).collect();
-            let values = match input.name.as_str() {
-                "scalars" => scalars.to_array().to_vec(),
-                _ => {
-                    let count = u32::try_from(input.kind.elements()).unwrap();
-                    (0..count).map(|index| f32::from(u8::try_from(index * 37 % 256).unwrap()) / 128.0 - 1.0).collect()
-                }
+            let values = if input.name == "scalars" {
+                scalars.to_array().to_vec()
+            } else {
+                let count = u32::try_from(input.kind.elements()).unwrap();
+                (0..count).map(|index| f32::from(u8::try_from(index * 37 % 256).unwrap()) / 128.0 - 1.0).collect()
             };
             self.runtime.to_device(&Tensor::from_f32(&dims, &values).unwrap()).unwrap()
         };

@@ -57,6 +57,13 @@ pub enum EventKind {
         /// Of how many.
         total: usize,
     },
+    /// What was freshly compiled is run on zeros.
+    WarmingUp {
+        /// How many executions are done.
+        done: u64,
+        /// Of how many.
+        total: u64,
+    },
     /// A picture is being decoded.
     Decoding {
         /// How many are done.

@@ -12,13 +12,11 @@
 //! let executable = runtime.get_or_compile(&signature, &computation)?;
 //! ```
 //!
-//! [`Tensor`] and [`xla::Literal`] convert into each other, in both directions with `TryFrom`. docs/xla-rs.md has the set-up.
-
-mod order;
+//! `Program::try_from(&computation)` gives its program. [`Tensor`] and [`xla::Literal`] convert into each other, in both directions with `TryFrom`. docs/xla-rs.md has the set-up.
 
 use std::borrow::Cow;
 
-use preheat_cache::{Program, ProgramFormat};
+use preheat_cache::Program;
 use xla::{Literal, PrimitiveType, XlaComputation};
 
 use crate::pjrt::hlo::TensorType;
@@ -26,24 +24,11 @@ use crate::pjrt::{AlignedBytes, ElementType, PjrtError};
 use crate::runtime::{AsGraph, BuildError, Graph};
 use crate::tensor::Tensor;
 
-/// The program of a computation: its serialised `HloModuleProto`.
-///
-/// The bytes are the same in every process that builds the same graph, which those of the `xla` crate are not. The names that the
-/// builder and the parameters were given are among them, and so in the key.
-///
-/// # Errors
-/// Where XLA cannot serialise the computation.
-pub fn program(computation: &XlaComputation) -> Result<Program, xla::Error> {
-    let mut bytes = computation.proto().to_bytes()?;
-    order::sort_maps(&mut bytes);
-    Ok(Program::new(ProgramFormat::Hlo, bytes))
-}
-
 impl AsGraph for XlaComputation {
     /// The computation as a graph that is matched on the exact signature. It is serialised on every call: a loop keeps the
     /// executable, not the computation.
     fn as_graph(&self) -> Result<Cow<'_, Graph>, BuildError> {
-        Ok(Cow::Owned(Graph::from_program(program(self)?)))
+        Ok(Cow::Owned(Graph::from_program(Program::try_from(self)?)))
     }
 }
 
@@ -185,9 +170,9 @@ mod tests {
             let builder = xla::XlaBuilder::new("scale");
             let x = builder.parameter(0, xla::ElementType::F32, &[4], "x").unwrap();
             let y = x.mul_(&builder.c0(factor).unwrap()).unwrap();
-            program(&y.build().unwrap()).unwrap()
+            Program::try_from(&y.build().unwrap()).unwrap()
         };
-        assert_eq!(build(2.0).bytes(), build(2.0).bytes());
+        assert_eq!(build(2.0).digest(), build(2.0).digest());
         assert_ne!(build(2.0).digest(), build(3.0).digest());
     }
 }

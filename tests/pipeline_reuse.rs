@@ -60,20 +60,64 @@ fn request() -> TextToImage {
     }
 }
 
-/// One request in a runtime of its own, as in another process; with the names of the stages that were compiled, which are as many as the plugin
-/// compiled.
+/// One request in a runtime of its own, as in another process; with the names of the stages that the plugin compiled, by its own log.
 #[track_caller]
-fn run(lab: &Lab, folder: PathBuf, settings: Builder, request: &TextToImage) -> (Made, Vec<String>) {
-    let (made, compiles) = lab.counting(|| {
-        let runtime = runtime(lab).build().unwrap();
-        let made = settings.open(&runtime, folder).unwrap().run(request).unwrap();
-        assert_eq!(runtime.warnings(), Vec::<String>::new());
-        made
+fn run(lab: &Lab, folder: PathBuf, settings: Builder, request: &TextToImage) -> (Made, Vec<&'static str>) {
+    let before = lab.log().len();
+    let runtime = runtime(lab).build().unwrap();
+    let made = settings.open(&runtime, folder).unwrap().run(request).unwrap();
+    assert_eq!(runtime.warnings(), Vec::<String>::new());
+    let log = &lab.log()[before..];
+    let executed = executions(lab, log);
+    let compiled = log.iter().filter(|entry| entry.outcome == Outcome::Ok).filter_map(|entry| match entry.event {
+        pjrt_sim::Event::Compile { executable, .. } => Some(executable),
+        _ => None,
     });
-    let compiled = made.stages.iter().filter(|stage| stage.source == Source::Compiled);
-    let compiled: Vec<String> = compiled.map(|stage| stage.stage.clone()).collect();
-    assert_eq!(compiled.len(), compiles, "{:?}", made.stages);
+    let stage = |compiled| executed.iter().find(|run| run.executable == compiled).map(|run| run.stage);
+    let compiled: Vec<_> = compiled.map(|compiled| stage(compiled).expect("what is compiled is run")).collect();
+    assert_eq!(compiled.len(), log.compiles_started());
+    // Stages are compiled side by side, in any order.
+    let compiled: Vec<_> =
+        STAGES.into_iter().flat_map(|stage| compiled.iter().copied().filter(move |one| *one == stage)).collect();
+    let said = made.stages.iter().filter(|stage| stage.source == Source::Compiled);
+    assert_eq!(said.map(|stage| stage.stage.as_str()).collect::<Vec<_>>(), compiled);
     (made, compiled)
+}
+
+/// Something that the plugin executed.
+struct Execution {
+    stage: &'static str,
+    /// The plugin's number for it.
+    executable: Option<u64>,
+    /// Its place in the log.
+    at: usize,
+}
+
+/// What the plugin executed, in order. Stages are told by how many arguments they take.
+fn executions(lab: &Lab, log: &[Entry]) -> Vec<Execution> {
+    let model = ModelFolder::open(&model(lab)).unwrap();
+    let graphs = random_model::graphs(&model).unwrap();
+    let weights: BTreeMap<_, _> =
+        graphs.iter().map(|(component, graph)| (component.name(), graph.weights().len())).collect();
+    let of = |component: Component| weights[component.name()];
+    let (text_encoder, decoder, unet) = (of(Component::TextEncoder), of(Component::Vae), of(Component::Unet));
+    assert!(text_encoder < decoder && decoder < unet);
+    // The text encoder takes the ids, and the decoder the latents, beside the weights; with a clip skip it reads fewer.
+    let stage = |arguments: usize| match arguments {
+        count if count <= text_encoder + 1 => "text_encoder",
+        count if count == decoder + 1 => "vae_decoder",
+        count if count > unet => "denoiser",
+        count => panic!("no stage takes {count} arguments"),
+    };
+    let succeeded = log.iter().enumerate().filter(|(_, entry)| entry.outcome == Outcome::Ok);
+    succeeded
+        .filter_map(|(at, entry)| match entry.event {
+            pjrt_sim::Event::Execute { executable, arguments, .. } => {
+                Some(Execution { stage: stage(arguments), executable, at })
+            }
+            _ => None,
+        })
+        .collect()
 }
 
 #[test]
@@ -155,29 +199,6 @@ impl Progress for Steps {
     }
 }
 
-/// What the plugin executed, in order: each as the stage that it is, with its place in the log. Stages are told by how many arguments they take.
-fn executions(lab: &Lab, log: &[Entry]) -> Vec<(&'static str, usize)> {
-    let model = ModelFolder::open(&model(lab)).unwrap();
-    let graphs = random_model::graphs(&model).unwrap();
-    // The text encoder takes the ids, and the decoder the latents, beside the weights.
-    let weights: BTreeMap<_, _> =
-        graphs.iter().map(|(component, graph)| (component.name(), graph.weights().len())).collect();
-    let with_one_input = |component: Component| weights[component.name()] + 1;
-    let stage = |arguments: usize| match arguments {
-        count if count == with_one_input(Component::TextEncoder) => "text_encoder",
-        count if count == with_one_input(Component::Vae) => "vae_decoder",
-        count if count > weights[Component::Unet.name()] => "denoiser",
-        count => panic!("no stage takes {count} arguments"),
-    };
-    let executed = log.iter().enumerate().filter(|(_, entry)| entry.outcome == Outcome::Ok);
-    executed
-        .filter_map(|(at, entry)| match entry.event {
-            pjrt_sim::Event::Execute { arguments, .. } => Some((stage(arguments), at)),
-            _ => None,
-        })
-        .collect()
-}
-
 #[test]
 fn between_steps_the_host_waits_for_nothing() {
     in_child("between_steps_the_host_waits_for_nothing", Lab::sim, |lab| {
@@ -188,12 +209,12 @@ fn between_steps_the_host_waits_for_nothing() {
         pipeline.run(&twelve).unwrap();
         let log = lab.log();
         let executions = executions(lab, &log);
-        let stages: Vec<_> = executions.iter().map(|(stage, _)| *stage).collect();
+        let stages: Vec<_> = executions.iter().map(|run| run.stage).collect();
         let mut wanted = vec!["text_encoder"; 2];
         wanted.extend(["denoiser"; 12]);
         wanted.push("vae_decoder");
         assert_eq!(stages, wanted);
-        let (first, last) = (executions[2].1, executions[13].1);
+        let (first, last) = (executions[2].at, executions[13].at);
         let waits = log[first..last].iter().filter(|entry| {
             matches!(entry.event, pjrt_sim::Event::Await { .. } | pjrt_sim::Event::DeviceToHost { .. })
         });
@@ -214,7 +235,7 @@ fn a_prompt_is_encoded_once() {
     in_child("a_prompt_is_encoded_once", Lab::sim, |lab| {
         let runtime = runtime(lab).build().unwrap();
         let pipeline = settings().open(&runtime, model(lab)).unwrap();
-        let encoded = || executions(lab, &lab.log()).iter().filter(|(stage, _)| *stage == "text_encoder").count();
+        let encoded = || executions(lab, &lab.log()).iter().filter(|run| run.stage == "text_encoder").count();
         let first = pipeline.run(&request()).unwrap();
         assert_eq!(encoded(), 2, "the prompt and the empty one");
         let again = pipeline.run(&request()).unwrap();

@@ -21,7 +21,7 @@ use preheat::pjrt::hlo::TensorType;
 use preheat::runtime::{Builder, Verdict};
 use preheat::{
     BuilderId, Digest, Dtype, Executable, Graph, Match, Projection, Runtime, Signature, Source, Tensor,
-    create_execution_signature, xla_rs,
+    create_execution_signature,
 };
 use support::lab::{Lab, in_child, library};
 use xla::{Literal, PjRtClient, PjRtLoadedExecutable, XlaBuilder};
@@ -300,7 +300,7 @@ fn a_builder_of_computations_is_asked_only_when_nothing_is_known() {
         let counted = Arc::clone(&built);
         let graph = Graph::built_by(BuilderId("xla-rs-test-1".to_owned()), move || {
             counted.fetch_add(1, Ordering::SeqCst);
-            Ok(xla_rs::program(&case("softmax").computation())?)
+            Ok(Program::try_from(&case("softmax").computation())?)
         })
         .projection(Projection::step_graph(Digest::of(b"architecture")));
         assert_eq!(open(lab).get_or_compile(&signature(), &graph).unwrap().report().source, Source::Compiled);

@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | StableHLO text | its first word | locations, the module's name, comments (`program/text.rs`) |
 //! | MLIR bytecode | its magic | nothing: strings and locations are numbered across sections, so that leaving one out means decoding it all |
-//! | serialised `HloModuleProto` | its wire format | the module's name, source positions, drawing aids (`program/wire.rs`) |
+//! | serialised `HloModuleProto` | its wire format | the module's name, source positions, drawing aids (`program/wire.rs`); the order of maps (`program/proto_maps.rs`) |
 //!
 //! What is compiled is always the program as it was given. Each digest is that of an equivalent program, so two programs with equal
 //! digests compile to executables that do the same; where a text or a message is not understood all the way, its bytes are hashed as they are.
@@ -16,8 +16,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::hash::Digest;
 
+mod proto_maps;
 mod text;
 mod wire;
+#[cfg(feature = "xla-rs")]
+mod xla_rs;
 
 /// The version of what [`Program::digest`] leaves out.
 const PROGRAM_TAG: &[u8] = b"preheat-program-v1\0";
@@ -109,7 +112,11 @@ impl Program {
 
     fn compute_digest(&self) -> Digest {
         let attempt = match self.format {
-            ProgramFormat::Hlo => Sink::attempt(Form::Hlo, |sink| wire::hash_normalised(&self.bytes, sink)),
+            ProgramFormat::Hlo => {
+                let mut sorted = self.bytes.to_vec();
+                proto_maps::sort_maps(&mut sorted);
+                Sink::attempt(Form::Hlo, |sink| wire::hash_normalised(&sorted, sink))
+            }
             ProgramFormat::Mlir if self.bytes.starts_with(BYTECODE_MAGIC) => {
                 Some(Sink::whole(Form::Bytecode, &self.bytes))
             }

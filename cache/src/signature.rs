@@ -187,10 +187,9 @@ impl Signature {
         hasher.integer(self.dtype.ordinal()).finish()
     }
 
-    /// Whether the guided graph runs: every scale but 1 needs the unconditional prediction as well.
-    #[expect(clippy::float_cmp, reason = "only the exact value 1 makes guidance the identity")]
+    /// Whether the guided graph runs. As in diffusers, a scale of 1 or less means no guidance: distilled models are run at 0.
     pub fn is_guided(&self) -> bool {
-        self.cfg_scale != 1.0
+        self.cfg_scale > 1.0
     }
 
     /// Each field in which `self`, which the store has, differs from `want`.

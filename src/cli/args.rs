@@ -106,7 +106,7 @@ pub(super) struct ModelArgs {
     #[arg(long, value_name = "DIR")]
     pub(super) model: Option<PathBuf>,
     /// Which weights are read where the folder has several, such as fp16
-    #[arg(long, value_name = "NAME", requires = "model")]
+    #[arg(long, value_name = "NAME")]
     pub(super) variant: Option<String>,
 }
 

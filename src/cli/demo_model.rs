@@ -1,10 +1,92 @@
 //! The demo model, which the binary carries: what runs where no model is named.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::CliError;
+use crate::plugins;
 
-/// The demo model's folder.
+macro_rules! files {
+    ($($name:literal,)*) => {
+        /// The model's files, by their paths in its folder.
+        const FILES: &[(&str, &[u8])] = &[
+            $(($name, include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/demo-model/", $name)))),*
+        ];
+    };
+}
+
+files! {
+    "model_index.json",
+    "scheduler/scheduler_config.json",
+    "text_encoder/config.json",
+    "text_encoder/model.safetensors",
+    "tokenizer/merges.txt",
+    "tokenizer/special_tokens_map.json",
+    "tokenizer/tokenizer_config.json",
+    "tokenizer/vocab.json",
+    "unet/config.json",
+    "unet/diffusion_pytorch_model.safetensors",
+    "vae/config.json",
+    "vae/diffusion_pytorch_model.safetensors",
+}
+
+/// The demo model's folder, written into the user's data folder where it is not there yet.
 pub(super) fn folder() -> Result<PathBuf, CliError> {
-    Ok(PathBuf::from("examples/demo-model"))
+    let data = plugins::data_dir(&|name| std::env::var_os(name)).ok_or_else(|| {
+        CliError::Usage(format!(
+            "there is no folder for the demo model: name a model with --model, or set {} or HOME",
+            plugins::DATA_DIR_VARIABLE
+        ))
+    })?;
+    // By what is in it, so that another release's demo model is another folder.
+    let versions = data.join("models").join(env!("PREHEAT_DEMO_MODEL_ID"));
+    let folder = versions.join("demo-model");
+    if !folder.is_dir() {
+        write(&versions, &folder).map_err(|cause| CliError::File {
+            doing: "writing the demo model to",
+            path: folder.clone(),
+            cause,
+        })?;
+    }
+    Ok(folder)
+}
+
+/// Writes all of it beside its place, and moves it there in one step.
+fn write(versions: &Path, folder: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(versions)?;
+    let half_done = tempfile::tempdir_in(versions)?;
+    for (name, bytes) in FILES {
+        let path = half_done.path().join("demo-model").join(name);
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent)?;
+        }
+        std::fs::write(path, bytes)?;
+    }
+    match std::fs::rename(half_done.path().join("demo-model"), folder) {
+        // Another process was quicker.
+        Err(_) if folder.is_dir() => Ok(()),
+        result => result,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_of_the_folder_is_carried() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/demo-model");
+        let mut found = Vec::new();
+        for component in std::fs::read_dir(&root).unwrap().map(|entry| entry.unwrap().path()) {
+            // Python leaves a folder of its own beside the scripts.
+            if component.is_dir() && !component.ends_with("__pycache__") {
+                found.extend(std::fs::read_dir(&component).unwrap().map(|entry| entry.unwrap().path()));
+            }
+        }
+        let mut found: Vec<_> =
+            found.iter().map(|path| path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned()).collect();
+        found.push("model_index.json".to_owned());
+        found.sort();
+        let carried: Vec<_> = FILES.iter().map(|(name, _)| (*name).to_owned()).collect();
+        assert_eq!(carried, found, "FILES lists what is in examples/demo-model, sorted");
+    }
 }

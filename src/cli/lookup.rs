@@ -14,6 +14,9 @@ pub(super) fn lookup(context: &Context, args: &LookupArgs) -> Result<Status, Cli
         const WHY: &str = "this release looks up for the device that is here";
         return Err(CliError::FlagNotBuiltIn { flag: "--target", why: WHY });
     }
+    if args.model.model.is_some() {
+        args.signature.program.refuse_for_models()?;
+    }
     let answer = if args.program.is_empty() && args.signature.program.model_id.is_none() {
         of_model(context, args)?
     } else {

@@ -144,6 +144,7 @@ impl Progress for Shown {
             EventKind::Loading { .. }
             | EventKind::Weights { .. }
             | EventKind::Step { .. }
+            | EventKind::WarmingUp { .. }
             | EventKind::Decoding { .. }
                 if !self.0.terminal => {}
             EventKind::Loading { payload_bytes } => {
@@ -157,6 +158,9 @@ impl Progress for Shown {
             EventKind::Step { done, total } => {
                 let look = "{prefix} {bar:30} {pos}/{len}, {per_sec}, {eta} left";
                 self.counted(&what, "denoising", look, (done as u64, total as u64), || ());
+            }
+            EventKind::WarmingUp { done, total } => {
+                self.counted("warming up", "warming up", "{prefix} {bar:30} {pos}/{len}", (done, total), || ());
             }
             EventKind::Decoding { done, total } => {
                 self.counted("decoding", "decoding", "{prefix} {bar:30} {pos}/{len}", (done, total), || ());

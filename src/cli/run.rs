@@ -16,13 +16,9 @@ pub(super) fn run(context: &Context, args: &RunArgs) -> Result<Status, CliError>
     let request = request(args)?;
     check_output(&args.output)?;
     let (runtime, pipeline) = open(context, &args.model, request.model.as_deref())?;
-    if let Some(first) = request.to_warm() {
-        // A request that cannot be served should not cost a warmup before it is refused.
-        pipeline.plan(&request)?;
-        pipeline.warmup(&first, args.force_recompile)?;
-    }
     let made = pipeline.run_with(&request, args.force_recompile)?;
     let images = save(&made, &args.output)?;
+    context.shown.finish();
     report(context, &runtime, &pipeline, &made, &images)?;
     runtime.flush();
     // A plugin takes its time to give executables and gigabytes of weights up piece by piece; the end of the process does it at once.
@@ -133,7 +129,7 @@ fn report(
             stages: made.stages.iter().collect(),
             timings,
             images: images.iter().map(|path| path.display().to_string()).collect(),
-            warnings: runtime.warnings(),
+            warnings: [runtime.warnings(), made.warnings.clone()].concat(),
             metrics,
         });
     }

@@ -33,6 +33,7 @@ fn warm_model(context: &Context, args: &WarmupArgs) -> Result<Status, CliError> 
     let warm = |request: &TextToImage| pipeline.warmup(request, args.force_recompile);
     let warmed = requests.iter().map(warm).collect::<Result<Vec<Warmed>, _>>()?;
     runtime.flush();
+    context.shown.finish();
     let Some(first) = warmed.first() else { return Ok(Status::Done) };
     if context.json {
         let stages = warmed.iter().flat_map(|warmed| &warmed.stages).collect();

@@ -56,9 +56,9 @@ impl Type {
         Self { dtype, dims: dims.into() }
     }
 
-    /// How many elements it has.
+    /// How many elements it has, at most as many as 64 bits hold.
     pub fn elements(&self) -> u64 {
-        self.dims.iter().product()
+        self.dims.iter().copied().fold(1, u64::saturating_mul)
     }
 }
 

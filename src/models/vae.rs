@@ -82,7 +82,7 @@ impl VaeConfig {
 
     /// How many pixels a latent becomes, each way.
     pub fn scale(&self) -> u64 {
-        (1..self.channels.len()).fold(1, |scale, _| scale * 2)
+        (1..self.channels.len()).fold(1, |scale: u64, _| scale.saturating_mul(2))
     }
 }
 

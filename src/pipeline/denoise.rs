@@ -14,6 +14,8 @@ use crate::tensor::Tensor;
 /// How many steps may be queued on the device at once: one that runs and one that follows it without a gap. More would only
 /// make Ctrl-C wait longer.
 const STEPS_IN_FLIGHT: usize = 2;
+/// How long a step is waited for before it is asked whether anyone still wants it.
+const PATIENCE: Duration = Duration::from_millis(100);
 
 /// What the loop is given.
 pub(super) struct Denoise<'a> {
@@ -187,8 +189,14 @@ impl<'a> Queue<'a> {
     }
 
     fn wait_for_one(&mut self) -> Result<(), PipelineError> {
-        // `self.sender` lives, so a channel that is closed cannot be.
-        let Ok((when, result)) = self.receiver.recv() else { return Ok(()) };
+        let (when, result) = loop {
+            match self.receiver.recv_timeout(PATIENCE) {
+                Ok(told) => break told,
+                // `self.sender` lives, so the channel is not closed; a device that never answers can at least be left.
+                Err(_) if self.denoise.runtime.is_cancelled() => return Err(runtime::Error::Cancelled.into()),
+                Err(_) => {}
+            }
+        };
         result.map_err(|cause| self.denoise.failed("a step", cause))?;
         self.done.push(when.saturating_duration_since(self.began));
         let (done, total) = (self.done.len(), self.denoise.schedule.calls.len());

@@ -90,6 +90,16 @@ pub enum PipelineError {
         /// The input.
         name: String,
     },
+    /// The tokenizer and the text encoder are not of one model.
+    #[error(
+        "the tokenizer gives token {id}, and the text encoder knows {vocabulary} (`vocab_size`): are they of one model?"
+    )]
+    NoSuchToken {
+        /// The token.
+        id: i32,
+        /// How many tokens the text encoder knows.
+        vocabulary: u64,
+    },
     /// The decoder gave something else than a picture.
     #[error("the VAE gave no picture of float32 numbers")]
     NoPicture,

@@ -27,14 +27,25 @@ struct Conditions {
 
 impl Pipeline {
     pub(super) fn make(&self, prepared: Prepared<'_>, ready: &Ready) -> Result<Made, PipelineError> {
+        let mut warnings = self.cut_off(&prepared)?;
         let conditions = self.conditions(&prepared, ready)?;
         let (latents, steps) = self.denoise(&prepared, ready, &conditions)?;
+        if latents.to_f32().is_some_and(|values| values.iter().any(|value| !value.is_finite())) {
+            let dtype = prepared.plan.signature.dtype;
+            let warning = format!(
+                "the latents hold numbers that are not finite, so the picture is black in part: {dtype} may be too small \
+                 for this model (--precision), or the guidance scale too large"
+            );
+            tracing::warn!("{warning}");
+            warnings.push(warning);
+        }
         let pictures = self.decode(&prepared, ready, &latents)?;
         Ok(Made {
             pictures,
             latents,
             metrics: ready.metrics(),
             stages: ready.reports(),
+            warnings,
             plan: prepared.plan,
             executables_ready: ready.executables_since,
             weights_ready: ready.weights_since,
@@ -47,7 +58,7 @@ impl Pipeline {
         let positive = self.encode(prepared, ready, &request.prompt, stages.encoders.clone())?;
         let negative = if !prepared.plan.signature.is_guided() {
             None
-        } else if self.negative_is_zeros(prepared) {
+        } else if stages.negative_is_zeros {
             Some(self.zeros_for_no_prompt(prepared, ready)?)
         } else {
             Some(self.encode(prepared, ready, &request.negative_prompt, stages.negative_encoders.clone())?)
@@ -58,12 +69,6 @@ impl Pipeline {
         let ids = [height, width, 0, 0, height, width].map(|pixels| pixels as f32);
         let ids = Tensor::from_f32(&[1, 6], &ids).map_err(runtime::Error::from)?;
         Ok(Conditions { positive, negative, time_ids: self.runtime.to_device(&ids)? })
-    }
-
-    /// Whether zeros stand for a negative prompt that was not given, as Stable Diffusion XL was trained.
-    fn negative_is_zeros(&self, prepared: &Prepared<'_>) -> bool {
-        let folder = &self.model.folder;
-        self.model.is_xl() && folder.force_zeros_for_empty_prompt() && prepared.request.negative_prompt.is_empty()
     }
 
     fn encode(
@@ -84,15 +89,38 @@ impl Pipeline {
         })
     }
 
-    /// The ids of a text for a text encoder. What it has no room for is said.
-    fn tokens(&self, index: usize, text: &str) -> Result<Vec<i32>, PipelineError> {
-        let encoded = self.model.tokenizers.get()?[index].encode(text).map_err(Arc::new)?;
-        if let Some(cut_off) = &encoded.truncated {
-            let most = encoded.ids.len().saturating_sub(2);
-            self.runtime
-                .warn(format!("the prompt is longer than {most} tokens, and its end is not heard: {cut_off:?}"));
+    /// What of the prompts the text encoders have no room for.
+    fn cut_off(&self, prepared: &Prepared<'_>) -> Result<Vec<String>, PipelineError> {
+        let request = prepared.request;
+        let mut texts = vec![("prompt", &request.prompt)];
+        if prepared.plan.signature.is_guided() {
+            texts.push(("negative prompt", &request.negative_prompt));
         }
-        Ok(encoded.ids)
+        let mut warnings = Vec::new();
+        for (which, text) in texts {
+            for tokenizer in self.model.tokenizers()? {
+                let encoded = tokenizer.encode(text).map_err(Arc::new)?;
+                let Some(cut_off) = encoded.truncated else { continue };
+                let most = encoded.ids.len().saturating_sub(2);
+                let warning =
+                    format!("the {which} is longer than {most} tokens, and its end is not heard: {cut_off:?}");
+                if !warnings.contains(&warning) {
+                    tracing::warn!("{warning}");
+                    warnings.push(warning);
+                }
+            }
+        }
+        Ok(warnings)
+    }
+
+    /// The ids of a text for a text encoder.
+    fn tokens(&self, index: usize, text: &str) -> Result<Vec<i32>, PipelineError> {
+        let encoded = self.model.tokenizers()?[index].encode(text).map_err(Arc::new)?;
+        let vocabulary = self.model.folder.text_encoders()[index].vocabulary;
+        match encoded.ids.iter().find(|&&id| u64::try_from(id).is_ok_and(|id| id >= vocabulary)) {
+            Some(&id) => Err(PipelineError::NoSuchToken { id, vocabulary }),
+            None => Ok(encoded.ids),
+        }
     }
 
     fn run_encoder(
@@ -179,9 +207,7 @@ impl Pipeline {
             if self.runtime.is_cancelled() {
                 return Err(runtime::Error::Cancelled.into());
             }
-            let event = EventKind::Decoding { done: index, total: batch };
-            let (model_id, name) = (self.model_id().to_owned(), stage.name.to_owned());
-            self.runtime.progress().event(Event { model_id, stage: name, kind: event });
+            self.tell(stage, EventKind::Decoding { done: index, total: batch });
             let one = Tensor::new(kind.clone(), bytes).map_err(runtime::Error::from)?;
             let one = self.runtime.to_device(&one)?;
             let image = ready.executables[at].run_to_host(std::iter::once(&one).chain(ready.weights[at].iter()))?;
@@ -189,7 +215,13 @@ impl Pipeline {
             let settings = settings_of(prepared, index);
             pictures.push(Picture::cropped(&values, sizes.padded, sizes.crop_origin, sizes.requested, settings));
         }
+        self.tell(stage, EventKind::Decoding { done: batch, total: batch });
         Ok(pictures)
+    }
+
+    pub(super) fn tell(&self, stage: &Stage, kind: EventKind) {
+        let (model_id, stage) = (self.model_id().to_owned(), stage.name.to_owned());
+        self.runtime.progress().event(Event { model_id, stage, kind });
     }
 
     /// Zeros for the inputs of a stage, weights aside.

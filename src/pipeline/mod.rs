@@ -160,6 +160,8 @@ pub struct Made {
     pub plan: Plan,
     /// How each stage came to be ready.
     pub stages: Vec<StageReport>,
+    /// What may surprise about these pictures: a prompt that was too long, numbers that are not finite.
+    pub warnings: Vec<String>,
     /// When every stage's executable was loaded.
     pub executables_ready: Instant,
     /// When the weights were where the graphs read them.
@@ -217,8 +219,7 @@ impl Pipeline {
     pub fn warmup(&self, request: &TextToImage, force_recompile: bool) -> Result<Warmed, PipelineError> {
         let prepared = self.prepare(request)?;
         let reports = self.warm(&prepared, force_recompile)?;
-        let lost: Vec<_> =
-            reports.iter().filter(|report| !report.kept).map(|report| report.stage.stage.clone()).collect();
+        let lost = lost(&reports);
         if lost.is_empty() {
             Ok(Warmed { plan: prepared.plan, stages: reports })
         } else {
@@ -226,7 +227,7 @@ impl Pipeline {
         }
     }
 
-    /// Makes pictures.
+    /// Makes pictures. Where the request has a `tpu_warmup` block, what that names is warmed first.
     ///
     /// # Errors
     /// Where the request is one that this model cannot serve, or anything on the way fails.
@@ -240,10 +241,31 @@ impl Pipeline {
     /// As [`Self::run`].
     pub fn run_with(&self, request: &TextToImage, force_recompile: bool) -> Result<Made, PipelineError> {
         let prepared = self.prepare(request)?;
+        let warmed = match request.to_warm() {
+            Some(first) => self.warm_first(&first, force_recompile)?,
+            None => Vec::new(),
+        };
+        // What was just compiled by force need not be so again.
+        let force_recompile = force_recompile && warmed != prepared.plan.signature.input_shape;
         let ready = self.ready(&prepared, force_recompile)?;
         self.warm_up_automatically(&prepared, &ready)?;
         self.make(prepared, &ready)
     }
+
+    /// The warmup of a request that is then run: what the cache cannot keep is a warning. Gives the shape that was warmed.
+    fn warm_first(&self, first: &TextToImage, force_recompile: bool) -> Result<Vec<u64>, PipelineError> {
+        let prepared = self.prepare(first)?;
+        let lost = lost(&self.warm(&prepared, force_recompile)?);
+        if !lost.is_empty() {
+            self.runtime.warn(PipelineError::NotKept(lost).to_string());
+        }
+        Ok(prepared.plan.signature.input_shape)
+    }
+}
+
+/// The stages that were compiled and not kept.
+fn lost(reports: &[WarmupReport]) -> Vec<String> {
+    reports.iter().filter(|report| !report.kept).map(|report| report.stage.stage.clone()).collect()
 }
 
 /// What a warmup did.

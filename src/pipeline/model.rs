@@ -7,7 +7,7 @@ use std::sync::{Arc, LazyLock};
 use super::error::PipelineError;
 use super::schedulers::SchedulerConfig;
 use super::tokenizer::{Tokenizer, TokenizerError};
-use crate::models::{Component, Family, ModelFolder};
+use crate::models::{Component, Family, ModelError, ModelFolder};
 use crate::weights::Checkpoint;
 
 /// Configs, tokenizers, the scheduler's config and the headers of the weights. The values of the weights are not touched.
@@ -31,7 +31,8 @@ impl Tokenizers {
     fn open(folders: Vec<PathBuf>) -> Self {
         let open = move || folders.iter().map(|folder| Tokenizer::open(folder).map_err(Arc::new)).collect();
         let reading = std::thread::spawn(open);
-        let join = move || reading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        let broken = || TokenizerError::Encode { why: "reading the vocabulary failed".to_owned() };
+        let join = move || reading.join().unwrap_or_else(|_panic| Err(Arc::new(broken())));
         Self(Arc::new(LazyLock::new(Box::new(join))))
     }
 
@@ -54,6 +55,22 @@ impl Model {
         let config = SchedulerConfig::read(&folder.component(Component::Scheduler).join("scheduler_config.json"))?;
         let scheduler = if folder.family() == Family::StableDiffusion { config.for_stable_diffusion() } else { config };
         Ok(Self { folder, tokenizers, scheduler, checkpoints })
+    }
+
+    /// The tokenizers, one for each text encoder, of which each takes as many tokens as its tokenizer gives.
+    pub(super) fn tokenizers(&self) -> Result<&[Tokenizer], PipelineError> {
+        let tokenizers = self.tokenizers.get()?;
+        for (tokenizer, encoder) in tokenizers.iter().zip(self.folder.text_encoders()) {
+            let (given, taken) = (tokenizer.max_length() as u64, encoder.tokens);
+            if given != taken {
+                let why = format!(
+                    "the tokenizer gives {given} tokens (`model_max_length`), and the text encoder takes {taken} \
+                     (`max_position_embeddings`)"
+                );
+                return Err(ModelError::Mismatch { path: self.folder.path().to_owned(), why }.into());
+            }
+        }
+        Ok(tokenizers)
     }
 
     /// The weights of a component that has some.

@@ -2,7 +2,7 @@
 
 use std::hash::{BuildHasher as _, RandomState};
 
-use preheat_cache::{Dtype, Signature, create_execution_signature, latent_shape, normalize_shape};
+use preheat_cache::{Dtype, Signature, create_execution_signature, normalize_shape};
 
 use super::error::PipelineError;
 use super::schedulers::Schedule;
@@ -29,7 +29,7 @@ pub struct Plan {
     pub signature: Signature,
     /// Its sizes.
     pub sizes: Sizes,
-    /// The seed of the first picture.
+    /// The seed of the first picture; where the request names none, every plan has another.
     pub seed: u64,
 }
 
@@ -56,7 +56,7 @@ impl Pipeline {
         let dtypes = self.dtypes();
         let signature = create_execution_signature(
             folder.id(),
-            latent_shape(request.batch_size, padded),
+            vec![request.batch_size, folder.latent_channels(), padded[1] / LATENT_PX, padded[0] / LATENT_PX],
             request.batch_size,
             request.cfg_scale,
             scheduler.name()?.to_string(),
@@ -70,11 +70,12 @@ impl Pipeline {
             latent_sides: [padded[1] / LATENT_PX, padded[0] / LATENT_PX],
             clip_skip: request.clip_skip,
             dtypes,
+            negative_is_zeros: self.model.is_xl()
+                && folder.force_zeros_for_empty_prompt()
+                && request.negative_prompt.is_empty(),
             target: self.runtime.lowering_target(),
         };
         let stages = Stages::of(&self.model, shape)?;
-        self.check_weights(&stages)?;
-        self.check_room(request.batch_size, padded, &stages)?;
         let sizes = Sizes { requested, padded, crop_origin: [0, 0] };
         let seed = request.seed.unwrap_or_else(any_seed);
         Ok(Prepared { request, plan: Plan { signature, sizes, seed }, schedule, stages })
@@ -109,25 +110,33 @@ impl Pipeline {
         }
     }
 
-    /// Refuses weights that do not fit the graphs before minutes go into compiling those.
+    /// Refuses what cannot be run, before minutes go into compiling it: weights that do not fit the graphs, and pictures that do not fit
+    /// into memory.
+    pub(super) fn check(&self, prepared: &Prepared<'_>) -> Result<(), PipelineError> {
+        self.check_weights(&prepared.stages)?;
+        self.check_room(prepared)
+    }
+
     fn check_weights(&self, stages: &Stages) -> Result<(), PipelineError> {
-        let missing = stages.iter().filter(|stage| self.resident.get(stage).is_none());
+        let missing = stages.iter().filter(|stage| !self.resident.has(stage));
         for stage in missing {
             weights::check(self.model.checkpoint(stage.component), &stage.wanted)?;
         }
         Ok(())
     }
 
-    /// Refuses what cannot fit before minutes go into compiling it. What passes may still turn out too large.
-    fn check_room(&self, batch_size: u64, size: [u64; 2], stages: &Stages) -> Result<(), PipelineError> {
+    /// What passes may still turn out too large: the executables need more than their largest op.
+    fn check_room(&self, prepared: &Prepared<'_>) -> Result<(), PipelineError> {
+        let stages = &prepared.stages;
         let Some(free_bytes) = self.runtime.free_memory_bytes() else { return Ok(()) };
-        let missing = stages.iter().filter(|stage| self.resident.get(stage).is_none());
-        let weight_bytes: u64 = missing.map(Stage::weight_bytes).sum();
+        let missing = stages.iter().filter(|stage| !self.resident.has(stage));
+        let weight_bytes = missing.map(Stage::weight_bytes).fold(0, u64::saturating_add);
         let largest = stages.iter().map(|stage| (stage.least_activation_bytes(), stage.name)).max();
         let Some((activation_bytes, stage)) = largest else { return Ok(()) };
         if activation_bytes.saturating_add(weight_bytes) <= free_bytes {
             return Ok(());
         }
+        let (batch_size, size) = (prepared.request.batch_size, prepared.plan.sizes.padded);
         Err(PipelineError::NoRoom { batch_size, size, stage, activation_bytes, weight_bytes, free_bytes })
     }
 }

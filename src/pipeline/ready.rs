@@ -9,7 +9,7 @@ use super::error::PipelineError;
 use super::plan::Prepared;
 use super::resident::Weights;
 use super::stage::Stage;
-use crate::progress::Cancel;
+use crate::progress::{Cancel, EventKind};
 use crate::runtime::{self, Executable, StageReport, WarmupReport};
 
 /// Everything that a request runs, each list in the order of its stages.
@@ -39,6 +39,7 @@ impl Ready {
 impl Pipeline {
     /// Loads or compiles every stage, and brings the weights to the device meanwhile.
     pub(super) fn ready(&self, prepared: &Prepared<'_>, force_recompile: bool) -> Result<Ready, PipelineError> {
+        self.check(prepared)?;
         let signature = &prepared.plan.signature;
         // Weights that nothing can run on are not worth reading to the end.
         let stop_weights = Cancel::default();
@@ -56,7 +57,8 @@ impl Pipeline {
             let executables = in_parallel(&prepared.stages.all, get);
             (executables, weights.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
         });
-        // Of the two errors, the executables' is the cause of the other.
+        // Of several errors, the first of these is the cause of the others.
+        self.model.tokenizers()?;
         let executables = collect(executables)?;
         let (weights, weights_ready) = weights;
         Ok(Ready {
@@ -82,12 +84,16 @@ impl Pipeline {
         prepared: &Prepared<'_>,
         force_recompile: bool,
     ) -> Result<Vec<WarmupReport>, PipelineError> {
+        self.check(prepared)?;
         let signature = &prepared.plan.signature;
-        let warm = |stage: &Stage| {
+        let compile = |stage: &Stage| {
             let request = self.runtime.request(signature, &stage.graph).force_recompile(force_recompile);
-            request.warmup().map(|(_, report)| report)
+            request.get_for_warmup()
         };
-        collect(in_parallel(&prepared.stages.all, warm))
+        let executables = in_parallel(&prepared.stages.all, compile);
+        self.model.tokenizers()?;
+        // One by one: each takes memory for its weights, and its seconds should be its own.
+        collect(executables)?.iter().map(|executable| Ok(self.runtime.run_once(executable)?)).collect()
     }
 
     /// Runs on zeros what was freshly compiled, so that no user's step is the first.
@@ -97,10 +103,17 @@ impl Pipeline {
         if steps == 0 || self.runtime.warms_by_hand() || !ready.executables.iter().any(fresh) {
             return Ok(());
         }
+        let mut done = 0;
+        let total = prepared.stages.all.len() as u64 - 1 + u64::from(steps);
         for (at, stage) in prepared.stages.iter().enumerate() {
             let (executable, weights) = (&ready.executables[at], &ready.weights[at]);
             let times = if at == prepared.stages.denoiser { steps } else { 1 };
             for _ in 0..times {
+                if self.runtime.is_cancelled() {
+                    return Err(runtime::Error::Cancelled.into());
+                }
+                self.tell(stage, EventKind::WarmingUp { done, total });
+                done += 1;
                 // With the weights that are on the device already: zeros of their size would take as much again.
                 let zeros = self.zeros(stage)?;
                 for output in executable.run(zeros.iter().chain(weights.iter()))? {
@@ -111,6 +124,9 @@ impl Pipeline {
                     })?;
                 }
             }
+        }
+        if let Some(stage) = prepared.stages.all.last() {
+            self.tell(stage, EventKind::WarmingUp { done: total, total });
         }
         tracing::info!(model = self.model_id(), steps, "warmed up");
         Ok(())

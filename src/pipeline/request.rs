@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::PipelineError;
 
-/// A request for pictures. Every field but the prompt has a default; as JSON, unknown fields are errors.
+/// A request for pictures. Every field has a default, an empty prompt among them; as JSON, unknown fields are errors.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TextToImage {
@@ -142,7 +142,8 @@ impl TextToImage {
         if self.steps == 0 {
             return Err(PipelineError::request("steps", 0, "at least 1 step is wanted".to_owned()));
         }
-        if !self.cfg_scale.is_finite() {
+        #[expect(clippy::cast_possible_truncation, reason = "the graph takes an f32")]
+        if !(self.cfg_scale as f32).is_finite() {
             return Err(PipelineError::request("cfg_scale", self.cfg_scale, "a finite number is wanted".to_owned()));
         }
         Ok(size)

@@ -1,6 +1,7 @@
 //! Weights on the device: each component's once, for every request that reads them in the same way.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 
 use super::error::PipelineError;
 use super::stage::Stage;
@@ -14,24 +15,34 @@ pub(super) type Weights = Arc<Vec<DeviceTensor>>;
 /// The weights that are on the device.
 #[derive(Debug, Default)]
 pub(super) struct Resident {
-    /// One entry a stage: to read its weights in another way is to give the old ones up.
-    loaded: Mutex<Vec<Loaded>>,
+    /// One place a stage. Who brings weights holds it, so that whoever wants the same ones meanwhile waits for them.
+    places: Mutex<HashMap<&'static str, Place>>,
 }
+
+type Place = Arc<Mutex<Option<Loaded>>>;
 
 #[derive(Debug)]
 struct Loaded {
-    stage: &'static str,
     /// How they were read.
     wanted: Arc<[Wanted]>,
     weights: Weights,
 }
 
 impl Resident {
-    /// The weights of `stage`, if they are on the device.
-    pub(super) fn get(&self, stage: &Stage) -> Option<Weights> {
-        let loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = loaded.iter().find(|loaded| loaded.stage == stage.name && *loaded.wanted == *stage.wanted);
-        found.map(|loaded| Arc::clone(&loaded.weights))
+    fn place(&self, stage: &Stage) -> Place {
+        Arc::clone(self.places.lock().unwrap_or_else(PoisonError::into_inner).entry(stage.name).or_default())
+    }
+
+    /// Whether the weights of `stage` are on the device.
+    pub(super) fn has(&self, stage: &Stage) -> bool {
+        let place = self.place(stage);
+        // Someone who is just bringing some has not done so yet.
+        let loaded = match place.try_lock() {
+            Ok(loaded) => loaded,
+            Err(TryLockError::Poisoned(loaded)) => loaded.into_inner(),
+            Err(TryLockError::WouldBlock) => return false,
+        };
+        loaded.as_ref().is_some_and(|loaded| *loaded.wanted == *stage.wanted)
     }
 
     /// The weights of `stage`, brought to the device where they are not there yet. `cancel` stops it in between.
@@ -43,20 +54,16 @@ impl Resident {
         stage: &Stage,
         cancel: &Cancel,
     ) -> Result<Weights, PipelineError> {
-        if let Some(weights) = self.get(stage) {
-            return Ok(weights);
+        let place = self.place(stage);
+        let mut loaded = place.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(loaded) = loaded.as_ref().filter(|loaded| *loaded.wanted == *stage.wanted) {
+            return Ok(Arc::clone(&loaded.weights));
         }
         // What is read in another way from now on makes room first.
-        self.forget(stage.name);
+        *loaded = None;
         let weights = Arc::new(bring(runtime, model_id, checkpoint, stage, cancel)?);
-        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-        let wanted = Arc::clone(&stage.wanted);
-        loaded.push(Loaded { stage: stage.name, wanted, weights: Arc::clone(&weights) });
+        *loaded = Some(Loaded { wanted: Arc::clone(&stage.wanted), weights: Arc::clone(&weights) });
         Ok(weights)
-    }
-
-    fn forget(&self, stage: &str) {
-        self.loaded.lock().unwrap_or_else(PoisonError::into_inner).retain(|loaded| loaded.stage != stage);
     }
 }
 
@@ -79,7 +86,7 @@ fn bring(
         slots.0[index] = Some(on_device);
         slots.1 += 1;
         let kind = EventKind::Weights { done: slots.1, total };
-        drop(slots);
+        // Told under the lock, so that no later count overtakes it.
         runtime.progress().event(Event { model_id: model_id.to_owned(), stage: stage.name.to_owned(), kind });
         Ok(())
     };

@@ -42,6 +42,8 @@ pub(super) struct Shape {
     pub(super) latent_sides: [u64; 2],
     pub(super) clip_skip: u64,
     pub(super) dtypes: Dtypes,
+    /// Whether zeros stand for the negative prompt, so that no text encoder sees it.
+    pub(super) negative_is_zeros: bool,
     pub(super) target: Target,
 }
 
@@ -90,16 +92,17 @@ impl Stage {
 
     /// Bytes of the weights, as they rest on the device.
     pub(super) fn weight_bytes(&self) -> u64 {
-        self.wanted.iter().map(|weight| weight.dims.iter().product::<u64>() * bytes_of(weight.dtype)).sum()
+        let of_one = |weight: &Wanted| product(&weight.dims).saturating_mul(bytes_of(weight.dtype));
+        self.wanted.iter().map(of_one).fold(0, u64::saturating_add)
     }
 
     /// What the largest op takes and gives, in bytes. The executable cannot do with less; it will need more.
     pub(super) fn least_activation_bytes(&self) -> u64 {
         let function = &self.function;
-        let bytes = |kind: &crate::graph::Type| kind.elements() * bytes_of(kind.dtype);
+        let bytes = |kind: &crate::graph::Type| product(&kind.dims).saturating_mul(bytes_of(kind.dtype));
         let of_node = |node: &crate::graph::Node| {
             let operands = node.op.operands().into_iter().map(|operand| bytes(function.type_of(operand)));
-            bytes(&node.kind) + operands.sum::<u64>()
+            operands.fold(bytes(&node.kind), u64::saturating_add)
         };
         function.nodes().iter().map(of_node).max().unwrap_or(0)
     }
@@ -113,6 +116,8 @@ pub(super) struct Stages {
     pub(super) encoders: Range<usize>,
     /// Those for the negative prompt; the same where nothing tells them apart.
     pub(super) negative_encoders: Range<usize>,
+    /// Whether zeros stand for the negative prompt.
+    pub(super) negative_is_zeros: bool,
     pub(super) denoiser: usize,
     pub(super) decoder: usize,
 }
@@ -127,7 +132,7 @@ impl Stages {
         let encoders = 0..all.len();
         let mut negative_encoders = encoders.clone();
         // As in diffusers, a negative prompt passes all layers.
-        if shape.guided && shape.clip_skip > 0 {
+        if shape.guided && shape.clip_skip > 0 && !shape.negative_is_zeros {
             for (index, outputs) in model.folder.text_outputs(0).into_iter().enumerate() {
                 all.push(encoder(model, index, NEGATIVE_TEXT_ENCODERS[index], outputs, computes)?);
             }
@@ -136,7 +141,8 @@ impl Stages {
         let denoiser = all.len();
         all.push(denoising(model, shape)?);
         all.push(decoder(model, shape)?);
-        Ok(Self { all, encoders, negative_encoders, denoiser, decoder: denoiser + 1 })
+        let negative_is_zeros = shape.negative_is_zeros;
+        Ok(Self { all, encoders, negative_encoders, negative_is_zeros, denoiser, decoder: denoiser + 1 })
     }
 
     pub(super) fn iter(&self) -> std::slice::Iter<'_, Stage> {
@@ -208,6 +214,10 @@ fn of_no_picture(architecture: Digest, dtype: Dtype) -> Projection {
         dtype: Keep::Dropped,
         extra: format!("computes in {dtype}"),
     }
+}
+
+fn product(dims: &[u64]) -> u64 {
+    dims.iter().copied().fold(1, u64::saturating_mul)
 }
 
 fn bytes_of(dtype: Dtype) -> u64 {

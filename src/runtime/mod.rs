@@ -17,6 +17,7 @@ mod warnings;
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use preheat_cache::{Digest, GraphKey, GraphRecord, Signature, Statistics};
 use serde::Serialize;
@@ -119,6 +120,11 @@ impl Runtime {
         self.request(signature, graph).warmup()
     }
 
+    /// Runs an executable of this runtime once on zeros, as a warmup does.
+    pub(crate) fn run_once(&self, executable: &Executable) -> Result<WarmupReport, Error> {
+        self.inner.run_once(executable)
+    }
+
     /// Would this hit? Nothing is compiled, and no graph is built where level 1 knows the answer.
     ///
     /// # Errors
@@ -143,7 +149,7 @@ impl Runtime {
         Ok(self.lookup_signature(signature)?.verdict == Verdict::Hit)
     }
 
-    /// Moves a tensor to the device, where any executable of this runtime can use it.
+    /// Moves a tensor to the device that this runtime runs on.
     ///
     /// # Errors
     /// Where the device has no room.
@@ -215,6 +221,17 @@ impl std::fmt::Debug for Runtime {
 }
 
 impl Inner {
+    /// Runs an executable once on zeros: what is left of a warmup once it is there.
+    fn run_once(&self, executable: &Executable) -> Result<WarmupReport, Error> {
+        let began = Instant::now();
+        executable.run_on_zeros()?;
+        let first_run_seconds = began.elapsed().as_secs_f64();
+        let kept = self.cache.as_ref().is_some_and(|cache| cache.has_object(&executable.graph_key()));
+        let report = WarmupReport { stage: executable.report().clone(), first_run_seconds, kept };
+        tracing::info!(stage = report.stage.stage, graph_key = %report.stage.graph_key, first_run_seconds, "warm");
+        Ok(report)
+    }
+
     fn cache(&self) -> Result<&Cache, Error> {
         self.cache.as_deref().ok_or(Error::NoCache("it was turned off, or could not be opened"))
     }

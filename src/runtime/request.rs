@@ -1,7 +1,6 @@
 //! One request to a runtime, refined before it is made.
 
 use std::borrow::Cow;
-use std::time::Instant;
 
 use preheat_cache::{Digest, Signature};
 
@@ -71,19 +70,19 @@ impl<'a> Request<'a> {
         self.ask(false, Inner::obtain)
     }
 
+    /// Makes the request as a warmup does: nobody is warned that it compiles.
+    pub(crate) fn get_for_warmup(self) -> Result<Executable, Error> {
+        self.ask(true, Inner::obtain)
+    }
+
     /// Makes the request, and runs the executable once on zeros.
     ///
     /// # Errors
     /// As [`Runtime::warmup`](super::Runtime::warmup).
     pub fn warmup(self) -> Result<(Executable, WarmupReport), Error> {
-        let cache = self.inner.cache.clone();
-        let executable = self.ask(true, Inner::obtain)?;
-        let began = Instant::now();
-        executable.run_on_zeros()?;
-        let first_run_seconds = began.elapsed().as_secs_f64();
-        let kept = cache.is_some_and(|cache| cache.has_object(&executable.graph_key()));
-        let report = WarmupReport { stage: executable.report().clone(), first_run_seconds, kept };
-        tracing::info!(stage = report.stage.stage, graph_key = %report.stage.graph_key, first_run_seconds, "warm");
+        let inner = self.inner;
+        let executable = self.get_for_warmup()?;
+        let report = inner.run_once(&executable)?;
         Ok((executable, report))
     }
 

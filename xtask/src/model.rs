@@ -47,11 +47,14 @@ impl Model {
             return Ok(Self { folder });
         }
         let folder = root().join("target/bench/sd15");
-        let whole = folder.with_extension("whole");
-        if !whole.exists() {
+        if !folder.exists() {
+            // Beside its place until it is whole.
+            let partial = folder.with_file_name("partial/sd15");
+            let _ = std::fs::remove_dir_all(&partial);
             let mut make = cargo(["run", "--quiet", "--release", "--example", "random_model", "--", "sd15"]);
-            run_command(make.arg(&folder))?;
-            std::fs::write(&whole, "").map_err(Failure::context(format!("cannot write {}", whole.display())))?;
+            run_command(make.arg(&partial))?;
+            std::fs::rename(&partial, &folder)
+                .map_err(Failure::context(format!("cannot make {}", folder.display())))?;
         }
         Ok(Self { folder })
     }

@@ -1,7 +1,7 @@
 //! The maps of a serialised `HloModuleProto`, put into an order.
 //!
 //! Protocol buffers write the entries of a map as they lie in a hash table that is seeded anew in every process. So the bytes of one
-//! graph differ from process to process where an operation carries attributes: those of `XlaOp::einsum2` carry two. The entries of a
+//! graph differ from process to process where an operation carries attributes: those of the `xla` crate's `einsum2` carry two. The entries of a
 //! map mean the same in any order; sorted, equal graphs are equal bytes. No length changes, so it is done in place.
 
 /// Where `map<string, string>` fields are, each as the numbers of the fields that lead there (`hlo.proto`, `xla_data.proto`): the
@@ -115,7 +115,9 @@ mod tests {
         sort_maps(&mut other);
         assert_eq!(sorted, other);
         let mut letters = [before, other];
-        letters.iter_mut().for_each(|bytes| bytes.sort_unstable());
+        for bytes in &mut letters {
+            bytes.sort_unstable();
+        }
         assert_eq!(letters[0], letters[1], "no byte is lost");
     }
 
