@@ -194,9 +194,11 @@ impl Pipeline {
     /// What a request comes to: its signature, its sizes, its seed. Nothing is loaded or compiled.
     ///
     /// # Errors
-    /// Where the request is one that this model cannot serve.
+    /// Where the request is one that this model cannot serve, or that does not fit into memory.
     pub fn plan(&self, request: &TextToImage) -> Result<Plan, PipelineError> {
-        Ok(self.prepare(request)?.plan)
+        let prepared = self.prepare(request)?;
+        self.check(&prepared)?;
+        Ok(prepared.plan)
     }
 
     /// Would the request hit? Nothing is compiled, and no graph is lowered where level 1 knows the answer.
@@ -242,7 +244,11 @@ impl Pipeline {
     pub fn run_with(&self, request: &TextToImage, force_recompile: bool) -> Result<Made, PipelineError> {
         let prepared = self.prepare(request)?;
         let warmed = match request.to_warm() {
-            Some(first) => self.warm_first(&first, force_recompile)?,
+            Some(first) => {
+                // A run that cannot be made should not cost a warmup before it is refused.
+                self.check(&prepared)?;
+                self.warm_first(&first, force_recompile)?
+            }
             None => Vec::new(),
         };
         // What was just compiled by force need not be so again.
