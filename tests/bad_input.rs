@@ -383,7 +383,7 @@ fn an_object_under_another_name_is_healed() {
 fn an_index_that_is_damaged_or_gone_costs_no_compile() {
     let (lab, program) = lab();
     run(&lab, &lab.sim(), &program).done();
-    let index = lab.cache().join("graphs-v1");
+    let index = lab.cache().join("graphs-v2");
     for file in files_under(&index) {
         std::fs::write(&file, "garbage").unwrap();
     }

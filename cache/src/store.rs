@@ -233,6 +233,22 @@ impl Store {
         Ok(info)
     }
 
+    /// Stores several graphs as [`put`](Self::put) does each, with few transactions of the index for all of them.
+    pub fn put_all<'a>(
+        &self,
+        graphs: impl IntoIterator<Item = (&'a GraphRecord, &'a Program, &'a [u8])>,
+    ) -> Result<(), StoreError> {
+        self.writable()?;
+        let mut stored = Vec::new();
+        for (record, program, payload) in graphs {
+            let failed = |cause: io::Error| StoreError::Object { key: record.graph_key, cause: cause.into() };
+            let program = object::ProgramFrame::of(program).map_err(failed)?;
+            let info = self.put_object(record, &program, payload)?;
+            stored.push((GraphRecord { object: Some(info), ..record.clone() }, program));
+        }
+        self.put_records(&stored)
+    }
+
     /// Takes the right to compile a key. `waiting` is asked every few milliseconds while another has it, with the time waited and
     /// who it is. After a wait ([`CompileLock::waited`]), the object may be there.
     pub fn compile_lock(
@@ -260,12 +276,20 @@ impl Store {
 
     /// Removes an entry, object and record, unless a process is loading it.
     pub fn remove(&self, key: &GraphKey) -> Result<Removal, StoreError> {
-        let removal = self.remove_object(key)?;
-        if removal == Removal::InUse {
-            return Ok(removal);
+        Ok(self.remove_all(std::slice::from_ref(key))?.pop().unwrap_or(Removal::Absent))
+    }
+
+    /// Removes several entries as [`remove`](Self::remove) does each, with one transaction of the index for all of them.
+    pub fn remove_all(&self, keys: &[GraphKey]) -> Result<Vec<Removal>, StoreError> {
+        let mut removals = keys.iter().map(|key| self.remove_object(key)).collect::<Result<Vec<_>, _>>()?;
+        let gone = keys.iter().zip(&removals).filter(|(_, removal)| **removal != Removal::InUse);
+        let recorded = self.remove_records(&gone.map(|(key, _)| *key).collect::<Vec<_>>())?;
+        for (key, removal) in keys.iter().zip(&mut removals) {
+            if *removal == Removal::Absent && recorded.contains(key) {
+                *removal = Removal::Removed { stored_bytes: 0 };
+            }
         }
-        let recorded = self.remove_records(&[*key])?;
-        Ok(if recorded > 0 && removal == Removal::Absent { Removal::Removed { stored_bytes: 0 } } else { removal })
+        Ok(removals)
     }
 
     /// Removes every entry that no process is loading, and what is in quarantine. The counters stay, as does what another process

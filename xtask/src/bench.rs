@@ -15,7 +15,7 @@ pub struct Arguments {
     /// For warm-start: only this `UNet`.
     #[arg(long)]
     unet: Option<warm_start::UnetName>,
-    /// For micro: passed to the bench program.
+    /// For micro and scale: passed to the bench program; for scale, how many entries the store is to hold.
     #[arg(last = true)]
     passed_on: Vec<String>,
 }
@@ -26,6 +26,8 @@ enum Bench {
     WarmStart,
     /// Keys, look-ups in memory, the cost of a call.
     Micro,
+    /// The store with 1,000 and with 100,000 entries.
+    Scale,
     /// What the binary's allocator costs in memory while an executable is loaded and run.
     Allocator,
 }
@@ -37,6 +39,7 @@ pub fn run(arguments: &Arguments) -> Outcome {
             warm_start::run(arguments.rounds, arguments.unet)
         }
         Bench::Micro => micro(&arguments.passed_on),
+        Bench::Scale => scale(&arguments.passed_on),
         Bench::Allocator => {
             prerequisites::check(prerequisites::BUILD)?;
             bench_allocator::run(arguments.rounds)
@@ -47,4 +50,9 @@ pub fn run(arguments: &Arguments) -> Outcome {
 fn micro(passed_on: &[String]) -> Outcome {
     prerequisites::check(prerequisites::BUILD)?;
     run_command(cargo(["bench", "--package", "preheat", "--bench", "micro", "--"]).args(passed_on))
+}
+
+fn scale(passed_on: &[String]) -> Outcome {
+    prerequisites::check(prerequisites::BUILD)?;
+    run_command(cargo(["run", "--release", "--package", "preheat-cache", "--example", "scale", "--"]).args(passed_on))
 }

@@ -11,8 +11,12 @@
 //! | `q` program digest, graph key | nothing: this graph was compiled from that program |
 //! | `j` projection key | the graph key, and a hash over both keys: level 1 |
 //! | `s` signature digest, graph key | nothing: this exact request led to that graph |
+//! | `n` list | the newest graphs of a stage, of one model or of any: graph keys, the newest first |
+//! | `v` place, graph key | nothing: the order in which graphs go when room is needed; pinned ones are not in it |
 //! | `x` graph key, another key | nothing: that entry goes when the graph does |
 //! | `m` name | `statistics`: counters and totals, as JSON; `ready`: the index is whole |
+//!
+//! Kinds that there are many small ones of lie in sled several to a value: see `packing`.
 
 use std::fs;
 use std::io;
@@ -25,16 +29,18 @@ use crate::lock::lock_before;
 use crate::object::ProgramFrame;
 use crate::program::Program;
 use crate::record::GraphRecord;
-use crate::statistics::{Counters, Match, Statistics, Use};
+use crate::statistics::{Counters, Match, Source, Statistics, Use};
 
 mod codec;
 mod entries;
+mod packing;
 mod transaction;
 
-use codec::{put_json, store_record};
+use codec::store_record;
 use entries::{
-    TakeOver, Usage, insert, key, led_to, link_signature, load_program, load_record, load_records, load_statistics,
-    load_usage, recount, remove, resolve_one, store_statistics,
+    TakeOver, Usage, graph_at_end, insert, key, led_to, link_signature, load_candidates, load_program, load_record,
+    load_records, load_statistics, load_usage, range_beginning, recount, remove, resolve_one, store_statistics,
+    store_usage,
 };
 use transaction::{Fault, Transaction};
 
@@ -121,11 +127,24 @@ impl Store {
     pub fn records_of_signature(&self, signature: &Digest) -> Result<Vec<GraphRecord>, StoreError> {
         self.read(Vec::new, |index| {
             let entries = index.scan(&key(b's', &[signature]))?;
-            let keys = entries
-                .iter()
-                .filter_map(|(entry, _)| Some(GraphKey(Digest::from_bytes(entry.get(33..65)?.try_into().ok()?))));
+            let keys = entries.iter().filter_map(|(entry, _)| graph_at_end(entry));
             keys.filter_map(|key| load_record(index, &key).transpose()).collect()
         })
+    }
+
+    /// The records whose keys begin with some digits, in the order of their keys: at most `limit` of them.
+    pub fn records_beginning(&self, digits: &str, limit: usize) -> Result<Vec<GraphRecord>, StoreError> {
+        let Some((low, high)) = range_beginning(digits) else { return Ok(Vec::new()) };
+        self.read(Vec::new, |index| {
+            let found = index.range_first(&low, &high, limit)?;
+            let keys = found.iter().filter_map(|(entry, _)| graph_at_end(entry));
+            keys.filter_map(|key| load_record(index, &key).transpose()).collect()
+        })
+    }
+
+    /// The records that are most worth comparing with what was looked for.
+    pub(super) fn candidates(&self, wanted: &super::Wanted<'_>) -> Result<Vec<GraphRecord>, StoreError> {
+        self.read(Vec::new, |index| load_candidates(index, wanted))
     }
 
     /// All records, in the order of their keys.
@@ -156,12 +175,10 @@ impl Store {
     /// Keeps an entry out of eviction, or lets it go again. Says whether there is such an entry.
     pub fn set_pinned(&self, graph: &GraphKey, pinned: bool) -> Result<bool, StoreError> {
         self.write(|index| {
-            let known = index.get(&key(b'r', &[&graph.0]))?.is_some();
-            if known {
-                let usage = Usage { pinned, ..load_usage(index, graph.0.as_bytes())? };
-                put_json(index, key(b'u', &[&graph.0]), &usage)?;
-            }
-            Ok(known)
+            let Some(record) = load_record(index, graph)? else { return Ok(false) };
+            let usage = Usage { pinned, ..load_usage(index, graph.0.as_bytes())? };
+            store_usage(index, &record, usage)?;
+            Ok(true)
         })
     }
 
@@ -187,6 +204,18 @@ impl Store {
         self.write(|index| insert(index, record, Some(program), TakeOver::Always))
     }
 
+    /// As [`put_record`](Self::put_record), for several.
+    pub(super) fn put_records(&self, stored: &[(GraphRecord, ProgramFrame)]) -> Result<(), StoreError> {
+        for stored in stored.chunks(REBUILD_BATCH) {
+            self.write(|index| {
+                stored
+                    .iter()
+                    .try_for_each(|(record, program)| insert(index, record, Some(program), TakeOver::Always))
+            })?;
+        }
+        Ok(())
+    }
+
     pub(super) fn indexed_program(&self, graph: &GraphKey) -> Result<Option<Program>, StoreError> {
         self.read(
             || None,
@@ -199,13 +228,15 @@ impl Store {
         )
     }
 
-    /// Removes records with all that belongs to them; says how many there were.
-    pub(super) fn remove_records(&self, keys: &[GraphKey]) -> Result<u64, StoreError> {
+    /// Removes records with all that belongs to them; says which of them there were.
+    pub(super) fn remove_records(&self, keys: &[GraphKey]) -> Result<Vec<GraphKey>, StoreError> {
         self.write(|index| {
             let mut statistics = load_statistics(index)?;
-            let mut removed = 0;
+            let mut removed = Vec::new();
             for graph in keys {
-                removed += u64::from(remove(index, graph, &mut statistics)?);
+                if remove(index, graph, &mut statistics)? {
+                    removed.push(*graph);
+                }
             }
             store_statistics(index, &statistics)?;
             Ok(removed)
@@ -224,7 +255,8 @@ impl Store {
         usage.statistics.hits += if one.matched == Match::Compiled { 0 } else { one.times };
         usage.statistics.last_used = Some(jiff::Timestamp::now());
         usage.load_seconds = one.load_seconds.or(usage.load_seconds);
-        put_json(index, key(b'u', &[&one.graph_key.0]), &usage)?;
+        usage.loads += if one.source == Source::Disk { one.times } else { 0 };
+        store_usage(index, &record, usage)?;
         if let Some(signature) = &one.signature {
             let known = index.get(&key(b's', &[&signature.signature.digest(), &one.graph_key.0]))?.is_some()
                 && led_to(index, &signature.projection_key)? == Some(one.graph_key.0);
@@ -338,7 +370,7 @@ impl Store {
     /// Moves sled's folder to the quarantine.
     fn set_index_aside(&self) -> io::Result<()> {
         fs::create_dir_all(self.layout.quarantine())?;
-        let name = format!("graphs-v1.{}", jiff::Timestamp::now().as_nanosecond());
+        let name = format!("graphs-v2.{}", jiff::Timestamp::now().as_nanosecond());
         fs::rename(self.layout.graphs(), self.layout.quarantine().join(name))
     }
 }

@@ -289,8 +289,8 @@ fn clearing_empties_the_quarantine_and_takes_records_without_objects() {
     let layout = scratch.store.layout();
     fs::write(layout.object(&damaged.graph_key), "damaged").unwrap();
     assert!(scratch.load(&damaged.graph_key).is_none());
-    fs::create_dir_all(layout.quarantine().join("graphs-v1.1/blobs")).unwrap();
-    fs::write(layout.quarantine().join("graphs-v1.1/blobs/1"), [0; 1000]).unwrap();
+    fs::create_dir_all(layout.quarantine().join("graphs-v2.1/blobs")).unwrap();
+    fs::write(layout.quarantine().join("graphs-v2.1/blobs/1"), [0; 1000]).unwrap();
     let stored_bytes: u64 =
         damage::files_of(&layout.quarantine()).iter().map(|path| fs::metadata(path).unwrap().len()).sum();
     fs::remove_file(layout.object(&lost.graph_key)).unwrap();

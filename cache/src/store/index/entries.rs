@@ -1,5 +1,7 @@
 //! The entries of the index and what links them: each function here works within one transaction.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::Resolved;
@@ -10,9 +12,18 @@ use crate::key::GraphKey;
 use crate::object::ProgramFrame;
 use crate::record::{GraphRecord, RecordStatistics, RecordedSignature};
 use crate::statistics::{Match, Statistics};
+use crate::store::Wanted;
 
 /// The version of the hash in an entry that leads from a projection to a graph.
 const LEAD_TAG: &str = "preheat-lead-v1";
+/// The version of the names of the lists of like graphs.
+const LIKE_TAG: &str = "preheat-like-v1";
+/// How long a graph that is not used takes to be worth half.
+pub(super) const HALF_LIFE_SECONDS: f64 = 7.0 * 24.0 * 3600.0;
+/// How many graphs a list has room for.
+const LISTED: usize = 32;
+/// A compile whose time was not measured counts as one of a millisecond.
+const LEAST_COMPILE_SECONDS: f64 = 0.001;
 
 /// The part of a record that changes on every hit.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -21,6 +32,10 @@ pub(super) struct Usage {
     pub(super) statistics: RecordStatistics,
     pub(super) load_seconds: Option<f64>,
     pub(super) pinned: bool,
+    /// Loads from the store itself: what the object on disk saved, unlike hits in memory, which need no object.
+    pub(super) loads: u64,
+    /// The place among those that may go, where it is in that list; see [`place`].
+    pub(super) place: Option<u64>,
 }
 
 /// A kind's letter and the digests after it.
@@ -93,6 +108,7 @@ pub(super) fn insert(
             statistics: record.statistics.clone(),
             load_seconds: record.measurements.load_seconds,
             pinned: record.pinned || usage.pinned,
+            ..usage
         };
     }
     count_entry(&mut statistics, &record, true);
@@ -107,9 +123,100 @@ pub(super) fn insert(
         }
         link(index, &record.graph_key, key(b'q', &[digest, &record.graph_key.0]), Vec::new());
     }
-    put_json(index, key(b'u', &[&record.graph_key.0]), &usage)?;
+    list_first(index, like(&record.stage, None), &record)?;
+    store_usage(index, &record, usage)?;
     store_record(index, &record)?;
     store_statistics(index, &statistics)
+}
+
+/// Where the newest graphs of a stage are listed, those of one model or of any.
+fn like(stage: &str, model: Option<&str>) -> Vec<u8> {
+    let list = FramedHasher::new(LIKE_TAG).text(stage).option(model, |hasher, model| hasher.text(model)).finish();
+    key(b'n', &[&list])
+}
+
+fn listed(index: &Transaction, list: &[u8]) -> Result<Vec<GraphKey>, Fault> {
+    let stored = index.get(list)?.unwrap_or_default();
+    Ok(stored.chunks_exact(32).filter_map(graph_at_end).collect())
+}
+
+/// Puts a graph in front of a list. What was pushed off its end is no longer compared with what is missing, and that is all.
+fn list_first(index: &mut Transaction, list: Vec<u8>, record: &GraphRecord) -> Result<(), Fault> {
+    let mut graphs = listed(index, &list)?;
+    if graphs.contains(&record.graph_key) {
+        return Ok(());
+    }
+    graphs.insert(0, record.graph_key);
+    put_list(index, list, &graphs);
+    Ok(())
+}
+
+fn unlist(index: &mut Transaction, list: Vec<u8>, graph: &GraphKey) -> Result<(), Fault> {
+    let mut graphs = listed(index, &list)?;
+    if graphs.contains(graph) {
+        graphs.retain(|one| one != graph);
+        put_list(index, list, &graphs);
+    }
+    Ok(())
+}
+
+fn put_list(index: &mut Transaction, list: Vec<u8>, graphs: &[GraphKey]) {
+    if graphs.is_empty() {
+        index.remove(list);
+    } else {
+        index.put(list, graphs.iter().take(LISTED).flat_map(|graph| *graph.0.as_bytes()).collect());
+    }
+}
+
+/// The least and the greatest key of a record whose graph key begins with `digits`; `None` where none can.
+pub(super) fn range_beginning(digits: &str) -> Option<(Vec<u8>, Vec<u8>)> {
+    let fill = |with: char| {
+        let mut whole = digits.to_ascii_lowercase();
+        whole.extend(std::iter::repeat_n(with, 64_usize.checked_sub(digits.len())?));
+        Some(key(b'r', &[&whole.parse().ok()?]))
+    };
+    Some((fill('0')?, fill('f')?))
+}
+
+/// The graph at the end of an entry's key.
+pub(super) fn graph_at_end(entry: &[u8]) -> Option<GraphKey> {
+    digest_at(entry, entry.len().checked_sub(32)?).map(GraphKey)
+}
+
+/// Stores what is known of a graph's use, and moves it to its place in the order of eviction.
+pub(super) fn store_usage(index: &mut Transaction, record: &GraphRecord, mut usage: Usage) -> Result<(), Fault> {
+    let place = (!usage.pinned).then(|| place(record, &usage));
+    if usage.place != place {
+        if let Some(old) = usage.place {
+            index.remove(in_order(old, &record.graph_key));
+        }
+        if let Some(new) = place {
+            index.put(in_order(new, &record.graph_key), Vec::new());
+        }
+        usage.place = place;
+    }
+    put_json(index, key(b'u', &[&record.graph_key.0]), &usage)
+}
+
+fn in_order(place: u64, graph: &GraphKey) -> Vec<u8> {
+    [b"v", place.to_be_bytes().as_slice(), graph.0.as_bytes()].concat()
+}
+
+/// The place of a graph in the order of eviction: the lowest goes first.
+///
+/// What keeping it is worth is the compile seconds that its object has saved and would save once more, for each stored byte, halved
+/// for each [`HALF_LIFE_SECONDS`] without a use. The logarithm of that falls at the same rate for all, so it never has to be
+/// computed again for a graph that is not used: the order of two of them stays.
+fn place(record: &GraphRecord, usage: &Usage) -> u64 {
+    let seconds = record.measurements.compile_seconds.max(LEAST_COMPILE_SECONDS);
+    let stored_bytes = record.object.as_ref().map_or(1, |object| object.stored_bytes.max(1));
+    #[expect(clippy::cast_precision_loss, reason = "an order, which needs no more than 52 bits")]
+    let worth = seconds * (1.0 + usage.loads as f64) / stored_bytes as f64;
+    let last_used = usage.statistics.last_used.unwrap_or(record.created).max(record.created);
+    let halvings = last_used.duration_since(jiff::Timestamp::UNIX_EPOCH).as_secs_f64() / HALF_LIFE_SECONDS;
+    // Bits of a float sort as the number does once the sign is the other way round.
+    let bits = (worth.log2() + halvings).to_bits();
+    if bits >> 63 == 0 { bits | 1 << 63 } else { !bits }
 }
 
 /// Removes a record and all that belongs to it; says whether there was one.
@@ -117,6 +224,10 @@ pub(super) fn remove(index: &mut Transaction, graph: &GraphKey, statistics: &mut
     let known = load_record(index, graph)?;
     if let Some(record) = &known {
         count_entry(statistics, record, false);
+        unlist(index, like(&record.stage, None), graph)?;
+        for signature in &record.signatures {
+            unlist(index, like(&record.stage, Some(&signature.signature.model_id)), graph)?;
+        }
     }
     for (link, _) in index.scan(&key(b'x', &[&graph.0]))? {
         let target = link[33..].to_vec();
@@ -136,6 +247,9 @@ pub(super) fn remove(index: &mut Transaction, graph: &GraphKey, statistics: &mut
                 _ => index.remove([b"p", shared].concat()),
             }
         }
+    }
+    if let Some(place) = load_usage(index, graph.0.as_bytes())?.place {
+        index.remove(in_order(place, graph));
     }
     index.remove(key(b'r', &[&graph.0]));
     index.remove(key(b'u', &[&graph.0]));
@@ -163,6 +277,7 @@ pub(super) fn link_signature(
         statistics.cached_signatures += 1;
     }
     link(index, graph, key(b's', &[&digest, &graph.0]), Vec::new());
+    list_first(index, like(&record.stage, Some(&signature.signature.model_id)), record)?;
     let projection = &signature.projection_key;
     let other = led_to(index, projection)?.filter(|other| *other != graph.0);
     if let (TakeOver::FromOlder, Some(other)) = (take_over, other)
@@ -208,6 +323,24 @@ pub(super) fn load_usage(index: &Transaction, graph: &[u8]) -> Result<Usage, Fau
 pub(super) fn load_record(index: &Transaction, graph: &GraphKey) -> Result<Option<GraphRecord>, Fault> {
     let Some(stored) = index.get(&key(b'r', &[&graph.0]))? else { return Ok(None) };
     decode_record(&stored)?.map(|record| with_usage(index, graph.0.as_bytes(), record)).transpose()
+}
+
+/// The records that are most worth comparing with what was looked for: of the same program, of the same request, of the same stage
+/// and model, of the same stage; of each, at most [`LISTED`].
+pub(super) fn load_candidates(index: &Transaction, wanted: &Wanted<'_>) -> Result<Vec<GraphRecord>, Fault> {
+    let mut prefixes = Vec::new();
+    prefixes.extend(wanted.program.map(|program| key(b'q', &[&program])));
+    if let Some(signature) = wanted.signature {
+        prefixes.push(key(b's', &[&signature.digest()]));
+    }
+    let mut graphs: BTreeSet<GraphKey> = listed(index, &like(wanted.stage, None))?.into_iter().collect();
+    if let Some(signature) = wanted.signature {
+        graphs.extend(listed(index, &like(wanted.stage, Some(&signature.model_id)))?);
+    }
+    for prefix in prefixes {
+        graphs.extend(index.scan_first(&prefix, LISTED)?.iter().filter_map(|(entry, _)| graph_at_end(entry)));
+    }
+    graphs.iter().filter_map(|graph| load_record(index, graph).transpose()).collect()
 }
 
 /// Every record that is understood.
