@@ -468,7 +468,6 @@ fn flags_that_are_not_built_in() {
         "--text-encoder-precision fp32",
         "--denoiser-precision fp32",
         "--force-precision",
-        "--cache-max-size 1GiB",
         "--tpu-autocast-bf16",
         "--tpu-autocast-bf16=false",
         "--tpu-sync-steps 4",

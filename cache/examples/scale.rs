@@ -62,7 +62,7 @@ fn measure(size: u64) -> Vec<Figure> {
         None if memory.is_dir() => tempfile::tempdir_in(memory).unwrap(),
         _ => tempfile::tempdir().unwrap(),
     };
-    let open = || Store::open(StoreOptions { dir: folder.path().to_owned(), read_only: false }).unwrap();
+    let open = || Store::open(StoreOptions::new(folder.path())).unwrap();
     let environment = Arc::new(Environment { platform: "cpu".into(), ..Environment::default() });
     let began = Instant::now();
     for first in (0..size).step_by(usize::try_from(BATCH).unwrap()) {

@@ -193,8 +193,7 @@ pub(crate) fn write(
     }
     let payload_frame = zstd::bulk::compress(payload, ZSTD_LEVEL)?;
     let frames_bytes = (program.frame.len() + payload_frame.len()) as u64;
-    let mut info =
-        ObjectInfo { payload_bytes: payload.len() as u64, payload_digest: Digest::of(payload), stored_bytes: 0 };
+    let mut info = ObjectInfo::of(payload);
     let header = header_with_own_length(record, &mut info, frames_bytes)?;
     let prelude = Prelude {
         header_bytes: header.len() as u64,

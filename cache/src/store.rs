@@ -14,14 +14,19 @@ use crate::object::{self, ObjectError};
 use crate::program::Program;
 use crate::record::{GraphRecord, ObjectInfo};
 
+mod bounds;
 mod index;
 mod objects;
 mod query;
 mod setup;
 mod sweep;
 
+pub use bounds::{Prune, PruneReason, Pruned, PrunedEntry};
 pub use index::{Rebuilt, Resolved};
 pub use query::{Nearest, Wanted};
+
+/// How many objects are recorded with one transaction of the index.
+const STAGED: usize = 256;
 
 /// Where a store is and what may be done with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +35,24 @@ pub struct StoreOptions {
     pub dir: PathBuf,
     /// Look up, never write.
     pub read_only: bool,
+    /// How many bytes the objects may take; beyond it, those that are worth least go.
+    pub max_bytes: u64,
+}
+
+impl StoreOptions {
+    /// The bytes that objects may take unless told otherwise: 10 GiB.
+    pub const DEFAULT_MAX_BYTES: u64 = 10 << 30;
+
+    /// A store in `dir` that is written and bounded by [`DEFAULT_MAX_BYTES`](Self::DEFAULT_MAX_BYTES).
+    pub fn new(dir: impl Into<PathBuf>) -> Self {
+        Self { dir: dir.into(), read_only: false, max_bytes: Self::DEFAULT_MAX_BYTES }
+    }
+
+    /// The same, looked up and never written.
+    #[must_use]
+    pub fn read_only(self) -> Self {
+        Self { read_only: true, ..self }
+    }
 }
 
 /// A store, by its folder. It holds nothing open, so that any number of processes can share it.
@@ -37,6 +60,7 @@ pub struct StoreOptions {
 pub struct Store {
     layout: Layout,
     read_only: bool,
+    max_bytes: u64,
     /// Whether left-overs were swept up already: once is enough.
     swept: AtomicBool,
 }
@@ -94,6 +118,22 @@ pub enum StoreError {
     ReadOnly {
         /// The store's folder.
         path: PathBuf,
+    },
+    /// The limit on the store's size leaves no room for an object.
+    #[error(
+        "the executable of graph {} takes {stored_bytes} bytes, and the limit of {max_bytes} leaves no room for it: \
+         {kept_bytes} are pinned or in use",
+        key.short()
+    )]
+    NoRoom {
+        /// The object's key.
+        key: GraphKey,
+        /// The length of its file.
+        stored_bytes: u64,
+        /// The limit.
+        max_bytes: u64,
+        /// What could not be evicted to make room.
+        kept_bytes: u64,
     },
     /// The index cannot be had; objects are found by their keys all the same.
     #[error("the index {path:?} cannot be used: {cause}")]
@@ -198,8 +238,8 @@ pub struct Cleared {
 impl Store {
     /// Opens the store in a folder, which need not be there yet. Nothing is made and nothing is held open.
     pub fn open(options: StoreOptions) -> Result<Self, StoreError> {
-        let store =
-            Self { layout: Layout::new(options.dir), read_only: options.read_only, swept: AtomicBool::new(false) };
+        let StoreOptions { dir, read_only, max_bytes } = options;
+        let store = Self { layout: Layout::new(dir), read_only, max_bytes, swept: AtomicBool::new(false) };
         store.check_format()?;
         Ok(store)
     }
@@ -219,34 +259,52 @@ impl Store {
         self.read_only
     }
 
-    /// Stores the machine code of a graph, over any that is there: first the object, then its record.
+    /// Stores the machine code of a graph, over any that is there: first the object, then its record. What is worth least goes
+    /// before, as far as the limit on the store's size demands.
     ///
     /// Where only the index fails, the object is stored, the error is [`StoreError::IndexUnavailable`], and the
     /// record is made up for when the key is next [committed](Self::commit) or the index is rebuilt.
     pub fn put(&self, record: &GraphRecord, program: &Program, payload: &[u8]) -> Result<ObjectInfo, StoreError> {
-        self.writable()?;
-        let failed = |cause| StoreError::Object { key: record.graph_key, cause };
-        let program = object::ProgramFrame::of(program).map_err(|cause| failed(cause.into()))?;
-        let info = self.put_object(record, &program, payload)?;
-        let record = GraphRecord { object: Some(info.clone()), ..record.clone() };
-        self.put_record(&record, &program)?;
-        Ok(info)
+        self.put_all([(record, program, payload)])?.pop().ok_or_else(|| StoreError::ReadOnly { path: self.dir().to_owned() })
     }
 
     /// Stores several graphs as [`put`](Self::put) does each, with few transactions of the index for all of them.
     pub fn put_all<'a>(
         &self,
         graphs: impl IntoIterator<Item = (&'a GraphRecord, &'a Program, &'a [u8])>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Vec<ObjectInfo>, StoreError> {
         self.writable()?;
-        let mut stored = Vec::new();
+        let mut infos = Vec::new();
+        let mut staged = Vec::new();
         for (record, program, payload) in graphs {
             let failed = |cause: io::Error| StoreError::Object { key: record.graph_key, cause: cause.into() };
             let program = object::ProgramFrame::of(program).map_err(failed)?;
-            let info = self.put_object(record, &program, payload)?;
-            stored.push((GraphRecord { object: Some(info), ..record.clone() }, program));
+            staged.push(self.stage(record, program, payload)?);
+            if staged.len() >= STAGED {
+                infos.extend(self.store_staged(std::mem::take(&mut staged))?);
+            }
         }
-        self.put_records(&stored)
+        if !staged.is_empty() {
+            infos.extend(self.store_staged(staged)?);
+        }
+        Ok(infos)
+    }
+
+    /// Puts objects that are written where they belong, and records them, in one transaction of the index.
+    fn store_staged(&self, mut staged: Vec<objects::Staged>) -> Result<Vec<ObjectInfo>, StoreError> {
+        let max_bytes = self.max_bytes;
+        if let Some(one) = staged.iter().find(|one| one.info.stored_bytes > max_bytes) {
+            let (key, stored_bytes) = (one.record.graph_key, one.info.stored_bytes);
+            return Err(StoreError::NoRoom { key, stored_bytes, max_bytes, kept_bytes: 0 });
+        }
+        let infos = staged.iter().map(|one| one.info.clone()).collect();
+        match self.place_and_record(&mut staged) {
+            Err(error @ StoreError::IndexUnavailable { .. }) => {
+                staged.iter_mut().try_for_each(|one| self.place(one))?;
+                Err(error)
+            }
+            other => other.map(|()| infos),
+        }
     }
 
     /// Takes the right to compile a key. `waiting` is asked every few milliseconds while another has it, with the time waited and

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use super::CliError;
+use super::size::Size;
 use crate::device::{self, DeviceName, TpuSwitch};
 use crate::runtime::{Builder, Runtime};
 
@@ -236,6 +237,9 @@ pub struct RuntimeArgs {
     /// The cache's folder [default: the platform's cache folder + preheat]
     #[arg(long, global = true, value_name = "DIR", env = "PREHEAT_CACHE_DIR", hide_env_values = true)]
     pub cache_dir: Option<PathBuf>,
+    /// What the cache may take on disk, such as 500MB or 20GiB; beyond it, what is worth least goes
+    #[arg(long, global = true, value_name = "SIZE", default_value = "10GiB")]
+    pub cache_max_size: Size,
     /// Look up, never write
     #[arg(long, global = true)]
     pub cache_read_only: bool,
@@ -296,8 +300,6 @@ struct LaterArgs {
     denoiser_precision: Option<String>,
     #[arg(long, global = true, hide = true)]
     force_precision: bool,
-    #[arg(long, global = true, hide = true, value_name = "SIZE")]
-    cache_max_size: Option<String>,
     #[arg(long, global = true, hide = true, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     tpu_autocast_bf16: Option<bool>,
     #[arg(long, global = true, hide = true, value_name = "N")]
@@ -332,11 +334,6 @@ impl LaterArgs {
                 self.tpu_sync_steps.is_some(),
                 "--tpu-sync-steps",
                 "it acts on a model's steps, and this release runs programs",
-            ),
-            (
-                self.cache_max_size.is_some(),
-                "--cache-max-size",
-                "this release keeps everything; `preheat cache clear` empties the cache",
             ),
             (self.snap_to_warm.is_some(), "--snap-to-warm", "this release serves a program at its own size only"),
             (self.offload.is_some(), "--offload", TORCH),
@@ -377,6 +374,7 @@ impl RuntimeArgs {
         let mut builder = Runtime::builder()
             .device(device::Request { device, strict: self.strict_device, tpu })
             .read_only(self.cache_read_only)
+            .cache_max_bytes(self.cache_max_size.bytes())
             .use_cache(self.tpu_compilation_cache)
             .require_warm(self.require_warm)
             .manual_warmup(self.manual_warmup());

@@ -9,6 +9,7 @@ mod output;
 mod plugins;
 mod program;
 mod progress;
+mod size;
 mod warmup;
 
 use std::io::{IsTerminal, Write};
@@ -20,6 +21,7 @@ use tracing_subscriber::EnvFilter;
 
 pub use args::{Cli, RuntimeArgs};
 pub use errors::{CliError, Status};
+pub use size::Size;
 
 use self::args::{CacheCommand, ColorWhen, Command, OutputArgs, ProgramCommand};
 use self::progress::Shown;

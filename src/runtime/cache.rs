@@ -37,11 +37,11 @@ struct Pending {
 }
 
 impl Cache {
-    pub(super) fn open(dir: &Path, read_only: bool, fallbacks: &[PathBuf]) -> Result<Self, StoreError> {
-        let open = |dir: &Path, read_only| Store::open(StoreOptions { dir: dir.to_owned(), read_only });
+    pub(super) fn open(main: StoreOptions, fallbacks: &[PathBuf]) -> Result<Self, StoreError> {
+        let fallback = |dir: &PathBuf| Store::open(StoreOptions::new(dir).read_only());
         Ok(Self {
-            main: open(dir, read_only)?,
-            fallbacks: fallbacks.iter().map(|dir| open(dir, true)).collect::<Result<_, _>>()?,
+            main: Store::open(main)?,
+            fallbacks: fallbacks.iter().map(fallback).collect::<Result<_, _>>()?,
             pending: Mutex::new(Pending { uses: Vec::new(), counters: Counters::default(), oldest: None }),
             flushing: Mutex::default(),
         })
@@ -49,19 +49,17 @@ impl Cache {
 
     /// Opens what can be opened, and says what cannot: a runtime goes on without it. `None` where the main store cannot be used.
     pub(super) fn open_or_degrade(
-        dir: &Path,
-        read_only: bool,
+        main: StoreOptions,
         fallbacks: &[PathBuf],
         warnings: &Warnings,
     ) -> Option<Self> {
-        let mut cache =
-            Self::open(dir, read_only, &[]).map_err(|error| warnings.store_failed("opening it", &error)).ok()?;
+        let mut cache = Self::open(main, &[]).map_err(|error| warnings.store_failed("opening it", &error)).ok()?;
         for dir in fallbacks {
             if !dir.is_dir() {
                 warnings.warn(format!("the fallback cache {} is not there", dir.display()));
                 continue;
             }
-            match Store::open(StoreOptions { dir: dir.clone(), read_only: true }) {
+            match Store::open(StoreOptions::new(dir).read_only()) {
                 Ok(store) => cache.fallbacks.push(store),
                 Err(error) => warnings.warn(format!("the fallback cache is left out: {error}")),
             }

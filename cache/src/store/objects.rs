@@ -4,12 +4,27 @@ use std::fs::{self, File, TryLockError};
 use std::io::{self, Write as _};
 use std::path::Path;
 
+use tempfile::NamedTempFile;
+
 use super::setup::sync_folder;
 use super::{LoadedObject, Lookup, Removal, Store, StoreError, key_of_name, read_error, write_error};
 use crate::key::GraphKey;
 use crate::lock::{ReadGuard, names};
 use crate::object::{self, ObjectError, ProgramFrame};
 use crate::record::{GraphRecord, ObjectInfo};
+
+/// An object that is written and not yet where it belongs, with what the index is to know of it.
+#[derive(Debug)]
+pub(super) struct Staged {
+    pub(super) record: GraphRecord,
+    pub(super) program: ProgramFrame,
+    pub(super) info: ObjectInfo,
+    /// Gone once the object is where it belongs.
+    file: Option<NamedTempFile>,
+}
+
+/// How many damaged objects and indexes are kept to be looked at; the oldest go.
+const QUARANTINED: usize = 16;
 
 impl Store {
     /// The object of a key, found by its path alone, read once and checked before anything of it is returned.
@@ -44,29 +59,45 @@ impl Store {
         }
     }
 
-    /// Writes an object: whole under its name, or not there at all.
-    pub(super) fn put_object(
+    /// Writes an object under a name of its own, for [`place`](Self::place) to put where it belongs.
+    pub(super) fn stage(
         &self,
         record: &GraphRecord,
-        program: &ProgramFrame,
+        program: ProgramFrame,
         payload: &[u8],
-    ) -> Result<ObjectInfo, StoreError> {
+    ) -> Result<Staged, StoreError> {
         self.prepare()?;
-        let path = self.layout.object(&record.graph_key);
-        let failed = |path: &Path| {
-            let (path, key) = (path.to_owned(), record.graph_key);
-            move |error| match error {
-                ObjectError::Io(cause) => write_error(&path, cause),
-                cause => StoreError::Object { key, cause },
-            }
-        };
+        let key = record.graph_key;
         let unwritable = |cause| write_error(&self.layout.tmp(), cause);
-        let mut file = self.new_file(&format!("{}.", record.graph_key)).map_err(unwritable)?;
-        let info = object::write(file.as_file_mut(), record, program, payload).map_err(failed(file.path()))?;
+        let mut file = self.new_file(&format!("{key}.")).map_err(unwritable)?;
+        let path = file.path().to_owned();
+        let failed = |error| match error {
+            ObjectError::Io(cause) => write_error(&path, cause),
+            cause => StoreError::Object { key, cause },
+        };
+        let info = object::write(file.as_file_mut(), record, &program, payload).map_err(failed)?;
+        self.staged(file, GraphRecord { object: Some(info), ..record.clone() }, program)
+    }
+
+    /// What was written to `file` under a name of its own, once it lasts.
+    pub(super) fn staged(
+        &self,
+        mut file: NamedTempFile,
+        record: GraphRecord,
+        program: ProgramFrame,
+    ) -> Result<Staged, StoreError> {
+        let info = record.object.clone().unwrap_or_else(|| ObjectInfo::of(&[]));
         file.as_file_mut()
             .flush()
             .and_then(|()| file.as_file().sync_all())
-            .map_err(|cause| write_error(&path, cause))?;
+            .map_err(|cause| write_error(&self.layout.object(&record.graph_key), cause))?;
+        Ok(Staged { record, program, info, file: Some(file) })
+    }
+
+    /// Puts an object where it belongs: whole under its name, or not there at all. Once it is there, there is nothing more to do.
+    pub(super) fn place(&self, staged: &mut Staged) -> Result<(), StoreError> {
+        let Some(file) = staged.file.take() else { return Ok(()) };
+        let path = self.layout.object(&staged.record.graph_key);
         let folder = path.parent().unwrap_or(&path);
         fs::create_dir_all(folder).map_err(|cause| write_error(folder, cause))?;
         file.persist(&path).map_err(|error| write_error(&path, error.error))?;
@@ -74,7 +105,7 @@ impl Store {
         for level in path.ancestors().take(3) {
             sync_folder(level).map_err(|cause| write_error(&path, cause))?;
         }
-        Ok(info)
+        Ok(())
     }
 
     /// Moves the object that was read from `file` out of the way, with the reason beside it. Another process may have been faster:
@@ -93,11 +124,32 @@ impl Store {
                 let note = format!("{path}: {reason}\n", path = path.display());
                 fs::write(target.with_extension(format!("{stamp}.reason")), note)
             });
+        self.bound_quarantine();
         match moved {
             Err(error) if !is_absent(&error) => {
                 tracing::warn!(path = %path.display(), %error, "a damaged object stays where it is until it is replaced");
             }
             _ => {}
+        }
+    }
+
+    /// Removes the oldest of what is in quarantine, beyond a number.
+    pub(super) fn bound_quarantine(&self) {
+        let stamp = |path: &Path| {
+            let name = path.file_name()?.to_str()?;
+            name.trim_end_matches(".reason").rsplit_once('.')?.1.parse::<i128>().ok()
+        };
+        let Ok(paths) = entries(&self.layout.quarantine()) else { return };
+        let mut stamped: Vec<_> = paths.into_iter().filter_map(|path| Some((stamp(&path)?, path))).collect();
+        stamped.sort_unstable();
+        let mut stamps: Vec<i128> = stamped.iter().map(|(stamp, _)| *stamp).collect();
+        stamps.dedup();
+        let Some(kept_from) = stamps.len().checked_sub(QUARANTINED).and_then(|first| stamps.get(first)) else { return };
+        for (_, path) in stamped.iter().filter(|(stamp, _)| stamp < kept_from) {
+            let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+            if let Err(error) = removed {
+                tracing::debug!(path = %path.display(), %error, "it stays in quarantine");
+            }
         }
     }
 

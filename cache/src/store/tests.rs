@@ -9,6 +9,8 @@ use crate::statistics::{Counters, Match, Source, Use};
 
 mod damage;
 
+pub(super) use damage::files_of;
+
 /// A store in a folder that goes with it.
 pub(super) struct Scratch {
     folder: tempfile::TempDir,
@@ -37,7 +39,7 @@ impl Scratch {
 }
 
 fn open(dir: &Path) -> Result<Store, StoreError> {
-    Store::open(StoreOptions { dir: dir.to_owned(), read_only: false })
+    Store::open(StoreOptions::new(dir))
 }
 
 /// A graph of its own for each number.
@@ -348,7 +350,7 @@ fn a_newer_store_is_refused_by_the_release_that_reads_it() {
 fn a_read_only_store_is_read_and_never_written() {
     let scratch = Scratch::new();
     let record = scratch.put(1);
-    let reader = Store::open(StoreOptions { dir: scratch.folder.path().to_owned(), read_only: true }).unwrap();
+    let reader = Store::open(StoreOptions::new(scratch.folder.path()).read_only()).unwrap();
     assert!(matches!(reader.load(&record.graph_key).unwrap(), Lookup::Hit(_)));
     let refused = reader.put(&record, &graph(1).1, b"x").unwrap_err();
     assert!(matches!(refused, StoreError::ReadOnly { .. }));
@@ -361,7 +363,7 @@ fn a_read_only_store_is_read_and_never_written() {
     fs::write(&path, &bytes).unwrap();
     assert!(matches!(reader.load(&record.graph_key).unwrap(), Lookup::Damaged { .. }));
     assert_eq!(fs::read(&path).unwrap(), bytes, "it is left where it is");
-    let missing = Store::open(StoreOptions { dir: scratch.folder.path().join("none"), read_only: true }).unwrap();
+    let missing = Store::open(StoreOptions::new(scratch.folder.path().join("none")).read_only()).unwrap();
     assert!(matches!(missing.load(&record.graph_key).unwrap(), Lookup::Absent));
     assert_eq!(missing.statistics().unwrap().entries, 0);
 }

@@ -10,7 +10,7 @@ use crate::store::IndexCause;
 
 /// Why a transaction did not come to its end.
 #[derive(Debug)]
-pub(super) enum Fault {
+pub(in crate::store) enum Fault {
     /// What is stored makes no sense.
     Damaged(String),
     /// The file system refused.
@@ -20,7 +20,7 @@ pub(super) enum Fault {
 }
 
 impl Fault {
-    pub(super) fn into_cause(self, waited: Duration) -> IndexCause {
+    pub(in crate::store) fn into_cause(self, waited: Duration) -> IndexCause {
         match self {
             Self::Damaged(reason) => IndexCause::Damaged(reason),
             Self::Io(cause) => IndexCause::Io(cause),
@@ -46,14 +46,14 @@ impl From<sled::Error> for Fault {
 type Entry = (Vec<u8>, Vec<u8>);
 
 /// Reads and pending writes over an open database.
-pub(super) struct Transaction<'a> {
+pub(in crate::store) struct Transaction<'a> {
     database: &'a sled::Db,
     pending: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
 }
 
 impl<'a> Transaction<'a> {
     /// Opens the database, trying again while sled's lock is held: a process that has just closed it may still have it.
-    pub(super) fn open_database(
+    pub(in crate::store) fn open_database(
         path: &Path,
         cache_bytes: u64,
         poll: Duration,
@@ -74,11 +74,11 @@ impl<'a> Transaction<'a> {
         }
     }
 
-    pub(super) fn new(database: &'a sled::Db) -> Self {
+    pub(in crate::store) fn new(database: &'a sled::Db) -> Self {
         Self { database, pending: BTreeMap::new() }
     }
 
-    pub(super) fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
+    pub(in crate::store) fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
         if let Some(pending) = self.pending.get(key) {
             return Ok(pending.clone());
         }
@@ -88,28 +88,28 @@ impl<'a> Transaction<'a> {
         Ok(entries.iter().find(|(one, _)| *one == key).map(|(_, value)| value.to_vec()))
     }
 
-    pub(super) fn put(&mut self, key: Vec<u8>, value: Vec<u8>) {
+    pub(in crate::store) fn put(&mut self, key: Vec<u8>, value: Vec<u8>) {
         self.pending.insert(key, Some(value));
     }
 
-    pub(super) fn remove(&mut self, key: Vec<u8>) {
+    pub(in crate::store) fn remove(&mut self, key: Vec<u8>) {
         self.pending.insert(key, None);
     }
 
     /// The entries whose keys start with `prefix`, in their order.
-    pub(super) fn scan(&self, prefix: &[u8]) -> Result<Vec<Entry>, Fault> {
+    pub(in crate::store) fn scan(&self, prefix: &[u8]) -> Result<Vec<Entry>, Fault> {
         self.scan_first(prefix, usize::MAX)
     }
 
     /// The first `limit` entries whose keys start with `prefix`, in their order.
-    pub(super) fn scan_first(&self, prefix: &[u8], limit: usize) -> Result<Vec<Entry>, Fault> {
+    pub(in crate::store) fn scan_first(&self, prefix: &[u8], limit: usize) -> Result<Vec<Entry>, Fault> {
         // No key is as long.
         let beyond = [prefix, &[u8::MAX; 128]].concat();
         self.range_first(prefix, &beyond, limit)
     }
 
     /// The first `limit` entries from one key to another, in their order. Both are of one kind.
-    pub(super) fn range_first(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Vec<Entry>, Fault> {
+    pub(in crate::store) fn range_first(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Vec<Entry>, Fault> {
         let mut found = BTreeMap::new();
         let pending = self.pending.range(from.to_vec()..=to.to_vec());
         found.extend(pending.filter_map(|(key, value)| Some((key.clone(), value.clone()?))).take(limit));
@@ -142,12 +142,12 @@ impl<'a> Transaction<'a> {
     }
 
     /// Whether any key starts with `prefix`.
-    pub(super) fn any(&self, prefix: &[u8]) -> Result<bool, Fault> {
+    pub(in crate::store) fn any(&self, prefix: &[u8]) -> Result<bool, Fault> {
         Ok(!self.scan_first(prefix, 1)?.is_empty())
     }
 
     /// Applies the writes as one batch, and makes them last.
-    pub(super) fn apply(self) -> Result<(), Fault> {
+    pub(in crate::store) fn apply(self) -> Result<(), Fault> {
         if self.pending.is_empty() {
             return Ok(());
         }

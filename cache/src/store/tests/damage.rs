@@ -149,9 +149,11 @@ fn noise(seed: u64) -> impl Iterator<Item = u64> {
     })
 }
 
-pub(super) fn files_of(folder: &Path) -> Vec<PathBuf> {
+pub(in crate::store) fn files_of(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
-    for entry in fs::read_dir(folder).unwrap() {
+    // What another thread evicts meanwhile is not there.
+    let Ok(entries) = fs::read_dir(folder) else { return files };
+    for entry in entries {
         let path = entry.unwrap().path();
         if path.is_dir() { files.extend(files_of(&path)) } else { files.push(path) }
     }
