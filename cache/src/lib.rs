@@ -42,6 +42,6 @@ pub use signature::{
 };
 pub use statistics::{Counters, DeviceStatistics, Hits, Match, Source, Statistics, Use};
 pub use store::{
-    Cleared, IndexCause, LoadedObject, Lookup, Nearest, Prune, PruneReason, Pruned, PrunedEntry, Rebuilt, Removal, Resolved, Store, StoreError, StoreOptions,
-    Wanted,
+    Cleared, Finding, FindingKind, IndexCause, LoadedObject, Lookup, Nearest, Prune, PruneReason, Pruned, PrunedEntry,
+    Rebuilt, Removal, Resolved, Store, StoreError, StoreOptions, Verified, Verifying, Wanted,
 };

@@ -20,10 +20,12 @@ mod objects;
 mod query;
 mod setup;
 mod sweep;
+mod verify;
 
 pub use bounds::{Prune, PruneReason, Pruned, PrunedEntry};
 pub use index::{Rebuilt, Resolved};
 pub use query::{Nearest, Wanted};
+pub use verify::{Finding, FindingKind, Verified, Verifying};
 
 /// How many objects are recorded with one transaction of the index.
 const STAGED: usize = 256;

@@ -351,6 +351,30 @@ impl Store {
         self.transact(patience, work)
     }
 
+    /// A transaction over the index as it is: where it is damaged, that is the answer.
+    pub(super) fn inspect<T>(&self, work: impl Fn(&mut Transaction) -> Result<T, Fault>) -> Result<T, StoreError> {
+        self.prepare()?;
+        let deadline = Instant::now() + WRITE_PATIENCE;
+        let _lock = self.lock_index(WRITE_PATIENCE, deadline)?;
+        self.transact_locked(deadline, &work).map_err(|fault| self.index_error(fault.into_cause(WRITE_PATIENCE)))
+    }
+
+    /// Sets the index aside and makes it anew from the objects.
+    pub(super) fn remake_index(&self) -> Result<(), StoreError> {
+        let deadline = Instant::now() + WRITE_PATIENCE;
+        {
+            let _lock = self.lock_index(WRITE_PATIENCE, deadline)?;
+            self.set_index_aside().map_err(|cause| super::write_error(&self.layout.graphs(), cause))?;
+        }
+        self.write(|_| Ok(()))
+    }
+
+    fn lock_index(&self, patience: Duration, deadline: Instant) -> Result<fs::File, StoreError> {
+        let path = self.layout.index_lock();
+        let lock = lock_before(&path, POLL, deadline).map_err(|cause| super::write_error(&path, cause))?;
+        lock.ok_or_else(|| self.index_error(IndexCause::Busy(patience)))
+    }
+
     fn write<T>(&self, work: impl Fn(&mut Transaction) -> Result<T, Fault>) -> Result<T, StoreError> {
         self.transact(WRITE_PATIENCE, work)
     }
@@ -363,9 +387,7 @@ impl Store {
     ) -> Result<T, StoreError> {
         self.prepare()?;
         let deadline = Instant::now() + patience;
-        let path = self.layout.index_lock();
-        let lock = lock_before(&path, POLL, deadline).map_err(|cause| super::write_error(&path, cause))?;
-        let Some(_lock) = lock else { return Err(self.index_error(IndexCause::Busy(patience))) };
+        let _lock = self.lock_index(patience, deadline)?;
         let failed = |fault: Fault| self.index_error(fault.into_cause(patience));
         match self.transact_locked(deadline, &work) {
             Err(Fault::Damaged(reason)) => {

@@ -257,7 +257,7 @@ pub(super) fn is_absent(error: &io::Error) -> bool {
 }
 
 /// The paths in a folder; none where it is missing or no folder.
-fn entries(folder: &Path) -> Result<Vec<std::path::PathBuf>, StoreError> {
+pub(super) fn entries(folder: &Path) -> Result<Vec<std::path::PathBuf>, StoreError> {
     match fs::read_dir(folder) {
         Ok(entries) => Ok(entries.filter_map(|entry| Some(entry.ok()?.path())).collect()),
         Err(error) if is_absent(&error) => Ok(Vec::new()),

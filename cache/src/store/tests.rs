@@ -9,7 +9,7 @@ use crate::statistics::{Counters, Match, Source, Use};
 
 mod damage;
 
-pub(super) use damage::files_of;
+pub(super) use damage::{files_of, noise};
 
 /// A store in a folder that goes with it.
 pub(super) struct Scratch {

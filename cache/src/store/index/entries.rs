@@ -1,6 +1,6 @@
 //! The entries of the index and what links them: each function here works within one transaction.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +13,7 @@ use super::transaction::{Fault, Transaction};
 use crate::hash::{Digest, FramedHasher};
 use crate::key::GraphKey;
 use crate::object::ProgramFrame;
-use crate::record::{GraphRecord, RecordStatistics, RecordedSignature};
+use crate::record::{GraphRecord, ObjectInfo, RecordStatistics, RecordedSignature};
 use crate::statistics::{Match, Statistics};
 use crate::store::Wanted;
 
@@ -101,7 +101,7 @@ pub(super) fn resolve_one(
 
 /// Whether a projection that leads to another graph is to lead to this one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum TakeOver {
+pub(in crate::store) enum TakeOver {
     /// This graph was compiled or used just now.
     Always,
     /// This record comes from an object, in no order: what was compiled last wins.
@@ -109,7 +109,7 @@ pub(super) enum TakeOver {
 }
 
 /// Adds or replaces a record. What was known of the graph's use stays.
-pub(super) fn insert(
+pub(in crate::store) fn insert(
     index: &mut Transaction,
     record: &GraphRecord,
     program: Option<&ProgramFrame>,
@@ -418,7 +418,50 @@ pub(super) fn load_records(index: &Transaction) -> Result<Vec<GraphRecord>, Faul
     Ok(records)
 }
 
-pub(super) fn recount(index: &mut Transaction) -> Result<(), Fault> {
+/// What the index holds, and what of it is wrong although it can be read.
+#[derive(Debug)]
+pub(in crate::store) struct Checked {
+    /// The graphs, and what their records say of their objects.
+    pub(in crate::store) records: BTreeMap<GraphKey, Option<ObjectInfo>>,
+    /// Those whose programs are missing or others.
+    pub(in crate::store) wrong_programs: BTreeSet<GraphKey>,
+    pub(in crate::store) wrong_totals: bool,
+}
+
+/// Reads every entry of the index.
+pub(in crate::store) fn check(index: &Transaction) -> Result<Checked, Fault> {
+    let mut checked = Checked { records: BTreeMap::new(), wrong_programs: BTreeSet::new(), wrong_totals: false };
+    for record in load_records(index)? {
+        let digest = &record.program.digest;
+        if !load_program(index, digest)?.is_some_and(|program| program.is_of(digest)) {
+            checked.wrong_programs.insert(record.graph_key);
+        }
+        checked.records.insert(record.graph_key, record.object);
+    }
+    for kind in [b"q", b"j", b"v", b"n", b"i", b"m"] {
+        index.scan(kind)?;
+    }
+    let stated = load_statistics(index)?;
+    let counted = counted_anew(index, stated.clone())?;
+    let totals = |one: &Statistics| (one.entries, one.cached_signatures, one.stored_bytes, one.uncompressed_bytes);
+    checked.wrong_totals = totals(&stated) != totals(&counted);
+    Ok(checked)
+}
+
+/// Notes that a graph has no object: its record stays, with the program that it can be compiled from again.
+pub(in crate::store) fn store_without_object(index: &mut Transaction, graph: &GraphKey) -> Result<(), Fault> {
+    let Some(mut record) = load_record(index, graph)? else { return Ok(()) };
+    let mut statistics = load_statistics(index)?;
+    count_entry(&mut statistics, &record, false);
+    record.object = None;
+    count_entry(&mut statistics, &record, true);
+    store_record(index, &record)?;
+    let usage = load_usage(index, graph)?;
+    store_usage(index, &record, usage)?;
+    store_statistics(index, &statistics)
+}
+
+pub(in crate::store) fn recount(index: &mut Transaction) -> Result<(), Fault> {
     let statistics = counted_anew(index, load_statistics(index)?)?;
     store_statistics(index, &statistics)
 }

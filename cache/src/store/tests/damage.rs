@@ -139,7 +139,7 @@ fn a_record_that_is_missing_comes_back_when_its_key_is_used() {
 }
 
 /// Numbers that look random and are the same on every run.
-fn noise(seed: u64) -> impl Iterator<Item = u64> {
+pub(in crate::store) fn noise(seed: u64) -> impl Iterator<Item = u64> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     std::iter::from_fn(move || {
         state ^= state << 13;
