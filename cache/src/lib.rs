@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod environment;
+mod files;
 mod format;
 mod hash;
 mod host;
@@ -20,7 +21,6 @@ mod record;
 mod signature;
 mod statistics;
 mod store;
-mod temporary;
 
 pub use environment::{Difference, Environment, Flags, FlagsError, Host, Topology};
 pub use format::{FormatVersion, ObjectVersion};

@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::files;
+
 /// How often a waiter looks at a compile lock again: often enough to be cancelled within a blink.
 const COMPILE_POLL: Duration = Duration::from_millis(25);
 
@@ -108,7 +110,7 @@ impl CompileLock {
 impl Drop for CompileLock {
     fn drop(&mut self) {
         // Removed while it is held: whoever opened it before finds that the path names another file by then, and starts over.
-        if let Err(error) = std::fs::remove_file(&self.path) {
+        if let Err(error) = files::remove(&self.path) {
             tracing::debug!(path = %self.path.display(), %error, "a lock file stays behind");
         }
         if let Err(error) = self.file.unlock() {

@@ -24,6 +24,7 @@ use std::time::{Duration, Instant};
 
 use super::objects::Staged;
 use super::{IndexCause, Store, StoreError};
+use crate::files;
 use crate::hash::Digest;
 use crate::key::GraphKey;
 use crate::lock::lock_before;
@@ -429,9 +430,9 @@ impl Store {
 
     /// Moves sled's folder to the quarantine.
     fn set_index_aside(&self) -> io::Result<()> {
-        fs::create_dir_all(self.layout.quarantine())?;
+        files::create_folder(&self.layout.quarantine())?;
         let name = format!("graphs-v2.{}", jiff::Timestamp::now().as_nanosecond());
-        fs::rename(self.layout.graphs(), self.layout.quarantine().join(name))?;
+        files::rename(&self.layout.graphs(), &self.layout.quarantine().join(name))?;
         self.bound_quarantine();
         Ok(())
     }

@@ -1,13 +1,13 @@
 //! The half of the store that lies in plain files: objects, and the quarantine for those that failed a check.
 
 use std::fs::{self, File, TryLockError};
-use std::io::{self, Write as _};
+use std::io;
 use std::path::Path;
 
 use tempfile::NamedTempFile;
 
-use super::setup::sync_folder;
 use super::{LoadedObject, Lookup, Removal, Store, StoreError, key_of_name, read_error, write_error};
+use crate::files;
 use crate::key::GraphKey;
 use crate::lock::{ReadGuard, names};
 use crate::object::{self, ObjectError, ProgramFrame};
@@ -75,22 +75,19 @@ impl Store {
             ObjectError::Io(cause) => write_error(&path, cause),
             cause => StoreError::Object { key, cause },
         };
-        let info = object::write(file.as_file_mut(), record, &program, payload).map_err(failed)?;
+        let info = object::write(&mut files::Writing(&mut file), record, &program, payload).map_err(failed)?;
         self.staged(file, GraphRecord { object: Some(info), ..record.clone() }, program)
     }
 
     /// What was written to `file` under a name of its own, once it lasts.
     pub(super) fn staged(
         &self,
-        mut file: NamedTempFile,
+        file: NamedTempFile,
         record: GraphRecord,
         program: ProgramFrame,
     ) -> Result<Staged, StoreError> {
         let info = record.object.clone().unwrap_or_else(|| ObjectInfo::of(&[]));
-        file.as_file_mut()
-            .flush()
-            .and_then(|()| file.as_file().sync_all())
-            .map_err(|cause| write_error(&self.layout.object(&record.graph_key), cause))?;
+        files::sync(&file).map_err(|cause| write_error(&self.layout.object(&record.graph_key), cause))?;
         Ok(Staged { record, program, info, file: Some(file) })
     }
 
@@ -99,11 +96,11 @@ impl Store {
         let Some(file) = staged.file.take() else { return Ok(()) };
         let path = self.layout.object(&staged.record.graph_key);
         let folder = path.parent().unwrap_or(&path);
-        fs::create_dir_all(folder).map_err(|cause| write_error(folder, cause))?;
-        file.persist(&path).map_err(|error| write_error(&path, error.error))?;
+        files::create_folder(folder).map_err(|cause| write_error(folder, cause))?;
+        files::persist(file, &path).map_err(|cause| write_error(&path, cause))?;
         // A new folder's own entry has to last as well: both levels above the object.
         for level in path.ancestors().take(3) {
-            sync_folder(level).map_err(|cause| write_error(&path, cause))?;
+            files::sync_folder_of(level).map_err(|cause| write_error(&path, cause))?;
         }
         Ok(())
     }
@@ -120,7 +117,7 @@ impl Store {
         let stamp = jiff::Timestamp::now().as_nanosecond();
         let target = self.layout.quarantine().join(format!("{key}.{stamp}"));
         let moved =
-            fs::create_dir_all(self.layout.quarantine()).and_then(|()| fs::rename(&path, &target)).and_then(|()| {
+            files::create_folder(&self.layout.quarantine()).and_then(|()| files::rename(&path, &target)).and_then(|()| {
                 let note = format!("{path}: {reason}\n", path = path.display());
                 fs::write(target.with_extension(format!("{stamp}.reason")), note)
             });
@@ -243,7 +240,7 @@ impl Store {
             return Ok(Removal::InUse);
         }
         let stored_bytes = file.metadata().map_or(0, |metadata| metadata.len());
-        match fs::remove_file(&path) {
+        match files::remove(&path) {
             Ok(()) => Ok(Removal::Removed { stored_bytes }),
             Err(error) if is_absent(&error) => Ok(Removal::Absent),
             Err(error) => Err(write_error(&path, error)),

@@ -7,6 +7,7 @@ use crate::record::RecordedSignature;
 use crate::signature::{Dtype, Signature, create_execution_signature};
 use crate::statistics::{Counters, Match, Source, Use};
 
+mod crash;
 mod damage;
 
 pub(super) use damage::{files_of, noise};

@@ -11,6 +11,7 @@ use super::index::entries::TakeOver;
 use super::index::transaction::{Fault, Transaction};
 use super::objects::{entries, is_absent};
 use super::{IndexCause, Store, StoreError, key_of_name, write_error};
+use crate::files;
 use crate::hash::Digest;
 use crate::key::GraphKey;
 use crate::object::{self, ObjectError};
@@ -37,14 +38,15 @@ pub enum FindingKind {
     StrayFile,
     /// The index cannot be read, or is not there. Repair makes it anew from the objects.
     DamagedIndex,
-    /// A record says otherwise than its object. Repair takes what the object says.
-    RecordDiffers,
     /// The program of a record is missing or another. Repair takes it from the object.
     DamagedProgram,
     /// The totals are not those of the records. Repair counts anew.
     WrongTotals,
     /// An object cannot be read: the system says so, or another release wrote it. It stays.
     UnreadableObject,
+    /// A record tells of another object: the object was replaced, and its writer died before it recorded that. Repair takes what the
+    /// object says.
+    RecordDiffers,
     /// An object that the index does not know: its writer died in between. Its next use records it, as does repair.
     ObjectWithoutRecord,
     /// A record whose object is gone: whoever removed it died in between, or it went to quarantine. It counts as a miss; repair
@@ -131,7 +133,7 @@ impl Store {
             for path in entries(&folder).unwrap_or_default().into_iter().filter(|path| *path != index_lock) {
                 let abandoned = File::open(&path).is_ok_and(|file| file.try_lock().is_ok());
                 if abandoned {
-                    let repaired = repair && fs::remove_file(&path).is_ok();
+                    let repaired = repair && files::remove(&path).is_ok();
                     let reason = "the process that made it is gone".to_owned();
                     let (kind, graph_key) = (FindingKind::LeftOver, None);
                     verified.findings.push(Finding { kind, graph_key, path, reason, repaired });
@@ -293,8 +295,8 @@ impl Store {
         let quarantine = self.layout.quarantine();
         let stamp = jiff::Timestamp::now().as_nanosecond();
         let target = quarantine.join(format!("{name}.{stamp}"));
-        fs::create_dir_all(&quarantine)
-            .and_then(|()| fs::rename(path, &target))
+        files::create_folder(&quarantine)
+            .and_then(|()| files::rename(path, &target))
             .and_then(|()| fs::write(target.with_extension(format!("{stamp}.reason")), format!("{}: {reason}\n", path.display())))
             .map_err(|cause| write_error(path, cause))?;
         self.bound_quarantine();

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::packing::{Lies, last_place, lies, pack, unpack};
+use crate::files::index_step;
 use crate::store::IndexCause;
 
 /// Why a transaction did not come to its end.
@@ -174,8 +175,11 @@ impl<'a> Transaction<'a> {
             entries.iter().try_for_each(|(key, value)| pack(&mut after, key, value))?;
             if after.is_empty() { batch.remove(place) } else { batch.insert(place, after) }
         }
+        index_step("apply");
         self.database.apply_batch(batch)?;
+        index_step("flush");
         self.database.flush()?;
+        index_step("flushed");
         Ok(())
     }
 }

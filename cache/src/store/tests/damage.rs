@@ -163,7 +163,7 @@ pub(in crate::store) fn files_of(folder: &Path) -> Vec<PathBuf> {
 
 #[test]
 fn a_damaged_index_never_lies_and_comes_back() {
-    for round in 0..40_u64 {
+    for round in 0..200_u64 {
         let scratch = Scratch::new();
         let records: Vec<GraphRecord> = (0..4).map(|number| scratch.put(number)).collect();
         let mut numbers = noise(round + 1);
