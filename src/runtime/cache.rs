@@ -176,6 +176,7 @@ impl Cache {
     /// compile goes on without.
     pub(super) fn lock(
         &self,
+        stage: &str,
         key: &GraphKey,
         tell: &dyn Fn(EventKind),
         cancel: &Cancel,
@@ -195,6 +196,10 @@ impl Cache {
                     self.count(|counters| counters.single_flight_waits += 1);
                 }
                 Ok(Some(lock))
+            }
+            Ok(LockOutcome::Failed { holder, reason }) => {
+                self.count(|counters| counters.single_flight_waits += 1);
+                Err(Error::CompileElsewhere { stage: stage.to_owned(), graph_key: *key, pid: holder.pid, reason })
             }
             Ok(LockOutcome::Cancelled) => Err(Error::Cancelled),
             Ok(LockOutcome::Unavailable) => Ok(None),

@@ -15,7 +15,7 @@ mod request;
 mod source;
 mod warnings;
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use preheat_cache::{Digest, GraphKey, GraphRecord, Signature, Statistics};
@@ -65,7 +65,7 @@ struct Inner {
     environment_digest: Digest,
     digests: Mutex<Digests>,
     /// Graphs that threads of this process are compiling.
-    compiling: Mutex<HashSet<GraphKey>>,
+    compiling: Mutex<HashMap<GraphKey, Arc<obtain::Flight>>>,
     /// Whether what was compiled may be used again; without it, everything is compiled every time.
     reuse: bool,
     /// `None` where it was turned off, or could not be opened.
