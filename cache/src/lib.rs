@@ -42,6 +42,7 @@ pub use signature::{
 };
 pub use statistics::{Counters, DeviceStatistics, Hits, Match, Source, Statistics, Use};
 pub use store::{
-    Cleared, Finding, FindingKind, IndexCause, LoadedObject, Lookup, Nearest, Prune, PruneReason, Pruned, PrunedEntry,
-    Rebuilt, Removal, Resolved, Store, StoreError, StoreOptions, Verified, Verifying, Wanted,
+    Cleared, Exported, Finding, FindingKind, Imported, IndexCause, LoadedObject, Lookup, Nearest, Prune, PruneReason,
+    Pruned, PrunedEntry, Rebuilt, Refused, Removal, Resolved, Store, StoreError, StoreOptions, Verified, Verifying,
+    Wanted,
 };

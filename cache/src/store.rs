@@ -20,11 +20,13 @@ mod objects;
 mod query;
 mod setup;
 mod sweep;
+mod transfer;
 mod verify;
 
 pub use bounds::{Prune, PruneReason, Pruned, PrunedEntry};
 pub use index::{Rebuilt, Resolved};
 pub use query::{Nearest, Wanted};
+pub use transfer::{Exported, Imported, Refused};
 pub use verify::{Finding, FindingKind, Verified, Verifying};
 
 /// How many objects are recorded with one transaction of the index.

@@ -14,8 +14,8 @@ use super::{IndexCause, Store, StoreError, key_of_name, write_error};
 use crate::files;
 use crate::hash::Digest;
 use crate::key::GraphKey;
-use crate::object::{self, ObjectError};
-use crate::record::ObjectInfo;
+use crate::object::{self, ObjectError, ProgramFrame};
+use crate::record::{GraphRecord, ObjectInfo};
 
 /// How far verifying has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -305,13 +305,18 @@ impl Store {
 }
 
 /// Checks all of an object: its checksums, its record, its program and its machine code.
-fn whole(file: &mut File, key: &GraphKey) -> Result<ObjectInfo, ObjectError> {
+pub(super) fn whole(file: &mut File, key: &GraphKey) -> Result<ObjectInfo, ObjectError> {
+    whole_object(file, key)?.0.object.ok_or(ObjectError::Checksum)
+}
+
+/// As [`whole`], and returns the record and the program.
+pub(super) fn whole_object(file: &mut File, key: &GraphKey) -> Result<(GraphRecord, ProgramFrame), ObjectError> {
     let verified = object::read(file, key)?;
-    let payload = verified.payload()?;
+    let payload_digest = Digest::of(&verified.payload()?);
     let record = verified.record.clone();
-    let info = record.object.ok_or(ObjectError::Checksum)?;
-    let right = info.payload_digest == Digest::of(&payload) && verified.into_program_frame().is_of(&record.program.digest);
-    if right { Ok(info) } else { Err(ObjectError::Checksum) }
+    let program = verified.into_program_frame();
+    let right = record.object.as_ref().is_some_and(|info| info.payload_digest == payload_digest);
+    if right && program.is_of(&record.program.digest) { Ok((record, program)) } else { Err(ObjectError::Checksum) }
 }
 
 #[cfg(test)]
