@@ -263,13 +263,20 @@ impl Store {
         self.read_only
     }
 
+    /// How many bytes its objects may take.
+    pub fn max_bytes(&self) -> u64 {
+        self.max_bytes
+    }
+
     /// Stores the machine code of a graph, over any that is there: first the object, then its record. What is worth least goes
     /// before, as far as the limit on the store's size demands.
     ///
     /// Where only the index fails, the object is stored, the error is [`StoreError::IndexUnavailable`], and the
     /// record is made up for when the key is next [committed](Self::commit) or the index is rebuilt.
     pub fn put(&self, record: &GraphRecord, program: &Program, payload: &[u8]) -> Result<ObjectInfo, StoreError> {
-        self.put_all([(record, program, payload)])?.pop().ok_or_else(|| StoreError::ReadOnly { path: self.dir().to_owned() })
+        self.put_all([(record, program, payload)])?
+            .pop()
+            .ok_or_else(|| StoreError::ReadOnly { path: self.dir().to_owned() })
     }
 
     /// Stores several graphs as [`put`](Self::put) does each, with few transactions of the index for all of them.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use super::CliError;
+use super::cache_upkeep::{FilterArgs, PinArgs, PruneArgs};
 use super::size::Size;
 use crate::device::{self, DeviceName, TpuSwitch};
 use crate::runtime::{Builder, Runtime};
@@ -152,7 +153,10 @@ pub(super) enum CacheCommand {
     /// Hits, misses, compiles and sizes, over all processes
     Stats,
     /// The compiled graphs, one a line
-    List,
+    List {
+        #[command(flatten)]
+        filter: FilterArgs,
+    },
     /// All that is known of one graph
     Show {
         /// The graph key, or the beginning of it
@@ -166,6 +170,35 @@ pub(super) enum CacheCommand {
         /// Do not ask
         #[arg(long)]
         yes: bool,
+    },
+    /// Where the cache is, and what it takes on disk
+    Info,
+    /// Check everything: objects, records and what lies beside them. Exit status 4 where something is damaged
+    Verify {
+        /// Put right what can be: damaged objects go to quarantine, the index is made anew from the objects
+        #[arg(long)]
+        repair: bool,
+    },
+    /// Remove compiled graphs by size, age, or because their plugin is gone. Pinned ones stay
+    Prune(PruneArgs),
+    /// Keep a compiled graph, or all that a request leads to, out of eviction
+    Pin(PinArgs),
+    /// Let go of what was pinned
+    Unpin(PinArgs),
+    /// Write compiled graphs to one portable file
+    Export {
+        /// The file
+        file: PathBuf,
+        #[command(flatten)]
+        filter: FilterArgs,
+        /// This graph key, or the beginning of it; may be given several times
+        #[arg(long, value_name = "KEY")]
+        key: Vec<String>,
+    },
+    /// Take the compiled graphs of an exported file in; each is verified
+    Import {
+        /// The file
+        file: PathBuf,
     },
     /// Set the counters back and keep the entries
     ZeroStats,

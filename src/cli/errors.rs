@@ -106,6 +106,8 @@ pub enum Status {
     Usage,
     /// It would compile, or is not warm.
     NotWarm,
+    /// It found damage.
+    Damage,
     /// It was interrupted.
     Interrupted,
 }

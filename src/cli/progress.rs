@@ -60,7 +60,17 @@ impl Shown {
         }
     }
 
+    /// So many of something are done.
+    pub(super) fn count(&self, doing: &'static str, done: u64, total: u64) {
+        self.bar(doing, done, total, "{prefix} {bar:30} {pos}/{len}, {eta} left", &total.to_string());
+    }
+
     fn bytes(&self, doing: &'static str, done: u64, total: u64) {
+        let template = "{prefix} {bar:30} {bytes}/{total_bytes}, {eta} left";
+        self.bar(doing, done, total, template, &HumanBytes(total).to_string());
+    }
+
+    fn bar(&self, doing: &'static str, done: u64, total: u64, template: &str, all: &str) {
         if self.0.quiet {
             return;
         }
@@ -71,10 +81,10 @@ impl Shown {
                 old.finish_and_clear();
             }
             if !self.0.terminal {
-                line(&format!("{doing} {}", HumanBytes(total)));
+                line(&format!("{doing} {all}"));
             }
             let bar = ProgressBar::with_draw_target(Some(total), self.target());
-            bar.set_style(style("{prefix} {bar:30} {bytes}/{total_bytes}, {eta} left"));
+            bar.set_style(style(template));
             bar.set_prefix(doing);
             *slot = Some(bar);
         }

@@ -36,7 +36,11 @@ impl FromStr for Size {
             }
         };
         let bytes = quantity(text, unit).ok_or("a size is a number with a unit, such as 500MB or 10GiB")?;
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is not negative, and saturates")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "it is not negative, and saturates"
+        )]
         Ok(Self(bytes as u64))
     }
 }

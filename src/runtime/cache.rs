@@ -48,11 +48,7 @@ impl Cache {
     }
 
     /// Opens what can be opened, and says what cannot: a runtime goes on without it. `None` where the main store cannot be used.
-    pub(super) fn open_or_degrade(
-        main: StoreOptions,
-        fallbacks: &[PathBuf],
-        warnings: &Warnings,
-    ) -> Option<Self> {
+    pub(super) fn open_or_degrade(main: StoreOptions, fallbacks: &[PathBuf], warnings: &Warnings) -> Option<Self> {
         let mut cache = Self::open(main, &[]).map_err(|error| warnings.store_failed("opening it", &error)).ok()?;
         for dir in fallbacks {
             if !dir.is_dir() {
@@ -115,6 +111,10 @@ impl Cache {
     /// Where a plugin's content hash is remembered.
     pub(super) fn notes(&self) -> Notes<'_> {
         if self.main.is_read_only() { Notes::Read(self.main.layout()) } else { Notes::ReadWrite(self.main.layout()) }
+    }
+
+    pub(super) fn fallbacks(&self) -> &[Store] {
+        &self.fallbacks
     }
 
     pub(super) fn main(&self) -> &Store {

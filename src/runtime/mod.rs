@@ -13,6 +13,7 @@ mod obtain;
 mod report;
 mod request;
 mod source;
+mod upkeep;
 mod warnings;
 
 use std::collections::HashMap;
@@ -29,6 +30,7 @@ pub use executable::{DeviceTensor, Executable, Input};
 pub use report::{Lookup, Nearest, StageLookup, StageReport, Verdict, WarmupReport};
 pub use request::Request;
 pub use source::{AsGraph, BuildError, Graph};
+pub use upkeep::{CacheInfo, PruneRule};
 
 use self::digests::Digests;
 use self::memory::Memory;

@@ -93,7 +93,8 @@ impl Store {
         let mut from = b"v".to_vec();
         let evicted_before = statistics.evictions;
         while statistics.stored_bytes > room {
-            let next = index.range_first(&from, &[b'v'; 1].iter().copied().chain([u8::MAX; 64]).collect::<Vec<_>>(), BATCH)?;
+            let next =
+                index.range_first(&from, &[b'v'; 1].iter().copied().chain([u8::MAX; 64]).collect::<Vec<_>>(), BATCH)?;
             let Some((last, _)) = next.last() else { break };
             from = last.iter().copied().chain([0]).collect();
             for graph in next.iter().filter_map(|(entry, _)| graph_at_end(entry)) {

@@ -39,9 +39,9 @@ pub(super) mod transaction;
 
 use codec::store_record;
 use entries::{
-    TakeOver, Usage, forget_dropped, graph_at_end, insert, key, led_to, link_signature, load_candidates, load_program, load_record,
-    load_records, load_statistics, load_usage, pin_by, range_beginning, recount, remove, resolve_one, store_statistics,
-    store_usage,
+    TakeOver, Usage, forget_dropped, graph_at_end, insert, key, led_to, link_signature, load_candidates, load_program,
+    load_record, load_records, load_statistics, load_usage, pin_by, range_beginning, recount, remove, resolve_one,
+    store_statistics, store_usage,
 };
 use transaction::{Fault, Transaction};
 

@@ -116,8 +116,9 @@ impl Store {
         }
         let stamp = jiff::Timestamp::now().as_nanosecond();
         let target = self.layout.quarantine().join(format!("{key}.{stamp}"));
-        let moved =
-            files::create_folder(&self.layout.quarantine()).and_then(|()| files::rename(&path, &target)).and_then(|()| {
+        let moved = files::create_folder(&self.layout.quarantine())
+            .and_then(|()| files::rename(&path, &target))
+            .and_then(|()| {
                 let note = format!("{path}: {reason}\n", path = path.display());
                 fs::write(target.with_extension(format!("{stamp}.reason")), note)
             });

@@ -128,7 +128,8 @@ impl Store {
             }
         };
         // Raw: a header that extends the next one would be read into memory whole, however long it says that it is.
-        let entries = archive.entries().map_err(|cause| read_error(std::path::Path::new("the imported file"), cause))?;
+        let entries =
+            archive.entries().map_err(|cause| read_error(std::path::Path::new("the imported file"), cause))?;
         for (at, entry) in entries.raw(true).enumerate() {
             let mut entry = match entry {
                 Ok(entry) => entry,
@@ -150,7 +151,9 @@ impl Store {
                 continue;
             }
             if bytes > OBJECT_LIMIT_BYTES.min(self.max_bytes) {
-                imported.refused.push(refuse("it is longer than any object, or than the cache may be; the rest is not read"));
+                imported
+                    .refused
+                    .push(refuse("it is longer than any object, or than the cache may be; the rest is not read"));
                 break;
             }
             let key = name.strip_prefix(OBJECTS).and_then(|key| key.parse::<Digest>().ok()).map(GraphKey);

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::index::entries::{Checked, check, insert, load_record, recount, store_without_object};
 use super::index::entries::TakeOver;
+use super::index::entries::{Checked, check, insert, load_record, recount, store_without_object};
 use super::index::transaction::{Fault, Transaction};
 use super::objects::{entries, is_absent};
 use super::{IndexCause, Store, StoreError, key_of_name, write_error};
@@ -266,13 +266,23 @@ impl Store {
                 find(FindingKind::RecordDiffers, Some(*key), place, "its record tells of another object");
                 again.push(*key);
             } else if wrong_programs.contains(key) {
-                find(FindingKind::DamagedProgram, Some(*key), self.layout.graphs(), "its program is missing or another");
+                find(
+                    FindingKind::DamagedProgram,
+                    Some(*key),
+                    self.layout.graphs(),
+                    "its program is missing or another",
+                );
                 again.push(*key);
             }
         }
         for key in infos.keys().filter(|key| self.has_object(key)) {
             if !records.contains_key(key) && load_record(index, key)?.is_none() {
-                find(FindingKind::ObjectWithoutRecord, Some(*key), self.layout.object(key), "the index does not know it");
+                find(
+                    FindingKind::ObjectWithoutRecord,
+                    Some(*key),
+                    self.layout.object(key),
+                    "the index does not know it",
+                );
                 again.push(*key);
             }
         }
@@ -297,7 +307,9 @@ impl Store {
         let target = quarantine.join(format!("{name}.{stamp}"));
         files::create_folder(&quarantine)
             .and_then(|()| files::rename(path, &target))
-            .and_then(|()| fs::write(target.with_extension(format!("{stamp}.reason")), format!("{}: {reason}\n", path.display())))
+            .and_then(|()| {
+                fs::write(target.with_extension(format!("{stamp}.reason")), format!("{}: {reason}\n", path.display()))
+            })
             .map_err(|cause| write_error(path, cause))?;
         self.bound_quarantine();
         Ok(())

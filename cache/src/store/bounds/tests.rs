@@ -208,7 +208,12 @@ fn pruning_removes_by_rule_and_says_what_it_would() {
         dry_run: true,
     };
     let would = scratch.store.prune(&rule).unwrap();
-    let expected = [(key(0), PruneReason::Stale), (key(1), PruneReason::Age), (key(3), PruneReason::Size), (key(4), PruneReason::Size)];
+    let expected = [
+        (key(0), PruneReason::Stale),
+        (key(1), PruneReason::Age),
+        (key(3), PruneReason::Size),
+        (key(4), PruneReason::Size),
+    ];
     let chosen = |pruned: &Pruned| pruned.entries.iter().map(|one| (one.graph_key, one.reason)).collect::<Vec<_>>();
     assert_eq!(chosen(&would), expected);
     assert_eq!(held(&scratch.store, 0..6), [0, 1, 2, 3, 4, 5]);

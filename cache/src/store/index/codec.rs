@@ -60,7 +60,8 @@ pub(super) fn split_record(stored: &[u8]) -> Result<(&[u8], &[u8]), Fault> {
 pub(super) fn decode_record(stored: &[u8]) -> Result<Option<GraphRecord>, Fault> {
     const RECORD_LIMIT_BYTES: usize = 64 << 20;
     let damaged = |reason: String| Fault::Damaged(format!("a record cannot be read: {reason}"));
-    let (length, frame) = split_record(stored)?.1.split_first_chunk().ok_or_else(|| damaged("it is cut short".into()))?;
+    let (length, frame) =
+        split_record(stored)?.1.split_first_chunk().ok_or_else(|| damaged("it is cut short".into()))?;
     let length = usize::try_from(u32::from_le_bytes(*length)).unwrap_or(usize::MAX);
     if length > RECORD_LIMIT_BYTES {
         return Err(damaged(format!("it is said to be {length} bytes long")));

@@ -245,7 +245,11 @@ fn place(record: &GraphRecord, usage: &Usage) -> u64 {
 }
 
 /// Removes a record and all that belongs to it; says whether there was one.
-pub(in crate::store) fn remove(index: &mut Transaction, graph: &GraphKey, statistics: &mut Statistics) -> Result<bool, Fault> {
+pub(in crate::store) fn remove(
+    index: &mut Transaction,
+    graph: &GraphKey,
+    statistics: &mut Statistics,
+) -> Result<bool, Fault> {
     let known = load_record(index, graph)?;
     if let Some(record) = &known {
         count_entry(statistics, record, false);

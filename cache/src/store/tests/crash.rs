@@ -26,7 +26,9 @@ fn put_form(store: &Store, number: u64, form: u64) {
 /// All that is done to a store in one request that compiles, in one that compiles anew, and while making room.
 fn work(dir: &Path) {
     let store = open(dir).unwrap();
-    let LockOutcome::Held(lock) = store.compile_lock(&graph(1).0.graph_key, |_, _| Wait::Cancel).unwrap() else { panic!() };
+    let LockOutcome::Held(lock) = store.compile_lock(&graph(1).0.graph_key, |_, _| Wait::Cancel).unwrap() else {
+        panic!()
+    };
     put_form(&store, 1, 0);
     drop(lock);
     store.commit(&[hit(graph(1).0.graph_key)], &Counters { misses: 1, ..Counters::default() }).unwrap();
@@ -146,8 +148,9 @@ fn a_process_killed_at_random_leaves_a_sound_store() {
     for round in 0..RANDOM_KILLS {
         let dir = scratch.store.dir();
         let _ = fs::remove_file(dir.join("started"));
-        let mut child =
-            child("a_process_killed_at_random_leaves_a_sound_store", dir, usize::try_from(round).unwrap()).spawn().unwrap();
+        let mut child = child("a_process_killed_at_random_leaves_a_sound_store", dir, usize::try_from(round).unwrap())
+            .spawn()
+            .unwrap();
         while !dir.join("started").exists() {
             std::thread::sleep(Duration::from_micros(500));
         }
@@ -220,7 +223,9 @@ impl Disk {
             Change::FolderSynced(folder) => {
                 let within = |path: &Path| path.parent() == Some(folder);
                 self.lasting_files.retain(|path, _| !within(path));
-                self.lasting_files.extend(self.files.iter().filter(|(path, _)| within(path)).map(|(path, file)| (path.clone(), *file)));
+                self.lasting_files.extend(
+                    self.files.iter().filter(|(path, _)| within(path)).map(|(path, file)| (path.clone(), *file)),
+                );
                 self.lasting_folders.extend(self.folders.iter().filter(|path| within(path)).cloned());
             }
             Change::Index(_) => {}
@@ -233,7 +238,8 @@ impl Disk {
         let (files, folders) =
             if names_last { (&self.files, &self.folders) } else { (&self.lasting_files, &self.lasting_folders) };
         for (path, file) in files {
-            let reachable = path.ancestors().skip(1).take_while(|path| path.starts_with(root)).all(|path| folders.contains(path));
+            let reachable =
+                path.ancestors().skip(1).take_while(|path| path.starts_with(root)).all(|path| folders.contains(path));
             if reachable {
                 let target = to.join(path.strip_prefix(root).unwrap());
                 fs::create_dir_all(target.parent().unwrap()).unwrap();
@@ -275,7 +281,8 @@ fn a_power_cut_at_any_point_leaves_a_sound_store() {
                     if fs::read_dir(index.path()).unwrap().next().is_some() {
                         copy(index.path(), &cut.path().join("graphs-v2"));
                     }
-                    let next: String = changes.get(at).map(|next| format!("{next:?}").chars().take(80).collect()).unwrap_or_default();
+                    let next: String =
+                        changes.get(at).map(|next| format!("{next:?}").chars().take(80).collect()).unwrap_or_default();
                     let what = format!("step {step}, cut before {next}, names last: {names_last}");
                     let lasting = if recorded { [stored, &[number]].concat() } else { stored.to_vec() };
                     check(cut.path(), &what, &lasting);

@@ -69,8 +69,17 @@ fn everything_that_is_wrong_is_found_and_put_right() {
     store.place(&mut store.stage(&record, frame, &payload(77)).unwrap()).unwrap();
 
     let opened = |dir: &Path| Store::open(StoreOptions::new(dir)).unwrap();
-    let mut expected =
-        [LeftOver, LeftOver, StrayFile, StrayFile, DamagedObject, DamagedObject, RecordWithoutObject, RecordDiffers, ObjectWithoutRecord];
+    let mut expected = [
+        LeftOver,
+        LeftOver,
+        StrayFile,
+        StrayFile,
+        DamagedObject,
+        DamagedObject,
+        RecordWithoutObject,
+        RecordDiffers,
+        ObjectWithoutRecord,
+    ];
     expected.sort_unstable();
     let sorted = |verified: &Verified| {
         let mut kinds = kinds(verified);
@@ -110,7 +119,11 @@ fn an_index_that_is_lost_or_noise_is_damage_and_comes_back() {
         } else {
             let mut numbers = noise(round);
             for path in files_of(&graphs) {
-                let noise = fs::read(&path).unwrap().iter().map(|_| numbers.next().unwrap().to_le_bytes()[3]).collect::<Vec<_>>();
+                let noise = fs::read(&path)
+                    .unwrap()
+                    .iter()
+                    .map(|_| numbers.next().unwrap().to_le_bytes()[3])
+                    .collect::<Vec<_>>();
                 fs::write(path, noise).unwrap();
             }
         }
