@@ -90,9 +90,11 @@ pub(crate) fn sync_folder_of(path: &Path) -> io::Result<()> {
 }
 
 /// A step of sled's, whose own files are not seen from here.
-pub(crate) fn index_step(_step: &'static str) {
+pub(crate) fn index_step(step: &'static str) {
     #[cfg(test)]
-    journal::note(|| journal::Change::Index(_step));
+    journal::note(|| journal::Change::Index(step));
+    #[cfg(not(test))]
+    let _ = step;
 }
 
 /// What this thread changes, for tests.

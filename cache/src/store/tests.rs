@@ -9,6 +9,7 @@ use crate::statistics::{Counters, Match, Source, Use};
 
 mod crash;
 mod damage;
+mod model;
 
 pub(super) use damage::{files_of, noise};
 

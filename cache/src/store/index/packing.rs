@@ -58,10 +58,13 @@ pub(super) fn last_place(key: &[u8]) -> Vec<u8> {
     }
 }
 
+/// A key and its value, where they lie.
+pub(super) type Packed<'a> = (&'a [u8], &'a [u8]);
+
 /// The entries of a packed value.
-pub(super) fn unpack<'a>(place: &[u8], packed: &'a [u8]) -> Result<Vec<(&'a [u8], &'a [u8])>, Fault> {
+pub(super) fn unpack<'a>(place: &[u8], packed: &'a [u8]) -> Result<Vec<Packed<'a>>, Fault> {
     let damaged = || Fault::Damaged("entries that lie together cannot be told apart".into());
-    let mut entries: Vec<(&[u8], &[u8])> = Vec::new();
+    let mut entries: Vec<Packed<'a>> = Vec::new();
     let mut rest = packed;
     while !rest.is_empty() {
         let (key_length, after) = rest.split_first_chunk().ok_or_else(damaged)?;

@@ -43,13 +43,16 @@ impl From<sled::Error> for Fault {
     }
 }
 
+/// Values by their keys; none for what is removed.
+type Changes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
+
 /// A key and its value.
 type Entry = (Vec<u8>, Vec<u8>);
 
 /// Reads and pending writes over an open database.
 pub(in crate::store) struct Transaction<'a> {
     database: &'a sled::Db,
-    pending: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    pending: Changes,
 }
 
 impl<'a> Transaction<'a> {
@@ -153,7 +156,7 @@ impl<'a> Transaction<'a> {
             return Ok(());
         }
         let mut batch = sled::Batch::default();
-        let mut packed: BTreeMap<Vec<u8>, BTreeMap<Vec<u8>, Option<Vec<u8>>>> = BTreeMap::new();
+        let mut packed: BTreeMap<Vec<u8>, Changes> = BTreeMap::new();
         for (key, value) in self.pending {
             match (lies(&key), value) {
                 (Lies::In(place), value) => _ = packed.entry(place).or_default().insert(key, value),
