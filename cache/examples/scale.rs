@@ -42,11 +42,15 @@ fn main() {
         }
     }
     print!("{:<52}", "");
-    sizes.iter().for_each(|size| print!("{size:>12}"));
+    for size in &sizes {
+        print!("{size:>12}");
+    }
     println!("{:>12}{:>10}", "target", "grows");
     for row in rows {
         print!("{:<52}", row.what);
-        row.values.iter().for_each(|value| print!("{value:>9.3} {}", row.unit));
+        for value in &row.values {
+            print!("{value:>9.3} {}", row.unit);
+        }
         let target = row.target.map_or_else(String::new, |target| format!("< {target} {}", row.unit));
         let grows = row.values.last().unwrap() / row.values[0].max(f64::MIN_POSITIVE);
         println!("{target:>12}{grows:>8.1} x");

@@ -180,7 +180,7 @@ fn compare(store: &Store, model: &mut Model) {
         match store.load(&key).unwrap() {
             Lookup::Hit(object) => assert_eq!(object.payload, payload(100 * (model.objects[&number] + 1) + number)),
             Lookup::Absent => {
-                assert!(!model.objects.contains_key(&number) && !model.damaged.contains(&number), "{number}")
+                assert!(!model.objects.contains_key(&number) && !model.damaged.contains(&number), "{number}");
             }
             Lookup::Damaged { .. } => assert!(model.damaged.remove(&number), "{number}"),
         }
