@@ -426,6 +426,7 @@ fn outputs_that_cannot_be_written() {
     };
     to("nowhere/out.png").says(&["No such file"]);
     to("pictures").says(&["is a directory"]);
+    to("other/").says(&["is a directory"]);
     // Nobody can make files there, not even root.
     to("/proc/out.png");
     to("model/model_index.json/out.png").says(&["Not a directory"]);

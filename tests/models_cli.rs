@@ -287,8 +287,8 @@ fn the_warmup_block_of_a_request_warms_its_size_first() {
     // The text encoder is the same for every size.
     assert_eq!(stages(&ran, "source"), ["memory", "disk", "disk"]);
     // Nothing is warmed for a request that could not be served afterwards.
-    request(&lab, &json!({"tpu_warmup": {"target_resolution": [64, 128]}, "clip_skip": 9}));
-    lab.quick(&lab.sim()).words("run --request request.json").run().ended(2).says(&["clip_skip is 9"]);
+    request(&lab, &json!({"tpu_warmup": {"target_resolution": [64, 128]}, "width": 7}));
+    lab.quick(&lab.sim()).words("run --request request.json").run().ended(2).says(&["width is 7"]);
     assert_eq!(lab.compiles(), 2);
     command(&lab, &lab.no_compiles(), "--require-warm run --width 128 --height 64").words(SEVEN).run().done().silent();
     assert_eq!(picture(&lab, "out.png").width, 128);
@@ -389,12 +389,47 @@ fn a_lookup_tells_of_each_stage_whether_it_would_hit() {
 }
 
 #[test]
+fn without_a_model_the_demo_model_is_unpacked_once_and_run() {
+    let lab = warm_lab();
+    let data = lab.path("data");
+    let with = |output: &str| {
+        let run = lab.quick(&lab.no_compiles()).env("PREHEAT_DATA_DIR", &data);
+        run.words("--json run --prompt seven --scheduler euler --steps 2 --seed 7 --output").arg(output)
+    };
+    // Two at once, of which each finds nothing there.
+    let both = ["0.png", "1.png"].map(|output| with(output).start());
+    for ran in both.map(|run| run.wait().done().silent().json()) {
+        assert_eq!(ran["signature"]["model_id"], "demo-model");
+    }
+    let unpacked = contents(&data);
+    let folder = unpacked.iter().find_map(|(path, _)| path.ends_with("model_index.json").then(|| path.parent()));
+    let folder = folder.flatten().unwrap();
+    assert!(folder.starts_with(data.join("models")) && folder.ends_with("demo-model"), "{}", folder.display());
+    // Whole, and nothing beside it.
+    for (path, bytes) in &unpacked {
+        let original = demo_model().join(path.strip_prefix(folder).unwrap());
+        assert!(*bytes == std::fs::read(&original).unwrap(), "{}", original.display());
+    }
+    for file in ["unet/config.json", "tokenizer/vocab.json", "scheduler/scheduler_config.json"] {
+        assert!(folder.join(file).is_file(), "{file}");
+    }
+    let written = std::fs::metadata(folder).unwrap().modified().unwrap();
+    with("2.png").run().done().silent();
+    assert_eq!(written, std::fs::metadata(folder).unwrap().modified().unwrap(), "it was unpacked twice");
+    run(&lab, &lab.no_compiles(), "").done();
+    for output in ["0.png", "1.png", "2.png"] {
+        assert_eq!(picture(&lab, output), picture(&lab, "out.png"));
+    }
+    // Nobody can make folders there, not even root.
+    let nowhere = lab.quick(&lab.no_compiles()).env("PREHEAT_DATA_DIR", "/proc/nowhere").words("run").words(SEVEN);
+    nowhere.run().ended(1).says(&["writing the demo model to /proc/nowhere", "--model"]);
+}
+
+#[test]
 fn with_manual_warmup_alone_the_demo_model_is_warmed() {
     for (flag, said) in [("--tpu-manual-warmup", ""), ("--tpu-warmup-enable", "older name of --tpu-manual-warmup")] {
         let lab = warm_lab();
-        let mut warmup = lab.quick(&lab.no_compiles()).env("PREHEAT_DATA_DIR", lab.path("data")).arg(flag);
-        // Where the demo model is a path in this repository.
-        warmup.command.current_dir(support::repository(""));
+        let warmup = lab.quick(&lab.no_compiles()).env("PREHEAT_DATA_DIR", lab.path("data")).arg(flag);
         let ran = warmup.run().done().says(&[said]);
         assert!(ran.stdout.contains("demo-model is warm on xla-cpu: 3 stages"), "{}", ran.stdout);
         assert!(!ran.stderr.contains("not warm"), "{}", ran.stderr);
@@ -655,16 +690,16 @@ fn many_steps_say_nothing_where_nobody_watches() {
 fn a_prompt_that_is_too_long_is_cut_off_with_a_warning_that_quotes_what_is_lost() {
     let lab = warm_lab();
     let prompt = format!("{}zebra at the lighthouse", "seven ".repeat(80));
-    let with = |flag: &str| {
+    let with = |flag: &str, said: &str| {
         let run = command(&lab, &lab.no_compiles(), "--json run --steps 2").arg(flag).arg(&prompt);
         let run = if flag == "--prompt" { run } else { run.words("--prompt seven") };
-        let ran = run.run().done().says(&["the prompt is longer than 75 tokens", "zebra at the lighthouse"]);
+        let ran = run.run().done().says(&[said, "zebra at the lighthouse"]);
         let warnings = ran.json()["warnings"].clone();
         assert_eq!(warnings.as_array().unwrap().len(), 1, "{warnings}");
         assert_eq!(picture(&lab, "out.png").width, 64);
     };
-    with("--prompt");
-    with("--negative-prompt");
+    with("--prompt", "the prompt is longer than 75 tokens");
+    with("--negative-prompt", "the negative prompt is longer than 75 tokens");
 }
 
 #[test]

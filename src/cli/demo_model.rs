@@ -41,11 +41,7 @@ pub(super) fn folder() -> Result<PathBuf, CliError> {
     let versions = data.join("models").join(env!("PREHEAT_DEMO_MODEL_ID"));
     let folder = versions.join("demo-model");
     if !folder.is_dir() {
-        write(&versions, &folder).map_err(|cause| CliError::File {
-            doing: "writing the demo model to",
-            path: folder.clone(),
-            cause,
-        })?;
+        write(&versions, &folder).map_err(|cause| CliError::DemoModel { path: folder.clone(), cause })?;
     }
     Ok(folder)
 }

@@ -58,6 +58,15 @@ pub enum CliError {
         #[source]
         cause: std::io::Error,
     },
+    /// The demo model could not be unpacked.
+    #[error("writing the demo model to {} failed", path.display())]
+    DemoModel {
+        /// Its folder.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        cause: std::io::Error,
+    },
     /// A file that should hold a program does not.
     #[error("{}", path.display())]
     NotAProgram {
@@ -155,6 +164,9 @@ impl CliError {
             Self::NotKept { .. } => Some(
                 "a warmup needs a cache that can be written: leave --cache-read-only and --tpu-compilation-cache=false out",
             ),
+            Self::DemoModel { .. } => {
+                Some("--model names a model that is there already; PREHEAT_DATA_DIR another place for the demo model")
+            }
             Self::NotAProgram { .. } => Some("in JAX, `jax.jit(f).lower(...).as_text()` gives StableHLO text"),
             Self::Pipeline(error) => pipeline_hint(error),
             _ => self.of_runtime().and_then(runtime_hint),

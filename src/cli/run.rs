@@ -70,7 +70,8 @@ pub(super) fn open(
 fn check_output(path: &Path) -> Result<(), CliError> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let failed = |cause| CliError::File { doing: "writing the picture to", path: path.to_owned(), cause };
-    if path.is_dir() {
+    let names_a_folder = path.as_os_str().to_string_lossy().ends_with(std::path::is_separator);
+    if names_a_folder || path.is_dir() {
         return Err(failed(std::io::ErrorKind::IsADirectory.into()));
     }
     // A file without a name: nothing of it is left, whatever happens.
