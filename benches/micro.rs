@@ -139,7 +139,7 @@ fn bare(client: &Client, text: &str, inputs: usize) -> (LoadedExecutable, Vec<Bu
 
 /// What a warm start asks of the store; the object holds the machine code of the `UNet`. Returns the length of its file.
 fn disk(criterion: &mut Criterion, dir: &Path, key: GraphKey) -> u64 {
-    let store = Store::open(StoreOptions { dir: dir.to_owned(), read_only: false }).unwrap();
+    let store = Store::open(StoreOptions::new(dir)).unwrap();
     let Lookup::Hit(object) = store.load(&key).unwrap() else { panic!("the UNet was not stored") };
     let stored_bytes = object.stored_bytes;
     let wanted = [(Digest::of(b"a projection"), signature().digest())];

@@ -27,6 +27,7 @@ fn main() -> ExitCode {
         Status::Failed => 1,
         Status::Usage => 2,
         Status::NotWarm => 3,
+        Status::Damage => 4,
         Status::Interrupted => 130,
     })
 }

@@ -383,7 +383,7 @@ fn an_object_under_another_name_is_healed() {
 fn an_index_that_is_damaged_or_gone_costs_no_compile() {
     let (lab, program) = lab();
     run(&lab, &lab.sim(), &program).done();
-    let index = lab.cache().join("graphs-v1");
+    let index = lab.cache().join("graphs-v2");
     for file in files_under(&index) {
         std::fs::write(&file, "garbage").unwrap();
     }
@@ -464,7 +464,6 @@ fn flags_that_are_not_built_in() {
     let (lab, program) = lab();
     for flag in [
         "--force-precision",
-        "--cache-max-size 1GiB",
         "--tpu-sync-steps 4",
         "--snap-to-warm 10",
         "--offload model",

@@ -460,6 +460,32 @@ fn a_failed_compile_is_an_error_and_is_tried_again() {
 }
 
 #[test]
+fn a_failed_compile_is_told_to_each_that_waited_and_is_not_tried_for_each() {
+    let first_fails = |lab: &Lab| lab.sim().compile_delay(Duration::from_millis(1500)).fail_compile(When::Nth(1));
+    in_child("a_failed_compile_is_told_to_each_that_waited_and_is_not_tried_for_each", first_fails, |lab| {
+        // Threads of one runtime wait for each other in memory, those of two as processes do.
+        let runtimes = [open(lab), open(lab)];
+        let errors: Vec<Error> = std::thread::scope(|scope| {
+            let asked = |runtime: &Runtime| runtime.get_or_compile(&signature(), &program(DOUBLE)).unwrap_err();
+            let threads: Vec<_> = (0..8).map(|index| (&runtimes[index % 2], asked)).collect();
+            let threads: Vec<_> =
+                threads.into_iter().map(|(runtime, asked)| scope.spawn(move || asked(runtime))).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert_eq!(lab.compiles(), 1);
+        let here = errors.iter().filter(|error| matches!(error, Error::Compile { .. })).count();
+        let elsewhere = errors.iter().filter(|error| matches!(error, Error::CompileElsewhere { .. })).count();
+        assert_eq!((here, elsewhere), (4, 4), "{errors:?}");
+        assert!(runtimes[0].get_or_compile(&signature(), &program(DOUBLE)).is_ok(), "it was not kept as a failure");
+        assert_eq!(lab.compiles(), 2);
+        runtimes.iter().for_each(Runtime::flush);
+        let statistics = runtimes[0].stats().unwrap();
+        assert_eq!((statistics.failed_compiles, statistics.compiles), (1, 1));
+        lab.assert_nothing_half_written();
+    });
+}
+
+#[test]
 fn what_cannot_be_serialised_is_compiled_and_said() {
     in_child(
         "what_cannot_be_serialised_is_compiled_and_said",

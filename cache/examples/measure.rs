@@ -69,7 +69,7 @@ fn main() {
         println!("graph key of 600 KB, locations {located}: {:.3} ms", median(run, 101));
     }
     let folder = tempfile::tempdir().unwrap();
-    let open = || Store::open(StoreOptions { dir: folder.path().to_owned(), read_only: false }).unwrap();
+    let open = || Store::open(StoreOptions::new(folder.path())).unwrap();
     let program = Program::new(ProgramFormat::Mlir, text(600_000, false).into_bytes());
     let inputs = KeyInputs { program, options: CompileOptions::default(), environment };
     for megabytes in [3, 17, 200] {

@@ -42,7 +42,7 @@ impl Layout {
 
     /// The sled database of graph records.
     pub fn graphs(&self) -> PathBuf {
-        self.root.join("graphs-v1")
+        self.root.join("graphs-v2")
     }
 
     /// The folder of objects.

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod environment;
+mod files;
 mod format;
 mod hash;
 mod host;
@@ -20,7 +21,6 @@ mod record;
 mod signature;
 mod statistics;
 mod store;
-mod temporary;
 
 pub use environment::{Difference, Environment, Flags, FlagsError, Host, Topology};
 pub use format::{FormatVersion, ObjectVersion};
@@ -42,6 +42,7 @@ pub use signature::{
 };
 pub use statistics::{Counters, DeviceStatistics, Hits, Match, Source, Statistics, Use};
 pub use store::{
-    Cleared, IndexCause, LoadedObject, Lookup, Nearest, Rebuilt, Removal, Resolved, Store, StoreError, StoreOptions,
+    Cleared, Exported, Finding, FindingKind, Imported, IndexCause, LoadedObject, Lookup, Nearest, Prune, PruneReason,
+    Pruned, PrunedEntry, Rebuilt, Refused, Removal, Resolved, Store, StoreError, StoreOptions, Verified, Verifying,
     Wanted,
 };

@@ -12,8 +12,15 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::files;
+
 /// How often a waiter looks at a compile lock again: often enough to be cancelled within a blink.
 const COMPILE_POLL: Duration = Duration::from_millis(25);
+
+/// How much of what a compiler said is handed to those who waited.
+const FAILURE_CHARACTERS: usize = 4096;
+/// A character takes six bytes of JSON at most.
+const HOLDER_LIMIT_BYTES: u64 = 32 << 10;
 
 /// How often in a row a path may name another file than the one just locked. A holder that is done makes that happen once; a file
 /// system that gives a file a new inode number on every look makes it happen always.
@@ -26,6 +33,9 @@ pub struct Holder {
     pub pid: u32,
     /// Since when.
     pub since: Timestamp,
+    /// Why its compile failed, once it has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<String>,
 }
 
 /// What a waiter does next.
@@ -42,6 +52,13 @@ pub enum Wait {
 pub enum LockOutcome {
     /// It is held until the value is dropped.
     Held(CompileLock),
+    /// Another held it, and its compile failed: the reason is the waiter's answer as well. Whoever asks next compiles again.
+    Failed {
+        /// Who held it.
+        holder: Holder,
+        /// What the compiler said.
+        reason: String,
+    },
     /// The waiter gave up.
     Cancelled,
     /// File locks do not work here (a warning has said so once): go on without.
@@ -62,6 +79,12 @@ impl CompileLock {
         self.waited
     }
 
+    /// Tells those that wait for it that the compile failed, and why; the lock is still to be dropped.
+    pub fn fail(&mut self, reason: &str) {
+        let reason = reason.chars().take(FAILURE_CHARACTERS).collect();
+        write_holder(&mut self.file, Some(reason));
+    }
+
     /// Takes the lock at `path`, asking `waiting` between looks what to do.
     pub(crate) fn take(path: &Path, waiting: impl FnMut(Duration, Option<Holder>) -> Wait) -> io::Result<LockOutcome> {
         Self::take_where(path, waiting, names)
@@ -76,11 +99,24 @@ impl CompileLock {
         let start = Instant::now();
         let mut waited = None;
         let mut strays = 0;
+        // Kept open while it is waited for: its holder removes it when it is done, and may have left word in it.
+        let mut awaited: Option<File> = None;
         loop {
-            let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
-            match file.try_lock() {
+            let mut file = match awaited.take() {
+                Some(file) => file,
+                None => OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?,
+            };
+            let locked = file.try_lock();
+            if locked.is_ok()
+                && waited.is_some()
+                && let Some(holder) = read_holder(&mut file)
+                && let Some(reason) = holder.failed.clone()
+            {
+                return Ok(LockOutcome::Failed { holder, reason });
+            }
+            match locked {
                 Ok(()) if names(path, &file) => {
-                    write_holder(&mut file);
+                    write_holder(&mut file, None);
                     return Ok(LockOutcome::Held(Self { file, path: path.to_owned(), waited }));
                 }
                 Ok(()) if strays >= STRAY_LOCKS => {
@@ -94,6 +130,7 @@ impl CompileLock {
                     if waiting(start.elapsed(), read_holder(&mut file)) == Wait::Cancel {
                         return Ok(LockOutcome::Cancelled);
                     }
+                    awaited = Some(file);
                     std::thread::sleep(COMPILE_POLL);
                 }
                 Err(TryLockError::Error(error)) => {
@@ -108,7 +145,7 @@ impl CompileLock {
 impl Drop for CompileLock {
     fn drop(&mut self) {
         // Removed while it is held: whoever opened it before finds that the path names another file by then, and starts over.
-        if let Err(error) = std::fs::remove_file(&self.path) {
+        if let Err(error) = files::remove(&self.path) {
             tracing::debug!(path = %self.path.display(), %error, "a lock file stays behind");
         }
         if let Err(error) = self.file.unlock() {
@@ -168,8 +205,8 @@ pub(crate) fn names(_path: &Path, _file: &File) -> bool {
 }
 
 /// Says who holds the lock; it only serves the message that a waiter shows, so a failure changes nothing.
-fn write_holder(file: &mut File) {
-    let holder = Holder { pid: std::process::id(), since: Timestamp::now() };
+fn write_holder(file: &mut File, failed: Option<String>) {
+    let holder = Holder { pid: std::process::id(), since: Timestamp::now(), failed };
     let written = serde_json::to_vec(&holder).map_err(io::Error::other).and_then(|text| {
         file.set_len(0)?;
         file.rewind()?;
@@ -183,7 +220,7 @@ fn write_holder(file: &mut File) {
 fn read_holder(file: &mut File) -> Option<Holder> {
     let mut text = Vec::new();
     file.rewind().ok()?;
-    file.take(1024).read_to_end(&mut text).ok()?;
+    file.take(HOLDER_LIMIT_BYTES).read_to_end(&mut text).ok()?;
     serde_json::from_slice(&text).ok()
 }
 
@@ -233,6 +270,38 @@ mod tests {
         assert!(matches!(cancelled.unwrap(), LockOutcome::Cancelled));
         assert_eq!(seen.unwrap().pid, std::process::id());
         drop(lock);
+    }
+
+    #[test]
+    fn a_failed_compile_is_told_to_whoever_waited_and_to_nobody_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key.lock");
+        let mut lock = held(CompileLock::take(&path, |_, _| Wait::Cancel).unwrap());
+        let waiting = std::sync::atomic::AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            let waiters: Vec<_> = (0..6)
+                .map(|_| {
+                    scope.spawn(|| {
+                        let mut first = true;
+                        CompileLock::take(&path, |_, _| {
+                            waiting.fetch_add(usize::from(std::mem::take(&mut first)), Ordering::SeqCst);
+                            Wait::Continue
+                        })
+                    })
+                })
+                .collect();
+            while waiting.load(Ordering::SeqCst) < 6 {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            lock.fail(&"out of \u{1} memory".repeat(1000));
+            drop(lock);
+            for waiter in waiters {
+                let LockOutcome::Failed { holder, reason } = waiter.join().unwrap().unwrap() else { panic!() };
+                assert_eq!((holder.pid, reason.chars().count()), (std::process::id(), FAILURE_CHARACTERS));
+            }
+        });
+        drop(held(CompileLock::take(&path, |_, _| panic!("nobody holds it")).unwrap()));
+        assert!(!path.exists());
     }
 
     #[test]

@@ -36,6 +36,8 @@ const HEADER_LIMIT_BYTES: u64 = 64 << 20;
 const PROGRAM_LIMIT_BYTES: u64 = 2 << 30;
 /// The largest executables known are some hundred megabytes.
 const PAYLOAD_LIMIT_BYTES: u64 = 16 << 30;
+/// Frames that do not compress are a little longer than what is in them.
+pub(crate) const OBJECT_LIMIT_BYTES: u64 = HEADER_LIMIT_BYTES + PROGRAM_LIMIT_BYTES + PAYLOAD_LIMIT_BYTES + (1 << 30);
 /// Decompression starts with at most this many bytes for each stored one, so that a forged length reserves no memory to speak of.
 const TRUSTED_RATIO: usize = 64;
 /// zstd's own default: 22 times smaller for machine code at a few hundred megabytes a second.
@@ -193,8 +195,7 @@ pub(crate) fn write(
     }
     let payload_frame = zstd::bulk::compress(payload, ZSTD_LEVEL)?;
     let frames_bytes = (program.frame.len() + payload_frame.len()) as u64;
-    let mut info =
-        ObjectInfo { payload_bytes: payload.len() as u64, payload_digest: Digest::of(payload), stored_bytes: 0 };
+    let mut info = ObjectInfo::of(payload);
     let header = header_with_own_length(record, &mut info, frames_bytes)?;
     let prelude = Prelude {
         header_bytes: header.len() as u64,

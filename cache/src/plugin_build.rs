@@ -4,13 +4,13 @@
 //! the file's device, inode, length and times; a plugin that is replaced or written to has others.
 
 use std::fmt;
-use std::fs::{self, File, Metadata};
+use std::fs::{File, Metadata};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
+use crate::files;
 use crate::hash::{Digest, FramedHasher};
 use crate::layout::Layout;
-use crate::temporary::new_file_in;
 
 mod elf;
 
@@ -132,15 +132,16 @@ fn recall(path: &Path) -> Option<Digest> {
 /// Writes the hash whole or not at all; a reader takes nothing else for one.
 fn remember(path: &Path, digest: &Digest) -> io::Result<()> {
     let folder = path.parent().unwrap_or(path);
-    fs::create_dir_all(folder)?;
-    let mut file = new_file_in(folder, "note.")?;
-    writeln!(file, "{digest}")?;
-    file.persist(path)?;
-    Ok(())
+    files::create_folder(folder)?;
+    let mut file = files::create(folder, "note.")?;
+    writeln!(files::Writing(&mut file), "{digest}")?;
+    files::persist(file, path)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

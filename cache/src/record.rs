@@ -148,6 +148,13 @@ pub struct ObjectInfo {
     pub stored_bytes: u64,
 }
 
+impl ObjectInfo {
+    /// What is known of a payload that is not stored yet.
+    pub(crate) fn of(payload: &[u8]) -> Self {
+        Self { payload_bytes: payload.len() as u64, payload_digest: Digest::of(payload), stored_bytes: 0 }
+    }
+}
+
 /// Leaves out what cannot be read back.
 fn valid_signatures<S: Serializer>(signatures: &[RecordedSignature], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_seq(signatures.iter().filter(|one| one.signature.cfg_scale.is_finite()))

@@ -14,14 +14,23 @@ use crate::object::{self, ObjectError};
 use crate::program::Program;
 use crate::record::{GraphRecord, ObjectInfo};
 
+mod bounds;
 mod index;
 mod objects;
 mod query;
 mod setup;
 mod sweep;
+mod transfer;
+mod verify;
 
+pub use bounds::{Prune, PruneReason, Pruned, PrunedEntry};
 pub use index::{Rebuilt, Resolved};
 pub use query::{Nearest, Wanted};
+pub use transfer::{Exported, Imported, Refused};
+pub use verify::{Finding, FindingKind, Verified, Verifying};
+
+/// How many objects are recorded with one transaction of the index.
+const STAGED: usize = 256;
 
 /// Where a store is and what may be done with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +39,24 @@ pub struct StoreOptions {
     pub dir: PathBuf,
     /// Look up, never write.
     pub read_only: bool,
+    /// How many bytes the objects may take; beyond it, those that are worth least go.
+    pub max_bytes: u64,
+}
+
+impl StoreOptions {
+    /// The bytes that objects may take unless told otherwise: 10 GiB.
+    pub const DEFAULT_MAX_BYTES: u64 = 10 << 30;
+
+    /// A store in `dir` that is written and bounded by [`DEFAULT_MAX_BYTES`](Self::DEFAULT_MAX_BYTES).
+    pub fn new(dir: impl Into<PathBuf>) -> Self {
+        Self { dir: dir.into(), read_only: false, max_bytes: Self::DEFAULT_MAX_BYTES }
+    }
+
+    /// The same, looked up and never written.
+    #[must_use]
+    pub fn read_only(self) -> Self {
+        Self { read_only: true, ..self }
+    }
 }
 
 /// A store, by its folder. It holds nothing open, so that any number of processes can share it.
@@ -37,6 +64,7 @@ pub struct StoreOptions {
 pub struct Store {
     layout: Layout,
     read_only: bool,
+    max_bytes: u64,
     /// Whether left-overs were swept up already: once is enough.
     swept: AtomicBool,
 }
@@ -94,6 +122,22 @@ pub enum StoreError {
     ReadOnly {
         /// The store's folder.
         path: PathBuf,
+    },
+    /// The limit on the store's size leaves no room for an object.
+    #[error(
+        "the executable of graph {} takes {stored_bytes} bytes, and the limit of {max_bytes} leaves no room for it: \
+         {kept_bytes} are pinned or in use",
+        key.short()
+    )]
+    NoRoom {
+        /// The object's key.
+        key: GraphKey,
+        /// The length of its file.
+        stored_bytes: u64,
+        /// The limit.
+        max_bytes: u64,
+        /// What could not be evicted to make room.
+        kept_bytes: u64,
     },
     /// The index cannot be had; objects are found by their keys all the same.
     #[error("the index {path:?} cannot be used: {cause}")]
@@ -198,8 +242,8 @@ pub struct Cleared {
 impl Store {
     /// Opens the store in a folder, which need not be there yet. Nothing is made and nothing is held open.
     pub fn open(options: StoreOptions) -> Result<Self, StoreError> {
-        let store =
-            Self { layout: Layout::new(options.dir), read_only: options.read_only, swept: AtomicBool::new(false) };
+        let StoreOptions { dir, read_only, max_bytes } = options;
+        let store = Self { layout: Layout::new(dir), read_only, max_bytes, swept: AtomicBool::new(false) };
         store.check_format()?;
         Ok(store)
     }
@@ -219,18 +263,59 @@ impl Store {
         self.read_only
     }
 
-    /// Stores the machine code of a graph, over any that is there: first the object, then its record.
+    /// How many bytes its objects may take.
+    pub fn max_bytes(&self) -> u64 {
+        self.max_bytes
+    }
+
+    /// Stores the machine code of a graph, over any that is there: first the object, then its record. What is worth least goes
+    /// before, as far as the limit on the store's size demands.
     ///
     /// Where only the index fails, the object is stored, the error is [`StoreError::IndexUnavailable`], and the
     /// record is made up for when the key is next [committed](Self::commit) or the index is rebuilt.
     pub fn put(&self, record: &GraphRecord, program: &Program, payload: &[u8]) -> Result<ObjectInfo, StoreError> {
+        self.put_all([(record, program, payload)])?
+            .pop()
+            .ok_or_else(|| StoreError::ReadOnly { path: self.dir().to_owned() })
+    }
+
+    /// Stores several graphs as [`put`](Self::put) does each, with few transactions of the index for all of them.
+    pub fn put_all<'a>(
+        &self,
+        graphs: impl IntoIterator<Item = (&'a GraphRecord, &'a Program, &'a [u8])>,
+    ) -> Result<Vec<ObjectInfo>, StoreError> {
         self.writable()?;
-        let failed = |cause| StoreError::Object { key: record.graph_key, cause };
-        let program = object::ProgramFrame::of(program).map_err(|cause| failed(cause.into()))?;
-        let info = self.put_object(record, &program, payload)?;
-        let record = GraphRecord { object: Some(info.clone()), ..record.clone() };
-        self.put_record(&record, &program)?;
-        Ok(info)
+        let mut infos = Vec::new();
+        let mut staged = Vec::new();
+        for (record, program, payload) in graphs {
+            let failed = |cause: io::Error| StoreError::Object { key: record.graph_key, cause: cause.into() };
+            let program = object::ProgramFrame::of(program).map_err(failed)?;
+            staged.push(self.stage(record, program, payload)?);
+            if staged.len() >= STAGED {
+                infos.extend(self.store_staged(std::mem::take(&mut staged))?);
+            }
+        }
+        if !staged.is_empty() {
+            infos.extend(self.store_staged(staged)?);
+        }
+        Ok(infos)
+    }
+
+    /// Puts objects that are written where they belong, and records them, in one transaction of the index.
+    fn store_staged(&self, mut staged: Vec<objects::Staged>) -> Result<Vec<ObjectInfo>, StoreError> {
+        let max_bytes = self.max_bytes;
+        if let Some(one) = staged.iter().find(|one| one.info.stored_bytes > max_bytes) {
+            let (key, stored_bytes) = (one.record.graph_key, one.info.stored_bytes);
+            return Err(StoreError::NoRoom { key, stored_bytes, max_bytes, kept_bytes: 0 });
+        }
+        let infos = staged.iter().map(|one| one.info.clone()).collect();
+        match self.place_and_record(&mut staged) {
+            Err(error @ StoreError::IndexUnavailable { .. }) => {
+                staged.iter_mut().try_for_each(|one| self.place(one))?;
+                Err(error)
+            }
+            other => other.map(|()| infos),
+        }
     }
 
     /// Takes the right to compile a key. `waiting` is asked every few milliseconds while another has it, with the time waited and
@@ -260,12 +345,20 @@ impl Store {
 
     /// Removes an entry, object and record, unless a process is loading it.
     pub fn remove(&self, key: &GraphKey) -> Result<Removal, StoreError> {
-        let removal = self.remove_object(key)?;
-        if removal == Removal::InUse {
-            return Ok(removal);
+        Ok(self.remove_all(std::slice::from_ref(key))?.pop().unwrap_or(Removal::Absent))
+    }
+
+    /// Removes several entries as [`remove`](Self::remove) does each, with one transaction of the index for all of them.
+    pub fn remove_all(&self, keys: &[GraphKey]) -> Result<Vec<Removal>, StoreError> {
+        let mut removals = keys.iter().map(|key| self.remove_object(key)).collect::<Result<Vec<_>, _>>()?;
+        let gone = keys.iter().zip(&removals).filter(|(_, removal)| **removal != Removal::InUse);
+        let recorded = self.remove_records(&gone.map(|(key, _)| *key).collect::<Vec<_>>())?;
+        for (key, removal) in keys.iter().zip(&mut removals) {
+            if *removal == Removal::Absent && recorded.contains(key) {
+                *removal = Removal::Removed { stored_bytes: 0 };
+            }
         }
-        let recorded = self.remove_records(&[*key])?;
-        Ok(if recorded > 0 && removal == Removal::Absent { Removal::Removed { stored_bytes: 0 } } else { removal })
+        Ok(removals)
     }
 
     /// Removes every entry that no process is loading, and what is in quarantine. The counters stay, as does what another process

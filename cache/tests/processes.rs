@@ -18,7 +18,7 @@ const PROCESSES: u64 = 8;
 const ROUNDS: u64 = 50;
 
 fn store(dir: &Path) -> Store {
-    Store::open(StoreOptions { dir: dir.to_owned(), read_only: false }).unwrap()
+    Store::open(StoreOptions::new(dir)).unwrap()
 }
 
 fn inputs(number: u64) -> KeyInputs {

@@ -31,9 +31,9 @@ DIFFUSERS_SCHEDULERS = {
     "pndm": ("PNDMScheduler", {}),
     "ddim": ("DDIMScheduler", {"clip_sample": False, "set_alpha_to_one": False}),
     "euler": ("EulerDiscreteScheduler", {}),
-    "euler-ancestral": ("EulerAncestralDiscreteScheduler", {}),
-    "dpmpp-2m": ("DPMSolverMultistepScheduler", {}),
-    "dpmpp-2m-karras": ("DPMSolverMultistepScheduler", {"use_karras_sigmas": True}),
+    "euler_a": ("EulerAncestralDiscreteScheduler", {}),
+    "dpm++_2m": ("DPMSolverMultistepScheduler", {}),
+    "dpm++_2m_karras": ("DPMSolverMultistepScheduler", {"use_karras_sigmas": True}),
 }
 
 
@@ -44,7 +44,7 @@ def pictures_by_preheat(arguments, folder):
             arguments.preheat, "run", "--json", "--model", arguments.model, "--device", arguments.device,
             "--prompt", prompt, "--seed", seeds[0], "--batch", len(seeds), "--output", folder / f"{digit}-{seeds[0]}.png",
         ]  # fmt: skip
-        for flag in ("scheduler", "steps", "cfg_scale", "dtype"):
+        for flag in ("scheduler", "steps", "cfg_scale", "precision"):
             if getattr(arguments, flag) is not None:
                 command += ["--" + flag.replace("_", "-"), getattr(arguments, flag)]
         done = subprocess.run([str(part) for part in command], stdout=subprocess.PIPE, text=True, check=True)
@@ -52,12 +52,13 @@ def pictures_by_preheat(arguments, folder):
 
 
 def pictures_by_diffusers(arguments, folder):
-    """The same with diffusers. Its noise is torch's, so that a seed gives another picture than in preheat."""
+    """The same with diffusers. preheat makes torch's noise, so that the pictures are the same too."""
     import diffusers
     import torch
 
+    dtypes = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
     pipeline = diffusers.StableDiffusionPipeline.from_pretrained(
-        arguments.model, torch_dtype=getattr(torch, arguments.dtype or "float32")
+        arguments.model, torch_dtype=dtypes[arguments.precision or "fp32"]
     )
     pipeline.set_progress_bar_config(disable=True)
     if arguments.scheduler:
@@ -124,10 +125,10 @@ def main():
     parser.add_argument("--seed", type=int, default=910_000, help="the first seed; default: 910000")
     parser.add_argument("--pictures", type=int, default=20, help="for each digit; default: 20")
     parser.add_argument("--batch", type=int, default=5, help="pictures for each call; default: 5")
-    parser.add_argument("--scheduler", help="default: the model's")
+    parser.add_argument("--scheduler", help="by preheat's name; default: the model's")
     parser.add_argument("--steps", type=int, help="default: preheat's; 20 with --diffusers")
     parser.add_argument("--cfg-scale", type=float, help="default: preheat's; 7.5 with --diffusers")
-    parser.add_argument("--dtype", help="default: preheat's; float32 with --diffusers")
+    parser.add_argument("--precision", help="fp32, bf16 or fp16; default: preheat's; fp32 with --diffusers")
     parser.add_argument("--sheet", type=Path, help="also write all pictures to this one file")
     arguments = parser.parse_args()
 

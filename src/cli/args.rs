@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use super::CliError;
+use super::cache_upkeep::{FilterArgs, PinArgs, PruneArgs};
+use super::size::Size;
 use crate::device::{self, DeviceName, TpuSwitch};
 use crate::pipeline::{Pipeline, Precision, Precisions, TextToImage, parse_resolution};
 use crate::runtime::{Builder, Runtime};
@@ -239,7 +241,10 @@ pub(super) enum CacheCommand {
     /// Hits, misses, compiles and sizes, over all processes
     Stats,
     /// The compiled graphs, one a line
-    List,
+    List {
+        #[command(flatten)]
+        filter: FilterArgs,
+    },
     /// All that is known of one graph
     Show {
         /// The graph key, or the beginning of it
@@ -253,6 +258,35 @@ pub(super) enum CacheCommand {
         /// Do not ask
         #[arg(long)]
         yes: bool,
+    },
+    /// Where the cache is, and what it takes on disk
+    Info,
+    /// Check everything: objects, records and what lies beside them. Exit status 4 where something is damaged
+    Verify {
+        /// Put right what can be: damaged objects go to quarantine, the index is made anew from the objects
+        #[arg(long)]
+        repair: bool,
+    },
+    /// Remove compiled graphs by size, age, or because their plugin is gone. Pinned ones stay
+    Prune(PruneArgs),
+    /// Keep a compiled graph, or all that a request leads to, out of eviction
+    Pin(PinArgs),
+    /// Let go of what was pinned
+    Unpin(PinArgs),
+    /// Write compiled graphs to one portable file
+    Export {
+        /// The file
+        file: PathBuf,
+        #[command(flatten)]
+        filter: FilterArgs,
+        /// This graph key, or the beginning of it; may be given several times
+        #[arg(long, value_name = "KEY")]
+        key: Vec<String>,
+    },
+    /// Take the compiled graphs of an exported file in; each is verified
+    Import {
+        /// The file
+        file: PathBuf,
     },
     /// Set the counters back and keep the entries
     ZeroStats,
@@ -324,6 +358,9 @@ pub struct RuntimeArgs {
     /// The cache's folder [default: the platform's cache folder + preheat]
     #[arg(long, global = true, value_name = "DIR", env = "PREHEAT_CACHE_DIR", hide_env_values = true)]
     pub cache_dir: Option<PathBuf>,
+    /// What the cache may take on disk, such as 500MB or 20GiB; beyond it, what is worth least goes
+    #[arg(long, global = true, value_name = "SIZE", default_value = "10GiB")]
+    pub cache_max_size: Size,
     /// Look up, never write
     #[arg(long, global = true)]
     pub cache_read_only: bool,
@@ -392,8 +429,6 @@ pub struct RuntimeArgs {
 struct LaterArgs {
     #[arg(long, global = true, hide = true)]
     force_precision: bool,
-    #[arg(long, global = true, hide = true, value_name = "SIZE")]
-    cache_max_size: Option<String>,
     #[arg(long, global = true, hide = true, value_name = "N")]
     tpu_sync_steps: Option<u32>,
     #[arg(long, global = true, hide = true, value_name = "PERCENT")]
@@ -420,11 +455,6 @@ impl LaterArgs {
                 self.tpu_sync_steps.is_some(),
                 "--tpu-sync-steps",
                 "this release waits for the device only where a result is read, which is what 0 means",
-            ),
-            (
-                self.cache_max_size.is_some(),
-                "--cache-max-size",
-                "this release keeps everything; `preheat cache clear` empties the cache",
             ),
             (
                 self.snap_to_warm.is_some(),
@@ -469,6 +499,7 @@ impl RuntimeArgs {
         let mut builder = Runtime::builder()
             .device(device::Request { device, strict: self.strict_device, tpu })
             .read_only(self.cache_read_only)
+            .cache_max_bytes(self.cache_max_size.bytes())
             .use_cache(self.tpu_compilation_cache)
             .require_warm(self.require_warm)
             .manual_warmup(self.manual_warmup());

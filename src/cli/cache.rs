@@ -6,6 +6,7 @@ use indicatif::HumanBytes;
 use preheat_cache::{GraphRecord, Statistics};
 use serde::Serialize;
 
+use super::cache_upkeep::FilterArgs;
 use super::output::{document, line, seconds, table};
 use super::{CliError, Context, Status};
 use crate::runtime::{Cache, target_of};
@@ -82,8 +83,10 @@ impl<'a> Listed<'a> {
     }
 }
 
-pub(super) fn list(context: &Context) -> Result<Status, CliError> {
-    let mut records = open(context)?.records()?;
+pub(super) fn list(context: &Context, filter: &FilterArgs) -> Result<Status, CliError> {
+    let all = open(context)?.records()?;
+    let (count, mut records) = (all.len(), all);
+    records.retain(|record| filter.takes(record));
     records.sort_by_key(|record| std::cmp::Reverse(record.statistics.last_used.max(Some(record.created))));
     let listed: Vec<_> = records.iter().map(Listed::of).collect();
     if context.json {
@@ -91,7 +94,7 @@ pub(super) fn list(context: &Context) -> Result<Status, CliError> {
         return Ok(Status::Done);
     }
     if listed.is_empty() {
-        line("the cache is empty")?;
+        line(if count == 0 { "the cache is empty" } else { "nothing in the cache is like that" })?;
         return Ok(Status::Done);
     }
     let mut rows = table(&["graph", "model", "stage", "target", "on disk", "compile", "hits", "last used"]);
@@ -138,10 +141,10 @@ pub(super) fn show(context: &Context, key: &str, program: bool) -> Result<Status
 }
 
 /// The record whose key begins with `key`.
-fn find(cache: &Cache, key: &str) -> Result<GraphRecord, CliError> {
-    let begins = key.to_ascii_lowercase();
-    let mut matching: Vec<_> =
-        cache.records()?.into_iter().filter(|record| record.graph_key.to_string().starts_with(&begins)).collect();
+pub(super) fn find(cache: &Cache, key: &str) -> Result<GraphRecord, CliError> {
+    /// Enough to say that there are several, and about how many.
+    const COUNTED: usize = 100;
+    let mut matching = cache.records_beginning(key, COUNTED)?;
     match (matching.len(), matching.pop()) {
         (1, Some(record)) => Ok(record),
         (0, _) => Err(CliError::Declined(format!("no graph key begins with `{key}`: `preheat cache list` lists them"))),
@@ -265,7 +268,7 @@ pub(super) fn zero_stats(context: &Context) -> Result<Status, CliError> {
     Ok(Status::Done)
 }
 
-fn open(context: &Context) -> Result<Cache, CliError> {
+pub(super) fn open(context: &Context) -> Result<Cache, CliError> {
     Ok(context.builder()?.open_cache()?)
 }
 

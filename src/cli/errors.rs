@@ -120,6 +120,8 @@ pub enum Status {
     Usage,
     /// It would compile, or is not warm.
     NotWarm,
+    /// It found damage.
+    Damage,
     /// It was interrupted.
     Interrupted,
 }
@@ -227,17 +229,19 @@ fn runtime_status(error: &runtime::Error) -> Status {
     }
 }
 
+/// What to do where the device has too little memory.
+const NO_MEMORY: &str = "let other programs that use the device's memory end, or make the batch or the size smaller";
+
 fn runtime_hint(error: &runtime::Error) -> Option<&'static str> {
     match error {
         runtime::Error::NotWarm(_) => {
             Some("`preheat warmup` compiles it now; without --require-warm the run compiles it itself")
         }
-        runtime::Error::Compile { cause, .. }
-        | runtime::Error::Run { cause, .. }
-        | runtime::Error::Upload { cause, .. }
+        runtime::Error::Compile { cause, .. } if cause.code() == Some(ErrorCode::ResourceExhausted) => Some(NO_MEMORY),
+        runtime::Error::Run { cause, .. } | runtime::Error::Upload { cause, .. }
             if cause.code() == Some(ErrorCode::ResourceExhausted) =>
         {
-            Some("let other programs that use the device's memory end, or make the batch or the size smaller")
+            Some(NO_MEMORY)
         }
         // XLA says the same of bytes that are cut short.
         runtime::Error::Compile { cause, .. } if cause.to_string().contains("Failed to parse using StableHLO") => Some(

@@ -3,6 +3,7 @@
 mod args;
 mod cache;
 mod demo_model;
+mod cache_upkeep;
 mod devices;
 mod errors;
 mod lookup;
@@ -11,6 +12,7 @@ mod plugins;
 mod program;
 mod progress;
 mod run;
+mod size;
 mod warmup;
 
 use std::io::{IsTerminal, Write};
@@ -22,6 +24,7 @@ use tracing_subscriber::EnvFilter;
 
 pub use args::{Cli, RuntimeArgs};
 pub use errors::{CliError, Status};
+pub use size::Size;
 
 use self::args::{CacheCommand, ColorWhen, Command, OutputArgs, ProgramCommand};
 use self::progress::Shown;
@@ -106,9 +109,16 @@ fn dispatch(context: &Context, command: Option<Command>) -> Result<Status, CliEr
         Some(Command::Lookup(args)) => lookup::lookup(context, &args),
         Some(Command::Cache(command)) => match command {
             CacheCommand::Stats => cache::stats(context),
-            CacheCommand::List => cache::list(context),
+            CacheCommand::List { filter } => cache::list(context, &filter),
             CacheCommand::Show { key, program } => cache::show(context, &key, program),
             CacheCommand::Clear { yes } => cache::clear(context, yes),
+            CacheCommand::Info => cache_upkeep::info(context),
+            CacheCommand::Verify { repair } => cache_upkeep::verify(context, repair),
+            CacheCommand::Prune(args) => cache_upkeep::prune(context, &args),
+            CacheCommand::Pin(args) => cache_upkeep::pin(context, &args, true),
+            CacheCommand::Unpin(args) => cache_upkeep::pin(context, &args, false),
+            CacheCommand::Export { file, filter, key } => cache_upkeep::export(context, &file, &filter, &key),
+            CacheCommand::Import { file } => cache_upkeep::import(context, &file),
             CacheCommand::ZeroStats => cache::zero_stats(context),
         },
         Some(Command::Devices) => devices::devices(context),

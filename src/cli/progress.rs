@@ -70,6 +70,15 @@ impl Shown {
         }
     }
 
+    /// So many of something are done.
+    pub(super) fn count(&self, doing: &'static str, done: u64, total: u64) {
+        self.counted(doing, doing, "{prefix} {bar:30} {pos}/{len}, {eta} left", (done, total), || {
+            if !self.0.terminal {
+                line(&format!("{doing} {total}"));
+            }
+        });
+    }
+
     fn bytes(&self, doing: &'static str, done: u64, total: u64) {
         let begin = || {
             if !self.0.terminal {

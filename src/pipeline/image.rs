@@ -146,9 +146,8 @@ mod tests {
     #[test]
     fn a_crop_takes_its_part_of_each_plane() {
         // Planes of 3x2 pixels; the value of a pixel tells its plane, row and column.
-        let values: Vec<f32> = (0..3)
-            .flat_map(|c| (0..2).flat_map(move |y| (0..3).map(move |x| (100 * c + 10 * y + x) as f32 / 255.0)))
-            .collect();
+        let value = |plane: u8, row: u8, column: u8| f32::from(100 * plane + 10 * row + column) / 255.0;
+        let values: Vec<f32> = (0..3).flat_map(|plane| (0..6).map(move |at| value(plane, at / 3, at % 3))).collect();
         let picture = Picture::cropped(&values, [3, 2], [1, 0], [2, 2], settings());
         assert_eq!((picture.width, picture.height), (2, 2));
         assert_eq!(picture.rgb, [1, 101, 201, 2, 102, 202, 11, 111, 211, 12, 112, 212]);

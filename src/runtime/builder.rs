@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use preheat_cache::{Notes, PluginBuild};
+use preheat_cache::{Notes, PluginBuild, StoreOptions};
 
 use super::cache::Cache;
 use super::devices::inventory;
@@ -27,6 +27,7 @@ pub struct Builder {
     fallbacks: Vec<PathBuf>,
     use_cache: bool,
     read_only: bool,
+    cache_max_bytes: u64,
     memory_limit_bytes: u64,
     require_warm: bool,
     manual_warmup: bool,
@@ -43,6 +44,7 @@ impl Default for Builder {
             fallbacks: Vec::new(),
             use_cache: true,
             read_only: false,
+            cache_max_bytes: StoreOptions::DEFAULT_MAX_BYTES,
             memory_limit_bytes: Self::DEFAULT_MEMORY_LIMIT_BYTES,
             require_warm: false,
             manual_warmup: false,
@@ -99,6 +101,13 @@ impl Builder {
     #[must_use]
     pub fn read_only(mut self, read_only: bool) -> Self {
         self.read_only = read_only;
+        self
+    }
+
+    /// How many bytes the cache may take on disk; beyond it, what is worth least goes.
+    #[must_use]
+    pub fn cache_max_bytes(mut self, bytes: u64) -> Self {
+        self.cache_max_bytes = bytes;
         self
     }
 
@@ -188,7 +197,7 @@ impl Builder {
             return Err(Error::NoCache("--tpu-compilation-cache=false turns it off"));
         }
         let dir = self.dir().ok_or(Error::NoCache("no cache folder is known: set PREHEAT_CACHE_DIR or HOME"))?;
-        Ok(Cache::open(&dir, self.read_only, &self.fallbacks)?)
+        Ok(Cache::open(self.store_options(dir), &self.fallbacks)?)
     }
 
     /// The cache as far as it can be opened; what cannot is said.
@@ -200,7 +209,11 @@ impl Builder {
             warnings.warn("no cache folder is known, so nothing is kept: set PREHEAT_CACHE_DIR or HOME".to_owned());
             return None;
         };
-        Cache::open_or_degrade(&dir, self.read_only, &self.fallbacks, warnings)
+        Cache::open_or_degrade(self.store_options(dir), &self.fallbacks, warnings)
+    }
+
+    fn store_options(&self, dir: PathBuf) -> StoreOptions {
+        StoreOptions { read_only: self.read_only, max_bytes: self.cache_max_bytes, ..StoreOptions::new(dir) }
     }
 
     fn dir(&self) -> Option<PathBuf> {

@@ -37,31 +37,25 @@ struct Pending {
 }
 
 impl Cache {
-    pub(super) fn open(dir: &Path, read_only: bool, fallbacks: &[PathBuf]) -> Result<Self, StoreError> {
-        let open = |dir: &Path, read_only| Store::open(StoreOptions { dir: dir.to_owned(), read_only });
+    pub(super) fn open(main: StoreOptions, fallbacks: &[PathBuf]) -> Result<Self, StoreError> {
+        let fallback = |dir: &PathBuf| Store::open(StoreOptions::new(dir).read_only());
         Ok(Self {
-            main: open(dir, read_only)?,
-            fallbacks: fallbacks.iter().map(|dir| open(dir, true)).collect::<Result<_, _>>()?,
+            main: Store::open(main)?,
+            fallbacks: fallbacks.iter().map(fallback).collect::<Result<_, _>>()?,
             pending: Mutex::new(Pending { uses: Vec::new(), counters: Counters::default(), oldest: None }),
             flushing: Mutex::default(),
         })
     }
 
     /// Opens what can be opened, and says what cannot: a runtime goes on without it. `None` where the main store cannot be used.
-    pub(super) fn open_or_degrade(
-        dir: &Path,
-        read_only: bool,
-        fallbacks: &[PathBuf],
-        warnings: &Warnings,
-    ) -> Option<Self> {
-        let mut cache =
-            Self::open(dir, read_only, &[]).map_err(|error| warnings.store_failed("opening it", &error)).ok()?;
+    pub(super) fn open_or_degrade(main: StoreOptions, fallbacks: &[PathBuf], warnings: &Warnings) -> Option<Self> {
+        let mut cache = Self::open(main, &[]).map_err(|error| warnings.store_failed("opening it", &error)).ok()?;
         for dir in fallbacks {
             if !dir.is_dir() {
                 warnings.warn(format!("the fallback cache {} is not there", dir.display()));
                 continue;
             }
-            match Store::open(StoreOptions { dir: dir.clone(), read_only: true }) {
+            match Store::open(StoreOptions::new(dir).read_only()) {
                 Ok(store) => cache.fallbacks.push(store),
                 Err(error) => warnings.warn(format!("the fallback cache is left out: {error}")),
             }
@@ -117,6 +111,10 @@ impl Cache {
     /// Where a plugin's content hash is remembered.
     pub(super) fn notes(&self) -> Notes<'_> {
         if self.main.is_read_only() { Notes::Read(self.main.layout()) } else { Notes::ReadWrite(self.main.layout()) }
+    }
+
+    pub(super) fn fallbacks(&self) -> &[Store] {
+        &self.fallbacks
     }
 
     pub(super) fn main(&self) -> &Store {
@@ -178,6 +176,7 @@ impl Cache {
     /// compile goes on without.
     pub(super) fn lock(
         &self,
+        stage: &str,
         key: &GraphKey,
         tell: &dyn Fn(EventKind),
         cancel: &Cancel,
@@ -197,6 +196,10 @@ impl Cache {
                     self.count(|counters| counters.single_flight_waits += 1);
                 }
                 Ok(Some(lock))
+            }
+            Ok(LockOutcome::Failed { holder, reason }) => {
+                self.count(|counters| counters.single_flight_waits += 1);
+                Err(Error::CompileElsewhere { stage: stage.to_owned(), graph_key: *key, pid: holder.pid, reason })
             }
             Ok(LockOutcome::Cancelled) => Err(Error::Cancelled),
             Ok(LockOutcome::Unavailable) => Ok(None),

@@ -1,5 +1,7 @@
 //! Why a runtime could not do what it was asked.
 
+use std::sync::Arc;
+
 use preheat_cache::{GraphKey, ShapeError};
 
 use super::report::StageLookup;
@@ -43,9 +45,21 @@ pub enum Error {
         graph_key: GraphKey,
         /// The device it was compiled for.
         device: XlaDevice,
-        /// What the plugin said.
+        /// What the plugin said; shared by all threads that waited for this compile.
         #[source]
-        cause: PjrtError,
+        cause: Arc<PjrtError>,
+    },
+    /// Another process compiled the graph while this one waited, and failed.
+    #[error("stage `{stage}`: process {pid} could not compile graph {}: {reason}", graph_key.short())]
+    CompileElsewhere {
+        /// The stage of the model.
+        stage: String,
+        /// The key the executable would have had.
+        graph_key: GraphKey,
+        /// The process.
+        pid: u32,
+        /// What the plugin said there.
+        reason: String,
     },
     /// It would have to be compiled, and `require_warm` rules that out.
     #[error("not warm: {} would have to be compiled", stages(.0))]

@@ -13,9 +13,10 @@ mod obtain;
 mod report;
 mod request;
 mod source;
+mod upkeep;
 mod warnings;
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -30,6 +31,7 @@ pub use executable::{DeviceTensor, Executable, Input};
 pub use report::{Lookup, Nearest, StageLookup, StageReport, Verdict, WarmupReport};
 pub use request::Request;
 pub use source::{AsGraph, BuildError, Graph};
+pub use upkeep::{CacheInfo, PruneRule};
 
 use self::digests::Digests;
 use self::memory::Memory;
@@ -67,7 +69,7 @@ struct Inner {
     environment_digest: Digest,
     digests: Mutex<Digests>,
     /// Graphs that threads of this process are compiling.
-    compiling: Mutex<HashSet<GraphKey>>,
+    compiling: Mutex<HashMap<GraphKey, Arc<obtain::Flight>>>,
     /// Whether what was compiled may be used again; without it, everything is compiled every time.
     reuse: bool,
     /// `None` where it was turned off, or could not be opened.

@@ -1,7 +1,8 @@
 //! One request, from the cheapest answer to the dearest: memory, level 1, the graph, level 2, a compile.
 
-use std::collections::{BTreeMap, HashSet};
-use std::sync::{Arc, MutexGuard, PoisonError};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -17,6 +18,7 @@ use super::memory::Memory;
 use super::report::{Lookup, Nearest, StageLookup, StageReport, Verdict};
 use super::request::Asked;
 use crate::backend::xla;
+use crate::device::XlaDevice;
 use crate::pjrt::{ErrorCode, PjrtError};
 use crate::progress::EventKind;
 
@@ -189,7 +191,7 @@ impl Inner {
         if !asked.force_recompile {
             explain_miss(stage, &key, nearest.as_ref());
         }
-        let _turn = self.turn(asked, key)?;
+        let turn = self.turn(asked, key)?;
         // Another thread may have had its turn since it was looked for; without a store, memory is where it left it.
         if self.reuse && !asked.force_recompile {
             let graph = self.memory().by_key(&key);
@@ -197,10 +199,12 @@ impl Inner {
                 return Ok(Obtained::found(graph, Source::Memory, Match::Graph));
             }
         }
-        let _lock = match &self.cache {
+        let mut lock = match &self.cache {
             None => None,
             Some(cache) => {
-                let lock = cache.lock(&key, &|waiting| asked.tell(self, waiting), &self.cancel, &self.warnings)?;
+                let tell = |waiting| asked.tell(self, waiting);
+                let lock = cache.lock(stage, &key, &tell, &self.cancel, &self.warnings);
+                let lock = lock.inspect_err(|error| turn.flight.fail(error))?;
                 // Another thread or process may have compiled it since it was looked for.
                 let replaced = lock.as_ref().is_some_and(|lock| lock.waited().is_some());
                 if !asked.force_recompile
@@ -221,7 +225,13 @@ impl Inner {
             if let Some(cache) = &self.cache {
                 cache.count(|counters| counters.failed_compiles += 1);
             }
-            Error::Compile { stage: stage.to_owned(), graph_key: key, device: self.backend.name, cause }
+            if let Some(lock) = &mut lock {
+                lock.fail(&cause.to_string());
+            }
+            let cause = Arc::new(cause);
+            let error = Error::Compile { stage: stage.to_owned(), graph_key: key, device: self.backend.name, cause };
+            turn.flight.fail(&error);
+            error
         })?;
         let seconds = compiled.measurements.compile_seconds;
         asked.tell(self, EventKind::Compiled { seconds });
@@ -256,9 +266,19 @@ impl Inner {
     /// a store that cannot be written does not have.
     fn turn(&self, asked: &Asked<'_>, key: GraphKey) -> Result<Turn<'_>, Error> {
         let began = Instant::now();
-        let mut waited = false;
-        while !self.compiling().insert(key) {
-            if !std::mem::replace(&mut waited, true)
+        let mut awaited: Option<Arc<Flight>> = None;
+        loop {
+            if let Some(failed) = awaited.as_ref().and_then(|flight| flight.failure(asked.graph.stage_name())) {
+                return Err(failed);
+            }
+            let flight = match self.compiling().entry(key) {
+                Entry::Vacant(free) => {
+                    let flight = Arc::clone(free.insert(Arc::default()));
+                    return Ok(Turn { inner: self, key, flight });
+                }
+                Entry::Occupied(taken) => Arc::clone(taken.get()),
+            };
+            if awaited.replace(flight).is_none()
                 && let Some(cache) = &self.cache
             {
                 cache.count(|counters| counters.single_flight_waits += 1);
@@ -270,10 +290,9 @@ impl Inner {
             asked.tell(self, EventKind::Waiting { holder, waited: began.elapsed() });
             std::thread::sleep(TURN_POLL);
         }
-        Ok(Turn { inner: self, key })
     }
 
-    fn compiling(&self) -> MutexGuard<'_, HashSet<GraphKey>> {
+    fn compiling(&self) -> MutexGuard<'_, HashMap<GraphKey, Arc<Flight>>> {
         self.compiling.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -420,6 +439,49 @@ impl Inner {
 struct Turn<'a> {
     inner: &'a Inner,
     key: GraphKey,
+    flight: Arc<Flight>,
+}
+
+/// A compile that is under way: whoever waited for it is told if it fails, once. Whoever comes later compiles again.
+#[derive(Debug, Default)]
+pub(super) struct Flight {
+    failed: OnceLock<Failure>,
+}
+
+/// Why a compile failed.
+#[derive(Debug)]
+enum Failure {
+    Here { graph_key: GraphKey, device: XlaDevice, cause: Arc<PjrtError> },
+    Elsewhere { graph_key: GraphKey, pid: u32, reason: String },
+}
+
+impl Flight {
+    /// Notes that the compile failed; any other error is that of one request alone.
+    fn fail(&self, error: &Error) {
+        let failure = match error {
+            Error::Compile { graph_key, device, cause, .. } => {
+                Failure::Here { graph_key: *graph_key, device: *device, cause: Arc::clone(cause) }
+            }
+            Error::CompileElsewhere { graph_key, pid, reason, .. } => {
+                Failure::Elsewhere { graph_key: *graph_key, pid: *pid, reason: reason.clone() }
+            }
+            _ => return,
+        };
+        // Only its one turn can fail, once.
+        let _ = self.failed.set(failure);
+    }
+
+    fn failure(&self, stage: &str) -> Option<Error> {
+        let stage = stage.to_owned();
+        Some(match self.failed.get()? {
+            Failure::Here { graph_key, device, cause } => {
+                Error::Compile { stage, graph_key: *graph_key, device: *device, cause: Arc::clone(cause) }
+            }
+            Failure::Elsewhere { graph_key, pid, reason } => {
+                Error::CompileElsewhere { stage, graph_key: *graph_key, pid: *pid, reason: reason.clone() }
+            }
+        })
+    }
 }
 
 impl Drop for Turn<'_> {

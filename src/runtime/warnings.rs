@@ -35,6 +35,9 @@ impl Warnings {
             tracing::info!(%cause, doing, "going on without");
             return;
         }
+        if matches!(cause, StoreError::NoRoom { .. }) {
+            return self.warn(format!("{cause}: it is compiled anew each time (--cache-max-size sets the limit, `preheat cache unpin` lets go)"));
+        }
         let kind = std::mem::discriminant(cause);
         let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
         if said.store.contains(&kind) {

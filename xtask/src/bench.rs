@@ -20,7 +20,7 @@ pub struct Arguments {
     unet: Option<warm_start::UnetName>,
     #[command(flatten)]
     pipeline: PipelineArguments,
-    /// For micro: passed to the bench program.
+    /// For micro and scale: passed to the bench program; for scale, how many entries the store is to hold.
     #[arg(last = true)]
     passed_on: Vec<String>,
 }
@@ -52,6 +52,8 @@ enum Bench {
     WarmStart,
     /// Keys, look-ups in memory, the cost of a call.
     Micro,
+    /// The store with 1,000 and with 100,000 entries.
+    Scale,
     /// What the binary's allocator costs in memory while an executable is loaded and run.
     Allocator,
     /// A fresh `preheat run` until executables and weights are ready: against the plugin alone, and a plain read.
@@ -72,6 +74,7 @@ pub fn run(arguments: &Arguments) -> Outcome {
             warm_start::run(rounds, arguments.unet)
         }
         Bench::Micro => micro(&arguments.passed_on),
+        Bench::Scale => scale(&arguments.passed_on),
         Bench::Allocator => {
             prerequisites::check(prerequisites::BUILD)?;
             bench_allocator::run(rounds)
@@ -97,4 +100,9 @@ pub fn run(arguments: &Arguments) -> Outcome {
 fn micro(passed_on: &[String]) -> Outcome {
     prerequisites::check(prerequisites::BUILD)?;
     run_command(cargo(["bench", "--package", "preheat", "--bench", "micro", "--"]).args(passed_on))
+}
+
+fn scale(passed_on: &[String]) -> Outcome {
+    prerequisites::check(prerequisites::BUILD)?;
+    run_command(cargo(["run", "--release", "--package", "preheat-cache", "--example", "scale", "--"]).args(passed_on))
 }

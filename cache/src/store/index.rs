@@ -5,36 +5,43 @@
 //!
 //! | key | value |
 //! |---|---|
-//! | `r` graph key | the record as JSON, zstd |
-//! | `u` graph key | its statistics and last load time, as JSON: they change on every hit, the record does not |
-//! | `p` program digest | a program: format, length, zstd frame |
+//! | `r` graph key | its use (statistics, last load time, pins), as JSON; then the record as JSON, zstd |
+//! | `p`, or `k` if it is small; program digest | a program: format, length, zstd frame |
 //! | `q` program digest, graph key | nothing: this graph was compiled from that program |
 //! | `j` projection key | the graph key, and a hash over both keys: level 1 |
 //! | `s` signature digest, graph key | nothing: this exact request led to that graph |
-//! | `x` graph key, another key | nothing: that entry goes when the graph does |
+//! | `n` list | the newest graphs of a stage, of one model or of any: graph keys, the newest first |
+//! | `v` place, graph key | nothing: the order in which graphs go when room is needed; pinned ones are not in it |
+//! | `i` signature digest | nothing: whatever this exact request leads to is pinned |
 //! | `m` name | `statistics`: counters and totals, as JSON; `ready`: the index is whole |
+//!
+//! Kinds that there are many small ones of lie in sled several to a value: see `packing`.
 
+use std::cell::RefCell;
 use std::fs;
 use std::io;
 use std::time::{Duration, Instant};
 
+use super::objects::Staged;
 use super::{IndexCause, Store, StoreError};
+use crate::files;
 use crate::hash::Digest;
 use crate::key::GraphKey;
 use crate::lock::lock_before;
-use crate::object::ProgramFrame;
 use crate::program::Program;
 use crate::record::GraphRecord;
-use crate::statistics::{Counters, Match, Statistics, Use};
+use crate::statistics::{Counters, Match, Source, Statistics, Use};
 
 mod codec;
-mod entries;
-mod transaction;
+pub(super) mod entries;
+mod packing;
+pub(super) mod transaction;
 
-use codec::{put_json, store_record};
+use codec::store_record;
 use entries::{
-    TakeOver, Usage, insert, key, led_to, link_signature, load_program, load_record, load_records, load_statistics,
-    load_usage, recount, remove, resolve_one, store_statistics,
+    TakeOver, Usage, forget_dropped, graph_at_end, insert, key, led_to, link_signature, load_candidates, load_program,
+    load_record, load_records, load_statistics, load_usage, pin_by, range_beginning, recount, remove, resolve_one,
+    store_statistics, store_usage,
 };
 use transaction::{Fault, Transaction};
 
@@ -121,11 +128,24 @@ impl Store {
     pub fn records_of_signature(&self, signature: &Digest) -> Result<Vec<GraphRecord>, StoreError> {
         self.read(Vec::new, |index| {
             let entries = index.scan(&key(b's', &[signature]))?;
-            let keys = entries
-                .iter()
-                .filter_map(|(entry, _)| Some(GraphKey(Digest::from_bytes(entry.get(33..65)?.try_into().ok()?))));
+            let keys = entries.iter().filter_map(|(entry, _)| graph_at_end(entry));
             keys.filter_map(|key| load_record(index, &key).transpose()).collect()
         })
+    }
+
+    /// The records whose keys begin with some digits, in the order of their keys: at most `limit` of them.
+    pub fn records_beginning(&self, digits: &str, limit: usize) -> Result<Vec<GraphRecord>, StoreError> {
+        let Some((low, high)) = range_beginning(digits) else { return Ok(Vec::new()) };
+        self.read(Vec::new, |index| {
+            let found = index.range_first(&low, &high, limit)?;
+            let keys = found.iter().filter_map(|(entry, _)| graph_at_end(entry));
+            keys.filter_map(|key| load_record(index, &key).transpose()).collect()
+        })
+    }
+
+    /// The records that are most worth comparing with what was looked for.
+    pub(super) fn candidates(&self, wanted: &super::Wanted<'_>) -> Result<Vec<GraphRecord>, StoreError> {
+        self.read(Vec::new, |index| load_candidates(index, wanted))
     }
 
     /// All records, in the order of their keys.
@@ -153,15 +173,43 @@ impl Store {
         self.read(|| false, |index| index.any(&key(b's', &[signature])))
     }
 
-    /// Keeps an entry out of eviction, or lets it go again. Says whether there is such an entry.
+    /// Keeps every entry that an exact request led to, or will lead to, out of eviction, or lets them go again. Says how many there
+    /// are now. The request is named by the digest of its signature.
+    pub fn set_signature_pinned(&self, signature: &Digest, pinned: bool) -> Result<u64, StoreError> {
+        self.write(|index| {
+            let request = key(b'i', &[signature]);
+            if pinned {
+                index.put(request, Vec::new());
+            } else {
+                index.remove(request);
+            }
+            let mut graphs = 0;
+            for (entry, _) in index.scan(&key(b's', &[signature]))? {
+                let Some(graph) = graph_at_end(&entry) else { continue };
+                let Some(record) = load_record(index, &graph)? else { continue };
+                let mut usage = load_usage(index, &graph)?;
+                usage.pinned_by.retain(|one| one != signature);
+                usage.pinned_by.extend(pinned.then_some(*signature));
+                store_usage(index, &record, usage)?;
+                graphs += 1;
+            }
+            Ok(graphs)
+        })
+    }
+
+    /// The graphs that may go, those that are worth least first.
+    pub(super) fn eviction_order(&self) -> Result<Vec<GraphKey>, StoreError> {
+        self.read(Vec::new, |index| Ok(index.scan(b"v")?.iter().filter_map(|(entry, _)| graph_at_end(entry)).collect()))
+    }
+
+    /// Keeps an entry out of eviction, or lets it go again. Says whether there is such an entry. What is pinned by its signature
+    /// stays so: [`set_signature_pinned`](Self::set_signature_pinned).
     pub fn set_pinned(&self, graph: &GraphKey, pinned: bool) -> Result<bool, StoreError> {
         self.write(|index| {
-            let known = index.get(&key(b'r', &[&graph.0]))?.is_some();
-            if known {
-                let usage = Usage { pinned, ..load_usage(index, graph.0.as_bytes())? };
-                put_json(index, key(b'u', &[&graph.0]), &usage)?;
-            }
-            Ok(known)
+            let Some(record) = load_record(index, graph)? else { return Ok(false) };
+            let usage = Usage { pinned, ..load_usage(index, graph)? };
+            store_usage(index, &record, usage)?;
+            Ok(true)
         })
     }
 
@@ -182,9 +230,24 @@ impl Store {
         Ok(rebuilt)
     }
 
-    /// Adds the record and the program of an object that was just written.
-    pub(super) fn put_record(&self, record: &GraphRecord, program: &ProgramFrame) -> Result<(), StoreError> {
-        self.write(|index| insert(index, record, Some(program), TakeOver::Always))
+    /// Puts objects that are written where they belong and adds their records; before, what is worth least makes room.
+    ///
+    /// The objects move while the index is held, so that those that are in place never take more than the limit.
+    pub(super) fn place_and_record(&self, staged: &mut [Staged]) -> Result<(), StoreError> {
+        let staged = RefCell::new(staged);
+        self.write(|index| {
+            let mut staged = staged.borrow_mut();
+            if let Err(refused) = self.make_room(index, &staged)? {
+                return Ok(Err(refused));
+            }
+            for one in staged.iter_mut() {
+                if let Err(error) = self.place(one) {
+                    return Ok(Err(error));
+                }
+                insert(index, &one.record, Some(&one.program), TakeOver::Always)?;
+            }
+            Ok(Ok(()))
+        })?
     }
 
     pub(super) fn indexed_program(&self, graph: &GraphKey) -> Result<Option<Program>, StoreError> {
@@ -199,13 +262,15 @@ impl Store {
         )
     }
 
-    /// Removes records with all that belongs to them; says how many there were.
-    pub(super) fn remove_records(&self, keys: &[GraphKey]) -> Result<u64, StoreError> {
+    /// Removes records with all that belongs to them; says which of them there were.
+    pub(super) fn remove_records(&self, keys: &[GraphKey]) -> Result<Vec<GraphKey>, StoreError> {
         self.write(|index| {
             let mut statistics = load_statistics(index)?;
-            let mut removed = 0;
+            let mut removed = Vec::new();
             for graph in keys {
-                removed += u64::from(remove(index, graph, &mut statistics)?);
+                if remove(index, graph, &mut statistics)? {
+                    removed.push(*graph);
+                }
             }
             store_statistics(index, &statistics)?;
             Ok(removed)
@@ -220,18 +285,24 @@ impl Store {
             *statistics = load_statistics(index)?;
         }
         let Some(mut record) = load_record(index, &one.graph_key)? else { return Ok(0.0) };
-        let mut usage = load_usage(index, one.graph_key.0.as_bytes())?;
+        let mut usage = load_usage(index, &one.graph_key)?;
         usage.statistics.hits += if one.matched == Match::Compiled { 0 } else { one.times };
         usage.statistics.last_used = Some(jiff::Timestamp::now());
         usage.load_seconds = one.load_seconds.or(usage.load_seconds);
-        put_json(index, key(b'u', &[&one.graph_key.0]), &usage)?;
+        usage.loads += if one.source == Source::Disk { one.times } else { 0 };
+        if let Some(signature) = &one.signature {
+            pin_by(index, signature, &mut usage)?;
+        }
+        store_usage(index, &record, usage)?;
         if let Some(signature) = &one.signature {
             let known = index.get(&key(b's', &[&signature.signature.digest(), &one.graph_key.0]))?.is_some()
                 && led_to(index, &signature.projection_key)? == Some(one.graph_key.0);
             if !known {
                 link_signature(index, &record, signature, statistics, TakeOver::Always)?;
+                let before = record.signatures.clone();
                 record.add_signature(signature.clone());
                 store_record(index, &record)?;
+                forget_dropped(index, &record, &before, statistics)?;
             }
         }
         Ok(record.measurements.compile_seconds)
@@ -281,6 +352,30 @@ impl Store {
         self.transact(patience, work)
     }
 
+    /// A transaction over the index as it is: where it is damaged, that is the answer.
+    pub(super) fn inspect<T>(&self, work: impl Fn(&mut Transaction) -> Result<T, Fault>) -> Result<T, StoreError> {
+        self.prepare()?;
+        let deadline = Instant::now() + WRITE_PATIENCE;
+        let _lock = self.lock_index(WRITE_PATIENCE, deadline)?;
+        self.transact_locked(deadline, &work).map_err(|fault| self.index_error(fault.into_cause(WRITE_PATIENCE)))
+    }
+
+    /// Sets the index aside and makes it anew from the objects.
+    pub(super) fn remake_index(&self) -> Result<(), StoreError> {
+        let deadline = Instant::now() + WRITE_PATIENCE;
+        {
+            let _lock = self.lock_index(WRITE_PATIENCE, deadline)?;
+            self.set_index_aside().map_err(|cause| super::write_error(&self.layout.graphs(), cause))?;
+        }
+        self.write(|_| Ok(()))
+    }
+
+    fn lock_index(&self, patience: Duration, deadline: Instant) -> Result<fs::File, StoreError> {
+        let path = self.layout.index_lock();
+        let lock = lock_before(&path, POLL, deadline).map_err(|cause| super::write_error(&path, cause))?;
+        lock.ok_or_else(|| self.index_error(IndexCause::Busy(patience)))
+    }
+
     fn write<T>(&self, work: impl Fn(&mut Transaction) -> Result<T, Fault>) -> Result<T, StoreError> {
         self.transact(WRITE_PATIENCE, work)
     }
@@ -293,9 +388,7 @@ impl Store {
     ) -> Result<T, StoreError> {
         self.prepare()?;
         let deadline = Instant::now() + patience;
-        let path = self.layout.index_lock();
-        let lock = lock_before(&path, POLL, deadline).map_err(|cause| super::write_error(&path, cause))?;
-        let Some(_lock) = lock else { return Err(self.index_error(IndexCause::Busy(patience))) };
+        let _lock = self.lock_index(patience, deadline)?;
         let failed = |fault: Fault| self.index_error(fault.into_cause(patience));
         match self.transact_locked(deadline, &work) {
             Err(Fault::Damaged(reason)) => {
@@ -337,9 +430,11 @@ impl Store {
 
     /// Moves sled's folder to the quarantine.
     fn set_index_aside(&self) -> io::Result<()> {
-        fs::create_dir_all(self.layout.quarantine())?;
-        let name = format!("graphs-v1.{}", jiff::Timestamp::now().as_nanosecond());
-        fs::rename(self.layout.graphs(), self.layout.quarantine().join(name))
+        files::create_folder(&self.layout.quarantine())?;
+        let name = format!("graphs-v2.{}", jiff::Timestamp::now().as_nanosecond());
+        files::rename(&self.layout.graphs(), &self.layout.quarantine().join(name))?;
+        self.bound_quarantine();
+        Ok(())
     }
 }
 

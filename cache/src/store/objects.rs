@@ -1,15 +1,30 @@
 //! The half of the store that lies in plain files: objects, and the quarantine for those that failed a check.
 
 use std::fs::{self, File, TryLockError};
-use std::io::{self, Write as _};
+use std::io;
 use std::path::Path;
 
-use super::setup::sync_folder;
+use tempfile::NamedTempFile;
+
 use super::{LoadedObject, Lookup, Removal, Store, StoreError, key_of_name, read_error, write_error};
+use crate::files;
 use crate::key::GraphKey;
 use crate::lock::{ReadGuard, names};
 use crate::object::{self, ObjectError, ProgramFrame};
 use crate::record::{GraphRecord, ObjectInfo};
+
+/// An object that is written and not yet where it belongs, with what the index is to know of it.
+#[derive(Debug)]
+pub(super) struct Staged {
+    pub(super) record: GraphRecord,
+    pub(super) program: ProgramFrame,
+    pub(super) info: ObjectInfo,
+    /// Gone once the object is where it belongs.
+    file: Option<NamedTempFile>,
+}
+
+/// How many damaged objects and indexes are kept to be looked at; the oldest go.
+const QUARANTINED: usize = 16;
 
 impl Store {
     /// The object of a key, found by its path alone, read once and checked before anything of it is returned.
@@ -44,37 +59,50 @@ impl Store {
         }
     }
 
-    /// Writes an object: whole under its name, or not there at all.
-    pub(super) fn put_object(
+    /// Writes an object under a name of its own, for [`place`](Self::place) to put where it belongs.
+    pub(super) fn stage(
         &self,
         record: &GraphRecord,
-        program: &ProgramFrame,
+        program: ProgramFrame,
         payload: &[u8],
-    ) -> Result<ObjectInfo, StoreError> {
+    ) -> Result<Staged, StoreError> {
         self.prepare()?;
-        let path = self.layout.object(&record.graph_key);
-        let failed = |path: &Path| {
-            let (path, key) = (path.to_owned(), record.graph_key);
-            move |error| match error {
-                ObjectError::Io(cause) => write_error(&path, cause),
-                cause => StoreError::Object { key, cause },
-            }
-        };
+        let key = record.graph_key;
         let unwritable = |cause| write_error(&self.layout.tmp(), cause);
-        let mut file = self.new_file(&format!("{}.", record.graph_key)).map_err(unwritable)?;
-        let info = object::write(file.as_file_mut(), record, program, payload).map_err(failed(file.path()))?;
-        file.as_file_mut()
-            .flush()
-            .and_then(|()| file.as_file().sync_all())
-            .map_err(|cause| write_error(&path, cause))?;
+        let mut file = self.new_file(&format!("{key}.")).map_err(unwritable)?;
+        let path = file.path().to_owned();
+        let failed = |error| match error {
+            ObjectError::Io(cause) => write_error(&path, cause),
+            cause => StoreError::Object { key, cause },
+        };
+        let info = object::write(&mut files::Writing(&mut file), record, &program, payload).map_err(failed)?;
+        self.staged(file, GraphRecord { object: Some(info), ..record.clone() }, program)
+    }
+
+    /// What was written to `file` under a name of its own, once it lasts.
+    pub(super) fn staged(
+        &self,
+        file: NamedTempFile,
+        record: GraphRecord,
+        program: ProgramFrame,
+    ) -> Result<Staged, StoreError> {
+        let info = record.object.clone().unwrap_or_else(|| ObjectInfo::of(&[]));
+        files::sync(&file).map_err(|cause| write_error(&self.layout.object(&record.graph_key), cause))?;
+        Ok(Staged { record, program, info, file: Some(file) })
+    }
+
+    /// Puts an object where it belongs: whole under its name, or not there at all. Once it is there, there is nothing more to do.
+    pub(super) fn place(&self, staged: &mut Staged) -> Result<(), StoreError> {
+        let Some(file) = staged.file.take() else { return Ok(()) };
+        let path = self.layout.object(&staged.record.graph_key);
         let folder = path.parent().unwrap_or(&path);
-        fs::create_dir_all(folder).map_err(|cause| write_error(folder, cause))?;
-        file.persist(&path).map_err(|error| write_error(&path, error.error))?;
+        files::create_folder(folder).map_err(|cause| write_error(folder, cause))?;
+        files::persist(file, &path).map_err(|cause| write_error(&path, cause))?;
         // A new folder's own entry has to last as well: both levels above the object.
         for level in path.ancestors().take(3) {
-            sync_folder(level).map_err(|cause| write_error(&path, cause))?;
+            files::sync_folder_of(level).map_err(|cause| write_error(&path, cause))?;
         }
-        Ok(info)
+        Ok(())
     }
 
     /// Moves the object that was read from `file` out of the way, with the reason beside it. Another process may have been faster:
@@ -88,16 +116,38 @@ impl Store {
         }
         let stamp = jiff::Timestamp::now().as_nanosecond();
         let target = self.layout.quarantine().join(format!("{key}.{stamp}"));
-        let moved =
-            fs::create_dir_all(self.layout.quarantine()).and_then(|()| fs::rename(&path, &target)).and_then(|()| {
+        let moved = files::create_folder(&self.layout.quarantine())
+            .and_then(|()| files::rename(&path, &target))
+            .and_then(|()| {
                 let note = format!("{path}: {reason}\n", path = path.display());
                 fs::write(target.with_extension(format!("{stamp}.reason")), note)
             });
+        self.bound_quarantine();
         match moved {
             Err(error) if !is_absent(&error) => {
                 tracing::warn!(path = %path.display(), %error, "a damaged object stays where it is until it is replaced");
             }
             _ => {}
+        }
+    }
+
+    /// Removes the oldest of what is in quarantine, beyond a number.
+    pub(super) fn bound_quarantine(&self) {
+        let stamp = |path: &Path| {
+            let name = path.file_name()?.to_str()?;
+            name.trim_end_matches(".reason").rsplit_once('.')?.1.parse::<i128>().ok()
+        };
+        let Ok(paths) = entries(&self.layout.quarantine()) else { return };
+        let mut stamped: Vec<_> = paths.into_iter().filter_map(|path| Some((stamp(&path)?, path))).collect();
+        stamped.sort_unstable();
+        let mut stamps: Vec<i128> = stamped.iter().map(|(stamp, _)| *stamp).collect();
+        stamps.dedup();
+        let Some(kept_from) = stamps.len().checked_sub(QUARANTINED).and_then(|first| stamps.get(first)) else { return };
+        for (_, path) in stamped.iter().filter(|(stamp, _)| stamp < kept_from) {
+            let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+            if let Err(error) = removed {
+                tracing::debug!(path = %path.display(), %error, "it stays in quarantine");
+            }
         }
     }
 
@@ -191,7 +241,7 @@ impl Store {
             return Ok(Removal::InUse);
         }
         let stored_bytes = file.metadata().map_or(0, |metadata| metadata.len());
-        match fs::remove_file(&path) {
+        match files::remove(&path) {
             Ok(()) => Ok(Removal::Removed { stored_bytes }),
             Err(error) if is_absent(&error) => Ok(Removal::Absent),
             Err(error) => Err(write_error(&path, error)),
@@ -205,7 +255,7 @@ pub(super) fn is_absent(error: &io::Error) -> bool {
 }
 
 /// The paths in a folder; none where it is missing or no folder.
-fn entries(folder: &Path) -> Result<Vec<std::path::PathBuf>, StoreError> {
+pub(super) fn entries(folder: &Path) -> Result<Vec<std::path::PathBuf>, StoreError> {
     match fs::read_dir(folder) {
         Ok(entries) => Ok(entries.filter_map(|entry| Some(entry.ok()?.path())).collect()),
         Err(error) if is_absent(&error) => Ok(Vec::new()),

@@ -36,8 +36,10 @@ pub struct Nearest {
 impl Store {
     /// The entry that is most like `wanted`: the same program before the same stage of the same model before the same stage of any;
     /// among equals, the one with the fewest differences, then the one used last.
+    ///
+    /// However many entries there are, a hundred or so are compared: of each of the ways to be like it, the newest.
     pub fn nearest(&self, wanted: &Wanted<'_>) -> Result<Option<Nearest>, StoreError> {
-        let ranked = self.records()?.into_iter().filter_map(|record| {
+        let ranked = self.candidates(wanted)?.into_iter().filter_map(|record| {
             let likeness = Likeness::of(&record, wanted)?;
             let differences = differences(&record, wanted);
             let last_used = record.statistics.last_used.unwrap_or(record.created);

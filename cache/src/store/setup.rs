@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 
 use super::{Store, StoreError, read_error, write_error};
+use crate::files;
 use crate::format::FormatVersion;
 use crate::layout::Layout;
 
@@ -44,19 +45,20 @@ impl Store {
         Ok(())
     }
 
-    /// Makes the folders, and the two files that say what they are; where they are there, sweeps up once.
+    /// Sweeps up, once; then makes the folders, and the two files that say what they are, unless they are there.
     pub(super) fn prepare(&self) -> Result<(), StoreError> {
         self.writable()?;
         let layout = &self.layout;
         let folders = [layout.objects(), layout.locks(), layout.tmp()];
+        // A process that died while it made the store leaves something as well.
+        if !self.swept.swap(true, Ordering::Relaxed) {
+            self.sweep();
+        }
         if folders.iter().all(|folder| folder.is_dir()) && layout.format().is_file() {
-            if !self.swept.swap(true, Ordering::Relaxed) {
-                self.sweep();
-            }
             return Ok(());
         }
         for folder in &folders {
-            fs::create_dir_all(folder).map_err(|cause| write_error(folder, cause))?;
+            files::create_folder(folder).map_err(|cause| write_error(folder, cause))?;
         }
         let files = [
             (layout.cachedir_tag(), Layout::CACHEDIR_TAG.to_owned()),
@@ -73,18 +75,10 @@ impl Store {
     /// Writes a small file so that it is there whole or not at all.
     pub(super) fn write_whole(&self, path: &Path, content: &[u8]) -> io::Result<()> {
         let mut file = self.new_file("file.")?;
-        file.write_all(content)?;
-        file.as_file().sync_all()?;
-        file.persist(path)?;
-        sync_folder(path)
-    }
-}
-
-/// Makes a rename within the folder of `path` last. Only Unix can sync a folder, and only Unix needs to.
-pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
-    match path.parent() {
-        Some(folder) if cfg!(unix) => fs::File::open(folder)?.sync_all(),
-        _ => Ok(()),
+        files::Writing(&mut file).write_all(content)?;
+        files::sync(&file)?;
+        files::persist(file, path)?;
+        files::sync_folder_of(path)
     }
 }
 

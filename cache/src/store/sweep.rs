@@ -10,15 +10,15 @@ use std::path::Path;
 use tempfile::NamedTempFile;
 
 use super::Store;
+use crate::files;
 use crate::lock::{STRAY_LOCKS, names};
-use crate::temporary::new_file_in;
 
 impl Store {
     /// A new file in `tmp/`, locked for as long as it is open.
     pub(super) fn new_file(&self, prefix: &str) -> io::Result<NamedTempFile> {
         let tmp = self.layout.tmp();
         for _ in 0..STRAY_LOCKS {
-            let file = new_file_in(&tmp, prefix)?;
+            let file = files::create(&tmp, prefix)?;
             match file.as_file().try_lock() {
                 // Another process sweeps it up in the moment between its making and its lock.
                 Err(TryLockError::WouldBlock) => continue,
@@ -30,7 +30,7 @@ impl Store {
             }
         }
         // Files cannot be told apart here, so that no sweep takes one for abandoned.
-        new_file_in(&tmp, prefix)
+        files::create(&tmp, prefix)
     }
 
     /// Removes what processes that died left in `tmp/` and `locks/`. What cannot be removed stays: it stands in nobody's way.
@@ -53,7 +53,7 @@ impl Store {
 fn remove_if_abandoned(path: &Path) -> io::Result<bool> {
     let file = File::open(path)?;
     match file.try_lock() {
-        Ok(()) if names(path, &file) => fs::remove_file(path).map(|()| true),
+        Ok(()) if names(path, &file) => files::remove(path).map(|()| true),
         Ok(()) | Err(TryLockError::WouldBlock) => Ok(false),
         Err(TryLockError::Error(error)) => Err(error),
     }

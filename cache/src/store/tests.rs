@@ -7,7 +7,11 @@ use crate::record::RecordedSignature;
 use crate::signature::{Dtype, Signature, create_execution_signature};
 use crate::statistics::{Counters, Match, Source, Use};
 
+mod crash;
 mod damage;
+mod model;
+
+pub(super) use damage::{files_of, noise};
 
 /// A store in a folder that goes with it.
 pub(super) struct Scratch {
@@ -37,7 +41,7 @@ impl Scratch {
 }
 
 fn open(dir: &Path) -> Result<Store, StoreError> {
-    Store::open(StoreOptions { dir: dir.to_owned(), read_only: false })
+    Store::open(StoreOptions::new(dir))
 }
 
 /// A graph of its own for each number.
@@ -289,8 +293,8 @@ fn clearing_empties_the_quarantine_and_takes_records_without_objects() {
     let layout = scratch.store.layout();
     fs::write(layout.object(&damaged.graph_key), "damaged").unwrap();
     assert!(scratch.load(&damaged.graph_key).is_none());
-    fs::create_dir_all(layout.quarantine().join("graphs-v1.1/blobs")).unwrap();
-    fs::write(layout.quarantine().join("graphs-v1.1/blobs/1"), [0; 1000]).unwrap();
+    fs::create_dir_all(layout.quarantine().join("graphs-v2.1/blobs")).unwrap();
+    fs::write(layout.quarantine().join("graphs-v2.1/blobs/1"), [0; 1000]).unwrap();
     let stored_bytes: u64 =
         damage::files_of(&layout.quarantine()).iter().map(|path| fs::metadata(path).unwrap().len()).sum();
     fs::remove_file(layout.object(&lost.graph_key)).unwrap();
@@ -348,7 +352,7 @@ fn a_newer_store_is_refused_by_the_release_that_reads_it() {
 fn a_read_only_store_is_read_and_never_written() {
     let scratch = Scratch::new();
     let record = scratch.put(1);
-    let reader = Store::open(StoreOptions { dir: scratch.folder.path().to_owned(), read_only: true }).unwrap();
+    let reader = Store::open(StoreOptions::new(scratch.folder.path()).read_only()).unwrap();
     assert!(matches!(reader.load(&record.graph_key).unwrap(), Lookup::Hit(_)));
     let refused = reader.put(&record, &graph(1).1, b"x").unwrap_err();
     assert!(matches!(refused, StoreError::ReadOnly { .. }));
@@ -361,7 +365,7 @@ fn a_read_only_store_is_read_and_never_written() {
     fs::write(&path, &bytes).unwrap();
     assert!(matches!(reader.load(&record.graph_key).unwrap(), Lookup::Damaged { .. }));
     assert_eq!(fs::read(&path).unwrap(), bytes, "it is left where it is");
-    let missing = Store::open(StoreOptions { dir: scratch.folder.path().join("none"), read_only: true }).unwrap();
+    let missing = Store::open(StoreOptions::new(scratch.folder.path().join("none")).read_only()).unwrap();
     assert!(matches!(missing.load(&record.graph_key).unwrap(), Lookup::Absent));
     assert_eq!(missing.statistics().unwrap().entries, 0);
 }

@@ -1,18 +1,34 @@
 //! The entries of the index and what links them: each function here works within one transaction.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::{Deserialize, Serialize};
 
 use super::Resolved;
-use super::codec::{decode_program, decode_record, encode_program, get_json, put_json, store_record};
+use super::codec::{
+    decode_json, decode_program, decode_record, encode_program, get_json, put_json, split_record, store_beside_record,
+    store_record,
+};
 use super::transaction::{Fault, Transaction};
 use crate::hash::{Digest, FramedHasher};
 use crate::key::GraphKey;
 use crate::object::ProgramFrame;
-use crate::record::{GraphRecord, RecordStatistics, RecordedSignature};
+use crate::record::{GraphRecord, ObjectInfo, RecordStatistics, RecordedSignature};
 use crate::statistics::{Match, Statistics};
+use crate::store::Wanted;
 
 /// The version of the hash in an entry that leads from a projection to a graph.
 const LEAD_TAG: &str = "preheat-lead-v1";
+/// The version of the names of the lists of like graphs.
+const LIKE_TAG: &str = "preheat-like-v1";
+/// How long a graph that is not used takes to be worth half.
+pub(super) const HALF_LIFE_SECONDS: f64 = 7.0 * 24.0 * 3600.0;
+/// A program of so many bytes lies together with others; a longer one alone.
+const SMALL_PROGRAM_BYTES: usize = 1024;
+/// How many graphs a list has room for.
+const LISTED: usize = 32;
+/// A compile whose time was not measured counts as one of a millisecond.
+const LEAST_COMPILE_SECONDS: f64 = 0.001;
 
 /// The part of a record that changes on every hit.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -21,6 +37,27 @@ pub(super) struct Usage {
     pub(super) statistics: RecordStatistics,
     pub(super) load_seconds: Option<f64>,
     pub(super) pinned: bool,
+    /// Loads from the store itself: what the object on disk saved, unlike hits in memory, which need no object.
+    pub(super) loads: u64,
+    /// The pinned requests that led to it.
+    pub(super) pinned_by: Vec<Digest>,
+    /// The place among those that may go, where it is in that list; see [`place`].
+    pub(super) place: Option<u64>,
+}
+
+impl Usage {
+    fn is_pinned(&self) -> bool {
+        self.pinned || !self.pinned_by.is_empty()
+    }
+}
+
+/// Notes that a request led to a graph, where whatever it leads to is pinned.
+pub(super) fn pin_by(index: &Transaction, signature: &RecordedSignature, usage: &mut Usage) -> Result<(), Fault> {
+    let digest = signature.signature.digest();
+    if !usage.pinned_by.contains(&digest) && index.get(&key(b'i', &[&digest]))?.is_some() {
+        usage.pinned_by.push(digest);
+    }
+    Ok(())
 }
 
 /// A kind's letter and the digests after it.
@@ -64,7 +101,7 @@ pub(super) fn resolve_one(
 
 /// Whether a projection that leads to another graph is to lead to this one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum TakeOver {
+pub(in crate::store) enum TakeOver {
     /// This graph was compiled or used just now.
     Always,
     /// This record comes from an object, in no order: what was compiled last wins.
@@ -72,7 +109,7 @@ pub(super) enum TakeOver {
 }
 
 /// Adds or replaces a record. What was known of the graph's use stays.
-pub(super) fn insert(
+pub(in crate::store) fn insert(
     index: &mut Transaction,
     record: &GraphRecord,
     program: Option<&ProgramFrame>,
@@ -80,74 +117,201 @@ pub(super) fn insert(
 ) -> Result<(), Fault> {
     let mut statistics = load_statistics(index)?;
     let mut record = record.clone();
-    let mut usage = load_usage(index, record.graph_key.0.as_bytes())?;
+    let mut usage = load_usage(index, &record.graph_key)?;
     if let Some(old) = load_record(index, &record.graph_key)? {
         count_entry(&mut statistics, &old, false);
-        let new = std::mem::replace(&mut record.signatures, old.signatures);
+        let new = std::mem::replace(&mut record.signatures, old.signatures.clone());
         for signature in new {
             record.add_signature(signature);
         }
+        forget_dropped(index, &record, &old.signatures, &mut statistics)?;
         usage.pinned |= record.pinned;
     } else {
         usage = Usage {
             statistics: record.statistics.clone(),
             load_seconds: record.measurements.load_seconds,
             pinned: record.pinned || usage.pinned,
+            ..usage
         };
     }
     count_entry(&mut statistics, &record, true);
     for signature in &record.signatures {
         link_signature(index, &record, signature, &mut statistics, take_over)?;
+        pin_by(index, signature, &mut usage)?;
     }
     if let Some(program) = program {
         let digest = &record.program.digest;
         // sled keeps the space of what is written over, so one that is there and sound stays.
         if !load_program(index, digest)?.is_some_and(|known| known.is_of(digest)) {
-            index.put(key(b'p', &[digest]), encode_program(program));
+            put_program(index, digest, program);
         }
-        link(index, &record.graph_key, key(b'q', &[digest, &record.graph_key.0]), Vec::new());
+        index.put(key(b'q', &[digest, &record.graph_key.0]), Vec::new());
     }
-    put_json(index, key(b'u', &[&record.graph_key.0]), &usage)?;
+    list_first(index, like(&record.stage, None), &record)?;
     store_record(index, &record)?;
+    store_usage(index, &record, usage)?;
     store_statistics(index, &statistics)
 }
 
+/// Where the newest graphs of a stage are listed, those of one model or of any.
+fn like(stage: &str, model: Option<&str>) -> Vec<u8> {
+    let list = FramedHasher::new(LIKE_TAG).text(stage).option(model, |hasher, model| hasher.text(model)).finish();
+    key(b'n', &[&list])
+}
+
+fn listed(index: &Transaction, list: &[u8]) -> Result<Vec<GraphKey>, Fault> {
+    let stored = index.get(list)?.unwrap_or_default();
+    Ok(stored.chunks_exact(32).filter_map(graph_at_end).collect())
+}
+
+/// Puts a graph in front of a list. What was pushed off its end is no longer compared with what is missing, and that is all.
+fn list_first(index: &mut Transaction, list: Vec<u8>, record: &GraphRecord) -> Result<(), Fault> {
+    let mut graphs = listed(index, &list)?;
+    if graphs.contains(&record.graph_key) {
+        return Ok(());
+    }
+    graphs.insert(0, record.graph_key);
+    put_list(index, list, &graphs);
+    Ok(())
+}
+
+fn unlist(index: &mut Transaction, list: Vec<u8>, graph: &GraphKey) -> Result<(), Fault> {
+    let mut graphs = listed(index, &list)?;
+    if graphs.contains(graph) {
+        graphs.retain(|one| one != graph);
+        put_list(index, list, &graphs);
+    }
+    Ok(())
+}
+
+fn put_list(index: &mut Transaction, list: Vec<u8>, graphs: &[GraphKey]) {
+    if graphs.is_empty() {
+        index.remove(list);
+    } else {
+        index.put(list, graphs.iter().take(LISTED).flat_map(|graph| *graph.0.as_bytes()).collect());
+    }
+}
+
+/// The least and the greatest key of a record whose graph key begins with `digits`; `None` where none can.
+pub(super) fn range_beginning(digits: &str) -> Option<(Vec<u8>, Vec<u8>)> {
+    let fill = |with: char| {
+        let mut whole = digits.to_ascii_lowercase();
+        whole.extend(std::iter::repeat_n(with, 64_usize.checked_sub(digits.len())?));
+        Some(key(b'r', &[&whole.parse().ok()?]))
+    };
+    Some((fill('0')?, fill('f')?))
+}
+
+/// The graph at the end of an entry's key.
+pub(in crate::store) fn graph_at_end(entry: &[u8]) -> Option<GraphKey> {
+    digest_at(entry, entry.len().checked_sub(32)?).map(GraphKey)
+}
+
+/// Stores what is known of a graph's use, and moves it to its place in the order of eviction.
+pub(super) fn store_usage(index: &mut Transaction, record: &GraphRecord, mut usage: Usage) -> Result<(), Fault> {
+    let place = (!usage.is_pinned()).then(|| place(record, &usage));
+    if usage.place != place {
+        if let Some(old) = usage.place {
+            index.remove(in_order(old, &record.graph_key));
+        }
+        if let Some(new) = place {
+            index.put(in_order(new, &record.graph_key), Vec::new());
+        }
+        usage.place = place;
+    }
+    store_beside_record(index, &record.graph_key, &usage)
+}
+
+fn in_order(place: u64, graph: &GraphKey) -> Vec<u8> {
+    [b"v", place.to_be_bytes().as_slice(), graph.0.as_bytes()].concat()
+}
+
+/// The place of a graph in the order of eviction: the lowest goes first.
+///
+/// What keeping it is worth is the compile seconds that its object has saved and would save once more, for each stored byte, halved
+/// for each [`HALF_LIFE_SECONDS`] without a use. Worth is rounded to sixteenths of a doubling, so that among entries that are worth
+/// about the same it is the last use that decides. The logarithm of that falls at the same rate for all, so it never has to be
+/// computed again for a graph that is not used: the order of two of them stays.
+fn place(record: &GraphRecord, usage: &Usage) -> u64 {
+    let seconds = record.measurements.compile_seconds.max(LEAST_COMPILE_SECONDS);
+    let stored_bytes = record.object.as_ref().map_or(1, |object| object.stored_bytes.max(1));
+    #[expect(clippy::cast_precision_loss, reason = "an order, which needs no more than 52 bits")]
+    let worth = seconds * (1.0 + usage.loads as f64) / stored_bytes as f64;
+    let last_used = usage.statistics.last_used.unwrap_or(record.created).max(record.created);
+    let halvings = last_used.duration_since(jiff::Timestamp::UNIX_EPOCH).as_secs_f64() / HALF_LIFE_SECONDS;
+    // Bits of a float sort as the number does once the sign is the other way round.
+    let bits = ((worth.log2() * 16.0).round() / 16.0 + halvings).to_bits();
+    if bits >> 63 == 0 { bits | 1 << 63 } else { !bits }
+}
+
 /// Removes a record and all that belongs to it; says whether there was one.
-pub(super) fn remove(index: &mut Transaction, graph: &GraphKey, statistics: &mut Statistics) -> Result<bool, Fault> {
+pub(in crate::store) fn remove(
+    index: &mut Transaction,
+    graph: &GraphKey,
+    statistics: &mut Statistics,
+) -> Result<bool, Fault> {
     let known = load_record(index, graph)?;
     if let Some(record) = &known {
         count_entry(statistics, record, false);
+        unlist(index, like(&record.stage, None), graph)?;
+        for signature in &record.signatures {
+            unlist(index, like(&record.stage, Some(&signature.signature.model_id)), graph)?;
+        }
     }
-    for (link, _) in index.scan(&key(b'x', &[&graph.0]))? {
-        let target = link[33..].to_vec();
-        // A projection may lead to another graph by now: a new compile of the same stage.
-        let moved = match (target.first(), digest_at(&target, 1)) {
-            (Some(b'j'), Some(projection)) => led_to(index, &projection)?.is_some_and(|other| other != graph.0),
-            _ => false,
-        };
-        if !moved {
-            index.remove(target.clone());
+    if let Some(record) = &known {
+        for signature in &record.signatures {
+            unlink_signature(index, graph, signature, &[], statistics)?;
         }
-        index.remove(link);
-        let (kind, shared) = (target[0], target.get(1..33).unwrap_or_default());
-        if matches!(kind, b's' | b'q') && !index.any(&[&[kind], shared].concat())? {
-            match kind {
-                b's' => statistics.cached_signatures = statistics.cached_signatures.saturating_sub(1),
-                _ => index.remove([b"p", shared].concat()),
-            }
+        let program = &record.program.digest;
+        index.remove(key(b'q', &[program, &graph.0]));
+        if !index.any(&key(b'q', &[program]))? {
+            index.remove(key(b'k', &[program]));
+            index.remove(key(b'p', &[program]));
         }
+    }
+    if let Some(place) = load_usage(index, graph)?.place {
+        index.remove(in_order(place, graph));
     }
     index.remove(key(b'r', &[&graph.0]));
-    index.remove(key(b'u', &[&graph.0]));
     Ok(known.is_some())
 }
 
-/// Adds an entry that goes when the graph does.
-fn link(index: &mut Transaction, graph: &GraphKey, target: Vec<u8>, value: Vec<u8>) {
-    let mut reverse = key(b'x', &[&graph.0]);
-    reverse.extend_from_slice(&target);
-    index.put(reverse, Vec::new());
-    index.put(target, value);
+/// Forgets the requests that a record had and has no room for any more.
+pub(super) fn forget_dropped(
+    index: &mut Transaction,
+    record: &GraphRecord,
+    before: &[RecordedSignature],
+    statistics: &mut Statistics,
+) -> Result<(), Fault> {
+    for dropped in before.iter().filter(|one| !record.signatures.contains(one)) {
+        unlink_signature(index, &record.graph_key, dropped, &record.signatures, statistics)?;
+    }
+    Ok(())
+}
+
+/// Removes what leads from a request to a graph, except where one of the requests that stay leads there as well.
+fn unlink_signature(
+    index: &mut Transaction,
+    graph: &GraphKey,
+    signature: &RecordedSignature,
+    staying: &[RecordedSignature],
+    statistics: &mut Statistics,
+) -> Result<(), Fault> {
+    let digest = signature.signature.digest();
+    let place = key(b's', &[&digest, &graph.0]);
+    if !staying.iter().any(|one| one.signature.digest() == digest) && index.get(&place)?.is_some() {
+        index.remove(place);
+        if !index.any(&key(b's', &[&digest]))? {
+            statistics.cached_signatures = statistics.cached_signatures.saturating_sub(1);
+        }
+    }
+    let projection = &signature.projection_key;
+    // A projection may lead to another graph by now: a new compile of the same stage.
+    let moved = led_to(index, projection)?.is_some_and(|other| other != graph.0);
+    if !moved && !staying.iter().any(|one| one.projection_key == *projection) {
+        index.remove(key(b'j', &[projection]));
+    }
+    Ok(())
 }
 
 pub(super) fn link_signature(
@@ -162,7 +326,8 @@ pub(super) fn link_signature(
     if !index.any(&key(b's', &[&digest]))? {
         statistics.cached_signatures += 1;
     }
-    link(index, graph, key(b's', &[&digest, &graph.0]), Vec::new());
+    index.put(key(b's', &[&digest, &graph.0]), Vec::new());
+    list_first(index, like(&record.stage, Some(&signature.signature.model_id)), record)?;
     let projection = &signature.projection_key;
     let other = led_to(index, projection)?.filter(|other| *other != graph.0);
     if let (TakeOver::FromOlder, Some(other)) = (take_over, other)
@@ -170,7 +335,7 @@ pub(super) fn link_signature(
     {
         return Ok(());
     }
-    link(index, graph, key(b'j', &[projection]), lead(projection, &graph.0));
+    index.put(key(b'j', &[projection]), lead(projection, &graph.0));
     Ok(())
 }
 
@@ -186,28 +351,64 @@ fn count_entry(statistics: &mut Statistics, record: &GraphRecord, added: bool) {
 
 /// The program of a digest, which may be another where the index is damaged.
 pub(super) fn load_program(index: &Transaction, digest: &Digest) -> Result<Option<ProgramFrame>, Fault> {
-    Ok(index.get(&key(b'p', &[digest]))?.and_then(|stored| decode_program(&stored)))
+    let stored = match index.get(&key(b'k', &[digest]))? {
+        None => index.get(&key(b'p', &[digest]))?,
+        small => small,
+    };
+    Ok(stored.and_then(|stored| decode_program(&stored)))
+}
+
+fn put_program(index: &mut Transaction, digest: &Digest, program: &ProgramFrame) {
+    let value = encode_program(program);
+    let (kind, other) = if value.len() <= SMALL_PROGRAM_BYTES { (b'k', b'p') } else { (b'p', b'k') };
+    index.remove(key(other, &[digest]));
+    index.put(key(kind, &[digest]), value);
 }
 
 /// The statistics; where there are none, or none that are understood, the counters start anew.
-pub(super) fn load_statistics(index: &Transaction) -> Result<Statistics, Fault> {
+pub(in crate::store) fn load_statistics(index: &Transaction) -> Result<Statistics, Fault> {
     match get_json(index, b"mstatistics")? {
         Some(statistics) => Ok(statistics),
         None => counted_anew(index, Statistics { since: jiff::Timestamp::now(), ..Statistics::default() }),
     }
 }
 
-pub(super) fn store_statistics(index: &mut Transaction, statistics: &Statistics) -> Result<(), Fault> {
+pub(in crate::store) fn store_statistics(index: &mut Transaction, statistics: &Statistics) -> Result<(), Fault> {
     put_json(index, b"mstatistics".to_vec(), statistics)
 }
 
-pub(super) fn load_usage(index: &Transaction, graph: &[u8]) -> Result<Usage, Fault> {
-    Ok(get_json(index, &[b"u", graph].concat())?.unwrap_or_default())
+pub(super) fn load_usage(index: &Transaction, graph: &GraphKey) -> Result<Usage, Fault> {
+    let Some(stored) = index.get(&key(b'r', &[&graph.0]))? else { return Ok(Usage::default()) };
+    usage_in(&stored)
 }
 
-pub(super) fn load_record(index: &Transaction, graph: &GraphKey) -> Result<Option<GraphRecord>, Fault> {
+/// What is known of a graph's use; nothing where that is not understood.
+fn usage_in(stored: &[u8]) -> Result<Usage, Fault> {
+    let usage = split_record(stored)?.0;
+    Ok(if usage.is_empty() { Usage::default() } else { decode_json(usage).unwrap_or_default() })
+}
+
+pub(in crate::store) fn load_record(index: &Transaction, graph: &GraphKey) -> Result<Option<GraphRecord>, Fault> {
     let Some(stored) = index.get(&key(b'r', &[&graph.0]))? else { return Ok(None) };
-    decode_record(&stored)?.map(|record| with_usage(index, graph.0.as_bytes(), record)).transpose()
+    decode_record(&stored)?.map(|record| with_usage(&stored, graph.0.as_bytes(), record)).transpose()
+}
+
+/// The records that are most worth comparing with what was looked for: of the same program, of the same request, of the same stage
+/// and model, of the same stage; of each, at most [`LISTED`].
+pub(super) fn load_candidates(index: &Transaction, wanted: &Wanted<'_>) -> Result<Vec<GraphRecord>, Fault> {
+    let mut prefixes = Vec::new();
+    prefixes.extend(wanted.program.map(|program| key(b'q', &[&program])));
+    if let Some(signature) = wanted.signature {
+        prefixes.push(key(b's', &[&signature.digest()]));
+    }
+    let mut graphs: BTreeSet<GraphKey> = listed(index, &like(wanted.stage, None))?.into_iter().collect();
+    if let Some(signature) = wanted.signature {
+        graphs.extend(listed(index, &like(wanted.stage, Some(&signature.model_id)))?);
+    }
+    for prefix in prefixes {
+        graphs.extend(index.scan_first(&prefix, LISTED)?.iter().filter_map(|(entry, _)| graph_at_end(entry)));
+    }
+    graphs.iter().filter_map(|graph| load_record(index, graph).transpose()).collect()
 }
 
 /// Every record that is understood.
@@ -215,13 +416,56 @@ pub(super) fn load_records(index: &Transaction) -> Result<Vec<GraphRecord>, Faul
     let mut records = Vec::new();
     for (key, stored) in index.scan(b"r")? {
         if let Some(record) = decode_record(&stored)? {
-            records.push(with_usage(index, &key[1..], record)?);
+            records.push(with_usage(&stored, &key[1..], record)?);
         }
     }
     Ok(records)
 }
 
-pub(super) fn recount(index: &mut Transaction) -> Result<(), Fault> {
+/// What the index holds, and what of it is wrong although it can be read.
+#[derive(Debug)]
+pub(in crate::store) struct Checked {
+    /// The graphs, and what their records say of their objects.
+    pub(in crate::store) records: BTreeMap<GraphKey, Option<ObjectInfo>>,
+    /// Those whose programs are missing or others.
+    pub(in crate::store) wrong_programs: BTreeSet<GraphKey>,
+    pub(in crate::store) wrong_totals: bool,
+}
+
+/// Reads every entry of the index.
+pub(in crate::store) fn check(index: &Transaction) -> Result<Checked, Fault> {
+    let mut checked = Checked { records: BTreeMap::new(), wrong_programs: BTreeSet::new(), wrong_totals: false };
+    for record in load_records(index)? {
+        let digest = &record.program.digest;
+        if !load_program(index, digest)?.is_some_and(|program| program.is_of(digest)) {
+            checked.wrong_programs.insert(record.graph_key);
+        }
+        checked.records.insert(record.graph_key, record.object);
+    }
+    for kind in [b"q", b"j", b"v", b"n", b"i", b"m"] {
+        index.scan(kind)?;
+    }
+    let stated = load_statistics(index)?;
+    let counted = counted_anew(index, stated.clone())?;
+    let totals = |one: &Statistics| (one.entries, one.cached_signatures, one.stored_bytes, one.uncompressed_bytes);
+    checked.wrong_totals = totals(&stated) != totals(&counted);
+    Ok(checked)
+}
+
+/// Notes that a graph has no object: its record stays, with the program that it can be compiled from again.
+pub(in crate::store) fn store_without_object(index: &mut Transaction, graph: &GraphKey) -> Result<(), Fault> {
+    let Some(mut record) = load_record(index, graph)? else { return Ok(()) };
+    let mut statistics = load_statistics(index)?;
+    count_entry(&mut statistics, &record, false);
+    record.object = None;
+    count_entry(&mut statistics, &record, true);
+    store_record(index, &record)?;
+    let usage = load_usage(index, graph)?;
+    store_usage(index, &record, usage)?;
+    store_statistics(index, &statistics)
+}
+
+pub(in crate::store) fn recount(index: &mut Transaction) -> Result<(), Fault> {
     let statistics = counted_anew(index, load_statistics(index)?)?;
     store_statistics(index, &statistics)
 }
@@ -239,13 +483,13 @@ fn counted_anew(index: &Transaction, mut statistics: Statistics) -> Result<Stati
     Ok(statistics)
 }
 
-fn with_usage(index: &Transaction, graph: &[u8], mut record: GraphRecord) -> Result<GraphRecord, Fault> {
+fn with_usage(stored: &[u8], graph: &[u8], mut record: GraphRecord) -> Result<GraphRecord, Fault> {
     if record.graph_key.0.as_bytes() != graph {
         return Err(Fault::Damaged("a record stands under the key of another".into()));
     }
-    let usage = load_usage(index, graph)?;
+    let usage = usage_in(stored)?;
+    record.pinned = usage.is_pinned();
     record.statistics = usage.statistics;
     record.measurements.load_seconds = usage.load_seconds;
-    record.pinned = usage.pinned;
     Ok(record)
 }

@@ -1,5 +1,6 @@
 use super::codec::encode_program;
 use super::*;
+use crate::object::ProgramFrame;
 use crate::store::tests::{Scratch, graph, hit, payload, request, signature};
 
 /// Puts bytes under a key of the index, past all that keeps it in order.
@@ -19,7 +20,7 @@ fn stored(scratch: &Scratch, key: &[u8]) -> Option<Vec<u8>> {
 fn a_program_that_is_wrong_counts_as_none_and_is_written_over() {
     let scratch = Scratch::new();
     let record = scratch.put(1);
-    let place = key(b'p', &[&record.program.digest]);
+    let place = key(b'k', &[&record.program.digest]);
     let right = stored(&scratch, &place).unwrap();
     let another = encode_program(&ProgramFrame::of(&graph(2).1).unwrap());
     for wrong in [another.as_slice(), b"\x07later release", b"\0\x01\0\0\0\0\0\0\0no frame", b""] {
@@ -36,7 +37,7 @@ fn a_program_that_is_wrong_counts_as_none_and_is_written_over() {
 fn a_program_that_is_there_is_not_written_again() {
     let scratch = Scratch::new();
     let record = scratch.put(1);
-    let place = key(b'p', &[&record.program.digest]);
+    let place = key(b'k', &[&record.program.digest]);
     // The same program in other bytes.
     let frame = zstd::bulk::compress(graph(1).1.bytes(), 19).unwrap();
     let sound = encode_program(&ProgramFrame { frame, ..ProgramFrame::of(&graph(1).1).unwrap() });
@@ -50,7 +51,10 @@ fn values_that_are_not_understood_cost_no_more_than_themselves() {
     let scratch = Scratch::new();
     let records = [scratch.put(1), scratch.put(2)];
     scratch.store.commit(&[hit(records[0].graph_key)], &Counters::default()).unwrap();
-    forge(&scratch, &key(b'u', &[&records[0].graph_key.0]), b"a later release");
+    let place = key(b'r', &[&records[0].graph_key.0]);
+    let value = stored(&scratch, &place).unwrap();
+    let (_, record) = codec::split_record(&value).unwrap();
+    forge(&scratch, &place, &[15_u32.to_le_bytes().as_slice(), b"a later release", record].concat());
     forge(&scratch, b"mstatistics", b"a later release");
     assert_eq!(scratch.store.record(&records[0].graph_key).unwrap().unwrap().statistics.hits, 0);
     let statistics = scratch.store.statistics().unwrap();

@@ -5,11 +5,13 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use super::packing::{Lies, last_place, lies, pack, unpack};
+use crate::files::index_step;
 use crate::store::IndexCause;
 
 /// Why a transaction did not come to its end.
 #[derive(Debug)]
-pub(super) enum Fault {
+pub(in crate::store) enum Fault {
     /// What is stored makes no sense.
     Damaged(String),
     /// The file system refused.
@@ -19,7 +21,7 @@ pub(super) enum Fault {
 }
 
 impl Fault {
-    pub(super) fn into_cause(self, waited: Duration) -> IndexCause {
+    pub(in crate::store) fn into_cause(self, waited: Duration) -> IndexCause {
         match self {
             Self::Damaged(reason) => IndexCause::Damaged(reason),
             Self::Io(cause) => IndexCause::Io(cause),
@@ -41,18 +43,21 @@ impl From<sled::Error> for Fault {
     }
 }
 
+/// Values by their keys; none for what is removed.
+type Changes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
+
 /// A key and its value.
 type Entry = (Vec<u8>, Vec<u8>);
 
 /// Reads and pending writes over an open database.
-pub(super) struct Transaction<'a> {
+pub(in crate::store) struct Transaction<'a> {
     database: &'a sled::Db,
-    pending: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    pending: Changes,
 }
 
 impl<'a> Transaction<'a> {
     /// Opens the database, trying again while sled's lock is held: a process that has just closed it may still have it.
-    pub(super) fn open_database(
+    pub(in crate::store) fn open_database(
         path: &Path,
         cache_bytes: u64,
         poll: Duration,
@@ -73,67 +78,111 @@ impl<'a> Transaction<'a> {
         }
     }
 
-    pub(super) fn new(database: &'a sled::Db) -> Self {
+    pub(in crate::store) fn new(database: &'a sled::Db) -> Self {
         Self { database, pending: BTreeMap::new() }
     }
 
-    pub(super) fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
-        match self.pending.get(key) {
-            Some(pending) => Ok(pending.clone()),
-            None => Ok(self.database.get(key)?.map(|value| value.to_vec())),
+    pub(in crate::store) fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
+        if let Some(pending) = self.pending.get(key) {
+            return Ok(pending.clone());
         }
+        let Lies::In(place) = lies(key) else { return Ok(self.database.get(key)?.map(|value| value.to_vec())) };
+        let Some(packed) = self.database.get(&place)? else { return Ok(None) };
+        let entries = unpack(&place, &packed)?;
+        Ok(entries.iter().find(|(one, _)| *one == key).map(|(_, value)| value.to_vec()))
     }
 
-    pub(super) fn put(&mut self, key: Vec<u8>, value: Vec<u8>) {
+    pub(in crate::store) fn put(&mut self, key: Vec<u8>, value: Vec<u8>) {
         self.pending.insert(key, Some(value));
     }
 
-    pub(super) fn remove(&mut self, key: Vec<u8>) {
+    pub(in crate::store) fn remove(&mut self, key: Vec<u8>) {
         self.pending.insert(key, None);
     }
 
     /// The entries whose keys start with `prefix`, in their order.
-    pub(super) fn scan(&self, prefix: &[u8]) -> Result<Vec<Entry>, Fault> {
+    pub(in crate::store) fn scan(&self, prefix: &[u8]) -> Result<Vec<Entry>, Fault> {
+        self.scan_first(prefix, usize::MAX)
+    }
+
+    /// The first `limit` entries whose keys start with `prefix`, in their order.
+    pub(in crate::store) fn scan_first(&self, prefix: &[u8], limit: usize) -> Result<Vec<Entry>, Fault> {
+        // No key is as long.
+        let beyond = [prefix, &[u8::MAX; 128]].concat();
+        self.range_first(prefix, &beyond, limit)
+    }
+
+    /// The first `limit` entries from one key to another, in their order. Both are of one kind.
+    pub(in crate::store) fn range_first(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Vec<Entry>, Fault> {
         let mut found = BTreeMap::new();
-        for entry in self.database.scan_prefix(prefix) {
-            let (key, value) = entry?;
-            if !self.pending.contains_key(key.as_ref()) {
+        let pending = self.pending.range(from.to_vec()..=to.to_vec());
+        found.extend(pending.filter_map(|(key, value)| Some((key.clone(), value.clone()?))).take(limit));
+        let mut stored = 0;
+        let mut add = |key: &[u8], value: &[u8]| {
+            if stored < limit && from <= key && key <= to && !self.pending.contains_key(key) {
                 found.insert(key.to_vec(), value.to_vec());
+                stored += 1;
+            }
+            stored < limit
+        };
+        let (first, alone) = match lies(from) {
+            Lies::Alone => (from.to_vec(), true),
+            Lies::In(place) => (place, false),
+            Lies::InSeveral => (from.to_vec(), false),
+        };
+        let last = if alone { to.to_vec() } else { last_place(to) };
+        for entry in self.database.range(first..=last) {
+            let (place, value) = entry?;
+            let goes_on = if alone {
+                add(&place, &value)
+            } else {
+                unpack(&place, &value)?.into_iter().all(|(key, value)| add(key, value))
+            };
+            if !goes_on {
+                break;
             }
         }
-        let pending = self.pending.range(prefix.to_vec()..).take_while(|(key, _)| key.starts_with(prefix));
-        found.extend(pending.filter_map(|(key, value)| Some((key.clone(), value.clone()?))));
-        Ok(found.into_iter().collect())
+        Ok(found.into_iter().take(limit).collect())
     }
 
     /// Whether any key starts with `prefix`.
-    pub(super) fn any(&self, prefix: &[u8]) -> Result<bool, Fault> {
-        let mut pending = self.pending.range(prefix.to_vec()..).take_while(|(key, _)| key.starts_with(prefix));
-        if pending.any(|(_, value)| value.is_some()) {
-            return Ok(true);
-        }
-        for entry in self.database.scan_prefix(prefix).keys() {
-            if !self.pending.contains_key(entry?.as_ref()) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+    pub(in crate::store) fn any(&self, prefix: &[u8]) -> Result<bool, Fault> {
+        Ok(!self.scan_first(prefix, 1)?.is_empty())
     }
 
     /// Applies the writes as one batch, and makes them last.
-    pub(super) fn apply(self) -> Result<(), Fault> {
+    pub(in crate::store) fn apply(self) -> Result<(), Fault> {
         if self.pending.is_empty() {
             return Ok(());
         }
         let mut batch = sled::Batch::default();
+        let mut packed: BTreeMap<Vec<u8>, Changes> = BTreeMap::new();
         for (key, value) in self.pending {
-            match value {
-                Some(value) => batch.insert(key, value),
-                None => batch.remove(key),
+            match (lies(&key), value) {
+                (Lies::In(place), value) => _ = packed.entry(place).or_default().insert(key, value),
+                (_, Some(value)) => batch.insert(key, value),
+                (_, None) => batch.remove(key),
             }
         }
+        for (place, changes) in packed {
+            let before = self.database.get(&place)?;
+            let before = before.as_ref().map_or_else(|| Ok(Vec::new()), |before| unpack(&place, before))?;
+            let mut entries: BTreeMap<&[u8], &[u8]> = before.into_iter().collect();
+            for (key, value) in &changes {
+                match value {
+                    Some(value) => entries.insert(key, value),
+                    None => entries.remove(key.as_slice()),
+                };
+            }
+            let mut after = Vec::new();
+            entries.iter().try_for_each(|(key, value)| pack(&mut after, key, value))?;
+            if after.is_empty() { batch.remove(place) } else { batch.insert(place, after) }
+        }
+        index_step("apply");
         self.database.apply_batch(batch)?;
+        index_step("flush");
         self.database.flush()?;
+        index_step("flushed");
         Ok(())
     }
 }

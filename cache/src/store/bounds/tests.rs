@@ -1,0 +1,226 @@
+use std::fs;
+use std::time::Duration;
+
+use super::*;
+use crate::store::tests::{Scratch, files_of, graph, hit, payload, request, signature};
+use crate::store::{LoadedObject, Lookup, StoreOptions};
+
+fn limited(scratch: &Scratch, max_bytes: u64) -> Store {
+    Store::open(StoreOptions { max_bytes, ..StoreOptions::new(scratch.store.dir()) }).unwrap()
+}
+
+/// What the objects take on disk.
+fn on_disk(store: &Store) -> u64 {
+    if !store.layout().objects().exists() {
+        return 0;
+    }
+    files_of(&store.layout().objects()).iter().filter_map(|path| Some(fs::metadata(path).ok()?.len())).sum()
+}
+
+/// Stores a graph whose compile took so long, and says how long its object is.
+fn put(store: &Store, number: u64, compile_seconds: f64) -> u64 {
+    let (mut record, program) = graph(number);
+    record.measurements.compile_seconds = compile_seconds;
+    store.put(&record, &program, &payload(1)).unwrap().stored_bytes
+}
+
+fn key(number: u64) -> GraphKey {
+    graph(number).0.graph_key
+}
+
+fn held(store: &Store, numbers: std::ops::Range<u64>) -> Vec<u64> {
+    numbers.filter(|number| store.has_object(&key(*number)) && store.record(&key(*number)).unwrap().is_some()).collect()
+}
+
+fn load(store: &Store, number: u64) -> Box<LoadedObject> {
+    let Lookup::Hit(object) = store.load(&key(number)).unwrap() else { panic!("{number} is not there") };
+    object
+}
+
+#[test]
+fn what_is_worth_least_goes_and_the_totals_are_those_of_the_disk() {
+    let scratch = Scratch::new();
+    let one = put(&scratch.store, 0, 9.0);
+    let store = limited(&scratch, 4 * one + one / 2);
+    for (number, compile_seconds) in [(1, 1.0), (2, 7.0), (3, 3.0), (4, 5.0), (5, 4.0), (6, 0.0)] {
+        put(&store, number, compile_seconds);
+        let statistics = store.statistics().unwrap();
+        assert_eq!(statistics.stored_bytes, on_disk(&store));
+        assert!(statistics.stored_bytes <= 4 * one + one / 2);
+    }
+    assert_eq!(held(&store, 0..7), [0, 2, 4, 6], "the one that came last is kept, whatever it is worth");
+    assert_eq!((store.statistics().unwrap().evictions, store.statistics().unwrap().entries), (3, 4));
+    put(&store, 7, 8.0);
+    assert_eq!(held(&store, 0..8), [0, 2, 4, 7]);
+}
+
+#[test]
+fn what_is_used_stays_longer_and_so_does_what_was_loaded_often() {
+    let scratch = Scratch::new();
+    let one = put(&scratch.store, 0, 1.0);
+    put(&scratch.store, 1, 1.0);
+    put(&scratch.store, 2, 1.0);
+    // A hit in memory tells of recent use, and needs no object; a load is a compile that the object saved.
+    let in_memory = crate::Use { source: crate::Source::Memory, load_seconds: None, ..hit(key(0)) };
+    scratch.store.commit(&[hit(key(2)), in_memory], &Counters::default()).unwrap();
+    put(&limited(&scratch, 3 * one + one / 2), 3, 1.0);
+    assert_eq!(held(&scratch.store, 0..4), [0, 2, 3]);
+    put(&limited(&scratch, 3 * one + one / 2), 4, 1.0);
+    assert_eq!(held(&scratch.store, 0..5), [2, 3, 4]);
+}
+
+#[test]
+fn a_use_long_ago_is_worth_less_than_a_cheap_compile_of_today() {
+    let scratch = Scratch::new();
+    let now = jiff::Timestamp::now();
+    let mut one = 0;
+    for (number, weeks, compile_seconds) in [(0, 3_u64, 7.0), (1, 3, 9.0), (2, 0, 1.0)] {
+        let (mut record, program) = graph(number);
+        record.created = now - Duration::from_secs(weeks * 7 * 24 * 3600);
+        record.measurements.compile_seconds = compile_seconds;
+        one = scratch.store.put(&record, &program, &payload(1)).unwrap().stored_bytes;
+    }
+    // After three half-lives 7 s are worth 0.9 s, and 9 s are worth 1.1 s.
+    assert_eq!(scratch.store.eviction_order().unwrap(), [key(0), key(2), key(1)]);
+    put(&limited(&scratch, 3 * one + one / 2), 3, 1.0);
+    assert_eq!(held(&scratch.store, 0..4), [1, 2, 3]);
+}
+
+#[test]
+fn pinned_entries_and_those_being_loaded_stay() {
+    let scratch = Scratch::new();
+    let one = put(&scratch.store, 0, 0.1);
+    put(&scratch.store, 1, 0.2);
+    put(&scratch.store, 2, 0.3);
+    assert!(scratch.store.set_pinned(&key(0), true).unwrap());
+    let loading = load(&scratch.store, 1);
+    let store = limited(&scratch, 3 * one + one / 2);
+    put(&store, 3, 5.0);
+    assert_eq!(held(&store, 0..4), [0, 1, 3]);
+    drop(loading);
+    put(&store, 4, 5.0);
+    assert_eq!(held(&store, 0..5), [0, 3, 4]);
+    assert!(scratch.store.set_pinned(&key(0), false).unwrap());
+    put(&store, 5, 5.0);
+    assert_eq!(held(&store, 0..6), [3, 4, 5]);
+}
+
+#[test]
+fn a_pinned_request_keeps_whatever_it_leads_to() {
+    let scratch = Scratch::new();
+    let one = put(&scratch.store, 0, 0.1);
+    let digest = request(0).digest();
+    assert_eq!(scratch.store.set_signature_pinned(&digest, true).unwrap(), 1);
+    // The same request leads to another graph later on: compiled for it, or found by its key.
+    let (mut record, program) = graph(1);
+    record.signatures = vec![signature(0)];
+    record.measurements.compile_seconds = 0.1;
+    scratch.store.put(&record, &program, &payload(1)).unwrap();
+    put(&scratch.store, 2, 0.1);
+    let found = crate::Use { signature: Some(signature(0)), ..hit(key(2)) };
+    scratch.store.commit(&[found], &Counters::default()).unwrap();
+    assert!((0..3).all(|number| scratch.store.record(&key(number)).unwrap().unwrap().pinned));
+    let store = limited(&scratch, 4 * one + one / 2);
+    put(&store, 3, 5.0);
+    put(&store, 4, 5.0);
+    assert_eq!(held(&store, 0..5), [0, 1, 2, 4]);
+    assert!(scratch.store.set_pinned(&key(0), true).unwrap());
+    assert_eq!(scratch.store.set_signature_pinned(&digest, false).unwrap(), 3);
+    assert!(scratch.store.record(&key(0)).unwrap().unwrap().pinned, "its own pin is another");
+    put(&store, 5, 5.0);
+    put(&store, 6, 5.0);
+    assert_eq!(held(&store, 0..7), [0, 4, 5, 6]);
+}
+
+#[test]
+fn what_is_larger_than_the_limit_is_refused_and_moves_nothing() {
+    let scratch = Scratch::new();
+    let one = put(&scratch.store, 0, 1.0);
+    let store = limited(&scratch, one - 1);
+    let (record, program) = graph(1);
+    let refused = |store: &Store| match store.put(&record, &program, &payload(1)).unwrap_err() {
+        StoreError::NoRoom { kept_bytes, .. } => kept_bytes,
+        other => panic!("{other}"),
+    };
+    assert_eq!(refused(&store), 0);
+    assert_eq!(held(&store, 0..2), [0]);
+    assert!(fs::read_dir(store.layout().tmp()).unwrap().next().is_none());
+    // Pins take it all: one more goes over the limit, as a store may by one object, and the next is refused.
+    let store = limited(&scratch, one + 1);
+    scratch.store.set_pinned(&key(0), true).unwrap();
+    store.put(&record, &program, &payload(1)).unwrap();
+    scratch.store.set_pinned(&key(1), true).unwrap();
+    let (record, program) = graph(2);
+    assert!(matches!(store.put(&record, &program, &payload(1)), Err(StoreError::NoRoom { .. })));
+    assert_eq!(held(&store, 0..3), [0, 1]);
+    // One that is there is replaced all the same.
+    put(&store, 1, 2.0);
+}
+
+#[test]
+fn the_limit_holds_at_every_moment_while_many_store_at_once() {
+    let scratch = Scratch::new();
+    let one = put(&scratch.store, 0, 1.0);
+    let max_bytes = 5 * one + one / 2;
+    let done = std::sync::atomic::AtomicUsize::new(0);
+    let mut most = 0;
+    std::thread::scope(|scope| {
+        for thread in 0..4_u64 {
+            let (scratch, done) = (&scratch, &done);
+            scope.spawn(move || {
+                let store = limited(scratch, max_bytes);
+                for round in 0..12 {
+                    put(&store, 1 + thread * 12 + round, 1.0);
+                }
+                done.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            });
+        }
+        while done.load(std::sync::atomic::Ordering::SeqCst) < 4 {
+            most = most.max(on_disk(&scratch.store));
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    });
+    assert!(most <= max_bytes + one, "{most} bytes, and the limit is {max_bytes}");
+    let statistics = scratch.store.statistics().unwrap();
+    assert_eq!((statistics.stored_bytes, statistics.evictions), (on_disk(&scratch.store), 44));
+}
+
+#[test]
+fn pruning_removes_by_rule_and_says_what_it_would() {
+    let scratch = Scratch::new();
+    let now = jiff::Timestamp::now();
+    for number in 0..6 {
+        let (mut record, program) = graph(number);
+        record.measurements.compile_seconds = 1.0 + f64::from(u32::try_from(number).unwrap());
+        if number == 1 {
+            record.created = now - Duration::from_secs(1000);
+        }
+        scratch.store.put(&record, &program, &payload(1)).unwrap();
+    }
+    scratch.store.set_pinned(&key(2), true).unwrap();
+    let loading = load(&scratch.store, 3);
+    let one = loading.stored_bytes;
+    let stale = |record: &GraphRecord| [key(0), key(2)].contains(&record.graph_key);
+    let rule = Prune {
+        max_bytes: Some(2 * one + one / 2),
+        used_before: Some(now - Duration::from_secs(500)),
+        stale: Some(&stale),
+        dry_run: true,
+    };
+    let would = scratch.store.prune(&rule).unwrap();
+    let expected = [
+        (key(0), PruneReason::Stale),
+        (key(1), PruneReason::Age),
+        (key(3), PruneReason::Size),
+        (key(4), PruneReason::Size),
+    ];
+    let chosen = |pruned: &Pruned| pruned.entries.iter().map(|one| (one.graph_key, one.reason)).collect::<Vec<_>>();
+    assert_eq!(chosen(&would), expected);
+    assert_eq!(held(&scratch.store, 0..6), [0, 1, 2, 3, 4, 5]);
+    let pruned = scratch.store.prune(&Prune { dry_run: false, ..rule }).unwrap();
+    assert_eq!((chosen(&pruned), pruned.in_use), ([expected[0], expected[1], expected[3]].to_vec(), 1));
+    assert_eq!(held(&scratch.store, 0..6), [2, 3, 5]);
+    assert_eq!(scratch.store.statistics().unwrap().evictions, 1);
+    assert_eq!(scratch.store.statistics().unwrap().stored_bytes, on_disk(&scratch.store));
+    assert_eq!(scratch.store.prune(&Prune::default()).unwrap(), Pruned::default());
+}

@@ -1,0 +1,298 @@
+//! Processes that die, and disks that forget: whatever is left is sound, and the next process goes on.
+//!
+//! Every change of files is a kill point, by way of the journal in `files.rs`. A power cut is played on a model of a file system
+//! that keeps only what was synced; sled's own files cannot be seen from here, so the model has them as they were before a
+//! transaction, or after it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::*;
+use crate::files::journal::{self, Change};
+use crate::store::verify::{Finding, FindingKind};
+
+const FOLDER: &str = "PREHEAT_TEST_CRASH";
+const POINT: &str = "PREHEAT_TEST_CRASH_AT";
+/// How often a writer is killed at random.
+const RANDOM_KILLS: u64 = 500;
+
+/// Puts a graph that may be there in another form already: both are told apart by their payloads.
+fn put_form(store: &Store, number: u64, form: u64) {
+    let (record, program) = graph(number);
+    store.put(&record, &program, &payload(100 * (form + 1) + number)).unwrap();
+}
+
+/// All that is done to a store in one request that compiles, in one that compiles anew, and while making room.
+fn work(dir: &Path) {
+    let store = open(dir).unwrap();
+    let LockOutcome::Held(lock) = store.compile_lock(&graph(1).0.graph_key, |_, _| Wait::Cancel).unwrap() else {
+        panic!()
+    };
+    put_form(&store, 1, 0);
+    drop(lock);
+    store.commit(&[hit(graph(1).0.graph_key)], &Counters { misses: 1, ..Counters::default() }).unwrap();
+    put_form(&store, 0, 1);
+    let max_bytes = store.statistics().unwrap().stored_bytes + 100;
+    let bounded = Store::open(StoreOptions { max_bytes, ..StoreOptions::new(dir) }).unwrap();
+    put_form(&bounded, 2, 0);
+}
+
+/// A store that holds one graph, for `work` to be done in.
+fn before_work() -> Scratch {
+    let scratch = Scratch::new();
+    put_form(&scratch.store, 0, 0);
+    scratch.store.set_pinned(&graph(0).0.graph_key, true).unwrap();
+    scratch
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+/// What is left in a store whose writer died: nothing wrong, nothing lost that was stored before, and nothing that stays in the way.
+fn check(dir: &Path, what: &str, stored_before: &[u64]) {
+    // A power cut may take a fresh index as a whole, which is said; no other damage is.
+    let no_index = !open(dir).unwrap().layout().graphs().exists();
+    let found = open(dir).unwrap().verify(false, |_| true).unwrap();
+    let expected = |one: &Finding| !one.kind.is_damage() || (no_index && one.kind == FindingKind::DamagedIndex);
+    assert!(found.findings.iter().all(expected), "{what}: {:#?}", found.findings);
+    let store = open(dir).unwrap();
+    let mut there = 0;
+    for number in 0..3 {
+        let key = graph(number).0.graph_key;
+        match store.load(&key).unwrap() {
+            Lookup::Hit(object) => {
+                let forms = [0, 1].map(|form| payload(100 * (form + 1) + number));
+                assert!(forms.contains(&object.payload), "{what}: {number} is neither of those that were stored");
+                store.commit(&[hit(key)], &Counters::default()).unwrap();
+                there += 1;
+            }
+            Lookup::Absent => assert!(!stored_before.contains(&number), "{what}: {number} is lost"),
+            Lookup::Damaged { reason } => panic!("{what}: {number}: {reason}"),
+        }
+    }
+    // The first write of the next process sweeps up.
+    store.commit(&[], &Counters::default()).unwrap();
+    for folder in [store.layout().tmp(), store.layout().locks()] {
+        let left: Vec<_> = files_of(&folder).into_iter().filter(|path| *path != store.layout().index_lock()).collect();
+        assert!(left.is_empty(), "{what}: {left:?}");
+    }
+    // What has an object has a record by now; what was evicted half-way may have a record alone, and what was replaced an older one.
+    let found = store.verify(true, |_| true).unwrap();
+    let expected = |one: &Finding| matches!(one.kind, FindingKind::RecordWithoutObject | FindingKind::RecordDiffers);
+    assert!(found.findings.iter().all(expected), "{what}: {:#?}", found.findings);
+    let after = store.verify(false, |_| true).unwrap();
+    assert_eq!((after.findings.as_slice(), after.objects), ([].as_slice(), there), "{what}");
+    assert_eq!(store.statistics().unwrap().stored_bytes, after.object_bytes, "{what}");
+    // And it is written again as ever.
+    put_form(&store, 1, 1);
+    assert!(matches!(store.load(&graph(1).0.graph_key), Ok(Lookup::Hit(_))), "{what}");
+}
+
+fn child(test: &str, dir: &Path, point: usize) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args([&format!("store::tests::crash::{test}"), "--exact", "--nocapture"]);
+    command.env(FOLDER, dir).env(POINT, point.to_string()).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+}
+
+fn role() -> Option<(PathBuf, usize)> {
+    Some((std::env::var_os(FOLDER)?.into(), std::env::var(POINT).ok()?.parse().ok()?))
+}
+
+#[test]
+fn a_process_killed_before_any_change_of_files_leaves_a_sound_store() {
+    if let Some((dir, point)) = role() {
+        journal::kill_before(point);
+        return work(&dir);
+    }
+    let scratch = before_work();
+    let counted = tempfile::tempdir().unwrap();
+    copy(scratch.store.dir(), counted.path());
+    let points = journal::of(|| work(counted.path())).len();
+    assert!(points > 40, "{points} changes are noted");
+    for point in 0..=points {
+        let dir = tempfile::tempdir().unwrap();
+        copy(scratch.store.dir(), dir.path());
+        let status = child("a_process_killed_before_any_change_of_files_leaves_a_sound_store", dir.path(), point);
+        let status = { status }.status().unwrap();
+        assert_eq!(status.success(), point == points, "point {point} of {points}");
+        check(dir.path(), &format!("killed before change {point} of {points}"), &[0]);
+    }
+    println!("{points} points");
+}
+
+#[test]
+fn a_process_killed_at_random_leaves_a_sound_store() {
+    if let Some((dir, round)) = role() {
+        let store = open(&dir).unwrap();
+        fs::write(dir.join("started"), "").unwrap();
+        for step in round as u64.. {
+            put_form(&store, step % 3, step / 3 % 2);
+            let key = graph(step % 3).0.graph_key;
+            store.commit(&[hit(key)], &Counters::default()).unwrap();
+        }
+    }
+    let scratch = before_work();
+    let began = Instant::now();
+    let mut numbers = noise(500);
+    for round in 0..RANDOM_KILLS {
+        let dir = scratch.store.dir();
+        let _ = fs::remove_file(dir.join("started"));
+        let mut child = child("a_process_killed_at_random_leaves_a_sound_store", dir, usize::try_from(round).unwrap())
+            .spawn()
+            .unwrap();
+        while !dir.join("started").exists() {
+            std::thread::sleep(Duration::from_micros(500));
+        }
+        // One round of it takes some ten milliseconds.
+        std::thread::sleep(Duration::from_micros(numbers.next().unwrap() % 40_000));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        check(dir, &format!("round {round}"), &[0]);
+    }
+    println!("{RANDOM_KILLS} kills in {:.0?}", began.elapsed());
+}
+
+/// A file system of which only what was synced outlasts a power cut.
+#[derive(Default)]
+struct Disk {
+    /// What is there now: files by path, and folders.
+    files: BTreeMap<PathBuf, usize>,
+    folders: BTreeSet<PathBuf>,
+    /// Names that outlast a cut.
+    lasting_files: BTreeMap<PathBuf, usize>,
+    lasting_folders: BTreeSet<PathBuf>,
+    /// The content of each file, now and after a cut.
+    contents: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+impl Disk {
+    /// All that lies in a folder, synced.
+    fn of(root: &Path) -> Self {
+        let mut disk = Self::default();
+        let mut folders = vec![root.to_owned()];
+        while let Some(folder) = folders.pop() {
+            for path in fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()) {
+                if path.is_dir() {
+                    folders.push(path);
+                } else {
+                    let content = fs::read(&path).unwrap();
+                    disk.files.insert(path, disk.contents.len());
+                    disk.contents.push((content.clone(), content));
+                }
+            }
+            disk.folders.insert(folder);
+        }
+        disk.lasting_files = disk.files.clone();
+        disk.lasting_folders = disk.folders.clone();
+        disk
+    }
+
+    fn change(&mut self, change: &Change) {
+        match change {
+            Change::Folder(path) => {
+                let above = path.ancestors().take_while(|path| !self.folders.contains(*path)).map(Path::to_owned);
+                let above: Vec<PathBuf> = above.collect();
+                self.folders.extend(above);
+            }
+            Change::Created(path) => {
+                self.files.insert(path.clone(), self.contents.len());
+                self.contents.push(Default::default());
+            }
+            Change::Written(path, bytes) => self.contents[self.files[path]].0.extend_from_slice(bytes),
+            Change::Synced(path) => {
+                let content = &mut self.contents[self.files[path]];
+                content.1 = content.0.clone();
+            }
+            Change::Renamed(from, to) => {
+                if let Some(file) = self.files.remove(from) {
+                    self.files.insert(to.clone(), file);
+                }
+            }
+            Change::Removed(path) => _ = self.files.remove(path),
+            Change::FolderSynced(folder) => {
+                let within = |path: &Path| path.parent() == Some(folder);
+                self.lasting_files.retain(|path, _| !within(path));
+                self.lasting_files.extend(
+                    self.files.iter().filter(|(path, _)| within(path)).map(|(path, file)| (path.clone(), *file)),
+                );
+                self.lasting_folders.extend(self.folders.iter().filter(|path| within(path)).cloned());
+            }
+            Change::Index(_) => {}
+        }
+    }
+
+    /// Lays out what a power cut leaves. Names that were not synced are lost, or have lasted by chance: a journal that writes names
+    /// before contents. What was not synced of a file's content is lost in either case.
+    fn lay_out(&self, root: &Path, to: &Path, names_last: bool) {
+        let (files, folders) =
+            if names_last { (&self.files, &self.folders) } else { (&self.lasting_files, &self.lasting_folders) };
+        for (path, file) in files {
+            let reachable =
+                path.ancestors().skip(1).take_while(|path| path.starts_with(root)).all(|path| folders.contains(path));
+            if reachable {
+                let target = to.join(path.strip_prefix(root).unwrap());
+                fs::create_dir_all(target.parent().unwrap()).unwrap();
+                fs::write(target, &self.contents[*file].1).unwrap();
+            }
+        }
+    }
+}
+
+#[test]
+fn a_power_cut_at_any_point_leaves_a_sound_store() {
+    let mut cuts = 0;
+    for fresh in [true, false] {
+        let scratch = if fresh { Scratch::new() } else { before_work() };
+        let dir = scratch.store.dir();
+        let mut disk = Disk::of(dir);
+        let stored: &[u64] = if fresh { &[] } else { &[0] };
+        let mut graphs = tempfile::tempdir().unwrap();
+        let keep = |graphs: &tempfile::TempDir| {
+            if dir.join("graphs-v2").exists() {
+                copy(&dir.join("graphs-v2"), graphs.path());
+            }
+        };
+        keep(&graphs);
+        for step in 0..3_u64 {
+            let number = step % 2;
+            let changes = journal::of(|| put_form(&scratch.store, number, step / 2));
+            let before = std::mem::replace(&mut graphs, tempfile::tempdir().unwrap());
+            keep(&graphs);
+            // Making a fresh index is a transaction of its own.
+            let done = changes.iter().rposition(|step| *step == Change::Index("flushed")).unwrap();
+            for at in 0..=changes.len() {
+                let recorded = at > done;
+                for names_last in [false, true] {
+                    let cut = tempfile::tempdir().unwrap();
+                    disk.lay_out(dir, cut.path(), names_last);
+                    let _ = fs::remove_dir_all(cut.path().join("graphs-v2"));
+                    let index = if recorded { &graphs } else { &before };
+                    if fs::read_dir(index.path()).unwrap().next().is_some() {
+                        copy(index.path(), &cut.path().join("graphs-v2"));
+                    }
+                    let next: String =
+                        changes.get(at).map(|next| format!("{next:?}").chars().take(80).collect()).unwrap_or_default();
+                    let what = format!("step {step}, cut before {next}, names last: {names_last}");
+                    let lasting = if recorded { [stored, &[number]].concat() } else { stored.to_vec() };
+                    check(cut.path(), &what, &lasting);
+                    cuts += 1;
+                }
+                if let Some(change) = changes.get(at) {
+                    disk.change(change);
+                }
+            }
+        }
+    }
+    println!("{cuts} power cuts");
+}

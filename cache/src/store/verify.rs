@@ -1,0 +1,335 @@
+//! Checking all that a store holds, and putting right what can be.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::index::entries::TakeOver;
+use super::index::entries::{Checked, check, insert, load_record, recount, store_without_object};
+use super::index::transaction::{Fault, Transaction};
+use super::objects::{entries, is_absent};
+use super::{IndexCause, Store, StoreError, key_of_name, write_error};
+use crate::files;
+use crate::hash::Digest;
+use crate::key::GraphKey;
+use crate::object::{self, ObjectError, ProgramFrame};
+use crate::record::{GraphRecord, ObjectInfo};
+
+/// How far verifying has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Verifying {
+    /// Objects that were checked.
+    pub checked: u64,
+    /// Objects that are to be checked.
+    pub objects: u64,
+    /// The bytes of objects that were read.
+    pub read_bytes: u64,
+}
+
+/// What is wrong, by kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FindingKind {
+    /// An object fails a check. Repair puts it into quarantine.
+    DamagedObject,
+    /// A file among the objects that is none, or lies where it is never looked for. Repair puts it into quarantine.
+    StrayFile,
+    /// The index cannot be read, or is not there. Repair makes it anew from the objects.
+    DamagedIndex,
+    /// The program of a record is missing or another. Repair takes it from the object.
+    DamagedProgram,
+    /// The totals are not those of the records. Repair counts anew.
+    WrongTotals,
+    /// An object cannot be read: the system says so, or another release wrote it. It stays.
+    UnreadableObject,
+    /// A record tells of another object: the object was replaced, and its writer died before it recorded that. Repair takes what the
+    /// object says.
+    RecordDiffers,
+    /// An object that the index does not know: its writer died in between. Its next use records it, as does repair.
+    ObjectWithoutRecord,
+    /// A record whose object is gone: whoever removed it died in between, or it went to quarantine. It counts as a miss; repair
+    /// notes that it has none.
+    RecordWithoutObject,
+    /// A file that a process was writing, or a lock that it held, when it died. The next write removes it, as does repair.
+    LeftOver,
+}
+
+impl FindingKind {
+    /// Whether it is damage, rather than what a process that died may leave and what puts itself right with use.
+    pub fn is_damage(self) -> bool {
+        self <= Self::WrongTotals
+    }
+}
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// What kind of thing.
+    pub kind: FindingKind,
+    /// Whose it is, where it is an entry's.
+    pub graph_key: Option<GraphKey>,
+    /// Where.
+    pub path: PathBuf,
+    /// What is wrong, in words.
+    pub reason: String,
+    /// Whether it was put right.
+    pub repaired: bool,
+}
+
+/// What verifying found.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Verified {
+    /// Objects that were checked.
+    pub objects: u64,
+    /// Their bytes.
+    pub object_bytes: u64,
+    /// Records that were checked; none in a store that is opened for reading alone, whose index cannot be opened.
+    pub records: u64,
+    /// What is wrong.
+    pub findings: Vec<Finding>,
+    /// Whether it was stopped before its end.
+    pub cancelled: bool,
+}
+
+impl Verified {
+    /// Whether anything is damaged and was not put right.
+    pub fn is_damaged(&self) -> bool {
+        self.findings.iter().any(|finding| finding.kind.is_damage() && !finding.repaired)
+    }
+}
+
+impl Store {
+    /// Checks everything: each object whole, what lies beside them, and the index against them. With `repair`, puts right what can be.
+    ///
+    /// `progress` is told after each object, and stops the work by answering `false`.
+    pub fn verify(&self, repair: bool, mut progress: impl FnMut(Verifying) -> bool) -> Result<Verified, StoreError> {
+        if repair {
+            self.writable()?;
+        }
+        let mut verified = Verified::default();
+        self.find_left_overs(repair, &mut verified);
+        let keys = self.find_strays(repair, &mut verified)?;
+        let mut infos = BTreeMap::new();
+        for (at, key) in keys.iter().enumerate() {
+            infos.extend(self.check_object(key, repair, &mut verified).map(|info| (*key, info)));
+            let (checked, objects) = (at as u64 + 1, keys.len() as u64);
+            if !progress(Verifying { checked, objects, read_bytes: verified.object_bytes }) {
+                verified.cancelled = true;
+                return Ok(verified);
+            }
+        }
+        if !self.read_only && self.layout.format().exists() {
+            self.check_index(&infos, repair, &mut verified)?;
+        }
+        Ok(verified)
+    }
+
+    /// Files in `tmp/` and `locks/` that nobody holds.
+    fn find_left_overs(&self, repair: bool, verified: &mut Verified) {
+        let index_lock = self.layout.index_lock();
+        for folder in [self.layout.tmp(), self.layout.locks()] {
+            for path in entries(&folder).unwrap_or_default().into_iter().filter(|path| *path != index_lock) {
+                let abandoned = File::open(&path).is_ok_and(|file| file.try_lock().is_ok());
+                if abandoned {
+                    let repaired = repair && files::remove(&path).is_ok();
+                    let reason = "the process that made it is gone".to_owned();
+                    let (kind, graph_key) = (FindingKind::LeftOver, None);
+                    verified.findings.push(Finding { kind, graph_key, path, reason, repaired });
+                }
+            }
+        }
+    }
+
+    /// The keys of all objects; whatever else lies among them is found.
+    fn find_strays(&self, repair: bool, verified: &mut Verified) -> Result<Vec<GraphKey>, StoreError> {
+        let mut keys = Vec::new();
+        let mut folders = vec![self.layout.objects()];
+        while let Some(folder) = folders.pop() {
+            for path in entries(&folder)? {
+                let depth = path.strip_prefix(self.layout.objects()).map_or(0, |path| path.components().count());
+                let key = path.file_name().and_then(key_of_name);
+                match key {
+                    Some(key) if self.layout.object(&key) == path && path.is_file() => keys.push(key),
+                    _ if path.is_dir() && !path.is_symlink() && depth < 3 => folders.push(path),
+                    _ => {
+                        let repaired = repair && self.set_aside(&path, "stray", "it is no object's place").is_ok();
+                        let (kind, reason) = (FindingKind::StrayFile, "no object belongs here".to_owned());
+                        verified.findings.push(Finding { kind, graph_key: key, path, reason, repaired });
+                    }
+                }
+            }
+        }
+        keys.sort_unstable();
+        Ok(keys)
+    }
+
+    /// Checks one object whole; what it says of itself, if it is sound.
+    fn check_object(&self, key: &GraphKey, repair: bool, verified: &mut Verified) -> Option<ObjectInfo> {
+        let path = self.layout.object(key);
+        let mut file = match File::open(&path) {
+            Ok(file) => file,
+            // It was evicted meanwhile.
+            Err(error) if is_absent(&error) => return None,
+            Err(error) => {
+                let (kind, graph_key, reason) = (FindingKind::UnreadableObject, Some(*key), error.to_string());
+                verified.findings.push(Finding { kind, graph_key, path, reason, repaired: false });
+                return None;
+            }
+        };
+        verified.objects += 1;
+        match whole(&mut file, key) {
+            Ok(info) => {
+                verified.object_bytes += info.stored_bytes;
+                Some(info)
+            }
+            Err(cause) => {
+                let damage = cause.is_damage();
+                let repaired = repair && damage;
+                if repaired {
+                    self.quarantine(key, &file, &cause);
+                }
+                let kind = if damage { FindingKind::DamagedObject } else { FindingKind::UnreadableObject };
+                let (graph_key, reason) = (Some(*key), cause.to_string());
+                verified.findings.push(Finding { kind, graph_key, path, reason, repaired });
+                None
+            }
+        }
+    }
+
+    /// Checks the index by itself and against the objects.
+    fn check_index(
+        &self,
+        infos: &BTreeMap<GraphKey, ObjectInfo>,
+        repair: bool,
+        verified: &mut Verified,
+    ) -> Result<(), StoreError> {
+        let path = self.layout.graphs();
+        let damaged = |reason: String, repaired| {
+            let kind = FindingKind::DamagedIndex;
+            Finding { kind, graph_key: None, path: path.clone(), reason, repaired }
+        };
+        if !path.exists() && !infos.is_empty() {
+            verified.findings.push(damaged("it is not there".to_owned(), repair));
+            if repair {
+                self.rebuild_index()?;
+            }
+            return Ok(());
+        }
+        match self.inspect(|index| self.compare(index, infos, repair)) {
+            Ok((records, findings)) => {
+                verified.records = records;
+                verified.findings.extend(findings);
+            }
+            Err(StoreError::IndexUnavailable { cause: IndexCause::Damaged(reason), .. }) => {
+                verified.findings.push(damaged(reason, repair));
+                if repair {
+                    self.remake_index()?;
+                    // What it was made from is sound, so this finds nothing but what it could not be made from.
+                    let (records, findings) = self.inspect(|index| self.compare(index, infos, repair))?;
+                    verified.records = records;
+                    verified.findings.extend(findings);
+                }
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// The index against the objects, while nobody can change either.
+    fn compare(
+        &self,
+        index: &mut Transaction,
+        infos: &BTreeMap<GraphKey, ObjectInfo>,
+        repair: bool,
+    ) -> Result<(u64, Vec<Finding>), Fault> {
+        let Checked { records, wrong_programs, wrong_totals } = check(index)?;
+        let mut findings = Vec::new();
+        let mut find = |kind, graph_key, path: PathBuf, reason: &str| {
+            findings.push(Finding { kind, graph_key, path, reason: reason.to_owned(), repaired: repair });
+        };
+        let mut again = Vec::new();
+        for (key, noted) in &records {
+            let place = self.layout.object(key);
+            let there = self.has_object(key);
+            let differs = |found: &ObjectInfo| noted.as_ref() != Some(found);
+            if noted.is_some() && !there {
+                find(FindingKind::RecordWithoutObject, Some(*key), place, "its object is gone");
+                if repair {
+                    store_without_object(index, key)?;
+                }
+            } else if infos.get(key).is_some_and(differs)
+                // It may have been replaced since it was read.
+                && self.object_record(key).ok().flatten().and_then(|record| record.object).as_ref().is_some_and(differs)
+            {
+                find(FindingKind::RecordDiffers, Some(*key), place, "its record tells of another object");
+                again.push(*key);
+            } else if wrong_programs.contains(key) {
+                find(
+                    FindingKind::DamagedProgram,
+                    Some(*key),
+                    self.layout.graphs(),
+                    "its program is missing or another",
+                );
+                again.push(*key);
+            }
+        }
+        for key in infos.keys().filter(|key| self.has_object(key)) {
+            if !records.contains_key(key) && load_record(index, key)?.is_none() {
+                find(
+                    FindingKind::ObjectWithoutRecord,
+                    Some(*key),
+                    self.layout.object(key),
+                    "the index does not know it",
+                );
+                again.push(*key);
+            }
+        }
+        if wrong_totals {
+            find(FindingKind::WrongTotals, None, self.layout.graphs(), "the totals are not those of the records");
+        }
+        if repair {
+            for key in again {
+                if let Ok(Some((record, program))) = self.object_program(&key) {
+                    insert(index, &record, program.as_ref(), TakeOver::FromOlder)?;
+                }
+            }
+            recount(index)?;
+        }
+        Ok((records.len() as u64, findings))
+    }
+
+    /// Moves something to the quarantine, with the reason beside it.
+    pub(super) fn set_aside(&self, path: &Path, name: &str, reason: &str) -> Result<(), StoreError> {
+        let quarantine = self.layout.quarantine();
+        let stamp = jiff::Timestamp::now().as_nanosecond();
+        let target = quarantine.join(format!("{name}.{stamp}"));
+        files::create_folder(&quarantine)
+            .and_then(|()| files::rename(path, &target))
+            .and_then(|()| {
+                fs::write(target.with_extension(format!("{stamp}.reason")), format!("{}: {reason}\n", path.display()))
+            })
+            .map_err(|cause| write_error(path, cause))?;
+        self.bound_quarantine();
+        Ok(())
+    }
+}
+
+/// Checks all of an object: its checksums, its record, its program and its machine code.
+pub(super) fn whole(file: &mut File, key: &GraphKey) -> Result<ObjectInfo, ObjectError> {
+    whole_object(file, key)?.0.object.ok_or(ObjectError::Checksum)
+}
+
+/// As [`whole`], and returns the record and the program.
+pub(super) fn whole_object(file: &mut File, key: &GraphKey) -> Result<(GraphRecord, ProgramFrame), ObjectError> {
+    let verified = object::read(file, key)?;
+    let payload_digest = Digest::of(&verified.payload()?);
+    let record = verified.record.clone();
+    let program = verified.into_program_frame();
+    let right = record.object.as_ref().is_some_and(|info| info.payload_digest == payload_digest);
+    if right && program.is_of(&record.program.digest) { Ok((record, program)) } else { Err(ObjectError::Checksum) }
+}
+
+#[cfg(test)]
+mod tests;

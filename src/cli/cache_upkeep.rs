@@ -1,0 +1,281 @@
+//! `preheat cache info|verify|prune|pin|unpin|export|import`: looking after the cache. No device is opened for any of it.
+
+use std::fs::File;
+use std::io::{BufReader, BufWriter, Write as _};
+use std::path::Path;
+
+use clap::Args;
+use indicatif::HumanBytes;
+use preheat_cache::{Digest, FindingKind, GraphRecord, PruneReason, Verified};
+use serde_json::json;
+
+use super::cache::{find, open};
+use super::output::{document, line, seconds, table};
+use super::size::{Age, Size};
+use super::{CliError, Context, Status};
+use crate::runtime::{PruneRule, target_of};
+
+/// Which entries a command is about.
+#[derive(Debug, Clone, Default, Args)]
+pub(super) struct FilterArgs {
+    /// Those of this model
+    #[arg(long, value_name = "ID")]
+    pub(super) model: Option<String>,
+    /// Those of this stage
+    #[arg(long, value_name = "NAME")]
+    pub(super) stage: Option<String>,
+    /// Those for this target, as `cache list` names it, or its beginning, such as `tpu`
+    #[arg(long, value_name = "TARGET")]
+    pub(super) target: Option<String>,
+    /// Those not used for so long, such as 12h, 30d or 8w
+    #[arg(long, value_name = "AGE")]
+    pub(super) older_than: Option<Age>,
+}
+
+impl FilterArgs {
+    pub(super) fn takes(&self, record: &GraphRecord) -> bool {
+        let target = target_of(record);
+        let of_target = |wanted: &String| target == *wanted || target.starts_with(&format!("{wanted}:"));
+        self.model.as_ref().is_none_or(|model| record.signatures.iter().any(|one| one.signature.model_id == *model))
+            && self.stage.as_ref().is_none_or(|stage| record.stage == *stage)
+            && self.target.as_ref().is_none_or(of_target)
+            && self.older_than.is_none_or(|age| last_used(record) < before(age))
+    }
+}
+
+fn last_used(record: &GraphRecord) -> jiff::Timestamp {
+    record.statistics.last_used.unwrap_or(record.created).max(record.created)
+}
+
+/// The moment that lies so long back.
+fn before(age: Age) -> jiff::Timestamp {
+    jiff::Timestamp::now().checked_sub(age.0).unwrap_or(jiff::Timestamp::MIN)
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PruneArgs {
+    /// Keep so much at most, such as 5GiB; what is worth least goes
+    #[arg(long, value_name = "SIZE")]
+    max_size: Option<Size>,
+    /// Remove what was not used for so long, such as 12h, 30d or 8w
+    #[arg(long, value_name = "AGE")]
+    older_than: Option<Age>,
+    /// Remove what was compiled by plugins that are installed nowhere that `preheat plugins list` looks
+    #[arg(long)]
+    stale: bool,
+    /// Only say what would go
+    #[arg(long)]
+    dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(super) struct PinArgs {
+    /// The graph key, or the beginning of it
+    key: Option<String>,
+    /// All that a request leads to, now and later: its digest as `cache list --json` has it, or the beginning of it
+    #[arg(long, value_name = "DIGEST")]
+    signature: Option<String>,
+}
+
+pub(super) fn info(context: &Context) -> Result<Status, CliError> {
+    let info = open(context)?.info()?;
+    if context.json {
+        document(&info)?;
+        return Ok(Status::Done);
+    }
+    let exists = if info.exists { "" } else { " (made when something is stored)" };
+    let rows = [
+        ("folder", format!("{}{exists}", info.dir.display())),
+        (
+            "objects",
+            format!("{} in {}, of {} at most", HumanBytes(info.object_bytes), info.objects, HumanBytes(info.max_bytes)),
+        ),
+        ("index", HumanBytes(info.index_bytes).to_string()),
+        ("quarantine", HumanBytes(info.quarantine_bytes).to_string()),
+        ("being written", HumanBytes(info.temporary_bytes).to_string()),
+        ("read-only", if info.read_only { "yes" } else { "no" }.to_owned()),
+    ];
+    for (name, value) in rows {
+        line(&format!("{name:<22} {value}"))?;
+    }
+    info.fallbacks
+        .iter()
+        .try_for_each(|dir| line(&format!("{:<22} {}", "fallback", dir.display())))
+        .map(|()| Status::Done)
+}
+
+pub(super) fn verify(context: &Context, repair: bool) -> Result<Status, CliError> {
+    let verified = open(context)?.verify(repair, |verifying| {
+        context.shown.count("checking", verifying.checked, verifying.objects);
+        !context.cancel.is_cancelled()
+    })?;
+    context.shown.finish();
+    if verified.cancelled {
+        return Err(CliError::Interrupted);
+    }
+    let damaged = verified.is_damaged();
+    if context.json {
+        document(&json!({
+            "objects": verified.objects, "object_bytes": verified.object_bytes, "records": verified.records,
+            "damaged": damaged, "findings": verified.findings,
+        }))?;
+    } else {
+        print_findings(&verified, repair)?;
+    }
+    Ok(if damaged { Status::Damage } else { Status::Done })
+}
+
+fn print_findings(verified: &Verified, repair: bool) -> Result<(), CliError> {
+    for finding in &verified.findings {
+        let what = match finding.kind {
+            FindingKind::DamagedObject => "damaged object",
+            FindingKind::StrayFile => "stray file",
+            FindingKind::DamagedIndex => "damaged index",
+            FindingKind::RecordDiffers => "outdated record",
+            FindingKind::DamagedProgram => "damaged program",
+            FindingKind::WrongTotals => "wrong totals",
+            FindingKind::UnreadableObject => "unreadable object",
+            FindingKind::ObjectWithoutRecord => "object without a record",
+            FindingKind::RecordWithoutObject => "record without an object",
+            FindingKind::LeftOver => "left-over",
+        };
+        let done = if finding.repaired { " (repaired)" } else { "" };
+        line(&format!("{what}: {}: {}{done}", finding.path.display(), finding.reason))?;
+    }
+    let damage = verified.findings.iter().filter(|finding| finding.kind.is_damage()).count();
+    let verdict = match (damage, verified.is_damaged()) {
+        (0, _) => "nothing is damaged".to_owned(),
+        (count, false) => format!("{count} damaged, all of it repaired"),
+        (count, true) if repair => format!("{count} damaged"),
+        (count, true) => format!("{count} damaged: `preheat cache verify --repair` puts it right"),
+    };
+    line(&format!(
+        "{} objects ({}) and {} records checked: {verdict}",
+        verified.objects,
+        HumanBytes(verified.object_bytes),
+        verified.records
+    ))
+}
+
+pub(super) fn prune(context: &Context, args: &PruneArgs) -> Result<Status, CliError> {
+    if args.max_size.is_none() && args.older_than.is_none() && !args.stale {
+        return Err(CliError::Usage("nothing says what to prune: give --max-size, --older-than or --stale".to_owned()));
+    }
+    let rule = PruneRule {
+        max_bytes: args.max_size.map(Size::bytes),
+        used_before: args.older_than.map(before),
+        stale: args.stale,
+        dry_run: args.dry_run,
+    };
+    let pruned = open(context)?.prune(rule)?;
+    if context.json {
+        document(&json!({
+            "dry_run": args.dry_run, "removed": pruned.entries.len(), "stored_bytes": pruned.stored_bytes,
+            "in_use": pruned.in_use, "entries": pruned.entries,
+        }))?;
+        return Ok(Status::Done);
+    }
+    if !pruned.entries.is_empty() {
+        let mut rows = table(&["graph", "stage", "on disk", "compile", "because"]);
+        for one in &pruned.entries {
+            let reason = match one.reason {
+                PruneReason::Stale => "its plugin is not installed",
+                PruneReason::Age => "not used for long",
+                PruneReason::Size => "worth least",
+            };
+            let key = one.graph_key.short();
+            let bytes = HumanBytes(one.stored_bytes).to_string();
+            rows.add_row([key, one.stage.clone(), bytes, seconds(one.compile_seconds), reason.to_owned()]);
+        }
+        line(&rows.to_string())?;
+    }
+    let removed = if args.dry_run { "would remove" } else { "removed" };
+    let stays = if pruned.in_use > 0 { format!("; {} in use stay", pruned.in_use) } else { String::new() };
+    line(&format!("{removed} {} compiled graphs, {}{stays}", pruned.entries.len(), HumanBytes(pruned.stored_bytes)))?;
+    Ok(Status::Done)
+}
+
+pub(super) fn pin(context: &Context, args: &PinArgs, pinned: bool) -> Result<Status, CliError> {
+    let cache = open(context)?;
+    let (what, name, entries) = if let Some(begins) = &args.signature {
+        let digest = signature_beginning(&cache.records()?, begins)?;
+        ("signature_digest", digest.to_string(), cache.set_signature_pinned(&digest, pinned)?)
+    } else {
+        let key = find(&cache, args.key.as_deref().unwrap_or_default())?.graph_key;
+        ("graph_key", key.to_string(), u64::from(cache.set_pinned(&key, pinned)?))
+    };
+    if context.json {
+        document(&json!({ what: name, "pinned": pinned, "entries": entries }))?;
+    } else {
+        let entries = if entries == 1 { "1 compiled graph".to_owned() } else { format!("{entries} compiled graphs") };
+        line(&format!("{} is {}: {entries}", &name[..12], if pinned { "pinned" } else { "no longer pinned" }))?;
+    }
+    Ok(Status::Done)
+}
+
+/// The signature whose digest begins with some digits; one that is given whole need not have been recorded.
+fn signature_beginning(records: &[GraphRecord], begins: &str) -> Result<Digest, CliError> {
+    if let Ok(whole) = begins.parse() {
+        return Ok(whole);
+    }
+    let begins = begins.to_ascii_lowercase();
+    let all = records.iter().flat_map(|record| &record.signatures).map(|one| one.signature.digest());
+    let matching: std::collections::BTreeSet<Digest> =
+        all.filter(|digest| digest.to_string().starts_with(&begins)).collect();
+    match (matching.len(), matching.first()) {
+        (1, Some(digest)) => Ok(*digest),
+        (0, _) => Err(CliError::Declined(format!(
+            "no signature's digest begins with `{begins}`: `preheat --json cache list` has them"
+        ))),
+        (count, _) => {
+            Err(CliError::Declined(format!("{count} signatures' digests begin with `{begins}`: give more of it")))
+        }
+    }
+}
+
+pub(super) fn export(context: &Context, file: &Path, filter: &FilterArgs, keys: &[String]) -> Result<Status, CliError> {
+    let cache = open(context)?;
+    let keys = keys.iter().map(|key| Ok(find(&cache, key)?.graph_key)).collect::<Result<Vec<_>, CliError>>()?;
+    let failed = |cause| CliError::File { doing: "writing", path: file.to_owned(), cause };
+    // Beside its place, so that a file of this name is whole or as it was.
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut whole = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+    let wanted = |record: &GraphRecord| filter.takes(record) && (keys.is_empty() || keys.contains(&record.graph_key));
+    let mut to = BufWriter::new(whole.as_file_mut());
+    let exported = cache.export(&mut to, wanted, |_| !context.cancel.is_cancelled())?;
+    to.flush().map_err(failed)?;
+    drop(to);
+    if context.cancel.is_cancelled() {
+        return Err(CliError::Interrupted);
+    }
+    let bytes = whole.as_file().metadata().map_err(failed)?.len();
+    whole.persist(file).map_err(|error| failed(error.error))?;
+    if context.json {
+        document(&json!({
+            "file": file.display().to_string(), "file_bytes": bytes, "objects": exported.objects,
+            "object_bytes": exported.object_bytes, "left_out": exported.left_out,
+        }))?;
+    } else {
+        exported.left_out.iter().try_for_each(|one| line(&format!("left out: {}: {}", one.name, one.reason)))?;
+        line(&format!("{} compiled graphs in {}, {}", exported.objects, file.display(), HumanBytes(bytes)))?;
+    }
+    Ok(if exported.left_out.is_empty() { Status::Done } else { Status::Failed })
+}
+
+pub(super) fn import(context: &Context, file: &Path) -> Result<Status, CliError> {
+    let cache = open(context)?;
+    let from = File::open(file).map_err(|cause| CliError::File { doing: "reading", path: file.to_owned(), cause })?;
+    let imported = cache.import(BufReader::new(from), |_| !context.cancel.is_cancelled())?;
+    if context.cancel.is_cancelled() {
+        return Err(CliError::Interrupted);
+    }
+    if context.json {
+        document(&imported)?;
+    } else {
+        imported.refused.iter().try_for_each(|one| line(&format!("refused: {}: {}", one.name, one.reason)))?;
+        let (added, kept) = (imported.added, imported.kept);
+        line(&format!("{added} compiled graphs added, {}; {kept} were here", HumanBytes(imported.added_bytes)))?;
+    }
+    Ok(if imported.refused.is_empty() { Status::Done } else { Status::Failed })
+}
