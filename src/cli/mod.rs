@@ -2,8 +2,8 @@
 
 mod args;
 mod cache;
-mod demo_model;
 mod cache_upkeep;
+mod demo_model;
 mod devices;
 mod errors;
 mod lookup;
