@@ -350,15 +350,7 @@ impl Store {
 
     /// Removes several entries as [`remove`](Self::remove) does each, with one transaction of the index for all of them.
     pub fn remove_all(&self, keys: &[GraphKey]) -> Result<Vec<Removal>, StoreError> {
-        let mut removals = keys.iter().map(|key| self.remove_object(key)).collect::<Result<Vec<_>, _>>()?;
-        let gone = keys.iter().zip(&removals).filter(|(_, removal)| **removal != Removal::InUse);
-        let recorded = self.remove_records(&gone.map(|(key, _)| *key).collect::<Vec<_>>())?;
-        for (key, removal) in keys.iter().zip(&mut removals) {
-            if *removal == Removal::Absent && recorded.contains(key) {
-                *removal = Removal::Removed { stored_bytes: 0 };
-            }
-        }
-        Ok(removals)
+        self.remove_with_objects(keys)
     }
 
     /// Removes every entry that no process is loading, and what is in quarantine. The counters stay, as does what another process

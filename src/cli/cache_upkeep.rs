@@ -273,7 +273,10 @@ pub(super) fn import(context: &Context, file: &Path) -> Result<Status, CliError>
     if context.json {
         document(&imported)?;
     } else {
-        imported.refused.iter().try_for_each(|one| line(&format!("refused: {}: {}", one.name, one.reason)))?;
+        imported
+            .refused
+            .iter()
+            .try_for_each(|one| line(&format!("refused: {}: {}", one.name.escape_debug(), one.reason)))?;
         let (added, kept) = (imported.added, imported.kept);
         line(&format!("{added} compiled graphs added, {}; {kept} were here", HumanBytes(imported.added_bytes)))?;
     }

@@ -225,12 +225,16 @@ impl Inner {
             if let Some(cache) = &self.cache {
                 cache.count(|counters| counters.failed_compiles += 1);
             }
-            if let Some(lock) = &mut lock {
+            // What this process's device or memory is doing just now says nothing about the graph: others try for themselves.
+            let is_of_the_graph = !is_passing(&cause);
+            if let Some(lock) = lock.as_mut().filter(|_| is_of_the_graph) {
                 lock.fail(&cause.to_string());
             }
             let cause = Arc::new(cause);
             let error = Error::Compile { stage: stage.to_owned(), graph_key: key, device: self.backend.name, cause };
-            turn.flight.fail(&error);
+            if is_of_the_graph {
+                turn.flight.fail(&error);
+            }
             error
         })?;
         let seconds = compiled.measurements.compile_seconds;

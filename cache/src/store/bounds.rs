@@ -154,7 +154,7 @@ impl Store {
                     break;
                 }
                 if let (false, Some(record)) = (gone.contains(&key), records.get(&key)) {
-                    left -= stored_bytes(record);
+                    left = left.saturating_sub(stored_bytes(record));
                     chosen.push((record, PruneReason::Size));
                 }
             }

@@ -18,12 +18,13 @@
 //! Kinds that there are many small ones of lie in sled several to a value: see `packing`.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::time::{Duration, Instant};
 
 use super::objects::Staged;
-use super::{IndexCause, Store, StoreError};
+use super::{IndexCause, Removal, Store, StoreError};
 use crate::files;
 use crate::hash::Digest;
 use crate::key::GraphKey;
@@ -263,18 +264,47 @@ impl Store {
     }
 
     /// Removes records with all that belongs to them; says which of them there were.
-    pub(super) fn remove_records(&self, keys: &[GraphKey]) -> Result<Vec<GraphKey>, StoreError> {
+    pub(super) fn remove_records(&self, keys: &[GraphKey]) -> Result<(), StoreError> {
         self.write(|index| {
             let mut statistics = load_statistics(index)?;
-            let mut removed = Vec::new();
             for graph in keys {
-                if remove(index, graph, &mut statistics)? {
-                    removed.push(*graph);
+                remove(index, graph, &mut statistics)?;
+            }
+            store_statistics(index, &statistics)
+        })
+    }
+
+    /// Removes entries, each object in the transaction that removes its record: what another process stores meanwhile comes whole
+    /// before it or after it. An object that a process is loading stays, and so does its record.
+    pub(super) fn remove_with_objects(&self, keys: &[GraphKey]) -> Result<Vec<Removal>, StoreError> {
+        let (removals, failed) = (RefCell::new(BTreeMap::new()), RefCell::new(None));
+        self.write(|index| {
+            let mut statistics = load_statistics(index)?;
+            for graph in keys {
+                let removal = match self.remove_object(graph) {
+                    Ok(removal) => removal,
+                    Err(error) => {
+                        failed.borrow_mut().get_or_insert(error);
+                        continue;
+                    }
+                };
+                let recorded = removal != Removal::InUse && remove(index, graph, &mut statistics)?;
+                // A transaction that has to be made again finds objects gone that it removed the first time.
+                let mut removals = removals.borrow_mut();
+                let kept = removals.entry(*graph).or_insert(removal);
+                if removal != Removal::Absent {
+                    *kept = removal;
+                } else if *kept == Removal::Absent && recorded {
+                    *kept = Removal::Removed { stored_bytes: 0 };
                 }
             }
-            store_statistics(index, &statistics)?;
-            Ok(removed)
-        })
+            store_statistics(index, &statistics)
+        })?;
+        let removals = removals.into_inner();
+        match failed.into_inner() {
+            Some(error) => Err(error),
+            None => Ok(keys.iter().map(|key| removals.get(key).copied().unwrap_or(Removal::Absent)).collect()),
+        }
     }
 
     /// Counts a use in its record, and returns what compiling the graph took.

@@ -240,6 +240,10 @@ impl Store {
         if matches!(file.try_lock(), Err(TryLockError::WouldBlock)) {
             return Ok(Removal::InUse);
         }
+        // Someone has just put another in its place.
+        if !names(&path, &file) {
+            return Ok(Removal::InUse);
+        }
         let stored_bytes = file.metadata().map_or(0, |metadata| metadata.len());
         match files::remove(&path) {
             Ok(()) => Ok(Removal::Removed { stored_bytes }),

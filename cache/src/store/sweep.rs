@@ -50,7 +50,7 @@ impl Store {
 }
 
 /// Removes the file at `path` while its lock is held, so that nobody else holds it; says whether it did.
-fn remove_if_abandoned(path: &Path) -> io::Result<bool> {
+pub(super) fn remove_if_abandoned(path: &Path) -> io::Result<bool> {
     let file = File::open(path)?;
     match file.try_lock() {
         Ok(()) if names(path, &file) => files::remove(path).map(|()| true),

@@ -133,7 +133,7 @@ impl Store {
             for path in entries(&folder).unwrap_or_default().into_iter().filter(|path| *path != index_lock) {
                 let abandoned = File::open(&path).is_ok_and(|file| file.try_lock().is_ok());
                 if abandoned {
-                    let repaired = repair && files::remove(&path).is_ok();
+                    let repaired = repair && super::sweep::remove_if_abandoned(&path).unwrap_or(false);
                     let reason = "the process that made it is gone".to_owned();
                     let (kind, graph_key) = (FindingKind::LeftOver, None);
                     verified.findings.push(Finding { kind, graph_key, path, reason, repaired });
@@ -153,6 +153,8 @@ impl Store {
                 match key {
                     Some(key) if self.layout.object(&key) == path && path.is_file() => keys.push(key),
                     _ if path.is_dir() && !path.is_symlink() && depth < 3 => folders.push(path),
+                    // Evicted or cleared since the folder was listed.
+                    _ if path.symlink_metadata().is_err_and(|error| is_absent(&error)) => {}
                     _ => {
                         let repaired = repair && self.set_aside(&path, "stray", "it is no object's place").is_ok();
                         let (kind, reason) = (FindingKind::StrayFile, "no object belongs here".to_owned());
