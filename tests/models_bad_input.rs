@@ -443,7 +443,8 @@ fn request_files_that_are_wrong() {
     };
     with("{\n  \"prompt\": \"x\",\n  \"steps\": 3", &["request.json", "line 3"]);
     with("", &["request.json", "line 1"]);
-    with("[1]", &["request.json", "line 1"]);
+    with("[1]", &["request.json", "a request is an object"]);
+    with("{}", &["no prompt was given", "--prompt"]);
     with("{\n  \"prompt\": \"x\",\n  \"stepz\": 3\n}", &["unknown field `stepz`", "`steps`", "line 3"]);
     with(
         "{\n  \"prompt\": \"x\",\n  \"steps\": \"many\"\n}",
@@ -456,11 +457,11 @@ fn request_files_that_are_wrong() {
         &["\"big\" is no resolution: 768x512 is one", "line 2"],
     );
     with("{\"tpu_warmup\": {\"target_resolution\": [1, 2, 3]}}", &["a resolution is [width, height]"]);
-    with("{\"tpu_warmup\": {\"target_resolution\": \"7x64\"}}", &["width is 7"]);
-    with("{\"tpu_warmup\": {\"batch_size\": 0}}", &["batch_size is 0"]);
+    with("{\"prompt\": \"x\", \"tpu_warmup\": {\"target_resolution\": \"7x64\"}}", &["width is 7"]);
+    with("{\"prompt\": \"x\", \"tpu_warmup\": {\"batch_size\": 0}}", &["batch_size is 0"]);
     with("{\"tpu_warmup\": {\"when\": 1}}", &["unknown field `when`", "target_resolution"]);
-    with("{\"width\": 7}", &["width is 7"]);
-    with("{\"scheduler\": \"lms\"}", &["`lms`", "euler_a"]);
+    with("{\"prompt\": \"x\", \"width\": 7}", &["width is 7"]);
+    with("{\"prompt\": \"x\", \"scheduler\": \"lms\"}", &["`lms`", "euler_a"]);
     let missing =
         bad.lab.quick(&bad.lab.sim()).words("run --request nowhere.json --output pictures/out.png").run().ended(1);
     bad.left_nothing(&missing.says(&["nowhere.json", "cannot be read", "No such file"]));

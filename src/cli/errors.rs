@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::backend::BackendError;
 use crate::device::DeviceError;
+use crate::models::ModelError;
 use crate::pipeline::PipelineError;
 use crate::pipeline::schedulers::SchedulerError;
 use crate::pjrt::ErrorCode;
@@ -211,6 +212,9 @@ fn pipeline_status(error: &PipelineError) -> Status {
 
 fn pipeline_hint(error: &PipelineError) -> Option<&'static str> {
     match error {
+        PipelineError::Model(ModelError::NoFolder { .. }) => Some(
+            "preheat downloads no models: `hf download stable-diffusion-v1-5/stable-diffusion-v1-5 --local-dir DIR` is one way to get one",
+        ),
         PipelineError::NoRoom { .. } => Some("make the batch or the size smaller, or let other programs end"),
         PipelineError::NotKept(_) => Some(
             "a warmup needs a cache that can be written: leave --cache-read-only and --tpu-compilation-cache=false out",

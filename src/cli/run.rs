@@ -40,6 +40,11 @@ fn request(args: &RunArgs) -> Result<TextToImage, CliError> {
         request.negative_prompt.clone_from(negative);
     }
     request.seed = args.seed.or(request.seed);
+    if request.prompt.is_empty() && args.prompt.is_none() {
+        return Err(CliError::Usage(
+            "no prompt was given: the request file has none, and neither has --prompt".to_owned(),
+        ));
+    }
     Ok(request)
 }
 
@@ -70,6 +75,9 @@ pub(super) fn open(
 fn check_output(path: &Path) -> Result<(), CliError> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let failed = |cause| CliError::File { doing: "writing the picture to", path: path.to_owned(), cause };
+    if path.extension().is_some_and(|ending| !ending.eq_ignore_ascii_case("png")) {
+        return Err(CliError::Usage(format!("pictures are PNG files: name the output .png, not {}", path.display())));
+    }
     let names_a_folder = path.as_os_str().to_string_lossy().ends_with(std::path::is_separator);
     if names_a_folder || path.is_dir() {
         return Err(failed(std::io::ErrorKind::IsADirectory.into()));
@@ -142,10 +150,11 @@ fn report(
         format!(" (cropped from {padded_width}x{padded_height})")
     };
     line(&format!(
-        "{} on {}: {width}x{height} px{padded}, {} steps of {}, cfg {}, {}, seed {}",
+        "{} on {}: {width}x{height} px{padded}, {} step{} of {}, cfg {}, {}, seed {}",
         pipeline.model_id(),
         runtime.device().selected,
         signature.steps,
+        if signature.steps == 1 { "" } else { "s" },
         signature.scheduler,
         signature.cfg_scale,
         signature.dtype,

@@ -35,6 +35,8 @@ pub struct Settings {
     pub cfg_scale: f64,
     /// The scheduler.
     pub scheduler: String,
+    /// The size of the picture in pixels, `[width, height]`.
+    pub size: [u64; 2],
     /// The size at which it was made, in pixels `[width, height]`, before it was cropped.
     pub padded_size: [u64; 2],
     /// The last layers of the text encoder that were left out.
@@ -107,7 +109,7 @@ impl Settings {
             text.push_str("\nNegative prompt: ");
             text.push_str(&self.negative_prompt);
         }
-        let [width, height] = self.padded_size;
+        let [width, height] = self.size;
         let Self { steps, scheduler, cfg_scale, seed, model_id, .. } = self;
         let skip = if self.clip_skip > 0 { format!(", Clip skip: {}", self.clip_skip + 1) } else { String::new() };
         format!(
@@ -136,7 +138,8 @@ mod tests {
             steps: 20,
             cfg_scale: 7.5,
             scheduler: "euler".to_owned(),
-            padded_size: [3, 2],
+            size: [3, 2],
+            padded_size: [64, 64],
             clip_skip: 0,
             model_id: "demo".to_owned(),
             dtype: "float32".to_owned(),

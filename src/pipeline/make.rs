@@ -27,7 +27,7 @@ struct Conditions {
 
 impl Pipeline {
     pub(super) fn make(&self, prepared: Prepared<'_>, ready: &Ready) -> Result<Made, PipelineError> {
-        let mut warnings = self.cut_off(&prepared)?;
+        let mut warnings = self.unheard(&prepared)?;
         let conditions = self.conditions(&prepared, ready)?;
         let (latents, steps) = self.denoise(&prepared, ready, &conditions)?;
         if latents.to_f32().is_some_and(|values| values.iter().any(|value| !value.is_finite())) {
@@ -89,14 +89,17 @@ impl Pipeline {
         })
     }
 
-    /// What of the prompts the text encoders have no room for.
-    fn cut_off(&self, prepared: &Prepared<'_>) -> Result<Vec<String>, PipelineError> {
+    /// What of the prompts is not heard.
+    fn unheard(&self, prepared: &Prepared<'_>) -> Result<Vec<String>, PipelineError> {
         let request = prepared.request;
         let mut texts = vec![("prompt", &request.prompt)];
         if prepared.plan.signature.is_guided() {
             texts.push(("negative prompt", &request.negative_prompt));
         }
         let mut warnings = Vec::new();
+        if !prepared.plan.signature.is_guided() && !request.negative_prompt.is_empty() {
+            warnings.push("the negative prompt is not heard: a guidance scale of 1 or less is unguided".to_owned());
+        }
         for (which, text) in texts {
             for tokenizer in self.model.tokenizers()? {
                 let encoded = tokenizer.encode(text).map_err(Arc::new)?;
@@ -250,6 +253,7 @@ fn settings_of(prepared: &Prepared<'_>, index: u64) -> Settings {
         steps: signature.steps,
         cfg_scale: signature.cfg_scale,
         scheduler: signature.scheduler.clone(),
+        size: prepared.plan.sizes.requested,
         padded_size: prepared.plan.sizes.padded,
         clip_skip: request.clip_skip,
         model_id: signature.model_id.clone(),

@@ -101,7 +101,13 @@ impl TextToImage {
     pub fn read(path: &Path) -> Result<Self, PipelineError> {
         let text = std::fs::read_to_string(path)
             .map_err(|cause| PipelineError::ReadRequest { path: path.to_owned(), cause })?;
-        serde_json::from_str(&text).map_err(|cause| {
+        let parsed = if text.trim_start().starts_with('[') {
+            // Its fields would be taken by their position.
+            Err(serde::de::Error::custom("a request is an object, {\"prompt\": ...}"))
+        } else {
+            serde_json::from_str(&text)
+        };
+        parsed.map_err(|cause: serde_json::Error| {
             let line = text.lines().nth(cause.line().saturating_sub(1)).unwrap_or_default().to_owned();
             PipelineError::RequestFile { path: path.to_owned(), line, cause }
         })

@@ -76,7 +76,7 @@ impl Builder {
         self
     }
 
-    /// The cache's folder; without it, the platform's cache folder + `preheat`.
+    /// The cache's folder; without it, `PREHEAT_CACHE_DIR`, else the platform's cache folder + `preheat`.
     #[must_use]
     pub fn cache_dir(mut self, dir: impl Into<PathBuf>) -> Self {
         self.cache_dir = Some(dir.into());
@@ -219,7 +219,8 @@ impl Builder {
     fn dir(&self) -> Option<PathBuf> {
         use etcetera::BaseStrategy as _;
         let platform = || etcetera::choose_base_strategy().ok().map(|folders| folders.cache_dir().join("preheat"));
-        self.cache_dir.clone().or_else(platform)
+        let variable = || std::env::var_os("PREHEAT_CACHE_DIR").filter(|dir| !dir.is_empty()).map(PathBuf::from);
+        self.cache_dir.clone().or_else(variable).or_else(platform)
     }
 }
 
