@@ -20,7 +20,7 @@ use preheat::pjrt::ElementType;
 use preheat::pjrt::hlo::TensorType;
 use preheat::runtime::{Builder, Verdict};
 use preheat::{
-    BuilderId, Digest, Dtype, Executable, Graph, Match, Projection, Runtime, Signature, Source, Tensor,
+    BuilderId, Digest, Dtype, Executable, Graph, Match, Program, Projection, Runtime, Signature, Source, Tensor,
     create_execution_signature,
 };
 use support::lab::{Lab, in_child, library};

@@ -123,6 +123,7 @@ impl Runtime {
     }
 
     /// Runs an executable of this runtime once on zeros, as a warmup does.
+    #[cfg(feature = "pipeline")]
     pub(crate) fn run_once(&self, executable: &Executable) -> Result<WarmupReport, Error> {
         self.inner.run_once(executable)
     }
