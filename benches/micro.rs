@@ -13,6 +13,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use criterion::{BatchSize, BenchmarkId, Criterion};
 use preheat::device::{self, DeviceName};
+use preheat::pipeline::tokenizer::Tokenizer;
 use preheat::pjrt::{self, Buffer, Client, ExecuteOptions, LoadedExecutable, Plugin};
 use preheat::plugins::{self, PluginName};
 use preheat::runtime::{Builder, DeviceTensor};
@@ -38,6 +39,7 @@ fn main() {
         .measurement_time(Duration::from_secs(3))
         .configure_from_args();
     keys(&mut criterion);
+    tokenizer(&mut criterion);
     let store = tempfile::tempdir().unwrap();
     let runtime = runtime().cache_dir(store.path()).build().unwrap();
     let unet = runtime.get_or_compile(&signature(), &Program::sniff(UNET.as_bytes()).unwrap()).unwrap();
@@ -66,6 +68,34 @@ fn keys(criterion: &mut Criterion) {
             });
         });
     }
+    group.finish();
+}
+
+/// Opening a vocabulary of CLIP's size, which a thread does while a model is made ready.
+fn tokenizer(criterion: &mut Criterion) {
+    const TOKENS: usize = 49_408;
+    let letters: Vec<String> = ('!'..='~').map(String::from).collect();
+    let mut tokens = letters.clone();
+    tokens.extend(letters.iter().map(|letter| format!("{letter}</w>")));
+    let mut merges = String::from("#version: 0.2\n");
+    for (left, right) in (0..).flat_map(|at| letters.iter().map(move |right| (at, right))) {
+        if tokens.len() == TOKENS - 2 {
+            break;
+        }
+        let left = tokens[left].clone();
+        if !left.ends_with("</w>") {
+            merges.extend([left.as_str(), " ", right, "\n"]);
+            tokens.push(format!("{left}{right}"));
+        }
+    }
+    tokens.extend(["<|startoftext|>".to_owned(), "<|endoftext|>".to_owned()]);
+    let vocabulary: std::collections::HashMap<&String, usize> = tokens.iter().zip(0..).collect();
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("vocab.json"), serde_json::to_vec(&vocabulary).unwrap()).unwrap();
+    std::fs::write(folder.path().join("merges.txt"), merges).unwrap();
+    let mut group = criterion.benchmark_group("tokenizer");
+    group.sample_size(20);
+    group.bench_function("open", |bencher| bencher.iter(|| Tokenizer::open(folder.path()).unwrap()));
     group.finish();
 }
 
@@ -199,6 +229,7 @@ fn report(results: &Results, stored_bytes: u64) {
     for inputs in inputs.iter().filter(|inputs| *inputs != "report") {
         rows.push((format!("Executable::run less the bare call, {inputs} inputs"), difference(inputs), Some(5e3)));
     }
+    rows.push(("a tokenizer of 49,408 tokens opened".to_owned(), results.median("tokenizer/open"), None));
     let store = |name: &str| results.median(&format!("store/{name}"));
     rows.push((format!("load of an object of {} KB", stored_bytes / 1000), store("load an object"), None));
     rows.push(("read transaction of the index".to_owned(), store("read transaction"), None));

@@ -14,7 +14,7 @@ use std::time::Instant;
 
 use preheat::device::{self, DeviceName};
 use preheat::graph::{Verified, autocast};
-use preheat::models::{Component, ModelFolder, StepScalars, denoiser};
+use preheat::models::{Coefficients, Component, ModelFolder, StepScalars, denoiser};
 use preheat::pipeline::{Pipeline, TextToImage};
 use preheat::progress::Cancel;
 use preheat::runtime::DeviceTensor;
@@ -88,9 +88,7 @@ impl Bare {
 
     /// Queues all steps at once, each on the latents of the one before it; how long the first took, and the mean of the others.
     fn run(&self, steps: usize) -> (f64, f64) {
-        let scalars = StepScalars {
-            timestep: 500.0,
-            guidance: 7.5,
+        let coefficients = Coefficients {
             input_scale: 1.0,
             output_model: 1.0,
             output_latents: 0.0,
@@ -98,9 +96,11 @@ impl Bare {
             base: 0.0,
             latents: 1.0,
             model: -0.05,
-            outputs: [0.0; 4],
+            output: 0.0,
+            history: [0.0; 3],
             noise: 0.0,
         };
+        let scalars = StepScalars { timestep: 500.0, guidance: 7.5, coefficients };
         // What a call takes over cannot be given twice, so every call has inputs of its own. All are there before the clock starts.
         let mut inputs: Vec<HashMap<&str, DeviceTensor>> = (0..steps).map(|_| self.inputs(scalars)).collect();
         let mut results: Vec<DeviceTensor> = Vec::with_capacity(steps);

@@ -47,7 +47,7 @@ fn main() {
     }
     println!("{:22} {:>7} {:>9} {:>9} {:>7}", "", "threads", "median s", "least s", "of read");
     for (&(threads, what), seconds) in &figures {
-        let yardstick = if what.contains("f16") { "read f16" } else { "read f32" };
+        let yardstick = if what.contains(" f16") { "read f16" } else { "read f32" };
         let (median, least) = summary(seconds);
         let ratio = median / summary(&figures[&(threads, yardstick)]).0;
         println!("{what:22} {threads:7} {median:9.3} {least:9.3} {ratio:7.2}");

@@ -153,8 +153,6 @@ pub enum UnaryOp {
     Gelu,
     /// `x * sigmoid(1.702 x)`, as CLIP has it.
     QuickGelu,
-    /// 1 where `x` is finite, 0 where it is not.
-    IsFinite,
 }
 
 /// Ops on two elements.
@@ -190,7 +188,6 @@ impl Op {
                 UnaryOp::Silu => "silu",
                 UnaryOp::Gelu => "gelu",
                 UnaryOp::QuickGelu => "quick_gelu",
-                UnaryOp::IsFinite => "is_finite",
             },
             Self::Binary(op, ..) => match op {
                 BinaryOp::Add => "add",

@@ -33,12 +33,6 @@ impl Lowering<'_> {
     pub(super) fn unary(&mut self, op: UnaryOp, x: Value) -> Held {
         let Held { array, order } = self.any(x);
         let text = &mut self.text;
-        if op == UnaryOp::IsFinite {
-            let (kind, truth) = (array.kind(), Kind(Dtype::Bool, &array.dims));
-            let written = format_args!("stablehlo.is_finite {} : ({kind}) -> {truth}", array.name);
-            let finite = text.statement(Dtype::Bool, array.dims.clone(), written);
-            return Held { array: text.convert(&finite, array.dtype), order };
-        }
         let x = text.convert(&array, Dtype::Float32);
         let scaled = |text: &mut super::text::Text, x: &Array, factor: f32| {
             let factor = text.splat(factor, Dtype::Float32, &x.dims);
@@ -68,7 +62,6 @@ impl Lowering<'_> {
                 let half = scaled(text, &x, 0.5);
                 text.binary("multiply", &half, &sum)
             }
-            UnaryOp::IsFinite => x,
         };
         Held { array: text.convert(&y, array.dtype), order }
     }

@@ -16,7 +16,7 @@ pub use architecture::{aliases, builder_id};
 pub use clip::{TextActivation, TextClass, TextConfig, TextOutputs, text_encoder};
 pub use error::ModelError;
 pub use folder::{Component, Family, LATENT_PX, ModelFolder};
-pub use step::{DenoiserSpec, StepScalars, denoiser};
+pub use step::{Coefficients, DenoiserSpec, StepScalars, denoiser};
 pub use unet::{Added, AddedConfig, UnetAttention, UnetBlock, UnetConfig, unet};
 pub use vae::{VaeConfig, vae, vae_decoder};
 

@@ -1,14 +1,13 @@
 //! One denoising step as a graph: guidance, the network, and the scheduler's update.
 //!
-//! Every scheduler that the pipeline knows is a choice of [`StepScalars`] and of the buffers that go in. With `x` the latents scaled, `m`
+//! Every scheduler that the pipeline knows is a choice of [`Coefficients`] and of the buffers that go in. With `x` the latents scaled, `m`
 //! the network's answer under guidance, and `L` the latents:
 //!
 //! ```text
 //! x      = input_scale * L
 //! m      = unconditional + guidance * (conditional - unconditional)
-//! output = clamp(output_model * m + output_latents * L, -clip, clip)
-//! new    = base * B + latents * L + model * m + outputs[0] * output
-//!        + outputs[1] * history_1 + outputs[2] * history_2 + outputs[3] * history_3 + noise * N
+//! out    = clamp(output_model * m + output_latents * L, -clip, clip)
+//! new    = base * B + latents * L + model * m + output * out + history[0] * h1 + history[1] * h2 + history[2] * h3 + noise * n
 //! ```
 
 use preheat_cache::Dtype;
@@ -31,6 +30,64 @@ pub struct DenoiserSpec {
     pub contexts: Vec<[u64; 2]>,
 }
 
+/// The numbers of one call, as in the formula at the head of this module; a scheduler is a choice of these.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Coefficients {
+    /// The denoiser is given the latents times this.
+    pub input_scale: f32,
+    /// `out`'s part of the model's output.
+    pub output_model: f32,
+    /// `out`'s part of the latents.
+    pub output_latents: f32,
+    /// `out` is kept within plus and minus this; infinity where nothing is clipped.
+    pub clip: f32,
+    /// The new latents' part of the base latents.
+    pub base: f32,
+    /// The new latents' part of the latents.
+    pub latents: f32,
+    /// The new latents' part of the model's output.
+    pub model: f32,
+    /// The new latents' part of `out`.
+    pub output: f32,
+    /// The new latents' parts of the outputs of earlier calls, newest first.
+    pub history: [f32; 3],
+    /// The new latents' part of the noise.
+    pub noise: f32,
+}
+
+impl Coefficients {
+    /// An update that leaves nothing: what schedulers start from.
+    pub(crate) const NONE: Self = Self {
+        input_scale: 1.0,
+        output_model: 0.0,
+        output_latents: 0.0,
+        clip: f32::INFINITY,
+        base: 0.0,
+        latents: 0.0,
+        model: 0.0,
+        output: 0.0,
+        history: [0.0; 3],
+        noise: 0.0,
+    };
+
+    /// Whether every number but [`clip`](Self::clip) is finite.
+    pub(crate) fn are_finite(&self) -> bool {
+        [
+            self.input_scale,
+            self.output_model,
+            self.output_latents,
+            self.base,
+            self.latents,
+            self.model,
+            self.output,
+            self.noise,
+        ]
+        .iter()
+        .chain(&self.history)
+        .all(|number| number.is_finite())
+    }
+}
+
 /// The numbers that a step is given at run time, as the input `scalars` holds them.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct StepScalars {
@@ -38,24 +95,8 @@ pub struct StepScalars {
     pub timestep: f32,
     /// The cfg scale. Without guidance it is not read.
     pub guidance: f32,
-    /// What the latents are multiplied by for the network.
-    pub input_scale: f32,
-    /// The network's share of `output`.
-    pub output_model: f32,
-    /// The latents' share of `output`.
-    pub output_latents: f32,
-    /// `output` is held between this and its negative; infinity lets it pass.
-    pub clip: f32,
-    /// The share of the input `base` in the new latents.
-    pub base: f32,
-    /// The latents' share in the new latents.
-    pub latents: f32,
-    /// The network's own share in the new latents.
-    pub model: f32,
-    /// The shares of `output`, `history_1`, `history_2` and `history_3` in the new latents.
-    pub outputs: [f32; 4],
-    /// The share of the input `noise` in the new latents.
-    pub noise: f32,
+    /// What the scheduler makes of the network's answer.
+    pub coefficients: Coefficients,
 }
 
 impl StepScalars {
@@ -64,22 +105,23 @@ impl StepScalars {
 
     /// The input `scalars`. Its last two elements are spare.
     pub fn to_array(self) -> [f32; 16] {
-        let [b0, b1, b2, b3] = self.outputs;
+        let of = self.coefficients;
+        let [h1, h2, h3] = of.history;
         [
             self.timestep,
             self.guidance,
-            self.input_scale,
-            self.output_model,
-            self.output_latents,
-            self.clip,
-            self.base,
-            self.latents,
-            self.model,
-            b0,
-            b1,
-            b2,
-            b3,
-            self.noise,
+            of.input_scale,
+            of.output_model,
+            of.output_latents,
+            of.clip,
+            of.base,
+            of.latents,
+            of.model,
+            of.output,
+            h1,
+            h2,
+            h3,
+            of.noise,
             0.0,
             0.0,
         ]
@@ -97,7 +139,8 @@ struct Scalars {
     base: Value,
     latents: Value,
     model: Value,
-    outputs: [Value; 4],
+    output: Value,
+    history: [Value; 3],
     noise: Value,
 }
 
@@ -119,7 +162,8 @@ impl Scalars {
             base: next()?,
             latents: next()?,
             model: next()?,
-            outputs: [next()?, next()?, next()?, next()?],
+            output: next()?,
+            history: [next()?, next()?, next()?],
             noise: next()?,
         })
     }
@@ -167,17 +211,17 @@ pub fn denoiser(config: &UnetConfig, spec: &DenoiserSpec) -> Result<Verified, Gr
     let lowest = b.scale(scalars.clip, -1.0)?;
     let output = b.binary(BinaryOp::Max, output, lowest)?;
     let output = b.binary(BinaryOp::Min, output, scalars.clip)?;
-    let [b0, b1, b2, b3] = scalars.outputs;
+    let [h1, h2, h3] = scalars.history;
     let new = sum(
         &mut b,
         &[
             (base, scalars.base),
             (latents, scalars.latents),
             (model, scalars.model),
-            (output, b0),
-            (history_1, b1),
-            (history_2, b2),
-            (history_3, b3),
+            (output, scalars.output),
+            (history_1, h1),
+            (history_2, h2),
+            (history_3, h3),
             (noise, scalars.noise),
         ],
     )?;

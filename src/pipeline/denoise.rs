@@ -86,7 +86,8 @@ impl Denoise<'_> {
         };
         // Where all others are kept for later, there is no old memory to take over.
         let base = base.map_or_else(|| self.upload(&vec![0.0; self.elements()]), Ok)?;
-        let scalars = scalars(call, self.guidance).to_array();
+        let Call { timestep, coefficients, .. } = *call;
+        let scalars = StepScalars { timestep, guidance: self.guidance, coefficients }.to_array();
         let count = i64::try_from(scalars.len()).unwrap_or(i64::MAX);
         let scalars = self.runtime.to_device(&Tensor::from_f32(&[count], &scalars).map_err(runtime::Error::from)?)?;
         let [h1, h2, h3] = history;
@@ -133,25 +134,6 @@ impl Denoise<'_> {
 
     fn failed(&self, doing: &'static str, cause: crate::pjrt::PjrtError) -> PipelineError {
         runtime::Error::Run { stage: self.executable.report().stage.clone(), doing, cause }.into()
-    }
-}
-
-/// What the step graph is told of a call.
-fn scalars(call: &Call, guidance: f32) -> StepScalars {
-    let coefficients = &call.coefficients;
-    let [h1, h2, h3] = coefficients.history;
-    StepScalars {
-        timestep: call.timestep,
-        guidance,
-        input_scale: coefficients.input_scale,
-        output_model: coefficients.output_model,
-        output_latents: coefficients.output_latents,
-        clip: coefficients.clip,
-        base: coefficients.base,
-        latents: coefficients.latents,
-        model: coefficients.model,
-        outputs: [coefficients.output, h1, h2, h3],
-        noise: coefficients.noise,
     }
 }
 

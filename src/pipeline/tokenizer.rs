@@ -503,39 +503,4 @@ mod tests {
         fs::write(folder.path().join("tokenizer_config.json"), "{\"model_max_length\": 16}").unwrap();
         assert_eq!(Tokenizer::open(folder.path()).unwrap().encode("a cat").unwrap().ids.len(), 16);
     }
-
-    /// `cargo test --release -p preheat --lib tokenizer::tests::opening -- --ignored --nocapture`
-    #[test]
-    #[ignore = "prints a time, and checks nothing"]
-    fn opening_a_vocabulary_of_clip_s_size() {
-        let folder = tempfile::tempdir().unwrap();
-        let letters: Vec<String> = ('!'..='~').map(String::from).collect();
-        let mut tokens = letters.clone();
-        tokens.extend(letters.iter().map(|letter| format!("{letter}</w>")));
-        let mut merges = String::from("#version: 0.2\n");
-        let mut at = 0;
-        while tokens.len() < 49406 {
-            let (left, right) = (tokens[at / letters.len()].clone(), &letters[at % letters.len()]);
-            at += 1;
-            if left.ends_with("</w>") {
-                continue;
-            }
-            merges.extend([left.as_str(), " ", right.as_str(), "\n"]);
-            tokens.push(format!("{left}{right}"));
-        }
-        tokens.extend([BOS.to_owned(), EOS.to_owned()]);
-        let vocabulary: HashMap<&str, usize> =
-            tokens.iter().enumerate().map(|(id, token)| (token.as_str(), id)).collect();
-        fs::write(folder.path().join("vocab.json"), serde_json::to_vec(&vocabulary).unwrap()).unwrap();
-        fs::write(folder.path().join("merges.txt"), merges).unwrap();
-        let mut times: Vec<_> = (0..15)
-            .map(|_| {
-                let began = std::time::Instant::now();
-                Tokenizer::open(folder.path()).unwrap();
-                began.elapsed()
-            })
-            .collect();
-        times.sort();
-        println!("{} tokens: median {:?}, least {:?}", vocabulary.len(), times[7], times[0]);
-    }
 }

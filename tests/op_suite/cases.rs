@@ -169,12 +169,6 @@ const BUILDS: &[(&str, Build)] = &[
     ("silu", |b| unary(b, UnaryOp::Silu)),
     ("gelu", |b| unary(b, UnaryOp::Gelu)),
     ("quick_gelu", |b| unary(b, UnaryOp::QuickGelu)),
-    ("is_finite", |b| {
-        let x = f32s(b, "x", &[4]);
-        let other = b.literal([4], [1.0, f32::INFINITY, f32::NAN, f32::MAX])?;
-        let x = b.mul(x, other)?;
-        b.unary(UnaryOp::IsFinite, x)
-    }),
     ("arithmetic", |b| {
         let (x, y) = (f32s(b, "x", &[3, 5]), f32s(b, "y", &[3, 1]));
         let z = f32s(b, "z", &[]);

@@ -174,7 +174,6 @@ fn unary(op: UnaryOp, x: f64) -> f64 {
         UnaryOp::Silu => x * sigmoid(x),
         UnaryOp::Gelu => x * (1.0 + erf(x / 2_f64.sqrt())) / 2.0,
         UnaryOp::QuickGelu => x * sigmoid(1.702 * x),
-        UnaryOp::IsFinite => f64::from(u8::from(x.is_finite())),
     }
 }
 

@@ -63,9 +63,7 @@ fn the_network_runs_on_both_prompts_where_guided() {
 
 #[test]
 fn scalars_stand_in_the_order_in_which_the_graph_reads_them() {
-    let scalars = StepScalars {
-        timestep: 0.0,
-        guidance: 1.0,
+    let coefficients = Coefficients {
         input_scale: 2.0,
         output_model: 3.0,
         output_latents: 4.0,
@@ -73,9 +71,11 @@ fn scalars_stand_in_the_order_in_which_the_graph_reads_them() {
         base: 6.0,
         latents: 7.0,
         model: 8.0,
-        outputs: [9.0, 10.0, 11.0, 12.0],
+        output: 9.0,
+        history: [10.0, 11.0, 12.0],
         noise: 13.0,
     };
+    let scalars = StepScalars { timestep: 0.0, guidance: 1.0, coefficients };
     assert_eq!(
         scalars.to_array()[..14],
         std::array::from_fn::<f32, 14, _>(|index| u8::try_from(index).unwrap().into())
@@ -84,7 +84,7 @@ fn scalars_stand_in_the_order_in_which_the_graph_reads_them() {
     let mut b = Builder::new("scalars");
     let input = b.input("scalars", Type::new(Dtype::Float32, [16]));
     let read = Scalars::read(&mut b, input).unwrap();
-    let [b0, b1, b2, b3] = read.outputs;
+    let [h1, h2, h3] = read.history;
     let in_order = [
         read.timestep,
         read.guidance,
@@ -95,10 +95,10 @@ fn scalars_stand_in_the_order_in_which_the_graph_reads_them() {
         read.base,
         read.latents,
         read.model,
-        b0,
-        b1,
-        b2,
-        b3,
+        read.output,
+        h1,
+        h2,
+        h3,
         read.noise,
     ];
     b.output("last", read.noise);

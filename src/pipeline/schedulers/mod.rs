@@ -36,6 +36,7 @@ mod settings;
 mod sigmas;
 mod spacing;
 
+pub use crate::models::Coefficients;
 pub use config::SchedulerConfig;
 pub use error::SchedulerError;
 pub use name::{SchedulerKind, SchedulerName};
@@ -95,64 +96,6 @@ pub enum Base {
     Current,
     /// Those of the last call with [`saves_latents`](Call::saves_latents).
     Saved,
-}
-
-/// The numbers of one call, as in the formula at the head of this module.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Coefficients {
-    /// The denoiser is given the latents times this.
-    pub input_scale: f32,
-    /// `out`'s part of the model's output.
-    pub output_model: f32,
-    /// `out`'s part of the latents.
-    pub output_latents: f32,
-    /// `out` is kept within plus and minus this; infinity where nothing is clipped.
-    pub clip: f32,
-    /// The new latents' part of the base latents.
-    pub base: f32,
-    /// The new latents' part of the latents.
-    pub latents: f32,
-    /// The new latents' part of the model's output.
-    pub model: f32,
-    /// The new latents' part of `out`.
-    pub output: f32,
-    /// The new latents' parts of the outputs of earlier calls, newest first.
-    pub history: [f32; 3],
-    /// The new latents' part of the noise.
-    pub noise: f32,
-}
-
-impl Coefficients {
-    /// An update that leaves nothing: what schedulers start from.
-    const NONE: Self = Self {
-        input_scale: 1.0,
-        output_model: 0.0,
-        output_latents: 0.0,
-        clip: f32::INFINITY,
-        base: 0.0,
-        latents: 0.0,
-        model: 0.0,
-        output: 0.0,
-        history: [0.0; 3],
-        noise: 0.0,
-    };
-
-    /// Whether every number but [`clip`](Self::clip) is finite.
-    fn are_finite(&self) -> bool {
-        [
-            self.input_scale,
-            self.output_model,
-            self.output_latents,
-            self.base,
-            self.latents,
-            self.model,
-            self.output,
-            self.noise,
-        ]
-        .iter()
-        .chain(&self.history)
-        .all(|number| number.is_finite())
-    }
 }
 
 impl Call {
