@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use preheat_cache::{
-    GraphKey, GraphRecord, KeyInputs, Match, Measurements, RecordedSignature, Resolved, Signature, Source, Use, Wanted,
+    GraphKey, GraphRecord, KeyInputs, Match, Measurements, RecordedProjection, RecordedSignature, Resolved, Signature,
+    Source, Use, Wanted,
 };
 
 use super::Inner;
@@ -501,9 +502,15 @@ fn is_passing(error: &PjrtError) -> bool {
 }
 
 fn recorded(asked: &Asked<'_>) -> RecordedSignature {
+    let graph = asked.graph;
     RecordedSignature {
         signature: asked.signature.clone(),
         projection_key: asked.projection_key,
+        projection: Some(RecordedProjection {
+            stage: graph.stage_name().to_owned(),
+            signature: asked.signature.project(graph.declared_projection()).digest(),
+            builder: graph.builder_id().clone(),
+        }),
         first_used: Timestamp::now(),
     }
 }

@@ -65,7 +65,12 @@ pub(super) fn request(number: u64) -> Signature {
 
 pub(super) fn signature(number: u64) -> RecordedSignature {
     let projection_key = Digest::of(&number.to_le_bytes());
-    RecordedSignature { signature: request(number), projection_key, first_used: jiff::Timestamp::UNIX_EPOCH }
+    RecordedSignature {
+        signature: request(number),
+        projection_key,
+        projection: None,
+        first_used: jiff::Timestamp::UNIX_EPOCH,
+    }
 }
 
 pub(super) fn hit(key: GraphKey) -> Use {
