@@ -52,6 +52,8 @@ pub(crate) struct Compiled {
     /// The executable as bytes, where the plugin can give them.
     pub(crate) payload: Result<Payload, PjrtError>,
     pub(crate) interface: Option<Interface>,
+    /// See [`preheat_cache::GraphRecord::abi_version`].
+    pub(crate) abi_version: Option<Vec<u8>>,
     pub(crate) measurements: Measurements,
 }
 
@@ -109,6 +111,7 @@ pub(crate) fn compile(client: &Client, inputs: &KeyInputs) -> Result<Compiled, P
     let payload = executable.serialize().map(|whole| slimmed(whole, inputs));
     Ok(Compiled {
         interface: interface(executable),
+        abi_version: abi_version(executable),
         measurements: Measurements {
             compile_seconds,
             compile_peak_bytes: peak_resident_bytes(),
@@ -167,6 +170,12 @@ fn encode_options(given: &CompileOptions) -> Result<Vec<u8>, PjrtError> {
         &given.device_assignment,
         overrides,
     )
+}
+
+/// The executable's ABI version; `None` where the plugin has none, or does not give it: it is then compiled anew for every build.
+pub(crate) fn abi_version(executable: &pjrt::Executable) -> Option<Vec<u8>> {
+    let version = executable.abi_version().and_then(|version| version.map(|version| version.to_bytes()).transpose());
+    version.inspect_err(|error| tracing::debug!(%error, "the executable's ABI version is not known")).ok().flatten()
 }
 
 /// The inputs and outputs as the optimised program has them; `None` where the plugin does not give it.

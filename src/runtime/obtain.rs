@@ -242,6 +242,7 @@ impl Inner {
         asked.tell(self, EventKind::Compiled { seconds });
         let mut record = GraphRecord::new(stage, self.backend.name.as_str(), inputs);
         record.interface = compiled.interface;
+        record.abi_version = compiled.abi_version;
         record.measurements = compiled.measurements;
         record.add_signature(recorded(asked));
         let payload_bytes = match &compiled.payload {
