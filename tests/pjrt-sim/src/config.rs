@@ -125,7 +125,7 @@ impl Config {
             "ABI_VERSION" if text.trim().is_empty() => return Err("wants a text".to_owned()),
             "ABI_VERSION" => self.abi_version = Some(text.to_owned()),
             "ABI_TAKES" => {
-                self.abi_takes = Some(list(text).filter(|item| *item != "none").map(str::to_owned).collect())
+                self.abi_takes = Some(list(text).filter(|item| *item != "none").map(str::to_owned).collect());
             }
             "FAIL" => self.add_rules(text, Kind::Fail)?,
             "OUT_OF_MEMORY" => self.add_rules(text, Kind::OutOfMemory)?,
