@@ -16,6 +16,7 @@ mod obtain;
 mod report;
 mod request;
 mod source;
+mod tpu_hardware;
 mod upkeep;
 mod warnings;
 
