@@ -42,6 +42,10 @@ pub struct GraphRecord {
     /// is asked whether it takes.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "hex")]
     pub abi_version: Option<Vec<u8>>,
+    /// The plugin build that compiled it, where that is not the environment's: its machine code outlived an upgrade, since the newer
+    /// build takes it as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compiled_by: Option<String>,
     /// The requests that led to this graph, oldest first.
     #[serde(default, serialize_with = "valid_signatures")]
     pub signatures: Vec<RecordedSignature>,
@@ -193,6 +197,7 @@ impl GraphRecord {
             environment: (*inputs.environment).clone(),
             interface: None,
             abi_version: None,
+            compiled_by: None,
             signatures: Vec::new(),
             measurements: Measurements::default(),
             statistics: RecordStatistics::default(),
@@ -291,7 +296,7 @@ mod tests {
         record.add_signature(signature(1));
         let mut json = serde_json::to_value(&record).unwrap();
         assert_eq!(serde_json::from_value::<GraphRecord>(json.clone()).unwrap(), record);
-        for later in ["abi_version", "projection"] {
+        for later in ["abi_version", "compiled_by", "projection"] {
             assert!(
                 !json.to_string().contains(&format!("{later:?}")),
                 "as releases wrote it that did not know {later}"
@@ -301,6 +306,7 @@ mod tests {
         let projection = RecordedProjection { stage: "denoiser".into(), signature: Digest::of(b"projected"), builder };
         let of_now = GraphRecord {
             abi_version: Some(vec![0x0a, 0xff]),
+            compiled_by: Some("gnu:older".into()),
             signatures: vec![RecordedSignature { projection: Some(projection), ..signature(1) }],
             ..record.clone()
         };

@@ -138,7 +138,12 @@ impl Inner {
         record.interface = compiled.interface;
         record.abi_version = compiled.abi_version;
         record.measurements = compiled.measurements;
-        record.add_signature(recorded(asked));
+        for leading in asked.leading {
+            record.add_signature(leading.clone());
+        }
+        if asked.leading.is_empty() {
+            record.add_signature(recorded(asked));
+        }
         let payload_bytes = match &compiled.payload {
             Ok(payload) => {
                 if let Some(cache) = &self.cache {

@@ -201,6 +201,25 @@ fn level_one_tells_exact_from_equivalent() {
 }
 
 #[test]
+fn requests_that_nobody_made_here_lead_to_a_graph_and_count_as_no_use() {
+    let scratch = Scratch::new();
+    let record = scratch.put(1);
+    let before = scratch.store.record(&record.graph_key).unwrap().unwrap().statistics;
+    let others = [signature(2), signature(3), signature(2)];
+    scratch.store.add_signatures(&record.graph_key, &others).unwrap();
+    for other in &others {
+        let asked = [(other.projection_key, other.signature.digest())];
+        let found = scratch.store.resolve(&asked).unwrap().remove(0).unwrap();
+        assert_eq!((found.graph_key, found.matched), (record.graph_key, Match::Exact));
+    }
+    let after = scratch.store.record(&record.graph_key).unwrap().unwrap();
+    assert_eq!((after.signatures.len(), after.statistics), (3, before));
+    assert_eq!(scratch.store.statistics().unwrap().cached_signatures, 3);
+    scratch.store.add_signatures(&graph(9).0.graph_key, &others).unwrap();
+    assert_eq!(scratch.store.records().unwrap().len(), 1);
+}
+
+#[test]
 fn statistics_add_up() {
     let scratch = Scratch::new();
     assert_eq!(scratch.store.statistics().unwrap().entries, 0);
