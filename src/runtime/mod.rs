@@ -18,6 +18,8 @@ mod request;
 mod rewarm;
 mod room;
 mod source;
+mod survival;
+mod takeover;
 mod tpu_hardware;
 mod upkeep;
 mod warnings;
