@@ -13,6 +13,7 @@ mod executable;
 mod lookup;
 mod memory;
 mod obtain;
+mod recorded;
 mod report;
 mod request;
 mod rewarm;
