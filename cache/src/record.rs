@@ -12,7 +12,8 @@ use crate::options::CompileOptions;
 use crate::program::ProgramFormat;
 use crate::signature::Signature;
 
-/// The version of the record's JSON. Fields may be added without a new one; a reader skips those that it does not know.
+/// The version of the record's JSON. Fields may be added without a new one; a reader skips those that it does not know. A field that
+/// goes into the graph key takes a new one, since the key could not be made again from what an older reader knows.
 pub(crate) const RECORD_VERSION: u32 = 1;
 
 /// How many signatures one record keeps; the oldest go first.
@@ -192,6 +193,12 @@ impl GraphRecord {
             pinned: false,
             object: None,
         }
+    }
+
+    /// The key of what the record says was compiled; `None` where another release wrote it, which may know more of what goes into a key.
+    pub(crate) fn key_of_inputs(&self) -> Option<GraphKey> {
+        let key = || GraphKey::of(&self.program.digest, &self.options, &self.environment);
+        (self.version == RECORD_VERSION).then(key)
     }
 
     /// Whether this graph is what level 1 may hand out for a stage: what it was compiled from is known by the key alone, but its

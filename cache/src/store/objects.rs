@@ -40,12 +40,9 @@ impl Store {
         }
         let guard =
             file.try_clone().map(|file| ReadGuard::new(file, &path)).map_err(|cause| read_error(&path, cause))?;
-        let verified = object::read(&mut file, key).and_then(|object| Ok((object.payload()?, object)));
-        match verified {
-            Ok((payload, object)) => {
-                let record = object.record.clone();
+        match object::load(&mut file, key) {
+            Ok(object::Loaded { record, program, payload }) => {
                 let stored_bytes = record.object.as_ref().map_or(0, |info| info.stored_bytes);
-                let program = object.into_program_frame();
                 Ok(Lookup::Hit(Box::new(LoadedObject { record, payload, stored_bytes, program, guard })))
             }
             Err(ObjectError::Io(cause)) => Err(read_error(&path, cause)),

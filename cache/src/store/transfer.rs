@@ -14,12 +14,11 @@ use std::io::{self, Read, Seek as _, Write};
 use serde::Serialize;
 
 use super::objects::{Staged, is_absent};
-use super::verify::{whole, whole_object};
 use super::{STAGED, Store, StoreError, read_error, write_error};
 use crate::files;
 use crate::hash::Digest;
 use crate::key::GraphKey;
-use crate::object::OBJECT_LIMIT_BYTES;
+use crate::object::{self, OBJECT_LIMIT_BYTES};
 use crate::record::GraphRecord;
 
 /// The first entry of an archive, and what it holds.
@@ -90,7 +89,7 @@ impl Store {
                 }
                 Err(error) => return Err(read_error(&path, error)),
             };
-            if let Err(cause) = whole(&mut file, &key) {
+            if let Err(cause) = object::verify(&mut file, &key) {
                 leave_out(cause.to_string());
                 continue;
             }
@@ -198,14 +197,14 @@ impl Store {
             return Ok(Err(reason));
         }
         copied.and_then(|_| file.as_file_mut().rewind()).map_err(failed)?;
-        match whole_object(file.as_file_mut(), key) {
-            Ok((record, program)) => self.staged(file, record, program).map(Ok),
+        match object::verify(file.as_file_mut(), key) {
+            Ok((record, program, _)) => self.staged(file, record, program).map(Ok),
             Err(cause) => Ok(Err(cause.to_string())),
         }
     }
 
     fn has_sound(&self, key: &GraphKey) -> bool {
-        File::open(self.layout.object(key)).is_ok_and(|mut file| whole(&mut file, key).is_ok())
+        File::open(self.layout.object(key)).is_ok_and(|mut file| object::verify(&mut file, key).is_ok())
     }
 
     /// Every record: from the index, else from the headers of the objects.

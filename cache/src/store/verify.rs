@@ -12,10 +12,9 @@ use super::index::transaction::{Fault, Transaction};
 use super::objects::{entries, is_absent};
 use super::{IndexCause, Store, StoreError, key_of_name, write_error};
 use crate::files;
-use crate::hash::Digest;
 use crate::key::GraphKey;
-use crate::object::{self, ObjectError, ProgramFrame};
-use crate::record::{GraphRecord, ObjectInfo};
+use crate::object;
+use crate::record::ObjectInfo;
 
 /// How far verifying has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -181,8 +180,8 @@ impl Store {
             }
         };
         verified.objects += 1;
-        match whole(&mut file, key) {
-            Ok(info) => {
+        match object::verify(&mut file, key) {
+            Ok((_, _, info)) => {
                 verified.object_bytes += info.stored_bytes;
                 Some(info)
             }
@@ -316,21 +315,6 @@ impl Store {
         self.bound_quarantine();
         Ok(())
     }
-}
-
-/// Checks all of an object: its checksums, its record, its program and its machine code.
-pub(super) fn whole(file: &mut File, key: &GraphKey) -> Result<ObjectInfo, ObjectError> {
-    whole_object(file, key)?.0.object.ok_or(ObjectError::Checksum)
-}
-
-/// As [`whole`], and returns the record and the program.
-pub(super) fn whole_object(file: &mut File, key: &GraphKey) -> Result<(GraphRecord, ProgramFrame), ObjectError> {
-    let verified = object::read(file, key)?;
-    let payload_digest = Digest::of(&verified.payload()?);
-    let record = verified.record.clone();
-    let program = verified.into_program_frame();
-    let right = record.object.as_ref().is_some_and(|info| info.payload_digest == payload_digest);
-    if right && program.is_of(&record.program.digest) { Ok((record, program)) } else { Err(ObjectError::Checksum) }
 }
 
 #[cfg(test)]
