@@ -13,17 +13,19 @@
 //! | `n` list | the newest graphs of a stage, of one model or of any: graph keys, the newest first |
 //! | `v` place, graph key | nothing: the order in which graphs go when room is needed; pinned ones are not in it |
 //! | `i` signature digest | nothing: whatever this exact request leads to is pinned |
+//! | `i` signature digest, graph key | nothing: the graph is pinned by that request |
 //! | `m` name | `statistics`: counters and totals, as JSON; `ready`: the index is whole |
 //!
 //! Kinds that there are many small ones of lie in sled several to a value: see `packing`.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::time::{Duration, Instant};
 
 use super::objects::Staged;
+use super::room::Coming;
 use super::{IndexCause, Removal, Store, StoreError};
 use crate::files;
 use crate::hash::Digest;
@@ -33,17 +35,21 @@ use crate::program::Program;
 use crate::record::GraphRecord;
 use crate::statistics::{Counters, Match, Source, Statistics, Use};
 
+pub(super) mod check;
 mod codec;
 pub(super) mod entries;
 mod packing;
+mod pins;
 pub(super) mod transaction;
 
+use check::{Stored, programs_behind, recount};
 use codec::store_record;
 use entries::{
-    TakeOver, Usage, forget_dropped, graph_at_end, insert, key, led_to, link_signature, load_candidates, load_program,
-    load_record, load_records, load_statistics, load_usage, pin_by, range_beginning, recount, remove, resolve_one,
-    store_statistics, store_usage,
+    TakeOver, forget_dropped, graph_at_end, insert, key, led_to, link_signature, load_candidates, load_program,
+    load_record, load_records, load_statistics, load_usage, range_beginning, remove, resolve_one, store_statistics,
+    store_usage,
 };
+use pins::{pin_by, set_pinned, set_request_pinned};
 use transaction::{Fault, Transaction};
 
 /// How often a busy index is tried again: sled keeps its lock for a moment after it is dropped.
@@ -177,41 +183,13 @@ impl Store {
     /// Keeps every entry that an exact request led to, or will lead to, out of eviction, or lets them go again. Says how many there
     /// are now. The request is named by the digest of its signature.
     pub fn set_signature_pinned(&self, signature: &Digest, pinned: bool) -> Result<u64, StoreError> {
-        self.write(|index| {
-            let request = key(b'i', &[signature]);
-            if pinned {
-                index.put(request, Vec::new());
-            } else {
-                index.remove(request);
-            }
-            let mut graphs = 0;
-            for (entry, _) in index.scan(&key(b's', &[signature]))? {
-                let Some(graph) = graph_at_end(&entry) else { continue };
-                let Some(record) = load_record(index, &graph)? else { continue };
-                let mut usage = load_usage(index, &graph)?;
-                usage.pinned_by.retain(|one| one != signature);
-                usage.pinned_by.extend(pinned.then_some(*signature));
-                store_usage(index, &record, usage)?;
-                graphs += 1;
-            }
-            Ok(graphs)
-        })
+        self.write(|index| set_request_pinned(index, signature, pinned))
     }
 
-    /// The graphs that may go, those that are worth least first.
-    pub(super) fn eviction_order(&self) -> Result<Vec<GraphKey>, StoreError> {
-        self.read(Vec::new, |index| Ok(index.scan(b"v")?.iter().filter_map(|(entry, _)| graph_at_end(entry)).collect()))
-    }
-
-    /// Keeps an entry out of eviction, or lets it go again. Says whether there is such an entry. What is pinned by its signature
-    /// stays so: [`set_signature_pinned`](Self::set_signature_pinned).
+    /// Keeps an entry out of eviction, or lets it go again, for those as well that kept it by a request: until a pinned request leads to
+    /// it anew. Says whether there is such an entry.
     pub fn set_pinned(&self, graph: &GraphKey, pinned: bool) -> Result<bool, StoreError> {
-        self.write(|index| {
-            let Some(record) = load_record(index, graph)? else { return Ok(false) };
-            let usage = Usage { pinned, ..load_usage(index, graph)? };
-            store_usage(index, &record, usage)?;
-            Ok(true)
-        })
+        self.write(|index| set_pinned(index, graph, pinned))
     }
 
     /// Takes the record of each object that the index lacks from the object. Where the index is damaged, it is made anew first.
@@ -231,23 +209,31 @@ impl Store {
         Ok(rebuilt)
     }
 
-    /// Puts objects that are written where they belong and adds their records; before, what is worth least makes room.
+    /// Puts objects that are written where they belong and adds their records, one after the other; before each, room is made. Says
+    /// of each whether it was stored: one that finds no room keeps no other out.
     ///
-    /// The objects move while the index is held, so that those that are in place never take more than the limit.
-    pub(super) fn place_and_record(&self, staged: &mut [Staged]) -> Result<(), StoreError> {
+    /// The objects move while the index is held, so that those that are in place never take more than the limit and one object.
+    pub(super) fn place_and_record(
+        &self,
+        staged: &mut [Staged],
+        coming: &Coming,
+    ) -> Result<Vec<Result<(), StoreError>>, StoreError> {
         let staged = RefCell::new(staged);
         self.write(|index| {
-            let mut staged = staged.borrow_mut();
-            if let Err(refused) = self.make_room(index, &staged)? {
-                return Ok(Err(refused));
-            }
-            for one in staged.iter_mut() {
+            let mut placed = Vec::new();
+            for one in staged.borrow_mut().iter_mut() {
+                if let Err(refused) = self.make_room(index, one, coming)? {
+                    placed.push(Err(refused));
+                    continue;
+                }
                 if let Err(error) = self.place(one) {
                     return Ok(Err(error));
                 }
-                insert(index, &one.record, Some(&one.program), TakeOver::Always)?;
+                insert(index, &one.record, Some(&one.program), coming.take_over())?;
+                coming.stays(one.record.graph_key);
+                placed.push(Ok(()));
             }
-            Ok(Ok(()))
+            Ok(Ok(placed))
         })?
     }
 
@@ -263,7 +249,21 @@ impl Store {
         )
     }
 
-    /// Removes records with all that belongs to them; says which of them there were.
+    /// Puts bytes under a key of the index, or takes them away, past all that keeps it in order.
+    #[cfg(test)]
+    pub(super) fn write_raw(&self, key: &[u8], value: Option<&[u8]>) {
+        let write = |index: &mut Transaction| {
+            match value {
+                Some(value) => index.put(key.to_vec(), value.to_vec()),
+                None => index.remove(key.to_vec()),
+            }
+            Ok(())
+        };
+        assert!(self.write(write).is_ok());
+    }
+
+    /// Removes records with all that belongs to them, as if their objects had never been recorded.
+    #[cfg(test)]
     pub(super) fn remove_records(&self, keys: &[GraphKey]) -> Result<(), StoreError> {
         self.write(|index| {
             let mut statistics = load_statistics(index)?;
@@ -276,11 +276,20 @@ impl Store {
 
     /// Removes entries, each object in the transaction that removes its record: what another process stores meanwhile comes whole
     /// before it or after it. An object that a process is loading stays, and so does its record.
-    pub(super) fn remove_with_objects(&self, keys: &[GraphKey]) -> Result<Vec<Removal>, StoreError> {
+    ///
+    /// `may_go` is asked of each record as it is by then; `None` is said of those that may not.
+    pub(super) fn remove_where(
+        &self,
+        keys: &[GraphKey],
+        may_go: impl Fn(&GraphRecord) -> bool,
+    ) -> Result<Vec<Option<Removal>>, StoreError> {
         let (removals, failed) = (RefCell::new(BTreeMap::new()), RefCell::new(None));
         self.write(|index| {
             let mut statistics = load_statistics(index)?;
             for graph in keys {
+                if load_record(index, graph)?.is_some_and(|record| !may_go(&record)) {
+                    continue;
+                }
                 let removal = match self.remove_object(graph) {
                     Ok(removal) => removal,
                     Err(error) => {
@@ -303,7 +312,39 @@ impl Store {
         let removals = removals.into_inner();
         match failed.into_inner() {
             Some(error) => Err(error),
-            None => Ok(keys.iter().map(|key| removals.get(key).copied().unwrap_or(Removal::Absent)).collect()),
+            None => Ok(keys.iter().map(|key| removals.get(key).copied()).collect()),
+        }
+    }
+
+    /// Every record, and the graphs that may go, those that are worth least first. With `tidy`, what is wrong with that order is put
+    /// right before.
+    pub(super) fn records_and_order(&self, tidy: bool) -> Result<(Vec<GraphRecord>, Vec<GraphKey>), StoreError> {
+        let order = |index: &Transaction| -> Result<Vec<GraphKey>, Fault> {
+            Ok(index.scan(b"v")?.iter().filter_map(|(entry, _)| graph_at_end(entry)).collect())
+        };
+        self.read(Default::default, |index| {
+            let records = load_records(index)?;
+            let mut ordered = order(index)?;
+            if tidy && ordered.len() != records.iter().filter(|record| !record.pinned).count() {
+                recount(index)?;
+                ordered = order(index)?;
+            }
+            Ok((records, ordered))
+        })
+    }
+
+    /// The programs in the index that are what their keys say. The index is held while they are read, not while they are checked.
+    pub(super) fn sound_programs(&self) -> Result<BTreeSet<Digest>, StoreError> {
+        let mut sound = BTreeSet::new();
+        let mut last = Vec::new();
+        loop {
+            let (programs, behind) = self.inspect(|index| programs_behind(index, &last))?;
+            if programs.is_empty() {
+                return Ok(sound);
+            }
+            let is_sound = |(digest, program): &Stored| program.as_ref().is_some_and(|program| program.is_of(digest));
+            sound.extend(programs.iter().filter(|one| is_sound(one)).map(|(digest, _)| *digest));
+            last = behind;
         }
     }
 
@@ -321,7 +362,7 @@ impl Store {
         usage.load_seconds = one.load_seconds.or(usage.load_seconds);
         usage.loads += if one.source == Source::Disk { one.times } else { 0 };
         if let Some(signature) = &one.signature {
-            pin_by(index, signature, &mut usage)?;
+            pin_by(index, &one.graph_key, signature, &mut usage)?;
         }
         store_usage(index, &record, usage)?;
         if let Some(signature) = &one.signature {
@@ -440,9 +481,23 @@ impl Store {
         if index.get(b"mready")?.is_none() {
             self.fill(&database)?;
         }
+        self.remove_older_index();
+        let unrecorded = self.unrecorded_keys();
+        self.adopt(&mut index, &unrecorded)?;
         let answer = work(&mut index)?;
         index.apply()?;
+        self.forget_unrecorded(&unrecorded);
         Ok(answer)
+    }
+
+    /// Removes the index of an older release, once there is one of this release.
+    fn remove_older_index(&self) {
+        let older = self.layout.older_graphs();
+        if older.is_dir()
+            && let Err(error) = files::remove_folder(&older)
+        {
+            tracing::debug!(path = %older.display(), %error, "an older index stays");
+        }
     }
 
     /// Fills a fresh index, or one whose filling was cut short, from the objects.
