@@ -1,5 +1,8 @@
+use std::fs;
+
 use super::codec::encode_program;
 use super::*;
+use crate::files;
 use crate::object::ProgramFrame;
 use crate::store::StoreOptions;
 use crate::store::tests::{Scratch, graph, hit, payload, request, signature};
