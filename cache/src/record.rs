@@ -219,11 +219,14 @@ impl GraphRecord {
         if self.signatures.iter().any(known) {
             return false;
         }
-        if self.signatures.len() >= SIGNATURES_KEPT {
-            self.signatures.remove(0);
-        }
         self.signatures.push(added);
+        self.drop_oldest_signatures();
         true
+    }
+
+    /// Drops the oldest requests where there are more than a record keeps.
+    pub(crate) fn drop_oldest_signatures(&mut self) {
+        self.signatures.drain(..self.signatures.len().saturating_sub(SIGNATURES_KEPT));
     }
 }
 

@@ -112,14 +112,16 @@ fn read_head(from: &mut impl Read, file_bytes: u64) -> Result<(Vec<u8>, Prelude)
 
 /// The record, which must agree with the lengths beside it and name the key that was asked for.
 ///
-/// How a graph is used is the index's to know: what an object that came from elsewhere says of that is not taken over.
+/// How a graph is used is the index's to know: what an object that came from elsewhere says of that is not taken over, nor are more
+/// requests than a record keeps.
 fn decode_header(
     header: &[u8],
     prelude: &Prelude,
     file_bytes: u64,
     key: Option<&GraphKey>,
 ) -> Result<GraphRecord, ObjectError> {
-    let record: GraphRecord = serde_json::from_slice(header).map_err(ObjectError::Header)?;
+    let mut record: GraphRecord = serde_json::from_slice(header).map_err(ObjectError::Header)?;
+    record.drop_oldest_signatures();
     let states = |info: &ObjectInfo| info.payload_bytes == prelude.payload_bytes && info.stored_bytes == file_bytes;
     if !record.object.as_ref().is_some_and(states) || record.program.bytes != prelude.program_bytes {
         return Err(ObjectError::Checksum);

@@ -255,13 +255,15 @@ fn what_an_object_says_of_its_use_is_not_taken_over() {
     record.pinned = true;
     record.statistics = RecordStatistics { hits: 1000, last_used: Some(jiff::Timestamp::MAX) };
     record.created = jiff::Timestamp::from_second(250_000_000_000).unwrap();
+    record.signatures = (0..200).map(signature).collect();
     let from = Scratch::new();
     from.store.put(&record, &program, &payload(1)).unwrap();
     let file = exported(&from);
     let to = Scratch::new();
     assert_eq!(import(&to, &file).added, 1);
     let known = to.store.record(&record.graph_key).unwrap().unwrap();
-    assert_eq!((known.pinned, known.statistics.hits), (false, 0));
+    assert_eq!((known.pinned, known.statistics.hits, known.signatures.len()), (false, 0, 64));
+    assert_eq!(to.store.statistics().unwrap().cached_signatures, 64);
     assert!(known.statistics.last_used.unwrap() <= jiff::Timestamp::now());
     // What was compiled in a far future goes no later than what was compiled now.
     put_worth(&to, 2, record.measurements.compile_seconds * 4.0);
