@@ -163,6 +163,12 @@ pub enum Error {
     /// A question to the cache itself that the cache could not answer.
     #[error(transparent)]
     Store(#[from] preheat_cache::StoreError),
+    /// What no installed plugin compiled was to be removed, and there is no installed plugin.
+    #[error(
+        "no plugin is found anywhere, so that everything in the cache would count as stale: nothing is removed \
+         (`preheat plugins list` shows where each is looked for)"
+    )]
+    NothingInstalled,
     /// A question to the cache, of a runtime that was told to use none.
     #[error("no cache is in use: {0}")]
     NoCache(&'static str),
