@@ -9,6 +9,7 @@ use super::error::PipelineError;
 use super::plan::Prepared;
 use super::stage::Stage;
 use super::{Pipeline, Plan, TextToImage};
+use crate::backend::host_memory::host_memory;
 use crate::progress::{Event, EventKind};
 use crate::runtime::{self, StageReport};
 
@@ -263,7 +264,7 @@ fn default_jobs() -> usize {
 
 /// Memory that compiles may take: what programs can have now, less a tenth for everyone else.
 fn available_bytes() -> Option<u64> {
-    runtime::available_host_bytes().map(|bytes| bytes / 10 * 9)
+    host_memory().map(|memory| memory.available_bytes / 10 * 9)
 }
 
 #[cfg(test)]
