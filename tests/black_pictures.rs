@@ -8,7 +8,6 @@ mod support;
 use std::path::PathBuf;
 
 use half::f16;
-use pjrt_sim::Count;
 use serde_json::Value;
 use support::demo::{Picture, copy_folder, demo_model};
 use support::{Lab, Preheat};

@@ -101,8 +101,8 @@ mod tests {
         read_with(&|path| files.iter().find(|(name, _)| *name == path).map(|(_, text)| (*text).to_owned()))
     }
 
-    fn bytes(available_bytes: u64, total_bytes: u64) -> Option<HostMemory> {
-        Some(HostMemory { available_bytes, total_bytes })
+    fn bytes(available_bytes: u64, total_bytes: u64) -> HostMemory {
+        HostMemory { available_bytes, total_bytes }
     }
 
     const WHOLE: (u64, u64) = (8192 * 1024, 16384 * 1024);
@@ -110,9 +110,9 @@ mod tests {
     #[test]
     fn without_a_limit_it_is_what_the_system_has_left() {
         let meminfo = ("/proc/meminfo", MEMINFO);
-        assert_eq!(with(&[meminfo]), bytes(WHOLE.0, WHOLE.1));
+        assert_eq!(with(&[meminfo]), Some(bytes(WHOLE.0, WHOLE.1)));
         let unlimited = [meminfo, ("/proc/self/cgroup", "0::/a\n"), ("/sys/fs/cgroup/a/memory.max", "max\n")];
-        assert_eq!(with(&unlimited), bytes(WHOLE.0, WHOLE.1));
+        assert_eq!(with(&unlimited), Some(bytes(WHOLE.0, WHOLE.1)));
         assert_eq!(with(&[("/proc/meminfo", "MemTotal: 1 kB\n")]), None);
         assert_eq!(with(&[]), None);
     }
@@ -129,9 +129,13 @@ mod tests {
                 "anon 900000\nfile 3000000\ninactive_file 2000000\nactive_file 1000000\n",
             ),
         ];
-        assert_eq!(with(&files), bytes(3_100_000, 4_000_000));
-        assert_eq!(with(&files[..4]), bytes(100_000, 4_000_000), "statistics that cannot be read give nothing back");
-        assert_eq!(with(&files[..3]), bytes(WHOLE.0, WHOLE.1), "a limit without what is used says nothing");
+        assert_eq!(with(&files), Some(bytes(3_100_000, 4_000_000)));
+        assert_eq!(
+            with(&files[..4]),
+            Some(bytes(100_000, 4_000_000)),
+            "statistics that cannot be read give nothing back"
+        );
+        assert_eq!(with(&files[..3]), Some(bytes(WHOLE.0, WHOLE.1)), "a limit without what is used says nothing");
     }
 
     #[test]
@@ -145,7 +149,7 @@ mod tests {
             ("/sys/fs/cgroup/memory.max", "9000000\n"),
             ("/sys/fs/cgroup/memory.current", "8500000\n"),
         ];
-        assert_eq!(with(&files), bytes(500_000, 2_000_000));
+        assert_eq!(with(&files), Some(bytes(500_000, 2_000_000)));
     }
 
     #[test]
@@ -156,7 +160,7 @@ mod tests {
             ("/sys/fs/cgroup/memory.max", "1000000\n"),
             ("/sys/fs/cgroup/memory.current", "400000\n"),
         ];
-        assert_eq!(with(&v2), bytes(600_000, 1_000_000));
+        assert_eq!(with(&v2), Some(bytes(600_000, 1_000_000)));
         let v1 = [
             ("/proc/meminfo", MEMINFO),
             ("/proc/self/cgroup", "12:cpu,cpuacct:/docker/0123\n4:memory:/docker/0123\n0::/docker/0123\n"),
@@ -167,14 +171,14 @@ mod tests {
                 "inactive_file 1\ntotal_inactive_file 300000\ntotal_active_file 50000\n",
             ),
         ];
-        assert_eq!(with(&v1), bytes(450_000, 1_000_000));
+        assert_eq!(with(&v1), Some(bytes(450_000, 1_000_000)));
         let unlimited = [
             v1[0],
             v1[1],
             ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n"),
             ("/sys/fs/cgroup/memory/memory.usage_in_bytes", "900000\n"),
         ];
-        assert_eq!(with(&unlimited), bytes(WHOLE.0, WHOLE.1));
+        assert_eq!(with(&unlimited), Some(bytes(WHOLE.0, WHOLE.1)));
     }
 
     #[test]

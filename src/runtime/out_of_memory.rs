@@ -78,24 +78,21 @@ impl fmt::Display for Dropped {
             return f.write_str("nothing that is not in use was left to drop");
         }
         let of = |count: u64, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+        let executables = of(self.executables, "executable");
         let weights = format!("the weights of {}", of(self.weights, "stage"));
         let what = match (self.executables, self.weights) {
-            (executables, 0) => of(executables, "executable"),
+            (_, 0) => executables,
             (0, _) => weights,
-            (executables, _) => format!("{} and {weights}", of(executables, "executable")),
+            _ => format!("{executables} and {weights}"),
         };
-        write!(
-            f,
-            "{what} ({}) {} dropped for it",
-            human(self.bytes),
-            if self.executables + self.weights == 1 && self.weights == 0 { "was" } else { "were" }
-        )
+        let was = if (self.executables, self.weights) == (1, 0) { "was" } else { "were" };
+        write!(f, "{what} ({}) {was} dropped for it", human(self.bytes))
     }
 }
 
 /// The device does not have the memory for something, although everything that is not in use was dropped.
 #[derive(Debug, thiserror::Error)]
-#[error("{doing}: {}; {}{}", needed(*.needed_bytes, .footprint.as_ref()), there(*.free_bytes, *.total_bytes), .dropped)]
+#[error("{doing}: {}; {}{}", needed(*.needed_bytes, .footprint.as_ref()), there(*.free_bytes, *.total_bytes), self.done())]
 pub struct OutOfMemory {
     /// What was being done, and for which stage.
     pub doing: String,
@@ -114,12 +111,22 @@ pub struct OutOfMemory {
     pub cause: Option<PjrtError>,
 }
 
+impl OutOfMemory {
+    /// What was done about it.
+    fn done(&self) -> String {
+        match self.needed_bytes.zip(self.total_bytes) {
+            Some((needed, total)) if needed > total => "it would not fit if there were nothing else".to_owned(),
+            _ => self.dropped.to_string(),
+        }
+    }
+}
+
 fn needed(needed_bytes: Option<u64>, footprint: Option<&Footprint>) -> String {
     let needed = match needed_bytes {
         Some(bytes) => format!("out of memory, {} needed", human(bytes)),
         None => "out of memory".to_owned(),
     };
-    let Some(Footprint { code, arguments, outputs, temporaries }) = footprint.map(|footprint| *footprint) else {
+    let Some(Footprint { code, arguments, outputs, temporaries }) = footprint.copied() else {
         return needed;
     };
     let [code, arguments, outputs, temporaries] = [code, arguments, outputs, temporaries].map(human);
