@@ -115,7 +115,7 @@ impl Pipeline {
         work: impl Fn(&[DeviceTensor]) -> Result<T, PipelineError>,
     ) -> Result<T, PipelineError> {
         let weights = self.bring(stage, &Cancel::default())?;
-        executable.make_room()?;
+        self.runtime.make_room(executable.footprint().of_execution());
         let mut dropped = Dropped::default();
         loop {
             let error = match work(&weights) {

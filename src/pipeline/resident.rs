@@ -81,7 +81,7 @@ impl Resident {
         // What is read in another way from now on makes room first.
         *loaded = None;
         let bytes = stage.weight_bytes();
-        runtime.make_room_for_weights(stage.name, bytes)?;
+        runtime.make_room(bytes);
         let weights = Arc::new(bring(runtime, model_id, checkpoint, stage, cancel)?);
         let (wanted, kept) = (Arc::clone(&stage.wanted), Arc::clone(&weights));
         *loaded = Some(Loaded { wanted, weights: kept, bytes, last_used: now });

@@ -8,7 +8,7 @@ use preheat_cache::{GraphKey, GraphRecord};
 use super::Runtime;
 use super::error::Error;
 use super::executable::{DeviceTensor, Executable};
-use super::on_device::{Doing, Holder};
+use super::on_device::Holder;
 use super::out_of_memory::Dropped;
 use crate::pjrt::ErrorCode;
 use crate::tensor::Tensor;
@@ -19,11 +19,9 @@ impl Runtime {
         self.inner.upload(weight, Some(stage), "bringing its weights to the device")
     }
 
-    /// Makes room for the weights of `stage`.
-    pub(crate) fn make_room_for_weights(&self, stage: &str, bytes: u64) -> Result<(), Error> {
-        let what = "bringing its weights to the device";
-        let doing = Doing { stage: Some(stage), what, needed_bytes: Some(bytes), footprint: None };
-        Ok(self.inner.on_device.make_room(&doing)?)
+    /// Makes room for so many bytes by dropping what is not in use, as far as that goes.
+    pub(crate) fn make_room(&self, bytes: u64) {
+        self.inner.on_device.make_room(bytes);
     }
 
     /// Takes note of someone whose things may be dropped where there is no room for others.
@@ -61,13 +59,6 @@ impl Runtime {
 }
 
 impl Executable {
-    /// Makes room for an execution, arguments aside, by dropping what is not in use.
-    pub(crate) fn make_room(&self) -> Result<(), Error> {
-        let needed_bytes = Some(self.footprint().of_execution());
-        let Some(on_device) = self.graph.on_device.upgrade() else { return Ok(()) };
-        Ok(on_device.make_room(&self.doing("making room to run it", needed_bytes))?)
-    }
-
     /// The error of an execution, with the figures where it is for want of memory.
     pub(crate) fn with_figures(&self, error: Error, dropped: Dropped) -> Error {
         match (error, self.graph.on_device.upgrade()) {

@@ -191,7 +191,7 @@ impl Inner {
         };
         // Weights and the rest of its arguments may be there already, or come later in the place of others: only the code is needed now.
         self.on_device.check_fits_at_all(&doing)?;
-        self.on_device.make_room(&doing)?;
+        self.on_device.make_room(footprint.code);
         let backend = self.here()?;
         match self.on_device.with_room(&doing, || backend.load(&object.payload)) {
             Ok(loaded) => {
