@@ -106,15 +106,17 @@ pub(crate) fn compile(client: &Client, inputs: &KeyInputs) -> Result<Compiled, P
     let loaded = client.compile(as_pjrt(&inputs.program), &options)?;
     let compile_seconds = began.elapsed().as_secs_f64();
     let executable = loaded.executable();
+    let optimized = executable.optimized_program().ok();
     let payload = executable.serialize().map(|whole| slimmed(whole, inputs));
     Ok(Compiled {
-        interface: interface(executable),
+        interface: optimized.as_ref().and_then(interface),
         measurements: Measurements {
             compile_seconds,
             compile_peak_bytes: peak_resident_bytes(),
             load_seconds: None,
             cost: executable.cost_analysis().ok().flatten().map(numbers).unwrap_or_default(),
             memory_bytes: memory_bytes(executable),
+            program_counts: optimized.as_ref().map(program_counts).unwrap_or_default(),
         },
         payload,
         loaded,
@@ -169,9 +171,9 @@ fn encode_options(given: &CompileOptions) -> Result<Vec<u8>, PjrtError> {
     )
 }
 
-/// The inputs and outputs as the optimised program has them; `None` where the plugin does not give it.
-fn interface(executable: &pjrt::Executable) -> Option<Interface> {
-    let shape = executable.program_shape().ok()?;
+/// The inputs and outputs as the optimised program has them; `None` where it is in a form that cannot be read.
+fn interface(optimized: &pjrt::OptimizedProgram) -> Option<Interface> {
+    let shape = pjrt::hlo::program_shape(optimized).ok()?;
     let specs = |types: &[TensorType]| types.iter().map(spec).collect();
     Some(Interface { inputs: specs(&shape.parameters), outputs: specs(&shape.results) })
 }
@@ -199,6 +201,14 @@ fn number(value: &Value) -> Option<f64> {
         Value::Int(value) => Some(*value as f64),
         _ => None,
     }
+}
+
+fn program_counts(optimized: &pjrt::OptimizedProgram) -> BTreeMap<String, u64> {
+    let Ok(counts) = pjrt::hlo::program_counts(optimized) else { return BTreeMap::new() };
+    [("instructions", counts.instructions), ("fusions", counts.fusions)]
+        .into_iter()
+        .map(|(name, count)| (name.to_owned(), count))
+        .collect()
 }
 
 fn memory_bytes(executable: &pjrt::Executable) -> BTreeMap<String, u64> {

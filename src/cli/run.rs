@@ -7,8 +7,8 @@ use preheat_cache::Source;
 use super::args::{ModelArgs, RunArgs};
 use super::demo_model;
 use super::output::{document, line, seconds, table};
-use super::program::{RunReport, SignatureReport, SizeReport, Timings, print_metrics};
-use super::{CliError, Context, Status};
+use super::program::{RunReport, SignatureReport, SizeReport, Timings};
+use super::{CliError, Context, Status, metrics};
 use crate::pipeline::{Made, Pipeline, PipelineError, Plan, TextToImage};
 use crate::runtime::{Runtime, StageReport};
 
@@ -127,18 +127,19 @@ fn report(
         seconds_per_step: made.steps.mean_seconds,
         total_seconds: context.started.elapsed().as_secs_f64(),
     };
-    let metrics = context.args.tpu_debug_metrics.then(|| made.metrics.clone());
+    let stages: Vec<&StageReport> = made.stages.iter().collect();
+    let metrics = context.metrics(runtime);
     if context.json {
         return document(&RunReport {
             device: runtime.device(),
             signature: SignatureReport::new(&made.plan.signature),
             size: sizes(&made.plan),
             seed: Some(made.plan.seed),
-            stages: made.stages.iter().collect(),
+            stages: stages.clone(),
             timings,
             images: images.iter().map(|path| path.display().to_string()).collect(),
             warnings: [runtime.warnings(), made.warnings.clone()].concat(),
-            metrics,
+            metrics: metrics.map(|metrics| metrics::flat(metrics, &stages)),
         });
     }
     let signature = &made.plan.signature;
@@ -175,7 +176,7 @@ fn report(
         line(&path.display().to_string())?;
     }
     if let Some(metrics) = &metrics {
-        print_metrics(&timings, &made.stages, metrics)?;
+        metrics::print(&timings, &stages, metrics)?;
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use preheat_cache::Source;
 use super::args::WarmupArgs;
 use super::output::{document, line, seconds, table};
 use super::program::{Asked, RunReport, SignatureReport, SizeReport, Timings, program_name, read_program};
-use super::{CliError, Context, Status, run};
+use super::{CliError, Context, Status, metrics, run};
 use crate::pipeline::{TextToImage, Warmed};
 use crate::runtime::{Runtime, WarmupReport};
 
@@ -55,6 +55,7 @@ fn warm_model(context: &Context, args: &WarmupArgs) -> Result<Status, CliError> 
         line(&rows.to_string())?;
         let stages: usize = warmed.iter().map(|warmed| warmed.stages.len()).sum();
         line(&format!("{} is warm on {}: {stages} stages", pipeline.model_id(), runtime.device().selected))?;
+        print_metrics(context, &runtime, warmed.iter().flat_map(|warmed| &warmed.stages).collect())?;
     }
     std::mem::forget((runtime, pipeline));
     Ok(Status::Done)
@@ -100,7 +101,20 @@ fn warm_programs(context: &Context, args: &WarmupArgs) -> Result<Status, CliErro
         return Err(CliError::NotKept { lost, of: reports.len() });
     }
     line(&format!("warm on {}: {} of {}", runtime.device().selected, reports.len(), programs.len()))?;
+    print_metrics(context, &runtime, reports.iter().collect())?;
     Ok(Status::Done)
+}
+
+/// `--tpu-debug-metrics`, for a person.
+fn print_metrics(context: &Context, runtime: &Runtime, stages: Vec<&WarmupReport>) -> Result<(), CliError> {
+    let Some(metrics) = context.metrics(runtime) else { return Ok(()) };
+    let stages: Vec<_> = stages.into_iter().map(|report| &report.stage).collect();
+    metrics::print(&timings(context), &stages, &metrics)
+}
+
+fn timings(context: &Context) -> Timings {
+    let ready = context.started.elapsed().as_secs_f64();
+    Timings { executables_ready_seconds: ready, total_seconds: ready, ..Timings::default() }
 }
 
 fn print_json(
@@ -110,17 +124,18 @@ fn print_json(
     size: SizeReport,
     stages: Vec<&WarmupReport>,
 ) -> Result<(), CliError> {
-    let ready = context.started.elapsed().as_secs_f64();
+    let reports: Vec<_> = stages.iter().map(|report| &report.stage).collect();
+    let metrics = context.metrics(runtime).map(|metrics| metrics::flat(metrics, &reports));
     document(&RunReport {
         device: runtime.device(),
         signature,
         size,
         seed: None,
         stages,
-        timings: Timings { executables_ready_seconds: ready, total_seconds: ready, ..Timings::default() },
+        timings: timings(context),
         images: Vec::new(),
         warnings: runtime.warnings(),
-        metrics: None,
+        metrics,
     })
 }
 

@@ -14,7 +14,7 @@ use super::{Made, Pipeline};
 use crate::pjrt::ElementType;
 use crate::pjrt::hlo::TensorType;
 use crate::progress::{Event, EventKind};
-use crate::runtime::{self, DeviceTensor};
+use crate::runtime::{self, DeviceTensor, StepBoundary, StepTimes};
 use crate::tensor::Tensor;
 
 /// The conditions of a run: what the denoiser's graph takes after the scalars of the step.
@@ -55,13 +55,16 @@ impl Pipeline {
 
     fn conditions(&self, prepared: &Prepared<'_>, ready: &Ready) -> Result<Conditions, PipelineError> {
         let (request, stages) = (prepared.request, &prepared.stages);
-        let positive = self.encode(prepared, ready, &request.prompt, stages.encoders.clone())?;
+        // Never finished: the first diffusion step is queued behind the prompts, and nobody waits in between.
+        let mut boundary = self.runtime.step_boundary("encode_prompt").of(self.model_id(), "text_encoder");
+        let positive = self.encode(prepared, ready, &mut boundary, &request.prompt, stages.encoders.clone())?;
         let negative = if !prepared.plan.signature.is_guided() {
             None
         } else if stages.negative_is_zeros {
             Some(self.zeros_for_no_prompt(prepared, ready)?)
         } else {
-            Some(self.encode(prepared, ready, &request.negative_prompt, stages.negative_encoders.clone())?)
+            let encoders = stages.negative_encoders.clone();
+            Some(self.encode(prepared, ready, &mut boundary, &request.negative_prompt, encoders)?)
         };
         // Original size, top left corner of the crop, target size: each height first (SDXL, arXiv 2307.01952, section 2.2).
         let [width, height] = prepared.plan.sizes.padded;
@@ -75,15 +78,20 @@ impl Pipeline {
         &self,
         prepared: &Prepared<'_>,
         ready: &Ready,
+        boundary: &mut StepBoundary<'_>,
         text: &str,
         encoders: Range<usize>,
     ) -> Result<Arc<Encoded>, PipelineError> {
         let key = PromptKey::new(Some(text), &ready.executables[encoders.clone()]);
         self.prompts.get_or_encode(key, || {
             let mut encoded = Encoded::default();
+            let step = boundary.begin()?;
             for (index, at) in encoders.enumerate() {
                 let stage = &prepared.stages.all[at];
                 encoded.push(self.run_encoder(index, stage, ready, at, &self.tokens(index, text)?)?);
+            }
+            if let Some(last) = encoded.hidden.last() {
+                step.until(last)?;
             }
             Ok(encoded)
         })
@@ -168,7 +176,7 @@ impl Pipeline {
         prepared: &Prepared<'_>,
         ready: &Ready,
         conditions: &Conditions,
-    ) -> Result<(Tensor, super::StepTimes), PipelineError> {
+    ) -> Result<(Tensor, StepTimes), PipelineError> {
         let at = prepared.stages.denoiser;
         let stage = &prepared.stages.all[at];
         let after_scalars = stage.function.inputs().iter().skip_while(|input| input.name != "scalars").skip(1);
@@ -206,15 +214,17 @@ impl Pipeline {
         let kind = TensorType { element_type: ElementType::F32, dimensions };
         let each = latents.bytes().len() / usize::try_from(batch).unwrap_or(1).max(1);
         let mut pictures = Vec::new();
+        let mut boundary = self.runtime.step_boundary("decode").of(self.model_id(), stage.name);
         for (index, bytes) in (0..batch).zip(latents.bytes().chunks_exact(each)) {
-            if self.runtime.is_cancelled() {
-                return Err(runtime::Error::Cancelled.into());
-            }
+            let step = boundary.begin()?;
             self.tell(stage, EventKind::Decoding { done: index, total: batch });
             let one = Tensor::new(kind.clone(), bytes).map_err(runtime::Error::from)?;
             let one = self.runtime.to_device(&one)?;
-            let image = ready.executables[at].run_to_host(std::iter::once(&one).chain(ready.weights[at].iter()))?;
-            let values = image.first().and_then(Tensor::to_f32).ok_or(PipelineError::NoPicture)?;
+            let images = ready.executables[at].run(std::iter::once(&one).chain(ready.weights[at].iter()))?;
+            let image = images.first().ok_or(PipelineError::NoPicture)?;
+            step.until(image)?;
+            let failed = |cause| runtime::Error::Run { stage: stage.name.to_owned(), doing: "reading a result", cause };
+            let values = image.to_host().map_err(failed)?.to_f32().ok_or(PipelineError::NoPicture)?;
             let settings = settings_of(prepared, index);
             pictures.push(Picture::cropped(&values, sizes.padded, sizes.crop_origin, sizes.requested, settings));
         }

@@ -39,7 +39,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
 
-pub use denoise::StepTimes;
+pub use crate::runtime::StepTimes;
 pub use error::PipelineError;
 pub use image::{Picture, Settings};
 pub use plan::{Plan, Sizes};

@@ -10,12 +10,14 @@ use super::devices::inventory;
 use super::digests::Digests;
 use super::error::Error;
 use super::memory::Memory;
+use super::metrics::Recorder;
 use super::warnings::Warnings;
 use super::{DeviceReport, Inner, Runtime};
 use crate::backend::BackendError;
 use crate::backend::xla::XlaBackend;
 use crate::device::{self, DeviceName};
 use crate::progress::{Cancel, Progress, Silent};
+use crate::trace::Trace;
 
 /// What a [`Runtime`] is made from. Everything has a default; [`Builder::build`] makes it.
 #[derive(Clone)]
@@ -31,6 +33,9 @@ pub struct Builder {
     memory_limit_bytes: u64,
     require_warm: bool,
     manual_warmup: bool,
+    sync_steps: usize,
+    metrics: bool,
+    trace: Option<Trace>,
     progress: Arc<dyn Progress>,
     cancel: Cancel,
 }
@@ -48,6 +53,9 @@ impl Default for Builder {
             memory_limit_bytes: Self::DEFAULT_MEMORY_LIMIT_BYTES,
             require_warm: false,
             manual_warmup: false,
+            sync_steps: 0,
+            metrics: false,
+            trace: None,
             progress: Arc::new(Silent),
             cancel: Cancel::default(),
         }
@@ -132,6 +140,28 @@ impl Builder {
         self
     }
 
+    /// After how many steps the host waits for the device (`--tpu-sync-steps`); 0, the default: only where a result is read, with
+    /// a bound on the steps in flight. See [`StepBoundary`](super::StepBoundary).
+    #[must_use]
+    pub fn sync_steps(mut self, steps: usize) -> Self {
+        self.sync_steps = steps;
+        self
+    }
+
+    /// Whether [`Runtime::metrics`] is kept.
+    #[must_use]
+    pub fn metrics(mut self, metrics: bool) -> Self {
+        self.metrics = metrics;
+        self
+    }
+
+    /// A trace to add to.
+    #[must_use]
+    pub fn trace(mut self, trace: Trace) -> Self {
+        self.trace = Some(trace);
+        self
+    }
+
     /// Who is told of what takes long.
     #[must_use]
     pub fn progress(mut self, progress: Arc<dyn Progress>) -> Self {
@@ -160,8 +190,10 @@ impl Builder {
         let warnings = Warnings::default();
         choice.warnings.iter().for_each(|warning| warnings.warn(warning.clone()));
         let cache = self.cache(&warnings);
+        let opening = self.trace.as_ref().map(|trace| trace.begin("host", "open the plugin"));
         let identify = || plugin_build(&choice.plugin, cache.as_ref());
         let mut backend = XlaBackend::open(choice.selected, &choice.plugin, identify)?;
+        drop(opening);
         if self.plugin.is_some() && self.device.device == DeviceName::Auto {
             backend = backend.named_by_platform();
             choice.selected = backend.name;
@@ -182,6 +214,8 @@ impl Builder {
             memory: Memory::new(self.memory_limit_bytes).into(),
             require_warm: self.require_warm,
             manual_warmup: self.manual_warmup,
+            sync_steps: self.sync_steps,
+            recorder: (self.metrics || self.trace.is_some()).then(|| Arc::new(Recorder::new(self.trace))),
             progress: self.progress,
             cancel: self.cancel,
             warnings: Arc::new(warnings),

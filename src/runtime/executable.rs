@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
+use std::time::Instant;
 
 use preheat_cache::{GraphKey, Measurements};
 
 use super::error::Error;
+use super::metrics::Recorder;
 use super::report::StageReport;
 use crate::backend::xla::XlaBackend;
 use crate::pjrt::hlo::TensorType;
@@ -25,6 +27,7 @@ pub(super) struct LoadedGraph {
     /// Bytes of machine code, as serialised.
     pub(super) payload_bytes: u64,
     pub(super) measurements: Measurements,
+    pub(super) recorder: Option<Arc<Recorder>>,
 }
 
 /// The types of the inputs and outputs of an executable.
@@ -63,6 +66,7 @@ pub struct DeviceTensor {
     buffer: pjrt::Buffer,
     /// `None` where an executable does not tell what it gives.
     kind: Option<Arc<TensorType>>,
+    recorder: Option<Arc<Recorder>>,
 }
 
 impl DeviceTensor {
@@ -76,12 +80,17 @@ impl DeviceTensor {
         device: &pjrt::Device,
         tensor: &Tensor,
         kind: Arc<TensorType>,
+        recorder: Option<&Arc<Recorder>>,
     ) -> Result<Self, pjrt::PjrtError> {
         // In place where the device can read host memory; the buffer keeps the memory alive.
         let transfer = pjrt::HostTransfer::ZeroCopy;
+        let began = recorder.map(|_| Instant::now());
         let buffer =
             client.buffer_from_owner(device, kind.element_type, &kind.dimensions, tensor.shared(), transfer)?;
-        Ok(Self { buffer, kind: Some(kind) })
+        if let (Some(recorder), Some(began)) = (recorder, began) {
+            recorder.sent(&buffer, began, tensor.bytes().len());
+        }
+        Ok(Self { buffer, kind: Some(kind), recorder: recorder.cloned() })
     }
 
     /// Calls `done` once it has been computed, or with why it could not be; from whichever thread the plugin uses.
@@ -92,7 +101,12 @@ impl DeviceTensor {
         &self,
         done: impl FnOnce(Result<(), pjrt::PjrtError>) + Send + 'static,
     ) -> Result<(), pjrt::PjrtError> {
-        self.buffer.ready()?.on_ready(done)
+        self.ready()?.on_ready(done)
+    }
+
+    /// The event of its having been computed.
+    pub(super) fn ready(&self) -> Result<pjrt::Event, pjrt::PjrtError> {
+        self.buffer.ready()
     }
 
     /// Waits until it has been computed.
@@ -100,7 +114,7 @@ impl DeviceTensor {
     /// # Errors
     /// Where what computes it failed.
     pub fn wait(&self) -> Result<(), pjrt::PjrtError> {
-        self.buffer.ready()?.wait()
+        self.ready()?.wait()
     }
 
     /// Copies it to the host; waits until it has been computed.
@@ -112,8 +126,12 @@ impl DeviceTensor {
             Some(kind) => TensorType::clone(kind),
             None => TensorType { element_type: self.buffer.element_type()?, dimensions: self.buffer.dimensions()? },
         };
+        let began = self.recorder.as_ref().map(|_| Instant::now());
         let mut bytes = pjrt::AlignedBytes::zeroed(kind.element_type.array_bytes(&kind.dimensions)?)?;
         self.buffer.to_host_into(&mut bytes)?;
+        if let (Some(recorder), Some(began)) = (&self.recorder, began) {
+            recorder.received(began, bytes.len());
+        }
         Ok(Tensor::from_aligned(kind, bytes))
     }
 }
@@ -162,12 +180,15 @@ impl Executable {
         self.graph.interface.as_ref().map(|interface| interface.inputs.as_slice())
     }
 
-    /// What the plugin said of it when it was compiled: its cost analysis, and its memory in bytes.
+    /// What the plugin said of it when it was compiled: its cost analysis, its memory in bytes, and what the program came to, in
+    /// `instructions` and `fusions` among them.
     pub fn metrics(&self) -> BTreeMap<String, f64> {
         let measured = &self.graph.measurements;
         #[expect(clippy::cast_precision_loss, reason = "figures for reading; exact up to 2^53 bytes")]
         let memory = measured.memory_bytes.iter().map(|(name, &bytes)| (format!("{name}_bytes"), bytes as f64));
-        measured.cost.iter().map(|(name, &value)| (name.clone(), value)).chain(memory).collect()
+        #[expect(clippy::cast_precision_loss, reason = "programs are far shorter than 2^53")]
+        let counts = measured.program_counts.iter().map(|(name, &count)| (name.clone(), count as f64));
+        measured.cost.iter().map(|(name, &value)| (name.clone(), value)).chain(memory).chain(counts).collect()
     }
 
     /// Zeros of every input's shape.
@@ -195,7 +216,8 @@ impl Executable {
             Some(interface) => interface.share(tensor.kind()),
             None => Arc::new(tensor.kind().clone()),
         };
-        DeviceTensor::upload(&self.graph.backend.client, &self.graph.device, tensor, kind)
+        let graph = &self.graph;
+        DeviceTensor::upload(&graph.backend.client, &graph.device, tensor, kind, graph.recorder.as_ref())
             .map_err(|cause| self.failed("moving an input to the device", cause))
     }
 
@@ -222,16 +244,21 @@ impl Executable {
             Input::Device(tensor) => Some(&tensor.buffer),
             Input::Host(_) => moved.next().map(|tensor| &tensor.buffer),
         }));
+        let recorder = self.graph.recorder.as_ref();
+        let began = recorder.map(|_| Instant::now());
         let outputs = self
             .graph
             .loaded
             .execute(&buffers, ExecuteOptions::default())
             .map_err(|cause| self.failed("running it", cause))?;
+        if let (Some(recorder), Some(began), Some(first)) = (recorder, began, outputs.first()) {
+            recorder.queued(&self.report, began, first);
+        }
         let kinds = self.graph.interface.as_ref().map(|interface| &interface.outputs);
+        let kind = |index| kinds.and_then(|kinds| kinds.get(index)).cloned();
+        let outputs = outputs.into_iter().enumerate();
         Ok(outputs
-            .into_iter()
-            .enumerate()
-            .map(|(index, buffer)| DeviceTensor { buffer, kind: kinds.and_then(|kinds| kinds.get(index)).cloned() })
+            .map(|(index, buffer)| DeviceTensor { buffer, kind: kind(index), recorder: recorder.cloned() })
             .collect())
     }
 

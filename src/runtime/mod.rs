@@ -9,10 +9,12 @@ mod digests;
 mod error;
 mod executable;
 mod memory;
+mod metrics;
 mod obtain;
 mod report;
 mod request;
 mod source;
+mod step;
 mod upkeep;
 mod warnings;
 
@@ -28,19 +30,23 @@ pub use cache::Cache;
 pub use devices::{DeviceInfo, describe_devices};
 pub use error::Error;
 pub use executable::{DeviceTensor, Executable, Input};
+pub use metrics::{Metric, Metrics, Summary};
 pub use report::{Lookup, Nearest, StageLookup, StageReport, Verdict, WarmupReport};
 pub use request::Request;
 pub use source::{AsGraph, BuildError, Graph};
+pub use step::{Step, StepBoundary, StepTimes};
 pub use upkeep::{CacheInfo, PruneRule};
 
 use self::digests::Digests;
 use self::memory::Memory;
+use self::metrics::Recorder;
 use self::warnings::Warnings;
 use crate::backend::xla::XlaBackend;
 use crate::device::Choice;
 use crate::lower::Target;
 use crate::progress::{Cancel, Progress};
 use crate::tensor::Tensor;
+use crate::trace::Trace;
 
 /// The device that a runtime runs on, as the command line's JSON has it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -77,6 +83,10 @@ struct Inner {
     memory: Mutex<Memory>,
     require_warm: bool,
     manual_warmup: bool,
+    /// The host waits for the device after so many steps; 0: it does not.
+    sync_steps: usize,
+    /// `None` where neither metrics nor a trace are wanted.
+    recorder: Option<Arc<Recorder>>,
     progress: Arc<dyn Progress>,
     cancel: Cancel,
     warnings: Arc<Warnings>,
@@ -158,7 +168,8 @@ impl Runtime {
     /// Where the device has no room.
     pub fn to_device(&self, tensor: &Tensor) -> Result<DeviceTensor, Error> {
         let backend = &self.inner.backend;
-        DeviceTensor::upload(&backend.client, &backend.device, tensor, Arc::new(tensor.kind().clone()))
+        let (kind, recorder) = (Arc::new(tensor.kind().clone()), self.inner.recorder.as_ref());
+        DeviceTensor::upload(&backend.client, &backend.device, tensor, kind, recorder)
             .map_err(|cause| Error::Upload { kind: tensor.kind().to_string(), cause })
     }
 
@@ -175,6 +186,19 @@ impl Runtime {
     /// The device's free memory in bytes, as far as it or the system tells; `None` where neither does.
     pub fn free_memory_bytes(&self) -> Option<u64> {
         self.inner.backend.free_memory_bytes()
+    }
+
+    /// What was done so far, in numbers; empty unless [`Builder::metrics`] or [`Builder::trace`] asked for it. What is in flight is
+    /// given a tenth of a second to end.
+    pub fn metrics(&self) -> Metrics {
+        let Some(recorder) = &self.inner.recorder else { return Metrics::default() };
+        let memory = self.inner.backend.device.memory_stats().ok().flatten();
+        recorder.metrics(memory.as_ref())
+    }
+
+    /// The trace that this runtime adds to, for whoever has something to add.
+    pub fn trace(&self) -> Option<&Trace> {
+        self.inner.recorder.as_ref()?.trace()
     }
 
     /// Whether what is asked to stop has been: a pipeline asks between its steps.

@@ -55,6 +55,7 @@ impl Obtained {
 impl Inner {
     pub(super) fn obtain(&self, asked: &Asked<'_>) -> Result<Executable, Error> {
         let began = Instant::now();
+        let _request = asked.trace(self, "request");
         let obtained = self.find_or_compile(asked)?;
         let load_seconds = (began.elapsed().as_secs_f64() - obtained.compile_seconds).max(0.0);
         let report = StageReport {
@@ -75,7 +76,11 @@ impl Inner {
             );
             asked.tell(self, EventKind::Ready);
         }
-        Ok(Executable { graph: obtained.graph, report })
+        let executable = Executable { graph: obtained.graph, report };
+        if let Some(recorder) = &self.recorder {
+            recorder.obtained(&executable);
+        }
+        Ok(executable)
     }
 
     fn find_or_compile(&self, asked: &Asked<'_>) -> Result<Obtained, Error> {
@@ -94,10 +99,12 @@ impl Inner {
                 }
             }
         }
+        let lowering = asked.trace(self, "lower");
         let program = asked.graph.build().map_err(|cause| {
             let stage = asked.graph.stage_name().to_owned();
             Error::Build { stage, cause }
         })?;
+        drop(lowering);
         let inputs = KeyInputs {
             program,
             options: asked.graph.compile_options().clone(),
@@ -153,6 +160,7 @@ impl Inner {
         fits: impl FnOnce(&GraphRecord) -> bool,
         matched: impl FnOnce() -> Match,
     ) -> Result<Found, Error> {
+        let began = Instant::now();
         let object = self.cache.as_ref().and_then(|cache| cache.load(key, &self.warnings));
         let Some((object, source)) = object.filter(|(object, _)| fits(&object.record)) else {
             return Ok(Found::Nothing);
@@ -161,6 +169,9 @@ impl Inner {
         asked.tell(self, EventKind::Loading { payload_bytes });
         match self.backend.load(&object.payload) {
             Ok(loaded) => {
+                if let Some(recorder) = &self.recorder {
+                    recorder.loaded(asked.subject(), began, payload_bytes);
+                }
                 let graph = self.keep(*key, loaded, &object.record, payload_bytes);
                 Ok(Found::Ready(Obtained::found(graph, source, matched())))
             }
@@ -221,6 +232,7 @@ impl Inner {
             return Err(Error::Cancelled);
         }
         asked.tell(self, EventKind::Compiling { expected_seconds });
+        let compiling = asked.trace(self, "compile");
         let compiled = xla::compile(&self.backend.client, inputs).map_err(|cause| {
             if let Some(cache) = &self.cache {
                 cache.count(|counters| counters.failed_compiles += 1);
@@ -237,6 +249,7 @@ impl Inner {
             }
             error
         })?;
+        drop(compiling);
         let seconds = compiled.measurements.compile_seconds;
         asked.tell(self, EventKind::Compiled { seconds });
         let mut record = GraphRecord::new(stage, self.backend.name.as_str(), inputs);
@@ -316,8 +329,10 @@ impl Inner {
         // Options may have put it on another device than the first.
         let its_device = loaded.addressable_devices().ok().and_then(|devices| devices.into_iter().next());
         let device = its_device.unwrap_or_else(|| backend.device.clone());
+        let recorder = self.recorder.clone();
         let graph =
-            Arc::new(LoadedGraph { graph_key, loaded, backend, device, interface, payload_bytes, measurements });
+            LoadedGraph { graph_key, loaded, backend, device, interface, payload_bytes, measurements, recorder };
+        let graph = Arc::new(graph);
         if self.reuse {
             // Dropped after the table is free again: a plugin takes its time to give an executable up.
             let gone = self.memory().insert(Arc::clone(&graph));
