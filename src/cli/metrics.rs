@@ -33,10 +33,10 @@ impl Context {
     }
 }
 
-/// As `--json` has them: one table. The figures of a single program stand without its name, for there is no other.
-pub(super) fn flat(mut metrics: Metrics, stages: &[&StageReport]) -> BTreeMap<String, f64> {
-    let program = stages.iter().all(|stage| stage.stage == Graph::DEFAULT_STAGE) && metrics.executables.len() == 1;
-    let own = if program { std::mem::take(&mut metrics.executables) } else { BTreeMap::new() };
+/// The metrics of programs as `--json` has them. The figures of a single one stand without its name, for there is no other.
+pub(super) fn of_programs(mut metrics: Metrics) -> BTreeMap<String, f64> {
+    let single = metrics.executables.len() == 1;
+    let own = if single { std::mem::take(&mut metrics.executables) } else { BTreeMap::new() };
     let mut flat = metrics.flat();
     flat.extend(own.into_values().flatten());
     flat

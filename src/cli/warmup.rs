@@ -1,31 +1,53 @@
 //! `preheat warmup`: compiles before anyone waits for it, and runs each graph once on zeros.
 
+use std::collections::BTreeMap;
+
 use preheat_cache::Source;
+use serde::Serialize;
 
 use super::args::WarmupArgs;
 use super::output::{document, line, seconds, table};
-use super::program::{Asked, RunReport, SignatureReport, SizeReport, Timings, program_name, read_program};
-use super::{CliError, Context, Status, metrics, run};
-use crate::pipeline::{TextToImage, Warmed};
-use crate::runtime::{Runtime, WarmupReport};
+use super::program::{Asked, OneRequest, RunReport, SignatureReport, SizeReport, Timings, program_name, read_program};
+use super::{CliError, Context, Status, metrics, run, warmup_ahead};
+use crate::pipeline::{Plan, TextToImage, Warmed};
+use crate::runtime::{Metrics, Runtime, StageReport};
 
 pub(super) fn warmup(context: &Context, args: &WarmupArgs) -> Result<Status, CliError> {
     refuse_later(args)?;
-    if args.program.is_empty() { warm_model(context, args) } else { warm_programs(context, args) }
+    match (args.program.is_empty(), &args.aot) {
+        (true, None) => warm_model(context, args),
+        (true, Some(_)) => warmup_ahead::of_model(context, args),
+        (false, None) => warm_programs(context, args),
+        (false, Some(target)) => warmup_ahead::of_programs(context, args, target),
+    }
 }
 
-fn warm_model(context: &Context, args: &WarmupArgs) -> Result<Status, CliError> {
+/// Every request that is to be warmed: each size with each batch.
+pub(super) fn requests(args: &WarmupArgs) -> Result<Vec<TextToImage>, CliError> {
     args.signature.program.refuse_for_models()?;
     let mut request = TextToImage::default();
     args.signature.picture.refine(&mut request);
-    let (runtime, pipeline) = run::open(context, &args.model, None)?;
-    let requests: Vec<TextToImage> = if args.resolutions.is_empty() {
+    let sizes = match args.preset {
+        Some(preset) => preset.resolutions(),
+        None => &args.resolutions,
+    };
+    let each: Vec<TextToImage> = if sizes.is_empty() {
         vec![request]
     } else {
         let at =
             |&[width, height]: &[u64; 2]| TextToImage { width: Some(width), height: Some(height), ..request.clone() };
-        args.resolutions.iter().map(at).collect()
+        sizes.iter().map(at).collect()
     };
+    let in_batches = |request: TextToImage| {
+        let batches = args.signature.picture.batches(&request);
+        batches.into_iter().map(move |batch_size| TextToImage { batch_size, ..request.clone() })
+    };
+    Ok(each.into_iter().flat_map(in_batches).collect())
+}
+
+fn warm_model(context: &Context, args: &WarmupArgs) -> Result<Status, CliError> {
+    let requests = requests(args)?;
+    let (runtime, pipeline) = run::open(context, &args.model, None, None)?;
     // Every request is checked before anything is compiled: a wrong size should not cost the compile before it.
     for request in &requests {
         pipeline.plan(request)?;
@@ -34,17 +56,17 @@ fn warm_model(context: &Context, args: &WarmupArgs) -> Result<Status, CliError> 
     let warmed = requests.iter().map(warm).collect::<Result<Vec<Warmed>, _>>()?;
     runtime.flush();
     context.shown.finish();
-    let Some(first) = warmed.first() else { return Ok(Status::Done) };
     if context.json {
-        let stages = warmed.iter().flat_map(|warmed| &warmed.stages).collect();
-        print_json(context, &runtime, SignatureReport::new(&first.plan.signature), run::sizes(&first.plan), stages)?;
+        let plans = warmed.iter().map(|warmed| (&warmed.plan, warmed.stages.iter().collect())).collect();
+        print_requests(context, &runtime, plans)?;
     } else {
-        let mut rows = table(&["size", "stage", "graph", "how", "first run"]);
+        let mut rows = table(&["size", "batch", "stage", "graph", "how", "first run"]);
         for warmed in &warmed {
             let [width, height] = warmed.plan.sizes.padded;
             for report in &warmed.stages {
                 rows.add_row([
                     format!("{width}x{height}"),
+                    warmed.plan.signature.batch_size.to_string(),
                     report.stage.stage.clone(),
                     report.stage.graph_key.short(),
                     run::how(&report.stage),
@@ -55,10 +77,55 @@ fn warm_model(context: &Context, args: &WarmupArgs) -> Result<Status, CliError> 
         line(&rows.to_string())?;
         let stages: usize = warmed.iter().map(|warmed| warmed.stages.len()).sum();
         line(&format!("{} is warm on {}: {stages} stages", pipeline.model_id(), runtime.device().selected))?;
-        print_metrics(context, &runtime, warmed.iter().flat_map(|warmed| &warmed.stages).collect())?;
+        print_metrics(context, &runtime, warmed.iter().flat_map(|warmed| &warmed.stages).map(|report| &report.stage))?;
     }
     std::mem::forget((runtime, pipeline));
     Ok(Status::Done)
+}
+
+/// The JSON of requests that were warmed, each with the reports of its stages.
+pub(super) fn print_requests<S: Serialize + Clone>(
+    context: &Context,
+    runtime: &Runtime,
+    requests: Vec<(&Plan, Vec<S>)>,
+) -> Result<(), CliError> {
+    let Some((first, _)) = requests.first() else { return Ok(()) };
+    let (signature, size) = (SignatureReport::new(&first.signature), run::sizes(first));
+    let stages = requests.iter().flat_map(|(_, stages)| stages).cloned().collect();
+    let mut several = Vec::with_capacity(requests.len());
+    if requests.len() > 1 {
+        for (plan, stages) in requests {
+            several.push(OneRequest {
+                signature: SignatureReport::new(&plan.signature),
+                size: run::sizes(plan),
+                stages,
+            });
+        }
+    }
+    let metrics = context.metrics(runtime).as_ref().map(Metrics::flat);
+    print_json(context, runtime, Document { signature, size, stages, requests: several, metrics })
+}
+
+/// The JSON of programs that were warmed.
+pub(super) fn print_reports<S: Serialize>(
+    context: &Context,
+    runtime: &Runtime,
+    first: &Asked,
+    reports: &[S],
+) -> Result<(), CliError> {
+    let stages = reports.iter().collect();
+    let (signature, size, requests) = (first.report(), first.size, Vec::new());
+    let metrics = context.metrics(runtime).map(metrics::of_programs);
+    print_json(context, runtime, Document { signature, size, stages, requests, metrics })
+}
+
+/// What a warmup did.
+struct Document<'a, S> {
+    signature: SignatureReport<'a>,
+    size: SizeReport,
+    stages: Vec<S>,
+    requests: Vec<OneRequest<'a, S>>,
+    metrics: Option<BTreeMap<String, f64>>,
 }
 
 fn warm_programs(context: &Context, args: &WarmupArgs) -> Result<Status, CliError> {
@@ -78,7 +145,7 @@ fn warm_programs(context: &Context, args: &WarmupArgs) -> Result<Status, CliErro
     runtime.flush();
     let lost = reports.iter().filter(|report| !report.kept).count();
     if context.json {
-        print_json(context, &runtime, first.report(), first.size, reports.iter().collect())?;
+        print_reports(context, &runtime, first, &reports)?;
         return if lost == 0 { Ok(Status::Done) } else { Err(CliError::NotKept { lost, of: programs.len() }) };
     }
     let mut rows = table(&["program", "graph", "how", "seconds", "first run"]);
@@ -101,15 +168,18 @@ fn warm_programs(context: &Context, args: &WarmupArgs) -> Result<Status, CliErro
         return Err(CliError::NotKept { lost, of: reports.len() });
     }
     line(&format!("warm on {}: {} of {}", runtime.device().selected, reports.len(), programs.len()))?;
-    print_metrics(context, &runtime, reports.iter().collect())?;
+    print_metrics(context, &runtime, reports.iter().map(|report| &report.stage))?;
     Ok(Status::Done)
 }
 
 /// `--tpu-debug-metrics`, for a person.
-fn print_metrics(context: &Context, runtime: &Runtime, stages: Vec<&WarmupReport>) -> Result<(), CliError> {
+pub(super) fn print_metrics<'a>(
+    context: &Context,
+    runtime: &Runtime,
+    stages: impl IntoIterator<Item = &'a StageReport>,
+) -> Result<(), CliError> {
     let Some(metrics) = context.metrics(runtime) else { return Ok(()) };
-    let stages: Vec<_> = stages.into_iter().map(|report| &report.stage).collect();
-    metrics::print(&timings(context), &stages, &metrics)
+    metrics::print(&timings(context), &stages.into_iter().collect::<Vec<_>>(), &metrics)
 }
 
 fn timings(context: &Context) -> Timings {
@@ -117,39 +187,26 @@ fn timings(context: &Context) -> Timings {
     Timings { executables_ready_seconds: ready, total_seconds: ready, ..Timings::default() }
 }
 
-fn print_json(
-    context: &Context,
-    runtime: &Runtime,
-    signature: SignatureReport<'_>,
-    size: SizeReport,
-    stages: Vec<&WarmupReport>,
-) -> Result<(), CliError> {
-    let reports: Vec<_> = stages.iter().map(|report| &report.stage).collect();
-    let metrics = context.metrics(runtime).map(|metrics| metrics::flat(metrics, &reports));
+fn print_json<S: Serialize>(context: &Context, runtime: &Runtime, done: Document<'_, S>) -> Result<(), CliError> {
     document(&RunReport {
         device: runtime.device(),
-        signature,
-        size,
+        signature: done.signature,
+        size: done.size,
         seed: None,
-        stages,
+        stages: done.stages,
+        requests: done.requests,
         timings: timings(context),
         images: Vec::new(),
         warnings: runtime.warnings(),
-        metrics,
+        metrics: done.metrics,
     })
 }
 
 /// Refuses in words what the contract has and this release does not.
 fn refuse_later(args: &WarmupArgs) -> Result<(), CliError> {
-    const WHY: &str = "this release warms the device that is here, size by size (--resolutions)";
-    let given = [
-        (args.aot.is_some(), "--aot"),
-        (args.preset.is_some(), "--preset"),
-        (args.manifest.is_some(), "--manifest"),
-        (args.jobs.is_some(), "--jobs"),
-    ];
-    match given.into_iter().find(|(given, _)| *given) {
-        Some((_, flag)) => Err(CliError::FlagNotBuiltIn { flag, why: WHY }),
-        None => Ok(()),
+    const WHY: &str = "this release warms one model at a time, size by size (--resolutions, --batch)";
+    if args.manifest.is_some() {
+        return Err(CliError::FlagNotBuiltIn { flag: "--manifest", why: WHY });
     }
+    Ok(())
 }

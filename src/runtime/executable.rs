@@ -8,7 +8,7 @@ use std::time::Instant;
 use preheat_cache::{GraphKey, Measurements};
 
 use super::error::Error;
-use super::metrics::Recorder;
+use super::metrics::{self, Recorder};
 use super::report::StageReport;
 use crate::backend::xla::XlaBackend;
 use crate::pjrt::hlo::TensorType;
@@ -183,12 +183,7 @@ impl Executable {
     /// What the plugin said of it when it was compiled: its cost analysis, its memory in bytes, and what the program came to, in
     /// `instructions` and `fusions` among them.
     pub fn metrics(&self) -> BTreeMap<String, f64> {
-        let measured = &self.graph.measurements;
-        #[expect(clippy::cast_precision_loss, reason = "figures for reading; exact up to 2^53 bytes")]
-        let memory = measured.memory_bytes.iter().map(|(name, &bytes)| (format!("{name}_bytes"), bytes as f64));
-        #[expect(clippy::cast_precision_loss, reason = "programs are far shorter than 2^53")]
-        let counts = measured.program_counts.iter().map(|(name, &count)| (name.clone(), count as f64));
-        measured.cost.iter().map(|(name, &value)| (name.clone(), value)).chain(memory).chain(counts).collect()
+        metrics::figures(&self.graph.measurements)
     }
 
     /// Zeros of every input's shape.

@@ -17,9 +17,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use preheat_cache::{GraphKey, Source};
+use preheat_cache::{GraphKey, Measurements, Source};
 
-use super::executable::Executable;
 use super::report::StageReport;
 use super::source::Graph;
 use crate::pjrt::{Buffer, MemoryStats, PjrtError};
@@ -96,7 +95,7 @@ pub struct Metrics {
     pub measured: BTreeMap<(Metric, Option<String>), Summary>,
     /// What was counted.
     pub counters: BTreeMap<&'static str, u64>,
-    /// What the compiler said of each executable (see [`Executable::metrics`]), by stage or program. A stage that was asked for
+    /// What the compiler said of each executable (see [`Executable::metrics`](super::Executable::metrics)), by stage or program. A stage that was asked for
     /// with several graphs stands once for each: the first as `denoiser`, another as `denoiser@` and its graph key's beginning.
     pub executables: BTreeMap<String, BTreeMap<String, f64>>,
     /// The device's memory in bytes, where the plugin tells.
@@ -221,9 +220,8 @@ impl Recorder {
         self.span(|| Span::new(subject.to_owned(), "load", began, took).with("bytes", payload_bytes));
     }
 
-    /// A request was answered.
-    pub(super) fn obtained(&self, executable: &Executable) {
-        let report = executable.report();
+    /// A request was answered; `measurements` are of its executable, where they were read.
+    pub(super) fn obtained(&self, report: &StageReport, measurements: Option<&Measurements>) {
         let subject = subject(&report.model_id, &report.stage);
         let mut state = self.state();
         match report.source {
@@ -238,10 +236,11 @@ impl Recorder {
             }
             Source::Memory => state.count("CachedCompile"),
         }
+        let Some(measurements) = measurements else { return };
         let key = report.graph_key;
         let other = state.executables.get(subject).is_some_and(|(known, _)| *known != key);
         let name = if other { format!("{subject}@{}", key.short()) } else { subject.to_owned() };
-        state.executables.entry(name).or_insert_with(|| (key, executable.metrics()));
+        state.executables.entry(name).or_insert_with(|| (key, figures(measurements)));
     }
 
     /// A tensor of `bytes` is on its way to the device; `buffer` is where.
@@ -337,6 +336,14 @@ impl Recorder {
             device_memory: memory.map(device_memory).unwrap_or_default(),
         }
     }
+}
+
+/// What the compiler said of an executable.
+pub(super) fn figures(measurements: &Measurements) -> BTreeMap<String, f64> {
+    let Measurements { cost, memory_bytes, program_counts, .. } = measurements;
+    let memory = memory_bytes.iter().map(|(name, &bytes)| (format!("{name}_bytes"), number(bytes)));
+    let counts = program_counts.iter().map(|(name, &count)| (name.clone(), number(count)));
+    cost.iter().map(|(name, &value)| (name.clone(), value)).chain(memory).chain(counts).collect()
 }
 
 /// What figures of a stage stand under: the stage; of a program, its name.

@@ -9,7 +9,7 @@ use super::digests::RequestDigests;
 use super::error::Error;
 use super::executable::Executable;
 use super::metrics;
-use super::report::{Lookup, WarmupReport};
+use super::report::{Lookup, StageReport, WarmupReport};
 use super::source::{BuildError, Graph};
 use crate::progress::{Event, EventKind};
 use crate::trace::Going;
@@ -96,6 +96,14 @@ impl<'a> Request<'a> {
         let executable = self.get_for_warmup()?;
         let report = inner.run_once(&executable)?;
         Ok((executable, report))
+    }
+
+    /// Makes sure that the cache has the executable, and loads nothing: all that can be done for hardware that is not here.
+    ///
+    /// # Errors
+    /// Where the graph cannot be built, compiled or kept.
+    pub fn precompile(self) -> Result<StageReport, Error> {
+        self.ask(true, Inner::precompile)
     }
 
     /// Asks whether the request would hit.
