@@ -131,7 +131,7 @@ fn no_more_than_two_steps_are_in_flight() {
 
 #[test]
 fn a_step_is_as_long_as_it_takes() {
-    const DELAY: f64 = 0.08;
+    const DELAY: f64 = 0.4;
     // One of ten steps is slower than the others.
     let sim = |lab: &Lab| lab.sim().delay(Place::Execute, When::Nth(4), Duration::from_secs_f64(DELAY));
     in_child("a_step_is_as_long_as_it_takes", sim, |lab| {

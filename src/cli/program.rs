@@ -208,7 +208,7 @@ impl Prepared {
                 timings,
                 images: Vec::new(),
                 warnings: self.runtime.warnings(),
-                metrics: metrics.map(|metrics| metrics::of_programs(metrics)),
+                metrics: metrics.map(metrics::of_programs),
             });
         }
         line(&describe(&self.asked.signature.model_id, stage))?;
