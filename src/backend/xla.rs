@@ -50,6 +50,8 @@ pub(crate) struct Compiled {
     /// The executable as bytes, where the plugin can give them.
     pub(crate) payload: Result<Payload, PjrtError>,
     pub(crate) interface: Option<Interface>,
+    /// See [`preheat_cache::GraphRecord::abi_version`].
+    pub(crate) abi_version: Option<Vec<u8>>,
     pub(crate) measurements: Measurements,
 }
 
@@ -105,23 +107,25 @@ pub(crate) fn compile(client: &Client, inputs: &KeyInputs) -> Result<(pjrt::Load
     let loaded = client.compile(as_pjrt(&inputs.program), &options)?;
     let compile_seconds = began.elapsed().as_secs_f64();
     let executable = loaded.executable();
-    let payload = executable.serialize().map(|whole| slimmed(whole, inputs));
-    let (interface, measurements) = describe(executable, compile_seconds);
-    Ok((loaded, Compiled { payload, interface, measurements }))
+    let compiled = Compiled {
+        payload: executable.serialize().map(|whole| slimmed(whole, inputs)),
+        interface: interface(executable),
+        abi_version: abi_version(executable),
+        measurements: measurements(executable, compile_seconds),
+    };
+    Ok((loaded, compiled))
 }
 
-/// What is known of an executable once it is compiled: what it takes and gives, and what compiling it took and came to.
-pub(super) fn describe(executable: &pjrt::Executable, compile_seconds: f64) -> (Option<Interface>, Measurements) {
-    let optimized = executable.optimized_program().ok();
-    let measurements = Measurements {
+/// What is known of an executable once it is compiled.
+pub(super) fn measurements(executable: &pjrt::Executable, compile_seconds: f64) -> Measurements {
+    Measurements {
         compile_seconds,
         compile_peak_bytes: peak_resident_bytes(),
         load_seconds: None,
         cost: executable.cost_analysis().ok().flatten().map(numbers).unwrap_or_default(),
         memory_bytes: memory_bytes(executable),
-        program_counts: optimized.as_ref().map(program_counts).unwrap_or_default(),
-    };
-    (optimized.as_ref().and_then(interface), measurements)
+        program_counts: program_counts(executable),
+    }
 }
 
 /// What is kept of an executable: less, where this plugin build is known to run the same without the rest.
@@ -172,9 +176,15 @@ pub(super) fn encode_options(given: &CompileOptions) -> Result<Vec<u8>, PjrtErro
     )
 }
 
-/// The inputs and outputs as the optimised program has them; `None` where it is in a form that cannot be read.
-fn interface(optimized: &pjrt::OptimizedProgram) -> Option<Interface> {
-    let shape = pjrt::hlo::program_shape(optimized).ok()?;
+/// The executable's ABI version; `None` where the plugin has none, or does not give it: it is then compiled anew for every build.
+pub(super) fn abi_version(executable: &pjrt::Executable) -> Option<Vec<u8>> {
+    let version = executable.abi_version().and_then(|version| version.map(|version| version.to_bytes()).transpose());
+    version.inspect_err(|error| tracing::debug!(%error, "the executable's ABI version is not known")).ok().flatten()
+}
+
+/// The inputs and outputs as the optimised program has them; `None` where the plugin does not give it.
+pub(super) fn interface(executable: &pjrt::Executable) -> Option<Interface> {
+    let shape = executable.program_shape().ok()?;
     let specs = |types: &[TensorType]| types.iter().map(spec).collect();
     Some(Interface { inputs: specs(&shape.parameters), outputs: specs(&shape.results) })
 }
@@ -204,8 +214,10 @@ fn number(value: &Value) -> Option<f64> {
     }
 }
 
-fn program_counts(optimized: &pjrt::OptimizedProgram) -> BTreeMap<String, u64> {
-    let Ok(counts) = pjrt::hlo::program_counts(optimized) else { return BTreeMap::new() };
+/// What the optimised program consists of; nothing where the plugin does not give it in a form that can be read.
+fn program_counts(executable: &pjrt::Executable) -> BTreeMap<String, u64> {
+    let counts = executable.optimized_program().and_then(|program| pjrt::hlo::program_counts(&program));
+    let Ok(counts) = counts else { return BTreeMap::new() };
     [("instructions", counts.instructions), ("fusions", counts.fusions)]
         .into_iter()
         .map(|(name, count)| (name.to_owned(), count))

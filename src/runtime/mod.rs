@@ -16,6 +16,8 @@ mod metrics;
 mod obtain;
 mod report;
 mod request;
+mod rewarm;
+mod room;
 mod source;
 mod step;
 mod tpu_hardware;
@@ -29,8 +31,6 @@ use std::time::Instant;
 use preheat_cache::{Digest, GraphKey, GraphRecord, Signature, Statistics};
 use serde::Serialize;
 
-#[cfg(feature = "pipeline")]
-pub(crate) use crate::backend::xla::available_host_bytes;
 pub use builder::Builder;
 pub use cache::Cache;
 pub use devices::{DeviceInfo, describe_devices};
@@ -39,6 +39,9 @@ pub use executable::{DeviceTensor, Executable, Input};
 pub use metrics::{Metric, Metrics, Summary};
 pub use report::{Lookup, Nearest, StageLookup, StageReport, Verdict, WarmupReport};
 pub use request::Request;
+pub use rewarm::{Renewed, Rewarm, Rewarmed, RewarmedTarget};
+#[cfg(feature = "pipeline")]
+pub(crate) use room::{Room, UNMEASURED_PEAK_BYTES, locked};
 pub use source::{AsGraph, BuildError, Graph};
 pub use step::{Step, StepBoundary, StepTimes};
 pub use upkeep::{CacheInfo, PruneRule};
