@@ -22,6 +22,7 @@
 mod denoise;
 mod error;
 mod image;
+mod lookup;
 mod make;
 mod model;
 pub mod noise;
@@ -42,6 +43,7 @@ use std::time::Instant;
 pub use denoise::StepTimes;
 pub use error::PipelineError;
 pub use image::{Picture, Settings};
+pub use lookup::LookedUp;
 pub use plan::{Plan, Sizes};
 pub use precision::{ParsePrecisionError, Precision, Precisions};
 pub use request::{TextToImage, WarmupBlock, parse_resolution};

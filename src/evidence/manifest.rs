@@ -1,0 +1,7 @@
+//! x
+/// x
+#[derive(Debug)]
+pub struct Manifest;
+/// x
+#[derive(Debug)]
+pub struct ManifestModel;
