@@ -53,10 +53,18 @@ pub struct Wanted {
 /// What warming may take, beyond what is warm already.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Budget {
-    /// Seconds of compiles, one after the other.
-    pub compile_seconds: f64,
-    /// Bytes on disk.
-    pub stored_bytes: u64,
+    /// Seconds of compiles, one after the other; `None` for as many as it takes.
+    pub compile_seconds: Option<f64>,
+    /// Bytes on disk; `None` for as many as it takes.
+    pub stored_bytes: Option<u64>,
+}
+
+impl Budget {
+    /// Whether it covers something.
+    pub fn covers(self, spent: Spent) -> bool {
+        self.compile_seconds.is_none_or(|most| spent.compile_seconds <= most)
+            && self.stored_bytes.is_none_or(|most| spent.stored_bytes <= most)
+    }
 }
 
 /// What is to be decided.
@@ -281,8 +289,7 @@ impl<'a> Solver<'a> {
     }
 
     fn fits(&self, set: &Set) -> bool {
-        let (spent, budget) = (self.spent(set), self.problem.budget);
-        spent.compile_seconds <= budget.compile_seconds && spent.stored_bytes <= budget.stored_bytes
+        self.problem.budget.covers(self.spent(set))
     }
 
     fn total(&self, set: &Set) -> f64 {
@@ -346,7 +353,8 @@ impl<'a> Solver<'a> {
     #[expect(clippy::cast_precision_loss, reason = "bytes")]
     fn share_of_budget(&self, spent: &Spent) -> f64 {
         let budget = self.problem.budget;
-        spent.compile_seconds / budget.compile_seconds + spent.stored_bytes as f64 / budget.stored_bytes as f64
+        let seconds = budget.compile_seconds.map_or(0.0, |most| spent.compile_seconds / most);
+        seconds + budget.stored_bytes.map_or(0.0, |most| spent.stored_bytes as f64 / most as f64)
     }
 
     /// Adds what saves most, while anything saves and fits.

@@ -25,7 +25,7 @@ fn graph(compile_seconds: f64, stored_bytes: u64) -> GraphCost {
     GraphCost { compile_seconds, stored_bytes, is_there: false }
 }
 
-const NO_BOUND: Budget = Budget { compile_seconds: f64::INFINITY, stored_bytes: u64::MAX };
+const NO_BOUND: Budget = Budget { compile_seconds: None, stored_bytes: None };
 
 /// Sizes with a denoiser of 100 s and 10 bytes each, and one text encoder of 5 s and 1 byte for all.
 fn sizes(sizes: &[([u64; 2], u64)], budget: Budget) -> Problem {
@@ -51,16 +51,16 @@ fn sizes(sizes: &[([u64; 2], u64)], budget: Budget) -> Problem {
 
 #[test]
 fn what_is_asked_for_most_comes_first_and_the_budget_holds() {
-    let budget = Budget { compile_seconds: 205.0, ..NO_BOUND };
+    let budget = Budget { compile_seconds: Some(205.0), ..NO_BOUND };
     let problem = sizes(&[([512, 512], 990), ([64, 64], 1), ([768, 768], 9)], budget);
     let choice = problem.choose();
     assert_eq!((choice.chosen.as_slice(), choice.is_exact), (&[0, 2][..], true));
     assert_eq!(choice.spent, Spent { compile_seconds: 205.0, stored_bytes: 21 });
     // One request in a thousand comes to a store that serves a thousand with a chance of 63 %.
     assert!((choice.cost.compile_wait_seconds - 63.2).abs() < 0.1, "{:?}", choice.cost);
-    let by_bytes = Budget { stored_bytes: 11, ..NO_BOUND };
+    let by_bytes = Budget { stored_bytes: Some(11), ..NO_BOUND };
     assert_eq!(sizes(&[([512, 512], 9), ([768, 768], 990)], by_bytes).choose().chosen, [1]);
-    let none = Budget { compile_seconds: 104.9, ..NO_BOUND };
+    let none = Budget { compile_seconds: Some(104.9), ..NO_BOUND };
     assert!(sizes(&[([512, 512], 9)], none).choose().chosen.is_empty(), "the text encoder counts");
 }
 
@@ -96,7 +96,8 @@ fn a_larger_size_serves_within_the_waste_and_the_smallest_that_is_warm_is_taken(
 #[test]
 fn padding_that_is_dearer_than_a_cold_start_is_not_chosen() {
     // 500 passes a request over a quarter of a million pixels more: warming the larger one draws them all to it.
-    let mut problem = sizes(&[([512, 512], 990), ([512, 576], 10)], Budget { compile_seconds: 105.0, ..NO_BOUND });
+    let mut problem =
+        sizes(&[([512, 512], 990), ([512, 576], 10)], Budget { compile_seconds: Some(105.0), ..NO_BOUND });
     problem.most_waste_percent = Some(50.0);
     problem.seconds_per_pixel_pass = 1e-5;
     assert_eq!(problem.choose().chosen, [0]);
@@ -146,7 +147,10 @@ fn made_up(numbers: &mut Numbers) -> Problem {
     #[expect(clippy::cast_precision_loss, reason = "small numbers")]
     let part = |numbers: &mut Numbers| (1 + numbers.below(12)) as f64 / 10.0;
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "small")]
-    let budget = Budget { compile_seconds: all * part(numbers), stored_bytes: (bytes as f64 * part(numbers)) as u64 };
+    let budget = Budget {
+        compile_seconds: Some(all * part(numbers)),
+        stored_bytes: Some((bytes as f64 * part(numbers)) as u64),
+    };
     Problem {
         graphs,
         candidates,
@@ -165,8 +169,7 @@ fn cheapest(problem: &Problem) -> f64 {
     for bits in 0..1_u32 << all {
         let chosen: Vec<usize> = (0..all).filter(|at| bits >> at & 1 == 1).collect();
         let (cost, spent) = problem.evaluate(&chosen);
-        if spent.compile_seconds <= problem.budget.compile_seconds && spent.stored_bytes <= problem.budget.stored_bytes
-        {
+        if problem.budget.covers(spent) {
             cheapest = cheapest.min(cost.total_seconds());
         }
     }
