@@ -12,6 +12,8 @@
 //! bound has little to prune by here, since a shape that is added can make others dearer: it draws requests from a cold start, which
 //! they pay once, to padding, which they pay each time. tests/evidence.rs and the tests below compare with every subset.
 
+use std::ops::Add as _;
+
 use serde::Serialize;
 
 use super::Shape;
@@ -272,10 +274,10 @@ impl<'a> Solver<'a> {
         let wait = |(graph, requests): (&GraphCost, &u64)| {
             graph.compile_seconds * chance(*requests as f64 / self.requests, stores)
         };
-        Cost {
-            compile_wait_seconds: problem.graphs.iter().zip(&waiting).filter(|(_, n)| **n > 0).map(wait).sum(),
-            padding_seconds: if padding_seconds > 0.0 { padding_seconds * stores / self.requests } else { 0.0 },
-        }
+        // From zero on: the sum of nothing is minus zero.
+        let compile_wait_seconds =
+            problem.graphs.iter().zip(&waiting).filter(|(_, n)| **n > 0).map(wait).fold(0.0, f64::add);
+        Cost { compile_wait_seconds, padding_seconds: padding_seconds * stores / self.requests }
     }
 
     fn spent(&self, set: &Set) -> Spent {
