@@ -30,12 +30,8 @@ pub(super) fn survey(
     args: &EvidenceArgs,
     rules: Rules,
 ) -> Result<(RequestLog, Pipeline, Survey), CliError> {
-    if args.target.is_some() {
-        const WHY: &str = "this release looks up for the device that is here";
-        return Err(CliError::FlagNotBuiltIn { flag: "--target", why: WHY });
-    }
     let log = RequestLog::read(&args.requests)?;
-    let (runtime, pipeline) = run::open(context, &args.model, None)?;
+    let (runtime, pipeline) = run::open(context, &args.model, None, args.target.as_ref())?;
     let demands = Demands::of(&log, &pipeline)?;
     let records = context.builder()?.open_cache()?.records()?;
     let survey = Survey::of(demands, &pipeline, &records, &runtime.target(), rules)?;

@@ -10,14 +10,16 @@ use super::output::{document, line, seconds, table};
 use super::program::{RunReport, SignatureReport, SizeReport, Timings, print_metrics};
 use super::request_log::RequestLogging;
 use super::{CliError, Context, Status};
+use crate::device::Target;
 use crate::pipeline::{Made, Pipeline, PipelineError, Plan, TextToImage};
 use crate::runtime::{Runtime, StageReport};
 
 pub(super) fn run(context: &Context, args: &RunArgs) -> Result<Status, CliError> {
+    args.picture.one_batch()?;
     let request = request(args)?;
     check_output(&args.output)?;
     let mut log = args.log_requests.as_deref().map(RequestLogging::open).transpose()?;
-    let (runtime, pipeline) = open(context, &args.model, request.model.as_deref())?;
+    let (runtime, pipeline) = open(context, &args.model, request.model.as_deref(), None)?;
     let made = pipeline.run_with(&request, args.force_recompile);
     if let Some(log) = &mut log {
         log.note(context, &runtime, &pipeline, &request, &made);
@@ -59,6 +61,7 @@ pub(super) fn open(
     context: &Context,
     args: &ModelArgs,
     of_request: Option<&Path>,
+    target: Option<&Target>,
 ) -> Result<(Runtime, Pipeline), CliError> {
     let named = args.model.as_deref().or(of_request);
     let folder = named.map_or_else(demo_model::folder, |folder| Ok(folder.to_owned()))?;
@@ -68,7 +71,7 @@ pub(super) fn open(
     }
     let (runtime, model) = std::thread::scope(|scope| {
         let model = scope.spawn(|| builder.read(&folder));
-        let runtime = context.builder().and_then(|builder| Ok(builder.build()?));
+        let runtime = context.builder_for(target).and_then(|builder| Ok(builder.build()?));
         (runtime, model.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
     });
     // A mistyped folder is more likely than a machine without a device.
@@ -141,6 +144,7 @@ fn report(
             size: sizes(&made.plan),
             seed: Some(made.plan.seed),
             stages: made.stages.iter().collect(),
+            requests: Vec::new(),
             timings,
             images: images.iter().map(|path| path.display().to_string()).collect(),
             warnings: [runtime.warnings(), made.warnings.clone()].concat(),

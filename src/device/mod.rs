@@ -1,8 +1,12 @@
 //! Which device a run goes to: a pure decision over what was found, so that every case can be tested on any machine.
 
+pub(crate) mod target;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+
+pub use target::{Target, TargetError};
 
 /// A device as the user names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -20,6 +20,7 @@ use std::fmt::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::{EvidenceError, Shape};
+use crate::device::Target;
 use crate::pipeline::{Precision, Precisions, TextToImage};
 
 /// Everything that a manifest lists.
@@ -37,7 +38,7 @@ pub struct ManifestModel {
     /// Which weights are read where the folder has several, such as `fp16`.
     pub variant: Option<String>,
     /// The hardware; empty for the device that is here.
-    pub targets: Vec<String>,
+    pub targets: Vec<Target>,
     /// Pixels, `[width, height]`. There is at least one.
     pub sizes: Vec<[u64; 2]>,
     /// Pictures at once.
@@ -154,7 +155,7 @@ impl fmt::Display for ManifestModel {
             writeln!(f, "variant = {}", quoted(variant))?;
         }
         if !self.targets.is_empty() {
-            writeln!(f, "targets = {}", list(self.targets.iter().map(|target| quoted(target))))?;
+            writeln!(f, "targets = {}", list(self.targets.iter().map(|target| quoted(&target.to_string()))))?;
         }
         writeln!(f, "sizes = {}", list(self.sizes.iter().map(|[width, height]| format!("\"{width}x{height}\""))))?;
         writeln!(f, "batches = {}", list(self.batches.iter().map(u64::to_string)))?;

@@ -19,6 +19,7 @@
 //!
 //! The crop begins at the top left corner, `[0, 0]`: what padding added lies right and below.
 
+mod ahead;
 mod denoise;
 mod error;
 mod image;
@@ -40,6 +41,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
 
+pub use ahead::{Precompile, Precompiled};
 pub use denoise::StepTimes;
 pub use error::PipelineError;
 pub use image::{Picture, Settings};

@@ -99,7 +99,7 @@ fn identify(path: &Path) -> Result<String, BackendError> {
 }
 
 /// Where the plugin of `device` is, or why it is nowhere.
-fn find_plugin(device: XlaDevice) -> Result<PathBuf, String> {
+pub(super) fn find_plugin(device: XlaDevice) -> Result<PathBuf, String> {
     let name = match device {
         XlaDevice::Tpu => PluginName::Tpu,
         XlaDevice::XlaCuda => PluginName::XlaCuda,

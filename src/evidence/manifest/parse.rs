@@ -8,6 +8,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::{Manifest, ManifestModel};
+use crate::device::Target;
 use crate::pipeline::{Precision, parse_resolution};
 
 /// What is wrong with a manifest.
@@ -163,8 +164,8 @@ impl Reader<'_> {
     }
 }
 
-fn target(value: &DeValue<'_>) -> Option<String> {
-    value.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
+fn target(value: &DeValue<'_>) -> Option<Target> {
+    value.as_str()?.parse().ok()
 }
 
 fn size(value: &DeValue<'_>) -> Option<[u64; 2]> {

@@ -11,7 +11,7 @@ fn what_is_written_is_read_again() {
     let full = ManifestModel {
         folder: Some(PathBuf::from("models/a \"b\" \\ c\n")),
         variant: Some("fp16".to_owned()),
-        targets: vec!["tpu:v5e:1x1".to_owned(), "tpu:v5e:2x2".to_owned()],
+        targets: ["tpu:v5e:1x1", "tpu:v5e:2x2"].map(|target| target.parse().unwrap()).into(),
         sizes: vec![[512, 512], [768, 512]],
         batches: vec![1, 4],
         guided: vec![true, false],
@@ -80,6 +80,7 @@ fn every_wrong_field_is_told_with_its_line_and_what_is_allowed() {
         ("[[model]]\nfolder = 1", 2, "folder: 1 is none of what is allowed: a model's folder"),
         ("[[model]]\nvariant = \"\"", 2, "variant: \"\" is none of what is allowed: a name"),
         ("[[model]]\ntargets = [1]", 2, "targets: 1 is none of what is allowed: targets, such as \"tpu:v5e:1x1\""),
+        ("[[model]]\ntargets = [\"v5e\"]", 2, "targets: \"v5e\" is none of what is allowed: targets, such as"),
         ("[[model]]\nprecision = \"int8\"", 2, "precision: \"int8\" is none of what is allowed: \"auto\", \"bf16\","),
         ("[[model]]\nvae_precision = 16", 2, "vae_precision: 16 is none of what is allowed"),
         ("[[model]]\nautocast = 1", 2, "autocast: 1 is none of what is allowed: true or false"),
