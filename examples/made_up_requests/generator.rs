@@ -6,7 +6,6 @@
 //! | batch | 1, 2, 3, 4 or 8 with weights 68, 14, 2, 14 and 2 |
 //! | guidance | 88 in 100 a scale from 3 to 12 in halves, else 1, which is none |
 //! | steps | 4, 8, 20, 25, 28, 30 or 50 with weights 6, 6, 40, 16, 10, 16 and 6 |
-//! | skipped layers | 1 in 12 leaves out 1 |
 //! | when | one every 1 to 17 seconds from the first of November 2026 on |
 //!
 //! The weights are invented: they say what is plausible, not what was measured.
@@ -49,7 +48,6 @@ pub fn requests(count: usize, divisor: u64) -> Vec<LoggedRequest> {
             batch_size: numbers.one_of(&[(1, 68), (2, 14), (3, 2), (4, 14), (8, 2)]),
             cfg_scale: if numbers.below(100) < 88 { 3.0 + f64::from(half_scales) / 2.0 } else { 1.0 },
             steps: numbers.one_of(&[(4, 6), (8, 6), (20, 40), (25, 16), (28, 10), (30, 16), (50, 6)]),
-            clip_skip: u64::from(numbers.below(12) == 0),
             ..LoggedRequest::default()
         });
     }

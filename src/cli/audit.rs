@@ -50,7 +50,8 @@ pub(super) fn per_store(args: &EvidenceArgs) -> Option<f64> {
 
 fn print(audit: &Audit) -> Result<(), CliError> {
     let Audit { requests, hits, snapped, .. } = audit;
-    line(&format!("{requests} requests for {} shapes of {} on {}", audit.shapes, audit.model_id, audit.target))?;
+    let shapes = if audit.shapes == 1 { "1 shape".to_owned() } else { format!("{} shapes", audit.shapes) };
+    line(&format!("{requests} requests for {shapes} of {} on {}", audit.model_id, audit.target))?;
     print_left_out(audit)?;
     let at_larger = if *snapped > 0 { format!(", {snapped} of them at a larger size") } else { String::new() };
     line(&format!("{:.1} % hit: {hits}{at_larger}", audit.hit_rate * 100.0))?;

@@ -76,7 +76,8 @@ pub(super) fn plan(context: &Context, args: &PlanArgs) -> Result<Status, CliErro
             precisions: context.args.precisions(),
             ..ManifestModel::default()
         };
-        write(path, &model, &report, rules, &args.evidence.requests)?;
+        let head = head(context, &report, rules, &args.evidence.requests);
+        write(path, &head, &model, &report)?;
         report.manifest = Some(path.display().to_string());
     }
     context.shown.finish();
@@ -158,19 +159,30 @@ fn nothing_fits(survey: &Survey) -> CliError {
     ))
 }
 
-fn write(path: &Path, model: &ManifestModel, report: &PlanReport, rules: Rules, log: &Path) -> Result<(), CliError> {
-    let shapes: Vec<Shape> = report.shapes.iter().map(|chosen| chosen.shape).collect();
-    let manifest = Manifest::of_shapes(model, &shapes);
-    let snapping = rules.most_waste_percent.map_or_else(String::new, |percent| {
-        format!("# Smaller requests are served at these sizes where the run has --snap-to-warm {percent}.\n")
-    });
-    let text = format!(
-        "# Chosen by `preheat plan` on {} from the {} requests in {:?}, for {}.\n{snapping}\n{manifest}",
+/// What stands above the tables: where they come from, and which flags they were chosen for.
+fn head(context: &Context, report: &PlanReport, rules: Rules, log: &Path) -> String {
+    let mut head = format!(
+        "# Chosen by `preheat plan` on {} from the {} requests in {:?}, for {}.\n",
         Timestamp::now(),
         report.requests,
         log.file_name().unwrap_or_default(),
         report.target
     );
+    if let Some(percent) = rules.most_waste_percent {
+        head.push_str(&format!("# A run with --snap-to-warm {percent} serves smaller requests at these sizes, too.\n"));
+    }
+    let multiple = context.args.padding_multiple_px();
+    if multiple != crate::runtime::Builder::DEFAULT_PADDING_MULTIPLE_PX {
+        head.push_str(&format!(
+            "# Warm and run with --tpu-shape-padding-multiple {multiple}: the sizes are padded to that.\n"
+        ));
+    }
+    head
+}
+
+fn write(path: &Path, head: &str, model: &ManifestModel, report: &PlanReport) -> Result<(), CliError> {
+    let shapes: Vec<Shape> = report.shapes.iter().map(|chosen| chosen.shape).collect();
+    let text = format!("{head}\n{}", Manifest::of_shapes(model, &shapes));
     let failed = |cause| CliError::File { doing: "writing the manifest to", path: path.to_owned(), cause };
     files::write_whole(path, text.as_bytes()).map_err(failed)
 }

@@ -160,7 +160,7 @@ mod tests {
         let digest = Digest::of(&[key]);
         let environment = json!({
             "platform": "cpu", "platform_version": "", "plugin_build": "", "device_kind": "cpu",
-            "topology": {"kind": "cpu", "bounds": [], "cores": 1}, "xla_flags": [], "libtpu_init_args": []
+            "topology": {"kind": "cpu", "bounds": [], "core_count": 1}, "device_assignment": [0], "xla_flags": [], "libtpu_init_args": []
         });
         let record = json!({
             "version": 1, "graph_key": digest, "stage": stage, "device": "xla-cpu",

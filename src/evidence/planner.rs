@@ -6,16 +6,17 @@
 //! a request does not go where it is cheapest but where the runtime sends it: to its own size where that is warm, else to the
 //! smallest that covers it within the allowed waste.
 //!
-//! Up to [`EXACT_CANDIDATES`] shapes every subset is tried. Beyond, greedy additions by three measures, and greedy removals
-//! from all of them, are each improved until no addition, removal, exchange, or removal followed by greedy additions makes them
-//! cheaper; the cheapest is taken. Branch and
-//! bound has little to prune by here, since a shape that is added can make others dearer: it draws requests from a cold start, which
-//! they pay once, to padding, which they pay each time. tests/evidence.rs and the tests below compare with every subset.
+//! Up to [`EXACT_CANDIDATES`] shapes every subset is tried. Beyond, greedy additions by three measures, and greedy removals from all
+//! of them, are each improved until no addition, removal, exchange, or removal followed by greedy additions makes them cheaper; the
+//! cheapest is taken. Branch and bound has little to prune by here, since a shape that is added can make others dearer: it draws
+//! requests from a cold start, which they pay once, to padding, which they pay each time. The tests compare with every subset.
 
-use std::ops::Add as _;
+mod search;
+mod state;
 
 use serde::Serialize;
 
+use self::state::{State, Tables};
 use super::Shape;
 
 /// Up to so many shapes that are not warm yet, the best choice is found by trying all: 4096 subsets.
@@ -173,272 +174,34 @@ pub fn joins(wanted: &[(Shape, u64)], most_waste_percent: f64, most: usize) -> V
 impl Problem {
     /// What users wait for, and warming takes, where these candidates are warmed and nothing else.
     pub fn evaluate(&self, chosen: &[usize]) -> (Cost, Spent) {
-        let solver = Solver::new(self);
-        let set = solver.set_of(chosen);
-        (solver.cost(&set), solver.spent(&set))
+        let tables = Tables::new(self);
+        let state = State::with(&tables, chosen);
+        (state.cost(), state.spent())
     }
 
     /// Who serves each kind of request where these candidates are warmed.
     pub fn servers(&self, chosen: &[usize]) -> Vec<Server> {
-        let solver = Solver::new(self);
-        let warm = solver.warm(&solver.set_of(chosen));
-        (0..self.wanted.len()).map(|at| solver.server(at, &warm)).collect()
+        State::with(&Tables::new(self), chosen).servers().to_vec()
     }
 
     /// The best choice that was found.
     pub fn choose(&self) -> Choice {
-        let solver = Solver::new(self);
-        let free: Vec<usize> = (0..self.candidates.len()).filter(|at| !solver.is_there(*at)).collect();
+        let tables = Tables::new(self);
+        let is_there = |at: &usize| self.candidates[*at].graphs.iter().all(|graph| self.graphs[*graph].is_there);
+        let free: Vec<usize> = (0..self.candidates.len()).filter(|at| !is_there(at)).collect();
         let is_exact = free.len() <= EXACT_CANDIDATES;
-        let set = if is_exact { solver.try_every_subset(&free) } else { solver.search() };
-        let chosen = (0..self.candidates.len()).filter(|at| set[*at] || solver.is_there(*at)).collect();
-        Choice { chosen, cost: solver.cost(&set), spent: solver.spent(&set), is_exact }
+        let mut chosen = if is_exact { search::every_subset(&tables, &free) } else { search::search(&tables, &free) };
+        chosen.extend((0..self.candidates.len()).filter(is_there));
+        chosen.sort_unstable();
+        let state = State::with(&tables, &chosen);
+        let (cost, spent) = (state.cost(), state.spent());
+        Choice { chosen, cost, spent, is_exact }
     }
-}
-
-/// Which candidates are chosen.
-type Set = Vec<bool>;
-
-/// By what a greedy choice is made: what it saves, by what it takes of the budget.
-#[derive(Debug, Clone, Copy)]
-enum Measure {
-    Saved,
-    PerSecond,
-    PerByte,
-}
-
-struct Solver<'a> {
-    problem: &'a Problem,
-    /// For each kind of request, the candidates that could serve it in the order in which the runtime would take them.
-    covers: Vec<Vec<usize>>,
-    requests: f64,
-}
-
-impl<'a> Solver<'a> {
-    fn new(problem: &'a Problem) -> Self {
-        let covers = problem.wanted.iter().map(|wanted| covers(problem, wanted.candidate)).collect();
-        #[expect(clippy::cast_precision_loss, reason = "requests")]
-        let requests = problem.wanted.iter().map(|wanted| wanted.requests as f64).sum();
-        Self { problem, covers, requests }
-    }
-
-    /// Whether a candidate is warm without being chosen.
-    fn is_there(&self, candidate: usize) -> bool {
-        self.problem.candidates[candidate].graphs.iter().all(|graph| self.problem.graphs[*graph].is_there)
-    }
-
-    /// These candidates, and those that are warm as it is.
-    fn set_of(&self, chosen: &[usize]) -> Set {
-        (0..self.problem.candidates.len()).map(|at| chosen.contains(&at) || self.is_there(at)).collect()
-    }
-
-    /// Which graphs are warm.
-    fn warm(&self, set: &Set) -> Vec<bool> {
-        let mut warm: Vec<bool> = self.problem.graphs.iter().map(|graph| graph.is_there).collect();
-        for (candidate, _) in self.problem.candidates.iter().zip(set).filter(|(_, chosen)| **chosen) {
-            candidate.graphs.iter().for_each(|graph| warm[*graph] = true);
-        }
-        warm
-    }
-
-    fn server(&self, wanted: usize, warm: &[bool]) -> Server {
-        let is_warm = |candidate: &&usize| self.problem.candidates[**candidate].graphs.iter().all(|graph| warm[*graph]);
-        match self.covers[wanted].iter().find(is_warm) {
-            Some(found) if *found == self.problem.wanted[wanted].candidate => Server::Own,
-            Some(found) => Server::Larger(*found),
-            None => Server::Cold,
-        }
-    }
-
-    #[expect(clippy::cast_precision_loss, reason = "requests and pixels")]
-    fn cost(&self, set: &Set) -> Cost {
-        let problem = self.problem;
-        let warm = self.warm(set);
-        let mut waiting = vec![0_u64; problem.graphs.len()];
-        let mut padding_seconds = 0.0;
-        for (at, wanted) in problem.wanted.iter().enumerate() {
-            let own = &problem.candidates[wanted.candidate];
-            match self.server(at, &warm) {
-                Server::Own => {}
-                Server::Larger(larger) => {
-                    let extra = problem.candidates[larger].shape.pixels() - own.shape.pixels();
-                    padding_seconds += extra as f64 * wanted.passes * problem.seconds_per_pixel_pass;
-                }
-                Server::Cold => {
-                    let cold = own.graphs.iter().filter(|graph| !warm[**graph]);
-                    cold.for_each(|graph| waiting[*graph] += wanted.requests);
-                }
-            }
-        }
-        let stores = problem.requests_per_store;
-        let wait = |(graph, requests): (&GraphCost, &u64)| {
-            graph.compile_seconds * chance(*requests as f64 / self.requests, stores)
-        };
-        // From zero on: the sum of nothing is minus zero.
-        let compile_wait_seconds =
-            problem.graphs.iter().zip(&waiting).filter(|(_, n)| **n > 0).map(wait).fold(0.0, f64::add);
-        Cost { compile_wait_seconds, padding_seconds: padding_seconds * stores / self.requests }
-    }
-
-    fn spent(&self, set: &Set) -> Spent {
-        let warm = self.warm(set);
-        let mut spent = Spent::default();
-        for (graph, _) in self.problem.graphs.iter().zip(warm).filter(|(graph, warm)| *warm && !graph.is_there) {
-            spent.compile_seconds += graph.compile_seconds;
-            spent.stored_bytes += graph.stored_bytes;
-        }
-        spent
-    }
-
-    fn fits(&self, set: &Set) -> bool {
-        self.problem.budget.covers(self.spent(set))
-    }
-
-    fn total(&self, set: &Set) -> f64 {
-        self.cost(set).total_seconds()
-    }
-
-    fn try_every_subset(&self, free: &[usize]) -> Set {
-        let base = self.set_of(&[]);
-        let subset = |bits: u32| {
-            let mut set = base.clone();
-            free.iter().enumerate().for_each(|(at, candidate)| set[*candidate] = bits >> at & 1 == 1);
-            set
-        };
-        // Of equals, that which takes the least: the numbers of subsets begin with the smallest.
-        let fitting = (0..1_u32 << free.len()).map(subset).filter(|set| self.fits(set));
-        let better = |best: (f64, Set), set: Set| {
-            let total = self.total(&set);
-            if total < best.0 || (total <= best.0 && self.takes_less(&set, &best.1)) { (total, set) } else { best }
-        };
-        fitting.fold((self.total(&base), base.clone()), better).1
-    }
-
-    fn takes_less(&self, one: &Set, other: &Set) -> bool {
-        self.spent(one).compile_seconds < self.spent(other).compile_seconds
-    }
-
-    fn search(&self) -> Set {
-        let filled =
-            [Measure::Saved, Measure::PerSecond, Measure::PerByte].map(|by| self.fill(self.set_of(&[]), None, by));
-        let mut best = self.set_of(&[]);
-        for set in filled.into_iter().chain([self.thin()]) {
-            let set = self.improve(set);
-            if self.total(&set) < self.total(&best) {
-                best = set;
-            }
-        }
-        best
-    }
-
-    /// All candidates, less those that are missed least for what they take, until the rest fits. It finds what no addition alone
-    /// does: two sizes that are worth having together, and of which the larger alone would draw every request of the smaller.
-    fn thin(&self) -> Set {
-        let mut set: Set = vec![true; self.problem.candidates.len()];
-        while !self.fits(&set) {
-            let (total, spent) = (self.total(&set), self.spent(&set));
-            let missed = |at: usize| {
-                let without = toggled(&set, at);
-                let freed = self.share_of_budget(&spent) - self.share_of_budget(&self.spent(&without));
-                ((self.total(&without) - total) / freed.max(f64::MIN_POSITIVE), at)
-            };
-            let chosen = (0..set.len()).filter(|at| set[*at]);
-            match chosen.map(missed).min_by(|one, other| one.0.total_cmp(&other.0)) {
-                Some((_, at)) => set[at] = false,
-                None => break,
-            }
-        }
-        set
-    }
-
-    /// What something takes as a share of the budget, seconds and bytes together.
-    #[expect(clippy::cast_precision_loss, reason = "bytes")]
-    fn share_of_budget(&self, spent: &Spent) -> f64 {
-        let budget = self.problem.budget;
-        let seconds = budget.compile_seconds.map_or(0.0, |most| spent.compile_seconds / most);
-        seconds + budget.stored_bytes.map_or(0.0, |most| spent.stored_bytes as f64 / most as f64)
-    }
-
-    /// Adds what saves most, while anything saves and fits.
-    fn fill(&self, mut set: Set, without: Option<usize>, measure: Measure) -> Set {
-        loop {
-            let (total, spent) = (self.total(&set), self.spent(&set));
-            let worth = |at: usize| {
-                let added = toggled(&set, at);
-                let saved = if self.fits(&added) { total - self.total(&added) } else { 0.0 };
-                let taken = self.spent(&added);
-                #[expect(clippy::cast_precision_loss, reason = "bytes")]
-                let bytes = (taken.stored_bytes - spent.stored_bytes) as f64;
-                let price = match measure {
-                    Measure::Saved => 1.0,
-                    Measure::PerSecond => taken.compile_seconds - spent.compile_seconds,
-                    Measure::PerByte => bytes,
-                };
-                // What takes nothing comes first.
-                (saved > SMALLEST_SAVING).then(|| (saved / price.max(f64::MIN_POSITIVE), at))
-            };
-            let open = (0..set.len()).filter(|at| !set[*at] && Some(*at) != without);
-            match open.filter_map(worth).max_by(|one, other| one.0.total_cmp(&other.0)) {
-                Some((_, at)) => set[at] = true,
-                None => return set,
-            }
-        }
-    }
-
-    /// Changes the set a little while that makes it cheaper.
-    fn improve(&self, mut set: Set) -> Set {
-        loop {
-            let total = self.total(&set);
-            let cheaper = |next: &Set| self.fits(next) && self.total(next) < total - SMALLEST_SAVING;
-            let one = (0..set.len()).map(|at| toggled(&set, at)).find(cheaper);
-            let exchange = || self.exchanges(&set).find(cheaper);
-            let refill = || {
-                let dropped = (0..set.len()).filter(|at| set[*at]);
-                let filled = |at| self.fill(toggled(&set, at), Some(at), Measure::PerSecond);
-                dropped.map(filled).find(cheaper)
-            };
-            match one.or_else(exchange).or_else(refill) {
-                Some(next) => set = next,
-                None => return set,
-            }
-        }
-    }
-
-    fn exchanges<'b>(&'b self, set: &'b Set) -> impl Iterator<Item = Set> + 'b {
-        let chosen = (0..set.len()).filter(|at| set[*at]);
-        chosen.flat_map(move |out| {
-            (0..set.len()).filter(|into| !set[*into]).map(move |into| toggled(&toggled(set, out), into))
-        })
-    }
-}
-
-/// Savings below a microsecond are rounding.
-const SMALLEST_SAVING: f64 = 1e-6;
-
-fn toggled(set: &Set, at: usize) -> Set {
-    let mut set = set.clone();
-    set[at] = !set[at];
-    set
 }
 
 /// The chance that something which each request needs with this `share` is needed by any of so many.
 fn chance(share: f64, requests: f64) -> f64 {
     -(requests * (-share.min(1.0)).ln_1p()).exp_m1()
-}
-
-/// The candidates that could serve requests for `own`: itself, then larger ones, the smallest first.
-fn covers(problem: &Problem, own: usize) -> Vec<usize> {
-    let shape = problem.candidates[own].shape;
-    let mut larger: Vec<usize> = Vec::new();
-    if let Some(most) = problem.most_waste_percent {
-        let fits = |at: &usize| {
-            let other = problem.candidates[*at].shape;
-            *at != own && shape.fits(other) && waste_percent(shape, other) <= most
-        };
-        larger.extend((0..problem.candidates.len()).filter(fits));
-        larger.sort_by_key(|at| (problem.candidates[*at].shape.pixels(), problem.candidates[*at].shape));
-    }
-    std::iter::once(own).chain(larger).collect()
 }
 
 #[cfg(test)]
