@@ -13,9 +13,15 @@ mod executable;
 mod lookup;
 mod memory;
 mod obtain;
+mod recorded;
 mod report;
 mod request;
+mod rewarm;
+mod room;
 mod source;
+mod survival;
+mod takeover;
+mod tpu_hardware;
 mod upkeep;
 mod warnings;
 
@@ -26,8 +32,6 @@ use std::time::Instant;
 use preheat_cache::{Digest, Environment, GraphKey, GraphRecord, Signature, Statistics};
 use serde::Serialize;
 
-#[cfg(feature = "pipeline")]
-pub(crate) use crate::backend::xla::available_host_bytes;
 pub use builder::Builder;
 pub use cache::Cache;
 pub use devices::{DeviceInfo, describe_devices};
@@ -35,6 +39,9 @@ pub use error::Error;
 pub use executable::{DeviceTensor, Executable, Input};
 pub use report::{Lookup, Nearest, StageLookup, StageReport, Verdict, WarmupReport};
 pub use request::Request;
+pub use rewarm::{Renewed, Rewarm, Rewarmed, RewarmedTarget};
+#[cfg(feature = "pipeline")]
+pub(crate) use room::{Room, UNMEASURED_PEAK_BYTES, locked};
 pub use source::{AsGraph, BuildError, Graph};
 pub use upkeep::{CacheInfo, PruneRule};
 
