@@ -16,6 +16,7 @@ use crate::evidence::planner::{Budget, Choice, Cost, Server, Spent};
 use crate::evidence::survey::PixelSeconds;
 use crate::evidence::{Manifest, ManifestModel, Rules, Shape, Survey};
 use crate::files;
+use crate::runtime::Builder;
 
 /// What was chosen: the command line's JSON.
 #[derive(Serialize)]
@@ -162,23 +163,24 @@ fn nothing_fits(survey: &Survey) -> CliError {
 
 /// What stands above the tables: where they come from, and which flags they were chosen for.
 fn head(context: &Context, report: &PlanReport, rules: Rules, log: &Path) -> String {
-    let mut head = format!(
-        "# Chosen by `preheat plan` on {} from the {} requests in {:?}, for {}.\n",
+    // No line of a comment ends where the name of a file has a line's end.
+    let log: String = log.display().to_string().chars().filter(|character| !character.is_control()).collect();
+    let chosen = format!(
+        "# Chosen by `preheat plan` on {} from the {} requests in {log}, for {}.\n",
         Timestamp::now(),
         report.requests,
-        log.file_name().unwrap_or_default(),
         report.target
     );
-    if let Some(percent) = rules.most_waste_percent {
-        head.push_str(&format!("# A run with --snap-to-warm {percent} serves smaller requests at these sizes, too.\n"));
-    }
-    let multiple = context.args.padding_multiple_px();
-    if multiple != crate::runtime::Builder::DEFAULT_PADDING_MULTIPLE_PX {
-        head.push_str(&format!(
-            "# Warm and run with --tpu-shape-padding-multiple {multiple}: the sizes are padded to that.\n"
-        ));
-    }
-    head
+    let snapping = rules.most_waste_percent.map_or_else(String::new, |percent| {
+        format!("# A run with --snap-to-warm {percent} serves smaller requests at these sizes, too.\n")
+    });
+    let padding = match context.args.padding_multiple_px() {
+        Builder::DEFAULT_PADDING_MULTIPLE_PX => String::new(),
+        multiple => {
+            format!("# Warm and run with --tpu-shape-padding-multiple {multiple}: the sizes are padded to that.\n")
+        }
+    };
+    chosen + &snapping + &padding
 }
 
 fn write(path: &Path, head: &str, model: &ManifestModel, report: &PlanReport) -> Result<(), CliError> {

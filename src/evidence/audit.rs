@@ -102,7 +102,9 @@ impl Audit {
                     let graphs = &problem.candidates[wanted.candidate].graphs;
                     let lacking: Vec<usize> =
                         graphs.iter().copied().filter(|graph| !problem.graphs[*graph].is_there).collect();
-                    lacking.iter().for_each(|graph| at_risk[*graph] = true);
+                    for graph in &lacking {
+                        at_risk[*graph] = true;
+                    }
                     let compile_seconds = lacking.iter().map(|graph| problem.graphs[*graph].compile_seconds).sum();
                     #[expect(clippy::cast_precision_loss, reason = "requests")]
                     let requests = demand.requests as f64;

@@ -122,7 +122,7 @@ impl Store {
             let mut statistics = load_statistics(index)?;
             let mut usage = load_usage(index, graph)?;
             for signature in signatures {
-                pin_by(index, signature, &mut usage)?;
+                pin_by(index, graph, signature, &mut usage)?;
                 note_signature(index, &mut record, signature, &mut statistics)?;
             }
             store_usage(index, &record, usage)?;

@@ -135,7 +135,8 @@ impl<'t> Search<'t> {
 
     fn toggle_each(&self, state: &mut State<'t>) {
         for at in &self.open {
-            if self.is_cheaper(state, *at, state.total()) {
+            let total = state.total();
+            if is_cheaper(state, *at, total) {
                 state.toggle(*at);
             }
         }
@@ -146,7 +147,7 @@ impl<'t> Search<'t> {
             let total = state.total();
             let into = state.trying(out, |without| {
                 let mut others = self.open.iter().copied().filter(|at| *at != out);
-                others.find(|at| !without.has(*at) && self.is_cheaper(without, *at, total))
+                others.find(|at| !without.has(*at) && is_cheaper(without, *at, total))
             });
             if let Some(into) = into {
                 state.toggle(out);
@@ -165,11 +166,11 @@ impl<'t> Search<'t> {
             }
         }
     }
+}
 
-    /// Whether adding or removing a candidate fits, and comes to less than `total`.
-    fn is_cheaper(&self, state: &mut State<'t>, candidate: usize, total: f64) -> bool {
-        state.trying(candidate, |next| next.total() < total - SMALLEST_SAVING && next.fits())
-    }
+/// Whether adding or removing a candidate fits, and comes to less than `total`.
+fn is_cheaper(state: &mut State<'_>, candidate: usize, total: f64) -> bool {
+    state.trying(candidate, |next| next.total() < total - SMALLEST_SAVING && next.fits())
 }
 
 impl Measure {

@@ -19,11 +19,15 @@ impl<'a> Tables<'a> {
         let covers: Vec<Vec<usize>> = problem.wanted.iter().map(|wanted| covers(problem, wanted.candidate)).collect();
         let mut covered = vec![Vec::new(); problem.candidates.len()];
         for (wanted, covers) in covers.iter().enumerate() {
-            covers.iter().for_each(|candidate| covered[*candidate].push(wanted));
+            for candidate in covers {
+                covered[*candidate].push(wanted);
+            }
         }
         let mut users = vec![Vec::new(); problem.graphs.len()];
         for (at, candidate) in problem.candidates.iter().enumerate() {
-            candidate.graphs.iter().for_each(|graph| users[*graph].push(at));
+            for graph in &candidate.graphs {
+                users[*graph].push(at);
+            }
         }
         #[expect(clippy::cast_precision_loss, reason = "requests")]
         let requests = problem.wanted.iter().map(|wanted| wanted.requests as f64).sum();
@@ -83,7 +87,9 @@ impl<'t> State<'t> {
             stored_bytes: 0,
         };
         (0..problem.wanted.len()).for_each(|wanted| state.serve(wanted));
-        chosen.iter().for_each(|candidate| state.toggle(*candidate));
+        for candidate in chosen {
+            state.toggle(*candidate);
+        }
         state
     }
 
@@ -171,7 +177,9 @@ impl<'t> State<'t> {
                 self.lacks[*user] += 1;
             }
             if was_warm != (self.lacks[*user] == 0) {
-                tables.covered[*user].iter().for_each(|wanted| self.serve(*wanted));
+                for wanted in &tables.covered[*user] {
+                    self.serve(*wanted);
+                }
             }
         }
     }
