@@ -14,7 +14,7 @@ use std::sync::OnceLock;
 
 use preheat::evidence::costs::guess;
 use preheat::evidence::planner::{Budget, Candidate, Cost, GraphCost, Problem, Wanted, joins};
-use preheat::evidence::{LogWriter, LoggedRequest, Manifest, RequestLog, Shape};
+use preheat::evidence::{LogWriter, LoggedRequest, Manifest, ManifestModel, RequestLog, Shape};
 use serde_json::{Value, json};
 use support::demo::{copy_folder, demo_model};
 use support::{Lab, Preheat, Ran};
@@ -46,7 +46,8 @@ fn audit(lab: &Lab, words: &str, log: &Path) -> Ran {
 }
 
 fn lines(requests: &[Value]) -> String {
-    requests.iter().map(|request| format!("{request}\n")).collect()
+    let each: Vec<String> = requests.iter().map(Value::to_string).collect();
+    each.join("\n") + "\n"
 }
 
 #[test]
@@ -60,7 +61,8 @@ fn a_run_appends_its_request_without_its_prompts() {
     };
     // At once, so that both append to one file.
     let (one, other) = (run().arg("--output").arg("1.png").start(), run().arg("--output").arg("2.png").start());
-    (one.wait().done(), other.wait().done());
+    one.wait().done();
+    other.wait().done();
     // What would have to be compiled is refused, and is evidence all the same; what fails otherwise is none.
     run().words("--require-warm --batch 2").run().ended(3);
     run().words("--clip-skip 99").run().ended(2);
@@ -376,7 +378,7 @@ fn an_audit_over_the_planned_store_says_what_the_plan_foretold() {
     assert_eq!(lab.compiles(), 0, "a plan compiles nothing");
 
     let manifest = Manifest::read(&lab.path("warm.toml")).unwrap();
-    let planned: Vec<_> = manifest.models.iter().flat_map(|model| model.requests()).collect();
+    let planned: Vec<_> = manifest.models.iter().flat_map(ManifestModel::requests).collect();
     assert_eq!(planned.len(), plan["shapes"].as_array().unwrap().len());
     let warm = |lab: &Lab, [width, height]: [u64; 2], batch: u64, cfg_scale: f64| {
         let shape = format!("--width {width} --height {height} --batch {batch} --cfg-scale {cfg_scale}");
