@@ -33,6 +33,8 @@ pub mod backend;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod device;
+#[cfg(feature = "pipeline")]
+pub mod evidence;
 mod files;
 pub mod graph;
 pub mod lower;

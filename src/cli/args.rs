@@ -9,6 +9,7 @@ use super::cache_rewarm::RewarmArgs;
 use super::cache_upkeep::{FilterArgs, PinArgs, PruneArgs};
 use super::size::Size;
 use crate::device::{self, DeviceName, Target, TpuSwitch};
+use crate::evidence::planner::Budget;
 use crate::pipeline::{Pipeline, Precision, Precisions, TextToImage, parse_resolution};
 use crate::runtime::{Builder, Runtime};
 
@@ -32,6 +33,10 @@ pub(super) enum Command {
     Warmup(WarmupArgs),
     /// Would it hit? Exit status 3 where it would not
     Lookup(LookupArgs),
+    /// Would the requests of a log hit? What is missing, and what that costs. Exit status 3 where not all would
+    Audit(EvidenceArgs),
+    /// Which sizes to warm, so that the requests of a log cost least within a budget
+    Plan(PlanArgs),
     /// Any StableHLO or HLO program through the cache
     #[command(subcommand)]
     Program(ProgramCommand),
@@ -105,6 +110,9 @@ pub(super) struct RunArgs {
     /// A request as JSON, `tpu_warmup` block included; flags win over it
     #[arg(long, value_name = "FILE")]
     pub(super) request: Option<PathBuf>,
+    /// Append the request, without its prompts, to a log that `audit` and `plan` read
+    #[arg(long, value_name = "FILE")]
+    pub(super) log_requests: Option<PathBuf>,
     /// Compile although the cache has it, and replace what it has
     #[arg(long)]
     pub(super) force_recompile: bool,
@@ -112,6 +120,34 @@ pub(super) struct RunArgs {
     pub(super) model: ModelArgs,
     #[command(flatten)]
     pub(super) picture: PictureArgs,
+}
+
+/// A log of requests, and the model that they are set against.
+#[derive(Debug, Args)]
+pub(super) struct EvidenceArgs {
+    /// The log, a JSON object a line, as `run --log-requests` writes it
+    #[arg(long, value_name = "FILE")]
+    pub(super) requests: PathBuf,
+    /// How many requests a cache serves until everything is cold again: an upgrade, a new machine [default: as many as the log has]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) requests_per_store: Option<u64>,
+    /// Set the requests against hardware that is not here, such as tpu:v5e:1x1
+    #[arg(long, value_name = "TARGET")]
+    pub(super) target: Option<Target>,
+    #[command(flatten)]
+    pub(super) model: ModelArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PlanArgs {
+    /// What warming may take beyond what is warm: seconds of compiles, bytes on disk or both, such as 2h,20GiB
+    #[arg(long, value_name = "TIME,SIZE", value_parser = super::plan::budget)]
+    pub(super) budget: Budget,
+    /// Where the manifest goes that lists the sizes
+    #[arg(long, value_name = "FILE")]
+    pub(super) output: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) evidence: EvidenceArgs,
 }
 
 /// Which model.
@@ -585,13 +621,18 @@ impl RuntimeArgs {
         Pipeline::builder()
             .padding_multiple_px(self.padding_multiple_px())
             .warmup_steps(if self.no_tpu_warmup { 0 } else { self.tpu_warmup_steps })
-            .precisions(Precisions {
-                all: self.precision,
-                text_encoder: self.text_encoder_precision,
-                denoiser: self.denoiser_precision,
-                vae: self.vae_precision,
-                autocast: self.tpu_autocast_bf16,
-            })
+            .precisions(self.precisions())
+    }
+
+    /// Which dtype each stage of a model computes in, as the flags say.
+    pub(super) fn precisions(&self) -> Precisions {
+        Precisions {
+            all: self.precision,
+            text_encoder: self.text_encoder_precision,
+            denoiser: self.denoiser_precision,
+            vae: self.vae_precision,
+            autocast: self.tpu_autocast_bf16,
+        }
     }
 
     /// Refuses what says in which dtype a model computes: a program's dtypes are its own.

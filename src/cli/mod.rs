@@ -1,6 +1,7 @@
 //! The command line: one file a subcommand. It asks the runtime, prints, and knows no store, plugin or device of its own.
 
 mod args;
+mod audit;
 mod cache;
 mod cache_rewarm;
 mod cache_upkeep;
@@ -10,9 +11,11 @@ mod errors;
 mod lookup;
 mod metrics;
 mod output;
+mod plan;
 mod plugins;
 mod program;
 mod progress;
+mod request_log;
 mod run;
 mod size;
 mod warmup;
@@ -145,6 +148,8 @@ fn dispatch(context: &Context, command: Option<Command>) -> Result<Status, CliEr
         Some(Command::Program(ProgramCommand::Run(args))) => program::run(context, &args),
         Some(Command::Warmup(args)) => warmup::warmup(context, &args),
         Some(Command::Lookup(args)) => lookup::lookup(context, &args),
+        Some(Command::Audit(args)) => audit::audit(context, &args),
+        Some(Command::Plan(args)) => plan::plan(context, &args),
         Some(Command::Cache(command)) => match command {
             CacheCommand::Stats => cache::stats(context),
             CacheCommand::List { filter } => cache::list(context, &filter),

@@ -8,6 +8,7 @@ use super::args::{ModelArgs, RunArgs};
 use super::demo_model;
 use super::output::{document, line, seconds, table};
 use super::program::{RunReport, SignatureReport, SizeReport, Timings};
+use super::request_log::RequestLogging;
 use super::{CliError, Context, Status, metrics};
 use crate::device::Target;
 use crate::pipeline::{Made, Pipeline, PipelineError, Plan, TextToImage};
@@ -18,8 +19,13 @@ pub(super) fn run(context: &Context, args: &RunArgs) -> Result<Status, CliError>
     args.picture.one_batch()?;
     let request = request(args)?;
     check_output(&args.output)?;
+    let mut log = args.log_requests.as_deref().map(RequestLogging::open).transpose()?;
     let (runtime, pipeline) = open(context, &args.model, request.model.as_deref(), None)?;
-    let made = pipeline.run_with(&request, args.force_recompile)?;
+    let made = pipeline.run_with(&request, args.force_recompile);
+    if let Some(log) = &mut log {
+        log.note(context, &runtime, &pipeline, &request, &made);
+    }
+    let made = made?;
     let images = save(&made, &args.output)?;
     context.shown.finish();
     report(context, &runtime, &pipeline, &made, &images)?;

@@ -35,7 +35,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use preheat_cache::{Digest, GraphKey, GraphRecord, Signature, Statistics};
+use preheat_cache::{Digest, Environment, GraphKey, GraphRecord, Signature, Statistics};
 use serde::Serialize;
 
 pub use builder::Builder;
@@ -129,6 +129,11 @@ impl Runtime {
     /// The device that this runtime runs on, and why.
     pub fn device(&self) -> &DeviceReport {
         &self.inner.device
+    }
+
+    /// What graphs are compiled for here, as [`target_of`] names it.
+    pub fn target(&self) -> String {
+        target_name(self.inner.backend.device().as_str(), self.inner.backend.environment())
     }
 
     /// The executable of `graph` for `signature`: from memory, from the cache, or freshly compiled and then stored.
@@ -342,8 +347,12 @@ impl DeviceReport {
 
 /// The target of a compiled graph as the command line names it: the device, and the shape of the hardware where it has one.
 pub fn target_of(record: &GraphRecord) -> String {
-    if record.environment.platform == "cpu" {
-        return record.device.clone();
+    target_name(&record.device, &record.environment)
+}
+
+fn target_name(device: &str, environment: &Environment) -> String {
+    if environment.platform == "cpu" {
+        return device.to_owned();
     }
-    format!("{}:{}", record.device, topology_name(&record.environment.topology))
+    format!("{device}:{}", topology_name(&environment.topology))
 }
