@@ -186,8 +186,11 @@ impl Cache {
             return Ok(None);
         }
         let waiting = |waited, holder: Option<preheat_cache::Holder>| {
+            let since = |holder: &preheat_cache::Holder| jiff::Timestamp::now().duration_since(holder.since);
+            // Another machine's clock may be ahead of this one's.
+            let compiling = holder.as_ref().map(|holder| Duration::try_from(since(holder)).unwrap_or_default());
             let holder = holder.map(|holder| format!("process {}", holder.pid));
-            tell(EventKind::Waiting { holder, waited });
+            tell(EventKind::Waiting { holder, compiling, waited });
             if cancel.is_cancelled() { Wait::Cancel } else { Wait::Continue }
         };
         match self.main.compile_lock(key, waiting) {
