@@ -1,7 +1,6 @@
 //! Getting ready: executables and weights, side by side; and warming up.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use super::Pipeline;
@@ -37,35 +36,59 @@ impl Ready {
 }
 
 impl Pipeline {
-    /// Loads or compiles every stage, and brings the weights to the device meanwhile.
-    pub(super) fn ready(&self, prepared: &Prepared<'_>, force_recompile: bool) -> Result<Ready, PipelineError> {
-        self.check(prepared)?;
-        let signature = &prepared.plan.signature;
+    /// Loads or compiles every stage, and brings the weights to the device meanwhile. What is then ready may be a larger size than the
+    /// request's own: see [`Builder::snap_to_warm`](super::Builder::snap_to_warm).
+    pub(super) fn ready<'a>(
+        &self,
+        own: Prepared<'a>,
+        force_recompile: bool,
+    ) -> Result<(Prepared<'a>, Ready), PipelineError> {
+        self.check(&own)?;
         // Weights that nothing can run on are not worth reading to the end.
         let stop_weights = Cancel::default();
-        let executables_ready = Mutex::new(Instant::now());
-        let get = |stage: &Stage| {
-            let request = self.runtime.request(signature, &stage.graph).force_recompile(force_recompile);
-            let executable = request.get().inspect_err(|_| stop_weights.cancel())?;
-            let now = Instant::now();
-            let mut last = executables_ready.lock().unwrap_or_else(PoisonError::into_inner);
-            *last = now.max(*last);
-            Ok(executable)
-        };
         let (executables, weights) = std::thread::scope(|scope| {
-            let weights = scope.spawn(|| (self.weights(prepared, &stop_weights), Instant::now()));
-            let executables = in_parallel(&prepared.stages.all, get);
+            // A model reads the same weights at every size.
+            let weights = scope.spawn(|| (self.weights(&own, &stop_weights), Instant::now()));
+            let executables = self.executables(&own, force_recompile).inspect_err(|_| stop_weights.cancel());
             (executables, weights.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
         });
         // Of several errors, the first of these is the cause of the others.
         self.model.tokenizers()?;
-        let executables = collect(executables)?;
-        let (weights, weights_ready) = weights;
-        Ok(Ready {
-            executables,
-            weights: weights?,
-            executables_since: executables_ready.into_inner().unwrap_or_else(PoisonError::into_inner),
-            weights_since: weights_ready,
+        let (larger, executables, executables_since) = executables?;
+        let (weights, weights_since) = weights;
+        Ok((larger.unwrap_or(own), Ready { executables, weights: weights?, executables_since, weights_since }))
+    }
+
+    /// The executable of every stage, and when the last of them was loaded; with the request at a larger size where that serves it.
+    fn executables<'a>(
+        &self,
+        own: &Prepared<'a>,
+        force_recompile: bool,
+    ) -> Result<(Option<Prepared<'a>>, Vec<Executable>, Instant), PipelineError> {
+        let mut kept = Vec::new();
+        if let Some(most_waste) = self.settings.snap_to_warm.filter(|_| !force_recompile) {
+            // Its own size first: where that is warm, nothing else is looked at.
+            let found = self.obtain(own, &[], |request| request.require_warm(true).get());
+            kept = found.iter().map(|found| found.as_ref().ok().cloned()).collect();
+            let is_cold = found.iter().any(|found| matches!(found, Err(runtime::Error::NotWarm(_))));
+            if is_cold && let Some((larger, executables)) = self.snap(own, &kept, most_waste)? {
+                return Ok((Some(larger), executables, Instant::now()));
+            }
+        }
+        let found = self.obtain(own, &kept, |request| request.force_recompile(force_recompile).get());
+        Ok((None, collect(found)?, Instant::now()))
+    }
+
+    /// Asks for the executable of each stage that is not kept from before.
+    pub(super) fn obtain(
+        &self,
+        prepared: &Prepared<'_>,
+        kept: &[Option<Executable>],
+        ask: impl Fn(runtime::Request<'_>) -> Result<Executable, runtime::Error> + Sync,
+    ) -> Vec<Result<Executable, runtime::Error>> {
+        in_parallel(&prepared.stages.all, |index, stage| match kept.get(index) {
+            Some(Some(executable)) => Ok(executable.clone()),
+            _ => ask(self.runtime.request(&prepared.plan.signature, &stage.graph)),
         })
     }
 
@@ -85,12 +108,8 @@ impl Pipeline {
         force_recompile: bool,
     ) -> Result<Vec<WarmupReport>, PipelineError> {
         self.check(prepared)?;
-        let signature = &prepared.plan.signature;
-        let compile = |stage: &Stage| {
-            let request = self.runtime.request(signature, &stage.graph).force_recompile(force_recompile);
-            request.get_for_warmup()
-        };
-        let executables = in_parallel(&prepared.stages.all, compile);
+        let compile = |request: runtime::Request<'_>| request.force_recompile(force_recompile).get_for_warmup();
+        let executables = self.obtain(prepared, &[], compile);
         self.model.tokenizers()?;
         // One by one: each takes memory for its weights, and its seconds should be its own.
         collect(executables)?.iter().map(|executable| Ok(self.runtime.run_once(executable)?)).collect()
@@ -136,10 +155,12 @@ impl Pipeline {
 /// Does `work` for each stage on a thread of its own.
 fn in_parallel<T: Send>(
     stages: &[Stage],
-    work: impl Fn(&Stage) -> Result<T, runtime::Error> + Sync,
+    work: impl Fn(usize, &Stage) -> Result<T, runtime::Error> + Sync,
 ) -> Vec<Result<T, runtime::Error>> {
     std::thread::scope(|scope| {
-        let threads: Vec<_> = stages.iter().map(|stage| scope.spawn(|| work(stage))).collect();
+        let work = &work;
+        let one = |(index, stage)| scope.spawn(move || work(index, stage));
+        let threads: Vec<_> = stages.iter().enumerate().map(one).collect();
         threads
             .into_iter()
             .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
