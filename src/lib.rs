@@ -50,6 +50,7 @@ pub mod weights;
 #[cfg(feature = "xla-rs")]
 pub mod xla_rs;
 
+pub use backend::ahead::serve_compiler;
 pub use preheat_cache::{
     BuilderId, CfgProjection, CompileOptions, Digest, Dtype, GraphKey, Keep, Match, ModelProjection, OptionValue,
     Program, ProgramFormat, Projection, Signature, Source, Statistics, create_execution_signature, latent_shape,

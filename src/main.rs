@@ -17,6 +17,7 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     let started = Instant::now();
+    preheat::serve_compiler();
     let status = run(Cli::parse(), started).unwrap_or_else(|error| {
         // A standard error that cannot be written leaves the exit status to tell.
         let _ = writeln!(std::io::stderr(), "{}", error.describe());

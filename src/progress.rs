@@ -43,6 +43,15 @@ pub enum EventKind {
         /// Seconds the compile took.
         seconds: f64,
     },
+    /// Graphs are compiled ahead of time; of the whole model, so that the event names no stage.
+    Precompiled {
+        /// Graphs that are in the cache.
+        done: usize,
+        /// Of how many.
+        total: usize,
+        /// Seconds that the others may take, as far as ones like them were measured.
+        seconds_left: Option<f64>,
+    },
     /// Its executable is ready to run.
     Ready,
     /// Its weights are being brought to the device.

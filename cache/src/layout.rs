@@ -90,4 +90,9 @@ impl Layout {
     pub fn plugin_build(&self, identity: &Digest) -> PathBuf {
         self.plugin_builds().join(identity.to_string())
     }
+
+    /// What a plugin said a target is like; `key` is a digest of the plugin's build, its flags and the target's name.
+    pub fn target(&self, key: &Digest) -> PathBuf {
+        self.root.join("targets-v1").join(key.to_string())
+    }
 }

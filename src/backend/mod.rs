@@ -1,12 +1,92 @@
 //! What graphs are compiled with and run on.
 
+pub(crate) mod ahead;
+mod environment;
 mod slim;
 pub(crate) mod xla;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
 
-use crate::device::XlaDevice;
-use crate::pjrt::PjrtError;
+use preheat_cache::Environment;
+
+use self::ahead::Ahead;
+pub use self::ahead::AheadError;
+use self::xla::XlaBackend;
+use crate::device::{Target, XlaDevice};
+use crate::pjrt::{ErrorCode, PjrtError};
+
+/// What a runtime compiles with.
+#[derive(Debug)]
+pub(crate) enum Backend {
+    /// A device that is here.
+    Here(Arc<XlaBackend>),
+    /// A compiler for one that is not.
+    Ahead(Box<Ahead>),
+}
+
+impl Backend {
+    /// What its executables fit.
+    pub(crate) fn environment(&self) -> &Arc<Environment> {
+        match self {
+            Self::Here(backend) => &backend.environment,
+            Self::Ahead(ahead) => &ahead.environment,
+        }
+    }
+
+    /// The device that its executables run on.
+    pub(crate) fn device(&self) -> XlaDevice {
+        match self {
+            Self::Here(backend) => backend.name,
+            Self::Ahead(ahead) => ahead.target.device(),
+        }
+    }
+}
+
+/// Why a graph could not be compiled.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CompileError {
+    /// The plugin in this process said so.
+    #[error(transparent)]
+    Plugin(#[from] PjrtError),
+    /// The process that compiles ahead of time gave nothing.
+    #[error(transparent)]
+    Ahead(#[from] AheadError),
+}
+
+impl CompileError {
+    /// The plugin's kind of error, where the plugin raised it.
+    pub fn code(&self) -> Option<ErrorCode> {
+        match self {
+            Self::Plugin(error) => error.code(),
+            Self::Ahead(error) => error.code(),
+        }
+    }
+
+    /// Whether it failed for what the device, its memory or this process is doing just now, rather than for the graph.
+    pub(crate) fn is_passing(&self) -> bool {
+        match self {
+            Self::Plugin(error) => is_passing(error.code()),
+            Self::Ahead(AheadError::Plugin { code, .. }) => is_passing(*code),
+            // A compiler that ends its process ends the next one, too; anything else is of this machine.
+            Self::Ahead(error) => !matches!(error, AheadError::Ended { status, .. } if status.code().is_some()),
+        }
+    }
+}
+
+/// Whether an error is of what a device or its memory is doing just now.
+pub(crate) fn is_passing(code: Option<ErrorCode>) -> bool {
+    use ErrorCode::{Cancelled, DeadlineExceeded, ResourceExhausted, Unavailable};
+    matches!(code, Some(ResourceExhausted | Unavailable | DeadlineExceeded | Cancelled))
+}
+
+/// What changes when a file is replaced; `None` where it cannot be asked.
+fn file_state(path: &Path) -> Option<(u64, SystemTime)> {
+    let metadata = path.metadata().ok()?;
+    Some((metadata.len(), metadata.modified().ok()?))
+}
 
 /// Why a device's plugin cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +102,25 @@ pub enum BackendError {
         /// What went wrong.
         #[source]
         cause: PjrtError,
+    },
+    /// There is no plugin that could compile for the target.
+    #[error("nothing can be compiled for {target}: {why}")]
+    NoPlugin {
+        /// What was to be compiled for.
+        target: Target,
+        /// Where the plugin was looked for, and what to do.
+        why: String,
+    },
+    /// It cannot tell what hardware is like that is not here: there is none of that name, most often.
+    #[error("{target} cannot be compiled for by the plugin at {} (targets are such as {})", path.display(), crate::device::target::EXAMPLES)]
+    Target {
+        /// What was to be compiled for.
+        target: Target,
+        /// The plugin's file.
+        path: PathBuf,
+        /// What went wrong.
+        #[source]
+        cause: AheadError,
     },
     /// It loads, and offers nothing to run on.
     #[error("the plugin for {device} at {} offers no device", path.display())]

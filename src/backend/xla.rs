@@ -4,18 +4,17 @@ use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 
 use preheat_cache::{
-    CompileOptions, Environment, Flags, Host, Interface, KeyInputs, Measurements, OptionValue, Program, ProgramFormat,
-    TensorSpec, schedulable_cpus,
+    CompileOptions, Environment, Interface, KeyInputs, Measurements, OptionValue, Program, ProgramFormat, TensorSpec,
 };
-use prost::Message;
 
-use super::{BackendError, slim};
+use super::environment::{Facts, Identity};
+use super::{BackendError, file_state, slim};
 use crate::device::XlaDevice;
 use crate::pjrt::hlo::TensorType;
-use crate::pjrt::{self, Client, Device, PjrtError, Plugin, Topology, Value, options};
+use crate::pjrt::{self, Client, Device, PjrtError, Plugin, Value, options};
 
 /// A client of one plugin, and the environment that its executables fit.
 #[derive(Debug)]
@@ -31,8 +30,8 @@ pub(crate) struct XlaBackend {
 pub(crate) enum Payload {
     /// As the plugin wrote it.
     Whole(pjrt::SerializedExecutable),
-    /// Without what only the compiler needed.
-    Slimmed(Vec<u8>),
+    /// As another process wrote it, or without what only the compiler needed.
+    Owned(Vec<u8>),
 }
 
 impl Deref for Payload {
@@ -41,14 +40,13 @@ impl Deref for Payload {
     fn deref(&self) -> &[u8] {
         match self {
             Self::Whole(payload) => payload,
-            Self::Slimmed(payload) => payload,
+            Self::Owned(payload) => payload,
         }
     }
 }
 
-/// An executable fresh from the compiler.
+/// What is kept of an executable that is fresh from the compiler.
 pub(crate) struct Compiled {
-    pub(crate) loaded: pjrt::LoadedExecutable,
     /// The executable as bytes, where the plugin can give them.
     pub(crate) payload: Result<Payload, PjrtError>,
     pub(crate) interface: Option<Interface>,
@@ -68,7 +66,8 @@ impl XlaBackend {
         let client = Client::create(&plugin, &[]).map_err(unusable)?;
         let no_device = || BackendError::NoDevice { device: name, path: path.to_owned() };
         let device = client.addressable_devices().map_err(unusable)?.into_iter().next().ok_or_else(no_device)?;
-        let environment = Arc::new(environment(&client, &device, identity).map_err(unusable)?);
+        let facts = client.topology().and_then(|topology| Facts::read(&topology)).map_err(unusable)?;
+        let environment = Arc::new(facts.environment(identity));
         Ok(Self { name, client, device, environment })
     }
 
@@ -100,25 +99,29 @@ impl XlaBackend {
 /// Compiles `inputs` with `client`. It is given what the key covers and nothing else, so what it makes cannot depend on
 /// anything that the key does not name. (The plugin itself reads `XLA_FLAGS` and `LIBTPU_INIT_ARGS`: they are in the
 /// environment's key.)
-pub(crate) fn compile(client: &Client, inputs: &KeyInputs) -> Result<Compiled, PjrtError> {
+pub(crate) fn compile(client: &Client, inputs: &KeyInputs) -> Result<(pjrt::LoadedExecutable, Compiled), PjrtError> {
     let options = encode_options(&inputs.options)?;
     let began = Instant::now();
     let loaded = client.compile(as_pjrt(&inputs.program), &options)?;
     let compile_seconds = began.elapsed().as_secs_f64();
     let executable = loaded.executable();
-    let payload = executable.serialize().map(|whole| slimmed(whole, inputs));
-    Ok(Compiled {
+    let compiled = Compiled {
+        payload: executable.serialize().map(|whole| slimmed(whole, inputs)),
         interface: interface(executable),
-        measurements: Measurements {
-            compile_seconds,
-            compile_peak_bytes: peak_resident_bytes(),
-            load_seconds: None,
-            cost: executable.cost_analysis().ok().flatten().map(numbers).unwrap_or_default(),
-            memory_bytes: memory_bytes(executable),
-        },
-        payload,
-        loaded,
-    })
+        measurements: measurements(executable, compile_seconds),
+    };
+    Ok((loaded, compiled))
+}
+
+/// What is known of an executable once it is compiled.
+pub(super) fn measurements(executable: &pjrt::Executable, compile_seconds: f64) -> Measurements {
+    Measurements {
+        compile_seconds,
+        compile_peak_bytes: peak_resident_bytes(),
+        load_seconds: None,
+        cost: executable.cost_analysis().ok().flatten().map(numbers).unwrap_or_default(),
+        memory_bytes: memory_bytes(executable),
+    }
 }
 
 /// What is kept of an executable: less, where this plugin build is known to run the same without the rest.
@@ -134,7 +137,7 @@ fn slimmed(whole: pjrt::SerializedExecutable, KeyInputs { environment, options, 
     match slim::slim(&whole) {
         Ok(slimmed) => {
             tracing::debug!(whole_bytes = whole.len(), slimmed_bytes = slimmed.len(), "slimmed an executable");
-            Payload::Slimmed(slimmed)
+            Payload::Owned(slimmed)
         }
         Err(error) => {
             tracing::debug!(%error, "an executable is kept as the plugin wrote it");
@@ -143,14 +146,14 @@ fn slimmed(whole: pjrt::SerializedExecutable, KeyInputs { environment, options, 
     }
 }
 
-fn as_pjrt(program: &Program) -> pjrt::Program<'_> {
+pub(super) fn as_pjrt(program: &Program) -> pjrt::Program<'_> {
     match program.format() {
         ProgramFormat::Mlir => pjrt::Program::mlir(program.bytes()),
         ProgramFormat::Hlo => pjrt::Program::hlo(program.bytes()),
     }
 }
 
-fn encode_options(given: &CompileOptions) -> Result<Vec<u8>, PjrtError> {
+pub(super) fn encode_options(given: &CompileOptions) -> Result<Vec<u8>, PjrtError> {
     let overrides = given.overrides.iter().map(|(name, value)| {
         let value = match value {
             OptionValue::Bool(value) => options::OptionOverride::Bool(*value),
@@ -170,7 +173,7 @@ fn encode_options(given: &CompileOptions) -> Result<Vec<u8>, PjrtError> {
 }
 
 /// The inputs and outputs as the optimised program has them; `None` where the plugin does not give it.
-fn interface(executable: &pjrt::Executable) -> Option<Interface> {
+pub(super) fn interface(executable: &pjrt::Executable) -> Option<Interface> {
     let shape = executable.program_shape().ok()?;
     let specs = |types: &[TensorType]| types.iter().map(spec).collect();
     Some(Interface { inputs: specs(&shape.parameters), outputs: specs(&shape.results) })
@@ -224,19 +227,11 @@ fn peak_resident_bytes() -> Option<u64> {
 }
 
 /// Memory that programs can have before the system has to swap; Linux tells it as `MemAvailable`.
-fn available_host_bytes() -> Option<u64> {
+pub(crate) fn available_host_bytes() -> Option<u64> {
     let meminfo = std::fs::read_to_string("/proc/meminfo").ok()?;
     let line = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
     let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kibibytes * 1024)
-}
-
-/// What decides how a plugin compiles that is fixed once it is loaded: its file, and the flags that it read then.
-#[derive(Debug, Clone)]
-struct Identity {
-    plugin_build: String,
-    xla_flags: Flags,
-    libtpu_init_args: Flags,
 }
 
 /// The plugins that this process has loaded. A library stays loaded, and XLA reads its flags once; so what was true when it was
@@ -255,12 +250,7 @@ fn load_identified(
         return Ok((Plugin::open(path).map_err(unusable)?, identity));
     }
     let before = file_state(path);
-    let identity = Identity {
-        plugin_build: build()?,
-        xla_flags: Flags::from_xla_flags(&variable("XLA_FLAGS")?)
-            .map_err(|error| BackendError::Flags { variable: "XLA_FLAGS", why: error.to_string() })?,
-        libtpu_init_args: Flags::parse(&variable("LIBTPU_INIT_ARGS")?),
-    };
+    let identity = Identity::now(build)?;
     let plugin = Plugin::open(path).map_err(unusable)?;
     if file_state(path) != before {
         return Err(BackendError::Replaced { path: path.to_owned() });
@@ -269,94 +259,9 @@ fn load_identified(
     Ok((plugin, identity))
 }
 
-/// What changes when a file is replaced; `None` where it cannot be asked.
-fn file_state(path: &Path) -> Option<(u64, SystemTime)> {
-    let metadata = path.metadata().ok()?;
-    Some((metadata.len(), metadata.modified().ok()?))
-}
-
-fn variable(variable: &'static str) -> Result<String, BackendError> {
-    match std::env::var(variable) {
-        Ok(value) => Ok(value),
-        Err(std::env::VarError::NotPresent) => Ok(String::new()),
-        Err(error) => Err(BackendError::Flags { variable, why: error.to_string() }),
-    }
-}
-
-fn environment(client: &Client, device: &Device, identity: Identity) -> Result<Environment, PjrtError> {
-    let topology = client.topology()?;
-    let raw = topology.serialize()?;
-    let platform = client.platform_name()?;
-    let host =
-        (platform == "cpu").then(|| Host { features: host_features(&raw), schedulable_cpus: schedulable_cpus() });
-    Ok(Environment {
-        plugin_build: identity.plugin_build,
-        platform_version: client.platform_version()?,
-        device_kind: device.kind()?,
-        topology: canonical_topology(&topology)?,
-        device_assignment: Vec::new(),
-        xla_flags: identity.xla_flags,
-        libtpu_init_args: identity.libtpu_init_args,
-        host,
-        raw_topology: Some(raw),
-        platform,
-    })
-}
-
-/// The topology as a client and a compile without one agree on it: kind, bounds, number of cores.
-///
-/// The bounds come from the devices' coordinates, where they have any; a TPU's chips lie in a grid, and each has one core
-/// or more. Devices without coordinates lie in a row.
-fn canonical_topology(topology: &Topology) -> Result<preheat_cache::Topology, PjrtError> {
-    let devices = topology.device_descriptions()?;
-    let kind = devices.first().map(|device| device.kind.clone()).unwrap_or_default();
-    let mut bounds: Vec<u64> = Vec::new();
-    for device in &devices {
-        let Some(Value::IntList(coordinates)) = device.attributes.get("coords") else { continue };
-        bounds.resize(bounds.len().max(coordinates.len()), 0);
-        for (bound, coordinate) in bounds.iter_mut().zip(coordinates) {
-            *bound = (*bound).max(u64::try_from(*coordinate).unwrap_or(0) + 1);
-        }
-    }
-    let core_count = devices.len() as u64;
-    if bounds.is_empty() {
-        bounds.push(core_count);
-    }
-    Ok(preheat_cache::Topology { kind, bounds, core_count })
-}
-
-/// The one field that is read of `xla.CpuTopologyProto` (`xla/pjrt/proto/pjrt_c_api` and its neighbours): the host's
-/// features as LLVM names them, `+` for those it has and `-` for those it lacks.
-#[derive(Clone, PartialEq, Message)]
-struct CpuTopology {
-    #[prost(string, repeated, tag = "4")]
-    machine_attributes: Vec<String>,
-}
-
-/// XLA:CPU's executables hold instructions for the host's features, which its serialised topology lists. Where a release
-/// writes it in another form, the whole of it stands for the features: that can only miss, never hit wrongly.
-fn host_features(raw_topology: &[u8]) -> Vec<String> {
-    let mut features = match CpuTopology::decode(raw_topology) {
-        Ok(topology) if !topology.machine_attributes.is_empty() => topology.machine_attributes,
-        _ => vec![format!("topology:{}", preheat_cache::Digest::of(raw_topology))],
-    };
-    features.sort_unstable();
-    features
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn features_are_read_sorted_and_an_unknown_form_stands_for_itself() {
-        let topology = CpuTopology { machine_attributes: vec!["+avx2".into(), "+adx".into()] };
-        assert_eq!(host_features(&topology.encode_to_vec()), ["+adx", "+avx2"]);
-        let unknown = host_features(b"\x0a\x03abc");
-        assert_eq!(unknown.len(), 1);
-        assert!(unknown[0].starts_with("topology:"));
-        assert_ne!(unknown, host_features(b"\x0a\x03abd"));
-    }
 
     #[test]
     #[cfg(target_os = "linux")]

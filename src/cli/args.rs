@@ -7,7 +7,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use super::CliError;
 use super::cache_upkeep::{FilterArgs, PinArgs, PruneArgs};
 use super::size::Size;
-use crate::device::{self, DeviceName, TpuSwitch};
+use crate::device::{self, DeviceName, Target, TpuSwitch};
 use crate::pipeline::{Pipeline, Precision, Precisions, TextToImage, parse_resolution};
 use crate::runtime::{Builder, Percent, Runtime};
 
@@ -122,9 +122,9 @@ pub(super) struct PictureArgs {
     /// Height in pixels; computed rounded up to the padding multiple, and cropped [default: the model's]
     #[arg(long, value_name = "PX", requires = "width", allow_negative_numbers = true)]
     pub(super) height: Option<u64>,
-    /// Pictures at once [default: 1]
-    #[arg(long, value_name = "N", value_parser = batch, allow_negative_numbers = true)]
-    pub(super) batch: Option<u64>,
+    /// Pictures at once; a warmup takes several numbers, such as 1,2,4 [default: 1]
+    #[arg(long, value_name = "N", value_parser = batch, value_delimiter = ',', allow_negative_numbers = true)]
+    pub(super) batch: Vec<u64>,
     /// Classifier-free guidance scale; 1 is unguided, and takes half the time [default: 7.5 for a model, 1 for a program]
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     pub(super) cfg_scale: Option<f64>,
@@ -140,16 +140,48 @@ pub(super) struct PictureArgs {
 }
 
 impl PictureArgs {
+    /// The batch sizes that were given, or that of `request`.
+    pub(super) fn batches(&self, request: &TextToImage) -> Vec<u64> {
+        if self.batch.is_empty() { vec![request.batch_size] } else { self.batch.clone() }
+    }
+
+    /// Refuses several batch sizes where one thing is asked for.
+    pub(super) fn one_batch(&self) -> Result<(), CliError> {
+        if self.batch.len() <= 1 {
+            return Ok(());
+        }
+        Err(CliError::Usage("--batch takes one number here; only a warmup takes several".to_owned()))
+    }
+
     /// Puts what was given into `request`.
     pub(super) fn refine(&self, request: &mut TextToImage) {
         request.width = self.width.or(request.width);
         request.height = self.height.or(request.height);
-        request.batch_size = self.batch.unwrap_or(request.batch_size);
+        request.batch_size = self.batch.first().copied().unwrap_or(request.batch_size);
         request.cfg_scale = self.cfg_scale.unwrap_or(request.cfg_scale);
         request.steps = self.steps.unwrap_or(request.steps);
         request.clip_skip = self.clip_skip.unwrap_or(request.clip_skip);
         if self.scheduler.is_some() {
             request.scheduler.clone_from(&self.scheduler);
+        }
+    }
+}
+
+/// The sizes that a family of models is most used at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Preset {
+    /// 512x512, 512x768, 768x512 and 768x768
+    Sd15,
+    /// 1024x1024 and the six shapes of the same area that Stable Diffusion XL was trained at most
+    Sdxl,
+}
+
+impl Preset {
+    /// Sizes in pixels, `[width, height]`. SDXL's are from appendix I of its report, arXiv 2307.01952.
+    pub(super) fn resolutions(self) -> &'static [[u64; 2]] {
+        match self {
+            Self::Sd15 => &[[512, 512], [512, 768], [768, 512], [768, 768]],
+            Self::Sdxl => &[[1024, 1024], [1152, 896], [896, 1152], [1216, 832], [832, 1216], [1344, 768], [768, 1344]],
         }
     }
 }
@@ -174,15 +206,17 @@ pub(super) struct WarmupArgs {
     #[arg(long, value_name = "SIZES", value_delimiter = ',', conflicts_with_all = ["width", "program"],
           value_parser = parse_resolution)]
     pub(super) resolutions: Vec<[u64; 2]>,
-    /// Compile for hardware that is not here
-    #[arg(long, value_name = "TARGET", hide = true)]
-    pub(super) aot: Option<String>,
-    #[arg(long, value_name = "NAME", hide = true)]
-    pub(super) preset: Option<String>,
+    /// The sizes that a family of models is most used at, in place of --resolutions
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["resolutions", "width", "program"])]
+    pub(super) preset: Option<Preset>,
+    /// Compile for hardware that is not here, such as tpu:v5e:1x1, and run nothing
+    #[arg(long, value_name = "TARGET")]
+    pub(super) aot: Option<Target>,
+    /// Compiles at once with --aot, memory allowing [default: one for every two processors]
+    #[arg(long, value_name = "N", requires = "aot", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(super) jobs: Option<u16>,
     #[arg(long, value_name = "FILE", hide = true)]
     pub(super) manifest: Option<PathBuf>,
-    #[arg(long, value_name = "N", hide = true)]
-    pub(super) jobs: Option<u64>,
     #[command(flatten)]
     pub(super) model: ModelArgs,
     #[command(flatten)]
@@ -194,9 +228,9 @@ pub(super) struct LookupArgs {
     /// A program to look up in place of a model; may be given several times
     #[arg(long, value_name = "FILE", conflicts_with = "model")]
     pub(super) program: Vec<PathBuf>,
-    /// Look up for hardware that is not here
-    #[arg(long, value_name = "TARGET", hide = true)]
-    pub(super) target: Option<String>,
+    /// Look up for hardware that is not here, such as tpu:v5e:1x1
+    #[arg(long, value_name = "TARGET")]
+    pub(super) target: Option<Target>,
     #[command(flatten)]
     pub(super) model: ModelArgs,
     #[command(flatten)]

@@ -105,6 +105,17 @@ pub enum CliError {
         /// Of how many.
         of: usize,
     },
+    /// Some stages could not be compiled ahead of time; the others are kept.
+    #[error("{failed} of {of} stages could not be compiled, the others are kept")]
+    NotCompiled {
+        /// How many could not.
+        failed: usize,
+        /// Of how many.
+        of: usize,
+        /// Why the first of them could not.
+        #[source]
+        cause: Box<runtime::Error>,
+    },
     /// Ctrl-C.
     #[error("interrupted")]
     Interrupted,
@@ -132,7 +143,7 @@ impl CliError {
     fn of_runtime(&self) -> Option<&runtime::Error> {
         match self {
             Self::Runtime(cause) => Some(cause),
-            Self::Program { cause, .. } => Some(cause),
+            Self::Program { cause, .. } | Self::NotCompiled { cause, .. } => Some(cause),
             _ => None,
         }
     }

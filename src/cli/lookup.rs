@@ -10,10 +10,6 @@ use crate::pipeline::TextToImage;
 use crate::runtime::{Lookup, SnappedSize, StageLookup, Verdict};
 
 pub(super) fn lookup(context: &Context, args: &LookupArgs) -> Result<Status, CliError> {
-    if args.target.is_some() {
-        const WHY: &str = "this release looks up for the device that is here";
-        return Err(CliError::FlagNotBuiltIn { flag: "--target", why: WHY });
-    }
     if args.model.model.is_some() {
         args.signature.program.refuse_for_models()?;
     }
@@ -32,16 +28,17 @@ pub(super) fn lookup(context: &Context, args: &LookupArgs) -> Result<Status, Cli
 
 fn of_model(context: &Context, args: &LookupArgs) -> Result<Lookup, CliError> {
     args.signature.program.refuse_for_models()?;
+    args.signature.picture.one_batch()?;
     let mut request = TextToImage::default();
     args.signature.picture.refine(&mut request);
-    let (_, pipeline) = run::open(context, &args.model, None)?;
+    let (_, pipeline) = run::open(context, &args.model, None, args.target.as_ref())?;
     Ok(pipeline.lookup(&request)?)
 }
 
 fn of_programs(context: &Context, args: &LookupArgs) -> Result<Lookup, CliError> {
     let programs =
         args.program.iter().map(|path| Ok((path, read_program(path)?))).collect::<Result<Vec<_>, CliError>>()?;
-    let runtime = context.builder()?.build()?;
+    let runtime = context.builder_for(args.target.as_ref())?.build()?;
     if programs.is_empty() {
         let asked = args.signature.signature(context, "")?;
         return Ok(runtime.lookup_signature(&asked.signature)?);

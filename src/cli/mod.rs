@@ -14,6 +14,7 @@ mod progress;
 mod run;
 mod size;
 mod warmup;
+mod warmup_ahead;
 
 use std::io::{IsTerminal, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -28,6 +29,7 @@ pub use size::Size;
 
 use self::args::{CacheCommand, ColorWhen, Command, OutputArgs, ProgramCommand};
 use self::progress::Shown;
+use crate::device::Target;
 use crate::progress::Cancel;
 use crate::runtime::Builder;
 
@@ -46,6 +48,15 @@ struct Context {
 }
 
 impl Context {
+    /// A builder for hardware that need not be here, or for the device that the flags name.
+    fn builder_for(&self, target: Option<&Target>) -> Result<Builder, CliError> {
+        let builder = self.builder()?;
+        Ok(match target {
+            Some(target) => builder.target(target.clone()),
+            None => builder,
+        })
+    }
+
     /// A builder as the flags say, which tells its progress here and stops when this command is interrupted.
     fn builder(&self) -> Result<Builder, CliError> {
         Ok(self.args.builder()?.progress(Arc::new(self.shown.clone())).cancel(self.cancel.clone()))

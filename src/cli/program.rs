@@ -24,12 +24,24 @@ pub(super) struct RunReport<'a, S> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) seed: Option<u64>,
     pub(super) stages: Vec<S>,
+    /// A warmup's requests one by one, where it was asked for several sizes or batches.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) requests: Vec<OneRequest<'a, S>>,
     pub(super) timings: Timings,
     pub(super) images: Vec<String>,
     pub(super) warnings: Vec<String>,
     /// `--tpu-debug-metrics`: what the plugin says of the executable.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) metrics: Option<BTreeMap<String, f64>>,
+}
+
+/// One request of several.
+#[derive(Debug, Serialize)]
+pub(super) struct OneRequest<'a, S> {
+    pub(super) signature: SignatureReport<'a>,
+    #[serde(flatten)]
+    pub(super) size: SizeReport,
+    pub(super) stages: Vec<S>,
 }
 
 #[derive(Debug, Serialize)]
@@ -91,7 +103,8 @@ impl SignatureArgs {
         if picture.clip_skip.is_some() {
             return Err(CliError::Usage("--clip-skip acts on models, not on programs".to_owned()));
         }
-        let batch = picture.batch.unwrap_or(1);
+        picture.one_batch()?;
+        let batch = picture.batch.first().copied().unwrap_or(1);
         let requested = picture.width.zip(picture.height).map(|(width, height)| [width, height]);
         let padded = requested
             .map(|size| normalize_shape(size, context.args.padding_multiple_px()))
@@ -198,6 +211,7 @@ impl Prepared {
                 size: self.asked.size,
                 seed: None,
                 stages: vec![stage],
+                requests: Vec::new(),
                 timings,
                 images: Vec::new(),
                 warnings: self.runtime.warnings(),

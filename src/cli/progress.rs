@@ -112,6 +112,16 @@ impl Shown {
         }
     }
 
+    /// Graphs that are compiled ahead of time: a bar, with how long the rest may take.
+    fn ahead(&self, model: &str, (done, total): (u64, u64), seconds_left: Option<f64>) {
+        let doing = format!("graphs of {model}");
+        self.counted(&doing, &doing, "{prefix} {bar:30} {pos}/{len}{msg}, {elapsed}", (done, total), || ());
+        if let Some(bar) = self.going_on().get(&doing) {
+            let left = seconds_left.filter(|&left| left > 0.0);
+            bar.set_message(left.map(|left| format!(", about {} left", seconds(left))).unwrap_or_default());
+        }
+    }
+
     /// One long thing begins, or began some time ago: a spinner that counts the seconds since.
     fn long(&self, subject: &str, message: &str, going_on_for: Option<Duration>) {
         if self.0.quiet {
@@ -139,11 +149,15 @@ impl Shown {
 impl Progress for Shown {
     fn event(&self, Event { model_id, stage, kind }: Event) {
         // A program is its model's only stage.
-        let what = if stage == Graph::DEFAULT_STAGE { model_id } else { format!("{model_id}, {stage}") };
+        let what =
+            if stage == Graph::DEFAULT_STAGE || stage.is_empty() { model_id } else { format!("{model_id}, {stage}") };
         match kind {
             EventKind::Compiling { expected_seconds } => {
                 let expected = expected_seconds.map(|expected| format!(", about {} expected", seconds(expected)));
                 self.long(&what, &format!("compiling {what}{}", expected.unwrap_or_default()), None);
+            }
+            EventKind::Precompiled { done, total, seconds_left } => {
+                self.ahead(&what, (done as u64, total as u64), seconds_left);
             }
             EventKind::Waiting { holder, compiling, .. } => {
                 let holder = holder.unwrap_or_else(|| "another process".to_owned());

@@ -9,13 +9,15 @@ use super::demo_model;
 use super::output::{document, line, seconds, table};
 use super::program::{RunReport, SignatureReport, SizeReport, Timings, print_metrics};
 use super::{CliError, Context, Status};
+use crate::device::Target;
 use crate::pipeline::{Made, Pipeline, PipelineError, Plan, Sizes, TextToImage};
 use crate::runtime::{Runtime, SnappedSize, StageReport};
 
 pub(super) fn run(context: &Context, args: &RunArgs) -> Result<Status, CliError> {
+    args.picture.one_batch()?;
     let request = request(args)?;
     check_output(&args.output)?;
-    let (runtime, pipeline) = open(context, &args.model, request.model.as_deref())?;
+    let (runtime, pipeline) = open(context, &args.model, request.model.as_deref(), None)?;
     let made = pipeline.run_with(&request, args.force_recompile)?;
     let images = save(&made, &args.output)?;
     context.shown.finish();
@@ -53,6 +55,7 @@ pub(super) fn open(
     context: &Context,
     args: &ModelArgs,
     of_request: Option<&Path>,
+    target: Option<&Target>,
 ) -> Result<(Runtime, Pipeline), CliError> {
     let named = args.model.as_deref().or(of_request);
     let folder = named.map_or_else(demo_model::folder, |folder| Ok(folder.to_owned()))?;
@@ -62,7 +65,7 @@ pub(super) fn open(
     }
     let (runtime, model) = std::thread::scope(|scope| {
         let model = scope.spawn(|| builder.read(&folder));
-        let runtime = context.builder().and_then(|builder| Ok(builder.build()?));
+        let runtime = context.builder_for(target).and_then(|builder| Ok(builder.build()?));
         (runtime, model.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
     });
     // A mistyped folder is more likely than a machine without a device.
@@ -137,6 +140,7 @@ fn report(
             size: sizes(&made.plan),
             seed: Some(made.plan.seed),
             stages: made.stages.iter().collect(),
+            requests: Vec::new(),
             timings,
             images: images.iter().map(|path| path.display().to_string()).collect(),
             warnings: [runtime.warnings(), made.warnings.clone()].concat(),

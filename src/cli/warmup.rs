@@ -1,31 +1,51 @@
 //! `preheat warmup`: compiles before anyone waits for it, and runs each graph once on zeros.
 
 use preheat_cache::Source;
+use serde::Serialize;
 
 use super::args::WarmupArgs;
 use super::output::{document, line, seconds, table};
-use super::program::{Asked, RunReport, SignatureReport, SizeReport, Timings, program_name, read_program};
-use super::{CliError, Context, Status, run};
-use crate::pipeline::{TextToImage, Warmed};
-use crate::runtime::{Runtime, WarmupReport};
+use super::program::{Asked, OneRequest, RunReport, SignatureReport, SizeReport, Timings, program_name, read_program};
+use super::{CliError, Context, Status, run, warmup_ahead};
+use crate::pipeline::{Plan, TextToImage, Warmed};
+use crate::runtime::Runtime;
 
 pub(super) fn warmup(context: &Context, args: &WarmupArgs) -> Result<Status, CliError> {
     refuse_later(args)?;
-    if args.program.is_empty() { warm_model(context, args) } else { warm_programs(context, args) }
+    match (args.program.is_empty(), &args.aot) {
+        (true, None) => warm_model(context, args),
+        (true, Some(_)) => warmup_ahead::of_model(context, args),
+        (false, None) => warm_programs(context, args),
+        (false, Some(target)) => warmup_ahead::of_programs(context, args, target),
+    }
 }
 
-fn warm_model(context: &Context, args: &WarmupArgs) -> Result<Status, CliError> {
+/// Every request that is to be warmed: each size with each batch.
+pub(super) fn requests(args: &WarmupArgs) -> Result<Vec<TextToImage>, CliError> {
     args.signature.program.refuse_for_models()?;
     let mut request = TextToImage::default();
     args.signature.picture.refine(&mut request);
-    let (runtime, pipeline) = run::open(context, &args.model, None)?;
-    let requests: Vec<TextToImage> = if args.resolutions.is_empty() {
+    let sizes = match args.preset {
+        Some(preset) => preset.resolutions(),
+        None => &args.resolutions,
+    };
+    let each: Vec<TextToImage> = if sizes.is_empty() {
         vec![request]
     } else {
         let at =
             |&[width, height]: &[u64; 2]| TextToImage { width: Some(width), height: Some(height), ..request.clone() };
-        args.resolutions.iter().map(at).collect()
+        sizes.iter().map(at).collect()
     };
+    let in_batches = |request: TextToImage| {
+        let batches = args.signature.picture.batches(&request);
+        batches.into_iter().map(move |batch_size| TextToImage { batch_size, ..request.clone() })
+    };
+    Ok(each.into_iter().flat_map(in_batches).collect())
+}
+
+fn warm_model(context: &Context, args: &WarmupArgs) -> Result<Status, CliError> {
+    let requests = requests(args)?;
+    let (runtime, pipeline) = run::open(context, &args.model, None, None)?;
     // Every request is checked before anything is compiled: a wrong size should not cost the compile before it.
     for request in &requests {
         pipeline.plan(request)?;
@@ -34,17 +54,17 @@ fn warm_model(context: &Context, args: &WarmupArgs) -> Result<Status, CliError> 
     let warmed = requests.iter().map(warm).collect::<Result<Vec<Warmed>, _>>()?;
     runtime.flush();
     context.shown.finish();
-    let Some(first) = warmed.first() else { return Ok(Status::Done) };
     if context.json {
-        let stages = warmed.iter().flat_map(|warmed| &warmed.stages).collect();
-        print_json(context, &runtime, SignatureReport::new(&first.plan.signature), run::sizes(&first.plan), stages)?;
+        let plans = warmed.iter().map(|warmed| (&warmed.plan, warmed.stages.iter().collect())).collect();
+        print_requests(context, &runtime, plans)?;
     } else {
-        let mut rows = table(&["size", "stage", "graph", "how", "first run"]);
+        let mut rows = table(&["size", "batch", "stage", "graph", "how", "first run"]);
         for warmed in &warmed {
             let [width, height] = warmed.plan.sizes.padded;
             for report in &warmed.stages {
                 rows.add_row([
                     format!("{width}x{height}"),
+                    warmed.plan.signature.batch_size.to_string(),
                     report.stage.stage.clone(),
                     report.stage.graph_key.short(),
                     run::how(&report.stage),
@@ -58,6 +78,47 @@ fn warm_model(context: &Context, args: &WarmupArgs) -> Result<Status, CliError> 
     }
     std::mem::forget((runtime, pipeline));
     Ok(Status::Done)
+}
+
+/// The JSON of requests that were warmed, each with the reports of its stages.
+pub(super) fn print_requests<S: Serialize + Clone>(
+    context: &Context,
+    runtime: &Runtime,
+    requests: Vec<(&Plan, Vec<S>)>,
+) -> Result<(), CliError> {
+    let Some((first, _)) = requests.first() else { return Ok(()) };
+    let (signature, size) = (SignatureReport::new(&first.signature), run::sizes(first));
+    let stages = requests.iter().flat_map(|(_, stages)| stages).cloned().collect();
+    let mut several = Vec::with_capacity(requests.len());
+    if requests.len() > 1 {
+        for (plan, stages) in requests {
+            several.push(OneRequest {
+                signature: SignatureReport::new(&plan.signature),
+                size: run::sizes(plan),
+                stages,
+            });
+        }
+    }
+    print_json(context, runtime, Document { signature, size, stages, requests: several })
+}
+
+/// The JSON of programs that were warmed.
+pub(super) fn print_reports<S: Serialize>(
+    context: &Context,
+    runtime: &Runtime,
+    first: &Asked,
+    reports: &[S],
+) -> Result<(), CliError> {
+    let stages = reports.iter().collect();
+    print_json(context, runtime, Document { signature: first.report(), size: first.size, stages, requests: Vec::new() })
+}
+
+/// What a warmup did.
+struct Document<'a, S> {
+    signature: SignatureReport<'a>,
+    size: SizeReport,
+    stages: Vec<S>,
+    requests: Vec<OneRequest<'a, S>>,
 }
 
 fn warm_programs(context: &Context, args: &WarmupArgs) -> Result<Status, CliError> {
@@ -77,7 +138,7 @@ fn warm_programs(context: &Context, args: &WarmupArgs) -> Result<Status, CliErro
     runtime.flush();
     let lost = reports.iter().filter(|report| !report.kept).count();
     if context.json {
-        print_json(context, &runtime, first.report(), first.size, reports.iter().collect())?;
+        print_reports(context, &runtime, first, &reports)?;
         return if lost == 0 { Ok(Status::Done) } else { Err(CliError::NotKept { lost, of: programs.len() }) };
     }
     let mut rows = table(&["program", "graph", "how", "seconds", "first run"]);
@@ -103,20 +164,15 @@ fn warm_programs(context: &Context, args: &WarmupArgs) -> Result<Status, CliErro
     Ok(Status::Done)
 }
 
-fn print_json(
-    context: &Context,
-    runtime: &Runtime,
-    signature: SignatureReport<'_>,
-    size: SizeReport,
-    stages: Vec<&WarmupReport>,
-) -> Result<(), CliError> {
+fn print_json<S: Serialize>(context: &Context, runtime: &Runtime, done: Document<'_, S>) -> Result<(), CliError> {
     let ready = context.started.elapsed().as_secs_f64();
     document(&RunReport {
         device: runtime.device(),
-        signature,
-        size,
+        signature: done.signature,
+        size: done.size,
         seed: None,
-        stages,
+        stages: done.stages,
+        requests: done.requests,
         timings: Timings { executables_ready_seconds: ready, total_seconds: ready, ..Timings::default() },
         images: Vec::new(),
         warnings: runtime.warnings(),
@@ -126,15 +182,9 @@ fn print_json(
 
 /// Refuses in words what the contract has and this release does not.
 fn refuse_later(args: &WarmupArgs) -> Result<(), CliError> {
-    const WHY: &str = "this release warms the device that is here, size by size (--resolutions)";
-    let given = [
-        (args.aot.is_some(), "--aot"),
-        (args.preset.is_some(), "--preset"),
-        (args.manifest.is_some(), "--manifest"),
-        (args.jobs.is_some(), "--jobs"),
-    ];
-    match given.into_iter().find(|(given, _)| *given) {
-        Some((_, flag)) => Err(CliError::FlagNotBuiltIn { flag, why: WHY }),
-        None => Ok(()),
+    const WHY: &str = "this release warms one model at a time, size by size (--resolutions, --batch)";
+    if args.manifest.is_some() {
+        return Err(CliError::FlagNotBuiltIn { flag: "--manifest", why: WHY });
     }
+    Ok(())
 }

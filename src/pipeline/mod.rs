@@ -20,6 +20,7 @@
 //! The crop begins at the top left corner, `[0, 0]`: what padding added lies right and below, and so does what a larger size added that
 //! was warm where the request's own was not (`snap.rs`).
 
+mod ahead;
 mod denoise;
 mod error;
 mod image;
@@ -41,6 +42,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
 
+pub use ahead::{Precompile, Precompiled};
 pub use denoise::StepTimes;
 pub use error::PipelineError;
 pub use image::{Picture, Settings};

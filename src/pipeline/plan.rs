@@ -137,7 +137,7 @@ impl Pipeline {
         self.check_room(prepared)
     }
 
-    fn check_weights(&self, stages: &Stages) -> Result<(), PipelineError> {
+    pub(super) fn check_weights(&self, stages: &Stages) -> Result<(), PipelineError> {
         let missing = stages.iter().filter(|stage| !self.resident.has(stage));
         for stage in missing {
             weights::check(self.model.checkpoint(stage.component), &stage.wanted)?;

@@ -190,6 +190,19 @@ macro_rules! codes {
                     sys::ErrorCode(other) => Self::Other(other),
                 }
             }
+
+            /// The code by its number, as another process gave it.
+            pub(crate) fn from_number(number: u32) -> Self {
+                Self::from_raw(sys::ErrorCode(number))
+            }
+
+            /// The number of the code.
+            pub(crate) fn number(self) -> u32 {
+                match self {
+                    $(Self::$name => sys::ErrorCode::$constant.0,)*
+                    Self::Other(code) => code,
+                }
+            }
         }
 
         impl fmt::Display for ErrorCode {

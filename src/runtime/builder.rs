@@ -6,15 +6,16 @@ use std::sync::Arc;
 use preheat_cache::{Notes, PluginBuild, StoreOptions};
 
 use super::cache::Cache;
-use super::devices::inventory;
+use super::devices::{find_plugin, inventory};
 use super::digests::Digests;
 use super::error::Error;
 use super::memory::Memory;
 use super::warnings::Warnings;
 use super::{DeviceReport, Inner, Runtime};
-use crate::backend::BackendError;
+use crate::backend::ahead::Ahead;
 use crate::backend::xla::XlaBackend;
-use crate::device::{self, DeviceName};
+use crate::backend::{Backend, BackendError};
+use crate::device::{self, DeviceName, Target};
 use crate::progress::{Cancel, Progress, Silent};
 
 /// What a [`Runtime`] is made from. Everything has a default; [`Builder::build`] makes it.
@@ -22,6 +23,8 @@ use crate::progress::{Cancel, Progress, Silent};
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own, as on the command line")]
 pub struct Builder {
     device: device::Request,
+    target: Option<Target>,
+    compiler_program: Option<PathBuf>,
     plugin: Option<PathBuf>,
     cache_dir: Option<PathBuf>,
     fallbacks: Vec<PathBuf>,
@@ -39,6 +42,8 @@ impl Default for Builder {
     fn default() -> Self {
         Self {
             device: device::Request::default(),
+            target: None,
+            compiler_program: None,
             plugin: None,
             cache_dir: None,
             fallbacks: Vec::new(),
@@ -66,6 +71,21 @@ impl Builder {
     #[must_use]
     pub fn device(mut self, request: device::Request) -> Self {
         self.device = request;
+        self
+    }
+
+    /// Hardware that need not be here. The runtime then compiles and looks up for it, and runs nothing.
+    #[must_use]
+    pub fn target(mut self, target: Target) -> Self {
+        self.target = Some(target);
+        self
+    }
+
+    /// The program that is started to compile ahead of time: the `preheat` command, or one that calls
+    /// [`serve_compiler`](crate::serve_compiler). Without it, this program.
+    #[must_use]
+    pub fn compiler_program(mut self, program: impl Into<PathBuf>) -> Self {
+        self.compiler_program = Some(program.into());
         self
     }
 
@@ -152,25 +172,14 @@ impl Builder {
     /// Where no device can be had. A cache that cannot be opened is no error: everything is compiled then, and
     /// [`Runtime::warnings`] says why.
     pub fn build(self) -> Result<Runtime, Error> {
-        let inventory = match &self.plugin {
-            Some(path) => device::Inventory::of_one_plugin(path),
-            None => inventory(self.device.device),
-        };
-        let mut choice = device::choose(self.device, &inventory)?;
         let warnings = Warnings::default();
-        choice.warnings.iter().for_each(|warning| warnings.warn(warning.clone()));
         let cache = self.cache(&warnings);
-        let identify = || plugin_build(&choice.plugin, cache.as_ref());
-        let mut backend = XlaBackend::open(choice.selected, &choice.plugin, identify)?;
-        if self.plugin.is_some() && self.device.device == DeviceName::Auto {
-            backend = backend.named_by_platform();
-            choice.selected = backend.name;
-            "the plugin was named".clone_into(&mut choice.reason);
-        }
-        let backend = Arc::new(backend);
-        let device = DeviceReport::new(&choice, &backend.environment.device_kind);
-        tracing::info!(device = %choice.selected, reason = %choice.reason, plugin = %choice.plugin.display(), "device chosen");
-        let environment_digest = backend.environment.digest();
+        let (backend, device) = match &self.target {
+            Some(target) => self.ahead(target, cache.as_ref())?,
+            None => self.here(cache.as_ref(), &warnings)?,
+        };
+        tracing::info!(device = %device.selected, reason = %device.reason, "device chosen");
+        let environment_digest = backend.environment().digest();
         Ok(Runtime::new(Inner {
             device,
             digests: Digests::new(environment_digest).into(),
@@ -186,6 +195,46 @@ impl Builder {
             cancel: self.cancel,
             warnings: Arc::new(warnings),
         }))
+    }
+
+    /// The device that runs, chosen among those that are here.
+    fn here(&self, cache: Option<&Cache>, warnings: &Warnings) -> Result<(Backend, DeviceReport), Error> {
+        let inventory = match &self.plugin {
+            Some(path) => device::Inventory::of_one_plugin(path),
+            None => inventory(self.device.device),
+        };
+        let mut choice = device::choose(self.device, &inventory)?;
+        choice.warnings.iter().for_each(|warning| warnings.warn(warning.clone()));
+        let identify = || plugin_build(&choice.plugin, cache);
+        let mut backend = XlaBackend::open(choice.selected, &choice.plugin, identify)?;
+        if self.plugin.is_some() && self.device.device == DeviceName::Auto {
+            backend = backend.named_by_platform();
+            choice.selected = backend.name;
+            "the plugin was named".clone_into(&mut choice.reason);
+        }
+        let device = DeviceReport::new(&choice, &backend.environment.device_kind);
+        Ok((Backend::Here(Arc::new(backend)), device))
+    }
+
+    /// A compiler for hardware that need not be here.
+    fn ahead(&self, target: &Target, cache: Option<&Cache>) -> Result<(Backend, DeviceReport), Error> {
+        let plugin = match &self.plugin {
+            Some(path) => path.clone(),
+            None => {
+                find_plugin(target.device()).map_err(|why| BackendError::NoPlugin { target: target.clone(), why })?
+            }
+        };
+        let notes = cache.and_then(Cache::remembers);
+        let (target, program) = (target.clone(), self.compiler_program.clone());
+        let identify = || plugin_build(&plugin, cache);
+        let ahead = Ahead::open(target.clone(), &plugin, program, identify, notes, &self.cancel)?;
+        let device = DeviceReport {
+            requested: target.to_string(),
+            selected: target.to_string(),
+            reason: "compiled for ahead of time".to_owned(),
+            kind: ahead.environment.device_kind.clone(),
+        };
+        Ok((Backend::Ahead(Box::new(ahead)), device))
     }
 
     /// Opens the cache alone, to ask what it holds. No device is chosen and no plugin loaded.

@@ -113,6 +113,11 @@ impl Cache {
         if self.main.is_read_only() { Notes::Read(self.main.layout()) } else { Notes::ReadWrite(self.main.layout()) }
     }
 
+    /// Where else something may be remembered, that costs little to ask again.
+    pub(super) fn remembers(&self) -> Option<&preheat_cache::Layout> {
+        (!self.main.is_read_only()).then(|| self.main.layout())
+    }
+
     pub(super) fn fallbacks(&self) -> &[Store] {
         &self.fallbacks
     }

@@ -6,8 +6,8 @@ use preheat_cache::{GraphKey, ShapeError};
 
 use super::report::StageLookup;
 use super::source::BuildError;
-use crate::backend::BackendError;
-use crate::device::{DeviceError, XlaDevice};
+use crate::backend::{BackendError, CompileError};
+use crate::device::{DeviceError, Target, XlaDevice};
 use crate::pjrt::PjrtError;
 
 /// Why a runtime could not do what it was asked. A cache that cannot be read or written is never among the reasons: it
@@ -47,7 +47,7 @@ pub enum Error {
         device: XlaDevice,
         /// What the plugin said; shared by all threads that waited for this compile.
         #[source]
-        cause: Arc<PjrtError>,
+        cause: Arc<CompileError>,
     },
     /// Another process compiled the graph while this one waited, and failed.
     #[error("stage `{stage}`: process {pid} could not compile graph {}: {reason}", graph_key.short())]
@@ -64,6 +64,20 @@ pub enum Error {
     /// It would have to be compiled, and `require_warm` rules that out.
     #[error("not warm: {} would have to be compiled", stages(.0))]
     NotWarm(Vec<StageLookup>),
+    /// A runtime for hardware that is not here was asked to run something.
+    #[error("{target} is not here: it can be compiled for and looked up, and nothing can be loaded or run")]
+    NotHere {
+        /// The hardware.
+        target: Target,
+    },
+    /// It was compiled only to be stored, and could not be.
+    #[error("stage `{stage}`: graph {} was compiled and could not be kept", graph_key.short())]
+    NotKept {
+        /// The stage of the model.
+        stage: String,
+        /// The key the executable would have had.
+        graph_key: GraphKey,
+    },
     /// Someone asked to stop.
     #[error("interrupted")]
     Cancelled,

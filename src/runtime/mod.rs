@@ -2,12 +2,15 @@
 //!
 //! A request goes through `obtain.rs`: memory, level 1, the graph, level 2, and a compile where all of them miss.
 
+mod ahead;
 mod builder;
 mod cache;
+mod compile;
 mod devices;
 mod digests;
 mod error;
 mod executable;
+mod lookup;
 mod memory;
 mod obtain;
 mod padding;
@@ -15,6 +18,7 @@ mod report;
 mod request;
 mod snap;
 mod source;
+mod tpu_hardware;
 mod upkeep;
 mod warnings;
 
@@ -25,6 +29,8 @@ use std::time::Instant;
 use preheat_cache::{Digest, GraphKey, GraphRecord, Signature, Statistics};
 use serde::Serialize;
 
+#[cfg(feature = "pipeline")]
+pub(crate) use crate::backend::xla::available_host_bytes;
 pub use builder::Builder;
 pub use cache::Cache;
 pub use devices::{DeviceInfo, describe_devices};
@@ -40,8 +46,10 @@ pub use upkeep::{CacheInfo, PruneRule};
 use self::digests::Digests;
 use self::memory::Memory;
 use self::warnings::Warnings;
+use crate::backend::Backend;
 use crate::backend::xla::XlaBackend;
 use crate::device::Choice;
+use crate::device::target::topology_name;
 use crate::lower::Target;
 use crate::progress::{Cancel, Progress};
 use crate::tensor::Tensor;
@@ -69,11 +77,11 @@ pub struct Runtime {
 
 struct Inner {
     device: DeviceReport,
-    backend: Arc<XlaBackend>,
+    backend: Backend,
     environment_digest: Digest,
     digests: Mutex<Digests>,
     /// Graphs that threads of this process are compiling.
-    compiling: Mutex<HashMap<GraphKey, Arc<obtain::Flight>>>,
+    compiling: Mutex<HashMap<GraphKey, Arc<compile::Flight>>>,
     /// Whether what was compiled may be used again; without it, everything is compiled every time.
     reuse: bool,
     /// `None` where it was turned off, or could not be opened.
@@ -161,14 +169,14 @@ impl Runtime {
     /// # Errors
     /// Where the device has no room.
     pub fn to_device(&self, tensor: &Tensor) -> Result<DeviceTensor, Error> {
-        let backend = &self.inner.backend;
+        let backend = self.inner.here()?;
         DeviceTensor::upload(&backend.client, &backend.device, tensor, Arc::new(tensor.kind().clone()))
             .map_err(|cause| Error::Upload { kind: tensor.kind().to_string(), cause })
     }
 
     /// What graphs should be lowered for.
     pub fn lowering_target(&self) -> Target {
-        if self.inner.backend.environment.platform == "cpu" { Target::Cpu } else { Target::Accelerator }
+        if self.inner.backend.environment().platform == "cpu" { Target::Cpu } else { Target::Accelerator }
     }
 
     /// Whether the device computes bfloat16 as fast as it should: what `--precision auto` goes by.
@@ -178,7 +186,20 @@ impl Runtime {
 
     /// The device's free memory in bytes, as far as it or the system tells; `None` where neither does.
     pub fn free_memory_bytes(&self) -> Option<u64> {
-        self.inner.backend.free_memory_bytes()
+        self.inner.here().ok()?.free_memory_bytes()
+    }
+
+    /// Whether the device is here, so that executables can be loaded and run; without it, they are compiled ahead of time.
+    pub fn is_here(&self) -> bool {
+        self.inner.here().is_ok()
+    }
+
+    /// What the cache holds for this very environment; nothing, where it cannot be asked.
+    #[cfg(feature = "pipeline")]
+    pub(crate) fn records_of_this_environment(&self) -> Vec<GraphRecord> {
+        let records = self.inner.cache.as_ref().and_then(|cache| cache.records().ok()).unwrap_or_default();
+        let own = |record: &GraphRecord| record.environment.digest() == self.inner.environment_digest;
+        records.into_iter().filter(own).collect()
     }
 
     /// Whether what is asked to stop has been: a pipeline asks between its steps.
@@ -228,6 +249,14 @@ impl std::fmt::Debug for Runtime {
 }
 
 impl Inner {
+    /// The device, for what has to be done on it.
+    fn here(&self) -> Result<&Arc<XlaBackend>, Error> {
+        match &self.backend {
+            Backend::Here(backend) => Ok(backend),
+            Backend::Ahead(ahead) => Err(Error::NotHere { target: ahead.target.clone() }),
+        }
+    }
+
     /// Runs an executable once on zeros: what is left of a warmup once it is there.
     fn run_once(&self, executable: &Executable) -> Result<WarmupReport, Error> {
         let began = Instant::now();
@@ -269,10 +298,8 @@ impl DeviceReport {
 
 /// The target of a compiled graph as the command line names it: the device, and the shape of the hardware where it has one.
 pub fn target_of(record: &GraphRecord) -> String {
-    let topology = &record.environment.topology;
     if record.environment.platform == "cpu" {
         return record.device.clone();
     }
-    let bounds: Vec<String> = topology.bounds.iter().map(u64::to_string).collect();
-    format!("{}:{}:{}", record.device, topology.kind, bounds.join("x"))
+    format!("{}:{}", record.device, topology_name(&record.environment.topology))
 }

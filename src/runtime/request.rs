@@ -8,7 +8,7 @@ use super::Inner;
 use super::digests::RequestDigests;
 use super::error::Error;
 use super::executable::Executable;
-use super::report::{Lookup, WarmupReport};
+use super::report::{Lookup, StageReport, WarmupReport};
 use super::source::{BuildError, Graph};
 use crate::progress::{Event, EventKind};
 
@@ -84,6 +84,14 @@ impl<'a> Request<'a> {
         let executable = self.get_for_warmup()?;
         let report = inner.run_once(&executable)?;
         Ok((executable, report))
+    }
+
+    /// Makes sure that the cache has the executable, and loads nothing: all that can be done for hardware that is not here.
+    ///
+    /// # Errors
+    /// Where the graph cannot be built, compiled or kept.
+    pub fn precompile(self) -> Result<StageReport, Error> {
+        self.ask(true, Inner::precompile)
     }
 
     /// Asks whether the request would hit.

@@ -1,0 +1,96 @@
+//! The child's side: one job, one answer, the end.
+
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use preheat_cache::Program;
+
+use super::job::{self, Answer, Job, Task, Wanted};
+use crate::backend::environment::Facts;
+use crate::backend::xla;
+use crate::files;
+use crate::pjrt::{PjrtError, Plugin, Topology, compile_ahead};
+
+/// The variable that tells a process that it is a child: the folder for its answer.
+pub(super) const VARIABLE: &str = "PREHEAT_COMPILER_CHILD";
+
+/// Whether this program becomes a child where it is asked to.
+static SERVES: AtomicBool = AtomicBool::new(false);
+
+pub(super) fn this_program_serves() -> bool {
+    SERVES.load(Ordering::Relaxed)
+}
+
+/// Lets this program be started again as the process in which a graph is compiled ahead of time.
+///
+/// A program that compiles for hardware that is not here ([`Builder::target`](crate::runtime::Builder::target)) calls this first
+/// thing in `main`. In a process that was started to compile, it does that and ends the process; in any other it returns at once.
+pub fn serve_compiler() {
+    SERVES.store(true, Ordering::Relaxed);
+    let Some(folder) = std::env::var_os(VARIABLE).map(PathBuf::from) else { return };
+    let done = serve(&folder);
+    // What the plugin does at the end of its process is of no interest any more: the answer is there.
+    std::process::exit(i32::from(done.is_err()));
+}
+
+fn serve(folder: &Path) -> io::Result<()> {
+    let (job, program) = Job::read(&mut io::stdin())?;
+    end_with_the_parent(folder.to_owned())?;
+    let answer = work(&job, program, folder)?;
+    files::write_whole(&job::answer(folder), &serde_json::to_vec(&answer)?)
+}
+
+/// The parent keeps its end of standard input open for as long as it wants the answer. If it goes away, so does this process,
+/// however deep in a compile it is, and takes what it wrote along.
+fn end_with_the_parent(folder: PathBuf) -> io::Result<()> {
+    let watch = move || {
+        let mut byte = [0];
+        while matches!(io::stdin().read(&mut byte), Err(error) if error.kind() == io::ErrorKind::Interrupted) {}
+        let _ = std::fs::remove_dir_all(folder);
+        std::process::exit(1);
+    };
+    std::thread::Builder::new().name("preheat-parent".to_owned()).spawn(watch).map(drop)
+}
+
+fn work(job: &Job, program: Vec<u8>, folder: &Path) -> io::Result<Answer> {
+    let loaded = Plugin::open(&job.plugin.path).and_then(|plugin| {
+        let topology = Topology::create(&plugin, &job.topology, &[])?;
+        let facts = Facts::read(&topology)?;
+        Ok((topology, facts))
+    });
+    let (topology, facts) = match loaded {
+        Ok(loaded) => loaded,
+        Err(error) => return Ok(refused(&error)),
+    };
+    if job.plugin.was_replaced() {
+        return Ok(Answer::Replaced);
+    }
+    match &job.task {
+        Task::Describe => Ok(Answer::Described(facts)),
+        Task::Compile(wanted) if wanted.facts != facts => Ok(Answer::Replaced),
+        Task::Compile(wanted) => compile(&topology, wanted, program, folder),
+    }
+}
+
+fn compile(topology: &Topology, wanted: &Wanted, program: Vec<u8>, folder: &Path) -> io::Result<Answer> {
+    let program = Program::new(wanted.format, program);
+    let began = Instant::now();
+    let compiled = xla::encode_options(&wanted.options).and_then(|options| {
+        let executable = compile_ahead(topology, xla::as_pjrt(&program), &options, None)?;
+        let seconds = began.elapsed().as_secs_f64();
+        Ok((executable.serialize()?, xla::interface(&executable), xla::measurements(&executable, seconds)))
+    });
+    match compiled {
+        Ok((payload, interface, measurements)) => {
+            std::fs::write(job::payload(folder), &*payload)?;
+            Ok(Answer::Compiled { interface, measurements })
+        }
+        Err(error) => Ok(refused(&error)),
+    }
+}
+
+fn refused(error: &PjrtError) -> Answer {
+    Answer::Refused { code: error.code().map(crate::pjrt::ErrorCode::number), message: error.to_string() }
+}

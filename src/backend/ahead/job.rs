@@ -1,0 +1,150 @@
+//! What a child is asked to do, and what it answers.
+
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use preheat_cache::{CompileOptions, Interface, Measurements, ProgramFormat};
+use serde::{Deserialize, Serialize};
+
+use crate::backend::environment::Facts;
+use crate::backend::file_state;
+use crate::device::Target;
+
+/// A job is never longer than this, programs aside: it comes from a parent of the same build, and still is bounded.
+const JOB_LIMIT_BYTES: u64 = 16 << 20;
+
+/// The plugin's file, as it was when its build was told.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct PluginFile {
+    pub(super) path: PathBuf,
+    /// Length and time.
+    state: Option<(u64, SystemTime)>,
+}
+
+impl PluginFile {
+    pub(super) fn now(path: &Path) -> Self {
+        Self { path: path.to_owned(), state: file_state(path) }
+    }
+
+    pub(super) fn was_replaced(&self) -> bool {
+        self.state != file_state(&self.path)
+    }
+}
+
+/// One job for one child.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Job {
+    pub(super) plugin: PluginFile,
+    /// The topology's name.
+    pub(super) topology: String,
+    pub(super) task: Task,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Task {
+    /// What is the topology like?
+    Describe,
+    /// Compile the program that follows the job.
+    Compile(Box<Wanted>),
+}
+
+/// What is to be compiled.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Wanted {
+    pub(super) format: ProgramFormat,
+    pub(super) program_bytes: usize,
+    pub(super) options: CompileOptions,
+    /// What the topology was like when the key was made.
+    pub(super) facts: Facts,
+}
+
+/// What a child answers.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Answer {
+    Described(Facts),
+    /// The executable lies beside the answer.
+    Compiled {
+        interface: Option<Interface>,
+        measurements: Measurements,
+    },
+    /// The plugin said no.
+    Refused {
+        code: Option<u32>,
+        message: String,
+    },
+    /// The plugin is not the one that the key was made for.
+    Replaced,
+}
+
+impl Job {
+    pub(super) fn new(plugin: &PluginFile, target: &Target, task: Task) -> Self {
+        Self { plugin: plugin.clone(), topology: target.topology().to_owned(), task }
+    }
+
+    /// Writes the job with its program: the length of the job, the job as JSON, the program.
+    pub(super) fn write(&self, program: &[u8], to: &mut impl Write) -> io::Result<()> {
+        let json = serde_json::to_vec(self)?;
+        to.write_all(&(json.len() as u64).to_le_bytes())?;
+        to.write_all(&json)?;
+        to.write_all(program)?;
+        to.flush()
+    }
+
+    /// Reads what [`Self::write`] wrote.
+    pub(super) fn read(from: &mut impl Read) -> io::Result<(Self, Vec<u8>)> {
+        let mut length = [0; 8];
+        from.read_exact(&mut length)?;
+        let length = u64::from_le_bytes(length);
+        if length > JOB_LIMIT_BYTES {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "the job is too long to be one"));
+        }
+        let mut json = Vec::new();
+        from.by_ref().take(length).read_to_end(&mut json)?;
+        let job: Self = serde_json::from_slice(&json)?;
+        let program_bytes = match &job.task {
+            Task::Describe => 0,
+            Task::Compile(wanted) => wanted.program_bytes,
+        };
+        let mut program = Vec::new();
+        from.by_ref().take(program_bytes as u64).read_to_end(&mut program)?;
+        if program.len() == program_bytes { Ok((job, program)) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+    }
+}
+
+/// Where the answer lies in its folder. It is written last, so that it is there only once everything is.
+pub(super) fn answer(folder: &Path) -> PathBuf {
+    folder.join("answer.json")
+}
+
+/// Where the executable lies in an answer's folder.
+pub(super) fn payload(folder: &Path) -> PathBuf {
+    folder.join("executable")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn job() -> Job {
+        let target = "tpu:v5e:1x1".parse().unwrap();
+        Job::new(&PluginFile::now(Path::new("/no/plugin")), &target, Task::Describe)
+    }
+
+    #[test]
+    fn a_job_reads_back_and_one_that_is_cut_short_is_none() {
+        let mut bytes = Vec::new();
+        job().write(&[], &mut bytes).unwrap();
+        let (read, program) = Job::read(&mut bytes.as_slice()).unwrap();
+        assert_eq!((read.topology.as_str(), program.len()), ("v5e:1x1", 0));
+        for length in 0..bytes.len() {
+            assert!(Job::read(&mut &bytes[..length]).is_err());
+        }
+    }
+
+    #[test]
+    fn a_job_of_any_length_is_not_believed() {
+        let bytes = u64::MAX.to_le_bytes();
+        assert!(Job::read(&mut bytes.as_slice()).is_err());
+    }
+}

@@ -1,0 +1,124 @@
+//! Compiling for hardware that is not here, each graph in a process of its own.
+//!
+//! A compiler that is given a topology and no device reads its surroundings from the environment, takes a machine-wide lock, may end
+//! its process, and holds gigabytes. All of that stays in a child (`child.rs`): the same program, started again (`process.rs`),
+//! which is told what to do by its standard input and answers in a folder (`job.rs`).
+
+mod child;
+mod job;
+mod process;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use preheat_cache::{Digest, Environment, FramedHasher, KeyInputs, Layout};
+
+pub use self::child::serve_compiler;
+pub use self::process::AheadError;
+
+use self::job::{Answer, Job, PluginFile, Task, Wanted};
+use super::environment::{Facts, Identity};
+use super::xla::{Compiled, Payload};
+use super::{BackendError, CompileError};
+use crate::device::Target;
+use crate::files;
+use crate::progress::Cancel;
+
+/// The version of what a remembered description is found by.
+const TARGET_TAG: &str = "preheat-target-v1";
+
+/// A compiler for one target.
+#[derive(Debug)]
+pub(crate) struct Ahead {
+    pub(crate) target: Target,
+    pub(crate) environment: Arc<Environment>,
+    plugin: PluginFile,
+    /// What is started as the child; asked for when the first one is needed.
+    program: Option<PathBuf>,
+    facts: Facts,
+}
+
+impl Ahead {
+    /// Asks the plugin at `plugin` what `target` is like; what it answered once is remembered in `notes`.
+    pub(crate) fn open(
+        target: Target,
+        plugin: &Path,
+        program: Option<PathBuf>,
+        build: impl FnOnce() -> Result<String, BackendError>,
+        notes: Option<&Layout>,
+        cancel: &Cancel,
+    ) -> Result<Self, BackendError> {
+        let file = PluginFile::now(plugin);
+        let identity = Identity::now(build)?;
+        let note = notes.map(|layout| layout.target(&note_key(&target, &identity)));
+        let facts = if let Some(facts) = note.as_deref().and_then(remembered) {
+            facts
+        } else {
+            let unknown = |cause| BackendError::Target { target: target.clone(), path: plugin.to_owned(), cause };
+            let facts = describe(&file, &target, program.as_deref(), cancel).map_err(unknown)?;
+            if let Some(note) = &note {
+                remember(note, &facts);
+            }
+            facts
+        };
+        let environment = Arc::new(facts.clone().environment(identity));
+        Ok(Self { target, environment, plugin: file, program, facts })
+    }
+
+    /// Compiles `inputs` in a child.
+    pub(crate) fn compile(&self, inputs: &KeyInputs, cancel: &Cancel) -> Result<Compiled, CompileError> {
+        let program = inputs.program.bytes();
+        let wanted = Wanted {
+            format: inputs.program.format(),
+            program_bytes: program.len(),
+            options: inputs.options.clone(),
+            facts: self.facts.clone(),
+        };
+        let job = Job::new(&self.plugin, &self.target, Task::Compile(Box::new(wanted)));
+        let folder = process::answer_folder()?;
+        let answer = process::run(self.program.as_deref(), &job, program, &folder, cancel)?;
+        let Answer::Compiled { interface, measurements } = answer else { return Err(AheadError::Confused.into()) };
+        let payload = std::fs::read(job::payload(folder.path())).map_err(AheadError::Answer)?;
+        Ok(Compiled { payload: Ok(Payload::Owned(payload)), interface, measurements })
+    }
+}
+
+/// Has a child ask the plugin what `target` is like.
+fn describe(
+    plugin: &PluginFile,
+    target: &Target,
+    program: Option<&Path>,
+    cancel: &Cancel,
+) -> Result<Facts, AheadError> {
+    let folder = process::answer_folder()?;
+    let job = Job::new(plugin, target, Task::Describe);
+    match process::run(program, &job, &[], &folder, cancel)? {
+        Answer::Described(facts) => Ok(facts),
+        _ => Err(AheadError::Confused),
+    }
+}
+
+/// What a plugin says of a target follows from its build, its flags and the target's name.
+fn note_key(target: &Target, identity: &Identity) -> Digest {
+    let mut hasher = FramedHasher::new(TARGET_TAG);
+    hasher.text(&target.to_string());
+    for word in identity.words() {
+        hasher.text(&word);
+    }
+    hasher.finish()
+}
+
+fn remembered(note: &Path) -> Option<Facts> {
+    serde_json::from_slice(&std::fs::read(note).ok()?).ok()
+}
+
+/// A note that cannot be written costs the next process a second.
+fn remember(note: &Path, facts: &Facts) {
+    let write = || -> std::io::Result<()> {
+        note.parent().map_or(Ok(()), std::fs::create_dir_all)?;
+        files::write_whole(note, &serde_json::to_vec(facts)?)
+    };
+    if let Err(error) = write() {
+        tracing::debug!(%error, note = %note.display(), "what the target is like is not remembered");
+    }
+}

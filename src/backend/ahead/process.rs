@@ -1,0 +1,197 @@
+//! The parent's side: starts a child, waits for it, and says how it ended.
+
+use std::collections::VecDeque;
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::child::{VARIABLE, this_program_serves};
+use super::job::{self, Answer, Job};
+use crate::pjrt::ErrorCode;
+use crate::progress::Cancel;
+
+/// How often a child is looked after.
+const POLL: Duration = Duration::from_millis(10);
+
+/// Lines of a child's standard error that are kept to explain its end.
+const LINES_KEPT: usize = 20;
+
+/// What libtpu needs in order to answer at once where there is no TPU, to share its machine-wide lock, and to be quiet. A variable
+/// that the user has set stands.
+const SURROUNDINGS: [(&str, &str); 7] = [
+    ("ALLOW_MULTIPLE_LIBTPU_LOAD", "1"),
+    ("TPU_SKIP_MDS_QUERY", "1"),
+    ("TPU_ACCELERATOR_TYPE", "v5litepod-1"),
+    ("TPU_WORKER_HOSTNAMES", "localhost"),
+    ("TPU_MIN_LOG_LEVEL", "3"),
+    ("TPU_STDERR_LOG_LEVEL", "3"),
+    ("TPU_LOG_DIR", "disabled"),
+];
+
+/// Why a process that was to compile ahead of time gave nothing.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AheadError {
+    /// What the plugin said.
+    #[error("{message}")]
+    Plugin {
+        /// The plugin's kind of error, where it gave one.
+        code: Option<ErrorCode>,
+        /// Its words.
+        message: String,
+    },
+    /// The process ended in the middle of its work.
+    #[error("the process that compiled ended ({status}){}", after(.said))]
+    Ended {
+        /// How it ended.
+        status: ExitStatus,
+        /// The last lines that it wrote to standard error.
+        said: String,
+    },
+    /// No program is known that could be started to compile.
+    #[error(
+        "a process of its own is needed to compile ahead of time, and this program offers none: call `preheat::serve_compiler()` \
+         first in `main`, or name the `preheat` command with `Builder::compiler_program`"
+    )]
+    NoProgram,
+    /// The process could not be started.
+    #[error("{} could not be started to compile", program.display())]
+    Start {
+        /// The program.
+        program: PathBuf,
+        /// What the system said.
+        #[source]
+        cause: std::io::Error,
+    },
+    /// Its answer could not be read or its folder not be made.
+    #[error("what a compiling process wrote could not be read")]
+    Answer(#[source] std::io::Error),
+    /// Its answer was to another question: the program that was started is of another release.
+    #[error("the program that was started to compile answered something else: it is not of this release")]
+    Confused,
+    /// The plugin was replaced since its build was told.
+    #[error("the plugin was replaced meanwhile: start again")]
+    Replaced,
+    /// Someone asked to stop.
+    #[error("interrupted")]
+    Cancelled,
+}
+
+impl AheadError {
+    /// The plugin's kind of error, where the plugin raised it.
+    pub fn code(&self) -> Option<ErrorCode> {
+        if let Self::Plugin { code, .. } = self { *code } else { None }
+    }
+}
+
+fn after(said: &str) -> String {
+    if said.is_empty() { ", and said nothing".to_owned() } else { format!(" after it said: {said}") }
+}
+
+/// A folder for one answer, gone when it is dropped.
+pub(super) fn answer_folder() -> Result<TempDir, AheadError> {
+    tempfile::Builder::new().prefix("preheat-compile-").tempdir().map_err(AheadError::Answer)
+}
+
+/// Has a child do `job`. `program` is started; without one, this program itself, if it serves.
+pub(super) fn run(
+    program: Option<&Path>,
+    job: &Job,
+    input: &[u8],
+    folder: &TempDir,
+    cancel: &Cancel,
+) -> Result<Answer, AheadError> {
+    if cancel.is_cancelled() {
+        return Err(AheadError::Cancelled);
+    }
+    let program = program.map_or_else(this_program, |program| Ok(program.to_owned()))?;
+    let not_started = |cause| AheadError::Start { program: program.clone(), cause };
+    let mut child = Running::start(&program, folder.path()).map_err(not_started)?;
+    tracing::debug!(pid = child.process.id(), "a process compiles");
+    // Closing it is what tells the child that nobody wants its answer any more.
+    let mut lifeline = child.process.stdin.take();
+    if let Some(input_end) = &mut lifeline
+        && let Err(error) = job.write(input, input_end)
+    {
+        tracing::debug!(%error, "the job was not taken; how the process ends tells why");
+    }
+    let status = child.wait(cancel)?;
+    drop(lifeline);
+    let said = child.said();
+    let answer = match std::fs::read(job::answer(folder.path())) {
+        Ok(answer) => answer,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(AheadError::Ended { status, said }),
+        Err(error) => return Err(AheadError::Answer(error)),
+    };
+    match serde_json::from_slice(&answer).map_err(|_| AheadError::Confused)? {
+        Answer::Refused { code, message } => {
+            Err(AheadError::Plugin { code: code.map(ErrorCode::from_number), message })
+        }
+        Answer::Replaced => Err(AheadError::Replaced),
+        answer => Ok(answer),
+    }
+}
+
+fn this_program() -> Result<PathBuf, AheadError> {
+    let own = std::env::current_exe().ok().filter(|_| this_program_serves());
+    own.ok_or(AheadError::NoProgram)
+}
+
+/// A child that is killed unless it was waited for.
+struct Running {
+    process: Child,
+    said: Option<JoinHandle<VecDeque<String>>>,
+}
+
+impl Running {
+    fn start(program: &Path, folder: &Path) -> std::io::Result<Self> {
+        let mut command = Command::new(program);
+        command.env(VARIABLE, folder).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+        command.envs(SURROUNDINGS.into_iter().filter(|(name, _)| std::env::var_os(name).is_none()));
+        let mut process = command.spawn()?;
+        let said = process.stderr.take().map(|stderr| {
+            std::thread::spawn(move || {
+                let mut last = VecDeque::with_capacity(LINES_KEPT);
+                for line in BufReader::new(stderr).split(b'\n').map_while(Result::ok) {
+                    let line = String::from_utf8_lossy(&line).trim().to_owned();
+                    tracing::debug!(line, "a compiling process says");
+                    if last.len() == LINES_KEPT {
+                        last.pop_front();
+                    }
+                    last.extend((!line.is_empty()).then_some(line));
+                }
+                last
+            })
+        });
+        Ok(Self { process, said })
+    }
+
+    fn wait(&mut self, cancel: &Cancel) -> Result<ExitStatus, AheadError> {
+        loop {
+            if let Some(status) = self.process.try_wait().map_err(AheadError::Answer)? {
+                return Ok(status);
+            }
+            if cancel.is_cancelled() {
+                return Err(AheadError::Cancelled);
+            }
+            std::thread::sleep(POLL);
+        }
+    }
+
+    fn said(&mut self) -> String {
+        let lines = self.said.take().map(|said| said.join().unwrap_or_default()).unwrap_or_default();
+        Vec::from(lines).join("; ")
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Both fail where it has ended and was waited for, which is as it should be.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}

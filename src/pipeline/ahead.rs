@@ -1,0 +1,300 @@
+//! Compiling every stage of many requests, several at once as far as memory goes, and loading nothing.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+use preheat_cache::Digest;
+
+use super::error::PipelineError;
+use super::plan::Prepared;
+use super::stage::Stage;
+use super::{Pipeline, Plan, TextToImage};
+use crate::progress::{Event, EventKind};
+use crate::runtime::{self, StageReport};
+
+/// What a compile is taken to need where none of its stage was measured: a little more than the largest that was ever measured,
+/// the denoiser of Stable Diffusion XL for a v5e (docs/tpu.md).
+const UNMEASURED_PEAK_BYTES: u64 = 4 << 30;
+
+/// How many requests are compiled.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Precompile {
+    /// How many compiles may run at once, memory allowing; `None`: one for every two processors.
+    pub jobs: Option<usize>,
+    /// Whether what the cache has is compiled anew.
+    pub force_recompile: bool,
+}
+
+/// One request, every stage of which was compiled or was there.
+#[derive(Debug)]
+pub struct Precompiled {
+    /// The signature and the sizes.
+    pub plan: Plan,
+    /// Each stage, and how it came to be in the cache.
+    pub stages: Vec<StageReport>,
+    /// The stages that could not be compiled, by name. The others are kept.
+    pub failed: Vec<(String, runtime::Error)>,
+}
+
+/// One stage of one request.
+struct Task<'a> {
+    request: usize,
+    prepared: &'a Prepared<'a>,
+    stage: &'a Stage,
+}
+
+impl Task<'_> {
+    /// What tells graphs apart: tasks that share it share an executable.
+    fn graph(&self) -> (&'static str, Digest) {
+        let projected = self.prepared.plan.signature.project(self.stage.graph.declared_projection());
+        (self.stage.name, projected.digest())
+    }
+}
+
+impl Pipeline {
+    /// Makes sure that the cache has every stage of every request, and loads nothing. What is done is kept, whatever becomes of the
+    /// rest; a stage that cannot be compiled does not keep the others from it.
+    ///
+    /// # Errors
+    /// Where a request is one that this model cannot serve, before anything is compiled; and where someone asked to stop.
+    pub fn precompile(&self, requests: &[TextToImage], how: Precompile) -> Result<Vec<Precompiled>, PipelineError> {
+        let prepared = requests.iter().map(|request| self.prepare(request)).collect::<Result<Vec<_>, _>>()?;
+        for prepared in &prepared {
+            self.check_weights(&prepared.stages)?;
+        }
+        let (first, again) = in_order(&prepared);
+        let measured = Measured::of(&self.runtime);
+        let room = Room::new(how.jobs.unwrap_or_else(default_jobs), available_bytes());
+        let mut outcomes = Vec::with_capacity(first.len() + again.len());
+        let work = Work { pipeline: self, how, measured, room, total: first.len() };
+        outcomes.extend(work.run(&first)?);
+        // They share the executables of the first: all that is left is to note the requests.
+        let once = Precompile { force_recompile: false, ..how };
+        outcomes.extend(again.iter().map(|task| (task.request, task.stage.name, self.precompile_one(task, once))));
+        let mut done: Vec<Precompiled> = prepared
+            .into_iter()
+            .map(|prepared| Precompiled { plan: prepared.plan, stages: Vec::new(), failed: Vec::new() })
+            .collect();
+        for (request, stage, outcome) in outcomes {
+            match outcome {
+                Ok(report) => done[request].stages.push(report),
+                Err(runtime::Error::Cancelled) => return Err(runtime::Error::Cancelled.into()),
+                Err(error) => done[request].failed.push((stage.to_owned(), error)),
+            }
+        }
+        Ok(done)
+    }
+
+    fn precompile_one(&self, task: &Task<'_>, how: Precompile) -> Result<StageReport, runtime::Error> {
+        let request = self.runtime.request(&task.prepared.plan.signature, &task.stage.graph);
+        request.force_recompile(how.force_recompile).precompile()
+    }
+}
+
+/// The tasks that may have to be compiled, each graph once; and those that share one of their graphs.
+fn in_order<'a>(prepared: &'a [Prepared<'a>]) -> (Vec<Task<'a>>, Vec<Task<'a>>) {
+    let mut seen = HashSet::new();
+    let tasks = prepared
+        .iter()
+        .enumerate()
+        .flat_map(|(request, prepared)| prepared.stages.iter().map(move |stage| Task { request, prepared, stage }));
+    tasks.partition(|task| seen.insert(task.graph()))
+}
+
+/// An outcome with the position of its request and the name of its stage.
+type Outcome = (usize, &'static str, Result<StageReport, runtime::Error>);
+
+/// Compiling under way.
+struct Work<'a> {
+    pipeline: &'a Pipeline,
+    how: Precompile,
+    measured: Measured,
+    room: Room,
+    total: usize,
+}
+
+impl Work<'_> {
+    fn run(&self, tasks: &[Task<'_>]) -> Result<Vec<Outcome>, PipelineError> {
+        let queue = Mutex::new(tasks.iter());
+        let outcomes = Mutex::new(Vec::new());
+        let worker = || {
+            while let Some(task) = next(&queue) {
+                if self.pipeline.runtime.is_cancelled() {
+                    return;
+                }
+                let outcome = self.one(task);
+                let mut outcomes = locked(&outcomes);
+                outcomes.push((task.request, task.stage.name, outcome));
+                self.tell(tasks, &outcomes);
+            }
+        };
+        self.tell(tasks, &[]);
+        std::thread::scope(|scope| {
+            for _ in 0..self.room.jobs.min(tasks.len()) {
+                scope.spawn(worker);
+            }
+        });
+        if self.pipeline.runtime.is_cancelled() {
+            return Err(runtime::Error::Cancelled.into());
+        }
+        Ok(outcomes.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn one(&self, task: &Task<'_>) -> Result<StageReport, runtime::Error> {
+        let _place = self.room.enter(self.measured.peak_bytes(task.stage.name));
+        let report = self.pipeline.precompile_one(task, self.how)?;
+        self.measured.learn(&report);
+        Ok(report)
+    }
+
+    /// How much is done, and how long the rest may take.
+    fn tell(&self, tasks: &[Task<'_>], outcomes: &[Outcome]) {
+        let done: HashSet<(usize, &str)> = outcomes.iter().map(|(request, stage, _)| (*request, *stage)).collect();
+        let left = tasks.iter().filter(|task| !done.contains(&(task.request, task.stage.name)));
+        // What nothing is known of makes the whole sum unknown.
+        let seconds: Option<f64> = left.map(|task| self.measured.seconds(task.stage.name)).sum();
+        #[expect(clippy::cast_precision_loss, reason = "a handful of jobs")]
+        let seconds_left = seconds.map(|seconds| seconds / self.room.jobs as f64);
+        let kind = EventKind::Precompiled { done: outcomes.len(), total: self.total, seconds_left };
+        let model_id = self.pipeline.model_id().to_owned();
+        self.pipeline.runtime.progress().event(Event { model_id, stage: String::new(), kind });
+    }
+}
+
+fn next<'a, 'b>(queue: &Mutex<std::slice::Iter<'a, Task<'b>>>) -> Option<&'a Task<'b>> {
+    locked(queue).next()
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A worker that panics ends the whole; nothing is read after it.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What compiles of each stage took so far, for this target: of the largest peak and the longest time.
+struct Measured(Mutex<HashMap<String, (u64, f64)>>);
+
+impl Measured {
+    /// What the cache knows. One that cannot be asked knows nothing.
+    fn of(runtime: &runtime::Runtime) -> Self {
+        let measured = Self(Mutex::default());
+        for record in runtime.records_of_this_environment() {
+            let peak = record.measurements.compile_peak_bytes.unwrap_or(0);
+            measured.note(&record.stage, peak, record.measurements.compile_seconds);
+        }
+        measured
+    }
+
+    fn learn(&self, report: &StageReport) {
+        if report.compile_seconds > 0.0 {
+            self.note(&report.stage, report.compile_peak_bytes, report.compile_seconds);
+        }
+    }
+
+    fn note(&self, stage: &str, peak_bytes: u64, seconds: f64) {
+        let mut known = locked(&self.0);
+        let (peak, longest) = known.entry(stage.to_owned()).or_default();
+        *peak = peak_bytes.max(*peak);
+        *longest = seconds.max(*longest);
+    }
+
+    fn peak_bytes(&self, stage: &str) -> u64 {
+        let peak = locked(&self.0).get(stage).map(|(peak, _)| *peak).filter(|peak| *peak > 0);
+        peak.unwrap_or(UNMEASURED_PEAK_BYTES)
+    }
+
+    fn seconds(&self, stage: &str) -> Option<f64> {
+        locked(&self.0).get(stage).map(|(_, seconds)| *seconds)
+    }
+}
+
+/// Room for compiles: so many at once, and so much memory.
+struct Room {
+    jobs: usize,
+    /// `None`: nobody knows, so that only the number bounds.
+    bytes: Option<u64>,
+    taken: Mutex<Taken>,
+    freed: Condvar,
+}
+
+#[derive(Default)]
+struct Taken {
+    compiles: usize,
+    bytes: u64,
+}
+
+/// A compile's place in the room; it is free again once this is dropped.
+struct Place<'a> {
+    room: &'a Room,
+    bytes: u64,
+}
+
+impl Room {
+    fn new(jobs: usize, bytes: Option<u64>) -> Self {
+        Self { jobs: jobs.max(1), bytes, taken: Mutex::default(), freed: Condvar::new() }
+    }
+
+    /// Waits until a compile that may hold so much memory has room. One alone always has.
+    fn enter(&self, bytes: u64) -> Place<'_> {
+        let fits = |taken: &Taken| {
+            let has_memory = self.bytes.is_none_or(|all| taken.bytes.saturating_add(bytes) <= all);
+            taken.compiles == 0 || (taken.compiles < self.jobs && has_memory)
+        };
+        let taken = self.freed.wait_while(locked(&self.taken), |taken| !fits(taken));
+        let mut taken = taken.unwrap_or_else(PoisonError::into_inner);
+        taken.compiles += 1;
+        taken.bytes = taken.bytes.saturating_add(bytes);
+        Place { room: self, bytes }
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let mut taken = locked(&self.room.taken);
+        taken.compiles -= 1;
+        taken.bytes = taken.bytes.saturating_sub(self.bytes);
+        self.room.freed.notify_all();
+    }
+}
+
+/// XLA keeps about two processors busy with one compile.
+fn default_jobs() -> usize {
+    std::thread::available_parallelism().map_or(1, |processors| (processors.get() / 2).max(1))
+}
+
+/// Memory that compiles may take: what programs can have now, less a tenth for everyone else.
+fn available_bytes() -> Option<u64> {
+    runtime::available_host_bytes().map(|bytes| bytes / 10 * 9)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
+
+    use super::*;
+
+    /// The most that were in the room at once, of eight that each want `bytes`.
+    fn most_at_once(room: &Room, bytes: u64) -> usize {
+        let (inside, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    let _place = room.enter(bytes);
+                    most.fetch_max(inside.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                    std::thread::sleep(Duration::from_millis(20));
+                    inside.fetch_sub(1, Ordering::SeqCst);
+                });
+            }
+        });
+        most.into_inner()
+    }
+
+    #[test]
+    fn memory_bounds_what_is_compiled_at_once_and_one_always_fits() {
+        assert_eq!(most_at_once(&Room::new(4, Some(10)), 1), 4);
+        assert_eq!(most_at_once(&Room::new(4, Some(10)), 5), 2);
+        assert_eq!(most_at_once(&Room::new(4, Some(10)), 11), 1);
+        assert_eq!(most_at_once(&Room::new(4, None), u64::MAX), 4);
+        assert_eq!(most_at_once(&Room::new(0, Some(10)), 1), 1);
+    }
+}

@@ -1,0 +1,91 @@
+//! Compiling without loading: for hardware that is not here, and for a store that is to be shipped.
+
+use std::time::Instant;
+
+use preheat_cache::{GraphKey, Match, Source};
+
+use super::Inner;
+use super::compile::{Again, Made, Wanting};
+use super::error::Error;
+use super::obtain::{LEVEL_ONE_PATIENCE, matched};
+use super::report::StageReport;
+use super::request::Asked;
+use crate::backend::{Backend, xla};
+use crate::progress::EventKind;
+
+/// What precompiling came to.
+struct Kept {
+    key: GraphKey,
+    source: Source,
+    matched: Match,
+    compile_seconds: f64,
+    compile_peak_bytes: u64,
+}
+
+impl Kept {
+    fn there(key: GraphKey, matched: Match) -> Self {
+        Self { key, source: Source::Disk, matched, compile_seconds: 0.0, compile_peak_bytes: 0 }
+    }
+}
+
+impl Inner {
+    /// Makes sure that the store has the executable. What it has is not read: `cache verify` does that, and every load.
+    pub(super) fn precompile(&self, asked: &Asked<'_>) -> Result<StageReport, Error> {
+        self.cache()?;
+        let began = Instant::now();
+        let kept = self.keep_or_compile(asked)?;
+        let load_seconds = (began.elapsed().as_secs_f64() - kept.compile_seconds).max(0.0);
+        let report = StageReport {
+            model_id: asked.signature.model_id.clone(),
+            stage: asked.graph.stage_name().to_owned(),
+            graph_key: kept.key,
+            source: kept.source,
+            matched: kept.matched,
+            compile_seconds: kept.compile_seconds,
+            compile_peak_bytes: kept.compile_peak_bytes,
+            load_seconds,
+        };
+        self.note_use(asked, &report);
+        tracing::info!(
+            stage = report.stage, graph_key = %report.graph_key, source = ?report.source, matched = ?report.matched,
+            compile_seconds = report.compile_seconds, "in the store"
+        );
+        asked.tell(self, EventKind::Ready);
+        Ok(report)
+    }
+
+    fn keep_or_compile(&self, asked: &Asked<'_>) -> Result<Kept, Error> {
+        let cache = self.cache()?;
+        let known = cache.resolve(asked.projection_key, asked.exact, LEVEL_ONE_PATIENCE, &self.warnings);
+        let looks = !asked.force_recompile && self.reuse;
+        if looks && let Some(known) = known.as_ref().filter(|known| cache.has_object(&known.graph_key)) {
+            return Ok(Kept::there(known.graph_key, known.matched));
+        }
+        let inputs = self.key_inputs(asked)?;
+        let key = inputs.graph_key();
+        let there = || cache.has_object(&key).then(|| Kept::there(key, matched(known.as_ref(), &key)));
+        if looks && let Some(there) = there() {
+            return Ok(there);
+        }
+        let again = |again| Ok(if again == Again::Store { there() } else { None });
+        let compiler = || match &self.backend {
+            // What was loaded to compile it is dropped: nobody is about to run it.
+            Backend::Here(backend) => Ok(((), xla::compile(&backend.client, &inputs)?.1)),
+            Backend::Ahead(ahead) => Ok(((), ahead.compile(&inputs, &self.cancel)?)),
+        };
+        let fresh = match self.compile(asked, &Wanting { inputs: &inputs, key, refused: false }, again, compiler)? {
+            Made::Found(kept) => return Ok(kept),
+            Made::Compiled(fresh) => fresh,
+        };
+        if !cache.has_object(&key) {
+            return Err(Error::NotKept { stage: asked.graph.stage_name().to_owned(), graph_key: key });
+        }
+        Ok(Kept {
+            key,
+            source: Source::Compiled,
+            matched: Match::Compiled,
+            compile_seconds: fresh.record.measurements.compile_seconds,
+            compile_peak_bytes: fresh.record.measurements.compile_peak_bytes.unwrap_or(0),
+        })
+    }
+}

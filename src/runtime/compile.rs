@@ -1,0 +1,246 @@
+//! Compiling: one at a time for each graph, over all threads and processes.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::{Arc, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use preheat_cache::{CompileLock, GraphKey, GraphRecord, KeyInputs};
+
+use super::Inner;
+use super::error::Error;
+use super::lookup::{explain_miss, missing};
+use super::obtain::recorded;
+use super::request::Asked;
+use crate::backend::xla::Compiled;
+use crate::backend::{AheadError, CompileError};
+use crate::device::XlaDevice;
+use crate::progress::EventKind;
+
+/// How often a thread looks whether another is done compiling.
+const TURN_POLL: Duration = Duration::from_millis(25);
+
+/// A graph that was looked for and not found.
+pub(super) struct Wanting<'a> {
+    pub(super) inputs: &'a KeyInputs,
+    pub(super) key: GraphKey,
+    /// Whether what the cache has is known to be of no use.
+    pub(super) refused: bool,
+}
+
+/// Where to look again, once it is this thread's turn to compile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Again {
+    /// In memory: another thread may have had its turn meanwhile, and without a store, memory is where it left it.
+    Memory,
+    /// In the store: another process may have.
+    Store,
+}
+
+/// What wanting a graph came to.
+pub(super) enum Made<L, F> {
+    /// Someone else compiled it meanwhile.
+    Found(F),
+    /// It was compiled here.
+    Compiled(Box<Fresh<L>>),
+}
+
+/// A graph that was just compiled, and is stored.
+pub(super) struct Fresh<L> {
+    pub(super) loaded: L,
+    pub(super) record: GraphRecord,
+    pub(super) payload_bytes: u64,
+}
+
+impl Inner {
+    /// Has `run_compiler` compile a graph, unless `look_again` finds that someone else has done so meanwhile.
+    pub(super) fn compile<L, F>(
+        &self,
+        asked: &Asked<'_>,
+        wanting: &Wanting<'_>,
+        look_again: impl Fn(Again) -> Result<Option<F>, Error>,
+        run_compiler: impl FnOnce() -> Result<(L, Compiled), CompileError>,
+    ) -> Result<Made<L, F>, Error> {
+        let (stage, key) = (asked.graph.stage_name(), wanting.key);
+        let nearest = self.nearest(asked, wanting.inputs);
+        if asked.require_warm {
+            return Err(Error::NotWarm(vec![missing(asked, key, nearest)]));
+        }
+        let expected_seconds = nearest.as_ref().and_then(|(_, seconds)| *seconds);
+        if self.manual_warmup && !asked.warming {
+            self.warnings
+                .warn(format!("not warm: stage `{stage}` has to be compiled (`preheat warmup` does it ahead of time)"));
+        }
+        if !asked.force_recompile {
+            explain_miss(stage, &key, nearest.as_ref());
+        }
+        let turn = self.turn(asked, key)?;
+        let looks = self.reuse && !asked.force_recompile;
+        if looks && let Some(found) = look_again(Again::Memory)? {
+            return Ok(Made::Found(found));
+        }
+        let mut lock = self.compile_lock(asked, &turn)?;
+        let replaced = lock.as_ref().is_some_and(|lock| lock.waited().is_some());
+        if looks
+            && (!wanting.refused || replaced)
+            && let Some(found) = look_again(Again::Store)?
+        {
+            return Ok(Made::Found(found));
+        }
+        if self.cancel.is_cancelled() {
+            return Err(Error::Cancelled);
+        }
+        asked.tell(self, EventKind::Compiling { expected_seconds });
+        let (loaded, compiled) =
+            run_compiler().map_err(|cause| self.not_compiled(asked, &turn, lock.as_mut(), cause))?;
+        asked.tell(self, EventKind::Compiled { seconds: compiled.measurements.compile_seconds });
+        Ok(Made::Compiled(Box::new(self.store(asked, wanting.inputs, loaded, compiled))))
+    }
+
+    /// The right to compile the graph among processes; `None` where there is no store that could give it.
+    fn compile_lock(&self, asked: &Asked<'_>, turn: &Turn<'_>) -> Result<Option<CompileLock>, Error> {
+        let Some(cache) = &self.cache else { return Ok(None) };
+        let tell = |waiting| asked.tell(self, waiting);
+        let lock = cache.lock(asked.graph.stage_name(), &turn.key, &tell, &self.cancel, &self.warnings);
+        lock.inspect_err(|error| turn.flight.fail(error))
+    }
+
+    /// Notes that a compile failed, and tells whoever waits for it.
+    fn not_compiled(
+        &self,
+        asked: &Asked<'_>,
+        turn: &Turn<'_>,
+        lock: Option<&mut CompileLock>,
+        cause: CompileError,
+    ) -> Error {
+        if matches!(cause, CompileError::Ahead(AheadError::Cancelled)) {
+            return Error::Cancelled;
+        }
+        if let Some(cache) = &self.cache {
+            cache.count(|counters| counters.failed_compiles += 1);
+        }
+        // What this process's device or memory is doing just now says nothing about the graph: others try for themselves.
+        let is_of_the_graph = !cause.is_passing();
+        if let Some(lock) = lock.filter(|_| is_of_the_graph) {
+            lock.fail(&cause.to_string());
+        }
+        let (stage, device) = (asked.graph.stage_name().to_owned(), self.backend.device());
+        let error = Error::Compile { stage, graph_key: turn.key, device, cause: Arc::new(cause) };
+        if is_of_the_graph {
+            turn.flight.fail(&error);
+        }
+        error
+    }
+
+    fn store<L>(&self, asked: &Asked<'_>, inputs: &KeyInputs, loaded: L, compiled: Compiled) -> Fresh<L> {
+        let stage = asked.graph.stage_name();
+        let mut record = GraphRecord::new(stage, self.backend.device().as_str(), inputs);
+        record.interface = compiled.interface;
+        record.measurements = compiled.measurements;
+        record.add_signature(recorded(asked));
+        let payload_bytes = match &compiled.payload {
+            Ok(payload) => {
+                if let Some(cache) = &self.cache {
+                    cache.put(&record, &inputs.program, payload, &self.warnings);
+                }
+                payload.len() as u64
+            }
+            Err(error) => {
+                self.warnings
+                    .warn(format!("stage `{stage}` cannot be kept, the plugin does not serialise it: {error}"));
+                // How large it is nobody knows; that it is something lets the bound on memory reach it.
+                inputs.program.bytes().len() as u64
+            }
+        };
+        Fresh { loaded, record, payload_bytes }
+    }
+
+    /// Waits until no other thread of this process compiles the graph. Other processes are kept away by the key's lock, which
+    /// a store that cannot be written does not have.
+    fn turn(&self, asked: &Asked<'_>, key: GraphKey) -> Result<Turn<'_>, Error> {
+        let began = Instant::now();
+        let mut awaited: Option<Arc<Flight>> = None;
+        loop {
+            if let Some(failed) = awaited.as_ref().and_then(|flight| flight.failure(asked.graph.stage_name())) {
+                return Err(failed);
+            }
+            let flight = match self.compiling().entry(key) {
+                Entry::Vacant(free) => {
+                    let flight = Arc::clone(free.insert(Arc::default()));
+                    return Ok(Turn { inner: self, key, flight });
+                }
+                Entry::Occupied(taken) => Arc::clone(taken.get()),
+            };
+            if awaited.replace(flight).is_none()
+                && let Some(cache) = &self.cache
+            {
+                cache.count(|counters| counters.single_flight_waits += 1);
+            }
+            if self.cancel.is_cancelled() {
+                return Err(Error::Cancelled);
+            }
+            let holder = Some(format!("process {}", std::process::id()));
+            asked.tell(self, EventKind::Waiting { holder, compiling: None, waited: began.elapsed() });
+            std::thread::sleep(TURN_POLL);
+        }
+    }
+
+    fn compiling(&self) -> MutexGuard<'_, HashMap<GraphKey, Arc<Flight>>> {
+        self.compiling.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The right to compile a graph in this process, until it is dropped.
+struct Turn<'a> {
+    inner: &'a Inner,
+    key: GraphKey,
+    flight: Arc<Flight>,
+}
+
+/// A compile that is under way: whoever waited for it is told if it fails, once. Whoever comes later compiles again.
+#[derive(Debug, Default)]
+pub(super) struct Flight {
+    failed: OnceLock<Failure>,
+}
+
+/// Why a compile failed.
+#[derive(Debug)]
+enum Failure {
+    Here { graph_key: GraphKey, device: XlaDevice, cause: Arc<CompileError> },
+    Elsewhere { graph_key: GraphKey, pid: u32, reason: String },
+}
+
+impl Flight {
+    /// Notes that the compile failed; any other error is that of one request alone.
+    fn fail(&self, error: &Error) {
+        let failure = match error {
+            Error::Compile { graph_key, device, cause, .. } => {
+                Failure::Here { graph_key: *graph_key, device: *device, cause: Arc::clone(cause) }
+            }
+            Error::CompileElsewhere { graph_key, pid, reason, .. } => {
+                Failure::Elsewhere { graph_key: *graph_key, pid: *pid, reason: reason.clone() }
+            }
+            _ => return,
+        };
+        // Only its one turn can fail, once.
+        let _ = self.failed.set(failure);
+    }
+
+    fn failure(&self, stage: &str) -> Option<Error> {
+        let stage = stage.to_owned();
+        Some(match self.failed.get()? {
+            Failure::Here { graph_key, device, cause } => {
+                Error::Compile { stage, graph_key: *graph_key, device: *device, cause: Arc::clone(cause) }
+            }
+            Failure::Elsewhere { graph_key, pid, reason } => {
+                Error::CompileElsewhere { stage, graph_key: *graph_key, pid: *pid, reason: reason.clone() }
+            }
+        })
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.inner.compiling().remove(&self.key);
+    }
+}

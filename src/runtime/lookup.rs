@@ -1,0 +1,108 @@
+//! Would it hit? Nothing is compiled to answer.
+
+use std::collections::BTreeMap;
+
+use preheat_cache::{GraphKey, KeyInputs, Match, Signature, Wanted};
+
+use super::Inner;
+use super::error::Error;
+use super::obtain::{LEVEL_ONE_PATIENCE, matched};
+use super::report::{Lookup, Nearest, StageLookup, Verdict};
+use super::request::Asked;
+
+impl Inner {
+    /// Would it hit? Level 1 first; the graph is built only where that has no answer.
+    pub(super) fn look_up(&self, asked: &Asked<'_>) -> Result<StageLookup, Error> {
+        let cache = self.cache()?;
+        let known = cache.resolve(asked.projection_key, asked.exact, LEVEL_ONE_PATIENCE, &self.warnings);
+        let hit = |graph_key, matched, compile_seconds: Option<f64>| StageLookup {
+            model_id: asked.signature.model_id.clone(),
+            stage: asked.graph.stage_name().to_owned(),
+            verdict: Verdict::Hit,
+            matched: Some(matched),
+            graph_key: Some(graph_key),
+            expected_compile_seconds: compile_seconds,
+            nearest: None,
+        };
+        if let Some(known) = known.as_ref().filter(|known| cache.has_object(&known.graph_key)) {
+            return Ok(hit(known.graph_key, known.matched, Some(known.compile_seconds)));
+        }
+        let inputs = self.key_inputs(asked)?;
+        let key = inputs.graph_key();
+        let nearest = self.nearest(asked, &inputs);
+        if cache.has_object(&key) {
+            let seconds = nearest.as_ref().and_then(|(_, seconds)| *seconds);
+            return Ok(hit(key, matched(known.as_ref(), &key), seconds));
+        }
+        Ok(missing(asked, key, nearest))
+    }
+
+    /// Every stage that was run under this exact signature, and whether its executable for this environment is there. A stage
+    /// that was only run in other environments is a miss, with what differs.
+    pub(super) fn lookup_signature(&self, signature: &Signature) -> Result<Lookup, Error> {
+        let cache = self.cache()?;
+        let mut stages: BTreeMap<String, StageLookup> = BTreeMap::new();
+        for record in cache.main().records_of_signature(&signature.digest())? {
+            let differences = record.environment.differences(self.backend.environment());
+            let here = differences.is_empty() && record.environment.digest() == self.environment_digest;
+            let there = here && cache.has_object(&record.graph_key);
+            let answer = StageLookup {
+                model_id: signature.model_id.clone(),
+                stage: record.stage.clone(),
+                verdict: if there { Verdict::Hit } else { Verdict::Miss },
+                matched: there.then_some(Match::Exact),
+                graph_key: here.then_some(record.graph_key),
+                expected_compile_seconds: Some(record.measurements.compile_seconds),
+                nearest: (!here).then_some(Nearest { graph_key: record.graph_key, differences }),
+            };
+            let better = stages.get(&record.stage).is_none_or(|other| answer.likeness() > other.likeness());
+            if better {
+                stages.insert(record.stage, answer);
+            }
+        }
+        Ok(Lookup::of(stages.into_values().collect()))
+    }
+
+    /// The nearest entry in the cache, and the seconds that a compile is expected to take.
+    pub(super) fn nearest(&self, asked: &Asked<'_>, inputs: &KeyInputs) -> Option<(Nearest, Option<f64>)> {
+        let wanted = Wanted {
+            program: Some(inputs.program.digest()),
+            stage: asked.graph.stage_name(),
+            signature: Some(asked.signature),
+            environment: self.backend.environment(),
+            options: asked.graph.compile_options(),
+        };
+        let found = self.cache.as_ref()?.nearest(&wanted, &self.warnings)?;
+        let nearest = Nearest { graph_key: found.record.graph_key, differences: found.differences };
+        // Programs without a model have their stage's name in common, and nothing else.
+        let unlike =
+            asked.graph.program_at_hand().is_some() && nearest.differences.iter().any(|d| d.field == "program");
+        Some((nearest, found.expected_compile_seconds.filter(|_| !unlike)))
+    }
+}
+
+pub(super) fn missing(asked: &Asked<'_>, graph_key: GraphKey, nearest: Option<(Nearest, Option<f64>)>) -> StageLookup {
+    let (nearest, seconds) = nearest.unzip();
+    StageLookup {
+        model_id: asked.signature.model_id.clone(),
+        stage: asked.graph.stage_name().to_owned(),
+        verdict: Verdict::Miss,
+        matched: None,
+        graph_key: Some(graph_key),
+        expected_compile_seconds: seconds.flatten(),
+        nearest,
+    }
+}
+
+/// Logs why this has to be compiled: in what the nearest entry differs.
+pub(super) fn explain_miss(stage: &str, key: &GraphKey, nearest: Option<&(Nearest, Option<f64>)>) {
+    let Some((nearest, _)) = nearest else {
+        tracing::info!(stage, graph_key = %key, "miss: the cache has nothing like it");
+        return;
+    };
+    tracing::info!(stage, graph_key = %key, nearest = %nearest.graph_key, "miss");
+    for difference in &nearest.differences {
+        let (field, have, want) = (&difference.field, &difference.have, &difference.want);
+        tracing::info!(%field, %have, %want, "miss: the nearest entry differs");
+    }
+}
