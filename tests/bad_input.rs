@@ -478,9 +478,6 @@ fn flags_that_are_not_built_in() {
             ran.says(&[name, "not built into this release"]);
         }
     }
-    for words in ["warmup --aot tpu:v5e:1x1 --program", "lookup --target tpu:v5e:1x1 --program"] {
-        lab.preheat(&lab.sim()).words(words).arg(&program).run().ended(2).says(&["not built into this release"]);
-    }
     assert_eq!(lab.compiles(), 0);
 }
 

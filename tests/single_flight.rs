@@ -135,7 +135,8 @@ fn a_waiter_says_who_compiles_and_for_how_long_and_can_be_interrupted() {
     let begun = Instant::now();
     waiter.signal("INT");
     let ran = waiter.wait().ended(130).says(&["interrupted"]);
-    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+    // It takes half a second at most; the compile that it waited for takes 30 s.
+    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
     let so_far = seconds_so_far(&ran, &format!("waiting for process {}, which compiles double, for ", compiler.id()));
     assert!((1.1..30.0).contains(&so_far), "{so_far}");
     assert!(compiler.is_running(), "the compile itself goes on");

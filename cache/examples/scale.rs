@@ -145,6 +145,7 @@ fn signature(number: u64) -> RecordedSignature {
     RecordedSignature {
         signature: create_execution_signature(model, [1, 4, 64, 64], 1, 7.5, "euler", steps, Dtype::Float32).unwrap(),
         projection_key: Digest::of(&number.to_le_bytes()),
+        projection: None,
         first_used: jiff::Timestamp::now(),
     }
 }

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::environment::Environment;
+use crate::environment::{Environment, hex};
 use crate::hash::Digest;
-use crate::key::{GraphKey, KeyInputs};
+use crate::key::{GraphKey, KeyInputs, RecordedProjection};
 use crate::options::CompileOptions;
 use crate::program::ProgramFormat;
 use crate::signature::Signature;
@@ -38,6 +38,14 @@ pub struct GraphRecord {
     /// Inputs and outputs, where they are known.
     #[serde(default)]
     pub interface: Option<Interface>,
+    /// The version of the machine code's binary interface as the plugin writes it, where it has one: what another build of the plugin
+    /// is asked whether it takes.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "hex")]
+    pub abi_version: Option<Vec<u8>>,
+    /// The plugin build that compiled it, where that is not the environment's: its machine code outlived an upgrade, since the newer
+    /// build takes it as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compiled_by: Option<String>,
     /// The requests that led to this graph, oldest first.
     #[serde(default, serialize_with = "valid_signatures")]
     pub signatures: Vec<RecordedSignature>,
@@ -103,6 +111,9 @@ pub struct RecordedSignature {
     pub signature: Signature,
     /// The key of its projection, under which level 1 finds the graph.
     pub projection_key: Digest,
+    /// What that key was made of; records of earlier releases do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub projection: Option<RecordedProjection>,
     /// When it was first made.
     pub first_used: Timestamp,
 }
@@ -185,6 +196,8 @@ impl GraphRecord {
             options: inputs.options.clone(),
             environment: (*inputs.environment).clone(),
             interface: None,
+            abi_version: None,
+            compiled_by: None,
             signatures: Vec::new(),
             measurements: Measurements::default(),
             statistics: RecordStatistics::default(),
@@ -228,7 +241,7 @@ mod tests {
     fn signature(steps: u64) -> RecordedSignature {
         let signature = create_execution_signature("m", [1], 1, 7.0, "euler", steps, Dtype::Float32).unwrap();
         let projection_key = Digest::of(b"projection");
-        RecordedSignature { signature, projection_key, first_used: Timestamp::UNIX_EPOCH }
+        RecordedSignature { signature, projection_key, projection: None, first_used: Timestamp::UNIX_EPOCH }
     }
 
     #[test]
@@ -283,6 +296,23 @@ mod tests {
         record.add_signature(signature(1));
         let mut json = serde_json::to_value(&record).unwrap();
         assert_eq!(serde_json::from_value::<GraphRecord>(json.clone()).unwrap(), record);
+        for later in ["abi_version", "compiled_by", "projection"] {
+            assert!(
+                !json.to_string().contains(&format!("{later:?}")),
+                "as releases wrote it that did not know {later}"
+            );
+        }
+        let builder = crate::key::BuilderId("b".into());
+        let projection = RecordedProjection { stage: "denoiser".into(), signature: Digest::of(b"projected"), builder };
+        let of_now = GraphRecord {
+            abi_version: Some(vec![0x0a, 0xff]),
+            compiled_by: Some("gnu:older".into()),
+            signatures: vec![RecordedSignature { projection: Some(projection), ..signature(1) }],
+            ..record.clone()
+        };
+        let text = serde_json::to_string(&of_now).unwrap();
+        assert!(text.contains("0aff"), "{text}");
+        assert_eq!(serde_json::from_str::<GraphRecord>(&text).unwrap(), of_now);
         json["added_later"] = 1.into();
         assert_eq!(serde_json::from_value::<GraphRecord>(json).unwrap(), record);
     }

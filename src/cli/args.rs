@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use super::CliError;
+use super::cache_rewarm::RewarmArgs;
 use super::cache_upkeep::{FilterArgs, PinArgs, PruneArgs};
 use super::size::Size;
 use crate::device::{self, DeviceName, Target, TpuSwitch};
@@ -322,6 +323,8 @@ pub(super) enum CacheCommand {
         /// The file
         file: PathBuf,
     },
+    /// Compile what the cache holds for another plugin build or other hardware, from the programs in it; no model is needed
+    Rewarm(RewarmArgs),
     /// Set the counters back and keep the entries
     ZeroStats,
 }

@@ -78,6 +78,14 @@ pub enum Error {
         /// The key the executable would have had.
         graph_key: GraphKey,
     },
+    /// The program of a graph was to be compiled again, and is not in the cache any more.
+    #[error("stage `{stage}`: the cache has lost the program of graph {}, so it cannot be compiled from there", graph_key.short())]
+    ProgramGone {
+        /// The stage of the model.
+        stage: String,
+        /// The graph.
+        graph_key: GraphKey,
+    },
     /// Someone asked to stop.
     #[error("interrupted")]
     Cancelled,

@@ -16,6 +16,8 @@ mod obtain;
 mod padding;
 mod report;
 mod request;
+mod rewarm;
+mod room;
 mod snap;
 mod source;
 mod tpu_hardware;
@@ -29,8 +31,6 @@ use std::time::Instant;
 use preheat_cache::{Digest, GraphKey, GraphRecord, Signature, Statistics};
 use serde::Serialize;
 
-#[cfg(feature = "pipeline")]
-pub(crate) use crate::backend::xla::available_host_bytes;
 pub use builder::Builder;
 pub use cache::Cache;
 pub use devices::{DeviceInfo, describe_devices};
@@ -39,6 +39,9 @@ pub use executable::{DeviceTensor, Executable, Input};
 pub use padding::{Padding, Scaled};
 pub use report::{Lookup, Nearest, SnappedSize, StageLookup, StageReport, Verdict, WarmupReport};
 pub use request::Request;
+pub use rewarm::{Renewed, Rewarm, Rewarmed, RewarmedTarget};
+#[cfg(feature = "pipeline")]
+pub(crate) use room::{Room, UNMEASURED_PEAK_BYTES, locked};
 pub use snap::{ParsePercentError, Percent, Snapped};
 pub use source::{AsGraph, BuildError, Graph};
 pub use upkeep::{CacheInfo, PruneRule};

@@ -30,7 +30,7 @@ use crate::hash::Digest;
 use crate::key::GraphKey;
 use crate::lock::lock_before;
 use crate::program::Program;
-use crate::record::GraphRecord;
+use crate::record::{GraphRecord, RecordedSignature};
 use crate::statistics::{Counters, Match, Source, Statistics, Use};
 
 mod codec;
@@ -116,6 +116,23 @@ impl Store {
                 statistics.count(one, compile_seconds);
             }
             statistics.add(counters);
+            store_statistics(index, &statistics)
+        })
+    }
+
+    /// Notes requests that lead to a graph although nobody has made them: they were made where another plugin build was in use.
+    ///
+    /// A key without a record stays without one.
+    pub fn add_signatures(&self, graph: &GraphKey, signatures: &[RecordedSignature]) -> Result<(), StoreError> {
+        self.write(|index| {
+            let Some(mut record) = load_record(index, graph)? else { return Ok(()) };
+            let mut statistics = load_statistics(index)?;
+            let mut usage = load_usage(index, graph)?;
+            for signature in signatures {
+                pin_by(index, signature, &mut usage)?;
+                note_signature(index, &mut record, signature, &mut statistics)?;
+            }
+            store_usage(index, &record, usage)?;
             store_statistics(index, &statistics)
         })
     }
@@ -325,15 +342,7 @@ impl Store {
         }
         store_usage(index, &record, usage)?;
         if let Some(signature) = &one.signature {
-            let known = index.get(&key(b's', &[&signature.signature.digest(), &one.graph_key.0]))?.is_some()
-                && led_to(index, &signature.projection_key)? == Some(one.graph_key.0);
-            if !known {
-                link_signature(index, &record, signature, statistics, TakeOver::Always)?;
-                let before = record.signatures.clone();
-                record.add_signature(signature.clone());
-                store_record(index, &record)?;
-                forget_dropped(index, &record, &before, statistics)?;
-            }
+            note_signature(index, &mut record, signature, statistics)?;
         }
         Ok(record.measurements.compile_seconds)
     }
@@ -466,6 +475,26 @@ impl Store {
         self.bound_quarantine();
         Ok(())
     }
+}
+
+/// Lets a request lead to a graph, and remembers it in the graph's record.
+fn note_signature(
+    index: &mut Transaction,
+    record: &mut GraphRecord,
+    signature: &RecordedSignature,
+    statistics: &mut Statistics,
+) -> Result<(), Fault> {
+    let graph = &record.graph_key.0;
+    let known = index.get(&key(b's', &[&signature.signature.digest(), graph]))?.is_some()
+        && led_to(index, &signature.projection_key)?.as_ref() == Some(graph);
+    if known {
+        return Ok(());
+    }
+    link_signature(index, record, signature, statistics, TakeOver::Always)?;
+    let before = record.signatures.clone();
+    record.add_signature(signature.clone());
+    store_record(index, record)?;
+    forget_dropped(index, record, &before, statistics)
 }
 
 #[cfg(test)]
