@@ -99,6 +99,13 @@ impl Inner {
                 Found::Refused(key) => refused = Some(key),
             }
         }
+        if look && refused.is_none() && self.take_over(asked, &inputs)? {
+            match self.find_by_key(asked, &key)? {
+                Found::Ready(obtained) => return Ok(obtained),
+                Found::Nothing => {}
+                Found::Refused(key) => refused = Some(key),
+            }
+        }
         let again = |again| match again {
             Again::Memory => {
                 let graph = self.memory().by_key(&key);
