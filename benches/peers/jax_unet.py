@@ -1,7 +1,7 @@
 """The peer for warm starts: one denoiser call of a diffusers UNet2DConditionModel in JAX, with JAX's persistent cache.
 
     jax_unet.py --config configs/unet_sd15.json --batch 2 --height 64 --width 64 [--dtype float32]
-                [--cache-dir DIR] [--shapes FILE] [--stablehlo FILE]
+                [--cache-dir DIR] [--shapes FILE] [--stablehlo FILE] [--ahead TOPOLOGY]
 
 Height and width are of the latents. Prints one JSON line: seconds for the import, for finding out the parameters' shapes, for
 tracing and lowering, for compiling or loading, and in all until the executable is ready; whether JAX's cache had it; and the
@@ -9,7 +9,8 @@ number of parameters (859.5 million for SD 1.5).
 
 A pipeline knows its parameters' shapes from its checkpoint; here they come from one abstract evaluation of the UNet. With --shapes
 they are kept in that file and read back by later runs, which is the fair way to measure. With --stablehlo the program is
-written down, and without --cache-dir that is all that is done; a run that writes is no measurement. Weights are arguments, so
+written down, and without --cache-dir that is all that is done; a run that writes is no measurement. With --ahead, such as v5e:1x1, it
+is compiled for a TPU that is not here and serialised; libtpu's environment is the caller's to set. Weights are arguments, so
 their values do not matter; they are never materialised.
 """
 import time
@@ -20,6 +21,8 @@ import argparse
 import json
 import math
 import os
+
+import resource
 
 import jax
 import jax.numpy as jnp
@@ -170,6 +173,25 @@ def lower(cfg, parameters, inputs):
     return jax.jit(step).lower(parameters, *inputs)
 
 
+def ahead(topology, cfg, parameters, inputs):
+    """Compiles for a topology by name, and prints what that took."""
+    from jax.experimental import topologies
+    from jax.experimental.serialize_executable import serialize
+    device = topologies.get_topology_desc(topology, "tpu").devices[0]
+    placed = jax.sharding.SingleDeviceSharding(device)
+    place = lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=placed)
+    lowered = lower(cfg, [place(x) for x in parameters], [place(x) for x in inputs])
+    began = time.perf_counter()
+    compiled = lowered.compile()
+    seconds = time.perf_counter() - began
+    payload, _, _ = serialize(compiled)
+    print(json.dumps({
+        "compile_seconds": seconds,
+        "executable_bytes": len(payload),
+        "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+    }))
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--config", required=True)
@@ -180,9 +202,10 @@ def main():
     parser.add_argument("--cache-dir")
     parser.add_argument("--shapes")
     parser.add_argument("--stablehlo")
+    parser.add_argument("--ahead", metavar="TOPOLOGY")
     args = parser.parse_args()
-    if not (args.cache_dir or args.stablehlo):
-        parser.error("give --cache-dir, --stablehlo or both")
+    if not (args.cache_dir or args.stablehlo or args.ahead):
+        parser.error("give --cache-dir, --stablehlo or --ahead")
     hits = []
     jax.monitoring.register_event_listener(lambda event, **_: hits.append(event) if event == "/jax/compilation_cache/cache_hits" else None)
     jax.config.update("jax_compilation_cache_dir", args.cache_dir)
@@ -199,6 +222,8 @@ def main():
     if args.shapes and shapes is None:
         with open(args.shapes, "w") as file:
             json.dump([x.shape for x in parameters], file)
+    if args.ahead:
+        return ahead(args.ahead, cfg, parameters, inputs)
     shapes_at = time.perf_counter()
     lowered = lower(cfg, parameters, inputs)
     lowered_at = time.perf_counter()

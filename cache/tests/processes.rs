@@ -35,6 +35,7 @@ fn signature(worker: u64, round: u64) -> RecordedSignature {
     RecordedSignature {
         signature,
         projection_key: Digest::of(&worker.to_le_bytes()),
+        projection: None,
         first_used: jiff::Timestamp::now(),
     }
 }

@@ -51,6 +51,8 @@ pub(crate) struct Compiled {
     /// The executable as bytes, where the plugin can give them.
     pub(crate) payload: Result<Payload, PjrtError>,
     pub(crate) interface: Option<Interface>,
+    /// See [`preheat_cache::GraphRecord::abi_version`].
+    pub(crate) abi_version: Option<Vec<u8>>,
     pub(crate) measurements: Measurements,
 }
 
@@ -117,6 +119,7 @@ pub(crate) fn compile(client: &Client, inputs: &KeyInputs) -> Result<(pjrt::Load
     let compiled = Compiled {
         payload: executable.serialize().map(|whole| slimmed(whole, inputs)),
         interface: interface(executable),
+        abi_version: abi_version(executable),
         measurements: measurements(executable, compile_seconds),
     };
     Ok((loaded, compiled))
@@ -179,6 +182,12 @@ pub(super) fn encode_options(given: &CompileOptions) -> Result<Vec<u8>, PjrtErro
         &given.device_assignment,
         overrides,
     )
+}
+
+/// The executable's ABI version; `None` where the plugin has none, or does not give it: it is then compiled anew for every build.
+pub(super) fn abi_version(executable: &pjrt::Executable) -> Option<Vec<u8>> {
+    let version = executable.abi_version().and_then(|version| version.map(|version| version.to_bytes()).transpose());
+    version.inspect_err(|error| tracing::debug!(%error, "the executable's ABI version is not known")).ok().flatten()
 }
 
 /// The inputs and outputs as the optimised program has them; `None` where the plugin does not give it.

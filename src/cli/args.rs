@@ -1,10 +1,11 @@
 //! The flags, as clap sees them. [`RuntimeArgs`] is public so that another program can flatten it into its own parser.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use super::CliError;
+use super::cache_rewarm::RewarmArgs;
 use super::cache_upkeep::{FilterArgs, PinArgs, PruneArgs};
 use super::size::Size;
 use crate::device::{self, DeviceName, Target, TpuSwitch};
@@ -55,12 +56,24 @@ pub(super) enum ProgramCommand {
 #[derive(Debug, Args)]
 pub(super) struct ProgramArgs {
     /// StableHLO text or bytecode, or a serialised `HloModuleProto`
-    pub(super) file: PathBuf,
+    #[arg(required_unless_present = "key")]
+    pub(super) file: Option<PathBuf>,
+    /// A graph of the cache, by its key or the beginning of it, in place of a file
+    #[arg(long, value_name = "KEY", conflicts_with_all = ["file", "model_id", "dtype", "width", "batch", "cfg_scale",
+          "scheduler", "steps", "clip_skip"])]
+    pub(super) key: Option<String>,
     /// Compile although the cache has it, and replace what it has
     #[arg(long)]
     pub(super) force_recompile: bool,
     #[command(flatten)]
     pub(super) signature: SignatureArgs,
+}
+
+impl ProgramArgs {
+    /// What is said of it in an error: the file, or the key.
+    pub(super) fn subject(&self) -> &Path {
+        self.file.as_deref().or(self.key.as_deref().map(Path::new)).unwrap_or(Path::new("program"))
+    }
 }
 
 #[derive(Debug, Args)]
@@ -322,6 +335,8 @@ pub(super) enum CacheCommand {
         /// The file
         file: PathBuf,
     },
+    /// Compile what the cache holds for another plugin build or other hardware, from the programs in it; no model is needed
+    Rewarm(RewarmArgs),
     /// Set the counters back and keep the entries
     ZeroStats,
 }

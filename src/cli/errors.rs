@@ -187,16 +187,7 @@ impl CliError {
 
     /// The error for a person: what failed, why, cause by cause, and what to do.
     pub fn describe(&self) -> String {
-        let mut text = format!("error: {self}");
-        let mut cause = std::error::Error::source(self);
-        while let Some(error) = cause {
-            let said = error.to_string();
-            if !text.ends_with(&said) {
-                text.push_str(": ");
-                text.push_str(&said);
-            }
-            cause = error.source();
-        }
+        let mut text = format!("error: {}", with_causes(self));
         if let Some(runtime::Error::NotWarm(stages)) = self.of_runtime() {
             for line in super::lookup::explain(stages) {
                 text.push('\n');
@@ -209,6 +200,19 @@ impl CliError {
         }
         text
     }
+}
+
+/// An error with its causes, in one line.
+pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    for cause in std::iter::successors(error.source(), |cause| cause.source()) {
+        let said = cause.to_string();
+        if !text.ends_with(&said) {
+            text.push_str(": ");
+            text.push_str(&said);
+        }
+    }
+    text
 }
 
 fn pipeline_status(error: &PipelineError) -> Status {

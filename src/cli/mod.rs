@@ -2,6 +2,7 @@
 
 mod args;
 mod cache;
+mod cache_rewarm;
 mod cache_upkeep;
 mod demo_model;
 mod devices;
@@ -130,6 +131,7 @@ fn dispatch(context: &Context, command: Option<Command>) -> Result<Status, CliEr
             CacheCommand::Unpin(args) => cache_upkeep::pin(context, &args, false),
             CacheCommand::Export { file, filter, key } => cache_upkeep::export(context, &file, &filter, &key),
             CacheCommand::Import { file } => cache_upkeep::import(context, &file),
+            CacheCommand::Rewarm(args) => cache_rewarm::rewarm(context, &args),
             CacheCommand::ZeroStats => cache::zero_stats(context),
         },
         Some(Command::Devices) => devices::devices(context),

@@ -8,9 +8,10 @@ use preheat_cache::{Dtype, Program, Signature, create_execution_signature, laten
 use serde::Serialize;
 
 use super::args::{ProgramArgs, ProgramRunArgs, SignatureArgs};
+use super::cache::find;
 use super::output::{document, line, seconds};
 use super::{CliError, Context, Status};
-use crate::runtime::{DeviceReport, Executable, Runtime, StageReport};
+use crate::runtime::{DeviceReport, Executable, Graph, Runtime, StageReport};
 use crate::tensor::Tensor;
 
 /// What `run`, `warmup` and `program` print under `--json`.
@@ -131,7 +132,7 @@ pub(super) fn compile(context: &Context, args: &ProgramArgs) -> Result<Status, C
 
 pub(super) fn run(context: &Context, args: &ProgramRunArgs) -> Result<Status, CliError> {
     check_files(args)?;
-    let about = CliError::about(&args.program.file);
+    let about = CliError::about(args.program.subject());
     let prepared = Prepared::new(context, &args.program)?;
     let mut timings = Prepared::ready_timings(context);
     let executable = &prepared.executable;
@@ -144,7 +145,7 @@ pub(super) fn run(context: &Context, args: &ProgramRunArgs) -> Result<Status, Cl
         }
         tracing::info!(
             "warmup complete: {}, {} times on zeros",
-            args.program.file.display(),
+            args.program.subject().display(),
             context.args.tpu_warmup_steps
         );
     }
@@ -179,11 +180,21 @@ struct Prepared {
 impl Prepared {
     fn new(context: &Context, args: &ProgramArgs) -> Result<Self, CliError> {
         context.args.refuse_force(args.force_recompile)?;
-        let program = read_program(&args.file)?;
-        let asked = args.signature.signature(context, &program_name(&args.file))?;
+        let given = match &args.file {
+            Some(file) => {
+                let asked = args.signature.signature(context, &program_name(file))?;
+                Some((asked, Graph::from_program(read_program(file)?)))
+            }
+            None => None,
+        };
         let runtime = context.builder()?.build()?;
-        let request = runtime.request(&asked.signature, &program).force_recompile(args.force_recompile);
-        let executable = request.get().map_err(CliError::about(&args.file))?;
+        let (asked, graph) = match (given, &args.key) {
+            (None, Some(key)) => recorded(context, &runtime, key)?,
+            (Some(given), _) => given,
+            (None, None) => return Err(CliError::Usage("a file or a --key is wanted".to_owned())),
+        };
+        let request = runtime.request(&asked.signature, &graph).force_recompile(args.force_recompile);
+        let executable = request.get().map_err(CliError::about(args.subject()))?;
         Ok(Self { runtime, asked, executable })
     }
 
@@ -226,6 +237,13 @@ impl Prepared {
         }
         Ok(())
     }
+}
+
+/// A graph that only the cache has, and the latest request that led to it.
+fn recorded(context: &Context, runtime: &Runtime, key: &str) -> Result<(Asked, Graph), CliError> {
+    let record = find(&context.builder()?.open_cache()?, key)?;
+    let (signature, graph) = runtime.recorded(&record.graph_key)?;
+    Ok((Asked { signature, size: SizeReport::default() }, graph))
 }
 
 /// One line on how a stage came to be ready.

@@ -122,8 +122,8 @@ pub struct Request {
 pub struct Inventory {
     /// Where libtpu is, or why it is nowhere.
     pub tpu_plugin: Result<PathBuf, String>,
-    /// The device files of a TPU (`/dev/accel*`, `/dev/vfio/*`).
-    pub tpu_device_files: Vec<PathBuf>,
+    /// The TPU that is attached, in words; or where it was looked for.
+    pub tpu_hardware: Result<String, String>,
     /// Whether `TPU_SKIP_MDS_QUERY` is set, in which case libtpu answers at once on a machine without a TPU.
     pub tpu_answers_at_once: bool,
     /// Where XLA's CPU plugin is, or why it is nowhere.
@@ -137,7 +137,7 @@ impl Inventory {
     pub fn of_one_plugin(path: &Path) -> Self {
         Self {
             tpu_plugin: Ok(path.to_owned()),
-            tpu_device_files: Vec::new(),
+            tpu_hardware: Ok("named by its plugin".to_owned()),
             tpu_answers_at_once: true,
             xla_cpu_plugin: Ok(path.to_owned()),
             xla_cuda_plugin: Ok(path.to_owned()),
@@ -153,10 +153,8 @@ impl Inventory {
         };
         let path = plugin.as_deref().map_err(Clone::clone)?;
         // Without a TPU libtpu asks a metadata server that is not there, 30 times per variable, and looks hung for minutes.
-        if device == XlaDevice::Tpu && self.tpu_device_files.is_empty() && !self.tpu_answers_at_once {
-            return Err("no TPU is attached: there is no /dev/accel* and no /dev/vfio/* \
-                        (TPU_SKIP_MDS_QUERY=1 lets libtpu look for itself)"
-                .to_owned());
+        if device == XlaDevice::Tpu && !self.tpu_answers_at_once {
+            self.tpu_hardware.as_ref().map_err(Clone::clone)?;
         }
         Ok(path)
     }

@@ -3,7 +3,7 @@ use super::*;
 fn everything() -> Inventory {
     Inventory {
         tpu_plugin: Ok("libtpu.so".into()),
-        tpu_device_files: vec!["/dev/accel0".into()],
+        tpu_hardware: Ok("TPU v5e".into()),
         tpu_answers_at_once: false,
         xla_cpu_plugin: Ok("xla_cpu_pjrt.so".into()),
         xla_cuda_plugin: Ok("xla_cuda_plugin.so".into()),
@@ -27,7 +27,7 @@ fn names_parse_and_print_alike() {
 #[test]
 fn auto_takes_the_tpu_only_where_library_and_hardware_are_there() {
     assert_eq!(choose(Request::default(), &everything()).unwrap().selected, XlaDevice::Tpu);
-    let no_hardware = Inventory { tpu_device_files: Vec::new(), ..everything() };
+    let no_hardware = Inventory { tpu_hardware: Err("no TPU is attached".into()), ..everything() };
     let choice = choose(Request::default(), &no_hardware).unwrap();
     assert_eq!(choice.selected, XlaDevice::XlaCpu);
     assert!(choice.reason.contains("no TPU is attached"), "{}", choice.reason);
@@ -70,7 +70,7 @@ fn torch_devices_are_refused_in_words() {
 fn the_tpu_switches_force_and_forbid() {
     let with = |tpu, device| Request { tpu, ..request(device) };
     assert_eq!(choose(with(TpuSwitch::Enabled, DeviceName::Auto), &everything()).unwrap().selected, XlaDevice::Tpu);
-    let none = Inventory { tpu_device_files: Vec::new(), ..everything() };
+    let none = Inventory { tpu_hardware: Err("no TPU is attached".into()), ..everything() };
     assert!(choose(with(TpuSwitch::Enabled, DeviceName::Auto), &none).unwrap_err().to_string().contains("/dev/accel"));
     assert!(matches!(
         choose(with(TpuSwitch::Enabled, DeviceName::XlaCpu), &everything()),
@@ -82,6 +82,7 @@ fn the_tpu_switches_force_and_forbid() {
 
 #[test]
 fn libtpu_that_answers_at_once_may_be_asked_without_device_files() {
-    let inventory = Inventory { tpu_device_files: Vec::new(), tpu_answers_at_once: true, ..everything() };
+    let inventory =
+        Inventory { tpu_hardware: Err("no TPU is attached".into()), tpu_answers_at_once: true, ..everything() };
     assert_eq!(choose(request(DeviceName::Tpu), &inventory).unwrap().selected, XlaDevice::Tpu);
 }

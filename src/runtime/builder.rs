@@ -242,6 +242,14 @@ impl Builder {
         Ok((Backend::Ahead(Box::new(ahead)), device))
     }
 
+    pub(super) fn asked_target(&self) -> Option<&Target> {
+        self.target.as_ref()
+    }
+
+    pub(super) fn asked_device(&self) -> DeviceName {
+        self.device.device
+    }
+
     /// Opens the cache alone, to ask what it holds. No device is chosen and no plugin loaded.
     ///
     /// # Errors

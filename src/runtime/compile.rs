@@ -136,8 +136,14 @@ impl Inner {
         let stage = asked.graph.stage_name();
         let mut record = GraphRecord::new(stage, self.backend.device().as_str(), inputs);
         record.interface = compiled.interface;
+        record.abi_version = compiled.abi_version;
         record.measurements = compiled.measurements;
-        record.add_signature(recorded(asked));
+        for leading in asked.leading {
+            record.add_signature(leading.clone());
+        }
+        if asked.leading.is_empty() {
+            record.add_signature(recorded(asked));
+        }
         let payload_bytes = match &compiled.payload {
             Ok(payload) => {
                 if let Some(cache) = &self.cache {

@@ -1,13 +1,16 @@
 //! What this machine has: finds plugins and device files, and describes each device for `preheat devices`.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use preheat_cache::{Notes, PluginBuild};
 use serde::Serialize;
 
+use super::tpu_hardware::{self, Surroundings};
 use crate::backend::BackendError;
 use crate::backend::xla::XlaBackend;
 use crate::device::{DeviceName, Inventory, XlaDevice};
+use crate::pjrt::Value;
 use crate::plugins::{self, Lookup, PluginName};
 
 /// One device of this machine, as `preheat devices` shows it.
@@ -23,8 +26,16 @@ pub struct DeviceInfo {
     pub reason: String,
     /// The plugin that drives it.
     pub plugin: Option<PathBuf>,
+    /// The version of the wheel that the plugin came in, where something beside it tells.
+    pub plugin_version: Option<String>,
     /// The version that the plugin reports.
     pub platform_version: Option<String>,
+    /// The version of the PJRT C API that it speaks.
+    pub pjrt_api_version: Option<String>,
+    /// The newest StableHLO that it reads.
+    pub stablehlo_version: Option<String>,
+    /// The version of XLA, where the plugin tells.
+    pub xla_version: Option<String>,
     /// Kind, bounds and number of cores.
     pub topology: Option<String>,
     /// The device's memory in bytes, as the plugin tells it; never the host's.
@@ -53,7 +64,11 @@ fn blank(name: &str, default_dtype: &'static str) -> DeviceInfo {
         available: false,
         reason: String::new(),
         plugin: None,
+        plugin_version: None,
         platform_version: None,
+        pjrt_api_version: None,
+        stablehlo_version: None,
+        xla_version: None,
         topology: None,
         memory_total_bytes: None,
         memory_free_bytes: None,
@@ -64,21 +79,30 @@ fn blank(name: &str, default_dtype: &'static str) -> DeviceInfo {
 fn describe(device: XlaDevice, everything: &Inventory) -> DeviceInfo {
     let default_dtype = if device == XlaDevice::XlaCpu { "float32" } else { "bfloat16" };
     let info = blank(device.as_str(), default_dtype);
+    // A library that is there is worth knowing of, also where the hardware is not.
+    let info = match plugins::find(plugin_name(device), &Lookup::from_process()).plugin {
+        Some(plugin) => DeviceInfo { plugin: Some(plugin.path), plugin_version: plugin.version, ..info },
+        None => info,
+    };
     let path = match everything.plugin(device) {
         Ok(path) => path,
         Err(reason) => return DeviceInfo { reason, ..info },
     };
-    let info = DeviceInfo { plugin: Some(path.to_owned()), ..info };
     match XlaBackend::open(device, path, || identify(path)) {
         Ok(backend) => {
             let memory = backend.device.memory_stats().ok().flatten();
             let used = memory.as_ref().map(|memory| memory.bytes_in_use);
             let total = memory.as_ref().and_then(|memory| memory.bytes_limit);
+            let plugin = backend.client.plugin();
+            let attributes = plugin.attributes().unwrap_or_default();
             DeviceInfo {
                 kind: Some(backend.environment.device_kind.clone()),
                 available: true,
                 reason: "its plugin loads and offers a device".to_owned(),
                 platform_version: Some(backend.environment.platform_version.clone()),
+                pjrt_api_version: Some(plugin.api_version().to_string()),
+                stablehlo_version: version(&attributes, "stablehlo_current_version"),
+                xla_version: version(&attributes, "xla_version"),
                 topology: Some(backend.environment.topology.to_string()),
                 memory_total_bytes: total.and_then(|bytes| u64::try_from(bytes).ok()),
                 memory_free_bytes: total.zip(used).and_then(|(total, used)| u64::try_from(total - used).ok()),
@@ -92,20 +116,33 @@ fn describe(device: XlaDevice, everything: &Inventory) -> DeviceInfo {
     }
 }
 
+/// A version among a plugin's attributes: a list of numbers, one number, or a text.
+fn version(attributes: &BTreeMap<String, Value>, name: &str) -> Option<String> {
+    match attributes.get(name)? {
+        Value::IntList(parts) => Some(parts.iter().map(i64::to_string).collect::<Vec<_>>().join(".")),
+        Value::Int(number) => Some(number.to_string()),
+        Value::Text(text) => Some(text.clone()),
+        _ => None,
+    }
+}
+
 /// The identity of a plugin's build, remembered nowhere: there may be no cache.
 fn identify(path: &Path) -> Result<String, BackendError> {
     let unreadable = |cause| BackendError::Identity { path: path.to_owned(), cause };
     Ok(PluginBuild::of(path, Notes::None).map_err(unreadable)?.to_string())
 }
 
-/// Where the plugin of `device` is, or why it is nowhere.
-pub(super) fn find_plugin(device: XlaDevice) -> Result<PathBuf, String> {
-    let name = match device {
+fn plugin_name(device: XlaDevice) -> PluginName {
+    match device {
         XlaDevice::Tpu => PluginName::Tpu,
         XlaDevice::XlaCuda => PluginName::XlaCuda,
         XlaDevice::XlaCpu => PluginName::XlaCpu,
-    };
-    let found = plugins::find(name, &Lookup::from_process()).require();
+    }
+}
+
+/// Where the plugin of `device` is, or why it is nowhere.
+pub(super) fn find_plugin(device: XlaDevice) -> Result<PathBuf, String> {
+    let found = plugins::find(plugin_name(device), &Lookup::from_process()).require();
     found.map(|plugin| plugin.path).map_err(|error| error.to_string())
 }
 
@@ -122,48 +159,10 @@ pub(super) fn inventory(wanted: DeviceName) -> Inventory {
     };
     Inventory {
         tpu_plugin: find(XlaDevice::Tpu),
-        tpu_device_files: tpu_device_files(Path::new("/dev")),
+        tpu_hardware: tpu_hardware::find(&Surroundings::of_this_machine()),
         tpu_answers_at_once: std::env::var_os("TPU_SKIP_MDS_QUERY")
             .is_some_and(|value| value == "1" || value == "true"),
         xla_cpu_plugin: find(XlaDevice::XlaCpu),
         xla_cuda_plugin: find(XlaDevice::XlaCuda),
-    }
-}
-
-/// The files under which Linux offers TPU chips: `accel0`, ... of the older driver, the numbered groups of vfio of the newer.
-fn tpu_device_files(dev: &Path) -> Vec<PathBuf> {
-    let numbered = |folder: &Path, prefix: &str| {
-        let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
-        entries
-            .flatten()
-            .filter(|entry| {
-                let name = entry.file_name();
-                let digits = name.to_str().and_then(|name| name.strip_prefix(prefix));
-                digits.is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()))
-            })
-            .map(|entry| entry.path())
-            .collect()
-    };
-    let mut files: Vec<PathBuf> = numbered(dev, "accel");
-    files.extend(numbered(&dev.join("vfio"), ""));
-    files.sort();
-    files
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_files_of_both_drivers_are_found_and_others_are_not() {
-        let dev = tempfile::tempdir().unwrap();
-        std::fs::create_dir(dev.path().join("vfio")).unwrap();
-        for name in ["accel0", "accel12", "accel", "accelx", "vfio/0", "vfio/vfio"] {
-            std::fs::write(dev.path().join(name), "").unwrap();
-        }
-        let found = tpu_device_files(dev.path());
-        let names: Vec<_> = found.iter().map(|path| path.strip_prefix(dev.path()).unwrap().to_str().unwrap()).collect();
-        assert_eq!(names, ["accel0", "accel12", "vfio/0"]);
-        assert!(tpu_device_files(&dev.path().join("none")).is_empty());
     }
 }

@@ -79,6 +79,32 @@ pub enum Error {
         /// The key the executable would have had.
         graph_key: GraphKey,
     },
+    /// The cache knows no graph under that key.
+    #[error("the cache knows no graph {}: `preheat cache list` lists those that it has", graph_key.short())]
+    Unrecorded {
+        /// The key.
+        graph_key: GraphKey,
+    },
+    /// A graph was asked for by its key, and is not for this plugin build, device or flags.
+    #[error(
+        "graph {} was compiled for another environment ({} differ from here): `preheat cache rewarm` compiles it for this one",
+        graph_key.short(),
+        fields.join(", ")
+    )]
+    OtherEnvironment {
+        /// The key.
+        graph_key: GraphKey,
+        /// In what the environments differ.
+        fields: Vec<String>,
+    },
+    /// The program of a graph was to be compiled again, and is not in the cache any more.
+    #[error("stage `{stage}`: the cache has lost the program of graph {}, so it cannot be compiled from there", graph_key.short())]
+    ProgramGone {
+        /// The stage of the model.
+        stage: String,
+        /// The graph.
+        graph_key: GraphKey,
+    },
     /// Someone asked to stop.
     #[error("interrupted")]
     Cancelled,
@@ -141,6 +167,12 @@ pub enum Error {
     /// A question to the cache itself that the cache could not answer.
     #[error(transparent)]
     Store(#[from] preheat_cache::StoreError),
+    /// What no installed plugin compiled was to be removed, and there is no installed plugin.
+    #[error(
+        "no plugin is found anywhere, so that everything in the cache would count as stale: nothing is removed \
+         (`preheat plugins list` shows where each is looked for)"
+    )]
+    NothingInstalled,
     /// A question to the cache, of a runtime that was told to use none.
     #[error("no cache is in use: {0}")]
     NoCache(&'static str),

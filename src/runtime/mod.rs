@@ -17,9 +17,15 @@ mod memory;
 mod obtain;
 mod on_device;
 mod out_of_memory;
+mod recorded;
 mod report;
 mod request;
+mod rewarm;
+mod room;
 mod source;
+mod survival;
+mod takeover;
+mod tpu_hardware;
 mod upkeep;
 mod warnings;
 
@@ -43,6 +49,9 @@ pub use out_of_memory::{Dropped, Footprint, OutOfMemory};
 pub(crate) use report::warmup_summary;
 pub use report::{Lookup, Nearest, StageLookup, StageReport, Verdict, WarmupReport};
 pub use request::Request;
+pub use rewarm::{Renewed, Rewarm, Rewarmed, RewarmedTarget};
+#[cfg(feature = "pipeline")]
+pub(crate) use room::{Room, UNMEASURED_PEAK_BYTES, locked};
 pub use source::{AsGraph, BuildError, Graph};
 pub use upkeep::{CacheInfo, PruneRule};
 

@@ -4,7 +4,9 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use preheat_cache::{GraphKey, GraphRecord, KeyInputs, Match, Measurements, RecordedSignature, Resolved, Source, Use};
+use preheat_cache::{
+    GraphKey, GraphRecord, KeyInputs, Match, Measurements, RecordedProjection, RecordedSignature, Resolved, Source, Use,
+};
 
 use super::Inner;
 use super::compile::{Again, Fresh, Made, Wanting};
@@ -93,6 +95,13 @@ impl Inner {
         let inputs = self.key_inputs(asked)?;
         let key = inputs.graph_key();
         if look && refused != Some(key) {
+            match self.find_by_key(asked, &key)? {
+                Found::Ready(obtained) => return Ok(obtained),
+                Found::Nothing => {}
+                Found::Refused(key) => refused = Some(key),
+            }
+        }
+        if look && refused.is_none() && self.take_over(asked, &inputs)? {
             match self.find_by_key(asked, &key)? {
                 Found::Ready(obtained) => return Ok(obtained),
                 Found::Nothing => {}
@@ -286,9 +295,15 @@ impl Inner {
 }
 
 pub(super) fn recorded(asked: &Asked<'_>) -> RecordedSignature {
+    let graph = asked.graph;
     RecordedSignature {
         signature: asked.signature.clone(),
         projection_key: asked.projection_key,
+        projection: Some(RecordedProjection {
+            stage: graph.stage_name().to_owned(),
+            signature: asked.signature.project(graph.declared_projection()).digest(),
+            builder: graph.builder_id().clone(),
+        }),
         first_used: Timestamp::now(),
     }
 }

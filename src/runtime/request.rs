@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use preheat_cache::{Digest, Signature};
+use preheat_cache::{Digest, RecordedSignature, Signature};
 
 use super::Inner;
 use super::digests::RequestDigests;
@@ -30,6 +30,8 @@ pub(super) struct Asked<'a> {
     pub(super) exact: Digest,
     /// The key of level 1: stage, projected signature, environment, builder and options.
     pub(super) projection_key: Digest,
+    /// Requests that lead to the graph and were not made here; what is compiled for them is recorded under each, and not under this one.
+    pub(super) leading: &'a [RecordedSignature],
     pub(super) force_recompile: bool,
     pub(super) require_warm: bool,
     /// Whether this is a warmup, of which nobody needs to be warned that it compiles.
@@ -113,6 +115,7 @@ impl<'a> Request<'a> {
             graph,
             exact,
             projection_key,
+            leading: &[],
             force_recompile: self.force_recompile,
             require_warm: self.require_warm,
             warming,

@@ -6,7 +6,7 @@ use clap::ValueEnum;
 
 use crate::command::{Outcome, cargo, run as run_command};
 use crate::model::Size;
-use crate::{bench_allocator, pipeline_ready, pipeline_sizes, pipeline_step, prerequisites, warm_start};
+use crate::{ahead, bench_allocator, pipeline_ready, pipeline_sizes, pipeline_step, prerequisites, warm_start};
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -62,6 +62,8 @@ enum Bench {
     PipelineStep,
     /// The first run of a size, which compiles, and a later one, which loads.
     PipelineSizes,
+    /// Compiling for a TPU that is not here: seconds, memory and bytes of each stage, with JAX's denoiser beside them. Each once.
+    Ahead,
 }
 
 pub fn run(arguments: &Arguments) -> Outcome {
@@ -88,6 +90,7 @@ pub fn run(arguments: &Arguments) -> Outcome {
             let steps = pipeline.steps.unwrap_or(8);
             pipeline_step::run(rounds, steps, model, pipeline.torch_python.as_deref(), one_size)
         }
+        Bench::Ahead => ahead(pipeline),
         Bench::PipelineSizes => {
             prerequisites::check(prerequisites::BUILD)?;
             let usual = [[512, 512], [768, 768], [768, 1024]].map(|[width, height]| Size { width, height });
@@ -95,6 +98,13 @@ pub fn run(arguments: &Arguments) -> Outcome {
             pipeline_sizes::run(rounds, pipeline.steps.unwrap_or(1), model, pipeline.preheat.as_deref(), sizes)
         }
     }
+}
+
+fn ahead(pipeline: &PipelineArguments) -> Outcome {
+    prerequisites::check(prerequisites::PEERS)?;
+    let at = |size: Size| format!("{size}");
+    let size = pipeline.size.first().copied();
+    ahead::run(pipeline.model.as_deref(), pipeline.preheat.as_deref(), size.map(at))
 }
 
 fn micro(passed_on: &[String]) -> Outcome {

@@ -4,6 +4,7 @@
 //! repeated alone. One file a subcommand; [`command`] runs commands, [`preheat`] asks the built binary.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for people, whose whole output is text")]
 
+mod ahead;
 mod bench;
 mod bench_allocator;
 mod bench_process;

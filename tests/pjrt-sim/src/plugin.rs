@@ -19,7 +19,7 @@ use crate::fault::Stage;
 use crate::forward::{Raised, Real, Table, UnknownFunction};
 use crate::log::{Log, Origin};
 use crate::pose::{self, Attribute, Topology, Value};
-use crate::{identity, work};
+use crate::{abi_version, identity, work};
 
 /// What the environment told.
 #[derive(Debug)]
@@ -73,6 +73,7 @@ fn make_table() -> Result<Table, String> {
     let mut table = Table::new(Some(real));
     work::override_all(&mut table);
     identity::override_all(&mut table, config.pose.is_some());
+    table.extend(|next| abi_version::extension(&config, next));
     shape(&mut table, &config).map_err(|error| error.to_string())?;
     let pose = config.pose.as_deref().and_then(pose::find);
     let pose = pose.map(|captured| Guise::of(&pose::overridden(captured, &config.overrides)));

@@ -12,6 +12,7 @@ use preheat::pjrt::sys::{
 };
 use std::time::{Duration, Instant};
 
+use crate::abi_version;
 use crate::fault::Place;
 use crate::forward::{Incoming, Override, Raised, Table, bytes};
 use crate::log::{Event, Origin, Outcome};
@@ -260,14 +261,20 @@ impl Override for LoadedExecutableDestroyArgs {
 /// What stands before an executable's bytes under a pose: this, the stamp's size in four bytes, the stamp.
 const STAMPED: &[u8; 8] = b"PJRTSIM1";
 
-fn stamped(guise: &Guise, executable: &[u8]) -> Vec<u8> {
-    let stamp = guise.stamp();
+/// What it was compiled for, and its ABI version where there are any, on a line of its own.
+fn stamp(plugin: &Plugin, guise: &Guise) -> String {
+    let version = abi_version::version_for(&plugin.config, Some(guise));
+    std::iter::once(guise.stamp()).chain(version).collect::<Vec<_>>().join("\n")
+}
+
+fn stamped(plugin: &Plugin, guise: &Guise, executable: &[u8]) -> Vec<u8> {
+    let stamp = stamp(plugin, guise);
     let size = u32::try_from(stamp.len()).unwrap_or(u32::MAX).to_le_bytes();
     [STAMPED.as_slice(), size.as_slice(), stamp.as_bytes(), executable].concat()
 }
 
-/// The executable behind the stamp, if that is what this platform would have put there.
-fn unstamped<'a>(guise: &Guise, bytes: &'a [u8]) -> Result<&'a [u8], Raised> {
+/// The executable behind the stamp, if that is what this platform would have put there, or if its ABI version is taken.
+fn unstamped<'a>(plugin: &Plugin, guise: &Guise, bytes: &'a [u8]) -> Result<&'a [u8], Raised> {
     let parts = bytes.strip_prefix(STAMPED).and_then(|rest| {
         let (size, rest) = rest.split_at_checked(4)?;
         rest.split_at_checked(u32::from_le_bytes(size.try_into().ok()?) as usize)
@@ -278,12 +285,13 @@ fn unstamped<'a>(guise: &Guise, bytes: &'a [u8]) -> Result<&'a [u8], Raised> {
             "pjrt-sim: these bytes are no executable of a posed TPU",
         ));
     };
-    if stamp != guise.stamp().as_bytes() {
-        let message =
-            format!("pjrt-sim: compiled for `{}`, this is `{}`", String::from_utf8_lossy(stamp), guise.stamp());
-        return Err(Raised::ours(ErrorCode::FAILED_PRECONDITION, message));
-    }
-    Ok(executable)
+    let (stamp, own) = (String::from_utf8_lossy(stamp), self::stamp(plugin, guise));
+    let version = |stamp: &str| stamp.split_once('\n').map(|(_, version)| version.to_owned());
+    let refusal = match (version(&own), version(&stamp)) {
+        (Some(runtime), Some(executable)) => abi_version::refusal(&plugin.config, &runtime, &executable),
+        _ => (stamp != own).then(|| format!("pjrt-sim: compiled for `{stamp}`, this is `{own}`")),
+    };
+    refusal.map_or(Ok(executable), |refusal| Err(Raised::ours(ErrorCode::FAILED_PRECONDITION, refusal)))
 }
 
 /// Frees what [`ExecutableSerializeArgs`] answers here.
@@ -311,7 +319,7 @@ impl Override for ExecutableSerializeArgs {
                 let Some(guise) = known.and_then(|known| known.guise) else {
                     return Ok((real.len(), digest(real), None));
                 };
-                let stamped = stamped(guise, real);
+                let stamped = stamped(plugin, guise, real);
                 if let Some(free) = args.serialized_executable_deleter {
                     // SAFETY: the plugin asks for exactly this once the bytes are done with.
                     unsafe { free(args.serialized_executable) };
@@ -346,7 +354,7 @@ impl Override for ExecutableDeserializeAndLoadArgs {
                 executable: executable.copied(),
             },
             |corrupt| {
-                let plain = plugin.pose.map_or(Ok(given), |pose| unstamped(pose, given))?;
+                let plain = plugin.pose.map_or(Ok(given), |pose| unstamped(plugin, pose, given))?;
                 let damaged = corrupt.then(|| damaged(plain));
                 let plain = damaged.as_deref().unwrap_or(plain);
                 {
