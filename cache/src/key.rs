@@ -39,6 +39,13 @@ impl GraphKey {
     pub fn short(&self) -> String {
         self.0.short()
     }
+
+    /// The key of what a program of this digest compiles to.
+    pub(crate) fn of(program: &Digest, options: &CompileOptions, environment: &Environment) -> Self {
+        let mut hasher = FramedHasher::new(GRAPH_KEY_TAG);
+        hasher.digest(program).digest(&options.digest()).digest(&environment.digest());
+        Self(hasher.finish())
+    }
 }
 
 impl fmt::Display for GraphKey {
@@ -81,9 +88,7 @@ pub struct KeyInputs {
 impl KeyInputs {
     /// The key of the executable that these inputs compile to.
     pub fn graph_key(&self) -> GraphKey {
-        let mut hasher = FramedHasher::new(GRAPH_KEY_TAG);
-        hasher.digest(&self.program.digest()).digest(&self.options.digest()).digest(&self.environment.digest());
-        GraphKey(hasher.finish())
+        GraphKey::of(&self.program.digest(), &self.options, &self.environment)
     }
 }
 

@@ -12,7 +12,8 @@ use crate::options::CompileOptions;
 use crate::program::ProgramFormat;
 use crate::signature::Signature;
 
-/// The version of the record's JSON. Fields may be added without a new one; a reader skips those that it does not know.
+/// The version of the record's JSON. Fields may be added without a new one; a reader skips those that it does not know. A field that
+/// goes into the graph key takes a new one, since the key could not be made again from what an older reader knows.
 pub(crate) const RECORD_VERSION: u32 = 1;
 
 /// How many signatures one record keeps; the oldest go first.
@@ -207,6 +208,12 @@ impl GraphRecord {
         }
     }
 
+    /// The key of what the record says was compiled; `None` where another release wrote it, which may know more of what goes into a key.
+    pub(crate) fn key_of_inputs(&self) -> Option<GraphKey> {
+        let key = || GraphKey::of(&self.program.digest, &self.options, &self.environment);
+        (self.version == RECORD_VERSION).then(key)
+    }
+
     /// Whether this graph is what level 1 may hand out for a stage: what it was compiled from is known by the key alone, but its
     /// stage, its options and its environment stand here, and a projection key that leads to a graph of others leads astray.
     ///
@@ -225,11 +232,14 @@ impl GraphRecord {
         if self.signatures.iter().any(known) {
             return false;
         }
-        if self.signatures.len() >= SIGNATURES_KEPT {
-            self.signatures.remove(0);
-        }
         self.signatures.push(added);
+        self.drop_oldest_signatures();
         true
+    }
+
+    /// Drops the oldest requests where there are more than a record keeps.
+    pub(crate) fn drop_oldest_signatures(&mut self) {
+        self.signatures.drain(..self.signatures.len().saturating_sub(SIGNATURES_KEPT));
     }
 }
 

@@ -11,6 +11,7 @@ use preheat_cache::{
 };
 
 use super::environment::{Facts, Identity};
+use super::host_memory::host_memory;
 use super::{BackendError, file_state, slim};
 use crate::device::XlaDevice;
 use crate::pjrt::hlo::TensorType;
@@ -86,10 +87,18 @@ impl XlaBackend {
     /// Memory that could still be had on the device, in bytes; on the CPU, what the system has left for programs.
     pub(crate) fn free_memory_bytes(&self) -> Option<u64> {
         if self.environment.platform == "cpu" {
-            return available_host_bytes();
+            return Some(host_memory()?.available_bytes);
         }
         let stats = self.device.memory_stats().ok().flatten()?;
         u64::try_from(stats.bytes_limit? - stats.bytes_in_use).ok()
+    }
+
+    /// The device's memory in bytes, used or not.
+    pub(crate) fn total_memory_bytes(&self) -> Option<u64> {
+        if self.environment.platform == "cpu" {
+            return Some(host_memory()?.total_bytes);
+        }
+        u64::try_from(self.device.memory_stats().ok().flatten()?.bytes_limit?).ok()
     }
 
     /// Loads an executable from the bytes that a compile for this environment gave.
@@ -231,14 +240,6 @@ fn memory_bytes(executable: &pjrt::Executable) -> BTreeMap<String, u64> {
 fn peak_resident_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kibibytes * 1024)
-}
-
-/// Memory that programs can have before the system has to swap; Linux tells it as `MemAvailable`.
-pub(crate) fn available_host_bytes() -> Option<u64> {
-    let meminfo = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
     let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kibibytes * 1024)
 }

@@ -533,6 +533,27 @@ impl RuntimeArgs {
         }
     }
 
+    /// Refuses to compile by force what may not be compiled.
+    pub(super) fn refuse_force(&self, force_recompile: bool) -> Result<(), CliError> {
+        if !(self.require_warm && force_recompile) {
+            return Ok(());
+        }
+        Err(CliError::Usage(
+            "--force-recompile compiles everything anew, and --require-warm lets nothing be compiled: leave one of them out".to_owned(),
+        ))
+    }
+
+    /// Refuses a warmup that may not compile.
+    pub(super) fn refuse_warmup(&self) -> Result<(), CliError> {
+        if !self.require_warm {
+            return Ok(());
+        }
+        Err(CliError::Usage(
+            "a warmup is there to compile, and --require-warm lets nothing be compiled: `preheat lookup` tells whether everything is warm"
+                .to_owned(),
+        ))
+    }
+
     /// A [`Builder`] set up as the flags say.
     ///
     /// # Errors

@@ -257,11 +257,7 @@ fn runtime_hint(error: &runtime::Error) -> Option<&'static str> {
             Some("`preheat warmup` compiles it now; without --require-warm the run compiles it itself")
         }
         runtime::Error::Compile { cause, .. } if cause.code() == Some(ErrorCode::ResourceExhausted) => Some(NO_MEMORY),
-        runtime::Error::Run { cause, .. } | runtime::Error::Upload { cause, .. }
-            if cause.code() == Some(ErrorCode::ResourceExhausted) =>
-        {
-            Some(NO_MEMORY)
-        }
+        error if error.is_out_of_memory() => Some(NO_MEMORY),
         // XLA says the same of bytes that are cut short.
         runtime::Error::Compile { cause, .. } if cause.to_string().contains("Failed to parse using StableHLO") => Some(
             "the file is damaged, or newer than the StableHLO that the plugin reads: export it again, as text or for that version",

@@ -143,6 +143,11 @@ pub(super) fn run(context: &Context, args: &ProgramRunArgs) -> Result<Status, Cl
         for _ in 0..context.args.tpu_warmup_steps {
             executable.run_on_zeros().map_err(&about)?;
         }
+        tracing::info!(
+            "warmup complete: {}, {} times on zeros",
+            args.program.subject().display(),
+            context.args.tpu_warmup_steps
+        );
     }
     let inputs = match &args.inputs {
         Some(path) => read_inputs(path, executable)?,
@@ -174,6 +179,7 @@ struct Prepared {
 
 impl Prepared {
     fn new(context: &Context, args: &ProgramArgs) -> Result<Self, CliError> {
+        context.args.refuse_force(args.force_recompile)?;
         let given = match &args.file {
             Some(file) => {
                 let asked = args.signature.signature(context, &program_name(file))?;

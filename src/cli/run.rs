@@ -14,6 +14,7 @@ use crate::pipeline::{Made, Pipeline, PipelineError, Plan, TextToImage};
 use crate::runtime::{Runtime, StageReport};
 
 pub(super) fn run(context: &Context, args: &RunArgs) -> Result<Status, CliError> {
+    context.args.refuse_force(args.force_recompile)?;
     args.picture.one_batch()?;
     let request = request(args)?;
     check_output(&args.output)?;

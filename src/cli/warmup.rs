@@ -6,11 +6,13 @@ use serde::Serialize;
 use super::args::WarmupArgs;
 use super::output::{document, line, seconds, table};
 use super::program::{Asked, OneRequest, RunReport, SignatureReport, SizeReport, Timings, program_name, read_program};
+use super::warmup_ahead::peak;
 use super::{CliError, Context, Status, run, warmup_ahead};
 use crate::pipeline::{Plan, TextToImage, Warmed};
 use crate::runtime::Runtime;
 
 pub(super) fn warmup(context: &Context, args: &WarmupArgs) -> Result<Status, CliError> {
+    context.args.refuse_warmup()?;
     refuse_later(args)?;
     match (args.program.is_empty(), &args.aot) {
         (true, None) => warm_model(context, args),
@@ -58,7 +60,7 @@ fn warm_model(context: &Context, args: &WarmupArgs) -> Result<Status, CliError> 
         let plans = warmed.iter().map(|warmed| (&warmed.plan, warmed.stages.iter().collect())).collect();
         print_requests(context, &runtime, plans)?;
     } else {
-        let mut rows = table(&["size", "batch", "stage", "graph", "how", "first run"]);
+        let mut rows = table(&["size", "batch", "stage", "graph", "how", "peak memory", "first run"]);
         for warmed in &warmed {
             let [width, height] = warmed.plan.sizes.padded;
             for report in &warmed.stages {
@@ -68,6 +70,7 @@ fn warm_model(context: &Context, args: &WarmupArgs) -> Result<Status, CliError> 
                     report.stage.stage.clone(),
                     report.stage.graph_key.short(),
                     run::how(&report.stage),
+                    peak(&report.stage),
                     seconds(report.first_run_seconds),
                 ]);
             }
@@ -141,7 +144,7 @@ fn warm_programs(context: &Context, args: &WarmupArgs) -> Result<Status, CliErro
         print_reports(context, &runtime, first, &reports)?;
         return if lost == 0 { Ok(Status::Done) } else { Err(CliError::NotKept { lost, of: programs.len() }) };
     }
-    let mut rows = table(&["program", "graph", "how", "seconds", "first run"]);
+    let mut rows = table(&["program", "graph", "how", "seconds", "peak memory", "first run"]);
     for ((_, asked, _), report) in programs.iter().zip(&reports) {
         let (how, took) = match report.stage.source {
             Source::Compiled => ("compiled", report.stage.compile_seconds),
@@ -153,6 +156,7 @@ fn warm_programs(context: &Context, args: &WarmupArgs) -> Result<Status, CliErro
             report.stage.graph_key.short(),
             how.to_owned(),
             seconds(took),
+            peak(&report.stage),
             seconds(report.first_run_seconds),
         ]);
     }

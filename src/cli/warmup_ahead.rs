@@ -86,7 +86,8 @@ fn how(report: &StageReport) -> String {
     }
 }
 
-fn peak(report: &StageReport) -> String {
+/// The most memory that the compile held, where something was compiled and the system tells.
+pub(super) fn peak(report: &StageReport) -> String {
     if report.compile_peak_bytes == 0 {
         return String::new();
     }

@@ -20,6 +20,7 @@
 //! The crop begins at the top left corner, `[0, 0]`: what padding added lies right and below.
 
 mod ahead;
+mod decode;
 mod denoise;
 mod error;
 mod image;
@@ -36,9 +37,12 @@ pub mod schedulers;
 mod stage;
 pub mod tokenizer;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Instant;
+
+use preheat_cache::GraphKey;
 
 pub use ahead::{Precompile, Precompiled};
 pub use denoise::StepTimes;
@@ -51,7 +55,7 @@ pub use request::{TextToImage, WarmupBlock, parse_resolution};
 use self::model::Model;
 use self::prompts::Prompts;
 use self::resident::Resident;
-use crate::runtime::{self, Lookup, Runtime, StageReport, WarmupReport};
+use crate::runtime::{self, Executable, Lookup, Runtime, StageReport, WarmupReport};
 use crate::tensor::Tensor;
 
 /// How a pipeline is set up, whatever it is asked for later.
@@ -119,6 +123,21 @@ impl Builder {
     pub fn open(self, runtime: &Runtime, folder: impl AsRef<Path>) -> Result<Pipeline, PipelineError> {
         Ok(self.read(folder)?.on(runtime))
     }
+
+    /// Opens a model folder and warms the model for `request`: gives the model, ready to run it, and what that took.
+    ///
+    /// # Errors
+    /// As [`Self::read`] and [`Pipeline::warmup`].
+    pub fn open_warm(
+        self,
+        runtime: &Runtime,
+        folder: impl AsRef<Path>,
+        request: &TextToImage,
+    ) -> Result<(Pipeline, Warmed), PipelineError> {
+        let pipeline = self.open(runtime, folder)?;
+        let warmed = pipeline.warmup(request, false)?;
+        Ok((pipeline, warmed))
+    }
 }
 
 /// A model that was read and has no device yet.
@@ -131,12 +150,16 @@ pub struct ReadModel {
 impl ReadModel {
     /// The model on the device of `runtime`.
     pub fn on(self, runtime: &Runtime) -> Pipeline {
+        let resident = Arc::new(Resident::default());
+        let holder: Weak<Resident> = Arc::downgrade(&resident);
+        runtime.add_holder(holder);
         Pipeline {
             runtime: runtime.clone(),
             model: self.model,
             settings: self.settings,
-            resident: Resident::default(),
+            resident,
             prompts: Prompts::default(),
+            executables: Mutex::default(),
         }
     }
 }
@@ -147,8 +170,10 @@ pub struct Pipeline {
     runtime: Runtime,
     model: Model,
     settings: Builder,
-    resident: Resident,
+    resident: Arc<Resident>,
     prompts: Prompts,
+    /// The executables that its requests led to, for [`Pipeline::unload`].
+    executables: Mutex<HashSet<GraphKey>>,
 }
 
 /// What a run made, and how.
@@ -160,7 +185,7 @@ pub struct Made {
     pub latents: Tensor,
     /// The signature and the sizes.
     pub plan: Plan,
-    /// How each stage came to be ready.
+    /// How each stage came to be ready; the decoder twice where pictures were decoded again in float32.
     pub stages: Vec<StageReport>,
     /// What may surprise about these pictures: a prompt that was too long, numbers that are not finite.
     pub warnings: Vec<String>,
@@ -216,7 +241,9 @@ impl Pipeline {
         Ok(Lookup::of(answers))
     }
 
-    /// Makes sure that every stage of the request is compiled, and runs each once on zeros. The weights are not read.
+    /// Makes every stage of the request ready and runs each once on zeros: afterwards its executables and, as far as there is room, its
+    /// weights are on the device, and the next run begins at once. The report says of each stage whether it was compiled, loaded or
+    /// already there.
     ///
     /// # Errors
     /// Where a stage cannot be compiled, run or kept.
@@ -255,9 +282,22 @@ impl Pipeline {
         };
         // What was just compiled by force need not be so again.
         let force_recompile = force_recompile && warmed != prepared.plan.signature.input_shape;
-        let ready = self.ready(&prepared, force_recompile)?;
+        let ready = self.ready(&prepared, |request| request.force_recompile(force_recompile).get())?;
         self.warm_up_automatically(&prepared, &ready)?;
         self.make(prepared, &ready)
+    }
+
+    /// Lets go of everything that this model has on the device: weights, encoded prompts and executables. What a run is using goes when that
+    /// run ends. Gives the bytes that are free at once; the next request brings what it needs again.
+    pub fn unload(&self) -> u64 {
+        self.prompts.forget();
+        let executables = std::mem::take(&mut *self.executables.lock().unwrap_or_else(PoisonError::into_inner));
+        self.resident.forget().saturating_add(self.runtime.forget(&executables))
+    }
+
+    fn note_executables(&self, executables: &[Executable]) {
+        let mut known = self.executables.lock().unwrap_or_else(PoisonError::into_inner);
+        known.extend(executables.iter().map(Executable::graph_key));
     }
 
     /// The warmup of a request that is then run: what the cache cannot keep is a warning. Gives the shape that was warmed.

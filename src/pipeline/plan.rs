@@ -6,7 +6,7 @@ use preheat_cache::{Dtype, Signature, create_execution_signature, normalize_shap
 
 use super::error::PipelineError;
 use super::schedulers::Schedule;
-use super::stage::{Dtypes, Shape, Stage, Stages};
+use super::stage::{Dtypes, Shape, Stages};
 use super::{Pipeline, TextToImage};
 use crate::models::LATENT_PX;
 use crate::{runtime, weights};
@@ -38,6 +38,8 @@ pub(super) struct Prepared<'a> {
     pub(super) request: &'a TextToImage,
     pub(super) plan: Plan,
     pub(super) schedule: Schedule,
+    /// What of the request shapes its graphs.
+    pub(super) shape: Shape,
     pub(super) stages: Stages,
 }
 
@@ -78,7 +80,7 @@ impl Pipeline {
         let stages = Stages::of(&self.model, shape)?;
         let sizes = Sizes { requested, padded, crop_origin: [0, 0] };
         let seed = request.seed.unwrap_or_else(any_seed);
-        Ok(Prepared { request, plan: Plan { signature, sizes, seed }, schedule, stages })
+        Ok(Prepared { request, plan: Plan { signature, sizes, seed }, schedule, shape, stages })
     }
 
     fn check_clip_skip(&self, clip_skip: u64) -> Result<(), PipelineError> {
@@ -125,14 +127,16 @@ impl Pipeline {
         Ok(())
     }
 
-    /// What passes may still turn out too large: the executables need more than their largest op.
+    /// Each stage has to fit on its own: the weights of the others go where there is no room for all. What passes may still turn out too
+    /// large: the executables need more than their largest op.
     fn check_room(&self, prepared: &Prepared<'_>) -> Result<(), PipelineError> {
-        let stages = &prepared.stages;
-        let Some(free_bytes) = self.runtime.free_memory_bytes() else { return Ok(()) };
-        let missing = stages.iter().filter(|stage| !self.resident.has(stage));
-        let weight_bytes = missing.map(Stage::weight_bytes).fold(0, u64::saturating_add);
-        let largest = stages.iter().map(|stage| (stage.least_activation_bytes(), stage.name)).max();
-        let Some((activation_bytes, stage)) = largest else { return Ok(()) };
+        let Some(free_bytes) = self.runtime.bytes_that_can_be_had() else { return Ok(()) };
+        let needs = prepared.stages.iter().map(|stage| {
+            let weight_bytes = if self.resident.has(stage) { 0 } else { stage.weight_bytes() };
+            (stage.least_activation_bytes(), weight_bytes, stage.name)
+        });
+        let largest = needs.max_by_key(|(activations, weights, _)| activations.saturating_add(*weights));
+        let Some((activation_bytes, weight_bytes, stage)) = largest else { return Ok(()) };
         if activation_bytes.saturating_add(weight_bytes) <= free_bytes {
             return Ok(());
         }

@@ -103,6 +103,11 @@ mod tests {
         for precision in [Precision::Auto, Precision::Bf16, Precision::Fp16, Precision::Fp32] {
             assert_eq!(precision.to_string().parse(), Ok(precision));
         }
+        // A dtype's own name will do.
+        for dtype in [Dtype::BFloat16, Dtype::Float16, Dtype::Float32] {
+            let all: Precision = dtype.to_string().parse().unwrap();
+            assert_eq!(Precisions { all, autocast: false, ..Precisions::default() }.dtype(None, false), dtype);
+        }
         let error = "int8".parse::<Precision>().unwrap_err();
         assert_eq!(error.to_string(), "\"int8\" is no precision; auto, bf16, fp16 and fp32 are");
     }

@@ -95,6 +95,11 @@ impl Plugin {
         self.0.abi_version
     }
 
+    /// Whether the plugin has the `AbiVersion` extension: whether it tells which executables it takes.
+    pub fn tells_abi_versions(&self) -> bool {
+        self.0.abi_version.is_some()
+    }
+
     /// Where the library was loaded from: absolute, links resolved.
     pub fn path(&self) -> &Path {
         &self.0.path

@@ -10,6 +10,7 @@ use super::devices::{find_plugin, inventory};
 use super::digests::Digests;
 use super::error::Error;
 use super::memory::Memory;
+use super::on_device::OnDevice;
 use super::warnings::Warnings;
 use super::{DeviceReport, Inner, Runtime};
 use crate::backend::ahead::Ahead;
@@ -180,6 +181,10 @@ impl Builder {
         };
         tracing::info!(device = %device.selected, reason = %device.reason, "device chosen");
         let environment_digest = backend.environment().digest();
+        let here = match &backend {
+            Backend::Here(backend) => Some(Arc::clone(backend)),
+            Backend::Ahead(_) => None,
+        };
         Ok(Runtime::new(Inner {
             device,
             digests: Digests::new(environment_digest).into(),
@@ -188,7 +193,7 @@ impl Builder {
             reuse: self.use_cache,
             compiling: std::sync::Mutex::default(),
             cache: cache.map(Arc::new),
-            memory: Memory::new(self.memory_limit_bytes).into(),
+            on_device: Arc::new(OnDevice::new(here, Memory::new(self.memory_limit_bytes))),
             require_warm: self.require_warm,
             manual_warmup: self.manual_warmup,
             progress: self.progress,

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use preheat_cache::{GraphKey, ShapeError};
 
+use super::out_of_memory::OutOfMemory;
 use super::report::StageLookup;
 use super::source::BuildError;
 use crate::backend::{BackendError, CompileError};
 use crate::device::{DeviceError, Target, XlaDevice};
-use crate::pjrt::PjrtError;
+use crate::pjrt::{ErrorCode, PjrtError};
 
 /// Why a runtime could not do what it was asked. A cache that cannot be read or written is never among the reasons: it
 /// degrades to compiling, with a warning.
@@ -148,6 +149,9 @@ pub enum Error {
         #[source]
         cause: PjrtError,
     },
+    /// The device has too little memory, although everything that is not in use was dropped; boxed, since it has many figures.
+    #[error(transparent)]
+    OutOfMemory(#[from] Box<OutOfMemory>),
     /// A tensor could not be moved to the device.
     #[error("a tensor of {kind} could not be moved to the device")]
     Upload {
@@ -163,9 +167,26 @@ pub enum Error {
     /// A question to the cache itself that the cache could not answer.
     #[error(transparent)]
     Store(#[from] preheat_cache::StoreError),
+    /// What no installed plugin compiled was to be removed, and there is no installed plugin.
+    #[error(
+        "no plugin is found anywhere, so that everything in the cache would count as stale: nothing is removed \
+         (`preheat plugins list` shows where each is looked for)"
+    )]
+    NothingInstalled,
     /// A question to the cache, of a runtime that was told to use none.
     #[error("no cache is in use: {0}")]
     NoCache(&'static str),
+}
+
+impl Error {
+    /// Whether the device had too little memory for it, be it for a load, a tensor or an execution.
+    pub fn is_out_of_memory(&self) -> bool {
+        match self {
+            Self::OutOfMemory(_) => true,
+            Self::Run { cause, .. } | Self::Upload { cause, .. } => cause.code() == Some(ErrorCode::ResourceExhausted),
+            _ => false,
+        }
+    }
 }
 
 fn inputs(count: usize) -> String {

@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use preheat_cache::{GraphKey, Measurements};
 
 use super::error::Error;
+use super::on_device::{Doing, Failure, OnDevice};
+use super::out_of_memory::Footprint;
 use super::report::StageReport;
 use crate::backend::xla::XlaBackend;
 use crate::pjrt::hlo::TensorType;
@@ -25,6 +27,9 @@ pub(super) struct LoadedGraph {
     /// Bytes of machine code, as serialised.
     pub(super) payload_bytes: u64,
     pub(super) measurements: Measurements,
+    pub(super) footprint: Footprint,
+    /// What its runtime keeps on the device, and drops where there is no room; gone where the runtime is.
+    pub(super) on_device: Weak<OnDevice>,
 }
 
 /// The types of the inputs and outputs of an executable.
@@ -195,8 +200,33 @@ impl Executable {
             Some(interface) => interface.share(tensor.kind()),
             None => Arc::new(tensor.kind().clone()),
         };
-        DeviceTensor::upload(&self.graph.backend.client, &self.graph.device, tensor, kind)
-            .map_err(|cause| self.failed("moving an input to the device", cause))
+        let upload = || DeviceTensor::upload(&self.graph.backend.client, &self.graph.device, tensor, Arc::clone(&kind));
+        self.with_room("moving an input to the device", Some(tensor.bytes().len() as u64), upload)
+    }
+
+    /// What it takes of the device's memory, by the compiler's own figures.
+    pub fn footprint(&self) -> Footprint {
+        self.graph.footprint
+    }
+
+    pub(super) fn doing<'a>(&'a self, what: &'a str, needed_bytes: Option<u64>) -> Doing<'a> {
+        Doing { stage: Some(&self.report.stage), what, needed_bytes, footprint: Some(self.footprint()) }
+    }
+
+    /// Does `work`; where the device has no room for it, drops what is not in use, in turn, and tries again.
+    fn with_room<T>(
+        &self,
+        what: &'static str,
+        needed_bytes: Option<u64>,
+        mut work: impl FnMut() -> Result<T, pjrt::PjrtError>,
+    ) -> Result<T, Error> {
+        let Some(on_device) = self.graph.on_device.upgrade() else {
+            return work().map_err(|cause| self.failed(what, cause));
+        };
+        on_device.with_room(&self.doing(what, needed_bytes), work).map_err(|failure| match failure {
+            Failure::OutOfMemory(error) => error.into(),
+            Failure::Other(cause) => self.failed(what, cause),
+        })
     }
 
     /// Runs it. The outputs stay on the device; the call returns as soon as the work is queued.
@@ -222,11 +252,8 @@ impl Executable {
             Input::Device(tensor) => Some(&tensor.buffer),
             Input::Host(_) => moved.next().map(|tensor| &tensor.buffer),
         }));
-        let outputs = self
-            .graph
-            .loaded
-            .execute(&buffers, ExecuteOptions::default())
-            .map_err(|cause| self.failed("running it", cause))?;
+        let execute = || self.graph.loaded.execute(&buffers, ExecuteOptions::default());
+        let outputs = self.with_room("running it", Some(self.footprint().of_execution()), execute)?;
         let kinds = self.graph.interface.as_ref().map(|interface| &interface.outputs);
         Ok(outputs
             .into_iter()

@@ -10,15 +10,21 @@ mod devices;
 mod digests;
 mod error;
 mod executable;
+#[cfg(feature = "pipeline")]
+mod for_pipeline;
 mod lookup;
 mod memory;
 mod obtain;
+mod on_device;
+mod out_of_memory;
 mod recorded;
 mod report;
 mod request;
 mod rewarm;
 mod room;
 mod source;
+mod survival;
+mod takeover;
 mod tpu_hardware;
 mod upkeep;
 mod warnings;
@@ -35,6 +41,12 @@ pub use cache::Cache;
 pub use devices::{DeviceInfo, describe_devices};
 pub use error::Error;
 pub use executable::{DeviceTensor, Executable, Input};
+#[cfg(feature = "pipeline")]
+pub(crate) use on_device::Holder;
+#[cfg(feature = "pipeline")]
+pub(crate) use out_of_memory::human;
+pub use out_of_memory::{Dropped, Footprint, OutOfMemory};
+pub(crate) use report::warmup_summary;
 pub use report::{Lookup, Nearest, StageLookup, StageReport, Verdict, WarmupReport};
 pub use request::Request;
 pub use rewarm::{Renewed, Rewarm, Rewarmed, RewarmedTarget};
@@ -44,7 +56,7 @@ pub use source::{AsGraph, BuildError, Graph};
 pub use upkeep::{CacheInfo, PruneRule};
 
 use self::digests::Digests;
-use self::memory::Memory;
+use self::on_device::{Doing, Failure, OnDevice};
 use self::warnings::Warnings;
 use crate::backend::Backend;
 use crate::backend::xla::XlaBackend;
@@ -86,7 +98,7 @@ struct Inner {
     reuse: bool,
     /// `None` where it was turned off, or could not be opened.
     cache: Option<Arc<Cache>>,
-    memory: Mutex<Memory>,
+    on_device: Arc<OnDevice>,
     require_warm: bool,
     manual_warmup: bool,
     progress: Arc<dyn Progress>,
@@ -134,12 +146,6 @@ impl Runtime {
         self.request(signature, graph).warmup()
     }
 
-    /// Runs an executable of this runtime once on zeros, as a warmup does.
-    #[cfg(feature = "pipeline")]
-    pub(crate) fn run_once(&self, executable: &Executable) -> Result<WarmupReport, Error> {
-        self.inner.run_once(executable)
-    }
-
     /// Would this hit? Nothing is compiled, and no graph is built where level 1 knows the answer.
     ///
     /// # Errors
@@ -169,9 +175,7 @@ impl Runtime {
     /// # Errors
     /// Where the device has no room.
     pub fn to_device(&self, tensor: &Tensor) -> Result<DeviceTensor, Error> {
-        let backend = self.inner.here()?;
-        DeviceTensor::upload(&backend.client, &backend.device, tensor, Arc::new(tensor.kind().clone()))
-            .map_err(|cause| Error::Upload { kind: tensor.kind().to_string(), cause })
+        self.inner.upload(tensor, None, "moving a tensor to the device")
     }
 
     /// What graphs should be lowered for.
@@ -189,17 +193,17 @@ impl Runtime {
         self.inner.here().ok()?.free_memory_bytes()
     }
 
+    /// Drops what is not in use, which any request can have again: executables in memory that nobody holds, and weights of pipelines that
+    /// no run is using. Gives the bytes that were freed on the device.
+    ///
+    /// It happens on its own where the device runs out of memory; a program calls it to leave the device to others meanwhile.
+    pub fn free_memory(&self) -> u64 {
+        self.inner.on_device.drop_all().bytes
+    }
+
     /// Whether the device is here, so that executables can be loaded and run; without it, they are compiled ahead of time.
     pub fn is_here(&self) -> bool {
         self.inner.here().is_ok()
-    }
-
-    /// What the cache holds for this very environment; nothing, where it cannot be asked.
-    #[cfg(feature = "pipeline")]
-    pub(crate) fn records_of_this_environment(&self) -> Vec<GraphRecord> {
-        let records = self.inner.cache.as_ref().and_then(|cache| cache.records().ok()).unwrap_or_default();
-        let own = |record: &GraphRecord| record.environment.digest() == self.inner.environment_digest;
-        records.into_iter().filter(own).collect()
     }
 
     /// Whether what is asked to stop has been: a pipeline asks between its steps.
@@ -257,15 +261,31 @@ impl Inner {
         }
     }
 
+    fn upload(&self, tensor: &Tensor, stage: Option<&str>, what: &str) -> Result<DeviceTensor, Error> {
+        let backend = self.here()?;
+        let kind = Arc::new(tensor.kind().clone());
+        let doing = Doing { stage, what, needed_bytes: Some(tensor.bytes().len() as u64), footprint: None };
+        let upload = || DeviceTensor::upload(&backend.client, &backend.device, tensor, Arc::clone(&kind));
+        self.on_device.with_room(&doing, upload).map_err(|failure| match failure {
+            Failure::OutOfMemory(error) => error.into(),
+            Failure::Other(cause) => Error::Upload { kind: kind.to_string(), cause },
+        })
+    }
+
     /// Runs an executable once on zeros: what is left of a warmup once it is there.
     fn run_once(&self, executable: &Executable) -> Result<WarmupReport, Error> {
         let began = Instant::now();
         executable.run_on_zeros()?;
         let first_run_seconds = began.elapsed().as_secs_f64();
-        let kept = self.cache.as_ref().is_some_and(|cache| cache.has_object(&executable.graph_key()));
-        let report = WarmupReport { stage: executable.report().clone(), first_run_seconds, kept };
-        tracing::info!(stage = report.stage.stage, graph_key = %report.stage.graph_key, first_run_seconds, "warm");
+        let report =
+            WarmupReport { stage: executable.report().clone(), first_run_seconds, kept: self.keeps(executable) };
+        let (model, summary) = (&report.stage.model_id, warmup_summary(std::slice::from_ref(&report)));
+        tracing::info!(stage = report.stage.stage, graph_key = %report.stage.graph_key, "warmup complete: {model}, {summary}");
         Ok(report)
+    }
+
+    fn keeps(&self, executable: &Executable) -> bool {
+        self.cache.as_ref().is_some_and(|cache| cache.has_object(&executable.graph_key()))
     }
 
     fn cache(&self) -> Result<&Cache, Error> {

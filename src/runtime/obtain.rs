@@ -14,6 +14,8 @@ use super::digests::Digests;
 use super::error::Error;
 use super::executable::{Executable, Interface, LoadedGraph};
 use super::memory::Memory;
+use super::on_device::{Doing, Failure};
+use super::out_of_memory::Footprint;
 use super::report::StageReport;
 use super::request::Asked;
 use crate::backend::{is_passing, xla};
@@ -93,6 +95,13 @@ impl Inner {
         let inputs = self.key_inputs(asked)?;
         let key = inputs.graph_key();
         if look && refused != Some(key) {
+            match self.find_by_key(asked, &key)? {
+                Found::Ready(obtained) => return Ok(obtained),
+                Found::Nothing => {}
+                Found::Refused(key) => refused = Some(key),
+            }
+        }
+        if look && refused.is_none() && self.take_over(asked, &inputs)? {
             match self.find_by_key(asked, &key)? {
                 Found::Ready(obtained) => return Ok(obtained),
                 Found::Nothing => {}
@@ -182,16 +191,28 @@ impl Inner {
         };
         let payload_bytes = object.payload.len() as u64;
         asked.tell(self, EventKind::Loading { payload_bytes });
-        match self.here()?.load(&object.payload) {
+        let footprint = Footprint::of(&object.record.measurements, payload_bytes);
+        let doing = Doing {
+            stage: Some(asked.graph.stage_name()),
+            what: "loading its executable",
+            needed_bytes: Some(footprint.code),
+            footprint: Some(footprint),
+        };
+        // Weights and the rest of its arguments may be there already, or come later in the place of others: only the code is needed now.
+        self.on_device.check_fits_at_all(&doing)?;
+        self.on_device.make_room(footprint.code);
+        let backend = self.here()?;
+        match self.on_device.with_room(&doing, || backend.load(&object.payload)) {
             Ok(loaded) => {
                 let graph = self.keep(*key, loaded, &object.record, payload_bytes)?;
                 Ok(Found::Ready(Obtained::found(graph, source, matched())))
             }
             // Nothing is wrong with the executable, so compiling it anew would not help.
-            Err(cause) if is_passing(cause.code()) => {
+            Err(Failure::OutOfMemory(error)) => Err(error.into()),
+            Err(Failure::Other(cause)) if is_passing(cause.code()) => {
                 Err(Error::Run { stage: asked.graph.stage_name().to_owned(), doing: "loading its executable", cause })
             }
-            Err(error) => {
+            Err(Failure::Other(error)) => {
                 self.warnings
                     .warn(format!("the plugin refused the cached executable of graph {} ({error})", key.short()));
                 Ok(Found::Refused(*key))
@@ -215,8 +236,18 @@ impl Inner {
         // Options may have put it on another device than the first.
         let its_device = loaded.addressable_devices().ok().and_then(|devices| devices.into_iter().next());
         let device = its_device.unwrap_or_else(|| backend.device.clone());
-        let graph =
-            Arc::new(LoadedGraph { graph_key, loaded, backend, device, interface, payload_bytes, measurements });
+        let on_device = Arc::downgrade(&self.on_device);
+        let graph = Arc::new(LoadedGraph {
+            graph_key,
+            loaded,
+            backend,
+            device,
+            interface,
+            payload_bytes,
+            footprint: Footprint::of(&record.measurements, payload_bytes),
+            measurements,
+            on_device,
+        });
         if self.reuse {
             // Dropped after the table is free again: a plugin takes its time to give an executable up.
             let gone = self.memory().insert(Arc::clone(&graph));
@@ -259,8 +290,7 @@ impl Inner {
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {
-        // A panic elsewhere leaves the table whole: each of its methods changes it in one go.
-        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+        self.on_device.executables()
     }
 }
 

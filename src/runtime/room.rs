@@ -2,7 +2,7 @@
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-use crate::backend::xla::available_host_bytes;
+use crate::backend::host_memory::host_memory;
 
 /// What a compile is taken to need where nothing like it was measured: a little more than the largest that was ever measured, the
 /// denoiser of Stable Diffusion XL for a v5e (docs/tpu.md).
@@ -94,7 +94,7 @@ fn default_jobs() -> usize {
 
 /// Memory that compiles may take: what programs can have now, less a tenth for everyone else.
 fn available_bytes() -> Option<u64> {
-    available_host_bytes().map(|bytes| bytes / 10 * 9)
+    host_memory().map(|memory| memory.available_bytes / 10 * 9)
 }
 
 #[cfg(test)]

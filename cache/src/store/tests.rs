@@ -9,6 +9,8 @@ use crate::statistics::{Counters, Match, Source, Use};
 
 mod crash;
 mod damage;
+#[cfg(target_os = "linux")]
+mod memory;
 mod model;
 
 pub(super) use damage::{files_of, noise};

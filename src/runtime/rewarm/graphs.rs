@@ -8,12 +8,15 @@ use preheat_cache::{
     Source, Use,
 };
 
-use super::survival::Survival;
 use super::{Renewed, Rewarm, Rewarmed};
 use crate::runtime::Inner;
 use crate::runtime::error::Error;
 use crate::runtime::request::Asked;
 use crate::runtime::source::Graph;
+use crate::runtime::survival::{Survival, differs_only_in};
+
+/// What a newer build changes by itself. Where anything else differs, the compiler was asked for something else.
+const UPGRADED: [&str; 2] = ["plugin_build", "platform_version"];
 
 /// A program and how it was compiled, with the records of the executables that came of it.
 #[derive(Debug)]
@@ -96,6 +99,11 @@ impl Origin {
             dtype: Dtype::Float32,
         })
     }
+}
+
+/// Whether it is worth asking the plugin about a record: it differs by an upgrade alone.
+pub(super) fn may_outlive(record: &GraphRecord, inner: &Inner) -> bool {
+    differs_only_in(&UPGRADED, record, inner)
 }
 
 impl Inner {
@@ -191,26 +199,18 @@ impl Inner {
         requests: &[RecordedSignature],
         survival: &Survival,
     ) -> Result<bool, Error> {
+        if !survival.is_known() {
+            return Ok(false);
+        }
         let store = self.cache()?.main();
-        for candidate in origin.records.iter().rev().filter(|record| survival.may_outlive(record, self)) {
+        for candidate in origin.records.iter().rev().filter(|record| may_outlive(record, self)) {
             let Lookup::Hit(object) = store.load(&candidate.graph_key)? else { continue };
             // Of what the object itself says: it was verified, and the index was not.
             if !survival.is_taken(&object.record) {
                 continue;
             }
-            let old = &object.record;
-            let mut record = GraphRecord::new(old.stage.clone(), self.backend.device().as_str(), inputs);
-            record.interface.clone_from(&old.interface);
-            record.abi_version.clone_from(&old.abi_version);
-            record.measurements = old.measurements.clone();
-            record.compiled_by = Some(old.compiled_by.clone().unwrap_or_else(|| old.environment.plugin_build.clone()));
-            for request in requests {
-                record.add_signature(request.clone());
-            }
-            store.put(&record, &inputs.program, &object.payload)?;
-            tracing::info!(
-                stage = old.stage, graph_key = %record.graph_key, from = %old.graph_key, "kept: the newer build takes it"
-            );
+            let (key, from) = (self.store_survivor(&object, inputs, requests)?, object.record.graph_key);
+            tracing::info!(stage = origin.newest.stage, graph_key = %key, %from, "kept: the newer build takes it");
             return Ok(true);
         }
         Ok(false)

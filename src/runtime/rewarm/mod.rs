@@ -4,7 +4,6 @@
 //! key of level 1 was made of, so that the same requests find the new executable without a lowering.
 
 mod graphs;
-mod survival;
 mod targets;
 
 use preheat_cache::GraphKey;
@@ -12,10 +11,10 @@ use preheat_cache::GraphKey;
 use super::Runtime;
 use super::error::Error;
 use super::room::{Room, UNMEASURED_PEAK_BYTES, locked};
+use super::survival::Survival;
 use crate::progress::{Event, EventKind};
 
 use self::graphs::Origin;
-use self::survival::Survival;
 pub use self::targets::RewarmedTarget;
 
 /// What is made ready.
@@ -79,7 +78,8 @@ impl Runtime {
         let mut origins = graphs::origins(cache.records()?, how, inner.backend.environment());
         // The longest first, so that none of them is left alone at the end.
         origins.sort_by(|one, other| other.expected_seconds().total_cmp(&one.expected_seconds()));
-        let survival = Survival::of(inner, &origins)?;
+        let may_outlive = origins.iter().flat_map(Origin::records).any(|record| graphs::may_outlive(record, inner));
+        let survival = if may_outlive { Survival::of(inner)? } else { Survival::Unknown };
         let room = Room::here(how.jobs);
         let done = std::sync::Mutex::new(Vec::with_capacity(origins.len()));
         self.tell_rewarmed(&origins, &[], &room);

@@ -46,8 +46,10 @@
 //! without a client, are served by clients of the real plugin behind the scenes. A live client is one host's, so a topology over several
 //! hosts compiles but has no client. A serialised executable is marked with what it was compiled for, and is refused by any other pose, as
 //! a real TPU would refuse it; unless there are ABI versions, which then decide: an executable for the same chip is loaded if its
-//! version is one that the runtime takes, whatever the topology. The `StableHLO` versions among the plugin's attributes stay the real plugin's, since that is what is read.
-//! Memory statistics hold the captured limit and nothing else. An override changes the pose's own topology; others keep what was captured.
+//! version is one that the runtime takes, whatever the topology. The `StableHLO` versions among the plugin's attributes stay the real
+//! plugin's, since that is what is read. Memory statistics hold the captured limit, and as memory in use what was brought from the host
+//! and the bytes of executables that were deserialised, until they are freed; what does not fit is refused. What compiles and executions
+//! make is not counted. An override changes the pose's own topology; others keep what was captured.
 
 mod abi_version;
 pub mod config;

@@ -2,12 +2,13 @@
 #![expect(unsafe_code, reason = "reads and answers C structs")]
 
 use preheat::pjrt::sys::{
-    Args, AsyncHostToDeviceTransferManagerTransferDataArgs, BufferCopyRawToHostArgs, BufferOnDeviceSizeInBytesArgs,
-    BufferReadyEventArgs, BufferToHostBufferArgs, ClientBufferFromHostBufferArgs, ClientCompileArgs, ClientCreateArgs,
-    ClientDestroyArgs, ClientDevicesArgs, CompileArgs, ErrorCode, EventAwaitArgs, EventDestroyArgs, EventIsReadyArgs,
-    ExecutableDeserializeAndLoadArgs, ExecutableDestroyArgs, ExecutableSerializeArgs, HostBufferSemantics,
-    LoadedExecutable, LoadedExecutableDeleteArgs, LoadedExecutableDestroyArgs, LoadedExecutableExecuteArgs,
-    LoadedExecutableGetExecutableArgs, NamedValue, PluginInitializeArgs, Program, SerializedExecutable,
+    Args, AsyncHostToDeviceTransferManagerTransferDataArgs, BufferCopyRawToHostArgs, BufferDeleteArgs,
+    BufferDestroyArgs, BufferOnDeviceSizeInBytesArgs, BufferReadyEventArgs, BufferToHostBufferArgs,
+    ClientBufferFromHostBufferArgs, ClientCompileArgs, ClientCreateArgs, ClientDestroyArgs, ClientDevicesArgs,
+    CompileArgs, ErrorCode, EventAwaitArgs, EventDestroyArgs, EventIsReadyArgs, ExecutableDeserializeAndLoadArgs,
+    ExecutableDestroyArgs, ExecutableSerializeArgs, HostBufferSemantics, LoadedExecutable, LoadedExecutableDeleteArgs,
+    LoadedExecutableDestroyArgs, LoadedExecutableExecuteArgs, LoadedExecutableGetExecutableArgs, NamedValue,
+    PluginInitializeArgs, Program, SerializedExecutable,
 };
 use std::time::{Duration, Instant};
 
@@ -31,6 +32,8 @@ pub(crate) fn override_all(table: &mut Table) {
     table.set::<LoadedExecutableDestroyArgs>();
     table.set::<ExecutableDestroyArgs>();
     table.set::<ClientBufferFromHostBufferArgs>();
+    table.set::<BufferDestroyArgs>();
+    table.set::<BufferDeleteArgs>();
     table.set::<AsyncHostToDeviceTransferManagerTransferDataArgs>();
     table.set::<BufferToHostBufferArgs>();
     table.set::<BufferCopyRawToHostArgs>();
@@ -244,7 +247,11 @@ impl Override for LoadedExecutableDeleteArgs {
 
 impl Override for LoadedExecutableDestroyArgs {
     fn serve(mut call: Incoming<'_, Self>) -> Result<(), Raised> {
-        let executable = handles().forget_executable(call.args().executable).map(|known| known.id);
+        let executable = {
+            let mut handles = handles();
+            handles.give_memory_back(call.args().executable);
+            handles.forget_executable(call.args().executable).map(|known| known.id)
+        };
         call.forward()?;
         plugin()?.stage.log.write(Event::Unload { executable }, Outcome::Ok, Duration::ZERO);
         Ok(())
@@ -361,7 +368,12 @@ impl Override for ExecutableDeserializeAndLoadArgs {
                 let args = unsafe { call.args_mut() };
                 (args.serialized_executable, args.serialized_executable_size) = (pointer, size);
                 loaded?;
-                Ok(handles().number_executable(args.loaded_executable, plugin.pose, null()))
+                let executable = args.loaded_executable;
+                if !handles().take_memory(executable, given.len(), plugin.memory_limit()) {
+                    destroy_loaded(call.real()?, executable);
+                    return Err(no_memory(given.len()));
+                }
+                Ok(handles().number_executable(executable, plugin.pose, null()))
             },
         );
         loaded.map(drop)
@@ -413,9 +425,36 @@ impl Override for ClientBufferFromHostBufferArgs {
             let mut size = BufferOnDeviceSizeInBytesArgs { buffer: call.args().buffer, ..Args::new() };
             // SAFETY: the buffer was just made. A plugin that cannot tell its size leaves it at 0.
             let _ = unsafe { real.call(&mut size) };
-            Ok(size.on_device_size_in_bytes)
+            let (buffer, bytes) = (call.args().buffer, size.on_device_size_in_bytes);
+            if handles().take_memory(buffer, bytes, plugin.memory_limit()) {
+                return Ok(bytes);
+            }
+            // SAFETY: it was just made, and the caller is told that it was not.
+            let _ = unsafe { real.call(&mut BufferDestroyArgs { buffer, ..Args::new() }) };
+            Err(no_memory(bytes))
         })?;
         Ok(())
+    }
+}
+
+/// What a device says that has less memory left.
+fn no_memory(bytes: usize) -> Raised {
+    let in_use = handles().bytes_in_use();
+    let message = format!("pjrt-sim: no memory for {bytes} bytes beside the {in_use} in use");
+    Raised::ours(ErrorCode::RESOURCE_EXHAUSTED, message)
+}
+
+impl Override for BufferDestroyArgs {
+    fn serve(mut call: Incoming<'_, Self>) -> Result<(), Raised> {
+        handles().give_memory_back(call.args().buffer);
+        call.forward()
+    }
+}
+
+impl Override for BufferDeleteArgs {
+    fn serve(mut call: Incoming<'_, Self>) -> Result<(), Raised> {
+        handles().give_memory_back(call.args().buffer);
+        call.forward()
     }
 }
 

@@ -1,15 +1,15 @@
-//! Which machine code outlives an upgrade: the plugin that is to run it decides, through its `AbiVersion` extension.
+//! Which machine code fits although its key does not: the plugin that is to run it decides, through its `AbiVersion` extension.
 
 use std::sync::Arc;
 
-use preheat_cache::{CompileOptions, GraphRecord, KeyInputs, Program, ProgramFormat};
+use preheat_cache::{
+    CompileOptions, GraphKey, GraphRecord, KeyInputs, LoadedObject, Program, ProgramFormat, RecordedSignature,
+};
 
-use super::Origin;
-use crate::backend::AheadError;
-use crate::backend::{Backend, CompileError};
+use super::Inner;
+use super::error::Error;
+use crate::backend::{AheadError, Backend, CompileError};
 use crate::pjrt::{Compatibility, ExecutableAbiVersion, Plugin, RuntimeAbiVersion};
-use crate::runtime::Inner;
-use crate::runtime::error::Error;
 
 /// A program that any compiler takes, to learn the version of what it makes.
 const PROBE: &str = "module @probe {
@@ -18,9 +18,6 @@ const PROBE: &str = "module @probe {
     return %y : tensor<8xf32>
   }
 }";
-
-/// What a newer build changes by itself. Where anything else differs, the compiler was asked for something else.
-const UPGRADED: [&str; 2] = ["plugin_build", "platform_version"];
 
 /// What the plugin says of machine code that another build of it made.
 pub(super) enum Survival {
@@ -34,11 +31,7 @@ pub(super) enum Survival {
 }
 
 impl Survival {
-    pub(super) fn of(inner: &Inner, origins: &[Origin]) -> Result<Self, Error> {
-        let candidates = origins.iter().flat_map(Origin::records).any(|record| differs_by_upgrade(record, inner));
-        if !candidates {
-            return Ok(Self::Unknown);
-        }
+    pub(super) fn of(inner: &Inner) -> Result<Self, Error> {
         match &inner.backend {
             Backend::Here(backend) => {
                 let version = backend.client.abi_version().inspect_err(|error| {
@@ -63,9 +56,9 @@ impl Survival {
         }
     }
 
-    /// Whether it is worth reading the object: its record differs by an upgrade alone, and has a version.
-    pub(super) fn may_outlive(&self, record: &GraphRecord, inner: &Inner) -> bool {
-        !matches!(self, Self::Unknown) && differs_by_upgrade(record, inner)
+    /// Whether the plugin says anything at all.
+    pub(super) fn is_known(&self) -> bool {
+        !matches!(self, Self::Unknown)
     }
 
     /// Whether the plugin takes the machine code of a record. A version that it cannot read is one that it does not take.
@@ -94,7 +87,30 @@ impl Survival {
     }
 }
 
-fn differs_by_upgrade(record: &GraphRecord, inner: &Inner) -> bool {
+/// Whether a record that has a version differs in none but these fields from what this runtime wants.
+pub(super) fn differs_only_in(fields: &[&str], record: &GraphRecord, inner: &Inner) -> bool {
     let differences = record.environment.differences(inner.backend.environment());
-    record.abi_version.is_some() && differences.iter().all(|one| UPGRADED.contains(&one.field.as_str()))
+    record.abi_version.is_some() && differences.iter().all(|one| fields.contains(&one.field.as_str()))
+}
+
+impl Inner {
+    /// Stores what `old` holds under the key of `inputs` as well, for these requests: the plugin takes it.
+    pub(super) fn store_survivor(
+        &self,
+        old: &LoadedObject,
+        inputs: &KeyInputs,
+        requests: &[RecordedSignature],
+    ) -> Result<GraphKey, Error> {
+        let (payload, old) = (&old.payload, &old.record);
+        let mut record = GraphRecord::new(old.stage.clone(), self.backend.device().as_str(), inputs);
+        record.interface.clone_from(&old.interface);
+        record.abi_version.clone_from(&old.abi_version);
+        record.measurements = old.measurements.clone();
+        record.compiled_by = Some(old.compiled_by.clone().unwrap_or_else(|| old.environment.plugin_build.clone()));
+        for request in requests {
+            record.add_signature(request.clone());
+        }
+        self.cache()?.main().put(&record, &inputs.program, payload)?;
+        Ok(record.graph_key)
+    }
 }
