@@ -154,7 +154,7 @@ impl CliError {
             Self::FlagNotBuiltIn { .. }
             | Self::Usage(_)
             | Self::Signature(_)
-            | Self::Device(DeviceError::UnknownName { .. })
+            | Self::Device(DeviceError::UnknownName { .. } | DeviceError::Mlx)
             | Self::Install(InstallError::NotOffered { .. } | InstallError::NoWheel { .. }) => Status::Usage,
             Self::Interrupted | Self::Install(InstallError::Cancelled { .. }) => Status::Interrupted,
             Self::Pipeline(error) => pipeline_status(error),
@@ -237,7 +237,7 @@ fn pipeline_hint(error: &PipelineError) -> Option<&'static str> {
 fn runtime_status(error: &runtime::Error) -> Status {
     match error {
         runtime::Error::Shape(_)
-        | runtime::Error::Device(DeviceError::NotBuiltIn { .. } | DeviceError::Contradiction { .. }) => Status::Usage,
+        | runtime::Error::Device(DeviceError::NoTorch { .. } | DeviceError::Contradiction { .. }) => Status::Usage,
         runtime::Error::NotWarm(_) => Status::NotWarm,
         runtime::Error::Cancelled => Status::Interrupted,
         _ => Status::Failed,

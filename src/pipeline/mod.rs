@@ -27,7 +27,6 @@ mod make;
 mod model;
 pub mod noise;
 mod plan;
-mod precision;
 mod prompts;
 mod ready;
 mod request;
@@ -45,8 +44,9 @@ pub use denoise::StepTimes;
 pub use error::PipelineError;
 pub use image::{Picture, Settings};
 pub use plan::{Plan, Sizes};
-pub use precision::{ParsePrecisionError, Precision, Precisions};
 pub use request::{TextToImage, WarmupBlock, parse_resolution};
+
+pub use crate::device::{ParsePrecisionError, Precision, Precisions};
 
 use self::model::Model;
 use self::prompts::Prompts;
