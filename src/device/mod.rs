@@ -1,7 +1,21 @@
-//! Which device a run goes to, and in which dtype each stage computes: pure decisions over described hardware, so that every case can be
-//! tested on any machine.
+//! Which device a run goes to, in which dtype each stage computes, what rests where, and what is tried when memory runs out:
+//! pure decisions over described hardware, so that every case can be tested on any machine. docs/devices.md has them as tables.
+//!
+//! | question | answered in |
+//! |---|---|
+//! | which device | `choose.rs`, from an [`Inventory`] |
+//! | which dtype | `precision.rs`, one table over device, `--precision` and stage |
+//! | how much memory a stage takes | `estimate.rs`, from the graph's own shapes |
+//! | what is offloaded, and where each tensor goes | `offload.rs`, `placement.rs` |
+//! | what comes after running out of memory | `fallback.rs` |
+//! | how many pictures at once | `batch.rs` |
 
+pub mod batch;
 mod choose;
+pub mod estimate;
+pub mod fallback;
+pub mod offload;
+pub mod placement;
 mod precision;
 pub(crate) mod target;
 mod torch;
