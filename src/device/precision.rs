@@ -295,6 +295,33 @@ mod tests {
         }
     }
 
+    /// The table as docs/devices.md has it: a row for each device, a column for each precision.
+    #[test]
+    fn the_page_shows_the_table() {
+        let card = |native_bfloat16, breaks_in_float16| Arithmetic::Cuda { native_bfloat16, breaks_in_float16 };
+        let page = include_str!("../../docs/devices.md");
+        for (device, on) in [
+            ("tpu, xla-cuda", TPU),
+            ("xla-cpu", XLA_CPU),
+            ("cuda, from compute capability 8.0", card(true, false)),
+            ("cuda, below 8.0", card(false, false)),
+            ("cuda, GTX 16 cards", card(false, true)),
+            ("mps", Arithmetic::Mps),
+            ("cpu", Arithmetic::Cpu),
+        ] {
+            let cells = [Precision::Auto, Precision::Bf16, Precision::Fp16, Precision::Fp32].map(|all| {
+                let decided = Precisions { all, ..Precisions::default() }.of(StageKind::Denoiser, on);
+                if decided.warning.is_some() {
+                    format!("{}, with a warning", decided.dtype)
+                } else {
+                    decided.dtype.to_string()
+                }
+            });
+            let row = format!("| {device} | {} |", cells.join(" | "));
+            assert!(page.lines().any(|line| line.starts_with(&row)), "docs/devices.md lacks the row\n{row}");
+        }
+    }
+
     #[test]
     fn mps_has_no_float64() {
         assert_eq!(carried(Dtype::Float64, Arithmetic::Mps), Dtype::Float32);
