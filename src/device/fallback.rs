@@ -147,6 +147,30 @@ mod tests {
     }
 
     #[test]
+    fn the_error_has_the_figures_and_what_was_tried() {
+        use super::super::offload::{Offload, StageNeed};
+        use super::super::{TorchDevice, TorchId};
+        let device = TorchDevice {
+            id: TorchId::Cuda(0),
+            name: "RTX 3050".to_owned(),
+            total_bytes: Some(4 << 30),
+            free_bytes: Some(3 << 30),
+            compute_capability: None,
+            rocm: false,
+            problem: None,
+        };
+        let need = StageNeed { weight_bytes: 8 << 30, largest_layer_bytes: 1 << 30, activation_bytes: 5 << 30 };
+        let decision = Box::new(Decision::of(Offload::Auto, &device, &[need], None));
+        let tried = vec![Strategy { decode: Decode::Slices, offload: Mode::Sequential }];
+        let words = OutOfMemory { stage: "denoiser".to_owned(), decision, tried }.to_string();
+        for part in
+            ["`denoiser`", "cuda (RTX 3050", "takes 7.0 GiB at best", "3.0 GiB was free", "512.0 MiB", "one by one"]
+        {
+            assert!(words.contains(part), "{words}");
+        }
+    }
+
+    #[test]
     fn tiles_cover_everything_and_overlap() {
         for sides in [[64, 64], [65, 64], [112, 113], [128, 96], [30, 200], [8, 8]] {
             let tiles = tiles(sides);
