@@ -132,6 +132,31 @@ fn programs_are_compiled_ahead_and_another_topology_is_a_miss_that_is_explained(
 }
 
 #[test]
+fn hardware_that_says_something_else_of_itself_is_decided_by_its_plugin() {
+    let lab = Lab::new();
+    let program = lab.file("double.mlir", DOUBLE);
+    let ahead = posed(&lab).abi_version("one");
+    over_a_pose(&lab, &ahead).words("warmup --aot tpu:v5e:1x1 --program").arg(&program).run().done();
+    let on_hardware = |sim: Sim| {
+        let sim = sim.device_kind("TPU v5 litepod");
+        let run = lab.preheat_tpu(&sim).env("XLA_FLAGS", "--xla_backend_optimization_level=0");
+        run.words("--json --require-warm program run").arg(&program).run()
+    };
+    // Without an answer, and with a no, what was compiled ahead is not used.
+    on_hardware(posed(&lab)).ended(3).says(&["device_kind"]);
+    on_hardware(posed(&lab).abi_version("two")).ended(3).says(&["device_kind"]);
+    let first = on_hardware(posed(&lab).abi_version("one")).done();
+    assert_eq!(first.json()["stages"][0]["source"], "disk");
+    first.says(&["the plugin takes the executable", "TPU v5 litepod", "TPU v5 lite"]);
+    // From then on it is its own.
+    let again = on_hardware(posed(&lab).abi_version("one")).done();
+    assert!(!again.stderr.contains("takes the executable"), "{}", again.stderr);
+    assert_eq!(again.json()["stages"][0]["match"], "exact");
+    assert_eq!(lab.compiles(), 1);
+    lab.bare().words("cache verify").run().done();
+}
+
+#[test]
 fn a_target_that_is_none_is_refused_with_examples() {
     let lab = Lab::new();
     let over = || over_a_pose(&lab, &posed(&lab));

@@ -103,6 +103,11 @@ fn prune_says_what_it_would_remove_and_removes_it() {
     let gone = lab.preheat(&lab.sim()).env("PREHEAT_XLA_CPU_PLUGIN", another).env("PREHEAT_DATA_DIR", lab.path("none"));
     let gone = gone.env("HOME", lab.path("home")).words("--json cache prune --stale --dry-run").run().done().json();
     assert_eq!((&gone["removed"], &gone["entries"][0]["reason"]), (&2.into(), &"stale".into()));
+    // No plugin at all is a folder that is not mounted, or another home, rather than a wish to have nothing left.
+    let none = lab.preheat(&lab.sim()).env("PREHEAT_XLA_CPU_PLUGIN", lab.path("none"));
+    let none = none.env("PREHEAT_DATA_DIR", lab.path("none")).env("HOME", lab.path("home"));
+    none.words("cache prune --stale").run().ended(1).says(&["no plugin is found", "nothing is removed"]);
+    assert_eq!(lab.objects().len(), 2);
     let double = key(&lab, "double");
     cache(&lab, &format!("pin {}", &double[..16])).done();
     let pruned = cache(&lab, "prune --max-size 1B").done().json();
@@ -144,6 +149,13 @@ fn what_is_exported_hits_where_it_is_imported() {
     let exported = lab.bare().words("--json cache export --model double").arg(&file).run().done().json();
     assert_eq!((&exported["objects"], &exported["left_out"]), (&1.into(), &json!([])));
     assert_eq!(exported["file_bytes"], std::fs::metadata(&file).unwrap().len());
+    // Others may read it as they may read any file that is made here.
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode();
+        assert_eq!(mode(&file), mode(&lab.file("plain", "")));
+    }
     let to = Lab::new();
     let imported = to.bare().words("--json cache import").arg(&file).run().done().json();
     assert_eq!((&imported["added"], &imported["kept"], &imported["refused"]), (&1.into(), &0.into(), &json!([])));
@@ -159,6 +171,12 @@ fn what_is_exported_hits_where_it_is_imported() {
     let refused = to.bare().words("cache import").arg(&file).run().ended(1);
     assert!(refused.stdout.contains("refused: "), "{}", refused.stdout);
     to.bare().words("cache import").arg(to.path("none")).run().ended(1);
+    let empty = to.bare().words("cache import").arg(to.file("empty", "")).run().ended(1);
+    assert!(empty.stdout.contains("it is empty"), "{}", empty.stdout);
+    let small = Lab::new();
+    let left_out = small.bare().words("--cache-max-size 1kB cache import").arg(&file).run().ended(1);
+    let said = &left_out.stdout;
+    assert!(said.contains("left out: ") && said.contains("more than the cache may hold"), "{said}");
     assert_eq!(cache(&to, "verify").done().json()["findings"], json!([]));
 }
 

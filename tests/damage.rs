@@ -69,3 +69,36 @@ fn no_damaged_byte_reaches_the_plugin_and_all_damage_is_healed() {
         assert_eq!(log.deserialized_digests(), right, "what reached the plugin is what was stored");
     });
 }
+
+#[test]
+#[cfg(feature = "cli")]
+fn a_graph_that_only_the_cache_has_is_loaded_by_its_key_and_healed_from_its_record() {
+    let lab = Lab::new();
+    let file = lab.file("double.mlir", DOUBLE);
+    let compiled = lab.preheat(&lab.sim()).words("--json program compile").arg(&file).run().done().json();
+    std::fs::remove_file(&file).unwrap();
+    let key = compiled["stages"][0]["graph_key"].as_str().unwrap();
+    let run = |sim: &pjrt_sim::Sim| lab.preheat(sim).words("--json program run --key").arg(&key[..12]).run();
+    let source = |run: &support::Ran| run.json()["stages"][0]["source"].as_str().unwrap().to_owned();
+    let loaded = run(&lab.no_compiles()).done();
+    assert_eq!((source(&loaded).as_str(), &loaded.json()["stages"][0]["graph_key"]), ("disk", &key.into()));
+    assert_eq!(loaded.json()["signature"]["model_id"], "double");
+
+    let path = lab.objects()[0].clone();
+    let mut damaged = std::fs::read(&path).unwrap();
+    let middle = damaged.len() / 2;
+    damaged[middle] ^= 1;
+    std::fs::write(&path, damaged).unwrap();
+    let before = lab.log().deserializes_started();
+    assert_eq!(source(&run(&lab.sim()).done().says(&["damaged"])), "compiled");
+    assert_eq!((lab.compiles(), lab.log().deserializes_started()), (2, before));
+    assert_eq!(source(&run(&lab.no_compiles()).done()), "disk");
+    assert_eq!(lab.bare().words("--json cache stats").run().done().json()["quarantined"], 1);
+    lab.bare().words("cache verify").run().done();
+
+    let elsewhere = lab.preheat(&lab.sim()).env("XLA_FLAGS", "--xla_backend_optimization_level=0");
+    elsewhere.words("program run --key").arg(key).run().ended(1).says(&["xla_flags", "cache rewarm"]);
+    lab.bare().words("program run --key 0123456789ab").run().ended(1).says(&["cache list"]);
+    lab.bare().words("program run").run().ended(2);
+    lab.bare().words("program run --steps 3 --key").arg(key).run().ended(2);
+}

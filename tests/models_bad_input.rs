@@ -411,7 +411,7 @@ fn a_batch_that_does_not_fit_is_refused_with_figures() {
     let sim = bad.lab.sim().pose("v5e:1x1").memory_limit(1 << 20);
     let run = bad.lab.quick_tpu(&sim).words("run --prompt seven --output pictures/out.png --width 256 --height 256");
     let ran = run.arg("--model").arg(&bad.model).run().ended(1);
-    bad.left_nothing(&ran.says(&["1 x 256x256 px does not fit", "MiB and the weights", "and 1.0 MiB are free"]));
+    bad.left_nothing(&ran.says(&["1 x 256x256 px does not fit", "MiB and its weights", "and 1.0 MiB are free"]));
 }
 
 #[test]

@@ -11,8 +11,8 @@ use std::time::Duration;
 use preheat::pjrt::hlo::{ProgramShape, TensorType};
 use preheat::pjrt::options::{self, OptionOverride};
 use preheat::pjrt::{
-    AlignedBytes, Buffer, Client, ElementType, ErrorCode, ExecuteOptions, HostTransfer, LoadedExecutable, PjrtError,
-    Plugin, Program, Topology, Value, compile_ahead,
+    AlignedBytes, Buffer, Client, ElementType, ErrorCode, ExecutableAbiVersion, ExecuteOptions, HostTransfer,
+    LoadedExecutable, PjrtError, Plugin, Program, Topology, Value, compile_ahead,
 };
 use prost::Message;
 
@@ -140,6 +140,14 @@ fn a_program_is_compiled_run_serialised_and_loaded_again() {
         assert_eq!(sum.device().unwrap().id(), x.device().unwrap().id());
         assert_eq!(floats(&sum.to_host().unwrap()), [10., 11., 12., 13., 14., 15.]);
     }
+}
+
+#[test]
+fn xla_cpu_knows_no_abi_versions() {
+    let executable = compile(ADD);
+    assert!(executable.client().abi_version().unwrap().is_none());
+    assert!(executable.executable().abi_version().unwrap().is_none());
+    assert!(ExecutableAbiVersion::from_bytes(executable.client().plugin(), b"").unwrap().is_none());
 }
 
 #[test]

@@ -563,7 +563,7 @@ fn a_device_without_room_for_a_load_is_an_error_and_nothing_is_compiled_for_it()
         let executable = open(lab).get_or_compile(&signature(), &program(DOUBLE)).unwrap();
         assert_eq!(executable.report().source, Source::Compiled);
         let error = open(lab).get_or_compile(&signature(), &program(DOUBLE)).unwrap_err();
-        assert!(matches!(error, Error::Run { .. }), "{error}");
+        assert!(matches!(error, Error::OutOfMemory(_)), "{error}");
         assert_eq!(lab.compiles(), 1);
     });
 }

@@ -105,6 +105,7 @@ fn measure(size: u64) -> Vec<Figure> {
     let wanted =
         Wanted { program: None, stage: "denoiser", signature: Some(&asked), environment: &newer, options: &options };
     let nearest = median((0..11).map(|_| timed(|| assert!(open().nearest(&wanted).unwrap().is_some()))));
+    let verifying = timed(|| assert_eq!(open().verify(false, |_| true).unwrap().findings, []));
     let evicted = EVICTED.min(usize::try_from(size).unwrap());
     let keys: Vec<GraphKey> = open().records_beginning("", evicted).unwrap().iter().map(|r| r.graph_key).collect();
     let evicting = timed(|| {
@@ -120,6 +121,7 @@ fn measure(size: u64) -> Vec<Figure> {
         ("open, and look up one signature's records", "ms", Some(50.0), by_signature),
         ("look up a signature, once open", "ms", Some(1.0), (thousand - one).max(0.0) / 999.0),
         ("open, and find the nearest entry", "ms", None, nearest),
+        ("verify, for each entry", "ms", None, verifying / as_float(size)),
         ("evict 1,000 entries", "ms", Some(2000.0), evicting),
     ]
 }
@@ -145,6 +147,7 @@ fn signature(number: u64) -> RecordedSignature {
     RecordedSignature {
         signature: create_execution_signature(model, [1, 4, 64, 64], 1, 7.5, "euler", steps, Dtype::Float32).unwrap(),
         projection_key: Digest::of(&number.to_le_bytes()),
+        projection: None,
         first_used: jiff::Timestamp::now(),
     }
 }

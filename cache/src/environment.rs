@@ -328,22 +328,23 @@ fn features_difference(have: &Host, want: &Host) -> Option<Difference> {
 }
 
 /// Bytes as hex in JSON.
-mod hex {
+/// Bytes as hexadecimal text, where there are any.
+pub(crate) mod hex {
     use super::{Deserialize, Deserializer, Serializer, de};
 
     #[expect(clippy::ref_option, reason = "serde's `with` hands over a reference to the field")]
-    pub(super) fn serialize<S: Serializer>(bytes: &Option<Vec<u8>>, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(bytes: &Option<Vec<u8>>, serializer: S) -> Result<S::Ok, S::Error> {
         let digits = |byte: &u8| [byte >> 4, byte & 15].map(|digit| char::from_digit(digit.into(), 16).unwrap_or('0'));
         let text = bytes.as_ref().map(|bytes| bytes.iter().flat_map(digits).collect::<String>());
         serde::Serialize::serialize(&text, serializer)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<u8>>, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<u8>>, D::Error> {
         let Some(text) = Option::<String>::deserialize(deserializer)? else { return Ok(None) };
         let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
         let pair = |pair: &[u8]| Some(digit(*pair.first()?)? << 4 | digit(*pair.get(1)?)?);
         let bytes: Option<Vec<u8>> = text.as_bytes().chunks(2).map(pair).collect();
-        bytes.map(Some).ok_or_else(|| de::Error::custom("raw_topology is not hex"))
+        bytes.map(Some).ok_or_else(|| de::Error::custom("a value that should be hexadecimal is not"))
     }
 }
 

@@ -32,6 +32,13 @@ pub(crate) fn create(folder: &Path, prefix: &str) -> io::Result<NamedTempFile> {
     Ok(file)
 }
 
+/// Makes an empty file, unless it is there.
+pub(crate) fn mark(path: &Path) -> io::Result<()> {
+    #[cfg(test)]
+    journal::note(|| journal::Change::Created(path.to_owned()));
+    File::create(path).map(drop)
+}
+
 /// Writes to a new file.
 pub(crate) struct Writing<'a>(pub(crate) &'a mut NamedTempFile);
 
@@ -75,6 +82,13 @@ pub(crate) fn remove(path: &Path) -> io::Result<()> {
     #[cfg(test)]
     journal::note(|| journal::Change::Removed(path.to_owned()));
     fs::remove_file(path)
+}
+
+/// Removes a folder with all that is in it.
+pub(crate) fn remove_folder(path: &Path) -> io::Result<()> {
+    #[cfg(test)]
+    journal::note(|| journal::Change::Removed(path.to_owned()));
+    fs::remove_dir_all(path)
 }
 
 /// Makes names in the folder of `path` last. Only Unix can sync a folder, and only Unix needs to.

@@ -39,6 +39,13 @@ impl GraphKey {
     pub fn short(&self) -> String {
         self.0.short()
     }
+
+    /// The key of what a program of this digest compiles to.
+    pub(crate) fn of(program: &Digest, options: &CompileOptions, environment: &Environment) -> Self {
+        let mut hasher = FramedHasher::new(GRAPH_KEY_TAG);
+        hasher.digest(program).digest(&options.digest()).digest(&environment.digest());
+        Self(hasher.finish())
+    }
 }
 
 impl fmt::Display for GraphKey {
@@ -81,9 +88,7 @@ pub struct KeyInputs {
 impl KeyInputs {
     /// The key of the executable that these inputs compile to.
     pub fn graph_key(&self) -> GraphKey {
-        let mut hasher = FramedHasher::new(GRAPH_KEY_TAG);
-        hasher.digest(&self.program.digest()).digest(&self.options.digest()).digest(&self.environment.digest());
-        GraphKey(hasher.finish())
+        GraphKey::of(&self.program.digest(), &self.options, &self.environment)
     }
 }
 
@@ -95,9 +100,37 @@ pub fn projection_key(
     builder: &BuilderId,
     options: &CompileOptions,
 ) -> Digest {
+    hash_projection(stage, &signature.digest(), environment, builder, options)
+}
+
+fn hash_projection(
+    stage: &str,
+    projected_signature: &Digest,
+    environment: &Digest,
+    builder: &BuilderId,
+    options: &CompileOptions,
+) -> Digest {
     let mut hasher = FramedHasher::new(PROJECTION_KEY_TAG);
-    hasher.text(stage).digest(&signature.digest()).digest(environment).text(&builder.0).digest(&options.digest());
+    hasher.text(stage).digest(projected_signature).digest(environment).text(&builder.0).digest(&options.digest());
     hasher.finish()
+}
+
+/// What a projection key is made of but for the environment and the options, so that the key can be made for another environment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordedProjection {
+    /// The stage that was asked for; a record is shared by all stages that lower to its program.
+    pub stage: String,
+    /// The digest of the projected signature.
+    pub signature: Digest,
+    /// Who built the graph.
+    pub builder: BuilderId,
+}
+
+impl RecordedProjection {
+    /// The projection key in an environment, by its digest, and under these options.
+    pub fn key(&self, environment: &Digest, options: &CompileOptions) -> Digest {
+        hash_projection(&self.stage, &self.signature, environment, &self.builder, options)
+    }
 }
 
 #[cfg(test)]

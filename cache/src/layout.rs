@@ -45,6 +45,11 @@ impl Layout {
         self.root.join("graphs-v2")
     }
 
+    /// The index of an older release, of which nothing is read: this one is made from the objects.
+    pub(crate) fn older_graphs(&self) -> PathBuf {
+        self.root.join("graphs-v1")
+    }
+
     /// The folder of objects.
     pub fn objects(&self) -> PathBuf {
         self.root.join("objects-v1")
@@ -69,6 +74,11 @@ impl Layout {
     /// The lock around each transaction of the index.
     pub fn index_lock(&self) -> PathBuf {
         self.locks().join("index.lock")
+    }
+
+    /// The keys of objects that were stored while the index could not be had, one empty file each.
+    pub(crate) fn unrecorded(&self) -> PathBuf {
+        self.root.join("unrecorded")
     }
 
     /// What failed a check, with the reason beside it.

@@ -26,7 +26,7 @@ pub use environment::{Difference, Environment, Flags, FlagsError, Host, Topology
 pub use format::{FormatVersion, ObjectVersion};
 pub use hash::{Digest, FramedHasher, ParseDigestError};
 pub use host::schedulable_cpus;
-pub use key::{BuilderId, GraphKey, KeyInputs, projection_key};
+pub use key::{BuilderId, GraphKey, KeyInputs, RecordedProjection, projection_key};
 pub use layout::Layout;
 pub use lock::{CompileLock, Holder, LockOutcome, ReadGuard, Wait};
 pub use object::ObjectError;

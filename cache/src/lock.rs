@@ -38,6 +38,13 @@ pub struct Holder {
     pub failed: Option<String>,
 }
 
+impl Holder {
+    /// Tells one compile from another.
+    fn compile(&self) -> (u32, Timestamp) {
+        (self.pid, self.since)
+    }
+}
+
 /// What a waiter does next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wait {
@@ -70,6 +77,7 @@ pub enum LockOutcome {
 pub struct CompileLock {
     file: File,
     path: PathBuf,
+    since: Timestamp,
     waited: Option<Duration>,
 }
 
@@ -82,7 +90,7 @@ impl CompileLock {
     /// Tells those that wait for it that the compile failed, and why; the lock is still to be dropped.
     pub fn fail(&mut self, reason: &str) {
         let reason = reason.chars().take(FAILURE_CHARACTERS).collect();
-        write_holder(&mut self.file, Some(reason));
+        write_holder(&mut self.file, self.since, Some(reason));
     }
 
     /// Takes the lock at `path`, asking `waiting` between looks what to do.
@@ -97,8 +105,11 @@ impl CompileLock {
         names: impl Fn(&Path, &File) -> bool,
     ) -> io::Result<LockOutcome> {
         let start = Instant::now();
+        let began = Timestamp::now();
         let mut waited = None;
         let mut strays = 0;
+        // The compile that was seen under way. A failure of any other may have been left in the file by one that was over before.
+        let mut awaited_compile: Option<(u32, Timestamp)> = None;
         // Kept open while it is waited for: its holder removes it when it is done, and may have left word in it.
         let mut awaited: Option<File> = None;
         loop {
@@ -111,13 +122,15 @@ impl CompileLock {
                 && waited.is_some()
                 && let Some(holder) = read_holder(&mut file)
                 && let Some(reason) = holder.failed.clone()
+                && (awaited_compile == Some(holder.compile()) || holder.since >= began)
             {
                 return Ok(LockOutcome::Failed { holder, reason });
             }
             match locked {
                 Ok(()) if names(path, &file) => {
-                    write_holder(&mut file, None);
-                    return Ok(LockOutcome::Held(Self { file, path: path.to_owned(), waited }));
+                    let since = Timestamp::now();
+                    write_holder(&mut file, since, None);
+                    return Ok(LockOutcome::Held(Self { file, path: path.to_owned(), since, waited }));
                 }
                 Ok(()) if strays >= STRAY_LOCKS => {
                     warn_once(path, &io::Error::other("the path never names the file that was locked"));
@@ -127,7 +140,10 @@ impl CompileLock {
                 Err(TryLockError::WouldBlock) => {
                     strays = 0;
                     waited = Some(start.elapsed());
-                    if waiting(start.elapsed(), read_holder(&mut file)) == Wait::Cancel {
+                    let holder = read_holder(&mut file);
+                    let under_way = holder.as_ref().filter(|holder| holder.failed.is_none());
+                    awaited_compile = under_way.map(Holder::compile).or(awaited_compile);
+                    if waiting(start.elapsed(), holder) == Wait::Cancel {
                         return Ok(LockOutcome::Cancelled);
                     }
                     awaited = Some(file);
@@ -205,8 +221,8 @@ pub(crate) fn names(_path: &Path, _file: &File) -> bool {
 }
 
 /// Says who holds the lock; it only serves the message that a waiter shows, so a failure changes nothing.
-fn write_holder(file: &mut File, failed: Option<String>) {
-    let holder = Holder { pid: std::process::id(), since: Timestamp::now(), failed };
+fn write_holder(file: &mut File, since: Timestamp, failed: Option<String>) {
+    let holder = Holder { pid: std::process::id(), since, failed };
     let written = serde_json::to_vec(&holder).map_err(io::Error::other).and_then(|text| {
         file.set_len(0)?;
         file.rewind()?;
@@ -302,6 +318,29 @@ mod tests {
         });
         drop(held(CompileLock::take(&path, |_, _| panic!("nobody holds it")).unwrap()));
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_failure_that_was_left_before_is_told_to_nobody() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key.lock");
+        // Its holder died between saying so and removing the file, an hour ago.
+        let long_ago = Timestamp::now() - Duration::from_hours(1);
+        let stale = Holder { pid: 1, since: long_ago, failed: Some("out of memory".to_owned()) };
+        std::fs::write(&path, serde_json::to_vec(&stale).unwrap()).unwrap();
+        // Another that found it is just about to say that it holds the lock now, or to go.
+        let other = File::open(&path).unwrap();
+        other.lock().unwrap();
+        let mut other = Some(other);
+        let outcome = CompileLock::take(&path, |_, _| {
+            drop(other.take());
+            Wait::Continue
+        });
+        let lock = held(outcome.unwrap());
+        assert!(lock.waited().is_some());
+        // Two compiles that are told apart by their times alone.
+        let running = read_holder(&mut File::open(&path).unwrap()).unwrap();
+        assert_eq!((running.failed, running.since), (None, lock.since));
     }
 
     #[test]

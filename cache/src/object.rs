@@ -18,14 +18,17 @@
 //!
 //! Integers are little-endian. The hash after the header lets a listing trust a record without reading the megabytes behind it.
 
-use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 
 use crate::format::ObjectVersion;
 use crate::hash::Digest;
 use crate::key::GraphKey;
 use crate::program::{Program, ProgramError};
 use crate::record::{GraphRecord, ObjectInfo};
+
+mod read;
+
+pub(crate) use read::{Loaded, load, read_header, read_program, verify};
 
 const MAGIC: [u8; 8] = *b"PREHEAT\0";
 const PRELUDE_BYTES: usize = 56;
@@ -38,8 +41,6 @@ const PROGRAM_LIMIT_BYTES: u64 = 2 << 30;
 const PAYLOAD_LIMIT_BYTES: u64 = 16 << 30;
 /// Frames that do not compress are a little longer than what is in them.
 pub(crate) const OBJECT_LIMIT_BYTES: u64 = HEADER_LIMIT_BYTES + PROGRAM_LIMIT_BYTES + PAYLOAD_LIMIT_BYTES + (1 << 30);
-/// Decompression starts with at most this many bytes for each stored one, so that a forged length reserves no memory to speak of.
-const TRUSTED_RATIO: usize = 64;
 /// zstd's own default: 22 times smaller for machine code at a few hundred megabytes a second.
 const ZSTD_LEVEL: i32 = 3;
 
@@ -84,6 +85,9 @@ pub enum ObjectError {
     /// It is an object, of another key.
     #[error("it belongs to key {0}")]
     OtherKey(GraphKey),
+    /// Its record names a key that its own program, options and environment do not give.
+    #[error("its key is not that of its program, options and environment, which is {0}")]
+    ForeignKey(GraphKey),
     /// A zstd frame does not give the stated bytes.
     #[error("its {part} does not decompress to {bytes} bytes: {reason}")]
     Frame {
@@ -177,10 +181,6 @@ impl Prelude {
         }
         Ok(prelude)
     }
-
-    fn header_end(&self) -> u64 {
-        PRELUDE_BYTES as u64 + self.header_bytes
-    }
 }
 
 /// Writes an object, and returns what its record says of it. The record that is written holds the same.
@@ -193,9 +193,18 @@ pub(crate) fn write(
     if let Some(option) = record.options.non_finite() {
         return Err(ObjectError::NonFiniteOption { option: option.to_owned() });
     }
-    let payload_frame = zstd::bulk::compress(payload, ZSTD_LEVEL)?;
+    write_frame(to, record, program, ObjectInfo::of(payload), &zstd::bulk::compress(payload, ZSTD_LEVEL)?)
+}
+
+/// Writes an object whose machine code is compressed already; `info` says what the frame gives.
+pub(crate) fn write_frame(
+    to: &mut impl Write,
+    record: &GraphRecord,
+    program: &ProgramFrame,
+    mut info: ObjectInfo,
+    payload_frame: &[u8],
+) -> Result<ObjectInfo, ObjectError> {
     let frames_bytes = (program.frame.len() + payload_frame.len()) as u64;
-    let mut info = ObjectInfo::of(payload);
     let header = header_with_own_length(record, &mut info, frames_bytes)?;
     let prelude = Prelude {
         header_bytes: header.len() as u64,
@@ -209,7 +218,7 @@ pub(crate) fn write(
     let hash = blake3::hash(&head);
     head.extend(hash.as_bytes());
     let mut hasher = blake3::Hasher::new();
-    for part in [&head, &program.frame, &payload_frame] {
+    for part in [&head, &program.frame, payload_frame] {
         hasher.update(part);
         to.write_all(part)?;
     }
@@ -232,34 +241,6 @@ fn header_with_own_length(
         }
         // A longer number makes a longer header; the length only grows, so this ends.
         info.stored_bytes = whole;
-    }
-}
-
-/// A whole object whose checksums held.
-#[derive(Debug)]
-pub(crate) struct Verified {
-    pub(crate) record: GraphRecord,
-    file: Vec<u8>,
-    prelude: Prelude,
-}
-
-impl Verified {
-    fn frames(&self) -> (&[u8], &[u8]) {
-        // `Prelude::decode` has checked that the parts lie one after the other and fill the file.
-        let start = usize::try_from(self.prelude.header_end()).unwrap_or(usize::MAX).saturating_add(HASH_BYTES);
-        let end = self.file.len().saturating_sub(HASH_BYTES);
-        let program = usize::try_from(self.prelude.program_stored_bytes).unwrap_or(usize::MAX);
-        self.file.get(start..end).and_then(|frames| frames.split_at_checked(program)).unwrap_or_default()
-    }
-
-    pub(crate) fn payload(&self) -> Result<Vec<u8>, ObjectError> {
-        decompress("payload", self.frames().1, self.prelude.payload_bytes)
-    }
-
-    /// Keeps the program's frame alone, and gives the rest back.
-    pub(crate) fn into_program_frame(self) -> ProgramFrame {
-        let frame = self.frames().0.to_vec();
-        ProgramFrame { format: self.record.program.format, bytes: self.prelude.program_bytes, frame }
     }
 }
 
@@ -286,104 +267,6 @@ impl ProgramFrame {
         if self.bytes > PROGRAM_LIMIT_BYTES {
             return Err(ObjectError::Limit { part: "program", bytes: self.bytes });
         }
-        Ok(Program::new(self.format, decompress("program", &self.frame, self.bytes)?))
+        Ok(Program::new(self.format, read::decompress("program", &self.frame, self.bytes)?))
     }
-}
-
-/// Reads a whole object once, and checks it before anything of it is returned.
-pub(crate) fn read(file: &mut File, key: &GraphKey) -> Result<Verified, ObjectError> {
-    let file_bytes = file.metadata()?.len();
-    let mut first = [0; PRELUDE_BYTES];
-    let prelude = read_prelude(file, &mut first, file_bytes)?;
-    // The file is really as long as this, so the reservation is no longer than what is then read.
-    let mut bytes = Vec::with_capacity(usize::try_from(file_bytes).unwrap_or(0));
-    bytes.extend(first);
-    file.take(file_bytes - PRELUDE_BYTES as u64).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 != file_bytes {
-        return Err(ObjectError::Length { expected: file_bytes, found: bytes.len() as u64 });
-    }
-    let (body, hash) = bytes.split_at(bytes.len() - HASH_BYTES);
-    if blake3::hash(body).as_bytes() != hash {
-        return Err(ObjectError::Checksum);
-    }
-    let header_end = usize::try_from(prelude.header_end()).unwrap_or(usize::MAX);
-    let header = body.get(PRELUDE_BYTES..header_end).unwrap_or_default();
-    let record = decode_header(header, &prelude, file_bytes, Some(key))?;
-    Ok(Verified { record, file: bytes, prelude })
-}
-
-/// Reads and checks the record alone.
-pub(crate) fn read_header(file: &mut File) -> Result<GraphRecord, ObjectError> {
-    read_head(file).map(|(record, _)| record)
-}
-
-/// Reads and checks the record; the file stands at the program after it.
-fn read_head(file: &mut File) -> Result<(GraphRecord, Prelude), ObjectError> {
-    let file_bytes = file.metadata()?.len();
-    let mut first = [0; PRELUDE_BYTES];
-    let prelude = read_prelude(file, &mut first, file_bytes)?;
-    let mut header = Vec::new();
-    Read::by_ref(file).take(prelude.header_bytes).read_to_end(&mut header)?;
-    let mut stored = [0; HASH_BYTES];
-    file.read_exact(&mut stored)?;
-    let hash = blake3::Hasher::new().update(&first).update(&header).finalize();
-    if *hash.as_bytes() != stored {
-        return Err(ObjectError::Checksum);
-    }
-    let record = decode_header(&header, &prelude, file_bytes, None)?;
-    Ok((record, prelude))
-}
-
-/// Reads the record and the stored program, and nothing of the machine code. The record is checked; the program shows by its digest.
-pub(crate) fn read_program(file: &mut File) -> Result<(GraphRecord, ProgramFrame), ObjectError> {
-    let (record, prelude) = read_head(file)?;
-    let mut frame = Vec::new();
-    file.take(prelude.program_stored_bytes).read_to_end(&mut frame)?;
-    let program = ProgramFrame { format: record.program.format, bytes: prelude.program_bytes, frame };
-    Ok((record, program))
-}
-
-fn read_prelude(file: &mut File, first: &mut [u8; PRELUDE_BYTES], file_bytes: u64) -> Result<Prelude, ObjectError> {
-    if file_bytes < PRELUDE_BYTES as u64 {
-        return Err(ObjectError::Length { expected: (PRELUDE_BYTES + 2 * HASH_BYTES) as u64, found: file_bytes });
-    }
-    file.read_exact(first)?;
-    Prelude::decode(first, file_bytes)
-}
-
-/// The record, which must agree with the lengths beside it and name the key that was asked for.
-fn decode_header(
-    header: &[u8],
-    prelude: &Prelude,
-    file_bytes: u64,
-    key: Option<&GraphKey>,
-) -> Result<GraphRecord, ObjectError> {
-    let record: GraphRecord = serde_json::from_slice(header).map_err(ObjectError::Header)?;
-    let states = |info: &ObjectInfo| info.payload_bytes == prelude.payload_bytes && info.stored_bytes == file_bytes;
-    if !record.object.as_ref().is_some_and(states) || record.program.bytes != prelude.program_bytes {
-        return Err(ObjectError::Checksum);
-    }
-    match key {
-        Some(key) if *key != record.graph_key => Err(ObjectError::OtherKey(record.graph_key)),
-        _ => Ok(record),
-    }
-}
-
-/// Decompresses a frame into exactly the stated length.
-fn decompress(part: &'static str, frame: &[u8], stated_bytes: u64) -> Result<Vec<u8>, ObjectError> {
-    let failed = |reason: String| ObjectError::Frame { part, bytes: stated_bytes, reason };
-    let length = usize::try_from(stated_bytes).map_err(|error| failed(error.to_string()))?;
-    let trusted = frame.len().saturating_mul(TRUSTED_RATIO).saturating_add(1 << 20);
-    let bytes = if length <= trusted {
-        zstd::bulk::decompress(frame, length).map_err(|error| failed(error.to_string()))?
-    } else {
-        let mut bytes = Vec::with_capacity(trusted);
-        let decoder = zstd::Decoder::with_buffer(frame).map_err(|error| failed(error.to_string()))?;
-        decoder.take(stated_bytes + 1).read_to_end(&mut bytes).map_err(|error| failed(error.to_string()))?;
-        bytes
-    };
-    if bytes.len() != length {
-        return Err(failed(format!("it gives {}", bytes.len())));
-    }
-    Ok(bytes)
 }

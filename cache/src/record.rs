@@ -5,14 +5,15 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::environment::Environment;
+use crate::environment::{Environment, hex};
 use crate::hash::Digest;
-use crate::key::{GraphKey, KeyInputs};
+use crate::key::{GraphKey, KeyInputs, RecordedProjection};
 use crate::options::CompileOptions;
 use crate::program::ProgramFormat;
 use crate::signature::Signature;
 
-/// The version of the record's JSON. Fields may be added without a new one; a reader skips those that it does not know.
+/// The version of the record's JSON. Fields may be added without a new one; a reader skips those that it does not know. A field that
+/// goes into the graph key takes a new one, since the key could not be made again from what an older reader knows.
 pub(crate) const RECORD_VERSION: u32 = 1;
 
 /// How many signatures one record keeps; the oldest go first.
@@ -38,6 +39,14 @@ pub struct GraphRecord {
     /// Inputs and outputs, where they are known.
     #[serde(default)]
     pub interface: Option<Interface>,
+    /// The version of the machine code's binary interface as the plugin writes it, where it has one: what another build of the plugin
+    /// is asked whether it takes.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "hex")]
+    pub abi_version: Option<Vec<u8>>,
+    /// The plugin build that compiled it, where that is not the environment's: its machine code outlived an upgrade, since the newer
+    /// build takes it as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compiled_by: Option<String>,
     /// The requests that led to this graph, oldest first.
     #[serde(default, serialize_with = "valid_signatures")]
     pub signatures: Vec<RecordedSignature>,
@@ -103,6 +112,9 @@ pub struct RecordedSignature {
     pub signature: Signature,
     /// The key of its projection, under which level 1 finds the graph.
     pub projection_key: Digest,
+    /// What that key was made of; records of earlier releases do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub projection: Option<RecordedProjection>,
     /// When it was first made.
     pub first_used: Timestamp,
 }
@@ -125,6 +137,9 @@ pub struct Measurements {
     pub cost: BTreeMap<String, f64>,
     /// The plugin's memory figures, in bytes, by their names.
     pub memory_bytes: BTreeMap<String, u64>,
+    /// What the compiler made of the program: `instructions`, and `fusions` among them. Counted when it was compiled, for what is
+    /// stored may have lost a part that no load needs.
+    pub program_counts: BTreeMap<String, u64>,
 }
 
 /// How often a graph was used.
@@ -185,6 +200,8 @@ impl GraphRecord {
             options: inputs.options.clone(),
             environment: (*inputs.environment).clone(),
             interface: None,
+            abi_version: None,
+            compiled_by: None,
             signatures: Vec::new(),
             measurements: Measurements::default(),
             statistics: RecordStatistics::default(),
@@ -192,6 +209,12 @@ impl GraphRecord {
             pinned: false,
             object: None,
         }
+    }
+
+    /// The key of what the record says was compiled; `None` where another release wrote it, which may know more of what goes into a key.
+    pub(crate) fn key_of_inputs(&self) -> Option<GraphKey> {
+        let key = || GraphKey::of(&self.program.digest, &self.options, &self.environment);
+        (self.version == RECORD_VERSION).then(key)
     }
 
     /// Whether this graph is what level 1 may hand out for a stage: what it was compiled from is known by the key alone, but its
@@ -212,11 +235,14 @@ impl GraphRecord {
         if self.signatures.iter().any(known) {
             return false;
         }
-        if self.signatures.len() >= SIGNATURES_KEPT {
-            self.signatures.remove(0);
-        }
         self.signatures.push(added);
+        self.drop_oldest_signatures();
         true
+    }
+
+    /// Drops the oldest requests where there are more than a record keeps.
+    pub(crate) fn drop_oldest_signatures(&mut self) {
+        self.signatures.drain(..self.signatures.len().saturating_sub(SIGNATURES_KEPT));
     }
 }
 
@@ -228,7 +254,7 @@ mod tests {
     fn signature(steps: u64) -> RecordedSignature {
         let signature = create_execution_signature("m", [1], 1, 7.0, "euler", steps, Dtype::Float32).unwrap();
         let projection_key = Digest::of(b"projection");
-        RecordedSignature { signature, projection_key, first_used: Timestamp::UNIX_EPOCH }
+        RecordedSignature { signature, projection_key, projection: None, first_used: Timestamp::UNIX_EPOCH }
     }
 
     #[test]
@@ -283,6 +309,23 @@ mod tests {
         record.add_signature(signature(1));
         let mut json = serde_json::to_value(&record).unwrap();
         assert_eq!(serde_json::from_value::<GraphRecord>(json.clone()).unwrap(), record);
+        for later in ["abi_version", "compiled_by", "projection"] {
+            assert!(
+                !json.to_string().contains(&format!("{later:?}")),
+                "as releases wrote it that did not know {later}"
+            );
+        }
+        let builder = crate::key::BuilderId("b".into());
+        let projection = RecordedProjection { stage: "denoiser".into(), signature: Digest::of(b"projected"), builder };
+        let of_now = GraphRecord {
+            abi_version: Some(vec![0x0a, 0xff]),
+            compiled_by: Some("gnu:older".into()),
+            signatures: vec![RecordedSignature { projection: Some(projection), ..signature(1) }],
+            ..record.clone()
+        };
+        let text = serde_json::to_string(&of_now).unwrap();
+        assert!(text.contains("0aff"), "{text}");
+        assert_eq!(serde_json::from_str::<GraphRecord>(&text).unwrap(), of_now);
         json["added_later"] = 1.into();
         assert_eq!(serde_json::from_value::<GraphRecord>(json).unwrap(), record);
     }

@@ -15,15 +15,20 @@ use crate::program::Program;
 use crate::record::{GraphRecord, ObjectInfo};
 
 mod bounds;
+mod clear;
 mod index;
 mod objects;
 mod query;
+mod room;
 mod setup;
 mod sweep;
 mod transfer;
 mod verify;
 
+use room::Coming;
+
 pub use bounds::{Prune, PruneReason, Pruned, PrunedEntry};
+pub use clear::Cleared;
 pub use index::{Rebuilt, Resolved};
 pub use query::{Nearest, Wanted};
 pub use transfer::{Exported, Imported, Refused};
@@ -125,9 +130,9 @@ pub enum StoreError {
     },
     /// The limit on the store's size leaves no room for an object.
     #[error(
-        "the executable of graph {} takes {stored_bytes} bytes, and the limit of {max_bytes} leaves no room for it: \
-         {kept_bytes} are pinned or in use",
-        key.short()
+        "the executable of graph {} takes {stored_bytes} bytes, and the limit of {max_bytes} leaves no room for it: {}",
+        key.short(),
+        room::advice(*stored_bytes, *max_bytes, *kept_bytes)
     )]
     NoRoom {
         /// The object's key.
@@ -136,7 +141,7 @@ pub enum StoreError {
         stored_bytes: u64,
         /// The limit.
         max_bytes: u64,
-        /// What could not be evicted to make room.
+        /// What stays: it is pinned, in use, or worth more.
         kept_bytes: u64,
     },
     /// The index cannot be had; objects are found by their keys all the same.
@@ -228,17 +233,6 @@ pub enum Removal {
     InUse,
 }
 
-/// What clearing a store removed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
-pub struct Cleared {
-    /// Entries that are gone.
-    pub removed: u64,
-    /// Entries that stay, since a process is loading them.
-    pub in_use: u64,
-    /// The bytes that are free now, those of the quarantine among them.
-    pub stored_bytes: u64,
-}
-
 impl Store {
     /// Opens the store in a folder, which need not be there yet. Nothing is made and nothing is held open.
     pub fn open(options: StoreOptions) -> Result<Self, StoreError> {
@@ -287,34 +281,34 @@ impl Store {
         self.writable()?;
         let mut infos = Vec::new();
         let mut staged = Vec::new();
+        let coming = Coming::compiled();
         for (record, program, payload) in graphs {
             let failed = |cause: io::Error| StoreError::Object { key: record.graph_key, cause: cause.into() };
             let program = object::ProgramFrame::of(program).map_err(failed)?;
             staged.push(self.stage(record, program, payload)?);
             if staged.len() >= STAGED {
-                infos.extend(self.store_staged(std::mem::take(&mut staged))?);
+                infos.extend(self.store_staged(std::mem::take(&mut staged), &coming)?);
             }
         }
         if !staged.is_empty() {
-            infos.extend(self.store_staged(staged)?);
+            infos.extend(self.store_staged(staged, &coming)?);
         }
         Ok(infos)
     }
 
-    /// Puts objects that are written where they belong, and records them, in one transaction of the index.
-    fn store_staged(&self, mut staged: Vec<objects::Staged>) -> Result<Vec<ObjectInfo>, StoreError> {
-        let max_bytes = self.max_bytes;
-        if let Some(one) = staged.iter().find(|one| one.info.stored_bytes > max_bytes) {
-            let (key, stored_bytes) = (one.record.graph_key, one.info.stored_bytes);
-            return Err(StoreError::NoRoom { key, stored_bytes, max_bytes, kept_bytes: 0 });
-        }
-        let infos = staged.iter().map(|one| one.info.clone()).collect();
-        match self.place_and_record(&mut staged) {
+    /// Puts objects that are written where they belong, and records them, in one transaction of the index. The first error is that of
+    /// all of them, though the others are stored.
+    fn store_staged(&self, mut staged: Vec<objects::Staged>, coming: &Coming) -> Result<Vec<ObjectInfo>, StoreError> {
+        match self.place_and_record(&mut staged, coming) {
+            Ok(placed) => staged.into_iter().zip(placed).map(|(one, placed)| placed.map(|()| one.info)).collect(),
             Err(error @ StoreError::IndexUnavailable { .. }) => {
-                staged.iter_mut().try_for_each(|one| self.place(one))?;
+                for one in &mut staged {
+                    self.fits_at_all(one)?;
+                    self.place_unrecorded(one)?;
+                }
                 Err(error)
             }
-            other => other.map(|()| infos),
+            Err(error) => Err(error),
         }
     }
 
@@ -350,38 +344,8 @@ impl Store {
 
     /// Removes several entries as [`remove`](Self::remove) does each, with one transaction of the index for all of them.
     pub fn remove_all(&self, keys: &[GraphKey]) -> Result<Vec<Removal>, StoreError> {
-        self.remove_with_objects(keys)
-    }
-
-    /// Removes every entry that no process is loading, and what is in quarantine. The counters stay, as does what another process
-    /// stores meanwhile.
-    pub fn clear(&self) -> Result<Cleared, StoreError> {
-        self.writable()?;
-        let mut keys: Vec<GraphKey> = self.object_keys()?;
-        let mut cleared = Cleared::default();
-        let mut in_use = Vec::new();
-        for key in &keys {
-            match self.remove_object(key)? {
-                Removal::Removed { stored_bytes } => {
-                    cleared.removed += 1;
-                    cleared.stored_bytes += stored_bytes;
-                }
-                Removal::InUse => in_use.push(*key),
-                Removal::Absent => {}
-            }
-        }
-        cleared.in_use = in_use.len() as u64;
-        cleared.stored_bytes += self.empty_quarantine()?;
-        if self.layout.graphs().exists() {
-            let recorded = self.records()?.into_iter().map(|record| record.graph_key);
-            let alone: Vec<GraphKey> =
-                recorded.filter(|key| keys.binary_search(key).is_err() && !self.has_object(key)).collect();
-            cleared.removed += alone.len() as u64;
-            keys.retain(|key| !in_use.contains(key));
-            keys.extend(alone);
-            self.remove_records(&keys)?;
-        }
-        Ok(cleared)
+        let removals = self.remove_where(keys, |_| true)?;
+        Ok(removals.into_iter().map(|removal| removal.unwrap_or(Removal::Absent)).collect())
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod ahead;
 mod environment;
+pub(crate) mod host_memory;
 mod slim;
 pub(crate) mod xla;
 

@@ -11,6 +11,7 @@ use preheat_cache::{
 };
 
 use super::environment::{Facts, Identity};
+use super::host_memory::host_memory;
 use super::{BackendError, file_state, slim};
 use crate::device::XlaDevice;
 use crate::pjrt::hlo::TensorType;
@@ -50,6 +51,8 @@ pub(crate) struct Compiled {
     /// The executable as bytes, where the plugin can give them.
     pub(crate) payload: Result<Payload, PjrtError>,
     pub(crate) interface: Option<Interface>,
+    /// See [`preheat_cache::GraphRecord::abi_version`].
+    pub(crate) abi_version: Option<Vec<u8>>,
     pub(crate) measurements: Measurements,
 }
 
@@ -84,10 +87,18 @@ impl XlaBackend {
     /// Memory that could still be had on the device, in bytes; on the CPU, what the system has left for programs.
     pub(crate) fn free_memory_bytes(&self) -> Option<u64> {
         if self.environment.platform == "cpu" {
-            return available_host_bytes();
+            return Some(host_memory()?.available_bytes);
         }
         let stats = self.device.memory_stats().ok().flatten()?;
         u64::try_from(stats.bytes_limit? - stats.bytes_in_use).ok()
+    }
+
+    /// The device's memory in bytes, used or not.
+    pub(crate) fn total_memory_bytes(&self) -> Option<u64> {
+        if self.environment.platform == "cpu" {
+            return Some(host_memory()?.total_bytes);
+        }
+        u64::try_from(self.device.memory_stats().ok().flatten()?.bytes_limit?).ok()
     }
 
     /// Loads an executable from the bytes that a compile for this environment gave.
@@ -108,6 +119,7 @@ pub(crate) fn compile(client: &Client, inputs: &KeyInputs) -> Result<(pjrt::Load
     let compiled = Compiled {
         payload: executable.serialize().map(|whole| slimmed(whole, inputs)),
         interface: interface(executable),
+        abi_version: abi_version(executable),
         measurements: measurements(executable, compile_seconds),
     };
     Ok((loaded, compiled))
@@ -121,6 +133,7 @@ pub(super) fn measurements(executable: &pjrt::Executable, compile_seconds: f64) 
         load_seconds: None,
         cost: executable.cost_analysis().ok().flatten().map(numbers).unwrap_or_default(),
         memory_bytes: memory_bytes(executable),
+        program_counts: program_counts(executable),
     }
 }
 
@@ -172,6 +185,12 @@ pub(super) fn encode_options(given: &CompileOptions) -> Result<Vec<u8>, PjrtErro
     )
 }
 
+/// The executable's ABI version; `None` where the plugin has none, or does not give it: it is then compiled anew for every build.
+pub(super) fn abi_version(executable: &pjrt::Executable) -> Option<Vec<u8>> {
+    let version = executable.abi_version().and_then(|version| version.map(|version| version.to_bytes()).transpose());
+    version.inspect_err(|error| tracing::debug!(%error, "the executable's ABI version is not known")).ok().flatten()
+}
+
 /// The inputs and outputs as the optimised program has them; `None` where the plugin does not give it.
 pub(super) fn interface(executable: &pjrt::Executable) -> Option<Interface> {
     let shape = executable.program_shape().ok()?;
@@ -204,6 +223,16 @@ fn number(value: &Value) -> Option<f64> {
     }
 }
 
+/// What the optimised program consists of; nothing where the plugin does not give it in a form that can be read.
+fn program_counts(executable: &pjrt::Executable) -> BTreeMap<String, u64> {
+    let counts = executable.optimized_program().and_then(|program| pjrt::hlo::program_counts(&program));
+    let Ok(counts) = counts else { return BTreeMap::new() };
+    [("instructions", counts.instructions), ("fusions", counts.fusions)]
+        .into_iter()
+        .map(|(name, count)| (name.to_owned(), count))
+        .collect()
+}
+
 fn memory_bytes(executable: &pjrt::Executable) -> BTreeMap<String, u64> {
     let Ok(Some(stats)) = executable.compiled_memory_stats() else { return BTreeMap::new() };
     [
@@ -222,14 +251,6 @@ fn memory_bytes(executable: &pjrt::Executable) -> BTreeMap<String, u64> {
 fn peak_resident_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kibibytes * 1024)
-}
-
-/// Memory that programs can have before the system has to swap; Linux tells it as `MemAvailable`.
-pub(crate) fn available_host_bytes() -> Option<u64> {
-    let meminfo = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
     let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kibibytes * 1024)
 }

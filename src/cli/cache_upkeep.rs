@@ -240,7 +240,7 @@ pub(super) fn export(context: &Context, file: &Path, filter: &FilterArgs, keys: 
     let failed = |cause| CliError::File { doing: "writing", path: file.to_owned(), cause };
     // Beside its place, so that a file of this name is whole or as it was.
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut whole = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+    let mut whole = crate::files::readable_by_all().tempfile_in(folder).map_err(failed)?;
     let wanted = |record: &GraphRecord| filter.takes(record) && (keys.is_empty() || keys.contains(&record.graph_key));
     let mut to = BufWriter::new(whole.as_file_mut());
     let exported = cache.export(&mut to, wanted, |_| !context.cancel.is_cancelled())?;
@@ -273,12 +273,18 @@ pub(super) fn import(context: &Context, file: &Path) -> Result<Status, CliError>
     if context.json {
         document(&imported)?;
     } else {
-        imported
-            .refused
-            .iter()
-            .try_for_each(|one| line(&format!("refused: {}: {}", one.name.escape_debug(), one.reason)))?;
+        let lists = [
+            ("refused", &imported.refused, imported.refused_more),
+            ("left out", &imported.left_out, imported.left_out_more),
+        ];
+        for (what, named, more) in lists {
+            named.iter().try_for_each(|one| line(&format!("{what}: {}: {}", one.name.escape_debug(), one.reason)))?;
+            if more > 0 {
+                line(&format!("{what}: {more} more"))?;
+            }
+        }
         let (added, kept) = (imported.added, imported.kept);
         line(&format!("{added} compiled graphs added, {}; {kept} were here", HumanBytes(imported.added_bytes)))?;
     }
-    Ok(if imported.refused.is_empty() { Status::Done } else { Status::Failed })
+    Ok(if imported.is_whole() { Status::Done } else { Status::Failed })
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::backend::BackendError;
 use crate::device::DeviceError;
+use crate::evidence::EvidenceError;
 use crate::models::ModelError;
 use crate::pipeline::PipelineError;
 use crate::pipeline::schedulers::SchedulerError;
@@ -45,6 +46,9 @@ pub enum CliError {
     /// The pipeline could not do it; boxed, since it is large and this is not often made.
     #[error(transparent)]
     Pipeline(Box<PipelineError>),
+    /// There is no evidence to go by.
+    #[error(transparent)]
+    Evidence(EvidenceError),
     /// A plugin could not be installed.
     #[error(transparent)]
     Install(#[from] InstallError),
@@ -181,22 +185,14 @@ impl CliError {
             }
             Self::NotAProgram { .. } => Some("in JAX, `jax.jit(f).lower(...).as_text()` gives StableHLO text"),
             Self::Pipeline(error) => pipeline_hint(error),
+            Self::Evidence(error) => evidence_hint(error),
             _ => self.of_runtime().and_then(runtime_hint),
         }
     }
 
     /// The error for a person: what failed, why, cause by cause, and what to do.
     pub fn describe(&self) -> String {
-        let mut text = format!("error: {self}");
-        let mut cause = std::error::Error::source(self);
-        while let Some(error) = cause {
-            let said = error.to_string();
-            if !text.ends_with(&said) {
-                text.push_str(": ");
-                text.push_str(&said);
-            }
-            cause = error.source();
-        }
+        let mut text = format!("error: {}", with_causes(self));
         if let Some(runtime::Error::NotWarm(stages)) = self.of_runtime() {
             for line in super::lookup::explain(stages) {
                 text.push('\n');
@@ -209,6 +205,19 @@ impl CliError {
         }
         text
     }
+}
+
+/// An error with its causes, in one line.
+pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    for cause in std::iter::successors(error.source(), |cause| cause.source()) {
+        let said = cause.to_string();
+        if !text.ends_with(&said) {
+            text.push_str(": ");
+            text.push_str(&said);
+        }
+    }
+    text
 }
 
 fn pipeline_status(error: &PipelineError) -> Status {
@@ -234,6 +243,26 @@ fn pipeline_hint(error: &PipelineError) -> Option<&'static str> {
     }
 }
 
+fn evidence_hint(error: &EvidenceError) -> Option<&'static str> {
+    match error {
+        EvidenceError::EmptyLog { .. } | EvidenceError::NoLog { .. } => Some(
+            "`preheat run --log-requests FILE` appends each request to a log; docs/evidence.md describes its lines",
+        ),
+        EvidenceError::OtherModels { .. } => Some("--model names the folder of the model that the log is about"),
+        _ => None,
+    }
+}
+
+impl From<EvidenceError> for CliError {
+    fn from(error: EvidenceError) -> Self {
+        match error {
+            EvidenceError::Pipeline(error) => (*error).into(),
+            EvidenceError::Runtime(error) => (*error).into(),
+            error => Self::Evidence(error),
+        }
+    }
+}
+
 fn runtime_status(error: &runtime::Error) -> Status {
     match error {
         runtime::Error::Shape(_)
@@ -253,11 +282,7 @@ fn runtime_hint(error: &runtime::Error) -> Option<&'static str> {
             Some("`preheat warmup` compiles it now; without --require-warm the run compiles it itself")
         }
         runtime::Error::Compile { cause, .. } if cause.code() == Some(ErrorCode::ResourceExhausted) => Some(NO_MEMORY),
-        runtime::Error::Run { cause, .. } | runtime::Error::Upload { cause, .. }
-            if cause.code() == Some(ErrorCode::ResourceExhausted) =>
-        {
-            Some(NO_MEMORY)
-        }
+        error if error.is_out_of_memory() => Some(NO_MEMORY),
         // XLA says the same of bytes that are cut short.
         runtime::Error::Compile { cause, .. } if cause.to_string().contains("Failed to parse using StableHLO") => Some(
             "the file is damaged, or newer than the StableHLO that the plugin reads: export it again, as text or for that version",

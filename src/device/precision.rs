@@ -334,6 +334,10 @@ mod tests {
         for precision in [Precision::Auto, Precision::Bf16, Precision::Fp16, Precision::Fp32] {
             assert_eq!(precision.to_string().parse(), Ok(precision));
         }
+        // A dtype's own name will do.
+        for dtype in [Dtype::BFloat16, Dtype::Float16, Dtype::Float32] {
+            assert_eq!(dtype.to_string().parse::<Precision>().map(Precision::dtype), Ok(Some(dtype)));
+        }
         let error = "int8".parse::<Precision>().unwrap_err();
         assert_eq!(error.to_string(), "\"int8\" is no precision; auto, bf16, fp16 and fp32 are");
     }

@@ -243,6 +243,40 @@ impl Builder {
         self.function.verify()
     }
 
+    /// The function, verified, with its convolutions, matrix products and attention in `dtype` and the rest as docs/precision.md has it.
+    /// Inputs and outputs keep their types; weights rest in `dtype` where nothing reads them in f32.
+    ///
+    /// ```
+    /// use preheat::graph::{Builder, Type, UnaryOp};
+    /// use preheat::lower::{Target, stablehlo};
+    /// use preheat::{Dtype, Program, ProgramFormat};
+    ///
+    /// # fn main() -> Result<(), preheat::graph::GraphError> {
+    /// let mut b = Builder::new("layer");
+    /// let x = b.input("x", Type::new(Dtype::Float32, [8, 64]));
+    /// let weight = b.weight("proj.weight", [32, 64]);
+    /// let y = b.linear(x, weight, None)?;
+    /// let y = b.unary(UnaryOp::Silu, y)?;
+    /// b.output("y", y);
+    /// let layer = b.autocast(Dtype::BFloat16)?;
+    /// assert_eq!(layer.weights()[0].kind.to_string(), "bfloat16[32, 64]");
+    /// assert_eq!(layer.type_of(layer.outputs()[0].value).to_string(), "float32[8, 32]");
+    ///
+    /// // What a `Runtime` compiles and keeps:
+    /// let text = stablehlo(&layer, Target::Accelerator).text;
+    /// assert!(text.contains("bf16"));
+    /// let program = Program::new(ProgramFormat::Mlir, text.into_bytes());
+    /// # let _ = program;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Self::finish`], and where `dtype` is none of float32, bfloat16 and float16.
+    pub fn autocast(self, dtype: Dtype) -> Result<Verified, GraphError> {
+        super::autocast(&self.finish()?, dtype)
+    }
+
     /// Adds an op that decides its own shape.
     pub(super) fn shaped(&mut self, op: Op) -> Result<Value, GraphError> {
         self.add_op(op, &Type::new(Dtype::Float32, []))

@@ -290,6 +290,21 @@ fn autocast_twice_is_autocast_once() {
 }
 
 #[test]
+fn a_builder_finishes_a_graph_in_the_dtype_that_is_asked_for() {
+    let finished = |dtype| {
+        let mut b = Builder::new("every op");
+        build_every_op(&mut b).unwrap();
+        b.autocast(dtype)
+    };
+    for dtype in [Dtype::BFloat16, Dtype::Float16, Dtype::Float32] {
+        assert_eq!(finished(dtype).unwrap(), autocast(&every_op(), dtype).unwrap());
+    }
+    assert!(finished(Dtype::Int8).is_err());
+    // What no graph may be is said before.
+    assert!(Builder::new("empty").autocast(Dtype::BFloat16).unwrap_err().to_string().contains("no output"));
+}
+
+#[test]
 fn autocast_keeps_donations() {
     let cast = autocast(&Verified(right()), Dtype::BFloat16).unwrap();
     let donated = cast.outputs()[0].donated.unwrap();

@@ -1,7 +1,7 @@
 //! Compiling every stage of many requests, several at once as far as memory goes, and loading nothing.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use preheat_cache::Digest;
 
@@ -10,11 +10,7 @@ use super::plan::Prepared;
 use super::stage::Stage;
 use super::{Pipeline, Plan, TextToImage};
 use crate::progress::{Event, EventKind};
-use crate::runtime::{self, StageReport};
-
-/// What a compile is taken to need where none of its stage was measured: a little more than the largest that was ever measured,
-/// the denoiser of Stable Diffusion XL for a v5e (docs/tpu.md).
-const UNMEASURED_PEAK_BYTES: u64 = 4 << 30;
+use crate::runtime::{self, Room, StageReport, UNMEASURED_PEAK_BYTES, locked};
 
 /// How many requests are compiled.
 #[derive(Debug, Clone, Copy, Default)]
@@ -64,7 +60,7 @@ impl Pipeline {
         }
         let (first, again) = in_order(&prepared);
         let measured = Measured::of(&self.runtime);
-        let room = Room::new(how.jobs.unwrap_or_else(default_jobs), available_bytes());
+        let room = Room::here(how.jobs);
         let mut outcomes = Vec::with_capacity(first.len() + again.len());
         let work = Work { pipeline: self, how, measured, room, total: first.len() };
         outcomes.extend(work.run(&first)?);
@@ -115,24 +111,14 @@ struct Work<'a> {
 
 impl Work<'_> {
     fn run(&self, tasks: &[Task<'_>]) -> Result<Vec<Outcome>, PipelineError> {
-        let queue = Mutex::new(tasks.iter());
         let outcomes = Mutex::new(Vec::new());
-        let worker = || {
-            while let Some(task) = next(&queue) {
-                if self.pipeline.runtime.is_cancelled() {
-                    return;
-                }
-                let outcome = self.one(task);
-                let mut outcomes = locked(&outcomes);
-                outcomes.push((task.request, task.stage.name, outcome));
-                self.tell(tasks, &outcomes);
-            }
-        };
         self.tell(tasks, &[]);
-        std::thread::scope(|scope| {
-            for _ in 0..self.room.jobs.min(tasks.len()) {
-                scope.spawn(worker);
-            }
+        let stop = || self.pipeline.runtime.is_cancelled();
+        self.room.work_through(tasks, stop, |task| {
+            let outcome = self.one(task);
+            let mut outcomes = locked(&outcomes);
+            outcomes.push((task.request, task.stage.name, outcome));
+            self.tell(tasks, &outcomes);
         });
         if self.pipeline.runtime.is_cancelled() {
             return Err(runtime::Error::Cancelled.into());
@@ -159,15 +145,6 @@ impl Work<'_> {
         let model_id = self.pipeline.model_id().to_owned();
         self.pipeline.runtime.progress().event(Event { model_id, stage: String::new(), kind });
     }
-}
-
-fn next<'a, 'b>(queue: &Mutex<std::slice::Iter<'a, Task<'b>>>) -> Option<&'a Task<'b>> {
-    locked(queue).next()
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // A worker that panics ends the whole; nothing is read after it.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What compiles of each stage took so far, for this target: of the largest peak and the longest time.
@@ -204,97 +181,5 @@ impl Measured {
 
     fn seconds(&self, stage: &str) -> Option<f64> {
         locked(&self.0).get(stage).map(|(_, seconds)| *seconds)
-    }
-}
-
-/// Room for compiles: so many at once, and so much memory.
-struct Room {
-    jobs: usize,
-    /// `None`: nobody knows, so that only the number bounds.
-    bytes: Option<u64>,
-    taken: Mutex<Taken>,
-    freed: Condvar,
-}
-
-#[derive(Default)]
-struct Taken {
-    compiles: usize,
-    bytes: u64,
-}
-
-/// A compile's place in the room; it is free again once this is dropped.
-struct Place<'a> {
-    room: &'a Room,
-    bytes: u64,
-}
-
-impl Room {
-    fn new(jobs: usize, bytes: Option<u64>) -> Self {
-        Self { jobs: jobs.max(1), bytes, taken: Mutex::default(), freed: Condvar::new() }
-    }
-
-    /// Waits until a compile that may hold so much memory has room. One alone always has.
-    fn enter(&self, bytes: u64) -> Place<'_> {
-        let fits = |taken: &Taken| {
-            let has_memory = self.bytes.is_none_or(|all| taken.bytes.saturating_add(bytes) <= all);
-            taken.compiles == 0 || (taken.compiles < self.jobs && has_memory)
-        };
-        let taken = self.freed.wait_while(locked(&self.taken), |taken| !fits(taken));
-        let mut taken = taken.unwrap_or_else(PoisonError::into_inner);
-        taken.compiles += 1;
-        taken.bytes = taken.bytes.saturating_add(bytes);
-        Place { room: self, bytes }
-    }
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        let mut taken = locked(&self.room.taken);
-        taken.compiles -= 1;
-        taken.bytes = taken.bytes.saturating_sub(self.bytes);
-        self.room.freed.notify_all();
-    }
-}
-
-/// XLA keeps about two processors busy with one compile.
-fn default_jobs() -> usize {
-    std::thread::available_parallelism().map_or(1, |processors| (processors.get() / 2).max(1))
-}
-
-/// Memory that compiles may take: what programs can have now, less a tenth for everyone else.
-fn available_bytes() -> Option<u64> {
-    runtime::available_host_bytes().map(|bytes| bytes / 10 * 9)
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::time::Duration;
-
-    use super::*;
-
-    /// The most that were in the room at once, of eight that each want `bytes`.
-    fn most_at_once(room: &Room, bytes: u64) -> usize {
-        let (inside, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        std::thread::scope(|scope| {
-            for _ in 0..8 {
-                scope.spawn(|| {
-                    let _place = room.enter(bytes);
-                    most.fetch_max(inside.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-                    std::thread::sleep(Duration::from_millis(20));
-                    inside.fetch_sub(1, Ordering::SeqCst);
-                });
-            }
-        });
-        most.into_inner()
-    }
-
-    #[test]
-    fn memory_bounds_what_is_compiled_at_once_and_one_always_fits() {
-        assert_eq!(most_at_once(&Room::new(4, Some(10)), 1), 4);
-        assert_eq!(most_at_once(&Room::new(4, Some(10)), 5), 2);
-        assert_eq!(most_at_once(&Room::new(4, Some(10)), 11), 1);
-        assert_eq!(most_at_once(&Room::new(4, None), u64::MAX), 4);
-        assert_eq!(most_at_once(&Room::new(0, Some(10)), 1), 1);
     }
 }

@@ -8,7 +8,7 @@ use super::schedulers::SchedulerError;
 use super::tokenizer::TokenizerError;
 use crate::graph::GraphError;
 use crate::models::ModelError;
-use crate::runtime;
+use crate::runtime::{self, human};
 use crate::weights::WeightsError;
 
 /// Why a pipeline could not do what it was asked.
@@ -65,7 +65,7 @@ pub enum PipelineError {
     },
     /// What was asked for does not fit into the device's memory.
     #[error(
-        "{batch_size} x {}x{} px does not fit: stage `{stage}` needs at least {} and the weights {}, and {} are free",
+        "{batch_size} x {}x{} px does not fit: stage `{stage}` needs at least {} and its weights {}, and {} are free",
         size[0], size[1], human(*.activation_bytes), human(*.weight_bytes), human(*.free_bytes)
     )]
     NoRoom {
@@ -77,9 +77,9 @@ pub enum PipelineError {
         stage: &'static str,
         /// What the largest op of that stage takes and gives, in bytes.
         activation_bytes: u64,
-        /// Bytes of the weights that are not on the device yet.
+        /// Bytes of the weights of that stage; 0 where they are on the device.
         weight_bytes: u64,
-        /// Bytes that the device or the system has left.
+        /// Bytes that the device or the system has left, with those that could be dropped.
         free_bytes: u64,
     },
     /// A graph takes something that the pipeline does not know: the two are not of one release.
@@ -121,6 +121,17 @@ pub enum PipelineError {
 }
 
 impl PipelineError {
+    /// Whether the request is to blame: one that asks for something else may do.
+    pub(crate) fn is_of_the_request(&self) -> bool {
+        matches!(
+            self,
+            Self::Request { .. }
+                | Self::Scheduler(SchedulerError::UnknownName { .. })
+                | Self::Runtime(runtime::Error::Shape(_))
+                | Self::Graph(_)
+        )
+    }
+
     pub(super) fn request(field: &'static str, value: impl Display, why: String) -> Self {
         Self::Request { field, value: value.to_string(), why }
     }
@@ -135,12 +146,6 @@ fn quoted(line: &str) -> String {
         Some((end, _)) => format!(", in `{}...`", &line[..end]),
         None => format!(", in `{line}`"),
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "for reading")]
-fn human(bytes: u64) -> String {
-    let mebibytes = bytes as f64 / f64::from(1 << 20);
-    if mebibytes < 1024.0 { format!("{mebibytes:.1} MiB") } else { format!("{:.1} GiB", mebibytes / 1024.0) }
 }
 
 fn list(stages: &[String]) -> String {

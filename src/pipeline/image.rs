@@ -121,7 +121,7 @@ impl Settings {
 
 /// As diffusers does it: scaled to 255 and rounded to the nearest, halves to the even one.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to what fits")]
-fn eight_bits(value: f32) -> u8 {
+pub(super) fn eight_bits(value: f32) -> u8 {
     // A NaN becomes 0.
     (value.clamp(0.0, 1.0) * 255.0).round_ties_even() as u8
 }

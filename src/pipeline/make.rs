@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use super::denoise::Denoise;
 use super::error::PipelineError;
-use super::image::{Picture, Settings};
 use super::plan::Prepared;
 use super::prompts::{Encoded, PromptKey};
 use super::ready::Ready;
@@ -14,7 +13,7 @@ use super::{Made, Pipeline};
 use crate::pjrt::ElementType;
 use crate::pjrt::hlo::TensorType;
 use crate::progress::{Event, EventKind};
-use crate::runtime::{self, DeviceTensor};
+use crate::runtime::{self, DeviceTensor, StepBoundary, StepTimes};
 use crate::tensor::Tensor;
 
 /// The conditions of a run: what the denoiser's graph takes after the scalars of the step.
@@ -39,12 +38,15 @@ impl Pipeline {
             tracing::warn!("{warning}");
             warnings.push(warning);
         }
-        let pictures = self.decode(&prepared, ready, &latents)?;
+        let decoded = self.decode(&prepared, ready, &latents)?;
+        warnings.extend(decoded.warnings);
+        let mut stages = ready.reports();
+        stages.extend(decoded.again);
         Ok(Made {
-            pictures,
+            pictures: decoded.pictures,
             latents,
             metrics: ready.metrics(),
-            stages: ready.reports(),
+            stages,
             warnings,
             plan: prepared.plan,
             executables_ready: ready.executables_since,
@@ -55,13 +57,16 @@ impl Pipeline {
 
     fn conditions(&self, prepared: &Prepared<'_>, ready: &Ready) -> Result<Conditions, PipelineError> {
         let (request, stages) = (prepared.request, &prepared.stages);
-        let positive = self.encode(prepared, ready, &request.prompt, stages.encoders.clone())?;
+        // Never finished: the first diffusion step is queued behind the prompts, and nobody waits in between.
+        let mut boundary = self.runtime.step_boundary("encode_prompt").of(self.model_id(), "text_encoder");
+        let positive = self.encode(prepared, ready, &mut boundary, &request.prompt, stages.encoders.clone())?;
         let negative = if !prepared.plan.signature.is_guided() {
             None
         } else if stages.negative_is_zeros {
             Some(self.zeros_for_no_prompt(prepared, ready)?)
         } else {
-            Some(self.encode(prepared, ready, &request.negative_prompt, stages.negative_encoders.clone())?)
+            let encoders = stages.negative_encoders.clone();
+            Some(self.encode(prepared, ready, &mut boundary, &request.negative_prompt, encoders)?)
         };
         // Original size, top left corner of the crop, target size: each height first (SDXL, arXiv 2307.01952, section 2.2).
         let [width, height] = prepared.plan.sizes.padded;
@@ -75,15 +80,20 @@ impl Pipeline {
         &self,
         prepared: &Prepared<'_>,
         ready: &Ready,
+        boundary: &mut StepBoundary<'_>,
         text: &str,
         encoders: Range<usize>,
     ) -> Result<Arc<Encoded>, PipelineError> {
         let key = PromptKey::new(Some(text), &ready.executables[encoders.clone()]);
         self.prompts.get_or_encode(key, || {
             let mut encoded = Encoded::default();
+            let step = boundary.begin()?;
             for (index, at) in encoders.enumerate() {
                 let stage = &prepared.stages.all[at];
                 encoded.push(self.run_encoder(index, stage, ready, at, &self.tokens(index, text)?)?);
+            }
+            if let Some(last) = encoded.hidden.last() {
+                step.until(last)?;
             }
             Ok(encoded)
         })
@@ -140,7 +150,8 @@ impl Pipeline {
             _ => self.positions(&[1, i64::try_from(ids.len()).unwrap_or(i64::MAX)], ids),
         });
         let inputs = inputs.collect::<Result<Vec<_>, _>>()?;
-        Ok(ready.executables[at].run(inputs.iter().chain(ready.weights[at].iter()))?)
+        let executable = &ready.executables[at];
+        self.on_stage(stage, executable, |weights| Ok(executable.run(inputs.iter().chain(weights))?))
     }
 
     fn positions(&self, dimensions: &[i64], values: &[i32]) -> Result<DeviceTensor, PipelineError> {
@@ -168,7 +179,7 @@ impl Pipeline {
         prepared: &Prepared<'_>,
         ready: &Ready,
         conditions: &Conditions,
-    ) -> Result<(Tensor, super::StepTimes), PipelineError> {
+    ) -> Result<(Tensor, StepTimes), PipelineError> {
         let at = prepared.stages.denoiser;
         let stage = &prepared.stages.all[at];
         let after_scalars = stage.function.inputs().iter().skip_while(|input| input.name != "scalars").skip(1);
@@ -176,50 +187,25 @@ impl Pipeline {
             let wanted = || PipelineError::NoSuchInput { stage: stage.name, name: input.name.clone() };
             conditions.get(&input.name).ok_or_else(wanted)
         });
-        let mut constants = given.collect::<Result<Vec<_>, _>>()?;
-        constants.extend(ready.weights[at].iter());
+        let given = given.collect::<Result<Vec<_>, _>>()?;
         let signature = &prepared.plan.signature;
         let [batch, channels, height, width] = [0, 1, 2, 3].map(|i| signature.input_shape.get(i).copied().unwrap_or(0));
         #[expect(clippy::cast_possible_truncation, reason = "the graph takes an f32")]
         let guidance = signature.cfg_scale as f32;
-        Denoise {
-            runtime: &self.runtime,
-            executable: &ready.executables[at],
-            constants: &constants,
-            schedule: &prepared.schedule,
-            dims: [batch, channels, height, width],
-            seed: prepared.plan.seed,
-            guidance,
-            model_id: self.model_id(),
-        }
-        .run()
-    }
-
-    fn decode(&self, prepared: &Prepared<'_>, ready: &Ready, latents: &Tensor) -> Result<Vec<Picture>, PipelineError> {
-        let at = prepared.stages.decoder;
-        let stage = &prepared.stages.all[at];
-        let (sizes, batch) = (prepared.plan.sizes, prepared.request.batch_size);
-        let mut dimensions = latents.kind().dimensions.clone();
-        if let Some(first) = dimensions.first_mut() {
-            *first = 1;
-        }
-        let kind = TensorType { element_type: ElementType::F32, dimensions };
-        let each = latents.bytes().len() / usize::try_from(batch).unwrap_or(1).max(1);
-        let mut pictures = Vec::new();
-        for (index, bytes) in (0..batch).zip(latents.bytes().chunks_exact(each)) {
-            if self.runtime.is_cancelled() {
-                return Err(runtime::Error::Cancelled.into());
+        let executable = &ready.executables[at];
+        self.on_stage(stage, executable, |weights| {
+            Denoise {
+                runtime: &self.runtime,
+                executable,
+                constants: &given.iter().copied().chain(weights).collect::<Vec<_>>(),
+                schedule: &prepared.schedule,
+                dims: [batch, channels, height, width],
+                seed: prepared.plan.seed,
+                guidance,
+                model_id: self.model_id(),
             }
-            self.tell(stage, EventKind::Decoding { done: index, total: batch });
-            let one = Tensor::new(kind.clone(), bytes).map_err(runtime::Error::from)?;
-            let one = self.runtime.to_device(&one)?;
-            let image = ready.executables[at].run_to_host(std::iter::once(&one).chain(ready.weights[at].iter()))?;
-            let values = image.first().and_then(Tensor::to_f32).ok_or(PipelineError::NoPicture)?;
-            let settings = settings_of(prepared, index);
-            pictures.push(Picture::cropped(&values, sizes.padded, sizes.crop_origin, sizes.requested, settings));
-        }
-        self.tell(stage, EventKind::Decoding { done: batch, total: batch });
-        Ok(pictures)
+            .run()
+        })
     }
 
     pub(super) fn tell(&self, stage: &Stage, kind: EventKind) {
@@ -240,24 +226,6 @@ impl Pipeline {
         let dimensions = kind.dims.iter().map(|&size| i64::try_from(size).unwrap_or(i64::MAX)).collect();
         let zeros = Tensor::zeros(TensorType { element_type, dimensions }).map_err(runtime::Error::from)?;
         Ok(self.runtime.to_device(&zeros)?)
-    }
-}
-
-/// What a picture of the batch is made from.
-fn settings_of(prepared: &Prepared<'_>, index: u64) -> Settings {
-    let (request, signature) = (prepared.request, &prepared.plan.signature);
-    Settings {
-        prompt: request.prompt.clone(),
-        negative_prompt: request.negative_prompt.clone(),
-        seed: prepared.plan.seed.wrapping_add(index),
-        steps: signature.steps,
-        cfg_scale: signature.cfg_scale,
-        scheduler: signature.scheduler.clone(),
-        size: prepared.plan.sizes.requested,
-        padded_size: prepared.plan.sizes.padded,
-        clip_skip: request.clip_skip,
-        model_id: signature.model_id.clone(),
-        dtype: signature.dtype.to_string(),
     }
 }
 

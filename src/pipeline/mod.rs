@@ -17,12 +17,15 @@
 //! runtime side by side, while the weights come to the device (`resident.rs`); then prompts are encoded, each once
 //! (`prompts.rs`), steps run without the latents leaving the device (`denoise.rs`), and pictures are decoded one by one and cropped.
 //!
-//! The crop begins at the top left corner, `[0, 0]`: what padding added lies right and below.
+//! The crop begins at the top left corner, `[0, 0]`: what padding added lies right and below, and so does what a larger size added that
+//! was warm where the request's own was not (`snap.rs`).
 
 mod ahead;
+mod decode;
 mod denoise;
 mod error;
 mod image;
+mod lookup;
 mod make;
 mod model;
 pub mod noise;
@@ -32,26 +35,33 @@ mod ready;
 mod request;
 mod resident;
 pub mod schedulers;
+mod snap;
 mod stage;
 pub mod tokenizer;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Instant;
 
+use preheat_cache::GraphKey;
+
+pub use crate::runtime::StepTimes;
 pub use ahead::{Precompile, Precompiled};
-pub use denoise::StepTimes;
 pub use error::PipelineError;
 pub use image::{Picture, Settings};
+pub use lookup::LookedUp;
 pub use plan::{Plan, Sizes};
 pub use request::{TextToImage, WarmupBlock, parse_resolution};
 
 pub use crate::device::{ParsePrecisionError, Precision, Precisions};
 
 use self::model::Model;
+use self::plan::Prepared;
 use self::prompts::Prompts;
+use self::ready::Asking;
 use self::resident::Resident;
-use crate::runtime::{self, Lookup, Runtime, StageReport, WarmupReport};
+use crate::runtime::{self, Executable, Lookup, Percent, Runtime, StageReport, Verdict, WarmupReport};
 use crate::tensor::Tensor;
 
 /// How a pipeline is set up, whatever it is asked for later.
@@ -61,6 +71,7 @@ pub struct Builder {
     precisions: Precisions,
     warmup_steps: u32,
     variant: Option<String>,
+    snap_to_warm: Option<Percent>,
 }
 
 impl Default for Builder {
@@ -70,6 +81,7 @@ impl Default for Builder {
             precisions: Precisions::default(),
             warmup_steps: runtime::Builder::DEFAULT_WARMUP_STEPS,
             variant: None,
+            snap_to_warm: None,
         }
     }
 }
@@ -103,6 +115,17 @@ impl Builder {
         self
     }
 
+    /// Where the padded size of a request is not warm, the smallest size that is warm and covers it serves in its place, if no more of its
+    /// area than this is beyond the padded size (`--snap-to-warm`): at 50 percent, twice as much is computed at most. The picture is
+    /// cropped; what stood in its place at its own size is another picture, since noise is drawn at the size that is computed.
+    ///
+    /// It acts on runs and look-ups. A warmup warms the size that it was given.
+    #[must_use]
+    pub fn snap_to_warm(mut self, most_waste: Percent) -> Self {
+        self.snap_to_warm = Some(most_waste);
+        self
+    }
+
     /// Reads a model folder: configs, tokenizers and the headers of the weights, not their values. It needs no device yet.
     ///
     /// # Errors
@@ -119,6 +142,21 @@ impl Builder {
     pub fn open(self, runtime: &Runtime, folder: impl AsRef<Path>) -> Result<Pipeline, PipelineError> {
         Ok(self.read(folder)?.on(runtime))
     }
+
+    /// Opens a model folder and warms the model for `request`: gives the model, ready to run it, and what that took.
+    ///
+    /// # Errors
+    /// As [`Self::read`] and [`Pipeline::warmup`].
+    pub fn open_warm(
+        self,
+        runtime: &Runtime,
+        folder: impl AsRef<Path>,
+        request: &TextToImage,
+    ) -> Result<(Pipeline, Warmed), PipelineError> {
+        let pipeline = self.open(runtime, folder)?;
+        let warmed = pipeline.warmup(request, false)?;
+        Ok((pipeline, warmed))
+    }
 }
 
 /// A model that was read and has no device yet.
@@ -131,12 +169,16 @@ pub struct ReadModel {
 impl ReadModel {
     /// The model on the device of `runtime`.
     pub fn on(self, runtime: &Runtime) -> Pipeline {
+        let resident = Arc::new(Resident::default());
+        let holder: Weak<Resident> = Arc::downgrade(&resident);
+        runtime.add_holder(holder);
         Pipeline {
             runtime: runtime.clone(),
             model: self.model,
             settings: self.settings,
-            resident: Resident::default(),
+            resident,
             prompts: Prompts::default(),
+            executables: Mutex::default(),
         }
     }
 }
@@ -147,8 +189,10 @@ pub struct Pipeline {
     runtime: Runtime,
     model: Model,
     settings: Builder,
-    resident: Resident,
+    resident: Arc<Resident>,
     prompts: Prompts,
+    /// The executables that its requests led to, for [`Pipeline::unload`].
+    executables: Mutex<HashSet<GraphKey>>,
 }
 
 /// What a run made, and how.
@@ -160,7 +204,7 @@ pub struct Made {
     pub latents: Tensor,
     /// The signature and the sizes.
     pub plan: Plan,
-    /// How each stage came to be ready.
+    /// How each stage came to be ready; the decoder twice where pictures were decoded again in float32.
     pub stages: Vec<StageReport>,
     /// What may surprise about these pictures: a prompt that was too long, numbers that are not finite.
     pub warnings: Vec<String>,
@@ -209,6 +253,14 @@ impl Pipeline {
     /// Where the request is one that this model cannot serve.
     pub fn lookup(&self, request: &TextToImage) -> Result<Lookup, PipelineError> {
         let prepared = self.prepare(request)?;
+        let own = self.look_up(&prepared)?;
+        let Some(most_waste) = self.settings.snap_to_warm.filter(|_| own.verdict != Verdict::Hit) else {
+            return Ok(own);
+        };
+        Ok(self.look_up_larger(&prepared, most_waste)?.unwrap_or(own))
+    }
+
+    fn look_up(&self, prepared: &Prepared<'_>) -> Result<Lookup, PipelineError> {
         let mut answers = Vec::new();
         for stage in prepared.stages.iter() {
             answers.extend(self.runtime.lookup(&prepared.plan.signature, &stage.graph)?.stages);
@@ -216,7 +268,9 @@ impl Pipeline {
         Ok(Lookup::of(answers))
     }
 
-    /// Makes sure that every stage of the request is compiled, and runs each once on zeros. The weights are not read.
+    /// Makes every stage of the request ready and runs each once on zeros: afterwards its executables and, as far as there is room, its
+    /// weights are on the device, and the next run begins at once. The report says of each stage whether it was compiled, loaded or
+    /// already there.
     ///
     /// # Errors
     /// Where a stage cannot be compiled, run or kept.
@@ -255,9 +309,24 @@ impl Pipeline {
         };
         // What was just compiled by force need not be so again.
         let force_recompile = force_recompile && warmed != prepared.plan.signature.input_shape;
-        let ready = self.ready(&prepared, force_recompile)?;
+        let how = Asking { force_recompile, snap: self.settings.snap_to_warm, ..Asking::default() };
+        let (larger, ready) = self.ready(&prepared, how)?;
+        let prepared = larger.unwrap_or(prepared);
         self.warm_up_automatically(&prepared, &ready)?;
         self.make(prepared, &ready)
+    }
+
+    /// Lets go of everything that this model has on the device: weights, encoded prompts and executables. What a run is using goes when that
+    /// run ends. Gives the bytes that are free at once; the next request brings what it needs again.
+    pub fn unload(&self) -> u64 {
+        self.prompts.forget();
+        let executables = std::mem::take(&mut *self.executables.lock().unwrap_or_else(PoisonError::into_inner));
+        self.resident.forget().saturating_add(self.runtime.forget(&executables))
+    }
+
+    fn note_executables(&self, executables: &[Executable]) {
+        let mut known = self.executables.lock().unwrap_or_else(PoisonError::into_inner);
+        known.extend(executables.iter().map(Executable::graph_key));
     }
 
     /// The warmup of a request that is then run: what the cache cannot keep is a warning. Gives the shape that was warmed.

@@ -68,6 +68,11 @@ impl Prompts {
         Ok(encoded)
     }
 
+    /// Lets go of all of them.
+    pub(super) fn forget(&self) {
+        self.latest_last.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     fn find(&self, key: &PromptKey) -> Option<Arc<Encoded>> {
         let mut latest_last = self.latest_last.lock().unwrap_or_else(PoisonError::into_inner);
         let position = latest_last.iter().position(|(known, _)| known == key)?;

@@ -1,7 +1,6 @@
 //! Getting ready: executables and weights, side by side; and warming up.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use super::Pipeline;
@@ -10,16 +9,43 @@ use super::plan::Prepared;
 use super::resident::Weights;
 use super::stage::Stage;
 use crate::progress::{Cancel, EventKind};
-use crate::runtime::{self, Executable, StageReport, WarmupReport};
+use crate::runtime::{
+    self, DeviceTensor, Dropped, Executable, Percent, Request, StageReport, WarmupReport, warmup_summary,
+};
 
-/// Everything that a request runs, each list in the order of its stages.
+/// What a request runs, in the order of its stages. Weights are held by the stage that runs alone.
 pub(super) struct Ready {
     pub(super) executables: Vec<Executable>,
-    pub(super) weights: Vec<Weights>,
     /// When the last executable was loaded.
     pub(super) executables_since: Instant,
-    /// When the last weight was on the device.
+    /// When the weights were on the device, or as many of them as there was room for.
     pub(super) weights_since: Instant,
+}
+
+/// How executables are asked for.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Asking {
+    pub(super) force_recompile: bool,
+    /// Whether it is a warmup, of which nobody needs to be warned that it compiles.
+    pub(super) warming: bool,
+    /// How much of a larger size that is warm may be wasted, where the request's own is cold.
+    pub(super) snap: Option<Percent>,
+}
+
+impl Asking {
+    fn get(self, request: Request<'_>) -> Result<Executable, runtime::Error> {
+        let request = request.force_recompile(self.force_recompile);
+        if self.warming { request.get_for_warmup() } else { request.get() }
+    }
+}
+
+/// The executables that were found, stage by stage.
+struct Found<'a> {
+    /// The request at a larger size, where that serves it.
+    larger: Option<Prepared<'a>>,
+    executables: Vec<Result<Executable, runtime::Error>>,
+    /// When the last of them was there.
+    since: Instant,
 }
 
 impl Ready {
@@ -37,63 +63,151 @@ impl Ready {
 }
 
 impl Pipeline {
-    /// Loads or compiles every stage, and brings the weights to the device meanwhile.
-    pub(super) fn ready(&self, prepared: &Prepared<'_>, force_recompile: bool) -> Result<Ready, PipelineError> {
-        self.check(prepared)?;
-        let signature = &prepared.plan.signature;
+    /// Gets every stage's executable and brings the weights to the device meanwhile. What is then ready may be a larger size than the
+    /// request's own, which is given then: see [`Builder::snap_to_warm`](super::Builder::snap_to_warm).
+    pub(super) fn ready<'a>(
+        &self,
+        own: &Prepared<'a>,
+        how: Asking,
+    ) -> Result<(Option<Prepared<'a>>, Ready), PipelineError> {
+        self.check(own)?;
         // Weights that nothing can run on are not worth reading to the end.
         let stop_weights = Cancel::default();
-        let executables_ready = Mutex::new(Instant::now());
-        let get = |stage: &Stage| {
-            let request = self.runtime.request(signature, &stage.graph).force_recompile(force_recompile);
-            let executable = request.get().inspect_err(|_| stop_weights.cancel())?;
-            let now = Instant::now();
-            let mut last = executables_ready.lock().unwrap_or_else(PoisonError::into_inner);
-            *last = now.max(*last);
-            Ok(executable)
+        let get = |request: Request<'_>| {
+            let executable = how.get(request);
+            if executable.as_ref().is_err_and(|error| !error.is_out_of_memory()) {
+                stop_weights.cancel();
+            }
+            executable
         };
-        let (executables, weights) = std::thread::scope(|scope| {
-            let weights = scope.spawn(|| (self.weights(prepared, &stop_weights), Instant::now()));
-            let executables = in_parallel(&prepared.stages.all, get);
-            (executables, weights.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        let (found, weights) = std::thread::scope(|scope| {
+            // A model reads the same weights at every size.
+            let weights = scope.spawn(|| (self.bring_ahead(own, &stop_weights), Instant::now()));
+            let found = self.executables(own, how, get).inspect_err(|_| stop_weights.cancel());
+            (found, weights.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
         });
         // Of several errors, the first of these is the cause of the others.
         self.model.tokenizers()?;
-        let executables = collect(executables)?;
-        let (weights, weights_ready) = weights;
-        Ok(Ready {
-            executables,
-            weights: weights?,
-            executables_since: executables_ready.into_inner().unwrap_or_else(PoisonError::into_inner),
-            weights_since: weights_ready,
+        let Found { larger, executables, mut since } = found?;
+        // Weights that were being brought are not dropped; now those of other stages can make way for an executable.
+        let again = |(executable, stage): (Result<_, runtime::Error>, &Stage)| match executable {
+            Err(error) if error.is_out_of_memory() => {
+                let executable = get(self.runtime.request(&own.plan.signature, &stage.graph));
+                since = Instant::now();
+                executable
+            }
+            other => other,
+        };
+        let executables = collect(executables.into_iter().zip(&own.stages.all).map(again).collect())?;
+        self.note_executables(&executables);
+        let (weights, weights_since) = weights;
+        weights?;
+        Ok((larger, Ready { executables, executables_since: since, weights_since }))
+    }
+
+    /// The executable of every stage, as `get` makes the requests; at a larger size where that serves the request.
+    fn executables<'a>(
+        &self,
+        own: &Prepared<'a>,
+        how: Asking,
+        get: impl Fn(Request<'_>) -> Result<Executable, runtime::Error> + Sync,
+    ) -> Result<Found<'a>, PipelineError> {
+        let mut kept = Vec::new();
+        if let Some(most_waste) = how.snap.filter(|_| !how.force_recompile) {
+            // Its own size first: where that is warm, nothing else is looked at.
+            let found = self.obtain(own, &[], |request| request.require_warm(true).get());
+            kept = found.iter().map(|found| found.as_ref().ok().cloned()).collect();
+            let is_cold = found.iter().any(|found| matches!(found, Err(runtime::Error::NotWarm(_))));
+            if is_cold && let Some((larger, executables)) = self.snap(own, &kept, most_waste)? {
+                let executables = executables.into_iter().map(Ok).collect();
+                return Ok(Found { larger: Some(larger), executables, since: Instant::now() });
+            }
+        }
+        Ok(Found { larger: None, executables: self.obtain(own, &kept, get), since: Instant::now() })
+    }
+
+    /// Asks for the executable of each stage that is not kept from before.
+    pub(super) fn obtain(
+        &self,
+        prepared: &Prepared<'_>,
+        kept: &[Option<Executable>],
+        ask: impl Fn(Request<'_>) -> Result<Executable, runtime::Error> + Sync,
+    ) -> Vec<Result<Executable, runtime::Error>> {
+        in_parallel(&prepared.stages.all, |index, stage| match kept.get(index) {
+            Some(Some(executable)) => Ok(executable.clone()),
+            _ => ask(self.runtime.request(&prepared.plan.signature, &stage.graph)),
         })
     }
 
-    fn weights(&self, prepared: &Prepared<'_>, stop: &Cancel) -> Result<Vec<Weights>, PipelineError> {
-        let model_id = self.model_id();
-        let load = |stage: &Stage| {
-            let checkpoint = self.model.checkpoint(stage.component);
-            self.resident.load(&self.runtime, model_id, checkpoint, stage, stop)
-        };
-        prepared.stages.iter().map(load).collect()
+    /// Brings weights to the device as long as they have room beside each other; the others come when their stage runs.
+    fn bring_ahead(&self, prepared: &Prepared<'_>, stop: &Cancel) -> Result<(), PipelineError> {
+        // What is held is not dropped to make room for the next.
+        let mut held: Vec<Weights> = Vec::new();
+        for stage in prepared.stages.iter() {
+            let has_room = || self.runtime.bytes_that_can_be_had().is_none_or(|bytes| stage.weight_bytes() <= bytes);
+            let is_first = held.is_empty();
+            let weights = if is_first || self.resident.has(stage) || has_room() {
+                self.bring(stage, stop)
+            } else {
+                tracing::info!(stage = stage.name, "its weights have no room beside the others, and come when it runs");
+                return Ok(());
+            };
+            match weights {
+                Err(PipelineError::Runtime(error)) if error.is_out_of_memory() && !is_first => {
+                    tracing::info!(stage = stage.name, %error, "its weights come when it runs");
+                    return Ok(());
+                }
+                weights => held.push(weights?),
+            }
+        }
+        Ok(())
     }
 
-    /// Warms every stage, and gives a report for each.
+    fn bring(&self, stage: &Stage, stop: &Cancel) -> Result<Weights, PipelineError> {
+        self.resident.load(&self.runtime, self.model_id(), self.model.checkpoint(stage.component), stage, stop)
+    }
+
+    /// Does `work` with the weights of a stage, while the memory of what is not in use may be taken for it: before, by the executable's
+    /// own figures, and once more each time that the device says it is out of memory.
+    pub(super) fn on_stage<T>(
+        &self,
+        stage: &Stage,
+        executable: &Executable,
+        work: impl Fn(&[DeviceTensor]) -> Result<T, PipelineError>,
+    ) -> Result<T, PipelineError> {
+        let weights = self.bring(stage, &Cancel::default())?;
+        self.runtime.make_room(executable.footprint().of_execution());
+        let mut dropped = Dropped::default();
+        loop {
+            let error = match work(&weights) {
+                Err(PipelineError::Runtime(error)) if error.is_out_of_memory() => error,
+                done => return done,
+            };
+            match self.runtime.drop_one() {
+                Some(one) => dropped += one,
+                None => return Err(executable.with_figures(error, dropped).into()),
+            }
+        }
+    }
+
+    /// Gets every stage ready and runs each once on zeros. Gives a report for each.
     pub(super) fn warm(
         &self,
         prepared: &Prepared<'_>,
         force_recompile: bool,
     ) -> Result<Vec<WarmupReport>, PipelineError> {
-        self.check(prepared)?;
-        let signature = &prepared.plan.signature;
-        let compile = |stage: &Stage| {
-            let request = self.runtime.request(signature, &stage.graph).force_recompile(force_recompile);
-            request.get_for_warmup()
-        };
-        let executables = in_parallel(&prepared.stages.all, compile);
-        self.model.tokenizers()?;
-        // One by one: each takes memory for its weights, and its seconds should be its own.
-        collect(executables)?.iter().map(|executable| Ok(self.runtime.run_once(executable)?)).collect()
+        let (_, ready) = self.ready(prepared, Asking { force_recompile, warming: true, snap: None })?;
+        let mut reports = Vec::with_capacity(ready.executables.len());
+        // One by one: its seconds should be its own.
+        for (stage, executable) in prepared.stages.iter().zip(&ready.executables) {
+            let began = Instant::now();
+            self.run_on_zeros(stage, executable)?;
+            let first_run_seconds = began.elapsed().as_secs_f64();
+            let kept = self.runtime.keeps(executable);
+            reports.push(WarmupReport { stage: executable.report().clone(), first_run_seconds, kept });
+        }
+        tracing::info!("warmup complete: {}, {}", self.model_id(), warmup_summary(&reports));
+        Ok(reports)
     }
 
     /// Runs on zeros what was freshly compiled, so that no user's step is the first.
@@ -106,40 +220,49 @@ impl Pipeline {
         let mut done = 0;
         let total = prepared.stages.all.len() as u64 - 1 + u64::from(steps);
         for (at, stage) in prepared.stages.iter().enumerate() {
-            let (executable, weights) = (&ready.executables[at], &ready.weights[at]);
             let times = if at == prepared.stages.denoiser { steps } else { 1 };
             for _ in 0..times {
-                if self.runtime.is_cancelled() {
-                    return Err(runtime::Error::Cancelled.into());
-                }
                 self.tell(stage, EventKind::WarmingUp { done, total });
                 done += 1;
-                // With the weights that are on the device already: zeros of their size would take as much again.
-                let zeros = self.zeros(stage)?;
-                for output in executable.run(zeros.iter().chain(weights.iter()))? {
-                    output.wait().map_err(|cause| runtime::Error::Run {
-                        stage: stage.name.to_owned(),
-                        doing: "warming it up",
-                        cause,
-                    })?;
-                }
+                self.run_on_zeros(stage, &ready.executables[at])?;
             }
         }
         if let Some(stage) = prepared.stages.all.last() {
             self.tell(stage, EventKind::WarmingUp { done: total, total });
         }
-        tracing::info!(model = self.model_id(), steps, "warmed up");
+        let of = if steps == 1 { "step" } else { "steps" };
+        tracing::info!("warmup complete: {}, {steps} {of} and each other stage once on zeros", self.model_id());
         Ok(())
+    }
+
+    /// Runs a stage on zeros, with its weights: zeros of their size would take as much again.
+    fn run_on_zeros(&self, stage: &Stage, executable: &Executable) -> Result<(), PipelineError> {
+        if self.runtime.is_cancelled() {
+            return Err(runtime::Error::Cancelled.into());
+        }
+        let failed = |cause| {
+            let stage = stage.name.to_owned();
+            runtime::Error::Run { stage, doing: "warming it up", cause }
+        };
+        self.on_stage(stage, executable, |weights| {
+            let zeros = self.zeros(stage)?;
+            for output in executable.run(zeros.iter().chain(weights))? {
+                output.wait().map_err(failed)?;
+            }
+            Ok(())
+        })
     }
 }
 
 /// Does `work` for each stage on a thread of its own.
 fn in_parallel<T: Send>(
     stages: &[Stage],
-    work: impl Fn(&Stage) -> Result<T, runtime::Error> + Sync,
+    work: impl Fn(usize, &Stage) -> Result<T, runtime::Error> + Sync,
 ) -> Vec<Result<T, runtime::Error>> {
     std::thread::scope(|scope| {
-        let threads: Vec<_> = stages.iter().map(|stage| scope.spawn(|| work(stage))).collect();
+        let work = &work;
+        let one = |(index, stage)| scope.spawn(move || work(index, stage));
+        let threads: Vec<_> = stages.iter().enumerate().map(one).collect();
         threads
             .into_iter()
             .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))

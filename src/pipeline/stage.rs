@@ -18,6 +18,8 @@ use crate::weights::Wanted;
 pub(super) struct Stage {
     pub(super) name: &'static str,
     pub(super) component: Component,
+    /// What it computes in.
+    pub(super) dtype: Dtype,
     /// What the runtime is asked for. Its StableHLO is written only where no earlier request led to an executable.
     pub(super) graph: Graph,
     pub(super) function: Arc<Verified>,
@@ -87,7 +89,13 @@ impl Stage {
             Ok(Program::new(ProgramFormat::Mlir, text.into_bytes()))
         };
         let graph = Graph::built_by(builder_id(), build).stage(name).projection(projection);
-        Ok(Self { name, component, graph, function, wanted })
+        Ok(Self { name, component, dtype, graph, function, wanted })
+    }
+
+    /// Whether this is the very graph that `other` is, which is the same stage of the same model at another size.
+    pub(super) fn is_as_in(&self, other: &Self) -> bool {
+        let (own, other) = (self.graph.declared_projection(), other.graph.declared_projection());
+        own == other && own.input_shape == Keep::Dropped
     }
 
     /// Bytes of the weights, as they rest on the device.
@@ -147,6 +155,11 @@ impl Stages {
 
     pub(super) fn iter(&self) -> std::slice::Iter<'_, Stage> {
         self.all.iter()
+    }
+
+    /// The decoder in another dtype than `shape` has for it.
+    pub(super) fn decoder_in(model: &Model, shape: Shape, dtype: Dtype) -> Result<Stage, PipelineError> {
+        decoder(model, Shape { dtypes: Dtypes { vae: dtype, ..shape.dtypes }, ..shape })
     }
 }
 

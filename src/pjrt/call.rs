@@ -6,12 +6,13 @@ use std::ptr::NonNull;
 
 use super::error::{ErrorCode, PjrtError};
 use super::plugin::Plugin;
-use super::sys;
+use super::sys::{self, abi_version};
 
-/// A plugin's function table, which may be shorter or longer than [`sys::Api`].
+/// A plugin's function table, or that of one of its extensions: it may be shorter or longer than the layout here.
 #[derive(Clone, Copy)]
 pub(super) struct Table {
-    start: NonNull<sys::Api>,
+    /// Its first field: its size.
+    start: NonNull<usize>,
     /// Bytes that the plugin says the table has; nothing beyond is read.
     pub(super) struct_size: usize,
 }
@@ -29,10 +30,11 @@ impl Table {
     ///
     /// # Safety
     ///
-    /// `start` points to a function table that stays valid for good.
-    pub(super) unsafe fn new(start: NonNull<sys::Api>) -> Self {
-        // SAFETY: the caller vouches for the table, and every table starts with its size.
-        let struct_size = unsafe { start.cast::<usize>().read() };
+    /// `start` points to a function table that stays valid for good, and whose first field is its size.
+    pub(super) unsafe fn new<T>(start: NonNull<T>) -> Self {
+        let start = start.cast::<usize>();
+        // SAFETY: the caller's word.
+        let struct_size = unsafe { start.read() };
         Self { start, struct_size }
     }
 
@@ -106,10 +108,32 @@ impl Plugin {
     pub(super) unsafe fn call<A: sys::Call>(&self, args: &mut A) -> Result<(), PjrtError> {
         let Some(function) = self.table().function::<A>() else { return Err(self.missing(A::FUNCTION)) };
         // SAFETY: the function is the plugin's for this type of args, whose contents the caller vouches for.
+        unsafe { self.enter(A::FUNCTION, function, args) }
+    }
+
+    /// Calls the function of the `AbiVersion` extension that takes `args`; without the extension the function is missing.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Self::call`].
+    pub(super) unsafe fn call_abi_version<A: abi_version::Call>(&self, args: &mut A) -> Result<(), PjrtError> {
+        // SAFETY: `abi_version::Call` promises an optional function of that type at that offset.
+        let field = |table: Table| unsafe { table.field::<Option<sys::Function<A>>>(A::OFFSET) }.flatten();
+        let Some(function) = self.abi_version().and_then(field) else { return Err(self.missing(A::FUNCTION)) };
+        // SAFETY: as in `call`.
+        unsafe { self.enter(A::FUNCTION, function, args) }
+    }
+
+    /// # Safety
+    ///
+    /// `function` is this plugin's, and takes these args.
+    #[inline]
+    unsafe fn enter<A>(&self, name: &'static str, function: sys::Function<A>, args: &mut A) -> Result<(), PjrtError> {
+        // SAFETY: the caller's word.
         match NonNull::new(unsafe { function(args) }) {
             None => Ok(()),
             // SAFETY: just returned, so ours.
-            Some(error) => Err(unsafe { self.table().take_error(A::FUNCTION, error) }),
+            Some(error) => Err(unsafe { self.table().take_error(name, error) }),
         }
     }
 

@@ -63,7 +63,11 @@ impl Executable {
         Ok(Self { plugin: plugin.clone(), raw: Handle::new(raw, function)?, _client: client.cloned() })
     }
 
-    fn as_ptr(&self) -> *mut sys::Executable {
+    pub(super) fn plugin(&self) -> &Plugin {
+        &self.plugin
+    }
+
+    pub(super) fn as_ptr(&self) -> *mut sys::Executable {
         self.raw.as_ptr()
     }
 

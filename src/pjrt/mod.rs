@@ -6,6 +6,7 @@
 //!
 //! - [`sys`] holds the C layouts. `call.rs` is the only way into the function table: it reads no function beyond the table's own
 //!   size, and turns each error of the plugin into [`PjrtError::Call`].
+//! - [`RuntimeAbiVersion`] answers whether a runtime takes an executable, where the plugin has that extension.
 //! - [`options`] encodes compile options; [`hlo`] reads a program's parameters and results out of an executable.
 //!
 //! What a plugin does on a bad request is up to it, and some end the process (unknown flags in `XLA_FLAGS`): see the callers.
@@ -30,6 +31,7 @@
 //! ```
 #![expect(unsafe_code, reason = "this room is where C is called")]
 
+mod abi_version;
 mod buffer;
 mod call;
 mod client;
@@ -49,6 +51,7 @@ pub mod sys;
 mod topology;
 mod value;
 
+pub use abi_version::{Compatibility, ExecutableAbiVersion, RuntimeAbiVersion};
 pub use buffer::{Buffer, HostTransfer};
 pub use client::Client;
 pub use device::{Device, DeviceDescription, MemoryStats};

@@ -43,6 +43,8 @@ struct Library {
     table: Table,
     version: ApiVersion,
     extensions: Vec<sys::ExtensionType>,
+    /// The `AbiVersion` extension's table.
+    abi_version: Option<Table>,
 }
 
 /// Every library that this process has initialised, in the order of opening: a plugin must be initialised once only.
@@ -72,8 +74,11 @@ impl Plugin {
         let extension_start =
             unsafe { table.field::<*const sys::ExtensionBase>(offset_of!(sys::Api, extension_start)) };
         // SAFETY: the chain is constant data of the library.
-        let extensions = unsafe { extension_types(extension_start.unwrap_or(std::ptr::null())) };
-        let plugin = Self(Arc::new(Library { path, table, version, extensions }));
+        let chain = unsafe { extensions(extension_start.unwrap_or(std::ptr::null())) };
+        let extensions = chain.iter().map(|(kind, _)| *kind).collect();
+        let abi_version = chain.into_iter().find(|(kind, _)| *kind == sys::abi_version::ABI_VERSION);
+        let abi_version = abi_version.map(|(_, table)| table);
+        let plugin = Self(Arc::new(Library { path, table, version, extensions, abi_version }));
         // SAFETY: complete args; the lock above makes this the first initialisation unless another copy of this code ran one.
         unsafe { plugin.call(&mut sys::PluginInitializeArgs::new()) }?;
         tracing::debug!(path = %plugin.path().display(), %version, "plugin initialised");
@@ -83,6 +88,16 @@ impl Plugin {
 
     pub(super) fn table(&self) -> Table {
         self.0.table
+    }
+
+    /// The `AbiVersion` extension, where the plugin offers it.
+    pub(super) fn abi_version(&self) -> Option<Table> {
+        self.0.abi_version
+    }
+
+    /// Whether the plugin has the `AbiVersion` extension: whether it tells which executables it takes.
+    pub fn tells_abi_versions(&self) -> bool {
+        self.0.abi_version.is_some()
     }
 
     /// Where the library was loaded from: absolute, links resolved.
@@ -152,20 +167,21 @@ fn check(path: &Path, table: Table) -> Result<ApiVersion, PjrtError> {
     Ok(plugin)
 }
 
-/// The types along a chain of extensions.
+/// The extensions along a chain: what each is, and its table.
 ///
 /// # Safety
 ///
-/// `next` is null or starts a chain of extensions that stay valid during the call.
-unsafe fn extension_types(mut next: *const sys::ExtensionBase) -> Vec<sys::ExtensionType> {
-    // Plugins have about fifteen; the bound is for a chain that bites its tail.
+/// `next` is null or starts a chain of extensions that stay valid for good.
+unsafe fn extensions(mut next: *const sys::ExtensionBase) -> Vec<(sys::ExtensionType, Table)> {
+    // Plugins have about twenty; the bound is for a chain that bites its tail.
     const AT_MOST: usize = 256;
-    let mut types = Vec::new();
-    while !next.is_null() && types.len() < AT_MOST {
+    let mut chain = Vec::new();
+    while let Some(start) = NonNull::new(next.cast_mut()).filter(|_| chain.len() < AT_MOST) {
         // SAFETY: the caller's word, and not null.
-        let extension = unsafe { next.read() };
-        types.push(extension.r#type);
+        let extension = unsafe { start.read() };
+        // SAFETY: as above; every extension starts with its size.
+        chain.push((extension.r#type, unsafe { Table::new(start) }));
         next = extension.next;
     }
-    types
+    chain
 }

@@ -741,11 +741,16 @@ enums! {
 impl ExtensionType {
     /// The extension's name in C, without what all of them start with; `None` for one that this page does not know.
     pub fn name(self) -> Option<&'static str> {
+        if self == abi_version::ABI_VERSION {
+            return Some("AbiVersion");
+        }
         let all = ENUMS.iter().find(|layout| layout.c_name == "PJRT_Extension_Type")?;
         let (name, _) = all.values.iter().find(|(_, value)| *value == self.0)?;
         name.strip_prefix("PJRT_Extension_Type_")
     }
 }
+
+pub mod abi_version;
 
 /// Every struct of this page but [`Api`], whose functions are in [`FUNCTIONS`].
 pub const STRUCTS: &[&[StructLayout]] = &[ODD_STRUCTS, PLAIN_STRUCTS];

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use preheat_cache::{GraphKey, Match, Source};
+use preheat_cache::{GraphKey, KeyInputs, Match, Measurements, Source};
 
 use super::Inner;
 use super::compile::{Again, Made, Wanting};
@@ -14,17 +14,19 @@ use crate::backend::{Backend, xla};
 use crate::progress::EventKind;
 
 /// What precompiling came to.
-struct Kept {
+pub(super) struct Kept {
     key: GraphKey,
-    source: Source,
+    pub(super) source: Source,
     matched: Match,
-    compile_seconds: f64,
-    compile_peak_bytes: u64,
+    pub(super) compile_seconds: f64,
+    pub(super) compile_peak_bytes: u64,
+    /// Where it was compiled just now.
+    measurements: Option<Measurements>,
 }
 
 impl Kept {
     fn there(key: GraphKey, matched: Match) -> Self {
-        Self { key, source: Source::Disk, matched, compile_seconds: 0.0, compile_peak_bytes: 0 }
+        Self { key, source: Source::Disk, matched, compile_seconds: 0.0, compile_peak_bytes: 0, measurements: None }
     }
 }
 
@@ -33,6 +35,7 @@ impl Inner {
     pub(super) fn precompile(&self, asked: &Asked<'_>) -> Result<StageReport, Error> {
         self.cache()?;
         let began = Instant::now();
+        let _request = asked.trace(self, "request");
         let kept = self.keep_or_compile(asked)?;
         let load_seconds = (began.elapsed().as_secs_f64() - kept.compile_seconds).max(0.0);
         let report = StageReport {
@@ -51,6 +54,9 @@ impl Inner {
             compile_seconds = report.compile_seconds, "in the store"
         );
         asked.tell(self, EventKind::Ready);
+        if let Some(recorder) = &self.recorder {
+            recorder.obtained(&report, kept.measurements.as_ref());
+        }
         Ok(report)
     }
 
@@ -63,17 +69,29 @@ impl Inner {
         }
         let inputs = self.key_inputs(asked)?;
         let key = inputs.graph_key();
-        let there = || cache.has_object(&key).then(|| Kept::there(key, matched(known.as_ref(), &key)));
-        if looks && let Some(there) = there() {
-            return Ok(there);
+        let matching = |key: &GraphKey| matched(known.as_ref(), key);
+        if looks && cache.has_object(&key) {
+            return Ok(Kept::there(key, matching(&key)));
         }
+        self.compile_and_keep(asked, &inputs, &matching)
+    }
+
+    /// Compiles a graph that is not in the store, unless someone else does; `matched` tells how it matched, then.
+    pub(super) fn compile_and_keep(
+        &self,
+        asked: &Asked<'_>,
+        inputs: &KeyInputs,
+        matched: &dyn Fn(&GraphKey) -> Match,
+    ) -> Result<Kept, Error> {
+        let (cache, key) = (self.cache()?, inputs.graph_key());
+        let there = || cache.has_object(&key).then(|| Kept::there(key, matched(&key)));
         let again = |again| Ok(if again == Again::Store { there() } else { None });
         let compiler = || match &self.backend {
             // What was loaded to compile it is dropped: nobody is about to run it.
-            Backend::Here(backend) => Ok(((), xla::compile(&backend.client, &inputs)?.1)),
-            Backend::Ahead(ahead) => Ok(((), ahead.compile(&inputs, &self.cancel)?)),
+            Backend::Here(backend) => Ok(((), xla::compile(&backend.client, inputs)?.1)),
+            Backend::Ahead(ahead) => Ok(((), ahead.compile(inputs, &self.cancel)?)),
         };
-        let fresh = match self.compile(asked, &Wanting { inputs: &inputs, key, refused: false }, again, compiler)? {
+        let fresh = match self.compile(asked, &Wanting { inputs, key, refused: false }, again, compiler)? {
             Made::Found(kept) => return Ok(kept),
             Made::Compiled(fresh) => fresh,
         };
@@ -86,6 +104,7 @@ impl Inner {
             matched: Match::Compiled,
             compile_seconds: fresh.record.measurements.compile_seconds,
             compile_peak_bytes: fresh.record.measurements.compile_peak_bytes.unwrap_or(0),
+            measurements: Some(fresh.record.measurements),
         })
     }
 }

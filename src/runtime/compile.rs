@@ -91,8 +91,10 @@ impl Inner {
             return Err(Error::Cancelled);
         }
         asked.tell(self, EventKind::Compiling { expected_seconds });
+        let compiling = asked.trace(self, "compile");
         let (loaded, compiled) =
             run_compiler().map_err(|cause| self.not_compiled(asked, &turn, lock.as_mut(), cause))?;
+        drop(compiling);
         asked.tell(self, EventKind::Compiled { seconds: compiled.measurements.compile_seconds });
         Ok(Made::Compiled(Box::new(self.store(asked, wanting.inputs, loaded, compiled))))
     }
@@ -136,8 +138,14 @@ impl Inner {
         let stage = asked.graph.stage_name();
         let mut record = GraphRecord::new(stage, self.backend.device().as_str(), inputs);
         record.interface = compiled.interface;
+        record.abi_version = compiled.abi_version;
         record.measurements = compiled.measurements;
-        record.add_signature(recorded(asked));
+        for leading in asked.leading {
+            record.add_signature(leading.clone());
+        }
+        if asked.leading.is_empty() {
+            record.add_signature(recorded(asked));
+        }
         let payload_bytes = match &compiled.payload {
             Ok(payload) => {
                 if let Some(cache) = &self.cache {
@@ -180,7 +188,7 @@ impl Inner {
                 return Err(Error::Cancelled);
             }
             let holder = Some(format!("process {}", std::process::id()));
-            asked.tell(self, EventKind::Waiting { holder, waited: began.elapsed() });
+            asked.tell(self, EventKind::Waiting { holder, compiling: None, waited: began.elapsed() });
             std::thread::sleep(TURN_POLL);
         }
     }

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use preheat_cache::{GraphKey, ShapeError};
 
+use super::out_of_memory::OutOfMemory;
 use super::report::StageLookup;
 use super::source::BuildError;
 use crate::backend::{BackendError, CompileError};
 use crate::device::{DeviceError, Target, XlaDevice};
-use crate::pjrt::PjrtError;
+use crate::pjrt::{ErrorCode, PjrtError};
 
 /// Why a runtime could not do what it was asked. A cache that cannot be read or written is never among the reasons: it
 /// degrades to compiling, with a warning.
@@ -78,6 +79,32 @@ pub enum Error {
         /// The key the executable would have had.
         graph_key: GraphKey,
     },
+    /// The cache knows no graph under that key.
+    #[error("the cache knows no graph {}: `preheat cache list` lists those that it has", graph_key.short())]
+    Unrecorded {
+        /// The key.
+        graph_key: GraphKey,
+    },
+    /// A graph was asked for by its key, and is not for this plugin build, device or flags.
+    #[error(
+        "graph {} was compiled for another environment ({} differ from here): `preheat cache rewarm` compiles it for this one",
+        graph_key.short(),
+        fields.join(", ")
+    )]
+    OtherEnvironment {
+        /// The key.
+        graph_key: GraphKey,
+        /// In what the environments differ.
+        fields: Vec<String>,
+    },
+    /// The program of a graph was to be compiled again, and is not in the cache any more.
+    #[error("stage `{stage}`: the cache has lost the program of graph {}, so it cannot be compiled from there", graph_key.short())]
+    ProgramGone {
+        /// The stage of the model.
+        stage: String,
+        /// The graph.
+        graph_key: GraphKey,
+    },
     /// Someone asked to stop.
     #[error("interrupted")]
     Cancelled,
@@ -122,6 +149,9 @@ pub enum Error {
         #[source]
         cause: PjrtError,
     },
+    /// The device has too little memory, although everything that is not in use was dropped; boxed, since it has many figures.
+    #[error(transparent)]
+    OutOfMemory(#[from] Box<OutOfMemory>),
     /// A tensor could not be moved to the device.
     #[error("a tensor of {kind} could not be moved to the device")]
     Upload {
@@ -134,12 +164,43 @@ pub enum Error {
     /// A tensor could not be made.
     #[error(transparent)]
     Tensor(#[from] crate::tensor::TensorError),
+    /// A tensor is not as large as the graph's builder declared it.
+    #[error("stage `{stage}`, {what} {index} is {given}, and the graph declares that {declared}")]
+    Padding {
+        /// The stage of the model.
+        stage: String,
+        /// `input` or `output`.
+        what: &'static str,
+        /// Its position, from 0.
+        index: usize,
+        /// What was declared.
+        declared: String,
+        /// Its dtype and shape.
+        given: String,
+    },
     /// A question to the cache itself that the cache could not answer.
     #[error(transparent)]
     Store(#[from] preheat_cache::StoreError),
+    /// What no installed plugin compiled was to be removed, and there is no installed plugin.
+    #[error(
+        "no plugin is found anywhere, so that everything in the cache would count as stale: nothing is removed \
+         (`preheat plugins list` shows where each is looked for)"
+    )]
+    NothingInstalled,
     /// A question to the cache, of a runtime that was told to use none.
     #[error("no cache is in use: {0}")]
     NoCache(&'static str),
+}
+
+impl Error {
+    /// Whether the device had too little memory for it, be it for a load, a tensor or an execution.
+    pub fn is_out_of_memory(&self) -> bool {
+        match self {
+            Self::OutOfMemory(_) => true,
+            Self::Run { cause, .. } | Self::Upload { cause, .. } => cause.code() == Some(ErrorCode::ResourceExhausted),
+            _ => false,
+        }
+    }
 }
 
 fn inputs(count: usize) -> String {

@@ -34,6 +34,9 @@ impl Inner {
             let seconds = nearest.as_ref().and_then(|(_, seconds)| *seconds);
             return Ok(hit(key, matched(known.as_ref(), &key), seconds));
         }
+        if let Some(record) = self.of_this_hardware(asked, &inputs)? {
+            return Ok(hit(record.graph_key, Match::Graph, Some(record.measurements.compile_seconds)));
+        }
         Ok(missing(asked, key, nearest))
     }
 
@@ -63,8 +66,8 @@ impl Inner {
         Ok(Lookup::of(stages.into_values().collect()))
     }
 
-    /// The nearest entry in the cache, and the seconds that a compile is expected to take.
-    pub(super) fn nearest(&self, asked: &Asked<'_>, inputs: &KeyInputs) -> Option<(Nearest, Option<f64>)> {
+    /// The entry in the cache that is most like what is wanted.
+    pub(super) fn nearest_entry(&self, asked: &Asked<'_>, inputs: &KeyInputs) -> Option<preheat_cache::Nearest> {
         let wanted = Wanted {
             program: Some(inputs.program.digest()),
             stage: asked.graph.stage_name(),
@@ -72,7 +75,12 @@ impl Inner {
             environment: self.backend.environment(),
             options: asked.graph.compile_options(),
         };
-        let found = self.cache.as_ref()?.nearest(&wanted, &self.warnings)?;
+        self.cache.as_ref()?.nearest(&wanted, &self.warnings)
+    }
+
+    /// The nearest entry in the cache, and the seconds that a compile is expected to take.
+    pub(super) fn nearest(&self, asked: &Asked<'_>, inputs: &KeyInputs) -> Option<(Nearest, Option<f64>)> {
+        let found = self.nearest_entry(asked, inputs)?;
         let nearest = Nearest { graph_key: found.record.graph_key, differences: found.differences };
         // Programs without a model have their stage's name in common, and nothing else.
         let unlike =

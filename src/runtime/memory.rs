@@ -87,12 +87,41 @@ impl Memory {
             let Some(oldest) = self.entries.iter().min_by_key(|(_, entry)| entry.last_used).map(|(key, _)| *key) else {
                 break;
             };
-            if let Some(entry) = self.entries.remove(&oldest) {
-                self.used_bytes -= entry.graph.payload_bytes;
-                tracing::debug!(graph_key = %oldest, bytes = entry.graph.payload_bytes, "let go of an executable in memory");
-                gone.push(entry.graph);
+            if let Some(graph) = self.remove(&oldest) {
+                tracing::debug!(graph_key = %oldest, bytes = graph.payload_bytes, "let go of an executable in memory");
+                gone.push(graph);
             }
         }
         gone
+    }
+
+    /// Takes out the executable that was used longest ago among those that nobody else holds.
+    pub(super) fn take_unused(&mut self) -> Option<Arc<LoadedGraph>> {
+        let oldest = self.unused().min_by_key(|entry| entry.last_used)?.graph.graph_key;
+        self.remove(&oldest)
+    }
+
+    /// Bytes of machine code that nobody else holds.
+    #[cfg(feature = "pipeline")]
+    pub(super) fn unused_bytes(&self) -> u64 {
+        self.unused().map(|entry| entry.graph.footprint.code).fold(0, u64::saturating_add)
+    }
+
+    /// Takes these out, whether they are in use or not.
+    #[cfg(feature = "pipeline")]
+    #[must_use = "what is let go of is dropped where nobody waits for it"]
+    pub(super) fn take(&mut self, keys: &HashSet<GraphKey>) -> Vec<Arc<LoadedGraph>> {
+        keys.iter().filter_map(|key| self.remove(key)).collect()
+    }
+
+    /// While the table is locked nobody can begin to use them: they are handed out by it alone.
+    fn unused(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.values().filter(|entry| Arc::strong_count(&entry.graph) == 1)
+    }
+
+    fn remove(&mut self, key: &GraphKey) -> Option<Arc<LoadedGraph>> {
+        let entry = self.entries.remove(key)?;
+        self.used_bytes -= entry.graph.payload_bytes;
+        Some(entry.graph)
     }
 }

@@ -10,12 +10,25 @@ mod devices;
 mod digests;
 mod error;
 mod executable;
+#[cfg(feature = "pipeline")]
+mod for_pipeline;
 mod lookup;
 mod memory;
+mod metrics;
 mod obtain;
+mod on_device;
+mod out_of_memory;
+mod padding;
+mod recorded;
 mod report;
 mod request;
+mod rewarm;
+mod room;
+mod snap;
 mod source;
+mod step;
+mod survival;
+mod takeover;
 mod tpu_hardware;
 mod upkeep;
 mod warnings;
@@ -24,23 +37,35 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use preheat_cache::{Digest, GraphKey, GraphRecord, Signature, Statistics};
+use preheat_cache::{Digest, Environment, GraphKey, GraphRecord, Signature, Statistics};
 use serde::Serialize;
 
-#[cfg(feature = "pipeline")]
-pub(crate) use crate::backend::xla::available_host_bytes;
 pub use builder::Builder;
 pub use cache::Cache;
 pub use devices::{DeviceInfo, describe_devices};
 pub use error::Error;
 pub use executable::{DeviceTensor, Executable, Input};
-pub use report::{Lookup, Nearest, StageLookup, StageReport, Verdict, WarmupReport};
+pub use metrics::{Metric, Metrics, Summary};
+#[cfg(feature = "pipeline")]
+pub(crate) use on_device::Holder;
+#[cfg(feature = "pipeline")]
+pub(crate) use out_of_memory::human;
+pub use out_of_memory::{Dropped, Footprint, OutOfMemory};
+pub use padding::{Padding, Scaled};
+pub(crate) use report::warmup_summary;
+pub use report::{Lookup, Nearest, SnappedSize, StageLookup, StageReport, Verdict, WarmupReport};
 pub use request::Request;
+pub use rewarm::{Renewed, Rewarm, Rewarmed, RewarmedTarget};
+#[cfg(feature = "pipeline")]
+pub(crate) use room::{Room, UNMEASURED_PEAK_BYTES, locked};
+pub use snap::{ParsePercentError, Percent, Snapped};
 pub use source::{AsGraph, BuildError, Graph};
+pub use step::{Step, StepBoundary, StepTimes};
 pub use upkeep::{CacheInfo, PruneRule};
 
 use self::digests::Digests;
-use self::memory::Memory;
+use self::metrics::Recorder;
+use self::on_device::{Doing, Failure, OnDevice};
 use self::warnings::Warnings;
 use crate::backend::Backend;
 use crate::backend::xla::XlaBackend;
@@ -49,6 +74,7 @@ use crate::device::target::topology_name;
 use crate::lower::Target;
 use crate::progress::{Cancel, Progress};
 use crate::tensor::Tensor;
+use crate::trace::Trace;
 
 /// The device that a runtime runs on, as the command line's JSON has it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -82,9 +108,13 @@ struct Inner {
     reuse: bool,
     /// `None` where it was turned off, or could not be opened.
     cache: Option<Arc<Cache>>,
-    memory: Mutex<Memory>,
+    on_device: Arc<OnDevice>,
     require_warm: bool,
     manual_warmup: bool,
+    /// The host waits for the device after so many steps; 0: it does not.
+    sync_steps: usize,
+    /// `None` where neither metrics nor a trace are wanted.
+    recorder: Option<Arc<Recorder>>,
     progress: Arc<dyn Progress>,
     cancel: Cancel,
     warnings: Arc<Warnings>,
@@ -103,6 +133,11 @@ impl Runtime {
     /// The device that this runtime runs on, and why.
     pub fn device(&self) -> &DeviceReport {
         &self.inner.device
+    }
+
+    /// What graphs are compiled for here, as [`target_of`] names it.
+    pub fn target(&self) -> String {
+        target_name(self.inner.backend.device().as_str(), self.inner.backend.environment())
     }
 
     /// The executable of `graph` for `signature`: from memory, from the cache, or freshly compiled and then stored.
@@ -128,12 +163,6 @@ impl Runtime {
         graph: &G,
     ) -> Result<(Executable, WarmupReport), Error> {
         self.request(signature, graph).warmup()
-    }
-
-    /// Runs an executable of this runtime once on zeros, as a warmup does.
-    #[cfg(feature = "pipeline")]
-    pub(crate) fn run_once(&self, executable: &Executable) -> Result<WarmupReport, Error> {
-        self.inner.run_once(executable)
     }
 
     /// Would this hit? Nothing is compiled, and no graph is built where level 1 knows the answer.
@@ -165,9 +194,7 @@ impl Runtime {
     /// # Errors
     /// Where the device has no room.
     pub fn to_device(&self, tensor: &Tensor) -> Result<DeviceTensor, Error> {
-        let backend = self.inner.here()?;
-        DeviceTensor::upload(&backend.client, &backend.device, tensor, Arc::new(tensor.kind().clone()))
-            .map_err(|cause| Error::Upload { kind: tensor.kind().to_string(), cause })
+        self.inner.upload(tensor, None, "moving a tensor to the device")
     }
 
     /// What graphs should be lowered for.
@@ -185,17 +212,30 @@ impl Runtime {
         self.inner.here().ok()?.free_memory_bytes()
     }
 
+    /// Drops what is not in use, which any request can have again: executables in memory that nobody holds, and weights of pipelines that
+    /// no run is using. Gives the bytes that were freed on the device.
+    ///
+    /// It happens on its own where the device runs out of memory; a program calls it to leave the device to others meanwhile.
+    pub fn free_memory(&self) -> u64 {
+        self.inner.on_device.drop_all().bytes
+    }
+
     /// Whether the device is here, so that executables can be loaded and run; without it, they are compiled ahead of time.
     pub fn is_here(&self) -> bool {
         self.inner.here().is_ok()
     }
 
-    /// What the cache holds for this very environment; nothing, where it cannot be asked.
-    #[cfg(feature = "pipeline")]
-    pub(crate) fn records_of_this_environment(&self) -> Vec<GraphRecord> {
-        let records = self.inner.cache.as_ref().and_then(|cache| cache.records().ok()).unwrap_or_default();
-        let own = |record: &GraphRecord| record.environment.digest() == self.inner.environment_digest;
-        records.into_iter().filter(own).collect()
+    /// What was done so far, in numbers; empty unless [`Builder::metrics`] or [`Builder::trace`] asked for it. What is in flight is
+    /// given a tenth of a second to end.
+    pub fn metrics(&self) -> Metrics {
+        let Some(recorder) = &self.inner.recorder else { return Metrics::default() };
+        let memory = self.inner.here().ok().and_then(|backend| backend.device.memory_stats().ok().flatten());
+        recorder.metrics(memory.as_ref())
+    }
+
+    /// The trace that this runtime adds to, for whoever has something to add.
+    pub fn trace(&self) -> Option<&Trace> {
+        self.inner.recorder.as_ref()?.trace()
     }
 
     /// Whether what is asked to stop has been: a pipeline asks between its steps.
@@ -253,15 +293,32 @@ impl Inner {
         }
     }
 
+    fn upload(&self, tensor: &Tensor, stage: Option<&str>, what: &str) -> Result<DeviceTensor, Error> {
+        let backend = self.here()?;
+        let kind = Arc::new(tensor.kind().clone());
+        let doing = Doing { stage, what, needed_bytes: Some(tensor.bytes().len() as u64), footprint: None };
+        let recorder = self.recorder.as_ref();
+        let upload = || DeviceTensor::upload(&backend.client, &backend.device, tensor, Arc::clone(&kind), recorder);
+        self.on_device.with_room(&doing, upload).map_err(|failure| match failure {
+            Failure::OutOfMemory(error) => error.into(),
+            Failure::Other(cause) => Error::Upload { kind: kind.to_string(), cause },
+        })
+    }
+
     /// Runs an executable once on zeros: what is left of a warmup once it is there.
     fn run_once(&self, executable: &Executable) -> Result<WarmupReport, Error> {
         let began = Instant::now();
         executable.run_on_zeros()?;
         let first_run_seconds = began.elapsed().as_secs_f64();
-        let kept = self.cache.as_ref().is_some_and(|cache| cache.has_object(&executable.graph_key()));
-        let report = WarmupReport { stage: executable.report().clone(), first_run_seconds, kept };
-        tracing::info!(stage = report.stage.stage, graph_key = %report.stage.graph_key, first_run_seconds, "warm");
+        let report =
+            WarmupReport { stage: executable.report().clone(), first_run_seconds, kept: self.keeps(executable) };
+        let (model, summary) = (&report.stage.model_id, warmup_summary(std::slice::from_ref(&report)));
+        tracing::info!(stage = report.stage.stage, graph_key = %report.stage.graph_key, "warmup complete: {model}, {summary}");
         Ok(report)
+    }
+
+    fn keeps(&self, executable: &Executable) -> bool {
+        self.cache.as_ref().is_some_and(|cache| cache.has_object(&executable.graph_key()))
     }
 
     fn cache(&self) -> Result<&Cache, Error> {
@@ -294,8 +351,12 @@ impl DeviceReport {
 
 /// The target of a compiled graph as the command line names it: the device, and the shape of the hardware where it has one.
 pub fn target_of(record: &GraphRecord) -> String {
-    if record.environment.platform == "cpu" {
-        return record.device.clone();
+    target_name(&record.device, &record.environment)
+}
+
+fn target_name(device: &str, environment: &Environment) -> String {
+    if environment.platform == "cpu" {
+        return device.to_owned();
     }
-    format!("{}:{}", record.device, topology_name(&record.environment.topology))
+    format!("{device}:{}", topology_name(&environment.topology))
 }

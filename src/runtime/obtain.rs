@@ -4,7 +4,9 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use preheat_cache::{GraphKey, GraphRecord, KeyInputs, Match, Measurements, RecordedSignature, Resolved, Source, Use};
+use preheat_cache::{
+    GraphKey, GraphRecord, KeyInputs, Match, Measurements, RecordedProjection, RecordedSignature, Resolved, Source, Use,
+};
 
 use super::Inner;
 use super::compile::{Again, Fresh, Made, Wanting};
@@ -12,6 +14,8 @@ use super::digests::Digests;
 use super::error::Error;
 use super::executable::{Executable, Interface, LoadedGraph};
 use super::memory::Memory;
+use super::on_device::{Doing, Failure};
+use super::out_of_memory::Footprint;
 use super::report::StageReport;
 use super::request::Asked;
 use crate::backend::{is_passing, xla};
@@ -49,6 +53,7 @@ impl Obtained {
 impl Inner {
     pub(super) fn obtain(&self, asked: &Asked<'_>) -> Result<Executable, Error> {
         let began = Instant::now();
+        let _request = asked.trace(self, "request");
         let obtained = self.find_or_compile(asked)?;
         let load_seconds = (began.elapsed().as_secs_f64() - obtained.compile_seconds).max(0.0);
         let report = StageReport {
@@ -69,7 +74,11 @@ impl Inner {
             );
             asked.tell(self, EventKind::Ready);
         }
-        Ok(Executable { graph: obtained.graph, report })
+        let executable = Executable { graph: obtained.graph, report };
+        if let Some(recorder) = &self.recorder {
+            recorder.obtained(&executable.report, Some(&executable.graph.measurements));
+        }
+        Ok(executable)
     }
 
     fn find_or_compile(&self, asked: &Asked<'_>) -> Result<Obtained, Error> {
@@ -91,6 +100,13 @@ impl Inner {
         let inputs = self.key_inputs(asked)?;
         let key = inputs.graph_key();
         if look && refused != Some(key) {
+            match self.find_by_key(asked, &key)? {
+                Found::Ready(obtained) => return Ok(obtained),
+                Found::Nothing => {}
+                Found::Refused(key) => refused = Some(key),
+            }
+        }
+        if look && refused.is_none() && self.take_over(asked, &inputs)? {
             match self.find_by_key(asked, &key)? {
                 Found::Ready(obtained) => return Ok(obtained),
                 Found::Nothing => {}
@@ -127,6 +143,7 @@ impl Inner {
 
     /// What the executable's key is made from; builds the graph where it is not at hand.
     pub(super) fn key_inputs(&self, asked: &Asked<'_>) -> Result<KeyInputs, Error> {
+        let _lowering = asked.trace(self, "lower");
         let program = asked.graph.build().map_err(|cause| {
             let stage = asked.graph.stage_name().to_owned();
             Error::Build { stage, cause }
@@ -174,22 +191,38 @@ impl Inner {
         fits: impl FnOnce(&GraphRecord) -> bool,
         matched: impl FnOnce() -> Match,
     ) -> Result<Found, Error> {
+        let began = Instant::now();
         let object = self.cache.as_ref().and_then(|cache| cache.load(key, &self.warnings));
         let Some((object, source)) = object.filter(|(object, _)| fits(&object.record)) else {
             return Ok(Found::Nothing);
         };
         let payload_bytes = object.payload.len() as u64;
         asked.tell(self, EventKind::Loading { payload_bytes });
-        match self.here()?.load(&object.payload) {
+        let footprint = Footprint::of(&object.record.measurements, payload_bytes);
+        let doing = Doing {
+            stage: Some(asked.graph.stage_name()),
+            what: "loading its executable",
+            needed_bytes: Some(footprint.code),
+            footprint: Some(footprint),
+        };
+        // Weights and the rest of its arguments may be there already, or come later in the place of others: only the code is needed now.
+        self.on_device.check_fits_at_all(&doing)?;
+        self.on_device.make_room(footprint.code);
+        let backend = self.here()?;
+        match self.on_device.with_room(&doing, || backend.load(&object.payload)) {
             Ok(loaded) => {
+                if let Some(recorder) = &self.recorder {
+                    recorder.loaded(asked.subject(), began, payload_bytes);
+                }
                 let graph = self.keep(*key, loaded, &object.record, payload_bytes)?;
                 Ok(Found::Ready(Obtained::found(graph, source, matched())))
             }
             // Nothing is wrong with the executable, so compiling it anew would not help.
-            Err(cause) if is_passing(cause.code()) => {
+            Err(Failure::OutOfMemory(error)) => Err(error.into()),
+            Err(Failure::Other(cause)) if is_passing(cause.code()) => {
                 Err(Error::Run { stage: asked.graph.stage_name().to_owned(), doing: "loading its executable", cause })
             }
-            Err(error) => {
+            Err(Failure::Other(error)) => {
                 self.warnings
                     .warn(format!("the plugin refused the cached executable of graph {} ({error})", key.short()));
                 Ok(Found::Refused(*key))
@@ -213,8 +246,19 @@ impl Inner {
         // Options may have put it on another device than the first.
         let its_device = loaded.addressable_devices().ok().and_then(|devices| devices.into_iter().next());
         let device = its_device.unwrap_or_else(|| backend.device.clone());
-        let graph =
-            Arc::new(LoadedGraph { graph_key, loaded, backend, device, interface, payload_bytes, measurements });
+        let on_device = Arc::downgrade(&self.on_device);
+        let graph = Arc::new(LoadedGraph {
+            graph_key,
+            loaded,
+            backend,
+            device,
+            interface,
+            payload_bytes,
+            footprint: Footprint::of(&record.measurements, payload_bytes),
+            measurements,
+            on_device,
+            recorder: self.recorder.clone(),
+        });
         if self.reuse {
             // Dropped after the table is free again: a plugin takes its time to give an executable up.
             let gone = self.memory().insert(Arc::clone(&graph));
@@ -257,15 +301,20 @@ impl Inner {
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {
-        // A panic elsewhere leaves the table whole: each of its methods changes it in one go.
-        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+        self.on_device.executables()
     }
 }
 
 pub(super) fn recorded(asked: &Asked<'_>) -> RecordedSignature {
+    let graph = asked.graph;
     RecordedSignature {
         signature: asked.signature.clone(),
         projection_key: asked.projection_key,
+        projection: Some(RecordedProjection {
+            stage: graph.stage_name().to_owned(),
+            signature: asked.signature.project(graph.declared_projection()).digest(),
+            builder: graph.builder_id().clone(),
+        }),
         first_used: Timestamp::now(),
     }
 }

@@ -3,6 +3,8 @@
 use preheat_cache::{Difference, GraphKey, Match, Source as Origin};
 use serde::Serialize;
 
+use super::snap::Percent;
+
 /// How one stage came to be ready to run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct StageReport {
@@ -38,6 +40,17 @@ pub struct WarmupReport {
     pub kept: bool,
 }
 
+/// What a warmup did, in a line for the log.
+pub(crate) fn warmup_summary(reports: &[WarmupReport]) -> String {
+    let count = |pick: fn(&Origin) -> bool| reports.iter().filter(|report| pick(&report.stage.source)).count();
+    let seconds: f64 = reports.iter().map(|report| report.stage.compile_seconds).sum();
+    let compiled = count(|source| matches!(source, Origin::Compiled));
+    let loaded = count(|source| matches!(source, Origin::Disk | Origin::Fallback));
+    let there = count(|source| matches!(source, Origin::Memory));
+    let stages = if reports.len() == 1 { "stage" } else { "stages" };
+    format!("{} {stages}: {compiled} compiled in {seconds:.1} s, {loaded} loaded, {there} already there", reports.len())
+}
+
 /// Whether something would have to be compiled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -57,6 +70,20 @@ pub struct Lookup {
     pub verdict: Verdict,
     /// Stage by stage.
     pub stages: Vec<StageLookup>,
+    /// At which size a model would be served, where that is not the request's own.
+    #[serde(flatten)]
+    pub snapped: Option<SnappedSize>,
+}
+
+/// A picture's size that is larger than the request's own, and warm.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct SnappedSize {
+    /// What is computed, in pixels, `[width, height]`.
+    pub padded_size: [u64; 2],
+    /// What would be computed if that were warm, in pixels, `[width, height]`.
+    pub snapped_from: [u64; 2],
+    /// How much of the area that is computed is beyond that, in percent.
+    pub wasted_percent: Percent,
 }
 
 impl Lookup {
@@ -68,7 +95,7 @@ impl Lookup {
             all if all == stages.len() => Verdict::Hit,
             _ => Verdict::Partial,
         };
-        Self { verdict, stages }
+        Self { verdict, stages, snapped: None }
     }
 }
 

@@ -2,15 +2,17 @@
 
 use std::borrow::Cow;
 
-use preheat_cache::{Digest, Signature};
+use preheat_cache::{Digest, RecordedSignature, Signature};
 
 use super::Inner;
 use super::digests::RequestDigests;
 use super::error::Error;
 use super::executable::Executable;
+use super::metrics;
 use super::report::{Lookup, StageReport, WarmupReport};
 use super::source::{BuildError, Graph};
 use crate::progress::{Event, EventKind};
+use crate::trace::Going;
 
 /// A request for one executable.
 #[must_use = "a request does nothing until it is made, with get, warmup or lookup"]
@@ -30,6 +32,8 @@ pub(super) struct Asked<'a> {
     pub(super) exact: Digest,
     /// The key of level 1: stage, projected signature, environment, builder and options.
     pub(super) projection_key: Digest,
+    /// Requests that lead to the graph and were not made here; what is compiled for them is recorded under each, and not under this one.
+    pub(super) leading: &'a [RecordedSignature],
     pub(super) force_recompile: bool,
     pub(super) require_warm: bool,
     /// Whether this is a warmup, of which nobody needs to be warned that it compiles.
@@ -37,6 +41,16 @@ pub(super) struct Asked<'a> {
 }
 
 impl Asked<'_> {
+    /// What figures of this request stand under: the stage; of a program, its name.
+    pub(super) fn subject(&self) -> &str {
+        metrics::subject(&self.signature.model_id, self.graph.stage_name())
+    }
+
+    /// Begins a span on its row of the trace, where there is a trace.
+    pub(super) fn trace(&self, inner: &Inner, name: &'static str) -> Option<Going> {
+        inner.recorder.as_ref()?.begin(self.subject(), name)
+    }
+
     /// Tells whoever watches `inner` what happens to this request.
     pub(super) fn tell(&self, inner: &Inner, kind: EventKind) {
         let (model_id, stage) = (self.signature.model_id.clone(), self.graph.stage_name().to_owned());
@@ -113,6 +127,7 @@ impl<'a> Request<'a> {
             graph,
             exact,
             projection_key,
+            leading: &[],
             force_recompile: self.force_recompile,
             require_warm: self.require_warm,
             warming,

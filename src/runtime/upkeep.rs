@@ -94,9 +94,12 @@ impl Cache {
     /// Removes entries by rule. Pinned ones, and those that a process is loading, stay.
     ///
     /// # Errors
-    /// Where the index cannot be used, or an installed plugin cannot be read.
+    /// Where the index cannot be used, an installed plugin cannot be read, or what is stale is to go and no plugin is installed at all.
     pub fn prune(&self, rule: PruneRule) -> Result<Pruned, Error> {
         let installed = if rule.stale { self.installed_builds()? } else { BTreeSet::new() };
+        if rule.stale && installed.is_empty() {
+            return Err(Error::NothingInstalled);
+        }
         let stale = |record: &GraphRecord| !installed.contains(&record.environment.plugin_build);
         let PruneRule { max_bytes, used_before, dry_run, .. } = rule;
         let stale: Option<&dyn Fn(&GraphRecord) -> bool> = if rule.stale { Some(&stale) } else { None };

@@ -22,6 +22,31 @@ pub fn tpu_plugin() -> PathBuf {
     path
 }
 
+/// Another release of libtpu than [`tpu_plugin`]: `PREHEAT_OLDER_TPU_PLUGIN`, else downloaded on first use (214 MB), checked against its
+/// sha256 and kept apart from what is installed for the user.
+pub fn older_tpu_plugin() -> PathBuf {
+    use preheat::plugins::{Installer, Member, Pin, PluginName, Wheel};
+    if let Some(path) = std::env::var_os("PREHEAT_OLDER_TPU_PLUGIN") {
+        return path.into();
+    }
+    let pin = Pin {
+        name: PluginName::Tpu,
+        wheel: Wheel {
+            distribution: "libtpu",
+            version: "0.0.50.1",
+            file: "libtpu-0.0.50.1-cp311-cp311-manylinux_2_31_x86_64.whl",
+            sha256: "a816c326a4250c23348ce2cb3853ca85e9630e82bb318581c0c2f3be2e7d85a6",
+            bytes: 214_354_937,
+            platform: "manylinux_2_31_x86_64",
+            python_version: "3.11",
+            abi: Some("cp311"),
+        },
+        members: &[Member { member: "libtpu/libtpu.so", file: "libtpu.so", bytes: 630_900_056 }],
+    };
+    let installed = Installer::new(data_dir().join("for-tests")).install(&pin);
+    installed.unwrap_or_else(|error| panic!("no second libtpu could be had: {error}")).library
+}
+
 /// The folder of the C header that ships beside the xla-cpu plugin.
 pub fn header_dir() -> PathBuf {
     let dir = xla_cpu_plugin().with_file_name("include");
@@ -52,6 +77,7 @@ pub mod lab;
 #[cfg(feature = "pipeline")]
 pub mod random_model;
 pub mod tensors;
+pub mod tpu;
 
 pub use lab::{Lab, Preheat, Ran, in_child};
 

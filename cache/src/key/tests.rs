@@ -120,6 +120,10 @@ fn every_input_changes_the_projection_key() {
     for (index, key) in keys.iter().enumerate() {
         assert!(!keys[..index].contains(key), "{index}");
     }
+
+    let recorded = RecordedProjection { stage: "denoiser".into(), signature: one.digest(), builder };
+    assert_eq!(recorded.key(&here, &default), keys[0]);
+    assert_eq!(recorded.key(&there, &default), keys[3]);
 }
 
 proptest! {

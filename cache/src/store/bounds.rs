@@ -1,22 +1,16 @@
-//! The limit on the store's size, and removing entries by rule.
-//!
-//! What keeping an object is worth, and why the order of two objects never changes while neither is used, stands at `place` in
-//! `index/entries.rs`.
+//! Removing entries by rule.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::index::entries::{graph_at_end, load_record, load_statistics, remove, store_statistics};
-use super::index::transaction::{Fault, Transaction};
-use super::objects::Staged;
 use super::{Removal, Store, StoreError};
 use crate::key::GraphKey;
 use crate::record::GraphRecord;
 use crate::statistics::Counters;
 
-/// How many entries are looked at, and removed with one transaction, at a time.
+/// How many entries are removed with one transaction.
 const BATCH: usize = 512;
 
 /// Which entries [`Store::prune`] removes. Pinned ones, and those that a process is loading, stay.
@@ -71,65 +65,11 @@ pub struct Pruned {
 }
 
 impl Store {
-    /// Evicts what is worth least, so that `staged` fits below the limit together with what stays.
-    ///
-    /// Pinned entries and those that a process is loading stay. Where that leaves less room than is needed, the store goes over its
-    /// limit by what is staged, once: what stays over the limit is refused more.
-    pub(super) fn make_room(
-        &self,
-        index: &mut Transaction,
-        staged: &[Staged],
-    ) -> Result<Result<(), StoreError>, Fault> {
-        let mut statistics = load_statistics(index)?;
-        let coming: BTreeMap<GraphKey, u64> =
-            staged.iter().map(|one| (one.record.graph_key, one.info.stored_bytes)).collect();
-        let mut replaced_bytes = 0;
-        for key in coming.keys() {
-            let known = load_record(index, key)?.and_then(|record| record.object);
-            replaced_bytes += known.map_or(0, |object| object.stored_bytes);
-        }
-        let coming_bytes: u64 = coming.values().sum();
-        let room = (self.max_bytes.saturating_add(replaced_bytes)).saturating_sub(coming_bytes);
-        let mut from = b"v".to_vec();
-        let evicted_before = statistics.evictions;
-        while statistics.stored_bytes > room {
-            let next =
-                index.range_first(&from, &[b'v'; 1].iter().copied().chain([u8::MAX; 64]).collect::<Vec<_>>(), BATCH)?;
-            let Some((last, _)) = next.last() else { break };
-            from = last.iter().copied().chain([0]).collect();
-            for graph in next.iter().filter_map(|(entry, _)| graph_at_end(entry)) {
-                if statistics.stored_bytes <= room {
-                    break;
-                }
-                if coming.contains_key(&graph) {
-                    continue;
-                }
-                match self.remove_object(&graph) {
-                    Ok(Removal::Removed { .. } | Removal::Absent) => {
-                        remove(index, &graph, &mut statistics)?;
-                        statistics.evictions += 1;
-                        tracing::info!(graph_key = %graph, "evicted to keep the cache below its limit");
-                    }
-                    Ok(Removal::InUse) => {}
-                    Err(error) => tracing::debug!(%graph, %error, "it cannot be evicted"),
-                }
-            }
-        }
-        if statistics.evictions != evicted_before {
-            store_statistics(index, &statistics)?;
-        }
-        let kept_bytes = statistics.stored_bytes.saturating_sub(replaced_bytes);
-        if let (true, Some((key, stored_bytes))) = (kept_bytes > self.max_bytes, coming.first_key_value()) {
-            let (key, stored_bytes, max_bytes) = (*key, *stored_bytes, self.max_bytes);
-            return Ok(Err(StoreError::NoRoom { key, stored_bytes, max_bytes, kept_bytes }));
-        }
-        Ok(Ok(()))
-    }
-
     /// Removes entries by rule: stale ones, then those that were not used for long, then those that are worth least.
     pub fn prune(&self, rule: &Prune<'_>) -> Result<Pruned, StoreError> {
+        let (records, order) = self.records_and_order(!rule.dry_run)?;
         let records: BTreeMap<GraphKey, GraphRecord> =
-            self.records()?.into_iter().map(|record| (record.graph_key, record)).collect();
+            records.into_iter().map(|record| (record.graph_key, record)).collect();
         let mut chosen = Vec::new();
         let mut gone = BTreeSet::new();
         let old = |record: &GraphRecord| {
@@ -149,7 +89,7 @@ impl Store {
         if let Some(max_bytes) = rule.max_bytes {
             let stays = records.iter().filter(|(key, _)| !gone.contains(key));
             let mut left: u64 = stays.map(|(_, record)| stored_bytes(record)).sum();
-            for key in self.eviction_order()? {
+            for key in order {
                 if left <= max_bytes {
                     break;
                 }
@@ -162,12 +102,15 @@ impl Store {
         let mut pruned = Pruned::default();
         let mut evictions = 0;
         for chosen in chosen.chunks(BATCH) {
-            let keys: Vec<GraphKey> = chosen.iter().map(|(record, _)| record.graph_key).collect();
-            let removals = if rule.dry_run { None } else { Some(self.remove_all(&keys)?) };
+            let removals = if rule.dry_run { None } else { Some(self.remove_unless_changed(chosen)?) };
             for (at, (record, reason)) in chosen.iter().enumerate() {
-                if removals.as_ref().and_then(|removals| removals.get(at)) == Some(&Removal::InUse) {
-                    pruned.in_use += 1;
-                    continue;
+                match removals.as_ref().and_then(|removals| removals.get(at)) {
+                    Some(Some(Removal::InUse)) => {
+                        pruned.in_use += 1;
+                        continue;
+                    }
+                    Some(None) => continue,
+                    Some(Some(_)) | None => {}
                 }
                 evictions += u64::from(!rule.dry_run && *reason == PruneReason::Size);
                 pruned.stored_bytes += stored_bytes(record);
@@ -184,6 +127,23 @@ impl Store {
             self.commit(&[], &Counters { evictions, ..Counters::default() })?;
         }
         Ok(pruned)
+    }
+
+    /// Removes what was chosen, unless it was pinned or, where that matters, used or compiled anew since.
+    fn remove_unless_changed(
+        &self,
+        chosen: &[(&GraphRecord, PruneReason)],
+    ) -> Result<Vec<Option<Removal>>, StoreError> {
+        let keys: Vec<GraphKey> = chosen.iter().map(|(record, _)| record.graph_key).collect();
+        let chosen: BTreeMap<GraphKey, _> =
+            chosen.iter().map(|(record, why)| (record.graph_key, (*record, *why))).collect();
+        self.remove_where(&keys, |now| {
+            let unchanged = |(then, why): &(&GraphRecord, PruneReason)| {
+                let used = now.statistics.last_used != then.statistics.last_used || now.created != then.created;
+                *why == PruneReason::Stale || !used
+            };
+            !now.pinned && chosen.get(&now.graph_key).is_some_and(unchanged)
+        })
     }
 }
 

@@ -13,49 +13,42 @@
 //! | `n` list | the newest graphs of a stage, of one model or of any: graph keys, the newest first |
 //! | `v` place, graph key | nothing: the order in which graphs go when room is needed; pinned ones are not in it |
 //! | `i` signature digest | nothing: whatever this exact request leads to is pinned |
+//! | `i` signature digest, graph key | nothing: the graph is pinned by that request |
 //! | `m` name | `statistics`: counters and totals, as JSON; `ready`: the index is whole |
 //!
 //! Kinds that there are many small ones of lie in sled several to a value: see `packing`.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
-use std::fs;
-use std::io;
-use std::time::{Duration, Instant};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::objects::Staged;
-use super::{IndexCause, Removal, Store, StoreError};
-use crate::files;
+use super::room::Coming;
+use super::{Removal, Store, StoreError};
 use crate::hash::Digest;
 use crate::key::GraphKey;
-use crate::lock::lock_before;
 use crate::program::Program;
-use crate::record::GraphRecord;
+use crate::record::{GraphRecord, RecordedSignature};
 use crate::statistics::{Counters, Match, Source, Statistics, Use};
 
+pub(super) mod check;
 mod codec;
 pub(super) mod entries;
 mod packing;
+mod pins;
+mod run;
 pub(super) mod transaction;
 
+use check::{Stored, programs_behind, recount};
 use codec::store_record;
 use entries::{
-    TakeOver, Usage, forget_dropped, graph_at_end, insert, key, led_to, link_signature, load_candidates, load_program,
-    load_record, load_records, load_statistics, load_usage, pin_by, range_beginning, recount, remove, resolve_one,
-    store_statistics, store_usage,
+    TakeOver, forget_dropped, graph_at_end, insert, key, led_to, link_signature, load_candidates, load_program,
+    load_record, load_records, load_statistics, load_usage, range_beginning, remove, resolve_one, store_statistics,
+    store_usage,
 };
+use pins::{pin_by, set_pinned, set_request_pinned};
+use run::{READ_PATIENCE, REBUILD_BATCH, WRITE_PATIENCE};
 use transaction::{Fault, Transaction};
-
-/// How often a busy index is tried again: sled keeps its lock for a moment after it is dropped.
-const POLL: Duration = Duration::from_micros(500);
-/// How long a reader waits before it goes on without the index.
-const READ_PATIENCE: Duration = Duration::from_secs(2);
-/// How long a writer waits before what it has to say is lost.
-const WRITE_PATIENCE: Duration = Duration::from_secs(20);
-/// sled's own default is a gigabyte.
-const CACHE_BYTES: u64 = 8 << 20;
-/// How many records one transaction of a rebuild adds.
-const REBUILD_BATCH: usize = 256;
 
 /// What level 1 knows of a stage.
 #[derive(Debug, Clone, PartialEq)]
@@ -120,6 +113,23 @@ impl Store {
         })
     }
 
+    /// Notes requests that lead to a graph although nobody has made them: they were made where another plugin build was in use.
+    ///
+    /// A key without a record stays without one.
+    pub fn add_signatures(&self, graph: &GraphKey, signatures: &[RecordedSignature]) -> Result<(), StoreError> {
+        self.write(|index| {
+            let Some(mut record) = load_record(index, graph)? else { return Ok(()) };
+            let mut statistics = load_statistics(index)?;
+            let mut usage = load_usage(index, graph)?;
+            for signature in signatures {
+                pin_by(index, graph, signature, &mut usage)?;
+                note_signature(index, &mut record, signature, &mut statistics)?;
+            }
+            store_usage(index, &record, usage)?;
+            store_statistics(index, &statistics)
+        })
+    }
+
     /// The record of a key, with its current statistics.
     pub fn record(&self, key: &GraphKey) -> Result<Option<GraphRecord>, StoreError> {
         self.read(|| None, |index| load_record(index, key))
@@ -177,41 +187,13 @@ impl Store {
     /// Keeps every entry that an exact request led to, or will lead to, out of eviction, or lets them go again. Says how many there
     /// are now. The request is named by the digest of its signature.
     pub fn set_signature_pinned(&self, signature: &Digest, pinned: bool) -> Result<u64, StoreError> {
-        self.write(|index| {
-            let request = key(b'i', &[signature]);
-            if pinned {
-                index.put(request, Vec::new());
-            } else {
-                index.remove(request);
-            }
-            let mut graphs = 0;
-            for (entry, _) in index.scan(&key(b's', &[signature]))? {
-                let Some(graph) = graph_at_end(&entry) else { continue };
-                let Some(record) = load_record(index, &graph)? else { continue };
-                let mut usage = load_usage(index, &graph)?;
-                usage.pinned_by.retain(|one| one != signature);
-                usage.pinned_by.extend(pinned.then_some(*signature));
-                store_usage(index, &record, usage)?;
-                graphs += 1;
-            }
-            Ok(graphs)
-        })
+        self.write(|index| set_request_pinned(index, signature, pinned))
     }
 
-    /// The graphs that may go, those that are worth least first.
-    pub(super) fn eviction_order(&self) -> Result<Vec<GraphKey>, StoreError> {
-        self.read(Vec::new, |index| Ok(index.scan(b"v")?.iter().filter_map(|(entry, _)| graph_at_end(entry)).collect()))
-    }
-
-    /// Keeps an entry out of eviction, or lets it go again. Says whether there is such an entry. What is pinned by its signature
-    /// stays so: [`set_signature_pinned`](Self::set_signature_pinned).
+    /// Keeps an entry out of eviction, or lets it go again, for those as well that kept it by a request: until a pinned request leads to
+    /// it anew. Says whether there is such an entry.
     pub fn set_pinned(&self, graph: &GraphKey, pinned: bool) -> Result<bool, StoreError> {
-        self.write(|index| {
-            let Some(record) = load_record(index, graph)? else { return Ok(false) };
-            let usage = Usage { pinned, ..load_usage(index, graph)? };
-            store_usage(index, &record, usage)?;
-            Ok(true)
-        })
+        self.write(|index| set_pinned(index, graph, pinned))
     }
 
     /// Takes the record of each object that the index lacks from the object. Where the index is damaged, it is made anew first.
@@ -231,23 +213,31 @@ impl Store {
         Ok(rebuilt)
     }
 
-    /// Puts objects that are written where they belong and adds their records; before, what is worth least makes room.
+    /// Puts objects that are written where they belong and adds their records, one after the other; before each, room is made. Says
+    /// of each whether it was stored: one that finds no room keeps no other out.
     ///
-    /// The objects move while the index is held, so that those that are in place never take more than the limit.
-    pub(super) fn place_and_record(&self, staged: &mut [Staged]) -> Result<(), StoreError> {
+    /// The objects move while the index is held, so that those that are in place never take more than the limit and one object.
+    pub(super) fn place_and_record(
+        &self,
+        staged: &mut [Staged],
+        coming: &Coming,
+    ) -> Result<Vec<Result<(), StoreError>>, StoreError> {
         let staged = RefCell::new(staged);
         self.write(|index| {
-            let mut staged = staged.borrow_mut();
-            if let Err(refused) = self.make_room(index, &staged)? {
-                return Ok(Err(refused));
-            }
-            for one in staged.iter_mut() {
+            let mut placed = Vec::new();
+            for one in staged.borrow_mut().iter_mut() {
+                if let Err(refused) = self.make_room(index, one, coming)? {
+                    placed.push(Err(refused));
+                    continue;
+                }
                 if let Err(error) = self.place(one) {
                     return Ok(Err(error));
                 }
-                insert(index, &one.record, Some(&one.program), TakeOver::Always)?;
+                insert(index, &one.record, Some(&one.program), coming.take_over())?;
+                coming.stays(one.record.graph_key);
+                placed.push(Ok(()));
             }
-            Ok(Ok(()))
+            Ok(Ok(placed))
         })?
     }
 
@@ -263,7 +253,21 @@ impl Store {
         )
     }
 
-    /// Removes records with all that belongs to them; says which of them there were.
+    /// Puts bytes under a key of the index, or takes them away, past all that keeps it in order.
+    #[cfg(test)]
+    pub(super) fn write_raw(&self, key: &[u8], value: Option<&[u8]>) {
+        let write = |index: &mut Transaction| {
+            match value {
+                Some(value) => index.put(key.to_vec(), value.to_vec()),
+                None => index.remove(key.to_vec()),
+            }
+            Ok(())
+        };
+        assert!(self.write(write).is_ok());
+    }
+
+    /// Removes records with all that belongs to them, as if their objects had never been recorded.
+    #[cfg(test)]
     pub(super) fn remove_records(&self, keys: &[GraphKey]) -> Result<(), StoreError> {
         self.write(|index| {
             let mut statistics = load_statistics(index)?;
@@ -276,11 +280,20 @@ impl Store {
 
     /// Removes entries, each object in the transaction that removes its record: what another process stores meanwhile comes whole
     /// before it or after it. An object that a process is loading stays, and so does its record.
-    pub(super) fn remove_with_objects(&self, keys: &[GraphKey]) -> Result<Vec<Removal>, StoreError> {
+    ///
+    /// `may_go` is asked of each record as it is by then; `None` is said of those that may not.
+    pub(super) fn remove_where(
+        &self,
+        keys: &[GraphKey],
+        may_go: impl Fn(&GraphRecord) -> bool,
+    ) -> Result<Vec<Option<Removal>>, StoreError> {
         let (removals, failed) = (RefCell::new(BTreeMap::new()), RefCell::new(None));
         self.write(|index| {
             let mut statistics = load_statistics(index)?;
             for graph in keys {
+                if load_record(index, graph)?.is_some_and(|record| !may_go(&record)) {
+                    continue;
+                }
                 let removal = match self.remove_object(graph) {
                     Ok(removal) => removal,
                     Err(error) => {
@@ -303,7 +316,39 @@ impl Store {
         let removals = removals.into_inner();
         match failed.into_inner() {
             Some(error) => Err(error),
-            None => Ok(keys.iter().map(|key| removals.get(key).copied().unwrap_or(Removal::Absent)).collect()),
+            None => Ok(keys.iter().map(|key| removals.get(key).copied()).collect()),
+        }
+    }
+
+    /// Every record, and the graphs that may go, those that are worth least first. With `tidy`, what is wrong with that order is put
+    /// right before.
+    pub(super) fn records_and_order(&self, tidy: bool) -> Result<(Vec<GraphRecord>, Vec<GraphKey>), StoreError> {
+        let order = |index: &Transaction| -> Result<Vec<GraphKey>, Fault> {
+            Ok(index.scan(b"v")?.iter().filter_map(|(entry, _)| graph_at_end(entry)).collect())
+        };
+        self.read(Default::default, |index| {
+            let records = load_records(index)?;
+            let mut ordered = order(index)?;
+            if tidy && ordered.len() != records.iter().filter(|record| !record.pinned).count() {
+                recount(index)?;
+                ordered = order(index)?;
+            }
+            Ok((records, ordered))
+        })
+    }
+
+    /// The programs in the index that are what their keys say. The index is held while they are read, not while they are checked.
+    pub(super) fn sound_programs(&self) -> Result<BTreeSet<Digest>, StoreError> {
+        let mut sound = BTreeSet::new();
+        let mut last = Vec::new();
+        loop {
+            let (programs, behind) = self.inspect(|index| programs_behind(index, &last))?;
+            if programs.is_empty() {
+                return Ok(sound);
+            }
+            let is_sound = |(digest, program): &Stored| program.as_ref().is_some_and(|program| program.is_of(digest));
+            sound.extend(programs.iter().filter(|one| is_sound(one)).map(|(digest, _)| *digest));
+            last = behind;
         }
     }
 
@@ -321,151 +366,34 @@ impl Store {
         usage.load_seconds = one.load_seconds.or(usage.load_seconds);
         usage.loads += if one.source == Source::Disk { one.times } else { 0 };
         if let Some(signature) = &one.signature {
-            pin_by(index, signature, &mut usage)?;
+            pin_by(index, &one.graph_key, signature, &mut usage)?;
         }
         store_usage(index, &record, usage)?;
         if let Some(signature) = &one.signature {
-            let known = index.get(&key(b's', &[&signature.signature.digest(), &one.graph_key.0]))?.is_some()
-                && led_to(index, &signature.projection_key)? == Some(one.graph_key.0);
-            if !known {
-                link_signature(index, &record, signature, statistics, TakeOver::Always)?;
-                let before = record.signatures.clone();
-                record.add_signature(signature.clone());
-                store_record(index, &record)?;
-                forget_dropped(index, &record, &before, statistics)?;
-            }
+            note_signature(index, &mut record, signature, statistics)?;
         }
         Ok(record.measurements.compile_seconds)
     }
+}
 
-    /// Takes records from objects; says how many could be had.
-    fn adopt(&self, index: &mut Transaction, keys: &[GraphKey]) -> Result<u64, Fault> {
-        let mut added = 0;
-        for graph in keys {
-            match self.object_program(graph) {
-                Ok(Some((record, frame))) => {
-                    insert(index, &record, frame.as_ref(), TakeOver::FromOlder)?;
-                    added += 1;
-                }
-                Ok(None) => {}
-                Err(error) => tracing::debug!(%graph, %error, "an object gives no record"),
-            }
-        }
-        Ok(added)
+/// Lets a request lead to a graph, and remembers it in the graph's record.
+fn note_signature(
+    index: &mut Transaction,
+    record: &mut GraphRecord,
+    signature: &RecordedSignature,
+    statistics: &mut Statistics,
+) -> Result<(), Fault> {
+    let graph = &record.graph_key.0;
+    let known = index.get(&key(b's', &[&signature.signature.digest(), graph]))?.is_some()
+        && led_to(index, &signature.projection_key)?.as_ref() == Some(graph);
+    if known {
+        return Ok(());
     }
-
-    fn index_error(&self, cause: IndexCause) -> StoreError {
-        StoreError::IndexUnavailable { path: self.layout.graphs(), cause }
-    }
-
-    /// A transaction that changes nothing; `empty` is the answer of a store that is not there yet.
-    fn read<T>(
-        &self,
-        empty: impl FnOnce() -> T,
-        work: impl Fn(&mut Transaction) -> Result<T, Fault>,
-    ) -> Result<T, StoreError> {
-        self.read_within(READ_PATIENCE, empty, work)
-    }
-
-    fn read_within<T>(
-        &self,
-        patience: Duration,
-        empty: impl FnOnce() -> T,
-        work: impl Fn(&mut Transaction) -> Result<T, Fault>,
-    ) -> Result<T, StoreError> {
-        if !self.layout.format().exists() {
-            return Ok(empty());
-        }
-        if self.read_only {
-            return Err(self.index_error(IndexCause::ReadOnly));
-        }
-        self.transact(patience, work)
-    }
-
-    /// A transaction over the index as it is: where it is damaged, that is the answer.
-    pub(super) fn inspect<T>(&self, work: impl Fn(&mut Transaction) -> Result<T, Fault>) -> Result<T, StoreError> {
-        self.prepare()?;
-        let deadline = Instant::now() + WRITE_PATIENCE;
-        let _lock = self.lock_index(WRITE_PATIENCE, deadline)?;
-        self.transact_locked(deadline, &work).map_err(|fault| self.index_error(fault.into_cause(WRITE_PATIENCE)))
-    }
-
-    /// Sets the index aside and makes it anew from the objects.
-    pub(super) fn remake_index(&self) -> Result<(), StoreError> {
-        let deadline = Instant::now() + WRITE_PATIENCE;
-        {
-            let _lock = self.lock_index(WRITE_PATIENCE, deadline)?;
-            self.set_index_aside().map_err(|cause| super::write_error(&self.layout.graphs(), cause))?;
-        }
-        self.write(|_| Ok(()))
-    }
-
-    fn lock_index(&self, patience: Duration, deadline: Instant) -> Result<fs::File, StoreError> {
-        let path = self.layout.index_lock();
-        let lock = lock_before(&path, POLL, deadline).map_err(|cause| super::write_error(&path, cause))?;
-        lock.ok_or_else(|| self.index_error(IndexCause::Busy(patience)))
-    }
-
-    fn write<T>(&self, work: impl Fn(&mut Transaction) -> Result<T, Fault>) -> Result<T, StoreError> {
-        self.transact(WRITE_PATIENCE, work)
-    }
-
-    /// Runs `work` in one transaction. Where the index is damaged it is set aside, made anew from the objects, and `work` runs once more.
-    fn transact<T>(
-        &self,
-        patience: Duration,
-        work: impl Fn(&mut Transaction) -> Result<T, Fault>,
-    ) -> Result<T, StoreError> {
-        self.prepare()?;
-        let deadline = Instant::now() + patience;
-        let _lock = self.lock_index(patience, deadline)?;
-        let failed = |fault: Fault| self.index_error(fault.into_cause(patience));
-        match self.transact_locked(deadline, &work) {
-            Err(Fault::Damaged(reason)) => {
-                tracing::warn!(path = %self.layout.graphs().display(), reason, "the index is damaged and is made anew from the objects");
-                self.set_index_aside().map_err(|cause| super::write_error(&self.layout.graphs(), cause))?;
-                self.transact_locked(deadline.max(Instant::now() + READ_PATIENCE), &work).map_err(failed)
-            }
-            other => other.map_err(failed),
-        }
-    }
-
-    fn transact_locked<T>(
-        &self,
-        deadline: Instant,
-        work: &impl Fn(&mut Transaction) -> Result<T, Fault>,
-    ) -> Result<T, Fault> {
-        let database = Transaction::open_database(&self.layout.graphs(), CACHE_BYTES, POLL, deadline)?;
-        let mut index = Transaction::new(&database);
-        if index.get(b"mready")?.is_none() {
-            self.fill(&database)?;
-        }
-        let answer = work(&mut index)?;
-        index.apply()?;
-        Ok(answer)
-    }
-
-    /// Fills a fresh index, or one whose filling was cut short, from the objects.
-    fn fill(&self, database: &sled::Db) -> Result<(), Fault> {
-        let keys = self.object_keys().map_err(|error| Fault::Damaged(error.to_string()))?;
-        for keys in keys.chunks(REBUILD_BATCH) {
-            let mut index = Transaction::new(database);
-            self.adopt(&mut index, keys)?;
-            index.apply()?;
-        }
-        let mut index = Transaction::new(database);
-        index.put(b"mready".to_vec(), vec![1]);
-        index.apply()
-    }
-
-    /// Moves sled's folder to the quarantine.
-    fn set_index_aside(&self) -> io::Result<()> {
-        files::create_folder(&self.layout.quarantine())?;
-        let name = format!("graphs-v2.{}", jiff::Timestamp::now().as_nanosecond());
-        files::rename(&self.layout.graphs(), &self.layout.quarantine().join(name))?;
-        self.bound_quarantine();
-        Ok(())
-    }
+    link_signature(index, record, signature, statistics, TakeOver::Always)?;
+    let before = record.signatures.clone();
+    record.add_signature(signature.clone());
+    store_record(index, record)?;
+    forget_dropped(index, record, &before, statistics)
 }
 
 #[cfg(test)]

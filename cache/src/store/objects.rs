@@ -40,12 +40,9 @@ impl Store {
         }
         let guard =
             file.try_clone().map(|file| ReadGuard::new(file, &path)).map_err(|cause| read_error(&path, cause))?;
-        let verified = object::read(&mut file, key).and_then(|object| Ok((object.payload()?, object)));
-        match verified {
-            Ok((payload, object)) => {
-                let record = object.record.clone();
+        match object::load(&mut file, key) {
+            Ok(object::Loaded { record, program, payload }) => {
                 let stored_bytes = record.object.as_ref().map_or(0, |info| info.stored_bytes);
-                let program = object.into_program_frame();
                 Ok(Lookup::Hit(Box::new(LoadedObject { record, payload, stored_bytes, program, guard })))
             }
             Err(ObjectError::Io(cause)) => Err(read_error(&path, cause)),
@@ -79,7 +76,9 @@ impl Store {
         self.staged(file, GraphRecord { object: Some(info), ..record.clone() }, program)
     }
 
-    /// What was written to `file` under a name of its own, once it lasts.
+    /// What was written to `file` under a name of its own, once it lasts; so do the folders that it will lie in.
+    ///
+    /// Nothing that can be done before the index is locked is left for then.
     pub(super) fn staged(
         &self,
         file: NamedTempFile,
@@ -87,7 +86,13 @@ impl Store {
         program: ProgramFrame,
     ) -> Result<Staged, StoreError> {
         let info = record.object.clone().unwrap_or_else(|| ObjectInfo::of(&[]));
-        files::sync(&file).map_err(|cause| write_error(&self.layout.object(&record.graph_key), cause))?;
+        let path = self.layout.object(&record.graph_key);
+        let folder = path.parent().unwrap_or(&path);
+        let written = files::sync(&file)
+            .and_then(|()| files::create_folder(folder))
+            // A new folder's own entry has to last as well: both levels above the object.
+            .and_then(|()| folder.ancestors().take(2).try_for_each(files::sync_folder_of));
+        written.map_err(|cause| write_error(&path, cause))?;
         Ok(Staged { record, program, info, file: Some(file) })
     }
 
@@ -95,24 +100,45 @@ impl Store {
     pub(super) fn place(&self, staged: &mut Staged) -> Result<(), StoreError> {
         let Some(file) = staged.file.take() else { return Ok(()) };
         let path = self.layout.object(&staged.record.graph_key);
-        let folder = path.parent().unwrap_or(&path);
-        files::create_folder(folder).map_err(|cause| write_error(folder, cause))?;
-        files::persist(file, &path).map_err(|cause| write_error(&path, cause))?;
-        // A new folder's own entry has to last as well: both levels above the object.
-        for level in path.ancestors().take(3) {
-            files::sync_folder_of(level).map_err(|cause| write_error(&path, cause))?;
+        files::persist(file, &path)
+            .and_then(|()| files::sync_folder_of(&path))
+            .map_err(|cause| write_error(&path, cause))
+    }
+
+    /// As [`place`](Self::place), where the index cannot be had. A mark tells the next transaction to record the object.
+    pub(super) fn place_unrecorded(&self, staged: &mut Staged) -> Result<(), StoreError> {
+        let folder = self.layout.unrecorded();
+        let mark = folder.join(staged.record.graph_key.to_string());
+        if let Err(error) = files::create_folder(&folder).and_then(|()| files::mark(&mark)) {
+            tracing::debug!(path = %mark.display(), %error, "an object is recorded when it is used");
         }
-        Ok(())
+        self.place(staged)
+    }
+
+    /// The keys of objects that were stored while the index could not be had.
+    pub(super) fn unrecorded_keys(&self) -> Vec<GraphKey> {
+        let marks = entries(&self.layout.unrecorded()).unwrap_or_default();
+        marks.iter().filter_map(|path| key_of_name(path.file_name()?)).collect()
+    }
+
+    /// Takes the marks of objects away that are recorded now.
+    pub(super) fn forget_unrecorded(&self, keys: &[GraphKey]) {
+        for key in keys {
+            let mark = self.layout.unrecorded().join(key.to_string());
+            if let Err(error) = files::remove(&mark) {
+                tracing::debug!(path = %mark.display(), %error, "a mark stays");
+            }
+        }
     }
 
     /// Moves the object that was read from `file` out of the way, with the reason beside it. Another process may have been faster:
-    /// it moved the object, or put a sound one in its place, and then there is nothing to do.
-    pub(super) fn quarantine(&self, key: &GraphKey, file: &File, reason: &ObjectError) {
+    /// it moved the object, or put a sound one in its place, and then there is nothing to do. Says whether it is out of the way.
+    pub(super) fn quarantine(&self, key: &GraphKey, file: &File, reason: &ObjectError) -> bool {
         let path = self.layout.object(key);
         // The caller warns, who knows what it means for the request.
         tracing::debug!(path = %path.display(), %reason, "an object failed its check and counts as a miss");
         if self.read_only || !names(&path, file) {
-            return;
+            return !self.read_only;
         }
         let stamp = jiff::Timestamp::now().as_nanosecond();
         let target = self.layout.quarantine().join(format!("{key}.{stamp}"));
@@ -124,10 +150,11 @@ impl Store {
             });
         self.bound_quarantine();
         match moved {
-            Err(error) if !is_absent(&error) => {
+            Err(error) if names(&path, file) => {
                 tracing::warn!(path = %path.display(), %error, "a damaged object stays where it is until it is replaced");
+                false
             }
-            _ => {}
+            _ => true,
         }
     }
 

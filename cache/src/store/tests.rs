@@ -9,6 +9,8 @@ use crate::statistics::{Counters, Match, Source, Use};
 
 mod crash;
 mod damage;
+#[cfg(target_os = "linux")]
+mod memory;
 mod model;
 
 pub(super) use damage::{files_of, noise};
@@ -65,7 +67,12 @@ pub(super) fn request(number: u64) -> Signature {
 
 pub(super) fn signature(number: u64) -> RecordedSignature {
     let projection_key = Digest::of(&number.to_le_bytes());
-    RecordedSignature { signature: request(number), projection_key, first_used: jiff::Timestamp::UNIX_EPOCH }
+    RecordedSignature {
+        signature: request(number),
+        projection_key,
+        projection: None,
+        first_used: jiff::Timestamp::UNIX_EPOCH,
+    }
 }
 
 pub(super) fn hit(key: GraphKey) -> Use {
@@ -193,6 +200,25 @@ fn level_one_tells_exact_from_equivalent() {
     assert!(!scratch.store.knows_signature(&request(5).digest()).unwrap());
     assert_eq!(scratch.store.statistics().unwrap().cached_signatures, 2);
     assert_eq!(scratch.store.record(&record.graph_key).unwrap().unwrap().signatures.len(), 2);
+}
+
+#[test]
+fn requests_that_nobody_made_here_lead_to_a_graph_and_count_as_no_use() {
+    let scratch = Scratch::new();
+    let record = scratch.put(1);
+    let before = scratch.store.record(&record.graph_key).unwrap().unwrap().statistics;
+    let others = [signature(2), signature(3), signature(2)];
+    scratch.store.add_signatures(&record.graph_key, &others).unwrap();
+    for other in &others {
+        let asked = [(other.projection_key, other.signature.digest())];
+        let found = scratch.store.resolve(&asked).unwrap().remove(0).unwrap();
+        assert_eq!((found.graph_key, found.matched), (record.graph_key, Match::Exact));
+    }
+    let after = scratch.store.record(&record.graph_key).unwrap().unwrap();
+    assert_eq!((after.signatures.len(), after.statistics), (3, before));
+    assert_eq!(scratch.store.statistics().unwrap().cached_signatures, 3);
+    scratch.store.add_signatures(&graph(9).0.graph_key, &others).unwrap();
+    assert_eq!(scratch.store.records().unwrap().len(), 1);
 }
 
 #[test]

@@ -1,21 +1,21 @@
 //! Checking all that a store holds, and putting right what can be.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::index::entries::TakeOver;
-use super::index::entries::{Checked, check, insert, load_record, recount, store_without_object};
+use super::index::check::{Checked, check, recount, store_without_object};
+use super::index::entries::{TakeOver, insert, load_record, load_statistics, remove, store_statistics};
 use super::index::transaction::{Fault, Transaction};
 use super::objects::{entries, is_absent};
 use super::{IndexCause, Store, StoreError, key_of_name, write_error};
 use crate::files;
 use crate::hash::Digest;
 use crate::key::GraphKey;
-use crate::object::{self, ObjectError, ProgramFrame};
-use crate::record::{GraphRecord, ObjectInfo};
+use crate::object;
+use crate::record::ObjectInfo;
 
 /// How far verifying has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,9 +38,9 @@ pub enum FindingKind {
     StrayFile,
     /// The index cannot be read, or is not there. Repair makes it anew from the objects.
     DamagedIndex,
-    /// The program of a record is missing or another. Repair takes it from the object.
+    /// The program of a record is missing or another. Repair takes it from the object; a record that has none either goes.
     DamagedProgram,
-    /// The totals are not those of the records. Repair counts anew.
+    /// The totals, or the order of eviction, are not those of the records. Repair counts anew.
     WrongTotals,
     /// An object cannot be read: the system says so, or another release wrote it. It stays.
     UnreadableObject,
@@ -181,17 +181,14 @@ impl Store {
             }
         };
         verified.objects += 1;
-        match whole(&mut file, key) {
-            Ok(info) => {
+        match object::verify(&mut file, key) {
+            Ok((_, _, info)) => {
                 verified.object_bytes += info.stored_bytes;
                 Some(info)
             }
             Err(cause) => {
                 let damage = cause.is_damage();
-                let repaired = repair && damage;
-                if repaired {
-                    self.quarantine(key, &file, &cause);
-                }
+                let repaired = repair && damage && self.quarantine(key, &file, &cause);
                 let kind = if damage { FindingKind::DamagedObject } else { FindingKind::UnreadableObject };
                 let (graph_key, reason) = (Some(*key), cause.to_string());
                 verified.findings.push(Finding { kind, graph_key, path, reason, repaired });
@@ -219,87 +216,98 @@ impl Store {
             }
             return Ok(());
         }
-        match self.inspect(|index| self.compare(index, infos, repair)) {
-            Ok((records, findings)) => {
-                verified.records = records;
-                verified.findings.extend(findings);
-            }
+        let look = || {
+            let sound = self.sound_programs()?;
+            self.inspect(|index| self.compare(index, infos, &sound, repair))
+        };
+        let (records, findings) = match look() {
             Err(StoreError::IndexUnavailable { cause: IndexCause::Damaged(reason), .. }) => {
                 verified.findings.push(damaged(reason, repair));
-                if repair {
-                    self.remake_index()?;
-                    // What it was made from is sound, so this finds nothing but what it could not be made from.
-                    let (records, findings) = self.inspect(|index| self.compare(index, infos, repair))?;
-                    verified.records = records;
-                    verified.findings.extend(findings);
+                if !repair {
+                    return Ok(());
                 }
+                self.remake_index()?;
+                // What it was made from is sound, so this finds nothing but what it could not be made from.
+                look()?
             }
-            Err(error) => return Err(error),
-        }
+            other => other?,
+        };
+        verified.records = records;
+        verified.findings.extend(findings);
         Ok(())
     }
 
-    /// The index against the objects, while nobody can change either.
+    /// The index against the objects, while nobody can change either. `sound` are the programs that were checked before.
     fn compare(
         &self,
         index: &mut Transaction,
         infos: &BTreeMap<GraphKey, ObjectInfo>,
+        sound: &BTreeSet<Digest>,
         repair: bool,
     ) -> Result<(u64, Vec<Finding>), Fault> {
-        let Checked { records, wrong_programs, wrong_totals } = check(index)?;
+        use FindingKind::{DamagedProgram, ObjectWithoutRecord, RecordDiffers, RecordWithoutObject, WrongTotals};
+        let Checked { records, wrong_programs, wrong_totals } = check(index, sound)?;
+        let graphs = self.layout.graphs();
         let mut findings = Vec::new();
         let mut find = |kind, graph_key, path: PathBuf, reason: &str| {
-            findings.push(Finding { kind, graph_key, path, reason: reason.to_owned(), repaired: repair });
+            findings.push(Finding { kind, graph_key, path, reason: reason.to_owned(), repaired: false });
         };
-        let mut again = Vec::new();
         for (key, noted) in &records {
-            let place = self.layout.object(key);
-            let there = self.has_object(key);
+            let (place, there) = (self.layout.object(key), self.has_object(key));
             let differs = |found: &ObjectInfo| noted.as_ref() != Some(found);
-            if noted.is_some() && !there {
-                find(FindingKind::RecordWithoutObject, Some(*key), place, "its object is gone");
-                if repair {
-                    store_without_object(index, key)?;
-                }
+            let wrong_program = wrong_programs.contains(key);
+            if wrong_program && !there {
+                find(DamagedProgram, Some(*key), graphs.clone(), "neither its program nor its object is left");
+            } else if noted.is_some() && !there {
+                find(RecordWithoutObject, Some(*key), place, "its object is gone");
             } else if infos.get(key).is_some_and(differs)
                 // It may have been replaced since it was read.
                 && self.object_record(key).ok().flatten().and_then(|record| record.object).as_ref().is_some_and(differs)
             {
-                find(FindingKind::RecordDiffers, Some(*key), place, "its record tells of another object");
-                again.push(*key);
-            } else if wrong_programs.contains(key) {
-                find(
-                    FindingKind::DamagedProgram,
-                    Some(*key),
-                    self.layout.graphs(),
-                    "its program is missing or another",
-                );
-                again.push(*key);
+                find(RecordDiffers, Some(*key), place, "its record tells of another object");
+            } else if wrong_program {
+                find(DamagedProgram, Some(*key), graphs.clone(), "its program is missing or another");
             }
         }
-        for key in infos.keys().filter(|key| self.has_object(key)) {
-            if !records.contains_key(key) && load_record(index, key)?.is_none() {
-                find(
-                    FindingKind::ObjectWithoutRecord,
-                    Some(*key),
-                    self.layout.object(key),
-                    "the index does not know it",
-                );
-                again.push(*key);
+        for key in infos.keys().filter(|key| !records.contains_key(key)) {
+            if self.has_object(key) && load_record(index, key)?.is_none() {
+                find(ObjectWithoutRecord, Some(*key), self.layout.object(key), "the index does not know it");
             }
         }
         if wrong_totals {
-            find(FindingKind::WrongTotals, None, self.layout.graphs(), "the totals are not those of the records");
+            find(WrongTotals, None, graphs, "the totals, or the order of eviction, are not those of the records");
         }
         if repair {
-            for key in again {
-                if let Ok(Some((record, program))) = self.object_program(&key) {
-                    insert(index, &record, program.as_ref(), TakeOver::FromOlder)?;
-                }
+            for finding in &mut findings {
+                finding.repaired = self.repair_record(index, finding)?;
             }
             recount(index)?;
         }
         Ok((records.len() as u64, findings))
+    }
+
+    /// Puts right what was found in the index; says whether it is right now.
+    fn repair_record(&self, index: &mut Transaction, finding: &Finding) -> Result<bool, Fault> {
+        // What belongs to no graph is counted anew, whatever else is found.
+        let Some(key) = finding.graph_key else { return Ok(true) };
+        if finding.kind == FindingKind::RecordWithoutObject {
+            store_without_object(index, &key)?;
+            return Ok(true);
+        }
+        match self.object_program(&key) {
+            Ok(Some((record, program))) => {
+                insert(index, &record, program.as_ref(), TakeOver::FromOlder)?;
+                Ok(program.is_some())
+            }
+            // Nothing can be compiled from the record, and nothing loaded.
+            Ok(None) if finding.kind == FindingKind::DamagedProgram => {
+                let mut statistics = load_statistics(index)?;
+                remove(index, &key, &mut statistics)?;
+                store_statistics(index, &statistics)?;
+                Ok(true)
+            }
+            Ok(None) | Err(_) => Ok(false),
+        }
     }
 
     /// Moves something to the quarantine, with the reason beside it.
@@ -316,21 +324,6 @@ impl Store {
         self.bound_quarantine();
         Ok(())
     }
-}
-
-/// Checks all of an object: its checksums, its record, its program and its machine code.
-pub(super) fn whole(file: &mut File, key: &GraphKey) -> Result<ObjectInfo, ObjectError> {
-    whole_object(file, key)?.0.object.ok_or(ObjectError::Checksum)
-}
-
-/// As [`whole`], and returns the record and the program.
-pub(super) fn whole_object(file: &mut File, key: &GraphKey) -> Result<(GraphRecord, ProgramFrame), ObjectError> {
-    let verified = object::read(file, key)?;
-    let payload_digest = Digest::of(&verified.payload()?);
-    let record = verified.record.clone();
-    let program = verified.into_program_frame();
-    let right = record.object.as_ref().is_some_and(|info| info.payload_digest == payload_digest);
-    if right && program.is_of(&record.program.digest) { Ok((record, program)) } else { Err(ObjectError::Checksum) }
 }
 
 #[cfg(test)]

@@ -80,12 +80,18 @@ fn compile(topology: &Topology, wanted: &Wanted, program: Vec<u8>, folder: &Path
     let compiled = xla::encode_options(&wanted.options).and_then(|options| {
         let executable = compile_ahead(topology, xla::as_pjrt(&program), &options, None)?;
         let seconds = began.elapsed().as_secs_f64();
-        Ok((executable.serialize()?, xla::interface(&executable), xla::measurements(&executable, seconds)))
+        let payload = executable.serialize()?;
+        let answer = Answer::Compiled {
+            interface: xla::interface(&executable),
+            abi_version: xla::abi_version(&executable),
+            measurements: xla::measurements(&executable, seconds),
+        };
+        Ok((payload, answer))
     });
     match compiled {
-        Ok((payload, interface, measurements)) => {
+        Ok((payload, answer)) => {
             std::fs::write(job::payload(folder), &*payload)?;
-            Ok(Answer::Compiled { interface, measurements })
+            Ok(answer)
         }
         Err(error) => Ok(refused(&error)),
     }

@@ -66,6 +66,7 @@ pub(super) enum Answer {
     /// The executable lies beside the answer.
     Compiled {
         interface: Option<Interface>,
+        abi_version: Option<Vec<u8>>,
         measurements: Measurements,
     },
     /// The plugin said no.

@@ -77,9 +77,11 @@ impl Ahead {
         let job = Job::new(&self.plugin, &self.target, Task::Compile(Box::new(wanted)));
         let folder = process::answer_folder()?;
         let answer = process::run(self.program.as_deref(), &job, program, &folder, cancel)?;
-        let Answer::Compiled { interface, measurements } = answer else { return Err(AheadError::Confused.into()) };
+        let Answer::Compiled { interface, abi_version, measurements } = answer else {
+            return Err(AheadError::Confused.into());
+        };
         let payload = std::fs::read(job::payload(folder.path())).map_err(AheadError::Answer)?;
-        Ok(Compiled { payload: Ok(Payload::Owned(payload)), interface, measurements })
+        Ok(Compiled { payload: Ok(Payload::Owned(payload)), interface, abi_version, measurements })
     }
 }
 

@@ -55,6 +55,10 @@ pub struct Config {
     pub pose: Option<String>,
     /// How the platform describes itself.
     pub overrides: Overrides,
+    /// `PJRT_SIM_ABI_VERSION`
+    pub abi_version: Option<String>,
+    /// `PJRT_SIM_ABI_TAKES`
+    pub abi_takes: Option<Vec<String>>,
     /// Every fault, in the order of the variables.
     pub rules: Vec<Rule>,
     /// `PJRT_SIM_ERROR_CODE`: the code of the errors that `PJRT_SIM_FAIL` raises.
@@ -100,7 +104,7 @@ impl Config {
                 reason: "must name the real plugin's file".to_owned(),
             });
         }
-        config.check_pose()?;
+        config.check_needs()?;
         Ok(config)
     }
 
@@ -118,6 +122,11 @@ impl Config {
             }
             "HOST_FEATURES" => overrides.host_features = Some(list(text).map(str::to_owned).collect()),
             "MEMORY_LIMIT" => overrides.memory_limit = Some(positive(text)?),
+            "ABI_VERSION" if text.trim().is_empty() => return Err("wants a text".to_owned()),
+            "ABI_VERSION" => self.abi_version = Some(text.to_owned()),
+            "ABI_TAKES" => {
+                self.abi_takes = Some(list(text).filter(|item| *item != "none").map(str::to_owned).collect());
+            }
             "FAIL" => self.add_rules(text, Kind::Fail)?,
             "OUT_OF_MEMORY" => self.add_rules(text, Kind::OutOfMemory)?,
             "HANG" => self.add_rules(text, Kind::Hang)?,
@@ -163,8 +172,8 @@ impl Config {
         Ok(())
     }
 
-    /// Overrides that need a pose are refused without one: they would change nothing.
-    fn check_pose(&self) -> Result<(), ConfigError> {
+    /// What needs another variable is refused without it: it would change nothing.
+    fn check_needs(&self) -> Result<(), ConfigError> {
         let overrides = &self.overrides;
         let needing = [
             ("BOUNDS", overrides.bounds.is_some()),
@@ -178,6 +187,9 @@ impl Config {
                 reason: reason.to_owned(),
             })
         };
+        if self.abi_takes.is_some() && self.abi_version.is_none() {
+            return refuse("ABI_TAKES", "needs PJRT_SIM_ABI_VERSION");
+        }
         match (&self.pose, needing.iter().find(|(_, set)| *set)) {
             (None, Some((name, _))) => refuse(name, "needs PJRT_SIM_POSE"),
             (Some(_), _) if overrides.host_features.is_some() => refuse("HOST_FEATURES", "a posed TPU lists none"),
@@ -294,6 +306,8 @@ mod tests {
             ("PJRT_SIM_DELAY", "compile=250"),
             ("PJRT_SIM_ERROR_CODE", "UNAVAILABLE"),
             ("PJRT_SIM_API_VERSION", "1.3"),
+            ("PJRT_SIM_ABI_VERSION", "163"),
+            ("PJRT_SIM_ABI_TAKES", "162, 163"),
             ("HOME", "/home/nobody"),
         ])
         .unwrap();
@@ -312,6 +326,8 @@ mod tests {
         );
         assert_eq!(config.error_code, Some(14));
         assert_eq!(config.api_version, Some((1, 3)));
+        assert_eq!(config.abi_version.as_deref(), Some("163"));
+        assert_eq!(config.abi_takes, Some(vec!["162".to_owned(), "163".to_owned()]));
     }
 
     #[test]
@@ -327,6 +343,8 @@ mod tests {
             ("PJRT_SIM_DELAY", "compile"),
             ("PJRT_SIM_ERROR_CODE", "0"),
             ("PJRT_SIM_API_VERSION", "1"),
+            ("PJRT_SIM_ABI_VERSION", ""),
+            ("PJRT_SIM_ABI_TAKES", "163"),
             ("PJRT_SIM_TOPOLOGY_BYTES", "0"),
             ("PJRT_SIM_COMPILE_DELAY", "1"),
         ] {

@@ -15,7 +15,8 @@ use std::ptr::{self, NonNull};
 use std::sync::{LazyLock, Mutex, OnceLock, PoisonError};
 
 use preheat::pjrt::sys::{
-    self, Api, Args, Call, Error, ErrorCode, ErrorDestroyArgs, ErrorGetCodeArgs, ErrorMessageArgs, Function, GetPjrtApi,
+    self, Api, Args, Call, Error, ErrorCode, ErrorDestroyArgs, ErrorGetCodeArgs, ErrorMessageArgs, ExtensionBase,
+    Function, GetPjrtApi,
 };
 
 /// Why a real plugin could not be put behind a table.
@@ -298,19 +299,33 @@ pub trait Override: Call {
 ///
 /// As the header asks of callers of the function that takes `A`.
 unsafe extern "C" fn entry<A: Override + Copy>(args: *mut A) -> *mut Error {
+    let serve = |args: &mut A| A::serve(Incoming { args, real: REAL.get().copied() });
+    // SAFETY: the caller's word.
+    unsafe { answered(A::FUNCTION, args, serve) }
+}
+
+/// Serves a call of `function`: what is raised, a panic too, becomes the caller's error.
+///
+/// # Safety
+///
+/// As the header asks of callers of the function.
+pub unsafe fn answered<A: Args + Copy>(
+    function: &str,
+    args: *mut A,
+    serve: impl FnOnce(&mut A) -> Result<(), Raised>,
+) -> *mut Error {
     let served = catch_unwind(AssertUnwindSafe(|| {
         // SAFETY: every args struct starts with its size.
         let given = unsafe { args.cast::<usize>().read() };
-        let real = REAL.get().copied();
         if given >= A::STRUCT_SIZE {
             // SAFETY: by its size the caller's struct holds all of `A`'s fields.
-            return A::serve(Incoming { args: unsafe { &mut *args }, real });
+            return serve(unsafe { &mut *args });
         }
         // A caller with an older header: its struct is too short to be an `A`.
         let mut whole = A::new();
         // SAFETY: `given` bytes are the caller's, and fewer than `whole` has.
         unsafe { ptr::copy_nonoverlapping(args.cast::<u8>(), (&raw mut whole).cast::<u8>(), given) };
-        let served = A::serve(Incoming { args: &mut whole, real });
+        let served = serve(&mut whole);
         // SAFETY: the same bytes the other way.
         unsafe { ptr::copy_nonoverlapping((&raw const whole).cast::<u8>(), args.cast::<u8>(), given) };
         served
@@ -321,7 +336,7 @@ unsafe extern "C" fn entry<A: Override + Copy>(args: *mut A) -> *mut Error {
         Err(panic) => {
             let reason =
                 panic.downcast_ref::<&str>().map(ToString::to_string).or_else(|| panic.downcast_ref().cloned());
-            let message = format!("{} panicked: {}", A::FUNCTION, reason.unwrap_or_default());
+            let message = format!("{function} panicked: {}", reason.unwrap_or_default());
             Raised::ours(ErrorCode::INTERNAL, message).into_raw()
         }
     }
@@ -399,6 +414,13 @@ impl Table {
         let end = Self::offset(name)? + size_of::<Option<Function<c_void>>>();
         self.api.struct_size = self.api.struct_size.min(end);
         Ok(())
+    }
+
+    /// Puts an extension in front of the real plugin's; it is given where those start.
+    pub fn extend(&mut self, extension: impl FnOnce(*mut ExtensionBase) -> Option<*mut ExtensionBase>) {
+        if let Some(first) = extension(self.api.extension_start) {
+            self.api.extension_start = first;
+        }
     }
 
     /// Changes the version that the table claims.

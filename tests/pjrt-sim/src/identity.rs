@@ -248,11 +248,13 @@ impl Override for DeviceMemoryStatsArgs {
         match posed.and_then(|(device, _)| device.memory_limit()) {
             None => call.forward()?,
             Some(limit) => call.answer(|args| {
+                let bytes_in_use = handles().bytes_in_use();
                 let (struct_size, extension_start, device) = (args.struct_size, args.extension_start, args.device);
                 *args = Self {
                     struct_size,
                     extension_start,
                     device,
+                    bytes_in_use,
                     bytes_limit: limit,
                     bytes_limit_is_set: true,
                     ..Args::new()

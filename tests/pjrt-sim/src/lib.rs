@@ -21,6 +21,8 @@
 //! | `PJRT_SIM_TOPOLOGY_BYTES` | another serialised topology, in hexadecimal |
 //! | `PJRT_SIM_HOST_FEATURES` | other host features in XLA:CPU's serialised topology, such as `+avx2,+fma`; without a pose only |
 //! | `PJRT_SIM_MEMORY_LIMIT` | another size of a device's memory, in bytes; with a pose only |
+//! | `PJRT_SIM_ABI_VERSION` | a text: the `AbiVersion` extension is offered, and this is the version of the runtime and of what it compiles |
+//! | `PJRT_SIM_ABI_TAKES` | versions, separated by commas, of the executables that the runtime takes, or `none`; its own unless set. Needs `PJRT_SIM_ABI_VERSION` |
 //! | `PJRT_SIM_DELAY` | `WHERE=MILLISECONDS`, ...: these calls take longer |
 //! | `PJRT_SIM_FAIL` | `WHERE`, ...: these calls return an error |
 //! | `PJRT_SIM_ERROR_CODE` | the code of those errors, by number or by name; `INTERNAL` unless set |
@@ -43,9 +45,13 @@
 //! The real plugin must be XLA:CPU: a client gets as many devices as the topology has, and topologies made by name, as well as compiles
 //! without a client, are served by clients of the real plugin behind the scenes. A live client is one host's, so a topology over several
 //! hosts compiles but has no client. A serialised executable is marked with what it was compiled for, and is refused by any other pose, as
-//! a real TPU would refuse it. The `StableHLO` versions among the plugin's attributes stay the real plugin's, since that is what is read.
-//! Memory statistics hold the captured limit and nothing else. An override changes the pose's own topology; others keep what was captured.
+//! a real TPU would refuse it; unless there are ABI versions, which then decide: an executable for the same chip is loaded if its
+//! version is one that the runtime takes, whatever the topology. The `StableHLO` versions among the plugin's attributes stay the real
+//! plugin's, since that is what is read. Memory statistics hold the captured limit, and as memory in use what was brought from the host
+//! and the bytes of executables that were deserialised, until they are freed; what does not fit is refused. What compiles and executions
+//! make is not counted. An override changes the pose's own topology; others keep what was captured.
 
+mod abi_version;
 pub mod config;
 pub mod fault;
 pub mod forward;

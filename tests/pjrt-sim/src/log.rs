@@ -123,6 +123,15 @@ pub enum Event {
         /// What came of it.
         executable: Option<u64>,
     },
+    /// A runtime was asked whether it takes an executable, by their ABI versions.
+    Takes {
+        /// The runtime's version.
+        runtime: String,
+        /// The executable's version.
+        executable: String,
+        /// What was answered.
+        taken: bool,
+    },
     /// An executable was enqueued.
     Execute {
         /// Which.
@@ -241,7 +250,7 @@ impl Event {
             Self::Execute { .. } => Some(Place::Execute),
             Self::HostToDevice { .. } => Some(Place::HostToDevice),
             Self::DeviceToHost { .. } => Some(Place::DeviceToHost),
-            Self::Unload { .. } | Self::Await { .. } | Self::Poll { .. } => None,
+            Self::Takes { .. } | Self::Unload { .. } | Self::Await { .. } | Self::Poll { .. } => None,
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::fault::Stage;
 use crate::forward::{Raised, Real, Table, UnknownFunction};
 use crate::log::{Log, Origin};
 use crate::pose::{self, Attribute, Topology, Value};
-use crate::{identity, work};
+use crate::{abi_version, identity, work};
 
 /// What the environment told.
 #[derive(Debug)]
@@ -28,6 +28,13 @@ pub(crate) struct Plugin {
     pub stage: Stage,
     /// What a live client of this process poses as.
     pub pose: Option<&'static Guise>,
+}
+
+impl Plugin {
+    /// The memory of each device, where it poses as one that has a limit.
+    pub fn memory_limit(&self) -> Option<i64> {
+        self.pose?.topology.devices.first()?.memory_limit()
+    }
 }
 
 static PLUGIN: OnceLock<Result<Plugin, String>> = OnceLock::new();
@@ -66,6 +73,7 @@ fn make_table() -> Result<Table, String> {
     let mut table = Table::new(Some(real));
     work::override_all(&mut table);
     identity::override_all(&mut table, config.pose.is_some());
+    table.extend(|next| abi_version::extension(&config, next));
     shape(&mut table, &config).map_err(|error| error.to_string())?;
     let pose = config.pose.as_deref().and_then(pose::find);
     let pose = pose.map(|captured| Guise::of(&pose::overridden(captured, &config.overrides)));
@@ -197,6 +205,8 @@ pub(crate) struct Handles {
     executables: HashMap<usize, KnownExecutable>,
     last_executable: u64,
     events: HashMap<usize, Origin>,
+    /// Bytes of each buffer that was filled from the host, and of each executable that was deserialised, until it is freed.
+    memory: HashMap<usize, usize>,
 }
 
 /// What is known of handles.
@@ -246,6 +256,27 @@ impl Handles {
 
     pub fn origin(&self, event: *mut Event) -> Origin {
         self.events.get(&(event as usize)).copied().unwrap_or(Origin::Other)
+    }
+
+    /// Counts so many bytes of the device's memory as taken by this buffer or executable; `false`, and they are not, where they are beyond
+    /// `limit`.
+    pub fn take_memory<T>(&mut self, handle: *mut T, bytes: usize, limit: Option<i64>) -> bool {
+        self.memory.insert(handle as usize, bytes);
+        let fits = limit.is_none_or(|limit| self.bytes_in_use() <= limit);
+        if !fits {
+            self.give_memory_back(handle);
+        }
+        fits
+    }
+
+    /// Counts what a buffer or executable took as free again.
+    pub fn give_memory_back<T>(&mut self, handle: *mut T) {
+        self.memory.remove(&(handle as usize));
+    }
+
+    /// Bytes of the device's memory that are taken.
+    pub fn bytes_in_use(&self) -> i64 {
+        i64::try_from(self.memory.values().sum::<usize>()).unwrap_or(i64::MAX)
     }
 
     /// What a topology poses as.

@@ -127,6 +127,18 @@ impl Sim {
         self.set("MEMORY_LIMIT", &bytes.to_string())
     }
 
+    /// Offers the `AbiVersion` extension; the runtime has this version, and so has what it compiles.
+    #[must_use]
+    pub fn abi_version(self, version: &str) -> Self {
+        self.set("ABI_VERSION", version)
+    }
+
+    /// Which versions the runtime takes, in place of its own. Needs [`Sim::abi_version`].
+    #[must_use]
+    pub fn abi_takes(self, versions: &[&str]) -> Self {
+        self.set("ABI_TAKES", if versions.is_empty() { "none".to_owned() } else { versions.join(",") }.as_str())
+    }
+
     /// Lets the calls take longer.
     #[must_use]
     pub fn delay(self, place: Place, when: When, delay: Duration) -> Self {

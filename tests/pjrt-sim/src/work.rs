@@ -2,15 +2,17 @@
 #![expect(unsafe_code, reason = "reads and answers C structs")]
 
 use preheat::pjrt::sys::{
-    Args, AsyncHostToDeviceTransferManagerTransferDataArgs, BufferCopyRawToHostArgs, BufferOnDeviceSizeInBytesArgs,
-    BufferReadyEventArgs, BufferToHostBufferArgs, ClientBufferFromHostBufferArgs, ClientCompileArgs, ClientCreateArgs,
-    ClientDestroyArgs, ClientDevicesArgs, CompileArgs, ErrorCode, EventAwaitArgs, EventDestroyArgs, EventIsReadyArgs,
-    ExecutableDeserializeAndLoadArgs, ExecutableDestroyArgs, ExecutableSerializeArgs, HostBufferSemantics,
-    LoadedExecutable, LoadedExecutableDeleteArgs, LoadedExecutableDestroyArgs, LoadedExecutableExecuteArgs,
-    LoadedExecutableGetExecutableArgs, NamedValue, PluginInitializeArgs, Program, SerializedExecutable,
+    Args, AsyncHostToDeviceTransferManagerTransferDataArgs, BufferCopyRawToHostArgs, BufferDeleteArgs,
+    BufferDestroyArgs, BufferOnDeviceSizeInBytesArgs, BufferReadyEventArgs, BufferToHostBufferArgs,
+    ClientBufferFromHostBufferArgs, ClientCompileArgs, ClientCreateArgs, ClientDestroyArgs, ClientDevicesArgs,
+    CompileArgs, ErrorCode, EventAwaitArgs, EventDestroyArgs, EventIsReadyArgs, ExecutableDeserializeAndLoadArgs,
+    ExecutableDestroyArgs, ExecutableSerializeArgs, HostBufferSemantics, LoadedExecutable, LoadedExecutableDeleteArgs,
+    LoadedExecutableDestroyArgs, LoadedExecutableExecuteArgs, LoadedExecutableGetExecutableArgs, NamedValue,
+    PluginInitializeArgs, Program, SerializedExecutable,
 };
 use std::time::{Duration, Instant};
 
+use crate::abi_version;
 use crate::fault::Place;
 use crate::forward::{Incoming, Override, Raised, Table, bytes};
 use crate::log::{Event, Origin, Outcome};
@@ -30,6 +32,8 @@ pub(crate) fn override_all(table: &mut Table) {
     table.set::<LoadedExecutableDestroyArgs>();
     table.set::<ExecutableDestroyArgs>();
     table.set::<ClientBufferFromHostBufferArgs>();
+    table.set::<BufferDestroyArgs>();
+    table.set::<BufferDeleteArgs>();
     table.set::<AsyncHostToDeviceTransferManagerTransferDataArgs>();
     table.set::<BufferToHostBufferArgs>();
     table.set::<BufferCopyRawToHostArgs>();
@@ -243,7 +247,11 @@ impl Override for LoadedExecutableDeleteArgs {
 
 impl Override for LoadedExecutableDestroyArgs {
     fn serve(mut call: Incoming<'_, Self>) -> Result<(), Raised> {
-        let executable = handles().forget_executable(call.args().executable).map(|known| known.id);
+        let executable = {
+            let mut handles = handles();
+            handles.give_memory_back(call.args().executable);
+            handles.forget_executable(call.args().executable).map(|known| known.id)
+        };
         call.forward()?;
         plugin()?.stage.log.write(Event::Unload { executable }, Outcome::Ok, Duration::ZERO);
         Ok(())
@@ -253,14 +261,20 @@ impl Override for LoadedExecutableDestroyArgs {
 /// What stands before an executable's bytes under a pose: this, the stamp's size in four bytes, the stamp.
 const STAMPED: &[u8; 8] = b"PJRTSIM1";
 
-fn stamped(guise: &Guise, executable: &[u8]) -> Vec<u8> {
-    let stamp = guise.stamp();
+/// What it was compiled for, and its ABI version where there are any, on a line of its own.
+fn stamp(plugin: &Plugin, guise: &Guise) -> String {
+    let version = abi_version::version_for(&plugin.config, Some(guise));
+    std::iter::once(guise.stamp()).chain(version).collect::<Vec<_>>().join("\n")
+}
+
+fn stamped(plugin: &Plugin, guise: &Guise, executable: &[u8]) -> Vec<u8> {
+    let stamp = stamp(plugin, guise);
     let size = u32::try_from(stamp.len()).unwrap_or(u32::MAX).to_le_bytes();
     [STAMPED.as_slice(), size.as_slice(), stamp.as_bytes(), executable].concat()
 }
 
-/// The executable behind the stamp, if that is what this platform would have put there.
-fn unstamped<'a>(guise: &Guise, bytes: &'a [u8]) -> Result<&'a [u8], Raised> {
+/// The executable behind the stamp, if that is what this platform would have put there, or if its ABI version is taken.
+fn unstamped<'a>(plugin: &Plugin, guise: &Guise, bytes: &'a [u8]) -> Result<&'a [u8], Raised> {
     let parts = bytes.strip_prefix(STAMPED).and_then(|rest| {
         let (size, rest) = rest.split_at_checked(4)?;
         rest.split_at_checked(u32::from_le_bytes(size.try_into().ok()?) as usize)
@@ -271,12 +285,13 @@ fn unstamped<'a>(guise: &Guise, bytes: &'a [u8]) -> Result<&'a [u8], Raised> {
             "pjrt-sim: these bytes are no executable of a posed TPU",
         ));
     };
-    if stamp != guise.stamp().as_bytes() {
-        let message =
-            format!("pjrt-sim: compiled for `{}`, this is `{}`", String::from_utf8_lossy(stamp), guise.stamp());
-        return Err(Raised::ours(ErrorCode::FAILED_PRECONDITION, message));
-    }
-    Ok(executable)
+    let (stamp, own) = (String::from_utf8_lossy(stamp), self::stamp(plugin, guise));
+    let version = |stamp: &str| stamp.split_once('\n').map(|(_, version)| version.to_owned());
+    let refusal = match (version(&own), version(&stamp)) {
+        (Some(runtime), Some(executable)) => abi_version::refusal(&plugin.config, &runtime, &executable),
+        _ => (stamp != own).then(|| format!("pjrt-sim: compiled for `{stamp}`, this is `{own}`")),
+    };
+    refusal.map_or(Ok(executable), |refusal| Err(Raised::ours(ErrorCode::FAILED_PRECONDITION, refusal)))
 }
 
 /// Frees what [`ExecutableSerializeArgs`] answers here.
@@ -304,7 +319,7 @@ impl Override for ExecutableSerializeArgs {
                 let Some(guise) = known.and_then(|known| known.guise) else {
                     return Ok((real.len(), digest(real), None));
                 };
-                let stamped = stamped(guise, real);
+                let stamped = stamped(plugin, guise, real);
                 if let Some(free) = args.serialized_executable_deleter {
                     // SAFETY: the plugin asks for exactly this once the bytes are done with.
                     unsafe { free(args.serialized_executable) };
@@ -339,7 +354,7 @@ impl Override for ExecutableDeserializeAndLoadArgs {
                 executable: executable.copied(),
             },
             |corrupt| {
-                let plain = plugin.pose.map_or(Ok(given), |pose| unstamped(pose, given))?;
+                let plain = plugin.pose.map_or(Ok(given), |pose| unstamped(plugin, pose, given))?;
                 let damaged = corrupt.then(|| damaged(plain));
                 let plain = damaged.as_deref().unwrap_or(plain);
                 {
@@ -353,7 +368,12 @@ impl Override for ExecutableDeserializeAndLoadArgs {
                 let args = unsafe { call.args_mut() };
                 (args.serialized_executable, args.serialized_executable_size) = (pointer, size);
                 loaded?;
-                Ok(handles().number_executable(args.loaded_executable, plugin.pose, null()))
+                let executable = args.loaded_executable;
+                if !handles().take_memory(executable, given.len(), plugin.memory_limit()) {
+                    destroy_loaded(call.real()?, executable);
+                    return Err(no_memory(given.len()));
+                }
+                Ok(handles().number_executable(executable, plugin.pose, null()))
             },
         );
         loaded.map(drop)
@@ -405,9 +425,36 @@ impl Override for ClientBufferFromHostBufferArgs {
             let mut size = BufferOnDeviceSizeInBytesArgs { buffer: call.args().buffer, ..Args::new() };
             // SAFETY: the buffer was just made. A plugin that cannot tell its size leaves it at 0.
             let _ = unsafe { real.call(&mut size) };
-            Ok(size.on_device_size_in_bytes)
+            let (buffer, bytes) = (call.args().buffer, size.on_device_size_in_bytes);
+            if handles().take_memory(buffer, bytes, plugin.memory_limit()) {
+                return Ok(bytes);
+            }
+            // SAFETY: it was just made, and the caller is told that it was not.
+            let _ = unsafe { real.call(&mut BufferDestroyArgs { buffer, ..Args::new() }) };
+            Err(no_memory(bytes))
         })?;
         Ok(())
+    }
+}
+
+/// What a device says that has less memory left.
+fn no_memory(bytes: usize) -> Raised {
+    let in_use = handles().bytes_in_use();
+    let message = format!("pjrt-sim: no memory for {bytes} bytes beside the {in_use} in use");
+    Raised::ours(ErrorCode::RESOURCE_EXHAUSTED, message)
+}
+
+impl Override for BufferDestroyArgs {
+    fn serve(mut call: Incoming<'_, Self>) -> Result<(), Raised> {
+        handles().give_memory_back(call.args().buffer);
+        call.forward()
+    }
+}
+
+impl Override for BufferDeleteArgs {
+    fn serve(mut call: Incoming<'_, Self>) -> Result<(), Raised> {
+        handles().give_memory_back(call.args().buffer);
+        call.forward()
     }
 }
 

@@ -10,8 +10,8 @@ use std::{env, fs, thread};
 use pjrt_sim::{Count, Entry, Event, Origin, Outcome, Place, Sim, When, copy_as_other_build, library_path, log, pose};
 use preheat::pjrt::sys::ErrorCode;
 use preheat::pjrt::{
-    Client, ElementType, Executable, ExecuteOptions, LoadedExecutable, PjrtError, Plugin, Program, Topology, Value,
-    compile_ahead, options,
+    Client, ElementType, Executable, ExecutableAbiVersion, ExecuteOptions, LoadedExecutable, PjrtError, Plugin,
+    Program, Topology, Value, compile_ahead, options,
 };
 
 const PROGRAM: &[u8] = b"module { func.func @main(%x: tensor<2xf32>) -> tensor<2xf32> {
@@ -84,6 +84,21 @@ impl Driver {
             }
             "load" => {
                 self.loaded = Some(client.unwrap().deserialize_and_load(&fs::read(subject).unwrap(), None)?);
+            }
+            "runtime-version" => {
+                let version = client.unwrap().abi_version()?.map(|version| version.to_bytes()).transpose()?;
+                return Ok(format!("{:?}", version.map(|version| String::from_utf8(version).unwrap())));
+            }
+            "executable-version" => {
+                let version = self.ahead.as_ref().unwrap().abi_version()?.unwrap().to_bytes()?;
+                fs::write(subject, &version).unwrap();
+                return Ok(String::from_utf8(version).unwrap());
+            }
+            "takes" => {
+                let version = ExecutableAbiVersion::from_bytes(plugin, &fs::read(subject).unwrap())?.unwrap();
+                let runtime = client.unwrap().abi_version()?.unwrap();
+                assert!(runtime.takes_as(&runtime).is_err_and(|error| error.is_unimplemented()));
+                return Ok(format!("{:?}", runtime.takes(&version)?));
             }
             "run" => return self.run(),
             "describe" => return describe(client.unwrap()),
@@ -448,6 +463,45 @@ fn what_is_compiled_ahead_loads_in_a_live_client_of_the_same_pose_only() {
     assert!(said.answer("ahead-of-client").starts_with("error Some(NotFound)"), "{}", said.all);
     let said = run(&scene.sim().pose("v5e:1x1"), "topology v9:1x1");
     assert!(said.answer("topology").starts_with("error Some(InvalidArgument)"), "{}", said.all);
+}
+
+#[test]
+fn the_abi_version_decides_which_executables_are_taken() {
+    let scene = Scene::new();
+    let (file, version) = (scene.path("executable"), scene.path("version"));
+    let posed = |name: &str| scene.sim().pose(name);
+    assert_eq!(run(&posed("v5e:1x1"), "runtime-version").answer("runtime-version"), "None");
+    assert_eq!(run(&scene.sim().abi_version("7"), "runtime-version").answer("runtime-version"), "Some(\" 7\")");
+
+    let steps = "topology v5e:1x1\nahead\nexecutable-version {version}\nserialize {file}\nruntime-version";
+    let steps = steps.replace("{version}", version.to_str().unwrap()).replace("{file}", file.to_str().unwrap());
+    let said = run(&posed("v5e:1x1").abi_version("163"), &steps);
+    assert_eq!(said.answer("runtime-version"), "Some(\"v5e 163\")", "{}", said.all);
+    assert_eq!(said.answer("executable-version"), "v5e 163");
+
+    let steps = format!("takes {}\nload {}\nrun", version.display(), file.display());
+    let later = |name: &str| posed(name).platform_version("TFRT TPU v5 lite\nBuilt later");
+    for sim in [
+        later("v5e:1x1").abi_version("163"),
+        later("v5e:1x1").abi_version("164").abi_takes(&["163", "164"]),
+        later("v5e:1x1").cores(2).abi_version("163"),
+        posed("v5e:2x2").abi_version("163"),
+    ] {
+        let said = run(&sim, &steps);
+        assert_eq!(said.answer("takes"), "Compatible", "{}", said.all);
+        assert_eq!(said.answer("run"), "[2.0, 4.0]", "{}", said.all);
+    }
+    for sim in [
+        later("v5e:1x1").abi_version("164"),
+        posed("v5e:1x1").abi_version("163").abi_takes(&[]),
+        posed("v6e:1x1").abi_version("163"),
+    ] {
+        let said = run(&sim, &steps);
+        assert!(said.answer("takes").starts_with("Incompatible"), "{}", said.all);
+        assert!(said.answer("load").starts_with("error Some(FailedPrecondition)"), "{}", said.all);
+    }
+    let taken = scene.log().iter().filter(|entry| matches!(entry.event, Event::Takes { taken: true, .. })).count();
+    assert_eq!(taken, 4);
 }
 
 #[test]

@@ -81,7 +81,7 @@ fn a_use_long_ago_is_worth_less_than_a_cheap_compile_of_today() {
         one = scratch.store.put(&record, &program, &payload(1)).unwrap().stored_bytes;
     }
     // After three half-lives 7 s are worth 0.9 s, and 9 s are worth 1.1 s.
-    assert_eq!(scratch.store.eviction_order().unwrap(), [key(0), key(2), key(1)]);
+    assert_eq!(scratch.store.records_and_order(false).unwrap().1, [key(0), key(2), key(1)]);
     put(&limited(&scratch, 3 * one + one / 2), 3, 1.0);
     assert_eq!(held(&scratch.store, 0..4), [1, 2, 3]);
 }
@@ -183,6 +183,103 @@ fn the_limit_holds_at_every_moment_while_many_store_at_once() {
     assert!(most <= max_bytes + one, "{most} bytes, and the limit is {max_bytes}");
     let statistics = scratch.store.statistics().unwrap();
     assert_eq!((statistics.stored_bytes, statistics.evictions), (on_disk(&scratch.store), 44));
+}
+
+#[test]
+fn a_batch_goes_over_the_limit_by_one_object_at_most() {
+    let scratch = Scratch::new();
+    let one = put(&scratch.store, 0, 1.0);
+    put(&scratch.store, 1, 1.0);
+    let store = limited(&scratch, 2 * one + one / 2);
+    let graphs: Vec<_> = (2..9).map(graph).collect();
+    let code = payload(1);
+    let batch = || graphs.iter().map(|(record, program)| (record, program, code.as_slice()));
+    assert!(matches!(store.put_all(batch()), Err(StoreError::NoRoom { .. })));
+    assert!(on_disk(&store) <= 3 * one + one / 2 && store.has_object(&key(2)), "{}", on_disk(&store));
+    // Pins leave no room but for the one.
+    let scratch = Scratch::new();
+    put(&scratch.store, 0, 1.0);
+    put(&scratch.store, 1, 1.0);
+    (0..2).for_each(|number| assert!(scratch.store.set_pinned(&key(number), true).unwrap()));
+    let error = limited(&scratch, 2 * one + one / 2).put_all(batch()).unwrap_err();
+    assert!(error.to_string().contains("a larger limit, fewer pins"), "{error}");
+    assert_eq!(held(&scratch.store, 0..9), [0, 1, 2]);
+    assert_eq!(scratch.store.statistics().unwrap().stored_bytes, on_disk(&scratch.store));
+}
+
+#[test]
+fn what_was_pinned_or_used_since_it_was_chosen_is_not_pruned() {
+    let scratch = Scratch::new();
+    let now = jiff::Timestamp::now();
+    for number in 0..6 {
+        let (mut record, program) = graph(number);
+        record.created = now - Duration::from_hours(1);
+        scratch.store.put(&record, &program, &payload(1)).unwrap();
+    }
+    let done = std::cell::Cell::new(false);
+    // Asked once all records are read, and before anything is removed.
+    let meanwhile = |record: &GraphRecord| {
+        if !done.replace(true) {
+            scratch.store.set_pinned(&key(0), true).unwrap();
+            scratch.store.set_pinned(&key(1), true).unwrap();
+            scratch.store.commit(&[hit(key(2))], &Counters::default()).unwrap();
+            scratch.store.commit(&[hit(key(3))], &Counters::default()).unwrap();
+        }
+        [key(0), key(2)].contains(&record.graph_key)
+    };
+    let rule = Prune { used_before: Some(now), stale: Some(&meanwhile), ..Prune::default() };
+    let pruned = scratch.store.prune(&rule).unwrap();
+    assert_eq!(held(&scratch.store, 0..6), [0, 1, 3], "what is stale goes although it was used");
+    assert_eq!((pruned.entries.len(), pruned.in_use), (3, 0));
+    // By size as well.
+    done.set(false);
+    scratch.store.set_pinned(&key(0), false).unwrap();
+    scratch.store.set_pinned(&key(1), false).unwrap();
+    let used = |_: &GraphRecord| {
+        if !done.replace(true) {
+            scratch.store.commit(&[hit(key(0))], &Counters::default()).unwrap();
+        }
+        false
+    };
+    scratch.store.prune(&Prune { max_bytes: Some(0), stale: Some(&used), ..Prune::default() }).unwrap();
+    assert_eq!(held(&scratch.store, 0..6), [0]);
+}
+
+#[test]
+fn a_pinned_request_can_be_let_go_after_many_others_led_to_its_graph() {
+    let scratch = Scratch::new();
+    put(&scratch.store, 0, 1.0);
+    let digest = request(0).digest();
+    assert_eq!(scratch.store.set_signature_pinned(&digest, true).unwrap(), 1);
+    for number in 1..=64 {
+        let other = crate::Use { signature: Some(signature(number)), ..hit(key(0)) };
+        scratch.store.commit(&[other], &Counters::default()).unwrap();
+    }
+    let record = || scratch.store.record(&key(0)).unwrap().unwrap();
+    assert!(record().signatures.iter().all(|one| one.signature.digest() != digest), "the record has forgotten it");
+    assert!(record().pinned);
+    assert_eq!(scratch.store.set_signature_pinned(&digest, false).unwrap(), 1);
+    assert!(!record().pinned);
+    assert_eq!(scratch.store.set_signature_pinned(&digest, false).unwrap(), 0);
+}
+
+#[test]
+fn a_graph_that_is_unpinned_is_kept_by_no_request_until_one_leads_to_it_again() {
+    let scratch = Scratch::new();
+    put(&scratch.store, 0, 1.0);
+    let digest = request(0).digest();
+    scratch.store.set_signature_pinned(&digest, true).unwrap();
+    assert!(scratch.store.set_pinned(&key(0), false).unwrap());
+    assert!(!scratch.store.record(&key(0)).unwrap().unwrap().pinned);
+    assert_eq!(scratch.store.records_and_order(false).unwrap().1, [key(0)]);
+    let again = crate::Use { signature: Some(signature(0)), ..hit(key(0)) };
+    scratch.store.commit(&[again], &Counters::default()).unwrap();
+    assert!(scratch.store.record(&key(0)).unwrap().unwrap().pinned, "the request is pinned as it was");
+    // Nothing of a pin outlasts the graph.
+    scratch.store.remove(&key(0)).unwrap();
+    assert_eq!(scratch.store.set_signature_pinned(&digest, false).unwrap(), 0);
+    put(&scratch.store, 0, 1.0);
+    assert!(!scratch.store.record(&key(0)).unwrap().unwrap().pinned);
 }
 
 #[test]

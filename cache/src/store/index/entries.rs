@@ -1,19 +1,21 @@
 //! The entries of the index and what links them: each function here works within one transaction.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
 use super::Resolved;
+use super::check::counted_anew;
 use super::codec::{
     decode_json, decode_program, decode_record, encode_program, get_json, put_json, split_record, store_beside_record,
     store_record,
 };
+use super::pins::{let_go, pin_by};
 use super::transaction::{Fault, Transaction};
 use crate::hash::{Digest, FramedHasher};
 use crate::key::GraphKey;
 use crate::object::ProgramFrame;
-use crate::record::{GraphRecord, ObjectInfo, RecordStatistics, RecordedSignature};
+use crate::record::{GraphRecord, RecordStatistics, RecordedSignature};
 use crate::statistics::{Match, Statistics};
 use crate::store::Wanted;
 
@@ -46,18 +48,9 @@ pub(super) struct Usage {
 }
 
 impl Usage {
-    fn is_pinned(&self) -> bool {
+    pub(super) fn is_pinned(&self) -> bool {
         self.pinned || !self.pinned_by.is_empty()
     }
-}
-
-/// Notes that a request led to a graph, where whatever it leads to is pinned.
-pub(super) fn pin_by(index: &Transaction, signature: &RecordedSignature, usage: &mut Usage) -> Result<(), Fault> {
-    let digest = signature.signature.digest();
-    if !usage.pinned_by.contains(&digest) && index.get(&key(b'i', &[&digest]))?.is_some() {
-        usage.pinned_by.push(digest);
-    }
-    Ok(())
 }
 
 /// A kind's letter and the digests after it.
@@ -70,7 +63,7 @@ pub(super) fn key(kind: u8, digests: &[&Digest]) -> Vec<u8> {
     bytes
 }
 
-fn digest_at(bytes: &[u8], at: usize) -> Option<Digest> {
+pub(super) fn digest_at(bytes: &[u8], at: usize) -> Option<Digest> {
     Some(Digest::from_bytes(bytes.get(at..at + 32)?.try_into().ok()?))
 }
 
@@ -137,7 +130,7 @@ pub(in crate::store) fn insert(
     count_entry(&mut statistics, &record, true);
     for signature in &record.signatures {
         link_signature(index, &record, signature, &mut statistics, take_over)?;
-        pin_by(index, signature, &mut usage)?;
+        pin_by(index, &record.graph_key, signature, &mut usage)?;
     }
     if let Some(program) = program {
         let digest = &record.program.digest;
@@ -222,7 +215,21 @@ pub(super) fn store_usage(index: &mut Transaction, record: &GraphRecord, mut usa
     store_beside_record(index, &record.graph_key, &usage)
 }
 
-fn in_order(place: u64, graph: &GraphKey) -> Vec<u8> {
+/// Where a graph that comes would stand in the order of eviction: what goes before it begins with less.
+pub(in crate::store) fn place_in_order(index: &Transaction, coming: &GraphRecord) -> Result<Vec<u8>, Fault> {
+    let usage = match load_record(index, &coming.graph_key)? {
+        Some(_) => load_usage(index, &coming.graph_key)?,
+        None => Usage { statistics: coming.statistics.clone(), ..Usage::default() },
+    };
+    Ok([b"v", place(coming, &usage).to_be_bytes().as_slice()].concat())
+}
+
+/// The place of a graph of which no use is known.
+pub(in crate::store) fn place_unused(record: &GraphRecord) -> u64 {
+    place(record, &Usage::default())
+}
+
+pub(super) fn in_order(place: u64, graph: &GraphKey) -> Vec<u8> {
     [b"v", place.to_be_bytes().as_slice(), graph.0.as_bytes()].concat()
 }
 
@@ -237,7 +244,9 @@ fn place(record: &GraphRecord, usage: &Usage) -> u64 {
     let stored_bytes = record.object.as_ref().map_or(1, |object| object.stored_bytes.max(1));
     #[expect(clippy::cast_precision_loss, reason = "an order, which needs no more than 52 bits")]
     let worth = seconds * (1.0 + usage.loads as f64) / stored_bytes as f64;
-    let last_used = usage.statistics.last_used.unwrap_or(record.created).max(record.created);
+    // A clock that is fast, or a forger, would have it stay for good.
+    let last_used =
+        usage.statistics.last_used.unwrap_or(record.created).max(record.created).min(jiff::Timestamp::now());
     let halvings = last_used.duration_since(jiff::Timestamp::UNIX_EPOCH).as_secs_f64() / HALF_LIFE_SECONDS;
     // Bits of a float sort as the number does once the sign is the other way round.
     let bits = ((worth.log2() * 16.0).round() / 16.0 + halvings).to_bits();
@@ -269,7 +278,9 @@ pub(in crate::store) fn remove(
             index.remove(key(b'p', &[program]));
         }
     }
-    if let Some(place) = load_usage(index, graph)?.place {
+    let mut usage = load_usage(index, graph)?;
+    let_go(index, graph, &mut usage);
+    if let Some(place) = usage.place {
         index.remove(in_order(place, graph));
     }
     index.remove(key(b'r', &[&graph.0]));
@@ -340,7 +351,7 @@ pub(super) fn link_signature(
 }
 
 /// Adds a record to the totals, or takes it out.
-fn count_entry(statistics: &mut Statistics, record: &GraphRecord, added: bool) {
+pub(super) fn count_entry(statistics: &mut Statistics, record: &GraphRecord, added: bool) {
     let (stored, uncompressed) = record.object.as_ref().map_or((0, 0), |info| (info.stored_bytes, info.payload_bytes));
     let step = |total: &mut u64, by: u64| *total = if added { *total + by } else { total.saturating_sub(by) };
     step(&mut statistics.entries, 1);
@@ -383,7 +394,7 @@ pub(super) fn load_usage(index: &Transaction, graph: &GraphKey) -> Result<Usage,
 }
 
 /// What is known of a graph's use; nothing where that is not understood.
-fn usage_in(stored: &[u8]) -> Result<Usage, Fault> {
+pub(super) fn usage_in(stored: &[u8]) -> Result<Usage, Fault> {
     let usage = split_record(stored)?.0;
     Ok(if usage.is_empty() { Usage::default() } else { decode_json(usage).unwrap_or_default() })
 }
@@ -422,68 +433,7 @@ pub(super) fn load_records(index: &Transaction) -> Result<Vec<GraphRecord>, Faul
     Ok(records)
 }
 
-/// What the index holds, and what of it is wrong although it can be read.
-#[derive(Debug)]
-pub(in crate::store) struct Checked {
-    /// The graphs, and what their records say of their objects.
-    pub(in crate::store) records: BTreeMap<GraphKey, Option<ObjectInfo>>,
-    /// Those whose programs are missing or others.
-    pub(in crate::store) wrong_programs: BTreeSet<GraphKey>,
-    pub(in crate::store) wrong_totals: bool,
-}
-
-/// Reads every entry of the index.
-pub(in crate::store) fn check(index: &Transaction) -> Result<Checked, Fault> {
-    let mut checked = Checked { records: BTreeMap::new(), wrong_programs: BTreeSet::new(), wrong_totals: false };
-    for record in load_records(index)? {
-        let digest = &record.program.digest;
-        if !load_program(index, digest)?.is_some_and(|program| program.is_of(digest)) {
-            checked.wrong_programs.insert(record.graph_key);
-        }
-        checked.records.insert(record.graph_key, record.object);
-    }
-    for kind in [b"q", b"j", b"v", b"n", b"i", b"m"] {
-        index.scan(kind)?;
-    }
-    let stated = load_statistics(index)?;
-    let counted = counted_anew(index, stated.clone())?;
-    let totals = |one: &Statistics| (one.entries, one.cached_signatures, one.stored_bytes, one.uncompressed_bytes);
-    checked.wrong_totals = totals(&stated) != totals(&counted);
-    Ok(checked)
-}
-
-/// Notes that a graph has no object: its record stays, with the program that it can be compiled from again.
-pub(in crate::store) fn store_without_object(index: &mut Transaction, graph: &GraphKey) -> Result<(), Fault> {
-    let Some(mut record) = load_record(index, graph)? else { return Ok(()) };
-    let mut statistics = load_statistics(index)?;
-    count_entry(&mut statistics, &record, false);
-    record.object = None;
-    count_entry(&mut statistics, &record, true);
-    store_record(index, &record)?;
-    let usage = load_usage(index, graph)?;
-    store_usage(index, &record, usage)?;
-    store_statistics(index, &statistics)
-}
-
-pub(in crate::store) fn recount(index: &mut Transaction) -> Result<(), Fault> {
-    let statistics = counted_anew(index, load_statistics(index)?)?;
-    store_statistics(index, &statistics)
-}
-
-/// Counts the entries anew; the counters stay.
-fn counted_anew(index: &Transaction, mut statistics: Statistics) -> Result<Statistics, Fault> {
-    (statistics.entries, statistics.stored_bytes, statistics.uncompressed_bytes) = (0, 0, 0);
-    statistics.by_device.values_mut().for_each(|device| device.entries = 0);
-    for record in load_records(index)? {
-        count_entry(&mut statistics, &record, true);
-    }
-    let mut signatures: Vec<Option<Digest>> = index.scan(b"s")?.iter().map(|(key, _)| digest_at(key, 1)).collect();
-    signatures.dedup();
-    statistics.cached_signatures = signatures.len() as u64;
-    Ok(statistics)
-}
-
-fn with_usage(stored: &[u8], graph: &[u8], mut record: GraphRecord) -> Result<GraphRecord, Fault> {
+pub(super) fn with_usage(stored: &[u8], graph: &[u8], mut record: GraphRecord) -> Result<GraphRecord, Fault> {
     if record.graph_key.0.as_bytes() != graph {
         return Err(Fault::Damaged("a record stands under the key of another".into()));
     }

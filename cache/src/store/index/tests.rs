@@ -1,15 +1,14 @@
+use std::fs;
+
 use super::codec::encode_program;
 use super::*;
+use crate::files;
 use crate::object::ProgramFrame;
+use crate::store::StoreOptions;
 use crate::store::tests::{Scratch, graph, hit, payload, request, signature};
 
-/// Puts bytes under a key of the index, past all that keeps it in order.
 fn forge(scratch: &Scratch, key: &[u8], value: &[u8]) {
-    let put = |index: &mut Transaction| {
-        index.put(key.to_vec(), value.to_vec());
-        Ok(())
-    };
-    scratch.store.write(put).unwrap();
+    scratch.store.write_raw(key, Some(value));
 }
 
 fn stored(scratch: &Scratch, key: &[u8]) -> Option<Vec<u8>> {
@@ -111,4 +110,73 @@ fn an_entry_of_level_one_that_was_not_made_for_its_key_leads_nowhere() {
     scratch.store.remove(&records[0].graph_key).unwrap();
     assert_eq!(stored(&scratch, &place(1)), None, "it goes with its graph all the same");
     assert!(!scratch.store.layout().quarantine().exists());
+}
+
+#[test]
+fn entries_that_belong_to_no_record_keep_nothing_out_and_are_cleared_away() {
+    let by_limit = |scratch: &Scratch, one: u64| {
+        let options = StoreOptions { max_bytes: 3 * one + one / 2, ..StoreOptions::new(scratch.store.dir()) };
+        let (record, program) = graph(9);
+        Store::open(options).unwrap().put(&record, &program, &payload(9)).unwrap();
+    };
+    let by_pruning = |scratch: &Scratch, one: u64| {
+        let rule = crate::store::Prune { max_bytes: Some(3 * one + one / 2), ..Default::default() };
+        scratch.store.prune(&rule).unwrap();
+    };
+    for make_room in [&by_limit as &dyn Fn(&Scratch, u64), &by_pruning] {
+        let scratch = Scratch::new();
+        let records: Vec<_> = (1..4).map(|number| scratch.put(number)).collect();
+        let one = scratch.store.record(&records[0].graph_key).unwrap().unwrap().object.unwrap().stored_bytes;
+        // A record that is not understood, one that is gone with its place left behind, and totals that tell of both.
+        let unread = key(b'r', &[&records[0].graph_key.0]);
+        let value = stored(&scratch, &unread).unwrap();
+        let usage = codec::split_record(&value).unwrap().0;
+        let later = zstd::bulk::compress(b"a later release", 1).unwrap();
+        let usage = [&u32::try_from(usage.len()).unwrap().to_le_bytes(), usage].concat();
+        forge(&scratch, &unread, &[usage.as_slice(), &15_u32.to_le_bytes(), &later].concat());
+        let gone = [b"v".as_slice(), &[0; 8], Digest::of(b"gone").as_bytes()].concat();
+        forge(&scratch, &gone, b"");
+        let mut statistics = scratch.store.statistics().unwrap();
+        statistics.stored_bytes += 7 * one;
+        forge(&scratch, b"mstatistics", &serde_json::to_vec(&statistics).unwrap());
+        make_room(&scratch, one);
+        assert_eq!(stored(&scratch, &gone), None);
+        let statistics = scratch.store.statistics().unwrap();
+        let kept = scratch.store.records().unwrap();
+        let bytes: u64 = kept.iter().map(|record| record.object.as_ref().unwrap().stored_bytes).sum();
+        assert_eq!((statistics.entries, statistics.stored_bytes), (kept.len() as u64, bytes));
+        assert!(kept.len() >= 2, "what has room stays: {}", kept.len());
+        assert!(kept.iter().all(|record| scratch.store.has_object(&record.graph_key)));
+    }
+}
+
+#[test]
+fn what_was_stored_while_the_index_was_busy_is_recorded_by_the_next_transaction() {
+    let scratch = Scratch::new();
+    scratch.put(1);
+    let (record, program) = graph(2);
+    let frame = ProgramFrame::of(&program).unwrap();
+    let mut staged = scratch.store.stage(&record, frame, &payload(2)).unwrap();
+    scratch.store.place_unrecorded(&mut staged).unwrap();
+    assert!(scratch.store.layout().unrecorded().join(record.graph_key.to_string()).exists());
+    let statistics = scratch.store.statistics().unwrap();
+    let on_disk = |key| fs::metadata(scratch.store.layout().object(key)).unwrap().len();
+    assert_eq!(statistics.stored_bytes, on_disk(&graph(1).0.graph_key) + on_disk(&record.graph_key));
+    assert_eq!(fs::read_dir(scratch.store.layout().unrecorded()).unwrap().count(), 0);
+    assert_eq!(scratch.store.verify(false, |_| true).unwrap().findings, []);
+    // A mark whose object is gone is nothing.
+    files::mark(&scratch.store.layout().unrecorded().join(Digest::of(b"gone").to_string())).unwrap();
+    assert_eq!(scratch.store.statistics().unwrap(), statistics);
+    assert_eq!(fs::read_dir(scratch.store.layout().unrecorded()).unwrap().count(), 0);
+}
+
+#[test]
+fn the_index_of_an_older_release_goes_once_there_is_this_one() {
+    let scratch = Scratch::new();
+    let older = scratch.store.dir().join("graphs-v1");
+    fs::create_dir_all(older.join("blobs")).unwrap();
+    fs::write(older.join("db"), "older").unwrap();
+    scratch.put(1);
+    assert!(!older.exists());
+    assert!(scratch.store.layout().graphs().exists());
 }

@@ -114,16 +114,33 @@ impl<'a> Transaction<'a> {
 
     /// The first `limit` entries from one key to another, in their order. Both are of one kind.
     pub(in crate::store) fn range_first(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Vec<Entry>, Fault> {
+        self.range_some(from, to, limit, usize::MAX)
+    }
+
+    /// As [`range_first`](Self::range_first), and no more once they take so many bytes together.
+    pub(in crate::store) fn range_some(
+        &self,
+        from: &[u8],
+        to: &[u8],
+        limit: usize,
+        limit_bytes: usize,
+    ) -> Result<Vec<Entry>, Fault> {
         let mut found = BTreeMap::new();
         let pending = self.pending.range(from.to_vec()..=to.to_vec());
         found.extend(pending.filter_map(|(key, value)| Some((key.clone(), value.clone()?))).take(limit));
-        let mut stored = 0;
+        let (mut stored, mut stored_bytes) = (0, 0);
         let mut add = |key: &[u8], value: &[u8]| {
-            if stored < limit && from <= key && key <= to && !self.pending.contains_key(key) {
+            if stored < limit
+                && stored_bytes < limit_bytes
+                && from <= key
+                && key <= to
+                && !self.pending.contains_key(key)
+            {
                 found.insert(key.to_vec(), value.to_vec());
                 stored += 1;
+                stored_bytes += value.len();
             }
-            stored < limit
+            stored < limit && stored_bytes < limit_bytes
         };
         let (first, alone) = match lies(from) {
             Lies::Alone => (from.to_vec(), true),

@@ -38,6 +38,10 @@ fn work(dir: &Path) {
     put_form(&bounded, 2, 0);
 }
 
+fn clear(dir: &Path) {
+    open(dir).unwrap().clear().unwrap();
+}
+
 /// A store that holds one graph, for `work` to be done in.
 fn before_work() -> Scratch {
     let scratch = Scratch::new();
@@ -127,6 +131,27 @@ fn a_process_killed_before_any_change_of_files_leaves_a_sound_store() {
         let status = { status }.status().unwrap();
         assert_eq!(status.success(), point == points, "point {point} of {points}");
         check(dir.path(), &format!("killed before change {point} of {points}"), &[0]);
+    }
+    println!("{points} points");
+}
+
+#[test]
+fn a_process_killed_while_it_clears_leaves_a_sound_store() {
+    if let Some((dir, point)) = role() {
+        journal::kill_before(point);
+        return clear(&dir);
+    }
+    let scratch = before_work();
+    (1..3).for_each(|number| put_form(&scratch.store, number, 0));
+    let counted = tempfile::tempdir().unwrap();
+    copy(scratch.store.dir(), counted.path());
+    let points = journal::of(|| clear(counted.path())).len();
+    for point in 0..=points {
+        let dir = tempfile::tempdir().unwrap();
+        copy(scratch.store.dir(), dir.path());
+        let status = child("a_process_killed_while_it_clears_leaves_a_sound_store", dir.path(), point).status();
+        assert_eq!(status.unwrap().success(), point == points, "point {point} of {points}");
+        check(dir.path(), &format!("killed before change {point} of {points}"), &[]);
     }
     println!("{points} points");
 }

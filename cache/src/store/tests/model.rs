@@ -193,7 +193,7 @@ fn compare(store: &Store, model: &mut Model) {
     assert_eq!(statistics.cached_signatures, statistics.entries);
     let stored_bytes: u64 = records.values().filter_map(|record| Some(record.object.as_ref()?.stored_bytes)).sum();
     assert_eq!(statistics.stored_bytes, stored_bytes);
-    let order: BTreeSet<GraphKey> = store.eviction_order().unwrap().into_iter().collect();
+    let order: BTreeSet<GraphKey> = store.records_and_order(false).unwrap().1.into_iter().collect();
     let may_go = records.values().filter(|record| !record.pinned).map(|record| record.graph_key).collect();
     assert_eq!(order, may_go);
 }

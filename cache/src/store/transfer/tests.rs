@@ -1,5 +1,9 @@
 use super::*;
-use crate::store::tests::{Scratch, graph, payload, request, signature};
+use crate::hash::Digest;
+use crate::program::{Program, ProgramFormat};
+use crate::record::RecordStatistics;
+use crate::store::tests::{Scratch, graph, hit, payload, request, signature};
+use crate::store::verify::FindingKind;
 use crate::store::{Lookup, StoreOptions};
 
 fn exported(scratch: &Scratch) -> Vec<u8> {
@@ -114,9 +118,10 @@ fn what_does_not_check_is_refused_by_name() {
         let imported = import(&Scratch::new(), &other);
         assert_eq!((imported.added, imported.refused.len()), (0, 1));
     }
-    // More than the store may hold, by the header's word.
+    // More than the store may hold, by the header's word: they are left out, and the rest is read.
     let small = Store::open(StoreOptions { max_bytes: 100, ..StoreOptions::new(to.store.dir()) }).unwrap();
-    assert_eq!(small.import(file.as_slice(), |_| true).unwrap().refused.len(), 1);
+    let imported = small.import(file.as_slice(), |_| true).unwrap();
+    assert_eq!((imported.kept, imported.left_out.len(), imported.refused.len()), (1, 3, 7), "{imported:#?}");
 }
 
 #[test]
@@ -149,4 +154,178 @@ fn a_frame_that_grows_without_end_writes_no_more_than_an_object() {
     encoder.write_all(&vec![0; 64 << 20]).unwrap();
     let imported = import(&Scratch::new(), &encoder.finish().unwrap());
     assert_eq!((imported.added, imported.refused.len()), (0, 1));
+}
+
+fn limited(scratch: &Scratch, max_bytes: u64) -> Store {
+    Store::open(StoreOptions { max_bytes, ..StoreOptions::new(scratch.store.dir()) }).unwrap()
+}
+
+/// Stores a graph whose compile took so long; the length of its object.
+fn put_worth(scratch: &Scratch, number: u64, compile_seconds: f64) -> u64 {
+    let (mut record, program) = graph(number);
+    record.measurements.compile_seconds = compile_seconds;
+    scratch.store.put(&record, &program, &payload(1)).unwrap().stored_bytes
+}
+
+#[test]
+fn an_import_takes_what_is_worth_most_and_evicts_nothing_that_came_with_it() {
+    let from = Scratch::new();
+    let mut one = 0;
+    for (number, seconds) in [(0, 3.0), (1, 9.0), (2, 1.0), (3, 7.0), (4, 5.0), (5, 100.0)] {
+        one = one.max(put_worth(&from, number, seconds));
+    }
+    from.store.set_pinned(&graph(2).0.graph_key, true).unwrap();
+    let file = exported(&from);
+    let to = Scratch::new();
+    put_worth(&to, 10, 0.1);
+    put_worth(&to, 11, 1000.0);
+    let store = limited(&to, 4 * one + one / 2);
+    let imported = store.import(file.as_slice(), |_| true).unwrap();
+    assert_eq!((imported.added, imported.refused.len(), imported.left_out.len()), (3, 0, 3), "{imported:#?}");
+    assert!(!imported.is_whole());
+    // What is pinned there comes first, then what is worth most. Here, what is worth more than all of it stays.
+    let here: Vec<u64> = (0..12).filter(|number| store.has_object(&graph(*number).0.graph_key)).collect();
+    assert_eq!(here, [1, 2, 5, 11]);
+    assert!(imported.left_out[0].reason.contains("a larger limit"), "{:?}", imported.left_out);
+    assert!(store.statistics().unwrap().stored_bytes <= store.max_bytes(), "an import does not go over the limit");
+    assert_eq!(store.statistics().unwrap().evictions, 1);
+    // Again: what is here is worth as much, and what is not finds no room.
+    let again = store.import(file.as_slice(), |_| true).unwrap();
+    assert_eq!((again.added, again.kept, again.left_out.len()), (0, 3, 3));
+    // One that is larger than the limit keeps none of those behind it out.
+    let (record, program) = graph(20);
+    let mut code = vec![0; 100_000];
+    blake3::Hasher::new().finalize_xof().fill(&mut code);
+    from.store.put(&GraphRecord { pinned: true, ..record }, &program, &code).unwrap();
+    let to = Scratch::new();
+    let imported = limited(&to, 50_000).import(exported(&from).as_slice(), |_| true).unwrap();
+    assert_eq!((imported.added, imported.left_out.len()), (6, 1), "{imported:#?}");
+    assert!(imported.left_out[0].reason.contains("more than the cache may hold"), "{:?}", imported.left_out);
+}
+
+#[test]
+fn what_is_refused_is_named_a_hundred_times_and_whoever_waits_is_asked() {
+    use tar::EntryType::Regular;
+    let mark = (Regular, MARK.0, MARK.1);
+    let strays = vec![(Regular, "stray", b"x".as_slice()); 1000];
+    let file = archive(&[&[mark], strays.as_slice()].concat());
+    let to = Scratch::new();
+    let imported = import(&to, &file);
+    assert_eq!((imported.refused.len(), imported.refused_more), (100, 900));
+    let mut asked = 0;
+    let stopped = to.store.import(file.as_slice(), |_| {
+        asked += 1;
+        asked < 8
+    });
+    assert_eq!((asked, stopped.unwrap().refused.len()), (8, 7));
+    // An entry that is long, and none of an object's: it is skipped, which takes as long as it says.
+    let long = vec![0; 100 << 20];
+    let name = format!("{OBJECTS}{}", graph(0).0.graph_key);
+    for name in ["stray", &name] {
+        let file = archive(&[mark, (Regular, name, &long), (Regular, "stray", b"x")]);
+        let mut asked = 0;
+        let stopped = to.store.import(file.as_slice(), |_| {
+            asked += 1;
+            asked < 5
+        });
+        assert_eq!((asked, stopped.unwrap()), (5, Imported { refused: named_stray(name), ..Imported::default() }));
+    }
+    assert!(std::fs::read_dir(to.store.layout().tmp()).unwrap().next().is_none());
+}
+
+/// What is refused of an entry that is skipped while someone says to stop.
+fn named_stray(name: &str) -> Vec<Refused> {
+    let refused = Refused { name: name.to_owned(), reason: "it is no object".to_owned() };
+    if name == "stray" { vec![refused] } else { Vec::new() }
+}
+
+#[test]
+fn an_empty_file_is_said_to_be_empty() {
+    let empty_frame = zstd::bulk::compress(b"", 1).unwrap();
+    for file in [b"".as_slice(), &empty_frame, &archive(&[])] {
+        let imported = import(&Scratch::new(), file);
+        assert_eq!(imported.refused, [Refused { name: "the file".to_owned(), reason: "it is empty".to_owned() }]);
+    }
+    assert_eq!(import(&Scratch::new(), &exported(&Scratch::new())), Imported::default(), "a store that is empty");
+}
+
+#[test]
+fn what_an_object_says_of_its_use_is_not_taken_over() {
+    let (mut record, program) = graph(1);
+    record.pinned = true;
+    record.statistics = RecordStatistics { hits: 1000, last_used: Some(jiff::Timestamp::MAX) };
+    record.created = jiff::Timestamp::from_second(250_000_000_000).unwrap();
+    record.signatures = (0..200).map(signature).collect();
+    let from = Scratch::new();
+    from.store.put(&record, &program, &payload(1)).unwrap();
+    let file = exported(&from);
+    let to = Scratch::new();
+    assert_eq!(import(&to, &file).added, 1);
+    let known = to.store.record(&record.graph_key).unwrap().unwrap();
+    assert_eq!((known.pinned, known.statistics.hits, known.signatures.len()), (false, 0, 64));
+    assert_eq!(to.store.statistics().unwrap().cached_signatures, 64);
+    assert!(known.statistics.last_used.unwrap() <= jiff::Timestamp::now());
+    // What was compiled in a far future goes no later than what was compiled now.
+    put_worth(&to, 2, record.measurements.compile_seconds * 4.0);
+    assert_eq!(to.store.records_and_order(false).unwrap().1[0], record.graph_key);
+    // What is known of it here stays when a damaged one is replaced.
+    to.store.commit(&[hit(record.graph_key)], &crate::Counters::default()).unwrap();
+    std::fs::write(to.store.layout().object(&record.graph_key), "damaged").unwrap();
+    assert_eq!(import(&to, &file).added, 1);
+    assert_eq!(to.store.record(&record.graph_key).unwrap().unwrap().statistics.hits, 1);
+    // Nor does a rebuild from the objects, or a look at one, believe it.
+    std::fs::remove_dir_all(to.store.layout().graphs()).unwrap();
+    let known = to.store.record(&record.graph_key).unwrap().unwrap();
+    assert_eq!((known.pinned, known.statistics), (false, RecordStatistics::default()));
+    assert!(!to.store.object_record(&record.graph_key).unwrap().unwrap().pinned);
+}
+
+#[test]
+fn a_record_whose_key_is_not_that_of_its_inputs_is_refused_and_found() {
+    let (record, program) = graph(1);
+    let other_program = Program::new(ProgramFormat::Mlir, b"module @other {}".to_vec());
+    let mut forged = [(); 3].map(|()| record.clone());
+    forged[0].program.digest = other_program.digest();
+    forged[0].program.bytes = other_program.bytes().len() as u64;
+    forged[1].options.num_replicas += 1;
+    forged[2].environment.plugin_build = "another".to_owned();
+    for (forged, program) in forged.iter().zip([&other_program, &program, &program]) {
+        let from = Scratch::new();
+        from.store.put(forged, program, &payload(1)).unwrap();
+        let mut bytes = Vec::new();
+        from.store.export(&mut bytes, |_| true, |_| true).unwrap();
+        assert_eq!(import(&Scratch::new(), &bytes).added, 0, "it is not exported either");
+        let found = from.store.verify(false, |_| true).unwrap();
+        assert_eq!(found.findings[0].kind, FindingKind::DamagedObject);
+        assert!(found.findings[0].reason.contains("its key is not that of"), "{}", found.findings[0].reason);
+        let object = std::fs::read(from.store.layout().object(&record.graph_key)).unwrap();
+        let name = format!("{OBJECTS}{}", record.graph_key);
+        let file = archive(&[(tar::EntryType::Regular, MARK.0, MARK.1), (tar::EntryType::Regular, &name, &object)]);
+        let imported = import(&Scratch::new(), &file);
+        assert!(imported.refused[0].reason.contains("its key is not that of"), "{imported:?}");
+    }
+    // A release that knows more of what goes into a key would have to tell.
+    let from = Scratch::new();
+    let later = GraphRecord { version: 2, graph_key: GraphKey(Digest::of(b"later")), ..record };
+    from.store.put(&later, &program, &payload(1)).unwrap();
+    assert_eq!(from.store.verify(false, |_| true).unwrap().findings, []);
+    let imported = import(&Scratch::new(), &exported(&from));
+    assert!(imported.refused[0].reason.contains("version 2"), "{imported:?}");
+}
+
+#[test]
+fn a_program_that_states_a_huge_size_is_not_expanded() {
+    let (mut record, _) = graph(1);
+    let huge = object::ProgramFrame {
+        format: ProgramFormat::Mlir,
+        bytes: 1 << 30,
+        frame: zstd::bulk::compress(b"", 1).unwrap(),
+    };
+    record.program.bytes = huge.bytes;
+    let mut bytes = Vec::new();
+    object::write(&mut bytes, &record, &huge, &payload(1)).unwrap();
+    let name = format!("{OBJECTS}{}", record.graph_key);
+    let file = archive(&[(tar::EntryType::Regular, MARK.0, MARK.1), (tar::EntryType::Regular, &name, &bytes)]);
+    let imported = import(&Scratch::new(), &file);
+    assert!(imported.refused[0].reason.contains("beyond what its object can have"), "{imported:?}");
 }

@@ -137,3 +137,35 @@ fn an_index_that_is_lost_or_noise_is_damage_and_comes_back() {
         assert!(scratch.store.resolve(&stage).unwrap()[0].is_some());
     }
 }
+
+#[test]
+fn what_is_said_to_be_repaired_is_repaired() {
+    let scratch = Scratch::new();
+    (0..4).for_each(|number| drop(scratch.put(number)));
+    let layout = scratch.store.layout();
+    // Nothing is left to take its program from; another is damaged, and cannot be moved out of the way.
+    scratch.store.write_raw(&[b"k".as_slice(), graph(0).1.digest().as_bytes()].concat(), None);
+    fs::remove_file(layout.object(&key(0))).unwrap();
+    scratch.store.write_raw(&[b"k".as_slice(), graph(1).1.digest().as_bytes()].concat(), None);
+    fs::write(layout.object(&key(2)), "damaged").unwrap();
+    fs::write(layout.quarantine(), "in the way").unwrap();
+    scratch.store.write_raw(&[b"v".as_slice(), &[1; 40]].concat(), Some(b""));
+    let found = verify(&scratch.store, true);
+    let repaired: Vec<_> = found.findings.iter().map(|one| (one.kind, one.graph_key, one.repaired)).collect();
+    let expected = [
+        (DamagedObject, Some(key(2)), false),
+        (DamagedProgram, Some(key(0)), true),
+        (DamagedProgram, Some(key(1)), true),
+        (WrongTotals, None, true),
+    ];
+    for one in expected {
+        assert!(repaired.contains(&one), "{one:?} is not in {repaired:#?}");
+    }
+    assert_eq!(repaired.len(), expected.len(), "{repaired:#?}");
+    assert!(found.is_damaged());
+    fs::remove_file(layout.quarantine()).unwrap();
+    assert!(!verify(&scratch.store, true).is_damaged());
+    let after = verify(&scratch.store, false);
+    assert_eq!((kinds(&after), after.records, after.objects), (vec![], 3, 2), "{:#?}", after.findings);
+    assert_eq!(scratch.store.program(&key(1)).unwrap(), Some(graph(1).1));
+}

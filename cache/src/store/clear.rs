@@ -1,0 +1,105 @@
+//! Removing everything.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+
+use super::{IndexCause, Removal, Store, StoreError};
+use crate::key::GraphKey;
+
+/// How many entries are removed with one transaction: a process that is killed leaves no more of them half removed.
+const BATCH: usize = 512;
+
+/// What clearing a store removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+pub struct Cleared {
+    /// Entries that are gone.
+    pub removed: u64,
+    /// Entries that stay, since a process is loading them.
+    pub in_use: u64,
+    /// The bytes that are free now, those of the quarantine among them.
+    pub stored_bytes: u64,
+}
+
+impl Store {
+    /// Removes every entry that no process is loading, and what is in quarantine. The counters stay, as does what another process
+    /// stores meanwhile.
+    pub fn clear(&self) -> Result<Cleared, StoreError> {
+        self.writable()?;
+        let mut cleared = Cleared { stored_bytes: self.empty_quarantine()?, ..Cleared::default() };
+        let keys: BTreeSet<GraphKey> = self.object_keys()?.into_iter().collect();
+        // Objects that went although the index could not be written, and what they took.
+        let mut unrecorded = BTreeMap::new();
+        let all: Vec<GraphKey> = keys.iter().copied().collect();
+        for (at, batch) in all.chunks(BATCH).enumerate() {
+            let is_last = (at + 1) * BATCH >= all.len();
+            self.clear_some(batch, is_last, &mut unrecorded, &mut cleared)?;
+        }
+        if self.layout.graphs().exists() {
+            let recorded = self.records()?.into_iter().map(|record| record.graph_key);
+            let alone: Vec<GraphKey> = recorded.filter(|key| !keys.contains(key)).collect();
+            for batch in alone.chunks(BATCH) {
+                // One that was stored since has an object, and stays.
+                let removals = self.remove_where(batch, |record| !self.has_object(&record.graph_key))?;
+                cleared.removed +=
+                    removals.iter().filter(|removal| matches!(removal, Some(Removal::Removed { .. }))).count() as u64;
+            }
+        }
+        Ok(cleared)
+    }
+
+    /// Removes some entries. A full disk has no room for the index to be written: then objects go alone until it has some.
+    fn clear_some(
+        &self,
+        batch: &[GraphKey],
+        is_last: bool,
+        unrecorded: &mut BTreeMap<GraphKey, u64>,
+        cleared: &mut Cleared,
+    ) -> Result<(), StoreError> {
+        let remove = |unrecorded: &BTreeMap<GraphKey, u64>| {
+            let keys: BTreeSet<GraphKey> = batch.iter().chain(unrecorded.keys()).copied().collect();
+            let keys: Vec<GraphKey> = keys.into_iter().collect();
+            Ok((self.remove_all(&keys)?, keys))
+        };
+        let removed = match remove(unrecorded) {
+            Err(error) if is_full(&error) => {
+                for key in batch {
+                    if let Removal::Removed { stored_bytes } = self.remove_object(key)? {
+                        unrecorded.insert(*key, stored_bytes);
+                    }
+                }
+                match remove(unrecorded) {
+                    Err(error) if is_full(&error) && !is_last => return Ok(()),
+                    other => other,
+                }
+            }
+            other => other,
+        };
+        let (removals, keys) = removed?;
+        for (key, removal) in keys.iter().zip(removals) {
+            let alone_bytes = unrecorded.remove(key);
+            match removal {
+                Removal::Removed { stored_bytes } => {
+                    cleared.removed += 1;
+                    cleared.stored_bytes += stored_bytes + alone_bytes.unwrap_or(0);
+                }
+                Removal::InUse => cleared.in_use += 1,
+                Removal::Absent => {
+                    cleared.removed += u64::from(alone_bytes.is_some());
+                    cleared.stored_bytes += alone_bytes.unwrap_or(0);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether something could not be written because the disk is full.
+fn is_full(error: &StoreError) -> bool {
+    match error {
+        StoreError::Full { .. } => true,
+        StoreError::IndexUnavailable { cause: IndexCause::Io(cause), .. } => {
+            matches!(cause.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+        }
+        _ => false,
+    }
+}

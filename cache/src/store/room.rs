@@ -1,0 +1,190 @@
+//! Making room: the limit on the store's size, and what goes to keep it.
+//!
+//! What keeping an object is worth, and why the order of two objects never changes while neither is used, stands at `place` in
+//! `index/entries.rs`.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
+
+use super::index::check::recount;
+use super::index::entries::{
+    TakeOver, graph_at_end, load_record, load_statistics, place_in_order, remove, store_statistics,
+};
+use super::index::transaction::{Fault, Transaction};
+use super::objects::Staged;
+use super::{Removal, Store, StoreError};
+use crate::key::GraphKey;
+
+/// How many entries in the order of eviction are read at a time.
+const BATCH: usize = 512;
+
+/// On what terms objects come into the store.
+#[derive(Debug)]
+pub(super) struct Coming {
+    /// Whether they were compiled elsewhere.
+    imported: bool,
+    /// Those that stay: they came already, or cannot be removed.
+    staying: RefCell<BTreeSet<GraphKey>>,
+    /// Whether the totals were counted anew: once is enough.
+    recounted: Cell<bool>,
+}
+
+impl Coming {
+    /// They were compiled just now: whatever is worth least goes, and where nothing may, the store goes over its limit by one object.
+    pub(super) fn compiled() -> Self {
+        Self { imported: false, staying: RefCell::default(), recounted: Cell::default() }
+    }
+
+    /// They were compiled elsewhere, before: only what is worth less goes, nothing goes in vain, and the limit stays.
+    pub(super) fn imported() -> Self {
+        Self { imported: true, ..Self::compiled() }
+    }
+
+    /// Notes that a graph is not to go for those that come later.
+    pub(super) fn stays(&self, graph: GraphKey) {
+        self.staying.borrow_mut().insert(graph);
+    }
+
+    /// Whether a request that leads elsewhere is to lead to them.
+    pub(super) fn take_over(&self) -> TakeOver {
+        if self.imported { TakeOver::FromOlder } else { TakeOver::Always }
+    }
+}
+
+/// An entry in the order of eviction that is to go.
+struct Victim {
+    entry: Vec<u8>,
+    graph: GraphKey,
+    /// What its record says of its object; none where there is no record that is understood.
+    stored_bytes: Option<u64>,
+}
+
+impl Store {
+    /// Refuses an object that is larger than all objects may be together.
+    pub(super) fn fits_at_all(&self, staged: &Staged) -> Result<(), StoreError> {
+        if staged.info.stored_bytes > self.max_bytes {
+            return Err(self.no_room(staged, 0));
+        }
+        Ok(())
+    }
+
+    fn no_room(&self, staged: &Staged, kept_bytes: u64) -> StoreError {
+        let (key, stored_bytes) = (staged.record.graph_key, staged.info.stored_bytes);
+        StoreError::NoRoom { key, stored_bytes, max_bytes: self.max_bytes, kept_bytes }
+    }
+
+    /// Evicts what is worth least, so that `staged` fits below the limit together with what stays.
+    ///
+    /// Pinned entries stay, as do those that a process is loading and those that came along. Where that leaves less room than is
+    /// needed, what was compiled just now goes over the limit once, and what stays over the limit is refused more.
+    pub(super) fn make_room(
+        &self,
+        index: &mut Transaction,
+        staged: &Staged,
+        coming: &Coming,
+    ) -> Result<Result<(), StoreError>, Fault> {
+        if let Err(refused) = self.fits_at_all(staged) {
+            return Ok(Err(refused));
+        }
+        let known = load_record(index, &staged.record.graph_key)?.and_then(|record| record.object);
+        let replaced_bytes = known.map_or(0, |object| object.stored_bytes);
+        let room_bytes = self.max_bytes.saturating_add(replaced_bytes).saturating_sub(staged.info.stored_bytes);
+        let worth_less = if coming.imported { Some(place_in_order(index, &staged.record)?) } else { None };
+        let mut from = b"v".to_vec();
+        let mut stored_bytes = load_statistics(index)?.stored_bytes;
+        while stored_bytes > room_bytes {
+            let excess_bytes = stored_bytes - room_bytes;
+            let (mut victims, enough) = victims(index, &mut from, excess_bytes, worth_less.as_deref(), staged, coming)?;
+            let in_vain = coming.imported && !enough;
+            if victims.iter().any(|victim| victim.stored_bytes.is_none()) {
+                // What the totals count for them is not known, so it shows only afterwards what else has to go.
+                victims.retain(|victim| victim.stored_bytes.is_none());
+                self.evict(index, &victims, coming)?;
+                recount(index)?;
+                from = b"v".to_vec();
+            } else if victims.is_empty() || in_vain {
+                // Totals that are wrong must not keep anything out.
+                if coming.recounted.replace(true) {
+                    break;
+                }
+                recount(index)?;
+                from = b"v".to_vec();
+            } else {
+                self.evict(index, &victims, coming)?;
+            }
+            stored_bytes = load_statistics(index)?.stored_bytes;
+        }
+        let kept_bytes = stored_bytes.saturating_sub(replaced_bytes);
+        let fits = if coming.imported { stored_bytes <= room_bytes } else { kept_bytes <= self.max_bytes };
+        Ok(if fits { Ok(()) } else { Err(self.no_room(staged, kept_bytes)) })
+    }
+
+    /// Removes what is to go, unless it is in use.
+    fn evict(&self, index: &mut Transaction, victims: &[Victim], coming: &Coming) -> Result<(), Fault> {
+        let mut statistics = load_statistics(index)?;
+        for Victim { entry, graph, stored_bytes } in victims {
+            match self.remove_object(graph) {
+                Ok(Removal::Removed { .. } | Removal::Absent) => {
+                    remove(index, graph, &mut statistics)?;
+                    index.remove(entry.clone());
+                    statistics.evictions += u64::from(stored_bytes.is_some());
+                    tracing::info!(graph_key = %graph, "evicted to keep the cache below its limit");
+                }
+                Ok(Removal::InUse) => coming.stays(*graph),
+                Err(error) => {
+                    tracing::debug!(%graph, %error, "it cannot be evicted");
+                    coming.stays(*graph);
+                }
+            }
+        }
+        store_statistics(index, &statistics)
+    }
+}
+
+/// The next entries in the order of eviction that free so many bytes together, and whether they do. `from` is moved behind them.
+fn victims(
+    index: &Transaction,
+    from: &mut Vec<u8>,
+    wanted_bytes: u64,
+    worth_less: Option<&[u8]>,
+    staged: &Staged,
+    coming: &Coming,
+) -> Result<(Vec<Victim>, bool), Fault> {
+    let beyond = [b"v".as_slice(), &[u8::MAX; 64]].concat();
+    let to = worth_less.unwrap_or(&beyond);
+    let mut victims = Vec::new();
+    let mut freed_bytes = 0;
+    while from.as_slice() < to {
+        let next = index.range_first(from, to, BATCH)?;
+        if next.is_empty() {
+            break;
+        }
+        for (entry, _) in next {
+            *from = [entry.as_slice(), &[0]].concat();
+            let Some(graph) = graph_at_end(&entry) else { continue };
+            if graph == staged.record.graph_key || coming.staying.borrow().contains(&graph) {
+                continue;
+            }
+            let record = load_record(index, &graph)?;
+            // What is pinned has no place in the order; one that has is left from damage, and the pin counts.
+            if record.as_ref().is_some_and(|record| record.pinned) {
+                continue;
+            }
+            let stored_bytes = record.map(|record| record.object.map_or(0, |object| object.stored_bytes));
+            freed_bytes += stored_bytes.unwrap_or(0);
+            victims.push(Victim { entry, graph, stored_bytes });
+            if freed_bytes >= wanted_bytes {
+                return Ok((victims, true));
+            }
+        }
+    }
+    Ok((victims, false))
+}
+
+/// Why there is no room, and what makes some.
+pub(super) fn advice(stored_bytes: u64, max_bytes: u64, kept_bytes: u64) -> String {
+    if stored_bytes > max_bytes {
+        return "a larger limit would have room".to_owned();
+    }
+    format!("{kept_bytes} bytes are pinned, in use or worth more; a larger limit, fewer pins or clearing makes room")
+}

@@ -1,0 +1,87 @@
+//! How much memory an object takes: a process of its own loads or verifies one, and says what it held at most.
+
+use std::process::{Command, Stdio};
+
+use super::*;
+use crate::store::verify::FindingKind;
+
+const FOLDER: &str = "PREHEAT_TEST_MEMORY";
+const DO: &str = "PREHEAT_TEST_MEMORY_DO";
+/// What a process may hold beside the machine code.
+const BESIDE_BYTES: u64 = 64 << 20;
+
+/// Machine code that does not compress.
+fn noise(bytes: usize) -> Vec<u8> {
+    let mut code = vec![0; bytes];
+    blake3::Hasher::new().finalize_xof().fill(&mut code);
+    code
+}
+
+/// The most memory that this process held since it started.
+fn peak_bytes() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+}
+
+/// Does as it is told in a process of its own; the most memory that this one held.
+fn peak_of(dir: &Path, what: &str) -> u64 {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["store::tests::memory::an_object_takes_its_size_and_verifying_it_takes_nothing_of_it", "--exact"]);
+    let output = command.arg("--nocapture").env(FOLDER, dir).env(DO, what).stderr(Stdio::inherit()).output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    let peak = said.lines().find_map(|line| line.trim().strip_prefix("peak ")).unwrap_or_else(|| panic!("{said}"));
+    peak.parse().unwrap()
+}
+
+fn role() -> Option<(PathBuf, String)> {
+    Some((std::env::var_os(FOLDER)?.into(), std::env::var(DO).ok()?))
+}
+
+#[test]
+fn an_object_takes_its_size_and_verifying_it_takes_nothing_of_it() {
+    let key = graph(1).0.graph_key;
+    if let Some((dir, what)) = role() {
+        let store = open(&dir).unwrap();
+        match what.as_str() {
+            "load" => {
+                let Lookup::Hit(object) = store.load(&key).unwrap() else { panic!("it is not there") };
+                assert_eq!(object.payload.len(), 256 << 20);
+            }
+            "verify" => assert_eq!(store.verify(false, |_| true).unwrap().findings, []),
+            "refuse" => {
+                let findings = store.verify(false, |_| true).unwrap().findings;
+                assert!(findings.iter().any(|one| one.kind == FindingKind::DamagedObject), "{findings:?}");
+            }
+            _ => drop(store),
+        }
+        println!("\npeak {}", peak_bytes());
+        return;
+    }
+    let (scratch, (record, program)) = (Scratch::new(), graph(1));
+    scratch.store.put(&record, &program, &noise(256 << 20)).unwrap();
+    let dir = scratch.store.dir();
+    let nothing = peak_of(dir, "nothing");
+    let load = peak_of(dir, "load") - nothing;
+    assert!(load <= (256 << 20) + BESIDE_BYTES, "loading 256 MiB takes {load} bytes");
+    let verify = peak_of(dir, "verify") - nothing;
+    assert!(verify <= BESIDE_BYTES, "verifying 256 MiB takes {verify} bytes");
+    println!("of 256 MiB: load {} MB, verify {} MB", load / 1_000_000, verify / 1_000_000);
+}
+
+#[test]
+fn an_object_that_states_a_huge_size_is_verified_without_it() {
+    let (scratch, (record, program)) = (Scratch::new(), graph(1));
+    scratch.store.put(&record, &program, &payload(1)).unwrap();
+    // 256 MiB of zeros in a frame of some ten kilobytes, under sound checksums.
+    let mut frame = zstd::Encoder::new(Vec::new(), 1).unwrap();
+    io::copy(&mut io::Read::take(io::repeat(0), 256 << 20), &mut frame).unwrap();
+    let info = ObjectInfo { payload_bytes: 256 << 20, ..ObjectInfo::of(b"not those") };
+    let mut forged = Vec::new();
+    let program = object::ProgramFrame::of(&program).unwrap();
+    object::write_frame(&mut forged, &record, &program, info, &frame.finish().unwrap()).unwrap();
+    fs::write(scratch.store.layout().object(&record.graph_key), forged).unwrap();
+    let dir = scratch.store.dir();
+    let refuse = peak_of(dir, "refuse") - peak_of(dir, "nothing");
+    assert!(refuse <= BESIDE_BYTES, "256 MiB that are stated take {refuse} bytes");
+}

@@ -1,0 +1,329 @@
+//! Taking in what was exported. The file may be anyone's: names and lengths are checked before anything is written, no header of
+//! tar's that extends another is followed, the frame's window is bounded, an object is verified whole before it is given its name,
+//! what is refused takes a bounded list, and whoever waits is asked whether to go on however little of it is an object.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{self, Read, Seek as _};
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::{MARK, OBJECTS, Refused};
+use crate::files;
+use crate::hash::Digest;
+use crate::key::GraphKey;
+use crate::object::{self, OBJECT_LIMIT_BYTES};
+use crate::record::{GraphRecord, RECORD_VERSION};
+use crate::store::objects::Staged;
+use crate::store::room::Coming;
+use crate::store::{STAGED, Store, StoreError, read_error, write_error};
+
+/// What zstd's own command line takes unless it is told otherwise: 128 MiB.
+const WINDOW_LOG_MAX: u32 = 27;
+/// So many bytes of imported objects are recorded with one transaction.
+const STAGED_BYTES: u64 = 256 << 20;
+/// How many entries are named that were refused, or left out.
+const NAMED: usize = 100;
+/// How long a name or a reason may be that is handed on.
+const SAID_CHARACTERS: usize = 200;
+/// So much is read at most before it is asked again whether to go on.
+const ASKED_AFTER_BYTES: u64 = 16 << 20;
+/// A program that is longer than this is verified, which takes its length in memory, only where the object is not much shorter.
+const PROGRAM_TRUSTED_BYTES: u64 = 256 << 20;
+const PROGRAM_TRUSTED_RATIO: u64 = 64;
+
+/// What was imported.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Imported {
+    /// Objects that are new here.
+    pub added: u64,
+    /// Their bytes.
+    pub added_bytes: u64,
+    /// Objects that were here already, and sound.
+    pub kept: u64,
+    /// What was not taken; the first hundred.
+    pub refused: Vec<Refused>,
+    /// What was not taken beyond those.
+    pub refused_more: u64,
+    /// Objects that are sound and for which the limit leaves no room; the first hundred.
+    pub left_out: Vec<Refused>,
+    /// Objects without room beyond those.
+    pub left_out_more: u64,
+}
+
+impl Imported {
+    fn refuse(&mut self, name: impl Into<String>, reason: &str) {
+        note(&mut self.refused, &mut self.refused_more, name.into(), reason);
+    }
+
+    fn leave_out(&mut self, name: impl Into<String>, reason: &str) {
+        note(&mut self.left_out, &mut self.left_out_more, name.into(), reason);
+    }
+
+    /// Whether all that the file holds is here now.
+    pub fn is_whole(&self) -> bool {
+        self.refused.is_empty() && self.left_out.is_empty()
+    }
+}
+
+fn note(named: &mut Vec<Refused>, more: &mut u64, name: String, reason: &str) {
+    if named.len() < NAMED {
+        named.push(Refused { name, reason: reason.chars().take(SAID_CHARACTERS).collect() });
+    } else {
+        *more += 1;
+    }
+}
+
+/// Whether to go on, and whether someone said no.
+struct GoOn<F> {
+    told: RefCell<F>,
+    done: Cell<u64>,
+    stopped: Cell<bool>,
+}
+
+impl<F: FnMut(u64) -> bool> GoOn<F> {
+    fn ask(&self) -> bool {
+        if !self.stopped.get() && !(self.told.borrow_mut())(self.done.get()) {
+            self.stopped.set(true);
+        }
+        !self.stopped.get()
+    }
+}
+
+/// Reads, and asks now and then whether to go on: an entry may say that it is longer than anyone waits.
+struct Asking<'a, R, F> {
+    from: R,
+    go_on: &'a GoOn<F>,
+    unasked_bytes: u64,
+}
+
+impl<R: Read, F: FnMut(u64) -> bool> Read for Asking<'_, R, F> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.unasked_bytes >= ASKED_AFTER_BYTES {
+            self.unasked_bytes = 0;
+            if !self.go_on.ask() {
+                return Err(io::Error::other("stopped"));
+            }
+        }
+        let read = self.from.read(buffer)?;
+        self.unasked_bytes += read as u64;
+        Ok(read)
+    }
+}
+
+/// An import that is under way.
+struct Importing<'a> {
+    store: &'a Store,
+    imported: Imported,
+    coming: Coming,
+    /// The keys that the file had so far: a second object of one is refused.
+    seen: BTreeSet<GraphKey>,
+    /// Objects that are verified and not recorded yet.
+    staged: Vec<Staged>,
+    staged_bytes: u64,
+}
+
+impl Store {
+    /// Takes the objects of an exported file in: each is verified whole, and what does not check is refused by name.
+    ///
+    /// One that is here already stays as it is, unless it is damaged. Room is made at the expense of what is worth less, and of nothing
+    /// that came with the same file; what finds none is left out by name. Where the file itself is damaged, what came before stays and
+    /// the rest is refused. `told` is asked after each entry and within long ones whether to go on, with the objects that are here.
+    pub fn import(&self, from: impl Read, told: impl FnMut(u64) -> bool) -> Result<Imported, StoreError> {
+        self.prepare()?;
+        let go_on = GoOn { told: RefCell::new(told), done: Cell::new(0), stopped: Cell::new(false) };
+        let mut importing = Importing {
+            store: self,
+            imported: Imported::default(),
+            coming: Coming::imported(),
+            seen: BTreeSet::new(),
+            staged: Vec::new(),
+            staged_bytes: 0,
+        };
+        // To zstd, an empty file is one that is cut short.
+        let mut from = from;
+        let mut first = Vec::new();
+        let begun = from.by_ref().take(1).read_to_end(&mut first).map_err(unreadable)?;
+        if begun == 0 {
+            importing.imported.refuse("the file", "it is empty");
+            return Ok(importing.imported);
+        }
+        let decoder = zstd::Decoder::new(first.as_slice().chain(from)).and_then(|mut decoder| {
+            decoder.window_log_max(WINDOW_LOG_MAX)?;
+            Ok(decoder)
+        });
+        let read = match decoder {
+            Ok(decoder) => {
+                let from = Asking { from: decoder, go_on: &go_on, unasked_bytes: 0 };
+                importing.take_all(&mut tar::Archive::new(from), &go_on)
+            }
+            Err(error) => {
+                importing.imported.refuse("the file", &error.to_string());
+                Ok(())
+            }
+        };
+        let recorded = importing.record();
+        read.and(recorded).map(|()| importing.imported)
+    }
+
+    /// Copies an object into a file of its own and verifies it there. The inner error says why it is refused.
+    fn take_in(&self, key: &GraphKey, from: &mut impl Read, bytes: u64) -> Result<Result<Staged, String>, StoreError> {
+        let failed = |cause| write_error(&self.layout.tmp(), cause);
+        let mut file = self.new_file(&format!("{key}.")).map_err(failed)?;
+        let mut from = Noted { from: from.take(bytes), failed: None };
+        let copied = io::copy(&mut from, &mut files::Writing(&mut file));
+        if let Some(reason) = from.failed {
+            return Ok(Err(reason));
+        }
+        copied.and_then(|_| file.as_file_mut().rewind()).map_err(failed)?;
+        match checked(file.as_file_mut(), key, bytes) {
+            Ok((mut record, program)) => {
+                // Whoever imports it wants it: that is a use, the first that is known here.
+                record.statistics.last_used = Some(jiff::Timestamp::now());
+                self.staged(file, record, program).map(Ok)
+            }
+            Err(reason) => Ok(Err(reason)),
+        }
+    }
+
+    fn has_sound(&self, key: &GraphKey) -> bool {
+        File::open(self.layout.object(key)).is_ok_and(|mut file| object::verify(&mut file, key).is_ok())
+    }
+}
+
+impl Importing<'_> {
+    fn take_all<R: Read, F: FnMut(u64) -> bool>(
+        &mut self,
+        archive: &mut tar::Archive<R>,
+        go_on: &GoOn<F>,
+    ) -> Result<(), StoreError> {
+        let mut entries = 0;
+        // Raw: a header that extends the next one would be read into memory whole, however long it says that it is.
+        for entry in archive.entries().map_err(unreadable)?.raw(true) {
+            let before = (self.imported.refused.len(), self.imported.refused_more);
+            let goes_on = match entry {
+                Ok(mut entry) => self.take(&mut entry, entries == 0)?,
+                Err(error) => {
+                    self.imported.refuse("the rest of the file", &error.to_string());
+                    ControlFlow::Break(())
+                }
+            };
+            if go_on.stopped.get() {
+                // It was not read to its end, which is no fault of it.
+                self.imported.refused.truncate(before.0);
+                self.imported.refused_more = before.1;
+                break;
+            }
+            go_on.done.set(self.imported.added + self.imported.kept + self.staged.len() as u64);
+            if goes_on.is_break() || !go_on.ask() {
+                return Ok(());
+            }
+            entries += 1;
+        }
+        if entries == 0 && !go_on.stopped.get() {
+            self.imported.refuse("the file", "it is empty");
+        }
+        Ok(())
+    }
+
+    /// Takes one entry, or refuses it; says whether the rest is worth reading.
+    fn take<R: Read>(&mut self, entry: &mut tar::Entry<'_, R>, is_first: bool) -> Result<ControlFlow<()>, StoreError> {
+        let name: String = String::from_utf8_lossy(&entry.path_bytes()).chars().take(SAID_CHARACTERS).collect();
+        let bytes = entry.size();
+        if is_first {
+            let mut mark = Vec::new();
+            let read = entry.by_ref().take(MARK.1.len() as u64 + 1).read_to_end(&mut mark);
+            if read.is_err() || name != MARK.0 || mark != MARK.1 {
+                self.imported.refuse(name, "the file is none that this release exports");
+                return Ok(ControlFlow::Break(()));
+            }
+            return Ok(ControlFlow::Continue(()));
+        }
+        if bytes > OBJECT_LIMIT_BYTES {
+            self.imported.refuse(name, "it is longer than any object; the rest is not read");
+            return Ok(ControlFlow::Break(()));
+        }
+        let key = name.strip_prefix(OBJECTS).and_then(|key| key.parse::<Digest>().ok()).map(GraphKey);
+        let Some(key) = key.filter(|_| entry.header().entry_type() == tar::EntryType::Regular) else {
+            self.imported.refuse(name, "it is no object");
+            return Ok(ControlFlow::Continue(()));
+        };
+        if self.seen.contains(&key) {
+            self.imported.refuse(name, "it is in the file already");
+        } else if self.store.has_sound(&key) {
+            self.seen.insert(key);
+            self.coming.stays(key);
+            self.imported.kept += 1;
+        } else if bytes > self.store.max_bytes {
+            self.imported.leave_out(key.to_string(), &format!("its {bytes} bytes are more than the cache may hold"));
+        } else {
+            match self.store.take_in(&key, entry, bytes)? {
+                Ok(one) => {
+                    self.seen.insert(key);
+                    self.staged_bytes += bytes;
+                    self.staged.push(one);
+                }
+                Err(reason) => self.imported.refuse(name, &reason),
+            }
+        }
+        if self.staged.len() >= STAGED || self.staged_bytes >= STAGED_BYTES {
+            self.record()?;
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// Puts what is verified where it belongs, as far as there is room.
+    fn record(&mut self) -> Result<(), StoreError> {
+        let mut staged = std::mem::take(&mut self.staged);
+        self.staged_bytes = 0;
+        if staged.is_empty() {
+            return Ok(());
+        }
+        for (one, placed) in self.store.place_and_record(&mut staged, &self.coming)?.into_iter().zip(&staged) {
+            match one {
+                Ok(()) => {
+                    self.imported.added += 1;
+                    self.imported.added_bytes += placed.info.stored_bytes;
+                }
+                Err(refused) => self.imported.leave_out(placed.record.graph_key.to_string(), &refused.to_string()),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Checks an object whole; the error says why it is refused.
+fn checked(file: &mut File, key: &GraphKey, bytes: u64) -> Result<(GraphRecord, object::ProgramFrame), String> {
+    let said = |error: object::ObjectError| error.to_string();
+    let record = object::read_header(file).map_err(said)?;
+    if record.version != RECORD_VERSION {
+        return Err(format!("its record is of version {}, and this release reads {RECORD_VERSION}", record.version));
+    }
+    if record.program.bytes > PROGRAM_TRUSTED_BYTES.max(bytes.saturating_mul(PROGRAM_TRUSTED_RATIO)) {
+        return Err(format!(
+            "its program is said to be {} bytes long, beyond what its object can have",
+            record.program.bytes
+        ));
+    }
+    file.rewind().map_err(|error| error.to_string())?;
+    object::verify(file, key).map(|(record, program, _)| (record, program)).map_err(said)
+}
+
+fn unreadable(cause: io::Error) -> StoreError {
+    read_error(Path::new("the imported file"), cause)
+}
+
+/// Tells a failure to read from a failure to write what was read.
+struct Noted<R> {
+    from: R,
+    failed: Option<String>,
+}
+
+impl<R: Read> Read for Noted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.from.read(buffer).inspect_err(|error| self.failed = Some(error.to_string()))
+    }
+}

@@ -1,0 +1,168 @@
+//! The `AbiVersion` extension: which executables a runtime can load, as the plugin itself says.
+//!
+//! A plugin need not have it (libtpu does, XLA:CPU does not); what is asked of one that does not is answered with `None`. Versions are
+//! the plugin's own affair: it compares them, and they are kept as the bytes that it writes of them.
+
+use super::call::{Handle, bytes};
+use super::client::Client;
+use super::error::{ErrorCode, PjrtError, optional};
+use super::executable::Executable;
+use super::plugin::Plugin;
+use super::sys::Args;
+use super::sys::abi_version as sys;
+
+/// Whether a runtime takes an executable, or another runtime's executables.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Compatibility {
+    /// It does.
+    Compatible,
+    /// It does not; the plugin's own words say why.
+    Incompatible(String),
+}
+
+impl Compatibility {
+    /// What a comparison came to: a plugin says "no" as an error.
+    fn of(answer: Result<(), PjrtError>) -> Result<Self, PjrtError> {
+        match answer {
+            Ok(()) => Ok(Self::Compatible),
+            Err(PjrtError::Call { code, message, .. }) if code != ErrorCode::Unimplemented => {
+                Ok(Self::Incompatible(message))
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// What both kinds of versions can do: they are read, written and given back in the same way, by functions of their own.
+macro_rules! version {
+    (
+        $(#[$doc:meta])* $name:ident:
+        read by $read:ident $read_name:literal, written by $write:ident, platform by $platform:ident, given back by $destroy:ident
+    ) => {
+        $(#[$doc])*
+        pub struct $name {
+            plugin: Plugin,
+            raw: Handle<sys::$name>,
+        }
+
+        impl $name {
+            /// Reads what [`Self::to_bytes`] wrote, be it in another process or by another build of the plugin; `None` where this one
+            /// has no such function.
+            pub fn from_bytes(plugin: &Plugin, serialized: &[u8]) -> Result<Option<Self>, PjrtError> {
+                let mut args = sys::$read {
+                    serialized_proto: serialized.as_ptr().cast(),
+                    serialized_proto_size: serialized.len(),
+                    ..Args::new()
+                };
+                // SAFETY: the bytes outlive the call.
+                let answer = optional(unsafe { plugin.call_abi_version(&mut args) })?;
+                answer.map(|()| Self::own(plugin, args.abi_version, $read_name)).transpose()
+            }
+
+            fn own(plugin: &Plugin, raw: *mut sys::$name, function: &'static str) -> Result<Self, PjrtError> {
+                Ok(Self { plugin: plugin.clone(), raw: Handle::new(raw, function)? })
+            }
+
+            /// The version as the plugin writes it.
+            pub fn to_bytes(&self) -> Result<Vec<u8>, PjrtError> {
+                let mut args = sys::$write { abi_version: self.raw.as_ptr(), ..Args::new() };
+                // SAFETY: the version is live; the answer is copied before it is freed, once, by what came with it.
+                unsafe {
+                    self.plugin.call_abi_version(&mut args)?;
+                    let copy = bytes(args.serialized_proto, args.serialized_proto_size);
+                    if let Some(delete) = args.serialized_proto_deleter {
+                        delete(args.serialized_proto_holder);
+                    }
+                    Ok(copy)
+                }
+            }
+
+            /// The plugin's number for its platform.
+            pub fn platform_id(&self) -> Result<u64, PjrtError> {
+                let mut args = sys::$platform { abi_version: self.raw.as_ptr(), ..Args::new() };
+                // SAFETY: the version is live.
+                unsafe { self.plugin.call_abi_version(&mut args) }?;
+                Ok(args.platform_id)
+            }
+        }
+
+        impl Drop for $name {
+            fn drop(&mut self) {
+                let mut args = sys::$destroy { abi_version: self.raw.as_ptr(), ..Args::new() };
+                // SAFETY: owned, and this is its last use.
+                if let Err(error) = unsafe { self.plugin.call_abi_version(&mut args) } {
+                    tracing::warn!(%error, "the plugin did not take something back");
+                }
+            }
+        }
+    };
+}
+
+version! {
+    /// The version of a runtime: which executables it takes.
+    RuntimeAbiVersion:
+    read by RuntimeAbiVersionFromProtoArgs "PJRT_RuntimeAbiVersion_FromProto", written by RuntimeAbiVersionToProtoArgs,
+    platform by RuntimeAbiVersionPlatformIdArgs, given back by RuntimeAbiVersionDestroyArgs
+}
+
+version! {
+    /// The version of an executable: which runtimes take it.
+    ExecutableAbiVersion:
+    read by ExecutableAbiVersionFromProtoArgs "PJRT_ExecutableAbiVersion_FromProto", written by ExecutableAbiVersionToProtoArgs,
+    platform by ExecutableAbiVersionPlatformIdArgs, given back by ExecutableAbiVersionDestroyArgs
+}
+
+impl Client {
+    /// The version of this client's runtime, where the plugin tells.
+    pub fn abi_version(&self) -> Result<Option<RuntimeAbiVersion>, PjrtError> {
+        let mut args = sys::ClientRuntimeAbiVersionArgs { client: self.as_ptr(), ..Args::new() };
+        // SAFETY: the client is live.
+        let answer = optional(unsafe { self.plugin().call_abi_version(&mut args) })?;
+        let function = <sys::ClientRuntimeAbiVersionArgs as sys::Call>::FUNCTION;
+        answer.map(|()| RuntimeAbiVersion::own(self.plugin(), args.abi_version, function)).transpose()
+    }
+}
+
+impl Executable {
+    /// The executable's version, where the plugin tells.
+    pub fn abi_version(&self) -> Result<Option<ExecutableAbiVersion>, PjrtError> {
+        let mut args = sys::ExecutableGetAbiVersionArgs { executable: self.as_ptr(), ..Args::new() };
+        // SAFETY: the executable is live.
+        let answer = optional(unsafe { self.plugin().call_abi_version(&mut args) })?;
+        let function = <sys::ExecutableGetAbiVersionArgs as sys::Call>::FUNCTION;
+        answer.map(|()| ExecutableAbiVersion::own(self.plugin(), args.abi_version, function)).transpose()
+    }
+}
+
+impl RuntimeAbiVersion {
+    /// Whether this runtime takes an executable of that version, read by the same plugin.
+    pub fn takes(&self, executable: &ExecutableAbiVersion) -> Result<Compatibility, PjrtError> {
+        self.must_share_plugin(&executable.plugin)?;
+        let mut args = sys::RuntimeAbiVersionIsCompatibleWithExecutableArgs {
+            abi_version: self.raw.as_ptr(),
+            executable_abi_version: executable.raw.as_ptr(),
+            ..Args::new()
+        };
+        // SAFETY: both are live and of one plugin.
+        Compatibility::of(unsafe { self.plugin.call_abi_version(&mut args) })
+    }
+
+    /// Whether this runtime takes what that one takes, a version read by the same plugin. libtpu 0.0.51 has no answer.
+    pub fn takes_as(&self, other: &Self) -> Result<Compatibility, PjrtError> {
+        self.must_share_plugin(&other.plugin)?;
+        let mut args = sys::RuntimeAbiVersionIsCompatibleWithRuntimeArgs {
+            abi_version: self.raw.as_ptr(),
+            other_abi_version: other.raw.as_ptr(),
+            ..Args::new()
+        };
+        // SAFETY: both are live and of one plugin.
+        Compatibility::of(unsafe { self.plugin.call_abi_version(&mut args) })
+    }
+
+    fn must_share_plugin(&self, other: &Plugin) -> Result<(), PjrtError> {
+        if self.plugin.path() == other.path() {
+            return Ok(());
+        }
+        Err(PjrtError::ForeignHandle { what: "the version".into() })
+    }
+}

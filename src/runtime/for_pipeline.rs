@@ -1,0 +1,78 @@
+//! What a pipeline asks of its runtime and no other program does: room for weights, and a look at what is there.
+
+use std::collections::HashSet;
+use std::sync::Weak;
+
+use preheat_cache::{GraphKey, GraphRecord};
+
+use super::Runtime;
+use super::error::Error;
+use super::executable::{DeviceTensor, Executable};
+use super::on_device::Holder;
+use super::out_of_memory::Dropped;
+use crate::pjrt::ErrorCode;
+use crate::tensor::Tensor;
+
+impl Runtime {
+    /// Moves a weight of `stage` to the device.
+    pub(crate) fn bring(&self, stage: &str, weight: &Tensor) -> Result<DeviceTensor, Error> {
+        self.inner.upload(weight, Some(stage), "bringing its weights to the device")
+    }
+
+    /// Makes room for so many bytes by dropping what is not in use, as far as that goes.
+    pub(crate) fn make_room(&self, bytes: u64) {
+        self.inner.on_device.make_room(bytes);
+    }
+
+    /// Takes note of someone whose things may be dropped where there is no room for others.
+    pub(crate) fn add_holder(&self, holder: Weak<dyn Holder>) {
+        self.inner.on_device.add_holder(holder);
+    }
+
+    /// Drops one thing that is not in use; `None` where nothing is left.
+    pub(crate) fn drop_one(&self) -> Option<Dropped> {
+        self.inner.on_device.drop_one()
+    }
+
+    /// Bytes that are free, or would be without what is not in use.
+    pub(crate) fn bytes_that_can_be_had(&self) -> Option<u64> {
+        let on_device = &self.inner.on_device;
+        Some(on_device.free_bytes()?.saturating_add(on_device.droppable_bytes()))
+    }
+
+    /// Lets go of executables in memory. Gives the bytes that are free at once: what is in use follows when it is not.
+    pub(crate) fn forget(&self, executables: &HashSet<GraphKey>) -> u64 {
+        self.inner.on_device.forget(executables)
+    }
+
+    /// Whether the cache has the executable, so that no later process compiles it.
+    pub(crate) fn keeps(&self, executable: &Executable) -> bool {
+        self.inner.keeps(executable)
+    }
+
+    /// What the cache holds for this very environment; nothing, where it cannot be asked.
+    pub(crate) fn records_of_this_environment(&self) -> Vec<GraphRecord> {
+        let records = self.inner.cache.as_ref().and_then(|cache| cache.records().ok()).unwrap_or_default();
+        let own = |record: &GraphRecord| record.environment.digest() == self.inner.environment_digest;
+        records.into_iter().filter(own).collect()
+    }
+}
+
+impl Executable {
+    /// The error of an execution, with the figures where it is for want of memory.
+    pub(crate) fn with_figures(&self, error: Error, dropped: Dropped) -> Error {
+        match (error, self.graph.on_device.upgrade()) {
+            (Error::Run { doing, cause, .. }, Some(on_device))
+                if cause.code() == Some(ErrorCode::ResourceExhausted) =>
+            {
+                let doing = self.doing(doing, Some(self.footprint().of_execution()));
+                on_device.out_of_memory(&doing, dropped, Some(cause)).into()
+            }
+            (Error::OutOfMemory(mut error), _) => {
+                error.dropped += dropped;
+                Error::OutOfMemory(error)
+            }
+            (error, _) => error,
+        }
+    }
+}
