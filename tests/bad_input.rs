@@ -542,6 +542,7 @@ fn devices_that_cannot_be_had() {
             "xla-cpu",
         ]);
     }
+    on("--device mlx").ended(2).says(&["mlx", "framework of its own", "mps"]);
     // Nothing is installed where these are looked for.
     let nowhere = |words: &str| {
         let run =

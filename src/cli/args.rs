@@ -633,6 +633,7 @@ impl RuntimeArgs {
             denoiser: self.denoiser_precision,
             vae: self.vae_precision,
             autocast: self.tpu_autocast_bf16,
+            force: false,
         }
     }
 

@@ -158,7 +158,7 @@ impl CliError {
             Self::FlagNotBuiltIn { .. }
             | Self::Usage(_)
             | Self::Signature(_)
-            | Self::Device(DeviceError::UnknownName { .. })
+            | Self::Device(DeviceError::UnknownName { .. } | DeviceError::Mlx)
             | Self::Install(InstallError::NotOffered { .. } | InstallError::NoWheel { .. }) => Status::Usage,
             Self::Interrupted | Self::Install(InstallError::Cancelled { .. }) => Status::Interrupted,
             Self::Pipeline(error) => pipeline_status(error),
@@ -266,7 +266,7 @@ impl From<EvidenceError> for CliError {
 fn runtime_status(error: &runtime::Error) -> Status {
     match error {
         runtime::Error::Shape(_)
-        | runtime::Error::Device(DeviceError::NotBuiltIn { .. } | DeviceError::Contradiction { .. }) => Status::Usage,
+        | runtime::Error::Device(DeviceError::NoTorch { .. } | DeviceError::Contradiction { .. }) => Status::Usage,
         runtime::Error::NotWarm(_) => Status::NotWarm,
         runtime::Error::Cancelled => Status::Interrupted,
         _ => Status::Failed,

@@ -1,12 +1,34 @@
-//! Which device a run goes to: a pure decision over what was found, so that every case can be tested on any machine.
+//! Which device a run goes to, in which dtype each stage computes, what rests where, and what is tried when memory runs out:
+//! pure decisions over described hardware, so that every case can be tested on any machine. docs/devices.md has them as tables.
+//!
+//! | question | answered in |
+//! |---|---|
+//! | which device | `choose.rs`, from an [`Inventory`] |
+//! | which dtype | `precision.rs`, one table over device, `--precision` and stage |
+//! | how much memory a stage takes | `estimate.rs`, from the graph's own shapes |
+//! | what is offloaded, and where each tensor goes | `offload.rs`, `placement.rs` |
+//! | what comes after running out of memory | `fallback.rs` |
+//! | how many pictures at once | `batch.rs` |
 
+pub mod batch;
+mod choose;
+pub mod estimate;
+pub mod fallback;
+pub mod offload;
+pub mod placement;
+mod precision;
 pub(crate) mod target;
+mod torch;
+mod words;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+pub use choose::{StageChoices, StageDevices, choose, choose_for_stages};
+pub use precision::{Arithmetic, ParsePrecisionError, Precision, Precisions, StageDtype, StageKind, carried};
 pub use target::{Target, TargetError};
+pub use torch::{OperatingSystem, TorchDevice, TorchId};
 
 /// A device as the user names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -16,7 +38,7 @@ pub enum DeviceName {
     Auto,
     /// A TPU, through libtpu.
     Tpu,
-    /// A CUDA card through libtorch, by index.
+    /// A CUDA card through libtorch, by index; `cuda` alone is index 0. ROCm's cards are called so, too, as libtorch calls them.
     Cuda(u32),
     /// Apple's GPU through libtorch.
     Mps,
@@ -55,6 +77,7 @@ impl FromStr for DeviceName {
             "cpu" => Self::Cpu,
             "xla-cpu" => Self::XlaCpu,
             "xla-cuda" => Self::XlaCuda,
+            "mlx" => return Err(DeviceError::Mlx),
             other => match other.strip_prefix("cuda:").and_then(|index| index.parse().ok()) {
                 Some(index) => Self::Cuda(index),
                 None => return Err(DeviceError::UnknownName { name: other.to_owned() }),
@@ -117,6 +140,9 @@ pub struct Request {
     pub tpu: TpuSwitch,
 }
 
+/// Why [`Inventory::torch`] has nothing in this release.
+pub const TORCH_IS_NOT_BUILT_IN: &str = "that backend is not built into this release";
+
 /// What this machine has, as found; nothing is loaded to find it.
 #[derive(Debug, Clone)]
 pub struct Inventory {
@@ -130,6 +156,12 @@ pub struct Inventory {
     pub xla_cpu_plugin: Result<PathBuf, String>,
     /// Where XLA's CUDA plugin is, or why it is nowhere.
     pub xla_cuda_plugin: Result<PathBuf, String>,
+    /// What libtorch offers, in its order; or why it cannot be used, in words that go on from "runs through libtorch, and".
+    pub torch: Result<Vec<TorchDevice>, String>,
+    /// Where MLX was found, if it was. It is reported, never chosen.
+    pub mlx: Option<String>,
+    /// What this machine runs.
+    pub system: OperatingSystem,
 }
 
 impl Inventory {
@@ -141,6 +173,9 @@ impl Inventory {
             tpu_answers_at_once: true,
             xla_cpu_plugin: Ok(path.to_owned()),
             xla_cuda_plugin: Ok(path.to_owned()),
+            torch: Err(TORCH_IS_NOT_BUILT_IN.to_owned()),
+            mlx: None,
+            system: OperatingSystem::of_this_machine(),
         }
     }
 
@@ -160,15 +195,54 @@ impl Inventory {
     }
 }
 
+/// A device that a run can go to, and what drives it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Selected {
+    /// Compiled graphs, through PJRT.
+    Xla {
+        /// Which.
+        device: XlaDevice,
+        /// The plugin that drives it.
+        plugin: PathBuf,
+    },
+    /// libtorch's operations, one by one.
+    Torch(TorchDevice),
+}
+
+impl Selected {
+    /// The device, where it runs compiled graphs.
+    pub fn xla(&self) -> Option<XlaDevice> {
+        match self {
+            Self::Xla { device, .. } => Some(*device),
+            Self::Torch(_) => None,
+        }
+    }
+
+    /// The device, where it runs through libtorch.
+    pub fn torch(&self) -> Option<&TorchDevice> {
+        match self {
+            Self::Torch(device) => Some(device),
+            Self::Xla { .. } => None,
+        }
+    }
+}
+
+impl fmt::Display for Selected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Xla { device, .. } => device.fmt(f),
+            Self::Torch(device) => device.id.fmt(f),
+        }
+    }
+}
+
 /// The device that a run goes to, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Choice {
     /// What was asked for.
     pub requested: DeviceName,
     /// What was chosen.
-    pub selected: XlaDevice,
-    /// The plugin that drives it.
-    pub plugin: PathBuf,
+    pub selected: Selected,
     /// Why, in a phrase.
     pub reason: String,
     /// What the user should know: the device that was asked for could not be had.
@@ -184,13 +258,30 @@ pub enum DeviceError {
         /// What was given.
         name: String,
     },
-    /// The device runs through libtorch, which this release does not do yet.
+    /// MLX was asked for.
     #[error(
-        "device `{device}` runs through libtorch, and that backend is not built into this release: use xla-cpu, xla-cuda or tpu"
+        "device `mlx` cannot be chosen: MLX is a framework of its own, and no graph of preheat runs on it; mps drives the same GPU"
     )]
-    NotBuiltIn {
+    Mlx,
+    /// The device runs through libtorch, which cannot be used.
+    #[error("device `{device}` runs through libtorch, and {why}: use xla-cpu, xla-cuda or tpu")]
+    NoTorch {
         /// The device that was asked for.
         device: DeviceName,
+        /// Why libtorch cannot be used.
+        why: String,
+    },
+    /// A device for one stage that does not go with the device of the others.
+    #[error("{flag} {device} does not go with `{others}`, on which the other stages run: {why}")]
+    Stage {
+        /// The flag.
+        flag: &'static str,
+        /// The device that it names.
+        device: DeviceName,
+        /// The device of the other stages.
+        others: String,
+        /// Why, and what to do.
+        why: &'static str,
     },
     /// The device that was asked for cannot be used, and nothing may stand in for it.
     #[error("device `{device}` cannot be used: {why}")]
@@ -212,72 +303,6 @@ pub enum DeviceError {
         /// What is missing, device by device, and what to do.
         why: String,
     },
-}
-
-/// Chooses the device for `request` among what `inventory` has.
-///
-/// # Errors
-/// Where a name cannot be served and nothing may stand in for it, or where nothing at all is there.
-pub fn choose(request: Request, inventory: &Inventory) -> Result<Choice, DeviceError> {
-    let requested = request.device;
-    match (request.tpu, requested) {
-        (TpuSwitch::Enabled, DeviceName::Auto | DeviceName::Tpu) => {
-            return match inventory.plugin(XlaDevice::Tpu) {
-                Ok(path) => Ok(chosen(requested, XlaDevice::Tpu, path, "--tpu-enable")),
-                Err(why) => Err(DeviceError::Unavailable { device: DeviceName::Tpu, why }),
-            };
-        }
-        (TpuSwitch::Enabled, other) => return Err(DeviceError::Contradiction { other: format!("--device {other}") }),
-        (TpuSwitch::Disabled, DeviceName::Tpu) => {
-            return Err(DeviceError::Unavailable { device: requested, why: "--tpu-disable rules it out".to_owned() });
-        }
-        _ => {}
-    }
-    match requested {
-        DeviceName::Auto => automatic(request, inventory),
-        DeviceName::Tpu => named(request, XlaDevice::Tpu, inventory),
-        DeviceName::XlaCpu => named(request, XlaDevice::XlaCpu, inventory),
-        DeviceName::XlaCuda => named(request, XlaDevice::XlaCuda, inventory),
-        DeviceName::Cuda(_) | DeviceName::Mps | DeviceName::Cpu => Err(DeviceError::NotBuiltIn { device: requested }),
-    }
-}
-
-fn chosen(requested: DeviceName, selected: XlaDevice, plugin: &Path, reason: &str) -> Choice {
-    Choice { requested, selected, plugin: plugin.to_owned(), reason: reason.to_owned(), warnings: Vec::new() }
-}
-
-/// tpu, then xla-cpu. xla-cuda is never chosen on its own: a CUDA card is to run through libtorch.
-fn automatic(request: Request, inventory: &Inventory) -> Result<Choice, DeviceError> {
-    let tpu = match request.tpu {
-        TpuSwitch::Disabled => Err("--tpu-disable rules it out".to_owned()),
-        TpuSwitch::Unset | TpuSwitch::Enabled => inventory.plugin(XlaDevice::Tpu),
-    };
-    let no_tpu = match tpu {
-        Ok(path) => return Ok(chosen(request.device, XlaDevice::Tpu, path, "auto: a TPU and libtpu are there")),
-        Err(why) => why,
-    };
-    match inventory.plugin(XlaDevice::XlaCpu) {
-        Ok(path) => {
-            let first_line = no_tpu.lines().next().unwrap_or_default();
-            let reason = format!("auto: no tpu ({first_line}), and the torch backend is not built in");
-            Ok(chosen(request.device, XlaDevice::XlaCpu, path, &reason))
-        }
-        Err(why) => Err(DeviceError::None { why: format!("xla-cpu: {why}; tpu: {no_tpu}") }),
-    }
-}
-
-fn named(request: Request, device: XlaDevice, inventory: &Inventory) -> Result<Choice, DeviceError> {
-    let why = match inventory.plugin(device) {
-        Ok(path) => return Ok(chosen(request.device, device, path, "named by --device or PREHEAT_DEVICE")),
-        Err(why) => why,
-    };
-    let stand_in = inventory.plugin(XlaDevice::XlaCpu).ok().filter(|_| device != XlaDevice::XlaCpu && !request.strict);
-    let Some(path) = stand_in else { return Err(DeviceError::Unavailable { device: request.device, why }) };
-    let warning = format!(
-        "device `{device}` cannot be used, running on xla-cpu instead: {why} (--strict-device makes this an error)"
-    );
-    let reason = format!("{device} cannot be used, xla-cpu stands in");
-    Ok(Choice { warnings: vec![warning], ..chosen(request.device, XlaDevice::XlaCpu, path, &reason) })
 }
 
 #[cfg(test)]

@@ -30,7 +30,6 @@ mod make;
 mod model;
 pub mod noise;
 mod plan;
-mod precision;
 mod prompts;
 mod ready;
 mod request;
@@ -53,8 +52,9 @@ pub use error::PipelineError;
 pub use image::{Picture, Settings};
 pub use lookup::LookedUp;
 pub use plan::{Plan, Sizes};
-pub use precision::{ParsePrecisionError, Precision, Precisions};
 pub use request::{TextToImage, WarmupBlock, parse_resolution};
+
+pub use crate::device::{ParsePrecisionError, Precision, Precisions};
 
 use self::model::Model;
 use self::plan::Prepared;

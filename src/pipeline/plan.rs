@@ -2,12 +2,13 @@
 
 use std::hash::{BuildHasher as _, RandomState};
 
-use preheat_cache::{Dtype, Signature, create_execution_signature, normalize_shape};
+use preheat_cache::{Signature, create_execution_signature, normalize_shape};
 
 use super::error::PipelineError;
 use super::schedulers::Schedule;
 use super::stage::{Dtypes, Shape, Stages};
 use super::{Pipeline, TextToImage};
+use crate::device::{Arithmetic, StageKind};
 use crate::models::LATENT_PX;
 use crate::runtime::SnappedSize;
 use crate::{runtime, weights};
@@ -117,17 +118,18 @@ impl Pipeline {
     }
 
     fn dtypes(&self) -> Dtypes {
-        let (precisions, native) = (&self.settings.precisions, self.runtime.computes_bfloat16());
-        let mut vae = precisions.dtype(precisions.vae, native);
-        if vae == Dtype::Float16 && self.model.folder.vae().force_upcast {
-            self.runtime
-                .warn("the VAE computes in float32: its numbers do not fit float16, its config says (`force_upcast`)");
-            vae = Dtype::Float32;
-        }
+        let on = Arithmetic::Xla { native_bfloat16: self.runtime.computes_bfloat16() };
+        let of = |stage| {
+            let decided = self.settings.precisions.of(stage, on);
+            if let Some(warning) = decided.warning {
+                self.runtime.warn(warning);
+            }
+            decided.dtype
+        };
         Dtypes {
-            text_encoder: precisions.dtype(precisions.text_encoder, native),
-            denoiser: precisions.dtype(precisions.denoiser, native),
-            vae,
+            text_encoder: of(StageKind::TextEncoder),
+            denoiser: of(StageKind::Denoiser),
+            vae: of(StageKind::Vae { force_upcast: self.model.folder.vae().force_upcast }),
         }
     }
 

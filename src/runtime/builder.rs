@@ -17,7 +17,7 @@ use super::{DeviceReport, Inner, Runtime};
 use crate::backend::ahead::Ahead;
 use crate::backend::xla::XlaBackend;
 use crate::backend::{Backend, BackendError};
-use crate::device::{self, DeviceName, Target};
+use crate::device::{self, DeviceError, DeviceName, Selected, Target};
 use crate::progress::{Cancel, Progress, Silent};
 use crate::trace::Trace;
 
@@ -244,11 +244,15 @@ impl Builder {
         };
         let mut choice = device::choose(self.device, &inventory)?;
         choice.warnings.iter().for_each(|warning| warnings.warn(warning.clone()));
-        let identify = || plugin_build(&choice.plugin, cache);
-        let mut backend = XlaBackend::open(choice.selected, &choice.plugin, identify)?;
+        let Selected::Xla { device: selected, plugin } = &mut choice.selected else {
+            // `inventory` offers nothing of libtorch's yet, so nothing of it is chosen.
+            let why = device::TORCH_IS_NOT_BUILT_IN.to_owned();
+            return Err(DeviceError::NoTorch { device: choice.requested, why }.into());
+        };
+        let mut backend = XlaBackend::open(*selected, plugin, || plugin_build(plugin, cache))?;
         if self.plugin.is_some() && self.device.device == DeviceName::Auto {
             backend = backend.named_by_platform();
-            choice.selected = backend.name;
+            *selected = backend.name;
             "the plugin was named".clone_into(&mut choice.reason);
         }
         let device = DeviceReport::new(&choice, &backend.environment.device_kind);

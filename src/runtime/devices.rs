@@ -9,7 +9,10 @@ use serde::Serialize;
 use super::tpu_hardware::{self, Surroundings};
 use crate::backend::BackendError;
 use crate::backend::xla::XlaBackend;
-use crate::device::{DeviceName, Inventory, XlaDevice};
+use crate::device::{
+    Arithmetic, DeviceError, DeviceName, Inventory, OperatingSystem, Precisions, StageKind, TORCH_IS_NOT_BUILT_IN,
+    TorchDevice, XlaDevice,
+};
 use crate::pjrt::Value;
 use crate::plugins::{self, Lookup, PluginName};
 
@@ -50,11 +53,44 @@ pub struct DeviceInfo {
 pub fn describe_devices() -> Vec<DeviceInfo> {
     let everything = inventory(DeviceName::Auto);
     let mut devices: Vec<_> = XlaDevice::ALL.into_iter().map(|device| describe(device, &everything)).collect();
-    devices.extend(["cuda", "mps", "cpu"].map(|name| DeviceInfo {
-        reason: "runs through libtorch, and that backend is not built into this release".to_owned(),
-        ..blank(name, if name == "cpu" { "float32" } else { "bfloat16" })
-    }));
+    devices.extend(describe_torch(&everything));
     devices
+}
+
+/// What libtorch offers; where it cannot be used, a row for each of its devices says why.
+fn describe_torch(everything: &Inventory) -> Vec<DeviceInfo> {
+    let absent = |name, on, why: &String| DeviceInfo {
+        reason: format!("runs through libtorch, and {why}"),
+        ..blank(name, default_dtype(on))
+    };
+    let mut rows = match &everything.torch {
+        Ok(offered) => offered.iter().map(describe_torch_device).collect(),
+        Err(why) => {
+            let cuda = Arithmetic::Cuda { native_bfloat16: true, breaks_in_float16: false };
+            vec![absent("cuda", cuda, why), absent("mps", Arithmetic::Mps, why), absent("cpu", Arithmetic::Cpu, why)]
+        }
+    };
+    if let Some(found) = &everything.mlx {
+        let reason = format!("{found}; {}", DeviceError::Mlx);
+        rows.push(DeviceInfo { reason, ..blank("mlx", "") });
+    }
+    rows
+}
+
+fn describe_torch_device(device: &TorchDevice) -> DeviceInfo {
+    DeviceInfo {
+        kind: Some(if device.rocm { format!("{} (ROCm)", device.name) } else { device.name.clone() }),
+        available: device.is_usable(),
+        reason: device.problem.clone().unwrap_or_else(|| "libtorch offers it".to_owned()),
+        memory_total_bytes: device.total_bytes,
+        memory_free_bytes: device.free_bytes,
+        ..blank(&device.id.to_string(), default_dtype(device.into()))
+    }
+}
+
+/// What `--precision auto` is.
+fn default_dtype(on: Arithmetic) -> &'static str {
+    Precisions::default().of(StageKind::Denoiser, on).dtype.name()
 }
 
 fn blank(name: &str, default_dtype: &'static str) -> DeviceInfo {
@@ -77,8 +113,8 @@ fn blank(name: &str, default_dtype: &'static str) -> DeviceInfo {
 }
 
 fn describe(device: XlaDevice, everything: &Inventory) -> DeviceInfo {
-    let default_dtype = if device == XlaDevice::XlaCpu { "float32" } else { "bfloat16" };
-    let info = blank(device.as_str(), default_dtype);
+    let on = Arithmetic::Xla { native_bfloat16: device != XlaDevice::XlaCpu };
+    let info = blank(device.as_str(), default_dtype(on));
     // A library that is there is worth knowing of, also where the hardware is not.
     let info = match plugins::find(plugin_name(device), &Lookup::from_process()).plugin {
         Some(plugin) => DeviceInfo { plugin: Some(plugin.path), plugin_version: plugin.version, ..info },
@@ -164,5 +200,8 @@ pub(super) fn inventory(wanted: DeviceName) -> Inventory {
             .is_some_and(|value| value == "1" || value == "true"),
         xla_cpu_plugin: find(XlaDevice::XlaCpu),
         xla_cuda_plugin: find(XlaDevice::XlaCuda),
+        torch: Err(TORCH_IS_NOT_BUILT_IN.to_owned()),
+        mlx: None,
+        system: OperatingSystem::of_this_machine(),
     }
 }

@@ -1,0 +1,106 @@
+//! How many pictures are made at once where nobody says (`--batch auto`).
+
+use std::ops::RangeInclusive;
+
+use super::TorchId;
+use super::placement::Plan;
+
+/// The batches that are worth trying on a device.
+pub fn range(device: TorchId) -> RangeInclusive<u64> {
+    match device {
+        TorchId::Cuda(_) => 4..=8,
+        TorchId::Mps => 2..=8,
+        TorchId::Cpu => 1..=4,
+    }
+}
+
+/// A batch, and why it is this one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batch {
+    /// Pictures at once.
+    pub size: u64,
+    /// Why, in a phrase.
+    pub reason: String,
+}
+
+/// The largest batch within the device's range that fits by the estimate without offloading more than a single picture would: more
+/// pictures at once gain less than moving weights costs. Where not even the range's least fits, fewer; where nothing is known of the
+/// memory, the range's least.
+///
+/// # Errors
+/// As `plan`, which plans a batch.
+pub fn automatic<E>(device: TorchId, plan: impl Fn(u64) -> Result<Plan, E>) -> Result<Batch, E> {
+    let (least, most) = range(device).into_inner();
+    let single = plan(1)?;
+    if single.fits().is_none() {
+        return Ok(Batch {
+            size: least,
+            reason: format!("nothing is known of the memory, and {device} starts at {least}"),
+        });
+    }
+    for size in (2..=most).rev() {
+        let planned = plan(size)?;
+        if planned.fits() == Some(true) && planned.mode() == single.mode() {
+            let why = if size == most { "the most that is tried" } else { "the most that fits" };
+            return Ok(Batch { size, reason: format!("{why} on {device} with offload {}", planned.mode()) });
+        }
+    }
+    Ok(Batch { size: 1, reason: format!("no more fit on {device} with offload {}", single.mode()) })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use super::super::TorchDevice;
+    use super::super::offload::{Decision, Offload, StageNeed};
+    use super::*;
+
+    /// What is chosen on a device with `free` bytes where weights take 100 and each picture takes 10.
+    fn chosen(id: TorchId, free: Option<u64>) -> u64 {
+        let device = TorchDevice {
+            id,
+            name: "device".to_owned(),
+            total_bytes: free,
+            free_bytes: free,
+            compute_capability: None,
+            rocm: false,
+            problem: None,
+        };
+        let plan = |batch| {
+            let denoiser = StageNeed { weight_bytes: 60, largest_layer_bytes: 10, activation_bytes: 10 * batch };
+            let decoder = StageNeed { weight_bytes: 40, ..StageNeed::default() };
+            let decision = Decision::of(Offload::Auto, &device, &[denoiser, decoder], Some(0));
+            Ok::<_, Infallible>(Plan { devices: vec![decision], stages: Vec::new() })
+        };
+        automatic(id, plan).unwrap().size
+    }
+
+    #[test]
+    fn the_most_that_fits_within_the_range() {
+        let card = |free| chosen(TorchId::Cuda(0), Some(free));
+        assert_eq!(card(180), 8);
+        assert_eq!(card(1000), 8);
+        assert_eq!(card(179), 7);
+        assert_eq!(chosen(TorchId::Cpu, Some(1000)), 4);
+        assert_eq!(chosen(TorchId::Mps, Some(135)), 3);
+    }
+
+    #[test]
+    fn fewer_where_the_least_of_the_range_does_not_fit() {
+        assert_eq!(chosen(TorchId::Cuda(0), Some(120)), 2);
+        assert_eq!(chosen(TorchId::Cuda(0), Some(110)), 1);
+        assert_eq!(chosen(TorchId::Cpu, Some(10)), 1, "not even one fits");
+    }
+
+    #[test]
+    fn a_larger_batch_costs_no_offload() {
+        // One picture leaves every stage resident; eight would fit with one stage at a time.
+        assert_eq!(chosen(TorchId::Cuda(0), Some(145)), 4);
+    }
+
+    #[test]
+    fn the_least_of_the_range_where_nothing_is_known() {
+        assert_eq!([TorchId::Cuda(0), TorchId::Mps, TorchId::Cpu].map(|id| chosen(id, None)), [4, 2, 1]);
+    }
+}

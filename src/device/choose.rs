@@ -1,0 +1,233 @@
+//! Choosing a device.
+
+use super::torch::Backend;
+use super::{
+    Choice, DeviceError, DeviceName, Inventory, OperatingSystem, Request, Selected, TorchDevice, TorchId, TpuSwitch,
+    XlaDevice,
+};
+
+const NAMED: &str = "named by --device or PREHEAT_DEVICE";
+
+/// Chooses the device for `request` among what `inventory` has.
+///
+/// # Errors
+/// Where a name cannot be served and nothing may stand in for it, or where nothing at all is there.
+pub fn choose(request: Request, inventory: &Inventory) -> Result<Choice, DeviceError> {
+    let requested = request.device;
+    match (request.tpu, requested) {
+        (TpuSwitch::Enabled, DeviceName::Auto | DeviceName::Tpu) => {
+            let tpu = inventory.xla(XlaDevice::Tpu);
+            return match tpu {
+                Ok(tpu) => Ok(chosen(requested, tpu, "--tpu-enable")),
+                Err(why) => Err(DeviceError::Unavailable { device: DeviceName::Tpu, why }),
+            };
+        }
+        (TpuSwitch::Enabled, other) => return Err(DeviceError::Contradiction { other: format!("--device {other}") }),
+        (TpuSwitch::Disabled, DeviceName::Tpu) => {
+            return Err(DeviceError::Unavailable { device: requested, why: "--tpu-disable rules it out".to_owned() });
+        }
+        _ => {}
+    }
+    let no_torch = |why: &String| DeviceError::NoTorch { device: requested, why: why.clone() };
+    let found = match requested {
+        DeviceName::Auto => return automatic(request, inventory),
+        DeviceName::Tpu => inventory.xla(XlaDevice::Tpu),
+        DeviceName::XlaCpu => inventory.xla(XlaDevice::XlaCpu),
+        DeviceName::XlaCuda => inventory.xla(XlaDevice::XlaCuda),
+        DeviceName::Cuda(_) | DeviceName::Mps | DeviceName::Cpu => {
+            let offered = inventory.torch.as_deref().map_err(no_torch)?;
+            torch_device(requested, offered, inventory.system).cloned().map(Selected::Torch)
+        }
+    };
+    match found {
+        Ok(device) => Ok(chosen(requested, device, NAMED)),
+        Err(why) => stand_in(request, inventory, why),
+    }
+}
+
+fn chosen(requested: DeviceName, selected: Selected, reason: impl Into<String>) -> Choice {
+    Choice { requested, selected, reason: reason.into(), warnings: Vec::new() }
+}
+
+impl Inventory {
+    fn xla(&self, device: XlaDevice) -> Result<Selected, String> {
+        Ok(Selected::Xla { device, plugin: self.plugin(device)?.to_owned() })
+    }
+
+    /// The CPU through libtorch, if that can be used.
+    fn torch_cpu(&self) -> Option<Selected> {
+        let offered = self.torch.as_deref().ok()?;
+        offered.iter().find(|device| device.id == TorchId::Cpu && device.is_usable()).cloned().map(Selected::Torch)
+    }
+}
+
+/// tpu, cuda, mps, cpu; on a Mac mps goes before cuda. xla-cpu comes last, and is taken where libtorch cannot be. xla-cuda is never
+/// chosen on its own: a CUDA card is to run through libtorch.
+fn automatic(request: Request, inventory: &Inventory) -> Result<Choice, DeviceError> {
+    let tpu = match request.tpu {
+        TpuSwitch::Disabled => Err("--tpu-disable rules it out".to_owned()),
+        TpuSwitch::Unset | TpuSwitch::Enabled => inventory.xla(XlaDevice::Tpu),
+    };
+    let no_tpu = match tpu {
+        Ok(tpu) => return Ok(chosen(request.device, tpu, "auto: a TPU and libtpu are there")),
+        Err(why) => why,
+    };
+    let no_tpu_shortly = no_tpu.lines().next().unwrap_or_default();
+    let no_torch = match &inventory.torch {
+        Ok(offered) => match best(offered, inventory.system) {
+            Some(device) => {
+                let reason = format!("auto: no tpu ({no_tpu_shortly}), {}", why_best(device, offered));
+                return Ok(chosen(request.device, Selected::Torch(device.clone()), reason));
+            }
+            None => "it offers no device that can be used".to_owned(),
+        },
+        Err(why) => why.clone(),
+    };
+    match inventory.xla(XlaDevice::XlaCpu) {
+        Ok(cpu) => {
+            let reason = format!("auto: no tpu ({no_tpu_shortly}), and nothing through libtorch ({no_torch})");
+            Ok(chosen(request.device, cpu, reason))
+        }
+        Err(why) => Err(DeviceError::None { why: format!("xla-cpu: {why}; tpu: {no_tpu}; libtorch: {no_torch}") }),
+    }
+}
+
+/// The device that `auto` takes among `offered`: of the best backend that is there, the first device that can be used.
+fn best(offered: &[TorchDevice], system: OperatingSystem) -> Option<&TorchDevice> {
+    let order = match system {
+        OperatingSystem::MacOs => [Backend::Mps, Backend::Cuda, Backend::Cpu],
+        _ => [Backend::Cuda, Backend::Mps, Backend::Cpu],
+    };
+    let first = |backend| offered.iter().find(|device| device.id.backend() == backend && device.is_usable());
+    order.into_iter().find_map(first)
+}
+
+/// Why `device` is the best of `offered`, and what else is there.
+fn why_best(device: &TorchDevice, offered: &[TorchDevice]) -> String {
+    let others = offered.iter().filter(|other| other.id != device.id && other.id != TorchId::Cpu);
+    let others: Vec<String> = others
+        .map(|other| match &other.problem {
+            Some(problem) => format!("{} cannot be used: {problem}", other.label()),
+            None => format!("{} is there, too", other.label()),
+        })
+        .collect();
+    let found = match device.id {
+        TorchId::Cpu => "and libtorch sees no GPU that it can use".to_owned(),
+        _ => format!("and {} is there", device.label()),
+    };
+    if others.is_empty() { found } else { format!("{found}; {}", others.join("; ")) }
+}
+
+/// The device of that name among `offered`, or why there is none.
+fn torch_device(name: DeviceName, offered: &[TorchDevice], system: OperatingSystem) -> Result<&TorchDevice, String> {
+    let id = match name {
+        DeviceName::Cuda(index) => TorchId::Cuda(index),
+        DeviceName::Mps => TorchId::Mps,
+        _ => TorchId::Cpu,
+    };
+    let Some(device) = offered.iter().find(|device| device.id == id) else {
+        return Err(why_absent(id, offered, system));
+    };
+    match &device.problem {
+        Some(problem) => Err(format!("{}: {problem}", device.label())),
+        None => Ok(device),
+    }
+}
+
+fn why_absent(id: TorchId, offered: &[TorchDevice], system: OperatingSystem) -> String {
+    let cards = offered.iter().filter(|device| device.id.backend() == Backend::Cuda);
+    let cards: Vec<String> = cards.map(TorchDevice::label).collect();
+    match (id, system) {
+        (TorchId::Cuda(_), _) if !cards.is_empty() => format!("the cards here are {}", cards.join(" and ")),
+        (TorchId::Cuda(_), OperatingSystem::MacOs) => "a Mac has no CUDA card; its GPU is mps".to_owned(),
+        (TorchId::Cuda(_), _) => {
+            "libtorch sees no CUDA card: is one there (`nvidia-smi`), and does the libtorch that was installed have CUDA?".to_owned()
+        }
+        (TorchId::Mps, OperatingSystem::MacOs) => {
+            "libtorch offers none: it wants Apple silicon, macOS 14 or later, and a process outside of Docker".to_owned()
+        }
+        (TorchId::Mps, _) => format!("it is Apple's GPU, and this machine runs {system}"),
+        (TorchId::Cpu, _) => "libtorch offers no CPU".to_owned(),
+    }
+}
+
+/// The CPU in place of what was asked for: through libtorch for what runs through libtorch, else through XLA, if there is a choice.
+fn stand_in(request: Request, inventory: &Inventory, why: String) -> Result<Choice, DeviceError> {
+    let device = request.device;
+    let xla_cpu = || inventory.xla(XlaDevice::XlaCpu).ok().filter(|_| device != DeviceName::XlaCpu);
+    let found = match device {
+        _ if request.strict => None,
+        DeviceName::Cuda(_) | DeviceName::Mps | DeviceName::Cpu => inventory.torch_cpu().or_else(xla_cpu),
+        _ => xla_cpu().or_else(|| inventory.torch_cpu()),
+    };
+    let Some(found) = found else { return Err(DeviceError::Unavailable { device, why }) };
+    let warning = format!(
+        "device `{device}` cannot be used, running on {found} instead: {why} (--strict-device makes this an error)"
+    );
+    let reason = format!("{device} cannot be used, {found} stands in");
+    Ok(Choice { warnings: vec![warning], ..chosen(device, found, reason) })
+}
+
+/// Devices that single stages are given (`--text-encoder-device`, `--vae-device`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct StageDevices {
+    /// For the text encoders.
+    pub text_encoder: Option<DeviceName>,
+    /// For the VAE.
+    pub vae: Option<DeviceName>,
+}
+
+/// The device of every stage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StageChoices {
+    /// Of the denoiser, and of what has no device of its own.
+    pub denoiser: Choice,
+    /// Of the text encoders.
+    pub text_encoder: Choice,
+    /// Of the VAE.
+    pub vae: Choice,
+}
+
+/// Chooses the device for `request`, and those of the stages that have one of their own.
+///
+/// # Errors
+/// As [`choose`]; and where a stage is to run elsewhere than the others, and either of the two places is not libtorch's.
+pub fn choose_for_stages(
+    request: Request,
+    stages: StageDevices,
+    inventory: &Inventory,
+) -> Result<StageChoices, DeviceError> {
+    let denoiser = choose(request, inventory)?;
+    let own = |flag: &'static str, device: Option<DeviceName>| match device {
+        None | Some(DeviceName::Auto) => Ok(denoiser.clone()),
+        Some(device) => of_a_stage(flag, Request { device, ..request }, &denoiser, inventory),
+    };
+    Ok(StageChoices {
+        text_encoder: own("--text-encoder-device", stages.text_encoder)?,
+        vae: own("--vae-device", stages.vae)?,
+        denoiser,
+    })
+}
+
+fn of_a_stage(
+    flag: &'static str,
+    request: Request,
+    others: &Choice,
+    inventory: &Inventory,
+) -> Result<Choice, DeviceError> {
+    // `--tpu-enable` is about the others.
+    let own = choose(Request { tpu: TpuSwitch::Unset, ..request }, inventory)?;
+    let why = match (&own.selected, &others.selected) {
+        (own, others) if own == others => None,
+        (Selected::Torch(_), Selected::Torch(_)) => None,
+        (_, Selected::Xla { .. }) => Some("compiled graphs run on one device; leave the flag out"),
+        (Selected::Xla { .. }, Selected::Torch(_)) => {
+            Some("stages are spread over libtorch's devices only: cuda, cuda:N, mps and cpu")
+        }
+    };
+    match why {
+        Some(why) => Err(DeviceError::Stage { flag, device: request.device, others: others.selected.to_string(), why }),
+        None if own.reason == NAMED => Ok(Choice { reason: format!("named by {flag}"), ..own }),
+        None => Ok(Choice { reason: format!("named by {flag}; {}", own.reason), ..own }),
+    }
+}
