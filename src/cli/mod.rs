@@ -19,10 +19,11 @@ mod run;
 mod size;
 mod warmup;
 mod warmup_ahead;
+mod warmup_manifest;
 
 use std::io::{IsTerminal, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use tracing_subscriber::EnvFilter;
@@ -42,6 +43,7 @@ use crate::runtime::Builder;
 const GRACE: Duration = Duration::from_millis(500);
 
 /// What every command is given.
+#[derive(Clone)]
 struct Context {
     args: RuntimeArgs,
     /// Whether the result is to be one JSON document.
@@ -49,6 +51,8 @@ struct Context {
     shown: Shown,
     cancel: Cancel,
     started: Instant,
+    /// Where the JSON of a warmup goes that is one of several; `None` for standard output.
+    collected: Option<Arc<Mutex<Vec<serde_json::Value>>>>,
 }
 
 impl Context {
@@ -89,7 +93,8 @@ pub fn run(cli: Cli, started: Instant) -> Result<Status, CliError> {
     if let Err(error) = handler {
         tracing::warn!("Ctrl-C cannot be handled, it will end the process at once: {error}");
     }
-    let context = Context { args: cli.runtime, json: cli.output.json, shown: shown.clone(), cancel, started };
+    let context =
+        Context { args: cli.runtime, json: cli.output.json, shown: shown.clone(), cancel, started, collected: None };
     let command = cli.command;
     let worker = std::thread::Builder::new().name("preheat".to_owned()).spawn(move || {
         // A panic has been printed by the panic hook; without this, nobody would be told that the work is over.
