@@ -464,13 +464,11 @@ fn flags_that_are_not_built_in() {
     let (lab, program) = lab();
     for flag in [
         "--force-precision",
-        "--tpu-sync-steps 4",
         "--snap-to-warm 10",
         "--offload model",
         "--reserve-memory 1GiB",
         "--text-encoder-device cpu",
         "--vae-device cpu",
-        "--trace trace.json",
     ] {
         let name = flag.split([' ', '=']).next().unwrap();
         for order in [format!("{flag} program run"), format!("program run {flag}")] {

@@ -366,8 +366,8 @@ fn a_plan_for_ten_thousand_requests_beats_every_fixed_list_of_as_many_sizes() {
 #[test]
 fn an_audit_over_the_planned_store_says_what_the_plan_foretold() {
     let lab = Lab::new();
-    // Every side an eighth: what the demo model makes in the time of a test.
-    let requests = generator::requests(10_000, 8);
+    // Every side a twelfth: what the demo model makes in the time of a test.
+    let requests = generator::requests(10_000, 12);
     let log = lab
         .file("log.jsonl", requests.iter().map(|one| serde_json::to_string(one).unwrap() + "\n").collect::<String>());
     let words = "--json plan --budget 25s,1GiB --requests-per-store 200 --output warm.toml";

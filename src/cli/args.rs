@@ -502,6 +502,12 @@ pub struct RuntimeArgs {
     /// Compile, load, transfer and step timings at the end, and the plugin's own cost and memory figures
     #[arg(long, global = true)]
     pub tpu_debug_metrics: bool,
+    /// Wait for the device every N steps; 0: only where a result is read, with two steps in flight at most
+    #[arg(long, global = true, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
+    pub tpu_sync_steps: u32,
+    /// Write a trace of compiles, loads, transfers and steps, for Perfetto or Chrome
+    #[arg(long, global = true, value_name = "FILE")]
+    pub trace: Option<PathBuf>,
     /// What would compile is an error, exit status 3
     #[arg(long, global = true)]
     pub require_warm: bool,
@@ -516,8 +522,6 @@ pub struct RuntimeArgs {
 struct LaterArgs {
     #[arg(long, global = true, hide = true)]
     force_precision: bool,
-    #[arg(long, global = true, hide = true, value_name = "N")]
-    tpu_sync_steps: Option<u32>,
     #[arg(long, global = true, hide = true, value_name = "PERCENT")]
     snap_to_warm: Option<String>,
     #[arg(long, global = true, hide = true, value_name = "HOW")]
@@ -528,8 +532,6 @@ struct LaterArgs {
     text_encoder_device: Option<String>,
     #[arg(long, global = true, hide = true, value_name = "D")]
     vae_device: Option<String>,
-    #[arg(long, global = true, hide = true, value_name = "FILE")]
-    trace: Option<PathBuf>,
 }
 
 impl LaterArgs {
@@ -539,11 +541,6 @@ impl LaterArgs {
         [
             (self.force_precision, "--force-precision", TORCH),
             (
-                self.tpu_sync_steps.is_some(),
-                "--tpu-sync-steps",
-                "this release waits for the device only where a result is read, which is what 0 means",
-            ),
-            (
                 self.snap_to_warm.is_some(),
                 "--snap-to-warm",
                 "this release serves a request at its own padded size only",
@@ -552,7 +549,6 @@ impl LaterArgs {
             (self.reserve_memory.is_some(), "--reserve-memory", TORCH),
             (self.text_encoder_device.is_some(), "--text-encoder-device", TORCH),
             (self.vae_device.is_some(), "--vae-device", TORCH),
-            (self.trace.is_some(), "--trace", "this release writes no traces; --tpu-debug-metrics prints the timings"),
         ]
         .into_iter()
         .find_map(|(given, flag, why)| given.then_some((flag, why)))
@@ -592,7 +588,7 @@ impl RuntimeArgs {
         ))
     }
 
-    /// A [`Builder`] set up as the flags say.
+    /// A [`Builder`] set up as the flags say, but for [`Self::trace`]: whoever is to write the file gives [`Builder::trace`] one.
     ///
     /// # Errors
     /// As [`Self::check`], and a device that has no such name.
@@ -610,7 +606,9 @@ impl RuntimeArgs {
             .cache_max_bytes(self.cache_max_size.bytes())
             .use_cache(self.tpu_compilation_cache)
             .require_warm(self.require_warm)
-            .manual_warmup(self.manual_warmup());
+            .manual_warmup(self.manual_warmup())
+            .sync_steps(usize::try_from(self.tpu_sync_steps).unwrap_or(usize::MAX))
+            .metrics(self.tpu_debug_metrics);
         if let Some(dir) = &self.cache_dir {
             builder = builder.cache_dir(dir);
         }

@@ -9,6 +9,7 @@ mod demo_model;
 mod devices;
 mod errors;
 mod lookup;
+mod metrics;
 mod output;
 mod plan;
 mod plugins;
@@ -37,6 +38,7 @@ use self::progress::Shown;
 use crate::device::Target;
 use crate::progress::Cancel;
 use crate::runtime::Builder;
+use crate::trace::Trace;
 
 /// How long work that was asked to stop may take to do so before the process ends without it. Nothing it could be in the
 /// middle of would be left half done: what is written becomes visible by one rename.
@@ -50,6 +52,8 @@ struct Context {
     json: bool,
     shown: Shown,
     cancel: Cancel,
+    /// Where `--trace` wants one.
+    trace: Option<Trace>,
     started: Instant,
     /// Where the JSON of a warmup goes that is one of several; `None` for standard output.
     collected: Option<Arc<Mutex<Vec<serde_json::Value>>>>,
@@ -67,7 +71,11 @@ impl Context {
 
     /// A builder as the flags say, which tells its progress here and stops when this command is interrupted.
     fn builder(&self) -> Result<Builder, CliError> {
-        Ok(self.args.builder()?.progress(Arc::new(self.shown.clone())).cancel(self.cancel.clone()))
+        let builder = self.args.builder()?.progress(Arc::new(self.shown.clone())).cancel(self.cancel.clone());
+        Ok(match &self.trace {
+            Some(trace) => builder.trace(trace.clone()),
+            None => builder,
+        })
     }
 }
 
@@ -93,9 +101,18 @@ pub fn run(cli: Cli, started: Instant) -> Result<Status, CliError> {
     if let Err(error) = handler {
         tracing::warn!("Ctrl-C cannot be handled, it will end the process at once: {error}");
     }
-    let context =
-        Context { args: cli.runtime, json: cli.output.json, shown: shown.clone(), cancel, started, collected: None };
-    let command = cli.command;
+    let (runtime, command) = (cli.runtime, cli.command);
+    metrics::check_trace(&runtime, command.as_ref())?;
+    let trace = runtime.trace.clone().map(|path| (Trace::since(started), path));
+    let context = Context {
+        args: runtime,
+        json: cli.output.json,
+        shown: shown.clone(),
+        cancel,
+        trace: trace.as_ref().map(|(trace, _)| trace.clone()),
+        started,
+        collected: None,
+    };
     let worker = std::thread::Builder::new().name("preheat".to_owned()).spawn(move || {
         // A panic has been printed by the panic hook; without this, nobody would be told that the work is over.
         let result = catch_unwind(AssertUnwindSafe(|| dispatch(&context, command))).unwrap_or(Ok(Status::Failed));
@@ -105,7 +122,7 @@ pub fn run(cli: Cli, started: Instant) -> Result<Status, CliError> {
     if let Err(cause) = worker {
         return Err(CliError::Usage(format!("no thread could be started: {cause}")));
     }
-    match receiver.recv() {
+    let outcome = match receiver.recv() {
         Ok(Err(CliError::Interrupted)) => {
             let _ = receiver.recv_timeout(GRACE);
             shown.finish();
@@ -113,6 +130,15 @@ pub fn run(cli: Cli, started: Instant) -> Result<Status, CliError> {
         }
         Ok(result) => result,
         Err(mpsc::RecvError) => Ok(Status::Failed),
+    };
+    let Some((trace, path)) = trace else { return outcome };
+    match (metrics::write_trace(&trace, &path), outcome) {
+        (Err(error), Ok(_)) => Err(error),
+        (Err(error), outcome) => {
+            tracing::warn!("{}", error.describe());
+            outcome
+        }
+        (Ok(()), outcome) => outcome,
     }
 }
 

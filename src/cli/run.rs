@@ -7,12 +7,12 @@ use preheat_cache::Source;
 use super::args::{ModelArgs, RunArgs};
 use super::demo_model;
 use super::output::{document, line, seconds, table};
-use super::program::{RunReport, SignatureReport, SizeReport, Timings, print_metrics};
+use super::program::{RunReport, SignatureReport, SizeReport, Timings};
 use super::request_log::RequestLogging;
-use super::{CliError, Context, Status};
+use super::{CliError, Context, Status, metrics};
 use crate::device::Target;
 use crate::pipeline::{Made, Pipeline, PipelineError, Plan, TextToImage};
-use crate::runtime::{Runtime, StageReport};
+use crate::runtime::{Metrics, Runtime, StageReport};
 
 pub(super) fn run(context: &Context, args: &RunArgs) -> Result<Status, CliError> {
     context.args.refuse_force(args.force_recompile)?;
@@ -137,19 +137,20 @@ fn report(
         seconds_per_step: made.steps.mean_seconds,
         total_seconds: context.started.elapsed().as_secs_f64(),
     };
-    let metrics = context.args.tpu_debug_metrics.then(|| made.metrics.clone());
+    let stages: Vec<&StageReport> = made.stages.iter().collect();
+    let metrics = context.metrics(runtime);
     if context.json {
         return document(&RunReport {
             device: runtime.device(),
             signature: SignatureReport::new(&made.plan.signature),
             size: sizes(&made.plan),
             seed: Some(made.plan.seed),
-            stages: made.stages.iter().collect(),
+            stages: stages.clone(),
             requests: Vec::new(),
             timings,
             images: images.iter().map(|path| path.display().to_string()).collect(),
             warnings: [runtime.warnings(), made.warnings.clone()].concat(),
-            metrics,
+            metrics: metrics.as_ref().map(Metrics::flat),
         });
     }
     let signature = &made.plan.signature;
@@ -186,7 +187,7 @@ fn report(
         line(&path.display().to_string())?;
     }
     if let Some(metrics) = &metrics {
-        print_metrics(&timings, &made.stages, metrics)?;
+        metrics::print(&timings, &stages, metrics)?;
     }
     Ok(())
 }

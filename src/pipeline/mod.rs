@@ -45,8 +45,8 @@ use std::time::Instant;
 
 use preheat_cache::GraphKey;
 
+pub use crate::runtime::StepTimes;
 pub use ahead::{Precompile, Precompiled};
-pub use denoise::StepTimes;
 pub use error::PipelineError;
 pub use image::{Picture, Settings};
 pub use lookup::LookedUp;

@@ -14,6 +14,7 @@ mod executable;
 mod for_pipeline;
 mod lookup;
 mod memory;
+mod metrics;
 mod obtain;
 mod on_device;
 mod out_of_memory;
@@ -23,6 +24,7 @@ mod request;
 mod rewarm;
 mod room;
 mod source;
+mod step;
 mod survival;
 mod takeover;
 mod tpu_hardware;
@@ -41,6 +43,7 @@ pub use cache::Cache;
 pub use devices::{DeviceInfo, describe_devices};
 pub use error::Error;
 pub use executable::{DeviceTensor, Executable, Input};
+pub use metrics::{Metric, Metrics, Summary};
 #[cfg(feature = "pipeline")]
 pub(crate) use on_device::Holder;
 #[cfg(feature = "pipeline")]
@@ -53,9 +56,11 @@ pub use rewarm::{Renewed, Rewarm, Rewarmed, RewarmedTarget};
 #[cfg(feature = "pipeline")]
 pub(crate) use room::{Room, UNMEASURED_PEAK_BYTES, locked};
 pub use source::{AsGraph, BuildError, Graph};
+pub use step::{Step, StepBoundary, StepTimes};
 pub use upkeep::{CacheInfo, PruneRule};
 
 use self::digests::Digests;
+use self::metrics::Recorder;
 use self::on_device::{Doing, Failure, OnDevice};
 use self::warnings::Warnings;
 use crate::backend::Backend;
@@ -65,6 +70,7 @@ use crate::device::target::topology_name;
 use crate::lower::Target;
 use crate::progress::{Cancel, Progress};
 use crate::tensor::Tensor;
+use crate::trace::Trace;
 
 /// The device that a runtime runs on, as the command line's JSON has it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -101,6 +107,10 @@ struct Inner {
     on_device: Arc<OnDevice>,
     require_warm: bool,
     manual_warmup: bool,
+    /// The host waits for the device after so many steps; 0: it does not.
+    sync_steps: usize,
+    /// `None` where neither metrics nor a trace are wanted.
+    recorder: Option<Arc<Recorder>>,
     progress: Arc<dyn Progress>,
     cancel: Cancel,
     warnings: Arc<Warnings>,
@@ -211,6 +221,19 @@ impl Runtime {
         self.inner.here().is_ok()
     }
 
+    /// What was done so far, in numbers; empty unless [`Builder::metrics`] or [`Builder::trace`] asked for it. What is in flight is
+    /// given a tenth of a second to end.
+    pub fn metrics(&self) -> Metrics {
+        let Some(recorder) = &self.inner.recorder else { return Metrics::default() };
+        let memory = self.inner.here().ok().and_then(|backend| backend.device.memory_stats().ok().flatten());
+        recorder.metrics(memory.as_ref())
+    }
+
+    /// The trace that this runtime adds to, for whoever has something to add.
+    pub fn trace(&self) -> Option<&Trace> {
+        self.inner.recorder.as_ref()?.trace()
+    }
+
     /// Whether what is asked to stop has been: a pipeline asks between its steps.
     pub fn is_cancelled(&self) -> bool {
         self.inner.cancel.is_cancelled()
@@ -270,7 +293,8 @@ impl Inner {
         let backend = self.here()?;
         let kind = Arc::new(tensor.kind().clone());
         let doing = Doing { stage, what, needed_bytes: Some(tensor.bytes().len() as u64), footprint: None };
-        let upload = || DeviceTensor::upload(&backend.client, &backend.device, tensor, Arc::clone(&kind));
+        let recorder = self.recorder.as_ref();
+        let upload = || DeviceTensor::upload(&backend.client, &backend.device, tensor, Arc::clone(&kind), recorder);
         self.on_device.with_room(&doing, upload).map_err(|failure| match failure {
             Failure::OutOfMemory(error) => error.into(),
             Failure::Other(cause) => Error::Upload { kind: kind.to_string(), cause },
