@@ -8,19 +8,15 @@
 
 mod support;
 
-use std::process::Command;
-
 use preheat::pjrt::sys::{self, abi_version};
 use preheat::pjrt::{
     Compatibility, ErrorCode, Executable, ExecutableAbiVersion, PjrtError, Plugin, Program, RuntimeAbiVersion,
     Topology, Value, compile_ahead, options,
 };
-use prost::Message as _;
+use support::tpu::TpuVersion;
 
 /// The same program for a TPU of another kind.
 const OTHER_TARGET: &str = "v6e:1x1";
-
-const CHILD: &str = "PREHEAT_TEST_LIBTPU";
 
 const PROGRAM: &str = "module @step {
   func.func public @main(%x: tensor<8x128xbf16> {tf.aliasing_output = 0 : i32}, %w: tensor<128x128xbf16>) -> tensor<8x128xbf16> {
@@ -31,23 +27,10 @@ const PROGRAM: &str = "module @step {
 
 #[test]
 fn libtpu_compiles_for_a_tpu_that_is_not_here() {
-    if let Some(library) = std::env::var_os(CHILD) {
-        return in_child(library.as_ref());
+    if let Some(library) = support::tpu::library_of_child() {
+        return in_child(&library);
     }
-    // What libtpu needs to answer at once, to share its machine-wide lock and to be quiet (docs/status.md).
-    let child = Command::new(std::env::current_exe().unwrap())
-        .args(["libtpu_compiles_for_a_tpu_that_is_not_here", "--exact", "--nocapture"])
-        .env(CHILD, support::tpu_plugin())
-        .env("TPU_SKIP_MDS_QUERY", "1")
-        .env("ALLOW_MULTIPLE_LIBTPU_LOAD", "1")
-        .env("TPU_ACCELERATOR_TYPE", "v5litepod-1")
-        .env("TPU_WORKER_HOSTNAMES", "localhost")
-        .env("TPU_MIN_LOG_LEVEL", "3")
-        .env("TPU_STDERR_LOG_LEVEL", "3")
-        .env("TPU_LOG_DIR", "disabled")
-        .output()
-        .unwrap();
-    assert!(child.status.success(), "{}", String::from_utf8_lossy(&child.stderr));
+    support::tpu::child("libtpu_compiles_for_a_tpu_that_is_not_here", &support::tpu_plugin(), &[]);
 }
 
 fn in_child(library: &std::path::Path) {
@@ -88,22 +71,21 @@ fn abi_versions(plugin: &Plugin, executable: &Executable, options: &[u8]) {
     assert_eq!(read.to_bytes().unwrap(), bytes);
 
     let needed = TpuVersion::read(&bytes);
-    let takes = |runtime: &TpuVersion, executable: &ExecutableAbiVersion| {
-        let runtime = RuntimeAbiVersion::from_bytes(plugin, &runtime.of_runtime()).unwrap().unwrap();
-        assert_eq!(runtime.platform_id().unwrap(), executable.platform_id().unwrap());
-        runtime.takes(executable).unwrap()
-    };
+    let takes =
+        |runtime: &TpuVersion, executable: &ExecutableAbiVersion| support::tpu::takes(plugin, runtime, executable);
     assert_eq!(takes(&needed, &read), Compatibility::Compatible);
     assert_eq!(takes(&needed, &of_executable), Compatibility::Compatible);
     let refusal = |runtime: &TpuVersion| match takes(runtime, &read) {
         Compatibility::Incompatible(reason) => reason,
         Compatibility::Compatible => panic!("{runtime:?} takes it"),
     };
-    for base in [needed.base - 1, needed.base + 1] {
-        assert!(refusal(&TpuVersion { base, ..needed.clone() }).contains("base ABI version"));
+    for (base, hardware, reason) in
+        [(1, 0, "base ABI version"), (-1, 0, "base ABI version"), (0, 1, "hardware-specific")]
+    {
+        let mut other = needed.clone();
+        (other.base, other.hardware) = (needed.base + base, needed.hardware + hardware);
+        assert!(refusal(&other).contains(reason));
     }
-    let hardware = needed.hardware + 1;
-    assert!(refusal(&TpuVersion { hardware, ..needed.clone() }).contains("hardware-specific ABI version"));
 
     let topology = Topology::create(plugin, OTHER_TARGET, &[]).unwrap();
     let other = compile_ahead(&topology, Program::mlir(PROGRAM.as_bytes()), options, None).unwrap();
@@ -147,78 +129,5 @@ fn abi_version_layout(library: &std::path::Path) {
         let text = std::str::from_utf8(text).unwrap();
         let expected = format!("{} size: expected {}, got 0", layout.c_name, layout.struct_size.unwrap());
         assert!(text.contains(&expected), "{expected}: {text}");
-    }
-}
-
-/// What libtpu writes of versions, as far as it is read here. It carries the descriptor of these messages.
-#[derive(Debug, Clone)]
-struct TpuVersion {
-    platform: u64,
-    chip: Chip,
-    base: i64,
-    hardware: i64,
-}
-
-/// `xla.PjRtExecutableAbiVersionProto` and `xla.PjRtRuntimeAbiVersionProto`.
-#[derive(Clone, PartialEq, prost::Message)]
-struct Versioned {
-    #[prost(uint64, tag = "1")]
-    platform: u64,
-    #[prost(bytes = "vec", tag = "2")]
-    version: Vec<u8>,
-}
-
-/// `tpu.TpuCoreProgramAbiProto`.
-#[derive(Clone, PartialEq, prost::Message)]
-struct OfExecutable {
-    #[prost(int32, tag = "1")]
-    generation: i32,
-    #[prost(string, tag = "2")]
-    variant: String,
-    #[prost(string, tag = "3")]
-    configuration: String,
-    #[prost(int64, tag = "4")]
-    base: i64,
-    #[prost(int64, tag = "5")]
-    hardware: i64,
-}
-
-/// `tpu.TpuRuntimeAbiProto`.
-#[derive(Clone, PartialEq, prost::Message)]
-struct OfRuntime {
-    #[prost(int64, tag = "1")]
-    base: i64,
-    #[prost(message, repeated, tag = "2")]
-    hardware: Vec<Chip>,
-    #[prost(string, tag = "3")]
-    compiler_hash: String,
-}
-
-/// `tpu.TpuRuntimeAbiProto.HardwareAbiVersion`.
-#[derive(Clone, PartialEq, prost::Message)]
-struct Chip {
-    #[prost(int32, tag = "1")]
-    generation: i32,
-    #[prost(string, tag = "2")]
-    variant: String,
-    #[prost(string, tag = "3")]
-    configuration: String,
-    #[prost(int64, tag = "4")]
-    version: i64,
-}
-
-impl TpuVersion {
-    fn read(of_executable: &[u8]) -> Self {
-        let Versioned { platform, version } = Versioned::decode(of_executable).unwrap();
-        let OfExecutable { generation, variant, configuration, base, hardware } =
-            OfExecutable::decode(&*version).unwrap();
-        Self { platform, chip: Chip { generation, variant, configuration, version: 0 }, base, hardware }
-    }
-
-    fn of_runtime(&self) -> Vec<u8> {
-        let chip = Chip { version: self.hardware, ..self.chip.clone() };
-        // libtpu wants some hash; executables name one only where they need that very compiler.
-        let version = OfRuntime { base: self.base, hardware: vec![chip], compiler_hash: "any".into() };
-        Versioned { platform: self.platform, version: version.encode_to_vec() }.encode_to_vec()
     }
 }

@@ -7,19 +7,25 @@
 mod support;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use pjrt_sim::config::from_hex;
 use pjrt_sim::{Count, Event, Outcome, Place, Sim, When, copy_as_other_build};
+use preheat::pjrt::{Compatibility, ExecutableAbiVersion, Plugin};
 use preheat::runtime::{Renewed, Rewarm};
 use preheat::{Dtype, Program, ProgramFormat, Runtime, create_execution_signature};
 use serde_json::Value;
 use support::demo::{copy_folder, demo_model};
-use support::lab::{DOUBLE, SQUARE, library, until};
+use support::lab::{DOUBLE, SQUARE, files_under, library, until};
+use support::tpu::TpuVersion;
 use support::{Lab, Preheat, Ran};
 
 /// What the demo model is warmed under where no flag says otherwise.
 const DEMO_SIGNATURE: &str =
     "--model-id model --width 64 --height 64 --cfg-scale 7.5 --scheduler pndm --steps 20 --dtype bfloat16";
+
+/// The test that runs itself again in children.
+const OVER_TWO_LIBTPUS: &str = "a_store_warmed_over_one_libtpu_is_made_ready_for_another_without_the_model";
 
 /// Another build of the plugin.
 fn other_build(lab: &Lab) -> PathBuf {
@@ -45,8 +51,17 @@ fn counts(target: &Value) -> [u64; 4] {
     ["recompiled", "kept", "already_there", "failed"].map(|name| target[name].as_u64().unwrap())
 }
 
+/// The graphs in the cache.
+fn keys(lab: &Lab) -> Vec<String> {
+    let listed = lab.bare().words("--json cache list").run().done().json();
+    listed.as_array().unwrap().iter().map(|one| one["graph_key"].as_str().unwrap().to_owned()).collect()
+}
+
 #[test]
 fn a_store_warmed_over_one_libtpu_is_made_ready_for_another_without_the_model() {
+    if let Some(library) = support::tpu::library_of_child() {
+        return takes_what_it_compiled_and_nothing_else(&library);
+    }
     let lab = Lab::new();
     let model = lab.path("model");
     copy_folder(&demo_model(), &model);
@@ -64,6 +79,7 @@ fn a_store_warmed_over_one_libtpu_is_made_ready_for_another_without_the_model() 
         assert!(stage["expected_compile_seconds"].as_f64().unwrap() > 0.0);
     }
 
+    let own_keys = keys(&lab);
     fs::remove_dir_all(&model).unwrap();
     let rewarm = || after().words("--json cache rewarm --plugin").arg(other_build(&lab)).run().done().json();
     let done = rewarm();
@@ -73,6 +89,7 @@ fn a_store_warmed_over_one_libtpu_is_made_ready_for_another_without_the_model() 
     let by_signature = after().words("--json lookup --target tpu:v5e:1x1").words(DEMO_SIGNATURE).run().done().json();
     assert_eq!((by_signature["verdict"].as_str(), by_signature["stages"].as_array().unwrap().len()), (Some("hit"), 3));
 
+    what_each_build_takes(&lab, &own_keys);
     copy_folder(&demo_model(), &model);
     let hit = lookup().done().json();
     assert!(hit["stages"].as_array().unwrap().iter().all(|stage| stage["match"] == "exact"), "{hit}");
@@ -83,6 +100,45 @@ fn a_store_warmed_over_one_libtpu_is_made_ready_for_another_without_the_model() 
     // The build before finds its own as it did.
     let still = before().words("--json lookup --target tpu:v5e:1x1 --model").arg(&model).run().done().json();
     assert!(still["stages"].as_array().unwrap().iter().all(|stage| stage["match"] == "exact"), "{still}");
+}
+
+/// In a child, the ABI versions of what is stored, a file each: in one folder those of this libtpu, in the other those of another.
+const VERSIONS: [&str; 2] = ["PREHEAT_TEST_OWN_VERSIONS", "PREHEAT_TEST_OTHER_VERSIONS"];
+
+/// Asks each libtpu whether it takes what it compiled itself, and what the other did.
+fn what_each_build_takes(lab: &Lab, own_keys: &[String]) {
+    let folders = [lab.path("own"), lab.path("other")];
+    folders.iter().for_each(|folder| fs::create_dir(folder).unwrap());
+    for key in keys(lab) {
+        let record = lab.bare().words("--json cache show").arg(&key).run().done().json();
+        let version = from_hex(record["abi_version"].as_str().unwrap()).unwrap();
+        fs::write(folders[usize::from(!own_keys.contains(&key))].join(&key), version).unwrap();
+    }
+    let [own, other] = &folders;
+    for (library, own, other) in [(support::tpu_plugin(), own, other), (support::older_tpu_plugin(), other, own)] {
+        let variables = [(VERSIONS[0], own.as_os_str()), (VERSIONS[1], other.as_os_str())];
+        support::tpu::child(OVER_TWO_LIBTPUS, &library, &variables);
+    }
+}
+
+fn takes_what_it_compiled_and_nothing_else(library: &Path) {
+    let plugin = Plugin::open(library).unwrap();
+    let [own, other] = VERSIONS.map(|variable| {
+        let files = files_under(Path::new(&std::env::var_os(variable).unwrap()));
+        files.iter().map(|file| fs::read(file).unwrap()).collect::<Vec<_>>()
+    });
+    assert_eq!((own.len(), other.len()), (3, 3));
+    // Without a TPU there is no runtime to ask; one that has what this libtpu compiles for stands in for it.
+    let here = TpuVersion::read(&own[0]);
+    let takes = |version: &[u8]| {
+        let version = ExecutableAbiVersion::from_bytes(&plugin, version).unwrap().unwrap();
+        support::tpu::takes(&plugin, &here, &version)
+    };
+    assert!(own.iter().all(|version| takes(version) == Compatibility::Compatible));
+    for version in &other {
+        let Compatibility::Incompatible(reason) = takes(version) else { panic!("it takes the other's") };
+        assert!(reason.contains("base ABI version"), "{reason}");
+    }
 }
 
 /// Two programs in the cache, compiled ahead for a v5e whose ABI version is 163.

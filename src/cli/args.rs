@@ -11,7 +11,7 @@ use super::size::Size;
 use crate::device::{self, DeviceName, Target, TpuSwitch};
 use crate::evidence::planner::Budget;
 use crate::pipeline::{Pipeline, Precision, Precisions, TextToImage, parse_resolution};
-use crate::runtime::{Builder, Runtime};
+use crate::runtime::{Builder, Percent, Runtime};
 
 /// Compiles a diffusion pipeline's graphs with XLA once, keeps them, and loads them in a fraction of a second ever after.
 #[derive(Debug, Parser)]
@@ -511,6 +511,10 @@ pub struct RuntimeArgs {
     /// What would compile is an error, exit status 3
     #[arg(long, global = true)]
     pub require_warm: bool,
+    /// A picture whose padded size is not warm is computed at the smallest warm size that covers it, and cropped, if no more than this
+    /// of the area is wasted: 0 to 100. The same seed gives another picture than at its own size
+    #[arg(long, global = true, value_name = "PERCENT", allow_negative_numbers = true)]
+    pub snap_to_warm: Option<Percent>,
     #[command(flatten)]
     later: LaterArgs,
 }
@@ -522,8 +526,6 @@ pub struct RuntimeArgs {
 struct LaterArgs {
     #[arg(long, global = true, hide = true)]
     force_precision: bool,
-    #[arg(long, global = true, hide = true, value_name = "PERCENT")]
-    snap_to_warm: Option<String>,
     #[arg(long, global = true, hide = true, value_name = "HOW")]
     offload: Option<String>,
     #[arg(long, global = true, hide = true, value_name = "SIZE")]
@@ -540,11 +542,6 @@ impl LaterArgs {
         const TORCH: &str = "it acts on torch devices, and that backend is not built into this release";
         [
             (self.force_precision, "--force-precision", TORCH),
-            (
-                self.snap_to_warm.is_some(),
-                "--snap-to-warm",
-                "this release serves a request at its own padded size only",
-            ),
             (self.offload.is_some(), "--offload", TORCH),
             (self.reserve_memory.is_some(), "--reserve-memory", TORCH),
             (self.text_encoder_device.is_some(), "--text-encoder-device", TORCH),
@@ -620,10 +617,14 @@ impl RuntimeArgs {
 
     /// How a pipeline is set up, as the flags say.
     pub fn pipeline(&self) -> crate::pipeline::Builder {
-        Pipeline::builder()
+        let builder = Pipeline::builder()
             .padding_multiple_px(self.padding_multiple_px())
             .warmup_steps(if self.no_tpu_warmup { 0 } else { self.tpu_warmup_steps })
-            .precisions(self.precisions())
+            .precisions(self.precisions());
+        match self.snap_to_warm {
+            Some(most_waste) => builder.snap_to_warm(most_waste),
+            None => builder,
+        }
     }
 
     /// Which dtype each stage of a model computes in, as the flags say.
@@ -637,8 +638,8 @@ impl RuntimeArgs {
         }
     }
 
-    /// Refuses what says in which dtype a model computes: a program's dtypes are its own.
-    pub(super) fn refuse_precision_for_programs(&self) -> Result<(), CliError> {
+    /// Refuses what acts on models only: a program's dtypes and its size are its own.
+    pub(super) fn refuse_for_programs(&self) -> Result<(), CliError> {
         let given = [
             (self.precision != Precision::Auto, "--precision"),
             (self.text_encoder_precision.is_some(), "--text-encoder-precision"),
@@ -650,6 +651,11 @@ impl RuntimeArgs {
             Some((_, flag)) => Err(CliError::Usage(format!(
                 "{flag} acts on models: a program computes in the dtypes that stand in it, which --dtype records"
             ))),
+            None if self.snap_to_warm.is_some() => Err(CliError::Usage(
+                "--snap-to-warm acts on models: a program in a file has one size; the library snaps graphs whose builder declares how \
+                 they are padded (`Graph::padding`, `Runtime::get_or_snap`)"
+                    .to_owned(),
+            )),
             None => Ok(()),
         }
     }

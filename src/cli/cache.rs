@@ -163,6 +163,8 @@ fn print_record(record: &GraphRecord) -> Result<(), CliError> {
             format!("{}, {}, {}", record.program.format, HumanBytes(record.program.bytes), record.program.digest),
         ),
         ("plugin build".to_owned(), env.plugin_build.clone()),
+        // Kept over an upgrade, or taken over by hardware that describes itself otherwise.
+        ("compiled by".to_owned(), record.compiled_by.clone().unwrap_or_else(|| "that build".to_owned())),
         ("platform".to_owned(), format!("{} {}", env.platform, env.platform_version.replace('\n', ", "))),
         ("device kind".to_owned(), env.device_kind.clone()),
         ("topology".to_owned(), env.topology.to_string()),

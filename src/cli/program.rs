@@ -11,7 +11,7 @@ use super::args::{ProgramArgs, ProgramRunArgs, SignatureArgs};
 use super::cache::find;
 use super::output::{document, line, seconds};
 use super::{CliError, Context, Status, metrics};
-use crate::runtime::{DeviceReport, Executable, Graph, Runtime, StageReport};
+use crate::runtime::{DeviceReport, Executable, Graph, Percent, Runtime, StageReport};
 use crate::tensor::Tensor;
 
 /// What `run`, `warmup` and `program` print under `--json`.
@@ -65,6 +65,12 @@ pub(super) struct SizeReport {
     pub(super) padded_size: Option<[u64; 2]>,
     /// Where the size that was asked for begins in the padded one.
     pub(super) crop_origin: Option<[u64; 2]>,
+    /// `--snap-to-warm`: what the padded size would be if that were warm.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) snapped_from: Option<[u64; 2]>,
+    /// How much of the padded area is beyond that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) wasted_percent: Option<Percent>,
 }
 
 #[derive(Debug, Default, Serialize)]
@@ -94,7 +100,7 @@ impl SignatureArgs {
     /// The signature that the flags describe, for a program that is called `name` where they do not say.
     pub(super) fn signature(&self, context: &Context, name: &str) -> Result<Asked, CliError> {
         let (picture, own) = (&self.picture, &self.program);
-        context.args.refuse_precision_for_programs()?;
+        context.args.refuse_for_programs()?;
         if picture.clip_skip.is_some() {
             return Err(CliError::Usage("--clip-skip acts on models, not on programs".to_owned()));
         }
@@ -118,7 +124,8 @@ impl SignatureArgs {
             picture.steps.unwrap_or(1),
             dtype,
         )?;
-        let size = SizeReport { requested_size: requested, padded_size: padded, crop_origin: padded.map(|_| [0, 0]) };
+        let crop_origin = padded.map(|_| [0, 0]);
+        let size = SizeReport { requested_size: requested, padded_size: padded, crop_origin, ..SizeReport::default() };
         Ok(Asked { signature, size })
     }
 }

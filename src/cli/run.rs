@@ -11,8 +11,8 @@ use super::program::{RunReport, SignatureReport, SizeReport, Timings};
 use super::request_log::RequestLogging;
 use super::{CliError, Context, Status, metrics};
 use crate::device::Target;
-use crate::pipeline::{Made, Pipeline, PipelineError, Plan, TextToImage};
-use crate::runtime::{Metrics, Runtime, StageReport};
+use crate::pipeline::{Made, Pipeline, PipelineError, Plan, Sizes, TextToImage};
+use crate::runtime::{Metrics, Runtime, SnappedSize, StageReport};
 
 pub(super) fn run(context: &Context, args: &RunArgs) -> Result<Status, CliError> {
     context.args.refuse_force(args.force_recompile)?;
@@ -119,6 +119,8 @@ pub(super) fn sizes(plan: &Plan) -> SizeReport {
         requested_size: Some(plan.sizes.requested),
         padded_size: Some(plan.sizes.padded),
         crop_origin: Some(plan.sizes.crop_origin),
+        snapped_from: plan.sizes.snapped.map(|snapped| snapped.snapped_from),
+        wasted_percent: plan.sizes.snapped.map(|snapped| snapped.wasted_percent),
     }
 }
 
@@ -155,16 +157,11 @@ fn report(
     }
     let signature = &made.plan.signature;
     let [width, height] = made.plan.sizes.requested;
-    let [padded_width, padded_height] = made.plan.sizes.padded;
-    let padded = if made.plan.sizes.requested == made.plan.sizes.padded {
-        String::new()
-    } else {
-        format!(" (cropped from {padded_width}x{padded_height})")
-    };
     line(&format!(
-        "{} on {}: {width}x{height} px{padded}, {} step{} of {}, cfg {}, {}, seed {}",
+        "{} on {}: {width}x{height} px{}, {} step{} of {}, cfg {}, {}, seed {}",
         pipeline.model_id(),
         runtime.device().selected,
+        cropped(&made.plan.sizes),
         signature.steps,
         if signature.steps == 1 { "" } else { "s" },
         signature.scheduler,
@@ -190,6 +187,18 @@ fn report(
         metrics::print(&timings, &stages, metrics)?;
     }
     Ok(())
+}
+
+/// What a picture was cropped from, in a few words; nothing where it was not.
+fn cropped(sizes: &Sizes) -> String {
+    let [width, height] = sizes.padded;
+    match sizes.snapped {
+        Some(SnappedSize { snapped_from: [own_width, own_height], wasted_percent, .. }) => format!(
+            " (cropped from {width}x{height}, which is warm where {own_width}x{own_height} is not; {wasted_percent} of it is wasted)"
+        ),
+        None if sizes.requested == sizes.padded => String::new(),
+        None => format!(" (cropped from {width}x{height})"),
+    }
 }
 
 /// How a stage came to be ready, in a few words.

@@ -188,7 +188,7 @@ impl Inner {
                 return Err(Error::Cancelled);
             }
             let holder = Some(format!("process {}", std::process::id()));
-            asked.tell(self, EventKind::Waiting { holder, waited: began.elapsed() });
+            asked.tell(self, EventKind::Waiting { holder, compiling: None, waited: began.elapsed() });
             std::thread::sleep(TURN_POLL);
         }
     }

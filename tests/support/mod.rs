@@ -77,6 +77,7 @@ pub mod lab;
 #[cfg(feature = "pipeline")]
 pub mod random_model;
 pub mod tensors;
+pub mod tpu;
 
 pub use lab::{Lab, Preheat, Ran, in_child};
 
