@@ -154,6 +154,16 @@ fn an_audit_says_what_hits_what_is_missing_and_what_it_costs() {
     for said in ["50.0 % hit: 3", "left out: 1 requests of another", "left out: line 9:", "128x64", "at risk: "] {
         assert!(shown.contains(said), "no {said:?} in {shown}");
     }
+    // 56x64 is cold, and an eighth of 64x64 would be padding.
+    let narrow = lab.file("narrow.jsonl", lines(&[json!({"width": 56, "height": 64})]));
+    let snapping = |percent: u64| {
+        let words = format!("--tpu-shape-padding-multiple 8 --snap-to-warm {percent}");
+        audit(&lab, &words, &narrow)
+    };
+    assert_eq!(snapping(12).ended(3).json()["snapped"], 0);
+    let snapped = snapping(13).done().json();
+    assert_eq!((&snapped["verdict"], &snapped["snapped"]), (&"hit".into(), &1.into()));
+    assert!(snapped["expected"]["padding_seconds"].as_f64().unwrap() > 0.0, "{snapped}");
     let warm = lab.file("warm.jsonl", lines(&[json!({"width": 64, "height": 64}), json!({"cfg_scale": 5})]));
     let audited = audit(&lab, "", &warm).done().silent().json();
     assert_eq!((&audited["verdict"], &audited["compile_seconds_at_risk"]), (&"hit".into(), &0.0.into()));
