@@ -17,6 +17,7 @@ use preheat::evidence::planner::{Budget, Candidate, Cost, GraphCost, Problem, Wa
 use preheat::evidence::{LogWriter, LoggedRequest, Manifest, ManifestModel, RequestLog, Shape};
 use serde_json::{Value, json};
 use support::demo::{copy_folder, demo_model};
+use support::lab::library;
 use support::{Lab, Preheat, Ran};
 
 /// A lab in whose cache the demo model is warm at 64x64, guided.
@@ -153,6 +154,16 @@ fn an_audit_says_what_hits_what_is_missing_and_what_it_costs() {
     for said in ["50.0 % hit: 3", "left out: 1 requests of another", "left out: line 9:", "128x64", "at risk: "] {
         assert!(shown.contains(said), "no {said:?} in {shown}");
     }
+    // 56x64 is cold, and an eighth of 64x64 would be padding.
+    let narrow = lab.file("narrow.jsonl", lines(&[json!({"width": 56, "height": 64})]));
+    let snapping = |percent: u64| {
+        let words = format!("--tpu-shape-padding-multiple 8 --snap-to-warm {percent}");
+        audit(&lab, &words, &narrow)
+    };
+    assert_eq!(snapping(12).ended(3).json()["snapped"], 0);
+    let snapped = snapping(13).done().json();
+    assert_eq!((&snapped["verdict"], &snapped["snapped"]), (&"hit".into(), &1.into()));
+    assert!(snapped["expected"]["padding_seconds"].as_f64().unwrap() > 0.0, "{snapped}");
     let warm = lab.file("warm.jsonl", lines(&[json!({"width": 64, "height": 64}), json!({"cfg_scale": 5})]));
     let audited = audit(&lab, "", &warm).done().silent().json();
     assert_eq!((&audited["verdict"], &audited["compile_seconds_at_risk"]), (&"hit".into(), &0.0.into()));
@@ -365,8 +376,8 @@ fn a_plan_for_ten_thousand_requests_beats_every_fixed_list_of_as_many_sizes() {
 #[test]
 fn an_audit_over_the_planned_store_says_what_the_plan_foretold() {
     let lab = Lab::new();
-    // Every side an eighth: what the demo model makes in the time of a test.
-    let requests = generator::requests(10_000, 8);
+    // Every side a twelfth: what the demo model makes in the time of a test.
+    let requests = generator::requests(10_000, 12);
     let log = lab
         .file("log.jsonl", requests.iter().map(|one| serde_json::to_string(one).unwrap() + "\n").collect::<String>());
     let words = "--json plan --budget 25s,1GiB --requests-per-store 200 --output warm.toml";
@@ -380,13 +391,11 @@ fn an_audit_over_the_planned_store_says_what_the_plan_foretold() {
     let manifest = Manifest::read(&lab.path("warm.toml")).unwrap();
     let planned: Vec<_> = manifest.models.iter().flat_map(ManifestModel::requests).collect();
     assert_eq!(planned.len(), plan["shapes"].as_array().unwrap().len());
-    let warm = |lab: &Lab, [width, height]: [u64; 2], batch: u64, cfg_scale: f64| {
-        let shape = format!("--width {width} --height {height} --batch {batch} --cfg-scale {cfg_scale}");
-        lab.quick(&lab.sim()).words("warmup").words(&shape).arg("--model").arg(demo_model()).run().done();
-    };
-    for request in &planned {
-        warm(&lab, [request.width.unwrap(), request.height.unwrap()], request.batch_size, request.cfg_scale);
-    }
+    let warmed = lab.quick(&lab.sim()).words("--json warmup --manifest warm.toml").run().done().json();
+    let tables: usize = manifest.models.iter().map(|model| model.guided.len()).sum();
+    assert_eq!(warmed["tables"].as_array().unwrap().len(), tables);
+    let (_, compiles) = lab.counting(|| lab.quick(&lab.sim()).words("warmup --manifest warm.toml").run().done());
+    assert_eq!(compiles, 0, "a second warmup compiles nothing");
     let audited = audit(&lab, "--requests-per-store 200", &log).ended(3).json();
     assert_eq!((&audited["requests"], &audited["damaged_lines"]), (&10_000.into(), &json!([])));
     assert_eq!(audited["hits"], plan["served"], "the plan foretold it");
@@ -398,10 +407,56 @@ fn an_audit_over_the_planned_store_says_what_the_plan_foretold() {
     let other = Lab::new();
     let sizes: BTreeSet<_> = planned.iter().map(|request| (request.width, request.height)).collect();
     let list = [[64, 64], [64, 128], [128, 64], [128, 128]];
-    for size in list.into_iter().take(sizes.len()) {
-        warm(&other, size, 1, 7.5);
-    }
+    let list = list.into_iter().take(sizes.len()).map(|[width, height]| format!("{width}x{height}"));
+    let resolutions = list.collect::<Vec<_>>().join(",");
+    let warmup = other.quick(&other.sim()).words("warmup --resolutions").arg(resolutions);
+    warmup.arg("--model").arg(demo_model()).run().done();
     let of_list = audit(&other, "--requests-per-store 200", &log).ended(3).json();
     println!("the plan's store serves {} of 10000, the list's {}", audited["hits"], of_list["hits"]);
     assert!(number(&audited["hits"]) > number(&of_list["hits"]), "{of_list}");
+}
+
+#[test]
+fn a_manifest_is_warmed_for_hardware_that_is_not_here() {
+    let lab = Lab::new();
+    let over_a_pose = |words: &str| {
+        let preheat = lab.quick(&lab.sim().pose("v5e:1x1")).env("PREHEAT_TPU_PLUGIN", library());
+        preheat.words(words)
+    };
+    let log = json!({"width": 64, "height": 64, "cfg_scale": 1});
+    lab.file("log.jsonl", lines(&[log]));
+    let model = demo_model();
+    let plan =
+        over_a_pose("--json plan --requests log.jsonl --budget 1h --target tpu:v5e:1x1 --output warm.toml --model");
+    let plan = plan.arg(&model).run().done().silent().json();
+    assert_eq!((&plan["target"], &plan["bases"]["guessed"]), (&"tpu:v5e:1x1".into(), &3.into()));
+    assert_eq!(plan["spent"]["compile_seconds"], 225.0);
+    let audit = || {
+        let audit = over_a_pose("--json audit --requests log.jsonl --target tpu:v5e:1x1 --model").arg(&model);
+        audit.run()
+    };
+    assert_eq!(audit().ended(3).json()["compile_seconds_at_risk"], 225.0);
+    let warmed = over_a_pose("--json warmup --manifest warm.toml").run().done().json();
+    assert_eq!(warmed["tables"][0]["device"]["selected"], "tpu:v5e:1x1");
+    assert_eq!(lab.compiles(), 3);
+    let audited = audit().done().json();
+    assert_eq!((&audited["verdict"], &audited["bases"]["measured"]), (&"hit".into(), &3.into()));
+    // On the device that is here nothing is warm.
+    command(&lab, "audit --requests log.jsonl").run().ended(3);
+    assert_eq!(lab.compiles(), 3);
+}
+
+#[test]
+fn a_manifest_that_is_wrong_is_told_before_anything_is_compiled() {
+    let lab = Lab::new();
+    lab.file("wrong.toml", "[[model]]\nsizes = [\"64x64\"]\nbatches = [0]\n");
+    lab.file("elsewhere.toml", "[[model]]\nsizes = [\"64x64\"]\n\n[[model]]\nfolder = \"none\"\nsizes = [\"64x64\"]\n");
+    let warmup = |words: &str| lab.quick(&lab.sim()).words("warmup --manifest").words(words).run();
+    warmup("wrong.toml")
+        .ended(2)
+        .says(&["error: wrong.toml, line 3: batches: 0 is none of what is allowed: numbers of"]);
+    warmup("none.toml").ended(1).says(&["error: reading the manifest none.toml failed: No such file"]);
+    warmup("elsewhere.toml").ended(1).says(&["none"]);
+    warmup("wrong.toml --batch 2").ended(2).says(&["--manifest", "--batch"]);
+    assert_eq!(lab.compiles(), 0);
 }

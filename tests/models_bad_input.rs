@@ -386,15 +386,11 @@ fn requests_of_warmup_and_lookup_that_make_no_sense() {
         bad.left_nothing(&ran);
     }
     bad.left_nothing(&with("warmup --resolutions 64x64 --width 64 --height 64").says(&["--resolutions", "--width"]));
-    for flag in ["--aot tpu:v5e:1x1", "--preset sd15", "--manifest file", "--jobs 2"] {
-        let name = flag.split(' ').next().unwrap();
-        bad.left_nothing(&with(&format!("warmup {flag}")).says(&[
-            name,
-            "is not built into this release",
-            "--resolutions",
-        ]));
-    }
-    bad.left_nothing(&with("lookup --target tpu:v5e:1x1").says(&["--target is not built into this release"]));
+    bad.left_nothing(&with("warmup --jobs 2").says(&["--aot", "--manifest"]));
+    bad.left_nothing(&with("warmup --preset sd3").says(&["--preset", "sd15", "sdxl"]));
+    bad.left_nothing(&with("warmup --aot v5e").says(&["--aot", "no target is called `v5e`"]));
+    bad.left_nothing(&with("warmup --manifest warm.toml --resolutions 64x64").says(&["--manifest", "--resolutions"]));
+    bad.left_nothing(&with("lookup --target v5e").says(&["--target", "no target is called `v5e`"]));
 }
 
 #[test]

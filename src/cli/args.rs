@@ -259,12 +259,14 @@ pub(super) struct WarmupArgs {
     #[arg(long, value_name = "NAME", conflicts_with_all = ["resolutions", "width", "program"])]
     pub(super) preset: Option<Preset>,
     /// Compile for hardware that is not here, such as tpu:v5e:1x1, and run nothing
-    #[arg(long, value_name = "TARGET")]
+    #[arg(long, value_name = "TARGET", group = "ahead")]
     pub(super) aot: Option<Target>,
-    /// Compiles at once with --aot, memory allowing [default: one for every two processors]
-    #[arg(long, value_name = "N", requires = "aot", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    /// Compiles at once ahead of time, memory allowing [default: one for every two processors]
+    #[arg(long, value_name = "N", requires = "ahead", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(super) jobs: Option<u16>,
-    #[arg(long, value_name = "FILE", hide = true)]
+    /// Warm what a manifest lists, as `preheat plan` writes one: models, targets, sizes, batches and precisions
+    #[arg(long, value_name = "FILE", group = "ahead", conflicts_with_all = ["program", "model", "variant", "preset", "resolutions",
+          "width", "batch", "cfg_scale", "clip_skip"])]
     pub(super) manifest: Option<PathBuf>,
     #[command(flatten)]
     pub(super) model: ModelArgs,

@@ -6,7 +6,7 @@ use super::{CliError, Context, Status, run};
 use crate::evidence::log::DamagedLine;
 use crate::evidence::{Audit, Demands, RequestLog, Rules, Survey};
 use crate::pipeline::Pipeline;
-use crate::runtime::Verdict;
+use crate::runtime::{Percent, Verdict};
 
 /// So many missing shapes, and so many damaged lines, are shown to a person; JSON has all of them.
 const SHOWN: usize = 20;
@@ -38,8 +38,9 @@ pub(super) fn survey(
     Ok((log, pipeline, survey))
 }
 
-pub(super) fn snap_percent(_context: &Context) -> Option<f64> {
-    None
+/// How much padding `--snap-to-warm` allows.
+pub(super) fn snap_percent(context: &Context) -> Option<f64> {
+    context.args.snap_to_warm.map(Percent::value)
 }
 
 /// How many requests a store serves, where it was told.

@@ -157,6 +157,7 @@ impl CliError {
         match self {
             Self::FlagNotBuiltIn { .. }
             | Self::Usage(_)
+            | Self::Evidence(EvidenceError::Manifest { .. })
             | Self::Signature(_)
             | Self::Device(DeviceError::UnknownName { .. } | DeviceError::Mlx)
             | Self::Install(InstallError::NotOffered { .. } | InstallError::NoWheel { .. }) => Status::Usage,

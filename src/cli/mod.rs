@@ -20,10 +20,11 @@ mod run;
 mod size;
 mod warmup;
 mod warmup_ahead;
+mod warmup_manifest;
 
 use std::io::{IsTerminal, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use tracing_subscriber::EnvFilter;
@@ -44,6 +45,7 @@ use crate::trace::Trace;
 const GRACE: Duration = Duration::from_millis(500);
 
 /// What every command is given.
+#[derive(Clone)]
 struct Context {
     args: RuntimeArgs,
     /// Whether the result is to be one JSON document.
@@ -53,6 +55,8 @@ struct Context {
     /// Where `--trace` wants one.
     trace: Option<Trace>,
     started: Instant,
+    /// Where the JSON of a warmup goes that is one of several; `None` for standard output.
+    collected: Option<Arc<Mutex<Vec<serde_json::Value>>>>,
 }
 
 impl Context {
@@ -107,6 +111,7 @@ pub fn run(cli: Cli, started: Instant) -> Result<Status, CliError> {
         cancel,
         trace: trace.as_ref().map(|(trace, _)| trace.clone()),
         started,
+        collected: None,
     };
     let worker = std::thread::Builder::new().name("preheat".to_owned()).spawn(move || {
         // A panic has been printed by the panic hook; without this, nobody would be told that the work is over.

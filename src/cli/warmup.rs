@@ -1,6 +1,7 @@
 //! `preheat warmup`: compiles before anyone waits for it, and runs each graph once on zeros.
 
 use std::collections::BTreeMap;
+use std::sync::PoisonError;
 
 use preheat_cache::Source;
 use serde::Serialize;
@@ -9,13 +10,20 @@ use super::args::WarmupArgs;
 use super::output::{document, line, seconds, table};
 use super::program::{Asked, OneRequest, RunReport, SignatureReport, SizeReport, Timings, program_name, read_program};
 use super::warmup_ahead::peak;
-use super::{CliError, Context, Status, metrics, run, warmup_ahead};
+use super::{CliError, Context, Status, metrics, run, warmup_ahead, warmup_manifest};
 use crate::pipeline::{Plan, TextToImage, Warmed};
 use crate::runtime::{Metrics, Runtime, StageReport};
 
 pub(super) fn warmup(context: &Context, args: &WarmupArgs) -> Result<Status, CliError> {
     context.args.refuse_warmup()?;
-    refuse_later(args)?;
+    match &args.manifest {
+        Some(path) => warmup_manifest::of_manifest(context, args, path),
+        None => warm_one(context, args),
+    }
+}
+
+/// Warms one model, or programs, here or for one target.
+pub(super) fn warm_one(context: &Context, args: &WarmupArgs) -> Result<Status, CliError> {
     match (args.program.is_empty(), &args.aot) {
         (true, None) => warm_model(context, args),
         (true, Some(_)) => warmup_ahead::of_model(context, args),
@@ -192,7 +200,7 @@ fn timings(context: &Context) -> Timings {
 }
 
 fn print_json<S: Serialize>(context: &Context, runtime: &Runtime, done: Document<'_, S>) -> Result<(), CliError> {
-    document(&RunReport {
+    let report = RunReport {
         device: runtime.device(),
         signature: done.signature,
         size: done.size,
@@ -203,14 +211,9 @@ fn print_json<S: Serialize>(context: &Context, runtime: &Runtime, done: Document
         images: Vec::new(),
         warnings: runtime.warnings(),
         metrics: done.metrics,
-    })
-}
-
-/// Refuses in words what the contract has and this release does not.
-fn refuse_later(args: &WarmupArgs) -> Result<(), CliError> {
-    const WHY: &str = "this release warms one model at a time, size by size (--resolutions, --batch)";
-    if args.manifest.is_some() {
-        return Err(CliError::FlagNotBuiltIn { flag: "--manifest", why: WHY });
-    }
+    };
+    let Some(collected) = &context.collected else { return document(&report) };
+    let value = serde_json::to_value(&report).map_err(|error| CliError::Output(error.into()))?;
+    collected.lock().unwrap_or_else(PoisonError::into_inner).push(value);
     Ok(())
 }

@@ -18,6 +18,7 @@ use serde::Serialize;
 
 use self::state::{State, Tables};
 use super::Shape;
+use crate::runtime::Percent;
 
 /// Up to so many shapes that are not warm yet, the best choice is found by trying all: 4096 subsets.
 pub const EXACT_CANDIDATES: usize = 12;
@@ -138,11 +139,9 @@ pub struct Choice {
     pub is_exact: bool,
 }
 
-/// How much of what is computed at `warm` is padding for a request of the size `own`, in percent.
-#[expect(clippy::cast_precision_loss, reason = "pixels")]
+/// How much of what is computed at `warm` is padding for a request of the size `own`, in percent: as `--snap-to-warm` counts it.
 pub fn waste_percent(own: Shape, warm: Shape) -> f64 {
-    let (own, warm) = (own.pixels() as f64, warm.pixels() as f64);
-    (warm - own) / warm * 100.0
+    Percent::wasted(own.pixels(), warm.pixels()).value()
 }
 
 /// Sizes that nobody asked for and that cover two that somebody did within the allowed waste: the best size to warm may be one of

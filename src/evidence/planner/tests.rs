@@ -67,7 +67,7 @@ fn what_is_asked_for_most_comes_first_and_the_budget_holds() {
 #[test]
 fn what_is_there_costs_nothing_and_shared_graphs_count_once() {
     let mut problem = sizes(&[([512, 512], 500), ([768, 768], 500)], NO_BOUND);
-    assert_eq!(problem.evaluate(&[0, 1]).1.compile_seconds, 205.0);
+    assert!((problem.evaluate(&[0, 1]).1.compile_seconds - 205.0).abs() < 1e-9);
     problem.graphs[0].is_there = true;
     problem.graphs[1].is_there = true;
     let (cost, spent) = problem.evaluate(&[]);
@@ -229,9 +229,9 @@ fn a_small_problem_is_solved_as_well_as_trying_everything_does() {
 
 #[test]
 fn the_search_for_large_problems_comes_within_a_percent_of_the_best() {
+    const ROUNDS: usize = 300;
     let mut numbers = Numbers(2);
     let (mut best, mut found, mut worst, mut missed) = (0.0, 0.0, 0.0_f64, 0);
-    const ROUNDS: usize = 300;
     for round in 0..ROUNDS {
         let problem = made_up(&mut numbers);
         let all: Vec<usize> = (0..problem.candidates.len()).collect();
