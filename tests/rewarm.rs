@@ -108,7 +108,9 @@ const VERSIONS: [&str; 2] = ["PREHEAT_TEST_OWN_VERSIONS", "PREHEAT_TEST_OTHER_VE
 /// Asks each libtpu whether it takes what it compiled itself, and what the other did.
 fn what_each_build_takes(lab: &Lab, own_keys: &[String]) {
     let folders = [lab.path("own"), lab.path("other")];
-    folders.iter().for_each(|folder| fs::create_dir(folder).unwrap());
+    for folder in &folders {
+        fs::create_dir(folder).unwrap();
+    }
     for key in keys(lab) {
         let record = lab.bare().words("--json cache show").arg(&key).run().done().json();
         let version = from_hex(record["abi_version"].as_str().unwrap()).unwrap();
