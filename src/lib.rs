@@ -33,6 +33,8 @@ pub mod backend;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod device;
+#[cfg(feature = "pipeline")]
+pub mod evidence;
 mod files;
 pub mod graph;
 pub mod lower;
@@ -45,6 +47,7 @@ pub mod plugins;
 pub mod progress;
 pub mod runtime;
 pub mod tensor;
+pub mod trace;
 #[cfg(feature = "pipeline")]
 pub mod weights;
 #[cfg(feature = "xla-rs")]

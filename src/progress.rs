@@ -33,6 +33,8 @@ pub enum EventKind {
     Waiting {
         /// Who compiles, as far as the lock file tells.
         holder: Option<String>,
+        /// How long that has been compiling, as far as the lock file tells.
+        compiling: Option<Duration>,
         /// How long this process has waited.
         waited: Duration,
     },

@@ -7,7 +7,7 @@ mod support;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use pjrt_sim::{Count, Place, When};
+use pjrt_sim::{Count, When};
 use serde_json::Value;
 use support::lab::{DOUBLE, SQUARE, files_under, until};
 use support::tensors::{read_f32, write_f32};
@@ -205,39 +205,6 @@ fn an_interrupted_compile_ends_within_a_second_and_leaves_nothing() {
         assert_eq!((lab.compiles(), lab.objects().len()), (2, 1));
         lab.assert_nothing_half_written();
     }
-}
-
-#[test]
-fn an_interrupted_wait_ends_within_a_second_and_a_killed_compiler_frees_its_lock() {
-    let (lab, program) = lab();
-    let slow = lab.sim().compile_delay(Duration::from_secs(30));
-    let compiler = lab.preheat(&slow).words("program run").arg(&program).start();
-    until("the compile", || lab.compiles() == 1);
-    let start_waiting = || {
-        let waiter = lab.preheat(&lab.sim()).words("program run").arg(&program).start();
-        let clients = lab.count(Place::Client);
-        until("the waiter's client", || lab.count(Place::Client) > clients);
-        std::thread::sleep(Duration::from_millis(500));
-        waiter
-    };
-    let mut waiter = start_waiting();
-    assert!(waiter.is_running());
-    let begun = Instant::now();
-    waiter.signal("INT");
-    let who = format!("waiting for process {}", compiler.id());
-    waiter.wait().ended(130).says(&[&who, "interrupted"]);
-    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
-
-    // Another waits; the compiler dies without a word, and the waiter takes over.
-    let mut waiter = start_waiting();
-    assert!(waiter.is_running());
-    assert_eq!(lab.compiles(), 1);
-    compiler.signal("KILL");
-    assert_eq!(compiler.wait().status, None);
-    waiter.wait().done();
-    assert_eq!((lab.compiles(), lab.objects().len()), (2, 1));
-    lab.assert_nothing_half_written();
-    lab.preheat(&lab.no_compiles()).words("--require-warm program run").arg(&program).run().done();
 }
 
 #[test]

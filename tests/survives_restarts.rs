@@ -5,11 +5,10 @@
 mod support;
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use pjrt_sim::{Count, Sim};
 use support::lab::{DOUBLE, Started};
-use support::tensors::{read_f32, write_f32, write_some};
+use support::tensors::write_some;
 use support::{Lab, repository};
 
 /// The example programs, a step of a denoiser among them.
@@ -121,34 +120,6 @@ fn without_the_cache_a_process_that_cannot_compile_fails() {
     lab.preheat(&lab.sim()).words("program run").arg(&program).run().done();
     let run = lab.preheat(&lab.no_compiles()).words("--tpu-compilation-cache=false program run").arg(&program);
     run.run().ended(1).says(&["could not compile", "told to fail compile"]);
-}
-
-#[test]
-fn eight_processes_at_once_compile_once() {
-    let lab = Lab::new();
-    let program = lab.file("double.mlir", DOUBLE);
-    let inputs = lab.path("inputs");
-    write_f32(&inputs, &[("arg0", &[4], &[1.0, -2.0, 0.5, 8.0])]);
-    let sim = lab.sim().compile_delay(Duration::from_millis(1500));
-    let runs: Vec<Started> = (0..8)
-        .map(|index| {
-            let run = lab.preheat(&sim).words("--json --no-tpu-warmup program run").arg(&program);
-            run.arg("--inputs").arg(&inputs).arg("--output").arg(lab.path(&format!("out{index}"))).start()
-        })
-        .collect();
-    let mut sources = Vec::new();
-    for (index, run) in runs.into_iter().enumerate() {
-        let stage = run.wait().done().json()["stages"][0].clone();
-        sources.push(stage["source"].as_str().unwrap().to_owned());
-        assert_eq!(read_f32(&lab.path(&format!("out{index}")), "out0"), [2.0, -4.0, 1.0, 16.0]);
-    }
-    assert_eq!(lab.compiles(), 1);
-    sources.sort();
-    assert_eq!(sources, ["compiled", "disk", "disk", "disk", "disk", "disk", "disk", "disk"]);
-    assert_eq!(lab.objects().len(), 1);
-    lab.assert_nothing_half_written();
-    let stats = lab.bare().words("--json cache stats").run().done().json();
-    assert_eq!((&stats["compiles"], &stats["hits"]["disk"]), (&1.into(), &7.into()), "{stats}");
 }
 
 #[test]

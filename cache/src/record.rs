@@ -137,6 +137,9 @@ pub struct Measurements {
     pub cost: BTreeMap<String, f64>,
     /// The plugin's memory figures, in bytes, by their names.
     pub memory_bytes: BTreeMap<String, u64>,
+    /// What the compiler made of the program: `instructions`, and `fusions` among them. Counted when it was compiled, for what is
+    /// stored may have lost a part that no load needs.
+    pub program_counts: BTreeMap<String, u64>,
 }
 
 /// How often a graph was used.

@@ -133,6 +133,7 @@ pub(super) fn measurements(executable: &pjrt::Executable, compile_seconds: f64) 
         load_seconds: None,
         cost: executable.cost_analysis().ok().flatten().map(numbers).unwrap_or_default(),
         memory_bytes: memory_bytes(executable),
+        program_counts: program_counts(executable),
     }
 }
 
@@ -220,6 +221,16 @@ fn number(value: &Value) -> Option<f64> {
         Value::Int(value) => Some(*value as f64),
         _ => None,
     }
+}
+
+/// What the optimised program consists of; nothing where the plugin does not give it in a form that can be read.
+fn program_counts(executable: &pjrt::Executable) -> BTreeMap<String, u64> {
+    let counts = executable.optimized_program().and_then(|program| pjrt::hlo::program_counts(&program));
+    let Ok(counts) = counts else { return BTreeMap::new() };
+    [("instructions", counts.instructions), ("fusions", counts.fusions)]
+        .into_iter()
+        .map(|(name, count)| (name.to_owned(), count))
+        .collect()
 }
 
 fn memory_bytes(executable: &pjrt::Executable) -> BTreeMap<String, u64> {

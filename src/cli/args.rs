@@ -9,8 +9,9 @@ use super::cache_rewarm::RewarmArgs;
 use super::cache_upkeep::{FilterArgs, PinArgs, PruneArgs};
 use super::size::Size;
 use crate::device::{self, DeviceName, Target, TpuSwitch};
+use crate::evidence::planner::Budget;
 use crate::pipeline::{Pipeline, Precision, Precisions, TextToImage, parse_resolution};
-use crate::runtime::{Builder, Runtime};
+use crate::runtime::{Builder, Percent, Runtime};
 
 /// Compiles a diffusion pipeline's graphs with XLA once, keeps them, and loads them in a fraction of a second ever after.
 #[derive(Debug, Parser)]
@@ -32,6 +33,10 @@ pub(super) enum Command {
     Warmup(WarmupArgs),
     /// Would it hit? Exit status 3 where it would not
     Lookup(LookupArgs),
+    /// Would the requests of a log hit? What is missing, and what that costs. Exit status 3 where not all would
+    Audit(EvidenceArgs),
+    /// Which sizes to warm, so that the requests of a log cost least within a budget
+    Plan(PlanArgs),
     /// Any StableHLO or HLO program through the cache
     #[command(subcommand)]
     Program(ProgramCommand),
@@ -105,6 +110,9 @@ pub(super) struct RunArgs {
     /// A request as JSON, `tpu_warmup` block included; flags win over it
     #[arg(long, value_name = "FILE")]
     pub(super) request: Option<PathBuf>,
+    /// Append the request, without its prompts, to a log that `audit` and `plan` read
+    #[arg(long, value_name = "FILE")]
+    pub(super) log_requests: Option<PathBuf>,
     /// Compile although the cache has it, and replace what it has
     #[arg(long)]
     pub(super) force_recompile: bool,
@@ -112,6 +120,34 @@ pub(super) struct RunArgs {
     pub(super) model: ModelArgs,
     #[command(flatten)]
     pub(super) picture: PictureArgs,
+}
+
+/// A log of requests, and the model that they are set against.
+#[derive(Debug, Args)]
+pub(super) struct EvidenceArgs {
+    /// The log, a JSON object a line, as `run --log-requests` writes it
+    #[arg(long, value_name = "FILE")]
+    pub(super) requests: PathBuf,
+    /// How many requests a cache serves until everything is cold again: an upgrade, a new machine [default: as many as the log has]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) requests_per_store: Option<u64>,
+    /// Set the requests against hardware that is not here, such as tpu:v5e:1x1
+    #[arg(long, value_name = "TARGET")]
+    pub(super) target: Option<Target>,
+    #[command(flatten)]
+    pub(super) model: ModelArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PlanArgs {
+    /// What warming may take beyond what is warm: seconds of compiles, bytes on disk or both, such as 2h,20GiB
+    #[arg(long, value_name = "TIME,SIZE", value_parser = super::plan::budget)]
+    pub(super) budget: Budget,
+    /// Where the manifest goes that lists the sizes
+    #[arg(long, value_name = "FILE")]
+    pub(super) output: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) evidence: EvidenceArgs,
 }
 
 /// Which model.
@@ -464,9 +500,19 @@ pub struct RuntimeArgs {
     /// Compile, load, transfer and step timings at the end, and the plugin's own cost and memory figures
     #[arg(long, global = true)]
     pub tpu_debug_metrics: bool,
+    /// Wait for the device every N steps; 0: only where a result is read, with two steps in flight at most
+    #[arg(long, global = true, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
+    pub tpu_sync_steps: u32,
+    /// Write a trace of compiles, loads, transfers and steps, for Perfetto or Chrome
+    #[arg(long, global = true, value_name = "FILE")]
+    pub trace: Option<PathBuf>,
     /// What would compile is an error, exit status 3
     #[arg(long, global = true)]
     pub require_warm: bool,
+    /// A picture whose padded size is not warm is computed at the smallest warm size that covers it, and cropped, if no more than this
+    /// of the area is wasted: 0 to 100. The same seed gives another picture than at its own size
+    #[arg(long, global = true, value_name = "PERCENT", allow_negative_numbers = true)]
+    pub snap_to_warm: Option<Percent>,
     #[command(flatten)]
     later: LaterArgs,
 }
@@ -478,10 +524,6 @@ pub struct RuntimeArgs {
 struct LaterArgs {
     #[arg(long, global = true, hide = true)]
     force_precision: bool,
-    #[arg(long, global = true, hide = true, value_name = "N")]
-    tpu_sync_steps: Option<u32>,
-    #[arg(long, global = true, hide = true, value_name = "PERCENT")]
-    snap_to_warm: Option<String>,
     #[arg(long, global = true, hide = true, value_name = "HOW")]
     offload: Option<String>,
     #[arg(long, global = true, hide = true, value_name = "SIZE")]
@@ -490,8 +532,6 @@ struct LaterArgs {
     text_encoder_device: Option<String>,
     #[arg(long, global = true, hide = true, value_name = "D")]
     vae_device: Option<String>,
-    #[arg(long, global = true, hide = true, value_name = "FILE")]
-    trace: Option<PathBuf>,
 }
 
 impl LaterArgs {
@@ -500,21 +540,10 @@ impl LaterArgs {
         const TORCH: &str = "it acts on torch devices, and that backend is not built into this release";
         [
             (self.force_precision, "--force-precision", TORCH),
-            (
-                self.tpu_sync_steps.is_some(),
-                "--tpu-sync-steps",
-                "this release waits for the device only where a result is read, which is what 0 means",
-            ),
-            (
-                self.snap_to_warm.is_some(),
-                "--snap-to-warm",
-                "this release serves a request at its own padded size only",
-            ),
             (self.offload.is_some(), "--offload", TORCH),
             (self.reserve_memory.is_some(), "--reserve-memory", TORCH),
             (self.text_encoder_device.is_some(), "--text-encoder-device", TORCH),
             (self.vae_device.is_some(), "--vae-device", TORCH),
-            (self.trace.is_some(), "--trace", "this release writes no traces; --tpu-debug-metrics prints the timings"),
         ]
         .into_iter()
         .find_map(|(given, flag, why)| given.then_some((flag, why)))
@@ -554,7 +583,7 @@ impl RuntimeArgs {
         ))
     }
 
-    /// A [`Builder`] set up as the flags say.
+    /// A [`Builder`] set up as the flags say, but for [`Self::trace`]: whoever is to write the file gives [`Builder::trace`] one.
     ///
     /// # Errors
     /// As [`Self::check`], and a device that has no such name.
@@ -572,7 +601,9 @@ impl RuntimeArgs {
             .cache_max_bytes(self.cache_max_size.bytes())
             .use_cache(self.tpu_compilation_cache)
             .require_warm(self.require_warm)
-            .manual_warmup(self.manual_warmup());
+            .manual_warmup(self.manual_warmup())
+            .sync_steps(usize::try_from(self.tpu_sync_steps).unwrap_or(usize::MAX))
+            .metrics(self.tpu_debug_metrics);
         if let Some(dir) = &self.cache_dir {
             builder = builder.cache_dir(dir);
         }
@@ -584,20 +615,29 @@ impl RuntimeArgs {
 
     /// How a pipeline is set up, as the flags say.
     pub fn pipeline(&self) -> crate::pipeline::Builder {
-        Pipeline::builder()
+        let builder = Pipeline::builder()
             .padding_multiple_px(self.padding_multiple_px())
             .warmup_steps(if self.no_tpu_warmup { 0 } else { self.tpu_warmup_steps })
-            .precisions(Precisions {
-                all: self.precision,
-                text_encoder: self.text_encoder_precision,
-                denoiser: self.denoiser_precision,
-                vae: self.vae_precision,
-                autocast: self.tpu_autocast_bf16,
-            })
+            .precisions(self.precisions());
+        match self.snap_to_warm {
+            Some(most_waste) => builder.snap_to_warm(most_waste),
+            None => builder,
+        }
     }
 
-    /// Refuses what says in which dtype a model computes: a program's dtypes are its own.
-    pub(super) fn refuse_precision_for_programs(&self) -> Result<(), CliError> {
+    /// Which dtype each stage of a model computes in, as the flags say.
+    pub(super) fn precisions(&self) -> Precisions {
+        Precisions {
+            all: self.precision,
+            text_encoder: self.text_encoder_precision,
+            denoiser: self.denoiser_precision,
+            vae: self.vae_precision,
+            autocast: self.tpu_autocast_bf16,
+        }
+    }
+
+    /// Refuses what acts on models only: a program's dtypes and its size are its own.
+    pub(super) fn refuse_for_programs(&self) -> Result<(), CliError> {
         let given = [
             (self.precision != Precision::Auto, "--precision"),
             (self.text_encoder_precision.is_some(), "--text-encoder-precision"),
@@ -609,6 +649,11 @@ impl RuntimeArgs {
             Some((_, flag)) => Err(CliError::Usage(format!(
                 "{flag} acts on models: a program computes in the dtypes that stand in it, which --dtype records"
             ))),
+            None if self.snap_to_warm.is_some() => Err(CliError::Usage(
+                "--snap-to-warm acts on models: a program in a file has one size; the library snaps graphs whose builder declares how \
+                 they are padded (`Graph::padding`, `Runtime::get_or_snap`)"
+                    .to_owned(),
+            )),
             None => Ok(()),
         }
     }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::backend::BackendError;
 use crate::device::DeviceError;
+use crate::evidence::EvidenceError;
 use crate::models::ModelError;
 use crate::pipeline::PipelineError;
 use crate::pipeline::schedulers::SchedulerError;
@@ -45,6 +46,9 @@ pub enum CliError {
     /// The pipeline could not do it; boxed, since it is large and this is not often made.
     #[error(transparent)]
     Pipeline(Box<PipelineError>),
+    /// There is no evidence to go by.
+    #[error(transparent)]
+    Evidence(EvidenceError),
     /// A plugin could not be installed.
     #[error(transparent)]
     Install(#[from] InstallError),
@@ -181,6 +185,7 @@ impl CliError {
             }
             Self::NotAProgram { .. } => Some("in JAX, `jax.jit(f).lower(...).as_text()` gives StableHLO text"),
             Self::Pipeline(error) => pipeline_hint(error),
+            Self::Evidence(error) => evidence_hint(error),
             _ => self.of_runtime().and_then(runtime_hint),
         }
     }
@@ -235,6 +240,26 @@ fn pipeline_hint(error: &PipelineError) -> Option<&'static str> {
             "a warmup needs a cache that can be written: leave --cache-read-only and --tpu-compilation-cache=false out",
         ),
         _ => None,
+    }
+}
+
+fn evidence_hint(error: &EvidenceError) -> Option<&'static str> {
+    match error {
+        EvidenceError::EmptyLog { .. } | EvidenceError::NoLog { .. } => Some(
+            "`preheat run --log-requests FILE` appends each request to a log; docs/evidence.md describes its lines",
+        ),
+        EvidenceError::OtherModels { .. } => Some("--model names the folder of the model that the log is about"),
+        _ => None,
+    }
+}
+
+impl From<EvidenceError> for CliError {
+    fn from(error: EvidenceError) -> Self {
+        match error {
+            EvidenceError::Pipeline(error) => (*error).into(),
+            EvidenceError::Runtime(error) => (*error).into(),
+            error => Self::Evidence(error),
+        }
     }
 }
 

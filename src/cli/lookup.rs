@@ -7,7 +7,7 @@ use super::output::{document, line, seconds, table};
 use super::program::{program_name, read_program};
 use super::{CliError, Context, Status, run};
 use crate::pipeline::TextToImage;
-use crate::runtime::{Lookup, StageLookup, Verdict};
+use crate::runtime::{Lookup, SnappedSize, StageLookup, Verdict};
 
 pub(super) fn lookup(context: &Context, args: &LookupArgs) -> Result<Status, CliError> {
     if args.model.model.is_some() {
@@ -67,6 +67,13 @@ fn print(answer: &Lookup) -> Result<(), CliError> {
         return line("miss: nothing was recorded for this signature");
     }
     line(&rows.to_string())?;
+    if let Some(SnappedSize { padded_size: [width, height], snapped_from: [own_width, own_height], wasted_percent }) =
+        answer.snapped
+    {
+        line(&format!(
+            "served at {width}x{height}, which is warm where {own_width}x{own_height} is not; {wasted_percent} of it is wasted"
+        ))?;
+    }
     for text in explain(&answer.stages) {
         line(&text)?;
     }

@@ -1,6 +1,7 @@
 //! The command line: one file a subcommand. It asks the runtime, prints, and knows no store, plugin or device of its own.
 
 mod args;
+mod audit;
 mod cache;
 mod cache_rewarm;
 mod cache_upkeep;
@@ -8,10 +9,13 @@ mod demo_model;
 mod devices;
 mod errors;
 mod lookup;
+mod metrics;
 mod output;
+mod plan;
 mod plugins;
 mod program;
 mod progress;
+mod request_log;
 mod run;
 mod size;
 mod warmup;
@@ -33,6 +37,7 @@ use self::progress::Shown;
 use crate::device::Target;
 use crate::progress::Cancel;
 use crate::runtime::Builder;
+use crate::trace::Trace;
 
 /// How long work that was asked to stop may take to do so before the process ends without it. Nothing it could be in the
 /// middle of would be left half done: what is written becomes visible by one rename.
@@ -45,6 +50,8 @@ struct Context {
     json: bool,
     shown: Shown,
     cancel: Cancel,
+    /// Where `--trace` wants one.
+    trace: Option<Trace>,
     started: Instant,
 }
 
@@ -60,7 +67,11 @@ impl Context {
 
     /// A builder as the flags say, which tells its progress here and stops when this command is interrupted.
     fn builder(&self) -> Result<Builder, CliError> {
-        Ok(self.args.builder()?.progress(Arc::new(self.shown.clone())).cancel(self.cancel.clone()))
+        let builder = self.args.builder()?.progress(Arc::new(self.shown.clone())).cancel(self.cancel.clone());
+        Ok(match &self.trace {
+            Some(trace) => builder.trace(trace.clone()),
+            None => builder,
+        })
     }
 }
 
@@ -86,8 +97,17 @@ pub fn run(cli: Cli, started: Instant) -> Result<Status, CliError> {
     if let Err(error) = handler {
         tracing::warn!("Ctrl-C cannot be handled, it will end the process at once: {error}");
     }
-    let context = Context { args: cli.runtime, json: cli.output.json, shown: shown.clone(), cancel, started };
-    let command = cli.command;
+    let (runtime, command) = (cli.runtime, cli.command);
+    metrics::check_trace(&runtime, command.as_ref())?;
+    let trace = runtime.trace.clone().map(|path| (Trace::since(started), path));
+    let context = Context {
+        args: runtime,
+        json: cli.output.json,
+        shown: shown.clone(),
+        cancel,
+        trace: trace.as_ref().map(|(trace, _)| trace.clone()),
+        started,
+    };
     let worker = std::thread::Builder::new().name("preheat".to_owned()).spawn(move || {
         // A panic has been printed by the panic hook; without this, nobody would be told that the work is over.
         let result = catch_unwind(AssertUnwindSafe(|| dispatch(&context, command))).unwrap_or(Ok(Status::Failed));
@@ -97,7 +117,7 @@ pub fn run(cli: Cli, started: Instant) -> Result<Status, CliError> {
     if let Err(cause) = worker {
         return Err(CliError::Usage(format!("no thread could be started: {cause}")));
     }
-    match receiver.recv() {
+    let outcome = match receiver.recv() {
         Ok(Err(CliError::Interrupted)) => {
             let _ = receiver.recv_timeout(GRACE);
             shown.finish();
@@ -105,6 +125,15 @@ pub fn run(cli: Cli, started: Instant) -> Result<Status, CliError> {
         }
         Ok(result) => result,
         Err(mpsc::RecvError) => Ok(Status::Failed),
+    };
+    let Some((trace, path)) = trace else { return outcome };
+    match (metrics::write_trace(&trace, &path), outcome) {
+        (Err(error), Ok(_)) => Err(error),
+        (Err(error), outcome) => {
+            tracing::warn!("{}", error.describe());
+            outcome
+        }
+        (Ok(()), outcome) => outcome,
     }
 }
 
@@ -119,6 +148,8 @@ fn dispatch(context: &Context, command: Option<Command>) -> Result<Status, CliEr
         Some(Command::Program(ProgramCommand::Run(args))) => program::run(context, &args),
         Some(Command::Warmup(args)) => warmup::warmup(context, &args),
         Some(Command::Lookup(args)) => lookup::lookup(context, &args),
+        Some(Command::Audit(args)) => audit::audit(context, &args),
+        Some(Command::Plan(args)) => plan::plan(context, &args),
         Some(Command::Cache(command)) => match command {
             CacheCommand::Stats => cache::stats(context),
             CacheCommand::List { filter } => cache::list(context, &filter),

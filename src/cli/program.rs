@@ -10,8 +10,8 @@ use serde::Serialize;
 use super::args::{ProgramArgs, ProgramRunArgs, SignatureArgs};
 use super::cache::find;
 use super::output::{document, line, seconds};
-use super::{CliError, Context, Status};
-use crate::runtime::{DeviceReport, Executable, Graph, Runtime, StageReport};
+use super::{CliError, Context, Status, metrics};
+use crate::runtime::{DeviceReport, Executable, Graph, Percent, Runtime, StageReport};
 use crate::tensor::Tensor;
 
 /// What `run`, `warmup` and `program` print under `--json`.
@@ -31,7 +31,7 @@ pub(super) struct RunReport<'a, S> {
     pub(super) timings: Timings,
     pub(super) images: Vec<String>,
     pub(super) warnings: Vec<String>,
-    /// `--tpu-debug-metrics`: what the plugin says of the executable.
+    /// `--tpu-debug-metrics`: what was measured, and what the plugin says of each executable.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) metrics: Option<BTreeMap<String, f64>>,
 }
@@ -65,6 +65,12 @@ pub(super) struct SizeReport {
     pub(super) padded_size: Option<[u64; 2]>,
     /// Where the size that was asked for begins in the padded one.
     pub(super) crop_origin: Option<[u64; 2]>,
+    /// `--snap-to-warm`: what the padded size would be if that were warm.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) snapped_from: Option<[u64; 2]>,
+    /// How much of the padded area is beyond that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) wasted_percent: Option<Percent>,
 }
 
 #[derive(Debug, Default, Serialize)]
@@ -94,7 +100,7 @@ impl SignatureArgs {
     /// The signature that the flags describe, for a program that is called `name` where they do not say.
     pub(super) fn signature(&self, context: &Context, name: &str) -> Result<Asked, CliError> {
         let (picture, own) = (&self.picture, &self.program);
-        context.args.refuse_precision_for_programs()?;
+        context.args.refuse_for_programs()?;
         if picture.clip_skip.is_some() {
             return Err(CliError::Usage("--clip-skip acts on models, not on programs".to_owned()));
         }
@@ -118,7 +124,8 @@ impl SignatureArgs {
             picture.steps.unwrap_or(1),
             dtype,
         )?;
-        let size = SizeReport { requested_size: requested, padded_size: padded, crop_origin: padded.map(|_| [0, 0]) };
+        let crop_origin = padded.map(|_| [0, 0]);
+        let size = SizeReport { requested_size: requested, padded_size: padded, crop_origin, ..SizeReport::default() };
         Ok(Asked { signature, size })
     }
 }
@@ -212,7 +219,7 @@ impl Prepared {
     /// Prints what was done. Statistics are written after it, so that the result does not wait for them.
     fn report(&self, context: &Context, mut timings: Timings, outputs: Option<&[Tensor]>) -> Result<(), CliError> {
         timings.total_seconds = context.started.elapsed().as_secs_f64();
-        let metrics = context.args.tpu_debug_metrics.then(|| self.executable.metrics());
+        let metrics = context.metrics(&self.runtime);
         let stage = self.executable.report();
         if context.json {
             return document(&RunReport {
@@ -225,7 +232,7 @@ impl Prepared {
                 timings,
                 images: Vec::new(),
                 warnings: self.runtime.warnings(),
-                metrics,
+                metrics: metrics.map(metrics::of_programs),
             });
         }
         line(&describe(&self.asked.signature.model_id, stage))?;
@@ -233,7 +240,7 @@ impl Prepared {
             line(&format!("  out{index}  {}", tensor.kind()))?;
         }
         if let Some(metrics) = metrics {
-            print_metrics(&timings, std::slice::from_ref(stage), &metrics)?;
+            metrics::print(&timings, &[stage], &metrics)?;
         }
         Ok(())
     }
@@ -256,30 +263,6 @@ pub(super) fn describe(name: &str, stage: &StageReport) -> String {
         Source::Memory => "already in memory".to_owned(),
     };
     format!("{name}: {how}, graph {}", stage.graph_key.short())
-}
-
-pub(super) fn print_metrics(
-    timings: &Timings,
-    stages: &[StageReport],
-    metrics: &BTreeMap<String, f64>,
-) -> Result<(), CliError> {
-    let mut rows = vec![("executables ready".to_owned(), seconds(timings.executables_ready_seconds))];
-    for stage in stages {
-        let of = if stages.len() == 1 { String::new() } else { format!("{}: ", stage.stage) };
-        rows.push((format!("{of}compile"), seconds(stage.compile_seconds)));
-        rows.push((format!("{of}load"), seconds(stage.load_seconds)));
-    }
-    if timings.first_step_seconds > 0.0 {
-        let transfer = timings.weights_ready_seconds - timings.executables_ready_seconds;
-        rows.push(("warmup and transfer".to_owned(), seconds(transfer)));
-        rows.push(("run, results read back".to_owned(), seconds(timings.first_step_seconds)));
-    }
-    rows.push(("total".to_owned(), seconds(timings.total_seconds)));
-    rows.extend(metrics.iter().map(|(name, value)| (name.clone(), value.to_string())));
-    for (name, value) in rows {
-        line(&format!("  {name:<36} {value}"))?;
-    }
-    Ok(())
 }
 
 /// What a program is called where no flag says: its file's name, without the ending.

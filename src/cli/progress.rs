@@ -122,23 +122,22 @@ impl Shown {
         }
     }
 
-    /// One long thing begins: a spinner, with how long it is expected to take.
-    fn long(&self, subject: &str, doing: &str, expected: Option<f64>) {
+    /// One long thing begins, or began some time ago: a spinner that counts the seconds since.
+    fn long(&self, subject: &str, message: &str, going_on_for: Option<Duration>) {
         if self.0.quiet {
             return;
         }
-        let expectation =
-            expected.map(|expected| format!(", about {} expected", seconds(expected))).unwrap_or_default();
-        let message = format!("{doing}{expectation}");
         let mut going_on = self.going_on();
         // Who waits reports every time it looks; the spinner itself counts the seconds.
         if going_on.get(subject).is_some_and(|bar| bar.message() == message) {
             return;
         }
         if !self.0.terminal {
-            line(&message);
+            let so_far = going_on_for.map(|time| format!(", for {} so far", seconds(time.as_secs_f64())));
+            line(&format!("{message}{}", so_far.unwrap_or_default()));
         }
-        let bar = ProgressBar::new_spinner().with_style(style("{spinner} {msg}, {elapsed}")).with_message(message);
+        let bar = ProgressBar::new_spinner().with_style(style("{spinner} {msg}, {elapsed}"));
+        let bar = bar.with_message(message.to_owned()).with_elapsed(going_on_for.unwrap_or_default());
         let bar = self.0.bars.add(bar);
         bar.enable_steady_tick(TICK);
         if let Some(old) = going_on.insert(subject.to_owned(), bar) {
@@ -154,14 +153,15 @@ impl Progress for Shown {
             if stage == Graph::DEFAULT_STAGE || stage.is_empty() { model_id } else { format!("{model_id}, {stage}") };
         match kind {
             EventKind::Compiling { expected_seconds } => {
-                self.long(&what, &format!("compiling {what}"), expected_seconds);
+                let expected = expected_seconds.map(|expected| format!(", about {} expected", seconds(expected)));
+                self.long(&what, &format!("compiling {what}{}", expected.unwrap_or_default()), None);
             }
             EventKind::Precompiled { done, total, seconds_left } => {
                 self.ahead(&what, (done as u64, total as u64), seconds_left);
             }
-            EventKind::Waiting { holder, .. } => {
+            EventKind::Waiting { holder, compiling, .. } => {
                 let holder = holder.unwrap_or_else(|| "another process".to_owned());
-                self.long(&what, &format!("waiting for {holder}, which compiles {what}"), None);
+                self.long(&what, &format!("waiting for {holder}, which compiles {what}"), compiling);
             }
             // Quick as these are, lines for them would be noise where no bar can be taken back.
             EventKind::Loading { .. }

@@ -7,19 +7,25 @@ use preheat_cache::Source;
 use super::args::{ModelArgs, RunArgs};
 use super::demo_model;
 use super::output::{document, line, seconds, table};
-use super::program::{RunReport, SignatureReport, SizeReport, Timings, print_metrics};
-use super::{CliError, Context, Status};
+use super::program::{RunReport, SignatureReport, SizeReport, Timings};
+use super::request_log::RequestLogging;
+use super::{CliError, Context, Status, metrics};
 use crate::device::Target;
-use crate::pipeline::{Made, Pipeline, PipelineError, Plan, TextToImage};
-use crate::runtime::{Runtime, StageReport};
+use crate::pipeline::{Made, Pipeline, PipelineError, Plan, Sizes, TextToImage};
+use crate::runtime::{Metrics, Runtime, SnappedSize, StageReport};
 
 pub(super) fn run(context: &Context, args: &RunArgs) -> Result<Status, CliError> {
     context.args.refuse_force(args.force_recompile)?;
     args.picture.one_batch()?;
     let request = request(args)?;
     check_output(&args.output)?;
+    let mut log = args.log_requests.as_deref().map(RequestLogging::open).transpose()?;
     let (runtime, pipeline) = open(context, &args.model, request.model.as_deref(), None)?;
-    let made = pipeline.run_with(&request, args.force_recompile)?;
+    let made = pipeline.run_with(&request, args.force_recompile);
+    if let Some(log) = &mut log {
+        log.note(context, &runtime, &pipeline, &request, &made);
+    }
+    let made = made?;
     let images = save(&made, &args.output)?;
     context.shown.finish();
     report(context, &runtime, &pipeline, &made, &images)?;
@@ -113,6 +119,8 @@ pub(super) fn sizes(plan: &Plan) -> SizeReport {
         requested_size: Some(plan.sizes.requested),
         padded_size: Some(plan.sizes.padded),
         crop_origin: Some(plan.sizes.crop_origin),
+        snapped_from: plan.sizes.snapped.map(|snapped| snapped.snapped_from),
+        wasted_percent: plan.sizes.snapped.map(|snapped| snapped.wasted_percent),
     }
 }
 
@@ -131,33 +139,29 @@ fn report(
         seconds_per_step: made.steps.mean_seconds,
         total_seconds: context.started.elapsed().as_secs_f64(),
     };
-    let metrics = context.args.tpu_debug_metrics.then(|| made.metrics.clone());
+    let stages: Vec<&StageReport> = made.stages.iter().collect();
+    let metrics = context.metrics(runtime);
     if context.json {
         return document(&RunReport {
             device: runtime.device(),
             signature: SignatureReport::new(&made.plan.signature),
             size: sizes(&made.plan),
             seed: Some(made.plan.seed),
-            stages: made.stages.iter().collect(),
+            stages: stages.clone(),
             requests: Vec::new(),
             timings,
             images: images.iter().map(|path| path.display().to_string()).collect(),
             warnings: [runtime.warnings(), made.warnings.clone()].concat(),
-            metrics,
+            metrics: metrics.as_ref().map(Metrics::flat),
         });
     }
     let signature = &made.plan.signature;
     let [width, height] = made.plan.sizes.requested;
-    let [padded_width, padded_height] = made.plan.sizes.padded;
-    let padded = if made.plan.sizes.requested == made.plan.sizes.padded {
-        String::new()
-    } else {
-        format!(" (cropped from {padded_width}x{padded_height})")
-    };
     line(&format!(
-        "{} on {}: {width}x{height} px{padded}, {} step{} of {}, cfg {}, {}, seed {}",
+        "{} on {}: {width}x{height} px{}, {} step{} of {}, cfg {}, {}, seed {}",
         pipeline.model_id(),
         runtime.device().selected,
+        cropped(&made.plan.sizes),
         signature.steps,
         if signature.steps == 1 { "" } else { "s" },
         signature.scheduler,
@@ -180,9 +184,21 @@ fn report(
         line(&path.display().to_string())?;
     }
     if let Some(metrics) = &metrics {
-        print_metrics(&timings, &made.stages, metrics)?;
+        metrics::print(&timings, &stages, metrics)?;
     }
     Ok(())
+}
+
+/// What a picture was cropped from, in a few words; nothing where it was not.
+fn cropped(sizes: &Sizes) -> String {
+    let [width, height] = sizes.padded;
+    match sizes.snapped {
+        Some(SnappedSize { snapped_from: [own_width, own_height], wasted_percent, .. }) => format!(
+            " (cropped from {width}x{height}, which is warm where {own_width}x{own_height} is not; {wasted_percent} of it is wasted)"
+        ),
+        None if sizes.requested == sizes.padded => String::new(),
+        None => format!(" (cropped from {width}x{height})"),
+    }
 }
 
 /// How a stage came to be ready, in a few words.

@@ -1,5 +1,7 @@
 //! `preheat warmup`: compiles before anyone waits for it, and runs each graph once on zeros.
 
+use std::collections::BTreeMap;
+
 use preheat_cache::Source;
 use serde::Serialize;
 
@@ -7,9 +9,9 @@ use super::args::WarmupArgs;
 use super::output::{document, line, seconds, table};
 use super::program::{Asked, OneRequest, RunReport, SignatureReport, SizeReport, Timings, program_name, read_program};
 use super::warmup_ahead::peak;
-use super::{CliError, Context, Status, run, warmup_ahead};
+use super::{CliError, Context, Status, metrics, run, warmup_ahead};
 use crate::pipeline::{Plan, TextToImage, Warmed};
-use crate::runtime::Runtime;
+use crate::runtime::{Metrics, Runtime, StageReport};
 
 pub(super) fn warmup(context: &Context, args: &WarmupArgs) -> Result<Status, CliError> {
     context.args.refuse_warmup()?;
@@ -78,6 +80,7 @@ fn warm_model(context: &Context, args: &WarmupArgs) -> Result<Status, CliError> 
         line(&rows.to_string())?;
         let stages: usize = warmed.iter().map(|warmed| warmed.stages.len()).sum();
         line(&format!("{} is warm on {}: {stages} stages", pipeline.model_id(), runtime.device().selected))?;
+        print_metrics(context, &runtime, warmed.iter().flat_map(|warmed| &warmed.stages).map(|report| &report.stage))?;
     }
     std::mem::forget((runtime, pipeline));
     Ok(Status::Done)
@@ -102,7 +105,8 @@ pub(super) fn print_requests<S: Serialize + Clone>(
             });
         }
     }
-    print_json(context, runtime, Document { signature, size, stages, requests: several })
+    let metrics = context.metrics(runtime).as_ref().map(Metrics::flat);
+    print_json(context, runtime, Document { signature, size, stages, requests: several, metrics })
 }
 
 /// The JSON of programs that were warmed.
@@ -113,7 +117,9 @@ pub(super) fn print_reports<S: Serialize>(
     reports: &[S],
 ) -> Result<(), CliError> {
     let stages = reports.iter().collect();
-    print_json(context, runtime, Document { signature: first.report(), size: first.size, stages, requests: Vec::new() })
+    let (signature, size, requests) = (first.report(), first.size, Vec::new());
+    let metrics = context.metrics(runtime).map(metrics::of_programs);
+    print_json(context, runtime, Document { signature, size, stages, requests, metrics })
 }
 
 /// What a warmup did.
@@ -122,6 +128,7 @@ struct Document<'a, S> {
     size: SizeReport,
     stages: Vec<S>,
     requests: Vec<OneRequest<'a, S>>,
+    metrics: Option<BTreeMap<String, f64>>,
 }
 
 fn warm_programs(context: &Context, args: &WarmupArgs) -> Result<Status, CliError> {
@@ -165,11 +172,26 @@ fn warm_programs(context: &Context, args: &WarmupArgs) -> Result<Status, CliErro
         return Err(CliError::NotKept { lost, of: reports.len() });
     }
     line(&format!("warm on {}: {} of {}", runtime.device().selected, reports.len(), programs.len()))?;
+    print_metrics(context, &runtime, reports.iter().map(|report| &report.stage))?;
     Ok(Status::Done)
 }
 
-fn print_json<S: Serialize>(context: &Context, runtime: &Runtime, done: Document<'_, S>) -> Result<(), CliError> {
+/// `--tpu-debug-metrics`, for a person.
+pub(super) fn print_metrics<'a>(
+    context: &Context,
+    runtime: &Runtime,
+    stages: impl IntoIterator<Item = &'a StageReport>,
+) -> Result<(), CliError> {
+    let Some(metrics) = context.metrics(runtime) else { return Ok(()) };
+    metrics::print(&timings(context), &stages.into_iter().collect::<Vec<_>>(), &metrics)
+}
+
+fn timings(context: &Context) -> Timings {
     let ready = context.started.elapsed().as_secs_f64();
+    Timings { executables_ready_seconds: ready, total_seconds: ready, ..Timings::default() }
+}
+
+fn print_json<S: Serialize>(context: &Context, runtime: &Runtime, done: Document<'_, S>) -> Result<(), CliError> {
     document(&RunReport {
         device: runtime.device(),
         signature: done.signature,
@@ -177,10 +199,10 @@ fn print_json<S: Serialize>(context: &Context, runtime: &Runtime, done: Document
         seed: None,
         stages: done.stages,
         requests: done.requests,
-        timings: Timings { executables_ready_seconds: ready, total_seconds: ready, ..Timings::default() },
+        timings: timings(context),
         images: Vec::new(),
         warnings: runtime.warnings(),
-        metrics: None,
+        metrics: done.metrics,
     })
 }
 

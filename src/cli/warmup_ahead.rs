@@ -5,7 +5,7 @@ use preheat_cache::Source;
 use super::args::WarmupArgs;
 use super::output::{line, seconds, table};
 use super::program::{program_name, read_program};
-use super::warmup::{print_reports, print_requests, requests};
+use super::warmup::{print_metrics, print_reports, print_requests, requests};
 use super::{CliError, Context, Status, run};
 use crate::device::Target;
 use crate::pipeline::{Precompile, Precompiled};
@@ -23,6 +23,7 @@ pub(super) fn of_model(context: &Context, args: &WarmupArgs) -> Result<Status, C
         print_requests(context, &runtime, done.iter().map(|one| (&one.plan, one.stages.clone())).collect())?;
     } else {
         print(&runtime, pipeline.model_id(), &done)?;
+        print_metrics(context, &runtime, done.iter().flat_map(|one| &one.stages))?;
     }
     if failed == 0 { Ok(Status::Done) } else { Err(not_compiled(done)) }
 }
@@ -50,6 +51,7 @@ pub(super) fn of_programs(context: &Context, args: &WarmupArgs, target: &Target)
     }
     line(&rows.to_string())?;
     line(&summary(&runtime, &reports.iter().collect::<Vec<_>>()))?;
+    print_metrics(context, &runtime, &reports)?;
     Ok(Status::Done)
 }
 

@@ -11,7 +11,7 @@ use super::stage::{Stage, Stages};
 use crate::pjrt::ElementType;
 use crate::pjrt::hlo::TensorType;
 use crate::progress::EventKind;
-use crate::runtime::{self, Executable, StageReport};
+use crate::runtime::{self, Executable, StageReport, Step};
 use crate::tensor::Tensor;
 
 /// Pictures, and what was remarkable about decoding them.
@@ -61,9 +61,10 @@ impl Pipeline {
         let latents = one_by_one(latents)?;
         let (mut pictures, mut faults) = (Vec::with_capacity(latents.len()), Vec::new());
         let total = latents.len() as u64;
+        let mut boundary = self.runtime.step_boundary("decode").of(self.model_id(), stage.name);
         for (index, one) in (0..).zip(&latents) {
             self.tell(stage, EventKind::Decoding { done: index, total });
-            let values = self.decode_one(stage, executable, one)?;
+            let values = self.decode_one(stage, executable, one, boundary.begin()?)?;
             // Of latents that are no numbers no dtype makes a picture.
             if let Some(fault) = Fault::of(&values).filter(|_| one.to_f32().is_none_or(|values| is_finite(&values))) {
                 faults.push((index, fault));
@@ -83,15 +84,23 @@ impl Pipeline {
         Ok(decoded)
     }
 
-    fn decode_one(&self, stage: &Stage, executable: &Executable, latents: &Tensor) -> Result<Vec<f32>, PipelineError> {
-        if self.runtime.is_cancelled() {
-            return Err(runtime::Error::Cancelled.into());
-        }
+    fn decode_one(
+        &self,
+        stage: &Stage,
+        executable: &Executable,
+        latents: &Tensor,
+        step: Step<'_, '_>,
+    ) -> Result<Vec<f32>, PipelineError> {
         let latents = self.runtime.to_device(latents)?;
-        let image = self.on_stage(stage, executable, |weights| {
-            Ok(executable.run_to_host(std::iter::once(&latents).chain(weights))?)
+        let (image, values) = self.on_stage(stage, executable, |weights| {
+            let images = executable.run(std::iter::once(&latents).chain(weights))?;
+            let image = images.into_iter().next().ok_or(PipelineError::NoPicture)?;
+            let failed = |cause| runtime::Error::Run { stage: stage.name.to_owned(), doing: "reading a result", cause };
+            let values = image.to_host().map_err(failed)?;
+            Ok((image, values))
         })?;
-        image.first().and_then(Tensor::to_f32).ok_or(PipelineError::NoPicture)
+        step.until(&image)?;
+        values.to_f32().ok_or(PipelineError::NoPicture)
     }
 
     /// Decodes the pictures at `faults` again, in float32. Where that cannot be done they stay as they are, and a warning says why.
@@ -114,9 +123,10 @@ impl Pipeline {
         };
         self.note_executables(std::slice::from_ref(&executable));
         decoded.again = Some(executable.report().clone());
+        let mut boundary = self.runtime.step_boundary("decode").of(self.model_id(), stage.name);
         for &(index, fault) in faults {
             let at = usize::try_from(index).unwrap_or(usize::MAX);
-            let values = self.decode_one(&stage, &executable, &latents[at])?;
+            let values = self.decode_one(&stage, &executable, &latents[at], boundary.begin()?)?;
             match Fault::of(&values) {
                 // It is meant to be black.
                 Some(Fault::Black) if fault == Fault::Black => {}

@@ -1,21 +1,11 @@
 //! The denoising loop: latents that never leave the device between steps.
 
-use std::sync::mpsc;
-use std::time::{Duration, Instant};
-
 use super::error::PipelineError;
 use super::noise::Generator;
 use super::schedulers::{Base, Call, Schedule};
 use crate::models::StepScalars;
-use crate::progress::{Event, EventKind};
-use crate::runtime::{self, DeviceTensor, Executable, Runtime};
+use crate::runtime::{self, DeviceTensor, Executable, Runtime, StepTimes};
 use crate::tensor::Tensor;
-
-/// How many steps may be queued on the device at once: one that runs and one that follows it without a gap. More would only
-/// make Ctrl-C wait longer.
-const STEPS_IN_FLIGHT: usize = 2;
-/// How long a step is waited for before it is asked whether anyone still wants it.
-const PATIENCE: Duration = Duration::from_millis(100);
 
 /// What the loop is given.
 pub(super) struct Denoise<'a> {
@@ -30,15 +20,6 @@ pub(super) struct Denoise<'a> {
     pub(super) seed: u64,
     pub(super) guidance: f32,
     pub(super) model_id: &'a str,
-}
-
-/// What the loop took.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct StepTimes {
-    /// From queueing the first step until it was done, in seconds.
-    pub first_seconds: f64,
-    /// The mean of the others; the first one's where there is no other.
-    pub mean_seconds: f64,
 }
 
 /// The tensors that go round: each call takes two of them over and gives two new ones in their memory.
@@ -65,14 +46,16 @@ impl Denoise<'_> {
             saved: None,
             history: [zeros()?, zeros()?, zeros()?],
         };
-        let mut queue = Queue::new(self);
+        let stage = &self.executable.report().stage;
+        let boundary = self.runtime.step_boundary("diffusion_step").of(self.model_id, stage);
+        let mut boundary = boundary.total(self.schedule.calls.len());
         for call in &self.schedule.calls {
-            queue.wait_for_room()?;
+            let step = boundary.begin()?;
             let drawn = if call.draws_noise { Some(self.upload(&self.draw(&mut noise))?) } else { None };
             slots = self.call(call, slots, drawn.as_ref().unwrap_or(&quiet))?;
-            queue.watch(&slots.latents)?;
+            step.until(&slots.latents)?;
         }
-        let times = queue.finish()?;
+        let times = boundary.finish()?;
         let latents = slots.latents.to_host().map_err(|cause| self.failed("reading the latents", cause))?;
         Ok((latents, times))
     }
@@ -134,70 +117,5 @@ impl Denoise<'_> {
 
     fn failed(&self, doing: &'static str, cause: crate::pjrt::PjrtError) -> PipelineError {
         runtime::Error::Run { stage: self.executable.report().stage.clone(), doing, cause }.into()
-    }
-}
-
-/// The steps that the device has been given, by what it tells of each that is done. Nobody waits for the device itself.
-struct Queue<'a> {
-    denoise: &'a Denoise<'a>,
-    began: Instant,
-    sender: mpsc::Sender<(Instant, Result<(), crate::pjrt::PjrtError>)>,
-    receiver: mpsc::Receiver<(Instant, Result<(), crate::pjrt::PjrtError>)>,
-    queued: usize,
-    done: Vec<Duration>,
-}
-
-impl<'a> Queue<'a> {
-    fn new(denoise: &'a Denoise<'a>) -> Self {
-        let (sender, receiver) = mpsc::channel();
-        Self { denoise, began: Instant::now(), sender, receiver, queued: 0, done: Vec::new() }
-    }
-
-    /// Has the device tell when `latents` are there.
-    fn watch(&mut self, latents: &DeviceTensor) -> Result<(), PipelineError> {
-        let sender = self.sender.clone();
-        // Nobody listens any more where another step failed.
-        let tell = move |result| drop(sender.send((Instant::now(), result)));
-        latents.when_ready(tell).map_err(|cause| self.denoise.failed("a step", cause))?;
-        self.queued += 1;
-        Ok(())
-    }
-
-    fn wait_for_room(&mut self) -> Result<(), PipelineError> {
-        while self.queued - self.done.len() >= STEPS_IN_FLIGHT {
-            self.wait_for_one()?;
-        }
-        if self.denoise.runtime.is_cancelled() { Err(runtime::Error::Cancelled.into()) } else { Ok(()) }
-    }
-
-    fn wait_for_one(&mut self) -> Result<(), PipelineError> {
-        let (when, result) = loop {
-            match self.receiver.recv_timeout(PATIENCE) {
-                Ok(told) => break told,
-                // `self.sender` lives, so the channel is not closed; a device that never answers can at least be left.
-                Err(_) if self.denoise.runtime.is_cancelled() => return Err(runtime::Error::Cancelled.into()),
-                Err(_) => {}
-            }
-        };
-        result.map_err(|cause| self.denoise.failed("a step", cause))?;
-        self.done.push(when.saturating_duration_since(self.began));
-        let (done, total) = (self.done.len(), self.denoise.schedule.calls.len());
-        let (model_id, stage) = (self.denoise.model_id.to_owned(), self.denoise.executable.report().stage.clone());
-        self.denoise.runtime.progress().event(Event { model_id, stage, kind: EventKind::Step { done, total } });
-        Ok(())
-    }
-
-    fn finish(mut self) -> Result<StepTimes, PipelineError> {
-        while self.done.len() < self.queued {
-            self.wait_for_one()?;
-        }
-        let seconds = |at: usize| self.done.get(at).map_or(0.0, Duration::as_secs_f64);
-        let first_seconds = seconds(0);
-        #[expect(clippy::cast_precision_loss, reason = "steps are few")]
-        let mean_seconds = match self.done.len() {
-            0 | 1 => first_seconds,
-            count => (seconds(count - 1) - first_seconds) / (count - 1) as f64,
-        };
-        Ok(StepTimes { first_seconds, mean_seconds })
     }
 }

@@ -121,6 +121,17 @@ pub enum PipelineError {
 }
 
 impl PipelineError {
+    /// Whether the request is to blame: one that asks for something else may do.
+    pub(crate) fn is_of_the_request(&self) -> bool {
+        matches!(
+            self,
+            Self::Request { .. }
+                | Self::Scheduler(SchedulerError::UnknownName { .. })
+                | Self::Runtime(runtime::Error::Shape(_))
+                | Self::Graph(_)
+        )
+    }
+
     pub(super) fn request(field: &'static str, value: impl Display, why: String) -> Self {
         Self::Request { field, value: value.to_string(), why }
     }

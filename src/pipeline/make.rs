@@ -13,7 +13,7 @@ use super::{Made, Pipeline};
 use crate::pjrt::ElementType;
 use crate::pjrt::hlo::TensorType;
 use crate::progress::{Event, EventKind};
-use crate::runtime::{self, DeviceTensor};
+use crate::runtime::{self, DeviceTensor, StepBoundary, StepTimes};
 use crate::tensor::Tensor;
 
 /// The conditions of a run: what the denoiser's graph takes after the scalars of the step.
@@ -57,13 +57,16 @@ impl Pipeline {
 
     fn conditions(&self, prepared: &Prepared<'_>, ready: &Ready) -> Result<Conditions, PipelineError> {
         let (request, stages) = (prepared.request, &prepared.stages);
-        let positive = self.encode(prepared, ready, &request.prompt, stages.encoders.clone())?;
+        // Never finished: the first diffusion step is queued behind the prompts, and nobody waits in between.
+        let mut boundary = self.runtime.step_boundary("encode_prompt").of(self.model_id(), "text_encoder");
+        let positive = self.encode(prepared, ready, &mut boundary, &request.prompt, stages.encoders.clone())?;
         let negative = if !prepared.plan.signature.is_guided() {
             None
         } else if stages.negative_is_zeros {
             Some(self.zeros_for_no_prompt(prepared, ready)?)
         } else {
-            Some(self.encode(prepared, ready, &request.negative_prompt, stages.negative_encoders.clone())?)
+            let encoders = stages.negative_encoders.clone();
+            Some(self.encode(prepared, ready, &mut boundary, &request.negative_prompt, encoders)?)
         };
         // Original size, top left corner of the crop, target size: each height first (SDXL, arXiv 2307.01952, section 2.2).
         let [width, height] = prepared.plan.sizes.padded;
@@ -77,15 +80,20 @@ impl Pipeline {
         &self,
         prepared: &Prepared<'_>,
         ready: &Ready,
+        boundary: &mut StepBoundary<'_>,
         text: &str,
         encoders: Range<usize>,
     ) -> Result<Arc<Encoded>, PipelineError> {
         let key = PromptKey::new(Some(text), &ready.executables[encoders.clone()]);
         self.prompts.get_or_encode(key, || {
             let mut encoded = Encoded::default();
+            let step = boundary.begin()?;
             for (index, at) in encoders.enumerate() {
                 let stage = &prepared.stages.all[at];
                 encoded.push(self.run_encoder(index, stage, ready, at, &self.tokens(index, text)?)?);
+            }
+            if let Some(last) = encoded.hidden.last() {
+                step.until(last)?;
             }
             Ok(encoded)
         })
@@ -171,7 +179,7 @@ impl Pipeline {
         prepared: &Prepared<'_>,
         ready: &Ready,
         conditions: &Conditions,
-    ) -> Result<(Tensor, super::StepTimes), PipelineError> {
+    ) -> Result<(Tensor, StepTimes), PipelineError> {
         let at = prepared.stages.denoiser;
         let stage = &prepared.stages.all[at];
         let after_scalars = stage.function.inputs().iter().skip_while(|input| input.name != "scalars").skip(1);

@@ -17,13 +17,15 @@
 //! runtime side by side, while the weights come to the device (`resident.rs`); then prompts are encoded, each once
 //! (`prompts.rs`), steps run without the latents leaving the device (`denoise.rs`), and pictures are decoded one by one and cropped.
 //!
-//! The crop begins at the top left corner, `[0, 0]`: what padding added lies right and below.
+//! The crop begins at the top left corner, `[0, 0]`: what padding added lies right and below, and so does what a larger size added that
+//! was warm where the request's own was not (`snap.rs`).
 
 mod ahead;
 mod decode;
 mod denoise;
 mod error;
 mod image;
+mod lookup;
 mod make;
 mod model;
 pub mod noise;
@@ -34,6 +36,7 @@ mod ready;
 mod request;
 mod resident;
 pub mod schedulers;
+mod snap;
 mod stage;
 pub mod tokenizer;
 
@@ -44,18 +47,21 @@ use std::time::Instant;
 
 use preheat_cache::GraphKey;
 
+pub use crate::runtime::StepTimes;
 pub use ahead::{Precompile, Precompiled};
-pub use denoise::StepTimes;
 pub use error::PipelineError;
 pub use image::{Picture, Settings};
+pub use lookup::LookedUp;
 pub use plan::{Plan, Sizes};
 pub use precision::{ParsePrecisionError, Precision, Precisions};
 pub use request::{TextToImage, WarmupBlock, parse_resolution};
 
 use self::model::Model;
+use self::plan::Prepared;
 use self::prompts::Prompts;
+use self::ready::Asking;
 use self::resident::Resident;
-use crate::runtime::{self, Executable, Lookup, Runtime, StageReport, WarmupReport};
+use crate::runtime::{self, Executable, Lookup, Percent, Runtime, StageReport, Verdict, WarmupReport};
 use crate::tensor::Tensor;
 
 /// How a pipeline is set up, whatever it is asked for later.
@@ -65,6 +71,7 @@ pub struct Builder {
     precisions: Precisions,
     warmup_steps: u32,
     variant: Option<String>,
+    snap_to_warm: Option<Percent>,
 }
 
 impl Default for Builder {
@@ -74,6 +81,7 @@ impl Default for Builder {
             precisions: Precisions::default(),
             warmup_steps: runtime::Builder::DEFAULT_WARMUP_STEPS,
             variant: None,
+            snap_to_warm: None,
         }
     }
 }
@@ -104,6 +112,17 @@ impl Builder {
     #[must_use]
     pub fn variant(mut self, variant: impl Into<String>) -> Self {
         self.variant = Some(variant.into());
+        self
+    }
+
+    /// Where the padded size of a request is not warm, the smallest size that is warm and covers it serves in its place, if no more of its
+    /// area than this is beyond the padded size (`--snap-to-warm`): at 50 percent, twice as much is computed at most. The picture is
+    /// cropped; what stood in its place at its own size is another picture, since noise is drawn at the size that is computed.
+    ///
+    /// It acts on runs and look-ups. A warmup warms the size that it was given.
+    #[must_use]
+    pub fn snap_to_warm(mut self, most_waste: Percent) -> Self {
+        self.snap_to_warm = Some(most_waste);
         self
     }
 
@@ -234,6 +253,14 @@ impl Pipeline {
     /// Where the request is one that this model cannot serve.
     pub fn lookup(&self, request: &TextToImage) -> Result<Lookup, PipelineError> {
         let prepared = self.prepare(request)?;
+        let own = self.look_up(&prepared)?;
+        let Some(most_waste) = self.settings.snap_to_warm.filter(|_| own.verdict != Verdict::Hit) else {
+            return Ok(own);
+        };
+        Ok(self.look_up_larger(&prepared, most_waste)?.unwrap_or(own))
+    }
+
+    fn look_up(&self, prepared: &Prepared<'_>) -> Result<Lookup, PipelineError> {
         let mut answers = Vec::new();
         for stage in prepared.stages.iter() {
             answers.extend(self.runtime.lookup(&prepared.plan.signature, &stage.graph)?.stages);
@@ -282,7 +309,9 @@ impl Pipeline {
         };
         // What was just compiled by force need not be so again.
         let force_recompile = force_recompile && warmed != prepared.plan.signature.input_shape;
-        let ready = self.ready(&prepared, |request| request.force_recompile(force_recompile).get())?;
+        let how = Asking { force_recompile, snap: self.settings.snap_to_warm, ..Asking::default() };
+        let (larger, ready) = self.ready(&prepared, how)?;
+        let prepared = larger.unwrap_or(prepared);
         self.warm_up_automatically(&prepared, &ready)?;
         self.make(prepared, &ready)
     }

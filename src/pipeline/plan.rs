@@ -9,10 +9,11 @@ use super::schedulers::Schedule;
 use super::stage::{Dtypes, Shape, Stages};
 use super::{Pipeline, TextToImage};
 use crate::models::LATENT_PX;
+use crate::runtime::SnappedSize;
 use crate::{runtime, weights};
 
 /// Sizes in pixels, `[width, height]`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sizes {
     /// What was asked for.
     pub requested: [u64; 2],
@@ -20,6 +21,8 @@ pub struct Sizes {
     pub padded: [u64; 2],
     /// Where the picture begins in what is computed.
     pub crop_origin: [u64; 2],
+    /// Where a larger size than the request's own padded one is computed, because that one is warm: which, in place of which.
+    pub snapped: Option<SnappedSize>,
 }
 
 /// What a request comes to.
@@ -56,9 +59,10 @@ impl Pipeline {
         };
         let schedule = scheduler.schedule(request.steps)?;
         let dtypes = self.dtypes();
+        let latent_sides = [padded[1] / LATENT_PX, padded[0] / LATENT_PX];
         let signature = create_execution_signature(
             folder.id(),
-            vec![request.batch_size, folder.latent_channels(), padded[1] / LATENT_PX, padded[0] / LATENT_PX],
+            self.input_shape(request, latent_sides),
             request.batch_size,
             request.cfg_scale,
             scheduler.name()?.to_string(),
@@ -69,7 +73,7 @@ impl Pipeline {
         let shape = Shape {
             guided: signature.is_guided(),
             batch: request.batch_size,
-            latent_sides: [padded[1] / LATENT_PX, padded[0] / LATENT_PX],
+            latent_sides,
             clip_skip: request.clip_skip,
             dtypes,
             negative_is_zeros: self.model.is_xl()
@@ -78,9 +82,24 @@ impl Pipeline {
             target: self.runtime.lowering_target(),
         };
         let stages = Stages::of(&self.model, shape)?;
-        let sizes = Sizes { requested, padded, crop_origin: [0, 0] };
+        let sizes = Sizes { requested, padded, crop_origin: [0, 0], snapped: None };
         let seed = request.seed.unwrap_or_else(any_seed);
-        Ok(Prepared { request, plan: Plan { signature, sizes, seed }, schedule, shape, stages })
+        Ok(Prepared { request, plan: Plan { signature, sizes, seed }, schedule, stages, shape })
+    }
+
+    /// A request at another size than its own.
+    pub(super) fn at<'a>(&self, own: &Prepared<'a>, size: SnappedSize) -> Result<Prepared<'a>, PipelineError> {
+        let latent_sides = [size.padded_size[1] / LATENT_PX, size.padded_size[0] / LATENT_PX];
+        let shape = Shape { latent_sides, ..own.shape };
+        let mut plan = own.plan.clone();
+        plan.signature.input_shape = self.input_shape(own.request, latent_sides);
+        plan.sizes = Sizes { padded: size.padded_size, snapped: Some(size), ..plan.sizes };
+        let stages = Stages::of(&self.model, shape)?;
+        Ok(Prepared { request: own.request, plan, schedule: own.schedule.clone(), stages, shape })
+    }
+
+    fn input_shape(&self, request: &TextToImage, [height, width]: [u64; 2]) -> Vec<u64> {
+        vec![request.batch_size, self.model.folder.latent_channels(), height, width]
     }
 
     fn check_clip_skip(&self, clip_skip: u64) -> Result<(), PipelineError> {

@@ -1,7 +1,6 @@
 //! Getting ready: executables and weights, side by side; and warming up.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use super::Pipeline;
@@ -10,7 +9,9 @@ use super::plan::Prepared;
 use super::resident::Weights;
 use super::stage::Stage;
 use crate::progress::{Cancel, EventKind};
-use crate::runtime::{self, DeviceTensor, Dropped, Executable, Request, StageReport, WarmupReport, warmup_summary};
+use crate::runtime::{
+    self, DeviceTensor, Dropped, Executable, Percent, Request, StageReport, WarmupReport, warmup_summary,
+};
 
 /// What a request runs, in the order of its stages. Weights are held by the stage that runs alone.
 pub(super) struct Ready {
@@ -19,6 +20,32 @@ pub(super) struct Ready {
     pub(super) executables_since: Instant,
     /// When the weights were on the device, or as many of them as there was room for.
     pub(super) weights_since: Instant,
+}
+
+/// How executables are asked for.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Asking {
+    pub(super) force_recompile: bool,
+    /// Whether it is a warmup, of which nobody needs to be warned that it compiles.
+    pub(super) warming: bool,
+    /// How much of a larger size that is warm may be wasted, where the request's own is cold.
+    pub(super) snap: Option<Percent>,
+}
+
+impl Asking {
+    fn get(self, request: Request<'_>) -> Result<Executable, runtime::Error> {
+        let request = request.force_recompile(self.force_recompile);
+        if self.warming { request.get_for_warmup() } else { request.get() }
+    }
+}
+
+/// The executables that were found, stage by stage.
+struct Found<'a> {
+    /// The request at a larger size, where that serves it.
+    larger: Option<Prepared<'a>>,
+    executables: Vec<Result<Executable, runtime::Error>>,
+    /// When the last of them was there.
+    since: Instant,
 }
 
 impl Ready {
@@ -36,46 +63,80 @@ impl Ready {
 }
 
 impl Pipeline {
-    /// Gets every stage's executable, as `get` makes the requests, and brings the weights to the device meanwhile.
-    pub(super) fn ready(
+    /// Gets every stage's executable and brings the weights to the device meanwhile. What is then ready may be a larger size than the
+    /// request's own, which is given then: see [`Builder::snap_to_warm`](super::Builder::snap_to_warm).
+    pub(super) fn ready<'a>(
         &self,
-        prepared: &Prepared<'_>,
-        get: impl Fn(Request<'_>) -> Result<Executable, runtime::Error> + Sync,
-    ) -> Result<Ready, PipelineError> {
-        self.check(prepared)?;
-        let signature = &prepared.plan.signature;
+        own: &Prepared<'a>,
+        how: Asking,
+    ) -> Result<(Option<Prepared<'a>>, Ready), PipelineError> {
+        self.check(own)?;
         // Weights that nothing can run on are not worth reading to the end.
         let stop_weights = Cancel::default();
-        let executables_ready = Mutex::new(Instant::now());
-        let get = |stage: &Stage| {
-            let executable = get(self.runtime.request(signature, &stage.graph));
+        let get = |request: Request<'_>| {
+            let executable = how.get(request);
             if executable.as_ref().is_err_and(|error| !error.is_out_of_memory()) {
                 stop_weights.cancel();
             }
-            let now = Instant::now();
-            let mut last = executables_ready.lock().unwrap_or_else(PoisonError::into_inner);
-            *last = now.max(*last);
             executable
         };
-        let (executables, weights) = std::thread::scope(|scope| {
-            let weights = scope.spawn(|| (self.bring_ahead(prepared, &stop_weights), Instant::now()));
-            let executables = in_parallel(&prepared.stages.all, get);
-            (executables, weights.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        let (found, weights) = std::thread::scope(|scope| {
+            // A model reads the same weights at every size.
+            let weights = scope.spawn(|| (self.bring_ahead(own, &stop_weights), Instant::now()));
+            let found = self.executables(own, how, get).inspect_err(|_| stop_weights.cancel());
+            (found, weights.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
         });
-        // Weights that were being brought are not dropped; now those of other stages can make way for an executable.
-        let again = |(executable, stage): (Result<_, runtime::Error>, &Stage)| match executable {
-            Err(error) if error.is_out_of_memory() => get(stage),
-            other => other,
-        };
-        let executables = executables.into_iter().zip(&prepared.stages.all).map(again).collect();
         // Of several errors, the first of these is the cause of the others.
         self.model.tokenizers()?;
-        let executables = collect(executables)?;
+        let Found { larger, executables, mut since } = found?;
+        // Weights that were being brought are not dropped; now those of other stages can make way for an executable.
+        let again = |(executable, stage): (Result<_, runtime::Error>, &Stage)| match executable {
+            Err(error) if error.is_out_of_memory() => {
+                let executable = get(self.runtime.request(&own.plan.signature, &stage.graph));
+                since = Instant::now();
+                executable
+            }
+            other => other,
+        };
+        let executables = collect(executables.into_iter().zip(&own.stages.all).map(again).collect())?;
         self.note_executables(&executables);
         let (weights, weights_since) = weights;
         weights?;
-        let executables_since = executables_ready.into_inner().unwrap_or_else(PoisonError::into_inner);
-        Ok(Ready { executables, executables_since, weights_since })
+        Ok((larger, Ready { executables, executables_since: since, weights_since }))
+    }
+
+    /// The executable of every stage, as `get` makes the requests; at a larger size where that serves the request.
+    fn executables<'a>(
+        &self,
+        own: &Prepared<'a>,
+        how: Asking,
+        get: impl Fn(Request<'_>) -> Result<Executable, runtime::Error> + Sync,
+    ) -> Result<Found<'a>, PipelineError> {
+        let mut kept = Vec::new();
+        if let Some(most_waste) = how.snap.filter(|_| !how.force_recompile) {
+            // Its own size first: where that is warm, nothing else is looked at.
+            let found = self.obtain(own, &[], |request| request.require_warm(true).get());
+            kept = found.iter().map(|found| found.as_ref().ok().cloned()).collect();
+            let is_cold = found.iter().any(|found| matches!(found, Err(runtime::Error::NotWarm(_))));
+            if is_cold && let Some((larger, executables)) = self.snap(own, &kept, most_waste)? {
+                let executables = executables.into_iter().map(Ok).collect();
+                return Ok(Found { larger: Some(larger), executables, since: Instant::now() });
+            }
+        }
+        Ok(Found { larger: None, executables: self.obtain(own, &kept, get), since: Instant::now() })
+    }
+
+    /// Asks for the executable of each stage that is not kept from before.
+    pub(super) fn obtain(
+        &self,
+        prepared: &Prepared<'_>,
+        kept: &[Option<Executable>],
+        ask: impl Fn(Request<'_>) -> Result<Executable, runtime::Error> + Sync,
+    ) -> Vec<Result<Executable, runtime::Error>> {
+        in_parallel(&prepared.stages.all, |index, stage| match kept.get(index) {
+            Some(Some(executable)) => Ok(executable.clone()),
+            _ => ask(self.runtime.request(&prepared.plan.signature, &stage.graph)),
+        })
     }
 
     /// Brings weights to the device as long as they have room beside each other; the others come when their stage runs.
@@ -135,7 +196,7 @@ impl Pipeline {
         prepared: &Prepared<'_>,
         force_recompile: bool,
     ) -> Result<Vec<WarmupReport>, PipelineError> {
-        let ready = self.ready(prepared, |request| request.force_recompile(force_recompile).get_for_warmup())?;
+        let (_, ready) = self.ready(prepared, Asking { force_recompile, warming: true, snap: None })?;
         let mut reports = Vec::with_capacity(ready.executables.len());
         // One by one: its seconds should be its own.
         for (stage, executable) in prepared.stages.iter().zip(&ready.executables) {
@@ -196,10 +257,12 @@ impl Pipeline {
 /// Does `work` for each stage on a thread of its own.
 fn in_parallel<T: Send>(
     stages: &[Stage],
-    work: impl Fn(&Stage) -> Result<T, runtime::Error> + Sync,
+    work: impl Fn(usize, &Stage) -> Result<T, runtime::Error> + Sync,
 ) -> Vec<Result<T, runtime::Error>> {
     std::thread::scope(|scope| {
-        let threads: Vec<_> = stages.iter().map(|stage| scope.spawn(|| work(stage))).collect();
+        let work = &work;
+        let one = |(index, stage)| scope.spawn(move || work(index, stage));
+        let threads: Vec<_> = stages.iter().enumerate().map(one).collect();
         threads
             .into_iter()
             .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))

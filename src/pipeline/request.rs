@@ -126,7 +126,7 @@ impl TextToImage {
 
     /// Refuses what no model could make, whatever it is; `own` is the size of pictures that the model makes on its own.
     /// Gives the size in pixels.
-    pub(super) fn check(&self, own: [u64; 2]) -> Result<[u64; 2], PipelineError> {
+    pub(crate) fn check(&self, own: [u64; 2]) -> Result<[u64; 2], PipelineError> {
         let size = [self.width.unwrap_or(own[0]), self.height.unwrap_or(own[1])];
         for (field, side) in [("width", size[0]), ("height", size[1])] {
             if side < Self::SMALLEST_SIDE_PX {

@@ -136,6 +136,7 @@ fn bring(
     stage: &Stage,
     cancel: &Cancel,
 ) -> Result<Vec<DeviceTensor>, PipelineError> {
+    let _row = runtime.trace().map(|trace| trace.begin("weights", stage.name));
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let total = stage.wanted.len();
     let slots: Mutex<(Vec<Option<DeviceTensor>>, usize)> = Mutex::new(((0..total).map(|_| None).collect(), 0));

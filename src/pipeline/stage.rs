@@ -92,6 +92,12 @@ impl Stage {
         Ok(Self { name, component, dtype, graph, function, wanted })
     }
 
+    /// Whether this is the very graph that `other` is, which is the same stage of the same model at another size.
+    pub(super) fn is_as_in(&self, other: &Self) -> bool {
+        let (own, other) = (self.graph.declared_projection(), other.graph.declared_projection());
+        own == other && own.input_shape == Keep::Dropped
+    }
+
     /// Bytes of the weights, as they rest on the device.
     pub(super) fn weight_bytes(&self) -> u64 {
         let of_one = |weight: &Wanted| product(&weight.dims).saturating_mul(bytes_of(weight.dtype));

@@ -1,7 +1,6 @@
-//! Reading a program's parameters and results out of a serialised HLO module.
+//! Reading a program's parameters and results out of a serialised HLO module, and counting what it consists of.
 //!
-//! The messages are the few fields of XLA's `hlo.proto` and `xla_data.proto` that this needs; all others, the computations among
-//! them, are stepped over unread.
+//! The messages are the few fields of XLA's `hlo.proto` and `xla_data.proto` that this needs; all others are stepped over unread.
 
 use std::fmt;
 
@@ -39,6 +38,40 @@ pub struct ProgramShape {
     pub results: Vec<TensorType>,
 }
 
+/// What a program consists of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProgramCounts {
+    /// Instructions of all its computations, the bodies of fusions among them.
+    pub instructions: u64,
+    /// Those of them that are fusions.
+    pub fusions: u64,
+}
+
+/// `HloModuleProto`, as far as counting takes.
+#[derive(Clone, PartialEq, Message)]
+struct CountedModule {
+    #[prost(message, repeated, tag = "3")]
+    computations: Vec<CountedComputation>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct CountedModuleWithConfig {
+    #[prost(message, optional, tag = "1")]
+    hlo_module: Option<CountedModule>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct CountedComputation {
+    #[prost(message, repeated, tag = "2")]
+    instructions: Vec<CountedInstruction>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct CountedInstruction {
+    #[prost(string, tag = "2")]
+    opcode: String,
+}
+
 #[derive(Clone, PartialEq, Message)]
 struct HloModuleProtoWithConfig {
     #[prost(message, optional, tag = "1")]
@@ -74,13 +107,8 @@ const TUPLE: i32 = 13;
 
 /// Parameters and results of an optimized program.
 pub fn program_shape(program: &OptimizedProgram) -> Result<ProgramShape, PjrtError> {
-    let unreadable = |what: String| PjrtError::UnreadableProgram { format: program.format.clone(), what };
-    let decoded = match program.format.as_str() {
-        "hlo" => HloModuleProto::decode(program.code.as_slice()).map(Some),
-        "hlo_with_config" => HloModuleProtoWithConfig::decode(program.code.as_slice()).map(|both| both.hlo_module),
-        _ => return Err(unreadable("only HLO modules can be".into())),
-    };
-    let module = decoded.map_err(|error| unreadable(error.to_string()))?;
+    let unreadable = |what: String| unreadable(program, what);
+    let module = read(program, |with_config: HloModuleProtoWithConfig| with_config.hlo_module)?;
     let shape = module.and_then(|module| module.host_program_shape);
     let shape = shape.ok_or_else(|| unreadable("it has no program shape".into()))?;
     let flat = |shapes: &[ShapeProto]| {
@@ -88,6 +116,33 @@ pub fn program_shape(program: &OptimizedProgram) -> Result<ProgramShape, PjrtErr
         shapes.iter().try_for_each(|shape| flatten(shape, &mut types)).map(|()| types).map_err(unreadable)
     };
     Ok(ProgramShape { parameters: flat(&shape.parameters)?, results: flat(shape.result.as_slice())? })
+}
+
+/// What an optimized program consists of.
+pub fn program_counts(program: &OptimizedProgram) -> Result<ProgramCounts, PjrtError> {
+    let module = read(program, |with_config: CountedModuleWithConfig| with_config.hlo_module)?;
+    let computations = module.map(|module| module.computations).unwrap_or_default();
+    let instructions = computations.iter().flat_map(|computation| &computation.instructions);
+    let fusions = instructions.clone().filter(|instruction| instruction.opcode == "fusion").count();
+    Ok(ProgramCounts { instructions: instructions.count() as u64, fusions: fusions as u64 })
+}
+
+/// The module of a program, by whichever of the two formats it is in.
+fn read<M, C>(program: &OptimizedProgram, module: impl FnOnce(C) -> Option<M>) -> Result<Option<M>, PjrtError>
+where
+    M: Message + Default,
+    C: Message + Default,
+{
+    let decoded = match program.format.as_str() {
+        "hlo" => M::decode(program.code.as_slice()).map(Some),
+        "hlo_with_config" => C::decode(program.code.as_slice()).map(module),
+        _ => return Err(unreadable(program, "only HLO modules can be".into())),
+    };
+    decoded.map_err(|error| unreadable(program, error.to_string()))
+}
+
+fn unreadable(program: &OptimizedProgram, what: String) -> PjrtError {
+    PjrtError::UnreadableProgram { format: program.format.clone(), what }
 }
 
 /// Recursion is bounded: decoding stops at prost's limit of 100 messages within each other.
@@ -123,6 +178,20 @@ mod tests {
         let text = |types: &[TensorType]| types.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
         assert_eq!(text(&read.parameters), "4xcomplex<f64> 2x3xf32 bf16 0xi1");
         assert_eq!(text(&read.results), "2x3xf32 bf16 0xi1");
+    }
+
+    #[test]
+    fn fusions_and_what_is_in_them_are_counted() {
+        let computation = |opcodes: &[&str]| CountedComputation {
+            instructions: opcodes.iter().map(|opcode| CountedInstruction { opcode: (*opcode).to_owned() }).collect(),
+        };
+        let computations = vec![computation(&["parameter", "add"]), computation(&["parameter", "fusion", "fusion"])];
+        let module = CountedModule { computations };
+        let expected = ProgramCounts { instructions: 5, fusions: 2 };
+        let plain = OptimizedProgram { format: "hlo".into(), code: module.encode_to_vec() };
+        assert_eq!(program_counts(&plain).unwrap(), expected);
+        let code = CountedModuleWithConfig { hlo_module: Some(module) }.encode_to_vec();
+        assert_eq!(program_counts(&OptimizedProgram { format: "hlo_with_config".into(), code }).unwrap(), expected);
     }
 
     #[test]

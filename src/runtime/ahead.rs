@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use preheat_cache::{GraphKey, KeyInputs, Match, Source};
+use preheat_cache::{GraphKey, KeyInputs, Match, Measurements, Source};
 
 use super::Inner;
 use super::compile::{Again, Made, Wanting};
@@ -20,11 +20,13 @@ pub(super) struct Kept {
     matched: Match,
     pub(super) compile_seconds: f64,
     pub(super) compile_peak_bytes: u64,
+    /// Where it was compiled just now.
+    measurements: Option<Measurements>,
 }
 
 impl Kept {
     fn there(key: GraphKey, matched: Match) -> Self {
-        Self { key, source: Source::Disk, matched, compile_seconds: 0.0, compile_peak_bytes: 0 }
+        Self { key, source: Source::Disk, matched, compile_seconds: 0.0, compile_peak_bytes: 0, measurements: None }
     }
 }
 
@@ -33,6 +35,7 @@ impl Inner {
     pub(super) fn precompile(&self, asked: &Asked<'_>) -> Result<StageReport, Error> {
         self.cache()?;
         let began = Instant::now();
+        let _request = asked.trace(self, "request");
         let kept = self.keep_or_compile(asked)?;
         let load_seconds = (began.elapsed().as_secs_f64() - kept.compile_seconds).max(0.0);
         let report = StageReport {
@@ -51,6 +54,9 @@ impl Inner {
             compile_seconds = report.compile_seconds, "in the store"
         );
         asked.tell(self, EventKind::Ready);
+        if let Some(recorder) = &self.recorder {
+            recorder.obtained(&report, kept.measurements.as_ref());
+        }
         Ok(report)
     }
 
@@ -98,6 +104,7 @@ impl Inner {
             matched: Match::Compiled,
             compile_seconds: fresh.record.measurements.compile_seconds,
             compile_peak_bytes: fresh.record.measurements.compile_peak_bytes.unwrap_or(0),
+            measurements: Some(fresh.record.measurements),
         })
     }
 }

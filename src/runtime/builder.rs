@@ -10,6 +10,7 @@ use super::devices::{find_plugin, inventory};
 use super::digests::Digests;
 use super::error::Error;
 use super::memory::Memory;
+use super::metrics::Recorder;
 use super::on_device::OnDevice;
 use super::warnings::Warnings;
 use super::{DeviceReport, Inner, Runtime};
@@ -18,6 +19,7 @@ use crate::backend::xla::XlaBackend;
 use crate::backend::{Backend, BackendError};
 use crate::device::{self, DeviceName, Target};
 use crate::progress::{Cancel, Progress, Silent};
+use crate::trace::Trace;
 
 /// What a [`Runtime`] is made from. Everything has a default; [`Builder::build`] makes it.
 #[derive(Clone)]
@@ -35,6 +37,9 @@ pub struct Builder {
     memory_limit_bytes: u64,
     require_warm: bool,
     manual_warmup: bool,
+    sync_steps: usize,
+    metrics: bool,
+    trace: Option<Trace>,
     progress: Arc<dyn Progress>,
     cancel: Cancel,
 }
@@ -54,6 +59,9 @@ impl Default for Builder {
             memory_limit_bytes: Self::DEFAULT_MEMORY_LIMIT_BYTES,
             require_warm: false,
             manual_warmup: false,
+            sync_steps: 0,
+            metrics: false,
+            trace: None,
             progress: Arc::new(Silent),
             cancel: Cancel::default(),
         }
@@ -153,6 +161,28 @@ impl Builder {
         self
     }
 
+    /// After how many steps the host waits for the device (`--tpu-sync-steps`); 0, the default: only where a result is read, with
+    /// a bound on the steps in flight. See [`StepBoundary`](super::StepBoundary).
+    #[must_use]
+    pub fn sync_steps(mut self, steps: usize) -> Self {
+        self.sync_steps = steps;
+        self
+    }
+
+    /// Whether [`Runtime::metrics`] is kept.
+    #[must_use]
+    pub fn metrics(mut self, metrics: bool) -> Self {
+        self.metrics = metrics;
+        self
+    }
+
+    /// A trace to add to.
+    #[must_use]
+    pub fn trace(mut self, trace: Trace) -> Self {
+        self.trace = Some(trace);
+        self
+    }
+
     /// Who is told of what takes long.
     #[must_use]
     pub fn progress(mut self, progress: Arc<dyn Progress>) -> Self {
@@ -175,10 +205,12 @@ impl Builder {
     pub fn build(self) -> Result<Runtime, Error> {
         let warnings = Warnings::default();
         let cache = self.cache(&warnings);
+        let opening = self.trace.as_ref().map(|trace| trace.begin("host", "open the plugin"));
         let (backend, device) = match &self.target {
             Some(target) => self.ahead(target, cache.as_ref())?,
             None => self.here(cache.as_ref(), &warnings)?,
         };
+        drop(opening);
         tracing::info!(device = %device.selected, reason = %device.reason, "device chosen");
         let environment_digest = backend.environment().digest();
         let here = match &backend {
@@ -196,6 +228,8 @@ impl Builder {
             on_device: Arc::new(OnDevice::new(here, Memory::new(self.memory_limit_bytes))),
             require_warm: self.require_warm,
             manual_warmup: self.manual_warmup,
+            sync_steps: self.sync_steps,
+            recorder: (self.metrics || self.trace.is_some()).then(|| Arc::new(Recorder::new(self.trace))),
             progress: self.progress,
             cancel: self.cancel,
             warnings: Arc::new(warnings),

@@ -153,6 +153,23 @@ impl Cache {
         self.main.has_object(key) || self.fallbacks.iter().any(|store| store.has_object(key))
     }
 
+    /// Every record of every store. A store that is only read has no index, by design: its records are read from its objects.
+    pub(super) fn each_record(&self, warnings: &Warnings, each: &mut dyn FnMut(&GraphRecord)) {
+        for store in std::iter::once(&self.main).chain(&self.fallbacks) {
+            let failed = |error| warnings.store_failed("reading its records", &error);
+            if !store.is_read_only() {
+                store.records().map_err(failed).unwrap_or_default().iter().for_each(&mut *each);
+                continue;
+            }
+            for key in store.object_keys().map_err(failed).unwrap_or_default() {
+                // A damaged one is told of when it is loaded.
+                if let Ok(Some(record)) = store.object_record(&key) {
+                    each(&record);
+                }
+            }
+        }
+    }
+
     /// What level 1 knows of a projection, and of the exact signature under it.
     pub(super) fn resolve(
         &self,
@@ -191,8 +208,11 @@ impl Cache {
             return Ok(None);
         }
         let waiting = |waited, holder: Option<preheat_cache::Holder>| {
+            let since = |holder: &preheat_cache::Holder| jiff::Timestamp::now().duration_since(holder.since);
+            // Another machine's clock may be ahead of this one's.
+            let compiling = holder.as_ref().map(|holder| Duration::try_from(since(holder)).unwrap_or_default());
             let holder = holder.map(|holder| format!("process {}", holder.pid));
-            tell(EventKind::Waiting { holder, waited });
+            tell(EventKind::Waiting { holder, compiling, waited });
             if cancel.is_cancelled() { Wait::Cancel } else { Wait::Continue }
         };
         match self.main.compile_lock(key, waiting) {

@@ -91,8 +91,10 @@ impl Inner {
             return Err(Error::Cancelled);
         }
         asked.tell(self, EventKind::Compiling { expected_seconds });
+        let compiling = asked.trace(self, "compile");
         let (loaded, compiled) =
             run_compiler().map_err(|cause| self.not_compiled(asked, &turn, lock.as_mut(), cause))?;
+        drop(compiling);
         asked.tell(self, EventKind::Compiled { seconds: compiled.measurements.compile_seconds });
         Ok(Made::Compiled(Box::new(self.store(asked, wanting.inputs, loaded, compiled))))
     }
@@ -186,7 +188,7 @@ impl Inner {
                 return Err(Error::Cancelled);
             }
             let holder = Some(format!("process {}", std::process::id()));
-            asked.tell(self, EventKind::Waiting { holder, waited: began.elapsed() });
+            asked.tell(self, EventKind::Waiting { holder, compiling: None, waited: began.elapsed() });
             std::thread::sleep(TURN_POLL);
         }
     }

@@ -21,7 +21,7 @@ pub(super) struct RequestDigests {
 }
 
 impl RequestDigests {
-    fn of(signature: &Signature, graph: &Graph, environment: &Digest) -> Self {
+    pub(super) fn of(signature: &Signature, graph: &Graph, environment: &Digest) -> Self {
         let projected = signature.project(graph.declared_projection());
         let (stage, builder, options) = (graph.stage_name(), graph.builder_id(), graph.compile_options());
         let projection_key = projection_key(stage, &projected, environment, builder, options);

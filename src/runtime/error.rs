@@ -164,6 +164,20 @@ pub enum Error {
     /// A tensor could not be made.
     #[error(transparent)]
     Tensor(#[from] crate::tensor::TensorError),
+    /// A tensor is not as large as the graph's builder declared it.
+    #[error("stage `{stage}`, {what} {index} is {given}, and the graph declares that {declared}")]
+    Padding {
+        /// The stage of the model.
+        stage: String,
+        /// `input` or `output`.
+        what: &'static str,
+        /// Its position, from 0.
+        index: usize,
+        /// What was declared.
+        declared: String,
+        /// Its dtype and shape.
+        given: String,
+    },
     /// A question to the cache itself that the cache could not answer.
     #[error(transparent)]
     Store(#[from] preheat_cache::StoreError),

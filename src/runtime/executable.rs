@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, Weak};
+use std::time::Instant;
 
 use preheat_cache::{GraphKey, Measurements};
 
 use super::error::Error;
+use super::metrics::{self, Recorder};
 use super::on_device::{Doing, Failure, OnDevice};
 use super::out_of_memory::Footprint;
 use super::report::StageReport;
@@ -30,6 +32,7 @@ pub(super) struct LoadedGraph {
     pub(super) footprint: Footprint,
     /// What its runtime keeps on the device, and drops where there is no room; gone where the runtime is.
     pub(super) on_device: Weak<OnDevice>,
+    pub(super) recorder: Option<Arc<Recorder>>,
 }
 
 /// The types of the inputs and outputs of an executable.
@@ -68,6 +71,7 @@ pub struct DeviceTensor {
     buffer: pjrt::Buffer,
     /// `None` where an executable does not tell what it gives.
     kind: Option<Arc<TensorType>>,
+    recorder: Option<Arc<Recorder>>,
 }
 
 impl DeviceTensor {
@@ -81,12 +85,17 @@ impl DeviceTensor {
         device: &pjrt::Device,
         tensor: &Tensor,
         kind: Arc<TensorType>,
+        recorder: Option<&Arc<Recorder>>,
     ) -> Result<Self, pjrt::PjrtError> {
         // In place where the device can read host memory; the buffer keeps the memory alive.
         let transfer = pjrt::HostTransfer::ZeroCopy;
+        let began = recorder.map(|_| Instant::now());
         let buffer =
             client.buffer_from_owner(device, kind.element_type, &kind.dimensions, tensor.shared(), transfer)?;
-        Ok(Self { buffer, kind: Some(kind) })
+        if let (Some(recorder), Some(began)) = (recorder, began) {
+            recorder.sent(&buffer, began, tensor.bytes().len());
+        }
+        Ok(Self { buffer, kind: Some(kind), recorder: recorder.cloned() })
     }
 
     /// Calls `done` once it has been computed, or with why it could not be; from whichever thread the plugin uses.
@@ -97,7 +106,12 @@ impl DeviceTensor {
         &self,
         done: impl FnOnce(Result<(), pjrt::PjrtError>) + Send + 'static,
     ) -> Result<(), pjrt::PjrtError> {
-        self.buffer.ready()?.on_ready(done)
+        self.ready()?.on_ready(done)
+    }
+
+    /// The event of its having been computed.
+    pub(super) fn ready(&self) -> Result<pjrt::Event, pjrt::PjrtError> {
+        self.buffer.ready()
     }
 
     /// Waits until it has been computed.
@@ -105,7 +119,7 @@ impl DeviceTensor {
     /// # Errors
     /// Where what computes it failed.
     pub fn wait(&self) -> Result<(), pjrt::PjrtError> {
-        self.buffer.ready()?.wait()
+        self.ready()?.wait()
     }
 
     /// Copies it to the host; waits until it has been computed.
@@ -117,8 +131,12 @@ impl DeviceTensor {
             Some(kind) => TensorType::clone(kind),
             None => TensorType { element_type: self.buffer.element_type()?, dimensions: self.buffer.dimensions()? },
         };
+        let began = self.recorder.as_ref().map(|_| Instant::now());
         let mut bytes = pjrt::AlignedBytes::zeroed(kind.element_type.array_bytes(&kind.dimensions)?)?;
         self.buffer.to_host_into(&mut bytes)?;
+        if let (Some(recorder), Some(began)) = (&self.recorder, began) {
+            recorder.received(began, bytes.len());
+        }
         Ok(Tensor::from_aligned(kind, bytes))
     }
 }
@@ -167,12 +185,10 @@ impl Executable {
         self.graph.interface.as_ref().map(|interface| interface.inputs.as_slice())
     }
 
-    /// What the plugin said of it when it was compiled: its cost analysis, and its memory in bytes.
+    /// What the plugin said of it when it was compiled: its cost analysis, its memory in bytes, and what the program came to, in
+    /// `instructions` and `fusions` among them.
     pub fn metrics(&self) -> BTreeMap<String, f64> {
-        let measured = &self.graph.measurements;
-        #[expect(clippy::cast_precision_loss, reason = "figures for reading; exact up to 2^53 bytes")]
-        let memory = measured.memory_bytes.iter().map(|(name, &bytes)| (format!("{name}_bytes"), bytes as f64));
-        measured.cost.iter().map(|(name, &value)| (name.clone(), value)).chain(memory).collect()
+        metrics::figures(&self.graph.measurements)
     }
 
     /// Zeros of every input's shape.
@@ -200,7 +216,11 @@ impl Executable {
             Some(interface) => interface.share(tensor.kind()),
             None => Arc::new(tensor.kind().clone()),
         };
-        let upload = || DeviceTensor::upload(&self.graph.backend.client, &self.graph.device, tensor, Arc::clone(&kind));
+        let upload = || {
+            let graph = &self.graph;
+            let (client, device) = (&graph.backend.client, &graph.device);
+            DeviceTensor::upload(client, device, tensor, Arc::clone(&kind), graph.recorder.as_ref())
+        };
         self.with_room("moving an input to the device", Some(tensor.bytes().len() as u64), upload)
     }
 
@@ -252,13 +272,18 @@ impl Executable {
             Input::Device(tensor) => Some(&tensor.buffer),
             Input::Host(_) => moved.next().map(|tensor| &tensor.buffer),
         }));
+        let recorder = self.graph.recorder.as_ref();
+        let began = recorder.map(|_| Instant::now());
         let execute = || self.graph.loaded.execute(&buffers, ExecuteOptions::default());
         let outputs = self.with_room("running it", Some(self.footprint().of_execution()), execute)?;
+        if let (Some(recorder), Some(began), Some(first)) = (recorder, began, outputs.first()) {
+            recorder.queued(&self.report, began, first);
+        }
         let kinds = self.graph.interface.as_ref().map(|interface| &interface.outputs);
+        let kind = |index| kinds.and_then(|kinds| kinds.get(index)).cloned();
+        let outputs = outputs.into_iter().enumerate();
         Ok(outputs
-            .into_iter()
-            .enumerate()
-            .map(|(index, buffer)| DeviceTensor { buffer, kind: kinds.and_then(|kinds| kinds.get(index)).cloned() })
+            .map(|(index, buffer)| DeviceTensor { buffer, kind: kind(index), recorder: recorder.cloned() })
             .collect())
     }
 

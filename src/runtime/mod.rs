@@ -14,15 +14,19 @@ mod executable;
 mod for_pipeline;
 mod lookup;
 mod memory;
+mod metrics;
 mod obtain;
 mod on_device;
 mod out_of_memory;
+mod padding;
 mod recorded;
 mod report;
 mod request;
 mod rewarm;
 mod room;
+mod snap;
 mod source;
+mod step;
 mod survival;
 mod takeover;
 mod tpu_hardware;
@@ -33,7 +37,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use preheat_cache::{Digest, GraphKey, GraphRecord, Signature, Statistics};
+use preheat_cache::{Digest, Environment, GraphKey, GraphRecord, Signature, Statistics};
 use serde::Serialize;
 
 pub use builder::Builder;
@@ -41,21 +45,26 @@ pub use cache::Cache;
 pub use devices::{DeviceInfo, describe_devices};
 pub use error::Error;
 pub use executable::{DeviceTensor, Executable, Input};
+pub use metrics::{Metric, Metrics, Summary};
 #[cfg(feature = "pipeline")]
 pub(crate) use on_device::Holder;
 #[cfg(feature = "pipeline")]
 pub(crate) use out_of_memory::human;
 pub use out_of_memory::{Dropped, Footprint, OutOfMemory};
+pub use padding::{Padding, Scaled};
 pub(crate) use report::warmup_summary;
-pub use report::{Lookup, Nearest, StageLookup, StageReport, Verdict, WarmupReport};
+pub use report::{Lookup, Nearest, SnappedSize, StageLookup, StageReport, Verdict, WarmupReport};
 pub use request::Request;
 pub use rewarm::{Renewed, Rewarm, Rewarmed, RewarmedTarget};
 #[cfg(feature = "pipeline")]
 pub(crate) use room::{Room, UNMEASURED_PEAK_BYTES, locked};
+pub use snap::{ParsePercentError, Percent, Snapped};
 pub use source::{AsGraph, BuildError, Graph};
+pub use step::{Step, StepBoundary, StepTimes};
 pub use upkeep::{CacheInfo, PruneRule};
 
 use self::digests::Digests;
+use self::metrics::Recorder;
 use self::on_device::{Doing, Failure, OnDevice};
 use self::warnings::Warnings;
 use crate::backend::Backend;
@@ -65,6 +74,7 @@ use crate::device::target::topology_name;
 use crate::lower::Target;
 use crate::progress::{Cancel, Progress};
 use crate::tensor::Tensor;
+use crate::trace::Trace;
 
 /// The device that a runtime runs on, as the command line's JSON has it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -101,6 +111,10 @@ struct Inner {
     on_device: Arc<OnDevice>,
     require_warm: bool,
     manual_warmup: bool,
+    /// The host waits for the device after so many steps; 0: it does not.
+    sync_steps: usize,
+    /// `None` where neither metrics nor a trace are wanted.
+    recorder: Option<Arc<Recorder>>,
     progress: Arc<dyn Progress>,
     cancel: Cancel,
     warnings: Arc<Warnings>,
@@ -119,6 +133,11 @@ impl Runtime {
     /// The device that this runtime runs on, and why.
     pub fn device(&self) -> &DeviceReport {
         &self.inner.device
+    }
+
+    /// What graphs are compiled for here, as [`target_of`] names it.
+    pub fn target(&self) -> String {
+        target_name(self.inner.backend.device().as_str(), self.inner.backend.environment())
     }
 
     /// The executable of `graph` for `signature`: from memory, from the cache, or freshly compiled and then stored.
@@ -206,6 +225,19 @@ impl Runtime {
         self.inner.here().is_ok()
     }
 
+    /// What was done so far, in numbers; empty unless [`Builder::metrics`] or [`Builder::trace`] asked for it. What is in flight is
+    /// given a tenth of a second to end.
+    pub fn metrics(&self) -> Metrics {
+        let Some(recorder) = &self.inner.recorder else { return Metrics::default() };
+        let memory = self.inner.here().ok().and_then(|backend| backend.device.memory_stats().ok().flatten());
+        recorder.metrics(memory.as_ref())
+    }
+
+    /// The trace that this runtime adds to, for whoever has something to add.
+    pub fn trace(&self) -> Option<&Trace> {
+        self.inner.recorder.as_ref()?.trace()
+    }
+
     /// Whether what is asked to stop has been: a pipeline asks between its steps.
     pub fn is_cancelled(&self) -> bool {
         self.inner.cancel.is_cancelled()
@@ -265,7 +297,8 @@ impl Inner {
         let backend = self.here()?;
         let kind = Arc::new(tensor.kind().clone());
         let doing = Doing { stage, what, needed_bytes: Some(tensor.bytes().len() as u64), footprint: None };
-        let upload = || DeviceTensor::upload(&backend.client, &backend.device, tensor, Arc::clone(&kind));
+        let recorder = self.recorder.as_ref();
+        let upload = || DeviceTensor::upload(&backend.client, &backend.device, tensor, Arc::clone(&kind), recorder);
         self.on_device.with_room(&doing, upload).map_err(|failure| match failure {
             Failure::OutOfMemory(error) => error.into(),
             Failure::Other(cause) => Error::Upload { kind: kind.to_string(), cause },
@@ -318,8 +351,12 @@ impl DeviceReport {
 
 /// The target of a compiled graph as the command line names it: the device, and the shape of the hardware where it has one.
 pub fn target_of(record: &GraphRecord) -> String {
-    if record.environment.platform == "cpu" {
-        return record.device.clone();
+    target_name(&record.device, &record.environment)
+}
+
+fn target_name(device: &str, environment: &Environment) -> String {
+    if environment.platform == "cpu" {
+        return device.to_owned();
     }
-    format!("{}:{}", record.device, topology_name(&record.environment.topology))
+    format!("{device}:{}", topology_name(&environment.topology))
 }

@@ -53,6 +53,7 @@ impl Obtained {
 impl Inner {
     pub(super) fn obtain(&self, asked: &Asked<'_>) -> Result<Executable, Error> {
         let began = Instant::now();
+        let _request = asked.trace(self, "request");
         let obtained = self.find_or_compile(asked)?;
         let load_seconds = (began.elapsed().as_secs_f64() - obtained.compile_seconds).max(0.0);
         let report = StageReport {
@@ -73,7 +74,11 @@ impl Inner {
             );
             asked.tell(self, EventKind::Ready);
         }
-        Ok(Executable { graph: obtained.graph, report })
+        let executable = Executable { graph: obtained.graph, report };
+        if let Some(recorder) = &self.recorder {
+            recorder.obtained(&executable.report, Some(&executable.graph.measurements));
+        }
+        Ok(executable)
     }
 
     fn find_or_compile(&self, asked: &Asked<'_>) -> Result<Obtained, Error> {
@@ -138,6 +143,7 @@ impl Inner {
 
     /// What the executable's key is made from; builds the graph where it is not at hand.
     pub(super) fn key_inputs(&self, asked: &Asked<'_>) -> Result<KeyInputs, Error> {
+        let _lowering = asked.trace(self, "lower");
         let program = asked.graph.build().map_err(|cause| {
             let stage = asked.graph.stage_name().to_owned();
             Error::Build { stage, cause }
@@ -185,6 +191,7 @@ impl Inner {
         fits: impl FnOnce(&GraphRecord) -> bool,
         matched: impl FnOnce() -> Match,
     ) -> Result<Found, Error> {
+        let began = Instant::now();
         let object = self.cache.as_ref().and_then(|cache| cache.load(key, &self.warnings));
         let Some((object, source)) = object.filter(|(object, _)| fits(&object.record)) else {
             return Ok(Found::Nothing);
@@ -204,6 +211,9 @@ impl Inner {
         let backend = self.here()?;
         match self.on_device.with_room(&doing, || backend.load(&object.payload)) {
             Ok(loaded) => {
+                if let Some(recorder) = &self.recorder {
+                    recorder.loaded(asked.subject(), began, payload_bytes);
+                }
                 let graph = self.keep(*key, loaded, &object.record, payload_bytes)?;
                 Ok(Found::Ready(Obtained::found(graph, source, matched())))
             }
@@ -247,6 +257,7 @@ impl Inner {
             footprint: Footprint::of(&record.measurements, payload_bytes),
             measurements,
             on_device,
+            recorder: self.recorder.clone(),
         });
         if self.reuse {
             // Dropped after the table is free again: a plugin takes its time to give an executable up.

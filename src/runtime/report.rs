@@ -3,6 +3,8 @@
 use preheat_cache::{Difference, GraphKey, Match, Source as Origin};
 use serde::Serialize;
 
+use super::snap::Percent;
+
 /// How one stage came to be ready to run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct StageReport {
@@ -68,6 +70,20 @@ pub struct Lookup {
     pub verdict: Verdict,
     /// Stage by stage.
     pub stages: Vec<StageLookup>,
+    /// At which size a model would be served, where that is not the request's own.
+    #[serde(flatten)]
+    pub snapped: Option<SnappedSize>,
+}
+
+/// A picture's size that is larger than the request's own, and warm.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct SnappedSize {
+    /// What is computed, in pixels, `[width, height]`.
+    pub padded_size: [u64; 2],
+    /// What would be computed if that were warm, in pixels, `[width, height]`.
+    pub snapped_from: [u64; 2],
+    /// How much of the area that is computed is beyond that, in percent.
+    pub wasted_percent: Percent,
 }
 
 impl Lookup {
@@ -79,7 +95,7 @@ impl Lookup {
             all if all == stages.len() => Verdict::Hit,
             _ => Verdict::Partial,
         };
-        Self { verdict, stages }
+        Self { verdict, stages, snapped: None }
     }
 }
 

@@ -8,9 +8,11 @@ use super::Inner;
 use super::digests::RequestDigests;
 use super::error::Error;
 use super::executable::Executable;
+use super::metrics;
 use super::report::{Lookup, StageReport, WarmupReport};
 use super::source::{BuildError, Graph};
 use crate::progress::{Event, EventKind};
+use crate::trace::Going;
 
 /// A request for one executable.
 #[must_use = "a request does nothing until it is made, with get, warmup or lookup"]
@@ -39,6 +41,16 @@ pub(super) struct Asked<'a> {
 }
 
 impl Asked<'_> {
+    /// What figures of this request stand under: the stage; of a program, its name.
+    pub(super) fn subject(&self) -> &str {
+        metrics::subject(&self.signature.model_id, self.graph.stage_name())
+    }
+
+    /// Begins a span on its row of the trace, where there is a trace.
+    pub(super) fn trace(&self, inner: &Inner, name: &'static str) -> Option<Going> {
+        inner.recorder.as_ref()?.begin(self.subject(), name)
+    }
+
     /// Tells whoever watches `inner` what happens to this request.
     pub(super) fn tell(&self, inner: &Inner, kind: EventKind) {
         let (model_id, stage) = (self.signature.model_id.clone(), self.graph.stage_name().to_owned());

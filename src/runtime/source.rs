@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use preheat_cache::{BuilderId, CompileOptions, Program, Projection};
 
+use super::padding::Padding;
+
 /// Why a builder could not build its graph.
 pub type BuildError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -22,6 +24,7 @@ pub struct Graph {
     builder: BuilderId,
     projection: Projection,
     options: CompileOptions,
+    padding: Option<Padding>,
     origin: Origin,
 }
 
@@ -43,6 +46,7 @@ impl Graph {
             builder: BuilderId::of_program(&program),
             projection: Projection::exact(),
             options: CompileOptions::default(),
+            padding: None,
             origin: Origin::Program(program),
         }
     }
@@ -57,6 +61,7 @@ impl Graph {
             builder,
             projection: Projection::exact(),
             options: CompileOptions::default(),
+            padding: None,
             origin: Origin::Builder(Arc::new(build)),
         }
     }
@@ -82,6 +87,15 @@ impl Graph {
         self
     }
 
+    /// Declares that a graph of a larger shape may serve in place of this one, and which dimensions of its inputs and outputs grow with
+    /// the shape: [`Runtime::get_or_snap`](crate::Runtime::get_or_snap) then pads and crops. It takes a graph that is given as a builder,
+    /// and a projection that keeps the shape.
+    #[must_use]
+    pub fn padding(mut self, padding: Padding) -> Self {
+        self.padding = Some(padding);
+        self
+    }
+
     pub(crate) fn stage_name(&self) -> &str {
         &self.stage
     }
@@ -96,6 +110,16 @@ impl Graph {
 
     pub(crate) fn compile_options(&self) -> &CompileOptions {
         &self.options
+    }
+
+    pub(crate) fn declared_padding(&self) -> Option<&Padding> {
+        self.padding.as_ref()
+    }
+
+    /// The same graph to whoever looks it up, which cannot be built.
+    pub(crate) fn never_built(&self) -> Self {
+        let refuse = || Err("it is only looked up".into());
+        Self { origin: Origin::Builder(Arc::new(refuse)), ..self.clone() }
     }
 
     /// The program where it is at hand already, so that looking it up by key costs no building.

@@ -6,7 +6,9 @@ use clap::ValueEnum;
 
 use crate::command::{Outcome, cargo, run as run_command};
 use crate::model::Size;
-use crate::{ahead, bench_allocator, pipeline_ready, pipeline_sizes, pipeline_step, prerequisites, warm_start};
+use crate::{
+    ahead, bench_allocator, pipeline_ready, pipeline_sizes, pipeline_step, pipeline_sync, prerequisites, warm_start,
+};
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -29,13 +31,13 @@ pub struct Arguments {
 #[derive(clap::Args)]
 #[command(next_help_heading = "For the pipeline's benches")]
 struct PipelineArguments {
-    /// A model folder [default: Stable Diffusion 1.5's shape with random weights, made once below target/]
+    /// A model folder [default: Stable Diffusion 1.5's shape with random weights, made once below target/; the demo model for pipeline-sync]
     #[arg(long, value_name = "DIR")]
     model: Option<PathBuf>,
-    /// Sizes in pixels; all but pipeline-sizes take one [default: 256x256; 512x512,768x768,768x1024]
+    /// Sizes in pixels; all but pipeline-sizes take one [default: 256x256, 64x64 for pipeline-sync; 512x512,768x768,768x1024]
     #[arg(long, value_name = "SIZES", value_delimiter = ',')]
     size: Vec<Size>,
-    /// Steps of a run [default: 8 for pipeline-step, 1 for pipeline-sizes]
+    /// Steps of a run [default: 8 for pipeline-step, 100 for pipeline-sync, 1 for pipeline-sizes]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     steps: Option<u32>,
     /// The binary to measure [default: a release build]
@@ -60,6 +62,8 @@ enum Bench {
     PipelineReady,
     /// A denoising step: `preheat run`, its executable alone, eager `PyTorch`.
     PipelineStep,
+    /// The denoising loop at `--tpu-sync-steps` 0, 1 and 5: throughput, and the memory that it holds.
+    PipelineSync,
     /// The first run of a size, which compiles, and a later one, which loads.
     PipelineSizes,
     /// Compiling for a TPU that is not here: seconds, memory and bytes of each stage, with JAX's denoiser beside them. Each once.
@@ -89,6 +93,11 @@ pub fn run(arguments: &Arguments) -> Outcome {
             prerequisites::check(prerequisites::PEERS)?;
             let steps = pipeline.steps.unwrap_or(8);
             pipeline_step::run(rounds, steps, model, pipeline.torch_python.as_deref(), one_size)
+        }
+        Bench::PipelineSync => {
+            prerequisites::check(prerequisites::BUILD)?;
+            let size = pipeline.size.first().copied().unwrap_or(Size { width: 64, height: 64 });
+            pipeline_sync::run(rounds, pipeline.steps.unwrap_or(100), model, size)
         }
         Bench::Ahead => ahead(pipeline),
         Bench::PipelineSizes => {

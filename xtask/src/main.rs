@@ -16,6 +16,7 @@ mod peers;
 mod pipeline_ready;
 mod pipeline_sizes;
 mod pipeline_step;
+mod pipeline_sync;
 mod preheat;
 mod prerequisites;
 mod setup;

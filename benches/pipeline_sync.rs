@@ -1,0 +1,80 @@
+//! A process that holds a model and runs its denoising loop whenever it is told to, waiting for the device as often as it was told
+//! (`--tpu-sync-steps`).
+//!
+//! Arguments: the cache's folder, a model's folder, width and height in pixels, steps, and after how many of them the host waits; 0
+//! for none. Once all is loaded it prints one JSON line, and then one for each line that it reads: what the loop took, and how much
+//! memory it held at most, from its first step to its last, beyond what the process held before it.
+
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, reason = "a bench prints its figures")]
+
+use std::io::BufRead as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use preheat::Runtime;
+use preheat::device::{self, DeviceName};
+use preheat::pipeline::{Pipeline, TextToImage};
+use preheat::progress::{Event, EventKind, Progress};
+
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+/// Asks for the most memory that the process ever held when the last step is done: what decodes comes after it.
+#[derive(Default)]
+struct Peak(AtomicU64);
+
+impl Progress for Peak {
+    fn event(&self, event: Event) {
+        if let EventKind::Step { done, total } = event.kind
+            && done == total
+        {
+            self.0.store(resident_bytes("VmHWM:"), Ordering::SeqCst);
+        }
+    }
+}
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    let [cache_dir, model, numbers @ ..] = &arguments[..] else {
+        eprintln!("nothing to do without its six arguments: `cargo xtask bench pipeline-sync` gives them");
+        return;
+    };
+    let numbers: Vec<u64> = numbers.iter().map(|number| number.parse().unwrap()).collect();
+    let [width, height, steps, every] = numbers[..] else { panic!("width, height, steps and how often to wait") };
+    let peak = Arc::new(Peak::default());
+    let request = device::Request { device: DeviceName::XlaCpu, ..device::Request::default() };
+    let builder = Runtime::builder().device(request).cache_dir(cache_dir).progress(peak.clone());
+    let runtime = builder.sync_steps(usize::try_from(every).unwrap()).build().unwrap();
+    let pipeline = Pipeline::open(&runtime, model).unwrap();
+    let request = TextToImage {
+        width: Some(width),
+        height: Some(height),
+        steps,
+        scheduler: Some("euler".to_owned()),
+        seed: Some(1),
+        ..TextToImage::new("a photograph of a cat")
+    };
+    // Loads everything and encodes the prompts.
+    pipeline.run(&TextToImage { steps: 2, ..request.clone() }).unwrap();
+    println!("{{\"ready\":true}}");
+    for _ in std::io::stdin().lock().lines() {
+        // From here on the most that is held is counted anew (proc(5)).
+        std::fs::write("/proc/self/clear_refs", "5").unwrap();
+        let before = resident_bytes("VmRSS:");
+        let times = pipeline.run(&request).unwrap().steps;
+        let held = peak.0.load(Ordering::SeqCst).saturating_sub(before);
+        println!(
+            "{{\"seconds_per_step\":{:.6},\"p99_seconds\":{:.6},\"held_bytes\":{held},\"resident_bytes\":{before}}}",
+            times.mean_seconds, times.p99_seconds
+        );
+    }
+    // Giving gigabytes up piece by piece takes its time.
+    std::process::exit(0);
+}
+
+/// A line of /proc/self/status, in bytes.
+fn resident_bytes(name: &str) -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+    line.trim().strip_suffix("kB").unwrap().trim().parse::<u64>().unwrap() * 1024
+}

@@ -1,0 +1,121 @@
+//! `preheat audit`: would the requests of a log hit?
+
+use super::args::EvidenceArgs;
+use super::output::{document, line, seconds, table};
+use super::{CliError, Context, Status, run};
+use crate::evidence::log::DamagedLine;
+use crate::evidence::{Audit, Demands, RequestLog, Rules, Survey};
+use crate::pipeline::Pipeline;
+use crate::runtime::Verdict;
+
+/// So many missing shapes, and so many damaged lines, are shown to a person; JSON has all of them.
+const SHOWN: usize = 20;
+
+pub(super) fn audit(context: &Context, args: &EvidenceArgs) -> Result<Status, CliError> {
+    let rules = Rules::of_audit(snap_percent(context), per_store(args));
+    let (log, pipeline, survey) = survey(context, args, rules)?;
+    let audit = Audit::of(&survey, pipeline.model_id(), &log);
+    context.shown.finish();
+    if context.json {
+        document(&audit)?;
+    } else {
+        print(&audit)?;
+    }
+    Ok(if audit.verdict == Verdict::Hit { Status::Done } else { Status::NotWarm })
+}
+
+/// Reads the log, and looks up what it asks for.
+pub(super) fn survey(
+    context: &Context,
+    args: &EvidenceArgs,
+    rules: Rules,
+) -> Result<(RequestLog, Pipeline, Survey), CliError> {
+    let log = RequestLog::read(&args.requests)?;
+    let (runtime, pipeline) = run::open(context, &args.model, None, args.target.as_ref())?;
+    let demands = Demands::of(&log, &pipeline)?;
+    let records = context.builder()?.open_cache()?.records()?;
+    let survey = Survey::of(demands, &pipeline, &records, &runtime.target(), rules)?;
+    Ok((log, pipeline, survey))
+}
+
+pub(super) fn snap_percent(_context: &Context) -> Option<f64> {
+    None
+}
+
+/// How many requests a store serves, where it was told.
+pub(super) fn per_store(args: &EvidenceArgs) -> Option<f64> {
+    #[expect(clippy::cast_precision_loss, reason = "requests")]
+    args.requests_per_store.map(|requests| requests as f64)
+}
+
+fn print(audit: &Audit) -> Result<(), CliError> {
+    let Audit { requests, hits, snapped, .. } = audit;
+    let shapes = if audit.shapes == 1 { "1 shape".to_owned() } else { format!("{} shapes", audit.shapes) };
+    line(&format!("{requests} requests for {shapes} of {} on {}", audit.model_id, audit.target))?;
+    print_left_out(audit)?;
+    let at_larger = if *snapped > 0 { format!(", {snapped} of them at a larger size") } else { String::new() };
+    line(&format!("{:.1} % hit: {hits}{at_larger}", audit.hit_rate * 100.0))?;
+    if !audit.missing.is_empty() {
+        let mut rows = table(&["size", "batch", "guided", "requests", "missing", "compile"]);
+        for missing in audit.missing.iter().take(SHOWN) {
+            let [width, height] = missing.shape.size;
+            rows.add_row([
+                format!("{width}x{height}"),
+                missing.shape.batch_size.to_string(),
+                yes(missing.shape.guided).to_owned(),
+                missing.requests.to_string(),
+                missing.stages.join(", "),
+                seconds(missing.compile_seconds),
+            ]);
+        }
+        line(&rows.to_string())?;
+        if let Some(more) = audit.missing.len().checked_sub(SHOWN).filter(|more| *more > 0) {
+            line(&format!("and {more} more; --json lists all of them"))?;
+        }
+        line(&format!(
+            "at risk: {} of compiles, {} graphs, each once per store; {} if each cold request met the store as it is",
+            seconds(audit.compile_seconds_at_risk),
+            audit.graphs_at_risk,
+            seconds(audit.compile_seconds_if_each_waited)
+        ))?;
+    }
+    line(&format!(
+        "expected in a store's life of {:.0} requests: {} of waiting for compiles, {} of padding",
+        audit.requests_per_store,
+        seconds(audit.expected.compile_wait_seconds),
+        seconds(audit.expected.padding_seconds)
+    ))?;
+    print_bases(audit.bases.measured, audit.bases.alike, audit.bases.guessed)
+}
+
+fn print_left_out(audit: &Audit) -> Result<(), CliError> {
+    for (model, requests) in &audit.other_models {
+        line(&format!("left out: {requests} requests of {model}"))?;
+    }
+    for refused in &audit.refused {
+        line(&format!("left out: {} requests as in line {}: {}", refused.requests, refused.line, refused.why))?;
+    }
+    print_damaged(&audit.damaged_lines)
+}
+
+/// The lines of a log that are no requests.
+pub(super) fn print_damaged(lines: &[DamagedLine]) -> Result<(), CliError> {
+    for damaged in lines.iter().take(SHOWN) {
+        line(&format!("left out: line {}: {}", damaged.line, damaged.why))?;
+    }
+    match lines.len().checked_sub(SHOWN).filter(|more| *more > 0) {
+        Some(more) => line(&format!("left out: {more} more lines; --json lists all of them")),
+        None => Ok(()),
+    }
+}
+
+/// How the compile times are known.
+pub(super) fn print_bases(measured: usize, alike: usize, guessed: usize) -> Result<(), CliError> {
+    line(&format!(
+        "compile times: {measured} graphs measured, {alike} taken from a like graph, {guessed} guessed (docs/evidence.md)"
+    ))
+}
+
+pub(super) fn yes(value: bool) -> &'static str {
+    if value { "yes" } else { "no" }
+}

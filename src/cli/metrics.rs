@@ -1,0 +1,133 @@
+//! `--tpu-debug-metrics` and `--trace`: what was done, in numbers and in time.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use indicatif::HumanBytes;
+
+use super::args::{Command, RuntimeArgs};
+use super::output::{line, seconds, table};
+use super::program::Timings;
+use super::{CliError, Context};
+use crate::runtime::{Graph, Metric, Metrics, Runtime, StageReport, Summary};
+use crate::trace::Trace;
+
+/// The figures of an executable that a person is shown, in this order; `--json` has all.
+const FIGURES: [&str; 9] = [
+    "flops",
+    "bytes accessed",
+    "instructions",
+    "fusions",
+    "generated_code_bytes",
+    "arguments_bytes",
+    "outputs_bytes",
+    "aliases_bytes",
+    "temporaries_bytes",
+];
+
+impl Context {
+    /// What `runtime` did, where anyone asked. It also lets what the device is about to tell reach the trace.
+    pub(super) fn metrics(&self, runtime: &Runtime) -> Option<Metrics> {
+        let metrics = (self.args.tpu_debug_metrics || self.trace.is_some()).then(|| runtime.metrics());
+        metrics.filter(|_| self.args.tpu_debug_metrics)
+    }
+}
+
+/// The metrics of programs as `--json` has them. The figures of a single one stand without its name, for there is no other.
+pub(super) fn of_programs(mut metrics: Metrics) -> BTreeMap<String, f64> {
+    let single = metrics.executables.len() == 1;
+    let own = if single { std::mem::take(&mut metrics.executables) } else { BTreeMap::new() };
+    let mut flat = metrics.flat();
+    flat.extend(own.into_values().flatten());
+    flat
+}
+
+/// Prints timings and metrics for a person.
+pub(super) fn print(timings: &Timings, stages: &[&StageReport], metrics: &Metrics) -> Result<(), CliError> {
+    for (name, value) in timing_rows(timings, stages) {
+        line(&format!("  {name:<36} {value}"))?;
+    }
+    let mut rows = table(&["", "metric", "of", "samples", "total", "p50", "p99"]);
+    for ((metric, of), summary) in &metrics.measured {
+        let Summary { samples, total, p50, p99 } = *summary;
+        let [total, p50, p99] = [total, p50, p99].map(|value| amount(*metric, value));
+        rows.add_row(["", metric.name(), of.as_deref().unwrap_or("all"), &samples.to_string(), &total, &p50, &p99]);
+    }
+    for (counter, count) in &metrics.counters {
+        rows.add_row(["", counter, "all", &count.to_string()]);
+    }
+    line(&rows.to_string())?;
+    let mut header = vec!["", "executable"];
+    header.extend(metrics.executables.keys().map(String::as_str));
+    let mut rows = table(&header);
+    for figure in FIGURES {
+        if metrics.executables.values().any(|figures| figures.contains_key(figure)) {
+            let shown = |figures: &BTreeMap<String, f64>| figures.get(figure).map_or_else(String::new, f64::to_string);
+            let row = [String::new(), figure.to_owned()].into_iter();
+            rows.add_row(row.chain(metrics.executables.values().map(shown)));
+        }
+    }
+    line(&rows.to_string())?;
+    for (name, &bytes) in &metrics.device_memory {
+        line(&format!("  device {:<29} {}", name.replace('_', " "), HumanBytes(bytes)))?;
+    }
+    Ok(())
+}
+
+fn timing_rows(timings: &Timings, stages: &[&StageReport]) -> Vec<(String, String)> {
+    let mut rows = vec![("executables ready".to_owned(), seconds(timings.executables_ready_seconds))];
+    for stage in stages {
+        let of = if stages.len() == 1 { String::new() } else { format!("{}: ", stage.stage) };
+        rows.push((format!("{of}compile"), seconds(stage.compile_seconds)));
+        rows.push((format!("{of}load"), seconds(stage.load_seconds)));
+    }
+    let mut push = |name: &str, value: f64| rows.push((name.to_owned(), seconds(value)));
+    if timings.first_step_seconds > 0.0 {
+        if stages.iter().all(|stage| stage.stage == Graph::DEFAULT_STAGE) {
+            push("warmup and transfer", timings.weights_ready_seconds - timings.executables_ready_seconds);
+            push("run, results read back", timings.first_step_seconds);
+        } else {
+            push("weights ready", timings.weights_ready_seconds);
+            push("first step", timings.first_step_seconds);
+            push("each step after it", timings.seconds_per_step);
+        }
+    }
+    rows.push(("total".to_owned(), seconds(timings.total_seconds)));
+    rows
+}
+
+fn amount(metric: Metric, value: f64) -> String {
+    if metric.unit() == "bytes" {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a sum of lengths")]
+        let bytes = value as u64;
+        return HumanBytes(bytes).to_string();
+    }
+    if value < 0.001 { format!("{:.0} us", value * 1e6) } else { seconds(value) }
+}
+
+/// Refuses a trace that could not be written, before anything is compiled, and one of a command that does nothing to trace.
+pub(super) fn check_trace(args: &RuntimeArgs, command: Option<&Command>) -> Result<(), CliError> {
+    let Some(path) = &args.trace else { return Ok(()) };
+    let does_work = |command| matches!(command, &Command::Run(_) | &Command::Warmup(_) | &Command::Program(_));
+    if !command.is_none_or(does_work) {
+        return Err(CliError::Usage(
+            "--trace records what run, warmup and program do, and no other command".to_owned(),
+        ));
+    }
+    let failed = |cause| CliError::File { doing: "writing the trace to", path: path.clone(), cause };
+    let names_a_folder = path.as_os_str().to_string_lossy().ends_with(std::path::is_separator);
+    if names_a_folder || path.is_dir() {
+        return Err(failed(std::io::ErrorKind::IsADirectory.into()));
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // A file without a name: nothing of it is left, whatever happens.
+    tempfile::tempfile_in(folder).map(drop).map_err(failed)
+}
+
+/// Writes the trace, of a command that failed as well: what led there is in it. One of a command that did nothing is not written.
+pub(super) fn write_trace(trace: &Trace, path: &Path) -> Result<(), CliError> {
+    if trace.is_empty() {
+        return Ok(());
+    }
+    trace.write(path).map_err(|cause| CliError::File { doing: "writing the trace to", path: path.to_owned(), cause })
+}

@@ -1,0 +1,280 @@
+//! `preheat plan`: which sizes to warm, so that the requests of a log cost least within a budget.
+
+use std::path::Path;
+
+use indicatif::HumanBytes;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::args::PlanArgs;
+use super::audit::{per_store, print_bases, print_damaged, snap_percent, survey, yes};
+use super::output::{document, line, seconds, table};
+use super::size::{Age, Size};
+use super::{CliError, Context, Status};
+use crate::evidence::audit::Bases;
+use crate::evidence::planner::{Budget, Choice, Cost, Server, Spent};
+use crate::evidence::survey::PixelSeconds;
+use crate::evidence::{Manifest, ManifestModel, Rules, Shape, Survey};
+use crate::files;
+use crate::runtime::Builder;
+
+/// What was chosen: the command line's JSON.
+#[derive(Serialize)]
+struct PlanReport {
+    model_id: String,
+    target: String,
+    requests: u64,
+    /// Requests served at their own size, at a larger one, and not at all, once this is warm.
+    served: u64,
+    snapped: u64,
+    cold: u64,
+    shapes: Vec<ChosenShape>,
+    /// What users are expected to wait for over the life of one store, as it is and once this is warm.
+    before: Cost,
+    after: Cost,
+    requests_per_store: f64,
+    budget: Budget,
+    spent: Spent,
+    /// Whether every subset of what could be warmed was tried.
+    exact: bool,
+    candidates: usize,
+    pixel_seconds: PixelSeconds,
+    bases: Bases,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    manifest: Option<String>,
+}
+
+#[derive(Serialize)]
+struct ChosenShape {
+    #[serde(flatten)]
+    shape: Shape,
+    /// Requests for this very shape, and for smaller ones.
+    requests: u64,
+    snapped: u64,
+    /// What it adds to the shapes before it.
+    compile_seconds: f64,
+    stored_bytes: u64,
+}
+
+pub(super) fn plan(context: &Context, args: &PlanArgs) -> Result<Status, CliError> {
+    let rules = Rules {
+        most_waste_percent: snap_percent(context),
+        requests_per_store: per_store(&args.evidence),
+        joins: Rules::JOINS,
+        budget: args.budget,
+    };
+    let (log, pipeline, survey) = survey(context, &args.evidence, rules)?;
+    let choice = survey.problem.choose();
+    if choice.chosen.is_empty() {
+        return Err(nothing_fits(&survey));
+    }
+    let mut report = report(pipeline.model_id(), &survey, &choice);
+    if let Some(path) = &args.output {
+        let model = ManifestModel {
+            folder: args.evidence.model.model.clone(),
+            variant: args.evidence.model.variant.clone(),
+            targets: args.evidence.target.iter().cloned().collect(),
+            precisions: context.args.precisions(),
+            ..ManifestModel::default()
+        };
+        let head = head(context, &report, rules, &args.evidence.requests);
+        write(path, &head, &model, &report)?;
+        report.manifest = Some(path.display().to_string());
+    }
+    context.shown.finish();
+    if context.json {
+        document(&report)?;
+    } else {
+        print_damaged(&log.damaged)?;
+        print(&report)?;
+    }
+    Ok(Status::Done)
+}
+
+fn report(model_id: &str, survey: &Survey, choice: &Choice) -> PlanReport {
+    let problem = &survey.problem;
+    let servers = problem.servers(&choice.chosen);
+    let mut by_shape = vec![(0, 0); problem.candidates.len()];
+    let (mut served, mut snapped, mut cold) = (0, 0, 0);
+    for (wanted, server) in problem.wanted.iter().zip(&servers) {
+        match server {
+            Server::Own => {
+                served += wanted.requests;
+                by_shape[wanted.candidate].0 += wanted.requests;
+            }
+            Server::Larger(larger) => {
+                snapped += wanted.requests;
+                by_shape[*larger].1 += wanted.requests;
+            }
+            Server::Cold => cold += wanted.requests,
+        }
+    }
+    let mut order = choice.chosen.clone();
+    // What is warm and serves nobody is not worth a line.
+    order.retain(|at| by_shape[*at] != (0, 0));
+    order.sort_by_key(|at| (std::cmp::Reverse(by_shape[*at].0 + by_shape[*at].1), problem.candidates[*at].shape));
+    let mut shapes = Vec::new();
+    let mut so_far = Spent::default();
+    let prefixes: Vec<Vec<usize>> = (1..=order.len()).map(|length| order[..length].to_vec()).collect();
+    for (candidate, (_, spent)) in order.iter().zip(problem.evaluate_each(&prefixes)) {
+        let (requests, snapped) = by_shape[*candidate];
+        shapes.push(ChosenShape {
+            shape: problem.candidates[*candidate].shape,
+            requests,
+            snapped,
+            compile_seconds: spent.compile_seconds - so_far.compile_seconds,
+            stored_bytes: spent.stored_bytes - so_far.stored_bytes,
+        });
+        so_far = spent;
+    }
+    PlanReport {
+        model_id: model_id.to_owned(),
+        target: survey.target.clone(),
+        requests: survey.demands.requests(),
+        served,
+        snapped,
+        cold,
+        shapes,
+        before: problem.evaluate(&[]).0,
+        after: choice.cost,
+        requests_per_store: problem.requests_per_store,
+        budget: problem.budget,
+        spent: choice.spent,
+        exact: choice.is_exact,
+        candidates: problem.candidates.len(),
+        pixel_seconds: survey.pixel_seconds,
+        bases: Bases::of(survey),
+        manifest: None,
+    }
+}
+
+/// Why a budget holds nothing.
+fn nothing_fits(survey: &Survey) -> CliError {
+    let problem = &survey.problem;
+    let alone: Vec<Vec<usize>> = (0..problem.candidates.len()).map(|at| vec![at]).collect();
+    let each = problem.evaluate_each(&alone).into_iter().map(|(_, spent)| spent);
+    let least = each.min_by(|one, other| one.compile_seconds.total_cmp(&other.compile_seconds)).unwrap_or_default();
+    CliError::Usage(format!(
+        "the budget holds no shape that is worth warming: the one that is compiled fastest takes {} and {}",
+        seconds(least.compile_seconds),
+        HumanBytes(least.stored_bytes)
+    ))
+}
+
+/// What stands above the tables: where they come from, and which flags they were chosen for.
+fn head(context: &Context, report: &PlanReport, rules: Rules, log: &Path) -> String {
+    // No line of a comment ends where the name of a file has a line's end.
+    let log: String = log.display().to_string().chars().filter(|character| !character.is_control()).collect();
+    let chosen = format!(
+        "# Chosen by `preheat plan` on {} from the {} requests in {log}, for {}.\n",
+        Timestamp::now(),
+        report.requests,
+        report.target
+    );
+    let snapping = rules.most_waste_percent.map_or_else(String::new, |percent| {
+        format!("# A run with --snap-to-warm {percent} serves smaller requests at these sizes, too.\n")
+    });
+    let padding = match context.args.padding_multiple_px() {
+        Builder::DEFAULT_PADDING_MULTIPLE_PX => String::new(),
+        multiple => {
+            format!("# Warm and run with --tpu-shape-padding-multiple {multiple}: the sizes are padded to that.\n")
+        }
+    };
+    chosen + &snapping + &padding
+}
+
+fn write(path: &Path, head: &str, model: &ManifestModel, report: &PlanReport) -> Result<(), CliError> {
+    let shapes: Vec<Shape> = report.shapes.iter().map(|chosen| chosen.shape).collect();
+    let text = format!("{head}\n{}", Manifest::of_shapes(model, &shapes));
+    let failed = |cause| CliError::File { doing: "writing the manifest to", path: path.to_owned(), cause };
+    files::write_whole(path, text.as_bytes()).map_err(failed)
+}
+
+fn print(report: &PlanReport) -> Result<(), CliError> {
+    let PlanReport { requests, served, snapped, cold, .. } = report;
+    line(&format!("{requests} requests of {} on {}", report.model_id, report.target))?;
+    let mut rows = table(&["size", "batch", "guided", "requests", "and smaller", "compile", "on disk"]);
+    for chosen in &report.shapes {
+        let [width, height] = chosen.shape.size;
+        rows.add_row([
+            format!("{width}x{height}"),
+            chosen.shape.batch_size.to_string(),
+            yes(chosen.shape.guided).to_owned(),
+            chosen.requests.to_string(),
+            chosen.snapped.to_string(),
+            seconds(chosen.compile_seconds),
+            HumanBytes(chosen.stored_bytes).to_string(),
+        ]);
+    }
+    line(&rows.to_string())?;
+    line(&format!("{served} requests are served at their own size, {snapped} at a larger one, {cold} stay cold"))?;
+    line(&format!(
+        "expected in a store's life of {:.0} requests: {} of waiting, {} once this is warm ({} for compiles, {} of padding)",
+        report.requests_per_store,
+        seconds(report.before.total_seconds()),
+        seconds(report.after.total_seconds()),
+        seconds(report.after.compile_wait_seconds),
+        seconds(report.after.padding_seconds)
+    ))?;
+    let Budget { compile_seconds, stored_bytes } = report.budget;
+    let of = |most: Option<String>| most.map_or_else(String::new, |most| format!(" of {most}"));
+    line(&format!(
+        "it takes {}{} of compiles, and {}{} on disk",
+        seconds(report.spent.compile_seconds),
+        of(compile_seconds.map(seconds)),
+        HumanBytes(report.spent.stored_bytes),
+        of(stored_bytes.map(|bytes| HumanBytes(bytes).to_string()))
+    ))?;
+    print_bases(report.bases.measured, report.bases.alike, report.bases.guessed)?;
+    if !report.exact {
+        line(&format!("chosen among {} shapes by search, which may miss the best by a little", report.candidates))?;
+    }
+    match &report.manifest {
+        Some(path) => line(&format!("{path}: `preheat warmup --manifest {path}` warms these")),
+        None => line("--output FILE writes these to a manifest for `preheat warmup`"),
+    }
+}
+
+/// Reads `2h,20GiB`, or one of the two alone.
+pub(super) fn budget(text: &str) -> Result<Budget, String> {
+    const WORDS: &str =
+        "a budget is a time, a size or both, such as 2h,20GiB: s, m, h and d are times, MB and GiB sizes";
+    let mut budget = Budget { compile_seconds: None, stored_bytes: None };
+    for part in text.split(',').map(str::trim) {
+        let has_unit = part.chars().any(char::is_alphabetic);
+        match (part.parse::<Age>(), part.parse::<Size>()) {
+            (Ok(Age(time)), _) if budget.compile_seconds.is_none() => {
+                if time.is_zero() {
+                    return Err("a budget of no time warms nothing".to_owned());
+                }
+                budget.compile_seconds = Some(time.as_secs_f64());
+            }
+            (Err(_), Ok(size)) if has_unit && budget.stored_bytes.is_none() => {
+                if size.bytes() == 0 {
+                    return Err("a budget of no bytes warms nothing".to_owned());
+                }
+                budget.stored_bytes = Some(size.bytes());
+            }
+            _ => return Err(WORDS.to_owned()),
+        }
+    }
+    Ok(budget)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_budget_is_a_time_a_size_or_both() {
+        let read = |text: &str| budget(text).map(|budget| (budget.compile_seconds, budget.stored_bytes)).ok();
+        assert_eq!(read("2h,20GiB"), Some((Some(7200.0), Some(20 << 30))));
+        assert_eq!(read("500MB, 30m"), Some((Some(1800.0), Some(500_000_000))));
+        assert_eq!(read("2h"), Some((Some(7200.0), None)));
+        assert_eq!(read("20GiB"), Some((None, Some(20 << 30))));
+        for text in ["", ",", "2h,", "0h", "0GiB", "2h,0MB", "2", "20", "2h,3h", "1GiB,2GiB", "-2h", "2 hours", "cheap"]
+        {
+            assert_eq!(read(text), None, "{text}");
+        }
+    }
+}

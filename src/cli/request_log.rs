@@ -1,0 +1,60 @@
+//! `preheat run --log-requests FILE`: a line for each request that was served, or refused because it was not warm.
+
+use std::path::Path;
+
+use jiff::Timestamp;
+use preheat_cache::Source;
+
+use super::{CliError, Context};
+use crate::evidence::{LogWriter, LoggedRequest};
+use crate::pipeline::{Made, Pipeline, PipelineError, TextToImage};
+use crate::runtime::{self, Runtime};
+
+/// A log that is open, and when its request came.
+pub(super) struct RequestLogging {
+    writer: LogWriter,
+    came: Timestamp,
+}
+
+impl RequestLogging {
+    /// Opens the log before anything is compiled: one that cannot be written is an error then.
+    pub(super) fn open(path: &Path) -> Result<Self, CliError> {
+        Ok(Self { writer: LogWriter::open(path)?, came: Timestamp::now() })
+    }
+
+    /// Logs how the request went. Pictures that were made are worth more than their line, so that failing here is a warning.
+    pub(super) fn note(
+        &mut self,
+        context: &Context,
+        runtime: &Runtime,
+        pipeline: &Pipeline,
+        request: &TextToImage,
+        made: &Result<Made, PipelineError>,
+    ) {
+        let plan = match made {
+            Ok(made) => made.plan.clone(),
+            // What else fails says nothing about which requests come.
+            Err(PipelineError::Runtime(runtime::Error::NotWarm(_))) => match pipeline.plan(request) {
+                Ok(plan) => plan,
+                Err(_) => return,
+            },
+            Err(_) => return,
+        };
+        let ([width, height], made) = (plan.sizes.requested, made.as_ref().ok());
+        let logged = LoggedRequest {
+            timestamp: Some(self.came),
+            model_id: Some(pipeline.model_id().to_owned()),
+            width: Some(width),
+            height: Some(height),
+            scheduler: Some(plan.signature.scheduler.clone()),
+            padded_size: Some(plan.sizes.padded),
+            warm: Some(made.is_some_and(|made| made.stages.iter().all(|stage| stage.source != Source::Compiled))),
+            seconds: made.map(|_| context.started.elapsed().as_secs_f64()),
+            seconds_per_step: made.map(|made| made.steps.mean_seconds),
+            ..LoggedRequest::of(request)
+        };
+        if let Err(error) = self.writer.append(&logged) {
+            runtime.warn(CliError::from(error).describe());
+        }
+    }
+}

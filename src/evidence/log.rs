@@ -1,0 +1,309 @@
+//! The request log: one JSON object a line, in the field names of a request file, without what the pictures show.
+//!
+//! ```json
+//! {"timestamp":"2026-11-20T16:30:00Z","model_id":"stable-diffusion-v1-5","width":500,"height":700,"steps":20,"cfg_scale":7.5,
+//!  "scheduler":"euler","batch_size":1,"clip_skip":0,"padded_size":[512,704],"warm":true,"seconds":3.1,"seconds_per_step":0.12}
+//! ```
+//!
+//! A line needs no field but those that differ from a request's defaults; what a reader does not know, it skips. A line is
+//! appended with one write, so that any number of processes may log to one file on a local file system.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::EvidenceError;
+use crate::pipeline::TextToImage;
+
+/// One request of a log. Prompts are not in it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LoggedRequest {
+    /// When it was made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timestamp: Option<Timestamp>,
+    /// The model's name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model_id: Option<String>,
+    /// The model's folder, in logs that others write: its last part is the name where there is no `model_id`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<PathBuf>,
+    /// Pixels, as asked for; `None` for the model's own.
+    pub width: Option<u64>,
+    /// Pixels, as asked for; `None` for the model's own.
+    pub height: Option<u64>,
+    /// Denoising steps.
+    #[serde(alias = "num_inference_steps")]
+    pub steps: u64,
+    /// The guidance scale; 1 is unguided.
+    #[serde(alias = "guidance_scale")]
+    pub cfg_scale: f64,
+    /// The scheduler, `None` for the model's own. It shapes no graph.
+    pub scheduler: Option<String>,
+    /// Pictures at once.
+    #[serde(alias = "batch", alias = "num_images_per_prompt")]
+    pub batch_size: u64,
+    /// Last layers of the text encoder that are left out.
+    pub clip_skip: u64,
+    /// Whether there was a negative prompt: Stable Diffusion XL has another graph for it where layers are left out.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub has_negative_prompt: bool,
+    /// `[width, height]` that was computed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub padded_size: Option<[u64; 2]>,
+    /// Whether nothing had to be compiled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warm: Option<bool>,
+    /// Seconds until the pictures were there; absent where none were made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seconds: Option<f64>,
+    /// Seconds of a denoising step, on average.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seconds_per_step: Option<f64>,
+}
+
+impl Default for LoggedRequest {
+    fn default() -> Self {
+        Self::of(&TextToImage::default())
+    }
+}
+
+impl LoggedRequest {
+    /// What is logged of a request before it is known how it went. No prompt is.
+    pub fn of(request: &TextToImage) -> Self {
+        Self {
+            timestamp: None,
+            model_id: None,
+            model: None,
+            width: request.width,
+            height: request.height,
+            steps: request.steps,
+            cfg_scale: request.cfg_scale,
+            scheduler: request.scheduler.clone(),
+            batch_size: request.batch_size,
+            clip_skip: request.clip_skip,
+            has_negative_prompt: !request.negative_prompt.is_empty(),
+            padded_size: None,
+            warm: None,
+            seconds: None,
+            seconds_per_step: None,
+        }
+    }
+
+    /// A request for the same graphs.
+    pub fn to_request(&self) -> TextToImage {
+        TextToImage {
+            width: self.width,
+            height: self.height,
+            steps: self.steps,
+            cfg_scale: self.cfg_scale,
+            batch_size: self.batch_size,
+            clip_skip: self.clip_skip,
+            // Which prompt it was shapes nothing; that there was one may.
+            negative_prompt: if self.has_negative_prompt { "-".to_owned() } else { String::new() },
+            ..TextToImage::default()
+        }
+    }
+
+    /// The name of the model, where the line tells.
+    pub fn model_name(&self) -> Option<&str> {
+        let folder = || self.model.as_deref().and_then(Path::file_name).and_then(|name| name.to_str());
+        self.model_id.as_deref().or_else(folder)
+    }
+
+    /// Reads one line.
+    fn parse(line: &[u8]) -> Result<Self, String> {
+        if !line.starts_with(b"{") {
+            // A list would be taken field by field.
+            return Err("it is no JSON object".to_owned());
+        }
+        let request: Self = serde_json::from_slice(line).map_err(|error| error.to_string())?;
+        // Any size will do where the model's own is meant.
+        request.to_request().check([64, 64]).map_err(|error| error.to_string())?;
+        Ok(request)
+    }
+}
+
+/// A line of a log that is no request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DamagedLine {
+    /// Which, counted from 1.
+    pub line: usize,
+    /// Why not.
+    pub why: String,
+}
+
+/// A log that was read. Lines that are damaged are left out and told: one torn by a crash should not cost the others.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct RequestLog {
+    /// The requests, each with its line.
+    pub requests: Vec<(usize, LoggedRequest)>,
+    /// The lines that are none.
+    pub damaged: Vec<DamagedLine>,
+}
+
+impl RequestLog {
+    /// Reads a log.
+    ///
+    /// # Errors
+    /// Where the file cannot be read, or not one line of it is a request.
+    pub fn read(path: &Path) -> Result<Self, EvidenceError> {
+        let failed = |cause| EvidenceError::File { doing: "reading the request log", path: path.to_owned(), cause };
+        let log = Self::read_lines(BufReader::new(File::open(path).map_err(failed)?)).map_err(failed)?;
+        match (log.requests.is_empty(), log.damaged.first()) {
+            (false, _) => Ok(log),
+            (_, None) => Err(EvidenceError::EmptyLog { path: path.to_owned() }),
+            (_, Some(DamagedLine { line, why })) => Err(EvidenceError::NoLog {
+                path: path.to_owned(),
+                lines: log.damaged.len(),
+                line: *line,
+                why: why.clone(),
+            }),
+        }
+    }
+
+    fn read_lines(mut reader: impl BufRead) -> io::Result<Self> {
+        let mut log = Self::default();
+        let mut text = Vec::new();
+        for line in 1.. {
+            text.clear();
+            if reader.read_until(b'\n', &mut text)? == 0 {
+                break;
+            }
+            let trimmed = text.trim_ascii();
+            if trimmed.is_empty() {
+                continue;
+            }
+            match LoggedRequest::parse(trimmed) {
+                Ok(request) => log.requests.push((line, request)),
+                Err(why) => log.damaged.push(DamagedLine { line, why }),
+            }
+        }
+        Ok(log)
+    }
+}
+
+/// A log that requests are appended to, by any number of processes at once.
+#[derive(Debug)]
+pub struct LogWriter {
+    file: File,
+    path: PathBuf,
+}
+
+impl LogWriter {
+    /// Opens a log, and makes it where there is none.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    pub fn open(path: &Path) -> Result<Self, EvidenceError> {
+        let opened = File::options().read(true).append(true).create(true).open(path);
+        let file = opened.map_err(|cause| Self::failed(path, cause))?;
+        Ok(Self { file, path: path.to_owned() })
+    }
+
+    /// Appends a request.
+    ///
+    /// # Errors
+    /// Where it cannot be written whole.
+    pub fn append(&mut self, request: &LoggedRequest) -> Result<(), EvidenceError> {
+        self.write(request).map_err(|cause| Self::failed(&self.path, cause))
+    }
+
+    fn write(&mut self, request: &LoggedRequest) -> io::Result<()> {
+        // What a crash or a full disk cut short is ended first, so that it spoils no line but its own. At worst, where another
+        // process has just ended it, this makes an empty line, which readers skip.
+        let mut text = if self.ends_in_a_line()? { Vec::new() } else { vec![b'\n'] };
+        serde_json::to_writer(&mut text, request)?;
+        text.push(b'\n');
+        // One write: the system appends it whole, between the lines of others.
+        let written = self.file.write(&text)?;
+        if written == text.len() { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
+    }
+
+    fn ends_in_a_line(&mut self) -> io::Result<bool> {
+        // What is no regular file, such as a pipe, has no end to look at.
+        if !self.file.metadata()?.is_file() || self.file.seek(SeekFrom::End(0))? == 0 {
+            return Ok(true);
+        }
+        let mut last = [0];
+        self.file.seek(SeekFrom::End(-1))?;
+        self.file.read_exact(&mut last)?;
+        Ok(last == *b"\n")
+    }
+
+    fn failed(path: &Path, cause: io::Error) -> EvidenceError {
+        EvidenceError::File { doing: "writing the request log", path: path.to_owned(), cause }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(width: u64) -> LoggedRequest {
+        let mut request = TextToImage::new("a secret");
+        (request.width, request.height, request.negative_prompt) = (Some(width), Some(64), "another".to_owned());
+        LoggedRequest { timestamp: Some(Timestamp::UNIX_EPOCH), ..LoggedRequest::of(&request) }
+    }
+
+    fn read(text: &[u8]) -> RequestLog {
+        RequestLog::read_lines(text).unwrap()
+    }
+
+    #[test]
+    fn a_line_reads_back_and_no_prompt_is_in_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log.jsonl");
+        let logged = [request(64), LoggedRequest { seconds: Some(1.5), warm: Some(true), ..request(128) }];
+        for request in &logged {
+            LogWriter::open(&path).unwrap().append(request).unwrap();
+        }
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(
+            !text.contains("secret") && !text.contains("another") && text.contains("1970-01-01T00:00:00Z"),
+            "{text}"
+        );
+        let log = RequestLog::read(&path).unwrap();
+        assert_eq!((log.requests, log.damaged), (vec![(1, logged[0].clone()), (2, logged[1].clone())], vec![]));
+        assert!(logged[0].to_request().negative_prompt.len() == 1, "that there was a negative prompt is kept");
+    }
+
+    #[test]
+    fn the_names_of_a_request_file_are_read_and_what_is_unknown_is_skipped() {
+        let line =
+            br#"{"model":"/models/sd15","prompt":"p","width":640,"height":64,"guidance_scale":1,"batch":2,"user":[1]}"#;
+        let log = read(line);
+        let (_, request) = &log.requests[0];
+        assert_eq!((request.model_name(), request.width, request.batch_size), (Some("sd15"), Some(640), 2));
+        assert!((request.cfg_scale - 1.0).abs() < f64::EPSILON);
+        assert_eq!(read(b"{}").requests[0].1, LoggedRequest::default());
+    }
+
+    #[test]
+    fn damaged_lines_are_told_by_number_and_cost_no_other() {
+        let log =
+            read(b"{\"width\":64,\"height\":64}\n\n{\"width\":6\n[1,2]\n{\"width\":0}\n\xff\n{\"steps\":3}\n{\"ste");
+        let lines: Vec<usize> = log.requests.iter().map(|(line, _)| *line).collect();
+        assert_eq!(lines, [1, 7]);
+        let damaged: Vec<(usize, &str)> = log.damaged.iter().map(|one| (one.line, one.why.as_str())).collect();
+        assert_eq!(damaged.iter().map(|(line, _)| *line).collect::<Vec<_>>(), [3, 4, 5, 6, 8]);
+        assert!(damaged[0].1.contains("EOF"), "{damaged:?}");
+        assert_eq!(damaged[1].1, "it is no JSON object");
+        assert_eq!(damaged[2].1, "width is 0: a picture is at least 8 px each way");
+    }
+
+    #[test]
+    fn what_a_crash_left_half_written_spoils_no_later_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log.jsonl");
+        std::fs::write(&path, "{\"width\":64,\"hei").unwrap();
+        for _ in 0..2 {
+            LogWriter::open(&path).unwrap().append(&request(64)).unwrap();
+        }
+        let log = RequestLog::read(&path).unwrap();
+        assert_eq!((log.requests.len(), log.damaged.len(), log.damaged[0].line), (2, 1, 1));
+    }
+}

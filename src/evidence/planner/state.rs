@@ -1,0 +1,244 @@
+//! A choice while it changes: what adding or removing one shape does is worked out from what that shape touches.
+
+use super::{Candidate, Cost, Problem, Server, Spent, chance, waste_percent};
+
+/// Who can serve whom, and who needs what: what does not change while choices do.
+pub(super) struct Tables<'a> {
+    pub(super) problem: &'a Problem,
+    /// For each kind of request, the candidates that could serve it in the order in which the runtime takes them.
+    covers: Vec<Vec<usize>>,
+    /// For each candidate, the kinds of requests that it could serve.
+    covered: Vec<Vec<usize>>,
+    /// For each graph, the candidates that need it.
+    users: Vec<Vec<usize>>,
+    requests: f64,
+}
+
+impl<'a> Tables<'a> {
+    pub(super) fn new(problem: &'a Problem) -> Self {
+        let covers: Vec<Vec<usize>> = problem.wanted.iter().map(|wanted| covers(problem, wanted.candidate)).collect();
+        let mut covered = vec![Vec::new(); problem.candidates.len()];
+        for (wanted, covers) in covers.iter().enumerate() {
+            for candidate in covers {
+                covered[*candidate].push(wanted);
+            }
+        }
+        let mut users = vec![Vec::new(); problem.graphs.len()];
+        for (at, candidate) in problem.candidates.iter().enumerate() {
+            for graph in &candidate.graphs {
+                users[*graph].push(at);
+            }
+        }
+        #[expect(clippy::cast_precision_loss, reason = "requests")]
+        let requests = problem.wanted.iter().map(|wanted| wanted.requests as f64).sum();
+        Self { problem, covers, covered, users, requests }
+    }
+}
+
+/// The candidates that could serve requests for `own`: itself, then larger ones, the smallest first.
+fn covers(problem: &Problem, own: usize) -> Vec<usize> {
+    let shape = problem.candidates[own].shape;
+    let mut larger: Vec<usize> = Vec::new();
+    if let Some(most) = problem.most_waste_percent {
+        let fits = |at: &usize| {
+            let other = problem.candidates[*at].shape;
+            *at != own && shape.fits(other) && waste_percent(shape, other) <= most
+        };
+        larger.extend((0..problem.candidates.len()).filter(fits));
+        larger.sort_by_key(|at| (problem.candidates[*at].shape.pixels(), problem.candidates[*at].shape));
+    }
+    std::iter::once(own).chain(larger).collect()
+}
+
+/// A choice, and what it comes to.
+#[derive(Clone)]
+pub(super) struct State<'t> {
+    tables: &'t Tables<'t>,
+    chosen: Vec<bool>,
+    /// For each graph, how many of the chosen need it, and one more where the store has it.
+    uses: Vec<usize>,
+    /// For each candidate, how many of its graphs are cold.
+    lacks: Vec<usize>,
+    servers: Vec<Server>,
+    /// For each graph, how many requests are cold that need it.
+    waiting: Vec<u64>,
+    cost: Cost,
+    /// Whole numbers, so that what is added and removed again leaves nothing behind.
+    compile_microseconds: u64,
+    stored_bytes: u64,
+}
+
+impl<'t> State<'t> {
+    /// These candidates, beside what the store has.
+    pub(super) fn with(tables: &'t Tables<'t>, chosen: &[usize]) -> Self {
+        let problem = tables.problem;
+        let uses: Vec<usize> = problem.graphs.iter().map(|graph| usize::from(graph.is_there)).collect();
+        let lacks = |candidate: &Candidate| candidate.graphs.iter().filter(|graph| uses[**graph] == 0).count();
+        let lacks = problem.candidates.iter().map(lacks).collect();
+        let mut state = Self {
+            tables,
+            chosen: vec![false; problem.candidates.len()],
+            uses,
+            lacks,
+            servers: vec![Server::Own; problem.wanted.len()],
+            waiting: vec![0; problem.graphs.len()],
+            cost: Cost::default(),
+            compile_microseconds: 0,
+            stored_bytes: 0,
+        };
+        (0..problem.wanted.len()).for_each(|wanted| state.serve(wanted));
+        for candidate in chosen {
+            state.toggle(*candidate);
+        }
+        state
+    }
+
+    pub(super) fn has(&self, candidate: usize) -> bool {
+        self.chosen[candidate]
+    }
+
+    pub(super) fn chosen(&self) -> Vec<usize> {
+        (0..self.chosen.len()).filter(|at| self.chosen[*at]).collect()
+    }
+
+    pub(super) fn servers(&self) -> &[Server] {
+        &self.servers
+    }
+
+    pub(super) fn cost(&self) -> Cost {
+        self.cost
+    }
+
+    pub(super) fn total(&self) -> f64 {
+        self.cost.total_seconds()
+    }
+
+    pub(super) fn spent(&self) -> Spent {
+        #[expect(clippy::cast_precision_loss, reason = "exact up to 285 years")]
+        let compile_seconds = self.compile_microseconds as f64 / 1e6;
+        Spent { compile_seconds, stored_bytes: self.stored_bytes }
+    }
+
+    pub(super) fn fits(&self) -> bool {
+        self.tables.problem.budget.covers(self.spent())
+    }
+
+    /// What `look` makes of the state with one candidate added or removed; afterwards it is as it was.
+    pub(super) fn trying<T>(&mut self, candidate: usize, look: impl FnOnce(&mut Self) -> T) -> T {
+        let before = self.cost;
+        self.toggle(candidate);
+        let seen = look(self);
+        self.toggle(candidate);
+        // Sums of fractions that are taken apart again are not quite what they were.
+        self.cost = before;
+        seen
+    }
+
+    /// Adds a candidate, or removes it.
+    pub(super) fn toggle(&mut self, candidate: usize) {
+        let problem = self.tables.problem;
+        self.chosen[candidate] = !self.chosen[candidate];
+        for graph in &problem.candidates[candidate].graphs {
+            if self.chosen[candidate] {
+                self.uses[*graph] += 1;
+                if self.uses[*graph] == 1 {
+                    self.turn(*graph);
+                }
+            } else {
+                self.uses[*graph] -= 1;
+                if self.uses[*graph] == 0 {
+                    self.turn(*graph);
+                }
+            }
+        }
+    }
+
+    /// A graph has become warm, or cold.
+    fn turn(&mut self, graph: usize) {
+        let (tables, is_warm) = (self.tables, self.uses[graph] > 0);
+        let cost = &tables.problem.graphs[graph];
+        let wait = self.wait(graph);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
+        let microseconds = (cost.compile_seconds * 1e6).round() as u64;
+        if is_warm {
+            self.cost.compile_wait_seconds -= wait;
+            self.compile_microseconds += microseconds;
+            self.stored_bytes += cost.stored_bytes;
+        } else {
+            self.cost.compile_wait_seconds += wait;
+            self.compile_microseconds -= microseconds;
+            self.stored_bytes -= cost.stored_bytes;
+        }
+        for user in &tables.users[graph] {
+            let was_warm = self.lacks[*user] == 0;
+            if is_warm {
+                self.lacks[*user] -= 1;
+            } else {
+                self.lacks[*user] += 1;
+            }
+            if was_warm != (self.lacks[*user] == 0) {
+                for wanted in &tables.covered[*user] {
+                    self.serve(*wanted);
+                }
+            }
+        }
+    }
+
+    /// Finds who serves a kind of request now.
+    fn serve(&mut self, wanted: usize) {
+        let tables = self.tables;
+        let own = tables.problem.wanted[wanted].candidate;
+        let server = match tables.covers[wanted].iter().find(|candidate| self.lacks[**candidate] == 0) {
+            Some(found) if *found == own => Server::Own,
+            Some(found) => Server::Larger(*found),
+            None => Server::Cold,
+        };
+        let before = std::mem::replace(&mut self.servers[wanted], server);
+        if before != server {
+            self.count(wanted, before, false);
+            self.count(wanted, server, true);
+        }
+    }
+
+    /// Adds what a kind of request costs where `server` serves it, or takes it off.
+    #[expect(clippy::cast_precision_loss, reason = "pixels")]
+    fn count(&mut self, wanted: usize, server: Server, add: bool) {
+        let problem = self.tables.problem;
+        let kind = &problem.wanted[wanted];
+        let own = &problem.candidates[kind.candidate];
+        match server {
+            Server::Own => {}
+            Server::Larger(larger) => {
+                let extra = problem.candidates[larger].shape.pixels() - own.shape.pixels();
+                let of_log = extra as f64 * kind.passes * problem.seconds_per_pixel_pass;
+                let seconds = of_log * problem.requests_per_store / self.tables.requests;
+                self.cost.padding_seconds += if add { seconds } else { -seconds };
+            }
+            Server::Cold => {
+                for graph in &own.graphs {
+                    let is_cold = self.uses[*graph] == 0;
+                    let before = self.wait(*graph);
+                    if add {
+                        self.waiting[*graph] += kind.requests;
+                    } else {
+                        self.waiting[*graph] -= kind.requests;
+                    }
+                    if is_cold {
+                        self.cost.compile_wait_seconds += self.wait(*graph) - before;
+                    }
+                }
+            }
+        }
+    }
+
+    /// What users are expected to wait for a graph while it is cold.
+    #[expect(clippy::cast_precision_loss, reason = "requests")]
+    fn wait(&self, graph: usize) -> f64 {
+        let problem = self.tables.problem;
+        let share = self.waiting[graph] as f64 / self.tables.requests;
+        if self.waiting[graph] == 0 {
+            return 0.0;
+        }
+        problem.graphs[graph].compile_seconds * chance(share, problem.requests_per_store)
+    }
+}

@@ -1,0 +1,407 @@
+//! Request logs, audits and plans through the binary over the test plugin; and ten thousand made-up requests.
+
+#![cfg(feature = "cli")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
+
+mod support;
+
+#[path = "../examples/made_up_requests/generator.rs"]
+mod generator;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use preheat::evidence::costs::guess;
+use preheat::evidence::planner::{Budget, Candidate, Cost, GraphCost, Problem, Wanted, joins};
+use preheat::evidence::{LogWriter, LoggedRequest, Manifest, ManifestModel, RequestLog, Shape};
+use serde_json::{Value, json};
+use support::demo::{copy_folder, demo_model};
+use support::{Lab, Preheat, Ran};
+
+/// A lab in whose cache the demo model is warm at 64x64, guided.
+fn warm_lab() -> Lab {
+    static WARM: OnceLock<PathBuf> = OnceLock::new();
+    let warm = WARM.get_or_init(|| {
+        let lab = Lab::new();
+        lab.quick(&lab.sim()).words("warmup --model").arg(demo_model()).run().done();
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("evidence-warm");
+        // What another run of these tests left.
+        let _ = std::fs::remove_dir_all(&folder);
+        copy_folder(&lab.cache(), &folder);
+        folder
+    });
+    let lab = Lab::new();
+    copy_folder(warm, &lab.cache());
+    lab
+}
+
+/// `preheat` with these words on the demo model, where nothing can be compiled.
+fn command(lab: &Lab, words: &str) -> Preheat {
+    lab.quick(&lab.no_compiles()).words(words).arg("--model").arg(demo_model())
+}
+
+fn audit(lab: &Lab, words: &str, log: &Path) -> Ran {
+    command(lab, "--json audit").arg("--requests").arg(log).words(words).run()
+}
+
+fn lines(requests: &[Value]) -> String {
+    let each: Vec<String> = requests.iter().map(Value::to_string).collect();
+    each.join("\n") + "\n"
+}
+
+#[test]
+fn a_run_appends_its_request_without_its_prompts() {
+    let lab = warm_lab();
+    let run = || {
+        command(
+            &lab,
+            "run --log-requests log.jsonl --steps 2 --prompt seven --negative-prompt blurry --width 60 --height 64",
+        )
+    };
+    // At once, so that both append to one file.
+    let (one, other) = (run().arg("--output").arg("1.png").start(), run().arg("--output").arg("2.png").start());
+    one.wait().done();
+    other.wait().done();
+    // What would have to be compiled is refused, and is evidence all the same; what fails otherwise is none.
+    run().words("--require-warm --batch 2").run().ended(3);
+    run().words("--clip-skip 99").run().ended(2);
+    let text = std::fs::read_to_string(lab.path("log.jsonl")).unwrap();
+    assert!(!text.contains("seven") && !text.contains("blurry"), "{text}");
+    let log = RequestLog::read(&lab.path("log.jsonl")).unwrap();
+    assert_eq!((log.requests.len(), log.damaged.len()), (3, 0), "{text}");
+    for (_, request) in &log.requests[..2] {
+        assert_eq!((request.width, request.height, request.padded_size), (Some(60), Some(64), Some([64, 64])));
+        assert_eq!((request.model_id.as_deref(), request.warm, request.steps), (Some("demo-model"), Some(true), 2));
+        assert!(request.seconds > Some(0.0) && request.seconds_per_step > Some(0.0) && request.timestamp.is_some());
+    }
+    let refused = &log.requests[2].1;
+    assert_eq!((refused.warm, refused.seconds, refused.batch_size), (Some(false), None, 2));
+    // All three are set against the store they came from.
+    let audited = audit(&lab, "", &lab.path("log.jsonl")).ended(3).json();
+    assert_eq!(
+        (&audited["requests"], &audited["hits"], &audited["pixel_seconds"]["from_log"]),
+        (&3.into(), &2.into(), &true.into())
+    );
+    // A log that cannot be written is refused before anything is done.
+    let nowhere = command(&lab, "run --prompt p --log-requests nowhere/log.jsonl").run().ended(1);
+    nowhere.says(&["error: writing the request log nowhere/log.jsonl failed: No such file"]);
+}
+
+#[test]
+fn lines_of_many_writers_stay_whole() {
+    let lab = Lab::new();
+    let path = lab.path("log.jsonl");
+    std::thread::scope(|scope| {
+        for width in 1..=8 {
+            let path = &path;
+            scope.spawn(move || {
+                for _ in 0..100 {
+                    // Opened anew, as another process would.
+                    let request = LoggedRequest { width: Some(width * 64), ..LoggedRequest::default() };
+                    LogWriter::open(path).unwrap().append(&request).unwrap();
+                }
+            });
+        }
+    });
+    let log = RequestLog::read(&path).unwrap();
+    assert_eq!((log.requests.len(), log.damaged.len()), (800, 0));
+}
+
+#[test]
+fn an_audit_says_what_hits_what_is_missing_and_what_it_costs() {
+    let lab = warm_lab();
+    let log = lab.file(
+        "log.jsonl",
+        lines(&[
+            json!({"width": 64, "height": 64, "steps": 30, "cfg_scale": 3}),
+            json!({"model_id": "demo-model", "width": 50, "height": 60, "scheduler": "ddim"}),
+            json!({"width": 128, "height": 64, "model": "models/demo-model"}),
+            json!({"width": 64, "height": 64, "batch_size": 2}),
+            json!({"width": 64, "height": 64, "batch_size": 2}),
+            json!({"width": 64, "height": 64, "model_id": "another"}),
+            json!({"width": 64, "height": 64, "clip_skip": 99}),
+            json!({}),
+        ]) + "{\"width\": 64, \"hei",
+    );
+    let audited = audit(&lab, "", &log).ended(3).json();
+    assert_eq!((&audited["verdict"], &audited["model_id"]), (&"partial".into(), &"demo-model".into()));
+    assert_eq!((&audited["requests"], &audited["hits"], &audited["hit_rate"]), (&6.into(), &3.into(), &0.5.into()));
+    let missing: Vec<(&Value, &Value, &Value)> = audited["missing"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| (&one["size"], &one["requests"], &one["stages"]))
+        .collect();
+    // What is wanted most stands first; a text encoder serves all, and a VAE every batch of its size.
+    assert_eq!(
+        missing,
+        [
+            (&json!([64, 64]), &json!(2), &json!(["denoiser"])),
+            (&json!([128, 64]), &json!(1), &json!(["denoiser", "vae_decoder"]))
+        ]
+    );
+    assert_eq!((&audited["graphs_at_risk"], &audited["bases"]["alike"]), (&3.into(), &3.into()));
+    let seconds = |field: &str| audited[field].as_f64().unwrap();
+    let of = |at: usize| audited["missing"][at]["compile_seconds"].as_f64().unwrap();
+    assert!((seconds("compile_seconds_at_risk") - of(0) - of(1)).abs() < 1e-6, "{audited}");
+    assert!((seconds("compile_seconds_if_each_waited") - 2.0 * of(0) - of(1)).abs() < 1e-6, "{audited}");
+    assert_eq!(audited["other_models"], json!({"another": 1}));
+    assert_eq!((&audited["refused"][0]["line"], &audited["refused"][0]["requests"]), (&7.into(), &1.into()));
+    assert_eq!(audited["damaged_lines"][0]["line"], 9);
+    let shown = command(&lab, "audit").arg("--requests").arg(&log).run().ended(3).stdout;
+    for said in ["50.0 % hit: 3", "left out: 1 requests of another", "left out: line 9:", "128x64", "at risk: "] {
+        assert!(shown.contains(said), "no {said:?} in {shown}");
+    }
+    let warm = lab.file("warm.jsonl", lines(&[json!({"width": 64, "height": 64}), json!({"cfg_scale": 5})]));
+    let audited = audit(&lab, "", &warm).done().silent().json();
+    assert_eq!((&audited["verdict"], &audited["compile_seconds_at_risk"]), (&"hit".into(), &0.0.into()));
+    assert_eq!(lab.compiles(), 0);
+}
+
+#[test]
+fn what_is_no_log_and_no_budget_is_refused_in_words() {
+    let lab = Lab::new();
+    let empty = lab.file("empty.jsonl", "\n\n");
+    let picture = lab.file("picture.png", b"\x89PNG\r\n\x1a\n\0\0");
+    let other = lab.file("other.jsonl", lines(&[json!({"model_id": "sdxl", "width": 64, "height": 64})]));
+    let refused = lab.file("refused.jsonl", lines(&[json!({"clip_skip": 99})]));
+    for (log, said) in [
+        (&lab.path("none.jsonl"), "error: reading the request log none.jsonl failed: No such file"),
+        (&empty, "error: the request log empty.jsonl is empty"),
+        (
+            &picture,
+            "error: picture.png is no request log: none of its 3 lines is a request; line 1: it is no JSON object",
+        ),
+        (&other, "error: the request log has no request of demo-model: it has sdxl (1)\nhint: --model names"),
+        (
+            &refused,
+            "error: demo-model can serve none of the requests in the log; line 1: clip_skip is 99: this model's",
+        ),
+    ] {
+        for words in ["audit", "plan --budget 2h"] {
+            let ran = command(&lab, words).arg("--requests").arg(log.file_name().unwrap()).run();
+            ran.ended(1).says(&[said]);
+        }
+    }
+    let log = lab.file("log.jsonl", lines(&[json!({"width": 64, "height": 64})]));
+    let plan = |budget: &str| command(&lab, "plan").arg("--requests").arg(&log).arg("--budget").arg(budget).run();
+    for budget in ["nonsense", "0h", "2h,0GiB", "2h,2h", "20", "two hours", ""] {
+        plan(budget).ended(2).says(&["for '--budget <TIME,SIZE>'", "a budget"]);
+    }
+    plan("1s").ended(2).says(&[
+        "error: the budget holds no shape that is worth warming: the one that is compiled fastest takes 9.0 s",
+    ]);
+    command(&lab, "plan --requests log.jsonl").run().ended(2).says(&["--budget"]);
+    command(&lab, "audit --requests log.jsonl --target v5e").run().ended(2).says(&["no target is called `v5e`"]);
+    command(&lab, "plan --budget 1h --requests log.jsonl --output nowhere/warm.toml")
+        .run()
+        .ended(1)
+        .says(&["error: writing the manifest to nowhere/warm.toml failed: No such file"]);
+    assert_eq!(lab.compiles(), 0);
+}
+
+/// What serves ten thousand requests for pictures of Stable Diffusion's sizes, at what a v5e takes for a compile.
+struct Service {
+    problem: Problem,
+    places: BTreeMap<Shape, usize>,
+}
+
+impl Service {
+    /// Sizes are padded to 128 px, and up to 30 percent of what is computed may be padding.
+    fn new(budget: Budget) -> Self {
+        let mut wanted: BTreeMap<Shape, (u64, f64)> = BTreeMap::new();
+        for request in generator::requests(10_000, 1) {
+            let side = |side: Option<u64>| side.unwrap().next_multiple_of(128);
+            let guided = request.cfg_scale > 1.0;
+            let shape = Shape {
+                size: [side(request.width), side(request.height)],
+                batch_size: request.batch_size,
+                guided,
+                clip_skip: 0,
+                negative_prompt: false,
+            };
+            let of_shape = wanted.entry(shape).or_default();
+            of_shape.0 += 1;
+            #[expect(clippy::cast_precision_loss, reason = "small numbers")]
+            let passes = (request.steps * request.batch_size) as f64;
+            of_shape.1 += passes * if guided { 2.0 } else { 1.0 };
+        }
+        let counts: Vec<(Shape, u64)> = wanted.iter().map(|(shape, (requests, _))| (*shape, *requests)).collect();
+        let kinds: BTreeSet<Shape> = wanted.keys().map(|shape| Shape { size: [0, 0], ..*shape }).collect();
+        let mut shapes: BTreeSet<Shape> = wanted.keys().copied().chain(joins(&counts, 30.0, 64)).collect();
+        shapes.extend(PRESETS.iter().flat_map(|size| kinds.iter().map(|kind| Shape { size: *size, ..*kind })));
+        let cost = |stage: &str| {
+            let guess = guess(stage, "tpu:v5e:1x1");
+            GraphCost { compile_seconds: guess.compile_seconds, stored_bytes: guess.stored_bytes, is_there: false }
+        };
+        let (mut graphs, mut decoders) = (vec![cost("text_encoder")], BTreeMap::new());
+        let mut candidates = Vec::new();
+        for shape in &shapes {
+            let decoder = *decoders.entry(shape.size).or_insert_with(|| {
+                graphs.push(cost("vae_decoder"));
+                graphs.len() - 1
+            });
+            graphs.push(cost("denoiser"));
+            candidates.push(Candidate { shape: *shape, graphs: vec![0, graphs.len() - 1, decoder] });
+        }
+        let places: BTreeMap<Shape, usize> = shapes.iter().enumerate().map(|(at, shape)| (*shape, at)).collect();
+        let wanted = wanted.iter().map(|(shape, (requests, passes))| Wanted {
+            candidate: places[shape],
+            requests: *requests,
+            passes: *passes,
+        });
+        let problem = Problem {
+            graphs,
+            candidates,
+            wanted: wanted.collect(),
+            seconds_per_pixel_pass: 4e-8,
+            most_waste_percent: Some(30.0),
+            requests_per_store: 2000.0,
+            budget,
+        };
+        Self { problem, places }
+    }
+
+    /// The best that any of these lists of sizes comes to within the budget: each size at the kinds of requests that come most, at as
+    /// many of them as do best.
+    fn best_of_lists(&self, lists: &[Vec<[u64; 2]>]) -> f64 {
+        let mut kinds: BTreeMap<Shape, u64> = BTreeMap::new();
+        for wanted in &self.problem.wanted {
+            let kind = Shape { size: [0, 0], ..self.problem.candidates[wanted.candidate].shape };
+            *kinds.entry(kind).or_default() += wanted.requests;
+        }
+        let mut kinds: Vec<(u64, Shape)> = kinds.into_iter().map(|(kind, requests)| (requests, kind)).collect();
+        kinds.sort_by_key(|(requests, _)| std::cmp::Reverse(*requests));
+        let mut sets = Vec::new();
+        for list in lists {
+            let mut chosen = Vec::new();
+            for (_, kind) in &kinds {
+                let shapes = list.iter().map(|size| Shape { size: *size, ..*kind });
+                chosen.extend(shapes.filter_map(|shape| self.places.get(&shape).copied()));
+                sets.push(chosen.clone());
+            }
+        }
+        let evaluated = self.problem.evaluate_each(&sets).into_iter();
+        let fitting = evaluated.filter(|(_, spent)| self.problem.budget.covers(*spent));
+        fitting.map(|(cost, _)| cost.total_seconds()).fold(f64::INFINITY, f64::min)
+    }
+
+    /// Sizes by how many requests want them, the one that is wanted most first.
+    fn sizes(&self) -> Vec<[u64; 2]> {
+        let mut requests: BTreeMap<[u64; 2], u64> = BTreeMap::new();
+        for wanted in &self.problem.wanted {
+            *requests.entry(self.problem.candidates[wanted.candidate].shape.size).or_default() += wanted.requests;
+        }
+        let mut sizes: Vec<([u64; 2], u64)> = requests.into_iter().collect();
+        sizes.sort_by_key(|(_, requests)| std::cmp::Reverse(*requests));
+        sizes.into_iter().map(|(size, _)| size).collect()
+    }
+
+    /// The shapes that are wanted most, as many as fit.
+    fn most_wanted(&self, most: usize) -> (usize, f64) {
+        let mut wanted: Vec<&Wanted> = self.problem.wanted.iter().collect();
+        wanted.sort_by_key(|wanted| std::cmp::Reverse(wanted.requests));
+        let mut chosen = Vec::new();
+        for wanted in wanted.into_iter().take(most) {
+            chosen.push(wanted.candidate);
+            if !self.problem.budget.covers(self.problem.evaluate(&chosen).1) {
+                chosen.pop();
+                break;
+            }
+        }
+        (chosen.len(), self.problem.evaluate(&chosen).0.total_seconds())
+    }
+}
+
+/// The sizes of `preheat warmup --preset sd15` and `sdxl`, padded to 128 px.
+const PRESETS: [[u64; 2]; 11] = [
+    [512, 512],
+    [512, 768],
+    [768, 512],
+    [768, 768],
+    [1024, 1024],
+    [1152, 896],
+    [896, 1152],
+    [1280, 896],
+    [896, 1280],
+    [1408, 768],
+    [768, 1408],
+];
+
+/// Every list of `count` out of `all` sizes.
+fn subsets(all: &[[u64; 2]], count: usize) -> Vec<Vec<[u64; 2]>> {
+    let fitting = (0..1_u32 << all.len()).filter(|bits| bits.count_ones() as usize == count.min(all.len()));
+    fitting.map(|bits| (0..all.len()).filter(|at| bits >> at & 1 == 1).map(|at| all[at]).collect()).collect()
+}
+
+#[test]
+fn a_plan_for_ten_thousand_requests_beats_every_fixed_list_of_as_many_sizes() {
+    for (minutes, gibibytes) in [(20_u32, 20), (60, 20), (600, 1)] {
+        let budget = Budget { compile_seconds: Some(f64::from(minutes) * 60.0), stored_bytes: Some(gibibytes << 30) };
+        let service = Service::new(budget);
+        let choice = service.problem.choose();
+        assert!(budget.covers(choice.spent), "{:?}", choice.spent);
+        let sizes: BTreeSet<[u64; 2]> =
+            choice.chosen.iter().map(|at| service.problem.candidates[*at].shape.size).collect();
+        let plan = choice.cost.total_seconds();
+        let nothing = service.problem.evaluate(&[]).0.total_seconds();
+        let most = service.best_of_lists(&[service.sizes().into_iter().take(sizes.len()).collect()]);
+        let preset = service.best_of_lists(&subsets(&PRESETS, sizes.len()));
+        let (shapes, wanted) = service.most_wanted(choice.chosen.len());
+        println!(
+            "{minutes} min, {gibibytes} GiB: {} shapes of {} sizes; plan {plan:.0} s, nothing {nothing:.0} s, the {} sizes wanted most \
+             {most:.0} s, the best presets {preset:.0} s, the {shapes} shapes wanted most {wanted:.0} s",
+            choice.chosen.len(),
+            sizes.len(),
+            sizes.len()
+        );
+        assert!(plan < most && plan < preset && plan < wanted && plan < nothing);
+        let Cost { compile_wait_seconds, padding_seconds } = choice.cost;
+        assert!(compile_wait_seconds >= 0.0 && padding_seconds >= 0.0);
+    }
+}
+
+#[test]
+fn an_audit_over_the_planned_store_says_what_the_plan_foretold() {
+    let lab = Lab::new();
+    // Every side an eighth: what the demo model makes in the time of a test.
+    let requests = generator::requests(10_000, 8);
+    let log = lab
+        .file("log.jsonl", requests.iter().map(|one| serde_json::to_string(one).unwrap() + "\n").collect::<String>());
+    let words = "--json plan --budget 25s,1GiB --requests-per-store 200 --output warm.toml";
+    let plan = command(&lab, words).arg("--requests").arg(&log).run().done().silent().json();
+    let number = |value: &Value| value.as_u64().unwrap();
+    assert!(plan["spent"]["compile_seconds"].as_f64().unwrap() <= 25.0);
+    assert_eq!((&plan["target"], &plan["bases"]["measured"]), (&"xla-cpu".into(), &0.into()));
+    assert_eq!(number(&plan["served"]) + number(&plan["cold"]), 10_000);
+    assert_eq!(lab.compiles(), 0, "a plan compiles nothing");
+
+    let manifest = Manifest::read(&lab.path("warm.toml")).unwrap();
+    let planned: Vec<_> = manifest.models.iter().flat_map(ManifestModel::requests).collect();
+    assert_eq!(planned.len(), plan["shapes"].as_array().unwrap().len());
+    let warm = |lab: &Lab, [width, height]: [u64; 2], batch: u64, cfg_scale: f64| {
+        let shape = format!("--width {width} --height {height} --batch {batch} --cfg-scale {cfg_scale}");
+        lab.quick(&lab.sim()).words("warmup").words(&shape).arg("--model").arg(demo_model()).run().done();
+    };
+    for request in &planned {
+        warm(&lab, [request.width.unwrap(), request.height.unwrap()], request.batch_size, request.cfg_scale);
+    }
+    let audited = audit(&lab, "--requests-per-store 200", &log).ended(3).json();
+    assert_eq!((&audited["requests"], &audited["damaged_lines"]), (&10_000.into(), &json!([])));
+    assert_eq!(audited["hits"], plan["served"], "the plan foretold it");
+    // What is planned again costs nothing, and still is what serves them.
+    let again = command(&lab, words).arg("--requests").arg(&log).run().done().json();
+    assert!(number(&again["served"]) >= number(&plan["served"]));
+
+    // As many sizes from the list for Stable Diffusion 1.5, one picture at a time.
+    let other = Lab::new();
+    let sizes: BTreeSet<_> = planned.iter().map(|request| (request.width, request.height)).collect();
+    let list = [[64, 64], [64, 128], [128, 64], [128, 128]];
+    for size in list.into_iter().take(sizes.len()) {
+        warm(&other, size, 1, 7.5);
+    }
+    let of_list = audit(&other, "--requests-per-store 200", &log).ended(3).json();
+    println!("the plan's store serves {} of 10000, the list's {}", audited["hits"], of_list["hits"]);
+    assert!(number(&audited["hits"]) > number(&of_list["hits"]), "{of_list}");
+}
