@@ -145,6 +145,8 @@ fn hardware_that_says_something_else_of_itself_is_decided_by_its_plugin() {
     // Without an answer, and with a no, what was compiled ahead is not used.
     on_hardware(posed(&lab)).ended(3).says(&["device_kind"]);
     on_hardware(posed(&lab).abi_version("two")).ended(3).says(&["device_kind"]);
+    // A version says nothing of how many chips there are.
+    on_hardware(posed(&lab).abi_version("one").bounds([2, 1, 1])).ended(3).says(&["topology"]);
     let first = on_hardware(posed(&lab).abi_version("one")).done();
     assert_eq!(first.json()["stages"][0]["source"], "disk");
     first.says(&["the plugin takes the executable", "TPU v5 litepod", "TPU v5 lite"]);

@@ -234,6 +234,11 @@ fn another_target_is_compiled_for_from_the_graphs_of_this_one() {
     assert_eq!(lookup.run().done().json()["stages"][0]["match"], "exact");
     // For the hardware that it was compiled for, it is all there.
     assert_eq!(rewarm("--target tpu:v5e:1x1 --model double").done().json()[0]["graphs"][0]["outcome"], "already_there");
+    // A plugin that does not know a target which the cache holds graphs of says so.
+    let without = sim().fail(Place::Topology, When::Each);
+    let told = over(&lab, &without, library()).words("--json cache rewarm --plugin").arg(other_build(&lab)).run();
+    let told = told.ended(1).json();
+    assert!(told[0]["reason"].as_str().unwrap().contains("tpu:v5e:1x1"), "{told}");
     rewarm("--target tpu:v99:1x1").ended(1).says(&["tpu:v99:1x1", "tpu:v5e:1x1"]);
     rewarm("").ended(2).says(&["--plugin", "--target"]);
 }

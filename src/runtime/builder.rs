@@ -284,6 +284,10 @@ impl Builder {
         self.target.as_ref()
     }
 
+    pub(super) fn has_plugin(&self) -> bool {
+        self.plugin.is_some()
+    }
+
     pub(super) fn asked_device(&self) -> DeviceName {
         self.device.device
     }

@@ -25,7 +25,10 @@ impl Inner {
         let Some(nearest) = self.nearest_entry(asked, inputs) else { return Ok(None) };
         let described_otherwise = nearest.differences.iter().all(|one| SELF_DESCRIPTION.contains(&one.field.as_str()))
             && differs_only_in(&SELF_DESCRIPTION, &nearest.record, self);
-        if !described_otherwise || !Survival::of(self)?.is_taken(&nearest.record) {
+        // Of this the version says nothing: libtpu's is the same for one v5e and for four of them.
+        let (wanted, there) = (&inputs.environment.topology, &nearest.record.environment.topology);
+        let as_many_chips = (&wanted.bounds, wanted.core_count) == (&there.bounds, there.core_count);
+        if !described_otherwise || !as_many_chips || !Survival::of(self)?.is_taken(&nearest.record) {
             return Ok(None);
         }
         for difference in &nearest.differences {

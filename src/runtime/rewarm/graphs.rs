@@ -33,11 +33,10 @@ pub(super) fn origins(records: Vec<GraphRecord>, how: &Rewarm, here: &Environmen
     let digest = here.digest();
     let wanted = |record: &GraphRecord| {
         let there = &record.environment;
-        let of_model = |model: &String| record.signatures.iter().any(|recorded| recorded.signature.model_id == *model);
         there.platform == here.platform
             && (how.from_other_hardware || there.topology == here.topology)
             && there.digest() != digest
-            && (how.models.is_empty() || how.models.iter().any(of_model))
+            && how.wants(record)
     };
     let mut origins: BTreeMap<(Digest, Digest), Vec<GraphRecord>> = BTreeMap::new();
     for record in records.into_iter().filter(wanted) {

@@ -6,7 +6,7 @@
 mod graphs;
 mod targets;
 
-use preheat_cache::GraphKey;
+use preheat_cache::{GraphKey, GraphRecord};
 
 use super::Runtime;
 use super::error::Error;
@@ -27,6 +27,14 @@ pub struct Rewarm {
     pub from_other_hardware: bool,
     /// How many compiles may run at once, memory allowing; `None`: one for every two processors.
     pub jobs: Option<usize>,
+}
+
+impl Rewarm {
+    /// Whether a graph is of one of the models, where any is named.
+    fn wants(&self, record: &GraphRecord) -> bool {
+        let leads = |model: &String| record.signatures.iter().any(|recorded| recorded.signature.model_id == *model);
+        self.models.is_empty() || self.models.iter().any(leads)
+    }
 }
 
 /// One graph, and what became of it.

@@ -27,8 +27,8 @@ impl Builder {
     /// Makes ready what the cache holds for other plugin builds or other hardware, as [`Runtime::rewarm`](crate::Runtime::rewarm) does.
     ///
     /// With a [target](Self::target), for that one, from the graphs of any hardware of its platform. Without one, for every target
-    /// that the cache holds graphs of and the plugin compiles for: ahead of time where it can, so that no device has to be here; a
-    /// plugin that cannot, and one that is asked for by its [device](Self::device), compiles for the device that is here.
+    /// that the cache holds graphs of and the plugin compiles for: ahead of time where it can, so that no device has to be here. A
+    /// plugin that cannot compiles for the device that is here, and so does one whose [device](Self::device) is asked for: a TPU, or CUDA.
     ///
     /// # Errors
     /// Where the cache or the plugin cannot be used, and where someone asked to stop.
@@ -37,23 +37,24 @@ impl Builder {
             let how = Rewarm { from_other_hardware: true, ..how.clone() };
             return Ok(vec![RewarmedTarget { target: target.to_string(), graphs: Ok(self.rewarm_for(target, &how)?) }]);
         }
-        if self.asked_device() != DeviceName::Auto {
+        if matches!(self.asked_device(), DeviceName::Tpu | DeviceName::XlaCuda) {
             return self.rewarm_here(how);
         }
-        let records = self.open_cache()?.records()?;
+        let mut records = self.open_cache()?.records()?;
+        records.retain(|record| how.wants(record));
         if records.is_empty() {
             return Ok(Vec::new());
         }
         let targets: BTreeSet<Target> = records.iter().filter_map(|record| target_of(record).parse().ok()).collect();
         if targets.is_empty() {
             let any = ANY_TARGET.parse().map(|target| self.clone().target(target).build());
-            let only_here = matches!(any, Ok(Err(error)) if makes_no_topologies(&error));
-            return if only_here { self.rewarm_here(how) } else { Ok(Vec::new()) };
+            let makes_none = matches!(any, Ok(Err(error)) if makes_no_topologies(&error));
+            return if makes_none || !self.has_plugin() { self.rewarm_here(how) } else { Ok(Vec::new()) };
         }
         let mut done = Vec::new();
         for target in targets {
             match self.rewarm_for(&target, how) {
-                Err(error) if makes_no_topologies(&error) => return self.rewarm_here(how),
+                Err(error) if done.is_empty() && makes_no_topologies(&error) => return self.rewarm_here(how),
                 Err(Error::Cancelled) => return Err(Error::Cancelled),
                 graphs => done.push((target, graphs)),
             }
