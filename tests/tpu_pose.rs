@@ -112,7 +112,7 @@ const CASES: &[Case] = &[
     }),
     ("--tpu-shape-padding", || assert_eq!(padded("--tpu-shape-padding=false"), [120, 72])),
     ("--tpu-shape-padding-multiple", || {
-        assert_eq!([padded("--tpu-shape-padding-multiple 32"), padded("")], [[128, 96], [128, 128]])
+        assert_eq!([padded("--tpu-shape-padding-multiple 32"), padded("")], [[128, 96], [128, 128]]);
     }),
     ("--tpu-debug-metrics", || {
         let lab = Lab::new();
