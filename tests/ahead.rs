@@ -27,7 +27,14 @@ fn over_libtpu(lab: &Lab) -> Preheat {
 
 /// `preheat` whose TPU plugin poses as one over XLA:CPU.
 fn over_a_pose(lab: &Lab, sim: &Sim) -> Preheat {
-    lab.quick(sim).env("PREHEAT_TPU_PLUGIN", library())
+    let temporary = lab.path("temporary");
+    std::fs::create_dir_all(&temporary).unwrap();
+    lab.quick(sim).env("PREHEAT_TPU_PLUGIN", library()).env("TMPDIR", temporary)
+}
+
+/// Whether compiling left a folder behind.
+fn left_over(lab: &Lab) -> bool {
+    std::fs::read_dir(lab.path("temporary")).unwrap().next().is_some()
 }
 
 fn posed(lab: &Lab) -> Sim {
@@ -137,11 +144,12 @@ fn hardware_that_says_something_else_of_itself_is_decided_by_its_plugin() {
     let program = lab.file("double.mlir", DOUBLE);
     let ahead = posed(&lab).abi_version("one");
     over_a_pose(&lab, &ahead).words("warmup --aot tpu:v5e:1x1 --program").arg(&program).run().done();
-    let on_hardware = |sim: Sim| {
+    let here = |sim: Sim| {
         let sim = sim.device_kind("TPU v5 litepod");
-        let run = lab.preheat_tpu(&sim).env("XLA_FLAGS", "--xla_backend_optimization_level=0");
-        run.words("--json --require-warm program run").arg(&program).run()
+        lab.preheat_tpu(&sim).env("XLA_FLAGS", "--xla_backend_optimization_level=0")
     };
+    // Another request than the one that was warmed: it is the program that counts.
+    let on_hardware = |sim: Sim| here(sim).words("--json --require-warm program run --steps 30").arg(&program).run();
     // Without an answer, and with a no, what was compiled ahead is not used.
     on_hardware(posed(&lab)).ended(3).says(&["device_kind"]);
     on_hardware(posed(&lab).abi_version("two")).ended(3).says(&["device_kind"]);
@@ -156,6 +164,12 @@ fn hardware_that_says_something_else_of_itself_is_decided_by_its_plugin() {
     assert_eq!(again.json()["stages"][0]["match"], "exact");
     assert_eq!(lab.compiles(), 1);
     lab.bare().words("cache verify").run().done();
+    // A record whose machine code is gone is no hit, however well it would fit.
+    for object in lab.objects() {
+        std::fs::remove_file(object).unwrap();
+    }
+    let lookup = || here(posed(&lab).abi_version("one")).words("--json lookup --program").arg(&program).run();
+    assert_eq!(lookup().ended(3).json()["verdict"], "miss");
 }
 
 #[test]
@@ -186,7 +200,8 @@ fn a_compiler_that_fails_or_ends_its_process_costs_that_graph_alone() {
     warm(&posed(&lab), &good).done();
     let second = || When::Nth(lab.compiles() as u64 + 1);
     let sim = posed(&lab).fail(Place::Compile, second());
-    warm(&sim, &bad).ended(1).says(&["square.mlir", "tpu could not compile graph"]);
+    let failed = warm(&sim, &bad).ended(1).says(&["1 of 1", "tpu could not compile graph"]);
+    assert!(failed.stdout.contains("square.mlir, program, batch 1: "), "{}", failed.stdout);
     let sim = posed(&lab).exit(Place::Compile, second());
     warm(&sim, &bad).ended(1).says(&["the process that compiled ended (exit status: 1)"]);
     let sim = posed(&lab).crash(Place::Compile, second());
@@ -202,6 +217,19 @@ fn a_compiler_that_fails_or_ends_its_process_costs_that_graph_alone() {
     warm(&posed(&lab), &bad).done();
     lab.bare().words("cache verify").run().done();
     lab.assert_nothing_half_written();
+    assert!(!left_over(&lab));
+}
+
+#[test]
+fn programs_are_compiled_side_by_side_and_one_that_fails_keeps_no_other_from_it() {
+    let lab = Lab::new();
+    let (good, bad) = (lab.file("double.mlir", DOUBLE), lab.file("broken.mlir", "module { no such op }"));
+    let warm = over_a_pose(&lab, &posed(&lab)).words("--json warmup --aot tpu:v5e:1x1 --jobs 2 --program").arg(&bad);
+    let ran = warm.arg("--program").arg(&good).run().ended(1);
+    let failed = ran.json()["failed"].clone();
+    assert!(failed[0]["model_id"].as_str().unwrap().ends_with("broken.mlir"), "{failed}");
+    assert!(failed[0]["reason"].as_str().unwrap().contains("tpu could not compile"), "{failed}");
+    assert_eq!(sources(&ran.json()), ["compiled"]);
 }
 
 #[test]
@@ -209,13 +237,15 @@ fn an_interrupted_warmup_keeps_what_is_done_and_leaves_no_process() {
     let lab = Lab::new();
     let hang = posed(&lab).hang(Place::Compile, When::Nth(2));
     let words = "warmup --aot tpu:v5e:1x1 --jobs 1 --model";
-    let going_on = over_a_pose(&lab, &hang).words(words).arg(demo_model()).start();
+    let going_on = over_a_pose(&lab, &hang).words(words).arg(demo_model()).start_a_group();
     until("a second compile", || lab.compiles() == 2);
     let child = lab.log().iter().rev().find(|entry| matches!(entry.event, Event::Compile { .. })).unwrap().pid;
     assert_ne!(child, going_on.id());
-    going_on.signal("INT");
+    // As a terminal does it: all processes of the group at once.
+    going_on.signal_group("INT");
     going_on.wait().ended(130);
     until("the end of the compiling process", || !is_running(child));
+    until("the end of its folder", || !left_over(&lab));
     let again = over_a_pose(&lab, &posed(&lab)).words("--json").words(words).arg(demo_model()).run().done().json();
     assert_eq!(sources(&again).iter().filter(|source| **source == "disk").count(), 1);
     lab.assert_nothing_half_written();
@@ -232,6 +262,7 @@ fn a_parent_that_is_killed_takes_its_compiling_process_along() {
     going_on.signal("KILL");
     assert_eq!(going_on.wait().status, None);
     until("the end of the compiling process", || !is_running(child));
+    assert!(!left_over(&lab));
 }
 
 /// Whether a process is there that is no zombie.

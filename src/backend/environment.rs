@@ -13,17 +13,26 @@ pub(super) struct Identity {
     plugin_build: String,
     xla_flags: Flags,
     libtpu_init_args: Flags,
+    /// The two variables as they were, for a process that is to compile with the same.
+    variables: [(&'static str, String); 2],
 }
 
 impl Identity {
     /// The identity of a plugin that is loaded now. `build` names its build.
     pub(super) fn now(build: impl FnOnce() -> Result<String, BackendError>) -> Result<Self, BackendError> {
+        let variables = [("XLA_FLAGS", variable("XLA_FLAGS")?), ("LIBTPU_INIT_ARGS", variable("LIBTPU_INIT_ARGS")?)];
         Ok(Self {
             plugin_build: build()?,
-            xla_flags: Flags::from_xla_flags(&variable("XLA_FLAGS")?)
+            xla_flags: Flags::from_xla_flags(&variables[0].1)
                 .map_err(|error| BackendError::Flags { variable: "XLA_FLAGS", why: error.to_string() })?,
-            libtpu_init_args: Flags::parse(&variable("LIBTPU_INIT_ARGS")?),
+            libtpu_init_args: Flags::parse(&variables[1].1),
+            variables,
         })
+    }
+
+    /// What the compiler is told through its environment, as it was when this was taken.
+    pub(super) fn variables(&self) -> &[(&'static str, String); 2] {
+        &self.variables
     }
 
     /// The build, and what the compiler was told: with a topology's name, all that decides how a plugin describes it.
@@ -43,7 +52,7 @@ fn variable(variable: &'static str) -> Result<String, BackendError> {
 /// What a plugin says of a topology, a client's own or one that was named.
 ///
 /// Everything is asked of the topology and nothing of a client, so that who compiles ahead of time and who runs ask the same.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Facts {
     platform: String,
     platform_version: String,
@@ -59,6 +68,12 @@ impl Facts {
             topology: canonical_topology(topology)?,
             raw_topology: topology.serialize()?,
         })
+    }
+
+    /// Whether two descriptions lead to the same keys: of the raw bytes, none enters any.
+    pub(super) fn are_alike(&self, other: &Self) -> bool {
+        (&self.platform, &self.platform_version, &self.topology)
+            == (&other.platform, &other.platform_version, &other.topology)
     }
 
     pub(super) fn environment(self, identity: Identity) -> Environment {

@@ -28,12 +28,25 @@ pub(super) struct RunReport<'a, S> {
     /// A warmup's requests one by one, where it was asked for several sizes or batches.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) requests: Vec<OneRequest<'a, S>>,
+    /// The stages that a warmup ahead of time could not compile.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) failed: Vec<FailedStage>,
     pub(super) timings: Timings,
     pub(super) images: Vec<String>,
     pub(super) warnings: Vec<String>,
     /// `--tpu-debug-metrics`: what was measured, and what the plugin says of each executable.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) metrics: Option<BTreeMap<String, f64>>,
+}
+
+/// A stage that could not be compiled.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct FailedStage {
+    pub(super) model_id: String,
+    pub(super) stage: String,
+    pub(super) padded_size: Option<[u64; 2]>,
+    pub(super) batch_size: u64,
+    pub(super) reason: String,
 }
 
 /// One request of several.
@@ -229,6 +242,7 @@ impl Prepared {
                 seed: None,
                 stages: vec![stage],
                 requests: Vec::new(),
+                failed: Vec::new(),
                 timings,
                 images: Vec::new(),
                 warnings: self.runtime.warnings(),

@@ -149,6 +149,7 @@ fn report(
             seed: Some(made.plan.seed),
             stages: stages.clone(),
             requests: Vec::new(),
+            failed: Vec::new(),
             timings,
             images: images.iter().map(|path| path.display().to_string()).collect(),
             warnings: [runtime.warnings(), made.warnings.clone()].concat(),

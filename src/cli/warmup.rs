@@ -8,7 +8,9 @@ use serde::Serialize;
 
 use super::args::WarmupArgs;
 use super::output::{document, line, seconds, table};
-use super::program::{Asked, OneRequest, RunReport, SignatureReport, SizeReport, Timings, program_name, read_program};
+use super::program::{
+    Asked, FailedStage, OneRequest, RunReport, SignatureReport, SizeReport, Timings, program_name, read_program,
+};
 use super::warmup_ahead::peak;
 use super::{CliError, Context, Status, metrics, run, warmup_ahead, warmup_manifest};
 use crate::pipeline::{Plan, TextToImage, Warmed};
@@ -68,7 +70,7 @@ fn warm_model(context: &Context, args: &WarmupArgs) -> Result<Status, CliError> 
     context.shown.finish();
     if context.json {
         let plans = warmed.iter().map(|warmed| (&warmed.plan, warmed.stages.iter().collect())).collect();
-        print_requests(context, &runtime, plans)?;
+        print_requests(context, &runtime, plans, Vec::new())?;
     } else {
         let mut rows = table(&["size", "batch", "stage", "graph", "how", "peak memory", "first run"]);
         for warmed in &warmed {
@@ -99,6 +101,7 @@ pub(super) fn print_requests<S: Serialize + Clone>(
     context: &Context,
     runtime: &Runtime,
     requests: Vec<(&Plan, Vec<S>)>,
+    failed: Vec<FailedStage>,
 ) -> Result<(), CliError> {
     let Some((first, _)) = requests.first() else { return Ok(()) };
     let (signature, size) = (SignatureReport::new(&first.signature), run::sizes(first));
@@ -114,7 +117,7 @@ pub(super) fn print_requests<S: Serialize + Clone>(
         }
     }
     let metrics = context.metrics(runtime).as_ref().map(Metrics::flat);
-    print_json(context, runtime, Document { signature, size, stages, requests: several, metrics })
+    print_json(context, runtime, Document { signature, size, stages, requests: several, failed, metrics })
 }
 
 /// The JSON of programs that were warmed.
@@ -123,11 +126,12 @@ pub(super) fn print_reports<S: Serialize>(
     runtime: &Runtime,
     first: &Asked,
     reports: &[S],
+    failed: Vec<FailedStage>,
 ) -> Result<(), CliError> {
     let stages = reports.iter().collect();
     let (signature, size, requests) = (first.report(), first.size, Vec::new());
     let metrics = context.metrics(runtime).map(metrics::of_programs);
-    print_json(context, runtime, Document { signature, size, stages, requests, metrics })
+    print_json(context, runtime, Document { signature, size, stages, requests, failed, metrics })
 }
 
 /// What a warmup did.
@@ -136,6 +140,7 @@ struct Document<'a, S> {
     size: SizeReport,
     stages: Vec<S>,
     requests: Vec<OneRequest<'a, S>>,
+    failed: Vec<FailedStage>,
     metrics: Option<BTreeMap<String, f64>>,
 }
 
@@ -156,7 +161,7 @@ fn warm_programs(context: &Context, args: &WarmupArgs) -> Result<Status, CliErro
     runtime.flush();
     let lost = reports.iter().filter(|report| !report.kept).count();
     if context.json {
-        print_reports(context, &runtime, first, &reports)?;
+        print_reports(context, &runtime, first, &reports, Vec::new())?;
         return if lost == 0 { Ok(Status::Done) } else { Err(CliError::NotKept { lost, of: programs.len() }) };
     }
     let mut rows = table(&["program", "graph", "how", "seconds", "peak memory", "first run"]);
@@ -207,6 +212,7 @@ fn print_json<S: Serialize>(context: &Context, runtime: &Runtime, done: Document
         seed: None,
         stages: done.stages,
         requests: done.requests,
+        failed: done.failed,
         timings: timings(context),
         images: Vec::new(),
         warnings: runtime.warnings(),

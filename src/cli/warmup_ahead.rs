@@ -4,12 +4,12 @@ use preheat_cache::Source;
 
 use super::args::WarmupArgs;
 use super::output::{line, seconds, table};
-use super::program::{program_name, read_program};
+use super::program::{FailedStage, program_name, read_program};
 use super::warmup::{print_metrics, print_reports, print_requests, requests};
 use super::{CliError, Context, Status, run};
 use crate::device::Target;
-use crate::pipeline::{Precompile, Precompiled};
-use crate::runtime::{Runtime, StageReport};
+use crate::pipeline::{Precompile, Precompiled, precompile_programs};
+use crate::runtime::{self, Graph, Runtime, StageReport};
 
 pub(super) fn of_model(context: &Context, args: &WarmupArgs) -> Result<Status, CliError> {
     let requests = requests(args)?;
@@ -18,14 +18,18 @@ pub(super) fn of_model(context: &Context, args: &WarmupArgs) -> Result<Status, C
     let done = pipeline.precompile(&requests, how)?;
     runtime.flush();
     context.shown.finish();
-    let failed: usize = done.iter().map(|one| one.failed.len()).sum();
+    let failed: Vec<FailedStage> = done.iter().flat_map(failures).collect();
     if context.json {
-        print_requests(context, &runtime, done.iter().map(|one| (&one.plan, one.stages.clone())).collect())?;
+        let plans = done.iter().map(|one| (&one.plan, one.stages.clone())).collect();
+        print_requests(context, &runtime, plans, failed)?;
     } else {
         print(&runtime, pipeline.model_id(), &done)?;
+        print_failures(&failed)?;
         print_metrics(context, &runtime, done.iter().flat_map(|one| &one.stages))?;
     }
-    if failed == 0 { Ok(Status::Done) } else { Err(not_compiled(done)) }
+    let of = done.iter().map(|one| one.stages.len() + one.failed.len()).sum();
+    let errors = done.into_iter().flat_map(|one| one.failed).map(|(_, error)| error);
+    ended(errors.collect(), of)
 }
 
 pub(super) fn of_programs(context: &Context, args: &WarmupArgs, target: &Target) -> Result<Status, CliError> {
@@ -33,26 +37,76 @@ pub(super) fn of_programs(context: &Context, args: &WarmupArgs, target: &Target)
     for path in &args.program {
         programs.push((path, args.signature.signature(context, &program_name(path))?, read_program(path)?));
     }
+    let Some((_, first, _)) = programs.first() else { return Ok(Status::Done) };
     let runtime = context.builder_for(Some(target))?.build()?;
-    let mut reports = Vec::with_capacity(programs.len());
-    for (path, asked, program) in &programs {
-        let request = runtime.request(&asked.signature, program).force_recompile(args.force_recompile);
-        reports.push(request.precompile().map_err(CliError::about(path))?);
+    let graphs: Vec<_> = programs.iter().map(|(_, asked, program)| (&asked.signature, program)).collect();
+    let how = Precompile { jobs: args.jobs.map(usize::from), force_recompile: args.force_recompile };
+    let (mut reports, mut failed, mut errors) = (Vec::new(), Vec::new(), Vec::new());
+    for ((path, asked, _), outcome) in programs.iter().zip(precompile_programs(&runtime, &graphs, how)?) {
+        match outcome {
+            Ok(report) => reports.push(report),
+            Err(error) => {
+                failed.push(FailedStage {
+                    model_id: path.display().to_string(),
+                    stage: Graph::DEFAULT_STAGE.to_owned(),
+                    padded_size: asked.size.padded_size,
+                    batch_size: asked.signature.batch_size,
+                    reason: in_words(&error),
+                });
+                errors.push(error);
+            }
+        }
     }
     runtime.flush();
-    let Some((_, first, _)) = programs.first() else { return Ok(Status::Done) };
+    context.shown.finish();
     if context.json {
-        print_reports(context, &runtime, first, &reports)?;
-        return Ok(Status::Done);
+        print_reports(context, &runtime, first, &reports, failed)?;
+    } else {
+        let mut rows = table(&["program", "graph", "how", "peak memory"]);
+        for report in &reports {
+            rows.add_row([report.model_id.clone(), report.graph_key.short(), how_it_came(report), peak(report)]);
+        }
+        line(&rows.to_string())?;
+        line(&summary(&runtime, &reports.iter().collect::<Vec<_>>()))?;
+        print_failures(&failed)?;
+        print_metrics(context, &runtime, &reports)?;
     }
-    let mut rows = table(&["program", "graph", "how", "peak memory"]);
-    for report in &reports {
-        rows.add_row([report.model_id.clone(), report.graph_key.short(), how(report), peak(report)]);
+    ended(errors, programs.len())
+}
+
+/// What of a request could not be compiled.
+fn failures(one: &Precompiled) -> impl Iterator<Item = FailedStage> + '_ {
+    one.failed.iter().map(|(stage, error)| FailedStage {
+        model_id: one.plan.signature.model_id.clone(),
+        stage: stage.clone(),
+        padded_size: Some(one.plan.sizes.padded),
+        batch_size: one.plan.signature.batch_size,
+        reason: in_words(error),
+    })
+}
+
+fn print_failures(failed: &[FailedStage]) -> Result<(), CliError> {
+    for one in failed {
+        let size = one.padded_size.map_or_else(String::new, |[width, height]| format!(", {width}x{height}"));
+        let FailedStage { model_id, stage, batch_size, reason, .. } = one;
+        line(&format!("failed: {model_id}, {stage}{size}, batch {batch_size}: {reason}"))?;
     }
-    line(&rows.to_string())?;
-    line(&summary(&runtime, &reports.iter().collect::<Vec<_>>()))?;
-    print_metrics(context, &runtime, &reports)?;
-    Ok(Status::Done)
+    Ok(())
+}
+
+/// An error with its causes, in one line.
+fn in_words(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+/// How the command ends; of several errors the first stands for all, since most often they have one cause.
+fn ended(errors: Vec<runtime::Error>, of: usize) -> Result<Status, CliError> {
+    let failed = errors.len();
+    match errors.into_iter().next() {
+        None => Ok(Status::Done),
+        Some(first) => Err(CliError::NotCompiled { failed, of, cause: Box::new(first) }),
+    }
 }
 
 fn print(runtime: &Runtime, model_id: &str, done: &[Precompiled]) -> Result<(), CliError> {
@@ -62,7 +116,7 @@ fn print(runtime: &Runtime, model_id: &str, done: &[Precompiled]) -> Result<(), 
         let (size, batch) = (format!("{width}x{height}"), one.plan.signature.batch_size.to_string());
         for report in &one.stages {
             let (stage, graph) = (report.stage.clone(), report.graph_key.short());
-            rows.add_row([size.clone(), batch.clone(), stage, graph, how(report), peak(report)]);
+            rows.add_row([size.clone(), batch.clone(), stage, graph, how_it_came(report), peak(report)]);
         }
         for (stage, _) in &one.failed {
             rows.add_row([
@@ -80,7 +134,7 @@ fn print(runtime: &Runtime, model_id: &str, done: &[Precompiled]) -> Result<(), 
     line(&format!("{model_id}, {}", summary(runtime, &reports)))
 }
 
-fn how(report: &StageReport) -> String {
+fn how_it_came(report: &StageReport) -> String {
     match report.source {
         Source::Compiled => format!("compiled in {}", seconds(report.compile_seconds)),
         Source::Memory | Source::Disk => "already there".to_owned(),
@@ -102,12 +156,4 @@ fn summary(runtime: &Runtime, reports: &[&StageReport]) -> String {
     let there = reports.len() - compiled.len();
     let took = compiled.iter().fold(0.0, |sum, took| sum + took);
     format!("{}: {} compiled in {}, {there} already there", runtime.device().selected, compiled.len(), seconds(took))
-}
-
-/// The first error stands for all: most often they have one cause.
-fn not_compiled(done: Vec<Precompiled>) -> CliError {
-    let of = done.iter().map(|one| one.stages.len() + one.failed.len()).sum();
-    let mut errors = done.into_iter().flat_map(|one| one.failed).map(|(_, error)| error);
-    let Some(first) = errors.next() else { return CliError::Interrupted };
-    CliError::NotCompiled { failed: 1 + errors.count(), of, cause: Box::new(first) }
 }

@@ -1,16 +1,16 @@
 //! Compiling every stage of many requests, several at once as far as memory goes, and loading nothing.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
-use preheat_cache::Digest;
+use preheat_cache::{Digest, Program, Signature};
 
 use super::error::PipelineError;
 use super::plan::Prepared;
 use super::stage::Stage;
 use super::{Pipeline, Plan, TextToImage};
 use crate::progress::{Event, EventKind};
-use crate::runtime::{self, Room, StageReport, UNMEASURED_PEAK_BYTES, locked};
+use crate::runtime::{self, Room, Runtime, StageReport, UNMEASURED_PEAK_BYTES, locked};
 
 /// How many requests are compiled.
 #[derive(Debug, Clone, Copy, Default)]
@@ -85,6 +85,34 @@ impl Pipeline {
         let request = self.runtime.request(&task.prepared.plan.signature, &task.stage.graph);
         request.force_recompile(how.force_recompile).precompile()
     }
+}
+
+/// Makes sure that the cache of a runtime has these programs, and loads nothing. One that cannot be compiled does not keep the others
+/// from it.
+///
+/// # Errors
+/// Where someone asked to stop; what is done by then is kept.
+pub fn precompile_programs(
+    runtime: &Runtime,
+    programs: &[(&Signature, &Program)],
+    how: Precompile,
+) -> Result<Vec<Result<StageReport, runtime::Error>>, runtime::Error> {
+    let room = Room::here(how.jobs);
+    let outcomes: Vec<OnceLock<_>> = programs.iter().map(|_| OnceLock::new()).collect();
+    let tasks: Vec<_> = programs.iter().zip(&outcomes).collect();
+    room.work_through(
+        &tasks,
+        || runtime.is_cancelled(),
+        |((signature, program), outcome)| {
+            let _place = room.enter(UNMEASURED_PEAK_BYTES);
+            let request = runtime.request(signature, *program).force_recompile(how.force_recompile);
+            outcome.get_or_init(|| request.precompile());
+        },
+    );
+    if runtime.is_cancelled() {
+        return Err(runtime::Error::Cancelled);
+    }
+    Ok(outcomes.into_iter().filter_map(OnceLock::into_inner).collect())
 }
 
 /// The tasks that may have to be compiled, each graph once; and those that share one of their graphs.

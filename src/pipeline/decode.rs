@@ -117,7 +117,7 @@ impl Pipeline {
             Ok(executable) => executable,
             Err(runtime::Error::Cancelled) => return Err(runtime::Error::Cancelled.into()),
             Err(error) => {
-                decoded.warnings.push(cannot_be_repaired(dtype, faults[0].1, &error));
+                decoded.warnings.push(cannot_be_repaired(dtype, faults[0].1, &error.into()));
                 return Ok(());
             }
         };
@@ -126,7 +126,18 @@ impl Pipeline {
         let mut boundary = self.runtime.step_boundary("decode").of(self.model_id(), stage.name);
         for &(index, fault) in faults {
             let at = usize::try_from(index).unwrap_or(usize::MAX);
-            let values = self.decode_one(&stage, &executable, &latents[at], boundary.begin()?)?;
+            let again = boundary
+                .begin()
+                .map_err(PipelineError::from)
+                .and_then(|step| self.decode_one(&stage, &executable, &latents[at], step));
+            let values = match again {
+                Ok(values) => values,
+                Err(error @ PipelineError::Runtime(runtime::Error::Cancelled)) => return Err(error),
+                Err(error) => {
+                    decoded.warnings.push(cannot_be_repaired(dtype, fault, &error));
+                    continue;
+                }
+            };
             match Fault::of(&values) {
                 // It is meant to be black.
                 Some(Fault::Black) if fault == Fault::Black => {}
@@ -201,13 +212,13 @@ fn not_finite_in_f32(count: usize, index: u64) -> String {
     )
 }
 
-fn cannot_be_repaired(dtype: Dtype, fault: Fault, error: &runtime::Error) -> String {
+fn cannot_be_repaired(dtype: Dtype, fault: Fault, error: &PipelineError) -> String {
     let became = match fault {
         Fault::NotFinite => "the picture holds numbers that are not finite, which are black: the VAE's do not fit",
         Fault::Black => "the picture is all black: the VAE's numbers may not fit",
     };
     let why = match error {
-        runtime::Error::NotWarm(_) => {
+        PipelineError::Runtime(runtime::Error::NotWarm(_)) => {
             "float32 is not warm, and what is not may not be compiled; `preheat warmup --vae-precision fp32` warms it"
                 .to_owned()
         }

@@ -47,7 +47,7 @@ use std::time::Instant;
 use preheat_cache::GraphKey;
 
 pub use crate::runtime::StepTimes;
-pub use ahead::{Precompile, Precompiled};
+pub use ahead::{Precompile, Precompiled, precompile_programs};
 pub use error::PipelineError;
 pub use image::{Picture, Settings};
 pub use lookup::LookedUp;

@@ -25,8 +25,8 @@ pub(super) struct Kept {
 }
 
 impl Kept {
-    fn there(key: GraphKey, matched: Match) -> Self {
-        Self { key, source: Source::Disk, matched, compile_seconds: 0.0, compile_peak_bytes: 0, measurements: None }
+    fn there(key: GraphKey, source: Source, matched: Match) -> Self {
+        Self { key, source, matched, compile_seconds: 0.0, compile_peak_bytes: 0, measurements: None }
     }
 }
 
@@ -64,14 +64,17 @@ impl Inner {
         let cache = self.cache()?;
         let known = cache.resolve(asked.projection_key, asked.exact, LEVEL_ONE_PATIENCE, &self.warnings);
         let looks = !asked.force_recompile && self.reuse;
-        if looks && let Some(known) = known.as_ref().filter(|known| cache.has_object(&known.graph_key)) {
-            return Ok(Kept::there(known.graph_key, known.matched));
+        let there = |known: &preheat_cache::Resolved| {
+            cache.source_of(&known.graph_key).map(|source| Kept::there(known.graph_key, source, known.matched))
+        };
+        if looks && let Some(there) = known.as_ref().and_then(there) {
+            return Ok(there);
         }
         let inputs = self.key_inputs(asked)?;
         let key = inputs.graph_key();
         let matching = |key: &GraphKey| matched(known.as_ref(), key);
-        if looks && cache.has_object(&key) {
-            return Ok(Kept::there(key, matching(&key)));
+        if looks && let Some(source) = cache.source_of(&key) {
+            return Ok(Kept::there(key, source, matching(&key)));
         }
         self.compile_and_keep(asked, &inputs, &matching)
     }
@@ -84,7 +87,7 @@ impl Inner {
         matched: &dyn Fn(&GraphKey) -> Match,
     ) -> Result<Kept, Error> {
         let (cache, key) = (self.cache()?, inputs.graph_key());
-        let there = || cache.has_object(&key).then(|| Kept::there(key, matched(&key)));
+        let there = || cache.source_of(&key).map(|source| Kept::there(key, source, matched(&key)));
         let again = |again| Ok(if again == Again::Store { there() } else { None });
         let compiler = || match &self.backend {
             // What was loaded to compile it is dropped: nobody is about to run it.
@@ -95,7 +98,7 @@ impl Inner {
             Made::Found(kept) => return Ok(kept),
             Made::Compiled(fresh) => fresh,
         };
-        if !cache.has_object(&key) {
+        if !fresh.is_stored {
             return Err(Error::NotKept { stage: asked.graph.stage_name().to_owned(), graph_key: key });
         }
         Ok(Kept {

@@ -16,7 +16,7 @@ use super::warnings::Warnings;
 use super::{DeviceReport, Inner, Runtime};
 use crate::backend::ahead::Ahead;
 use crate::backend::xla::XlaBackend;
-use crate::backend::{Backend, BackendError};
+use crate::backend::{AheadError, Backend, BackendError};
 use crate::device::{self, DeviceError, DeviceName, Selected, Target};
 use crate::progress::{Cancel, Progress, Silent};
 use crate::trace::Trace;
@@ -270,7 +270,11 @@ impl Builder {
         let notes = cache.and_then(Cache::remembers);
         let (target, program) = (target.clone(), self.compiler_program.clone());
         let identify = || plugin_build(&plugin, cache);
-        let ahead = Ahead::open(target.clone(), &plugin, program, identify, notes, &self.cancel)?;
+        let ahead = Ahead::open(target.clone(), &plugin, program, identify, notes, &self.cancel);
+        let ahead = ahead.map_err(|error| match error {
+            BackendError::Target { cause: AheadError::Cancelled, .. } => Error::Cancelled,
+            error => error.into(),
+        })?;
         let device = DeviceReport {
             requested: target.to_string(),
             selected: target.to_string(),

@@ -149,6 +149,14 @@ impl Cache {
         None
     }
 
+    /// Which store has the object of `key`, the main one before the others.
+    pub(super) fn source_of(&self, key: &GraphKey) -> Option<Source> {
+        if self.main.has_object(key) {
+            return Some(Source::Disk);
+        }
+        self.fallbacks.iter().any(|store| store.has_object(key)).then_some(Source::Fallback)
+    }
+
     pub(super) fn has_object(&self, key: &GraphKey) -> bool {
         self.main.has_object(key) || self.fallbacks.iter().any(|store| store.has_object(key))
     }
@@ -235,16 +243,20 @@ impl Cache {
         }
     }
 
-    /// Stores what was compiled.
-    pub(super) fn put(&self, record: &GraphRecord, program: &Program, payload: &[u8], warnings: &Warnings) {
+    /// Stores what was compiled. Says whether it is stored now.
+    pub(super) fn put(&self, record: &GraphRecord, program: &Program, payload: &[u8], warnings: &Warnings) -> bool {
         if self.main.is_read_only() {
-            return;
+            return false;
         }
         match self.main.put(record, program, payload) {
             Ok(info) => {
                 tracing::debug!(graph_key = %record.graph_key, stored_bytes = info.stored_bytes, "stored");
+                true
             }
-            Err(error) => warnings.store_failed("storing an executable", &error),
+            Err(error) => {
+                warnings.store_failed("storing an executable", &error);
+                false
+            }
         }
     }
 

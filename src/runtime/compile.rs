@@ -45,11 +45,13 @@ pub(super) enum Made<L, F> {
     Compiled(Box<Fresh<L>>),
 }
 
-/// A graph that was just compiled, and is stored.
+/// A graph that was just compiled.
 pub(super) struct Fresh<L> {
     pub(super) loaded: L,
     pub(super) record: GraphRecord,
     pub(super) payload_bytes: u64,
+    /// Whether the store took it.
+    pub(super) is_stored: bool,
 }
 
 impl Inner {
@@ -146,10 +148,11 @@ impl Inner {
         if asked.leading.is_empty() {
             record.add_signature(recorded(asked));
         }
+        let mut is_stored = false;
         let payload_bytes = match &compiled.payload {
             Ok(payload) => {
                 if let Some(cache) = &self.cache {
-                    cache.put(&record, &inputs.program, payload, &self.warnings);
+                    is_stored = cache.put(&record, &inputs.program, payload, &self.warnings);
                 }
                 payload.len() as u64
             }
@@ -160,7 +163,7 @@ impl Inner {
                 inputs.program.bytes().len() as u64
             }
         };
-        Fresh { loaded, record, payload_bytes }
+        Fresh { loaded, record, payload_bytes, is_stored }
     }
 
     /// Waits until no other thread of this process compiles the graph. Other processes are kept away by the key's lock, which

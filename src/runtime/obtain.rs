@@ -132,7 +132,7 @@ impl Inner {
     }
 
     fn freshly_compiled(&self, key: GraphKey, fresh: Fresh<LoadedExecutable>) -> Result<Obtained, Error> {
-        let Fresh { loaded, record, payload_bytes } = fresh;
+        let Fresh { loaded, record, payload_bytes, .. } = fresh;
         let graph = self.keep(key, loaded, &record, payload_bytes)?;
         Ok(Obtained {
             compile_seconds: record.measurements.compile_seconds,

@@ -220,11 +220,12 @@ impl<'a> StepBoundary<'a> {
                 Err(_) => {}
             }
         };
+        // One that failed is done as well: nobody waits for it again.
+        self.done.count += 1;
         told.result.map_err(|cause| self.failed(cause))?;
         self.done.first.get_or_insert(told.ended);
         self.done.last = Some(told.ended);
         self.done.took.add(told.took.as_secs_f64());
-        self.done.count += 1;
         if let Some(total) = self.total {
             let kind = EventKind::Step { done: self.done.count, total };
             let (model_id, stage) = (self.model_id.clone(), self.stage.clone());

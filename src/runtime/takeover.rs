@@ -15,30 +15,44 @@ use super::survival::{Survival, differs_only_in};
 const SELF_DESCRIPTION: [&str; 3] = ["platform_version", "device_kind", "topology"];
 
 impl Inner {
-    /// The nearest entry, where it differs in nothing but how the hardware describes itself, and the plugin says that it takes it.
+    /// An entry of the same program that differs in nothing but how the hardware describes itself, and of which the plugin says that it
+    /// takes it.
     pub(super) fn of_this_hardware(&self, asked: &Asked<'_>, inputs: &KeyInputs) -> Result<Option<GraphRecord>, Error> {
         // Asked first, since it is at hand: XLA:CPU has no such answers, and pays nothing for them.
         let Ok(here) = self.here() else { return Ok(None) };
-        if !here.client.plugin().tells_abi_versions() {
+        let Some(cache) = self.cache.as_deref().filter(|_| here.client.plugin().tells_abi_versions()) else {
             return Ok(None);
-        }
-        let Some(nearest) = self.nearest_entry(asked, inputs) else { return Ok(None) };
-        let described_otherwise = nearest.differences.iter().all(|one| SELF_DESCRIPTION.contains(&one.field.as_str()))
-            && differs_only_in(&SELF_DESCRIPTION, &nearest.record, self);
-        // Of this the version says nothing: libtpu's is the same for one v5e and for four of them.
-        let (wanted, there) = (&inputs.environment.topology, &nearest.record.environment.topology);
-        let as_many_chips = (&wanted.bounds, wanted.core_count) == (&there.bounds, there.core_count);
-        if !described_otherwise || !as_many_chips || !Survival::of(self)?.is_taken(&nearest.record) {
-            return Ok(None);
-        }
-        for difference in &nearest.differences {
+        };
+        // One that cannot be asked has nothing to take over.
+        let records = cache.records().unwrap_or_default();
+        let (program, options) = (inputs.program.digest(), inputs.options.digest());
+        let mut candidates = records.into_iter().filter(|record| {
+            record.program.digest == program
+                && record.options.digest() == options
+                && self.is_described_otherwise(record)
+                && cache.main().has_object(&record.graph_key)
+        });
+        let survival = Survival::of(self)?;
+        let Some(record) = candidates.find(|record| survival.is_taken(record)) else { return Ok(None) };
+        for difference in record.environment.differences(&inputs.environment) {
             let (field, have, want) = (&difference.field, &difference.have, &difference.want);
             tracing::warn!(
-                stage = asked.graph.stage_name(), graph_key = %nearest.record.graph_key, %field, %have, %want,
+                stage = asked.graph.stage_name(), graph_key = %record.graph_key, %field, %have, %want,
                 "compiled ahead for hardware that says something else of itself than this; the plugin takes the executable"
             );
         }
-        Ok(Some(nearest.record))
+        Ok(Some(record))
+    }
+
+    /// Whether a record is of as many chips, laid out alike, that say something else of themselves.
+    fn is_described_otherwise(&self, record: &GraphRecord) -> bool {
+        let environment = self.backend.environment();
+        // Of this the version says nothing: libtpu's is the same for one v5e and for four of them.
+        let (wanted, there) = (&environment.topology, &record.environment.topology);
+        let as_many_chips = (&wanted.bounds, wanted.core_count) == (&there.bounds, there.core_count);
+        as_many_chips
+            && !record.environment.differences(environment).is_empty()
+            && differs_only_in(&SELF_DESCRIPTION, record, self)
     }
 
     /// Stores such an entry under the key that this hardware asks for. Says whether there was one.

@@ -221,6 +221,13 @@ impl Preheat {
         Ran::new(&self.command.output().unwrap())
     }
 
+    /// Starts it as the first of a process group of its own, as a shell does.
+    #[cfg(unix)]
+    pub fn start_a_group(mut self) -> Started {
+        std::os::unix::process::CommandExt::process_group(&mut self.command, 0);
+        self.start()
+    }
+
     pub fn start(mut self) -> Started {
         let child = self.command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         Started { child }
@@ -238,6 +245,13 @@ impl Started {
         let pid = self.child.id().to_string();
         let status = Command::new("kill").args([&format!("-{name}"), pid.as_str()]).status().unwrap();
         assert!(status.success(), "kill -{name} {pid}");
+    }
+
+    /// Sends a signal to every process of the group that it was started as.
+    pub fn signal_group(&self, name: &str) {
+        let group = format!("-{}", self.child.id());
+        let status = Command::new("kill").args([&format!("-{name}"), "--", group.as_str()]).status().unwrap();
+        assert!(status.success(), "kill -{name} -- {group}");
     }
 
     pub fn id(&self) -> u32 {

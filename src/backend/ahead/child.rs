@@ -1,6 +1,6 @@
 //! The child's side: one job, one answer, the end.
 
-use std::io::{self, Read as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -16,6 +16,9 @@ use crate::pjrt::{PjrtError, Plugin, Topology, compile_ahead};
 /// The variable that tells a process that it is a child: the folder for its answer.
 pub(super) const VARIABLE: &str = "PREHEAT_COMPILER_CHILD";
 
+/// The exit status of a child that could not read its job or write its answer: nothing that its plugin did (`EX_IOERR` of sysexits.h).
+pub(super) const NOT_ANSWERED: i32 = 74;
+
 /// Whether this program becomes a child where it is asked to.
 static SERVES: AtomicBool = AtomicBool::new(false);
 
@@ -30,12 +33,19 @@ pub(super) fn this_program_serves() -> bool {
 pub fn serve_compiler() {
     SERVES.store(true, Ordering::Relaxed);
     let Some(folder) = std::env::var_os(VARIABLE).map(PathBuf::from) else { return };
-    let done = serve(&folder);
+    let status = match serve(&folder) {
+        Ok(()) => 0,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "{error}");
+            NOT_ANSWERED
+        }
+    };
     // What the plugin does at the end of its process is of no interest any more: the answer is there.
-    std::process::exit(i32::from(done.is_err()));
+    std::process::exit(status);
 }
 
 fn serve(folder: &Path) -> io::Result<()> {
+    std::fs::write(job::started(folder), [])?;
     let (job, program) = Job::read(&mut io::stdin())?;
     end_with_the_parent(folder.to_owned())?;
     let answer = work(&job, program, folder)?;
@@ -69,7 +79,7 @@ fn work(job: &Job, program: Vec<u8>, folder: &Path) -> io::Result<Answer> {
     }
     match &job.task {
         Task::Describe => Ok(Answer::Described(facts)),
-        Task::Compile(wanted) if wanted.facts != facts => Ok(Answer::Replaced),
+        Task::Compile(wanted) if !wanted.facts.are_alike(&facts) => Ok(Answer::Replaced),
         Task::Compile(wanted) => compile(&topology, wanted, program, folder),
     }
 }

@@ -113,6 +113,11 @@ impl Job {
     }
 }
 
+/// What a child writes first, so that its parent knows that it is one.
+pub(super) fn started(folder: &Path) -> PathBuf {
+    folder.join("started")
+}
+
 /// Where the answer lies in its folder. It is written last, so that it is there only once everything is.
 pub(super) fn answer(folder: &Path) -> PathBuf {
     folder.join("answer.json")

@@ -15,6 +15,7 @@ use preheat_cache::{Digest, Environment, FramedHasher, KeyInputs, Layout};
 
 pub use self::child::serve_compiler;
 pub use self::process::AheadError;
+use self::process::Starting;
 
 use self::job::{Answer, Job, PluginFile, Task, Wanted};
 use super::environment::{Facts, Identity};
@@ -36,6 +37,10 @@ pub(crate) struct Ahead {
     /// What is started as the child; asked for when the first one is needed.
     program: Option<PathBuf>,
     facts: Facts,
+    /// What the compiler was told through its environment when the keys were made.
+    variables: [(&'static str, String); 2],
+    /// Where `facts` are remembered.
+    note: Option<PathBuf>,
 }
 
 impl Ahead {
@@ -55,14 +60,16 @@ impl Ahead {
             facts
         } else {
             let unknown = |cause| BackendError::Target { target: target.clone(), path: plugin.to_owned(), cause };
-            let facts = describe(&file, &target, program.as_deref(), cancel).map_err(unknown)?;
+            let starting = Starting { program: program.as_deref(), variables: identity.variables() };
+            let facts = describe(&file, &target, &starting, cancel).map_err(unknown)?;
             if let Some(note) = &note {
                 remember(note, &facts);
             }
             facts
         };
+        let variables = identity.variables().clone();
         let environment = Arc::new(facts.clone().environment(identity));
-        Ok(Self { target, environment, plugin: file, program, facts })
+        Ok(Self { target, environment, plugin: file, program, facts, variables, note })
     }
 
     /// Compiles `inputs` in a child.
@@ -76,7 +83,13 @@ impl Ahead {
         };
         let job = Job::new(&self.plugin, &self.target, Task::Compile(Box::new(wanted)));
         let folder = process::answer_folder()?;
-        let answer = process::run(self.program.as_deref(), &job, program, &folder, cancel)?;
+        let starting = Starting { program: self.program.as_deref(), variables: &self.variables };
+        let answer = process::run(&starting, &job, program, &folder, cancel).inspect_err(|error| {
+            // Whatever was remembered of the target led here: whoever starts again should ask anew.
+            if let (AheadError::Replaced, Some(note)) = (error, &self.note) {
+                let _ = std::fs::remove_file(note);
+            }
+        })?;
         let Answer::Compiled { interface, abi_version, measurements } = answer else {
             return Err(AheadError::Confused.into());
         };
@@ -89,12 +102,12 @@ impl Ahead {
 fn describe(
     plugin: &PluginFile,
     target: &Target,
-    program: Option<&Path>,
+    starting: &Starting<'_>,
     cancel: &Cancel,
 ) -> Result<Facts, AheadError> {
     let folder = process::answer_folder()?;
     let job = Job::new(plugin, target, Task::Describe);
-    match process::run(program, &job, &[], &folder, cancel)? {
+    match process::run(starting, &job, &[], &folder, cancel)? {
         Answer::Described(facts) => Ok(facts),
         _ => Err(AheadError::Confused),
     }

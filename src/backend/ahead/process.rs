@@ -5,17 +5,29 @@ use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use super::child::{VARIABLE, this_program_serves};
+use super::child::{NOT_ANSWERED, VARIABLE, this_program_serves};
 use super::job::{self, Answer, Job};
 use crate::pjrt::ErrorCode;
 use crate::progress::Cancel;
 
+/// What the folders of answers are called.
+const FOLDER_PREFIX: &str = "preheat-compile-";
+
 /// How often a child is looked after.
 const POLL: Duration = Duration::from_millis(10);
+
+/// How long a program may take to show that it is a compiling child. It does so before it loads anything.
+const START_PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long after a child was ended by a signal it may turn out that the signal was meant for all: Ctrl-C reaches a whole group.
+const SIGNAL_PATIENCE: Duration = Duration::from_millis(300);
+
+/// A folder of an answer that is older than this belonged to a process that was killed.
+const ABANDONED_AFTER: Duration = Duration::from_hours(24);
 
 /// Lines of a child's standard error that are kept to explain its end.
 const LINES_KEPT: usize = 20;
@@ -70,8 +82,16 @@ pub enum AheadError {
     /// Its answer could not be read or its folder not be made.
     #[error("what a compiling process wrote could not be read")]
     Answer(#[source] std::io::Error),
-    /// Its answer was to another question: the program that was started is of another release.
-    #[error("the program that was started to compile answered something else: it is not of this release")]
+    /// It could not read its job or write its answer.
+    #[error("the process that compiled could not answer{}", after(.said))]
+    NotAnswered {
+        /// The last lines that it wrote to standard error.
+        said: String,
+    },
+    /// The program that was started does not compile, or its answer was to another question: it is of another release.
+    #[error(
+        "the program that was started to compile does not do so: it is not the `preheat` of this release, and does not call `serve_compiler()` first"
+    )]
     Confused,
     /// The plugin was replaced since its build was told.
     #[error("the plugin was replaced meanwhile: start again")]
@@ -94,12 +114,34 @@ fn after(said: &str) -> String {
 
 /// A folder for one answer, gone when it is dropped.
 pub(super) fn answer_folder() -> Result<TempDir, AheadError> {
-    tempfile::Builder::new().prefix("preheat-compile-").tempdir().map_err(AheadError::Answer)
+    remove_abandoned(&std::env::temp_dir());
+    tempfile::Builder::new().prefix(FOLDER_PREFIX).tempdir().map_err(AheadError::Answer)
 }
 
-/// Has a child do `job`. `program` is started; without one, this program itself, if it serves.
+/// Removes what parents and children that were killed together left behind.
+fn remove_abandoned(temporary: &Path) {
+    let Ok(entries) = std::fs::read_dir(temporary) else { return };
+    for entry in entries.flatten() {
+        let is_ours = entry.file_name().to_string_lossy().starts_with(FOLDER_PREFIX);
+        let age = || entry.metadata().ok()?.modified().ok()?.elapsed().ok();
+        if is_ours && age().is_some_and(|age| age > ABANDONED_AFTER) {
+            // Another process may be doing the same, and others' folders cannot be removed.
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+/// How children are started.
+pub(super) struct Starting<'a> {
+    /// The program; without one, this program itself, if it serves.
+    pub(super) program: Option<&'a Path>,
+    /// What the compiler reads in its environment; one that is empty is taken out of it.
+    pub(super) variables: &'a [(&'static str, String)],
+}
+
+/// Has a child do `job`.
 pub(super) fn run(
-    program: Option<&Path>,
+    starting: &Starting<'_>,
     job: &Job,
     input: &[u8],
     folder: &TempDir,
@@ -108,23 +150,35 @@ pub(super) fn run(
     if cancel.is_cancelled() {
         return Err(AheadError::Cancelled);
     }
-    let program = program.map_or_else(this_program, |program| Ok(program.to_owned()))?;
+    let program = starting.program.map_or_else(this_program, |program| Ok(program.to_owned()))?;
     let not_started = |cause| AheadError::Start { program: program.clone(), cause };
-    let mut child = Running::start(&program, folder.path()).map_err(not_started)?;
+    let mut child = Running::start(&program, starting.variables, folder.path()).map_err(not_started)?;
     tracing::debug!(pid = child.process.id(), "a process compiles");
     // Closing it is what tells the child that nobody wants its answer any more.
     let mut lifeline = child.process.stdin.take();
-    if let Some(input_end) = &mut lifeline
-        && let Err(error) = job.write(input, input_end)
-    {
-        tracing::debug!(%error, "the job was not taken; how the process ends tells why");
-    }
-    let status = child.wait(cancel)?;
+    let ended = std::thread::scope(|scope| {
+        // A program that does not listen keeps the writer until it is killed, and not the one who may be asked to stop.
+        let writer = scope.spawn(|| lifeline.as_mut().map_or(Ok(()), |lifeline| job.write(input, lifeline)));
+        let ended = child.wait(folder.path(), cancel);
+        if ended.is_err() {
+            child.end();
+        }
+        if let Ok(Err(error)) = writer.join() {
+            tracing::debug!(%error, "the job was not taken; how the process ends tells why");
+        }
+        ended
+    });
     drop(lifeline);
-    let said = child.said();
+    let status = ended?;
     let answer = match std::fs::read(job::answer(folder.path())) {
         Ok(answer) => answer,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(AheadError::Ended { status, said }),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let said = child.said();
+            return Err(match status.code() {
+                Some(NOT_ANSWERED) => AheadError::NotAnswered { said },
+                _ => AheadError::Ended { status, said },
+            });
+        }
         Err(error) => return Err(AheadError::Answer(error)),
     };
     match serde_json::from_slice(&answer).map_err(|_| AheadError::Confused)? {
@@ -148,8 +202,15 @@ struct Running {
 }
 
 impl Running {
-    fn start(program: &Path, folder: &Path) -> std::io::Result<Self> {
+    fn start(program: &Path, variables: &[(&'static str, String)], folder: &Path) -> std::io::Result<Self> {
         let mut command = Command::new(program);
+        for (name, value) in variables {
+            if value.is_empty() {
+                command.env_remove(name)
+            } else {
+                command.env(name, value)
+            };
+        }
         command.env(VARIABLE, folder).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
         command.envs(SURROUNDINGS.into_iter().filter(|(name, _)| std::env::var_os(name).is_none()));
         let mut process = command.spawn()?;
@@ -170,16 +231,33 @@ impl Running {
         Ok(Self { process, said })
     }
 
-    fn wait(&mut self, cancel: &Cancel) -> Result<ExitStatus, AheadError> {
+    /// Waits until it has ended by itself.
+    fn wait(&mut self, folder: &Path, cancel: &Cancel) -> Result<ExitStatus, AheadError> {
+        let (began, mut has_started) = (Instant::now(), false);
         loop {
-            if let Some(status) = self.process.try_wait().map_err(AheadError::Answer)? {
-                return Ok(status);
-            }
             if cancel.is_cancelled() {
                 return Err(AheadError::Cancelled);
             }
+            if let Some(status) = self.process.try_wait().map_err(AheadError::Answer)? {
+                let by_signal = status.code().is_none();
+                return if by_signal && comes_true(SIGNAL_PATIENCE, || cancel.is_cancelled()) {
+                    Err(AheadError::Cancelled)
+                } else {
+                    Ok(status)
+                };
+            }
+            has_started = has_started || job::started(folder).exists();
+            if !has_started && began.elapsed() > START_PATIENCE {
+                return Err(AheadError::Confused);
+            }
             std::thread::sleep(POLL);
         }
+    }
+
+    fn end(&mut self) {
+        // Both fail where it has ended and was waited for, which is as it should be.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
     }
 
     fn said(&mut self) -> String {
@@ -190,8 +268,20 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // Both fail where it has ended and was waited for, which is as it should be.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        self.end();
+    }
+}
+
+/// Whether something comes true within a time.
+fn comes_true(within: Duration, mut happened: impl FnMut() -> bool) -> bool {
+    let began = Instant::now();
+    loop {
+        if happened() {
+            return true;
+        }
+        if began.elapsed() > within {
+            return false;
+        }
+        std::thread::sleep(POLL);
     }
 }
