@@ -3,6 +3,7 @@
 pub(crate) mod ahead;
 mod environment;
 mod slim;
+pub mod torch;
 pub(crate) mod xla;
 
 use std::path::{Path, PathBuf};
