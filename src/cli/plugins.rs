@@ -4,7 +4,7 @@ use super::args::PluginsCommand;
 use super::output::{document, line, table};
 use super::{CliError, Context, Status};
 use crate::backend::torch;
-use crate::plugins::{self, Installer, LibtorchSet, Lookup, PluginName};
+use crate::plugins::{self, Installer, LibtorchSet, Lookup, PluginName, Progress};
 
 pub(super) fn plugins(context: &Context, command: &PluginsCommand) -> Result<Status, CliError> {
     match command {
@@ -77,7 +77,13 @@ fn install(context: &Context, name: &str, wheel: Option<&std::path::Path>, force
 
 /// libtorch, and where the library that calls it is, or how to come by it: that one is built, not downloaded.
 fn install_torch(context: &Context, set: LibtorchSet, force: bool) -> Result<Status, CliError> {
-    let progress = |progress| context.shown.install(&progress);
+    let progress = |progress| {
+        // Nearly all of its ten thousand files are headers.
+        let is_small = matches!(progress, Progress::Unpack { total_bytes, .. } if total_bytes < 1 << 20);
+        if !is_small {
+            context.shown.install(&progress);
+        }
+    };
     let cancelled = || context.cancel.is_cancelled();
     let installer = Installer { force, progress: &progress, cancelled: &cancelled, ..Installer::from_process()? };
     let done = installer.install_libtorch(set)?;

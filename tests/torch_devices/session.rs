@@ -8,7 +8,7 @@ use preheat::graph::Type;
 
 /// A session with the CPU and these fake devices.
 pub fn open(fake_devices: Vec<FakeDevice>) -> Torch {
-    let options = TorchOptions { threads: Some(2), fake_devices, ..TorchOptions::default() };
+    let options = TorchOptions { threads: Some(2), fake_devices };
     Torch::open(&TorchLookup::from_process(), &options).unwrap_or_else(|error| panic!("{error}"))
 }
 

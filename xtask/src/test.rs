@@ -99,11 +99,13 @@ fn torch_steps(steps: &mut Steps, test_arguments: &[String]) -> Outcome {
     })?;
     let Some(set_up) = set_up else { return Ok(()) };
     steps.command("clippy", set_up.cargo("clippy").args(["--release", "--all-targets", "--", "-D", "warnings"]))?;
+    let lints = ["clippy", "--package", "preheat", "--test", "torch", "--", "-D", "warnings"];
+    steps.command("clippy of the tests", &mut cargo(lints))?;
     steps.command("tests of the library", set_up.cargo("test").args(["--release"]))?;
     let mut tests = cargo(["test", "--package", "preheat", "--test", "torch"]);
     tests
         .args(passed_on(test_arguments))
-        .env("PREHEAT_TORCH_BACKEND", set_up.built())
+        .env("PREHEAT_TORCH_BACKEND", torch::built())
         .env("LIBTORCH", set_up.libtorch());
     steps.command("tests", &mut tests)
 }

@@ -24,13 +24,13 @@ pub struct SetUp {
 pub fn setup(profile: Profile) -> Outcome {
     let set_up = SetUp::make(profile)?;
     let Some(installed) = &set_up.installed else {
-        println!("The torch library is {}: name it in PREHEAT_TORCH_BACKEND", set_up.built().display());
+        println!("The torch library is {}: name it in PREHEAT_TORCH_BACKEND", built().display());
         return Ok(());
     };
     // Renamed into place, so that a process that has the old one loaded keeps it.
     let staged = installed.with_extension("new");
     let failed = || Failure::context(format!("could not install {}", installed.display()));
-    std::fs::copy(set_up.built(), &staged).map_err(failed())?;
+    std::fs::copy(built(), &staged).map_err(failed())?;
     std::fs::rename(&staged, installed).map_err(failed())?;
     println!("The torch library is installed: {}", installed.display());
     Ok(())
@@ -82,12 +82,12 @@ impl SetUp {
     pub fn libtorch(&self) -> &Path {
         &self.libtorch
     }
+}
 
-    /// The torch library as it was built.
-    pub fn built(&self) -> PathBuf {
-        let file = format!("{}preheat_torch{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
-        target().join("release").join(file)
-    }
+/// The torch library as it was built.
+pub fn built() -> PathBuf {
+    let file = format!("{}preheat_torch{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
+    target().join("release").join(file)
 }
 
 /// Lets the binary install libtorch; gives its folder, and the place for the torch library.
