@@ -29,17 +29,17 @@ macro_rules! models {
 
                 #[test]
                 fn text_encoders_agree() {
-                    parts::text_encoders(&Fixture::new(stringify!($name)));
+                    parts::text_encoders(&Fixture::new(stringify!($name)), parts::xla);
                 }
 
                 #[test]
                 fn the_unet_agrees() {
-                    parts::unet(&Fixture::new(stringify!($name)));
+                    parts::unet(&Fixture::new(stringify!($name)), parts::xla);
                 }
 
                 #[test]
                 fn the_vae_agrees() {
-                    parts::vae(&Fixture::new(stringify!($name)));
+                    parts::vae(&Fixture::new(stringify!($name)), parts::xla);
                 }
 
                 #[test]

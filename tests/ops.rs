@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::iter::empty;
 use std::sync::LazyLock;
 
-use half::{bf16, f16};
+use op_suite::agree::{bytes, compare};
 use op_suite::cases::{Case, cases, given};
 use op_suite::reference::{Array, evaluate};
 use preheat::Dtype;
@@ -21,19 +21,6 @@ static CLIENT: LazyLock<Client> = LazyLock::new(|| {
     let plugin = Plugin::open(&support::xla_cpu_plugin()).unwrap();
     Client::create(&plugin, &[]).unwrap()
 });
-
-/// The elements as bytes of `kind`'s dtype.
-#[expect(clippy::cast_possible_truncation, reason = "rounded to the dtype that is declared")]
-fn bytes(kind: &Type, values: &[f64]) -> Vec<u8> {
-    let each = |to: fn(f64) -> Vec<u8>| values.iter().copied().flat_map(to).collect();
-    match kind.dtype {
-        Dtype::Float32 => each(|value| (value as f32).to_le_bytes().to_vec()),
-        Dtype::BFloat16 => each(|value| bf16::from_f64(value).to_le_bytes().to_vec()),
-        Dtype::Float16 => each(|value| f16::from_f64(value).to_le_bytes().to_vec()),
-        Dtype::Int32 => each(|value| (value as i32).to_le_bytes().to_vec()),
-        other => panic!("{other}"),
-    }
-}
 
 fn buffer(kind: &Type, values: &Array) -> Buffer {
     let element = match kind.dtype {
@@ -66,19 +53,6 @@ fn run(function: &Verified, target: Target, inputs: &[Array], weights: &[Array])
     let mut result = vec![0; usize::try_from(kind.elements()).unwrap() * 4];
     outputs[0].to_host_into(&mut result).unwrap();
     Ok(result.chunks_exact(4).map(|four| f64::from(f32::from_le_bytes(four.try_into().unwrap()))).collect())
-}
-
-/// Says where `have` is too far from `want`.
-fn compare(case: &Case, have: &[f64], want: &Array) -> Result<(), String> {
-    let largest = want.data.iter().fold(0.0_f64, |most, value| most.max(value.abs()));
-    let allowed = case.tolerance * (1.0 + largest);
-    let worst = have.iter().zip(&want.data).map(|(have, want)| (have - want).abs()).enumerate();
-    let (at, difference) =
-        worst.fold((0, 0.0), |worst, this| if this.1 > worst.1 || this.1.is_nan() { this } else { worst });
-    if difference <= allowed && have.len() == want.data.len() {
-        return Ok(());
-    }
-    Err(format!("{}: [{at}] is {}, and {} is wanted within {allowed:e}", case.name, have[at], want.data[at]))
 }
 
 /// Runs cases in two threads, and panics with all that went wrong.

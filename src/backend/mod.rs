@@ -4,6 +4,7 @@ pub(crate) mod ahead;
 mod environment;
 pub(crate) mod host_memory;
 mod slim;
+pub mod torch;
 pub(crate) mod xla;
 
 use std::path::{Path, PathBuf};

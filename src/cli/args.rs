@@ -385,7 +385,7 @@ pub(super) enum PluginsCommand {
     List,
     /// Download a plugin's wheel with pip, check it and unpack it
     Install {
-        /// xla-cpu or tpu
+        /// xla-cpu, tpu, or torch: libtorch, with CUDA where a card is seen (torch-cpu, torch-cuda: one of the two)
         name: String,
         /// A wheel that is already here, checked the same way
         #[arg(long, value_name = "FILE")]

@@ -3,7 +3,8 @@
 use super::args::PluginsCommand;
 use super::output::{document, line, table};
 use super::{CliError, Context, Status};
-use crate::plugins::{self, Installer, Lookup, PluginName};
+use crate::backend::torch;
+use crate::plugins::{self, Installer, LibtorchSet, Lookup, PluginName, Progress};
 
 pub(super) fn plugins(context: &Context, command: &PluginsCommand) -> Result<Status, CliError> {
     match command {
@@ -39,7 +40,18 @@ fn list(context: &Context) -> Result<Status, CliError> {
 }
 
 fn install(context: &Context, name: &str, wheel: Option<&std::path::Path>, force: bool) -> Result<Status, CliError> {
-    let name: PluginName = name.parse().map_err(|error| CliError::Usage(format!("{error}")))?;
+    match (name, wheel) {
+        ("torch", None) => return install_torch(context, LibtorchSet::for_this_machine(), force),
+        ("torch-cpu", None) => return install_torch(context, LibtorchSet::Cpu, force),
+        ("torch-cuda", None) => return install_torch(context, LibtorchSet::Cuda, force),
+        ("torch" | "torch-cpu" | "torch-cuda", Some(_)) => {
+            let why =
+                "libtorch is made of several wheels, so --wheel cannot name it; pip finds local ones by PIP_FIND_LINKS";
+            return Err(CliError::Usage(why.to_owned()));
+        }
+        _ => {}
+    }
+    let name: PluginName = name.parse().map_err(|error| CliError::Usage(format!("{error}, and torch for libtorch")))?;
     let pin = plugins::pin(name)?;
     let progress = |progress| context.shown.install(&progress);
     let cancelled = || context.cancel.is_cancelled();
@@ -60,5 +72,43 @@ fn install(context: &Context, name: &str, wheel: Option<&std::path::Path>, force
     }
     let how = if done.already_installed { "is installed already" } else { "is installed" };
     line(&format!("{name} {} {how}: {}", done.manifest.version, done.library.display()))?;
+    Ok(Status::Done)
+}
+
+/// libtorch, and where the library that calls it is, or how to come by it: that one is built, not downloaded.
+fn install_torch(context: &Context, set: LibtorchSet, force: bool) -> Result<Status, CliError> {
+    let progress = |progress| {
+        // Nearly all of its ten thousand files are headers.
+        let is_small = matches!(progress, Progress::Unpack { total_bytes, .. } if total_bytes < 1 << 20);
+        if !is_small {
+            context.shown.install(&progress);
+        }
+    };
+    let cancelled = || context.cancel.is_cancelled();
+    let installer = Installer { force, progress: &progress, cancelled: &cancelled, ..Installer::from_process()? };
+    let done = installer.install_libtorch(set)?;
+    context.shown.finish();
+    let found = torch::find(&torch::TorchLookup::from_process());
+    if context.json {
+        document(&serde_json::json!({
+            "name": "torch",
+            "version": done.version,
+            "set": if set == LibtorchSet::Cuda { "cuda" } else { "cpu" },
+            "path": done.folder,
+            "already_installed": done.already_installed,
+            "torch_library": found.as_ref().ok().map(|found| &found.backend),
+            "install_torch_library_as": plugins::torch_folder(&installer.data_dir).join(torch::backend_file()),
+        }))?;
+        return Ok(Status::Done);
+    }
+    let how = if done.already_installed { "is installed already" } else { "is installed" };
+    line(&format!("libtorch {} for {set} {how}: {}", done.version, done.folder.display()))?;
+    match found {
+        Ok(found) => line(&format!("the torch library is {}", found.backend.display()))?,
+        Err(_) => line(
+            "the torch library, which calls it, is not there yet: in preheat's sources `cargo xtask setup torch` builds and installs \
+             it (a C++ compiler is needed); PREHEAT_TORCH_BACKEND names one that is built",
+        )?,
+    }
     Ok(Status::Done)
 }

@@ -111,9 +111,9 @@ fn conv2d(x: &Type, weight: &Type, bias: Option<&Type>, stride: u64, padding: u6
     same("the channels that the weights take", taken, channels)?;
     check_bias(bias, out, x.dtype)?;
     let side = |size: u64, kernel: u64| {
-        let padded = size + 2 * padding;
+        let padded = size.saturating_add(padding.saturating_mul(2));
         let left = padded.checked_sub(kernel).filter(|_| stride > 0 && kernel > 0);
-        left.map(|left| left / stride + 1)
+        left.map(|left| (left / stride).saturating_add(1))
             .ok_or_else(|| format!("a kernel of {kernel} at stride {stride} does not fit {padded} cells"))
     };
     Ok(Type::new(x.dtype, [b, out, side(h, kh)?, side(w, kw)?]))
@@ -187,7 +187,7 @@ fn concat(parts: &[&Type], axis: usize) -> Result<Type, String> {
         if !fits {
             return Err(format!("{part} cannot be joined to {first} along axis {axis}"));
         }
-        dims[axis] += part.dims[axis];
+        dims[axis] = dims[axis].saturating_add(part.dims[axis]);
     }
     Ok(Type::new(first.dtype, dims))
 }

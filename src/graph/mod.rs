@@ -26,6 +26,7 @@
 
 mod autocast;
 mod builder;
+mod codec;
 mod infer;
 mod op;
 #[cfg(test)]
@@ -36,13 +37,15 @@ use std::fmt;
 use std::ops::Deref;
 
 use preheat_cache::Dtype;
+use serde::{Deserialize, Serialize};
 
 pub use autocast::autocast;
 pub use builder::Builder;
+pub use codec::CodecError;
 pub use op::{Attention, BinaryOp, Norm, Op, UnaryOp};
 
 /// The dtype and shape of a value.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Type {
     /// Of each element.
     pub dtype: Dtype,
@@ -60,6 +63,18 @@ impl Type {
     pub fn elements(&self) -> u64 {
         self.dims.iter().copied().fold(1, u64::saturating_mul)
     }
+
+    /// How many bytes it takes, at most as many as 64 bits hold.
+    pub fn bytes(&self) -> u64 {
+        let each = match self.dtype {
+            Dtype::Float8E4M3Fn | Dtype::Float8E5M2 | Dtype::Int8 | Dtype::UInt8 | Dtype::Bool => 1,
+            Dtype::BFloat16 | Dtype::Float16 | Dtype::Int16 | Dtype::UInt16 => 2,
+            Dtype::Float32 | Dtype::Int32 | Dtype::UInt32 => 4,
+            Dtype::Float64 | Dtype::Int64 | Dtype::UInt64 | Dtype::Complex64 => 8,
+            Dtype::Complex128 => 16,
+        };
+        self.elements().saturating_mul(each)
+    }
 }
 
 impl fmt::Display for Type {
@@ -69,7 +84,7 @@ impl fmt::Display for Type {
 }
 
 /// What one op of a [`Function`] gives. It is a handle: it means something in the function it came from only.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Value(u32);
 
 impl Value {
@@ -80,7 +95,7 @@ impl Value {
 }
 
 /// An op and what it gives.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Node {
     /// What is computed.
     pub op: Op,
@@ -89,7 +104,7 @@ pub struct Node {
 }
 
 /// Something that is given to a function for each execution.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct InputDecl {
     /// Its name.
     pub name: String,
@@ -98,7 +113,7 @@ pub struct InputDecl {
 }
 
 /// A tensor of the checkpoint. It is the same in every execution.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct WeightDecl {
     /// Its name in the checkpoint.
     pub name: String,
@@ -107,7 +122,7 @@ pub struct WeightDecl {
 }
 
 /// A result.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct OutputDecl {
     /// Its name.
     pub name: String,
@@ -118,7 +133,7 @@ pub struct OutputDecl {
 }
 
 /// A graph: inputs and weights in, results out. Nodes stand in an order in which each uses only what stands before it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Function {
     name: String,
     nodes: Vec<Node>,

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use preheat_cache::Dtype;
+use serde::{Deserialize, Serialize};
 
 use super::Value;
 
 /// An op and its operands. Shapes are those of the module's head; `infer.rs` has the rules.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Op {
     /// The input of this position.
     Input(u32),
@@ -105,7 +106,7 @@ pub enum Op {
 }
 
 /// Operands of a normalisation.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Norm {
     /// What is normalised.
     pub x: Value,
@@ -118,7 +119,7 @@ pub struct Norm {
 }
 
 /// Attention of `query [b, n, heads * d]` to `key [b, m, heads * d]` and `value [b, m, heads * e]`: `[b, n, heads * e]`.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Attention {
     /// What asks.
     pub query: Value,
@@ -137,7 +138,7 @@ pub struct Attention {
 }
 
 /// Ops on one element.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum UnaryOp {
     /// `e^x`.
     Exp,
@@ -156,7 +157,7 @@ pub enum UnaryOp {
 }
 
 /// Ops on two elements.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum BinaryOp {
     /// `x + y`.
     Add,

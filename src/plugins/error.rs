@@ -57,6 +57,20 @@ pub enum InstallError {
         /// The architecture, as [`std::env::consts::ARCH`] has it.
         arch: String,
     },
+    /// No libtorch is pinned for this platform.
+    #[error(
+        "there is no pinned libtorch for {set} on {os} on {arch}: set LIBTORCH to a folder that has {version} of it in lib/"
+    )]
+    NoLibtorch {
+        /// The set that was asked for.
+        set: super::LibtorchSet,
+        /// The operating system, as [`std::env::consts::OS`] has it.
+        os: &'static str,
+        /// The architecture, as [`std::env::consts::ARCH`] has it.
+        arch: &'static str,
+        /// The version that is wanted.
+        version: &'static str,
+    },
     /// Neither `PREHEAT_DATA_DIR` nor a home folder is known.
     #[error("there is no folder to install into: set PREHEAT_DATA_DIR, or HOME")]
     NoDataFolder,

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use super::manifest::MANIFEST_FILE;
 use super::site_packages::folders_in;
-use super::{InstallError, InstalledFile, Manifest, Pin, PluginName, Wheel, data_dir, pip, process_env, wheel};
+use super::{InstallError, InstalledFile, Manifest, Pin, Wheel, data_dir, pip, process_env, wheel};
 
 /// How often a held lock is tried again, and with it the cancellation.
 const LOCK_POLL: Duration = Duration::from_millis(100);
@@ -127,7 +127,7 @@ impl Installer<'_> {
             return Ok(installation);
         }
 
-        let staging = Staging::new(&plugins, pin.name)?;
+        let staging = Staging::new(&plugins, pin.name.as_str())?;
         let wheel = match &self.source {
             Source::Pip { python } => pip::download(python, &pin.wheel, &staging.path("download"), &watch)?,
             Source::Wheel(file) => file.clone(),
@@ -203,7 +203,7 @@ impl Watch<'_> {
 }
 
 /// Takes the plugin's lock; the kernel gives it back when the file is dropped, or the process ends.
-fn lock(path: &Path, watch: &Watch<'_>) -> Result<File, InstallError> {
+pub(super) fn lock(path: &Path, watch: &Watch<'_>) -> Result<File, InstallError> {
     let file = File::options().create(true).append(true).open(path).map_err(InstallError::io("open", path))?;
     let waiting = Cell::new(false);
     loop {
@@ -224,13 +224,13 @@ fn lock(path: &Path, watch: &Watch<'_>) -> Result<File, InstallError> {
 }
 
 /// A folder for one install under way, in the file system that it ends in; removed when dropped.
-struct Staging {
+pub(super) struct Staging {
     folder: TempDir,
 }
 
 impl Staging {
     /// Must be called with the plugin's lock held: what other installs of it left is then left over, and is removed.
-    fn new(plugins: &Path, name: PluginName) -> Result<Self, InstallError> {
+    pub(super) fn new(plugins: &Path, name: &str) -> Result<Self, InstallError> {
         let prefix = format!(".staging-{name}-");
         for (file_name, left_over) in folders_in(plugins) {
             if file_name.starts_with(&prefix) {
@@ -245,7 +245,7 @@ impl Staging {
         Ok(Self { folder })
     }
 
-    fn path(&self, file_name: &str) -> PathBuf {
+    pub(super) fn path(&self, file_name: &str) -> PathBuf {
         self.folder.path().join(file_name)
     }
 }
@@ -259,7 +259,7 @@ fn write_manifest(folder: &Path, manifest: &Manifest) -> Result<(), InstallError
 
 /// Renames `tree` to `target`, moving what stands there to `replaced` first. A process that has the old library loaded
 /// keeps it. A crash between the two renames leaves the plugin absent, never half there.
-fn put_in_place(tree: &Path, target: &Path, replaced: &Path) -> Result<(), InstallError> {
+pub(super) fn put_in_place(tree: &Path, target: &Path, replaced: &Path) -> Result<(), InstallError> {
     sync_folders(tree)?;
     if let Some(parent) = target.parent() {
         std::fs::create_dir_all(parent).map_err(InstallError::io("create", parent))?;

@@ -12,12 +12,15 @@
 //!   .<name>.lock               held by the one process that installs that plugin
 //! ```
 //!
+//! What runs the torch devices is no PJRT library and is kept beside them (`libtorch.rs`): a libtorch, and the library that calls it.
+//!
 //! Places are looked at in this order: an explicit path, the plugin's environment variables, the data folder, Python's
 //! site-packages. A variable that points at nothing ends the search with an error: whoever set it meant it.
 
 mod error;
 mod find;
 mod install;
+mod libtorch;
 mod manifest;
 mod pins;
 mod pip;
@@ -34,6 +37,7 @@ use serde::{Deserialize, Serialize};
 pub use error::{FindError, InstallError};
 pub use find::{Found, Lookup, Origin, Outcome, Place, Plugin, find, list};
 pub use install::{Installation, Installer, Progress, Source};
+pub use libtorch::{InstalledLibtorch, LibtorchSet, libtorch_folders, torch_folder};
 pub use manifest::{InstalledFile, Manifest};
 pub use pins::{Member, Pin, Wheel, pin, pin_for};
 pub use site_packages::site_packages_folders;

@@ -8,5 +8,6 @@
     reason = "small numbers, as formulas have them; each test uses a part"
 )]
 
+pub mod agree;
 pub mod cases;
 pub mod reference;

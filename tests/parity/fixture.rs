@@ -1,6 +1,7 @@
 //! One of the small models, and what diffusers computes with it.
 
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use preheat::models::ModelFolder;
 use preheat::pipeline::noise::Generator;
@@ -10,15 +11,15 @@ use serde::Deserialize;
 
 use crate::support::{random_model, repository, xla_cpu_plugin};
 
-/// A model with its weights, in a folder that goes with it, and a runtime with a cache of its own.
+/// A model with its weights, in a folder that goes with it.
 pub struct Fixture {
     pub name: &'static str,
     pub folder: PathBuf,
     pub model: ModelFolder,
-    pub runtime: Runtime,
+    runtime: OnceLock<Runtime>,
     pub cases: Vec<Case>,
     expected: Vec<u8>,
-    _temp: tempfile::TempDir,
+    temp: tempfile::TempDir,
 }
 
 /// A line of `cases.json`. A name that is not here fails the test: no argument is passed over.
@@ -95,18 +96,25 @@ impl Fixture {
     pub fn new(name: &'static str) -> Self {
         let temp = tempfile::tempdir().unwrap();
         let folder = random_model::write_small(name, temp.path()).unwrap();
-        let device = device::Request { device: device::DeviceName::XlaCpu, ..device::Request::default() };
-        let runtime = Runtime::builder().device(device).plugin(xla_cpu_plugin()).cache_dir(temp.path().join("cache"));
         let path = repository(&format!("tests/fixtures/models/{name}/expected.safetensors"));
         Self {
             name,
             model: ModelFolder::open(&folder).unwrap(),
             folder,
-            runtime: runtime.build().unwrap(),
+            runtime: OnceLock::new(),
             cases: Self::cases_of(name),
             expected: std::fs::read(path).unwrap(),
-            _temp: temp,
+            temp,
         }
+    }
+
+    /// XLA:CPU, with a cache of its own.
+    pub fn runtime(&self) -> &Runtime {
+        self.runtime.get_or_init(|| {
+            let device = device::Request { device: device::DeviceName::XlaCpu, ..device::Request::default() };
+            let builder = Runtime::builder().device(device).plugin(xla_cpu_plugin());
+            builder.cache_dir(self.temp.path().join("cache")).build().unwrap()
+        })
     }
 
     pub fn cases_of(name: &str) -> Vec<Case> {

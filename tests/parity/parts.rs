@@ -8,7 +8,7 @@ use preheat::models::{Added, AddedConfig, Component, TextConfig, TextOutputs, al
 use preheat::pjrt::ElementType;
 use preheat::pjrt::hlo::TensorType;
 use preheat::progress::Cancel;
-use preheat::runtime::{DeviceTensor, Executable};
+use preheat::runtime::DeviceTensor;
 use preheat::weights::{Checkpoint, Wanted, load};
 use preheat::{Dtype, Graph, Program, ProgramFormat, Tensor, create_execution_signature};
 
@@ -20,51 +20,53 @@ const LIMIT: f64 = 1e-4;
 const SEQUENCES: usize = 20;
 const TOKENS: u64 = 77;
 
-/// A graph that is ready to run.
-struct Network {
-    executable: Executable,
-    weights: Vec<DeviceTensor>,
+/// A graph that is ready to run: inputs in, the values of its f32 outputs out.
+pub type Network = Box<dyn Fn(&[Tensor]) -> Vec<Vec<f32>>>;
+/// What makes the graph of a component ready, with the weights of the fixture.
+pub type Engine = fn(&Fixture, Component, &Verified) -> Network;
+
+/// XLA:CPU, by way of the runtime.
+pub fn xla(fixture: &Fixture, component: Component, function: &Verified) -> Network {
+    let lowered = stablehlo(function, Target::Cpu);
+    let weights = weights(fixture, component, function, lowered.weight_orders);
+    let weights: Vec<DeviceTensor> =
+        weights.iter().map(|tensor| fixture.runtime().to_device(tensor).unwrap()).collect();
+    let program = Program::new(ProgramFormat::Mlir, lowered.text.into_bytes());
+    let graph = Graph::from_program(program).stage(component.name());
+    let signature = create_execution_signature(fixture.name, [1, 4, 8, 8], 1, 1.0, "none", 1, Dtype::Float32);
+    let executable = fixture.runtime().get_or_compile(&signature.unwrap(), &graph).unwrap();
+    Box::new(move |inputs| {
+        let inputs: Vec<DeviceTensor> = inputs.iter().map(|input| executable.to_device(input).unwrap()).collect();
+        let outputs = executable.run_to_host(inputs.iter().chain(&weights)).unwrap();
+        outputs.iter().map(|output| output.to_f32().unwrap()).collect()
+    })
 }
 
-impl Network {
-    fn new(fixture: &Fixture, component: Component, function: &Verified) -> Self {
-        let lowered = stablehlo(function, Target::Cpu);
-        let wanted: Vec<Wanted> = function
-            .weights()
-            .iter()
-            .zip(lowered.weight_orders)
-            .map(|(weight, order)| Wanted {
-                name: weight.name.clone(),
-                aliases: aliases(&weight.name),
-                dims: weight.kind.dims.clone(),
-                dtype: weight.kind.dtype,
-                order,
-            })
-            .collect();
-        let stem = if component.name().starts_with("text") { "model" } else { "diffusion_pytorch_model" };
-        let checkpoint = Checkpoint::open(&fixture.folder.join(component.name()), stem, None).unwrap();
-        let loaded = Mutex::new(Vec::new());
-        let ready = |at: usize, tensor: Tensor| -> Result<(), preheat::runtime::Error> {
-            let tensor = fixture.runtime.to_device(&tensor)?;
-            loaded.lock().unwrap().push((at, tensor));
-            Ok(())
-        };
-        load(&checkpoint, &wanted, 2, &Cancel::default(), ready).unwrap();
-        let mut loaded = loaded.into_inner().unwrap();
-        loaded.sort_by_key(|(at, _)| *at);
-
-        let program = Program::new(ProgramFormat::Mlir, lowered.text.into_bytes());
-        let graph = Graph::from_program(program).stage(component.name());
-        let signature = create_execution_signature(fixture.name, [1, 4, 8, 8], 1, 1.0, "none", 1, Dtype::Float32);
-        let executable = fixture.runtime.get_or_compile(&signature.unwrap(), &graph).unwrap();
-        Self { executable, weights: loaded.into_iter().map(|(_, tensor)| tensor).collect() }
-    }
-
-    fn run(&self, inputs: &[Tensor]) -> Vec<Vec<f32>> {
-        let inputs: Vec<DeviceTensor> = inputs.iter().map(|input| self.executable.to_device(input).unwrap()).collect();
-        let outputs = self.executable.run_to_host(inputs.iter().chain(&self.weights)).unwrap();
-        outputs.iter().map(|output| output.to_f32().unwrap()).collect()
-    }
+/// The weights that a function reads, in its order, each with its dimensions in the order of `orders`.
+pub fn weights(fixture: &Fixture, component: Component, function: &Verified, orders: Vec<Vec<usize>>) -> Vec<Tensor> {
+    let wanted: Vec<Wanted> = function
+        .weights()
+        .iter()
+        .zip(orders)
+        .map(|(weight, order)| Wanted {
+            name: weight.name.clone(),
+            aliases: aliases(&weight.name),
+            dims: weight.kind.dims.clone(),
+            dtype: weight.kind.dtype,
+            order,
+        })
+        .collect();
+    let stem = if component.name().starts_with("text") { "model" } else { "diffusion_pytorch_model" };
+    let checkpoint = Checkpoint::open(&fixture.folder.join(component.name()), stem, None).unwrap();
+    let loaded = Mutex::new(Vec::new());
+    let ready = |at: usize, tensor: Tensor| -> Result<(), preheat::runtime::Error> {
+        loaded.lock().unwrap().push((at, tensor));
+        Ok(())
+    };
+    load(&checkpoint, &wanted, 2, &Cancel::default(), ready).unwrap();
+    let mut loaded = loaded.into_inner().unwrap();
+    loaded.sort_by_key(|(at, _)| *at);
+    loaded.into_iter().map(|(_, tensor)| tensor).collect()
 }
 
 fn f32s(dims: &[u64], values: &[f32]) -> Tensor {
@@ -109,7 +111,7 @@ fn padding(fixture: &Fixture, tokenizer: Component) -> i32 {
     }
 }
 
-pub fn text_encoders(fixture: &Fixture) {
+pub fn text_encoders(fixture: &Fixture, engine: Engine) {
     let is_xl = fixture.model.text_encoders().len() == 2;
     let components = [(Component::TextEncoder, Component::Tokenizer), (Component::TextEncoder2, Component::Tokenizer2)];
     for (config, (component, tokenizer)) in fixture.model.text_encoders().iter().zip(components) {
@@ -126,7 +128,7 @@ pub fn text_encoders(fixture: &Fixture) {
         ];
         let mut worst = Worst::new(fixture, component.name(), LIMIT);
         for (names, outputs) in graphs {
-            let network = Network::new(fixture, component, &text_encoder(config, outputs).unwrap());
+            let network = engine(fixture, component, &text_encoder(config, outputs).unwrap());
             let expected: Vec<_> =
                 names.iter().map(|name| fixture.expected(&format!("{}.{name}", component.name()))).collect();
             for index in 0..SEQUENCES {
@@ -135,7 +137,7 @@ pub fn text_encoders(fixture: &Fixture) {
                 if outputs.pooled {
                     inputs.push(i32s(&[1], &[config.eos_position(&ids).try_into().unwrap()]));
                 }
-                for ((name, expected), output) in names.iter().zip(&expected).zip(network.run(&inputs)) {
+                for ((name, expected), output) in names.iter().zip(&expected).zip(network(&inputs)) {
                     // Of some, diffusers' results are kept for the first few sequences.
                     if index < expected.dims[0] {
                         worst.add(&format!("{name}, sequence {index}"), error(&output, expected.row(index)));
@@ -207,12 +209,12 @@ fn by_shape<'a>(cases: impl Iterator<Item = &'a Case>, shape: impl Fn(&Case) -> 
     groups.into_values().collect()
 }
 
-pub fn unet(fixture: &Fixture) {
+pub fn unet(fixture: &Fixture, engine: Engine) {
     let mut worst = Worst::new(fixture, "unet", LIMIT);
     for cases in by_shape(fixture.cases("unet."), shape_of) {
-        let network = Network::new(fixture, Component::Unet, &unet_graph(fixture, shape_of(cases[0])));
+        let network = engine(fixture, Component::Unet, &unet_graph(fixture, shape_of(cases[0])));
         for case in cases {
-            let output = network.run(&unet_inputs(fixture, case)).remove(0);
+            let output = network(&unet_inputs(fixture, case)).remove(0);
             worst.add(&case.tensor, error(&output, &fixture.expected(&case.tensor).values));
         }
     }
@@ -220,7 +222,7 @@ pub fn unet(fixture: &Fixture) {
     worst.check();
 }
 
-pub fn vae(fixture: &Fixture) {
+pub fn vae(fixture: &Fixture, engine: Engine) {
     let config = fixture.model.vae();
     let mut worst = Worst::new(fixture, "vae", LIMIT);
     let of_one = |case: &Case| [1, case.height.unwrap(), case.width.unwrap()];
@@ -231,7 +233,7 @@ pub fn vae(fixture: &Fixture) {
         let latents = b.input("latents", Type::new(Dtype::Float32, one));
         let image = preheat::models::vae(&mut b, config, latents).unwrap();
         b.output("image", image);
-        let network = Network::new(fixture, Component::Vae, &b.finish().unwrap());
+        let network = engine(fixture, Component::Vae, &b.finish().unwrap());
         for case in cases {
             let batch = case.batch.unwrap();
             let all = [batch, config.latent_channels, height, width];
@@ -240,7 +242,7 @@ pub fn vae(fixture: &Fixture) {
                 latents.fill(0.0);
             }
             let latents = latents.chunks_exact(latents.len() / usize::try_from(batch).unwrap());
-            let images: Vec<f32> = latents.flat_map(|latents| network.run(&[f32s(&one, latents)]).remove(0)).collect();
+            let images: Vec<f32> = latents.flat_map(|latents| network(&[f32s(&one, latents)]).remove(0)).collect();
             worst.add(&case.tensor, error(&images, &fixture.expected(&case.tensor).values));
         }
     }

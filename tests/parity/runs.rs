@@ -27,7 +27,7 @@ fn is_elsewhere(case: &Case) -> bool {
 fn open(fixture: &Fixture, precision: Precision) -> Pipeline {
     let precisions = Precisions { all: precision, ..Precisions::default() };
     let builder = Pipeline::builder().padding_multiple_px(8).precisions(precisions).warmup_steps(0);
-    builder.open(&fixture.runtime, &fixture.folder).unwrap()
+    builder.open(fixture.runtime(), &fixture.folder).unwrap()
 }
 
 /// The request for one picture of a case. A request has one prompt, so of a batch of two prompts each is asked for in a

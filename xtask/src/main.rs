@@ -22,6 +22,7 @@ mod prerequisites;
 mod setup;
 mod table;
 mod test;
+mod torch;
 mod warm_start;
 mod xla_rs;
 

@@ -21,6 +21,8 @@ pub const BUILD: &[Tool] = &[Tool::CCompiler, Tool::Make, Tool::Python, Tool::Pi
 pub const TEST: &[Tool] = &[Tool::Rustfmt, Tool::Clippy, Tool::CCompiler, Tool::Make, Tool::Python, Tool::Pip];
 /// What the feature `xla-rs` and its set-up need.
 pub const XLA_RS: &[Tool] = &[Tool::CCompiler, Tool::CxxCompiler, Tool::Make, Tool::Python, Tool::Pip];
+/// What the torch library and its set-up need.
+pub const TORCH: &[Tool] = XLA_RS;
 /// What the benches with peers need.
 pub const PEERS: &[Tool] = &[Tool::CCompiler, Tool::Make, Tool::Python, Tool::Pip, Tool::Venv];
 
@@ -49,7 +51,7 @@ impl Tool {
                  `xcode-select --install`"
             }
             Self::CxxCompiler => {
-                "c++, a C++17 compiler (the xla crate): `apt install build-essential`, `dnf install gcc-c++`"
+                "c++, a C++17 compiler (the xla crate, the torch library): `apt install build-essential`, `dnf install gcc-c++`"
             }
             Self::Make => {
                 "make (allocator): `apt install build-essential`, `dnf install make`, `xcode-select --install`"

@@ -1,16 +1,16 @@
-//! `cargo xtask setup`: native plugins into the user's data folder, by way of the binary's own `plugins install`, and what the
-//! feature `xla-rs` links.
+//! `cargo xtask setup`: native plugins into the user's data folder, by way of the binary's own `plugins install`, what the feature
+//! `xla-rs` links, and the torch library with its libtorch.
 
 use std::process::Command;
 
 use clap::ValueEnum;
 
 use crate::command::{Outcome, cargo, run as run_command};
-use crate::{prerequisites, xla_rs};
+use crate::{prerequisites, torch, xla_rs};
 
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Which plugins; `xla-rs` is none, but what the feature of that name needs.
+    /// Which plugins; `xla-rs` is none, but what the feature of that name needs, and `torch` is libtorch and the library that calls it.
     #[arg(default_value = "xla-cpu")]
     plugins: Plugins,
 }
@@ -21,6 +21,7 @@ enum Plugins {
     Tpu,
     All,
     XlaRs,
+    Torch,
 }
 
 /// How the binary that installs is built: in the profile that the task needs anyway.
@@ -37,6 +38,7 @@ pub fn run(arguments: &Arguments) -> Outcome {
         Plugins::Tpu => &["tpu"],
         Plugins::All => &["xla-cpu", "tpu"],
         Plugins::XlaRs => return xla_rs::setup(),
+        Plugins::Torch => return torch::setup(Profile::Release),
     };
     names.iter().try_for_each(|name| run_command(&mut install(name, Profile::Release)))
 }

@@ -1,5 +1,5 @@
-//! `cargo xtask test`: every check in a row, each timed; the first failure ends it. `--xla-rs` is a row of its own, since it
-//! links XLA, and what the other checks need nothing of.
+//! `cargo xtask test`: every check in a row, each timed; the first failure ends it. `--xla-rs` and `--torch` are rows of their own, since
+//! they link XLA and libtorch, and what the other checks need nothing of.
 
 use std::process::Command;
 use std::time::Instant;
@@ -7,13 +7,16 @@ use std::time::Instant;
 use crate::command::{Failure, Outcome, cargo, output, run as run_command};
 use crate::setup::{Profile, install};
 use crate::xla_rs::Extension;
-use crate::{prerequisites, table};
+use crate::{prerequisites, table, torch};
 
 #[derive(clap::Args)]
 pub struct Arguments {
     /// Check the feature `xla-rs` instead: builds the `xla` crate against an XLA of its own, and compares the two.
     #[arg(long)]
     xla_rs: bool,
+    /// Check the torch devices instead: builds the torch library against a libtorch of its own (540 MB the first time), and runs every op on it.
+    #[arg(long, conflicts_with = "xla_rs")]
+    torch: bool,
     /// Passed to the test programs, such as a part of a test's name.
     #[arg(last = true)]
     passed_on: Vec<String>,
@@ -21,7 +24,11 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> Outcome {
     let mut steps = Steps::default();
-    let all_steps = if arguments.xla_rs { xla_rs_steps } else { all_steps };
+    let all_steps = match arguments {
+        Arguments { xla_rs: true, .. } => xla_rs_steps,
+        Arguments { torch: true, .. } => torch_steps,
+        _ => all_steps,
+    };
     let outcome = all_steps(&mut steps, &arguments.passed_on);
     steps.print_summary();
     outcome
@@ -79,6 +86,28 @@ fn xla_rs_steps(steps: &mut Steps, test_arguments: &[String]) -> Outcome {
     steps.command("clippy of the set-up", &mut extension.cargo(lints_of_set_up))?;
     let docs = &mut cargo("doc", &["--no-deps", "--lib"]);
     steps.command("docs", docs.env("DOCS_RS", "1").env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+/// What is checked of the torch library. It is a workspace of its own, and its tests in this one are run by name alone.
+fn torch_steps(steps: &mut Steps, test_arguments: &[String]) -> Outcome {
+    steps.step("prerequisites", || prerequisites::check(prerequisites::TORCH))?;
+    steps.command("format", torch::cargo("fmt").args(["--check"]))?;
+    let mut set_up = None;
+    steps.step("set-up torch", || {
+        set_up = Some(torch::SetUp::make(Profile::Debug)?);
+        Ok(())
+    })?;
+    let Some(set_up) = set_up else { return Ok(()) };
+    steps.command("clippy", set_up.cargo("clippy").args(["--release", "--all-targets", "--", "-D", "warnings"]))?;
+    let lints = ["clippy", "--package", "preheat", "--test", "torch", "--", "-D", "warnings"];
+    steps.command("clippy of the tests", &mut cargo(lints))?;
+    steps.command("tests of the library", set_up.cargo("test").args(["--release"]))?;
+    let mut tests = cargo(["test", "--package", "preheat", "--test", "torch"]);
+    tests
+        .args(passed_on(test_arguments))
+        .env("PREHEAT_TORCH_BACKEND", torch::built())
+        .env("LIBTORCH", set_up.libtorch());
+    steps.command("tests", &mut tests)
 }
 
 /// What `cargo test` passes on to the test programs.

@@ -1,0 +1,72 @@
+//! Loading the torch library: libtorch first, by absolute path, so that nothing depends on the loader's search path.
+
+use std::error::Error as _;
+use std::path::Path;
+
+use libloading::Library;
+
+use super::error::TorchError;
+use super::find::{TorchLibraries, libtorch_file};
+use super::sys::{Api, Entry, INTERFACE_VERSION, LIBTORCH_VERSION, SYMBOL};
+
+/// What of libtorch adds the cards, where it is there: loading it is enough.
+const ADDED: [&str; 2] = ["torch_cuda", "torch_hip"];
+
+/// Loads libtorch and the torch library, and gives its table. Neither is ever unloaded: libtorch has threads of its own.
+pub(super) fn load(libraries: &TorchLibraries) -> Result<&'static Api, TorchError> {
+    let path = libraries.libtorch.join(libtorch_file("torch_cpu"));
+    let libtorch = open(&path)?;
+    let found = libtorch_version(&libtorch);
+    // Kept for good, whether it fits or not: a library cannot be taken out of a process safely.
+    std::mem::forget(libtorch);
+    if found != Some(LIBTORCH_VERSION) {
+        return Err(TorchError::AnotherLibtorch { path, found });
+    }
+    for path in ADDED.map(|stem| libraries.libtorch.join(libtorch_file(stem))).iter().filter(|path| path.is_file()) {
+        match open(path) {
+            Ok(library) => std::mem::forget(library),
+            Err(error) => tracing::warn!(cause = error.source(), "no card can be used: {error}"),
+        }
+    }
+    let library = open(&libraries.backend)?;
+    let api = table(&library, &libraries.backend);
+    std::mem::forget(library);
+    api
+}
+
+fn open(path: &Path) -> Result<Library, TorchError> {
+    // SAFETY: what runs on loading is libtorch's and our own initialisation, which ask nothing of the process. A file that is
+    // something else altogether is the user's to answer for, as with every plugin.
+    unsafe { Library::new(path) }.map_err(|cause| TorchError::Load { path: path.to_owned(), cause })
+}
+
+/// What libtorch says of itself, where it has the function for it (from 2.7 on).
+fn libtorch_version(library: &Library) -> Option<[u32; 3]> {
+    // SAFETY: libtorch declares it so in torch/csrc/inductor/aoti_torch/c/shim.h: no arguments, a 64-bit number.
+    let version = unsafe { library.get::<unsafe extern "C" fn() -> u64>(b"aoti_torch_abi_version\0") }.ok()?;
+    // SAFETY: it takes nothing and returns a constant.
+    let [major, minor, patch, ..] = unsafe { version() }.to_be_bytes();
+    Some([major, minor, patch].map(u32::from))
+}
+
+fn table(library: &Library, path: &Path) -> Result<&'static Api, TorchError> {
+    let none = || TorchError::NoTorchLibrary { path: path.to_owned() };
+    // SAFETY: what exports this name is built from `torch/`, where it has this type; the version is checked below before more is read.
+    let entry = unsafe { library.get::<Entry>(SYMBOL.as_bytes()) }.map_err(|_| none())?;
+    // SAFETY: it takes nothing, and gives a constant or null.
+    let api = unsafe { entry() };
+    if api.is_null() {
+        return Err(none());
+    }
+    // SAFETY: every version of the table begins with its size and its version.
+    let (found_bytes, found) =
+        unsafe { ((&raw const (*api).struct_size).read(), (&raw const (*api).interface_version).read()) };
+    if found != INTERFACE_VERSION {
+        return Err(TorchError::AnotherInterface { path: path.to_owned(), found });
+    }
+    if found_bytes < size_of::<Api>() {
+        return Err(TorchError::ShortTable { path: path.to_owned(), found_bytes, wanted_bytes: size_of::<Api>() });
+    }
+    // SAFETY: of our version and at least our size, so it is an `Api`; the library stays loaded, and its table is constant.
+    Ok(unsafe { &*api })
+}

@@ -1,0 +1,369 @@
+//! The exported functions. Each checks what it is given as far as it can, calls the safe side, and turns whatever comes of it into an
+//! answer: an error, or a panic that is caught here.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use preheat::backend::torch::TorchOptions;
+use preheat::backend::torch::sys::{
+    Answer, Api, Bytes, GraphHandle, INTERFACE_VERSION, LOAD_STREAMS_WEIGHTS, MemoryUse, OwnedBytes,
+    Session as RawSession, TensorHandle, TensorSpec, code, dtype_of,
+};
+use preheat::graph::{Type, Verified};
+
+use crate::failure::{Failure, Outcome};
+use crate::graph::Graph;
+use crate::held::Held;
+use crate::kinds::check;
+use crate::session::Session;
+
+static API: Api = Api {
+    struct_size: size_of::<Api>(),
+    interface_version: INTERFACE_VERSION,
+    free_bytes,
+    open,
+    close,
+    devices,
+    memory,
+    reset_peaks,
+    drop_caches,
+    synchronize,
+    fallbacks,
+    make_tensor,
+    copy_tensor,
+    read_tensor,
+    free_tensor,
+    load_graph,
+    run_graph,
+    free_graph,
+};
+
+/// The only symbol: gives the table of functions.
+#[unsafe(no_mangle)]
+pub extern "C" fn preheat_torch_api() -> *const Api {
+    &raw const API
+}
+
+/// What a [`TensorHandle`] points to.
+struct TensorBox {
+    session: Arc<Session>,
+    kind: Type,
+    /// `None` once a run has taken it over.
+    held: Mutex<Option<Arc<Held>>>,
+}
+
+impl TensorBox {
+    fn held(&self) -> Outcome<Arc<Held>> {
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        held.ok_or_else(|| self.donated())
+    }
+
+    fn take(&self) -> Outcome<Arc<Held>> {
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner).take();
+        held.ok_or_else(|| self.donated())
+    }
+
+    fn donated(&self) -> Failure {
+        Failure::new(code::DONATED, format!("the tensor {} was given away to an earlier run", self.kind))
+    }
+}
+
+fn owned(bytes: Vec<u8>) -> OwnedBytes {
+    if bytes.is_empty() {
+        return OwnedBytes::NONE;
+    }
+    let length = bytes.len();
+    OwnedBytes { start: Box::into_raw(bytes.into_boxed_slice()).cast(), length }
+}
+
+/// Runs `work`, and says how it went. Nothing that `work` borrows is used after a panic but handles, whose locks do not mind.
+fn answer(work: impl FnOnce() -> Outcome<Vec<u8>>) -> Answer {
+    let outcome = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+        // What tch panics with is libtorch's error, mostly.
+        Err(Failure::new(code::BUG, format!("the torch library panicked: {}", text.unwrap_or_default())))
+    });
+    match outcome {
+        Ok(notice) => Answer { code: code::OK, message: owned(notice) },
+        Err(Failure { code, message }) => Answer { code, message: owned(message.into_bytes()) },
+    }
+}
+
+/// As [`answer`], for work that has nothing to tell.
+fn done(work: impl FnOnce() -> Outcome<()>) -> Answer {
+    answer(|| work().map(|()| Vec::new()))
+}
+
+fn json(value: &impl serde::Serialize) -> Outcome<Vec<u8>> {
+    serde_json::to_vec(value).map_err(|error| Failure::new(code::BUG, error.to_string()))
+}
+
+/// # Safety
+///
+/// `bytes` are the caller's for the time of the call.
+unsafe fn borrowed<'a>(bytes: Bytes) -> &'a [u8] {
+    if bytes.length == 0 {
+        return &[];
+    }
+    // SAFETY: the caller vouches for so many bytes.
+    unsafe { std::slice::from_raw_parts(bytes.start, bytes.length) }
+}
+
+/// # Safety
+///
+/// `raw` came from `open` and is not closed.
+unsafe fn session<'a>(raw: *const RawSession) -> &'a Arc<Session> {
+    // SAFETY: `open` made it of a box of this type.
+    unsafe { &*raw.cast::<Arc<Session>>() }
+}
+
+/// # Safety
+///
+/// `raw` came from this library and is not freed.
+unsafe fn tensor<'a>(raw: *const TensorHandle) -> &'a TensorBox {
+    // SAFETY: `give_tensor` made it of a box of this type.
+    unsafe { &*raw.cast::<TensorBox>() }
+}
+
+/// # Safety
+///
+/// As many live handles stand at `start`.
+unsafe fn tensors<'a>(start: *const *const TensorHandle, count: usize) -> Vec<&'a TensorBox> {
+    // SAFETY: the caller vouches for each of them.
+    (0..count).map(|index| unsafe { tensor(start.add(index).read()) }).collect()
+}
+
+fn give_tensor(session: &Arc<Session>, kind: Type, held: Arc<Held>) -> *mut TensorHandle {
+    Box::into_raw(Box::new(TensorBox { session: Arc::clone(session), kind, held: Mutex::new(Some(held)) })).cast()
+}
+
+unsafe extern "C" fn free_bytes(bytes: OwnedBytes) {
+    if !bytes.start.is_null() {
+        // SAFETY: `owned` made it of a boxed slice of this length, and the caller gives it back once.
+        drop(unsafe { Box::from_raw(std::ptr::slice_from_raw_parts_mut(bytes.start, bytes.length)) });
+    }
+}
+
+unsafe extern "C" fn open(options: Bytes, out: *mut *mut RawSession) -> Answer {
+    done(|| {
+        // SAFETY: the caller's bytes, for the time of this call.
+        let options: TorchOptions = serde_json::from_slice(unsafe { borrowed(options) })
+            .map_err(|error| Failure::new(code::BUG, format!("the options cannot be read: {error}")))?;
+        let session = Box::into_raw(Box::new(Arc::new(Session::open(&options))));
+        // SAFETY: the caller's place for the handle.
+        unsafe { out.write(session.cast()) };
+        Ok(())
+    })
+}
+
+unsafe extern "C" fn close(raw: *mut RawSession) {
+    done_quietly(|| {
+        // SAFETY: `open` made it of such a box, and the caller closes it once.
+        drop(unsafe { Box::from_raw(raw.cast::<Arc<Session>>()) });
+    });
+}
+
+/// Frees something. A panic in it has nobody to be told to, and must not go further.
+fn done_quietly(work: impl FnOnce()) {
+    drop(catch_unwind(AssertUnwindSafe(work)));
+}
+
+unsafe extern "C" fn devices(raw: *const RawSession, out: *mut OwnedBytes) -> Answer {
+    done(|| {
+        // SAFETY: the caller's live session, and its place for the bytes.
+        unsafe { out.write(owned(json(&session(raw).describe())?)) };
+        Ok(())
+    })
+}
+
+unsafe extern "C" fn fallbacks(raw: *const RawSession, out: *mut OwnedBytes) -> Answer {
+    done(|| {
+        // SAFETY: the caller's live session, and its place for the bytes.
+        unsafe { out.write(owned(json(&session(raw).fallbacks.list())?)) };
+        Ok(())
+    })
+}
+
+unsafe extern "C" fn memory(raw: *const RawSession, device: u32, out: *mut MemoryUse) -> Answer {
+    done(|| {
+        // SAFETY: the caller's live session, and its place for the figures.
+        unsafe { out.write(session(raw).place(device)?.memory()?) };
+        Ok(())
+    })
+}
+
+unsafe extern "C" fn reset_peaks(raw: *const RawSession, device: u32) -> Answer {
+    // SAFETY: the caller's live session.
+    done(|| unsafe { session(raw) }.place(device)?.reset_peaks())
+}
+
+unsafe extern "C" fn drop_caches(raw: *const RawSession, device: u32) -> Answer {
+    // SAFETY: the caller's live session.
+    done(|| unsafe { session(raw) }.place(device)?.drop_caches())
+}
+
+unsafe extern "C" fn synchronize(raw: *const RawSession, device: u32) -> Answer {
+    // SAFETY: the caller's live session.
+    done(|| unsafe { session(raw) }.place(device)?.synchronize())
+}
+
+unsafe extern "C" fn make_tensor(
+    raw: *const RawSession,
+    device: u32,
+    spec: TensorSpec,
+    bytes: Bytes,
+    out: *mut *mut TensorHandle,
+) -> Answer {
+    done(|| {
+        let dtype = dtype_of(spec.dtype)
+            .ok_or_else(|| Failure::new(code::UNSUPPORTED, format!("there is no dtype {}", spec.dtype)))?;
+        let dims = match spec.rank {
+            0 => Vec::new(),
+            // SAFETY: the caller has as many sizes there.
+            rank => unsafe { std::slice::from_raw_parts(spec.dims, rank as usize) }.to_vec(),
+        };
+        let kind = Type::new(dtype, dims);
+        // SAFETY: the caller's live session and bytes.
+        let (session, bytes) = unsafe { (session(raw), borrowed(bytes)) };
+        let held = session.place(device)?.make(&kind, bytes)?;
+        // SAFETY: the caller's place for the handle.
+        unsafe { out.write(give_tensor(session, kind, held)) };
+        Ok(())
+    })
+}
+
+unsafe extern "C" fn copy_tensor(raw: *const TensorHandle, device: u32, out: *mut *mut TensorHandle) -> Answer {
+    done(|| {
+        // SAFETY: the caller's live handle.
+        let from = unsafe { tensor(raw) };
+        let held = from.session.place(device)?.copy(&*from.held()?)?;
+        // SAFETY: the caller's place for the handle.
+        unsafe { out.write(give_tensor(&from.session, from.kind.clone(), held)) };
+        Ok(())
+    })
+}
+
+unsafe extern "C" fn read_tensor(raw: *const TensorHandle, start: *mut u8, length: usize) -> Answer {
+    done(|| {
+        // SAFETY: the caller's live handle.
+        let from = unsafe { tensor(raw) };
+        if length as u64 != from.kind.bytes() {
+            let message = format!("{} has {} bytes, and there is room for {length}", from.kind, from.kind.bytes());
+            return Err(Failure::new(code::WRONG_TYPE, message));
+        }
+        let elements = usize::try_from(from.kind.elements()).unwrap_or(usize::MAX);
+        // SAFETY: the caller has room for so many bytes, which nothing else uses during the call.
+        let room = unsafe { std::slice::from_raw_parts_mut(start, length) };
+        Ok(from.held()?.tensor().f_copy_data_u8(room, elements)?)
+    })
+}
+
+unsafe extern "C" fn free_tensor(raw: *mut TensorHandle) {
+    done_quietly(|| {
+        // SAFETY: `give_tensor` made it of such a box, and the caller frees it once.
+        drop(unsafe { Box::from_raw(raw.cast::<TensorBox>()) });
+    });
+}
+
+unsafe extern "C" fn load_graph(
+    raw: *const RawSession,
+    device: u32,
+    bytes: Bytes,
+    weights: *const *const TensorHandle,
+    count: usize,
+    flags: u32,
+    out: *mut *mut GraphHandle,
+) -> Answer {
+    done(|| {
+        // SAFETY: the caller's live session, bytes and handles.
+        let (session, bytes, weights) = unsafe { (session(raw), borrowed(bytes), tensors(weights, count)) };
+        let function = Verified::decode(bytes).map_err(|error| Failure::new(code::BAD_GRAPH, error_chain(&error)))?;
+        let declared = function.weights().iter().map(|decl| (decl.name.as_str(), &decl.kind));
+        check_given(session, "weight", &weights, declared)?;
+        let weights = weights.iter().map(|weight| weight.held()).collect::<Outcome<_>>()?;
+        let may_be_elsewhere = flags & LOAD_STREAMS_WEIGHTS != 0;
+        let graph = Graph::load(session, device, function, weights, may_be_elsewhere)?;
+        // SAFETY: the caller's place for the handle.
+        unsafe { out.write(Box::into_raw(Box::new(graph)).cast()) };
+        Ok(())
+    })
+}
+
+unsafe extern "C" fn run_graph(
+    raw: *const GraphHandle,
+    inputs: *const *const TensorHandle,
+    count: usize,
+    out: *mut *mut TensorHandle,
+    out_count: usize,
+) -> Answer {
+    answer(|| {
+        // SAFETY: `load_graph` made it of such a box, and the caller has not freed it; live handles stand at `inputs`.
+        let (graph, inputs) = unsafe { (&*raw.cast::<Graph>(), tensors(inputs, count)) };
+        let function = &graph.function;
+        let declared = function.inputs().iter().map(|decl| (decl.name.as_str(), &decl.kind));
+        check_given(&graph.session, "input", &inputs, declared)?;
+        if out_count != function.outputs().len() {
+            let message = format!("there is room for {out_count} outputs, and there are {}", function.outputs().len());
+            return Err(Failure::new(code::WRONG_TYPE, message));
+        }
+        let is_donated = donated(function);
+        let given =
+            inputs.iter().zip(is_donated).map(|(input, donated)| if donated { input.take() } else { input.held() });
+        let results = graph.run(given.collect::<Outcome<_>>()?)?;
+        for (index, (held, output)) in results.outputs.into_iter().zip(function.outputs()).enumerate() {
+            let handle = give_tensor(&graph.session, function.type_of(output.value).clone(), held);
+            // SAFETY: the caller has places for as many handles as there are outputs.
+            unsafe { out.add(index).write(handle) };
+        }
+        if results.notices.is_empty() { Ok(Vec::new()) } else { json(&results.notices) }
+    })
+}
+
+unsafe extern "C" fn free_graph(raw: *mut GraphHandle) {
+    done_quietly(|| {
+        // SAFETY: `load_graph` made it of such a box, and the caller frees it once.
+        drop(unsafe { Box::from_raw(raw.cast::<Graph>()) });
+    });
+}
+
+/// For each input whether an output takes its memory over.
+fn donated(function: &Verified) -> Vec<bool> {
+    use preheat::graph::Op;
+    let mut donated = vec![false; function.inputs().len()];
+    for value in function.outputs().iter().filter_map(|output| output.donated) {
+        if let Op::Input(at) = function.nodes()[value.index()].op {
+            donated[at as usize] = true;
+        }
+    }
+    donated
+}
+
+fn check_given<'a>(
+    session: &Arc<Session>,
+    what: &str,
+    given: &[&TensorBox],
+    declared: impl ExactSizeIterator<Item = (&'a str, &'a Type)>,
+) -> Outcome<()> {
+    if given.len() != declared.len() {
+        let message = format!("{} {what}s are given, and the graph has {}", given.len(), declared.len());
+        return Err(Failure::new(code::WRONG_TYPE, message));
+    }
+    for (tensor, (name, kind)) in given.iter().zip(declared) {
+        check(what, name, &tensor.kind, kind)?;
+        if !Arc::ptr_eq(&tensor.session, session) {
+            return Err(Failure::new(code::WRONG_DEVICE, format!("{what} {name} is of another session")));
+        }
+    }
+    Ok(())
+}
+
+fn error_chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}

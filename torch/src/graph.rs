@@ -1,0 +1,214 @@
+//! A graph that is ready to run, and running it.
+//!
+//! A value is dropped after the last op that uses it, and what nothing needs is not computed. A weight is no value until an op wants it:
+//! one that rests elsewhere is copied then, and the copy goes as every value does.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use preheat::backend::torch::TorchFallback;
+use preheat::backend::torch::sys::code;
+use preheat::graph::{Node, Op, Type, Value, Verified};
+use tch::{Device, Tensor};
+
+use crate::failure::{Failure, Outcome};
+use crate::fallback::Lack;
+use crate::held::Held;
+use crate::kinds::{kind_of, sizes};
+use crate::ops;
+use crate::session::{Place, Session, dense_copy};
+use crate::shim;
+
+/// A function on a device, with its weights.
+pub struct Graph {
+    pub session: Arc<Session>,
+    pub function: Verified,
+    position: u32,
+    weights: Vec<Arc<Held>>,
+    /// Literals and fills, by node.
+    constants: HashMap<usize, Arc<Held>>,
+    /// For each node, the values that no later one uses; `None` where the node itself is needed by nothing.
+    finished: Vec<Option<Vec<usize>>>,
+}
+
+/// What a run gave, and which ops it took to the CPU for the first time.
+pub struct Results {
+    pub outputs: Vec<Arc<Held>>,
+    pub notices: Vec<TorchFallback>,
+}
+
+/// What is computed so far, by node.
+type Values = Vec<Option<Arc<Held>>>;
+
+impl Graph {
+    /// `weights` are of the types that the function declares.
+    pub fn load(
+        session: &Arc<Session>,
+        position: u32,
+        function: Verified,
+        weights: Vec<Arc<Held>>,
+        may_be_elsewhere: bool,
+    ) -> Outcome<Self> {
+        let place = session.place(position)?;
+        for (weight, decl) in weights.iter().zip(function.weights()) {
+            if !may_be_elsewhere {
+                check_device(session, place, "weight", &decl.name, weight)?;
+            }
+        }
+        let _no_gradients = tch::no_grad_guard();
+        let mut constants = HashMap::new();
+        let finished = finished(&function);
+        for (value, node) in function.values().filter(|(value, _)| finished[value.index()].is_some()) {
+            let tensor = match &node.op {
+                Op::Literal(numbers) => {
+                    let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
+                    place.make(&node.kind, &bytes)?
+                }
+                Op::Fill(number) => {
+                    let options = (kind_of(node.kind.dtype)?, place.device);
+                    place.hold(Tensor::f_full(sizes(&node.kind.dims)?, f64::from(*number), options)?)?
+                }
+                _ => continue,
+            };
+            constants.insert(value.index(), tensor);
+        }
+        Ok(Self { session: Arc::clone(session), function, position, weights, constants, finished })
+    }
+
+    /// `inputs` are of the types that the function declares.
+    pub fn run(&self, inputs: Vec<Arc<Held>>) -> Outcome<Results> {
+        let place = self.session.place(self.position)?;
+        for (input, decl) in inputs.iter().zip(self.function.inputs()) {
+            check_device(&self.session, place, "input", &decl.name, input)?;
+        }
+        let _no_gradients = tch::no_grad_guard();
+        let mut notices = Vec::new();
+        let mut values: Values = vec![None; self.function.nodes().len()];
+        let mut inputs: Vec<Option<Arc<Held>>> = inputs.into_iter().map(Some).collect();
+        for (index, node) in self.function.nodes().iter().enumerate() {
+            let Some(finished) = &self.finished[index] else { continue };
+            match &node.op {
+                Op::Weight(_) | Op::Literal(_) | Op::Fill(_) => {}
+                Op::Input(at) => values[index] = inputs[*at as usize].take(),
+                op => {
+                    for operand in op.operands() {
+                        self.fetch(place, operand.index(), &mut values)?;
+                    }
+                    let tensor = self.compute(place, node, &values, &mut notices);
+                    let held = tensor.and_then(|tensor| place.hold(tensor));
+                    values[index] = Some(held.map_err(|failure| failure.at(op.name(), index))?);
+                }
+            }
+            for &done in finished {
+                values[done] = None;
+            }
+        }
+        let outputs = self.function.outputs().iter().map(|output| self.output(place, output.value, &mut values));
+        Ok(Results { outputs: outputs.collect::<Outcome<_>>()?, notices })
+    }
+
+    /// Makes a weight or constant that an op is about to use a value.
+    fn fetch(&self, place: &Place, index: usize, values: &mut Values) -> Outcome<()> {
+        if values[index].is_some() {
+            return Ok(());
+        }
+        values[index] = Some(match &self.function.nodes()[index].op {
+            Op::Weight(at) => {
+                let weight = &self.weights[*at as usize];
+                if weight.device == self.position { Arc::clone(weight) } else { place.copy(weight)? }
+            }
+            op => match self.constants.get(&index) {
+                Some(constant) => Arc::clone(constant),
+                None => return Err(Failure::new(code::BUG, format!("value {index} ({}) is gone", op.name()))),
+            },
+        });
+        Ok(())
+    }
+
+    /// What an op gives: on the device, or on the CPU where the device lacks it.
+    fn compute(
+        &self,
+        place: &Place,
+        node: &Node,
+        values: &Values,
+        notices: &mut Vec<TorchFallback>,
+    ) -> Outcome<Tensor> {
+        let op = &node.op;
+        // `fetch` was asked for every operand, so none is missing; an empty slice would be a panic, which the interface reports.
+        let of = |value: Value| values[value.index()].as_ref().map_or_else(|| missing(op), |held| held.tensor());
+        if place.is_host() {
+            return ops::compute(op, &node.kind, &of);
+        }
+        let kind = op.operands().first().and_then(|&value| of(value).f_kind().ok());
+        let lack = Lack::new(place.name(), op.name(), kind);
+        let mut reason = None;
+        if !self.session.fallbacks.is_known(&lack) {
+            match place.check_has(op.name()).and_then(|()| ops::compute(op, &node.kind, &of)) {
+                Err(failure) if failure.code == code::UNSUPPORTED => reason = Some(failure.message),
+                outcome => return outcome,
+            }
+        }
+        let tensor = on_cpu(op, &node.kind, &of)?;
+        notices.extend(self.session.fallbacks.count(&lack, reason));
+        Ok(tensor.f_to(place.device)?)
+    }
+
+    /// An output, in memory of its own: a part of a large tensor would keep all of it.
+    fn output(&self, place: &Place, value: Value, values: &mut Values) -> Outcome<Arc<Held>> {
+        self.fetch(place, value.index(), values)?;
+        let Some(held) = &values[value.index()] else { return Err(Failure::new(code::BUG, "an output is gone")) };
+        let wanted = self.function.type_of(value);
+        let (have, want) = (held.tensor().size(), sizes(&wanted.dims)?);
+        if have != want || held.tensor().f_kind()? != kind_of(wanted.dtype)? {
+            return Err(Failure::new(code::BUG, format!("an output is {:?}, and should be {wanted}", held.tensor())));
+        }
+        if shim::storage(held.tensor())?.1 == wanted.bytes() {
+            return Ok(Arc::clone(held));
+        }
+        place.hold(dense_copy(&held.tensor().f_contiguous()?)?)
+    }
+}
+
+/// Computes an op on the CPU, from copies of its operands.
+fn on_cpu<'t>(op: &Op, kind: &Type, of: &dyn Fn(Value) -> &'t Tensor) -> Outcome<Tensor> {
+    let copies: HashMap<Value, Tensor> =
+        op.operands().into_iter().map(|value| Ok((value, of(value).f_to(Device::Cpu)?))).collect::<Outcome<_>>()?;
+    ops::compute(op, kind, &|value| &copies[&value])
+}
+
+fn missing(op: &Op) -> ! {
+    // The interface turns this into an answer. It would be a fault of this file.
+    unreachable!("an operand of {} is gone", op.name())
+}
+
+fn check_device(session: &Session, place: &Place, what: &str, name: &str, tensor: &Held) -> Outcome<()> {
+    if tensor.device == place.position {
+        return Ok(());
+    }
+    let there = session.place(tensor.device)?.name();
+    Err(Failure::new(code::WRONG_DEVICE, format!("{what} {name} is on {there}, and the graph on {}", place.name())))
+}
+
+/// For each node what is used for the last time in it, and `None` for a node that nothing needs.
+fn finished(function: &Verified) -> Vec<Option<Vec<usize>>> {
+    let nodes = function.nodes();
+    let mut finished: Vec<Option<Vec<usize>>> = vec![None; nodes.len()];
+    let mut is_used = vec![false; nodes.len()];
+    for output in function.outputs() {
+        is_used[output.value.index()] = true;
+    }
+    for index in (0..nodes.len()).rev() {
+        if !is_used[index] {
+            continue;
+        }
+        let mut last_uses = Vec::new();
+        for operand in nodes[index].op.operands() {
+            if !is_used[operand.index()] {
+                is_used[operand.index()] = true;
+                last_uses.push(operand.index());
+            }
+        }
+        finished[index] = Some(last_uses);
+    }
+    finished
+}

@@ -1,0 +1,117 @@
+//! A tensor that rests on a device and is counted there.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use preheat::backend::torch::sys::code;
+use tch::Tensor;
+
+use crate::failure::{Failure, Outcome};
+use crate::shim;
+
+/// What rests on a device. Memory that several tensors share counts once.
+#[derive(Default)]
+pub struct Ledger {
+    limit: Option<u64>,
+    name: String,
+    books: Mutex<Books>,
+}
+
+#[derive(Default)]
+struct Books {
+    /// By where it begins: how many tensors rest in it, and its bytes.
+    storages: HashMap<usize, (u32, u64)>,
+    bytes: u64,
+    peak: u64,
+}
+
+impl Ledger {
+    pub fn new(name: String, limit: Option<u64>) -> Self {
+        Self { limit, name, books: Mutex::default() }
+    }
+
+    /// Bytes that rest there now, and the most there were.
+    pub fn bytes(&self) -> (u64, u64) {
+        let books = self.books();
+        (books.bytes, books.peak)
+    }
+
+    pub fn limit(&self) -> Option<u64> {
+        self.limit
+    }
+
+    pub fn reset_peak(&self) {
+        let mut books = self.books();
+        books.peak = books.bytes;
+    }
+
+    fn books(&self) -> MutexGuard<'_, Books> {
+        // The books are right after every change, so a panic elsewhere takes nothing from them.
+        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn charge(self: &Arc<Self>, tensor: &Tensor) -> Outcome<Charge> {
+        let (address, bytes) = shim::storage(tensor)?;
+        let mut books = self.books();
+        let known = books.storages.contains_key(&address);
+        if let Some(limit) = self.limit.filter(|&limit| !known && books.bytes.saturating_add(bytes) > limit) {
+            return Err(Failure::new(
+                code::OUT_OF_MEMORY,
+                format!(
+                    "{} is out of memory: {bytes} bytes are wanted, {} of {limit} are in use",
+                    self.name, books.bytes
+                ),
+            ));
+        }
+        let sharing = books.storages.entry(address).or_insert((0, bytes));
+        sharing.0 += 1;
+        if !known {
+            books.bytes += bytes;
+            books.peak = books.peak.max(books.bytes);
+        }
+        Ok(Charge { ledger: Arc::clone(self), address })
+    }
+}
+
+/// One tensor's part in the memory that it rests in.
+struct Charge {
+    ledger: Arc<Ledger>,
+    address: usize,
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        let mut books = self.ledger.books();
+        if let Entry::Occupied(mut sharing) = books.storages.entry(self.address) {
+            sharing.get_mut().0 -= 1;
+            if sharing.get().0 == 0 {
+                let (_, bytes) = sharing.remove();
+                books.bytes -= bytes;
+            }
+        }
+    }
+}
+
+/// A tensor on a device of a session.
+pub struct Held {
+    // Before the tensor: its memory may be another tensor's the moment it is freed.
+    _charge: Charge,
+    tensor: Tensor,
+    /// The device's position.
+    pub device: u32,
+}
+
+// SAFETY: an `at::Tensor` counts its references atomically, and may be read from several threads at once; nothing here writes to one
+// that is held.
+unsafe impl Sync for Held {}
+
+impl Held {
+    pub fn new(tensor: Tensor, device: u32, ledger: &Arc<Ledger>) -> Outcome<Self> {
+        Ok(Self { _charge: ledger.charge(&tensor)?, tensor, device })
+    }
+
+    pub fn tensor(&self) -> &Tensor {
+        &self.tensor
+    }
+}

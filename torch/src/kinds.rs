@@ -1,0 +1,53 @@
+//! Dtypes and shapes between preheat and tch.
+
+use preheat::Dtype;
+use preheat::backend::torch::sys::code;
+use preheat::graph::Type;
+use tch::Kind;
+
+use crate::failure::{Failure, Outcome};
+
+pub fn kind_of(dtype: Dtype) -> Outcome<Kind> {
+    Ok(match dtype {
+        Dtype::BFloat16 => Kind::BFloat16,
+        Dtype::Float16 => Kind::Half,
+        Dtype::Float32 => Kind::Float,
+        Dtype::Float64 => Kind::Double,
+        Dtype::Float8E4M3Fn => Kind::Float8e4m3fn,
+        Dtype::Float8E5M2 => Kind::Float8e5m2,
+        Dtype::Int8 => Kind::Int8,
+        Dtype::Int16 => Kind::Int16,
+        Dtype::Int32 => Kind::Int,
+        Dtype::Int64 => Kind::Int64,
+        Dtype::UInt8 => Kind::Uint8,
+        Dtype::Bool => Kind::Bool,
+        Dtype::Complex64 => Kind::ComplexFloat,
+        Dtype::Complex128 => Kind::ComplexDouble,
+        Dtype::UInt16 | Dtype::UInt32 | Dtype::UInt64 => {
+            return Err(Failure::new(code::UNSUPPORTED, format!("libtorch computes nothing in {dtype}")));
+        }
+    })
+}
+
+/// Whether its numbers take fewer than 32 bits, so that what is to be computed in f32 is converted first.
+pub fn is_low(kind: Kind) -> bool {
+    matches!(kind, Kind::BFloat16 | Kind::Half)
+}
+
+/// Sizes as libtorch takes them.
+pub fn sizes(dims: &[u64]) -> Outcome<Vec<i64>> {
+    dims.iter().map(|&dim| size(dim)).collect()
+}
+
+pub fn size(dim: u64) -> Outcome<i64> {
+    i64::try_from(dim)
+        .map_err(|_| Failure::new(code::OUT_OF_MEMORY, format!("no tensor has {dim} cells along an axis")))
+}
+
+/// Says where a tensor is not what is declared.
+pub fn check(what: &str, name: &str, given: &Type, wanted: &Type) -> Outcome<()> {
+    if given == wanted {
+        return Ok(());
+    }
+    Err(Failure::new(code::WRONG_TYPE, format!("{what} {name} is {given}, and should be {wanted}")))
+}

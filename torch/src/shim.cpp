@@ -1,0 +1,111 @@
+// What tch has no function for: which memory a tensor rests in, and what a device's allocator holds. libtorch's own interface for
+// every kind of device, so that a library built without CUDA's headers works with CUDA and ROCm, too. No exception leaves a function:
+// each gives true, or false with libtorch's words in `message`.
+
+#include <ATen/DeviceAccelerator.h>
+#include <ATen/core/Tensor.h>
+#include <c10/core/CachingDeviceAllocator.h>
+
+#include <dlfcn.h>
+
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
+#include <exception>
+
+namespace {
+
+template <typename Work>
+bool guarded(char* message, size_t size, Work work) {
+  try {
+    work();
+    return true;
+  } catch (const c10::Error& error) {
+    std::snprintf(message, size, "%s", error.what_without_backtrace());
+  } catch (const std::exception& error) {
+    std::snprintf(message, size, "%s", error.what());
+  } catch (...) {
+    std::snprintf(message, size, "an exception of an unknown type");
+  }
+  return false;
+}
+
+// 1 is CUDA or ROCm, 2 is MPS.
+c10::DeviceType type_of(int kind) {
+  return kind == 2 ? c10::DeviceType::MPS : c10::DeviceType::CUDA;
+}
+
+template <typename Function>
+Function find(void* library, const char* name) {
+  return reinterpret_cast<Function>(dlsym(library, name));
+}
+
+}  // namespace
+
+extern "C" {
+
+// Where the storage of a tensor begins, and its size.
+bool preheat_storage(const at::Tensor* tensor, uintptr_t* address, uint64_t* bytes, char* message, size_t size) {
+  return guarded(message, size, [&] {
+    const auto& storage = tensor->storage();
+    *address = reinterpret_cast<uintptr_t>(storage.data());
+    *bytes = storage.nbytes();
+  });
+}
+
+bool preheat_device_memory(int kind, int index, uint64_t* free_bytes, uint64_t* total_bytes, char* message, size_t size) {
+  return guarded(message, size, [&] {
+    auto [free, total] = at::getDeviceAllocator(type_of(kind))->getMemoryInfo(static_cast<c10::DeviceIndex>(index));
+    *free_bytes = free;
+    *total_bytes = total;
+  });
+}
+
+// All zeros before the allocator has been used.
+bool preheat_allocator(int kind, int index, uint64_t figures[3], char* message, size_t size) {
+  return guarded(message, size, [&] {
+    auto* allocator = at::getDeviceAllocator(type_of(kind));
+    if (!allocator->initialized()) return;
+    const auto stats = allocator->getDeviceStats(static_cast<c10::DeviceIndex>(index));
+    const auto all = static_cast<size_t>(c10::CachingAllocator::StatType::AGGREGATE);
+    figures[0] = stats.allocated_bytes[all].current;
+    figures[1] = stats.allocated_bytes[all].peak;
+    figures[2] = stats.reserved_bytes[all].current;
+  });
+}
+
+bool preheat_reset_peak(int kind, int index, char* message, size_t size) {
+  return guarded(message, size, [&] {
+    auto* allocator = at::getDeviceAllocator(type_of(kind));
+    if (allocator->initialized()) allocator->resetPeakStats(static_cast<c10::DeviceIndex>(index));
+  });
+}
+
+bool preheat_empty_cache(int kind, char* message, size_t size) {
+  return guarded(message, size, [&] {
+    auto* allocator = at::getDeviceAllocator(type_of(kind));
+    if (allocator->initialized()) allocator->emptyCache();
+  });
+}
+
+bool preheat_synchronize(int index, char* message, size_t size) {
+  return guarded(message, size, [&] { at::accelerator::synchronizeDevice(static_cast<c10::DeviceIndex>(index)); });
+}
+
+// The name and compute capability of an NVIDIA card, from its driver: libtorch tells them to those only who have CUDA's headers.
+// False, with no message, where there is no such driver.
+bool preheat_card(int index, char* name, size_t name_size, int capability[2]) {
+  void* driver = dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL);
+  if (driver == nullptr) return false;
+  const auto start = find<int (*)(unsigned)>(driver, "cuInit");
+  const auto get = find<int (*)(int*, int)>(driver, "cuDeviceGet");
+  const auto get_name = find<int (*)(char*, int, int)>(driver, "cuDeviceGetName");
+  const auto get_attribute = find<int (*)(int*, int, int)>(driver, "cuDeviceGetAttribute");
+  int card = 0;
+  return start != nullptr && get != nullptr && get_name != nullptr && get_attribute != nullptr && start(0) == 0 &&
+      get(&card, index) == 0 && get_name(name, static_cast<int>(name_size), card) == 0 &&
+      // CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR and _MINOR.
+      get_attribute(&capability[0], 75, card) == 0 && get_attribute(&capability[1], 76, card) == 0;
+}
+
+}  // extern "C"

@@ -1,0 +1,103 @@
+//! `cargo xtask setup torch`: libtorch from its wheels, the torch library built against it, and both in the user's data folder.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::command::{Failure, Outcome, command, output, root, run, spelled};
+use crate::prerequisites;
+use crate::setup::{Profile, install};
+
+/// Where somebody's own libtorch is; then it is used as it is.
+const OWN: &str = "LIBTORCH";
+
+/// A libtorch, and the torch library built against it.
+pub struct SetUp {
+    /// What tch calls LIBTORCH.
+    libtorch: PathBuf,
+    /// Where the torch library belongs in the user's data folder; `None` with somebody's own libtorch.
+    installed: Option<PathBuf>,
+}
+
+/// `cargo xtask setup torch`.
+pub fn setup(profile: Profile) -> Outcome {
+    let set_up = SetUp::make(profile)?;
+    let Some(installed) = &set_up.installed else {
+        println!("The torch library is {}: name it in PREHEAT_TORCH_BACKEND", built().display());
+        return Ok(());
+    };
+    // Renamed into place, so that a process that has the old one loaded keeps it.
+    let staged = installed.with_extension("new");
+    let failed = || Failure::context(format!("could not install {}", installed.display()));
+    std::fs::copy(built(), &staged).map_err(failed())?;
+    std::fs::rename(&staged, installed).map_err(failed())?;
+    println!("The torch library is installed: {}", installed.display());
+    Ok(())
+}
+
+/// `cargo` in the torch library's own workspace, sharing the target folder.
+pub fn cargo(subcommand: &str) -> Command {
+    let mut command = command("cargo", [subcommand]);
+    command.current_dir(root().join("torch")).env("CARGO_TARGET_DIR", target());
+    command
+}
+
+fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from).join("torch")
+}
+
+impl SetUp {
+    /// Installs libtorch, unless `LIBTORCH` names one, and builds the torch library.
+    pub fn make(profile: Profile) -> Outcome<Self> {
+        prerequisites::check(prerequisites::TORCH)?;
+        let own = std::env::var_os(OWN).filter(|folder| !folder.is_empty()).map(PathBuf::from);
+        let (libtorch, installed) = match own {
+            Some(folder) => {
+                eprintln!("{OWN} is set: using {}", folder.display());
+                (folder, None)
+            }
+            None => installed(profile)?,
+        };
+        let set_up = Self { libtorch, installed };
+        run(set_up.cargo("build").arg("--release"))?;
+        Ok(set_up)
+    }
+
+    /// `cargo` in the torch library's workspace, with what it is built against.
+    pub fn cargo(&self, subcommand: &str) -> Command {
+        let mut command = cargo(subcommand);
+        command.env(OWN, &self.libtorch);
+        // The library's own tests load libtorch by its name.
+        let mut folders = self.libtorch().join("lib").into_os_string();
+        if let Some(others) = std::env::var_os("LD_LIBRARY_PATH").filter(|others| !others.is_empty()) {
+            folders.push(":");
+            folders.push(others);
+        }
+        command.env("LD_LIBRARY_PATH", folders);
+        command
+    }
+
+    /// What tch calls LIBTORCH.
+    pub fn libtorch(&self) -> &Path {
+        &self.libtorch
+    }
+}
+
+/// The torch library as it was built.
+pub fn built() -> PathBuf {
+    let file = format!("{}preheat_torch{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
+    target().join("release").join(file)
+}
+
+/// Lets the binary install libtorch; gives its folder, and the place for the torch library.
+fn installed(profile: Profile) -> Outcome<(PathBuf, Option<PathBuf>)> {
+    let mut command = install("torch", profile);
+    command.arg("--json");
+    eprintln!("$ {}", spelled(&command));
+    let printed: Value = serde_json::from_str(&output(&mut command)?)
+        .map_err(Failure::context(format!("`{}` printed no JSON", spelled(&command))))?;
+    let path = |name: &str| printed[name].as_str().map(PathBuf::from);
+    let none = || Failure::new(format!("`{}` named no folder", spelled(&command)));
+    Ok((path("path").ok_or_else(none)?, path("install_torch_library_as")))
+}
