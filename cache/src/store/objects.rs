@@ -23,6 +23,13 @@ pub(super) struct Staged {
     file: Option<NamedTempFile>,
 }
 
+/// A key of which the index tells what there is: this object, or none.
+#[derive(Debug)]
+pub(super) struct Adopted {
+    pub(super) key: GraphKey,
+    pub(super) object: Option<ObjectInfo>,
+}
+
 /// How many damaged objects and indexes are kept to be looked at; the oldest go.
 const QUARANTINED: usize = 16;
 
@@ -106,13 +113,20 @@ impl Store {
     }
 
     /// As [`place`](Self::place), where the index cannot be had. A mark tells the next transaction to record the object.
+    ///
+    /// The mark comes last: a transaction that saw it before there is an object would take it away.
     pub(super) fn place_unrecorded(&self, staged: &mut Staged) -> Result<(), StoreError> {
+        self.place(staged)?;
+        self.mark_unrecorded(&staged.record.graph_key);
+        Ok(())
+    }
+
+    fn mark_unrecorded(&self, key: &GraphKey) {
         let folder = self.layout.unrecorded();
-        let mark = folder.join(staged.record.graph_key.to_string());
+        let mark = folder.join(key.to_string());
         if let Err(error) = files::create_folder(&folder).and_then(|()| files::mark(&mark)) {
             tracing::debug!(path = %mark.display(), %error, "an object is recorded when it is used");
         }
-        self.place(staged)
     }
 
     /// The keys of objects that were stored while the index could not be had.
@@ -121,12 +135,17 @@ impl Store {
         marks.iter().filter_map(|path| key_of_name(path.file_name()?)).collect()
     }
 
-    /// Takes the marks of objects away that are recorded now.
-    pub(super) fn forget_unrecorded(&self, keys: &[GraphKey]) {
-        for key in keys {
+    /// Takes the marks of objects away that are recorded now, and of those that are gone.
+    pub(super) fn forget_unrecorded(&self, adopted: &[Adopted]) {
+        for Adopted { key, object } in adopted {
             let mark = self.layout.unrecorded().join(key.to_string());
             if let Err(error) = files::remove(&mark) {
                 tracing::debug!(path = %mark.display(), %error, "a mark stays");
+            }
+            // Whoever stored another one in between may have made its mark before this one was taken away.
+            match self.object_record(key) {
+                Ok(now) if now.as_ref().and_then(|record| record.object.as_ref()) == object.as_ref() => {}
+                Ok(_) | Err(_) => self.mark_unrecorded(key),
             }
         }
     }
