@@ -197,6 +197,17 @@ impl Store {
         }
     }
 
+    /// Removes a folder, which need not be there; says how many bytes it took.
+    pub(super) fn remove_whole(&self, folder: &Path) -> Result<u64, StoreError> {
+        self.writable()?;
+        let stored_bytes = bytes_below(folder);
+        match files::remove_folder(folder) {
+            Ok(()) => Ok(stored_bytes),
+            Err(error) if is_absent(&error) => Ok(0),
+            Err(error) => Err(write_error(folder, error)),
+        }
+    }
+
     /// Removes what is in quarantine; says how many bytes that were.
     pub(super) fn empty_quarantine(&self) -> Result<u64, StoreError> {
         let mut freed_bytes = 0;

@@ -129,7 +129,6 @@ impl Store {
         if index.get(b"mready")?.is_none() {
             self.fill(&database)?;
         }
-        self.remove_older_index();
         let adopted = self.adopt(&mut index, &self.unrecorded_keys())?;
         let answer = work(&mut index)?;
         index.apply()?;
@@ -137,14 +136,16 @@ impl Store {
         Ok(answer)
     }
 
-    /// Removes the index of an older release, once there is one of this release.
-    fn remove_older_index(&self) {
+    /// Removes the index of an older release; says how many bytes that were. Every release takes the same lock around its
+    /// transactions, so none is within one.
+    pub(in crate::store) fn remove_older_index(&self) -> Result<u64, StoreError> {
         let older = self.layout.older_graphs();
-        if older.is_dir()
-            && let Err(error) = files::remove_folder(&older)
-        {
-            tracing::debug!(path = %older.display(), %error, "an older index stays");
+        if !older.is_dir() {
+            return Ok(0);
         }
+        self.prepare()?;
+        let _lock = self.lock_index(WRITE_PATIENCE, Instant::now() + WRITE_PATIENCE)?;
+        self.remove_whole(&older)
     }
 
     /// Fills a fresh index, or one whose filling was cut short, from the objects.

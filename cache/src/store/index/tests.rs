@@ -222,12 +222,14 @@ fn the_mark_of_an_object_that_cannot_be_read_stays_until_it_can() {
 }
 
 #[test]
-fn the_index_of_an_older_release_goes_once_there_is_this_one() {
+fn the_index_of_an_older_release_stays_until_the_store_is_cleared() {
     let scratch = Scratch::new();
     let older = scratch.store.dir().join("graphs-v1");
     fs::create_dir_all(older.join("blobs")).unwrap();
     fs::write(older.join("db"), "older").unwrap();
     scratch.put(1);
+    assert!(older.join("db").exists(), "the release that made it may be at work");
+    let object = fs::metadata(scratch.store.layout().object(&graph(1).0.graph_key)).unwrap().len();
+    assert_eq!(scratch.store.clear().unwrap().stored_bytes, object + 5);
     assert!(!older.exists());
-    assert!(scratch.store.layout().graphs().exists());
 }
