@@ -16,17 +16,17 @@ pub struct Cleared {
     pub removed: u64,
     /// Entries that stay, since a process is loading them.
     pub in_use: u64,
-    /// The bytes that are free now, those of the quarantine and of an older release's index among them.
+    /// The bytes that are free now, those of the quarantine and of what else went among them.
     pub stored_bytes: u64,
 }
 
 impl Store {
-    /// Removes every entry that no process is loading, what is in quarantine, and the index of an older release. The counters stay, as
-    /// does what another process stores meanwhile.
+    /// Removes every entry that no process is loading, what is in quarantine, the index of an older release, and what is remembered
+    /// of targets. The counters stay, as does what another process stores meanwhile.
     pub fn clear(&self) -> Result<Cleared, StoreError> {
         self.writable()?;
         let mut cleared = Cleared { stored_bytes: self.empty_quarantine()?, ..Cleared::default() };
-        cleared.stored_bytes += self.remove_older_index()?;
+        cleared.stored_bytes += self.remove_older_index()? + self.remove_whole(&self.layout.targets())?;
         let keys: BTreeSet<GraphKey> = self.object_keys()?.into_iter().collect();
         // Objects that went although the index could not be written, and what they took.
         let mut unrecorded = BTreeMap::new();

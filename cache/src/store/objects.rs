@@ -73,7 +73,7 @@ impl Store {
         self.prepare()?;
         let key = record.graph_key;
         let unwritable = |cause| write_error(&self.layout.tmp(), cause);
-        let mut file = self.new_file(&format!("{key}.")).map_err(unwritable)?;
+        let mut file = self.layout.new_file(&format!("{key}.")).map_err(unwritable)?;
         let path = file.path().to_owned();
         let failed = |error| match error {
             ObjectError::Io(cause) => write_error(&path, cause),
@@ -200,6 +200,9 @@ impl Store {
     /// Removes a folder, which need not be there; says how many bytes it took.
     pub(super) fn remove_whole(&self, folder: &Path) -> Result<u64, StoreError> {
         self.writable()?;
+        if !folder.is_dir() {
+            return Ok(0);
+        }
         let stored_bytes = bytes_below(folder);
         match files::remove_folder(folder) {
             Ok(()) => Ok(stored_bytes),

@@ -199,7 +199,11 @@ fn an_object_that_comes_while_its_older_mark_is_forgotten_is_recorded() {
     scratch.store.place_unrecorded(&mut staged(&scratch, 2)).unwrap();
     fs::remove_file(scratch.store.layout().object(&graph(2).0.graph_key)).unwrap();
     let coming = std::cell::RefCell::new(staged(&scratch, 2));
-    scratch.store.write(|_| Ok(scratch.store.place_unrecorded(&mut coming.borrow_mut()).unwrap())).unwrap();
+    let meanwhile = |_: &mut Transaction| {
+        scratch.store.place_unrecorded(&mut coming.borrow_mut()).unwrap();
+        Ok(())
+    };
+    scratch.store.write(meanwhile).unwrap();
     assert_eq!(scratch.store.statistics().unwrap().entries, before.entries + 1);
     assert_eq!(scratch.store.verify(false, |_| true).unwrap().findings, []);
     assert_eq!(fs::read_dir(scratch.store.layout().unrecorded()).unwrap().count(), 0);
