@@ -3,11 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
-use super::{IndexCause, Removal, Store, StoreError};
+use super::{BATCH, IndexCause, Removal, Store, StoreError};
 use crate::key::GraphKey;
-
-/// How many entries are removed with one transaction: a process that is killed leaves no more of them half removed.
-const BATCH: usize = 512;
 
 /// What clearing a store removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
