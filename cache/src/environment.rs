@@ -327,7 +327,6 @@ fn features_difference(have: &Host, want: &Host) -> Option<Difference> {
     })
 }
 
-/// Bytes as hex in JSON.
 /// Bytes as hexadecimal text, where there are any.
 pub(crate) mod hex {
     use super::{Deserialize, Deserializer, Serializer, de};

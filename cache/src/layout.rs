@@ -101,8 +101,13 @@ impl Layout {
         self.plugin_builds().join(identity.to_string())
     }
 
+    /// The remembered descriptions of targets.
+    pub fn targets(&self) -> PathBuf {
+        self.root.join("targets-v1")
+    }
+
     /// What a plugin said a target is like; `key` is a digest of the plugin's build, its flags and the target's name.
     pub fn target(&self, key: &Digest) -> PathBuf {
-        self.root.join("targets-v1").join(key.to_string())
+        self.targets().join(key.to_string())
     }
 }

@@ -5,10 +5,9 @@
 
 use std::fmt;
 use std::fs::{File, Metadata};
-use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use crate::files;
 use crate::hash::{Digest, FramedHasher};
 use crate::layout::Layout;
 
@@ -73,9 +72,9 @@ impl PluginBuild {
         let digest = hash_content(&mut file)?;
         // A file that was written to meanwhile is hashed anew the next time.
         let unchanged = identity(&file.metadata()?) == identity(&before);
-        let may_write = matches!(notes, Notes::ReadWrite(_));
-        if let Some(path) = remembered.filter(|_| unchanged && may_write)
-            && let Err(error) = remember(&path, &digest)
+        if let Notes::ReadWrite(layout) = notes
+            && let Some(path) = remembered.filter(|_| unchanged)
+            && let Err(error) = layout.write_note(&path, format!("{digest}\n").as_bytes())
         {
             tracing::debug!(path = %path.display(), %error, "the plugin's hash is not remembered");
         }
@@ -127,15 +126,6 @@ fn recall(path: &Path) -> Option<Digest> {
     let mut text = String::new();
     File::open(path).ok()?.take(1024).read_to_string(&mut text).ok()?;
     text.trim().parse().ok()
-}
-
-/// Writes the hash whole or not at all; a reader takes nothing else for one.
-fn remember(path: &Path, digest: &Digest) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(path);
-    files::create_folder(folder)?;
-    let mut file = files::create(folder, "note.")?;
-    writeln!(files::Writing(&mut file), "{digest}")?;
-    files::persist(file, path)
 }
 
 #[cfg(test)]

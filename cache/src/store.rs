@@ -36,6 +36,8 @@ pub use verify::{Finding, FindingKind, Verified, Verifying};
 
 /// How many objects are recorded with one transaction of the index.
 const STAGED: usize = 256;
+/// How many entries are chosen or removed at a time: a process that is killed leaves no more of them half removed.
+const BATCH: usize = 512;
 
 /// Where a store is and what may be done with it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,13 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{Removal, Store, StoreError};
+use super::{BATCH, Removal, Store, StoreError};
 use crate::key::GraphKey;
 use crate::record::GraphRecord;
 use crate::statistics::Counters;
-
-/// How many entries are removed with one transaction.
-const BATCH: usize = 512;
 
 /// Which entries [`Store::prune`] removes. Pinned ones, and those that a process is loading, stay.
 #[derive(Clone, Copy, Default)]

@@ -3,11 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
-use super::{IndexCause, Removal, Store, StoreError};
+use super::{BATCH, IndexCause, Removal, Store, StoreError};
 use crate::key::GraphKey;
-
-/// How many entries are removed with one transaction: a process that is killed leaves no more of them half removed.
-const BATCH: usize = 512;
 
 /// What clearing a store removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
@@ -16,16 +13,17 @@ pub struct Cleared {
     pub removed: u64,
     /// Entries that stay, since a process is loading them.
     pub in_use: u64,
-    /// The bytes that are free now, those of the quarantine among them.
+    /// The bytes that are free now, those of the quarantine and of what else went among them.
     pub stored_bytes: u64,
 }
 
 impl Store {
-    /// Removes every entry that no process is loading, and what is in quarantine. The counters stay, as does what another process
-    /// stores meanwhile.
+    /// Removes every entry that no process is loading, what is in quarantine, the index of an older release, and what is remembered
+    /// of targets. The counters stay, as does what another process stores meanwhile.
     pub fn clear(&self) -> Result<Cleared, StoreError> {
         self.writable()?;
         let mut cleared = Cleared { stored_bytes: self.empty_quarantine()?, ..Cleared::default() };
+        cleared.stored_bytes += self.remove_older_index()? + self.remove_whole(&self.layout.targets())?;
         let keys: BTreeSet<GraphKey> = self.object_keys()?.into_iter().collect();
         // Objects that went although the index could not be written, and what they took.
         let mut unrecorded = BTreeMap::new();

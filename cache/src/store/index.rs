@@ -205,7 +205,8 @@ impl Store {
             self.object_keys()?.into_iter().filter(|key| known.binary_search(key).is_err()).collect();
         let mut rebuilt = Rebuilt { kept: known.len() as u64, ..Rebuilt::default() };
         for keys in missing.chunks(REBUILD_BATCH) {
-            let added = self.write(|index| self.adopt(index, keys))?;
+            let adopted = self.write(|index| self.adopt(index, keys))?;
+            let added = adopted.iter().filter(|one| one.object.is_some()).count() as u64;
             rebuilt.added += added;
             rebuilt.skipped += keys.len() as u64 - added;
         }

@@ -23,6 +23,13 @@ pub(super) struct Staged {
     file: Option<NamedTempFile>,
 }
 
+/// A key of which the index tells what there is: this object, or none.
+#[derive(Debug)]
+pub(super) struct Adopted {
+    pub(super) key: GraphKey,
+    pub(super) object: Option<ObjectInfo>,
+}
+
 /// How many damaged objects and indexes are kept to be looked at; the oldest go.
 const QUARANTINED: usize = 16;
 
@@ -66,7 +73,7 @@ impl Store {
         self.prepare()?;
         let key = record.graph_key;
         let unwritable = |cause| write_error(&self.layout.tmp(), cause);
-        let mut file = self.new_file(&format!("{key}.")).map_err(unwritable)?;
+        let mut file = self.layout.new_file(&format!("{key}.")).map_err(unwritable)?;
         let path = file.path().to_owned();
         let failed = |error| match error {
             ObjectError::Io(cause) => write_error(&path, cause),
@@ -106,13 +113,20 @@ impl Store {
     }
 
     /// As [`place`](Self::place), where the index cannot be had. A mark tells the next transaction to record the object.
+    ///
+    /// The mark comes last: a transaction that saw it before there is an object would take it away.
     pub(super) fn place_unrecorded(&self, staged: &mut Staged) -> Result<(), StoreError> {
+        self.place(staged)?;
+        self.mark_unrecorded(&staged.record.graph_key);
+        Ok(())
+    }
+
+    fn mark_unrecorded(&self, key: &GraphKey) {
         let folder = self.layout.unrecorded();
-        let mark = folder.join(staged.record.graph_key.to_string());
+        let mark = folder.join(key.to_string());
         if let Err(error) = files::create_folder(&folder).and_then(|()| files::mark(&mark)) {
             tracing::debug!(path = %mark.display(), %error, "an object is recorded when it is used");
         }
-        self.place(staged)
     }
 
     /// The keys of objects that were stored while the index could not be had.
@@ -121,12 +135,17 @@ impl Store {
         marks.iter().filter_map(|path| key_of_name(path.file_name()?)).collect()
     }
 
-    /// Takes the marks of objects away that are recorded now.
-    pub(super) fn forget_unrecorded(&self, keys: &[GraphKey]) {
-        for key in keys {
+    /// Takes the marks of objects away that are recorded now, and of those that are gone.
+    pub(super) fn forget_unrecorded(&self, adopted: &[Adopted]) {
+        for Adopted { key, object } in adopted {
             let mark = self.layout.unrecorded().join(key.to_string());
             if let Err(error) = files::remove(&mark) {
                 tracing::debug!(path = %mark.display(), %error, "a mark stays");
+            }
+            // Whoever stored another one in between may have made its mark before this one was taken away.
+            match self.object_record(key) {
+                Ok(now) if now.as_ref().and_then(|record| record.object.as_ref()) == object.as_ref() => {}
+                Ok(_) | Err(_) => self.mark_unrecorded(key),
             }
         }
     }
@@ -175,6 +194,20 @@ impl Store {
             if let Err(error) = removed {
                 tracing::debug!(path = %path.display(), %error, "it stays in quarantine");
             }
+        }
+    }
+
+    /// Removes a folder, which need not be there; says how many bytes it took.
+    pub(super) fn remove_whole(&self, folder: &Path) -> Result<u64, StoreError> {
+        self.writable()?;
+        if !folder.is_dir() {
+            return Ok(0);
+        }
+        let stored_bytes = bytes_below(folder);
+        match files::remove_folder(folder) {
+            Ok(()) => Ok(stored_bytes),
+            Err(error) if is_absent(&error) => Ok(0),
+            Err(error) => Err(write_error(folder, error)),
         }
     }
 

@@ -12,11 +12,8 @@ use super::index::entries::{
 };
 use super::index::transaction::{Fault, Transaction};
 use super::objects::Staged;
-use super::{Removal, Store, StoreError};
+use super::{BATCH, Removal, Store, StoreError};
 use crate::key::GraphKey;
-
-/// How many entries in the order of eviction are read at a time.
-const BATCH: usize = 512;
 
 /// On what terms objects come into the store.
 #[derive(Debug)]

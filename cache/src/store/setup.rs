@@ -1,7 +1,7 @@
 //! Opening a store: its version, and its folders once something is written.
 
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
@@ -66,19 +66,10 @@ impl Store {
         ];
         for (path, content) in files {
             if !path.exists() {
-                self.write_whole(&path, content.as_bytes()).map_err(|cause| write_error(&path, cause))?;
+                layout.write_whole(&path, content.as_bytes()).map_err(|cause| write_error(&path, cause))?;
             }
         }
         Ok(())
-    }
-
-    /// Writes a small file so that it is there whole or not at all.
-    pub(super) fn write_whole(&self, path: &Path, content: &[u8]) -> io::Result<()> {
-        let mut file = self.new_file("file.")?;
-        files::Writing(&mut file).write_all(content)?;
-        files::sync(&file)?;
-        files::persist(file, path)?;
-        files::sync_folder_of(path)
     }
 }
 

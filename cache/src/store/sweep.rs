@@ -4,19 +4,20 @@
 //! lock can be had belongs to nobody, as does a compile lock's file.
 
 use std::fs::{self, File, TryLockError};
-use std::io;
+use std::io::{self, Write as _};
 use std::path::Path;
 
 use tempfile::NamedTempFile;
 
 use super::Store;
 use crate::files;
+use crate::layout::Layout;
 use crate::lock::{STRAY_LOCKS, names};
 
-impl Store {
+impl Layout {
     /// A new file in `tmp/`, locked for as long as it is open.
     pub(super) fn new_file(&self, prefix: &str) -> io::Result<NamedTempFile> {
-        let tmp = self.layout.tmp();
+        let tmp = self.tmp();
         for _ in 0..STRAY_LOCKS {
             let file = files::create(&tmp, prefix)?;
             match file.as_file().try_lock() {
@@ -33,6 +34,25 @@ impl Store {
         files::create(&tmp, prefix)
     }
 
+    /// Writes a small file so that it is there whole or not at all.
+    pub(super) fn write_whole(&self, path: &Path, content: &[u8]) -> io::Result<()> {
+        let mut file = self.new_file("file.")?;
+        files::Writing(&mut file).write_all(content)?;
+        files::sync(&file)?;
+        files::persist(file, path)?;
+        files::sync_folder_of(path)
+    }
+
+    /// Writes what can be found out again to one of the store's paths, whole or not at all, and makes the folders that it needs. What a
+    /// process leaves that dies over it is swept up by the store's next write.
+    pub fn write_note(&self, path: &Path, content: &[u8]) -> io::Result<()> {
+        files::create_folder(&self.tmp())?;
+        files::create_folder(path.parent().unwrap_or(path))?;
+        self.write_whole(path, content)
+    }
+}
+
+impl Store {
     /// Removes what processes that died left in `tmp/` and `locks/`. What cannot be removed stays: it stands in nobody's way.
     pub(super) fn sweep(&self) {
         let index_lock = self.layout.index_lock();

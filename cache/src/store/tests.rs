@@ -99,7 +99,7 @@ fn left_overs_go_with_the_next_write_and_what_is_in_use_stays() {
     fs::write(&stale_lock, "").unwrap();
     // As good as another process, as far as locks are concerned.
     let other = open(scratch.store.dir()).unwrap();
-    let in_use = other.new_file("object.").unwrap();
+    let in_use = other.layout().new_file("object.").unwrap();
     let LockOutcome::Held(lock) = other.compile_lock(&key, |_, _| Wait::Cancel).unwrap() else { panic!() };
 
     let (record, program) = graph(2);
@@ -310,6 +310,17 @@ fn clearing_leaves_what_is_being_loaded() {
     assert_eq!(scratch.store.clear().unwrap().removed, 1);
     assert_eq!(scratch.store.statistics().unwrap().entries, 0);
     assert!(scratch.store.records().unwrap().is_empty());
+}
+
+#[test]
+fn clearing_takes_what_is_remembered_of_targets() {
+    let scratch = Scratch::new();
+    let layout = scratch.store.layout();
+    let note = layout.target(&Digest::of(b"target"));
+    layout.write_note(&note, b"eight").unwrap();
+    assert_eq!(fs::read(&note).unwrap(), b"eight");
+    assert_eq!(scratch.store.clear().unwrap().stored_bytes, 5);
+    assert!(!layout.targets().exists());
 }
 
 #[test]

@@ -9,6 +9,7 @@ use super::transaction::{Fault, Transaction};
 use crate::files;
 use crate::key::GraphKey;
 use crate::lock::lock_before;
+use crate::store::objects::Adopted;
 use crate::store::{IndexCause, Store, StoreError, write_error};
 
 /// How often a busy index is tried again: sled keeps its lock for a moment after it is dropped.
@@ -23,20 +24,20 @@ const CACHE_BYTES: u64 = 8 << 20;
 pub(super) const REBUILD_BATCH: usize = 256;
 
 impl Store {
-    /// Takes records from objects; says how many could be had.
-    pub(super) fn adopt(&self, index: &mut Transaction, keys: &[GraphKey]) -> Result<u64, Fault> {
-        let mut added = 0;
+    /// Takes records from objects. An object that cannot be read is left out of the answer.
+    pub(super) fn adopt(&self, index: &mut Transaction, keys: &[GraphKey]) -> Result<Vec<Adopted>, Fault> {
+        let mut adopted = Vec::new();
         for graph in keys {
             match self.object_program(graph) {
                 Ok(Some((record, frame))) => {
                     insert(index, &record, frame.as_ref(), TakeOver::FromOlder)?;
-                    added += 1;
+                    adopted.push(Adopted { key: *graph, object: record.object });
                 }
-                Ok(None) => {}
+                Ok(None) => adopted.push(Adopted { key: *graph, object: None }),
                 Err(error) => tracing::debug!(%graph, %error, "an object gives no record"),
             }
         }
-        Ok(added)
+        Ok(adopted)
     }
 
     pub(super) fn index_error(&self, cause: IndexCause) -> StoreError {
@@ -128,23 +129,23 @@ impl Store {
         if index.get(b"mready")?.is_none() {
             self.fill(&database)?;
         }
-        self.remove_older_index();
-        let unrecorded = self.unrecorded_keys();
-        self.adopt(&mut index, &unrecorded)?;
+        let adopted = self.adopt(&mut index, &self.unrecorded_keys())?;
         let answer = work(&mut index)?;
         index.apply()?;
-        self.forget_unrecorded(&unrecorded);
+        self.forget_unrecorded(&adopted);
         Ok(answer)
     }
 
-    /// Removes the index of an older release, once there is one of this release.
-    fn remove_older_index(&self) {
+    /// Removes the index of an older release; says how many bytes that were. Every release takes the same lock around its
+    /// transactions, so none is within one.
+    pub(in crate::store) fn remove_older_index(&self) -> Result<u64, StoreError> {
         let older = self.layout.older_graphs();
-        if older.is_dir()
-            && let Err(error) = files::remove_folder(&older)
-        {
-            tracing::debug!(path = %older.display(), %error, "an older index stays");
+        if !older.is_dir() {
+            return Ok(0);
         }
+        self.prepare()?;
+        let _lock = self.lock_index(WRITE_PATIENCE, Instant::now() + WRITE_PATIENCE)?;
+        self.remove_whole(&older)
     }
 
     /// Fills a fresh index, or one whose filling was cut short, from the objects.

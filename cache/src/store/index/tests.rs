@@ -3,8 +3,10 @@ use std::fs;
 use super::codec::encode_program;
 use super::*;
 use crate::files;
+use crate::files::journal::{self, Change};
 use crate::object::ProgramFrame;
 use crate::store::StoreOptions;
+use crate::store::objects::Staged;
 use crate::store::tests::{Scratch, graph, hit, payload, request, signature};
 
 fn forge(scratch: &Scratch, key: &[u8], value: &[u8]) {
@@ -170,13 +172,68 @@ fn what_was_stored_while_the_index_was_busy_is_recorded_by_the_next_transaction(
     assert_eq!(fs::read_dir(scratch.store.layout().unrecorded()).unwrap().count(), 0);
 }
 
+/// An object on its way to its place, as a process has it that cannot have the index.
+fn staged(scratch: &Scratch, number: u64) -> Staged {
+    let (record, program) = graph(number);
+    scratch.store.stage(&record, ProgramFrame::of(&program).unwrap(), &payload(number)).unwrap()
+}
+
 #[test]
-fn the_index_of_an_older_release_goes_once_there_is_this_one() {
+fn the_mark_of_an_object_comes_after_the_object() {
+    let scratch = Scratch::new();
+    let mut staged = staged(&scratch, 2);
+    let (object, marks) =
+        (scratch.store.layout().object(&staged.record.graph_key), scratch.store.layout().unrecorded());
+    let changes = journal::of(|| scratch.store.place_unrecorded(&mut staged).unwrap());
+    let placed = changes.iter().position(|one| matches!(one, Change::Renamed(_, to) if *to == object));
+    let marked = changes.iter().position(|one| matches!(one, Change::Created(path) if path.starts_with(&marks)));
+    assert!(placed.unwrap() < marked.unwrap(), "{changes:?}");
+}
+
+#[test]
+fn an_object_that_comes_while_its_older_mark_is_forgotten_is_recorded() {
+    let scratch = Scratch::new();
+    scratch.put(1);
+    let before = scratch.store.statistics().unwrap();
+    // Its object went before it was recorded.
+    scratch.store.place_unrecorded(&mut staged(&scratch, 2)).unwrap();
+    fs::remove_file(scratch.store.layout().object(&graph(2).0.graph_key)).unwrap();
+    let coming = std::cell::RefCell::new(staged(&scratch, 2));
+    let meanwhile = |_: &mut Transaction| {
+        scratch.store.place_unrecorded(&mut coming.borrow_mut()).unwrap();
+        Ok(())
+    };
+    scratch.store.write(meanwhile).unwrap();
+    assert_eq!(scratch.store.statistics().unwrap().entries, before.entries + 1);
+    assert_eq!(scratch.store.verify(false, |_| true).unwrap().findings, []);
+    assert_eq!(fs::read_dir(scratch.store.layout().unrecorded()).unwrap().count(), 0);
+}
+
+#[test]
+fn the_mark_of_an_object_that_cannot_be_read_stays_until_it_can() {
+    let scratch = Scratch::new();
+    scratch.put(1);
+    let before = scratch.store.statistics().unwrap();
+    scratch.store.place_unrecorded(&mut staged(&scratch, 2)).unwrap();
+    let object = scratch.store.layout().object(&graph(2).0.graph_key);
+    let bytes = fs::read(&object).unwrap();
+    // Another release's version: no damage.
+    fs::write(&object, [&bytes[..8], &[99], &bytes[9..]].concat()).unwrap();
+    assert_eq!(scratch.store.statistics().unwrap(), before);
+    fs::write(&object, bytes).unwrap();
+    assert_eq!(scratch.store.statistics().unwrap().entries, before.entries + 1);
+    assert_eq!(fs::read_dir(scratch.store.layout().unrecorded()).unwrap().count(), 0);
+}
+
+#[test]
+fn the_index_of_an_older_release_stays_until_the_store_is_cleared() {
     let scratch = Scratch::new();
     let older = scratch.store.dir().join("graphs-v1");
     fs::create_dir_all(older.join("blobs")).unwrap();
     fs::write(older.join("db"), "older").unwrap();
     scratch.put(1);
+    assert!(older.join("db").exists(), "the release that made it may be at work");
+    let object = fs::metadata(scratch.store.layout().object(&graph(1).0.graph_key)).unwrap().len();
+    assert_eq!(scratch.store.clear().unwrap().stored_bytes, object + 5);
     assert!(!older.exists());
-    assert!(scratch.store.layout().graphs().exists());
 }

@@ -188,6 +188,35 @@ fn a_process_killed_at_random_leaves_a_sound_store() {
     println!("{RANDOM_KILLS} kills in {:.0?}", began.elapsed());
 }
 
+#[test]
+fn a_process_killed_while_it_writes_a_note_leaves_nothing_that_stays() {
+    let write = |dir: &Path| {
+        let store = open(dir).unwrap();
+        let note = store.layout().target(&Digest::of(b"target"));
+        store.layout().write_note(&note, b"noted").unwrap();
+    };
+    if let Some((dir, point)) = role() {
+        journal::kill_before(point);
+        return write(&dir);
+    }
+    let scratch = before_work();
+    let counted = tempfile::tempdir().unwrap();
+    copy(scratch.store.dir(), counted.path());
+    let points = journal::of(|| write(counted.path())).len();
+    for point in 0..=points {
+        let dir = tempfile::tempdir().unwrap();
+        copy(scratch.store.dir(), dir.path());
+        let status = child("a_process_killed_while_it_writes_a_note_leaves_nothing_that_stays", dir.path(), point);
+        let status = { status }.status().unwrap();
+        assert_eq!(status.success(), point == points, "point {point} of {points}");
+        let what = format!("killed before change {point} of {points}");
+        check(dir.path(), &what, &[0]);
+        for path in files_of(&open(dir.path()).unwrap().layout().targets()) {
+            assert_eq!(fs::read(&path).unwrap(), b"noted", "{what}: {}", path.display());
+        }
+    }
+}
+
 /// A file system of which only what was synced outlasts a power cut.
 #[derive(Default)]
 struct Disk {

@@ -172,7 +172,7 @@ impl Store {
     /// Copies an object into a file of its own and verifies it there. The inner error says why it is refused.
     fn take_in(&self, key: &GraphKey, from: &mut impl Read, bytes: u64) -> Result<Result<Staged, String>, StoreError> {
         let failed = |cause| write_error(&self.layout.tmp(), cause);
-        let mut file = self.new_file(&format!("{key}.")).map_err(failed)?;
+        let mut file = self.layout.new_file(&format!("{key}.")).map_err(failed)?;
         let mut from = Noted { from: from.take(bytes), failed: None };
         let copied = io::copy(&mut from, &mut files::Writing(&mut file));
         if let Some(reason) = from.failed {
