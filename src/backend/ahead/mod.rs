@@ -22,7 +22,6 @@ use super::environment::{Facts, Identity};
 use super::xla::{Compiled, Payload};
 use super::{BackendError, CompileError};
 use crate::device::Target;
-use crate::files;
 use crate::progress::Cancel;
 
 /// The version of what a remembered description is found by.
@@ -62,8 +61,8 @@ impl Ahead {
             let unknown = |cause| BackendError::Target { target: target.clone(), path: plugin.to_owned(), cause };
             let starting = Starting { program: program.as_deref(), variables: identity.variables() };
             let facts = describe(&file, &target, &starting, cancel).map_err(unknown)?;
-            if let Some(note) = &note {
-                remember(note, &facts);
+            if let (Some(layout), Some(note)) = (notes, &note) {
+                remember(layout, note, &facts);
             }
             facts
         };
@@ -128,12 +127,10 @@ fn remembered(note: &Path) -> Option<Facts> {
 }
 
 /// A note that cannot be written costs the next process a second.
-fn remember(note: &Path, facts: &Facts) {
-    let write = || -> std::io::Result<()> {
-        note.parent().map_or(Ok(()), std::fs::create_dir_all)?;
-        files::write_whole(note, &serde_json::to_vec(facts)?)
-    };
-    if let Err(error) = write() {
+fn remember(layout: &Layout, note: &Path, facts: &Facts) {
+    let written =
+        serde_json::to_vec(facts).map_err(std::io::Error::from).and_then(|facts| layout.write_note(note, &facts));
+    if let Err(error) = written {
         tracing::debug!(%error, note = %note.display(), "what the target is like is not remembered");
     }
 }
