@@ -18,6 +18,7 @@ use preheat::evidence::{LogWriter, LoggedRequest, Manifest, ManifestModel, Reque
 use serde_json::{Value, json};
 use support::demo::{copy_folder, demo_model};
 use support::lab::library;
+use support::random_model::{self, Weights};
 use support::{Lab, Preheat, Ran};
 
 /// A lab in whose cache the demo model is warm at 64x64, guided.
@@ -459,4 +460,20 @@ fn a_manifest_that_is_wrong_is_told_before_anything_is_compiled() {
     warmup("elsewhere.toml").ended(1).says(&["none"]);
     warmup("wrong.toml --batch 2").ended(2).says(&["--manifest", "--batch"]);
     assert_eq!(lab.compiles(), 0);
+}
+
+#[test]
+fn a_plan_for_negative_prompts_warms_the_graph_that_is_their_own() {
+    let lab = Lab::new();
+    // As Stable Diffusion XL has it: without a negative prompt there are zeros in its place, and no encoder.
+    random_model::write(random_model::Shape::Small("sdxl"), &lab.path("xl"), Weights::default(), |_, _, _| {}).unwrap();
+    let log = json!({"width": 64, "height": 64, "clip_skip": 1, "has_negative_prompt": true});
+    lab.file("log.jsonl", lines(&[log]));
+    let preheat = |words: &str| lab.quick(&lab.sim()).words(words);
+    preheat("plan --model xl --requests log.jsonl --budget 1h --output warm.toml").run().done();
+    let manifest = std::fs::read_to_string(lab.path("warm.toml")).unwrap();
+    assert!(manifest.contains("negative_prompt = [true]"), "{manifest}");
+    preheat("warmup --manifest warm.toml").run().done();
+    let audited = preheat("--json audit --model xl --requests log.jsonl").run().done().json();
+    assert_eq!(audited["verdict"], "hit");
 }

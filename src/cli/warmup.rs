@@ -11,6 +11,7 @@ use super::output::{document, line, seconds, table};
 use super::program::{Asked, OneRequest, RunReport, SignatureReport, SizeReport, Timings, program_name, read_program};
 use super::warmup_ahead::peak;
 use super::{CliError, Context, Status, metrics, run, warmup_ahead, warmup_manifest};
+use crate::evidence::Shape;
 use crate::pipeline::{Plan, TextToImage, Warmed};
 use crate::runtime::{Metrics, Runtime, StageReport};
 
@@ -37,6 +38,9 @@ pub(super) fn requests(args: &WarmupArgs) -> Result<Vec<TextToImage>, CliError> 
     args.signature.program.refuse_for_models()?;
     let mut request = TextToImage::default();
     args.signature.picture.refine(&mut request);
+    if args.negative_prompt {
+        Shape::ANY_PROMPT.clone_into(&mut request.negative_prompt);
+    }
     let sizes = match args.preset {
         Some(preset) => preset.resolutions(),
         None => &args.resolutions,

@@ -43,24 +43,25 @@ pub(super) fn of_manifest(context: &Context, args: &WarmupArgs, path: &Path) -> 
     Ok(Status::Done)
 }
 
-/// A warmup for each target of a table, with guidance and without.
+/// A warmup for each target of a table, with guidance and without, with a negative prompt and without.
 fn warmups(model: &ManifestModel, args: &WarmupArgs) -> Vec<WarmupArgs> {
     let targets: Vec<Option<&Target>> =
         if model.targets.is_empty() { vec![None] } else { model.targets.iter().map(Some).collect() };
     let mut all = Vec::new();
     for target in targets {
-        for guided in &model.guided {
+        for (guided, negative_prompt) in model.kinds() {
             let mut one = WarmupArgs {
                 model: ModelArgs { model: model.folder.clone(), variant: model.variant.clone() },
                 resolutions: model.sizes.clone(),
                 aot: target.cloned(),
                 jobs: args.jobs,
                 force_recompile: args.force_recompile,
+                negative_prompt,
                 ..WarmupArgs::default()
             };
             let picture = &mut one.signature.picture;
             picture.batch.clone_from(&model.batches);
-            picture.cfg_scale = Some(if *guided { TextToImage::DEFAULT_CFG_SCALE } else { 1.0 });
+            picture.cfg_scale = Some(if guided { TextToImage::DEFAULT_CFG_SCALE } else { 1.0 });
             picture.clip_skip = Some(model.clip_skip);
             all.push(one);
         }
@@ -87,5 +88,6 @@ fn heading(model: &ManifestModel, one: &WarmupArgs) -> String {
         model.folder.as_ref().map_or_else(|| "the demo model".to_owned(), |folder| folder.display().to_string());
     let target = one.aot.as_ref().map_or_else(String::new, |target| format!(" for {target}"));
     let guided = one.signature.picture.cfg_scale.is_some_and(|scale| scale > 1.0);
-    format!("{folder}{target}, {} guidance", if guided { "with" } else { "without" })
+    let negative = if one.negative_prompt { " and a negative prompt" } else { "" };
+    format!("{folder}{target}, {} guidance{negative}", if guided { "with" } else { "without" })
 }
