@@ -477,3 +477,24 @@ fn a_plan_for_negative_prompts_warms_the_graph_that_is_their_own() {
     let audited = preheat("--json audit --model xl --requests log.jsonl").run().done().json();
     assert_eq!(audited["verdict"], "hit");
 }
+
+#[test]
+fn a_cache_that_is_only_read_is_evidence_too() {
+    let lab = warm_lab();
+    let own = lab.file("own.jsonl", lines(&[json!({"width": 64, "height": 64})]));
+    let larger = lab.file("larger.jsonl", lines(&[json!({"width": 64, "height": 64, "batch_size": 2})]));
+    let fallback = format!("--cache-dir elsewhere --cache-fallback {}", lab.cache().display());
+    for words in ["--cache-read-only", &fallback] {
+        assert_eq!(audit(&lab, words, &own).done().json()["verdict"], "hit");
+        // What the store measured is known, too.
+        let audited = audit(&lab, words, &larger).ended(3).json();
+        assert_eq!(audited["bases"], json!({"measured": 2, "alike": 1, "guessed": 0}), "{words}");
+        // 56x64 is cold, and 64x64, which nobody asked for, has it.
+        let narrow = lab.file("narrow.jsonl", lines(&[json!({"width": 56, "height": 64})]));
+        let snapping = format!("{words} --tpu-shape-padding-multiple 8 --snap-to-warm 13");
+        assert_eq!(audit(&lab, &snapping, &narrow).done().json()["snapped"], 1, "{words}");
+        let plan = command(&lab, "--json plan --budget 1h").words(words).arg("--requests").arg(&larger).run().done();
+        assert_eq!(plan.json()["bases"]["measured"], 2, "{words}");
+    }
+    assert_eq!(lab.compiles(), 0);
+}
