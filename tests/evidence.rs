@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use pjrt_sim::Event;
 use preheat::evidence::costs::guess;
 use preheat::evidence::planner::{Budget, Candidate, Cost, GraphCost, Problem, Wanted, joins};
 use preheat::evidence::{LogWriter, LoggedRequest, Manifest, ManifestModel, RequestLog, Shape};
@@ -497,4 +498,28 @@ fn a_cache_that_is_only_read_is_evidence_too() {
         assert_eq!(plan.json()["bases"]["measured"], 2, "{words}");
     }
     assert_eq!(lab.compiles(), 0);
+}
+
+#[test]
+fn a_table_that_fails_keeps_no_other_from_being_warmed_and_each_gives_its_memory_up() {
+    let lab = Lab::new();
+    let table = |rest: &str| format!("[[model]]\nfolder = {:?}\nsizes = [\"64x64\"]\n{rest}\n", demo_model());
+    lab.file("warm.toml", table("clip_skip = 99") + &table("guided = [true, false]"));
+    let warmup = || lab.quick(&lab.sim()).words("--json warmup --manifest warm.toml").run().ended(1);
+    let warmed = warmup().says(&["error: 1 of 3 warmups of the manifest failed, the others are done: clip_skip is 99"]);
+    let tables = warmed.json()["tables"].as_array().unwrap().clone();
+    assert_eq!(tables.len(), 3);
+    let error = tables[0]["error"].as_str().unwrap();
+    assert!(error.starts_with("clip_skip is 99") && tables[0]["guided"] == true, "{}", tables[0]);
+    for table in &tables[1..] {
+        assert!(table["error"].is_null() && !table["stages"].as_array().unwrap().is_empty(), "{table}");
+    }
+    // Each had a runtime of its own, which is gone with its executables before the next comes.
+    let of = |wanted: fn(&Event) -> bool| lab.log().iter().filter(|entry| wanted(&entry.event)).count();
+    let made = of(|event| {
+        matches!(event, Event::Compile { executable: Some(_), .. } | Event::Deserialize { executable: Some(_), .. })
+    });
+    assert_eq!((made, of(|event| matches!(event, Event::Unload { .. }))), (6, 6));
+    let shown = lab.quick(&lab.sim()).words("warmup --manifest warm.toml").run().ended(1).stdout;
+    assert!(shown.contains("failed: clip_skip is 99") && shown.contains("without guidance"), "{shown}");
 }

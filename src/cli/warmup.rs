@@ -94,7 +94,10 @@ fn warm_model(context: &Context, args: &WarmupArgs) -> Result<Status, CliError> 
         line(&format!("{} is warm on {}: {stages} stages", pipeline.model_id(), runtime.device().selected))?;
         print_metrics(context, &runtime, warmed.iter().flat_map(|warmed| &warmed.stages).map(|report| &report.stage))?;
     }
-    std::mem::forget((runtime, pipeline));
+    // A plugin takes its time to give executables and weights up; the end of the process does it at once, where no other warmup follows.
+    if context.collected.is_none() {
+        std::mem::forget((runtime, pipeline));
+    }
     Ok(Status::Done)
 }
 
