@@ -12,12 +12,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use pjrt_sim::Event;
 use preheat::evidence::costs::guess;
 use preheat::evidence::planner::{Budget, Candidate, Cost, GraphCost, Problem, Wanted, joins};
 use preheat::evidence::{LogWriter, LoggedRequest, Manifest, ManifestModel, RequestLog, Shape};
 use serde_json::{Value, json};
 use support::demo::{copy_folder, demo_model};
 use support::lab::library;
+use support::random_model::{self, Weights};
 use support::{Lab, Preheat, Ran};
 
 /// A lab in whose cache the demo model is warm at 64x64, guided.
@@ -459,4 +461,65 @@ fn a_manifest_that_is_wrong_is_told_before_anything_is_compiled() {
     warmup("elsewhere.toml").ended(1).says(&["none"]);
     warmup("wrong.toml --batch 2").ended(2).says(&["--manifest", "--batch"]);
     assert_eq!(lab.compiles(), 0);
+}
+
+#[test]
+fn a_plan_for_negative_prompts_warms_the_graph_that_is_their_own() {
+    let lab = Lab::new();
+    // As Stable Diffusion XL has it: without a negative prompt there are zeros in its place, and no encoder.
+    random_model::write(random_model::Shape::Small("sdxl"), &lab.path("xl"), Weights::default(), |_, _, _| {}).unwrap();
+    let log = json!({"width": 64, "height": 64, "clip_skip": 1, "has_negative_prompt": true});
+    lab.file("log.jsonl", lines(&[log]));
+    let preheat = |words: &str| lab.quick(&lab.sim()).words(words);
+    preheat("plan --model xl --requests log.jsonl --budget 1h --output warm.toml").run().done();
+    let manifest = std::fs::read_to_string(lab.path("warm.toml")).unwrap();
+    assert!(manifest.contains("negative_prompt = [true]"), "{manifest}");
+    preheat("warmup --manifest warm.toml").run().done();
+    let audited = preheat("--json audit --model xl --requests log.jsonl").run().done().json();
+    assert_eq!(audited["verdict"], "hit");
+}
+
+#[test]
+fn a_cache_that_is_only_read_is_evidence_too() {
+    let lab = warm_lab();
+    let own = lab.file("own.jsonl", lines(&[json!({"width": 64, "height": 64})]));
+    let larger = lab.file("larger.jsonl", lines(&[json!({"width": 64, "height": 64, "batch_size": 2})]));
+    let fallback = format!("--cache-dir elsewhere --cache-fallback {}", lab.cache().display());
+    for words in ["--cache-read-only", &fallback] {
+        assert_eq!(audit(&lab, words, &own).done().json()["verdict"], "hit");
+        // What the store measured is known, too.
+        let audited = audit(&lab, words, &larger).ended(3).json();
+        assert_eq!(audited["bases"], json!({"measured": 2, "alike": 1, "guessed": 0}), "{words}");
+        // 56x64 is cold, and 64x64, which nobody asked for, has it.
+        let narrow = lab.file("narrow.jsonl", lines(&[json!({"width": 56, "height": 64})]));
+        let snapping = format!("{words} --tpu-shape-padding-multiple 8 --snap-to-warm 13");
+        assert_eq!(audit(&lab, &snapping, &narrow).done().json()["snapped"], 1, "{words}");
+        let plan = command(&lab, "--json plan --budget 1h").words(words).arg("--requests").arg(&larger).run().done();
+        assert_eq!(plan.json()["bases"]["measured"], 2, "{words}");
+    }
+    assert_eq!(lab.compiles(), 0);
+}
+
+#[test]
+fn a_table_that_fails_keeps_no_other_from_being_warmed_and_each_gives_its_memory_up() {
+    let lab = Lab::new();
+    let table = |rest: &str| format!("[[model]]\nfolder = {:?}\nsizes = [\"64x64\"]\n{rest}\n", demo_model());
+    lab.file("warm.toml", table("clip_skip = 99") + &table("guided = [true, false]"));
+    let warmup = || lab.quick(&lab.sim()).words("--json warmup --manifest warm.toml").run().ended(1);
+    let warmed = warmup().says(&["error: 1 of 3 warmups of the manifest failed, the others are done: clip_skip is 99"]);
+    let tables = warmed.json()["tables"].as_array().unwrap().clone();
+    assert_eq!(tables.len(), 3);
+    let error = tables[0]["error"].as_str().unwrap();
+    assert!(error.starts_with("clip_skip is 99") && tables[0]["guided"] == true, "{}", tables[0]);
+    for table in &tables[1..] {
+        assert!(table["error"].is_null() && !table["stages"].as_array().unwrap().is_empty(), "{table}");
+    }
+    // Each had a runtime of its own, which is gone with its executables before the next comes.
+    let of = |wanted: fn(&Event) -> bool| lab.log().iter().filter(|entry| wanted(&entry.event)).count();
+    let made = of(|event| {
+        matches!(event, Event::Compile { executable: Some(_), .. } | Event::Deserialize { executable: Some(_), .. })
+    });
+    assert_eq!((made, of(|event| matches!(event, Event::Unload { .. }))), (6, 6));
+    let shown = lab.quick(&lab.sim()).words("warmup --manifest warm.toml").run().ended(1).stdout;
+    assert!(shown.contains("failed: clip_skip is 99") && shown.contains("without guidance"), "{shown}");
 }

@@ -268,6 +268,9 @@ pub(super) struct WarmupArgs {
     #[arg(long, value_name = "FILE", group = "ahead", conflicts_with_all = ["program", "model", "variant", "preset", "resolutions",
           "width", "batch", "cfg_scale", "clip_skip"])]
     pub(super) manifest: Option<PathBuf>,
+    /// Whether graphs of a negative prompt are warmed, too, where it has its own: only a manifest tells.
+    #[arg(skip)]
+    pub(super) negative_prompt: bool,
     #[command(flatten)]
     pub(super) model: ModelArgs,
     #[command(flatten)]

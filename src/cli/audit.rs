@@ -33,8 +33,7 @@ pub(super) fn survey(
     let log = RequestLog::read(&args.requests)?;
     let (runtime, pipeline) = run::open(context, &args.model, None, args.target.as_ref())?;
     let demands = Demands::of(&log, &pipeline)?;
-    let records = context.builder()?.open_cache()?.records()?;
-    let survey = Survey::of(demands, &pipeline, &records, &runtime.target(), rules)?;
+    let survey = Survey::of(demands, &pipeline, &runtime.records(), &runtime.target(), rules)?;
     Ok((log, pipeline, survey))
 }
 

@@ -120,6 +120,17 @@ pub enum CliError {
         #[source]
         cause: Box<runtime::Error>,
     },
+    /// Some warmups of a manifest failed; the others are done.
+    #[error("{failed} of {of} warmups of the manifest failed, the others are done")]
+    Tables {
+        /// How many failed.
+        failed: usize,
+        /// Of how many.
+        of: usize,
+        /// Why the first of them did.
+        #[source]
+        cause: Box<CliError>,
+    },
     /// Ctrl-C.
     #[error("interrupted")]
     Interrupted,
@@ -185,6 +196,7 @@ impl CliError {
                 Some("--model names a model that is there already; PREHEAT_DATA_DIR another place for the demo model")
             }
             Self::NotAProgram { .. } => Some("in JAX, `jax.jit(f).lower(...).as_text()` gives StableHLO text"),
+            Self::Tables { cause, .. } => cause.hint(),
             Self::Pipeline(error) => pipeline_hint(error),
             Self::Evidence(error) => evidence_hint(error),
             _ => self.of_runtime().and_then(runtime_hint),

@@ -13,6 +13,7 @@ use super::program::{
 };
 use super::warmup_ahead::peak;
 use super::{CliError, Context, Status, metrics, run, warmup_ahead, warmup_manifest};
+use crate::evidence::Shape;
 use crate::pipeline::{Plan, TextToImage, Warmed};
 use crate::runtime::{Metrics, Runtime, StageReport};
 
@@ -39,6 +40,9 @@ pub(super) fn requests(args: &WarmupArgs) -> Result<Vec<TextToImage>, CliError> 
     args.signature.program.refuse_for_models()?;
     let mut request = TextToImage::default();
     args.signature.picture.refine(&mut request);
+    if args.negative_prompt {
+        Shape::ANY_PROMPT.clone_into(&mut request.negative_prompt);
+    }
     let sizes = match args.preset {
         Some(preset) => preset.resolutions(),
         None => &args.resolutions,
@@ -92,7 +96,10 @@ fn warm_model(context: &Context, args: &WarmupArgs) -> Result<Status, CliError> 
         line(&format!("{} is warm on {}: {stages} stages", pipeline.model_id(), runtime.device().selected))?;
         print_metrics(context, &runtime, warmed.iter().flat_map(|warmed| &warmed.stages).map(|report| &report.stage))?;
     }
-    std::mem::forget((runtime, pipeline));
+    // A plugin takes its time to give executables and weights up; the end of the process does it at once, where no other warmup follows.
+    if context.collected.is_none() {
+        std::mem::forget((runtime, pipeline));
+    }
     Ok(Status::Done)
 }
 

@@ -4,9 +4,10 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::args::{ModelArgs, WarmupArgs};
+use super::errors::with_causes;
 use super::output::{document, line};
 use super::warmup::warm_one;
 use super::{CliError, Context, Status};
@@ -14,7 +15,7 @@ use crate::device::Target;
 use crate::evidence::{Manifest, ManifestModel};
 use crate::pipeline::{Precision, TextToImage};
 
-/// The JSON of each warmup, in the order of the manifest.
+/// The JSON of each warmup, in the order of the manifest; of one that failed, at least what it was and its `error`.
 #[derive(Serialize)]
 struct Tables {
     tables: Vec<Value>,
@@ -27,40 +28,84 @@ pub(super) fn of_manifest(context: &Context, args: &WarmupArgs, path: &Path) -> 
         context.args.pipeline().read(folder)?;
     }
     let documents = Arc::new(Mutex::new(Vec::new()));
+    let (mut tables, mut of, mut errors) = (Vec::new(), 0, Vec::new());
     for model in &manifest.models {
         let context = with_precisions(context, model, &documents);
         for one in warmups(model, args) {
+            of += 1;
             if !context.json {
                 line(&heading(model, &one))?;
             }
-            warm_one(&context, &one)?;
+            let warmed = warm_one(&context, &one);
+            let mut own = std::mem::take(&mut *documents.lock().unwrap_or_else(PoisonError::into_inner));
+            match warmed {
+                Ok(_) => {}
+                Err(error) if matches!(error.status(), Status::Interrupted) => return Err(error),
+                // One that fails does not keep the others from it.
+                Err(error) => {
+                    let why = with_causes(&error);
+                    if !context.json {
+                        line(&format!("failed: {why}"))?;
+                    }
+                    // Where a part of it was done, there is a document.
+                    let document = own.pop().unwrap_or_else(|| asked(model, &one));
+                    own.push(with_error(document, why));
+                    errors.push(error);
+                }
+            }
+            tables.append(&mut own);
         }
     }
     if context.json {
-        let tables = std::mem::take(&mut *documents.lock().unwrap_or_else(PoisonError::into_inner));
         document(&Tables { tables })?;
     }
-    Ok(Status::Done)
+    let failed = errors.len();
+    match errors.into_iter().next() {
+        None => Ok(Status::Done),
+        Some(first) => Err(CliError::Tables { failed, of, cause: Box::new(first) }),
+    }
 }
 
-/// A warmup for each target of a table, with guidance and without.
+/// What a warmup that failed was to warm.
+fn asked(model: &ManifestModel, one: &WarmupArgs) -> Value {
+    json!({
+        "model": model.folder,
+        "target": one.aot.as_ref().map(Target::to_string),
+        "guided": is_guided(one),
+        "negative_prompt": one.negative_prompt,
+    })
+}
+
+fn with_error(mut document: Value, why: String) -> Value {
+    if let Some(fields) = document.as_object_mut() {
+        fields.insert("error".to_owned(), why.into());
+    }
+    document
+}
+
+fn is_guided(one: &WarmupArgs) -> bool {
+    one.signature.picture.cfg_scale.is_some_and(|scale| scale > 1.0)
+}
+
+/// A warmup for each target of a table, with guidance and without, with a negative prompt and without.
 fn warmups(model: &ManifestModel, args: &WarmupArgs) -> Vec<WarmupArgs> {
     let targets: Vec<Option<&Target>> =
         if model.targets.is_empty() { vec![None] } else { model.targets.iter().map(Some).collect() };
     let mut all = Vec::new();
     for target in targets {
-        for guided in &model.guided {
+        for (guided, negative_prompt) in model.kinds() {
             let mut one = WarmupArgs {
                 model: ModelArgs { model: model.folder.clone(), variant: model.variant.clone() },
                 resolutions: model.sizes.clone(),
                 aot: target.cloned(),
                 jobs: args.jobs,
                 force_recompile: args.force_recompile,
+                negative_prompt,
                 ..WarmupArgs::default()
             };
             let picture = &mut one.signature.picture;
             picture.batch.clone_from(&model.batches);
-            picture.cfg_scale = Some(if *guided { TextToImage::DEFAULT_CFG_SCALE } else { 1.0 });
+            picture.cfg_scale = Some(if guided { TextToImage::DEFAULT_CFG_SCALE } else { 1.0 });
             picture.clip_skip = Some(model.clip_skip);
             all.push(one);
         }
@@ -86,6 +131,6 @@ fn heading(model: &ManifestModel, one: &WarmupArgs) -> String {
     let folder =
         model.folder.as_ref().map_or_else(|| "the demo model".to_owned(), |folder| folder.display().to_string());
     let target = one.aot.as_ref().map_or_else(String::new, |target| format!(" for {target}"));
-    let guided = one.signature.picture.cfg_scale.is_some_and(|scale| scale > 1.0);
-    format!("{folder}{target}, {} guidance", if guided { "with" } else { "without" })
+    let negative = if one.negative_prompt { " and a negative prompt" } else { "" };
+    format!("{folder}{target}, {} guidance{negative}", if is_guided(one) { "with" } else { "without" })
 }

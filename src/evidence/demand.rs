@@ -25,6 +25,9 @@ pub struct Shape {
 }
 
 impl Shape {
+    /// Stands for any prompt: which one it is shapes nothing.
+    pub(crate) const ANY_PROMPT: &str = "-";
+
     /// A request of this shape.
     pub fn to_request(self) -> TextToImage {
         TextToImage {
@@ -33,7 +36,7 @@ impl Shape {
             batch_size: self.batch_size,
             cfg_scale: if self.guided { TextToImage::DEFAULT_CFG_SCALE } else { 1.0 },
             clip_skip: self.clip_skip,
-            negative_prompt: if self.negative_prompt { "-".to_owned() } else { String::new() },
+            negative_prompt: if self.negative_prompt { Self::ANY_PROMPT.to_owned() } else { String::new() },
             ..TextToImage::default()
         }
     }

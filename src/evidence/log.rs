@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::EvidenceError;
+use super::{EvidenceError, Shape};
 use crate::pipeline::TextToImage;
 
 /// One request of a log. Prompts are not in it.
@@ -103,7 +103,7 @@ impl LoggedRequest {
             batch_size: self.batch_size,
             clip_skip: self.clip_skip,
             // Which prompt it was shapes nothing; that there was one may.
-            negative_prompt: if self.has_negative_prompt { "-".to_owned() } else { String::new() },
+            negative_prompt: if self.has_negative_prompt { Shape::ANY_PROMPT.to_owned() } else { String::new() },
             ..TextToImage::default()
         }
     }

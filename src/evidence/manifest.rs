@@ -7,11 +7,12 @@
 //! sizes = ["512x512", "768x512"]       # width first
 //! batches = [1, 2]                     # without it: 1
 //! guided = [true, false]               # without it: true
+//! negative_prompt = [true, false]      # without it: false
 //! precision = "bf16"                   # without it: auto
 //! ```
 //!
-//! A table stands for every combination of its sizes, batches and guidance, on each of its targets. A folder is found from where the
-//! command runs, as that of `--model` is.
+//! A table stands for every combination of its sizes, batches, guidance and negative prompts, on each of its targets. A folder is found
+//! from where the command runs, as that of `--model` is.
 
 mod parse;
 
@@ -45,6 +46,8 @@ pub struct ManifestModel {
     pub batches: Vec<u64>,
     /// With guidance, without, or both.
     pub guided: Vec<bool>,
+    /// With a negative prompt, without, or both. It shapes a graph only where there is guidance and layers are left out.
+    pub negative_prompt: Vec<bool>,
     /// Last layers of the text encoder that are left out.
     pub clip_skip: u64,
     /// Which dtype each stage computes in.
@@ -60,6 +63,7 @@ impl Default for ManifestModel {
             sizes: Vec::new(),
             batches: vec![1],
             guided: vec![true],
+            negative_prompt: vec![false],
             clip_skip: 0,
             precisions: Precisions::default(),
         }
@@ -85,24 +89,26 @@ impl Manifest {
     /// Tables for `shapes` of one model: those of one guidance, and of as many sizes as share their batches, in one. `model` says
     /// the rest of each.
     pub fn of_shapes(model: &ManifestModel, shapes: &[Shape]) -> Self {
-        // For each size, guidance and number of skipped layers, the batches.
-        let mut batches: BTreeMap<(u64, bool, [u64; 2]), Vec<u64>> = BTreeMap::new();
+        // For each size, guidance, negative prompt and number of skipped layers, the batches.
+        let mut batches: BTreeMap<(u64, bool, bool, [u64; 2]), Vec<u64>> = BTreeMap::new();
         for shape in shapes {
-            let of_size = batches.entry((shape.clip_skip, !shape.guided, shape.size)).or_default();
+            let kind = (shape.clip_skip, !shape.guided, shape.negative_prompt, shape.size);
+            let of_size = batches.entry(kind).or_default();
             if !of_size.contains(&shape.batch_size) {
                 of_size.push(shape.batch_size);
             }
         }
         let mut models: Vec<ManifestModel> = Vec::new();
-        for ((clip_skip, unguided, size), mut batches) in batches {
+        for ((clip_skip, unguided, negative, size), mut batches) in batches {
             batches.sort_unstable();
-            let guided = vec![!unguided];
-            let alike = |other: &&mut ManifestModel| {
-                other.clip_skip == clip_skip && other.guided == guided && other.batches == batches
-            };
+            let (guided, negative_prompt) = (vec![!unguided], vec![negative]);
+            let table =
+                ManifestModel { sizes: vec![size], batches, guided, negative_prompt, clip_skip, ..model.clone() };
+            let kind = |table: &ManifestModel| (table.clip_skip, table.kinds(), table.batches.clone());
+            let alike = |other: &&mut ManifestModel| kind(other) == kind(&table);
             match models.iter_mut().find(alike) {
-                Some(table) => table.sizes.push(size),
-                None => models.push(ManifestModel { sizes: vec![size], batches, guided, clip_skip, ..model.clone() }),
+                Some(other) => other.sizes.push(size),
+                None => models.push(table),
             }
         }
         Self { models }
@@ -110,19 +116,35 @@ impl Manifest {
 }
 
 impl ManifestModel {
-    /// A request for each combination of size, batch and guidance.
+    /// Guidance and negative prompt, for each of the two that the table stands for. Where a negative prompt shapes nothing, there is no
+    /// second kind for it.
+    pub fn kinds(&self) -> Vec<(bool, bool)> {
+        let mut kinds = Vec::new();
+        for guided in &self.guided {
+            for negative in &self.negative_prompt {
+                let kind = (*guided, *negative && *guided && self.clip_skip > 0);
+                if !kinds.contains(&kind) {
+                    kinds.push(kind);
+                }
+            }
+        }
+        kinds
+    }
+
+    /// A request for each combination of size, batch, guidance and negative prompt.
     pub fn requests(&self) -> Vec<TextToImage> {
         let mut requests = Vec::new();
         for [width, height] in &self.sizes {
             for batch_size in &self.batches {
-                for guided in &self.guided {
+                for (guided, negative) in self.kinds() {
                     requests.push(TextToImage {
                         model: self.folder.clone(),
                         width: Some(*width),
                         height: Some(*height),
                         batch_size: *batch_size,
-                        cfg_scale: if *guided { TextToImage::DEFAULT_CFG_SCALE } else { 1.0 },
+                        cfg_scale: if guided { TextToImage::DEFAULT_CFG_SCALE } else { 1.0 },
                         clip_skip: self.clip_skip,
+                        negative_prompt: if negative { Shape::ANY_PROMPT.to_owned() } else { String::new() },
                         ..TextToImage::default()
                     });
                 }
@@ -160,6 +182,9 @@ impl fmt::Display for ManifestModel {
         writeln!(f, "sizes = {}", list(self.sizes.iter().map(|[width, height]| format!("\"{width}x{height}\""))))?;
         writeln!(f, "batches = {}", list(self.batches.iter().map(u64::to_string)))?;
         writeln!(f, "guided = {}", list(self.guided.iter().map(bool::to_string)))?;
+        if self.negative_prompt != [false] {
+            writeln!(f, "negative_prompt = {}", list(self.negative_prompt.iter().map(bool::to_string)))?;
+        }
         if self.clip_skip > 0 {
             writeln!(f, "clip_skip = {}", self.clip_skip)?;
         }

@@ -135,6 +135,15 @@ impl Runtime {
         self.request(signature, graph).get().map(own)
     }
 
+    /// Every record that requests may be served from: of the cache and those behind it, also where they are only read.
+    pub(crate) fn records(&self) -> Vec<GraphRecord> {
+        let mut records = Vec::new();
+        if let Some(cache) = &self.inner.cache {
+            cache.each_record(&self.inner.warnings, &mut |record| records.push(record.clone()));
+        }
+        records
+    }
+
     /// The shapes that may serve a request by what its graph's builder declared, the smallest first.
     fn larger_shapes(&self, signature: &Signature, graph: &Graph, most_waste: Percent) -> Vec<Vec<u64>> {
         let Some(padding) = graph.declared_padding() else { return Vec::new() };

@@ -19,8 +19,8 @@ pub(super) struct Wrong {
     pub(super) why: String,
 }
 
-const FIELDS: &str = "folder, variant, targets, sizes, batches, guided, clip_skip, precision, text_encoder_precision, \
-                      denoiser_precision, vae_precision and autocast are";
+const FIELDS: &str = "folder, variant, targets, sizes, batches, guided, negative_prompt, clip_skip, precision, \
+                      text_encoder_precision, denoiser_precision, vae_precision and autocast are";
 
 /// No batch and no side is larger, as in a request.
 const MOST: u64 = 1 << 16;
@@ -67,6 +67,9 @@ impl Reader<'_> {
                 "sizes" => model.sizes = self.each(field, value, "sizes, such as \"512x768\", width first", size)?,
                 "batches" => model.batches = self.each(field, value, "numbers of pictures, from 1 to 65536", batch)?,
                 "guided" => model.guided = self.each(field, value, "true, false or both", truth)?,
+                "negative_prompt" => {
+                    model.negative_prompt = self.each(field, value, "true, false or both", truth)?;
+                }
                 "clip_skip" => {
                     model.clip_skip = self.one(field, value, "a number of layers, 0 for none", integer)?;
                 }

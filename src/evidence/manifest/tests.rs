@@ -15,6 +15,7 @@ fn what_is_written_is_read_again() {
         sizes: vec![[512, 512], [768, 512]],
         batches: vec![1, 4],
         guided: vec![true, false],
+        negative_prompt: vec![true, false],
         clip_skip: 1,
         precisions,
     };
@@ -34,13 +35,15 @@ fn tables_stand_for_exactly_the_shapes_they_were_made_from() {
         shape([768, 512], 1, false),
         shape([1024, 1024], 1, true),
         Shape { clip_skip: 2, ..shape([512, 512], 1, true) },
+        Shape { clip_skip: 2, negative_prompt: true, ..shape([512, 512], 1, true) },
     ];
     let manifest = Manifest::of_shapes(&ManifestModel::default(), &shapes);
-    assert_eq!(manifest.models.len(), 4, "{manifest}");
+    assert_eq!(manifest.models.len(), 5, "{manifest}");
     let requests = manifest.models.iter().flat_map(ManifestModel::requests);
     let mut listed: Vec<Shape> = requests
         .map(|request| Shape {
             clip_skip: request.clip_skip,
+            negative_prompt: !request.negative_prompt.is_empty(),
             ..shape([request.width.unwrap(), request.height.unwrap()], request.batch_size, request.cfg_scale > 1.0)
         })
         .collect();
@@ -48,6 +51,15 @@ fn tables_stand_for_exactly_the_shapes_they_were_made_from() {
     listed.sort_unstable();
     wanted.sort_unstable();
     assert_eq!(listed, wanted);
+}
+
+#[test]
+fn a_negative_prompt_is_a_kind_of_its_own_only_where_it_shapes_a_graph() {
+    let both = vec![true, false];
+    let table = ManifestModel { guided: both.clone(), negative_prompt: both, ..ManifestModel::default() };
+    assert_eq!(table.kinds(), [(true, false), (false, false)]);
+    let skipping = ManifestModel { clip_skip: 1, ..table };
+    assert_eq!(skipping.kinds(), [(true, true), (true, false), (false, false)]);
 }
 
 #[test]
@@ -76,6 +88,11 @@ fn every_wrong_field_is_told_with_its_line_and_what_is_allowed() {
         ("[[model]]\nbatches = [-1]", 2, "batches: -1 is none"),
         ("[[model]]\nbatches = [1.5]", 2, "batches: 1.5 is none"),
         ("[[model]]\nguided = [\"yes\"]", 2, "guided: \"yes\" is none of what is allowed: true, false or both"),
+        (
+            "[[model]]\nnegative_prompt = true",
+            2,
+            "negative_prompt: true is no list; a list in [ ] is allowed, of true, false",
+        ),
         ("[[model]]\nclip_skip = -1", 2, "clip_skip: -1 is none of what is allowed: a number of layers, 0 for none"),
         ("[[model]]\nfolder = 1", 2, "folder: 1 is none of what is allowed: a model's folder"),
         ("[[model]]\nvariant = \"\"", 2, "variant: \"\" is none of what is allowed: a name"),
