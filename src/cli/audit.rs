@@ -8,7 +8,7 @@ use crate::evidence::{Audit, Demands, RequestLog, Rules, Survey};
 use crate::pipeline::Pipeline;
 use crate::runtime::{Percent, Verdict};
 
-/// So many missing shapes, and so many damaged lines, are shown to a person; JSON has all of them.
+/// So many missing shapes, other models and damaged lines are shown to a person; JSON has more of them.
 const SHOWN: usize = 20;
 
 pub(super) fn audit(context: &Context, args: &EvidenceArgs) -> Result<Status, CliError> {
@@ -89,23 +89,26 @@ fn print(audit: &Audit) -> Result<(), CliError> {
 }
 
 fn print_left_out(audit: &Audit) -> Result<(), CliError> {
-    for (model, requests) in &audit.other_models {
+    for (model, requests) in audit.other_models.iter().take(SHOWN) {
         line(&format!("left out: {requests} requests of {model}"))?;
+    }
+    if let Some(more) = audit.other_models.len().checked_sub(SHOWN).filter(|more| *more > 0) {
+        line(&format!("left out: those of {more} more models; --json lists all of them"))?;
     }
     for refused in &audit.refused {
         line(&format!("left out: {} requests as in line {}: {}", refused.requests, refused.line, refused.why))?;
     }
-    print_damaged(&audit.damaged_lines)
+    print_damaged(&audit.damaged_lines, audit.more_damaged_lines)
 }
 
 /// The lines of a log that are no requests.
-pub(super) fn print_damaged(lines: &[DamagedLine]) -> Result<(), CliError> {
+pub(super) fn print_damaged(lines: &[DamagedLine], more: usize) -> Result<(), CliError> {
     for damaged in lines.iter().take(SHOWN) {
         line(&format!("left out: line {}: {}", damaged.line, damaged.why))?;
     }
-    match lines.len().checked_sub(SHOWN).filter(|more| *more > 0) {
-        Some(more) => line(&format!("left out: {more} more lines; --json lists all of them")),
-        None => Ok(()),
+    match lines.len().saturating_sub(SHOWN) + more {
+        0 => Ok(()),
+        more => line(&format!("left out: {more} more lines; `preheat --json audit` lists the first hundred")),
     }
 }
 

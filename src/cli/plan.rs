@@ -85,7 +85,7 @@ pub(super) fn plan(context: &Context, args: &PlanArgs) -> Result<Status, CliErro
     if context.json {
         document(&report)?;
     } else {
-        print_damaged(&log.damaged)?;
+        print_damaged(&log.damaged, log.more_damaged)?;
         print(&report)?;
     }
     Ok(Status::Done)

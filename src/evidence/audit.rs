@@ -50,8 +50,10 @@ pub struct Audit {
     pub refused: Vec<Refused>,
     /// Requests of other models, which were left out.
     pub other_models: BTreeMap<String, u64>,
-    /// Lines that are no requests, which were left out.
+    /// The first hundred of the lines that are no requests, which were left out.
     pub damaged_lines: Vec<DamagedLine>,
+    /// How many more there are.
+    pub more_damaged_lines: usize,
 }
 
 /// How many figures are known in which way.
@@ -146,6 +148,7 @@ impl Audit {
             refused: demands.refused.clone(),
             other_models: demands.other_models.clone(),
             damaged_lines: log.damaged.clone(),
+            more_damaged_lines: log.more_damaged,
         }
     }
 }

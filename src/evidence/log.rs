@@ -15,8 +15,14 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{EvidenceError, Shape};
+use super::{EvidenceError, Shape, printable};
 use crate::pipeline::TextToImage;
+
+/// No line is longer: whatever comes after that is not kept in memory.
+const MOST_LINE_BYTES: u64 = 1_000_000;
+
+/// So many damaged lines are kept; the others are counted.
+const MOST_DAMAGED: usize = 100;
 
 /// One request of a log. Prompts are not in it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -120,7 +126,8 @@ impl LoggedRequest {
             // A list would be taken field by field.
             return Err("it is no JSON object".to_owned());
         }
-        let request: Self = serde_json::from_slice(line).map_err(|error| error.to_string())?;
+        // What is said of a value quotes it.
+        let request: Self = serde_json::from_slice(line).map_err(|error| printable(&error.to_string()))?;
         // Any size will do where the model's own is meant.
         request.to_request().check([64, 64]).map_err(|error| error.to_string())?;
         Ok(request)
@@ -141,8 +148,10 @@ pub struct DamagedLine {
 pub struct RequestLog {
     /// The requests, each with its line.
     pub requests: Vec<(usize, LoggedRequest)>,
-    /// The lines that are none.
+    /// The first hundred of the lines that are none.
     pub damaged: Vec<DamagedLine>,
+    /// How many more there are.
+    pub more_damaged: usize,
 }
 
 impl RequestLog {
@@ -158,7 +167,7 @@ impl RequestLog {
             (_, None) => Err(EvidenceError::EmptyLog { path: path.to_owned() }),
             (_, Some(DamagedLine { line, why })) => Err(EvidenceError::NoLog {
                 path: path.to_owned(),
-                lines: log.damaged.len(),
+                lines: log.damaged.len() + log.more_damaged,
                 line: *line,
                 why: why.clone(),
             }),
@@ -170,8 +179,13 @@ impl RequestLog {
         let mut text = Vec::new();
         for line in 1.. {
             text.clear();
-            if reader.read_until(b'\n', &mut text)? == 0 {
+            if reader.by_ref().take(MOST_LINE_BYTES + 1).read_until(b'\n', &mut text)? == 0 {
                 break;
+            }
+            if text.len() as u64 > MOST_LINE_BYTES && !text.ends_with(b"\n") {
+                reader.skip_until(b'\n')?;
+                log.add_damaged(line, "it is longer than 1 MB".to_owned());
+                continue;
             }
             let trimmed = text.trim_ascii();
             if trimmed.is_empty() {
@@ -179,10 +193,18 @@ impl RequestLog {
             }
             match LoggedRequest::parse(trimmed) {
                 Ok(request) => log.requests.push((line, request)),
-                Err(why) => log.damaged.push(DamagedLine { line, why }),
+                Err(why) => log.add_damaged(line, why),
             }
         }
         Ok(log)
+    }
+
+    fn add_damaged(&mut self, line: usize, why: String) {
+        if self.damaged.len() < MOST_DAMAGED {
+            self.damaged.push(DamagedLine { line, why });
+        } else {
+            self.more_damaged += 1;
+        }
     }
 }
 
@@ -293,6 +315,26 @@ mod tests {
         assert!(damaged[0].1.contains("EOF"), "{damaged:?}");
         assert_eq!(damaged[1].1, "it is no JSON object");
         assert_eq!(damaged[2].1, "width is 0: a picture is at least 8 px each way");
+    }
+
+    #[test]
+    fn what_is_no_log_takes_no_memory() {
+        let line_of = |bytes: usize| {
+            let line = format!("{{\"user\":\"{}\"}}", "x".repeat(bytes - 11));
+            assert_eq!(line.len(), bytes);
+            line
+        };
+        // The longest that is read, and the next; a line's end is no part of it.
+        let log =
+            read(format!("{}\n{}\n{{}}\n{}", line_of(1_000_000), line_of(3_000_000), line_of(1_000_001)).as_bytes());
+        assert_eq!(log.requests.iter().map(|(line, _)| *line).collect::<Vec<_>>(), [1, 3]);
+        let damaged: Vec<(usize, &str)> = log.damaged.iter().map(|one| (one.line, one.why.as_str())).collect();
+        assert_eq!(damaged, [(2, "it is longer than 1 MB"), (4, "it is longer than 1 MB")]);
+        let log = read("nothing\n".repeat(250).as_bytes());
+        assert_eq!((log.damaged.len(), log.damaged[99].line, log.more_damaged), (100, 100, 150));
+        // What is said of a value neither grows with it nor moves a terminal's cursor.
+        let why = &read(format!("{{\"width\":\"\\u001b[2J{}\"}}", "x".repeat(900_000)).as_bytes()).damaged[0].why;
+        assert!(why.len() < 300 && !why.contains('\u{1b}') && why.contains("[2Jxxx"), "{why}");
     }
 
     #[test]

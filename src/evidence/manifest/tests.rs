@@ -113,6 +113,15 @@ fn the_committed_example_is_a_manifest() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/warm.toml");
     let manifest = Manifest::read(&path).unwrap();
     assert!(manifest.models.iter().any(|model| model.folder.is_none()), "one that anybody can run");
+    let folder = tempfile::tempdir().unwrap();
+    let large = folder.path().join("large.toml");
+    let whole = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&large, format!("{whole}#{}", "x".repeat(999_999 - whole.len()))).unwrap();
+    assert_eq!(Manifest::read(&large).unwrap(), manifest, "a megabyte is read");
+    std::fs::write(&large, format!("{whole}#{}", "x".repeat(1_000_000 - whole.len()))).unwrap();
+    let refused = Manifest::read(&large).unwrap_err();
+    let why = std::error::Error::source(&refused).unwrap().to_string();
+    assert_eq!(why, "it is larger than 1 MB, which no manifest is");
     let missing = Manifest::read(Path::new("no-such.toml")).unwrap_err().to_string();
     assert_eq!(missing, "reading the manifest no-such.toml failed");
 }
