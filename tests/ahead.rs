@@ -221,6 +221,24 @@ fn a_compiler_that_fails_or_ends_its_process_costs_that_graph_alone() {
 }
 
 #[test]
+fn nothing_is_compiled_ahead_that_could_not_be_kept() {
+    let lab = Lab::new();
+    let program = lab.file("double.mlir", DOUBLE);
+    let warm = |words: &str| {
+        over_a_pose(&lab, &posed(&lab)).words(words).words("warmup --aot tpu:v5e:1x1 --program").arg(&program).run()
+    };
+    warm("--cache-read-only").ended(1).says(&["is opened for reading alone"]);
+    warm("--tpu-compilation-cache=false").ended(1).says(&["no cache is in use"]);
+    assert_eq!(lab.compiles(), 0);
+    // Nor is a file written that holds nothing.
+    warm("").done();
+    let export = lab.bare().words("cache export warm.preheat --target tpu:v9e:1x1").run().ended(1);
+    export.says(&["nothing in the cache is what was to be exported", "tpu:v5e:1x1"]);
+    assert!(!lab.path("warm.preheat").exists());
+    lab.bare().words("cache rewarm --jobs 2").run().ended(2).says(&["--plugin"]);
+}
+
+#[test]
 fn programs_are_compiled_side_by_side_and_one_that_fails_keeps_no_other_from_it() {
     let lab = Lab::new();
     let (good, bad) = (lab.file("double.mlir", DOUBLE), lab.file("broken.mlir", "module { no such op }"));

@@ -12,13 +12,13 @@ use crate::device::Target;
 use crate::runtime::{Renewed, Rewarm, Rewarmed, RewarmedTarget};
 
 #[derive(Debug, Args)]
-#[group(id = "destination", required = true, multiple = true, args = ["plugin", "target"])]
+#[command(group(clap::ArgGroup::new("destination").required(true).multiple(true)))]
 pub(super) struct RewarmArgs {
     /// For this plugin build: every target of the cache that it compiles for, or the device that is here
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", group = "destination")]
     plugin: Option<PathBuf>,
     /// For this hardware, which need not be here, such as tpu:v6e:1x1
-    #[arg(long, value_name = "TARGET")]
+    #[arg(long, value_name = "TARGET", group = "destination")]
     target: Option<Target>,
     /// Only graphs of this model; may be given several times
     #[arg(long, value_name = "ID")]
@@ -59,6 +59,12 @@ impl Counts {
 pub(super) fn rewarm(context: &Context, args: &RewarmArgs) -> Result<Status, CliError> {
     let mut builder = context.builder_for(args.target.as_ref())?;
     if let Some(plugin) = &args.plugin {
+        // Once, and not for each target.
+        std::fs::File::open(plugin).map_err(|cause| CliError::File {
+            doing: "reading the plugin",
+            path: plugin.clone(),
+            cause,
+        })?;
         builder = builder.plugin(plugin);
     }
     let jobs = args.jobs.map(usize::from);
@@ -75,7 +81,9 @@ pub(super) fn rewarm(context: &Context, args: &RewarmArgs) -> Result<Status, Cli
 
 fn print(done: &[RewarmedTarget]) -> Result<(), CliError> {
     if done.iter().all(|one| one.graphs.as_ref().is_ok_and(Vec::is_empty)) {
-        return line("the cache holds nothing that other builds or other hardware compiled, and this could");
+        return line(
+            "nothing to rewarm: no graph in the cache was compiled by another build, or for other hardware of this kind",
+        );
     }
     let mut rows = table(&["target", "model", "stage", "was", "is", "how"]);
     let mut reasons = Vec::new();

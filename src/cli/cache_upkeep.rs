@@ -1,5 +1,6 @@
 //! `preheat cache info|verify|prune|pin|unpin|export|import`: looking after the cache. No device is opened for any of it.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Write as _};
 use std::path::Path;
@@ -248,6 +249,15 @@ pub(super) fn export(context: &Context, file: &Path, filter: &FilterArgs, keys: 
     drop(to);
     if context.cancel.is_cancelled() {
         return Err(CliError::Interrupted);
+    }
+    if exported.objects == 0 && exported.left_out.is_empty() {
+        let targets: BTreeSet<String> = cache.records()?.iter().map(target_of).collect();
+        let held = if targets.is_empty() {
+            "it is empty".to_owned()
+        } else {
+            format!("it holds graphs for {}", targets.into_iter().collect::<Vec<_>>().join(", "))
+        };
+        return Err(CliError::Declined(format!("nothing in the cache is what was to be exported: {held}")));
     }
     let bytes = whole.as_file().metadata().map_err(failed)?.len();
     whole.persist(file).map_err(|error| failed(error.error))?;

@@ -55,6 +55,7 @@ impl Pipeline {
     /// Where a request is one that this model cannot serve, before anything is compiled; and where someone asked to stop.
     pub fn precompile(&self, requests: &[TextToImage], how: Precompile) -> Result<Vec<Precompiled>, PipelineError> {
         let prepared = requests.iter().map(|request| self.prepare(request)).collect::<Result<Vec<_>, _>>()?;
+        self.runtime.check_cache_is_writable()?;
         for prepared in &prepared {
             self.check_weights(&prepared.stages)?;
         }
@@ -97,6 +98,7 @@ pub fn precompile_programs(
     programs: &[(&Signature, &Program)],
     how: Precompile,
 ) -> Result<Vec<Result<StageReport, runtime::Error>>, runtime::Error> {
+    runtime.check_cache_is_writable()?;
     let room = Room::here(how.jobs);
     let outcomes: Vec<OnceLock<_>> = programs.iter().map(|_| OnceLock::new()).collect();
     let tasks: Vec<_> = programs.iter().zip(&outcomes).collect();

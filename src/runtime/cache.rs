@@ -113,6 +113,17 @@ impl Cache {
         if self.main.is_read_only() { Notes::Read(self.main.layout()) } else { Notes::ReadWrite(self.main.layout()) }
     }
 
+    /// Whether anything could be stored, before hours go into compiling it.
+    pub(super) fn check_writable(&self) -> Result<(), Error> {
+        let path = self.dir().to_owned();
+        if self.main.is_read_only() {
+            return Err(StoreError::ReadOnly { path }.into());
+        }
+        // A file without a name: nothing of it is left, whatever happens.
+        let made = std::fs::create_dir_all(&path).and_then(|()| tempfile::tempfile_in(&path));
+        made.map(drop).map_err(|cause| Error::CacheNotWritable { path, cause })
+    }
+
     /// Where else something may be remembered, that costs little to ask again.
     pub(super) fn remembers(&self) -> Option<&preheat_cache::Layout> {
         (!self.main.is_read_only()).then(|| self.main.layout())

@@ -187,6 +187,15 @@ pub enum Error {
          (`preheat plugins list` shows where each is looked for)"
     )]
     NothingInstalled,
+    /// What was to be compiled only to be stored cannot be.
+    #[error("nothing could be kept: the cache folder {} cannot be written", path.display())]
+    CacheNotWritable {
+        /// The folder.
+        path: std::path::PathBuf,
+        /// What the system said.
+        #[source]
+        cause: std::io::Error,
+    },
     /// A question to the cache, of a runtime that was told to use none.
     #[error("no cache is in use: {0}")]
     NoCache(&'static str),

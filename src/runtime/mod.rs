@@ -220,6 +220,12 @@ impl Runtime {
         self.inner.on_device.drop_all().bytes
     }
 
+    /// Makes sure that what is compiled only to be stored can be.
+    #[cfg(feature = "pipeline")]
+    pub(crate) fn check_cache_is_writable(&self) -> Result<(), Error> {
+        self.inner.cache()?.check_writable()
+    }
+
     /// Whether the device is here, so that executables can be loaded and run; without it, they are compiled ahead of time.
     pub fn is_here(&self) -> bool {
         self.inner.here().is_ok()

@@ -207,7 +207,8 @@ impl Importing<'_> {
             let goes_on = match entry {
                 Ok(mut entry) => self.take(&mut entry, entries == 0)?,
                 Err(error) => {
-                    self.imported.refuse("the rest of the file", &error.to_string());
+                    self.imported
+                        .refuse("the rest of the file", &format!("it is no export of preheat's, or damaged: {error}"));
                     ControlFlow::Break(())
                 }
             };
