@@ -87,6 +87,7 @@ impl Inner {
         matched: &dyn Fn(&GraphKey) -> Match,
     ) -> Result<Kept, Error> {
         let (cache, key) = (self.cache()?, inputs.graph_key());
+        cache.check_writable()?;
         let there = || cache.source_of(&key).map(|source| Kept::there(key, source, matched(&key)));
         let again = |again| Ok(if again == Again::Store { there() } else { None });
         let compiler = || match &self.backend {

@@ -136,6 +136,7 @@ impl Runtime {
     }
 
     /// Every record that requests may be served from: of the cache and those behind it, also where they are only read.
+    #[cfg(feature = "cli")]
     pub(crate) fn records(&self) -> Vec<GraphRecord> {
         let mut records = Vec::new();
         if let Some(cache) = &self.inner.cache {
