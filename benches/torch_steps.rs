@@ -26,7 +26,7 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let [model, height, width, threads] = &arguments[..] else {
-        eprintln!("nothing to do without its arguments: `cargo xtask bench torch-step` gives them");
+        eprintln!("nothing to do without its arguments: MODEL HEIGHT WIDTH THREADS, the sides being of the latents");
         return;
     };
     let options = TorchOptions { threads: Some(threads.parse().unwrap()), ..TorchOptions::default() };

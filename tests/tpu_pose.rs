@@ -9,7 +9,7 @@ mod support;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use pjrt_sim::{Place, Sim, When};
+use pjrt_sim::{Count, Origin, Place, Sim, When};
 use serde_json::Value;
 use support::demo::demo_model;
 use support::lab::{DOUBLE, until};
@@ -121,7 +121,16 @@ const CASES: &[Case] = &[
     }),
     ("--tpu-sync-steps", || {
         let lab = Lab::new();
-        program(&lab, &posed(&lab), "--tpu-sync-steps 1").done();
+        lab.quick_tpu(&posed(&lab)).words("warmup --model").arg(demo_model()).run().done();
+        let waits = |words: &str| {
+            let before = lab.log().len();
+            let run = lab.quick_tpu(&posed(&lab)).words("run --prompt seven --scheduler euler --steps 4").words(words);
+            run.arg("--model").arg(demo_model()).run().done();
+            lab.log().split_off(before).awaits(Origin::BufferReady)
+        };
+        // What is waited for besides, such as for the prompts, is the same in both.
+        let none = waits("--tpu-sync-steps 0");
+        assert!(waits("--tpu-sync-steps 1") > none, "{none}");
         program(&lab, &posed(&lab), "--tpu-sync-steps x").ended(2).says(&["--tpu-sync-steps"]);
     }),
     ("--trace", || {

@@ -17,13 +17,14 @@ use crate::{machine, table};
 const TARGET: &str = "tpu:v5e:1x1";
 
 /// What libtpu needs where there is no TPU; preheat sets the same for its own processes.
-const SURROUNDINGS: [(&str, &str); 6] = [
+const SURROUNDINGS: [(&str, &str); 7] = [
     ("ALLOW_MULTIPLE_LIBTPU_LOAD", "1"),
     ("TPU_SKIP_MDS_QUERY", "1"),
     ("TPU_ACCELERATOR_TYPE", "v5litepod-1"),
     ("TPU_WORKER_HOSTNAMES", "localhost"),
     ("TPU_MIN_LOG_LEVEL", "3"),
     ("TPU_STDERR_LOG_LEVEL", "3"),
+    ("TPU_LOG_DIR", "disabled"),
 ];
 
 pub fn run(model: Option<&Path>, preheat: Option<&Path>, size: Option<String>) -> Outcome {
