@@ -195,6 +195,21 @@ fn this_program() -> Result<PathBuf, AheadError> {
     own.ok_or(AheadError::NoProgram)
 }
 
+/// What starts a child: with what the compiler was told when the keys were made, whatever became of the environment since.
+fn command(program: &Path, variables: &[(&'static str, String)], folder: &Path) -> Command {
+    let mut command = Command::new(program);
+    for (name, value) in variables {
+        if value.is_empty() {
+            command.env_remove(name)
+        } else {
+            command.env(name, value)
+        };
+    }
+    command.env(VARIABLE, folder).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+    command.envs(SURROUNDINGS.into_iter().filter(|(name, _)| std::env::var_os(name).is_none()));
+    command
+}
+
 /// A child that is killed unless it was waited for.
 struct Running {
     process: Child,
@@ -203,16 +218,7 @@ struct Running {
 
 impl Running {
     fn start(program: &Path, variables: &[(&'static str, String)], folder: &Path) -> std::io::Result<Self> {
-        let mut command = Command::new(program);
-        for (name, value) in variables {
-            if value.is_empty() {
-                command.env_remove(name)
-            } else {
-                command.env(name, value)
-            };
-        }
-        command.env(VARIABLE, folder).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
-        command.envs(SURROUNDINGS.into_iter().filter(|(name, _)| std::env::var_os(name).is_none()));
+        let mut command = command(program, variables, folder);
         let mut process = command.spawn()?;
         let said = process.stderr.take().map(|stderr| {
             std::thread::spawn(move || {
@@ -283,5 +289,41 @@ fn comes_true(within: Duration, mut happened: impl FnMut() -> bool) -> bool {
             return false;
         }
         std::thread::sleep(POLL);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsStr;
+    use std::fs::File;
+    use std::time::SystemTime;
+
+    use super::*;
+
+    #[test]
+    fn a_child_is_told_what_the_key_says() {
+        let variables = [("XLA_FLAGS", "--xla_a=1".to_owned()), ("LIBTPU_INIT_ARGS", String::new())];
+        let command = command(Path::new("preheat"), &variables, Path::new("folder"));
+        let told = |name: &str| command.get_envs().find(|(told, _)| *told == OsStr::new(name)).map(|(_, value)| value);
+        assert_eq!(told("XLA_FLAGS"), Some(Some(OsStr::new("--xla_a=1"))));
+        assert_eq!(told("LIBTPU_INIT_ARGS"), Some(None), "taken out, should it have been set since");
+        assert_eq!(told(VARIABLE), Some(Some(OsStr::new("folder"))));
+    }
+
+    #[test]
+    fn what_killed_processes_left_goes_and_what_others_use_stays() {
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = |name: &str, age: Duration| {
+            let path = temporary.path().join(name);
+            std::fs::create_dir(&path).unwrap();
+            File::open(&path).unwrap().set_modified(SystemTime::now() - age).unwrap();
+            path
+        };
+        let old = ABANDONED_AFTER + Duration::from_mins(1);
+        let abandoned = folder("preheat-compile-1", old);
+        let kept = [folder("preheat-compile-2", Duration::ZERO), folder("another-program", old)];
+        remove_abandoned(temporary.path());
+        assert!(!abandoned.exists());
+        assert!(kept.iter().all(|path| path.exists()));
     }
 }
