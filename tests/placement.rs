@@ -22,7 +22,7 @@ fn device(id: TorchId, name: &str, gib: u64) -> TorchDevice {
     // What a desktop leaves.
     let free_bytes = Some(gib * GIB / 100 * 95);
     let (name, compute_capability) = (name.to_owned(), None);
-    TorchDevice { id, name, total_bytes, free_bytes, compute_capability, rocm: false, problem: None }
+    TorchDevice { position: 0, id, name, total_bytes, free_bytes, compute_capability, rocm: false, problem: None }
 }
 
 fn card(index: u32, name: &str, gib: u64, compute_capability: (u32, u32)) -> TorchDevice {

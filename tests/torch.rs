@@ -15,6 +15,7 @@ mod parity {
     pub mod parts;
 }
 mod torch_devices {
+    pub mod events;
     pub mod memory;
     pub mod ops;
     pub mod parity;

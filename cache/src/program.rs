@@ -33,14 +33,17 @@ pub enum ProgramFormat {
     Mlir,
     /// A serialised `HloModuleProto`.
     Hlo,
+    /// A graph of preheat's own, as the devices of libtorch run it; no PJRT plugin takes it.
+    Graph,
 }
 
 impl ProgramFormat {
-    /// The name in `PJRT_Program.format`.
+    /// The name, in `PJRT_Program.format` where a plugin takes it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Mlir => "mlir",
             Self::Hlo => "hlo",
+            Self::Graph => "preheat-graph",
         }
     }
 }
@@ -73,6 +76,7 @@ enum Form {
     Bytecode = 2,
     Hlo = 3,
     AsItIs = 4,
+    Graph = 5,
 }
 
 const BYTECODE_MAGIC: &[u8] = b"ML\xefR";
@@ -120,6 +124,8 @@ impl Program {
             ProgramFormat::Mlir if self.bytes.starts_with(BYTECODE_MAGIC) => {
                 Some(Sink::whole(Form::Bytecode, &self.bytes))
             }
+            // There is one way to write it.
+            ProgramFormat::Graph => Some(Sink::whole(Form::Graph, &self.bytes)),
             ProgramFormat::Mlir => Sink::attempt(Form::Text, |sink| text::hash_normalised(&self.bytes, sink)),
         };
         attempt.unwrap_or_else(|| Sink::whole(Form::AsItIs, &self.bytes))

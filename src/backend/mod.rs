@@ -2,6 +2,7 @@
 
 pub(crate) mod ahead;
 mod environment;
+pub(crate) mod here;
 pub(crate) mod host_memory;
 mod slim;
 pub mod torch;
@@ -11,19 +12,21 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use preheat_cache::Environment;
+use preheat_cache::{Environment, ProgramFormat};
 
 use self::ahead::Ahead;
 pub use self::ahead::AheadError;
-use self::xla::XlaBackend;
-use crate::device::{Target, XlaDevice};
+pub use self::here::DeviceFault;
+use self::here::Here;
+use self::torch::TorchError;
+use crate::device::{DeviceName, Target, XlaDevice};
 use crate::pjrt::{ErrorCode, PjrtError};
 
 /// What a runtime compiles with.
 #[derive(Debug)]
 pub(crate) enum Backend {
     /// A device that is here.
-    Here(Arc<XlaBackend>),
+    Here(Here),
     /// A compiler for one that is not.
     Ahead(Box<Ahead>),
 }
@@ -32,16 +35,16 @@ impl Backend {
     /// What its executables fit.
     pub(crate) fn environment(&self) -> &Arc<Environment> {
         match self {
-            Self::Here(backend) => &backend.environment,
+            Self::Here(here) => here.environment(),
             Self::Ahead(ahead) => &ahead.environment,
         }
     }
 
     /// The device that its executables run on.
-    pub(crate) fn device(&self) -> XlaDevice {
+    pub(crate) fn device(&self) -> DeviceName {
         match self {
-            Self::Here(backend) => backend.name,
-            Self::Ahead(ahead) => ahead.target.device(),
+            Self::Here(here) => here.name(),
+            Self::Ahead(ahead) => ahead.target.device().into(),
         }
     }
 }
@@ -56,6 +59,19 @@ pub enum CompileError {
     /// The process that compiles ahead of time gave nothing.
     #[error(transparent)]
     Ahead(#[from] AheadError),
+    /// The torch library could not make it ready.
+    #[error(transparent)]
+    Torch(#[from] TorchError),
+    /// A program that only a PJRT plugin compiles was to run through libtorch.
+    #[error(
+        "{device} runs through libtorch, which runs the graphs of models and no {format} programs: choose xla-cpu, xla-cuda or tpu"
+    )]
+    NoTorchProgram {
+        /// The program's format.
+        format: ProgramFormat,
+        /// The device.
+        device: DeviceName,
+    },
 }
 
 impl CompileError {
@@ -64,13 +80,15 @@ impl CompileError {
         match self {
             Self::Plugin(error) => error.code(),
             Self::Ahead(error) => error.code(),
+            Self::Torch(error) => error.code().map(Into::into),
+            Self::NoTorchProgram { .. } => Some(ErrorCode::Unimplemented),
         }
     }
 
     /// Whether it failed for what the device, its memory or this process is doing just now, rather than for the graph.
     pub(crate) fn is_passing(&self) -> bool {
         match self {
-            Self::Plugin(error) => is_passing(error.code()),
+            Self::Plugin(_) | Self::Torch(_) | Self::NoTorchProgram { .. } => is_passing(self.code()),
             Self::Ahead(AheadError::Plugin { code, .. }) => is_passing(*code),
             // A compiler that ends its process ends the next one, too; anything else is of this machine.
             Self::Ahead(error) => !matches!(error, AheadError::Ended { status, .. } if status.code().is_some()),

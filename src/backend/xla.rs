@@ -15,7 +15,7 @@ use super::host_memory::host_memory;
 use super::{BackendError, file_state, slim};
 use crate::device::XlaDevice;
 use crate::pjrt::hlo::TensorType;
-use crate::pjrt::{self, Client, Device, PjrtError, Plugin, Value, options};
+use crate::pjrt::{self, Client, Device, ErrorCode, PjrtError, Plugin, Value, options};
 
 /// A client of one plugin, and the environment that its executables fit.
 #[derive(Debug)]
@@ -100,11 +100,6 @@ impl XlaBackend {
         }
         u64::try_from(self.device.memory_stats().ok().flatten()?.bytes_limit?).ok()
     }
-
-    /// Loads an executable from the bytes that a compile for this environment gave.
-    pub(crate) fn load(&self, payload: &[u8]) -> Result<pjrt::LoadedExecutable, PjrtError> {
-        self.client.deserialize_and_load(payload, None)
-    }
 }
 
 /// Compiles `inputs` with `client`. It is given what the key covers and nothing else, so what it makes cannot depend on
@@ -113,7 +108,7 @@ impl XlaBackend {
 pub(crate) fn compile(client: &Client, inputs: &KeyInputs) -> Result<(pjrt::LoadedExecutable, Compiled), PjrtError> {
     let options = encode_options(&inputs.options)?;
     let began = Instant::now();
-    let loaded = client.compile(as_pjrt(&inputs.program), &options)?;
+    let loaded = client.compile(as_pjrt(&inputs.program)?, &options)?;
     let compile_seconds = began.elapsed().as_secs_f64();
     let executable = loaded.executable();
     let compiled = Compiled {
@@ -159,10 +154,15 @@ fn slimmed(whole: pjrt::SerializedExecutable, KeyInputs { environment, options, 
     }
 }
 
-pub(super) fn as_pjrt(program: &Program) -> pjrt::Program<'_> {
+pub(super) fn as_pjrt(program: &Program) -> Result<pjrt::Program<'_>, PjrtError> {
     match program.format() {
-        ProgramFormat::Mlir => pjrt::Program::mlir(program.bytes()),
-        ProgramFormat::Hlo => pjrt::Program::hlo(program.bytes()),
+        ProgramFormat::Mlir => Ok(pjrt::Program::mlir(program.bytes())),
+        ProgramFormat::Hlo => Ok(pjrt::Program::hlo(program.bytes())),
+        ProgramFormat::Graph => Err(PjrtError::Call {
+            function: "PJRT_Client_Compile",
+            code: ErrorCode::InvalidArgument,
+            message: "a graph of preheat's own is lowered to StableHLO before a plugin compiles it".to_owned(),
+        }),
     }
 }
 

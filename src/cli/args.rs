@@ -1,17 +1,15 @@
-//! The flags, as clap sees them. [`RuntimeArgs`] is public so that another program can flatten it into its own parser.
+//! The commands and their flags, as clap sees them; those that decide what runs where are in `runtime_args.rs`.
 
 use std::path::{Path, PathBuf};
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
-use super::CliError;
 use super::cache_rewarm::RewarmArgs;
 use super::cache_upkeep::{FilterArgs, PinArgs, PruneArgs};
-use super::size::Size;
-use crate::device::{self, DeviceName, Target, TpuSwitch};
+use super::{CliError, RuntimeArgs};
+use crate::device::Target;
 use crate::evidence::planner::Budget;
-use crate::pipeline::{Pipeline, Precision, Precisions, TextToImage, parse_resolution};
-use crate::runtime::{Builder, Percent, Runtime};
+use crate::pipeline::{Pipeline, PipelineError, TextToImage, parse_resolution};
 
 /// Compiles a diffusion pipeline's graphs with XLA once, keeps them, and loads them in a fraction of a second ever after.
 #[derive(Debug, Parser)]
@@ -171,9 +169,9 @@ pub(super) struct PictureArgs {
     /// Height in pixels; computed rounded up to the padding multiple, and cropped [default: the model's]
     #[arg(long, value_name = "PX", requires = "width", allow_negative_numbers = true)]
     pub(super) height: Option<u64>,
-    /// Pictures at once; a warmup takes several numbers, such as 1,2,4 [default: 1]
+    /// Pictures at once; a warmup takes several numbers, such as 1,2,4; auto is as many as fit on a device of libtorch [default: 1]
     #[arg(long, value_name = "N", value_parser = batch, value_delimiter = ',', allow_negative_numbers = true)]
-    pub(super) batch: Vec<u64>,
+    pub(super) batch: Vec<BatchSize>,
     /// Classifier-free guidance scale; 1 is unguided, and takes half the time [default: 7.5 for a model, 1 for a program]
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     pub(super) cfg_scale: Option<f64>,
@@ -191,7 +189,31 @@ pub(super) struct PictureArgs {
 impl PictureArgs {
     /// The batch sizes that were given, or that of `request`.
     pub(super) fn batches(&self, request: &TextToImage) -> Vec<u64> {
-        if self.batch.is_empty() { vec![request.batch_size] } else { self.batch.clone() }
+        let given = self.batch.iter().map(|size| match size {
+            BatchSize::Of(size) => *size,
+            BatchSize::Auto => request.batch_size,
+        });
+        if self.batch.is_empty() { vec![request.batch_size] } else { given.collect() }
+    }
+
+    /// Puts as many pictures into `request` as fit, where that was asked for.
+    pub(super) fn fit_batch(&self, pipeline: &Pipeline, request: &mut TextToImage) -> Result<(), PipelineError> {
+        if self.batch.contains(&BatchSize::Auto) {
+            let batch = pipeline.automatic_batch(request)?;
+            tracing::info!(size = batch.size, "batch: {}", batch.reason);
+            request.batch_size = batch.size;
+        }
+        Ok(())
+    }
+
+    /// Refuses a batch of as many as fit where nothing is there that they could fit on.
+    pub(super) fn refuse_automatic_batch(&self) -> Result<(), CliError> {
+        if !self.batch.contains(&BatchSize::Auto) {
+            return Ok(());
+        }
+        Err(CliError::Usage(
+            "--batch auto goes by the memory of the device that is here, for a model that is run, warmed or looked up on it".to_owned(),
+        ))
     }
 
     /// Refuses several batch sizes where one thing is asked for.
@@ -206,7 +228,7 @@ impl PictureArgs {
     pub(super) fn refine(&self, request: &mut TextToImage) {
         request.width = self.width.or(request.width);
         request.height = self.height.or(request.height);
-        request.batch_size = self.batch.first().copied().unwrap_or(request.batch_size);
+        request.batch_size = self.batches(request)[0];
         request.cfg_scale = self.cfg_scale.unwrap_or(request.cfg_scale);
         request.steps = self.steps.unwrap_or(request.steps);
         request.clip_skip = self.clip_skip.unwrap_or(request.clip_skip);
@@ -235,11 +257,18 @@ impl Preset {
     }
 }
 
-/// A number of pictures, which `auto` is not yet.
-fn batch(text: &str) -> Result<u64, String> {
+/// How many pictures are made at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum BatchSize {
+    Of(u64),
+    /// As many as fit.
+    Auto,
+}
+
+fn batch(text: &str) -> Result<BatchSize, String> {
     match text {
-        "auto" => Err("auto waits for the torch devices, and is not built into this release".to_owned()),
-        _ => text.parse().map_err(|error| format!("{error}")),
+        "auto" => Ok(BatchSize::Auto),
+        _ => text.parse().map(BatchSize::Of).map_err(|error| format!("{error}, and not auto")),
     }
 }
 
@@ -422,255 +451,4 @@ pub(super) enum ColorWhen {
     Auto,
     Always,
     Never,
-}
-
-/// The global flags: which device, which cache, which warmup.
-///
-/// Another program flattens them into its own parser with `#[command(flatten)]` and calls
-/// [`RuntimeArgs::builder`]. The `--tpu-*` flags act on every XLA device.
-#[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Runtime")]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line's contract")]
-pub struct RuntimeArgs {
-    /// auto, tpu, xla-cpu or xla-cuda; auto is tpu where there is one, else xla-cpu
-    #[arg(
-        long,
-        global = true,
-        value_name = "DEVICE",
-        env = "PREHEAT_DEVICE",
-        default_value = "auto",
-        hide_env_values = true
-    )]
-    pub device: String,
-    /// An unavailable device is an error rather than a warning and the CPU
-    #[arg(long, global = true)]
-    pub strict_device: bool,
-    /// The cache's folder [default: the platform's cache folder + preheat]
-    #[arg(long, global = true, value_name = "DIR", env = "PREHEAT_CACHE_DIR", hide_env_values = true)]
-    pub cache_dir: Option<PathBuf>,
-    /// What the cache may take on disk, such as 500MB or 20GiB; beyond it, what is worth least goes
-    #[arg(long, global = true, value_name = "SIZE", default_value = "10GiB")]
-    pub cache_max_size: Size,
-    /// Look up, never write
-    #[arg(long, global = true)]
-    pub cache_read_only: bool,
-    /// A read-only cache that is looked up after the main one; may be given several times
-    #[arg(long, global = true, value_name = "DIR")]
-    pub cache_fallback: Vec<PathBuf>,
-    /// A TPU, or an error
-    #[arg(long, global = true, conflicts_with = "tpu_disable")]
-    pub tpu_enable: bool,
-    /// Never a TPU
-    #[arg(long, global = true)]
-    pub tpu_disable: bool,
-    /// Warm nothing on its own: `preheat warmup` is how; a run that is not warm says what it has to compile
-    #[arg(long, global = true)]
-    pub tpu_manual_warmup: bool,
-    /// The older name of --tpu-manual-warmup
-    #[arg(long, global = true, hide = true)]
-    pub tpu_warmup_enable: bool,
-    /// Automatic warmup: executions on zeros before a run whose program was freshly compiled
-    #[arg(long, global = true, value_name = "N", default_value_t = Builder::DEFAULT_WARMUP_STEPS)]
-    pub tpu_warmup_steps: u32,
-    /// No automatic warmup
-    #[arg(long, global = true)]
-    pub no_tpu_warmup: bool,
-    /// false: compile every time, touch no cache
-    #[arg(long, global = true, value_name = "BOOL", default_value_t = true, default_missing_value = "true",
-          num_args = 0..=1, require_equals = true, action = ArgAction::Set)]
-    pub tpu_compilation_cache: bool,
-    /// Round the size in a signature up to the padding multiple
-    #[arg(long, global = true, value_name = "BOOL", default_value_t = true, default_missing_value = "true",
-          num_args = 0..=1, require_equals = true, action = ArgAction::Set)]
-    pub tpu_shape_padding: bool,
-    /// The padding multiple in pixels, a multiple of 8
-    #[arg(long, global = true, value_name = "PX", default_value_t = Builder::DEFAULT_PADDING_MULTIPLE_PX)]
-    pub tpu_shape_padding_multiple: u64,
-    /// The dtype of a model's stages: auto, bf16, fp16 or fp32; auto is bf16 where the device computes it natively
-    #[arg(long, global = true, value_name = "DTYPE", default_value_t = Precision::Auto)]
-    pub precision: Precision,
-    /// The dtype of the text encoders [default: --precision]
-    #[arg(long, global = true, value_name = "DTYPE")]
-    pub text_encoder_precision: Option<Precision>,
-    /// The dtype of the denoiser [default: --precision]
-    #[arg(long, global = true, value_name = "DTYPE")]
-    pub denoiser_precision: Option<Precision>,
-    /// The dtype of the VAE [default: --precision]
-    #[arg(long, global = true, value_name = "DTYPE")]
-    pub vae_precision: Option<Precision>,
-    /// false: --precision auto is fp32 on every device
-    #[arg(long, global = true, value_name = "BOOL", default_value_t = true, default_missing_value = "true",
-          num_args = 0..=1, require_equals = true, action = ArgAction::Set)]
-    pub tpu_autocast_bf16: bool,
-    /// Compile, load, transfer and step timings at the end, and the plugin's own cost and memory figures
-    #[arg(long, global = true)]
-    pub tpu_debug_metrics: bool,
-    /// Wait for the device every N steps; 0: only where a result is read, with two steps in flight at most
-    #[arg(long, global = true, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
-    pub tpu_sync_steps: u32,
-    /// Write a trace of compiles, loads, transfers and steps, for Perfetto or Chrome
-    #[arg(long, global = true, value_name = "FILE")]
-    pub trace: Option<PathBuf>,
-    /// What would compile is an error, exit status 3
-    #[arg(long, global = true)]
-    pub require_warm: bool,
-    /// A picture whose padded size is not warm is computed at the smallest warm size that covers it, and cropped, if no more than this
-    /// of the area is wasted: 0 to 100. The same seed gives another picture than at its own size
-    #[arg(long, global = true, value_name = "PERCENT", allow_negative_numbers = true)]
-    pub snap_to_warm: Option<Percent>,
-    #[command(flatten)]
-    later: LaterArgs,
-}
-
-/// Flags of the contract whose backends are not built in yet. They are parsed so that they can be refused in words: a
-/// flag that is silently ignored is worse than one that is unknown.
-#[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Not built in yet")]
-struct LaterArgs {
-    #[arg(long, global = true, hide = true)]
-    force_precision: bool,
-    #[arg(long, global = true, hide = true, value_name = "HOW")]
-    offload: Option<String>,
-    #[arg(long, global = true, hide = true, value_name = "SIZE")]
-    reserve_memory: Option<String>,
-    #[arg(long, global = true, hide = true, value_name = "D")]
-    text_encoder_device: Option<String>,
-    #[arg(long, global = true, hide = true, value_name = "D")]
-    vae_device: Option<String>,
-}
-
-impl LaterArgs {
-    /// The first flag that was given, and what it waits for.
-    fn first(&self) -> Option<(&'static str, &'static str)> {
-        const TORCH: &str = "it acts on torch devices, and that backend is not built into this release";
-        [
-            (self.force_precision, "--force-precision", TORCH),
-            (self.offload.is_some(), "--offload", TORCH),
-            (self.reserve_memory.is_some(), "--reserve-memory", TORCH),
-            (self.text_encoder_device.is_some(), "--text-encoder-device", TORCH),
-            (self.vae_device.is_some(), "--vae-device", TORCH),
-        ]
-        .into_iter()
-        .find_map(|(given, flag, why)| given.then_some((flag, why)))
-    }
-}
-
-impl RuntimeArgs {
-    /// Refuses what this release cannot honour.
-    ///
-    /// # Errors
-    /// The first flag that was given and has no backend yet.
-    pub fn check(&self) -> Result<(), CliError> {
-        match self.later.first() {
-            Some((flag, why)) => Err(CliError::FlagNotBuiltIn { flag, why }),
-            None => Ok(()),
-        }
-    }
-
-    /// Refuses to compile by force what may not be compiled.
-    pub(super) fn refuse_force(&self, force_recompile: bool) -> Result<(), CliError> {
-        if !(self.require_warm && force_recompile) {
-            return Ok(());
-        }
-        Err(CliError::Usage(
-            "--force-recompile compiles everything anew, and --require-warm lets nothing be compiled: leave one of them out".to_owned(),
-        ))
-    }
-
-    /// Refuses a warmup that may not compile.
-    pub(super) fn refuse_warmup(&self) -> Result<(), CliError> {
-        if !self.require_warm {
-            return Ok(());
-        }
-        Err(CliError::Usage(
-            "a warmup is there to compile, and --require-warm lets nothing be compiled: `preheat lookup` tells whether everything is warm"
-                .to_owned(),
-        ))
-    }
-
-    /// A [`Builder`] set up as the flags say, but for [`Self::trace`]: whoever is to write the file gives [`Builder::trace`] one.
-    ///
-    /// # Errors
-    /// As [`Self::check`], and a device that has no such name.
-    pub fn builder(&self) -> Result<Builder, CliError> {
-        self.check()?;
-        let tpu = match (self.tpu_enable, self.tpu_disable) {
-            (true, _) => TpuSwitch::Enabled,
-            (_, true) => TpuSwitch::Disabled,
-            _ => TpuSwitch::Unset,
-        };
-        let device: DeviceName = self.device.parse()?;
-        let mut builder = Runtime::builder()
-            .device(device::Request { device, strict: self.strict_device, tpu })
-            .read_only(self.cache_read_only)
-            .cache_max_bytes(self.cache_max_size.bytes())
-            .use_cache(self.tpu_compilation_cache)
-            .require_warm(self.require_warm)
-            .manual_warmup(self.manual_warmup())
-            .sync_steps(usize::try_from(self.tpu_sync_steps).unwrap_or(usize::MAX))
-            .metrics(self.tpu_debug_metrics);
-        if let Some(dir) = &self.cache_dir {
-            builder = builder.cache_dir(dir);
-        }
-        for dir in &self.cache_fallback {
-            builder = builder.cache_fallback(dir);
-        }
-        Ok(builder)
-    }
-
-    /// How a pipeline is set up, as the flags say.
-    pub fn pipeline(&self) -> crate::pipeline::Builder {
-        let builder = Pipeline::builder()
-            .padding_multiple_px(self.padding_multiple_px())
-            .warmup_steps(if self.no_tpu_warmup { 0 } else { self.tpu_warmup_steps })
-            .precisions(self.precisions());
-        match self.snap_to_warm {
-            Some(most_waste) => builder.snap_to_warm(most_waste),
-            None => builder,
-        }
-    }
-
-    /// Which dtype each stage of a model computes in, as the flags say.
-    pub(super) fn precisions(&self) -> Precisions {
-        Precisions {
-            all: self.precision,
-            text_encoder: self.text_encoder_precision,
-            denoiser: self.denoiser_precision,
-            vae: self.vae_precision,
-            autocast: self.tpu_autocast_bf16,
-            force: false,
-        }
-    }
-
-    /// Refuses what acts on models only: a program's dtypes and its size are its own.
-    pub(super) fn refuse_for_programs(&self) -> Result<(), CliError> {
-        let given = [
-            (self.precision != Precision::Auto, "--precision"),
-            (self.text_encoder_precision.is_some(), "--text-encoder-precision"),
-            (self.denoiser_precision.is_some(), "--denoiser-precision"),
-            (self.vae_precision.is_some(), "--vae-precision"),
-            (!self.tpu_autocast_bf16, "--tpu-autocast-bf16=false"),
-        ];
-        match given.into_iter().find(|(given, _)| *given) {
-            Some((_, flag)) => Err(CliError::Usage(format!(
-                "{flag} acts on models: a program computes in the dtypes that stand in it, which --dtype records"
-            ))),
-            None if self.snap_to_warm.is_some() => Err(CliError::Usage(
-                "--snap-to-warm acts on models: a program in a file has one size; the library snaps graphs whose builder declares how \
-                 they are padded (`Graph::padding`, `Runtime::get_or_snap`)"
-                    .to_owned(),
-            )),
-            None => Ok(()),
-        }
-    }
-
-    /// The multiple that sizes are rounded up to, in pixels; 8, which is one latent, where padding is off.
-    pub fn padding_multiple_px(&self) -> u64 {
-        if self.tpu_shape_padding { self.tpu_shape_padding_multiple } else { 8 }
-    }
-
-    /// Whether nothing is to be warmed on its own, under either of the flag's names.
-    pub fn manual_warmup(&self) -> bool {
-        self.tpu_manual_warmup || self.tpu_warmup_enable
-    }
 }

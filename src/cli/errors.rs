@@ -17,14 +17,6 @@ use crate::tensor::TensorError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CliError {
-    /// A flag of the contract that this release cannot honour.
-    #[error("{flag} is not built into this release: {why}")]
-    FlagNotBuiltIn {
-        /// The flag.
-        flag: &'static str,
-        /// What it waits for, and what to do meanwhile.
-        why: &'static str,
-    },
     /// A use of the command line that no release could honour.
     #[error("{0}")]
     Usage(String),
@@ -166,8 +158,7 @@ impl CliError {
     /// How a command that ended with this error ended.
     pub fn status(&self) -> Status {
         match self {
-            Self::FlagNotBuiltIn { .. }
-            | Self::Usage(_)
+            Self::Usage(_)
             | Self::Evidence(EvidenceError::Manifest { .. })
             | Self::Signature(_)
             | Self::Device(DeviceError::UnknownName { .. } | DeviceError::Mlx)

@@ -32,6 +32,7 @@ fn of_model(context: &Context, args: &LookupArgs) -> Result<Lookup, CliError> {
     let mut request = TextToImage::default();
     args.signature.picture.refine(&mut request);
     let (_, pipeline) = run::open(context, &args.model, None, args.target.as_ref())?;
+    args.signature.picture.fit_batch(&pipeline, &mut request)?;
     Ok(pipeline.lookup(&request)?)
 }
 

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use indicatif::HumanBytes;
 
-use super::args::{Command, RuntimeArgs};
+use super::RuntimeArgs;
+use super::args::Command;
 use super::output::{line, seconds, table};
 use super::program::Timings;
 use super::{CliError, Context};

@@ -11,12 +11,14 @@ mod errors;
 mod lookup;
 mod metrics;
 mod output;
+mod placement;
 mod plan;
 mod plugins;
 mod program;
 mod progress;
 mod request_log;
 mod run;
+mod runtime_args;
 mod size;
 mod warmup;
 mod warmup_ahead;
@@ -29,8 +31,9 @@ use std::time::{Duration, Instant};
 
 use tracing_subscriber::EnvFilter;
 
-pub use args::{Cli, RuntimeArgs};
+pub use args::Cli;
 pub use errors::{CliError, Status};
+pub use runtime_args::{RuntimeArgs, TorchArgs};
 pub use size::Size;
 
 use self::args::{CacheCommand, ColorWhen, Command, OutputArgs, ProgramCommand};
@@ -143,7 +146,6 @@ pub fn run(cli: Cli, started: Instant) -> Result<Status, CliError> {
 }
 
 fn dispatch(context: &Context, command: Option<Command>) -> Result<Status, CliError> {
-    context.args.check()?;
     if context.args.tpu_warmup_enable {
         tracing::warn!("--tpu-warmup-enable is the older name of --tpu-manual-warmup, and is taken as that");
     }

@@ -10,7 +10,9 @@ use serde::Serialize;
 use super::args::{ProgramArgs, ProgramRunArgs, SignatureArgs};
 use super::cache::find;
 use super::output::{document, line, seconds};
+use super::placement::PlacementReport;
 use super::{CliError, Context, Status, metrics};
+use crate::pipeline::TextToImage;
 use crate::runtime::{DeviceReport, Executable, Graph, Percent, Runtime, StageReport};
 use crate::tensor::Tensor;
 
@@ -31,6 +33,9 @@ pub(super) struct RunReport<'a, S> {
     /// The stages that a warmup ahead of time could not compile.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) failed: Vec<FailedStage>,
+    /// What went where, on devices of libtorch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) placement: Option<PlacementReport>,
     pub(super) timings: Timings,
     pub(super) images: Vec<String>,
     pub(super) warnings: Vec<String>,
@@ -118,7 +123,8 @@ impl SignatureArgs {
             return Err(CliError::Usage("--clip-skip acts on models, not on programs".to_owned()));
         }
         picture.one_batch()?;
-        let batch = picture.batch.first().copied().unwrap_or(1);
+        picture.refuse_automatic_batch()?;
+        let batch = picture.batches(&TextToImage::default())[0];
         let requested = picture.width.zip(picture.height).map(|(width, height)| [width, height]);
         let padded = requested
             .map(|size| normalize_shape(size, context.args.padding_multiple_px()))
@@ -243,6 +249,7 @@ impl Prepared {
                 stages: vec![stage],
                 requests: Vec::new(),
                 failed: Vec::new(),
+                placement: None,
                 timings,
                 images: Vec::new(),
                 warnings: self.runtime.warnings(),

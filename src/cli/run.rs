@@ -7,9 +7,10 @@ use preheat_cache::Source;
 use super::args::{ModelArgs, RunArgs};
 use super::demo_model;
 use super::output::{document, line, seconds, table};
+use super::placement::PlacementReport;
 use super::program::{RunReport, SignatureReport, SizeReport, Timings};
 use super::request_log::RequestLogging;
-use super::{CliError, Context, Status, metrics};
+use super::{CliError, Context, Status, metrics, placement};
 use crate::device::Target;
 use crate::pipeline::{Made, Pipeline, PipelineError, Plan, Sizes, TextToImage};
 use crate::runtime::{Metrics, Runtime, SnappedSize, StageReport};
@@ -17,10 +18,11 @@ use crate::runtime::{Metrics, Runtime, SnappedSize, StageReport};
 pub(super) fn run(context: &Context, args: &RunArgs) -> Result<Status, CliError> {
     context.args.refuse_force(args.force_recompile)?;
     args.picture.one_batch()?;
-    let request = request(args)?;
+    let mut request = request(args)?;
     check_output(&args.output)?;
     let mut log = args.log_requests.as_deref().map(RequestLogging::open).transpose()?;
     let (runtime, pipeline) = open(context, &args.model, request.model.as_deref(), None)?;
+    args.picture.fit_batch(&pipeline, &mut request)?;
     let made = pipeline.run_with(&request, args.force_recompile);
     if let Some(log) = &mut log {
         log.note(context, &runtime, &pipeline, &request, &made);
@@ -150,6 +152,7 @@ fn report(
             stages: stages.clone(),
             requests: Vec::new(),
             failed: Vec::new(),
+            placement: made.placement.as_ref().map(PlacementReport::of),
             timings,
             images: images.iter().map(|path| path.display().to_string()).collect(),
             warnings: [runtime.warnings(), made.warnings.clone()].concat(),
@@ -175,6 +178,9 @@ fn report(
         rows.add_row(["", &stage.stage, &how(stage), &stage.matched.to_string(), &stage.graph_key.short()]);
     }
     line(&rows.to_string())?;
+    if let Some(plan) = &made.placement {
+        placement::print(plan)?;
+    }
     line(&format!(
         "ready after {}, {} a step, done after {}",
         seconds(timings.executables_ready_seconds.max(timings.weights_ready_seconds)),

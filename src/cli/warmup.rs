@@ -62,8 +62,11 @@ pub(super) fn requests(args: &WarmupArgs) -> Result<Vec<TextToImage>, CliError> 
 }
 
 fn warm_model(context: &Context, args: &WarmupArgs) -> Result<Status, CliError> {
-    let requests = requests(args)?;
+    let mut requests = requests(args)?;
     let (runtime, pipeline) = run::open(context, &args.model, None, None)?;
+    for request in &mut requests {
+        args.signature.picture.fit_batch(&pipeline, request)?;
+    }
     // Every request is checked before anything is compiled: a wrong size should not cost the compile before it.
     for request in &requests {
         pipeline.plan(request)?;
@@ -220,6 +223,7 @@ fn print_json<S: Serialize>(context: &Context, runtime: &Runtime, done: Document
         stages: done.stages,
         requests: done.requests,
         failed: done.failed,
+        placement: None,
         timings: timings(context),
         images: Vec::new(),
         warnings: runtime.warnings(),

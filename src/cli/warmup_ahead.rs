@@ -12,6 +12,7 @@ use crate::pipeline::{Precompile, Precompiled, precompile_programs};
 use crate::runtime::{self, Graph, Runtime, StageReport};
 
 pub(super) fn of_model(context: &Context, args: &WarmupArgs) -> Result<Status, CliError> {
+    args.signature.picture.refuse_automatic_batch()?;
     let requests = requests(args)?;
     let (runtime, pipeline) = run::open(context, &args.model, None, args.aot.as_ref())?;
     let how = Precompile { jobs: args.jobs.map(usize::from), force_recompile: args.force_recompile };

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::args::{ModelArgs, WarmupArgs};
+use super::args::{BatchSize, ModelArgs, WarmupArgs};
 use super::errors::with_causes;
 use super::output::{document, line};
 use super::warmup::warm_one;
@@ -104,7 +104,7 @@ fn warmups(model: &ManifestModel, args: &WarmupArgs) -> Vec<WarmupArgs> {
                 ..WarmupArgs::default()
             };
             let picture = &mut one.signature.picture;
-            picture.batch.clone_from(&model.batches);
+            picture.batch = model.batches.iter().copied().map(BatchSize::Of).collect();
             picture.cfg_scale = Some(if guided { TextToImage::DEFAULT_CFG_SCALE } else { 1.0 });
             picture.clip_skip = Some(model.clip_skip);
             all.push(one);

@@ -10,7 +10,7 @@ pub fn range(device: TorchId) -> RangeInclusive<u64> {
     match device {
         TorchId::Cuda(_) => 4..=8,
         TorchId::Mps => 2..=8,
-        TorchId::Cpu => 1..=4,
+        TorchId::Cpu | TorchId::Fake(_) => 1..=4,
     }
 }
 
@@ -59,6 +59,7 @@ mod tests {
     /// What is chosen on a device with `free` bytes where weights take 100 and each picture takes 10.
     fn chosen(id: TorchId, free: Option<u64>) -> u64 {
         let device = TorchDevice {
+            position: 0,
             id,
             name: "device".to_owned(),
             total_bytes: free,

@@ -5,6 +5,7 @@ use super::{
     Choice, DeviceError, DeviceName, Inventory, OperatingSystem, Request, Selected, TorchDevice, TorchId, TpuSwitch,
     XlaDevice,
 };
+use crate::backend::torch::FAKE_DEVICES_VARIABLE;
 
 const NAMED: &str = "named by --device or PREHEAT_DEVICE";
 
@@ -34,7 +35,7 @@ pub fn choose(request: Request, inventory: &Inventory) -> Result<Choice, DeviceE
         DeviceName::Tpu => inventory.xla(XlaDevice::Tpu),
         DeviceName::XlaCpu => inventory.xla(XlaDevice::XlaCpu),
         DeviceName::XlaCuda => inventory.xla(XlaDevice::XlaCuda),
-        DeviceName::Cuda(_) | DeviceName::Mps | DeviceName::Cpu => {
+        DeviceName::Cuda(_) | DeviceName::Mps | DeviceName::Cpu | DeviceName::Fake(_) => {
             let offered = inventory.torch.as_deref().map_err(no_torch)?;
             torch_device(requested, offered, inventory.system).cloned().map(Selected::Torch)
         }
@@ -123,6 +124,7 @@ fn torch_device(name: DeviceName, offered: &[TorchDevice], system: OperatingSyst
     let id = match name {
         DeviceName::Cuda(index) => TorchId::Cuda(index),
         DeviceName::Mps => TorchId::Mps,
+        DeviceName::Fake(index) => TorchId::Fake(index),
         _ => TorchId::Cpu,
     };
     let Some(device) = offered.iter().find(|device| device.id == id) else {
@@ -148,6 +150,7 @@ fn why_absent(id: TorchId, offered: &[TorchDevice], system: OperatingSystem) -> 
         }
         (TorchId::Mps, _) => format!("it is Apple's GPU, and this machine runs {system}"),
         (TorchId::Cpu, _) => "libtorch offers no CPU".to_owned(),
+        (TorchId::Fake(_), _) => format!("{FAKE_DEVICES_VARIABLE} names none of that number"),
     }
 }
 
@@ -157,7 +160,9 @@ fn stand_in(request: Request, inventory: &Inventory, why: String) -> Result<Choi
     let xla_cpu = || inventory.xla(XlaDevice::XlaCpu).ok().filter(|_| device != DeviceName::XlaCpu);
     let found = match device {
         _ if request.strict => None,
-        DeviceName::Cuda(_) | DeviceName::Mps | DeviceName::Cpu => inventory.torch_cpu().or_else(xla_cpu),
+        DeviceName::Cuda(_) | DeviceName::Mps | DeviceName::Cpu | DeviceName::Fake(_) => {
+            inventory.torch_cpu().or_else(xla_cpu)
+        }
         _ => xla_cpu().or_else(|| inventory.torch_cpu()),
     };
     let Some(found) = found else { return Err(DeviceError::Unavailable { device, why }) };

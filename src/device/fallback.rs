@@ -151,6 +151,7 @@ mod tests {
         use super::super::offload::{Offload, StageNeed};
         use super::super::{TorchDevice, TorchId};
         let device = TorchDevice {
+            position: 0,
             id: TorchId::Cuda(0),
             name: "RTX 3050".to_owned(),
             total_bytes: Some(4 << 30),

@@ -7,9 +7,11 @@
 //! | which dtype | `precision.rs`, one table over device, `--precision` and stage |
 //! | how much memory a stage takes | `estimate.rs`, from the graph's own shapes |
 //! | what is offloaded, and where each tensor goes | `offload.rs`, `placement.rs` |
+//! | what an execution is given | `arguments.rs` |
 //! | what comes after running out of memory | `fallback.rs` |
 //! | how many pictures at once | `batch.rs` |
 
+pub mod arguments;
 pub mod batch;
 mod choose;
 pub mod estimate;
@@ -48,6 +50,8 @@ pub enum DeviceName {
     XlaCpu,
     /// A CUDA card through XLA.
     XlaCuda,
+    /// A device of libtorch's that is only counted as one: `PREHEAT_TORCH_FAKE_DEVICES` adds them, for tests.
+    Fake(u32),
 }
 
 impl fmt::Display for DeviceName {
@@ -61,6 +65,7 @@ impl fmt::Display for DeviceName {
             Self::Cpu => f.write_str("cpu"),
             Self::XlaCpu => f.write_str("xla-cpu"),
             Self::XlaCuda => f.write_str("xla-cuda"),
+            Self::Fake(index) => write!(f, "fake:{index}"),
         }
     }
 }
@@ -78,10 +83,11 @@ impl FromStr for DeviceName {
             "xla-cpu" => Self::XlaCpu,
             "xla-cuda" => Self::XlaCuda,
             "mlx" => return Err(DeviceError::Mlx),
-            other => match other.strip_prefix("cuda:").and_then(|index| index.parse().ok()) {
-                Some(index) => Self::Cuda(index),
-                None => return Err(DeviceError::UnknownName { name: other.to_owned() }),
-            },
+            other => {
+                let numbered = |kind: &str| other.strip_prefix(kind)?.parse().ok();
+                let named = numbered("cuda:").map(Self::Cuda).or_else(|| numbered("fake:").map(Self::Fake));
+                named.ok_or_else(|| DeviceError::UnknownName { name: other.to_owned() })?
+            }
         })
     }
 }
@@ -117,6 +123,27 @@ impl fmt::Display for XlaDevice {
     }
 }
 
+impl From<XlaDevice> for DeviceName {
+    fn from(device: XlaDevice) -> Self {
+        match device {
+            XlaDevice::Tpu => Self::Tpu,
+            XlaDevice::XlaCuda => Self::XlaCuda,
+            XlaDevice::XlaCpu => Self::XlaCpu,
+        }
+    }
+}
+
+impl From<TorchId> for DeviceName {
+    fn from(id: TorchId) -> Self {
+        match id {
+            TorchId::Cuda(index) => Self::Cuda(index),
+            TorchId::Mps => Self::Mps,
+            TorchId::Cpu => Self::Cpu,
+            TorchId::Fake(index) => Self::Fake(index),
+        }
+    }
+}
+
 /// Whether the TPU backend is forced on, off, or neither (`--tpu-enable`, `--tpu-disable`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum TpuSwitch {
@@ -139,9 +166,6 @@ pub struct Request {
     /// `--tpu-enable` or `--tpu-disable`.
     pub tpu: TpuSwitch,
 }
-
-/// Why [`Inventory::torch`] has nothing in this release.
-pub const TORCH_IS_NOT_BUILT_IN: &str = "that backend is not built into this release";
 
 /// What this machine has, as found; nothing is loaded to find it.
 #[derive(Debug, Clone)]
@@ -173,7 +197,7 @@ impl Inventory {
             tpu_answers_at_once: true,
             xla_cpu_plugin: Ok(path.to_owned()),
             xla_cuda_plugin: Ok(path.to_owned()),
-            torch: Err(TORCH_IS_NOT_BUILT_IN.to_owned()),
+            torch: Err("--plugin names a PJRT plugin, which does without it: leave one of the two out".to_owned()),
             mlx: None,
             system: OperatingSystem::of_this_machine(),
         }

@@ -152,6 +152,7 @@ pub fn default_reserve_bytes(device: TorchId) -> u64 {
     match device {
         TorchId::Cuda(_) => 512 << 20,
         TorchId::Mps | TorchId::Cpu => 2 << 30,
+        TorchId::Fake(_) => 0,
     }
 }
 
@@ -216,6 +217,7 @@ mod tests {
 
     fn card(free: Option<u64>) -> TorchDevice {
         TorchDevice {
+            position: 0,
             id: TorchId::Cuda(0),
             name: "card".to_owned(),
             total_bytes: free,

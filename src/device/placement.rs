@@ -1,14 +1,13 @@
 //! Where each tensor of a request rests, and where and in which dtype it is read.
 //!
 //! A stage's inputs go to the device that executes the stage, wherever its weights rest, in the type in which its graph declares
-//! them. [`StagePlan::arguments`] is the only maker of [`Arguments`], and a back end executes nothing else: a tensor of the wrong
-//! device or dtype is brought, one of the wrong shape refused, and a mismatch has no way to be written.
+//! them: `arguments.rs` sees to it at each execution.
 //!
 //! The host's memory is libtorch's device `cpu`.
 
 use std::fmt;
 
-use super::estimate::{AttentionMemory, bytes_of_type};
+use super::estimate::AttentionMemory;
 use super::offload::{Decision, Mode, Offload, StageNeed};
 use super::words::bytes;
 use super::{Arithmetic, StageDtype, StageKind, TorchDevice, TorchId, carried};
@@ -230,116 +229,12 @@ impl fmt::Display for StagePlan {
     }
 }
 
-/// A tensor that knows where it is and what it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Placed<T> {
-    tensor: T,
-    place: TorchId,
-    kind: Type,
-}
-
-impl<T> Placed<T> {
-    /// A tensor as its maker made it.
-    pub fn new(tensor: T, place: TorchId, kind: Type) -> Self {
-        Self { tensor, place, kind }
-    }
-
-    /// The tensor.
-    pub fn tensor(&self) -> &T {
-        &self.tensor
-    }
-
-    /// Where it is.
-    pub fn place(&self) -> TorchId {
-        self.place
-    }
-
-    /// Its dtype and shape.
-    pub fn kind(&self) -> &Type {
-        &self.kind
-    }
-
-    /// What it takes there.
-    pub fn bytes(&self) -> u64 {
-        bytes_of_type(&self.kind)
-    }
-}
-
-/// The inputs of one execution of a stage, each where and as the stage reads it.
-#[derive(Debug)]
-pub struct Arguments<T> {
-    tensors: Vec<Placed<T>>,
-}
-
-impl<T> Arguments<T> {
-    /// In the graph's order.
-    pub fn tensors(&self) -> &[Placed<T>] {
-        &self.tensors
-    }
-}
-
-/// Why a stage cannot be given its inputs.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ArgumentError<E> {
-    /// A tensor of another shape than the graph takes.
-    #[error("stage `{stage}` takes {wanted:?} as `{input}`, and {given:?} was given")]
-    Shape {
-        /// The stage.
-        stage: String,
-        /// The input.
-        input: String,
-        /// The shape that the graph declares.
-        wanted: Vec<u64>,
-        /// That of the tensor.
-        given: Vec<u64>,
-    },
-    /// It could not be had, or not be brought.
-    #[error(transparent)]
-    Bring(E),
-}
-
-impl StagePlan {
-    /// The inputs of one execution. `give` has the tensor of a slot, wherever it rests; `bring` moves and converts one that is elsewhere
-    /// or in another dtype than the slot's.
-    ///
-    /// # Errors
-    /// Where either fails, and where a tensor has another shape than the graph declares.
-    pub fn arguments<T, E>(
-        &self,
-        mut give: impl FnMut(&Slot) -> Result<Placed<T>, E>,
-        mut bring: impl FnMut(Placed<T>, &Slot) -> Result<T, E>,
-    ) -> Result<Arguments<T>, ArgumentError<E>> {
-        let one = |slot: &Slot| {
-            let given = give(slot).map_err(ArgumentError::Bring)?;
-            if given.kind.dims != slot.kind.dims {
-                return Err(ArgumentError::Shape {
-                    stage: self.name.clone(),
-                    input: slot.name.clone(),
-                    wanted: slot.kind.dims.clone(),
-                    given: given.kind.dims,
-                });
-            }
-            if given.place == slot.executes && given.kind == slot.kind {
-                return Ok(given);
-            }
-            let tensor = bring(given, slot).map_err(ArgumentError::Bring)?;
-            Ok(Placed { tensor, place: slot.executes, kind: slot.kind.clone() })
-        };
-        Ok(Arguments { tensors: self.inputs.iter().map(one).collect::<Result<_, _>>()? })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use preheat_cache::Dtype;
 
     use super::*;
     use crate::graph::Builder;
-
-    /// A picture of two latents as a tensor of a back end would be: bytes that are somewhere.
-    fn latents(place: TorchId, dtype: Dtype, dims: &[u64]) -> Placed<&'static str> {
-        Placed::new("made", place, Type::new(dtype, dims))
-    }
 
     /// A denoiser that takes latents and noise, on a card, offloaded.
     fn stage() -> StagePlan {
@@ -349,6 +244,7 @@ mod tests {
         let y = b.linear(latents, weight, None).and_then(|y| b.add(y, noise)).unwrap();
         b.output("latents", y);
         let card = TorchDevice {
+            position: 0,
             id: TorchId::Cuda(1),
             name: "card".to_owned(),
             total_bytes: None,
@@ -370,40 +266,5 @@ mod tests {
         assert!(stage.inputs.iter().all(|slot| slot.executes == TorchId::Cuda(1)));
         let rests: Vec<_> = stage.inputs.iter().map(|slot| (slot.class, slot.rests)).collect();
         assert_eq!(rests, [(TensorClass::Latents, TorchId::Cuda(1)), (TensorClass::Noise, HOST)]);
-    }
-
-    #[test]
-    fn what_is_elsewhere_or_in_another_dtype_is_brought_and_the_rest_left_alone() {
-        let stage = stage();
-        for (place, dtype, brought) in [
-            (TorchId::Cuda(1), Dtype::Float32, false),
-            (TorchId::Cuda(0), Dtype::Float32, true),
-            (HOST, Dtype::Float32, true),
-            (TorchId::Cuda(1), Dtype::BFloat16, true),
-        ] {
-            let give = |_: &Slot| Ok::<_, ()>(latents(place, dtype, &[1, 4, 8, 8]));
-            let arguments = stage.arguments(give, |_, _| Ok("brought")).unwrap();
-            for (tensor, slot) in arguments.tensors().iter().zip(&stage.inputs) {
-                assert_eq!((tensor.place(), tensor.kind()), (slot.executes, &slot.kind));
-                assert_eq!(*tensor.tensor() == "brought", brought, "{place} {dtype}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_wrong_shape_is_refused_by_name() {
-        let give = |slot: &Slot| {
-            let side = if slot.name == "noise" { 9 } else { 8 };
-            Ok::<_, ()>(latents(HOST, Dtype::Float32, &[1, 4, side, side]))
-        };
-        let error = stage().arguments(give, |_, _| Ok("brought")).unwrap_err();
-        assert!(matches!(&error, ArgumentError::Shape { input, .. } if input == "noise"), "{error:?}");
-    }
-
-    #[test]
-    fn what_cannot_be_brought_is_told() {
-        let give = |_: &Slot| Ok(latents(HOST, Dtype::Float32, &[1, 4, 8, 8]));
-        let error = stage().arguments(give, |_, _| Err("no room")).unwrap_err();
-        assert_eq!(error, ArgumentError::Bring("no room"));
     }
 }

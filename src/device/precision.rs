@@ -127,7 +127,7 @@ impl From<&super::TorchDevice> for Arithmetic {
                 breaks_in_float16: device.breaks_in_float16(),
             },
             TorchId::Mps => Self::Mps,
-            TorchId::Cpu => Self::Cpu,
+            TorchId::Cpu | TorchId::Fake(_) => Self::Cpu,
         }
     }
 }

@@ -7,7 +7,7 @@ fn everything() -> Inventory {
         tpu_answers_at_once: false,
         xla_cpu_plugin: Ok("xla_cpu_pjrt.so".into()),
         xla_cuda_plugin: Ok("xla_cuda_plugin.so".into()),
-        torch: Err(TORCH_IS_NOT_BUILT_IN.into()),
+        torch: Err("that was not installed".into()),
         mlx: None,
         system: OperatingSystem::Linux,
     }
@@ -105,6 +105,7 @@ fn libtpu_that_answers_at_once_may_be_asked_without_device_files() {
 
 fn torch(id: TorchId, name: &str) -> TorchDevice {
     TorchDevice {
+        position: 0,
         id,
         name: name.to_owned(),
         total_bytes: Some(8 << 30),

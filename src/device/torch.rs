@@ -2,10 +2,13 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::words::bytes;
 
 /// Which device of libtorch, as it numbers them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum TorchId {
     /// A card, NVIDIA's or, under ROCm, AMD's.
     Cuda(u32),
@@ -13,6 +16,9 @@ pub enum TorchId {
     Mps,
     /// The CPU.
     Cpu,
+    /// A device that computes on the CPU and is counted and bounded as one of its own, for tests
+    /// ([`FakeDevice`](crate::backend::torch::FakeDevice)).
+    Fake(u32),
 }
 
 impl TorchId {
@@ -21,6 +27,7 @@ impl TorchId {
             Self::Cuda(_) => Backend::Cuda,
             Self::Mps => Backend::Mps,
             Self::Cpu => Backend::Cpu,
+            Self::Fake(_) => Backend::Fake,
         }
     }
 }
@@ -32,6 +39,7 @@ impl fmt::Display for TorchId {
             Self::Cuda(index) => write!(f, "cuda:{index}"),
             Self::Mps => f.write_str("mps"),
             Self::Cpu => f.write_str("cpu"),
+            Self::Fake(index) => write!(f, "fake:{index}"),
         }
     }
 }
@@ -42,11 +50,14 @@ pub(super) enum Backend {
     Cuda,
     Mps,
     Cpu,
+    Fake,
 }
 
 /// A device of libtorch, as it was found.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TorchDevice {
+    /// Its position in libtorch's list, by which calls name it.
+    pub position: u32,
     /// Which one.
     pub id: TorchId,
     /// What it calls itself, such as `NVIDIA GeForce RTX 3060`.
@@ -61,6 +72,12 @@ pub struct TorchDevice {
     pub rocm: bool,
     /// Why it cannot be used although it is there, such as a card that is older than the kernels of this libtorch.
     pub problem: Option<String>,
+}
+
+impl fmt::Display for TorchDevice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.id.fmt(f)
+    }
 }
 
 impl TorchDevice {

@@ -39,7 +39,7 @@ use std::ops::Deref;
 use preheat_cache::Dtype;
 use serde::{Deserialize, Serialize};
 
-pub use autocast::autocast;
+pub use autocast::{attention_in_float32, autocast};
 pub use builder::Builder;
 pub use codec::CodecError;
 pub use op::{Attention, BinaryOp, Norm, Op, UnaryOp};

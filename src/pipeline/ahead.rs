@@ -83,7 +83,7 @@ impl Pipeline {
     }
 
     fn precompile_one(&self, task: &Task<'_>, how: Precompile) -> Result<StageReport, runtime::Error> {
-        let request = self.runtime.request(&task.prepared.plan.signature, &task.stage.graph);
+        let request = self.home(task.stage).runtime.request(&task.prepared.plan.signature, &task.stage.graph);
         request.force_recompile(how.force_recompile).precompile()
     }
 }

@@ -8,10 +8,11 @@ use super::image::{Picture, Settings, eight_bits};
 use super::plan::Prepared;
 use super::ready::Ready;
 use super::stage::{Stage, Stages};
+use crate::device::fallback::Decode;
 use crate::pjrt::ElementType;
 use crate::pjrt::hlo::TensorType;
 use crate::progress::EventKind;
-use crate::runtime::{self, Executable, StageReport, Step};
+use crate::runtime::{self, DeviceTensor, Executable, StageReport, Step};
 use crate::tensor::Tensor;
 
 /// Pictures, and what was remarkable about decoding them.
@@ -61,10 +62,10 @@ impl Pipeline {
         let latents = one_by_one(latents)?;
         let (mut pictures, mut faults) = (Vec::with_capacity(latents.len()), Vec::new());
         let total = latents.len() as u64;
-        let mut boundary = self.runtime.step_boundary("decode").of(self.model_id(), stage.name);
+        let mut boundary = self.home(stage).runtime.step_boundary("decode").of(self.model_id(), stage.name);
         for (index, one) in (0..).zip(&latents) {
             self.tell(stage, EventKind::Decoding { done: index, total });
-            let values = self.decode_one(stage, executable, one, boundary.begin()?)?;
+            let values = self.decode_one(prepared, (stage, executable), one, boundary.begin()?)?;
             // Of latents that are no numbers no dtype makes a picture.
             if let Some(fault) = Fault::of(&values).filter(|_| one.to_f32().is_none_or(|values| is_finite(&values))) {
                 faults.push((index, fault));
@@ -74,7 +75,7 @@ impl Pipeline {
         self.tell(stage, EventKind::Decoding { done: total, total });
         let count = pictures.len();
         let mut decoded = Decoded { pictures, warnings: Vec::new(), again: None };
-        if stage.dtype == Dtype::Float32 {
+        if stage.dtype.dtype == Dtype::Float32 {
             let broken = faults.iter().filter(|(_, fault)| *fault == Fault::NotFinite);
             decoded.warnings.extend(broken.map(|(index, _)| not_finite_in_f32(count, *index)));
         } else if !faults.is_empty() {
@@ -84,23 +85,43 @@ impl Pipeline {
         Ok(decoded)
     }
 
+    /// Decodes one picture: whole, or in tiles where the device has no room for it.
     fn decode_one(
+        &self,
+        prepared: &Prepared<'_>,
+        (stage, executable): (&Stage, &Executable),
+        latents: &Tensor,
+        step: Step<'_, '_>,
+    ) -> Result<Vec<f32>, PipelineError> {
+        let whole = |weights: &[DeviceTensor]| self.decode_latents(stage, executable, latents, weights);
+        let (image, values) = match self.on_stage_as_it_is(stage, executable, whole) {
+            Err(error) if error.is_out_of_memory() => {
+                return match self.decode_in_tiles(prepared, stage, latents)? {
+                    Some(values) => Ok(values),
+                    // So small that tiles are no smaller: it stays whole, and more is offloaded.
+                    None => Ok(values_of(&self.on_stage(stage, executable, Decode::Slices, whole)?.1)?),
+                };
+            }
+            done => done?,
+        };
+        step.until(&image)?;
+        values_of(&values)
+    }
+
+    /// What the decoder makes of latents, on its device and on the host.
+    pub(super) fn decode_latents(
         &self,
         stage: &Stage,
         executable: &Executable,
         latents: &Tensor,
-        step: Step<'_, '_>,
-    ) -> Result<Vec<f32>, PipelineError> {
-        let latents = self.runtime.to_device(latents)?;
-        let (image, values) = self.on_stage(stage, executable, |weights| {
-            let images = executable.run(std::iter::once(&latents).chain(weights))?;
-            let image = images.into_iter().next().ok_or(PipelineError::NoPicture)?;
-            let failed = |cause| runtime::Error::Run { stage: stage.name.to_owned(), doing: "reading a result", cause };
-            let values = image.to_host().map_err(failed)?;
-            Ok((image, values))
-        })?;
-        step.until(&image)?;
-        values.to_f32().ok_or(PipelineError::NoPicture)
+        weights: &[DeviceTensor],
+    ) -> Result<(DeviceTensor, Tensor), PipelineError> {
+        let latents = self.home(stage).runtime.to_device(latents)?;
+        let images = executable.run(std::iter::once(&latents).chain(weights))?;
+        let image = images.into_iter().next().ok_or(PipelineError::NoPicture)?;
+        let failed = |cause| runtime::Error::Run { stage: stage.name.to_owned(), doing: "reading a result", cause };
+        let values = image.to_host().map_err(failed)?;
+        Ok((image, values))
     }
 
     /// Decodes the pictures at `faults` again, in float32. Where that cannot be done they stay as they are, and a warning says why.
@@ -111,9 +132,9 @@ impl Pipeline {
         faults: &[(u64, Fault)],
         decoded: &mut Decoded,
     ) -> Result<(), PipelineError> {
-        let dtype = prepared.shape.dtypes.vae;
-        let stage = Stages::decoder_in(&self.model, prepared.shape, Dtype::Float32)?;
-        let executable = match self.runtime.request(&prepared.plan.signature, &stage.graph).get() {
+        let dtype = prepared.shape.dtypes.vae.dtype;
+        let stage = Stages::decoder_in_f32(&self.model, &prepared.shape)?;
+        let executable = match self.home(&stage).runtime.request(&prepared.plan.signature, &stage.graph).get() {
             Ok(executable) => executable,
             Err(runtime::Error::Cancelled) => return Err(runtime::Error::Cancelled.into()),
             Err(error) => {
@@ -123,13 +144,13 @@ impl Pipeline {
         };
         self.note_executables(std::slice::from_ref(&executable));
         decoded.again = Some(executable.report().clone());
-        let mut boundary = self.runtime.step_boundary("decode").of(self.model_id(), stage.name);
+        let mut boundary = self.home(&stage).runtime.step_boundary("decode").of(self.model_id(), stage.name);
         for &(index, fault) in faults {
             let at = usize::try_from(index).unwrap_or(usize::MAX);
             let again = boundary
                 .begin()
                 .map_err(PipelineError::from)
-                .and_then(|step| self.decode_one(&stage, &executable, &latents[at], step));
+                .and_then(|step| self.decode_one(prepared, (&stage, &executable), &latents[at], step));
             let values = match again {
                 Ok(values) => values,
                 Err(error @ PipelineError::Runtime(runtime::Error::Cancelled)) => return Err(error),
@@ -148,6 +169,10 @@ impl Pipeline {
         }
         Ok(())
     }
+}
+
+pub(super) fn values_of(picture: &Tensor) -> Result<Vec<f32>, PipelineError> {
+    picture.to_f32().ok_or(PipelineError::NoPicture)
 }
 
 /// The latents of each picture, `f32[1, channels, height, width]`.

@@ -3,6 +3,7 @@
 use super::error::PipelineError;
 use super::noise::Generator;
 use super::schedulers::{Base, Call, Schedule};
+use crate::backend::DeviceFault;
 use crate::models::StepScalars;
 use crate::runtime::{self, DeviceTensor, Executable, Runtime, StepTimes};
 use crate::tensor::Tensor;
@@ -115,7 +116,8 @@ impl Denoise<'_> {
         Ok(self.runtime.to_device(&tensor)?)
     }
 
-    fn failed(&self, doing: &'static str, cause: crate::pjrt::PjrtError) -> PipelineError {
+    fn failed(&self, doing: &'static str, cause: impl Into<DeviceFault>) -> PipelineError {
+        let cause = cause.into();
         runtime::Error::Run { stage: self.executable.report().stage.clone(), doing, cause }.into()
     }
 }

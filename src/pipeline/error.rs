@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::schedulers::SchedulerError;
 use super::tokenizer::TokenizerError;
+use crate::device::fallback::OutOfMemory;
 use crate::graph::GraphError;
 use crate::models::ModelError;
 use crate::runtime::{self, human};
@@ -82,6 +83,14 @@ pub enum PipelineError {
         /// Bytes that the device or the system has left, with those that could be dropped.
         free_bytes: u64,
     },
+    /// A device of libtorch's ran out of memory, and all that could be tried was.
+    #[error("{cause}")]
+    OutOfMemory {
+        /// The stage, the estimate, and what was tried.
+        cause: OutOfMemory,
+        /// What the device said last.
+        source: Box<PipelineError>,
+    },
     /// A graph takes something that the pipeline does not know: the two are not of one release.
     #[error("stage `{stage}` takes an input `{name}`, which the pipeline does not give")]
     NoSuchInput {
@@ -121,6 +130,15 @@ pub enum PipelineError {
 }
 
 impl PipelineError {
+    /// Whether a device had too little memory.
+    pub fn is_out_of_memory(&self) -> bool {
+        match self {
+            Self::Runtime(error) => error.is_out_of_memory(),
+            Self::OutOfMemory { .. } => true,
+            _ => false,
+        }
+    }
+
     /// Whether the request is to blame: one that asks for something else may do.
     pub(crate) fn is_of_the_request(&self) -> bool {
         matches!(

@@ -32,7 +32,7 @@ impl Pipeline {
                     stages.push(Clone::clone(answer));
                     continue;
                 }
-                for answer in self.runtime.lookup(signature, &stage.graph)?.stages {
+                for answer in self.home(stage).runtime.lookup(signature, &stage.graph)?.stages {
                     known.insert(graph, answer.clone());
                     stages.push(answer);
                 }

@@ -10,6 +10,8 @@ use super::prompts::{Encoded, PromptKey};
 use super::ready::Ready;
 use super::stage::Stage;
 use super::{Made, Pipeline};
+use crate::device::StageKind;
+use crate::device::fallback::Decode;
 use crate::pjrt::ElementType;
 use crate::pjrt::hlo::TensorType;
 use crate::progress::{Event, EventKind};
@@ -52,13 +54,15 @@ impl Pipeline {
             executables_ready: ready.executables_since,
             weights_ready: ready.weights_since,
             steps,
+            placement: ready.placement.clone(),
         })
     }
 
     fn conditions(&self, prepared: &Prepared<'_>, ready: &Ready) -> Result<Conditions, PipelineError> {
         let (request, stages) = (prepared.request, &prepared.stages);
         // Never finished: the first diffusion step is queued behind the prompts, and nobody waits in between.
-        let mut boundary = self.runtime.step_boundary("encode_prompt").of(self.model_id(), "text_encoder");
+        let encoders = self.homes.of_stage(StageKind::TextEncoder);
+        let mut boundary = encoders.runtime.step_boundary("encode_prompt").of(self.model_id(), "text_encoder");
         let positive = self.encode(prepared, ready, &mut boundary, &request.prompt, stages.encoders.clone())?;
         let negative = if !prepared.plan.signature.is_guided() {
             None
@@ -73,7 +77,8 @@ impl Pipeline {
         #[expect(clippy::cast_precision_loss, reason = "pixels")]
         let ids = [height, width, 0, 0, height, width].map(|pixels| pixels as f32);
         let ids = Tensor::from_f32(&[1, 6], &ids).map_err(runtime::Error::from)?;
-        Ok(Conditions { positive, negative, time_ids: self.runtime.to_device(&ids)? })
+        let denoiser = self.homes.of_stage(StageKind::Denoiser);
+        Ok(Conditions { positive, negative, time_ids: denoiser.runtime.to_device(&ids)? })
     }
 
     fn encode(
@@ -146,19 +151,19 @@ impl Pipeline {
     ) -> Result<Vec<DeviceTensor>, PipelineError> {
         let eos = self.model.folder.text_encoders()[index].eos_position(ids);
         let inputs = stage.function.inputs().iter().map(|input| match input.name.as_str() {
-            "eos_position" => self.positions(&[1], &[i32::try_from(eos).unwrap_or(0)]),
-            _ => self.positions(&[1, i64::try_from(ids.len()).unwrap_or(i64::MAX)], ids),
+            "eos_position" => self.positions(stage, &[1], &[i32::try_from(eos).unwrap_or(0)]),
+            _ => self.positions(stage, &[1, i64::try_from(ids.len()).unwrap_or(i64::MAX)], ids),
         });
         let inputs = inputs.collect::<Result<Vec<_>, _>>()?;
         let executable = &ready.executables[at];
-        self.on_stage(stage, executable, |weights| Ok(executable.run(inputs.iter().chain(weights))?))
+        self.on_stage(stage, executable, Decode::Slices, |weights| Ok(executable.run(inputs.iter().chain(weights))?))
     }
 
-    fn positions(&self, dimensions: &[i64], values: &[i32]) -> Result<DeviceTensor, PipelineError> {
+    fn positions(&self, stage: &Stage, dimensions: &[i64], values: &[i32]) -> Result<DeviceTensor, PipelineError> {
         let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
         let kind = TensorType { element_type: ElementType::I32, dimensions: dimensions.to_vec() };
         let tensor = Tensor::new(kind, &bytes).map_err(runtime::Error::from)?;
-        Ok(self.runtime.to_device(&tensor)?)
+        Ok(self.home(stage).runtime.to_device(&tensor)?)
     }
 
     fn zeros_for_no_prompt(&self, prepared: &Prepared<'_>, ready: &Ready) -> Result<Arc<Encoded>, PipelineError> {
@@ -168,7 +173,7 @@ impl Pipeline {
             let mut encoded = Encoded::default();
             for stage in &prepared.stages.all[encoders] {
                 let kinds = stage.function.outputs().iter().map(|output| stage.function.type_of(output.value));
-                encoded.push(kinds.map(|kind| self.zero(kind)).collect::<Result<Vec<_>, _>>()?);
+                encoded.push(kinds.map(|kind| self.zero(stage, kind)).collect::<Result<Vec<_>, _>>()?);
             }
             Ok(encoded)
         })
@@ -193,9 +198,9 @@ impl Pipeline {
         #[expect(clippy::cast_possible_truncation, reason = "the graph takes an f32")]
         let guidance = signature.cfg_scale as f32;
         let executable = &ready.executables[at];
-        self.on_stage(stage, executable, |weights| {
+        self.on_stage(stage, executable, Decode::Slices, |weights| {
             Denoise {
-                runtime: &self.runtime,
+                runtime: &self.home(stage).runtime,
                 executable,
                 constants: &given.iter().copied().chain(weights).collect::<Vec<_>>(),
                 schedule: &prepared.schedule,
@@ -215,17 +220,17 @@ impl Pipeline {
 
     /// Zeros for the inputs of a stage, weights aside.
     pub(super) fn zeros(&self, stage: &Stage) -> Result<Vec<DeviceTensor>, PipelineError> {
-        stage.function.inputs().iter().map(|input| self.zero(&input.kind)).collect()
+        stage.function.inputs().iter().map(|input| self.zero(stage, &input.kind)).collect()
     }
 
-    fn zero(&self, kind: &crate::graph::Type) -> Result<DeviceTensor, PipelineError> {
+    fn zero(&self, stage: &Stage, kind: &crate::graph::Type) -> Result<DeviceTensor, PipelineError> {
         let element_type = match kind.dtype {
             preheat_cache::Dtype::Int32 => ElementType::I32,
             _ => ElementType::F32,
         };
         let dimensions = kind.dims.iter().map(|&size| i64::try_from(size).unwrap_or(i64::MAX)).collect();
         let zeros = Tensor::zeros(TensorType { element_type, dimensions }).map_err(runtime::Error::from)?;
-        Ok(self.runtime.to_device(&zeros)?)
+        Ok(self.home(stage).runtime.to_device(&zeros)?)
     }
 }
 

@@ -24,6 +24,7 @@ mod ahead;
 mod decode;
 mod denoise;
 mod error;
+mod home;
 mod image;
 mod lookup;
 mod make;
@@ -37,11 +38,12 @@ mod resident;
 pub mod schedulers;
 mod snap;
 mod stage;
+mod tiles;
 pub mod tokenizer;
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use preheat_cache::GraphKey;
@@ -56,11 +58,14 @@ pub use request::{TextToImage, WarmupBlock, parse_resolution};
 
 pub use crate::device::{ParsePrecisionError, Precision, Precisions};
 
+use self::home::{Home, Homes};
 use self::model::Model;
 use self::plan::Prepared;
 use self::prompts::Prompts;
 use self::ready::Asking;
-use self::resident::Resident;
+use crate::device::batch::{self, Batch};
+use crate::device::offload::Offload;
+use crate::device::placement;
 use crate::runtime::{self, Executable, Lookup, Percent, Runtime, StageReport, Verdict, WarmupReport};
 use crate::tensor::Tensor;
 
@@ -72,6 +77,8 @@ pub struct Builder {
     warmup_steps: u32,
     variant: Option<String>,
     snap_to_warm: Option<Percent>,
+    offload: Offload,
+    reserve_bytes: Option<u64>,
 }
 
 impl Default for Builder {
@@ -82,6 +89,8 @@ impl Default for Builder {
             warmup_steps: runtime::Builder::DEFAULT_WARMUP_STEPS,
             variant: None,
             snap_to_warm: None,
+            offload: Offload::Auto,
+            reserve_bytes: None,
         }
     }
 }
@@ -105,6 +114,21 @@ impl Builder {
     #[must_use]
     pub fn warmup_steps(mut self, steps: u32) -> Self {
         self.warmup_steps = steps;
+        self
+    }
+
+    /// How weights come to a device of libtorch (`--offload`). On devices of XLA they are on the device, as far as there is room.
+    #[must_use]
+    pub fn offload(mut self, offload: Offload) -> Self {
+        self.offload = offload;
+        self
+    }
+
+    /// How many bytes of a device's free memory are left alone when it is decided what is offloaded (`--reserve-memory`); without it,
+    /// [`default_reserve_bytes`](crate::device::offload::default_reserve_bytes).
+    #[must_use]
+    pub fn reserve_memory_bytes(mut self, bytes: u64) -> Self {
+        self.reserve_bytes = Some(bytes);
         self
     }
 
@@ -169,14 +193,11 @@ pub struct ReadModel {
 impl ReadModel {
     /// The model on the device of `runtime`.
     pub fn on(self, runtime: &Runtime) -> Pipeline {
-        let resident = Arc::new(Resident::default());
-        let holder: Weak<Resident> = Arc::downgrade(&resident);
-        runtime.add_holder(holder);
         Pipeline {
             runtime: runtime.clone(),
             model: self.model,
             settings: self.settings,
-            resident,
+            homes: Homes::of(runtime),
             prompts: Prompts::default(),
             executables: Mutex::default(),
         }
@@ -189,7 +210,7 @@ pub struct Pipeline {
     runtime: Runtime,
     model: Model,
     settings: Builder,
-    resident: Arc<Resident>,
+    homes: Homes,
     prompts: Prompts,
     /// The executables that its requests led to, for [`Pipeline::unload`].
     executables: Mutex<HashSet<GraphKey>>,
@@ -214,6 +235,8 @@ pub struct Made {
     pub weights_ready: Instant,
     /// What the steps took.
     pub steps: StepTimes,
+    /// What went where, and why; `None` on devices of XLA.
+    pub placement: Option<placement::Plan>,
     /// What the plugin said of each executable when it was compiled: `denoiser.flops` and the like.
     pub metrics: BTreeMap<String, f64>,
 }
@@ -247,6 +270,24 @@ impl Pipeline {
         Ok(prepared.plan)
     }
 
+    /// How many pictures at once suit the device, by the estimate of what they take of its memory: those of the request, whatever its
+    /// own number is.
+    ///
+    /// # Errors
+    /// Where the request is one that this model cannot serve, and on devices of XLA, for which there is no such estimate.
+    pub fn automatic_batch(&self, request: &TextToImage) -> Result<Batch, PipelineError> {
+        let of_xla = || {
+            let why = format!("it goes by libtorch's devices, and {} is none", self.runtime.device().selected);
+            PipelineError::request("batch", "auto", why)
+        };
+        let device = self.runtime.torch_device().ok_or_else(of_xla)?;
+        batch::automatic(device.id, |batch_size| {
+            let request = TextToImage { batch_size, ..request.clone() };
+            let prepared = self.prepare(&request)?;
+            self.placement(&prepared).ok_or_else(of_xla)
+        })
+    }
+
     /// Would the request hit? Nothing is compiled, and no graph is lowered where level 1 knows the answer.
     ///
     /// # Errors
@@ -263,7 +304,7 @@ impl Pipeline {
     fn look_up(&self, prepared: &Prepared<'_>) -> Result<Lookup, PipelineError> {
         let mut answers = Vec::new();
         for stage in prepared.stages.iter() {
-            answers.extend(self.runtime.lookup(&prepared.plan.signature, &stage.graph)?.stages);
+            answers.extend(self.home(stage).runtime.lookup(&prepared.plan.signature, &stage.graph)?.stages);
         }
         Ok(Lookup::of(answers))
     }
@@ -321,7 +362,8 @@ impl Pipeline {
     pub fn unload(&self) -> u64 {
         self.prompts.forget();
         let executables = std::mem::take(&mut *self.executables.lock().unwrap_or_else(PoisonError::into_inner));
-        self.resident.forget().saturating_add(self.runtime.forget(&executables))
+        let forget = |home: &Home| home.resident.forget().saturating_add(home.runtime.forget(&executables));
+        self.homes.iter().map(forget).fold(0, u64::saturating_add)
     }
 
     fn note_executables(&self, executables: &[Executable]) {

@@ -5,10 +5,12 @@ use std::hash::{BuildHasher as _, RandomState};
 use preheat_cache::{Signature, create_execution_signature, normalize_shape};
 
 use super::error::PipelineError;
+use super::home::Home;
 use super::schedulers::Schedule;
-use super::stage::{Dtypes, Shape, Stages};
+use super::stage::{Dtypes, Form, Shape, Stages};
 use super::{Pipeline, TextToImage};
-use crate::device::{Arithmetic, StageKind};
+use crate::device::StageKind;
+use crate::device::placement::HOST;
 use crate::models::LATENT_PX;
 use crate::runtime::SnappedSize;
 use crate::{runtime, weights};
@@ -68,7 +70,7 @@ impl Pipeline {
             request.cfg_scale,
             scheduler.name()?.to_string(),
             request.steps,
-            dtypes.denoiser,
+            dtypes.denoiser.dtype,
         )
         .map_err(runtime::Error::from)?;
         let shape = Shape {
@@ -80,9 +82,9 @@ impl Pipeline {
             negative_is_zeros: self.model.is_xl()
                 && folder.force_zeros_for_empty_prompt()
                 && request.negative_prompt.is_empty(),
-            target: self.runtime.lowering_target(),
+            form: Form::of(&self.runtime),
         };
-        let stages = Stages::of(&self.model, shape)?;
+        let stages = Stages::of(&self.model, &shape)?;
         let sizes = Sizes { requested, padded, crop_origin: [0, 0], snapped: None };
         let seed = request.seed.unwrap_or_else(any_seed);
         Ok(Prepared { request, plan: Plan { signature, sizes, seed }, schedule, stages, shape })
@@ -91,11 +93,11 @@ impl Pipeline {
     /// A request at another size than its own.
     pub(super) fn at<'a>(&self, own: &Prepared<'a>, size: SnappedSize) -> Result<Prepared<'a>, PipelineError> {
         let latent_sides = [size.padded_size[1] / LATENT_PX, size.padded_size[0] / LATENT_PX];
-        let shape = Shape { latent_sides, ..own.shape };
+        let shape = Shape { latent_sides, ..own.shape.clone() };
         let mut plan = own.plan.clone();
         plan.signature.input_shape = self.input_shape(own.request, latent_sides);
         plan.sizes = Sizes { padded: size.padded_size, snapped: Some(size), ..plan.sizes };
-        let stages = Stages::of(&self.model, shape)?;
+        let stages = Stages::of(&self.model, &shape)?;
         Ok(Prepared { request: own.request, plan, schedule: own.schedule.clone(), stages, shape })
     }
 
@@ -118,13 +120,12 @@ impl Pipeline {
     }
 
     fn dtypes(&self) -> Dtypes {
-        let on = Arithmetic::Xla { native_bfloat16: self.runtime.computes_bfloat16() };
         let of = |stage| {
-            let decided = self.settings.precisions.of(stage, on);
-            if let Some(warning) = decided.warning {
-                self.runtime.warn(warning);
+            let decided = self.settings.precisions.of(stage, self.runtime.for_stage(stage).arithmetic());
+            if let Some(warning) = &decided.warning {
+                self.runtime.warn(warning.clone());
             }
-            decided.dtype
+            decided
         };
         Dtypes {
             text_encoder: of(StageKind::TextEncoder),
@@ -141,26 +142,27 @@ impl Pipeline {
     }
 
     pub(super) fn check_weights(&self, stages: &Stages) -> Result<(), PipelineError> {
-        let missing = stages.iter().filter(|stage| !self.resident.has(stage));
+        let missing = stages.iter().filter(|stage| !self.home(stage).resident.has(stage));
         for stage in missing {
             weights::check(self.model.checkpoint(stage.component), &stage.wanted)?;
         }
         Ok(())
     }
 
-    /// Each stage has to fit on its own: the weights of the others go where there is no room for all. What passes may still turn out too
-    /// large: the executables need more than their largest op.
+    /// Each stage has to fit on its own: the weights of the others go where there is no room for all, and where a device offloads, its own
+    /// need not be there as a whole. What passes may still turn out too large: the executables need more than their largest op.
     fn check_room(&self, prepared: &Prepared<'_>) -> Result<(), PipelineError> {
-        let Some(free_bytes) = self.runtime.bytes_that_can_be_had() else { return Ok(()) };
-        let needs = prepared.stages.iter().map(|stage| {
-            let weight_bytes = if self.resident.has(stage) { 0 } else { stage.weight_bytes() };
-            (stage.least_activation_bytes(), weight_bytes, stage.name)
+        let needs = prepared.stages.iter().filter_map(|stage| {
+            let Home { runtime, resident, .. } = self.home(stage);
+            let rests_elsewhere = runtime.torch_device().is_some_and(|device| device.id != HOST) || resident.has(stage);
+            let weight_bytes = if rests_elsewhere { 0 } else { stage.weight_bytes() };
+            Some((stage.least_activation_bytes(), weight_bytes, stage.name, runtime.bytes_that_can_be_had()?))
         });
-        let largest = needs.max_by_key(|(activations, weights, _)| activations.saturating_add(*weights));
-        let Some((activation_bytes, weight_bytes, stage)) = largest else { return Ok(()) };
-        if activation_bytes.saturating_add(weight_bytes) <= free_bytes {
-            return Ok(());
-        }
+        let lacking = |(activations, weights, _, free): &(u64, u64, _, u64)| {
+            activations.saturating_add(*weights).saturating_sub(*free)
+        };
+        let Some(largest) = needs.max_by_key(lacking).filter(|largest| lacking(largest) > 0) else { return Ok(()) };
+        let (activation_bytes, weight_bytes, stage, free_bytes) = largest;
         let (batch_size, size) = (prepared.request.batch_size, prepared.plan.sizes.padded);
         Err(PipelineError::NoRoom { batch_size, size, stage, activation_bytes, weight_bytes, free_bytes })
     }

@@ -5,9 +5,12 @@ use std::time::Instant;
 
 use super::Pipeline;
 use super::error::PipelineError;
+use super::home::Home;
 use super::plan::Prepared;
 use super::resident::Weights;
 use super::stage::Stage;
+use crate::device::fallback::Decode;
+use crate::device::placement::Plan;
 use crate::progress::{Cancel, EventKind};
 use crate::runtime::{
     self, DeviceTensor, Dropped, Executable, Percent, Request, StageReport, WarmupReport, warmup_summary,
@@ -20,6 +23,8 @@ pub(super) struct Ready {
     pub(super) executables_since: Instant,
     /// When the weights were on the device, or as many of them as there was room for.
     pub(super) weights_since: Instant,
+    /// What went where, on devices of libtorch.
+    pub(super) placement: Option<Plan>,
 }
 
 /// How executables are asked for.
@@ -71,6 +76,7 @@ impl Pipeline {
         how: Asking,
     ) -> Result<(Option<Prepared<'a>>, Ready), PipelineError> {
         self.check(own)?;
+        let placement = self.place(own);
         // Weights that nothing can run on are not worth reading to the end.
         let stop_weights = Cancel::default();
         let get = |request: Request<'_>| {
@@ -92,7 +98,7 @@ impl Pipeline {
         // Weights that were being brought are not dropped; now those of other stages can make way for an executable.
         let again = |(executable, stage): (Result<_, runtime::Error>, &Stage)| match executable {
             Err(error) if error.is_out_of_memory() => {
-                let executable = get(self.runtime.request(&own.plan.signature, &stage.graph));
+                let executable = get(self.home(stage).runtime.request(&own.plan.signature, &stage.graph));
                 since = Instant::now();
                 executable
             }
@@ -102,7 +108,7 @@ impl Pipeline {
         self.note_executables(&executables);
         let (weights, weights_since) = weights;
         weights?;
-        Ok((larger, Ready { executables, executables_since: since, weights_since }))
+        Ok((larger, Ready { executables, executables_since: since, weights_since, placement }))
     }
 
     /// The executable of every stage, as `get` makes the requests; at a larger size where that serves the request.
@@ -135,7 +141,7 @@ impl Pipeline {
     ) -> Vec<Result<Executable, runtime::Error>> {
         in_parallel(&prepared.stages.all, |index, stage| match kept.get(index) {
             Some(Some(executable)) => Ok(executable.clone()),
-            _ => ask(self.runtime.request(&prepared.plan.signature, &stage.graph)),
+            _ => ask(self.home(stage).runtime.request(&prepared.plan.signature, &stage.graph)),
         })
     }
 
@@ -144,9 +150,10 @@ impl Pipeline {
         // What is held is not dropped to make room for the next.
         let mut held: Vec<Weights> = Vec::new();
         for stage in prepared.stages.iter() {
-            let has_room = || self.runtime.bytes_that_can_be_had().is_none_or(|bytes| stage.weight_bytes() <= bytes);
+            let Home { runtime, resident, .. } = self.home(stage);
+            let has_room = || runtime.bytes_that_can_be_had().is_none_or(|bytes| stage.weight_bytes() <= bytes);
             let is_first = held.is_empty();
-            let weights = if is_first || self.resident.has(stage) || has_room() {
+            let weights = if is_first || resident.has(stage) || has_room() {
                 self.bring(stage, stop)
             } else {
                 tracing::info!(stage = stage.name, "its weights have no room beside the others, and come when it runs");
@@ -164,26 +171,51 @@ impl Pipeline {
     }
 
     fn bring(&self, stage: &Stage, stop: &Cancel) -> Result<Weights, PipelineError> {
-        self.resident.load(&self.runtime, self.model_id(), self.model.checkpoint(stage.component), stage, stop)
+        let home = self.home(stage);
+        let from = (self.model_id(), self.model.checkpoint(stage.component));
+        home.resident.load(&home.runtime, from, stage, home.mode(), stop)
+    }
+
+    /// Does `work` with the weights of a stage. Where its device runs out of memory, what is not in use is dropped, and then more is
+    /// offloaded, as far as there is more to offload. `decode` is how pictures are being decoded, for the error's words.
+    pub(super) fn on_stage<T>(
+        &self,
+        stage: &Stage,
+        executable: &Executable,
+        decode: Decode,
+        work: impl Fn(&[DeviceTensor]) -> Result<T, PipelineError>,
+    ) -> Result<T, PipelineError> {
+        let mut tried = Vec::new();
+        loop {
+            let error = match self.on_stage_as_it_is(stage, executable, &work) {
+                Err(error) if error.is_out_of_memory() => error,
+                done => return done,
+            };
+            match self.offload_more(stage, decode) {
+                Some(strategy) => tried.push(strategy),
+                None => return Err(self.out_of_memory(stage, error, tried)),
+            }
+        }
     }
 
     /// Does `work` with the weights of a stage, while the memory of what is not in use may be taken for it: before, by the executable's
     /// own figures, and once more each time that the device says it is out of memory.
-    pub(super) fn on_stage<T>(
+    pub(super) fn on_stage_as_it_is<T>(
         &self,
         stage: &Stage,
         executable: &Executable,
         work: impl Fn(&[DeviceTensor]) -> Result<T, PipelineError>,
     ) -> Result<T, PipelineError> {
+        let runtime = &self.home(stage).runtime;
         let weights = self.bring(stage, &Cancel::default())?;
-        self.runtime.make_room(executable.footprint().of_execution());
+        runtime.make_room(executable.footprint().of_execution());
         let mut dropped = Dropped::default();
         loop {
             let error = match work(&weights) {
                 Err(PipelineError::Runtime(error)) if error.is_out_of_memory() => error,
                 done => return done,
             };
-            match self.runtime.drop_one() {
+            match runtime.drop_one() {
                 Some(one) => dropped += one,
                 None => return Err(executable.with_figures(error, dropped).into()),
             }
@@ -203,7 +235,7 @@ impl Pipeline {
             let began = Instant::now();
             self.run_on_zeros(stage, executable)?;
             let first_run_seconds = began.elapsed().as_secs_f64();
-            let kept = self.runtime.keeps(executable);
+            let kept = self.home(stage).runtime.keeps(executable);
             reports.push(WarmupReport { stage: executable.report().clone(), first_run_seconds, kept });
         }
         tracing::info!("warmup complete: {}, {}", self.model_id(), warmup_summary(&reports));
@@ -244,7 +276,7 @@ impl Pipeline {
             let stage = stage.name.to_owned();
             runtime::Error::Run { stage, doing: "warming it up", cause }
         };
-        self.on_stage(stage, executable, |weights| {
+        self.on_stage(stage, executable, Decode::Slices, |weights| {
             let zeros = self.zeros(stage)?;
             for output in executable.run(zeros.iter().chain(weights))? {
                 output.wait().map_err(failed)?;

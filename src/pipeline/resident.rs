@@ -10,6 +10,7 @@ use preheat_cache::Dtype;
 
 use super::error::PipelineError;
 use super::stage::Stage;
+use crate::device::offload::Mode;
 use crate::progress::{Cancel, Event, EventKind};
 use crate::runtime::{DeviceTensor, Dropped, Holder, Runtime};
 use crate::weights::{self, Checkpoint, LoadError, Wanted};
@@ -32,7 +33,10 @@ type Place = Arc<Mutex<Option<Loaded>>>;
 struct Loaded {
     /// How they were read.
     wanted: Arc<[Wanted]>,
-    weights: Weights,
+    /// In the host's memory, where the device offloads.
+    resting: Option<Weights>,
+    /// On the device.
+    here: Option<Weights>,
     bytes: u64,
     last_used: u64,
 }
@@ -40,21 +44,26 @@ struct Loaded {
 impl Loaded {
     /// Whoever begins to use them has the place first.
     fn is_in_use(&self) -> bool {
-        Arc::strong_count(&self.weights) > 1
+        [&self.resting, &self.here].into_iter().flatten().any(|weights| Arc::strong_count(weights) > 1)
+    }
+
+    /// Bytes on the device that nobody is using.
+    fn droppable_bytes(&self) -> Option<u64> {
+        self.here.as_ref().filter(|_| !self.is_in_use()).map(|_| self.bytes)
     }
 }
 
 impl Resident {
     fn place(&self, stage: &Stage) -> Place {
         let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(places.entry((stage.name, stage.dtype)).or_default())
+        Arc::clone(places.entry((stage.name, stage.dtype.dtype)).or_default())
     }
 
     fn all_places(&self) -> Vec<Place> {
         self.places.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
-    /// Whether the weights of `stage` are on the device.
+    /// Whether the weights of `stage` are in memory, on the device or, where that offloads, in the host's.
     pub(super) fn has(&self, stage: &Stage) -> bool {
         let place = self.place(stage);
         // Someone who is just bringing some has not done so yet.
@@ -62,30 +71,69 @@ impl Resident {
         loaded.as_ref().is_some_and(|loaded| *loaded.wanted == *stage.wanted)
     }
 
-    /// The weights of `stage`, brought to the device where they are not there yet. `cancel` stops it in between.
+    /// The weights of `stage` where its executable is to read them, which is by `mode` the device or the host's memory; read from the
+    /// checkpoint where they are in neither. `cancel` stops that in between.
     pub(super) fn load(
         &self,
         runtime: &Runtime,
-        model_id: &str,
-        checkpoint: &Checkpoint,
+        (model_id, checkpoint): (&str, &Checkpoint),
         stage: &Stage,
+        mode: Mode,
         cancel: &Cancel,
     ) -> Result<Weights, PipelineError> {
         let place = self.place(stage);
         let mut loaded = place.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.clock.fetch_add(1, Ordering::Relaxed);
-        if let Some(loaded) = loaded.as_mut().filter(|loaded| *loaded.wanted == *stage.wanted) {
-            loaded.last_used = now;
-            return Ok(Arc::clone(&loaded.weights));
-        }
         // What is read in another way from now on makes room first.
-        *loaded = None;
-        let bytes = stage.weight_bytes();
-        runtime.make_room(bytes);
-        let weights = Arc::new(bring(runtime, model_id, checkpoint, stage, cancel)?);
-        let (wanted, kept) = (Arc::clone(&stage.wanted), Arc::clone(&weights));
-        *loaded = Some(Loaded { wanted, weights: kept, bytes, last_used: now });
-        Ok(weights)
+        if loaded.as_ref().is_some_and(|loaded| *loaded.wanted != *stage.wanted) {
+            *loaded = None;
+        }
+        let loaded = loaded.get_or_insert_with(|| Loaded {
+            wanted: Arc::clone(&stage.wanted),
+            resting: None,
+            here: None,
+            bytes: stage.weight_bytes(),
+            last_used: now,
+        });
+        loaded.last_used = now;
+        let bring = |to| Ok::<_, PipelineError>(Arc::new(bring(runtime, model_id, checkpoint, stage, to, cancel)?));
+        if mode == Mode::Sequential {
+            loaded.here = None;
+        }
+        if mode != Mode::None && loaded.resting.is_none() {
+            loaded.resting = Some(bring(To::Host)?);
+        }
+        if let (Mode::Sequential, Some(resting)) = (mode, &loaded.resting) {
+            return Ok(Arc::clone(resting));
+        }
+        if let Some(here) = &loaded.here {
+            return Ok(Arc::clone(here));
+        }
+        if mode == Mode::Model {
+            self.move_out(&place);
+        }
+        runtime.make_room(loaded.bytes);
+        let here = match &loaded.resting {
+            Some(resting) => Arc::new(move_in(runtime, model_id, stage, resting)?),
+            None => bring(To::Device)?,
+        };
+        if mode == Mode::None {
+            loaded.resting = None;
+        }
+        loaded.here = Some(Arc::clone(&here));
+        Ok(here)
+    }
+
+    /// Lets all weights rest that are on the device and not in use, but those of one place.
+    fn move_out(&self, stays: &Place) {
+        for place in self.all_places().iter().filter(|place| !Arc::ptr_eq(place, stays)) {
+            if let Some(loaded) = at_once(place).as_mut().and_then(|loaded| loaded.as_mut())
+                && loaded.resting.is_some()
+                && !loaded.is_in_use()
+            {
+                loaded.here = None;
+            }
+        }
     }
 
     /// Lets go of all weights; those that are in use live until nobody holds them. Gives the bytes that are free at once.
@@ -94,15 +142,16 @@ impl Resident {
             .all_places()
             .into_iter()
             .filter_map(|place| place.lock().unwrap_or_else(PoisonError::into_inner).take());
-        gone.filter(|loaded| !loaded.is_in_use()).map(|loaded| loaded.bytes).fold(0, u64::saturating_add)
+        gone.filter_map(|loaded| loaded.droppable_bytes()).fold(0, u64::saturating_add)
     }
 }
 
 impl Holder for Resident {
     fn drop_one(&self) -> Option<Dropped> {
         let places = self.all_places();
-        let unused =
-            |loaded: &Option<Loaded>| loaded.as_ref().filter(|loaded| !loaded.is_in_use()).map(|it| it.last_used);
+        let unused = |loaded: &Option<Loaded>| {
+            loaded.as_ref().filter(|loaded| loaded.droppable_bytes().is_some()).map(|loaded| loaded.last_used)
+        };
         let mut oldest_first: Vec<_> =
             places.iter().filter_map(|place| Some((unused(&*at_once(place)?)?, place))).collect();
         oldest_first.sort_by_key(|(last_used, _)| *last_used);
@@ -110,12 +159,18 @@ impl Holder for Resident {
             // Someone may have begun to use them since.
             let mut loaded = at_once(place)?;
             unused(&loaded)?;
-            loaded.take().map(|loaded| Dropped::weights(loaded.bytes))
+            let weights = loaded.as_mut()?;
+            weights.here = None;
+            let bytes = weights.bytes;
+            if weights.resting.is_none() {
+                *loaded = None;
+            }
+            Some(Dropped::weights(bytes))
         })
     }
 
     fn droppable_bytes(&self) -> u64 {
-        let bytes = |place: &Place| at_once(place)?.as_ref().filter(|loaded| !loaded.is_in_use()).map(|it| it.bytes);
+        let bytes = |place: &Place| at_once(place)?.as_ref()?.droppable_bytes();
         self.all_places().iter().filter_map(bytes).fold(0, u64::saturating_add)
     }
 }
@@ -129,11 +184,21 @@ fn at_once(place: &Mutex<Option<Loaded>>) -> Option<MutexGuard<'_, Option<Loaded
     }
 }
 
+/// Where weights are brought.
+#[derive(Debug, Clone, Copy)]
+enum To {
+    Device,
+    /// The host's memory, as the device's back end holds it.
+    Host,
+}
+
+/// Reads weights from the checkpoint.
 fn bring(
     runtime: &Runtime,
     model_id: &str,
     checkpoint: &Checkpoint,
     stage: &Stage,
+    to: To,
     cancel: &Cancel,
 ) -> Result<Vec<DeviceTensor>, PipelineError> {
     let _row = runtime.trace().map(|trace| trace.begin("weights", stage.name));
@@ -144,13 +209,15 @@ fn bring(
         if runtime.is_cancelled() {
             return Err(crate::runtime::Error::Cancelled);
         }
-        let on_device = runtime.bring(stage.name, &tensor)?;
+        let brought = match to {
+            To::Device => runtime.bring(stage.name, &tensor)?,
+            To::Host => runtime.bring_to_host(stage.name, &tensor)?,
+        };
         let mut slots = slots.lock().unwrap_or_else(PoisonError::into_inner);
-        slots.0[index] = Some(on_device);
+        slots.0[index] = Some(brought);
         slots.1 += 1;
-        let kind = EventKind::Weights { done: slots.1, total };
         // Told under the lock, so that no later count overtakes it.
-        runtime.progress().event(Event { model_id: model_id.to_owned(), stage: stage.name.to_owned(), kind });
+        tell(runtime, model_id, stage, EventKind::Weights { done: slots.1, total });
         Ok(())
     };
     weights::load(checkpoint, &stage.wanted, threads, cancel, ready).map_err(|error| match error {
@@ -160,4 +227,28 @@ fn bring(
     })?;
     let (slots, _) = slots.into_inner().unwrap_or_else(PoisonError::into_inner);
     Ok(slots.into_iter().flatten().collect())
+}
+
+/// Copies weights that rest in the host's memory to the device.
+fn move_in(
+    runtime: &Runtime,
+    model_id: &str,
+    stage: &Stage,
+    resting: &[DeviceTensor],
+) -> Result<Vec<DeviceTensor>, PipelineError> {
+    let _row = runtime.trace().map(|trace| trace.begin("weights", stage.name));
+    let total = resting.len();
+    let one = |(done, weight): (usize, &DeviceTensor)| {
+        if runtime.is_cancelled() {
+            return Err(crate::runtime::Error::Cancelled.into());
+        }
+        let here = runtime.move_in(stage.name, weight)?;
+        tell(runtime, model_id, stage, EventKind::Weights { done: done + 1, total });
+        Ok(here)
+    };
+    resting.iter().enumerate().map(one).collect()
+}
+
+fn tell(runtime: &Runtime, model_id: &str, stage: &Stage, kind: EventKind) {
+    runtime.progress().event(Event { model_id: model_id.to_owned(), stage: stage.name.to_owned(), kind });
 }

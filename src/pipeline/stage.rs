@@ -7,10 +7,11 @@ use preheat_cache::{CfgProjection, Digest, Dtype, Keep, ModelProjection, Program
 
 use super::error::PipelineError;
 use super::model::{Model, Tokenizers};
-use crate::graph::{Verified, autocast};
+use crate::device::{StageDtype, StageKind};
+use crate::graph::{Verified, attention_in_float32, autocast};
 use crate::lower::{self, Target};
 use crate::models::{Component, TextOutputs, aliases, builder_id, denoiser, text_encoder, vae_decoder};
-use crate::runtime::Graph;
+use crate::runtime::{Graph, Runtime};
 use crate::weights::Wanted;
 
 /// One stage, ready to be asked for.
@@ -18,8 +19,10 @@ use crate::weights::Wanted;
 pub(super) struct Stage {
     pub(super) name: &'static str,
     pub(super) component: Component,
+    /// What decides its device and its dtype.
+    pub(super) kind: StageKind,
     /// What it computes in.
-    pub(super) dtype: Dtype,
+    pub(super) dtype: StageDtype,
     /// What the runtime is asked for. Its StableHLO is written only where no earlier request led to an executable.
     pub(super) graph: Graph,
     pub(super) function: Arc<Verified>,
@@ -28,15 +31,31 @@ pub(super) struct Stage {
 }
 
 /// The dtypes of the stages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Dtypes {
-    pub(super) text_encoder: Dtype,
-    pub(super) denoiser: Dtype,
-    pub(super) vae: Dtype,
+    pub(super) text_encoder: StageDtype,
+    pub(super) denoiser: StageDtype,
+    pub(super) vae: StageDtype,
+}
+
+/// What a graph is handed over as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// StableHLO, for PJRT plugins.
+    StableHlo(Target),
+    /// The graph itself, for libtorch.
+    Graph,
+}
+
+impl Form {
+    /// What the device of a runtime takes.
+    pub(super) fn of(runtime: &Runtime) -> Self {
+        if runtime.torch_device().is_some() { Self::Graph } else { Self::StableHlo(runtime.lowering_target()) }
+    }
 }
 
 /// What of a request shapes its graphs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Shape {
     pub(super) guided: bool,
     pub(super) batch: u64,
@@ -46,33 +65,35 @@ pub(super) struct Shape {
     pub(super) dtypes: Dtypes,
     /// Whether zeros stand for the negative prompt, so that no text encoder sees it.
     pub(super) negative_is_zeros: bool,
-    pub(super) target: Target,
+    pub(super) form: Form,
 }
 
-/// In which dtype a stage computes, and on what.
-#[derive(Debug, Clone, Copy)]
-struct Computes {
-    dtype: Dtype,
-    target: Target,
-}
-
-impl Shape {
-    fn computes(&self, dtype: Dtype) -> Computes {
-        Computes { dtype, target: self.target }
-    }
+/// What a stage is besides its graph.
+struct Traits<'a> {
+    name: &'static str,
+    component: Component,
+    kind: StageKind,
+    dtype: &'a StageDtype,
+    form: Form,
 }
 
 impl Stage {
     fn new(
-        name: &'static str,
-        component: Component,
+        Traits { name, component, kind, dtype, form }: Traits<'_>,
         function: &Verified,
-        Computes { dtype, target }: Computes,
         projection: Projection,
         tokenizers: &Tokenizers,
     ) -> Result<Self, PipelineError> {
-        let function = Arc::new(autocast(function, dtype)?);
-        let wanted = function.weights().iter().zip(lower::weight_orders(&function)).map(|(weight, order)| Wanted {
+        let mut function = autocast(function, dtype.dtype)?;
+        if dtype.attention_in_float32 {
+            function = attention_in_float32(&function);
+        }
+        let function = Arc::new(function);
+        let orders = match form {
+            Form::StableHlo(_) => lower::weight_orders(&function),
+            Form::Graph => function.weights().iter().map(|weight| (0..weight.kind.dims.len()).collect()).collect(),
+        };
+        let wanted = function.weights().iter().zip(orders).map(|(weight, order)| Wanted {
             name: weight.name.clone(),
             aliases: aliases(&weight.name),
             dims: weight.kind.dims.clone(),
@@ -85,11 +106,16 @@ impl Stage {
         let build = move || {
             // Nothing is compiled for a model that could not be told anything.
             tokenizers.get()?;
-            let text = lower::stablehlo(&lowered, target).text;
-            Ok(Program::new(ProgramFormat::Mlir, text.into_bytes()))
+            Ok(match form {
+                Form::StableHlo(target) => {
+                    Program::new(ProgramFormat::Mlir, lower::stablehlo(&lowered, target).text.into_bytes())
+                }
+                Form::Graph => Program::new(ProgramFormat::Graph, lowered.encode()?),
+            })
         };
         let graph = Graph::built_by(builder_id(), build).stage(name).projection(projection);
-        Ok(Self { name, component, dtype, graph, function, wanted })
+        let dtype = dtype.clone();
+        Ok(Self { name, component, kind, dtype, graph, function, wanted })
     }
 
     /// Whether this is the very graph that `other` is, which is the same stage of the same model at another size.
@@ -131,18 +157,17 @@ pub(super) struct Stages {
 }
 
 impl Stages {
-    pub(super) fn of(model: &Model, shape: Shape) -> Result<Self, PipelineError> {
+    pub(super) fn of(model: &Model, shape: &Shape) -> Result<Self, PipelineError> {
         let mut all = Vec::new();
-        let computes = shape.computes(shape.dtypes.text_encoder);
         for (index, outputs) in model.folder.text_outputs(shape.clip_skip).into_iter().enumerate() {
-            all.push(encoder(model, index, TEXT_ENCODERS[index], outputs, computes)?);
+            all.push(encoder(model, index, TEXT_ENCODERS[index], outputs, shape)?);
         }
         let encoders = 0..all.len();
         let mut negative_encoders = encoders.clone();
         // As in diffusers, a negative prompt passes all layers.
         if shape.guided && shape.clip_skip > 0 && !shape.negative_is_zeros {
             for (index, outputs) in model.folder.text_outputs(0).into_iter().enumerate() {
-                all.push(encoder(model, index, NEGATIVE_TEXT_ENCODERS[index], outputs, computes)?);
+                all.push(encoder(model, index, NEGATIVE_TEXT_ENCODERS[index], outputs, shape)?);
             }
             negative_encoders = encoders.end..all.len();
         }
@@ -157,9 +182,17 @@ impl Stages {
         self.all.iter()
     }
 
-    /// The decoder in another dtype than `shape` has for it.
-    pub(super) fn decoder_in(model: &Model, shape: Shape, dtype: Dtype) -> Result<Stage, PipelineError> {
-        decoder(model, Shape { dtypes: Dtypes { vae: dtype, ..shape.dtypes }, ..shape })
+    /// The decoder in float32, whatever `shape` has for it.
+    pub(super) fn decoder_in_f32(model: &Model, shape: &Shape) -> Result<Stage, PipelineError> {
+        let mut shape = shape.clone();
+        shape.dtypes.vae =
+            StageDtype { dtype: Dtype::Float32, attention_in_float32: false, reason: "decoded again", warning: None };
+        decoder(model, &shape)
+    }
+
+    /// The decoder of a part of the latents, of other sides than `shape` has.
+    pub(super) fn decoder_of(model: &Model, shape: &Shape, latent_sides: [u64; 2]) -> Result<Stage, PipelineError> {
+        decoder(model, &Shape { latent_sides, ..shape.clone() })
     }
 }
 
@@ -175,48 +208,47 @@ fn encoder(
     index: usize,
     (name, component): (&'static str, Component),
     outputs: TextOutputs,
-    computes: Computes,
+    shape: &Shape,
 ) -> Result<Stage, PipelineError> {
     let config = &model.folder.text_encoders()[index];
     let architecture = config.architecture(outputs, model.checkpoint(component).names_and_shapes());
     let function = text_encoder(config, outputs)?;
-    Stage::new(name, component, &function, computes, of_no_picture(architecture, computes.dtype), &model.tokenizers)
+    let dtype = &shape.dtypes.text_encoder;
+    let traits = Traits { name, component, kind: StageKind::TextEncoder, dtype, form: shape.form };
+    Stage::new(traits, &function, of_no_picture(architecture, dtype), &model.tokenizers)
 }
 
-fn denoising(model: &Model, shape: Shape) -> Result<Stage, PipelineError> {
+fn denoising(model: &Model, shape: &Shape) -> Result<Stage, PipelineError> {
     let config = model.folder.unet();
     let spec = model.folder.denoiser_spec(shape.guided, shape.batch, shape.latent_sides);
     let architecture = config.architecture(model.checkpoint(Component::Unet).names_and_shapes());
     let function = denoiser(config, &spec)?;
     let projection = Projection {
-        // The shape of the prompts is not the network's own.
-        extra: format!("contexts {:?}", spec.contexts),
+        // The shape of the prompts is not the network's own; its dtype is the signature's.
+        extra: format!("contexts {:?}{}", spec.contexts, attention(&shape.dtypes.denoiser)),
         ..Projection::step_graph(architecture)
     };
-    Stage::new(
-        DENOISER,
-        Component::Unet,
-        &function,
-        shape.computes(shape.dtypes.denoiser),
-        projection,
-        &model.tokenizers,
-    )
+    let (kind, dtype) = (StageKind::Denoiser, &shape.dtypes.denoiser);
+    let traits = Traits { name: DENOISER, component: Component::Unet, kind, dtype, form: shape.form };
+    Stage::new(traits, &function, projection, &model.tokenizers)
 }
 
 /// Pictures are decoded one by one, so the batch shapes nothing here.
-fn decoder(model: &Model, shape: Shape) -> Result<Stage, PipelineError> {
+fn decoder(model: &Model, shape: &Shape) -> Result<Stage, PipelineError> {
     let config = model.folder.vae();
     let architecture = config.architecture(model.checkpoint(Component::Vae).names_and_shapes());
     let function = vae_decoder(config, shape.latent_sides)?;
-    let computes = shape.computes(shape.dtypes.vae);
-    let mut projection = of_no_picture(architecture, computes.dtype);
+    let dtype = &shape.dtypes.vae;
+    let mut projection = of_no_picture(architecture, dtype);
     projection.extra = format!("{}, latents {:?}", projection.extra, shape.latent_sides);
-    Stage::new(VAE_DECODER, Component::Vae, &function, computes, projection, &model.tokenizers)
+    let kind = StageKind::Vae { force_upcast: config.force_upcast };
+    let traits = Traits { name: VAE_DECODER, component: Component::Vae, kind, dtype, form: shape.form };
+    Stage::new(traits, &function, projection, &model.tokenizers)
 }
 
 /// The projection of a stage of which the signature says nothing but the model; its own dtype takes the place of the signature's,
 /// which is the denoiser's.
-fn of_no_picture(architecture: Digest, dtype: Dtype) -> Projection {
+fn of_no_picture(architecture: Digest, dtype: &StageDtype) -> Projection {
     Projection {
         model_id: ModelProjection::Architecture(architecture),
         input_shape: Keep::Dropped,
@@ -225,8 +257,13 @@ fn of_no_picture(architecture: Digest, dtype: Dtype) -> Projection {
         scheduler: Keep::Dropped,
         steps: Keep::Dropped,
         dtype: Keep::Dropped,
-        extra: format!("computes in {dtype}"),
+        extra: format!("computes in {}{}", dtype.dtype, attention(dtype)),
     }
+}
+
+/// What is said of attention that computes in another dtype than the rest.
+fn attention(dtype: &StageDtype) -> &'static str {
+    if dtype.attention_in_float32 { ", attention in float32" } else { "" }
 }
 
 fn product(dims: &[u64]) -> u64 {

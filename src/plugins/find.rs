@@ -257,6 +257,13 @@ pub fn find(name: PluginName, lookup: &Lookup<'_>) -> Found {
     found
 }
 
+/// Where Python has MLX, in words; it is Apple's framework, and reported only.
+pub fn find_mlx(lookup: &Lookup<'_>) -> Option<String> {
+    let folder = lookup.site_packages.iter().find(|folder| folder.join("mlx").is_dir())?;
+    let version = distribution_version(folder, &["mlx"]).map(|version| format!(" {version}")).unwrap_or_default();
+    Some(format!("MLX{version} is in {}", folder.display()))
+}
+
 /// Looks for every plugin, in the order of [`PluginName::ALL`].
 pub fn list(lookup: &Lookup<'_>) -> Vec<Found> {
     PluginName::ALL.into_iter().map(|name| find(name, lookup)).collect()

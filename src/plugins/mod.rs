@@ -35,7 +35,7 @@ use etcetera::BaseStrategy as _;
 use serde::{Deserialize, Serialize};
 
 pub use error::{FindError, InstallError};
-pub use find::{Found, Lookup, Origin, Outcome, Place, Plugin, find, list};
+pub use find::{Found, Lookup, Origin, Outcome, Place, Plugin, find, find_mlx, list};
 pub use install::{Installation, Installer, Progress, Source};
 pub use libtorch::{InstalledLibtorch, LibtorchSet, libtorch_folders, torch_folder};
 pub use manifest::{InstalledFile, Manifest};

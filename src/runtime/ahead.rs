@@ -10,7 +10,7 @@ use super::error::Error;
 use super::obtain::{LEVEL_ONE_PATIENCE, matched};
 use super::report::StageReport;
 use super::request::Asked;
-use crate::backend::{Backend, xla};
+use crate::backend::Backend;
 use crate::progress::EventKind;
 
 /// What precompiling came to.
@@ -92,7 +92,7 @@ impl Inner {
         let again = |again| Ok(if again == Again::Store { there() } else { None });
         let compiler = || match &self.backend {
             // What was loaded to compile it is dropped: nobody is about to run it.
-            Backend::Here(backend) => Ok(((), xla::compile(&backend.client, inputs)?.1)),
+            Backend::Here(here) => Ok(((), here.compile(inputs)?.1)),
             Backend::Ahead(ahead) => Ok(((), ahead.compile(inputs, &self.cancel)?)),
         };
         let fresh = match self.compile(asked, &Wanting { inputs, key, refused: false }, again, compiler)? {

@@ -6,26 +6,36 @@ use std::sync::Arc;
 use preheat_cache::{Notes, PluginBuild, StoreOptions};
 
 use super::cache::Cache;
-use super::devices::{find_plugin, inventory};
+use super::devices::{Found, find_devices, find_plugin};
 use super::digests::Digests;
 use super::error::Error;
 use super::memory::Memory;
 use super::metrics::Recorder;
 use super::on_device::OnDevice;
 use super::warnings::Warnings;
-use super::{DeviceReport, Inner, Runtime};
+use super::{DeviceReport, Inner, Runtime, StageRuntimes};
 use crate::backend::ahead::Ahead;
+use crate::backend::here::Here;
+use crate::backend::torch::{Torch, TorchBackend};
 use crate::backend::xla::XlaBackend;
 use crate::backend::{AheadError, Backend, BackendError};
-use crate::device::{self, DeviceError, DeviceName, Selected, Target};
+use crate::device::{self, Choice, DeviceError, DeviceName, Selected, StageDevices, Target};
 use crate::progress::{Cancel, Progress, Silent};
 use crate::trace::Trace;
+
+/// The devices of a runtime, opened: its own, and those of stages that have one of theirs.
+struct OpenDevices {
+    own: (Backend, DeviceReport),
+    text_encoder: Option<(Backend, DeviceReport)>,
+    vae: Option<(Backend, DeviceReport)>,
+}
 
 /// What a [`Runtime`] is made from. Everything has a default; [`Builder::build`] makes it.
 #[derive(Clone)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own, as on the command line")]
 pub struct Builder {
     device: device::Request,
+    stage_devices: StageDevices,
     target: Option<Target>,
     compiler_program: Option<PathBuf>,
     plugin: Option<PathBuf>,
@@ -48,6 +58,7 @@ impl Default for Builder {
     fn default() -> Self {
         Self {
             device: device::Request::default(),
+            stage_devices: StageDevices::default(),
             target: None,
             compiler_program: None,
             plugin: None,
@@ -80,6 +91,13 @@ impl Builder {
     #[must_use]
     pub fn device(mut self, request: device::Request) -> Self {
         self.device = request;
+        self
+    }
+
+    /// Devices for single stages (`--text-encoder-device`, `--vae-device`). Stages are spread over the devices of libtorch only.
+    #[must_use]
+    pub fn stage_devices(mut self, devices: StageDevices) -> Self {
+        self.stage_devices = devices;
         self
     }
 
@@ -203,60 +221,95 @@ impl Builder {
     /// Where no device can be had. A cache that cannot be opened is no error: everything is compiled then, and
     /// [`Runtime::warnings`] says why.
     pub fn build(self) -> Result<Runtime, Error> {
-        let warnings = Warnings::default();
-        let cache = self.cache(&warnings);
-        let opening = self.trace.as_ref().map(|trace| trace.begin("host", "open the plugin"));
-        let (backend, device) = match &self.target {
-            Some(target) => self.ahead(target, cache.as_ref())?,
-            None => self.here(cache.as_ref(), &warnings)?,
+        let warnings = Arc::new(Warnings::default());
+        let cache = self.cache(&warnings).map(Arc::new);
+        let opening = self.trace.as_ref().map(|trace| trace.begin("host", "open the device"));
+        let mut devices = match &self.target {
+            Some(target) => OpenDevices { own: self.ahead(target, cache.as_deref())?, text_encoder: None, vae: None },
+            None => self.here(cache.as_deref(), &warnings)?,
         };
         drop(opening);
-        tracing::info!(device = %device.selected, reason = %device.reason, "device chosen");
-        let environment_digest = backend.environment().digest();
-        let here = match &backend {
-            Backend::Here(backend) => Some(Arc::clone(backend)),
-            Backend::Ahead(_) => None,
+        let recorder = (self.metrics || self.trace.is_some()).then(|| Arc::new(Recorder::new(self.trace.clone())));
+        let make = |(backend, device): (Backend, DeviceReport), stages| {
+            tracing::info!(device = %device.selected, reason = %device.reason, "device chosen");
+            let environment_digest = backend.environment().digest();
+            let here = match &backend {
+                Backend::Here(here) => Some(here.clone()),
+                Backend::Ahead(_) => None,
+            };
+            Runtime::new(Inner {
+                device,
+                stages,
+                digests: Digests::new(environment_digest).into(),
+                environment_digest,
+                backend,
+                reuse: self.use_cache,
+                compiling: std::sync::Mutex::default(),
+                cache: cache.clone(),
+                on_device: Arc::new(OnDevice::new(here, Memory::new(self.memory_limit_bytes))),
+                require_warm: self.require_warm,
+                manual_warmup: self.manual_warmup,
+                sync_steps: self.sync_steps,
+                recorder: recorder.clone(),
+                progress: Arc::clone(&self.progress),
+                cancel: self.cancel.clone(),
+                warnings: Arc::clone(&warnings),
+            })
         };
-        Ok(Runtime::new(Inner {
-            device,
-            digests: Digests::new(environment_digest).into(),
-            environment_digest,
-            backend,
-            reuse: self.use_cache,
-            compiling: std::sync::Mutex::default(),
-            cache: cache.map(Arc::new),
-            on_device: Arc::new(OnDevice::new(here, Memory::new(self.memory_limit_bytes))),
-            require_warm: self.require_warm,
-            manual_warmup: self.manual_warmup,
-            sync_steps: self.sync_steps,
-            recorder: (self.metrics || self.trace.is_some()).then(|| Arc::new(Recorder::new(self.trace))),
-            progress: self.progress,
-            cancel: self.cancel,
-            warnings: Arc::new(warnings),
-        }))
+        let of_a_stage = |opened: Option<_>| opened.map(|opened| make(opened, StageRuntimes::default()));
+        let stages = StageRuntimes {
+            text_encoder: of_a_stage(devices.text_encoder.take()),
+            vae: of_a_stage(devices.vae.take()),
+        };
+        Ok(make(devices.own, stages))
     }
 
-    /// The device that runs, chosen among those that are here.
-    fn here(&self, cache: Option<&Cache>, warnings: &Warnings) -> Result<(Backend, DeviceReport), Error> {
-        let inventory = match &self.plugin {
-            Some(path) => device::Inventory::of_one_plugin(path),
-            None => inventory(self.device.device),
+    /// The devices that run, chosen among those that are here.
+    fn here(&self, cache: Option<&Cache>, warnings: &Warnings) -> Result<OpenDevices, Error> {
+        let found = match &self.plugin {
+            Some(path) => Found { inventory: device::Inventory::of_one_plugin(path), torch: None },
+            None => find_devices(self.device, self.stage_devices),
         };
-        let mut choice = device::choose(self.device, &inventory)?;
-        choice.warnings.iter().for_each(|warning| warnings.warn(warning.clone()));
-        let Selected::Xla { device: selected, plugin } = &mut choice.selected else {
-            // `inventory` offers nothing of libtorch's yet, so nothing of it is chosen.
-            let why = device::TORCH_IS_NOT_BUILT_IN.to_owned();
-            return Err(DeviceError::NoTorch { device: choice.requested, why }.into());
-        };
-        let mut backend = XlaBackend::open(*selected, plugin, || plugin_build(plugin, cache))?;
-        if self.plugin.is_some() && self.device.device == DeviceName::Auto {
-            backend = backend.named_by_platform();
-            *selected = backend.name;
-            "the plugin was named".clone_into(&mut choice.reason);
+        let choices = device::choose_for_stages(self.device, self.stage_devices, &found.inventory)?;
+        for choice in [&choices.denoiser, &choices.text_encoder, &choices.vae] {
+            choice.warnings.iter().for_each(|warning| warnings.warn(warning.clone()));
         }
-        let device = DeviceReport::new(&choice, &backend.environment.device_kind);
-        Ok((Backend::Here(Arc::new(backend)), device))
+        let of_its_own = |choice: &Choice| choice.selected != choices.denoiser.selected;
+        let open = |choice: &Choice| self.open(choice.clone(), found.torch.as_ref(), cache);
+        Ok(OpenDevices {
+            own: open(&choices.denoiser)?,
+            text_encoder: Some(&choices.text_encoder).filter(|choice| of_its_own(choice)).map(open).transpose()?,
+            vae: Some(&choices.vae).filter(|choice| of_its_own(choice)).map(open).transpose()?,
+        })
+    }
+
+    /// Opens the device that was chosen.
+    fn open(
+        &self,
+        mut choice: Choice,
+        torch: Option<&Torch>,
+        cache: Option<&Cache>,
+    ) -> Result<(Backend, DeviceReport), Error> {
+        let here = match (&mut choice.selected, torch) {
+            (Selected::Xla { device, plugin }, _) => {
+                let mut backend = XlaBackend::open(*device, plugin, || plugin_build(plugin, cache))?;
+                if self.plugin.is_some() && self.device.device == DeviceName::Auto {
+                    backend = backend.named_by_platform();
+                    *device = backend.name;
+                    "the plugin was named".clone_into(&mut choice.reason);
+                }
+                Here::Xla(Arc::new(backend))
+            }
+            (Selected::Torch(device), Some(torch)) => {
+                Here::Torch(Arc::new(TorchBackend::new(torch, device, |library| plugin_build(library, cache))?))
+            }
+            (Selected::Torch(_), None) => {
+                let why = "it was not opened".to_owned();
+                return Err(DeviceError::NoTorch { device: choice.requested, why }.into());
+            }
+        };
+        let device = DeviceReport::new(&choice, &here.environment().device_kind);
+        Ok((Backend::Here(here), device))
     }
 
     /// A compiler for hardware that need not be here.

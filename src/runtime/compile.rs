@@ -14,7 +14,7 @@ use super::obtain::recorded;
 use super::request::Asked;
 use crate::backend::xla::Compiled;
 use crate::backend::{AheadError, CompileError};
-use crate::device::XlaDevice;
+use crate::device::DeviceName;
 use crate::progress::EventKind;
 
 /// How often a thread looks whether another is done compiling.
@@ -138,7 +138,7 @@ impl Inner {
 
     fn store<L>(&self, asked: &Asked<'_>, inputs: &KeyInputs, loaded: L, compiled: Compiled) -> Fresh<L> {
         let stage = asked.graph.stage_name();
-        let mut record = GraphRecord::new(stage, self.backend.device().as_str(), inputs);
+        let mut record = GraphRecord::new(stage, &self.backend.device().to_string(), inputs);
         record.interface = compiled.interface;
         record.abi_version = compiled.abi_version;
         record.measurements = compiled.measurements;
@@ -217,7 +217,7 @@ pub(super) struct Flight {
 /// Why a compile failed.
 #[derive(Debug)]
 enum Failure {
-    Here { graph_key: GraphKey, device: XlaDevice, cause: Arc<CompileError> },
+    Here { graph_key: GraphKey, device: DeviceName, cause: Arc<CompileError> },
     Elsewhere { graph_key: GraphKey, pid: u32, reason: String },
 }
 

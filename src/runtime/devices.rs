@@ -8,10 +8,12 @@ use serde::Serialize;
 
 use super::tpu_hardware::{self, Surroundings};
 use crate::backend::BackendError;
+use crate::backend::torch::sys::LIBTORCH_VERSION;
+use crate::backend::torch::{Torch, TorchLookup, TorchOptions};
 use crate::backend::xla::XlaBackend;
 use crate::device::{
-    Arithmetic, DeviceError, DeviceName, Inventory, OperatingSystem, Precisions, StageKind, TORCH_IS_NOT_BUILT_IN,
-    TorchDevice, XlaDevice,
+    Arithmetic, DeviceError, DeviceName, Inventory, OperatingSystem, Precisions, Request, StageDevices, StageKind,
+    TorchDevice, TpuSwitch, XlaDevice,
 };
 use crate::pjrt::Value;
 use crate::plugins::{self, Lookup, PluginName};
@@ -45,26 +47,32 @@ pub struct DeviceInfo {
     pub memory_total_bytes: Option<u64>,
     /// What of it is free.
     pub memory_free_bytes: Option<u64>,
+    /// A card's compute capability.
+    pub compute_capability: Option<String>,
     /// What `--precision auto` means on it.
     pub default_dtype: &'static str,
 }
 
 /// Describes every device, those that cannot be used too, with the reason.
 pub fn describe_devices() -> Vec<DeviceInfo> {
-    let everything = inventory(DeviceName::Auto);
+    let mut everything = plugins_of(DeviceName::Auto);
+    let torch = open_torch();
+    everything.torch = torch.as_ref().map(|torch| torch.devices().to_vec()).map_err(Clone::clone);
+    everything.mlx = plugins::find_mlx(&Lookup::from_process());
+    let library = torch.as_ref().ok().map(|torch| torch.libraries().backend.as_path());
     let mut devices: Vec<_> = XlaDevice::ALL.into_iter().map(|device| describe(device, &everything)).collect();
-    devices.extend(describe_torch(&everything));
+    devices.extend(describe_torch(&everything, library));
     devices
 }
 
 /// What libtorch offers; where it cannot be used, a row for each of its devices says why.
-fn describe_torch(everything: &Inventory) -> Vec<DeviceInfo> {
+fn describe_torch(everything: &Inventory, library: Option<&Path>) -> Vec<DeviceInfo> {
     let absent = |name, on, why: &String| DeviceInfo {
         reason: format!("runs through libtorch, and {why}"),
         ..blank(name, default_dtype(on))
     };
     let mut rows = match &everything.torch {
-        Ok(offered) => offered.iter().map(describe_torch_device).collect(),
+        Ok(offered) => offered.iter().map(|device| describe_torch_device(device, library)).collect(),
         Err(why) => {
             let cuda = Arithmetic::Cuda { native_bfloat16: true, breaks_in_float16: false };
             vec![absent("cuda", cuda, why), absent("mps", Arithmetic::Mps, why), absent("cpu", Arithmetic::Cpu, why)]
@@ -77,8 +85,12 @@ fn describe_torch(everything: &Inventory) -> Vec<DeviceInfo> {
     rows
 }
 
-fn describe_torch_device(device: &TorchDevice) -> DeviceInfo {
+fn describe_torch_device(device: &TorchDevice, library: Option<&Path>) -> DeviceInfo {
+    let [major, minor, patch] = LIBTORCH_VERSION;
     DeviceInfo {
+        plugin: library.map(Path::to_owned),
+        platform_version: Some(format!("libtorch {major}.{minor}.{patch}")),
+        compute_capability: device.compute_capability.map(|(major, minor)| format!("{major}.{minor}")),
         kind: Some(if device.rocm { format!("{} (ROCm)", device.name) } else { device.name.clone() }),
         available: device.is_usable(),
         reason: device.problem.clone().unwrap_or_else(|| "libtorch offers it".to_owned()),
@@ -108,6 +120,7 @@ fn blank(name: &str, default_dtype: &'static str) -> DeviceInfo {
         topology: None,
         memory_total_bytes: None,
         memory_free_bytes: None,
+        compute_capability: None,
         default_dtype,
     }
 }
@@ -182,8 +195,48 @@ pub(super) fn find_plugin(device: XlaDevice) -> Result<PathBuf, String> {
     found.map(|plugin| plugin.path).map_err(|error| error.to_string())
 }
 
-/// What is there, as far as `wanted` makes it worth looking.
-pub(super) fn inventory(wanted: DeviceName) -> Inventory {
+/// What was found, and the session of libtorch's where it was opened to look.
+pub(super) struct Found {
+    pub(super) inventory: Inventory,
+    pub(super) torch: Option<Torch>,
+}
+
+/// What is there, as far as the request makes it worth looking. libtorch takes a third of a second to load, so that it is not looked
+/// at where something else is used anyway.
+pub(super) fn find_devices(request: Request, stages: StageDevices) -> Found {
+    let mut inventory = plugins_of(request.device);
+    let for_stages = [stages.text_encoder, stages.vae].into_iter().flatten().any(runs_through_libtorch);
+    let looks = match request.device {
+        DeviceName::Auto => request.tpu != TpuSwitch::Enabled && !tpu_is_taken(request, &inventory),
+        device => runs_through_libtorch(device),
+    };
+    if !looks && !for_stages {
+        inventory.torch = Err("it was not looked for".to_owned());
+        return Found { inventory, torch: None };
+    }
+    let torch = open_torch();
+    inventory.torch = torch.as_ref().map(|torch| torch.devices().to_vec()).map_err(Clone::clone);
+    Found { inventory, torch: torch.ok() }
+}
+
+fn tpu_is_taken(request: Request, inventory: &Inventory) -> bool {
+    request.tpu != TpuSwitch::Disabled && inventory.plugin(XlaDevice::Tpu).is_ok()
+}
+
+fn runs_through_libtorch(device: DeviceName) -> bool {
+    matches!(device, DeviceName::Cuda(_) | DeviceName::Mps | DeviceName::Cpu | DeviceName::Fake(_))
+}
+
+/// libtorch, or why it cannot be used, in words that go on from "runs through libtorch, and".
+fn open_torch() -> Result<Torch, String> {
+    Torch::open(&TorchLookup::from_process(), &TorchOptions::default()).map_err(|error| {
+        let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+        format!("{error}{cause}")
+    })
+}
+
+/// The plugins that are there.
+fn plugins_of(wanted: DeviceName) -> Inventory {
     let looks_at = |device: XlaDevice| match wanted {
         DeviceName::Auto => true,
         DeviceName::Tpu => device != XlaDevice::XlaCuda,
@@ -200,7 +253,7 @@ pub(super) fn inventory(wanted: DeviceName) -> Inventory {
             .is_some_and(|value| value == "1" || value == "true"),
         xla_cpu_plugin: find(XlaDevice::XlaCpu),
         xla_cuda_plugin: find(XlaDevice::XlaCuda),
-        torch: Err(TORCH_IS_NOT_BUILT_IN.to_owned()),
+        torch: Err("it was not looked for".to_owned()),
         mlx: None,
         system: OperatingSystem::of_this_machine(),
     }

@@ -7,9 +7,8 @@ use preheat_cache::{GraphKey, ShapeError};
 use super::out_of_memory::OutOfMemory;
 use super::report::StageLookup;
 use super::source::BuildError;
-use crate::backend::{BackendError, CompileError};
-use crate::device::{DeviceError, Target, XlaDevice};
-use crate::pjrt::{ErrorCode, PjrtError};
+use crate::backend::{BackendError, CompileError, DeviceFault};
+use crate::device::{DeviceError, DeviceName, Target};
 
 /// Why a runtime could not do what it was asked. A cache that cannot be read or written is never among the reasons: it
 /// degrades to compiling, with a warning.
@@ -45,7 +44,7 @@ pub enum Error {
         /// The key the executable would have had.
         graph_key: GraphKey,
         /// The device it was compiled for.
-        device: XlaDevice,
+        device: DeviceName,
         /// What the plugin said; shared by all threads that waited for this compile.
         #[source]
         cause: Arc<CompileError>,
@@ -145,9 +144,9 @@ pub enum Error {
         stage: String,
         /// What was being done.
         doing: &'static str,
-        /// What the plugin said.
+        /// What the plugin or the torch library said.
         #[source]
-        cause: PjrtError,
+        cause: DeviceFault,
     },
     /// The device has too little memory, although everything that is not in use was dropped; boxed, since it has many figures.
     #[error(transparent)]
@@ -157,9 +156,9 @@ pub enum Error {
     Upload {
         /// Its dtype and shape.
         kind: String,
-        /// What the plugin said.
+        /// What the plugin or the torch library said.
         #[source]
-        cause: PjrtError,
+        cause: DeviceFault,
     },
     /// A tensor could not be made.
     #[error(transparent)]
@@ -206,7 +205,7 @@ impl Error {
     pub fn is_out_of_memory(&self) -> bool {
         match self {
             Self::OutOfMemory(_) => true,
-            Self::Run { cause, .. } | Self::Upload { cause, .. } => cause.code() == Some(ErrorCode::ResourceExhausted),
+            Self::Run { cause, .. } | Self::Upload { cause, .. } => cause.is_out_of_memory(),
             _ => false,
         }
     }

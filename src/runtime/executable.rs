@@ -12,18 +12,17 @@ use super::metrics::{self, Recorder};
 use super::on_device::{Doing, Failure, OnDevice};
 use super::out_of_memory::Footprint;
 use super::report::StageReport;
-use crate::backend::xla::XlaBackend;
+use crate::backend::DeviceFault;
+use crate::backend::here::{Buffer, Event, Here, Loaded};
 use crate::pjrt::hlo::TensorType;
-use crate::pjrt::{self, ExecuteOptions};
 use crate::tensor::{Tensor, TensorError};
 
 /// An executable in memory, shared by everyone who asked for it.
 pub(super) struct LoadedGraph {
     pub(super) graph_key: GraphKey,
-    pub(super) loaded: pjrt::LoadedExecutable,
-    pub(super) backend: Arc<XlaBackend>,
-    /// The device that it runs on, and that its inputs are moved to.
-    pub(super) device: pjrt::Device,
+    pub(super) loaded: Loaded,
+    /// What it runs on.
+    pub(super) here: Here,
     /// Inputs and outputs; `None` where the plugin does not tell.
     pub(super) interface: Option<Interface>,
     /// Bytes of machine code, as serialised.
@@ -68,7 +67,7 @@ impl fmt::Debug for LoadedGraph {
 /// A tensor that stays on the device.
 #[derive(Debug)]
 pub struct DeviceTensor {
-    buffer: pjrt::Buffer,
+    buffer: Buffer,
     /// `None` where an executable does not tell what it gives.
     kind: Option<Arc<TensorType>>,
     recorder: Option<Arc<Recorder>>,
@@ -81,36 +80,50 @@ impl DeviceTensor {
     }
 
     pub(super) fn upload(
-        client: &pjrt::Client,
-        device: &pjrt::Device,
+        upload: impl FnOnce() -> Result<Buffer, DeviceFault>,
         tensor: &Tensor,
         kind: Arc<TensorType>,
         recorder: Option<&Arc<Recorder>>,
-    ) -> Result<Self, pjrt::PjrtError> {
-        // In place where the device can read host memory; the buffer keeps the memory alive.
-        let transfer = pjrt::HostTransfer::ZeroCopy;
+    ) -> Result<Self, DeviceFault> {
         let began = recorder.map(|_| Instant::now());
-        let buffer =
-            client.buffer_from_owner(device, kind.element_type, &kind.dimensions, tensor.shared(), transfer)?;
+        let buffer = upload()?;
         if let (Some(recorder), Some(began)) = (recorder, began) {
             recorder.sent(&buffer, began, tensor.bytes().len());
         }
         Ok(Self { buffer, kind: Some(kind), recorder: recorder.cloned() })
     }
 
+    /// One that rests where nothing is measured.
+    #[cfg(feature = "pipeline")]
+    pub(super) fn resting(buffer: Buffer, kind: Arc<TensorType>) -> Self {
+        Self { buffer, kind: Some(kind), recorder: None }
+    }
+
+    /// A copy that `bring` makes.
+    #[cfg(feature = "pipeline")]
+    pub(super) fn copied(
+        &self,
+        bring: impl FnOnce(&Buffer) -> Result<Buffer, DeviceFault>,
+        recorder: Option<&Arc<Recorder>>,
+    ) -> Result<Self, DeviceFault> {
+        let began = recorder.map(|_| Instant::now());
+        let buffer = bring(&self.buffer)?;
+        if let (Some(recorder), Some(began), Some(kind)) = (recorder, began, &self.kind) {
+            recorder.sent(&buffer, began, kind.element_type.array_bytes(&kind.dimensions).unwrap_or(0));
+        }
+        Ok(Self { buffer, kind: self.kind.clone(), recorder: recorder.cloned() })
+    }
+
     /// Calls `done` once it has been computed, or with why it could not be; from whichever thread the plugin uses.
     ///
     /// # Errors
     /// Where the plugin cannot be asked; `done` is not called then.
-    pub fn when_ready(
-        &self,
-        done: impl FnOnce(Result<(), pjrt::PjrtError>) + Send + 'static,
-    ) -> Result<(), pjrt::PjrtError> {
+    pub fn when_ready(&self, done: impl FnOnce(Result<(), DeviceFault>) + Send + 'static) -> Result<(), DeviceFault> {
         self.ready()?.on_ready(done)
     }
 
     /// The event of its having been computed.
-    pub(super) fn ready(&self) -> Result<pjrt::Event, pjrt::PjrtError> {
+    pub(super) fn ready(&self) -> Result<Event, DeviceFault> {
         self.buffer.ready()
     }
 
@@ -118,7 +131,7 @@ impl DeviceTensor {
     ///
     /// # Errors
     /// Where what computes it failed.
-    pub fn wait(&self) -> Result<(), pjrt::PjrtError> {
+    pub fn wait(&self) -> Result<(), DeviceFault> {
         self.ready()?.wait()
     }
 
@@ -126,18 +139,17 @@ impl DeviceTensor {
     ///
     /// # Errors
     /// Where what computes it failed, or where it was donated to an execution since.
-    pub fn to_host(&self) -> Result<Tensor, pjrt::PjrtError> {
+    pub fn to_host(&self) -> Result<Tensor, DeviceFault> {
         let kind = match &self.kind {
             Some(kind) => TensorType::clone(kind),
-            None => TensorType { element_type: self.buffer.element_type()?, dimensions: self.buffer.dimensions()? },
+            None => self.buffer.kind()?,
         };
         let began = self.recorder.as_ref().map(|_| Instant::now());
-        let mut bytes = pjrt::AlignedBytes::zeroed(kind.element_type.array_bytes(&kind.dimensions)?)?;
-        self.buffer.to_host_into(&mut bytes)?;
+        let tensor = self.buffer.to_host(kind)?;
         if let (Some(recorder), Some(began)) = (&self.recorder, began) {
-            recorder.received(began, bytes.len());
+            recorder.received(began, tensor.bytes().len());
         }
-        Ok(Tensor::from_aligned(kind, bytes))
+        Ok(tensor)
     }
 }
 
@@ -218,8 +230,8 @@ impl Executable {
         };
         let upload = || {
             let graph = &self.graph;
-            let (client, device) = (&graph.backend.client, &graph.device);
-            DeviceTensor::upload(client, device, tensor, Arc::clone(&kind), graph.recorder.as_ref())
+            let upload = || graph.loaded.upload(&graph.here, tensor);
+            DeviceTensor::upload(upload, tensor, Arc::clone(&kind), graph.recorder.as_ref())
         };
         self.with_room("moving an input to the device", Some(tensor.bytes().len() as u64), upload)
     }
@@ -238,7 +250,7 @@ impl Executable {
         &self,
         what: &'static str,
         needed_bytes: Option<u64>,
-        mut work: impl FnMut() -> Result<T, pjrt::PjrtError>,
+        mut work: impl FnMut() -> Result<T, DeviceFault>,
     ) -> Result<T, Error> {
         let Some(on_device) = self.graph.on_device.upgrade() else {
             return work().map_err(|cause| self.failed(what, cause));
@@ -267,14 +279,14 @@ impl Executable {
         let moved = on_host.collect::<Result<Vec<_>, _>>()?;
         let mut moved = moved.iter();
         // Its length is known, which the iterator does not tell: a step has hundreds of inputs.
-        let mut buffers: Vec<&pjrt::Buffer> = Vec::with_capacity(inputs.len());
+        let mut buffers: Vec<&Buffer> = Vec::with_capacity(inputs.len());
         buffers.extend(inputs.iter().filter_map(|input| match input {
             Input::Device(tensor) => Some(&tensor.buffer),
             Input::Host(_) => moved.next().map(|tensor| &tensor.buffer),
         }));
         let recorder = self.graph.recorder.as_ref();
         let began = recorder.map(|_| Instant::now());
-        let execute = || self.graph.loaded.execute(&buffers, ExecuteOptions::default());
+        let execute = || self.graph.loaded.execute(&buffers);
         let outputs = self.with_room("running it", Some(self.footprint().of_execution()), execute)?;
         if let (Some(recorder), Some(began), Some(first)) = (recorder, began, outputs.first()) {
             recorder.queued(&self.report, began, first);
@@ -312,8 +324,8 @@ impl Executable {
         Ok(())
     }
 
-    fn failed(&self, doing: &'static str, cause: pjrt::PjrtError) -> Error {
-        Error::Run { stage: self.report.stage.clone(), doing, cause }
+    fn failed(&self, doing: &'static str, cause: impl Into<DeviceFault>) -> Error {
+        Error::Run { stage: self.report.stage.clone(), doing, cause: cause.into() }
     }
 
     fn check(&self, inputs: &[Input<'_>]) -> Result<(), Error> {

@@ -1,22 +1,45 @@
 //! What a pipeline asks of its runtime and no other program does: room for weights, and a look at what is there.
 
 use std::collections::HashSet;
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 
 use preheat_cache::{GraphKey, GraphRecord};
 
 use super::Runtime;
 use super::error::Error;
 use super::executable::{DeviceTensor, Executable};
-use super::on_device::Holder;
+use super::on_device::{Doing, Failure, Holder};
 use super::out_of_memory::Dropped;
-use crate::pjrt::ErrorCode;
+use crate::backend::DeviceFault;
 use crate::tensor::Tensor;
+
+fn failed(stage: &str, doing: &'static str, cause: DeviceFault) -> Error {
+    Error::Run { stage: stage.to_owned(), doing, cause }
+}
 
 impl Runtime {
     /// Moves a weight of `stage` to the device.
     pub(crate) fn bring(&self, stage: &str, weight: &Tensor) -> Result<DeviceTensor, Error> {
         self.inner.upload(weight, Some(stage), "bringing its weights to the device")
+    }
+
+    /// Brings a weight of `stage` into the host's memory, as the device's back end holds it.
+    pub(crate) fn bring_to_host(&self, stage: &str, weight: &Tensor) -> Result<DeviceTensor, Error> {
+        let doing = "bringing its weights into the host's memory";
+        let here = self.inner.here()?;
+        let buffer = here.upload_to_host(weight).map_err(|cause| failed(stage, doing, cause))?;
+        Ok(DeviceTensor::resting(buffer, Arc::new(weight.kind().clone())))
+    }
+
+    /// Copies a weight that rests in the host's memory to the device.
+    pub(crate) fn move_in(&self, stage: &str, weight: &DeviceTensor) -> Result<DeviceTensor, Error> {
+        let (here, what) = (self.inner.here()?, "moving its weights to the device");
+        let doing = Doing { stage: Some(stage), what, needed_bytes: None, footprint: None };
+        let copy = || weight.copied(|buffer| here.bring(buffer), self.inner.recorder.as_ref());
+        self.inner.on_device.with_room(&doing, copy).map_err(|failure| match failure {
+            Failure::OutOfMemory(error) => error.into(),
+            Failure::Other(cause) => failed(stage, what, cause),
+        })
     }
 
     /// Makes room for so many bytes by dropping what is not in use, as far as that goes.
@@ -62,9 +85,7 @@ impl Executable {
     /// The error of an execution, with the figures where it is for want of memory.
     pub(crate) fn with_figures(&self, error: Error, dropped: Dropped) -> Error {
         match (error, self.graph.on_device.upgrade()) {
-            (Error::Run { doing, cause, .. }, Some(on_device))
-                if cause.code() == Some(ErrorCode::ResourceExhausted) =>
-            {
+            (Error::Run { doing, cause, .. }, Some(on_device)) if cause.is_out_of_memory() => {
                 let doing = self.doing(doing, Some(self.footprint().of_execution()));
                 on_device.out_of_memory(&doing, dropped, Some(cause)).into()
             }

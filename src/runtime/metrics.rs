@@ -21,7 +21,9 @@ use preheat_cache::{GraphKey, Measurements, Source};
 
 use super::report::StageReport;
 use super::source::Graph;
-use crate::pjrt::{Buffer, MemoryStats, PjrtError};
+use crate::backend::DeviceFault;
+use crate::backend::here::Buffer;
+use crate::pjrt::MemoryStats;
 use crate::trace::{Going, Span, Trace};
 
 /// How long metrics wait for what the device is about to tell: a result can be read a moment before its completion is told.
@@ -298,7 +300,7 @@ impl Recorder {
         self.state().in_flight += 1;
         let recorder = Arc::clone(self);
         let told = buffer.ready().and_then(|event| {
-            event.on_ready(move |result: Result<(), PjrtError>| {
+            event.on_ready(move |result: Result<(), DeviceFault>| {
                 if result.is_ok() {
                     done(&recorder);
                 }

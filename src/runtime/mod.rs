@@ -68,9 +68,9 @@ use self::metrics::Recorder;
 use self::on_device::{Doing, Failure, OnDevice};
 use self::warnings::Warnings;
 use crate::backend::Backend;
-use crate::backend::xla::XlaBackend;
-use crate::device::Choice;
+use crate::backend::here::Here;
 use crate::device::target::topology_name;
+use crate::device::{Arithmetic, Choice, StageKind, TorchDevice};
 use crate::lower::Target;
 use crate::progress::{Cancel, Progress};
 use crate::tensor::Tensor;
@@ -99,6 +99,8 @@ pub struct Runtime {
 
 struct Inner {
     device: DeviceReport,
+    /// The runtimes of stages that run on devices of their own.
+    stages: StageRuntimes,
     backend: Backend,
     environment_digest: Digest,
     digests: Mutex<Digests>,
@@ -120,6 +122,13 @@ struct Inner {
     warnings: Arc<Warnings>,
 }
 
+/// The runtimes of stages that do not run where the others do.
+#[derive(Default)]
+struct StageRuntimes {
+    text_encoder: Option<Runtime>,
+    vae: Option<Runtime>,
+}
+
 impl Runtime {
     fn new(inner: Inner) -> Self {
         Self { inner: Arc::new(inner) }
@@ -135,9 +144,32 @@ impl Runtime {
         &self.inner.device
     }
 
+    /// The runtime of a stage: another than this one where the stage was given a device of its own ([`Builder::stage_devices`]).
+    pub fn for_stage(&self, stage: StageKind) -> &Runtime {
+        let own = match stage {
+            StageKind::TextEncoder => &self.inner.stages.text_encoder,
+            StageKind::Denoiser => &None,
+            StageKind::Vae { .. } => &self.inner.stages.vae,
+        };
+        own.as_ref().unwrap_or(self)
+    }
+
+    /// The device, where it runs through libtorch.
+    pub fn torch_device(&self) -> Option<&TorchDevice> {
+        Some(self.inner.here().ok()?.torch()?.device())
+    }
+
+    /// What decides dtypes on this device.
+    pub fn arithmetic(&self) -> Arithmetic {
+        match self.torch_device() {
+            Some(device) => device.into(),
+            None => Arithmetic::Xla { native_bfloat16: self.lowering_target() == Target::Accelerator },
+        }
+    }
+
     /// What graphs are compiled for here, as [`target_of`] names it.
     pub fn target(&self) -> String {
-        target_name(self.inner.backend.device().as_str(), self.inner.backend.environment())
+        target_name(&self.inner.backend.device().to_string(), self.inner.backend.environment())
     }
 
     /// The executable of `graph` for `signature`: from memory, from the cache, or freshly compiled and then stored.
@@ -202,11 +234,6 @@ impl Runtime {
         if self.inner.backend.environment().platform == "cpu" { Target::Cpu } else { Target::Accelerator }
     }
 
-    /// Whether the device computes bfloat16 as fast as it should: what `--precision auto` goes by.
-    pub fn computes_bfloat16(&self) -> bool {
-        self.lowering_target() == Target::Accelerator
-    }
-
     /// The device's free memory in bytes, as far as it or the system tells; `None` where neither does.
     pub fn free_memory_bytes(&self) -> Option<u64> {
         self.inner.here().ok()?.free_memory_bytes()
@@ -235,7 +262,7 @@ impl Runtime {
     /// given a tenth of a second to end.
     pub fn metrics(&self) -> Metrics {
         let Some(recorder) = &self.inner.recorder else { return Metrics::default() };
-        let memory = self.inner.here().ok().and_then(|backend| backend.device.memory_stats().ok().flatten());
+        let memory = self.inner.here().ok().and_then(Here::memory_stats);
         recorder.metrics(memory.as_ref())
     }
 
@@ -292,19 +319,19 @@ impl std::fmt::Debug for Runtime {
 
 impl Inner {
     /// The device, for what has to be done on it.
-    fn here(&self) -> Result<&Arc<XlaBackend>, Error> {
+    fn here(&self) -> Result<&Here, Error> {
         match &self.backend {
-            Backend::Here(backend) => Ok(backend),
+            Backend::Here(here) => Ok(here),
             Backend::Ahead(ahead) => Err(Error::NotHere { target: ahead.target.clone() }),
         }
     }
 
     fn upload(&self, tensor: &Tensor, stage: Option<&str>, what: &str) -> Result<DeviceTensor, Error> {
-        let backend = self.here()?;
+        let here = self.here()?;
         let kind = Arc::new(tensor.kind().clone());
         let doing = Doing { stage, what, needed_bytes: Some(tensor.bytes().len() as u64), footprint: None };
         let recorder = self.recorder.as_ref();
-        let upload = || DeviceTensor::upload(&backend.client, &backend.device, tensor, Arc::clone(&kind), recorder);
+        let upload = || DeviceTensor::upload(|| here.upload(tensor), tensor, Arc::clone(&kind), recorder);
         self.on_device.with_room(&doing, upload).map_err(|failure| match failure {
             Failure::OutOfMemory(error) => error.into(),
             Failure::Other(cause) => Error::Upload { kind: kind.to_string(), cause },
@@ -360,9 +387,24 @@ pub fn target_of(record: &GraphRecord) -> String {
     target_name(&record.device, &record.environment)
 }
 
+/// A device of libtorch's as a target, such as `torch:cpu` or `torch:cuda:nvidia-h200`: which card it is tells whether what was made
+/// ready fits, which number it has does not.
+fn torch_target(environment: &Environment) -> Option<String> {
+    let backend = environment.platform.strip_prefix("torch-")?;
+    if backend == environment.device_kind {
+        return Some(format!("torch:{backend}"));
+    }
+    let kind = environment.device_kind.to_lowercase();
+    let words: Vec<&str> = kind.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
+    Some(format!("torch:{backend}:{}", words.join("-")))
+}
+
 fn target_name(device: &str, environment: &Environment) -> String {
     if environment.platform == "cpu" {
         return device.to_owned();
+    }
+    if let Some(torch) = torch_target(environment) {
+        return torch;
     }
     format!("{device}:{}", topology_name(&environment.topology))
 }

@@ -18,8 +18,8 @@ use super::on_device::{Doing, Failure};
 use super::out_of_memory::Footprint;
 use super::report::StageReport;
 use super::request::Asked;
-use crate::backend::{is_passing, xla};
-use crate::pjrt::LoadedExecutable;
+use crate::backend::here::Loaded;
+use crate::backend::xla;
 use crate::progress::EventKind;
 
 /// How long a busy index is waited for where it saves building the graph.
@@ -123,15 +123,15 @@ impl Inner {
                 Found::Nothing | Found::Refused(_) => None,
             }),
         };
-        let client = &self.here()?.client;
+        let here = self.here()?;
         let wanting = Wanting { inputs: &inputs, key, refused: refused == Some(key) };
-        match self.compile(asked, &wanting, again, || Ok(xla::compile(client, &inputs)?))? {
+        match self.compile(asked, &wanting, again, || here.compile(&inputs))? {
             Made::Found(obtained) => Ok(obtained),
             Made::Compiled(fresh) => self.freshly_compiled(key, *fresh),
         }
     }
 
-    fn freshly_compiled(&self, key: GraphKey, fresh: Fresh<LoadedExecutable>) -> Result<Obtained, Error> {
+    fn freshly_compiled(&self, key: GraphKey, fresh: Fresh<Loaded>) -> Result<Obtained, Error> {
         let Fresh { loaded, record, payload_bytes, .. } = fresh;
         let graph = self.keep(key, loaded, &record, payload_bytes)?;
         Ok(Obtained {
@@ -208,8 +208,8 @@ impl Inner {
         // Weights and the rest of its arguments may be there already, or come later in the place of others: only the code is needed now.
         self.on_device.check_fits_at_all(&doing)?;
         self.on_device.make_room(footprint.code);
-        let backend = self.here()?;
-        match self.on_device.with_room(&doing, || backend.load(&object.payload)) {
+        let here = self.here()?;
+        match self.on_device.with_room(&doing, || here.load(&object.payload)) {
             Ok(loaded) => {
                 if let Some(recorder) = &self.recorder {
                     recorder.loaded(asked.subject(), began, payload_bytes);
@@ -219,7 +219,7 @@ impl Inner {
             }
             // Nothing is wrong with the executable, so compiling it anew would not help.
             Err(Failure::OutOfMemory(error)) => Err(error.into()),
-            Err(Failure::Other(cause)) if is_passing(cause.code()) => {
+            Err(Failure::Other(cause)) if cause.is_passing() => {
                 Err(Error::Run { stage: asked.graph.stage_name().to_owned(), doing: "loading its executable", cause })
             }
             Err(Failure::Other(error)) => {
@@ -234,7 +234,7 @@ impl Inner {
     fn keep(
         &self,
         graph_key: GraphKey,
-        loaded: LoadedExecutable,
+        loaded: Loaded,
         record: &GraphRecord,
         payload_bytes: u64,
     ) -> Result<Arc<LoadedGraph>, Error> {
@@ -242,16 +242,11 @@ impl Inner {
             Some(Interface::new(xla::types(&interface.inputs)?, &xla::types(&interface.outputs)?))
         });
         let measurements = Measurements { load_seconds: None, ..record.measurements.clone() };
-        let backend = Arc::clone(self.here()?);
-        // Options may have put it on another device than the first.
-        let its_device = loaded.addressable_devices().ok().and_then(|devices| devices.into_iter().next());
-        let device = its_device.unwrap_or_else(|| backend.device.clone());
         let on_device = Arc::downgrade(&self.on_device);
         let graph = Arc::new(LoadedGraph {
             graph_key,
             loaded,
-            backend,
-            device,
+            here: self.here()?.clone(),
             interface,
             payload_bytes,
             footprint: Footprint::of(&record.measurements, payload_bytes),
@@ -277,7 +272,7 @@ impl Inner {
         let compiled = report.matched == Match::Compiled;
         let is_due = cache.used(report.graph_key, in_memory, || Use {
             graph_key: report.graph_key,
-            device: self.backend.device().as_str().to_owned(),
+            device: self.backend.device().to_string(),
             matched: report.matched,
             source: report.source,
             signature: (!known).then(|| recorded(asked)),

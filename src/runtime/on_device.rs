@@ -11,8 +11,8 @@ use preheat_cache::GraphKey;
 
 use super::memory::Memory;
 use super::out_of_memory::{Dropped, Footprint, OutOfMemory};
-use crate::backend::xla::XlaBackend;
-use crate::pjrt::{ErrorCode, PjrtError};
+use crate::backend::DeviceFault;
+use crate::backend::here::Here;
 
 /// Whoever keeps things on the device that can be had again.
 pub(crate) trait Holder: Send + Sync {
@@ -29,7 +29,7 @@ pub(crate) trait Holder: Send + Sync {
 /// What a runtime keeps on its device.
 pub(super) struct OnDevice {
     /// `None` for hardware that is not here, where nothing is ever kept.
-    backend: Option<Arc<XlaBackend>>,
+    here: Option<Here>,
     executables: Mutex<Memory>,
     holders: Mutex<Vec<Weak<dyn Holder>>>,
 }
@@ -44,8 +44,8 @@ pub(super) struct Doing<'a> {
 }
 
 impl OnDevice {
-    pub(super) fn new(backend: Option<Arc<XlaBackend>>, executables: Memory) -> Self {
-        Self { backend, executables: executables.into(), holders: Mutex::default() }
+    pub(super) fn new(here: Option<Here>, executables: Memory) -> Self {
+        Self { here, executables: executables.into(), holders: Mutex::default() }
     }
 
     pub(super) fn executables(&self) -> MutexGuard<'_, Memory> {
@@ -100,11 +100,11 @@ impl OnDevice {
     }
 
     pub(super) fn free_bytes(&self) -> Option<u64> {
-        self.backend.as_ref()?.free_memory_bytes()
+        self.here.as_ref()?.free_memory_bytes()
     }
 
     fn total_bytes(&self) -> Option<u64> {
-        self.backend.as_ref()?.total_memory_bytes()
+        self.here.as_ref()?.total_memory_bytes()
     }
 
     /// Drops what is not in use until so many bytes are free, or nothing is left to drop. Where the device tells nothing, nothing is dropped.
@@ -121,7 +121,9 @@ impl OnDevice {
 
     /// Refuses an executable that the whole device has no room for, whatever is dropped.
     pub(super) fn check_fits_at_all(&self, doing: &Doing<'_>) -> Result<(), Box<OutOfMemory>> {
-        let needed = doing.footprint.map(|footprint| footprint.total());
+        // Through libtorch the figure is an estimate, and weights need not be there as a whole.
+        let by_the_compiler = self.here.as_ref().is_none_or(|here| here.xla().is_some());
+        let needed = doing.footprint.filter(|_| by_the_compiler).map(|footprint| footprint.total());
         if needed.zip(self.total_bytes()).is_none_or(|(needed, total)| needed <= total) {
             return Ok(());
         }
@@ -133,10 +135,10 @@ impl OnDevice {
     pub(super) fn with_room<T>(
         &self,
         doing: &Doing<'_>,
-        mut work: impl FnMut() -> Result<T, PjrtError>,
+        mut work: impl FnMut() -> Result<T, DeviceFault>,
     ) -> Result<T, Failure> {
         let first = match work() {
-            Err(cause) if cause.code() == Some(ErrorCode::ResourceExhausted) => cause,
+            Err(cause) if cause.is_out_of_memory() => cause,
             other => return other.map_err(Failure::Other),
         };
         let mut dropped = Dropped::default();
@@ -144,7 +146,7 @@ impl OnDevice {
             dropped += one;
             match work() {
                 Ok(done) => return Ok(done),
-                Err(again) if again.code() == Some(ErrorCode::ResourceExhausted) => {}
+                Err(again) if again.is_out_of_memory() => {}
                 // Such as an input that the first try has used up. The first error is the cause.
                 Err(_) => break,
             }
@@ -168,7 +170,7 @@ impl OnDevice {
         &self,
         doing: &Doing<'_>,
         dropped: Dropped,
-        cause: Option<PjrtError>,
+        cause: Option<DeviceFault>,
     ) -> Box<OutOfMemory> {
         let what = match doing.stage {
             Some(stage) => format!("stage `{stage}`: {}", doing.what),
@@ -197,7 +199,7 @@ pub(super) enum Failure {
     /// For want of memory, after all that could be dropped was.
     OutOfMemory(Box<OutOfMemory>),
     /// For another reason.
-    Other(PjrtError),
+    Other(DeviceFault),
 }
 
 #[cfg(test)]
@@ -205,6 +207,7 @@ mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
 
     use super::*;
+    use crate::pjrt::{ErrorCode, PjrtError};
 
     /// Keeps so many things of ten bytes.
     struct Keeps(AtomicU64);
@@ -233,8 +236,8 @@ mod tests {
         Arc::new(Keeps(count.into()))
     }
 
-    fn failed(code: ErrorCode) -> PjrtError {
-        PjrtError::Call { function: "f", code, message: code.to_string() }
+    fn failed(code: ErrorCode) -> DeviceFault {
+        PjrtError::Call { function: "f", code, message: code.to_string() }.into()
     }
 
     const DOING: Doing<'static> =

@@ -4,7 +4,7 @@ use std::fmt;
 
 use preheat_cache::Measurements;
 
-use crate::pjrt::PjrtError;
+use crate::backend::DeviceFault;
 
 /// What an executable takes of its device's memory, by the compiler's own figures, in bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -108,7 +108,7 @@ pub struct OutOfMemory {
     pub dropped: Dropped,
     /// What the plugin said; `None` where the figures alone told that it would not fit, and the plugin was not asked.
     #[source]
-    pub cause: Option<PjrtError>,
+    pub cause: Option<DeviceFault>,
 }
 
 impl OutOfMemory {

@@ -7,7 +7,8 @@ use super::error::Error;
 use super::executable::DeviceTensor;
 use super::metrics::{Recorder, Samples};
 use super::{Inner, Runtime};
-use crate::pjrt::{self, PjrtError};
+use crate::backend::DeviceFault;
+use crate::backend::here;
 use crate::progress::{Event, EventKind};
 use crate::trace::Going;
 
@@ -72,7 +73,7 @@ pub struct StepBoundary<'a> {
     sender: mpsc::Sender<Told>,
     receiver: mpsc::Receiver<Told>,
     /// What the next wait for the device waits for.
-    latest: Option<pjrt::Event>,
+    latest: Option<here::Event>,
 }
 
 /// The steps that are done.
@@ -96,7 +97,7 @@ struct Device {
 struct Told {
     ended: Instant,
     took: Duration,
-    result: Result<(), PjrtError>,
+    result: Result<(), DeviceFault>,
 }
 
 /// A step that has begun. [`Self::until`] says what it ends with; where it is dropped without, there was no such step.
@@ -238,14 +239,14 @@ impl<'a> StepBoundary<'a> {
         self.device.recorder.as_ref()?.begin(row, name)
     }
 
-    fn failed(&self, cause: PjrtError) -> Error {
+    fn failed(&self, cause: DeviceFault) -> Error {
         Error::Run { stage: self.stage.clone(), doing: "a step", cause }
     }
 }
 
 impl Device {
     /// Called by the device's thread: a step that began at `began` has ended.
-    fn ended(&self, began: Instant, result: Result<(), PjrtError>) -> Told {
+    fn ended(&self, began: Instant, result: Result<(), DeviceFault>) -> Told {
         let ended = Instant::now();
         let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
         // It was queued while the step before it ran; what it took counts from that one's end.

@@ -33,7 +33,8 @@ pub(super) enum Survival {
 impl Survival {
     pub(super) fn of(inner: &Inner) -> Result<Self, Error> {
         match &inner.backend {
-            Backend::Here(backend) => {
+            Backend::Here(here) => {
+                let Some(backend) = here.xla() else { return Ok(Self::Unknown) };
                 let version = backend.client.abi_version().inspect_err(|error| {
                     tracing::debug!(%error, "the runtime's ABI version is not known, so nothing is kept");
                 });
@@ -102,7 +103,7 @@ impl Inner {
         requests: &[RecordedSignature],
     ) -> Result<GraphKey, Error> {
         let (payload, old) = (&old.payload, &old.record);
-        let mut record = GraphRecord::new(old.stage.clone(), self.backend.device().as_str(), inputs);
+        let mut record = GraphRecord::new(old.stage.clone(), self.backend.device().to_string(), inputs);
         record.interface.clone_from(&old.interface);
         record.abi_version.clone_from(&old.abi_version);
         record.measurements = old.measurements.clone();

@@ -10,6 +10,7 @@ use super::error::Error;
 use super::obtain::recorded;
 use super::request::Asked;
 use super::survival::{Survival, differs_only_in};
+use crate::backend::here::Here;
 
 /// What hardware says of itself. Build and flags are not among it: with another of those the compiler is another.
 const SELF_DESCRIPTION: [&str; 3] = ["platform_version", "device_kind", "topology"];
@@ -19,7 +20,7 @@ impl Inner {
     /// takes it.
     pub(super) fn of_this_hardware(&self, asked: &Asked<'_>, inputs: &KeyInputs) -> Result<Option<GraphRecord>, Error> {
         // Asked first, since it is at hand: XLA:CPU has no such answers, and pays nothing for them.
-        let Ok(here) = self.here() else { return Ok(None) };
+        let Some(here) = self.here().ok().and_then(Here::xla) else { return Ok(None) };
         let Some(cache) = self.cache.as_deref().filter(|_| here.client.plugin().tells_abi_versions()) else {
             return Ok(None);
         };

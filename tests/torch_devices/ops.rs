@@ -1,23 +1,29 @@
 //! Every op.
 
-use preheat::backend::torch::{FakeDevice, Torch, TorchDevice, TorchTensor, WeightPlace};
-use preheat::graph::{Type, Verified};
+use preheat::Dtype;
+use preheat::backend::torch::{FakeDevice, Torch, TorchTensor, WeightPlace};
+use preheat::device::TorchDevice;
+use preheat::graph::{Type, Verified, autocast};
 
-use super::session::{cpu, fake, numbers, open};
+use super::session::{fake, numbers, open, real};
 use crate::op_suite::agree::{bytes, compare};
 use crate::op_suite::cases::{Case, cases, given};
 use crate::op_suite::reference::{Array, evaluate};
 
+/// The largest differences, in parts of 1 + the largest expected result: eight and eleven bits of digits, summed in f32.
+const BFLOAT16: f64 = 0.04;
+const FLOAT16: f64 = 0.005;
+
 /// The first output of `function`. It is f32.
 fn run(torch: &Torch, device: &TorchDevice, function: &Verified, inputs: &[Array], weights: &[Array]) -> Vec<f64> {
     let tensor = |kind: &Type, values: &Array| torch.tensor(device, kind, &bytes(kind, &values.data)).unwrap();
-    let weights: Vec<TorchTensor> =
-        function.weights().iter().zip(weights).map(|(decl, values)| tensor(&decl.kind, values)).collect();
-    let inputs: Vec<TorchTensor> =
-        function.inputs().iter().zip(inputs).map(|(decl, values)| tensor(&decl.kind, values)).collect();
-    let weights: Vec<&TorchTensor> = weights.iter().collect();
-    let graph = torch.load(device, function, &weights, WeightPlace::OnDevice).unwrap();
-    let outputs = graph.run(&inputs.iter().collect::<Vec<_>>()).unwrap_or_else(|error| panic!("{error}"));
+    let inputs = function.inputs().iter().zip(inputs).map(|(decl, values)| tensor(&decl.kind, values));
+    let weights = function.weights().iter().zip(weights).map(|(decl, values)| tensor(&decl.kind, values));
+    let given: Vec<TorchTensor> = inputs.chain(weights).collect();
+    let graph = torch.load(device, function).unwrap();
+    let outputs = graph
+        .run(&given.iter().collect::<Vec<_>>(), WeightPlace::OnDevice)
+        .unwrap_or_else(|error| panic!("{}: {error}", function.name()));
     numbers(&outputs[0]).into_iter().map(f64::from).collect()
 }
 
@@ -30,13 +36,35 @@ fn check(torch: &Torch, device: &TorchDevice, cases: &[Case]) {
             compare(case, &run(torch, device, &case.function, &inputs, &weights), &want[0]).err()
         })
         .collect();
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    println!("{}: {} of {} cases agree", device.label(), cases.len() - wrong.len(), cases.len());
+    assert!(wrong.is_empty(), "on {device}:\n{}", wrong.join("\n"));
 }
 
 #[test]
 fn every_op_computes_what_it_says() {
     let torch = open(Vec::new());
-    check(&torch, cpu(&torch), &cases());
+    for device in real(&torch) {
+        check(&torch, device, &cases());
+    }
+}
+
+/// What a stage of a smaller dtype computes in it: docs/precision.md says which ops those are.
+#[test]
+fn every_op_computes_what_it_says_in_a_smaller_dtype() {
+    let torch = open(Vec::new());
+    for (dtype, tolerance) in [(Dtype::BFloat16, BFLOAT16), (Dtype::Float16, FLOAT16)] {
+        let low = cases().into_iter().filter_map(|case| {
+            // What has a cast of its own in it is among the cases above.
+            let function = autocast(&case.function, dtype).ok()?;
+            Some(Case { function, tolerance: tolerance.max(case.tolerance), ..case })
+        });
+        let low: Vec<Case> = low.collect();
+        assert!(low.len() >= 20, "{}", low.len());
+        for device in real(&torch) {
+            println!("{dtype}:");
+            check(&torch, device, &low);
+        }
+    }
 }
 
 /// A device that has no op at all: everything runs on the CPU, is counted, and comes out the same.

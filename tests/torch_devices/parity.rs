@@ -1,32 +1,40 @@
-//! The networks of the fixture models on the CPU, within the bound that XLA:CPU keeps, too (tests/fixtures/README.md).
+//! The networks of the fixture models on the CPU, and on a card or Apple's GPU where there is one, within the bound that XLA:CPU keeps, too (tests/fixtures/README.md).
 
-use preheat::backend::torch::{TorchTensor, WeightPlace};
+use preheat::backend::torch::{Torch, TorchTensor, WeightPlace};
+use preheat::device::TorchDevice;
 use preheat::graph::{Type, Verified};
 use preheat::models::Component;
 use preheat::pjrt::ElementType;
 use preheat::{Dtype, Tensor};
 
-use super::session::{cpu, numbers, open};
+use super::session::{accelerator, cpu, numbers, open};
 use crate::parity::fixture::Fixture;
-use crate::parity::parts::{self, Network};
+use crate::parity::parts::{self, Engine, Network};
 
-fn torch(fixture: &Fixture, component: Component, function: &Verified) -> Network {
+fn on_cpu(fixture: &Fixture, component: Component, function: &Verified) -> Network {
     let torch = open(Vec::new());
+    let device = cpu(&torch).clone();
+    on(torch, device, fixture, component, function)
+}
+
+fn on_accelerator(fixture: &Fixture, component: Component, function: &Verified) -> Network {
+    let torch = open(Vec::new());
+    let device = accelerator(&torch).unwrap().clone();
+    on(torch, device, fixture, component, function)
+}
+
+fn on(torch: Torch, device: TorchDevice, fixture: &Fixture, component: Component, function: &Verified) -> Network {
     let as_stored = function.weights().iter().map(|weight| (0..weight.kind.dims.len()).collect()).collect();
     let weights = parts::weights(fixture, component, function, as_stored);
-    let weights: Vec<TorchTensor> = function
-        .weights()
-        .iter()
-        .zip(&weights)
-        .map(|(decl, weight)| torch.tensor(cpu(&torch), &decl.kind, weight.bytes()).unwrap())
-        .collect();
-    let weights: Vec<&TorchTensor> = weights.iter().collect();
-    let graph = torch.load(cpu(&torch), function, &weights, WeightPlace::OnDevice).unwrap();
+    let weights = function.weights().iter().zip(&weights);
+    let weights: Vec<TorchTensor> =
+        weights.map(|(decl, weight)| torch.tensor(&device, &decl.kind, weight.bytes()).unwrap()).collect();
+    let graph = torch.load(&device, function).unwrap();
     Box::new(move |inputs| {
-        let given = |input: &Tensor| torch.tensor(cpu(&torch), &type_of(input), input.bytes()).unwrap();
+        let given = |input: &Tensor| torch.tensor(&device, &type_of(input), input.bytes()).unwrap();
         let inputs: Vec<TorchTensor> = inputs.iter().map(given).collect();
-        let outputs = graph.run(&inputs.iter().collect::<Vec<_>>()).unwrap();
-        outputs.iter().map(numbers).collect()
+        let given: Vec<&TorchTensor> = inputs.iter().chain(&weights).collect();
+        graph.run(&given, WeightPlace::OnDevice).unwrap().iter().map(numbers).collect()
     })
 }
 
@@ -40,14 +48,23 @@ fn type_of(tensor: &Tensor) -> Type {
     Type::new(dtype, dims)
 }
 
+/// The CPU, then whatever else there is.
+fn engines() -> Vec<Engine> {
+    let torch = open(Vec::new());
+    println!("on the CPU, then on {:?}", accelerator(&torch).map(TorchDevice::label));
+    [Some(on_cpu as Engine), accelerator(&torch).map(|_| on_accelerator as Engine)].into_iter().flatten().collect()
+}
+
 macro_rules! models {
     ($($name:ident)*) => {$(
         #[test]
         fn $name() {
             let fixture = Fixture::new(stringify!($name));
-            parts::text_encoders(&fixture, torch);
-            parts::unet(&fixture, torch);
-            parts::vae(&fixture, torch);
+            for engine in engines() {
+                parts::text_encoders(&fixture, engine);
+                parts::unet(&fixture, engine);
+                parts::vae(&fixture, engine);
+            }
         }
     )*};
 }

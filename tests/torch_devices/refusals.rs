@@ -2,7 +2,7 @@
 
 use preheat::Dtype;
 use preheat::backend::torch::{FakeDevice, TorchErrorCode, TorchTensor, WeightPlace};
-use preheat::graph::{Builder, Type, Verified};
+use preheat::graph::{BinaryOp, Builder, Type, Verified};
 
 use super::session::{cpu, f32s, fake, filled, numbers, open};
 
@@ -21,34 +21,57 @@ fn a_tensor_of_another_device_dtype_or_shape_is_refused() {
     let (cpu, fake) = (cpu(&torch), fake(&torch, 0));
     let weight = filled(&torch, fake, &[4, 3], 1.0);
     let elsewhere = filled(&torch, cpu, &[4, 3], 1.0);
-    let refused = torch.load(fake, &product(), &[&elsewhere], WeightPlace::OnDevice).unwrap_err();
-    assert_eq!(refused.code(), Some(TorchErrorCode::WrongDevice), "{refused}");
-    assert!(refused.to_string().contains("weight weight is on cpu, and the graph on fake:0"), "{refused}");
-
-    let graph = torch.load(fake, &product(), &[&weight], WeightPlace::OnDevice).unwrap();
+    let x = filled(&torch, fake, &[2, 3], 1.0);
+    let graph = torch.load(fake, &product()).unwrap();
     let bf16 = torch.tensor(fake, &Type::new(Dtype::BFloat16, [2, 3]), &[0; 12]).unwrap();
-    let cases: [(&[&TorchTensor], TorchErrorCode, &str); 5] = [
-        (&[&filled(&torch, cpu, &[2, 3], 1.0)], TorchErrorCode::WrongDevice, "input x is on cpu"),
-        (&[&bf16], TorchErrorCode::WrongType, "input x is bfloat16[2, 3], and should be float32[2, 3]"),
-        (&[&filled(&torch, fake, &[3, 2], 1.0)], TorchErrorCode::WrongType, "float32[3, 2]"),
-        (&[], TorchErrorCode::WrongType, "0 inputs are given, and the graph has 1"),
-        (&[&weight, &weight], TorchErrorCode::WrongType, "2 inputs"),
+    let (x_elsewhere, wide) = (filled(&torch, cpu, &[2, 3], 1.0), filled(&torch, fake, &[3, 2], 1.0));
+    let cases: [(&[&TorchTensor], TorchErrorCode, &str); 8] = [
+        (&[&x, &elsewhere], TorchErrorCode::WrongDevice, "weight weight is on cpu, and the graph on fake:0"),
+        (&[&x_elsewhere, &weight], TorchErrorCode::WrongDevice, "input x is on cpu, and the graph on fake:0"),
+        (&[&bf16, &weight], TorchErrorCode::WrongType, "input x is bfloat16[2, 3], and should be float32[2, 3]"),
+        (&[&wide, &weight], TorchErrorCode::WrongType, "input x is float32[3, 2]"),
+        (&[&x, &wide], TorchErrorCode::WrongType, "weight weight is float32[3, 2], and should be float32[4, 3]"),
+        (&[], TorchErrorCode::WrongType, "0 tensors are given, and the graph has 1 inputs and 1 weights"),
+        (&[&x], TorchErrorCode::WrongType, "1 tensors"),
+        (&[&x, &weight, &weight], TorchErrorCode::WrongType, "3 tensors"),
     ];
-    for (inputs, code, words) in cases {
-        let refused = graph.run(inputs).unwrap_err();
+    for (given, code, words) in cases {
+        let refused = graph.run(given, WeightPlace::OnDevice).unwrap_err();
         assert_eq!(refused.code(), Some(code), "{refused}");
         assert!(refused.to_string().contains(words), "{refused}");
     }
-    let y = graph.run(&[&filled(&torch, fake, &[2, 3], 1.0)]).unwrap();
-    assert_eq!(numbers(&y[0]), [3.0; 8]);
+    // Inputs are never brought along, only weights are.
+    let refused = graph.run(&[&x_elsewhere, &elsewhere], WeightPlace::Anywhere).unwrap_err();
+    assert!(refused.to_string().contains("input x is on cpu"), "{refused}");
+    for (weight, place) in [(&weight, WeightPlace::OnDevice), (&elsewhere, WeightPlace::Anywhere)] {
+        assert_eq!(numbers(&graph.run(&[&x, weight], place).unwrap()[0]), [3.0; 8]);
+    }
+}
+
+/// What is refused is refused before anything is taken over.
+#[test]
+fn a_run_that_is_refused_leaves_its_inputs() {
+    let torch = open(Vec::new());
+    let mut b = Builder::new("update");
+    let x = b.input("x", f32s(&[2]));
+    let y = b.input("y", f32s(&[2]));
+    let sum = b.binary(BinaryOp::Add, x, y).unwrap();
+    b.output_into("sum", sum, x);
+    let graph = torch.load(cpu(&torch), &b.finish().unwrap()).unwrap();
+    let (x, y) = (filled(&torch, cpu(&torch), &[2], 1.0), filled(&torch, cpu(&torch), &[2], 2.0));
+    graph.run(&[&x, &filled(&torch, cpu(&torch), &[3], 2.0)], WeightPlace::OnDevice).unwrap_err();
+    assert_eq!(numbers(&graph.run(&[&x, &y], WeightPlace::OnDevice).unwrap()[0]), [3.0; 2]);
 }
 
 #[test]
 fn a_tensor_of_another_session_is_refused() {
     let (one, other) = (open(Vec::new()), open(Vec::new()));
-    let weight = filled(&other, cpu(&other), &[4, 3], 1.0);
-    let refused = one.load(cpu(&one), &product(), &[&weight], WeightPlace::OnDevice).unwrap_err();
-    assert!(refused.to_string().contains("another session"), "{refused}");
+    let graph = one.load(cpu(&one), &product()).unwrap();
+    let (x, weight) = (filled(&one, cpu(&one), &[2, 3], 1.0), filled(&other, cpu(&other), &[4, 3], 1.0));
+    for place in [WeightPlace::OnDevice, WeightPlace::Anywhere] {
+        let refused = graph.run(&[&x, &weight], place).unwrap_err();
+        assert!(refused.to_string().contains("another session"), "{refused}");
+    }
 }
 
 #[test]
@@ -71,14 +94,15 @@ fn bytes_and_dtypes_that_fit_nothing_are_refused() {
 fn threads_share_a_graph() {
     let torch = open(Vec::new());
     let weight = filled(&torch, cpu(&torch), &[4, 3], 1.0);
-    let graph = torch.load(cpu(&torch), &product(), &[&weight], WeightPlace::OnDevice).unwrap();
+    let graph = torch.load(cpu(&torch), &product()).unwrap();
     std::thread::scope(|scope| {
         for number in [1.0_f32, 2.0, 3.0, 4.0] {
-            let (torch, graph) = (&torch, &graph);
+            let (torch, graph, weight) = (&torch, &graph, &weight);
             scope.spawn(move || {
                 for _ in 0..50 {
                     let x = filled(torch, cpu(torch), &[2, 3], number);
-                    assert_eq!(numbers(&graph.run(&[&x]).unwrap()[0]), vec![3.0 * number; 8]);
+                    let outputs = graph.run(&[&x, weight], WeightPlace::OnDevice).unwrap();
+                    assert_eq!(numbers(&outputs[0]), vec![3.0 * number; 8]);
                 }
             });
         }

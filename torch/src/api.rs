@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use preheat::backend::torch::TorchOptions;
 use preheat::backend::torch::sys::{
-    Answer, Api, Bytes, GraphHandle, INTERFACE_VERSION, LOAD_STREAMS_WEIGHTS, MemoryUse, OwnedBytes,
+    Answer, Api, Bytes, EventHandle, GraphHandle, INTERFACE_VERSION, MemoryUse, OwnedBytes, RUN_STREAMS_WEIGHTS,
     Session as RawSession, TensorHandle, TensorSpec, code, dtype_of,
 };
 use preheat::graph::{Type, Verified};
@@ -16,6 +16,7 @@ use crate::graph::Graph;
 use crate::held::Held;
 use crate::kinds::check;
 use crate::session::Session;
+use crate::shim::Event;
 
 static API: Api = Api {
     struct_size: size_of::<Api>(),
@@ -36,6 +37,9 @@ static API: Api = Api {
     load_graph,
     run_graph,
     free_graph,
+    record_event,
+    wait_event,
+    free_event,
 };
 
 /// The only symbol: gives the table of functions.
@@ -48,6 +52,8 @@ pub extern "C" fn preheat_torch_api() -> *const Api {
 struct TensorBox {
     session: Arc<Session>,
     kind: Type,
+    /// The position of its device.
+    device: u32,
     /// `None` once a run has taken it over.
     held: Mutex<Option<Arc<Held>>>,
 }
@@ -135,7 +141,9 @@ unsafe fn tensors<'a>(start: *const *const TensorHandle, count: usize) -> Vec<&'
 }
 
 fn give_tensor(session: &Arc<Session>, kind: Type, held: Arc<Held>) -> *mut TensorHandle {
-    Box::into_raw(Box::new(TensorBox { session: Arc::clone(session), kind, held: Mutex::new(Some(held)) })).cast()
+    let device = held.device;
+    Box::into_raw(Box::new(TensorBox { session: Arc::clone(session), kind, device, held: Mutex::new(Some(held)) }))
+        .cast()
 }
 
 unsafe extern "C" fn free_bytes(bytes: OwnedBytes) {
@@ -150,7 +158,7 @@ unsafe extern "C" fn open(options: Bytes, out: *mut *mut RawSession) -> Answer {
         // SAFETY: the caller's bytes, for the time of this call.
         let options: TorchOptions = serde_json::from_slice(unsafe { borrowed(options) })
             .map_err(|error| Failure::new(code::BUG, format!("the options cannot be read: {error}")))?;
-        let session = Box::into_raw(Box::new(Arc::new(Session::open(&options))));
+        let session = Box::into_raw(Box::new(Arc::new(Session::open(&options)?)));
         // SAFETY: the caller's place for the handle.
         unsafe { out.write(session.cast()) };
         Ok(())
@@ -270,20 +278,13 @@ unsafe extern "C" fn load_graph(
     raw: *const RawSession,
     device: u32,
     bytes: Bytes,
-    weights: *const *const TensorHandle,
-    count: usize,
-    flags: u32,
     out: *mut *mut GraphHandle,
 ) -> Answer {
     done(|| {
-        // SAFETY: the caller's live session, bytes and handles.
-        let (session, bytes, weights) = unsafe { (session(raw), borrowed(bytes), tensors(weights, count)) };
+        // SAFETY: the caller's live session and bytes.
+        let (session, bytes) = unsafe { (session(raw), borrowed(bytes)) };
         let function = Verified::decode(bytes).map_err(|error| Failure::new(code::BAD_GRAPH, error_chain(&error)))?;
-        let declared = function.weights().iter().map(|decl| (decl.name.as_str(), &decl.kind));
-        check_given(session, "weight", &weights, declared)?;
-        let weights = weights.iter().map(|weight| weight.held()).collect::<Outcome<_>>()?;
-        let may_be_elsewhere = flags & LOAD_STREAMS_WEIGHTS != 0;
-        let graph = Graph::load(session, device, function, weights, may_be_elsewhere)?;
+        let graph = Graph::load(session, device, function)?;
         // SAFETY: the caller's place for the handle.
         unsafe { out.write(Box::into_raw(Box::new(graph)).cast()) };
         Ok(())
@@ -292,25 +293,27 @@ unsafe extern "C" fn load_graph(
 
 unsafe extern "C" fn run_graph(
     raw: *const GraphHandle,
-    inputs: *const *const TensorHandle,
+    given: *const *const TensorHandle,
     count: usize,
+    flags: u32,
     out: *mut *mut TensorHandle,
     out_count: usize,
 ) -> Answer {
     answer(|| {
-        // SAFETY: `load_graph` made it of such a box, and the caller has not freed it; live handles stand at `inputs`.
-        let (graph, inputs) = unsafe { (&*raw.cast::<Graph>(), tensors(inputs, count)) };
+        // SAFETY: `load_graph` made it of such a box, and the caller has not freed it; live handles stand at `given`.
+        let (graph, given) = unsafe { (&*raw.cast::<Graph>(), tensors(given, count)) };
         let function = &graph.function;
-        let declared = function.inputs().iter().map(|decl| (decl.name.as_str(), &decl.kind));
-        check_given(&graph.session, "input", &inputs, declared)?;
         if out_count != function.outputs().len() {
             let message = format!("there is room for {out_count} outputs, and there are {}", function.outputs().len());
             return Err(Failure::new(code::WRONG_TYPE, message));
         }
-        let is_donated = donated(function);
-        let given =
-            inputs.iter().zip(is_donated).map(|(input, donated)| if donated { input.take() } else { input.held() });
-        let results = graph.run(given.collect::<Outcome<_>>()?)?;
+        // All of them, before one is taken over.
+        let (inputs, weights) = checked(graph, &given, flags & RUN_STREAMS_WEIGHTS != 0)?;
+        let inputs = inputs.iter().zip(&graph.is_donated);
+        let inputs = inputs.map(|(input, is_donated)| if *is_donated { input.take() } else { input.held() });
+        let inputs = inputs.collect::<Outcome<_>>()?;
+        let weights = weights.iter().map(|weight| weight.held()).collect::<Outcome<Vec<_>>>()?;
+        let results = graph.run(inputs, &weights)?;
         for (index, (held, output)) in results.outputs.into_iter().zip(function.outputs()).enumerate() {
             let handle = give_tensor(&graph.session, function.type_of(output.value).clone(), held);
             // SAFETY: the caller has places for as many handles as there are outputs.
@@ -327,35 +330,66 @@ unsafe extern "C" fn free_graph(raw: *mut GraphHandle) {
     });
 }
 
-/// For each input whether an output takes its memory over.
-fn donated(function: &Verified) -> Vec<bool> {
-    use preheat::graph::Op;
-    let mut donated = vec![false; function.inputs().len()];
-    for value in function.outputs().iter().filter_map(|output| output.donated) {
-        if let Op::Input(at) = function.nodes()[value.index()].op {
-            donated[at as usize] = true;
-        }
-    }
-    donated
+unsafe extern "C" fn record_event(raw: *const RawSession, device: u32, out: *mut *mut EventHandle) -> Answer {
+    done(|| {
+        // SAFETY: the caller's live session.
+        let event = unsafe { session(raw) }.place(device)?.record()?;
+        // SAFETY: the caller's place for the handle.
+        unsafe { out.write(Box::into_raw(Box::new(event)).cast()) };
+        Ok(())
+    })
 }
 
-fn check_given<'a>(
-    session: &Arc<Session>,
-    what: &str,
-    given: &[&TensorBox],
-    declared: impl ExactSizeIterator<Item = (&'a str, &'a Type)>,
-) -> Outcome<()> {
-    if given.len() != declared.len() {
-        let message = format!("{} {what}s are given, and the graph has {}", given.len(), declared.len());
+unsafe extern "C" fn wait_event(raw: *const EventHandle) -> Answer {
+    // SAFETY: `record_event` made it of such a box, and the caller has not freed it.
+    done(|| unsafe { &*raw.cast::<Event>() }.wait())
+}
+
+unsafe extern "C" fn free_event(raw: *mut EventHandle) {
+    done_quietly(|| {
+        // SAFETY: `record_event` made it of such a box, and the caller frees it once.
+        drop(unsafe { Box::from_raw(raw.cast::<Event>()) });
+    });
+}
+
+/// What a run is given, parted into inputs and weights: as many as the graph has, of its types, on its device.
+fn checked<'t>(
+    graph: &Graph,
+    given: &'t [&'t TensorBox],
+    streams_weights: bool,
+) -> Outcome<(&'t [&'t TensorBox], &'t [&'t TensorBox])> {
+    let (inputs, weights) = (graph.function.inputs(), graph.function.weights());
+    if given.len() != inputs.len() + weights.len() {
+        let (count, inputs, weights) = (given.len(), inputs.len(), weights.len());
+        let message = format!("{count} tensors are given, and the graph has {inputs} inputs and {weights} weights");
         return Err(Failure::new(code::WRONG_TYPE, message));
     }
-    for (tensor, (name, kind)) in given.iter().zip(declared) {
-        check(what, name, &tensor.kind, kind)?;
-        if !Arc::ptr_eq(&tensor.session, session) {
-            return Err(Failure::new(code::WRONG_DEVICE, format!("{what} {name} is of another session")));
-        }
+    let (given_inputs, given_weights) = given.split_at(inputs.len());
+    for (tensor, decl) in given_inputs.iter().zip(inputs) {
+        check_tensor(graph, "input", (&decl.name, &decl.kind), tensor, false)?;
     }
-    Ok(())
+    for (tensor, decl) in given_weights.iter().zip(weights) {
+        check_tensor(graph, "weight", (&decl.name, &decl.kind), tensor, streams_weights)?;
+    }
+    Ok((given_inputs, given_weights))
+}
+
+fn check_tensor(
+    graph: &Graph,
+    what: &str,
+    (name, kind): (&str, &Type),
+    tensor: &TensorBox,
+    may_be_elsewhere: bool,
+) -> Outcome<()> {
+    check(what, name, &tensor.kind, kind)?;
+    if !Arc::ptr_eq(&tensor.session, &graph.session) {
+        return Err(Failure::new(code::WRONG_DEVICE, format!("{what} {name} is of another session")));
+    }
+    if tensor.device == graph.position || may_be_elsewhere {
+        return Ok(());
+    }
+    let [there, here] = [graph.session.place(tensor.device)?.id, graph.session.place(graph.position)?.id];
+    Err(Failure::new(code::WRONG_DEVICE, format!("{what} {name} is on {there}, and the graph on {here}")))
 }
 
 fn error_chain(error: &dyn std::error::Error) -> String {

@@ -3,6 +3,10 @@
 use preheat::backend::torch::sys::code;
 use tch::TchError;
 
+/// How libtorch says that a device has too little memory. The last is what MPS says of a tensor that no buffer can hold.
+const OUT_OF_MEMORY: [&str; 5] =
+    ["out of memory", "can't allocate memory", "not enough memory", "_STATUS_ALLOC_FAILED", "Invalid buffer size"];
+
 /// An error on its way to the caller.
 #[derive(Debug)]
 pub struct Failure {
@@ -20,21 +24,20 @@ impl Failure {
     /// What libtorch said. It has no codes, so its words tell the kind.
     pub fn of_libtorch(message: &str) -> Self {
         let any = |parts: &[&str]| parts.iter().any(|part| message.contains(part));
-        let code =
-            if any(&["out of memory", "can't allocate memory", "not enough memory", "CUBLAS_STATUS_ALLOC_FAILED"]) {
-                code::OUT_OF_MEMORY
-            } else if any(&[
-                "not implemented for",
-                "not currently implemented for",
-                "Could not run 'aten::",
-                "not supported on MPS",
-            ]) || (message.contains("MPS")
-                && any(&["not supported", "doesn't support", "not implemented", "unsupported"]))
-            {
-                code::UNSUPPORTED
-            } else {
-                code::LIBTORCH
-            };
+        let code = if any(&OUT_OF_MEMORY) {
+            code::OUT_OF_MEMORY
+        } else if any(&[
+            "not implemented for",
+            "not currently implemented for",
+            "Could not run 'aten::",
+            "not supported on MPS",
+        ]) || (message.contains("MPS")
+            && any(&["not supported", "doesn't support", "not implemented", "unsupported"]))
+        {
+            code::UNSUPPORTED
+        } else {
+            code::LIBTORCH
+        };
         Self::new(code, without_trace(message))
     }
 
@@ -73,6 +76,8 @@ mod tests {
                 code::OUT_OF_MEMORY,
             ),
             ("MPS backend out of memory (MPS allocated: 1 GB)", code::OUT_OF_MEMORY),
+            ("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`", code::OUT_OF_MEMORY),
+            ("Invalid buffer size: 65536.00 GiB", code::OUT_OF_MEMORY),
             ("The operator 'aten::x' is not currently implemented for the MPS device.", code::UNSUPPORTED),
             ("Could not run 'aten::x' with arguments from the 'MPS' backend.", code::UNSUPPORTED),
             ("\"upsample\" not implemented for 'BFloat16'", code::UNSUPPORTED),

@@ -1,29 +1,24 @@
 //! Ops that a device lacks: run on the CPU, counted, and told of once.
 
-use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use preheat::backend::torch::TorchFallback;
+use preheat::device::TorchId;
 use tch::Kind;
 
 /// What ran on the CPU in place of a device.
 #[derive(Default)]
 pub struct Fallbacks {
-    known: Mutex<BTreeMap<Lack, Seen>>,
+    /// In the order in which they were met: a handful at most, and none on most devices.
+    known: Mutex<Vec<(Lack, Seen)>>,
 }
 
 /// An op that a device lacks for operands of a dtype: it may well have it for those of another.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Lack {
-    pub device: String,
+    pub device: TorchId,
     pub op: &'static str,
-    pub kind: String,
-}
-
-impl Lack {
-    pub fn new(device: String, op: &'static str, kind: Option<Kind>) -> Self {
-        Self { device, op, kind: format!("{kind:?}") }
-    }
+    pub kind: Option<Kind>,
 }
 
 struct Seen {
@@ -33,42 +28,47 @@ struct Seen {
 
 impl Fallbacks {
     /// Whether the device was found to lack it, so that it need not be asked again.
-    pub fn is_known(&self, lack: &Lack) -> bool {
-        self.known().contains_key(lack)
+    pub fn is_known(&self, lack: Lack) -> bool {
+        self.known().iter().any(|known| known.0 == lack)
     }
 
     /// Counts a run on the CPU. Gives what is to be told where this device is seen to lack this op for the first time.
-    pub fn count(&self, lack: &Lack, reason: Option<String>) -> Option<TorchFallback> {
+    pub fn count(&self, lack: Lack, reason: Option<String>) -> Option<TorchFallback> {
         let mut known = self.known();
-        let same_op = |other: &Lack| other.device == lack.device && other.op == lack.op;
-        let is_first = !known.keys().any(same_op);
-        let seen = known.entry(lack.clone()).or_insert_with(|| Seen { count: 0, reason: reason.unwrap_or_default() });
-        seen.count += 1;
-        is_first.then(|| told(lack, seen))
+        if let Some((_, seen)) = known.iter_mut().find(|known| known.0 == lack) {
+            seen.count += 1;
+            return None;
+        }
+        let is_first = !known.iter().any(|(other, _)| other.device == lack.device && other.op == lack.op);
+        let seen = Seen { count: 1, reason: reason.unwrap_or_default() };
+        let told = is_first.then(|| told(lack, &seen));
+        known.push((lack, seen));
+        told
     }
 
     /// Every op of every device, with how often it ran on the CPU.
     pub fn list(&self) -> Vec<TorchFallback> {
         let mut all: Vec<TorchFallback> = Vec::new();
         for (lack, seen) in &*self.known() {
-            match all.iter_mut().find(|told| told.device == lack.device && told.op == lack.op) {
-                Some(told) => told.count += seen.count,
-                None => all.push(told(lack, seen)),
+            let fallback = told(*lack, seen);
+            match all.iter_mut().find(|other| other.device == fallback.device && other.op == fallback.op) {
+                Some(other) => other.count += fallback.count,
+                None => all.push(fallback),
             }
         }
         all
     }
 
-    fn known(&self) -> MutexGuard<'_, BTreeMap<Lack, Seen>> {
+    fn known(&self) -> MutexGuard<'_, Vec<(Lack, Seen)>> {
         // It is right after every change, so a panic elsewhere takes nothing from it.
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn told(lack: &Lack, seen: &Seen) -> TorchFallback {
+fn told(lack: Lack, seen: &Seen) -> TorchFallback {
     TorchFallback {
         op: lack.op.to_owned(),
-        device: lack.device.clone(),
+        device: lack.device.to_string(),
         count: seen.count,
         reason: seen.reason.clone(),
     }

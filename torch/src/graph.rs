@@ -19,12 +19,14 @@ use crate::ops;
 use crate::session::{Place, Session, dense_copy};
 use crate::shim;
 
-/// A function on a device, with its weights.
+/// A function that is ready to run on a device.
 pub struct Graph {
     pub session: Arc<Session>,
     pub function: Verified,
-    position: u32,
-    weights: Vec<Arc<Held>>,
+    /// Of the device.
+    pub position: u32,
+    /// For each input whether an output takes its memory over.
+    pub is_donated: Vec<bool>,
     /// Literals and fills, by node.
     constants: HashMap<usize, Arc<Held>>,
     /// For each node, the values that no later one uses; `None` where the node itself is needed by nothing.
@@ -41,20 +43,8 @@ pub struct Results {
 type Values = Vec<Option<Arc<Held>>>;
 
 impl Graph {
-    /// `weights` are of the types that the function declares.
-    pub fn load(
-        session: &Arc<Session>,
-        position: u32,
-        function: Verified,
-        weights: Vec<Arc<Held>>,
-        may_be_elsewhere: bool,
-    ) -> Outcome<Self> {
+    pub fn load(session: &Arc<Session>, position: u32, function: Verified) -> Outcome<Self> {
         let place = session.place(position)?;
-        for (weight, decl) in weights.iter().zip(function.weights()) {
-            if !may_be_elsewhere {
-                check_device(session, place, "weight", &decl.name, weight)?;
-            }
-        }
         let _no_gradients = tch::no_grad_guard();
         let mut constants = HashMap::new();
         let finished = finished(&function);
@@ -72,15 +62,13 @@ impl Graph {
             };
             constants.insert(value.index(), tensor);
         }
-        Ok(Self { session: Arc::clone(session), function, position, weights, constants, finished })
+        let is_donated = donated(&function);
+        Ok(Self { session: Arc::clone(session), function, position, is_donated, constants, finished })
     }
 
-    /// `inputs` are of the types that the function declares.
-    pub fn run(&self, inputs: Vec<Arc<Held>>) -> Outcome<Results> {
+    /// `inputs` and `weights` are as many as the function declares, of its types, and the inputs are on the device.
+    pub fn run(&self, inputs: Vec<Arc<Held>>, weights: &[Arc<Held>]) -> Outcome<Results> {
         let place = self.session.place(self.position)?;
-        for (input, decl) in inputs.iter().zip(self.function.inputs()) {
-            check_device(&self.session, place, "input", &decl.name, input)?;
-        }
         let _no_gradients = tch::no_grad_guard();
         let mut notices = Vec::new();
         let mut values: Values = vec![None; self.function.nodes().len()];
@@ -92,7 +80,7 @@ impl Graph {
                 Op::Input(at) => values[index] = inputs[*at as usize].take(),
                 op => {
                     for operand in op.operands() {
-                        self.fetch(place, operand.index(), &mut values)?;
+                        self.fetch(place, operand.index(), weights, &mut values)?;
                     }
                     let tensor = self.compute(place, node, &values, &mut notices);
                     let held = tensor.and_then(|tensor| place.hold(tensor));
@@ -103,18 +91,19 @@ impl Graph {
                 values[done] = None;
             }
         }
-        let outputs = self.function.outputs().iter().map(|output| self.output(place, output.value, &mut values));
+        let outputs =
+            self.function.outputs().iter().map(|output| self.output(place, output.value, weights, &mut values));
         Ok(Results { outputs: outputs.collect::<Outcome<_>>()?, notices })
     }
 
     /// Makes a weight or constant that an op is about to use a value.
-    fn fetch(&self, place: &Place, index: usize, values: &mut Values) -> Outcome<()> {
+    fn fetch(&self, place: &Place, index: usize, weights: &[Arc<Held>], values: &mut Values) -> Outcome<()> {
         if values[index].is_some() {
             return Ok(());
         }
         values[index] = Some(match &self.function.nodes()[index].op {
             Op::Weight(at) => {
-                let weight = &self.weights[*at as usize];
+                let weight = &weights[*at as usize];
                 if weight.device == self.position { Arc::clone(weight) } else { place.copy(weight)? }
             }
             op => match self.constants.get(&index) {
@@ -140,22 +129,22 @@ impl Graph {
             return ops::compute(op, &node.kind, &of);
         }
         let kind = op.operands().first().and_then(|&value| of(value).f_kind().ok());
-        let lack = Lack::new(place.name(), op.name(), kind);
+        let lack = Lack { device: place.id, op: op.name(), kind };
         let mut reason = None;
-        if !self.session.fallbacks.is_known(&lack) {
+        if !self.session.fallbacks.is_known(lack) {
             match place.check_has(op.name()).and_then(|()| ops::compute(op, &node.kind, &of)) {
                 Err(failure) if failure.code == code::UNSUPPORTED => reason = Some(failure.message),
                 outcome => return outcome,
             }
         }
         let tensor = on_cpu(op, &node.kind, &of)?;
-        notices.extend(self.session.fallbacks.count(&lack, reason));
+        notices.extend(self.session.fallbacks.count(lack, reason));
         Ok(tensor.f_to(place.device)?)
     }
 
     /// An output, in memory of its own: a part of a large tensor would keep all of it.
-    fn output(&self, place: &Place, value: Value, values: &mut Values) -> Outcome<Arc<Held>> {
-        self.fetch(place, value.index(), values)?;
+    fn output(&self, place: &Place, value: Value, weights: &[Arc<Held>], values: &mut Values) -> Outcome<Arc<Held>> {
+        self.fetch(place, value.index(), weights, values)?;
         let Some(held) = &values[value.index()] else { return Err(Failure::new(code::BUG, "an output is gone")) };
         let wanted = self.function.type_of(value);
         let (have, want) = (held.tensor().size(), sizes(&wanted.dims)?);
@@ -181,12 +170,15 @@ fn missing(op: &Op) -> ! {
     unreachable!("an operand of {} is gone", op.name())
 }
 
-fn check_device(session: &Session, place: &Place, what: &str, name: &str, tensor: &Held) -> Outcome<()> {
-    if tensor.device == place.position {
-        return Ok(());
+/// For each input whether an output takes its memory over.
+fn donated(function: &Verified) -> Vec<bool> {
+    let mut donated = vec![false; function.inputs().len()];
+    for value in function.outputs().iter().filter_map(|output| output.donated) {
+        if let Op::Input(at) = function.nodes()[value.index()].op {
+            donated[at as usize] = true;
+        }
     }
-    let there = session.place(tensor.device)?.name();
-    Err(Failure::new(code::WRONG_DEVICE, format!("{what} {name} is on {there}, and the graph on {}", place.name())))
+    donated
 }
 
 /// For each node what is used for the last time in it, and `None` for a node that nothing needs.

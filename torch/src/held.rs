@@ -5,16 +5,16 @@ use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use preheat::backend::torch::sys::code;
+use preheat::device::TorchId;
 use tch::Tensor;
 
 use crate::failure::{Failure, Outcome};
 use crate::shim;
 
 /// What rests on a device. Memory that several tensors share counts once.
-#[derive(Default)]
 pub struct Ledger {
     limit: Option<u64>,
-    name: String,
+    device: TorchId,
     books: Mutex<Books>,
 }
 
@@ -27,8 +27,8 @@ struct Books {
 }
 
 impl Ledger {
-    pub fn new(name: String, limit: Option<u64>) -> Self {
-        Self { limit, name, books: Mutex::default() }
+    pub fn new(device: TorchId, limit: Option<u64>) -> Self {
+        Self { limit, device, books: Mutex::default() }
     }
 
     /// Bytes that rest there now, and the most there were.
@@ -60,7 +60,7 @@ impl Ledger {
                 code::OUT_OF_MEMORY,
                 format!(
                     "{} is out of memory: {bytes} bytes are wanted, {} of {limit} are in use",
-                    self.name, books.bytes
+                    self.device, books.bytes
                 ),
             ));
         }

@@ -1,18 +1,23 @@
 //! The devices of a session.
 
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use preheat::backend::torch::sys::{LIBTORCH_VERSION, MemoryUse, code};
-use preheat::backend::torch::{FakeDevice, TorchDevice, TorchDeviceKind, TorchOptions};
+use preheat::backend::torch::{FakeDevice, TorchOptions};
+use preheat::device::{TorchDevice, TorchId};
 use preheat::graph::Type;
-use tch::{Cuda, Device, Tensor};
+use tch::{Device, Tensor};
 
+use crate::cards::{Card, Kernels};
 use crate::failure::{Failure, Outcome};
 use crate::fallback::Fallbacks;
 use crate::held::{Held, Ledger};
 use crate::kinds::{kind_of, sizes};
-use crate::shim::{self, Accelerator};
+use crate::shim::{self, Accelerator, Event};
+
+/// As many bytes as a run's own inputs have, not its weights.
+const SMALL_BYTES: usize = 4 << 20;
 
 /// What a caller opened.
 pub struct Session {
@@ -23,47 +28,41 @@ pub struct Session {
 /// A device, and what rests on it.
 pub struct Place {
     pub position: u32,
-    pub kind: TorchDeviceKind,
-    pub index: u32,
+    pub id: TorchId,
     /// Where libtorch computes for it.
     pub device: Device,
     pub ledger: Arc<Ledger>,
+    /// What is known of it, if it is a card.
+    card: Option<Card>,
     /// The ops that a fake device says it does not implement.
     lacks: HashSet<String>,
 }
 
 impl Session {
-    pub fn open(options: &TorchOptions) -> Self {
+    pub fn open(options: &TorchOptions) -> Outcome<Self> {
         if let Some(threads) = options.threads {
             tch::set_num_threads(i32::try_from(threads.max(1)).unwrap_or(i32::MAX));
         }
+        shim::keep_float32()?;
         let mut session = Self { places: Vec::new(), fallbacks: Fallbacks::default() };
-        session.add(TorchDeviceKind::Cpu, 0, Device::Cpu, &FakeDevice::default());
-        for index in 0..u32::try_from(Cuda::device_count()).unwrap_or(0) {
-            let device = Device::Cuda(usize::try_from(index).unwrap_or(0));
-            session.add(TorchDeviceKind::Cuda, index, device, &FakeDevice::default());
+        let none = FakeDevice::default();
+        session.add(TorchId::Cpu, Device::Cpu, None, &none);
+        for (card, index) in found_cards()?.into_iter().zip(0..) {
+            session.add(TorchId::Cuda(index), Device::Cuda(index as usize), Some(card), &none);
         }
         if tch::utils::has_mps() {
-            session.add(TorchDeviceKind::Mps, 0, Device::Mps, &FakeDevice::default());
+            session.add(TorchId::Mps, Device::Mps, None, &none);
         }
         for (fake, index) in options.fake_devices.iter().zip(0..) {
-            session.add(TorchDeviceKind::Fake, index, Device::Cpu, fake);
+            session.add(TorchId::Fake(index), Device::Cpu, None, fake);
         }
-        session
+        Ok(session)
     }
 
-    fn add(&mut self, kind: TorchDeviceKind, index: u32, device: Device, fake: &FakeDevice) {
+    fn add(&mut self, id: TorchId, device: Device, card: Option<Card>, fake: &FakeDevice) {
         let position = u32::try_from(self.places.len()).unwrap_or(u32::MAX);
-        let mut place = Place {
-            position,
-            kind,
-            index,
-            device,
-            ledger: Arc::default(),
-            lacks: fake.lacks.iter().cloned().collect(),
-        };
-        place.ledger = Arc::new(Ledger::new(place.name(), fake.memory_bytes));
-        self.places.push(place);
+        let ledger = Arc::new(Ledger::new(id, fake.memory_bytes));
+        self.places.push(Place { position, id, device, ledger, card, lacks: fake.lacks.iter().cloned().collect() });
     }
 
     pub fn place(&self, position: u32) -> Outcome<&Place> {
@@ -82,18 +81,8 @@ impl Session {
 }
 
 impl Place {
-    /// As `--device` names it.
-    pub fn name(&self) -> String {
-        match self.kind {
-            TorchDeviceKind::Cpu => "cpu".to_owned(),
-            TorchDeviceKind::Cuda => format!("cuda:{}", self.index),
-            TorchDeviceKind::Mps => "mps".to_owned(),
-            TorchDeviceKind::Fake => format!("fake:{}", self.index),
-        }
-    }
-
     pub fn is_host(&self) -> bool {
-        self.kind == TorchDeviceKind::Cpu
+        self.id == TorchId::Cpu
     }
 
     /// Fails as libtorch does for an op that a device lacks, where this is a fake device that lacks it.
@@ -101,7 +90,7 @@ impl Place {
         if !self.lacks.contains(op) {
             return Ok(());
         }
-        let message = format!("The operator '{op}' is not currently implemented for the {} device", self.name());
+        let message = format!("The operator '{op}' is not currently implemented for the {} device", self.id);
         Err(Failure::of_libtorch(&message))
     }
 
@@ -116,8 +105,18 @@ impl Place {
             let message = format!("{kind} takes {} bytes, and {} were given", kind.bytes(), bytes.len());
             return Err(Failure::new(code::WRONG_TYPE, message));
         }
-        let tensor = Tensor::f_from_data_size(bytes, &sizes(&kind.dims)?, kind_of(kind.dtype)?)?;
-        self.hold(tensor.f_to(self.device)?)
+        let (dims, dtype) = (sizes(&kind.dims)?, kind_of(kind.dtype)?);
+        let on_host = Tensor::f_empty(&dims, (dtype, Device::Cpu))?;
+        // SAFETY: a new, dense tensor of so many bytes, which nothing else knows; `bytes` cannot lie in it.
+        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), on_host.data_ptr().cast(), bytes.len()) };
+        self.hold(match self.device {
+            Device::Cpu => on_host,
+            // From memory that the card reads by itself the copy waits for nothing, and so nor does what is queued before it.
+            Device::Cuda(_) if bytes.len() <= SMALL_BYTES => {
+                shim::pinned(&on_host)?.f_to_device_(self.device, dtype, true, false)?
+            }
+            device => on_host.f_to(device)?,
+        })
     }
 
     /// A copy of a tensor that rests elsewhere, in memory of its own.
@@ -150,34 +149,45 @@ impl Place {
         self.accelerator().map_or(Ok(()), Accelerator::synchronize)
     }
 
+    /// The moment at which it will have done all that it was given so far.
+    pub fn record(&self) -> Outcome<Event> {
+        self.accelerator().map_or(Ok(Event::past()), Accelerator::record)
+    }
+
     fn accelerator(&self) -> Option<Accelerator> {
-        match self.kind {
-            TorchDeviceKind::Cuda => Some(Accelerator::Cuda(self.index)),
-            TorchDeviceKind::Mps => Some(Accelerator::Mps),
-            TorchDeviceKind::Cpu | TorchDeviceKind::Fake => None,
+        match self.id {
+            TorchId::Cuda(index) => Some(Accelerator::Cuda(index)),
+            TorchId::Mps => Some(Accelerator::Mps),
+            TorchId::Cpu | TorchId::Fake(_) => None,
         }
     }
 
     /// What it is, without what may change.
-    pub fn described(&self) -> TorchDevice {
-        let (position, kind, index) = (self.position, self.kind, self.index);
+    fn described(&self) -> TorchDevice {
         let [major, minor, patch] = LIBTORCH_VERSION;
-        let rocm = kind == TorchDeviceKind::Cuda && tch::utils::has_hip();
-        let card = if kind == TorchDeviceKind::Cuda && !rocm { shim::card(index) } else { None };
-        let (card, compute_capability) = card.map_or((None, None), |(name, capability)| (Some(name), Some(capability)));
-        let name = match kind {
-            TorchDeviceKind::Cpu => format!("libtorch {major}.{minor}.{patch}, {} threads", tch::get_num_threads()),
-            TorchDeviceKind::Cuda if rocm => format!("ROCm device {index}"),
-            TorchDeviceKind::Cuda => card.unwrap_or_else(|| format!("CUDA device {index}")),
-            TorchDeviceKind::Mps => "Apple GPU".to_owned(),
-            TorchDeviceKind::Fake => "fake device on the CPU".to_owned(),
+        let card = self.card.as_ref();
+        let name = match self.id {
+            TorchId::Cpu => format!("libtorch {major}.{minor}.{patch}, {} threads", tch::get_num_threads()),
+            TorchId::Cuda(_) => card.map_or_else(String::new, |card| card.name.clone()),
+            TorchId::Mps => "Apple GPU".to_owned(),
+            TorchId::Fake(_) => "fake device on the CPU".to_owned(),
         };
-        TorchDevice { position, kind, index, name, rocm, total_bytes: None, free_bytes: None, compute_capability }
+        TorchDevice {
+            position: self.position,
+            id: self.id,
+            name,
+            total_bytes: None,
+            free_bytes: None,
+            compute_capability: card.and_then(|card| card.compute_capability),
+            rocm: card.is_some_and(|card| card.rocm),
+            problem: card.and_then(|card| card.problem.clone()),
+        }
     }
 
     fn described_now(&self) -> TorchDevice {
         let memory = match self.accelerator() {
             // An allocator that does not tell is no reason to list nothing.
+            Some(_) if self.card.as_ref().is_some_and(|card| card.problem.is_some()) => None,
             Some(accelerator) => accelerator.memory().ok().filter(|&(_, total)| total > 0),
             None => match self.ledger.limit() {
                 Some(limit) => Some((limit.saturating_sub(self.ledger.bytes().0), limit)),
@@ -187,6 +197,19 @@ impl Place {
         let (free_bytes, total_bytes) = (memory.map(|memory| memory.0), memory.map(|memory| memory.1));
         TorchDevice { total_bytes, free_bytes, ..self.described() }
     }
+}
+
+/// The cards. Where libtorch sees none and says why, such as a driver that is too old, one that stands for them.
+fn found_cards() -> Outcome<Vec<Card>> {
+    // libtorch complains to the first who asks, and only counts for others.
+    static COMPLAINT: OnceLock<Option<String>> = OnceLock::new();
+    let (count, complaint) = shim::count_cards()?;
+    let complaint = COMPLAINT.get_or_init(|| complaint).clone();
+    if count == 0 {
+        return Ok(complaint.into_iter().map(Card::out_of_reach).collect());
+    }
+    let kernels = Kernels::read(&shim::cuda_configuration()?);
+    Ok((0..count).map(|index| Card::of(index, &kernels)).collect())
 }
 
 /// Free and total bytes of the host, where Linux tells.

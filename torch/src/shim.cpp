@@ -1,10 +1,13 @@
-// What tch has no function for: which memory a tensor rests in, and what a device's allocator holds. libtorch's own interface for
-// every kind of device, so that a library built without CUDA's headers works with CUDA and ROCm, too. No exception leaves a function:
+// What tch has no function for: which memory a tensor rests in, what a device's allocator holds, and when a device is done. libtorch's
+// own interface for every kind of device, so that a library built without CUDA's headers works with CUDA and ROCm, too. No exception leaves a function:
 // each gives true, or false with libtorch's words in `message`.
 
+#include <ATen/Context.h>
 #include <ATen/DeviceAccelerator.h>
 #include <ATen/core/Tensor.h>
+#include <ATen/detail/CUDAHooksInterface.h>
 #include <c10/core/CachingDeviceAllocator.h>
+#include <c10/core/Event.h>
 
 #include <dlfcn.h>
 
@@ -12,6 +15,8 @@
 #include <cstdio>
 #include <cstring>
 #include <exception>
+#include <memory>
+#include <string>
 
 namespace {
 
@@ -34,6 +39,26 @@ bool guarded(char* message, size_t size, Work work) {
 c10::DeviceType type_of(int kind) {
   return kind == 2 ? c10::DeviceType::MPS : c10::DeviceType::CUDA;
 }
+
+// Keeps what libtorch would write to the standard error.
+class Warnings : public c10::WarningHandler {
+ public:
+  Warnings() : guard_(this) {}
+  void process(const c10::Warning& warning) override { text = warning.msg(); }
+
+  std::string text;
+
+ private:
+  c10::WarningUtils::WarningHandlerGuard guard_;
+};
+
+// A moment in the work of a device. libtorch makes the event itself when it is recorded first.
+struct Moment {
+  Moment(c10::DeviceType type, c10::DeviceIndex index) : event(type), device(type, index) {}
+
+  c10::Event event;
+  c10::Device device;
+};
 
 template <typename Function>
 Function find(void* library, const char* name) {
@@ -90,6 +115,59 @@ bool preheat_empty_cache(int kind, char* message, size_t size) {
 
 bool preheat_synchronize(int index, char* message, size_t size) {
   return guarded(message, size, [&] { at::accelerator::synchronizeDevice(static_cast<c10::DeviceIndex>(index)); });
+}
+
+// float32 is float32: no product and no convolution in TF32, which libtorch takes for convolutions unless told otherwise. The older
+// functions first, since libtorch refuses to work where they and the newer one contradict each other.
+bool preheat_keep_float32(char* message, size_t size) {
+  return guarded(message, size, [] {
+    const Warnings warnings;
+    auto& context = at::globalContext();
+    context.setFloat32MatmulPrecision("highest");
+    context.setAllowTF32CuDNN(false);
+    for (const auto op : {at::Float32Op::CONV, at::Float32Op::RNN, at::Float32Op::MATMUL}) {
+      context.setFloat32Precision(at::Float32Backend::CUDA, op, at::Float32Precision::IEEE);
+    }
+  });
+}
+
+// A copy in memory that a card reads by itself.
+bool preheat_pinned(const at::Tensor* from, at::Tensor** to, char* message, size_t size) {
+  return guarded(message, size, [&] { *to = new at::Tensor(from->pin_memory()); });
+}
+
+bool preheat_record(int kind, int index, Moment** out, char* message, size_t size) {
+  return guarded(message, size, [&] {
+    auto moment = std::make_unique<Moment>(type_of(kind), static_cast<c10::DeviceIndex>(index));
+    const c10::impl::VirtualGuardImpl guard(type_of(kind));
+    moment->event.record(guard.getStream(moment->device));
+    *out = moment.release();
+  });
+}
+
+bool preheat_wait(const Moment* moment, char* message, size_t size) {
+  return guarded(message, size, [&] { moment->event.synchronize(); });
+}
+
+void preheat_free_moment(Moment* moment) {
+  delete moment;
+}
+
+// How many cards there are, and why there are none where libtorch says why.
+bool preheat_count_cards(int* count, char* why, size_t why_size, char* message, size_t size) {
+  return guarded(message, size, [&] {
+    const Warnings warnings;
+    *count = at::detail::getCUDAHooks().deviceCount();
+    std::snprintf(why, why_size, "%s", warnings.text.c_str());
+  });
+}
+
+// What libtorch was compiled for, as it words it.
+bool preheat_cuda_configuration(char* text, size_t text_size, char* message, size_t size) {
+  return guarded(message, size, [&] {
+    const Warnings warnings;
+    std::snprintf(text, text_size, "%s", at::detail::getCUDAHooks().showConfig().c_str());
+  });
 }
 
 // The name and compute capability of an NVIDIA card, from its driver: libtorch tells them to those only who have CUDA's headers.

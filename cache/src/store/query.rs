@@ -29,13 +29,14 @@ pub struct Nearest {
     pub record: GraphRecord,
     /// Each field in which it differs; empty where it is the thing itself.
     pub differences: Vec<Difference>,
-    /// What compiling it took, where that tells what to expect: it has the same program, or is the same stage of the same model.
+    /// What compiling it took, where that tells what to expect: it is of the same platform, and has the same program or is the same stage
+    /// of the same model.
     pub expected_compile_seconds: Option<f64>,
 }
 
 impl Store {
-    /// The entry that is most like `wanted`: the same program before the same stage of the same model before the same stage of any;
-    /// among equals, the one with the fewest differences, then the one used last.
+    /// The entry that is most like `wanted`: the same program before the same stage of the same platform, of the same model if
+    /// there is one, before that of another platform; among equals, the one with the fewest differences, then the one used last.
     ///
     /// However many entries there are, a hundred or so are compared: of each of the ways to be like it, the newest.
     pub fn nearest(&self, wanted: &Wanted<'_>) -> Result<Option<Nearest>, StoreError> {
@@ -45,7 +46,7 @@ impl Store {
             let last_used = record.statistics.last_used.unwrap_or(record.created);
             let rank = (likeness, std::cmp::Reverse(differences.len()), last_used);
             let seconds = Some(record.measurements.compile_seconds).filter(|seconds| *seconds > 0.0);
-            let expected_compile_seconds = seconds.filter(|_| likeness >= Likeness::StageOfModel);
+            let expected_compile_seconds = seconds.filter(|_| likeness.tells_what_to_expect());
             Some((rank, Nearest { record, differences, expected_compile_seconds }))
         });
         Ok(ranked.max_by(|one, other| one.0.cmp(&other.0)).map(|(_, nearest)| nearest))
@@ -56,14 +57,19 @@ impl Store {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Likeness {
     Stage,
-    StageOnPlatform,
     StageOfModel,
+    StageOnPlatform,
     StageOfModelOnPlatform,
     Program,
     ProgramOnPlatform,
 }
 
 impl Likeness {
+    /// Whether what its compile took is what this one will take: another platform's seconds say nothing.
+    fn tells_what_to_expect(self) -> bool {
+        matches!(self, Self::StageOfModelOnPlatform | Self::ProgramOnPlatform)
+    }
+
     fn of(record: &GraphRecord, wanted: &Wanted<'_>) -> Option<Self> {
         let same_program = wanted.program.is_some_and(|digest| digest == record.program.digest);
         let model = wanted.signature.map(|signature| &signature.model_id);

@@ -88,7 +88,7 @@ fn compile(topology: &Topology, wanted: &Wanted, program: Vec<u8>, folder: &Path
     let program = Program::new(wanted.format, program);
     let began = Instant::now();
     let compiled = xla::encode_options(&wanted.options).and_then(|options| {
-        let executable = compile_ahead(topology, xla::as_pjrt(&program), &options, None)?;
+        let executable = compile_ahead(topology, xla::as_pjrt(&program)?, &options, None)?;
         let seconds = began.elapsed().as_secs_f64();
         let payload = executable.serialize()?;
         let answer = Answer::Compiled {

@@ -1,7 +1,5 @@
 //! What the torch library is told and what it tells, as JSON.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
 /// The environment variable that adds fake devices, as a JSON list of [`FakeDevice`]s.
@@ -28,58 +26,12 @@ pub struct FakeDevice {
     pub lacks: Vec<String>,
 }
 
-/// A device that a session runs graphs on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TorchDevice {
-    /// Its position in the session's list, by which calls name it.
-    pub position: u32,
-    /// What it is.
-    pub kind: TorchDeviceKind,
-    /// Which of that kind, from 0.
-    pub index: u32,
-    /// Its maker's name for it.
-    pub name: String,
-    /// Whether it is an AMD card, which torch calls cuda.
-    pub rocm: bool,
-    /// Its memory, where it is known.
-    pub total_bytes: Option<u64>,
-    /// What of it was free when the session asked.
-    pub free_bytes: Option<u64>,
-    /// CUDA's compute capability, major and minor.
-    pub compute_capability: Option<[u32; 2]>,
-}
-
-/// A kind of device, named as `--device` names it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum TorchDeviceKind {
-    /// The host's processor.
-    Cpu,
-    /// A card of NVIDIA's, or of AMD's under `ROCm`.
-    Cuda,
-    /// Apple's GPU.
-    Mps,
-    /// A [`FakeDevice`].
-    Fake,
-}
-
-impl fmt::Display for TorchDevice {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.kind {
-            TorchDeviceKind::Cpu => f.write_str("cpu"),
-            TorchDeviceKind::Cuda => write!(f, "cuda:{}", self.index),
-            TorchDeviceKind::Mps => f.write_str("mps"),
-            TorchDeviceKind::Fake => write!(f, "fake:{}", self.index),
-        }
-    }
-}
-
 /// An op that a device lacks, and that was run on the CPU in its place.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TorchFallback {
     /// The op's name.
     pub op: String,
-    /// The device, as [`TorchDevice`] is displayed.
+    /// The device, as [`TorchDevice`](crate::device::TorchDevice) is displayed.
     pub device: String,
     /// How often it ran on the CPU.
     pub count: u64,

@@ -13,15 +13,16 @@
 //!
 //! let torch = Torch::open(&TorchLookup::from_process(), &TorchOptions::default())?;
 //! let cpu = &torch.devices()[0];
-//! let graph = torch.load(cpu, &b.finish()?, &[], WeightPlace::OnDevice)?;
+//! let graph = torch.load(cpu, &b.finish()?)?;
 //! let x = torch.tensor(cpu, &Type::new(Dtype::Float32, [2]), &[1.0_f32, 2.0].map(f32::to_le_bytes).concat())?;
-//! let outputs = graph.run(&[&x])?;
+//! let outputs = graph.run(&[&x], WeightPlace::OnDevice)?;
 //! println!("{:?}", outputs[0].to_host()?);
 //! # Ok(())
 //! # }
 //! ```
 #![expect(unsafe_code, reason = "the room that calls the torch library")]
 
+mod backend;
 mod description;
 mod error;
 mod find;
@@ -34,16 +35,18 @@ use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 
-pub use description::{FAKE_DEVICES_VARIABLE, FakeDevice, TorchDevice, TorchDeviceKind, TorchFallback, TorchOptions};
+pub(crate) use backend::{TorchBackend, TorchExecutable, on_ready, tensor_type};
+pub use description::{FAKE_DEVICES_VARIABLE, FakeDevice, TorchFallback, TorchOptions};
 pub use error::{TorchError, TorchErrorCode};
 pub use find::{BACKEND_VARIABLE, LIBTORCH_VARIABLE, TorchLibraries, TorchLookup, backend_file, find, is_installed};
 pub use sys::MemoryUse;
-pub use tensor::{TorchGraph, TorchTensor};
+pub use tensor::{TorchEvent, TorchGraph, TorchTensor};
 
 use self::sys::{Answer, Api, Bytes, OwnedBytes, Session, TensorSpec, code};
+use crate::device::TorchDevice;
 use crate::graph::{Type, Verified};
 
-/// Where a graph's weights may rest.
+/// Where the weights of a run may rest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WeightPlace {
     /// On the graph's device; one that is elsewhere is an error.
@@ -189,18 +192,20 @@ impl Torch {
         Ok(TorchTensor::new(Arc::clone(&self.session), raw, kind.clone(), device.position))
     }
 
-    /// Makes `function` ready to run on `device`, with its weights in their order. It shares the weights' memory with their handles.
+    /// Makes `function` ready to run on `device`.
     ///
     /// # Errors
-    /// Where a weight is not what the function declares, or is on another device and may not be.
-    pub fn load(
-        &self,
-        device: &TorchDevice,
-        function: &Verified,
-        weights: &[&TorchTensor],
-        place: WeightPlace,
-    ) -> Result<TorchGraph, TorchError> {
-        TorchGraph::load(&self.session, device, function, weights, place)
+    /// Where the function has something that libtorch lacks, or the device no memory for its constants.
+    pub fn load(&self, device: &TorchDevice, function: &Verified) -> Result<TorchGraph, TorchError> {
+        TorchGraph::load(&self.session, device, function)
+    }
+
+    /// The moment at which `device` will have done all that it was given so far.
+    ///
+    /// # Errors
+    /// Where libtorch says so.
+    pub fn record(&self, device: &TorchDevice) -> Result<TorchEvent, TorchError> {
+        TorchEvent::record(&self.session, device.position)
     }
 
     fn raw(&self) -> *const Session {

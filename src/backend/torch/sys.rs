@@ -9,7 +9,7 @@ use std::ptr::null_mut;
 use preheat_cache::Dtype;
 
 /// The version of everything on this page.
-pub const INTERFACE_VERSION: u64 = 1;
+pub const INTERFACE_VERSION: u64 = 2;
 /// What the library exports: an [`Entry`].
 pub const SYMBOL: &str = "preheat_torch_api";
 /// The libtorch that the library is built against, the one that `tch` is made for.
@@ -35,8 +35,10 @@ opaque! {
     Session,
     /// A tensor on one of the devices.
     TensorHandle,
-    /// A graph that is ready to run on one of the devices, with its weights.
+    /// A graph that is ready to run on one of the devices.
     GraphHandle,
+    /// A moment in the work of a device.
+    EventHandle,
 }
 
 /// Bytes of the caller's, for the time of a call.
@@ -131,7 +133,7 @@ pub struct MemoryUse {
 }
 
 /// Weights that rest on another device than the graph's come to it when an op needs them, and go after the last one that does.
-pub const LOAD_STREAMS_WEIGHTS: u32 = 1;
+pub const RUN_STREAMS_WEIGHTS: u32 = 1;
 
 /// The table of functions. `device` is always a position in what [`Api::devices`] lists.
 #[repr(C)]
@@ -166,27 +168,26 @@ pub struct Api {
     pub read_tensor: unsafe extern "C" fn(*const TensorHandle, *mut u8, usize) -> Answer,
     /// Frees a tensor.
     pub free_tensor: unsafe extern "C" fn(*mut TensorHandle),
-    /// Makes a graph ready on a device, from its bytes and its weights, which it shares with their handles. Flags: `LOAD_*`.
-    pub load_graph: unsafe extern "C" fn(
-        *const Session,
-        u32,
-        Bytes,
-        *const *const TensorHandle,
-        usize,
-        u32,
-        *mut *mut GraphHandle,
-    ) -> Answer,
-    /// Runs a graph on as many inputs as it has, and gives as many outputs. An input whose memory an output may take over is gone
-    /// afterwards, as after a run that failed.
+    /// Makes a graph ready on a device, from its bytes.
+    pub load_graph: unsafe extern "C" fn(*const Session, u32, Bytes, *mut *mut GraphHandle) -> Answer,
+    /// Runs a graph on as many tensors as it has inputs and weights, in this order, and gives as many outputs as it has. An input whose
+    /// memory an output may take over is gone afterwards, as after a run that failed. Flags: `RUN_*`.
     pub run_graph: unsafe extern "C" fn(
         *const GraphHandle,
         *const *const TensorHandle,
         usize,
+        u32,
         *mut *mut TensorHandle,
         usize,
     ) -> Answer,
-    /// Frees a graph, and its hold on its weights.
+    /// Frees a graph.
     pub free_graph: unsafe extern "C" fn(*mut GraphHandle),
+    /// Takes note of the moment at which a device will have done all that it was given so far.
+    pub record_event: unsafe extern "C" fn(*const Session, u32, *mut *mut EventHandle) -> Answer,
+    /// Waits for that moment.
+    pub wait_event: unsafe extern "C" fn(*const EventHandle) -> Answer,
+    /// Frees an event, waited for or not.
+    pub free_event: unsafe extern "C" fn(*mut EventHandle),
 }
 
 /// Dtypes that tensors may have, by the number that stands for them.

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use super::description::TorchFallback;
 use super::error::{TorchError, TorchErrorCode};
-use super::sys::{Bytes, GraphHandle, LOAD_STREAMS_WEIGHTS, TensorHandle};
-use super::{OpenSession, TorchDevice, WeightPlace, checked, made};
+use super::sys::{Bytes, EventHandle, GraphHandle, RUN_STREAMS_WEIGHTS, TensorHandle};
+use super::{OpenSession, WeightPlace, checked, made};
+use crate::device::TorchDevice;
 use crate::graph::{Type, Verified};
 
 /// A tensor on one of a session's devices, freed when it is dropped.
@@ -51,6 +52,14 @@ impl TorchTensor {
         self.device
     }
 
+    /// The moment at which it will have been computed.
+    ///
+    /// # Errors
+    /// Where libtorch says so.
+    pub fn ready(&self) -> Result<TorchEvent, TorchError> {
+        TorchEvent::record(&self.session, self.device)
+    }
+
     /// Copies it to another device.
     ///
     /// # Errors
@@ -91,7 +100,7 @@ impl TorchTensor {
     }
 }
 
-/// A function that is ready to run on a device. It holds its weights until it is dropped.
+/// A function that is ready to run on a device.
 pub struct TorchGraph {
     session: Arc<OpenSession>,
     raw: NonNull<GraphHandle>,
@@ -123,19 +132,12 @@ impl TorchGraph {
         session: &Arc<OpenSession>,
         device: &TorchDevice,
         function: &Verified,
-        weights: &[&TorchTensor],
-        place: WeightPlace,
     ) -> Result<Self, TorchError> {
         let (api, mut raw) = (session.api, null_mut());
         let bytes = function.encode()?;
-        let handles: Vec<*const TensorHandle> = weights.iter().map(|weight| weight.raw.as_ptr().cast_const()).collect();
-        let flags = if place == WeightPlace::Anywhere { LOAD_STREAMS_WEIGHTS } else { 0 };
         let (name, position) = (function.name().to_owned(), device.position);
-        // SAFETY: a live session, bytes and live handles for the time of the call, and a place for the new handle.
-        let answer = unsafe {
-            let (weights, count) = (handles.as_ptr(), handles.len());
-            (api.load_graph)(session.raw.as_ptr(), position, Bytes::of(&bytes), weights, count, flags, &raw mut raw)
-        };
+        // SAFETY: a live session, bytes for the time of the call, and a place for the new handle.
+        let answer = unsafe { (api.load_graph)(session.raw.as_ptr(), position, Bytes::of(&bytes), &raw mut raw) };
         let raw = made(api, answer, raw, || format!("loading graph `{name}` on {device}"))?;
         let outputs = function.outputs().iter().map(|output| function.type_of(output.value).clone()).collect();
         Ok(Self { session: Arc::clone(session), raw, name, outputs, device: position })
@@ -146,21 +148,23 @@ impl TorchGraph {
         &self.outputs
     }
 
-    /// Runs it. On a GPU this returns before the outputs are computed; reading one waits for it.
+    /// Runs it on its inputs and its weights, in this order. On a GPU this returns before the outputs are computed; reading one waits
+    /// for it.
     ///
     /// An input that an output of the function takes over is gone afterwards, as after a run that failed: using it again is
     /// [`TorchErrorCode::Donated`].
     ///
     /// # Errors
-    /// Where an input is not what is declared, an op fails, or memory runs out.
-    pub fn run(&self, inputs: &[&TorchTensor]) -> Result<Vec<TorchTensor>, TorchError> {
+    /// Where a tensor is not what is declared, or is on another device and may not be; where an op fails, or memory runs out.
+    pub fn run(&self, given: &[&TorchTensor], place: WeightPlace) -> Result<Vec<TorchTensor>, TorchError> {
         let api = self.session.api;
-        let handles: Vec<*const TensorHandle> = inputs.iter().map(|input| input.raw.as_ptr().cast_const()).collect();
+        let handles: Vec<*const TensorHandle> = given.iter().map(|tensor| tensor.raw.as_ptr().cast_const()).collect();
+        let flags = if place == WeightPlace::Anywhere { RUN_STREAMS_WEIGHTS } else { 0 };
         let mut outputs = vec![null_mut(); self.outputs.len()];
         // SAFETY: a live graph, live handles for the time of the call, and places for as many handles as are said.
         let answer = unsafe {
             let (given, taken) = ((handles.as_ptr(), handles.len()), (outputs.as_mut_ptr(), outputs.len()));
-            (api.run_graph)(self.raw.as_ptr(), given.0, given.1, taken.0, taken.1)
+            (api.run_graph)(self.raw.as_ptr(), given.0, given.1, flags, taken.0, taken.1)
         };
         let notice = checked(api, answer, || format!("running graph `{}`", self.name))?;
         for TorchFallback { op, device, reason, .. } in serde_json::from_slice::<Vec<_>>(&notice).unwrap_or_default() {
@@ -175,5 +179,49 @@ impl TorchGraph {
             code: TorchErrorCode::Bug,
             message: "it gave fewer outputs than the graph has".to_owned(),
         })
+    }
+}
+
+/// A moment in the work of a device: once it has done all that it was given before.
+pub struct TorchEvent {
+    session: Arc<OpenSession>,
+    raw: NonNull<EventHandle>,
+}
+
+// SAFETY: sys.rs promises that handles may be used from any thread, and from several at once.
+unsafe impl Send for TorchEvent {}
+// SAFETY: as above.
+unsafe impl Sync for TorchEvent {}
+
+impl Drop for TorchEvent {
+    fn drop(&mut self) {
+        // SAFETY: the library made it, and this is its last use.
+        unsafe { (self.session.api.free_event)(self.raw.as_ptr()) };
+    }
+}
+
+impl std::fmt::Debug for TorchEvent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("TorchEvent")
+    }
+}
+
+impl TorchEvent {
+    pub(super) fn record(session: &Arc<OpenSession>, device: u32) -> Result<Self, TorchError> {
+        let (api, mut raw) = (session.api, null_mut());
+        // SAFETY: a live session, and a place for the new handle; the library checks the position.
+        let answer = unsafe { (api.record_event)(session.raw.as_ptr(), device, &raw mut raw) };
+        let raw = made(api, answer, raw, || format!("marking a moment on device {device}"))?;
+        Ok(Self { session: Arc::clone(session), raw })
+    }
+
+    /// Waits for it.
+    ///
+    /// # Errors
+    /// Where something of the work before it failed.
+    pub fn wait(&self) -> Result<(), TorchError> {
+        // SAFETY: a live handle.
+        let answer = unsafe { (self.session.api.wait_event)(self.raw.as_ptr()) };
+        self.session.check(answer, "waiting for the device")
     }
 }

@@ -178,7 +178,7 @@ impl Inner {
         }
         self.cache()?.used(key, false, || Use {
             graph_key: key,
-            device: self.backend.device().as_str().to_owned(),
+            device: self.backend.device().to_string(),
             matched: Match::Compiled,
             source: Source::Compiled,
             signature: None,

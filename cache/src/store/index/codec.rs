@@ -75,6 +75,7 @@ pub(super) fn encode_program(program: &ProgramFrame) -> Vec<u8> {
     let format = match program.format {
         ProgramFormat::Mlir => 0,
         ProgramFormat::Hlo => 1,
+        ProgramFormat::Graph => 2,
     };
     [&[format], program.bytes.to_le_bytes().as_slice(), &program.frame].concat()
 }
@@ -86,6 +87,7 @@ pub(super) fn decode_program(stored: &[u8]) -> Option<ProgramFrame> {
     let format = match format {
         0 => ProgramFormat::Mlir,
         1 => ProgramFormat::Hlo,
+        2 => ProgramFormat::Graph,
         _ => return None,
     };
     Some(ProgramFrame { format, bytes: u64::from_le_bytes(*length), frame: frame.to_vec() })

@@ -1,0 +1,246 @@
+//! The flags that decide what runs where: those that another program can flatten into its own.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args};
+
+use super::{CliError, Size};
+use crate::device::offload::Offload;
+use crate::device::{self, DeviceName, StageDevices, TpuSwitch};
+use crate::pipeline::{Pipeline, Precision, Precisions};
+use crate::runtime::{Builder, Percent, Runtime};
+
+/// The global flags: which device, which cache, which warmup.
+///
+/// Another program flattens them into its own parser with `#[command(flatten)]` and calls
+/// [`RuntimeArgs::builder`]. The `--tpu-*` flags act on every XLA device.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Runtime")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line's contract")]
+pub struct RuntimeArgs {
+    /// auto, tpu, cuda, cuda:N, mps, cpu, xla-cpu or xla-cuda; auto is the first of tpu, cuda, mps and cpu that is there, and xla-cpu without
+    /// the torch library
+    #[arg(
+        long,
+        global = true,
+        value_name = "DEVICE",
+        env = "PREHEAT_DEVICE",
+        default_value = "auto",
+        hide_env_values = true
+    )]
+    pub device: String,
+    /// An unavailable device is an error rather than a warning and the CPU
+    #[arg(long, global = true)]
+    pub strict_device: bool,
+    /// The cache's folder [default: the platform's cache folder + preheat]
+    #[arg(long, global = true, value_name = "DIR", env = "PREHEAT_CACHE_DIR", hide_env_values = true)]
+    pub cache_dir: Option<PathBuf>,
+    /// What the cache may take on disk, such as 500MB or 20GiB; beyond it, what is worth least goes
+    #[arg(long, global = true, value_name = "SIZE", default_value = "10GiB")]
+    pub cache_max_size: Size,
+    /// Look up, never write
+    #[arg(long, global = true)]
+    pub cache_read_only: bool,
+    /// A read-only cache that is looked up after the main one; may be given several times
+    #[arg(long, global = true, value_name = "DIR")]
+    pub cache_fallback: Vec<PathBuf>,
+    /// A TPU, or an error
+    #[arg(long, global = true, conflicts_with = "tpu_disable")]
+    pub tpu_enable: bool,
+    /// Never a TPU
+    #[arg(long, global = true)]
+    pub tpu_disable: bool,
+    /// Warm nothing on its own: `preheat warmup` is how; a run that is not warm says what it has to compile
+    #[arg(long, global = true)]
+    pub tpu_manual_warmup: bool,
+    /// The older name of --tpu-manual-warmup
+    #[arg(long, global = true, hide = true)]
+    pub tpu_warmup_enable: bool,
+    /// Automatic warmup: executions on zeros before a run whose program was freshly compiled
+    #[arg(long, global = true, value_name = "N", default_value_t = Builder::DEFAULT_WARMUP_STEPS)]
+    pub tpu_warmup_steps: u32,
+    /// No automatic warmup
+    #[arg(long, global = true)]
+    pub no_tpu_warmup: bool,
+    /// false: compile every time, touch no cache
+    #[arg(long, global = true, value_name = "BOOL", default_value_t = true, default_missing_value = "true",
+          num_args = 0..=1, require_equals = true, action = ArgAction::Set)]
+    pub tpu_compilation_cache: bool,
+    /// Round the size in a signature up to the padding multiple
+    #[arg(long, global = true, value_name = "BOOL", default_value_t = true, default_missing_value = "true",
+          num_args = 0..=1, require_equals = true, action = ArgAction::Set)]
+    pub tpu_shape_padding: bool,
+    /// The padding multiple in pixels, a multiple of 8
+    #[arg(long, global = true, value_name = "PX", default_value_t = Builder::DEFAULT_PADDING_MULTIPLE_PX)]
+    pub tpu_shape_padding_multiple: u64,
+    /// The dtype of a model's stages: auto, bf16, fp16 or fp32; auto is bf16 where the device computes it natively
+    #[arg(long, global = true, value_name = "DTYPE", default_value_t = Precision::Auto)]
+    pub precision: Precision,
+    /// The dtype of the text encoders [default: --precision]
+    #[arg(long, global = true, value_name = "DTYPE")]
+    pub text_encoder_precision: Option<Precision>,
+    /// The dtype of the denoiser [default: --precision]
+    #[arg(long, global = true, value_name = "DTYPE")]
+    pub denoiser_precision: Option<Precision>,
+    /// The dtype of the VAE [default: --precision]
+    #[arg(long, global = true, value_name = "DTYPE")]
+    pub vae_precision: Option<Precision>,
+    /// false: --precision auto is fp32 on every device
+    #[arg(long, global = true, value_name = "BOOL", default_value_t = true, default_missing_value = "true",
+          num_args = 0..=1, require_equals = true, action = ArgAction::Set)]
+    pub tpu_autocast_bf16: bool,
+    /// Compile, load, transfer and step timings at the end, and the plugin's own cost and memory figures
+    #[arg(long, global = true)]
+    pub tpu_debug_metrics: bool,
+    /// Wait for the device every N steps; 0: only where a result is read, with two steps in flight at most
+    #[arg(long, global = true, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
+    pub tpu_sync_steps: u32,
+    /// Write a trace of compiles, loads, transfers and steps, for Perfetto or Chrome
+    #[arg(long, global = true, value_name = "FILE")]
+    pub trace: Option<PathBuf>,
+    /// What would compile is an error, exit status 3
+    #[arg(long, global = true)]
+    pub require_warm: bool,
+    /// A picture whose padded size is not warm is computed at the smallest warm size that covers it, and cropped, if no more than this
+    /// of the area is wasted: 0 to 100. The same seed gives another picture than at its own size
+    #[arg(long, global = true, value_name = "PERCENT", allow_negative_numbers = true)]
+    pub snap_to_warm: Option<Percent>,
+    /// What acts on devices of libtorch alone.
+    #[command(flatten)]
+    pub torch: TorchArgs,
+}
+
+/// What acts on devices of libtorch alone.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Devices of libtorch (cuda, mps, cpu)")]
+pub struct TorchArgs {
+    /// Compute in the precision that was asked for where the device's own rule is another: fp32 on mps, bf16 or fp16 on cpu
+    #[arg(long, global = true)]
+    pub force_precision: bool,
+    /// How weights come to the device: auto, none (all rest there), model (stage by stage) or sequential (op by op)
+    #[arg(long, global = true, value_name = "HOW", default_value_t = Offload::Auto)]
+    pub offload: Offload,
+    /// Free memory of the device that --offload auto and --batch auto leave alone, such as 1GiB [default: 512 MiB on a card, 2 GiB elsewhere]
+    #[arg(long, global = true, value_name = "SIZE")]
+    pub reserve_memory: Option<Size>,
+    /// The device of the text encoders [default: --device]
+    #[arg(long, global = true, value_name = "DEVICE")]
+    pub text_encoder_device: Option<DeviceName>,
+    /// The device of the VAE [default: --device]
+    #[arg(long, global = true, value_name = "DEVICE")]
+    pub vae_device: Option<DeviceName>,
+}
+
+impl RuntimeArgs {
+    /// Refuses to compile by force what may not be compiled.
+    pub(super) fn refuse_force(&self, force_recompile: bool) -> Result<(), CliError> {
+        if !(self.require_warm && force_recompile) {
+            return Ok(());
+        }
+        Err(CliError::Usage(
+            "--force-recompile compiles everything anew, and --require-warm lets nothing be compiled: leave one of them out".to_owned(),
+        ))
+    }
+
+    /// Refuses a warmup that may not compile.
+    pub(super) fn refuse_warmup(&self) -> Result<(), CliError> {
+        if !self.require_warm {
+            return Ok(());
+        }
+        Err(CliError::Usage(
+            "a warmup is there to compile, and --require-warm lets nothing be compiled: `preheat lookup` tells whether everything is warm"
+                .to_owned(),
+        ))
+    }
+
+    /// A [`Builder`] set up as the flags say, but for [`Self::trace`]: whoever is to write the file gives [`Builder::trace`] one.
+    ///
+    /// # Errors
+    /// A device that has no such name.
+    pub fn builder(&self) -> Result<Builder, CliError> {
+        let tpu = match (self.tpu_enable, self.tpu_disable) {
+            (true, _) => TpuSwitch::Enabled,
+            (_, true) => TpuSwitch::Disabled,
+            _ => TpuSwitch::Unset,
+        };
+        let device: DeviceName = self.device.parse()?;
+        let mut builder = Runtime::builder()
+            .device(device::Request { device, strict: self.strict_device, tpu })
+            .stage_devices(StageDevices { text_encoder: self.torch.text_encoder_device, vae: self.torch.vae_device })
+            .read_only(self.cache_read_only)
+            .cache_max_bytes(self.cache_max_size.bytes())
+            .use_cache(self.tpu_compilation_cache)
+            .require_warm(self.require_warm)
+            .manual_warmup(self.manual_warmup())
+            .sync_steps(usize::try_from(self.tpu_sync_steps).unwrap_or(usize::MAX))
+            .metrics(self.tpu_debug_metrics);
+        if let Some(dir) = &self.cache_dir {
+            builder = builder.cache_dir(dir);
+        }
+        for dir in &self.cache_fallback {
+            builder = builder.cache_fallback(dir);
+        }
+        Ok(builder)
+    }
+
+    /// How a pipeline is set up, as the flags say.
+    pub fn pipeline(&self) -> crate::pipeline::Builder {
+        let mut builder = Pipeline::builder()
+            .offload(self.torch.offload)
+            .padding_multiple_px(self.padding_multiple_px())
+            .warmup_steps(if self.no_tpu_warmup { 0 } else { self.tpu_warmup_steps })
+            .precisions(self.precisions());
+        if let Some(bytes) = self.torch.reserve_memory {
+            builder = builder.reserve_memory_bytes(bytes.bytes());
+        }
+        match self.snap_to_warm {
+            Some(most_waste) => builder.snap_to_warm(most_waste),
+            None => builder,
+        }
+    }
+
+    /// Which dtype each stage of a model computes in, as the flags say.
+    pub(super) fn precisions(&self) -> Precisions {
+        Precisions {
+            all: self.precision,
+            text_encoder: self.text_encoder_precision,
+            denoiser: self.denoiser_precision,
+            vae: self.vae_precision,
+            autocast: self.tpu_autocast_bf16,
+            force: self.torch.force_precision,
+        }
+    }
+
+    /// Refuses what acts on models only: a program's dtypes and its size are its own.
+    pub(super) fn refuse_for_programs(&self) -> Result<(), CliError> {
+        let given = [
+            (self.precision != Precision::Auto, "--precision"),
+            (self.text_encoder_precision.is_some(), "--text-encoder-precision"),
+            (self.denoiser_precision.is_some(), "--denoiser-precision"),
+            (self.vae_precision.is_some(), "--vae-precision"),
+            (!self.tpu_autocast_bf16, "--tpu-autocast-bf16=false"),
+            (self.torch.force_precision, "--force-precision"),
+        ];
+        match given.into_iter().find(|(given, _)| *given) {
+            Some((_, flag)) => Err(CliError::Usage(format!(
+                "{flag} acts on models: a program computes in the dtypes that stand in it, which --dtype records"
+            ))),
+            None if self.snap_to_warm.is_some() => Err(CliError::Usage(
+                "--snap-to-warm acts on models: a program in a file has one size; the library snaps graphs whose builder declares how \
+                 they are padded (`Graph::padding`, `Runtime::get_or_snap`)"
+                    .to_owned(),
+            )),
+            None => Ok(()),
+        }
+    }
+
+    /// The multiple that sizes are rounded up to, in pixels; 8, which is one latent, where padding is off.
+    pub fn padding_multiple_px(&self) -> u64 {
+        if self.tpu_shape_padding { self.tpu_shape_padding_multiple } else { 8 }
+    }
+
+    /// Whether nothing is to be warmed on its own, under either of the flag's names.
+    pub fn manual_warmup(&self) -> bool {
+        self.tpu_manual_warmup || self.tpu_warmup_enable
+    }
+}
