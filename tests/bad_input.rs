@@ -460,7 +460,7 @@ fn a_compiler_that_crashes_or_exits_leaves_a_cache_that_works() {
 }
 
 #[test]
-fn flags_that_are_not_built_in() {
+fn flags_that_act_on_models_are_refused_for_programs() {
     let (lab, program) = lab();
     for flag in [
         "--force-precision",
@@ -473,7 +473,7 @@ fn flags_that_are_not_built_in() {
         for order in [format!("{flag} program run"), format!("program run {flag}")] {
             let ran = lab.preheat(&lab.sim()).words(&order).arg(&program).run().ended(2);
             leaves_nothing(&lab, &ran);
-            ran.says(&[name, "not built into this release"]);
+            ran.says(&[name, "acts on models"]);
         }
     }
     assert_eq!(lab.compiles(), 0);
@@ -535,12 +535,10 @@ fn devices_that_cannot_be_had() {
     let (lab, program) = lab();
     let on = |words: &str| lab.preheat(&lab.sim()).words(words).words("program run").arg(&program).run();
     for device in ["cuda", "cuda:1", "mps", "cpu"] {
-        on(&format!("--device {device}")).ended(2).says(&[
-            device,
-            "libtorch",
-            "not built into this release",
-            "xla-cpu",
-        ]);
+        let nowhere = lab.path("torch-library");
+        let run = lab.preheat(&lab.sim()).env("PREHEAT_TORCH_BACKEND", &nowhere).words(&format!("--device {device}"));
+        let said = run.words("program run").arg(&program).run().ended(2);
+        said.says(&[device, "libtorch", "PREHEAT_TORCH_BACKEND", &nowhere.display().to_string(), "xla-cpu"]);
     }
     on("--device mlx").ended(2).says(&["mlx", "framework of its own", "mps"]);
     // Nothing is installed where these are looked for.

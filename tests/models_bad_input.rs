@@ -338,7 +338,7 @@ fn requests_that_no_model_could_serve() {
         ("--width -64 --height 64", "invalid value '-64' for '--width"),
         ("--batch 0", "batch_size is 0: at least 1 picture is wanted"),
         ("--batch 70000", "batch_size is 70000: at most 65536"),
-        ("--batch auto", "auto waits for the torch devices, and is not built into this release"),
+        ("--batch auto", "batch is auto: it goes by libtorch's devices, and xla-cpu is none"),
         ("--batch many", "many"),
         ("--cfg-scale nan", "cfg_scale is NaN: a finite number is wanted"),
         ("--cfg-scale inf", "cfg_scale is inf"),
@@ -376,7 +376,7 @@ fn requests_of_warmup_and_lookup_that_make_no_sense() {
         bad.left_nothing(&with(&format!("{command} --program {}", program.display())).says(&["--program", "--model"]));
         bad.left_nothing(&with(&format!("{command} --width 7 --height 64")).says(&["width is 7"]));
         bad.left_nothing(&with(&format!("{command} --scheduler lms")).says(&["`lms`", "euler_a"]));
-        bad.left_nothing(&with(&format!("{command} --batch auto")).says(&["auto waits for the torch devices"]));
+        bad.left_nothing(&with(&format!("{command} --batch auto")).says(&["batch is auto", "libtorch"]));
     }
     bad.left_nothing(&with("warmup --model-id x").says(&["--model-id names the model of a program", "--model takes"]));
     for resolutions in ["512y512", "512x", "0x0,big", ""] {

@@ -221,6 +221,17 @@ impl RuntimeArgs {
             (!self.tpu_autocast_bf16, "--tpu-autocast-bf16=false"),
             (self.torch.force_precision, "--force-precision"),
         ];
+        let placing = [
+            (self.torch.offload != Offload::Auto, "--offload"),
+            (self.torch.reserve_memory.is_some(), "--reserve-memory"),
+            (self.torch.text_encoder_device.is_some(), "--text-encoder-device"),
+            (self.torch.vae_device.is_some(), "--vae-device"),
+        ];
+        if let Some((_, flag)) = placing.into_iter().find(|(given, _)| *given) {
+            return Err(CliError::Usage(format!(
+                "{flag} acts on models: a program has no stages that could be placed"
+            )));
+        }
         match given.into_iter().find(|(given, _)| *given) {
             Some((_, flag)) => Err(CliError::Usage(format!(
                 "{flag} acts on models: a program computes in the dtypes that stand in it, which --dtype records"
