@@ -16,4 +16,5 @@ xcode-select -p >/dev/null 2>&1 || fail "no command line tools: xcode-select --i
 command -v cargo >/dev/null || fail "no cargo: https://rustup.rs installs it"
 
 cargo build --release --locked
+cargo xtask setup torch
 target/release/preheat devices

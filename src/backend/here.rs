@@ -140,6 +140,13 @@ impl Here {
         }
     }
 
+    /// Gives memory that is kept for later back to the device: libtorch keeps what was freed.
+    pub(crate) fn give_memory_back(&self) {
+        if let Self::Torch(backend) = self {
+            backend.give_memory_back();
+        }
+    }
+
     /// Makes a program ready; what is to be kept of it.
     pub(crate) fn compile(&self, inputs: &KeyInputs) -> Result<(Loaded, Compiled), CompileError> {
         match self {

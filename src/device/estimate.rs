@@ -1,7 +1,8 @@
 //! How much memory a stage takes, from its graph's own shapes.
 //!
 //! The activations of a stage are what is alive at the worst moment while its ops run in order: its inputs, which whoever runs it
-//! holds; what earlier ops gave and later ones read; the result of the op itself; and what attention needs on the side.
+//! holds; what earlier ops gave and later ones read; the result of the op itself; and what attention, and norms of a shorter dtype, need on
+//! the side.
 //!
 //! What it leaves out is what libraries take for themselves: cuDNN's workspaces, the padding of an allocator's blocks, its
 //! fragmentation. The reserve (`--reserve-memory`) is for that.
@@ -9,7 +10,7 @@
 use preheat_cache::Dtype;
 
 use super::{Arithmetic, StageDtype};
-use crate::graph::{Attention, Function, Op, Type, Verified};
+use crate::graph::{Attention, Function, Op, Type, UnaryOp, Verified};
 
 /// What attention takes beside its operands and its result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +64,8 @@ pub fn activations(function: &Verified, attention: AttentionMemory) -> Activatio
         held = add(held, lives.own_bytes[at]);
         let aside = match &node.op {
             Op::Attention(operands) => attention.bytes(operands, function),
+            Op::GroupNorm { norm, .. } | Op::LayerNorm(norm) => float32_copies(function.type_of(norm.x)),
+            Op::Unary(UnaryOp::QuickGelu, x) => float32_copies(function.type_of(*x)),
             _ => 0,
         };
         if add(held, aside) > worst.bytes {
@@ -71,6 +74,12 @@ pub fn activations(function: &Verified, attention: AttentionMemory) -> Activatio
         held -= lives.ending_at[at].min(held);
     }
     worst
+}
+
+/// What an op takes on the side that libtorch is given in float32 whatever it works on (docs/precision.md): its operand once more, and its
+/// result before that is rounded.
+fn float32_copies(operand: &Type) -> u64 {
+    if bytes_of(operand.dtype) < 4 { operand.elements().saturating_mul(2 * 4) } else { 0 }
 }
 
 /// Bytes of all weights, in the dtypes in which the graph reads them.
@@ -156,7 +165,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::graph::{BinaryOp, Builder, UnaryOp, Value};
+    use crate::graph::{BinaryOp, Builder, Norm, Value};
 
     const FUSED: AttentionMemory = AttentionMemory { whole_scores: false, in_float32: false };
 
@@ -264,6 +273,19 @@ mod tests {
         assert_eq!(bytes(in_float32), 4 * operand + 4 * (2 * operand) + 2 * (2 * 4 * 64 * 64) * 4);
         let worst = activations(&function, in_float32);
         assert_eq!((worst.op, worst.at), ("attention", 3));
+    }
+
+    #[test]
+    fn a_norm_of_a_shorter_dtype_takes_copies_in_float32() {
+        for (dtype, aside) in [(Dtype::BFloat16, 2 * 4 * 600), (Dtype::Float32, 0)] {
+            let mut b = Builder::new("norm");
+            let x = b.input("x", Type::new(dtype, [1, 6, 100]));
+            let (weight, bias) = (b.weight("weight", [100]), b.weight("bias", [100]));
+            let y = b.layer_norm(Norm { x, weight, bias, eps: 1e-5 }).unwrap();
+            b.output("y", y);
+            let function = b.finish().unwrap();
+            assert_eq!(activations(&function, FUSED).bytes, 2 * 600 * bytes_of(dtype) + aside, "{dtype}");
+        }
     }
 
     #[test]

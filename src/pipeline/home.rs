@@ -8,7 +8,7 @@ use super::plan::Prepared;
 use super::resident::Resident;
 use super::stage::Stage;
 use crate::device::fallback::{Decode, OutOfMemory, Strategy};
-use crate::device::offload::{Decision, Mode};
+use crate::device::offload::{Decision, Mode, Offload};
 use crate::device::placement::{self, HOST, Plan};
 use crate::device::{StageKind, TorchDevice};
 use crate::runtime::Runtime;
@@ -61,6 +61,14 @@ impl Home {
     fn torch_device(&self) -> Option<TorchDevice> {
         let free_bytes = self.runtime.bytes_that_can_be_had();
         self.runtime.torch_device().map(|device| TorchDevice { free_bytes, ..device.clone() })
+    }
+}
+
+/// What a model held goes back to the device, for others to use: libtorch would keep it for later.
+impl Drop for Home {
+    fn drop(&mut self) {
+        self.resident.forget();
+        self.runtime.give_memory_back();
     }
 }
 
@@ -118,7 +126,16 @@ impl Pipeline {
 
     /// Decides what goes where, and has each device do so.
     pub(super) fn place(&self, prepared: &Prepared<'_>) -> Option<Plan> {
-        let plan = self.placement(prepared)?;
+        let Some(plan) = self.placement(prepared) else {
+            if self.settings.offload != Offload::Auto {
+                let device = &self.runtime.device().selected;
+                self.runtime.warn(format!(
+                    "--offload {} acts on libtorch's devices; on {device} weights go by themselves where it has no room",
+                    self.settings.offload
+                ));
+            }
+            return None;
+        };
         for home in self.homes.iter() {
             let own = home.runtime.torch_device().map(|device| device.id);
             let Some(decision) = plan.devices.iter().find(|decision| Some(decision.device.id) == own) else { continue };
@@ -145,6 +162,7 @@ impl Pipeline {
             stage.name, next.offload
         ));
         home.placement().mode = next.offload;
+        home.runtime.give_memory_back();
         Some(Strategy { decode, ..next })
     }
 

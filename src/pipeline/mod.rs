@@ -362,7 +362,11 @@ impl Pipeline {
     pub fn unload(&self) -> u64 {
         self.prompts.forget();
         let executables = std::mem::take(&mut *self.executables.lock().unwrap_or_else(PoisonError::into_inner));
-        let forget = |home: &Home| home.resident.forget().saturating_add(home.runtime.forget(&executables));
+        let forget = |home: &Home| {
+            let bytes = home.resident.forget().saturating_add(home.runtime.forget(&executables));
+            home.runtime.give_memory_back();
+            bytes
+        };
         self.homes.iter().map(forget).fold(0, u64::saturating_add)
     }
 

@@ -10,6 +10,7 @@ use super::plan::Prepared;
 use super::resident::Weights;
 use super::stage::Stage;
 use crate::device::fallback::Decode;
+use crate::device::offload::Mode;
 use crate::device::placement::Plan;
 use crate::progress::{Cancel, EventKind};
 use crate::runtime::{
@@ -150,17 +151,27 @@ impl Pipeline {
         // What is held is not dropped to make room for the next.
         let mut held: Vec<Weights> = Vec::new();
         for stage in prepared.stages.iter() {
-            let Home { runtime, resident, .. } = self.home(stage);
+            let home = self.home(stage);
+            let Home { runtime, resident, .. } = home;
+            if home.mode() != Mode::None {
+                if !resident.has(stage) {
+                    held.push(self.bring(stage, Mode::Sequential, stop)?);
+                }
+                continue;
+            }
             let has_room = || runtime.bytes_that_can_be_had().is_none_or(|bytes| stage.weight_bytes() <= bytes);
             let is_first = held.is_empty();
             let weights = if is_first || resident.has(stage) || has_room() {
-                self.bring(stage, stop)
+                self.bring(stage, Mode::None, stop)
             } else {
                 tracing::info!(stage = stage.name, "its weights have no room beside the others, and come when it runs");
                 return Ok(());
             };
             match weights {
-                Err(PipelineError::Runtime(error)) if error.is_out_of_memory() && !is_first => {
+                // libtorch's devices offload more where even the first has no room.
+                Err(PipelineError::Runtime(error))
+                    if error.is_out_of_memory() && (!is_first || runtime.torch_device().is_some()) =>
+                {
                     tracing::info!(stage = stage.name, %error, "its weights come when it runs");
                     return Ok(());
                 }
@@ -170,10 +181,10 @@ impl Pipeline {
         Ok(())
     }
 
-    fn bring(&self, stage: &Stage, stop: &Cancel) -> Result<Weights, PipelineError> {
+    fn bring(&self, stage: &Stage, mode: Mode, stop: &Cancel) -> Result<Weights, PipelineError> {
         let home = self.home(stage);
         let from = (self.model_id(), self.model.checkpoint(stage.component));
-        home.resident.load(&home.runtime, from, stage, home.mode(), stop)
+        home.resident.load(&home.runtime, from, stage, mode, stop)
     }
 
     /// Does `work` with the weights of a stage. Where its device runs out of memory, what is not in use is dropped, and then more is
@@ -206,8 +217,9 @@ impl Pipeline {
         executable: &Executable,
         work: impl Fn(&[DeviceTensor]) -> Result<T, PipelineError>,
     ) -> Result<T, PipelineError> {
-        let runtime = &self.home(stage).runtime;
-        let weights = self.bring(stage, &Cancel::default())?;
+        let home = self.home(stage);
+        let runtime = &home.runtime;
+        let weights = self.bring(stage, home.mode(), &Cancel::default())?;
         runtime.make_room(executable.footprint().of_execution());
         let mut dropped = Dropped::default();
         loop {
@@ -246,7 +258,9 @@ impl Pipeline {
     pub(super) fn warm_up_automatically(&self, prepared: &Prepared<'_>, ready: &Ready) -> Result<(), PipelineError> {
         let fresh = |executable: &Executable| executable.report().source == preheat_cache::Source::Compiled;
         let steps = self.settings.warmup_steps;
-        if steps == 0 || self.runtime.warms_by_hand() || !ready.executables.iter().any(fresh) {
+        // libtorch compiled nothing: a step on zeros would only come before the first.
+        let by_libtorch = self.runtime.torch_device().is_some();
+        if steps == 0 || by_libtorch || self.runtime.warms_by_hand() || !ready.executables.iter().any(fresh) {
             return Ok(());
         }
         let mut done = 0;

@@ -138,7 +138,7 @@ impl Inner {
 
     fn store<L>(&self, asked: &Asked<'_>, inputs: &KeyInputs, loaded: L, compiled: Compiled) -> Fresh<L> {
         let stage = asked.graph.stage_name();
-        let mut record = GraphRecord::new(stage, &self.backend.device().to_string(), inputs);
+        let mut record = GraphRecord::new(stage, self.backend.device().to_string(), inputs);
         record.interface = compiled.interface;
         record.abi_version = compiled.abi_version;
         record.measurements = compiled.measurements;

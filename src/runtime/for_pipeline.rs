@@ -68,6 +68,11 @@ impl Runtime {
         self.inner.on_device.forget(executables)
     }
 
+    /// Gives memory that a back end keeps for later back to the device.
+    pub(crate) fn give_memory_back(&self) {
+        self.inner.on_device.give_memory_back();
+    }
+
     /// Whether the cache has the executable, so that no later process compiles it.
     pub(crate) fn keeps(&self, executable: &Executable) -> bool {
         self.inner.keeps(executable)

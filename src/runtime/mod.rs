@@ -244,7 +244,9 @@ impl Runtime {
     ///
     /// It happens on its own where the device runs out of memory; a program calls it to leave the device to others meanwhile.
     pub fn free_memory(&self) -> u64 {
-        self.inner.on_device.drop_all().bytes
+        let bytes = self.inner.on_device.drop_all().bytes;
+        self.inner.on_device.give_memory_back();
+        bytes
     }
 
     /// Makes sure that what is compiled only to be stored can be.
@@ -302,7 +304,8 @@ impl Runtime {
 
     /// What went wrong without being an error, each thing once.
     pub fn warnings(&self) -> Vec<String> {
-        self.inner.warnings.texts()
+        let lacking = self.inner.here().ok().and_then(Here::torch).map(|backend| backend.lacking()).unwrap_or_default();
+        [self.inner.warnings.texts(), lacking].concat()
     }
 
     /// Writes the statistics that wait to be written.

@@ -74,9 +74,17 @@ impl OnDevice {
             None => self.holders().iter().find_map(|holder| holder.drop_one()),
         };
         if let Some(Dropped { executables, weights, bytes }) = dropped {
+            self.give_memory_back();
             tracing::info!(executables, weights, bytes, "dropped what is not in use, to make room on the device");
         }
         dropped
+    }
+
+    /// What a back end keeps for later goes back to the device: what is outside of its allocator, such as kernels, needs room, too.
+    pub(super) fn give_memory_back(&self) {
+        if let Some(here) = &self.here {
+            here.give_memory_back();
+        }
     }
 
     /// Drops all that is not in use.

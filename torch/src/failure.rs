@@ -56,10 +56,13 @@ impl From<TchError> for Failure {
     }
 }
 
-/// libtorch's words without the C++ stack trace that follows them.
+/// libtorch's words without the C++ stack trace and the advice to its developers that follow them.
 fn without_trace(message: &str) -> &str {
     let end =
-        ["\nException raised from", "\nC++ CapturedTraceback"].iter().filter_map(|start| message.find(start)).min();
+        ["\nException raised from", "\nC++ CapturedTraceback", "\nSearch for `cuda", "\nCUDA kernel errors might"]
+            .iter()
+            .filter_map(|start| message.find(start))
+            .min();
     message[..end.unwrap_or(message.len())].trim_end()
 }
 

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use preheat_cache::{Dtype, Environment, Interface, KeyInputs, Measurements, ProgramFormat, TensorSpec, Topology};
 
-use super::{Torch, TorchError, TorchErrorCode, TorchEvent, TorchGraph, TorchTensor, WeightPlace};
+use super::{Torch, TorchError, TorchErrorCode, TorchEvent, TorchFallback, TorchGraph, TorchTensor, WeightPlace};
 use crate::backend::here::DeviceFault;
 use crate::backend::host_memory::host_memory;
 use crate::backend::xla::{Compiled, Payload};
@@ -96,6 +96,25 @@ impl TorchBackend {
             largest_alloc_size: None,
             largest_free_block_bytes: None,
         })
+    }
+
+    pub(crate) fn give_memory_back(&self) {
+        if let Err(error) = self.torch.drop_caches(&self.device) {
+            tracing::debug!(%error, "libtorch keeps the memory that it freed");
+        }
+    }
+
+    /// The ops that ran on the CPU because this device lacks them, a sentence each.
+    pub(crate) fn lacking(&self) -> Vec<String> {
+        let own = self.device.id.to_string();
+        let told = |TorchFallback { op, device, count, reason }: TorchFallback| {
+            format!(
+                "{device} has no {op}: it ran on the CPU, {count} time{} so far ({reason})",
+                if count == 1 { "" } else { "s" }
+            )
+        };
+        let all = self.torch.fallbacks().unwrap_or_default();
+        all.into_iter().filter(|one| one.device == own).map(told).collect()
     }
 
     /// Makes a graph ready. There is nothing to compile: what is kept is the graph itself, and that it was ready here.
