@@ -22,7 +22,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     // Was: let client = xla::PjRtClient::cpu()?;
     //      let executable = client.compile(&step)?;
-    let runtime = Runtime::builder().build()?;
+    let runtime = Runtime::builder().for_programs().build()?;
     let signature = create_execution_signature(
         "xla-rs-example",
         LATENTS.map(i64::cast_unsigned),

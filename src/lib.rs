@@ -18,7 +18,7 @@
 //! use preheat::{Dtype, Program, Runtime, Tensor, create_execution_signature};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let runtime = Runtime::builder().build()?;
+//! let runtime = Runtime::builder().for_programs().build()?;
 //! let program = Program::sniff(std::fs::read("examples/programs/unet_step.mlir")?)?;
 //! let signature = create_execution_signature("unet", [1, 4, 32, 32], 1, 7.0, "euler", 20, Dtype::Float32)?;
 //!

@@ -269,8 +269,7 @@ impl From<EvidenceError> for CliError {
 
 fn runtime_status(error: &runtime::Error) -> Status {
     match error {
-        runtime::Error::Shape(_)
-        | runtime::Error::Device(DeviceError::NoTorch { .. } | DeviceError::Contradiction { .. }) => Status::Usage,
+        runtime::Error::Shape(_) | runtime::Error::Device(DeviceError::Contradiction { .. }) => Status::Usage,
         runtime::Error::NotWarm(_) => Status::NotWarm,
         runtime::Error::Cancelled => Status::Interrupted,
         _ => Status::Failed,

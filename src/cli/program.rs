@@ -213,7 +213,7 @@ impl Prepared {
             }
             None => None,
         };
-        let runtime = context.builder()?.build()?;
+        let runtime = context.builder()?.for_programs().build()?;
         let (asked, graph) = match (given, &args.key) {
             (None, Some(key)) => recorded(context, &runtime, key)?,
             (Some(given), _) => given,

@@ -72,7 +72,7 @@ impl fmt::Display for Strategy {
     bytes(decision.figures.sequential),
     decision.device.free_bytes.map_or_else(|| "an unknown amount".to_owned(), bytes),
     bytes(decision.reserve_bytes),
-    tried.iter().map(Strategy::to_string).collect::<Vec<_>>().join("; ")
+    in_words(tried)
 )]
 pub struct OutOfMemory {
     /// The stage that ran out.
@@ -81,6 +81,13 @@ pub struct OutOfMemory {
     pub decision: Box<Decision>,
     /// Everything that was tried, in order.
     pub tried: Vec<Strategy>,
+}
+
+fn in_words(tried: &[Strategy]) -> String {
+    if tried.is_empty() {
+        return "nothing more, the device offloads all that it can".to_owned();
+    }
+    tried.iter().map(Strategy::to_string).collect::<Vec<_>>().join("; ")
 }
 
 /// A part of the latents that is decoded alone.

@@ -180,7 +180,7 @@ pub struct Inventory {
     pub xla_cpu_plugin: Result<PathBuf, String>,
     /// Where XLA's CUDA plugin is, or why it is nowhere.
     pub xla_cuda_plugin: Result<PathBuf, String>,
-    /// What libtorch offers, in its order; or why it cannot be used, in words that go on from "runs through libtorch, and".
+    /// What libtorch offers, in its order; or why it cannot be used.
     pub torch: Result<Vec<TorchDevice>, String>,
     /// Where MLX was found, if it was. It is reported, never chosen.
     pub mlx: Option<String>,
@@ -288,7 +288,9 @@ pub enum DeviceError {
     )]
     Mlx,
     /// The device runs through libtorch, which cannot be used.
-    #[error("device `{device}` runs through libtorch, and {why}: use xla-cpu, xla-cuda or tpu")]
+    #[error(
+        "device `{device}` runs through libtorch, which cannot be used: {why}\nxla-cpu, xla-cuda and tpu do without it"
+    )]
     NoTorch {
         /// The device that was asked for.
         device: DeviceName,

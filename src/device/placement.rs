@@ -7,7 +7,7 @@
 
 use std::fmt;
 
-use super::estimate::AttentionMemory;
+use super::estimate::{AttentionMemory, bytes_of_type};
 use super::offload::{Decision, Mode, Offload, StageNeed};
 use super::words::bytes;
 use super::{Arithmetic, StageDtype, StageKind, TorchDevice, TorchId, carried};
@@ -135,7 +135,8 @@ pub struct Plan {
 impl Plan {
     /// Plans the stages of a request. `reserve_bytes` is left alone on each device; `None` for the default.
     pub fn of(stages: &[Stage<'_>], offload: Offload, reserve_bytes: Option<u64>) -> Self {
-        let needs: Vec<StageNeed> = stages.iter().map(Stage::need).collect();
+        let denoiser = stages.iter().find(|stage| stage.kind == StageKind::Denoiser);
+        let needs: Vec<StageNeed> = stages.iter().map(|stage| stage.need(denoiser)).collect();
         let mut devices: Vec<Decision> = Vec::new();
         for stage in stages {
             if devices.iter().any(|decision| decision.device.id == stage.device.id) {
@@ -145,7 +146,6 @@ impl Plan {
             let here: Vec<StageNeed> = here.map(|(_, need)| *need).collect();
             devices.push(Decision::of(offload, stage.device, &here, reserve_bytes));
         }
-        let denoiser = stages.iter().find(|stage| stage.kind == StageKind::Denoiser);
         let denoiser = denoiser.map_or(HOST, |stage| stage.device.id);
         let mode = |stage: &Stage<'_>| {
             let decision = devices.iter().find(|decision| decision.device.id == stage.device.id);
@@ -168,8 +168,16 @@ impl Plan {
 }
 
 impl Stage<'_> {
-    fn need(&self) -> StageNeed {
-        StageNeed::of(self.function, AttentionMemory::of(Arithmetic::from(self.device), &self.dtype))
+    /// What it takes; on the denoiser's device with what the denoiser is given, which rests there while other stages run.
+    fn need(&self, denoiser: Option<&Self>) -> StageNeed {
+        let own = StageNeed::of(self.function, AttentionMemory::of(Arithmetic::from(self.device), &self.dtype));
+        let beside = denoiser.filter(|denoiser| denoiser.device.id == self.device.id && self.kind != denoiser.kind);
+        let resting = beside.map_or(0, Self::input_bytes);
+        StageNeed { activation_bytes: own.activation_bytes.saturating_add(resting), ..own }
+    }
+
+    fn input_bytes(&self) -> u64 {
+        self.function.inputs().iter().map(|input| bytes_of_type(&input.kind)).fold(0, u64::saturating_add)
     }
 
     /// `denoiser` is the device of the denoiser, on which prompts and latents rest.

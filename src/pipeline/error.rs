@@ -66,8 +66,8 @@ pub enum PipelineError {
     },
     /// What was asked for does not fit into the device's memory.
     #[error(
-        "{batch_size} x {}x{} px does not fit: stage `{stage}` needs at least {} and its weights {}, and {} are free",
-        size[0], size[1], human(*.activation_bytes), human(*.weight_bytes), human(*.free_bytes)
+        "{batch_size} x {}x{} px does not fit: stage `{stage}` needs at least {}{}, and {} are free",
+        size[0], size[1], human(*.activation_bytes), and_weights(*.weight_bytes), human(*.free_bytes)
     )]
     NoRoom {
         /// Pictures at once.
@@ -78,7 +78,7 @@ pub enum PipelineError {
         stage: &'static str,
         /// What the largest op of that stage takes and gives, in bytes.
         activation_bytes: u64,
-        /// Bytes of the weights of that stage; 0 where they are on the device.
+        /// Bytes of the weights of that stage; 0 where they are on the device, or may stay off it.
         weight_bytes: u64,
         /// Bytes that the device or the system has left, with those that could be dropped.
         free_bytes: u64,
@@ -153,6 +153,10 @@ impl PipelineError {
     pub(super) fn request(field: &'static str, value: impl Display, why: String) -> Self {
         Self::Request { field, value: value.to_string(), why }
     }
+}
+
+fn and_weights(bytes: u64) -> String {
+    if bytes == 0 { String::new() } else { format!(" and its weights {}", human(bytes)) }
 }
 
 /// The beginning of a line, to be shown behind a file's name. What a parser says of a value's type does not name the field.

@@ -95,13 +95,25 @@ impl Pipeline {
             let step = boundary.begin()?;
             for (index, at) in encoders.enumerate() {
                 let stage = &prepared.stages.all[at];
-                encoded.push(self.run_encoder(index, stage, ready, at, &self.tokens(index, text)?)?);
+                let made = self.run_encoder(index, stage, ready, at, &self.tokens(index, text)?)?;
+                encoded.push(self.for_the_denoiser(stage, made)?);
             }
             if let Some(last) = encoded.hidden.last() {
                 step.until(last)?;
             }
             Ok(encoded)
         })
+    }
+
+    /// What a text encoder made, on the denoiser's device: every step reads it there.
+    fn for_the_denoiser(&self, stage: &Stage, made: Vec<DeviceTensor>) -> Result<Vec<DeviceTensor>, PipelineError> {
+        let denoiser = self.homes.of_stage(StageKind::Denoiser);
+        if std::ptr::eq(self.home(stage), denoiser) {
+            return Ok(made);
+        }
+        let copy =
+            |tensor| Ok(denoiser.runtime.copy_here(stage.name, "moving a prompt to the denoiser's device", tensor)?);
+        made.iter().map(copy).collect()
     }
 
     /// What of the prompts is not heard.
@@ -173,7 +185,8 @@ impl Pipeline {
             let mut encoded = Encoded::default();
             for stage in &prepared.stages.all[encoders] {
                 let kinds = stage.function.outputs().iter().map(|output| stage.function.type_of(output.value));
-                encoded.push(kinds.map(|kind| self.zero(stage, kind)).collect::<Result<Vec<_>, _>>()?);
+                let zeros = kinds.map(|kind| self.zero(StageKind::Denoiser, kind));
+                encoded.push(zeros.collect::<Result<Vec<_>, _>>()?);
             }
             Ok(encoded)
         })
@@ -220,18 +233,22 @@ impl Pipeline {
 
     /// Zeros for the inputs of a stage, weights aside.
     pub(super) fn zeros(&self, stage: &Stage) -> Result<Vec<DeviceTensor>, PipelineError> {
-        stage.function.inputs().iter().map(|input| self.zero(stage, &input.kind)).collect()
+        stage.function.inputs().iter().map(|input| self.zero(stage.kind, &input.kind)).collect()
     }
 
-    fn zero(&self, stage: &Stage, kind: &crate::graph::Type) -> Result<DeviceTensor, PipelineError> {
-        let element_type = match kind.dtype {
-            preheat_cache::Dtype::Int32 => ElementType::I32,
-            _ => ElementType::F32,
-        };
-        let dimensions = kind.dims.iter().map(|&size| i64::try_from(size).unwrap_or(i64::MAX)).collect();
-        let zeros = Tensor::zeros(TensorType { element_type, dimensions }).map_err(runtime::Error::from)?;
-        Ok(self.home(stage).runtime.to_device(&zeros)?)
+    /// Zeros where a stage reads them.
+    fn zero(&self, stage: StageKind, kind: &crate::graph::Type) -> Result<DeviceTensor, PipelineError> {
+        Ok(self.homes.of_stage(stage).runtime.to_device(&zeros_on_the_host(kind)?)?)
     }
+}
+
+pub(super) fn zeros_on_the_host(kind: &crate::graph::Type) -> Result<Tensor, PipelineError> {
+    let element_type = match kind.dtype {
+        preheat_cache::Dtype::Int32 => ElementType::I32,
+        _ => ElementType::F32,
+    };
+    let dimensions = kind.dims.iter().map(|&size| i64::try_from(size).unwrap_or(i64::MAX)).collect();
+    Ok(Tensor::zeros(TensorType { element_type, dimensions }).map_err(runtime::Error::from)?)
 }
 
 impl Conditions {

@@ -152,11 +152,15 @@ impl Pipeline {
     /// Each stage has to fit on its own: the weights of the others go where there is no room for all, and where a device offloads, its own
     /// need not be there as a whole. What passes may still turn out too large: the executables need more than their largest op.
     fn check_room(&self, prepared: &Prepared<'_>) -> Result<(), PipelineError> {
+        // Through libtorch the decoder's figure is no promise: a picture that has no room is decoded in tiles.
+        let tile = self.tile_decoder(&prepared.shape)?;
         let needs = prepared.stages.iter().filter_map(|stage| {
             let Home { runtime, resident, .. } = self.home(stage);
-            let rests_elsewhere = runtime.torch_device().is_some_and(|device| device.id != HOST) || resident.has(stage);
-            let weight_bytes = if rests_elsewhere { 0 } else { stage.weight_bytes() };
-            Some((stage.least_activation_bytes(), weight_bytes, stage.name, runtime.bytes_that_can_be_had()?))
+            let offloads = runtime.torch_device().is_some_and(|device| device.id != HOST);
+            let weight_bytes = if offloads || resident.has(stage) { 0 } else { stage.weight_bytes() };
+            let in_tiles = runtime.torch_device().and(tile.as_ref()).filter(|tile| tile.name == stage.name);
+            let activation_bytes = in_tiles.unwrap_or(stage).least_activation_bytes();
+            Some((activation_bytes, weight_bytes, stage.name, runtime.bytes_that_can_be_had()?))
         });
         let lacking = |(activations, weights, _, free): &(u64, u64, _, u64)| {
             activations.saturating_add(*weights).saturating_sub(*free)

@@ -6,9 +6,11 @@ use std::time::Instant;
 use super::Pipeline;
 use super::error::PipelineError;
 use super::home::Home;
+use super::make::zeros_on_the_host;
 use super::plan::Prepared;
 use super::resident::Weights;
 use super::stage::Stage;
+use crate::device::StageKind;
 use crate::device::fallback::Decode;
 use crate::device::offload::Mode;
 use crate::device::placement::Plan;
@@ -146,7 +148,8 @@ impl Pipeline {
         })
     }
 
-    /// Brings weights to the device as long as they have room beside each other; the others come when their stage runs.
+    /// Brings weights to the device as long as they have room beside each other; the others come when their stage runs. Where a device
+    /// offloads, only those of the first stage move in ahead, and the others are read into the host's memory.
     fn bring_ahead(&self, prepared: &Prepared<'_>, stop: &Cancel) -> Result<(), PipelineError> {
         // What is held is not dropped to make room for the next.
         let mut held: Vec<Weights> = Vec::new();
@@ -245,7 +248,7 @@ impl Pipeline {
         // One by one: its seconds should be its own.
         for (stage, executable) in prepared.stages.iter().zip(&ready.executables) {
             let began = Instant::now();
-            self.run_on_zeros(stage, executable)?;
+            self.run_on_zeros(prepared, stage, executable)?;
             let first_run_seconds = began.elapsed().as_secs_f64();
             let kept = self.home(stage).runtime.keeps(executable);
             reports.push(WarmupReport { stage: executable.report().clone(), first_run_seconds, kept });
@@ -270,7 +273,7 @@ impl Pipeline {
             for _ in 0..times {
                 self.tell(stage, EventKind::WarmingUp { done, total });
                 done += 1;
-                self.run_on_zeros(stage, &ready.executables[at])?;
+                self.run_on_zeros(prepared, stage, &ready.executables[at])?;
             }
         }
         if let Some(stage) = prepared.stages.all.last() {
@@ -281,8 +284,14 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Runs a stage on zeros, with its weights: zeros of their size would take as much again.
-    fn run_on_zeros(&self, stage: &Stage, executable: &Executable) -> Result<(), PipelineError> {
+    /// Runs a stage on zeros, with its weights: zeros of their size would take as much again. A decoder that has no room for a whole
+    /// picture runs in tiles, as it will for the picture.
+    fn run_on_zeros(
+        &self,
+        prepared: &Prepared<'_>,
+        stage: &Stage,
+        executable: &Executable,
+    ) -> Result<(), PipelineError> {
         if self.runtime.is_cancelled() {
             return Err(runtime::Error::Cancelled.into());
         }
@@ -290,13 +299,24 @@ impl Pipeline {
             let stage = stage.name.to_owned();
             runtime::Error::Run { stage, doing: "warming it up", cause }
         };
-        self.on_stage(stage, executable, Decode::Slices, |weights| {
+        let run = |weights: &[DeviceTensor]| {
             let zeros = self.zeros(stage)?;
             for output in executable.run(zeros.iter().chain(weights))? {
                 output.wait().map_err(failed)?;
             }
             Ok(())
-        })
+        };
+        if let (StageKind::Vae { .. }, Some(latents)) = (stage.kind, stage.function.inputs().first()) {
+            match self.on_stage_as_it_is(stage, executable, run) {
+                Err(error) if error.is_out_of_memory() => {
+                    if self.decode_in_tiles(prepared, stage, &zeros_on_the_host(&latents.kind)?)?.is_some() {
+                        return Ok(());
+                    }
+                }
+                done => return done,
+            }
+        }
+        self.on_stage(stage, executable, Decode::Slices, run)
     }
 }
 

@@ -242,7 +242,7 @@ fn move_in(
         if runtime.is_cancelled() {
             return Err(crate::runtime::Error::Cancelled.into());
         }
-        let here = runtime.move_in(stage.name, weight)?;
+        let here = runtime.copy_here(stage.name, "moving its weights to the device", weight)?;
         tell(runtime, model_id, stage, EventKind::Weights { done: done + 1, total });
         Ok(here)
     };

@@ -8,13 +8,20 @@ use super::Pipeline;
 use super::decode::values_of;
 use super::error::PipelineError;
 use super::plan::Prepared;
-use super::stage::{Stage, Stages};
+use super::stage::{Shape, Stage, Stages};
 use crate::device::fallback::{Decode, Tile, tiles};
 use crate::models::LATENT_PX;
 use crate::runtime;
 use crate::tensor::Tensor;
 
 impl Pipeline {
+    /// The decoder of one tile of a picture; `None` where the picture is no larger than a tile.
+    pub(super) fn tile_decoder(&self, shape: &Shape) -> Result<Option<Stage>, PipelineError> {
+        let tiles = tiles(shape.latent_sides);
+        let first = tiles.first().filter(|_| tiles.len() > 1);
+        first.map(|tile| Stages::decoder_of(&self.model, shape, tile.sides)).transpose()
+    }
+
     /// Decodes `latents` in tiles with the VAE's decoder, as `whole` would; `None` where they are no larger than a tile.
     pub(super) fn decode_in_tiles(
         &self,
@@ -22,12 +29,11 @@ impl Pipeline {
         whole: &Stage,
         latents: &Tensor,
     ) -> Result<Option<Vec<f32>>, PipelineError> {
-        let sides = prepared.shape.latent_sides;
-        let tiles = tiles(sides);
-        let Some(first) = tiles.first().filter(|_| tiles.len() > 1) else { return Ok(None) };
         let mut shape = prepared.shape.clone();
         shape.dtypes.vae = whole.dtype.clone();
-        let stage = Stages::decoder_of(&self.model, &shape, first.sides)?;
+        let Some(stage) = self.tile_decoder(&shape)? else { return Ok(None) };
+        let sides = shape.latent_sides;
+        let tiles = tiles(sides);
         let runtime = &self.home(&stage).runtime;
         runtime.warn(format!(
             "{} has no room to decode the picture whole: it is decoded in {} overlapping tiles",

@@ -38,6 +38,7 @@ pub struct Builder {
     stage_devices: StageDevices,
     target: Option<Target>,
     compiler_program: Option<PathBuf>,
+    for_programs: bool,
     plugin: Option<PathBuf>,
     cache_dir: Option<PathBuf>,
     fallbacks: Vec<PathBuf>,
@@ -61,6 +62,7 @@ impl Default for Builder {
             stage_devices: StageDevices::default(),
             target: None,
             compiler_program: None,
+            for_programs: false,
             plugin: None,
             cache_dir: None,
             fallbacks: Vec::new(),
@@ -98,6 +100,13 @@ impl Builder {
     #[must_use]
     pub fn stage_devices(mut self, devices: StageDevices) -> Self {
         self.stage_devices = devices;
+        self
+    }
+
+    /// For programs, which run on devices of XLA only: `auto` then passes over those of libtorch, which run the graphs of models.
+    #[must_use]
+    pub fn for_programs(mut self) -> Self {
+        self.for_programs = true;
         self
     }
 
@@ -268,7 +277,7 @@ impl Builder {
     fn here(&self, cache: Option<&Cache>, warnings: &Warnings) -> Result<OpenDevices, Error> {
         let found = match &self.plugin {
             Some(path) => Found { inventory: device::Inventory::of_one_plugin(path), torch: None },
-            None => find_devices(self.device, self.stage_devices),
+            None => find_devices(self.device, self.stage_devices, self.for_programs),
         };
         let choices = device::choose_for_stages(self.device, self.stage_devices, &found.inventory)?;
         for choice in [&choices.denoiser, &choices.text_encoder, &choices.vae] {

@@ -68,7 +68,7 @@ pub fn describe_devices() -> Vec<DeviceInfo> {
 /// What libtorch offers; where it cannot be used, a row for each of its devices says why.
 fn describe_torch(everything: &Inventory, library: Option<&Path>) -> Vec<DeviceInfo> {
     let absent = |name, on, why: &String| DeviceInfo {
-        reason: format!("runs through libtorch, and {why}"),
+        reason: format!("runs through libtorch, which cannot be used: {why}"),
         ..blank(name, default_dtype(on))
     };
     let mut rows = match &everything.torch {
@@ -203,15 +203,17 @@ pub(super) struct Found {
 
 /// What is there, as far as the request makes it worth looking. libtorch takes a third of a second to load, so that it is not looked
 /// at where something else is used anyway.
-pub(super) fn find_devices(request: Request, stages: StageDevices) -> Found {
+pub(super) fn find_devices(request: Request, stages: StageDevices, for_programs: bool) -> Found {
     let mut inventory = plugins_of(request.device);
     let for_stages = [stages.text_encoder, stages.vae].into_iter().flatten().any(runs_through_libtorch);
     let looks = match request.device {
+        DeviceName::Auto if for_programs => false,
         DeviceName::Auto => request.tpu != TpuSwitch::Enabled && !tpu_is_taken(request, &inventory),
         device => runs_through_libtorch(device),
     };
     if !looks && !for_stages {
-        inventory.torch = Err("it was not looked for".to_owned());
+        let why = if for_programs { "it runs the graphs of models only" } else { "it was not looked for" };
+        inventory.torch = Err(why.to_owned());
         return Found { inventory, torch: None };
     }
     let torch = open_torch();
@@ -227,11 +229,12 @@ fn runs_through_libtorch(device: DeviceName) -> bool {
     matches!(device, DeviceName::Cuda(_) | DeviceName::Mps | DeviceName::Cpu | DeviceName::Fake(_))
 }
 
-/// libtorch, or why it cannot be used, in words that go on from "runs through libtorch, and".
+/// libtorch, or why it cannot be used.
 fn open_torch() -> Result<Torch, String> {
     Torch::open(&TorchLookup::from_process(), &TorchOptions::default()).map_err(|error| {
-        let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
-        format!("{error}{cause}")
+        let first = std::error::Error::source(&error);
+        let causes = std::iter::successors(first, |cause| cause.source());
+        causes.fold(error.to_string(), |said, cause| format!("{said}: {cause}"))
     })
 }
 

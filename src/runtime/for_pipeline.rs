@@ -31,11 +31,16 @@ impl Runtime {
         Ok(DeviceTensor::resting(buffer, Arc::new(weight.kind().clone())))
     }
 
-    /// Copies a weight that rests in the host's memory to the device.
-    pub(crate) fn move_in(&self, stage: &str, weight: &DeviceTensor) -> Result<DeviceTensor, Error> {
-        let (here, what) = (self.inner.here()?, "moving its weights to the device");
+    /// Copies a tensor of `stage` that rests in the host's memory, or on another device of libtorch's, to this device.
+    pub(crate) fn copy_here(
+        &self,
+        stage: &str,
+        what: &'static str,
+        tensor: &DeviceTensor,
+    ) -> Result<DeviceTensor, Error> {
+        let here = self.inner.here()?;
         let doing = Doing { stage: Some(stage), what, needed_bytes: None, footprint: None };
-        let copy = || weight.copied(|buffer| here.bring(buffer), self.inner.recorder.as_ref());
+        let copy = || tensor.copied(|buffer| here.bring(buffer), self.inner.recorder.as_ref());
         self.inner.on_device.with_room(&doing, copy).map_err(|failure| match failure {
             Failure::OutOfMemory(error) => error.into(),
             Failure::Other(cause) => failed(stage, what, cause),

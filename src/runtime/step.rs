@@ -39,7 +39,7 @@ pub struct StepTimes {
 ///
 /// ```no_run
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let runtime = preheat::Runtime::builder().build()?;
+/// # let runtime = preheat::Runtime::builder().for_programs().build()?;
 /// # let program = preheat::Program::sniff(std::fs::read("step.mlir")?)?;
 /// # let signature = preheat::create_execution_signature("m", [1], 1, 7.0, "euler", 20, preheat::Dtype::Float32)?;
 /// # let executable = runtime.get_or_compile(&signature, &program)?;

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::cache::Cache;
 use super::error::Error;
+use crate::backend::torch::{self, TorchLookup};
 use crate::plugins;
 
 /// What is to be pruned; see [`Cache::prune`].
@@ -20,7 +21,7 @@ pub struct PruneRule {
     pub max_bytes: Option<u64>,
     /// Those last used before go.
     pub used_before: Option<jiff::Timestamp>,
-    /// Those go whose plugin build is installed nowhere that [`plugins::list`] looks.
+    /// Those go whose build of a plugin or of the torch library is installed nowhere that is looked.
     pub stale: bool,
     /// Only say what would go.
     pub dry_run: bool,
@@ -143,17 +144,17 @@ impl Cache {
         Ok(self.main().import(from, told)?)
     }
 
-    /// The builds of all plugins that are installed anywhere that is looked.
+    /// The builds of all plugins, and of the torch library, that are installed anywhere that is looked.
     fn installed_builds(&self) -> Result<BTreeSet<String>, Error> {
-        let mut builds = BTreeSet::new();
-        for found in plugins::list(&plugins::Lookup::from_process()) {
-            let places = found.places.into_iter().map(|place| place.path);
-            for path in found.plugin.map(|plugin| plugin.path).into_iter().chain(places).filter(|path| path.is_file()) {
-                let unreadable = |cause| crate::backend::BackendError::Identity { path: path.clone(), cause };
-                builds.insert(PluginBuild::of(&path, self.notes()).map_err(unreadable)?.to_string());
-            }
-        }
-        Ok(builds)
+        let found = plugins::list(&plugins::Lookup::from_process()).into_iter().flat_map(|found| {
+            found.plugin.map(|plugin| plugin.path).into_iter().chain(found.places.into_iter().map(|place| place.path))
+        });
+        let libraries = found.chain(torch::installed_library(&TorchLookup::from_process()));
+        let build = |path: PathBuf| {
+            let unreadable = |cause| crate::backend::BackendError::Identity { path: path.clone(), cause };
+            Ok(PluginBuild::of(&path, self.notes()).map_err(unreadable)?.to_string())
+        };
+        libraries.filter(|path| path.is_file()).map(build).collect()
     }
 }
 

@@ -117,6 +117,8 @@ impl Lab {
             .env("PREHEAT_DEVICE", "xla-cpu")
             .env("PREHEAT_CACHE_DIR", self.cache())
             .env("PREHEAT_XLA_CPU_PLUGIN", super::xla_cpu_plugin())
+            // So that nothing depends on whether the torch library is installed; tests/torch_runs.rs names it.
+            .env("PREHEAT_TORCH_BACKEND", self.path("no-torch-library"))
             .stdin(Stdio::null())
             .current_dir(&self.folder);
         Preheat { command }

@@ -14,7 +14,7 @@ pub struct Arguments {
     /// Check the feature `xla-rs` instead: builds the `xla` crate against an XLA of its own, and compares the two.
     #[arg(long)]
     xla_rs: bool,
-    /// Check the torch devices instead: builds the torch library against a libtorch of its own (540 MB the first time), and runs every op on it.
+    /// Check the torch devices instead: builds the torch library against a libtorch of its own (540 MB the first time), and runs every op and whole models on it.
     #[arg(long, conflicts_with = "xla_rs")]
     torch: bool,
     /// Passed to the test programs, such as a part of a test's name.
@@ -99,14 +99,18 @@ fn torch_steps(steps: &mut Steps, test_arguments: &[String]) -> Outcome {
     })?;
     let Some(set_up) = set_up else { return Ok(()) };
     steps.command("clippy", set_up.cargo("clippy").args(["--release", "--all-targets", "--", "-D", "warnings"]))?;
-    let lints = ["clippy", "--package", "preheat", "--test", "torch", "--", "-D", "warnings"];
+    let programs = ["--package", "preheat", "--test", "torch", "--test", "torch_runs"];
+    let lints = ["clippy"].into_iter().chain(programs).chain(["--", "-D", "warnings"]);
+    steps.command("set-up xla-cpu", &mut install("xla-cpu", Profile::Debug))?;
     steps.command("clippy of the tests", &mut cargo(lints))?;
     steps.command("tests of the library", set_up.cargo("test").args(["--release"]))?;
-    let mut tests = cargo(["test", "--package", "preheat", "--test", "torch"]);
+    let mut tests = cargo(["test"].into_iter().chain(programs));
     tests
         .args(passed_on(test_arguments))
         .env("PREHEAT_TORCH_BACKEND", torch::built())
-        .env("LIBTORCH", set_up.libtorch());
+        .env("LIBTORCH", set_up.libtorch())
+        // Many small ops on a busy machine: threads that spin for one another would take most of the time.
+        .env("OMP_WAIT_POLICY", "passive");
     steps.command("tests", &mut tests)
 }
 

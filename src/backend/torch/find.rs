@@ -67,6 +67,11 @@ pub fn find(lookup: &TorchLookup<'_>) -> Result<TorchLibraries, TorchError> {
     Ok(TorchLibraries { backend, libtorch })
 }
 
+/// The torch library, if it is anywhere; libtorch is another matter.
+pub(crate) fn installed_library(lookup: &TorchLookup<'_>) -> Option<PathBuf> {
+    find_backend(lookup).ok()
+}
+
 /// Whether both are there.
 pub fn is_installed(lookup: &TorchLookup<'_>) -> bool {
     find(lookup).is_ok()

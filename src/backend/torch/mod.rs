@@ -38,6 +38,7 @@ use serde::de::DeserializeOwned;
 pub(crate) use backend::{TorchBackend, TorchExecutable, on_ready, tensor_type};
 pub use description::{FAKE_DEVICES_VARIABLE, FakeDevice, TorchFallback, TorchOptions};
 pub use error::{TorchError, TorchErrorCode};
+pub(crate) use find::installed_library;
 pub use find::{BACKEND_VARIABLE, LIBTORCH_VARIABLE, TorchLibraries, TorchLookup, backend_file, find, is_installed};
 pub use sys::MemoryUse;
 pub use tensor::{TorchEvent, TorchGraph, TorchTensor};
