@@ -1,8 +1,9 @@
-//! A process that holds a model and runs its steps whenever it is told to, in two ways: as `preheat run` does, and as the bare
-//! executable called back to back.
+//! A process that holds a model on a device and runs its steps whenever it is told to, in two ways: as `preheat run` does, and as the
+//! bare executable called back to back.
 //!
-//! Arguments: the cache's folder, a model's folder, width and height in pixels, steps. Once all is loaded it prints one JSON line, and
-//! then one for each line that it reads: `loop` or `bare`. Both run the same executable of the same runtime, on weights of their own.
+//! Arguments: the cache's folder, a model's folder, the device, `--precision`, width and height in pixels, steps. Once all is loaded it
+//! prints one JSON line, and then one for each line that it reads: `loop` or `bare`. Both run the same executable of the same runtime, on
+//! weights of their own; those of `bare` come when it is first told.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, reason = "a bench prints its figures")]
 
@@ -12,28 +13,33 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::time::Instant;
 
-use preheat::device::{self, DeviceName};
+use preheat::device::{self, Precisions};
 use preheat::graph::{Verified, autocast};
-use preheat::models::{Coefficients, Component, ModelFolder, StepScalars, denoiser};
-use preheat::pipeline::{Pipeline, TextToImage};
+use preheat::models::{Coefficients, Component, LATENT_PX, ModelFolder, StepScalars, denoiser};
+use preheat::pipeline::{Made, Pipeline, TextToImage};
 use preheat::progress::Cancel;
 use preheat::runtime::DeviceTensor;
 use preheat::weights::{Checkpoint, Wanted, load};
-use preheat::{Dtype, Executable, Program, ProgramFormat, Runtime, Tensor, lower};
+use preheat::{Executable, Program, ProgramFormat, Runtime, Tensor, lower};
+use serde_json::json;
 
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
-    let [cache_dir, model, width, height, steps] = &arguments[..] else {
-        eprintln!("nothing to do without its five arguments: `cargo xtask bench pipeline-step` gives them");
+    let [cache_dir, model, device, precision, numbers @ ..] = &arguments[..] else {
+        eprintln!("nothing to do without its seven arguments: `cargo xtask bench pipeline-step` gives them");
         return;
     };
-    let [width, height, steps] = [width, height, steps].map(|number| number.parse::<u64>().unwrap());
-    let request = device::Request { device: DeviceName::XlaCpu, ..device::Request::default() };
-    let runtime = Runtime::builder().device(request).cache_dir(cache_dir).build().unwrap();
-    let pipeline = Pipeline::open(&runtime, model).unwrap();
+    let numbers: Vec<u64> = numbers.iter().map(|number| number.parse().unwrap()).collect();
+    let [width, height, steps] = numbers[..] else { panic!("width, height and steps") };
+    // A bench of another device than the one that was asked for would be of no use.
+    let device = device::Request { device: device.parse().unwrap(), strict: true, ..device::Request::default() };
+    let runtime =
+        Runtime::builder().device(device).cache_dir(cache_dir).build().unwrap_or_else(|error| panic!("{error}"));
+    let precisions = Precisions { all: precision.parse().unwrap(), ..Precisions::default() };
+    let pipeline = Pipeline::builder().precisions(precisions).open(&runtime, model).unwrap();
     let request = TextToImage {
         width: Some(width),
         height: Some(height),
@@ -42,21 +48,25 @@ fn main() {
         ..TextToImage::new("a photograph of a cat")
     };
     let made = pipeline.run(&TextToImage { steps: 1, ..request.clone() }).unwrap();
-    let padded = made.plan.sizes.padded;
-    let bare = Bare::new(&runtime, Path::new(model), [padded[1] / 8, padded[0] / 8]);
-    let same = made.stages.iter().any(|stage| stage.graph_key == bare.executable.graph_key());
-    assert!(same, "the pipeline's denoiser is another graph");
-    println!("{{\"same_executable\":{same}}}");
+    let kind = runtime.torch_device().map_or(&runtime.device().kind, |device| &device.name);
+    println!(
+        "{}",
+        json!({ "device": runtime.device().selected, "kind": kind, "dtype": made.plan.signature.dtype.name() })
+    );
+    let mut bare = None;
     for line in std::io::stdin().lock().lines() {
         let (first, mean) = match line.unwrap().as_str() {
             "loop" => {
                 let times = pipeline.run(&request).unwrap().steps;
                 (times.first_seconds, times.mean_seconds)
             }
-            "bare" => bare.run(usize::try_from(steps).unwrap()),
+            "bare" => {
+                let bare = bare.get_or_insert_with(|| Bare::new(&runtime, Path::new(model), &made));
+                bare.run(usize::try_from(steps).unwrap())
+            }
             other => panic!("{other} is neither loop nor bare"),
         };
-        println!("{{\"first_step_seconds\":{first:.6},\"seconds_per_step\":{mean:.6}}}");
+        println!("{}", json!({ "first_step_seconds": first, "seconds_per_step": mean }));
     }
     // Giving gigabytes up piece by piece takes its time.
     std::process::exit(0);
@@ -71,22 +81,29 @@ struct Bare {
 }
 
 impl Bare {
-    fn new(runtime: &Runtime, model: &Path, latent_sides: [u64; 2]) -> Self {
-        let folder = ModelFolder::open(model).unwrap();
-        let function = denoiser(folder.unet(), &folder.denoiser_spec(true, 1, latent_sides)).unwrap();
-        let function = autocast(&function, Dtype::Float32).unwrap();
-        let text = lower::stablehlo(&function, runtime.lowering_target()).text;
-        let program = Program::new(ProgramFormat::Mlir, text.into_bytes());
-        let [height, width] = latent_sides;
+    /// The denoiser of what the pipeline made.
+    fn new(runtime: &Runtime, model: &Path, made: &Made) -> Self {
+        let (folder, dtype) = (ModelFolder::open(model).unwrap(), made.plan.signature.dtype);
+        let [width, height] = made.plan.sizes.padded.map(|side| side / LATENT_PX);
+        let function = denoiser(folder.unet(), &folder.denoiser_spec(true, 1, [height, width])).unwrap();
+        let function = autocast(&function, dtype).unwrap();
+        let program = if runtime.torch_device().is_some() {
+            Program::new(ProgramFormat::Graph, function.encode().unwrap())
+        } else {
+            let text = lower::stablehlo(&function, runtime.lowering_target()).text;
+            Program::new(ProgramFormat::Mlir, text.into_bytes())
+        };
         let signature =
-            preheat::create_execution_signature("bare", [1, 4, height, width], 1, 7.5, "euler", 1, Dtype::Float32)
-                .unwrap();
+            preheat::create_execution_signature("bare", [1, 4, height, width], 1, 7.5, "euler", 1, dtype).unwrap();
         let executable = runtime.get_or_compile(&signature, &program).unwrap();
+        let same = made.stages.iter().any(|stage| stage.graph_key == executable.graph_key());
+        assert!(same, "the pipeline's denoiser is another graph");
         let weights = weights(runtime, &folder, &function);
         Self { runtime: runtime.clone(), executable, function, weights }
     }
 
-    /// Queues all steps at once, each on the latents of the one before it; how long the first took, and the mean of the others.
+    /// Runs one step, then queues all others at once, each on the latents of the one before it; how long the first took, and the mean of
+    /// the others.
     fn run(&self, steps: usize) -> (f64, f64) {
         let coefficients = Coefficients {
             input_scale: 1.0,
@@ -103,29 +120,26 @@ impl Bare {
         let scalars = StepScalars { timestep: 500.0, guidance: 7.5, coefficients };
         // What a call takes over cannot be given twice, so every call has inputs of its own. All are there before the clock starts.
         let mut inputs: Vec<HashMap<&str, DeviceTensor>> = (0..steps).map(|_| self.inputs(scalars)).collect();
-        let mut results: Vec<DeviceTensor> = Vec::with_capacity(steps);
         let began = Instant::now();
-        for own in &mut inputs {
-            if let Some(latents) = results.pop() {
-                // The last handle of the step before it; its buffer lives on as this one's input.
-                own.insert("latents", latents);
-            }
-            let named = self.function.inputs().iter().map(|input| &own[input.name.as_str()]);
-            results.push(self.executable.run(named.chain(&self.weights)).unwrap().remove(0));
-        }
-        let wait = |latents: &DeviceTensor| {
+        let done = |latents: &DeviceTensor| {
             latents.wait().unwrap();
             began.elapsed().as_secs_f64()
         };
-        let Some(second) = inputs.get(1) else {
-            let only = wait(&results[0]);
-            return (only, only);
-        };
-        // The second step's latents are the first one's result.
-        let first = wait(&second["latents"]);
-        let last = wait(&results[0]);
-        let others = u32::try_from(steps - 1).unwrap();
-        (first, (last - first) / f64::from(others))
+        let mut latents = self.call(&inputs[0]);
+        let first = done(&latents);
+        let Some(others) = inputs.get_mut(1..).filter(|others| !others.is_empty()) else { return (first, first) };
+        for own in &mut *others {
+            // The last handle of the step before it; its buffer lives on as this one's input.
+            own.insert("latents", latents);
+            latents = self.call(own);
+        }
+        (first, (done(&latents) - first) / f64::from(u32::try_from(others.len()).unwrap()))
+    }
+
+    /// Queues one step; the latents that it will give.
+    fn call(&self, inputs: &HashMap<&str, DeviceTensor>) -> DeviceTensor {
+        let named = self.function.inputs().iter().map(|input| &inputs[input.name.as_str()]);
+        self.executable.run(named.chain(&self.weights)).unwrap().remove(0)
     }
 
     /// What the graph takes before its weights: small numbers, the same in each call.
@@ -144,10 +158,14 @@ impl Bare {
     }
 }
 
-/// The weights as the pipeline brings them to the device.
+/// The weights as the pipeline brings them to the device: libtorch takes them as the checkpoint has them.
 fn weights(runtime: &Runtime, folder: &ModelFolder, function: &Verified) -> Vec<DeviceTensor> {
     let checkpoint = Checkpoint::open(&folder.component(Component::Unet), "diffusion_pytorch_model", None).unwrap();
-    let orders = lower::weight_orders(function);
+    let orders = if runtime.torch_device().is_some() {
+        function.weights().iter().map(|weight| (0..weight.kind.dims.len()).collect()).collect()
+    } else {
+        lower::weight_orders(function)
+    };
     let wanted: Vec<Wanted> = std::iter::zip(function.weights(), orders)
         .map(|(weight, order)| Wanted {
             name: weight.name.clone(),

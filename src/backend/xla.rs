@@ -248,7 +248,7 @@ fn memory_bytes(executable: &pjrt::Executable) -> BTreeMap<String, u64> {
 }
 
 /// The largest resident size that this process ever had; Linux tells it as `VmHWM`.
-fn peak_resident_bytes() -> Option<u64> {
+pub(crate) fn peak_resident_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;

@@ -6,6 +6,8 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use super::cache_rewarm::RewarmArgs;
 use super::cache_upkeep::{FilterArgs, PinArgs, PruneArgs};
+use super::devices_bench::BenchArgs;
+use super::devices_tune::TuneArgs;
 use super::{CliError, RuntimeArgs};
 use crate::device::Target;
 use crate::evidence::planner::Budget;
@@ -41,8 +43,11 @@ pub(super) enum Command {
     /// What the cache holds
     #[command(subcommand)]
     Cache(CacheCommand),
-    /// What this machine can run on, and why not
-    Devices,
+    /// What this machine can run on, and why not; how fast and how exactly, and in which batches
+    Devices {
+        #[command(subcommand)]
+        command: Option<DevicesCommand>,
+    },
     /// The native libraries: where each was found, and installing them
     #[command(subcommand)]
     Plugins(PluginsCommand),
@@ -409,6 +414,14 @@ pub(super) enum CacheCommand {
     Rewarm(RewarmArgs),
     /// Set the counters back and keep the entries
     ZeroStats,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum DevicesCommand {
+    /// Find the batch that makes most pictures a second, by making some
+    Tune(TuneArgs),
+    /// Devices side by side: how soon, how fast, in how much memory, and how near to float32 on the CPU
+    Bench(BenchArgs),
 }
 
 #[derive(Debug, Subcommand)]

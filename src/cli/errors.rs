@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::backend::BackendError;
-use crate::device::DeviceError;
+use crate::device::{DeviceError, DeviceName};
 use crate::evidence::EvidenceError;
 use crate::models::ModelError;
 use crate::pipeline::PipelineError;
@@ -123,6 +123,34 @@ pub enum CliError {
         #[source]
         cause: Box<CliError>,
     },
+    /// A process of this program's could not be started, or not be understood.
+    #[error("{doing} takes a process of its own, and that failed")]
+    Started {
+        /// What it was to do.
+        doing: String,
+        /// What the system said.
+        #[source]
+        cause: std::io::Error,
+    },
+    /// The process that measured a device failed. It has said why.
+    #[error("device `{device}` could not be measured: its process {}, and what it said is above", ended(*.status))]
+    NotMeasured {
+        /// The device.
+        device: DeviceName,
+        /// The exit status; `None` where a signal ended it.
+        status: Option<i32>,
+    },
+    /// Nothing is there that devices could be set against.
+    #[error("devices are set against float32 on the CPU, and neither cpu nor xla-cpu can be used here")]
+    NoReference,
+    /// Devices make other pictures than the CPU.
+    #[error("too far from {reference} in float32: {strayed}")]
+    Strayed {
+        /// What they were set against.
+        reference: DeviceName,
+        /// Each that strayed, with its figures and its bound.
+        strayed: String,
+    },
     /// Ctrl-C.
     #[error("interrupted")]
     Interrupted,
@@ -165,6 +193,7 @@ impl CliError {
             | Self::Install(InstallError::NotOffered { .. } | InstallError::NoWheel { .. }) => Status::Usage,
             Self::Interrupted | Self::Install(InstallError::Cancelled { .. }) => Status::Interrupted,
             Self::Pipeline(error) => pipeline_status(error),
+            Self::NotMeasured { status, .. } => of_child(*status),
             _ => self.of_runtime().map_or(Status::Failed, runtime_status),
         }
     }
@@ -185,6 +214,10 @@ impl CliError {
             ),
             Self::DemoModel { .. } => {
                 Some("--model names a model that is there already; PREHEAT_DATA_DIR another place for the demo model")
+            }
+            Self::NoReference => Some("`preheat plugins install xla-cpu` installs one of them"),
+            Self::Strayed { .. } => {
+                Some("--min-psnr sets another bound; --precision fp32 shows what the dtype has to do with it")
             }
             Self::NotAProgram { .. } => Some("in JAX, `jax.jit(f).lower(...).as_text()` gives StableHLO text"),
             Self::Tables { cause, .. } => cause.hint(),
@@ -222,6 +255,21 @@ pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
         }
     }
     text
+}
+
+/// What the exit status of a process of this program's means. `main.rs` made the number.
+fn of_child(status: Option<i32>) -> Status {
+    match status {
+        Some(2) => Status::Usage,
+        Some(3) => Status::NotWarm,
+        Some(130) => Status::Interrupted,
+        _ => Status::Failed,
+    }
+}
+
+/// How a process ended.
+fn ended(status: Option<i32>) -> String {
+    status.map_or_else(|| "was ended by a signal".to_owned(), |status| format!("ended with status {status}"))
 }
 
 fn pipeline_status(error: &PipelineError) -> Status {

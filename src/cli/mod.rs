@@ -7,6 +7,9 @@ mod cache_rewarm;
 mod cache_upkeep;
 mod demo_model;
 mod devices;
+mod devices_bench;
+mod devices_measure;
+mod devices_tune;
 mod errors;
 mod lookup;
 mod metrics;
@@ -36,7 +39,7 @@ pub use errors::{CliError, Status};
 pub use runtime_args::{RuntimeArgs, TorchArgs};
 pub use size::Size;
 
-use self::args::{CacheCommand, ColorWhen, Command, OutputArgs, ProgramCommand};
+use self::args::{CacheCommand, ColorWhen, Command, DevicesCommand, OutputArgs, ProgramCommand};
 use self::progress::Shown;
 use crate::device::Target;
 use crate::progress::Cancel;
@@ -63,6 +66,14 @@ struct Context {
 }
 
 impl Context {
+    /// The same on a device that has to be there.
+    fn on(&self, device: &str) -> Self {
+        let mut context = self.clone();
+        device.clone_into(&mut context.args.device);
+        context.args.strict_device = true;
+        context
+    }
+
     /// A builder for hardware that need not be here, or for the device that the flags name.
     fn builder_for(&self, target: Option<&Target>) -> Result<Builder, CliError> {
         let builder = self.builder()?;
@@ -172,7 +183,11 @@ fn dispatch(context: &Context, command: Option<Command>) -> Result<Status, CliEr
             CacheCommand::Rewarm(args) => cache_rewarm::rewarm(context, &args),
             CacheCommand::ZeroStats => cache::zero_stats(context),
         },
-        Some(Command::Devices) => devices::devices(context),
+        Some(Command::Devices { command }) => match command {
+            None => devices::devices(context),
+            Some(DevicesCommand::Tune(args)) => devices_tune::tune(context, &args),
+            Some(DevicesCommand::Bench(args)) => devices_bench::bench(context, &args),
+        },
         Some(Command::Plugins(command)) => plugins::plugins(context, &command),
         None if context.args.manual_warmup() => warmup::warmup(context, &args::WarmupArgs::default()),
         None => Err(CliError::Usage("no command was given: `preheat --help` lists them".to_owned())),

@@ -70,6 +70,13 @@ impl Shown {
         }
     }
 
+    /// What happens next, in a line that stays.
+    pub(super) fn note(&self, text: &str) {
+        if !self.0.quiet {
+            self.suspend(|| line(text));
+        }
+    }
+
     /// So many of something are done.
     pub(super) fn count(&self, doing: &'static str, done: u64, total: u64) {
         self.counted(doing, doing, "{prefix} {bar:30} {pos}/{len}, {eta} left", (done, total), || {

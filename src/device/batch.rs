@@ -2,15 +2,15 @@
 
 use std::ops::RangeInclusive;
 
-use super::TorchId;
 use super::placement::Plan;
+use super::{DeviceName, TorchId};
 
-/// The batches that are worth trying on a device.
-pub fn range(device: TorchId) -> RangeInclusive<u64> {
+/// The batches that are worth trying on a device. Those of a TPU are a card's, for want of a measurement.
+pub fn range(device: DeviceName) -> RangeInclusive<u64> {
     match device {
-        TorchId::Cuda(_) => 4..=8,
-        TorchId::Mps => 2..=8,
-        TorchId::Cpu | TorchId::Fake(_) => 1..=4,
+        DeviceName::Cuda(_) | DeviceName::XlaCuda | DeviceName::Tpu => 4..=8,
+        DeviceName::Mps => 2..=8,
+        DeviceName::Cpu | DeviceName::XlaCpu | DeviceName::Fake(_) | DeviceName::Auto => 1..=4,
     }
 }
 
@@ -30,7 +30,7 @@ pub struct Batch {
 /// # Errors
 /// As `plan`, which plans a batch.
 pub fn automatic<E>(device: TorchId, plan: impl Fn(u64) -> Result<Plan, E>) -> Result<Batch, E> {
-    let (least, most) = range(device).into_inner();
+    let (least, most) = range(device.into()).into_inner();
     let single = plan(1)?;
     if single.fits().is_none() {
         return Ok(Batch {

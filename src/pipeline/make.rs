@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::denoise::Denoise;
 use super::error::PipelineError;
@@ -40,7 +41,9 @@ impl Pipeline {
             tracing::warn!("{warning}");
             warnings.push(warning);
         }
+        let decoding = Instant::now();
         let decoded = self.decode(&prepared, ready, &latents)?;
+        let decode_seconds = decoding.elapsed().as_secs_f64();
         warnings.extend(decoded.warnings);
         let mut stages = ready.reports();
         stages.extend(decoded.again);
@@ -54,6 +57,7 @@ impl Pipeline {
             executables_ready: ready.executables_since,
             weights_ready: ready.weights_since,
             steps,
+            decode_seconds,
             placement: ready.placement.clone(),
         })
     }

@@ -20,6 +20,7 @@
 //! The crop begins at the top left corner, `[0, 0]`: what padding added lies right and below, and so does what a larger size added that
 //! was warm where the request's own was not (`snap.rs`).
 
+mod agreement;
 mod ahead;
 mod decode;
 mod denoise;
@@ -28,6 +29,7 @@ mod home;
 mod image;
 mod lookup;
 mod make;
+mod measure;
 mod model;
 pub mod noise;
 mod plan;
@@ -40,6 +42,7 @@ mod snap;
 mod stage;
 mod tiles;
 pub mod tokenizer;
+mod tune;
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
@@ -49,12 +52,15 @@ use std::time::Instant;
 use preheat_cache::GraphKey;
 
 pub use crate::runtime::StepTimes;
+pub use agreement::Agreement;
 pub use ahead::{Precompile, Precompiled, precompile_programs};
 pub use error::PipelineError;
 pub use image::{Picture, Settings};
 pub use lookup::LookedUp;
+pub use measure::GotReady;
 pub use plan::{Plan, Sizes};
 pub use request::{TextToImage, WarmupBlock, parse_resolution};
+pub use tune::{Speed, Tried, Tuned};
 
 pub use crate::device::{ParsePrecisionError, Precision, Precisions};
 
@@ -235,6 +241,8 @@ pub struct Made {
     pub weights_ready: Instant,
     /// What the steps took.
     pub steps: StepTimes,
+    /// What decoding took, in seconds, all pictures together.
+    pub decode_seconds: f64,
     /// What went where, and why; `None` on devices of XLA.
     pub placement: Option<placement::Plan>,
     /// What the plugin said of each executable when it was compiled: `denoiser.flops` and the like.

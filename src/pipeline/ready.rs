@@ -286,7 +286,7 @@ impl Pipeline {
 
     /// Runs a stage on zeros, with its weights: zeros of their size would take as much again. A decoder that has no room for a whole
     /// picture runs in tiles, as it will for the picture.
-    fn run_on_zeros(
+    pub(super) fn run_on_zeros(
         &self,
         prepared: &Prepared<'_>,
         stage: &Stage,

@@ -19,6 +19,7 @@ mod obtain;
 mod on_device;
 mod out_of_memory;
 mod padding;
+mod peak_memory;
 mod recorded;
 mod report;
 mod request;
@@ -52,6 +53,7 @@ pub(crate) use on_device::Holder;
 pub(crate) use out_of_memory::human;
 pub use out_of_memory::{Dropped, Footprint, OutOfMemory};
 pub use padding::{Padding, Scaled};
+pub use peak_memory::{MemoryOf, PeakMemory};
 pub(crate) use report::warmup_summary;
 pub use report::{Lookup, Nearest, SnappedSize, StageLookup, StageReport, Verdict, WarmupReport};
 pub use request::Request;
@@ -70,7 +72,7 @@ use self::warnings::Warnings;
 use crate::backend::Backend;
 use crate::backend::here::Here;
 use crate::device::target::topology_name;
-use crate::device::{Arithmetic, Choice, StageKind, TorchDevice};
+use crate::device::{Arithmetic, Choice, DeviceName, StageKind, TorchDevice};
 use crate::lower::Target;
 use crate::progress::{Cancel, Progress};
 use crate::tensor::Tensor;
@@ -142,6 +144,11 @@ impl Runtime {
     /// The device that this runtime runs on, and why.
     pub fn device(&self) -> &DeviceReport {
         &self.inner.device
+    }
+
+    /// The name of that device.
+    pub fn device_name(&self) -> DeviceName {
+        self.inner.backend.device()
     }
 
     /// The runtime of a stage: another than this one where the stage was given a device of its own ([`Builder::stage_devices`]).

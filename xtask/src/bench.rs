@@ -40,9 +40,15 @@ struct PipelineArguments {
     /// Steps of a run [default: 8 for pipeline-step, 100 for pipeline-sync, 1 for pipeline-sizes]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     steps: Option<u32>,
-    /// The binary to measure [default: a release build]
+    /// The binary to measure; for pipeline-step, the program that cargo makes of `benches/pipeline_steps.rs` [default: a release build]
     #[arg(long, value_name = "FILE")]
     preheat: Option<PathBuf>,
+    /// For pipeline-step: preheat's device of libtorch, and `PyTorch`'s
+    #[arg(long, value_name = "cpu|cuda|cuda:N|mps", default_value = "cpu")]
+    device: String,
+    /// For pipeline-step: what `--device` is to compute in
+    #[arg(long, value_name = "auto|bf16|fp16|fp32", default_value = "auto")]
+    precision: String,
     /// A Python that has torch and diffusers [default: that of a virtual environment, made once]
     #[arg(long, value_name = "FILE")]
     torch_python: Option<PathBuf>,
@@ -60,7 +66,7 @@ enum Bench {
     Allocator,
     /// A fresh `preheat run` until executables and weights are ready: against the plugin alone, and a plain read.
     PipelineReady,
-    /// A denoising step: `preheat run`, its executable alone, eager `PyTorch`.
+    /// A denoising step: preheat through libtorch and on XLA:CPU, its executable alone, eager `PyTorch`.
     PipelineStep,
     /// The denoising loop at `--tpu-sync-steps` 0, 1 and 5: throughput, and the memory that it holds.
     PipelineSync,
@@ -89,11 +95,16 @@ pub fn run(arguments: &Arguments) -> Outcome {
             prerequisites::check(prerequisites::BUILD)?;
             pipeline_ready::run(rounds, model, pipeline.preheat.as_deref(), one_size)
         }
-        Bench::PipelineStep => {
-            prerequisites::check(prerequisites::PEERS)?;
-            let steps = pipeline.steps.unwrap_or(8);
-            pipeline_step::run(rounds, steps, model, pipeline.torch_python.as_deref(), one_size)
-        }
+        Bench::PipelineStep => pipeline_step::run(&pipeline_step::Bench {
+            rounds,
+            steps: pipeline.steps.unwrap_or(8),
+            device: &pipeline.device,
+            precision: &pipeline.precision,
+            size: one_size,
+            model,
+            torch_python: pipeline.torch_python.as_deref(),
+            program: pipeline.preheat.as_deref(),
+        }),
         Bench::PipelineSync => {
             prerequisites::check(prerequisites::BUILD)?;
             let size = pipeline.size.first().copied().unwrap_or(Size { width: 64, height: 64 });

@@ -1,11 +1,15 @@
-//! `cargo xtask bench pipeline-step`: a denoising step as `preheat run` takes it, against the bare executable and against eager
-//! `PyTorch`.
+//! `cargo xtask bench pipeline-step`: a denoising step as `preheat run` takes it, through libtorch and on the CPU through XLA as well,
+//! against eager `PyTorch`.
 //!
-//! Two processes live through the whole bench, each with the model loaded, and work in turns: one runs the steps of preheat's pipeline
-//! and, when told so, the same executable back to back; the other runs diffusers' `UNet` with as many threads as there are
-//! processors. Each turn runs all steps of one side; its figure is the mean of all but the first.
+//! A process for each side lives through the whole bench with the model loaded, and they work in turns, each with as many threads as there
+//! are processors: preheat's run the steps of its pipeline and, when told so, the same executable back to back; the other runs diffusers'
+//! `UNet`. Each turn runs all steps of one side; its figure is the mean of all but the first.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+use tempfile::TempDir;
 
 use crate::bench_process::{Resident, bench_program, median};
 use crate::command::{Failure, Outcome, command, run as run_command};
@@ -13,92 +17,202 @@ use crate::model::{Model, Size};
 use crate::peers::{self, Peers};
 use crate::preheat::number;
 use crate::setup::{Profile, install};
-use crate::{machine, table};
+use crate::{machine, prerequisites, table, torch};
 
-/// Of a step in eager `PyTorch`.
-const STEP_TARGET: f64 = 1.15;
-/// Of a call of the bare executable.
+/// A step through libtorch, of one in eager `PyTorch`.
+const LIBTORCH_TARGET: f64 = 1.05;
+/// A step on XLA:CPU, of one in eager `PyTorch`.
+const XLA_TARGET: f64 = 1.15;
+/// A step, of a call of the bare executable.
 const LOOP_TARGET: f64 = 1.02;
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Side {
-    Loop,
-    Bare,
-    Torch,
+/// What is run.
+pub struct Bench<'a> {
+    pub rounds: u32,
+    pub steps: u32,
+    /// The device of libtorch, preheat's and `PyTorch`'s.
+    pub device: &'a str,
+    /// What preheat is told by `--precision`; `PyTorch` then takes the dtype that came of it.
+    pub precision: &'a str,
+    pub size: Size,
+    pub model: Option<&'a Path>,
+    pub torch_python: Option<&'a Path>,
+    /// The built bench program. Where it is named, nothing is built, and plugin and torch library are those that it finds.
+    pub program: Option<&'a Path>,
 }
 
-const SIDES: [Side; 3] = [Side::Loop, Side::Bare, Side::Torch];
+/// A row of the table.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Libtorch,
+    LibtorchAlone,
+    Xla,
+    XlaAlone,
+    Eager,
+}
 
-pub fn run(rounds: u32, steps: u32, model: Option<&Path>, torch_python: Option<&Path>, size: Size) -> Outcome {
-    run_command(&mut install("xla-cpu", Profile::Release))?;
-    let program = bench_program("pipeline-steps")?;
-    let model = Model::given_or_made(model)?;
-    let python = torch_python.map_or_else(|| peers::python(Peers::Torch), |python| Ok(python.to_owned()))?;
-    let work = tempfile::tempdir().map_err(Failure::context("no temporary folder"))?;
-    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-
-    let mut preheat = command(&program, [work.path()]);
-    preheat.arg(model.folder());
-    preheat.args([u64::from(size.width), u64::from(size.height), u64::from(steps)].map(|number| number.to_string()));
-    eprintln!("loading preheat's side");
-    let (mut preheat, _) = Resident::start(&mut preheat)?;
-    let mut torch = command(&python, ["benches/peers/torch_unet.py", "--unet"]);
-    torch.arg(model.folder().join("unet"));
-    // The size that preheat computes: rounded up to a multiple of 64.
-    torch.args(["--height", &latent(size.height), "--width", &latent(size.width), "--threads", &threads.to_string()]);
-    eprintln!("loading PyTorch's side");
-    let (mut torch, versions) = Resident::start(&mut torch)?;
-
-    println!("{}; {versions}", machine::description());
-    let mut seconds = [const { Vec::new() }; SIDES.len()];
-    for round in 0..rounds as usize {
-        eprintln!("round {} of {rounds}", round + 1);
-        for turn in 0..SIDES.len() {
-            let index = (round + turn) % SIDES.len();
-            let answer = match SIDES[index] {
-                Side::Loop => preheat.ask("loop")?,
-                Side::Bare => preheat.ask("bare")?,
-                Side::Torch => torch.ask(&steps.to_string())?,
-            };
-            seconds[index].push(number(&answer, "/seconds_per_step")?);
+impl Side {
+    /// What runs on a device. A call of the bare executable reads weights of its own, gigabytes of them: one such side is enough.
+    fn on(device: &str) -> &'static [Self] {
+        match device {
+            "cpu" => &[Self::Libtorch, Self::Xla, Self::XlaAlone, Self::Eager],
+            _ => &[Self::Libtorch, Self::LibtorchAlone, Self::Eager],
         }
     }
-    print(&model, size, steps, &seconds);
+
+    fn title(self) -> &'static str {
+        match self {
+            Self::Libtorch => "preheat, libtorch",
+            Self::LibtorchAlone => "its graph alone",
+            Self::Xla => "preheat, XLA:CPU",
+            Self::XlaAlone => "its executable alone",
+            Self::Eager => "eager PyTorch",
+        }
+    }
+}
+
+/// The processes that hold the model.
+struct Processes {
+    libtorch: Resident,
+    xla: Option<Resident>,
+    eager: Resident,
+    /// The cache of preheat's; it goes when they are gone.
+    _cache: TempDir,
+}
+
+impl Processes {
+    /// The seconds of a step in one turn of `side`.
+    fn turn(&mut self, side: Side, steps: u32) -> Outcome<f64> {
+        let (process, line) = match side {
+            Side::Libtorch => (Some(&mut self.libtorch), "loop".to_owned()),
+            Side::LibtorchAlone => (Some(&mut self.libtorch), "bare".to_owned()),
+            Side::Xla => (self.xla.as_mut(), "loop".to_owned()),
+            Side::XlaAlone => (self.xla.as_mut(), "bare".to_owned()),
+            Side::Eager => (Some(&mut self.eager), steps.to_string()),
+        };
+        let process = process.ok_or_else(|| Failure::new(format!("{} does not run here", side.title())))?;
+        number(&process.ask(&line)?, "/seconds_per_step")
+    }
+}
+
+pub fn run(bench: &Bench<'_>) -> Outcome {
+    let sides = Side::on(bench.device);
+    let program = Program::given_or_built(bench.program, sides)?;
+    let model = Model::given_or_made(bench.model)?;
+    let mut processes = start(bench, &program, &model, sides)?;
+    let mut seconds: Vec<Vec<f64>> = vec![Vec::new(); sides.len()];
+    for round in 0..bench.rounds as usize {
+        eprintln!("round {} of {}", round + 1, bench.rounds);
+        for turn in 0..sides.len() {
+            let index = (round + turn) % sides.len();
+            seconds[index].push(processes.turn(sides[index], bench.steps)?);
+        }
+    }
+    print(bench, &model, sides, &seconds);
     Ok(())
+}
+
+/// The bench program, and what it needs in its environment.
+struct Program {
+    path: PathBuf,
+    variables: Vec<(&'static str, PathBuf)>,
+}
+
+impl Program {
+    fn given_or_built(given: Option<&Path>, sides: &[Side]) -> Outcome<Self> {
+        if let Some(given) = given {
+            let path = given.canonicalize().map_err(Failure::context(given.display().to_string()))?;
+            return Ok(Self { path, variables: Vec::new() });
+        }
+        prerequisites::check(prerequisites::PEERS)?;
+        if sides.contains(&Side::Xla) {
+            run_command(&mut install("xla-cpu", Profile::Release))?;
+        }
+        let variables = torch::variables(Profile::Release)?;
+        Ok(Self { path: bench_program("pipeline-steps")?, variables })
+    }
+
+    fn command(&self, bench: &Bench<'_>, device: &str, model: &Model, cache: &Path) -> Command {
+        let mut command = command(&self.path, [cache]);
+        command.arg(model.folder()).args([device, bench.precision]);
+        command.args([bench.size.width, bench.size.height, bench.steps].map(|number| number.to_string()));
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
+        command
+    }
+}
+
+/// Starts a process for each side, and makes sure that they compute in the same dtype, with as many threads.
+fn start(bench: &Bench<'_>, program: &Program, model: &Model, sides: &[Side]) -> Outcome<Processes> {
+    let python = bench.torch_python.map_or_else(|| peers::python(Peers::Torch), |python| Ok(python.to_owned()))?;
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).to_string();
+    // libtorch takes a thread for each core otherwise, which may have two processors; in Python and out of it, it reads this.
+    let start = |command: &mut Command| Resident::start(command.env("OMP_NUM_THREADS", &threads));
+    let cache = tempfile::tempdir().map_err(Failure::context("no temporary folder"))?;
+
+    eprintln!("loading the model through libtorch");
+    let (libtorch, here) = start(&mut program.command(bench, bench.device, model, cache.path()))?;
+    let mut lines = vec![format!("preheat: {here}")];
+    let mut xla = None;
+    if sides.contains(&Side::Xla) {
+        eprintln!("loading it on XLA:CPU");
+        let (process, there) = start(&mut program.command(bench, "xla-cpu", model, cache.path()))?;
+        agree("dtype", &here, &there)?;
+        lines.push(format!("preheat: {there}"));
+        xla = Some(process);
+    }
+    eprintln!("loading it in eager PyTorch");
+    let mut eager = command(&python, ["benches/peers/torch_unet.py", "--unet"]);
+    eager.arg(model.folder().join("unet")).args(["--device", bench.device]);
+    // The size that preheat computes: rounded up to a multiple of 64.
+    eager.args(["--height", &latent(bench.size.height), "--width", &latent(bench.size.width)]);
+    let (eager, there) = start(eager.args(["--dtype", here["dtype"].as_str().unwrap_or_default()]))?;
+    if bench.device == "cpu" {
+        agree("kind", &here, &there)?;
+    }
+    println!("{}\n{}\neager: {there}", machine::description(), lines.join("\n"));
+    Ok(Processes { libtorch, xla, eager, _cache: cache })
+}
+
+/// Fails where two processes say different things of themselves.
+fn agree(what: &str, one: &Value, other: &Value) -> Outcome {
+    if one[what] == other[what] {
+        return Ok(());
+    }
+    Err(Failure::new(format!("these sides cannot be compared, since {what} is not the same:\n  {one}\n  {other}")))
 }
 
 fn latent(pixels: u32) -> String {
     (pixels.next_multiple_of(64) / 8).to_string()
 }
 
-fn print(model: &Model, size: Size, steps: u32, seconds: &[Vec<f64>; SIDES.len()]) {
+fn print(bench: &Bench<'_>, model: &Model, sides: &[Side], seconds: &[Vec<f64>]) {
+    let Bench { size, rounds, steps, .. } = bench;
     println!(
-        "\n{} at {size}, guided, float32: seconds a step, {} rounds of {steps} steps, the first of each left out",
-        model.name(),
-        seconds[0].len()
+        "\n{} at {size}, guided: seconds a step, {rounds} rounds of {steps} steps, the first of each left out",
+        model.name()
     );
-    let titles = ["preheat, in its loop", "preheat's executable alone", "eager PyTorch"];
-    let rows: Vec<[String; 4]> = std::iter::zip(titles, seconds)
-        .map(|(title, seconds)| {
+    let rows: Vec<[String; 4]> = std::iter::zip(sides, seconds)
+        .map(|(side, seconds)| {
             let least = seconds.iter().copied().fold(f64::INFINITY, f64::min);
             let most = seconds.iter().copied().fold(0.0, f64::max);
-            [
-                title.to_owned(),
-                format!("{:.3}", median(seconds.iter().copied())),
-                format!("{least:.3}"),
-                format!("{most:.3}"),
-            ]
+            let figure = |seconds: f64| format!("{seconds:.4}");
+            [side.title().to_owned(), figure(median(seconds.iter().copied())), figure(least), figure(most)]
         })
         .collect();
     table::print(["", "median", "least", "most"], &rows);
     // Sides of one round ran right after each other, so a machine that slows down for a while does so for both.
-    let ratio = |a: usize, b: usize| median(std::iter::zip(&seconds[a], &seconds[b]).map(|(a, b)| a / b));
+    let of = |side| std::iter::zip(sides, seconds).find(|(known, _)| **known == side).map(|(_, seconds)| seconds);
+    let verdict = |title, one, other, target| {
+        let ratios = std::iter::zip(of(one)?, of(other)?).map(|(one, other)| one / other);
+        Some(table::verdict(title, median(ratios), Some(target)))
+    };
+    let ratios = [
+        verdict("preheat, libtorch / eager PyTorch", Side::Libtorch, Side::Eager, LIBTORCH_TARGET),
+        verdict("preheat, XLA:CPU / eager PyTorch", Side::Xla, Side::Eager, XLA_TARGET),
+        verdict("libtorch: loop / graph alone", Side::Libtorch, Side::LibtorchAlone, LOOP_TARGET),
+        verdict("XLA:CPU: loop / executable alone", Side::Xla, Side::XlaAlone, LOOP_TARGET),
+    ];
     println!();
-    table::print(
-        ["median of the rounds' ratios", "", "target", ""],
-        &[
-            table::verdict("preheat / eager PyTorch", ratio(0, 2), Some(STEP_TARGET)),
-            table::verdict("loop / executable alone", ratio(0, 1), Some(LOOP_TARGET)),
-        ],
-    );
+    let ratios: Vec<_> = ratios.into_iter().flatten().collect();
+    table::print(["median of the rounds' ratios", "", "target", ""], &ratios);
 }

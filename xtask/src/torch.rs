@@ -11,6 +11,8 @@ use crate::setup::{Profile, install};
 
 /// Where somebody's own libtorch is; then it is used as it is.
 const OWN: &str = "LIBTORCH";
+/// What names a torch library that was built.
+const LIBRARY: &str = "PREHEAT_TORCH_BACKEND";
 
 /// A libtorch, and the torch library built against it.
 pub struct SetUp {
@@ -24,7 +26,7 @@ pub struct SetUp {
 pub fn setup(profile: Profile) -> Outcome {
     let set_up = SetUp::make(profile)?;
     let Some(installed) = &set_up.installed else {
-        println!("The torch library is {}: name it in PREHEAT_TORCH_BACKEND", built().display());
+        println!("The torch library is {}: name it in {LIBRARY}", built().display());
         return Ok(());
     };
     // Renamed into place, so that a process that has the old one loaded keeps it.
@@ -82,6 +84,16 @@ impl SetUp {
     pub fn libtorch(&self) -> &Path {
         &self.libtorch
     }
+}
+
+/// The variables by which a program finds the torch library of this checkout, built if it has to be; none, where it finds one by them
+/// already.
+pub fn variables(profile: Profile) -> Outcome<Vec<(&'static str, PathBuf)>> {
+    if std::env::var_os(LIBRARY).is_some_and(|named| !named.is_empty()) {
+        return Ok(Vec::new());
+    }
+    let set_up = SetUp::make(profile)?;
+    Ok(vec![(LIBRARY, built()), (OWN, set_up.libtorch)])
 }
 
 /// The torch library as it was built.

@@ -1,0 +1,361 @@
+//! `preheat devices bench`: devices side by side. Each is measured in processes of its own, one after the other (`devices_measure.rs`), so
+//! that what is said of its memory and of its start is its own.
+
+use std::collections::BTreeMap;
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::args::{ModelArgs, PictureArgs};
+use super::devices_measure::{Answer, Job, Listed, Measured, Part, in_a_child, list_devices, measure, parse_job};
+use super::output::{document, line, seconds, table};
+use super::{CliError, Context, Status, demo_model};
+use crate::device::{DeviceError, DeviceName};
+use crate::pipeline::{Agreement, TextToImage};
+use crate::runtime::{MemoryOf, PeakMemory};
+
+/// How near a picture is to the reference's at least, in decibels, where every stage computes in float32.
+const LEAST_PSNR_FLOAT32_DB: f64 = 45.0;
+/// The same where a stage computes in bfloat16 or float16.
+const LEAST_PSNR_LOW_DB: f64 = 35.0;
+
+#[derive(Debug, Args)]
+pub(super) struct BenchArgs {
+    /// What is compared, such as cpu,xla-cpu; each must be there [default: --device, and with auto every device that can be used]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    devices: Vec<DeviceName>,
+    /// How near a picture must come to that of float32 on the CPU, in decibels of PSNR [default: 45 in float32, 35 in bfloat16 and float16]
+    #[arg(long, value_name = "DB", value_parser = decibels, allow_negative_numbers = true)]
+    min_psnr: Option<f64>,
+    /// What the picture should show
+    #[arg(long, value_name = "TEXT", default_value = "the digit seven")]
+    prompt: String,
+    /// The seed of the first picture
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+    /// In a child: what it measures.
+    #[arg(long, hide = true, value_parser = parse_job)]
+    child: Option<Job>,
+    #[command(flatten)]
+    pub(super) model: ModelArgs,
+    #[command(flatten)]
+    picture: PictureArgs,
+}
+
+/// What was found of one device.
+enum Row {
+    Measured(Box<Compared>),
+    /// It was to be measured, and was not.
+    Failed {
+        device: DeviceName,
+        error: CliError,
+    },
+    /// It is not here, and nobody named it.
+    Absent(Listed),
+}
+
+/// A device that was measured.
+struct Compared {
+    start: Answer,
+    run: Measured,
+    least_psnr_db: f64,
+}
+
+/// What the others are set against.
+struct Reference {
+    device: DeviceName,
+    measured: Measured,
+}
+
+pub(super) fn bench(context: &Context, args: &BenchArgs) -> Result<Status, CliError> {
+    args.picture.one_batch()?;
+    args.picture.refuse_automatic_batch()?;
+    let mut request = TextToImage { seed: Some(args.seed), ..TextToImage::new(&args.prompt) };
+    args.picture.refine(&mut request);
+    if let Some(job) = &args.child {
+        return measure(context, args, job, &request);
+    }
+    // A folder that is no model should not cost the start of a process for each device.
+    let folder = args.model.model.clone().map_or_else(demo_model::folder, Ok)?;
+    context.args.pipeline().read(folder)?;
+    let listed = list_devices(&context.cancel)?;
+    let (devices, absent) = which(context, args, &listed)?;
+    let reference = reference_device(&listed)?;
+    let mut rows = Vec::with_capacity(listed.len());
+    for (index, device) in devices.iter().enumerate() {
+        context.shown.note(&format!("{device} ({} of {}): first start", index + 1, devices.len()));
+        rows.push(match of_device(context, args, *device) {
+            Ok(row) => row,
+            Err(error @ CliError::NotMeasured { .. }) if error.status() == Status::Failed => {
+                Row::Failed { device: *device, error }
+            }
+            Err(error) => return Err(error),
+        });
+    }
+    if rows.iter().all(|row| matches!(row, Row::Failed { .. }))
+        && let Some(Row::Failed { error, .. }) = rows.pop()
+    {
+        return Err(error);
+    }
+    rows.extend(absent.into_iter().map(Row::Absent));
+    let reference = measured_reference(context, reference, &rows)?;
+    if context.json {
+        document(&to_json(&request, &rows, &reference))?;
+    } else {
+        print(&request, &rows, &reference)?;
+    }
+    verdict(rows, &reference)
+}
+
+/// The devices that are measured, and those that are not because they are not here.
+fn which(context: &Context, args: &BenchArgs, listed: &[Listed]) -> Result<(Vec<DeviceName>, Vec<Listed>), CliError> {
+    let own: DeviceName = context.args.device.parse()?;
+    let named = if args.devices.is_empty() && own != DeviceName::Auto { vec![own] } else { args.devices.clone() };
+    if named.is_empty() {
+        let (here, absent): (Vec<_>, Vec<_>) = listed.iter().cloned().partition(|device| device.available);
+        return Ok((here.iter().map(|device| device.name.parse()).collect::<Result<_, _>>()?, absent));
+    }
+    for &device in &named {
+        if device == DeviceName::Auto {
+            return Err(CliError::Usage(
+                "auto is no one device: name those that are to be compared, or leave --devices out for all that are here".to_owned(),
+            ));
+        }
+        if !listed.iter().any(|listed| listed.available && listed.name == device.to_string()) {
+            // Nothing is measured any more, so that the device may be asked in this process, which says best what is wrong.
+            context.on(&device.to_string()).builder()?.build()?;
+            let why = "`preheat devices` says why".to_owned();
+            return Err(DeviceError::Unavailable { device, why }.into());
+        }
+    }
+    Ok((named, Vec::new()))
+}
+
+/// The CPU: through libtorch, else through XLA.
+fn reference_device(listed: &[Listed]) -> Result<DeviceName, CliError> {
+    let is_here = |device: &DeviceName| listed.iter().any(|it| it.available && it.name == device.to_string());
+    [DeviceName::Cpu, DeviceName::XlaCpu].into_iter().find(is_here).ok_or(CliError::NoReference)
+}
+
+/// Two processes: the first as it finds the cache, the second with everything in it.
+fn of_device(context: &Context, args: &BenchArgs, device: DeviceName) -> Result<Row, CliError> {
+    let start = in_a_child(device, Part::Start, &context.cancel)?.answer;
+    context.shown.note(&format!("{device}: second start, and a run"));
+    let run = in_a_child(device, Part::Run, &context.cancel)?;
+    let default = if is_float32(&run.answer) { LEAST_PSNR_FLOAT32_DB } else { LEAST_PSNR_LOW_DB };
+    let least_psnr_db = args.min_psnr.unwrap_or(default);
+    Ok(Row::Measured(Box::new(Compared { start, run, least_psnr_db })))
+}
+
+/// The run that the others are set against: one of theirs where it was in float32 on that device, else one of its own.
+fn measured_reference(context: &Context, device: DeviceName, rows: &[Row]) -> Result<Reference, CliError> {
+    let torch = &context.args.torch;
+    let on_one_device = torch.text_encoder_device.or(torch.vae_device).is_none();
+    let serves = |row: &Row| match row {
+        Row::Measured(row) => {
+            let answer = &row.run.answer;
+            let serves = on_one_device && answer.device == device.to_string() && is_float32(answer);
+            serves.then(|| row.run.clone())
+        }
+        _ => None,
+    };
+    let measured = rows.iter().find_map(serves).map_or_else(
+        || {
+            context.shown.note(&format!("{device} in float32, which the others are set against"));
+            in_a_child(device, Part::Reference, &context.cancel)
+        },
+        Ok,
+    )?;
+    Ok(Reference { device, measured })
+}
+
+fn is_float32(answer: &Answer) -> bool {
+    answer.dtypes.iter().all(|(_, dtype)| dtype == "float32")
+}
+
+impl Reference {
+    fn agreement(&self, run: &Measured) -> Agreement {
+        Agreement::of([&run.latents, &self.measured.latents], [&run.pictures, &self.measured.pictures])
+    }
+}
+
+/// An error where a device could not be measured or strayed.
+fn verdict(rows: Vec<Row>, reference: &Reference) -> Result<Status, CliError> {
+    let mut strayed = Vec::new();
+    for row in &rows {
+        let Row::Measured(row) = row else { continue };
+        let Compared { run, least_psnr_db, .. } = &**row;
+        let agreement = reference.agreement(run);
+        if !agreement.is_within(*least_psnr_db) {
+            strayed.push(stray(&run.answer.device, &agreement, *least_psnr_db));
+        }
+    }
+    let failed = rows.into_iter().find_map(|row| match row {
+        Row::Failed { error, .. } => Some(error),
+        _ => None,
+    });
+    match failed {
+        Some(error) => Err(error),
+        None if strayed.is_empty() => Ok(Status::Done),
+        None => Err(CliError::Strayed { reference: reference.device, strayed: strayed.join("; ") }),
+    }
+}
+
+fn stray(device: &str, agreement: &Agreement, least_psnr_db: f64) -> String {
+    if !agreement.largest_difference.is_finite() {
+        return format!("{device} gave latents that are not finite");
+    }
+    format!(
+        "{device} has {:.1} dB, and {least_psnr_db} dB are the least (latents differ by {:.1e} of their scale)",
+        agreement.psnr_db, agreement.largest_difference
+    )
+}
+
+fn print(request: &TextToImage, rows: &[Row], reference: &Reference) -> Result<(), CliError> {
+    let Reference { device, measured } = reference;
+    let [width, height] = measured.answer.requested_size;
+    line(&format!(
+        "{}: {} x {width}x{height} px, {} steps, against {device} in float32",
+        measured.answer.model_id, request.batch_size, request.steps
+    ))?;
+    let mut lines = table(&[
+        "device",
+        "dtype",
+        "first start",
+        "ready",
+        "step",
+        "picture",
+        "peak memory",
+        "latents differ",
+        "PSNR",
+        "least",
+    ]);
+    for row in rows {
+        let Row::Measured(row) = row else { continue };
+        let Compared { start, run, least_psnr_db } = &**row;
+        let Some(figures) = &run.answer.ran else { continue };
+        let Agreement { largest_difference, psnr_db } = reference.agreement(run);
+        lines.add_row([
+            run.answer.device.clone(),
+            dtypes(&run.answer),
+            format!("{} ({})", seconds(start.ready_seconds), cold(start)),
+            seconds(run.answer.ready_seconds),
+            seconds(figures.seconds_per_step),
+            seconds(figures.seconds_per_image),
+            figures.peak_memory.map(peak).unwrap_or_default(),
+            if largest_difference == 0.0 { "0".to_owned() } else { format!("{largest_difference:.1e}") },
+            if psnr_db.is_finite() { format!("{psnr_db:.1} dB") } else { "the same".to_owned() },
+            format!("{least_psnr_db} dB"),
+        ]);
+    }
+    line(&lines.to_string())?;
+    for row in rows {
+        match row {
+            Row::Measured(_) => {}
+            Row::Failed { device, .. } => line(&format!("{device} failed: see above"))?,
+            Row::Absent(listed) => {
+                let why = listed.reason.lines().next().unwrap_or_default().trim_end_matches("; looked at:");
+                line(&format!("{} is not here: {why}", listed.name))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn to_json(request: &TextToImage, rows: &[Row], reference: &Reference) -> Value {
+    let Reference { device, measured } = reference;
+    let row = |row: &Row| match row {
+        Row::Measured(row) => row.to_json(&reference.agreement(&row.run)),
+        Row::Failed { device, error } => {
+            json!({ "device": device.to_string(), "measured": false, "reason": error.to_string() })
+        }
+        Row::Absent(listed) => json!({ "device": listed.name, "measured": false, "reason": listed.reason }),
+    };
+    json!({
+        "model_id": measured.answer.model_id,
+        "requested_size": measured.answer.requested_size,
+        "batch": request.batch_size,
+        "steps": request.steps,
+        "seed": request.seed,
+        "reference": { "device": device.to_string(), "dtype": "float32" },
+        "devices": rows.iter().map(row).collect::<Vec<_>>(),
+    })
+}
+
+impl Compared {
+    /// Numbers without an end are null.
+    fn to_json(&self, agreement: &Agreement) -> Value {
+        let Self { start, run, least_psnr_db } = self;
+        let ran = run.answer.ran.as_ref();
+        json!({
+            "device": run.answer.device,
+            "kind": run.answer.kind,
+            "measured": true,
+            "dtypes": run.answer.dtypes.iter().cloned().collect::<BTreeMap<_, _>>(),
+            "first_start": {
+                "ready_seconds": start.ready_seconds,
+                "stages": start.stages,
+                "compiled_stages": start.compiled_stages,
+            },
+            "ready_seconds": run.answer.ready_seconds,
+            "seconds_per_step": ran.map(|ran| ran.seconds_per_step),
+            "seconds_per_image": ran.map(|ran| ran.seconds_per_image),
+            "peak_memory": ran.and_then(|ran| ran.peak_memory),
+            "agreement": {
+                "largest_difference": agreement.largest_difference,
+                "psnr_db": agreement.psnr_db,
+                "pictures_are_the_same": agreement.psnr_db.is_infinite(),
+                "least_psnr_db": least_psnr_db,
+                "is_within": agreement.is_within(*least_psnr_db),
+            },
+            "warnings": run.answer.warnings,
+        })
+    }
+}
+
+/// How much of the first start was a cold one.
+fn cold(start: &Answer) -> &'static str {
+    match start.compiled_stages {
+        0 => "warm",
+        compiled if compiled == start.stages => "cold",
+        _ => "cold in part",
+    }
+}
+
+/// The dtype of the stages, one by one where they differ.
+fn dtypes(answer: &Answer) -> String {
+    match answer.dtypes.as_slice() {
+        [(_, first), others @ ..] if others.iter().all(|(_, dtype)| dtype == first) => first.clone(),
+        all => all.iter().map(|(stage, dtype)| format!("{stage} {dtype}")).collect::<Vec<_>>().join(", "),
+    }
+}
+
+fn peak(memory: PeakMemory) -> String {
+    let of = match memory.of {
+        MemoryOf::Device => "device",
+        MemoryOf::Process => "process",
+    };
+    format!("{} ({of})", indicatif::HumanBytes(memory.bytes))
+}
+
+fn decibels(text: &str) -> Result<f64, String> {
+    let number = text.parse::<f64>().map_err(|error| error.to_string())?;
+    if number.is_finite() && number >= 0.0 {
+        Ok(number)
+    } else {
+        Err("it is no number of decibels from 0 on".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bound_is_a_number_of_decibels() {
+        assert_eq!(decibels("38.5"), Ok(38.5));
+        for wrong in ["NaN", "inf", "-1", "many", ""] {
+            assert!(decibels(wrong).is_err(), "{wrong}");
+        }
+    }
+}

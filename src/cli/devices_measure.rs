@@ -1,0 +1,277 @@
+//! What one device takes for a request, measured in a process of its own: the child of `preheat devices bench`.
+//!
+//! The parent starts this program again with its own words and `--child JOB` behind them, so that every flag means there what it means
+//! here. It keeps the child's standard input open for as long as it wants an answer, which is two files in a folder.
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use preheat_cache::Source;
+use serde::{Deserialize, Serialize};
+
+use super::devices_bench::BenchArgs;
+use super::{CliError, Context, RuntimeArgs, Status, run};
+use crate::device::DeviceName;
+use crate::pipeline::{GotReady, Made, Picture, Pipeline, Precision, TextToImage};
+use crate::pjrt::ElementType;
+use crate::pjrt::hlo::TensorType;
+use crate::progress::Cancel;
+use crate::runtime::{PeakMemory, Runtime};
+use crate::tensor::Tensor;
+
+/// How often a child is looked after.
+const POLL: Duration = Duration::from_millis(10);
+/// What the tensors of an answer are called: the latents, then the pictures.
+const TENSORS: &str = "made";
+
+/// What a child is to do.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Job {
+    pub(super) device: String,
+    pub(super) part: Part,
+    /// Where the answer goes.
+    pub(super) folder: PathBuf,
+}
+
+/// What of the comparison a child does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Part {
+    /// Get ready with the cache as it is, and no more.
+    Start,
+    /// Get ready, and run the request.
+    Run,
+    /// The same in float32, whatever the flags say.
+    Reference,
+}
+
+/// What a child found.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Answer {
+    pub(super) model_id: String,
+    pub(super) requested_size: [u64; 2],
+    pub(super) device: String,
+    pub(super) kind: String,
+    /// By stage.
+    pub(super) dtypes: Vec<(String, String)>,
+    pub(super) ready_seconds: f64,
+    pub(super) stages: usize,
+    pub(super) compiled_stages: usize,
+    /// Of a run.
+    pub(super) ran: Option<RanFigures>,
+    pub(super) warnings: Vec<String>,
+}
+
+/// The figures of a run.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct RanFigures {
+    pub(super) seconds_per_step: f64,
+    pub(super) seconds_per_image: f64,
+    pub(super) peak_memory: Option<PeakMemory>,
+}
+
+/// An answer with what was made.
+#[derive(Clone)]
+pub(super) struct Measured {
+    pub(super) answer: Answer,
+    pub(super) latents: Vec<f32>,
+    /// Red, green and blue of each picture.
+    pub(super) pictures: Vec<Vec<u8>>,
+}
+
+pub(super) fn parse_job(text: &str) -> Result<Job, String> {
+    serde_json::from_str(text).map_err(|error| error.to_string())
+}
+
+/// The child's side.
+pub(super) fn measure(
+    context: &Context,
+    args: &BenchArgs,
+    job: &Job,
+    request: &TextToImage,
+) -> Result<Status, CliError> {
+    end_with_the_parent(job.folder.clone())?;
+    let mut context = context.on(&job.device);
+    if job.part == Part::Reference {
+        compute_in_float32(&mut context.args);
+    }
+    let (runtime, pipeline) = run::open(&context, &args.model, None, None)?;
+    let got_ready = pipeline.get_ready(request)?;
+    let mut answer = answer(&context, &runtime, &pipeline, &got_ready);
+    if job.part != Part::Start {
+        let began = Instant::now();
+        let made = pipeline.run(request)?;
+        #[expect(clippy::cast_precision_loss, reason = "pictures")]
+        let images = made.pictures.len() as f64;
+        answer.ran = Some(RanFigures {
+            seconds_per_step: made.steps.mean_seconds,
+            seconds_per_image: began.elapsed().as_secs_f64() / images,
+            peak_memory: runtime.peak_memory(),
+        });
+        answer.requested_size = made.plan.sizes.requested;
+        answer.warnings.extend_from_slice(&made.warnings);
+        write_made(&made, &job.folder)?;
+    }
+    let path = figures_of(&job.folder);
+    let text = serde_json::to_vec(&answer).map_err(|error| CliError::Output(error.into()))?;
+    std::fs::write(&path, text).map_err(|cause| CliError::File { doing: "writing the figures to", path, cause })?;
+    runtime.flush();
+    context.shown.finish();
+    // A plugin takes its time to give executables and weights up; the end of the process does it at once.
+    std::mem::forget((runtime, pipeline));
+    Ok(Status::Done)
+}
+
+/// Every stage in float32 and on the one device, whatever its own rule and the flags are.
+fn compute_in_float32(args: &mut RuntimeArgs) {
+    (args.torch.text_encoder_device, args.torch.vae_device) = (None, None);
+    args.precision = Precision::Fp32;
+    args.torch.force_precision = true;
+    (args.text_encoder_precision, args.denoiser_precision, args.vae_precision) = (None, None, None);
+}
+
+fn write_made(made: &Made, folder: &Path) -> Result<(), CliError> {
+    let as_tensor = |picture: &Picture| {
+        let dimensions = vec![i64::from(picture.height), i64::from(picture.width), 3];
+        Tensor::new(TensorType { element_type: ElementType::U8, dimensions }, &picture.rgb)
+    };
+    let path = tensors_of(folder);
+    let written = made.pictures.iter().map(as_tensor).collect::<Result<Vec<_>, _>>().and_then(|pictures| {
+        let tensors = std::iter::once(&made.latents).chain(&pictures).enumerate();
+        Tensor::write_safetensors(&path, tensors.map(|(index, tensor)| (format!("{TENSORS}{index}"), tensor)))
+    });
+    written.map_err(|cause| CliError::Tensors { doing: "writing what was made to", path, cause })
+}
+
+fn answer(context: &Context, runtime: &Runtime, pipeline: &Pipeline, got_ready: &GotReady) -> Answer {
+    let compiled = got_ready.stages.iter().filter(|stage| stage.source == Source::Compiled);
+    Answer {
+        model_id: pipeline.model_id().to_owned(),
+        requested_size: [0, 0],
+        device: runtime.device().selected.clone(),
+        kind: runtime.device().kind.clone(),
+        dtypes: got_ready.dtypes.iter().map(|(stage, dtype)| ((*stage).to_owned(), dtype.to_string())).collect(),
+        ready_seconds: got_ready.ready.saturating_duration_since(context.started).as_secs_f64(),
+        stages: got_ready.stages.len(),
+        compiled_stages: compiled.count(),
+        ran: None,
+        warnings: runtime.warnings(),
+    }
+}
+
+/// However deep in a compile this process is, it ends when its parent does, and takes what it wrote along.
+fn end_with_the_parent(folder: PathBuf) -> Result<(), CliError> {
+    let watch = move || {
+        let mut byte = [0];
+        while matches!(std::io::stdin().read(&mut byte), Err(error) if error.kind() == std::io::ErrorKind::Interrupted)
+        {
+        }
+        let _ = std::fs::remove_dir_all(folder);
+        std::process::exit(1);
+    };
+    let started = std::thread::Builder::new().name("preheat-parent".to_owned()).spawn(watch);
+    started.map(drop).map_err(|cause| CliError::Usage(format!("no thread could be started: {cause}")))
+}
+
+/// The parent's side: has a child measure a device.
+pub(super) fn in_a_child(device: DeviceName, part: Part, cancel: &Cancel) -> Result<Measured, CliError> {
+    let folder =
+        tempfile::Builder::new().prefix("preheat-bench-").tempdir().map_err(|cause| failed_to_start(device, cause))?;
+    let job = Job { device: device.to_string(), part, folder: folder.path().to_owned() };
+    let job = serde_json::to_string(&job).map_err(|error| CliError::Output(error.into()))?;
+    let mut command = Command::new(std::env::current_exe().map_err(|cause| failed_to_start(device, cause))?);
+    command.args(std::env::args_os().skip(1)).arg("--child").arg(job);
+    // What it says of its progress and of its end goes where this process says its own.
+    command.stdin(Stdio::piped()).stdout(Stdio::null());
+    let status = Running::start(&mut command).and_then(|mut child| child.wait(cancel));
+    match status.map_err(|cause| failed_to_start(device, cause))? {
+        None => Err(CliError::Interrupted),
+        Some(status) if status.success() => read(folder.path()),
+        Some(status) => Err(CliError::NotMeasured { device, status: status.code() }),
+    }
+}
+
+/// What `preheat devices` says, asked in a child: whoever opens a device to look at it may take memory on it, or all of it.
+pub(super) fn list_devices(cancel: &Cancel) -> Result<Vec<Listed>, CliError> {
+    let failed = |cause| CliError::Started { doing: "listing the devices".to_owned(), cause };
+    let mut command = Command::new(std::env::current_exe().map_err(failed)?);
+    let folder = tempfile::tempfile().map_err(failed)?;
+    let mut output = folder.try_clone().map_err(failed)?;
+    command.args(["--json", "devices"]).stdin(Stdio::null()).stdout(folder);
+    let status = Running::start(&mut command).and_then(|mut child| child.wait(cancel)).map_err(failed)?;
+    if status.is_none() {
+        return Err(CliError::Interrupted);
+    }
+    let mut text = String::new();
+    std::io::Seek::rewind(&mut output).map_err(failed)?;
+    output.read_to_string(&mut text).map_err(failed)?;
+    serde_json::from_str(&text).map_err(|error| failed(error.into()))
+}
+
+/// A device as it is listed.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Listed {
+    pub(super) name: String,
+    pub(super) available: bool,
+    pub(super) reason: String,
+}
+
+fn failed_to_start(device: DeviceName, cause: std::io::Error) -> CliError {
+    CliError::Started { doing: format!("measuring {device}"), cause }
+}
+
+fn read(folder: &Path) -> Result<Measured, CliError> {
+    let path = figures_of(folder);
+    let doing = "reading the figures from";
+    let text = std::fs::read(&path).map_err(|cause| CliError::File { doing, path: path.clone(), cause })?;
+    let answer = serde_json::from_slice(&text).map_err(|error| CliError::File { doing, path, cause: error.into() })?;
+    let path = tensors_of(folder);
+    if !path.is_file() {
+        return Ok(Measured { answer, latents: Vec::new(), pictures: Vec::new() });
+    }
+    let tensors = Tensor::read_safetensors(&path, TENSORS, None);
+    let tensors = tensors.map_err(|cause| CliError::Tensors { doing: "reading what was made from", path, cause })?;
+    let (latents, pictures) = tensors.split_first().map_or((None, &[][..]), |(first, others)| (first.to_f32(), others));
+    let pictures = pictures.iter().map(|picture| picture.bytes().to_vec()).collect();
+    Ok(Measured { answer, latents: latents.unwrap_or_default(), pictures })
+}
+
+fn figures_of(folder: &Path) -> PathBuf {
+    folder.join("figures.json")
+}
+
+fn tensors_of(folder: &Path) -> PathBuf {
+    folder.join("made.safetensors")
+}
+
+/// A child that is killed unless it was waited for.
+struct Running(Child);
+
+impl Running {
+    fn start(command: &mut Command) -> std::io::Result<Self> {
+        command.spawn().map(Self)
+    }
+
+    /// Waits until it has ended; `None` where someone asked to stop.
+    fn wait(&mut self, cancel: &Cancel) -> std::io::Result<Option<ExitStatus>> {
+        // `Child::wait` would close its standard input.
+        loop {
+            if cancel.is_cancelled() {
+                return Ok(None);
+            }
+            if let Some(status) = self.0.try_wait()? {
+                return Ok(Some(status));
+            }
+            std::thread::sleep(POLL);
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Both fail where it has ended and was waited for, which is as it should be.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}

@@ -1,0 +1,43 @@
+//! The most memory that was taken at once, by whoever knows it.
+
+use serde::{Deserialize, Serialize};
+
+use super::Runtime;
+use crate::backend::here::Here;
+use crate::backend::xla::peak_resident_bytes;
+use crate::device::DeviceName;
+
+/// The most memory that was taken at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeakMemory {
+    /// In bytes.
+    pub bytes: u64,
+    /// Whose it is.
+    pub of: MemoryOf,
+}
+
+/// Whose memory a figure is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MemoryOf {
+    /// The device's own, as its plugin or libtorch's allocator counts it.
+    Device,
+    /// This process's resident memory: weights, results, libraries, and the pages of the model's files that were read.
+    Process,
+}
+
+impl Runtime {
+    /// The most memory that was taken at once so far: on the device, where that has its own and tells, else by this process. `None`
+    /// where neither is told.
+    pub fn peak_memory(&self) -> Option<PeakMemory> {
+        let of_device = || {
+            let stats = self.inner.here().ok().and_then(Here::memory_stats)?;
+            u64::try_from(stats.peak_bytes_in_use?).ok().filter(|&bytes| bytes > 0)
+        };
+        let is_host = matches!(self.device_name(), DeviceName::Cpu | DeviceName::XlaCpu);
+        match if is_host { None } else { of_device() } {
+            Some(bytes) => Some(PeakMemory { bytes, of: MemoryOf::Device }),
+            None => Some(PeakMemory { bytes: peak_resident_bytes()?, of: MemoryOf::Process }),
+        }
+    }
+}

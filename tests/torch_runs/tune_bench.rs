@@ -1,0 +1,139 @@
+//! `preheat devices bench` and `devices tune` on devices of libtorch.
+
+use serde_json::Value;
+
+use crate::support::demo::demo_model;
+use crate::support::{Lab, Preheat};
+
+/// `preheat --json devices` with these words, on the demo model.
+fn devices(preheat: Preheat, words: &str) -> Preheat {
+    preheat.words("--json devices").words(words).arg("--model").arg(demo_model())
+}
+
+fn rows(document: &Value) -> &Vec<Value> {
+    document["devices"].as_array().unwrap()
+}
+
+fn peak_bytes(row: &Value) -> u64 {
+    row["peak_memory"]["bytes"].as_u64().unwrap_or_else(|| panic!("no peak memory in {row}"))
+}
+
+/// The batches that were tried on the only device, and whether each was run.
+fn tried(document: &Value) -> Vec<(u64, bool)> {
+    let tried = rows(document)[0]["tried"].as_array().unwrap();
+    tried.iter().map(|one| (one["batch"].as_u64().unwrap(), one["fits"].as_bool().unwrap())).collect()
+}
+
+#[test]
+fn libtorch_and_xla_agree_on_the_cpu_in_float32() {
+    let lab = Lab::new();
+    let words = "bench --devices cpu,xla-cpu --scheduler euler --steps 4";
+    let document = devices(lab.on("auto"), words).run().done().json();
+    println!("bench {document}");
+    assert_eq!(document["reference"]["device"], "cpu");
+    let [cpu, xla] = &rows(&document)[..] else { panic!("{document}") };
+    assert_eq!((&cpu["device"], &xla["device"]), (&"cpu".into(), &"xla-cpu".into()));
+    assert_eq!(cpu["agreement"]["largest_difference"], 0.0, "it is what the other is set against");
+    let difference = xla["agreement"]["largest_difference"].as_f64().unwrap();
+    assert!(0.0 < difference && difference <= 1e-4, "{xla}");
+    assert_eq!((&xla["agreement"]["least_psnr_db"], &xla["agreement"]["is_within"]), (&45.0.into(), &true.into()));
+    for row in [cpu, xla] {
+        assert_eq!((&row["peak_memory"]["of"], &row["dtypes"]["denoiser"]), (&"process".into(), &"float32".into()));
+        assert!(peak_bytes(row) > 10 << 20, "{row}");
+        assert!(row["seconds_per_step"].as_f64().unwrap() > 0.0, "{row}");
+    }
+}
+
+#[test]
+fn bfloat16_is_set_against_a_run_of_its_own_in_float32() {
+    let lab = Lab::new();
+    let low = "bench --devices cpu --scheduler euler --steps 4 --precision bf16 --force-precision";
+    let document = devices(lab.on("auto"), low).run().done().json();
+    let [row] = &rows(&document)[..] else { panic!("{document}") };
+    assert_eq!((&document["reference"]["dtype"], &row["dtypes"]["denoiser"]), (&"float32".into(), &"bfloat16".into()));
+    assert!(row["agreement"]["largest_difference"].as_f64().unwrap() > 1e-4, "{row}");
+    assert_eq!((&row["agreement"]["least_psnr_db"], &row["agreement"]["is_within"]), (&35.0.into(), &true.into()));
+    let strict = format!("{low} --min-psnr 90");
+    devices(lab.on("auto"), &strict)
+        .run()
+        .ended(1)
+        .says(&["too far from cpu in float32: cpu has", "90 dB are the least"]);
+}
+
+#[test]
+fn a_device_with_memory_of_its_own_tells_its_own_peak_and_offloading_shows_in_it() {
+    let lab = Lab::new();
+    let bench = |offload: &str| {
+        let words = format!("bench --devices fake:0,cpu --scheduler euler --steps 2 --offload {offload}");
+        let document = devices(lab.fake("[{}]"), &words).run().done().json();
+        let [card, cpu] = &rows(&document)[..] else { panic!("{document}") };
+        assert_eq!((&card["peak_memory"]["of"], &cpu["peak_memory"]["of"]), (&"device".into(), &"process".into()));
+        assert_eq!(card["agreement"]["largest_difference"], 0.0, "the same arithmetic: {card}");
+        peak_bytes(card)
+    };
+    let (none, sequential) = (bench("none"), bench("sequential"));
+    println!("bench peak of fake:0: {none} bytes with offload none, {sequential} with sequential");
+    assert!(4_000_000 < none && none < 20_000_000, "the demo model has 8 MB of weights: {none}");
+    assert!(sequential < none / 2, "{sequential} of {none}");
+}
+
+#[test]
+fn a_card_that_is_too_small_fails_alone() {
+    let lab = Lab::new();
+    let words = "bench --devices fake:0,cpu --scheduler euler --steps 2";
+    let ran = devices(lab.card(100_000), words).run().ended(1);
+    let ran = ran.says(&["does not fit", "device `fake:0` could not be measured"]);
+    let document = ran.json();
+    assert_eq!((&rows(&document)[0]["measured"], &rows(&document)[1]["measured"]), (&false.into(), &true.into()));
+}
+
+#[test]
+fn a_card_that_is_not_there_is_refused_before_anything_runs() {
+    let lab = Lab::new();
+    for (words, says) in [
+        ("bench --devices cpu,cuda:7", "device `cuda:7` cannot be used: libtorch sees no CUDA card"),
+        ("tune --devices cpu,fake:3", "device `fake:3` cannot be used"),
+    ] {
+        let ran = devices(lab.on("auto"), words).run().ended(1).says(&[says]);
+        assert_eq!((ran.stdout.as_str(), ran.stderr.lines().count()), ("", 1), "{}", ran.stderr);
+    }
+    assert!(lab.objects().is_empty());
+}
+
+#[test]
+fn the_batches_of_a_cpu_are_one_to_four() {
+    let lab = Lab::new();
+    let document = devices(lab.torch(), "tune --scheduler euler --steps 10").run().done().json();
+    println!("tune {document}");
+    assert_eq!(tried(&document), [(1, true), (2, true), (3, true), (4, true)]);
+    let best = &rows(&document)[0]["best"];
+    assert!((1..=4).contains(&best["batch"].as_u64().unwrap()) && best["images_per_second"].as_f64().unwrap() > 0.0);
+}
+
+#[test]
+fn an_estimate_that_needs_more_offloading_ends_the_climb() {
+    let lab = Lab::new();
+    // By the estimate one picture takes 9.1 MB with every stage resident, two take 9.7 MB, and three 10.4 MB.
+    let document = devices(lab.card(10_000_000), "tune --scheduler euler --steps 4").run().done().json();
+    assert_eq!(tried(&document), [(1, true), (2, true), (3, false)]);
+    let why = rows(&document)[0]["tried"][2]["reason"].as_str().unwrap().to_owned();
+    assert_eq!(why, "it would need offload model where a single picture has none");
+    // Where the user wants everything resident, the memory itself is the bound.
+    let words = "tune --offload none --scheduler euler --steps 4";
+    let document = devices(lab.card(10_000_000), words).run().done().json();
+    assert_eq!(tried(&document), [(1, true), (2, true), (3, false)]);
+    let why = rows(&document)[0]["tried"][2]["reason"].as_str().unwrap();
+    assert!(why.starts_with("it does not fit: by the estimate it takes 9.9 MiB of fake:0's memory"), "{why}");
+}
+
+#[test]
+fn several_devices_are_tuned_one_after_the_other() {
+    let lab = Lab::new();
+    let words = "tune --devices cpu,xla-cpu --most 1 --scheduler euler --steps 4";
+    let document = devices(lab.on("auto"), words).run().done().json();
+    let names: Vec<&str> = rows(&document).iter().map(|row| row["device"]["selected"].as_str().unwrap()).collect();
+    assert_eq!(names, ["cpu", "xla-cpu"]);
+    for row in rows(&document) {
+        assert_eq!((&row["range"][1], &row["best"]["batch"]), (&1.into(), &1.into()), "{row}");
+    }
+}
