@@ -154,7 +154,7 @@ fn json_of_the_devices_has_the_names_of_the_contract() {
         assert_names(
             device,
             "name kind available reason plugin plugin_version platform_version pjrt_api_version stablehlo_version xla_version topology \
-             memory_total_bytes memory_free_bytes default_dtype",
+             memory_total_bytes memory_free_bytes compute_capability default_dtype",
         );
         assert_eq!(device["available"] == true, device["kind"] != Value::Null);
         assert!(device["available"] != true || device["plugin"] != Value::Null);

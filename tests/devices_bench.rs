@@ -124,7 +124,7 @@ fn what_cannot_be_compared_is_refused_before_anything_runs() {
         ("--devices mlx", 2, "MLX is a framework of its own"),
         ("--devices auto", 2, "auto is no one device"),
         ("--devices xla-cpu,xla-cuda", 1, "device `xla-cuda` cannot be used"),
-        ("--devices xla-cpu,cpu", 2, "device `cpu` runs through libtorch, and"),
+        ("--devices xla-cpu,cpu", 1, "device `cpu` runs through libtorch, which cannot be used"),
         ("--devices xla-cpu --min-psnr -3", 2, "--min-psnr"),
         ("--devices xla-cpu --min-psnr NaN", 2, "no number of decibels"),
         ("--devices xla-cpu --batch auto", 2, "--batch auto"),

@@ -17,4 +17,5 @@ mod torch_runs {
     pub mod precision;
     pub mod stages;
     pub mod steps;
+    pub mod tune_bench;
 }

@@ -79,7 +79,7 @@ pub fn with_fake_devices(test: &str, devices: &str, body: impl FnOnce(&Lab)) {
 pub fn device_bytes(ran: &Value, name: &str) -> u64 {
     let figure = ran["metrics"][format!("device.{name}")].as_f64();
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count of bytes")]
-    figure.map(|bytes| bytes as u64).unwrap_or_else(|| panic!("no device.{name} in {ran}"))
+    figure.map_or_else(|| panic!("no device.{name} in {ran}"), |bytes| bytes as u64)
 }
 
 /// The warnings of a run.

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use preheat::Runtime;
+use preheat::device::offload::{Mode, Offload};
 use preheat::device::{DeviceName, StageDevices, StageKind};
 use preheat::pipeline::{Made, Pipeline, TextToImage};
 
@@ -58,6 +59,23 @@ fn each_stage_computes_on_its_own_device() {
             plan.stages.iter().find(|stage| stage.name == name).unwrap().executes.to_string()
         };
         assert_eq!(["text_encoder", "denoiser", "vae_decoder"].map(of_plan), ["cpu", "fake:0", "fake:1"]);
+    });
+}
+
+/// What a text encoder makes is read by every step: it rests where those run, and nothing of it stays behind.
+#[test]
+fn prompts_rest_where_the_denoiser_reads_them() {
+    with_fake_devices("torch_runs::stages::prompts_rest_where_the_denoiser_reads_them", "[{}, {}]", |lab| {
+        let own = StageDevices { text_encoder: Some(DeviceName::Fake(1)), vae: None };
+        let runtime = lab.runtime(DeviceName::Fake(0)).stage_devices(own).metrics(true).build().unwrap();
+        let sequential = Offload::Always(Mode::Sequential);
+        let pipeline = Pipeline::builder().offload(sequential).open(&runtime, demo_model()).unwrap();
+        pipeline.run(&seven()).unwrap();
+        let resting = |runtime: &Runtime| runtime.metrics().device_memory["bytes_in_use"];
+        let (here, there) = (resting(&runtime), resting(runtime.for_stage(StageKind::TextEncoder)));
+        // The prompt and the empty one: 77 tokens of 64 numbers. Graphs have a few numbers of their own.
+        let prompts = 2 * 77 * 64 * 4;
+        assert!(here >= prompts && there < 2048, "{here} where steps run, {there} where prompts are encoded");
     });
 }
 

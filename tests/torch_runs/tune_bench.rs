@@ -1,7 +1,17 @@
 //! `preheat devices bench` and `devices tune` on devices of libtorch.
 
+use std::sync::{Arc, Mutex, OnceLock};
+
+use preheat::Tensor;
+use preheat::device::DeviceName;
+use preheat::pipeline::{Pipeline, TextToImage, Tuned};
+use preheat::pjrt::ElementType;
+use preheat::pjrt::hlo::TensorType;
+use preheat::progress::{Event, EventKind, Progress};
+use preheat::runtime::{DeviceTensor, Runtime};
 use serde_json::Value;
 
+use super::lab::with_fake_devices;
 use crate::support::demo::demo_model;
 use crate::support::{Lab, Preheat};
 
@@ -136,4 +146,43 @@ fn several_devices_are_tuned_one_after_the_other() {
     for row in rows(&document) {
         assert_eq!((&row["range"][1], &row["best"]["batch"]), (&1.into(), &1.into()), "{row}");
     }
+}
+
+/// Another user of the device, who takes what is free of it once a batch of two is under way.
+#[derive(Default)]
+struct Other {
+    runtime: OnceLock<Runtime>,
+    batch: Mutex<u64>,
+    holds: Mutex<Option<DeviceTensor>>,
+}
+
+impl Progress for Other {
+    fn event(&self, event: Event) {
+        let (Some(runtime), EventKind::Step { .. }) = (self.runtime.get(), event.kind) else { return };
+        let mut holds = self.holds.lock().unwrap();
+        if *self.batch.lock().unwrap() == 2 && holds.is_none() {
+            let bytes = i64::try_from(runtime.free_memory_bytes().unwrap()).unwrap() - 4096;
+            let kind = TensorType { element_type: ElementType::U8, dimensions: vec![bytes] };
+            *holds = Some(runtime.to_device(&Tensor::zeros(kind).unwrap()).unwrap());
+        }
+    }
+}
+
+#[test]
+fn a_card_that_runs_out_of_memory_ends_the_climb() {
+    let name = "torch_runs::tune_bench::a_card_that_runs_out_of_memory_ends_the_climb";
+    with_fake_devices(name, "[{\"memory_bytes\": 64000000}]", |lab| {
+        let other = Arc::new(Other::default());
+        let builder = lab.runtime(DeviceName::Fake(0)).progress(Arc::clone(&other) as Arc<dyn Progress>);
+        let runtime = builder.build().unwrap();
+        assert!(other.runtime.set(runtime.clone()).is_ok());
+        let pipeline = Pipeline::open(&runtime, demo_model()).unwrap();
+        let (width, height, scheduler) = (Some(128), Some(128), Some("euler".to_owned()));
+        let request = TextToImage { width, height, scheduler, seed: Some(0), ..TextToImage::new("seven") };
+        let tried = pipeline.tune(&request, 1..=4, |batch| *other.batch.lock().unwrap() = batch).unwrap();
+        let [one, two] = &tried[..] else { panic!("{tried:?}") };
+        assert!(matches!(one.outcome, Tuned::Ran(_)), "{one:?}");
+        let Tuned::TooLarge(why) = &two.outcome else { panic!("{two:?}") };
+        assert_eq!(why, "the device ran out of memory, and ended up with offload sequential");
+    });
 }
