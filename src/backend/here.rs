@@ -63,6 +63,12 @@ pub enum DeviceFault {
         /// What the executable's does.
         executable: &'static str,
     },
+    /// A tensor was to be copied to a device of XLA.
+    #[error("tensors are copied between devices of libtorch only, and {device} is one of XLA")]
+    NoCopies {
+        /// The device.
+        device: DeviceName,
+    },
 }
 
 impl DeviceFault {
@@ -72,6 +78,7 @@ impl DeviceFault {
             Self::Plugin(error) => error.code(),
             Self::Torch(error) => error.code().map(Into::into),
             Self::OtherBackend { .. } => Some(ErrorCode::InvalidArgument),
+            Self::NoCopies { .. } => Some(ErrorCode::Unimplemented),
         }
     }
 
@@ -192,7 +199,7 @@ impl Here {
     /// A copy of a tensor on this device.
     pub(crate) fn bring(&self, buffer: &Buffer) -> Result<Buffer, DeviceFault> {
         match self {
-            Self::Xla(_) => Err(DeviceFault::OtherBackend { tensor: "libtorch", executable: "PJRT" }),
+            Self::Xla(backend) => Err(DeviceFault::NoCopies { device: backend.name.into() }),
             Self::Torch(backend) => Ok(Buffer::Torch(backend.bring(buffer.torch()?)?)),
         }
     }
@@ -297,7 +304,7 @@ impl Event {
         match self {
             Self::Xla(event) => Ok(event.on_ready(|result| done(result.map_err(Into::into)))?),
             Self::Torch(event) => {
-                super::torch::on_ready(event, done);
+                event.on_ready(|result| done(result.map_err(Into::into)));
                 Ok(())
             }
         }

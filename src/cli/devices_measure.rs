@@ -91,14 +91,15 @@ pub(super) fn measure(
     job: &Job,
     request: &TextToImage,
 ) -> Result<Status, CliError> {
-    end_with_the_parent(job.folder.clone())?;
+    end_with_the_parent(job)?;
     let mut context = context.on(&job.device);
     if job.part == Part::Reference {
         compute_in_float32(&mut context.args);
     }
     let (runtime, pipeline) = run::open(&context, &args.model, None, None)?;
     let got_ready = pipeline.get_ready(request)?;
-    let mut answer = answer(&context, &runtime, &pipeline, &got_ready);
+    let requested_size = pipeline.plan(request)?.sizes.requested;
+    let mut answer = answer(&context, &runtime, &pipeline, requested_size, &got_ready);
     if job.part != Part::Start {
         let began = Instant::now();
         let made = pipeline.run(request)?;
@@ -109,7 +110,6 @@ pub(super) fn measure(
             seconds_per_image: began.elapsed().as_secs_f64() / images,
             peak_memory: runtime.peak_memory(),
         });
-        answer.requested_size = made.plan.sizes.requested;
         answer.warnings.extend_from_slice(&made.warnings);
         write_made(&made, &job.folder)?;
     }
@@ -144,11 +144,17 @@ fn write_made(made: &Made, folder: &Path) -> Result<(), CliError> {
     written.map_err(|cause| CliError::Tensors { doing: "writing what was made to", path, cause })
 }
 
-fn answer(context: &Context, runtime: &Runtime, pipeline: &Pipeline, got_ready: &GotReady) -> Answer {
+fn answer(
+    context: &Context,
+    runtime: &Runtime,
+    pipeline: &Pipeline,
+    requested_size: [u64; 2],
+    got_ready: &GotReady,
+) -> Answer {
     let compiled = got_ready.stages.iter().filter(|stage| stage.source == Source::Compiled);
     Answer {
         model_id: pipeline.model_id().to_owned(),
-        requested_size: [0, 0],
+        requested_size,
         device: runtime.device().selected.clone(),
         kind: runtime.device().kind.clone(),
         dtypes: got_ready.dtypes.iter().map(|(stage, dtype)| ((*stage).to_owned(), dtype.to_string())).collect(),
@@ -161,7 +167,8 @@ fn answer(context: &Context, runtime: &Runtime, pipeline: &Pipeline, got_ready: 
 }
 
 /// However deep in a compile this process is, it ends when its parent does, and takes what it wrote along.
-fn end_with_the_parent(folder: PathBuf) -> Result<(), CliError> {
+fn end_with_the_parent(job: &Job) -> Result<(), CliError> {
+    let folder = job.folder.clone();
     let watch = move || {
         let mut byte = [0];
         while matches!(std::io::stdin().read(&mut byte), Err(error) if error.kind() == std::io::ErrorKind::Interrupted)
@@ -171,7 +178,7 @@ fn end_with_the_parent(folder: PathBuf) -> Result<(), CliError> {
         std::process::exit(1);
     };
     let started = std::thread::Builder::new().name("preheat-parent".to_owned()).spawn(watch);
-    started.map(drop).map_err(|cause| CliError::Usage(format!("no thread could be started: {cause}")))
+    started.map(drop).map_err(|cause| CliError::Started { doing: format!("measuring {}", job.device), cause })
 }
 
 /// The parent's side: has a child measure a device.
@@ -196,16 +203,17 @@ pub(super) fn in_a_child(device: DeviceName, part: Part, cancel: &Cancel) -> Res
 pub(super) fn list_devices(cancel: &Cancel) -> Result<Vec<Listed>, CliError> {
     let failed = |cause| CliError::Started { doing: "listing the devices".to_owned(), cause };
     let mut command = Command::new(std::env::current_exe().map_err(failed)?);
-    let folder = tempfile::tempfile().map_err(failed)?;
-    let mut output = folder.try_clone().map_err(failed)?;
-    command.args(["--json", "devices"]).stdin(Stdio::null()).stdout(folder);
-    let status = Running::start(&mut command).and_then(|mut child| child.wait(cancel)).map_err(failed)?;
-    if status.is_none() {
-        return Err(CliError::Interrupted);
+    let mut listing = tempfile::tempfile().map_err(failed)?;
+    let output = listing.try_clone().map_err(failed)?;
+    command.args(["--json", "devices"]).stdin(Stdio::null()).stdout(output);
+    match Running::start(&mut command).and_then(|mut child| child.wait(cancel)).map_err(failed)? {
+        None => return Err(CliError::Interrupted),
+        Some(status) if status.success() => {}
+        Some(status) => return Err(CliError::NotListed { status: status.code() }),
     }
     let mut text = String::new();
-    std::io::Seek::rewind(&mut output).map_err(failed)?;
-    output.read_to_string(&mut text).map_err(failed)?;
+    std::io::Seek::rewind(&mut listing).map_err(failed)?;
+    listing.read_to_string(&mut text).map_err(failed)?;
     serde_json::from_str(&text).map_err(|error| failed(error.into()))
 }
 

@@ -140,6 +140,12 @@ pub enum CliError {
         /// The exit status; `None` where a signal ended it.
         status: Option<i32>,
     },
+    /// The process that listed the devices failed. It has said why.
+    #[error("the devices could not be listed: the process that was to do it {}, and what it said is above", ended(*.status))]
+    NotListed {
+        /// The exit status; `None` where a signal ended it.
+        status: Option<i32>,
+    },
     /// Nothing is there that devices could be set against.
     #[error("devices are set against float32 on the CPU, and neither cpu nor xla-cpu can be used here")]
     NoReference,
@@ -193,7 +199,7 @@ impl CliError {
             | Self::Install(InstallError::NotOffered { .. } | InstallError::NoWheel { .. }) => Status::Usage,
             Self::Interrupted | Self::Install(InstallError::Cancelled { .. }) => Status::Interrupted,
             Self::Pipeline(error) => pipeline_status(error),
-            Self::NotMeasured { status, .. } => of_child(*status),
+            Self::NotMeasured { status, .. } | Self::NotListed { status } => of_child(*status),
             _ => self.of_runtime().map_or(Status::Failed, runtime_status),
         }
     }

@@ -19,8 +19,8 @@ use crate::tensor::Tensor;
 pub(super) struct Decoded {
     pub(super) pictures: Vec<Picture>,
     pub(super) warnings: Vec<String>,
-    /// How the decoder in float32 came to be ready, where it was needed.
-    pub(super) again: Option<StageReport>,
+    /// How decoders came to be ready that were needed beside the request's own: that of a tile, and that in float32.
+    pub(super) others: Vec<StageReport>,
 }
 
 /// What may be wrong with a picture.
@@ -63,9 +63,10 @@ impl Pipeline {
         let (mut pictures, mut faults) = (Vec::with_capacity(latents.len()), Vec::new());
         let total = latents.len() as u64;
         let mut boundary = self.home(stage).runtime.step_boundary("decode").of(self.model_id(), stage.name);
+        let mut tiled = None;
         for (index, one) in (0..).zip(&latents) {
             self.tell(stage, EventKind::Decoding { done: index, total });
-            let values = self.decode_one(prepared, (stage, executable), one, boundary.begin()?)?;
+            let values = self.decode_one(prepared, (stage, executable), one, boundary.begin()?, &mut tiled)?;
             // Of latents that are no numbers no dtype makes a picture.
             if let Some(fault) = Fault::of(&values).filter(|_| one.to_f32().is_none_or(|values| is_finite(&values))) {
                 faults.push((index, fault));
@@ -74,7 +75,7 @@ impl Pipeline {
         }
         self.tell(stage, EventKind::Decoding { done: total, total });
         let count = pictures.len();
-        let mut decoded = Decoded { pictures, warnings: Vec::new(), again: None };
+        let mut decoded = Decoded { pictures, warnings: Vec::new(), others: tiled.into_iter().collect() };
         if stage.dtype.dtype == Dtype::Float32 {
             let broken = faults.iter().filter(|(_, fault)| *fault == Fault::NotFinite);
             decoded.warnings.extend(broken.map(|(index, _)| not_finite_in_f32(count, *index)));
@@ -85,24 +86,39 @@ impl Pipeline {
         Ok(decoded)
     }
 
-    /// Decodes one picture: whole, or in tiles where the device has no room for it.
+    /// Decodes one picture: whole, or in tiles where the device has no room for it. `tiled` has the tile's decoder once one was needed;
+    /// the pictures after it are not tried whole again.
     fn decode_one(
         &self,
         prepared: &Prepared<'_>,
         (stage, executable): (&Stage, &Executable),
         latents: &Tensor,
         step: Step<'_, '_>,
+        tiled: &mut Option<StageReport>,
     ) -> Result<Vec<f32>, PipelineError> {
         let whole = |weights: &[DeviceTensor]| self.decode_latents(stage, executable, latents, weights);
-        let (image, values) = match self.on_stage_as_it_is(stage, executable, whole) {
-            Err(error) if error.is_out_of_memory() => {
-                return match self.decode_in_tiles(prepared, stage, latents)? {
-                    Some(values) => Ok(values),
+        let whole_first = match tiled {
+            None => Some(self.on_stage_as_it_is(prepared, (stage, executable), whole)),
+            Some(_) => None,
+        };
+        let (image, values) = match whole_first {
+            Some(Err(error)) if !error.is_out_of_memory() => return Err(error),
+            Some(Ok(decoded)) => decoded,
+            no_room => {
+                let in_tiles = self.decode_in_tiles(prepared, stage, latents);
+                return match (in_tiles, no_room) {
+                    (Ok(Some((values, report))), _) => {
+                        *tiled = Some(report);
+                        Ok(values)
+                    }
                     // So small that tiles are no smaller: it stays whole, and more is offloaded.
-                    None => Ok(values_of(&self.on_stage(stage, executable, Decode::Slices, whole)?.1)?),
+                    (Ok(None), _) => values_of(&self.on_stage(prepared, (stage, executable), Decode::Slices, whole)?.1),
+                    // What may not be compiled does not hide what it was wanted for.
+                    (Err(PipelineError::Runtime(runtime::Error::NotWarm(_))), Some(Err(error))) | (Err(error), _) => {
+                        Err(error)
+                    }
                 };
             }
-            done => done?,
         };
         step.until(&image)?;
         values_of(&values)
@@ -143,14 +159,15 @@ impl Pipeline {
             }
         };
         self.note_executables(std::slice::from_ref(&executable));
-        decoded.again = Some(executable.report().clone());
+        decoded.others.push(executable.report().clone());
         let mut boundary = self.home(&stage).runtime.step_boundary("decode").of(self.model_id(), stage.name);
+        let mut tiled = None;
         for &(index, fault) in faults {
             let at = usize::try_from(index).unwrap_or(usize::MAX);
             let again = boundary
                 .begin()
                 .map_err(PipelineError::from)
-                .and_then(|step| self.decode_one(prepared, (&stage, &executable), &latents[at], step));
+                .and_then(|step| self.decode_one(prepared, (&stage, &executable), &latents[at], step, &mut tiled));
             let values = match again {
                 Ok(values) => values,
                 Err(error @ PipelineError::Runtime(runtime::Error::Cancelled)) => return Err(error),

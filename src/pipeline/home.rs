@@ -1,12 +1,13 @@
 //! Where stages run: a runtime, what of their weights is there, and how weights come to it.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::Pipeline;
 use super::error::PipelineError;
 use super::plan::Prepared;
 use super::resident::Resident;
-use super::stage::Stage;
+use super::stage::{Stage, Stages};
 use crate::device::fallback::{Decode, OutOfMemory, Strategy};
 use crate::device::offload::{Decision, Mode, Offload};
 use crate::device::placement::{self, HOST, Plan};
@@ -18,23 +19,16 @@ use crate::runtime::Runtime;
 pub(super) struct Home {
     pub(super) runtime: Runtime,
     pub(super) resident: Arc<Resident>,
-    placement: Mutex<Placement>,
-}
-
-/// How weights come to a device.
-#[derive(Debug, Clone)]
-struct Placement {
-    mode: Mode,
-    /// The estimate that led there, where the device is libtorch's.
-    decision: Option<Decision>,
+    /// The stages that ran out of memory, and how much their weights are offloaded since, whatever the estimate says.
+    learned: Mutex<BTreeMap<&'static str, Mode>>,
 }
 
 /// The homes of all stages: mostly one.
 #[derive(Debug)]
 pub(super) struct Homes {
-    denoiser: Home,
-    text_encoder: Option<Home>,
-    vae: Option<Home>,
+    denoiser: Arc<Home>,
+    text_encoder: Arc<Home>,
+    vae: Arc<Home>,
 }
 
 impl Home {
@@ -42,19 +36,21 @@ impl Home {
         let resident = Arc::new(Resident::default());
         let holder: Weak<Resident> = Arc::downgrade(&resident);
         runtime.add_holder(holder);
-        Self {
-            runtime: runtime.clone(),
-            resident,
-            placement: Mutex::new(Placement { mode: Mode::None, decision: None }),
-        }
+        Self { runtime: runtime.clone(), resident, learned: Mutex::default() }
     }
 
-    pub(super) fn mode(&self) -> Mode {
-        self.placement().mode
+    fn learned(&self) -> MutexGuard<'_, BTreeMap<&'static str, Mode>> {
+        self.learned.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn placement(&self) -> MutexGuard<'_, Placement> {
-        self.placement.lock().unwrap_or_else(PoisonError::into_inner)
+    /// How much the stage that ran out of memory most often is offloaded for it.
+    pub(super) fn most_learned(&self) -> Mode {
+        self.learned().values().copied().max().unwrap_or(Mode::None)
+    }
+
+    /// Goes by the estimate again.
+    pub(super) fn forget_learned(&self) {
+        self.learned().clear();
     }
 
     /// The device as it is now: what is free, and what would be without the weights that no stage is running on.
@@ -74,28 +70,37 @@ impl Drop for Home {
 
 impl Homes {
     pub(super) fn of(runtime: &Runtime) -> Self {
-        let own = |stage| {
+        let denoiser = Arc::new(Home::new(runtime));
+        let mut all = vec![Arc::clone(&denoiser)];
+        // Stages that share a device share what is there.
+        let mut of_stage = |stage| {
             let its = runtime.for_stage(stage);
-            (its.device() != runtime.device()).then(|| Home::new(its))
+            if let Some(home) = all.iter().find(|home| home.runtime.is(its)) {
+                return Arc::clone(home);
+            }
+            let home = Arc::new(Home::new(its));
+            all.push(Arc::clone(&home));
+            home
         };
-        Self {
-            denoiser: Home::new(runtime),
-            text_encoder: own(StageKind::TextEncoder),
-            vae: own(StageKind::Vae { force_upcast: false }),
-        }
+        let text_encoder = of_stage(StageKind::TextEncoder);
+        let vae = of_stage(StageKind::Vae { force_upcast: false });
+        Self { denoiser, text_encoder, vae }
     }
 
     pub(super) fn of_stage(&self, stage: StageKind) -> &Home {
-        let own = match stage {
-            StageKind::TextEncoder => self.text_encoder.as_ref(),
-            StageKind::Denoiser => None,
-            StageKind::Vae { .. } => self.vae.as_ref(),
-        };
-        own.unwrap_or(&self.denoiser)
+        match stage {
+            StageKind::TextEncoder => &self.text_encoder,
+            StageKind::Denoiser => &self.denoiser,
+            StageKind::Vae { .. } => &self.vae,
+        }
     }
 
+    /// Each of them once.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Home> {
-        [Some(&self.denoiser), self.text_encoder.as_ref(), self.vae.as_ref()].into_iter().flatten()
+        let text_encoder = Some(&self.text_encoder).filter(|home| !Arc::ptr_eq(home, &self.denoiser));
+        let known = |home: &Arc<Home>| Arc::ptr_eq(home, &self.denoiser) || Arc::ptr_eq(home, &self.text_encoder);
+        let vae = Some(&self.vae).filter(|home| !known(home));
+        [Some(&self.denoiser), text_encoder, vae].into_iter().flatten().map(Arc::as_ref)
     }
 }
 
@@ -104,29 +109,10 @@ impl Pipeline {
         self.homes.of_stage(stage.kind)
     }
 
-    /// What goes where; `None` on devices of XLA, on which everything is resident.
-    pub(super) fn placement(&self, prepared: &Prepared<'_>) -> Option<Plan> {
-        let devices: Option<Vec<TorchDevice>> =
-            prepared.stages.iter().map(|stage| self.home(stage).torch_device()).collect();
-        let devices = devices?;
-        let stages: Vec<placement::Stage<'_>> = prepared
-            .stages
-            .iter()
-            .zip(&devices)
-            .map(|(stage, device)| placement::Stage {
-                name: stage.name,
-                kind: stage.kind,
-                function: &stage.function,
-                device,
-                dtype: stage.dtype.clone(),
-            })
-            .collect();
-        Some(Plan::of(&stages, self.settings.offload, self.settings.reserve_bytes))
-    }
-
-    /// Decides what goes where, and has each device do so.
-    pub(super) fn place(&self, prepared: &Prepared<'_>) -> Option<Plan> {
-        let Some(plan) = self.placement(prepared) else {
+    /// What goes where for these stages; `None` on devices of XLA, on which everything is resident.
+    pub(super) fn placement(&self, stages: &Stages) -> Option<Plan> {
+        let devices: Option<Vec<TorchDevice>> = stages.iter().map(|stage| self.home(stage).torch_device()).collect();
+        let Some(devices) = devices else {
             if self.settings.offload != Offload::Auto {
                 let device = &self.runtime.device().selected;
                 self.runtime.warn(format!(
@@ -136,44 +122,58 @@ impl Pipeline {
             }
             return None;
         };
-        for home in self.homes.iter() {
-            let own = home.runtime.torch_device().map(|device| device.id);
-            let Some(decision) = plan.devices.iter().find(|decision| Some(decision.device.id) == own) else { continue };
-            tracing::info!("{decision}");
-            *home.placement() = Placement { mode: decision.mode, decision: Some(decision.clone()) };
-        }
-        for stage in &plan.stages {
-            tracing::debug!("{stage}");
-        }
-        Some(plan)
+        let stages = stages.iter().zip(&devices).map(|(stage, device)| placement::Stage {
+            name: stage.name,
+            kind: stage.kind,
+            function: &stage.function,
+            device,
+            dtype: stage.dtype.clone(),
+        });
+        Some(Plan::of(&stages.collect::<Vec<_>>(), self.settings.offload, self.settings.reserve_bytes))
     }
 
-    /// What is tried next for a stage that ran out of memory although everything was dropped that is not in use: its device offloads
-    /// more. `None` where nothing is left to try.
-    pub(super) fn offload_more(&self, stage: &Stage, decode: Decode) -> Option<Strategy> {
+    /// How the weights of a stage come to its device: as was decided for the request, or as memory taught since.
+    pub(super) fn mode(&self, prepared: &Prepared<'_>, stage: &Stage) -> Mode {
+        let planned = self.decision(prepared, stage).map_or(Mode::None, |decision| decision.mode);
+        planned.max(self.home(stage).learned().get(stage.name).copied().unwrap_or(Mode::None))
+    }
+
+    /// What was decided of the device of a stage.
+    fn decision<'p>(&self, prepared: &'p Prepared<'_>, stage: &Stage) -> Option<&'p Decision> {
+        let own = self.home(stage).runtime.torch_device()?.id;
+        prepared.placement.as_ref()?.devices.iter().find(|decision| decision.device.id == own)
+    }
+
+    /// What is tried next for a stage that ran out of memory in `mode`, although everything was dropped that is not in use. `None` where
+    /// nothing is left to try.
+    pub(super) fn offload_more(&self, stage: &Stage, decode: Decode, mode: Mode) -> Option<Strategy> {
         let home = self.home(stage);
         let on_cpu = home.runtime.torch_device().is_none_or(|device| device.id == HOST);
-        let tried = Strategy { decode, offload: home.mode() };
-        // Pictures are decoded one by one anyway, and tiles are the decoder's own affair.
-        let next = Strategy { decode: Decode::Tiles, ..tried }.after_out_of_memory(stage.kind, 1, on_cpu)?;
+        // Pictures are decoded one by one anyway, and tiles are the decoder's own affair. With the others' weights dropped already, to let
+        // this stage's own move in and out as a whole would gain nothing.
+        let tried = Strategy { decode: Decode::Tiles, offload: mode.max(Mode::Model) };
+        let next = tried.after_out_of_memory(stage.kind, 1, on_cpu)?;
         let device = &home.runtime.device().selected;
         home.runtime.warn(format!(
             "stage `{}` ran out of memory on {device}: trying again with offload {}",
             stage.name, next.offload
         ));
-        home.placement().mode = next.offload;
+        home.learned().insert(stage.name, next.offload);
         home.runtime.give_memory_back();
         Some(Strategy { decode, ..next })
     }
 
     /// The error of a stage that ran out of memory with nothing left to try.
-    pub(super) fn out_of_memory(&self, stage: &Stage, error: PipelineError, tried: Vec<Strategy>) -> PipelineError {
-        let decision = self.home(stage).placement().decision.clone();
-        let Some(decision) = decision.filter(|decision| decision.device.id != HOST) else { return error };
-        let stage = stage.name.to_owned();
-        PipelineError::OutOfMemory {
-            cause: OutOfMemory { stage, decision: Box::new(decision), tried },
-            source: Box::new(error),
-        }
+    pub(super) fn out_of_memory(
+        &self,
+        prepared: &Prepared<'_>,
+        stage: &Stage,
+        error: PipelineError,
+        tried: Vec<Strategy>,
+    ) -> PipelineError {
+        let decision = self.decision(prepared, stage).filter(|decision| decision.device.id != HOST);
+        let Some(decision) = decision else { return error };
+        let (stage, decision) = (stage.name.to_owned(), Box::new(decision.clone()));
+        PipelineError::OutOfMemory { cause: OutOfMemory { stage, decision, tried }, source: Box::new(error) }
     }
 }

@@ -46,7 +46,7 @@ impl Pipeline {
         let decode_seconds = decoding.elapsed().as_secs_f64();
         warnings.extend(decoded.warnings);
         let mut stages = ready.reports();
-        stages.extend(decoded.again);
+        stages.extend(decoded.others);
         Ok(Made {
             pictures: decoded.pictures,
             latents,
@@ -58,7 +58,7 @@ impl Pipeline {
             weights_ready: ready.weights_since,
             steps,
             decode_seconds,
-            placement: ready.placement.clone(),
+            placement: prepared.placement.clone(),
         })
     }
 
@@ -99,7 +99,7 @@ impl Pipeline {
             let step = boundary.begin()?;
             for (index, at) in encoders.enumerate() {
                 let stage = &prepared.stages.all[at];
-                let made = self.run_encoder(index, stage, ready, at, &self.tokens(index, text)?)?;
+                let made = self.run_encoder(prepared, index, ready, at, &self.tokens(index, text)?)?;
                 encoded.push(self.for_the_denoiser(stage, made)?);
             }
             if let Some(last) = encoded.hidden.last() {
@@ -159,12 +159,13 @@ impl Pipeline {
 
     fn run_encoder(
         &self,
+        prepared: &Prepared<'_>,
         index: usize,
-        stage: &Stage,
         ready: &Ready,
         at: usize,
         ids: &[i32],
     ) -> Result<Vec<DeviceTensor>, PipelineError> {
+        let stage = &prepared.stages.all[at];
         let eos = self.model.folder.text_encoders()[index].eos_position(ids);
         let inputs = stage.function.inputs().iter().map(|input| match input.name.as_str() {
             "eos_position" => self.positions(stage, &[1], &[i32::try_from(eos).unwrap_or(0)]),
@@ -172,7 +173,9 @@ impl Pipeline {
         });
         let inputs = inputs.collect::<Result<Vec<_>, _>>()?;
         let executable = &ready.executables[at];
-        self.on_stage(stage, executable, Decode::Slices, |weights| Ok(executable.run(inputs.iter().chain(weights))?))
+        self.on_stage(prepared, (stage, executable), Decode::Slices, |weights| {
+            Ok(executable.run(inputs.iter().chain(weights))?)
+        })
     }
 
     fn positions(&self, stage: &Stage, dimensions: &[i64], values: &[i32]) -> Result<DeviceTensor, PipelineError> {
@@ -215,7 +218,7 @@ impl Pipeline {
         #[expect(clippy::cast_possible_truncation, reason = "the graph takes an f32")]
         let guidance = signature.cfg_scale as f32;
         let executable = &ready.executables[at];
-        self.on_stage(stage, executable, Decode::Slices, |weights| {
+        self.on_stage(prepared, (stage, executable), Decode::Slices, |weights| {
             Denoise {
                 runtime: &self.home(stage).runtime,
                 executable,

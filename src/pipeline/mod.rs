@@ -292,7 +292,7 @@ impl Pipeline {
         batch::automatic(device.id, |batch_size| {
             let request = TextToImage { batch_size, ..request.clone() };
             let prepared = self.prepare(&request)?;
-            self.placement(&prepared).ok_or_else(of_xla)
+            prepared.placement.ok_or_else(of_xla)
         })
     }
 
@@ -372,6 +372,7 @@ impl Pipeline {
         let executables = std::mem::take(&mut *self.executables.lock().unwrap_or_else(PoisonError::into_inner));
         let forget = |home: &Home| {
             let bytes = home.resident.forget().saturating_add(home.runtime.forget(&executables));
+            home.forget_learned();
             home.runtime.give_memory_back();
             bytes
         };

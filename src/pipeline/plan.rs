@@ -10,7 +10,7 @@ use super::schedulers::Schedule;
 use super::stage::{Dtypes, Form, Shape, Stages};
 use super::{Pipeline, TextToImage};
 use crate::device::StageKind;
-use crate::device::placement::HOST;
+use crate::device::placement::{self, HOST};
 use crate::models::LATENT_PX;
 use crate::runtime::SnappedSize;
 use crate::{runtime, weights};
@@ -47,6 +47,8 @@ pub(super) struct Prepared<'a> {
     /// What of the request shapes its graphs.
     pub(super) shape: Shape,
     pub(super) stages: Stages,
+    /// What goes where, on devices of libtorch.
+    pub(super) placement: Option<placement::Plan>,
 }
 
 impl Pipeline {
@@ -85,9 +87,10 @@ impl Pipeline {
             form: Form::of(&self.runtime),
         };
         let stages = Stages::of(&self.model, &shape)?;
+        let placement = self.placement(&stages);
         let sizes = Sizes { requested, padded, crop_origin: [0, 0], snapped: None };
         let seed = request.seed.unwrap_or_else(any_seed);
-        Ok(Prepared { request, plan: Plan { signature, sizes, seed }, schedule, stages, shape })
+        Ok(Prepared { request, plan: Plan { signature, sizes, seed }, schedule, stages, shape, placement })
     }
 
     /// A request at another size than its own.
@@ -98,7 +101,8 @@ impl Pipeline {
         plan.signature.input_shape = self.input_shape(own.request, latent_sides);
         plan.sizes = Sizes { padded: size.padded_size, snapped: Some(size), ..plan.sizes };
         let stages = Stages::of(&self.model, &shape)?;
-        Ok(Prepared { request: own.request, plan, schedule: own.schedule.clone(), stages, shape })
+        let placement = self.placement(&stages);
+        Ok(Prepared { request: own.request, plan, schedule: own.schedule.clone(), stages, shape, placement })
     }
 
     fn input_shape(&self, request: &TextToImage, [height, width]: [u64; 2]) -> Vec<u64> {

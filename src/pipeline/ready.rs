@@ -13,7 +13,6 @@ use super::stage::Stage;
 use crate::device::StageKind;
 use crate::device::fallback::Decode;
 use crate::device::offload::Mode;
-use crate::device::placement::Plan;
 use crate::progress::{Cancel, EventKind};
 use crate::runtime::{
     self, DeviceTensor, Dropped, Executable, Percent, Request, StageReport, WarmupReport, warmup_summary,
@@ -26,8 +25,6 @@ pub(super) struct Ready {
     pub(super) executables_since: Instant,
     /// When the weights were on the device, or as many of them as there was room for.
     pub(super) weights_since: Instant,
-    /// What went where, on devices of libtorch.
-    pub(super) placement: Option<Plan>,
 }
 
 /// How executables are asked for.
@@ -79,7 +76,10 @@ impl Pipeline {
         how: Asking,
     ) -> Result<(Option<Prepared<'a>>, Ready), PipelineError> {
         self.check(own)?;
-        let placement = self.place(own);
+        if let Some(plan) = &own.placement {
+            plan.devices.iter().for_each(|decision| tracing::info!("{decision}"));
+            plan.stages.iter().for_each(|stage| tracing::debug!("{stage}"));
+        }
         // Weights that nothing can run on are not worth reading to the end.
         let stop_weights = Cancel::default();
         let get = |request: Request<'_>| {
@@ -111,7 +111,7 @@ impl Pipeline {
         self.note_executables(&executables);
         let (weights, weights_since) = weights;
         weights?;
-        Ok((larger, Ready { executables, executables_since: since, weights_since, placement }))
+        Ok((larger, Ready { executables, executables_since: since, weights_since }))
     }
 
     /// The executable of every stage, as `get` makes the requests; at a larger size where that serves the request.
@@ -149,14 +149,13 @@ impl Pipeline {
     }
 
     /// Brings weights to the device as long as they have room beside each other; the others come when their stage runs. Where a device
-    /// offloads, only those of the first stage move in ahead, and the others are read into the host's memory.
+    /// offloads, all are read into the host's memory, and move in when their stage runs.
     fn bring_ahead(&self, prepared: &Prepared<'_>, stop: &Cancel) -> Result<(), PipelineError> {
         // What is held is not dropped to make room for the next.
         let mut held: Vec<Weights> = Vec::new();
         for stage in prepared.stages.iter() {
-            let home = self.home(stage);
-            let Home { runtime, resident, .. } = home;
-            if home.mode() != Mode::None {
+            let Home { runtime, resident, .. } = self.home(stage);
+            if self.mode(prepared, stage) != Mode::None {
                 if !resident.has(stage) {
                     held.push(self.bring(stage, Mode::Sequential, stop)?);
                 }
@@ -194,20 +193,21 @@ impl Pipeline {
     /// offloaded, as far as there is more to offload. `decode` is how pictures are being decoded, for the error's words.
     pub(super) fn on_stage<T>(
         &self,
-        stage: &Stage,
-        executable: &Executable,
+        prepared: &Prepared<'_>,
+        (stage, executable): (&Stage, &Executable),
         decode: Decode,
         work: impl Fn(&[DeviceTensor]) -> Result<T, PipelineError>,
     ) -> Result<T, PipelineError> {
         let mut tried = Vec::new();
         loop {
-            let error = match self.on_stage_as_it_is(stage, executable, &work) {
+            let mode = self.mode(prepared, stage);
+            let error = match self.in_mode(stage, executable, mode, &work) {
                 Err(error) if error.is_out_of_memory() => error,
                 done => return done,
             };
-            match self.offload_more(stage, decode) {
+            match self.offload_more(stage, decode, mode) {
                 Some(strategy) => tried.push(strategy),
-                None => return Err(self.out_of_memory(stage, error, tried)),
+                None => return Err(self.out_of_memory(prepared, stage, error, tried)),
             }
         }
     }
@@ -216,13 +216,22 @@ impl Pipeline {
     /// own figures, and once more each time that the device says it is out of memory.
     pub(super) fn on_stage_as_it_is<T>(
         &self,
-        stage: &Stage,
-        executable: &Executable,
+        prepared: &Prepared<'_>,
+        (stage, executable): (&Stage, &Executable),
         work: impl Fn(&[DeviceTensor]) -> Result<T, PipelineError>,
     ) -> Result<T, PipelineError> {
-        let home = self.home(stage);
-        let runtime = &home.runtime;
-        let weights = self.bring(stage, home.mode(), &Cancel::default())?;
+        self.in_mode(stage, executable, self.mode(prepared, stage), work)
+    }
+
+    fn in_mode<T>(
+        &self,
+        stage: &Stage,
+        executable: &Executable,
+        mode: Mode,
+        work: impl Fn(&[DeviceTensor]) -> Result<T, PipelineError>,
+    ) -> Result<T, PipelineError> {
+        let runtime = &self.home(stage).runtime;
+        let weights = self.bring(stage, mode, &Cancel::default())?;
         runtime.make_room(executable.footprint().of_execution());
         let mut dropped = Dropped::default();
         loop {
@@ -307,7 +316,7 @@ impl Pipeline {
             Ok(())
         };
         if let (StageKind::Vae { .. }, Some(latents)) = (stage.kind, stage.function.inputs().first()) {
-            match self.on_stage_as_it_is(stage, executable, run) {
+            match self.on_stage_as_it_is(prepared, (stage, executable), run) {
                 Err(error) if error.is_out_of_memory() => {
                     if self.decode_in_tiles(prepared, stage, &zeros_on_the_host(&latents.kind)?)?.is_some() {
                         return Ok(());
@@ -316,7 +325,7 @@ impl Pipeline {
                 done => return done,
             }
         }
-        self.on_stage(stage, executable, Decode::Slices, run)
+        self.on_stage(prepared, (stage, executable), Decode::Slices, run)
     }
 }
 

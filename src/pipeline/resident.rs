@@ -68,7 +68,8 @@ impl Resident {
         let place = self.place(stage);
         // Someone who is just bringing some has not done so yet.
         let Some(loaded) = at_once(&place) else { return false };
-        loaded.as_ref().is_some_and(|loaded| *loaded.wanted == *stage.wanted)
+        let there = |loaded: &Loaded| loaded.here.is_some() || loaded.resting.is_some();
+        loaded.as_ref().is_some_and(|loaded| *loaded.wanted == *stage.wanted && there(loaded))
     }
 
     /// The weights of `stage` where its executable is to read them, which is by `mode` the device or the host's memory; read from the

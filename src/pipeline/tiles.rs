@@ -11,7 +11,7 @@ use super::plan::Prepared;
 use super::stage::{Shape, Stage, Stages};
 use crate::device::fallback::{Decode, Tile, tiles};
 use crate::models::LATENT_PX;
-use crate::runtime;
+use crate::runtime::{self, StageReport};
 use crate::tensor::Tensor;
 
 impl Pipeline {
@@ -28,7 +28,7 @@ impl Pipeline {
         prepared: &Prepared<'_>,
         whole: &Stage,
         latents: &Tensor,
-    ) -> Result<Option<Vec<f32>>, PipelineError> {
+    ) -> Result<Option<(Vec<f32>, StageReport)>, PipelineError> {
         let mut shape = prepared.shape.clone();
         shape.dtypes.vae = whole.dtype.clone();
         let Some(stage) = self.tile_decoder(&shape)? else { return Ok(None) };
@@ -47,10 +47,10 @@ impl Pipeline {
         for tile in tiles {
             let part = planes.cut(tile)?;
             let decode = |weights: &[_]| self.decode_latents(&stage, &executable, &part, weights);
-            let (_, values) = self.on_stage(&stage, &executable, Decode::Tiles, decode)?;
+            let (_, values) = self.on_stage(prepared, (&stage, &executable), Decode::Tiles, decode)?;
             picture.add(tile, &values_of(&values)?);
         }
-        Ok(Some(picture.finish()))
+        Ok(Some((picture.finish(), executable.report().clone())))
     }
 }
 

@@ -4,6 +4,7 @@ use std::ops::RangeInclusive;
 use std::time::Instant;
 
 use super::error::PipelineError;
+use super::home::Home;
 use super::{Pipeline, TextToImage};
 use crate::device::offload::Mode;
 use crate::runtime::human;
@@ -88,12 +89,12 @@ impl Pipeline {
         let few = TextToImage { steps: STEPS, ..request.clone() };
         let calls = |request: &TextToImage| Ok::<_, PipelineError>(self.prepare(request)?.schedule.calls.len());
         let (calls_wanted, calls_run) = (calls(request)?, calls(&few)?);
+        self.homes.iter().for_each(Home::forget_learned);
         self.get_ready(&few)?;
         let began = Instant::now();
         let made = self.run(&few)?;
         let seconds = began.elapsed().as_secs_f64();
-        let planned = made.placement.as_ref().map_or(Mode::None, crate::device::placement::Plan::mode);
-        if let Some(mode) = self.homes.iter().map(super::home::Home::mode).max().filter(|mode| *mode > planned) {
+        if let Some(mode) = self.homes.iter().map(Home::most_learned).max().filter(|mode| *mode > Mode::None) {
             return Ok(Tuned::TooLarge(format!("the device ran out of memory, and ended up with offload {mode}")));
         }
         #[expect(clippy::cast_precision_loss, reason = "steps and pictures")]
@@ -115,8 +116,8 @@ impl Pipeline {
             return Ok(None);
         }
         let single = TextToImage { batch_size: 1, ..request.clone() };
-        let Some(one) = self.placement(&self.prepare(&single)?) else { return Ok(None) };
-        let Some(all) = self.placement(&self.prepare(request)?) else { return Ok(None) };
+        let Some(one) = self.prepare(&single)?.placement else { return Ok(None) };
+        let Some(all) = self.prepare(request)?.placement else { return Ok(None) };
         if all.fits() == Some(false) {
             let lacking = all.devices.iter().find(|decision| decision.fits() == Some(false));
             let figures = lacking.map(|decision| {

@@ -84,11 +84,12 @@ unsafe extern "C" fn call_back(error: *mut sys::Error, user_arg: *mut c_void) {
         callback(result);
     }));
     if let Err(panic) = outcome {
-        report(panic);
+        report_panic(panic);
     }
 }
 
-fn report(panic: Box<dyn Any + Send>) {
+/// Logs a panic that must go no further.
+pub(crate) fn report_panic(panic: Box<dyn Any + Send>) {
     let message = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     // A subscriber that panics must not cross either.
     let _ = catch_unwind(|| tracing::error!(message = message.unwrap_or("a panic"), "a callback of an event panicked"));

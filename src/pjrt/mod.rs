@@ -58,6 +58,7 @@ pub use device::{Device, DeviceDescription, MemoryStats};
 pub use element_type::ElementType;
 pub use error::{ErrorCode, PjrtError};
 pub use event::Event;
+pub(crate) use event::report_panic;
 pub use executable::{CompiledMemoryStats, Executable, OptimizedProgram, SerializedExecutable};
 pub use host::{AlignedBytes, ZERO_COPY_ALIGNMENT};
 pub use loaded::{ExecuteOptions, LoadedExecutable};

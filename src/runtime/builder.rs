@@ -28,6 +28,8 @@ struct OpenDevices {
     own: (Backend, DeviceReport),
     text_encoder: Option<(Backend, DeviceReport)>,
     vae: Option<(Backend, DeviceReport)>,
+    /// Whether the VAE runs where the text encoders do, which is not where the denoiser does.
+    vae_is_with_text_encoder: bool,
 }
 
 /// What a [`Runtime`] is made from. Everything has a default; [`Builder::build`] makes it.
@@ -234,7 +236,12 @@ impl Builder {
         let cache = self.cache(&warnings).map(Arc::new);
         let opening = self.trace.as_ref().map(|trace| trace.begin("host", "open the device"));
         let mut devices = match &self.target {
-            Some(target) => OpenDevices { own: self.ahead(target, cache.as_deref())?, text_encoder: None, vae: None },
+            Some(target) => OpenDevices {
+                own: self.ahead(target, cache.as_deref())?,
+                text_encoder: None,
+                vae: None,
+                vae_is_with_text_encoder: false,
+            },
             None => self.here(cache.as_deref(), &warnings)?,
         };
         drop(opening);
@@ -266,10 +273,10 @@ impl Builder {
             })
         };
         let of_a_stage = |opened: Option<_>| opened.map(|opened| make(opened, StageRuntimes::default()));
-        let stages = StageRuntimes {
-            text_encoder: of_a_stage(devices.text_encoder.take()),
-            vae: of_a_stage(devices.vae.take()),
-        };
+        let text_encoder = of_a_stage(devices.text_encoder.take());
+        let with_text_encoder = text_encoder.clone().filter(|_| devices.vae_is_with_text_encoder);
+        let vae = with_text_encoder.or_else(|| of_a_stage(devices.vae.take()));
+        let stages = StageRuntimes { text_encoder, vae };
         Ok(make(devices.own, stages))
     }
 
@@ -284,11 +291,13 @@ impl Builder {
             choice.warnings.iter().for_each(|warning| warnings.warn(warning.clone()));
         }
         let of_its_own = |choice: &Choice| choice.selected != choices.denoiser.selected;
+        let shared = of_its_own(&choices.vae) && choices.vae.selected == choices.text_encoder.selected;
         let open = |choice: &Choice| self.open(choice.clone(), found.torch.as_ref(), cache);
         Ok(OpenDevices {
             own: open(&choices.denoiser)?,
             text_encoder: Some(&choices.text_encoder).filter(|choice| of_its_own(choice)).map(open).transpose()?,
-            vae: Some(&choices.vae).filter(|choice| of_its_own(choice)).map(open).transpose()?,
+            vae: Some(&choices.vae).filter(|choice| of_its_own(choice) && !shared).map(open).transpose()?,
+            vae_is_with_text_encoder: shared,
         })
     }
 

@@ -161,6 +161,12 @@ impl Runtime {
         own.as_ref().unwrap_or(self)
     }
 
+    /// Whether this and the other are clones of one runtime.
+    #[cfg(feature = "pipeline")]
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
+    }
+
     /// The device, where it runs through libtorch.
     pub fn torch_device(&self) -> Option<&TorchDevice> {
         Some(self.inner.here().ok()?.torch()?.device())
@@ -311,8 +317,14 @@ impl Runtime {
 
     /// What went wrong without being an error, each thing once.
     pub fn warnings(&self) -> Vec<String> {
-        let lacking = self.inner.here().ok().and_then(Here::torch).map(|backend| backend.lacking()).unwrap_or_default();
-        [self.inner.warnings.texts(), lacking].concat()
+        let stages = [&self.inner.stages.text_encoder, &self.inner.stages.vae].into_iter().flatten();
+        let all = std::iter::once(self).chain(stages);
+        let mut texts = self.inner.warnings.texts();
+        for backend in all.filter_map(|runtime| runtime.inner.here().ok()?.torch()) {
+            texts.extend(backend.lacking());
+        }
+        texts.dedup();
+        texts
     }
 
     /// Writes the statistics that wait to be written.

@@ -148,6 +148,40 @@ fn an_input_that_is_given_away_is_gone() {
 }
 
 #[test]
+fn a_run_that_is_refused_takes_no_input() {
+    let torch = open(vec![FakeDevice::default()]);
+    let device = fake(&torch, 0);
+    let mut b = Builder::new("update two");
+    let kept = b.input("kept", f32s(&[SIDE, SIDE]));
+    let gone = b.input("gone", f32s(&[SIDE, SIDE]));
+    for (name, input) in [("first", kept), ("second", gone)] {
+        let y = b.scale(input, 2.0).unwrap();
+        b.output_into(name, y, input);
+    }
+    let graph = torch.load(device, &b.finish().unwrap()).unwrap();
+    let make = || filled(&torch, device, &[SIDE, SIDE], 1.0);
+    let (kept, gone) = (make(), make());
+    graph.run(&[&make(), &gone], WeightPlace::OnDevice).unwrap();
+    let error = graph.run(&[&kept, &gone], WeightPlace::OnDevice).unwrap_err();
+    assert_eq!(error.code(), Some(TorchErrorCode::Donated), "{error}");
+    assert_eq!(numbers(&kept), vec![1.0; 128 * 128]);
+}
+
+#[test]
+fn free_memory_is_told_of_the_one_device() {
+    let torch = open(vec![FakeDevice { memory_bytes: Some(4 * MATRIX_BYTES), ..FakeDevice::default() }]);
+    let _resting = filled(&torch, fake(&torch, 0), &[SIDE, SIDE], 1.0);
+    let memory = torch.memory(fake(&torch, 0)).unwrap();
+    assert_eq!((memory.free, memory.total), (3 * MATRIX_BYTES, 4 * MATRIX_BYTES));
+    let of_cpu = torch.memory(cpu(&torch)).unwrap();
+    assert_eq!((of_cpu.free, of_cpu.total), (0, 0), "the host's memory is no device's own");
+    for device in real(&torch).into_iter().skip(1) {
+        let memory = torch.memory(device).unwrap();
+        assert!(0 < memory.free && memory.free <= memory.total && Some(memory.total) == device.total_bytes, "{device}");
+    }
+}
+
+#[test]
 fn too_little_memory_is_an_error_that_leaves_nothing() {
     let torch = open(vec![FakeDevice { memory_bytes: Some(4 * MATRIX_BYTES), ..FakeDevice::default() }]);
     let device = fake(&torch, 0);

@@ -309,17 +309,20 @@ unsafe extern "C" fn run_graph(
         }
         // All of them, before one is taken over.
         let (inputs, weights) = checked(graph, &given, flags & RUN_STREAMS_WEIGHTS != 0)?;
-        let inputs = inputs.iter().zip(&graph.is_donated);
-        let inputs = inputs.map(|(input, is_donated)| if *is_donated { input.take() } else { input.held() });
-        let inputs = inputs.collect::<Outcome<_>>()?;
-        let weights = weights.iter().map(|weight| weight.held()).collect::<Outcome<Vec<_>>>()?;
-        let results = graph.run(inputs, &weights)?;
+        let held = |tensors: &[&TensorBox]| tensors.iter().map(|tensor| tensor.held()).collect::<Outcome<Vec<_>>>();
+        let (inputs_held, weights) = (held(inputs)?, held(weights)?);
+        for (input, _) in inputs.iter().zip(&graph.is_donated).filter(|(_, is_donated)| **is_donated) {
+            input.take()?;
+        }
+        let results = graph.run(inputs_held, &weights)?;
+        // Nothing may fail once a handle is with the caller, who frees none of a call that failed.
+        let notices = if results.notices.is_empty() { Vec::new() } else { json(&results.notices)? };
         for (index, (held, output)) in results.outputs.into_iter().zip(function.outputs()).enumerate() {
             let handle = give_tensor(&graph.session, function.type_of(output.value).clone(), held);
             // SAFETY: the caller has places for as many handles as there are outputs.
             unsafe { out.add(index).write(handle) };
         }
-        if results.notices.is_empty() { Ok(Vec::new()) } else { json(&results.notices) }
+        Ok(notices)
     })
 }
 

@@ -14,13 +14,14 @@ pub struct Card {
 }
 
 impl Card {
-    /// The card of this index. `kernels` are those of this libtorch.
+    /// The card of this index. `kernels` are those of this libtorch. The index is in no name: a name is in the keys of what was made ready,
+    /// which serves on the next card of the kind as well.
     pub fn of(index: u32, kernels: &Kernels) -> Self {
         if tch::utils::has_hip() {
-            return Self { name: format!("ROCm device {index}"), rocm: true, ..Self::default() };
+            return Self { name: "ROCm device".to_owned(), rocm: true, ..Self::default() };
         }
         let Some((name, capability)) = shim::card(index) else {
-            return Self { name: format!("CUDA device {index}"), ..Self::default() };
+            return Self { name: "CUDA device".to_owned(), ..Self::default() };
         };
         Self { problem: kernels.problem(capability), name, compute_capability: Some(capability), rocm: false }
     }

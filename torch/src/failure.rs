@@ -3,9 +3,16 @@
 use preheat::backend::torch::sys::code;
 use tch::TchError;
 
-/// How libtorch says that a device has too little memory. The last is what MPS says of a tensor that no buffer can hold.
-const OUT_OF_MEMORY: [&str; 5] =
-    ["out of memory", "can't allocate memory", "not enough memory", "_STATUS_ALLOC_FAILED", "Invalid buffer size"];
+/// How libtorch says that a device has too little memory. The last two are what MPS says of a tensor that no buffer can hold, and what
+/// C++ says where its own memory runs out.
+const OUT_OF_MEMORY: [&str; 6] = [
+    "out of memory",
+    "can't allocate memory",
+    "not enough memory",
+    "_STATUS_ALLOC_FAILED",
+    "Invalid buffer size",
+    "std::bad_alloc",
+];
 
 /// An error on its way to the caller.
 #[derive(Debug)]
@@ -81,6 +88,7 @@ mod tests {
             ("MPS backend out of memory (MPS allocated: 1 GB)", code::OUT_OF_MEMORY),
             ("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`", code::OUT_OF_MEMORY),
             ("Invalid buffer size: 65536.00 GiB", code::OUT_OF_MEMORY),
+            ("std::bad_alloc", code::OUT_OF_MEMORY),
             ("The operator 'aten::x' is not currently implemented for the MPS device.", code::UNSUPPORTED),
             ("Could not run 'aten::x' with arguments from the 'MPS' backend.", code::UNSUPPORTED),
             ("\"upsample\" not implemented for 'BFloat16'", code::UNSUPPORTED),

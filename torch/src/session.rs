@@ -133,7 +133,8 @@ impl Place {
             Some(accelerator) => accelerator.allocator()?,
             None => [0; 3],
         };
-        Ok(MemoryUse { tensors, tensors_peak, allocated, allocated_peak, reserved })
+        let (free, total) = self.free_and_total().unwrap_or_default();
+        Ok(MemoryUse { tensors, tensors_peak, allocated, allocated_peak, reserved, free, total })
     }
 
     pub fn reset_peaks(&self) -> Outcome<()> {
@@ -184,16 +185,18 @@ impl Place {
         }
     }
 
-    fn described_now(&self) -> TorchDevice {
-        let memory = match self.accelerator() {
+    /// Free and total bytes of the device's own memory. Whoever asks knows the host's better.
+    fn free_and_total(&self) -> Option<(u64, u64)> {
+        match self.accelerator() {
             // An allocator that does not tell is no reason to list nothing.
             Some(_) if self.card.as_ref().is_some_and(|card| card.problem.is_some()) => None,
             Some(accelerator) => accelerator.memory().ok().filter(|&(_, total)| total > 0),
-            None => match self.ledger.limit() {
-                Some(limit) => Some((limit.saturating_sub(self.ledger.bytes().0), limit)),
-                None => host_memory(),
-            },
-        };
+            None => self.ledger.limit().map(|limit| (limit.saturating_sub(self.ledger.bytes().0), limit)),
+        }
+    }
+
+    fn described_now(&self) -> TorchDevice {
+        let memory = self.free_and_total();
         let (free_bytes, total_bytes) = (memory.map(|memory| memory.0), memory.map(|memory| memory.1));
         TorchDevice { total_bytes, free_bytes, ..self.described() }
     }
@@ -210,16 +213,6 @@ fn found_cards() -> Outcome<Vec<Card>> {
     }
     let kernels = Kernels::read(&shim::cuda_configuration()?);
     Ok((0..count).map(|index| Card::of(index, &kernels)).collect())
-}
-
-/// Free and total bytes of the host, where Linux tells.
-fn host_memory() -> Option<(u64, u64)> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let field = |name: &str| -> Option<u64> {
-        let line = text.lines().find_map(|line| line.strip_prefix(name))?;
-        line.trim_start_matches(':').split_whitespace().next()?.parse::<u64>().ok().map(|kib| kib.saturating_mul(1024))
-    };
-    Some((field("MemAvailable")?, field("MemTotal")?))
 }
 
 /// A copy in the order in which the original rests.

@@ -105,7 +105,9 @@ pub fn run(bench: &Bench<'_>) -> Outcome {
         eprintln!("round {} of {}", round + 1, bench.rounds);
         for turn in 0..sides.len() {
             let index = (round + turn) % sides.len();
-            seconds[index].push(processes.turn(sides[index], bench.steps)?);
+            let took = processes.turn(sides[index], bench.steps)?;
+            eprintln!("  {}: {took:.4} s a step", sides[index].title());
+            seconds[index].push(took);
         }
     }
     print(bench, &model, sides, &seconds);
@@ -137,6 +139,8 @@ impl Program {
         command.arg(model.folder()).args([device, bench.precision]);
         command.args([bench.size.width, bench.size.height, bench.steps].map(|number| number.to_string()));
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
+        // As src/main.rs has it for the binary.
+        command.env("MALLOC_CONF", "oversize_threshold:0,dirty_decay_ms:60000");
         command
     }
 }

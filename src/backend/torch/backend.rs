@@ -1,13 +1,14 @@
 //! A device of libtorch's as the runtime uses it: graphs made ready, tensors brought, and what it says of its memory.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
+use std::sync::Arc;
 use std::time::Instant;
 
 use preheat_cache::{Dtype, Environment, Interface, KeyInputs, Measurements, ProgramFormat, TensorSpec, Topology};
 
-use super::{Torch, TorchError, TorchErrorCode, TorchEvent, TorchFallback, TorchGraph, TorchTensor, WeightPlace};
-use crate::backend::here::DeviceFault;
+use super::{
+    Torch, TorchError, TorchErrorCode, TorchFallback, TorchGraph, TorchTensor, WeightPlace, is_in_host_memory,
+};
 use crate::backend::host_memory::host_memory;
 use crate::backend::xla::{Compiled, Payload};
 use crate::backend::{BackendError, CompileError};
@@ -72,12 +73,11 @@ impl TorchBackend {
     /// What could still be had: what is free on the device, and what libtorch keeps for later; for the CPU, as the system or a container
     /// leaves it free.
     pub(crate) fn free_memory_bytes(&self) -> Option<u64> {
-        if self.device.id == TorchId::Cpu {
-            return Some(host_memory()?.available_bytes);
+        let memory = self.torch.memory(&self.device).ok()?;
+        if memory.total > 0 {
+            return Some(memory.free.saturating_add(memory.reserved.saturating_sub(memory.allocated)));
         }
-        let now = self.torch.devices_now().ok()?.into_iter().find(|device| device.id == self.device.id)?;
-        let used = self.torch.memory(&self.device).unwrap_or_default();
-        Some(now.free_bytes?.saturating_add(used.reserved.saturating_sub(used.allocated)))
+        is_in_host_memory(self.device.id).then(host_memory)?.map(|memory| memory.available_bytes)
     }
 
     pub(crate) fn total_memory_bytes(&self) -> Option<u64> {
@@ -285,30 +285,5 @@ impl From<TorchErrorCode> for ErrorCode {
             TorchErrorCode::Donated => Self::FailedPrecondition,
             TorchErrorCode::Libtorch | TorchErrorCode::Bug => Self::Internal,
         }
-    }
-}
-
-type Watched = (Arc<TorchEvent>, Box<dyn FnOnce(Result<(), DeviceFault>) + Send>);
-
-/// Has `done` called once an event has come. libtorch calls nobody back, so a thread waits: one event after the other, as they come on a
-/// device.
-pub(crate) fn on_ready(event: &Arc<TorchEvent>, done: impl FnOnce(Result<(), DeviceFault>) + Send + 'static) {
-    static WATCHER: OnceLock<Mutex<mpsc::Sender<Watched>>> = OnceLock::new();
-    let watcher = WATCHER.get_or_init(|| {
-        let (sender, receiver) = mpsc::channel::<Watched>();
-        let watch = move || {
-            for (event, done) in receiver {
-                done(event.wait().map_err(Into::into));
-            }
-        };
-        // Without a thread the receiver is dropped, and each event is waited for where it is asked about.
-        if let Err(error) = std::thread::Builder::new().name("preheat-torch-events".to_owned()).spawn(watch) {
-            tracing::debug!(%error, "no thread waits for libtorch's devices");
-        }
-        Mutex::new(sender)
-    });
-    let sent = watcher.lock().unwrap_or_else(PoisonError::into_inner).send((Arc::clone(event), Box::new(done)));
-    if let Err(mpsc::SendError((event, done))) = sent {
-        done(event.wait().map_err(Into::into));
     }
 }

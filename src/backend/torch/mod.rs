@@ -29,13 +29,14 @@ mod find;
 mod load;
 pub mod sys;
 mod tensor;
+mod watchers;
 
 use std::ptr::{NonNull, null_mut};
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 
-pub(crate) use backend::{TorchBackend, TorchExecutable, on_ready, tensor_type};
+pub(crate) use backend::{TorchBackend, TorchExecutable, tensor_type};
 pub use description::{FAKE_DEVICES_VARIABLE, FakeDevice, TorchFallback, TorchOptions};
 pub use error::{TorchError, TorchErrorCode};
 pub(crate) use find::installed_library;
@@ -44,7 +45,9 @@ pub use sys::MemoryUse;
 pub use tensor::{TorchEvent, TorchGraph, TorchTensor};
 
 use self::sys::{Answer, Api, Bytes, OwnedBytes, Session, TensorSpec, code};
-use crate::device::TorchDevice;
+use self::watchers::Watchers;
+use crate::backend::host_memory::host_memory;
+use crate::device::{TorchDevice, TorchId};
 use crate::graph::{Type, Verified};
 
 /// Where the weights of a run may rest.
@@ -69,6 +72,7 @@ pub struct Torch {
 pub(super) struct OpenSession {
     api: &'static Api,
     raw: NonNull<Session>,
+    watchers: Watchers,
 }
 
 // SAFETY: sys.rs promises that handles may be used from any thread, and from several at once.
@@ -107,8 +111,9 @@ impl Torch {
         let mut raw = null_mut();
         // SAFETY: live bytes, and a place for the handle.
         let answer = unsafe { (api.open)(Bytes::of(&options), &raw mut raw) };
-        let session = Arc::new(OpenSession { api, raw: made(api, answer, raw, "opening a session")? });
-        let devices: Vec<TorchDevice> = session.json(api.devices, "listing the devices")?;
+        let raw = made(api, answer, raw, "opening a session")?;
+        let session = Arc::new(OpenSession { api, raw, watchers: Watchers::default() });
+        let devices = session.devices()?;
         Ok(Self { session, devices: devices.into(), libraries })
     }
 
@@ -127,7 +132,7 @@ impl Torch {
     /// # Errors
     /// Where libtorch cannot tell.
     pub fn devices_now(&self) -> Result<Vec<TorchDevice>, TorchError> {
-        self.session.json(self.session.api.devices, "listing the devices")
+        self.session.devices()
     }
 
     /// How much memory of a device is in use by this session.
@@ -230,6 +235,17 @@ impl OpenSession {
         checked(self.api, answer, doing).map(|_| ())
     }
 
+    /// The devices with their memory as it is now. The host's is what preheat itself knows of it, the limits of containers included.
+    fn devices(&self) -> Result<Vec<TorchDevice>, TorchError> {
+        let mut devices: Vec<TorchDevice> = self.json(self.api.devices, "listing the devices")?;
+        for device in devices.iter_mut().filter(|device| is_in_host_memory(device.id) && device.total_bytes.is_none()) {
+            let memory = host_memory();
+            device.free_bytes = memory.map(|memory| memory.available_bytes);
+            device.total_bytes = memory.map(|memory| memory.total_bytes);
+        }
+        Ok(devices)
+    }
+
     /// What a function tells as JSON.
     fn json<T: DeserializeOwned>(
         &self,
@@ -243,6 +259,11 @@ impl OpenSession {
         self.check(answer, doing)?;
         serde_json::from_slice(&text).map_err(|error| bad_json(doing, &error))
     }
+}
+
+/// Whether tensors of a device rest in the host's memory. Fake devices have a limit of their own, where they are given one.
+fn is_in_host_memory(id: TorchId) -> bool {
+    matches!(id, TorchId::Cpu | TorchId::Fake(_))
 }
 
 /// What was being done, for messages; made only where it failed.

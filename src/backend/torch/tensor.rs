@@ -186,6 +186,7 @@ impl TorchGraph {
 pub struct TorchEvent {
     session: Arc<OpenSession>,
     raw: NonNull<EventHandle>,
+    device: u32,
 }
 
 // SAFETY: sys.rs promises that handles may be used from any thread, and from several at once.
@@ -212,7 +213,7 @@ impl TorchEvent {
         // SAFETY: a live session, and a place for the new handle; the library checks the position.
         let answer = unsafe { (api.record_event)(session.raw.as_ptr(), device, &raw mut raw) };
         let raw = made(api, answer, raw, || format!("marking a moment on device {device}"))?;
-        Ok(Self { session: Arc::clone(session), raw })
+        Ok(Self { session: Arc::clone(session), raw, device })
     }
 
     /// Waits for it.
@@ -223,5 +224,11 @@ impl TorchEvent {
         // SAFETY: a live handle.
         let answer = unsafe { (self.session.api.wait_event)(self.raw.as_ptr()) };
         self.session.check(answer, "waiting for the device")
+    }
+
+    /// Has `done` called once it has come, or failed: on a thread that waits for its device. libtorch calls nobody back.
+    pub(crate) fn on_ready(self: &Arc<Self>, done: impl FnOnce(Result<(), TorchError>) + Send + 'static) {
+        let event = Arc::clone(self);
+        self.session.watchers.add(self.device, move || done(event.wait()));
     }
 }
