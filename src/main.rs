@@ -18,7 +18,7 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 /// unless told otherwise, and the rest after ten seconds, which a few steps on a CPU take; a step through libtorch takes and
 /// frees gigabytes, and a quarter of its time went into page faults (docs/performance.md).
 #[cfg(not(target_env = "msvc"))]
-#[allow(unsafe_code, reason = "jemalloc looks for this name; nothing else has it")]
+#[expect(unsafe_code, reason = "jemalloc looks for this name; nothing else has it")]
 #[unsafe(export_name = "malloc_conf")]
 static JEMALLOC_OPTIONS: Option<&std::ffi::c_char> = {
     const OPTIONS: &std::ffi::CStr = c"oversize_threshold:0,dirty_decay_ms:60000";

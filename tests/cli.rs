@@ -406,6 +406,13 @@ fn manual_warmup_is_silent_once_warm() {
     assert_eq!((lab.compiles(), lab.executes()), (1, 2));
 }
 
+/// What src/main.rs asks of jemalloc is what jemalloc goes by, as it says itself.
+#[test]
+fn the_allocator_has_the_options_of_the_binary() {
+    let said = Lab::new().bare().env("MALLOC_CONF", "stats_print:true").words("--version").run().done();
+    said.says(&["opt.oversize_threshold: 0\n", "opt.dirty_decay_ms: 60000 "]);
+}
+
 #[test]
 fn debug_metrics_are_printed() {
     let (lab, program) = lab();

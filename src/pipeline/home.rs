@@ -43,7 +43,7 @@ impl Home {
         self.learned.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How much the stage that ran out of memory most often is offloaded for it.
+    /// The most that any stage is offloaded because it ran out of memory.
     pub(super) fn most_learned(&self) -> Mode {
         self.learned().values().copied().max().unwrap_or(Mode::None)
     }

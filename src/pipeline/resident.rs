@@ -253,3 +253,52 @@ fn move_in(
 fn tell(runtime: &Runtime, model_id: &str, stage: &Stage, kind: EventKind) {
     runtime.progress().event(Event { model_id: model_id.to_owned(), stage: stage.name.to_owned(), kind });
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::device::{Arithmetic, Precisions, StageKind};
+    use crate::pipeline::model::Model;
+    use crate::pipeline::stage::{Dtypes, Form, Shape, Stages};
+
+    fn decoder() -> Stage {
+        let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/demo-model");
+        let of = |stage| Precisions::default().of(stage, Arithmetic::Cpu);
+        let dtypes = Dtypes {
+            text_encoder: of(StageKind::TextEncoder),
+            denoiser: of(StageKind::Denoiser),
+            vae: of(StageKind::Vae { force_upcast: false }),
+        };
+        let shape = Shape {
+            guided: true,
+            batch: 1,
+            latent_sides: [8, 8],
+            clip_skip: 0,
+            dtypes,
+            negative_is_zeros: false,
+            form: Form::Graph,
+        };
+        Stages::of(&Model::open(&model, None).unwrap(), &shape).unwrap().all.pop().unwrap()
+    }
+
+    /// What a load that failed leaves behind is no weights: they are checked again, and their room counts.
+    #[test]
+    fn a_place_with_nothing_in_it_has_nothing() {
+        let (resident, stage) = (Resident::default(), decoder());
+        let loaded = |there: bool| Loaded {
+            wanted: Arc::clone(&stage.wanted),
+            resting: there.then(Arc::default),
+            here: None,
+            bytes: stage.weight_bytes(),
+            last_used: 0,
+        };
+        for there in [false, true] {
+            *resident.place(&stage).lock().unwrap() = Some(loaded(there));
+            assert_eq!(resident.has(&stage), there);
+            assert_eq!(resident.droppable_bytes(), 0, "nothing is on the device");
+            assert!(resident.drop_one().is_none());
+        }
+    }
+}

@@ -28,8 +28,6 @@ struct OpenDevices {
     own: (Backend, DeviceReport),
     text_encoder: Option<(Backend, DeviceReport)>,
     vae: Option<(Backend, DeviceReport)>,
-    /// Whether the VAE runs where the text encoders do, which is not where the denoiser does.
-    vae_is_with_text_encoder: bool,
 }
 
 /// What a [`Runtime`] is made from. Everything has a default; [`Builder::build`] makes it.
@@ -236,12 +234,7 @@ impl Builder {
         let cache = self.cache(&warnings).map(Arc::new);
         let opening = self.trace.as_ref().map(|trace| trace.begin("host", "open the device"));
         let mut devices = match &self.target {
-            Some(target) => OpenDevices {
-                own: self.ahead(target, cache.as_deref())?,
-                text_encoder: None,
-                vae: None,
-                vae_is_with_text_encoder: false,
-            },
+            Some(target) => OpenDevices { own: self.ahead(target, cache.as_deref())?, text_encoder: None, vae: None },
             None => self.here(cache.as_deref(), &warnings)?,
         };
         drop(opening);
@@ -272,10 +265,13 @@ impl Builder {
                 warnings: Arc::clone(&warnings),
             })
         };
-        let of_a_stage = |opened: Option<_>| opened.map(|opened| make(opened, StageRuntimes::default()));
-        let text_encoder = of_a_stage(devices.text_encoder.take());
-        let with_text_encoder = text_encoder.clone().filter(|_| devices.vae_is_with_text_encoder);
-        let vae = with_text_encoder.or_else(|| of_a_stage(devices.vae.take()));
+        let of_a_stage = |opened| make(opened, StageRuntimes::default());
+        let text_encoder = devices.text_encoder.take().map(of_a_stage);
+        // Two stages on one device share what is there.
+        let vae = devices.vae.take().map(|opened| match &text_encoder {
+            Some(runtime) if runtime.device().selected == opened.1.selected => runtime.clone(),
+            _ => of_a_stage(opened),
+        });
         let stages = StageRuntimes { text_encoder, vae };
         Ok(make(devices.own, stages))
     }
@@ -290,14 +286,15 @@ impl Builder {
         for choice in [&choices.denoiser, &choices.text_encoder, &choices.vae] {
             choice.warnings.iter().for_each(|warning| warnings.warn(warning.clone()));
         }
-        let of_its_own = |choice: &Choice| choice.selected != choices.denoiser.selected;
-        let shared = of_its_own(&choices.vae) && choices.vae.selected == choices.text_encoder.selected;
         let open = |choice: &Choice| self.open(choice.clone(), found.torch.as_ref(), cache);
+        let of_a_stage = |choice: &Choice| {
+            let is_its_own = choice.selected != choices.denoiser.selected;
+            is_its_own.then(|| open(choice)).transpose()
+        };
         Ok(OpenDevices {
             own: open(&choices.denoiser)?,
-            text_encoder: Some(&choices.text_encoder).filter(|choice| of_its_own(choice)).map(open).transpose()?,
-            vae: Some(&choices.vae).filter(|choice| of_its_own(choice) && !shared).map(open).transpose()?,
-            vae_is_with_text_encoder: shared,
+            text_encoder: of_a_stage(&choices.text_encoder)?,
+            vae: of_a_stage(&choices.vae)?,
         })
     }
 

@@ -211,7 +211,7 @@ fn a_stage_that_has_no_room_is_offloaded() {
 #[test]
 fn what_fits_nowhere_is_refused_with_the_figures() {
     let large = Large::new();
-    for memory_bytes in [10_000_000, 1000] {
+    for memory_bytes in [10_000_000, 1000, 0] {
         let said = large.run(memory_bytes).ended(1);
         said.says(&["768x768 px does not fit", "vae_decoder", "are free", "hint:"]);
         assert!(!large.lab.path("out.png").exists());

@@ -79,6 +79,46 @@ fn prompts_rest_where_the_denoiser_reads_them() {
     });
 }
 
+/// Two stages on a device that is not the denoiser's make room for each other.
+#[test]
+fn stages_that_share_a_device_share_what_is_there() {
+    with_fake_devices("torch_runs::stages::stages_that_share_a_device_share_what_is_there", "[{}, {}]", |lab| {
+        let peak_with = |mode| {
+            let own = StageDevices { text_encoder: Some(DeviceName::Fake(1)), vae: Some(DeviceName::Fake(1)) };
+            let runtime = lab.runtime(DeviceName::Fake(0)).stage_devices(own).metrics(true).build().unwrap();
+            let pipeline = Pipeline::builder().offload(Offload::Always(mode)).open(&runtime, demo_model()).unwrap();
+            let made = pipeline.run(&seven()).unwrap();
+            (peak(runtime.for_stage(VAE)), made.pictures[0].rgb.clone())
+        };
+        let ((resident, expected), (by_stage, picture)) = (peak_with(Mode::None), peak_with(Mode::Model));
+        assert_eq!(picture, expected);
+        // While the decoder runs, the text encoder's weights rest in the host's memory.
+        let text_encoder = weight_bytes("text_encoder") * 9 / 10;
+        assert!(by_stage + text_encoder <= resident, "{by_stage} by stage, {resident} with all there");
+    });
+}
+
+/// What one request brings in and out is not taken from under another.
+#[test]
+fn requests_share_a_model_that_moves_in_and_out() {
+    with_fake_devices("torch_runs::stages::requests_share_a_model_that_moves_in_and_out", "[{}]", |lab| {
+        let runtime = lab.runtime(DeviceName::Fake(0)).build().unwrap();
+        let pipeline = Pipeline::builder().offload(Offload::Always(Mode::Model)).open(&runtime, demo_model()).unwrap();
+        let made = |side: u64| {
+            let request = TextToImage { width: Some(side), height: Some(side), ..seven() };
+            pipeline.run(&request).unwrap().pictures[0].rgb.clone()
+        };
+        let sides = [64, 128, 64, 128];
+        let expected = sides.map(made);
+        std::thread::scope(|scope| {
+            let running = sides.map(|side| scope.spawn(move || made(side)));
+            for (running, expected) in running.into_iter().zip(&expected) {
+                assert!(running.join().unwrap() == *expected);
+            }
+        });
+    });
+}
+
 #[test]
 fn the_flags_give_the_same_picture_wherever_stages_are() {
     let lab = Lab::new();

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
 
-use preheat::backend::torch::sys::{LIBTORCH_VERSION, MemoryUse, code};
+use preheat::backend::torch::sys::{LIBTORCH_VERSION, MemoryUse, UNKNOWN_BYTES, code};
 use preheat::backend::torch::{FakeDevice, TorchOptions};
 use preheat::device::{TorchDevice, TorchId};
 use preheat::graph::Type;
@@ -133,7 +133,7 @@ impl Place {
             Some(accelerator) => accelerator.allocator()?,
             None => [0; 3],
         };
-        let (free, total) = self.free_and_total().unwrap_or_default();
+        let (free, total) = self.free_and_total().unwrap_or((UNKNOWN_BYTES, UNKNOWN_BYTES));
         Ok(MemoryUse { tensors, tensors_peak, allocated, allocated_peak, reserved, free, total })
     }
 

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use preheat_cache::{Dtype, Environment, Interface, KeyInputs, Measurements, ProgramFormat, TensorSpec, Topology};
 
+use super::sys::UNKNOWN_BYTES;
 use super::{
     Torch, TorchError, TorchErrorCode, TorchFallback, TorchGraph, TorchTensor, WeightPlace, is_in_host_memory,
 };
@@ -74,7 +75,7 @@ impl TorchBackend {
     /// leaves it free.
     pub(crate) fn free_memory_bytes(&self) -> Option<u64> {
         let memory = self.torch.memory(&self.device).ok()?;
-        if memory.total > 0 {
+        if memory.free != UNKNOWN_BYTES {
             return Some(memory.free.saturating_add(memory.reserved.saturating_sub(memory.allocated)));
         }
         is_in_host_memory(self.device.id).then(host_memory)?.map(|memory| memory.available_bytes)

@@ -130,11 +130,14 @@ pub struct MemoryUse {
     pub allocated_peak: u64,
     /// What libtorch's allocator has from the device, in use or not; 0 where it does not say.
     pub reserved: u64,
-    /// What of the device's own memory nobody uses; 0 where it has none of its own (the CPU), or does not say.
+    /// What of the device's own memory nobody uses; [`UNKNOWN_BYTES`] where it has none of its own (the CPU), or does not say.
     pub free: u64,
-    /// The device's own memory; 0 as above.
+    /// The device's own memory; [`UNKNOWN_BYTES`] as above.
     pub total: u64,
 }
+
+/// Bytes that nobody can tell.
+pub const UNKNOWN_BYTES: u64 = u64::MAX;
 
 /// Weights that rest on another device than the graph's come to it when an op needs them, and go after the last one that does.
 pub const RUN_STREAMS_WEIGHTS: u32 = 1;
