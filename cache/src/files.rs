@@ -1,108 +1,535 @@
-//! Every change that the store makes to files goes through here, one function a kind of change.
+//! Every change that the store makes to files goes through here, one function a kind of change, and
+//! so does every opening of a file.
 //!
-//! In this crate's own tests each of them notes what it is about to do, so that a test can end the process before any of them,
-//! and can tell what a power cut would leave: see `store/tests/crash.rs`. Outside of tests nothing of that is compiled.
+//! All paths are relative to a [`Folder`] that is held open. Each folder on the way is opened by its
+//! one name and no link is followed, so that nothing outside the held folder can be reached,
+//! whatever somebody puts into it. What is opened is a regular file: nothing waits for the other end
+//! of a FIFO.
+//!
+//! In this crate's own tests each change notes what it is about to do, so that a test can end the
+//! process before any of them, and can tell what a power cut would leave: see
+//! `store/tests/crash.rs`. Outside of tests nothing of that is compiled.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
-use std::path::Path;
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::{self, Read as _, Write};
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
-use tempfile::NamedTempFile;
+use cap_fs_ext::{DirExt as _, FollowSymlinks, MetadataExt as _, OpenOptionsFollowExt as _};
+use cap_std::ambient_authority;
+use cap_std::fs::{Dir, DirBuilder, Metadata, OpenOptions};
 
-/// Makes a folder, and those above it.
-pub(crate) fn create_folder(path: &Path) -> io::Result<()> {
-    #[cfg(test)]
-    journal::note(|| journal::Change::Folder(path.to_owned()));
-    fs::create_dir_all(path)
+use crate::hash::Digest;
+use crate::trust::Trust;
+
+/// How often a new name is tried for a file; a taken one is found out by making it.
+const NAMES_TRIED: u32 = 100;
+/// The letters at the end of the name of a new file: more than are ever made at once.
+const NAME_LETTERS: usize = 10;
+
+/// The folder of a store, held open.
+#[derive(Debug)]
+pub(crate) struct Folder {
+    dir: Dir,
+    /// Where it was found; for messages, and for sled, which opens its files by itself.
+    path: PathBuf,
+    trust: Trust,
 }
 
-/// A new file in `folder`, readable to whom the umask lets read: what one user stores, another may look up. tempfile's own default
-/// is readable to its maker alone, and a rename keeps it.
-pub(crate) fn create(folder: &Path, prefix: &str) -> io::Result<NamedTempFile> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(prefix);
+impl Folder {
+    /// Opens the folder at `path`. Links on the way are followed: whoever named the path meant them.
+    pub(crate) fn open(path: &Path, trust: Trust) -> io::Result<Self> {
+        let dir = Dir::open_ambient_dir(path, ambient_authority())?;
+        Ok(Self { dir, path: path.to_owned(), trust })
+    }
+
+    /// The folder of this name in this one.
+    pub(crate) fn within(&self, name: &str) -> io::Result<Self> {
+        Ok(Self { dir: self.dir.open_dir_nofollow(name)?, path: self.path.join(name), trust: self.trust })
+    }
+
+    /// Where it was found.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where something in it is, for a message.
+    pub(crate) fn full(&self, path: &Path) -> PathBuf {
+        self.path.join(path)
+    }
+
+    /// Whose files it may hold.
+    pub(crate) fn trust(&self) -> Trust {
+        self.trust
+    }
+
+    /// What the system says of the folder itself.
+    pub(crate) fn metadata(&self) -> io::Result<Metadata> {
+        self.dir.dir_metadata()
+    }
+
+    /// Refuses the folder where somebody could have written it who is not trusted.
+    pub(crate) fn check_trust(&self) -> io::Result<()> {
+        self.trust.check(|| self.path.clone(), &self.metadata()?)
+    }
+
+    /// Whether the members of its group may write to it already.
+    pub(crate) fn is_shared(&self) -> bool {
+        #[cfg(unix)]
+        {
+            use cap_std::fs::MetadataExt as _;
+            self.metadata().is_ok_and(|metadata| metadata.mode() & 0o070 == 0o070)
+        }
+        #[cfg(not(unix))]
+        true
+    }
+
+    /// Whether its path still leads to it: somebody may have removed or exchanged it.
+    pub(crate) fn is_still_there(&self) -> bool {
+        let identity = |metadata: Metadata| (metadata.dev(), metadata.ino());
+        let named = std::fs::metadata(&self.path).ok().map(Metadata::from_just_metadata).map(identity);
+        named.is_some() && named == self.metadata().ok().map(identity)
+    }
+
+    /// Opens a regular file for reading, which nobody could have written who is not trusted.
+    pub(crate) fn read(&self, path: &Path) -> io::Result<File> {
+        let (folder, name) = self.parent(path)?;
+        let mut options = OpenOptions::new();
+        let file = open_regular(folder.as_ref().unwrap_or(&self.dir), name, options.read(true))?;
+        self.trust.check(|| self.full(path), &Metadata::from_file(&file)?)?;
+        Ok(file)
+    }
+
+    /// The content of a small file; one that is longer than `limit_bytes` is refused.
+    pub(crate) fn read_small(&self, path: &Path, limit_bytes: u64) -> io::Result<Vec<u8>> {
+        bounded(self.read(path)?, limit_bytes)
+    }
+
+    /// As [`read_small`](Self::read_small), whoever wrote it: nothing but a decision follows from it.
+    pub(crate) fn read_any_small(&self, path: &Path, limit_bytes: u64) -> io::Result<Vec<u8>> {
+        bounded(self.open_any(path)?, limit_bytes)
+    }
+
+    /// Opens a lock file, and makes it where it is missing.
+    pub(crate) fn open_lock(&self, path: &Path) -> io::Result<File> {
+        let (folder, name) = self.parent(path)?;
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true);
+        self.with_mode(&mut options);
+        let file = open_regular(folder.as_ref().unwrap_or(&self.dir), name, &mut options)?;
+        self.widen(&file)?;
+        Ok(file)
+    }
+
+    /// Opens a regular file to look whether its lock is held. Whose it is does not matter.
+    pub(crate) fn open_any(&self, path: &Path) -> io::Result<File> {
+        let (folder, name) = self.parent(path)?;
+        open_regular(folder.as_ref().unwrap_or(&self.dir), name, OpenOptions::new().read(true))
+    }
+
+    /// What lies in a folder, as paths from here; nothing where the folder is missing.
+    pub(crate) fn entries(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
+        let folder = match self.folder(path) {
+            Ok(folder) => folder,
+            Err(error) if is_absent(&error) => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        let entries = folder.as_ref().unwrap_or(&self.dir).entries()?;
+        Ok(entries.filter_map(|entry| Some(path.join(entry.ok()?.file_name()))).collect())
+    }
+
+    /// What the system says of a path; of a link, and not of what it leads to.
+    pub(crate) fn look(&self, path: &Path) -> io::Result<Metadata> {
+        let (folder, name) = self.parent(path)?;
+        folder.as_ref().unwrap_or(&self.dir).symlink_metadata(name)
+    }
+
+    pub(crate) fn is_file(&self, path: &Path) -> bool {
+        self.look(path).is_ok_and(|metadata| metadata.is_file())
+    }
+
+    pub(crate) fn is_folder(&self, path: &Path) -> bool {
+        self.look(path).is_ok_and(|metadata| metadata.is_dir())
+    }
+
+    /// The bytes of a file, or of all files in a folder.
+    pub(crate) fn bytes_below(&self, path: &Path) -> u64 {
+        match self.look(path) {
+            Ok(metadata) if metadata.is_dir() => {
+                self.entries(path).unwrap_or_default().iter().map(|path| self.bytes_below(path)).sum()
+            }
+            Ok(metadata) => metadata.len(),
+            Err(_) => 0,
+        }
+    }
+
+    /// Whether a path still names the open `file`.
+    pub(crate) fn names(&self, path: &Path, file: &File) -> bool {
+        let identity = |metadata: Metadata| (metadata.dev(), metadata.ino());
+        let named = self.look(path).ok().map(identity);
+        named.is_some() && named == Metadata::from_file(file).ok().map(identity)
+    }
+
+    /// Makes a folder, and those above it.
+    pub(crate) fn create_folder(&self, path: &Path) -> io::Result<()> {
+        if self.is_folder(path) {
+            return Ok(());
+        }
+        #[cfg(test)]
+        journal::note(|| journal::Change::Folder(self.full(path)));
+        let mut made = PathBuf::new();
+        for name in path.components() {
+            made.push(name);
+            let (folder, name) = self.parent(&made)?;
+            match make_folder(folder.as_ref().unwrap_or(&self.dir), name, self.trust) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && self.is_folder(&made) => {}
+                other => other?,
+            }
+        }
+        Ok(())
+    }
+
+    /// A new file in the folder at `path`, whose name begins with `prefix`. It is removed when it is
+    /// dropped, unless it was given a name that lasts.
+    pub(crate) fn create(self: &Arc<Self>, path: &Path, prefix: &str) -> io::Result<NewFile> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create_new(true);
+        self.with_mode(&mut options);
+        for _ in 0..NAMES_TRIED {
+            let path = path.join(format!("{prefix}{}", letters()));
+            let (folder, name) = self.parent(&path)?;
+            match open_regular(folder.as_ref().unwrap_or(&self.dir), name, &mut options) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error),
+                Ok(file) => {
+                    #[cfg(test)]
+                    journal::note(|| journal::Change::Created(self.full(&path)));
+                    let file = NewFile { folder: Arc::clone(self), path, file, stays: false };
+                    self.widen(&file.file)?;
+                    return Ok(file);
+                }
+            }
+        }
+        Err(io::Error::new(io::ErrorKind::AlreadyExists, "every new name is taken"))
+    }
+
+    /// Makes an empty file, unless it is there; says whether it made it.
+    pub(crate) fn mark(&self, path: &Path) -> io::Result<bool> {
+        #[cfg(test)]
+        journal::note(|| journal::Change::Created(self.full(path)));
+        let (folder, name) = self.parent(path)?;
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        self.with_mode(&mut options);
+        match open_regular(folder.as_ref().unwrap_or(&self.dir), name, &mut options) {
+            Ok(file) => self.widen(&file).map(|()| true),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes a small file that lasts before anything else does, unless it is there.
+    pub(crate) fn write_first(&self, path: &Path, content: &[u8]) -> io::Result<()> {
+        if !self.mark(path)? {
+            return Ok(());
+        }
+        let (folder, name) = self.parent(path)?;
+        let mut file =
+            open_regular(folder.as_ref().unwrap_or(&self.dir), name, OpenOptions::new().read(true).write(true))?;
+        #[cfg(test)]
+        journal::note(|| journal::Change::Written(self.full(path), content.to_vec()));
+        file.write_all(content)?;
+        #[cfg(test)]
+        journal::note(|| journal::Change::Synced(self.full(path)));
+        file.sync_all()?;
+        self.sync_folder_of(path)
+    }
+
+    /// Moves a file or a folder.
+    pub(crate) fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        #[cfg(test)]
+        journal::note(|| journal::Change::Renamed(self.full(from), self.full(to)));
+        let (from_folder, from) = self.parent(from)?;
+        let (to_folder, to) = self.parent(to)?;
+        let to_folder = to_folder.as_ref().unwrap_or(&self.dir);
+        from_folder.as_ref().unwrap_or(&self.dir).rename(from, to_folder, to)
+    }
+
+    /// Removes a file, or a link.
+    pub(crate) fn remove(&self, path: &Path) -> io::Result<()> {
+        #[cfg(test)]
+        journal::note(|| journal::Change::Removed(self.full(path)));
+        let (folder, name) = self.parent(path)?;
+        folder.as_ref().unwrap_or(&self.dir).remove_file(name)
+    }
+
+    /// Removes a folder in which nothing is.
+    pub(crate) fn remove_empty_folder(&self, path: &Path) -> io::Result<()> {
+        #[cfg(test)]
+        journal::note(|| journal::Change::Removed(self.full(path)));
+        let (folder, name) = self.parent(path)?;
+        folder.as_ref().unwrap_or(&self.dir).remove_dir(name)
+    }
+
+    /// Makes the names in the folder that `path` lies in last. Only Unix can sync a folder, and only
+    /// Unix needs to; some of its file systems cannot, and then names last as they do there.
+    pub(crate) fn sync_folder_of(&self, path: &Path) -> io::Result<()> {
+        if !cfg!(unix) {
+            return Ok(());
+        }
+        let above = path.parent().unwrap_or(Path::new(""));
+        #[cfg(test)]
+        journal::note(|| journal::Change::FolderSynced(self.path.join(above)));
+        let folder = self.folder(above)?;
+        // The handle that is held may be good for looking names up and for nothing else.
+        match folder.as_ref().unwrap_or(&self.dir).open(".")?.sync_all() {
+            Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Gives what belongs to this user the modes that go with the store's trust: nobody but who is
+    /// trusted may write any more, and all of a shared store's users may.
+    pub(crate) fn settle_modes(&self, path: &Path) -> io::Result<()> {
+        let (folder, name) = self.parent(path)?;
+        let folder = folder.as_ref().unwrap_or(&self.dir);
+        let metadata = folder.symlink_metadata(name)?;
+        if metadata.is_symlink() {
+            return Ok(());
+        }
+        settle(folder, name, &metadata, self.trust)?;
+        if metadata.is_dir() {
+            for path in self.entries(path)? {
+                self.settle_modes(&path)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// As [`settle_modes`](Self::settle_modes), for the folder itself.
+    pub(crate) fn settle_own_mode(&self) -> io::Result<()> {
+        settle(&self.dir, OsStr::new("."), &self.metadata()?, self.trust)
+    }
+
+    /// The folder that a path lies in (`None`: this one) and the path's last name.
+    fn parent<'a>(&self, path: &'a Path) -> io::Result<(Option<Dir>, &'a OsStr)> {
+        let name = path.file_name().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "it names nothing"))?;
+        Ok((self.folder(path.parent().unwrap_or(Path::new("")))?, name))
+    }
+
+    /// The folder at a path, `None` for this one. Every folder on the way is checked.
+    fn folder(&self, path: &Path) -> io::Result<Option<Dir>> {
+        let mut at: Option<Dir> = None;
+        let mut walked = PathBuf::new();
+        for component in path.components() {
+            let Component::Normal(name) = component else {
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, "the path leaves the store"));
+            };
+            walked.push(name);
+            let next = at.as_ref().unwrap_or(&self.dir).open_dir_nofollow(name)?;
+            self.trust.check(|| self.full(&walked), &next.dir_metadata()?)?;
+            at = Some(next);
+        }
+        Ok(at)
+    }
+
+    /// The mode of a new file: the umask takes its part of it.
+    fn with_mode(&self, options: &mut OpenOptions) {
+        #[cfg(unix)]
+        {
+            use cap_std::fs::OpenOptionsExt as _;
+            options.mode(match self.trust {
+                Trust::Private => 0o644,
+                Trust::Shared => 0o660,
+            });
+        }
+        #[cfg(not(unix))]
+        let _ = options;
+    }
+
+    /// Gives the users of a shared store what the umask took from a file of this user's.
+    fn widen(&self, file: &File) -> io::Result<()> {
+        #[cfg(unix)]
+        if self.trust == Trust::Shared {
+            use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+            let metadata = file.metadata()?;
+            let mine = metadata.uid() == rustix::process::geteuid().as_raw();
+            if mine && metadata.mode() & 0o777 != 0o660 {
+                file.set_permissions(std::fs::Permissions::from_mode(0o660))?;
+            }
+        }
+        #[cfg(not(unix))]
+        let _ = file;
+        Ok(())
+    }
+}
+
+/// Makes one folder with the mode that goes with `trust`.
+pub(crate) fn make_folder(within: &Dir, name: &OsStr, trust: Trust) -> io::Result<()> {
+    #[cfg_attr(not(unix), expect(unused_mut))]
+    let mut builder = DirBuilder::new();
     #[cfg(unix)]
     {
-        use std::os::unix::fs::PermissionsExt as _;
-        builder.permissions(fs::Permissions::from_mode(0o666));
+        use cap_std::fs::DirBuilderExt as _;
+        builder.mode(0o700);
     }
-    let file = builder.tempfile_in(folder)?;
-    #[cfg(test)]
-    journal::note(|| journal::Change::Created(file.path().to_owned()));
-    Ok(file)
+    within.create_dir_with(name, &builder)?;
+    if trust == Trust::Shared {
+        settle(within, name, &within.symlink_metadata(name)?, trust)?;
+    }
+    Ok(())
 }
 
-/// Makes an empty file, unless it is there.
-pub(crate) fn mark(path: &Path) -> io::Result<()> {
-    #[cfg(test)]
-    journal::note(|| journal::Change::Created(path.to_owned()));
-    File::create(path).map(drop)
+/// Gives one thing of this user's the mode that goes with `trust`.
+#[cfg(unix)]
+fn settle(within: &Dir, name: &OsStr, metadata: &Metadata, trust: Trust) -> io::Result<()> {
+    use cap_std::fs::{MetadataExt as _, Permissions, PermissionsExt as _};
+    if metadata.uid() != rustix::process::geteuid().as_raw() {
+        return Ok(());
+    }
+    let mode = metadata.mode() & 0o7777;
+    let wanted = match (trust, metadata.is_dir()) {
+        (Trust::Private, _) => mode & !0o022,
+        (Trust::Shared, true) => 0o2770,
+        (Trust::Shared, false) => 0o660,
+    };
+    if mode == wanted { Ok(()) } else { within.set_permissions(name, Permissions::from_mode(wanted)) }
 }
 
-/// Writes to a new file.
-pub(crate) struct Writing<'a>(pub(crate) &'a mut NamedTempFile);
+#[cfg(not(unix))]
+fn settle(_within: &Dir, _name: &OsStr, _metadata: &Metadata, _trust: Trust) -> io::Result<()> {
+    Ok(())
+}
 
-impl Write for Writing<'_> {
+/// Opens a regular file by its one name: no link is followed, and nothing else is waited for.
+fn open_regular(folder: &Dir, name: &OsStr, options: &mut OpenOptions) -> io::Result<File> {
+    options.follow(FollowSymlinks::No);
+    #[cfg(unix)]
+    {
+        use cap_std::fs::OpenOptionsExt as _;
+        options.custom_flags(i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default());
+    }
+    let file = folder.open_with(name, options)?.into_std();
+    regular(file)
+}
+
+fn regular(file: File) -> io::Result<File> {
+    if file.metadata()?.is_file() {
+        return Ok(file);
+    }
+    Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"))
+}
+
+/// The text of a small regular file anywhere on this machine.
+#[cfg(unix)]
+pub(crate) fn read_small(path: &Path, limit_bytes: u64) -> io::Result<String> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let mut options = std::fs::OpenOptions::new();
+    options.read(true).custom_flags(i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default());
+    let bytes = bounded(regular(options.open(path)?)?, limit_bytes)?;
+    String::from_utf8(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+}
+
+fn bounded(file: File, limit_bytes: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.take(limit_bytes + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit_bytes {
+        let reason = format!("it is longer than {limit_bytes} bytes");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, reason));
+    }
+    Ok(bytes)
+}
+
+/// Whether an error says that there is nothing at a path.
+pub(crate) fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+/// Letters that are not the same twice.
+fn letters() -> String {
+    use std::hash::{BuildHasher as _, RandomState};
+    let number = RandomState::new().hash_one(std::process::id());
+    Digest::of(&number.to_le_bytes()).to_string().chars().take(NAME_LETTERS).collect()
+}
+
+/// Whether a name is one that [`Folder::create`] gives, behind its prefix, or that earlier releases
+/// gave.
+pub(crate) fn is_made_up(letters: &str) -> bool {
+    (6..=NAME_LETTERS).contains(&letters.len()) && letters.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+/// A file that is being written, under a name that does not last.
+#[derive(Debug)]
+pub(crate) struct NewFile {
+    folder: Arc<Folder>,
+    path: PathBuf,
+    file: File,
+    stays: bool,
+}
+
+impl NewFile {
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn file(&mut self) -> &mut File {
+        &mut self.file
+    }
+
+    /// Whether its name still leads to it.
+    pub(crate) fn is_still_named(&self) -> bool {
+        self.folder.names(&self.path, &self.file)
+    }
+
+    /// Makes its content last.
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        #[cfg(test)]
+        journal::note(|| journal::Change::Synced(self.folder.full(&self.path)));
+        self.file.sync_all()
+    }
+
+    /// Gives it its name, in place of what has it.
+    pub(crate) fn persist(mut self, to: &Path) -> io::Result<()> {
+        self.folder.rename(&self.path, to)?;
+        self.stays = true;
+        Ok(())
+    }
+}
+
+impl Write for NewFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         #[cfg(test)]
-        journal::note(|| journal::Change::Written(self.0.path().to_owned(), bytes.to_vec()));
-        self.0.as_file_mut().write_all(bytes)?;
+        journal::note(|| journal::Change::Written(self.folder.full(&self.path), bytes.to_vec()));
+        self.file.write_all(bytes)?;
         Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.0.as_file_mut().flush()
+        self.file.flush()
     }
 }
 
-/// Makes the content of a new file last.
-pub(crate) fn sync(file: &NamedTempFile) -> io::Result<()> {
-    #[cfg(test)]
-    journal::note(|| journal::Change::Synced(file.path().to_owned()));
-    file.as_file().sync_all()
-}
-
-/// Gives a new file its name, in place of what has it.
-pub(crate) fn persist(file: NamedTempFile, to: &Path) -> io::Result<()> {
-    #[cfg(test)]
-    journal::note(|| journal::Change::Renamed(file.path().to_owned(), to.to_owned()));
-    file.persist(to)?;
-    Ok(())
-}
-
-/// Moves a file or a folder.
-pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
-    #[cfg(test)]
-    journal::note(|| journal::Change::Renamed(from.to_owned(), to.to_owned()));
-    fs::rename(from, to)
-}
-
-/// Removes a file.
-pub(crate) fn remove(path: &Path) -> io::Result<()> {
-    #[cfg(test)]
-    journal::note(|| journal::Change::Removed(path.to_owned()));
-    fs::remove_file(path)
-}
-
-/// Removes a folder with all that is in it.
-pub(crate) fn remove_folder(path: &Path) -> io::Result<()> {
-    #[cfg(test)]
-    journal::note(|| journal::Change::Removed(path.to_owned()));
-    fs::remove_dir_all(path)
-}
-
-/// Makes names in the folder of `path` last. Only Unix can sync a folder, and only Unix needs to.
-pub(crate) fn sync_folder_of(path: &Path) -> io::Result<()> {
-    match path.parent() {
-        Some(folder) if cfg!(unix) => {
-            #[cfg(test)]
-            journal::note(|| journal::Change::FolderSynced(folder.to_owned()));
-            File::open(folder)?.sync_all()
+impl Drop for NewFile {
+    fn drop(&mut self) {
+        if !self.stays
+            && let Ok((folder, name)) = self.folder.parent(&self.path)
+            && let Err(error) = folder.as_ref().unwrap_or(&self.folder.dir).remove_file(name)
+        {
+            tracing::debug!(path = %self.folder.full(&self.path).display(), %error, "a temporary file stays");
         }
-        _ => Ok(()),
     }
 }
 
+/// The last name of a path, as text.
+pub(crate) fn name_of(path: &Path) -> Option<&str> {
+    path.file_name().and_then(OsStr::to_str)
+}
+
+/// The names in a folder that is no store yet.
+pub(crate) fn names_in(folder: &Folder) -> io::Result<Vec<OsString>> {
+    Ok(folder.dir.entries()?.filter_map(|entry| Some(entry.ok()?.file_name())).collect())
+}
 /// A step of sled's, whose own files are not seen from here.
 pub(crate) fn index_step(step: &'static str) {
     #[cfg(test)]

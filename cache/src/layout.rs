@@ -1,10 +1,13 @@
-//! Every path of a store, declared in one place.
+//! Every path of a store, declared in one place, and every name that a store gives to what it makes.
 //!
-//! A version stands in the name of each folder whose content has a format: a newer format gets a folder of its own, so that it
-//! orphans the older entries and never misreads them.
+//! A version stands in the name of each folder whose content has a format: a newer format gets a
+//! folder of its own, so that it orphans the older entries and never misreads them.
+//!
+//! What is removed is removed by these names: whatever else somebody puts into a store stays.
 
 use std::path::{Path, PathBuf};
 
+use crate::files::{is_made_up, name_of};
 use crate::hash::Digest;
 use crate::key::GraphKey;
 
@@ -20,9 +23,27 @@ impl Layout {
         # This folder is a cache of compiled graphs, made by preheat. It can be deleted.\n\
         # About cache directory tags see https://bford.info/cachedir/\n";
 
+    /// The name of the folder that a store makes for itself in a folder that is somebody else's.
+    pub(crate) const FOLDER: &str = "preheat-store";
+
+    /// The content of the file that says whose the folder is.
+    pub(crate) const OWNED: &str = "preheat made this folder, and everything in it is preheat's: a cache of compiled graphs.\n\
+        It can be deleted. Please keep nothing of your own in it.\n";
+
     /// The layout of a store in `root`.
     pub fn new(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into() }
+    }
+
+    /// The same paths, seen from the store's folder.
+    pub(crate) fn relative() -> Self {
+        Self::new("")
+    }
+
+    /// Says that preheat made the folder, so that it may remove what it finds in it under its own
+    /// names. It is the first thing that is made in a store.
+    pub fn owned(&self) -> PathBuf {
+        self.root.join("OWNED-BY-PREHEAT")
     }
 
     /// The store's folder.
@@ -110,4 +131,46 @@ impl Layout {
     pub fn target(&self, key: &Digest) -> PathBuf {
         self.targets().join(key.to_string())
     }
+
+    /// Whether a file in [`tmp`](Self::tmp) has a name that a store gives there: an object that is
+    /// being written, or a small file.
+    pub(crate) fn is_temporary(path: &Path) -> bool {
+        let Some((prefix, letters)) = name_of(path).and_then(|name| name.rsplit_once('.')) else { return false };
+        is_made_up(letters) && (prefix == "file" || prefix.parse::<Digest>().is_ok())
+    }
+
+    /// Whether a file in [`locks`](Self::locks) has the name of a compile's lock.
+    pub(crate) fn is_compile_lock(path: &Path) -> bool {
+        let name = name_of(path).and_then(|name| name.strip_suffix(".lock"));
+        name.is_some_and(|key| key.parse::<Digest>().is_ok())
+    }
+
+    /// When something was put into [`quarantine`](Self::quarantine), in nanoseconds, where it has a
+    /// name that a store gives there: a damaged object, an index, or the reason beside either.
+    pub(crate) fn quarantined_at(path: &Path) -> Option<i128> {
+        let (what, stamp) = name_of(path)?.trim_end_matches(".reason").rsplit_once('.')?;
+        let made = what.parse::<Digest>().is_ok() || what.starts_with("graphs-v");
+        stamp.parse().ok().filter(|_| made)
+    }
+
+    /// Whether a file has the name of a note: a digest.
+    pub(crate) fn is_note(path: &Path) -> bool {
+        name_of(path).is_some_and(|name| name.parse::<Digest>().is_ok())
+    }
+
+    /// The names that a store has in its folder.
+    pub(crate) const NAMES: [&str; 12] = [
+        "OWNED-BY-PREHEAT",
+        "CACHEDIR.TAG",
+        "format",
+        "graphs-v1",
+        "graphs-v2",
+        "objects-v1",
+        "locks",
+        "unrecorded",
+        "quarantine",
+        "tmp",
+        "plugin-builds-v1",
+        "targets-v1",
+    ];
 }

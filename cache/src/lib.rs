@@ -15,12 +15,14 @@ mod layout;
 mod lock;
 mod object;
 mod options;
+mod place;
 mod plugin_build;
 mod program;
 mod record;
 mod signature;
 mod statistics;
 mod store;
+mod trust;
 
 pub use environment::{Difference, Environment, Flags, FlagsError, Host, Topology};
 pub use format::{FormatVersion, ObjectVersion};
@@ -31,7 +33,7 @@ pub use layout::Layout;
 pub use lock::{CompileLock, Holder, LockOutcome, ReadGuard, Wait};
 pub use object::ObjectError;
 pub use options::{CompileOptions, OptionValue};
-pub use plugin_build::{Notes, PluginBuild, PluginBuildError};
+pub use plugin_build::{PluginBuild, PluginBuildError};
 pub use program::{Program, ProgramError, ProgramFormat};
 pub use record::{
     GraphRecord, Interface, Measurements, ObjectInfo, ProgramInfo, RecordStatistics, RecordedSignature, TensorSpec,
@@ -42,7 +44,8 @@ pub use signature::{
 };
 pub use statistics::{Counters, DeviceStatistics, Hits, Match, Source, Statistics, Use};
 pub use store::{
-    Cleared, Exported, Finding, FindingKind, Imported, IndexCause, LoadedObject, Lookup, Nearest, Prune, PruneReason,
-    Pruned, PrunedEntry, Rebuilt, Refused, Removal, Resolved, Store, StoreError, StoreOptions, Verified, Verifying,
-    Wanted,
+    Cleared, Exported, Finding, FindingKind, Imported, IndexCause, LoadedObject, Lookup, Nearest, Note, Prune,
+    PruneReason, Pruned, PrunedEntry, Rebuilt, Refused, Removal, Resolved, Store, StoreError, StoreOptions, Verified,
+    Verifying, Wanted,
 };
+pub use trust::{Distrust, DistrustReason, Trust};

@@ -3,16 +3,17 @@
 //! They are the operating system's file locks, so the kernel releases a dead process's. A lock file is removed when its holder is
 //! done; whoever takes one therefore checks that the path still names the file that it locked.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::files;
+use crate::files::Folder;
 
 /// How often a waiter looks at a compile lock again: often enough to be cancelled within a blink.
 const COMPILE_POLL: Duration = Duration::from_millis(25);
@@ -76,6 +77,8 @@ pub enum LockOutcome {
 #[derive(Debug)]
 pub struct CompileLock {
     file: File,
+    /// Where the lock's file is: a path in a folder.
+    folder: Arc<Folder>,
     path: PathBuf,
     since: Timestamp,
     waited: Option<Duration>,
@@ -93,13 +96,18 @@ impl CompileLock {
         write_holder(&mut self.file, self.since, Some(reason));
     }
 
-    /// Takes the lock at `path`, asking `waiting` between looks what to do.
-    pub(crate) fn take(path: &Path, waiting: impl FnMut(Duration, Option<Holder>) -> Wait) -> io::Result<LockOutcome> {
-        Self::take_where(path, waiting, names)
+    /// Takes the lock at `path` in `folder`, asking `waiting` between looks what to do.
+    pub(crate) fn take(
+        folder: &Arc<Folder>,
+        path: &Path,
+        waiting: impl FnMut(Duration, Option<Holder>) -> Wait,
+    ) -> io::Result<LockOutcome> {
+        Self::take_where(folder, path, waiting, |path, file| folder.names(path, file))
     }
 
     /// As [`take`](Self::take); `names` says whether a path names an open file.
     fn take_where(
+        folder: &Arc<Folder>,
         path: &Path,
         mut waiting: impl FnMut(Duration, Option<Holder>) -> Wait,
         names: impl Fn(&Path, &File) -> bool,
@@ -115,7 +123,7 @@ impl CompileLock {
         loop {
             let mut file = match awaited.take() {
                 Some(file) => file,
-                None => OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?,
+                None => folder.open_lock(path)?,
             };
             let locked = file.try_lock();
             if locked.is_ok()
@@ -130,7 +138,8 @@ impl CompileLock {
                 Ok(()) if names(path, &file) => {
                     let since = Timestamp::now();
                     write_holder(&mut file, since, None);
-                    return Ok(LockOutcome::Held(Self { file, path: path.to_owned(), since, waited }));
+                    let (folder, path) = (Arc::clone(folder), path.to_owned());
+                    return Ok(LockOutcome::Held(Self { file, folder, path, since, waited }));
                 }
                 Ok(()) if strays >= STRAY_LOCKS => {
                     warn_once(path, &io::Error::other("the path never names the file that was locked"));
@@ -161,7 +170,7 @@ impl CompileLock {
 impl Drop for CompileLock {
     fn drop(&mut self) {
         // Removed while it is held: whoever opened it before finds that the path names another file by then, and starts over.
-        if let Err(error) = files::remove(&self.path) {
+        if let Err(error) = self.folder.remove(&self.path) {
             tracing::debug!(path = %self.path.display(), %error, "a lock file stays behind");
         }
         if let Err(error) = self.file.unlock() {
@@ -190,8 +199,8 @@ impl ReadGuard {
 /// Takes the lock at `path`, looking every `poll` until `deadline`. `Ok(None)` past it.
 ///
 /// Where file locks do not work, the unlocked file stands for the lock.
-pub(crate) fn lock_before(path: &Path, poll: Duration, deadline: Instant) -> io::Result<Option<File>> {
-    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+pub(crate) fn lock_before(folder: &Folder, path: &Path, poll: Duration, deadline: Instant) -> io::Result<Option<File>> {
+    let file = folder.open_lock(path)?;
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(Some(file)),
@@ -203,21 +212,6 @@ pub(crate) fn lock_before(path: &Path, poll: Duration, deadline: Instant) -> io:
             }
         }
     }
-}
-
-/// Whether `path` still names the open `file`.
-#[cfg(unix)]
-pub(crate) fn names(path: &Path, file: &File) -> bool {
-    use std::os::unix::fs::MetadataExt as _;
-    let identity = |metadata: io::Result<std::fs::Metadata>| metadata.ok().map(|data| (data.dev(), data.ino()));
-    let named = identity(std::fs::metadata(path));
-    named.is_some() && named == identity(file.metadata())
-}
-
-/// Elsewhere an open file cannot be removed, so the path names it.
-#[cfg(not(unix))]
-pub(crate) fn names(_path: &Path, _file: &File) -> bool {
-    true
 }
 
 /// Says who holds the lock; it only serves the message that a waiter shows, so a failure changes nothing.
@@ -254,6 +248,7 @@ fn warn_once(path: &Path, error: &io::Error) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::trust::Trust;
 
     fn held(outcome: LockOutcome) -> CompileLock {
         match outcome {
@@ -262,24 +257,29 @@ mod tests {
         }
     }
 
+    fn scratch(folder: &tempfile::TempDir) -> (Arc<Folder>, PathBuf, PathBuf) {
+        let full = folder.path().join("key.lock");
+        (Arc::new(Folder::open(folder.path(), Trust::Private).unwrap()), "key.lock".into(), full)
+    }
+
     #[test]
     fn a_free_lock_is_taken_at_once_and_leaves_nothing() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("key.lock");
-        let lock = held(CompileLock::take(&path, |_, _| panic!("nobody holds it")).unwrap());
+        let (folder, path, full) = scratch(&folder);
+        let lock = held(CompileLock::take(&folder, &path, |_, _| panic!("nobody holds it")).unwrap());
         assert_eq!(lock.waited(), None);
-        assert!(path.exists());
+        assert!(full.exists());
         drop(lock);
-        assert!(!path.exists());
+        assert!(!full.exists());
     }
 
     #[test]
     fn a_waiter_sees_who_holds_it_and_can_give_up() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("key.lock");
-        let lock = held(CompileLock::take(&path, |_, _| Wait::Cancel).unwrap());
+        let (folder, path, _) = scratch(&folder);
+        let lock = held(CompileLock::take(&folder, &path, |_, _| Wait::Cancel).unwrap());
         let mut seen = None;
-        let cancelled = CompileLock::take(&path, |_, holder| {
+        let cancelled = CompileLock::take(&folder, &path, |_, holder| {
             seen = holder;
             Wait::Cancel
         });
@@ -291,15 +291,15 @@ mod tests {
     #[test]
     fn a_failed_compile_is_told_to_whoever_waited_and_to_nobody_else() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("key.lock");
-        let mut lock = held(CompileLock::take(&path, |_, _| Wait::Cancel).unwrap());
+        let (folder, path, full) = scratch(&folder);
+        let mut lock = held(CompileLock::take(&folder, &path, |_, _| Wait::Cancel).unwrap());
         let waiting = std::sync::atomic::AtomicUsize::new(0);
         std::thread::scope(|scope| {
             let waiters: Vec<_> = (0..6)
                 .map(|_| {
                     scope.spawn(|| {
                         let mut first = true;
-                        CompileLock::take(&path, |_, _| {
+                        CompileLock::take(&folder, &path, |_, _| {
                             waiting.fetch_add(usize::from(std::mem::take(&mut first)), Ordering::SeqCst);
                             Wait::Continue
                         })
@@ -316,42 +316,42 @@ mod tests {
                 assert_eq!((holder.pid, reason.chars().count()), (std::process::id(), FAILURE_CHARACTERS));
             }
         });
-        drop(held(CompileLock::take(&path, |_, _| panic!("nobody holds it")).unwrap()));
-        assert!(!path.exists());
+        drop(held(CompileLock::take(&folder, &path, |_, _| panic!("nobody holds it")).unwrap()));
+        assert!(!full.exists());
     }
 
     #[test]
     fn a_failure_that_was_left_before_is_told_to_nobody() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("key.lock");
+        let (folder, path, full) = scratch(&folder);
         // Its holder died between saying so and removing the file, an hour ago.
         let long_ago = Timestamp::now() - Duration::from_hours(1);
         let stale = Holder { pid: 1, since: long_ago, failed: Some("out of memory".to_owned()) };
-        std::fs::write(&path, serde_json::to_vec(&stale).unwrap()).unwrap();
+        std::fs::write(&full, serde_json::to_vec(&stale).unwrap()).unwrap();
         // Another that found it is just about to say that it holds the lock now, or to go.
-        let other = File::open(&path).unwrap();
+        let other = File::open(&full).unwrap();
         other.lock().unwrap();
         let mut other = Some(other);
-        let outcome = CompileLock::take(&path, |_, _| {
+        let outcome = CompileLock::take(&folder, &path, |_, _| {
             drop(other.take());
             Wait::Continue
         });
         let lock = held(outcome.unwrap());
         assert!(lock.waited().is_some());
         // Two compiles that are told apart by their times alone.
-        let running = read_holder(&mut File::open(&path).unwrap()).unwrap();
+        let running = read_holder(&mut File::open(&full).unwrap()).unwrap();
         assert_eq!((running.failed, running.since), (None, lock.since));
     }
 
     #[test]
     fn where_a_path_never_names_what_was_locked_there_is_no_lock() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("key.lock");
+        let (folder, path, _) = scratch(&folder);
         let looks = std::cell::Cell::new(0);
         let take = |stray: u32| {
             looks.set(0);
             let names = |_: &Path, _: &File| looks.replace(looks.get() + 1) >= stray;
-            CompileLock::take_where(&path, |_, _| panic!("nobody holds it"), names).unwrap()
+            CompileLock::take_where(&folder, &path, |_, _| panic!("nobody holds it"), names).unwrap()
         };
         drop(held(take(3)));
         assert!(matches!(take(u32::MAX), LockOutcome::Unavailable));
@@ -361,13 +361,13 @@ mod tests {
     #[test]
     fn one_holds_it_at_a_time() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("key.lock");
+        let (folder, path, _) = scratch(&folder);
         let (inside, most) = (std::sync::atomic::AtomicUsize::new(0), std::sync::atomic::AtomicUsize::new(0));
         std::thread::scope(|scope| {
             for _ in 0..8 {
                 scope.spawn(|| {
                     for _ in 0..5 {
-                        let lock = held(CompileLock::take(&path, |_, _| Wait::Continue).unwrap());
+                        let lock = held(CompileLock::take(&folder, &path, |_, _| Wait::Continue).unwrap());
                         most.fetch_max(inside.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
                         std::thread::sleep(Duration::from_millis(1));
                         inside.fetch_sub(1, Ordering::SeqCst);

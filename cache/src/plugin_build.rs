@@ -9,7 +9,7 @@ use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use crate::hash::{Digest, FramedHasher};
-use crate::layout::Layout;
+use crate::store::{Note, Store};
 
 mod elf;
 
@@ -30,34 +30,14 @@ pub struct PluginBuildError {
     cause: io::Error,
 }
 
-/// Where content hashes of plugins are remembered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Notes<'a> {
-    /// Nowhere.
-    None,
-    /// In a store that is not to be written: what it knows is taken, and nothing added.
-    Read(&'a Layout),
-    /// In a store, which is made where it is missing.
-    ReadWrite(&'a Layout),
-}
-
-impl<'a> Notes<'a> {
-    fn layout(self) -> Option<&'a Layout> {
-        match self {
-            Self::None => None,
-            Self::Read(layout) | Self::ReadWrite(layout) => Some(layout),
-        }
-    }
-}
-
 impl PluginBuild {
-    /// The build of the plugin at `path`. A content hash is looked up and remembered in `notes`; where it cannot be remembered the
-    /// content is hashed each time.
-    pub fn of(path: &Path, notes: Notes<'_>) -> Result<Self, PluginBuildError> {
+    /// The build of the plugin at `path`. A content hash is looked up and remembered in the store `notes`; where it cannot be
+    /// remembered the content is hashed each time.
+    pub fn of(path: &Path, notes: Option<&Store>) -> Result<Self, PluginBuildError> {
         Self::read(path, notes).map_err(|cause| PluginBuildError { path: path.to_owned(), cause })
     }
 
-    fn read(path: &Path, notes: Notes<'_>) -> io::Result<Self> {
+    fn read(path: &Path, notes: Option<&Store>) -> io::Result<Self> {
         let mut file = File::open(path)?;
         if let Some(id) = elf::build_id(&mut file)? {
             let digit = |digit: u8| char::from_digit(digit.into(), 16).unwrap_or('0');
@@ -65,16 +45,15 @@ impl PluginBuild {
             return Ok(Self("gnu:".chars().chain(digits).collect()));
         }
         let before = file.metadata()?;
-        let remembered = notes.layout().zip(identity(&before)).map(|(layout, identity)| layout.plugin_build(&identity));
-        if let Some(digest) = remembered.as_deref().and_then(recall) {
+        let remembered = notes.zip(identity(&before).map(Note::PluginBuild));
+        if let Some(digest) = remembered.and_then(|(store, note)| recall(&store.note(note)?)) {
             return Ok(Self(format!("blake3:{digest}")));
         }
         let digest = hash_content(&mut file)?;
         // A file that was written to meanwhile is hashed anew the next time.
         let unchanged = identity(&file.metadata()?) == identity(&before);
-        if let Notes::ReadWrite(layout) = notes
-            && let Some(path) = remembered.filter(|_| unchanged)
-            && let Err(error) = layout.write_note(&path, format!("{digest}\n").as_bytes())
+        if let Some((store, note)) = remembered.filter(|(store, _)| unchanged && !store.is_read_only())
+            && let Err(error) = store.write_note(note, format!("{digest}\n").as_bytes())
         {
             tracing::debug!(path = %path.display(), %error, "the plugin's hash is not remembered");
         }
@@ -122,10 +101,8 @@ fn identity(_metadata: &Metadata) -> Option<Digest> {
     None
 }
 
-fn recall(path: &Path) -> Option<Digest> {
-    let mut text = String::new();
-    File::open(path).ok()?.take(1024).read_to_string(&mut text).ok()?;
-    text.trim().parse().ok()
+fn recall(note: &[u8]) -> Option<Digest> {
+    std::str::from_utf8(note).ok()?.trim().parse().ok()
 }
 
 #[cfg(test)]
@@ -133,41 +110,43 @@ mod tests {
     use std::fs;
 
     use super::*;
+    use crate::store::StoreOptions;
 
     #[test]
     fn a_content_hash_is_remembered_until_the_file_changes() {
         let folder = tempfile::tempdir().unwrap();
-        let layout = Layout::new(folder.path().join("store"));
+        let store = Store::open(StoreOptions::new(folder.path().join("store"))).unwrap();
         let plugin = folder.path().join("plugin.so");
         fs::write(&plugin, "content").unwrap();
         let expected = |content: &str| PluginBuild(format!("blake3:{}", Digest::of(content.as_bytes())));
-        assert_eq!(PluginBuild::of(&plugin, Notes::ReadWrite(&layout)).unwrap(), expected("content"));
+        assert_eq!(PluginBuild::of(&plugin, Some(&store)).unwrap(), expected("content"));
         let notes: Vec<PathBuf> =
-            fs::read_dir(layout.plugin_builds()).unwrap().map(|entry| entry.unwrap().path()).collect();
+            fs::read_dir(store.layout().plugin_builds()).unwrap().map(|entry| entry.unwrap().path()).collect();
         assert_eq!(notes.len(), 1);
         // It is the note that answers, not the content.
         fs::write(&notes[0], Digest::of(b"noted").to_string()).unwrap();
-        assert_eq!(PluginBuild::of(&plugin, Notes::ReadWrite(&layout)).unwrap(), expected("noted"));
+        assert_eq!(PluginBuild::of(&plugin, Some(&store)).unwrap(), expected("noted"));
         fs::write(&notes[0], "no digest").unwrap();
-        assert_eq!(PluginBuild::of(&plugin, Notes::ReadWrite(&layout)).unwrap(), expected("content"));
+        assert_eq!(PluginBuild::of(&plugin, Some(&store)).unwrap(), expected("content"));
         fs::write(&plugin, "CONTENT").unwrap();
-        assert_eq!(PluginBuild::of(&plugin, Notes::ReadWrite(&layout)).unwrap(), expected("CONTENT"));
-        assert_eq!(PluginBuild::of(&plugin, Notes::None).unwrap(), expected("CONTENT"));
+        assert_eq!(PluginBuild::of(&plugin, Some(&store)).unwrap(), expected("CONTENT"));
+        assert_eq!(PluginBuild::of(&plugin, None).unwrap(), expected("CONTENT"));
     }
 
     #[test]
     fn a_store_that_is_not_to_be_written_is_read() {
         let folder = tempfile::tempdir().unwrap();
-        let layout = Layout::new(folder.path().join("store"));
+        let store = Store::open(StoreOptions::new(folder.path().join("store"))).unwrap();
         let plugin = folder.path().join("plugin.so");
         fs::write(&plugin, "content").unwrap();
-        let hashed = PluginBuild::of(&plugin, Notes::Read(&layout)).unwrap();
-        assert!(!layout.root().exists(), "nothing is written");
-        assert_eq!(PluginBuild::of(&plugin, Notes::ReadWrite(&layout)).unwrap(), hashed);
-        let note = fs::read_dir(layout.plugin_builds()).unwrap().next().unwrap().unwrap().path();
+        let reader = Store::open(StoreOptions::new(store.dir()).read_only()).unwrap();
+        let hashed = PluginBuild::of(&plugin, Some(&reader)).unwrap();
+        assert!(!store.dir().exists(), "nothing is written");
+        assert_eq!(PluginBuild::of(&plugin, Some(&store)).unwrap(), hashed);
+        let note = fs::read_dir(store.layout().plugin_builds()).unwrap().next().unwrap().unwrap().path();
         fs::write(&note, Digest::of(b"noted").to_string()).unwrap();
         let noted = PluginBuild(format!("blake3:{}", Digest::of(b"noted")));
-        assert_eq!(PluginBuild::of(&plugin, Notes::Read(&layout)).unwrap(), noted);
+        assert_eq!(PluginBuild::of(&plugin, Some(&reader)).unwrap(), noted);
     }
 
     #[test]
@@ -175,9 +154,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let plugin = folder.path().join("plugin.so");
         fs::write(&plugin, "content").unwrap();
-        let layout = Layout::new(&plugin);
-        assert!(PluginBuild::of(&plugin, Notes::ReadWrite(&layout)).unwrap().0.starts_with("blake3:"));
-        let error = PluginBuild::of(&folder.path().join("none.so"), Notes::None).unwrap_err();
+        let nowhere = Store::open(StoreOptions::new("/proc/nowhere")).unwrap();
+        assert!(PluginBuild::of(&plugin, Some(&nowhere)).unwrap().0.starts_with("blake3:"));
+        let error = PluginBuild::of(&folder.path().join("none.so"), None).unwrap_err();
         assert!(error.to_string().contains("none.so"));
     }
 }

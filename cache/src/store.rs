@@ -3,8 +3,10 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::files::Folder;
 use crate::format::FormatVersion;
 use crate::hash::Digest;
 use crate::key::GraphKey;
@@ -13,10 +15,12 @@ use crate::lock::{CompileLock, Holder, LockOutcome, ReadGuard, Wait};
 use crate::object::{self, ObjectError};
 use crate::program::Program;
 use crate::record::{GraphRecord, ObjectInfo};
+use crate::trust::{Distrust, Trust};
 
 mod bounds;
 mod clear;
 mod index;
+mod notes;
 mod objects;
 mod query;
 mod room;
@@ -30,6 +34,7 @@ use room::Coming;
 pub use bounds::{Prune, PruneReason, Pruned, PrunedEntry};
 pub use clear::Cleared;
 pub use index::{Rebuilt, Resolved};
+pub use notes::Note;
 pub use query::{Nearest, Wanted};
 pub use transfer::{Exported, Imported, Refused};
 pub use verify::{Finding, FindingKind, Verified, Verifying};
@@ -42,10 +47,13 @@ const BATCH: usize = 512;
 /// Where a store is and what may be done with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreOptions {
-    /// The store's folder; it is made when something is first written.
+    /// The cache folder. The store is this folder where preheat made it, else a folder
+    /// `preheat-store` in it; it is made when something is first written.
     pub dir: PathBuf,
     /// Look up, never write.
     pub read_only: bool,
+    /// Whose machine code it may hold.
+    pub trust: Trust,
     /// How many bytes the objects may take; beyond it, those that are worth least go.
     pub max_bytes: u64,
 }
@@ -56,7 +64,7 @@ impl StoreOptions {
 
     /// A store in `dir` that is written and bounded by [`DEFAULT_MAX_BYTES`](Self::DEFAULT_MAX_BYTES).
     pub fn new(dir: impl Into<PathBuf>) -> Self {
-        Self { dir: dir.into(), read_only: false, max_bytes: Self::DEFAULT_MAX_BYTES }
+        Self { dir: dir.into(), read_only: false, trust: Trust::Private, max_bytes: Self::DEFAULT_MAX_BYTES }
     }
 
     /// The same, looked up and never written.
@@ -66,9 +74,15 @@ impl StoreOptions {
     }
 }
 
-/// A store, by its folder. It holds nothing open, so that any number of processes can share it.
+/// A store, by its folder. It holds the folder open, and nothing in it, so that any number of processes can share it.
 #[derive(Debug)]
 pub struct Store {
+    /// The folder that was named.
+    dir: PathBuf,
+    /// The store's folder, once there is one.
+    root: Mutex<Option<Arc<Folder>>>,
+    trust: Trust,
+    /// Paths within the store's folder.
     layout: Layout,
     read_only: bool,
     max_bytes: u64,
@@ -99,6 +113,12 @@ pub enum StoreError {
         path: PathBuf,
         /// What it holds instead.
         reason: String,
+    },
+    /// Somebody else could have written what the store holds, and machine code from anybody is not run.
+    #[error("{cause}, so that machine code in the cache could be anybody's: it is not used")]
+    Untrusted {
+        /// Which folder or file, and who.
+        cause: Distrust,
     },
     /// The file system is full, or a quota is used up.
     #[error("no space is left for {path:?}: {cause}")]
@@ -236,22 +256,30 @@ pub enum Removal {
 }
 
 impl Store {
-    /// Opens the store in a folder, which need not be there yet. Nothing is made and nothing is held open.
+    /// Opens the store in a folder, which need not be there yet. Nothing is made; a store of a
+    /// release that did not mark its folder is marked.
     pub fn open(options: StoreOptions) -> Result<Self, StoreError> {
-        let StoreOptions { dir, read_only, max_bytes } = options;
-        let store = Self { layout: Layout::new(dir), read_only, max_bytes, swept: AtomicBool::new(false) };
-        store.check_format()?;
+        let StoreOptions { dir, read_only, trust, max_bytes } = options;
+        let layout = Layout::relative();
+        let root = Mutex::new(None);
+        let store = Self { dir, root, trust, layout, read_only, max_bytes, swept: AtomicBool::new(false) };
+        store.find()?;
         Ok(store)
     }
 
     /// The store's paths.
-    pub fn layout(&self) -> &Layout {
-        &self.layout
+    pub fn layout(&self) -> Layout {
+        Layout::new(self.held().map_or_else(|| self.dir.clone(), |root| root.path().to_owned()))
     }
 
-    /// The store's folder.
+    /// The folder that was named when it was opened; [`layout`](Self::layout) tells where in it the store is.
     pub fn dir(&self) -> &Path {
-        self.layout.root()
+        &self.dir
+    }
+
+    /// Whether there is a store by now.
+    pub fn exists(&self) -> bool {
+        self.root().is_ok_and(|root| root.is_some())
     }
 
     /// Whether it is opened for reading alone.
@@ -321,9 +349,9 @@ impl Store {
         key: &GraphKey,
         waiting: impl FnMut(Duration, Option<Holder>) -> Wait,
     ) -> Result<LockOutcome, StoreError> {
-        self.prepare()?;
+        let root = self.prepare()?;
         let path = self.layout.compile_lock(key);
-        CompileLock::take(&path, waiting).map_err(|cause| write_error(&path, cause))
+        CompileLock::take(&root, &path, waiting).map_err(|cause| self.write_error(&path, cause))
     }
 
     /// The program of a key: from the index, else from the object.
@@ -351,8 +379,22 @@ impl Store {
     }
 }
 
+impl Store {
+    /// As the free function, of a path within the store's folder.
+    fn write_error(&self, path: &Path, cause: io::Error) -> StoreError {
+        write_error(&self.layout().root().join(path), cause)
+    }
+
+    fn read_error(&self, path: &Path, cause: io::Error) -> StoreError {
+        read_error(&self.layout().root().join(path), cause)
+    }
+}
+
 /// Sorts a failure to write by what can be done about it.
 fn write_error(path: &Path, cause: io::Error) -> StoreError {
+    if let Some(distrust) = Distrust::of(&cause) {
+        return StoreError::Untrusted { cause: distrust.clone() };
+    }
     let path = path.to_owned();
     match cause.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StoreError::Full { path, cause },
@@ -361,7 +403,10 @@ fn write_error(path: &Path, cause: io::Error) -> StoreError {
 }
 
 fn read_error(path: &Path, cause: io::Error) -> StoreError {
-    StoreError::Unreadable { path: path.to_owned(), cause }
+    match Distrust::of(&cause) {
+        Some(distrust) => StoreError::Untrusted { cause: distrust.clone() },
+        None => StoreError::Unreadable { path: path.to_owned(), cause },
+    }
 }
 
 /// The keys among the digests of an iterator of names.

@@ -12,6 +12,7 @@ use crate::pjrt::ErrorCode;
 use crate::plugins::InstallError;
 use crate::runtime;
 use crate::tensor::TensorError;
+use preheat_cache::StoreError;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -330,6 +331,10 @@ fn runtime_status(error: &runtime::Error) -> Status {
     }
 }
 
+/// What to do where somebody else may write to the cache.
+const UNTRUSTED: &str = "--cache-shared uses a cache together with the group of its folder, and trusts all of them; \
+    --cache-dir names another one; docs/security.md says what is checked";
+
 /// What to do where the device has too little memory.
 const NO_MEMORY: &str = "let other programs that use the device's memory end, or make the batch or the size smaller";
 
@@ -350,6 +355,7 @@ fn runtime_hint(error: &runtime::Error) -> Option<&'static str> {
         runtime::Error::InputCount { .. } | runtime::Error::InputType { .. } => Some(
             "`preheat cache list` names the program's graph, and `preheat --json cache show GRAPH` lists every input",
         ),
+        runtime::Error::Store(StoreError::Untrusted { .. }) => Some(UNTRUSTED),
         runtime::Error::Store(_) => Some("--cache-dir or PREHEAT_CACHE_DIR names another cache folder"),
         _ => None,
     }

@@ -41,6 +41,10 @@ pub struct RuntimeArgs {
     /// Look up, never write
     #[arg(long, global = true)]
     pub cache_read_only: bool,
+    /// Share the cache with the group of its folder: every member may write to it, and you run what
+    /// they put there
+    #[arg(long, global = true, env = "PREHEAT_CACHE_SHARED", hide_env_values = true)]
+    pub cache_shared: bool,
     /// A read-only cache that is looked up after the main one; may be given several times
     #[arg(long, global = true, value_name = "DIR")]
     pub cache_fallback: Vec<PathBuf>,
@@ -168,6 +172,7 @@ impl RuntimeArgs {
             .device(device::Request { device, strict: self.strict_device, tpu })
             .stage_devices(StageDevices { text_encoder: self.torch.text_encoder_device, vae: self.torch.vae_device })
             .read_only(self.cache_read_only)
+            .cache_shared(self.cache_shared)
             .cache_max_bytes(self.cache_max_size.bytes())
             .use_cache(self.tpu_compilation_cache)
             .require_warm(self.require_warm)

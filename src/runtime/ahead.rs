@@ -5,6 +5,7 @@ use std::time::Instant;
 use preheat_cache::{GraphKey, KeyInputs, Match, Measurements, Source};
 
 use super::Inner;
+use super::cache::Cache;
 use super::compile::{Again, Made, Wanting};
 use super::error::Error;
 use super::obtain::{LEVEL_ONE_PATIENCE, matched};
@@ -93,7 +94,9 @@ impl Inner {
         let compiler = || match &self.backend {
             // What was loaded to compile it is dropped: nobody is about to run it.
             Backend::Here(here) => Ok(((), here.compile(inputs)?.1)),
-            Backend::Ahead(ahead) => Ok(((), ahead.compile(inputs, &self.cancel)?)),
+            Backend::Ahead(ahead) => {
+                Ok(((), ahead.compile(inputs, self.cache.as_deref().and_then(Cache::remembers), &self.cancel)?))
+            }
         };
         let fresh = match self.compile(asked, &Wanting { inputs, key, refused: false }, again, compiler)? {
             Made::Found(kept) => return Ok(kept),

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use preheat_cache::{Notes, PluginBuild, StoreOptions};
+use preheat_cache::{PluginBuild, StoreOptions, Trust};
 
 use super::cache::Cache;
 use super::devices::{Found, find_devices, find_plugin};
@@ -44,6 +44,7 @@ pub struct Builder {
     fallbacks: Vec<PathBuf>,
     use_cache: bool,
     read_only: bool,
+    cache_trust: Trust,
     cache_max_bytes: u64,
     memory_limit_bytes: u64,
     require_warm: bool,
@@ -68,6 +69,7 @@ impl Default for Builder {
             fallbacks: Vec::new(),
             use_cache: true,
             read_only: false,
+            cache_trust: Trust::Private,
             cache_max_bytes: StoreOptions::DEFAULT_MAX_BYTES,
             memory_limit_bytes: Self::DEFAULT_MEMORY_LIMIT_BYTES,
             require_warm: false,
@@ -157,6 +159,15 @@ impl Builder {
     #[must_use]
     pub fn read_only(mut self, read_only: bool) -> Self {
         self.read_only = read_only;
+        self
+    }
+
+    /// Whether the cache is shared: everybody in the group of its folder may write to it, and this
+    /// process runs what they put there (docs/security.md). Otherwise machine code is run only from
+    /// folders and files that belong to this user or to root, and that nobody else may write.
+    #[must_use]
+    pub fn cache_shared(mut self, shared: bool) -> Self {
+        self.cache_trust = if shared { Trust::Shared } else { Trust::Private };
         self
     }
 
@@ -389,7 +400,8 @@ impl Builder {
     }
 
     fn store_options(&self, dir: PathBuf) -> StoreOptions {
-        StoreOptions { read_only: self.read_only, max_bytes: self.cache_max_bytes, ..StoreOptions::new(dir) }
+        let (read_only, trust, max_bytes) = (self.read_only, self.cache_trust, self.cache_max_bytes);
+        StoreOptions { dir, read_only, trust, max_bytes }
     }
 
     fn dir(&self) -> Option<PathBuf> {
@@ -412,5 +424,5 @@ impl std::fmt::Debug for Builder {
 /// The identity of the plugin's build. A content hash is remembered in the cache's folder, where that may be written.
 fn plugin_build(path: &Path, cache: Option<&Cache>) -> Result<String, BackendError> {
     let unreadable = |cause| BackendError::Identity { path: path.to_owned(), cause };
-    Ok(PluginBuild::of(path, cache.map_or(Notes::None, Cache::notes)).map_err(unreadable)?.to_string())
+    Ok(PluginBuild::of(path, cache.map(Cache::notes)).map_err(unreadable)?.to_string())
 }

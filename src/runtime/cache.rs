@@ -5,8 +5,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use preheat_cache::{
-    Cleared, Counters, Digest, GraphKey, GraphRecord, LoadedObject, LockOutcome, Lookup, Match, Nearest, Notes,
-    Program, Resolved, Source, Statistics, Store, StoreError, StoreOptions, Use, Wait, Wanted,
+    Cleared, Counters, Digest, GraphKey, GraphRecord, LoadedObject, LockOutcome, Lookup, Match, Nearest, Program,
+    Resolved, Source, Statistics, Store, StoreError, StoreOptions, Trust, Use, Wait, Wanted,
 };
 
 use super::error::Error;
@@ -28,6 +28,11 @@ pub struct Cache {
     flushing: Mutex<()>,
 }
 
+/// How a store behind the main one is opened.
+fn fallback(dir: &Path, trust: Trust) -> StoreOptions {
+    StoreOptions { trust, ..StoreOptions::new(dir).read_only() }
+}
+
 /// What happened and is not in the store yet.
 #[derive(Debug)]
 struct Pending {
@@ -38,7 +43,8 @@ struct Pending {
 
 impl Cache {
     pub(super) fn open(main: StoreOptions, fallbacks: &[PathBuf]) -> Result<Self, StoreError> {
-        let fallback = |dir: &PathBuf| Store::open(StoreOptions::new(dir).read_only());
+        let trust = main.trust;
+        let fallback = |dir: &PathBuf| Store::open(fallback(dir, trust));
         Ok(Self {
             main: Store::open(main)?,
             fallbacks: fallbacks.iter().map(fallback).collect::<Result<_, _>>()?,
@@ -49,13 +55,14 @@ impl Cache {
 
     /// Opens what can be opened, and says what cannot: a runtime goes on without it. `None` where the main store cannot be used.
     pub(super) fn open_or_degrade(main: StoreOptions, fallbacks: &[PathBuf], warnings: &Warnings) -> Option<Self> {
+        let trust = main.trust;
         let mut cache = Self::open(main, &[]).map_err(|error| warnings.store_failed("opening it", &error)).ok()?;
         for dir in fallbacks {
             if !dir.is_dir() {
                 warnings.warn(format!("the fallback cache {} is not there", dir.display()));
                 continue;
             }
-            match Store::open(StoreOptions::new(dir).read_only()) {
+            match Store::open(fallback(dir, trust)) {
                 Ok(store) => cache.fallbacks.push(store),
                 Err(error) => warnings.warn(format!("the fallback cache is left out: {error}")),
             }
@@ -109,8 +116,8 @@ impl Cache {
     }
 
     /// Where a plugin's content hash is remembered.
-    pub(super) fn notes(&self) -> Notes<'_> {
-        if self.main.is_read_only() { Notes::Read(self.main.layout()) } else { Notes::ReadWrite(self.main.layout()) }
+    pub(super) fn notes(&self) -> &Store {
+        &self.main
     }
 
     /// Whether anything could be stored, before hours go into compiling it.
@@ -119,14 +126,12 @@ impl Cache {
         if self.main.is_read_only() {
             return Err(StoreError::ReadOnly { path }.into());
         }
-        // A file without a name: nothing of it is left, whatever happens.
-        let made = std::fs::create_dir_all(&path).and_then(|()| tempfile::tempfile_in(&path));
-        made.map(drop).map_err(|cause| Error::CacheNotWritable { path, cause })
+        self.main.check_writable().map_err(|cause| Error::CacheNotWritable { path, cause: Box::new(cause) })
     }
 
     /// Where else something may be remembered, that costs little to ask again.
-    pub(super) fn remembers(&self) -> Option<&preheat_cache::Layout> {
-        (!self.main.is_read_only()).then(|| self.main.layout())
+    pub(super) fn remembers(&self) -> Option<&Store> {
+        (!self.main.is_read_only()).then_some(&self.main)
     }
 
     pub(super) fn fallbacks(&self) -> &[Store] {

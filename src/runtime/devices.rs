@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use preheat_cache::{Notes, PluginBuild};
+use preheat_cache::PluginBuild;
 use serde::Serialize;
 
 use super::tpu_hardware::{self, Surroundings};
@@ -178,7 +178,7 @@ fn version(attributes: &BTreeMap<String, Value>, name: &str) -> Option<String> {
 /// The identity of a plugin's build, remembered nowhere: there may be no cache.
 fn identify(path: &Path) -> Result<String, BackendError> {
     let unreadable = |cause| BackendError::Identity { path: path.to_owned(), cause };
-    Ok(PluginBuild::of(path, Notes::None).map_err(unreadable)?.to_string())
+    Ok(PluginBuild::of(path, None).map_err(unreadable)?.to_string())
 }
 
 fn plugin_name(device: XlaDevice) -> PluginName {

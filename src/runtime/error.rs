@@ -191,9 +191,9 @@ pub enum Error {
     CacheNotWritable {
         /// The folder.
         path: std::path::PathBuf,
-        /// What the system said.
+        /// Why.
         #[source]
-        cause: std::io::Error,
+        cause: Box<preheat_cache::StoreError>,
     },
     /// A question to the cache, of a runtime that was told to use none.
     #[error("no cache is in use: {0}")]

@@ -45,7 +45,7 @@ impl Survival {
                 let program = Program::new(ProgramFormat::Mlir, PROBE.as_bytes().to_vec());
                 let environment = Arc::clone(&ahead.environment);
                 let probe = KeyInputs { program, options: CompileOptions::default(), environment };
-                match ahead.compile(&probe, &inner.cancel) {
+                match ahead.compile(&probe, None, &inner.cancel) {
                     Ok(compiled) => Ok(compiled.abi_version.map_or(Self::Unknown, Self::Version)),
                     Err(CompileError::Ahead(AheadError::Cancelled)) => Err(Error::Cancelled),
                     Err(error) => {

@@ -62,8 +62,8 @@ impl Cache {
         let layout = store.layout();
         let keys = store.object_keys()?;
         Ok(CacheInfo {
-            dir: store.dir().to_owned(),
-            exists: layout.format().is_file(),
+            dir: layout.root().to_owned(),
+            exists: store.exists(),
             read_only: store.is_read_only(),
             max_bytes: store.max_bytes(),
             objects: keys.len() as u64,
@@ -152,7 +152,7 @@ impl Cache {
         let libraries = found.chain(torch::installed_library(&TorchLookup::from_process()));
         let build = |path: PathBuf| {
             let unreadable = |cause| crate::backend::BackendError::Identity { path: path.clone(), cause };
-            Ok(PluginBuild::of(&path, self.notes()).map_err(unreadable)?.to_string())
+            Ok(PluginBuild::of(&path, Some(self.notes())).map_err(unreadable)?.to_string())
         };
         libraries.filter(|path| path.is_file()).map(build).collect()
     }

@@ -47,6 +47,9 @@ impl Warnings {
         said.store.push(kind);
         drop(said);
         let advice = match cause {
+            StoreError::Untrusted { .. } => {
+                "--cache-shared trusts all who may write to it, --cache-dir names another folder"
+            }
             StoreError::Full { .. } => "free some space, or name another folder with --cache-dir or PREHEAT_CACHE_DIR",
             _ => "--cache-dir or PREHEAT_CACHE_DIR names another folder, --cache-read-only never writes",
         };

@@ -4,11 +4,12 @@
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
-use preheat_cache::{Digest, GraphKey, GraphRecord, Lookup, Store, StoreOptions};
+use preheat_cache::{Digest, GraphKey, GraphRecord, Lookup, Note, Store, StoreOptions};
 
 static STORE: LazyLock<(tempfile::TempDir, Store)> = LazyLock::new(|| {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("format"), "preheat-store 1\n").unwrap();
+    let store = Store::open(StoreOptions::new(folder.path())).unwrap();
+    store.write_note(Note::Target(Digest::of(b"made")), b"").unwrap();
     let store = Store::open(StoreOptions::new(folder.path()).read_only()).unwrap();
     (folder, store)
 });

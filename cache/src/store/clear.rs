@@ -22,8 +22,14 @@ impl Store {
     /// of targets. The counters stay, as does what another process stores meanwhile.
     pub fn clear(&self) -> Result<Cleared, StoreError> {
         self.writable()?;
-        let mut cleared = Cleared { stored_bytes: self.empty_quarantine()?, ..Cleared::default() };
-        cleared.stored_bytes += self.remove_older_index()? + self.remove_whole(&self.layout.targets())?;
+        let mut cleared = Cleared::default();
+        if self.root()?.is_none() {
+            return Ok(cleared);
+        }
+        // Nothing is removed from a folder that preheat did not mark as its own.
+        let root = self.prepare()?;
+        cleared.stored_bytes += self.empty_quarantine(&root)? + self.remove_older_index(&root)?;
+        cleared.stored_bytes += self.remove_notes(&root, &self.layout.targets())?;
         let keys: BTreeSet<GraphKey> = self.object_keys()?.into_iter().collect();
         // Objects that went although the index could not be written, and what they took.
         let mut unrecorded = BTreeMap::new();
@@ -32,7 +38,7 @@ impl Store {
             let is_last = (at + 1) * BATCH >= all.len();
             self.clear_some(batch, is_last, &mut unrecorded, &mut cleared)?;
         }
-        if self.layout.graphs().exists() {
+        if root.is_folder(&self.layout.graphs()) {
             let recorded = self.records()?.into_iter().map(|record| record.graph_key);
             let alone: Vec<GraphKey> = recorded.filter(|key| !keys.contains(key)).collect();
             for batch in alone.chunks(BATCH) {

@@ -1,15 +1,16 @@
 //! The half of the store that lies in plain files: objects, and the quarantine for those that failed a check.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io;
-use std::path::Path;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use tempfile::NamedTempFile;
-
-use super::{LoadedObject, Lookup, Removal, Store, StoreError, key_of_name, read_error, write_error};
-use crate::files;
+use super::{LoadedObject, Lookup, Removal, Store, StoreError, key_of_name};
+use crate::files::{Folder, NewFile, is_absent};
 use crate::key::GraphKey;
-use crate::lock::{ReadGuard, names};
+use crate::layout::Layout;
+use crate::lock::ReadGuard;
 use crate::object::{self, ObjectError, ProgramFrame};
 use crate::record::{GraphRecord, ObjectInfo};
 
@@ -20,7 +21,7 @@ pub(super) struct Staged {
     pub(super) program: ProgramFrame,
     pub(super) info: ObjectInfo,
     /// Gone once the object is where it belongs.
-    file: Option<NamedTempFile>,
+    file: Option<NewFile>,
 }
 
 /// A key of which the index tells what there is: this object, or none.
@@ -37,22 +38,15 @@ impl Store {
     /// The object of a key, found by its path alone, read once and checked before anything of it is returned.
     pub fn load(&self, key: &GraphKey) -> Result<Lookup, StoreError> {
         let path = self.layout.object(key);
-        let mut file = match File::open(&path) {
-            Ok(file) => file,
-            Err(error) if is_absent(&error) => return Ok(Lookup::Absent),
-            Err(error) => return Err(read_error(&path, error)),
-        };
-        if file.metadata().is_ok_and(|metadata| !metadata.is_file()) {
-            return Err(StoreError::NotAStore { path, reason: "a folder is where an object should be".to_owned() });
-        }
-        let guard =
-            file.try_clone().map(|file| ReadGuard::new(file, &path)).map_err(|cause| read_error(&path, cause))?;
+        let Some((root, mut file)) = self.open_file(&path)? else { return Ok(Lookup::Absent) };
+        let guard = file.try_clone().map(|file| ReadGuard::new(file, &root.full(&path)));
+        let guard = guard.map_err(|cause| self.read_error(&path, cause))?;
         match object::load(&mut file, key) {
             Ok(object::Loaded { record, program, payload }) => {
                 let stored_bytes = record.object.as_ref().map_or(0, |info| info.stored_bytes);
                 Ok(Lookup::Hit(Box::new(LoadedObject { record, payload, stored_bytes, program, guard })))
             }
-            Err(ObjectError::Io(cause)) => Err(read_error(&path, cause)),
+            Err(ObjectError::Io(cause)) => Err(self.read_error(&path, cause)),
             // What another release wrote is left for it; a new compile replaces it.
             Err(cause) if !cause.is_damage() => Err(StoreError::Object { key: *key, cause }),
             Err(reason) => {
@@ -63,6 +57,22 @@ impl Store {
         }
     }
 
+    /// Opens a file of the store for reading; `None` where it is not there.
+    pub(super) fn open_file(&self, path: &Path) -> Result<Option<(Arc<Folder>, File)>, StoreError> {
+        let Some(root) = self.root()? else { return Ok(None) };
+        match root.read(path) {
+            Ok(file) => Ok(Some((root, file))),
+            Err(error) if is_absent(&error) => Ok(None),
+            Err(error) => Err(self.read_error(path, error)),
+        }
+    }
+
+    /// What lies in a folder of the store; nothing where it is missing.
+    pub(super) fn entries(&self, folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
+        let Some(root) = self.root()? else { return Ok(Vec::new()) };
+        root.entries(folder).map_err(|error| self.read_error(folder, error))
+    }
+
     /// Writes an object under a name of its own, for [`place`](Self::place) to put where it belongs.
     pub(super) fn stage(
         &self,
@@ -70,17 +80,17 @@ impl Store {
         program: ProgramFrame,
         payload: &[u8],
     ) -> Result<Staged, StoreError> {
-        self.prepare()?;
+        let root = self.prepare()?;
         let key = record.graph_key;
-        let unwritable = |cause| write_error(&self.layout.tmp(), cause);
-        let mut file = self.layout.new_file(&format!("{key}.")).map_err(unwritable)?;
+        let unwritable = |cause| self.write_error(&self.layout.tmp(), cause);
+        let mut file = self.new_file(&root, &format!("{key}.")).map_err(unwritable)?;
         let path = file.path().to_owned();
         let failed = |error| match error {
-            ObjectError::Io(cause) => write_error(&path, cause),
+            ObjectError::Io(cause) => self.write_error(&path, cause),
             cause => StoreError::Object { key, cause },
         };
-        let info = object::write(&mut files::Writing(&mut file), record, &program, payload).map_err(failed)?;
-        self.staged(file, GraphRecord { object: Some(info), ..record.clone() }, program)
+        let info = object::write(&mut file, record, &program, payload).map_err(failed)?;
+        self.staged(&root, file, GraphRecord { object: Some(info), ..record.clone() }, program)
     }
 
     /// What was written to `file` under a name of its own, once it lasts; so do the folders that it will lie in.
@@ -88,18 +98,20 @@ impl Store {
     /// Nothing that can be done before the index is locked is left for then.
     pub(super) fn staged(
         &self,
-        file: NamedTempFile,
+        root: &Folder,
+        file: NewFile,
         record: GraphRecord,
         program: ProgramFrame,
     ) -> Result<Staged, StoreError> {
         let info = record.object.clone().unwrap_or_else(|| ObjectInfo::of(&[]));
         let path = self.layout.object(&record.graph_key);
         let folder = path.parent().unwrap_or(&path);
-        let written = files::sync(&file)
-            .and_then(|()| files::create_folder(folder))
+        let written = file
+            .sync()
+            .and_then(|()| root.create_folder(folder))
             // A new folder's own entry has to last as well: both levels above the object.
-            .and_then(|()| folder.ancestors().take(2).try_for_each(files::sync_folder_of));
-        written.map_err(|cause| write_error(&path, cause))?;
+            .and_then(|()| folder.ancestors().take(2).try_for_each(|path| root.sync_folder_of(path)));
+        written.map_err(|cause| self.write_error(&path, cause))?;
         Ok(Staged { record, program, info, file: Some(file) })
     }
 
@@ -107,9 +119,8 @@ impl Store {
     pub(super) fn place(&self, staged: &mut Staged) -> Result<(), StoreError> {
         let Some(file) = staged.file.take() else { return Ok(()) };
         let path = self.layout.object(&staged.record.graph_key);
-        files::persist(file, &path)
-            .and_then(|()| files::sync_folder_of(&path))
-            .map_err(|cause| write_error(&path, cause))
+        let root = self.prepare()?;
+        file.persist(&path).and_then(|()| root.sync_folder_of(&path)).map_err(|cause| self.write_error(&path, cause))
     }
 
     /// As [`place`](Self::place), where the index cannot be had. A mark tells the next transaction to record the object.
@@ -124,22 +135,24 @@ impl Store {
     fn mark_unrecorded(&self, key: &GraphKey) {
         let folder = self.layout.unrecorded();
         let mark = folder.join(key.to_string());
-        if let Err(error) = files::create_folder(&folder).and_then(|()| files::mark(&mark)) {
+        let Ok(root) = self.prepare() else { return };
+        if let Err(error) = root.create_folder(&folder).and_then(|()| root.mark(&mark)) {
             tracing::debug!(path = %mark.display(), %error, "an object is recorded when it is used");
         }
     }
 
     /// The keys of objects that were stored while the index could not be had.
     pub(super) fn unrecorded_keys(&self) -> Vec<GraphKey> {
-        let marks = entries(&self.layout.unrecorded()).unwrap_or_default();
+        let marks = self.entries(&self.layout.unrecorded()).unwrap_or_default();
         marks.iter().filter_map(|path| key_of_name(path.file_name()?)).collect()
     }
 
     /// Takes the marks of objects away that are recorded now, and of those that are gone.
     pub(super) fn forget_unrecorded(&self, adopted: &[Adopted]) {
+        let Ok(Some(root)) = self.root() else { return };
         for Adopted { key, object } in adopted {
             let mark = self.layout.unrecorded().join(key.to_string());
-            if let Err(error) = files::remove(&mark) {
+            if let Err(error) = root.remove(&mark) {
                 tracing::debug!(path = %mark.display(), %error, "a mark stays");
             }
             // Whoever stored another one in between may have made its mark before this one was taken away.
@@ -154,22 +167,15 @@ impl Store {
     /// it moved the object, or put a sound one in its place, and then there is nothing to do. Says whether it is out of the way.
     pub(super) fn quarantine(&self, key: &GraphKey, file: &File, reason: &ObjectError) -> bool {
         let path = self.layout.object(key);
+        let Ok(Some(root)) = self.root() else { return false };
         // The caller warns, who knows what it means for the request.
-        tracing::debug!(path = %path.display(), %reason, "an object failed its check and counts as a miss");
-        if self.read_only || !names(&path, file) {
+        tracing::debug!(path = %root.full(&path).display(), %reason, "an object failed its check and counts as a miss");
+        if self.read_only || !root.names(&path, file) {
             return !self.read_only;
         }
-        let stamp = jiff::Timestamp::now().as_nanosecond();
-        let target = self.layout.quarantine().join(format!("{key}.{stamp}"));
-        let moved = files::create_folder(&self.layout.quarantine())
-            .and_then(|()| files::rename(&path, &target))
-            .and_then(|()| {
-                let note = format!("{path}: {reason}\n", path = path.display());
-                fs::write(target.with_extension(format!("{stamp}.reason")), note)
-            });
-        self.bound_quarantine();
-        match moved {
-            Err(error) if names(&path, file) => {
+        match self.set_aside(&root, &path, &key.to_string(), &reason.to_string()) {
+            Err(error) if root.names(&path, file) => {
+                let path = root.full(&path);
                 tracing::warn!(path = %path.display(), %error, "a damaged object stays where it is until it is replaced");
                 false
             }
@@ -177,51 +183,47 @@ impl Store {
         }
     }
 
+    /// Moves something to the quarantine under a name that begins with `name`, with the reason beside it.
+    pub(super) fn set_aside(&self, root: &Arc<Folder>, path: &Path, name: &str, reason: &str) -> io::Result<()> {
+        let quarantine = self.layout.quarantine();
+        let stamp = jiff::Timestamp::now().as_nanosecond();
+        let target = quarantine.join(format!("{name}.{stamp}"));
+        let note = quarantine.join(format!("{name}.{stamp}.reason"));
+        root.create_folder(&quarantine)?;
+        root.rename(path, &target)?;
+        let mut file = self.new_file(root, "file.")?;
+        writeln!(file, "{}: {reason}", root.full(path).display())?;
+        file.persist(&note)?;
+        self.bound_quarantine(root);
+        Ok(())
+    }
+
     /// Removes the oldest of what is in quarantine, beyond a number.
-    pub(super) fn bound_quarantine(&self) {
-        let stamp = |path: &Path| {
-            let name = path.file_name()?.to_str()?;
-            name.trim_end_matches(".reason").rsplit_once('.')?.1.parse::<i128>().ok()
-        };
-        let Ok(paths) = entries(&self.layout.quarantine()) else { return };
-        let mut stamped: Vec<_> = paths.into_iter().filter_map(|path| Some((stamp(&path)?, path))).collect();
+    pub(super) fn bound_quarantine(&self, root: &Folder) {
+        let paths = root.entries(&self.layout.quarantine()).unwrap_or_default();
+        let mut stamped: Vec<_> =
+            paths.into_iter().filter_map(|path| Some((Layout::quarantined_at(&path)?, path))).collect();
         stamped.sort_unstable();
         let mut stamps: Vec<i128> = stamped.iter().map(|(stamp, _)| *stamp).collect();
         stamps.dedup();
         let Some(kept_from) = stamps.len().checked_sub(QUARANTINED).and_then(|first| stamps.get(first)) else { return };
         for (_, path) in stamped.iter().filter(|(stamp, _)| stamp < kept_from) {
-            let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
-            if let Err(error) = removed {
-                tracing::debug!(path = %path.display(), %error, "it stays in quarantine");
+            if let Err(error) = remove_quarantined(root, path) {
+                tracing::debug!(path = %root.full(path).display(), %error, "it stays in quarantine");
             }
         }
     }
 
-    /// Removes a folder, which need not be there; says how many bytes it took.
-    pub(super) fn remove_whole(&self, folder: &Path) -> Result<u64, StoreError> {
-        self.writable()?;
-        if !folder.is_dir() {
-            return Ok(0);
-        }
-        let stored_bytes = bytes_below(folder);
-        match files::remove_folder(folder) {
-            Ok(()) => Ok(stored_bytes),
-            Err(error) if is_absent(&error) => Ok(0),
-            Err(error) => Err(write_error(folder, error)),
-        }
-    }
-
-    /// Removes what is in quarantine; says how many bytes that were.
-    pub(super) fn empty_quarantine(&self) -> Result<u64, StoreError> {
+    /// Removes what is in quarantine; says how many bytes that were. What somebody else put there stays.
+    pub(super) fn empty_quarantine(&self, root: &Folder) -> Result<u64, StoreError> {
         let mut freed_bytes = 0;
-        for path in entries(&self.layout.quarantine())? {
-            let stored_bytes = bytes_below(&path);
-            let removed =
-                if path.is_dir() && !path.is_symlink() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
-            match removed {
+        let paths = self.entries(&self.layout.quarantine())?;
+        for path in paths.iter().filter(|path| Layout::quarantined_at(path).is_some()) {
+            let stored_bytes = root.bytes_below(path);
+            match remove_quarantined(root, path) {
                 Ok(()) => freed_bytes += stored_bytes,
                 Err(error) if is_absent(&error) => {}
-                Err(error) => return Err(write_error(&path, error)),
+                Err(error) => return Err(self.write_error(path, error)),
             }
         }
         Ok(freed_bytes)
@@ -251,18 +253,14 @@ impl Store {
         record: impl FnOnce(&T) -> &GraphRecord,
     ) -> Result<Option<T>, StoreError> {
         let path = self.layout.object(key);
-        let mut file = match File::open(&path) {
-            Ok(file) => file,
-            Err(error) if is_absent(&error) => return Ok(None),
-            Err(error) => return Err(read_error(&path, error)),
-        };
+        let Some((_, mut file)) = self.open_file(&path)? else { return Ok(None) };
         let found = read(&mut file).and_then(|found| match record(&found).graph_key {
             other if other != *key => Err(ObjectError::OtherKey(other)),
             _ => Ok(found),
         });
         match found {
             Ok(found) => Ok(Some(found)),
-            Err(ObjectError::Io(cause)) => Err(read_error(&path, cause)),
+            Err(ObjectError::Io(cause)) => Err(self.read_error(&path, cause)),
             Err(reason) if reason.is_damage() => {
                 self.quarantine(key, &file, &reason);
                 Ok(None)
@@ -273,15 +271,15 @@ impl Store {
 
     /// Whether there is an object under a key; nothing of it is read.
     pub fn has_object(&self, key: &GraphKey) -> bool {
-        self.layout.object(key).is_file()
+        self.root().is_ok_and(|root| root.is_some_and(|root| root.is_file(&self.layout.object(key))))
     }
 
     /// The keys of all objects, sorted.
     pub fn object_keys(&self) -> Result<Vec<GraphKey>, StoreError> {
         let mut keys = Vec::new();
-        for first in entries(&self.layout.objects())? {
-            for second in entries(&first)? {
-                keys.extend(entries(&second)?.iter().filter_map(|path| key_of_name(path.file_name()?)));
+        for first in self.entries(&self.layout.objects())? {
+            for second in self.entries(&first)? {
+                keys.extend(self.entries(&second)?.iter().filter_map(|path| key_of_name(path.file_name()?)));
             }
         }
         keys.sort_unstable();
@@ -292,48 +290,52 @@ impl Store {
     pub(super) fn remove_object(&self, key: &GraphKey) -> Result<Removal, StoreError> {
         self.writable()?;
         let path = self.layout.object(key);
-        let file = match File::open(&path) {
-            Ok(file) => file,
-            Err(error) if is_absent(&error) => return Ok(Removal::Absent),
-            Err(error) => return Err(read_error(&path, error)),
-        };
+        let Some((root, file)) = self.open_file(&path)? else { return Ok(Removal::Absent) };
         if matches!(file.try_lock(), Err(TryLockError::WouldBlock)) {
             return Ok(Removal::InUse);
         }
         // Someone has just put another in its place.
-        if !names(&path, &file) {
+        if !root.names(&path, &file) {
             return Ok(Removal::InUse);
         }
         let stored_bytes = file.metadata().map_or(0, |metadata| metadata.len());
-        match files::remove(&path) {
+        match root.remove(&path) {
             Ok(()) => Ok(Removal::Removed { stored_bytes }),
             Err(error) if is_absent(&error) => Ok(Removal::Absent),
-            Err(error) => Err(write_error(&path, error)),
+            Err(error) => Err(self.write_error(&path, error)),
         }
     }
 }
 
-/// Whether an error says that there is nothing at a path.
-pub(super) fn is_absent(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+/// Removes one thing of the quarantine: a file, or an index.
+fn remove_quarantined(root: &Folder, path: &Path) -> io::Result<()> {
+    if root.is_folder(path) { remove_index(root, path) } else { root.remove(path) }
 }
 
-/// The paths in a folder; none where it is missing or no folder.
-pub(super) fn entries(folder: &Path) -> Result<Vec<std::path::PathBuf>, StoreError> {
-    match fs::read_dir(folder) {
-        Ok(entries) => Ok(entries.filter_map(|entry| Some(entry.ok()?.path())).collect()),
-        Err(error) if is_absent(&error) => Ok(Vec::new()),
-        Err(error) => Err(read_error(folder, error)),
-    }
-}
-
-/// The length of a file, or of all files in a folder. No link is followed.
-fn bytes_below(path: &Path) -> u64 {
-    match fs::symlink_metadata(path) {
-        Ok(metadata) if metadata.is_dir() => {
-            entries(path).unwrap_or_default().iter().map(|path| bytes_below(path)).sum()
+/// Removes the folder of an index, with the files that sled makes in it and no others.
+pub(super) fn remove_index(root: &Folder, folder: &Path) -> io::Result<()> {
+    let is_sleds = |path: &Path| {
+        let name = crate::files::name_of(path).unwrap_or_default();
+        matches!(name, "conf" | "db") || name.starts_with("snap.")
+    };
+    let blobs = folder.join("blobs");
+    for path in root.entries(&blobs)? {
+        if crate::files::name_of(&path).is_some_and(|name| name.parse::<i64>().is_ok()) {
+            root.remove(&path)?;
         }
-        Ok(metadata) => metadata.len(),
-        Err(_) => 0,
+    }
+    for path in root.entries(folder)?.iter().filter(|path| is_sleds(path)) {
+        root.remove(path)?;
+    }
+    if root.is_folder(&blobs)
+        && let Err(error) = root.remove_empty_folder(&blobs)
+        && error.kind() != io::ErrorKind::DirectoryNotEmpty
+    {
+        return Err(error);
+    }
+    match root.remove_empty_folder(folder) {
+        // Somebody else's files are in it.
+        Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(()),
+        other => other,
     }
 }

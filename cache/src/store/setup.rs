@@ -1,81 +1,143 @@
-//! Opening a store: its version, and its folders once something is written.
+//! Opening a store: finding its folder, its version, and its folders once something is written.
 
-use std::fs;
-use std::io;
 use std::path::Path;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 
 use super::{Store, StoreError, read_error, write_error};
-use crate::files;
+use crate::files::{Folder, is_absent};
 use crate::format::FormatVersion;
 use crate::layout::Layout;
+use crate::place::{self, Place, PlaceError};
+use crate::trust::Trust;
 
 /// The `format` file is two lines.
 const FORMAT_FILE_LIMIT_BYTES: u64 = 4096;
 
 impl Store {
-    /// Refuses a folder that holds a newer store or something else. A folder that is missing or empty is a store to be.
-    pub(super) fn check_format(&self) -> Result<(), StoreError> {
-        let path = self.layout.format();
-        let content = match read_bounded(&path) {
-            Ok(content) => content,
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound) => return Ok(()),
-            Err(error) => return Err(read_error(&path, error)),
-        };
-        match FormatVersion::parse(&content) {
-            Some(version) if version <= FormatVersion::CURRENT => Ok(()),
-            Some(found) => Err(StoreError::NewerFormat {
-                path: self.dir().to_owned(),
-                found,
-                reads: FormatVersion::CURRENT,
-                reader: FormatVersion::reader(&content).unwrap_or_else(|| "a later release of preheat".to_owned()),
-            }),
-            None => Err(StoreError::NotAStore {
-                path: self.dir().to_owned(),
-                reason: format!("its file `format` starts with {:?}", content.chars().take(40).collect::<String>()),
-            }),
+    /// The store's folder, if it was found.
+    pub(super) fn held(&self) -> Option<Arc<Folder>> {
+        self.root.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn hold(&self, folder: Folder) -> Arc<Folder> {
+        let folder = Arc::new(folder);
+        *self.root.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&folder));
+        folder
+    }
+
+    /// The store's folder; `None` where there is no store yet.
+    pub(super) fn root(&self) -> Result<Option<Arc<Folder>>, StoreError> {
+        match self.held() {
+            Some(root) => Ok(Some(root)),
+            None => self.find(),
         }
+    }
+
+    /// Looks for the store's folder. Refuses one that holds a newer store or something else, and one
+    /// that somebody could have written who is not trusted.
+    pub(super) fn find(&self) -> Result<Option<Arc<Folder>>, StoreError> {
+        let mut place = Place::look(&self.dir, self.trust).map_err(not_found)?;
+        if let Place::Marked(folder) | Place::Unmarked(folder) = &place {
+            check_format(folder)?;
+        }
+        if let Place::Unmarked(folder) = place {
+            let taken_over = !self.read_only && place::take_over(&folder).is_ok();
+            place = if taken_over { Place::Marked(folder) } else { Place::Unmarked(folder) };
+        }
+        let folder = place.readable().map_err(not_found)?;
+        Ok(folder.map(|folder| self.hold(folder)))
     }
 
     /// Refuses to write where only reading was asked for.
     pub(super) fn writable(&self) -> Result<(), StoreError> {
         if self.read_only {
-            return Err(StoreError::ReadOnly { path: self.dir().to_owned() });
+            return Err(StoreError::ReadOnly { path: self.dir.clone() });
         }
         Ok(())
     }
 
-    /// Sweeps up, once; then makes the folders, and the two files that say what they are, unless they are there.
-    pub(super) fn prepare(&self) -> Result<(), StoreError> {
+    /// Whether anything could be stored, before hours go into compiling it. The store is made where
+    /// it is missing.
+    pub fn check_writable(&self) -> Result<(), StoreError> {
+        let root = self.prepare()?;
+        self.new_file(&root, "file.").map(drop).map_err(|cause| self.write_error(&self.layout.tmp(), cause))
+    }
+
+    /// The store's folder, ready to be written: found or made, with the folders and the files in it
+    /// that say what it is. What dead processes left in it is swept up, once.
+    pub(super) fn prepare(&self) -> Result<Arc<Folder>, StoreError> {
         self.writable()?;
-        let layout = &self.layout;
-        let folders = [layout.objects(), layout.locks(), layout.tmp()];
+        let root = match self.held().filter(|root| root.is_still_there()) {
+            Some(root) => root,
+            None => self.hold(place::find_or_make(&self.dir, self.trust).map_err(not_made)?),
+        };
         // A process that died while it made the store leaves something as well.
         if !self.swept.swap(true, Ordering::Relaxed) {
-            self.sweep();
+            if self.trust == Trust::Shared && !root.is_shared() {
+                place::settle(&root).map_err(|cause| write_error(root.path(), cause))?;
+            }
+            self.sweep(&root);
         }
-        if folders.iter().all(|folder| folder.is_dir()) && layout.format().is_file() {
-            return Ok(());
+        let layout = &self.layout;
+        let folders = [layout.objects(), layout.locks(), layout.tmp()];
+        if folders.iter().all(|folder| root.is_folder(folder)) && root.is_file(&layout.format()) {
+            return Ok(root);
         }
         for folder in &folders {
-            files::create_folder(folder).map_err(|cause| write_error(folder, cause))?;
+            root.create_folder(folder).map_err(|cause| self.write_error(folder, cause))?;
         }
         let files = [
             (layout.cachedir_tag(), Layout::CACHEDIR_TAG.to_owned()),
             (layout.format(), FormatVersion::CURRENT.file_content()),
         ];
         for (path, content) in files {
-            if !path.exists() {
-                layout.write_whole(&path, content.as_bytes()).map_err(|cause| write_error(&path, cause))?;
+            if root.look(&path).is_err_and(|error| is_absent(&error)) {
+                self.write_whole(&root, &path, content.as_bytes()).map_err(|cause| self.write_error(&path, cause))?;
             }
         }
-        Ok(())
+        Ok(root)
     }
 }
 
-fn read_bounded(path: &Path) -> io::Result<String> {
-    use std::io::Read as _;
-    let mut bytes = Vec::new();
-    fs::File::open(path)?.take(FORMAT_FILE_LIMIT_BYTES).read_to_end(&mut bytes)?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+fn check_format(root: &Folder) -> Result<(), StoreError> {
+    let path = Layout::relative().format();
+    let content = match root.read_any_small(&path, FORMAT_FILE_LIMIT_BYTES) {
+        Ok(content) => String::from_utf8_lossy(&content).into_owned(),
+        Err(error) if is_absent(&error) => return Ok(()),
+        Err(error) => return Err(read_error(&root.full(&path), error)),
+    };
+    let path = root.path().to_owned();
+    match FormatVersion::parse(&content) {
+        Some(version) if version <= FormatVersion::CURRENT => Ok(()),
+        Some(found) => Err(StoreError::NewerFormat {
+            path,
+            found,
+            reads: FormatVersion::CURRENT,
+            reader: FormatVersion::reader(&content).unwrap_or_else(|| "a later release of preheat".to_owned()),
+        }),
+        None => {
+            let start: String = content.chars().take(40).collect();
+            Err(StoreError::NotAStore { path, reason: format!("its file `format` starts with {start:?}") })
+        }
+    }
+}
+
+fn not_found(error: PlaceError) -> StoreError {
+    match error {
+        PlaceError::Io(path, cause) => read_error(&path, cause),
+        PlaceError::NotMade(path) => not_ours(&path),
+    }
+}
+
+fn not_made(error: PlaceError) -> StoreError {
+    match error {
+        PlaceError::Io(path, cause) => write_error(&path, cause),
+        PlaceError::NotMade(path) => not_ours(&path),
+    }
+}
+
+fn not_ours(path: &Path) -> StoreError {
+    let reason = "preheat did not make this folder, and leaves it alone".to_owned();
+    StoreError::NotAStore { path: path.to_owned(), reason }
 }

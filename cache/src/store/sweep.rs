@@ -1,79 +1,79 @@
 //! Files that are being written, and sweeping up those of processes that died over it.
 //!
 //! Whoever writes a file below `tmp/` holds a lock on it, which the kernel lets go of with the process. So a file there whose
-//! lock can be had belongs to nobody, as does a compile lock's file.
+//! lock can be had belongs to nobody, as does a compile lock's file. Only names that a store gives are looked at.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::TryLockError;
 use std::io::{self, Write as _};
-use std::path::Path;
-
-use tempfile::NamedTempFile;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::Store;
-use crate::files;
+use crate::files::{Folder, NewFile};
 use crate::layout::Layout;
-use crate::lock::{STRAY_LOCKS, names};
+use crate::lock::STRAY_LOCKS;
 
-impl Layout {
+impl Store {
     /// A new file in `tmp/`, locked for as long as it is open.
-    pub(super) fn new_file(&self, prefix: &str) -> io::Result<NamedTempFile> {
-        let tmp = self.tmp();
+    pub(super) fn new_file(&self, root: &Arc<Folder>, prefix: &str) -> io::Result<NewFile> {
+        let tmp = self.layout.tmp();
         for _ in 0..STRAY_LOCKS {
-            let file = files::create(&tmp, prefix)?;
-            match file.as_file().try_lock() {
+            let mut file = root.create(&tmp, prefix)?;
+            match file.file().try_lock() {
                 // Another process sweeps it up in the moment between its making and its lock.
                 Err(TryLockError::WouldBlock) => continue,
                 // Where locks do not work, nobody sweeps.
                 Ok(()) | Err(TryLockError::Error(_)) => {}
             }
-            if names(file.path(), file.as_file()) {
+            if file.is_still_named() {
                 return Ok(file);
             }
         }
         // Files cannot be told apart here, so that no sweep takes one for abandoned.
-        files::create(&tmp, prefix)
+        root.create(&tmp, prefix)
     }
 
     /// Writes a small file so that it is there whole or not at all.
-    pub(super) fn write_whole(&self, path: &Path, content: &[u8]) -> io::Result<()> {
-        let mut file = self.new_file("file.")?;
-        files::Writing(&mut file).write_all(content)?;
-        files::sync(&file)?;
-        files::persist(file, path)?;
-        files::sync_folder_of(path)
+    pub(super) fn write_whole(&self, root: &Arc<Folder>, path: &Path, content: &[u8]) -> io::Result<()> {
+        let mut file = self.new_file(root, "file.")?;
+        file.write_all(content)?;
+        file.sync()?;
+        file.persist(path)?;
+        root.sync_folder_of(path)
     }
 
-    /// Writes what can be found out again to one of the store's paths, whole or not at all, and makes the folders that it needs. What a
-    /// process leaves that dies over it is swept up by the store's next write.
-    pub fn write_note(&self, path: &Path, content: &[u8]) -> io::Result<()> {
-        files::create_folder(&self.tmp())?;
-        files::create_folder(path.parent().unwrap_or(path))?;
-        self.write_whole(path, content)
-    }
-}
-
-impl Store {
     /// Removes what processes that died left in `tmp/` and `locks/`. What cannot be removed stays: it stands in nobody's way.
-    pub(super) fn sweep(&self) {
-        let index_lock = self.layout.index_lock();
-        for folder in [self.layout.tmp(), self.layout.locks()] {
-            let Ok(entries) = fs::read_dir(&folder) else { continue };
-            for path in entries.flatten().map(|entry| entry.path()).filter(|path| *path != index_lock) {
-                match remove_if_abandoned(&path) {
-                    Ok(false) => {}
-                    Ok(true) => tracing::debug!(path = %path.display(), "removed what a process left that died"),
-                    Err(error) => tracing::debug!(path = %path.display(), %error, "a left-over stays"),
+    pub(super) fn sweep(&self, root: &Folder) {
+        for path in self.left_overs(root) {
+            match remove_if_abandoned(root, &path) {
+                Ok(false) => {}
+                Ok(true) => {
+                    tracing::debug!(path = %root.full(&path).display(), "removed what a process left that died")
                 }
+                Err(error) => tracing::debug!(path = %root.full(&path).display(), %error, "a left-over stays"),
             }
         }
     }
+
+    /// What a store itself put into `tmp/` and `locks/`, held by a process or not.
+    pub(super) fn left_overs(&self, root: &Folder) -> Vec<PathBuf> {
+        let entries = |folder: &Path| root.entries(folder).unwrap_or_default();
+        let temporary = entries(&self.layout.tmp()).into_iter().filter(|path| Layout::is_temporary(path));
+        let locks = entries(&self.layout.locks()).into_iter().filter(|path| Layout::is_compile_lock(path));
+        temporary.chain(locks).collect()
+    }
+}
+
+/// Whether nobody holds the lock of the file at `path`.
+pub(super) fn is_abandoned(root: &Folder, path: &Path) -> bool {
+    root.open_any(path).is_ok_and(|file| file.try_lock().is_ok())
 }
 
 /// Removes the file at `path` while its lock is held, so that nobody else holds it; says whether it did.
-pub(super) fn remove_if_abandoned(path: &Path) -> io::Result<bool> {
-    let file = File::open(path)?;
+pub(super) fn remove_if_abandoned(root: &Folder, path: &Path) -> io::Result<bool> {
+    let file = root.open_any(path)?;
     match file.try_lock() {
-        Ok(()) if names(path, &file) => files::remove(path).map(|()| true),
+        Ok(()) if root.names(path, &file) => root.remove(path).map(|()| true),
         Ok(()) | Err(TryLockError::WouldBlock) => Ok(false),
         Err(TryLockError::Error(error)) => Err(error),
     }

@@ -12,6 +12,7 @@ mod damage;
 #[cfg(target_os = "linux")]
 mod memory;
 mod model;
+mod place;
 
 pub(super) use damage::{files_of, noise};
 
@@ -93,38 +94,23 @@ fn left_overs_go_with_the_next_write_and_what_is_in_use_stays() {
     let scratch = Scratch::new();
     let key = scratch.put(1).graph_key;
     let layout = scratch.store.layout();
-    let stray = layout.tmp().join("stray");
+    let stray = layout.tmp().join(format!("{key}.a1b2c3"));
+    let not_ours = [layout.tmp().join("thesis.txt"), layout.locks().join("k"), layout.tmp().join("file.tar.gz")];
     let stale_lock = layout.compile_lock(&GraphKey(Digest::of(b"stale")));
     fs::write(&stray, "half an object").unwrap();
     fs::write(&stale_lock, "").unwrap();
+    not_ours.iter().for_each(|path| fs::write(path, "mine").unwrap());
     // As good as another process, as far as locks are concerned.
     let other = open(scratch.store.dir()).unwrap();
-    let in_use = other.layout().new_file("object.").unwrap();
+    let in_use = other.new_file(&other.prepare().unwrap(), "file.").unwrap();
     let LockOutcome::Held(lock) = other.compile_lock(&key, |_, _| Wait::Cancel).unwrap() else { panic!() };
 
     let (record, program) = graph(2);
     open(scratch.store.dir()).unwrap().put(&record, &program, &payload(2)).unwrap();
     assert!(!stray.exists() && !stale_lock.exists(), "left-overs stay");
-    assert!(in_use.path().exists() && layout.compile_lock(&key).exists(), "what is in use was taken away");
+    assert!(not_ours.iter().all(|path| path.exists()), "what no store made was taken away");
+    assert!(in_use.is_still_named() && layout.compile_lock(&key).exists(), "what is in use was taken away");
     drop(lock);
-}
-
-#[cfg(unix)]
-#[test]
-fn what_is_stored_can_be_read_by_whom_the_umask_lets_read() {
-    use std::os::unix::fs::PermissionsExt as _;
-    let scratch = Scratch::new();
-    let key = scratch.put(1).graph_key;
-    let layout = scratch.store.layout();
-    let plugin = scratch.folder.path().join("plugin.so");
-    fs::write(&plugin, "content").unwrap();
-    crate::plugin_build::PluginBuild::of(&plugin, crate::plugin_build::Notes::ReadWrite(layout)).unwrap();
-    let note = fs::read_dir(layout.plugin_builds()).unwrap().next().unwrap().unwrap().path();
-    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-    for path in [layout.object(&key), layout.format(), layout.cachedir_tag(), note] {
-        // A plain file has all that the umask leaves.
-        assert_eq!(mode(&path), mode(&plugin), "{}", path.display());
-    }
 }
 
 #[test]
@@ -316,9 +302,9 @@ fn clearing_leaves_what_is_being_loaded() {
 fn clearing_takes_what_is_remembered_of_targets() {
     let scratch = Scratch::new();
     let layout = scratch.store.layout();
-    let note = layout.target(&Digest::of(b"target"));
-    layout.write_note(&note, b"eight").unwrap();
-    assert_eq!(fs::read(&note).unwrap(), b"eight");
+    let note = Note::Target(Digest::of(b"target"));
+    scratch.store.write_note(note, b"eight").unwrap();
+    assert_eq!(scratch.store.note(note).unwrap(), b"eight");
     assert_eq!(scratch.store.clear().unwrap().stored_bytes, 5);
     assert!(!layout.targets().exists());
 }
@@ -418,7 +404,8 @@ fn a_folder_that_cannot_be_written_is_named() {
     assert!(matches!(&inside, StoreError::Unwritable { .. } | StoreError::Unreadable { .. }), "{inside}");
     assert!(inside.to_string().contains("file"), "{inside}");
     let store = open(&folder.path().join("store")).unwrap();
-    fs::create_dir(store.dir()).unwrap();
+    store.put(&record, &program, b"x").unwrap();
+    fs::remove_dir_all(store.layout().objects()).unwrap();
     fs::write(store.layout().objects(), "in the way").unwrap();
     let error = store.put(&record, &program, b"x").unwrap_err();
     assert!(matches!(&error, StoreError::Unwritable { path, .. } if *path == store.layout().objects()), "{error}");

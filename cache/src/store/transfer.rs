@@ -9,13 +9,11 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{self, Read, Seek as _, Write};
 
 use serde::Serialize;
 
 use super::index::entries::place_unused;
-use super::objects::is_absent;
 use super::{Store, StoreError, read_error, write_error};
 use crate::key::GraphKey;
 use crate::object;
@@ -67,15 +65,11 @@ impl Store {
         let mut exported = Exported::default();
         for record in self.records_by_worth()?.iter().filter(|record| wanted(record)) {
             let key = record.graph_key;
-            let path = self.layout.object(&key);
+            let path = self.layout().object(&key);
             let mut leave_out = |reason: String| exported.left_out.push(Refused { name: key.to_string(), reason });
-            let mut file = match File::open(&path) {
-                Ok(file) => file,
-                Err(error) if is_absent(&error) => {
-                    leave_out("its object is gone".to_owned());
-                    continue;
-                }
-                Err(error) => return Err(read_error(&path, error)),
+            let Some((_, mut file)) = self.open_file(&self.layout.object(&key))? else {
+                leave_out("its object is gone".to_owned());
+                continue;
             };
             if let Err(cause) = object::verify(&mut file, &key) {
                 leave_out(cause.to_string());

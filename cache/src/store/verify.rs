@@ -1,17 +1,17 @@
 //! Checking all that a store holds, and putting right what can be.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde::Serialize;
 
 use super::index::check::{Checked, check, recount, store_without_object};
 use super::index::entries::{TakeOver, insert, load_record, load_statistics, remove, store_statistics};
 use super::index::transaction::{Fault, Transaction};
-use super::objects::{entries, is_absent};
-use super::{IndexCause, Store, StoreError, key_of_name, write_error};
-use crate::files;
+use super::sweep::{is_abandoned, remove_if_abandoned};
+use super::{IndexCause, Store, StoreError, key_of_name};
+use crate::files::{Folder, is_absent};
 use crate::hash::Digest;
 use crate::key::GraphKey;
 use crate::object;
@@ -109,8 +109,9 @@ impl Store {
             self.writable()?;
         }
         let mut verified = Verified::default();
-        self.find_left_overs(repair, &mut verified);
-        let keys = self.find_strays(repair, &mut verified)?;
+        let Some(root) = self.root()? else { return Ok(verified) };
+        self.find_left_overs(&root, repair, &mut verified);
+        let keys = self.find_strays(&root, repair, &mut verified)?;
         let mut infos = BTreeMap::new();
         for (at, key) in keys.iter().enumerate() {
             infos.extend(self.check_object(key, repair, &mut verified).map(|info| (*key, info)));
@@ -120,44 +121,45 @@ impl Store {
                 return Ok(verified);
             }
         }
-        if !self.read_only && self.layout.format().exists() {
-            self.check_index(&infos, repair, &mut verified)?;
+        if !self.read_only && root.is_file(&self.layout.format()) {
+            self.check_index(&root, &infos, repair, &mut verified)?;
         }
         Ok(verified)
     }
 
     /// Files in `tmp/` and `locks/` that nobody holds.
-    fn find_left_overs(&self, repair: bool, verified: &mut Verified) {
-        let index_lock = self.layout.index_lock();
-        for folder in [self.layout.tmp(), self.layout.locks()] {
-            for path in entries(&folder).unwrap_or_default().into_iter().filter(|path| *path != index_lock) {
-                let abandoned = File::open(&path).is_ok_and(|file| file.try_lock().is_ok());
-                if abandoned {
-                    let repaired = repair && super::sweep::remove_if_abandoned(&path).unwrap_or(false);
-                    let reason = "the process that made it is gone".to_owned();
-                    let (kind, graph_key) = (FindingKind::LeftOver, None);
-                    verified.findings.push(Finding { kind, graph_key, path, reason, repaired });
-                }
-            }
+    fn find_left_overs(&self, root: &Folder, repair: bool, verified: &mut Verified) {
+        for path in self.left_overs(root).into_iter().filter(|path| is_abandoned(root, path)) {
+            let repaired = repair && remove_if_abandoned(root, &path).unwrap_or(false);
+            let (path, reason) = (root.full(&path), "the process that made it is gone".to_owned());
+            let (kind, graph_key) = (FindingKind::LeftOver, None);
+            verified.findings.push(Finding { kind, graph_key, path, reason, repaired });
         }
     }
 
     /// The keys of all objects; whatever else lies among them is found.
-    fn find_strays(&self, repair: bool, verified: &mut Verified) -> Result<Vec<GraphKey>, StoreError> {
+    fn find_strays(
+        &self,
+        root: &Arc<Folder>,
+        repair: bool,
+        verified: &mut Verified,
+    ) -> Result<Vec<GraphKey>, StoreError> {
         let mut keys = Vec::new();
         let mut folders = vec![self.layout.objects()];
         while let Some(folder) = folders.pop() {
-            for path in entries(&folder)? {
+            for path in self.entries(&folder)? {
                 let depth = path.strip_prefix(self.layout.objects()).map_or(0, |path| path.components().count());
                 let key = path.file_name().and_then(key_of_name);
                 match key {
-                    Some(key) if self.layout.object(&key) == path && path.is_file() => keys.push(key),
-                    _ if path.is_dir() && !path.is_symlink() && depth < 3 => folders.push(path),
+                    Some(key) if self.layout.object(&key) == path && root.is_file(&path) => keys.push(key),
+                    _ if root.is_folder(&path) && depth < 3 => folders.push(path),
                     // Evicted or cleared since the folder was listed.
-                    _ if path.symlink_metadata().is_err_and(|error| is_absent(&error)) => {}
+                    _ if root.look(&path).is_err_and(|error| is_absent(&error)) => {}
                     _ => {
-                        let repaired = repair && self.set_aside(&path, "stray", "it is no object's place").is_ok();
+                        let set_aside = || self.set_aside(root, &path, "stray", "it is no object's place");
+                        let repaired = repair && set_aside().is_ok();
                         let (kind, reason) = (FindingKind::StrayFile, "no object belongs here".to_owned());
+                        let path = root.full(&path);
                         verified.findings.push(Finding { kind, graph_key: key, path, reason, repaired });
                     }
                 }
@@ -169,11 +171,11 @@ impl Store {
 
     /// Checks one object whole; what it says of itself, if it is sound.
     fn check_object(&self, key: &GraphKey, repair: bool, verified: &mut Verified) -> Option<ObjectInfo> {
-        let path = self.layout.object(key);
-        let mut file = match File::open(&path) {
-            Ok(file) => file,
+        let path = self.layout().object(key);
+        let mut file = match self.open_file(&self.layout.object(key)) {
+            Ok(Some((_, file))) => file,
             // It was evicted meanwhile.
-            Err(error) if is_absent(&error) => return None,
+            Ok(None) => return None,
             Err(error) => {
                 let (kind, graph_key, reason) = (FindingKind::UnreadableObject, Some(*key), error.to_string());
                 verified.findings.push(Finding { kind, graph_key, path, reason, repaired: false });
@@ -200,16 +202,17 @@ impl Store {
     /// Checks the index by itself and against the objects.
     fn check_index(
         &self,
+        root: &Folder,
         infos: &BTreeMap<GraphKey, ObjectInfo>,
         repair: bool,
         verified: &mut Verified,
     ) -> Result<(), StoreError> {
-        let path = self.layout.graphs();
+        let path = root.full(&self.layout.graphs());
         let damaged = |reason: String, repaired| {
             let kind = FindingKind::DamagedIndex;
             Finding { kind, graph_key: None, path: path.clone(), reason, repaired }
         };
-        if !path.exists() && !infos.is_empty() {
+        if !root.is_folder(&self.layout.graphs()) && !infos.is_empty() {
             verified.findings.push(damaged("it is not there".to_owned(), repair));
             if repair {
                 self.rebuild_index()?;
@@ -247,13 +250,14 @@ impl Store {
     ) -> Result<(u64, Vec<Finding>), Fault> {
         use FindingKind::{DamagedProgram, ObjectWithoutRecord, RecordDiffers, RecordWithoutObject, WrongTotals};
         let Checked { records, wrong_programs, wrong_totals } = check(index, sound)?;
-        let graphs = self.layout.graphs();
+        let layout = self.layout();
+        let graphs = layout.graphs();
         let mut findings = Vec::new();
         let mut find = |kind, graph_key, path: PathBuf, reason: &str| {
             findings.push(Finding { kind, graph_key, path, reason: reason.to_owned(), repaired: false });
         };
         for (key, noted) in &records {
-            let (place, there) = (self.layout.object(key), self.has_object(key));
+            let (place, there) = (layout.object(key), self.has_object(key));
             let differs = |found: &ObjectInfo| noted.as_ref() != Some(found);
             let wrong_program = wrong_programs.contains(key);
             if wrong_program && !there {
@@ -271,7 +275,7 @@ impl Store {
         }
         for key in infos.keys().filter(|key| !records.contains_key(key)) {
             if self.has_object(key) && load_record(index, key)?.is_none() {
-                find(ObjectWithoutRecord, Some(*key), self.layout.object(key), "the index does not know it");
+                find(ObjectWithoutRecord, Some(*key), layout.object(key), "the index does not know it");
             }
         }
         if wrong_totals {
@@ -308,21 +312,6 @@ impl Store {
             }
             Ok(None) | Err(_) => Ok(false),
         }
-    }
-
-    /// Moves something to the quarantine, with the reason beside it.
-    pub(super) fn set_aside(&self, path: &Path, name: &str, reason: &str) -> Result<(), StoreError> {
-        let quarantine = self.layout.quarantine();
-        let stamp = jiff::Timestamp::now().as_nanosecond();
-        let target = quarantine.join(format!("{name}.{stamp}"));
-        files::create_folder(&quarantine)
-            .and_then(|()| files::rename(path, &target))
-            .and_then(|()| {
-                fs::write(target.with_extension(format!("{stamp}.reason")), format!("{}: {reason}\n", path.display()))
-            })
-            .map_err(|cause| write_error(path, cause))?;
-        self.bound_quarantine();
-        Ok(())
     }
 }
 

@@ -11,7 +11,7 @@ mod process;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use preheat_cache::{Digest, Environment, FramedHasher, KeyInputs, Layout};
+use preheat_cache::{Digest, Environment, FramedHasher, KeyInputs, Note, Store};
 
 pub use self::child::serve_compiler;
 pub use self::process::AheadError;
@@ -38,8 +38,8 @@ pub(crate) struct Ahead {
     facts: Facts,
     /// What the compiler was told through its environment when the keys were made.
     variables: [(&'static str, String); 2],
-    /// Where `facts` are remembered.
-    note: Option<PathBuf>,
+    /// Under which name `facts` are remembered.
+    note: Note,
 }
 
 impl Ahead {
@@ -49,20 +49,20 @@ impl Ahead {
         plugin: &Path,
         program: Option<PathBuf>,
         build: impl FnOnce() -> Result<String, BackendError>,
-        notes: Option<&Layout>,
+        notes: Option<&Store>,
         cancel: &Cancel,
     ) -> Result<Self, BackendError> {
         let file = PluginFile::now(plugin);
         let identity = Identity::now(build)?;
-        let note = notes.map(|layout| layout.target(&note_key(&target, &identity)));
-        let facts = if let Some(facts) = note.as_deref().and_then(remembered) {
+        let note = Note::Target(note_key(&target, &identity));
+        let facts = if let Some(facts) = notes.and_then(|store| remembered(store, note)) {
             facts
         } else {
             let unknown = |cause| BackendError::Target { target: target.clone(), path: plugin.to_owned(), cause };
             let starting = Starting { program: program.as_deref(), variables: identity.variables() };
             let facts = describe(&file, &target, &starting, cancel).map_err(unknown)?;
-            if let (Some(layout), Some(note)) = (notes, &note) {
-                remember(layout, note, &facts);
+            if let Some(store) = notes {
+                remember(store, note, &facts);
             }
             facts
         };
@@ -72,7 +72,14 @@ impl Ahead {
     }
 
     /// Compiles `inputs` in a child.
-    pub(crate) fn compile(&self, inputs: &KeyInputs, cancel: &Cancel) -> Result<Compiled, CompileError> {
+    ///
+    /// `notes` is where what the target is like was remembered.
+    pub(crate) fn compile(
+        &self,
+        inputs: &KeyInputs,
+        notes: Option<&Store>,
+        cancel: &Cancel,
+    ) -> Result<Compiled, CompileError> {
         let program = inputs.program.bytes();
         let wanted = Wanted {
             format: inputs.program.format(),
@@ -85,8 +92,8 @@ impl Ahead {
         let starting = Starting { program: self.program.as_deref(), variables: &self.variables };
         let answer = process::run(&starting, &job, program, &folder, cancel).inspect_err(|error| {
             // Whatever was remembered of the target led here: whoever starts again should ask anew.
-            if let (AheadError::Replaced, Some(note)) = (error, &self.note) {
-                let _ = std::fs::remove_file(note);
+            if let (AheadError::Replaced, Some(store)) = (error, notes) {
+                store.forget_note(self.note);
             }
         })?;
         let Answer::Compiled { interface, abi_version, measurements } = answer else {
@@ -122,15 +129,15 @@ fn note_key(target: &Target, identity: &Identity) -> Digest {
     hasher.finish()
 }
 
-fn remembered(note: &Path) -> Option<Facts> {
-    serde_json::from_slice(&std::fs::read(note).ok()?).ok()
+fn remembered(store: &Store, note: Note) -> Option<Facts> {
+    serde_json::from_slice(&store.note(note)?).ok()
 }
 
 /// A note that cannot be written costs the next process a second.
-fn remember(layout: &Layout, note: &Path, facts: &Facts) {
+fn remember(store: &Store, note: Note, facts: &Facts) {
     let written =
-        serde_json::to_vec(facts).map_err(std::io::Error::from).and_then(|facts| layout.write_note(note, &facts));
+        serde_json::to_vec(facts).map_err(std::io::Error::from).and_then(|facts| store.write_note(note, &facts));
     if let Err(error) = written {
-        tracing::debug!(%error, note = %note.display(), "what the target is like is not remembered");
+        tracing::debug!(%error, "what the target is like is not remembered");
     }
 }

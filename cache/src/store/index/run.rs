@@ -1,16 +1,18 @@
 //! Running transactions: waiting for the index's turn, opening sled, and making an index that is missing or damaged.
 
-use std::fs;
+use std::fs::File;
 use std::io;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::entries::{TakeOver, insert};
 use super::transaction::{Fault, Transaction};
-use crate::files;
+use crate::files::Folder;
 use crate::key::GraphKey;
 use crate::lock::lock_before;
-use crate::store::objects::Adopted;
-use crate::store::{IndexCause, Store, StoreError, write_error};
+use crate::store::objects::{Adopted, remove_index};
+use crate::store::{IndexCause, Store, StoreError};
+use crate::trust::Trust;
 
 /// How often a busy index is tried again: sled keeps its lock for a moment after it is dropped.
 const POLL: Duration = Duration::from_micros(500);
@@ -41,7 +43,7 @@ impl Store {
     }
 
     pub(super) fn index_error(&self, cause: IndexCause) -> StoreError {
-        StoreError::IndexUnavailable { path: self.layout.graphs(), cause }
+        StoreError::IndexUnavailable { path: self.layout().graphs(), cause }
     }
 
     /// A transaction that changes nothing; `empty` is the answer of a store that is not there yet.
@@ -59,7 +61,7 @@ impl Store {
         empty: impl FnOnce() -> T,
         work: impl Fn(&mut Transaction) -> Result<T, Fault>,
     ) -> Result<T, StoreError> {
-        if !self.layout.format().exists() {
+        if !self.root()?.is_some_and(|root| root.is_file(&self.layout.format())) {
             return Ok(empty());
         }
         if self.read_only {
@@ -73,25 +75,26 @@ impl Store {
         &self,
         work: impl Fn(&mut Transaction) -> Result<T, Fault>,
     ) -> Result<T, StoreError> {
-        self.prepare()?;
+        let root = self.prepare()?;
         let deadline = Instant::now() + WRITE_PATIENCE;
-        let _lock = self.lock_index(WRITE_PATIENCE, deadline)?;
-        self.transact_locked(deadline, &work).map_err(|fault| self.index_error(fault.into_cause(WRITE_PATIENCE)))
+        let _lock = self.lock_index(&root, WRITE_PATIENCE, deadline)?;
+        self.transact_locked(&root, deadline, &work).map_err(|fault| self.index_error(fault.into_cause(WRITE_PATIENCE)))
     }
 
     /// Sets the index aside and makes it anew from the objects.
     pub(in crate::store) fn remake_index(&self) -> Result<(), StoreError> {
+        let root = self.prepare()?;
         let deadline = Instant::now() + WRITE_PATIENCE;
         {
-            let _lock = self.lock_index(WRITE_PATIENCE, deadline)?;
-            self.set_index_aside().map_err(|cause| write_error(&self.layout.graphs(), cause))?;
+            let _lock = self.lock_index(&root, WRITE_PATIENCE, deadline)?;
+            self.set_index_aside(&root).map_err(|cause| self.write_error(&self.layout.graphs(), cause))?;
         }
         self.write(|_| Ok(()))
     }
 
-    fn lock_index(&self, patience: Duration, deadline: Instant) -> Result<fs::File, StoreError> {
+    fn lock_index(&self, root: &Folder, patience: Duration, deadline: Instant) -> Result<File, StoreError> {
         let path = self.layout.index_lock();
-        let lock = lock_before(&path, POLL, deadline).map_err(|cause| write_error(&path, cause))?;
+        let lock = lock_before(root, &path, POLL, deadline).map_err(|cause| self.write_error(&path, cause))?;
         lock.ok_or_else(|| self.index_error(IndexCause::Busy(patience)))
     }
 
@@ -105,15 +108,15 @@ impl Store {
         patience: Duration,
         work: impl Fn(&mut Transaction) -> Result<T, Fault>,
     ) -> Result<T, StoreError> {
-        self.prepare()?;
+        let root = self.prepare()?;
         let deadline = Instant::now() + patience;
-        let _lock = self.lock_index(patience, deadline)?;
+        let _lock = self.lock_index(&root, patience, deadline)?;
         let failed = |fault: Fault| self.index_error(fault.into_cause(patience));
-        match self.transact_locked(deadline, &work) {
+        match self.transact_locked(&root, deadline, &work) {
             Err(Fault::Damaged(reason)) => {
-                tracing::warn!(path = %self.layout.graphs().display(), reason, "the index is damaged and is made anew from the objects");
-                self.set_index_aside().map_err(|cause| write_error(&self.layout.graphs(), cause))?;
-                self.transact_locked(deadline.max(Instant::now() + READ_PATIENCE), &work).map_err(failed)
+                tracing::warn!(path = %self.layout().graphs().display(), reason, "the index is damaged and is made anew from the objects");
+                self.set_index_aside(&root).map_err(|cause| self.write_error(&self.layout.graphs(), cause))?;
+                self.transact_locked(&root, deadline.max(Instant::now() + READ_PATIENCE), &work).map_err(failed)
             }
             other => other.map_err(failed),
         }
@@ -121,10 +124,32 @@ impl Store {
 
     fn transact_locked<T>(
         &self,
+        root: &Folder,
         deadline: Instant,
         work: &impl Fn(&mut Transaction) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
-        let database = Transaction::open_database(&self.layout.graphs(), CACHE_BYTES, POLL, deadline)?;
+        let answer = self.transact_open(root, deadline, work);
+        // sled makes its files as the umask says, and the others are to write them, too.
+        if root.trust() == Trust::Shared
+            && let Err(error) = root.settle_modes(&self.layout.graphs())
+        {
+            tracing::debug!(%error, "the users of a shared store may not all use its index");
+        }
+        answer
+    }
+
+    fn transact_open<T>(
+        &self,
+        root: &Folder,
+        deadline: Instant,
+        work: &impl Fn(&mut Transaction) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        let graphs = self.layout.graphs();
+        // sled opens its files by itself, so that what it is led to is looked at before.
+        if root.look(&graphs).is_ok_and(|there| !there.is_dir()) {
+            return Err(Fault::Io(io::Error::other("it is not a folder")));
+        }
+        let database = Transaction::open_database(&root.full(&graphs), CACHE_BYTES, POLL, deadline)?;
         let mut index = Transaction::new(&database);
         if index.get(b"mready")?.is_none() {
             self.fill(&database)?;
@@ -138,14 +163,15 @@ impl Store {
 
     /// Removes the index of an older release; says how many bytes that were. Every release takes the same lock around its
     /// transactions, so none is within one.
-    pub(in crate::store) fn remove_older_index(&self) -> Result<u64, StoreError> {
+    pub(in crate::store) fn remove_older_index(&self, root: &Folder) -> Result<u64, StoreError> {
         let older = self.layout.older_graphs();
-        if !older.is_dir() {
+        if !root.is_folder(&older) {
             return Ok(0);
         }
-        self.prepare()?;
-        let _lock = self.lock_index(WRITE_PATIENCE, Instant::now() + WRITE_PATIENCE)?;
-        self.remove_whole(&older)
+        let _lock = self.lock_index(root, WRITE_PATIENCE, Instant::now() + WRITE_PATIENCE)?;
+        let stored_bytes = root.bytes_below(&older);
+        remove_index(root, &older).map_err(|cause| self.write_error(&older, cause))?;
+        Ok(stored_bytes)
     }
 
     /// Fills a fresh index, or one whose filling was cut short, from the objects.
@@ -162,11 +188,7 @@ impl Store {
     }
 
     /// Moves sled's folder to the quarantine.
-    fn set_index_aside(&self) -> io::Result<()> {
-        files::create_folder(&self.layout.quarantine())?;
-        let name = format!("graphs-v2.{}", jiff::Timestamp::now().as_nanosecond());
-        files::rename(&self.layout.graphs(), &self.layout.quarantine().join(name))?;
-        self.bound_quarantine();
-        Ok(())
+    fn set_index_aside(&self, root: &Arc<Folder>) -> io::Result<()> {
+        self.set_aside(root, &self.layout.graphs(), "graphs-v2", "it is damaged")
     }
 }

@@ -2,7 +2,6 @@ use std::fs;
 
 use super::codec::encode_program;
 use super::*;
-use crate::files;
 use crate::files::journal::{self, Change};
 use crate::object::ProgramFrame;
 use crate::store::StoreOptions;
@@ -167,7 +166,7 @@ fn what_was_stored_while_the_index_was_busy_is_recorded_by_the_next_transaction(
     assert_eq!(fs::read_dir(scratch.store.layout().unrecorded()).unwrap().count(), 0);
     assert_eq!(scratch.store.verify(false, |_| true).unwrap().findings, []);
     // A mark whose object is gone is nothing.
-    files::mark(&scratch.store.layout().unrecorded().join(Digest::of(b"gone").to_string())).unwrap();
+    fs::write(scratch.store.layout().unrecorded().join(Digest::of(b"gone").to_string()), "").unwrap();
     assert_eq!(scratch.store.statistics().unwrap(), statistics);
     assert_eq!(fs::read_dir(scratch.store.layout().unrecorded()).unwrap().count(), 0);
 }
@@ -228,10 +227,10 @@ fn the_mark_of_an_object_that_cannot_be_read_stays_until_it_can() {
 #[test]
 fn the_index_of_an_older_release_stays_until_the_store_is_cleared() {
     let scratch = Scratch::new();
+    scratch.put(1);
     let older = scratch.store.dir().join("graphs-v1");
     fs::create_dir_all(older.join("blobs")).unwrap();
     fs::write(older.join("db"), "older").unwrap();
-    scratch.put(1);
     assert!(older.join("db").exists(), "the release that made it may be at work");
     let object = fs::metadata(scratch.store.layout().object(&graph(1).0.graph_key)).unwrap().len();
     assert_eq!(scratch.store.clear().unwrap().stored_bytes, object + 5);

@@ -192,8 +192,7 @@ fn a_process_killed_at_random_leaves_a_sound_store() {
 fn a_process_killed_while_it_writes_a_note_leaves_nothing_that_stays() {
     let write = |dir: &Path| {
         let store = open(dir).unwrap();
-        let note = store.layout().target(&Digest::of(b"target"));
-        store.layout().write_note(&note, b"noted").unwrap();
+        store.write_note(Note::Target(Digest::of(b"target")), b"noted").unwrap();
     };
     if let Some((dir, point)) = role() {
         journal::kill_before(point);

@@ -48,25 +48,36 @@ struct Model {
     objects: BTreeMap<u64, u64>,
     damaged: BTreeSet<u64>,
     records: BTreeMap<u64, (u64, bool)>,
+    /// Requests that are pinned, and graphs that one of them keeps: until the graph is let go by its own key.
     requests: BTreeSet<u64>,
+    kept: BTreeSet<u64>,
     hits: u64,
 }
 
 impl Model {
     fn is_pinned(&self, number: u64) -> bool {
-        self.records.get(&number).is_some_and(|(_, pinned)| *pinned) || self.requests.contains(&number)
+        self.records.get(&number).is_some_and(|(_, pinned)| *pinned) || self.kept.contains(&number)
+    }
+
+    /// Its request led to a graph.
+    fn led_to(&mut self, number: u64) {
+        if self.requests.contains(&number) {
+            self.kept.insert(number);
+        }
     }
 
     fn forget(&mut self, number: u64) {
         self.objects.remove(&number);
         self.damaged.remove(&number);
         self.records.remove(&number);
+        self.kept.remove(&number);
     }
 
     /// What is known of use is lost with the index, and so is a record without a sound object.
     fn lose_index(&mut self) {
         self.records = self.objects.keys().map(|number| (*number, (0, false))).collect();
         self.requests.clear();
+        self.kept.clear();
         self.hits = 0;
     }
 }
@@ -84,12 +95,14 @@ fn step(scratch: &Scratch, store: &Store, model: &mut Model, step: &Step) {
             model.objects.insert(number, form);
             model.damaged.remove(&number);
             model.records.entry(number).or_insert((0, false));
+            model.led_to(number);
         }
         Step::Use { number } => {
             store.commit(&[hit(number_key(number))], &Counters::default()).unwrap();
             model.hits += 1;
             if let Some((hits, _)) = model.records.get_mut(&number) {
                 *hits += 1;
+                model.led_to(number);
             }
         }
         Step::Remove { number } => {
@@ -104,15 +117,22 @@ fn step(scratch: &Scratch, store: &Store, model: &mut Model, step: &Step) {
             if let Some((_, known)) = model.records.get_mut(&number) {
                 *known = pinned;
             }
+            if !pinned {
+                model.kept.remove(&number);
+            }
         }
         Step::PinRequest { number, pinned } => {
             let graphs = store.set_signature_pinned(&request(number).digest(), pinned).unwrap();
             assert_eq!(graphs, u64::from(model.records.contains_key(&number)));
             if pinned {
-                model.requests.insert(number)
+                model.requests.insert(number);
+                if model.records.contains_key(&number) {
+                    model.led_to(number);
+                }
             } else {
-                model.requests.remove(&number)
-            };
+                model.requests.remove(&number);
+                model.kept.remove(&number);
+            }
         }
         Step::Damage { number } => {
             let path = store.layout().object(&number_key(number));

@@ -12,14 +12,13 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::{MARK, OBJECTS, Refused};
-use crate::files;
 use crate::hash::Digest;
 use crate::key::GraphKey;
 use crate::object::{self, OBJECT_LIMIT_BYTES};
 use crate::record::{GraphRecord, RECORD_VERSION};
 use crate::store::objects::Staged;
 use crate::store::room::Coming;
-use crate::store::{STAGED, Store, StoreError, read_error, write_error};
+use crate::store::{STAGED, Store, StoreError, read_error};
 
 /// What zstd's own command line takes unless it is told otherwise: 128 MiB.
 const WINDOW_LOG_MAX: u32 = 27;
@@ -171,26 +170,28 @@ impl Store {
 
     /// Copies an object into a file of its own and verifies it there. The inner error says why it is refused.
     fn take_in(&self, key: &GraphKey, from: &mut impl Read, bytes: u64) -> Result<Result<Staged, String>, StoreError> {
-        let failed = |cause| write_error(&self.layout.tmp(), cause);
-        let mut file = self.layout.new_file(&format!("{key}.")).map_err(failed)?;
+        let root = self.prepare()?;
+        let failed = |cause| self.write_error(&self.layout.tmp(), cause);
+        let mut file = self.new_file(&root, &format!("{key}.")).map_err(failed)?;
         let mut from = Noted { from: from.take(bytes), failed: None };
-        let copied = io::copy(&mut from, &mut files::Writing(&mut file));
+        let copied = io::copy(&mut from, &mut file);
         if let Some(reason) = from.failed {
             return Ok(Err(reason));
         }
-        copied.and_then(|_| file.as_file_mut().rewind()).map_err(failed)?;
-        match checked(file.as_file_mut(), key, bytes) {
+        copied.and_then(|_| file.file().rewind()).map_err(failed)?;
+        match checked(file.file(), key, bytes) {
             Ok((mut record, program)) => {
                 // Whoever imports it wants it: that is a use, the first that is known here.
                 record.statistics.last_used = Some(jiff::Timestamp::now());
-                self.staged(file, record, program).map(Ok)
+                self.staged(&root, file, record, program).map(Ok)
             }
             Err(reason) => Ok(Err(reason)),
         }
     }
 
     fn has_sound(&self, key: &GraphKey) -> bool {
-        File::open(self.layout.object(key)).is_ok_and(|mut file| object::verify(&mut file, key).is_ok())
+        let file = self.open_file(&self.layout.object(key));
+        file.is_ok_and(|file| file.is_some_and(|(_, mut file)| object::verify(&mut file, key).is_ok()))
     }
 }
 

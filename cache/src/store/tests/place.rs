@@ -1,0 +1,319 @@
+//! Which folder becomes a store, and that nothing but what preheat made is ever taken away.
+
+use super::*;
+use crate::trust::Trust;
+
+/// Files that no store made, under the names of folders that a store has.
+const FOREIGN: [&str; 9] = [
+    "notes.txt",
+    "tmp/thesis.txt",
+    "locks/k",
+    "quarantine/contract.pdf",
+    "quarantine/photos/1.jpg",
+    "targets-v1/goals.md",
+    "graphs-v1/plot.svg",
+    "unrecorded/song.ogg",
+    "objects-v1/ab/statue.obj",
+];
+
+fn write_foreign(dir: &Path) {
+    for name in FOREIGN {
+        let path = dir.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, name).unwrap();
+    }
+}
+
+fn assert_foreign(dir: &Path, what: &str) {
+    for name in FOREIGN {
+        assert_eq!(fs::read(dir.join(name)).ok().as_deref(), Some(name.as_bytes()), "{what}: {name}");
+    }
+}
+
+/// All that removes anything.
+fn use_and_clear(dir: &Path) {
+    let store = open(dir).unwrap();
+    let (record, program) = graph(1);
+    store.put(&record, &program, &payload(1)).unwrap();
+    fs::write(store.layout().object(&record.graph_key), "damaged").unwrap();
+    assert!(matches!(store.load(&record.graph_key).unwrap(), Lookup::Damaged { .. }));
+    store.verify(true, |_| true).unwrap();
+    store.prune(&Prune { max_bytes: Some(0), ..Prune::default() }).unwrap();
+    store.clear().unwrap();
+    open(dir).unwrap().put(&record, &program, &payload(1)).unwrap();
+}
+
+#[test]
+fn a_folder_of_somebody_elses_gets_a_folder_of_its_own_for_the_store() {
+    let folder = tempfile::tempdir().unwrap();
+    write_foreign(folder.path());
+    use_and_clear(folder.path());
+    assert_foreign(folder.path(), "somebody else's folder");
+    let store = open(folder.path()).unwrap();
+    assert_eq!(store.layout().root(), folder.path().join("preheat-store"));
+    assert!(store.layout().owned().is_file());
+    assert!(matches!(store.load(&graph(1).0.graph_key).unwrap(), Lookup::Hit(_)));
+}
+
+#[test]
+fn a_missing_folder_and_an_empty_one_become_the_store() {
+    let folder = tempfile::tempdir().unwrap();
+    for dir in [folder.path().join("a/missing"), folder.path().join("empty")] {
+        let _ = fs::create_dir(folder.path().join("empty"));
+        let store = open(&dir).unwrap();
+        let (record, program) = graph(1);
+        store.put(&record, &program, &payload(1)).unwrap();
+        assert_eq!(store.layout().root(), dir);
+        assert!(store.layout().owned().is_file());
+    }
+}
+
+#[test]
+fn what_is_put_into_a_store_later_stays() {
+    let scratch = Scratch::new();
+    scratch.put(1);
+    write_foreign(scratch.folder.path());
+    // A folder in the place of an index that was set aside, with something in it that is not sled's.
+    let set_aside = scratch.folder.path().join("quarantine/graphs-v2.7");
+    fs::create_dir_all(&set_aside).unwrap();
+    fs::write(set_aside.join("letter.txt"), "mine").unwrap();
+    let store = open(scratch.folder.path()).unwrap();
+    store.clear().unwrap();
+    assert_eq!(fs::read(set_aside.join("letter.txt")).unwrap(), b"mine");
+    assert_foreign(scratch.folder.path(), "after clearing");
+}
+
+/// A store of a release that made no marks.
+fn unmarked() -> Scratch {
+    let scratch = Scratch::new();
+    scratch.put(1);
+    scratch.store.set_pinned(&graph(1).0.graph_key, true).unwrap();
+    fs::remove_file(scratch.store.layout().owned()).unwrap();
+    scratch
+}
+
+#[test]
+fn a_store_without_a_mark_is_taken_over_once_with_all_that_is_in_it() {
+    let scratch = unmarked();
+    write_foreign(scratch.folder.path());
+    let store = open(scratch.folder.path()).unwrap();
+    assert!(store.layout().owned().is_file(), "it is marked");
+    assert!(matches!(store.load(&graph(1).0.graph_key).unwrap(), Lookup::Hit(_)));
+    assert!(store.record(&graph(1).0.graph_key).unwrap().unwrap().pinned, "pins are kept");
+    use_and_clear(scratch.folder.path());
+    for name in FOREIGN.iter().filter(|name| !name.starts_with("objects-v1")) {
+        assert!(scratch.folder.path().join(name).exists(), "{name}");
+    }
+    // What lay among the objects was moved by `verify --repair`, and is kept.
+    let moved = files_of(&scratch.folder.path().join("quarantine"));
+    assert!(moved.iter().any(|path| fs::read(path).unwrap() == b"objects-v1/ab/statue.obj"), "{moved:?}");
+}
+
+#[test]
+fn one_that_is_only_read_is_not_marked() {
+    let scratch = unmarked();
+    let reader = Store::open(StoreOptions::new(scratch.folder.path()).read_only()).unwrap();
+    assert!(matches!(reader.load(&graph(1).0.graph_key).unwrap(), Lookup::Hit(_)));
+    assert!(!reader.layout().owned().exists());
+}
+
+#[test]
+fn a_folder_that_has_the_stores_name_and_no_mark_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir_all(folder.path().join("preheat-store/tmp")).unwrap();
+    let error = open(folder.path()).unwrap_err();
+    assert!(matches!(&error, StoreError::NotAStore { path, .. } if path.ends_with("preheat-store")), "{error}");
+    // An empty one is what a process leaves that died before it marked it.
+    fs::remove_dir(folder.path().join("preheat-store/tmp")).unwrap();
+    let (record, program) = graph(1);
+    open(folder.path()).unwrap().put(&record, &program, &payload(1)).unwrap();
+    assert!(folder.path().join("preheat-store/OWNED-BY-PREHEAT").is_file());
+}
+
+#[test]
+fn many_processes_make_one_store() {
+    let folder = tempfile::tempdir().unwrap();
+    for round in 0..20 {
+        let dir = folder.path().join(round.to_string());
+        if round % 2 == 0 {
+            fs::create_dir(&dir).unwrap();
+        }
+        std::thread::scope(|scope| {
+            for number in 0..6 {
+                let dir = &dir;
+                scope.spawn(move || {
+                    let (record, program) = graph(number);
+                    open(dir).unwrap().put(&record, &program, &payload(number)).unwrap();
+                });
+            }
+        });
+        assert_eq!(open(&dir).unwrap().object_keys().unwrap().len(), 6);
+        assert!(!dir.join("preheat-store").exists(), "there are two stores");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn no_link_is_followed() {
+    use std::os::unix::fs::symlink;
+    let victim = tempfile::tempdir().unwrap();
+    let key = graph(1).0.graph_key;
+    let names = [format!("{key}.abc123"), format!("{key}.lock"), format!("{key}.123"), key.to_string()];
+    for name in &names {
+        fs::write(victim.path().join(name), "mine").unwrap();
+    }
+    for linked in ["tmp", "locks", "quarantine", "targets-v1", "graphs-v1", "graphs-v2", "unrecorded", "objects-v1"] {
+        let scratch = Scratch::new();
+        scratch.put(1);
+        let path = scratch.folder.path().join(linked);
+        let _ = fs::remove_dir_all(&path);
+        symlink(victim.path(), &path).unwrap();
+        let store = open(scratch.folder.path()).unwrap();
+        // Some of it fails, and is said; none of it reaches through the link.
+        let (record, program) = graph(2);
+        let _ = store.put(&record, &program, &payload(2));
+        let _ = store.load(&key);
+        let _ = store.verify(true, |_| true);
+        let _ = store.clear();
+        for name in &names {
+            assert_eq!(fs::read(victim.path().join(name)).unwrap(), b"mine", "{linked}: {name}");
+        }
+        assert_eq!(fs::read_dir(victim.path()).unwrap().count(), names.len(), "{linked}: something was written there");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn nothing_waits_for_what_is_no_file() {
+    let scratch = Scratch::new();
+    let key = scratch.put(1).graph_key;
+    let layout = scratch.store.layout();
+    let note = Note::Target(Digest::of(b"target"));
+    scratch.store.write_note(note, b"noted").unwrap();
+    let stray = layout.tmp().join("file.abcdef");
+    let paths = [
+        layout.object(&key),
+        layout.format(),
+        layout.index_lock(),
+        layout.compile_lock(&key),
+        layout.target(&Digest::of(b"target")),
+        layout.owned(),
+        stray,
+    ];
+    for path in paths {
+        let kept = fs::read(&path).ok();
+        let _ = fs::remove_file(&path);
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+        let what = path.display();
+        // Each comes to an end, with an answer or an error that names the file.
+        let told = open(scratch.folder.path()).map(|store| {
+            let _ = store.note(note);
+            let _ = store.compile_lock(&key, |_, _| Wait::Cancel);
+            let _ = store.verify(false, |_| true);
+            [store.load(&key).map(drop), store.statistics().map(drop)]
+        });
+        println!("{what}: {told:?}");
+        fs::remove_file(&path).unwrap();
+        kept.iter().for_each(|content| fs::write(&path, content).unwrap());
+    }
+    assert!(matches!(open(scratch.folder.path()).unwrap().load(&key).unwrap(), Lookup::Hit(_)));
+}
+
+#[cfg(unix)]
+mod modes {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().mode() & 0o7777
+    }
+
+    fn set(path: &Path, mode: u32) {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    fn shared(dir: &Path) -> Store {
+        Store::open(StoreOptions { trust: Trust::Shared, ..StoreOptions::new(dir) }).unwrap()
+    }
+
+    #[test]
+    fn folders_are_made_for_this_user_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(&folder.path().join("store")).unwrap();
+        let (record, program) = graph(1);
+        store.put(&record, &program, &payload(1)).unwrap();
+        let layout = store.layout();
+        let object = layout.object(&record.graph_key);
+        for path in [layout.root(), &layout.objects(), &layout.tmp(), &layout.locks(), object.parent().unwrap()] {
+            assert_eq!(mode(path), 0o700, "{}", path.display());
+        }
+        assert_eq!(mode(&object) & 0o022, 0, "nobody else may write it");
+    }
+
+    #[test]
+    fn what_anybody_could_have_written_is_not_loaded() {
+        let scratch = Scratch::new();
+        let key = scratch.put(1).graph_key;
+        let layout = scratch.store.layout();
+        let object = layout.object(&key);
+        let folders = object.ancestors().skip(1).take_while(|path| path.starts_with(layout.objects()));
+        let paths: Vec<PathBuf> =
+            folders.map(Path::to_owned).chain([object.clone(), layout.root().to_owned()]).collect();
+        for path in paths {
+            let before = mode(&path);
+            set(&path, before | 0o002);
+            let error = open(scratch.folder.path()).and_then(|store| store.load(&key)).unwrap_err();
+            let said = matches!(&error, StoreError::Untrusted { cause } if cause.path == path);
+            assert!(said, "{}: {error}", path.display());
+            set(&path, before);
+        }
+        assert!(matches!(open(scratch.folder.path()).unwrap().load(&key).unwrap(), Lookup::Hit(_)));
+    }
+
+    #[test]
+    fn taking_a_store_over_takes_the_right_to_write_from_others() {
+        let scratch = unmarked();
+        let key = graph(1).0.graph_key;
+        let layout = scratch.store.layout();
+        let paths = [layout.root().to_owned(), layout.objects(), layout.object(&key), layout.graphs().join("db")];
+        paths.iter().for_each(|path| set(path, mode(path) | 0o066));
+        assert!(matches!(open(scratch.folder.path()).unwrap().load(&key).unwrap(), Lookup::Hit(_)));
+        for path in paths {
+            assert_eq!(mode(&path) & 0o022, 0, "{}", path.display());
+        }
+    }
+
+    #[test]
+    fn a_shared_store_is_the_groups() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path().join("store");
+        let store = shared(&dir);
+        let (record, program) = graph(1);
+        store.put(&record, &program, &payload(1)).unwrap();
+        store.commit(&[hit(record.graph_key)], &Counters::default()).unwrap();
+        let layout = store.layout();
+        let object = layout.object(&record.graph_key);
+        for path in [layout.root(), &layout.objects(), &layout.tmp(), &layout.graphs(), object.parent().unwrap()] {
+            assert_eq!(mode(path), 0o2770, "{}", path.display());
+        }
+        for path in files_of(layout.root()) {
+            assert_eq!(mode(&path), 0o660, "{}", path.display());
+        }
+        // Still nobody else's.
+        set(&object, 0o662);
+        assert!(matches!(shared(&dir).load(&record.graph_key).unwrap_err(), StoreError::Untrusted { .. }));
+    }
+
+    #[test]
+    fn a_store_is_shared_later_by_its_owner() {
+        let scratch = Scratch::new();
+        let key = scratch.put(1).graph_key;
+        let store = shared(scratch.folder.path());
+        store.commit(&[hit(key)], &Counters::default()).unwrap();
+        for path in files_of(scratch.folder.path()) {
+            assert_eq!(mode(&path), 0o660, "{}", path.display());
+        }
+        assert!(matches!(store.load(&key).unwrap(), Lookup::Hit(_)));
+    }
+}
