@@ -219,8 +219,14 @@ fn cache_folders_that_cannot_be_used() {
     let other = lab.path("other");
     std::fs::create_dir(&other).unwrap();
     std::fs::write(other.join("format"), "not ours").unwrap();
-    degrades(&lab, at(&other), &["other", "no preheat store", "not ours"]);
-    assert_eq!(files_under(&other).len(), 1);
+    at(&other).words("program run double.mlir").run().done().silent_about_the_cache();
+    assert_eq!(std::fs::read(other.join("format")).unwrap(), b"not ours");
+    // A folder with the name that preheat gives, and which it did not make.
+    let taken = lab.path("taken");
+    std::fs::create_dir_all(taken.join("preheat-store")).unwrap();
+    std::fs::write(taken.join("preheat-store/novel.txt"), "mine").unwrap();
+    degrades(&lab, at(&taken), &["taken/preheat-store", "preheat did not make this folder"]);
+    assert_eq!(files_under(&taken).len(), 1);
 }
 
 #[test]

@@ -43,7 +43,14 @@ pub struct RuntimeArgs {
     pub cache_read_only: bool,
     /// Share the cache with the group of its folder: every member may write to it, and you run what
     /// they put there
-    #[arg(long, global = true, env = "PREHEAT_CACHE_SHARED", hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        env = "PREHEAT_CACHE_SHARED",
+        hide_env_values = true,
+        action = clap::ArgAction::SetTrue,
+        value_parser = clap::builder::FalseyValueParser::new()
+    )]
     pub cache_shared: bool,
     /// A read-only cache that is looked up after the main one; may be given several times
     #[arg(long, global = true, value_name = "DIR")]

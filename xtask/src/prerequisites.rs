@@ -1,6 +1,6 @@
 //! What must be on the machine before anything starts, all that is missing named at once.
 
-use crate::command::{Failure, Outcome, command, succeeds};
+use crate::command::{Failure, Outcome, command, output, succeeds};
 
 /// A tool that this project does not bring along.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -25,6 +25,11 @@ pub const XLA_RS: &[Tool] = &[Tool::CCompiler, Tool::CxxCompiler, Tool::Make, To
 pub const TORCH: &[Tool] = XLA_RS;
 /// What the benches with peers need.
 pub const PEERS: &[Tool] = &[Tool::CCompiler, Tool::Make, Tool::Python, Tool::Pip, Tool::Venv];
+
+/// Whether this is root, who can run as any other user.
+pub fn is_root() -> bool {
+    output(&mut command("id", &["-u"])).is_ok_and(|uid| uid.trim() == "0")
+}
 
 impl Tool {
     fn is_there(self) -> bool {
