@@ -92,6 +92,11 @@ impl Layout {
         self.locks().join(format!("{key}.lock"))
     }
 
+    /// The lock that one trial of a key's object holds.
+    pub(crate) fn trial_lock(&self, key: &GraphKey) -> PathBuf {
+        self.locks().join(format!("{key}.trial.lock"))
+    }
+
     /// The lock around each transaction of the index.
     pub fn index_lock(&self) -> PathBuf {
         self.locks().join("index.lock")
@@ -105,6 +110,11 @@ impl Layout {
     /// What failed a check, with the reason beside it.
     pub fn quarantine(&self) -> PathBuf {
         self.root.join("quarantine")
+    }
+
+    /// The marks of loads that are under way, and of those whose processes died over them.
+    pub(crate) fn loading(&self) -> PathBuf {
+        self.root.join("loading")
     }
 
     /// Files that are being written.
@@ -139,10 +149,18 @@ impl Layout {
         is_made_up(letters) && (prefix == "file" || prefix.parse::<Digest>().is_ok())
     }
 
-    /// Whether a file in [`locks`](Self::locks) has the name of a compile's lock.
+    /// Whether a file in [`locks`](Self::locks) has the name of a compile's lock, or
+    /// of a trial's.
     pub(crate) fn is_compile_lock(path: &Path) -> bool {
         let name = name_of(path).and_then(|name| name.strip_suffix(".lock"));
-        name.is_some_and(|key| key.parse::<Digest>().is_ok())
+        name.is_some_and(|key| key.strip_suffix(".trial").unwrap_or(key).parse::<Digest>().is_ok())
+    }
+
+    /// The payload whose load a file in [`loading`](Self::loading) marks, where it has the name of
+    /// such a mark.
+    pub(crate) fn marked_payload(path: &Path) -> Option<Digest> {
+        let (payload, letters) = name_of(path)?.rsplit_once('.')?;
+        payload.parse().ok().filter(|_| is_made_up(letters))
     }
 
     /// When something was put into [`quarantine`](Self::quarantine), in nanoseconds, where it has a
@@ -159,7 +177,7 @@ impl Layout {
     }
 
     /// The names that a store has in its folder.
-    pub(crate) const NAMES: [&str; 12] = [
+    pub(crate) const NAMES: [&str; 13] = [
         "OWNED-BY-PREHEAT",
         "CACHEDIR.TAG",
         "format",
@@ -168,6 +186,7 @@ impl Layout {
         "objects-v1",
         "locks",
         "unrecorded",
+        "loading",
         "quarantine",
         "tmp",
         "plugin-builds-v1",

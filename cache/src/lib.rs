@@ -44,8 +44,8 @@ pub use signature::{
 };
 pub use statistics::{Counters, DeviceStatistics, Hits, Match, Source, Statistics, Use};
 pub use store::{
-    Cleared, Exported, Finding, FindingKind, Imported, IndexCause, LoadedObject, Lookup, Nearest, Note, Prune,
-    PruneReason, Pruned, PrunedEntry, Rebuilt, Refused, Removal, Resolved, Store, StoreError, StoreOptions, Verified,
-    Verifying, Wanted,
+    Cleared, Exported, Finding, FindingKind, Imported, IndexCause, LoadMark, LoadedObject, Lookup, Nearest, Note,
+    Prune, PruneReason, Pruned, PrunedEntry, Rebuilt, Refused, Removal, Resolved, Store, StoreError, StoreOptions,
+    Verified, Verifying, Wanted,
 };
 pub use trust::{Distrust, DistrustReason, Trust};

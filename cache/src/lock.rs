@@ -182,7 +182,7 @@ impl Drop for CompileLock {
 /// A shared lock on an object, from its opening until the plugin has the bytes: eviction leaves the object alone meanwhile.
 #[derive(Debug)]
 pub struct ReadGuard {
-    _file: File,
+    file: File,
 }
 
 impl ReadGuard {
@@ -192,7 +192,12 @@ impl ReadGuard {
             Ok(()) | Err(TryLockError::WouldBlock) => {}
             Err(TryLockError::Error(error)) => warn_once(path, &error),
         }
-        Self { _file: file }
+        Self { file }
+    }
+
+    /// The file that is locked.
+    pub(crate) fn file(&self) -> &File {
+        &self.file
     }
 }
 

@@ -20,6 +20,7 @@ use crate::trust::{Distrust, Trust};
 mod bounds;
 mod clear;
 mod index;
+mod marks;
 mod notes;
 mod objects;
 mod query;
@@ -34,6 +35,7 @@ use room::Coming;
 pub use bounds::{Prune, PruneReason, Pruned, PrunedEntry};
 pub use clear::Cleared;
 pub use index::{Rebuilt, Resolved};
+pub use marks::LoadMark;
 pub use notes::Note;
 pub use query::{Nearest, Wanted};
 pub use transfer::{Exported, Imported, Refused};
@@ -233,6 +235,16 @@ impl LoadedObject {
     /// The program that it was compiled from.
     pub fn program(&self) -> Result<Program, ObjectError> {
         self.program.program()
+    }
+
+    /// The file that it was read from.
+    fn file(&self) -> &std::fs::File {
+        self.guard.file()
+    }
+
+    /// The hash of the machine code, by which its loads are marked.
+    fn payload_digest(&self) -> Option<Digest> {
+        self.record.object.as_ref().map(|info| info.payload_digest)
     }
 
     /// Takes the machine code out, with the guard that is dropped once the plugin has it.

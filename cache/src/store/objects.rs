@@ -1,5 +1,6 @@
 //! The half of the store that lies in plain files: objects, and the quarantine for those that failed a check.
 
+use std::fmt::Display;
 use std::fs::{File, TryLockError};
 use std::io;
 use std::io::Write as _;
@@ -165,7 +166,7 @@ impl Store {
 
     /// Moves the object that was read from `file` out of the way, with the reason beside it. Another process may have been faster:
     /// it moved the object, or put a sound one in its place, and then there is nothing to do. Says whether it is out of the way.
-    pub(super) fn quarantine(&self, key: &GraphKey, file: &File, reason: &ObjectError) -> bool {
+    pub(super) fn quarantine(&self, key: &GraphKey, file: &File, reason: &dyn Display) -> bool {
         let path = self.layout.object(key);
         let Ok(Some(root)) = self.root() else { return false };
         // The caller warns, who knows what it means for the request.

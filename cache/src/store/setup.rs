@@ -78,6 +78,7 @@ impl Store {
                 place::settle(&root).map_err(|cause| write_error(root.path(), cause))?;
             }
             self.sweep(&root);
+            self.sweep_marks(&root, false);
         }
         let layout = &self.layout;
         let folders = [layout.objects(), layout.locks(), layout.tmp()];
