@@ -25,6 +25,8 @@ pub(crate) struct XlaBackend {
     /// What runs here: the first device that this process may use.
     pub(crate) device: Device,
     pub(crate) environment: Arc<Environment>,
+    /// What the plugin read in its environment when it was loaded.
+    pub(crate) variables: [(&'static str, String); 2],
 }
 
 /// An executable as bytes.
@@ -70,8 +72,9 @@ impl XlaBackend {
         let no_device = || BackendError::NoDevice { device: name, path: path.to_owned() };
         let device = client.addressable_devices().map_err(unusable)?.into_iter().next().ok_or_else(no_device)?;
         let facts = client.topology().and_then(|topology| Facts::read(&topology)).map_err(unusable)?;
+        let variables = identity.variables().clone();
         let environment = Arc::new(facts.environment(identity));
-        Ok(Self { name, client, device, environment })
+        Ok(Self { name, client, device, environment, variables })
     }
 
     /// The device by what its platform calls itself: for a plugin that was named without saying what it is for.

@@ -170,6 +170,9 @@ impl Progress for Shown {
                 let holder = holder.unwrap_or_else(|| "another process".to_owned());
                 self.long(&what, &format!("waiting for {holder}, which compiles {what}"), compiling);
             }
+            EventKind::Trying => {
+                self.long(&what, &format!("trying {what} in a process of its own, since one died over it"), None);
+            }
             // Quick as these are, lines for them would be noise where no bar can be taken back.
             EventKind::Loading { .. }
             | EventKind::Weights { .. }

@@ -263,6 +263,7 @@ impl Builder {
                 digests: Digests::new(environment_digest).into(),
                 environment_digest,
                 backend,
+                compiler_program: self.compiler_program.clone(),
                 reuse: self.use_cache,
                 compiling: std::sync::Mutex::default(),
                 cache: cache.clone(),

@@ -12,6 +12,7 @@ use super::metrics::{self, Recorder};
 use super::on_device::{Doing, Failure, OnDevice};
 use super::out_of_memory::Footprint;
 use super::report::StageReport;
+use super::trial::FirstRun;
 use crate::backend::DeviceFault;
 use crate::backend::here::{Buffer, Event, Here, Loaded};
 use crate::pjrt::hlo::TensorType;
@@ -21,6 +22,8 @@ use crate::tensor::{Tensor, TensorError};
 pub(super) struct LoadedGraph {
     pub(super) graph_key: GraphKey,
     pub(super) loaded: Loaded,
+    /// Given up after `loaded`: unloading is part of what may end the process.
+    pub(super) first_run: FirstRun,
     /// What it runs on.
     pub(super) here: Here,
     /// Inputs and outputs; `None` where the plugin does not tell.
@@ -288,6 +291,7 @@ impl Executable {
         let began = recorder.map(|_| Instant::now());
         let execute = || self.graph.loaded.execute(&buffers);
         let outputs = self.with_room("running it", Some(self.footprint().of_execution()), execute)?;
+        self.graph.first_run.ends_with(outputs.first());
         if let (Some(recorder), Some(began), Some(first)) = (recorder, began, outputs.first()) {
             recorder.queued(&self.report, began, first);
         }

@@ -31,10 +31,12 @@ mod step;
 mod survival;
 mod takeover;
 mod tpu_hardware;
+mod trial;
 mod upkeep;
 mod warnings;
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -104,6 +106,8 @@ struct Inner {
     /// The runtimes of stages that run on devices of their own.
     stages: StageRuntimes,
     backend: Backend,
+    /// What is started to try an executable; without one, this program itself, if it serves.
+    compiler_program: Option<PathBuf>,
     environment_digest: Digest,
     digests: Mutex<Digests>,
     /// Graphs that threads of this process are compiling.

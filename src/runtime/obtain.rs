@@ -18,6 +18,7 @@ use super::on_device::{Doing, Failure};
 use super::out_of_memory::Footprint;
 use super::report::StageReport;
 use super::request::Asked;
+use super::trial::{Admission, FirstRun};
 use crate::backend::here::Loaded;
 use crate::backend::xla;
 use crate::progress::EventKind;
@@ -133,7 +134,7 @@ impl Inner {
 
     fn freshly_compiled(&self, key: GraphKey, fresh: Fresh<Loaded>) -> Result<Obtained, Error> {
         let Fresh { loaded, record, payload_bytes, .. } = fresh;
-        let graph = self.keep(key, loaded, &record, payload_bytes)?;
+        let graph = self.keep(key, loaded, FirstRun::default(), &record, payload_bytes)?;
         Ok(Obtained {
             compile_seconds: record.measurements.compile_seconds,
             compile_peak_bytes: record.measurements.compile_peak_bytes.unwrap_or(0),
@@ -196,6 +197,11 @@ impl Inner {
         let Some((object, source)) = object.filter(|(object, _)| fits(&object.record)) else {
             return Ok(Found::Nothing);
         };
+        let mark = match self.admit(asked, &object, source)? {
+            Admission::Load(mark) => mark,
+            Admission::Gone => return Ok(Found::Nothing),
+            Admission::Refused => return Ok(Found::Refused(*key)),
+        };
         let payload_bytes = object.payload.len() as u64;
         asked.tell(self, EventKind::Loading { payload_bytes });
         let footprint = Footprint::of(&object.record.measurements, payload_bytes);
@@ -214,7 +220,7 @@ impl Inner {
                 if let Some(recorder) = &self.recorder {
                     recorder.loaded(asked.subject(), began, payload_bytes);
                 }
-                let graph = self.keep(*key, loaded, &object.record, payload_bytes)?;
+                let graph = self.keep(*key, loaded, FirstRun::of(mark), &object.record, payload_bytes)?;
                 Ok(Found::Ready(Obtained::found(graph, source, matched())))
             }
             // Nothing is wrong with the executable, so compiling it anew would not help.
@@ -235,6 +241,7 @@ impl Inner {
         &self,
         graph_key: GraphKey,
         loaded: Loaded,
+        first_run: FirstRun,
         record: &GraphRecord,
         payload_bytes: u64,
     ) -> Result<Arc<LoadedGraph>, Error> {
@@ -246,6 +253,7 @@ impl Inner {
         let graph = Arc::new(LoadedGraph {
             graph_key,
             loaded,
+            first_run,
             here: self.here()?.clone(),
             interface,
             payload_bytes,

@@ -7,11 +7,12 @@ use std::time::Instant;
 
 use preheat_cache::Program;
 
-use super::job::{self, Answer, Job, Task, Wanted};
+use super::job::{self, Answer, Job, PluginFile, Task, Wanted};
+use super::{refused, trial};
 use crate::backend::environment::Facts;
 use crate::backend::xla;
 use crate::files;
-use crate::pjrt::{PjrtError, Plugin, Topology, compile_ahead};
+use crate::pjrt::{Plugin, Topology, compile_ahead};
 
 /// The variable that tells a process that it is a child: the folder for its answer.
 pub(super) const VARIABLE: &str = "PREHEAT_COMPILER_CHILD";
@@ -46,9 +47,9 @@ pub fn serve_compiler() {
 
 fn serve(folder: &Path) -> io::Result<()> {
     std::fs::write(job::started(folder), [])?;
-    let (job, program) = Job::read(&mut io::stdin())?;
+    let (job, input) = Job::read(&mut io::stdin())?;
     end_with_the_parent(folder.to_owned())?;
-    let answer = work(&job, program, folder)?;
+    let answer = work(&job, input, folder)?;
     files::write_whole(&job::answer(folder), &serde_json::to_vec(&answer)?)
 }
 
@@ -64,23 +65,35 @@ fn end_with_the_parent(folder: PathBuf) -> io::Result<()> {
     std::thread::Builder::new().name("preheat-parent".to_owned()).spawn(watch).map(drop)
 }
 
-fn work(job: &Job, program: Vec<u8>, folder: &Path) -> io::Result<Answer> {
-    let loaded = Plugin::open(&job.plugin.path).and_then(|plugin| {
-        let topology = Topology::create(&plugin, &job.topology, &[])?;
+fn work(job: &Job, input: Vec<u8>, folder: &Path) -> io::Result<Answer> {
+    match &job.task {
+        Task::Describe { topology } => of_topology(&job.plugin, topology, |_, facts| Ok(Answer::Described(facts))),
+        Task::Compile(wanted) => of_topology(&job.plugin, &wanted.topology, |topology, facts| {
+            if wanted.facts.are_alike(&facts) {
+                compile(&topology, wanted, input, folder)
+            } else {
+                Ok(Answer::Replaced)
+            }
+        }),
+        Task::Try(subject) => trial::serve(&job.plugin, subject, &input),
+    }
+}
+
+/// What `answer` makes of the topology of this name and of what it is like.
+fn of_topology(
+    plugin: &PluginFile,
+    topology: &str,
+    answer: impl FnOnce(Topology, Facts) -> io::Result<Answer>,
+) -> io::Result<Answer> {
+    let loaded = Plugin::open(&plugin.path).and_then(|plugin| {
+        let topology = Topology::create(&plugin, topology, &[])?;
         let facts = Facts::read(&topology)?;
         Ok((topology, facts))
     });
-    let (topology, facts) = match loaded {
-        Ok(loaded) => loaded,
-        Err(error) => return Ok(refused(&error)),
-    };
-    if job.plugin.was_replaced() {
-        return Ok(Answer::Replaced);
-    }
-    match &job.task {
-        Task::Describe => Ok(Answer::Described(facts)),
-        Task::Compile(wanted) if !wanted.facts.are_alike(&facts) => Ok(Answer::Replaced),
-        Task::Compile(wanted) => compile(&topology, wanted, program, folder),
+    match loaded {
+        Err(error) => Ok(refused(error.code(), &error)),
+        Ok(_) if plugin.was_replaced() => Ok(Answer::Replaced),
+        Ok((topology, facts)) => answer(topology, facts),
     }
 }
 
@@ -103,10 +116,6 @@ fn compile(topology: &Topology, wanted: &Wanted, program: Vec<u8>, folder: &Path
             std::fs::write(job::payload(folder), &*payload)?;
             Ok(answer)
         }
-        Err(error) => Ok(refused(&error)),
+        Err(error) => Ok(refused(error.code(), &error)),
     }
-}
-
-fn refused(error: &PjrtError) -> Answer {
-    Answer::Refused { code: error.code().map(crate::pjrt::ErrorCode::number), message: error.to_string() }
 }

@@ -4,14 +4,13 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use preheat_cache::{CompileOptions, Interface, Measurements, ProgramFormat};
+use preheat_cache::{CompileOptions, Interface, Measurements, ProgramFormat, TensorSpec};
 use serde::{Deserialize, Serialize};
 
 use crate::backend::environment::Facts;
 use crate::backend::file_state;
-use crate::device::Target;
 
-/// A job is never longer than this, programs aside: it comes from a parent of the same build, and still is bounded.
+/// A job is never longer than this, its input aside: it comes from a parent of the same build, and still is bounded.
 const JOB_LIMIT_BYTES: u64 = 16 << 20;
 
 /// The plugin's file, as it was when its build was told.
@@ -36,27 +35,37 @@ impl PluginFile {
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Job {
     pub(super) plugin: PluginFile,
-    /// The topology's name.
-    pub(super) topology: String,
     pub(super) task: Task,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Task {
-    /// What is the topology like?
-    Describe,
+    /// What is the topology of this name like?
+    Describe { topology: String },
     /// Compile the program that follows the job.
     Compile(Box<Wanted>),
+    /// Load the executable that follows the job, and run it.
+    Try(Subject),
 }
 
 /// What is to be compiled.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Wanted {
+    /// The topology's name.
+    pub(super) topology: String,
     pub(super) format: ProgramFormat,
     pub(super) program_bytes: usize,
     pub(super) options: CompileOptions,
     /// What the topology was like when the key was made.
     pub(super) facts: Facts,
+}
+
+/// An executable that is to be tried.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Subject {
+    pub(super) payload_bytes: usize,
+    /// What it takes; it is not run where nobody knows.
+    pub(super) inputs: Option<Vec<TensorSpec>>,
 }
 
 /// What a child answers.
@@ -69,6 +78,8 @@ pub(super) enum Answer {
         abi_version: Option<Vec<u8>>,
         measurements: Measurements,
     },
+    /// It was loaded, and run where its inputs are known.
+    Ran,
     /// The plugin said no.
     Refused {
         code: Option<u32>,
@@ -79,16 +90,12 @@ pub(super) enum Answer {
 }
 
 impl Job {
-    pub(super) fn new(plugin: &PluginFile, target: &Target, task: Task) -> Self {
-        Self { plugin: plugin.clone(), topology: target.topology().to_owned(), task }
-    }
-
-    /// Writes the job with its program: the length of the job, the job as JSON, the program.
-    pub(super) fn write(&self, program: &[u8], to: &mut impl Write) -> io::Result<()> {
+    /// Writes the job with its input, a program or an executable: the length of the job, the job as JSON, the input.
+    pub(super) fn write(&self, input: &[u8], to: &mut impl Write) -> io::Result<()> {
         let json = serde_json::to_vec(self)?;
         to.write_all(&(json.len() as u64).to_le_bytes())?;
         to.write_all(&json)?;
-        to.write_all(program)?;
+        to.write_all(input)?;
         to.flush()
     }
 
@@ -103,13 +110,14 @@ impl Job {
         let mut json = Vec::new();
         from.by_ref().take(length).read_to_end(&mut json)?;
         let job: Self = serde_json::from_slice(&json)?;
-        let program_bytes = match &job.task {
-            Task::Describe => 0,
+        let input_bytes = match &job.task {
+            Task::Describe { .. } => 0,
             Task::Compile(wanted) => wanted.program_bytes,
+            Task::Try(subject) => subject.payload_bytes,
         };
-        let mut program = Vec::new();
-        from.by_ref().take(program_bytes as u64).read_to_end(&mut program)?;
-        if program.len() == program_bytes { Ok((job, program)) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+        let mut input = Vec::new();
+        from.by_ref().take(input_bytes as u64).read_to_end(&mut input)?;
+        if input.len() == input_bytes { Ok((job, input)) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
     }
 }
 
@@ -133,16 +141,17 @@ mod tests {
     use super::*;
 
     fn job() -> Job {
-        let target = "tpu:v5e:1x1".parse().unwrap();
-        Job::new(&PluginFile::now(Path::new("/no/plugin")), &target, Task::Describe)
+        let task = Task::Describe { topology: "v5e:1x1".to_owned() };
+        Job { plugin: PluginFile::now(Path::new("/no/plugin")), task }
     }
 
     #[test]
     fn a_job_reads_back_and_one_that_is_cut_short_is_none() {
         let mut bytes = Vec::new();
         job().write(&[], &mut bytes).unwrap();
-        let (read, program) = Job::read(&mut bytes.as_slice()).unwrap();
-        assert_eq!((read.topology.as_str(), program.len()), ("v5e:1x1", 0));
+        let (read, input) = Job::read(&mut bytes.as_slice()).unwrap();
+        assert!(matches!(&read.task, Task::Describe { topology } if topology == "v5e:1x1"));
+        assert!(input.is_empty());
         for length in 0..bytes.len() {
             assert!(Job::read(&mut &bytes[..length]).is_err());
         }

@@ -1,13 +1,16 @@
-//! Compiling for hardware that is not here, each graph in a process of its own.
+//! What happens in a process of its own: compiling for hardware that is not here, and trying an executable that may end its process.
 //!
 //! A compiler that is given a topology and no device reads its surroundings from the environment, takes a machine-wide lock, may end
 //! its process, and holds gigabytes. All of that stays in a child (`child.rs`): the same program, started again (`process.rs`),
-//! which is told what to do by its standard input and answers in a folder (`job.rs`).
+//! which is told what to do by its standard input and answers in a folder (`job.rs`). An executable that is suspected of ending the
+//! process that loads it is loaded in such a child first (`trial.rs`).
 
 mod child;
 mod job;
 mod process;
+mod trial;
 
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -15,13 +18,15 @@ use preheat_cache::{Digest, Environment, FramedHasher, KeyInputs, Note, Store};
 
 pub use self::child::serve_compiler;
 pub use self::process::AheadError;
-use self::process::Starting;
+pub(crate) use self::process::Starting;
+pub(crate) use self::trial::{TrialOutcome, try_executable};
 
 use self::job::{Answer, Job, PluginFile, Task, Wanted};
 use super::environment::{Facts, Identity};
 use super::xla::{Compiled, Payload};
 use super::{BackendError, CompileError};
 use crate::device::Target;
+use crate::pjrt::ErrorCode;
 use crate::progress::Cancel;
 
 /// The version of what a remembered description is found by.
@@ -82,12 +87,13 @@ impl Ahead {
     ) -> Result<Compiled, CompileError> {
         let program = inputs.program.bytes();
         let wanted = Wanted {
+            topology: self.target.topology().to_owned(),
             format: inputs.program.format(),
             program_bytes: program.len(),
             options: inputs.options.clone(),
             facts: self.facts.clone(),
         };
-        let job = Job::new(&self.plugin, &self.target, Task::Compile(Box::new(wanted)));
+        let job = Job { plugin: self.plugin.clone(), task: Task::Compile(Box::new(wanted)) };
         let folder = process::answer_folder()?;
         let starting = Starting { program: self.program.as_deref(), variables: &self.variables };
         let answer = process::run(&starting, &job, program, &folder, cancel).inspect_err(|error| {
@@ -112,7 +118,7 @@ fn describe(
     cancel: &Cancel,
 ) -> Result<Facts, AheadError> {
     let folder = process::answer_folder()?;
-    let job = Job::new(plugin, target, Task::Describe);
+    let job = Job { plugin: plugin.clone(), task: Task::Describe { topology: target.topology().to_owned() } };
     match process::run(starting, &job, &[], &folder, cancel)? {
         Answer::Described(facts) => Ok(facts),
         _ => Err(AheadError::Confused),
@@ -127,6 +133,11 @@ fn note_key(target: &Target, identity: &Identity) -> Digest {
         hasher.text(&word);
     }
     hasher.finish()
+}
+
+/// The answer of a child whose plugin said no.
+fn refused(code: Option<ErrorCode>, said: &dyn Display) -> Answer {
+    Answer::Refused { code: code.map(ErrorCode::number), message: said.to_string() }
 }
 
 fn remembered(store: &Store, note: Note) -> Option<Facts> {

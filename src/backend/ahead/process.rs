@@ -132,11 +132,11 @@ fn remove_abandoned(temporary: &Path) {
 }
 
 /// How children are started.
-pub(super) struct Starting<'a> {
+pub(crate) struct Starting<'a> {
     /// The program; without one, this program itself, if it serves.
-    pub(super) program: Option<&'a Path>,
+    pub(crate) program: Option<&'a Path>,
     /// What the compiler reads in its environment; one that is empty is taken out of it.
-    pub(super) variables: &'a [(&'static str, String)],
+    pub(crate) variables: &'a [(&'static str, String)],
 }
 
 /// Has a child do `job`.

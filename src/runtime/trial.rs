@@ -1,0 +1,140 @@
+//! May this object be loaded here? One that a process died over is tried in a child before.
+//!
+//! An object whose bytes are those that were written can still end the process that runs it: who made it may have meant that, or the
+//! memory of who compiled it was bad. Every load is marked in the store until the first execution is over (`preheat_cache`'s
+//! `store/marks.rs`). A mark of a process that is gone proves nothing, since any process can be killed; a child that loads the
+//! object and ends does. Where no child can try it, because the device is this process's alone or this program does not call
+//! `serve_compiler()`, two such marks count: then a sound object may be compiled once more, and without it an unsound one would end
+//! every process from now on.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use preheat_cache::{Holder, LoadMark, LoadedObject, LockOutcome, Source, Store, Wait};
+
+use super::Inner;
+use super::cache::Cache;
+use super::error::Error;
+use super::request::Asked;
+use crate::backend::ahead::{Starting, TrialOutcome, try_executable};
+use crate::backend::here::{Buffer, Here};
+use crate::backend::xla::XlaBackend;
+use crate::progress::EventKind;
+
+/// So many processes have to die over an object that no child can try.
+const LOST_LOADS_BELIEVED: usize = 2;
+
+/// What becomes of an object that was read.
+pub(super) enum Admission {
+    /// It may be loaded, under this mark where one can be made.
+    Load(Option<LoadMark>),
+    /// It is no longer in the store, where another may be by now.
+    Gone,
+    /// It is still there and is not to be used.
+    Refused,
+}
+
+impl Inner {
+    /// Marks the load of an object that is about to begin, after trying it if earlier ones never ended.
+    pub(super) fn admit(&self, asked: &Asked<'_>, object: &LoadedObject, source: Source) -> Result<Admission, Error> {
+        // Through libtorch no machine code is loaded: the graph in the object is checked, and preheat's own library runs it.
+        let (Some(cache), Some(backend)) = (&self.cache, self.here().ok().and_then(Here::xla)) else {
+            return Ok(Admission::Load(None));
+        };
+        let store = cache.main();
+        if store.is_read_only() || store.lost_loads(object) == 0 {
+            return Ok(Admission::Load(store.mark_load(object)));
+        }
+        // One process tries it, and the others hear what came of it.
+        let _turn = self.trial_turn(asked, store, object)?;
+        let lost = store.lost_loads(object);
+        if lost == 0 {
+            // Whoever tried it meanwhile found it harmless, or set it aside.
+            let is_there = source == Source::Fallback || store.has_still(object);
+            return Ok(if is_there { Admission::Load(store.mark_load(object)) } else { Admission::Gone });
+        }
+        asked.tell(self, EventKind::Trying);
+        let reason = match self.try_object(backend, object)? {
+            TrialOutcome::Lives => {
+                store.forget_lost_loads(object);
+                None
+            }
+            TrialOutcome::Ends(how) => {
+                Some(format!("it ended a process that loaded or first ran it, and another that only tried it ({how})"))
+            }
+            TrialOutcome::Impossible(why) if lost >= LOST_LOADS_BELIEVED => Some(format!(
+                "{lost} processes ended while they loaded or first ran it, and no other can try it ({why})"
+            )),
+            TrialOutcome::Impossible(why) | TrialOutcome::Undecided(why) => {
+                tracing::info!(graph_key = %object.record.graph_key, why, "nothing is known of an object that a process died over");
+                None
+            }
+        };
+        Ok(match reason {
+            None => Admission::Load(store.mark_load(object)),
+            Some(reason) => self.set_aside(cache, object, &reason),
+        })
+    }
+
+    fn try_object(&self, backend: &XlaBackend, object: &LoadedObject) -> Result<TrialOutcome, Error> {
+        let starting = Starting { program: self.compiler_program.as_deref(), variables: &backend.variables };
+        let inputs = object.record.interface.as_ref().map(|interface| interface.inputs.as_slice());
+        // The only error of a trial is that it was asked to stop.
+        try_executable(backend, &starting, &object.payload, inputs, &self.cancel).map_err(|_| Error::Cancelled)
+    }
+
+    /// The right to try an object; `None` where locks do not work.
+    fn trial_turn(
+        &self,
+        asked: &Asked<'_>,
+        store: &Store,
+        object: &LoadedObject,
+    ) -> Result<Option<preheat_cache::CompileLock>, Error> {
+        let waiting = |_: Duration, _: Option<Holder>| {
+            asked.tell(self, EventKind::Trying);
+            if self.cancel.is_cancelled() { Wait::Cancel } else { Wait::Continue }
+        };
+        match store.trial_lock(object, waiting) {
+            Ok(LockOutcome::Held(lock)) => Ok(Some(lock)),
+            Ok(LockOutcome::Cancelled) => Err(Error::Cancelled),
+            Ok(LockOutcome::Failed { .. } | LockOutcome::Unavailable) => Ok(None),
+            Err(error) => {
+                self.warnings.store_failed("locking an executable that is tried", &error);
+                Ok(None)
+            }
+        }
+    }
+
+    fn set_aside(&self, cache: &Cache, object: &LoadedObject, reason: &str) -> Admission {
+        let is_gone = cache.main().set_object_aside(object, reason);
+        if is_gone {
+            cache.count(|counters| counters.quarantined += 1);
+        }
+        self.warnings.warn(format!(
+            "the cached executable of graph {} is not used{}, and the graph is compiled anew: {reason}",
+            object.record.graph_key.short(),
+            if is_gone { " and lies in quarantine" } else { "" }
+        ));
+        if is_gone { Admission::Gone } else { Admission::Refused }
+    }
+}
+
+/// The mark of an executable's load, until its first execution is over or it is dropped.
+#[derive(Debug, Default)]
+pub(super) struct FirstRun(Mutex<Option<LoadMark>>);
+
+impl FirstRun {
+    pub(super) fn of(mark: Option<LoadMark>) -> Self {
+        Self(Mutex::new(mark))
+    }
+
+    /// The first execution is over once this output of it is ready, or nothing came of it; later calls do nothing.
+    pub(super) fn ends_with(&self, output: Option<&Buffer>) {
+        let Some(mark) = self.0.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
+        let Some(output) = output else { return mark.proven() };
+        let watched = output.ready().and_then(|event| event.on_ready(move |_| mark.proven()));
+        if let Err(error) = watched {
+            tracing::debug!(%error, "when the first execution is over cannot be told");
+        }
+    }
+}
