@@ -24,7 +24,8 @@ pub enum EventKind {
         /// Bytes of machine code.
         payload_bytes: u64,
     },
-    /// A process died over its executable, which a process of its own tries before it is loaded here.
+    /// A process died over its executable, which a process of its own tries before it is loaded
+    /// here.
     Trying,
     /// Its graph is being compiled, by this process.
     Compiling {

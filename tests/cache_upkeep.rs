@@ -157,7 +157,7 @@ fn what_is_exported_hits_where_it_is_imported() {
         assert_eq!(mode(&file), mode(&lab.file("plain", "")));
     }
     let to = Lab::new();
-    let imported = to.bare().words("--json cache import").arg(&file).run().done().json();
+    let imported = to.bare().words("--json cache import --trust").arg(&file).run().done().json();
     assert_eq!((&imported["added"], &imported["kept"], &imported["refused"]), (&1.into(), &0.into(), &json!([])));
     to.preheat(&to.no_compiles()).words("program run").arg(&programs[0]).words("--model-id double").run().done();
     assert_eq!(to.compiles(), 0);
@@ -168,16 +168,29 @@ fn what_is_exported_hits_where_it_is_imported() {
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     std::fs::write(&file, bytes).unwrap();
-    let refused = to.bare().words("cache import").arg(&file).run().ended(1);
+    let refused = to.bare().words("cache import --trust").arg(&file).run().ended(1);
     assert!(refused.stdout.contains("refused: "), "{}", refused.stdout);
     to.bare().words("cache import").arg(to.path("none")).run().ended(1);
-    let empty = to.bare().words("cache import").arg(to.file("empty", "")).run().ended(1);
+    let empty = to.bare().words("cache import --trust").arg(to.file("empty", "")).run().ended(1);
     assert!(empty.stdout.contains("it is empty"), "{}", empty.stdout);
     let small = Lab::new();
-    let left_out = small.bare().words("--cache-max-size 1kB cache import").arg(&file).run().ended(1);
+    let left_out = small.bare().words("--cache-max-size 1kB cache import --trust").arg(&file).run().ended(1);
     let said = &left_out.stdout;
     assert!(said.contains("left out: ") && said.contains("more than the cache may hold"), "{said}");
     assert_eq!(cache(&to, "verify").done().json()["findings"], json!([]));
+}
+
+#[test]
+fn an_import_brings_code_that_runs_and_wants_trust() {
+    let (lab, programs) = lab();
+    let file = lab.path("moved.preheat");
+    lab.bare().words("cache export").arg(&file).run().done();
+    let to = Lab::new();
+    to.bare().words("cache import").arg(&file).run().ended(2).says(&["machine code", "--trust", "moved.preheat"]);
+    assert_eq!(to.objects().len(), 0, "nothing was taken in");
+    assert!(to.bare().words("cache import --help").run().done().stdout.contains("machine code"));
+    to.bare().words("cache import --trust").arg(&file).run().done();
+    to.preheat(&to.no_compiles()).words("program run").arg(&programs[0]).words("--model-id double").run().done();
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! An object that ends the process that loads or runs it: it does so once. What only looks like it, a process that was killed, costs
-//! the object nothing.
+//! An object that ends the process that loads or runs it: it does so once. What only looks like it,
+//! a process that was killed, costs the object nothing.
 
 #![cfg(all(unix, feature = "cli"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
@@ -236,7 +236,8 @@ fn a_program_that_serves_no_child_believes_two_dead_processes() {
     });
 }
 
-/// What a function is made of, so that running it ends the process. Every entry of one is at a multiple of sixteen bytes.
+/// What a function is made of, so that running it ends the process. Every entry of one is at a
+/// multiple of sixteen bytes.
 #[cfg(target_arch = "x86_64")]
 const DEADLY_CODE: [(i32, &[u8]); 3] = [
     (4, &[0x0f, 0x0b]),              // ud2
@@ -249,7 +250,8 @@ const DEADLY_CODE: [(i32, &[u8]); 2] = [
     (11, &[0, 0, 0x80, 0xd2, 0, 0, 0, 0xf9]), // mov x0, #0; str x0, [x0]
 ];
 
-/// Puts other code in the place of every function of the ELF object in an executable of XLA:CPU's. How many bytes that were.
+/// Puts other code in the place of every function of the ELF object in an executable of XLA:CPU's.
+/// How many bytes that were.
 fn poison(payload: &mut [u8], code: &[u8]) -> usize {
     let start = payload.windows(4).position(|bytes| bytes == b"\x7fELF").expect("there is an object file in it");
     let elf = &mut payload[start..];

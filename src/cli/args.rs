@@ -405,10 +405,14 @@ pub(super) enum CacheCommand {
         #[arg(long, value_name = "KEY")]
         key: Vec<String>,
     },
-    /// Take the compiled graphs of an exported file in; each is verified
+    /// Take in the compiled graphs of an exported file: machine code that preheat then runs, each
+    /// checked for damage
     Import {
         /// The file
         file: PathBuf,
+        /// Run what is in the file, though no signature says who made it
+        #[arg(long)]
+        trust: bool,
     },
     /// Compile what the cache holds for another plugin build or other hardware, from the programs in it; no model is needed
     Rewarm(RewarmArgs),

@@ -273,9 +273,16 @@ pub(super) fn export(context: &Context, file: &Path, filter: &FilterArgs, keys: 
     Ok(if exported.left_out.is_empty() { Status::Done } else { Status::Failed })
 }
 
-pub(super) fn import(context: &Context, file: &Path) -> Result<Status, CliError> {
+pub(super) fn import(context: &Context, file: &Path, trust: bool) -> Result<Status, CliError> {
     let cache = open(context)?;
     let from = File::open(file).map_err(|cause| CliError::File { doing: "reading", path: file.to_owned(), cause })?;
+    if !trust {
+        return Err(CliError::Usage(format!(
+            "nothing was imported: {} brings machine code that preheat will run as you, and no signature says who made it. \
+             Add --trust if you trust whoever made the file and everybody who could have changed it since",
+            file.display()
+        )));
+    }
     let imported = cache.import(BufReader::new(from), |_| !context.cancel.is_cancelled())?;
     if context.cancel.is_cancelled() {
         return Err(CliError::Interrupted);

@@ -179,7 +179,7 @@ fn dispatch(context: &Context, command: Option<Command>) -> Result<Status, CliEr
             CacheCommand::Pin(args) => cache_upkeep::pin(context, &args, true),
             CacheCommand::Unpin(args) => cache_upkeep::pin(context, &args, false),
             CacheCommand::Export { file, filter, key } => cache_upkeep::export(context, &file, &filter, &key),
-            CacheCommand::Import { file } => cache_upkeep::import(context, &file),
+            CacheCommand::Import { file, trust } => cache_upkeep::import(context, &file, trust),
             CacheCommand::Rewarm(args) => cache_rewarm::rewarm(context, &args),
             CacheCommand::ZeroStats => cache::zero_stats(context),
         },

@@ -1,11 +1,12 @@
 //! May this object be loaded here? One that a process died over is tried in a child before.
 //!
-//! An object whose bytes are those that were written can still end the process that runs it: who made it may have meant that, or the
-//! memory of who compiled it was bad. Every load is marked in the store until the first execution is over (`preheat_cache`'s
-//! `store/marks.rs`). A mark of a process that is gone proves nothing, since any process can be killed; a child that loads the
-//! object and ends does. Where no child can try it, because the device is this process's alone or this program does not call
-//! `serve_compiler()`, two such marks count: then a sound object may be compiled once more, and without it an unsound one would end
-//! every process from now on.
+//! An object whose bytes are those that were written can still end the process that runs it: who
+//! made it may have meant that, or the memory of who compiled it was bad. Every load is marked in
+//! the store until the first execution is over (`preheat_cache`'s `store/marks.rs`). A mark of a
+//! process that is gone proves nothing, since any process can be killed; a child that loads the
+//! object and ends does. Where no child can try it, because the device is this process's alone or
+//! this program does not call `serve_compiler()`, two such marks count: then a sound object may be
+//! compiled once more, and without it an unsound one would end every process from now on.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -35,9 +36,11 @@ pub(super) enum Admission {
 }
 
 impl Inner {
-    /// Marks the load of an object that is about to begin, after trying it if earlier ones never ended.
+    /// Marks the load of an object that is about to begin, after trying it if earlier ones never
+    /// ended.
     pub(super) fn admit(&self, asked: &Asked<'_>, object: &LoadedObject, source: Source) -> Result<Admission, Error> {
-        // Through libtorch no machine code is loaded: the graph in the object is checked, and preheat's own library runs it.
+        // Through libtorch no machine code is loaded: the graph in the object is checked, and
+        // preheat's own library runs it.
         let (Some(cache), Some(backend)) = (&self.cache, self.here().ok().and_then(Here::xla)) else {
             return Ok(Admission::Load(None));
         };
@@ -128,7 +131,8 @@ impl FirstRun {
         Self(Mutex::new(mark))
     }
 
-    /// The first execution is over once this output of it is ready, or nothing came of it; later calls do nothing.
+    /// The first execution is over once this output of it is ready, or nothing came of it; later
+    /// calls do nothing.
     pub(super) fn ends_with(&self, output: Option<&Buffer>) {
         let Some(mark) = self.0.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
         let Some(output) = output else { return mark.proven() };

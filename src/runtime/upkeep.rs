@@ -136,7 +136,12 @@ impl Cache {
         Ok(self.main().export(to, wanted, told)?)
     }
 
-    /// Takes the objects of an exported file in; each is verified whole, and what does not check is refused by name.
+    /// Takes the objects of an exported file in; each is verified whole, and what does not check is
+    /// refused by name.
+    ///
+    /// What it takes in is machine code, which every process that uses this cache runs from then
+    /// on. Verifying finds damage and not malice: import only what somebody made whom you trust
+    /// (docs/security.md).
     ///
     /// # Errors
     /// Where the store cannot be written.

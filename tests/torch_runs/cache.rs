@@ -114,7 +114,7 @@ fn upkeep_takes_entries_of_libtorch_as_it_takes_others() {
 
     let file = lab.path("all.preheat");
     lab.bare().words("cache export").arg(&file).run().done();
-    other.bare().words("cache import").arg(&file).run().done();
+    other.bare().words("cache import --trust").arg(&file).run().done();
     let ran = other.torch().words(SEVEN).run().done().json();
     assert_stages(&ran, "disk", "exact");
 

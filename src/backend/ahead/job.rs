@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use crate::backend::environment::Facts;
 use crate::backend::file_state;
 
-/// A job is never longer than this, its input aside: it comes from a parent of the same build, and still is bounded.
+/// A job is never longer than this, its input aside: it comes from a parent of the same build, and
+/// still is bounded.
 const JOB_LIMIT_BYTES: u64 = 16 << 20;
 
 /// The plugin's file, as it was when its build was told.
@@ -90,7 +91,8 @@ pub(super) enum Answer {
 }
 
 impl Job {
-    /// Writes the job with its input, a program or an executable: the length of the job, the job as JSON, the input.
+    /// Writes the job with its input, a program or an executable: the length of the job, the job as
+    /// JSON, the input.
     pub(super) fn write(&self, input: &[u8], to: &mut impl Write) -> io::Result<()> {
         let json = serde_json::to_vec(self)?;
         to.write_all(&(json.len() as u64).to_le_bytes())?;

@@ -1,9 +1,11 @@
-//! What happens in a process of its own: compiling for hardware that is not here, and trying an executable that may end its process.
+//! What happens in a process of its own: compiling for hardware that is not here, and trying an
+//! executable that may end its process.
 //!
-//! A compiler that is given a topology and no device reads its surroundings from the environment, takes a machine-wide lock, may end
-//! its process, and holds gigabytes. All of that stays in a child (`child.rs`): the same program, started again (`process.rs`),
-//! which is told what to do by its standard input and answers in a folder (`job.rs`). An executable that is suspected of ending the
-//! process that loads it is loaded in such a child first (`trial.rs`).
+//! A compiler that is given a topology and no device reads its surroundings from the environment,
+//! takes a machine-wide lock, may end its process, and holds gigabytes. All of that stays in a
+//! child (`child.rs`): the same program, started again (`process.rs`), which is told what to do by
+//! its standard input and answers in a folder (`job.rs`). An executable that is suspected of ending
+//! the process that loads it is loaded in such a child first (`trial.rs`).
 
 mod child;
 mod job;

@@ -1,7 +1,9 @@
-//! Does an executable end the process that loads it? A child loads it and runs it once, and its end is the answer.
+//! Does an executable end the process that loads it? A child loads it and runs it once, and its end
+//! is the answer.
 //!
-//! The child is given what the process that asks would load, through the same plugin file and the same variables. It is asked again
-//! before its end is believed, and only where it ended in a way in which machine code ends a process: anybody can send it SIGKILL.
+//! The child is given what the process that asks would load, through the same plugin file and the
+//! same variables. It is asked again before its end is believed, and only where it ended in a way
+//! in which machine code ends a process: anybody can send it SIGKILL.
 
 use std::io;
 use std::process::ExitStatus;
@@ -40,7 +42,8 @@ pub(crate) enum TrialOutcome {
     Undecided(String),
 }
 
-/// Has children load `payload` and run it once on zeros of `inputs`; it is only loaded where those are not known.
+/// Has children load `payload` and run it once on zeros of `inputs`; it is only loaded where those
+/// are not known.
 ///
 /// # Errors
 /// Where it was asked to stop.
@@ -85,7 +88,8 @@ fn undecided(error: &AheadError, platform: &str) -> TrialOutcome {
         // It was refused, or failed, and nothing ended: whoever asks will hear the same.
         AheadError::Plugin { code, .. } if !is_passing(*code) => TrialOutcome::Lives,
         AheadError::NoProgram | AheadError::Confused => TrialOutcome::Impossible(error.to_string()),
-        // An accelerator's memory is taken by this process; the host has enough for two at another time.
+        // An accelerator's memory is taken by this process; the host has enough for two at another
+        // time.
         AheadError::Plugin { .. } | AheadError::NotAnswered { .. } if platform != "cpu" => {
             TrialOutcome::Impossible(error.to_string())
         }
