@@ -245,7 +245,10 @@ impl Builder {
         let cache = self.cache(&warnings).map(Arc::new);
         let opening = self.trace.as_ref().map(|trace| trace.begin("host", "open the device"));
         let mut devices = match &self.target {
-            Some(target) => OpenDevices { own: self.ahead(target, cache.as_deref())?, text_encoder: None, vae: None },
+            Some(target) => {
+                let own = self.ahead(target, cache.as_deref(), &warnings)?;
+                OpenDevices { own, text_encoder: None, vae: None }
+            }
             None => self.here(cache.as_deref(), &warnings)?,
         };
         drop(opening);
@@ -298,7 +301,7 @@ impl Builder {
         for choice in [&choices.denoiser, &choices.text_encoder, &choices.vae] {
             choice.warnings.iter().for_each(|warning| warnings.warn(warning.clone()));
         }
-        let open = |choice: &Choice| self.open(choice.clone(), found.torch.as_ref(), cache);
+        let open = |choice: &Choice| self.open(choice.clone(), found.torch.as_ref(), cache, warnings);
         let of_a_stage = |choice: &Choice| {
             let is_its_own = choice.selected != choices.denoiser.selected;
             is_its_own.then(|| open(choice)).transpose()
@@ -316,9 +319,11 @@ impl Builder {
         mut choice: Choice,
         torch: Option<&Torch>,
         cache: Option<&Cache>,
+        warnings: &Warnings,
     ) -> Result<(Backend, DeviceReport), Error> {
         let here = match (&mut choice.selected, torch) {
             (Selected::Xla { device, plugin }, _) => {
+                warnings.of_plugin(plugin);
                 let mut backend = XlaBackend::open(*device, plugin, || plugin_build(plugin, cache))?;
                 if self.plugin.is_some() && self.device.device == DeviceName::Auto {
                     backend = backend.named_by_platform();
@@ -328,7 +333,11 @@ impl Builder {
                 Here::Xla(Arc::new(backend))
             }
             (Selected::Torch(device), Some(torch)) => {
-                Here::Torch(Arc::new(TorchBackend::new(torch, device, |library| plugin_build(library, cache))?))
+                let identify = |library: &Path| {
+                    warnings.of_plugin(library);
+                    plugin_build(library, cache)
+                };
+                Here::Torch(Arc::new(TorchBackend::new(torch, device, identify)?))
             }
             (Selected::Torch(_), None) => {
                 let why = "it was not opened".to_owned();
@@ -340,13 +349,19 @@ impl Builder {
     }
 
     /// A compiler for hardware that need not be here.
-    fn ahead(&self, target: &Target, cache: Option<&Cache>) -> Result<(Backend, DeviceReport), Error> {
+    fn ahead(
+        &self,
+        target: &Target,
+        cache: Option<&Cache>,
+        warnings: &Warnings,
+    ) -> Result<(Backend, DeviceReport), Error> {
         let plugin = match &self.plugin {
             Some(path) => path.clone(),
             None => {
                 find_plugin(target.device()).map_err(|why| BackendError::NoPlugin { target: target.clone(), why })?
             }
         };
+        warnings.of_plugin(&plugin);
         let notes = cache.and_then(Cache::remembers);
         let (target, program) = (target.clone(), self.compiler_program.clone());
         let identify = || plugin_build(&plugin, cache);

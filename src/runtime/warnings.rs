@@ -1,8 +1,9 @@
 //! What went wrong without being an error, said once each.
 
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-use preheat_cache::{IndexCause, StoreError};
+use preheat_cache::{Distrust, IndexCause, StoreError};
 
 /// Collects warnings for the result, and logs each as it comes.
 #[derive(Debug, Default)]
@@ -24,6 +25,21 @@ impl Warnings {
         if !said.texts.contains(&text) {
             tracing::warn!("{text}");
             said.texts.push(text);
+        }
+    }
+
+    /// Says who besides this user and root could change a plugin that is about to be loaded: its
+    /// file, or a folder through which the file can be exchanged for another.
+    pub(super) fn of_plugin(&self, library: &Path) {
+        let whole = library.canonicalize().ok();
+        let folders = [Some(library), whole.as_deref()].map(|path| path?.parent());
+        let mut places = [Some(library)].into_iter().chain(folders).flatten();
+        if let Some(distrust) = places.find_map(Distrust::of_path) {
+            self.warn(format!(
+                "the plugin {} is code that others can change, and preheat runs it: {distrust}; take \
+                 from others the right to write there, or name a plugin in a folder of your own",
+                library.display()
+            ));
         }
     }
 
