@@ -32,19 +32,29 @@ const LISTED: usize = 32;
 /// A compile whose time was not measured counts as one of a millisecond.
 const LEAST_COMPILE_SECONDS: f64 = 0.001;
 
-/// The part of a record that changes on every hit.
+/// The part of a record that changes on every hit. What is not known of it is left out: it is written for each entry.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Usage {
+    #[serde(skip_serializing_if = "is_default")]
     pub(super) statistics: RecordStatistics,
+    #[serde(skip_serializing_if = "is_default")]
     pub(super) load_seconds: Option<f64>,
+    #[serde(skip_serializing_if = "is_default")]
     pub(super) pinned: bool,
     /// Loads from the store itself: what the object on disk saved, unlike hits in memory, which need no object.
+    #[serde(skip_serializing_if = "is_default")]
     pub(super) loads: u64,
     /// The pinned requests that led to it.
+    #[serde(skip_serializing_if = "is_default")]
     pub(super) pinned_by: Vec<Digest>,
     /// The place among those that may go, where it is in that list; see [`place`].
+    #[serde(skip_serializing_if = "is_default")]
     pub(super) place: Option<u64>,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl Usage {
