@@ -241,7 +241,7 @@ impl Store {
                 if let Err(error) = self.place(one) {
                     return Ok(Err(error));
                 }
-                insert(index, &one.record, Some(&one.program), coming.take_over())?;
+                insert(index, &one.record, one.program.as_ref(), coming.take_over())?;
                 coming.stays(one.record.graph_key);
                 placed.push(Ok(()));
             }

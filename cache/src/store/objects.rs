@@ -19,7 +19,8 @@ use crate::record::{GraphRecord, ObjectInfo};
 #[derive(Debug)]
 pub(super) struct Staged {
     pub(super) record: GraphRecord,
-    pub(super) program: ProgramFrame,
+    /// None where it is long, and the object has it alone.
+    pub(super) program: Option<ProgramFrame>,
     pub(super) info: ObjectInfo,
     /// Gone once the object is where it belongs.
     file: Option<NewFile>,
@@ -93,7 +94,7 @@ impl Store {
             cause => StoreError::Object { key, cause },
         };
         let info = object::write(&mut file, record, &program, payload).map_err(failed)?;
-        self.staged(&root, file, GraphRecord { object: Some(info), ..record.clone() }, program)
+        self.staged(&root, file, GraphRecord { object: Some(info), ..record.clone() }, Some(program))
     }
 
     /// What was written to `file` under a name of its own, once it lasts; so do the folders that it will lie in.
@@ -104,7 +105,7 @@ impl Store {
         root: &Folder,
         file: NewFile,
         record: GraphRecord,
-        program: ProgramFrame,
+        program: Option<ProgramFrame>,
     ) -> Result<Staged, StoreError> {
         let info = record.object.clone().unwrap_or_else(|| ObjectInfo::of(&[]));
         let path = self.layout.object(&record.graph_key);
@@ -237,15 +238,15 @@ impl Store {
         self.examine(key, object::read_header, |record| record)
     }
 
-    /// The record and the program of an object; no program where it is not the one that the record names.
+    /// The record and the program of an object; no program where it is long, or not the one that the record names.
     pub(super) fn object_program(
         &self,
         key: &GraphKey,
     ) -> Result<Option<(GraphRecord, Option<ProgramFrame>)>, StoreError> {
         let found = self.examine(key, object::read_program, |(record, _)| record)?;
         Ok(found.map(|(record, frame)| {
-            let right = frame.is_of(&record.program.digest);
-            (record, right.then_some(frame))
+            let frame = frame.filter(|frame| frame.is_of(&record.program.digest));
+            (record, frame)
         }))
     }
 

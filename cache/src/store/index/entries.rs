@@ -14,7 +14,7 @@ use super::pins::{let_go, pin_by};
 use super::transaction::{Fault, Transaction};
 use crate::hash::{Digest, FramedHasher};
 use crate::key::GraphKey;
-use crate::object::ProgramFrame;
+use crate::object::{HELD_PROGRAM_BYTES, ProgramFrame};
 use crate::record::{GraphRecord, RecordStatistics, RecordedSignature};
 use crate::statistics::{Match, Statistics};
 use crate::store::Wanted;
@@ -142,12 +142,15 @@ pub(in crate::store) fn insert(
         link_signature(index, &record, signature, &mut statistics, take_over)?;
         pin_by(index, &record.graph_key, signature, &mut usage)?;
     }
-    if let Some(program) = program {
-        let digest = &record.program.digest;
+    let digest = &record.program.digest;
+    let is_long = record.program.bytes > HELD_PROGRAM_BYTES;
+    if let Some(program) = program.filter(|_| !is_long) {
         // sled keeps the space of what is written over, so one that is there and sound stays.
         if !load_program(index, digest)?.is_some_and(|known| known.is_of(digest)) {
             put_program(index, digest, program);
         }
+    }
+    if program.is_some() || is_long {
         index.put(key(b'q', &[digest, &record.graph_key.0]), Vec::new());
     }
     list_first(index, like(&record.stage, None), &record)?;
