@@ -256,6 +256,26 @@ impl Folder {
         from_folder.as_ref().unwrap_or(&self.dir).rename(from, to_folder, to)
     }
 
+    /// Lets two folders, or files, change their names in one step. Not every file system can.
+    pub(crate) fn exchange(&self, one: &Path, other: &Path) -> io::Result<()> {
+        #[cfg(test)]
+        journal::note(|| journal::Change::Index("exchange"));
+        #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+        {
+            use rustix::fs::{RenameFlags, renameat_with};
+            let (folder, one) = self.parent(one)?;
+            let (other_folder, other) = self.parent(other)?;
+            let folder = folder.as_ref().unwrap_or(&self.dir);
+            let other_folder = other_folder.as_ref().unwrap_or(&self.dir);
+            Ok(renameat_with(folder, one, other_folder, other, RenameFlags::EXCHANGE)?)
+        }
+        #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
+        {
+            let _ = (one, other);
+            Err(io::ErrorKind::Unsupported.into())
+        }
+    }
+
     /// Removes a file, or a link.
     pub(crate) fn remove(&self, path: &Path) -> io::Result<()> {
         #[cfg(test)]

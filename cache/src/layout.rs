@@ -66,6 +66,11 @@ impl Layout {
         self.root.join("graphs-v2")
     }
 
+    /// Where a smaller copy of the index is made before it takes its place.
+    pub(crate) fn graphs_anew(&self) -> PathBuf {
+        self.root.join("graphs-v2.new")
+    }
+
     /// The index of an older release, of which nothing is read: this one is made from the objects.
     pub(crate) fn older_graphs(&self) -> PathBuf {
         self.root.join("graphs-v1")
@@ -183,6 +188,7 @@ impl Layout {
         "format",
         "graphs-v1",
         "graphs-v2",
+        "graphs-v2.new",
         "objects-v1",
         "locks",
         "unrecorded",

@@ -201,16 +201,23 @@ impl ReadGuard {
     }
 }
 
-/// Takes the lock at `path`, looking every `poll` until `deadline`. `Ok(None)` past it.
+/// Takes the lock at `path`, asking `waiting` every `poll` whether to look again. `Ok(None)`: it said no.
 ///
 /// Where file locks do not work, the unlocked file stands for the lock.
-pub(crate) fn lock_before(folder: &Folder, path: &Path, poll: Duration, deadline: Instant) -> io::Result<Option<File>> {
+pub(crate) fn lock_while(
+    folder: &Folder,
+    path: &Path,
+    poll: Duration,
+    mut waiting: impl FnMut(&File) -> Wait,
+) -> io::Result<Option<File>> {
     let file = folder.open_lock(path)?;
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(Some(file)),
-            Err(TryLockError::WouldBlock) if Instant::now() < deadline => std::thread::sleep(poll),
-            Err(TryLockError::WouldBlock) => return Ok(None),
+            Err(TryLockError::WouldBlock) => match waiting(&file) {
+                Wait::Continue => std::thread::sleep(poll),
+                Wait::Cancel => return Ok(None),
+            },
             Err(TryLockError::Error(error)) => {
                 warn_once(path, &error);
                 return Ok(Some(file));

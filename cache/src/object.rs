@@ -21,14 +21,13 @@
 use std::io::{self, Write};
 
 use crate::format::ObjectVersion;
-use crate::hash::Digest;
 use crate::key::GraphKey;
 use crate::program::{Program, ProgramError};
 use crate::record::{GraphRecord, ObjectInfo};
 
 mod read;
 
-pub(crate) use read::{Loaded, load, read_header, read_program, verify};
+pub(crate) use read::{Loaded, Opened, load, read_header, read_program, verify};
 
 const MAGIC: [u8; 8] = *b"PREHEAT\0";
 const PRELUDE_BYTES: usize = 56;
@@ -37,6 +36,8 @@ const HASH_BYTES: usize = blake3::OUT_LEN;
 const HEADER_LIMIT_BYTES: u64 = 64 << 20;
 /// Protobuf, and so every serialised HLO module, ends at 2 GiB; text is bounded alike.
 const PROGRAM_LIMIT_BYTES: u64 = 2 << 30;
+/// A longer program is in its object alone, and not in the index. To check it, it is read piece by piece and never held.
+pub(crate) const HELD_PROGRAM_BYTES: u64 = 32 << 20;
 /// The largest executables known are some hundred megabytes.
 const PAYLOAD_LIMIT_BYTES: u64 = 16 << 30;
 /// Frames that do not compress are a little longer than what is in them.
@@ -60,6 +61,9 @@ pub enum ObjectError {
     /// Its format is not the one that this release reads.
     #[error("its format is version {0}, and this release reads version {reads}", reads = ObjectVersion::CURRENT)]
     Version(ObjectVersion),
+    /// Its record is of a version whose key this release cannot make again.
+    #[error("its record is of version {0}, and this release reads {reads}", reads = crate::record::RECORD_VERSION)]
+    RecordVersion(u32),
     /// Its lengths do not add up to the length of the file.
     #[error("it should be {expected} bytes long and is {found}")]
     Length {
@@ -112,7 +116,10 @@ pub enum ObjectError {
 impl ObjectError {
     /// Whether the file itself is bad. A header that does not parse although its checksum held was written by another release.
     pub(crate) fn is_damage(&self) -> bool {
-        !matches!(self, Self::Io(_) | Self::Version(_) | Self::Header(_) | Self::NonFiniteOption { .. })
+        !matches!(
+            self,
+            Self::Io(_) | Self::Version(_) | Self::RecordVersion(_) | Self::Header(_) | Self::NonFiniteOption { .. }
+        )
     }
 }
 
@@ -256,11 +263,6 @@ impl ProgramFrame {
     pub(crate) fn of(program: &Program) -> io::Result<Self> {
         let frame = zstd::bulk::compress(program.bytes(), ZSTD_LEVEL)?;
         Ok(Self { format: program.format(), bytes: program.bytes().len() as u64, frame })
-    }
-
-    /// Whether it gives the program of this digest.
-    pub(crate) fn is_of(&self, digest: &Digest) -> bool {
-        self.program().is_ok_and(|program| program.digest() == *digest)
     }
 
     pub(crate) fn program(&self) -> Result<Program, ObjectError> {

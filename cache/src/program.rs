@@ -10,6 +10,7 @@
 //! digests compile to executables that do the same; where a text or a message is not understood all the way, its bytes are hashed as they are.
 
 use std::fmt;
+use std::io::{self, Read};
 use std::sync::{Arc, OnceLock};
 
 use serde::{Deserialize, Serialize};
@@ -111,25 +112,41 @@ impl Program {
 
     /// The digest of an equivalent program without what changes no code; computed once.
     pub fn digest(&self) -> Digest {
-        *self.digest.get_or_init(|| self.compute_digest())
+        *self.digest.get_or_init(|| digest_of(self.format, &self.bytes))
     }
+}
 
-    fn compute_digest(&self) -> Digest {
-        let attempt = match self.format {
-            ProgramFormat::Hlo => {
-                let mut sorted = self.bytes.to_vec();
-                proto_maps::sort_maps(&mut sorted);
-                Sink::attempt(Form::Hlo, |sink| wire::hash_normalised(&sorted, sink))
-            }
-            ProgramFormat::Mlir if self.bytes.starts_with(BYTECODE_MAGIC) => {
-                Some(Sink::whole(Form::Bytecode, &self.bytes))
-            }
-            // There is one way to write it.
-            ProgramFormat::Graph => Some(Sink::whole(Form::Graph, &self.bytes)),
-            ProgramFormat::Mlir => Sink::attempt(Form::Text, |sink| text::hash_normalised(&self.bytes, sink)),
-        };
-        attempt.unwrap_or_else(|| Sink::whole(Form::AsItIs, &self.bytes))
-    }
+/// The digest of an equivalent program without what changes no code.
+pub(crate) fn digest_of(format: ProgramFormat, bytes: &[u8]) -> Digest {
+    let attempt = match format {
+        ProgramFormat::Hlo => {
+            let mut sorted = bytes.to_vec();
+            proto_maps::sort_maps(&mut sorted);
+            Sink::attempt(Form::Hlo, |sink| wire::hash_normalised(&sorted, sink))
+        }
+        ProgramFormat::Mlir if bytes.starts_with(BYTECODE_MAGIC) => Some(Sink::whole(Form::Bytecode, bytes)),
+        // There is one way to write it.
+        ProgramFormat::Graph => Some(Sink::whole(Form::Graph, bytes)),
+        ProgramFormat::Mlir => Sink::attempt(Form::Text, |sink| text::hash_normalised(bytes, sink)),
+    };
+    attempt.unwrap_or_else(|| Sink::whole(Form::AsItIs, bytes))
+}
+
+/// The digest of a program that is read piece by piece, and to its end; `None` where its format takes all of it at once.
+pub(crate) fn streamed_digest(format: ProgramFormat, from: &mut dyn Read) -> io::Result<Option<Digest>> {
+    let mut first = Vec::new();
+    from.take(BYTECODE_MAGIC.len() as u64).read_to_end(&mut first)?;
+    let form = match format {
+        ProgramFormat::Graph => Form::Graph,
+        ProgramFormat::Mlir if first == BYTECODE_MAGIC => Form::Bytecode,
+        ProgramFormat::Mlir | ProgramFormat::Hlo => {
+            io::copy(from, &mut io::sink())?;
+            return Ok(None);
+        }
+    };
+    let mut hasher = Sink::new(form).hasher;
+    hasher.update(&first).update_reader(from)?;
+    Ok(Some(hasher.finalize().into()))
 }
 
 impl PartialEq for Program {

@@ -142,6 +142,28 @@ pub struct Measurements {
     pub program_counts: BTreeMap<String, u64>,
 }
 
+/// No compile or load takes longer: a hundred days.
+const MOST_SECONDS: f64 = 100.0 * 24.0 * 3600.0;
+/// Nothing that is counted of one graph is more: a pebibyte.
+const MOST_COUNTED: u64 = 1 << 50;
+/// No figure of a plugin's cost analysis is more.
+const MOST_COST: f64 = 1e24;
+
+impl Measurements {
+    /// The same without what no measurement gives: a record may come from anyone.
+    pub(crate) fn plausible(mut self) -> Self {
+        let takes = |seconds: f64| (0.0..=MOST_SECONDS).contains(&seconds);
+        self.compile_seconds = if takes(self.compile_seconds) { self.compile_seconds } else { 0.0 };
+        self.load_seconds = self.load_seconds.filter(|seconds| takes(*seconds));
+        self.compile_peak_bytes = self.compile_peak_bytes.filter(|bytes| *bytes <= MOST_COUNTED);
+        // A negative cost is how a plugin says that it does not know.
+        self.cost.retain(|_, cost| cost.abs() <= MOST_COST);
+        self.memory_bytes.retain(|_, bytes| *bytes <= MOST_COUNTED);
+        self.program_counts.retain(|_, count| *count <= MOST_COUNTED);
+        self
+    }
+}
+
 /// How often a graph was used.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -300,6 +322,34 @@ mod tests {
             record.add_signature(unread);
             let json = serde_json::to_string(&record).unwrap();
             assert_eq!(serde_json::from_str::<GraphRecord>(&json).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn figures_that_no_measurement_gives_are_left_out() {
+        let named = |value: f64| BTreeMap::from([("flops".to_owned(), value)]);
+        let counted = |value: u64| BTreeMap::from([("temp".to_owned(), value)]);
+        let right = Measurements {
+            compile_seconds: 149.5,
+            compile_peak_bytes: Some(5 << 30),
+            load_seconds: Some(0.4),
+            cost: named(-1.0),
+            memory_bytes: counted(8 << 30),
+            program_counts: counted(70_000),
+        };
+        assert_eq!(right.clone().plausible(), right);
+        for odd in [-1e308, 1e308, -0.1] {
+            let forged = Measurements {
+                compile_seconds: odd,
+                compile_peak_bytes: Some(u64::MAX),
+                load_seconds: Some(odd),
+                cost: named(odd * 1e100),
+                memory_bytes: counted(u64::MAX),
+                program_counts: counted(u64::MAX),
+            };
+            let plausible = forged.plausible();
+            assert!(plausible.cost.values().all(|cost| cost.abs() < 1e30));
+            assert_eq!(Measurements { cost: BTreeMap::new(), ..plausible }, Measurements::default());
         }
     }
 

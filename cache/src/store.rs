@@ -90,6 +90,7 @@ pub struct Store {
     max_bytes: u64,
     /// Whether left-overs were swept up already: once is enough.
     swept: AtomicBool,
+    turns: index::Turns,
 }
 
 /// What went wrong with a store.
@@ -193,6 +194,16 @@ pub enum IndexCause {
     /// Other processes kept it for the whole wait.
     #[error("other processes kept it busy for {0:.1?}")]
     Busy(Duration),
+    /// Something else than a working preheat holds a lock of it.
+    #[error(
+        "{path:?} was held locked for {waited:.1?} without a sign of work, by another program or by a preheat that hangs"
+    )]
+    Held {
+        /// The locked file.
+        path: PathBuf,
+        /// How long it was waited for.
+        waited: Duration,
+    },
     /// There is none, and this store is opened for reading alone: sled cannot be read without being written.
     #[error("the store is read-only, and an index cannot be opened without writing")]
     ReadOnly,
@@ -202,6 +213,9 @@ pub enum IndexCause {
     /// The file system refused.
     #[error("{0}")]
     Io(io::Error),
+    /// The database, or what it needs of the system, does not work; what is stored is not to blame.
+    #[error("{0}")]
+    Failed(String),
 }
 
 /// What the store has under a key.
@@ -274,7 +288,8 @@ impl Store {
         let StoreOptions { dir, read_only, trust, max_bytes } = options;
         let layout = Layout::relative();
         let root = Mutex::new(None);
-        let store = Self { dir, root, trust, layout, read_only, max_bytes, swept: AtomicBool::new(false) };
+        let (swept, turns) = (AtomicBool::new(false), index::Turns::default());
+        let store = Self { dir, root, trust, layout, read_only, max_bytes, swept, turns };
         store.find()?;
         Ok(store)
     }

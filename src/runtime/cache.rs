@@ -5,8 +5,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use preheat_cache::{
-    Cleared, Counters, Digest, GraphKey, GraphRecord, LoadedObject, LockOutcome, Lookup, Match, Nearest, Program,
-    Resolved, Source, Statistics, Store, StoreError, StoreOptions, Trust, Use, Wait, Wanted,
+    Cleared, Counters, Digest, GraphKey, GraphRecord, IndexCause, LoadedObject, LockOutcome, Lookup, Match, Nearest,
+    Program, Resolved, Source, Statistics, Store, StoreError, StoreOptions, Trust, Use, Wait, Wanted,
 };
 
 use super::error::Error;
@@ -315,7 +315,7 @@ impl Cache {
         };
         let Err(error) = self.main.commit_within(&uses, &counters, WRITE_PATIENCE) else { return };
         warnings.store_failed("writing its statistics", &error);
-        if is_busy(&error) {
+        if is_busy(&error) || matches!(error, StoreError::IndexUnavailable { cause: IndexCause::Held { .. }, .. }) {
             self.keep_for_later(uses, &counters);
         }
     }

@@ -24,7 +24,7 @@ use crate::backend::xla;
 use crate::progress::EventKind;
 
 /// How long a busy index is waited for where it saves building the graph.
-pub(super) const LEVEL_ONE_PATIENCE: Duration = Duration::from_secs(2);
+pub(super) const LEVEL_ONE_PATIENCE: Duration = Duration::from_secs(1);
 /// How long it is waited for where it only tells how something matched.
 const LABEL_PATIENCE: Duration = Duration::from_millis(100);
 

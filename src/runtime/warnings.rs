@@ -66,6 +66,9 @@ impl Warnings {
             StoreError::Untrusted { .. } => {
                 "--cache-shared trusts all who may write to it, --cache-dir names another folder"
             }
+            StoreError::IndexUnavailable { cause: IndexCause::Held { .. }, .. } => {
+                "end the program that holds the lock, or name another folder with --cache-dir or PREHEAT_CACHE_DIR"
+            }
             StoreError::Full { .. } => "free some space, or name another folder with --cache-dir or PREHEAT_CACHE_DIR",
             _ => "--cache-dir or PREHEAT_CACHE_DIR names another folder, --cache-read-only never writes",
         };

@@ -6,10 +6,11 @@
 use std::fs::File;
 use std::io::{self, Read};
 
-use super::{HASH_BYTES, ObjectError, PRELUDE_BYTES, Prelude, ProgramFrame};
+use super::{HASH_BYTES, HELD_PROGRAM_BYTES, ObjectError, PRELUDE_BYTES, Prelude, ProgramFrame};
 use crate::hash::Digest;
 use crate::key::GraphKey;
-use crate::record::{GraphRecord, ObjectInfo, RecordStatistics};
+use crate::program::{self, ProgramFormat};
+use crate::record::{GraphRecord, ObjectInfo, ProgramInfo, RecordStatistics};
 
 /// Decompression starts with at most this many bytes for each stored one, so that a forged length reserves no memory to speak of.
 const TRUSTED_RATIO: u64 = 64;
@@ -26,72 +27,177 @@ pub(crate) struct Loaded {
 
 /// Reads a whole object, and checks it before anything of it is returned.
 pub(crate) fn load(file: &mut File, key: &GraphKey) -> Result<Loaded, ObjectError> {
-    let (record, program, payload) = read(file, key, into_memory)?;
+    let file_bytes = file.metadata()?.len();
+    let whole = |_: &GraphRecord, prelude: &Prelude, from: &mut dyn Read| prelude.program_frame(from);
+    let (record, frame, payload) = Opened::new(file, file_bytes)?.read(Some(key), true, whole, into_memory)?;
+    let program = ProgramFrame { format: record.program.format, ..frame };
     Ok(Loaded { record, program, payload })
 }
 
 /// Checks all of an object: its checksums, its record, its program, its machine code, and that its key is that of what its record says
-/// it was compiled from.
-pub(crate) fn verify(file: &mut File, key: &GraphKey) -> Result<(GraphRecord, ProgramFrame, ObjectInfo), ObjectError> {
-    let (record, program, payload_hash) = read(file, key, |_, payload| {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update_reader(payload).map(|hasher| hasher.finalize())
-    })?;
-    let info = record.object.clone().ok_or(ObjectError::Checksum)?;
-    if info.payload_digest != Digest::from(payload_hash) || !program.is_of(&record.program.digest) {
-        return Err(ObjectError::Checksum);
-    }
-    match record.key_of_inputs() {
-        Some(other) if other != *key => Err(ObjectError::ForeignKey(other)),
-        _ => Ok((record, program, info)),
-    }
-}
-
-/// Reads a whole object; `take` makes of its machine code what the caller needs, which is returned once all checksums held.
-fn read<T>(
+/// it was compiled from. The program is returned unless it is long.
+pub(crate) fn verify(
     file: &mut File,
     key: &GraphKey,
-    take: impl FnOnce(usize, &mut dyn Read) -> io::Result<T>,
-) -> Result<(GraphRecord, ProgramFrame, T), ObjectError> {
+) -> Result<(GraphRecord, Option<ProgramFrame>, ObjectInfo), ObjectError> {
     let file_bytes = file.metadata()?.len();
-    let mut file = Hashing { from: file, hasher: blake3::Hasher::new() };
-    let (header, prelude) = read_head(&mut file, file_bytes)?;
-    let mut frame = Vec::new();
-    file.by_ref().take(prelude.program_stored_bytes).read_to_end(&mut frame)?;
-    let mut stored = file.by_ref().take(prelude.payload_stored_bytes);
-    let payload = unpack("payload", &mut stored, prelude.payload_stored_bytes, prelude.payload_bytes, take);
-    // Whatever came of it: bytes that are not those that were written are called that.
-    io::copy(&mut stored, &mut io::sink())?;
-    let hash = file.hasher.finalize();
-    let mut stored = [0; HASH_BYTES];
-    match file.from.read_exact(&mut stored) {
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Err(ObjectError::Checksum),
-        read => read?,
-    }
-    if *hash.as_bytes() != stored {
-        return Err(ObjectError::Checksum);
-    }
-    let record = decode_header(&header, &prelude, file_bytes, Some(key))?;
-    let program = ProgramFrame { format: record.program.format, bytes: prelude.program_bytes, frame };
-    Ok((record, program, payload?))
+    Opened::new(file, file_bytes)?.verify(key, true)
 }
 
 /// Reads and checks the record alone.
 pub(crate) fn read_header(file: &mut File) -> Result<GraphRecord, ObjectError> {
     let file_bytes = file.metadata()?.len();
-    let (header, prelude) = read_head(file, file_bytes)?;
-    decode_header(&header, &prelude, file_bytes, None)
+    Opened::new(file, file_bytes)?.record(None)
 }
 
-/// Reads the record and the stored program, and nothing of the machine code. The record is checked; the program shows by its digest.
-pub(crate) fn read_program(file: &mut File) -> Result<(GraphRecord, ProgramFrame), ObjectError> {
+/// Reads the record and the stored program unless it is long, and nothing of the machine code. The record is checked; the program
+/// shows by its digest.
+pub(crate) fn read_program(file: &mut File) -> Result<(GraphRecord, Option<ProgramFrame>), ObjectError> {
     let file_bytes = file.metadata()?.len();
-    let (header, prelude) = read_head(file, file_bytes)?;
-    let record = decode_header(&header, &prelude, file_bytes, None)?;
-    let mut frame = Vec::new();
-    file.take(prelude.program_stored_bytes).read_to_end(&mut frame)?;
-    let program = ProgramFrame { format: record.program.format, bytes: prelude.program_bytes, frame };
-    Ok((record, program))
+    let mut opened = Opened::new(file, file_bytes)?;
+    let record = opened.record(None)?;
+    if opened.prelude.has_long_program() {
+        return Ok((record, None));
+    }
+    let frame = opened.prelude.program_frame(&mut opened.from)?;
+    let program = ProgramFrame { format: record.program.format, ..frame };
+    Ok((record, Some(program)))
+}
+
+impl Prelude {
+    /// Whether its program is not to be held in memory.
+    fn has_long_program(&self) -> bool {
+        self.program_bytes > HELD_PROGRAM_BYTES || self.program_stored_bytes > 2 * HELD_PROGRAM_BYTES
+    }
+
+    /// Reads the program's frame; its format is the record's to tell.
+    fn program_frame(&self, from: &mut dyn Read) -> Result<ProgramFrame, ObjectError> {
+        let mut frame = Vec::new();
+        from.take(self.program_stored_bytes).read_to_end(&mut frame)?;
+        Ok(ProgramFrame { format: ProgramFormat::Mlir, bytes: self.program_bytes, frame })
+    }
+}
+
+/// An object that is read from front to back, once the hash of its header held.
+pub(crate) struct Opened<R> {
+    from: Hashing<R>,
+    header: Vec<u8>,
+    prelude: Prelude,
+    file_bytes: u64,
+}
+
+impl<R: Read> Opened<R> {
+    pub(crate) fn new(from: R, file_bytes: u64) -> Result<Self, ObjectError> {
+        let mut from = Hashing { from, hasher: blake3::Hasher::new() };
+        let (header, prelude) = read_head(&mut from, file_bytes)?;
+        Ok(Self { from, header, prelude, file_bytes })
+    }
+
+    /// Its record; where a key was asked for, it must name it.
+    pub(crate) fn record(&self, key: Option<&GraphKey>) -> Result<GraphRecord, ObjectError> {
+        decode_header(&self.header, &self.prelude, self.file_bytes, key)
+    }
+
+    /// Refuses an object of which a part is said to give more than `ratio` times the whole file, and more than `least_bytes`.
+    pub(crate) fn check_ratio(&self, ratio: u64, least_bytes: u64) -> Result<(), ObjectError> {
+        let most = least_bytes.max(self.file_bytes.saturating_mul(ratio));
+        let parts = [("program", self.prelude.program_bytes), ("payload", self.prelude.payload_bytes)];
+        match parts.into_iter().find(|(_, bytes)| *bytes > most) {
+            Some((part, bytes)) => Err(ObjectError::Limit { part, bytes }),
+            None => Ok(()),
+        }
+    }
+
+    /// See [`verify`]. Without `patience`, nothing is read behind the first part that is wrong.
+    pub(crate) fn verify(
+        self,
+        key: &GraphKey,
+        patience: bool,
+    ) -> Result<(GraphRecord, Option<ProgramFrame>, ObjectInfo), ObjectError> {
+        let program = |record: &GraphRecord, prelude: &Prelude, from: &mut dyn Read| {
+            if prelude.has_long_program() {
+                let right = is_program(&record.program, prelude.program_bytes, prelude.program_stored_bytes, from)?;
+                return if right { Ok(None) } else { Err(ObjectError::Checksum) };
+            }
+            let frame = prelude.program_frame(from)?;
+            let program = ProgramFrame { format: record.program.format, ..frame };
+            if program.is_of(&record.program.digest) { Ok(Some(program)) } else { Err(ObjectError::Checksum) }
+        };
+        let (record, program, payload_hash) = self.read(Some(key), patience, program, |_, payload| {
+            let mut hasher = blake3::Hasher::new();
+            hasher.update_reader(payload).map(|hasher| hasher.finalize())
+        })?;
+        let info = record.object.clone().ok_or(ObjectError::Checksum)?;
+        if info.payload_digest != Digest::from(payload_hash) {
+            return Err(ObjectError::Checksum);
+        }
+        match record.key_of_inputs() {
+            Some(other) if other != *key => Err(ObjectError::ForeignKey(other)),
+            _ => Ok((record, program, info)),
+        }
+    }
+
+    /// Reads the rest of an object; `program` and `payload` make of its parts what the caller needs, which is returned once all
+    /// checksums held.
+    fn read<P, T>(
+        mut self,
+        key: Option<&GraphKey>,
+        patience: bool,
+        program: impl FnOnce(&GraphRecord, &Prelude, &mut dyn Read) -> Result<P, ObjectError>,
+        payload: impl FnOnce(usize, &mut dyn Read) -> io::Result<T>,
+    ) -> Result<(GraphRecord, P, T), ObjectError> {
+        let record = self.record(key);
+        let prelude = self.prelude;
+        let mut stored = self.from.by_ref().take(prelude.program_stored_bytes);
+        let program = match &record {
+            Ok(record) => Some(program(record, &prelude, &mut stored)),
+            Err(_) => None,
+        };
+        if !patience && let Some(Err(error)) = program {
+            return Err(error);
+        }
+        // Whatever came of it: bytes that are not those that were written are called that.
+        io::copy(&mut stored, &mut io::sink())?;
+        let mut stored = self.from.by_ref().take(prelude.payload_stored_bytes);
+        let payload = unpack("payload", &mut stored, prelude.payload_stored_bytes, prelude.payload_bytes, payload);
+        if !patience && payload.is_err() {
+            return payload.and_then(|_| Err(ObjectError::Checksum));
+        }
+        io::copy(&mut stored, &mut io::sink())?;
+        let hash = self.from.hasher.finalize();
+        let mut stored = [0; HASH_BYTES];
+        match self.from.from.read_exact(&mut stored) {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Err(ObjectError::Checksum),
+            read => read?,
+        }
+        if *hash.as_bytes() != stored {
+            return Err(ObjectError::Checksum);
+        }
+        let record = record?;
+        let program = program.unwrap_or(Err(ObjectError::Checksum))?;
+        Ok((record, program, payload?))
+    }
+}
+
+/// Whether a long frame gives the program of a record, as far as that can be told without holding it.
+///
+/// The digest of a format that is hashed as it is can be told. That of another needs the whole program: there it is only found that the
+/// frame gives as many bytes as it should. Whoever uses the program makes its key from it, so another is not taken for it.
+fn is_program(info: &ProgramInfo, bytes: u64, frame_bytes: u64, frame: impl Read) -> Result<bool, ObjectError> {
+    let digest = unpack("program", frame, frame_bytes, bytes, |_, from| program::streamed_digest(info.format, from))?;
+    Ok(digest.is_none_or(|digest| digest == info.digest))
+}
+
+impl ProgramFrame {
+    /// Whether it gives the program of this digest, as far as that can be told without holding a long one.
+    pub(crate) fn is_of(&self, digest: &Digest) -> bool {
+        if self.bytes > HELD_PROGRAM_BYTES {
+            let info = ProgramInfo { format: self.format, digest: *digest, bytes: self.bytes };
+            return is_program(&info, self.bytes, self.frame.len() as u64, self.frame.as_slice()).unwrap_or(false);
+        }
+        let bytes = decompress("program", &self.frame, self.bytes);
+        bytes.is_ok_and(|bytes| program::digest_of(self.format, &bytes) == *digest)
+    }
 }
 
 /// Reads the header and checks it against its hash; the program comes next.
@@ -113,7 +219,7 @@ fn read_head(from: &mut impl Read, file_bytes: u64) -> Result<(Vec<u8>, Prelude)
 /// The record, which must agree with the lengths beside it and name the key that was asked for.
 ///
 /// How a graph is used is the index's to know: what an object that came from elsewhere says of that is not taken over, nor are more
-/// requests than a record keeps.
+/// requests than a record keeps, figures that no measurement gives, or a time that is still to come.
 fn decode_header(
     header: &[u8],
     prelude: &Prelude,
@@ -128,7 +234,13 @@ fn decode_header(
     }
     match key {
         Some(key) if *key != record.graph_key => Err(ObjectError::OtherKey(record.graph_key)),
-        _ => Ok(GraphRecord { pinned: false, statistics: RecordStatistics::default(), ..record }),
+        _ => Ok(GraphRecord {
+            pinned: false,
+            statistics: RecordStatistics::default(),
+            created: record.created.min(jiff::Timestamp::now()),
+            measurements: record.measurements.plausible(),
+            ..record
+        }),
     }
 }
 

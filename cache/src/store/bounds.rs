@@ -123,6 +123,9 @@ impl Store {
         if evictions > 0 {
             self.commit(&[], &Counters { evictions, ..Counters::default() })?;
         }
+        if !rule.dry_run && self.layout().graphs().exists() {
+            self.tidy_index()?;
+        }
         Ok(pruned)
     }
 

@@ -34,10 +34,13 @@ use crate::statistics::{Counters, Match, Source, Statistics, Use};
 pub(super) mod check;
 mod codec;
 pub(super) mod entries;
+mod open;
 mod packing;
 mod pins;
+mod rewrite;
 mod run;
 pub(super) mod transaction;
+mod turn;
 
 use check::{Stored, programs_behind, recount};
 use codec::store_record;
@@ -47,8 +50,10 @@ use entries::{
     store_usage,
 };
 use pins::{pin_by, set_pinned, set_request_pinned};
-use run::{READ_PATIENCE, REBUILD_BATCH, WRITE_PATIENCE};
+use run::{NOTE_PATIENCE, Need, READ_PATIENCE, REBUILD_BATCH, WHOLE_PATIENCE};
 use transaction::{Fault, Transaction};
+
+pub(super) use turn::Turns;
 
 /// What level 1 knows of a stage.
 #[derive(Debug, Clone, PartialEq)]
@@ -87,6 +92,7 @@ impl Store {
         patience: Duration,
     ) -> Result<Vec<Option<Resolved>>, StoreError> {
         self.read_within(
+            Need::Some,
             patience,
             || vec![None; stages.len()],
             |index| stages.iter().map(|(projection, signature)| resolve_one(index, projection, signature)).collect(),
@@ -97,12 +103,12 @@ impl Store {
     ///
     /// A key whose record is missing gets it back from its object.
     pub fn commit(&self, uses: &[Use], counters: &Counters) -> Result<(), StoreError> {
-        self.commit_within(uses, counters, WRITE_PATIENCE)
+        self.commit_within(uses, counters, WHOLE_PATIENCE)
     }
 
     /// As [`commit`](Self::commit), waiting no longer than `patience` for other processes: past it, what was to be committed is lost.
     pub fn commit_within(&self, uses: &[Use], counters: &Counters, patience: Duration) -> Result<(), StoreError> {
-        self.transact(patience, |index| {
+        self.transact(Need::Some, patience, |index| {
             let mut statistics = load_statistics(index)?;
             for one in uses {
                 let compile_seconds = self.record_use(index, one, &mut statistics)?;
@@ -156,7 +162,7 @@ impl Store {
 
     /// The records that are most worth comparing with what was looked for.
     pub(super) fn candidates(&self, wanted: &super::Wanted<'_>) -> Result<Vec<GraphRecord>, StoreError> {
-        self.read(Vec::new, |index| load_candidates(index, wanted))
+        self.read_within(Need::Some, READ_PATIENCE, Vec::new, |index| load_candidates(index, wanted))
     }
 
     /// All records, in the order of their keys.
@@ -181,7 +187,7 @@ impl Store {
 
     /// Whether this exact request led to some graph before, by the digest of its signature.
     pub fn knows_signature(&self, signature: &Digest) -> Result<bool, StoreError> {
-        self.read(|| false, |index| index.any(&key(b's', &[signature])))
+        self.read_within(Need::Some, READ_PATIENCE, || false, |index| index.any(&key(b's', &[signature])))
     }
 
     /// Keeps every entry that an exact request led to, or will lead to, out of eviction, or lets them go again. Says how many there
@@ -224,7 +230,8 @@ impl Store {
         coming: &Coming,
     ) -> Result<Vec<Result<(), StoreError>>, StoreError> {
         let staged = RefCell::new(staged);
-        self.write(|index| {
+        let patience = if coming.can_wait() { WHOLE_PATIENCE } else { NOTE_PATIENCE };
+        self.transact(Need::Some, patience, |index| {
             let mut placed = Vec::new();
             for one in staged.borrow_mut().iter_mut() {
                 if let Err(refused) = self.make_room(index, one, coming)? {
@@ -234,7 +241,7 @@ impl Store {
                 if let Err(error) = self.place(one) {
                     return Ok(Err(error));
                 }
-                insert(index, &one.record, Some(&one.program), coming.take_over())?;
+                insert(index, &one.record, one.program.as_ref(), coming.take_over())?;
                 coming.stays(one.record.graph_key);
                 placed.push(Ok(()));
             }
@@ -243,7 +250,9 @@ impl Store {
     }
 
     pub(super) fn indexed_program(&self, graph: &GraphKey) -> Result<Option<Program>, StoreError> {
-        self.read(
+        self.read_within(
+            Need::Some,
+            READ_PATIENCE,
             || None,
             |index| {
                 let Some(record) = load_record(index, graph)? else { return Ok(None) };
@@ -265,6 +274,12 @@ impl Store {
             Ok(())
         };
         assert!(self.write(write).is_ok());
+    }
+
+    /// Has a transaction take the index for as long as `work` goes on.
+    #[cfg(test)]
+    pub(super) fn write_slowly(&self, work: impl Fn(&mut Transaction) -> Result<(), Fault>) {
+        assert!(self.write(work).is_ok());
     }
 
     /// Removes records with all that belongs to them, as if their objects had never been recorded.

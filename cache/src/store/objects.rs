@@ -19,7 +19,8 @@ use crate::record::{GraphRecord, ObjectInfo};
 #[derive(Debug)]
 pub(super) struct Staged {
     pub(super) record: GraphRecord,
-    pub(super) program: ProgramFrame,
+    /// None where it is long, and the object has it alone.
+    pub(super) program: Option<ProgramFrame>,
     pub(super) info: ObjectInfo,
     /// Gone once the object is where it belongs.
     file: Option<NewFile>,
@@ -32,6 +33,8 @@ pub(super) struct Adopted {
     pub(super) object: Option<ObjectInfo>,
 }
 
+/// How many objects one transaction records that were stored without one.
+const UNRECORDED: usize = 256;
 /// How many damaged objects and indexes are kept to be looked at; the oldest go.
 const QUARANTINED: usize = 16;
 
@@ -91,7 +94,7 @@ impl Store {
             cause => StoreError::Object { key, cause },
         };
         let info = object::write(&mut file, record, &program, payload).map_err(failed)?;
-        self.staged(&root, file, GraphRecord { object: Some(info), ..record.clone() }, program)
+        self.staged(&root, file, GraphRecord { object: Some(info), ..record.clone() }, Some(program))
     }
 
     /// What was written to `file` under a name of its own, once it lasts; so do the folders that it will lie in.
@@ -102,7 +105,7 @@ impl Store {
         root: &Folder,
         file: NewFile,
         record: GraphRecord,
-        program: ProgramFrame,
+        program: Option<ProgramFrame>,
     ) -> Result<Staged, StoreError> {
         let info = record.object.clone().unwrap_or_else(|| ObjectInfo::of(&[]));
         let path = self.layout.object(&record.graph_key);
@@ -142,10 +145,10 @@ impl Store {
         }
     }
 
-    /// The keys of objects that were stored while the index could not be had.
+    /// Keys of objects that were stored while the index could not be had: as many as one transaction records.
     pub(super) fn unrecorded_keys(&self) -> Vec<GraphKey> {
         let marks = self.entries(&self.layout.unrecorded()).unwrap_or_default();
-        marks.iter().filter_map(|path| key_of_name(path.file_name()?)).collect()
+        marks.iter().filter_map(|path| key_of_name(path.file_name()?)).take(UNRECORDED).collect()
     }
 
     /// Takes the marks of objects away that are recorded now, and of those that are gone.
@@ -235,15 +238,15 @@ impl Store {
         self.examine(key, object::read_header, |record| record)
     }
 
-    /// The record and the program of an object; no program where it is not the one that the record names.
+    /// The record and the program of an object; no program where it is long, or not the one that the record names.
     pub(super) fn object_program(
         &self,
         key: &GraphKey,
     ) -> Result<Option<(GraphRecord, Option<ProgramFrame>)>, StoreError> {
         let found = self.examine(key, object::read_program, |(record, _)| record)?;
         Ok(found.map(|(record, frame)| {
-            let right = frame.is_of(&record.program.digest);
-            (record, right.then_some(frame))
+            let frame = frame.filter(|frame| frame.is_of(&record.program.digest));
+            (record, frame)
         }))
     }
 
@@ -277,13 +280,31 @@ impl Store {
 
     /// The keys of all objects, sorted.
     pub fn object_keys(&self) -> Result<Vec<GraphKey>, StoreError> {
+        self.object_keys_after(None, usize::MAX)
+    }
+
+    /// The first `limit` keys of objects behind one, sorted. What lies where its key does not belong is left out.
+    pub(super) fn object_keys_after(&self, last: Option<&GraphKey>, limit: usize) -> Result<Vec<GraphKey>, StoreError> {
+        let from = last.map(ToString::to_string).unwrap_or_default();
+        let sorted = |folder: &Path, begins: &str| -> Result<Vec<(String, PathBuf)>, StoreError> {
+            let named = |path: PathBuf| Some((format!("{begins}{}", path.file_name()?.to_str()?), path));
+            let mut names: Vec<_> = self.entries(folder)?.into_iter().filter_map(named).collect();
+            names.retain(|(name, _)| name.as_str() >= from.get(..name.len()).unwrap_or(&from));
+            names.sort_unstable();
+            Ok(names)
+        };
         let mut keys = Vec::new();
-        for first in self.entries(&self.layout.objects())? {
-            for second in self.entries(&first)? {
-                keys.extend(self.entries(&second)?.iter().filter_map(|path| key_of_name(path.file_name()?)));
+        for (first, folder) in sorted(&self.layout.objects(), "")? {
+            for (second, folder) in sorted(&folder, &first)? {
+                for (_, path) in sorted(&folder, "")? {
+                    let key = path.file_name().and_then(key_of_name);
+                    keys.extend(key.filter(|key| Some(key) > last && key.to_string().starts_with(&second)));
+                    if keys.len() == limit {
+                        return Ok(keys);
+                    }
+                }
             }
         }
-        keys.sort_unstable();
         Ok(keys)
     }
 

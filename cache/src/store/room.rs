@@ -37,6 +37,11 @@ impl Coming {
         Self { imported: true, ..Self::compiled() }
     }
 
+    /// Whether nobody waits for the store to go on: what was compiled just now is wanted, and can be recorded later.
+    pub(super) fn can_wait(&self) -> bool {
+        self.imported
+    }
+
     /// Notes that a graph is not to go for those that come later.
     pub(super) fn stays(&self, graph: GraphKey) {
         self.staying.borrow_mut().insert(graph);

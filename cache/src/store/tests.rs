@@ -440,10 +440,6 @@ fn an_index_kept_busy_is_an_error_and_objects_are_found_all_the_same() {
     let record = scratch.put(1);
     let lock = fs::File::open(scratch.store.layout().index_lock()).unwrap();
     lock.lock().unwrap();
-    let error = scratch.store.resolve(&[(signature(1).projection_key, request(1).digest())]).unwrap_err();
-    assert!(matches!(error, StoreError::IndexUnavailable { cause: IndexCause::Busy(_), .. }), "{error}");
-    assert!(scratch.load(&record.graph_key).is_some());
-    assert_eq!(scratch.store.program(&record.graph_key).unwrap(), Some(graph(1).1));
     // No longer than the caller cares to wait.
     let (start, patience) = (std::time::Instant::now(), Duration::from_millis(30));
     let resolved = scratch.store.resolve_within(&[], patience).map(drop);
@@ -454,8 +450,66 @@ fn an_index_kept_busy_is_an_error_and_objects_are_found_all_the_same() {
         assert!(busy, "{error}");
     }
     assert!(start.elapsed() < Duration::from_secs(1));
+    assert!(scratch.load(&record.graph_key).is_some());
+    assert_eq!(scratch.store.program(&record.graph_key).unwrap(), Some(graph(1).1));
     drop(lock);
     scratch.store.commit_within(&[hit(record.graph_key)], &Counters::default(), Duration::from_secs(5)).unwrap();
+}
+
+#[test]
+fn a_lock_whose_holder_shows_no_work_is_waited_for_once() {
+    let scratch = Scratch::new();
+    let record = scratch.put(1);
+    let stage = [(signature(1).projection_key, request(1).digest())];
+    let shared = |path: &Path| {
+        let file = fs::File::open(path).unwrap();
+        file.lock_shared().unwrap();
+        file
+    };
+    for path in [scratch.store.layout().index_lock(), scratch.store.layout().graphs().join("db")] {
+        let lock = shared(&path);
+        let (store, start) = (open(scratch.store.dir()).unwrap(), std::time::Instant::now());
+        for _ in 0..10 {
+            let error = store.resolve(&stage).unwrap_err();
+            let held = matches!(&error, StoreError::IndexUnavailable { cause: IndexCause::Held { path: held, .. }, .. } if *held == path);
+            assert!(held, "{error}");
+        }
+        // What is compiled meanwhile is stored, and recorded later.
+        let (other, program) = graph(2);
+        assert!(store.put(&other, &program, &payload(2)).is_err());
+        assert!(matches!(store.load(&other.graph_key), Ok(Lookup::Hit(_))));
+        assert!(start.elapsed() < Duration::from_secs(8), "{:?} for what is waited for once", start.elapsed());
+        drop(lock);
+        assert!(store.resolve(&stage).unwrap()[0].is_some());
+        assert_eq!(store.statistics().unwrap().entries, 2);
+        store.remove(&other.graph_key).unwrap();
+    }
+    assert!(scratch.store.record(&record.graph_key).unwrap().is_some());
+}
+
+#[test]
+fn a_holder_that_works_is_waited_for() {
+    let scratch = Scratch::new();
+    scratch.put(1);
+    let dir = scratch.store.dir();
+    std::thread::scope(|scope| {
+        let (began, beginning) = std::sync::mpsc::channel();
+        scope.spawn(move || {
+            let store = open(dir).unwrap();
+            let slow = |index: &mut index::transaction::Transaction| {
+                let _ = began.send(());
+                for _ in 0..60 {
+                    std::thread::sleep(Duration::from_millis(50));
+                    index.get(b"mready")?;
+                }
+                Ok(())
+            };
+            store.write_slowly(slow);
+        });
+        beginning.recv().unwrap();
+        open(dir).unwrap().commit(&[], &Counters { misses: 1, ..Counters::default() }).unwrap();
+    });
+    assert_eq!(scratch.store.statistics().unwrap().misses, 1);
 }
 
 #[test]

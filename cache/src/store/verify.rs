@@ -14,7 +14,7 @@ use super::{IndexCause, Store, StoreError, key_of_name};
 use crate::files::{Folder, is_absent};
 use crate::hash::Digest;
 use crate::key::GraphKey;
-use crate::object;
+use crate::object::{self, HELD_PROGRAM_BYTES};
 use crate::record::ObjectInfo;
 
 /// How far verifying has come.
@@ -249,7 +249,7 @@ impl Store {
         repair: bool,
     ) -> Result<(u64, Vec<Finding>), Fault> {
         use FindingKind::{DamagedProgram, ObjectWithoutRecord, RecordDiffers, RecordWithoutObject, WrongTotals};
-        let Checked { records, wrong_programs, wrong_totals } = check(index, sound)?;
+        let Checked { records, wrong_programs, programs_elsewhere, wrong_totals } = check(index, sound)?;
         let layout = self.layout();
         let graphs = layout.graphs();
         let mut findings = Vec::new();
@@ -260,7 +260,7 @@ impl Store {
             let (place, there) = (layout.object(key), self.has_object(key));
             let differs = |found: &ObjectInfo| noted.as_ref() != Some(found);
             let wrong_program = wrong_programs.contains(key);
-            if wrong_program && !there {
+            if !there && (wrong_program || programs_elsewhere.contains(key)) {
                 find(DamagedProgram, Some(*key), graphs.clone(), "neither its program nor its object is left");
             } else if noted.is_some() && !there {
                 find(RecordWithoutObject, Some(*key), place, "its object is gone");
@@ -301,7 +301,7 @@ impl Store {
         match self.object_program(&key) {
             Ok(Some((record, program))) => {
                 insert(index, &record, program.as_ref(), TakeOver::FromOlder)?;
-                Ok(program.is_some())
+                Ok(program.is_some() || record.program.bytes > HELD_PROGRAM_BYTES)
             }
             // Nothing can be compiled from the record, and nothing loaded.
             Ok(None) if finding.kind == FindingKind::DamagedProgram => {

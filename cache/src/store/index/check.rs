@@ -10,7 +10,7 @@ use super::entries::{
 use super::transaction::{Fault, Transaction};
 use crate::hash::Digest;
 use crate::key::GraphKey;
-use crate::object::ProgramFrame;
+use crate::object::{HELD_PROGRAM_BYTES, ProgramFrame};
 use crate::record::{GraphRecord, ObjectInfo};
 use crate::statistics::Statistics;
 
@@ -28,6 +28,8 @@ pub(in crate::store) struct Checked {
     pub(in crate::store) records: BTreeMap<GraphKey, Option<ObjectInfo>>,
     /// Those whose programs are missing or others.
     pub(in crate::store) wrong_programs: BTreeSet<GraphKey>,
+    /// Those whose programs are in their objects alone, since they are long.
+    pub(in crate::store) programs_elsewhere: BTreeSet<GraphKey>,
     /// The totals, or the order of eviction, are not those of the records.
     pub(in crate::store) wrong_totals: bool,
 }
@@ -37,7 +39,7 @@ pub(in crate::store) fn check(index: &Transaction, sound: &BTreeSet<Digest>) -> 
     for kind in [b"q", b"j", b"n", b"i", b"m"] {
         index.scan(kind)?;
     }
-    let mut wrong_programs = BTreeSet::new();
+    let (mut wrong_programs, mut programs_elsewhere) = (BTreeSet::new(), BTreeSet::new());
     let stated = load_statistics(index)?;
     let walked = walk(index, stated.clone())?;
     for (record, _) in &walked.records {
@@ -45,14 +47,16 @@ pub(in crate::store) fn check(index: &Transaction, sound: &BTreeSet<Digest>) -> 
         // It may have been written since it was looked for.
         let is_sound = || Ok::<_, Fault>(load_program(index, digest)?.is_some_and(|program| program.is_of(digest)));
         if !sound.contains(digest) && !is_sound()? {
-            wrong_programs.insert(record.graph_key);
+            let is_long = record.program.bytes > HELD_PROGRAM_BYTES;
+            let astray = if is_long { &mut programs_elsewhere } else { &mut wrong_programs };
+            astray.insert(record.graph_key);
         }
     }
     let totals = |one: &Statistics| (one.entries, one.cached_signatures, one.stored_bytes, one.uncompressed_bytes);
     let wrong_totals =
         totals(&stated) != totals(&walked.statistics) || !walked.astray.is_empty() || walked.is_disordered();
     let records = walked.records.into_iter().map(|(record, _)| (record.graph_key, record.object)).collect();
-    Ok(Checked { records, wrong_programs, wrong_totals })
+    Ok(Checked { records, wrong_programs, programs_elsewhere, wrong_totals })
 }
 
 /// The next programs behind one of a key, each with the digest that it is stored under, and the key of the last.

@@ -68,7 +68,10 @@ pub(super) fn decode_record(stored: &[u8]) -> Result<Option<GraphRecord>, Fault>
     }
     let json = zstd::bulk::decompress(frame, length).map_err(|error| damaged(error.to_string()))?;
     let record = serde_json::from_slice(&json);
-    Ok(record.inspect_err(|error| tracing::debug!(%error, "a record is not understood and counts as none")).ok())
+    let record: Option<GraphRecord> =
+        record.inspect_err(|error| tracing::debug!(%error, "a record is not understood and counts as none")).ok();
+    // An earlier release took figures of imported records as they were.
+    Ok(record.map(|record| GraphRecord { measurements: record.measurements.plausible(), ..record }))
 }
 
 pub(super) fn encode_program(program: &ProgramFrame) -> Vec<u8> {

@@ -14,7 +14,7 @@ use super::pins::{let_go, pin_by};
 use super::transaction::{Fault, Transaction};
 use crate::hash::{Digest, FramedHasher};
 use crate::key::GraphKey;
-use crate::object::ProgramFrame;
+use crate::object::{HELD_PROGRAM_BYTES, ProgramFrame};
 use crate::record::{GraphRecord, RecordStatistics, RecordedSignature};
 use crate::statistics::{Match, Statistics};
 use crate::store::Wanted;
@@ -32,19 +32,29 @@ const LISTED: usize = 32;
 /// A compile whose time was not measured counts as one of a millisecond.
 const LEAST_COMPILE_SECONDS: f64 = 0.001;
 
-/// The part of a record that changes on every hit.
+/// The part of a record that changes on every hit. What is not known of it is left out: it is written for each entry.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Usage {
+    #[serde(skip_serializing_if = "is_default")]
     pub(super) statistics: RecordStatistics,
+    #[serde(skip_serializing_if = "is_default")]
     pub(super) load_seconds: Option<f64>,
+    #[serde(skip_serializing_if = "is_default")]
     pub(super) pinned: bool,
     /// Loads from the store itself: what the object on disk saved, unlike hits in memory, which need no object.
+    #[serde(skip_serializing_if = "is_default")]
     pub(super) loads: u64,
     /// The pinned requests that led to it.
+    #[serde(skip_serializing_if = "is_default")]
     pub(super) pinned_by: Vec<Digest>,
     /// The place among those that may go, where it is in that list; see [`place`].
+    #[serde(skip_serializing_if = "is_default")]
     pub(super) place: Option<u64>,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl Usage {
@@ -132,12 +142,15 @@ pub(in crate::store) fn insert(
         link_signature(index, &record, signature, &mut statistics, take_over)?;
         pin_by(index, &record.graph_key, signature, &mut usage)?;
     }
-    if let Some(program) = program {
-        let digest = &record.program.digest;
+    let digest = &record.program.digest;
+    let is_long = record.program.bytes > HELD_PROGRAM_BYTES;
+    if let Some(program) = program.filter(|_| !is_long) {
         // sled keeps the space of what is written over, so one that is there and sound stays.
         if !load_program(index, digest)?.is_some_and(|known| known.is_of(digest)) {
             put_program(index, digest, program);
         }
+    }
+    if program.is_some() || is_long {
         index.put(key(b'q', &[digest, &record.graph_key.0]), Vec::new());
     }
     list_first(index, like(&record.stage, None), &record)?;

@@ -1,29 +1,48 @@
-//! Running transactions: waiting for the index's turn, opening sled, and making an index that is missing or damaged.
+//! Running transactions: the index's turn, opening sled, and filling an index that is missing or damaged.
+//!
+//! Filling goes in short turns, and remembers how far it has come. So it keeps nobody waiting for long who can go on without what
+//! is missing, and a process that ends in the midst of it leaves the rest to the next.
 
-use std::fs::File;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::entries::{TakeOver, insert};
+use super::entries::{TakeOver, digest_at, insert};
+use super::open::{open_database, without_panic};
 use super::transaction::{Fault, Transaction};
+use super::turn::Turn;
 use crate::files::Folder;
 use crate::key::GraphKey;
-use crate::lock::lock_before;
 use crate::store::objects::{Adopted, remove_index};
 use crate::store::{IndexCause, Store, StoreError};
 use crate::trust::Trust;
 
-/// How often a busy index is tried again: sled keeps its lock for a moment after it is dropped.
-const POLL: Duration = Duration::from_micros(500);
-/// How long a reader waits before it goes on without the index.
-pub(super) const READ_PATIENCE: Duration = Duration::from_secs(2);
-/// How long a writer waits before what it has to say is lost.
-pub(super) const WRITE_PATIENCE: Duration = Duration::from_secs(20);
-/// sled's own default is a gigabyte.
-const CACHE_BYTES: u64 = 8 << 20;
-/// How many records one transaction of a rebuild adds.
-pub(super) const REBUILD_BATCH: usize = 256;
+/// How long someone waits who can go on without the index, to read it.
+pub(super) const READ_PATIENCE: Duration = Duration::from_secs(1);
+/// How long someone waits who can go on without the index, to write what would be lost or done later.
+pub(super) const NOTE_PATIENCE: Duration = Duration::from_secs(5);
+/// How long someone waits who cannot go on without it.
+pub(super) const WHOLE_PATIENCE: Duration = Duration::from_secs(20);
+/// How long sled's own lock is waited for by someone who cannot go on without it.
+const OPEN_PATIENCE: Duration = Duration::from_secs(5);
+/// How many records one transaction adds that takes them from objects.
+pub(super) const REBUILD_BATCH: usize = if cfg!(test) { 16 } else { 256 };
+/// How long filling takes the index before others have their turn.
+const FILL_FOR: Duration = Duration::from_millis(if cfg!(test) { 0 } else { 250 });
+/// How long others have to take it.
+const OTHERS_TURN: Duration = Duration::from_millis(2);
+/// Where it is noted that the index is whole, and the last object whose record was taken before it is.
+const READY: &[u8] = b"mready";
+const FILLED: &[u8] = b"mfilled";
+
+/// Whether the caller can go on without the index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Need {
+    /// It can: it takes what an index holds that is being filled.
+    Some,
+    /// It cannot: it waits until the index is whole.
+    Whole,
+}
 
 impl Store {
     /// Takes records from objects. An object that cannot be read is left out of the answer.
@@ -46,17 +65,18 @@ impl Store {
         StoreError::IndexUnavailable { path: self.layout().graphs(), cause }
     }
 
-    /// A transaction that changes nothing; `empty` is the answer of a store that is not there yet.
+    /// A transaction that changes nothing, over a whole index; `empty` is the answer of a store that is not there yet.
     pub(super) fn read<T>(
         &self,
         empty: impl FnOnce() -> T,
         work: impl Fn(&mut Transaction) -> Result<T, Fault>,
     ) -> Result<T, StoreError> {
-        self.read_within(READ_PATIENCE, empty, work)
+        self.read_within(Need::Whole, WHOLE_PATIENCE, empty, work)
     }
 
     pub(super) fn read_within<T>(
         &self,
+        need: Need,
         patience: Duration,
         empty: impl FnOnce() -> T,
         work: impl Fn(&mut Transaction) -> Result<T, Fault>,
@@ -67,68 +87,77 @@ impl Store {
         if self.read_only {
             return Err(self.index_error(IndexCause::ReadOnly));
         }
-        self.transact(patience, work)
+        self.transact(need, patience, work)
     }
 
-    /// A transaction over the index as it is: where it is damaged, that is the answer.
+    /// A transaction over the whole index as it is: where it is damaged, that is the answer.
     pub(in crate::store) fn inspect<T>(
         &self,
         work: impl Fn(&mut Transaction) -> Result<T, Fault>,
     ) -> Result<T, StoreError> {
         let root = self.prepare()?;
-        let deadline = Instant::now() + WRITE_PATIENCE;
-        let _lock = self.lock_index(&root, WRITE_PATIENCE, deadline)?;
-        self.transact_locked(&root, deadline, &work).map_err(|fault| self.index_error(fault.into_cause(WRITE_PATIENCE)))
+        loop {
+            let turn = self.take_turn(&root, WHOLE_PATIENCE)?;
+            let answer = without_panic(|| self.transact_locked(&root, &turn, Need::Whole, &work));
+            drop(turn);
+            match answer.map_err(|fault| self.fault_error(fault, Need::Whole))? {
+                Some(answer) => return Ok(answer),
+                None => std::thread::sleep(OTHERS_TURN),
+            }
+        }
     }
 
     /// Sets the index aside and makes it anew from the objects.
     pub(in crate::store) fn remake_index(&self) -> Result<(), StoreError> {
         let root = self.prepare()?;
-        let deadline = Instant::now() + WRITE_PATIENCE;
         {
-            let _lock = self.lock_index(&root, WRITE_PATIENCE, deadline)?;
+            let _turn = self.take_turn(&root, WHOLE_PATIENCE)?;
             self.set_index_aside(&root).map_err(|cause| self.write_error(&self.layout.graphs(), cause))?;
         }
         self.write(|_| Ok(()))
     }
 
-    fn lock_index(&self, root: &Folder, patience: Duration, deadline: Instant) -> Result<File, StoreError> {
-        let path = self.layout.index_lock();
-        let lock = lock_before(root, &path, POLL, deadline).map_err(|cause| self.write_error(&path, cause))?;
-        lock.ok_or_else(|| self.index_error(IndexCause::Busy(patience)))
-    }
-
     pub(super) fn write<T>(&self, work: impl Fn(&mut Transaction) -> Result<T, Fault>) -> Result<T, StoreError> {
-        self.transact(WRITE_PATIENCE, work)
+        self.transact(Need::Whole, WHOLE_PATIENCE, work)
     }
 
-    /// Runs `work` in one transaction. Where the index is damaged it is set aside, made anew from the objects, and `work` runs once more.
+    /// Runs `work` in one transaction. Where the index is damaged it is set aside and made anew from the objects before.
     pub(super) fn transact<T>(
         &self,
+        need: Need,
         patience: Duration,
         work: impl Fn(&mut Transaction) -> Result<T, Fault>,
     ) -> Result<T, StoreError> {
         let root = self.prepare()?;
-        let deadline = Instant::now() + patience;
-        let _lock = self.lock_index(&root, patience, deadline)?;
-        let failed = |fault: Fault| self.index_error(fault.into_cause(patience));
-        match self.transact_locked(&root, deadline, &work) {
-            Err(Fault::Damaged(reason)) => {
-                tracing::warn!(path = %self.layout().graphs().display(), reason, "the index is damaged and is made anew from the objects");
-                self.set_index_aside(&root).map_err(|cause| self.write_error(&self.layout.graphs(), cause))?;
-                self.transact_locked(&root, deadline.max(Instant::now() + READ_PATIENCE), &work).map_err(failed)
+        let mut was_damaged = false;
+        loop {
+            let turn = self.take_turn(&root, patience)?;
+            match without_panic(|| self.transact_locked(&root, &turn, need, &work)) {
+                Ok(Some(answer)) => return Ok(answer),
+                Ok(None) => {
+                    drop(turn);
+                    std::thread::sleep(OTHERS_TURN);
+                }
+                Err(Fault::Damaged(reason)) if !was_damaged => {
+                    was_damaged = true;
+                    let path = self.layout.graphs();
+                    tracing::warn!(path = %root.full(&path).display(), reason, "the index is damaged and is made anew from the objects");
+                    self.set_index_aside(&root).map_err(|cause| self.write_error(&path, cause))?;
+                }
+                Err(fault) => return Err(self.fault_error(fault, need)),
             }
-            other => other.map_err(failed),
         }
     }
 
+    /// `None`: the index is not whole yet, and has to be.
     fn transact_locked<T>(
         &self,
         root: &Folder,
-        deadline: Instant,
+        turn: &Turn,
+        need: Need,
         work: &impl Fn(&mut Transaction) -> Result<T, Fault>,
-    ) -> Result<T, Fault> {
-        let answer = self.transact_open(root, deadline, work);
+    ) -> Result<Option<T>, Fault> {
+        let answer = self.transact_open(root, turn, need, work);
         // sled makes its files as the umask says, and the others are to write them, too.
         if root.trust() == Trust::Shared
             && let Err(error) = root.settle_modes(&self.layout.graphs())
@@ -141,24 +170,41 @@ impl Store {
     fn transact_open<T>(
         &self,
         root: &Folder,
-        deadline: Instant,
+        turn: &Turn,
+        need: Need,
         work: &impl Fn(&mut Transaction) -> Result<T, Fault>,
-    ) -> Result<T, Fault> {
-        let graphs = self.layout.graphs();
-        // sled opens its files by itself, so that what it is led to is looked at before.
-        if root.look(&graphs).is_ok_and(|there| !there.is_dir()) {
-            return Err(Fault::Io(io::Error::other("it is not a folder")));
+    ) -> Result<Option<T>, Fault> {
+        self.remove_half_rewritten(root)?;
+        let path = root.full(&self.layout.graphs());
+        let database = open_database(&path, Instant::now() + self.open_patience(need))?;
+        self.turns.note(false);
+        let is_whole = Transaction::new(&database, turn).get(READY)?.is_some() || self.fill_some(&database, turn)?;
+        if !is_whole && need == Need::Whole {
+            return Ok(None);
         }
-        let database = Transaction::open_database(&root.full(&graphs), CACHE_BYTES, POLL, deadline)?;
-        let mut index = Transaction::new(&database);
-        if index.get(b"mready")?.is_none() {
-            self.fill(&database)?;
-        }
+        let mut index = Transaction::new(&database, turn);
         let adopted = self.adopt(&mut index, &self.unrecorded_keys())?;
         let answer = work(&mut index)?;
-        index.apply()?;
+        let is_changed = index.apply()?;
         self.forget_unrecorded(&adopted);
-        Ok(answer)
+        if is_changed {
+            self.rewrite_if_due(root, database, turn);
+        }
+        Ok(Some(answer))
+    }
+
+    fn open_patience(&self, need: Need) -> Duration {
+        let patience = self.turns.no_sign();
+        if need == Need::Whole { patience.max(OPEN_PATIENCE) } else { patience }
+    }
+
+    fn fault_error(&self, fault: Fault, need: Need) -> StoreError {
+        let busy = || {
+            let waited = self.open_patience(need);
+            self.turns.note(true);
+            IndexCause::Held { path: self.layout().graphs().join("db"), waited }
+        };
+        self.index_error(fault.into_cause(busy))
     }
 
     /// Removes the index of an older release; says how many bytes that were. Every release takes the same lock around its
@@ -168,23 +214,34 @@ impl Store {
         if !root.is_folder(&older) {
             return Ok(0);
         }
-        let _lock = self.lock_index(root, WRITE_PATIENCE, Instant::now() + WRITE_PATIENCE)?;
+        let _turn = self.take_turn(root, WHOLE_PATIENCE)?;
         let stored_bytes = root.bytes_below(&older);
         remove_index(root, &older).map_err(|cause| self.write_error(&older, cause))?;
         Ok(stored_bytes)
     }
 
-    /// Fills a fresh index, or one whose filling was cut short, from the objects.
-    fn fill(&self, database: &sled::Db) -> Result<(), Fault> {
-        let keys = self.object_keys().map_err(|error| Fault::Damaged(error.to_string()))?;
-        for keys in keys.chunks(REBUILD_BATCH) {
-            let mut index = Transaction::new(database);
-            self.adopt(&mut index, keys)?;
+    /// Goes on filling an index that is fresh, or whose filling was cut short. Says whether it is whole now.
+    fn fill_some(&self, database: &sled::Db, turn: &Turn) -> Result<bool, Fault> {
+        let until = Instant::now() + FILL_FOR;
+        loop {
+            let mut index = Transaction::new(database, turn);
+            let last = index.get(FILLED)?.and_then(|key| digest_at(&key, 0)).map(GraphKey);
+            let unlisted = |error: StoreError| Fault::Failed(error.to_string());
+            let keys = self.object_keys_after(last.as_ref(), REBUILD_BATCH).map_err(unlisted)?;
+            self.adopt(&mut index, &keys)?;
+            let is_whole = keys.len() < REBUILD_BATCH;
+            match keys.last() {
+                Some(last) if !is_whole => index.put(FILLED.to_vec(), last.0.as_bytes().to_vec()),
+                _ => {
+                    index.remove(FILLED.to_vec());
+                    index.put(READY.to_vec(), vec![1]);
+                }
+            }
             index.apply()?;
+            if is_whole || Instant::now() >= until {
+                return Ok(is_whole);
+            }
         }
-        let mut index = Transaction::new(database);
-        index.put(b"mready".to_vec(), vec![1]);
-        index.apply()
     }
 
     /// Moves sled's folder to the quarantine.

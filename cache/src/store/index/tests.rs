@@ -6,7 +6,7 @@ use crate::files::journal::{self, Change};
 use crate::object::ProgramFrame;
 use crate::store::StoreOptions;
 use crate::store::objects::Staged;
-use crate::store::tests::{Scratch, graph, hit, payload, request, signature};
+use crate::store::tests::{Scratch, files_of, graph, hit, payload, request, signature};
 
 fn forge(scratch: &Scratch, key: &[u8], value: &[u8]) {
     scratch.store.write_raw(key, Some(value));
@@ -235,4 +235,67 @@ fn the_index_of_an_older_release_stays_until_the_store_is_cleared() {
     let object = fs::metadata(scratch.store.layout().object(&graph(1).0.graph_key)).unwrap().len();
     assert_eq!(scratch.store.clear().unwrap().stored_bytes, object + 5);
     assert!(!older.exists());
+}
+
+/// So many graphs that filling an index takes several turns.
+fn many(scratch: &Scratch, count: u64) {
+    let graphs: Vec<_> = (0..count).map(graph).collect();
+    scratch.store.put_all(graphs.iter().map(|(record, program)| (record, program, b"code".as_slice()))).unwrap();
+}
+
+#[test]
+fn an_index_is_filled_in_turns_and_answers_meanwhile() {
+    let scratch = Scratch::new();
+    many(&scratch, 40);
+    let last = (0..40).max_by_key(|number| graph(*number).0.graph_key).unwrap();
+    let stage = [(signature(last).projection_key, request(last).digest())];
+    let before = scratch.store.statistics().unwrap();
+    fs::remove_dir_all(scratch.store.layout().graphs()).unwrap();
+    let known = || Store::open(StoreOptions::new(scratch.store.dir())).unwrap().resolve(&stage).unwrap()[0].is_some();
+    // Each of them is as good as a process that ends after its request: the next goes on where it was cut short.
+    assert_eq!([known(), known(), known()], [false, false, true]);
+    let after = scratch.store.statistics().unwrap();
+    assert_eq!((after.entries, after.stored_bytes), (before.entries, before.stored_bytes));
+    fs::remove_dir_all(scratch.store.layout().graphs()).unwrap();
+    assert_eq!(scratch.store.statistics().unwrap().entries, 40, "whoever needs all of it waits for all of it");
+    assert_eq!(scratch.store.verify(false, |_| true).unwrap().findings, []);
+}
+
+#[test]
+fn an_index_that_is_being_filled_takes_what_is_stored_and_used() {
+    let scratch = Scratch::new();
+    many(&scratch, 40);
+    fs::remove_dir_all(scratch.store.layout().graphs()).unwrap();
+    scratch.put(1000);
+    let last = (0..40).map(|number| graph(number).0.graph_key).max().unwrap();
+    scratch.store.commit(&[hit(last)], &Counters { misses: 3, ..Counters::default() }).unwrap();
+    let statistics = scratch.store.statistics().unwrap();
+    assert_eq!((statistics.entries, statistics.misses, statistics.hits.exact), (41, 3, 1));
+    assert_eq!(scratch.store.record(&last).unwrap().unwrap().statistics.hits, 1);
+    assert_eq!(scratch.store.verify(false, |_| true).unwrap().findings, []);
+}
+
+#[test]
+fn an_index_that_is_rewritten_keeps_everything_and_takes_less() {
+    let scratch = Scratch::new();
+    many(&scratch, 600);
+    let keys: Vec<GraphKey> = (0..3).map(|number| graph(number).0.graph_key).collect();
+    scratch.store.set_pinned(&keys[0], true).unwrap();
+    scratch.store.set_signature_pinned(&request(1).digest(), true).unwrap();
+    for _ in 0..200 {
+        scratch.store.commit(&[hit(keys[2])], &Counters { misses: 1, ..Counters::default() }).unwrap();
+    }
+    let bytes =
+        || files_of(&scratch.store.layout().graphs()).iter().map(|path| fs::metadata(path).unwrap().len()).sum();
+    let (before_bytes, before): (u64, _) =
+        (bytes(), (scratch.store.statistics().unwrap(), scratch.store.records().unwrap()));
+    scratch.store.tidy_index_above(0).unwrap();
+    let after_bytes: u64 = bytes();
+    assert!(after_bytes < before_bytes, "{after_bytes} of {before_bytes}");
+    assert_eq!((scratch.store.statistics().unwrap(), scratch.store.records().unwrap()), before);
+    assert!(!scratch.store.layout().graphs_anew().exists());
+    assert_eq!(scratch.store.verify(false, |_| true).unwrap().findings, []);
+    let record = |key: &GraphKey| scratch.store.record(key).unwrap().unwrap();
+    assert!(record(&keys[0]).pinned && record(&keys[1]).pinned && !record(&keys[2]).pinned);
+    assert_eq!(record(&keys[2]).statistics.hits, 200);
 }

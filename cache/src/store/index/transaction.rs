@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::Path;
-use std::time::{Duration, Instant};
 
 use super::packing::{Lies, last_place, lies, pack, unpack};
+use super::turn::Turn;
 use crate::files::index_step;
 use crate::store::IndexCause;
 
@@ -18,27 +17,18 @@ pub(in crate::store) enum Fault {
     Io(io::Error),
     /// Another process kept sled's own lock.
     Busy,
+    /// sled, or what it needs of the system, does not work, whatever is stored.
+    Failed(String),
 }
 
 impl Fault {
-    pub(in crate::store) fn into_cause(self, waited: Duration) -> IndexCause {
+    /// Why the index cannot be had; `busy` where sled's own lock is held.
+    pub(super) fn into_cause(self, busy: impl FnOnce() -> IndexCause) -> IndexCause {
         match self {
             Self::Damaged(reason) => IndexCause::Damaged(reason),
             Self::Io(cause) => IndexCause::Io(cause),
-            Self::Busy => IndexCause::Busy(waited),
-        }
-    }
-}
-
-impl From<sled::Error> for Fault {
-    fn from(error: sled::Error) -> Self {
-        use io::ErrorKind::{InvalidData, InvalidInput, Other, UnexpectedEof};
-        match error {
-            // These kinds are sled's own, for what it finds in its files; any other is the operating system's.
-            sled::Error::Io(error) if !matches!(error.kind(), InvalidData | InvalidInput | Other | UnexpectedEof) => {
-                Self::Io(error)
-            }
-            other => Self::Damaged(other.to_string()),
+            Self::Busy => busy(),
+            Self::Failed(reason) => IndexCause::Failed(reason),
         }
     }
 }
@@ -52,37 +42,17 @@ type Entry = (Vec<u8>, Vec<u8>);
 /// Reads and pending writes over an open database.
 pub(in crate::store) struct Transaction<'a> {
     database: &'a sled::Db,
+    turn: &'a Turn,
     pending: Changes,
 }
 
 impl<'a> Transaction<'a> {
-    /// Opens the database, trying again while sled's lock is held: a process that has just closed it may still have it.
-    pub(in crate::store) fn open_database(
-        path: &Path,
-        cache_bytes: u64,
-        poll: Duration,
-        deadline: Instant,
-    ) -> Result<sled::Db, Fault> {
-        let config = sled::Config::new().path(path).cache_capacity(cache_bytes).flush_every_ms(None);
-        loop {
-            match config.open() {
-                Ok(database) => return Ok(database),
-                Err(error) if is_busy(&error) => {
-                    if Instant::now() >= deadline {
-                        return Err(Fault::Busy);
-                    }
-                    std::thread::sleep(poll);
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
-    }
-
-    pub(in crate::store) fn new(database: &'a sled::Db) -> Self {
-        Self { database, pending: BTreeMap::new() }
+    pub(super) fn new(database: &'a sled::Db, turn: &'a Turn) -> Self {
+        Self { database, turn, pending: BTreeMap::new() }
     }
 
     pub(in crate::store) fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
+        self.turn.show();
         if let Some(pending) = self.pending.get(key) {
             return Ok(pending.clone());
         }
@@ -150,6 +120,7 @@ impl<'a> Transaction<'a> {
         let last = if alone { to.to_vec() } else { last_place(to) };
         for entry in self.database.range(first..=last) {
             let (place, value) = entry?;
+            self.turn.show();
             let goes_on = if alone {
                 add(&place, &value)
             } else {
@@ -167,10 +138,10 @@ impl<'a> Transaction<'a> {
         Ok(!self.scan_first(prefix, 1)?.is_empty())
     }
 
-    /// Applies the writes as one batch, and makes them last.
-    pub(in crate::store) fn apply(self) -> Result<(), Fault> {
+    /// Applies the writes as one batch, and makes them last. Says whether there were any.
+    pub(super) fn apply(self) -> Result<bool, Fault> {
         if self.pending.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
         let mut batch = sled::Batch::default();
         let mut packed: BTreeMap<Vec<u8>, Changes> = BTreeMap::new();
@@ -200,14 +171,6 @@ impl<'a> Transaction<'a> {
         index_step("flush");
         self.database.flush()?;
         index_step("flushed");
-        Ok(())
-    }
-}
-
-/// Whether the error is that of a held lock. sled wraps it in an error of its own, of which only the text tells.
-fn is_busy(error: &sled::Error) -> bool {
-    match error {
-        sled::Error::Io(error) => error.kind() == io::ErrorKind::WouldBlock || error.to_string().contains("WouldBlock"),
-        _ => false,
+        Ok(true)
     }
 }

@@ -156,6 +156,57 @@ fn a_process_killed_while_it_clears_leaves_a_sound_store() {
     println!("{points} points");
 }
 
+/// An index that takes several turns to fill is lost; what it held is taken from the objects, and it is rewritten.
+fn remake(dir: &Path) {
+    let store = open(dir).unwrap();
+    fs::remove_dir_all(store.layout().graphs()).unwrap();
+    store.statistics().unwrap();
+    tidy(dir);
+}
+
+fn tidy(dir: &Path) {
+    open(dir).unwrap().tidy_index_above(0).unwrap();
+}
+
+#[test]
+fn a_process_killed_while_it_fills_or_rewrites_the_index_leaves_a_sound_store() {
+    let test = "a_process_killed_while_it_fills_or_rewrites_the_index_leaves_a_sound_store";
+    let works: [fn(&Path); 2] = [remake, tidy];
+    if let Some((dir, point)) = role() {
+        journal::kill_before(point / works.len());
+        return works[point % works.len()](&dir);
+    }
+    let scratch = before_work();
+    let graphs: Vec<_> = (100..125).map(graph).collect();
+    scratch.store.put_all(graphs.iter().map(|(record, program)| (record, program, b"code".as_slice()))).unwrap();
+    let expected = scratch.store.statistics().unwrap();
+    for (number, work) in works.into_iter().enumerate() {
+        let counted = tempfile::tempdir().unwrap();
+        copy(scratch.store.dir(), counted.path());
+        let points = journal::of(|| work(counted.path())).len();
+        assert!(points > 3, "{points} changes are noted");
+        for point in 0..=points {
+            let dir = tempfile::tempdir().unwrap();
+            copy(scratch.store.dir(), dir.path());
+            let status = child(test, dir.path(), point * works.len() + number).status().unwrap();
+            assert_eq!(status.success(), point == points, "point {point} of {points}");
+            let what = format!("work {number} killed before change {point} of {points}");
+            let store = open(dir.path()).unwrap();
+            let statistics = store.statistics().unwrap();
+            assert_eq!(
+                (statistics.entries, statistics.stored_bytes),
+                (expected.entries, expected.stored_bytes),
+                "{what}"
+            );
+            let pinned = store.record(&graph(0).0.graph_key).unwrap().unwrap().pinned;
+            assert!(pinned || number == 0, "{what}: a pin is lost");
+            assert!(!store.layout().graphs_anew().exists(), "{what}: a half-made copy stays");
+            assert_eq!(store.verify(false, |_| true).unwrap().findings, [], "{what}");
+        }
+        println!("{points} points");
+    }
+}
+
 #[test]
 fn a_process_killed_at_random_leaves_a_sound_store() {
     if let Some((dir, round)) = role() {

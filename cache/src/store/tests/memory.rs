@@ -49,6 +49,18 @@ fn an_object_takes_its_size_and_verifying_it_takes_nothing_of_it() {
                 assert_eq!(object.payload.len(), 256 << 20);
             }
             "verify" => assert_eq!(store.verify(false, |_| true).unwrap().findings, []),
+            "export" => {
+                let mut to = fs::File::create(dir.with_file_name("exported")).unwrap();
+                assert_eq!(store.export(&mut to, |_| true, |_| true).unwrap().objects, 1);
+            }
+            "import" => {
+                let imported = store.import(fs::File::open(dir.with_file_name("exported")).unwrap(), |_| true).unwrap();
+                assert_eq!(imported.added, 1, "{imported:?}");
+            }
+            "rebuild" => {
+                fs::remove_dir_all(store.layout().graphs()).unwrap();
+                assert_eq!(store.statistics().unwrap().entries, 1);
+            }
             "refuse" => {
                 let findings = store.verify(false, |_| true).unwrap().findings;
                 assert!(findings.iter().any(|one| one.kind == FindingKind::DamagedObject), "{findings:?}");
@@ -84,4 +96,58 @@ fn an_object_that_states_a_huge_size_is_verified_without_it() {
     let dir = scratch.store.dir();
     let refuse = peak_of(dir, "refuse") - peak_of(dir, "nothing");
     assert!(refuse <= BESIDE_BYTES, "256 MiB that are stated take {refuse} bytes");
+}
+
+/// A program of so many bytes, all but the first of them zero or noise, and its record, as an object.
+fn long_program(folder: &Path, format: ProgramFormat, first: &[u8], bytes: u64, compresses: bool) {
+    let (mut record, _) = graph(1);
+    let content = || -> Box<dyn io::Read> {
+        let rest: Box<dyn io::Read> = if compresses {
+            Box::new(io::Read::take(io::repeat(0), bytes - first.len() as u64))
+        } else {
+            Box::new(io::Cursor::new(noise(usize::try_from(bytes).unwrap() - first.len())))
+        };
+        Box::new(io::Read::chain(io::Cursor::new(first.to_vec()), rest))
+    };
+    let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
+    io::copy(&mut content(), &mut encoder).unwrap();
+    let digest = crate::program::streamed_digest(format, &mut content()).unwrap();
+    let digest = digest.unwrap_or_else(|| Digest::of(b"what only the whole program tells"));
+    record.program = crate::record::ProgramInfo { format, digest, bytes };
+    record.graph_key = GraphKey::of(&digest, &record.options, &record.environment);
+    let program = object::ProgramFrame { format, bytes, frame: encoder.finish().unwrap() };
+    let code = zstd::bulk::compress(b"code", 1).unwrap();
+    let mut object = Vec::new();
+    object::write_frame(&mut object, &record, &program, ObjectInfo::of(b"code"), &code).unwrap();
+    let path = open(folder).unwrap().layout().object(&record.graph_key);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, object).unwrap();
+}
+
+#[test]
+fn a_record_with_a_long_program_is_verified_moved_and_rebuilt_without_it() {
+    for (name, format, first, bytes, compresses) in [
+        ("bytecode", ProgramFormat::Mlir, b"ML\xefR".as_slice(), 1 << 30, true),
+        ("text", ProgramFormat::Mlir, b"module @m {", 1 << 30, true),
+        ("noise", ProgramFormat::Mlir, b"ML\xefR", 128 << 20, false),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let (dir, other) = (folder.path().join("store"), folder.path().join("other"));
+        let scratch = open(&dir).unwrap();
+        let (record, program) = graph(2);
+        scratch.put(&record, &program, &payload(2)).unwrap();
+        scratch.remove(&record.graph_key).unwrap();
+        long_program(&dir, format, first, bytes, compresses);
+        let nothing = peak_of(&dir, "nothing");
+        let mut steps = vec![("rebuild", &dir), ("verify", &dir), ("export", &dir)];
+        if !compresses {
+            // An import takes no object that gives hundreds of times its length.
+            steps.extend([("import", &other), ("verify", &other)]);
+        }
+        for (what, dir) in steps {
+            let peak = peak_of(dir, what).saturating_sub(nothing);
+            assert!(peak <= BESIDE_BYTES, "{name}: {what} takes {peak} bytes");
+            println!("{name}: {what} takes {} MB", peak / 1_000_000);
+        }
+    }
 }

@@ -4,17 +4,17 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::{self, Read, Seek as _};
+use std::io::{self, Read, Write as _};
 use std::ops::ControlFlow;
 use std::path::Path;
 
 use serde::Serialize;
 
 use super::{MARK, OBJECTS, Refused};
+use crate::files::NewFile;
 use crate::hash::Digest;
 use crate::key::GraphKey;
-use crate::object::{self, OBJECT_LIMIT_BYTES};
+use crate::object::{self, OBJECT_LIMIT_BYTES, ObjectError};
 use crate::record::{GraphRecord, RECORD_VERSION};
 use crate::store::objects::Staged;
 use crate::store::room::Coming;
@@ -30,9 +30,12 @@ const NAMED: usize = 100;
 const SAID_CHARACTERS: usize = 200;
 /// So much is read at most before it is asked again whether to go on.
 const ASKED_AFTER_BYTES: u64 = 16 << 20;
-/// A program that is longer than this is verified, which takes its length in memory, only where the object is not much shorter.
-const PROGRAM_TRUSTED_BYTES: u64 = 256 << 20;
-const PROGRAM_TRUSTED_RATIO: u64 = 64;
+/// A program, or machine code, of more bytes is taken only where the object is not much shorter.
+const TRUSTED_BYTES: u64 = 256 << 20;
+/// How many times its length an object, or the file, may give. Machine code gives some twenty times its length.
+const TRUSTED_RATIO: u64 = 64;
+/// So much a file may give whatever its length.
+const TRUSTED_FILE_BYTES: u64 = 64 << 20;
 
 /// What was imported.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
@@ -92,15 +95,35 @@ impl<F: FnMut(u64) -> bool> GoOn<F> {
     }
 }
 
-/// Reads, and asks now and then whether to go on: an entry may say that it is longer than anyone waits.
+/// Counts what is read of the file.
+struct Counting<'a, R> {
+    from: R,
+    read_bytes: &'a Cell<u64>,
+}
+
+impl<R: Read> Read for Counting<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.from.read(buffer)?;
+        self.read_bytes.set(self.read_bytes.get() + read as u64);
+        Ok(read)
+    }
+}
+
+/// Reads what the file gives, and no more than any export would. It asks now and then whether to go on: an entry may say that it is
+/// longer than anyone waits.
 struct Asking<'a, R, F> {
     from: R,
     go_on: &'a GoOn<F>,
     unasked_bytes: u64,
+    given_bytes: u64,
+    read_bytes: &'a Cell<u64>,
 }
 
 impl<R: Read, F: FnMut(u64) -> bool> Read for Asking<'_, R, F> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.given_bytes > TRUSTED_FILE_BYTES.max(self.read_bytes.get().saturating_mul(TRUSTED_RATIO)) {
+            return Err(io::Error::other(format!("it gives over {TRUSTED_RATIO} times its length, as no export does")));
+        }
         if self.unasked_bytes >= ASKED_AFTER_BYTES {
             self.unasked_bytes = 0;
             if !self.go_on.ask() {
@@ -109,6 +132,7 @@ impl<R: Read, F: FnMut(u64) -> bool> Read for Asking<'_, R, F> {
         }
         let read = self.from.read(buffer)?;
         self.unasked_bytes += read as u64;
+        self.given_bytes += read as u64;
         Ok(read)
     }
 }
@@ -150,13 +174,16 @@ impl Store {
             importing.imported.refuse("the file", "it is empty");
             return Ok(importing.imported);
         }
-        let decoder = zstd::Decoder::new(first.as_slice().chain(from)).and_then(|mut decoder| {
+        let read_bytes = Cell::new(0);
+        let from = Counting { from: first.as_slice().chain(from), read_bytes: &read_bytes };
+        let decoder = zstd::Decoder::new(from).and_then(|mut decoder| {
             decoder.window_log_max(WINDOW_LOG_MAX)?;
             Ok(decoder)
         });
         let read = match decoder {
             Ok(decoder) => {
-                let from = Asking { from: decoder, go_on: &go_on, unasked_bytes: 0 };
+                let from =
+                    Asking { from: decoder, go_on: &go_on, unasked_bytes: 0, given_bytes: 0, read_bytes: &read_bytes };
                 importing.take_all(&mut tar::Archive::new(from), &go_on)
             }
             Err(error) => {
@@ -168,24 +195,24 @@ impl Store {
         read.and(recorded).map(|()| importing.imported)
     }
 
-    /// Copies an object into a file of its own and verifies it there. The inner error says why it is refused.
+    /// Verifies an object while it is copied into a file of its own. The inner error says why it is refused; then nothing is read
+    /// behind what is wrong.
     fn take_in(&self, key: &GraphKey, from: &mut impl Read, bytes: u64) -> Result<Result<Staged, String>, StoreError> {
         let root = self.prepare()?;
         let failed = |cause| self.write_error(&self.layout.tmp(), cause);
         let mut file = self.new_file(&root, &format!("{key}.")).map_err(failed)?;
-        let mut from = Noted { from: from.take(bytes), failed: None };
-        let copied = io::copy(&mut from, &mut file);
-        if let Some(reason) = from.failed {
-            return Ok(Err(reason));
+        let mut from = Copied { from: from.take(bytes), to: &mut file, failed: None };
+        let checked = checked(&mut from, key, bytes);
+        if let Some(cause) = from.failed {
+            return Err(failed(cause));
         }
-        copied.and_then(|_| file.file().rewind()).map_err(failed)?;
-        match checked(file.file(), key, bytes) {
+        match checked {
             Ok((mut record, program)) => {
                 // Whoever imports it wants it: that is a use, the first that is known here.
                 record.statistics.last_used = Some(jiff::Timestamp::now());
                 self.staged(&root, file, record, program).map(Ok)
             }
-            Err(reason) => Ok(Err(reason)),
+            Err(reason) => Ok(Err(reason.to_string())),
         }
     }
 
@@ -297,35 +324,39 @@ impl Importing<'_> {
     }
 }
 
-/// Checks an object whole; the error says why it is refused.
-fn checked(file: &mut File, key: &GraphKey, bytes: u64) -> Result<(GraphRecord, object::ProgramFrame), String> {
-    let said = |error: object::ObjectError| error.to_string();
-    let record = object::read_header(file).map_err(said)?;
+/// Checks an object whole, as soon as each part of it is read; the error says why it is refused.
+fn checked(
+    from: &mut impl Read,
+    key: &GraphKey,
+    bytes: u64,
+) -> Result<(GraphRecord, Option<object::ProgramFrame>), ObjectError> {
+    let opened = object::Opened::new(from, bytes)?;
+    let record = opened.record(Some(key))?;
     if record.version != RECORD_VERSION {
-        return Err(format!("its record is of version {}, and this release reads {RECORD_VERSION}", record.version));
+        return Err(ObjectError::RecordVersion(record.version));
     }
-    if record.program.bytes > PROGRAM_TRUSTED_BYTES.max(bytes.saturating_mul(PROGRAM_TRUSTED_RATIO)) {
-        return Err(format!(
-            "its program is said to be {} bytes long, beyond what its object can have",
-            record.program.bytes
-        ));
-    }
-    file.rewind().map_err(|error| error.to_string())?;
-    object::verify(file, key).map(|(record, program, _)| (record, program)).map_err(said)
+    opened.check_ratio(TRUSTED_RATIO, TRUSTED_BYTES)?;
+    opened.verify(key, false).map(|(record, program, _)| (record, program))
 }
 
 fn unreadable(cause: io::Error) -> StoreError {
     read_error(Path::new("the imported file"), cause)
 }
 
-/// Tells a failure to read from a failure to write what was read.
-struct Noted<R> {
+/// Writes down what is read through it. A failure to write ends the reading, and is told apart from a failure to read.
+struct Copied<'a, R> {
     from: R,
-    failed: Option<String>,
+    to: &'a mut NewFile,
+    failed: Option<io::Error>,
 }
 
-impl<R: Read> Read for Noted<R> {
+impl<R: Read> Read for Copied<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.from.read(buffer).inspect_err(|error| self.failed = Some(error.to_string()))
+        let read = self.from.read(buffer)?;
+        if let Err(error) = self.to.write_all(buffer.get(..read).unwrap_or_default()) {
+            self.failed = Some(error);
+            return Err(io::Error::other("what was read cannot be written"));
+        }
+        Ok(read)
     }
 }

@@ -1,7 +1,7 @@
 use super::*;
 use crate::hash::Digest;
 use crate::program::{Program, ProgramFormat};
-use crate::record::RecordStatistics;
+use crate::record::{ObjectInfo, RecordStatistics};
 use crate::store::tests::{Scratch, graph, hit, payload, request, signature};
 use crate::store::verify::FindingKind;
 use crate::store::{Lookup, StoreOptions};
@@ -228,15 +228,12 @@ fn what_is_refused_is_named_a_hundred_times_and_whoever_waits_is_asked() {
             asked += 1;
             asked < 5
         });
-        assert_eq!((asked, stopped.unwrap()), (5, Imported { refused: named_stray(name), ..Imported::default() }));
+        let Imported { added: 0, kept: 0, refused, refused_more: 0, .. } = stopped.unwrap() else { panic!() };
+        let reasons: Vec<&str> = refused.iter().map(|one| one.reason.as_str()).collect();
+        assert!(matches!(reasons.as_slice(), [one] if one.starts_with("it is no object")), "{reasons:?}");
+        assert_eq!((asked, refused[0].name.as_str()), (5, name));
     }
     assert!(std::fs::read_dir(to.store.layout().tmp()).unwrap().next().is_none());
-}
-
-/// What is refused of an entry that is skipped while someone says to stop.
-fn named_stray(name: &str) -> Vec<Refused> {
-    let refused = Refused { name: name.to_owned(), reason: "it is no object".to_owned() };
-    if name == "stray" { vec![refused] } else { Vec::new() }
 }
 
 #[test]
@@ -327,5 +324,59 @@ fn a_program_that_states_a_huge_size_is_not_expanded() {
     let name = format!("{OBJECTS}{}", record.graph_key);
     let file = archive(&[(tar::EntryType::Regular, MARK.0, MARK.1), (tar::EntryType::Regular, &name, &bytes)]);
     let imported = import(&Scratch::new(), &file);
-    assert!(imported.refused[0].reason.contains("beyond what its object can have"), "{imported:?}");
+    assert!(imported.refused[0].reason.contains("program is said to be"), "{imported:?}");
+}
+
+/// So many zeros in frames of zstd: as many bytes as there are, in a few kilobytes.
+fn zeros(gibibytes: usize) -> Vec<u8> {
+    let mut frame = zstd::Encoder::new(Vec::new(), 1).unwrap();
+    io::copy(&mut io::repeat(0).take(64 << 20), &mut frame).unwrap();
+    frame.finish().unwrap().repeat(16 * gibibytes)
+}
+
+#[test]
+fn a_bomb_is_refused_before_it_is_expanded() {
+    let key = graph(1).0.graph_key;
+    // As a whole: an object that is said to be 8 GiB long, and is.
+    let begun = archive(&[(tar::EntryType::Regular, MARK.0, MARK.1)]);
+    let mut header = tar::Header::new_gnu();
+    header.set_size(8 << 30);
+    header.set_entry_type(tar::EntryType::Regular);
+    header.set_path(format!("{OBJECTS}{key}")).unwrap();
+    header.set_cksum();
+    let mut tarred = Vec::new();
+    zstd::Decoder::new(begun.as_slice()).unwrap().read_to_end(&mut tarred).unwrap();
+    tarred.truncate(1024);
+    tarred.extend_from_slice(header.as_bytes());
+    let whole = [zstd::bulk::compress(&tarred, 1).unwrap(), zeros(8)].concat();
+    // Within: machine code, or a program, of 8 GiB under sound checksums.
+    let within = |code: bool| {
+        let (mut record, program) = graph(1);
+        let frame = zeros(if code { 8 } else { 1 });
+        let mut program = object::ProgramFrame::of(&program).unwrap();
+        let mut info = ObjectInfo::of(b"not those");
+        let mut bytes = Vec::new();
+        if code {
+            info.payload_bytes = 8 << 30;
+            object::write_frame(&mut bytes, &record, &program, info, &frame).unwrap();
+        } else {
+            (program.bytes, program.frame, record.program.bytes) = (1 << 30, frame, 1 << 30);
+            object::write_frame(&mut bytes, &record, &program, info, b"no frame").unwrap();
+        }
+        let name = format!("{OBJECTS}{key}");
+        archive(&[(tar::EntryType::Regular, MARK.0, MARK.1), (tar::EntryType::Regular, &name, &bytes)])
+    };
+    for (what, file, reason) in [
+        ("whole", whole, "64 times its length"),
+        ("code", within(true), "payload is said to be"),
+        ("program", within(false), "program is said to be"),
+    ] {
+        let (scratch, began) = (Scratch::new(), std::time::Instant::now());
+        let imported = import(&scratch, &file);
+        let is_said = imported.refused.iter().any(|one| one.reason.contains(reason));
+        assert!(imported.added == 0 && is_said, "{what}: {imported:?}");
+        // A release build expands 8 GiB in 25 s.
+        assert!(began.elapsed() < std::time::Duration::from_secs(20), "{what}: {:?}", began.elapsed());
+        assert_eq!(std::fs::read_dir(scratch.store.layout().tmp()).unwrap().count(), 0, "{what}");
+    }
 }

@@ -1,0 +1,196 @@
+//! When does the index take far more than what it holds, and how is it made small again?
+//!
+//! sled writes a page of up to sixteen entries anew for every few changes of them, and reuses little of the space that this
+//! frees. An index that takes several times its content is copied to a folder beside it, which then changes places with it in
+//! one step: whoever dies before that leaves the old index, after it the new one. All of it happens in one turn at the index,
+//! so nothing is changed meanwhile, and sled's format stays what every release reads.
+
+use std::fs::{self, File, Metadata};
+use std::io;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use super::codec::{get_json, put_json};
+use super::open::{POLL, open_database, without_panic};
+use super::run::WHOLE_PATIENCE;
+use super::transaction::{Fault, Transaction};
+use super::turn::Turn;
+use crate::files::{Folder, index_step};
+use crate::store::objects::remove_index;
+use crate::store::{Store, StoreError};
+
+/// An index that takes more times its content is rewritten by whoever changes it.
+const MOST_TIMES: u64 = 4;
+/// The same, where someone looks after the store.
+const MOST_TIMES_IN_UPKEEP: u64 = 2;
+/// An index that takes less is left as it is.
+const LEAST_BYTES: u64 = 16 << 20;
+/// What it holds is added up again once it takes so much more, in per cent.
+const GROWTH_PERCENT: u64 = 125;
+/// How long sled may take to let go of its files.
+const CLOSING: Duration = Duration::from_secs(5);
+/// Where it is noted what the index took and held when that was last added up.
+const WEIGHED: &[u8] = b"mweighed";
+
+/// What the index took and held.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Weighed {
+    disk_bytes: u64,
+    content_bytes: u64,
+}
+
+impl Store {
+    /// Rewrites the index where it takes too much, once it was changed. What goes wrong with that leaves it as it is.
+    pub(super) fn rewrite_if_due(&self, root: &Folder, database: sled::Db, turn: &Turn) {
+        let path = root.full(&self.layout.graphs());
+        let due = is_due(&database, &path, turn);
+        match due.and_then(|due| if due { self.rewrite(root, database, turn) } else { Ok(()) }) {
+            Ok(()) => {}
+            Err(fault) => tracing::debug!(path = %path.display(), ?fault, "the index is not made smaller"),
+        }
+    }
+
+    /// Rewrites the index where that makes it smaller by half or more.
+    pub(in crate::store) fn tidy_index(&self) -> Result<(), StoreError> {
+        self.tidy_index_above(LEAST_BYTES)
+    }
+
+    pub(in crate::store) fn tidy_index_above(&self, least_bytes: u64) -> Result<(), StoreError> {
+        let root = self.prepare()?;
+        let path = root.full(&self.layout.graphs());
+        if disk_bytes(&path) < least_bytes {
+            return Ok(());
+        }
+        let turn = self.take_turn(&root, WHOLE_PATIENCE)?;
+        let tidied = without_panic(|| {
+            let database = open_database(&path, Instant::now() + CLOSING)?;
+            let weighed = weigh(&database, &path, &turn)?;
+            if weighed.disk_bytes / MOST_TIMES_IN_UPKEEP > weighed.content_bytes {
+                self.rewrite(&root, database, &turn)?;
+            }
+            Ok(())
+        });
+        if let Err(fault) = tidied {
+            tracing::debug!(path = %path.display(), ?fault, "the index is not made smaller");
+        }
+        Ok(())
+    }
+
+    /// Removes what a process left that died while it rewrote the index. The caller has the index's turn, so none does so now.
+    pub(super) fn remove_half_rewritten(&self, root: &Folder) -> Result<(), Fault> {
+        let anew = self.layout.graphs_anew();
+        if root.is_folder(&anew) { remove_index(root, &anew).map_err(Fault::Io) } else { Ok(()) }
+    }
+
+    fn rewrite(&self, root: &Folder, database: sled::Db, turn: &Turn) -> Result<(), Fault> {
+        let (path, anew) = (root.full(&self.layout.graphs()), root.full(&self.layout.graphs_anew()));
+        let began = Instant::now();
+        let before_bytes = disk_bytes(&path);
+        root.create_folder(&self.layout.graphs_anew()).map_err(Fault::Io)?;
+        index_step("copy");
+        copy(&database, &anew, turn)?;
+        // sled writes by path as well: each folder stays under its name until nothing of sled's has a file in it open.
+        drop(database);
+        close(&path)?;
+        close(&anew)?;
+        root.settle_modes(&self.layout.graphs_anew())
+            .and_then(|()| self.sync_anew(root))
+            .and_then(|()| root.exchange(&self.layout.graphs_anew(), &self.layout.graphs()))
+            .and_then(|()| root.sync_folder_of(&self.layout.graphs()))
+            .map_err(Fault::Io)?;
+        self.remove_half_rewritten(root)?;
+        let after_bytes = disk_bytes(&path);
+        tracing::info!(before_bytes, after_bytes, seconds = began.elapsed().as_secs_f64(), "the index was rewritten");
+        Ok(())
+    }
+
+    /// Makes all that is in the new folder last.
+    fn sync_anew(&self, root: &Folder) -> io::Result<()> {
+        let anew = self.layout.graphs_anew();
+        for folder in [anew.join("blobs"), anew] {
+            for path in root.entries(&folder)?.iter().filter(|path| root.is_file(path)) {
+                root.open_any(path)?.sync_all()?;
+            }
+            root.sync_folder_of(&folder.join("db"))?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether the index takes too much. What it holds is added up only where it has grown since that was last done.
+fn is_due(database: &sled::Db, path: &Path, turn: &Turn) -> Result<bool, Fault> {
+    let disk_bytes = disk_bytes(path);
+    let mut index = Transaction::new(database, turn);
+    let last: Weighed = get_json(&index, WEIGHED)?.unwrap_or_default();
+    if disk_bytes < LEAST_BYTES || disk_bytes < last.disk_bytes / 100 * GROWTH_PERCENT {
+        return Ok(false);
+    }
+    let weighed = weigh(database, path, turn)?;
+    put_json(&mut index, WEIGHED.to_vec(), &weighed)?;
+    index.apply()?;
+    Ok(weighed.disk_bytes / MOST_TIMES > weighed.content_bytes)
+}
+
+fn weigh(database: &sled::Db, path: &Path, turn: &Turn) -> Result<Weighed, Fault> {
+    let mut content_bytes = 0;
+    for entry in database.iter() {
+        let (key, value) = entry?;
+        content_bytes += (key.len() + value.len()) as u64;
+        turn.show();
+    }
+    Ok(Weighed { disk_bytes: disk_bytes(path), content_bytes })
+}
+
+/// Copies all that a database holds to a new one, and compares.
+///
+/// The keys come first, without their values: that makes all the pages, each of which is then written once. With their values, each
+/// page would be written three times, and the new database would take twice as much.
+fn copy(from: &sled::Db, to: &Path, turn: &Turn) -> Result<(), Fault> {
+    let new = open_database(to, Instant::now() + CLOSING)?;
+    for with_values in [false, true] {
+        for entry in from.iter() {
+            let (key, value) = entry?;
+            new.insert(key, if with_values { value } else { sled::IVec::default() })?;
+            turn.show();
+        }
+    }
+    new.flush()?;
+    let mut copied = new.iter();
+    for entry in from.iter() {
+        turn.show();
+        if copied.next().transpose()? != Some(entry?) {
+            return Err(Fault::Failed("the copy of the index is another".to_owned()));
+        }
+    }
+    let mut index = Transaction::new(&new, turn);
+    let weighed = weigh(&new, to, turn)?;
+    put_json(&mut index, WEIGHED.to_vec(), &weighed)?;
+    index.apply()?;
+    Ok(())
+}
+
+/// Waits until nothing of sled's has a file open in a folder: it holds a lock for as long.
+fn close(path: &Path) -> Result<(), Fault> {
+    let log = File::open(path.join("db")).map_err(Fault::Io)?;
+    let deadline = Instant::now() + CLOSING;
+    loop {
+        match log.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(fs::TryLockError::WouldBlock) if Instant::now() < deadline => std::thread::sleep(POLL),
+            Err(fs::TryLockError::WouldBlock) => return Err(Fault::Busy),
+            Err(fs::TryLockError::Error(error)) => return Err(Fault::Io(error)),
+        }
+    }
+}
+
+/// The length of all files in sled's folder.
+fn disk_bytes(path: &Path) -> u64 {
+    let lengths = |folder: &Path| -> u64 {
+        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+        let files = entries.filter_map(|entry| entry.metadata().ok()).filter(Metadata::is_file);
+        files.map(|metadata| metadata.len()).sum()
+    };
+    lengths(path) + lengths(&path.join("blobs"))
+}

@@ -1,0 +1,111 @@
+//! Whose turn at the index is it, and does its holder get on with it?
+//!
+//! Any program can lock a file. A holder that works shows it: the lock's file, or the index's log, was changed a moment ago. One
+//! that shows nothing for a second is not waited for any longer, by whoever can go on without the index and by whoever cannot.
+
+use std::cell::Cell;
+use std::fs::{File, FileTimes, Metadata};
+use std::io;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use super::open::POLL;
+use crate::files::Folder;
+use crate::lock::{Wait, lock_while};
+use crate::store::{IndexCause, Store, StoreError};
+
+/// How long a lock may be held without a sign of its holder's work.
+const NO_SIGN: Duration = Duration::from_secs(1);
+/// The same, where it was held so when it was last wanted.
+const STILL_NO_SIGN: Duration = Duration::from_millis(20);
+/// How often a holder shows that it works.
+const SIGN_EVERY: Duration = Duration::from_millis(100);
+/// How often a waiter looks for a sign.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+
+/// What a store remembers of its turns at the index.
+#[derive(Debug, Default)]
+pub(in crate::store) struct Turns {
+    /// Whether the last wait ended without a sign of the holder's work.
+    is_idle: AtomicBool,
+}
+
+impl Turns {
+    /// How long no sign is waited for.
+    pub(super) fn no_sign(&self) -> Duration {
+        if self.is_idle.load(Ordering::Relaxed) { STILL_NO_SIGN } else { NO_SIGN }
+    }
+
+    /// Notes whether whoever holds the index shows nothing.
+    pub(super) fn note(&self, is_idle: bool) {
+        self.is_idle.store(is_idle, Ordering::Relaxed);
+    }
+}
+
+/// The index's lock, while it is held.
+#[derive(Debug)]
+pub(super) struct Turn {
+    file: File,
+    shown: Cell<Instant>,
+}
+
+impl Turn {
+    fn new(file: File) -> Self {
+        let turn = Self { file, shown: Cell::new(Instant::now()) };
+        turn.show_now();
+        turn
+    }
+
+    /// Shows those who wait that the holder works.
+    pub(super) fn show(&self) {
+        if self.shown.get().elapsed() >= SIGN_EVERY {
+            self.show_now();
+        }
+    }
+
+    fn show_now(&self) {
+        self.shown.set(Instant::now());
+        if let Err(error) = self.file.set_times(FileTimes::new().set_modified(SystemTime::now())) {
+            tracing::debug!(%error, "whoever waits for the index sees no sign of work");
+        }
+    }
+}
+
+/// When the lock's file and the index's log were last changed.
+type Signs = [Option<SystemTime>; 2];
+
+fn signs(lock: &File, log: &Path) -> Signs {
+    let modified = |metadata: io::Result<Metadata>| metadata.and_then(|metadata| metadata.modified()).ok();
+    [modified(lock.metadata()), modified(log.symlink_metadata())]
+}
+
+impl Store {
+    /// Waits for the index's turn, no longer than `patience`, nor for a holder that shows no sign of work.
+    pub(super) fn take_turn(&self, root: &Folder, patience: Duration) -> Result<Turn, StoreError> {
+        let path = self.layout.index_lock();
+        let log = root.full(&self.layout.graphs()).join("db");
+        let began = Instant::now();
+        let (mut last, mut last_sign, mut last_look) = (None, began, began);
+        let waiting = |file: &File| {
+            if last.is_none() || last_look.elapsed() >= LOOK_EVERY {
+                last_look = Instant::now();
+                let seen = signs(file, &log);
+                if last.replace(seen).is_some_and(|last| last != seen) {
+                    last_sign = last_look;
+                    self.turns.note(false);
+                }
+            }
+            let gives_up = began.elapsed() >= patience || last_sign.elapsed() >= self.turns.no_sign();
+            if gives_up { Wait::Cancel } else { Wait::Continue }
+        };
+        match lock_while(root, &path, POLL, waiting).map_err(|cause| self.write_error(&path, cause))? {
+            Some(file) => Ok(Turn::new(file)),
+            None if last_sign.elapsed() >= self.turns.no_sign() => {
+                self.turns.note(true);
+                Err(self.index_error(IndexCause::Held { path: root.full(&path), waited: began.elapsed() }))
+            }
+            None => Err(self.index_error(IndexCause::Busy(patience))),
+        }
+    }
+}
