@@ -7,7 +7,7 @@ use std::time::Instant;
 use crate::command::{Failure, Outcome, cargo, output, run as run_command};
 use crate::setup::{Profile, install};
 use crate::xla_rs::Extension;
-use crate::{prerequisites, table, torch};
+use crate::{prerequisites, storm, table, torch};
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -54,6 +54,7 @@ fn all_steps(steps: &mut Steps, test_arguments: &[String]) -> Outcome {
     } else {
         steps.left_out("tests as other users", "only root can run as another user: `sudo -E cargo xtask test`");
     }
+    steps.step("storm", || storm::run(&storm::Arguments::short()))?;
     steps.command("docs", cargo(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))
 }
 
