@@ -80,7 +80,10 @@ pub fn run(arguments: &Arguments) -> Outcome {
     };
     let seed = arguments.seed.unwrap_or_else(seed_of_now);
     let folder = root().join(format!("target/storm/{seed}"));
-    let repeat = format!("--seed {seed} --minutes {} --processes {}", arguments.minutes, arguments.processes);
+    let mut repeat = format!("--seed {seed} --minutes {} --processes {}", arguments.minutes, arguments.processes);
+    if let Some(release) = &arguments.with_release {
+        repeat = format!("{repeat} --with-release {release}");
+    }
     println!("storm: {repeat}, in {}", folder.display());
     let storm = Storm::new(folder, here, arguments.with_release.as_deref(), seed)?;
     let outcome = storm.run(arguments, seed);
@@ -158,7 +161,7 @@ impl Storm {
     fn take_turns(&self) -> Outcome {
         let [this, other] = &self.releases[..] else { return Ok(()) };
         for (release, expected) in [(other, None), (this, Some("--require-warm")), (other, None), (this, None)] {
-            for subject in 0..action::PROGRAMS {
+            for subject in 0..action::FIT_TOGETHER {
                 let action = Action::Program { subject, force: false };
                 let mut command = action.command(self, release, 0);
                 command.args(expected);

@@ -12,6 +12,10 @@ use super::{STORE_LIMIT, Storm};
 
 /// How many small programs there are beside the demo model.
 pub const PROGRAMS: usize = 12;
+/// How many of them have room in the store at once, whatever else was there before.
+pub const FIT_TOGETHER: usize = 8;
+/// How many of them are ever pinned: so few that the store has room for the rest.
+const PINNED: usize = 3;
 
 /// A command line of preheat's.
 pub enum Action {
@@ -54,8 +58,8 @@ impl Action {
             84..86 => Self::Clear,
             86..91 => Self::Stats,
             91..94 => Self::List,
-            94..97 => Self::Pin { subject },
-            _ => Self::Unpin { subject },
+            94..97 => Self::Pin { subject: subject % PINNED },
+            _ => Self::Unpin { subject: subject % PINNED },
         }
     }
 
@@ -122,8 +126,10 @@ impl Action {
         match ended.code {
             Some(0) => Ok(Verdict::Done),
             Some(1) if !is_run && ended.text.contains("kept it busy") => Ok(Verdict::Refused),
-            // What is here is worth more, or pinned.
-            Some(1) if matches!(self, Self::Import) && ended.text.contains("left out: ") => Ok(Verdict::Done),
+            // What is here is worth more; what was to be exported was evicted meanwhile.
+            Some(1) if matches!(self, Self::Import | Self::Export) && ended.text.contains("left out: ") => {
+                Ok(Verdict::Done)
+            }
             // Evicted, cleared or not compiled yet.
             Some(1) if matches!(self, Self::Pin { .. } | Self::Unpin { .. }) && ended.text.contains("no graph key") => {
                 Ok(Verdict::Done)
