@@ -176,3 +176,26 @@ fn files_below(folder: &Path) -> Outcome<Vec<PathBuf>> {
     files.sort();
     Ok(files)
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_outlives_its_parent_is_found() -> std::io::Result<()> {
+        let value = format!("/tmp/storm-{}", std::process::id());
+        let mark = format!("{MARK}={value}");
+        assert_eq!(marked_processes(&mark), Vec::<String>::new());
+        let mut child = Command::new("sleep").arg("60").env(MARK, &value).spawn()?;
+        // Until it has become `sleep`, it has the environment of this process.
+        let end = Instant::now() + Duration::from_secs(30);
+        while marked_processes(&mark).is_empty() && Instant::now() < end {
+            thread::sleep(Duration::from_millis(10));
+        }
+        let found = marked_processes(&mark);
+        child.kill()?;
+        child.wait()?;
+        assert_eq!(found, [format!("{} sleep", child.id())]);
+        Ok(())
+    }
+}

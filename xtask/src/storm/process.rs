@@ -92,3 +92,35 @@ fn wait(child: &mut Child, kill_after: Option<Duration>) -> std::io::Result<(Exi
         thread::sleep(Duration::from_millis(4));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ended(text: &str) -> Ended {
+        Ended { log: PathBuf::new(), text: text.to_owned(), code: Some(0), killed: false }
+    }
+
+    #[test]
+    fn what_broke_down_is_seen_though_the_status_is_0() {
+        for text in ["thread 'main' panicked at src/main.rs:1:1", "F0101 Check failed: a == b", "put into quarantine"] {
+            assert!(ended(text).check_text().is_err(), "{text}");
+        }
+        for text in ["", "done after 2.9 s", "{\n  \"evictions\": 0,\n  \"quarantined\": 0,\n}"] {
+            assert_eq!(ended(text).check_text(), Ok(()), "{text}");
+        }
+    }
+
+    #[test]
+    fn ends_follow_from_the_seed() {
+        let ends = |seed| {
+            let mut choices = fastrand::Rng::with_seed(seed);
+            (0..200).map(|_| choose_end(&mut choices)).collect::<Vec<_>>()
+        };
+        assert_eq!(ends(1), ends(1));
+        assert_ne!(ends(1), ends(2));
+        let killed: Vec<Duration> = ends(1).into_iter().flatten().collect();
+        assert!((60..130).contains(&killed.len()), "{} of 200 are killed", killed.len());
+        assert!(killed.iter().all(|after| (0.005..=10.0).contains(&after.as_secs_f64())));
+    }
+}
