@@ -112,7 +112,7 @@ impl Storm {
         if folder.exists() {
             std::fs::remove_dir_all(&folder).map_err(Failure::context(format!("removing {}", folder.display())))?;
         }
-        for name in ["logs", "out", "home", "tmp", "programs"] {
+        for name in ["logs", "out/this", "out/other", "home", "tmp", "programs"] {
             let folder = folder.join(name);
             std::fs::create_dir_all(&folder).map_err(Failure::context(format!("making {}", folder.display())))?;
         }
@@ -211,9 +211,14 @@ impl Storm {
         self.folder.join("store")
     }
 
-    /// A file that the processes of one slot write.
-    fn output(&self, slot: usize, ending: &str) -> PathBuf {
-        self.folder.join("out").join(format!("slot-{slot}.{ending}"))
+    /// A file that the processes of one release in one slot write.
+    fn output(&self, release: &Release, slot: usize, ending: &str) -> PathBuf {
+        self.outputs(release).join(format!("slot-{slot}.{ending}"))
+    }
+
+    /// The folder of everything that the processes of a release write beside the store.
+    fn outputs(&self, release: &Release) -> PathBuf {
+        self.folder.join("out").join(release.name())
     }
 
     fn next_log(&self) -> PathBuf {

@@ -87,14 +87,18 @@ impl Action {
         command.args(["--cache-max-size", STORE_LIMIT.0]).args(self.name().split(' '));
         match self {
             Self::Picture { .. } => {
-                command.args(PICTURE).arg("--output").arg(storm.output(slot, "png"));
+                command.args(PICTURE).arg("--output").arg(storm.output(release, slot, "png"));
             }
             Self::Program { subject, .. } => {
-                command.arg(program(&storm.folder, *subject)).arg("--output").arg(storm.output(slot, "safetensors"));
+                command.arg(program(&storm.folder, *subject)).arg("--output").arg(storm.output(
+                    release,
+                    slot,
+                    "safetensors",
+                ));
             }
             Self::Prune { to } => drop(command.args(["--max-size", to])),
             Self::Export => {
-                let file = storm.output(slot, "preheat");
+                let file = storm.output(release, slot, "preheat");
                 // An export does not have to replace the file of the one before it.
                 let _ = std::fs::remove_file(&file);
                 command.arg(file);
@@ -113,9 +117,9 @@ impl Action {
         ended.check_text()?;
         // Also where the process was killed: a file is there whole or not at all.
         match self {
-            Self::Picture { .. } => check_output(&storm.output(slot, "png"), release.picture())?,
+            Self::Picture { .. } => check_output(&storm.output(release, slot, "png"), release.picture())?,
             Self::Program { subject, .. } => {
-                check_output(&storm.output(slot, "safetensors"), release.output(*subject))?;
+                check_output(&storm.output(release, slot, "safetensors"), release.output(*subject))?;
             }
             _ => {}
         }

@@ -50,10 +50,11 @@ impl Storm {
         }
     }
 
-    /// Beside the files that processes write there is nothing, also where they were killed.
+    /// Beside the files that processes of this release write there is nothing, also where they were killed.
     fn no_other_outputs(&self) -> Outcome {
+        let Some(this) = self.releases.first() else { return Ok(()) };
         let named = |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("slot-"));
-        let others = files_below(&self.folder.join("out"))?.into_iter().filter(|path| !named(path));
+        let others = files_below(&self.outputs(this))?.into_iter().filter(|path| !named(path));
         none("left beside what was written", others)
     }
 
@@ -75,7 +76,7 @@ impl Storm {
     /// Each exported file is whole, and an empty store takes it in.
     fn exports_are_whole(&self, release: &Release) -> Outcome {
         let store = self.folder.join("imported");
-        for file in files_below(&self.folder.join("out"))? {
+        for file in files_below(&self.outputs(release))? {
             if file.extension().is_some_and(|ending| ending == "preheat") {
                 let path = file.to_string_lossy();
                 let words: Vec<&str> = ["cache", "import"].into_iter().chain(release.trust()).chain([&*path]).collect();
