@@ -195,6 +195,14 @@ mod tests {
     }
 
     #[test]
+    fn a_number_in_a_file_is_the_same_number_as_on_the_command_line() {
+        for text in ["90.28571428571429", "0.30000000000000004", "-9223372036857458708"] {
+            let request = parse(&format!("{{\"cfg_scale\":{text}}}")).unwrap();
+            assert_eq!(request.cfg_scale.to_bits(), text.parse::<f64>().unwrap().to_bits(), "{text}");
+        }
+    }
+
+    #[test]
     fn a_request_reads_the_names_of_the_api_and_of_diffusers() {
         let ours = parse(r#"{"prompt":"p","steps":5,"cfg_scale":3,"batch_size":2,"width":640}"#).unwrap();
         let theirs =

@@ -20,6 +20,7 @@ mod pipeline_sync;
 mod preheat;
 mod prerequisites;
 mod setup;
+mod storm;
 mod table;
 mod test;
 mod torch;
@@ -46,6 +47,8 @@ enum Task {
     Test(test::Arguments),
     /// Compile example programs and the demo model, run them again in new processes, and show both side by side.
     Demo,
+    /// Many processes on one store, killed at any moment: nothing may be damaged, lost or left over.
+    Storm(storm::Arguments),
     /// Run a benchmark.
     Bench(bench::Arguments),
 }
@@ -55,6 +58,7 @@ fn main() -> ExitCode {
         Task::Setup(arguments) => setup::run(&arguments),
         Task::Test(arguments) => test::run(&arguments),
         Task::Demo => demo::run(),
+        Task::Storm(arguments) => storm::run(&arguments),
         Task::Bench(arguments) => bench::run(&arguments),
     };
     match outcome {

@@ -6,16 +6,25 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::command::{Failure, Outcome, cargo, command, output, spelled};
+use crate::setup::Profile;
 
-/// The release build of the binary.
+/// A build of the binary.
 pub struct Preheat {
     executable: PathBuf,
 }
 
 impl Preheat {
-    /// Builds it, if it is not up to date, and learns from cargo where it is.
+    /// A release build.
     pub fn build() -> Outcome<Self> {
-        let mut build = cargo(["build", "--release", "--package", "preheat", "--bin", "preheat"]);
+        Self::built(Profile::Release)
+    }
+
+    /// Builds it, if it is not up to date, and learns from cargo where it is.
+    pub fn built(profile: Profile) -> Outcome<Self> {
+        let mut build = cargo(["build", "--package", "preheat", "--bin", "preheat"]);
+        if let Profile::Release = profile {
+            build.arg("--release");
+        }
         build.arg("--message-format=json-render-diagnostics");
         eprintln!("$ {}", spelled(&build));
         let messages = output(&mut build)?;

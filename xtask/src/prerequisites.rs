@@ -7,6 +7,7 @@ use crate::command::{Failure, Outcome, command, output, succeeds};
 pub enum Tool {
     Rustfmt,
     Clippy,
+    CargoDeny,
     CCompiler,
     CxxCompiler,
     Make,
@@ -18,7 +19,8 @@ pub enum Tool {
 /// What a build of the binary and an install of plugins needs.
 pub const BUILD: &[Tool] = &[Tool::CCompiler, Tool::Make, Tool::Python, Tool::Pip];
 /// What the tests need.
-pub const TEST: &[Tool] = &[Tool::Rustfmt, Tool::Clippy, Tool::CCompiler, Tool::Make, Tool::Python, Tool::Pip];
+pub const TEST: &[Tool] =
+    &[Tool::Rustfmt, Tool::Clippy, Tool::CargoDeny, Tool::CCompiler, Tool::Make, Tool::Python, Tool::Pip];
 /// What the feature `xla-rs` and its set-up need.
 pub const XLA_RS: &[Tool] = &[Tool::CCompiler, Tool::CxxCompiler, Tool::Make, Tool::Python, Tool::Pip];
 /// What the torch library and its set-up need.
@@ -36,6 +38,7 @@ impl Tool {
         let words: &[&str] = match self {
             Self::Rustfmt => &["cargo", "fmt", "--version"],
             Self::Clippy => &["cargo", "clippy", "--version"],
+            Self::CargoDeny => &["cargo", "deny", "--version"],
             Self::CCompiler => &["cc", "--version"],
             Self::CxxCompiler => &["c++", "--version"],
             Self::Make => &["make", "--version"],
@@ -51,6 +54,7 @@ impl Tool {
         match self {
             Self::Rustfmt => "rustfmt (format check): `rustup component add rustfmt`",
             Self::Clippy => "clippy (lints): `rustup component add clippy`",
+            Self::CargoDeny => "cargo-deny (licences of dependencies): `cargo install --locked cargo-deny`",
             Self::CCompiler => {
                 "cc, a C compiler (allocator, zstd, layout test): `apt install build-essential`, `dnf install gcc`, \
                  `xcode-select --install`"

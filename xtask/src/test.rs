@@ -7,7 +7,7 @@ use std::time::Instant;
 use crate::command::{Failure, Outcome, cargo, output, run as run_command};
 use crate::setup::{Profile, install};
 use crate::xla_rs::Extension;
-use crate::{prerequisites, table, torch};
+use crate::{prerequisites, storm, table, torch};
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -39,6 +39,8 @@ fn all_steps(steps: &mut Steps, test_arguments: &[String]) -> Outcome {
     steps.step("prerequisites", || prerequisites::check(prerequisites::TEST))?;
     steps.step("default build", links_no_xla)?;
     steps.command("format", &mut cargo(["fmt", "--all", "--check"]))?;
+    steps.command("dependencies", &mut deny("Cargo.toml"))?;
+    steps.command("dependencies of torch/", &mut deny("torch/Cargo.toml"))?;
     steps.command("clippy", &mut cargo(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
     steps.command("set-up xla-cpu", &mut install("xla-cpu", Profile::Debug))?;
     steps.command("set-up tpu", &mut install("tpu", Profile::Debug))?;
@@ -52,6 +54,7 @@ fn all_steps(steps: &mut Steps, test_arguments: &[String]) -> Outcome {
     } else {
         steps.left_out("tests as other users", "only root can run as another user: `sudo -E cargo xtask test`");
     }
+    steps.step("storm", || storm::run(&storm::Arguments::short()))?;
     steps.command("docs", cargo(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))
 }
 
@@ -62,6 +65,15 @@ fn links_no_xla() -> Outcome {
         Some(package) => Err(Failure::new(format!("{package} is built without being asked for: `cargo tree -i xla`"))),
         None => Ok(()),
     }
+}
+
+/// Licences, bans and sources of everything that a workspace may be built from (deny.toml). The database of advisories cannot be
+/// fetched everywhere: hosted continuous integration checks those.
+fn deny(manifest: &str) -> Command {
+    let mut command = cargo(["deny", "--locked", "--manifest-path", manifest, "--config", "deny.toml", "check"]);
+    // Each workspace meets only some of the crates that the bans name.
+    command.args(["--allow", "unused-wrapper", "licenses", "bans", "sources"]);
+    command
 }
 
 /// What is checked of the feature `xla-rs`. No step takes `--all-features`: everything else is checked without it.

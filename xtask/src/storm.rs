@@ -1,0 +1,255 @@
+//! `cargo xtask storm`: does a store survive many processes that are killed at any moment?
+//!
+//! Processes of the real binary work on one store of a bounded size, a given number at a time, and many of them are killed (SIGKILL).
+//! Every so often they are left to end, and then nothing may be damaged, lost or left over: `calm.rs` lists what is checked. What every
+//! process does, and after how long it is killed, follows from the seed; how the processes meet does not.
+
+mod action;
+mod calm;
+mod process;
+mod release;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+use crate::command::{Failure, Outcome, root};
+use crate::preheat::Preheat;
+use crate::setup::Profile;
+use crate::table;
+
+use action::Action;
+use process::Ended;
+use release::Release;
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// How long processes are started.
+    #[arg(long, default_value_t = 10.0)]
+    pub minutes: f64,
+    /// What the processes do, and when they are killed, follows from this number [default: the time].
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// How many processes run at a time.
+    #[arg(long, default_value_t = 20)]
+    pub processes: u64,
+    /// A second release of preheat on the same store: a commit of this repository, which is built first.
+    #[arg(long, value_name = "GITREF")]
+    pub with_release: Option<String>,
+    /// The binary of this release [default: built here, in the debug profile].
+    #[arg(long, value_name = "FILE")]
+    pub program: Option<PathBuf>,
+}
+
+impl Arguments {
+    /// Half a minute, for `cargo xtask test`.
+    pub fn short() -> Self {
+        Self { minutes: 0.5, seed: Some(1), processes: 6, with_release: None, program: None }
+    }
+}
+
+/// The store holds less than all subjects together take, about 640 KB, so that some of them are always evicted.
+const STORE_LIMIT: (&str, u64) = ("450KB", 450_000);
+/// Between two looks at what the processes left.
+const LONGEST_ROUND: Duration = Duration::from_mins(2);
+
+/// One storm: its folder, which stays where anything was wrong, and what it found so far.
+struct Storm {
+    folder: PathBuf,
+    releases: Vec<Release>,
+    started: AtomicU64,
+    counts: Mutex<BTreeMap<&'static str, Counts>>,
+    failures: Mutex<Vec<String>>,
+}
+
+/// How the processes of one kind ended.
+#[derive(Clone, Copy, Default)]
+struct Counts {
+    done: u64,
+    killed: u64,
+    refused: u64,
+}
+
+pub fn run(arguments: &Arguments) -> Outcome {
+    let here = match &arguments.program {
+        Some(program) => Preheat::given_or_built(Some(program))?,
+        None => Preheat::built(Profile::Debug)?,
+    };
+    let seed = arguments.seed.unwrap_or_else(seed_of_now);
+    let folder = root().join(format!("target/storm/{seed}"));
+    let mut repeat = format!("--seed {seed} --minutes {} --processes {}", arguments.minutes, arguments.processes);
+    if let Some(release) = &arguments.with_release {
+        repeat = format!("{repeat} --with-release {release}");
+    }
+    println!("storm: {repeat}, in {}", folder.display());
+    let storm = Storm::new(folder, here, arguments.with_release.as_deref(), seed)?;
+    let outcome = storm.run(arguments, seed);
+    storm.print_counts();
+    let failures = storm.failures.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let failed = outcome.err().map(|failure| failure.to_string()).into_iter().chain(failures).collect::<Vec<_>>();
+    if failed.is_empty() {
+        println!("Nothing was lost, damaged or left over.");
+        return std::fs::remove_dir_all(&storm.folder)
+            .map_err(Failure::context(format!("removing {}", storm.folder.display())));
+    }
+    Err(Failure::new(format!(
+        "{}\n{} has the store, and in logs/ what each process said; to repeat it: `cargo xtask storm {repeat}`",
+        failed.join("\n"),
+        storm.folder.display()
+    )))
+}
+
+fn seed_of_now() -> u64 {
+    SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs())
+}
+
+impl Storm {
+    /// Makes the folder, and lets each release run everything once on a store of its own: that is what later runs are compared with.
+    fn new(folder: PathBuf, here: Preheat, other: Option<&str>, seed: u64) -> Outcome<Self> {
+        if folder.exists() {
+            std::fs::remove_dir_all(&folder).map_err(Failure::context(format!("removing {}", folder.display())))?;
+        }
+        for name in ["logs", "out/this", "out/other", "home", "tmp", "programs"] {
+            let folder = folder.join(name);
+            std::fs::create_dir_all(&folder).map_err(Failure::context(format!("making {}", folder.display())))?;
+        }
+        action::write_programs(&folder, seed)?;
+        let plugin = here.plugin("xla-cpu")?;
+        let other = other.map(release::build).transpose()?;
+        let mut storm = Self {
+            folder,
+            releases: Vec::new(),
+            started: AtomicU64::new(0),
+            counts: Mutex::default(),
+            failures: Mutex::default(),
+        };
+        for (name, preheat) in [("this", Some(here)), ("other", other)] {
+            let Some(preheat) = preheat else { continue };
+            storm.releases.push(Release::with_references(name, preheat, plugin.clone(), &storm.folder)?);
+        }
+        Ok(storm)
+    }
+
+    fn run(&self, arguments: &Arguments, seed: u64) -> Outcome {
+        self.take_turns()?;
+        let end = Instant::now() + Duration::from_secs_f64(arguments.minutes * 60.0);
+        let mut choices: Vec<_> =
+            (0..arguments.processes).map(|slot| fastrand::Rng::with_seed(mixed(seed, slot))).collect();
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            let round = Instant::now() + left.min(LONGEST_ROUND);
+            thread::scope(|scope| {
+                for (slot, choices) in choices.iter_mut().enumerate() {
+                    scope.spawn(move || self.keep_busy(slot, choices, round));
+                }
+            });
+            self.calm()?;
+            if self.has_failed() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Two releases one after the other: what the older one stored is found by this one, and then both go on.
+    fn take_turns(&self) -> Outcome {
+        let [this, other] = &self.releases[..] else { return Ok(()) };
+        for (release, expected) in [(other, None), (this, Some("--require-warm")), (other, None), (this, None)] {
+            for subject in 0..action::FIT_TOGETHER {
+                let action = Action::Program { subject, force: false };
+                let mut command = action.command(self, release, 0);
+                command.args(expected);
+                self.judge(&action, release, 0, &process::run(self, command, None)?);
+            }
+        }
+        self.calm()
+    }
+
+    /// Starts one process after the other until `end`, or until anything failed.
+    fn keep_busy(&self, slot: usize, choices: &mut fastrand::Rng, end: Instant) {
+        while Instant::now() < end && !self.has_failed() {
+            let action = Action::choose(choices);
+            let release = &self.releases[choices.usize(..self.releases.len())];
+            let kill_after = process::choose_end(choices);
+            match process::run(self, action.command(self, release, slot), kill_after) {
+                Ok(ended) => self.judge(&action, release, slot, &ended),
+                Err(failure) => self.fail(failure.to_string()),
+            }
+        }
+    }
+
+    /// Counts how a process ended, and notes what should not have happened.
+    fn judge(&self, action: &Action, release: &Release, slot: usize, ended: &Ended) {
+        let verdict = action.verdict(self, release, slot, ended);
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let counts = counts.entry(action.name()).or_default();
+        match verdict {
+            Ok(action::Verdict::Done) => counts.done += 1,
+            Ok(action::Verdict::Killed) => counts.killed += 1,
+            Ok(action::Verdict::Refused) => counts.refused += 1,
+            Err(why) => self.fail(format!("{}: {why}", ended.log.display())),
+        }
+    }
+
+    fn fail(&self, why: String) {
+        eprintln!("  failed: {why}");
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner).push(why);
+    }
+
+    fn has_failed(&self) -> bool {
+        !self.failures.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
+    /// The folder of the store that all processes share.
+    fn store(&self) -> PathBuf {
+        self.folder.join("store")
+    }
+
+    /// A file that the processes of one release in one slot write.
+    fn output(&self, release: &Release, slot: usize, ending: &str) -> PathBuf {
+        self.outputs(release).join(format!("slot-{slot}.{ending}"))
+    }
+
+    /// The folder of everything that the processes of a release write beside the store.
+    fn outputs(&self, release: &Release) -> PathBuf {
+        self.folder.join("out").join(release.name())
+    }
+
+    fn next_log(&self) -> PathBuf {
+        let number = self.started.fetch_add(1, Ordering::Relaxed);
+        self.folder.join("logs").join(format!("{number:05}.log"))
+    }
+
+    fn print_counts(&self) {
+        let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let row = |name: &str, counts: Counts| {
+            let Counts { done, killed, refused } = counts;
+            [name.to_owned(), done.to_string(), killed.to_string(), refused.to_string()]
+        };
+        let mut rows: Vec<_> = counts.iter().map(|(name, counts)| row(name, *counts)).collect();
+        let total = counts.values().fold(Counts::default(), |sum, each| Counts {
+            done: sum.done + each.done,
+            killed: sum.killed + each.killed,
+            refused: sum.refused + each.refused,
+        });
+        rows.push(row("all", total));
+        println!();
+        table::print(["processes", "done", "killed", "refused: index busy"], &rows);
+    }
+}
+
+/// A seed for each slot, so that two slots do not do the same.
+fn mixed(seed: u64, slot: u64) -> u64 {
+    seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ slot
+}
+
+/// The bytes of a file that has to be there.
+fn read(path: &Path) -> Outcome<Vec<u8>> {
+    std::fs::read(path).map_err(Failure::context(format!("reading {}", path.display())))
+}

@@ -1,0 +1,192 @@
+//! What one process of a storm does, and what is right of how it ended.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::Command;
+
+use crate::command::{Failure, Outcome};
+
+use super::process::Ended;
+use super::release::{PICTURE, Release};
+use super::{STORE_LIMIT, Storm};
+
+/// How many small programs there are beside the demo model.
+pub const PROGRAMS: usize = 12;
+/// How many of them have room in the store at once, whatever else was there before.
+pub const FIT_TOGETHER: usize = 8;
+/// How many of them are ever pinned: so few that the store has room for the rest.
+const PINNED: usize = 3;
+
+/// A command line of preheat's.
+pub enum Action {
+    Picture { force: bool },
+    Program { subject: usize, force: bool },
+    Prune { to: &'static str },
+    Verify { repair: bool },
+    Export,
+    Import,
+    Clear,
+    Stats,
+    List,
+    Pin { subject: usize },
+    Unpin { subject: usize },
+}
+
+/// How a process ended whose end was right.
+pub enum Verdict {
+    Done,
+    /// By the storm.
+    Killed,
+    /// The index was busy for longer than a command waits.
+    Refused,
+}
+
+impl Action {
+    /// Mostly runs, since they are what people do; the rest often enough that each kind meets each other one.
+    pub fn choose(choices: &mut fastrand::Rng) -> Self {
+        let subject = choices.usize(..PROGRAMS);
+        match choices.u32(..100) {
+            0..15 => Self::Picture { force: false },
+            15..18 => Self::Picture { force: true },
+            18..50 => Self::Program { subject, force: false },
+            50..60 => Self::Program { subject, force: true },
+            60..65 => Self::Prune { to: if choices.bool() { "150KB" } else { "300KB" } },
+            65..70 => Self::Verify { repair: false },
+            70..74 => Self::Verify { repair: true },
+            74..79 => Self::Export,
+            79..84 => Self::Import,
+            84..86 => Self::Clear,
+            86..91 => Self::Stats,
+            91..94 => Self::List,
+            94..97 => Self::Pin { subject: subject % PINNED },
+            _ => Self::Unpin { subject: subject % PINNED },
+        }
+    }
+
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Picture { force: false } => "run",
+            Self::Picture { force: true } => "run --force-recompile",
+            Self::Program { force: false, .. } => "program run",
+            Self::Program { force: true, .. } => "program run --force-recompile",
+            Self::Prune { .. } => "cache prune",
+            Self::Verify { repair: false } => "cache verify",
+            Self::Verify { repair: true } => "cache verify --repair",
+            Self::Export => "cache export",
+            Self::Import => "cache import",
+            Self::Clear => "cache clear",
+            Self::Stats => "cache stats",
+            Self::List => "cache list",
+            Self::Pin { .. } => "cache pin",
+            Self::Unpin { .. } => "cache unpin",
+        }
+    }
+
+    pub fn command(&self, storm: &Storm, release: &Release, slot: usize) -> Command {
+        let mut command = release.command(&storm.folder, &storm.store());
+        command.args(["--cache-max-size", STORE_LIMIT.0]).args(self.name().split(' '));
+        match self {
+            Self::Picture { .. } => {
+                command.args(PICTURE).arg("--output").arg(storm.output(release, slot, "png"));
+            }
+            Self::Program { subject, .. } => {
+                command.arg(program(&storm.folder, *subject)).arg("--output").arg(storm.output(
+                    release,
+                    slot,
+                    "safetensors",
+                ));
+            }
+            Self::Prune { to } => drop(command.args(["--max-size", to])),
+            Self::Export => {
+                let file = storm.output(release, slot, "preheat");
+                // An export does not have to replace the file of the one before it.
+                let _ = std::fs::remove_file(&file);
+                command.arg(file);
+            }
+            Self::Import => drop(command.args(release.trust()).arg(release.exported())),
+            Self::Clear => drop(command.arg("--yes")),
+            Self::Pin { subject } | Self::Unpin { subject } => drop(command.arg(release.key(*subject))),
+            Self::Stats => drop(command.arg("--json")),
+            Self::Verify { .. } | Self::List => {}
+        }
+        command
+    }
+
+    /// Whether a process ended as it should have: `Err` says what is wrong.
+    pub fn verdict(&self, storm: &Storm, release: &Release, slot: usize, ended: &Ended) -> Result<Verdict, String> {
+        ended.check_text()?;
+        // Also where the process was killed: a file is there whole or not at all.
+        match self {
+            Self::Picture { .. } => check_output(&storm.output(release, slot, "png"), release.picture())?,
+            Self::Program { subject, .. } => {
+                check_output(&storm.output(release, slot, "safetensors"), release.output(*subject))?;
+            }
+            _ => {}
+        }
+        if ended.killed {
+            return Ok(Verdict::Killed);
+        }
+        let is_run = matches!(self, Self::Picture { .. } | Self::Program { .. });
+        match ended.code {
+            Some(0) => Ok(Verdict::Done),
+            Some(1) if !is_run && ended.text.contains("kept it busy") => Ok(Verdict::Refused),
+            // What is here is worth more; what was to be exported was evicted meanwhile.
+            Some(1) if matches!(self, Self::Import | Self::Export) && ended.text.contains("left out: ") => {
+                Ok(Verdict::Done)
+            }
+            // Evicted, cleared or not compiled yet.
+            Some(1) if matches!(self, Self::Pin { .. } | Self::Unpin { .. }) && ended.text.contains("no graph key") => {
+                Ok(Verdict::Done)
+            }
+            Some(code) => Err(format!("{} ended with status {code}", self.name())),
+            None => Err(format!("{} was ended by a signal that the storm did not send", self.name())),
+        }
+    }
+}
+
+/// A file that is there is the reference, byte for byte; it is removed, so that the next one is another run's.
+fn check_output(path: &Path, reference: &[u8]) -> Result<(), String> {
+    let Ok(written) = std::fs::read(path) else { return Ok(()) };
+    if written != reference {
+        return Err(format!("{} is not what the same run wrote before", path.display()));
+    }
+    std::fs::remove_file(path).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+/// The file of a program.
+pub fn program(folder: &Path, subject: usize) -> std::path::PathBuf {
+    folder.join("programs").join(format!("program-{subject}.mlir"))
+}
+
+/// Writes programs that compile in milliseconds, each with a constant that does not compress, so that its object takes 40 KB.
+pub fn write_programs(folder: &Path, seed: u64) -> Outcome {
+    let mut values = fastrand::Rng::with_seed(seed);
+    for subject in 0..PROGRAMS {
+        let path = program(folder, subject);
+        let text = program_text(&mut values);
+        std::fs::write(&path, text).map_err(Failure::context(format!("writing {}", path.display())))?;
+    }
+    Ok(())
+}
+
+fn program_text(values: &mut fastrand::Rng) -> String {
+    const TENSOR: &str = "tensor<64x64xf32>";
+    let mut constant = String::new();
+    for _ in 0..64 * 64 {
+        for byte in values.f32().to_le_bytes() {
+            // Writing to a string cannot fail.
+            let _ = write!(constant, "{byte:02x}");
+        }
+    }
+    format!(
+        "module @storm {{
+  func.func public @main(%x: {TENSOR}) -> {TENSOR} {{
+    %c = stablehlo.constant dense<\"0x{constant}\"> : {TENSOR}
+    %y = stablehlo.add %x, %c : {TENSOR}
+    %z = stablehlo.tanh %y : {TENSOR}
+    return %z : {TENSOR}
+  }}
+}}
+"
+    )
+}

@@ -1,0 +1,202 @@
+//! What is checked while no process runs: nothing is damaged, lost or left over.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::command::{Failure, Outcome, spelled};
+use crate::preheat::parse_json;
+
+use super::action::Action;
+use super::release::{MARK, Release};
+use super::{STORE_LIMIT, Storm, action, process};
+
+/// How long a child of a killed process may take to see that its parent is gone.
+const ORPHANS_END_WITHIN: Duration = Duration::from_secs(20);
+
+impl Storm {
+    /// Checks everything, by the eyes of each release.
+    pub(super) fn calm(&self) -> Outcome {
+        self.no_orphans()?;
+        self.no_other_outputs()?;
+        for release in &self.releases {
+            self.verify(release)?;
+            self.exports_are_whole(release)?;
+        }
+        for release in &self.releases {
+            self.everything_runs(release)?;
+            self.is_bounded(release)?;
+        }
+        self.nothing_half_written(&self.store())
+    }
+
+    /// Processes of this storm that outlived the process which started them; only Linux shows them.
+    fn no_orphans(&self) -> Outcome {
+        let mark = format!("{MARK}={}", self.folder.display());
+        let end = Instant::now() + ORPHANS_END_WITHIN;
+        loop {
+            let orphans = marked_processes(&mark);
+            if orphans.is_empty() {
+                return Ok(());
+            }
+            if Instant::now() > end {
+                let orphans = orphans.join(", ");
+                return Err(Failure::new(format!("processes outlived the ones that started them: {orphans}")));
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Beside the files that processes of this release write there is nothing, also where they were killed.
+    fn no_other_outputs(&self) -> Outcome {
+        let Some(this) = self.releases.first() else { return Ok(()) };
+        let named = |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("slot-"));
+        let others = files_below(&self.outputs(this))?.into_iter().filter(|path| !named(path));
+        none("left beside what was written", others)
+    }
+
+    /// Nothing is damaged as it is; what processes that were killed left behind goes with a repair, which finds nothing else.
+    fn verify(&self, release: &Release) -> Outcome {
+        let verify = |words: &[&str]| self.ask(release, &self.store(), words);
+        let before = verify(&["cache", "verify"])?;
+        if before["damaged"] != Value::Bool(false) {
+            return Err(Failure::new(format!("{} finds damage:\n{before:#}", release.name())));
+        }
+        verify(&["cache", "verify", "--repair"])?;
+        let after = verify(&["cache", "verify"])?;
+        if after["findings"].as_array().is_some_and(Vec::is_empty) {
+            return Ok(());
+        }
+        Err(Failure::new(format!("{} still finds something after a repair:\n{after:#}", release.name())))
+    }
+
+    /// Each exported file is whole, and an empty store takes it in.
+    fn exports_are_whole(&self, release: &Release) -> Outcome {
+        let store = self.folder.join("imported");
+        for file in files_below(&self.outputs(release))? {
+            if file.extension().is_some_and(|ending| ending == "preheat") {
+                let path = file.to_string_lossy();
+                let words: Vec<&str> = ["cache", "import"].into_iter().chain(release.trust()).chain([&*path]).collect();
+                self.ask(release, &store, &words)?;
+                self.ask(release, &store, &["cache", "verify"])?;
+                std::fs::remove_dir_all(&store).map_err(Failure::context(format!("removing {}", store.display())))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Every program and the model give what they gave before the storm, compiled or loaded; the next run finds the last one's.
+    fn everything_runs(&self, release: &Release) -> Outcome {
+        let programs = (0..action::PROGRAMS).map(|subject| Action::Program { subject, force: false });
+        for action in programs.chain([Action::Picture { force: false }]) {
+            for words in [&[][..], &["--require-warm"]] {
+                let mut command = action.command(self, release, 0);
+                command.args(words);
+                self.judge(&action, release, 0, &process::run(self, command, None)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// The store is no larger than its limit and one object; nothing was ever put into quarantine.
+    fn is_bounded(&self, release: &Release) -> Outcome {
+        let stats = self.ask(release, &self.store(), &["cache", "stats"])?;
+        let list = self.ask(release, &self.store(), &["cache", "list"])?;
+        let bytes = |value: &Value| value["stored_bytes"].as_u64().unwrap_or(u64::MAX);
+        let largest = list.as_array().into_iter().flatten().map(bytes).max().unwrap_or(0);
+        if bytes(&stats) > STORE_LIMIT.1 + largest || stats["quarantined"] != 0 {
+            return Err(Failure::new(format!("these are not the figures of a sound, bounded store:\n{stats:#}")));
+        }
+        Ok(())
+    }
+
+    /// Wherever the store keeps them, there are no files that were being written, no locks of the dead, and no quarantine.
+    fn nothing_half_written(&self, store: &Path) -> Outcome {
+        let left = |path: &PathBuf| {
+            let within = |folder: &str| path.parent().is_some_and(|parent| parent.iter().any(|part| part == folder));
+            let is_index_lock = path.file_name().is_some_and(|name| name == "index.lock");
+            ["tmp", "quarantine", "unrecorded"].into_iter().any(within) || (within("locks") && !is_index_lock)
+        };
+        let temporary = files_below(&self.folder.join("tmp"))?;
+        none("left over", files_below(store)?.into_iter().filter(left).chain(temporary))
+    }
+
+    /// The JSON that a command prints, which has to succeed.
+    fn ask(&self, release: &Release, store: &Path, words: &[&str]) -> Outcome<Value> {
+        let mut command: Command = release.command(&self.folder, store);
+        command.arg("--json").args(words);
+        let spelled = spelled(&command);
+        let ended = process::run(self, command, None)?;
+        ended.check_text().map_err(Failure::context(ended.log.display().to_string()))?;
+        let failed = || Failure::new(format!("`{spelled}` failed: {}", ended.text));
+        if ended.code != Some(0) {
+            return Err(failed());
+        }
+        // The log holds the command, then what standard error and standard output got.
+        let json = ended.text.find("\n{").or_else(|| ended.text.find("\n[")).map(|at| &ended.text[at..]);
+        json.and_then(parse_json).ok_or_else(failed)
+    }
+}
+
+/// Fails where there is any of these files.
+fn none(what: &str, files: impl Iterator<Item = PathBuf>) -> Outcome {
+    let names: Vec<_> = files.map(|path| path.display().to_string()).collect();
+    if names.is_empty() { Ok(()) } else { Err(Failure::new(format!("{what}: {}", names.join(", ")))) }
+}
+
+/// The processes whose environment has this entry, as `pid program`.
+fn marked_processes(mark: &str) -> Vec<String> {
+    let Ok(processes) = std::fs::read_dir("/proc") else { return Vec::new() };
+    let marked = processes.flatten().filter_map(|process| {
+        let environment = std::fs::read(process.path().join("environ")).ok()?;
+        let is_marked = environment.split(|byte| *byte == 0).any(|entry| entry == mark.as_bytes());
+        let program = std::fs::read_to_string(process.path().join("comm")).unwrap_or_default();
+        is_marked.then(|| format!("{} {}", process.file_name().to_string_lossy(), program.trim()))
+    });
+    marked.collect()
+}
+
+/// Every file in a folder and below it.
+fn files_below(folder: &Path) -> Outcome<Vec<PathBuf>> {
+    let failed = || Failure::context(format!("reading {}", folder.display()));
+    let mut files = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).map_err(failed())? {
+            let entry = entry.map_err(failed())?;
+            if entry.file_type().map_err(failed())?.is_dir() {
+                folders.push(entry.path());
+            } else {
+                files.push(entry.path());
+            }
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_outlives_its_parent_is_found() -> std::io::Result<()> {
+        let value = format!("/tmp/storm-{}", std::process::id());
+        let mark = format!("{MARK}={value}");
+        assert_eq!(marked_processes(&mark), Vec::<String>::new());
+        let mut child = Command::new("sleep").arg("60").env(MARK, &value).spawn()?;
+        // Until it has become `sleep`, it has the environment of this process.
+        let end = Instant::now() + Duration::from_secs(30);
+        while marked_processes(&mark).is_empty() && Instant::now() < end {
+            thread::sleep(Duration::from_millis(10));
+        }
+        let found = marked_processes(&mark);
+        child.kill()?;
+        child.wait()?;
+        assert_eq!(found, [format!("{} sleep", child.id())]);
+        Ok(())
+    }
+}

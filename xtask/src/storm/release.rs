@@ -1,0 +1,122 @@
+//! A release of preheat that takes part in a storm: its binary, and what it makes of every subject when nothing disturbs it.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::command::{Failure, Outcome, command, output, root, run as run_command, spelled};
+use crate::preheat::{Preheat, json};
+
+use super::action::{PROGRAMS, program};
+use super::read;
+
+/// Marks the processes of a storm, and their children, in their environment.
+pub const MARK: &str = "PREHEAT_STORM_FOLDER";
+/// Compiles in half the time.
+const QUICK: &str = "--xla_backend_optimization_level=0";
+/// The request that every picture of a storm is of.
+pub const PICTURE: [&str; 6] = ["--prompt", "the digit seven", "--seed", "7", "--steps", "4"];
+
+pub struct Release {
+    name: &'static str,
+    preheat: Preheat,
+    plugin: PathBuf,
+    /// Whether `cache import` wants to be told that the file is trusted.
+    trust: Option<&'static str>,
+    picture: Vec<u8>,
+    /// Of each program, its output and its graph key.
+    programs: Vec<(Vec<u8>, String)>,
+    exported: PathBuf,
+}
+
+impl Release {
+    /// Runs everything once, on a store that nobody else uses, and exports that.
+    pub fn with_references(name: &'static str, preheat: Preheat, plugin: PathBuf, folder: &Path) -> Outcome<Self> {
+        let exported = folder.join(format!("{name}.preheat"));
+        let (picture, programs, trust) = (Vec::new(), Vec::new(), None);
+        let mut release = Self { name, preheat, plugin, trust, picture, programs, exported };
+        let help = output(release.command(folder, folder).args(["cache", "import", "--help"]))?;
+        release.trust = help.contains("--trust").then_some("--trust");
+        let store = folder.join(format!("reference-{name}"));
+        let written = folder.join(format!("reference-{name}.safetensors"));
+        for subject in 0..PROGRAMS {
+            let mut run = release.command(folder, &store);
+            run.args(["--json", "--quiet", "program", "run"])
+                .arg(program(folder, subject))
+                .arg("--output")
+                .arg(&written);
+            let ran = json(&mut run)?;
+            let key = ran["stages"][0]["graph_key"].as_str();
+            let key = key.ok_or_else(|| Failure::new(format!("`{}` told no graph key:\n{ran:#}", spelled(&run))))?;
+            release.programs.push((read(&written)?, key.to_owned()));
+        }
+        let written = written.with_extension("png");
+        let mut run = release.command(folder, &store);
+        run.args(["--quiet", "run"]).args(PICTURE).arg("--output").arg(&written);
+        output(&mut run)?;
+        release.picture = read(&written)?;
+        output(release.command(folder, &store).args(["cache", "export"]).arg(&release.exported))?;
+        Ok(release)
+    }
+
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// preheat on a store, with nothing of the surrounding environment that it would read, and its other folders in `folder`.
+    pub fn command(&self, folder: &Path, store: &Path) -> Command {
+        let mut command = self.preheat.command(["--cache-dir"]);
+        command.arg(store);
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("PREHEAT_") {
+                command.env_remove(name);
+            }
+        }
+        command
+            .env("PREHEAT_DEVICE", "xla-cpu")
+            .env("PREHEAT_XLA_CPU_PLUGIN", &self.plugin)
+            .env("PREHEAT_TORCH_BACKEND", folder.join("no-torch-library"))
+            .env("XLA_FLAGS", QUICK)
+            .env("HOME", folder.join("home"))
+            .env("XDG_DATA_HOME", folder.join("home"))
+            .env("TMPDIR", folder.join("tmp"))
+            .env(MARK, folder);
+        command
+    }
+
+    pub fn picture(&self) -> &[u8] {
+        &self.picture
+    }
+
+    pub fn output(&self, subject: usize) -> &[u8] {
+        &self.programs[subject].0
+    }
+
+    pub fn key(&self, subject: usize) -> &str {
+        &self.programs[subject].1
+    }
+
+    /// The reference store as a file.
+    pub fn exported(&self) -> &Path {
+        &self.exported
+    }
+
+    /// What makes `cache import` take a file that is not signed.
+    pub fn trust(&self) -> Option<&'static str> {
+        self.trust
+    }
+}
+
+/// Builds the binary of another commit of this repository, in a folder below `target/` that is kept for the next time.
+pub fn build(commit: &str) -> Outcome<Preheat> {
+    let commit = output(&mut command("git", ["rev-parse", "--verify", &format!("{commit}^{{commit}}")]))?;
+    let commit = commit.trim();
+    let folder = root().join("target/releases").join(commit);
+    let sources = folder.join("sources");
+    std::fs::create_dir_all(&sources).map_err(Failure::context(format!("making {}", sources.display())))?;
+    let archive = folder.join("sources.tar");
+    run_command(command("git", ["archive", "--output"]).arg(&archive).arg(commit))?;
+    run_command(command("tar", ["-xf"]).arg(&archive).arg("-C").arg(&sources))?;
+    let mut build = command("cargo", ["build", "--package", "preheat", "--bin", "preheat", "--target-dir"]);
+    run_command(build.arg(folder.join("target")).current_dir(&sources))?;
+    Preheat::given_or_built(Some(&folder.join("target/debug/preheat")))
+}
