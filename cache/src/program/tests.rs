@@ -3,6 +3,7 @@ use proptest::prelude::*;
 use super::*;
 
 mod hlo;
+mod requirements;
 
 fn digest(text: &str) -> Digest {
     Program::new(ProgramFormat::Mlir, text.as_bytes().to_vec()).digest()
