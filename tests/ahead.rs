@@ -234,7 +234,10 @@ fn a_compiler_that_fails_or_ends_its_process_costs_that_graph_alone() {
     let sim = posed(&lab).exit(Place::Compile, second());
     warm(&sim, &bad).ended(1).says(&["the process that compiled ended (exit status: 1)"]);
     let sim = posed(&lab).crash(Place::Compile, second());
-    warm(&sim, &bad).ended(1).says(&["the process that compiled ended (signal: 6"]);
+    let crashed = warm(&sim, &bad).ended(1).says(&["the process that compiled ended (signal: 6"]);
+    // The reason comes first, and of the stack that follows it nothing.
+    let crashed = crashed.says(&["after it said: F0000", "sim.cc:1] Check failed: told to crash compile"]);
+    assert!(!crashed.stderr.contains("(unknown)"), "{}", crashed.stderr);
     // The model's other stages are kept where one cannot be compiled.
     let sim = posed(&lab).fail(Place::Compile, second());
     let model =
