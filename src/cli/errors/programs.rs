@@ -25,6 +25,9 @@ pub(super) fn compile_hint(said: &str) -> Option<&'static str> {
              `jax.export.export(f, platforms=[\"tpu\"])` uses operations of XLA's own, which XLA:CPU has, too",
         );
     }
+    if said.contains("dynamism") {
+        return Some("XLA compiles programs whose shapes are all known: export it for inputs of one size");
+    }
     let unknown = ["No FFI handler registered for", "No registered implementation for"];
     unknown.iter().any(|words| said.contains(words)).then_some(
         "a custom call names a function of the program that exported it, which the plugin does not have: export without it",

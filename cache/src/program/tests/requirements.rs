@@ -154,3 +154,47 @@ fn layouts_and_transfers_are_found() {
     assert_eq!(transfer("%0 = stablehlo.send %a"), Some("send"));
     assert_eq!(transfer("%0 = stablehlo.sender %a // stablehlo.send"), None);
 }
+
+/// A field of a message: its number, and what it holds.
+fn nested(field: u8, content: &[u8]) -> Vec<u8> {
+    let tag = u16::from(field) << 3 | 2;
+    let tag = if tag < 0x80 { vec![field << 3 | 2] } else { vec![tag.to_le_bytes()[0] | 0x80, field >> 4] };
+    [tag, vec![u8::try_from(content.len()).unwrap()], content.to_vec()].concat()
+}
+
+#[test]
+fn a_module_of_hlo_tells_by_what_is_in_it() {
+    let module = |in_instruction: &[u8], in_module: &[u8]| {
+        let instruction = nested(2, &[nested(1, b"i"), nested(2, b"all-reduce"), in_instruction.to_vec()].concat());
+        of([nested(1, b"m"), nested(2, b"entry"), nested(3, &instruction), in_module.to_vec()].concat())
+    };
+    let named = |field, content: &[u8]| module(&nested(field, content), &[]).named.map_or(1, |named| named.at_least);
+    // Field 1 of a group: its ids, packed or one by one.
+    assert_eq!(named(49, &nested(1, &[0, 3])), 4);
+    assert_eq!(named(49, &[1 << 3, 5]), 6);
+    assert_eq!(named(49, &nested(1, &[0])), 1);
+    assert_eq!(named(52, &[1 << 3, 0, 2 << 3, 1]), 2);
+    // Groups of their own, and two groups of four devices.
+    assert_eq!(named(87, &nested(1, &nested(1, &[0, 1]))), 2);
+    assert_eq!(named(87, &nested(2, &[1 << 3, 2, 2 << 3, 4])), 8);
+    // A sharding of 2 x 3 tiles, and one in a tuple.
+    assert_eq!(named(40, &nested(3, &[2, 3])), 6);
+    assert_eq!(named(40, &nested(5, &nested(3, &[2]))), 2);
+    let assigned = module(&[], &nested(15, &[1 << 3, 2, 2 << 3, 3]));
+    assert_eq!((assigned.replicas, assigned.partitions), (2, 3));
+    let attribute = |key: &str, value: &str| {
+        let entry = [nested(1, key.as_bytes()), nested(2, value.as_bytes())].concat();
+        module(&[], &nested(19, &nested(1, &entry)))
+    };
+    assert_eq!(attribute("arg_layout_modes", "default;{0,1}").layout.as_deref(), Some("{0,1}"));
+    assert_eq!(attribute("arg_layout_modes", "default; default").layout, None);
+    assert!(attribute("xla.sdy.meshes", "{}").uses_shardy);
+}
+
+#[test]
+fn words_in_comments_and_locations_choose_no_partitioner() {
+    let uses_shardy = |operations: &str| of_text("mhlo.num_partitions = 2 : i32", operations).uses_shardy;
+    assert!(uses_shardy("sdy.mesh @mesh = <[\"x\"=2]>"));
+    assert!(uses_shardy("a = {xla.sdy.meshes = \"{mesh = #sdy.mesh<[\\22x\\22=2]>}\"}"));
+    assert!(!uses_shardy("a loc(\"sdy.mesh\") // sdy.mesh"));
+}
