@@ -160,7 +160,7 @@ fn run(executable: &Executable, tensors: &[DeviceTensor]) -> Duration {
 }
 
 fn bare(client: &Client, text: &str, inputs: usize) -> (LoadedExecutable, Vec<Buffer>) {
-    let options = pjrt::options::encode(1, 1, false, &[], std::iter::empty()).unwrap();
+    let options = pjrt::options::encode(1, 1, None, &[], std::iter::empty()).unwrap();
     let executable = client.compile(pjrt::Program::mlir(text.as_bytes()), &options).unwrap();
     let device = &client.addressable_devices().unwrap()[0];
     let zero = || client.buffer_from_host(device, pjrt::ElementType::F32, &[4], &[0; 16]).unwrap();

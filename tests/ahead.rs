@@ -79,6 +79,35 @@ fn the_demo_model_is_warmed_for_tpus_that_are_not_here() {
 }
 
 #[test]
+fn programs_for_several_devices_are_compiled_as_declared() {
+    let lab = Lab::new();
+    let file = |name: &str| support::repository("tests/programs/devices").join(name);
+    let warm = |target: &str, name: &str| {
+        let words = format!("--json warmup --aot tpu:{target} --program");
+        over_libtpu(&lab).words(&words).arg(file(name)).run()
+    };
+    for (name, partitions, rows) in [
+        ("matmul_four_gspmd.mlir", 4, 2),
+        ("matmul_four_shardy.mlirbc", 4, 2),
+        ("matmul_four_shardy.exported", 4, 2),
+        ("psum_two_gspmd.mlirbc", 2, 2),
+        ("psum_two_shardy.mlir", 2, 2),
+    ] {
+        let warmed = warm("v5e:2x2", name).done().json();
+        let key = warmed["stages"][0]["graph_key"].as_str().unwrap().to_owned();
+        let record = lab.bare().words("--json cache show").arg(&key).run().done().json();
+        assert_eq!(record["options"]["num_partitions"], partitions, "{name}");
+        // What one device takes of the first input: its share.
+        assert_eq!(record["interface"]["inputs"][0]["dims"][0], rows, "{name}");
+    }
+    let compiles = lab.compiles();
+    for name in ["matmul_four_shardy.mlir", "psum_two_gspmd.mlir"] {
+        warm("v5e:1x1", name).ended(1).says(&["is written for", "tpu:v5e:1x1 has 1", "larger topology"]);
+    }
+    assert_eq!(lab.compiles(), compiles, "libtpu sees no program that it has too few devices for");
+}
+
+#[test]
 fn two_warmups_at_once_compile_each_graph_once() {
     let lab = Lab::new();
     let start = || over_libtpu(&lab).words("--json warmup --aot tpu:v5e:1x1").start();
@@ -205,7 +234,10 @@ fn a_compiler_that_fails_or_ends_its_process_costs_that_graph_alone() {
     let sim = posed(&lab).exit(Place::Compile, second());
     warm(&sim, &bad).ended(1).says(&["the process that compiled ended (exit status: 1)"]);
     let sim = posed(&lab).crash(Place::Compile, second());
-    warm(&sim, &bad).ended(1).says(&["the process that compiled ended (signal: 6"]);
+    let crashed = warm(&sim, &bad).ended(1).says(&["the process that compiled ended (signal: 6"]);
+    // The reason comes first, and of the stack that follows it nothing.
+    let crashed = crashed.says(&["after it said: F0000", "sim.cc:1] Check failed: told to crash compile"]);
+    assert!(!crashed.stderr.contains("(unknown)"), "{}", crashed.stderr);
     // The model's other stages are kept where one cannot be compiled.
     let sim = posed(&lab).fail(Place::Compile, second());
     let model =

@@ -154,6 +154,27 @@ fn inputs_that_do_not_fit() {
 }
 
 #[test]
+fn programs_that_take_more_memory_than_there_is() {
+    let lab = Lab::new();
+    let huge = |input: &str, output: &str, make: &str| {
+        format!("module {{ func.func public @main(%a: {input}) -> {output} {{ {make} return %b : {output} }} }}")
+    };
+    let reduced = "%b = stablehlo.constant dense<0.0> : tensor<f32>";
+    let spread = "%b = stablehlo.broadcast_in_dim %a, dims = [] : (tensor<f32>) -> tensor<25000000000000xf32>";
+    for (name, program) in [
+        ("input.mlir", huge("tensor<25000000000000xf32>", "tensor<f32>", reduced)),
+        ("output.mlir", huge("tensor<f32>", "tensor<25000000000000xf32>", spread)),
+    ] {
+        let program = lab.file(name, program.as_bytes());
+        for words in ["program run", "--no-tpu-warmup program run", "warmup --program"] {
+            let ran = lab.preheat(&lab.sim()).words(words).arg(&program).run().ended(1);
+            ran.says(&[name, "out of memory", "93132.3 GiB needed", "would not fit if there were nothing else"]);
+        }
+    }
+    assert_eq!(lab.executes(), 0);
+}
+
+#[test]
 fn plugins_that_are_none() {
     let (lab, program) = lab();
     let text = lab.file("text.so", "no library");

@@ -211,6 +211,34 @@ fn models_that_are_not_built() {
 }
 
 #[test]
+fn configs_of_graphs_that_are_too_large_are_refused_before_they_are_built() {
+    let bad = Bad::new();
+    let many: Vec<u64> = vec![32; 100_000];
+    for (file, field, value) in [
+        ("unet/config.json", "layers_per_block", json!(1_000_000)),
+        ("unet/config.json", "layers_per_block", json!(600)),
+        ("unet/config.json", "transformer_layers_per_block", json!(1_048_576)),
+        ("unet/config.json", "block_out_channels", json!(many)),
+        ("vae/config.json", "layers_per_block", json!(1_000_000)),
+        ("vae/config.json", "block_out_channels", json!(many)),
+        ("text_encoder/config.json", "num_hidden_layers", json!(1_000_000)),
+        ("text_encoder/config.json", "num_attention_heads", json!(0)),
+        ("unet/config.json", "attention_head_dim", json!(0)),
+    ] {
+        let whole = fs::read(bad.model.join(file)).unwrap();
+        edit(&bad.model.join(file), |config| config[field] = value);
+        for words in ["run --prompt seven --output pictures/out.png --model", "lookup --model"] {
+            let ran = bad.lab.quick(&bad.lab.sim()).words(words).arg(&bad.model).run().ended(1);
+            bad.left_nothing(&ran);
+            // A list of any length is no reason for a message of that length.
+            assert!(ran.stderr.len() < 1000, "{} bytes", ran.stderr.len());
+            ran.says(&[file, &format!("`{field}` is "), "supported is "]);
+        }
+        fs::write(bad.model.join(file), whole).unwrap();
+    }
+}
+
+#[test]
 fn weights_that_are_not_the_models() {
     refused(
         |model| change_unet(model, |all| all.retain(|stored| stored.0 != "conv_in.weight")),
@@ -354,6 +382,8 @@ fn requests_that_no_model_could_serve() {
         ("--model-id x", "--model-id"),
         ("--program double.mlir", "--program"),
         ("--tpu-shape-padding-multiple 7", "7 px is no padding multiple"),
+        ("--tpu-shape-padding-multiple 4294967296", "rounded up to a multiple of 4294967296 px, is more than 65536 px"),
+        ("--tpu-shape-padding-multiple 18446744073709551608", "is more than 65536 px, which no picture is longer than"),
         ("--frobnicate", "--frobnicate"),
     ] {
         bad.refuses(words, 2, &[said]);
@@ -400,6 +430,7 @@ fn a_batch_that_does_not_fit_is_refused_with_figures() {
         ["60000 x 512x512 px does not fit: stage `", "needs at least", "GiB", "are free", "hint: make the batch"];
     bad.refuses("--batch 60000 --width 512 --height 512", 1, &said);
     bad.refuses("--width 65536 --height 65536", 1, &["1 x 65536x65536 px does not fit"]);
+    bad.refuses("--width 65536 --height 65536 --batch 65536", 1, &["take more bytes than 63 bits count"]);
     let warmup = bad.lab.quick(&bad.lab.sim()).words("warmup --batch 60000 --resolutions 64x64,512x512 --model");
     let warmup = warmup.arg(&bad.model).run().ended(1).says(&["60000 x", "does not fit"]);
     bad.left_nothing(&warmup);

@@ -40,7 +40,7 @@ fn run(function: &Verified, target: Target, inputs: &[Array], weights: &[Array])
     let lowered = stablehlo(function, target);
     let program = Program::mlir(lowered.text.as_bytes());
     let executable = CLIENT
-        .compile(program, &options::encode(1, 1, false, &[], empty()).unwrap())
+        .compile(program, &options::encode(1, 1, None, &[], empty()).unwrap())
         .map_err(|error| format!("{}: {error}\n{}", function.name(), lowered.text))?;
     let mut buffers: Vec<Buffer> =
         function.inputs().iter().zip(inputs).map(|(decl, values)| buffer(&decl.kind, values)).collect();

@@ -9,7 +9,7 @@ use std::sync::{Arc, LazyLock, mpsc};
 use std::time::Duration;
 
 use preheat::pjrt::hlo::{ProgramShape, TensorType};
-use preheat::pjrt::options::{self, OptionOverride};
+use preheat::pjrt::options::{self, OptionOverride, Partitioner};
 use preheat::pjrt::{
     AlignedBytes, Buffer, Client, ElementType, ErrorCode, ExecutableAbiVersion, ExecuteOptions, HostTransfer,
     LoadedExecutable, PjrtError, Plugin, Program, Topology, Value, compile_ahead,
@@ -27,7 +27,7 @@ const ADD: &str = "func.func @main(%x: tensor<2x3xf32>, %y: tensor<2x3xf32>) -> 
 }";
 
 fn options() -> Vec<u8> {
-    options::encode(1, 1, false, &[], empty()).unwrap()
+    options::encode(1, 1, None, &[], empty()).unwrap()
 }
 
 fn compile(text: &str) -> LoadedExecutable {
@@ -395,7 +395,7 @@ fn what_lies_behind_a_program_is_not_read() {
 #[test]
 fn options_reach_the_compiler() {
     let with = |name, value| {
-        let options = options::encode(1, 1, false, &[], [(name, value)].into_iter()).unwrap();
+        let options = options::encode(1, 1, None, &[], [(name, value)].into_iter()).unwrap();
         CLIENT.compile(Program::mlir(ADD.as_bytes()), &options)
     };
     let error = with("xla_no_such_flag", OptionOverride::Bool(true)).err().unwrap();
@@ -418,7 +418,7 @@ fn an_override_changes_what_the_compiler_makes() {
     }";
     let flops = |disabled: &str| {
         let passes = [("xla_disable_hlo_passes", OptionOverride::Text(disabled.into()))];
-        let options = options::encode(1, 1, false, &[], passes.into_iter()).unwrap();
+        let options = options::encode(1, 1, None, &[], passes.into_iter()).unwrap();
         let compiled = CLIENT.compile(Program::mlir(text.as_bytes()), &options).unwrap();
         let code = compiled.executable().optimized_program().unwrap().code;
         String::from_utf8_lossy(&code).matches("negate").count()
@@ -430,7 +430,7 @@ fn an_override_changes_what_the_compiler_makes() {
 fn the_device_assignment_decides_where_it_runs() {
     let devices = CLIENT.addressable_devices().unwrap();
     let second = u64::try_from(devices[1].id()).unwrap();
-    let options = options::encode(1, 1, false, &[second], empty()).unwrap();
+    let options = options::encode(1, 1, None, &[second], empty()).unwrap();
     let executable = CLIENT.compile(Program::mlir(ADD.as_bytes()), &options).unwrap();
     assert_eq!(executable.addressable_devices().unwrap()[0].id(), devices[1].id());
     let x = CLIENT.buffer_from_host(&devices[1], ElementType::F32, &[2, 3], &bytes(&[2.; 6])).unwrap();
@@ -440,7 +440,7 @@ fn the_device_assignment_decides_where_it_runs() {
     let moved = CLIENT.deserialize_and_load(&serialized, Some(&options)).unwrap();
     assert_eq!(moved.addressable_devices().unwrap()[0].id(), devices[1].id());
 
-    let both = options::encode(1, 2, true, &[0, second], empty()).unwrap();
+    let both = options::encode(1, 2, Some(Partitioner::Gspmd), &[0, second], empty()).unwrap();
     let executable = CLIENT.compile(Program::mlir(ADD.as_bytes()), &both).unwrap();
     assert_eq!(executable.executable().num_partitions().unwrap(), 2);
     let refused = executable.execute(&[&x, &x], ExecuteOptions::default());

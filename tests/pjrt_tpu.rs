@@ -43,7 +43,7 @@ fn in_child(library: &std::path::Path) {
     assert_eq!(devices[0].attributes.get("coords"), Some(&Value::IntList(vec![0, 0, 0])));
     assert_eq!(topology.serialize().unwrap(), Topology::create(&plugin, "v5e:1x1", &[]).unwrap().serialize().unwrap());
 
-    let options = options::encode(1, 1, false, &[], std::iter::empty()).unwrap();
+    let options = options::encode(1, 1, None, &[], std::iter::empty()).unwrap();
     let executable = compile_ahead(&topology, Program::mlir(PROGRAM.as_bytes()), &options, None).unwrap();
     assert!(executable.serialize().unwrap().len() > 1000);
     let shape = executable.program_shape().unwrap();

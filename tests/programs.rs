@@ -194,3 +194,107 @@ fn bytecode_newer_than_the_plugin_is_refused_in_words() {
     assert!(lab.objects().is_empty(), "{}", ran.stderr);
     lab.assert_nothing_half_written();
 }
+
+/// A file of tests/programs/devices, by its name.
+fn of_devices(name: &str) -> PathBuf {
+    folder().join("devices").join(name)
+}
+
+/// What was printed, and that nothing was compiled, stored or run.
+#[track_caller]
+fn refused(lab: &Lab, words: &str, file: &std::path::Path) -> support::Ran {
+    let before = lab.compiles();
+    let ran = lab.preheat(&lab.sim()).words(words).arg(file).run().ended(1);
+    assert_eq!((ran.stdout.as_str(), lab.compiles(), lab.objects().len()), ("", before, 0));
+    ran
+}
+
+#[test]
+fn programs_for_several_devices_are_not_run_as_programs_for_one() {
+    let lab = Lab::new();
+    let written_for =
+        |devices: &str| format!("the program is written for {devices}, and xla-cpu runs programs for one device");
+    for (name, devices) in [
+        ("psum_two", "2 devices (1 replica of 2 partitions)"),
+        ("matmul_four", "4 devices (1 replica of 4 partitions)"),
+    ] {
+        for form in ["gspmd.mlir", "gspmd.mlirbc", "gspmd.exported", "shardy.mlir", "shardy.mlirbc", "shardy.exported"]
+        {
+            let file = of_devices(&format!("{name}_{form}"));
+            refused(&lab, "program run", &file).says(&[form, &written_for(devices), "hint: ", "--aot"]);
+        }
+        // A HloModuleProto declares nothing; what is in it tells.
+        for form in ["gspmd.hlo.pb", "shardy.hlo.pb"] {
+            let file = of_devices(&format!("{name}_{form}"));
+            refused(&lab, "program run", &file).says(&["declares 1 device, and ", "in it names", "hint: "]);
+        }
+    }
+    for words in ["program compile", "program run --force-recompile", "warmup --program", "lookup --program"] {
+        refused(&lab, words, &of_devices("psum_two_gspmd.mlir")).says(&["written for 2 devices"]);
+    }
+}
+
+#[test]
+fn what_a_program_declares_or_names_counts_however_it_is_written() {
+    let lab = Lab::new();
+    let program = |attributes: &str, groups: &str| {
+        let text = format!(
+            "module attributes {{{attributes}}} {{
+              func.func public @main(%a: tensor<3xf32>) -> tensor<3xf32> {{
+                %0 = \"stablehlo.all_reduce\"(%a) <{{replica_groups = dense<{groups}>}}> ({{
+                ^bb0(%x: tensor<f32>, %y: tensor<f32>):
+                  %1 = stablehlo.add %x, %y : tensor<f32>
+                  stablehlo.return %1 : tensor<f32>
+                }}) : (tensor<3xf32>) -> tensor<3xf32>
+                return %0 : tensor<3xf32>
+              }}
+            }}"
+        );
+        lab.file("program.mlir", text.as_bytes())
+    };
+    let both = "[[0, 1]]> : tensor<1x2xi64";
+    let replicas = program("mhlo.num_replicas = 2 : i32", both);
+    refused(&lab, "program run", &replicas).says(&["written for 2 devices (2 replicas of 1 partition)"]);
+    refused(&lab, "program run", &program("", both)).says(&["declares 1 device", "replica_groups", "at least 2"]);
+    let odd = program("mhlo.num_replicas = 0 : i32", both);
+    refused(&lab, "program run", &odd).says(&["`mhlo.num_replicas` has to be a whole number from 1"]);
+    // A collective over the one device that there is does nothing, and runs.
+    let one = program("mhlo.num_replicas = 1 : i32, mhlo.num_partitions = 1 : i32", "0> : tensor<1x1xi64");
+    lab.preheat(&lab.sim()).words("program run").arg(&one).run().done();
+    for form in ["mlir", "mlirbc", "hlo.pb"] {
+        lab.preheat(&lab.sim()).words("program run").arg(of_devices(&format!("psum_one.{form}"))).run().done();
+    }
+}
+
+#[test]
+fn an_exported_function_is_run_as_its_module() {
+    let lab = Lab::new();
+    let (inputs, output) = (lab.path("inputs"), lab.path("output"));
+    support::tensors::write_f32(&inputs, &[("arg0", &[4], &[1.0, 2.0, 3.0, 4.0])]);
+    let run = lab.preheat(&lab.sim()).words("program run").arg(of_devices("double.exported"));
+    run.arg("--inputs").arg(&inputs).arg("--output").arg(&output).run().done();
+    assert_eq!(support::tensors::read_f32(&output, "out0"), [2.0, 4.0, 6.0, 8.0]);
+}
+
+#[test]
+fn programs_that_wait_for_the_host_or_order_tensors_otherwise_are_refused() {
+    let lab = Lab::new();
+    let infeed = "module { func.func public @main() -> tensor<3xf32> {
+      %t = stablehlo.create_token : !stablehlo.token
+      %0:2 = \"stablehlo.infeed\"(%t) : (!stablehlo.token) -> (tensor<3xf32>, !stablehlo.token)
+      return %0#0 : tensor<3xf32>
+    } }";
+    refused(&lab, "program run", &lab.file("infeed.mlir", infeed)).says(&["infeed.mlir", "waits for the host"]);
+    for form in ["mlir", "mlirbc"] {
+        let file = of_devices(&format!("column_major.{form}"));
+        refused(&lab, "program run", &file).says(&["layout \"{0,1}\"", "row-major", "hint: "]);
+    }
+}
+
+#[test]
+fn calls_into_the_process_that_exported_a_program_are_explained() {
+    let lab = Lab::new();
+    let run = |name: &str| lab.preheat(&lab.sim()).words("program run").arg(of_devices(name)).run().ended(1);
+    run("cholesky.mlir").says(&["lapack_spotrf_ffi", "hint: ", "platforms=[\"tpu\"]"]);
+    run("callback.mlir").says(&["python_cpu_callback", "hint: ", "jax.pure_callback"]);
+}

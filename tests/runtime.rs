@@ -15,7 +15,7 @@ use preheat::pjrt::hlo::TensorType;
 use preheat::progress::{Cancel, Event, EventKind, Progress};
 use preheat::runtime::{Builder, Error, Input, Verdict};
 use preheat::{
-    BuilderId, Digest, Dtype, Graph, Match, Program, Projection, Runtime, Signature, Source, Tensor,
+    BuilderId, CompileOptions, Digest, Dtype, Graph, Match, Program, Projection, Runtime, Signature, Source, Tensor,
     create_execution_signature,
 };
 use support::lab::{DOUBLE, SQUARE, library, until};
@@ -159,6 +159,28 @@ fn another_builder_stage_or_option_is_no_hit_of_the_first_level() {
         let stage = get(&built("release 1", DOUBLE).stage("vae_decoder"));
         assert_eq!((stage.report().matched, stage.graph_key()), (Match::Graph, doubled.graph_key()));
         assert_eq!(lab.compiles(), 2);
+    });
+}
+
+#[test]
+fn a_graph_for_several_devices_is_refused_however_it_is_given() {
+    in_child("a_graph_for_several_devices_is_refused_however_it_is_given", Lab::sim, |lab| {
+        let runtime = open(lab);
+        let program = program(&DOUBLE.replace("@double {", "@double attributes {mhlo.num_replicas = 2 : i32} {"));
+        let refused = |graph: &Graph| match runtime.get_or_compile(&signature(), graph) {
+            Err(Error::NotAsWritten { stage, cause }) => format!("{stage}: {cause}"),
+            other => panic!("{other:?}"),
+        };
+        let several = "written for 2 devices (2 replicas of 1 partition), and ";
+        assert!(
+            refused(&Graph::from_program(program.clone())).contains(&format!("{several}xla-cpu runs programs for one"))
+        );
+        // Options that say otherwise make no other program of it, and nor does building it late.
+        let as_one = Graph::from_program(program.clone()).options(CompileOptions::default());
+        assert!(refused(&as_one).contains(&format!("{several}the compile options say 1 x 1")));
+        let built = Graph::built_by(BuilderId("late".to_owned()), move || Ok(program.clone()));
+        assert!(refused(&built).contains(several));
+        assert_eq!(lab.compiles(), 0);
     });
 }
 

@@ -28,7 +28,7 @@ static CLIENT: LazyLock<Client> = LazyLock::new(|| {
 });
 
 fn compile(program: Program<'_>) -> LoadedExecutable {
-    CLIENT.compile(program, &options::encode(1, 1, false, &[], empty()).unwrap()).unwrap()
+    CLIENT.compile(program, &options::encode(1, 1, None, &[], empty()).unwrap()).unwrap()
 }
 
 /// What one execution did, as far as anyone outside can tell.
@@ -315,7 +315,7 @@ fn compiler_options_that_make_other_fusions_are_no_danger() {
         vec![on("xla_cpu_use_xnnpack")],
     ] {
         let what = format!("{overrides:?}");
-        let options = options::encode(1, 1, false, &[], overrides.into_iter()).unwrap();
+        let options = options::encode(1, 1, None, &[], overrides.into_iter()).unwrap();
         let compiled = match CLIENT.compile(Program::mlir(&text), &options) {
             Ok(compiled) => compiled,
             // Another build may not have the option.

@@ -182,7 +182,7 @@ impl Layout {
     }
 
     /// The names that a store has in its folder.
-    pub(crate) const NAMES: [&str; 13] = [
+    pub(crate) const NAMES: &[&str] = &[
         "OWNED-BY-PREHEAT",
         "CACHEDIR.TAG",
         "format",

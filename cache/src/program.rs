@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | StableHLO text | its first word | locations, the module's name, comments (`program/text.rs`) |
 //! | MLIR bytecode | its magic | nothing: strings and locations are numbered across sections, so that leaving one out means decoding it all |
+//! | `Exported.serialize()` of `jax.export` | a flatbuffer with MLIR bytecode in its place (`program/exported.rs`) | all but that bytecode |
 //! | serialised `HloModuleProto` | its wire format | the module's name, source positions, drawing aids (`program/wire.rs`); the order of maps (`program/proto_maps.rs`) |
 //!
 //! What is compiled is always the program as it was given. Each digest is that of an equivalent program, so two programs with equal
@@ -17,7 +18,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::hash::Digest;
 
+pub use self::requirements::{NamedDevices, Requirements, RequirementsError};
+
+mod bytecode;
+mod exported;
 mod proto_maps;
+mod requirements;
 mod text;
 mod wire;
 #[cfg(feature = "xla-rs")]
@@ -57,7 +63,10 @@ impl fmt::Display for ProgramFormat {
 
 /// Why bytes are no program.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("no program: {seen}; StableHLO (text or MLIR bytecode) or a serialised HloModuleProto is wanted")]
+#[error(
+    "no program: {seen}; StableHLO (text, MLIR bytecode, or what `Exported.serialize()` of jax.export writes) or a serialised \
+     HloModuleProto is wanted"
+)]
 pub struct ProgramError {
     seen: String,
 }
@@ -68,6 +77,7 @@ pub struct Program {
     format: ProgramFormat,
     bytes: Arc<[u8]>,
     digest: Arc<OnceLock<Digest>>,
+    requirements: Arc<OnceLock<Result<Requirements, RequirementsError>>>,
 }
 
 /// How the bytes of a program are hashed; the ordinals are part of the digest.
@@ -80,24 +90,50 @@ enum Form {
     Graph = 5,
 }
 
-const BYTECODE_MAGIC: &[u8] = b"ML\xefR";
-
 impl Program {
     /// A program whose format is known.
     pub fn new(format: ProgramFormat, bytes: impl Into<Arc<[u8]>>) -> Self {
-        Self { format, bytes: bytes.into(), digest: Arc::default() }
+        Self { format, bytes: bytes.into(), digest: Arc::default(), requirements: Arc::default() }
     }
 
     /// Tells the format from the bytes.
     pub fn sniff(bytes: impl Into<Arc<[u8]>>) -> Result<Self, ProgramError> {
         let bytes = bytes.into();
-        if bytes.starts_with(BYTECODE_MAGIC) || text::looks_like_mlir(&bytes) {
+        if bytes.starts_with(bytecode::MAGIC) || text::looks_like_mlir(&bytes) {
             return Ok(Self::new(ProgramFormat::Mlir, bytes));
         }
         if wire::looks_like_hlo(&bytes) {
             return Ok(Self::new(ProgramFormat::Hlo, bytes));
         }
+        if let Some(exported) = exported::read(&bytes) {
+            return Self::of_exported(&exported);
+        }
         Err(ProgramError { seen: describe(&bytes) })
+    }
+
+    /// The module of an exported function, which declares what the function was exported for.
+    fn of_exported(exported: &exported::Exported<'_>) -> Result<Self, ProgramError> {
+        let program = Self::new(ProgramFormat::Mlir, exported.module);
+        match program.requirements() {
+            Ok(declared) if exported.devices > 0 && declared.devices() != u64::from(exported.devices) => {
+                Err(ProgramError {
+                    seen: format!(
+                        "it is a function that was exported for {} devices, around a module that declares {}",
+                        exported.devices,
+                        declared.devices()
+                    ),
+                })
+            }
+            _ => Ok(program),
+        }
+    }
+
+    /// What it asks of the devices that run it; read once.
+    ///
+    /// # Errors
+    /// Where the program breaks its format, and where it declares a number of devices that is none.
+    pub fn requirements(&self) -> Result<&Requirements, &RequirementsError> {
+        self.requirements.get_or_init(|| Requirements::of(self)).as_ref()
     }
 
     /// The format.
@@ -124,7 +160,7 @@ pub(crate) fn digest_of(format: ProgramFormat, bytes: &[u8]) -> Digest {
             proto_maps::sort_maps(&mut sorted);
             Sink::attempt(Form::Hlo, |sink| wire::hash_normalised(&sorted, sink))
         }
-        ProgramFormat::Mlir if bytes.starts_with(BYTECODE_MAGIC) => Some(Sink::whole(Form::Bytecode, bytes)),
+        ProgramFormat::Mlir if bytes.starts_with(bytecode::MAGIC) => Some(Sink::whole(Form::Bytecode, bytes)),
         // There is one way to write it.
         ProgramFormat::Graph => Some(Sink::whole(Form::Graph, bytes)),
         ProgramFormat::Mlir => Sink::attempt(Form::Text, |sink| text::hash_normalised(bytes, sink)),
@@ -135,10 +171,10 @@ pub(crate) fn digest_of(format: ProgramFormat, bytes: &[u8]) -> Digest {
 /// The digest of a program that is read piece by piece, and to its end; `None` where its format takes all of it at once.
 pub(crate) fn streamed_digest(format: ProgramFormat, from: &mut dyn Read) -> io::Result<Option<Digest>> {
     let mut first = Vec::new();
-    from.take(BYTECODE_MAGIC.len() as u64).read_to_end(&mut first)?;
+    from.take(bytecode::MAGIC.len() as u64).read_to_end(&mut first)?;
     let form = match format {
         ProgramFormat::Graph => Form::Graph,
-        ProgramFormat::Mlir if first == BYTECODE_MAGIC => Form::Bytecode,
+        ProgramFormat::Mlir if first == bytecode::MAGIC => Form::Bytecode,
         ProgramFormat::Mlir | ProgramFormat::Hlo => {
             io::copy(from, &mut io::sink())?;
             return Ok(None);

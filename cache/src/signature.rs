@@ -391,9 +391,11 @@ pub enum ShapeError {
     /// The multiple would give latents of a fraction of a cell.
     #[error("{0} px is no padding multiple: a multiple of 8 of at least 8 is wanted")]
     Multiple(u64),
-    /// The padded side does not fit 64 bits.
-    #[error("{side_px} px cannot be rounded up to a multiple of {multiple} px")]
-    Overflow {
+    /// The padded side is longer than any picture's.
+    #[error(
+        "{side_px} px, rounded up to a multiple of {multiple} px, is more than {LARGEST_SIDE_PX} px, which no picture is longer than"
+    )]
+    TooLarge {
         /// The side asked for.
         side_px: u64,
         /// The padding multiple.
@@ -401,7 +403,13 @@ pub enum ShapeError {
     },
 }
 
+/// No picture is longer than this each way, padding included.
+pub const LARGEST_SIDE_PX: u64 = 1 << 16;
+
 /// Rounds `[width_px, height_px]` up to multiples of `multiple` px, so that near sizes share their graphs.
+///
+/// # Errors
+/// Where a side is 0, where it would be longer than [`LARGEST_SIDE_PX`] with its padding, and where the multiple is none of 8.
 pub fn normalize_shape(size_px: [u64; 2], multiple: u64) -> Result<[u64; 2], ShapeError> {
     if multiple == 0 || !multiple.is_multiple_of(8) {
         return Err(ShapeError::Multiple(multiple));
@@ -409,8 +417,10 @@ pub fn normalize_shape(size_px: [u64; 2], multiple: u64) -> Result<[u64; 2], Sha
     if size_px.contains(&0) {
         return Err(ShapeError::Zero { width_px: size_px[0], height_px: size_px[1] });
     }
-    let round_up =
-        |side_px: u64| side_px.checked_next_multiple_of(multiple).ok_or(ShapeError::Overflow { side_px, multiple });
+    let round_up = |side_px: u64| {
+        let padded = side_px.checked_next_multiple_of(multiple).filter(|padded| *padded <= LARGEST_SIDE_PX);
+        padded.ok_or(ShapeError::TooLarge { side_px, multiple })
+    };
     Ok([round_up(size_px[0])?, round_up(size_px[1])?])
 }
 

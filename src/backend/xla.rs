@@ -109,7 +109,7 @@ impl XlaBackend {
 /// anything that the key does not name. (The plugin itself reads `XLA_FLAGS` and `LIBTPU_INIT_ARGS`: they are in the
 /// environment's key.)
 pub(crate) fn compile(client: &Client, inputs: &KeyInputs) -> Result<(pjrt::LoadedExecutable, Compiled), PjrtError> {
-    let options = encode_options(&inputs.options)?;
+    let options = encode_options(&inputs.program, &inputs.options)?;
     let began = Instant::now();
     let loaded = client.compile(as_pjrt(&inputs.program)?, &options)?;
     let compile_seconds = began.elapsed().as_secs_f64();
@@ -169,7 +169,12 @@ pub(super) fn as_pjrt(program: &Program) -> Result<pjrt::Program<'_>, PjrtError>
     }
 }
 
-pub(super) fn encode_options(given: &CompileOptions) -> Result<Vec<u8>, PjrtError> {
+/// The options for a program. Whose annotations it has is in the key with the program.
+pub(super) fn encode_options(program: &Program, given: &CompileOptions) -> Result<Vec<u8>, PjrtError> {
+    let uses_shardy = || program.requirements().is_ok_and(|wanted| wanted.uses_shardy);
+    let partitioner = given
+        .use_spmd_partitioning
+        .then(|| if uses_shardy() { options::Partitioner::Shardy } else { options::Partitioner::Gspmd });
     let overrides = given.overrides.iter().map(|(name, value)| {
         let value = match value {
             OptionValue::Bool(value) => options::OptionOverride::Bool(*value),
@@ -179,13 +184,7 @@ pub(super) fn encode_options(given: &CompileOptions) -> Result<Vec<u8>, PjrtErro
         };
         (name.as_str(), value)
     });
-    options::encode(
-        given.num_replicas,
-        given.num_partitions,
-        given.use_spmd_partitioning,
-        &given.device_assignment,
-        overrides,
-    )
+    options::encode(given.num_replicas, given.num_partitions, partitioner, &given.device_assignment, overrides)
 }
 
 /// The executable's ABI version; `None` where the plugin has none, or does not give it: it is then compiled anew for every build.

@@ -14,6 +14,8 @@ use crate::runtime;
 use crate::tensor::TensorError;
 use preheat_cache::StoreError;
 
+mod programs;
+
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -343,12 +345,10 @@ fn runtime_hint(error: &runtime::Error) -> Option<&'static str> {
         runtime::Error::NotWarm(_) => {
             Some("`preheat warmup` compiles it now; without --require-warm the run compiles it itself")
         }
+        runtime::Error::NotAsWritten { cause, .. } => programs::not_as_written_hint(cause),
         runtime::Error::Compile { cause, .. } if cause.code() == Some(ErrorCode::ResourceExhausted) => Some(NO_MEMORY),
         error if error.is_out_of_memory() => Some(NO_MEMORY),
-        // XLA says the same of bytes that are cut short.
-        runtime::Error::Compile { cause, .. } if cause.to_string().contains("Failed to parse using StableHLO") => Some(
-            "the file is damaged, or newer than the StableHLO that the plugin reads: export it again, as text or for that version",
-        ),
+        runtime::Error::Compile { cause, .. } => programs::compile_hint(&cause.to_string()),
         runtime::Error::Backend(BackendError::Plugin { .. }) => Some(
             "`preheat plugins list` shows where each plugin was looked for; `preheat plugins install NAME --force` installs it anew",
         ),

@@ -162,6 +162,7 @@ pub(super) fn run(context: &Context, args: &ProgramRunArgs) -> Result<Status, Cl
     let prepared = Prepared::new(context, &args.program)?;
     let mut timings = Prepared::ready_timings(context);
     let executable = &prepared.executable;
+    executable.check_fits().map_err(&about)?;
     if executable.report().source == preheat_cache::Source::Compiled
         && !context.args.no_tpu_warmup
         && !context.args.manual_warmup()

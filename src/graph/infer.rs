@@ -5,9 +5,20 @@ use preheat_cache::Dtype;
 use super::op::{Attention, Norm, Op};
 use super::{Type, Value};
 
+/// No value takes more bytes than this. So products of its dimensions fit 64 bits wherever they are made.
+const MOST_BYTES: u64 = i64::MAX.unsigned_abs();
+
 /// The type of what `op` gives. `of` tells the types of its operands; `claimed` is the node's own type, which decides for ops
 /// whose shape is not theirs to choose.
 pub(super) fn infer<'a>(op: &Op, claimed: &Type, of: impl Fn(Value) -> &'a Type) -> Result<Type, String> {
+    let kind = given(op, claimed, of)?;
+    if kind.bytes() > MOST_BYTES {
+        return Err(format!("{kind} takes more bytes than 63 bits count"));
+    }
+    Ok(kind)
+}
+
+fn given<'a>(op: &Op, claimed: &Type, of: impl Fn(Value) -> &'a Type) -> Result<Type, String> {
     match op {
         Op::Input(_) | Op::Weight(_) => Ok(claimed.clone()),
         Op::Literal(values) => {
@@ -169,6 +180,10 @@ fn attend<'a>(attention: &Attention, of: impl Fn(Value) -> &'a Type) -> Result<T
     same("the rows of the value", value.dims[1], key.dims[1])?;
     if attention.causal {
         same("the rows of the key under a causal mask", key.dims[1], query.dims[1])?;
+    }
+    let scores = Type::new(Dtype::Float32, [query.dims[0], attention.heads, query.dims[1], key.dims[1]]);
+    if scores.bytes() > MOST_BYTES {
+        return Err(format!("its scores, {scores}, take more bytes than 63 bits count"));
     }
     Ok(Type::new(query.dtype, [query.dims[0], query.dims[1], value.dims[2]]))
 }

@@ -100,11 +100,13 @@ impl TextConfig {
         let eos_token_id = eos
             .and_then(|id| i32::try_from(id).ok())
             .ok_or_else(|| fields.unsupported("eos_token_id", "the number of a token"))?;
+        let layers = fields.count("num_hidden_layers", Some(12))?;
+        fields.bound_layers("num_hidden_layers", layers)?;
         let projected = class == TextClass::WithProjection;
         Ok(Self {
             hidden_size,
             intermediate_size: fields.count("intermediate_size", Some(2048))?,
-            layers: fields.count("num_hidden_layers", Some(12))?,
+            layers,
             heads,
             activation,
             layer_norm_eps: fields.number("layer_norm_eps", 1e-5)?,

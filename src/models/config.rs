@@ -36,8 +36,24 @@ impl Fields {
 
     /// The error that names a field, what it is and what it may be.
     pub(super) fn unsupported(&self, field: &str, supported: impl Into<String>) -> ModelError {
-        let value = self.get(field).map_or_else(|| "missing".to_owned(), Json::to_string);
+        let value = self.get(field).map_or_else(|| "missing".to_owned(), |value| shortened(value.to_string()));
         ModelError::Unsupported { path: self.path.clone(), field: field.to_owned(), value, supported: supported.into() }
+    }
+
+    /// Refuses a field by which a graph comes to more layers than [`MOST_LAYERS`].
+    pub(super) fn bound_layers(&self, field: &str, layers: u64) -> Result<(), ModelError> {
+        if layers <= MOST_LAYERS {
+            return Ok(());
+        }
+        Err(self.unsupported(field, format!("what makes at most {MOST_LAYERS} layers in all, and this makes {layers}")))
+    }
+
+    /// Refuses a list with more blocks than [`MOST_BLOCKS`].
+    pub(super) fn bound_blocks(&self, field: &str, blocks: usize) -> Result<(), ModelError> {
+        if blocks <= MOST_BLOCKS {
+            return Ok(());
+        }
+        Err(self.unsupported(field, format!("a list of at most {MOST_BLOCKS} blocks, and these are {blocks}")))
     }
 
     fn no_field(&self, field: &str) -> ModelError {
@@ -178,6 +194,13 @@ pub(super) fn divides(fields: &Fields, field: &str, part: u64, of: &str, whole: 
     Err(fields.unsupported(field, format!("a divisor of {whole}, which `{of}` gives")))
 }
 
+/// Layers of a graph, each a resnet, or an attention with what follows it. Stable Diffusion XL has 80 in its largest graph, and each
+/// is some twenty nodes.
+const MOST_LAYERS: u64 = 2048;
+
+/// Blocks of a network; a picture is halved between two of them.
+const MOST_BLOCKS: usize = 16;
+
 const WHOLE: &str = "a whole number of at least 1";
 
 /// Larger numbers than this name no size of a graph; refusing them keeps products of a few within 64 bits.
@@ -185,6 +208,15 @@ const LARGEST_COUNT: u64 = 1 << 20;
 
 fn count(value: &Json) -> Option<u64> {
     value.as_u64().filter(|count| (1..=LARGEST_COUNT).contains(count))
+}
+
+/// A value as a message shows it: a list can be longer than the file that it stands in should be.
+fn shortened(value: String) -> String {
+    const MOST_LETTERS: usize = 200;
+    match value.char_indices().nth(MOST_LETTERS) {
+        Some((end, _)) => format!("{}... ({} bytes)", &value[..end], value.len()),
+        None => value,
+    }
 }
 
 /// The parser's message without the position at its end, which the error states by itself.

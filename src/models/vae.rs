@@ -55,6 +55,7 @@ impl VaeConfig {
         let block = "UpDecoderBlock2D";
         let blocks = fields.list_of("up_block_types", &[block], &[block])?;
         let mut channels = fields.counts("block_out_channels", &[64])?;
+        fields.bound_blocks("block_out_channels", channels.len())?;
         channels.reverse();
         if blocks.len() != channels.len() {
             let supported = format!("as many blocks as `block_out_channels` has, which are {}", channels.len());
@@ -68,10 +69,12 @@ impl VaeConfig {
         if scaling_factor <= 0.0 {
             return Err(fields.unsupported("scaling_factor", "a number above 0"));
         }
+        let resnets = fields.count("layers_per_block", Some(1))? + 1;
+        fields.bound_layers("layers_per_block", resnets * channels.len() as u64)?;
         Ok(Self {
             latent_channels: fields.count("latent_channels", Some(4))?,
             channels,
-            resnets: fields.count("layers_per_block", Some(1))? + 1,
+            resnets,
             norm_groups,
             scaling_factor,
             force_upcast: fields.flag("force_upcast", true)?,

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use preheat_cache::LARGEST_SIDE_PX;
 use serde::{Deserialize, Serialize};
 
 use super::error::PipelineError;
@@ -86,8 +87,8 @@ impl TextToImage {
     pub const DEFAULT_CFG_SCALE: f64 = 7.5;
     /// The smallest side of a picture: one latent.
     const SMALLEST_SIDE_PX: u64 = 8;
-    /// No side and no batch is larger, so that the bytes of any tensor of any model are counted in 64 bits.
-    const MOST: u64 = 1 << 16;
+    /// No batch is larger.
+    const MOST_PICTURES: u64 = 1 << 16;
 
     /// A request with everything at its default.
     pub fn new(prompt: impl Into<String>) -> Self {
@@ -133,16 +134,16 @@ impl TextToImage {
                 let least = Self::SMALLEST_SIDE_PX;
                 return Err(PipelineError::request(field, side, format!("a picture is at least {least} px each way")));
             }
-            if side > Self::MOST {
-                let most = Self::MOST;
-                return Err(PipelineError::request(field, side, format!("a picture is at most {most} px each way")));
+            if side > LARGEST_SIDE_PX {
+                let why = format!("a picture is at most {LARGEST_SIDE_PX} px each way");
+                return Err(PipelineError::request(field, side, why));
             }
         }
         if self.batch_size == 0 {
             return Err(PipelineError::request("batch_size", 0, "at least 1 picture is wanted".to_owned()));
         }
-        if self.batch_size > Self::MOST {
-            let why = format!("at most {} pictures are made at once", Self::MOST);
+        if self.batch_size > Self::MOST_PICTURES {
+            let why = format!("at most {} pictures are made at once", Self::MOST_PICTURES);
             return Err(PipelineError::request("batch_size", self.batch_size, why));
         }
         if self.steps == 0 {

@@ -20,7 +20,7 @@
 //!   %y = stablehlo.add %x, %x : tensor<2xf32>
 //!   return %y : tensor<2xf32>
 //! }";
-//! let options = options::encode(1, 1, false, &[], std::iter::empty())?;
+//! let options = options::encode(1, 1, None, &[], std::iter::empty())?;
 //! let doubled = client.compile(Program::mlir(text), &options)?;
 //! let device = &client.addressable_devices()?[0];
 //! let x = client.buffer_from_host(device, ElementType::F32, &[2], &[0, 0, 128, 63, 0, 0, 0, 64])?;

@@ -29,6 +29,8 @@ struct ExecutableBuildOptionsProto {
     use_spmd_partitioning: bool,
     #[prost(message, optional, tag = "9")]
     device_assignment: Option<DeviceAssignmentProto>,
+    #[prost(bool, tag = "19")]
+    use_shardy_partitioner: bool,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -70,14 +72,24 @@ pub enum OptionOverride {
     Float(f64),
 }
 
+/// What splits a program into its partitions, by the annotations that it reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Partitioner {
+    /// XLA's older one: `mhlo.sharding`.
+    Gspmd,
+    /// Shardy: meshes, and shardings that name their axes.
+    Shardy,
+}
+
 /// Encodes compile options.
 ///
+/// Without a `partitioner`, annotations of a program are dropped.
 /// `device_assignment` holds the ids of the devices to run on: `[num_replicas, num_partitions]`, flattened; empty leaves the choice
 /// to the plugin. Equal options give equal bytes, in whatever order the overrides come.
 pub fn encode<'a>(
     num_replicas: u32,
     num_partitions: u32,
-    use_spmd_partitioning: bool,
+    partitioner: Option<Partitioner>,
     device_assignment: &[u64],
     overrides: impl Iterator<Item = (&'a str, OptionOverride)>,
 ) -> Result<Vec<u8>, PjrtError> {
@@ -93,8 +105,9 @@ pub fn encode<'a>(
             device_ordinal: -1,
             num_replicas: num_replicas.into(),
             num_partitions: num_partitions.into(),
-            use_spmd_partitioning,
+            use_spmd_partitioning: partitioner.is_some(),
             device_assignment: assignment,
+            use_shardy_partitioner: partitioner == Some(Partitioner::Shardy),
         }),
         env_option_overrides: overrides
             .map(|(name, value)| (name.to_owned(), OptionOverrideProto { value: Some(value) }))
@@ -145,7 +158,7 @@ mod tests {
 
     #[test]
     fn the_least_options_are_pinned() {
-        let bytes = encode(1, 1, false, &[], std::iter::empty()).unwrap();
+        let bytes = encode(1, 1, None, &[], std::iter::empty()).unwrap();
         let minus_one = [0x08, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01];
         assert_eq!(bytes, [&[0x1a, 15][..], &minus_one, &[0x20, 1, 0x28, 1]].concat());
         check(&bytes).unwrap();
@@ -156,9 +169,9 @@ mod tests {
         assert!(check(&[]).is_err());
         assert!(check(b"\x1a\x02\x20\x01").unwrap_err().to_string().contains("partitions"));
         assert!(check(b"\xff\xff").is_err());
-        assert!(encode(0, 1, false, &[], std::iter::empty()).is_err());
-        assert!(encode(1, 0, false, &[0], std::iter::empty()).is_err());
-        assert!(encode(1, 2, true, &[0], std::iter::empty()).is_err());
+        assert!(encode(0, 1, None, &[], std::iter::empty()).is_err());
+        assert!(encode(1, 0, None, &[0], std::iter::empty()).is_err());
+        assert!(encode(1, 2, Some(Partitioner::Gspmd), &[0], std::iter::empty()).is_err());
     }
 
     #[test]
@@ -173,7 +186,7 @@ mod tests {
     fn the_order_of_overrides_does_not_matter() {
         let one = ("xla_a", OptionOverride::Bool(true));
         let two = ("xla_b", OptionOverride::Int(2));
-        let first = encode(1, 1, false, &[], [one.clone(), two.clone()].into_iter()).unwrap();
-        assert_eq!(first, encode(1, 1, false, &[], [two, one].into_iter()).unwrap());
+        let first = encode(1, 1, None, &[], [one.clone(), two.clone()].into_iter()).unwrap();
+        assert_eq!(first, encode(1, 1, None, &[], [two, one].into_iter()).unwrap());
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use preheat_cache::{GraphKey, ShapeError};
 
+use super::as_written::NotAsWritten;
 use super::out_of_memory::OutOfMemory;
 use super::report::StageLookup;
 use super::source::BuildError;
@@ -35,6 +36,15 @@ pub enum Error {
         /// What its builder said.
         #[source]
         cause: BuildError,
+    },
+    /// The program would be run or compiled as another than the one that it is.
+    #[error("stage `{stage}`")]
+    NotAsWritten {
+        /// The stage of the model.
+        stage: String,
+        /// What it asks for, and would not get.
+        #[source]
+        cause: NotAsWritten,
     },
     /// The compiler refused the graph.
     #[error("stage `{stage}`: {device} could not compile graph {}", graph_key.short())]

@@ -206,6 +206,22 @@ impl Executable {
         metrics::figures(&self.graph.measurements)
     }
 
+    /// Refuses an execution that takes more memory than the device has free, inputs included. It goes by the compiler's own figures, and
+    /// costs no execution; [`Self::run`] does not ask.
+    ///
+    /// # Errors
+    /// Where there is too little memory, although everything that is not in use was dropped.
+    pub fn check_fits(&self) -> Result<(), Error> {
+        let Some(on_device) = self.graph.on_device.upgrade() else { return Ok(()) };
+        let inputs = self.inputs().into_iter().flatten().map(|kind| {
+            let bytes = kind.element_type.array_bytes(&kind.dimensions).unwrap_or(0);
+            u64::try_from(bytes).unwrap_or(u64::MAX)
+        });
+        let inputs = inputs.fold(0, u64::saturating_add).max(self.footprint().arguments);
+        let needed = inputs.saturating_add(self.footprint().of_execution());
+        Ok(on_device.check_fits_now(&self.doing("running it", Some(needed)))?)
+    }
+
     /// Zeros of every input's shape.
     ///
     /// # Errors
@@ -321,6 +337,7 @@ impl Executable {
     /// # Errors
     /// As [`Self::zeros`] and [`Self::run`].
     pub fn run_on_zeros(&self) -> Result<(), Error> {
+        self.check_fits()?;
         let zeros = self.zeros()?;
         for output in self.run(&zeros)? {
             output.wait().map_err(|cause| self.failed("warming it up", cause))?;

@@ -3,6 +3,7 @@
 //! A request goes through `obtain.rs`: memory, level 1, the graph, level 2, and a compile where all of them miss.
 
 mod ahead;
+mod as_written;
 mod builder;
 mod cache;
 mod compile;
@@ -43,6 +44,7 @@ use std::time::Instant;
 use preheat_cache::{Digest, Environment, GraphKey, GraphRecord, Signature, Statistics};
 use serde::Serialize;
 
+pub use as_written::NotAsWritten;
 pub use builder::Builder;
 pub use cache::Cache;
 pub use devices::{DeviceInfo, describe_devices};

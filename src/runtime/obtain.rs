@@ -150,6 +150,9 @@ impl Inner {
             Error::Build { stage, cause }
         })?;
         let (options, environment) = (asked.graph.compile_options().clone(), self.backend.environment());
+        if asked.graph.program_at_hand().is_none() {
+            self.check_as_written(asked.graph.stage_name(), &program, &options)?;
+        }
         Ok(KeyInputs { program, options, environment: Arc::clone(environment) })
     }
 

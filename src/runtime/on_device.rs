@@ -139,6 +139,17 @@ impl OnDevice {
         Err(self.out_of_memory(&doing, Dropped::default(), None))
     }
 
+    /// Refuses what takes more than is free, once all that is not in use was dropped for it.
+    pub(super) fn check_fits_now(&self, doing: &Doing<'_>) -> Result<(), Box<OutOfMemory>> {
+        let Some(needed) = doing.needed_bytes else { return Ok(()) };
+        let fits = || self.free_bytes().is_none_or(|free| needed <= free);
+        if fits() {
+            return Ok(());
+        }
+        let dropped = self.drop_until(|_| fits());
+        if fits() { Ok(()) } else { Err(self.out_of_memory(doing, dropped, None)) }
+    }
+
     /// Does `work`, and again after each thing that is dropped, as long as the device is out of memory.
     pub(super) fn with_room<T>(
         &self,

@@ -121,6 +121,9 @@ impl<'a> Request<'a> {
         self.signature.validate()?;
         let graph = self.graph.map_err(|cause| Error::Build { stage: Graph::DEFAULT_STAGE.to_owned(), cause })?;
         let graph = graph.as_ref();
+        if let Some(program) = graph.program_at_hand() {
+            self.inner.check_as_written(graph.stage_name(), program, graph.compile_options())?;
+        }
         let RequestDigests { exact, projection_key } = self.inner.digests().of(self.signature, graph);
         let asked = Asked {
             signature: self.signature,

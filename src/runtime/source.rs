@@ -38,14 +38,15 @@ impl Graph {
     /// The stage name of a graph that was given none.
     pub const DEFAULT_STAGE: &'static str = "program";
 
-    /// A graph whose program is at hand. It declares no projection, so it is matched on the exact signature.
+    /// A graph whose program is at hand. It declares no projection, so it is matched on the exact signature. Its options are for the
+    /// replicas and partitions that the program declares.
     pub fn from_program(program: Program) -> Self {
         Self {
             stage: Self::DEFAULT_STAGE.to_owned(),
             // The program is its own builder: another program under the same signature is another entry.
             builder: BuilderId::of_program(&program),
             projection: Projection::exact(),
-            options: CompileOptions::default(),
+            options: options_for(&program),
             padding: None,
             origin: Origin::Program(program),
         }
@@ -135,6 +136,18 @@ impl Graph {
             Origin::Program(program) => Ok(program.clone()),
             Origin::Builder(build) => build(),
         }
+    }
+}
+
+/// What a compiler is told of a program that says for how many devices it is. A program that cannot be read is refused where it is
+/// asked for.
+fn options_for(program: &Program) -> CompileOptions {
+    let Ok(wanted) = program.requirements() else { return CompileOptions::default() };
+    CompileOptions {
+        num_replicas: wanted.replicas,
+        num_partitions: wanted.partitions,
+        use_spmd_partitioning: wanted.partitions > 1,
+        ..CompileOptions::default()
     }
 }
 

@@ -3,6 +3,7 @@ use proptest::prelude::*;
 use super::*;
 
 mod hlo;
+mod requirements;
 
 fn digest(text: &str) -> Digest {
     Program::new(ProgramFormat::Mlir, text.as_bytes().to_vec()).digest()
@@ -171,11 +172,12 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), start in prop::sample::select(vec!["", "module @", "#loc = loc(", "//", "module {} a loc("])) {
+    fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), start in prop::sample::select(vec!["", "module @", "#loc = loc(", "//", "module {} a loc(", "module {mhlo.num_partitions = ", "replica_groups = dense<", "sdy.mesh <["])) {
         let bytes = [start.as_bytes(), &bytes].concat();
         let _ = Program::sniff(bytes.clone());
         for format in [ProgramFormat::Mlir, ProgramFormat::Hlo] {
-            let _ = Program::new(format, bytes.clone()).digest();
+            let program = Program::new(format, bytes.clone());
+            let _ = (program.digest(), program.requirements().is_ok());
         }
     }
 }

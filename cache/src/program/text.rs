@@ -10,7 +10,7 @@
 
 use std::ops::Range;
 
-use memchr::{memchr, memchr2, memchr3, memmem};
+use memchr::{memchr, memchr2, memchr3, memmem, memrchr};
 
 use super::Sink;
 
@@ -67,6 +67,75 @@ fn module_name(bytes: &[u8]) -> Option<Range<usize>> {
         _ => name + 1 + bytes[name + 1..].iter().take_while(|byte| is_identifier(**byte)).count(),
     };
     matches!(bytes.get(end), Some(b' ' | b'\t' | b'\n' | b'\r' | b'{')).then_some(start..end)
+}
+
+/// Whether a place lies in a comment.
+pub(super) fn is_in_comment(bytes: &[u8], place: usize) -> bool {
+    surroundings(bytes, place) == Surroundings::Comment
+}
+
+/// Whether a place lies neither in a comment nor in a string.
+pub(super) fn is_code(bytes: &[u8], place: usize) -> bool {
+    surroundings(bytes, place) == Surroundings::Code
+}
+
+#[derive(PartialEq)]
+enum Surroundings {
+    Code,
+    String,
+    Comment,
+}
+
+/// What a place lies in. Neither strings nor comments go over the end of a line.
+fn surroundings(bytes: &[u8], place: usize) -> Surroundings {
+    let mut at = memrchr(b'\n', &bytes[..place]).map_or(0, |newline| newline + 1);
+    while at < place {
+        match memchr2(b'"', b'/', &bytes[at..place]).map(|found| at + found) {
+            Some(found) if bytes[found] == b'"' => match end_of_string(bytes, found) {
+                Some(end) if end <= place => at = end,
+                _ => return Surroundings::String,
+            },
+            Some(found) if bytes.get(found + 1) == Some(&b'/') => return Surroundings::Comment,
+            Some(found) => at = found + 1,
+            None => return Surroundings::Code,
+        }
+    }
+    Surroundings::Code
+}
+
+/// Whether the word at a place is no part of a longer one.
+pub(super) fn is_whole_word(bytes: &[u8], at: usize, length: usize) -> bool {
+    let before = at.checked_sub(1).is_none_or(|before| !is_identifier(bytes[before]));
+    before && bytes.get(at + length).is_none_or(|after| !is_identifier(*after))
+}
+
+/// What follows the equals sign after the name at a place, which may be quoted.
+pub(super) fn value(bytes: &[u8], at: usize, length: usize) -> Option<&[u8]> {
+    let rest = is_whole_word(bytes, at, length).then(|| &bytes[at + length..])?;
+    let rest = rest.strip_prefix(b"\"").unwrap_or(rest).trim_ascii_start();
+    rest.strip_prefix(b"=").map(<[u8]>::trim_ascii_start)
+}
+
+/// The content of the string that a text starts with.
+pub(super) fn string(text: &[u8]) -> Option<&str> {
+    let end = text.starts_with(b"\"").then(|| end_of_string(text, 0))??;
+    std::str::from_utf8(&text[1..end - 1]).ok()
+}
+
+/// The elements of `dense<...>`, an array of 64-bit integers; `None` where the text starts with anything else.
+pub(super) fn integers(text: &[u8]) -> Option<Vec<i64>> {
+    let content = text.strip_prefix(b"dense<")?;
+    let content = &content[..memchr(b'>', content)?];
+    if let Some(digits) = content.strip_prefix(b"\"0x") {
+        let digits = digits.strip_suffix(b"\"")?;
+        let element = |element: &[u8]| {
+            let digits = std::str::from_utf8(element).ok().filter(|digits| digits.len() == 16)?;
+            u64::from_str_radix(digits, 16).ok().map(|value| value.swap_bytes().cast_signed())
+        };
+        return digits.chunks(16).map(element).collect();
+    }
+    let words = content.split(|byte| matches!(byte, b'[' | b']' | b',') || byte.is_ascii_whitespace());
+    words.filter(|word| !word.is_empty()).map(|word| std::str::from_utf8(word).ok()?.parse().ok()).collect()
 }
 
 /// Goes over a text once, and adds what lies between the gaps.

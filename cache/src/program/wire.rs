@@ -87,16 +87,16 @@ fn is_left_out(bytes: &[u8], rules: &Rules) -> Option<bool> {
 }
 
 /// One field of a message.
-struct Field<'a> {
-    number: u64,
-    tag: &'a [u8],
-    whole: &'a [u8],
+pub(super) struct Field<'a> {
+    pub(super) number: u64,
+    pub(super) tag: &'a [u8],
+    pub(super) whole: &'a [u8],
     /// The content of a field with a length.
-    content: Option<&'a [u8]>,
+    pub(super) content: Option<&'a [u8]>,
 }
 
 /// The fields of a message; `None`, and no more after it, where the wire format is broken.
-fn fields(bytes: &[u8]) -> impl Iterator<Item = Option<Field<'_>>> {
+pub(super) fn fields(bytes: &[u8]) -> impl Iterator<Item = Option<Field<'_>>> {
     let mut rest = bytes;
     std::iter::from_fn(move || {
         if rest.is_empty() {
@@ -130,7 +130,7 @@ fn split_field(bytes: &[u8]) -> Option<Field<'_>> {
     Some(Field { number, tag: tag_bytes, whole: &bytes[..bytes.len() - rest.len()], content })
 }
 
-fn varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
+pub(super) fn varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
     let mut value = 0;
     for (index, byte) in bytes.iter().enumerate().take(10) {
         value |= u64::from(byte & 0x7f) << (7 * index);

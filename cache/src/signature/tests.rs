@@ -116,7 +116,14 @@ fn sizes_round_up() {
     assert_eq!(normalize_shape([0, 5], 64), Err(ShapeError::Zero { width_px: 0, height_px: 5 }));
     assert_eq!(normalize_shape([5, 5], 0), Err(ShapeError::Multiple(0)));
     assert_eq!(normalize_shape([5, 5], 12), Err(ShapeError::Multiple(12)));
-    assert!(matches!(normalize_shape([u64::MAX, 5], 64), Err(ShapeError::Overflow { .. })));
+    // The limit holds for what is computed, whichever side and whichever multiple makes it so large.
+    assert_eq!(normalize_shape([65536, 8], 64), Ok([65536, 64]));
+    assert_eq!(normalize_shape([512, 512], 65536), Ok([65536, 65536]));
+    for (size, multiple) in
+        [([u64::MAX, 5], 64), ([8, 65537], 8), ([65535, 8], 65528), ([8, 8], 1 << 32), ([512, 512], u64::MAX - 7)]
+    {
+        assert!(matches!(normalize_shape(size, multiple), Err(ShapeError::TooLarge { .. })), "{size:?} {multiple}");
+    }
     assert_eq!(latent_shape(2, [1024, 512]), [2, 4, 64, 128]);
 }
 

@@ -100,7 +100,7 @@ fn of_topology(
 fn compile(topology: &Topology, wanted: &Wanted, program: Vec<u8>, folder: &Path) -> io::Result<Answer> {
     let program = Program::new(wanted.format, program);
     let began = Instant::now();
-    let compiled = xla::encode_options(&wanted.options).and_then(|options| {
+    let compiled = xla::encode_options(&program, &wanted.options).and_then(|options| {
         let executable = compile_ahead(topology, xla::as_pjrt(&program)?, &options, None)?;
         let seconds = began.elapsed().as_secs_f64();
         let payload = executable.serialize()?;

@@ -29,8 +29,14 @@ const SIGNAL_PATIENCE: Duration = Duration::from_millis(300);
 /// A folder of an answer that is older than this belonged to a process that was killed.
 const ABANDONED_AFTER: Duration = Duration::from_hours(24);
 
-/// Lines of a child's standard error that are kept to explain its end.
+/// The last lines of a child's standard error that are kept to explain its end.
 const LINES_KEPT: usize = 20;
+
+/// What begins a line of a stack trace, as absl and glog write it: it follows the reason, and pushes it out of sight.
+const STACK_TRACE: [&str; 3] = ["@ ", "PC: @", "*** "];
+
+/// What a line has in it that tells why a process gave up.
+const REASON: &str = "Check failed";
 
 /// What libtpu needs in order to answer at once where there is no TPU, to share its machine-wide lock, and to be quiet. A variable
 /// that the user has set stands.
@@ -61,7 +67,7 @@ pub enum AheadError {
     Ended {
         /// How it ended.
         status: ExitStatus,
-        /// The last lines that it wrote to standard error.
+        /// What it wrote to standard error: the check that failed, if one did, and the last lines without stack traces.
         said: String,
     },
     /// No program is known that could be started to compile.
@@ -213,7 +219,31 @@ fn command(program: &Path, variables: &[(&'static str, String)], folder: &Path) 
 /// A child that is killed unless it was waited for.
 struct Running {
     process: Child,
-    said: Option<JoinHandle<VecDeque<String>>>,
+    said: Option<JoinHandle<Said>>,
+}
+
+/// What is kept of a child's standard error.
+#[derive(Default)]
+struct Said {
+    /// The first line that tells why it gave up.
+    reason: Option<String>,
+    last: VecDeque<String>,
+}
+
+impl Said {
+    fn add(&mut self, line: String) {
+        if line.is_empty() || STACK_TRACE.iter().any(|start| line.starts_with(start)) {
+            return;
+        }
+        if self.reason.is_none() && line.contains(REASON) {
+            self.reason = Some(line);
+            return;
+        }
+        if self.last.len() == LINES_KEPT {
+            self.last.pop_front();
+        }
+        self.last.push_back(line);
+    }
 }
 
 impl Running {
@@ -222,16 +252,13 @@ impl Running {
         let mut process = command.spawn()?;
         let said = process.stderr.take().map(|stderr| {
             std::thread::spawn(move || {
-                let mut last = VecDeque::with_capacity(LINES_KEPT);
+                let mut said = Said::default();
                 for line in BufReader::new(stderr).split(b'\n').map_while(Result::ok) {
                     let line = String::from_utf8_lossy(&line).trim().to_owned();
                     tracing::debug!(line, "a compiling process says");
-                    if last.len() == LINES_KEPT {
-                        last.pop_front();
-                    }
-                    last.extend((!line.is_empty()).then_some(line));
+                    said.add(line);
                 }
-                last
+                said
             })
         });
         Ok(Self { process, said })
@@ -267,8 +294,8 @@ impl Running {
     }
 
     fn said(&mut self) -> String {
-        let lines = self.said.take().map(|said| said.join().unwrap_or_default()).unwrap_or_default();
-        Vec::from(lines).join("; ")
+        let said = self.said.take().map(|said| said.join().unwrap_or_default()).unwrap_or_default();
+        said.reason.into_iter().chain(said.last).collect::<Vec<_>>().join("; ")
     }
 }
 

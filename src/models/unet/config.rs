@@ -164,6 +164,7 @@ impl Levels {
     fn read(fields: &Fields) -> Result<Self, ModelError> {
         let channels = fields.counts("block_out_channels", &[320, 640, 1280, 1280])?;
         let levels = channels.len();
+        fields.bound_blocks("block_out_channels", levels)?;
         if !channels[0].is_multiple_of(2) {
             return Err(fields.unsupported("block_out_channels", "an even number of channels in the first block"));
         }
@@ -173,10 +174,17 @@ impl Levels {
             divides(fields, "attention_head_dim", heads, "block_out_channels", channels)?;
             divides(fields, "norm_num_groups", norm_groups, "block_out_channels", channels)?;
         }
+        let resnets = fields.count_per_level("layers_per_block", 2, levels)?;
+        let layers = fields.count_per_level("transformer_layers_per_block", 1, levels)?;
+        // A block of the way up has one resnet more than that of the way down, and each can have a transformer after it.
+        let both_ways = resnets.iter().map(|resnets| 2 * resnets + 1);
+        fields.bound_layers("layers_per_block", both_ways.clone().sum())?;
+        let with_transformers = both_ways.zip(&layers).map(|(resnets, layers)| resnets * (1 + layers));
+        fields.bound_layers("transformer_layers_per_block", with_transformers.sum())?;
         Ok(Self {
             channels,
-            resnets: fields.count_per_level("layers_per_block", 2, levels)?,
-            layers: fields.count_per_level("transformer_layers_per_block", 1, levels)?,
+            resnets,
+            layers,
             heads,
             only_cross_attention: fields.flag_per_level("only_cross_attention", false, levels)?,
             norm_groups,

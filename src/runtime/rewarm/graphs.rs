@@ -119,6 +119,7 @@ impl Inner {
         one.outcome = self.program_of(origin).and_then(|program| {
             let environment = Arc::clone(self.backend.environment());
             let inputs = KeyInputs { program, options: newest.options.clone(), environment };
+            self.check_as_written(&newest.stage, &inputs.program, &inputs.options)?;
             one.graph_key = Some(inputs.graph_key());
             self.renew_with(origin, &inputs, survival, enter)
         });

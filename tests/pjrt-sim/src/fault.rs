@@ -188,6 +188,7 @@ impl Stage {
                 }
                 Kind::Crash => {
                     last_word(Outcome::Crashing);
+                    last_words(place, ordinal);
                     std::process::abort();
                 }
                 Kind::Exit => {
@@ -198,5 +199,19 @@ impl Stage {
             }
         }
         Ok(corrupt)
+    }
+}
+
+/// What absl writes of a failed check: the reason, and then more stack frames than anyone reads.
+fn last_words(place: Place, ordinal: u64) {
+    let mut stderr = std::io::stderr();
+    let _ = writeln!(
+        stderr,
+        "F0000 00:00:1700000000.000001 1 sim.cc:1] Check failed: told to crash {} number {ordinal}",
+        place.name()
+    );
+    let _ = writeln!(stderr, "*** Check failure stack trace: ***");
+    for frame in 0..40 {
+        let _ = writeln!(stderr, "    @     0x7f00000000{frame:02}  (unknown)");
     }
 }

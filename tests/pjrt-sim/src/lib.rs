@@ -29,7 +29,7 @@
 //! | `PJRT_SIM_OUT_OF_MEMORY` | `WHERE`, ...: these calls return `RESOURCE_EXHAUSTED` |
 //! | `PJRT_SIM_CORRUPT` | `deserialize`: the real plugin is given damaged bytes |
 //! | `PJRT_SIM_HANG` | `WHERE`, ...: these calls never return |
-//! | `PJRT_SIM_CRASH` | `WHERE`, ...: these calls abort the process |
+//! | `PJRT_SIM_CRASH` | `WHERE`, ...: these calls abort the process, with a failed check and its stack on standard error |
 //! | `PJRT_SIM_EXIT` | `WHERE`, ...: these calls end the process with exit status 1, as XLA does at an unknown flag |
 //! | `PJRT_SIM_API_VERSION` | another version of the PJRT C API, such as `1.0` |
 //! | `PJRT_SIM_TABLE_END` | the function behind which the table ends, such as `PJRT_Compile` |

@@ -51,7 +51,7 @@ struct Driver {
 impl Driver {
     fn step(&mut self, step: &str) -> Result<String, PjrtError> {
         let (verb, subject) = step.split_once(' ').unwrap_or((step, ""));
-        let options = options::encode(1, 1, false, &[], std::iter::empty())?;
+        let options = options::encode(1, 1, None, &[], std::iter::empty())?;
         if self.plugin.is_none() {
             let plugin = env::var_os("SIM_TEST_PLUGIN").map_or_else(|| library_path().unwrap(), PathBuf::from);
             self.plugin = Some(Plugin::open(&plugin)?);
@@ -257,7 +257,7 @@ fn it_forwards_and_logs_what_it_forwarded() {
     let log = scene.log();
     assert_eq!((log.compiles_started(), log.compiles()), (1, 1));
     assert_eq!((log.serializes(), log.deserializes_started(), log.deserializes(), log.executes()), (1, 1, 1, 2));
-    let options = options::encode(1, 1, false, &[], std::iter::empty()).unwrap();
+    let options = options::encode(1, 1, None, &[], std::iter::empty()).unwrap();
     let compile = log.iter().find(|entry| matches!(entry.event, Event::Compile { .. })).unwrap();
     let hash = |bytes: &[u8]| blake3::hash(bytes).to_hex().to_string();
     assert_eq!(

@@ -1,0 +1,298 @@
+//! What does a program ask of the devices that run it?
+//!
+//! A plugin does not look at what a module declares: it compiles for as many replicas and partitions as the compile options say, and
+//! drops shardings and collective operations where these say one. So whoever makes the options has to read the program first.
+//!
+//! | form | replicas and partitions | devices that are named | layouts | transfers |
+//! |---|---|---|---|---|
+//! | text | `mhlo.num_replicas`, `mhlo.num_partitions` | groups of collectives, shardings, Shardy's meshes | `mhlo.layout_mode` | names of operations |
+//! | bytecode | the same | the same, Shardy's meshes only where they are text | the same | the same |
+//! | `HloModuleProto` | `device_assignment` | the same | `arg_layout_modes`, `out_layout_modes` | opcodes |
+//!
+//! What is written in a form that is not understood counts as naming more than one device: at worst a program is refused in words.
+
+use memchr::memmem;
+
+use super::bytecode::{Bytecode, Operation};
+use super::{Program, ProgramFormat, bytecode, text};
+
+mod hlo;
+
+/// What a program asks of the devices that run it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Requirements {
+    /// Copies of the program that run side by side; 1 where it declares none.
+    pub replicas: u32,
+    /// Parts that each copy is split into; 1 where it declares none.
+    pub partitions: u32,
+    /// The most devices that anything inside the program names, and what that is; `None` where nothing names more than one.
+    pub named: Option<NamedDevices>,
+    /// Whether Shardy's attributes say how it is partitioned, and not the older annotations of GSPMD.
+    pub uses_shardy: bool,
+    /// An operation that waits for the host to send or to take something while the program runs.
+    pub host_transfer: Option<&'static str>,
+    /// A layout of an input or an output that is not row-major.
+    pub layout: Option<String>,
+}
+
+/// Devices that something inside a program names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NamedDevices {
+    /// There are at least so many; 2 where it is written in a form that this release does not read.
+    pub at_least: u64,
+    /// What names them, such as `replica_groups`.
+    pub by: &'static str,
+}
+
+/// Why it is not known what a program asks for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RequirementsError {
+    /// The program breaks its format, or is of a newer version of it.
+    #[error("the {0} cannot be read: it is damaged, or newer than this release of preheat")]
+    Unreadable(&'static str),
+    /// A number of replicas or partitions is none.
+    #[error("`{0}` has to be a whole number from 1 to 65536, and it is written in the place where it is used")]
+    NotACount(&'static str),
+}
+
+/// More replicas or partitions than any machine has.
+const MOST_DEVICES: u64 = 1 << 16;
+
+const REPLICAS: &str = "mhlo.num_replicas";
+const PARTITIONS: &str = "mhlo.num_partitions";
+const LAYOUT: &str = "mhlo.layout_mode";
+const GROUPS: [&str; 2] = ["replica_groups", "source_target_pairs"];
+const SHARDING: &str = "a sharding";
+const MESH: &str = "a mesh of Shardy's";
+
+/// Operations over several devices, without the name of their dialect, as StableHLO spells them.
+const COLLECTIVES: [&str; 7] = [
+    "all_gather",
+    "all_reduce",
+    "all_to_all",
+    "collective_broadcast",
+    "collective_permute",
+    "cross-replica-sum",
+    "reduce_scatter",
+];
+
+/// Operations that wait for the host, or for a device that is told nothing else.
+const TRANSFERS: [&str; 4] = ["infeed", "outfeed", "send", "recv"];
+
+/// What a program of one device asks for.
+const ONE_DEVICE: Requirements =
+    Requirements { replicas: 1, partitions: 1, named: None, uses_shardy: false, host_transfer: None, layout: None };
+
+impl Requirements {
+    /// How many devices it is written for.
+    pub fn devices(&self) -> u64 {
+        u64::from(self.replicas) * u64::from(self.partitions)
+    }
+
+    /// Reads them.
+    pub(super) fn of(program: &Program) -> Result<Self, RequirementsError> {
+        let bytes = program.bytes();
+        let mut findings = Findings::default();
+        match program.format() {
+            ProgramFormat::Graph => return Ok(ONE_DEVICE),
+            ProgramFormat::Hlo => {
+                hlo::read(bytes, &mut findings).ok_or(RequirementsError::Unreadable("serialised HloModuleProto"))?;
+            }
+            ProgramFormat::Mlir if bytes.starts_with(bytecode::MAGIC) => {
+                of_bytecode(bytes, &mut findings).ok_or(RequirementsError::Unreadable("MLIR bytecode"))?;
+            }
+            ProgramFormat::Mlir => of_text(bytes, &mut findings),
+        }
+        findings.done()
+    }
+}
+
+/// What was found so far.
+#[derive(Default)]
+pub(super) struct Findings {
+    replicas: Option<u64>,
+    partitions: Option<u64>,
+    named: Option<NamedDevices>,
+    uses_shardy: bool,
+    host_transfer: Option<&'static str>,
+    layout: Option<String>,
+}
+
+impl Findings {
+    /// A declared number; the largest counts. `None` where it is not understood.
+    pub(super) fn replicas(&mut self, count: Option<u64>) {
+        self.replicas = self.replicas.max(Some(count.unwrap_or(u64::MAX)));
+    }
+
+    /// As [`Self::replicas`].
+    pub(super) fn partitions(&mut self, count: Option<u64>) {
+        self.partitions = self.partitions.max(Some(count.unwrap_or(u64::MAX)));
+    }
+
+    /// That something names a number of devices.
+    pub(super) fn named(&mut self, at_least: u64, by: &'static str) {
+        if at_least > self.named.map_or(1, |named| named.at_least) {
+            self.named = Some(NamedDevices { at_least, by });
+        }
+    }
+
+    /// The devices of a collective operation, by number; `None` where they are not understood. Gaps in groups are negative.
+    pub(super) fn group(&mut self, ids: Option<impl IntoIterator<Item = i64>>, by: &'static str) {
+        let highest = ids.map_or(Some(1), |ids| ids.into_iter().max()).and_then(|id| u64::try_from(id).ok());
+        self.named(highest.map_or(0, |id| id.saturating_add(1)), by);
+    }
+
+    /// An operation by its name, without its dialect's.
+    pub(super) fn operation(&mut self, name: &str) {
+        if let Some(transfer) = TRANSFERS.into_iter().find(|transfer| *transfer == name) {
+            self.host_transfer = Some(transfer);
+        }
+    }
+
+    /// How an input or an output is laid out.
+    pub(super) fn layout(&mut self, layout: &str) {
+        if !layout.is_empty() && layout != "default" {
+            self.layout = Some(layout.to_owned());
+        }
+    }
+
+    /// That Shardy's attributes are there.
+    pub(super) fn shardy(&mut self) {
+        self.uses_shardy = true;
+    }
+
+    /// Shardings and meshes that stand somewhere as text, except where the text is left out.
+    pub(super) fn shardings(&mut self, bytes: &[u8], is_left_out: impl Fn(usize) -> bool) {
+        for at in memmem::find_iter(bytes, b"devices=[").filter(|at| !is_left_out(*at)) {
+            self.named(product(&bytes[at + 9..], b']'), SHARDING);
+        }
+        for at in memmem::find_iter(bytes, b"maximal device=").filter(|at| !is_left_out(*at)) {
+            self.named(digits(&bytes[at + 15..]).map_or(2, |id| id.saturating_add(1)), SHARDING);
+        }
+        for at in memmem::find_iter(bytes, b"sdy.mesh").filter(|at| !is_left_out(*at)) {
+            // `sdy.mesh @mesh = <["x"=2, "y"=4]>`, and `#sdy.mesh<["x"=2]>` in place of an attribute.
+            let rest = &bytes[at..bytes.len().min(at + 4096)];
+            if let Some(axes) = memmem::find(rest, b"<[") {
+                self.named(product(&rest[axes + 2..], b']'), MESH);
+            }
+        }
+    }
+
+    fn done(self) -> Result<Requirements, RequirementsError> {
+        let count = |declared: Option<u64>, name| {
+            let count = Some(declared.unwrap_or(1)).filter(|count| (1..=MOST_DEVICES).contains(count));
+            count.and_then(|count| u32::try_from(count).ok()).ok_or(RequirementsError::NotACount(name))
+        };
+        Ok(Requirements {
+            replicas: count(self.replicas, REPLICAS)?,
+            partitions: count(self.partitions, PARTITIONS)?,
+            named: self.named,
+            uses_shardy: self.uses_shardy,
+            host_transfer: self.host_transfer,
+            layout: self.layout,
+        })
+    }
+}
+
+fn of_text(bytes: &[u8], findings: &mut Findings) {
+    let is_left_out = |at: usize| text::is_in_comment(bytes, at);
+    let values = |name: &str| -> Vec<&[u8]> {
+        let found = memmem::find_iter(bytes, name.as_bytes()).filter(|at| !is_left_out(*at));
+        found.filter_map(|at| text::value(bytes, at, name.len())).collect()
+    };
+    for value in values(REPLICAS) {
+        findings.replicas(digits(value));
+    }
+    for value in values(PARTITIONS) {
+        findings.partitions(digits(value));
+    }
+    for name in GROUPS {
+        for value in values(name) {
+            findings.group(text::integers(value), name);
+        }
+    }
+    for value in values(LAYOUT) {
+        findings.layout(text::string(value).unwrap_or("one that is not understood"));
+    }
+    for (dialect, transfer) in [b"stablehlo.".as_slice(), b"mhlo."].into_iter().flat_map(|d| TRANSFERS.map(|t| (d, t)))
+    {
+        let name = [dialect, transfer.as_bytes()].concat();
+        if memmem::find_iter(bytes, &name).any(|at| !is_left_out(at) && text::is_whole_word(bytes, at, name.len())) {
+            findings.operation(transfer);
+        }
+    }
+    findings.shardings(bytes, is_left_out);
+    // Locations and comments are in no key, so what is compiled must not depend on their words.
+    if memmem::find_iter(bytes, b"sdy.mesh").any(|at| text::is_code(bytes, at)) {
+        findings.shardy();
+    }
+}
+
+fn of_bytecode(bytes: &[u8], findings: &mut Findings) -> Option<()> {
+    let file = Bytecode::read(bytes)?;
+    for (name, value) in file.entries() {
+        let count = || file.integer(value).and_then(|count| u64::try_from(count).ok());
+        match name {
+            REPLICAS => findings.replicas(count()),
+            PARTITIONS => findings.partitions(count()),
+            LAYOUT => findings.layout(file.string(value).unwrap_or("one that is not understood")),
+            _ => {}
+        }
+    }
+    for string in &file.strings {
+        findings.shardings(string.as_bytes(), |_| false);
+    }
+    if findings.partitions.is_none() && file.operations.iter().any(|operation| operation.dialect == "sdy") {
+        findings.named(2, MESH);
+    }
+    let names_meshes = |string: &&str| string.contains("xla.sdy.meshes");
+    if file.operations.iter().any(|operation| operation.dialect == "sdy") || file.strings.iter().any(names_meshes) {
+        findings.shardy();
+    }
+    for operation in &file.operations {
+        findings.operation(without_version(operation.name));
+    }
+    let is_collective = |name| COLLECTIVES.contains(&without_version(name));
+    if file.operations.iter().any(|operation| is_collective(operation.name)) {
+        file.visit(&mut |operation| {
+            if is_collective(operation.name.name) {
+                findings.group(group(&file, operation), "a collective operation");
+            }
+        })?;
+    }
+    Some(())
+}
+
+/// The devices of a collective operation: its only attribute that is an array of numbers.
+fn group(file: &Bytecode<'_>, operation: &Operation<'_>) -> Option<Vec<i64>> {
+    let entries = operation.attributes.and_then(|attributes| file.dictionary(attributes)).unwrap_or_default();
+    // How other dialects write the properties of an operation differs with each of them.
+    let properties = operation.properties.iter().flatten().filter(|_| operation.name.dialect == "vhlo");
+    let mut values = entries.iter().map(|(_, value)| value).chain(properties);
+    values.find_map(|value| file.integers(*value))
+}
+
+/// The name of one of VHLO's operations without the version at its end, such as `_v1`.
+fn without_version(name: &str) -> &str {
+    let stem = name.trim_end_matches(|letter: char| letter.is_ascii_digit());
+    stem.strip_suffix("_v").unwrap_or(name)
+}
+
+/// The whole number that a text starts with.
+fn digits(text: &[u8]) -> Option<u64> {
+    let end = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    std::str::from_utf8(&text[..end]).ok()?.parse().ok()
+}
+
+/// The product of the numbers up to `end`, each the last thing before a comma; 2 where one of them is none.
+fn product(text: &[u8], end: u8) -> u64 {
+    let list = text.split(|byte| *byte == end).next().unwrap_or_default();
+    let mut product = 1_u64;
+    for item in list.split(|byte| *byte == b',').filter(|item| !item.trim_ascii().is_empty()) {
+        let item = item.trim_ascii();
+        let start = item.len() - item.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+        product = product.saturating_mul(digits(&item[start..]).unwrap_or(2));
+    }
+    product
+}
