@@ -51,7 +51,7 @@ macro_rules! models {
     };
 }
 
-models!(sd15 sd21 sdxl mixed odd down_first);
+models!(sd15 sd21 sdxl mixed odd down_first by_index);
 
 #[test]
 fn these_are_all_the_models_and_what_is_left_out_exists() {

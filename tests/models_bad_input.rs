@@ -15,7 +15,8 @@ use safetensors::{SafeTensors, serialize_to_file};
 use serde_json::{Value, json};
 use support::demo::{Picture, copy_folder};
 use support::lab::files_under;
-use support::{Lab, Ran, random_model};
+use support::random_model::{self, Shape, Weights};
+use support::{Lab, Ran};
 
 const UNET: &str = "unet/diffusion_pytorch_model.safetensors";
 
@@ -155,6 +156,13 @@ fn folders_that_are_no_model() {
     let outer = bad.lab.path("outer");
     copy_folder(&bad.model, &outer.join("inner"));
     refuses(&outer, &["no model_index.json", "outer/inner does: name that folder"]);
+    let hub = bad.lab.path("models--x--y");
+    copy_folder(&bad.model, &hub.join("snapshots/0123abc"));
+    refuses(&hub, &["cache of the hub", "models--x--y/snapshots/0123abc is the model: name that folder"]);
+    let xl = bad.lab.path("xl.safetensors");
+    let tensor = "conditioner.embedders.1.model.ln_final.weight";
+    write_tensors(&xl, &[(tensor.to_owned(), Dtype::F32, vec![1], vec![0; 4])]);
+    refuses(&xl, &["`StableDiffusionXLPipeline.from_single_file(...)`"]);
 }
 
 #[test]
@@ -193,7 +201,13 @@ fn models_that_are_not_built() {
         refused(edit, &[&[file, field], said].concat());
     };
     let index = "model_index.json";
-    edited(index, "_class_name", json!("FluxPipeline"), &["\"FluxPipeline\"", "StableDiffusionXLPipeline"]);
+    let flux = |model: &Path| {
+        edit(&model.join(index), |index| {
+            index["transformer"] = index.as_object_mut().unwrap().remove("unet").unwrap();
+            index["_class_name"] = json!("FluxPipeline");
+        });
+    };
+    refused(flux, &["`_class_name`", "\"FluxPipeline\"", "StableDiffusionXLPipeline"]);
     edited(index, "text_encoder", json!(["transformers", "T5EncoderModel"]), &["T5EncoderModel", "CLIPTextModel"]);
     edited(index, "unet", json!(["diffusers", "UNet3DConditionModel"]), &["UNet3D", "UNet2DConditionModel"]);
     let blocks = json!(["SimpleCrossAttnDownBlock2D", "CrossAttnDownBlock2D"]);
@@ -202,12 +216,67 @@ fn models_that_are_not_built() {
     edited("unet/config.json", "cross_attention_dim", json!("wide"), &["\"wide\""]);
     edited("text_encoder/config.json", "hidden_act", json!("relu"), &["\"relu\"", "quick_gelu"]);
     let scheduler = "scheduler/scheduler_config.json";
-    edited(scheduler, "_class_name", json!("LMSDiscreteScheduler"), &["LMSDiscreteScheduler", "PNDMScheduler"]);
+    let lms = json!(["diffusers", "LMSDiscreteScheduler"]);
+    edited(index, "scheduler", lms, &["LMSDiscreteScheduler", "PNDMScheduler", "hint: `--scheduler euler`"]);
+    let sde = json!("sde-dpmsolver++");
+    edited(scheduler, "algorithm_type", sde, &["sde-dpmsolver++", "hint: `--scheduler euler`"]);
     edited(scheduler, "prediction_type", json!("flow_prediction"), &["flow_prediction", "epsilon"]);
     refused(
         |model| edit(&model.join("unet/config.json"), |config| config["cross_attention_dim"] = 48.into()),
         &["cross_attention_dim", "48", "16"],
     );
+}
+
+/// Asserts that a model in which `change` was made can be looked up with these words: it is not
+/// refused.
+#[track_caller]
+fn taken(change: impl FnOnce(&Path), words: &str) {
+    let bad = Bad::damaged(change);
+    bad.lab.quick(&bad.lab.sim()).words("lookup").words(words).arg("--model").arg(&bad.model).run().ended(3);
+}
+
+#[test]
+fn models_that_run_as_in_diffusers() {
+    let (index, scheduler) = ("model_index.json", "scheduler/scheduler_config.json");
+    let edited = |file: &str, field: &str, value: Value, words: &str| {
+        taken(|model| edit(&model.join(file), |config| config[field] = value), words);
+    };
+    // The index's class counts.
+    edited(scheduler, "_class_name", json!("LMSDiscreteScheduler"), "");
+    edited(scheduler, "_class_name", json!(null), "");
+    edited("unet/config.json", "_class_name", json!("FlaxUNet2DConditionModel"), "");
+    edited("vae/config.json", "_class_name", json!(null), "");
+    // A short name decides.
+    edited(scheduler, "algorithm_type", json!("sde-dpmsolver++"), "--scheduler dpm++_2m");
+    edited(scheduler, "use_beta_sigmas", json!(true), "--scheduler euler");
+    edited(index, "scheduler", json!(["diffusers", "UniPCMultistepScheduler"]), "--scheduler pndm");
+    edited(scheduler, "variance_type", json!("fixed_small"), "");
+    edited(index, "scheduler", json!(["diffusers", "PNDMScheduler"]), "");
+    // A model of all of it: heads that do not divide the channels, and an encoder with positions
+    // for longer prompts.
+    let whole = |model: &Path| {
+        fs::remove_dir_all(model).unwrap();
+        random_model::write(Shape::Small("by_index"), model, Weights::default(), |_, _, _| {}).unwrap();
+    };
+    taken(whole, "");
+    // Two blocks and one more: the embeddings are what remains.
+    taken(|_| (), "--clip-skip 3");
+    Bad::new().refuses("--clip-skip 4", 2, &["clip_skip is 4: this model's text encoder can skip 3 at most"]);
+    // A config from before 0.9.0 did not mean a size under 64 latents.
+    let old = |model: &Path| edit(&model.join("unet/config.json"), |unet| unet["_diffusers_version"] = "0.8.0".into());
+    Bad::damaged(old).refuses("--batch 60000", 1, &["60000 x 512x512 px does not fit"]);
+}
+
+#[test]
+fn a_variant_is_taken_of_the_components_that_have_it() {
+    let to = |file: &str| file.replace(".safetensors", ".bf16.safetensors");
+    let rename = |model: &Path| fs::rename(model.join(UNET), model.join(to(UNET))).unwrap();
+    taken(rename, "--variant bf16");
+    let hint = "hint: --variant names the variant";
+    refused(rename, &["model/unet has the weights in variants only: diffusion_pytorch_model.bf16.safetensors", hint]);
+    let vae = "vae/diffusion_pytorch_model.safetensors";
+    taken(|model| fs::rename(model.join(vae), model.join(to(vae))).unwrap(), "--variant bf16");
+    Bad::new().refuses("--variant bf16", 1, &["has no variant `bf16`", hint]);
 }
 
 #[test]

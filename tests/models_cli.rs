@@ -14,7 +14,7 @@ use pjrt_sim::{Count, Place, Sim, When};
 use serde_json::{Value, json};
 use support::demo::{Picture, copy_folder, demo_model, denoiser_runs};
 use support::lab::{files_under, until};
-use support::{Lab, Preheat, Ran};
+use support::{Lab, Preheat, Ran, random_model};
 
 /// What most runs ask for: two steps, and two calls of the denoiser.
 const SEVEN: &str = "--prompt seven --scheduler euler --steps 2 --seed 7 --output out.png";
@@ -236,6 +236,91 @@ fn another_model_of_the_same_shape_runs_on_the_same_executables() {
     assert_eq!(ran["signature"]["model_id"], "tuned");
     assert_ready(&ran, &["disk"; 3], "equivalent");
     assert_ne!(before.rgb, picture(&lab, "out.png").rgb);
+}
+
+/// A copy of the demo model, in which a JSON file was changed.
+fn edited_demo(lab: &Lab, file: &str, change: impl FnOnce(&mut Value)) -> PathBuf {
+    let model = lab.path("edited");
+    copy_folder(&demo_model(), &model);
+    let path = model.join(file);
+    let text = std::fs::read(&path).unwrap_or_else(|_| b"{}".to_vec());
+    let mut value = serde_json::from_slice(&text).unwrap();
+    change(&mut value);
+    std::fs::write(path, value.to_string()).unwrap();
+    model
+}
+
+#[test]
+fn the_index_names_the_scheduler() {
+    let lab = warm_lab();
+    let ddim = json!(["diffusers", "DDIMScheduler"]);
+    let model = edited_demo(&lab, "model_index.json", |index| index["scheduler"] = ddim);
+    let make = |model: &Path, output: &str| {
+        let run =
+            lab.quick(&lab.no_compiles()).words("--json run --prompt seven --steps 3 --seed 7 --output").arg(output);
+        run.arg("--model").arg(model).run().done().silent().json()["signature"]["scheduler"].clone()
+    };
+    assert_eq!((make(&demo_model(), "pndm.png"), make(&model, "ddim.png")), ("pndm".into(), "ddim".into()));
+    assert!(picture(&lab, "pndm.png").rgb != picture(&lab, "ddim.png").rgb);
+    // The configuration's own class says the same, or nothing.
+    let config = model.join("scheduler/scheduler_config.json");
+    let mut fields: Value = serde_json::from_slice(&std::fs::read(&config).unwrap()).unwrap();
+    fields.as_object_mut().unwrap().remove("_class_name");
+    std::fs::write(config, fields.to_string()).unwrap();
+    assert_eq!(make(&model, "again.png"), "ddim");
+    assert!(picture(&lab, "again.png").rgb == picture(&lab, "ddim.png").rgb);
+}
+
+#[test]
+fn schedulers_are_known_by_the_names_of_other_programs() {
+    let lab = warm_lab();
+    for (name, own) in [
+        ("Euler a", "euler_a"),
+        ("euler_ancestral", "euler_a"),
+        ("DPM++ 2M Karras", "dpm++_2m_karras"),
+        ("dpmpp_2m", "dpm++_2m"),
+    ] {
+        let run = command(&lab, &lab.no_compiles(), "--json run --prompt seven --steps 2").arg("--scheduler").arg(name);
+        assert_eq!(run.run().done().silent().json()["signature"]["scheduler"], own);
+    }
+}
+
+#[test]
+fn another_pipeline_over_the_same_components_runs_as_text_to_image_and_says_so() {
+    let lab = warm_lab();
+    let class = "StableDiffusionImg2ImgPipeline";
+    let model = edited_demo(&lab, "model_index.json", |index| index["_class_name"] = json!(class));
+    let run = lab.quick(&lab.no_compiles()).words("--json run").words(SEVEN).arg("--model").arg(model);
+    let ran = run.run().done().says(&[class, "text-to-image", "StableDiffusionPipeline"]).json();
+    assert_eq!(ran["warnings"].as_array().unwrap().len(), 1, "{}", ran["warnings"]);
+}
+
+#[test]
+fn a_token_that_was_added_is_one_id() {
+    let lab = warm_lab();
+    let vocabulary = std::fs::read_to_string(demo_model().join("tokenizer/vocab.json")).unwrap();
+    let size = serde_json::from_str::<Value>(&vocabulary).unwrap().as_object().unwrap().len();
+    let model = edited_demo(&lab, "tokenizer/added_tokens.json", |tokens| tokens["<cat-toy>"] = size.into());
+    let run = lab.quick(&lab.no_compiles()).words("run --steps 2 --prompt <cat-toy>").arg("--model").arg(model);
+    // The demo model has no embedding for it.
+    run.run().ended(1).says(&[&format!("token {size}")]);
+}
+
+#[test]
+fn no_negative_prompt_is_not_an_empty_one() {
+    let lab = Lab::new();
+    let model = random_model::write_small("sdxl", &lab.path("")).unwrap();
+    // Where layers are left out, a negative prompt that is encoded has stages of its own.
+    let cold = |negative: &Value| {
+        let request =
+            json!({"prompt": "seven", "negative_prompt": negative, "clip_skip": 1, "width": 64, "height": 64});
+        let request = lab.file("request.json", request.to_string());
+        let run = lab.quick(&lab.sim()).words("--require-warm run --request").arg(request);
+        run.arg("--model").arg(&model).run().ended(3).says(&["`text_encoder_2`"]).stderr
+    };
+    let negative = "`negative_text_encoder_2`";
+    assert!(!cold(&Value::Null).contains(negative));
+    assert!(cold(&json!("")).contains(negative) && cold(&json!("dark")).contains(negative));
 }
 
 /// A request file for the demo model, with these fields beside the usual ones.

@@ -133,7 +133,7 @@ fn after_one_run_nothing_like_it_is_compiled_again() {
             ("steps", TextToImage { steps: 3, ..base() }),
             ("scheduler", TextToImage { scheduler: Some("euler_a".to_owned()), ..base() }),
             ("prompt", TextToImage { prompt: "two cats".to_owned(), ..base() }),
-            ("negative prompt", TextToImage { negative_prompt: "blurry".to_owned(), ..base() }),
+            ("negative prompt", TextToImage { negative_prompt: Some("blurry".to_owned()), ..base() }),
             ("seed", TextToImage { seed: Some(u64::MAX), ..base() }),
         ];
         let same = |made: &Made| made.latents.bytes() == first.latents.bytes();
@@ -244,7 +244,7 @@ fn a_prompt_is_encoded_once() {
         pipeline.run(&TextToImage { seed: Some(7), steps: 1, ..request() }).unwrap();
         pipeline.run(&TextToImage { cfg_scale: 1.0, ..request() }).unwrap();
         assert_eq!(encoded(), 2);
-        pipeline.run(&TextToImage { negative_prompt: "blurry".to_owned(), ..request() }).unwrap();
+        pipeline.run(&TextToImage { negative_prompt: Some("blurry".to_owned()), ..request() }).unwrap();
         assert_eq!(encoded(), 3);
         pipeline.run(&TextToImage { prompt: "blurry".to_owned(), ..request() }).unwrap();
         assert_eq!(encoded(), 3, "a prompt that was a negative one before");

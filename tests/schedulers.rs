@@ -8,7 +8,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use preheat::pipeline::noise::Generator;
-use preheat::pipeline::schedulers::{Base, Prediction, Schedule, SchedulerConfig, SchedulerKind, SchedulerName};
+use preheat::pipeline::schedulers::{
+    Base, Prediction, Schedule, SchedulerConfig, SchedulerError, SchedulerKind, SchedulerName, Third,
+};
 use safetensors::SafeTensors;
 use serde_json::{Value, json};
 
@@ -40,8 +42,12 @@ fn follow(schedule: &Schedule) -> Vec<Vec<f32>> {
     let mut generator = Generator::new(1);
     let mut saved = None;
     let mut history: Vec<Vec<f32>> = Vec::new();
+    let mut aside = None;
     let mut trajectory = Vec::new();
     for call in &schedule.calls {
+        if call.third == Third::SetAside {
+            aside = Some(std::mem::replace(&mut history[2], vec![f32::NAN; 64]));
+        }
         let by = &call.coefficients;
         let base: &[f32] = match call.base {
             Base::Current => {
@@ -57,7 +63,8 @@ fn follow(schedule: &Schedule) -> Vec<Vec<f32>> {
         for (index, &latent) in latents.iter().enumerate() {
             let m = model(by.input_scale * latent, call.timestep);
             let out = (by.output_model * m + by.output_latents * latent).clamp(-by.clip, by.clip);
-            let past: f32 = history.iter().zip(by.history).map(|(output, weight)| weight * output[index]).sum();
+            let read = history.iter().zip(by.history).filter(|(_, weight)| *weight != 0.0);
+            let past: f32 = read.map(|(output, weight)| weight * output[index]).sum();
             let own = by.base * base[index] + by.latents * latent + by.model * m + by.output * out;
             new.push(own + past + by.noise * noise[index]);
             outputs.push(out);
@@ -65,9 +72,11 @@ fn follow(schedule: &Schedule) -> Vec<Vec<f32>> {
         if call.saves_latents {
             saved = Some(latents);
         }
-        if call.remembers {
-            history.insert(0, outputs);
-            history.truncate(3);
+        // The memory of the third was taken over by the call.
+        history.truncate(2);
+        history.insert(if call.remembers { 0 } else { history.len() }, outputs);
+        if call.third == Third::TakenBack {
+            history[2] = aside.take().expect("a third was set aside");
         }
         latents = new;
         trajectory.push(latents.clone());
@@ -87,9 +96,18 @@ fn schedules_are_those_of_diffusers() {
     let mut worst: BTreeMap<&str, f32> = BTreeMap::new();
     let mut failures = String::new();
     for (number, case) in cases.iter().enumerate() {
-        let class = case["class"].as_str().unwrap();
-        let name: SchedulerName = class.parse().unwrap();
-        let schedule = config(&case["config"]).with_name(name).schedule(case["steps"].as_u64().unwrap()).unwrap();
+        let mut config = config(&case["config"]);
+        if let Some(class) = case["index"].as_str() {
+            config = config.of_class(class, Path::new("model_index.json"));
+        }
+        if case["stable_diffusion"] == true {
+            config = config.for_stable_diffusion();
+        }
+        if let Some(name) = case["class"].as_str() {
+            config = config.with_name(name.parse().unwrap());
+        }
+        let class = config.name().unwrap().kind.class_name();
+        let schedule = config.schedule(case["steps"].as_u64().unwrap()).unwrap();
         let timesteps: Vec<f32> = schedule.calls.iter().map(|call| call.timestep).collect();
         let wanted = values(&expected, &format!("{number}.timesteps"));
         let fits = |(own, wanted): (&f32, &f32)| (own - wanted).abs() <= 1e-6 * wanted.abs();
@@ -122,7 +140,7 @@ fn schedules_are_those_of_diffusers() {
         }
     }
     println!("{} cases; largest relative difference by class: {worst:#?}", cases.len());
-    assert!(cases.len() > 300 && worst.len() == SchedulerKind::ALL.len());
+    assert!(cases.len() > 450 && worst.len() == SchedulerKind::ALL.len());
     assert!(failures.is_empty(), "{failures}");
 }
 
@@ -188,6 +206,14 @@ fn schedulers_have_names() {
         ("dpmpp_2m", "dpm++_2m"),
         ("DPM++_2M_Karras", "dpm++_2m_karras"),
         ("dpmpp_2m_karras", "dpm++_2m_karras"),
+        ("Euler a", "euler_a"),
+        ("Euler Karras", "euler_karras"),
+        ("DPM++ 2M", "dpm++_2m"),
+        ("DPM++ 2M Karras", "dpm++_2m_karras"),
+        ("k_dpmpp_2m", "dpm++_2m"),
+        ("k_euler_ancestral", "euler_a"),
+        ("DDIM", "ddim"),
+        ("PLMS", "pndm"),
         ("pndm", "pndm"),
     ] {
         assert_eq!(given.parse::<SchedulerName>().unwrap().to_string(), shown);
@@ -203,7 +229,7 @@ fn schedulers_have_names() {
 }
 
 #[test]
-fn a_short_name_decides_on_karras_and_a_class_leaves_it() {
+fn a_short_name_decides_on_the_variant_and_a_class_leaves_it() {
     let karras = with(&json!({"use_karras_sigmas": true, "_class_name": "DPMSolverMultistepScheduler"}));
     let shown = |config: &SchedulerConfig| config.name().unwrap().to_string();
     assert_eq!(shown(&karras), "dpm++_2m_karras");
@@ -219,6 +245,18 @@ fn a_short_name_decides_on_karras_and_a_class_leaves_it() {
 }
 
 #[test]
+fn the_class_is_the_one_that_the_index_names() {
+    let index = Path::new("model_index.json");
+    let plain = with(&json!({}));
+    assert_eq!(plain.of_class("DDIMScheduler", index).name().unwrap().to_string(), "ddim");
+    let error = plain.of_class("UniPCMultistepScheduler", index).schedule(10).unwrap_err();
+    assert!(error.is_of_one_scheduler());
+    let said =
+        "model_index.json: `scheduler` is \"UniPCMultistepScheduler\", which is not built; built are DDIMScheduler, ";
+    assert!(error.to_string().starts_with(said), "{error}");
+}
+
+#[test]
 fn calls_say_who_stands_where() {
     let pndm = with(&json!({})).schedule(20).unwrap();
     assert_eq!((pndm.calls.len(), pndm.history_length()), (21, 3));
@@ -230,6 +268,12 @@ fn calls_say_who_stands_where() {
     assert_eq!(marks(|call| call.base == Base::Saved), [1]);
     assert_eq!(marks(|call| !call.remembers), [1]);
     assert_eq!(marks(|call| call.draws_noise), [0; 0]);
+
+    // Without `skip_prk_steps` the first three steps are four calls each.
+    let calls = with(&json!({"skip_prk_steps": false})).schedule(5).unwrap().calls;
+    assert_eq!(calls.len(), 3 * 4 + 2);
+    let thirds: Vec<usize> = (0..calls.len()).filter(|&index| calls[index].third != Third::Stays).collect();
+    assert_eq!((thirds, calls[9].third), (vec![9, 11], Third::SetAside));
 
     let one = with(&json!({})).schedule(1).unwrap();
     assert_eq!((one.calls.len(), one.history_length(), one.calls[0].saves_latents), (1, 0, false));
@@ -266,7 +310,8 @@ fn what_cannot_be_followed_is_refused_by_name() {
     let field = |changes: Value, name: &str, supported: &str| {
         let (field, value) = changes.as_object().unwrap().iter().next().unwrap();
         let name = name.parse::<SchedulerName>().unwrap();
-        let message = with(&changes).with_name(name).schedule(10).unwrap_err().to_string();
+        let error = with(&changes).with_name(name).schedule(10).unwrap_err();
+        let message = error.to_string();
         let expected = format!(
             "scheduler_config.json: `{field}` is {value}, which is not supported for {name}; supported: {supported}"
         );
@@ -274,19 +319,18 @@ fn what_cannot_be_followed_is_refused_by_name() {
     };
     field(json!({"thresholding": true}), "ddim", "false");
     field(json!({"thresholding": true}), "dpm++_2m", "false");
-    field(json!({"use_exponential_sigmas": true}), "euler", "false");
-    field(json!({"use_beta_sigmas": true}), "dpm++_2m", "false");
-    field(json!({"use_lu_lambdas": true}), "dpm++_2m", "false");
-    field(json!({"use_flow_sigmas": true}), "dpm++_2m", "false");
-    field(json!({"algorithm_type": "sde-dpmsolver++"}), "dpm++_2m", "dpmsolver++, deis");
-    field(json!({"solver_order": 3}), "dpm++_2m", "2");
+    field(json!({"use_exponential_sigmas": true}), "EulerDiscreteScheduler", "false");
+    field(json!({"use_beta_sigmas": true}), "DPMSolverMultistepScheduler", "false");
+    field(json!({"use_lu_lambdas": true}), "DPMSolverMultistepScheduler", "false");
+    field(json!({"use_flow_sigmas": true}), "DPMSolverMultistepScheduler", "false");
+    field(json!({"algorithm_type": "sde-dpmsolver++"}), "DPMSolverMultistepScheduler", "dpmsolver++, deis");
+    field(json!({"solver_order": 3}), "DPMSolverMultistepScheduler", "2");
     field(json!({"solver_type": "bh3"}), "dpm++_2m", "midpoint, heun, logrho, bh1, bh2");
-    field(json!({"variance_type": "learned_range"}), "dpm++_2m", "null");
+    field(json!({"variance_type": "learned_range"}), "dpm++_2m", "anything but learned, learned_range");
     field(json!({"lambda_min_clipped": 100.0}), "dpm++_2m", "a number that leaves timesteps to visit");
     field(json!({"final_sigmas_type": "one"}), "dpm++_2m", "zero, sigma_min");
     field(json!({"timestep_type": "continuous"}), "euler", "discrete");
     field(json!({"interpolation_type": "log_linear"}), "euler", "linear");
-    field(json!({"skip_prk_steps": false}), "pndm", "true");
     field(json!({"prediction_type": "sample"}), "pndm", "epsilon, v_prediction");
     field(json!({"prediction_type": "sample"}), "euler_a", "epsilon, v_prediction");
     field(json!({"prediction_type": "flow_prediction"}), "ddim", "epsilon, v_prediction, sample");
@@ -317,12 +361,19 @@ fn classes_that_are_not_built_are_refused_unless_another_is_named() {
         let config = with(&json!({"_class_name": class}));
         let message = config.schedule(10).unwrap_err().to_string();
         let classes = "DDIMScheduler, EulerDiscreteScheduler, EulerAncestralDiscreteScheduler, DPMSolverMultistepScheduler, PNDMScheduler";
-        let expected = format!(
-            "scheduler_config.json: `_class_name` is {class}, which is not supported for a scheduler; supported: {classes}"
-        );
+        let expected =
+            format!("scheduler_config.json: `_class_name` is {class}, which is not built; built are {classes}");
         assert_eq!(message, expected);
         assert_eq!(config.with_name("ddim".parse().unwrap()).schedule(10).unwrap().calls.len(), 10);
     }
+}
+
+#[test]
+fn only_what_the_model_was_trained_with_rules_every_scheduler_out() {
+    let error = |changes: Value| with(&changes).with_name("DPMSolverMultistepScheduler".parse().unwrap()).schedule(10);
+    assert!(error(json!({"algorithm_type": "sde-dpmsolver++"})).unwrap_err().is_of_one_scheduler());
+    assert!(!error(json!({"prediction_type": "flow_prediction"})).unwrap_err().is_of_one_scheduler());
+    assert!(!matches!(error(json!({})), Err(SchedulerError::Class { .. })));
 }
 
 #[test]
@@ -337,7 +388,6 @@ fn stable_diffusion_never_clips_and_starts_one_later() {
 fn fields_of_other_classes_are_ignored() {
     let stray = json!({"thresholding": true, "use_beta_sigmas": true, "algorithm_type": "x", "timestep_type": "continuous", "what": [1]});
     assert_eq!(with(&stray).schedule(10).unwrap(), with(&json!({})).schedule(10).unwrap());
-    // The file's own class would be refused.
     let prk = with(&json!({"skip_prk_steps": false})).with_name("euler".parse().unwrap()).schedule(10).unwrap();
     assert_eq!(prk, with(&json!({})).with_name("euler".parse().unwrap()).schedule(10).unwrap());
 }
@@ -349,6 +399,10 @@ fn steps_that_are_not_possible_are_refused() {
         let expected = "steps are not possible with scheduler_config.json: it takes 1 to 1000 (`num_train_timesteps`)";
         assert_eq!(message, format!("{steps} {expected}"));
     }
+    assert_eq!(
+        refusal(&json!({"skip_prk_steps": false}), "PNDMScheduler", 3),
+        "3 steps are not possible with scheduler_config.json: it takes 4 to 1000 (`num_train_timesteps`)"
+    );
     assert_eq!(
         refusal(&json!({}), "ddim", 1000),
         "scheduler_config.json: 1000 steps reach timestep 1000, and the model was trained with 0 to 999; take fewer steps or a smaller \

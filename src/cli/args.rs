@@ -180,7 +180,9 @@ pub(super) struct PictureArgs {
     /// Classifier-free guidance scale; 1 is unguided, and takes half the time [default: 7.5 for a model, 1 for a program]
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     pub(super) cfg_scale: Option<f64>,
-    /// The scheduler: `ddim`, `euler`, `euler_karras`, `euler_a`, `dpm++_2m`, `dpm++_2m_karras`, `pndm`, or a class of diffusers [default: the model's]
+    /// The scheduler: `ddim`, `euler`, `euler_karras`, `euler_a`, `dpm++_2m`, `dpm++_2m_karras`,
+    /// `pndm`, their names in other programs such as "DPM++ 2M Karras", or a class of diffusers
+    /// [default: the model's]
     #[arg(long, value_name = "NAME")]
     pub(super) scheduler: Option<String>,
     /// Denoising steps [default: 20 for a model, 1 for a program]

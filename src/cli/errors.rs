@@ -12,6 +12,7 @@ use crate::pjrt::ErrorCode;
 use crate::plugins::InstallError;
 use crate::runtime;
 use crate::tensor::TensorError;
+use crate::weights::WeightsError;
 use preheat_cache::StoreError;
 
 mod programs;
@@ -296,6 +297,12 @@ fn pipeline_hint(error: &PipelineError) -> Option<&'static str> {
         PipelineError::Model(ModelError::NoFolder { .. }) => Some(
             "preheat downloads no models: `hf download stable-diffusion-v1-5/stable-diffusion-v1-5 --local-dir DIR` is one way to get one",
         ),
+        PipelineError::Weights(WeightsError::OnlyVariants { .. } | WeightsError::NoVariant { .. }) => Some(
+            "--variant names the variant, the part of a file's name in front of .safetensors: --variant bf16 reads model.bf16.safetensors",
+        ),
+        PipelineError::Scheduler(error) if error.is_of_one_scheduler() => {
+            Some("`--scheduler euler` runs the model with another scheduler than its own")
+        }
         PipelineError::NoRoom { .. } => Some("make the batch or the size smaller, or let other programs end"),
         PipelineError::NotKept(_) => Some(
             "a warmup needs a cache that can be written: leave --cache-read-only and --tpu-compilation-cache=false out",

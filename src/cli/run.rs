@@ -47,8 +47,8 @@ fn request(args: &RunArgs) -> Result<TextToImage, CliError> {
     if let Some(prompt) = &args.prompt {
         request.prompt.clone_from(prompt);
     }
-    if let Some(negative) = &args.negative_prompt {
-        request.negative_prompt.clone_from(negative);
+    if args.negative_prompt.is_some() {
+        request.negative_prompt.clone_from(&args.negative_prompt);
     }
     request.seed = args.seed.or(request.seed);
     if request.prompt.is_empty() && args.prompt.is_none() {

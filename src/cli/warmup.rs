@@ -41,7 +41,7 @@ pub(super) fn requests(args: &WarmupArgs) -> Result<Vec<TextToImage>, CliError> 
     let mut request = TextToImage::default();
     args.signature.picture.refine(&mut request);
     if args.negative_prompt {
-        Shape::ANY_PROMPT.clone_into(&mut request.negative_prompt);
+        request.negative_prompt = Some(Shape::ANY_PROMPT.to_owned());
     }
     let sizes = match args.preset {
         Some(preset) => preset.resolutions(),

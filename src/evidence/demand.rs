@@ -36,7 +36,7 @@ impl Shape {
             batch_size: self.batch_size,
             cfg_scale: if self.guided { TextToImage::DEFAULT_CFG_SCALE } else { 1.0 },
             clip_skip: self.clip_skip,
-            negative_prompt: if self.negative_prompt { Self::ANY_PROMPT.to_owned() } else { String::new() },
+            negative_prompt: self.negative_prompt.then(|| Self::ANY_PROMPT.to_owned()),
             ..TextToImage::default()
         }
     }
@@ -164,7 +164,7 @@ fn shape_of(request: &TextToImage, looked_up: &LookedUp) -> Shape {
         batch_size: request.batch_size,
         guided,
         clip_skip: request.clip_skip,
-        negative_prompt: guided && request.clip_skip > 0 && !request.negative_prompt.is_empty(),
+        negative_prompt: guided && request.clip_skip > 0 && request.negative_prompt.is_some(),
     }
 }
 

@@ -91,7 +91,7 @@ impl LoggedRequest {
             scheduler: request.scheduler.clone(),
             batch_size: request.batch_size,
             clip_skip: request.clip_skip,
-            has_negative_prompt: !request.negative_prompt.is_empty(),
+            has_negative_prompt: request.negative_prompt.is_some(),
             padded_size: None,
             warm: None,
             seconds: None,
@@ -109,7 +109,7 @@ impl LoggedRequest {
             batch_size: self.batch_size,
             clip_skip: self.clip_skip,
             // Which prompt it was shapes nothing; that there was one may.
-            negative_prompt: if self.has_negative_prompt { Shape::ANY_PROMPT.to_owned() } else { String::new() },
+            negative_prompt: self.has_negative_prompt.then(|| Shape::ANY_PROMPT.to_owned()),
             ..TextToImage::default()
         }
     }
@@ -267,7 +267,7 @@ mod tests {
 
     fn request(width: u64) -> LoggedRequest {
         let mut request = TextToImage::new("a secret");
-        (request.width, request.height, request.negative_prompt) = (Some(width), Some(64), "another".to_owned());
+        (request.width, request.height, request.negative_prompt) = (Some(width), Some(64), Some("another".to_owned()));
         LoggedRequest { timestamp: Some(Timestamp::UNIX_EPOCH), ..LoggedRequest::of(&request) }
     }
 
@@ -290,7 +290,7 @@ mod tests {
         );
         let log = RequestLog::read(&path).unwrap();
         assert_eq!((log.requests, log.damaged), (vec![(1, logged[0].clone()), (2, logged[1].clone())], vec![]));
-        assert!(logged[0].to_request().negative_prompt.len() == 1, "that there was a negative prompt is kept");
+        assert!(logged[0].to_request().negative_prompt.is_some(), "that there was a negative prompt is kept");
     }
 
     #[test]

@@ -146,7 +146,7 @@ impl ManifestModel {
                         batch_size: *batch_size,
                         cfg_scale: if guided { TextToImage::DEFAULT_CFG_SCALE } else { 1.0 },
                         clip_skip: self.clip_skip,
-                        negative_prompt: if negative { Shape::ANY_PROMPT.to_owned() } else { String::new() },
+                        negative_prompt: negative.then(|| Shape::ANY_PROMPT.to_owned()),
                         ..TextToImage::default()
                     });
                 }

@@ -28,8 +28,12 @@ pub struct TextConfig {
     pub layer_norm_eps: f32,
     /// Rows of the token table.
     pub vocabulary: u64,
-    /// Tokens of a prompt, and of the graph's input.
+    /// Tokens of a prompt, and of the graph's input: as many as the tokenizer gives.
     pub tokens: u64,
+    /// Rows of the table of positions, of which a prompt takes the first ones. Their number is in
+    /// the weights' shapes.
+    #[serde(skip)]
+    pub positions: u64,
     /// Features of the pooled output, where the model projects it.
     pub projection: Option<u64>,
     /// The token that ends a prompt, as the config has it. [`Self::eos_position`] reads it; the graph does not.
@@ -102,6 +106,7 @@ impl TextConfig {
             .ok_or_else(|| fields.unsupported("eos_token_id", "the number of a token"))?;
         let layers = fields.count("num_hidden_layers", Some(12))?;
         fields.bound_layers("num_hidden_layers", layers)?;
+        let positions = fields.count("max_position_embeddings", Some(77))?;
         let projected = class == TextClass::WithProjection;
         Ok(Self {
             hidden_size,
@@ -111,10 +116,17 @@ impl TextConfig {
             activation,
             layer_norm_eps: fields.number("layer_norm_eps", 1e-5)?,
             vocabulary: fields.count("vocab_size", Some(49408))?,
-            tokens: fields.count("max_position_embeddings", Some(77))?,
+            tokens: positions,
+            positions,
             projection: projected.then(|| fields.count("projection_dim", Some(512))).transpose()?,
             eos_token_id,
         })
+    }
+
+    /// The same encoder for prompts of so many tokens, where it has a position for each.
+    #[must_use]
+    pub fn with_tokens(self, tokens: u64) -> Self {
+        Self { tokens: tokens.min(self.positions), ..self }
     }
 
     /// Which token `pooled` is taken from. Configs from before transformers#24773 say 2, and then it is the first of those with the
@@ -189,7 +201,10 @@ pub fn text_encoder(config: &TextConfig, outputs: TextOutputs) -> Result<Verifie
 fn embed(b: &mut Builder, config: &TextConfig, ids: Value) -> Result<Value, GraphError> {
     let path = "text_model.embeddings";
     let table = b.weight(format!("{path}.token_embedding.weight"), [config.vocabulary, config.hidden_size]);
-    let positions = b.weight(format!("{path}.position_embedding.weight"), [config.tokens, config.hidden_size]);
+    let mut positions = b.weight(format!("{path}.position_embedding.weight"), [config.positions, config.hidden_size]);
+    if config.tokens < config.positions {
+        positions = b.slice(positions, 0, 0, config.tokens)?;
+    }
     let tokens = b.embedding(table, ids)?;
     let positions = b.reshape(positions, [1, config.tokens, config.hidden_size])?;
     b.add(tokens, positions)

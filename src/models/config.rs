@@ -2,7 +2,8 @@
 //!
 //! A reader asks for the fields that shape the graph. One that is built in its neutral form only is asked for with
 //! [`Fields::neutral`], so that another value is an error that names it; a field that nobody asks for changes nothing.
-//! Defaults are those of the class that the config belongs to.
+//! Defaults are those of the class that `model_index.json` names: as in diffusers, a config's own
+//! `_class_name` decides nothing.
 
 use std::path::{Path, PathBuf};
 
@@ -58,11 +59,6 @@ impl Fields {
 
     fn no_field(&self, field: &str) -> ModelError {
         ModelError::NoField { path: self.path.clone(), field: field.to_owned() }
-    }
-
-    /// `_class_name` may be missing. Configs that were written from JAX name the class of Flax, which has the same fields.
-    pub(super) fn class(&self, class: &str) -> Result<(), ModelError> {
-        self.one_of("_class_name", class, &[class, &format!("Flax{class}")]).map(|_| ())
     }
 
     /// A field of which only one value is built, which is also its default.
@@ -121,12 +117,13 @@ impl Fields {
         text.ok_or_else(|| self.unsupported(field, supported.join(", ")))
     }
 
-    /// A component of `model_index.json`: its library and its class, which is one of `supported`, or any where that is empty.
-    pub(super) fn component(&self, name: &str, supported: &[&str]) -> Result<(), ModelError> {
+    /// The class of a component of `model_index.json`: one of `supported`, or any where that is
+    /// empty.
+    pub(super) fn component(&self, name: &str, supported: &[&str]) -> Result<&str, ModelError> {
         let entry = self.get(name).ok_or_else(|| self.no_field(name))?;
         let class = entry.as_array().filter(|entry| entry.len() == 2).and_then(|entry| entry[1].as_str());
-        if class.is_some_and(|class| supported.is_empty() || supported.contains(&class)) {
-            return Ok(());
+        if let Some(class) = class.filter(|class| supported.is_empty() || supported.contains(class)) {
+            return Ok(class);
         }
         let class = if supported.is_empty() { "a library and a class".to_owned() } else { supported.join(", ") };
         Err(self.unsupported(name, class))

@@ -18,7 +18,7 @@ pub enum ModelError {
         /// The path that was given.
         path: PathBuf,
         /// What to do, for the files that are known.
-        advice: &'static str,
+        advice: String,
     },
     /// A folder without `model_index.json`.
     #[error(

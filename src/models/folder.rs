@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
+use serde_json::Value as Json;
+
 use super::config::Fields;
 use super::{DenoiserSpec, ModelError, TextClass, TextConfig, TextOutputs, UnetConfig, VaeConfig};
 
@@ -50,6 +52,36 @@ impl Component {
 }
 
 impl Family {
+    /// The class of diffusers that makes pictures from text with such a model.
+    pub const fn class(self) -> &'static str {
+        match self {
+            Self::StableDiffusion => "StableDiffusionPipeline",
+            Self::StableDiffusionXl => "StableDiffusionXLPipeline",
+        }
+    }
+
+    /// The family of a model, and the class that its index names, where that is another pipeline
+    /// over the same components: for pictures from pictures, with a control network, or somebody's
+    /// own.
+    fn of(index: &Fields) -> Result<(Self, Option<String>), ModelError> {
+        let unsupported = || index.unsupported("_class_name", PIPELINES.join(", "));
+        let class = index.get("_class_name").and_then(class_name).ok_or_else(unsupported)?;
+        if let Some(family) =
+            [Self::StableDiffusion, Self::StableDiffusionXl].into_iter().find(|it| it.class() == class)
+        {
+            return Ok((family, None));
+        }
+        let has = |component: Component| {
+            let class = index.get(component.name()).and_then(|entry| entry.get(1));
+            class.is_some_and(|class| !class.is_null())
+        };
+        if !has(Component::Unet) {
+            return Err(unsupported());
+        }
+        let family = if has(Component::TextEncoder2) { Self::StableDiffusionXl } else { Self::StableDiffusion };
+        Ok((family, Some(class.to_owned())))
+    }
+
     /// The components that a pipeline of the family cannot do without.
     pub fn components(self) -> &'static [Component] {
         use Component::{Scheduler, TextEncoder, TextEncoder2, Tokenizer, Tokenizer2, Unet, Vae};
@@ -69,6 +101,9 @@ pub struct ModelFolder {
     text_encoders: Vec<TextConfig>,
     unet: UnetConfig,
     vae: VaeConfig,
+    scheduler_class: String,
+    /// The class that the index names, where it is none of those that are built.
+    other_pipeline: Option<String>,
     force_zeros_for_empty_prompt: bool,
 }
 
@@ -76,7 +111,7 @@ pub struct ModelFolder {
 pub const LATENT_PX: u64 = 8;
 
 const INDEX: &str = "model_index.json";
-const PIPELINES: [&str; 2] = ["StableDiffusionPipeline", "StableDiffusionXLPipeline"];
+const PIPELINES: [&str; 2] = [Family::StableDiffusion.class(), Family::StableDiffusionXl.class()];
 
 impl ModelFolder {
     /// Reads `model_index.json` and the config of each component. Weights, tokenizers and the scheduler are left to those who use them.
@@ -84,32 +119,42 @@ impl ModelFolder {
     /// # Errors
     /// Where the folder is no diffusers folder, lacks something, or describes a model that preheat does not build.
     pub fn open(path: &Path) -> Result<Self, ModelError> {
-        let index = Fields::parse(&path.join(INDEX), &read_index(path)?)?;
-        let family = match index.one_of("_class_name", "", &PIPELINES)? {
-            "StableDiffusionPipeline" => Family::StableDiffusion,
-            "StableDiffusionXLPipeline" => Family::StableDiffusionXl,
-            _ => return Err(index.unsupported("_class_name", PIPELINES.join(", "))),
-        };
+        let text = fs::read_to_string(path.join(INDEX)).map_err(|error| no_model::why(path, error))?;
+        let index = Fields::parse(&path.join(INDEX), &text)?;
+        let (family, other_pipeline) = Family::of(&index)?;
         for component in family.components() {
             check_entry(&index, path, *component)?;
         }
         let config = |component: Component| read_config(path, component);
         let mut text_encoders = Vec::new();
-        for component in [Component::TextEncoder, Component::TextEncoder2] {
+        for (component, tokenizer) in
+            [(Component::TextEncoder, Component::Tokenizer), (Component::TextEncoder2, Component::Tokenizer2)]
+        {
             if family.components().contains(&component) {
-                let (path, text) = config(component)?;
-                text_encoders.push(TextConfig::read(&path, &text, text_class(component))?);
+                let (file, text) = config(component)?;
+                let encoder = TextConfig::read(&file, &text, text_class(component))?;
+                text_encoders.push(match prompt_tokens(&path.join(tokenizer.name())) {
+                    Some(tokens) => encoder.with_tokens(tokens),
+                    None => encoder,
+                });
             }
         }
         let (unet_path, unet) = config(Component::Unet)?;
+        let fields = Fields::parse(&unet_path, &unet)?;
+        let mut unet = UnetConfig::of(&fields)?;
+        if family == Family::StableDiffusion && has_old_sample_size(&fields) {
+            unet.sample_size = [OLD_SAMPLE_SIZE; 2];
+        }
         let (vae_path, vae) = config(Component::Vae)?;
         let model = Self {
             id: id(path)?,
             path: path.to_owned(),
             family,
             text_encoders,
-            unet: UnetConfig::read(&unet_path, &unet)?,
+            unet,
             vae: VaeConfig::read(&vae_path, &vae)?,
+            scheduler_class: index.component(Component::Scheduler.name(), &[])?.to_owned(),
+            other_pipeline,
             force_zeros_for_empty_prompt: index.flag("force_zeros_for_empty_prompt", true)?,
         };
         model.check().map_err(|why| ModelError::Mismatch { path: path.to_owned(), why })?;
@@ -129,6 +174,22 @@ impl ModelFolder {
     /// The folder of a component.
     pub fn component(&self, component: Component) -> PathBuf {
         self.path.join(component.name())
+    }
+
+    /// `model_index.json`.
+    pub fn index(&self) -> PathBuf {
+        self.path.join(INDEX)
+    }
+
+    /// The class of the scheduler, which the index decides.
+    pub fn scheduler_class(&self) -> &str {
+        &self.scheduler_class
+    }
+
+    /// The class that the index names, where it is another pipeline than the family's: what runs is
+    /// text-to-image.
+    pub fn other_pipeline(&self) -> Option<&str> {
+        self.other_pipeline.as_deref()
     }
 
     /// Which pipeline it is made for.
@@ -220,49 +281,6 @@ impl ModelFolder {
     }
 }
 
-/// The text of `model_index.json`, or what the path is instead.
-fn read_index(path: &Path) -> Result<String, ModelError> {
-    let file = path.join(INDEX);
-    let error = match fs::read_to_string(&file) {
-        Ok(text) => return Ok(text),
-        Err(error) => error,
-    };
-    if path.is_dir() {
-        if error.kind() != io::ErrorKind::NotFound {
-            return Err(ModelError::Read { path: file, source: error });
-        }
-        return Err(ModelError::NoIndex { path: path.to_owned(), advice: instead(path) });
-    }
-    if path.exists() {
-        let advice = if is_checkpoint(path) { CONVERT } else { "" };
-        return Err(ModelError::NotAFolder { path: path.to_owned(), advice });
-    }
-    Err(ModelError::NoFolder { path: path.to_owned() })
-}
-
-const CONVERT: &str = ". It looks like a checkpoint in a single file: convert it once with diffusers \
-                       (`StableDiffusionPipeline.from_single_file(...)`, then `.save_pretrained(...)`)";
-
-fn is_checkpoint(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension == "safetensors" || extension == "ckpt")
-}
-
-/// What a folder without an index seems to be.
-fn instead(path: &Path) -> String {
-    if path.join("config.json").is_file() {
-        return ". It looks like one component of a model: name the folder around it".to_owned();
-    }
-    let entries = fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path());
-    let mut entries: Vec<PathBuf> = entries.collect();
-    entries.sort();
-    if let Some(inner) = entries.iter().find(|entry| entry.join(INDEX).is_file()) {
-        return format!(", but {} does: name that folder", inner.display());
-    }
-    entries.iter().find(|entry| is_checkpoint(entry)).map_or_else(String::new, |file| {
-        format!(", but {}{CONVERT}", file.file_name().unwrap_or_default().to_string_lossy())
-    })
-}
-
 /// The class that the index gives for a component, which must be one that is built, and the component's folder.
 fn check_entry(index: &Fields, path: &Path, component: Component) -> Result<(), ModelError> {
     let supported: &[&str] = match component {
@@ -279,6 +297,31 @@ fn check_entry(index: &Fields, path: &Path, component: Component) -> Result<(), 
         return Ok(());
     }
     Err(ModelError::Missing { path: folder, wanted_by: INDEX.to_owned() })
+}
+
+/// The class in `_class_name`: a name, or the module and the name of somebody's own.
+fn class_name(value: &Json) -> Option<&str> {
+    value.as_str().or_else(|| value.as_array().filter(|pair| pair.len() == 2)?.get(1)?.as_str())
+}
+
+/// As many tokens as a tokenizer gives, where its config says so. One that cannot be read is left
+/// to the tokenizer's own reader.
+fn prompt_tokens(folder: &Path) -> Option<u64> {
+    let file = folder.join("tokenizer_config.json");
+    let fields = Fields::parse(&file, &fs::read_to_string(&file).ok()?).ok()?;
+    fields.get("model_max_length").and_then(Json::as_u64)
+}
+
+/// The latents' side that `StableDiffusionPipeline` takes in place of a smaller one of old.
+const OLD_SAMPLE_SIZE: u64 = 64;
+
+/// Whether a UNet's config is from before diffusers 0.9.0 and has a `sample_size` under 64, which
+/// was not meant.
+fn has_old_sample_size(unet: &Fields) -> bool {
+    let version = unet.get("_diffusers_version").and_then(Json::as_str).unwrap_or_default();
+    let mut parts = version.split('.').map(|part| part.parse::<u64>().ok());
+    let is_old = matches!((parts.next().flatten(), parts.next().flatten()), (Some(0), Some(minor)) if minor < 9);
+    is_old && unet.get("sample_size").and_then(Json::as_u64).is_some_and(|side| side < OLD_SAMPLE_SIZE)
 }
 
 fn text_class(component: Component) -> TextClass {
@@ -311,5 +354,6 @@ fn id(path: &Path) -> Result<String, ModelError> {
     Ok(name.to_string_lossy().into_owned())
 }
 
+mod no_model;
 #[cfg(test)]
 mod tests;

@@ -44,7 +44,6 @@ impl VaeConfig {
     /// Where a field that shapes the decoder's graph has a value that is not built.
     pub fn read(path: &Path, text: &str) -> Result<Self, ModelError> {
         let fields = Fields::parse(path, text)?;
-        fields.class("AutoencoderKL")?;
         fields.neutrals(&[
             ("out_channels", json!(3)),
             ("shift_factor", json!(null)),

@@ -2,7 +2,7 @@
 
 use super::error::PipelineError;
 use super::noise::Generator;
-use super::schedulers::{Base, Call, Schedule};
+use super::schedulers::{Base, Call, Schedule, Third};
 use crate::backend::DeviceFault;
 use crate::models::StepScalars;
 use crate::runtime::{self, DeviceTensor, Executable, Runtime, StepTimes};
@@ -32,6 +32,8 @@ struct Slots {
     saved: Option<DeviceTensor>,
     /// Newest first.
     history: [DeviceTensor; 3],
+    /// The oldest of them, where a call must not take its memory over.
+    aside: Option<DeviceTensor>,
 }
 
 impl Denoise<'_> {
@@ -46,6 +48,7 @@ impl Denoise<'_> {
             spare: Some(zeros()?),
             saved: None,
             history: [zeros()?, zeros()?, zeros()?],
+            aside: None,
         };
         let stage = &self.executable.report().stage;
         let boundary = self.runtime.step_boundary("diffusion_step").of(self.model_id, stage);
@@ -63,7 +66,10 @@ impl Denoise<'_> {
 
     /// One call of the step graph.
     fn call(&self, call: &Call, slots: Slots, noise: &DeviceTensor) -> Result<Slots, PipelineError> {
-        let Slots { latents, spare, mut saved, history } = slots;
+        let Slots { latents, spare, mut saved, history: [h1, h2, mut h3], mut aside } = slots;
+        if call.third == Third::SetAside {
+            aside = Some(std::mem::replace(&mut h3, self.upload(&vec![0.0; self.elements()])?));
+        }
         let base = match call.base {
             Base::Saved => saved.take(),
             Base::Current => spare,
@@ -74,7 +80,6 @@ impl Denoise<'_> {
         let scalars = StepScalars { timestep, guidance: self.guidance, coefficients }.to_array();
         let count = i64::try_from(scalars.len()).unwrap_or(i64::MAX);
         let scalars = self.runtime.to_device(&Tensor::from_f32(&[count], &scalars).map_err(runtime::Error::from)?)?;
-        let [h1, h2, h3] = history;
         let fresh = [&latents, &base, &h1, &h2, &h3, noise, &scalars];
         let mut results = self.executable.run(fresh.into_iter().chain(self.constants.iter().copied()))?.into_iter();
         let (Some(new), Some(output)) = (results.next(), results.next()) else {
@@ -87,11 +92,14 @@ impl Denoise<'_> {
             ));
         };
         // `base` and `h3` are gone: the results stand in their memory.
-        let history = if call.remembers { [output, h1, h2] } else { [h1, h2, output] };
+        let mut history = if call.remembers { [output, h1, h2] } else { [h1, h2, output] };
+        if let Some(third) = aside.take_if(|_| call.third == Third::TakenBack) {
+            history[2] = third;
+        }
         Ok(if call.saves_latents {
-            Slots { latents: new, spare: None, saved: Some(latents), history }
+            Slots { latents: new, spare: None, saved: Some(latents), history, aside }
         } else {
-            Slots { latents: new, spare: Some(latents), saved, history }
+            Slots { latents: new, spare: Some(latents), saved, history, aside }
         })
     }
 

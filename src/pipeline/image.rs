@@ -25,8 +25,8 @@ pub struct Picture {
 pub struct Settings {
     /// What it should show.
     pub prompt: String,
-    /// What it should not.
-    pub negative_prompt: String,
+    /// What it should not, where anything was said of that.
+    pub negative_prompt: Option<String>,
     /// The seed of this picture; in a batch the request's seed plus its position.
     pub seed: u64,
     /// Denoising steps.
@@ -105,9 +105,9 @@ impl Settings {
     /// The settings in the form that the AUTOMATIC1111 web UI began and many tools read.
     fn parameters(&self) -> String {
         let mut text = self.prompt.clone();
-        if !self.negative_prompt.is_empty() {
+        if let Some(negative) = self.negative_prompt.as_deref().filter(|negative| !negative.is_empty()) {
             text.push_str("\nNegative prompt: ");
-            text.push_str(&self.negative_prompt);
+            text.push_str(negative);
         }
         let [width, height] = self.size;
         let Self { steps, scheduler, cfg_scale, seed, model_id, .. } = self;
@@ -133,7 +133,7 @@ mod tests {
     fn settings() -> Settings {
         Settings {
             prompt: "ein Fuchs, größer".to_owned(),
-            negative_prompt: "blurry".to_owned(),
+            negative_prompt: Some("blurry".to_owned()),
             seed: u64::MAX,
             steps: 20,
             cfg_scale: 7.5,

@@ -74,7 +74,13 @@ impl Pipeline {
             Some(self.zeros_for_no_prompt(prepared, ready)?)
         } else {
             let encoders = stages.negative_encoders.clone();
-            Some(self.encode(prepared, ready, &mut boundary, &request.negative_prompt, encoders)?)
+            Some(self.encode(
+                prepared,
+                ready,
+                &mut boundary,
+                request.negative_prompt.as_deref().unwrap_or_default(),
+                encoders,
+            )?)
         };
         // Original size, top left corner of the crop, target size: each height first (SDXL, arXiv 2307.01952, section 2.2).
         let [width, height] = prepared.plan.sizes.padded;
@@ -123,12 +129,13 @@ impl Pipeline {
     /// What of the prompts is not heard.
     fn unheard(&self, prepared: &Prepared<'_>) -> Result<Vec<String>, PipelineError> {
         let request = prepared.request;
-        let mut texts = vec![("prompt", &request.prompt)];
+        let negative = request.negative_prompt.as_deref().unwrap_or_default();
+        let mut texts = vec![("prompt", request.prompt.as_str())];
         if prepared.plan.signature.is_guided() {
-            texts.push(("negative prompt", &request.negative_prompt));
+            texts.push(("negative prompt", negative));
         }
         let mut warnings = Vec::new();
-        if !prepared.plan.signature.is_guided() && !request.negative_prompt.is_empty() {
+        if !prepared.plan.signature.is_guided() && !negative.is_empty() {
             warnings.push("the negative prompt is not heard: a guidance scale of 1 or less is unguided".to_owned());
         }
         for (which, text) in texts {

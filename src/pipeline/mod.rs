@@ -199,6 +199,14 @@ pub struct ReadModel {
 impl ReadModel {
     /// The model on the device of `runtime`.
     pub fn on(self, runtime: &Runtime) -> Pipeline {
+        let folder = &self.model.folder;
+        if let Some(other) = folder.other_pipeline() {
+            runtime.warn(format!(
+                "{}: `_class_name` is {other}; what runs is text-to-image, as {} does it",
+                folder.index().display(),
+                folder.family().class()
+            ));
+        }
         Pipeline {
             runtime: runtime.clone(),
             model: self.model,

@@ -50,9 +50,9 @@ impl Model {
         let tokenizers = [Component::Tokenizer, Component::Tokenizer2];
         let tokenizers = tokenizers.into_iter().filter(|wanted| components.contains(wanted));
         let tokenizers = Tokenizers::open(tokenizers.map(|component| folder.component(component)).collect());
-        let mut checkpoints = HashMap::new();
-        open_checkpoints(&folder, variant, &mut checkpoints)?;
-        let config = SchedulerConfig::read(&folder.component(Component::Scheduler).join("scheduler_config.json"))?;
+        let checkpoints = open_checkpoints(&folder, variant)?;
+        let config = SchedulerConfig::read(&folder.component(Component::Scheduler).join("scheduler_config.json"))?
+            .of_class(folder.scheduler_class(), &folder.index());
         let scheduler = if folder.family() == Family::StableDiffusion { config.for_stable_diffusion() } else { config };
         Ok(Self { folder, tokenizers, scheduler, checkpoints })
     }
@@ -83,18 +83,26 @@ impl Model {
     }
 }
 
+/// The weights of each component that has some. As in diffusers, a variant is taken of those
+/// components that have it, and one of them must.
 fn open_checkpoints(
     folder: &ModelFolder,
     variant: Option<&str>,
-    checkpoints: &mut HashMap<Component, Checkpoint>,
-) -> Result<(), PipelineError> {
-    for &component in folder.family().components() {
-        let stem = match component {
-            Component::TextEncoder | Component::TextEncoder2 => "model",
-            Component::Unet | Component::Vae => "diffusion_pytorch_model",
-            Component::Tokenizer | Component::Tokenizer2 | Component::Scheduler => continue,
-        };
-        checkpoints.insert(component, Checkpoint::open(&folder.component(component), stem, variant)?);
-    }
-    Ok(())
+) -> Result<HashMap<Component, Checkpoint>, PipelineError> {
+    let stem = |component: Component| match component {
+        Component::TextEncoder | Component::TextEncoder2 => Some("model"),
+        Component::Unet | Component::Vae => Some("diffusion_pytorch_model"),
+        Component::Tokenizer | Component::Tokenizer2 | Component::Scheduler => None,
+    };
+    let components = folder.family().components();
+    let weighty =
+        components.iter().filter_map(|&component| Some((component, folder.component(component), stem(component)?)));
+    let weighty: Vec<_> = weighty.collect();
+    let is_there = |variant| weighty.iter().any(|(_, folder, _)| Checkpoint::has_variant(folder, variant));
+    let is_nowhere = variant.is_some_and(|variant| !is_there(variant));
+    let open = |(component, folder, stem): &(Component, PathBuf, &str)| {
+        let own = variant.filter(|variant| is_nowhere || Checkpoint::has_variant(folder, variant));
+        Ok((*component, Checkpoint::open(folder, stem, own)?))
+    };
+    weighty.iter().map(open).collect()
 }

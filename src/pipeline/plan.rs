@@ -83,7 +83,7 @@ impl Pipeline {
             dtypes,
             negative_is_zeros: self.model.is_xl()
                 && folder.force_zeros_for_empty_prompt()
-                && request.negative_prompt.is_empty(),
+                && request.negative_prompt.is_none(),
             form: Form::of(&self.runtime),
         };
         let stages = Stages::of(&self.model, &shape)?;
@@ -111,8 +111,8 @@ impl Pipeline {
 
     fn check_clip_skip(&self, clip_skip: u64) -> Result<(), PipelineError> {
         let layers = self.model.folder.text_encoders().iter().map(|config| config.layers).min().unwrap_or(0);
-        // Stable Diffusion XL leaves the last one out as it is.
-        let most = layers.saturating_sub(1 + u64::from(self.model.is_xl()));
+        // All of them leave the embeddings; Stable Diffusion XL leaves the last one out as it is.
+        let most = layers.saturating_sub(u64::from(self.model.is_xl()));
         if clip_skip <= most {
             return Ok(());
         }

@@ -16,8 +16,9 @@ pub struct TextToImage {
     pub model: Option<PathBuf>,
     /// What the pictures should show.
     pub prompt: String,
-    /// What they should not show.
-    pub negative_prompt: String,
+    /// What they should not show. `None`, in JSON `null`, is not the empty prompt: of Stable
+    /// Diffusion XL, most models take zeros where there is none (`force_zeros_for_empty_prompt`).
+    pub negative_prompt: Option<String>,
     /// Pixels; `None` for the size that the model was trained at.
     pub width: Option<u64>,
     /// Pixels; `None` for the size that the model was trained at.
@@ -47,7 +48,7 @@ impl Default for TextToImage {
         Self {
             model: None,
             prompt: String::new(),
-            negative_prompt: String::new(),
+            negative_prompt: None,
             width: None,
             height: None,
             steps: Self::DEFAULT_STEPS,
@@ -211,6 +212,9 @@ mod tests {
         assert_eq!(ours, theirs);
         assert_eq!((ours.steps, ours.batch_size, ours.width, ours.height), (5, 2, Some(640), None));
         assert_eq!(parse("{}").unwrap(), TextToImage::default());
+        let negative = |json: &str| parse(json).unwrap().negative_prompt;
+        assert_eq!(negative(r#"{"negative_prompt": null}"#), None);
+        assert_eq!(negative(r#"{"negative_prompt": ""}"#).as_deref(), Some(""));
     }
 
     #[test]

@@ -51,12 +51,42 @@ impl Index {
     }
 }
 
-/// The names of the single file and of the index, in one variant.
-fn names(stem: &str, variant: Option<&str>) -> (String, String) {
-    match variant {
-        None => (format!("{stem}.safetensors"), format!("{stem}.safetensors.index.json")),
-        Some(variant) => (format!("{stem}.{variant}.safetensors"), format!("{stem}.safetensors.index.{variant}.json")),
-    }
+/// The stem of diffusers' own models.
+const DIFFUSERS: &str = "diffusion_pytorch_model";
+
+/// The names of the single file and of the index, in one variant, in the order in which the stem's
+/// library looks for them.
+fn names(stem: &str, variant: Option<&str>) -> Vec<String> {
+    let (single, mut indices) = match variant {
+        None => (format!("{stem}.safetensors"), vec![format!("{stem}.safetensors.index.json")]),
+        Some(variant) => (
+            format!("{stem}.{variant}.safetensors"),
+            // Older releases of diffusers write the second.
+            vec![
+                format!("{stem}.safetensors.index.{variant}.json"),
+                format!("{stem}.safetensors.{variant}.index.json"),
+            ],
+        ),
+    };
+    indices.insert(if stem == DIFFUSERS { indices.len() } else { 0 }, single);
+    indices
+}
+
+/// Whether any file of `folder` is of the variant.
+pub(super) fn has_variant(folder: &Path, variant: &str) -> bool {
+    file_names(folder).is_ok_and(|names| names.iter().any(|name| is_of(name, variant)))
+}
+
+fn is_of(name: &str, variant: &str) -> bool {
+    name.split('.').nth(1).is_some_and(|part| part.starts_with(variant))
+}
+
+/// The names of what is in a folder, sorted.
+fn file_names(folder: &Path) -> io::Result<Vec<String>> {
+    let names = std::fs::read_dir(folder)?.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let mut names: Vec<String> = names.collect();
+    names.sort_unstable();
+    Ok(names)
 }
 
 /// Finds the files of `stem` in `folder`.
@@ -64,16 +94,14 @@ pub(super) fn find(folder: &Path, stem: &str, variant: Option<&str>) -> Result<F
     let mut tried = Vec::new();
     let variants: &[Option<&str>] = if variant.is_some() { &[variant] } else { &[None, Some(FALLBACK)] };
     for &variant in variants {
-        let (single, index) = names(stem, variant);
-        let path = folder.join(&single);
-        if exists(&path)? {
-            return Ok(Found { paths: vec![path], index: None });
+        for name in names(stem, variant) {
+            let path = folder.join(&name);
+            if exists(&path)? {
+                let is_index = path.extension().is_some_and(|ending| ending == "json");
+                return if is_index { read_index(folder, path) } else { Ok(Found { paths: vec![path], index: None }) };
+            }
+            tried.push(name);
         }
-        let path = folder.join(&index);
-        if exists(&path)? {
-            return read_index(folder, path);
-        }
-        tried.extend([single, index]);
     }
     Err(nothing(folder, variant, tried))
 }
@@ -81,30 +109,33 @@ pub(super) fn find(folder: &Path, stem: &str, variant: Option<&str>) -> Result<F
 /// What to say where there are no files: the most helpful reason comes first.
 fn nothing(folder: &Path, variant: Option<&str>, tried: Vec<String>) -> WeightsError {
     let folder = folder.to_owned();
-    let listing = match std::fs::read_dir(&folder) {
-        Ok(listing) => listing,
+    let there = match file_names(&folder) {
+        Ok(there) => there,
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
             return WeightsError::NoFolder { folder };
         }
         Err(source) => return WeightsError::Io { path: folder, source },
     };
-    let mut there: Vec<PathBuf> = listing.filter_map(|entry| Some(entry.ok()?.path())).collect();
-    there.sort_unstable();
-    let ends = |path: &Path, endings: &[&str]| {
-        path.extension().and_then(|ending| ending.to_str()).is_some_and(|ending| endings.contains(&ending))
+    let ends = |name: &str, endings: &[&str]| {
+        Path::new(name).extension().and_then(|ending| ending.to_str()).is_some_and(|ending| endings.contains(&ending))
     };
-    let others: Vec<String> = there
-        .iter()
-        .filter(|path| ends(path, &["safetensors"]))
-        .filter_map(|path| Some(path.file_name()?.to_string_lossy().into_owned()))
-        .collect();
-    match (variant, there.into_iter().find(|path| ends(path, PICKLES))) {
+    let others: Vec<String> = there.iter().filter(|name| ends(name, &["safetensors"])).cloned().collect();
+    match (variant, there.into_iter().find(|name| ends(name, PICKLES))) {
         (Some(variant), _) if !others.is_empty() => {
             WeightsError::NoVariant { folder, variant: variant.to_owned(), there: others }
         }
-        (_, Some(path)) if others.is_empty() => WeightsError::Pickle { path },
+        (None, _) if !others.is_empty() && others.iter().all(|name| is_variant(name)) => {
+            WeightsError::OnlyVariants { folder, there: others }
+        }
+        (_, Some(name)) if others.is_empty() => WeightsError::Pickle { path: folder.join(name) },
         _ => WeightsError::NoFile { folder, tried },
     }
+}
+
+/// Whether a name of a file of weights says a variant: `model.bf16.safetensors`,
+/// `model.bf16-00001-of-00002.safetensors`.
+fn is_variant(name: &str) -> bool {
+    name.split('.').count() > 2
 }
 
 fn exists(path: &Path) -> Result<bool, WeightsError> {

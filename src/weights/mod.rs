@@ -67,8 +67,10 @@ pub struct Stored<'a> {
 }
 
 impl Checkpoint {
-    /// Opens the tensors of `folder`: `<stem>.safetensors`, else the shards that `<stem>.safetensors.index.json` names, else
-    /// the same two of the variant `fp16`. With a `variant`, only the two of that variant count.
+    /// Opens the tensors of `folder`: `<stem>.safetensors`, or the shards that
+    /// `<stem>.safetensors.index.json` names, else the same two of the variant `fp16`. With a
+    /// `variant`, only those of that variant count. Where a folder has both, diffusers takes the
+    /// shards of its own models, and transformers the single file.
     ///
     /// The stem is `diffusion_pytorch_model` for UNet and VAE, and `model` for text encoders.
     pub fn open(folder: &Path, stem: &str, variant: Option<&str>) -> Result<Self, WeightsError> {
@@ -86,6 +88,12 @@ impl Checkpoint {
         }
         tensors.sort_unstable_by(|a, b| a.tensor.name.cmp(&b.tensor.name));
         Ok(Self { folder: folder.to_owned(), files, tensors })
+    }
+
+    /// Whether any file of `folder` is of the variant, by diffusers' rule: the second of the parts
+    /// between dots begins with it.
+    pub fn has_variant(folder: &Path, variant: &str) -> bool {
+        files::has_variant(folder, variant)
     }
 
     /// The tensor of that name.
@@ -149,6 +157,14 @@ pub enum WeightsError {
         folder: PathBuf,
         /// The variant that was asked for.
         variant: String,
+        /// The files of weights that are there.
+        there: Vec<String>,
+    },
+    /// The folder has variants only, and none was asked for.
+    #[error("{} has the weights in variants only: {}", folder.display(), there.join(", "))]
+    OnlyVariants {
+        /// The component's folder.
+        folder: PathBuf,
         /// The files of weights that are there.
         there: Vec<String>,
     },

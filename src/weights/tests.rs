@@ -385,6 +385,35 @@ fn plain_files_come_first_and_a_variant_is_asked_for() {
 }
 
 #[test]
+fn each_library_has_its_order_and_its_names() {
+    let shard = |number: u32| format!("model-0000{number}-of-00002.safetensors");
+    let weight_map = json!({"a": shard(1), "b": shard(2), "shared": shard(2)});
+    let folder = sharded("", &weight_map);
+    let single = Shard::default().f32("single", &[1], &[1.0]).bytes();
+    fs::write(folder.path().join("model.safetensors"), &single).unwrap();
+    let has = |stem, variant, name| Checkpoint::open(folder.path(), stem, variant).unwrap().get(name).is_some();
+    assert!(has("model", None, "single"), "transformers takes the single file");
+    let ours = |name: &str| folder.path().join(format!("diffusion_pytorch_{name}"));
+    for name in ["model.safetensors", "model.safetensors.index.json"] {
+        fs::copy(folder.path().join(name), ours(name)).unwrap();
+    }
+    assert!(has("diffusion_pytorch_model", None, "shared"), "diffusers takes the shards");
+    assert!(!Checkpoint::has_variant(folder.path(), "fp16"));
+    // The name of the index of older releases.
+    fs::rename(ours("model.safetensors.index.json"), ours("model.safetensors.fp16.index.json")).unwrap();
+    assert!(has("diffusion_pytorch_model", Some("fp16"), "shared"));
+    fs::write(ours("model-00001-of-00002.fp16.safetensors"), &single).unwrap();
+    assert!(Checkpoint::has_variant(folder.path(), "fp16") && !Checkpoint::has_variant(folder.path(), "bf16"));
+}
+
+#[test]
+fn a_folder_of_variants_is_not_incomplete() {
+    let folder = folder_of("model.bf16.safetensors", &Shard::default().bytes());
+    says(&open_error(folder.path(), None), &["in variants only: model.bf16.safetensors"]);
+    assert!(Checkpoint::open(folder.path(), STEM, Some("bf16")).is_ok());
+}
+
+#[test]
 fn what_is_not_there_is_named() {
     let empty = tempfile::tempdir().unwrap();
     says(&open_error(empty.path(), None), &["model.safetensors", "model.safetensors.index.json", "downloaded"]);

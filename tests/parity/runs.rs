@@ -37,7 +37,7 @@ fn request(case: &Case, row: usize) -> TextToImage {
     assert_eq!(prompts.len(), seeds.len(), "{}", case.tensor);
     TextToImage {
         prompt: prompts[row].clone(),
-        negative_prompt: case.negative_prompt.clone().unwrap_or_default(),
+        negative_prompt: case.negative_prompt.clone(),
         width: case.width,
         height: case.height,
         steps: case.num_inference_steps.unwrap(),

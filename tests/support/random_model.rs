@@ -22,7 +22,7 @@ use sha2::{Digest as _, Sha256};
 /// Published models, by their own configs.
 pub const FULL_SIZE: [&str; 3] = ["sd15", "sd21", "sdxl"];
 /// Small models that diffusers was run on.
-pub const SMALL: [&str; 6] = ["sd15", "sd21", "sdxl", "mixed", "odd", "down_first"];
+pub const SMALL: [&str; 7] = ["sd15", "sd21", "sdxl", "mixed", "odd", "down_first", "by_index"];
 
 /// Which model folder to make.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -59,7 +59,7 @@ fn requests(steps: u64) -> [TextToImage; 2] {
         steps,
         cfg_scale: 7.0,
         seed: Some(7),
-        negative_prompt: "blurry".to_owned(),
+        negative_prompt: Some("blurry".to_owned()),
         ..TextToImage::new("a red fox in the snow")
     };
     let other = TextToImage {

@@ -43,7 +43,7 @@ fn tables_stand_for_exactly_the_shapes_they_were_made_from() {
     let mut listed: Vec<Shape> = requests
         .map(|request| Shape {
             clip_skip: request.clip_skip,
-            negative_prompt: !request.negative_prompt.is_empty(),
+            negative_prompt: request.negative_prompt.is_some(),
             ..shape([request.width.unwrap(), request.height.unwrap()], request.batch_size, request.cfg_scale > 1.0)
         })
         .collect();

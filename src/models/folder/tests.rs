@@ -58,11 +58,14 @@ fn what_is_no_model_folder_is_told() {
 #[test]
 fn the_index_is_checked() {
     let index = |field: &str, value| refusal("sd15", "model_index.json", field, value);
-    assert_eq!(
-        index("_class_name", json!("FluxPipeline")),
-        "model_index.json: `_class_name` is \"FluxPipeline\"; \
-         supported is StableDiffusionPipeline, StableDiffusionXLPipeline"
-    );
+    let flux = altered("sd15", "model_index.json", |index| {
+        index.as_object_mut().unwrap().remove("unet");
+        index["_class_name"] = json!("FluxPipeline");
+    });
+    let told = ModelFolder::open(flux.path()).unwrap_err().to_string();
+    let supported = "supported is StableDiffusionPipeline, StableDiffusionXLPipeline";
+    assert!(told.ends_with(&format!("model_index.json: `_class_name` is \"FluxPipeline\"; {supported}")), "{told}");
+    assert_eq!(index("_class_name", json!(7)), format!("model_index.json: `_class_name` is 7; {supported}"));
     assert_eq!(
         index("vae", json!(["diffusers", "AutoencoderTiny"])),
         "model_index.json: `vae` is [\"diffusers\",\"AutoencoderTiny\"]; supported is AutoencoderKL"
@@ -81,6 +84,102 @@ fn the_index_is_checked() {
     fs::write(folder.path().join("model_index.json"), "{\n]").unwrap();
     let error = ModelFolder::open(folder.path()).unwrap_err().to_string();
     assert!(error.contains("model_index.json is not valid, line 2, column 1"), "{error}");
+}
+
+#[test]
+fn other_pipelines_over_the_same_components_are_text_to_image() {
+    for (model, class, family) in [
+        ("sd15", json!("StableDiffusionImg2ImgPipeline"), Family::StableDiffusion),
+        ("sd15", json!("StableDiffusionPipelineSafe"), Family::StableDiffusion),
+        ("sd15", json!(["my_pipeline", "MyControlNetPipeline"]), Family::StableDiffusion),
+        ("sdxl", json!("StableDiffusionXLInpaintPipeline"), Family::StableDiffusionXl),
+        ("sdxl", json!("StableDiffusionXLPAGPipeline"), Family::StableDiffusionXl),
+    ] {
+        let folder = altered(model, "model_index.json", |index| index["_class_name"] = class.clone());
+        let opened = ModelFolder::open(folder.path()).unwrap();
+        let name = class.get(1).unwrap_or(&class).as_str();
+        assert_eq!((opened.family(), opened.other_pipeline()), (family, name));
+    }
+    assert_eq!(open("sd15").other_pipeline(), None);
+}
+
+#[test]
+fn the_scheduler_s_class_is_the_index_s() {
+    let class = json!(["diffusers", "DDIMScheduler"]);
+    let folder = altered("sd15", "model_index.json", |index| index["scheduler"] = class);
+    assert_eq!(ModelFolder::open(folder.path()).unwrap().scheduler_class(), "DDIMScheduler");
+}
+
+#[test]
+fn an_old_sample_size_is_raised() {
+    let size = |model: &str, version: &str, side: u64| {
+        let folder = altered(model, "unet/config.json", |unet| {
+            unet["_diffusers_version"] = json!(version);
+            unet["sample_size"] = json!(side);
+        });
+        ModelFolder::open(folder.path()).unwrap().default_size_px()[0]
+    };
+    assert_eq!((size("sd15", "0.8.0", 32), size("sd15", "0.7.0.dev0", 63)), (512, 512));
+    assert_eq!((size("sd15", "0.9.0", 32), size("sd15", "0.42.1", 32), size("sd15", "0.8.0", 96)), (256, 256, 768));
+    assert_eq!(size("sdxl", "0.8.0", 32), 256);
+    let list = altered("sd15", "unet/config.json", |unet| unet["sample_size"] = json!([32, 48]));
+    assert_eq!(ModelFolder::open(list.path()).unwrap().default_size_px(), [256, 384]);
+}
+
+#[test]
+fn a_prompt_has_as_many_tokens_as_the_tokenizer_gives() {
+    let folder = altered("sd15", "text_encoder/config.json", |text| text["max_position_embeddings"] = json!(248));
+    let tokens = || {
+        let model = ModelFolder::open(folder.path()).unwrap();
+        (
+            model.text_encoders()[0].tokens,
+            model.text_encoders()[0].positions,
+            model.denoiser_spec(true, 1, [8, 8]).contexts,
+        )
+    };
+    let length = |length: u64| {
+        fs::create_dir_all(folder.path().join("tokenizer")).unwrap();
+        let config = json!({"model_max_length": length}).to_string();
+        fs::write(folder.path().join("tokenizer/tokenizer_config.json"), config).unwrap();
+    };
+    length(77);
+    assert_eq!(tokens(), (77, 248, vec![[77, 768]]));
+    length(500);
+    assert_eq!(tokens().0, 248);
+}
+
+#[test]
+fn a_repository_in_the_hub_s_cache_points_at_its_snapshot() {
+    let cache = tempfile::tempdir().unwrap();
+    let root = cache.path().join("models--x--y");
+    let told = || ModelFolder::open(&root).unwrap_err().to_string();
+    fs::create_dir_all(root.join("snapshots/aaa")).unwrap();
+    assert!(told().contains("a cache of the hub") && told().contains("fully downloaded?"), "{}", told());
+    for snapshot in ["aaa", "bbb"] {
+        fs::create_dir_all(root.join("snapshots").join(snapshot)).unwrap();
+        fs::write(root.join("snapshots").join(snapshot).join("model_index.json"), "{}").unwrap();
+    }
+    assert!(told().ends_with("models--x--y/snapshots/aaa is the model: name that folder"), "{}", told());
+    fs::create_dir(root.join("refs")).unwrap();
+    fs::write(root.join("refs/main"), "bbb\n").unwrap();
+    assert!(told().ends_with("models--x--y/snapshots/bbb is the model: name that folder"), "{}", told());
+}
+
+#[test]
+fn a_single_file_is_told_the_class_that_reads_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let told = |name: &str, tensor: &str| {
+        let path = folder.path().join(name);
+        let header = json!({ tensor: {"dtype": "F16", "shape": [0], "data_offsets": [0, 0]} }).to_string();
+        fs::write(&path, [&(header.len() as u64).to_le_bytes(), header.as_bytes()].concat()).unwrap();
+        ModelFolder::open(&path).unwrap_err().to_string()
+    };
+    let xl = told("xl.safetensors", "conditioner.embedders.0.transformer.text_model.final_layer_norm.weight");
+    assert!(xl.contains("(`StableDiffusionXLPipeline.from_single_file(...)`, then"), "{xl}");
+    let sd = told("sd.safetensors", "cond_stage_model.transformer.text_model.final_layer_norm.weight");
+    assert!(sd.contains("(`StableDiffusionPipeline.from_single_file(...)`, then"), "{sd}");
+    let pickle = told("sd.ckpt", "conditioner.embedders.0");
+    assert!(pickle.contains("or `StableDiffusionXLPipeline` for one of Stable Diffusion XL"), "{pickle}");
 }
 
 #[test]

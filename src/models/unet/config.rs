@@ -62,7 +62,8 @@ pub struct UnetBlock {
 pub struct UnetAttention {
     /// How many layers each has.
     pub layers: u64,
-    /// Heads of each attention.
+    /// Heads of each attention. Where they do not divide the block's channels, the tokens have as
+    /// many features fewer as remain.
     pub heads: u64,
     /// Whether the first attention of a layer sees the prompt rather than the picture.
     pub only_cross_attention: bool,
@@ -91,27 +92,29 @@ impl UnetConfig {
     /// # Errors
     /// Where a field that shapes the graph has a value that is not built.
     pub fn read(path: &Path, text: &str) -> Result<Self, ModelError> {
-        let fields = Fields::parse(path, text)?;
-        fields.class("UNet2DConditionModel")?;
-        neutrals(&fields)?;
+        Self::of(&Fields::parse(path, text)?)
+    }
+
+    pub(in crate::models) fn of(fields: &Fields) -> Result<Self, ModelError> {
+        neutrals(fields)?;
         fields.one_of("act_fn", "silu", &["silu", "swish"])?;
-        let levels = Levels::read(&fields)?;
+        let levels = Levels::read(fields)?;
         Ok(Self {
             in_channels: fields.count("in_channels", Some(4))?,
             out_channels: fields.count("out_channels", Some(4))?,
             sample_size: fields.sides("sample_size", 64)?,
             center_input_sample: fields.flag("center_input_sample", false)?,
             flip_sin_to_cos: fields.flag("flip_sin_to_cos", true)?,
-            freq_shift: freq_shift(&fields)?,
-            down: levels.down(&fields)?,
-            middle: levels.middle(),
-            up: levels.up(&fields)?,
+            freq_shift: freq_shift(fields)?,
+            down: levels.down(fields)?,
+            middle: levels.middle(fields)?,
+            up: levels.up(fields)?,
             norm_groups: levels.norm_groups,
             norm_eps: fields.number("norm_eps", 1e-5)?,
-            context_size: context_size(&fields, levels.count())?,
+            context_size: context_size(fields, levels.count())?,
             use_linear_projection: fields.flag("use_linear_projection", false)?,
             upcast_attention: fields.flag("upcast_attention", false)?,
-            added: added(&fields)?,
+            added: added(fields)?,
         })
     }
 
@@ -170,8 +173,7 @@ impl Levels {
         }
         let (heads, norm_groups) =
             (fields.count_per_level("attention_head_dim", 8, levels)?, fields.count("norm_num_groups", Some(32))?);
-        for (&channels, &heads) in channels.iter().zip(&heads) {
-            divides(fields, "attention_head_dim", heads, "block_out_channels", channels)?;
+        for &channels in &channels {
             divides(fields, "norm_num_groups", norm_groups, "block_out_channels", channels)?;
         }
         let resnets = fields.count_per_level("layers_per_block", 2, levels)?;
@@ -197,39 +199,43 @@ impl Levels {
 
     fn down(&self, fields: &Fields) -> Result<Vec<UnetBlock>, ModelError> {
         let attends = self.attends(fields, "down_block_types", &DOWN, [true, true, true, false])?;
-        Ok(attends.into_iter().enumerate().map(|(level, attends)| self.block(level, attends)).collect())
+        attends.into_iter().enumerate().map(|(level, attends)| self.block(fields, level, attends)).collect()
     }
 
-    fn middle(&self) -> UnetBlock {
-        let mut block = self.block(self.count() - 1, true);
+    fn middle(&self, fields: &Fields) -> Result<UnetBlock, ModelError> {
+        let mut block = self.block(fields, self.count() - 1, true)?;
         block.resnets = 2;
         if let Some(attention) = &mut block.attention {
             attention.only_cross_attention = false;
         }
-        block
+        Ok(block)
     }
 
     /// The way up has one resnet more per block, for what was left before the first resnet of the way down or by halving.
     fn up(&self, fields: &Fields) -> Result<Vec<UnetBlock>, ModelError> {
         let attends = self.attends(fields, "up_block_types", &UP, [false, true, true, true])?;
         let blocks = (0..self.count()).rev().zip(attends).map(|(level, attends)| {
-            let block = self.block(level, attends);
-            UnetBlock { resnets: block.resnets + 1, ..block }
+            let block = self.block(fields, level, attends)?;
+            Ok(UnetBlock { resnets: block.resnets + 1, ..block })
         });
-        Ok(blocks.collect())
+        blocks.collect()
     }
 
-    fn block(&self, level: usize, attends: bool) -> UnetBlock {
+    fn block(&self, fields: &Fields, level: usize, attends: bool) -> Result<UnetBlock, ModelError> {
+        if attends && self.heads[level] > self.channels[level] {
+            let most = format!("at most as many heads as a block has channels, which are {}", self.channels[level]);
+            return Err(fields.unsupported("attention_head_dim", most));
+        }
         let attention = UnetAttention {
             layers: self.layers[level],
             heads: self.heads[level],
             only_cross_attention: self.only_cross_attention[level],
         };
-        UnetBlock {
+        Ok(UnetBlock {
             channels: self.channels[level],
             resnets: self.resnets[level],
             attention: attends.then_some(attention),
-        }
+        })
     }
 
     /// Which of the blocks of one way have attention; the first of `types` does.

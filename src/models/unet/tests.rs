@@ -48,10 +48,28 @@ fn defaults_are_those_of_diffusers() {
     let read = |text: &str| UnetConfig::read(std::path::Path::new("unet/config.json"), text).unwrap();
     let (bare, known) = (read("{}"), config("sd15", |json| json["cross_attention_dim"] = json!(1280)));
     assert_eq!(bare, known);
-    // JAX's class has the same fields, and null is false.
+    // The index decides on the class, and null is false.
     let other =
         r#"{"_class_name": "FlaxUNet2DConditionModel", "upcast_attention": null, "dual_cross_attention": null}"#;
     assert_eq!(read(other), bare);
+}
+
+#[test]
+fn heads_that_do_not_divide_the_channels_leave_the_rest_out() {
+    for linear in [false, true] {
+        let unet = config("sd15", |json| {
+            json["attention_head_dim"] = json!([7, 8, 8, 8]);
+            json["use_linear_projection"] = json!(linear);
+        });
+        let graph = build(&unet, [32, 32]);
+        let dims = |name: &str| {
+            let name = format!("down_blocks.0.attentions.0.{name}.weight");
+            graph.weights().iter().find(|weight| weight.name == name).unwrap().kind.dims[..2].to_vec()
+        };
+        assert_eq!((dims("proj_in"), dims("proj_out")), (vec![315, 320], vec![320, 315]));
+        assert_eq!(dims("transformer_blocks.0.attn1.to_q"), [315, 315]);
+        assert_eq!(dims("transformer_blocks.0.attn2.to_k"), [315, 768]);
+    }
 }
 
 #[test]
@@ -97,7 +115,7 @@ fn added_conditioning_is_there_exactly_where_it_is_wanted() {
 
 #[test]
 fn what_is_not_built_is_refused_by_name() {
-    let other: [(&str, Json); 33] = [
+    let other: [(&str, Json); 32] = [
         ("mid_block_type", json!("UNetMidBlock2DSimpleCrossAttn")),
         ("down_block_types", json!(["SimpleCrossAttnDownBlock2D", "DownBlock2D", "DownBlock2D", "DownBlock2D"])),
         ("up_block_types", json!(["UpBlock2D", "UpBlock2D", "UpBlock2D"])),
@@ -127,10 +145,9 @@ fn what_is_not_built_is_refused_by_name() {
         ("cross_attention_norm", json!("layer_norm")),
         ("act_fn", json!("mish")),
         ("norm_num_groups", json!(null)),
-        ("attention_head_dim", json!([7, 8, 8, 8])),
+        ("attention_head_dim", json!([321, 8, 8, 8])),
         ("freq_shift", json!(0.5)),
         ("cross_attention_dim", json!([768, 768, 768, 1024])),
-        ("_class_name", json!("UNet2DModel")),
     ];
     for (field, value) in other {
         let told = refusal("sd15", "unet/config.json", field, value.clone());

@@ -22,13 +22,16 @@ pub(super) fn transformer(
     context: Value,
 ) -> Result<Value, GraphError> {
     let (channels, size) = (features(b, x, 1), sides(b, x));
+    // Heads of whole features: what remains of the channels is left out within (`inner_dim` of
+    // diffusers).
+    let inner = channels / settings.heads * settings.heads;
     let normed = group_norm(b, &format!("{path}.norm"), x, Groups { count: config.norm_groups, eps: GROUP_NORM_EPS })?;
     let (proj_in, proj_out) = (format!("{path}.proj_in"), format!("{path}.proj_out"));
     let mut tokens = if config.use_linear_projection {
         let tokens = to_tokens(b, normed)?;
-        linear(b, &proj_in, tokens, channels)?
+        linear(b, &proj_in, tokens, inner)?
     } else {
-        let projected = conv(b, &proj_in, normed, channels, POINT)?;
+        let projected = conv(b, &proj_in, normed, inner, POINT)?;
         to_tokens(b, projected)?
     };
     for layer in 0..settings.layers {

@@ -1,5 +1,6 @@
 //! `scheduler_config.json` of a model folder.
 
+use std::borrow::Cow;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -7,7 +8,8 @@ use serde_json::{Map, Value};
 
 use super::settings::Settings;
 use super::{
-    Prediction, Schedule, SchedulerError, SchedulerKind, SchedulerName, ddim, dpm_solver, euler, euler_ancestral, pndm,
+    Prediction, Schedule, SchedulerError, SchedulerKind, SchedulerName, Variant, ddim, dpm_solver, euler,
+    euler_ancestral, pndm,
 };
 
 /// A scheduler's configuration, as a model folder has it.
@@ -18,7 +20,10 @@ use super::{
 pub struct SchedulerConfig {
     file: PathBuf,
     fields: Map<String, Value>,
-    /// In place of the fields `_class_name` and `use_karras_sigmas`.
+    /// The class that the model's index names, and the index.
+    index: Option<(String, PathBuf)>,
+    in_stable_diffusion: bool,
+    /// In place of the class, and of the fields that tell its variants apart.
     name: Option<SchedulerName>,
 }
 
@@ -35,7 +40,7 @@ impl SchedulerConfig {
     pub fn from_json(text: &str, file: &Path) -> Result<Self, SchedulerError> {
         let fields = serde_json::from_str(&quote_non_finite(text))
             .map_err(|source| SchedulerError::Json { file: file.to_owned(), source })?;
-        Ok(Self { file: file.to_owned(), fields, name: None })
+        Ok(Self { file: file.to_owned(), fields, index: None, in_stable_diffusion: false, name: None })
     }
 
     /// The same configuration for another scheduler, as `from_config` of diffusers makes it: fields that the other class
@@ -45,28 +50,30 @@ impl SchedulerConfig {
         Self { name: Some(name), ..self.clone() }
     }
 
-    /// The configuration as `StableDiffusionPipeline` of diffusers changes it, and `StableDiffusionXLPipeline` does not:
-    /// `steps_offset` is 1 and `clip_sample` false, whatever the file says.
+    /// The same configuration for the class that a model's index names: diffusers goes by the
+    /// index, whatever the configuration's own `_class_name` is. `index` is the index's file, for
+    /// messages.
+    #[must_use]
+    pub fn of_class(&self, class: &str, index: &Path) -> Self {
+        Self { index: Some((class.to_owned(), index.to_owned())), ..self.clone() }
+    }
+
+    /// The configuration as `StableDiffusionPipeline` of diffusers changes it, and
+    /// `StableDiffusionXLPipeline` does not: `steps_offset` is 1 and `clip_sample` false, whatever
+    /// the file says. To another scheduler than the model's own, `from_config` passes these only in
+    /// place of fields that the file has.
     #[must_use]
     pub fn for_stable_diffusion(&self) -> Self {
-        let mut changed = self.clone();
-        changed
-            .fields
-            .extend([("steps_offset".to_owned(), Value::from(1)), ("clip_sample".to_owned(), Value::from(false))]);
-        changed
+        Self { in_stable_diffusion: true, ..self.clone() }
     }
 
     /// Which scheduler this configures.
     pub fn name(&self) -> Result<SchedulerName, SchedulerError> {
-        let kind = match self.name {
-            Some(name) => name.kind,
-            None => self.class()?,
-        };
-        let karras = kind.has_karras().then(|| match self.name {
-            Some(SchedulerName { karras: Some(karras), .. }) => karras,
-            _ => self.fields.get("use_karras_sigmas") == Some(&Value::Bool(true)),
-        });
-        Ok(SchedulerName { kind, karras })
+        let name = self.asked()?;
+        let is_karras = name.variant == Variant::Configured
+            && name.kind.has_karras()
+            && self.fields.get("use_karras_sigmas") == Some(&Value::Bool(true));
+        Ok(if is_karras { SchedulerName { variant: Variant::Karras, ..name } } else { name })
     }
 
     /// What the denoiser's output means to this scheduler.
@@ -78,10 +85,11 @@ impl SchedulerConfig {
     pub fn schedule(&self, steps: u64) -> Result<Schedule, SchedulerError> {
         let settings = self.settings()?;
         let train_timesteps = settings.train_timesteps;
+        let least = if settings.runge_kutta { pndm::LEAST_RUNGE_KUTTA_STEPS } else { 1 };
         let steps = usize::try_from(steps)
             .ok()
-            .filter(|steps| (1..=train_timesteps).contains(steps))
-            .ok_or_else(|| SchedulerError::Steps { file: self.file.clone(), steps, train_timesteps })?;
+            .filter(|steps| (least..=train_timesteps).contains(steps))
+            .ok_or_else(|| SchedulerError::Steps { file: self.file.clone(), steps, least, train_timesteps })?;
         let schedule = match settings.name.kind {
             SchedulerKind::Ddim => ddim::schedule(&settings, steps),
             SchedulerKind::Euler => Ok(euler::schedule(&settings, steps)),
@@ -112,17 +120,36 @@ impl SchedulerConfig {
     }
 
     fn settings(&self) -> Result<Settings, SchedulerError> {
-        Settings::new(&self.file, &self.fields, self.name()?)
+        Settings::new(&self.file, &self.read_fields(), self.asked()?)
+    }
+
+    /// The scheduler's name as it was given, or the class that the model has.
+    fn asked(&self) -> Result<SchedulerName, SchedulerError> {
+        self.name.map_or_else(|| self.class().map(SchedulerName::from), Ok)
+    }
+
+    /// The fields of the file, and what a pipeline puts in their place.
+    fn read_fields(&self) -> Cow<'_, Map<String, Value>> {
+        let mut fields = Cow::Borrowed(&self.fields);
+        if self.in_stable_diffusion {
+            for (field, value) in [("steps_offset", Value::from(1)), ("clip_sample", Value::from(false))] {
+                if self.name.is_none() || fields.contains_key(field) {
+                    fields.to_mut().insert(field.to_owned(), value);
+                }
+            }
+        }
+        fields
     }
 
     fn class(&self) -> Result<SchedulerKind, SchedulerError> {
-        let class = self.fields.get("_class_name").unwrap_or(&Value::Null);
-        class.as_str().and_then(SchedulerKind::of_class).ok_or_else(|| SchedulerError::Field {
-            file: self.file.clone(),
-            field: "_class_name",
-            value: class.to_string(),
-            scheduler: "a scheduler".to_owned(),
-            supported: SchedulerKind::ALL.map(SchedulerKind::class_name).join(", "),
+        let (class, file, field) = match &self.index {
+            Some((class, index)) => (Value::from(class.as_str()), index, "scheduler"),
+            None => (self.fields.get("_class_name").cloned().unwrap_or(Value::Null), &self.file, "_class_name"),
+        };
+        class.as_str().and_then(SchedulerKind::of_class).ok_or_else(|| SchedulerError::Class {
+            file: file.clone(),
+            field,
+            class: class.to_string(),
         })
     }
 }

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::SchedulerName;
+use super::{SchedulerKind, SchedulerName};
 
 /// Why there is no schedule.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +34,19 @@ pub enum SchedulerError {
         /// Where and why.
         source: serde_json::Error,
     },
+    /// The model's own scheduler is none of those that are built.
+    #[error(
+        "{}: `{field}` is {class}, which is not built; built are {}",
+        file.display(), SchedulerKind::ALL.map(SchedulerKind::class_name).join(", ")
+    )]
+    Class {
+        /// The file that names the class.
+        file: PathBuf,
+        /// The field.
+        field: &'static str,
+        /// The class, as JSON.
+        class: String,
+    },
     /// A field holds a value that is not supported, or of the wrong type.
     #[error("{}: `{field}` is {value}, which is not supported for {scheduler}; supported: {supported}", file.display())]
     Field {
@@ -49,12 +62,14 @@ pub enum SchedulerError {
         supported: String,
     },
     /// A number of steps that the model has no timesteps for.
-    #[error("{steps} steps are not possible with {}: it takes 1 to {train_timesteps} (`num_train_timesteps`)", file.display())]
+    #[error("{steps} steps are not possible with {}: it takes {least} to {train_timesteps} (`num_train_timesteps`)", file.display())]
     Steps {
         /// The file.
         file: PathBuf,
         /// The steps that were asked for.
         steps: u64,
+        /// The fewest: 4 where PNDM begins with steps of Runge-Kutta (`skip_prk_steps` is off).
+        least: usize,
         /// How many timesteps the model was trained with.
         train_timesteps: usize,
     },
@@ -90,4 +105,28 @@ pub enum SchedulerError {
         /// What to do.
         hint: &'static str,
     },
+}
+
+/// Fields that say how the model was trained: they mean the same to every scheduler.
+const OF_THE_MODEL: [&str; 9] = [
+    "num_train_timesteps",
+    "beta_start",
+    "beta_end",
+    "beta_schedule",
+    "trained_betas",
+    "prediction_type",
+    "timestep_spacing",
+    "steps_offset",
+    "rescale_betas_zero_snr",
+];
+
+impl SchedulerError {
+    /// Whether the same model may well run with another scheduler.
+    pub fn is_of_one_scheduler(&self) -> bool {
+        match self {
+            Self::Class { .. } => true,
+            Self::Field { field, .. } => !OF_THE_MODEL.contains(field),
+            _ => false,
+        }
+    }
 }

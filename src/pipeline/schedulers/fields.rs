@@ -1,4 +1,5 @@
-//! Fields of a configuration by their types. A field that is missing or null has its default.
+//! Fields of a configuration by their types. A field that is missing or null has its default; a
+//! flag that is null is off.
 
 use std::ops::RangeInclusive;
 use std::path::Path;
@@ -31,9 +32,13 @@ impl Fields<'_> {
         SchedulerError::Field { file, field, value, scheduler, supported: supported.into() }
     }
 
-    /// True or false.
+    /// True or false; `null` is false, as Python takes it.
     pub(super) fn flag(&self, field: &'static str, default: bool) -> Result<bool, SchedulerError> {
-        self.get(field).map_or(Ok(default), |value| value.as_bool().ok_or_else(|| self.error(field, "true, false")))
+        match self.values.get(field) {
+            None => Ok(default),
+            Some(Value::Null) => Ok(false),
+            Some(value) => value.as_bool().ok_or_else(|| self.error(field, "true, false")),
+        }
     }
 
     /// Refuses a flag that is set.
@@ -41,9 +46,12 @@ impl Fields<'_> {
         if self.flag(field, false)? { Err(self.error(field, "false")) } else { Ok(()) }
     }
 
-    /// Refuses a field that holds anything.
-    pub(super) fn only_null(&self, field: &'static str) -> Result<(), SchedulerError> {
-        if self.get(field).is_some() { Err(self.error(field, "null")) } else { Ok(()) }
+    /// Refuses a field that holds one of a few words.
+    pub(super) fn none_of(&self, field: &'static str, words: &[&str]) -> Result<(), SchedulerError> {
+        if words.iter().any(|word| self.holds(field, word)) {
+            return Err(self.error(field, format!("anything but {}", words.join(", "))));
+        }
+        Ok(())
     }
 
     /// A whole number within bounds.

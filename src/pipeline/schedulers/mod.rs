@@ -17,7 +17,7 @@
 //! | [`Euler`](SchedulerKind::Euler) | nothing | arXiv 2206.00364, algorithm 1 without its second-order correction |
 //! | [`EulerAncestral`](SchedulerKind::EulerAncestral) | nothing; draws noise | arXiv 2010.02502, equation 16 with eta 1, in terms of sigmas |
 //! | [`DpmSolverMultistep`](SchedulerKind::DpmSolverMultistep) | predicted pictures | arXiv 2211.01095, algorithm 2 |
-//! | [`Pndm`](SchedulerKind::Pndm) | the denoiser's outputs | arXiv 2202.09778, equations 9 and 12 |
+//! | [`Pndm`](SchedulerKind::Pndm) | the denoiser's outputs | arXiv 2202.09778, equations 9, 12 and 13 |
 //!
 //! The numbers follow diffusers 0.42.1, its roundings of timesteps included, since that is what models were released with.
 
@@ -39,7 +39,7 @@ mod spacing;
 pub use crate::models::Coefficients;
 pub use config::SchedulerConfig;
 pub use error::SchedulerError;
-pub use name::{SchedulerKind, SchedulerName};
+pub use name::{SchedulerKind, SchedulerName, Variant};
 
 /// What a denoiser's output means: the field `prediction_type`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -57,8 +57,9 @@ pub enum Prediction {
 pub struct Schedule {
     /// What unit normal noise is multiplied with to become the first latents.
     pub init_noise_sigma: f32,
-    /// The calls in order. As many as there are steps; one more with PNDM from two steps on, and fewer with DPM++ where
-    /// `lambda_min_clipped` cuts trailing strides off.
+    /// The calls in order. As many as there are steps; one more with PNDM from two steps on, nine
+    /// more where it starts with Runge-Kutta, and fewer with DPM++ where `lambda_min_clipped` cuts
+    /// trailing strides off.
     pub calls: Vec<Call>,
 }
 
@@ -83,8 +84,11 @@ pub struct Call {
     pub base: Base,
     /// Whether this call's `L` are kept: a later call has them as [`Base::Saved`].
     pub saves_latents: bool,
-    /// Whether this call's `out` becomes `h1` of the next one, and `h1` becomes `h2`, `h2` becomes `h3`.
+    /// Whether this call's `out` becomes `h1` of the next one, and `h1` becomes `h2`, `h2` becomes
+    /// `h3`. Otherwise it becomes `h3`.
     pub remembers: bool,
+    /// What becomes of `h3`, whose memory every call takes over.
+    pub third: Third,
     /// Whether noise is drawn for this call. Where it is not, the slot may hold anything finite.
     pub draws_noise: bool,
 }
@@ -98,9 +102,28 @@ pub enum Base {
     Saved,
 }
 
+/// What becomes of the third remembered output around a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Third {
+    /// It is read, and gone after the call.
+    Stays,
+    /// It is kept elsewhere before the call, which finds zeros in its place.
+    SetAside,
+    /// The one that was set aside stands in its place again after the call.
+    TakenBack,
+}
+
 impl Call {
     /// A call that neither reads nor leaves anything beside the latents.
     const fn new(timestep: f32, coefficients: Coefficients) -> Self {
-        Self { timestep, coefficients, base: Base::Current, saves_latents: false, remembers: false, draws_noise: false }
+        Self {
+            timestep,
+            coefficients,
+            base: Base::Current,
+            saves_latents: false,
+            remembers: false,
+            third: Third::Stays,
+            draws_noise: false,
+        }
     }
 }

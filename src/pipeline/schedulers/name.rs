@@ -58,28 +58,48 @@ impl fmt::Display for SchedulerKind {
     }
 }
 
-/// A scheduler as a user names it: a kind, and whether its sigmas are Karras's.
-///
-/// A short name says all of it: `euler` has no Karras sigmas, `euler_karras` has. The name of a class of diffusers says nothing
-/// of them, and leaves them as the model's configuration has them.
+/// A scheduler as a user names it: a kind, and a variant of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SchedulerName {
     /// The update rule.
     pub kind: SchedulerKind,
-    /// The field `use_karras_sigmas`; `None` leaves it as the model's configuration has it.
-    pub karras: Option<bool>,
+    /// Which variant of it.
+    pub variant: Variant,
 }
 
-/// Every name that is understood besides those of classes; the first of a line is the one that is displayed.
-const NAMES: [(&[&str], SchedulerKind, Option<bool>); 7] = [
-    (&["ddim"], SchedulerKind::Ddim, None),
-    (&["euler"], SchedulerKind::Euler, Some(false)),
-    (&["euler_karras"], SchedulerKind::Euler, Some(true)),
-    (&["euler_a", "euler_ancestral"], SchedulerKind::EulerAncestral, None),
-    (&["dpm++_2m", "dpmpp_2m"], SchedulerKind::DpmSolverMultistep, Some(false)),
-    (&["dpm++_2m_karras", "dpmpp_2m_karras"], SchedulerKind::DpmSolverMultistep, Some(true)),
-    (&["pndm"], SchedulerKind::Pndm, None),
+/// A variant of an update rule: its noise levels, its solver, and whether it starts with
+/// Runge-Kutta steps.
+///
+/// A short name says all of it, whatever the model's configuration has: `euler` has no Karras
+/// sigmas, `euler_karras` has them, `dpm++_2m` is no stochastic solver, `ddim` clips nothing unless
+/// the configuration says so. The name of a class of diffusers says nothing of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Variant {
+    /// As the model's configuration has it.
+    Configured,
+    /// The variant without options.
+    Plain,
+    /// The same with Karras sigmas.
+    Karras,
+}
+
+/// Every short name as [`normalized`] gives it; the first of a line is the one that is displayed.
+const NAMES: [(&[&str], SchedulerKind, Variant); 7] = [
+    (&["ddim"], SchedulerKind::Ddim, Variant::Plain),
+    (&["euler"], SchedulerKind::Euler, Variant::Plain),
+    (&["euler_karras"], SchedulerKind::Euler, Variant::Karras),
+    (&["euler_a", "euler_ancestral"], SchedulerKind::EulerAncestral, Variant::Plain),
+    (&["dpm++_2m"], SchedulerKind::DpmSolverMultistep, Variant::Plain),
+    (&["dpm++_2m_karras"], SchedulerKind::DpmSolverMultistep, Variant::Karras),
+    (&["pndm", "plms"], SchedulerKind::Pndm, Variant::Plain),
 ];
+
+/// A name in the form of [`NAMES`]: `DPM++ 2M Karras` of AUTOMATIC1111's web UI, `dpmpp_2m_karras`
+/// of ComfyUI and `k_dpmpp_2m_karras` of k-diffusion are one name.
+fn normalized(name: &str) -> String {
+    let name = name.trim().to_ascii_lowercase().replace([' ', '-'], "_").replace("dpmpp", "dpm++");
+    name.strip_prefix("k_").unwrap_or(&name).to_owned()
+}
 
 impl SchedulerName {
     /// The short names, for a message: `ddim, euler, ...`.
@@ -91,30 +111,30 @@ impl SchedulerName {
 impl FromStr for SchedulerName {
     type Err = SchedulerError;
 
-    /// Takes the short names in any case, and the names of classes of diffusers.
+    /// Takes the short names in the spelling of any user interface, and the names of classes of
+    /// diffusers.
     fn from_str(name: &str) -> Result<Self, SchedulerError> {
         if let Some(kind) = SchedulerKind::of_class(name) {
-            return Ok(Self { kind, karras: None });
+            return Ok(kind.into());
         }
-        let lower = name.to_ascii_lowercase();
+        let short = normalized(name);
         NAMES
             .iter()
-            .find(|(names, _, _)| names.contains(&lower.as_str()))
-            .map(|&(_, kind, karras)| Self { kind, karras })
+            .find(|(names, _, _)| names.contains(&short.as_str()))
+            .map(|&(_, kind, variant)| Self { kind, variant })
             .ok_or_else(|| SchedulerError::UnknownName { name: name.to_owned() })
     }
 }
 
 impl From<SchedulerKind> for SchedulerName {
-    /// Leaves Karras sigmas as the model's configuration has them.
+    /// Leaves the variant as the model's configuration has it.
     fn from(kind: SchedulerKind) -> Self {
-        Self { kind, karras: None }
+        Self { kind, variant: Variant::Configured }
     }
 }
 
 impl fmt::Display for SchedulerName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let karras = self.kind.has_karras() && self.karras == Some(true);
-        write!(f, "{}{}", self.kind, if karras { "_karras" } else { "" })
+        write!(f, "{}{}", self.kind, if self.variant == Variant::Karras { "_karras" } else { "" })
     }
 }

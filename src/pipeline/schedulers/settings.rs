@@ -7,9 +7,10 @@ use serde_json::{Map, Value};
 use super::fields::Fields;
 use super::noise_schedule::{Betas, ZeroSnr, alphas_cumprod};
 use super::spacing::Spacing;
-use super::{Prediction, SchedulerError, SchedulerKind, SchedulerName};
+use super::{Prediction, SchedulerError, SchedulerKind, SchedulerName, Variant};
 
 /// A configuration, checked for one scheduler.
+#[expect(clippy::struct_excessive_bools, reason = "diffusers' fields, one by one")]
 pub(super) struct Settings {
     pub(super) name: SchedulerName,
     pub(super) prediction: Prediction,
@@ -25,6 +26,8 @@ pub(super) struct Settings {
     pub(super) final_alpha_one: bool,
     /// `clip_sample_range`, where `clip_sample` is on; DDIM.
     pub(super) clip: Option<f64>,
+    /// `skip_prk_steps` is off: whether PNDM begins with steps of Runge-Kutta.
+    pub(super) runge_kutta: bool,
     /// Where `use_karras_sigmas` is on; Euler and DPM++.
     pub(super) karras: Option<KarrasRange>,
     /// Whether DPM++ rounds the timesteps of Karras levels; it cuts them off where `beta_schedule` is `squaredcos_cap_v2`.
@@ -108,10 +111,15 @@ impl Settings {
         };
         let predictions = if matches!(kind, Pndm | EulerAncestral) { &PREDICTIONS[..2] } else { &PREDICTIONS };
         let spacing = if matches!(kind, Ddim | Pndm) { Spacing::Leading } else { Spacing::Linspace };
-        let has_clip = kind == Ddim && fields.flag("clip_sample", true)?;
+        // Latents lie beyond 1, where the class's default clips them; no program's `ddim` does.
+        let has_clip = kind == Ddim && fields.flag("clip_sample", name.variant == Variant::Configured)?;
         let alphas_cumprod = read_alphas(&fields, train_timesteps, zero_snr)?;
         let has_sigmas = kind.has_karras();
-        let has_karras = has_sigmas && name.karras.unwrap_or(fields.flag("use_karras_sigmas", false)?);
+        let has_karras = match name.variant {
+            Variant::Configured => has_sigmas && fields.flag("use_karras_sigmas", false)?,
+            Variant::Plain => false,
+            Variant::Karras => true,
+        };
         let solver = if kind == DpmSolverMultistep { Solver::read(&fields, &alphas_cumprod)? } else { Solver::UNUSED };
         Ok(Self {
             solver,
@@ -123,6 +131,9 @@ impl Settings {
             steps_offset: u32::try_from(fields.count("steps_offset", 0, 0..=MOST_TIMESTEPS)?).unwrap_or(u32::MAX),
             final_alpha_one: matches!(kind, Ddim | Pndm) && fields.flag("set_alpha_to_one", kind == Ddim)?,
             clip: if has_clip { Some(fields.positive("clip_sample_range")?.unwrap_or(1.0)) } else { None },
+            runge_kutta: kind == Pndm
+                && name.variant == Variant::Configured
+                && !fields.flag("skip_prk_steps", false)?,
             karras: if has_karras { Some(KarrasRange::read(&fields)?) } else { None },
             rounds_timesteps: !fields.holds("beta_schedule", "squaredcos_cap_v2"),
             final_sigma: if has_sigmas {
@@ -189,27 +200,30 @@ fn refuse_unsupported(fields: &Fields) -> Result<(), SchedulerError> {
     if matches!(kind, SchedulerKind::Ddim | SchedulerKind::DpmSolverMultistep) {
         fields.only_off("thresholding")?;
     }
-    if matches!(kind, SchedulerKind::Euler | SchedulerKind::DpmSolverMultistep) {
-        fields.only_off("use_exponential_sigmas")?;
-        fields.only_off("use_beta_sigmas")?;
-    }
     match kind {
         SchedulerKind::Euler => {
             fields.word("interpolation_type", (), &[("linear", ())])?;
             fields.word("timestep_type", (), &[("discrete", ())])?;
         }
-        SchedulerKind::DpmSolverMultistep => {
-            fields.only_off("use_lu_lambdas")?;
-            fields.only_off("use_flow_sigmas")?;
-            // `deis` belongs to another solver, and means the default to this one.
-            fields.word("algorithm_type", (), &[("dpmsolver++", ()), ("deis", ())])?;
-            fields.count("solver_order", 2, 2..=2)?;
-            fields.only_null("variance_type")?;
-        }
-        SchedulerKind::Pndm if !fields.flag("skip_prk_steps", false)? => {
-            return Err(fields.error("skip_prk_steps", "true"));
-        }
+        SchedulerKind::DpmSolverMultistep => fields.none_of("variance_type", &["learned", "learned_range"])?,
         _ => {}
+    }
+    if fields.name.variant == Variant::Configured { refuse_unsupported_variants(fields) } else { Ok(()) }
+}
+
+/// The same of those fields that a short name decides.
+fn refuse_unsupported_variants(fields: &Fields) -> Result<(), SchedulerError> {
+    let kind = fields.name.kind;
+    if kind.has_karras() {
+        fields.only_off("use_exponential_sigmas")?;
+        fields.only_off("use_beta_sigmas")?;
+    }
+    if kind == SchedulerKind::DpmSolverMultistep {
+        fields.only_off("use_lu_lambdas")?;
+        fields.only_off("use_flow_sigmas")?;
+        // `deis` belongs to another solver, and means the default to this one.
+        fields.word("algorithm_type", (), &[("dpmsolver++", ()), ("deis", ())])?;
+        fields.count("solver_order", 2, 2..=2)?;
     }
     Ok(())
 }

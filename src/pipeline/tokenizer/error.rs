@@ -1,0 +1,54 @@
+//! Why there is no tokenizer, or no tokens of a text.
+
+use std::io;
+use std::path::PathBuf;
+
+/// Why a tokenizer could not be opened, or a text not be encoded.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TokenizerError {
+    /// No folder of that name.
+    #[error("there is no folder {}: is the model fully downloaded?", folder.display())]
+    NoFolder {
+        /// The tokenizer's folder.
+        folder: PathBuf,
+    },
+    /// A file that the tokenizer cannot do without.
+    #[error("there is no {}, and no tokenizer.json in its place: is the model fully downloaded?", path.display())]
+    NoFile {
+        /// The missing file.
+        path: PathBuf,
+    },
+    /// A file cannot be read.
+    #[error("{} cannot be read", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A file is not what its name says.
+    #[error("{} is broken: {why}; is it fully downloaded?", path.display())]
+    Broken {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A special token that the vocabulary lacks.
+    #[error("{} lacks the {role} token `{token}`: is it the vocabulary of this model?", path.display())]
+    NoToken {
+        /// The vocabulary.
+        path: PathBuf,
+        /// What the token is for.
+        role: &'static str,
+        /// The token.
+        token: String,
+    },
+    /// The text could not be encoded.
+    #[error("the text cannot be turned into tokens: {why}")]
+    Encode {
+        /// What went wrong.
+        why: String,
+    },
+}

@@ -1,0 +1,34 @@
+//! Embeddings of several vectors: a token `<cat>` with `<cat>_1`, `<cat>_2` beside it stands for
+//! all of them in a prompt (`maybe_convert_prompt` of diffusers).
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+
+use tokenizers::Tokenizer;
+
+/// What stands for a token in a prompt, of those tokens that have several vectors.
+pub(super) struct Vectors(BTreeMap<String, String>);
+
+impl Vectors {
+    /// Those of the tokens that were added to a vocabulary.
+    pub(super) fn of(tokenizer: &Tokenizer) -> Self {
+        let added = tokenizer.get_added_vocabulary().get_vocab();
+        let all = |token: &String| {
+            let further = (1..).map(|number| format!("{token}_{number}")).take_while(|name| added.contains_key(name));
+            let further: Vec<String> = further.collect();
+            (!further.is_empty()).then(|| (token.clone(), format!("{token} {}", further.join(" "))))
+        };
+        Self(added.keys().filter_map(all).collect())
+    }
+
+    /// The text, where each of its tokens with several vectors is followed by their tokens.
+    pub(super) fn expand<'a>(&self, text: &'a str, tokenizer: &Tokenizer) -> Result<Cow<'a, str>, tokenizers::Error> {
+        if self.0.is_empty() {
+            return Ok(Cow::Borrowed(text));
+        }
+        let encoding = tokenizer.encode(text, false)?;
+        let there: BTreeSet<&String> = encoding.get_tokens().iter().collect();
+        let of_several = there.into_iter().filter_map(|token| self.0.get_key_value(token));
+        Ok(of_several.fold(Cow::Borrowed(text), |text, (token, all)| Cow::Owned(text.replace(token, all))))
+    }
+}
