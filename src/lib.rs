@@ -37,6 +37,7 @@ pub mod device;
 pub mod evidence;
 mod files;
 pub mod graph;
+mod input;
 pub mod lower;
 #[cfg(feature = "pipeline")]
 pub mod models;

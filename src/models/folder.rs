@@ -5,6 +5,7 @@ use std::{fs, io};
 
 use super::config::Fields;
 use super::{DenoiserSpec, ModelError, TextClass, TextConfig, TextOutputs, UnetConfig, VaeConfig};
+use crate::input;
 
 /// Which pipeline a model is made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,6 +77,8 @@ pub struct ModelFolder {
 pub const LATENT_PX: u64 = 8;
 
 const INDEX: &str = "model_index.json";
+/// A config has a few kilobytes.
+const MOST_CONFIG_BYTES: u64 = 4 << 20;
 const PIPELINES: [&str; 2] = ["StableDiffusionPipeline", "StableDiffusionXLPipeline"];
 
 impl ModelFolder {
@@ -223,7 +226,7 @@ impl ModelFolder {
 /// The text of `model_index.json`, or what the path is instead.
 fn read_index(path: &Path) -> Result<String, ModelError> {
     let file = path.join(INDEX);
-    let error = match fs::read_to_string(&file) {
+    let error = match input::text(&file, MOST_CONFIG_BYTES) {
         Ok(text) => return Ok(text),
         Err(error) => error,
     };
@@ -290,7 +293,7 @@ fn text_class(component: Component) -> TextClass {
 
 fn read_config(path: &Path, component: Component) -> Result<(PathBuf, String), ModelError> {
     let file = path.join(component.name()).join("config.json");
-    match fs::read_to_string(&file) {
+    match input::text(&file, MOST_CONFIG_BYTES) {
         Ok(text) => Ok((file, text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             Err(ModelError::Missing { path: file, wanted_by: format!("the {}", component.name()) })

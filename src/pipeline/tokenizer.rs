@@ -19,8 +19,12 @@ use tokenizers::pre_tokenizers::sequence::Sequence as PreTokenizers;
 use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
 use tokenizers::{AddedToken, SplitDelimiterBehavior};
 
+use crate::input;
+
 /// The tokens of a text encoder's input, where `tokenizer_config.json` does not say.
 const MAX_LENGTH: usize = 77;
+/// The largest vocabularies that are used anywhere take half of it.
+const MOST_BYTES: u64 = 64 << 20;
 /// A length beyond this is transformers' way to say that there is none.
 const NO_LENGTH: f64 = 1e9;
 /// What the last token of a word ends with.
@@ -277,8 +281,8 @@ impl Flags {
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, TokenizerError> {
-    std::fs::read(path).map_err(|source| TokenizerError::Io { path: path.to_owned(), source })
+fn read(path: &Path) -> Result<String, TokenizerError> {
+    input::text(path, MOST_BYTES).map_err(|source| TokenizerError::Io { path: path.to_owned(), source })
 }
 
 fn json<T: DeserializeOwned>(path: &Path, bytes: &[u8]) -> Result<T, TokenizerError> {
@@ -288,8 +292,8 @@ fn json<T: DeserializeOwned>(path: &Path, bytes: &[u8]) -> Result<T, TokenizerEr
 
 /// `None` where there is no such file.
 fn optional<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, TokenizerError> {
-    match std::fs::read(path) {
-        Ok(bytes) => json(path, &bytes).map(Some),
+    match input::text(path, MOST_BYTES) {
+        Ok(text) => json(path, text.as_bytes()).map(Some),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(source) => Err(TokenizerError::Io { path: path.to_owned(), source }),
     }
@@ -305,9 +309,11 @@ fn from_whole(path: &Path) -> Result<tokenizers::Tokenizer, TokenizerError> {
 
 /// From `vocab.json` and `merges.txt`.
 fn from_parts(vocabulary: &Path, merges: &Path, names: &Names) -> Result<tokenizers::Tokenizer, TokenizerError> {
-    let words: HashMap<String, u32> = json(vocabulary, &read(vocabulary)?)?;
+    let words: HashMap<String, u32> = json(vocabulary, read(vocabulary)?.as_bytes())?;
     let bad_merges = |why: String| TokenizerError::Broken { path: merges.to_owned(), why };
-    let text = String::from_utf8(read(merges)?).map_err(|error| bad_merges(error.to_string()))?;
+    let bytes =
+        input::small(merges, MOST_BYTES).map_err(|source| TokenizerError::Io { path: merges.to_owned(), source })?;
+    let text = String::from_utf8(bytes).map_err(|error| bad_merges(error.to_string()))?;
     let mut pairs = Vec::with_capacity(words.len());
     for (number, line) in text.lines().enumerate() {
         if line.is_empty() || (number == 0 && line.starts_with("#version")) {
