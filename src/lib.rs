@@ -37,6 +37,7 @@ pub mod device;
 pub mod evidence;
 mod files;
 pub mod graph;
+mod input;
 pub mod lower;
 #[cfg(feature = "pipeline")]
 pub mod models;
@@ -44,6 +45,8 @@ pub mod models;
 pub mod pipeline;
 pub mod pjrt;
 pub mod plugins;
+#[cfg_attr(not(feature = "cli"), allow(dead_code, reason = "text is shown by the command line"))]
+mod printable;
 pub mod progress;
 pub mod runtime;
 pub mod tensor;

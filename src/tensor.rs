@@ -2,14 +2,21 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use safetensors::tensor::{Dtype as FileDtype, TensorView};
+use safetensors::tensor::{Dtype as FileDtype, Metadata, TensorView};
 use safetensors::{SafeTensorError, SafeTensors};
 
+use crate::input;
 use crate::pjrt::hlo::TensorType;
 use crate::pjrt::{AlignedBytes, ElementType, PjrtError};
+
+/// A safetensors file begins with the length of its header.
+const HEADER_LENGTH: usize = 8;
+/// The longest header that the format's own library reads.
+const MOST_HEADER_BYTES: u64 = 100_000_000;
 
 /// A tensor in host memory, dense and row-major. A clone shares the memory.
 #[derive(Clone)]
@@ -88,7 +95,7 @@ impl Tensor {
         prefix: &str,
         expected: Option<&[TensorType]>,
     ) -> Result<Vec<Self>, TensorError> {
-        let bytes = std::fs::read(path).map_err(TensorError::Io)?;
+        let bytes = read_file(path)?;
         let file = SafeTensors::deserialize(&bytes)?;
         let strays: Vec<_> = file
             .names()
@@ -111,8 +118,8 @@ impl Tensor {
             .collect()
     }
 
-    /// Writes named tensors to a safetensors file, complex ones with a last dimension of two. The file appears whole or not
-    /// at all.
+    /// Writes named tensors to a safetensors file, as [`Self::to_safetensors`] gives it. A regular file appears whole or not
+    /// at all; a device or a pipe is written into.
     ///
     /// # Errors
     /// Where a dtype has no name in the format, or the file cannot be written.
@@ -120,6 +127,14 @@ impl Tensor {
         path: &Path,
         tensors: impl IntoIterator<Item = (String, &'a Tensor)>,
     ) -> Result<(), TensorError> {
+        crate::files::write_whole(path, &Self::to_safetensors(tensors)?).map_err(TensorError::Io)
+    }
+
+    /// Named tensors as the bytes of a safetensors file, complex ones with a last dimension of two.
+    ///
+    /// # Errors
+    /// Where a dtype has no name in the format.
+    pub fn to_safetensors<'a>(tensors: impl IntoIterator<Item = (String, &'a Tensor)>) -> Result<Vec<u8>, TensorError> {
         let mut views = HashMap::new();
         for (name, tensor) in tensors {
             let (dtype, pairs) = file_dtype(tensor.kind.element_type).ok_or_else(|| TensorError::Dtype {
@@ -133,9 +148,26 @@ impl Tensor {
             }
             views.insert(name, TensorView::new(dtype, shape, tensor.bytes())?);
         }
-        let bytes = safetensors::serialize(views, None)?;
-        crate::files::write_whole(path, &bytes).map_err(TensorError::Io)
+        Ok(safetensors::serialize(views, None)?)
     }
+}
+
+/// The bytes of a safetensors file. Its header is read first: it says how many bytes there are, and no more are read.
+fn read_file(path: &Path) -> Result<Vec<u8>, TensorError> {
+    let mut file = input::open(path).map_err(TensorError::Io)?;
+    let mut bytes = Vec::new();
+    let mut read = |bytes: &mut Vec<u8>, count: u64| file.by_ref().take(count).read_to_end(bytes);
+    read(&mut bytes, HEADER_LENGTH as u64).map_err(TensorError::Io)?;
+    let header_bytes = bytes.first_chunk().map_or(0, |length| u64::from_le_bytes(*length));
+    if header_bytes > MOST_HEADER_BYTES {
+        return Err(SafeTensorError::HeaderTooLarge.into());
+    }
+    read(&mut bytes, header_bytes).map_err(TensorError::Io)?;
+    let json = bytes.get(HEADER_LENGTH..).unwrap_or_default();
+    let header: Metadata = serde_json::from_slice(json).map_err(SafeTensorError::InvalidHeaderDeserialization)?;
+    // One byte more shows that the file goes on after its tensors.
+    read(&mut bytes, (header.data_len() as u64).saturating_add(1)).map_err(TensorError::Io)?;
+    Ok(bytes)
 }
 
 impl fmt::Debug for Tensor {

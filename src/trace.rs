@@ -161,12 +161,18 @@ impl Trace {
         self.0.spans.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes what was added so far. The file appears whole or not at all.
+    /// Writes what was added so far, as [`Self::to_json`] gives it. A regular file appears whole or not at all; a device or a
+    /// pipe is written into.
     ///
     /// # Errors
     /// Where the file cannot be written.
     pub fn write(&self, path: &Path) -> io::Result<()> {
-        crate::files::write_whole(path, &serde_json::to_vec(&self.document())?)
+        crate::files::write_whole(path, &self.to_json())
+    }
+
+    /// What was added so far, as Perfetto and Chrome read it.
+    pub fn to_json(&self) -> Vec<u8> {
+        self.document().to_string().into_bytes()
     }
 
     /// The trace as Chrome's format has it: complete events, in microseconds, on rows that are threads of this process.

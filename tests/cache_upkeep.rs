@@ -162,7 +162,8 @@ fn what_is_exported_hits_where_it_is_imported() {
     to.preheat(&to.no_compiles()).words("program run").arg(&programs[0]).words("--model-id double").run().done();
     assert_eq!(to.compiles(), 0);
     to.preheat(&to.no_compiles()).words("--require-warm program run").arg(&programs[1]).run().ended(3);
-    let by_key = lab.bare().words("--json cache export --key").arg(key(&lab, "square")).arg(&file).run().done().json();
+    let by_key =
+        lab.bare().words("--json cache export --force --key").arg(key(&lab, "square")).arg(&file).run().done().json();
     assert_eq!(by_key["objects"], 1);
     let mut bytes = std::fs::read(&file).unwrap();
     let middle = bytes.len() / 2;

@@ -149,11 +149,13 @@ fn an_audit_says_what_hits_what_is_missing_and_what_it_costs() {
     let of = |at: usize| audited["missing"][at]["compile_seconds"].as_f64().unwrap();
     assert!((seconds("compile_seconds_at_risk") - of(0) - of(1)).abs() < 1e-6, "{audited}");
     assert!((seconds("compile_seconds_if_each_waited") - 2.0 * of(0) - of(1)).abs() < 1e-6, "{audited}");
-    assert_eq!(audited["other_models"], json!({"an[2Jother": 1}));
+    assert_eq!(audited["other_models"], json!({"an\\u{1b}[2Jother": 1}));
     assert_eq!((&audited["refused"][0]["line"], &audited["refused"][0]["requests"]), (&7.into(), &1.into()));
     assert_eq!(audited["damaged_lines"][0]["line"], 9);
     let shown = command(&lab, "audit").arg("--requests").arg(&log).run().ended(3).stdout;
-    for said in ["50.0 % hit: 3", "left out: 1 requests of an[2Jother", "left out: line 9:", "128x64", "at risk: "] {
+    for said in
+        ["50.0 % hit: 3", "left out: 1 requests of an\\u{1b}[2Jother", "left out: line 9:", "128x64", "at risk: "]
+    {
         assert!(shown.contains(said), "no {said:?} in {shown}");
     }
     // 56x64 is cold, and an eighth of 64x64 would be padding.

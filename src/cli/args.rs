@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use super::cache_rewarm::RewarmArgs;
-use super::cache_upkeep::{FilterArgs, PinArgs, PruneArgs};
+use super::cache_upkeep::{ExportArgs, FilterArgs, PinArgs, PruneArgs};
 use super::devices_bench::BenchArgs;
 use super::devices_tune::TuneArgs;
 use super::{CliError, RuntimeArgs};
@@ -89,7 +89,7 @@ pub(super) struct ProgramRunArgs {
     /// Inputs, named arg0, arg1, ...; zeros where not given. Complex numbers have a last dimension of two
     #[arg(long, value_name = "F.safetensors")]
     pub(super) inputs: Option<PathBuf>,
-    /// Where to write the outputs, named out0, out1, ...
+    /// Where to write the outputs, named out0, out1, ...; - is standard output
     #[arg(long, value_name = "F.safetensors")]
     pub(super) output: Option<PathBuf>,
     #[command(flatten)]
@@ -107,7 +107,7 @@ pub(super) struct RunArgs {
     /// The seed of the first picture, the others of a batch take the numbers after it [default: any]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(super) seed: Option<u64>,
-    /// Where the picture goes; in a batch `out.png` becomes `out-0.png`, `out-1.png`, ...
+    /// Where the picture goes, - is standard output; in a batch `out.png` becomes `out-0.png`, `out-1.png`, ...
     #[arg(long, value_name = "FILE", default_value = "out.png")]
     pub(super) output: PathBuf,
     /// A request as JSON, `tpu_warmup` block included; flags win over it
@@ -146,7 +146,7 @@ pub(super) struct PlanArgs {
     /// What warming may take beyond what is warm: seconds of compiles, bytes on disk or both, such as 2h,20GiB
     #[arg(long, value_name = "TIME,SIZE", value_parser = super::plan::budget)]
     pub(super) budget: Budget,
-    /// Where the manifest goes that lists the sizes
+    /// Where the manifest goes that lists the sizes; - is standard output
     #[arg(long, value_name = "FILE")]
     pub(super) output: Option<PathBuf>,
     #[command(flatten)]
@@ -398,15 +398,7 @@ pub(super) enum CacheCommand {
     /// Let go of what was pinned
     Unpin(PinArgs),
     /// Write compiled graphs to one portable file
-    Export {
-        /// The file
-        file: PathBuf,
-        #[command(flatten)]
-        filter: FilterArgs,
-        /// This graph key, or the beginning of it; may be given several times
-        #[arg(long, value_name = "KEY")]
-        key: Vec<String>,
-    },
+    Export(ExportArgs),
     /// Take in the compiled graphs of an exported file: machine code that preheat then runs, each
     /// checked for damage
     Import {

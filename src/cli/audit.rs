@@ -68,7 +68,7 @@ fn print(audit: &Audit) -> Result<(), CliError> {
                 seconds(missing.compile_seconds),
             ]);
         }
-        line(&rows.to_string())?;
+        rows.print()?;
         if let Some(more) = audit.missing.len().checked_sub(SHOWN).filter(|more| *more > 0) {
             line(&format!("and {more} more; --json lists all of them"))?;
         }

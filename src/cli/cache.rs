@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::cache_upkeep::FilterArgs;
 use super::output::{document, line, seconds, table};
 use super::{CliError, Context, Status};
+use crate::printable::printable;
 use crate::runtime::{Cache, target_of};
 
 pub(super) fn stats(context: &Context) -> Result<Status, CliError> {
@@ -110,7 +111,7 @@ pub(super) fn list(context: &Context, filter: &FilterArgs) -> Result<Status, Cli
             one.last_used.as_deref().unwrap_or(&one.created).get(..19).unwrap_or_default().replace('T', " "),
         ]);
     }
-    line(&rows.to_string())?;
+    rows.print()?;
     Ok(Status::Done)
 }
 
@@ -127,6 +128,11 @@ pub(super) fn show(context: &Context, key: &str, program: bool) -> Result<Status
             return Ok(Status::Done);
         }
         let mut out = std::io::stdout().lock();
+        if out.is_terminal() {
+            drop(out);
+            String::from_utf8_lossy(program.bytes()).lines().try_for_each(line)?;
+            return Ok(Status::Done);
+        }
         return match out.write_all(program.bytes()).and_then(|()| out.flush()) {
             Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(CliError::Output(error)),
             _ => Ok(Status::Done),
@@ -277,7 +283,7 @@ pub(super) fn open(context: &Context) -> Result<Cache, CliError> {
 /// Asks on standard error, so that standard output stays a result.
 fn ask(question: &str) -> Result<bool, CliError> {
     let mut err = std::io::stderr().lock();
-    write!(err, "{question}").and_then(|()| err.flush()).map_err(CliError::Output)?;
+    write!(err, "{}", printable(question)).and_then(|()| err.flush()).map_err(CliError::Output)?;
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer).map_err(CliError::Output)?;
     Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))

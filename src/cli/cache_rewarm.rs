@@ -60,7 +60,7 @@ pub(super) fn rewarm(context: &Context, args: &RewarmArgs) -> Result<Status, Cli
     let mut builder = context.builder_for(args.target.as_ref())?;
     if let Some(plugin) = &args.plugin {
         // Once, and not for each target.
-        std::fs::File::open(plugin).map_err(|cause| CliError::File {
+        crate::input::open(plugin).map_err(|cause| CliError::File {
             doing: "reading the plugin",
             path: plugin.clone(),
             cause,
@@ -102,7 +102,7 @@ fn print(done: &[RewarmedTarget]) -> Result<(), CliError> {
             Err(error) => reasons.push(format!("{}: {}", one.target, with_causes(error))),
         }
     }
-    line(&rows.to_string())?;
+    rows.print()?;
     for one in done {
         let Ok(graphs) = &one.graphs else { continue };
         let Counts { recompiled, kept, already_there, failed, compile_seconds } = Counts::of(graphs);

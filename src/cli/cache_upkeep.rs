@@ -1,19 +1,20 @@
 //! `preheat cache info|verify|prune|pin|unpin|export|import`: looking after the cache. No device is opened for any of it.
 
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::{BufReader, BufWriter, Write as _};
-use std::path::Path;
+use std::io::{BufReader, BufWriter, ErrorKind, Write};
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use indicatif::HumanBytes;
-use preheat_cache::{Digest, FindingKind, GraphRecord, PruneReason, Verified};
+use preheat_cache::{Digest, Finding, FindingKind, GraphRecord, PruneReason, Verified};
 use serde_json::json;
 
 use super::cache::{find, open};
-use super::output::{document, line, seconds, table};
+use super::output::{self, Destination, document, line, seconds, table};
 use super::size::{Age, Size};
 use super::{CliError, Context, Status};
+use crate::files::Existing;
+use crate::input;
 use crate::runtime::{PruneRule, target_of};
 
 /// Which entries a command is about.
@@ -119,12 +120,20 @@ pub(super) fn verify(context: &Context, repair: bool) -> Result<Status, CliError
     if context.json {
         document(&json!({
             "objects": verified.objects, "object_bytes": verified.object_bytes, "records": verified.records,
-            "damaged": damaged, "findings": verified.findings,
+            "damaged": damaged, "findings": verified.findings.iter().map(as_json).collect::<Vec<_>>(),
         }))?;
     } else {
         print_findings(&verified, repair)?;
     }
     Ok(if damaged { Status::Damage } else { Status::Done })
+}
+
+/// A finding as `--json` has it. What is no Unicode in a path becomes U+FFFD, for JSON holds nothing else.
+fn as_json(finding: &Finding) -> serde_json::Value {
+    json!({
+        "kind": finding.kind, "graph_key": finding.graph_key, "path": finding.path.to_string_lossy(),
+        "reason": finding.reason, "repaired": finding.repaired,
+    })
 }
 
 fn print_findings(verified: &Verified, repair: bool) -> Result<(), CliError> {
@@ -189,7 +198,7 @@ pub(super) fn prune(context: &Context, args: &PruneArgs) -> Result<Status, CliEr
             let bytes = HumanBytes(one.stored_bytes).to_string();
             rows.add_row([key, one.stage.clone(), bytes, seconds(one.compile_seconds), reason.to_owned()]);
         }
-        line(&rows.to_string())?;
+        rows.print()?;
     }
     let removed = if args.dry_run { "would remove" } else { "removed" };
     let stays = if pruned.in_use > 0 { format!("; {} in use stay", pruned.in_use) } else { String::new() };
@@ -235,18 +244,39 @@ fn signature_beginning(records: &[GraphRecord], begins: &str) -> Result<Digest, 
     }
 }
 
-pub(super) fn export(context: &Context, file: &Path, filter: &FilterArgs, keys: &[String]) -> Result<Status, CliError> {
+#[derive(Debug, Args)]
+pub(super) struct ExportArgs {
+    /// The file; - is standard output
+    pub(super) file: PathBuf,
+    /// Replace the file if it is there already
+    #[arg(long)]
+    force: bool,
+    #[command(flatten)]
+    filter: FilterArgs,
+    /// This graph key, or the beginning of it; may be given several times
+    #[arg(long, value_name = "KEY")]
+    key: Vec<String>,
+}
+
+pub(super) fn export(context: &Context, args: &ExportArgs) -> Result<Status, CliError> {
+    let file = args.file.as_path();
+    let failed = |cause: std::io::Error| match cause.kind() {
+        ErrorKind::AlreadyExists => CliError::Declined(format!(
+            "{} is there already, and an export replaces no file: name another file, or give --force",
+            file.display()
+        )),
+        _ => CliError::File { doing: "writing", path: file.to_owned(), cause },
+    };
+    let existing = if args.force { Existing::Replace } else { Existing::Keep };
+    output::check(file, existing).map_err(failed)?;
     let cache = open(context)?;
-    let keys = keys.iter().map(|key| Ok(find(&cache, key)?.graph_key)).collect::<Result<Vec<_>, CliError>>()?;
-    let failed = |cause| CliError::File { doing: "writing", path: file.to_owned(), cause };
-    // Beside its place, so that a file of this name is whole or as it was.
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut whole = crate::files::readable_by_all().tempfile_in(folder).map_err(failed)?;
-    let wanted = |record: &GraphRecord| filter.takes(record) && (keys.is_empty() || keys.contains(&record.graph_key));
-    let mut to = BufWriter::new(whole.as_file_mut());
+    let keys = args.key.iter().map(|key| Ok(find(&cache, key)?.graph_key)).collect::<Result<Vec<_>, CliError>>()?;
+    let wanted =
+        |record: &GraphRecord| args.filter.takes(record) && (keys.is_empty() || keys.contains(&record.graph_key));
+    let mut to = Counted { to: BufWriter::new(Destination::create(file, existing).map_err(failed)?), bytes: 0 };
     let exported = cache.export(&mut to, wanted, |_| !context.cancel.is_cancelled())?;
-    to.flush().map_err(failed)?;
-    drop(to);
+    let Counted { to, bytes } = to;
+    let whole = to.into_inner().map_err(|error| failed(error.into_error()))?;
     if context.cancel.is_cancelled() {
         return Err(CliError::Interrupted);
     }
@@ -259,8 +289,7 @@ pub(super) fn export(context: &Context, file: &Path, filter: &FilterArgs, keys: 
         };
         return Err(CliError::Declined(format!("nothing in the cache is what was to be exported: {held}")));
     }
-    let bytes = whole.as_file().metadata().map_err(failed)?.len();
-    whole.persist(file).map_err(|error| failed(error.error))?;
+    whole.finish().map_err(failed)?;
     if context.json {
         document(&json!({
             "file": file.display().to_string(), "file_bytes": bytes, "objects": exported.objects,
@@ -273,9 +302,27 @@ pub(super) fn export(context: &Context, file: &Path, filter: &FilterArgs, keys: 
     Ok(if exported.left_out.is_empty() { Status::Done } else { Status::Failed })
 }
 
+/// Counts what is written.
+struct Counted<W> {
+    to: W,
+    bytes: u64,
+}
+
+impl<W: Write> Write for Counted<W> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let written = self.to.write(bytes)?;
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.to.flush()
+    }
+}
+
 pub(super) fn import(context: &Context, file: &Path, trust: bool) -> Result<Status, CliError> {
     let cache = open(context)?;
-    let from = File::open(file).map_err(|cause| CliError::File { doing: "reading", path: file.to_owned(), cause })?;
+    let from = input::open(file).map_err(|cause| CliError::File { doing: "reading", path: file.to_owned(), cause })?;
     if !trust {
         return Err(CliError::Usage(format!(
             "nothing was imported: {} brings machine code that preheat will run as you, and no signature says who made it. \
@@ -295,7 +342,7 @@ pub(super) fn import(context: &Context, file: &Path, trust: bool) -> Result<Stat
             ("left out", &imported.left_out, imported.left_out_more),
         ];
         for (what, named, more) in lists {
-            named.iter().try_for_each(|one| line(&format!("{what}: {}: {}", one.name.escape_debug(), one.reason)))?;
+            named.iter().try_for_each(|one| line(&format!("{what}: {}: {}", one.name, one.reason)))?;
             if more > 0 {
                 line(&format!("{what}: {more} more"))?;
             }

@@ -2,7 +2,7 @@
 
 use indicatif::HumanBytes;
 
-use super::output::{document, line, table};
+use super::output::{document, table};
 use super::{CliError, Context, Status};
 use crate::runtime::describe_devices;
 
@@ -26,6 +26,6 @@ pub(super) fn devices(context: &Context) -> Result<Status, CliError> {
             device.reason.lines().next().unwrap_or_default().trim_end_matches("; looked at:").to_owned(),
         ]);
     }
-    line(&rows.to_string())?;
+    rows.print()?;
     Ok(Status::Done)
 }

@@ -248,7 +248,7 @@ fn print(request: &TextToImage, rows: &[Row], reference: &Reference) -> Result<(
             format!("{least_psnr_db} dB"),
         ]);
     }
-    line(&lines.to_string())?;
+    lines.print()?;
     for row in rows {
         match row {
             Row::Measured(_) => {}

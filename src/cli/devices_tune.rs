@@ -97,9 +97,9 @@ fn print(pipeline: &Pipeline, request: &TextToImage, found: &[Found]) -> Result<
                 rate(speed.images_per_second),
             ]),
             Tuned::TooLarge(why) => rows.add_row([device, batch, "-".into(), "-".into(), "-".into(), why.clone()]),
-        };
+        }
     }
-    line(&rows.to_string())?;
+    rows.print()?;
     for Found { runtime, tried, .. } in found {
         let device = &runtime.device().selected;
         line(&match Tried::best(tried) {

@@ -10,6 +10,7 @@ use crate::pipeline::PipelineError;
 use crate::pipeline::schedulers::SchedulerError;
 use crate::pjrt::ErrorCode;
 use crate::plugins::InstallError;
+use crate::printable::{printable, printable_lines, without_middle};
 use crate::runtime;
 use crate::tensor::TensorError;
 use crate::weights::WeightsError;
@@ -239,11 +240,11 @@ impl CliError {
 
     /// The error for a person: what failed, why, cause by cause, and what to do.
     pub fn describe(&self) -> String {
-        let mut text = format!("error: {}", with_causes(self));
+        let mut text = format!("error: {}", printable_lines(&with_causes(self)));
         if let Some(runtime::Error::NotWarm(stages)) = self.of_runtime() {
             for line in super::lookup::explain(stages) {
                 text.push('\n');
-                text.push_str(&line);
+                text.push_str(&printable(&line));
             }
         }
         if let Some(hint) = self.hint() {
@@ -256,12 +257,14 @@ impl CliError {
 
 /// An error with its causes, in one line.
 pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
+    /// More would hide what it is about. What a parser says quotes the value that is wrong, however long it is.
+    const MOST_CHARACTERS: usize = 10_000;
+    let mut text = without_middle(&error.to_string(), MOST_CHARACTERS).into_owned();
     for cause in std::iter::successors(error.source(), |cause| cause.source()) {
         let said = cause.to_string();
         if !text.ends_with(&said) {
             text.push_str(": ");
-            text.push_str(&said);
+            text.push_str(&without_middle(&said, MOST_CHARACTERS));
         }
     }
     text
@@ -284,6 +287,8 @@ fn ended(status: Option<i32>) -> String {
 
 fn pipeline_status(error: &PipelineError) -> Status {
     match error {
+        // A request file that is no UTF-8 text, or in the middle of a merge.
+        PipelineError::ReadRequest { cause, .. } if cause.kind() == std::io::ErrorKind::InvalidData => Status::Usage,
         PipelineError::Request { .. }
         | PipelineError::RequestFile { .. }
         | PipelineError::Scheduler(SchedulerError::UnknownName { .. }) => Status::Usage,

@@ -67,7 +67,7 @@ fn print(answer: &Lookup) -> Result<(), CliError> {
     if answer.stages.is_empty() {
         return line("miss: nothing was recorded for this signature");
     }
-    line(&rows.to_string())?;
+    rows.print()?;
     if let Some(SnappedSize { padded_size: [width, height], snapped_from: [own_width, own_height], wasted_percent }) =
         answer.snapped
     {

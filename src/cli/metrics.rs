@@ -7,9 +7,10 @@ use indicatif::HumanBytes;
 
 use super::RuntimeArgs;
 use super::args::Command;
-use super::output::{line, seconds, table};
+use super::output::{self, line, seconds, table};
 use super::program::Timings;
 use super::{CliError, Context};
+use crate::files::Existing;
 use crate::runtime::{Graph, Metric, Metrics, Runtime, StageReport, Summary};
 use crate::trace::Trace;
 
@@ -57,7 +58,7 @@ pub(super) fn print(timings: &Timings, stages: &[&StageReport], metrics: &Metric
     for (counter, count) in &metrics.counters {
         rows.add_row(["", counter, "all", &count.to_string()]);
     }
-    line(&rows.to_string())?;
+    rows.print()?;
     let mut header = vec!["", "executable"];
     header.extend(metrics.executables.keys().map(String::as_str));
     let mut rows = table(&header);
@@ -68,7 +69,7 @@ pub(super) fn print(timings: &Timings, stages: &[&StageReport], metrics: &Metric
             rows.add_row(row.chain(metrics.executables.values().map(shown)));
         }
     }
-    line(&rows.to_string())?;
+    rows.print()?;
     for (name, &bytes) in &metrics.device_memory {
         line(&format!("  device {:<29} {}", name.replace('_', " "), HumanBytes(bytes)))?;
     }
@@ -116,13 +117,7 @@ pub(super) fn check_trace(args: &RuntimeArgs, command: Option<&Command>) -> Resu
         ));
     }
     let failed = |cause| CliError::File { doing: "writing the trace to", path: path.clone(), cause };
-    let names_a_folder = path.as_os_str().to_string_lossy().ends_with(std::path::is_separator);
-    if names_a_folder || path.is_dir() {
-        return Err(failed(std::io::ErrorKind::IsADirectory.into()));
-    }
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // A file without a name: nothing of it is left, whatever happens.
-    tempfile::tempfile_in(folder).map(drop).map_err(failed)
+    output::check(path, Existing::Replace).map_err(failed)
 }
 
 /// Writes the trace, of a command that failed as well: what led there is in it. One of a command that did nothing is not written.
@@ -130,5 +125,6 @@ pub(super) fn write_trace(trace: &Trace, path: &Path) -> Result<(), CliError> {
     if trace.is_empty() {
         return Ok(());
     }
-    trace.write(path).map_err(|cause| CliError::File { doing: "writing the trace to", path: path.to_owned(), cause })
+    let failed = |cause| CliError::File { doing: "writing the trace to", path: path.to_owned(), cause };
+    output::write(path, &trace.to_json()).map_err(failed)
 }

@@ -32,7 +32,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
+use tracing::field::Field;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::field::MakeExt as _;
+use tracing_subscriber::fmt::format;
 
 pub use args::Cli;
 pub use errors::{CliError, Status};
@@ -42,6 +45,7 @@ pub use size::Size;
 use self::args::{CacheCommand, ColorWhen, Command, DevicesCommand, OutputArgs, ProgramCommand};
 use self::progress::Shown;
 use crate::device::Target;
+use crate::printable::printable_lines;
 use crate::progress::Cancel;
 use crate::runtime::Builder;
 use crate::trace::Trace;
@@ -115,6 +119,7 @@ pub fn run(cli: Cli, started: Instant) -> Result<Status, CliError> {
     if let Err(error) = handler {
         tracing::warn!("Ctrl-C cannot be handled, it will end the process at once: {error}");
     }
+    share_standard_output(&cli)?;
     let (runtime, command) = (cli.runtime, cli.command);
     metrics::check_trace(&runtime, command.as_ref())?;
     let trace = runtime.trace.clone().map(|path| (Trace::since(started), path));
@@ -156,6 +161,37 @@ pub fn run(cli: Cli, started: Instant) -> Result<Status, CliError> {
     }
 }
 
+/// Gives standard output to the one result that is to go there. Everything that a person is told goes to standard error then.
+fn share_standard_output(cli: &Cli) -> Result<(), CliError> {
+    let result = match &cli.command {
+        Some(Command::Run(args)) => Some(("--output", &args.output)),
+        Some(Command::Plan(args)) => args.output.as_ref().map(|path| ("--output", path)),
+        Some(Command::Program(ProgramCommand::Run(args))) => args.output.as_ref().map(|path| ("--output", path)),
+        Some(Command::Cache(CacheCommand::Export(args))) => Some(("the export", &args.file)),
+        _ => None,
+    };
+    let trace = cli.runtime.trace.as_ref().map(|path| ("--trace", path));
+    let mut wanted: Vec<&str> = result
+        .into_iter()
+        .chain(trace)
+        .filter(|(_, path)| output::is_standard_output(path))
+        .map(|(what, _)| what)
+        .collect();
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    if cli.output.json {
+        wanted.push("--json");
+    }
+    if let [one, other, ..] = wanted[..] {
+        return Err(CliError::Usage(format!(
+            "{one} and {other} both want standard output: name a file for one of them"
+        )));
+    }
+    output::leave_standard_output(cli.output.quiet);
+    Ok(())
+}
+
 fn dispatch(context: &Context, command: Option<Command>) -> Result<Status, CliError> {
     if context.args.tpu_warmup_enable {
         tracing::warn!("--tpu-warmup-enable is the older name of --tpu-manual-warmup, and is taken as that");
@@ -178,7 +214,7 @@ fn dispatch(context: &Context, command: Option<Command>) -> Result<Status, CliEr
             CacheCommand::Prune(args) => cache_upkeep::prune(context, &args),
             CacheCommand::Pin(args) => cache_upkeep::pin(context, &args, true),
             CacheCommand::Unpin(args) => cache_upkeep::pin(context, &args, false),
-            CacheCommand::Export { file, filter, key } => cache_upkeep::export(context, &file, &filter, &key),
+            CacheCommand::Export(args) => cache_upkeep::export(context, &args),
             CacheCommand::Import { file, trust } => cache_upkeep::import(context, &file, trust),
             CacheCommand::Rewarm(args) => cache_rewarm::rewarm(context, &args),
             CacheCommand::ZeroStats => cache::zero_stats(context),
@@ -215,10 +251,18 @@ fn start_logging(args: &OutputArgs, shown: &Shown) {
         .with_ansi(ansi)
         .with_target(false)
         .without_time()
+        .fmt_fields(format::debug_fn(log_field).delimited(" "))
         .with_writer(move || AroundBars { shown: shown.clone() });
     if subscriber.try_init().is_err() {
         // A program that links the command line has set up logging of its own: that one is used.
     }
+}
+
+/// A field of a log line. What is logged quotes names and files that others chose.
+fn log_field(writer: &mut format::Writer<'_>, field: &Field, value: &dyn std::fmt::Debug) -> std::fmt::Result {
+    let value = format!("{value:?}");
+    let value = printable_lines(&value);
+    if field.name() == "message" { write!(writer, "{value}") } else { write!(writer, "{field}={value}") }
 }
 
 struct AroundBars {

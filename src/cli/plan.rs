@@ -8,14 +8,15 @@ use serde::Serialize;
 
 use super::args::PlanArgs;
 use super::audit::{per_store, print_bases, print_damaged, snap_percent, survey, yes};
-use super::output::{document, line, seconds, table};
+use super::output::{self, document, is_standard_output, line, seconds, table};
 use super::size::{Age, Size};
 use super::{CliError, Context, Status};
 use crate::evidence::audit::Bases;
 use crate::evidence::planner::{Budget, Choice, Cost, Server, Spent};
 use crate::evidence::survey::PixelSeconds;
 use crate::evidence::{Manifest, ManifestModel, Rules, Shape, Survey};
-use crate::files;
+use crate::files::Existing;
+use crate::printable::printable;
 use crate::runtime::Builder;
 
 /// What was chosen: the command line's JSON.
@@ -63,6 +64,9 @@ pub(super) fn plan(context: &Context, args: &PlanArgs) -> Result<Status, CliErro
         joins: Rules::JOINS,
         budget: args.budget,
     };
+    if let Some(path) = &args.output {
+        check_output(path, args.evidence.model.model.as_deref())?;
+    }
     let (log, pipeline, survey) = survey(context, &args.evidence, rules)?;
     let choice = survey.problem.choose();
     if choice.chosen.is_empty() {
@@ -89,6 +93,21 @@ pub(super) fn plan(context: &Context, args: &PlanArgs) -> Result<Status, CliErro
         print(&report)?;
     }
     Ok(Status::Done)
+}
+
+/// Refuses a manifest that could not be written, or not name the model, before anything is worked out.
+fn check_output(path: &Path, model: Option<&Path>) -> Result<(), CliError> {
+    if let Some(model) = model.filter(|model| model.to_str().is_none()) {
+        return Err(CliError::Usage(format!(
+            "a manifest is UTF-8 text, which cannot name the folder {}: give the folder a UTF-8 name, or a link that has one",
+            model.display()
+        )));
+    }
+    output::check(path, Existing::Replace).map_err(failed(path))
+}
+
+fn failed(path: &Path) -> impl Fn(std::io::Error) -> CliError {
+    |cause| CliError::File { doing: "writing the manifest to", path: path.to_owned(), cause }
 }
 
 fn report(model_id: &str, survey: &Survey, choice: &Choice) -> PlanReport {
@@ -164,7 +183,8 @@ fn nothing_fits(survey: &Survey) -> CliError {
 /// What stands above the tables: where they come from, and which flags they were chosen for.
 fn head(context: &Context, report: &PlanReport, rules: Rules, log: &Path) -> String {
     // No line of a comment ends where the name of a file has a line's end.
-    let log: String = log.display().to_string().chars().filter(|character| !character.is_control()).collect();
+    let log = log.to_string_lossy();
+    let log = printable(&log);
     let chosen = format!(
         "# Chosen by `preheat plan` on {} from the {} requests in {log}, for {}.\n",
         Timestamp::now(),
@@ -186,8 +206,7 @@ fn head(context: &Context, report: &PlanReport, rules: Rules, log: &Path) -> Str
 fn write(path: &Path, head: &str, model: &ManifestModel, report: &PlanReport) -> Result<(), CliError> {
     let shapes: Vec<Shape> = report.shapes.iter().map(|chosen| chosen.shape).collect();
     let text = format!("{head}\n{}", Manifest::of_shapes(model, &shapes));
-    let failed = |cause| CliError::File { doing: "writing the manifest to", path: path.to_owned(), cause };
-    files::write_whole(path, text.as_bytes()).map_err(failed)
+    output::write(path, text.as_bytes()).map_err(failed(path))
 }
 
 fn print(report: &PlanReport) -> Result<(), CliError> {
@@ -206,7 +225,7 @@ fn print(report: &PlanReport) -> Result<(), CliError> {
             HumanBytes(chosen.stored_bytes).to_string(),
         ]);
     }
-    line(&rows.to_string())?;
+    rows.print()?;
     line(&format!("{served} requests are served at their own size, {snapped} at a larger one, {cold} stay cold"))?;
     line(&format!(
         "expected in a store's life of {:.0} requests: {} of waiting, {} once this is warm ({} for compiles, {} of padding)",
@@ -230,6 +249,7 @@ fn print(report: &PlanReport) -> Result<(), CliError> {
         line(&format!("chosen among {} shapes by search, which may miss the best by a little", report.candidates))?;
     }
     match &report.manifest {
+        Some(path) if is_standard_output(Path::new(path)) => Ok(()),
         Some(path) => line(&format!("{path}: `preheat warmup --manifest {path}` warms these")),
         None => line("--output FILE writes these to a manifest for `preheat warmup`"),
     }

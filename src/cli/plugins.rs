@@ -32,7 +32,7 @@ fn list(context: &Context) -> Result<Status, CliError> {
         };
         rows.add_row(row);
     }
-    line(&rows.to_string())?;
+    rows.print()?;
     for found in all.iter().filter(|found| found.plugin.is_none()) {
         line(&format!("{} was looked for at\n{}", found.name, found.places_in_words()))?;
     }
@@ -65,7 +65,7 @@ fn install(context: &Context, name: &str, wheel: Option<&std::path::Path>, force
         document(&serde_json::json!({
             "name": name,
             "version": done.manifest.version,
-            "path": done.library,
+            "path": done.library.to_string_lossy(),
             "already_installed": done.already_installed,
         }))?;
         return Ok(Status::Done);
@@ -94,10 +94,10 @@ fn install_torch(context: &Context, set: LibtorchSet, force: bool) -> Result<Sta
             "name": "torch",
             "version": done.version,
             "set": if set == LibtorchSet::Cuda { "cuda" } else { "cpu" },
-            "path": done.folder,
+            "path": done.folder.to_string_lossy(),
             "already_installed": done.already_installed,
-            "torch_library": found.as_ref().ok().map(|found| &found.backend),
-            "install_torch_library_as": plugins::torch_folder(&installer.data_dir).join(torch::backend_file()),
+            "torch_library": found.as_ref().ok().map(|found| found.backend.to_string_lossy()),
+            "install_torch_library_as": plugins::torch_folder(&installer.data_dir).join(torch::backend_file()).to_string_lossy(),
         }))?;
         return Ok(Status::Done);
     }

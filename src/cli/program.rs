@@ -9,12 +9,14 @@ use serde::Serialize;
 
 use super::args::{ProgramArgs, ProgramRunArgs, SignatureArgs};
 use super::cache::find;
-use super::output::{document, line, seconds};
+use super::output::{self, document, line, seconds};
 use super::placement::PlacementReport;
 use super::{CliError, Context, Status, metrics};
+use crate::files::Existing;
+use crate::input;
 use crate::pipeline::TextToImage;
 use crate::runtime::{DeviceReport, Executable, Graph, Percent, Runtime, StageReport};
-use crate::tensor::Tensor;
+use crate::tensor::{Tensor, TensorError};
 
 /// What `run`, `warmup` and `program` print under `--json`.
 #[derive(Debug, Serialize)]
@@ -190,7 +192,8 @@ pub(super) fn run(context: &Context, args: &ProgramRunArgs) -> Result<Status, Cl
     if let Some(path) = &args.output {
         let named = outputs.iter().enumerate().map(|(index, tensor)| (format!("out{index}"), tensor));
         let failed = |cause| CliError::Tensors { doing: "writing the outputs to", path: path.clone(), cause };
-        Tensor::write_safetensors(path, named).map_err(failed)?;
+        let bytes = Tensor::to_safetensors(named).map_err(failed)?;
+        output::write(path, &bytes).map_err(|cause| failed(TensorError::Io(cause)))?;
     }
     prepared.report(context, timings, Some(&outputs))?;
     prepared.leave();
@@ -293,8 +296,10 @@ pub(super) fn program_name(path: &Path) -> String {
 }
 
 pub(super) fn read_program(path: &Path) -> Result<Program, CliError> {
-    let bytes =
-        std::fs::read(path).map_err(|cause| CliError::File { doing: "reading", path: path.to_owned(), cause })?;
+    /// The most that a protobuf may take, in which XLA keeps programs.
+    const MOST_BYTES: u64 = 2 << 30;
+    let failed = |cause| CliError::File { doing: "reading", path: path.to_owned(), cause };
+    let bytes = input::small(path, MOST_BYTES).map_err(failed)?;
     Program::sniff(bytes).map_err(|cause| CliError::NotAProgram { path: path.to_owned(), cause })
 }
 
@@ -311,14 +316,9 @@ fn read_inputs(path: &Path, executable: &Executable) -> Result<Vec<Tensor>, CliE
 fn check_files(args: &ProgramRunArgs) -> Result<(), CliError> {
     if let Some(path) = &args.inputs {
         let failed = |cause| CliError::File { doing: "reading the inputs from", path: path.clone(), cause };
-        std::fs::File::open(path).map_err(failed)?;
+        input::open(path).map_err(failed)?;
     }
-    let folder = |path: &Path| path.parent().filter(|folder| !folder.as_os_str().is_empty()).map(Path::to_owned);
-    if let Some(path) = &args.output
-        && let Some(folder) = folder(path)
-        && let Err(cause) = std::fs::read_dir(&folder)
-    {
-        return Err(CliError::File { doing: "writing the outputs to", path: path.clone(), cause });
-    }
-    Ok(())
+    let Some(path) = &args.output else { return Ok(()) };
+    let failed = |cause| CliError::File { doing: "writing the outputs to", path: path.clone(), cause };
+    output::check(path, Existing::Replace).map_err(failed)
 }

@@ -9,6 +9,7 @@ use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressDrawTarget, Prog
 
 use super::output::seconds;
 use crate::plugins;
+use crate::printable::{printable, printable_lines};
 use crate::progress::{Event, EventKind, Progress};
 use crate::runtime::Graph;
 
@@ -101,12 +102,13 @@ impl Shown {
             return;
         }
         let mut going_on = self.going_on();
-        let same = going_on.get(subject).filter(|bar| bar.length() == Some(total) && bar.prefix() == doing);
+        let shown = printable(doing).into_owned();
+        let same = going_on.get(subject).filter(|bar| bar.length() == Some(total) && bar.prefix() == shown);
         let bar = if let Some(bar) = same {
             bar.clone()
         } else {
             begin();
-            let bar = self.0.bars.add(ProgressBar::new(total).with_style(style(look)).with_prefix(doing.to_owned()));
+            let bar = self.0.bars.add(ProgressBar::new(total).with_style(style(look)).with_prefix(shown.clone()));
             if let Some(old) = going_on.insert(subject.to_owned(), bar.clone()) {
                 old.finish_and_clear();
             }
@@ -134,6 +136,7 @@ impl Shown {
         if self.0.quiet {
             return;
         }
+        let message = printable(message);
         let mut going_on = self.going_on();
         // Who waits reports every time it looks; the spinner itself counts the seconds.
         if going_on.get(subject).is_some_and(|bar| bar.message() == message) {
@@ -144,7 +147,7 @@ impl Shown {
             line(&format!("{message}{}", so_far.unwrap_or_default()));
         }
         let bar = ProgressBar::new_spinner().with_style(style("{spinner} {msg}, {elapsed}"));
-        let bar = bar.with_message(message.to_owned()).with_elapsed(going_on_for.unwrap_or_default());
+        let bar = bar.with_message(message.into_owned()).with_elapsed(going_on_for.unwrap_or_default());
         let bar = self.0.bars.add(bar);
         bar.enable_steady_tick(TICK);
         if let Some(old) = going_on.insert(subject.to_owned(), bar) {
@@ -205,7 +208,7 @@ impl Progress for Shown {
 
 fn line(text: &str) {
     // Progress that cannot be shown is no reason to fail.
-    let _ = writeln!(std::io::stderr(), "{text}");
+    let _ = writeln!(std::io::stderr(), "{}", printable_lines(text));
 }
 
 fn style(template: &str) -> ProgressStyle {

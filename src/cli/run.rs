@@ -6,12 +6,13 @@ use preheat_cache::Source;
 
 use super::args::{ModelArgs, RunArgs};
 use super::demo_model;
-use super::output::{document, line, seconds, table};
+use super::output::{self, document, is_standard_output, line, seconds, table};
 use super::placement::PlacementReport;
 use super::program::{RunReport, SignatureReport, SizeReport, Timings};
 use super::request_log::RequestLogging;
 use super::{CliError, Context, Status, metrics, placement};
 use crate::device::Target;
+use crate::files::{self, Existing};
 use crate::pipeline::{Made, Pipeline, PipelineError, Plan, Sizes, TextToImage};
 use crate::runtime::{Metrics, Runtime, SnappedSize, StageReport};
 
@@ -20,9 +21,17 @@ pub(super) fn run(context: &Context, args: &RunArgs) -> Result<Status, CliError>
     args.picture.one_batch()?;
     let mut request = request(args)?;
     check_output(&args.output)?;
+    if args.log_requests.as_deref().is_some_and(is_standard_output) {
+        return Err(CliError::Usage(
+            "--log-requests appends to a file, and standard output is none: name one".to_owned(),
+        ));
+    }
     let mut log = args.log_requests.as_deref().map(RequestLogging::open).transpose()?;
     let (runtime, pipeline) = open(context, &args.model, request.model.as_deref(), None)?;
     args.picture.fit_batch(&pipeline, &mut request)?;
+    if request.batch_size > 1 && is_standard_output(&args.output) {
+        return Err(CliError::Usage("standard output takes one picture: name a file for a batch".to_owned()));
+    }
     let made = pipeline.run_with(&request, args.force_recompile);
     if let Some(log) = &mut log {
         log.note(context, &runtime, &pipeline, &request, &made);
@@ -85,24 +94,24 @@ pub(super) fn open(
 
 /// Refuses an output that cannot be written before anything is compiled.
 fn check_output(path: &Path) -> Result<(), CliError> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let failed = |cause| CliError::File { doing: "writing the picture to", path: path.to_owned(), cause };
-    if path.extension().is_some_and(|ending| !ending.eq_ignore_ascii_case("png")) {
+    let becomes_a_file = !files::is_written_into(path).map_err(failed(path))?;
+    if becomes_a_file && path.extension().is_some_and(|ending| !ending.eq_ignore_ascii_case("png")) {
         return Err(CliError::Usage(format!("pictures are PNG files: name the output .png, not {}", path.display())));
     }
-    let names_a_folder = path.as_os_str().to_string_lossy().ends_with(std::path::is_separator);
-    if names_a_folder || path.is_dir() {
-        return Err(failed(std::io::ErrorKind::IsADirectory.into()));
-    }
-    // A file without a name: nothing of it is left, whatever happens.
-    tempfile::tempfile_in(folder).map(drop).map_err(failed)
+    output::check(path, Existing::Replace).map_err(failed(path))
 }
 
+fn failed(path: &Path) -> impl Fn(std::io::Error) -> CliError {
+    |cause| CliError::File { doing: "writing the picture to", path: path.to_owned(), cause }
+}
+
+/// Writes each picture to a file of its own, or all of them into what is no file.
 fn save(made: &Made, output: &Path) -> Result<Vec<PathBuf>, CliError> {
+    let is_one = made.pictures.len() == 1 || files::is_written_into(output).map_err(failed(output))?;
     let mut paths = Vec::with_capacity(made.pictures.len());
     for (index, picture) in made.pictures.iter().enumerate() {
-        let path = if made.pictures.len() == 1 { output.to_owned() } else { numbered(output, index) };
-        picture.save(&path)?;
+        let path = if is_one { output.to_owned() } else { numbered(output, index) };
+        output::write(&path, &picture.to_png()?).map_err(failed(&path))?;
         paths.push(path);
     }
     Ok(paths)
@@ -110,9 +119,14 @@ fn save(made: &Made, output: &Path) -> Result<Vec<PathBuf>, CliError> {
 
 /// `out.png` as `out-3.png`.
 fn numbered(path: &Path, index: usize) -> PathBuf {
-    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-    let ending = path.extension().map(|ending| format!(".{}", ending.to_string_lossy())).unwrap_or_default();
-    path.with_file_name(format!("{stem}-{index}{ending}"))
+    // No text, so that a name that is none keeps its bytes.
+    let mut name = path.file_stem().unwrap_or_default().to_owned();
+    name.push(format!("-{index}"));
+    if let Some(ending) = path.extension() {
+        name.push(".");
+        name.push(ending);
+    }
+    path.with_file_name(name)
 }
 
 /// Sizes as the JSON has them.
@@ -177,7 +191,7 @@ fn report(
     for stage in &made.stages {
         rows.add_row(["", &stage.stage, &how(stage), &stage.matched.to_string(), &stage.graph_key.short()]);
     }
-    line(&rows.to_string())?;
+    rows.print()?;
     if let Some(plan) = &made.placement {
         placement::print(plan)?;
     }

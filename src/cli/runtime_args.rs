@@ -106,7 +106,7 @@ pub struct RuntimeArgs {
     /// Wait for the device every N steps; 0: only where a result is read, with two steps in flight at most
     #[arg(long, global = true, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
     pub tpu_sync_steps: u32,
-    /// Write a trace of compiles, loads, transfers and steps, for Perfetto or Chrome
+    /// Write a trace of compiles, loads, transfers and steps, for Perfetto or Chrome; - is standard output
     #[arg(long, global = true, value_name = "FILE")]
     pub trace: Option<PathBuf>,
     /// What would compile is an error, exit status 3

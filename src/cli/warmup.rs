@@ -94,7 +94,7 @@ fn warm_model(context: &Context, args: &WarmupArgs) -> Result<Status, CliError> 
                 ]);
             }
         }
-        line(&rows.to_string())?;
+        rows.print()?;
         let stages: usize = warmed.iter().map(|warmed| warmed.stages.len()).sum();
         line(&format!("{} is warm on {}: {stages} stages", pipeline.model_id(), runtime.device().selected))?;
         print_metrics(context, &runtime, warmed.iter().flat_map(|warmed| &warmed.stages).map(|report| &report.stage))?;
@@ -190,7 +190,7 @@ fn warm_programs(context: &Context, args: &WarmupArgs) -> Result<Status, CliErro
             seconds(report.first_run_seconds),
         ]);
     }
-    line(&rows.to_string())?;
+    rows.print()?;
     if lost > 0 {
         return Err(CliError::NotKept { lost, of: reports.len() });
     }

@@ -67,7 +67,7 @@ pub(super) fn of_programs(context: &Context, args: &WarmupArgs, target: &Target)
         for report in &reports {
             rows.add_row([report.model_id.clone(), report.graph_key.short(), how_it_came(report), peak(report)]);
         }
-        line(&rows.to_string())?;
+        rows.print()?;
         line(&summary(&runtime, &reports.iter().collect::<Vec<_>>()))?;
         print_failures(&failed)?;
         print_metrics(context, &runtime, &reports)?;
@@ -130,7 +130,7 @@ fn print(runtime: &Runtime, model_id: &str, done: &[Precompiled]) -> Result<(), 
             ]);
         }
     }
-    line(&rows.to_string())?;
+    rows.print()?;
     let reports: Vec<&StageReport> = done.iter().flat_map(|one| &one.stages).collect();
     line(&format!("{model_id}, {}", summary(runtime, &reports)))
 }

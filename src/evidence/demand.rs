@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use serde::Serialize;
 
 use super::log::LoggedRequest;
-use super::{EvidenceError, RequestLog, printable};
+use super::{EvidenceError, RequestLog, told};
 use crate::pipeline::{LookedUp, Pipeline, TextToImage};
 use crate::runtime::StageLookup;
 
@@ -108,7 +108,7 @@ impl Demands {
         let (own, others): (Vec<_>, Vec<_>) = log.requests.iter().partition(|(_, request)| of_model(request));
         let mut other_models = BTreeMap::new();
         for name in others.iter().filter_map(|(_, request)| request.model_name()) {
-            *other_models.entry(printable(name)).or_insert(0) += 1;
+            *other_models.entry(told(name)).or_insert(0) += 1;
         }
         if own.is_empty() {
             let others = other_models.into_iter().collect();

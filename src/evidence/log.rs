@@ -15,7 +15,8 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{EvidenceError, Shape, printable};
+use super::{EvidenceError, Shape, told};
+use crate::input;
 use crate::pipeline::TextToImage;
 
 /// No line is longer: whatever comes after that is not kept in memory.
@@ -127,7 +128,7 @@ impl LoggedRequest {
             return Err("it is no JSON object".to_owned());
         }
         // What is said of a value quotes it.
-        let request: Self = serde_json::from_slice(line).map_err(|error| printable(&error.to_string()))?;
+        let request: Self = serde_json::from_slice(line).map_err(|error| told(&error.to_string()))?;
         // Any size will do where the model's own is meant.
         request.to_request().check([64, 64]).map_err(|error| error.to_string())?;
         Ok(request)
@@ -161,7 +162,7 @@ impl RequestLog {
     /// Where the file cannot be read, or not one line of it is a request.
     pub fn read(path: &Path) -> Result<Self, EvidenceError> {
         let failed = |cause| EvidenceError::File { doing: "reading the request log", path: path.to_owned(), cause };
-        let log = Self::read_lines(BufReader::new(File::open(path).map_err(failed)?)).map_err(failed)?;
+        let log = Self::read_lines(BufReader::new(input::open(path).map_err(failed)?)).map_err(failed)?;
         match (log.requests.is_empty(), log.damaged.first()) {
             (false, _) => Ok(log),
             (_, None) => Err(EvidenceError::EmptyLog { path: path.to_owned() }),

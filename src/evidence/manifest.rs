@@ -18,12 +18,11 @@ mod parse;
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
-use std::fs::File;
-use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use super::{EvidenceError, Shape};
 use crate::device::Target;
+use crate::input;
 use crate::pipeline::{Precision, Precisions, TextToImage};
 
 /// Everything that a manifest lists.
@@ -73,13 +72,16 @@ impl Default for ManifestModel {
 }
 
 impl Manifest {
+    /// A manifest has some hundred bytes for each model.
+    const MOST_BYTES: u64 = 1 << 20;
+
     /// Reads a manifest.
     ///
     /// # Errors
     /// Where it cannot be read, or a field is wrong: which, in which line, and what is allowed.
     pub fn read(path: &Path) -> Result<Self, EvidenceError> {
         let failed = |cause| EvidenceError::File { doing: "reading the manifest", path: path.to_owned(), cause };
-        let text = read_text(path).map_err(failed)?;
+        let text = input::text(path, Self::MOST_BYTES).map_err(failed)?;
         parse::manifest(&text).map_err(|wrong| EvidenceError::Manifest {
             path: path.to_owned(),
             line: wrong.line,
@@ -208,17 +210,6 @@ impl fmt::Display for ManifestModel {
         }
         Ok(())
     }
-}
-
-/// The text of a manifest: of a file that is none, no more is read than one could have.
-fn read_text(path: &Path) -> io::Result<String> {
-    const MOST_BYTES: u64 = 1_000_000;
-    let mut bytes = Vec::new();
-    File::open(path)?.take(MOST_BYTES + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MOST_BYTES {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "it is larger than 1 MB, which no manifest is"));
-    }
-    String::from_utf8(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.utf8_error()))
 }
 
 fn list(values: impl Iterator<Item = String>) -> String {

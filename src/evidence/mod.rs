@@ -21,12 +21,10 @@ pub use log::{LogWriter, LoggedRequest, RequestLog};
 pub use manifest::{Manifest, ManifestModel};
 pub use survey::{Rules, Survey};
 
-/// Text from a file that others write, as far as it can be shown: without control characters, and cut where it is long.
-fn printable(text: &str) -> String {
+use crate::printable::{beginning, printable};
+
+/// Text from a file that others write, as far as it is worth showing.
+fn told(text: &str) -> String {
     const MOST_CHARACTERS: usize = 200;
-    let mut shown: String = text.chars().filter(|character| !character.is_control()).take(MOST_CHARACTERS).collect();
-    if text.chars().count() > MOST_CHARACTERS {
-        shown.push_str("...");
-    }
-    shown
+    printable(&beginning(text, MOST_CHARACTERS)).into_owned()
 }

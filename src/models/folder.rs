@@ -7,6 +7,7 @@ use serde_json::Value as Json;
 
 use super::config::Fields;
 use super::{DenoiserSpec, ModelError, TextClass, TextConfig, TextOutputs, UnetConfig, VaeConfig};
+use crate::input;
 
 /// Which pipeline a model is made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,6 +113,8 @@ pub const LATENT_PX: u64 = 8;
 
 const INDEX: &str = "model_index.json";
 const PIPELINES: [&str; 2] = [Family::StableDiffusion.class(), Family::StableDiffusionXl.class()];
+/// A config has a few kilobytes.
+const MOST_CONFIG_BYTES: u64 = 4 << 20;
 
 impl ModelFolder {
     /// Reads `model_index.json` and the config of each component. Weights, tokenizers and the scheduler are left to those who use them.
@@ -119,7 +122,7 @@ impl ModelFolder {
     /// # Errors
     /// Where the folder is no diffusers folder, lacks something, or describes a model that preheat does not build.
     pub fn open(path: &Path) -> Result<Self, ModelError> {
-        let text = fs::read_to_string(path.join(INDEX)).map_err(|error| no_model::why(path, error))?;
+        let text = input::text(&path.join(INDEX), MOST_CONFIG_BYTES).map_err(|error| no_model::why(path, error))?;
         let index = Fields::parse(&path.join(INDEX), &text)?;
         let (family, other_pipeline) = Family::of(&index)?;
         for component in family.components() {
@@ -308,7 +311,7 @@ fn class_name(value: &Json) -> Option<&str> {
 /// to the tokenizer's own reader.
 fn prompt_tokens(folder: &Path) -> Option<u64> {
     let file = folder.join("tokenizer_config.json");
-    let fields = Fields::parse(&file, &fs::read_to_string(&file).ok()?).ok()?;
+    let fields = Fields::parse(&file, &input::text(&file, MOST_CONFIG_BYTES).ok()?).ok()?;
     fields.get("model_max_length").and_then(Json::as_u64)
 }
 
@@ -333,7 +336,7 @@ fn text_class(component: Component) -> TextClass {
 
 fn read_config(path: &Path, component: Component) -> Result<(PathBuf, String), ModelError> {
     let file = path.join(component.name()).join("config.json");
-    match fs::read_to_string(&file) {
+    match input::text(&file, MOST_CONFIG_BYTES) {
         Ok(text) => Ok((file, text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             Err(ModelError::Missing { path: file, wanted_by: format!("the {}", component.name()) })

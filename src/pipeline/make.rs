@@ -15,9 +15,13 @@ use crate::device::StageKind;
 use crate::device::fallback::Decode;
 use crate::pjrt::ElementType;
 use crate::pjrt::hlo::TensorType;
+use crate::printable::beginning;
 use crate::progress::{Event, EventKind};
 use crate::runtime::{self, DeviceTensor, StepBoundary, StepTimes};
 use crate::tensor::Tensor;
+
+/// How much is shown of a prompt's part that is not heard: enough to find where that begins.
+const MOST_SHOWN: usize = 200;
 
 /// The conditions of a run: what the denoiser's graph takes after the scalars of the step.
 struct Conditions {
@@ -143,6 +147,7 @@ impl Pipeline {
                 let encoded = tokenizer.encode(text).map_err(Arc::new)?;
                 let Some(cut_off) = encoded.truncated else { continue };
                 let most = encoded.ids.len().saturating_sub(2);
+                let cut_off = beginning(&cut_off, MOST_SHOWN).into_owned();
                 let warning =
                     format!("the {which} is longer than {most} tokens, and its end is not heard: {cut_off:?}");
                 if !warnings.contains(&warning) {

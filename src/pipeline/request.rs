@@ -6,6 +6,7 @@ use preheat_cache::LARGEST_SIDE_PX;
 use serde::{Deserialize, Serialize};
 
 use super::error::PipelineError;
+use crate::input;
 
 /// A request for pictures. Every field has a default, an empty prompt among them; as JSON, unknown fields are errors.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -90,6 +91,8 @@ impl TextToImage {
     const SMALLEST_SIDE_PX: u64 = 8;
     /// No batch is larger.
     const MOST_PICTURES: u64 = 1 << 16;
+    /// A request file has a kilobyte, and as much more as its prompts take.
+    const MOST_FILE_BYTES: u64 = 16 << 20;
 
     /// A request with everything at its default.
     pub fn new(prompt: impl Into<String>) -> Self {
@@ -101,7 +104,7 @@ impl TextToImage {
     /// # Errors
     /// Where the file cannot be read, or a field has another name or type.
     pub fn read(path: &Path) -> Result<Self, PipelineError> {
-        let text = std::fs::read_to_string(path)
+        let text = input::text(path, Self::MOST_FILE_BYTES)
             .map_err(|cause| PipelineError::ReadRequest { path: path.to_owned(), cause })?;
         let parsed = if text.trim_start().starts_with('[') {
             // Its fields would be taken by their position.

@@ -9,6 +9,7 @@ use serde::{Serialize, Serializer};
 
 use super::site_packages::{self, Candidate, candidates, distribution_version, folders_in, version_parts};
 use super::{FindError, Manifest, PluginName, data_dir, process_env, site_packages_folders};
+use crate::printable::path_as_text;
 
 /// What a search depends on. Tests make their own; programs use [`Lookup::from_process`].
 pub struct Lookup<'a> {
@@ -116,7 +117,7 @@ pub struct Place {
     /// What named it.
     pub origin: Origin,
     /// Where the library would be; a folder where even the version is open.
-    #[serde(serialize_with = "lossy_path")]
+    #[serde(serialize_with = "path_as_text")]
     pub path: PathBuf,
     /// What was there.
     pub outcome: Outcome,
@@ -126,7 +127,7 @@ pub struct Place {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Plugin {
     /// The library, as an absolute path.
-    #[serde(serialize_with = "lossy_path")]
+    #[serde(serialize_with = "path_as_text")]
     pub path: PathBuf,
     /// What named the place.
     pub origin: Origin,
@@ -280,9 +281,4 @@ fn version_beside(name: PluginName, library: &Path) -> Option<String> {
         let depth = Path::new(candidate.library).components().count();
         site_packages::distribution_version(library.ancestors().nth(depth)?, candidate.distributions)
     })
-}
-
-/// A path as JSON text; bytes that are no UTF-8 are replaced, where failing would lose the whole list.
-fn lossy_path<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&path.to_string_lossy())
 }

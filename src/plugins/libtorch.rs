@@ -22,11 +22,14 @@ use std::path::{Path, PathBuf};
 use self::pins::{CPU_LINUX_X86_64, CUDA_LINUX_X86_64, MACOS_AARCH64, Taken};
 use super::install::{Staging, Watch, lock, put_in_place};
 use super::{InstallError, InstalledFile, Installer};
+use crate::input;
 
 /// libtorch's version, which tch asks for by name.
 const VERSION: &str = "2.11.0";
 /// The file that says what was unpacked.
 const INSTALLED: &str = "installed.json";
+/// It has some hundred bytes for each of some ten thousand files.
+const MOST_INSTALLED_BYTES: u64 = 64 << 20;
 /// The file in which torch-sys looks for the version.
 const BUILD_VERSION: &str = "torch/build-version";
 
@@ -198,8 +201,8 @@ fn finish(tree: &Path, set: LibtorchSet, files: &[InstalledFile]) -> Result<(), 
 
 /// Whether everything is there that was put there, judged by sizes.
 fn is_intact(folder: &Path) -> bool {
-    let Ok(text) = std::fs::read(folder.join(INSTALLED)) else { return false };
-    let Ok(files) = serde_json::from_slice::<Vec<InstalledFile>>(&text) else { return false };
+    let Ok(text) = input::text(&folder.join(INSTALLED), MOST_INSTALLED_BYTES) else { return false };
+    let Ok(files) = serde_json::from_str::<Vec<InstalledFile>>(&text) else { return false };
     let is_there = |file: &InstalledFile| {
         std::fs::metadata(folder.join(&file.file)).is_ok_and(|metadata| metadata.len() == file.bytes)
     };

@@ -6,9 +6,12 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{Pin, PluginName};
+use crate::input;
 
 /// The file name of the manifest in an installed plugin's folder.
 pub(super) const MANIFEST_FILE: &str = "plugin.json";
+/// It has some hundred bytes for each file.
+const MOST_BYTES: u64 = 1 << 20;
 
 /// What was installed, when, and from which wheel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,8 +47,9 @@ impl Manifest {
     /// Reads the manifest of the plugin in `folder`, and says in words why it cannot.
     pub fn read(folder: &Path) -> Result<Self, String> {
         let path = folder.join(MANIFEST_FILE);
-        let text = std::fs::read(&path).map_err(|error| format!("{MANIFEST_FILE} cannot be read: {error}"))?;
-        serde_json::from_slice(&text).map_err(|error| format!("{MANIFEST_FILE} does not parse: {error}"))
+        let text =
+            input::text(&path, MOST_BYTES).map_err(|error| format!("{MANIFEST_FILE} cannot be read: {error}"))?;
+        serde_json::from_str(&text).map_err(|error| format!("{MANIFEST_FILE} does not parse: {error}"))
     }
 
     /// Says why the files in `folder` are not those that were installed, judged by their sizes: reading hundreds of

@@ -11,13 +11,14 @@ use zip::result::ZipError;
 
 use super::install::{Progress, Watch};
 use super::{InstallError, InstalledFile, Member, Wheel};
+use crate::input;
 
 /// How much is read between two looks at the cancellation: some milliseconds of work.
 const BLOCK_BYTES: usize = 1 << 20;
 
 /// Reads the file `wheel` once and compares its sha256 with the pinned one.
 pub(super) fn verify(wheel: &Path, pin: &Wheel<'_>, watch: &Watch<'_>) -> Result<(), InstallError> {
-    let mut file = File::open(wheel).map_err(InstallError::io("open", wheel))?;
+    let mut file = input::open(wheel).map_err(InstallError::io("open", wheel))?;
     let mut sha256 = Sha256::new();
     let found_bytes = pump(&mut file, &mut |block| sha256.update(block), watch, &|done_bytes| Progress::Verify {
         done_bytes,
@@ -80,7 +81,7 @@ pub(super) fn unpack_chosen(
 
 /// Opens a wheel, and refuses it where a member would be unpacked beside the folder.
 fn open(wheel: &Path) -> Result<ZipArchive<File>, InstallError> {
-    let file = File::open(wheel).map_err(InstallError::io("open", wheel))?;
+    let file = input::open(wheel).map_err(InstallError::io("open", wheel))?;
     let archive = ZipArchive::new(file).map_err(unreadable(wheel))?;
     for name in archive.file_names() {
         let name = name.map_err(unreadable(wheel))?;

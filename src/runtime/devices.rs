@@ -17,6 +17,7 @@ use crate::device::{
 };
 use crate::pjrt::Value;
 use crate::plugins::{self, Lookup, PluginName};
+use crate::printable::optional_path_as_text;
 
 /// One device of this machine, as `preheat devices` shows it.
 #[derive(Debug, Clone, Serialize)]
@@ -30,6 +31,7 @@ pub struct DeviceInfo {
     /// Why it can or cannot be used.
     pub reason: String,
     /// The plugin that drives it.
+    #[serde(serialize_with = "optional_path_as_text")]
     pub plugin: Option<PathBuf>,
     /// The version of the wheel that the plugin came in, where something beside it tells.
     pub plugin_version: Option<String>,

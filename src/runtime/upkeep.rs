@@ -13,6 +13,7 @@ use super::cache::Cache;
 use super::error::Error;
 use crate::backend::torch::{self, TorchLookup};
 use crate::plugins;
+use crate::printable::{path_as_text, paths_as_text};
 
 /// What is to be pruned; see [`Cache::prune`].
 #[derive(Debug, Clone, Copy, Default)]
@@ -31,6 +32,7 @@ pub struct PruneRule {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct CacheInfo {
     /// The main store's folder.
+    #[serde(serialize_with = "path_as_text")]
     pub dir: PathBuf,
     /// Whether it is there at all.
     pub exists: bool,
@@ -49,6 +51,7 @@ pub struct CacheInfo {
     /// What is being written, or was left by a process that died.
     pub temporary_bytes: u64,
     /// The read-only stores behind it.
+    #[serde(serialize_with = "paths_as_text")]
     pub fallbacks: Vec<PathBuf>,
 }
 

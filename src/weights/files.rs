@@ -7,9 +7,12 @@ use std::path::{Component, Path, PathBuf};
 use serde::Deserialize;
 
 use super::{Entry, File, WeightsError};
+use crate::input;
 
 /// The variant that is taken where there are no plain files and none is asked for.
 const FALLBACK: &str = "fp16";
+/// An index has some hundred bytes for each tensor.
+const MOST_INDEX_BYTES: u64 = 64 << 20;
 /// How the files end that torch's pickles come in.
 const PICKLES: &[&str] = &["bin", "ckpt", "pt", "pth"];
 
@@ -152,9 +155,10 @@ struct RawIndex {
 }
 
 fn read_index(folder: &Path, path: PathBuf) -> Result<Found, WeightsError> {
-    let text = std::fs::read(&path).map_err(|source| WeightsError::Io { path: path.clone(), source })?;
+    let text =
+        input::text(&path, MOST_INDEX_BYTES).map_err(|source| WeightsError::Io { path: path.clone(), source })?;
     let wrong = |why: String| WeightsError::Index { path: path.clone(), why };
-    let RawIndex { weight_map } = serde_json::from_slice(&text).map_err(|error| wrong(error.to_string()))?;
+    let RawIndex { weight_map } = serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
     if weight_map.is_empty() {
         return Err(wrong("it names no tensor".to_owned()));
     }

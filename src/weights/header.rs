@@ -12,11 +12,10 @@ use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use super::WeightsError;
+use crate::input::LFS;
 
 /// The longest header that is parsed, as in the format's own library.
 const MAX_HEADER_BYTES: u64 = 100_000_000;
-/// How a pointer of Git LFS begins.
-const LFS: &[u8] = b"version https://git-lfs";
 
 /// What a file says of one tensor.
 #[derive(Debug)]

@@ -8,17 +8,18 @@ use std::path::Path;
 use memmap2::Mmap;
 
 use super::WeightsError;
+use crate::input;
 
 /// Opens a file and maps it, to be read.
 pub(super) fn map(path: &Path) -> Result<(File, Mmap), WeightsError> {
     let io = |source| WeightsError::Io { path: path.to_owned(), source };
-    let file = File::open(path).map_err(io)?;
+    let file = input::open(path).map_err(io)?;
     if !file.metadata().map_err(io)?.is_file() {
         return Err(io(std::io::Error::other("it is no regular file")));
     }
     // Another program may still change the file in place: the module's head says so. That reaches plain numbers only, since no
     // length, index or pointer is read out of the mapping after `header.rs` has copied and checked them.
-    // SAFETY: the mapping is read-only, and the file is open for reading only (`File::open` above), so nothing here writes to it.
+    // SAFETY: the mapping is read-only, and the file is open for reading only (`input::open` above), so nothing here writes to it.
     let map = unsafe { Mmap::map(&file) }.map_err(io)?;
     Ok((file, map))
 }

@@ -116,12 +116,12 @@ fn the_committed_example_is_a_manifest() {
     let folder = tempfile::tempdir().unwrap();
     let large = folder.path().join("large.toml");
     let whole = std::fs::read_to_string(&path).unwrap();
-    std::fs::write(&large, format!("{whole}#{}", "x".repeat(999_999 - whole.len()))).unwrap();
-    assert_eq!(Manifest::read(&large).unwrap(), manifest, "a megabyte is read");
-    std::fs::write(&large, format!("{whole}#{}", "x".repeat(1_000_000 - whole.len()))).unwrap();
+    std::fs::write(&large, format!("{whole}#{}", "x".repeat((1 << 20) - 1 - whole.len()))).unwrap();
+    assert_eq!(Manifest::read(&large).unwrap(), manifest, "a mebibyte is read");
+    std::fs::write(&large, format!("{whole}#{}", "x".repeat((1 << 20) - whole.len()))).unwrap();
     let refused = Manifest::read(&large).unwrap_err();
     let why = std::error::Error::source(&refused).unwrap().to_string();
-    assert_eq!(why, "it is larger than 1 MB, which no manifest is");
+    assert_eq!(why, "it is larger than 1 MiB, which no file of its kind is: is it the right file?");
     let missing = Manifest::read(Path::new("no-such.toml")).unwrap_err().to_string();
     assert_eq!(missing, "reading the manifest no-such.toml failed");
 }

@@ -1,11 +1,11 @@
 //! What is at a path that holds no model folder, and what to do about it?
 
-use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use super::{Family, INDEX};
+use super::{Family, INDEX, MOST_CONFIG_BYTES};
+use crate::input;
 use crate::models::ModelError;
 
 /// Why the index at `path` could not be read: what the path is instead.
@@ -55,7 +55,7 @@ fn sorted(folder: &Path) -> Vec<PathBuf> {
 /// What to say of a repository in a cache of the Hugging Face hub: which of its snapshots is the
 /// model. The snapshot that `refs/main` names comes first.
 fn of_hub_cache(path: &Path, snapshots: &Path) -> String {
-    let main = fs::read_to_string(path.join("refs/main")).unwrap_or_default();
+    let main = input::text(&path.join("refs/main"), MOST_CONFIG_BYTES).unwrap_or_default();
     let mut there = sorted(snapshots);
     there.retain(|entry| entry.join(INDEX).is_file());
     there.sort_by_key(|entry| !entry.ends_with(main.trim()));
@@ -95,11 +95,10 @@ fn conversion(file: &Path) -> String {
 /// those of the text encoders begin with `conditioner.embedders` in Stable Diffusion XL, and with
 /// `cond_stage_model` in the releases before it.
 fn family(file: &Path) -> Option<Family> {
-    // Opening anything else may wait for ever.
-    if !file.metadata().ok()?.is_file() || file.extension()? != "safetensors" {
+    if file.extension()? != "safetensors" {
         return None;
     }
-    let mut file = File::open(file).ok()?;
+    let mut file = input::open(file).ok()?;
     let mut length = [0; 8];
     file.read_exact(&mut length).ok()?;
     let mut header = Vec::new();

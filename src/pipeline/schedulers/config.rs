@@ -1,7 +1,6 @@
 //! `scheduler_config.json` of a model folder.
 
 use std::borrow::Cow;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
@@ -11,6 +10,10 @@ use super::{
     Prediction, Schedule, SchedulerError, SchedulerKind, SchedulerName, Variant, ddim, dpm_solver, euler,
     euler_ancestral, pndm,
 };
+use crate::input;
+
+/// A configuration has a few kilobytes; a list of betas some more.
+const MOST_BYTES: u64 = 4 << 20;
 
 /// A scheduler's configuration, as a model folder has it.
 ///
@@ -30,7 +33,8 @@ pub struct SchedulerConfig {
 impl SchedulerConfig {
     /// Reads a configuration from a file.
     pub fn read(file: &Path) -> Result<Self, SchedulerError> {
-        let text = fs::read_to_string(file).map_err(|source| SchedulerError::Read { file: file.to_owned(), source })?;
+        let text =
+            input::text(file, MOST_BYTES).map_err(|source| SchedulerError::Read { file: file.to_owned(), source })?;
         Self::from_json(&text, file)
     }
 

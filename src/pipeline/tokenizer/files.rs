@@ -17,6 +17,10 @@ use serde::de::DeserializeOwned;
 use tokenizers::AddedToken;
 
 use super::TokenizerError;
+use crate::input;
+
+/// The largest vocabularies that are used anywhere take half of it.
+const MOST_BYTES: u64 = 64 << 20;
 
 /// The words and the merges of a byte-pair encoding.
 pub(super) struct Vocabulary {
@@ -307,9 +311,11 @@ fn from_parts(folder: &Path) -> Result<Vocabulary, TokenizerError> {
             return Err(TokenizerError::NoFile { path: path.clone() });
         }
     }
-    let words: HashMap<String, u32> = json(&path, &read(&path)?)?;
+    let words: HashMap<String, u32> = json(&path, read(&path)?.as_bytes())?;
     let broken = |why: String| TokenizerError::Broken { path: merges_path.clone(), why };
-    let text = String::from_utf8(read(&merges_path)?).map_err(|error| broken(error.to_string()))?;
+    let merges = input::small(&merges_path, MOST_BYTES);
+    let merges = merges.map_err(|source| TokenizerError::Io { path: merges_path.clone(), source })?;
+    let text = String::from_utf8(merges).map_err(|error| broken(error.to_string()))?;
     let mut merges = Vec::with_capacity(words.len());
     for (number, line) in text.lines().enumerate() {
         if line.is_empty() || (number == 0 && line.starts_with("#version")) {
@@ -336,8 +342,8 @@ fn check_merge(words: &HashMap<String, u32>, (left, right): &(String, String)) -
     tokens.into_iter().try_for_each(|token| if words.contains_key(&token) { Ok(()) } else { Err(token) })
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, TokenizerError> {
-    std::fs::read(path).map_err(|source| TokenizerError::Io { path: path.to_owned(), source })
+fn read(path: &Path) -> Result<String, TokenizerError> {
+    input::text(path, MOST_BYTES).map_err(|source| TokenizerError::Io { path: path.to_owned(), source })
 }
 
 fn json<T: DeserializeOwned>(path: &Path, bytes: &[u8]) -> Result<T, TokenizerError> {
@@ -347,8 +353,8 @@ fn json<T: DeserializeOwned>(path: &Path, bytes: &[u8]) -> Result<T, TokenizerEr
 
 /// `None` where there is no such file.
 fn optional<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, TokenizerError> {
-    match std::fs::read(path) {
-        Ok(bytes) => json(path, &bytes).map(Some),
+    match input::text(path, MOST_BYTES) {
+        Ok(text) => json(path, text.as_bytes()).map(Some),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(source) => Err(TokenizerError::Io { path: path.to_owned(), source }),
     }
