@@ -516,6 +516,7 @@ fn flags_and_values_that_make_no_sense() {
         leaves_nothing(&lab, &ran);
         ran.says(&[said]);
     }
+    std::fs::create_dir(lab.cache()).unwrap();
     for (words, said) in [
         ("", "no command was given"),
         ("frobnicate", "frobnicate"),
@@ -536,7 +537,8 @@ fn devices_that_cannot_be_had() {
     let on = |words: &str| lab.preheat(&lab.sim()).words(words).words("program run").arg(&program).run();
     for device in ["cuda", "cuda:1", "mps", "cpu"] {
         let said = [device, "libtorch", "PREHEAT_TORCH_BACKEND", "no-torch-library", "xla-cpu"];
-        on(&format!("--device {device}")).ended(1).says(&said);
+        on(&format!("--device {device}")).done().says(&said);
+        on(&format!("--device {device} --strict-device")).ended(1).says(&said);
     }
     on("--device mlx").ended(2).says(&["mlx", "framework of its own", "mps"]);
     // Nothing is installed where these are looked for.

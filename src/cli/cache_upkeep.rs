@@ -274,7 +274,8 @@ pub(super) fn export(context: &Context, file: &Path, filter: &FilterArgs, keys: 
 }
 
 pub(super) fn import(context: &Context, file: &Path) -> Result<Status, CliError> {
-    let cache = open(context)?;
+    // It may be what makes the cache.
+    let cache = context.builder()?.open_cache()?;
     let from = File::open(file).map_err(|cause| CliError::File { doing: "reading", path: file.to_owned(), cause })?;
     let imported = cache.import(BufReader::new(from), |_| !context.cancel.is_cancelled())?;
     if context.cancel.is_cancelled() {

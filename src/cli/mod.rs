@@ -74,6 +74,23 @@ impl Context {
         context
     }
 
+    /// Refuses a cache folder that somebody named and that is not there, for a command that asks what is in it.
+    fn refuse_missing_cache(&self) -> Result<(), CliError> {
+        match self.args.named_cache_dir() {
+            Some(path) if self.args.tpu_compilation_cache && !path.exists() => {
+                Err(CliError::NoCacheFolder { path: path.to_owned() })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The same for a command whose answer is right without a cache: nothing is warm.
+    fn warn_of_missing_cache(&self) {
+        if let Err(error) = self.refuse_missing_cache() {
+            tracing::warn!("{error}, so only what --cache-fallback names can be warm");
+        }
+    }
+
     /// A builder for hardware that need not be here, or for the device that the flags name.
     fn builder_for(&self, target: Option<&Target>) -> Result<Builder, CliError> {
         let builder = self.builder()?;
