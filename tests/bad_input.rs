@@ -550,7 +550,7 @@ fn devices_that_cannot_be_had() {
     nowhere("--device tpu --strict-device").ended(1).says(&["tpu", "libtpu.so", "PREHEAT_TPU_PLUGIN"]);
     nowhere("--device tpu").done().says(&["running on xla-cpu instead", "libtpu.so", "--strict-device"]);
     nowhere("--device auto --tpu-enable").ended(1).says(&["tpu", "libtpu.so"]);
-    on("--device tpu --tpu-disable").ended(1).says(&["--tpu-disable"]);
+    on("--device tpu --tpu-disable --strict-device").ended(1).says(&["--tpu-disable"]);
 }
 
 #[test]

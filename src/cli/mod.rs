@@ -22,6 +22,7 @@ mod progress;
 mod request_log;
 mod run;
 mod runtime_args;
+mod signals;
 mod size;
 mod warmup;
 mod warmup_ahead;
@@ -37,6 +38,7 @@ use tracing_subscriber::EnvFilter;
 pub use args::Cli;
 pub use errors::{CliError, Status};
 pub use runtime_args::{RuntimeArgs, TorchArgs};
+pub use signals::end_now;
 pub use size::Size;
 
 use self::args::{CacheCommand, ColorWhen, Command, DevicesCommand, OutputArgs, ProgramCommand};
@@ -125,11 +127,11 @@ pub fn run(cli: Cli, started: Instant) -> Result<Status, CliError> {
     let (sender, receiver) = mpsc::channel();
     let interrupt = sender.clone();
     let interrupted = cancel.clone();
-    let handler = ctrlc::set_handler(move || {
+    let watching = signals::watch(move || {
         interrupted.cancel();
         let _ = interrupt.send(Err(CliError::Interrupted));
     });
-    if let Err(error) = handler {
+    if let Err(error) = watching {
         tracing::warn!("Ctrl-C cannot be handled, it will end the process at once: {error}");
     }
     let (runtime, command) = (cli.runtime, cli.command);
