@@ -47,6 +47,7 @@ pub mod plugins;
 pub mod progress;
 pub mod runtime;
 pub mod tensor;
+mod threads;
 pub mod trace;
 #[cfg(feature = "pipeline")]
 pub mod weights;

@@ -31,7 +31,7 @@ pub use layout::Layout;
 pub use lock::{CompileLock, Holder, LockOutcome, ReadGuard, Wait};
 pub use object::ObjectError;
 pub use options::{CompileOptions, OptionValue};
-pub use plugin_build::{Notes, PluginBuild, PluginBuildError};
+pub use plugin_build::{Notes, PluginBuild, PluginBuildError, missing_bytes};
 pub use program::{Program, ProgramError, ProgramFormat};
 pub use record::{
     GraphRecord, Interface, Measurements, ObjectInfo, ProgramInfo, RecordStatistics, RecordedSignature, TensorSpec,

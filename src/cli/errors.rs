@@ -141,6 +141,13 @@ pub enum CliError {
         #[source]
         cause: std::io::Error,
     },
+    /// Too few threads can be had.
+    #[error("preheat and the libraries under it run on several threads, and too few can be had")]
+    NoThread {
+        /// What the system said.
+        #[source]
+        cause: std::io::Error,
+    },
     /// The process that measured a device failed. It has said why.
     #[error("device `{device}` could not be measured: its process {}, and what it said is above", ended(*.status))]
     NotMeasured {
@@ -237,6 +244,9 @@ impl CliError {
             Self::NoCacheFolder { .. } => {
                 Some("check --cache-dir and PREHEAT_CACHE_DIR; a run or a warmup with the same folder makes the cache")
             }
+            Self::NoThread { .. } => Some(
+                "raise the limit on processes (`ulimit -u`, or `pids.max` of a container), or let other programs end",
+            ),
             Self::NoReference => Some("`preheat plugins install xla-cpu` installs one of them"),
             Self::Strayed { .. } => {
                 Some("--min-psnr sets another bound; --precision fp32 shows what the dtype has to do with it")

@@ -46,11 +46,15 @@ use self::progress::Shown;
 use crate::device::Target;
 use crate::progress::Cancel;
 use crate::runtime::Builder;
+use crate::threads;
 use crate::trace::Trace;
 
 /// How long work that was asked to stop may take to do so before the process ends without it. Nothing it could be in the
 /// middle of would be left half done: what is written becomes visible by one rename.
 const GRACE: Duration = Duration::from_millis(500);
+
+/// Threads that have to be there when a command begins: where sled or a plugin gets none of its own, they wait for ever or abort.
+const LEAST_THREADS: usize = 16;
 
 /// What every command is given.
 #[derive(Clone)]
@@ -146,6 +150,7 @@ pub fn run(cli: Cli, started: Instant) -> Result<Status, CliError> {
         started,
         collected: None,
     };
+    threads::available(LEAST_THREADS).map_err(|cause| CliError::NoThread { cause })?;
     let worker = std::thread::Builder::new().name("preheat".to_owned()).spawn(move || {
         // A panic has been printed by the panic hook; without this, nobody would be told that the work is over.
         let result = catch_unwind(AssertUnwindSafe(|| dispatch(&context, command))).unwrap_or(Ok(Status::Failed));
@@ -153,7 +158,7 @@ pub fn run(cli: Cli, started: Instant) -> Result<Status, CliError> {
         let _ = sender.send(result);
     });
     if let Err(cause) = worker {
-        return Err(CliError::Usage(format!("no thread could be started: {cause}")));
+        return Err(CliError::NoThread { cause });
     }
     let outcome = match receiver.recv() {
         Ok(Err(CliError::Interrupted)) => {

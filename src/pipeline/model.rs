@@ -30,7 +30,10 @@ type OpenedNow = Result<Vec<Tokenizer>, Arc<TokenizerError>>;
 impl Tokenizers {
     fn open(folders: Vec<PathBuf>) -> Self {
         let open = move || folders.iter().map(|folder| Tokenizer::open(folder).map_err(Arc::new)).collect();
-        let reading = std::thread::spawn(open);
+        // Where there is no thread for it, it is done by whoever needs them first.
+        let Ok(reading) = std::thread::Builder::new().spawn(open.clone()) else {
+            return Self(Arc::new(LazyLock::new(Box::new(open))));
+        };
         let broken = || TokenizerError::Encode { why: "reading the vocabulary failed".to_owned() };
         let join = move || reading.join().unwrap_or_else(|_panic| Err(Arc::new(broken())));
         Self(Arc::new(LazyLock::new(Box::new(join))))
