@@ -7,14 +7,14 @@ mod support;
 
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 use serde_json::json;
-use support::Lab;
 use support::demo::copy_folder;
 use support::lab::{DOUBLE, files_under};
-use support::xla_cpu_plugin;
+use support::{Lab, Preheat, xla_cpu_plugin};
 
 #[test]
 fn a_demo_model_that_was_damaged_is_unpacked_again() {
@@ -117,18 +117,29 @@ fn a_folder_named_pip_is_not_taken_for_pip() {
     assert!(!lab.path("foreign").exists(), "what lies in the current folder ran");
 }
 
-/// `preheat` as a user who may have so many threads; as root the limit would not count.
-fn with_threads(lab: &Lab, most: u32, words: &str, file: &Path) -> support::Ran {
-    let nproc = format!("--nproc={most}");
-    let run = lab.preheat(&lab.sim()).words(words).arg(file);
-    let id = std::process::Command::new("id").arg("-u").output().unwrap();
+/// `preheat` as a user whom limits and rights count for, who may read everything: root becomes another one.
+fn as_a_user(run: Preheat) -> Preheat {
+    let id = Command::new("id").arg("-u").output().unwrap();
     if id.stdout != b"0\n" {
-        return run.through("prlimit", &[&nproc]).run();
+        return run;
     }
-    let may_read = "--inh-caps=+dac_override,+dac_read_search";
-    let may_still = "--ambient-caps=+dac_override,+dac_read_search";
-    let other_user = ["--reuid", "61234", "--regid", "61234", "--clear-groups", may_read, may_still, "prlimit", &nproc];
-    run.through("setpriv", &other_user).run()
+    let who = ["--reuid", "61234", "--regid", "61234", "--clear-groups"];
+    let reads = ["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"];
+    run.through("setpriv", &[&who[..], &reads].concat())
+}
+
+#[test]
+fn a_cache_that_may_not_be_written_is_used() {
+    let lab = Lab::new();
+    let program = lab.file("double.mlir", DOUBLE);
+    lab.bare().words("program compile").arg(&program).run().done();
+    Command::new("chmod").args(["-R", "a-w"]).arg(lab.cache()).status().unwrap();
+    let run = || lab.bare().words("--json program run").arg(&program);
+    let ran = as_a_user(run()).run().done().says(&["the cache may not be written, what is in it is used all the same"]);
+    assert!(!ran.stderr.contains("going on without"), "{}", ran.stderr);
+    assert_eq!(ran.json()["stages"][0]["source"], "disk");
+    as_a_user(run().arg("--cache-read-only")).run().done().silent();
+    Command::new("chmod").args(["-R", "u+w"]).arg(lab.cache()).status().unwrap();
 }
 
 #[test]
@@ -137,7 +148,8 @@ fn too_few_threads_are_an_error_in_words() {
     let program = lab.file("double.mlir", DOUBLE);
     fs::set_permissions(lab.path(""), fs::Permissions::from_mode(0o777)).unwrap();
     for most in [1, 2, 3, 6, 10, 14] {
-        let ran = with_threads(&lab, most, "program run", &program).ended(1);
+        let run = lab.preheat(&lab.sim()).words("program run").arg(&program);
+        let ran = as_a_user(run.through("prlimit", &[&format!("--nproc={most}")])).run().ended(1);
         ran.says(&["error: preheat and the libraries under it run on several threads", "ulimit -u"]);
     }
     lab.preheat(&lab.sim()).words("program run").arg(&program).run().done();
