@@ -50,6 +50,7 @@ mod printable;
 pub mod progress;
 pub mod runtime;
 pub mod tensor;
+mod threads;
 pub mod trace;
 #[cfg(feature = "pipeline")]
 pub mod weights;

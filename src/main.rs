@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser;
-use preheat::cli::{Cli, Status, run};
+use preheat::cli::{Cli, Status, end_now, run};
 
 /// jemalloc for the whole process, the plugin that is loaded into it included: a deserialise spends a good part of its
 /// time in malloc. Only the binary does this; a program that links the library chooses its own allocator. Huge pages would
@@ -40,6 +40,6 @@ fn main() -> ExitCode {
         Status::Usage => 2,
         Status::NotWarm => 3,
         Status::Damage => 4,
-        Status::Interrupted => 130,
+        Status::Interrupted => end_now(),
     })
 }

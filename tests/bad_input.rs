@@ -543,6 +543,7 @@ fn flags_and_values_that_make_no_sense() {
         leaves_nothing(&lab, &ran);
         ran.says(&[said]);
     }
+    std::fs::create_dir(lab.cache()).unwrap();
     for (words, said) in [
         ("", "no command was given"),
         ("frobnicate", "frobnicate"),
@@ -563,7 +564,8 @@ fn devices_that_cannot_be_had() {
     let on = |words: &str| lab.preheat(&lab.sim()).words(words).words("program run").arg(&program).run();
     for device in ["cuda", "cuda:1", "mps", "cpu"] {
         let said = [device, "libtorch", "PREHEAT_TORCH_BACKEND", "no-torch-library", "xla-cpu"];
-        on(&format!("--device {device}")).ended(1).says(&said);
+        on(&format!("--device {device}")).done().says(&said);
+        on(&format!("--device {device} --strict-device")).ended(1).says(&said);
     }
     on("--device mlx").ended(2).says(&["mlx", "framework of its own", "mps"]);
     // Nothing is installed where these are looked for.
@@ -575,7 +577,7 @@ fn devices_that_cannot_be_had() {
     nowhere("--device tpu --strict-device").ended(1).says(&["tpu", "libtpu.so", "PREHEAT_TPU_PLUGIN"]);
     nowhere("--device tpu").done().says(&["running on xla-cpu instead", "libtpu.so", "--strict-device"]);
     nowhere("--device auto --tpu-enable").ended(1).says(&["tpu", "libtpu.so"]);
-    on("--device tpu --tpu-disable").ended(1).says(&["--tpu-disable"]);
+    on("--device tpu --tpu-disable --strict-device").ended(1).says(&["--tpu-disable"]);
 }
 
 #[test]

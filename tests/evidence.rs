@@ -380,6 +380,7 @@ fn a_plan_for_ten_thousand_requests_beats_every_fixed_list_of_as_many_sizes() {
 #[test]
 fn an_audit_over_the_planned_store_says_what_the_plan_foretold() {
     let lab = Lab::new();
+    std::fs::create_dir(lab.cache()).unwrap();
     // Every side a twelfth: what the demo model makes in the time of a test.
     let requests = generator::requests(10_000, 12);
     let log = lab
@@ -423,6 +424,7 @@ fn an_audit_over_the_planned_store_says_what_the_plan_foretold() {
 #[test]
 fn a_manifest_is_warmed_for_hardware_that_is_not_here() {
     let lab = Lab::new();
+    std::fs::create_dir(lab.cache()).unwrap();
     let over_a_pose = |words: &str| {
         let preheat = lab.quick(&lab.sim().pose("v5e:1x1")).env("PREHEAT_TPU_PLUGIN", library());
         preheat.words(words)

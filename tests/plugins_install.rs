@@ -342,7 +342,8 @@ fn pip_is_asked_for_the_pinned_wheel_and_watched() {
         assert!(seen.borrow().contains(&Progress::Download { done_bytes, total_bytes }), "{seen:?}");
     }
     let arguments = std::fs::read_to_string(fixture.wheel().with_added_extension("arguments")).unwrap();
-    for expected in ["-m pip download", "--no-deps", "--only-binary=:all:", "--platform test", "xla-cpu-pjrt==0.0.9"] {
+    for expected in ["-I -m pip download", "--no-deps", "--only-binary=:all:", "--platform test", "xla-cpu-pjrt==0.0.9"]
+    {
         assert!(arguments.contains(expected), "{arguments}");
     }
     let names: Vec<_> = std::fs::read_dir(fixture.data_dir().join("plugins")).unwrap().collect();

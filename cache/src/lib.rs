@@ -33,7 +33,7 @@ pub use layout::Layout;
 pub use lock::{CompileLock, Holder, LockOutcome, ReadGuard, Wait};
 pub use object::ObjectError;
 pub use options::{CompileOptions, OptionValue};
-pub use plugin_build::{PluginBuild, PluginBuildError};
+pub use plugin_build::{PluginBuild, PluginBuildError, missing_bytes};
 pub use program::{NamedDevices, Program, ProgramError, ProgramFormat, Requirements, RequirementsError};
 pub use record::{
     GraphRecord, Interface, Measurements, ObjectInfo, ProgramInfo, RecordStatistics, RecordedSignature, TensorSpec,

@@ -61,6 +61,18 @@ impl PluginBuild {
     }
 }
 
+/// How many bytes a shared library lacks of what its own headers say; `None` where it lacks none, or is no ELF file.
+///
+/// A library that was cut short is loaded without a complaint, and ends the process with SIGBUS where it reads what is not there.
+///
+/// # Errors
+/// Where it cannot be read.
+pub fn missing_bytes(library: &Path) -> io::Result<Option<u64>> {
+    let mut file = File::open(library)?;
+    let needed = elf::loaded_bytes(&mut file)?.unwrap_or(0);
+    Ok(needed.checked_sub(file.metadata()?.len()).filter(|missing| *missing > 0))
+}
+
 impl fmt::Display for PluginBuild {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.0)

@@ -15,7 +15,7 @@ use crate::pipeline::{Pipeline, PipelineError, TextToImage, parse_resolution};
 
 /// Compiles a diffusion pipeline's graphs with XLA once, keeps them, and loads them in a fraction of a second ever after.
 #[derive(Debug, Parser)]
-#[command(name = "preheat", version, max_term_width = 110, disable_help_subcommand = true)]
+#[command(name = "preheat", version, max_term_width = 110, disable_help_subcommand = true, args_override_self = true)]
 pub struct Cli {
     #[command(flatten)]
     pub(super) runtime: RuntimeArgs,
@@ -99,10 +99,10 @@ pub(super) struct ProgramRunArgs {
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
     /// What the picture should show
-    #[arg(long, value_name = "TEXT", required_unless_present = "request")]
+    #[arg(long, value_name = "TEXT", required_unless_present = "request", allow_hyphen_values = true)]
     pub(super) prompt: Option<String>,
     /// What it should not show
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     pub(super) negative_prompt: Option<String>,
     /// The seed of the first picture, the others of a batch take the numbers after it [default: any]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
@@ -292,7 +292,7 @@ pub(super) struct WarmupArgs {
           value_parser = parse_resolution)]
     pub(super) resolutions: Vec<[u64; 2]>,
     /// The sizes that a family of models is most used at, in place of --resolutions
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["resolutions", "width", "program"])]
+    #[arg(long, value_name = "NAME", requires = "model", conflicts_with_all = ["resolutions", "width", "program"])]
     pub(super) preset: Option<Preset>,
     /// Compile for hardware that is not here, such as tpu:v5e:1x1, and run nothing
     #[arg(long, value_name = "TARGET", group = "ahead")]
@@ -436,6 +436,9 @@ pub(super) enum PluginsCommand {
         /// Install although it is installed
         #[arg(long)]
         force: bool,
+        /// libtorch although the library that calls it is not there: to build that library against it
+        #[arg(long)]
+        libtorch_alone: bool,
     },
 }
 

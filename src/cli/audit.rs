@@ -31,9 +31,11 @@ pub(super) fn survey(
     rules: Rules,
 ) -> Result<(RequestLog, Pipeline, Survey), CliError> {
     let log = RequestLog::read(&args.requests)?;
+    context.warn_of_missing_cache();
     let (runtime, pipeline) = run::open(context, &args.model, None, args.target.as_ref())?;
-    let demands = Demands::of(&log, &pipeline)?;
-    let survey = Survey::of(demands, &pipeline, &runtime.records(), &runtime.target(), rules)?;
+    let records = runtime.records();
+    let demands = Demands::of(&log, &pipeline, &records)?;
+    let survey = Survey::of(demands, &pipeline, &records, &runtime.target(), rules)?;
     Ok((log, pipeline, survey))
 }
 

@@ -276,7 +276,9 @@ pub(super) fn zero_stats(context: &Context) -> Result<Status, CliError> {
     Ok(Status::Done)
 }
 
+/// The cache, for a command that asks what is in it and makes none. A folder that was named and is not there was misspelt.
 pub(super) fn open(context: &Context) -> Result<Cache, CliError> {
+    context.refuse_missing_cache()?;
     Ok(context.builder()?.open_cache()?)
 }
 

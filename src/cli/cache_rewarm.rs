@@ -57,6 +57,7 @@ impl Counts {
 }
 
 pub(super) fn rewarm(context: &Context, args: &RewarmArgs) -> Result<Status, CliError> {
+    context.refuse_missing_cache()?;
     let mut builder = context.builder_for(args.target.as_ref())?;
     if let Some(plugin) = &args.plugin {
         // Once, and not for each target.

@@ -321,7 +321,8 @@ impl<W: Write> Write for Counted<W> {
 }
 
 pub(super) fn import(context: &Context, file: &Path, trust: bool) -> Result<Status, CliError> {
-    let cache = open(context)?;
+    // It may be what makes the cache.
+    let cache = context.builder()?.open_cache()?;
     let from = input::open(file).map_err(|cause| CliError::File { doing: "reading", path: file.to_owned(), cause })?;
     if !trust {
         return Err(CliError::Usage(format!(

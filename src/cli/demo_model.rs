@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::CliError;
-use crate::plugins;
+use crate::{files, plugins};
 
 macro_rules! files {
     ($($name:literal,)*) => {
@@ -40,10 +40,28 @@ pub(super) fn folder() -> Result<PathBuf, CliError> {
     // By what is in it, so that another release's demo model is another folder.
     let versions = data.join("models").join(env!("PREHEAT_DEMO_MODEL_ID"));
     let folder = versions.join("demo-model");
-    if !folder.is_dir() {
-        write(&versions, &folder).map_err(|cause| CliError::DemoModel { path: folder.clone(), cause })?;
-    }
+    let written = if folder.is_dir() { heal(&folder) } else { write(&versions, &folder) };
+    written.map_err(|cause| CliError::DemoModel { path: folder.clone(), cause })?;
     Ok(folder)
+}
+
+/// Writes anew what is not as the binary carries it: a disk that was full, or somebody's editor, would fail every run from then on.
+fn heal(folder: &Path) -> std::io::Result<()> {
+    for (name, bytes) in FILES {
+        let path = folder.join(name);
+        let is_file_of_its_size =
+            std::fs::metadata(&path).is_ok_and(|found| found.is_file() && found.len() == bytes.len() as u64);
+        if is_file_of_its_size && std::fs::read(&path).is_ok_and(|found| found == *bytes) {
+            continue;
+        }
+        tracing::warn!("{} is not as it was unpacked, and is written anew", path.display());
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent)?;
+        }
+        // Another process may have the file mapped, which keeps what it has.
+        files::write_whole(&path, bytes)?;
+    }
+    Ok(())
 }
 
 /// Writes all of it beside its place, and moves it there in one step.

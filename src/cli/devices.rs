@@ -4,6 +4,7 @@ use indicatif::HumanBytes;
 
 use super::output::{document, table};
 use super::{CliError, Context, Status};
+use crate::device::in_short;
 use crate::runtime::describe_devices;
 
 pub(super) fn devices(context: &Context) -> Result<Status, CliError> {
@@ -22,8 +23,8 @@ pub(super) fn devices(context: &Context) -> Result<Status, CliError> {
             version,
             device.memory_total_bytes.map(|bytes| HumanBytes(bytes).to_string()).unwrap_or_default(),
             device.default_dtype.to_owned(),
-            // The rest, such as every place that was looked at, is in --json and in `preheat plugins list`.
-            device.reason.lines().next().unwrap_or_default().trim_end_matches("; looked at:").to_owned(),
+            // Every place that was looked at is in --json and in `preheat plugins list`.
+            in_short(&device.reason),
         ]);
     }
     rows.print()?;

@@ -49,6 +49,15 @@ pub enum CliError {
     /// A plugin could not be installed.
     #[error(transparent)]
     Install(#[from] InstallError),
+    /// libtorch was to be installed, and the library that calls it is not there.
+    #[error("libtorch is of no use without the torch library, which calls it and is not there; nothing was downloaded")]
+    NoTorchLibrary,
+    /// A command asks what a cache holds, and its folder is not there.
+    #[error("there is no cache at {}: the folder is not there", path.display())]
+    NoCacheFolder {
+        /// The folder.
+        path: PathBuf,
+    },
     /// A file could not be read or written.
     #[error("{doing} {} failed", path.display())]
     File {
@@ -133,6 +142,13 @@ pub enum CliError {
     Started {
         /// What it was to do.
         doing: String,
+        /// What the system said.
+        #[source]
+        cause: std::io::Error,
+    },
+    /// Too few threads can be had.
+    #[error("preheat and the libraries under it run on several threads, and too few can be had")]
+    NoThread {
         /// What the system said.
         #[source]
         cause: std::io::Error,
@@ -226,6 +242,16 @@ impl CliError {
             Self::DemoModel { .. } => {
                 Some("--model names a model that is there already; PREHEAT_DATA_DIR another place for the demo model")
             }
+            Self::NoTorchLibrary => Some(
+                "in preheat's sources `cargo xtask setup torch` builds it and installs both; PREHEAT_TORCH_BACKEND names one that is built; \
+                 --libtorch-alone downloads libtorch all the same",
+            ),
+            Self::NoCacheFolder { .. } => {
+                Some("check --cache-dir and PREHEAT_CACHE_DIR; a run or a warmup with the same folder makes the cache")
+            }
+            Self::NoThread { .. } => Some(
+                "raise the limit on processes (`ulimit -u`, or `pids.max` of a container), or let other programs end",
+            ),
             Self::NoReference => Some("`preheat plugins install xla-cpu` installs one of them"),
             Self::Strayed { .. } => {
                 Some("--min-psnr sets another bound; --precision fp32 shows what the dtype has to do with it")

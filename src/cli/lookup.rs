@@ -13,6 +13,7 @@ pub(super) fn lookup(context: &Context, args: &LookupArgs) -> Result<Status, Cli
     if args.model.model.is_some() {
         args.signature.program.refuse_for_models()?;
     }
+    context.warn_of_missing_cache();
     let answer = if args.program.is_empty() && args.signature.program.model_id.is_none() {
         of_model(context, args)?
     } else {

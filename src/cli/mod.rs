@@ -22,6 +22,7 @@ mod progress;
 mod request_log;
 mod run;
 mod runtime_args;
+mod signals;
 mod size;
 mod warmup;
 mod warmup_ahead;
@@ -40,6 +41,7 @@ use tracing_subscriber::fmt::format;
 pub use args::Cli;
 pub use errors::{CliError, Status};
 pub use runtime_args::{RuntimeArgs, TorchArgs};
+pub use signals::end_now;
 pub use size::Size;
 
 use self::args::{CacheCommand, ColorWhen, Command, DevicesCommand, OutputArgs, ProgramCommand};
@@ -48,11 +50,15 @@ use crate::device::Target;
 use crate::printable::printable_lines;
 use crate::progress::Cancel;
 use crate::runtime::Builder;
+use crate::threads;
 use crate::trace::Trace;
 
 /// How long work that was asked to stop may take to do so before the process ends without it. Nothing it could be in the
 /// middle of would be left half done: what is written becomes visible by one rename.
 const GRACE: Duration = Duration::from_millis(500);
+
+/// Threads that have to be there when a command begins: where sled or a plugin gets none of its own, they wait for ever or abort.
+const LEAST_THREADS: usize = 16;
 
 /// What every command is given.
 #[derive(Clone)]
@@ -76,6 +82,23 @@ impl Context {
         device.clone_into(&mut context.args.device);
         context.args.strict_device = true;
         context
+    }
+
+    /// Refuses a cache folder that somebody named and that is not there, for a command that asks what is in it.
+    fn refuse_missing_cache(&self) -> Result<(), CliError> {
+        match self.args.named_cache_dir() {
+            Some(path) if self.args.tpu_compilation_cache && !path.exists() => {
+                Err(CliError::NoCacheFolder { path: path.to_owned() })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The same for a command whose answer is right without a cache: nothing is warm.
+    fn warn_of_missing_cache(&self) {
+        if let Err(error) = self.refuse_missing_cache() {
+            tracing::warn!("{error}, so only what --cache-fallback names can be warm");
+        }
     }
 
     /// A builder for hardware that need not be here, or for the device that the flags name.
@@ -112,11 +135,11 @@ pub fn run(cli: Cli, started: Instant) -> Result<Status, CliError> {
     let (sender, receiver) = mpsc::channel();
     let interrupt = sender.clone();
     let interrupted = cancel.clone();
-    let handler = ctrlc::set_handler(move || {
+    let watching = signals::watch(move || {
         interrupted.cancel();
         let _ = interrupt.send(Err(CliError::Interrupted));
     });
-    if let Err(error) = handler {
+    if let Err(error) = watching {
         tracing::warn!("Ctrl-C cannot be handled, it will end the process at once: {error}");
     }
     share_standard_output(&cli)?;
@@ -132,6 +155,7 @@ pub fn run(cli: Cli, started: Instant) -> Result<Status, CliError> {
         started,
         collected: None,
     };
+    threads::available(LEAST_THREADS).map_err(|cause| CliError::NoThread { cause })?;
     let worker = std::thread::Builder::new().name("preheat".to_owned()).spawn(move || {
         // A panic has been printed by the panic hook; without this, nobody would be told that the work is over.
         let result = catch_unwind(AssertUnwindSafe(|| dispatch(&context, command))).unwrap_or(Ok(Status::Failed));
@@ -139,7 +163,7 @@ pub fn run(cli: Cli, started: Instant) -> Result<Status, CliError> {
         let _ = sender.send(result);
     });
     if let Err(cause) = worker {
-        return Err(CliError::Usage(format!("no thread could be started: {cause}")));
+        return Err(CliError::NoThread { cause });
     }
     let outcome = match receiver.recv() {
         Ok(Err(CliError::Interrupted)) => {

@@ -9,7 +9,9 @@ use crate::plugins::{self, Installer, LibtorchSet, Lookup, PluginName, Progress}
 pub(super) fn plugins(context: &Context, command: &PluginsCommand) -> Result<Status, CliError> {
     match command {
         PluginsCommand::List => list(context),
-        PluginsCommand::Install { name, wheel, force } => install(context, name, wheel.as_deref(), *force),
+        PluginsCommand::Install { name, wheel, force, libtorch_alone } => {
+            install(context, name, wheel.as_deref(), Wanting { force: *force, libtorch_alone: *libtorch_alone })
+        }
     }
 }
 
@@ -39,15 +41,32 @@ fn list(context: &Context) -> Result<Status, CliError> {
     Ok(Status::Done)
 }
 
-fn install(context: &Context, name: &str, wheel: Option<&std::path::Path>, force: bool) -> Result<Status, CliError> {
+/// How something is to be installed.
+#[derive(Clone, Copy)]
+struct Wanting {
+    /// Although it is installed.
+    force: bool,
+    /// Although nothing is there that would use it.
+    libtorch_alone: bool,
+}
+
+fn install(
+    context: &Context,
+    name: &str,
+    wheel: Option<&std::path::Path>,
+    wanting: Wanting,
+) -> Result<Status, CliError> {
     match (name, wheel) {
-        ("torch", None) => return install_torch(context, LibtorchSet::for_this_machine(), force),
-        ("torch-cpu", None) => return install_torch(context, LibtorchSet::Cpu, force),
-        ("torch-cuda", None) => return install_torch(context, LibtorchSet::Cuda, force),
+        ("torch", None) => return install_torch(context, LibtorchSet::for_this_machine(), wanting),
+        ("torch-cpu", None) => return install_torch(context, LibtorchSet::Cpu, wanting),
+        ("torch-cuda", None) => return install_torch(context, LibtorchSet::Cuda, wanting),
         ("torch" | "torch-cpu" | "torch-cuda", Some(_)) => {
             let why =
                 "libtorch is made of several wheels, so --wheel cannot name it; pip finds local ones by PIP_FIND_LINKS";
             return Err(CliError::Usage(why.to_owned()));
+        }
+        _ if wanting.libtorch_alone => {
+            return Err(CliError::Usage("--libtorch-alone goes with torch, torch-cpu and torch-cuda".to_owned()));
         }
         _ => {}
     }
@@ -55,6 +74,7 @@ fn install(context: &Context, name: &str, wheel: Option<&std::path::Path>, force
     let pin = plugins::pin(name)?;
     let progress = |progress| context.shown.install(&progress);
     let cancelled = || context.cancel.is_cancelled();
+    let Wanting { force, .. } = wanting;
     let mut installer = Installer { force, progress: &progress, cancelled: &cancelled, ..Installer::from_process()? };
     if let Some(wheel) = wheel {
         installer.source = plugins::Source::Wheel(wheel.to_owned());
@@ -75,8 +95,12 @@ fn install(context: &Context, name: &str, wheel: Option<&std::path::Path>, force
     Ok(Status::Done)
 }
 
-/// libtorch, and where the library that calls it is, or how to come by it: that one is built, not downloaded.
-fn install_torch(context: &Context, set: LibtorchSet, force: bool) -> Result<Status, CliError> {
+/// libtorch, for the library that calls it: that one is built, not downloaded, and without it libtorch is of no use.
+fn install_torch(context: &Context, set: LibtorchSet, wanting: Wanting) -> Result<Status, CliError> {
+    let Wanting { force, libtorch_alone } = wanting;
+    if !libtorch_alone && torch::installed_library(&torch::TorchLookup::from_process()).is_none() {
+        return Err(CliError::NoTorchLibrary);
+    }
     let progress = |progress| {
         // Nearly all of its ten thousand files are headers.
         let is_small = matches!(progress, Progress::Unpack { total_bytes, .. } if total_bytes < 1 << 20);

@@ -11,7 +11,7 @@ use super::args::{ProgramArgs, ProgramRunArgs, SignatureArgs};
 use super::cache::find;
 use super::output::{self, document, line, seconds};
 use super::placement::PlacementReport;
-use super::{CliError, Context, Status, metrics};
+use super::{CliError, Context, Status, cache, metrics};
 use crate::files::Existing;
 use crate::input;
 use crate::pipeline::TextToImage;
@@ -273,7 +273,7 @@ impl Prepared {
 
 /// A graph that only the cache has, and the latest request that led to it.
 fn recorded(context: &Context, runtime: &Runtime, key: &str) -> Result<(Asked, Graph), CliError> {
-    let record = find(&context.builder()?.open_cache()?, key)?;
+    let record = find(&cache::open(context)?, key)?;
     let (signature, graph) = runtime.recorded(&record.graph_key)?;
     Ok((Asked { signature, size: SizeReport::default() }, graph))
 }

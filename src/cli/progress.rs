@@ -8,10 +8,10 @@ use std::time::Duration;
 use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::output::seconds;
-use crate::plugins;
 use crate::printable::{printable, printable_lines};
 use crate::progress::{Event, EventKind, Progress};
 use crate::runtime::Graph;
+use crate::{plugins, threads};
 
 /// How often a bar is redrawn while nothing happens.
 const TICK: Duration = Duration::from_millis(100);
@@ -149,7 +149,10 @@ impl Shown {
         let bar = ProgressBar::new_spinner().with_style(style("{spinner} {msg}, {elapsed}"));
         let bar = bar.with_message(message.into_owned()).with_elapsed(going_on_for.unwrap_or_default());
         let bar = self.0.bars.add(bar);
-        bar.enable_steady_tick(TICK);
+        // Ticks come from a thread, of which indicatif does not ask whether it can be had.
+        if self.0.terminal && threads::available(1).is_ok() {
+            bar.enable_steady_tick(TICK);
+        }
         if let Some(old) = going_on.insert(subject.to_owned(), bar) {
             old.finish_and_clear();
         }

@@ -15,6 +15,7 @@ use crate::device::Target;
 use crate::files::{self, Existing};
 use crate::pipeline::{Made, Pipeline, PipelineError, Plan, Sizes, TextToImage};
 use crate::runtime::{Metrics, Runtime, SnappedSize, StageReport};
+use crate::threads;
 
 pub(super) fn run(context: &Context, args: &RunArgs) -> Result<Status, CliError> {
     context.args.refuse_force(args.force_recompile)?;
@@ -81,10 +82,11 @@ pub(super) fn open(
     if let Some(variant) = &args.variant {
         builder = builder.variant(variant);
     }
+    let read = || builder.clone().read(&folder);
     let (runtime, model) = std::thread::scope(|scope| {
-        let model = scope.spawn(|| builder.read(&folder));
+        let model = threads::start(scope, &read);
         let runtime = context.builder_for(target).and_then(|builder| Ok(builder.build()?));
-        (runtime, model.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        (runtime, model.join())
     });
     // A mistyped folder is more likely than a machine without a device.
     let (model, runtime) = (model?, runtime?);

@@ -1,6 +1,6 @@
 //! The flags that decide what runs where: those that another program can flatten into its own.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{ArgAction, Args};
 
@@ -186,13 +186,18 @@ impl RuntimeArgs {
             .manual_warmup(self.manual_warmup())
             .sync_steps(usize::try_from(self.tpu_sync_steps).unwrap_or(usize::MAX))
             .metrics(self.tpu_debug_metrics);
-        if let Some(dir) = &self.cache_dir {
+        if let Some(dir) = self.named_cache_dir() {
             builder = builder.cache_dir(dir);
         }
         for dir in &self.cache_fallback {
             builder = builder.cache_fallback(dir);
         }
         Ok(builder)
+    }
+
+    /// The cache's folder, where a flag or the environment names one.
+    pub(super) fn named_cache_dir(&self) -> Option<&Path> {
+        self.cache_dir.as_deref().filter(|dir| !dir.as_os_str().is_empty())
     }
 
     /// How a pipeline is set up, as the flags say.

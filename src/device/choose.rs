@@ -24,25 +24,24 @@ pub fn choose(request: Request, inventory: &Inventory) -> Result<Choice, DeviceE
             };
         }
         (TpuSwitch::Enabled, other) => return Err(DeviceError::Contradiction { other: format!("--device {other}") }),
-        (TpuSwitch::Disabled, DeviceName::Tpu) => {
-            return Err(DeviceError::Unavailable { device: requested, why: "--tpu-disable rules it out".to_owned() });
-        }
         _ => {}
     }
-    let no_torch = |why: &String| DeviceError::NoTorch { device: requested, why: why.clone() };
     let found = match requested {
         DeviceName::Auto => return automatic(request, inventory),
+        DeviceName::Tpu if request.tpu == TpuSwitch::Disabled => Err("--tpu-disable rules it out".to_owned()),
         DeviceName::Tpu => inventory.xla(XlaDevice::Tpu),
         DeviceName::XlaCpu => inventory.xla(XlaDevice::XlaCpu),
         DeviceName::XlaCuda => inventory.xla(XlaDevice::XlaCuda),
-        DeviceName::Cuda(_) | DeviceName::Mps | DeviceName::Cpu | DeviceName::Fake(_) => {
-            let offered = inventory.torch.as_deref().map_err(no_torch)?;
-            torch_device(requested, offered, inventory.system).cloned().map(Selected::Torch)
-        }
+        DeviceName::Cuda(_) | DeviceName::Mps | DeviceName::Cpu | DeviceName::Fake(_) => match &inventory.torch {
+            Ok(offered) => torch_device(requested, offered, inventory.system).cloned().map(Selected::Torch),
+            Err(why) => {
+                return stand_in(request, inventory, DeviceError::NoTorch { device: requested, why: why.clone() });
+            }
+        },
     };
     match found {
         Ok(device) => Ok(chosen(requested, device, NAMED)),
-        Err(why) => stand_in(request, inventory, why),
+        Err(why) => stand_in(request, inventory, DeviceError::Unavailable { device: requested, why }),
     }
 }
 
@@ -73,7 +72,7 @@ fn automatic(request: Request, inventory: &Inventory) -> Result<Choice, DeviceEr
         Ok(tpu) => return Ok(chosen(request.device, tpu, "auto: a TPU and libtpu are there")),
         Err(why) => why,
     };
-    let no_tpu_shortly = no_tpu.lines().next().unwrap_or_default();
+    let no_tpu_shortly = in_short(&no_tpu);
     let no_torch = match &inventory.torch {
         Ok(offered) => match best(offered, inventory.system) {
             Some(device) => {
@@ -154,8 +153,9 @@ fn why_absent(id: TorchId, offered: &[TorchDevice], system: OperatingSystem) -> 
     }
 }
 
-/// The CPU in place of what was asked for: through libtorch for what runs through libtorch, else through XLA, if there is a choice.
-fn stand_in(request: Request, inventory: &Inventory, why: String) -> Result<Choice, DeviceError> {
+/// The CPU in place of what was asked for and is `unavailable`: through libtorch for what runs through libtorch, else through XLA, if
+/// there is a choice.
+fn stand_in(request: Request, inventory: &Inventory, unavailable: DeviceError) -> Result<Choice, DeviceError> {
     let device = request.device;
     let xla_cpu = || inventory.xla(XlaDevice::XlaCpu).ok().filter(|_| device != DeviceName::XlaCpu);
     let found = match device {
@@ -165,12 +165,30 @@ fn stand_in(request: Request, inventory: &Inventory, why: String) -> Result<Choi
         }
         _ => xla_cpu().or_else(|| inventory.torch_cpu()),
     };
-    let Some(found) = found else { return Err(DeviceError::Unavailable { device, why }) };
+    let Some(found) = found else { return Err(unavailable) };
+    let why = match &unavailable {
+        DeviceError::Unavailable { why, .. } => in_short(why),
+        DeviceError::NoTorch { why, .. } => {
+            format!("it runs through libtorch, which cannot be used: {}", in_short(why))
+        }
+        other => other.to_string(),
+    };
     let warning = format!(
         "device `{device}` cannot be used, running on {found} instead: {why} (--strict-device makes this an error)"
     );
     let reason = format!("{device} cannot be used, {found} stands in");
     Ok(Choice { warnings: vec![warning], ..chosen(device, found, reason) })
+}
+
+/// A reason in one line: without the list of places that some reasons end with, and without the words that lead to that list.
+pub fn in_short(reason: &str) -> String {
+    let (first, rest) = reason.split_once('\n').unwrap_or((reason, ""));
+    let leads_to_a_list = rest.starts_with(' ');
+    match first.rsplit_once("; ") {
+        Some((reason, _)) if leads_to_a_list => reason.to_owned(),
+        _ if leads_to_a_list => first.trim_end_matches(':').to_owned(),
+        _ => reason.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" "),
+    }
 }
 
 /// Devices that single stages are given (`--text-encoder-device`, `--vae-device`).

@@ -27,7 +27,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-pub use choose::{StageChoices, StageDevices, choose, choose_for_stages};
+pub use choose::{StageChoices, StageDevices, choose, choose_for_stages, in_short};
 pub use precision::{Arithmetic, ParsePrecisionError, Precision, Precisions, StageDtype, StageKind, carried};
 pub use target::{Target, TargetError};
 pub use torch::{OperatingSystem, TorchDevice, TorchId};

@@ -64,10 +64,32 @@ fn a_named_device_that_is_missing_falls_to_the_cpu_with_a_warning_or_fails_when_
 }
 
 #[test]
-fn torch_devices_are_refused_in_words() {
+fn without_libtorch_its_devices_fall_to_xla_cpu_with_a_warning_or_fail_when_strict() {
     for device in [DeviceName::Cuda(0), DeviceName::Mps, DeviceName::Cpu] {
-        let error = choose(request(device), &everything()).unwrap_err().to_string();
+        let choice = choose(request(device), &everything()).unwrap();
+        assert_eq!(choice.selected.xla(), Some(XlaDevice::XlaCpu));
+        let warning = &choice.warnings[0];
+        assert!(warning.contains("which cannot be used: that was not installed (--strict-device"), "{warning}");
+        let error = choose(Request { strict: true, ..request(device) }, &everything()).unwrap_err().to_string();
         assert!(error.contains("libtorch") && error.contains("xla-cpu"), "{error}");
+    }
+}
+
+#[test]
+fn a_reason_in_short_ends_where_its_list_of_places_begins() {
+    for (reason, short) in [
+        ("no TPU is attached", "no TPU is attached"),
+        (
+            "the tpu plugin was found nowhere; looked at:\n  TPU_LIBRARY_PATH: not set\nrun this",
+            "the tpu plugin was found nowhere",
+        ),
+        (
+            "it is not installed; it was looked for at\n  data folder: not there\nTo get it, run this",
+            "it is not installed",
+        ),
+        ("the plugin failed: out of\nmemory\n", "the plugin failed: out of memory"),
+    ] {
+        assert_eq!(in_short(reason), short);
     }
 }
 
@@ -93,7 +115,11 @@ fn the_tpu_switches_force_and_forbid() {
         choose(with(TpuSwitch::Disabled, DeviceName::Auto), &everything()).unwrap().selected.xla(),
         Some(XlaDevice::XlaCpu)
     );
-    assert!(choose(with(TpuSwitch::Disabled, DeviceName::Tpu), &everything()).is_err());
+    let disabled = with(TpuSwitch::Disabled, DeviceName::Tpu);
+    let choice = choose(disabled, &everything()).unwrap();
+    assert_eq!(choice.selected.xla(), Some(XlaDevice::XlaCpu));
+    assert!(choice.warnings[0].contains("--tpu-disable rules it out"), "{:?}", choice.warnings);
+    assert!(choose(Request { strict: true, ..disabled }, &everything()).is_err());
 }
 
 #[test]

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use preheat_cache::GraphRecord;
 use serde::Serialize;
 
 use super::log::LoggedRequest;
 use super::{EvidenceError, RequestLog, told};
-use crate::pipeline::{LookedUp, Pipeline, TextToImage};
-use crate::runtime::StageLookup;
+use crate::pipeline::{LookedUp, LookedUpStage, Pipeline, PipelineError, TextToImage};
 
 /// What of a request shapes its graphs, beside the model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -62,7 +62,7 @@ pub struct Demand {
     /// How often the network passes over a pixel of it, over all its requests: steps x batch, twice that where there is guidance.
     pub passes: f64,
     /// What the cache says of each of its stages.
-    pub stages: Vec<StageLookup>,
+    pub stages: Vec<LookedUpStage>,
 }
 
 /// What a log asks of one model.
@@ -98,11 +98,12 @@ struct Alike {
 }
 
 impl Demands {
-    /// What `log` asks of `pipeline`, each shape looked up once. Lines that name no model are taken to mean this one.
+    /// What `log` asks of `pipeline`, each shape looked up once; `records` are those of its stores. Lines that name no model are taken
+    /// to mean this one.
     ///
     /// # Errors
     /// Where no request in the log is one that the model can serve, or the cache cannot be asked.
-    pub fn of(log: &RequestLog, pipeline: &Pipeline) -> Result<Self, EvidenceError> {
+    pub fn of(log: &RequestLog, pipeline: &Pipeline, records: &[GraphRecord]) -> Result<Self, EvidenceError> {
         let model_id = pipeline.model_id();
         let of_model = |request: &LoggedRequest| request.model_name().is_none_or(|name| name == model_id);
         let (own, others): (Vec<_>, Vec<_>) = log.requests.iter().partition(|(_, request)| of_model(request));
@@ -116,7 +117,7 @@ impl Demands {
         }
         let seconds_per_pixel_pass = median(own.iter().filter_map(|(_, request)| seconds_per_pixel_pass(request)));
         let mut demands = Self { other_models, seconds_per_pixel_pass, ..Self::default() };
-        demands.look_up(alike(&own), pipeline)?;
+        demands.look_up(alike(&own), pipeline, records)?;
         match demands.refused.first() {
             Some(Refused { line, why, .. }) if demands.all.is_empty() => {
                 Err(EvidenceError::NoneServed { model_id: model_id.to_owned(), line: *line, why: why.clone() })
@@ -130,37 +131,61 @@ impl Demands {
         self.all.iter().map(|demand| demand.requests).sum()
     }
 
-    fn look_up(&mut self, kinds: Vec<Alike>, pipeline: &Pipeline) -> Result<(), EvidenceError> {
-        let requests: Vec<TextToImage> = kinds.iter().map(|kind| kind.request.clone()).collect();
+    fn look_up(
+        &mut self,
+        kinds: Vec<Alike>,
+        pipeline: &Pipeline,
+        records: &[GraphRecord],
+    ) -> Result<(), EvidenceError> {
+        // Most logs have many sizes that are padded to the same one.
+        let mut padded: Vec<(Shape, Alike)> = Vec::new();
         let mut places: HashMap<Shape, usize> = HashMap::new();
-        for (kind, answer) in kinds.into_iter().zip(pipeline.look_up_each(&requests)) {
-            let looked_up = match answer {
-                Ok(looked_up) => looked_up,
-                Err(error) if error.is_of_the_request() => {
-                    self.refused.push(Refused { line: kind.line, requests: kind.requests, why: error.to_string() });
+        for kind in kinds {
+            let shape = match pipeline.sizes(&kind.request) {
+                Ok(sizes) => shape_of(&kind.request, sizes.padded),
+                Err(error) => {
+                    self.refuse(&kind, error)?;
                     continue;
                 }
-                Err(error) => return Err(error.into()),
             };
-            let shape = shape_of(&kind.request, &looked_up);
-            let place = *places.entry(shape).or_insert_with(|| {
-                let stages = looked_up.lookup.stages;
-                self.all.push(Demand { shape, requests: 0, passes: 0.0, stages });
-                self.all.len() - 1
-            });
-            self.all[place].requests += kind.requests;
-            self.all[place].passes += kind.passes;
+            if let Some(place) = places.get(&shape) {
+                let same = &mut padded[*place].1;
+                same.requests += kind.requests;
+                same.passes += kind.passes;
+            } else {
+                places.insert(shape, padded.len());
+                padded.push((shape, kind));
+            }
+        }
+        let requests: Vec<TextToImage> = padded.iter().map(|(shape, _)| shape.to_request()).collect();
+        let answers = pipeline.look_up_each(&requests, records)?;
+        for ((shape, kind), answer) in padded.into_iter().zip(answers) {
+            match answer {
+                Ok(LookedUp { stages, .. }) => {
+                    self.all.push(Demand { shape, requests: kind.requests, passes: kind.passes, stages });
+                }
+                Err(error) => self.refuse(&kind, error)?,
+            }
         }
         // Equals by size, so that one log is always told in one order.
         self.all.sort_by_key(|demand| (std::cmp::Reverse(demand.requests), demand.shape));
         Ok(())
     }
+
+    /// Takes note of requests that the model cannot serve; any other error is one of the whole.
+    fn refuse(&mut self, kind: &Alike, error: PipelineError) -> Result<(), EvidenceError> {
+        if !error.is_of_the_request() {
+            return Err(error.into());
+        }
+        self.refused.push(Refused { line: kind.line, requests: kind.requests, why: error.to_string() });
+        Ok(())
+    }
 }
 
-fn shape_of(request: &TextToImage, looked_up: &LookedUp) -> Shape {
-    let guided = looked_up.plan.signature.is_guided();
+fn shape_of(request: &TextToImage, padded: [u64; 2]) -> Shape {
+    let guided = request.cfg_scale > 1.0;
     Shape {
-        size: looked_up.plan.sizes.padded,
+        size: padded,
         batch_size: request.batch_size,
         guided,
         clip_skip: request.clip_skip,

@@ -1,15 +1,15 @@
 //! What a log asks for, set against what a store has: the one picture that both an audit and a plan are drawn from.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use preheat_cache::{GraphKey, GraphRecord};
+use preheat_cache::{Digest, GraphKey, GraphRecord};
 use serde::Serialize;
 
 use super::costs::{Basis, Costs, Estimate, guessed_seconds_per_pixel_pass};
 use super::planner::{Budget, Candidate, GraphCost, Problem, Wanted, joins};
 use super::{Demand, Demands, EvidenceError, Shape};
-use crate::pipeline::{Pipeline, TextToImage};
-use crate::runtime::{StageLookup, Verdict};
+use crate::pipeline::{LookedUpStage, Pipeline, TextToImage};
+use crate::runtime::Verdict;
 
 /// How the runtime that is to serve the requests is set up.
 #[derive(Debug, Clone, Copy)]
@@ -83,11 +83,17 @@ impl Survey {
         rules: Rules,
     ) -> Result<Self, EvidenceError> {
         let costs = Costs::new(records, pipeline.model_id(), target);
-        let mut builder = Builder { costs: &costs, graphs: Vec::new(), places: HashMap::new(), candidates: Vec::new() };
+        let mut builder = Builder {
+            costs: &costs,
+            graphs: Vec::new(),
+            places: HashMap::new(),
+            keys: HashMap::new(),
+            candidates: Vec::new(),
+        };
         for demand in &demands.all {
             builder.add(demand.shape, &demand.stages);
         }
-        for (shape, stages) in larger(&demands.all, &costs, pipeline, rules)? {
+        for (shape, stages) in larger(&demands.all, &costs, pipeline, records, rules)? {
             builder.add(shape, &stages);
         }
         let (candidates, graphs) = (builder.candidates, builder.graphs);
@@ -130,8 +136,9 @@ fn larger(
     demands: &[Demand],
     costs: &Costs,
     pipeline: &Pipeline,
+    records: &[GraphRecord],
     rules: Rules,
-) -> Result<Vec<(Shape, Vec<StageLookup>)>, EvidenceError> {
+) -> Result<Vec<(Shape, Vec<LookedUpStage>)>, EvidenceError> {
     let Some(most_waste) = rules.most_waste_percent else { return Ok(Vec::new()) };
     let wanted: Vec<(Shape, u64)> = demands.iter().map(|demand| (demand.shape, demand.requests)).collect();
     let mut shapes = joins(&wanted, most_waste, rules.joins);
@@ -140,17 +147,16 @@ fn larger(
     kinds.sort_unstable();
     kinds.dedup();
     shapes.extend(costs.sizes().iter().flat_map(|size| kinds.iter().map(|kind| Shape { size: *size, ..*kind })));
-    shapes.retain(|shape| {
-        wanted.iter().all(|(asked, _)| asked != shape) && wanted.iter().any(|(own, _)| own.fits(*shape))
-    });
+    let asked: HashSet<Shape> = wanted.iter().map(|(shape, _)| *shape).collect();
+    shapes.retain(|shape| !asked.contains(shape) && wanted.iter().any(|(own, _)| own.fits(*shape)));
     shapes.sort_unstable();
     shapes.dedup();
     let requests: Vec<TextToImage> = shapes.iter().map(|shape| shape.to_request()).collect();
     let mut found = Vec::new();
-    for (shape, answer) in shapes.into_iter().zip(pipeline.look_up_each(&requests)) {
+    for (shape, answer) in shapes.into_iter().zip(pipeline.look_up_each(&requests, records)?) {
         match answer {
             // A size that is padded to another one under this padding multiple is no size of its own.
-            Ok(looked_up) if looked_up.plan.sizes.padded == shape.size => found.push((shape, looked_up.lookup.stages)),
+            Ok(looked_up) if looked_up.plan.sizes.padded == shape.size => found.push((shape, looked_up.stages)),
             Ok(_) => {}
             Err(error) if error.is_of_the_request() => {}
             Err(error) => return Err(error.into()),
@@ -162,21 +168,26 @@ fn larger(
 struct Builder<'a> {
     costs: &'a Costs,
     graphs: Vec<(SurveyedGraph, GraphCost)>,
-    places: HashMap<GraphKey, usize>,
+    /// A graph without a key is known by its stage and its projection: it was not built.
+    places: HashMap<(String, Digest), usize>,
+    keys: HashMap<GraphKey, usize>,
     candidates: Vec<Candidate>,
 }
 
 impl Builder<'_> {
-    fn add(&mut self, shape: Shape, stages: &[StageLookup]) {
+    fn add(&mut self, shape: Shape, stages: &[LookedUpStage]) {
         let graphs = stages.iter().map(|stage| self.place(shape, stage)).collect();
         self.candidates.push(Candidate { shape, graphs });
     }
 
     /// The position of a stage's graph, which others may share.
-    fn place(&mut self, shape: Shape, stage: &StageLookup) -> usize {
-        if let Some(place) = stage.graph_key.and_then(|key| self.places.get(&key)) {
-            return *place;
+    fn place(&mut self, shape: Shape, LookedUpStage { projection, lookup: stage }: &LookedUpStage) -> usize {
+        let identity = (stage.stage.clone(), *projection);
+        let by_key = stage.graph_key.and_then(|key| self.keys.get(&key));
+        if let Some(place) = self.places.get(&identity).or(by_key).copied() {
+            return place;
         }
+        let place = self.graphs.len();
         let estimate = self.costs.of(&stage.stage, stage.graph_key, shape);
         let cost = GraphCost {
             compile_seconds: estimate.compile_seconds,
@@ -184,9 +195,8 @@ impl Builder<'_> {
             is_there: stage.verdict == Verdict::Hit,
         };
         self.graphs.push((SurveyedGraph { stage: stage.stage.clone(), graph_key: stage.graph_key, estimate }, cost));
-        if let Some(key) = stage.graph_key {
-            self.places.insert(key, self.graphs.len() - 1);
-        }
-        self.graphs.len() - 1
+        self.places.insert(identity, place);
+        self.keys.extend(stage.graph_key.map(|key| (key, place)));
+        place
     }
 }

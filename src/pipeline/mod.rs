@@ -56,7 +56,7 @@ pub use agreement::Agreement;
 pub use ahead::{Precompile, Precompiled, precompile_programs};
 pub use error::PipelineError;
 pub use image::{Picture, Settings};
-pub use lookup::LookedUp;
+pub use lookup::{LookedUp, LookedUpStage};
 pub use measure::GotReady;
 pub use plan::{Plan, Sizes};
 pub use request::{TextToImage, WarmupBlock, parse_resolution};

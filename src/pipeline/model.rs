@@ -2,12 +2,14 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+
+use preheat_cache::Digest;
 
 use super::error::PipelineError;
 use super::schedulers::SchedulerConfig;
 use super::tokenizer::{Tokenizer, TokenizerError};
-use crate::models::{Component, Family, ModelError, ModelFolder};
+use crate::models::{Component, Family, ModelError, ModelFolder, TextOutputs};
 use crate::weights::Checkpoint;
 
 /// Configs, tokenizers, the scheduler's config and the headers of the weights. The values of the weights are not touched.
@@ -17,6 +19,8 @@ pub(super) struct Model {
     pub(super) tokenizers: Tokenizers,
     pub(super) scheduler: SchedulerConfig,
     checkpoints: HashMap<Component, Checkpoint>,
+    /// Each takes the names and shapes of a thousand weights to compute, and every request asks for them.
+    architectures: Mutex<Vec<((Component, Option<TextOutputs>), Digest)>>,
 }
 
 /// The tokenizers of a model, one for each text encoder. A vocabulary takes longer to read than everything else together, so a
@@ -30,7 +34,10 @@ type OpenedNow = Result<Vec<Tokenizer>, Arc<TokenizerError>>;
 impl Tokenizers {
     fn open(folders: Vec<PathBuf>) -> Self {
         let open = move || folders.iter().map(|folder| Tokenizer::open(folder).map_err(Arc::new)).collect();
-        let reading = std::thread::spawn(open);
+        // Where there is no thread for it, it is done by whoever needs them first.
+        let Ok(reading) = std::thread::Builder::new().spawn(open.clone()) else {
+            return Self(Arc::new(LazyLock::new(Box::new(open))));
+        };
         let broken = || TokenizerError::Encode { why: "reading the vocabulary failed".to_owned() };
         let join = move || reading.join().unwrap_or_else(|_panic| Err(Arc::new(broken())));
         Self(Arc::new(LazyLock::new(Box::new(join))))
@@ -54,7 +61,7 @@ impl Model {
         let config = SchedulerConfig::read(&folder.component(Component::Scheduler).join("scheduler_config.json"))?
             .of_class(folder.scheduler_class(), &folder.index());
         let scheduler = if folder.family() == Family::StableDiffusion { config.for_stable_diffusion() } else { config };
-        Ok(Self { folder, tokenizers, scheduler, checkpoints })
+        Ok(Self { folder, tokenizers, scheduler, checkpoints, architectures: Mutex::default() })
     }
 
     /// The tokenizers, one for each text encoder, of which each takes as many tokens as its tokenizer gives.
@@ -76,6 +83,22 @@ impl Model {
     /// The weights of a component that has some.
     pub(super) fn checkpoint(&self, component: Component) -> &Checkpoint {
         &self.checkpoints[&component]
+    }
+
+    /// The architecture of a component, of a text encoder with these outputs; computed once.
+    pub(super) fn architecture(
+        &self,
+        component: Component,
+        outputs: Option<TextOutputs>,
+        compute: impl FnOnce() -> Digest,
+    ) -> Digest {
+        let mut known = self.architectures.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, digest)) = known.iter().find(|(of, _)| *of == (component, outputs)) {
+            return *digest;
+        }
+        let digest = compute();
+        known.push(((component, outputs), digest));
+        digest
     }
 
     pub(super) fn is_xl(&self) -> bool {

@@ -6,7 +6,7 @@ use preheat_cache::{Signature, create_execution_signature, normalize_shape};
 
 use super::error::PipelineError;
 use super::home::Home;
-use super::schedulers::Schedule;
+use super::schedulers::{Schedule, SchedulerConfig};
 use super::stage::{Dtypes, Form, Shape, Stages};
 use super::{Pipeline, TextToImage};
 use crate::device::StageKind;
@@ -39,6 +39,13 @@ pub struct Plan {
     pub seed: u64,
 }
 
+/// A request before its graphs are built.
+pub(super) struct Sketch {
+    pub(super) plan: Plan,
+    scheduler: SchedulerConfig,
+    pub(super) shape: Shape,
+}
+
 /// A request that is ready to be run.
 pub(super) struct Prepared<'a> {
     pub(super) request: &'a TextToImage,
@@ -53,16 +60,33 @@ pub(super) struct Prepared<'a> {
 
 impl Pipeline {
     pub(super) fn prepare<'a>(&self, request: &'a TextToImage) -> Result<Prepared<'a>, PipelineError> {
-        let folder = &self.model.folder;
-        let [own_height, own_width] = folder.default_size_px();
+        let Sketch { plan, scheduler, shape } = self.sketch(request)?;
+        let schedule = scheduler.schedule(request.steps)?;
+        let stages = Stages::of(&self.model, &shape)?;
+        let placement = self.placement(&stages);
+        Ok(Prepared { request, plan, schedule, stages, shape, placement })
+    }
+
+    /// What a request asks for, and what is computed for it, in pixels, `[width, height]`.
+    ///
+    /// # Errors
+    /// Where the model cannot serve it.
+    pub fn sizes(&self, request: &TextToImage) -> Result<Sizes, PipelineError> {
+        let [own_height, own_width] = self.model.folder.default_size_px();
         let requested = request.check([own_width, own_height])?;
         self.check_clip_skip(request.clip_skip)?;
         let padded = normalize_shape(requested, self.settings.padding_multiple_px).map_err(runtime::Error::from)?;
+        Ok(Sizes { requested, padded, crop_origin: [0, 0], snapped: None })
+    }
+
+    pub(super) fn sketch(&self, request: &TextToImage) -> Result<Sketch, PipelineError> {
+        let folder = &self.model.folder;
+        let sizes = self.sizes(request)?;
+        let padded = sizes.padded;
         let scheduler = match &request.scheduler {
             Some(name) => self.model.scheduler.with_name(name.parse()?),
             None => self.model.scheduler.clone(),
         };
-        let schedule = scheduler.schedule(request.steps)?;
         let dtypes = self.dtypes();
         let latent_sides = [padded[1] / LATENT_PX, padded[0] / LATENT_PX];
         let signature = create_execution_signature(
@@ -86,11 +110,8 @@ impl Pipeline {
                 && request.negative_prompt.is_none(),
             form: Form::of(&self.runtime),
         };
-        let stages = Stages::of(&self.model, &shape)?;
-        let placement = self.placement(&stages);
-        let sizes = Sizes { requested, padded, crop_origin: [0, 0], snapped: None };
         let seed = request.seed.unwrap_or_else(any_seed);
-        Ok(Prepared { request, plan: Plan { signature, sizes, seed }, schedule, stages, shape, placement })
+        Ok(Sketch { plan: Plan { signature, sizes, seed }, scheduler, shape })
     }
 
     /// A request at another size than its own.

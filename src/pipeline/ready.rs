@@ -17,6 +17,7 @@ use crate::progress::{Cancel, EventKind};
 use crate::runtime::{
     self, DeviceTensor, Dropped, Executable, Percent, Request, StageReport, WarmupReport, warmup_summary,
 };
+use crate::threads;
 
 /// What a request runs, in the order of its stages. Weights are held by the stage that runs alone.
 pub(super) struct Ready {
@@ -89,11 +90,12 @@ impl Pipeline {
             }
             executable
         };
+        // A model reads the same weights at every size.
+        let bring_weights = || (self.bring_ahead(own, &stop_weights), Instant::now());
         let (found, weights) = std::thread::scope(|scope| {
-            // A model reads the same weights at every size.
-            let weights = scope.spawn(|| (self.bring_ahead(own, &stop_weights), Instant::now()));
+            let weights = threads::start(scope, &bring_weights);
             let found = self.executables(own, how, get).inspect_err(|_| stop_weights.cancel());
-            (found, weights.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            (found, weights.join())
         });
         // Of several errors, the first of these is the cause of the others.
         self.model.tokenizers()?;
@@ -329,19 +331,16 @@ impl Pipeline {
     }
 }
 
-/// Does `work` for each stage on a thread of its own.
+/// Does `work` for each stage on a thread of its own, as far as threads can be had.
 fn in_parallel<T: Send>(
     stages: &[Stage],
     work: impl Fn(usize, &Stage) -> Result<T, runtime::Error> + Sync,
 ) -> Vec<Result<T, runtime::Error>> {
+    let work = &work;
+    let each: Vec<_> = stages.iter().enumerate().map(|(index, stage)| move || work(index, stage)).collect();
     std::thread::scope(|scope| {
-        let work = &work;
-        let one = |(index, stage)| scope.spawn(move || work(index, stage));
-        let threads: Vec<_> = stages.iter().enumerate().map(one).collect();
-        threads
-            .into_iter()
-            .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-            .collect()
+        let started: Vec<_> = each.iter().map(|one| threads::start(scope, one)).collect();
+        started.into_iter().map(threads::Started::join).collect()
     })
 }
 

@@ -8,9 +8,12 @@ use preheat_cache::{CfgProjection, Digest, Dtype, Keep, ModelProjection, Program
 use super::error::PipelineError;
 use super::model::{Model, Tokenizers};
 use crate::device::{StageDtype, StageKind};
-use crate::graph::{Verified, attention_in_float32, autocast};
+use crate::graph::{GraphError, Verified, attention_in_float32, autocast};
 use crate::lower::{self, Target};
-use crate::models::{Component, TextOutputs, aliases, builder_id, denoiser, text_encoder, vae_decoder};
+use crate::models::{
+    Component, DenoiserSpec, TextConfig, TextOutputs, UnetConfig, VaeConfig, aliases, builder_id, denoiser,
+    text_encoder, vae_decoder,
+};
 use crate::runtime::{Graph, Runtime};
 use crate::weights::Wanted;
 
@@ -68,23 +71,46 @@ pub(super) struct Shape {
     pub(super) form: Form,
 }
 
-/// What a stage is besides its graph.
-struct Traits<'a> {
-    name: &'static str,
+/// A stage before its graph is built: what it is found by where it was compiled before.
+pub(super) struct Outline<'a> {
+    pub(super) name: &'static str,
     component: Component,
-    kind: StageKind,
+    pub(super) kind: StageKind,
     dtype: &'a StageDtype,
     form: Form,
+    pub(super) projection: Projection,
+    function: Function<'a>,
+}
+
+/// What a stage's graph is built from.
+enum Function<'a> {
+    TextEncoder(&'a TextConfig, TextOutputs),
+    Denoiser(&'a UnetConfig, DenoiserSpec),
+    VaeDecoder(&'a VaeConfig, [u64; 2]),
+}
+
+impl Function<'_> {
+    fn build(&self) -> Result<Verified, GraphError> {
+        match self {
+            Self::TextEncoder(config, outputs) => text_encoder(config, *outputs),
+            Self::Denoiser(config, spec) => denoiser(config, spec),
+            Self::VaeDecoder(config, latent_sides) => vae_decoder(config, *latent_sides),
+        }
+    }
+}
+
+impl Outline<'_> {
+    /// The stage's graph as far as it takes to look for it: it cannot be built.
+    pub(super) fn never_built(&self) -> Graph {
+        let refuse = || Err("it is only looked up".into());
+        Graph::built_by(builder_id(), refuse).stage(self.name).projection(self.projection.clone())
+    }
 }
 
 impl Stage {
-    fn new(
-        Traits { name, component, kind, dtype, form }: Traits<'_>,
-        function: &Verified,
-        projection: Projection,
-        tokenizers: &Tokenizers,
-    ) -> Result<Self, PipelineError> {
-        let mut function = autocast(function, dtype.dtype)?;
+    fn new(outline: Outline<'_>, tokenizers: &Tokenizers) -> Result<Self, PipelineError> {
+        let Outline { name, component, kind, dtype, form, projection, function } = outline;
+        let mut function = autocast(&function.build()?, dtype.dtype)?;
         if dtype.attention_in_float32 {
             function = attention_in_float32(&function);
         }
@@ -158,24 +184,34 @@ pub(super) struct Stages {
 
 impl Stages {
     pub(super) fn of(model: &Model, shape: &Shape) -> Result<Self, PipelineError> {
-        let mut all = Vec::new();
-        for (index, outputs) in model.folder.text_outputs(shape.clip_skip).into_iter().enumerate() {
-            all.push(encoder(model, index, TEXT_ENCODERS[index], outputs, shape)?);
-        }
-        let encoders = 0..all.len();
-        let mut negative_encoders = encoders.clone();
+        let outlines = Self::outlines(model, shape);
+        let among = |names: &[(&str, Component)]| {
+            let is_one = |outline: &Outline<'_>| names.iter().any(|(name, _)| *name == outline.name);
+            let first = outlines.iter().position(is_one)?;
+            Some(first..first + outlines.iter().filter(|outline| is_one(outline)).count())
+        };
+        let encoders = among(&TEXT_ENCODERS).unwrap_or(0..0);
+        let negative_encoders = among(&NEGATIVE_TEXT_ENCODERS).unwrap_or_else(|| encoders.clone());
+        let negative_is_zeros = shape.negative_is_zeros;
+        let all = outlines.into_iter().map(|outline| Stage::new(outline, &model.tokenizers));
+        let all = all.collect::<Result<Vec<_>, _>>()?;
+        let [denoiser, decoder] = [2, 1].map(|from_the_end| all.len() - from_the_end);
+        Ok(Self { all, encoders, negative_encoders, negative_is_zeros, denoiser, decoder })
+    }
+
+    /// The same without graphs. The text encoders come first, then the denoiser, then the decoder.
+    pub(super) fn outlines<'a>(model: &'a Model, shape: &'a Shape) -> Vec<Outline<'a>> {
+        let encoders = |clip_skip, names: [(&'static str, Component); 2]| {
+            let outputs = model.folder.text_outputs(clip_skip).into_iter().enumerate();
+            outputs.map(move |(index, outputs)| encoder(model, index, names[index], outputs, shape))
+        };
+        let mut all: Vec<_> = encoders(shape.clip_skip, TEXT_ENCODERS).collect();
         // As in diffusers, a negative prompt passes all layers.
         if shape.guided && shape.clip_skip > 0 && !shape.negative_is_zeros {
-            for (index, outputs) in model.folder.text_outputs(0).into_iter().enumerate() {
-                all.push(encoder(model, index, NEGATIVE_TEXT_ENCODERS[index], outputs, shape)?);
-            }
-            negative_encoders = encoders.end..all.len();
+            all.extend(encoders(0, NEGATIVE_TEXT_ENCODERS));
         }
-        let denoiser = all.len();
-        all.push(denoising(model, shape)?);
-        all.push(decoder(model, shape)?);
-        let negative_is_zeros = shape.negative_is_zeros;
-        Ok(Self { all, encoders, negative_encoders, negative_is_zeros, denoiser, decoder: denoiser + 1 })
+        all.extend([denoising(model, shape), decoder(model, shape)]);
+        all
     }
 
     pub(super) fn iter(&self) -> std::slice::Iter<'_, Stage> {
@@ -187,12 +223,12 @@ impl Stages {
         let mut shape = shape.clone();
         shape.dtypes.vae =
             StageDtype { dtype: Dtype::Float32, attention_in_float32: false, reason: "decoded again", warning: None };
-        decoder(model, &shape)
+        Stage::new(decoder(model, &shape), &model.tokenizers)
     }
 
     /// The decoder of a part of the latents, of other sides than `shape` has.
     pub(super) fn decoder_of(model: &Model, shape: &Shape, latent_sides: [u64; 2]) -> Result<Stage, PipelineError> {
-        decoder(model, &Shape { latent_sides, ..shape.clone() })
+        Stage::new(decoder(model, &Shape { latent_sides, ..shape.clone() }), &model.tokenizers)
     }
 }
 
@@ -203,47 +239,54 @@ const NEGATIVE_TEXT_ENCODERS: [(&str, Component); 2] =
 const DENOISER: &str = "denoiser";
 const VAE_DECODER: &str = "vae_decoder";
 
-fn encoder(
-    model: &Model,
+fn encoder<'a>(
+    model: &'a Model,
     index: usize,
     (name, component): (&'static str, Component),
     outputs: TextOutputs,
-    shape: &Shape,
-) -> Result<Stage, PipelineError> {
+    shape: &'a Shape,
+) -> Outline<'a> {
     let config = &model.folder.text_encoders()[index];
-    let architecture = config.architecture(outputs, model.checkpoint(component).names_and_shapes());
-    let function = text_encoder(config, outputs)?;
+    let checkpoint = || model.checkpoint(component).names_and_shapes();
+    let architecture = model.architecture(component, Some(outputs), || config.architecture(outputs, checkpoint()));
     let dtype = &shape.dtypes.text_encoder;
-    let traits = Traits { name, component, kind: StageKind::TextEncoder, dtype, form: shape.form };
-    Stage::new(traits, &function, of_no_picture(architecture, dtype), &model.tokenizers)
+    Outline {
+        name,
+        component,
+        kind: StageKind::TextEncoder,
+        dtype,
+        form: shape.form,
+        projection: of_no_picture(architecture, dtype),
+        function: Function::TextEncoder(config, outputs),
+    }
 }
 
-fn denoising(model: &Model, shape: &Shape) -> Result<Stage, PipelineError> {
-    let config = model.folder.unet();
+fn denoising<'a>(model: &'a Model, shape: &'a Shape) -> Outline<'a> {
+    let (config, component) = (model.folder.unet(), Component::Unet);
     let spec = model.folder.denoiser_spec(shape.guided, shape.batch, shape.latent_sides);
-    let architecture = config.architecture(model.checkpoint(Component::Unet).names_and_shapes());
-    let function = denoiser(config, &spec)?;
+    let checkpoint = || model.checkpoint(component).names_and_shapes();
+    let architecture = model.architecture(component, None, || config.architecture(checkpoint()));
+    let dtype = &shape.dtypes.denoiser;
     let projection = Projection {
         // The shape of the prompts is not the network's own; its dtype is the signature's.
-        extra: format!("contexts {:?}{}", spec.contexts, attention(&shape.dtypes.denoiser)),
+        extra: format!("contexts {:?}{}", spec.contexts, attention(dtype)),
         ..Projection::step_graph(architecture)
     };
-    let (kind, dtype) = (StageKind::Denoiser, &shape.dtypes.denoiser);
-    let traits = Traits { name: DENOISER, component: Component::Unet, kind, dtype, form: shape.form };
-    Stage::new(traits, &function, projection, &model.tokenizers)
+    let (kind, form, function) = (StageKind::Denoiser, shape.form, Function::Denoiser(config, spec));
+    Outline { name: DENOISER, component, kind, dtype, form, projection, function }
 }
 
 /// Pictures are decoded one by one, so the batch shapes nothing here.
-fn decoder(model: &Model, shape: &Shape) -> Result<Stage, PipelineError> {
-    let config = model.folder.vae();
-    let architecture = config.architecture(model.checkpoint(Component::Vae).names_and_shapes());
-    let function = vae_decoder(config, shape.latent_sides)?;
+fn decoder<'a>(model: &'a Model, shape: &'a Shape) -> Outline<'a> {
+    let (config, component) = (model.folder.vae(), Component::Vae);
+    let checkpoint = || model.checkpoint(component).names_and_shapes();
+    let architecture = model.architecture(component, None, || config.architecture(checkpoint()));
     let dtype = &shape.dtypes.vae;
     let mut projection = of_no_picture(architecture, dtype);
     projection.extra = format!("{}, latents {:?}", projection.extra, shape.latent_sides);
     let kind = StageKind::Vae { force_upcast: config.force_upcast };
-    let traits = Traits { name: VAE_DECODER, component: Component::Vae, kind, dtype, form: shape.form };
-    Stage::new(traits, &function, projection, &model.tokenizers)
+    let function = Function::VaeDecoder(config, shape.latent_sides);
+    Outline { name: VAE_DECODER, component, kind, dtype, form: shape.form, projection, function }
 }
 
 /// The projection of a stage of which the signature says nothing but the model; its own dtype takes the place of the signature's,

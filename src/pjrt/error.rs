@@ -19,6 +19,14 @@ pub enum PjrtError {
         /// What the file system said.
         source: std::io::Error,
     },
+    /// The file ends before everything that its headers say is in it.
+    #[error("{} was cut short: {missing} bytes are missing at its end, so that it has to be installed again", path.display())]
+    CutShort {
+        /// The file.
+        path: PathBuf,
+        /// How many bytes are missing.
+        missing: u64,
+    },
     /// The file is there, but the dynamic linker refuses it.
     #[error("{} cannot be loaded as a shared library: {reason}; a PJRT plugin is a library built for this machine, with what it links at hand", path.display())]
     NotALibrary {

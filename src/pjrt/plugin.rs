@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::ptr::NonNull;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use preheat_cache::missing_bytes;
+
 use super::call::Table;
 use super::error::PjrtError;
 use super::sys::{self, Args as _};
@@ -138,6 +140,10 @@ impl fmt::Debug for Plugin {
 fn load(path: &Path) -> Result<NonNull<sys::Api>, PjrtError> {
     let not_a_library =
         |error: libloading::Error| PjrtError::NotALibrary { path: path.to_owned(), reason: error.to_string() };
+    // What cannot be read the dynamic linker says best.
+    if let Ok(Some(missing)) = missing_bytes(path) {
+        return Err(PjrtError::CutShort { path: path.to_owned(), missing });
+    }
     // SAFETY: loading runs the library's initialisers: whoever names a file as a plugin asks for its code to be run.
     let library = unsafe { libloading::Library::new(path) }.map_err(not_a_library)?;
     // SAFETY: every plugin exports this symbol with this type; that is what makes it one.

@@ -87,8 +87,8 @@ pub enum InstallError {
     },
     /// Python is there, pip is not.
     #[error(
-        "`{python}` has no pip: install it (`{python} -m ensurepip --user`, or on Debian and Ubuntu \
-         `apt install python3-pip`), or give a wheel that is already here"
+        "`{python}` has no pip outside of the user's own site-packages, which isolated mode leaves out: install it \
+         (`{python} -m ensurepip`, or on Debian and Ubuntu `apt install python3-pip`), or give a wheel that is already here"
     )]
     NoPip {
         /// The command that was tried.

@@ -199,14 +199,22 @@ fn finish(tree: &Path, set: LibtorchSet, files: &[InstalledFile]) -> Result<(), 
     write(INSTALLED, &text)
 }
 
-/// Whether everything is there that was put there, judged by sizes.
+/// Whether everything is there that was put there.
 fn is_intact(folder: &Path) -> bool {
-    let Ok(text) = input::text(&folder.join(INSTALLED), MOST_INSTALLED_BYTES) else { return false };
-    let Ok(files) = serde_json::from_str::<Vec<InstalledFile>>(&text) else { return false };
-    let is_there = |file: &InstalledFile| {
-        std::fs::metadata(folder.join(&file.file)).is_ok_and(|metadata| metadata.len() == file.bytes)
-    };
+    let Some(files) = installed_files(folder) else { return false };
+    let is_there = |file: &InstalledFile| file.damage(folder).is_none();
     !files.is_empty() && files.iter().all(is_there) && folder.join(BUILD_VERSION).is_file()
+}
+
+/// Says why the libraries of an installed set are not those that were installed; `libraries` is one of [`libtorch_folders`].
+pub(crate) fn libtorch_damage(libraries: &Path) -> Option<String> {
+    let folder = libraries.ancestors().nth(2)?;
+    let files = installed_files(folder)?;
+    files.iter().filter(|file| is_library(&file.file)).find_map(|file| file.damage(folder))
+}
+
+fn installed_files(folder: &Path) -> Option<Vec<InstalledFile>> {
+    serde_json::from_str(&input::text(&folder.join(INSTALLED), MOST_INSTALLED_BYTES).ok()?).ok()
 }
 
 #[cfg(test)]
@@ -244,7 +252,7 @@ mod tests {
         assert!(!is_intact(root.path()));
         std::fs::create_dir(root.path().join("torch")).unwrap();
         std::fs::write(root.path().join("a.so"), "abc").unwrap();
-        let files = [InstalledFile { file: "a.so".to_owned(), bytes: 3, blake3: String::new() }];
+        let files = [InstalledFile { file: "a.so".to_owned(), bytes: 3, blake3: String::new(), modified: None }];
         finish(root.path(), LibtorchSet::Cuda, &files).unwrap();
         assert!(is_intact(root.path()));
         std::fs::write(root.path().join("a.so"), "ab").unwrap();

@@ -1,5 +1,7 @@
 //! `plugin.json`, which stands beside an installed plugin and says what it is.
 
+use std::fs::File;
+use std::io;
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -41,6 +43,47 @@ pub struct InstalledFile {
     pub bytes: u64,
     /// The blake3 of its content, in hex, taken while it was unpacked.
     pub blake3: String,
+    /// When it was written. What earlier releases installed does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub modified: Option<Timestamp>,
+}
+
+impl InstalledFile {
+    /// Says why the file in `folder` is not the one that was installed.
+    ///
+    /// Its size and its time tell, since reading hundreds of megabytes again at each start is what this crate exists to avoid. Where the
+    /// time is another, as after a copy, its content is read, and the time is set back so that it is not read again.
+    pub(super) fn damage(&self, folder: &Path) -> Option<String> {
+        let path = folder.join(&self.file);
+        match self.compare(&path) {
+            Ok(None) => None,
+            Ok(Some(difference)) => Some(format!("{} {difference}", self.file)),
+            Err(error) => Some(format!("{} cannot be read: {error}", self.file)),
+        }
+    }
+
+    fn compare(&self, path: &Path) -> io::Result<Option<String>> {
+        let metadata = std::fs::metadata(path)?;
+        if !metadata.is_file() {
+            return Ok(Some("is no file".to_owned()));
+        }
+        if metadata.len() != self.bytes {
+            return Ok(Some(format!("should be {} bytes and is {}", self.bytes, metadata.len())));
+        }
+        let Some(written) = self.modified else { return Ok(None) };
+        // Images and archives keep whole seconds.
+        if Timestamp::try_from(metadata.modified()?).is_ok_and(|now| now.as_second() == written.as_second()) {
+            return Ok(None);
+        }
+        let mut content = blake3::Hasher::new();
+        content.update_mmap(path)?;
+        if content.finalize().to_hex().as_str() != self.blake3 {
+            return Ok(Some("has another content than was installed".to_owned()));
+        }
+        // Where this may not be done, the content is read each time.
+        let _ = File::open(path).and_then(|file| file.set_modified(written.into()));
+        Ok(None)
+    }
 }
 
 impl Manifest {
@@ -52,19 +95,9 @@ impl Manifest {
         serde_json::from_str(&text).map_err(|error| format!("{MANIFEST_FILE} does not parse: {error}"))
     }
 
-    /// Says why the files in `folder` are not those that were installed, judged by their sizes: reading hundreds of
-    /// megabytes again at each start is what this crate exists to avoid.
+    /// Says why the files in `folder` are not those that were installed.
     pub fn damage(&self, folder: &Path) -> Option<String> {
-        self.files.iter().find_map(|installed| {
-            let path = folder.join(&installed.file);
-            match std::fs::metadata(&path) {
-                Ok(metadata) if metadata.is_file() && metadata.len() == installed.bytes => None,
-                Ok(metadata) => {
-                    Some(format!("{} should be {} bytes and is {}", installed.file, installed.bytes, metadata.len()))
-                }
-                Err(error) => Some(format!("{} cannot be read: {error}", installed.file)),
-            }
-        })
+        self.files.iter().find_map(|installed| installed.damage(folder))
     }
 
     /// Whether this is what `pin` installs, file for file.

@@ -37,6 +37,7 @@ use serde::{Deserialize, Serialize};
 pub use error::{FindError, InstallError};
 pub use find::{Found, Lookup, Origin, Outcome, Place, Plugin, find, find_mlx, list};
 pub use install::{Installation, Installer, Progress, Source};
+pub(crate) use libtorch::libtorch_damage;
 pub use libtorch::{InstalledLibtorch, LibtorchSet, libtorch_folders, torch_folder};
 pub use manifest::{InstalledFile, Manifest};
 pub use pins::{Member, Pin, Wheel, pin, pin_for};

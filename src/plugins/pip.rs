@@ -31,7 +31,8 @@ pub(super) fn download(
 
     let mut command = Command::new(python);
     command
-        .args(["-m", "pip", "download", "--no-input", "--no-cache-dir", "--disable-pip-version-check"])
+        // Isolated: without it, `-m` would take a folder `pip/` of the current folder for pip, and PYTHONPATH would count.
+        .args(["-I", "-m", "pip", "download", "--no-input", "--no-cache-dir", "--disable-pip-version-check"])
         .args(["--progress-bar", "off", "--no-deps", "--only-binary=:all:"])
         .args(["--platform", wheel.platform, "--python-version", wheel.python_version, "--implementation", "cp"])
         .args(wheel.abi.iter().flat_map(|abi| ["--abi", abi]))

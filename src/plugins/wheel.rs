@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::path::{Component, Path};
 
+use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 use zip::ZipArchive;
 use zip::result::ZipError;
@@ -139,7 +140,9 @@ fn unpack_member(
         });
     }
     let blake3 = blake3.finalize().to_hex().to_string();
-    Ok((InstalledFile { file: member.file.to_owned(), bytes: found_bytes, blake3 }, output))
+    let modified = output.metadata().and_then(|metadata| metadata.modified()).ok();
+    let modified = modified.and_then(|time| Timestamp::try_from(time).ok());
+    Ok((InstalledFile { file: member.file.to_owned(), bytes: found_bytes, blake3, modified }, output))
 }
 
 /// Whether a zip member's name is a plain path below the folder that it is unpacked into. Only pinned names are ever

@@ -202,12 +202,23 @@ impl Cache {
         patience: Duration,
         warnings: &Warnings,
     ) -> Option<Resolved> {
+        self.resolve_each(&[(projection_key, signature)], patience, warnings).into_iter().next().flatten()
+    }
+
+    /// The same for many at once, in one transaction.
+    pub(super) fn resolve_each(
+        &self,
+        wanted: &[(Digest, Digest)],
+        patience: Duration,
+        warnings: &Warnings,
+    ) -> Vec<Option<Resolved>> {
+        let nothing = || vec![None; wanted.len()];
         // A read-only store has no index, by design: its objects are found by their keys.
         if self.main.is_read_only() {
-            return None;
+            return nothing();
         }
-        let answer = self.main.resolve_within(&[(projection_key, signature)], patience);
-        answer.map_err(|error| warnings.store_failed("reading its index", &error)).ok()?.into_iter().next().flatten()
+        let answers = self.main.resolve_within(wanted, patience);
+        answers.map_err(|error| warnings.store_failed("reading its index", &error)).unwrap_or_else(|()| nothing())
     }
 
     /// The entry that is most like what was looked for and not found.

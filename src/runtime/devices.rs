@@ -211,7 +211,9 @@ pub(super) fn find_devices(request: Request, stages: StageDevices, for_programs:
     let looks = match request.device {
         DeviceName::Auto if for_programs => false,
         DeviceName::Auto => request.tpu != TpuSwitch::Enabled && !tpu_is_taken(request, &inventory),
-        device => runs_through_libtorch(device),
+        device if runs_through_libtorch(device) => true,
+        // Its CPU is all that can stand in for a device that is not there.
+        _ => !request.strict && !for_programs && inventory.xla_cpu_plugin.is_err(),
     };
     if !looks && !for_stages {
         let why = if for_programs { "it runs the graphs of models only" } else { "it was not looked for" };

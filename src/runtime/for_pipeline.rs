@@ -3,13 +3,15 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Weak};
 
-use preheat_cache::{GraphKey, GraphRecord};
+use preheat_cache::{GraphKey, GraphRecord, Signature};
 
 use super::Runtime;
 use super::error::Error;
 use super::executable::{DeviceTensor, Executable};
 use super::on_device::{Doing, Failure, Holder};
 use super::out_of_memory::Dropped;
+use super::report::StageLookup;
+use super::source::Graph;
 use crate::backend::DeviceFault;
 use crate::tensor::Tensor;
 
@@ -81,6 +83,16 @@ impl Runtime {
     /// Whether the cache has the executable, so that no later process compiles it.
     pub(crate) fn keeps(&self, executable: &Executable) -> bool {
         self.inner.keeps(executable)
+    }
+
+    /// What level 1 knows of graphs that cannot be built, in one transaction; `None` of each that has to be built to tell.
+    pub(crate) fn look_up_declared(&self, graphs: &[(&Signature, &Graph)]) -> Result<Vec<Option<StageLookup>>, Error> {
+        self.inner.look_up_declared(graphs)
+    }
+
+    /// Whether the executable of a graph is there, found by its key alone.
+    pub(crate) fn look_up_by_key(&self, signature: &Signature, graph: &Graph) -> Result<StageLookup, Error> {
+        self.request(signature, graph).look_up_by_key()
     }
 
     /// What the cache holds for this very environment; nothing, where it cannot be asked.

@@ -120,6 +120,19 @@ pub struct StageLookup {
 }
 
 impl StageLookup {
+    /// A miss of which nothing else is known.
+    pub(crate) fn unknown(model_id: &str, stage: &str) -> Self {
+        Self {
+            model_id: model_id.to_owned(),
+            stage: stage.to_owned(),
+            verdict: Verdict::Miss,
+            matched: None,
+            graph_key: None,
+            expected_compile_seconds: None,
+            nearest: None,
+        }
+    }
+
     /// How near this answer is to a hit: a hit, then the fewest differences.
     pub(super) fn likeness(&self) -> (bool, std::cmp::Reverse<usize>) {
         let differences = self.nearest.as_ref().map_or(0, |nearest| nearest.differences.len());

@@ -9,6 +9,8 @@ use super::digests::RequestDigests;
 use super::error::Error;
 use super::executable::Executable;
 use super::metrics;
+#[cfg(feature = "pipeline")]
+use super::report::StageLookup;
 use super::report::{Lookup, StageReport, WarmupReport};
 use super::source::{BuildError, Graph};
 use crate::progress::{Event, EventKind};
@@ -114,6 +116,12 @@ impl<'a> Request<'a> {
     /// As [`Runtime::lookup`](super::Runtime::lookup).
     pub fn lookup(self) -> Result<Lookup, Error> {
         self.ask(false, |inner, asked| Ok(Lookup::of(vec![inner.look_up(asked)?])))
+    }
+
+    /// Asks for it by its key alone.
+    #[cfg(feature = "pipeline")]
+    pub(super) fn look_up_by_key(self) -> Result<StageLookup, Error> {
+        self.ask(false, Inner::look_up_by_key)
     }
 
     fn ask<T>(self, warming: bool, then: impl FnOnce(&Inner, &Asked<'_>) -> Result<T, Error>) -> Result<T, Error> {

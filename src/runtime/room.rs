@@ -3,6 +3,7 @@
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::backend::host_memory::host_memory;
+use crate::threads;
 
 /// What a compile is taken to need where nothing like it was measured: a little more than the largest that was ever measured, the
 /// denoiser of Stable Diffusion XL for a v5e (docs/tpu.md).
@@ -58,16 +59,11 @@ impl Room {
     pub(crate) fn work_through<T: Sync>(&self, tasks: &[T], stop: impl Fn() -> bool + Sync, work: impl Fn(&T) + Sync) {
         let queue = Mutex::new(tasks.iter());
         let next = || locked(&queue).next();
-        let worker = || {
+        threads::together(self.jobs.min(tasks.len()), || {
             while !stop()
                 && let Some(task) = next()
             {
                 work(task);
-            }
-        };
-        std::thread::scope(|scope| {
-            for _ in 0..self.jobs.min(tasks.len()) {
-                scope.spawn(worker);
             }
         });
     }

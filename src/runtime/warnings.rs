@@ -1,5 +1,6 @@
 //! What went wrong without being an error, said once each.
 
+use std::io;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
@@ -76,6 +77,9 @@ impl Warnings {
             StoreError::IndexUnavailable { .. } => format!(
                 "the cache's index cannot be used, executables are still found by their keys: {doing}: {cause} ({advice})"
             ),
+            StoreError::Unwritable { cause: refused, .. } if is_forbidden(refused) => {
+                format!("the cache may not be written, what is in it is used all the same: {doing}: {cause} ({advice})")
+            }
             _ => format!("the cache does not work, going on without it: {doing}: {cause} ({advice})"),
         });
     }
@@ -84,6 +88,11 @@ impl Warnings {
     pub(super) fn texts(&self) -> Vec<String> {
         self.said.lock().unwrap_or_else(PoisonError::into_inner).texts.clone()
     }
+}
+
+/// Whether the store may not be written by this user, or not at all, which keeps nobody from reading it.
+fn is_forbidden(cause: &io::Error) -> bool {
+    matches!(cause.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
 }
 
 /// Whether the store works, and other processes only kept its index for too long.

@@ -11,6 +11,7 @@ use crate::pjrt::hlo::TensorType;
 use crate::pjrt::{AlignedBytes, ElementType};
 use crate::progress::Cancel;
 use crate::tensor::Tensor;
+use crate::threads;
 
 /// A tensor of this many bytes may be shared out among the threads.
 const SHARED_BYTES: usize = 16 << 20;
@@ -92,18 +93,14 @@ pub fn load<E: Send>(
     let next = AtomicUsize::new(0);
     let stop = AtomicBool::new(false);
     let failure = Mutex::new(None);
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                while !stop.load(Ordering::Relaxed) {
-                    let Some(job) = rest.get(next.fetch_add(1, Ordering::Relaxed)) else { break };
-                    if let Err(error) = deliver(job, 1) {
-                        stop.store(true, Ordering::Relaxed);
-                        let mut first = failure.lock().unwrap_or_else(PoisonError::into_inner);
-                        first.get_or_insert(error);
-                    }
-                }
-            });
+    threads::together(threads, || {
+        while !stop.load(Ordering::Relaxed) {
+            let Some(job) = rest.get(next.fetch_add(1, Ordering::Relaxed)) else { break };
+            if let Err(error) = deliver(job, 1) {
+                stop.store(true, Ordering::Relaxed);
+                let mut first = failure.lock().unwrap_or_else(PoisonError::into_inner);
+                first.get_or_insert(error);
+            }
         }
     });
     match failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
@@ -128,14 +125,14 @@ fn bring(job: &Job<'_>, name: &str, threads: usize, cancel: &Cancel) -> Result<T
         layout::whole(job, &mut bytes, cancel)
     } else {
         let failure = Mutex::new(Ok(()));
-        std::thread::scope(|scope| {
-            for part in layout::parts(job, &mut bytes, threads) {
-                scope.spawn(|| {
-                    let done = part.run(cancel);
-                    if done.is_err() {
-                        *failure.lock().unwrap_or_else(PoisonError::into_inner) = done;
-                    }
-                });
+        let parts = Mutex::new(layout::parts(job, &mut bytes, threads));
+        let next = || parts.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        threads::together(threads, || {
+            while let Some(part) = next() {
+                let done = part.run(cancel);
+                if done.is_err() {
+                    *failure.lock().unwrap_or_else(PoisonError::into_inner) = done;
+                }
             }
         });
         failure.into_inner().unwrap_or_else(PoisonError::into_inner)

@@ -109,7 +109,7 @@ fn programs_do_not_run_through_libtorch() {
 #[test]
 fn fake_devices_that_do_not_parse() {
     let lab = Lab::new();
-    refused(lab.fake("{}").words(SEVEN), 1, &["PREHEAT_TORCH_FAKE_DEVICES is no JSON list"]);
+    refused(lab.fake("{}").words("--strict-device").words(SEVEN), 1, &["PREHEAT_TORCH_FAKE_DEVICES is no JSON list"]);
 }
 
 /// What keeps libtorch from being used, and words that say so.
@@ -179,11 +179,11 @@ fn a_libtorch_that_cannot_be_used() {
             let run = lab.on(device);
             variables.iter().fold(run, |run, (variable, value)| run.env(variable, value)).words(SEVEN)
         };
-        // Named: nothing stands in for it.
+        // Named: XLA's CPU stands in for it, with a warning, unless that is forbidden.
         for device in ["cpu", "cuda"] {
             let mut said = vec!["runs through libtorch, which cannot be used", "xla-cpu"];
+            stood_in(on(device), "xla-cpu", &said);
             said.extend(&words);
-            refused(on(device), 1, &said);
             refused(on(device).arg("--strict-device"), 1, &said);
         }
         // Not named: XLA's CPU, and why.
@@ -212,10 +212,11 @@ fn nothing_is_installed() {
     let lab = Lab::new();
     let bare =
         |device: &str| lab.on(device).env_remove("PREHEAT_TORCH_BACKEND").env("PREHEAT_DATA_DIR", lab.path("data"));
-    refused(bare("cpu").words(SEVEN), 1, &["the torch library is not installed", "cargo xtask setup torch"]);
+    let strict = |run: Preheat| run.words("--strict-device").words(SEVEN);
+    refused(strict(bare("cpu")), 1, &["the torch library is not installed", "cargo xtask setup torch"]);
     let ran = bare("auto").words(SEVEN).run().done().json();
     assert_eq!(ran["device"]["selected"], "xla-cpu");
     // A library, and no libtorch for it.
-    let alone = bare("cpu").env("PREHEAT_TORCH_BACKEND", torch_library()).env_remove("LIBTORCH").words(SEVEN);
-    refused(alone, 1, &["needs libtorch 2.11.0, which is not installed", "preheat plugins install torch"]);
+    let alone = bare("cpu").env("PREHEAT_TORCH_BACKEND", torch_library()).env_remove("LIBTORCH");
+    refused(strict(alone), 1, &["needs libtorch 2.11.0, which is not installed", "preheat plugins install torch"]);
 }

@@ -105,7 +105,7 @@ pub fn built() -> PathBuf {
 /// Lets the binary install libtorch; gives its folder, and the place for the torch library.
 fn installed(profile: Profile) -> Outcome<(PathBuf, Option<PathBuf>)> {
     let mut command = install("torch", profile);
-    command.arg("--json");
+    command.args(["--libtorch-alone", "--json"]);
     eprintln!("$ {}", spelled(&command));
     let printed: Value = serde_json::from_str(&output(&mut command)?)
         .map_err(Failure::context(format!("`{}` printed no JSON", spelled(&command))))?;

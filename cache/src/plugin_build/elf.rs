@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 
 const MAGIC: &[u8] = b"\x7fELF";
+const PROGRAM_HEADER_LOAD: u64 = 1;
 const PROGRAM_HEADER_NOTE: u64 = 4;
 const NOTE_BUILD_ID: u64 = 3;
 /// A library has some ten program headers and some notes of a few bytes.
@@ -14,17 +15,9 @@ const NOTES_LIMIT_BYTES: u64 = 64 << 10;
 
 /// The build id of a file, if it is an ELF file with one.
 pub(super) fn build_id(file: &mut File) -> io::Result<Option<Vec<u8>>> {
-    let Some(start) = read_at(file, 0, 64)? else { return Ok(None) };
-    let Some(class) = Class::of(&start) else { return Ok(None) };
-    let table = class.program_headers(&start);
-    let Some((offset, entry_bytes, count)) = table.filter(|(_, _, count)| *count <= HEADERS_LIMIT) else {
-        return Ok(None);
-    };
-    for index in 0..count {
-        let Some(at) = entry_bytes.checked_mul(index).and_then(|skipped| skipped.checked_add(offset)) else { break };
-        let Some(header) = read_at(file, at, entry_bytes.min(64))? else { break };
-        let Some((offset, length)) = class.note_segment(&header) else { continue };
-        if length > NOTES_LIMIT_BYTES {
+    let Some((class, segments)) = segments(file)? else { return Ok(None) };
+    for Segment { kind, offset, length } in segments {
+        if kind != PROGRAM_HEADER_NOTE || length > NOTES_LIMIT_BYTES {
             continue;
         }
         let Some(notes) = read_at(file, offset, length)? else { continue };
@@ -33,6 +26,37 @@ pub(super) fn build_id(file: &mut File) -> io::Result<Option<Vec<u8>>> {
         }
     }
     Ok(None)
+}
+
+/// How long a file has to be so that everything is in it that is mapped when it is loaded; `None` where it is no ELF file.
+pub(super) fn loaded_bytes(file: &mut File) -> io::Result<Option<u64>> {
+    let Some((_, segments)) = segments(file)? else { return Ok(None) };
+    let loaded = segments.into_iter().filter(|segment| segment.kind == PROGRAM_HEADER_LOAD);
+    Ok(loaded.map(|segment| segment.offset.saturating_add(segment.length)).max())
+}
+
+/// A part of the file, as a program header describes it.
+struct Segment {
+    kind: u64,
+    offset: u64,
+    length: u64,
+}
+
+/// The segments of an ELF file, as far as its program headers can be read.
+fn segments(file: &mut File) -> io::Result<Option<(Class, Vec<Segment>)>> {
+    let Some(start) = read_at(file, 0, 64)? else { return Ok(None) };
+    let Some(class) = Class::of(&start) else { return Ok(None) };
+    let table = class.program_headers(&start);
+    let Some((offset, entry_bytes, count)) = table.filter(|(_, _, count)| *count <= HEADERS_LIMIT) else {
+        return Ok(None);
+    };
+    let mut segments = Vec::new();
+    for index in 0..count {
+        let Some(at) = entry_bytes.checked_mul(index).and_then(|skipped| skipped.checked_add(offset)) else { break };
+        let Some(header) = read_at(file, at, entry_bytes.min(64))? else { break };
+        segments.extend(class.segment(&header));
+    }
+    Ok(Some((class, segments)))
 }
 
 /// How numbers are written in one file.
@@ -73,15 +97,15 @@ impl Class {
         Some((offset, entry_bytes, count))
     }
 
-    /// Where the notes are, if this header is of a segment of notes.
-    fn note_segment(self, header: &[u8]) -> Option<(u64, u64)> {
+    /// The segment that a program header describes.
+    fn segment(self, header: &[u8]) -> Option<Segment> {
         let kind = self.number(header, 0, 4)?;
         let (offset, length) = if self.wide {
             (self.number(header, 8, 8)?, self.number(header, 32, 8)?)
         } else {
             (self.number(header, 4, 4)?, self.number(header, 16, 4)?)
         };
-        (kind == PROGRAM_HEADER_NOTE).then_some((offset, length))
+        Some(Segment { kind, offset, length })
     }
 
     fn find_build_id(self, notes: &[u8]) -> Option<Vec<u8>> {
@@ -119,6 +143,25 @@ mod tests {
     use std::io::Write as _;
 
     use super::*;
+
+    #[test]
+    fn what_is_loaded_has_to_be_in_the_file() {
+        for (wide, little_endian) in [(true, true), (false, true), (true, false), (false, false)] {
+            let mut bytes = elf(wide, little_endian, &[0; 40]);
+            let needed = |bytes: &[u8]| {
+                let mut file = tempfile::tempfile().unwrap();
+                file.write_all(bytes).unwrap();
+                loaded_bytes(&mut file).unwrap()
+            };
+            assert_eq!(needed(&bytes), None, "notes alone are not mapped");
+            bytes[if little_endian { 64 } else { 67 }] = 1;
+            assert_eq!(needed(&bytes), Some(160));
+            assert_eq!(needed(&bytes[..130]), Some(160));
+        }
+        let mut text = tempfile::tempfile().unwrap();
+        text.write_all(&[b'a'; 100]).unwrap();
+        assert_eq!(loaded_bytes(&mut text).unwrap(), None);
+    }
 
     /// An ELF file of one segment of notes.
     fn elf(wide: bool, little_endian: bool, notes: &[u8]) -> Vec<u8> {

@@ -164,7 +164,8 @@ pub(super) fn run(
     let mut lifeline = child.process.stdin.take();
     let ended = std::thread::scope(|scope| {
         // A program that does not listen keeps the writer until it is killed, and not the one who may be asked to stop.
-        let writer = scope.spawn(|| lifeline.as_mut().map_or(Ok(()), |lifeline| job.write(input, lifeline)));
+        let write = || lifeline.as_mut().map_or(Ok(()), |lifeline| job.write(input, lifeline));
+        let writer = std::thread::Builder::new().spawn_scoped(scope, write).map_err(not_started)?;
         let ended = child.wait(folder.path(), cancel);
         if ended.is_err() {
             child.end();
@@ -249,9 +250,9 @@ impl Said {
 impl Running {
     fn start(program: &Path, variables: &[(&'static str, String)], folder: &Path) -> std::io::Result<Self> {
         let mut command = command(program, variables, folder);
-        let mut process = command.spawn()?;
-        let said = process.stderr.take().map(|stderr| {
-            std::thread::spawn(move || {
+        let mut running = Self { process: command.spawn()?, said: None };
+        if let Some(stderr) = running.process.stderr.take() {
+            let listen = move || {
                 let mut said = Said::default();
                 for line in BufReader::new(stderr).split(b'\n').map_while(Result::ok) {
                     let line = String::from_utf8_lossy(&line).trim().to_owned();
@@ -259,9 +260,10 @@ impl Running {
                     said.add(line);
                 }
                 said
-            })
-        });
-        Ok(Self { process, said })
+            };
+            running.said = Some(std::thread::Builder::new().spawn(listen)?);
+        }
+        Ok(running)
     }
 
     /// Waits until it has ended by itself.

@@ -58,6 +58,18 @@ pub enum TorchError {
         #[source]
         cause: libloading::Error,
     },
+    /// A library ends before everything that its headers say is in it.
+    #[error(
+        "{} was cut short: {missing} bytes are missing at its end. To install it again, `preheat plugins install torch --force` \
+         (libtorch) or `cargo xtask setup torch` in preheat's sources (the torch library)",
+        path.display()
+    )]
+    CutShort {
+        /// The file.
+        path: PathBuf,
+        /// How many bytes are missing.
+        missing: u64,
+    },
     /// It is some other library.
     #[error("{} is no torch library of preheat's: it exports no {}", path.display(), super::sys::SYMBOL)]
     NoTorchLibrary {

@@ -13,7 +13,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::error::TorchError;
-use crate::plugins::{data_dir, libtorch_folders, process_env};
+use crate::plugins::{data_dir, libtorch_damage, libtorch_folders, process_env};
 
 /// The environment variable that names the torch library.
 pub const BACKEND_VARIABLE: &str = "PREHEAT_TORCH_BACKEND";
@@ -105,10 +105,10 @@ fn find_libtorch(lookup: &TorchLookup<'_>, backend: &Path) -> Result<PathBuf, To
     let installed = lookup.data_dir.iter().flat_map(|folder| libtorch_folders(folder));
     let mut places = format!("  {LIBTORCH_VARIABLE}: not set");
     for folder in beside.chain(installed) {
-        if folder.join(&file).is_file() {
-            return Ok(absolute(&folder));
-        }
-        let _ = write!(places, "\n  {}: not there", folder.join(&file).display());
+        let found = folder.join(&file);
+        let problem = if found.is_file() { libtorch_damage(&folder) } else { Some("not there".to_owned()) };
+        let Some(problem) = problem else { return Ok(absolute(&folder)) };
+        let _ = write!(places, "\n  {}: {problem}", found.display());
     }
     Err(TorchError::NoLibtorch { backend: backend.to_owned(), places })
 }

@@ -4,6 +4,7 @@ use std::error::Error as _;
 use std::path::Path;
 
 use libloading::Library;
+use preheat_cache::missing_bytes;
 
 use super::error::TorchError;
 use super::find::{TorchLibraries, libtorch_file};
@@ -35,6 +36,10 @@ pub(super) fn load(libraries: &TorchLibraries) -> Result<&'static Api, TorchErro
 }
 
 fn open(path: &Path) -> Result<Library, TorchError> {
+    // What cannot be read the dynamic linker says best.
+    if let Ok(Some(missing)) = missing_bytes(path) {
+        return Err(TorchError::CutShort { path: path.to_owned(), missing });
+    }
     // SAFETY: what runs on loading is libtorch's and our own initialisation, which ask nothing of the process. A file that is
     // something else altogether is the user's to answer for, as with every plugin.
     unsafe { Library::new(path) }.map_err(|cause| TorchError::Load { path: path.to_owned(), cause })
