@@ -75,7 +75,7 @@ struct Encoded<'a> {
 pub(super) struct Bytecode<'a> {
     bytes: &'a [u8],
     version: u64,
-    pub(super) strings: Vec<&'a str>,
+    pub(super) strings: Vec<&'a [u8]>,
     pub(super) operations: Vec<OperationName<'a>>,
     attributes: Vec<Encoded<'a>>,
     types: Vec<Encoded<'a>>,
@@ -117,11 +117,11 @@ impl<'a> Bytecode<'a> {
     pub(super) fn dictionary(&self, attribute: u64) -> Option<Vec<(&'a str, u64)>> {
         let mut reader = self.attribute(attribute, "builtin", 1).or_else(|| self.attribute(attribute, "vhlo", 6))?;
         let count = reader.varint()?;
-        (0..count).map(|_| Some((self.string(reader.varint()?)?, reader.varint()?))).collect()
+        (0..count).map(|_| Some((text(self.string(reader.varint()?)?), reader.varint()?))).collect()
     }
 
-    /// The text of a string attribute.
-    pub(super) fn string(&self, attribute: u64) -> Option<&'a str> {
+    /// The bytes of a string attribute.
+    pub(super) fn string(&self, attribute: u64) -> Option<&'a [u8]> {
         let kinds = [("builtin", 2), ("builtin", 3), ("vhlo", 14)];
         let mut reader = kinds.into_iter().find_map(|(dialect, code)| self.attribute(attribute, dialect, code))?;
         self.strings.get(index(reader.varint()?)?).copied()
@@ -239,22 +239,19 @@ impl<'a> Bytecode<'a> {
     }
 }
 
-fn strings(mut reader: Reader<'_>) -> Option<Vec<&str>> {
+fn strings(mut reader: Reader<'_>) -> Option<Vec<&[u8]>> {
     let count = reader.varint()?;
     let mut lengths = (0..count).map(|_| reader.varint()).collect::<Option<Vec<_>>>()?;
     lengths.reverse();
-    // Each ends with a zero, which its length counts. What is not UTF-8 is no word that is looked for.
-    let mut string = |length| {
-        let string = reader.take(index(length)?)?.strip_suffix(b"\0")?;
-        Some(std::str::from_utf8(string).unwrap_or_default())
-    };
+    // Each ends with a zero, which its length counts.
+    let mut string = |length| reader.take(index(length)?)?.strip_suffix(b"\0");
     lengths.into_iter().map(&mut string).collect()
 }
 
 fn dialects<'a>(
     mut reader: Reader<'a>,
     version: u64,
-    strings: &[&'a str],
+    strings: &[&'a [u8]],
 ) -> Option<(Vec<&'a str>, Vec<OperationName<'a>>)> {
     let count = reader.varint()?;
     let mut dialects = Vec::new();
@@ -264,7 +261,7 @@ fn dialects<'a>(
         if has_version {
             reader.section()?;
         }
-        dialects.push(*strings.get(index(name)?)?);
+        dialects.push(text(strings.get(index(name)?)?));
     }
     if version >= since::ELIDED_LOCATIONS {
         let _operations = reader.varint()?;
@@ -276,7 +273,7 @@ fn dialects<'a>(
         for _ in 0..count {
             let (name, is_registered) =
                 if version < since::PROPERTIES { (reader.varint()?, true) } else { reader.flagged()? };
-            operations.push(OperationName { dialect, name: strings.get(index(name)?)?, is_registered });
+            operations.push(OperationName { dialect, name: text(strings.get(index(name)?)?), is_registered });
         }
     }
     Some((dialects, operations))
@@ -313,6 +310,11 @@ fn properties(mut reader: Reader<'_>) -> Option<Vec<Range<usize>>> {
         reader.take(length).map(|_| start..reader.at)
     };
     (0..count).map(|_| one()).collect()
+}
+
+/// A name. One that is not UTF-8 is none of those that are looked for.
+fn text(name: &[u8]) -> &str {
+    std::str::from_utf8(name).unwrap_or_default()
 }
 
 fn index(number: u64) -> Option<usize> {

@@ -61,6 +61,7 @@ const MOST_DEVICES: u64 = 1 << 16;
 
 const REPLICAS: &str = "mhlo.num_replicas";
 const PARTITIONS: &str = "mhlo.num_partitions";
+const SHARDINGS: [&str; 2] = ["mhlo.sharding", "mhlo.spmd_output_sharding"];
 const LAYOUT: &str = "mhlo.layout_mode";
 const GROUPS: [&str; 2] = ["replica_groups", "source_target_pairs"];
 const SHARDING: &str = "a sharding";
@@ -150,16 +151,27 @@ impl Findings {
         }
     }
 
-    /// How an input or an output is laid out.
-    pub(super) fn layout(&mut self, layout: &str) {
-        if !layout.is_empty() && layout != "default" {
-            self.layout = Some(layout.to_owned());
+    /// How an input or an output is laid out; `None` where it is not understood.
+    pub(super) fn layout(&mut self, layout: Option<&[u8]>) {
+        match layout {
+            Some(b"" | b"default") => {}
+            Some(layout) => self.layout = Some(String::from_utf8_lossy(layout).into_owned()),
+            None => self.layout = Some("one that is not understood".to_owned()),
         }
     }
 
     /// That Shardy's attributes are there.
     pub(super) fn shardy(&mut self) {
         self.uses_shardy = true;
+    }
+
+    /// A sharding as a string, which is a text in braces, or a serialised `OpSharding`, as TensorFlow writes it.
+    fn sharding(&mut self, sharding: Option<&[u8]>) {
+        let is_text = sharding.is_some_and(|sharding| sharding.starts_with(b"{"));
+        // Texts are found wherever they stand.
+        if !is_text && sharding.and_then(|sharding| hlo::sharding(sharding, self)).is_none() {
+            self.named(2, SHARDING);
+        }
     }
 
     /// Shardings and meshes that stand somewhere as text, except where the text is left out.
@@ -213,7 +225,10 @@ fn of_text(bytes: &[u8], findings: &mut Findings) {
         }
     }
     for value in values(LAYOUT) {
-        findings.layout(text::string(value).unwrap_or("one that is not understood"));
+        findings.layout(text::string(value).as_deref());
+    }
+    for value in SHARDINGS.into_iter().flat_map(values) {
+        findings.sharding(text::string(value).as_deref());
     }
     for (dialect, transfer) in [b"stablehlo.".as_slice(), b"mhlo."].into_iter().flat_map(|d| TRANSFERS.map(|t| (d, t)))
     {
@@ -236,17 +251,18 @@ fn of_bytecode(bytes: &[u8], findings: &mut Findings) -> Option<()> {
         match name {
             REPLICAS => findings.replicas(count()),
             PARTITIONS => findings.partitions(count()),
-            LAYOUT => findings.layout(file.string(value).unwrap_or("one that is not understood")),
+            LAYOUT => findings.layout(file.string(value)),
+            _ if SHARDINGS.contains(&name) => findings.sharding(file.string(value)),
             _ => {}
         }
     }
     for string in &file.strings {
-        findings.shardings(string.as_bytes(), |_| false);
+        findings.shardings(string, |_| false);
     }
     if findings.partitions.is_none() && file.operations.iter().any(|operation| operation.dialect == "sdy") {
         findings.named(2, MESH);
     }
-    let names_meshes = |string: &&str| string.contains("xla.sdy.meshes");
+    let names_meshes = |string: &&[u8]| memmem::find(string, b"xla.sdy.meshes").is_some();
     if file.operations.iter().any(|operation| operation.dialect == "sdy") || file.strings.iter().any(names_meshes) {
         findings.shardy();
     }

@@ -116,10 +116,32 @@ pub(super) fn value(bytes: &[u8], at: usize, length: usize) -> Option<&[u8]> {
     rest.strip_prefix(b"=").map(<[u8]>::trim_ascii_start)
 }
 
-/// The content of the string that a text starts with.
-pub(super) fn string(text: &[u8]) -> Option<&str> {
+/// The bytes of the string that a text starts with.
+pub(super) fn string(text: &[u8]) -> Option<Vec<u8>> {
     let end = text.starts_with(b"\"").then(|| end_of_string(text, 0))??;
-    std::str::from_utf8(&text[1..end - 1]).ok()
+    let (mut rest, mut bytes) = (&text[1..end - 1], Vec::new());
+    while let Some((&first, after)) = rest.split_first() {
+        rest = after;
+        if first != b'\\' {
+            bytes.push(first);
+            continue;
+        }
+        // Two digits of a byte, or the letter of a backslash, a quote, a new line or a tab.
+        let digits = rest.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
+        if let Some(byte) = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            bytes.push(byte);
+            rest = &rest[2..];
+        } else {
+            let (&letter, after) = rest.split_first()?;
+            bytes.push(match letter {
+                b'n' => b'\n',
+                b't' => b'\t',
+                letter => letter,
+            });
+            rest = after;
+        }
+    }
+    Some(bytes)
 }
 
 /// The elements of `dense<...>`, an array of 64-bit integers; `None` where the text starts with anything else.

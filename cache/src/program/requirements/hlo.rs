@@ -74,7 +74,7 @@ fn instruction(bytes: &[u8], findings: &mut Findings) -> Option<()> {
 }
 
 /// `OpSharding`: on how many devices its tiles lie, or which one has all of it.
-fn sharding(bytes: &[u8], findings: &mut Findings) -> Option<()> {
+pub(super) fn sharding(bytes: &[u8], findings: &mut Findings) -> Option<()> {
     let dimensions = numbers(bytes, 3)?;
     let tiles = dimensions.iter().fold(1_u64, |tiles, side| tiles.saturating_mul(side.unsigned_abs()));
     findings.named(tiles, "a sharding");
@@ -87,7 +87,7 @@ fn module_attribute(entry: &[u8], findings: &mut Findings) {
     let text = |number| first_within_message(entry, number).and_then(|text| std::str::from_utf8(text).ok());
     match text(1) {
         Some("arg_layout_modes" | "out_layout_modes") => {
-            text(2).unwrap_or_default().split(';').for_each(|mode| findings.layout(mode.trim()));
+            text(2).unwrap_or_default().split(';').for_each(|mode| findings.layout(Some(mode.trim().as_bytes())));
         }
         Some("xla.sdy.meshes") => findings.shardy(),
         _ => {}

@@ -130,6 +130,12 @@ fn what_is_inside_names_devices() {
         ("mhlo.sharding = \"{devices=[2,1,4]<=[8] last_tile_dim_replicate}\"", 8),
         ("mhlo.sharding = \"{{replicated}, {maximal device=2}}\"", 3),
         ("mhlo.sharding = \"{manual}\"", 1),
+        // As TensorFlow writes them: replicated, all on the first device, and on two.
+        ("mhlo.sharding = \"\"", 1),
+        ("mhlo.sharding = \"\\08\\01\\1A\\01\\01\\22\\01\\00\"", 1),
+        ("mhlo.sharding = \"\\08\\03\\1A\\02\\01\\02\\22\\02\\00\\01\"", 2),
+        ("mhlo.sharding = \"odd\"", 2),
+        ("mhlo.sharding = #alias", 2),
         ("sdy.mesh @mesh = <[\"x1\"=2, \"y2\"=4]>", 8),
         ("sdy.mesh @mesh = <[\"x\"=1]>", 1),
         ("sdy.mesh @one = <[], device_ids=[0]>", 1),
