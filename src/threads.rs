@@ -49,7 +49,9 @@ pub(crate) fn together(threads: usize, worker: impl Fn() + Sync) {
         let others = (1..threads).map_while(|_| Builder::new().spawn_scoped(scope, &worker).ok());
         let others: Vec<_> = others.collect();
         worker();
-        others.into_iter().for_each(|other| other.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        for other in others {
+            other.join().unwrap_or_else(|panic| resume_unwind(panic));
+        }
     });
 }
 

@@ -313,7 +313,7 @@ fn a_full_disk() {
     );
     let (lab, program) = lab();
     std::fs::create_dir(lab.cache()).unwrap();
-    let script = "mount -t tmpfs -o size=16k none \"$PREHEAT_CACHE_DIR\" || exit 9; \"$0\" \"$@\" || exit; \
+    let script = "mount -t tmpfs -o size=16k,mode=700 none \"$PREHEAT_CACHE_DIR\" || exit 9; \"$0\" \"$@\" || exit; \
         cd \"$PREHEAT_CACHE_DIR\"; find objects-v1 tmp -type f >&2";
     let run = lab.preheat(&lab.sim()).words("--quiet --json program run").arg(&program);
     let ran = run.through("unshare", &["-rm", "sh", "-c", script]).run().done();

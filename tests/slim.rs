@@ -17,7 +17,7 @@ use std::sync::LazyLock;
 use preheat::pjrt::hlo::TensorType;
 use preheat::pjrt::options::{self, OptionOverride};
 use preheat::pjrt::{Buffer, Client, ElementType, ExecuteOptions, LoadedExecutable, Plugin, Program, Value};
-use preheat_cache::{Notes, PluginBuild};
+use preheat_cache::PluginBuild;
 use safetensors::SafeTensors;
 
 use slim::slim;
@@ -368,7 +368,7 @@ fn nothing_that_is_cut_or_changed_panics() {
 
 #[test]
 fn the_build_that_this_ran_on_is_in_the_table_and_others_are_not() {
-    let build = PluginBuild::of(&support::xla_cpu_plugin(), Notes::None).unwrap();
+    let build = PluginBuild::of(&support::xla_cpu_plugin(), None).unwrap();
     assert!(slim::is_proven(&build.0), "these tests ran on {build}: if all of them pass, it may be added to the table");
     assert!(!slim::is_proven("blake3:00") && !slim::is_proven(""));
     assert_eq!(slim::is_wanted(), std::env::var(slim::SWITCH).as_deref() != Ok("0"));

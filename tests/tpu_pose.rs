@@ -7,6 +7,7 @@
 mod support;
 
 use std::collections::BTreeSet;
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::{Duration, Instant};
 
 use pjrt_sim::{Count, Origin, Place, Sim, When};
@@ -81,6 +82,11 @@ const CASES: &[Case] = &[
         let cold = Lab::new();
         program(&cold, &posed(&cold), "--cache-read-only").done();
         assert!(cold.objects().is_empty());
+    }),
+    ("--cache-shared", || {
+        let lab = Lab::new();
+        program(&lab, &posed(&lab), "--cache-shared").done();
+        assert_eq!(std::fs::metadata(lab.cache()).unwrap().permissions().mode() & 0o7777, 0o2770);
     }),
     ("--cache-fallback", || {
         let (full, lab) = (warm(), Lab::new());

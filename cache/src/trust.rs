@@ -106,7 +106,7 @@ impl Distrust {
     /// Whether anybody but this user and root could have written what lies at `path`. Links are
     /// followed. `None` where nobody could, and where nothing can be told.
     pub fn of_path(path: &Path) -> Option<Self> {
-        let metadata = std::fs::metadata(path).ok().map(|metadata| Metadata::from_just_metadata(metadata))?;
+        let metadata = std::fs::metadata(path).ok().map(Metadata::from_just_metadata)?;
         Trust::Private.reason(&metadata).map(|reason| Self { path: path.to_owned(), reason })
     }
 }

@@ -20,8 +20,11 @@ pub(super) struct Model {
     pub(super) scheduler: SchedulerConfig,
     checkpoints: HashMap<Component, Checkpoint>,
     /// Each takes the names and shapes of a thousand weights to compute, and every request asks for them.
-    architectures: Mutex<Vec<((Component, Option<TextOutputs>), Digest)>>,
+    architectures: Mutex<Vec<(ArchitectureOf, Digest)>>,
 }
+
+/// What an architecture's digest is of: a component, and which outputs of a text encoder.
+type ArchitectureOf = (Component, Option<TextOutputs>);
 
 /// The tokenizers of a model, one for each text encoder. A vocabulary takes longer to read than everything else together, so a
 /// thread of its own does that, and who needs them first waits for it.

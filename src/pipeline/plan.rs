@@ -64,7 +64,7 @@ impl Pipeline {
         let schedule = scheduler.schedule(request.steps)?;
         let stages = Stages::of(&self.model, &shape)?;
         let placement = self.placement(&stages);
-        Ok(Prepared { request, plan, schedule, stages, shape, placement })
+        Ok(Prepared { request, plan, schedule, shape, stages, placement })
     }
 
     /// What a request asks for, and what is computed for it, in pixels, `[width, height]`.

@@ -30,7 +30,7 @@ pub const PEERS: &[Tool] = &[Tool::CCompiler, Tool::Make, Tool::Python, Tool::Pi
 
 /// Whether this is root, who can run as any other user.
 pub fn is_root() -> bool {
-    output(&mut command("id", &["-u"])).is_ok_and(|uid| uid.trim() == "0")
+    output(&mut command("id", ["-u"])).is_ok_and(|uid| uid.trim() == "0")
 }
 
 impl Tool {

@@ -288,10 +288,10 @@ impl Store {
         let from = last.map(ToString::to_string).unwrap_or_default();
         let sorted = |folder: &Path, begins: &str| -> Result<Vec<(String, PathBuf)>, StoreError> {
             let named = |path: PathBuf| Some((format!("{begins}{}", path.file_name()?.to_str()?), path));
-            let mut names: Vec<_> = self.entries(folder)?.into_iter().filter_map(named).collect();
-            names.retain(|(name, _)| name.as_str() >= from.get(..name.len()).unwrap_or(&from));
-            names.sort_unstable();
-            Ok(names)
+            let mut found: Vec<_> = self.entries(folder)?.into_iter().filter_map(named).collect();
+            found.retain(|(name, _)| name.as_str() >= from.get(..name.len()).unwrap_or(&from));
+            found.sort_unstable();
+            Ok(found)
         };
         let mut keys = Vec::new();
         for (first, folder) in sorted(&self.layout.objects(), "")? {

@@ -48,7 +48,7 @@ impl Store {
             match remove_if_abandoned(root, &path) {
                 Ok(false) => {}
                 Ok(true) => {
-                    tracing::debug!(path = %root.full(&path).display(), "removed what a process left that died")
+                    tracing::debug!(path = %root.full(&path).display(), "removed what a process left that died");
                 }
                 Err(error) => tracing::debug!(path = %root.full(&path).display(), %error, "a left-over stays"),
             }

@@ -99,7 +99,9 @@ fn left_overs_go_with_the_next_write_and_what_is_in_use_stays() {
     let stale_lock = layout.compile_lock(&GraphKey(Digest::of(b"stale")));
     fs::write(&stray, "half an object").unwrap();
     fs::write(&stale_lock, "").unwrap();
-    not_ours.iter().for_each(|path| fs::write(path, "mine").unwrap());
+    for path in &not_ours {
+        fs::write(path, "mine").unwrap();
+    }
     // As good as another process, as far as locks are concerned.
     let other = open(scratch.store.dir()).unwrap();
     let in_use = other.new_file(&other.prepare().unwrap(), "file.").unwrap();
