@@ -164,7 +164,7 @@ fn an_export_replaces_no_file_unasked_and_goes_through_pipes() {
     assert_eq!(archive.len(), usize::try_from(fs::metadata(&kept).unwrap().len()).unwrap());
     lab.bare().words("--json cache export -").run().ended(2).says(&["--json both want standard output"]);
     // Through a pipe, as over ssh.
-    let import = format!("{} --cache-dir other cache import /dev/stdin", env!("CARGO_BIN_EXE_preheat"));
+    let import = format!("{} --cache-dir other cache import --trust /dev/stdin", env!("CARGO_BIN_EXE_preheat"));
     let mut shell = Command::new("sh")
         .args(["-c", &format!("cat | {import}")])
         .current_dir(lab.path(""))
