@@ -24,7 +24,7 @@ pub fn run(rounds: u32, preheat: Option<&Path>) -> Outcome {
         for snapping in [&[][..], &["--snap-to-warm", "25"]] {
             for words in [&["audit"][..], &["plan", "--budget", "2h,20GiB"]] {
                 let seconds = (0..rounds).map(|_| one(&preheat, work.path(), &path, &[words, snapping].concat()));
-                let seconds = median(seconds.collect::<Outcome<Vec<_>>>()?.into_iter());
+                let seconds = median(seconds.collect::<Outcome<Vec<_>>>()?);
                 let command = [words, snapping].concat().join(" ");
                 if seconds > MOST_SECONDS {
                     too_slow.push(format!("{command} over {name}"));

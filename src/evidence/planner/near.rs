@@ -20,7 +20,9 @@ impl Near {
         for (position, shape) in shapes.enumerate() {
             kinds.entry(kind(shape)).or_default().push((shape.pixels(), shape, position));
         }
-        kinds.values_mut().for_each(|shapes| shapes.sort_unstable());
+        for shapes in kinds.values_mut() {
+            shapes.sort_unstable();
+        }
         Self { kinds }
     }
 
