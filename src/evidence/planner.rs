@@ -28,7 +28,7 @@ use crate::runtime::Percent;
 pub const EXACT_CANDIDATES: usize = 12;
 
 /// So many steps the search for a large problem takes: each is one look at whether a shape is warm, or at a graph that it needs.
-pub const MOST_WORK: u64 = 1 << 28;
+pub const MOST_WORK: u64 = 1 << 29;
 
 /// A graph that shapes need.
 #[derive(Debug, Clone, PartialEq)]

@@ -43,7 +43,8 @@ pub(super) fn search(tables: &Tables<'_>, free: &[usize]) -> Vec<usize> {
     let mut search = Search { tables, open, most_work: MOST_WORK };
     let alone: Vec<(usize, Saving)> = search.savings(&mut nothing, None).collect();
     let mut best = nothing.clone();
-    let starts = [Some(Measure::PerSecond), Some(Measure::Saved), Some(Measure::PerByte), None];
+    // Removals second, since they find what additions do not.
+    let starts = [Some(Measure::PerSecond), None, Some(Measure::Saved), Some(Measure::PerByte)];
     for (turn, measure) in starts.into_iter().enumerate() {
         let left = MOST_WORK.saturating_sub(tables.work());
         if left == 0 && turn > 0 {
