@@ -175,6 +175,25 @@ fn an_audit_says_what_hits_what_is_missing_and_what_it_costs() {
 }
 
 #[test]
+fn an_audit_of_three_thousand_sizes_builds_no_graph() {
+    let lab = warm_lab();
+    let sizes: Vec<Value> =
+        (0..3000_u64).map(|index| json!({"width": 64 * (1 + index % 55), "height": 64 * (1 + index / 55)})).collect();
+    let log = lab.file("sizes.jsonl", lines(&sizes));
+    // One text encoder, and a denoiser and a decoder for each size: level 1 knows the first ones, and nobody has the others.
+    let ran = audit(&lab, "-vv", &log).ended(3).says(&["looked up requests=3000 graphs=6001 built=0"]);
+    let audited = ran.json();
+    assert_eq!(
+        (&audited["shapes"], &audited["hits"], &audited["graphs_at_risk"]),
+        (&3000.into(), &1.into(), &5998.into())
+    );
+    // Where level 1 cannot be asked, the graphs of the one size that is recorded are built, and no other.
+    let ran = audit(&lab, "-vv --cache-read-only", &log).ended(3).says(&["graphs=6001 built=3"]);
+    assert_eq!(ran.json()["hits"], 1);
+    assert_eq!(lab.compiles(), 0);
+}
+
+#[test]
 fn what_is_no_log_and_no_budget_is_refused_in_words() {
     let lab = Lab::new();
     let empty = lab.file("empty.jsonl", "\n\n");

@@ -134,8 +134,7 @@ fn report(model_id: &str, survey: &Survey, choice: &Choice) -> PlanReport {
     order.sort_by_key(|at| (std::cmp::Reverse(by_shape[*at].0 + by_shape[*at].1), problem.candidates[*at].shape));
     let mut shapes = Vec::new();
     let mut so_far = Spent::default();
-    let prefixes: Vec<Vec<usize>> = (1..=order.len()).map(|length| order[..length].to_vec()).collect();
-    for (candidate, (_, spent)) in order.iter().zip(problem.evaluate_each(&prefixes)) {
+    for (candidate, spent) in order.iter().zip(problem.spent_so_far(&order)) {
         let (requests, snapped) = by_shape[*candidate];
         shapes.push(ChosenShape {
             shape: problem.candidates[*candidate].shape,
@@ -170,8 +169,7 @@ fn report(model_id: &str, survey: &Survey, choice: &Choice) -> PlanReport {
 /// Why a budget holds nothing.
 fn nothing_fits(survey: &Survey) -> CliError {
     let problem = &survey.problem;
-    let alone: Vec<Vec<usize>> = (0..problem.candidates.len()).map(|at| vec![at]).collect();
-    let each = problem.evaluate_each(&alone).into_iter().map(|(_, spent)| spent);
+    let each = (0..problem.candidates.len()).map(|candidate| problem.spent_alone(candidate));
     let least = each.min_by(|one, other| one.compile_seconds.total_cmp(&other.compile_seconds)).unwrap_or_default();
     CliError::Usage(format!(
         "the budget holds no shape that is worth warming: the one that is compiled fastest takes {} and {}",

@@ -1,5 +1,7 @@
 //! What compiling a graph takes: as the store measured it, else as it did for the graph most like it, else a guess that is said to be one.
 
+use std::collections::{BTreeMap, HashMap};
+
 use preheat_cache::{GraphKey, GraphRecord};
 use serde::Serialize;
 
@@ -31,12 +33,8 @@ pub struct Estimate {
 }
 
 /// A compile that was measured.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 struct Measured {
-    stage: String,
-    graph_key: GraphKey,
-    /// Pictures at once and pixels of each, for every request that led to it.
-    amounts: Vec<(u64, u64)>,
     compile_seconds: f64,
     stored_bytes: Option<u64>,
 }
@@ -44,7 +42,9 @@ struct Measured {
 /// What the store measured of one model on one target.
 #[derive(Debug)]
 pub struct Costs {
-    measured: Vec<Measured>,
+    by_key: HashMap<(String, GraphKey), Measured>,
+    /// By stage, pictures at once, and pixels of each, for every request that led to one.
+    by_amount: HashMap<String, BTreeMap<u64, BTreeMap<u64, Measured>>>,
     sizes: Vec<[u64; 2]>,
     target: String,
 }
@@ -52,35 +52,34 @@ pub struct Costs {
 impl Costs {
     /// Takes from `records` what is of the model and the target.
     pub fn new(records: &[GraphRecord], model_id: &str, target: &str) -> Self {
-        let (mut measured, mut sizes) = (Vec::new(), Vec::new());
+        let (by_key, by_amount) = (HashMap::new(), HashMap::new());
+        let mut costs = Self { by_key, by_amount, sizes: Vec::new(), target: target.to_owned() };
         for record in records.iter().filter(|record| target_of(record) == target) {
-            let signatures =
-                || record.signatures.iter().map(|one| &one.signature).filter(|one| one.model_id == model_id);
-            let shapes: Vec<(u64, [u64; 2])> = signatures()
-                .filter_map(|signature| match signature.input_shape[..] {
-                    [batch, _, height, width] => {
-                        Some((batch, [width.saturating_mul(LATENT_PX), height.saturating_mul(LATENT_PX)]))
-                    }
-                    _ => None,
-                })
-                .collect();
-            if shapes.is_empty() {
-                continue;
-            }
-            sizes.extend(shapes.iter().map(|(_, size)| *size));
-            if record.measurements.compile_seconds > 0.0 {
-                measured.push(Measured {
-                    stage: record.stage.clone(),
-                    graph_key: record.graph_key,
-                    amounts: shapes.iter().map(|(batch, size)| (*batch, size[0].saturating_mul(size[1]))).collect(),
-                    compile_seconds: record.measurements.compile_seconds,
-                    stored_bytes: record.object.as_ref().map(|object| object.stored_bytes),
-                });
+            let signatures = record.signatures.iter().map(|one| &one.signature);
+            let shapes = signatures.filter(|one| one.model_id == model_id).filter_map(|signature| {
+                let [batch, _, height, width] = signature.input_shape[..] else { return None };
+                Some((batch, [width.saturating_mul(LATENT_PX), height.saturating_mul(LATENT_PX)]))
+            });
+            for (batch, size) in shapes {
+                costs.add(record, batch, size);
             }
         }
-        sizes.sort_unstable();
-        sizes.dedup();
-        Self { measured, sizes, target: target.to_owned() }
+        costs.sizes.sort_unstable();
+        costs.sizes.dedup();
+        costs
+    }
+
+    /// Takes note of one request that led to a record.
+    fn add(&mut self, record: &GraphRecord, batch: u64, size: [u64; 2]) {
+        self.sizes.push(size);
+        let compile_seconds = record.measurements.compile_seconds;
+        if compile_seconds > 0.0 {
+            let stored_bytes = record.object.as_ref().map(|object| object.stored_bytes);
+            let measured = Measured { compile_seconds, stored_bytes };
+            self.by_key.insert((record.stage.clone(), record.graph_key), measured);
+            let of_batch = self.by_amount.entry(record.stage.clone()).or_default().entry(batch).or_default();
+            of_batch.entry(size[0].saturating_mul(size[1])).or_insert(measured);
+        }
     }
 
     /// Every size that the store has a graph of the model for.
@@ -91,33 +90,32 @@ impl Costs {
     /// What compiling a stage for `shape` takes.
     pub fn of(&self, stage: &str, graph_key: Option<GraphKey>, shape: Shape) -> Estimate {
         let guess = guess(stage, &self.target);
-        let of_stage = self.measured.iter().filter(|one| one.stage == stage);
-        let nearest = of_stage.min_by(|one, other| {
-            let distance = |measured: &Measured| measured.distance(graph_key, shape);
-            distance(one).total_cmp(&distance(other))
-        });
-        match nearest {
-            None => guess,
-            Some(nearest) => Estimate {
-                compile_seconds: nearest.compile_seconds,
-                stored_bytes: nearest.stored_bytes.unwrap_or(guess.stored_bytes),
-                basis: if Some(nearest.graph_key) == graph_key { Basis::Measured } else { Basis::Alike },
-            },
+        let own = graph_key.and_then(|key| self.by_key.get(&(stage.to_owned(), key)));
+        let (measured, basis) = match (own, self.nearest(stage, shape)) {
+            (Some(own), _) => (own, Basis::Measured),
+            (None, Some(nearest)) => (nearest, Basis::Alike),
+            (None, None) => return guess,
+        };
+        Estimate {
+            compile_seconds: measured.compile_seconds,
+            stored_bytes: measured.stored_bytes.unwrap_or(guess.stored_bytes),
+            basis,
         }
     }
-}
 
-impl Measured {
-    /// How unlike it is to what is asked for: 0 where it is the very graph, else by how many times it computes more or less. What
-    /// does not depend on the batch (the VAE) or on either (a text encoder) is the very graph wherever the rest is the same.
-    fn distance(&self, graph_key: Option<GraphKey>, shape: Shape) -> f64 {
-        if Some(self.graph_key) == graph_key {
-            return 0.0;
-        }
+    /// The compile of the stage that was most like it, by how many times more or less it computes.
+    fn nearest(&self, stage: &str, shape: Shape) -> Option<&Measured> {
         #[expect(clippy::cast_precision_loss, reason = "pixels")]
         let times = |one: u64, other: u64| (one.max(1) as f64 / other.max(1) as f64).ln().abs();
-        let unlike = |(batch, pixels): &(u64, u64)| times(*batch, shape.batch_size) + times(*pixels, shape.pixels());
-        self.amounts.iter().map(unlike).fold(f64::INFINITY, f64::min) + f64::MIN_POSITIVE
+        let of_batches = self.by_amount.get(stage)?.iter().flat_map(|(batch, of_batch)| {
+            // Of those with more pixels the first is nearest, and of those with fewer the last.
+            let neighbours = [of_batch.range(shape.pixels()..).next(), of_batch.range(..shape.pixels()).next_back()];
+            neighbours
+                .into_iter()
+                .flatten()
+                .map(|(pixels, measured)| (times(*batch, shape.batch_size) + times(*pixels, shape.pixels()), measured))
+        });
+        of_batches.min_by(|one, other| one.0.total_cmp(&other.0)).map(|(_, measured)| measured)
     }
 }
 

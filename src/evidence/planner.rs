@@ -8,20 +8,27 @@
 //!
 //! Up to [`EXACT_CANDIDATES`] shapes every subset is tried. Beyond, greedy additions by three measures, and greedy removals from all
 //! of them, are each improved until no addition, removal, exchange, or removal followed by greedy additions makes them cheaper; the
-//! cheapest is taken. Branch and bound has little to prune by here, since a shape that is added can make others dearer: it draws
+//! cheapest is taken. All of this stops at a bound of work ([`MOST_WORK`]), so that thousands of shapes take seconds. Branch and bound has little to prune by here, since a shape that is added can make others dearer: it draws
 //! requests from a cold start, which they pay once, to padding, which they pay each time. The tests compare with every subset.
 
+mod near;
 mod search;
 mod state;
 
+use std::collections::HashSet;
+
 use serde::Serialize;
 
+use self::near::Near;
 use self::state::{State, Tables};
 use super::Shape;
 use crate::runtime::Percent;
 
 /// Up to so many shapes that are not warm yet, the best choice is found by trying all: 4096 subsets.
 pub const EXACT_CANDIDATES: usize = 12;
+
+/// So many steps the search for a large problem takes: each is one look at whether a shape is warm, or at a graph that it needs.
+pub const MOST_WORK: u64 = 1 << 29;
 
 /// A graph that shapes need.
 #[derive(Debug, Clone, PartialEq)]
@@ -147,24 +154,21 @@ pub fn waste_percent(own: Shape, warm: Shape) -> f64 {
 /// Sizes that nobody asked for and that cover two that somebody did within the allowed waste: the best size to warm may be one of
 /// them. The `most` that cover the most requests.
 pub fn joins(wanted: &[(Shape, u64)], most_waste_percent: f64, most: usize) -> Vec<Shape> {
+    let near = Near::new(wanted.iter().map(|(shape, _)| *shape));
+    let asked: HashSet<Shape> = wanted.iter().map(|(shape, _)| *shape).collect();
     let fits = |own: Shape, warm: Shape| own.fits(warm) && waste_percent(own, warm) <= most_waste_percent;
-    let mut found = std::collections::BTreeSet::new();
-    for (at, (one, _)) in wanted.iter().enumerate() {
-        for (other, _) in &wanted[at + 1..] {
+    let mut found = HashSet::new();
+    for (one, _) in wanted {
+        for other in near.not_smaller(*one, most_waste_percent) {
             let size = [one.size[0].max(other.size[0]), one.size[1].max(other.size[1])];
             let join = Shape { size, ..*one };
-            if join != *one && join != *other && fits(*one, join) && fits(*other, join) {
+            if !asked.contains(&join) && fits(*one, join) && fits(other, join) {
                 found.insert(join);
             }
         }
     }
-    let covered =
-        |join: &Shape| wanted.iter().filter(|(own, _)| fits(*own, *join)).map(|(_, requests)| *requests).sum::<u64>();
-    let mut ranked: Vec<(u64, Shape)> = found
-        .into_iter()
-        .filter(|join| wanted.iter().all(|(own, _)| own != join))
-        .map(|join| (covered(&join), join))
-        .collect();
+    let covered = |join| near.smaller(join, most_waste_percent).map(|at| wanted[at].1).sum::<u64>();
+    let mut ranked: Vec<(u64, Shape)> = found.into_iter().map(|join| (covered(join), join)).collect();
     ranked.sort_by_key(|(covered, shape)| (std::cmp::Reverse(*covered), *shape));
     ranked.truncate(most);
     ranked.into_iter().map(|(_, shape)| shape).collect()
@@ -186,9 +190,29 @@ impl Problem {
         choices.iter().map(evaluate).collect()
     }
 
+    /// What warming takes after each of these candidates, one after the other.
+    pub fn spent_so_far(&self, order: &[usize]) -> Vec<Spent> {
+        let tables = Tables::new(self);
+        let mut state = State::with(&tables, &[]);
+        let spent = order.iter().map(|candidate| {
+            state.toggle(*candidate);
+            state.spent()
+        });
+        spent.collect()
+    }
+
+    /// What warming one candidate alone takes.
+    pub fn spent_alone(&self, candidate: usize) -> Spent {
+        let graphs = self.candidates[candidate].graphs.iter().map(|graph| &self.graphs[*graph]);
+        graphs.filter(|graph| !graph.is_there).fold(Spent::default(), |spent, graph| Spent {
+            compile_seconds: spent.compile_seconds + graph.compile_seconds,
+            stored_bytes: spent.stored_bytes + graph.stored_bytes,
+        })
+    }
+
     /// Who serves each kind of request where these candidates are warmed.
     pub fn servers(&self, chosen: &[usize]) -> Vec<Server> {
-        State::with(&Tables::new(self), chosen).servers().to_vec()
+        State::with(&Tables::new(self), chosen).servers()
     }
 
     /// The best choice that was found.
@@ -202,6 +226,7 @@ impl Problem {
         chosen.sort_unstable();
         let state = State::with(&tables, &chosen);
         let (cost, spent) = (state.cost(), state.spent());
+        tracing::debug!(work = tables.work(), "chosen");
         Choice { chosen, cost, spent, is_exact }
     }
 }

@@ -6,7 +6,7 @@ use preheat_cache::{Digest, GraphKey, GraphRecord};
 use serde::Serialize;
 
 use super::costs::{Basis, Costs, Estimate, guessed_seconds_per_pixel_pass};
-use super::planner::{Budget, Candidate, GraphCost, Problem, Wanted, joins};
+use super::planner::{Budget, Candidate, GraphCost, Problem, Wanted, joins, waste_percent};
 use super::{Demand, Demands, EvidenceError, Shape};
 use crate::pipeline::{LookedUpStage, Pipeline, TextToImage};
 use crate::runtime::Verdict;
@@ -148,7 +148,8 @@ fn larger(
     kinds.dedup();
     shapes.extend(costs.sizes().iter().flat_map(|size| kinds.iter().map(|kind| Shape { size: *size, ..*kind })));
     let asked: HashSet<Shape> = wanted.iter().map(|(shape, _)| *shape).collect();
-    shapes.retain(|shape| !asked.contains(shape) && wanted.iter().any(|(own, _)| own.fits(*shape)));
+    let serves = |shape: Shape, own: Shape| own.fits(shape) && waste_percent(own, shape) <= most_waste;
+    shapes.retain(|shape| !asked.contains(shape) && wanted.iter().any(|(own, _)| serves(*shape, *own)));
     shapes.sort_unstable();
     shapes.dedup();
     let requests: Vec<TextToImage> = shapes.iter().map(|shape| shape.to_request()).collect();

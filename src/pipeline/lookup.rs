@@ -75,12 +75,14 @@ impl Pipeline {
         }
         self.ask_level_one(&mut shared)?;
         let recorded = Recorded::of(records);
+        let (graphs, mut built) = (shared.len(), 0);
         let mut answers = Vec::with_capacity(shared.len());
         for Shared { request, signature, kind, graph, answer } in shared {
             let runtime = self.runtime.for_stage(kind);
             answers.push(match (answer, &sketches[request]) {
                 (Some(answer), _) => answer,
                 (None, Ok(sketch)) if recorded.may_have(&graph, kind, sketch.shape.latent_sides) => {
+                    built += 1;
                     let stages = Stages::of(&self.model, &sketch.shape)?;
                     let stage = stages.iter().find(|stage| stage.name == graph.stage_name());
                     runtime.look_up_by_key(signature, stage.map_or(&graph, |stage| &stage.graph))?
@@ -88,6 +90,7 @@ impl Pipeline {
                 (None, _) => StageLookup::unknown(&signature.model_id, graph.stage_name()),
             });
         }
+        tracing::debug!(requests = requests.len(), graphs, built, "looked up");
         let look_up = |(sketch, stages): (Result<super::plan::Sketch, _>, Vec<(usize, Digest)>)| {
             let stages = stages
                 .into_iter()

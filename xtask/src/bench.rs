@@ -7,7 +7,8 @@ use clap::ValueEnum;
 use crate::command::{Outcome, cargo, run as run_command};
 use crate::model::Size;
 use crate::{
-    ahead, bench_allocator, pipeline_ready, pipeline_sizes, pipeline_step, pipeline_sync, prerequisites, warm_start,
+    ahead, bench_allocator, bench_evidence, pipeline_ready, pipeline_sizes, pipeline_step, pipeline_sync,
+    prerequisites, warm_start,
 };
 
 #[derive(clap::Args)]
@@ -72,6 +73,8 @@ enum Bench {
     PipelineSync,
     /// The first run of a size, which compiles, and a later one, which loads.
     PipelineSizes,
+    /// `audit` and `plan` over logs of thousands of sizes: each has to take less than ten seconds.
+    Evidence,
     /// Compiling for a TPU that is not here: seconds, memory and bytes of each stage, with JAX's denoiser beside them. Each once.
     Ahead,
 }
@@ -111,6 +114,10 @@ pub fn run(arguments: &Arguments) -> Outcome {
             pipeline_sync::run(rounds, pipeline.steps.unwrap_or(100), model, size)
         }
         Bench::Ahead => ahead(pipeline),
+        Bench::Evidence => {
+            prerequisites::check(prerequisites::BUILD)?;
+            bench_evidence::run(rounds, pipeline.preheat.as_deref())
+        }
         Bench::PipelineSizes => {
             prerequisites::check(prerequisites::BUILD)?;
             let usual = [[512, 512], [768, 768], [768, 1024]].map(|[width, height]| Size { width, height });

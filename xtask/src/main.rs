@@ -7,6 +7,7 @@
 mod ahead;
 mod bench;
 mod bench_allocator;
+mod bench_evidence;
 mod bench_process;
 mod command;
 mod demo;

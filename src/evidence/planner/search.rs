@@ -3,8 +3,8 @@
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
-use super::Spent;
 use super::state::{State, Tables};
+use super::{MOST_WORK, Spent};
 
 /// Savings below a microsecond are rounding.
 const SMALLEST_SAVING: f64 = 1e-6;
@@ -34,19 +34,32 @@ pub(super) fn every_subset(tables: &Tables<'_>, free: &[usize]) -> Vec<usize> {
     best.2
 }
 
-/// A good subset of `free`.
+/// A good subset of `free`, found within [`MOST_WORK`].
 pub(super) fn search(tables: &Tables<'_>, free: &[usize]) -> Vec<usize> {
+    let problem = tables.problem;
     // What does not fit alone never does.
-    let nothing = State::with(tables, &[]);
-    let fits = |at: &usize| nothing.clone().trying(*at, |state| state.fits());
-    let search = Search { tables, open: free.iter().copied().filter(fits).collect() };
+    let open: Vec<usize> = free.iter().copied().filter(|at| problem.budget.covers(problem.spent_alone(*at))).collect();
+    let mut nothing = State::with(tables, &[]);
+    let mut search = Search { tables, open, most_work: MOST_WORK };
+    let alone: Vec<(usize, Saving)> = search.savings(&mut nothing, None).collect();
     let mut best = nothing.clone();
-    let filled = [Measure::Saved, Measure::PerSecond, Measure::PerByte].map(|measure| {
-        let mut state = nothing.clone();
-        search.fill(&mut state, None, measure);
-        state
-    });
-    for mut state in filled.into_iter().chain([search.thin()]) {
+    // Removals second, since they find what additions do not.
+    let starts = [Some(Measure::PerSecond), None, Some(Measure::Saved), Some(Measure::PerByte)];
+    for (turn, measure) in starts.into_iter().enumerate() {
+        let left = MOST_WORK.saturating_sub(tables.work());
+        if left == 0 && turn > 0 {
+            break;
+        }
+        // Half of what is left is for those after it.
+        search.most_work = tables.work() + if turn + 1 == starts.len() { left } else { left / 2 };
+        let mut state = match measure {
+            Some(measure) => {
+                let mut state = nothing.clone();
+                search.fill(&mut state, None, measure, &alone);
+                state
+            }
+            None => search.thin(),
+        };
         search.improve(&mut state);
         if state.total() < best.total() - SMALLEST_SAVING {
             best = state;
@@ -58,30 +71,67 @@ pub(super) fn search(tables: &Tables<'_>, free: &[usize]) -> Vec<usize> {
 struct Search<'t> {
     tables: &'t Tables<'t>,
     open: Vec<usize>,
+    /// When it is enough.
+    most_work: u64,
+}
+
+/// What adding a candidate saves and takes.
+#[derive(Debug, Clone, Copy)]
+struct Saving {
+    saved: f64,
+    compile_seconds: f64,
+    stored_bytes: u64,
 }
 
 impl<'t> Search<'t> {
-    /// Adds what saves most, while anything saves and fits.
-    fn fill(&self, state: &mut State<'t>, without: Option<usize>, measure: Measure) {
-        loop {
-            let (total, spent) = (state.total(), state.spent());
-            let mut best = None;
-            for at in self.open.iter().copied().filter(|at| Some(*at) != without) {
-                if state.has(at) {
-                    continue;
-                }
-                let worth = state.trying(at, |added| {
-                    let saved = total - added.total();
-                    (saved > SMALLEST_SAVING && added.fits()).then(|| saved / measure.price(spent, added.spent()))
-                });
-                if worth.is_some() && worth > best.map(|(worth, _)| worth) {
-                    best = worth.map(|worth| (worth, at));
+    fn is_enough(&self) -> bool {
+        self.tables.work() >= self.most_work
+    }
+
+    /// What adding a candidate saves, where it does and fits.
+    fn saving(state: &mut State<'t>, candidate: usize) -> Option<Saving> {
+        let (total, before) = (state.total(), state.spent());
+        state.trying(candidate, |added| {
+            let (saved, after) = (total - added.total(), added.spent());
+            (saved > SMALLEST_SAVING && added.fits()).then(|| Saving {
+                saved,
+                compile_seconds: after.compile_seconds - before.compile_seconds,
+                stored_bytes: after.stored_bytes - before.stored_bytes,
+            })
+        })
+    }
+
+    /// What adding each of the candidates saves that are not chosen.
+    fn savings<'s>(
+        &'s self,
+        state: &'s mut State<'t>,
+        without: Option<usize>,
+    ) -> impl Iterator<Item = (usize, Saving)> + use<'s, 't> {
+        let open = self.open.iter().copied().filter(move |at| Some(*at) != without);
+        open.filter_map(move |at| if state.has(at) { None } else { Some((at, Self::saving(state, at)?)) })
+    }
+
+    /// Adds what saves most, while anything saves and fits; `first` is what the candidates save in the state as it is.
+    ///
+    /// What one saves is reckoned anew only when its turn comes: as a rule it has become less since. Where there is no more time to find
+    /// out whose turn it then is, it is taken out of turn.
+    fn fill(&self, state: &mut State<'t>, without: Option<usize>, measure: Measure, first: &[(usize, Saving)]) {
+        let mut heap: BinaryHeap<Worth> = first.iter().map(|saving| measure.worth(saving)).collect();
+        while !heap.is_empty() {
+            while let Some(Worth { candidate, .. }) = heap.pop() {
+                let Some(saving) = Self::saving(state, candidate) else { continue };
+                let now = measure.worth(&(candidate, saving));
+                if heap.peek().is_some_and(|next| now < *next) && !self.is_enough() {
+                    heap.push(now);
+                } else {
+                    state.toggle(candidate);
                 }
             }
-            match best {
-                Some((_, at)) => state.toggle(at),
-                None => return,
+            if self.is_enough() {
+                return;
             }
+            // Some save more than they did, now that others are there.
+            heap = self.savings(state, without).map(|saving| measure.worth(&saving)).collect();
         }
     }
 
@@ -94,7 +144,7 @@ impl<'t> Search<'t> {
             let Some(least) = heap.pop() else { break };
             // Others have gone since it was reckoned: what is missed more now than the next waits for its turn.
             let now = self.missed(&mut state, least.candidate);
-            if heap.peek().is_some_and(|next| now < *next) {
+            if heap.peek().is_some_and(|next| now < *next) && !self.is_enough() {
                 heap.push(now);
             } else {
                 state.toggle(least.candidate);
@@ -127,14 +177,14 @@ impl<'t> Search<'t> {
             self.toggle_each(state);
             self.exchange_each(state);
             self.refill_each(state);
-            if state.total() >= total - SMALLEST_SAVING {
+            if state.total() >= total - SMALLEST_SAVING || self.is_enough() {
                 return;
             }
         }
     }
 
     fn toggle_each(&self, state: &mut State<'t>) {
-        for at in &self.open {
+        for at in self.open.iter().take_while(|_| !self.is_enough()) {
             let total = state.total();
             if is_cheaper(state, *at, total) {
                 state.toggle(*at);
@@ -143,7 +193,7 @@ impl<'t> Search<'t> {
     }
 
     fn exchange_each(&self, state: &mut State<'t>) {
-        for out in state.chosen() {
+        for out in state.chosen().into_iter().take_while(|_| !self.is_enough()) {
             let total = state.total();
             let into = state.trying(out, |without| {
                 let mut others = self.open.iter().copied().filter(|at| *at != out);
@@ -157,10 +207,12 @@ impl<'t> Search<'t> {
     }
 
     fn refill_each(&self, state: &mut State<'t>) {
-        for out in state.chosen() {
+        for out in state.chosen().into_iter().take_while(|_| !self.is_enough()) {
             let mut other = state.clone();
+            self.tables.count_work(self.open.len());
             other.toggle(out);
-            self.fill(&mut other, Some(out), Measure::PerSecond);
+            let savings: Vec<_> = self.savings(&mut other, Some(out)).collect();
+            self.fill(&mut other, Some(out), Measure::PerSecond, &savings);
             if other.total() < state.total() - SMALLEST_SAVING {
                 *state = other;
             }
@@ -174,17 +226,43 @@ fn is_cheaper(state: &mut State<'_>, candidate: usize, total: f64) -> bool {
 }
 
 impl Measure {
-    /// By what a saving is divided; what takes nothing comes first.
+    /// A saving by what it takes; what takes nothing comes first.
     #[expect(clippy::cast_precision_loss, reason = "bytes")]
-    fn price(self, before: Spent, after: Spent) -> f64 {
+    fn worth(self, &(candidate, saving): &(usize, Saving)) -> Worth {
         let price = match self {
             Self::Saved => 1.0,
-            Self::PerSecond => after.compile_seconds - before.compile_seconds,
-            Self::PerByte => (after.stored_bytes - before.stored_bytes) as f64,
+            Self::PerSecond => saving.compile_seconds,
+            Self::PerByte => saving.stored_bytes as f64,
         };
-        price.max(1e-9)
+        Worth { worth: saving.saved / price.max(1e-9), candidate }
     }
 }
+
+/// What adding a candidate is worth. Of equals, the first is the greatest.
+struct Worth {
+    worth: f64,
+    candidate: usize,
+}
+
+impl Ord for Worth {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.worth.total_cmp(&other.worth).then(other.candidate.cmp(&self.candidate))
+    }
+}
+
+impl PartialOrd for Worth {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Worth {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Worth {}
 
 /// How much a candidate would be missed, for what it takes. The greatest is the one that is missed least.
 struct Missed {

@@ -1,26 +1,33 @@
 //! A choice while it changes: what adding or removing one shape does is worked out from what that shape touches.
 
-use super::{Candidate, Cost, Problem, Server, Spent, chance, waste_percent};
+use std::cell::Cell;
+
+use super::near::Near;
+use super::{Candidate, Cost, Problem, Server, Spent, chance};
 
 /// Who can serve whom, and who needs what: what does not change while choices do.
 pub(super) struct Tables<'a> {
     pub(super) problem: &'a Problem,
     /// For each kind of request, the candidates that could serve it in the order in which the runtime takes them.
     covers: Vec<Vec<usize>>,
-    /// For each candidate, the kinds of requests that it could serve.
-    covered: Vec<Vec<usize>>,
+    /// For each candidate, the kinds of requests that it could serve, each with its place among those that could.
+    covered: Vec<Vec<(usize, usize)>>,
     /// For each graph, the candidates that need it.
     users: Vec<Vec<usize>>,
     requests: f64,
+    /// What was done so far, as [`MOST_WORK`](super::MOST_WORK) counts it.
+    work: Cell<u64>,
 }
 
 impl<'a> Tables<'a> {
     pub(super) fn new(problem: &'a Problem) -> Self {
-        let covers: Vec<Vec<usize>> = problem.wanted.iter().map(|wanted| covers(problem, wanted.candidate)).collect();
+        let near = Near::new(problem.candidates.iter().map(|candidate| candidate.shape));
+        let covers: Vec<Vec<usize>> =
+            problem.wanted.iter().map(|wanted| covers(problem, &near, wanted.candidate)).collect();
         let mut covered = vec![Vec::new(); problem.candidates.len()];
         for (wanted, covers) in covers.iter().enumerate() {
-            for candidate in covers {
-                covered[*candidate].push(wanted);
+            for (rank, candidate) in covers.iter().enumerate() {
+                covered[*candidate].push((wanted, rank));
             }
         }
         let mut users = vec![Vec::new(); problem.graphs.len()];
@@ -31,24 +38,29 @@ impl<'a> Tables<'a> {
         }
         #[expect(clippy::cast_precision_loss, reason = "requests")]
         let requests = problem.wanted.iter().map(|wanted| wanted.requests as f64).sum();
-        Self { problem, covers, covered, users, requests }
+        Self { problem, covers, covered, users, requests, work: Cell::new(0) }
+    }
+}
+
+impl Tables<'_> {
+    /// What was done so far.
+    pub(super) fn work(&self) -> u64 {
+        self.work.get()
+    }
+
+    pub(super) fn count_work(&self, steps: usize) {
+        self.work.set(self.work.get() + steps as u64);
     }
 }
 
 /// The candidates that could serve requests for `own`: itself, then larger ones, the smallest first.
-fn covers(problem: &Problem, own: usize) -> Vec<usize> {
-    let shape = problem.candidates[own].shape;
-    let mut larger: Vec<usize> = Vec::new();
-    if let Some(most) = problem.most_waste_percent {
-        let fits = |at: &usize| {
-            let other = problem.candidates[*at].shape;
-            *at != own && shape.fits(other) && waste_percent(shape, other) <= most
-        };
-        larger.extend((0..problem.candidates.len()).filter(fits));
-        larger.sort_by_key(|at| (problem.candidates[*at].shape.pixels(), problem.candidates[*at].shape));
-    }
-    std::iter::once(own).chain(larger).collect()
+fn covers(problem: &Problem, near: &Near, own: usize) -> Vec<usize> {
+    let larger = problem.most_waste_percent.map(|most| near.larger(problem.candidates[own].shape, most));
+    std::iter::once(own).chain(larger.into_iter().flatten().filter(|at| *at != own)).collect()
 }
+
+/// What reckoning a cost anew counts for as work: a logarithm, and what goes with it.
+const TURN: usize = 16;
 
 /// A choice, and what it comes to.
 #[derive(Clone)]
@@ -59,7 +71,8 @@ pub(super) struct State<'t> {
     uses: Vec<usize>,
     /// For each candidate, how many of its graphs are cold.
     lacks: Vec<usize>,
-    servers: Vec<Server>,
+    /// For each kind of request, the place of the candidate that serves it among those that could; `None` where all are cold.
+    ranks: Vec<Option<usize>>,
     /// For each graph, how many requests are cold that need it.
     waiting: Vec<u64>,
     cost: Cost,
@@ -80,13 +93,14 @@ impl<'t> State<'t> {
             chosen: vec![false; problem.candidates.len()],
             uses,
             lacks,
-            servers: vec![Server::Own; problem.wanted.len()],
+            // As if each were served at its own size, until it is looked at.
+            ranks: vec![Some(0); problem.wanted.len()],
             waiting: vec![0; problem.graphs.len()],
             cost: Cost::default(),
             compile_microseconds: 0,
             stored_bytes: 0,
         };
-        (0..problem.wanted.len()).for_each(|wanted| state.serve(wanted));
+        (0..problem.wanted.len()).for_each(|wanted| state.serve_from(wanted, 0));
         for candidate in chosen {
             state.toggle(*candidate);
         }
@@ -101,8 +115,17 @@ impl<'t> State<'t> {
         (0..self.chosen.len()).filter(|at| self.chosen[*at]).collect()
     }
 
-    pub(super) fn servers(&self) -> &[Server] {
-        &self.servers
+    pub(super) fn servers(&self) -> Vec<Server> {
+        (0..self.ranks.len()).map(|wanted| self.server(wanted, self.ranks[wanted])).collect()
+    }
+
+    /// The candidate at a place among those that could serve a kind of request.
+    fn server(&self, wanted: usize, rank: Option<usize>) -> Server {
+        match rank {
+            Some(0) => Server::Own,
+            Some(rank) => Server::Larger(self.tables.covers[wanted][rank]),
+            None => Server::Cold,
+        }
     }
 
     pub(super) fn cost(&self) -> Cost {
@@ -169,6 +192,7 @@ impl<'t> State<'t> {
             self.compile_microseconds -= microseconds;
             self.stored_bytes -= cost.stored_bytes;
         }
+        tables.count_work(TURN + tables.users[graph].len());
         for user in &tables.users[graph] {
             let was_warm = self.lacks[*user] == 0;
             if is_warm {
@@ -176,27 +200,36 @@ impl<'t> State<'t> {
             } else {
                 self.lacks[*user] += 1;
             }
-            if was_warm != (self.lacks[*user] == 0) {
-                for wanted in &tables.covered[*user] {
-                    self.serve(*wanted);
+            let is_warm = self.lacks[*user] == 0;
+            if was_warm == is_warm {
+                continue;
+            }
+            tables.count_work(tables.covered[*user].len());
+            for &(wanted, rank) in &tables.covered[*user] {
+                let serves = self.ranks[wanted];
+                if is_warm && serves.is_none_or(|other| rank < other) {
+                    self.serve_by(wanted, Some(rank));
+                } else if !is_warm && serves == Some(rank) {
+                    self.serve_from(wanted, rank);
                 }
             }
         }
     }
 
-    /// Finds who serves a kind of request now.
-    fn serve(&mut self, wanted: usize) {
-        let tables = self.tables;
-        let own = tables.problem.wanted[wanted].candidate;
-        let server = match tables.covers[wanted].iter().find(|candidate| self.lacks[**candidate] == 0) {
-            Some(found) if *found == own => Server::Own,
-            Some(found) => Server::Larger(*found),
-            None => Server::Cold,
-        };
-        let before = std::mem::replace(&mut self.servers[wanted], server);
-        if before != server {
-            self.count(wanted, before, false);
-            self.count(wanted, server, true);
+    /// Finds who serves a kind of request, of those from a place on.
+    fn serve_from(&mut self, wanted: usize, first: usize) {
+        let later = &self.tables.covers[wanted][first..];
+        let found = later.iter().position(|candidate| self.lacks[*candidate] == 0);
+        self.tables.count_work(found.map_or(later.len(), |at| at + 1));
+        self.serve_by(wanted, found.map(|at| first + at));
+    }
+
+    fn serve_by(&mut self, wanted: usize, rank: Option<usize>) {
+        let before = std::mem::replace(&mut self.ranks[wanted], rank);
+        if before != rank {
+            self.tables.count_work(TURN);
+            self.count(wanted, self.server(wanted, before), false);
+            self.count(wanted, self.server(wanted, rank), true);
         }
     }
 

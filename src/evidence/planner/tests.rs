@@ -249,3 +249,20 @@ fn the_search_for_large_problems_comes_within_a_percent_of_the_best() {
     assert!(found / best < 1.01, "{found} in place of {best}");
     assert!(missed * 20 <= ROUNDS, "the best was missed {missed} times");
 }
+
+/// Five thousand shapes, most of which could serve dozens of others.
+#[test]
+fn a_problem_of_five_thousand_shapes_takes_no_more_work_than_is_allowed() {
+    let side = |index: u64| 64 * (1 + index);
+    let all: Vec<([u64; 2], u64)> =
+        (0..5_000).map(|index| ([side(index % 100), side(index / 100)], 1 + index % 7)).collect();
+    let budget = Budget { compile_seconds: Some(100_000.0), ..NO_BOUND };
+    let problem = Problem { most_waste_percent: Some(25.0), ..sizes(&all, budget) };
+    let tables = Tables::new(&problem);
+    let chosen = search::search(&tables, &(0..all.len()).collect::<Vec<_>>());
+    // What is under way when the bound is met is ended: one look at each shape.
+    assert!(tables.work() < 4 * MOST_WORK, "{} steps", tables.work());
+    let (cost, spent) = problem.evaluate(&chosen);
+    assert!(problem.budget.covers(spent) && spent.compile_seconds > 95_000.0, "{spent:?}");
+    assert!(cost.total_seconds() < problem.evaluate(&[]).0.total_seconds() * 0.9);
+}
