@@ -1,5 +1,5 @@
-//! `preheat cache verify`: what of the cache is damaged or gone, and, with `--repair`, what of that can be put right. A device is
-//! opened only to compile again what is gone.
+//! `preheat cache verify`: what of the cache is damaged or gone, and, with `--repair`, what of that
+//! can be put right. A device is opened only to compile again what is gone.
 
 use std::collections::BTreeSet;
 
@@ -116,7 +116,8 @@ fn nothing_left(cache: &Cache, verified: &Verified, gone: &[Gone]) -> BTreeSet<G
     taken.filter(|key| !cache.has_executable(key) && !is_known(key)).collect()
 }
 
-/// A finding as `--json` has it. What is no Unicode in a path becomes U+FFFD, for JSON holds nothing else.
+/// A finding as `--json` has it. What is no Unicode in a path becomes U+FFFD, for JSON holds
+/// nothing else.
 fn as_json(finding: &Finding) -> serde_json::Value {
     json!({
         "kind": finding.kind, "graph_key": finding.graph_key, "path": finding.path.to_string_lossy(),

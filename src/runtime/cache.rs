@@ -242,8 +242,8 @@ impl Cache {
         self.main.nearest(wanted).map_err(|error| warnings.store_failed("reading its index", &error)).ok()?
     }
 
-    /// Takes the right to compile `key`, waiting for whoever compiles it already, but not once the executable is there. `looks`:
-    /// whether one that is there is of any use.
+    /// Takes the right to compile `key`, waiting for whoever compiles it already, but not once the
+    /// executable is there. `looks`: whether one that is there is of any use.
     pub(super) fn lock(
         &self,
         stage: &str,

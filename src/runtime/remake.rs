@@ -1,7 +1,9 @@
-//! Which graphs does the cache know whose executables are gone, and which of them can be compiled again here?
+//! Which graphs does the cache know whose executables are gone, and which of them can be compiled
+//! again here?
 //!
-//! A record outlives its executable: damage takes the machine code, and the program stays. Nothing but the record is asked, no model
-//! and no pipeline. What a newer build or other hardware needs is not made here; see `rewarm`.
+//! A record outlives its executable: damage takes the machine code, and the program stays. Nothing
+//! but the record is asked, no model and no pipeline. What a newer build or other hardware needs is
+//! not made here; see `rewarm`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -25,7 +27,8 @@ pub struct Remade {
 }
 
 impl Cache {
-    /// The records of graphs whose executables are gone; none where the cache is only looked up, since it then has no index.
+    /// The records of graphs whose executables are gone; none where the cache is only looked up,
+    /// since it then has no index.
     ///
     /// # Errors
     /// Where the index cannot be read.
@@ -45,8 +48,8 @@ impl Cache {
 }
 
 impl Builder {
-    /// Compiles those of `records` again whose plugin and hardware are here, or that can be compiled ahead of time for theirs. What
-    /// is done is kept, whatever becomes of the rest.
+    /// Compiles those of `records` again whose plugin and hardware are here, or that can be
+    /// compiled ahead of time for theirs. What is done is kept, whatever becomes of the rest.
     ///
     /// # Errors
     /// Where someone asked to stop.

@@ -32,7 +32,8 @@ const LISTED: usize = 32;
 /// A compile whose time was not measured counts as one of a millisecond.
 const LEAST_COMPILE_SECONDS: f64 = 0.001;
 
-/// The part of a record that changes on every hit. What is not known of it is left out: it is written for each entry.
+/// The part of a record that changes on every hit. What is not known of it is left out: it is
+/// written for each entry.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Usage {
