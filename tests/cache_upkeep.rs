@@ -34,7 +34,7 @@ fn key(lab: &Lab, model: &str) -> String {
 
 #[test]
 fn verify_finds_damage_and_repairs_it() {
-    let (lab, _) = lab();
+    let (lab, programs) = lab();
     let sound = cache(&lab, "verify").done().json();
     assert_eq!((&sound["objects"], &sound["records"], &sound["damaged"]), (&2.into(), &2.into(), &false.into()));
     assert_eq!(sound["findings"], json!([]));
@@ -49,13 +49,43 @@ fn verify_finds_damage_and_repairs_it() {
     let words = lab.bare().words("cache verify").run().ended(4);
     assert!(words.stdout.contains("--repair") && words.stdout.contains("checksum"), "{}", words.stdout);
     assert!(words.stderr.contains("checking 2"), "{}", words.stderr);
-    let repaired = cache(&lab, "verify --repair").done().json();
+    let compiles = lab.compiles();
+    let sim = |words: &str| lab.preheat(&lab.sim()).words("--json cache").words(words).run();
+    let repaired = sim("verify --repair").done().json();
     assert_eq!((&repaired["damaged"], &repaired["findings"][0]["repaired"]), (&false.into(), &true.into()));
-    assert_eq!(cache(&lab, "verify").done().json()["findings"], json!([]));
+    assert_eq!((repaired["remade"].as_array().unwrap().len(), &repaired["gone"]), (1, &json!([])));
+    assert_eq!(lab.compiles(), compiles + 1, "the damaged graph is compiled again from its record");
+    let sound = cache(&lab, "verify").done().json();
+    assert_eq!((&sound["objects"], &sound["findings"]), (&2.into(), &json!([])));
+    let warm = lab.preheat(&lab.no_compiles()).words("--require-warm program run");
+    warm.arg(&programs[0]).words("--model-id double").run().done();
     std::fs::remove_dir_all(lab.cache().join("graphs-v2")).unwrap();
     cache(&lab, "verify").ended(4);
     cache(&lab, "verify --repair").done();
-    assert_eq!(list(&lab, "").len(), 1);
+    assert_eq!(list(&lab, "").len(), 2);
+}
+
+#[test]
+fn what_cannot_be_compiled_again_is_said_to_be_gone_until_it_is_warm() {
+    let (lab, programs) = lab();
+    let key = key(&lab, "double");
+    let object = lab.objects().into_iter().find(|path| path.ends_with(&key)).unwrap();
+    std::fs::write(&object, "damaged").unwrap();
+    // XLA:CPU itself is another build than the test plugin, which compiled it.
+    let repaired = cache(&lab, "verify --repair").ended(4).json();
+    assert_eq!((&repaired["damaged"], &repaired["remade"]), (&false.into(), &json!([])));
+    assert_eq!(repaired["gone"][0]["graph_key"], key.as_str());
+    assert!(repaired["gone"][0]["reason"].as_str().unwrap().contains("plugin_build"), "{repaired}");
+    assert_eq!(cache(&lab, "stats").done().json()["entries"], 1);
+    for words in ["cache verify", "cache verify --repair"] {
+        let said = lab.bare().words(words).run().ended(4).stdout;
+        assert!(said.contains("gone: ") && said.contains(&key[..12]) && said.contains("double"), "{said}");
+        assert!(said.contains("program run --key") && !said.contains("all of it repaired"), "{said}");
+    }
+    let warm = lab.preheat(&lab.sim()).words("program run").arg(&programs[0]);
+    warm.words("--model-id double").run().done();
+    assert_eq!(cache(&lab, "verify").done().json()["gone"], json!([]));
+    assert_eq!(cache(&lab, "stats").done().json()["entries"], 2);
 }
 
 #[test]

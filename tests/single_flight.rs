@@ -155,3 +155,34 @@ fn seconds_so_far(ran: &Ran, words: &str) -> f64 {
     let behind = ran.stderr.split_once(words).unwrap_or_else(|| panic!("no {words:?} in: {}", ran.stderr)).1;
     behind.split_once(" s so far").unwrap_or_else(|| panic!("{behind}")).0.parse().unwrap()
 }
+
+#[test]
+fn a_waiter_takes_what_is_there_while_another_still_has_the_right_to_compile() {
+    let race = Race::new();
+    assert_eq!(race.right(race.start(&race.lab.sim(), "first"), "first"), "compiled");
+    let object = race.lab.objects()[0].clone();
+    let aside = race.lab.path("aside");
+    std::fs::rename(&object, &aside).unwrap();
+    // As a process has it that compiles for an hour, or that hangs.
+    let key = object.file_name().unwrap().to_str().unwrap();
+    let lock = std::fs::File::create(race.lab.cache().join(format!("locks/{key}.lock"))).unwrap();
+    lock.lock().unwrap();
+    let waiter = waiting(&race, &race.lab.sim(), "waited");
+    std::fs::rename(&aside, &object).unwrap();
+    // `right` would wait for as long as the lock is held.
+    assert_eq!(race.right(waiter, "waited"), "disk");
+    assert_eq!(race.lab.compiles(), 1);
+    drop(lock);
+    // One that cannot be used is waited for, and compiled anew in the end.
+    std::fs::rename(&object, &aside).unwrap();
+    let lock = std::fs::File::create(race.lab.cache().join(format!("locks/{key}.lock"))).unwrap();
+    lock.lock().unwrap();
+    let mut waiter = waiting(&race, &race.lab.sim(), "damaged");
+    std::fs::write(&object, "damaged").unwrap();
+    std::thread::sleep(Duration::from_secs(1));
+    assert!(waiter.is_running(), "it compiles what another has the right to compile");
+    drop(lock);
+    let ran = waiter.wait().done();
+    assert_eq!(ran.json()["stages"][0]["source"], "compiled");
+    assert_eq!(race.lab.compiles(), 2);
+}

@@ -201,7 +201,8 @@ impl ReadGuard {
     }
 }
 
-/// Takes the lock at `path`, asking `waiting` every `poll` whether to look again. `Ok(None)`: it said no.
+/// Takes the lock at `path`, asking `waiting` every `poll` whether to look again. `Ok(None)`: it
+/// said no.
 ///
 /// Where file locks do not work, the unlocked file stands for the lock.
 pub(crate) fn lock_while(

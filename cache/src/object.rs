@@ -36,7 +36,8 @@ const HASH_BYTES: usize = blake3::OUT_LEN;
 const HEADER_LIMIT_BYTES: u64 = 64 << 20;
 /// Protobuf, and so every serialised HLO module, ends at 2 GiB; text is bounded alike.
 const PROGRAM_LIMIT_BYTES: u64 = 2 << 30;
-/// A longer program is in its object alone, and not in the index. To check it, it is read piece by piece and never held.
+/// A longer program is in its object alone, and not in the index. To check it, it is read piece by
+/// piece and never held.
 pub(crate) const HELD_PROGRAM_BYTES: u64 = 32 << 20;
 /// The largest executables known are some hundred megabytes.
 const PAYLOAD_LIMIT_BYTES: u64 = 16 << 30;

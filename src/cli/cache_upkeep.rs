@@ -1,4 +1,4 @@
-//! `preheat cache info|verify|prune|pin|unpin|export|import`: looking after the cache. No device is opened for any of it.
+//! `preheat cache info|prune|pin|unpin|export|import`: looking after the cache. No device is opened for any of it.
 
 use std::collections::BTreeSet;
 use std::io::{BufReader, BufWriter, ErrorKind, Write};
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use indicatif::HumanBytes;
-use preheat_cache::{Digest, Finding, FindingKind, GraphRecord, PruneReason, Verified};
+use preheat_cache::{Digest, GraphRecord, PruneReason};
 use serde_json::json;
 
 use super::cache::{find, open};
@@ -105,67 +105,6 @@ pub(super) fn info(context: &Context) -> Result<Status, CliError> {
         .iter()
         .try_for_each(|dir| line(&format!("{:<22} {}", "fallback", dir.display())))
         .map(|()| Status::Done)
-}
-
-pub(super) fn verify(context: &Context, repair: bool) -> Result<Status, CliError> {
-    let verified = open(context)?.verify(repair, |verifying| {
-        context.shown.count("checking", verifying.checked, verifying.objects);
-        !context.cancel.is_cancelled()
-    })?;
-    context.shown.finish();
-    if verified.cancelled {
-        return Err(CliError::Interrupted);
-    }
-    let damaged = verified.is_damaged();
-    if context.json {
-        document(&json!({
-            "objects": verified.objects, "object_bytes": verified.object_bytes, "records": verified.records,
-            "damaged": damaged, "findings": verified.findings.iter().map(as_json).collect::<Vec<_>>(),
-        }))?;
-    } else {
-        print_findings(&verified, repair)?;
-    }
-    Ok(if damaged { Status::Damage } else { Status::Done })
-}
-
-/// A finding as `--json` has it. What is no Unicode in a path becomes U+FFFD, for JSON holds nothing else.
-fn as_json(finding: &Finding) -> serde_json::Value {
-    json!({
-        "kind": finding.kind, "graph_key": finding.graph_key, "path": finding.path.to_string_lossy(),
-        "reason": finding.reason, "repaired": finding.repaired,
-    })
-}
-
-fn print_findings(verified: &Verified, repair: bool) -> Result<(), CliError> {
-    for finding in &verified.findings {
-        let what = match finding.kind {
-            FindingKind::DamagedObject => "damaged object",
-            FindingKind::StrayFile => "stray file",
-            FindingKind::DamagedIndex => "damaged index",
-            FindingKind::RecordDiffers => "outdated record",
-            FindingKind::DamagedProgram => "damaged program",
-            FindingKind::WrongTotals => "wrong totals",
-            FindingKind::UnreadableObject => "unreadable object",
-            FindingKind::ObjectWithoutRecord => "object without a record",
-            FindingKind::RecordWithoutObject => "record without an object",
-            FindingKind::LeftOver => "left-over",
-        };
-        let done = if finding.repaired { " (repaired)" } else { "" };
-        line(&format!("{what}: {}: {}{done}", finding.path.display(), finding.reason))?;
-    }
-    let damage = verified.findings.iter().filter(|finding| finding.kind.is_damage()).count();
-    let verdict = match (damage, verified.is_damaged()) {
-        (0, _) => "nothing is damaged".to_owned(),
-        (count, false) => format!("{count} damaged, all of it repaired"),
-        (count, true) if repair => format!("{count} damaged"),
-        (count, true) => format!("{count} damaged: `preheat cache verify --repair` puts it right"),
-    };
-    line(&format!(
-        "{} objects ({}) and {} records checked: {verdict}",
-        verified.objects,
-        HumanBytes(verified.object_bytes),
-        verified.records
-    ))
 }
 
 pub(super) fn prune(context: &Context, args: &PruneArgs) -> Result<Status, CliError> {

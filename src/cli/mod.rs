@@ -5,6 +5,7 @@ mod audit;
 mod cache;
 mod cache_rewarm;
 mod cache_upkeep;
+mod cache_verify;
 mod demo_model;
 mod devices;
 mod devices_bench;
@@ -234,7 +235,7 @@ fn dispatch(context: &Context, command: Option<Command>) -> Result<Status, CliEr
             CacheCommand::Show { key, program } => cache::show(context, &key, program),
             CacheCommand::Clear { yes } => cache::clear(context, yes),
             CacheCommand::Info => cache_upkeep::info(context),
-            CacheCommand::Verify { repair } => cache_upkeep::verify(context, repair),
+            CacheCommand::Verify { repair } => cache_verify::verify(context, repair),
             CacheCommand::Prune(args) => cache_upkeep::prune(context, &args),
             CacheCommand::Pin(args) => cache_upkeep::pin(context, &args, true),
             CacheCommand::Unpin(args) => cache_upkeep::pin(context, &args, false),

@@ -19,6 +19,19 @@ const WRITE_PATIENCE: Duration = Duration::from_secs(5);
 /// How long uses may wait to be written, so that a long-running program's statistics are never far behind.
 const WRITE_AFTER: Duration = Duration::from_secs(5);
 
+/// How often someone who waits for another's compile looks whether the executable is there already.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// How asking for the right to compile a graph ended.
+pub(super) enum Right {
+    /// Nobody else compiles it until this is dropped.
+    Held(preheat_cache::CompileLock),
+    /// The store cannot give it: the compile goes on without.
+    Without,
+    /// The executable came while another had the right.
+    IsThere,
+}
+
 /// The cache, to ask what it holds and to clear it.
 #[derive(Debug)]
 pub struct Cache {
@@ -229,43 +242,54 @@ impl Cache {
         self.main.nearest(wanted).map_err(|error| warnings.store_failed("reading its index", &error)).ok()?
     }
 
-    /// Takes the right to compile `key`, waiting for whoever compiles it already. `None` where the store cannot give it: the
-    /// compile goes on without.
+    /// Takes the right to compile `key`, waiting for whoever compiles it already, but not once the
+    /// executable is there. `looks`: whether one that is there is of any use.
     pub(super) fn lock(
         &self,
         stage: &str,
         key: &GraphKey,
+        looks: bool,
         tell: &dyn Fn(EventKind),
         cancel: &Cancel,
         warnings: &Warnings,
-    ) -> Result<Option<preheat_cache::CompileLock>, Error> {
+    ) -> Result<Right, Error> {
         if self.main.is_read_only() {
-            return Ok(None);
+            return Ok(Right::Without);
         }
+        let (mut next_look, mut is_there) = (Duration::ZERO, false);
         let waiting = |waited, holder: Option<preheat_cache::Holder>| {
             let since = |holder: &preheat_cache::Holder| jiff::Timestamp::now().duration_since(holder.since);
             // Another machine's clock may be ahead of this one's.
             let compiling = holder.as_ref().map(|holder| Duration::try_from(since(holder)).unwrap_or_default());
             let holder = holder.map(|holder| format!("process {}", holder.pid));
             tell(EventKind::Waiting { holder, compiling, waited });
-            if cancel.is_cancelled() { Wait::Cancel } else { Wait::Continue }
+            if looks && waited >= next_look {
+                next_look = waited + LOOK_EVERY;
+                is_there = self.has_object(key);
+            }
+            if is_there || cancel.is_cancelled() { Wait::Cancel } else { Wait::Continue }
         };
-        match self.main.compile_lock(key, waiting) {
+        let asked = self.main.compile_lock(key, waiting);
+        match asked {
             Ok(LockOutcome::Held(lock)) => {
                 if lock.waited().is_some() {
                     self.count(|counters| counters.single_flight_waits += 1);
                 }
-                Ok(Some(lock))
+                Ok(Right::Held(lock))
+            }
+            Ok(LockOutcome::Cancelled) if is_there && !cancel.is_cancelled() => {
+                self.count(|counters| counters.single_flight_waits += 1);
+                Ok(Right::IsThere)
             }
             Ok(LockOutcome::Failed { holder, reason }) => {
                 self.count(|counters| counters.single_flight_waits += 1);
                 Err(Error::CompileElsewhere { stage: stage.to_owned(), graph_key: *key, pid: holder.pid, reason })
             }
             Ok(LockOutcome::Cancelled) => Err(Error::Cancelled),
-            Ok(LockOutcome::Unavailable) => Ok(None),
+            Ok(LockOutcome::Unavailable) => Ok(Right::Without),
             Err(error) => {
                 warnings.store_failed("locking a graph", &error);
-                Ok(None)
+                Ok(Right::Without)
             }
         }
     }

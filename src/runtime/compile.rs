@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use preheat_cache::{CompileLock, GraphKey, GraphRecord, KeyInputs};
 
 use super::Inner;
+use super::cache::Right;
 use super::error::Error;
 use super::lookup::{explain_miss, missing};
 use super::obtain::recorded;
@@ -81,7 +82,19 @@ impl Inner {
         if looks && let Some(found) = look_again(Again::Memory)? {
             return Ok(Made::Found(found));
         }
-        let mut lock = self.compile_lock(asked, &turn)?;
+        let mut waits_for_object = looks && !wanting.refused;
+        let mut lock = loop {
+            match self.right_to_compile(asked, &turn, waits_for_object)? {
+                Right::Held(lock) => break Some(lock),
+                Right::Without => break None,
+                Right::IsThere => {}
+            }
+            if let Some(found) = look_again(Again::Store)? {
+                return Ok(Made::Found(found));
+            }
+            // What is there cannot be used, so it is compiled anew once the other is done.
+            waits_for_object = false;
+        };
         let replaced = lock.as_ref().is_some_and(|lock| lock.waited().is_some());
         if looks
             && (!wanting.refused || replaced)
@@ -101,12 +114,12 @@ impl Inner {
         Ok(Made::Compiled(Box::new(self.store(asked, wanting.inputs, loaded, compiled))))
     }
 
-    /// The right to compile the graph among processes; `None` where there is no store that could give it.
-    fn compile_lock(&self, asked: &Asked<'_>, turn: &Turn<'_>) -> Result<Option<CompileLock>, Error> {
-        let Some(cache) = &self.cache else { return Ok(None) };
+    /// The right to compile the graph among processes.
+    fn right_to_compile(&self, asked: &Asked<'_>, turn: &Turn<'_>, looks: bool) -> Result<Right, Error> {
+        let Some(cache) = &self.cache else { return Ok(Right::Without) };
         let tell = |waiting| asked.tell(self, waiting);
-        let lock = cache.lock(asked.graph.stage_name(), &turn.key, &tell, &self.cancel, &self.warnings);
-        lock.inspect_err(|error| turn.flight.fail(error))
+        let right = cache.lock(asked.graph.stage_name(), &turn.key, looks, &tell, &self.cancel, &self.warnings);
+        right.inspect_err(|error| turn.flight.fail(error))
     }
 
     /// Notes that a compile failed, and tells whoever waits for it.

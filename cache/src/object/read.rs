@@ -50,8 +50,8 @@ pub(crate) fn read_header(file: &mut File) -> Result<GraphRecord, ObjectError> {
     Opened::new(file, file_bytes)?.record(None)
 }
 
-/// Reads the record and the stored program unless it is long, and nothing of the machine code. The record is checked; the program
-/// shows by its digest.
+/// Reads the record and the stored program unless it is long, and nothing of the machine code. The
+/// record is checked; the program shows by its digest.
 pub(crate) fn read_program(file: &mut File) -> Result<(GraphRecord, Option<ProgramFrame>), ObjectError> {
     let file_bytes = file.metadata()?.len();
     let mut opened = Opened::new(file, file_bytes)?;
@@ -98,7 +98,8 @@ impl<R: Read> Opened<R> {
         decode_header(&self.header, &self.prelude, self.file_bytes, key)
     }
 
-    /// Refuses an object of which a part is said to give more than `ratio` times the whole file, and more than `least_bytes`.
+    /// Refuses an object of which a part is said to give more than `ratio` times the whole file,
+    /// and more than `least_bytes`.
     pub(crate) fn check_ratio(&self, ratio: u64, least_bytes: u64) -> Result<(), ObjectError> {
         let most = least_bytes.max(self.file_bytes.saturating_mul(ratio));
         let parts = [("program", self.prelude.program_bytes), ("payload", self.prelude.payload_bytes)];
@@ -137,8 +138,8 @@ impl<R: Read> Opened<R> {
         }
     }
 
-    /// Reads the rest of an object; `program` and `payload` make of its parts what the caller needs, which is returned once all
-    /// checksums held.
+    /// Reads the rest of an object; `program` and `payload` make of its parts what the caller
+    /// needs, which is returned once all checksums held.
     fn read<P, T>(
         mut self,
         key: Option<&GraphKey>,
@@ -179,17 +180,20 @@ impl<R: Read> Opened<R> {
     }
 }
 
-/// Whether a long frame gives the program of a record, as far as that can be told without holding it.
+/// Whether a long frame gives the program of a record, as far as that can be told without holding
+/// it.
 ///
-/// The digest of a format that is hashed as it is can be told. That of another needs the whole program: there it is only found that the
-/// frame gives as many bytes as it should. Whoever uses the program makes its key from it, so another is not taken for it.
+/// The digest of a format that is hashed as it is can be told. That of another needs the whole
+/// program: there it is only found that the frame gives as many bytes as it should. Whoever uses
+/// the program makes its key from it, so another is not taken for it.
 fn is_program(info: &ProgramInfo, bytes: u64, frame_bytes: u64, frame: impl Read) -> Result<bool, ObjectError> {
     let digest = unpack("program", frame, frame_bytes, bytes, |_, from| program::streamed_digest(info.format, from))?;
     Ok(digest.is_none_or(|digest| digest == info.digest))
 }
 
 impl ProgramFrame {
-    /// Whether it gives the program of this digest, as far as that can be told without holding a long one.
+    /// Whether it gives the program of this digest, as far as that can be told without holding a
+    /// long one.
     pub(crate) fn is_of(&self, digest: &Digest) -> bool {
         if self.bytes > HELD_PROGRAM_BYTES {
             let info = ProgramInfo { format: self.format, digest: *digest, bytes: self.bytes };
@@ -219,7 +223,8 @@ fn read_head(from: &mut impl Read, file_bytes: u64) -> Result<(Vec<u8>, Prelude)
 /// The record, which must agree with the lengths beside it and name the key that was asked for.
 ///
 /// How a graph is used is the index's to know: what an object that came from elsewhere says of that is not taken over, nor are more
-/// requests than a record keeps, figures that no measurement gives, or a time that is still to come.
+/// requests than a record keeps, figures that no measurement gives, or a time that is still to
+/// come.
 fn decode_header(
     header: &[u8],
     prelude: &Prelude,

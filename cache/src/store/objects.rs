@@ -145,7 +145,8 @@ impl Store {
         }
     }
 
-    /// Keys of objects that were stored while the index could not be had: as many as one transaction records.
+    /// Keys of objects that were stored while the index could not be had: as many as one
+    /// transaction records.
     pub(super) fn unrecorded_keys(&self) -> Vec<GraphKey> {
         let marks = self.entries(&self.layout.unrecorded()).unwrap_or_default();
         marks.iter().filter_map(|path| key_of_name(path.file_name()?)).take(UNRECORDED).collect()
@@ -238,7 +239,8 @@ impl Store {
         self.examine(key, object::read_header, |record| record)
     }
 
-    /// The record and the program of an object; no program where it is long, or not the one that the record names.
+    /// The record and the program of an object; no program where it is long, or not the one that
+    /// the record names.
     pub(super) fn object_program(
         &self,
         key: &GraphKey,
@@ -283,7 +285,8 @@ impl Store {
         self.object_keys_after(None, usize::MAX)
     }
 
-    /// The first `limit` keys of objects behind one, sorted. What lies where its key does not belong is left out.
+    /// The first `limit` keys of objects behind one, sorted. What lies where its key does not
+    /// belong is left out.
     pub(super) fn object_keys_after(&self, last: Option<&GraphKey>, limit: usize) -> Result<Vec<GraphKey>, StoreError> {
         let from = last.map(ToString::to_string).unwrap_or_default();
         let sorted = |folder: &Path, begins: &str| -> Result<Vec<(String, PathBuf)>, StoreError> {

@@ -37,7 +37,8 @@ impl Coming {
         Self { imported: true, ..Self::compiled() }
     }
 
-    /// Whether nobody waits for the store to go on: what was compiled just now is wanted, and can be recorded later.
+    /// Whether nobody waits for the store to go on: what was compiled just now is wanted, and can
+    /// be recorded later.
     pub(super) fn can_wait(&self) -> bool {
         self.imported
     }

@@ -123,6 +123,9 @@ impl Store {
         }
         if !self.read_only && root.is_file(&self.layout.format()) {
             self.check_index(&root, &infos, repair, &mut verified)?;
+            if repair {
+                self.tidy_index()?;
+            }
         }
         Ok(verified)
     }

@@ -32,7 +32,8 @@ const LISTED: usize = 32;
 /// A compile whose time was not measured counts as one of a millisecond.
 const LEAST_COMPILE_SECONDS: f64 = 0.001;
 
-/// The part of a record that changes on every hit. What is not known of it is left out: it is written for each entry.
+/// The part of a record that changes on every hit. What is not known of it is left out: it is
+/// written for each entry.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Usage {
@@ -363,9 +364,12 @@ pub(super) fn link_signature(
     Ok(())
 }
 
-/// Adds a record to the totals, or takes it out.
+/// Adds a record to the totals, or takes it out. One whose object is gone is in none of them.
 pub(super) fn count_entry(statistics: &mut Statistics, record: &GraphRecord, added: bool) {
-    let (stored, uncompressed) = record.object.as_ref().map_or((0, 0), |info| (info.stored_bytes, info.payload_bytes));
+    let Some((stored, uncompressed)) = record.object.as_ref().map(|info| (info.stored_bytes, info.payload_bytes))
+    else {
+        return;
+    };
     let step = |total: &mut u64, by: u64| *total = if added { *total + by } else { total.saturating_sub(by) };
     step(&mut statistics.entries, 1);
     step(&mut statistics.stored_bytes, stored);

@@ -1,8 +1,9 @@
 //! May sled be given this folder, and what does a failure in it say of the index?
 //!
-//! sled opens its files by path: it follows links, waits for the other end of a FIFO, reads some files whole, and panics over
-//! much that it does not expect. So what it would open is looked at first, by kind and length, and a panic in it becomes an
-//! error. Which of its errors mean damage is a list here; every other one leaves the index where it is.
+//! sled opens its files by path: it follows links, waits for the other end of a FIFO, reads some
+//! files whole, and panics over much that it does not expect. So what it would open is looked at
+//! first, by kind and length, and a panic in it becomes an error. Which of its errors mean damage
+//! is a list here; every other one leaves the index where it is.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -22,7 +23,8 @@ const CACHE_BYTES: u64 = 8 << 20;
 
 /// sled writes 62 bytes, and reads the file whole.
 const CONF_LIMIT_BYTES: u64 = 4 << 10;
-/// A snapshot has some twenty bytes for each page, and is read whole: this is enough for ten million graphs.
+/// A snapshot has some twenty bytes for each page, and is read whole: this is enough for ten
+/// million graphs.
 const SNAPSHOT_LIMIT_BYTES: u64 = 256 << 20;
 /// The first bytes of each half megabyte are read when the log is opened.
 const LOG_LIMIT_BYTES: u64 = 64 << 30;
@@ -36,7 +38,8 @@ const DAMAGED_LOG: [&str; 3] = [
     "next segment is above our configured max_lsn",
 ];
 
-/// Opens the database, trying again while sled's lock is held: a process that has just closed it may still have it.
+/// Opens the database, trying again while sled's lock is held: a process that has just closed it
+/// may still have it.
 pub(super) fn open_database(path: &Path, deadline: Instant) -> Result<sled::Db, Fault> {
     if SystemTime::now() < SystemTime::UNIX_EPOCH {
         return Err(Fault::Failed("the system's clock tells a time before 1970".to_owned()));
@@ -57,7 +60,8 @@ pub(super) fn open_database(path: &Path, deadline: Instant) -> Result<sled::Db, 
     }
 }
 
-/// Refuses a folder in which something is of another kind, or longer, than sled makes it. One that is missing is fine.
+/// Refuses a folder in which something is of another kind, or longer, than sled makes it. One that
+/// is missing is fine.
 fn check_folder(path: &Path) -> Result<(), Fault> {
     let Some(metadata) = look(path)? else { return Ok(()) };
     if !metadata.is_dir() {
@@ -66,7 +70,8 @@ fn check_folder(path: &Path) -> Result<(), Fault> {
     for entry in fs::read_dir(path).map_err(Fault::Io)? {
         let entry = entry.map_err(Fault::Io)?;
         let name = entry.file_name();
-        // sled takes every name that begins as a snapshot's does for one, and every name to be text.
+        // sled takes every name that begins as a snapshot's does for one, and every name to be
+        // text.
         let limit_bytes = match name.to_str() {
             Some("blobs") => {
                 check_blobs(&entry.path())?;
@@ -131,7 +136,8 @@ pub(super) fn without_panic<T>(work: impl FnOnce() -> Result<T, Fault>) -> Resul
     done.unwrap_or_else(|panic| Err(Fault::Failed(format!("sled panicked: {}", said(panic.as_ref())))))
 }
 
-/// Keeps panics within sled from the hook that is installed, which would print them; all others go there as before.
+/// Keeps panics within sled from the hook that is installed, which would print them; all others go
+/// there as before.
 fn keep_quiet() {
     static ONCE: Once = Once::new();
     if std::thread::panicking() {
@@ -180,7 +186,8 @@ fn is_damage(error: &io::Error) -> bool {
     }
 }
 
-/// The operating system's error; sled hands copies of some on, of which only the text tells the number.
+/// The operating system's error; sled hands copies of some on, of which only the text tells the
+/// number.
 fn system_error(error: &io::Error) -> Option<io::Error> {
     let in_text = || {
         let text = error.to_string();

@@ -1,9 +1,10 @@
 //! When does the index take far more than what it holds, and how is it made small again?
 //!
-//! sled writes a page of up to sixteen entries anew for every few changes of them, and reuses little of the space that this
-//! frees. An index that takes several times its content is copied to a folder beside it, which then changes places with it in
-//! one step: whoever dies before that leaves the old index, after it the new one. All of it happens in one turn at the index,
-//! so nothing is changed meanwhile, and sled's format stays what every release reads.
+//! sled writes a page of up to sixteen entries anew for every few changes of them, and reuses
+//! little of the space that this frees. An index that takes several times its content is copied to
+//! a folder beside it, which then changes places with it in one step: whoever dies before that
+//! leaves the old index, after it the new one. All of it happens in one turn at the index, so
+//! nothing is changed meanwhile, and sled's format stays what every release reads.
 
 use std::fs::{self, File, Metadata};
 use std::io;
@@ -42,7 +43,8 @@ struct Weighed {
 }
 
 impl Store {
-    /// Rewrites the index where it takes too much, once it was changed. What goes wrong with that leaves it as it is.
+    /// Rewrites the index where it takes too much, once it was changed. What goes wrong with that
+    /// leaves it as it is.
     pub(super) fn rewrite_if_due(&self, root: &Folder, database: sled::Db, turn: &Turn) {
         let path = root.full(&self.layout.graphs());
         let due = is_due(&database, &path, turn);
@@ -78,7 +80,8 @@ impl Store {
         Ok(())
     }
 
-    /// Removes what a process left that died while it rewrote the index. The caller has the index's turn, so none does so now.
+    /// Removes what a process left that died while it rewrote the index. The caller has the index's
+    /// turn, so none does so now.
     pub(super) fn remove_half_rewritten(&self, root: &Folder) -> Result<(), Fault> {
         let anew = self.layout.graphs_anew();
         if root.is_folder(&anew) { remove_index(root, &anew).map_err(Fault::Io) } else { Ok(()) }
@@ -91,7 +94,8 @@ impl Store {
         root.create_folder(&self.layout.graphs_anew()).map_err(Fault::Io)?;
         index_step("copy");
         copy(&database, &anew, turn)?;
-        // sled writes by path as well: each folder stays under its name until nothing of sled's has a file in it open.
+        // sled writes by path as well: each folder stays under its name until nothing of sled's has
+        // a file in it open.
         drop(database);
         close(&path)?;
         close(&anew)?;
@@ -119,7 +123,8 @@ impl Store {
     }
 }
 
-/// Whether the index takes too much. What it holds is added up only where it has grown since that was last done.
+/// Whether the index takes too much. What it holds is added up only where it has grown since that
+/// was last done.
 fn is_due(database: &sled::Db, path: &Path, turn: &Turn) -> Result<bool, Fault> {
     let disk_bytes = disk_bytes(path);
     let mut index = Transaction::new(database, turn);
@@ -145,8 +150,9 @@ fn weigh(database: &sled::Db, path: &Path, turn: &Turn) -> Result<Weighed, Fault
 
 /// Copies all that a database holds to a new one, and compares.
 ///
-/// The keys come first, without their values: that makes all the pages, each of which is then written once. With their values, each
-/// page would be written three times, and the new database would take twice as much.
+/// The keys come first, without their values: that makes all the pages, each of which is then
+/// written once. With their values, each page would be written three times, and the new database
+/// would take twice as much.
 fn copy(from: &sled::Db, to: &Path, turn: &Turn) -> Result<(), Fault> {
     let new = open_database(to, Instant::now() + CLOSING)?;
     for with_values in [false, true] {

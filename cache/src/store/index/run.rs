@@ -1,7 +1,9 @@
-//! Running transactions: the index's turn, opening sled, and filling an index that is missing or damaged.
+//! Running transactions: the index's turn, opening sled, and filling an index that is missing or
+//! damaged.
 //!
-//! Filling goes in short turns, and remembers how far it has come. So it keeps nobody waiting for long who can go on without what
-//! is missing, and a process that ends in the midst of it leaves the rest to the next.
+//! Filling goes in short turns, and remembers how far it has come. So it keeps nobody waiting for
+//! long who can go on without what is missing, and a process that ends in the midst of it leaves
+//! the rest to the next.
 
 use std::io;
 use std::sync::Arc;
@@ -19,7 +21,8 @@ use crate::trust::Trust;
 
 /// How long someone waits who can go on without the index, to read it.
 pub(super) const READ_PATIENCE: Duration = Duration::from_secs(1);
-/// How long someone waits who can go on without the index, to write what would be lost or done later.
+/// How long someone waits who can go on without the index, to write what would be lost or done
+/// later.
 pub(super) const NOTE_PATIENCE: Duration = Duration::from_secs(5);
 /// How long someone waits who cannot go on without it.
 pub(super) const WHOLE_PATIENCE: Duration = Duration::from_secs(20);
@@ -31,7 +34,8 @@ pub(super) const REBUILD_BATCH: usize = if cfg!(test) { 16 } else { 256 };
 const FILL_FOR: Duration = Duration::from_millis(if cfg!(test) { 0 } else { 250 });
 /// How long others have to take it.
 const OTHERS_TURN: Duration = Duration::from_millis(2);
-/// Where it is noted that the index is whole, and the last object whose record was taken before it is.
+/// Where it is noted that the index is whole, and the last object whose record was taken before it
+/// is.
 const READY: &[u8] = b"mready";
 const FILLED: &[u8] = b"mfilled";
 
@@ -65,7 +69,8 @@ impl Store {
         StoreError::IndexUnavailable { path: self.layout().graphs(), cause }
     }
 
-    /// A transaction that changes nothing, over a whole index; `empty` is the answer of a store that is not there yet.
+    /// A transaction that changes nothing, over a whole index; `empty` is the answer of a store
+    /// that is not there yet.
     pub(super) fn read<T>(
         &self,
         empty: impl FnOnce() -> T,
@@ -121,7 +126,8 @@ impl Store {
         self.transact(Need::Whole, WHOLE_PATIENCE, work)
     }
 
-    /// Runs `work` in one transaction. Where the index is damaged it is set aside and made anew from the objects before.
+    /// Runs `work` in one transaction. Where the index is damaged it is set aside and made anew
+    /// from the objects before.
     pub(super) fn transact<T>(
         &self,
         need: Need,
@@ -220,7 +226,8 @@ impl Store {
         Ok(stored_bytes)
     }
 
-    /// Goes on filling an index that is fresh, or whose filling was cut short. Says whether it is whole now.
+    /// Goes on filling an index that is fresh, or whose filling was cut short. Says whether it is
+    /// whole now.
     fn fill_some(&self, database: &sled::Db, turn: &Turn) -> Result<bool, Fault> {
         let until = Instant::now() + FILL_FOR;
         loop {

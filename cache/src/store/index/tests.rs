@@ -252,7 +252,8 @@ fn an_index_is_filled_in_turns_and_answers_meanwhile() {
     let before = scratch.store.statistics().unwrap();
     fs::remove_dir_all(scratch.store.layout().graphs()).unwrap();
     let known = || Store::open(StoreOptions::new(scratch.store.dir())).unwrap().resolve(&stage).unwrap()[0].is_some();
-    // Each of them is as good as a process that ends after its request: the next goes on where it was cut short.
+    // Each of them is as good as a process that ends after its request: the next goes on where it
+    // was cut short.
     assert_eq!([known(), known(), known()], [false, false, true]);
     let after = scratch.store.statistics().unwrap();
     assert_eq!((after.entries, after.stored_bytes), (before.entries, before.stored_bytes));

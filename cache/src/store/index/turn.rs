@@ -1,7 +1,8 @@
 //! Whose turn at the index is it, and does its holder get on with it?
 //!
-//! Any program can lock a file. A holder that works shows it: the lock's file, or the index's log, was changed a moment ago. One
-//! that shows nothing for a second is not waited for any longer, by whoever can go on without the index and by whoever cannot.
+//! Any program can lock a file. A holder that works shows it: the lock's file, or the index's log,
+//! was changed a moment ago. One that shows nothing for a second is not waited for any longer, by
+//! whoever can go on without the index and by whoever cannot.
 
 use std::cell::Cell;
 use std::fs::{File, FileTimes, Metadata};
@@ -81,7 +82,8 @@ fn signs(lock: &File, log: &Path) -> Signs {
 }
 
 impl Store {
-    /// Waits for the index's turn, no longer than `patience`, nor for a holder that shows no sign of work.
+    /// Waits for the index's turn, no longer than `patience`, nor for a holder that shows no sign
+    /// of work.
     pub(super) fn take_turn(&self, root: &Folder, patience: Duration) -> Result<Turn, StoreError> {
         let path = self.layout.index_lock();
         let log = root.full(&self.layout.graphs()).join("db");

@@ -156,7 +156,8 @@ fn a_process_killed_while_it_clears_leaves_a_sound_store() {
     println!("{points} points");
 }
 
-/// An index that takes several turns to fill is lost; what it held is taken from the objects, and it is rewritten.
+/// An index that takes several turns to fill is lost; what it held is taken from the objects, and
+/// it is rewritten.
 fn remake(dir: &Path) {
     let store = open(dir).unwrap();
     fs::remove_dir_all(store.layout().graphs()).unwrap();

@@ -98,7 +98,8 @@ fn an_object_that_states_a_huge_size_is_verified_without_it() {
     assert!(refuse <= BESIDE_BYTES, "256 MiB that are stated take {refuse} bytes");
 }
 
-/// A program of so many bytes, all but the first of them zero or noise, and its record, as an object.
+/// A program of so many bytes, all but the first of them zero or noise, and its record, as an
+/// object.
 fn long_program(folder: &Path, format: ProgramFormat, first: &[u8], bytes: u64, compresses: bool) {
     let (mut record, _) = graph(1);
     let content = || -> Box<dyn io::Read> {

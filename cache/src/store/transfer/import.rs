@@ -32,7 +32,8 @@ const SAID_CHARACTERS: usize = 200;
 const ASKED_AFTER_BYTES: u64 = 16 << 20;
 /// A program, or machine code, of more bytes is taken only where the object is not much shorter.
 const TRUSTED_BYTES: u64 = 256 << 20;
-/// How many times its length an object, or the file, may give. Machine code gives some twenty times its length.
+/// How many times its length an object, or the file, may give. Machine code gives some twenty times
+/// its length.
 const TRUSTED_RATIO: u64 = 64;
 /// So much a file may give whatever its length.
 const TRUSTED_FILE_BYTES: u64 = 64 << 20;
@@ -109,8 +110,8 @@ impl<R: Read> Read for Counting<'_, R> {
     }
 }
 
-/// Reads what the file gives, and no more than any export would. It asks now and then whether to go on: an entry may say that it is
-/// longer than anyone waits.
+/// Reads what the file gives, and no more than any export would. It asks now and then whether to go
+/// on: an entry may say that it is longer than anyone waits.
 struct Asking<'a, R, F> {
     from: R,
     go_on: &'a GoOn<F>,
@@ -195,8 +196,8 @@ impl Store {
         read.and(recorded).map(|()| importing.imported)
     }
 
-    /// Verifies an object while it is copied into a file of its own. The inner error says why it is refused; then nothing is read
-    /// behind what is wrong.
+    /// Verifies an object while it is copied into a file of its own. The inner error says why it is
+    /// refused; then nothing is read behind what is wrong.
     fn take_in(&self, key: &GraphKey, from: &mut impl Read, bytes: u64) -> Result<Result<Staged, String>, StoreError> {
         let root = self.prepare()?;
         let failed = |cause| self.write_error(&self.layout.tmp(), cause);
@@ -343,7 +344,8 @@ fn unreadable(cause: io::Error) -> StoreError {
     read_error(Path::new("the imported file"), cause)
 }
 
-/// Writes down what is read through it. A failure to write ends the reading, and is told apart from a failure to read.
+/// Writes down what is read through it. A failure to write ends the reading, and is told apart from
+/// a failure to read.
 struct Copied<'a, R> {
     from: R,
     to: &'a mut NewFile,

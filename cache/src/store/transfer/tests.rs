@@ -338,14 +338,14 @@ fn zeros(gibibytes: usize) -> Vec<u8> {
 fn a_bomb_is_refused_before_it_is_expanded() {
     let key = graph(1).0.graph_key;
     // As a whole: an object that is said to be 8 GiB long, and is.
-    let begun = archive(&[(tar::EntryType::Regular, MARK.0, MARK.1)]);
+    let first = archive(&[(tar::EntryType::Regular, MARK.0, MARK.1)]);
     let mut header = tar::Header::new_gnu();
     header.set_size(8 << 30);
     header.set_entry_type(tar::EntryType::Regular);
     header.set_path(format!("{OBJECTS}{key}")).unwrap();
     header.set_cksum();
     let mut tarred = Vec::new();
-    zstd::Decoder::new(begun.as_slice()).unwrap().read_to_end(&mut tarred).unwrap();
+    zstd::Decoder::new(first.as_slice()).unwrap().read_to_end(&mut tarred).unwrap();
     tarred.truncate(1024);
     tarred.extend_from_slice(header.as_bytes());
     let whole = [zstd::bulk::compress(&tarred, 1).unwrap(), zeros(8)].concat();

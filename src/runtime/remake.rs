@@ -1,0 +1,124 @@
+//! Which graphs does the cache know whose executables are gone, and which of them can be compiled
+//! again here?
+//!
+//! A record outlives its executable: damage takes the machine code, and the program stays. Nothing
+//! but the record is asked, no model and no pipeline. What a newer build or other hardware needs is
+//! not made here; see `rewarm`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use preheat_cache::{GraphKey, GraphRecord, Match, Source, Use};
+
+use super::builder::Builder;
+use super::cache::Cache;
+use super::error::Error;
+use super::request::Asked;
+use super::{Runtime, target_of};
+use crate::device::{DeviceName, Request, Target};
+
+/// A graph whose executable was gone, and what became of it.
+#[derive(Debug)]
+pub struct Remade {
+    /// The record of the graph.
+    pub record: GraphRecord,
+    /// The seconds that compiling it took, or why it is still gone.
+    pub outcome: Result<f64, Arc<Error>>,
+}
+
+impl Cache {
+    /// The records of graphs whose executables are gone; none where the cache is only looked up,
+    /// since it then has no index.
+    ///
+    /// # Errors
+    /// Where the index cannot be read.
+    pub fn without_executable(&self) -> Result<Vec<GraphRecord>, Error> {
+        if self.main().is_read_only() {
+            return Ok(Vec::new());
+        }
+        let mut records = self.records()?;
+        records.retain(|record| record.object.is_none());
+        Ok(records)
+    }
+
+    /// Whether there is an executable of a graph.
+    pub fn has_executable(&self, key: &GraphKey) -> bool {
+        self.main().has_object(key)
+    }
+}
+
+impl Builder {
+    /// Compiles those of `records` again whose plugin and hardware are here, or that can be
+    /// compiled ahead of time for theirs. What is done is kept, whatever becomes of the rest.
+    ///
+    /// # Errors
+    /// Where someone asked to stop.
+    pub fn remake(&self, records: Vec<GraphRecord>) -> Result<Vec<Remade>, Error> {
+        let mut by_target: BTreeMap<String, Vec<GraphRecord>> = BTreeMap::new();
+        for record in records {
+            by_target.entry(target_of(&record)).or_default().push(record);
+        }
+        let mut remade = Vec::new();
+        for (target, records) in by_target {
+            let runtime = self.for_record_target(&target, &records).map_err(Arc::new);
+            for record in records {
+                let outcome = match &runtime {
+                    Ok(runtime) => runtime.remake(&record).map_err(Arc::new),
+                    Err(error) => Err(Arc::clone(error)),
+                };
+                if matches!(outcome.as_ref().map_err(Arc::as_ref), Err(Error::Cancelled)) {
+                    return Err(Error::Cancelled);
+                }
+                remade.push(Remade { record, outcome });
+            }
+            if let Ok(runtime) = runtime {
+                runtime.flush();
+            }
+        }
+        Ok(remade)
+    }
+
+    /// A runtime for the hardware of some records: ahead of time where that is not here.
+    fn for_record_target(&self, target: &str, records: &[GraphRecord]) -> Result<Runtime, Error> {
+        let device: DeviceName = records.first().map_or("auto", |record| &record.device).parse()?;
+        let here = self.clone().device(Request { device, strict: true, ..Request::default() }).build();
+        match (here, target.parse::<Target>()) {
+            (Err(Error::Device(_)), Ok(target)) => self.clone().target(target).build(),
+            (here, _) => here,
+        }
+    }
+}
+
+impl Runtime {
+    /// Compiles a recorded graph and stores it; says how many seconds the compile took.
+    fn remake(&self, record: &GraphRecord) -> Result<f64, Error> {
+        let (inner, key) = (&self.inner, record.graph_key);
+        let (signature, graph) = self.recorded(&key)?;
+        let leads = record.signatures.last().ok_or(Error::Unrecorded { graph_key: key })?;
+        let asked = Asked {
+            signature: &signature,
+            graph: &graph,
+            exact: signature.digest(),
+            projection_key: leads.projection_key,
+            leading: &record.signatures,
+            force_recompile: false,
+            require_warm: false,
+            warming: true,
+        };
+        let inputs = inner.key_inputs(&asked)?;
+        let kept = inner.compile_and_keep(&asked, &inputs, &|_| Match::Graph)?;
+        if kept.source == Source::Compiled {
+            inner.cache()?.used(key, false, || Use {
+                graph_key: key,
+                device: inner.backend.device().to_string(),
+                matched: Match::Compiled,
+                source: Source::Compiled,
+                signature: None,
+                load_seconds: None,
+                compile_seconds: Some(kept.compile_seconds),
+                times: 1,
+            });
+        }
+        Ok(kept.compile_seconds)
+    }
+}
