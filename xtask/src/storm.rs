@@ -157,10 +157,13 @@ impl Storm {
         Ok(())
     }
 
-    /// Two releases one after the other: what the older one stored is found by this one, and then both go on.
+    /// Makes the store. Two releases take turns: what the older one stored is found by this one, and then both go on.
     fn take_turns(&self) -> Outcome {
-        let [this, other] = &self.releases[..] else { return Ok(()) };
-        for (release, expected) in [(other, None), (this, Some("--require-warm")), (other, None), (this, None)] {
+        let turns = match &self.releases[..] {
+            [this, other] => vec![(other, None), (this, Some("--require-warm")), (other, None), (this, None)],
+            alone => alone.iter().map(|release| (release, None)).collect(),
+        };
+        for (release, expected) in turns {
             for subject in 0..action::FIT_TOGETHER {
                 let action = Action::Program { subject, force: false };
                 let mut command = action.command(self, release, 0);
