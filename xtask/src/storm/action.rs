@@ -137,6 +137,8 @@ impl Action {
             Some(1) if matches!(self, Self::Import | Self::Export) && ended.text.contains("left out: ") => {
                 Ok(Verdict::Done)
             }
+            // Another process has just cleared the cache.
+            Some(1) if matches!(self, Self::Export) && ended.text.contains("nothing in the cache") => Ok(Verdict::Done),
             // Evicted, cleared or not compiled yet.
             Some(1) if matches!(self, Self::Pin { .. } | Self::Unpin { .. }) && ended.text.contains("no graph key") => {
                 Ok(Verdict::Done)
