@@ -157,10 +157,13 @@ impl Storm {
         Ok(())
     }
 
-    /// Two releases one after the other: what the older one stored is found by this one, and then both go on.
+    /// Makes the store. Two releases take turns: what the older one stored is found by this one, and then both go on.
     fn take_turns(&self) -> Outcome {
-        let [this, other] = &self.releases[..] else { return Ok(()) };
-        for (release, expected) in [(other, None), (this, Some("--require-warm")), (other, None), (this, None)] {
+        let turns = match &self.releases[..] {
+            [this, other] => vec![(other, None), (this, Some("--require-warm")), (other, None), (this, None)],
+            alone => alone.iter().map(|release| (release, None)).collect(),
+        };
+        for (release, expected) in turns {
             for subject in 0..action::FIT_TOGETHER {
                 let action = Action::Program { subject, force: false };
                 let mut command = action.command(self, release, 0);
@@ -176,7 +179,8 @@ impl Storm {
         while Instant::now() < end && !self.has_failed() {
             let action = Action::choose(choices);
             let release = &self.releases[choices.usize(..self.releases.len())];
-            let kill_after = process::choose_end(choices);
+            // Releases before this one take a snapshot that sled was killed over for damage, so that two releases are not killed.
+            let kill_after = process::choose_end(choices).filter(|_| self.releases.len() == 1);
             match process::run(self, action.command(self, release, slot), kill_after) {
                 Ok(ended) => self.judge(&action, release, slot, &ended),
                 Err(failure) => self.fail(failure.to_string()),

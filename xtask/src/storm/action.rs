@@ -17,6 +17,9 @@ pub const FIT_TOGETHER: usize = 8;
 /// How many of them are ever pinned: so few that the store has room for the rest.
 const PINNED: usize = 3;
 
+/// What a command says that cannot go on without the index, where others have it for too long. An older release shows no signs of work.
+const INDEX_BUSY: [&str; 2] = ["kept it busy", "without a sign of work"];
+
 /// A command line of preheat's.
 pub enum Action {
     Picture { force: bool },
@@ -129,11 +132,13 @@ impl Action {
         let is_run = matches!(self, Self::Picture { .. } | Self::Program { .. });
         match ended.code {
             Some(0) => Ok(Verdict::Done),
-            Some(1) if !is_run && ended.text.contains("kept it busy") => Ok(Verdict::Refused),
+            Some(1) if !is_run && INDEX_BUSY.iter().any(|said| ended.text.contains(said)) => Ok(Verdict::Refused),
             // What is here is worth more; what was to be exported was evicted meanwhile.
             Some(1) if matches!(self, Self::Import | Self::Export) && ended.text.contains("left out: ") => {
                 Ok(Verdict::Done)
             }
+            // Another process has just cleared the cache.
+            Some(1) if matches!(self, Self::Export) && ended.text.contains("nothing in the cache") => Ok(Verdict::Done),
             // Evicted, cleared or not compiled yet.
             Some(1) if matches!(self, Self::Pin { .. } | Self::Unpin { .. }) && ended.text.contains("no graph key") => {
                 Ok(Verdict::Done)

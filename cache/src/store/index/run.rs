@@ -6,6 +6,7 @@
 //! the rest to the next.
 
 use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,7 +14,7 @@ use super::entries::{TakeOver, digest_at, insert};
 use super::open::{open_database, without_panic};
 use super::transaction::{Fault, Transaction};
 use super::turn::Turn;
-use crate::files::Folder;
+use crate::files::{Folder, name_of};
 use crate::key::GraphKey;
 use crate::store::objects::{Adopted, remove_index};
 use crate::store::{IndexCause, Store, StoreError};
@@ -181,8 +182,12 @@ impl Store {
         work: &impl Fn(&mut Transaction) -> Result<T, Fault>,
     ) -> Result<Option<T>, Fault> {
         self.remove_half_rewritten(root)?;
-        let path = root.full(&self.layout.graphs());
-        let database = open_database(&path, Instant::now() + self.open_patience(need))?;
+        let graphs = self.layout.graphs();
+        let open = || open_database(&root.full(&graphs), Instant::now() + self.open_patience(need));
+        let database = match open() {
+            Err(Fault::Damaged(_)) if remove_torn_snapshots(root, &graphs)? => open()?,
+            other => other?,
+        };
         self.turns.note(false);
         let is_whole = Transaction::new(&database, turn).get(READY)?.is_some() || self.fill_some(&database, turn)?;
         if !is_whole && need == Need::Whole {
@@ -255,4 +260,14 @@ impl Store {
     fn set_index_aside(&self, root: &Arc<Folder>) -> io::Result<()> {
         self.set_aside(root, &self.layout.graphs(), "graphs-v2", "it is damaged")
     }
+}
+
+/// Removes the snapshots that sled had begun to write when its process was killed; says whether there were any. sled 0.34 takes such a
+/// file for the newest snapshot, and its database for damaged, while the snapshot before it is still there.
+fn remove_torn_snapshots(root: &Folder, graphs: &Path) -> Result<bool, Fault> {
+    let is_torn =
+        |path: &PathBuf| name_of(path).is_some_and(|name| name.starts_with("snap.") && name.ends_with(".generating"));
+    let torn: Vec<_> = root.entries(graphs).map_err(Fault::Io)?.into_iter().filter(is_torn).collect();
+    torn.iter().try_for_each(|path| root.remove(path)).map_err(Fault::Io)?;
+    Ok(!torn.is_empty())
 }

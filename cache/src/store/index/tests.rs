@@ -34,6 +34,20 @@ fn a_program_that_is_wrong_counts_as_none_and_is_written_over() {
 }
 
 #[test]
+fn a_snapshot_that_sled_was_killed_over_costs_nothing() {
+    let scratch = Scratch::new();
+    let record = scratch.put(1);
+    scratch.store.commit(&[hit(record.graph_key)], &Counters::default()).unwrap();
+    for torn in [b"".as_slice(), b"half of a snapshot"] {
+        let path = scratch.store.layout().graphs().join("snap.FFFFFFFFFFFFFFF0.generating");
+        fs::write(&path, torn).unwrap();
+        assert_eq!(scratch.store.record(&record.graph_key).unwrap().unwrap().statistics.hits, 1);
+        assert!(!path.exists());
+        assert!(!scratch.store.layout().quarantine().exists(), "nothing is damaged");
+    }
+}
+
+#[test]
 fn a_program_that_is_there_is_not_written_again() {
     let scratch = Scratch::new();
     let record = scratch.put(1);
