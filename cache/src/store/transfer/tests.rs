@@ -371,12 +371,12 @@ fn a_bomb_is_refused_before_it_is_expanded() {
         ("code", within(true), "payload is said to be"),
         ("program", within(false), "program is said to be"),
     ] {
-        let (to, began) = (Scratch::new(), std::time::Instant::now());
+        let (to, start) = (Scratch::new(), std::time::Instant::now());
         let imported = import(&to, &file);
         let is_said = imported.refused.iter().any(|one| one.reason.contains(reason));
         assert!(imported.added == 0 && is_said, "{what}: {imported:?}");
         // A release build expands 8 GiB in 25 s.
-        assert!(began.elapsed() < std::time::Duration::from_secs(20), "{what}: {:?}", began.elapsed());
+        assert!(start.elapsed() < std::time::Duration::from_secs(20), "{what}: {:?}", start.elapsed());
         assert_eq!(std::fs::read_dir(to.store.layout().tmp()).unwrap().count(), 0, "{what}");
     }
 }
