@@ -161,6 +161,11 @@ impl Layout {
         name.is_some_and(|key| key.strip_suffix(".trial").unwrap_or(key).parse::<Digest>().is_ok())
     }
 
+    /// Whether a file in [`locks`](Self::locks) has the name of a lock.
+    pub(crate) fn is_lock(path: &Path) -> bool {
+        Self::is_compile_lock(path) || *path == Self::relative().index_lock()
+    }
+
     /// The payload whose load a file in [`loading`](Self::loading) marks, where it has the name of
     /// such a mark.
     pub(crate) fn marked_payload(path: &Path) -> Option<Digest> {

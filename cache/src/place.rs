@@ -8,7 +8,7 @@
 //! | marked | the folder itself |
 //! | has a folder `preheat-store` in it | there |
 //! | a store of a release that made no marks: its file `format` says so | the folder itself; it is taken over once |
-//! | missing, or empty and this user's alone | the folder itself: it is made and marked |
+//! | missing, or empty and this user's alone | the folder itself: it is made and marked; so is one in which an earlier release is just making its store |
 //! | anything else, such as a home folder | `preheat-store` in it, which is made and marked |
 //!
 //! Taking over a store leaves every entry where it is, so that the older release can go on using it
@@ -135,7 +135,7 @@ fn make(dir: &Path, trust: Trust) -> Result<Folder, PlaceError> {
     let failed = |error| PlaceError::Io(dir.to_owned(), error);
     make_all(dir, trust).map_err(failed)?;
     let named = Folder::open(dir, trust).map_err(failed)?;
-    let own = names_in(&named).map_err(failed)?.is_empty() && named.check_trust().is_ok();
+    let own = named.check_trust().is_ok() && is_nobodys(&named).map_err(failed)?;
     let folder = if own {
         named
     } else {
@@ -172,6 +172,31 @@ fn mark(folder: &Folder) -> io::Result<()> {
     folder.settle_own_mode()?;
     let owned = Layout::relative().owned();
     folder.write_first(&owned, Layout::OWNED.as_bytes())
+}
+
+/// Whether nothing is in a folder but what a release that made no marks makes first, empty folders
+/// and files that it is writing: it may be about to make a store here at this moment.
+fn is_nobodys(folder: &Folder) -> io::Result<bool> {
+    let layout = Layout::relative();
+    for name in names_in(folder)? {
+        let path = PathBuf::from(name);
+        let within =
+            |known: fn(&Path) -> bool| Ok::<_, io::Error>(folder.entries(&path)?.iter().all(|path| known(path)));
+        let made = match &path {
+            path if *path == layout.objects() => within(|_| false)?,
+            path if *path == layout.locks() => within(Layout::is_lock)?,
+            path if *path == layout.tmp() => within(Layout::is_temporary)?,
+            path if *path == layout.cachedir_tag() => {
+                let tag = folder.read_any_small(path, SMALL_FILE_BYTES);
+                tag.is_ok_and(|tag| tag == Layout::CACHEDIR_TAG.as_bytes())
+            }
+            _ => false,
+        };
+        if !made {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Whether a release that made no marks made a store of this folder.

@@ -225,14 +225,25 @@ impl Preheat {
 
     /// Starts it as the first of a process group of its own, as a shell does.
     #[cfg(unix)]
-    pub fn start_a_group(mut self) -> Started {
-        std::os::unix::process::CommandExt::process_group(&mut self.command, 0);
-        self.start()
+    pub fn start_a_group(self) -> Started {
+        let mut started = self.with_default_signals();
+        std::os::unix::process::CommandExt::process_group(&mut started.command, 0);
+        started.spawn()
     }
 
-    pub fn start(mut self) -> Started {
+    pub fn start(self) -> Started {
+        self.with_default_signals().spawn()
+    }
+
+    fn spawn(mut self) -> Started {
         let child = self.command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         Started { child }
+    }
+
+    /// Takes back what a shell tells the processes that it starts in the background: to ignore
+    /// SIGINT. The binary goes on ignoring what it finds ignored.
+    fn with_default_signals(self) -> Self {
+        if cfg!(target_os = "linux") { self.through("env", &["--default-signal=HUP,INT,TERM"]) } else { self }
     }
 }
 

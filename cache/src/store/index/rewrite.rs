@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::codec::{get_json, put_json};
 use super::open::{POLL, open_database, without_panic};
-use super::run::WHOLE_PATIENCE;
+use super::run::{Need, WHOLE_PATIENCE};
 use super::transaction::{Fault, Transaction};
 use super::turn::Turn;
 use crate::files::{Folder, index_step};
@@ -65,7 +65,7 @@ impl Store {
         if disk_bytes(&path) < least_bytes {
             return Ok(());
         }
-        let turn = self.take_turn(&root, WHOLE_PATIENCE)?;
+        let turn = self.take_turn(&root, Need::Whole, WHOLE_PATIENCE)?;
         let tidied = without_panic(|| {
             let database = open_database(&path, Instant::now() + CLOSING)?;
             let weighed = weigh(&database, &path, &turn)?;

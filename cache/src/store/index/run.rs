@@ -27,8 +27,6 @@ pub(super) const READ_PATIENCE: Duration = Duration::from_secs(1);
 pub(super) const NOTE_PATIENCE: Duration = Duration::from_secs(5);
 /// How long someone waits who cannot go on without it.
 pub(super) const WHOLE_PATIENCE: Duration = Duration::from_secs(20);
-/// How long sled's own lock is waited for by someone who cannot go on without it.
-const OPEN_PATIENCE: Duration = Duration::from_secs(5);
 /// How many records one transaction adds that takes them from objects.
 pub(super) const REBUILD_BATCH: usize = if cfg!(test) { 16 } else { 256 };
 /// How long filling takes the index before others have their turn.
@@ -103,7 +101,7 @@ impl Store {
     ) -> Result<T, StoreError> {
         let root = self.prepare()?;
         loop {
-            let turn = self.take_turn(&root, WHOLE_PATIENCE)?;
+            let turn = self.take_turn(&root, Need::Whole, WHOLE_PATIENCE)?;
             let answer = without_panic(|| self.transact_locked(&root, &turn, Need::Whole, &work));
             drop(turn);
             match answer.map_err(|fault| self.fault_error(fault, Need::Whole))? {
@@ -117,7 +115,7 @@ impl Store {
     pub(in crate::store) fn remake_index(&self) -> Result<(), StoreError> {
         let root = self.prepare()?;
         {
-            let _turn = self.take_turn(&root, WHOLE_PATIENCE)?;
+            let _turn = self.take_turn(&root, Need::Whole, WHOLE_PATIENCE)?;
             self.set_index_aside(&root).map_err(|cause| self.write_error(&self.layout.graphs(), cause))?;
         }
         self.write(|_| Ok(()))
@@ -138,7 +136,7 @@ impl Store {
         let root = self.prepare()?;
         let mut was_damaged = false;
         loop {
-            let turn = self.take_turn(&root, patience)?;
+            let turn = self.take_turn(&root, need, patience)?;
             match without_panic(|| self.transact_locked(&root, &turn, need, &work)) {
                 Ok(Some(answer)) => return Ok(answer),
                 Ok(None) => {
@@ -205,8 +203,7 @@ impl Store {
     }
 
     fn open_patience(&self, need: Need) -> Duration {
-        let patience = self.turns.no_sign();
-        if need == Need::Whole { patience.max(OPEN_PATIENCE) } else { patience }
+        self.turns.no_sign(need)
     }
 
     fn fault_error(&self, fault: Fault, need: Need) -> StoreError {
@@ -225,7 +222,7 @@ impl Store {
         if !root.is_folder(&older) {
             return Ok(0);
         }
-        let _turn = self.take_turn(root, WHOLE_PATIENCE)?;
+        let _turn = self.take_turn(root, Need::Whole, WHOLE_PATIENCE)?;
         let stored_bytes = root.bytes_below(&older);
         remove_index(root, &older).map_err(|cause| self.write_error(&older, cause))?;
         Ok(stored_bytes)

@@ -1,8 +1,8 @@
 //! Whose turn at the index is it, and does its holder get on with it?
 //!
 //! Any program can lock a file. A holder that works shows it: the lock's file, or the index's log,
-//! was changed a moment ago. One that shows nothing for a second is not waited for any longer, by
-//! whoever can go on without the index and by whoever cannot.
+//! was changed a moment ago. Who can go on without the index gives up once nothing was shown for a
+//! second; who cannot, after ten: a slow disk, and a release that shows less, need some time.
 
 use std::cell::Cell;
 use std::fs::{File, FileTimes, Metadata};
@@ -12,14 +12,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::open::POLL;
+use super::run::Need;
 use crate::files::Folder;
 use crate::lock::{Wait, lock_while};
 use crate::store::{IndexCause, Store, StoreError};
 
-/// How long a lock may be held without a sign of its holder's work.
+/// How long a lock may be held without a sign of its holder's work, where the waiter can go on.
 const NO_SIGN: Duration = Duration::from_secs(1);
 /// The same, where it was held so when it was last wanted.
 const STILL_NO_SIGN: Duration = Duration::from_millis(20);
+/// The same, where the waiter cannot go on.
+const NO_SIGN_FOR_LONG: Duration = Duration::from_secs(10);
 /// How often a holder shows that it works.
 const SIGN_EVERY: Duration = Duration::from_millis(100);
 /// How often a waiter looks for a sign.
@@ -34,8 +37,12 @@ pub(in crate::store) struct Turns {
 
 impl Turns {
     /// How long no sign is waited for.
-    pub(super) fn no_sign(&self) -> Duration {
-        if self.is_idle.load(Ordering::Relaxed) { STILL_NO_SIGN } else { NO_SIGN }
+    pub(super) fn no_sign(&self, need: Need) -> Duration {
+        match need {
+            Need::Whole => NO_SIGN_FOR_LONG,
+            Need::Some if self.is_idle.load(Ordering::Relaxed) => STILL_NO_SIGN,
+            Need::Some => NO_SIGN,
+        }
     }
 
     /// Notes whether whoever holds the index shows nothing.
@@ -84,7 +91,7 @@ fn signs(lock: &File, log: &Path) -> Signs {
 impl Store {
     /// Waits for the index's turn, no longer than `patience`, nor for a holder that shows no sign
     /// of work.
-    pub(super) fn take_turn(&self, root: &Folder, patience: Duration) -> Result<Turn, StoreError> {
+    pub(super) fn take_turn(&self, root: &Folder, need: Need, patience: Duration) -> Result<Turn, StoreError> {
         let path = self.layout.index_lock();
         let log = root.full(&self.layout.graphs()).join("db");
         let began = Instant::now();
@@ -98,12 +105,12 @@ impl Store {
                     self.turns.note(false);
                 }
             }
-            let gives_up = began.elapsed() >= patience || last_sign.elapsed() >= self.turns.no_sign();
+            let gives_up = began.elapsed() >= patience || last_sign.elapsed() >= self.turns.no_sign(need);
             if gives_up { Wait::Cancel } else { Wait::Continue }
         };
         match lock_while(root, &path, POLL, waiting).map_err(|cause| self.write_error(&path, cause))? {
             Some(file) => Ok(Turn::new(file)),
-            None if last_sign.elapsed() >= self.turns.no_sign() => {
+            None if last_sign.elapsed() >= self.turns.no_sign(need) => {
                 self.turns.note(true);
                 Err(self.index_error(IndexCause::Held { path: root.full(&path), waited: began.elapsed() }))
             }

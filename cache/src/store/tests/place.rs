@@ -83,6 +83,20 @@ fn what_is_put_into_a_store_later_stays() {
     assert_foreign(scratch.folder.path(), "after clearing");
 }
 
+#[test]
+fn a_store_that_an_earlier_release_is_just_making_is_shared_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["objects-v1", "locks", "tmp"] {
+        fs::create_dir(folder.path().join(name)).unwrap();
+    }
+    fs::write(folder.path().join("tmp/file.abc123"), "preheat-store 1").unwrap();
+    fs::write(folder.path().join("CACHEDIR.TAG"), crate::layout::Layout::CACHEDIR_TAG).unwrap();
+    let (record, program) = graph(1);
+    let store = open(folder.path()).unwrap();
+    store.put(&record, &program, &payload(1)).unwrap();
+    assert_eq!(store.layout().root(), folder.path());
+}
+
 /// A store of a release that made no marks.
 fn unmarked() -> Scratch {
     let scratch = Scratch::new();
