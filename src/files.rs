@@ -224,7 +224,7 @@ fn open_through(place: &Path) -> io::Result<File> {
 }
 
 /// Files with the rights that the user's mask leaves: a temporary file alone would be for its owner only.
-fn readable_by_all() -> tempfile::Builder<'static, 'static> {
+pub(crate) fn readable_by_all() -> tempfile::Builder<'static, 'static> {
     #[allow(unused_mut, reason = "only Unix has such rights")]
     let mut builder = tempfile::Builder::new();
     #[cfg(unix)]

@@ -34,6 +34,8 @@ fn main() -> ExitCode {
         let _ = writeln!(std::io::stderr(), "{}", error.describe());
         error.status()
     });
+    // Executables live until the process ends, and it does not end because of them.
+    preheat_cache::remove_load_marks();
     ExitCode::from(match status {
         Status::Done => 0,
         Status::Failed => 1,

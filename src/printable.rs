@@ -1,4 +1,5 @@
-//! How is text shown that others chose: names of files and folders, what records, archives and programs say?
+//! How is untrusted text shown? Such text is the names of files and folders, and whatever records,
+//! archives and programs say.
 //!
 //! A control character moves a terminal's cursor or begins a command to it, and a mark of writing direction makes text read as
 //! another. Both are shown as what they are, `\u{1b}`. Text that only a program reads, such as JSON, is not changed in meaning.

@@ -103,7 +103,8 @@ const CASES: &[Case] = &[
     }),
     ("--tpu-disable", || {
         let lab = Lab::new();
-        program(&lab, &posed(&lab), "--tpu-disable").ended(1).says(&["--tpu-disable rules it out"]);
+        let ran = program(&lab, &posed(&lab), "--tpu-disable").done().says(&["--tpu-disable rules it out"]);
+        assert_eq!(ran.json()["device"]["selected"], "xla-cpu");
     }),
     ("--tpu-manual-warmup", || {
         let lab = Lab::new();

@@ -173,10 +173,7 @@ fn canonical(mut words: Vec<(String, String)>, unread: &str) -> Vec<String> {
 }
 
 fn read_bounded(path: &Path) -> std::io::Result<String> {
-    use std::io::Read as _;
-    let mut text = String::new();
-    std::fs::File::open(path)?.take(FLAG_FILE_LIMIT_BYTES).read_to_string(&mut text)?;
-    Ok(text)
+    crate::files::read_small(path, FLAG_FILE_LIMIT_BYTES)
 }
 
 /// The devices, in a form in which a client and a compile without one agree.

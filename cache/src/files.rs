@@ -13,6 +13,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read as _, Write};
+use std::ops::Deref;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
@@ -21,12 +22,32 @@ use cap_std::ambient_authority;
 use cap_std::fs::{Dir, DirBuilder, Metadata, OpenOptions};
 
 use crate::hash::Digest;
+use crate::layout::Layout;
 use crate::trust::Trust;
 
 /// How often a new name is tried for a file; a taken one is found out by making it.
 const NAMES_TRIED: u32 = 100;
 /// The letters at the end of the name of a new file: more than are ever made at once.
 const NAME_LETTERS: usize = 10;
+/// How many letters earlier releases gave.
+const OLD_NAME_LETTERS: usize = 6;
+
+/// A folder that paths lead to: the store's own, or one that was opened for them.
+enum Within<'a> {
+    Held(&'a Dir),
+    Opened(Dir),
+}
+
+impl Deref for Within<'_> {
+    type Target = Dir;
+
+    fn deref(&self) -> &Dir {
+        match self {
+            Self::Held(folder) => folder,
+            Self::Opened(folder) => folder,
+        }
+    }
+}
 
 /// The folder of a store, held open.
 #[derive(Debug)]
@@ -94,11 +115,19 @@ impl Folder {
 
     /// Opens a regular file for reading, which nobody could have written who is not trusted.
     pub(crate) fn read(&self, path: &Path) -> io::Result<File> {
-        let (folder, name) = self.parent(path)?;
-        let mut options = OpenOptions::new();
-        let file = open_regular(folder.as_ref().unwrap_or(&self.dir), name, options.read(true))?;
+        let folder = self.trusted_folder(path.parent().unwrap_or(Path::new("")))?;
+        let file = open_regular(&folder, last_name(path)?, OpenOptions::new().read(true))?;
         self.trust.check(|| self.full(path), &Metadata::from_file(&file)?)?;
         Ok(file)
+    }
+
+    /// Makes a folder, unless something is there, and refuses one that somebody could have written
+    /// who is not trusted.
+    pub(crate) fn create_trusted_folder(&self, path: &Path) -> io::Result<()> {
+        if self.look(path).is_err_and(|error| is_absent(&error)) {
+            self.create_folder(path)?;
+        }
+        if self.is_folder(path) { self.trusted_folder(path).map(drop) } else { Ok(()) }
     }
 
     /// The content of a small file; one that is longer than `limit_bytes` is refused.
@@ -117,7 +146,7 @@ impl Folder {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true);
         self.with_mode(&mut options);
-        let file = open_regular(folder.as_ref().unwrap_or(&self.dir), name, &mut options)?;
+        let file = open_regular(&folder, name, &mut options)?;
         self.widen(&file)?;
         Ok(file)
     }
@@ -125,7 +154,7 @@ impl Folder {
     /// Opens a regular file to look whether its lock is held. Whose it is does not matter.
     pub(crate) fn open_any(&self, path: &Path) -> io::Result<File> {
         let (folder, name) = self.parent(path)?;
-        open_regular(folder.as_ref().unwrap_or(&self.dir), name, OpenOptions::new().read(true))
+        open_regular(&folder, name, OpenOptions::new().read(true))
     }
 
     /// What lies in a folder, as paths from here; nothing where the folder is missing.
@@ -135,14 +164,14 @@ impl Folder {
             Err(error) if is_absent(&error) => return Ok(Vec::new()),
             Err(error) => return Err(error),
         };
-        let entries = folder.as_ref().unwrap_or(&self.dir).entries()?;
+        let entries = folder.entries()?;
         Ok(entries.filter_map(|entry| Some(path.join(entry.ok()?.file_name()))).collect())
     }
 
     /// What the system says of a path; of a link, and not of what it leads to.
     pub(crate) fn look(&self, path: &Path) -> io::Result<Metadata> {
         let (folder, name) = self.parent(path)?;
-        folder.as_ref().unwrap_or(&self.dir).symlink_metadata(name)
+        folder.symlink_metadata(name)
     }
 
     pub(crate) fn is_file(&self, path: &Path) -> bool {
@@ -182,7 +211,7 @@ impl Folder {
         for name in path.components() {
             made.push(name);
             let (folder, name) = self.parent(&made)?;
-            match make_folder(folder.as_ref().unwrap_or(&self.dir), name, self.trust) {
+            match make_folder(&folder, name, self.trust) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists && self.is_folder(&made) => {}
                 other => other?,
             }
@@ -199,7 +228,7 @@ impl Folder {
         for _ in 0..NAMES_TRIED {
             let path = path.join(format!("{prefix}{}", letters()));
             let (folder, name) = self.parent(&path)?;
-            match open_regular(folder.as_ref().unwrap_or(&self.dir), name, &mut options) {
+            match open_regular(&folder, name, &mut options) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(error),
                 Ok(file) => {
@@ -222,7 +251,7 @@ impl Folder {
         let mut options = OpenOptions::new();
         options.write(true).create_new(true);
         self.with_mode(&mut options);
-        match open_regular(folder.as_ref().unwrap_or(&self.dir), name, &mut options) {
+        match open_regular(&folder, name, &mut options) {
             Ok(file) => self.widen(&file).map(|()| true),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
             Err(error) => Err(error),
@@ -235,8 +264,7 @@ impl Folder {
             return Ok(());
         }
         let (folder, name) = self.parent(path)?;
-        let mut file =
-            open_regular(folder.as_ref().unwrap_or(&self.dir), name, OpenOptions::new().read(true).write(true))?;
+        let mut file = open_regular(&folder, name, OpenOptions::new().read(true).write(true))?;
         #[cfg(test)]
         journal::note(|| journal::Change::Written(self.full(path), content.to_vec()));
         file.write_all(content)?;
@@ -252,8 +280,7 @@ impl Folder {
         journal::note(|| journal::Change::Renamed(self.full(from), self.full(to)));
         let (from_folder, from) = self.parent(from)?;
         let (to_folder, to) = self.parent(to)?;
-        let to_folder = to_folder.as_ref().unwrap_or(&self.dir);
-        from_folder.as_ref().unwrap_or(&self.dir).rename(from, to_folder, to)
+        from_folder.rename(from, &to_folder, to)
     }
 
     /// Lets two folders, or files, change their names in one step. Not every file system can.
@@ -265,9 +292,7 @@ impl Folder {
             use rustix::fs::{RenameFlags, renameat_with};
             let (folder, one) = self.parent(one)?;
             let (other_folder, other) = self.parent(other)?;
-            let folder = folder.as_ref().unwrap_or(&self.dir);
-            let other_folder = other_folder.as_ref().unwrap_or(&self.dir);
-            Ok(renameat_with(folder, one, other_folder, other, RenameFlags::EXCHANGE)?)
+            Ok(renameat_with(&*folder, one, &*other_folder, other, RenameFlags::EXCHANGE)?)
         }
         #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
         {
@@ -281,7 +306,7 @@ impl Folder {
         #[cfg(test)]
         journal::note(|| journal::Change::Removed(self.full(path)));
         let (folder, name) = self.parent(path)?;
-        folder.as_ref().unwrap_or(&self.dir).remove_file(name)
+        folder.remove_file(name)
     }
 
     /// Removes a folder in which nothing is.
@@ -289,7 +314,7 @@ impl Folder {
         #[cfg(test)]
         journal::note(|| journal::Change::Removed(self.full(path)));
         let (folder, name) = self.parent(path)?;
-        folder.as_ref().unwrap_or(&self.dir).remove_dir(name)
+        folder.remove_dir(name)
     }
 
     /// Makes the names in the folder that `path` lies in last. Only Unix can sync a folder, and only
@@ -303,25 +328,29 @@ impl Folder {
         journal::note(|| journal::Change::FolderSynced(self.path.join(above)));
         let folder = self.folder(above)?;
         // The handle that is held may be good for looking names up and for nothing else.
-        match folder.as_ref().unwrap_or(&self.dir).open(".")?.sync_all() {
+        match folder.open(".")?.sync_all() {
             Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => Ok(()),
             other => other,
         }
     }
 
-    /// Gives what belongs to this user the modes that go with the store's trust: nobody but who is
-    /// trusted may write any more, and all of a shared store's users may.
+    /// Sets the modes that go with the store's trust, where this user may: only trusted users keep
+    /// the right to write, and in a shared store all of them get it. What has no name that a store
+    /// gives is left as it is.
     pub(crate) fn settle_modes(&self, path: &Path) -> io::Result<()> {
         let (folder, name) = self.parent(path)?;
-        let folder = folder.as_ref().unwrap_or(&self.dir);
         let metadata = folder.symlink_metadata(name)?;
-        if metadata.is_symlink() {
+        if metadata.is_symlink() || !Layout::is_known(path) {
             return Ok(());
         }
-        settle(folder, name, &metadata, self.trust)?;
+        settle(&folder, name, &metadata, self.trust)?;
         if metadata.is_dir() {
             for path in self.entries(path)? {
-                self.settle_modes(&path)?;
+                match self.settle_modes(&path) {
+                    // Another process has just removed or renamed it.
+                    Err(error) if is_absent(&error) => {}
+                    other => other?,
+                }
             }
         }
         Ok(())
@@ -332,24 +361,33 @@ impl Folder {
         settle(&self.dir, OsStr::new("."), &self.metadata()?, self.trust)
     }
 
-    /// The folder that a path lies in (`None`: this one) and the path's last name.
-    fn parent<'a>(&self, path: &'a Path) -> io::Result<(Option<Dir>, &'a OsStr)> {
-        let name = path.file_name().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "it names nothing"))?;
-        Ok((self.folder(path.parent().unwrap_or(Path::new("")))?, name))
+    /// The folder that a path lies in, and the path's last name.
+    fn parent<'a>(&self, path: &'a Path) -> io::Result<(Within<'_>, &'a OsStr)> {
+        Ok((self.folder(path.parent().unwrap_or(Path::new("")))?, last_name(path)?))
     }
 
-    /// The folder at a path, `None` for this one. Every folder on the way is checked.
-    fn folder(&self, path: &Path) -> io::Result<Option<Dir>> {
-        let mut at: Option<Dir> = None;
+    /// The folder at a path. Every folder on the way is opened by its one name.
+    fn folder(&self, path: &Path) -> io::Result<Within<'_>> {
+        self.walk(path, |_, _| Ok(()))
+    }
+
+    /// As [`folder`](Self::folder). A folder on the way that somebody could have written who is not
+    /// trusted is an error.
+    fn trusted_folder(&self, path: &Path) -> io::Result<Within<'_>> {
+        self.walk(path, |walked, folder| self.trust.check(|| self.full(walked), &folder.dir_metadata()?))
+    }
+
+    fn walk(&self, path: &Path, check: impl Fn(&Path, &Dir) -> io::Result<()>) -> io::Result<Within<'_>> {
+        let mut at = Within::Held(&self.dir);
         let mut walked = PathBuf::new();
         for component in path.components() {
             let Component::Normal(name) = component else {
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, "the path leaves the store"));
             };
             walked.push(name);
-            let next = at.as_ref().unwrap_or(&self.dir).open_dir_nofollow(name)?;
-            self.trust.check(|| self.full(&walked), &next.dir_metadata()?)?;
-            at = Some(next);
+            let next = at.open_dir_nofollow(name)?;
+            check(&walked, &next)?;
+            at = Within::Opened(next);
         }
         Ok(at)
     }
@@ -368,7 +406,7 @@ impl Folder {
         let _ = options;
     }
 
-    /// Gives the users of a shared store what the umask took from a file of this user's.
+    /// Restores the group's rights that the umask removed from a file of this user, in a shared store.
     fn widen(&self, file: &File) -> io::Result<()> {
         #[cfg(unix)]
         if self.trust == Trust::Shared {
@@ -441,13 +479,21 @@ fn regular(file: File) -> io::Result<File> {
     Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"))
 }
 
-/// The text of a small regular file anywhere on this machine.
-#[cfg(unix)]
-pub(crate) fn read_small(path: &Path, limit_bytes: u64) -> io::Result<String> {
-    use std::os::unix::fs::OpenOptionsExt as _;
+/// Opens a regular file anywhere on this machine.
+pub(crate) fn open_anywhere(path: &Path) -> io::Result<File> {
     let mut options = std::fs::OpenOptions::new();
-    options.read(true).custom_flags(i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default());
-    let bytes = bounded(regular(options.open(path)?)?, limit_bytes)?;
+    options.read(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.custom_flags(i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default());
+    }
+    regular(options.open(path)?)
+}
+
+/// The text of a small regular file anywhere on this machine.
+pub(crate) fn read_small(path: &Path, limit_bytes: u64) -> io::Result<String> {
+    let bytes = bounded(open_anywhere(path)?, limit_bytes)?;
     String::from_utf8(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }
 
@@ -459,6 +505,10 @@ fn bounded(file: File, limit_bytes: u64) -> io::Result<Vec<u8>> {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, reason));
     }
     Ok(bytes)
+}
+
+fn last_name(path: &Path) -> io::Result<&OsStr> {
+    path.file_name().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "it names nothing"))
 }
 
 /// Whether an error says that there is nothing at a path.
@@ -473,10 +523,14 @@ fn letters() -> String {
     Digest::of(&number.to_le_bytes()).to_string().chars().take(NAME_LETTERS).collect()
 }
 
-/// Whether a name is one that [`Folder::create`] gives, behind its prefix, or that earlier releases
-/// gave.
+/// Whether the end of a name is one that [`Folder::create`] gives, or that earlier releases gave.
 pub(crate) fn is_made_up(letters: &str) -> bool {
-    (6..=NAME_LETTERS).contains(&letters.len()) && letters.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    let is_hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    match letters.len() {
+        NAME_LETTERS => letters.bytes().all(is_hex),
+        OLD_NAME_LETTERS => letters.bytes().all(|byte| byte.is_ascii_alphanumeric()),
+        _ => false,
+    }
 }
 
 /// A file that is being written, under a name that does not last.
@@ -534,7 +588,7 @@ impl Drop for NewFile {
     fn drop(&mut self) {
         if !self.stays
             && let Ok((folder, name)) = self.folder.parent(&self.path)
-            && let Err(error) = folder.as_ref().unwrap_or(&self.folder.dir).remove_file(name)
+            && let Err(error) = folder.remove_file(name)
         {
             tracing::debug!(path = %self.folder.full(&self.path).display(), %error, "a temporary file stays");
         }

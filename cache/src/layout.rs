@@ -151,7 +151,48 @@ impl Layout {
     /// being written, or a small file.
     pub(crate) fn is_temporary(path: &Path) -> bool {
         let Some((prefix, letters)) = name_of(path).and_then(|name| name.rsplit_once('.')) else { return false };
-        is_made_up(letters) && (prefix == "file" || prefix.parse::<Digest>().is_ok())
+        is_made_up(letters) && (prefix == Self::SMALL_FILE || prefix.parse::<Digest>().is_ok())
+    }
+
+    /// As [`is_temporary`](Self::is_temporary), and the small files of earlier releases, whose names
+    /// a person could give as well: nothing is removed by them.
+    pub(crate) fn is_temporary_of_any_release(path: &Path) -> bool {
+        let letters = name_of(path).and_then(|name| name.strip_prefix("file."));
+        Self::is_temporary(path) || letters.is_some_and(is_made_up)
+    }
+
+    /// How the name of a small file begins that is being written.
+    pub(crate) const SMALL_FILE: &str = "preheat-file";
+
+    /// Whether a path within a store's folder is one that a store makes.
+    pub(crate) fn is_known(path: &Path) -> bool {
+        let mut names = path.components().map(|name| name.as_os_str().to_str().unwrap_or_default());
+        let Some(first) = names.next().filter(|first| Self::NAMES.contains(first)) else { return false };
+        let rest: Vec<&str> = names.collect();
+        let is_two_digits = |name: &str| name.len() == 2 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
+        match (first, rest.as_slice()) {
+            (_, []) => true,
+            ("objects-v1", [first]) => is_two_digits(first),
+            ("objects-v1", [first, second]) => is_two_digits(first) && is_two_digits(second),
+            ("objects-v1", [_, _, _]) | ("unrecorded" | "plugin-builds-v1" | "targets-v1", [_]) => Self::is_note(path),
+            ("locks", [_]) => Self::is_lock(path),
+            ("tmp", [_]) => Self::is_temporary(path),
+            ("loading", [_]) => Self::marked_payload(path).is_some(),
+            ("quarantine", [_]) => Self::quarantined_at(path).is_some(),
+            ("quarantine", [first, rest @ ..]) => first.starts_with("graphs-v") && Self::is_sleds(rest),
+            (graphs, rest) if graphs.starts_with("graphs-v") => Self::is_sleds(rest),
+            _ => false,
+        }
+    }
+
+    /// Whether sled gives such names in the folder of an index.
+    pub(crate) fn is_sleds(names: &[&str]) -> bool {
+        match names {
+            ["conf" | "db" | "blobs"] => true,
+            [snapshot] => snapshot.starts_with("snap."),
+            ["blobs", number] => number.parse::<i64>().is_ok(),
+            _ => false,
+        }
     }
 
     /// Whether a file in [`locks`](Self::locks) has the name of a compile's lock, or

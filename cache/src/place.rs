@@ -113,9 +113,12 @@ pub(crate) fn find_or_make(dir: &Path, trust: Trust) -> Result<Folder, PlaceErro
     }
 }
 
-/// Gives all of a store that belongs to this user the modes that go with its trust.
+/// Gives all of a store that belongs to this user the modes that go with its trust. A folder with
+/// somebody else's files beside the store's keeps its own mode.
 pub(crate) fn settle(folder: &Folder) -> io::Result<()> {
-    folder.settle_own_mode()?;
+    if names_in(folder)?.iter().all(|name| Layout::is_known(Path::new(name))) {
+        folder.settle_own_mode()?;
+    }
     Layout::NAMES.iter().try_for_each(|name| match folder.settle_modes(Path::new(name)) {
         Err(error) if is_absent(&error) => Ok(()),
         other => other,
@@ -149,7 +152,7 @@ fn make(dir: &Path, trust: Trust) -> Result<Folder, PlaceError> {
         named.create_folder(Path::new(Layout::FOLDER)).map_err(failed)?;
         named.within(Layout::FOLDER).map_err(failed)?
     };
-    mark(&folder).map_err(failed)?;
+    folder.settle_own_mode().and_then(|()| mark(&folder)).map_err(failed)?;
     Ok(folder)
 }
 
@@ -169,7 +172,6 @@ fn make_all(dir: &Path, trust: Trust) -> io::Result<()> {
 }
 
 fn mark(folder: &Folder) -> io::Result<()> {
-    folder.settle_own_mode()?;
     let owned = Layout::relative().owned();
     folder.write_first(&owned, Layout::OWNED.as_bytes())
 }
@@ -185,7 +187,7 @@ fn is_nobodys(folder: &Folder) -> io::Result<bool> {
         let made = match &path {
             path if *path == layout.objects() => within(|_| false)?,
             path if *path == layout.locks() => within(Layout::is_lock)?,
-            path if *path == layout.tmp() => within(Layout::is_temporary)?,
+            path if *path == layout.tmp() => within(Layout::is_temporary_of_any_release)?,
             path if *path == layout.cachedir_tag() => {
                 let tag = folder.read_any_small(path, SMALL_FILE_BYTES);
                 tag.is_ok_and(|tag| tag == Layout::CACHEDIR_TAG.as_bytes())
@@ -203,7 +205,6 @@ fn is_nobodys(folder: &Folder) -> io::Result<bool> {
 fn is_store_without_mark(folder: &Folder) -> bool {
     let layout = Layout::relative();
     let Ok(format) = folder.read_any_small(&layout.format(), SMALL_FILE_BYTES) else { return false };
-    // A newer store is one as well, whatever is in it: it is refused.
-    FormatVersion::parse(&String::from_utf8_lossy(&format))
-        .is_some_and(|version| version > FormatVersion::CURRENT || folder.is_folder(&layout.objects()))
+    // Whatever else is in it: nobody but preheat writes such a file.
+    FormatVersion::parse(&String::from_utf8_lossy(&format)).is_some()
 }

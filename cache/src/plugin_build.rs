@@ -8,6 +8,7 @@ use std::fs::{File, Metadata};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
+use crate::files::open_anywhere;
 use crate::hash::{Digest, FramedHasher};
 use crate::store::{Note, Store};
 
@@ -38,7 +39,7 @@ impl PluginBuild {
     }
 
     fn read(path: &Path, notes: Option<&Store>) -> io::Result<Self> {
-        let mut file = File::open(path)?;
+        let mut file = open_anywhere(path)?;
         if let Some(id) = elf::build_id(&mut file)? {
             let digit = |digit: u8| char::from_digit(digit.into(), 16).unwrap_or('0');
             let digits = id.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]);
@@ -68,7 +69,7 @@ impl PluginBuild {
 /// # Errors
 /// Where it cannot be read.
 pub fn missing_bytes(library: &Path) -> io::Result<Option<u64>> {
-    let mut file = File::open(library)?;
+    let mut file = open_anywhere(library)?;
     let needed = elf::loaded_bytes(&mut file)?.unwrap_or(0);
     Ok(needed.checked_sub(file.metadata()?.len()).filter(|missing| *missing > 0))
 }

@@ -35,7 +35,7 @@ use room::Coming;
 pub use bounds::{Prune, PruneReason, Pruned, PrunedEntry};
 pub use clear::Cleared;
 pub use index::{Rebuilt, Resolved};
-pub use marks::LoadMark;
+pub use marks::{LoadMark, remove_load_marks};
 pub use notes::Note;
 pub use query::{Nearest, Wanted};
 pub use transfer::{Exported, Imported, Refused};
@@ -118,7 +118,7 @@ pub enum StoreError {
         reason: String,
     },
     /// Somebody else could have written what the store holds, and machine code from anybody is not run.
-    #[error("{cause}, so that machine code in the cache could be anybody's: it is not used")]
+    #[error("{cause}, so others could have changed the machine code in the cache: the cache is not used")]
     Untrusted {
         /// Which folder or file, and who.
         cause: Distrust,

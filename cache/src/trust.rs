@@ -6,8 +6,8 @@
 //! may write. A store that several users share is a decision ([`Trust::Shared`]): its users then
 //! trust everybody who may write to it.
 //!
-//! Folders above the store are not looked at: who can only exchange the store's folder for another
-//! one cannot make that other one belong to this user.
+//! Folders above the store are not looked at: somebody who can only replace the store's folder cannot
+//! change the owner of the replacement.
 
 use std::fmt;
 use std::io;
@@ -146,7 +146,10 @@ mod group {
         let alone = listed
             .flat_map(|members| members.split(',').map(|one| one.trim().to_owned()).collect::<Vec<_>>())
             .all(|member| member.is_empty() || users.contains(&member));
-        !named.is_empty() && !users.is_empty() && primary && alone
+        // A directory service may know of more members, but not of a group that is named as its user
+        // is: such a group is made for that user.
+        let is_named_so = named.iter().any(|line| field(line, 0).is_some_and(|name| users.contains(&name)));
+        is_named_so && primary && alone
     }
 }
 
@@ -154,7 +157,7 @@ mod group {
 mod tests {
     use super::group::told_by;
 
-    const GROUP: &str = "root:x:0:\nann:x:1000:\nbob:x:1001:bob\nstaff:x:50:ann,bob\nalone:x:60:ann\n";
+    const GROUP: &str = "root:x:0:\nann:x:1000:\nbob:x:1001:bob\nstaff:x:50:ann,bob\nalone:x:60:ann\nann2:x:70:\n";
     const PASSWD: &str = "root:x:0:0::/root:/bin/sh\nann:x:1000:1000::/home/ann:/bin/sh\n\
         bob:x:1001:1001::/home/bob:/bin/sh\ncarl:x:1002:60::/home/carl:/bin/sh\n";
 
@@ -165,7 +168,8 @@ mod tests {
         assert!(!told_by(GROUP, PASSWD, 50, 1000), "bob is in it, too");
         assert!(!told_by(GROUP, PASSWD, 60, 1000), "it is the first group of carl");
         assert!(!told_by(GROUP, PASSWD, 1000, 1001), "it is the group of another user");
-        assert!(!told_by(GROUP, PASSWD, 70, 1000), "nothing is known of it");
+        assert!(!told_by(GROUP, PASSWD, 70, 1000), "others may be in it by a directory service");
+        assert!(!told_by(GROUP, PASSWD, 80, 1000), "nothing is known of it");
         assert!(!told_by(GROUP, PASSWD, 1000, 4242), "nothing is known of the user");
     }
 }

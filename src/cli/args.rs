@@ -436,7 +436,8 @@ pub(super) enum PluginsCommand {
         /// Install although it is installed
         #[arg(long)]
         force: bool,
-        /// libtorch although the library that calls it is not there: to build that library against it
+        /// Install libtorch even if the library that calls it is missing, for example to build that
+        /// library
         #[arg(long)]
         libtorch_alone: bool,
     },

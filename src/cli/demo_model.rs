@@ -1,5 +1,6 @@
 //! The demo model, which the binary carries: what runs where no model is named.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::CliError;
@@ -45,7 +46,8 @@ pub(super) fn folder() -> Result<PathBuf, CliError> {
     Ok(folder)
 }
 
-/// Writes anew what is not as the binary carries it: a disk that was full, or somebody's editor, would fail every run from then on.
+/// Rewrites files that differ from the copy in the binary. A disk that was full, or somebody's
+/// editor, would otherwise fail every run from then on.
 fn heal(folder: &Path) -> std::io::Result<()> {
     for (name, bytes) in FILES {
         let path = folder.join(name);
@@ -55,13 +57,19 @@ fn heal(folder: &Path) -> std::io::Result<()> {
             continue;
         }
         tracing::warn!("{} is not as it was unpacked, and is written anew", path.display());
-        if let Some(parent) = path.parent() {
-            std::fs::create_dir_all(parent)?;
-        }
-        // Another process may have the file mapped, which keeps what it has.
-        files::write_whole(&path, bytes)?;
+        replace(&path, bytes)?;
     }
     Ok(())
+}
+
+/// Puts a new file in the place of whatever has this name. A link or a pipe is itself replaced, and
+/// what it leads to is never written to. A process that has the old file mapped keeps that file.
+fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let parent = path.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(parent)?;
+    let mut file = files::readable_by_all().tempfile_in(parent)?;
+    file.write_all(bytes)?;
+    file.persist(path).map(drop).map_err(|error| error.error)
 }
 
 /// Writes all of it beside its place, and moves it there in one step.
@@ -102,5 +110,22 @@ mod tests {
         found.sort();
         let carried: Vec<_> = FILES.iter().map(|(name, _)| (*name).to_owned()).collect();
         assert_eq!(carried, found, "FILES lists what is in examples/demo-model, sorted");
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_link_in_the_place_of_a_file_is_replaced_and_its_target_is_not_written_to() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("demo-model");
+        heal(&folder).unwrap();
+        let (name, bytes) = FILES[0];
+        let (path, target) = (folder.join(name), root.path().join("target"));
+        std::fs::write(&target, "the user's").unwrap();
+        std::fs::remove_file(&path).unwrap();
+        std::os::unix::fs::symlink(&target, &path).unwrap();
+        heal(&folder).unwrap();
+        assert_eq!(std::fs::read_to_string(&target).unwrap(), "the user's");
+        assert!(std::fs::symlink_metadata(&path).unwrap().is_file());
+        assert_eq!(std::fs::read(&path).unwrap(), bytes);
     }
 }

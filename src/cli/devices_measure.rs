@@ -174,7 +174,11 @@ fn end_with_the_parent(job: &Job) -> Result<(), CliError> {
         while matches!(std::io::stdin().read(&mut byte), Err(error) if error.kind() == std::io::ErrorKind::Interrupted)
         {
         }
-        let _ = std::fs::remove_dir_all(folder);
+        // Only what this process writes there is removed: the path is one of its arguments.
+        for path in [figures_of(&folder), tensors_of(&folder)] {
+            let _ = std::fs::remove_file(path);
+        }
+        let _ = std::fs::remove_dir(folder);
         std::process::exit(1);
     };
     let started = std::thread::Builder::new().name("preheat-parent".to_owned()).spawn(watch);

@@ -372,8 +372,8 @@ fn runtime_status(error: &runtime::Error) -> Status {
 }
 
 /// What to do where somebody else may write to the cache.
-const UNTRUSTED: &str = "--cache-shared uses a cache together with the group of its folder, and trusts all of them; \
-    --cache-dir names another one; docs/security.md says what is checked";
+const UNTRUSTED: &str = "--cache-shared shares the cache with the group of its folder, and every member can then run \
+    code as you; --cache-dir names another folder; docs/security.md says what is checked";
 
 /// What to do where the device has too little memory.
 const NO_MEMORY: &str = "let other programs that use the device's memory end, or make the batch or the size smaller";

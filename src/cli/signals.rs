@@ -49,6 +49,7 @@ pub(super) fn watch(stop: impl FnOnce() + Send + 'static) -> io::Result<()> {
 
 /// Ends an interrupted process without its exit handlers: those of a plugin may wait for threads that go on compiling.
 pub fn end_now() -> ! {
+    preheat_cache::remove_load_marks();
     low_level::exit(INTERRUPTED.into())
 }
 

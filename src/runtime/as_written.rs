@@ -74,7 +74,7 @@ fn declared(wanted: &Requirements) -> String {
 }
 
 impl Inner {
-    /// Refuses a program that would be run or compiled as another than the one that it is.
+    /// Refuses a program that this device would run differently from what the program declares.
     pub(super) fn check_as_written(
         &self,
         stage: &str,

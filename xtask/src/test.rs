@@ -47,7 +47,8 @@ fn all_steps(steps: &mut Steps, test_arguments: &[String]) -> Outcome {
     let mut tests = cargo(["test", "--workspace"]);
     tests.args(passed_on(test_arguments));
     steps.command("tests", &mut tests)?;
-    // What other users may do to a cache takes root to try; the hosted checks are run by root as well.
+    // Only root can try what other users may do to a cache. The hosted checks look for advisories
+    // alone, so that these tests run where somebody runs this command as root.
     if prerequisites::is_root() {
         let owners = ["test", "--test", "cache_folder", "--", "--ignored"];
         steps.command("tests as other users", &mut cargo(owners))?;

@@ -52,7 +52,7 @@ pub enum RequirementsError {
     #[error("the {0} cannot be read: it is damaged, or newer than this release of preheat")]
     Unreadable(&'static str),
     /// A number of replicas or partitions is none.
-    #[error("`{0}` has to be a whole number from 1 to 65536, and it is written in the place where it is used")]
+    #[error("`{0}` must be a whole number from 1 to 65536, written literally in the module's attributes")]
     NotACount(&'static str),
 }
 

@@ -10,7 +10,7 @@
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use super::sweep::remove_if_abandoned;
@@ -41,8 +41,25 @@ impl LoadMark {
     }
 }
 
+/// The marks of this process: what it takes away where it ends without dropping them.
+static MADE: Mutex<Vec<(Arc<Folder>, PathBuf)>> = Mutex::new(Vec::new());
+
+fn made() -> MutexGuard<'static, Vec<(Arc<Folder>, PathBuf)>> {
+    MADE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Takes the marks of this process away, for a process that is about to end in an orderly way
+/// although executables are still loaded: it does not end because of them.
+pub fn remove_load_marks() {
+    for (root, path) in std::mem::take(&mut *made()) {
+        // One that stays has its object tried by the next process.
+        let _ = root.remove(&path);
+    }
+}
+
 impl Drop for LoadMark {
     fn drop(&mut self) {
+        made().retain(|(_, path)| *path != self.path);
         if let Err(error) = self.root.remove(&self.path) {
             let path = self.root.full(&self.path);
             tracing::debug!(path = %path.display(), %error, "a mark stays, and has its object tried by the next process");
@@ -67,8 +84,8 @@ impl Store {
         for folder in [&self.layout.tmp(), &folder] {
             root.create_folder(folder)?;
         }
-        // Made elsewhere and locked there: what is found in the folder without a lock has lost its
-        // process.
+        // The mark is created and locked in `tmp/`. So an unlocked mark in its folder belongs to a
+        // process that is gone.
         let mut file = self.new_file(&root, &format!("{payload}."))?;
         let locked = file.file().try_clone()?;
         // Without locks every mark would look like that of a process that is gone. Locked already,
@@ -76,6 +93,7 @@ impl Store {
         locked.try_lock()?;
         let path = folder.join(file.path().file_name().unwrap_or_default());
         file.persist(&path)?;
+        made().push((Arc::clone(&root), path.clone()));
         Ok(LoadMark { root, path, payload, _locked: locked })
     }
 
@@ -205,7 +223,7 @@ mod tests {
         assert_eq!((store.lost_loads(&one), store.lost_loads(&other)), (1, 0));
         std::mem::forget(mark);
         let next = store.mark_load(&one).unwrap();
-        lost(store, &payload(1), "secondone");
+        lost(store, &payload(1), "0123456789");
         next.proven();
         assert!(!path.exists());
         assert_eq!((store.lost_loads(&one), store.lost_loads(&other)), (0, 1), "the other's stays");
@@ -220,8 +238,8 @@ mod tests {
     fn marks_that_nobody_asks_about_go_in_the_end_and_all_but_the_living_with_a_clear() {
         let scratch = Scratch::new();
         let key = scratch.put(0).graph_key;
-        let young = lost(&scratch.store, &payload(8), "firstone");
-        let old = lost(&scratch.store, &payload(9), "firstone");
+        let young = lost(&scratch.store, &payload(8), "abcdef0123");
+        let old = lost(&scratch.store, &payload(9), "abcdef0123");
         let then = SystemTime::now() - KEPT - Duration::from_hours(1);
         File::open(&old).unwrap().set_modified(then).unwrap();
         let foreign = scratch.store.layout().loading().join("thesis.txt");
@@ -242,7 +260,7 @@ mod tests {
         let store = &scratch.store;
         let record = scratch.put(0);
         let read = object(store, &record.graph_key);
-        lost(store, &payload(0), "firstone");
+        lost(store, &payload(0), "abcdef0123");
         assert!(store.set_object_aside(&read, "it ends processes"));
         assert!(!store.has_object(&record.graph_key) && !store.has_still(&read));
         assert_eq!(store.lost_loads(&read), 0);

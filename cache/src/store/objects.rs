@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{LoadedObject, Lookup, Removal, Store, StoreError, key_of_name};
-use crate::files::{Folder, NewFile, is_absent};
+use crate::files::{Folder, NewFile, is_absent, name_of};
 use crate::key::GraphKey;
 use crate::layout::Layout;
 use crate::lock::ReadGuard;
@@ -196,7 +196,7 @@ impl Store {
         let note = quarantine.join(format!("{name}.{stamp}.reason"));
         root.create_folder(&quarantine)?;
         root.rename(path, &target)?;
-        let mut file = self.new_file(root, "file.")?;
+        let mut file = self.new_file(root, &format!("{}.", Layout::SMALL_FILE))?;
         writeln!(file, "{}: {reason}", root.full(path).display())?;
         file.persist(&note)?;
         self.bound_quarantine(root);
@@ -315,7 +315,13 @@ impl Store {
     pub(super) fn remove_object(&self, key: &GraphKey) -> Result<Removal, StoreError> {
         self.writable()?;
         let path = self.layout.object(key);
-        let Some((root, file)) = self.open_file(&path)? else { return Ok(Removal::Absent) };
+        let Some(root) = self.root()? else { return Ok(Removal::Absent) };
+        // Whoever wrote it: nothing of it is run.
+        let file = match root.open_any(&path) {
+            Ok(file) => file,
+            Err(error) if is_absent(&error) => return Ok(Removal::Absent),
+            Err(error) => return Err(self.read_error(&path, error)),
+        };
         if matches!(file.try_lock(), Err(TryLockError::WouldBlock)) {
             return Ok(Removal::InUse);
         }
@@ -339,18 +345,16 @@ fn remove_quarantined(root: &Folder, path: &Path) -> io::Result<()> {
 
 /// Removes the folder of an index, with the files that sled makes in it and no others.
 pub(super) fn remove_index(root: &Folder, folder: &Path) -> io::Result<()> {
-    let is_sleds = |path: &Path| {
-        let name = crate::files::name_of(path).unwrap_or_default();
-        matches!(name, "conf" | "db") || name.starts_with("snap.")
-    };
     let blobs = folder.join("blobs");
     for path in root.entries(&blobs)? {
-        if crate::files::name_of(&path).is_some_and(|name| name.parse::<i64>().is_ok()) {
+        if name_of(&path).is_some_and(|name| Layout::is_sleds(&["blobs", name])) {
             root.remove(&path)?;
         }
     }
-    for path in root.entries(folder)?.iter().filter(|path| is_sleds(path)) {
-        root.remove(path)?;
+    for path in root.entries(folder)? {
+        if path != blobs && name_of(&path).is_some_and(|name| Layout::is_sleds(&[name])) {
+            root.remove(&path)?;
+        }
     }
     if root.is_folder(&blobs)
         && let Err(error) = root.remove_empty_folder(&blobs)

@@ -61,7 +61,9 @@ impl Store {
     /// it is missing.
     pub fn check_writable(&self) -> Result<(), StoreError> {
         let root = self.prepare()?;
-        self.new_file(&root, "file.").map(drop).map_err(|cause| self.write_error(&self.layout.tmp(), cause))
+        self.new_file(&root, &format!("{}.", Layout::SMALL_FILE))
+            .map(drop)
+            .map_err(|cause| self.write_error(&self.layout.tmp(), cause))
     }
 
     /// The store's folder, ready to be written: found or made, with the folders and the files in it

@@ -35,7 +35,7 @@ impl Store {
 
     /// Writes a small file so that it is there whole or not at all.
     pub(super) fn write_whole(&self, root: &Arc<Folder>, path: &Path, content: &[u8]) -> io::Result<()> {
-        let mut file = self.new_file(root, "file.")?;
+        let mut file = self.new_file(root, &format!("{}.", Layout::SMALL_FILE))?;
         file.write_all(content)?;
         file.sync()?;
         file.persist(path)?;

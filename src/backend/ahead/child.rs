@@ -59,7 +59,7 @@ fn end_with_the_parent(folder: PathBuf) -> io::Result<()> {
     let watch = move || {
         let mut byte = [0];
         while matches!(io::stdin().read(&mut byte), Err(error) if error.kind() == io::ErrorKind::Interrupted) {}
-        let _ = std::fs::remove_dir_all(folder);
+        job::remove_folder(&folder);
         std::process::exit(1);
     };
     std::thread::Builder::new().name("preheat-parent".to_owned()).spawn(watch).map(drop)

@@ -138,6 +138,25 @@ pub(super) fn payload(folder: &Path) -> PathBuf {
     folder.join("executable")
 }
 
+/// The file by which preheat knows an answer's folder as its own. It is made first.
+pub(super) fn marker(folder: &Path) -> PathBuf {
+    folder.join("OWNED-BY-PREHEAT")
+}
+
+/// Removes an answer's folder. Only what preheat writes there is removed, so that a folder with
+/// anything else in it stays, as does a folder without the marker.
+pub(super) fn remove_folder(folder: &Path) {
+    let marker = marker(folder);
+    if !std::fs::symlink_metadata(&marker).is_ok_and(|found| found.is_file()) {
+        return;
+    }
+    // Each fails where there is nothing to remove, and where another process was quicker.
+    for path in [started(folder), answer(folder), payload(folder), marker] {
+        let _ = std::fs::remove_file(path);
+    }
+    let _ = std::fs::remove_dir(folder);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,6 +1,7 @@
 //! The parent's side: starts a child, waits for it, and says how it ended.
 
 use std::collections::VecDeque;
+use std::fs::{File, Metadata};
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -16,6 +17,9 @@ use crate::progress::Cancel;
 
 /// What the folders of answers are called.
 const FOLDER_PREFIX: &str = "preheat-compile-";
+
+/// So many letters and digits follow the prefix.
+const FOLDER_RANDOM_LENGTH: usize = 6;
 
 /// How often a child is looked after.
 const POLL: Duration = Duration::from_millis(10);
@@ -119,22 +123,88 @@ fn after(said: &str) -> String {
 }
 
 /// A folder for one answer, gone when it is dropped.
-pub(super) fn answer_folder() -> Result<TempDir, AheadError> {
-    remove_abandoned(&std::env::temp_dir());
-    tempfile::Builder::new().prefix(FOLDER_PREFIX).tempdir().map_err(AheadError::Answer)
+#[derive(Debug)]
+pub(super) struct AnswerFolder {
+    /// The marker, locked for as long as the folder is used. It is closed before the folder is
+    /// removed, because some systems keep a file that is open.
+    _marker: File,
+    folder: TempDir,
 }
 
-/// Removes what parents and children that were killed together left behind.
-fn remove_abandoned(temporary: &Path) {
+impl AnswerFolder {
+    fn create_in(temporary: &Path) -> std::io::Result<Self> {
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(FOLDER_PREFIX).rand_bytes(FOLDER_RANDOM_LENGTH);
+        let folder = builder.tempdir_in(temporary)?;
+        let marker = File::create_new(job::marker(folder.path()))?;
+        if let Err(error) = marker.try_lock() {
+            // Where a file system has no locks, nobody can take this one, and the folder is kept.
+            tracing::debug!(%error, "the folder of an answer is not locked");
+        }
+        Ok(Self { _marker: marker, folder })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+/// Makes a folder for one answer, and removes those that killed processes left behind.
+pub(super) fn answer_folder() -> Result<AnswerFolder, AheadError> {
+    let temporary = std::env::temp_dir();
+    let folder = AnswerFolder::create_in(&temporary).map_err(AheadError::Answer)?;
+    if let Ok(own) = std::fs::symlink_metadata(folder.path()) {
+        remove_abandoned(&temporary, &own);
+    }
+    Ok(folder)
+}
+
+/// Removes what parents and children that were killed together left behind. `own` is a folder of
+/// this process: another user's folders are left alone.
+fn remove_abandoned(temporary: &Path, own: &Metadata) {
     let Ok(entries) = std::fs::read_dir(temporary) else { return };
     for entry in entries.flatten() {
-        let is_ours = entry.file_name().to_string_lossy().starts_with(FOLDER_PREFIX);
-        let age = || entry.metadata().ok()?.modified().ok()?.elapsed().ok();
-        if is_ours && age().is_some_and(|age| age > ABANDONED_AFTER) {
-            // Another process may be doing the same, and others' folders cannot be removed.
-            let _ = std::fs::remove_dir_all(entry.path());
+        if is_folder_name(&entry.file_name().to_string_lossy()) {
+            remove_if_abandoned(&entry.path(), own);
         }
     }
+}
+
+fn remove_if_abandoned(folder: &Path, own: &Metadata) {
+    let Ok(found) = std::fs::symlink_metadata(folder) else { return };
+    let age = || found.modified().ok()?.elapsed().ok();
+    let is_old = age().is_some_and(|age| age > ABANDONED_AFTER);
+    if !is_old || !found.is_dir() || !have_one_owner(&found, own) {
+        return;
+    }
+    let marker = job::marker(folder);
+    if !std::fs::symlink_metadata(&marker).is_ok_and(|found| found.is_file()) {
+        return;
+    }
+    // The process that made the folder holds the lock for as long as it lives.
+    let Ok(lock) = File::open(&marker) else { return };
+    if lock.try_lock().is_ok() {
+        job::remove_folder(folder);
+    }
+}
+
+/// Whether this is exactly the form of name that [`AnswerFolder::create_in`] gives.
+fn is_folder_name(name: &str) -> bool {
+    let is_random =
+        |end: &str| end.len() == FOLDER_RANDOM_LENGTH && end.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    name.strip_prefix(FOLDER_PREFIX).is_some_and(is_random)
+}
+
+#[cfg(unix)]
+fn have_one_owner(one: &Metadata, other: &Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    one.uid() == other.uid()
+}
+
+/// Elsewhere the folder for temporary files is the user's own.
+#[cfg(not(unix))]
+fn have_one_owner(_: &Metadata, _: &Metadata) -> bool {
+    true
 }
 
 /// How children are started.
@@ -150,7 +220,7 @@ pub(super) fn run(
     starting: &Starting<'_>,
     job: &Job,
     input: &[u8],
-    folder: &TempDir,
+    folder: &AnswerFolder,
     cancel: &Cancel,
 ) -> Result<Answer, AheadError> {
     if cancel.is_cancelled() {
@@ -324,7 +394,6 @@ fn comes_true(within: Duration, mut happened: impl FnMut() -> bool) -> bool {
 #[cfg(test)]
 mod tests {
     use std::ffi::OsStr;
-    use std::fs::File;
     use std::time::SystemTime;
 
     use super::*;
@@ -339,20 +408,79 @@ mod tests {
         assert_eq!(told(VARIABLE), Some(Some(OsStr::new("folder"))));
     }
 
+    /// A folder with these files in it, last changed long enough ago to be abandoned.
+    fn old_folder(temporary: &Path, name: &str, files: &[&str]) -> PathBuf {
+        let path = temporary.join(name);
+        std::fs::create_dir(&path).unwrap();
+        for file in files {
+            std::fs::write(path.join(file), []).unwrap();
+        }
+        make_old(&path);
+        path
+    }
+
+    fn make_old(folder: &Path) {
+        let age = ABANDONED_AFTER + Duration::from_mins(1);
+        File::open(folder).unwrap().set_modified(SystemTime::now() - age).unwrap();
+    }
+
+    fn remove_all_abandoned(temporary: &Path) {
+        remove_abandoned(temporary, &std::fs::symlink_metadata(temporary).unwrap());
+    }
+
+    const MARKER: &str = "OWNED-BY-PREHEAT";
+
     #[test]
     fn what_killed_processes_left_goes_and_what_others_use_stays() {
-        let temporary = tempfile::tempdir().unwrap();
-        let folder = |name: &str, age: Duration| {
-            let path = temporary.path().join(name);
-            std::fs::create_dir(&path).unwrap();
-            File::open(&path).unwrap().set_modified(SystemTime::now() - age).unwrap();
-            path
-        };
-        let old = ABANDONED_AFTER + Duration::from_mins(1);
-        let abandoned = folder("preheat-compile-1", old);
-        let kept = [folder("preheat-compile-2", Duration::ZERO), folder("another-program", old)];
-        remove_abandoned(temporary.path());
+        let root = tempfile::tempdir().unwrap();
+        let temporary = root.path();
+        let files = [MARKER, "started", "answer.json", "executable"];
+        let abandoned = old_folder(temporary, "preheat-compile-aB3dE6", &files);
+        let used = AnswerFolder::create_in(temporary).unwrap();
+        make_old(used.path());
+        let young = temporary.join("preheat-compile-young1");
+        std::fs::create_dir(&young).unwrap();
+        std::fs::write(young.join(MARKER), []).unwrap();
+        let kept = [
+            young,
+            used.path().to_owned(),
+            old_folder(temporary, "another-program", &[MARKER]),
+            old_folder(temporary, "preheat-compile-longer1", &[MARKER]),
+            old_folder(temporary, "preheat-compile-a-user", &[MARKER]),
+            old_folder(temporary, "preheat-compile-nobody", &["started"]),
+        ];
+        remove_all_abandoned(temporary);
         assert!(!abandoned.exists());
-        assert!(kept.iter().all(|path| path.exists()));
+        assert!(kept.iter().all(|path| path.exists()), "{kept:?}");
+        assert!(kept[5].join("started").exists());
+        let path = used.path().to_owned();
+        drop(used);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_file_that_preheat_did_not_write_keeps_its_folder() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = old_folder(root.path(), "preheat-compile-aB3dE6", &[MARKER, "started", "diary"]);
+        remove_all_abandoned(root.path());
+        assert!(folder.join("diary").exists() && !folder.join("started").exists());
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_link_is_never_followed_to_an_abandoned_folder() {
+        use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
+        let root = tempfile::tempdir().unwrap();
+        let target = old_folder(root.path(), "target", &[MARKER, "started"]);
+        let link = root.path().join("preheat-compile-aB3dE6");
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        let epoch = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let times = Timestamps { last_access: epoch, last_modification: epoch };
+        utimensat(CWD, link.as_path(), &times, AtFlags::SYMLINK_NOFOLLOW).unwrap();
+        let folder = old_folder(root.path(), "preheat-compile-linked", &["started"]);
+        std::os::unix::fs::symlink(target.join(MARKER), folder.join(MARKER)).unwrap();
+        make_old(&folder);
+        remove_all_abandoned(root.path());
+        assert!(target.join("started").exists() && folder.join("started").exists());
     }
 }

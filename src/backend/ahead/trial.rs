@@ -29,6 +29,12 @@ const ENDS_BELIEVED: usize = 2;
 /// A child gives up after this time: an executable may take long, or wait forever.
 const LIMIT: Duration = Duration::from_mins(10);
 
+/// The exit status of a Rust program that panicked.
+const PANICKED: i32 = 101;
+
+/// What a process says whose memory ran out, in lower case: Rust, C++ and everybody else.
+const NO_MEMORY: [&str; 3] = ["memory allocation of", "bad_alloc", "out of memory"];
+
 /// What trying an executable came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum TrialOutcome {
@@ -72,7 +78,7 @@ pub(crate) fn try_executable(
             Err(AheadError::Ended { .. }) if !job::started(folder.path()).exists() => {
                 return Ok(TrialOutcome::Impossible(AheadError::Confused.to_string()));
             }
-            Err(AheadError::Ended { status, said }) if is_by_machine_code(status) => {
+            Err(AheadError::Ended { status, said }) if is_by_machine_code(status, &said) => {
                 tracing::debug!(%status, said, "an executable ended the process that tried it");
                 ended = status.to_string();
             }
@@ -98,7 +104,14 @@ fn undecided(error: &AheadError, platform: &str) -> TrialOutcome {
 }
 
 /// Whether a process ended as machine code ends one: by a fault, an abort, or a call of `exit`.
-fn is_by_machine_code(status: ExitStatus) -> bool {
+///
+/// A Rust panic is an error of this program, and whatever ends a process whose memory ran out
+/// depends on what else the machine does: neither proves anything about the executable.
+fn is_by_machine_code(status: ExitStatus, said: &str) -> bool {
+    let said = said.to_lowercase();
+    if NO_MEMORY.iter().any(|words| said.contains(words)) {
+        return false;
+    }
     #[cfg(unix)]
     {
         use std::os::unix::process::ExitStatusExt as _;
@@ -106,7 +119,7 @@ fn is_by_machine_code(status: ExitStatus) -> bool {
             return FAULTS.contains(&signal);
         }
     }
-    status.code().is_some_and(|code| code != NOT_ANSWERED)
+    status.code().is_some_and(|code| code != NOT_ANSWERED && code != PANICKED)
 }
 
 /// SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV.
@@ -159,12 +172,29 @@ mod tests {
 
     #[test]
     fn a_fault_or_an_exit_is_the_executable_s_and_a_kill_is_not() {
-        let signal = |signal: i32| is_by_machine_code(ExitStatus::from_raw(signal));
+        let signal = |signal: i32| is_by_machine_code(ExitStatus::from_raw(signal), "");
         assert!(FAULTS.into_iter().all(signal));
         let hup_int_kill_term = [1, 2, 9, 15];
         assert!(!hup_int_kill_term.into_iter().any(signal));
-        let exit = |code: i32| is_by_machine_code(ExitStatus::from_raw(code << 8));
+        let exit = |code: i32| is_by_machine_code(ExitStatus::from_raw(code << 8), "");
         assert!(exit(0) && exit(1) && !exit(NOT_ANSWERED));
+        assert!(!exit(PANICKED), "a panic is an error of this program");
+    }
+
+    #[test]
+    fn an_end_for_want_of_memory_proves_nothing_about_the_executable() {
+        let abort = |said: &str| is_by_machine_code(ExitStatus::from_raw(6), said);
+        assert!(abort("") && abort("Check failed: buffer != nullptr"));
+        for said in [
+            "memory allocation of 1073741824 bytes failed",
+            "terminate called after throwing an instance of 'std::bad_alloc'; what():  std::bad_alloc",
+            "Out Of Memory while trying to allocate 5 bytes",
+        ] {
+            assert!(!abort(said), "{said}");
+            let status = ExitStatus::from_raw(6);
+            let ended = AheadError::Ended { status, said: said.to_owned() };
+            assert!(matches!(undecided(&ended, "cpu"), TrialOutcome::Undecided(_)));
+        }
     }
 
     #[test]

@@ -18,6 +18,7 @@ const KILLED_PERCENT: u32 = 45;
 /// What a program says that broke down.
 const BREAKDOWNS: &[&str] = &[
     "panicked at",
+    "sled panicked",
     "stack backtrace",
     "fatal runtime error",
     "Check failure",

@@ -22,7 +22,7 @@ use crate::files::{Folder, index_step};
 use crate::store::objects::remove_index;
 use crate::store::{Store, StoreError};
 
-/// An index that takes more times its content is rewritten by whoever changes it.
+/// If the index is larger than this multiple of its content, the next writer rewrites it.
 const MOST_TIMES: u64 = 4;
 /// The same, where someone looks after the store.
 const MOST_TIMES_IN_UPKEEP: u64 = 2;

@@ -1,9 +1,9 @@
 //! Running transactions: the index's turn, opening sled, and filling an index that is missing or
 //! damaged.
 //!
-//! Filling goes in short turns, and remembers how far it has come. So it keeps nobody waiting for
-//! long who can go on without what is missing, and a process that ends in the midst of it leaves
-//! the rest to the next.
+//! Filling goes in short turns, and remembers how far it has come. A process that does not need the
+//! missing entries waits only briefly, and a process that ends in the midst of filling leaves the
+//! rest to the next.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -22,8 +22,7 @@ use crate::trust::Trust;
 
 /// How long someone waits who can go on without the index, to read it.
 pub(super) const READ_PATIENCE: Duration = Duration::from_secs(1);
-/// How long someone waits who can go on without the index, to write what would be lost or done
-/// later.
+/// How long an optional write waits for the index.
 pub(super) const NOTE_PATIENCE: Duration = Duration::from_secs(5);
 /// How long someone waits who cannot go on without it.
 pub(super) const WHOLE_PATIENCE: Duration = Duration::from_secs(20);
@@ -181,6 +180,8 @@ impl Store {
     ) -> Result<Option<T>, Fault> {
         self.remove_half_rewritten(root)?;
         let graphs = self.layout.graphs();
+        // sled would make it as the umask says.
+        root.create_trusted_folder(&graphs).map_err(Fault::Io)?;
         let open = || open_database(&root.full(&graphs), Instant::now() + self.open_patience(need));
         let database = match open() {
             Err(Fault::Damaged(_)) if remove_torn_snapshots(root, &graphs)? => open()?,

@@ -20,7 +20,7 @@ use crate::store::{IndexCause, Store, StoreError};
 /// How long a lock may be held without a sign of its holder's work, where the waiter can go on.
 const NO_SIGN: Duration = Duration::from_secs(1);
 /// The same, where it was held so when it was last wanted.
-const STILL_NO_SIGN: Duration = Duration::from_millis(20);
+const STILL_NO_SIGN: Duration = Duration::from_millis(250);
 /// The same, where the waiter cannot go on.
 const NO_SIGN_FOR_LONG: Duration = Duration::from_secs(10);
 /// How often a holder shows that it works.

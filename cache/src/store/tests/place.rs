@@ -4,9 +4,10 @@ use super::*;
 use crate::trust::Trust;
 
 /// Files that no store made, under the names of folders that a store has.
-const FOREIGN: [&str; 9] = [
+const FOREIGN: [&str; 10] = [
     "notes.txt",
     "tmp/thesis.txt",
+    "tmp/file.backup",
     "locks/k",
     "quarantine/contract.pdf",
     "quarantine/photos/1.jpg",
@@ -166,6 +167,36 @@ fn many_processes_make_one_store() {
     }
 }
 
+#[test]
+fn every_path_of_a_store_is_one_of_its_names() {
+    let layout = crate::layout::Layout::relative();
+    let key = graph(1).0.graph_key;
+    let digest = Digest::of(b"note");
+    let paths = [
+        layout.owned(),
+        layout.cachedir_tag(),
+        layout.format(),
+        layout.graphs().join("blobs/7"),
+        layout.older_graphs().join("db"),
+        layout.object(&key),
+        layout.compile_lock(&key),
+        layout.trial_lock(&key),
+        layout.index_lock(),
+        layout.unrecorded().join(digest.to_string()),
+        layout.plugin_build(&digest),
+        layout.target(&digest),
+        layout.loading().join(format!("{digest}.0123456789")),
+        layout.tmp().join(format!("{key}.0123456789")),
+        layout.quarantine().join(format!("{key}.7.reason")),
+    ];
+    for path in paths {
+        assert!(crate::layout::Layout::is_known(&path), "{}", path.display());
+    }
+    for path in FOREIGN {
+        assert!(!crate::layout::Layout::is_known(Path::new(path)), "{path}");
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn no_link_is_followed() {
@@ -204,7 +235,7 @@ fn nothing_waits_for_what_is_no_file() {
     let layout = scratch.store.layout();
     let note = Note::Target(Digest::of(b"target"));
     scratch.store.write_note(note, b"noted").unwrap();
-    let stray = layout.tmp().join("file.abcdef");
+    let stray = layout.tmp().join("preheat-file.0123456789");
     let paths = [
         layout.object(&key),
         layout.format(),
@@ -226,7 +257,10 @@ fn nothing_waits_for_what_is_no_file() {
             let _ = store.verify(false, |_| true);
             [store.load(&key).map(drop), store.statistics().map(drop)]
         });
-        println!("{what}: {told:?}");
+        if path == layout.object(&key) || path == layout.format() || path == layout.index_lock() {
+            let error = told.and_then(|[loaded, counted]| loaded.and(counted)).unwrap_err().to_string();
+            assert!(error.contains("not a regular file"), "{what}: {error}");
+        }
         fs::remove_file(&path).unwrap();
         if let Some(content) = kept {
             fs::write(&path, content).unwrap();
@@ -285,6 +319,18 @@ mod modes {
             set(&path, before);
         }
         assert!(matches!(open(scratch.folder.path()).unwrap().load(&key).unwrap(), Lookup::Hit(_)));
+    }
+
+    #[test]
+    fn taking_a_store_over_changes_no_mode_but_of_what_is_the_stores() {
+        let scratch = unmarked();
+        write_foreign(scratch.folder.path());
+        let foreign = || FOREIGN.iter().map(|name| scratch.folder.path().join(name));
+        let run_by_all = |path: &Path| mode(path) == 0o777;
+        foreign().for_each(|path| set(&path, 0o777));
+        let root = mode(scratch.folder.path());
+        shared(scratch.folder.path());
+        assert!(foreign().all(|path| run_by_all(&path)) && mode(scratch.folder.path()) == root);
     }
 
     #[test]

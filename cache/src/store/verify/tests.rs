@@ -62,7 +62,7 @@ fn everything_that_is_wrong_is_found_and_put_right() {
     // Lost halves, and left-overs.
     fs::remove_file(layout.object(&key(3))).unwrap();
     store.remove_records(&[key(4)]).unwrap();
-    fs::write(layout.tmp().join("file.a1b2c3"), "half").unwrap();
+    fs::write(layout.tmp().join("preheat-file.0123456789"), "half").unwrap();
     fs::write(layout.compile_lock(&key(9)), "").unwrap();
     // Another compile of it, which died before it was recorded.
     let (record, program) = graph(5);
