@@ -223,13 +223,13 @@ fn a_program_that_serves_no_child_believes_two_dead_processes() {
         assert_eq!((unused.report().source, marks(lab).len()), (Source::Disk, 1));
         drop(unused);
         assert_sound(lab);
-        dead("firstone");
+        dead("abcdef0123");
         let used = get();
         assert_eq!((used.report().source, marks(lab).len()), (Source::Disk, 2));
         used.run_on_zeros().unwrap();
         until("the end of the first execution", || marks(lab).is_empty());
-        dead("firstone");
-        dead("secondone");
+        dead("abcdef0123");
+        dead("0123456789");
         assert_eq!(get().report().source, Source::Compiled);
         assert_eq!((marks(lab).len(), quarantined(lab).len()), (0, 2));
         assert_eq!(get().report().source, Source::Disk);

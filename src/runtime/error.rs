@@ -37,7 +37,7 @@ pub enum Error {
         #[source]
         cause: BuildError,
     },
-    /// The program would be run or compiled as another than the one that it is.
+    /// The device would run the program differently from what the program declares.
     #[error("stage `{stage}`")]
     NotAsWritten {
         /// The stage of the model.
