@@ -257,7 +257,7 @@ fn what_a_program_declares_or_names_counts_however_it_is_written() {
     refused(&lab, "program run", &replicas).says(&["written for 2 devices (2 replicas of 1 partition)"]);
     refused(&lab, "program run", &program("", both)).says(&["declares 1 device", "replica_groups", "at least 2"]);
     let odd = program("mhlo.num_replicas = 0 : i32", both);
-    refused(&lab, "program run", &odd).says(&["`mhlo.num_replicas` has to be a whole number from 1"]);
+    refused(&lab, "program run", &odd).says(&["`mhlo.num_replicas` must be a whole number from 1"]);
     // A collective over the one device that there is does nothing, and runs.
     let one = program("mhlo.num_replicas = 1 : i32, mhlo.num_partitions = 1 : i32", "0> : tensor<1x1xi64");
     lab.preheat(&lab.sim()).words("program run").arg(&one).run().done();
