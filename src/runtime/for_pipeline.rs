@@ -3,15 +3,18 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Weak};
 
-use preheat_cache::{GraphKey, GraphRecord, Signature};
+use preheat_cache::{GraphKey, GraphRecord, Match, Signature};
 
-use super::Runtime;
+use super::digests::RequestDigests;
 use super::error::Error;
 use super::executable::{DeviceTensor, Executable};
+use super::obtain::LEVEL_ONE_PATIENCE;
 use super::on_device::{Doing, Failure, Holder};
 use super::out_of_memory::Dropped;
-use super::report::StageLookup;
+use super::report::{StageLookup, Verdict};
+use super::request::Asked;
 use super::source::Graph;
+use super::{Inner, Runtime};
 use crate::backend::DeviceFault;
 use crate::tensor::Tensor;
 
@@ -117,5 +120,47 @@ impl Executable {
             }
             (error, _) => error,
         }
+    }
+}
+
+impl Inner {
+    /// What level 1 knows of graphs of which nothing but the declaration is at hand, in one transaction. `None` where it knows nothing
+    /// that is there, so that only a graph that is built can tell.
+    pub(super) fn look_up_declared(&self, graphs: &[(&Signature, &Graph)]) -> Result<Vec<Option<StageLookup>>, Error> {
+        let cache = self.cache()?;
+        let keys = graphs.iter().map(|(signature, graph)| {
+            let digests = RequestDigests::of(signature, graph, &self.environment_digest);
+            (digests.projection_key, digests.exact)
+        });
+        let known = cache.resolve_each(&keys.collect::<Vec<_>>(), LEVEL_ONE_PATIENCE, &self.warnings);
+        let answers = known.into_iter().zip(graphs).map(|(known, (signature, graph))| {
+            let known = known.filter(|known| cache.has_object(&known.graph_key))?;
+            Some(StageLookup {
+                verdict: Verdict::Hit,
+                matched: Some(known.matched),
+                graph_key: Some(known.graph_key),
+                expected_compile_seconds: Some(known.compile_seconds),
+                ..StageLookup::unknown(&signature.model_id, graph.stage_name())
+            })
+        });
+        Ok(answers.collect())
+    }
+
+    /// Whether the executable of a graph is there, found by its key alone.
+    pub(super) fn look_up_by_key(&self, asked: &Asked<'_>) -> Result<StageLookup, Error> {
+        let inputs = self.key_inputs(asked)?;
+        let key = inputs.graph_key();
+        let found = if self.cache()?.has_object(&key) {
+            Some(key)
+        } else {
+            self.of_this_hardware(asked, &inputs)?.map(|record| record.graph_key)
+        };
+        let unknown = StageLookup::unknown(&asked.signature.model_id, asked.graph.stage_name());
+        Ok(match found {
+            Some(key) => {
+                StageLookup { verdict: Verdict::Hit, matched: Some(Match::Graph), graph_key: Some(key), ..unknown }
+            }
+            None => StageLookup { graph_key: Some(key), ..unknown },
+        })
     }
 }
