@@ -10,6 +10,10 @@
 //! process before any of them, and can tell what a power cut would leave: see
 //! `store/tests/crash.rs`. Outside of tests nothing of that is compiled.
 
+#[cfg(test)]
+pub(crate) mod journal;
+mod new_file;
+
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read as _, Write};
@@ -24,6 +28,8 @@ use cap_std::fs::{Dir, DirBuilder, Metadata, OpenOptions};
 use crate::hash::Digest;
 use crate::layout::Layout;
 use crate::trust::Trust;
+
+pub(crate) use new_file::NewFile;
 
 /// How often a new name is tried for a file; a taken one is found out by making it.
 const NAMES_TRIED: u32 = 100;
@@ -533,68 +539,6 @@ pub(crate) fn is_made_up(letters: &str) -> bool {
     }
 }
 
-/// A file that is being written, under a name that does not last.
-#[derive(Debug)]
-pub(crate) struct NewFile {
-    folder: Arc<Folder>,
-    path: PathBuf,
-    file: File,
-    stays: bool,
-}
-
-impl NewFile {
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
-
-    pub(crate) fn file(&mut self) -> &mut File {
-        &mut self.file
-    }
-
-    /// Whether its name still leads to it.
-    pub(crate) fn is_still_named(&self) -> bool {
-        self.folder.names(&self.path, &self.file)
-    }
-
-    /// Makes its content last.
-    pub(crate) fn sync(&self) -> io::Result<()> {
-        #[cfg(test)]
-        journal::note(|| journal::Change::Synced(self.folder.full(&self.path)));
-        self.file.sync_all()
-    }
-
-    /// Gives it its name, in place of what has it.
-    pub(crate) fn persist(mut self, to: &Path) -> io::Result<()> {
-        self.folder.rename(&self.path, to)?;
-        self.stays = true;
-        Ok(())
-    }
-}
-
-impl Write for NewFile {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        #[cfg(test)]
-        journal::note(|| journal::Change::Written(self.folder.full(&self.path), bytes.to_vec()));
-        self.file.write_all(bytes)?;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
-    }
-}
-
-impl Drop for NewFile {
-    fn drop(&mut self) {
-        if !self.stays
-            && let Ok((folder, name)) = self.folder.parent(&self.path)
-            && let Err(error) = folder.remove_file(name)
-        {
-            tracing::debug!(path = %self.folder.full(&self.path).display(), %error, "a temporary file stays");
-        }
-    }
-}
-
 /// The last name of a path, as text.
 pub(crate) fn name_of(path: &Path) -> Option<&str> {
     path.file_name().and_then(OsStr::to_str)
@@ -610,58 +554,4 @@ pub(crate) fn index_step(step: &'static str) {
     journal::note(|| journal::Change::Index(step));
     #[cfg(not(test))]
     let _ = step;
-}
-
-/// What this thread changes, for tests.
-#[cfg(test)]
-pub(crate) mod journal {
-    use std::cell::RefCell;
-    use std::path::PathBuf;
-
-    #[derive(Debug, Clone, PartialEq, Eq)]
-    pub(crate) enum Change {
-        Folder(PathBuf),
-        Created(PathBuf),
-        Written(PathBuf, Vec<u8>),
-        Synced(PathBuf),
-        Renamed(PathBuf, PathBuf),
-        Removed(PathBuf),
-        FolderSynced(PathBuf),
-        Index(&'static str),
-    }
-
-    #[derive(Default)]
-    struct Journal {
-        changes: Option<Vec<Change>>,
-        until_kill: Option<usize>,
-    }
-
-    thread_local! {
-        static JOURNAL: RefCell<Journal> = RefCell::default();
-    }
-
-    /// Ends the process before the change of this number, as if it were killed: nothing is dropped, flushed or tidied up.
-    pub(crate) fn kill_before(number: usize) {
-        JOURNAL.with_borrow_mut(|journal| journal.until_kill = Some(number));
-    }
-
-    /// What `work` changes, in order.
-    pub(crate) fn of(work: impl FnOnce()) -> Vec<Change> {
-        JOURNAL.with_borrow_mut(|journal| journal.changes = Some(Vec::new()));
-        work();
-        JOURNAL.with_borrow_mut(|journal| journal.changes.take()).unwrap_or_default()
-    }
-
-    pub(super) fn note(change: impl FnOnce() -> Change) {
-        JOURNAL.with_borrow_mut(|journal| {
-            if let Some(changes) = &mut journal.changes {
-                changes.push(change());
-            }
-            match &mut journal.until_kill {
-                Some(0) => std::process::abort(),
-                Some(left) => *left -= 1,
-                None => {}
-            }
-        });
-    }
 }
