@@ -163,7 +163,7 @@ fn bare(client: &Client, text: &str, inputs: usize) -> (LoadedExecutable, Vec<Bu
     let options = pjrt::options::encode(1, 1, None, &[], std::iter::empty()).unwrap();
     let executable = client.compile(pjrt::Program::mlir(text.as_bytes()), &options).unwrap();
     let device = &client.addressable_devices().unwrap()[0];
-    let zero = || client.buffer_from_host(device, pjrt::ElementType::F32, &[4], &[0; 16]).unwrap();
+    let zero = || client.buffer_from_host(device, preheat::Dtype::Float32, &[4], &[0; 16]).unwrap();
     (executable, (0..inputs).map(|_| zero()).collect())
 }
 

@@ -35,21 +35,12 @@ pub mod cli;
 pub mod device;
 #[cfg(feature = "pipeline")]
 pub mod evidence;
-mod files;
-pub mod graph;
-mod input;
-pub mod lower;
 #[cfg(feature = "pipeline")]
 pub mod models;
 #[cfg(feature = "pipeline")]
 pub mod pipeline;
-pub mod pjrt;
-pub mod plugins;
-#[cfg_attr(not(feature = "cli"), allow(dead_code, reason = "text is shown by the command line"))]
-mod printable;
 pub mod progress;
 pub mod runtime;
-pub mod tensor;
 mod threads;
 pub mod trace;
 #[cfg(feature = "pipeline")]
@@ -59,9 +50,11 @@ pub mod xla_rs;
 
 pub use backend::ahead::serve_compiler;
 pub use preheat_cache::{
-    BuilderId, CfgProjection, CompileOptions, Digest, Dtype, GraphKey, Keep, Match, ModelProjection, OptionValue,
-    Program, ProgramFormat, Projection, Signature, Source, Statistics, create_execution_signature, latent_shape,
+    BuilderId, CfgProjection, CompileOptions, Digest, GraphKey, Keep, Match, ModelProjection, OptionValue, Program,
+    ProgramFormat, Projection, Signature, Source, Statistics, create_execution_signature, latent_shape,
     normalize_shape,
 };
+pub use preheat_ir::{graph, lower};
+pub use preheat_tensor::{Dtype, Tensor, TensorError, TensorType};
 pub use runtime::{Executable, Graph, Runtime};
-pub use tensor::Tensor;
+pub use {preheat_pjrt as pjrt, preheat_plugins as plugins, preheat_tensor as tensor, preheat_torch_abi as torch_abi};

@@ -167,7 +167,7 @@ impl Trace {
     /// # Errors
     /// Where the file cannot be written.
     pub fn write(&self, path: &Path) -> io::Result<()> {
-        crate::files::write_whole(path, &self.to_json())
+        preheat_io::result_file::write_whole(path, &self.to_json())
     }
 
     /// What was added so far, as Perfetto and Chrome read it.

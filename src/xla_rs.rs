@@ -17,12 +17,13 @@
 use std::borrow::Cow;
 
 use preheat_cache::Program;
+use preheat_tensor::Tensor;
+use preheat_tensor::TensorType;
+use preheat_tensor::{AlignedBytes, ArrayError, Dtype};
 use xla::{Literal, PrimitiveType, XlaComputation};
 
-use crate::pjrt::hlo::TensorType;
-use crate::pjrt::{AlignedBytes, ElementType, PjrtError};
+use crate::pjrt::dtype_from_hlo;
 use crate::runtime::{AsGraph, BuildError, Graph};
-use crate::tensor::Tensor;
 
 impl AsGraph for XlaComputation {
     /// The computation as a graph that is matched on the exact signature. It is serialised on every call: a loop keeps the
@@ -43,10 +44,10 @@ pub enum LiteralError {
         shape: String,
     },
     /// The `xla` crate has no name for the tensor's dtype.
-    #[error("the xla crate has no name for {element_type}")]
+    #[error("the xla crate has no name for {dtype}")]
     NoLiteral {
         /// The tensor's dtype.
-        element_type: ElementType,
+        dtype: Dtype,
     },
     /// The dimensions are no array's, or the host has no memory for it.
     #[error(transparent)]
@@ -63,10 +64,10 @@ impl TryFrom<&Literal> for Tensor {
         let shape = literal.shape()?;
         let no_tensor = || LiteralError::NoTensor { shape: format!("{shape:?}") };
         let xla::Shape::Array(array) = &shape else { return Err(no_tensor()) };
-        let element_type = ElementType::from_hlo(array.primitive_type() as i32).ok_or_else(no_tensor)?;
-        let kind = TensorType { element_type, dimensions: array.dims().to_vec() };
-        let byte_count = element_type.array_bytes(&kind.dimensions).map_err(|cause| match cause {
-            PjrtError::UnsupportedElementType { .. } => no_tensor(),
+        let dtype = dtype_from_hlo(array.primitive_type() as i32).ok_or_else(no_tensor)?;
+        let kind = TensorType { dtype, dimensions: array.dims().to_vec() };
+        let byte_count = dtype.array_bytes(&kind.dimensions).map_err(|cause| match cause {
+            ArrayError::NotWholeBytes { .. } => no_tensor(),
             cause => LiteralError::Kind(cause),
         })?;
         let mut bytes = AlignedBytes::zeroed(byte_count)?;
@@ -79,9 +80,9 @@ impl TryFrom<&Tensor> for Literal {
     type Error = LiteralError;
 
     fn try_from(tensor: &Tensor) -> Result<Self, LiteralError> {
-        let TensorType { element_type, dimensions } = tensor.kind();
-        let no_literal = || LiteralError::NoLiteral { element_type: *element_type };
-        let primitive_type = primitive_type(*element_type).ok_or_else(no_literal)?;
+        let TensorType { dtype, dimensions } = tensor.kind();
+        let no_literal = || LiteralError::NoLiteral { dtype: *dtype };
+        let primitive_type = primitive_type(*dtype).ok_or_else(no_literal)?;
         // A tensor's dimensions are never negative: its bytes were counted when it was made.
         let sizes: Vec<usize> = dimensions.iter().filter_map(|&size| usize::try_from(size).ok()).collect();
         Ok(Self::create_from_shape_and_untyped_data(primitive_type.element_type()?, &sizes, tensor.bytes())?)
@@ -89,26 +90,26 @@ impl TryFrom<&Tensor> for Literal {
 }
 
 /// The `xla` crate's name for a dtype whose elements are whole bytes; `None` where it has none.
-fn primitive_type(element_type: ElementType) -> Option<PrimitiveType> {
-    Some(match element_type {
-        ElementType::Pred => PrimitiveType::Pred,
-        ElementType::I8 => PrimitiveType::S8,
-        ElementType::I16 => PrimitiveType::S16,
-        ElementType::I32 => PrimitiveType::S32,
-        ElementType::I64 => PrimitiveType::S64,
-        ElementType::U8 => PrimitiveType::U8,
-        ElementType::U16 => PrimitiveType::U16,
-        ElementType::U32 => PrimitiveType::U32,
-        ElementType::U64 => PrimitiveType::U64,
-        ElementType::F16 => PrimitiveType::F16,
-        ElementType::F32 => PrimitiveType::F32,
-        ElementType::F64 => PrimitiveType::F64,
-        ElementType::Bf16 => PrimitiveType::Bf16,
-        ElementType::C64 => PrimitiveType::C64,
-        ElementType::C128 => PrimitiveType::C128,
-        ElementType::F8E4M3FN => PrimitiveType::F8E4M3FN,
-        ElementType::F8E5M2 => PrimitiveType::F8E5M2,
-        ElementType::F8E8M0FNU => PrimitiveType::F8E8M0FNU,
+fn primitive_type(dtype: Dtype) -> Option<PrimitiveType> {
+    Some(match dtype {
+        Dtype::Bool => PrimitiveType::Pred,
+        Dtype::Int8 => PrimitiveType::S8,
+        Dtype::Int16 => PrimitiveType::S16,
+        Dtype::Int32 => PrimitiveType::S32,
+        Dtype::Int64 => PrimitiveType::S64,
+        Dtype::UInt8 => PrimitiveType::U8,
+        Dtype::UInt16 => PrimitiveType::U16,
+        Dtype::UInt32 => PrimitiveType::U32,
+        Dtype::UInt64 => PrimitiveType::U64,
+        Dtype::Float16 => PrimitiveType::F16,
+        Dtype::Float32 => PrimitiveType::F32,
+        Dtype::Float64 => PrimitiveType::F64,
+        Dtype::BFloat16 => PrimitiveType::Bf16,
+        Dtype::Complex64 => PrimitiveType::C64,
+        Dtype::Complex128 => PrimitiveType::C128,
+        Dtype::Float8E4M3Fn => PrimitiveType::F8E4M3FN,
+        Dtype::Float8E5M2 => PrimitiveType::F8E5M2,
+        Dtype::Float8E8M0Fnu => PrimitiveType::F8E8M0FNU,
         _ => return None,
     })
 }
@@ -120,11 +121,11 @@ mod tests {
     #[test]
     fn every_dtype_survives_the_way_there_and_back() {
         let mut there = 0;
-        for &element_type in ElementType::ALL {
+        for &dtype in Dtype::ALL {
             for dimensions in [vec![], vec![3], vec![2, 3], vec![0, 4]] {
-                let kind = TensorType { element_type, dimensions };
+                let kind = TensorType { dtype, dimensions };
                 // Sub-byte types and tokens are no tensors to begin with.
-                let Ok(length) = element_type.array_bytes(&kind.dimensions) else { continue };
+                let Ok(length) = dtype.array_bytes(&kind.dimensions) else { continue };
                 // Only 0 and 1 are values of a predicate.
                 let bytes: Vec<u8> = (0..length).map(|index| u8::from(index % 2 == 0)).collect();
                 let tensor = Tensor::new(kind.clone(), &bytes).unwrap();
@@ -133,9 +134,9 @@ mod tests {
                         there += 1;
                         let back = Tensor::try_from(&literal).unwrap();
                         assert_eq!((back.kind(), back.bytes()), (&kind, bytes.as_slice()));
-                        assert_eq!(literal.element_type().unwrap().primitive_type() as i32, hlo_of(element_type));
+                        assert_eq!(literal.element_type().unwrap().primitive_type() as i32, hlo_of(dtype));
                     }
-                    Err(error) => assert!(error.to_string().contains(element_type.name()), "{error}"),
+                    Err(error) => assert!(error.to_string().contains(dtype.name()), "{error}"),
                 }
             }
         }
@@ -143,8 +144,8 @@ mod tests {
     }
 
     /// HLO's number of a dtype, found without the table above.
-    fn hlo_of(element_type: ElementType) -> i32 {
-        (0..100).find(|&number| ElementType::from_hlo(number) == Some(element_type)).unwrap()
+    fn hlo_of(dtype: Dtype) -> i32 {
+        (0..100).find(|&number| dtype_from_hlo(number) == Some(dtype)).unwrap()
     }
 
     #[test]

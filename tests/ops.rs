@@ -12,10 +12,9 @@ use std::sync::LazyLock;
 use op_suite::agree::{bytes, compare};
 use op_suite::cases::{Case, cases, given};
 use op_suite::reference::{Array, evaluate};
-use preheat::Dtype;
 use preheat::graph::{Op, Type, Verified};
 use preheat::lower::{Target, stablehlo};
-use preheat::pjrt::{Buffer, Client, ElementType, ExecuteOptions, Plugin, Program, options};
+use preheat::pjrt::{Buffer, Client, ExecuteOptions, Plugin, Program, options};
 
 static CLIENT: LazyLock<Client> = LazyLock::new(|| {
     let plugin = Plugin::open(&support::xla_cpu_plugin()).unwrap();
@@ -23,16 +22,9 @@ static CLIENT: LazyLock<Client> = LazyLock::new(|| {
 });
 
 fn buffer(kind: &Type, values: &Array) -> Buffer {
-    let element = match kind.dtype {
-        Dtype::Float32 => ElementType::F32,
-        Dtype::BFloat16 => ElementType::Bf16,
-        Dtype::Float16 => ElementType::F16,
-        Dtype::Int32 => ElementType::I32,
-        other => panic!("{other}"),
-    };
     let dims: Vec<i64> = values.dims.iter().map(|&dim| i64::try_from(dim).unwrap()).collect();
     let device = &CLIENT.addressable_devices().unwrap()[0];
-    CLIENT.buffer_from_host(device, element, &dims, &bytes(kind, &values.data)).unwrap()
+    CLIENT.buffer_from_host(device, kind.dtype, &dims, &bytes(kind, &values.data)).unwrap()
 }
 
 /// The first output of `function`, lowered for `target` and run. It is f32.

@@ -8,12 +8,14 @@ use std::iter::empty;
 use std::sync::{Arc, LazyLock, mpsc};
 use std::time::Duration;
 
-use preheat::pjrt::hlo::{ProgramShape, TensorType};
+use preheat::TensorType;
+use preheat::pjrt::hlo::ProgramShape;
 use preheat::pjrt::options::{self, OptionOverride, Partitioner};
 use preheat::pjrt::{
-    AlignedBytes, Buffer, Client, ElementType, ErrorCode, ExecutableAbiVersion, ExecuteOptions, HostTransfer,
-    LoadedExecutable, PjrtError, Plugin, Program, Topology, Value, compile_ahead,
+    Buffer, Client, ErrorCode, ExecutableAbiVersion, ExecuteOptions, HostTransfer, LoadedExecutable, PjrtError, Plugin,
+    Program, Topology, Value, compile_ahead,
 };
+use preheat::tensor::{AlignedBytes, ArrayError, Dtype};
 use prost::Message;
 
 static CLIENT: LazyLock<Client> = LazyLock::new(|| {
@@ -44,15 +46,15 @@ fn floats(bytes: &[u8]) -> Vec<f32> {
 
 fn put(dimensions: &[i64], values: &[f32]) -> Buffer {
     let device = &CLIENT.addressable_devices().unwrap()[0];
-    CLIENT.buffer_from_host(device, ElementType::F32, dimensions, &bytes(values)).unwrap()
+    CLIENT.buffer_from_host(device, Dtype::Float32, dimensions, &bytes(values)).unwrap()
 }
 
 fn run(executable: &LoadedExecutable, arguments: &[&Buffer]) -> Vec<Buffer> {
     executable.execute(arguments, ExecuteOptions::default()).unwrap()
 }
 
-fn tensor(element_type: ElementType, dimensions: &[i64]) -> TensorType {
-    TensorType { element_type, dimensions: dimensions.to_vec() }
+fn tensor(dtype: Dtype, dimensions: &[i64]) -> TensorType {
+    TensorType { dtype, dimensions: dimensions.to_vec() }
 }
 
 #[test]
@@ -124,7 +126,7 @@ fn a_program_is_compiled_run_serialised_and_loaded_again() {
         let about = executable.executable();
         assert_eq!(about.num_outputs().unwrap(), 1);
         assert_eq!((about.num_replicas().unwrap(), about.num_partitions().unwrap()), (1, 1));
-        assert_eq!(about.outputs().unwrap(), [tensor(ElementType::F32, &[2, 3])]);
+        assert_eq!(about.outputs().unwrap(), [tensor(Dtype::Float32, &[2, 3])]);
         let memory = about.compiled_memory_stats().unwrap().unwrap();
         assert_eq!((memory.argument_bytes, memory.output_bytes), (48, 24));
         let cost = about.cost_analysis().unwrap().unwrap();
@@ -134,7 +136,7 @@ fn a_program_is_compiled_run_serialised_and_loaded_again() {
         assert!(!about.name().unwrap().is_empty());
 
         let sum = run(executable, &[&x, &y]).remove(0);
-        assert_eq!(sum.element_type().unwrap(), ElementType::F32);
+        assert_eq!(sum.dtype().unwrap(), Dtype::Float32);
         assert_eq!(sum.dimensions().unwrap(), [2, 3]);
         assert_eq!(sum.on_device_bytes().unwrap(), 24);
         assert_eq!(sum.device().unwrap().id(), x.device().unwrap().id());
@@ -155,7 +157,7 @@ fn an_executable_outlives_every_other_handle_to_its_client() {
     let plugin = Plugin::open(&support::xla_cpu_plugin()).unwrap();
     let client = Client::create(&plugin, &[]).unwrap();
     let device = client.addressable_devices().unwrap().remove(0);
-    let x = client.buffer_from_host(&device, ElementType::F32, &[2, 3], &bytes(&[1.; 6])).unwrap();
+    let x = client.buffer_from_host(&device, Dtype::Float32, &[2, 3], &bytes(&[1.; 6])).unwrap();
     let executable = client.compile(Program::mlir(ADD.as_bytes()), &options()).unwrap();
     drop((device, client, plugin));
     let sum = executable.execute(&[&x, &x], ExecuteOptions::default()).unwrap().remove(0);
@@ -219,7 +221,7 @@ fn aligned_host_memory_is_used_in_place_and_kept_until_the_buffer_is_gone() {
     let device = &CLIENT.addressable_devices().unwrap()[0];
     let owner = Arc::new(AlignedBytes::copy_of(&bytes(&[7.; 64])).unwrap());
     let (address, weak) = (owner.as_ptr().addr(), Arc::downgrade(&owner));
-    let x = CLIENT.buffer_from_owner(device, ElementType::F32, &[64], owner, HostTransfer::ZeroCopy).unwrap();
+    let x = CLIENT.buffer_from_owner(device, Dtype::Float32, &[64], owner, HostTransfer::ZeroCopy).unwrap();
     assert_eq!(x.address().unwrap(), address);
     x.ready().unwrap().wait().unwrap();
     assert_eq!(weak.strong_count(), 1);
@@ -238,7 +240,7 @@ fn an_owner_lent_for_a_copy_is_let_go_while_the_buffer_lives() {
     let device = &CLIENT.addressable_devices().unwrap()[0];
     let owner = Arc::new(bytes(&[7.; 5]));
     let weak = Arc::downgrade(&owner);
-    let x = CLIENT.buffer_from_owner(device, ElementType::F32, &[5], owner, HostTransfer::Copy).unwrap();
+    let x = CLIENT.buffer_from_owner(device, Dtype::Float32, &[5], owner, HostTransfer::Copy).unwrap();
     assert!(released(&weak));
     assert_eq!(floats(&x.to_host().unwrap()), [7.; 5]);
 }
@@ -247,7 +249,7 @@ fn an_owner_lent_for_a_copy_is_let_go_while_the_buffer_lives() {
 fn an_owner_is_let_go_when_its_buffer_cannot_be_made() {
     let device = &CLIENT.addressable_devices().unwrap()[0];
     let owner = Arc::new(vec![0_u8; 3]);
-    let made = CLIENT.buffer_from_owner(device, ElementType::F32, &[1], Arc::clone(&owner), HostTransfer::ZeroCopy);
+    let made = CLIENT.buffer_from_owner(device, Dtype::Float32, &[1], Arc::clone(&owner), HostTransfer::ZeroCopy);
     assert!(matches!(made.err(), Some(PjrtError::WrongSize { expected: 4, actual: 3, .. })));
     assert_eq!(Arc::strong_count(&owner), 1);
 }
@@ -297,22 +299,19 @@ fn many_arguments_and_results_are_passed_in_order() {
 #[test]
 fn arrays_of_no_elements_and_of_every_width_go_there_and_back() {
     let device = &CLIENT.addressable_devices().unwrap()[0];
-    for &element_type in ElementType::ALL {
-        let Ok(width) = element_type.bytes() else {
-            let made = CLIENT.buffer_from_host(device, element_type, &[2], &[0, 0]);
-            assert!(matches!(made, Err(PjrtError::UnsupportedElementType { .. })), "{element_type}");
+    for &dtype in Dtype::ALL {
+        let Ok(width) = dtype.bytes() else {
+            let made = CLIENT.buffer_from_host(device, dtype, &[2], &[0, 0]);
+            assert!(matches!(made, Err(PjrtError::Array(ArrayError::NotWholeBytes { .. }))), "{dtype}");
             continue;
         };
         for dimensions in [&[][..], &[3], &[0], &[2, 0, 3]] {
-            let size = element_type.array_bytes(dimensions).unwrap();
+            let size = dtype.array_bytes(dimensions).unwrap();
             // Zeroes and ones: all that a truth value may hold.
             let data: Vec<u8> = (0..size).map(|i| u8::from(i % width == 0)).collect();
-            let there = CLIENT.buffer_from_host(device, element_type, dimensions, &data).unwrap();
-            assert_eq!(
-                (there.element_type().unwrap(), there.dimensions().unwrap()),
-                (element_type, dimensions.to_vec())
-            );
-            assert_eq!(there.to_host().unwrap(), data, "{element_type} {dimensions:?}");
+            let there = CLIENT.buffer_from_host(device, dtype, dimensions, &data).unwrap();
+            assert_eq!((there.dtype().unwrap(), there.dimensions().unwrap()), (dtype, dimensions.to_vec()));
+            assert_eq!(there.to_host().unwrap(), data, "{dtype} {dimensions:?}");
         }
     }
 }
@@ -330,10 +329,10 @@ fn the_host_sees_row_major_whatever_the_layout_on_the_device() {
 #[test]
 fn what_does_not_fit_is_refused_by_name() {
     let device = &CLIENT.addressable_devices().unwrap()[0];
-    let made = |dimensions: &[i64], data: &[u8]| CLIENT.buffer_from_host(device, ElementType::F32, dimensions, data);
+    let made = |dimensions: &[i64], data: &[u8]| CLIENT.buffer_from_host(device, Dtype::Float32, dimensions, data);
     let error = made(&[2, 3], &[0; 20]).unwrap_err();
     assert_eq!(error.to_string(), "f32 data of dimensions [2, 3] has 24 bytes, not 20");
-    assert!(matches!(made(&[-1], &[]), Err(PjrtError::BadDimensions { .. })));
+    assert!(matches!(made(&[-1], &[]), Err(PjrtError::Array(ArrayError::Dimensions { .. }))));
     assert!(matches!(put(&[2], &[1., 2.]).to_host_into(&mut [0; 7]), Err(PjrtError::WrongSize { actual: 7, .. })));
 
     let executable = compile(ADD);
@@ -345,9 +344,9 @@ fn what_does_not_fit_is_refused_by_name() {
 
     let other = Client::create(CLIENT.plugin(), &[]).unwrap();
     let theirs = other.addressable_devices().unwrap().remove(0);
-    let foreign = other.buffer_from_host(&theirs, ElementType::F32, &[2, 3], &bytes(&[0.; 6])).unwrap();
+    let foreign = other.buffer_from_host(&theirs, Dtype::Float32, &[2, 3], &bytes(&[0.; 6])).unwrap();
     assert_eq!(run(&[&x, &foreign]).unwrap_err().to_string(), "argument 1 belongs to another client");
-    let misplaced = CLIENT.buffer_from_host(&theirs, ElementType::F32, &[1], &[0; 4]);
+    let misplaced = CLIENT.buffer_from_host(&theirs, Dtype::Float32, &[1], &[0; 4]);
     assert!(matches!(misplaced, Err(PjrtError::ForeignHandle { .. })));
 }
 
@@ -433,7 +432,7 @@ fn the_device_assignment_decides_where_it_runs() {
     let options = options::encode(1, 1, None, &[second], empty()).unwrap();
     let executable = CLIENT.compile(Program::mlir(ADD.as_bytes()), &options).unwrap();
     assert_eq!(executable.addressable_devices().unwrap()[0].id(), devices[1].id());
-    let x = CLIENT.buffer_from_host(&devices[1], ElementType::F32, &[2, 3], &bytes(&[2.; 6])).unwrap();
+    let x = CLIENT.buffer_from_host(&devices[1], Dtype::Float32, &[2, 3], &bytes(&[2.; 6])).unwrap();
     assert_eq!(run(&executable, &[&x, &x])[0].device().unwrap().id(), devices[1].id());
 
     let serialized = compile(ADD).executable().serialize().unwrap();
@@ -449,7 +448,7 @@ fn the_device_assignment_decides_where_it_runs() {
 
 #[test]
 fn parameters_and_results_are_read_back_from_any_form_of_program() {
-    let f32_2x3 = || tensor(ElementType::F32, &[2, 3]);
+    let f32_2x3 = || tensor(Dtype::Float32, &[2, 3]);
     let check = |executable: &LoadedExecutable, shape: &ProgramShape| {
         assert_eq!(executable.executable().program_shape().unwrap(), *shape);
         assert_eq!(executable.executable().outputs().unwrap(), shape.results);
@@ -461,7 +460,7 @@ fn parameters_and_results_are_read_back_from_any_form_of_program() {
 
     check(&compile(ADD), &ProgramShape { parameters: vec![f32_2x3(), f32_2x3()], results: vec![f32_2x3()] });
 
-    let scalar = || tensor(ElementType::F32, &[]);
+    let scalar = || tensor(Dtype::Float32, &[]);
     let two_results = ProgramShape { parameters: vec![f32_2x3(), f32_2x3()], results: vec![f32_2x3(), scalar()] };
     let bytecode = CLIENT.compile(Program::mlir(BYTECODE), &options()).unwrap();
     check(&bytecode, &two_results);
@@ -469,7 +468,7 @@ fn parameters_and_results_are_read_back_from_any_form_of_program() {
     assert_eq!(floats(&run(&bytecode, &[&x, &x])[1].to_host().unwrap()), [12.]);
 
     let hlo = CLIENT.compile(Program::hlo(&hlo_module()), &options()).unwrap();
-    let f32_2 = || tensor(ElementType::F32, &[2]);
+    let f32_2 = || tensor(Dtype::Float32, &[2]);
     check(&hlo, &ProgramShape { parameters: vec![f32_2()], results: vec![f32_2(), f32_2()] });
     assert_eq!(floats(&run(&hlo, &[&put(&[2], &[1., 2.])])[1].to_host().unwrap()), [2., 4.]);
 
@@ -479,9 +478,8 @@ fn parameters_and_results_are_read_back_from_any_form_of_program() {
           return %c, %a, %b : tensor<4xi1>, tensor<0x3xbf16>, tensor<complex<f32>>
         }",
     );
-    let (a, b, c) =
-        (tensor(ElementType::Bf16, &[0, 3]), tensor(ElementType::C64, &[]), tensor(ElementType::Pred, &[4]));
-    let parameters = vec![a.clone(), b.clone(), c.clone(), tensor(ElementType::U8, &[7])];
+    let (a, b, c) = (tensor(Dtype::BFloat16, &[0, 3]), tensor(Dtype::Complex64, &[]), tensor(Dtype::Bool, &[4]));
+    let parameters = vec![a.clone(), b.clone(), c.clone(), tensor(Dtype::UInt8, &[7])];
     check(&odd, &ProgramShape { parameters, results: vec![c, a, b] });
 
     let nothing = compile("func.func @main() { return }");
@@ -494,8 +492,8 @@ const BYTECODE: &[u8] = include_bytes!("pjrt_cpu/two_results.mlirbc");
 
 /// `(x, x + x)` of `2xf32` as a serialised `HloModuleProto`.
 fn hlo_module() -> Vec<u8> {
-    let array = hlo::Shape { element_type: 11, dimensions: vec![2], ..Default::default() };
-    let tuple = hlo::Shape { element_type: 13, tuple_shapes: vec![array.clone(), array.clone()], ..Default::default() };
+    let array = hlo::Shape { dtype: 11, dimensions: vec![2], ..Default::default() };
+    let tuple = hlo::Shape { dtype: 13, tuple_shapes: vec![array.clone(), array.clone()], ..Default::default() };
     let instruction = |id: i64, opcode: &str, shape: &hlo::Shape, operand_ids: &[i64]| hlo::Instruction {
         name: format!("{opcode}.{id}"),
         opcode: opcode.into(),
@@ -586,7 +584,7 @@ mod hlo {
     #[derive(Clone, PartialEq, prost::Message)]
     pub struct Shape {
         #[prost(int32, tag = "2")]
-        pub element_type: i32,
+        pub dtype: i32,
         #[prost(int64, repeated, tag = "3")]
         pub dimensions: Vec<i64>,
         #[prost(message, repeated, tag = "4")]

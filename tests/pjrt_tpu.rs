@@ -47,7 +47,7 @@ fn in_child(library: &std::path::Path) {
     let executable = compile_ahead(&topology, Program::mlir(PROGRAM.as_bytes()), &options, None).unwrap();
     assert!(executable.serialize().unwrap().len() > 1000);
     let shape = executable.program_shape().unwrap();
-    let text = |kinds: &[preheat::pjrt::hlo::TensorType]| kinds.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let text = |kinds: &[preheat::TensorType]| kinds.iter().map(ToString::to_string).collect::<Vec<_>>();
     assert_eq!(text(&shape.parameters), ["8x128xbf16", "128x128xbf16"]);
     assert_eq!(text(&shape.results), ["8x128xbf16"]);
 

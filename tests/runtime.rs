@@ -9,9 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use pjrt_sim::{Count, Place, When};
+use preheat::TensorType;
 use preheat::device::{DeviceName, Request};
-use preheat::pjrt::ElementType;
-use preheat::pjrt::hlo::TensorType;
 use preheat::progress::{Cancel, Event, EventKind, Progress};
 use preheat::runtime::{Builder, Error, Input, Verdict};
 use preheat::{
@@ -369,7 +368,7 @@ fn wrong_inputs_are_named() {
         let three = Tensor::from_f32(&[3], &[0.0; 3]).unwrap();
         let said = message(&[four([0.0; 4]), three]);
         assert!(said.contains("input 1") && said.contains("4xf32") && said.contains("3xf32"), "{said}");
-        let integers = Tensor::zeros(TensorType { element_type: ElementType::I32, dimensions: vec![4] }).unwrap();
+        let integers = Tensor::zeros(TensorType { dtype: Dtype::Int32, dimensions: vec![4] }).unwrap();
         let said = message(&[integers, four([0.0; 4])]);
         assert!(said.contains("input 0") && said.contains("4xf32") && said.contains("4xi32"), "{said}");
         assert_eq!(lab.executes(), 0, "none of it reached the device");

@@ -14,12 +14,12 @@ use std::iter::empty;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use preheat::pjrt::hlo::TensorType;
+use preheat::TensorType;
 use preheat::pjrt::options::{self, OptionOverride};
-use preheat::pjrt::{Buffer, Client, ElementType, ExecuteOptions, LoadedExecutable, Plugin, Program, Value};
+use preheat::pjrt::{Buffer, Client, ExecuteOptions, LoadedExecutable, Plugin, Program, Value};
+use preheat::tensor::Dtype;
 use preheat_cache::PluginBuild;
 use safetensors::SafeTensors;
-
 use slim::slim;
 
 static CLIENT: LazyLock<Client> = LazyLock::new(|| {
@@ -46,7 +46,7 @@ fn run(executable: &LoadedExecutable, arguments: &[Vec<u8>]) -> Outcome {
     let types = executable.executable().program_shape().unwrap().parameters;
     assert_eq!(types.len(), arguments.len());
     let put = |(bytes, kind): (&Vec<u8>, &TensorType)| {
-        CLIENT.buffer_from_host(device, kind.element_type, &kind.dimensions, bytes).unwrap()
+        CLIENT.buffer_from_host(device, kind.dtype, &kind.dimensions, bytes).unwrap()
     };
     let inputs: Vec<Buffer> = arguments.iter().zip(&types).map(put).collect();
     let addresses: Vec<usize> = inputs.iter().map(|input| input.address().unwrap()).collect();
@@ -114,9 +114,9 @@ fn arguments(executable: &LoadedExecutable) -> Vec<Vec<u8>> {
     };
     let types = executable.executable().program_shape().unwrap().parameters;
     let mut one = |kind: &TensorType| -> Vec<u8> {
-        let size = kind.element_type.array_bytes(&kind.dimensions).unwrap();
-        match kind.element_type {
-            ElementType::F32 => (0..size / 4)
+        let size = kind.dtype.array_bytes(&kind.dimensions).unwrap();
+        match kind.dtype {
+            Dtype::Float32 => (0..size / 4)
                 .flat_map(|_| {
                     #[expect(clippy::cast_precision_loss, reason = "24 bits")]
                     let unit = (next() >> 40) as f32 / (1_u32 << 23) as f32 - 1.0;
@@ -126,7 +126,7 @@ fn arguments(executable: &LoadedExecutable) -> Vec<Vec<u8>> {
                     (unit / (fan as f32).sqrt()).to_le_bytes()
                 })
                 .collect(),
-            _ => (0..size).map(|i| u8::from(i % kind.element_type.bytes().unwrap() == 0)).collect(),
+            _ => (0..size).map(|i| u8::from(i % kind.dtype.bytes().unwrap() == 0)).collect(),
         }
     };
     types.iter().map(&mut one).collect()
@@ -211,7 +211,7 @@ fn a_program_of_ones_own_gives_the_same_bytes() {
     let device = &CLIENT.addressable_devices().unwrap()[0];
     let shape = loaded[0].executable().program_shape().unwrap();
     let put = |(bytes, kind): (Vec<u8>, &TensorType)| {
-        CLIENT.buffer_from_host(device, kind.element_type, &kind.dimensions, &bytes).unwrap()
+        CLIENT.buffer_from_host(device, kind.dtype, &kind.dimensions, &bytes).unwrap()
     };
     let inputs: Vec<Buffer> = arguments(&loaded[0]).into_iter().zip(&shape.parameters).map(put).collect();
     let inputs: Vec<&Buffer> = inputs.iter().collect();
@@ -223,9 +223,7 @@ fn a_program_of_ones_own_gives_the_same_bytes() {
         println!("{}: {:.3} s", ["whole", "slimmed"][turn % 2], began.elapsed().as_secs_f64());
     }
     assert!(outcomes.iter().all(|outcome| *outcome == outcomes[0]), "another outcome");
-    for (kind, bytes) in
-        shape.results.iter().zip(&outcomes[0]).filter(|(kind, _)| kind.element_type == ElementType::F32)
-    {
+    for (kind, bytes) in shape.results.iter().zip(&outcomes[0]).filter(|(kind, _)| kind.dtype == Dtype::Float32) {
         let values: Vec<f32> = bytes.chunks_exact(4).map(|four| f32::from_le_bytes(four.try_into().unwrap())).collect();
         assert!(values.iter().all(|value| value.is_finite()), "a comparison of NaNs says little");
         let largest = values.iter().fold(0.0_f32, |most, value| most.max(value.abs()));

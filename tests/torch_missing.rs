@@ -9,8 +9,8 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use preheat::backend::torch::sys::{Api, INTERFACE_VERSION};
 use preheat::backend::torch::{Torch, TorchError, TorchLookup, TorchOptions, backend_file};
+use preheat::torch_abi::{Api, INTERFACE_VERSION};
 use tempfile::TempDir;
 
 /// libtorch 2.11.0, as far as its version goes.

@@ -15,9 +15,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use graphs::{Case, cases};
 use pjrt_sim::Count;
+use preheat::Dtype;
+use preheat::TensorType;
 use preheat::device::{DeviceName, Request};
-use preheat::pjrt::ElementType;
-use preheat::pjrt::hlo::TensorType;
 use preheat::runtime::{Builder, Verdict};
 use preheat::{
     BuilderId, Digest, Dtype, Executable, Graph, Match, Program, Projection, Runtime, Signature, Source, Tensor,
@@ -88,15 +88,15 @@ fn difference(have: &[Tensor], want: &[Tensor], rtol: f64) -> Option<String> {
 /// A tensor's values, where they are numbers with a fraction.
 fn numbers(tensor: &Tensor) -> Option<Vec<f64>> {
     let data = tensor.bytes();
-    Some(match tensor.kind().element_type {
-        ElementType::F32 | ElementType::C64 => {
+    Some(match tensor.kind().dtype {
+        Dtype::Float32 | Dtype::Complex64 => {
             data.chunks_exact(4).map(|four| f32::from_le_bytes(four.try_into().unwrap()).into()).collect()
         }
-        ElementType::F64 => data.chunks_exact(8).map(|eight| f64::from_le_bytes(eight.try_into().unwrap())).collect(),
-        ElementType::F16 => {
+        Dtype::Float64 => data.chunks_exact(8).map(|eight| f64::from_le_bytes(eight.try_into().unwrap())).collect(),
+        Dtype::Float16 => {
             data.chunks_exact(2).map(|two| half::f16::from_le_bytes(two.try_into().unwrap()).into()).collect()
         }
-        ElementType::Bf16 => {
+        Dtype::BFloat16 => {
             data.chunks_exact(2).map(|two| half::bf16::from_le_bytes(two.try_into().unwrap()).into()).collect()
         }
         _ => return None,
@@ -176,7 +176,7 @@ fn write_what_the_oracle_gives(lab: &Lab) {
         for (number, inputs) in case.inputs().iter().enumerate() {
             for (index, tensor) in oracle(&executable, inputs).iter().enumerate() {
                 let kind = tensor.kind();
-                let mut content = serde_json::to_vec(&(kind.element_type.name(), &kind.dimensions)).unwrap();
+                let mut content = serde_json::to_vec(&(kind.dtype.name(), &kind.dimensions)).unwrap();
                 content.push(b'\n');
                 content.extend_from_slice(tensor.bytes());
                 lab.file(&result_file(&case, number, index), content);
@@ -190,7 +190,7 @@ fn what_the_oracle_gave(lab: &Lab, case: &Case, number: usize) -> Vec<Tensor> {
     let tensor = |content: Vec<u8>| {
         let end = content.iter().position(|&byte| byte == b'\n').unwrap();
         let (name, dimensions): (String, Vec<i64>) = serde_json::from_slice(&content[..end]).unwrap();
-        let kind = TensorType { element_type: name.parse().unwrap(), dimensions };
+        let kind = TensorType { dtype: name.parse().unwrap(), dimensions };
         Tensor::new(kind, &content[end + 1..]).unwrap()
     };
     contents.map(tensor).collect()

@@ -11,9 +11,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use preheat_cache::{
-    CompileOptions, Digest, Dtype, Environment, GraphKey, GraphRecord, KeyInputs, Program, ProgramFormat, Prune,
+    CompileOptions, Digest, Environment, GraphKey, GraphRecord, KeyInputs, Program, ProgramFormat, Prune,
     RecordedSignature, Removal, Signature, Store, StoreOptions, Wanted, create_execution_signature,
 };
+use preheat_tensor::Dtype;
 
 /// How many entries are stored with one transaction.
 const BATCH: u64 = 1000;

@@ -24,12 +24,11 @@ use std::sync::Arc;
 use cap_fs_ext::{DirExt as _, FollowSymlinks, MetadataExt as _, OpenOptionsFollowExt as _};
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, DirBuilder, Metadata, OpenOptions};
+pub(crate) use new_file::NewFile;
 
 use crate::hash::Digest;
 use crate::layout::Layout;
 use crate::trust::Trust;
-
-pub(crate) use new_file::NewFile;
 
 /// How often a new name is tried for a file; a taken one is found out by making it.
 const NAMES_TRIED: u32 = 100;

@@ -33,15 +33,14 @@ pub use layout::Layout;
 pub use lock::{CompileLock, Holder, LockOutcome, ReadGuard, Wait};
 pub use object::ObjectError;
 pub use options::{CompileOptions, OptionValue};
-pub use plugin_build::{PluginBuild, PluginBuildError, missing_bytes};
+pub use plugin_build::{PluginBuild, PluginBuildError};
 pub use program::{NamedDevices, Program, ProgramError, ProgramFormat, Requirements, RequirementsError};
 pub use record::{
     GraphRecord, Interface, Measurements, ObjectInfo, ProgramInfo, RecordStatistics, RecordedSignature, TensorSpec,
 };
 pub use signature::{
-    CfgProjection, Dtype, Keep, LARGEST_SIDE_PX, ModelProjection, ParseDtypeError, ProjectedCfg, ProjectedModel,
-    ProjectedSignature, Projection, ShapeError, Signature, SignatureError, create_execution_signature, latent_shape,
-    normalize_shape,
+    CfgProjection, Keep, LARGEST_SIDE_PX, ModelProjection, ProjectedCfg, ProjectedModel, ProjectedSignature,
+    Projection, ShapeError, Signature, SignatureError, create_execution_signature, latent_shape, normalize_shape,
 };
 pub use statistics::{Counters, DeviceStatistics, Hits, Match, Source, Statistics, Use};
 pub use store::{

@@ -8,11 +8,11 @@ use std::fs::{File, Metadata};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
+use preheat_io::library::build_id;
+
 use crate::files::open_anywhere;
 use crate::hash::{Digest, FramedHasher};
 use crate::store::{Note, Store};
-
-mod elf;
 
 /// The version of the list of fields that name a remembered hash.
 const IDENTITY_TAG: &str = "preheat-plugin-file-v1";
@@ -40,7 +40,7 @@ impl PluginBuild {
 
     fn read(path: &Path, notes: Option<&Store>) -> io::Result<Self> {
         let mut file = open_anywhere(path)?;
-        if let Some(id) = elf::build_id(&mut file)? {
+        if let Some(id) = build_id(&mut file)? {
             let digit = |digit: u8| char::from_digit(digit.into(), 16).unwrap_or('0');
             let digits = id.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]);
             return Ok(Self("gnu:".chars().chain(digits).collect()));
@@ -60,18 +60,6 @@ impl PluginBuild {
         }
         Ok(Self(format!("blake3:{digest}")))
     }
-}
-
-/// How many bytes a shared library lacks of what its own headers say; `None` where it lacks none, or is no ELF file.
-///
-/// A library that was cut short is loaded without a complaint, and ends the process with SIGBUS where it reads what is not there.
-///
-/// # Errors
-/// Where it cannot be read.
-pub fn missing_bytes(library: &Path) -> io::Result<Option<u64>> {
-    let mut file = open_anywhere(library)?;
-    let needed = elf::loaded_bytes(&mut file)?.unwrap_or(0);
-    Ok(needed.checked_sub(file.metadata()?.len()).filter(|missing| *missing > 0))
 }
 
 impl fmt::Display for PluginBuild {

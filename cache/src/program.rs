@@ -16,9 +16,8 @@ use std::sync::{Arc, OnceLock};
 
 use serde::{Deserialize, Serialize};
 
-use crate::hash::Digest;
-
 pub use self::requirements::{NamedDevices, Requirements, RequirementsError};
+use crate::hash::Digest;
 
 mod bytecode;
 mod exported;

@@ -270,8 +270,10 @@ impl GraphRecord {
 
 #[cfg(test)]
 mod tests {
+    use preheat_tensor::Dtype;
+
     use super::*;
-    use crate::signature::{Dtype, create_execution_signature};
+    use crate::signature::create_execution_signature;
 
     fn signature(steps: u64) -> RecordedSignature {
         let signature = create_execution_signature("m", [1], 1, 7.0, "euler", steps, Dtype::Float32).unwrap();

@@ -1,8 +1,6 @@
 //! The execution signature: what the user asked to run, and what of it shapes a graph.
 
-use std::fmt;
-use std::str::FromStr;
-
+use preheat_tensor::Dtype;
 use serde::{Deserialize, Serialize};
 
 use crate::environment::Difference;
@@ -12,104 +10,6 @@ use crate::hash::{Digest, FramedHasher};
 const SIGNATURE_TAG: &str = "preheat-signature-v1";
 /// The version of the list of fields that [`ProjectedSignature::digest`] covers.
 const PROJECTION_TAG: &str = "preheat-projected-signature-v1";
-
-/// The type of an element, as XLA and the checkpoints name it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Dtype {
-    /// 16 bits with the exponent of a float32.
-    BFloat16,
-    /// IEEE half precision.
-    Float16,
-    /// IEEE single precision.
-    Float32,
-    /// IEEE double precision.
-    Float64,
-    /// 8-bit float with 4 bits of exponent, finite values only.
-    Float8E4M3Fn,
-    /// 8-bit float with 5 bits of exponent.
-    Float8E5M2,
-    /// Signed 8-bit integer.
-    Int8,
-    /// Signed 16-bit integer.
-    Int16,
-    /// Signed 32-bit integer.
-    Int32,
-    /// Signed 64-bit integer.
-    Int64,
-    /// Unsigned 8-bit integer.
-    UInt8,
-    /// Unsigned 16-bit integer.
-    UInt16,
-    /// Unsigned 32-bit integer.
-    UInt32,
-    /// Unsigned 64-bit integer.
-    UInt64,
-    /// Truth values.
-    Bool,
-    /// Pairs of float32.
-    Complex64,
-    /// Pairs of float64.
-    Complex128,
-}
-
-/// A name that is no element type.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{name:?} is no element type; bfloat16, float16, float32 and float64 are some (bf16, fp16, fp32, fp64 for short)"
-)]
-pub struct ParseDtypeError {
-    name: String,
-}
-
-impl Dtype {
-    /// Each type with its ordinal in hashes, its name, and the shorter names that are read as well. An ordinal is never given anew.
-    const TABLE: [(Self, u64, &'static str, &'static [&'static str]); 17] = [
-        (Self::BFloat16, 1, "bfloat16", &["bf16"]),
-        (Self::Float16, 2, "float16", &["fp16", "f16", "half"]),
-        (Self::Float32, 3, "float32", &["fp32", "f32", "float"]),
-        (Self::Float64, 4, "float64", &["fp64", "f64", "double"]),
-        (Self::Float8E4M3Fn, 5, "float8e4m3fn", &["f8e4m3fn", "float8_e4m3fn"]),
-        (Self::Float8E5M2, 6, "float8e5m2", &["f8e5m2", "float8_e5m2"]),
-        (Self::Int8, 7, "int8", &["i8", "s8"]),
-        (Self::Int16, 8, "int16", &["i16", "s16"]),
-        (Self::Int32, 9, "int32", &["i32", "s32"]),
-        (Self::Int64, 10, "int64", &["i64", "s64"]),
-        (Self::UInt8, 11, "uint8", &["u8", "ui8"]),
-        (Self::UInt16, 12, "uint16", &["u16", "ui16"]),
-        (Self::UInt32, 13, "uint32", &["u32", "ui32"]),
-        (Self::UInt64, 14, "uint64", &["u64", "ui64"]),
-        (Self::Bool, 15, "bool", &["i1", "pred"]),
-        (Self::Complex64, 16, "complex64", &["c64"]),
-        (Self::Complex128, 17, "complex128", &["c128"]),
-    ];
-
-    /// The name in signatures: `bfloat16`, `float32`, ...
-    pub fn name(self) -> &'static str {
-        Self::TABLE.iter().find(|row| row.0 == self).map_or("", |row| row.2)
-    }
-
-    /// The number that stands for this type in every hash.
-    fn ordinal(self) -> u64 {
-        Self::TABLE.iter().find(|row| row.0 == self).map_or(0, |row| row.1)
-    }
-}
-
-impl fmt::Display for Dtype {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.pad(self.name())
-    }
-}
-
-impl FromStr for Dtype {
-    type Err = ParseDtypeError;
-
-    fn from_str(name: &str) -> Result<Self, Self::Err> {
-        let wanted = name.to_ascii_lowercase();
-        let found = Self::TABLE.iter().find(|row| row.2 == wanted || row.3.contains(&wanted.as_str()));
-        found.map(|row| row.0).ok_or_else(|| ParseDtypeError { name: name.to_owned() })
-    }
-}
 
 /// What the user asked to run, in the names of the specification.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -30,14 +30,13 @@ mod sweep;
 mod transfer;
 mod verify;
 
-use room::Coming;
-
 pub use bounds::{Prune, PruneReason, Pruned, PrunedEntry};
 pub use clear::Cleared;
 pub use index::{Rebuilt, Resolved};
 pub use marks::{LoadMark, remove_load_marks};
 pub use notes::Note;
 pub use query::{Nearest, Wanted};
+use room::Coming;
 pub use transfer::{Exported, Imported, Refused};
 pub use verify::{Finding, FindingKind, Verified, Verifying};
 

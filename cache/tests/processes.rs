@@ -8,9 +8,10 @@ use std::process::{Child, Command};
 use std::sync::Arc;
 
 use preheat_cache::{
-    CompileOptions, Counters, Digest, Dtype, Environment, GraphRecord, KeyInputs, LockOutcome, Lookup, Match, Program,
+    CompileOptions, Counters, Digest, Environment, GraphRecord, KeyInputs, LockOutcome, Lookup, Match, Program,
     ProgramFormat, RecordedSignature, Source, Store, StoreOptions, Use, Wait, create_execution_signature,
 };
+use preheat_tensor::Dtype;
 
 const FOLDER: &str = "PREHEAT_TEST_STORE";
 const WORKER: &str = "PREHEAT_TEST_WORKER";

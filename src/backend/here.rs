@@ -4,14 +4,15 @@
 use std::sync::Arc;
 
 use preheat_cache::{Environment, KeyInputs};
+use preheat_tensor::Tensor;
+use preheat_tensor::TensorType;
+use preheat_tensor::{AlignedBytes, ArrayError};
 
 use super::torch::{TorchBackend, TorchError, TorchEvent, TorchExecutable, TorchTensor};
 use super::xla::{self, Compiled, XlaBackend};
 use super::{CompileError, is_passing};
 use crate::device::DeviceName;
-use crate::pjrt::hlo::TensorType;
-use crate::pjrt::{self, AlignedBytes, ErrorCode, ExecuteOptions, HostTransfer, PjrtError};
-use crate::tensor::Tensor;
+use crate::pjrt::{self, ErrorCode, ExecuteOptions, HostTransfer, PjrtError};
 
 /// A device that is here. A clone is the same one.
 #[derive(Debug, Clone)]
@@ -53,6 +54,9 @@ pub enum DeviceFault {
     /// The torch library said so.
     #[error(transparent)]
     Torch(#[from] TorchError),
+    /// An array cannot be in the host's memory.
+    #[error(transparent)]
+    Array(#[from] ArrayError),
     /// A tensor of one back end was given to an executable of another.
     #[error(
         "a tensor is on a device that runs through {tensor}, and the executable on one that runs through {executable}"
@@ -77,6 +81,7 @@ impl DeviceFault {
         match self {
             Self::Plugin(error) => error.code(),
             Self::Torch(error) => error.code().map(Into::into),
+            Self::Array(_) => None,
             Self::OtherBackend { .. } => Some(ErrorCode::InvalidArgument),
             Self::NoCopies { .. } => Some(ErrorCode::Unimplemented),
         }
@@ -212,10 +217,10 @@ impl XlaBackend {
     }
 
     fn upload(&self, device: &pjrt::Device, tensor: &Tensor) -> Result<Buffer, DeviceFault> {
-        let TensorType { element_type, dimensions } = tensor.kind();
+        let TensorType { dtype, dimensions } = tensor.kind();
         // In place where the device can read host memory; the buffer keeps the memory alive.
         let transfer = HostTransfer::ZeroCopy;
-        let buffer = self.client.buffer_from_owner(device, *element_type, dimensions, tensor.shared(), transfer)?;
+        let buffer = self.client.buffer_from_owner(device, *dtype, dimensions, tensor.shared(), transfer)?;
         Ok(Buffer::Xla(buffer))
     }
 }
@@ -263,7 +268,7 @@ impl Buffer {
     /// Its dtype and shape.
     pub(crate) fn kind(&self) -> Result<TensorType, DeviceFault> {
         Ok(match self {
-            Self::Xla(buffer) => TensorType { element_type: buffer.element_type()?, dimensions: buffer.dimensions()? },
+            Self::Xla(buffer) => TensorType { dtype: buffer.dtype()?, dimensions: buffer.dimensions()? },
             Self::Torch(tensor) => super::torch::tensor_type(tensor.kind())?,
         })
     }
@@ -278,7 +283,7 @@ impl Buffer {
 
     /// Copies it to the host; waits until it has been computed.
     pub(crate) fn to_host(&self, kind: TensorType) -> Result<Tensor, DeviceFault> {
-        let mut bytes = AlignedBytes::zeroed(kind.element_type.array_bytes(&kind.dimensions)?)?;
+        let mut bytes = AlignedBytes::zeroed(kind.dtype.array_bytes(&kind.dimensions)?)?;
         match self {
             Self::Xla(buffer) => buffer.to_host_into(&mut bytes)?,
             Self::Torch(tensor) => tensor.read_into(&mut bytes)?,

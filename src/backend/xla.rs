@@ -9,12 +9,12 @@ use std::time::Instant;
 use preheat_cache::{
     CompileOptions, Environment, Interface, KeyInputs, Measurements, OptionValue, Program, ProgramFormat, TensorSpec,
 };
+use preheat_tensor::TensorType;
 
 use super::environment::{Facts, Identity};
 use super::host_memory::host_memory;
 use super::{BackendError, file_state, slim};
 use crate::device::XlaDevice;
-use crate::pjrt::hlo::TensorType;
 use crate::pjrt::{self, Client, Device, ErrorCode, PjrtError, Plugin, Value, options};
 
 /// A client of one plugin, and the environment that its executables fit.
@@ -201,13 +201,12 @@ pub(super) fn interface(executable: &pjrt::Executable) -> Option<Interface> {
 }
 
 fn spec(kind: &TensorType) -> TensorSpec {
-    TensorSpec { dtype: kind.element_type.name().to_owned(), dims: kind.dimensions.clone() }
+    TensorSpec { dtype: kind.dtype.name().to_owned(), dims: kind.dimensions.clone() }
 }
 
 /// The types that a record's interface names; `None` where one of them is unknown to this release.
 pub(crate) fn types(specs: &[TensorSpec]) -> Option<Vec<TensorType>> {
-    let one =
-        |spec: &TensorSpec| Some(TensorType { element_type: spec.dtype.parse().ok()?, dimensions: spec.dims.clone() });
+    let one = |spec: &TensorSpec| Some(TensorType { dtype: spec.dtype.parse().ok()?, dimensions: spec.dims.clone() });
     specs.iter().map(one).collect()
 }
 

@@ -4,12 +4,12 @@ use std::io::{BufRead, IsTerminal, Write};
 
 use indicatif::HumanBytes;
 use preheat_cache::{GraphRecord, Statistics};
+use preheat_io::printable::printable;
 use serde::Serialize;
 
 use super::cache_upkeep::FilterArgs;
 use super::output::{document, line, seconds, table};
 use super::{CliError, Context, Status};
-use crate::printable::printable;
 use crate::runtime::{Cache, target_of};
 
 pub(super) fn stats(context: &Context) -> Result<Status, CliError> {

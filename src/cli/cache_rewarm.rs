@@ -61,7 +61,7 @@ pub(super) fn rewarm(context: &Context, args: &RewarmArgs) -> Result<Status, Cli
     let mut builder = context.builder_for(args.target.as_ref())?;
     if let Some(plugin) = &args.plugin {
         // Once, and not for each target.
-        crate::input::open(plugin).map_err(|cause| CliError::File {
+        preheat_io::input::open(plugin).map_err(|cause| CliError::File {
             doing: "reading the plugin",
             path: plugin.clone(),
             cause,

@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use indicatif::HumanBytes;
 use preheat_cache::{Digest, GraphRecord, PruneReason};
+use preheat_io::input;
+use preheat_io::result_file::Existing;
 use serde_json::json;
 
 use super::cache::{find, open};
 use super::output::{self, Destination, document, line, seconds, table};
 use super::size::{Age, Size};
 use super::{CliError, Context, Status};
-use crate::files::Existing;
-use crate::input;
 use crate::runtime::{PruneRule, target_of};
 
 /// Which entries a command is about.

@@ -3,8 +3,10 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use preheat_io::result_file::readable_by_all;
+
 use super::CliError;
-use crate::{files, plugins};
+use crate::plugins;
 
 macro_rules! files {
     ($($name:literal,)*) => {
@@ -67,7 +69,7 @@ fn heal(folder: &Path) -> std::io::Result<()> {
 fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let parent = path.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(parent)?;
-    let mut file = files::readable_by_all().tempfile_in(parent)?;
+    let mut file = readable_by_all().tempfile_in(parent)?;
     file.write_all(bytes)?;
     file.persist(path).map(drop).map_err(|error| error.error)
 }

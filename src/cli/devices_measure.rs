@@ -9,17 +9,17 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use preheat_cache::Source;
+use preheat_tensor::Dtype;
+use preheat_tensor::Tensor;
+use preheat_tensor::TensorType;
 use serde::{Deserialize, Serialize};
 
 use super::devices_bench::BenchArgs;
 use super::{CliError, Context, RuntimeArgs, Status, run};
 use crate::device::DeviceName;
 use crate::pipeline::{GotReady, Made, Picture, Pipeline, Precision, TextToImage};
-use crate::pjrt::ElementType;
-use crate::pjrt::hlo::TensorType;
 use crate::progress::Cancel;
 use crate::runtime::{PeakMemory, Runtime};
-use crate::tensor::Tensor;
 
 /// How often a child is looked after.
 const POLL: Duration = Duration::from_millis(10);
@@ -134,7 +134,7 @@ fn compute_in_float32(args: &mut RuntimeArgs) {
 fn write_made(made: &Made, folder: &Path) -> Result<(), CliError> {
     let as_tensor = |picture: &Picture| {
         let dimensions = vec![i64::from(picture.height), i64::from(picture.width), 3];
-        Tensor::new(TensorType { element_type: ElementType::U8, dimensions }, &picture.rgb)
+        Tensor::new(TensorType { dtype: Dtype::UInt8, dimensions }, &picture.rgb)
     };
     let path = tensors_of(folder);
     let written = made.pictures.iter().map(as_tensor).collect::<Result<Vec<_>, _>>().and_then(|pictures| {

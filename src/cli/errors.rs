@@ -2,6 +2,10 @@
 
 use std::path::PathBuf;
 
+use preheat_cache::StoreError;
+use preheat_io::printable::{printable, printable_lines, without_middle};
+use preheat_tensor::TensorError;
+
 use crate::backend::BackendError;
 use crate::device::{DeviceError, DeviceName};
 use crate::evidence::EvidenceError;
@@ -10,11 +14,8 @@ use crate::pipeline::PipelineError;
 use crate::pipeline::schedulers::SchedulerError;
 use crate::pjrt::ErrorCode;
 use crate::plugins::InstallError;
-use crate::printable::{printable, printable_lines, without_middle};
 use crate::runtime;
-use crate::tensor::TensorError;
 use crate::weights::WeightsError;
-use preheat_cache::StoreError;
 
 mod programs;
 

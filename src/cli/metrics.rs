@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use indicatif::HumanBytes;
+use preheat_io::result_file::Existing;
 
 use super::RuntimeArgs;
 use super::args::Command;
 use super::output::{self, line, seconds, table};
 use super::program::Timings;
 use super::{CliError, Context};
-use crate::files::Existing;
 use crate::runtime::{Graph, Metric, Metrics, Runtime, StageReport, Summary};
 use crate::trace::Trace;
 

@@ -34,21 +34,20 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
+pub use args::Cli;
+pub use errors::{CliError, Status};
+use preheat_io::printable::printable_lines;
+pub use runtime_args::{RuntimeArgs, TorchArgs};
+pub use signals::end_now;
+pub use size::Size;
 use tracing::field::Field;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::field::MakeExt as _;
 use tracing_subscriber::fmt::format;
 
-pub use args::Cli;
-pub use errors::{CliError, Status};
-pub use runtime_args::{RuntimeArgs, TorchArgs};
-pub use signals::end_now;
-pub use size::Size;
-
 use self::args::{CacheCommand, ColorWhen, Command, DevicesCommand, OutputArgs, ProgramCommand};
 use self::progress::Shown;
 use crate::device::Target;
-use crate::printable::printable_lines;
 use crate::progress::Cancel;
 use crate::runtime::Builder;
 use crate::threads;

@@ -5,11 +5,11 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use comfy_table::{ContentArrangement, Table, presets};
+use preheat_io::printable::{is_printable, printable, printable_lines};
+use preheat_io::result_file::{self, Existing};
 use serde::Serialize;
 
 use super::CliError;
-use crate::files::{self, Existing};
-use crate::printable::{is_printable, printable, printable_lines};
 
 /// Set where standard output is a result's alone: lines for a person go to standard error then, or nowhere.
 static LINES: OnceLock<Lines> = OnceLock::new();
@@ -95,7 +95,7 @@ pub(super) fn is_standard_output(path: &Path) -> bool {
 /// Where the result of a command goes.
 pub(super) enum Destination {
     StandardOutput(Stdout),
-    File(files::Output),
+    File(result_file::Output),
 }
 
 impl Destination {
@@ -103,7 +103,7 @@ impl Destination {
         if is_standard_output(path) {
             return Ok(Self::StandardOutput(io::stdout()));
         }
-        files::Output::create(path, existing).map(Self::File)
+        result_file::Output::create(path, existing).map(Self::File)
     }
 
     /// Lets the file appear.
@@ -140,7 +140,7 @@ pub(super) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
 
 /// Says, before any work is done, why a result could not be written to `path`.
 pub(super) fn check(path: &Path, existing: Existing) -> io::Result<()> {
-    if is_standard_output(path) { Ok(()) } else { files::check_writable(path, existing) }
+    if is_standard_output(path) { Ok(()) } else { result_file::check_writable(path, existing) }
 }
 
 /// Seconds as a person reads them.

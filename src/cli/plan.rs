@@ -4,6 +4,8 @@ use std::path::Path;
 
 use indicatif::HumanBytes;
 use jiff::Timestamp;
+use preheat_io::printable::printable;
+use preheat_io::result_file::Existing;
 use serde::Serialize;
 
 use super::args::PlanArgs;
@@ -15,8 +17,6 @@ use crate::evidence::audit::Bases;
 use crate::evidence::planner::{Budget, Choice, Cost, Server, Spent};
 use crate::evidence::survey::PixelSeconds;
 use crate::evidence::{Manifest, ManifestModel, Rules, Shape, Survey};
-use crate::files::Existing;
-use crate::printable::printable;
 use crate::runtime::Builder;
 
 /// What was chosen: the command line's JSON.

@@ -4,7 +4,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
 
-use preheat_cache::{Dtype, Program, Signature, create_execution_signature, latent_shape, normalize_shape};
+use preheat_cache::{Program, Signature, create_execution_signature, latent_shape, normalize_shape};
+use preheat_io::input;
+use preheat_io::result_file::Existing;
+use preheat_tensor::Dtype;
+use preheat_tensor::{Tensor, TensorError};
 use serde::Serialize;
 
 use super::args::{ProgramArgs, ProgramRunArgs, SignatureArgs};
@@ -12,11 +16,8 @@ use super::cache::find;
 use super::output::{self, document, line, seconds};
 use super::placement::PlacementReport;
 use super::{CliError, Context, Status, cache, metrics};
-use crate::files::Existing;
-use crate::input;
 use crate::pipeline::TextToImage;
 use crate::runtime::{DeviceReport, Executable, Graph, Percent, Runtime, StageReport};
-use crate::tensor::{Tensor, TensorError};
 
 /// What `run`, `warmup` and `program` print under `--json`.
 #[derive(Debug, Serialize)]

@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use preheat_io::printable::{printable, printable_lines};
 
 use super::output::seconds;
-use crate::printable::{printable, printable_lines};
 use crate::progress::{Event, EventKind, Progress};
 use crate::runtime::Graph;
 use crate::{plugins, threads};
@@ -68,6 +68,7 @@ impl Shown {
                 self.bytes("unpacking", done_bytes, total_bytes);
             }
             plugins::Progress::Waiting => self.long("install", "waiting for another process that installs it", None),
+            _ => {}
         }
     }
 

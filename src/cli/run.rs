@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use preheat_cache::Source;
+use preheat_io::result_file::{self, Existing};
 
 use super::args::{ModelArgs, RunArgs};
 use super::demo_model;
@@ -12,7 +13,6 @@ use super::program::{RunReport, SignatureReport, SizeReport, Timings};
 use super::request_log::RequestLogging;
 use super::{CliError, Context, Status, metrics, placement};
 use crate::device::Target;
-use crate::files::{self, Existing};
 use crate::pipeline::{Made, Pipeline, PipelineError, Plan, Sizes, TextToImage};
 use crate::runtime::{Metrics, Runtime, SnappedSize, StageReport};
 use crate::threads;
@@ -96,7 +96,7 @@ pub(super) fn open(
 
 /// Refuses an output that cannot be written before anything is compiled.
 fn check_output(path: &Path) -> Result<(), CliError> {
-    let becomes_a_file = !files::is_written_into(path).map_err(failed(path))?;
+    let becomes_a_file = !result_file::is_written_into(path).map_err(failed(path))?;
     if becomes_a_file && path.extension().is_some_and(|ending| !ending.eq_ignore_ascii_case("png")) {
         return Err(CliError::Usage(format!("pictures are PNG files: name the output .png, not {}", path.display())));
     }
@@ -109,7 +109,7 @@ fn failed(path: &Path) -> impl Fn(std::io::Error) -> CliError {
 
 /// Writes each picture to a file of its own, or all of them into what is no file.
 fn save(made: &Made, output: &Path) -> Result<Vec<PathBuf>, CliError> {
-    let is_one = made.pictures.len() == 1 || files::is_written_into(output).map_err(failed(output))?;
+    let is_one = made.pictures.len() == 1 || result_file::is_written_into(output).map_err(failed(output))?;
     let mut paths = Vec::with_capacity(made.pictures.len());
     for (index, picture) in made.pictures.iter().enumerate() {
         let path = if is_one { output.to_owned() } else { numbered(output, index) };

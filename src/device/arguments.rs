@@ -145,7 +145,7 @@ impl Reader {
 
 #[cfg(test)]
 mod tests {
-    use preheat_cache::Dtype;
+    use preheat_tensor::Dtype;
 
     use super::*;
     use crate::graph::Builder;

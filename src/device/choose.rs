@@ -1,6 +1,6 @@
 //! Choosing a device.
 
-use super::torch::Backend;
+use super::torch::Family;
 use super::{
     Choice, DeviceError, DeviceName, Inventory, OperatingSystem, Request, Selected, TorchDevice, TorchId, TpuSwitch,
     XlaDevice,
@@ -95,10 +95,10 @@ fn automatic(request: Request, inventory: &Inventory) -> Result<Choice, DeviceEr
 /// The device that `auto` takes among `offered`: of the best backend that is there, the first device that can be used.
 fn best(offered: &[TorchDevice], system: OperatingSystem) -> Option<&TorchDevice> {
     let order = match system {
-        OperatingSystem::MacOs => [Backend::Mps, Backend::Cuda, Backend::Cpu],
-        _ => [Backend::Cuda, Backend::Mps, Backend::Cpu],
+        OperatingSystem::MacOs => [Family::Mps, Family::Cuda, Family::Cpu],
+        _ => [Family::Cuda, Family::Mps, Family::Cpu],
     };
-    let first = |backend| offered.iter().find(|device| device.id.backend() == backend && device.is_usable());
+    let first = |backend| offered.iter().find(|device| Family::of(device) == backend && device.is_usable());
     order.into_iter().find_map(first)
 }
 
@@ -136,7 +136,7 @@ fn torch_device(name: DeviceName, offered: &[TorchDevice], system: OperatingSyst
 }
 
 fn why_absent(id: TorchId, offered: &[TorchDevice], system: OperatingSystem) -> String {
-    let cards = offered.iter().filter(|device| device.id.backend() == Backend::Cuda);
+    let cards = offered.iter().filter(|device| Family::of(device) == Family::Cuda);
     let cards: Vec<String> = cards.map(TorchDevice::label).collect();
     match (id, system) {
         (TorchId::Cuda(_), _) if !cards.is_empty() => format!("the cards here are {}", cards.join(" and ")),

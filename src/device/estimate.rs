@@ -7,7 +7,7 @@
 //! What it leaves out is what libraries take for themselves: cuDNN's workspaces, the padding of an allocator's blocks, its
 //! fragmentation. The reserve (`--reserve-memory`) is for that.
 
-use preheat_cache::Dtype;
+use preheat_tensor::Dtype;
 
 use super::{Arithmetic, StageDtype};
 use crate::graph::{Attention, Function, Op, Type, UnaryOp, Verified};

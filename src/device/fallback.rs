@@ -3,9 +3,10 @@
 
 use std::fmt;
 
+use preheat_io::printable::byte_count;
+
 use super::StageKind;
 use super::offload::{Decision, Mode};
-use super::words::bytes;
 
 /// How the VAE decodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -69,9 +70,9 @@ impl fmt::Display for Strategy {
     "stage `{stage}` ran out of memory on {}: by the estimate it takes {} at best, {} was free and {} of that reserved; tried: {}. Make \
      the batch or the size smaller, let other programs that use the device's memory end, or choose another device",
     decision.device.label(),
-    bytes(decision.figures.sequential),
-    decision.device.free_bytes.map_or_else(|| "an unknown amount".to_owned(), bytes),
-    bytes(decision.reserve_bytes),
+    byte_count(decision.figures.sequential),
+    decision.device.free_bytes.map_or_else(|| "an unknown amount".to_owned(), byte_count),
+    byte_count(decision.reserve_bytes),
     in_words(tried)
 )]
 pub struct OutOfMemory {

@@ -21,7 +21,6 @@ pub mod placement;
 mod precision;
 pub(crate) mod target;
 mod torch;
-mod words;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -29,8 +28,9 @@ use std::str::FromStr;
 
 pub use choose::{StageChoices, StageDevices, choose, choose_for_stages, in_short};
 pub use precision::{Arithmetic, ParsePrecisionError, Precision, Precisions, StageDtype, StageKind, carried};
+pub use preheat_torch_abi::{TorchDevice, TorchId};
 pub use target::{Target, TargetError};
-pub use torch::{OperatingSystem, TorchDevice, TorchId};
+pub use torch::OperatingSystem;
 
 /// A device as the user names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

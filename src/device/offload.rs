@@ -9,8 +9,9 @@
 use std::fmt;
 use std::str::FromStr;
 
+use preheat_io::printable::byte_count;
+
 use super::estimate::{AttentionMemory, activations, largest_layer_bytes, weight_bytes};
-use super::words::bytes;
 use super::{TorchDevice, TorchId};
 use crate::graph::Verified;
 
@@ -193,18 +194,18 @@ fn mode(asked: Offload, device: TorchId, figures: &Figures, budget: Option<u64>)
 impl fmt::Display for Decision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Figures { none, model, sequential } = self.figures;
-        let of = |bytes: Option<u64>| bytes.map_or_else(|| "an unknown amount".to_owned(), super::words::bytes);
+        let of = |bytes: Option<u64>| bytes.map_or_else(|| "an unknown amount".to_owned(), byte_count);
         write!(
             f,
             "{}: offload {}, {}; it takes about {} with none, {} with model, {} with sequential; {} is free, {} of it reserved",
             self.device.label(),
             self.mode,
             self.reason,
-            bytes(none),
-            bytes(model),
-            bytes(sequential),
+            byte_count(none),
+            byte_count(model),
+            byte_count(sequential),
             of(self.device.free_bytes),
-            bytes(self.reserve_bytes),
+            byte_count(self.reserve_bytes),
         )
     }
 }

@@ -7,9 +7,10 @@
 
 use std::fmt;
 
+use preheat_io::printable::byte_count;
+
 use super::estimate::{AttentionMemory, bytes_of_type};
 use super::offload::{Decision, Mode, Offload, StageNeed};
-use super::words::bytes;
 use super::{Arithmetic, StageDtype, StageKind, TorchDevice, TorchId, carried};
 use crate::graph::{Type, Verified};
 
@@ -228,7 +229,7 @@ impl fmt::Display for Plan {
 impl fmt::Display for StagePlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let attention = if self.dtype.attention_in_float32 { ", attention in float32" } else { "" };
-        let (weights, activations) = (bytes(self.need.weight_bytes), bytes(self.need.activation_bytes));
+        let (weights, activations) = (byte_count(self.need.weight_bytes), byte_count(self.need.activation_bytes));
         write!(
             f,
             "{}: on {} in {}{attention} ({}); {weights} of weights rest on {}, activations take {activations}",
@@ -239,7 +240,7 @@ impl fmt::Display for StagePlan {
 
 #[cfg(test)]
 mod tests {
-    use preheat_cache::Dtype;
+    use preheat_tensor::Dtype;
 
     use super::*;
     use crate::graph::Builder;

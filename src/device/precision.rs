@@ -4,8 +4,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use preheat_cache::Dtype;
+use preheat_tensor::Dtype;
 
+use super::torch::{breaks_in_float16, computes_bfloat16};
 use super::{Selected, TorchId};
 
 /// What was asked for.
@@ -122,10 +123,9 @@ impl From<&Selected> for Arithmetic {
 impl From<&super::TorchDevice> for Arithmetic {
     fn from(device: &super::TorchDevice) -> Self {
         match device.id {
-            TorchId::Cuda(_) => Self::Cuda {
-                native_bfloat16: device.computes_bfloat16(),
-                breaks_in_float16: device.breaks_in_float16(),
-            },
+            TorchId::Cuda(_) => {
+                Self::Cuda { native_bfloat16: computes_bfloat16(device), breaks_in_float16: breaks_in_float16(device) }
+            }
             TorchId::Mps => Self::Mps,
             TorchId::Cpu | TorchId::Fake(_) => Self::Cpu,
         }

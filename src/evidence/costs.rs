@@ -146,7 +146,8 @@ fn is_cpu(target: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use preheat_cache::{Digest, Dtype, GraphKey, create_execution_signature};
+    use preheat_cache::{Digest, GraphKey, create_execution_signature};
+    use preheat_tensor::Dtype;
     use serde_json::json;
 
     use super::*;

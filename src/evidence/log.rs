@@ -13,10 +13,10 @@ use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use preheat_io::input;
 use serde::{Deserialize, Serialize};
 
 use super::{EvidenceError, Shape, told};
-use crate::input;
 use crate::pipeline::TextToImage;
 
 /// No line is longer: whatever comes after that is not kept in memory.

@@ -20,9 +20,10 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use preheat_io::input;
+
 use super::{EvidenceError, Shape};
 use crate::device::Target;
-use crate::input;
 use crate::pipeline::{Precision, Precisions, TextToImage};
 
 /// Everything that a manifest lists.

@@ -19,9 +19,8 @@ pub use demand::{Demand, Demands, Shape};
 pub use error::EvidenceError;
 pub use log::{LogWriter, LoggedRequest, RequestLog};
 pub use manifest::{Manifest, ManifestModel};
+use preheat_io::printable::{beginning, printable};
 pub use survey::{Rules, Survey};
-
-use crate::printable::{beginning, printable};
 
 /// Text from a file that others write, as far as it is worth showing.
 fn told(text: &str) -> String {

@@ -16,10 +16,14 @@ use super::{TextConfig, TextOutputs, UnetConfig, VaeConfig};
 
 /// The version of what is hashed here.
 const TAG: &str = "preheat-architecture-v1";
+/// The version of what the builder id is taken from.
+const BUILDER_TAG: &str = "preheat-builder-v1";
 
 /// The digest of the sources that make these graphs and lower them.
 pub fn builder_id() -> BuilderId {
-    BuilderId(env!("PREHEAT_BUILDER_ID").to_owned())
+    let mut hasher = FramedHasher::new(BUILDER_TAG);
+    hasher.text(preheat_ir::SOURCES).text(env!("PREHEAT_MODEL_SOURCES"));
+    BuilderId(hasher.finish().to_string())
 }
 
 impl TextConfig {

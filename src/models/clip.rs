@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use preheat_cache::Dtype;
+use preheat_tensor::Dtype;
 use serde::Serialize;
 use serde_json::json;
 

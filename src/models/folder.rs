@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
+use preheat_io::input;
 use serde_json::Value as Json;
 
 use super::config::Fields;
 use super::{DenoiserSpec, ModelError, TextClass, TextConfig, TextOutputs, UnetConfig, VaeConfig};
-use crate::input;
 
 /// Which pipeline a model is made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

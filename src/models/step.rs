@@ -10,7 +10,7 @@
 //! new    = base * B + latents * L + model * m + output * out + history[0] * h1 + history[1] * h2 + history[2] * h3 + noise * n
 //! ```
 
-use preheat_cache::Dtype;
+use preheat_tensor::Dtype;
 
 use super::unet::{Added, AddedConfig, UnetConfig, unet};
 use crate::graph::{BinaryOp, Builder, GraphError, Type, Value, Verified};

@@ -1,6 +1,8 @@
 //! Latents to pictures; and once more in float32 where the VAE's own dtype was too small for its numbers.
 
-use preheat_cache::Dtype;
+use preheat_tensor::Dtype;
+use preheat_tensor::Tensor;
+use preheat_tensor::TensorType;
 
 use super::Pipeline;
 use super::error::PipelineError;
@@ -9,11 +11,8 @@ use super::plan::Prepared;
 use super::ready::Ready;
 use super::stage::{Stage, Stages};
 use crate::device::fallback::Decode;
-use crate::pjrt::ElementType;
-use crate::pjrt::hlo::TensorType;
 use crate::progress::EventKind;
 use crate::runtime::{self, DeviceTensor, Executable, StageReport, Step};
-use crate::tensor::Tensor;
 
 /// Pictures, and what was remarkable about decoding them.
 pub(super) struct Decoded {
@@ -197,7 +196,7 @@ fn one_by_one(latents: &Tensor) -> Result<Vec<Tensor>, PipelineError> {
     let mut dimensions = latents.kind().dimensions.clone();
     let Some(first) = dimensions.first_mut() else { return Ok(Vec::new()) };
     let count = usize::try_from(std::mem::replace(first, 1)).unwrap_or(1).max(1);
-    let kind = TensorType { element_type: ElementType::F32, dimensions };
+    let kind = TensorType { dtype: Dtype::Float32, dimensions };
     let each = latents.bytes().chunks_exact((latents.bytes().len() / count).max(1));
     each.map(|bytes| Ok(Tensor::new(kind.clone(), bytes).map_err(runtime::Error::from)?)).collect()
 }

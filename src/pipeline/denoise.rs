@@ -1,12 +1,13 @@
 //! The denoising loop: latents that never leave the device between steps.
 
+use preheat_tensor::Tensor;
+
 use super::error::PipelineError;
 use super::noise::Generator;
 use super::schedulers::{Base, Call, Schedule, Third};
 use crate::backend::DeviceFault;
 use crate::models::StepScalars;
 use crate::runtime::{self, DeviceTensor, Executable, Runtime, StepTimes};
-use crate::tensor::Tensor;
 
 /// What the loop is given.
 pub(super) struct Denoise<'a> {

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
+use preheat_io::result_file::write_whole;
 use serde::Serialize;
 
 use super::error::PipelineError;
-use crate::files::write_whole;
 
 /// A picture, with what it was made from.
 #[derive(Debug, Clone, PartialEq)]

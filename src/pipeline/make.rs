@@ -4,6 +4,11 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
+use preheat_io::printable::beginning;
+use preheat_tensor::Dtype;
+use preheat_tensor::Tensor;
+use preheat_tensor::TensorType;
+
 use super::denoise::Denoise;
 use super::error::PipelineError;
 use super::plan::Prepared;
@@ -13,12 +18,8 @@ use super::stage::Stage;
 use super::{Made, Pipeline};
 use crate::device::StageKind;
 use crate::device::fallback::Decode;
-use crate::pjrt::ElementType;
-use crate::pjrt::hlo::TensorType;
-use crate::printable::beginning;
 use crate::progress::{Event, EventKind};
 use crate::runtime::{self, DeviceTensor, StepBoundary, StepTimes};
-use crate::tensor::Tensor;
 
 /// How much is shown of a prompt's part that is not heard: enough to find where that begins.
 const MOST_SHOWN: usize = 200;
@@ -192,7 +193,7 @@ impl Pipeline {
 
     fn positions(&self, stage: &Stage, dimensions: &[i64], values: &[i32]) -> Result<DeviceTensor, PipelineError> {
         let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-        let kind = TensorType { element_type: ElementType::I32, dimensions: dimensions.to_vec() };
+        let kind = TensorType { dtype: Dtype::Int32, dimensions: dimensions.to_vec() };
         let tensor = Tensor::new(kind, &bytes).map_err(runtime::Error::from)?;
         Ok(self.home(stage).runtime.to_device(&tensor)?)
     }
@@ -262,12 +263,8 @@ impl Pipeline {
 }
 
 pub(super) fn zeros_on_the_host(kind: &crate::graph::Type) -> Result<Tensor, PipelineError> {
-    let element_type = match kind.dtype {
-        preheat_cache::Dtype::Int32 => ElementType::I32,
-        _ => ElementType::F32,
-    };
     let dimensions = kind.dims.iter().map(|&size| i64::try_from(size).unwrap_or(i64::MAX)).collect();
-    Ok(Tensor::zeros(TensorType { element_type, dimensions }).map_err(runtime::Error::from)?)
+    Ok(Tensor::zeros(TensorType { dtype: kind.dtype, dimensions }).map_err(runtime::Error::from)?)
 }
 
 impl Conditions {

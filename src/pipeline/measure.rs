@@ -15,7 +15,7 @@ pub struct GotReady {
     /// How each stage came to be ready.
     pub stages: Vec<StageReport>,
     /// The dtype that each stage computes in, by its name.
-    pub dtypes: Vec<(&'static str, preheat_cache::Dtype)>,
+    pub dtypes: Vec<(&'static str, preheat_tensor::Dtype)>,
 }
 
 impl Pipeline {

@@ -49,9 +49,6 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use preheat_cache::GraphKey;
-
-pub use crate::runtime::StepTimes;
 pub use agreement::Agreement;
 pub use ahead::{Precompile, Precompiled, precompile_programs};
 pub use error::PipelineError;
@@ -59,10 +56,10 @@ pub use image::{Picture, Settings};
 pub use lookup::{LookedUp, LookedUpStage};
 pub use measure::GotReady;
 pub use plan::{Plan, Sizes};
+use preheat_cache::GraphKey;
+use preheat_tensor::Tensor;
 pub use request::{TextToImage, WarmupBlock, parse_resolution};
 pub use tune::{Speed, Tried, Tuned};
-
-pub use crate::device::{ParsePrecisionError, Precision, Precisions};
 
 use self::home::{Home, Homes};
 use self::model::Model;
@@ -72,8 +69,9 @@ use self::ready::Asking;
 use crate::device::batch::{self, Batch};
 use crate::device::offload::Offload;
 use crate::device::placement;
+pub use crate::device::{ParsePrecisionError, Precision, Precisions};
+pub use crate::runtime::StepTimes;
 use crate::runtime::{self, Executable, Lookup, Percent, Runtime, StageReport, Verdict, WarmupReport};
-use crate::tensor::Tensor;
 
 /// How a pipeline is set up, whatever it is asked for later.
 #[derive(Debug, Clone)]

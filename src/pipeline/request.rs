@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use preheat_cache::LARGEST_SIDE_PX;
+use preheat_io::input;
 use serde::{Deserialize, Serialize};
 
 use super::error::PipelineError;
-use crate::input;
 
 /// A request for pictures. Every field has a default, an empty prompt among them; as JSON, unknown fields are errors.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

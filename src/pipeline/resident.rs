@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
-use preheat_cache::Dtype;
+use preheat_tensor::Dtype;
 
 use super::error::PipelineError;
 use super::stage::Stage;

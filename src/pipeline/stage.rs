@@ -3,7 +3,8 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use preheat_cache::{CfgProjection, Digest, Dtype, Keep, ModelProjection, Program, ProgramFormat, Projection};
+use preheat_cache::{CfgProjection, Digest, Keep, ModelProjection, Program, ProgramFormat, Projection};
+use preheat_tensor::Dtype;
 
 use super::error::PipelineError;
 use super::model::{Model, Tokenizers};

@@ -4,6 +4,8 @@
 //! it, weighed by how far each one's edge is. The VAE's norms and its attention see one tile at a time, so that a picture in tiles is not
 //! quite the picture that it is whole.
 
+use preheat_tensor::Tensor;
+
 use super::Pipeline;
 use super::decode::values_of;
 use super::error::PipelineError;
@@ -12,7 +14,6 @@ use super::stage::{Shape, Stage, Stages};
 use crate::device::fallback::{Decode, Tile, tiles};
 use crate::models::LATENT_PX;
 use crate::runtime::{self, StageReport};
-use crate::tensor::Tensor;
 
 impl Pipeline {
     /// The decoder of one tile of a picture; `None` where the picture is no larger than a tile.

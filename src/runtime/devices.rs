@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use preheat_cache::PluginBuild;
+use preheat_io::printable::optional_path_as_text;
+use preheat_torch_abi::LIBTORCH_VERSION;
 use serde::Serialize;
 
 use super::tpu_hardware::{self, Surroundings};
 use crate::backend::BackendError;
-use crate::backend::torch::sys::LIBTORCH_VERSION;
 use crate::backend::torch::{Torch, TorchLookup, TorchOptions};
 use crate::backend::xla::XlaBackend;
 use crate::device::{
@@ -17,7 +18,6 @@ use crate::device::{
 };
 use crate::pjrt::Value;
 use crate::plugins::{self, Lookup, PluginName};
-use crate::printable::optional_path_as_text;
 
 /// One device of this machine, as `preheat devices` shows it.
 #[derive(Debug, Clone, Serialize)]

@@ -97,7 +97,8 @@ fn quick_hash(signature: &Signature, graph: &Graph) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use preheat_cache::{Dtype, Keep, OptionValue, create_execution_signature};
+    use preheat_cache::{Keep, OptionValue, create_execution_signature};
+    use preheat_tensor::Dtype;
 
     use super::*;
 

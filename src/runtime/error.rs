@@ -172,7 +172,7 @@ pub enum Error {
     },
     /// A tensor could not be made.
     #[error(transparent)]
-    Tensor(#[from] crate::tensor::TensorError),
+    Tensor(#[from] preheat_tensor::TensorError),
     /// A tensor is not as large as the graph's builder declared it.
     #[error("stage `{stage}`, {what} {index} is {given}, and the graph declares that {declared}")]
     Padding {

@@ -6,6 +6,8 @@ use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use preheat_cache::{GraphKey, Measurements};
+use preheat_tensor::TensorType;
+use preheat_tensor::{Tensor, TensorError};
 
 use super::error::Error;
 use super::metrics::{self, Recorder};
@@ -15,8 +17,6 @@ use super::report::StageReport;
 use super::trial::FirstRun;
 use crate::backend::DeviceFault;
 use crate::backend::here::{Buffer, Event, Here, Loaded};
-use crate::pjrt::hlo::TensorType;
-use crate::tensor::{Tensor, TensorError};
 
 /// An executable in memory, shared by everyone who asked for it.
 pub(super) struct LoadedGraph {
@@ -112,7 +112,7 @@ impl DeviceTensor {
         let began = recorder.map(|_| Instant::now());
         let buffer = bring(&self.buffer)?;
         if let (Some(recorder), Some(began), Some(kind)) = (recorder, began, &self.kind) {
-            recorder.sent(&buffer, began, kind.element_type.array_bytes(&kind.dimensions).unwrap_or(0));
+            recorder.sent(&buffer, began, kind.dtype.array_bytes(&kind.dimensions).unwrap_or(0));
         }
         Ok(Self { buffer, kind: self.kind.clone(), recorder: recorder.cloned() })
     }
@@ -214,7 +214,7 @@ impl Executable {
     pub fn check_fits(&self) -> Result<(), Error> {
         let Some(on_device) = self.graph.on_device.upgrade() else { return Ok(()) };
         let inputs = self.inputs().into_iter().flatten().map(|kind| {
-            let bytes = kind.element_type.array_bytes(&kind.dimensions).unwrap_or(0);
+            let bytes = kind.dtype.array_bytes(&kind.dimensions).unwrap_or(0);
             u64::try_from(bytes).unwrap_or(u64::MAX)
         });
         let inputs = inputs.fold(0, u64::saturating_add).max(self.footprint().arguments);
@@ -233,7 +233,7 @@ impl Executable {
         })?;
         let zeros = |kind: &TensorType| Tensor::zeros(kind.clone());
         inputs.iter().map(zeros).collect::<Result<_, _>>().map_err(|cause| match cause {
-            TensorError::Kind(cause) => self.failed("making zeros for its inputs", cause),
+            TensorError::Array(cause) => self.failed("making zeros for its inputs", cause),
             other => Error::Tensor(other),
         })
     }

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Weak};
 
 use preheat_cache::{GraphKey, GraphRecord, Match, Signature};
+use preheat_tensor::Tensor;
 
 use super::digests::RequestDigests;
 use super::error::Error;
@@ -16,7 +17,6 @@ use super::request::Asked;
 use super::source::Graph;
 use super::{Inner, Runtime};
 use crate::backend::DeviceFault;
-use crate::tensor::Tensor;
 
 fn failed(stage: &str, doing: &'static str, cause: DeviceFault) -> Error {
     Error::Run { stage: stage.to_owned(), doing, cause }

@@ -42,9 +42,6 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use preheat_cache::{Digest, Environment, GraphKey, GraphRecord, Signature, Statistics};
-use serde::Serialize;
-
 pub use as_written::NotAsWritten;
 pub use builder::Builder;
 pub use cache::Cache;
@@ -59,6 +56,8 @@ pub(crate) use out_of_memory::human;
 pub use out_of_memory::{Dropped, Footprint, OutOfMemory};
 pub use padding::{Padding, Scaled};
 pub use peak_memory::{MemoryOf, PeakMemory};
+use preheat_cache::{Digest, Environment, GraphKey, GraphRecord, Signature, Statistics};
+use preheat_tensor::Tensor;
 pub use remake::Remade;
 pub(crate) use report::warmup_summary;
 pub use report::{Lookup, Nearest, SnappedSize, StageLookup, StageReport, Verdict, WarmupReport};
@@ -66,6 +65,7 @@ pub use request::Request;
 pub use rewarm::{Renewed, Rewarm, Rewarmed, RewarmedTarget};
 #[cfg(feature = "pipeline")]
 pub(crate) use room::{Room, UNMEASURED_PEAK_BYTES, locked};
+use serde::Serialize;
 pub use snap::{ParsePercentError, Percent, Snapped};
 pub use source::{AsGraph, BuildError, Graph};
 pub use step::{Step, StepBoundary, StepTimes};
@@ -81,7 +81,6 @@ use crate::device::target::topology_name;
 use crate::device::{Arithmetic, Choice, DeviceName, StageKind, TorchDevice};
 use crate::lower::Target;
 use crate::progress::{Cancel, Progress};
-use crate::tensor::Tensor;
 use crate::trace::Trace;
 
 /// The device that a runtime runs on, as the command line's JSON has it.

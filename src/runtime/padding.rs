@@ -1,9 +1,10 @@
 //! What the builder of a graph declares so that a larger executable may serve a request: which dimensions grow with the shape.
 
+use preheat_tensor::AlignedBytes;
+use preheat_tensor::TensorType;
+use preheat_tensor::{Tensor, TensorError};
+
 use super::error::Error;
-use crate::pjrt::AlignedBytes;
-use crate::pjrt::hlo::TensorType;
-use crate::tensor::{Tensor, TensorError};
 
 /// A dimension of an input or output that is a multiple of one number of the signature's `input_shape`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,12 +128,12 @@ fn resized(tensor: &Tensor, kind: TensorType) -> Result<Tensor, TensorError> {
     if *tensor.kind() == kind {
         return Ok(tensor.clone());
     }
-    let element_bytes = kind.element_type.bytes()?;
+    let element_bytes = kind.dtype.bytes()?;
     let sizes = |kind: &TensorType| -> Vec<usize> {
         kind.dimensions.iter().map(|&size| usize::try_from(size).unwrap_or(0)).collect()
     };
     let (from, to) = (sizes(tensor.kind()), sizes(&kind));
-    let mut bytes = AlignedBytes::zeroed(kind.element_type.array_bytes(&kind.dimensions)?)?;
+    let mut bytes = AlignedBytes::zeroed(kind.dtype.array_bytes(&kind.dimensions)?)?;
     let common: Vec<usize> = from.iter().zip(&to).map(|(from, to)| *from.min(to)).collect();
     let Some((&run, outer)) = common.split_last() else { return Ok(tensor.clone()) };
     // Where a row of the last dimension begins in a tensor of `sizes`, by the row's number among those in common.

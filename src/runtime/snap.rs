@@ -8,6 +8,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use preheat_cache::{GraphRecord, Signature};
+use preheat_tensor::Tensor;
 use serde::Serialize;
 
 use super::Runtime;
@@ -16,7 +17,6 @@ use super::error::Error;
 use super::executable::Executable;
 use super::padding::Fit;
 use super::source::Graph;
-use crate::tensor::Tensor;
 
 /// A share in percent, from 0 to 100.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]

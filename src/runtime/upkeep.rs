@@ -7,13 +7,13 @@ use std::path::PathBuf;
 use preheat_cache::{
     Digest, Exported, GraphKey, GraphRecord, Imported, PluginBuild, Prune, Pruned, Verified, Verifying,
 };
+use preheat_io::printable::{path_as_text, paths_as_text};
 use serde::Serialize;
 
 use super::cache::Cache;
 use super::error::Error;
 use crate::backend::torch::{self, TorchLookup};
 use crate::plugins;
-use crate::printable::{path_as_text, paths_as_text};
 
 /// What is to be pruned; see [`Cache::prune`].
 #[derive(Debug, Clone, Copy, Default)]

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
+use preheat_io::input;
 use serde::Deserialize;
 
 use super::{Entry, File, WeightsError};
-use crate::input;
 
 /// The variant that is taken where there are no plain files and none is asked for.
 const FALLBACK: &str = "fp16";

@@ -7,12 +7,12 @@ use std::fmt;
 use std::ops::Range;
 use std::path::Path;
 
-use preheat_cache::Dtype;
+use preheat_io::input::LFS;
+use preheat_tensor::Dtype;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use super::WeightsError;
-use crate::input::LFS;
 
 /// The longest header that is parsed, as in the format's own library.
 const MAX_HEADER_BYTES: u64 = 100_000_000;
@@ -28,24 +28,24 @@ pub(super) struct TensorInfo {
     pub range: Range<usize>,
 }
 
-/// Every dtype that preheat knows, as the format spells it, and the bytes of an element.
-const DTYPES: &[(&str, Dtype, u64)] = &[
-    ("BOOL", Dtype::Bool, 1),
-    ("U8", Dtype::UInt8, 1),
-    ("I8", Dtype::Int8, 1),
-    ("F8_E5M2", Dtype::Float8E5M2, 1),
-    ("F8_E4M3", Dtype::Float8E4M3Fn, 1),
-    ("I16", Dtype::Int16, 2),
-    ("U16", Dtype::UInt16, 2),
-    ("F16", Dtype::Float16, 2),
-    ("BF16", Dtype::BFloat16, 2),
-    ("I32", Dtype::Int32, 4),
-    ("U32", Dtype::UInt32, 4),
-    ("F32", Dtype::Float32, 4),
-    ("F64", Dtype::Float64, 8),
-    ("I64", Dtype::Int64, 8),
-    ("U64", Dtype::UInt64, 8),
-    ("C64", Dtype::Complex64, 8),
+/// Every dtype that preheat knows, as the format spells it.
+const DTYPES: &[(&str, Dtype)] = &[
+    ("BOOL", Dtype::Bool),
+    ("U8", Dtype::UInt8),
+    ("I8", Dtype::Int8),
+    ("F8_E5M2", Dtype::Float8E5M2),
+    ("F8_E4M3", Dtype::Float8E4M3Fn),
+    ("I16", Dtype::Int16),
+    ("U16", Dtype::UInt16),
+    ("F16", Dtype::Float16),
+    ("BF16", Dtype::BFloat16),
+    ("I32", Dtype::Int32),
+    ("U32", Dtype::UInt32),
+    ("F32", Dtype::Float32),
+    ("F64", Dtype::Float64),
+    ("I64", Dtype::Int64),
+    ("U64", Dtype::UInt64),
+    ("C64", Dtype::Complex64),
 ];
 
 /// The tensors of the file whose bytes are `file`, in the order of their names.
@@ -94,7 +94,8 @@ pub(super) fn read(path: &Path, file: &[u8]) -> Result<Vec<TensorInfo>, WeightsE
         }
         covered = end;
         let known = DTYPES.iter().find(|row| row.0 == dtype);
-        if let Some(&(_, _, size)) = known {
+        if let Some(&(_, known)) = known {
+            let size = u64::from(known.bits()) / 8;
             let takes = shape.iter().try_fold(size, |bytes, &dim| bytes.checked_mul(dim));
             let takes = if shape.contains(&0) { Some(0) } else { takes };
             if takes != Some(end - begin) {

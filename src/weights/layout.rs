@@ -12,9 +12,9 @@ use std::path::Path;
 
 use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
-use preheat_cache::Dtype;
+use preheat_tensor::Dtype;
+use preheat_tensor::TensorType;
 
-use crate::pjrt::hlo::TensorType;
 use crate::progress::Cancel;
 
 /// Rows of a tile: what is written at once, two cache lines of four-byte elements.

@@ -3,14 +3,14 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use preheat_cache::Dtype;
+use preheat_tensor::AlignedBytes;
+use preheat_tensor::Dtype;
+use preheat_tensor::Tensor;
+use preheat_tensor::TensorType;
 
 use super::layout::{self, Job, Stretch};
 use super::{Checkpoint, WeightsError};
-use crate::pjrt::hlo::TensorType;
-use crate::pjrt::{AlignedBytes, ElementType};
 use crate::progress::Cancel;
-use crate::tensor::Tensor;
 use crate::threads;
 
 /// A tensor of this many bytes may be shared out among the threads.
@@ -170,7 +170,7 @@ fn plan<'a>(checkpoint: &'a Checkpoint, wanted: &[Wanted]) -> Result<Vec<(usize,
             return Err(WeightsError::Dtype { path: path(), name: name(), found, wanted: want.dtype });
         };
         let dimensions = want.order.iter().map(|&at| i64::try_from(want.dims[at]).unwrap_or(i64::MAX)).collect();
-        let kind = TensorType { element_type: target.element_type(), dimensions };
+        let kind = TensorType { dtype: target.dtype(), dimensions };
         let file = &checkpoint.files[entry.file];
         let stretch =
             Stretch { path: &file.path, file: &file.handle, at: entry.tensor.range.start as u64, bytes: stored.bytes };
@@ -190,11 +190,11 @@ fn without_ones(dims: &[u64]) -> &[u64] {
 }
 
 impl layout::Target {
-    fn element_type(self) -> ElementType {
+    fn dtype(self) -> Dtype {
         match self {
-            Self::F32 => ElementType::F32,
-            Self::Bf16 => ElementType::Bf16,
-            Self::F16 => ElementType::F16,
+            Self::F32 => Dtype::Float32,
+            Self::Bf16 => Dtype::BFloat16,
+            Self::F16 => Dtype::Float16,
         }
     }
 }

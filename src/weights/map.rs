@@ -6,9 +6,9 @@ use std::fs::File;
 use std::path::Path;
 
 use memmap2::Mmap;
+use preheat_io::input;
 
 use super::WeightsError;
-use crate::input;
 
 /// Opens a file and maps it, to be read.
 pub(super) fn map(path: &Path) -> Result<(File, Mmap), WeightsError> {

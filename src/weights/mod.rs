@@ -27,9 +27,8 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 
-use preheat_cache::Dtype;
-
 pub use load::{LoadError, Wanted, check, load};
+use preheat_tensor::Dtype;
 
 /// The tensors of one component, in files that are mapped into memory.
 #[derive(Debug)]
@@ -311,6 +310,6 @@ pub enum WeightsError {
         /// The tensor.
         name: String,
         /// What the allocation says.
-        source: crate::pjrt::PjrtError,
+        source: preheat_tensor::ArrayError,
     },
 }

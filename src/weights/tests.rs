@@ -2,12 +2,12 @@ use std::fs;
 use std::sync::Mutex;
 
 use half::{bf16, f16};
+use preheat_tensor::Tensor;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::*;
 use crate::progress::Cancel;
-use crate::tensor::Tensor;
 
 const STEM: &str = "model";
 

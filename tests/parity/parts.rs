@@ -2,11 +2,10 @@
 
 use std::sync::Mutex;
 
+use preheat::TensorType;
 use preheat::graph::{Builder, Type, Value, Verified};
 use preheat::lower::{Target, stablehlo};
 use preheat::models::{Added, AddedConfig, Component, TextConfig, TextOutputs, aliases, text_encoder};
-use preheat::pjrt::ElementType;
-use preheat::pjrt::hlo::TensorType;
 use preheat::progress::Cancel;
 use preheat::runtime::DeviceTensor;
 use preheat::weights::{Checkpoint, Wanted, load};
@@ -76,7 +75,7 @@ fn f32s(dims: &[u64], values: &[f32]) -> Tensor {
 
 fn i32s(dims: &[i64], values: &[i32]) -> Tensor {
     let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-    Tensor::new(TensorType { element_type: ElementType::I32, dimensions: dims.to_vec() }, &bytes).unwrap()
+    Tensor::new(TensorType { dtype: Dtype::Int32, dimensions: dims.to_vec() }, &bytes).unwrap()
 }
 
 /// A sequence of random tokens, by the rule in tests/fixtures/README.md.

@@ -2,10 +2,10 @@
 
 use std::time::Instant;
 
-use preheat::backend::torch::sys::UNKNOWN_BYTES;
 use preheat::backend::torch::{FakeDevice, Torch, TorchErrorCode, TorchGraph, TorchTensor, WeightPlace};
 use preheat::device::TorchDevice;
 use preheat::graph::{Builder, UnaryOp, Verified};
+use preheat::torch_abi::UNKNOWN_BYTES;
 
 use super::session::{cpu, f32s, fake, filled, numbers, open, real};
 

@@ -1,10 +1,10 @@
 //! The networks of the fixture models on the CPU, and on a card or Apple's GPU where there is one, within the bound that XLA:CPU keeps, too (tests/fixtures/README.md).
 
+use preheat::Dtype;
 use preheat::backend::torch::{Torch, TorchTensor, WeightPlace};
 use preheat::device::TorchDevice;
 use preheat::graph::{Type, Verified};
 use preheat::models::Component;
-use preheat::pjrt::ElementType;
 use preheat::{Dtype, Tensor};
 
 use super::session::{accelerator, cpu, numbers, open};
@@ -39,13 +39,8 @@ fn on(torch: Torch, device: TorchDevice, fixture: &Fixture, component: Component
 }
 
 fn type_of(tensor: &Tensor) -> Type {
-    let dtype = match tensor.kind().element_type {
-        ElementType::F32 => Dtype::Float32,
-        ElementType::I32 => Dtype::Int32,
-        other => panic!("{other}"),
-    };
     let dims: Vec<u64> = tensor.kind().dimensions.iter().map(|&dim| u64::try_from(dim).unwrap()).collect();
-    Type::new(dtype, dims)
+    Type::new(tensor.kind().dtype, dims)
 }
 
 /// The CPU, then whatever else there is.

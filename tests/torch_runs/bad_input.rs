@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use preheat::backend::torch::sys::{Api, INTERFACE_VERSION};
+use preheat::torch_abi::{Api, INTERFACE_VERSION};
 
 use super::lab::{compile, torch_library, warnings};
 use crate::support::lab::DOUBLE;

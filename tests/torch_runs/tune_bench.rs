@@ -2,11 +2,11 @@
 
 use std::sync::{Arc, Mutex, OnceLock};
 
+use preheat::Dtype;
 use preheat::Tensor;
+use preheat::TensorType;
 use preheat::device::DeviceName;
 use preheat::pipeline::{Pipeline, TextToImage, Tuned};
-use preheat::pjrt::ElementType;
-use preheat::pjrt::hlo::TensorType;
 use preheat::progress::{Event, EventKind, Progress};
 use preheat::runtime::{DeviceTensor, Runtime};
 use serde_json::Value;
@@ -162,7 +162,7 @@ impl Progress for Other {
         let mut holds = self.holds.lock().unwrap();
         if *self.batch.lock().unwrap() == 2 && holds.is_none() {
             let bytes = i64::try_from(runtime.free_memory_bytes().unwrap()).unwrap() - 4096;
-            let kind = TensorType { element_type: ElementType::U8, dimensions: vec![bytes] };
+            let kind = TensorType { dtype: Dtype::UInt8, dimensions: vec![bytes] };
             *holds = Some(runtime.to_device(&Tensor::zeros(kind).unwrap()).unwrap());
         }
     }

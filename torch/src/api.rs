@@ -4,12 +4,12 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use preheat::backend::torch::TorchOptions;
-use preheat::backend::torch::sys::{
+use preheat_ir::graph::{Type, Verified};
+use preheat_torch_abi::TorchOptions;
+use preheat_torch_abi::{
     Answer, Api, Bytes, EventHandle, GraphHandle, INTERFACE_VERSION, MemoryUse, OwnedBytes, RUN_STREAMS_WEIGHTS,
     Session as RawSession, TensorHandle, TensorSpec, code, dtype_of,
 };
-use preheat::graph::{Type, Verified};
 
 use crate::failure::{Failure, Outcome};
 use crate::graph::Graph;

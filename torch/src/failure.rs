@@ -1,6 +1,6 @@
 //! What went wrong, with the code that stands for it at the interface.
 
-use preheat::backend::torch::sys::code;
+use preheat_torch_abi::code;
 use tch::TchError;
 
 /// How libtorch says that a device has too little memory. The last two are what MPS says of a tensor that no buffer can hold, and what

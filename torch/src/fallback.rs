@@ -2,8 +2,8 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use preheat::backend::torch::TorchFallback;
-use preheat::device::TorchId;
+use preheat_torch_abi::TorchFallback;
+use preheat_torch_abi::TorchId;
 use tch::Kind;
 
 /// What ran on the CPU in place of a device.

@@ -6,9 +6,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use preheat::backend::torch::TorchFallback;
-use preheat::backend::torch::sys::code;
-use preheat::graph::{Node, Op, Type, Value, Verified};
+use preheat_ir::graph::{Node, Op, Type, Value, Verified};
+use preheat_torch_abi::TorchFallback;
+use preheat_torch_abi::code;
 use tch::{Device, Tensor};
 
 use crate::failure::{Failure, Outcome};

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use preheat::backend::torch::sys::code;
-use preheat::device::TorchId;
+use preheat_torch_abi::TorchId;
+use preheat_torch_abi::code;
 use tch::Tensor;
 
 use crate::failure::{Failure, Outcome};

@@ -1,8 +1,8 @@
 //! Dtypes and shapes between preheat and tch.
 
-use preheat::Dtype;
-use preheat::backend::torch::sys::code;
-use preheat::graph::Type;
+use preheat_ir::graph::Type;
+use preheat_tensor::Dtype;
+use preheat_torch_abi::code;
 use tch::Kind;
 
 use crate::failure::{Failure, Outcome};

@@ -1,4 +1,4 @@
-//! Runs preheat's graphs with libtorch, behind the C interface of `preheat::backend::torch::sys`.
+//! Runs preheat's graphs with libtorch, behind the C interface of `preheat-torch-abi`.
 //!
 //! | file | what |
 //! |---|---|

@@ -1,7 +1,7 @@
 //! Each op of the IR in libtorch's own. What is computed in which dtype is docs/precision.md's to say.
 
-use preheat::backend::torch::sys::code;
-use preheat::graph::{Attention, BinaryOp, Norm, Op, Type, UnaryOp, Value};
+use preheat_ir::graph::{Attention, BinaryOp, Norm, Op, Type, UnaryOp, Value};
+use preheat_torch_abi::code;
 use tch::{Kind, Tensor};
 
 use crate::failure::{Failure, Outcome};

@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
 
-use preheat::backend::torch::sys::{LIBTORCH_VERSION, MemoryUse, UNKNOWN_BYTES, code};
-use preheat::backend::torch::{FakeDevice, TorchOptions};
-use preheat::device::{TorchDevice, TorchId};
-use preheat::graph::Type;
+use preheat_ir::graph::Type;
+use preheat_torch_abi::{FakeDevice, TorchOptions};
+use preheat_torch_abi::{LIBTORCH_VERSION, MemoryUse, UNKNOWN_BYTES, code};
+use preheat_torch_abi::{TorchDevice, TorchId};
 use tch::{Device, Tensor};
 
 use crate::cards::{Card, Kernels};

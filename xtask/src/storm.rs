@@ -16,14 +16,14 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
+use action::Action;
+use process::Ended;
+use release::Release;
+
 use crate::command::{Failure, Outcome, root};
 use crate::preheat::Preheat;
 use crate::setup::Profile;
 use crate::table;
-
-use action::Action;
-use process::Ended;
-use release::Release;
 
 #[derive(clap::Args)]
 pub struct Arguments {

@@ -1,10 +1,11 @@
+use preheat_tensor::Dtype;
 use proptest::prelude::*;
 
 use super::*;
 use crate::environment::{Flags, Host};
 use crate::options::OptionValue;
 use crate::program::ProgramFormat;
-use crate::signature::{Dtype, Projection, create_execution_signature};
+use crate::signature::{Projection, create_execution_signature};
 
 pub(crate) fn inputs() -> KeyInputs {
     KeyInputs {

@@ -88,19 +88,6 @@ fn json_has_the_names_of_the_specification() {
 }
 
 #[test]
-fn dtypes_read_back_and_have_one_ordinal_each() {
-    for (index, row) in Dtype::TABLE.iter().enumerate() {
-        assert_eq!(row.2.parse::<Dtype>().unwrap(), row.0);
-        assert_eq!(serde_json::to_value(row.0).unwrap(), row.2);
-        assert!(row.3.iter().all(|short| short.parse() == Ok(row.0)));
-        assert_eq!(row.1, index as u64 + 1);
-    }
-    assert_eq!("BF16".parse(), Ok(Dtype::BFloat16));
-    assert!("float".parse::<Dtype>().is_ok());
-    assert!("floaty".parse::<Dtype>().unwrap_err().to_string().contains("floaty"));
-}
-
-#[test]
 fn nonsense_is_refused() {
     assert!(matches!(Signature { cfg_scale: f64::NAN, ..example() }.validate(), Err(SignatureError::CfgScale(_))));
     assert_eq!(Signature { model_id: String::new(), ..example() }.validate(), Err(SignatureError::ModelId));

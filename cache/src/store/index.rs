@@ -52,7 +52,6 @@ use entries::{
 use pins::{pin_by, set_pinned, set_request_pinned};
 use run::{NOTE_PATIENCE, Need, READ_PATIENCE, REBUILD_BATCH, WHOLE_PATIENCE};
 use transaction::{Fault, Transaction};
-
 pub(super) use turn::Turns;
 
 /// What level 1 knows of a stage.

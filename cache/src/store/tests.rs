@@ -1,10 +1,12 @@
 use std::fs;
 
+use preheat_tensor::Dtype;
+
 use super::*;
 use crate::key::tests::inputs;
 use crate::program::ProgramFormat;
 use crate::record::RecordedSignature;
-use crate::signature::{Dtype, Signature, create_execution_signature};
+use crate::signature::{Signature, create_execution_signature};
 use crate::statistics::{Counters, Match, Source, Use};
 
 mod crash;

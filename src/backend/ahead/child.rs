@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use preheat_cache::Program;
+use preheat_io::result_file;
 
 use super::job::{self, Answer, Job, PluginFile, Task, Wanted};
 use super::{refused, trial};
 use crate::backend::environment::Facts;
 use crate::backend::xla;
-use crate::files;
 use crate::pjrt::{Plugin, Topology, compile_ahead};
 
 /// The variable that tells a process that it is a child: the folder for its answer.
@@ -50,7 +50,7 @@ fn serve(folder: &Path) -> io::Result<()> {
     let (job, input) = Job::read(&mut io::stdin())?;
     end_with_the_parent(folder.to_owned())?;
     let answer = work(&job, input, folder)?;
-    files::write_whole(&job::answer(folder), &serde_json::to_vec(&answer)?)
+    result_file::write_whole(&job::answer(folder), &serde_json::to_vec(&answer)?)
 }
 
 /// The parent keeps its end of standard input open for as long as it wants the answer. If it goes away, so does this process,

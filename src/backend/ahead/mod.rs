@@ -19,11 +19,10 @@ use std::sync::Arc;
 use preheat_cache::{Digest, Environment, FramedHasher, KeyInputs, Note, Store};
 
 pub use self::child::serve_compiler;
+use self::job::{Answer, Job, PluginFile, Task, Wanted};
 pub use self::process::AheadError;
 pub(crate) use self::process::Starting;
 pub(crate) use self::trial::{TrialOutcome, try_executable};
-
-use self::job::{Answer, Job, PluginFile, Task, Wanted};
 use super::environment::{Facts, Identity};
 use super::xla::{Compiled, Payload};
 use super::{BackendError, CompileError};

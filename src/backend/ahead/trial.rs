@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use preheat_cache::TensorSpec;
+use preheat_tensor::{Tensor, TensorError};
 
 use super::child::NOT_ANSWERED;
 use super::job::{self, Answer, Job, PluginFile, Subject, Task};
@@ -21,7 +22,6 @@ use crate::backend::is_passing;
 use crate::backend::xla::{self, XlaBackend};
 use crate::device::XlaDevice;
 use crate::progress::Cancel;
-use crate::tensor::{Tensor, TensorError};
 
 /// So many children have to end before the executable is the cause.
 const ENDS_BELIEVED: usize = 2;

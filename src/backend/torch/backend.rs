@@ -4,9 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use preheat_cache::{Dtype, Environment, Interface, KeyInputs, Measurements, ProgramFormat, TensorSpec, Topology};
+use preheat_cache::{Environment, Interface, KeyInputs, Measurements, ProgramFormat, TensorSpec, Topology};
+use preheat_tensor::Tensor;
+use preheat_tensor::TensorType;
+use preheat_torch_abi::UNKNOWN_BYTES;
 
-use super::sys::UNKNOWN_BYTES;
 use super::{
     Torch, TorchError, TorchErrorCode, TorchFallback, TorchGraph, TorchTensor, WeightPlace, is_in_host_memory,
 };
@@ -17,9 +19,7 @@ use crate::device::arguments::{ArgumentError, Placed, Reader};
 use crate::device::estimate::{AttentionMemory, activations};
 use crate::device::{TorchDevice, TorchId};
 use crate::graph::{Type, Verified};
-use crate::pjrt::hlo::TensorType;
-use crate::pjrt::{ElementType, ErrorCode, MemoryStats};
-use crate::tensor::Tensor;
+use crate::pjrt::{ErrorCode, MemoryStats};
 
 /// A device of a session, and the environment that graphs made ready on it fit.
 #[derive(Debug)]
@@ -199,7 +199,7 @@ fn environment(device: &TorchDevice, build: String) -> Environment {
     };
     // The CPU's name tells of libtorch and its threads, which decide nothing.
     let device_kind = if device.id == TorchId::Cpu { "cpu".to_owned() } else { device.name.clone() };
-    let [major, minor, patch] = super::sys::LIBTORCH_VERSION;
+    let [major, minor, patch] = preheat_torch_abi::LIBTORCH_VERSION;
     Environment {
         plugin_build: build,
         platform: platform.to_owned(),
@@ -218,8 +218,8 @@ fn interface(function: &Verified) -> Interface {
 }
 
 fn spec(kind: &Type) -> Option<TensorSpec> {
-    let TensorType { element_type, dimensions } = tensor_type(kind).ok()?;
-    Some(TensorSpec { dtype: element_type.name().to_owned(), dims: dimensions })
+    let TensorType { dtype, dimensions } = tensor_type(kind).ok()?;
+    Some(TensorSpec { dtype: dtype.name().to_owned(), dims: dimensions })
 }
 
 /// What the graph takes by the estimate. Weights are left out: under offload they rest elsewhere.
@@ -234,39 +234,16 @@ fn measurements(function: &Verified, backend: &TorchBackend, began: Instant) -> 
     }
 }
 
-/// Element types of host tensors, with the dtypes of graphs that mean the same.
-const TYPES: [(ElementType, Dtype); 16] = [
-    (ElementType::Bf16, Dtype::BFloat16),
-    (ElementType::F16, Dtype::Float16),
-    (ElementType::F32, Dtype::Float32),
-    (ElementType::F64, Dtype::Float64),
-    (ElementType::F8E4M3FN, Dtype::Float8E4M3Fn),
-    (ElementType::F8E5M2, Dtype::Float8E5M2),
-    (ElementType::I8, Dtype::Int8),
-    (ElementType::I16, Dtype::Int16),
-    (ElementType::I32, Dtype::Int32),
-    (ElementType::I64, Dtype::Int64),
-    (ElementType::U8, Dtype::UInt8),
-    (ElementType::U16, Dtype::UInt16),
-    (ElementType::U32, Dtype::UInt32),
-    (ElementType::U64, Dtype::UInt64),
-    (ElementType::C64, Dtype::Complex64),
-    (ElementType::Pred, Dtype::Bool),
-];
-
 /// The type of a host tensor as a graph declares it.
 pub(crate) fn graph_type(kind: &TensorType) -> Result<Type, TorchError> {
-    let dtype = TYPES.iter().find(|(element_type, _)| *element_type == kind.element_type).map(|(_, dtype)| *dtype);
     let dims = kind.dimensions.iter().map(|&size| u64::try_from(size).ok()).collect::<Option<Vec<u64>>>();
-    dtype.zip(dims).map(|(dtype, dims)| Type::new(dtype, dims)).ok_or_else(|| unsupported(kind))
+    dims.map(|dims| Type::new(kind.dtype, dims)).ok_or_else(|| unsupported(kind))
 }
 
 /// The type of a graph's tensor as the host has it.
 pub(crate) fn tensor_type(kind: &Type) -> Result<TensorType, TorchError> {
-    let element_type = TYPES.iter().find(|(_, dtype)| *dtype == kind.dtype).map(|(element_type, _)| *element_type);
     let dimensions = kind.dims.iter().map(|&size| i64::try_from(size).ok()).collect::<Option<Vec<i64>>>();
-    let both = element_type.zip(dimensions);
-    both.map(|(element_type, dimensions)| TensorType { element_type, dimensions }).ok_or_else(|| unsupported(kind))
+    dimensions.map(|dimensions| TensorType { dtype: kind.dtype, dimensions }).ok_or_else(|| unsupported(kind))
 }
 
 fn unsupported(kind: &dyn std::fmt::Display) -> TorchError {

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::sys::{INTERFACE_VERSION, LIBTORCH_VERSION, code};
+use preheat_torch_abi::{INTERFACE_VERSION, LIBTORCH_VERSION, code};
+
 use crate::graph::CodecError;
 
 /// How people come by what is missing.
@@ -71,7 +72,7 @@ pub enum TorchError {
         missing: u64,
     },
     /// It is some other library.
-    #[error("{} is no torch library of preheat's: it exports no {}", path.display(), super::sys::SYMBOL)]
+    #[error("{} is no torch library of preheat's: it exports no {}", path.display(), preheat_torch_abi::SYMBOL)]
     NoTorchLibrary {
         /// The file.
         path: PathBuf,

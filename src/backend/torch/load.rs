@@ -4,11 +4,11 @@ use std::error::Error as _;
 use std::path::Path;
 
 use libloading::Library;
-use preheat_cache::missing_bytes;
+use preheat_io::library::missing_bytes;
+use preheat_torch_abi::{Api, Entry, INTERFACE_VERSION, LIBTORCH_VERSION, SYMBOL};
 
 use super::error::TorchError;
 use super::find::{TorchLibraries, libtorch_file};
-use super::sys::{Api, Entry, INTERFACE_VERSION, LIBTORCH_VERSION, SYMBOL};
 
 /// What of libtorch adds the cards, where it is there: loading it is enough.
 const ADDED: [&str; 2] = ["torch_cuda", "torch_hip"];

@@ -23,28 +23,24 @@
 #![expect(unsafe_code, reason = "the room that calls the torch library")]
 
 mod backend;
-mod description;
 mod error;
 mod find;
 mod load;
-pub mod sys;
 mod tensor;
 mod watchers;
 
 use std::ptr::{NonNull, null_mut};
 use std::sync::Arc;
 
-use serde::de::DeserializeOwned;
-
 pub(crate) use backend::{TorchBackend, TorchExecutable, tensor_type};
-pub use description::{FAKE_DEVICES_VARIABLE, FakeDevice, TorchFallback, TorchOptions};
 pub use error::{TorchError, TorchErrorCode};
 pub(crate) use find::installed_library;
 pub use find::{BACKEND_VARIABLE, LIBTORCH_VARIABLE, TorchLibraries, TorchLookup, backend_file, find, is_installed};
-pub use sys::MemoryUse;
+use preheat_torch_abi::{Answer, Api, Bytes, OwnedBytes, Session, TensorSpec, code, dtype_code};
+pub use preheat_torch_abi::{FAKE_DEVICES_VARIABLE, FakeDevice, MemoryUse, TorchFallback, TorchOptions};
+use serde::de::DeserializeOwned;
 pub use tensor::{TorchEvent, TorchGraph, TorchTensor};
 
-use self::sys::{Answer, Api, Bytes, OwnedBytes, Session, TensorSpec, code};
 use self::watchers::Watchers;
 use crate::backend::host_memory::host_memory;
 use crate::device::{TorchDevice, TorchId};
@@ -322,5 +318,5 @@ fn bad_json(doing: &str, error: &serde_json::Error) -> TorchError {
 /// `kind` as the library takes it, which borrows its dimensions; `None` where torch has no such dtype.
 fn spec_of(kind: &Type) -> Option<TensorSpec> {
     let rank = u32::try_from(kind.dims.len()).ok()?;
-    Some(TensorSpec { dtype: sys::dtype_code(kind.dtype)?, rank, dims: kind.dims.as_ptr() })
+    Some(TensorSpec { dtype: dtype_code(kind.dtype)?, rank, dims: kind.dims.as_ptr() })
 }

@@ -3,9 +3,10 @@
 use std::ptr::{NonNull, null_mut};
 use std::sync::Arc;
 
-use super::description::TorchFallback;
+use preheat_torch_abi::TorchFallback;
+use preheat_torch_abi::{Bytes, EventHandle, GraphHandle, RUN_STREAMS_WEIGHTS, TensorHandle};
+
 use super::error::{TorchError, TorchErrorCode};
-use super::sys::{Bytes, EventHandle, GraphHandle, RUN_STREAMS_WEIGHTS, TensorHandle};
 use super::{OpenSession, WeightPlace, checked, made};
 use crate::device::TorchDevice;
 use crate::graph::{Type, Verified};

@@ -4,8 +4,9 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
+use preheat_io::input;
+
 use super::{Family, INDEX, MOST_CONFIG_BYTES};
-use crate::input;
 use crate::models::ModelError;
 
 /// Why the index at `path` could not be read: what the path is instead.

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
+use preheat_io::input;
 use serde_json::{Map, Value};
 
 use super::settings::Settings;
@@ -10,7 +11,6 @@ use super::{
     Prediction, Schedule, SchedulerError, SchedulerKind, SchedulerName, Variant, ddim, dpm_solver, euler,
     euler_ancestral, pndm,
 };
-use crate::input;
 
 /// A configuration has a few kilobytes; a list of betas some more.
 const MOST_BYTES: u64 = 4 << 20;

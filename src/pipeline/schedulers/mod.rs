@@ -36,10 +36,11 @@ mod settings;
 mod sigmas;
 mod spacing;
 
-pub use crate::models::Coefficients;
 pub use config::SchedulerConfig;
 pub use error::SchedulerError;
 pub use name::{SchedulerKind, SchedulerName, Variant};
+
+pub use crate::models::Coefficients;
 
 /// What a denoiser's output means: the field `prediction_type`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

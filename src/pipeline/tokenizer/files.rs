@@ -12,12 +12,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use preheat_io::input;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokenizers::AddedToken;
 
 use super::TokenizerError;
-use crate::input;
 
 /// The largest vocabularies that are used anywhere take half of it.
 const MOST_BYTES: u64 = 64 << 20;

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use preheat_cache::{
-    Digest, Dtype, Environment, GraphKey, GraphRecord, KeyInputs, Lookup, Match, Program, RecordedSignature, Signature,
+    Digest, Environment, GraphKey, GraphRecord, KeyInputs, Lookup, Match, Program, RecordedSignature, Signature,
     Source, Use,
 };
+use preheat_tensor::Dtype;
 
 use super::{Renewed, Rewarm, Rewarmed};
 use crate::runtime::Inner;

@@ -8,14 +8,13 @@ mod targets;
 
 use preheat_cache::{GraphKey, GraphRecord};
 
+use self::graphs::Origin;
+pub use self::targets::RewarmedTarget;
 use super::Runtime;
 use super::error::Error;
 use super::room::{Room, UNMEASURED_PEAK_BYTES, locked};
 use super::survival::Survival;
 use crate::progress::{Event, EventKind};
-
-use self::graphs::Origin;
-pub use self::targets::RewarmedTarget;
 
 /// What is made ready.
 #[derive(Debug, Clone, Default)]

@@ -18,7 +18,7 @@ use std::{error, ptr};
 use pjrt_sim::config::to_hex;
 use pjrt_sim::forward::{Raised, Real, bytes};
 use pjrt_sim::pose::{Attribute, Device, Topology, Value};
-use preheat::pjrt::sys::{
+use preheat_pjrt::sys::{
     Args, Call, DeviceDescription, DeviceDescriptionAttributesArgs, DeviceDescriptionDebugStringArgs,
     DeviceDescriptionIdArgs, DeviceDescriptionKindArgs, DeviceDescriptionProcessIndexArgs,
     DeviceDescriptionToStringArgs, NamedValue, NamedValueType, PluginAttributesArgs, PluginInitializeArgs,

@@ -4,9 +4,11 @@
 //! `PJRT_SIM_ABI_VERSION`. Written down it is both, with a space between.
 #![expect(unsafe_code, reason = "reads and answers C structs")]
 
+use std::ffi::c_char;
 use std::sync::OnceLock;
+use std::time::Duration;
 
-use preheat::pjrt::sys::abi_version::{
+use preheat_pjrt::sys::abi_version::{
     ABI_VERSION, Call, ClientRuntimeAbiVersionArgs, ExecutableAbiVersion, ExecutableAbiVersionDestroyArgs,
     ExecutableAbiVersionFromProtoArgs, ExecutableAbiVersionPlatformIdArgs, ExecutableAbiVersionToProtoArgs,
     ExecutableGetAbiVersionArgs, Extension, RuntimeAbiVersion, RuntimeAbiVersionDestroyArgs,
@@ -14,9 +16,7 @@ use preheat::pjrt::sys::abi_version::{
     RuntimeAbiVersionIsCompatibleWithRuntimeArgs, RuntimeAbiVersionPlatformIdArgs, RuntimeAbiVersionToProtoArgs,
     SerializedProto,
 };
-use preheat::pjrt::sys::{Error, ErrorCode, ExtensionBase};
-use std::ffi::c_char;
-use std::time::Duration;
+use preheat_pjrt::sys::{Error, ErrorCode, ExtensionBase};
 
 use crate::config::Config;
 use crate::forward::{Raised, answered, bytes};

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use preheat::pjrt::sys::ErrorCode;
+use preheat_pjrt::sys::ErrorCode;
 
 use crate::fault::{Kind, Place, Rule, When};
 

@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use preheat::pjrt::sys::ErrorCode;
+use preheat_pjrt::sys::ErrorCode;
 
 use crate::forward::Raised;
 use crate::log::{Event, Log, Outcome};

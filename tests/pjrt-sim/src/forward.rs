@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::ptr::{self, NonNull};
 use std::sync::{LazyLock, Mutex, OnceLock, PoisonError};
 
-use preheat::pjrt::sys::{
+use preheat_pjrt::sys::{
     self, Api, Args, Call, Error, ErrorCode, ErrorDestroyArgs, ErrorGetCodeArgs, ErrorMessageArgs, ExtensionBase,
     Function, GetPjrtApi,
 };

@@ -3,7 +3,7 @@
 
 use std::ffi::c_char;
 
-use preheat::pjrt::sys::{
+use preheat_pjrt::sys::{
     Args, BufferIsOnCpuArgs, ClientPlatformNameArgs, ClientPlatformVersionArgs, DeviceDescriptionAttributesArgs,
     DeviceDescriptionDebugStringArgs, DeviceDescriptionKindArgs, DeviceDescriptionProcessIndexArgs,
     DeviceDescriptionToStringArgs, DeviceGetDescriptionArgs, DeviceMemoryStatsArgs, ErrorCode, SerializedTopology,

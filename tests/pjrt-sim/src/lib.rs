@@ -70,6 +70,6 @@ pub use sim::{LIBRARY, Sim, copy_as_other_build, library_path};
 #[expect(unsafe_code, reason = "a plugin is found by this symbol")]
 // SAFETY: no other symbol of the library has this name.
 #[unsafe(no_mangle)]
-pub extern "C" fn GetPjrtApi() -> *const preheat::pjrt::sys::Api {
+pub extern "C" fn GetPjrtApi() -> *const preheat_pjrt::sys::Api {
     plugin::table()
 }

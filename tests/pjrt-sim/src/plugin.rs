@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::ptr;
 use std::sync::{LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use preheat::pjrt::sys::{
+use preheat_pjrt::sys::{
     Api, Args, Client, ClientCreateArgs, ClientDevicesArgs, ClientTopologyDescriptionArgs, DeviceDescription,
     DeviceDescriptionIdArgs, DeviceGetDescriptionArgs, ErrorCode, Event, LoadedExecutable, NamedValue, NamedValueType,
     NamedValueUnion, TopologyDescription, TopologyDescriptionGetDeviceDescriptionsArgs,

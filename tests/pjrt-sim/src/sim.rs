@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use std::{env, io};
 
-use preheat::pjrt::sys::ErrorCode;
+use preheat_pjrt::sys::ErrorCode;
 
 use crate::config::{PREFIX, to_hex};
 use crate::fault::{Place, When};

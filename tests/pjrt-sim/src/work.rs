@@ -1,7 +1,9 @@
 //! What is logged and what faults strike: clients, compiles, executables, executions, transfers, events.
 #![expect(unsafe_code, reason = "reads and answers C structs")]
 
-use preheat::pjrt::sys::{
+use std::time::{Duration, Instant};
+
+use preheat_pjrt::sys::{
     Args, AsyncHostToDeviceTransferManagerTransferDataArgs, BufferCopyRawToHostArgs, BufferDeleteArgs,
     BufferDestroyArgs, BufferOnDeviceSizeInBytesArgs, BufferReadyEventArgs, BufferToHostBufferArgs,
     ClientBufferFromHostBufferArgs, ClientCompileArgs, ClientCreateArgs, ClientDestroyArgs, ClientDevicesArgs,
@@ -10,7 +12,6 @@ use preheat::pjrt::sys::{
     LoadedExecutableDestroyArgs, LoadedExecutableExecuteArgs, LoadedExecutableGetExecutableArgs, NamedValue,
     PluginInitializeArgs, Program, SerializedExecutable,
 };
-use std::time::{Duration, Instant};
 
 use crate::abi_version;
 use crate::fault::Place;

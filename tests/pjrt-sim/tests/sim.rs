@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
 use pjrt_sim::{Count, Entry, Event, Origin, Outcome, Place, Sim, When, copy_as_other_build, library_path, log, pose};
-use preheat::pjrt::sys::ErrorCode;
-use preheat::pjrt::{
-    Client, ElementType, Executable, ExecutableAbiVersion, ExecuteOptions, LoadedExecutable, PjrtError, Plugin,
-    Program, Topology, Value, compile_ahead, options,
+use preheat_pjrt::sys::ErrorCode;
+use preheat_pjrt::{
+    Client, Executable, ExecutableAbiVersion, ExecuteOptions, LoadedExecutable, PjrtError, Plugin, Program, Topology,
+    Value, compile_ahead, options,
 };
+use preheat_tensor::Dtype;
 
 const PROGRAM: &[u8] = b"module { func.func @main(%x: tensor<2xf32>) -> tensor<2xf32> {
   %y = stablehlo.add %x, %x : tensor<2xf32>
@@ -113,7 +114,7 @@ impl Driver {
         let client = self.client.as_ref().unwrap();
         let bytes: Vec<u8> = [1f32, 2.].into_iter().flat_map(f32::to_le_bytes).collect();
         let device = &client.addressable_devices()?[0];
-        let argument = client.buffer_from_host(device, ElementType::F32, &[2], &bytes)?;
+        let argument = client.buffer_from_host(device, Dtype::Float32, &[2], &bytes)?;
         let results = self.loaded.as_ref().unwrap().execute(&[&argument], ExecuteOptions::default())?;
         results[0].ready()?.wait()?;
         let bytes = results[0].to_host()?;

@@ -4,11 +4,10 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
 
-use crate::command::{Failure, Outcome};
-
 use super::process::Ended;
 use super::release::{PICTURE, Release};
 use super::{STORE_LIMIT, Storm};
+use crate::command::{Failure, Outcome};
 
 /// How many small programs there are beside the demo model.
 pub const PROGRAMS: usize = 12;

@@ -7,12 +7,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::command::{Failure, Outcome, spelled};
-use crate::preheat::parse_json;
-
 use super::action::Action;
 use super::release::{MARK, Release};
 use super::{STORE_LIMIT, Storm, action, process};
+use crate::command::{Failure, Outcome, spelled};
+use crate::preheat::parse_json;
 
 /// How long a child of a killed process may take to see that its parent is gone.
 const ORPHANS_END_WITHIN: Duration = Duration::from_secs(20);

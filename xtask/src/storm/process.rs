@@ -7,9 +7,8 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::command::{Failure, Outcome, spelled};
-
 use super::Storm;
+use crate::command::{Failure, Outcome, spelled};
 
 /// No process takes so long, however many others there are: one that does hangs.
 const HANGS_AFTER: Duration = Duration::from_mins(5);

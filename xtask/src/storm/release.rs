@@ -3,11 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::command::{Failure, Outcome, command, output, root, run as run_command, spelled};
-use crate::preheat::{Preheat, json};
-
 use super::action::{PROGRAMS, program};
 use super::read;
+use crate::command::{Failure, Outcome, command, output, root, run as run_command, spelled};
+use crate::preheat::{Preheat, json};
 
 /// Marks the processes of a storm, and their children, in their environment.
 pub const MARK: &str = "PREHEAT_STORM_FOLDER";

@@ -1,0 +1,105 @@
+//! How is untrusted text shown? Such text is the names of files and folders, and whatever records,
+//! archives and programs say.
+//!
+//! A control character moves a terminal's cursor or begins a command to it, and a mark of writing direction makes text read as
+//! another. Both are shown as what they are, `\u{1b}`. Text that only a program reads, such as JSON, is not changed in meaning.
+
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
+
+use serde::{Serialize, Serializer};
+
+/// Whether a terminal may be given the character itself.
+pub fn is_printable(character: char) -> bool {
+    let directs =
+        matches!(character, '\u{61c}' | '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let ends_a_line = matches!(character, '\u{2028}'..='\u{2029}');
+    character == '\t' || !(character.is_control() || directs || ends_a_line)
+}
+
+/// A text on one line: a line's end in it is shown as `\n`.
+pub fn printable(text: &str) -> Cow<'_, str> {
+    if text.chars().all(is_printable) {
+        return text.into();
+    }
+    let mut shown = String::with_capacity(text.len() + 16);
+    for character in text.chars() {
+        if is_printable(character) {
+            shown.push(character);
+        } else {
+            shown.extend(character.escape_default());
+        }
+    }
+    shown.into()
+}
+
+/// A text of several lines. All but the first are indented, so that none passes for a message of its own.
+pub fn printable_lines(text: &str) -> Cow<'_, str> {
+    if !text.contains('\n') {
+        return printable(text);
+    }
+    text.split('\n').map(printable).collect::<Vec<_>>().join("\n  ").into()
+}
+
+/// The beginning of a text that may be long.
+pub fn beginning(text: &str, most_characters: usize) -> Cow<'_, str> {
+    match text.char_indices().nth(most_characters) {
+        Some((end, _)) => format!("{}...", &text[..end]).into(),
+        None => text.into(),
+    }
+}
+
+/// A long text without its middle: what failed stands at the beginning of a message, and where at its end.
+pub fn without_middle(text: &str, most_characters: usize) -> Cow<'_, str> {
+    let characters = text.chars().count();
+    if characters <= most_characters {
+        return text.into();
+    }
+    let ending = text.chars().skip(characters - most_characters / 2).collect::<String>();
+    format!("{}{ending}", beginning(text, most_characters / 2)).into()
+}
+
+/// A path in JSON, which holds Unicode alone: what is none in it becomes U+FFFD.
+pub fn path_as_text<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    path.to_string_lossy().serialize(serializer)
+}
+
+/// The same of a path that need not be there.
+#[expect(clippy::ref_option, reason = "serde hands the field over")]
+pub fn optional_path_as_text<S: Serializer>(path: &Option<PathBuf>, serializer: S) -> Result<S::Ok, S::Error> {
+    path.as_ref().map(|path| path.to_string_lossy()).serialize(serializer)
+}
+
+/// The same of several.
+pub fn paths_as_text<S: Serializer>(paths: &[PathBuf], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(paths.iter().map(|path| path.to_string_lossy()))
+}
+
+/// A number of bytes with a unit: `512.0 MiB`, `23.6 GiB`.
+#[expect(clippy::cast_precision_loss, reason = "for reading")]
+pub fn byte_count(bytes: u64) -> String {
+    let mebibytes = bytes as f64 / f64::from(1 << 20);
+    if mebibytes < 1024.0 { format!("{mebibytes:.1} MiB") } else { format!("{:.1} GiB", mebibytes / 1024.0) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_acts_on_a_terminal_is_shown_as_what_it_is() {
+        for plain in ["", "ein Fuchs, größer\t図", "👩\u{200d}🔬"] {
+            assert_eq!(printable(plain), plain);
+        }
+        assert_eq!(
+            printable("\u{1b}[2J\r\u{7f}\u{9b}a\u{202e}b\u{2066}"),
+            "\\u{1b}[2J\\r\\u{7f}\\u{9b}a\\u{202e}b\\u{2066}"
+        );
+        assert_eq!(printable("a\nhint: b"), "a\\nhint: b");
+        assert_eq!(printable_lines("a\u{7}\nhint: b"), "a\\u{7}\n  hint: b");
+        assert_eq!(beginning("größer", 3), "grö...");
+        assert_eq!(beginning("größer", 6), "größer");
+        assert_eq!(without_middle("größer", 6), "größer");
+        assert_eq!(without_middle("größer", 4), "gr...er");
+    }
+}

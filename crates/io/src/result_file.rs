@@ -1,0 +1,424 @@
+//! Where does a result go, and what is there already? The one writer of every file that preheat is asked to write.
+//!
+//! A regular file appears whole or not at all, and keeps its mode where it replaces another; links are followed. What is no
+//! regular file (a device, a pipe, an open file of this process such as `/dev/fd/3`) is written into and never replaced.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
+
+/// So many links are followed, as Linux does.
+const MOST_LINKS: usize = 40;
+
+/// What becomes of a regular file that is there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Existing {
+    /// It is replaced in one step.
+    Replace,
+    /// It stays, and writing is refused with [`io::ErrorKind::AlreadyExists`].
+    Keep,
+}
+
+/// A result that is being written. Only [`Self::finish`] lets a regular file appear.
+#[derive(Debug)]
+pub struct Output(To);
+
+#[derive(Debug)]
+enum To {
+    /// A file without a name, in the folder of its place: the system removes it when this process ends, however it ends.
+    #[cfg(target_os = "linux")]
+    Unnamed { file: File, place: PathBuf, existing: Existing },
+    /// The same where the file system has no files without names. Only a kill leaves it behind.
+    Named { file: NamedTempFile, place: PathBuf, existing: Existing },
+    /// What is no regular file.
+    Through(File),
+}
+
+impl Output {
+    /// Begins a result that goes to `path`.
+    ///
+    /// # Errors
+    /// Where it cannot be written there, such as into a folder that is not there.
+    pub fn create(path: &Path, existing: Existing) -> io::Result<Self> {
+        let (place, replaced) = match place_of(path)? {
+            Place::Through(place) => return Ok(Self(To::Through(open_through(&place)?))),
+            Place::File { place, replaced } => (place, replaced),
+        };
+        if replaced.is_some() && existing == Existing::Keep {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        let to = Self::beside(&place, existing)?;
+        if let Some(replaced) = replaced {
+            // Where a file system has no modes, there is none to keep.
+            let _ = to.file().set_permissions(replaced.permissions());
+        }
+        Ok(Self(to))
+    }
+
+    fn beside(place: &Path, existing: Existing) -> io::Result<To> {
+        let (folder, place) = (folder_of(place), place.to_owned());
+        #[cfg(target_os = "linux")]
+        if let Some(file) = unnamed::create(folder) {
+            return Ok(To::Unnamed { file, place, existing });
+        }
+        Ok(To::Named { file: readable_by_all().tempfile_in(folder)?, place, existing })
+    }
+
+    /// Lets the result appear.
+    ///
+    /// # Errors
+    /// Where it cannot be put in its place; what was there before is there still.
+    pub fn finish(mut self) -> io::Result<()> {
+        self.flush()?;
+        match self.0 {
+            #[cfg(target_os = "linux")]
+            To::Unnamed { file, place, existing } => unnamed::put_in_place(&file, &place, existing),
+            To::Named { file, place, existing: Existing::Replace } => {
+                file.persist(place).map(drop).map_err(|error| error.error)
+            }
+            To::Named { file, place, existing: Existing::Keep } => {
+                file.persist_noclobber(place).map(drop).map_err(|error| error.error)
+            }
+            To::Through(_) => Ok(()),
+        }
+    }
+}
+
+impl To {
+    fn file(&self) -> &File {
+        match self {
+            #[cfg(target_os = "linux")]
+            Self::Unnamed { file, .. } => file,
+            Self::Named { file, .. } => file.as_file(),
+            Self::Through(file) => file,
+        }
+    }
+}
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.file().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.file().flush()
+    }
+}
+
+/// Writes `bytes` to `path`. An interrupted write of a regular file leaves what was there before.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut output = Output::create(path, Existing::Replace)?;
+    output.write_all(bytes)?;
+    output.finish()
+}
+
+/// Says, before any work is done, why a result could not be written to `path`; nothing is left there.
+pub fn check_writable(path: &Path, existing: Existing) -> io::Result<()> {
+    if is_written_into(path)? { Ok(()) } else { Output::create(path, existing).map(drop) }
+}
+
+/// Whether `path` leads to what is written into, and not to a place where a file appears.
+///
+/// # Errors
+/// Where it leads to a folder or a socket, or cannot be looked at.
+pub fn is_written_into(path: &Path) -> io::Result<bool> {
+    place_of(path).map(|place| matches!(place, Place::Through(_)))
+}
+
+/// What a path leads to, all links followed.
+enum Place {
+    /// A regular file, or nothing yet.
+    File { place: PathBuf, replaced: Option<fs::Metadata> },
+    /// Something that is written into.
+    Through(PathBuf),
+}
+
+fn place_of(path: &Path) -> io::Result<Place> {
+    let names_a_folder = path.as_os_str().to_string_lossy().ends_with(std::path::is_separator);
+    let mut place = path.to_owned();
+    for _ in 0..MOST_LINKS {
+        if is_open_file(&place) {
+            // It leads to something, or to an error: nothing can be made there.
+            let is_folder = fs::metadata(&place)?.is_dir();
+            return if is_folder { Err(io::ErrorKind::IsADirectory.into()) } else { Ok(Place::Through(place)) };
+        }
+        match fs::symlink_metadata(&place) {
+            Ok(found) if found.is_symlink() => {
+                let target = fs::read_link(&place)?;
+                place = place.parent().unwrap_or(Path::new("")).join(target);
+            }
+            Ok(found) if found.is_dir() => return Err(io::ErrorKind::IsADirectory.into()),
+            Ok(found) if found.is_file() => return Ok(Place::File { place, replaced: Some(found) }),
+            Ok(found) if is_socket(&found) => {
+                return Err(io::Error::other("it is a socket, and nothing is written to those"));
+            }
+            Ok(_) => return Ok(Place::Through(place)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound && names_a_folder => {
+                return Err(io::ErrorKind::IsADirectory.into());
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Place::File { place, replaced: None }),
+            Err(error) => return Err(error),
+        }
+    }
+    Err(io::Error::other("it leads from link to link without an end"))
+}
+
+fn folder_of(place: &Path) -> &Path {
+    place.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Whether this is a name of a file that a process has open. Other programs write to it, too, so that it is never replaced.
+fn is_open_file(place: &Path) -> bool {
+    place.starts_with("/proc") || place.starts_with("/dev/fd")
+}
+
+#[cfg(unix)]
+fn is_socket(found: &fs::Metadata) -> bool {
+    std::os::unix::fs::FileTypeExt::is_socket(&found.file_type())
+}
+
+#[cfg(not(unix))]
+fn is_socket(_: &fs::Metadata) -> bool {
+    false
+}
+
+/// Opens what is no regular file. A pipe waits for its reader, but not for ever.
+#[cfg(unix)]
+fn open_through(place: &Path) -> io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    use std::time::{Duration, Instant};
+
+    use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+
+    const WAIT: Duration = Duration::from_mins(1);
+    const POLL: Duration = Duration::from_millis(20);
+    let began = Instant::now();
+    loop {
+        // Appending, so that an open file keeps what other programs have written to it.
+        let mut options = File::options();
+        options.append(true).custom_flags((OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed());
+        match options.open(place) {
+            Err(error) if error.raw_os_error() == Some(rustix::io::Errno::NXIO.raw_os_error()) => {
+                if began.elapsed() > WAIT {
+                    return Err(io::Error::other("no program reads from it: start the reader first"));
+                }
+                std::thread::sleep(POLL);
+            }
+            Err(error) => return Err(error),
+            Ok(file) => {
+                // Writing waits for a slow reader; only opening did not.
+                fcntl_setfl(&file, fcntl_getfl(&file)? - OFlags::NONBLOCK)?;
+                return Ok(file);
+            }
+        }
+    }
+}
+
+#[cfg(not(unix))]
+fn open_through(place: &Path) -> io::Result<File> {
+    File::options().append(true).open(place)
+}
+
+/// Files with the rights that the user's mask leaves: a temporary file alone would be for its owner only.
+pub fn readable_by_all() -> tempfile::Builder<'static, 'static> {
+    #[allow(unused_mut, reason = "only Unix has such rights")]
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder
+}
+
+/// Files that have no name until they are whole.
+#[cfg(target_os = "linux")]
+mod unnamed {
+    use std::ffi::{OsStr, OsString};
+    use std::fs::{self, File};
+    use std::io;
+    use std::os::fd::AsRawFd as _;
+    use std::os::unix::ffi::OsStrExt as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    use std::path::{Path, PathBuf};
+    use std::time::{Duration, Instant};
+
+    use rustix::fs::{AtFlags, CWD, OFlags, linkat};
+
+    use super::{Existing, folder_of};
+
+    /// How long a process waits for its turn. A stranger may hold the folder's lock for ever.
+    const MOST_WAIT: Duration = Duration::from_secs(5);
+    const POLL: Duration = Duration::from_millis(1);
+
+    /// `None` where the file system cannot do it, or the file could be given no name later.
+    pub(super) fn create(folder: &Path) -> Option<File> {
+        let mut options = File::options();
+        options.read(true).write(true).mode(0o666).custom_flags(OFlags::TMPFILE.bits().cast_signed());
+        options.open(folder).ok().filter(|file| fs::symlink_metadata(open_file(file)).is_ok())
+    }
+
+    /// Gives the file its name. A link replaces nothing, so that a file which is there is replaced by a second step: a link beside
+    /// it, which is renamed. A kill between the two leaves that link, and the next write of the same file removes it.
+    pub(super) fn put_in_place(file: &File, place: &Path, existing: Existing) -> io::Result<()> {
+        let link = |to: &Path| linkat(CWD, open_file(file), CWD, to, AtFlags::SYMLINK_FOLLOW).map_err(io::Error::from);
+        match link(place) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && existing == Existing::Replace => {}
+            linked => return linked,
+        }
+        let beside = beside(place);
+        let _turn = turn(folder_of(place));
+        if fs::symlink_metadata(&beside).is_ok_and(|found| found.is_file()) {
+            let _ = fs::remove_file(&beside);
+        }
+        link(&beside)?;
+        fs::rename(&beside, place).inspect_err(|_| {
+            let _ = fs::remove_file(&beside);
+        })
+    }
+
+    /// Keeps other processes out of the two steps: to them, the link would be one that a kill had left.
+    fn turn(folder: &Path) -> Option<File> {
+        let folder = File::open(folder).ok()?;
+        let began = Instant::now();
+        while folder.try_lock().is_err() {
+            if began.elapsed() > MOST_WAIT {
+                return None;
+            }
+            std::thread::sleep(POLL);
+        }
+        Some(folder)
+    }
+
+    /// The name of an open file.
+    fn open_file(file: &File) -> PathBuf {
+        PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()))
+    }
+
+    /// `.out.png.preheat` for `out.png`.
+    fn beside(place: &Path) -> PathBuf {
+        /// A name has at most 255 bytes.
+        const MOST_BYTES: usize = 200;
+        let name = place.file_name().unwrap_or_default().as_bytes();
+        let mut beside = OsString::from(".");
+        beside.push(OsStr::from_bytes(&name[..name.len().min(MOST_BYTES)]));
+        beside.push(".preheat");
+        place.with_file_name(beside)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let mut names: Vec<String> =
+            fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_file_appears_whole_and_nothing_is_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out");
+        let mut output = Output::create(&path, Existing::Replace).unwrap();
+        output.write_all(b"half").unwrap();
+        #[cfg(target_os = "linux")]
+        assert_eq!(names(folder.path()), Vec::<String>::new(), "a kill would leave nothing");
+        drop(output);
+        assert_eq!(names(folder.path()), Vec::<String>::new());
+        for content in ["one", "two"] {
+            write_whole(&path, content.as_bytes()).unwrap();
+            assert_eq!((fs::read_to_string(&path).unwrap().as_str(), names(folder.path()).len()), (content, 1));
+        }
+        check_writable(&path, Existing::Replace).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "two");
+        let kept = Output::create(&path, Existing::Keep).unwrap_err();
+        assert_eq!(kept.kind(), io::ErrorKind::AlreadyExists);
+    }
+
+    #[test]
+    fn a_file_that_appears_meanwhile_is_kept_where_that_is_asked() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out");
+        let output = Output::create(&path, Existing::Keep).unwrap();
+        fs::write(&path, "another's").unwrap();
+        assert_eq!(output.finish().unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "another's");
+        assert_eq!(names(folder.path()), ["out"]);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn what_a_kill_between_two_steps_left_is_removed_by_the_next_write() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("out"), "old").unwrap();
+        fs::write(folder.path().join(".out.preheat"), "left").unwrap();
+        write_whole(&folder.path().join("out"), b"new").unwrap();
+        assert_eq!(names(folder.path()), ["out"]);
+        assert_eq!(fs::read_to_string(folder.path().join("out")).unwrap(), "new");
+        let long = "x".repeat(255);
+        for content in ["old", "new"] {
+            write_whole(&folder.path().join(&long), content.as_bytes()).unwrap();
+        }
+        assert_eq!(names(folder.path()), ["out", long.as_str()]);
+    }
+
+    #[test]
+    fn writers_of_one_file_at_the_same_time_leave_one_whole_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out");
+        std::thread::scope(|scope| {
+            for writer in 0..4_u8 {
+                let path = &path;
+                scope.spawn(move || (0..50).for_each(|_| write_whole(path, &[writer; 5000]).unwrap()));
+            }
+        });
+        let content = fs::read(&path).unwrap();
+        assert!(content.len() == 5000 && content.iter().all(|byte| *byte == content[0]));
+        assert_eq!(names(folder.path()), ["out"]);
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn links_are_followed_and_a_mode_is_kept() {
+        use std::os::unix::fs::{PermissionsExt as _, symlink};
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::create_dir(at("elsewhere")).unwrap();
+        symlink("elsewhere/target", at("link")).unwrap();
+        symlink("link", at("link to link")).unwrap();
+        for content in ["made", "replaced"] {
+            write_whole(&at("link to link"), content.as_bytes()).unwrap();
+            assert_eq!(fs::read_to_string(at("elsewhere/target")).unwrap(), content);
+            fs::set_permissions(at("elsewhere/target"), fs::Permissions::from_mode(0o640)).unwrap();
+        }
+        write_whole(&at("link"), b"again").unwrap();
+        assert_eq!(fs::metadata(at("elsewhere/target")).unwrap().permissions().mode() & 0o777, 0o640);
+        assert!(fs::symlink_metadata(at("link")).unwrap().is_symlink());
+        symlink("around", at("around")).unwrap();
+        assert!(write_whole(&at("around"), b"").unwrap_err().to_string().contains("link to link"));
+        for folder in ["elsewhere", "elsewhere/", "nowhere/"] {
+            assert_eq!(check_writable(&at(folder), Existing::Replace).unwrap_err().kind(), io::ErrorKind::IsADirectory);
+        }
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn what_is_no_regular_file_is_written_into() {
+        use std::os::fd::AsRawFd as _;
+        let folder = tempfile::tempdir().unwrap();
+        assert!(is_written_into(Path::new("/dev/null")).unwrap());
+        write_whole(Path::new("/dev/null"), b"gone").unwrap();
+        // An open file keeps what was written before, even where it is a regular file.
+        let mut open = File::create(folder.path().join("log")).unwrap();
+        open.write_all(b"before ").unwrap();
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(format!("/proc/self/fd/{}", open.as_raw_fd()), &link).unwrap();
+        write_whole(&link, b"after").unwrap();
+        assert_eq!(fs::read_to_string(folder.path().join("log")).unwrap(), "before after");
+        let socket = folder.path().join("socket");
+        let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        assert!(write_whole(&socket, b"").unwrap_err().to_string().contains("socket"));
+    }
+}

@@ -1,0 +1,309 @@
+//! Making a function, op by op.
+
+use preheat_tensor::Dtype;
+
+use super::infer::infer;
+use super::op::{Attention, BinaryOp, Norm, Op, UnaryOp};
+use super::{Function, GraphError, InputDecl, Node, OutputDecl, Type, Value, Verified, WeightDecl};
+
+/// Makes a [`Function`]. Each method adds one op and says at once where its operands do not fit; shapes and formulas are those of [`Op`].
+#[derive(Debug)]
+pub struct Builder {
+    function: Function,
+}
+
+impl Builder {
+    /// An empty function. The name is for messages.
+    pub fn new(name: impl Into<String>) -> Self {
+        let (name, nodes, inputs, weights, outputs) = (name.into(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { function: Function { name, nodes, inputs, weights, outputs } }
+    }
+
+    /// Declares what is given for each execution.
+    pub fn input(&mut self, name: impl Into<String>, kind: Type) -> Value {
+        let index = position(self.function.inputs.len());
+        self.function.inputs.push(InputDecl { name: name.into(), kind: kind.clone() });
+        self.push(Op::Input(index), kind)
+    }
+
+    /// Reads a tensor of the checkpoint, in f32; [`super::autocast`] decides which are read in a smaller dtype.
+    pub fn weight(&mut self, name: impl Into<String>, dims: impl Into<Vec<u64>>) -> Value {
+        let (index, kind) = (position(self.function.weights.len()), Type::new(Dtype::Float32, dims));
+        self.function.weights.push(WeightDecl { name: name.into(), kind: kind.clone() });
+        self.push(Op::Weight(index), kind)
+    }
+
+    /// f32 numbers, row-major.
+    ///
+    /// # Errors
+    /// Where there are more or fewer than `dims` hold.
+    pub fn literal(&mut self, dims: impl Into<Vec<u64>>, values: impl Into<Vec<f32>>) -> Result<Value, GraphError> {
+        self.add_op(Op::Literal(values.into().into()), &Type::new(Dtype::Float32, dims))
+    }
+
+    /// An f32 scalar.
+    pub fn scalar(&mut self, value: f32) -> Value {
+        self.push(Op::Fill(value), Type::new(Dtype::Float32, []))
+    }
+
+    /// An op on each element.
+    ///
+    /// # Errors
+    /// Where `x` is not of a float dtype.
+    pub fn unary(&mut self, op: UnaryOp, x: Value) -> Result<Value, GraphError> {
+        self.shaped(Op::Unary(op, x))
+    }
+
+    /// An op on each pair of elements.
+    ///
+    /// # Errors
+    /// Where dtypes or shapes do not go together.
+    pub fn binary(&mut self, op: BinaryOp, x: Value, y: Value) -> Result<Value, GraphError> {
+        self.shaped(Op::Binary(op, x, y))
+    }
+
+    /// `x + y`.
+    ///
+    /// # Errors
+    /// As [`Self::binary`].
+    pub fn add(&mut self, x: Value, y: Value) -> Result<Value, GraphError> {
+        self.binary(BinaryOp::Add, x, y)
+    }
+
+    /// `x * y`.
+    ///
+    /// # Errors
+    /// As [`Self::binary`].
+    pub fn mul(&mut self, x: Value, y: Value) -> Result<Value, GraphError> {
+        self.binary(BinaryOp::Mul, x, y)
+    }
+
+    /// `x * factor`.
+    ///
+    /// # Errors
+    /// Where `x` is not f32.
+    pub fn scale(&mut self, x: Value, factor: f32) -> Result<Value, GraphError> {
+        let factor = self.scalar(factor);
+        self.mul(x, factor)
+    }
+
+    /// The same numbers in another dtype, which [`super::autocast`] leaves them in; `x` itself where it has that dtype.
+    pub fn convert(&mut self, x: Value, dtype: Dtype) -> Value {
+        if self.type_of(x).dtype == dtype {
+            return x;
+        }
+        self.pin(x, dtype)
+    }
+
+    /// `x` in `dtype` by an explicit conversion, even where it has that dtype. [`super::autocast`] keeps it, so what uses the result
+    /// computes in `dtype` whatever became of `x`.
+    pub fn pin(&mut self, x: Value, dtype: Dtype) -> Value {
+        let kind = Type::new(dtype, self.function.type_of(x).dims.clone());
+        self.push(Op::Convert(x, dtype), kind)
+    }
+
+    /// A convolution.
+    ///
+    /// # Errors
+    /// Where channels or sizes do not fit.
+    pub fn conv2d(
+        &mut self,
+        x: Value,
+        weight: Value,
+        bias: Option<Value>,
+        stride: u64,
+        padding: u64,
+    ) -> Result<Value, GraphError> {
+        self.shaped(Op::Conv2d { x, weight, bias, stride, padding })
+    }
+
+    /// A linear layer.
+    ///
+    /// # Errors
+    /// Where the features do not fit.
+    pub fn linear(&mut self, x: Value, weight: Value, bias: Option<Value>) -> Result<Value, GraphError> {
+        self.shaped(Op::Linear { x, weight, bias })
+    }
+
+    /// A group norm.
+    ///
+    /// # Errors
+    /// Where the channels do not make so many groups.
+    pub fn group_norm(&mut self, norm: Norm, groups: u64) -> Result<Value, GraphError> {
+        self.shaped(Op::GroupNorm { norm, groups })
+    }
+
+    /// A layer norm.
+    ///
+    /// # Errors
+    /// Where scale or shift have another size than the last dimension.
+    pub fn layer_norm(&mut self, norm: Norm) -> Result<Value, GraphError> {
+        self.shaped(Op::LayerNorm(norm))
+    }
+
+    /// Attention.
+    ///
+    /// # Errors
+    /// Where the operands' shapes do not fit.
+    pub fn attention(&mut self, attention: Attention) -> Result<Value, GraphError> {
+        self.shaped(Op::Attention(attention))
+    }
+
+    /// Enlarges by repeating pixels.
+    ///
+    /// # Errors
+    /// Where `size` is smaller than `x`.
+    pub fn upsample(&mut self, x: Value, size: [u64; 2]) -> Result<Value, GraphError> {
+        self.shaped(Op::Upsample { x, size })
+    }
+
+    /// Joins along an axis.
+    ///
+    /// # Errors
+    /// Where the other axes differ.
+    pub fn concat(&mut self, parts: impl Into<Vec<Value>>, axis: usize) -> Result<Value, GraphError> {
+        self.shaped(Op::Concat { parts: parts.into(), axis })
+    }
+
+    /// The cells `start..end` of an axis.
+    ///
+    /// # Errors
+    /// Where there are no such cells.
+    pub fn slice(&mut self, x: Value, axis: usize, start: u64, end: u64) -> Result<Value, GraphError> {
+        self.shaped(Op::Slice { x, axis, start, end })
+    }
+
+    /// The same elements in another shape.
+    ///
+    /// # Errors
+    /// Where `dims` hold more or fewer elements.
+    pub fn reshape(&mut self, x: Value, dims: impl Into<Vec<u64>>) -> Result<Value, GraphError> {
+        let kind = Type::new(self.function.type_of(x).dtype, dims);
+        self.add_op(Op::Reshape(x), &kind)
+    }
+
+    /// The dimensions in another order.
+    ///
+    /// # Errors
+    /// Where `order` does not name each dimension once.
+    pub fn permute(&mut self, x: Value, order: impl Into<Vec<usize>>) -> Result<Value, GraphError> {
+        self.shaped(Op::Permute(x, order.into()))
+    }
+
+    /// Repeats dimensions of size 1.
+    ///
+    /// # Errors
+    /// Where another dimension would have to change.
+    pub fn broadcast(&mut self, x: Value, dims: impl Into<Vec<u64>>) -> Result<Value, GraphError> {
+        let kind = Type::new(self.function.type_of(x).dtype, dims);
+        self.add_op(Op::Broadcast(x), &kind)
+    }
+
+    /// Rows of a table, by position.
+    ///
+    /// # Errors
+    /// Where the table is no matrix or the ids are not int32.
+    pub fn embedding(&mut self, table: Value, ids: Value) -> Result<Value, GraphError> {
+        self.shaped(Op::Embedding { table, ids })
+    }
+
+    /// One row of each element of a batch, by position.
+    ///
+    /// # Errors
+    /// Where `x` has not three dimensions or `rows` is not one int32 for each.
+    pub fn select_row(&mut self, x: Value, rows: Value) -> Result<Value, GraphError> {
+        self.shaped(Op::SelectRow { x, rows })
+    }
+
+    /// Declares a result.
+    pub fn output(&mut self, name: impl Into<String>, value: Value) {
+        self.function.outputs.push(OutputDecl { name: name.into(), value, donated: None });
+    }
+
+    /// Declares a result that may take over the memory of the input `donated`, of the same type.
+    pub fn output_into(&mut self, name: impl Into<String>, value: Value, donated: Value) {
+        self.function.outputs.push(OutputDecl { name: name.into(), value, donated: Some(donated) });
+    }
+
+    /// The type of what was made so far.
+    pub fn type_of(&self, value: Value) -> &Type {
+        self.function.type_of(value)
+    }
+
+    /// The shape of what was made so far.
+    pub fn dims(&self, value: Value) -> &[u64] {
+        &self.function.type_of(value).dims
+    }
+
+    /// The function, verified.
+    ///
+    /// # Errors
+    /// The first rule that it breaks.
+    pub fn finish(self) -> Result<Verified, GraphError> {
+        self.function.verify()
+    }
+
+    /// The function, verified, with its convolutions, matrix products and attention in `dtype` and the rest as docs/precision.md has it.
+    /// Inputs and outputs keep their types; weights rest in `dtype` where nothing reads them in f32.
+    ///
+    /// ```
+    /// use preheat_ir::graph::{Builder, Type, UnaryOp};
+    /// use preheat_ir::lower::{Target, stablehlo};
+    /// use preheat::{Dtype, Program, ProgramFormat};
+    ///
+    /// # fn main() -> Result<(), preheat_ir::graph::GraphError> {
+    /// let mut b = Builder::new("layer");
+    /// let x = b.input("x", Type::new(Dtype::Float32, [8, 64]));
+    /// let weight = b.weight("proj.weight", [32, 64]);
+    /// let y = b.linear(x, weight, None)?;
+    /// let y = b.unary(UnaryOp::Silu, y)?;
+    /// b.output("y", y);
+    /// let layer = b.autocast(Dtype::BFloat16)?;
+    /// assert_eq!(layer.weights()[0].kind.to_string(), "bfloat16[32, 64]");
+    /// assert_eq!(layer.type_of(layer.outputs()[0].value).to_string(), "float32[8, 32]");
+    ///
+    /// // What a `Runtime` compiles and keeps:
+    /// let text = stablehlo(&layer, Target::Accelerator).text;
+    /// assert!(text.contains("bf16"));
+    /// let program = Program::new(ProgramFormat::Mlir, text.into_bytes());
+    /// # let _ = program;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Self::finish`], and where `dtype` is none of float32, bfloat16 and float16.
+    pub fn autocast(self, dtype: Dtype) -> Result<Verified, GraphError> {
+        super::autocast(&self.finish()?, dtype)
+    }
+
+    /// Adds an op that decides its own shape.
+    pub(super) fn shaped(&mut self, op: Op) -> Result<Value, GraphError> {
+        self.add_op(op, &Type::new(Dtype::Float32, []))
+    }
+
+    /// Adds an op; `claimed` is its type where the op does not decide it.
+    pub(super) fn add_op(&mut self, op: Op, claimed: &Type) -> Result<Value, GraphError> {
+        let kind = infer(&op, claimed, |value| self.function.type_of(value));
+        match kind {
+            Ok(kind) => Ok(self.push(op, kind)),
+            Err(why) => Err(GraphError {
+                function: self.function.name.clone(),
+                index: self.function.nodes.len(),
+                op: op.name(),
+                why,
+            }),
+        }
+    }
+
+    fn push(&mut self, op: Op, kind: Type) -> Value {
+        let value = Value(position(self.function.nodes.len()));
+        self.function.nodes.push(Node { op, kind });
+        value
+    }
+}
+
+/// A position as handles hold it. A function of four billion nodes would not have fit into memory before this.
+fn position(index: usize) -> u32 {
+    u32::try_from(index).unwrap_or(u32::MAX)
+}

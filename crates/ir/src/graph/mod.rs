@@ -1,0 +1,210 @@
+//! The tensor IR: what a model computes, before any device or compiler is known.
+//!
+//! A [`Builder`] makes a [`Function`] op by op and says what is wrong where it is made; [`Builder::finish`] hands it to the
+//! verifier, and back ends take only what passed it ([`Verified`]). [`autocast`] rewrites one to compute in a smaller dtype.
+//!
+//! Values speak the checkpoints' language: pictures and latents are `[batch, channels, height, width]`, a convolution's weights
+//! `[out, in, height, width]`, a linear layer's `[out, in]`. Which order a device keeps them in is the back end's business.
+//! The ops are as large as the fused operations that back ends have (convolution, norms, attention), so that none of them has
+//! to recognise one in its parts.
+//!
+//! ```
+//! use preheat_tensor::Dtype;
+//! use preheat_ir::graph::{Builder, Type};
+//!
+//! # fn main() -> Result<(), preheat_ir::graph::GraphError> {
+//! let mut b = Builder::new("double");
+//! let x = b.input("x", Type::new(Dtype::Float32, [2, 3]));
+//! let weight = b.weight("proj.weight", [4, 3]);
+//! let y = b.linear(x, weight, None)?;
+//! b.output("y", y);
+//! let function = b.finish()?;
+//! assert_eq!(function.type_of(y).to_string(), "float32[2, 4]");
+//! # Ok(())
+//! # }
+//! ```
+
+mod autocast;
+mod builder;
+mod codec;
+mod infer;
+mod op;
+#[cfg(test)]
+mod tests;
+mod verify;
+
+use std::fmt;
+use std::ops::Deref;
+
+pub use autocast::{attention_in_float32, autocast};
+pub use builder::Builder;
+pub use codec::CodecError;
+pub use op::{Attention, BinaryOp, Norm, Op, UnaryOp};
+use preheat_tensor::Dtype;
+use serde::{Deserialize, Serialize};
+
+/// The dtype and shape of a value.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Type {
+    /// Of each element.
+    pub dtype: Dtype,
+    /// The sizes, the major one first; none for a scalar.
+    pub dims: Vec<u64>,
+}
+
+impl Type {
+    /// A tensor of `dims`.
+    pub fn new(dtype: Dtype, dims: impl Into<Vec<u64>>) -> Self {
+        Self { dtype, dims: dims.into() }
+    }
+
+    /// How many elements it has, at most as many as 64 bits hold.
+    pub fn elements(&self) -> u64 {
+        self.dims.iter().copied().fold(1, u64::saturating_mul)
+    }
+
+    /// How many bytes it takes, at most as many as 64 bits hold.
+    pub fn bytes(&self) -> u64 {
+        let bits = u128::from(self.elements()) * u128::from(self.dtype.bits());
+        u64::try_from(bits.div_ceil(8)).unwrap_or(u64::MAX)
+    }
+}
+
+impl fmt::Display for Type {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{:?}", self.dtype, self.dims)
+    }
+}
+
+/// What one op of a [`Function`] gives. It is a handle: it means something in the function it came from only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Value(u32);
+
+impl Value {
+    /// Its position among the function's nodes.
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// An op and what it gives.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Node {
+    /// What is computed.
+    pub op: Op,
+    /// The type of the result.
+    pub kind: Type,
+}
+
+/// Something that is given to a function for each execution.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct InputDecl {
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    pub kind: Type,
+}
+
+/// A tensor of the checkpoint. It is the same in every execution.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WeightDecl {
+    /// Its name in the checkpoint.
+    pub name: String,
+    /// Its shape as in the checkpoint, and the dtype in which the graph reads it.
+    pub kind: Type,
+}
+
+/// A result.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OutputDecl {
+    /// Its name.
+    pub name: String,
+    /// What it is.
+    pub value: Value,
+    /// The input whose memory it may take over. That input is gone afterwards.
+    pub donated: Option<Value>,
+}
+
+/// A graph: inputs and weights in, results out. Nodes stand in an order in which each uses only what stands before it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Function {
+    name: String,
+    nodes: Vec<Node>,
+    inputs: Vec<InputDecl>,
+    weights: Vec<WeightDecl>,
+    outputs: Vec<OutputDecl>,
+}
+
+impl Function {
+    /// Its name, for messages; it shapes nothing.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What it computes, in order.
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// What it is given for each execution, in order. A back end takes these first.
+    pub fn inputs(&self) -> &[InputDecl] {
+        &self.inputs
+    }
+
+    /// What it reads of the checkpoint, in order. A back end takes these after the inputs.
+    pub fn weights(&self) -> &[WeightDecl] {
+        &self.weights
+    }
+
+    /// What it gives, in order.
+    pub fn outputs(&self) -> &[OutputDecl] {
+        &self.outputs
+    }
+
+    /// The type of a value of this function.
+    pub fn type_of(&self, value: Value) -> &Type {
+        &self.nodes[value.index()].kind
+    }
+
+    /// The values of `self`, in the order of its nodes.
+    pub fn values(&self) -> impl Iterator<Item = (Value, &Node)> {
+        (0..).map(Value).zip(&self.nodes)
+    }
+}
+
+/// A function that passed the verifier: the only kind that a back end takes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Verified(Function);
+
+impl Deref for Verified {
+    type Target = Function;
+
+    fn deref(&self) -> &Function {
+        &self.0
+    }
+}
+
+impl Function {
+    /// Checks every rule that `graph/verify.rs` lists.
+    ///
+    /// # Errors
+    /// The first rule that is broken.
+    pub fn verify(self) -> Result<Verified, GraphError> {
+        verify::verify(&self)?;
+        Ok(Verified(self))
+    }
+}
+
+/// Why a graph is none.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("graph `{function}`, op {index} ({op}): {why}")]
+pub struct GraphError {
+    /// The function's name.
+    pub function: String,
+    /// The position of the op among the function's nodes.
+    pub index: usize,
+    /// The op's name.
+    pub op: &'static str,
+    /// What is wrong with it.
+    pub why: String,
+}

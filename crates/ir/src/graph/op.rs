@@ -1,0 +1,258 @@
+//! What a node can compute.
+
+use std::sync::Arc;
+
+use preheat_tensor::Dtype;
+use serde::{Deserialize, Serialize};
+
+use super::Value;
+
+/// An op and its operands. Shapes are those of the module's head; `infer.rs` has the rules.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Op {
+    /// The input of this position.
+    Input(u32),
+    /// The weight of this position.
+    Weight(u32),
+    /// f32 numbers, row-major; the shape is the node's.
+    Literal(Arc<[f32]>),
+    /// One number everywhere; the type is the node's.
+    Fill(f32),
+    /// Element by element.
+    Unary(UnaryOp, Value),
+    /// Element by element. A scalar goes with everything; otherwise ranks are equal, and a size of 1 is repeated.
+    Binary(BinaryOp, Value, Value),
+    /// The same numbers in another dtype.
+    Convert(Value, Dtype),
+    /// The cross-correlation that deep learning calls convolution: `x [b, in, h, w]`, `weight [out, in, kh, kw]`, `bias [out]`.
+    Conv2d {
+        /// What is convolved.
+        x: Value,
+        /// The kernels.
+        weight: Value,
+        /// Added to each channel.
+        bias: Option<Value>,
+        /// Cells from one window to the next, both ways.
+        stride: u64,
+        /// Cells of zeros on each of the four sides.
+        padding: u64,
+    },
+    /// `x [..., in]` times the transpose of `weight [out, in]`, plus `bias [out]`.
+    Linear {
+        /// What is projected.
+        x: Value,
+        /// The matrix.
+        weight: Value,
+        /// Added to each row.
+        bias: Option<Value>,
+    },
+    /// Normalises each group of channels of `x [b, c, h, w]` to mean 0 and variance 1, then scales and shifts per channel.
+    GroupNorm {
+        /// What is normalised, with its scale and shift `[c]`.
+        norm: Norm,
+        /// How many groups; a divisor of `c`.
+        groups: u64,
+    },
+    /// Normalises the last dimension of `x` to mean 0 and variance 1, then scales and shifts.
+    LayerNorm(Norm),
+    /// Softmax of scaled products of queries and keys, times the values, for each head.
+    Attention(Attention),
+    /// Repeats pixels of `x [b, c, h, w]` until it is `[b, c, size]`: row `i` comes from row `floor(i * h / size)`, as torch's
+    /// nearest does.
+    Upsample {
+        /// What is enlarged.
+        x: Value,
+        /// Height and width of the result.
+        size: [u64; 2],
+    },
+    /// One after the other along an axis.
+    Concat {
+        /// The parts, at least one.
+        parts: Vec<Value>,
+        /// The axis.
+        axis: usize,
+    },
+    /// The cells `start..end` of an axis.
+    Slice {
+        /// What is cut.
+        x: Value,
+        /// The axis.
+        axis: usize,
+        /// The first cell that stays.
+        start: u64,
+        /// The first cell after it that does not.
+        end: u64,
+    },
+    /// The same elements in the same row-major order; the shape is the node's.
+    Reshape(Value),
+    /// Dimension `i` of the result is dimension `order[i]` of the operand.
+    Permute(Value, Vec<usize>),
+    /// Repeats each dimension of size 1 up to the node's shape; ranks are equal.
+    Broadcast(Value),
+    /// The rows of `table [n, d]` that `ids int32[...]` name: `[..., d]`. A position outside counts as the nearest inside.
+    Embedding {
+        /// The rows.
+        table: Value,
+        /// Which of them.
+        ids: Value,
+    },
+    /// Of each `x[i]` in `x [b, n, d]` the row that `rows int32[b]` names: `[b, d]`. A position outside counts as the nearest inside.
+    SelectRow {
+        /// The rows.
+        x: Value,
+        /// Which of them.
+        rows: Value,
+    },
+}
+
+/// Operands of a normalisation.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Norm {
+    /// What is normalised.
+    pub x: Value,
+    /// Multiplied after normalising.
+    pub weight: Value,
+    /// Added after that.
+    pub bias: Value,
+    /// Added to the variance.
+    pub eps: f32,
+}
+
+/// Attention of `query [b, n, heads * d]` to `key [b, m, heads * d]` and `value [b, m, heads * e]`: `[b, n, heads * e]`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Attention {
+    /// What asks.
+    pub query: Value,
+    /// What is asked.
+    pub key: Value,
+    /// What is answered.
+    pub value: Value,
+    /// How many heads.
+    pub heads: u64,
+    /// What the products are multiplied by; `1 / sqrt(d)` as a rule.
+    pub scale: f32,
+    /// Whether row `i` sees only the rows up to `i`.
+    pub causal: bool,
+    /// Whether autocast leaves the products of queries and keys in f32 (diffusers' `upcast_attention`).
+    pub upcast: bool,
+}
+
+/// Ops on one element.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum UnaryOp {
+    /// `e^x`.
+    Exp,
+    /// Sine, in radians.
+    Sin,
+    /// Cosine, in radians.
+    Cos,
+    /// `1 / (1 + e^-x)`.
+    Sigmoid,
+    /// `x * sigmoid(x)`.
+    Silu,
+    /// `x * (1 + erf(x / sqrt 2)) / 2`, the exact form.
+    Gelu,
+    /// `x * sigmoid(1.702 x)`, as CLIP has it.
+    QuickGelu,
+}
+
+/// Ops on two elements.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum BinaryOp {
+    /// `x + y`.
+    Add,
+    /// `x - y`.
+    Sub,
+    /// `x * y`.
+    Mul,
+    /// `x / y`.
+    Div,
+    /// The smaller.
+    Min,
+    /// The larger.
+    Max,
+}
+
+impl Op {
+    /// Its name in messages.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Input(_) => "input",
+            Self::Weight(_) => "weight",
+            Self::Literal(_) => "literal",
+            Self::Fill(_) => "fill",
+            Self::Unary(op, _) => match op {
+                UnaryOp::Exp => "exp",
+                UnaryOp::Sin => "sin",
+                UnaryOp::Cos => "cos",
+                UnaryOp::Sigmoid => "sigmoid",
+                UnaryOp::Silu => "silu",
+                UnaryOp::Gelu => "gelu",
+                UnaryOp::QuickGelu => "quick_gelu",
+            },
+            Self::Binary(op, ..) => match op {
+                BinaryOp::Add => "add",
+                BinaryOp::Sub => "sub",
+                BinaryOp::Mul => "mul",
+                BinaryOp::Div => "div",
+                BinaryOp::Min => "min",
+                BinaryOp::Max => "max",
+            },
+            Self::Convert(..) => "convert",
+            Self::Conv2d { .. } => "conv2d",
+            Self::Linear { .. } => "linear",
+            Self::GroupNorm { .. } => "group_norm",
+            Self::LayerNorm(_) => "layer_norm",
+            Self::Attention(_) => "attention",
+            Self::Upsample { .. } => "upsample",
+            Self::Concat { .. } => "concat",
+            Self::Slice { .. } => "slice",
+            Self::Reshape(_) => "reshape",
+            Self::Permute(..) => "permute",
+            Self::Broadcast(_) => "broadcast",
+            Self::Embedding { .. } => "embedding",
+            Self::SelectRow { .. } => "select_row",
+        }
+    }
+
+    /// Hands each operand to `visit`, which may put another in its place.
+    pub fn visit_operands(&mut self, mut visit: impl FnMut(&mut Value)) {
+        match self {
+            Self::Input(_) | Self::Weight(_) | Self::Literal(_) | Self::Fill(_) => {}
+            Self::Unary(_, x)
+            | Self::Convert(x, _)
+            | Self::Upsample { x, .. }
+            | Self::Slice { x, .. }
+            | Self::Reshape(x)
+            | Self::Permute(x, _)
+            | Self::Broadcast(x) => visit(x),
+            Self::Binary(_, x, y) | Self::Embedding { table: x, ids: y } | Self::SelectRow { x, rows: y } => {
+                visit(x);
+                visit(y);
+            }
+            Self::Conv2d { x, weight, bias, .. } | Self::Linear { x, weight, bias } => {
+                visit(x);
+                visit(weight);
+                bias.iter_mut().for_each(visit);
+            }
+            Self::GroupNorm { norm, .. } | Self::LayerNorm(norm) => {
+                visit(&mut norm.x);
+                visit(&mut norm.weight);
+                visit(&mut norm.bias);
+            }
+            Self::Attention(attention) => {
+                visit(&mut attention.query);
+                visit(&mut attention.key);
+                visit(&mut attention.value);
+            }
+            Self::Concat { parts, .. } => parts.iter_mut().for_each(visit),
+        }
+    }
+
+    /// Its operands, in order.
+    pub fn operands(&self) -> Vec<Value> {
+        let mut operands = Vec::new();
+        self.clone().visit_operands(|value| operands.push(*value));
+        operands
+    }
+}

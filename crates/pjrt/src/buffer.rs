@@ -1,0 +1,301 @@
+//! Buffers: arrays on a device.
+
+use std::ffi::c_void;
+use std::fmt;
+use std::sync::Arc;
+
+use preheat_tensor::Dtype;
+
+use super::buffer_type;
+use super::call::{Handle, list};
+use super::client::Client;
+use super::device::Device;
+use super::error::{PjrtError, optional};
+use super::event::Event;
+use super::layout;
+use super::sys;
+
+/// An array on a device, or one that an execution under way will fill.
+pub struct Buffer {
+    client: Client,
+    raw: Handle<sys::Buffer>,
+}
+
+/// How a plugin may use host memory that is handed over with its owner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HostTransfer {
+    /// The device gets a copy, made in the background; the owner is let go once it is made.
+    Copy,
+    /// The device may use the memory in place, reading only, for as long as the buffer or an execution needs it. XLA:CPU
+    /// does so at [`ZERO_COPY_ALIGNMENT`](super::ZERO_COPY_ALIGNMENT) and copies otherwise. A buffer that is donated is copied then.
+    ZeroCopy,
+}
+
+impl Client {
+    /// Copies `data`, dense and row-major, to `device`. It is copied or read to the end before this returns.
+    pub fn buffer_from_host(
+        &self,
+        device: &Device,
+        dtype: Dtype,
+        dimensions: &[i64],
+        data: &[u8],
+    ) -> Result<Buffer, PjrtError> {
+        let semantics = sys::HostBufferSemantics::IMMUTABLE_ONLY_DURING_CALL;
+        // SAFETY: with these semantics the plugin reads `data` during the call only.
+        let (buffer, _done) = unsafe { self.put(device, dtype, dimensions, data, semantics) }?;
+        Ok(buffer)
+    }
+
+    /// Puts the bytes of `owner`, dense and row-major, on `device`, and keeps `owner` for as long as the plugin reads from it.
+    ///
+    /// The plugin's hold on `owner` ends on a thread of the plugin's: dropping it must not call into the plugin.
+    pub fn buffer_from_owner<T>(
+        &self,
+        device: &Device,
+        dtype: Dtype,
+        dimensions: &[i64],
+        owner: Arc<T>,
+        transfer: HostTransfer,
+    ) -> Result<Buffer, PjrtError>
+    where
+        T: AsRef<[u8]> + Send + Sync + 'static,
+    {
+        // Without it there is no way to know when the plugin is done.
+        self.plugin().require::<sys::EventOnReadyArgs>()?;
+        let semantics = match transfer {
+            HostTransfer::Copy => sys::HostBufferSemantics::IMMUTABLE_UNTIL_TRANSFER_COMPLETES,
+            HostTransfer::ZeroCopy => sys::HostBufferSemantics::IMMUTABLE_ZERO_COPY,
+        };
+        let keep = Arc::clone(&owner);
+        let data = (*keep).as_ref();
+        // SAFETY: the bytes stay put and unchanged while `owner` is held, which the callback below does until the plugin is done.
+        let (buffer, done) = unsafe { self.put(device, dtype, dimensions, data, semantics) }?;
+        // Should registering fail, it leaks the owner, which is the safe side: the buffer may be reading from it.
+        done.on_ready(move |_| drop(owner))?;
+        Ok(buffer)
+    }
+
+    /// Makes a buffer of `data`; the event is when the plugin is done with it.
+    ///
+    /// # Safety
+    ///
+    /// `data` stays valid and unchanged for as long as `semantics` asks.
+    unsafe fn put(
+        &self,
+        device: &Device,
+        dtype: Dtype,
+        dimensions: &[i64],
+        data: &[u8],
+        semantics: sys::HostBufferSemantics,
+    ) -> Result<(Buffer, Event), PjrtError> {
+        let expected = dtype.array_bytes(dimensions)?;
+        if data.len() != expected {
+            let dimensions = dimensions.to_vec();
+            return Err(PjrtError::WrongSize { dtype, dimensions, expected, actual: data.len() });
+        }
+        if !device.client().is(self) {
+            return Err(PjrtError::ForeignHandle { what: format!("device {}", device.id()) });
+        }
+        let mut args = sys::ClientBufferFromHostBufferArgs {
+            client: self.as_ptr(),
+            data: data.as_ptr().cast::<c_void>(),
+            r#type: buffer_type::to_raw(dtype),
+            dims: dimensions.as_ptr(),
+            num_dims: dimensions.len(),
+            host_buffer_semantics: semantics,
+            device: device.as_ptr(),
+            ..sys::Args::new()
+        };
+        // SAFETY: client and device are live and belong together; `data` has as many bytes as the dense shape, and the caller
+        // vouches for its lifetime.
+        unsafe { self.plugin().call(&mut args) }?;
+        let function = <sys::ClientBufferFromHostBufferArgs as sys::Call>::FUNCTION;
+        // SAFETY: just made in this client, and ours.
+        let buffer = unsafe { Buffer::own(self, args.buffer, function) };
+        // SAFETY: as above.
+        let done = unsafe { Event::own(self, args.done_with_host_buffer, function) };
+        Ok((buffer?, done?))
+    }
+}
+
+impl Buffer {
+    /// Takes over a buffer that `function` answered.
+    ///
+    /// # Safety
+    ///
+    /// `raw` is null or a buffer of `client` that the caller owns.
+    #[inline]
+    pub(super) unsafe fn own(
+        client: &Client,
+        raw: *mut sys::Buffer,
+        function: &'static str,
+    ) -> Result<Self, PjrtError> {
+        Ok(Self { raw: Handle::new(raw, function)?, client: client.clone() })
+    }
+
+    pub(super) fn as_ptr(&self) -> *mut sys::Buffer {
+        self.raw.as_ptr()
+    }
+
+    /// The client it is of.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// The type of its elements.
+    pub fn dtype(&self) -> Result<Dtype, PjrtError> {
+        let mut args = sys::BufferElementTypeArgs { buffer: self.as_ptr(), ..sys::Args::new() };
+        // SAFETY: the buffer is live: it is destroyed on drop only.
+        unsafe { self.client.plugin().call(&mut args) }?;
+        buffer_type::from_raw(args.r#type).ok_or_else(|| PjrtError::BadAnswer {
+            function: <sys::BufferElementTypeArgs as sys::Call>::FUNCTION,
+            what: format!("element type {}", args.r#type.0),
+        })
+    }
+
+    /// Its dimensions, the major one first; none for a scalar.
+    pub fn dimensions(&self) -> Result<Vec<i64>, PjrtError> {
+        let mut args = sys::BufferDimensionsArgs { buffer: self.as_ptr(), ..sys::Args::new() };
+        // SAFETY: the buffer is live: it is destroyed on drop only, and the answer lives as long as it.
+        unsafe {
+            self.client.plugin().call(&mut args)?;
+            Ok(list(args.dims, args.num_dims).to_vec())
+        }
+    }
+
+    /// The device it is on.
+    pub fn device(&self) -> Result<Device, PjrtError> {
+        let mut args = sys::BufferDeviceArgs { buffer: self.as_ptr(), ..sys::Args::new() };
+        // SAFETY: the buffer is live: it is destroyed on drop only; its device is one of this client's.
+        unsafe {
+            self.client.plugin().call(&mut args)?;
+            Device::of(&self.client, args.device)
+        }
+    }
+
+    /// Bytes that it takes on the device, padding included.
+    pub fn on_device_bytes(&self) -> Result<usize, PjrtError> {
+        let mut args = sys::BufferOnDeviceSizeInBytesArgs { buffer: self.as_ptr(), ..sys::Args::new() };
+        // SAFETY: the buffer is live: it is destroyed on drop only.
+        unsafe { self.client.plugin().call(&mut args) }?;
+        Ok(args.on_device_size_in_bytes)
+    }
+
+    /// Where it lies, for comparing: an address of the device's.
+    pub fn address(&self) -> Result<usize, PjrtError> {
+        let mut args = sys::BufferUnsafePointerArgs { buffer: self.as_ptr(), ..sys::Args::new() };
+        // SAFETY: the buffer is live: it is destroyed on drop only.
+        unsafe { self.client.plugin().call(&mut args) }?;
+        Ok(args.buffer_pointer)
+    }
+
+    /// The event of its contents being there; its failure is that of the execution or transfer behind it.
+    pub fn ready(&self) -> Result<Event, PjrtError> {
+        let mut args = sys::BufferReadyEventArgs { buffer: self.as_ptr(), ..sys::Args::new() };
+        // SAFETY: the buffer is live: it is destroyed on drop only; the event is ours.
+        unsafe {
+            self.client.plugin().call(&mut args)?;
+            Event::own(&self.client, args.event, <sys::BufferReadyEventArgs as sys::Call>::FUNCTION)
+        }
+    }
+
+    /// The contents, dense and row-major whatever the layout on the device; waits until they are there.
+    pub fn to_host(&self) -> Result<Vec<u8>, PjrtError> {
+        let mut bytes = vec![0; self.dtype()?.array_bytes(&self.dimensions()?)?];
+        self.to_host_into(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// As [`Self::to_host`], into memory of the caller's, which must have the very size.
+    pub fn to_host_into(&self, bytes: &mut [u8]) -> Result<(), PjrtError> {
+        let (dtype, dimensions) = (self.dtype()?, self.dimensions()?);
+        let expected = dtype.array_bytes(&dimensions)?;
+        if bytes.len() != expected {
+            return Err(PjrtError::WrongSize { dtype, dimensions, expected, actual: bytes.len() });
+        }
+        let row_major = layout::row_major(dimensions.len());
+        match self.minor_to_major()? {
+            Some(order) if order != row_major && order.len() == row_major.len() => {
+                let mut as_it_lies = vec![0; expected];
+                self.read(&mut as_it_lies, &order)?;
+                layout::to_row_major(&as_it_lies, bytes, dtype.bytes()?, &dimensions, &order)
+            }
+            _ => self.read(bytes, &row_major),
+        }
+    }
+
+    /// The order of the dimensions in the device's memory, from the fastest to the slowest; `None` where the plugin does not tell.
+    fn minor_to_major(&self) -> Result<Option<Vec<i64>>, PjrtError> {
+        let mut args = sys::BufferGetMemoryLayoutArgs { buffer: self.as_ptr(), ..sys::Args::new() };
+        // SAFETY: the buffer is live: it is destroyed on drop only.
+        let answer = optional(unsafe { self.client.plugin().call(&mut args) })?;
+        if answer.is_none() || args.layout.r#type != sys::BufferMemoryLayoutType::TILED {
+            return Ok(None);
+        }
+        // SAFETY: `type` says which member it is; the list lives as long as the buffer.
+        unsafe {
+            let tiled = args.layout.layout.tiled;
+            Ok(Some(list(tiled.minor_to_major, tiled.minor_to_major_size).to_vec()))
+        }
+    }
+
+    /// Copies the contents, which must fill `bytes`, in the order of dimensions that they have on the device.
+    ///
+    /// Plugins differ in what they do with another order: XLA:CPU takes no notice of it, so it is never asked for one.
+    fn read(&self, bytes: &mut [u8], minor_to_major: &[i64]) -> Result<(), PjrtError> {
+        self.client.plugin().require::<sys::EventAwaitArgs>()?;
+        let tiled = sys::BufferMemoryLayoutTiled {
+            minor_to_major: minor_to_major.as_ptr(),
+            minor_to_major_size: minor_to_major.len(),
+            ..sys::Args::new()
+        };
+        let mut layout = sys::BufferMemoryLayout {
+            layout: sys::BufferMemoryLayoutUnion { tiled },
+            r#type: sys::BufferMemoryLayoutType::TILED,
+            ..sys::Args::new()
+        };
+        let mut args = sys::BufferToHostBufferArgs {
+            src: self.as_ptr(),
+            host_layout: &raw mut layout,
+            dst: bytes.as_mut_ptr().cast::<c_void>(),
+            dst_size: bytes.len(),
+            ..sys::Args::new()
+        };
+        // SAFETY: the buffer is live; the layout outlives the call. The plugin may write to `bytes` until the event is ready, which
+        // is awaited below before the borrow ends.
+        unsafe { self.client.plugin().call(&mut args) }?;
+        let function = <sys::BufferToHostBufferArgs as sys::Call>::FUNCTION;
+        // SAFETY: just made, and ours.
+        unsafe { Event::own(&self.client, args.event, function) }?.wait()
+    }
+
+    /// Gives its memory back though handles to it live on; executions under way still have it.
+    pub fn delete(&self) -> Result<(), PjrtError> {
+        let mut args = sys::BufferDeleteArgs { buffer: self.as_ptr(), ..sys::Args::new() };
+        // SAFETY: the buffer is live: it is destroyed on drop only.
+        unsafe { self.client.plugin().call(&mut args) }
+    }
+
+    /// Whether it was deleted or donated.
+    pub fn is_deleted(&self) -> Result<bool, PjrtError> {
+        let mut args = sys::BufferIsDeletedArgs { buffer: self.as_ptr(), ..sys::Args::new() };
+        // SAFETY: the buffer is live: it is destroyed on drop only.
+        unsafe { self.client.plugin().call(&mut args) }?;
+        Ok(args.is_deleted)
+    }
+}
+
+impl fmt::Debug for Buffer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Buffer").field("dtype", &self.dtype()).field("dimensions", &self.dimensions()).finish()
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        // SAFETY: owned, and this is its last use; executions under way hold its memory themselves.
+        unsafe {
+            self.client.plugin().destroy(sys::BufferDestroyArgs { buffer: self.as_ptr(), ..sys::Args::new() });
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! What can go wrong between here and a plugin.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use preheat_tensor::{ArrayError, Dtype};
+
+use super::plugin::ApiVersion;
+use super::sys;
+
+/// Why something asked of a plugin was not done.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PjrtError {
+    /// Nothing is at the plugin's path, or it cannot be reached.
+    #[error("no plugin at {}: {source}; check the path, or install one with `preheat plugins install`", path.display())]
+    PluginNotFound {
+        /// Where it was looked for.
+        path: PathBuf,
+        /// What the file system said.
+        source: std::io::Error,
+    },
+    /// The file ends before everything that its headers say is in it.
+    #[error("{} was cut short: {missing} bytes are missing at its end, so that it has to be installed again", path.display())]
+    CutShort {
+        /// The file.
+        path: PathBuf,
+        /// How many bytes are missing.
+        missing: u64,
+    },
+    /// The file is there, but the dynamic linker refuses it.
+    #[error("{} cannot be loaded as a shared library: {reason}; a PJRT plugin is a library built for this machine, with what it links at hand", path.display())]
+    NotALibrary {
+        /// The file.
+        path: PathBuf,
+        /// What the dynamic linker said.
+        reason: String,
+    },
+    /// A shared library, but not a PJRT plugin.
+    #[error("{} is a shared library but no PJRT plugin: it exports no GetPjrtApi", path.display())]
+    NoEntryPoint {
+        /// The file.
+        path: PathBuf,
+    },
+    /// `GetPjrtApi` answered null.
+    #[error("the plugin {} hands out no function table (GetPjrtApi returned null): it is broken or built for another platform", path.display())]
+    NullApi {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The plugin speaks another major version of the PJRT C API.
+    #[error("the plugin {} speaks PJRT C API {plugin}, this build of preheat speaks {ours}: the major versions must be equal; install a plugin of major version {}", path.display(), ours.major)]
+    MajorVersion {
+        /// The file.
+        path: PathBuf,
+        /// The version it reports.
+        plugin: ApiVersion,
+        /// The version that this library was written against.
+        ours: ApiVersion,
+    },
+    /// The function table ends before the functions that nothing works without.
+    #[error("the function table of the plugin {} has {struct_size} bytes where at least {needed} are needed: it is too old or damaged; install a newer plugin", path.display())]
+    TableTooShort {
+        /// The file.
+        path: PathBuf,
+        /// Bytes that the table says it has.
+        struct_size: usize,
+        /// Bytes up to the last function that is indispensable.
+        needed: usize,
+    },
+    /// The plugin does not have a function that the request needs.
+    #[error("the plugin {} (PJRT C API {version}) has no {function}; a newer plugin may", path.display())]
+    MissingFunction {
+        /// The plugin's file.
+        path: PathBuf,
+        /// The version it reports.
+        version: ApiVersion,
+        /// The function's name in C.
+        function: &'static str,
+    },
+    /// A function of the plugin failed.
+    #[error("{function}: {message} ({code})")]
+    Call {
+        /// The function's name in C.
+        function: &'static str,
+        /// The plugin's kind of error.
+        code: ErrorCode,
+        /// The plugin's own words.
+        message: String,
+    },
+    /// A function of the plugin succeeded, but what it answered makes no sense.
+    #[error("{function} answered {what}: the plugin is broken or newer than this build of preheat understands")]
+    BadAnswer {
+        /// The function's name in C.
+        function: &'static str,
+        /// What is wrong with the answer.
+        what: String,
+    },
+    /// An empty topology name, which libtpu takes for its oldest hardware.
+    #[error("a topology needs a name, such as v5e:1x1")]
+    EmptyTopologyName,
+    /// Compile options that are no `CompileOptionsProto` with at least one replica and partition: some plugins end the process on them.
+    #[error("the compile options are unusable: {what}")]
+    BadOptions {
+        /// What is wrong with them.
+        what: String,
+    },
+    /// Data whose length does not fit its shape.
+    #[error("{dtype} data of dimensions {dimensions:?} has {expected} bytes, not {actual}")]
+    WrongSize {
+        /// Type of each element.
+        dtype: Dtype,
+        /// The shape.
+        dimensions: Vec<i64>,
+        /// Bytes that the shape needs, dense.
+        expected: usize,
+        /// Bytes given.
+        actual: usize,
+    },
+    /// An array that cannot be in the host's memory.
+    #[error(transparent)]
+    Array(#[from] ArrayError),
+    /// A buffer or device of another client: handing it to the plugin would be undefined.
+    #[error("{what} belongs to another client")]
+    ForeignHandle {
+        /// Which one.
+        what: String,
+    },
+    /// An executable over several devices of this process, where one device is driven.
+    #[error("the executable runs on {devices} devices of this process; only one is supported")]
+    SeveralDevices {
+        /// How many it runs on.
+        devices: usize,
+    },
+    /// An optimized program that cannot be read.
+    #[error("the {format} program of the executable cannot be read: {what}")]
+    UnreadableProgram {
+        /// The format that the plugin named.
+        format: String,
+        /// What is wrong with it.
+        what: String,
+    },
+}
+
+impl PjrtError {
+    /// The plugin's kind of error, where the error is the plugin's.
+    pub fn code(&self) -> Option<ErrorCode> {
+        match self {
+            Self::Call { code, .. } => Some(*code),
+            _ => None,
+        }
+    }
+
+    /// Whether the plugin does not offer what was asked: no such function, or one that says so.
+    pub fn is_unimplemented(&self) -> bool {
+        matches!(self, Self::MissingFunction { .. }) || self.code() == Some(ErrorCode::Unimplemented)
+    }
+}
+
+/// Turns "the plugin does not offer this" into `None`.
+pub(super) fn optional<T>(result: Result<T, PjrtError>) -> Result<Option<T>, PjrtError> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.is_unimplemented() => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+macro_rules! codes {
+    ($($name:ident $constant:ident $text:literal,)*) => {
+        /// The kinds of error that plugins tell apart: absl's status codes.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum ErrorCode {
+            $(#[doc = concat!("absl's `", stringify!($constant), "`: ", $text, ".")] $name,)*
+            /// A code that this library does not know.
+            Other(u32),
+        }
+
+        impl ErrorCode {
+            pub(super) fn from_raw(code: sys::ErrorCode) -> Self {
+                match code {
+                    $(sys::ErrorCode::$constant => Self::$name,)*
+                    sys::ErrorCode(other) => Self::Other(other),
+                }
+            }
+
+            /// The code by its number, as another process gave it.
+            pub fn from_number(number: u32) -> Self {
+                Self::from_raw(sys::ErrorCode(number))
+            }
+
+            /// The number of the code.
+            pub fn number(self) -> u32 {
+                match self {
+                    $(Self::$name => sys::ErrorCode::$constant.0,)*
+                    Self::Other(code) => code,
+                }
+            }
+        }
+
+        impl fmt::Display for ErrorCode {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match self {
+                    $(Self::$name => f.write_str($text),)*
+                    Self::Other(code) => write!(f, "error code {code}"),
+                }
+            }
+        }
+    };
+}
+
+codes! {
+    Cancelled CANCELLED "cancelled",
+    Unknown UNKNOWN "unknown error",
+    InvalidArgument INVALID_ARGUMENT "invalid argument",
+    DeadlineExceeded DEADLINE_EXCEEDED "deadline exceeded",
+    NotFound NOT_FOUND "not found",
+    AlreadyExists ALREADY_EXISTS "already exists",
+    PermissionDenied PERMISSION_DENIED "permission denied",
+    ResourceExhausted RESOURCE_EXHAUSTED "out of memory or another resource",
+    FailedPrecondition FAILED_PRECONDITION "failed precondition",
+    Aborted ABORTED "aborted",
+    OutOfRange OUT_OF_RANGE "out of range",
+    Unimplemented UNIMPLEMENTED "unimplemented",
+    Internal INTERNAL "internal error",
+    Unavailable UNAVAILABLE "unavailable",
+    DataLoss DATA_LOSS "data loss",
+    Unauthenticated UNAUTHENTICATED "unauthenticated",
+}

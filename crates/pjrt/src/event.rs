@@ -1,0 +1,105 @@
+//! Events: something that the plugin will have finished.
+
+use std::any::Any;
+use std::ffi::c_void;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr::NonNull;
+
+use super::call::Handle;
+use super::client::Client;
+use super::error::PjrtError;
+use super::plugin::Plugin;
+use super::sys;
+
+/// The completion of asynchronous work: a transfer, or the execution that fills a buffer.
+pub struct Event {
+    client: Client,
+    raw: Handle<sys::Event>,
+}
+
+type Callback = Box<dyn FnOnce(Result<(), PjrtError>) + Send>;
+
+struct Registered {
+    /// Not the client: were this its last handle, it would be closed by a thread of its own.
+    plugin: Plugin,
+    callback: Callback,
+}
+
+impl Event {
+    /// Takes over an event that `function` answered.
+    ///
+    /// # Safety
+    ///
+    /// `raw` is null or an event of `client` that the caller owns.
+    pub(super) unsafe fn own(client: &Client, raw: *mut sys::Event, function: &'static str) -> Result<Self, PjrtError> {
+        Ok(Self { client: client.clone(), raw: Handle::new(raw, function)? })
+    }
+
+    /// Blocks until the work is done; its failure is the error.
+    pub fn wait(&self) -> Result<(), PjrtError> {
+        let mut args = sys::EventAwaitArgs { event: self.raw.as_ptr(), ..sys::Args::new() };
+        // SAFETY: the event is live: it is destroyed on drop only.
+        unsafe { self.client.plugin().call(&mut args) }
+    }
+
+    /// Whether the work is done, well or not.
+    pub fn is_ready(&self) -> Result<bool, PjrtError> {
+        let mut args = sys::EventIsReadyArgs { event: self.raw.as_ptr(), ..sys::Args::new() };
+        // SAFETY: the event is live: it is destroyed on drop only.
+        unsafe { self.client.plugin().call(&mut args) }?;
+        Ok(args.is_ready)
+    }
+
+    /// Has `callback` called with the outcome once the work is done: on a thread of the plugin's, or at once on this one.
+    ///
+    /// It must be quick and must not call back into the plugin. If it panics, the panic ends there and is logged. The event may be
+    /// dropped meanwhile.
+    pub fn on_ready(&self, callback: impl FnOnce(Result<(), PjrtError>) + Send + 'static) -> Result<(), PjrtError> {
+        self.client.plugin().require::<sys::EventOnReadyArgs>()?;
+        let registered = Registered { plugin: self.client.plugin().clone(), callback: Box::new(callback) };
+        let mut args = sys::EventOnReadyArgs {
+            event: self.raw.as_ptr(),
+            callback: Some(call_back),
+            // Not taken back if the call fails: whether the plugin then still calls cannot be known, and a leak is the safe side.
+            user_arg: Box::into_raw(Box::new(registered)).cast::<c_void>(),
+            ..sys::Args::new()
+        };
+        // SAFETY: the event is live; the callback takes the box, and it is given to no one else.
+        unsafe { self.client.plugin().call(&mut args) }
+    }
+}
+
+/// What the plugin calls: once for each registration, with an error that is then ours.
+unsafe extern "C" fn call_back(error: *mut sys::Error, user_arg: *mut c_void) {
+    // SAFETY: `on_ready` made it from a box of this type, and each registration is called once.
+    let registered = unsafe { Box::from_raw(user_arg.cast::<Registered>()) };
+    // No panic may cross into C.
+    let outcome = catch_unwind(AssertUnwindSafe(move || {
+        let Registered { plugin, callback } = *registered;
+        let result = match NonNull::new(error) {
+            None => Ok(()),
+            // SAFETY: the plugin hands its error over with the call.
+            Some(error) => Err(unsafe { plugin.table().take_error("PJRT_Event_OnReady", error) }),
+        };
+        callback(result);
+    }));
+    if let Err(panic) = outcome {
+        report_panic(panic);
+    }
+}
+
+/// Logs a panic that must go no further.
+pub fn report_panic(panic: Box<dyn Any + Send>) {
+    let message = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    // A subscriber that panics must not cross either.
+    let _ = catch_unwind(|| tracing::error!(message = message.unwrap_or("a panic"), "a callback of an event panicked"));
+    // Dropping what was thrown could throw again.
+    std::mem::forget(panic);
+}
+
+impl Drop for Event {
+    fn drop(&mut self) {
+        // SAFETY: owned, and this is its last use; callbacks do not need it.
+        unsafe { self.client.plugin().destroy(sys::EventDestroyArgs { event: self.raw.as_ptr(), ..sys::Args::new() }) };
+    }
+}

@@ -1,0 +1,67 @@
+//! PJRT: the C interface through which XLA's plugins are loaded and driven.
+//!
+//! A [`Plugin`] is a shared library that exports `GetPjrtApi`. It makes [`Client`]s, which own [`Device`]s, compile programs to
+//! [`LoadedExecutable`]s and hold [`Buffer`]s; and, where it can compile without hardware, [`Topology`]s for [`compile_ahead`].
+//! Every handle keeps what it depends on alive, may be used from any thread, and gives back what it holds when dropped.
+//!
+//! - [`sys`] holds the C layouts. `call.rs` is the only way into the function table: it reads no function beyond the table's own
+//!   size, and turns each error of the plugin into [`PjrtError::Call`].
+//! - [`RuntimeAbiVersion`] answers whether a runtime takes an executable, where the plugin has that extension.
+//! - [`options`] encodes compile options; [`hlo`] reads a program's parameters and results out of an executable.
+//!
+//! What a plugin does on a bad request is up to it, and some end the process (unknown flags in `XLA_FLAGS`): see the callers.
+//!
+//! ```no_run
+//! use preheat_pjrt::{Client, ExecuteOptions, Plugin, Program, options};
+//! use preheat_tensor::Dtype;
+//!
+//! # fn main() -> Result<(), preheat_pjrt::PjrtError> {
+//! let client = Client::create(&Plugin::open("xla_cpu_pjrt.so".as_ref())?, &[])?;
+//! let text = b"func.func @main(%x: tensor<2xf32>) -> tensor<2xf32> {
+//!   %y = stablehlo.add %x, %x : tensor<2xf32>
+//!   return %y : tensor<2xf32>
+//! }";
+//! let options = options::encode(1, 1, None, &[], std::iter::empty())?;
+//! let doubled = client.compile(Program::mlir(text), &options)?;
+//! let device = &client.addressable_devices()?[0];
+//! let x = client.buffer_from_host(device, Dtype::Float32, &[2], &[0, 0, 128, 63, 0, 0, 0, 64])?;
+//! let y = doubled.execute(&[&x], ExecuteOptions::default())?;
+//! assert_eq!(y[0].to_host()?, [0, 0, 0, 64, 0, 0, 128, 64]);
+//! # Ok(())
+//! # }
+//! ```
+#![expect(unsafe_code, reason = "this room is where C is called")]
+
+mod abi_version;
+mod buffer;
+mod buffer_type;
+mod call;
+mod client;
+mod device;
+mod error;
+mod event;
+mod executable;
+pub mod hlo;
+mod layout;
+mod loaded;
+pub mod options;
+mod plugin;
+mod program;
+pub mod sys;
+mod topology;
+mod value;
+
+pub use abi_version::{Compatibility, ExecutableAbiVersion, RuntimeAbiVersion};
+pub use buffer::{Buffer, HostTransfer};
+pub use buffer_type::dtype_from_hlo;
+pub use client::Client;
+pub use device::{Device, DeviceDescription, MemoryStats};
+pub use error::{ErrorCode, PjrtError};
+pub use event::Event;
+pub use event::report_panic;
+pub use executable::{CompiledMemoryStats, Executable, OptimizedProgram, SerializedExecutable};
+pub use loaded::{ExecuteOptions, LoadedExecutable};
+pub use plugin::{ApiVersion, Plugin};
+pub use program::{Program, ProgramFormat};
+pub use topology::{Topology, compile_ahead};
+pub use value::Value;

@@ -1,0 +1,162 @@
+//! Native plugins: which there are, where they are looked for, and how they are installed.
+//!
+//! A plugin is a PJRT library that somebody else builds and that this crate loads at run time. [`find`] looks for one
+//! without starting anything; [`Installer`] puts a pinned one into the user's data folder:
+//!
+//! ```text
+//! <data folder>/plugins/
+//!   <name>/<version>/          whole or absent: unpacked elsewhere, then renamed into place
+//!     plugin.json              what was installed, from which wheel (`Manifest`)
+//!     <library>.so             and the headers that come with it
+//!   .staging-<name>-XXXXXX/    an install under way; what a killed one leaves goes with the next install
+//!   .<name>.lock               held by the one process that installs that plugin
+//! ```
+//!
+//! What runs the torch devices is no PJRT library and is kept beside them (`libtorch.rs`): a libtorch, and the library that calls it.
+//!
+//! Places are looked at in this order: an explicit path, the plugin's environment variables, the data folder, Python's
+//! site-packages. A variable that points at nothing ends the search with an error: whoever set it meant it.
+
+mod error;
+mod find;
+mod install;
+mod libtorch;
+mod manifest;
+mod pins;
+mod pip;
+mod site_packages;
+mod wheel;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+pub use error::{FindError, InstallError};
+use etcetera::BaseStrategy as _;
+pub use find::{Found, Lookup, Origin, Outcome, Place, Plugin, find, find_mlx, list};
+pub use install::{Installation, Installer, Progress, Source};
+pub use libtorch::{InstalledLibtorch, LibtorchSet, libtorch_damage, libtorch_folders, torch_folder};
+pub use manifest::{InstalledFile, Manifest};
+pub use pins::{Member, Pin, Wheel, pin, pin_for};
+use serde::{Deserialize, Serialize};
+pub use site_packages::site_packages_folders;
+
+/// The environment variable that moves the data folder.
+pub const DATA_DIR_VARIABLE: &str = "PREHEAT_DATA_DIR";
+
+/// A native plugin that preheat knows by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PluginName {
+    /// XLA's CPU backend.
+    XlaCpu,
+    /// libtpu, which runs on a TPU and compiles for one anywhere.
+    Tpu,
+    /// XLA's CUDA backend.
+    XlaCuda,
+}
+
+impl PluginName {
+    /// Every plugin, in the order in which they are listed.
+    pub const ALL: [Self; 3] = [Self::XlaCpu, Self::Tpu, Self::XlaCuda];
+
+    /// The name that the command line takes and the data folder uses.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::XlaCpu => "xla-cpu",
+            Self::Tpu => "tpu",
+            Self::XlaCuda => "xla-cuda",
+        }
+    }
+
+    /// The file name of the library in the data folder.
+    pub const fn library_file(self) -> &'static str {
+        match self {
+            Self::XlaCpu => "xla_cpu_pjrt.so",
+            Self::Tpu => "libtpu.so",
+            Self::XlaCuda => "xla_cuda_plugin.so",
+        }
+    }
+
+    /// The environment variables that name the library's path, the first that is set being the one that counts.
+    pub const fn variables(self) -> &'static [&'static str] {
+        match self {
+            Self::XlaCpu => &["PREHEAT_XLA_CPU_PLUGIN"],
+            Self::Tpu => &["TPU_LIBRARY_PATH", "PREHEAT_TPU_PLUGIN"],
+            Self::XlaCuda => &["PREHEAT_XLA_CUDA_PLUGIN"],
+        }
+    }
+
+    /// The variable of preheat's own, which messages tell people to set.
+    pub const fn variable(self) -> &'static str {
+        match self {
+            Self::XlaCpu => "PREHEAT_XLA_CPU_PLUGIN",
+            Self::Tpu => "PREHEAT_TPU_PLUGIN",
+            Self::XlaCuda => "PREHEAT_XLA_CUDA_PLUGIN",
+        }
+    }
+}
+
+impl std::fmt::Display for PluginName {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.pad(self.as_str())
+    }
+}
+
+/// A name that is none of [`PluginName::ALL`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no plugin named {given:?}: the names are xla-cpu, tpu and xla-cuda")]
+pub struct UnknownPlugin {
+    /// What was asked for.
+    pub given: String,
+}
+
+impl FromStr for PluginName {
+    type Err = UnknownPlugin;
+
+    fn from_str(given: &str) -> Result<Self, UnknownPlugin> {
+        Self::ALL
+            .into_iter()
+            .find(|name| name.as_str() == given)
+            .ok_or_else(|| UnknownPlugin { given: given.to_owned() })
+    }
+}
+
+/// The folder that keeps what outlives a cache: `$PREHEAT_DATA_DIR`, else `preheat` in the user's data folder
+/// (`$XDG_DATA_HOME` or `~/.local/share`). `None` where neither the variable nor a home folder is known.
+pub fn data_dir(env: &dyn Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+    match env(DATA_DIR_VARIABLE).filter(|value| !value.is_empty()) {
+        Some(folder) => std::path::absolute(folder).ok(),
+        None => Some(etcetera::choose_base_strategy().ok()?.data_dir().join("preheat")),
+    }
+}
+
+/// Reads the environment of this process; the `env` of a [`Lookup`] outside tests.
+pub fn process_env(variable: &str) -> Option<OsString> {
+    std::env::var_os(variable)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_parses_back() {
+        for name in PluginName::ALL {
+            assert_eq!(name.as_str().parse(), Ok(name));
+            assert!(name.variables().contains(&name.variable()));
+            assert_eq!(serde_json::to_value(name).unwrap(), name.as_str());
+        }
+        let error = "xla_cpu".parse::<PluginName>().unwrap_err();
+        assert!(error.to_string().contains("\"xla_cpu\""), "{error}");
+    }
+
+    #[test]
+    fn the_variable_moves_the_data_folder_and_an_empty_one_does_not() {
+        let moved = data_dir(&|name| (name == DATA_DIR_VARIABLE).then(|| "/somewhere".into()));
+        assert_eq!(moved, Some(PathBuf::from("/somewhere")));
+        let default = data_dir(&|_| None);
+        assert_eq!(data_dir(&|_| Some(OsString::new())), default);
+        assert!(default.is_none_or(|folder| folder.ends_with("preheat")));
+    }
+}

@@ -1,0 +1,113 @@
+//! `plugin.json`, which stands beside an installed plugin and says what it is.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use jiff::Timestamp;
+use preheat_io::input;
+use serde::{Deserialize, Serialize};
+
+use super::{Pin, PluginName};
+
+/// The file name of the manifest in an installed plugin's folder.
+pub(super) const MANIFEST_FILE: &str = "plugin.json";
+/// It has some hundred bytes for each file.
+const MOST_BYTES: u64 = 1 << 20;
+
+/// What was installed, when, and from which wheel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The plugin.
+    pub name: PluginName,
+    /// The wheel's version.
+    pub version: String,
+    /// The wheel's file name.
+    pub wheel: String,
+    /// The wheel's sha256, in hex.
+    pub sha256: String,
+    /// When it was installed.
+    pub installed_at: Timestamp,
+    /// The size of all files together.
+    pub bytes: u64,
+    /// The files beside this one.
+    pub files: Vec<InstalledFile>,
+}
+
+/// A file of an installed plugin.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstalledFile {
+    /// Its path in the plugin's folder, with `/` between the parts.
+    pub file: String,
+    /// Its size.
+    pub bytes: u64,
+    /// The blake3 of its content, in hex, taken while it was unpacked.
+    pub blake3: String,
+    /// When it was written. What earlier releases installed does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub modified: Option<Timestamp>,
+}
+
+impl InstalledFile {
+    /// Says why the file in `folder` is not the one that was installed.
+    ///
+    /// Its size and its time tell, since reading hundreds of megabytes again at each start is what this crate exists to avoid. Where the
+    /// time is another, as after a copy, its content is read, and the time is set back so that it is not read again.
+    pub(super) fn damage(&self, folder: &Path) -> Option<String> {
+        let path = folder.join(&self.file);
+        match self.compare(&path) {
+            Ok(None) => None,
+            Ok(Some(difference)) => Some(format!("{} {difference}", self.file)),
+            Err(error) => Some(format!("{} cannot be read: {error}", self.file)),
+        }
+    }
+
+    fn compare(&self, path: &Path) -> io::Result<Option<String>> {
+        let metadata = std::fs::metadata(path)?;
+        if !metadata.is_file() {
+            return Ok(Some("is no file".to_owned()));
+        }
+        if metadata.len() != self.bytes {
+            return Ok(Some(format!("should be {} bytes and is {}", self.bytes, metadata.len())));
+        }
+        let Some(written) = self.modified else { return Ok(None) };
+        // Images and archives keep whole seconds.
+        if Timestamp::try_from(metadata.modified()?).is_ok_and(|now| now.as_second() == written.as_second()) {
+            return Ok(None);
+        }
+        let mut content = blake3::Hasher::new();
+        content.update_mmap(path)?;
+        if content.finalize().to_hex().as_str() != self.blake3 {
+            return Ok(Some("has another content than was installed".to_owned()));
+        }
+        // Where this may not be done, the content is read each time.
+        let _ = File::open(path).and_then(|file| file.set_modified(written.into()));
+        Ok(None)
+    }
+}
+
+impl Manifest {
+    /// Reads the manifest of the plugin in `folder`, and says in words why it cannot.
+    pub fn read(folder: &Path) -> Result<Self, String> {
+        let path = folder.join(MANIFEST_FILE);
+        let text =
+            input::text(&path, MOST_BYTES).map_err(|error| format!("{MANIFEST_FILE} cannot be read: {error}"))?;
+        serde_json::from_str(&text).map_err(|error| format!("{MANIFEST_FILE} does not parse: {error}"))
+    }
+
+    /// Says why the files in `folder` are not those that were installed.
+    pub fn damage(&self, folder: &Path) -> Option<String> {
+        self.files.iter().find_map(|installed| installed.damage(folder))
+    }
+
+    /// Whether this is what `pin` installs, file for file.
+    pub(super) fn matches(&self, pin: &Pin<'_>) -> bool {
+        self.name == pin.name
+            && self.version == pin.wheel.version
+            && self.sha256 == pin.wheel.sha256
+            && pin
+                .members
+                .iter()
+                .all(|member| self.files.iter().any(|file| file.file == member.file && file.bytes == member.bytes))
+    }
+}

@@ -1,0 +1,70 @@
+//! Which sources was a crate built from? For build scripts, so that a change in the sources that make
+//! graphs never finds a graph that older sources made.
+//!
+//! A crate that is packaged has only its own sources at hand, so each crate takes the digest of its
+//! own.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The digest of the files below `places`, by name and content, in hexadecimal. A place is a file or
+/// a folder, relative to the crate's own folder; files that are not `wanted` do not count. Cargo is
+/// told to run the build script again when one of the places changes.
+///
+/// # Errors
+/// Where a place cannot be read.
+pub fn digest(places: &[&str], wanted: &dyn Fn(&Path) -> bool) -> io::Result<String> {
+    let mut files = Vec::new();
+    for place in places {
+        tell_cargo(&format!("rerun-if-changed={place}"));
+        list(Path::new(place), wanted, &mut files)?;
+    }
+    // By name with `/` between the parts, so that neither the folder's own order nor the system's
+    // separator counts.
+    let mut sources = Vec::new();
+    for file in files {
+        sources.push((file.to_string_lossy().replace('\\', "/"), std::fs::read(&file)?));
+    }
+    sources.sort();
+    let mut hasher = blake3::Hasher::new();
+    for (name, content) in sources {
+        for part in [name.as_bytes(), &content] {
+            hasher.update(&(part.len() as u64).to_le_bytes());
+            hasher.update(part);
+        }
+    }
+    Ok(hasher.finalize().to_hex().to_string())
+}
+
+/// Whether a file is Rust and decides which graph a model becomes. Tests decide nothing.
+pub fn is_source(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "rs") && !path.ends_with("tests.rs")
+}
+
+/// Sets an environment variable for `env!` in the crate that is being built.
+pub fn set(variable: &str, value: &str) {
+    tell_cargo(&format!("rustc-env={variable}={value}"));
+}
+
+#[expect(clippy::print_stdout, reason = "it is how a build script speaks to Cargo")]
+fn tell_cargo(instruction: &str) {
+    println!("cargo::{instruction}");
+}
+
+fn list(place: &Path, wanted: &dyn Fn(&Path) -> bool, files: &mut Vec<PathBuf>) -> io::Result<()> {
+    if place.is_file() {
+        files.push(place.to_owned());
+        return Ok(());
+    }
+    for entry in std::fs::read_dir(place)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            if !path.ends_with("tests") {
+                list(&path, wanted, files)?;
+            }
+        } else if wanted(&path) {
+            files.push(path);
+        }
+    }
+    Ok(())
+}
