@@ -29,32 +29,22 @@
 //! # }
 //! ```
 
-pub mod backend;
 #[cfg(feature = "cli")]
 pub mod cli;
-pub mod device;
-#[cfg(feature = "pipeline")]
-pub mod evidence;
-#[cfg(feature = "pipeline")]
-pub mod models;
-#[cfg(feature = "pipeline")]
-pub mod pipeline;
-pub mod progress;
-pub mod runtime;
-mod threads;
-pub mod trace;
-#[cfg(feature = "pipeline")]
-pub mod weights;
 #[cfg(feature = "xla-rs")]
 pub mod xla_rs;
 
-pub use backend::ahead::serve_compiler;
 pub use preheat_cache::{
     BuilderId, CfgProjection, CompileOptions, Digest, GraphKey, Keep, Match, ModelProjection, OptionValue, Program,
     ProgramFormat, Projection, Signature, Source, Statistics, create_execution_signature, latent_shape,
     normalize_shape,
 };
+#[cfg(feature = "pipeline")]
+pub use preheat_diffusion::{evidence, models, pipeline, weights};
 pub use preheat_ir::{graph, lower};
+pub use preheat_runtime::{Executable, Graph, Runtime, backend, device, progress, serve_compiler, trace};
 pub use preheat_tensor::{Dtype, Tensor, TensorError, TensorType};
-pub use runtime::{Executable, Graph, Runtime};
-pub use {preheat_pjrt as pjrt, preheat_plugins as plugins, preheat_tensor as tensor, preheat_torch_abi as torch_abi};
+pub use {
+    preheat_pjrt as pjrt, preheat_plugins as plugins, preheat_runtime as runtime, preheat_tensor as tensor,
+    preheat_torch_abi as torch_abi,
+};

@@ -1,13 +1,13 @@
 //! Slimmed executables over the real xla-cpu plugin: for every program the outputs are those of the whole executable, byte for byte.
 //!
-//! This is what puts a plugin build into the table of `src/backend/slim/mod.rs`: `docs/slim.md` says how.
+//! This is what puts a plugin build into the table of `crates/runtime/src/backend/slim/mod.rs`: `docs/slim.md` says how.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
 
 mod support;
 
 // The rewriter is no part of the library's interface, so it is compiled into this test once more.
-#[path = "../src/backend/slim/mod.rs"]
+#[path = "../crates/runtime/src/backend/slim/mod.rs"]
 mod slim;
 
 use std::iter::empty;

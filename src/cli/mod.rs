@@ -37,6 +37,7 @@ use std::time::{Duration, Instant};
 pub use args::Cli;
 pub use errors::{CliError, Status};
 use preheat_io::printable::printable_lines;
+use preheat_runtime::threads;
 pub use runtime_args::{RuntimeArgs, TorchArgs};
 pub use signals::end_now;
 pub use size::Size;
@@ -50,7 +51,6 @@ use self::progress::Shown;
 use crate::device::Target;
 use crate::progress::Cancel;
 use crate::runtime::Builder;
-use crate::threads;
 use crate::trace::Trace;
 
 /// How long work that was asked to stop may take to do so before the process ends without it. Nothing it could be in the

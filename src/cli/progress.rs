@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use preheat_io::printable::{printable, printable_lines};
+use preheat_runtime::threads;
 
 use super::output::seconds;
+use crate::plugins;
 use crate::progress::{Event, EventKind, Progress};
 use crate::runtime::Graph;
-use crate::{plugins, threads};
 
 /// How often a bar is redrawn while nothing happens.
 const TICK: Duration = Duration::from_millis(100);
@@ -206,6 +207,7 @@ impl Progress for Shown {
                 self.counted("decoding", "decoding", "{prefix} {bar:30} {pos}/{len}", (done, total), || ());
             }
             EventKind::Compiled { .. } | EventKind::Ready => self.done(&what),
+            _ => {}
         }
     }
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use preheat_cache::Source;
 use preheat_io::result_file::{self, Existing};
+use preheat_runtime::threads;
 
 use super::args::{ModelArgs, RunArgs};
 use super::demo_model;
@@ -15,7 +16,6 @@ use super::{CliError, Context, Status, metrics, placement};
 use crate::device::Target;
 use crate::pipeline::{Made, Pipeline, PipelineError, Plan, Sizes, TextToImage};
 use crate::runtime::{Metrics, Runtime, SnappedSize, StageReport};
-use crate::threads;
 
 pub(super) fn run(context: &Context, args: &RunArgs) -> Result<Status, CliError> {
     context.args.refuse_force(args.force_recompile)?;

@@ -65,7 +65,6 @@ pub fn path_as_text<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, 
 }
 
 /// The same of a path that need not be there.
-#[expect(clippy::ref_option, reason = "serde hands the field over")]
 pub fn optional_path_as_text<S: Serializer>(path: &Option<PathBuf>, serializer: S) -> Result<S::Ok, S::Error> {
     path.as_ref().map(|path| path.to_string_lossy()).serialize(serializer)
 }

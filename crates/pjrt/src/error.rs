@@ -105,6 +105,12 @@ pub enum PjrtError {
         /// What is wrong with them.
         what: String,
     },
+    /// A program in a format that no plugin compiles.
+    #[error("a plugin compiles StableHLO and HLO, and the program is a {format}: lower it first")]
+    NotForPlugins {
+        /// The program's format.
+        format: String,
+    },
     /// Data whose length does not fit its shape.
     #[error("{dtype} data of dimensions {dimensions:?} has {expected} bytes, not {actual}")]
     WrongSize {

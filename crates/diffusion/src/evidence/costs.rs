@@ -1,0 +1,200 @@
+//! What compiling a graph takes: as the store measured it, else as it did for the graph most like it, else a guess that is said to be one.
+
+use std::collections::{BTreeMap, HashMap};
+
+use preheat_cache::{GraphKey, GraphRecord};
+use preheat_runtime::target_of;
+use serde::Serialize;
+
+use super::Shape;
+use crate::models::LATENT_PX;
+
+/// Where a figure comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Basis {
+    /// This graph was compiled for this target.
+    Measured,
+    /// The same stage of the same model was, at another size or batch.
+    Alike,
+    /// Neither: [`guess`].
+    Guessed,
+}
+
+/// What compiling a graph takes.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Estimate {
+    /// The time.
+    pub compile_seconds: f64,
+    /// The length of its object on disk.
+    pub stored_bytes: u64,
+    /// How these are known.
+    pub basis: Basis,
+}
+
+/// A compile that was measured.
+#[derive(Debug, Clone, Copy)]
+struct Measured {
+    compile_seconds: f64,
+    stored_bytes: Option<u64>,
+}
+
+/// What the store measured of one model on one target.
+#[derive(Debug)]
+pub struct Costs {
+    by_key: HashMap<(String, GraphKey), Measured>,
+    /// By stage, pictures at once, and pixels of each, for every request that led to one.
+    by_amount: HashMap<String, BTreeMap<u64, BTreeMap<u64, Measured>>>,
+    sizes: Vec<[u64; 2]>,
+    target: String,
+}
+
+impl Costs {
+    /// Takes from `records` what is of the model and the target.
+    pub fn new(records: &[GraphRecord], model_id: &str, target: &str) -> Self {
+        let (by_key, by_amount) = (HashMap::new(), HashMap::new());
+        let mut costs = Self { by_key, by_amount, sizes: Vec::new(), target: target.to_owned() };
+        for record in records.iter().filter(|record| target_of(record) == target) {
+            let signatures = record.signatures.iter().map(|one| &one.signature);
+            let shapes = signatures.filter(|one| one.model_id == model_id).filter_map(|signature| {
+                let [batch, _, height, width] = signature.input_shape[..] else { return None };
+                Some((batch, [width.saturating_mul(LATENT_PX), height.saturating_mul(LATENT_PX)]))
+            });
+            for (batch, size) in shapes {
+                costs.add(record, batch, size);
+            }
+        }
+        costs.sizes.sort_unstable();
+        costs.sizes.dedup();
+        costs
+    }
+
+    /// Takes note of one request that led to a record.
+    fn add(&mut self, record: &GraphRecord, batch: u64, size: [u64; 2]) {
+        self.sizes.push(size);
+        let compile_seconds = record.measurements.compile_seconds;
+        if compile_seconds > 0.0 {
+            let stored_bytes = record.object.as_ref().map(|object| object.stored_bytes);
+            let measured = Measured { compile_seconds, stored_bytes };
+            self.by_key.insert((record.stage.clone(), record.graph_key), measured);
+            let of_batch = self.by_amount.entry(record.stage.clone()).or_default().entry(batch).or_default();
+            of_batch.entry(size[0].saturating_mul(size[1])).or_insert(measured);
+        }
+    }
+
+    /// Every size that the store has a graph of the model for.
+    pub fn sizes(&self) -> &[[u64; 2]] {
+        &self.sizes
+    }
+
+    /// What compiling a stage for `shape` takes.
+    pub fn of(&self, stage: &str, graph_key: Option<GraphKey>, shape: Shape) -> Estimate {
+        let guess = guess(stage, &self.target);
+        let own = graph_key.and_then(|key| self.by_key.get(&(stage.to_owned(), key)));
+        let (measured, basis) = match (own, self.nearest(stage, shape)) {
+            (Some(own), _) => (own, Basis::Measured),
+            (None, Some(nearest)) => (nearest, Basis::Alike),
+            (None, None) => return guess,
+        };
+        Estimate {
+            compile_seconds: measured.compile_seconds,
+            stored_bytes: measured.stored_bytes.unwrap_or(guess.stored_bytes),
+            basis,
+        }
+    }
+
+    /// The compile of the stage that was most like it, by how many times more or less it computes.
+    fn nearest(&self, stage: &str, shape: Shape) -> Option<&Measured> {
+        #[expect(clippy::cast_precision_loss, reason = "pixels")]
+        let times = |one: u64, other: u64| (one.max(1) as f64 / other.max(1) as f64).ln().abs();
+        let of_batches = self.by_amount.get(stage)?.iter().flat_map(|(batch, of_batch)| {
+            // Of those with more pixels the first is nearest, and of those with fewer the last.
+            let neighbours = [of_batch.range(shape.pixels()..).next(), of_batch.range(..shape.pixels()).next_back()];
+            neighbours
+                .into_iter()
+                .flatten()
+                .map(|(pixels, measured)| (times(*batch, shape.batch_size) + times(*pixels, shape.pixels()), measured))
+        });
+        of_batches.min_by(|one, other| one.0.total_cmp(&other.0)).map(|(_, measured)| measured)
+    }
+}
+
+/// What is assumed where nothing was measured. docs/evidence.md says where each figure comes from, and which of them are no more
+/// than guesses.
+pub fn guess(stage: &str, target: &str) -> Estimate {
+    const MIB: u64 = 1 << 20;
+    let is_cpu = is_cpu(target);
+    let (compile_seconds, stored_bytes) = match stage {
+        "denoiser" if is_cpu => (5.0, 4 * MIB),
+        "denoiser" => (150.0, 50 * MIB),
+        "vae_decoder" if is_cpu => (3.0, 2 * MIB),
+        "vae_decoder" => (60.0, 20 * MIB),
+        _ if is_cpu => (1.0, MIB),
+        _ => (15.0, 10 * MIB),
+    };
+    Estimate { compile_seconds, stored_bytes, basis: Basis::Guessed }
+}
+
+/// What a pass of the network over one pixel is assumed to take where the log does not tell; a pixel of guidance counts twice.
+pub fn guessed_seconds_per_pixel_pass(target: &str) -> f64 {
+    if is_cpu(target) { 1.5e-5 } else { 4e-8 }
+}
+
+fn is_cpu(target: &str) -> bool {
+    target == "xla-cpu"
+}
+
+#[cfg(test)]
+mod tests {
+    use preheat_cache::{Digest, GraphKey, create_execution_signature};
+    use preheat_tensor::Dtype;
+    use serde_json::json;
+
+    use super::*;
+
+    /// A record as the store has it, of a graph compiled for these latents.
+    fn record(key: u8, stage: &str, model: &str, latents: [u64; 4], seconds: f64) -> GraphRecord {
+        let signature =
+            create_execution_signature(model, latents, latents[0], 7.5, "euler", 20, Dtype::Float32).unwrap();
+        let digest = Digest::of(&[key]);
+        let environment = json!({
+            "platform": "cpu", "platform_version": "", "plugin_build": "", "device_kind": "cpu",
+            "topology": {"kind": "cpu", "bounds": [], "core_count": 1}, "device_assignment": [0], "xla_flags": [], "libtpu_init_args": []
+        });
+        let record = json!({
+            "version": 1, "graph_key": digest, "stage": stage, "device": "xla-cpu",
+            "program": {"format": "mlir", "digest": digest, "bytes": 1}, "options": preheat_cache::CompileOptions::default(),
+            "environment": environment, "created": "2026-11-20T00:00:00Z",
+            "signatures": [{"signature": signature, "projection_key": digest, "first_used": "2026-11-20T00:00:00Z"}],
+            "measurements": {"compile_seconds": seconds},
+            "object": {"payload_bytes": 5, "payload_digest": digest, "stored_bytes": u64::from(key)}
+        });
+        serde_json::from_value(record).unwrap()
+    }
+
+    fn shape(size: [u64; 2], batch_size: u64) -> Shape {
+        Shape { size, batch_size, guided: true, clip_skip: 0, negative_prompt: false }
+    }
+
+    #[test]
+    fn a_graph_costs_what_it_did_else_what_the_one_most_like_it_did() {
+        let records = [
+            record(1, "denoiser", "sd", [1, 4, 64, 64], 10.0),
+            record(2, "denoiser", "sd", [1, 4, 128, 128], 40.0),
+            record(3, "denoiser", "other", [1, 4, 96, 96], 99.0),
+        ];
+        let costs = Costs::new(&records, "sd", "xla-cpu");
+        assert_eq!(costs.sizes(), [[512, 512], [1024, 1024]]);
+        let own: GraphKey = records[0].graph_key;
+        let estimate = |stage: &str, key, size, batch| costs.of(stage, key, shape(size, batch));
+        let is = |compile_seconds, stored_bytes, basis| Estimate { compile_seconds, stored_bytes, basis };
+        assert_eq!(estimate("denoiser", Some(own), [1024, 1024], 1), is(10.0, 1, Basis::Measured));
+        assert_eq!(estimate("denoiser", None, [576, 512], 1), is(10.0, 1, Basis::Alike));
+        assert_eq!(estimate("denoiser", None, [512, 512], 4), is(10.0, 1, Basis::Alike));
+        assert_eq!(estimate("denoiser", None, [960, 1024], 1), is(40.0, 2, Basis::Alike));
+        assert_eq!(estimate("vae_decoder", None, [512, 512], 1), guess("vae_decoder", "xla-cpu"));
+        let elsewhere = Costs::new(&records, "sd", "tpu:v5e:1x1");
+        assert_eq!(elsewhere.of("denoiser", Some(own), shape([512, 512], 1)), guess("denoiser", "tpu:v5e:1x1"));
+        assert!(elsewhere.sizes().is_empty());
+    }
+}

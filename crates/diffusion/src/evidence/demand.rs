@@ -1,0 +1,272 @@
+//! What a log asks for: shapes, and how often each is wanted.
+
+use std::collections::{BTreeMap, HashMap};
+
+use preheat_cache::GraphRecord;
+use serde::Serialize;
+
+use super::log::LoggedRequest;
+use super::{EvidenceError, RequestLog, told};
+use crate::pipeline::{LookedUp, LookedUpStage, Pipeline, PipelineError, TextToImage};
+
+/// What of a request shapes its graphs, beside the model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct Shape {
+    /// Pixels that are computed, `[width, height]`.
+    pub size: [u64; 2],
+    /// Pictures at once.
+    pub batch_size: u64,
+    /// Whether there is guidance, which doubles the denoiser's batch.
+    pub guided: bool,
+    /// Last layers of the text encoder that are left out.
+    pub clip_skip: u64,
+    /// Whether a negative prompt has a graph of its own: where layers are left out.
+    pub negative_prompt: bool,
+}
+
+impl Shape {
+    /// Stands for any prompt: which one it is shapes nothing.
+    pub const ANY_PROMPT: &str = "-";
+
+    /// A request of this shape.
+    pub fn to_request(self) -> TextToImage {
+        TextToImage {
+            width: Some(self.size[0]),
+            height: Some(self.size[1]),
+            batch_size: self.batch_size,
+            cfg_scale: if self.guided { TextToImage::DEFAULT_CFG_SCALE } else { 1.0 },
+            clip_skip: self.clip_skip,
+            negative_prompt: self.negative_prompt.then(|| Self::ANY_PROMPT.to_owned()),
+            ..TextToImage::default()
+        }
+    }
+
+    /// Pixels of one picture.
+    pub fn pixels(self) -> u64 {
+        self.size[0].saturating_mul(self.size[1])
+    }
+
+    /// Whether a request of this shape can be served at the size of `other`: everything but the size is the same, and it fits.
+    pub fn fits(self, other: Self) -> bool {
+        Self { size: other.size, ..self } == other && (0..2).all(|side| self.size[side] <= other.size[side])
+    }
+}
+
+/// A shape that is asked for.
+#[derive(Debug, Clone)]
+pub struct Demand {
+    /// The shape.
+    pub shape: Shape,
+    /// How many requests want it.
+    pub requests: u64,
+    /// How often the network passes over a pixel of it, over all its requests: steps x batch, twice that where there is guidance.
+    pub passes: f64,
+    /// What the cache says of each of its stages.
+    pub stages: Vec<LookedUpStage>,
+}
+
+/// What a log asks of one model.
+#[derive(Debug, Clone, Default)]
+pub struct Demands {
+    /// The shapes, the one that is wanted most first.
+    pub all: Vec<Demand>,
+    /// Requests that the model cannot serve: the line of the first of a kind, how many they are, and why not.
+    pub refused: Vec<Refused>,
+    /// Requests of other models, by their names.
+    pub other_models: BTreeMap<String, u64>,
+    /// Seconds that one pass over one pixel takes, as the log has it: the median. `None` where no line tells.
+    pub seconds_per_pixel_pass: Option<f64>,
+}
+
+/// Requests that the model cannot serve.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Refused {
+    /// The line of the first.
+    pub line: usize,
+    /// How many they are.
+    pub requests: u64,
+    /// Why.
+    pub why: String,
+}
+
+/// Requests that ask for the same, before they are padded.
+struct Alike {
+    line: usize,
+    request: TextToImage,
+    requests: u64,
+    passes: f64,
+}
+
+impl Demands {
+    /// What `log` asks of `pipeline`, each shape looked up once; `records` are those of its stores. Lines that name no model are taken
+    /// to mean this one.
+    ///
+    /// # Errors
+    /// Where no request in the log is one that the model can serve, or the cache cannot be asked.
+    pub fn of(log: &RequestLog, pipeline: &Pipeline, records: &[GraphRecord]) -> Result<Self, EvidenceError> {
+        let model_id = pipeline.model_id();
+        let of_model = |request: &LoggedRequest| request.model_name().is_none_or(|name| name == model_id);
+        let (own, others): (Vec<_>, Vec<_>) = log.requests.iter().partition(|(_, request)| of_model(request));
+        let mut other_models = BTreeMap::new();
+        for name in others.iter().filter_map(|(_, request)| request.model_name()) {
+            *other_models.entry(told(name)).or_insert(0) += 1;
+        }
+        if own.is_empty() {
+            let others = other_models.into_iter().collect();
+            return Err(EvidenceError::OtherModels { model_id: model_id.to_owned(), others });
+        }
+        let seconds_per_pixel_pass = median(own.iter().filter_map(|(_, request)| seconds_per_pixel_pass(request)));
+        let mut demands = Self { other_models, seconds_per_pixel_pass, ..Self::default() };
+        demands.look_up(alike(&own), pipeline, records)?;
+        match demands.refused.first() {
+            Some(Refused { line, why, .. }) if demands.all.is_empty() => {
+                Err(EvidenceError::NoneServed { model_id: model_id.to_owned(), line: *line, why: why.clone() })
+            }
+            _ => Ok(demands),
+        }
+    }
+
+    /// How many requests are served or could be.
+    pub fn requests(&self) -> u64 {
+        self.all.iter().map(|demand| demand.requests).sum()
+    }
+
+    fn look_up(
+        &mut self,
+        kinds: Vec<Alike>,
+        pipeline: &Pipeline,
+        records: &[GraphRecord],
+    ) -> Result<(), EvidenceError> {
+        // Most logs have many sizes that are padded to the same one.
+        let mut padded: Vec<(Shape, Alike)> = Vec::new();
+        let mut places: HashMap<Shape, usize> = HashMap::new();
+        for kind in kinds {
+            let shape = match pipeline.sizes(&kind.request) {
+                Ok(sizes) => shape_of(&kind.request, sizes.padded),
+                Err(error) => {
+                    self.refuse(&kind, error)?;
+                    continue;
+                }
+            };
+            if let Some(place) = places.get(&shape) {
+                let same = &mut padded[*place].1;
+                same.requests += kind.requests;
+                same.passes += kind.passes;
+            } else {
+                places.insert(shape, padded.len());
+                padded.push((shape, kind));
+            }
+        }
+        let requests: Vec<TextToImage> = padded.iter().map(|(shape, _)| shape.to_request()).collect();
+        let answers = pipeline.look_up_each(&requests, records)?;
+        for ((shape, kind), answer) in padded.into_iter().zip(answers) {
+            match answer {
+                Ok(LookedUp { stages, .. }) => {
+                    self.all.push(Demand { shape, requests: kind.requests, passes: kind.passes, stages });
+                }
+                Err(error) => self.refuse(&kind, error)?,
+            }
+        }
+        // Equals by size, so that one log is always told in one order.
+        self.all.sort_by_key(|demand| (std::cmp::Reverse(demand.requests), demand.shape));
+        Ok(())
+    }
+
+    /// Takes note of requests that the model cannot serve; any other error is one of the whole.
+    fn refuse(&mut self, kind: &Alike, error: PipelineError) -> Result<(), EvidenceError> {
+        if !error.is_of_the_request() {
+            return Err(error.into());
+        }
+        self.refused.push(Refused { line: kind.line, requests: kind.requests, why: error.to_string() });
+        Ok(())
+    }
+}
+
+fn shape_of(request: &TextToImage, padded: [u64; 2]) -> Shape {
+    let guided = request.cfg_scale > 1.0;
+    Shape {
+        size: padded,
+        batch_size: request.batch_size,
+        guided,
+        clip_skip: request.clip_skip,
+        negative_prompt: guided && request.clip_skip > 0 && request.negative_prompt.is_some(),
+    }
+}
+
+/// Requests that differ in nothing that shapes a graph, together.
+fn alike(own: &[&(usize, LoggedRequest)]) -> Vec<Alike> {
+    let mut kinds: Vec<Alike> = Vec::new();
+    let mut places = HashMap::new();
+    for (line, logged) in own {
+        let guided = is_guided(logged);
+        let key =
+            (logged.width, logged.height, logged.batch_size, guided, logged.clip_skip, logged.has_negative_prompt);
+        let place = *places.entry(key).or_insert_with(|| {
+            // Its steps are one request's own, and shape nothing.
+            let request = TextToImage { steps: TextToImage::DEFAULT_STEPS, ..logged.to_request() };
+            kinds.push(Alike { line: *line, request, requests: 0, passes: 0.0 });
+            kinds.len() - 1
+        });
+        kinds[place].requests += 1;
+        kinds[place].passes += passes(logged);
+    }
+    kinds
+}
+
+/// As [`preheat_cache::Signature::is_guided`] has it.
+fn is_guided(logged: &LoggedRequest) -> bool {
+    logged.cfg_scale > 1.0
+}
+
+/// How often the network passes over each pixel.
+#[expect(clippy::cast_precision_loss, reason = "steps and batches")]
+fn passes(logged: &LoggedRequest) -> f64 {
+    let each = if is_guided(logged) { 2.0 } else { 1.0 };
+    logged.steps as f64 * logged.batch_size as f64 * each
+}
+
+#[expect(clippy::cast_precision_loss, reason = "pixels")]
+fn seconds_per_pixel_pass(logged: &LoggedRequest) -> Option<f64> {
+    let ([width, height], seconds_per_step) = (logged.padded_size?, logged.seconds_per_step?);
+    let pixels = (width.saturating_mul(height)) as f64 * passes(logged) / logged.steps as f64;
+    Some(seconds_per_step / pixels).filter(|seconds| seconds.is_finite() && *seconds > 0.0)
+}
+
+fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shape_fits_a_larger_one_of_its_kind() {
+        let shape = Shape { size: [512, 768], batch_size: 1, guided: true, clip_skip: 0, negative_prompt: false };
+        assert!(shape.fits(shape) && shape.fits(Shape { size: [512, 832], ..shape }));
+        assert!(!shape.fits(Shape { size: [768, 512], ..shape }));
+        assert!(!shape.fits(Shape { size: [768, 768], batch_size: 2, ..shape }));
+        assert!(!shape.fits(Shape { size: [768, 768], guided: false, ..shape }));
+        let request = shape.to_request();
+        assert_eq!((request.width, request.height), (Some(512), Some(768)));
+    }
+
+    #[test]
+    fn the_time_of_a_pixel_is_taken_from_the_steps_that_were_logged() {
+        let line = LoggedRequest {
+            cfg_scale: 7.5,
+            batch_size: 2,
+            steps: 10,
+            padded_size: Some([100, 10]),
+            seconds_per_step: Some(4.0),
+            ..LoggedRequest::default()
+        };
+        assert!((passes(&line) - 40.0).abs() < 1e-9);
+        assert!((seconds_per_pixel_pass(&line).unwrap() - 0.001).abs() < 1e-12);
+        assert_eq!(seconds_per_pixel_pass(&LoggedRequest { padded_size: None, ..line }), None);
+        assert_eq!(median([3.0, 1.0, 2.0].into_iter()), Some(2.0));
+        assert_eq!(median(std::iter::empty()), None);
+    }
+}

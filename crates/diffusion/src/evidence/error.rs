@@ -1,0 +1,96 @@
+//! Why there is no evidence.
+
+use std::path::PathBuf;
+
+use crate::pipeline::PipelineError;
+
+/// Why a log or a manifest cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EvidenceError {
+    /// A file cannot be read or written.
+    #[error("{doing} {} failed", path.display())]
+    File {
+        /// What was done to it.
+        doing: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        cause: std::io::Error,
+    },
+    /// A log without a line.
+    #[error("the request log {} is empty", path.display())]
+    EmptyLog {
+        /// The log.
+        path: PathBuf,
+    },
+    /// A log of which no line is a request.
+    #[error("{} is no request log: none of its {lines} lines is a request; line {line}: {why}", path.display())]
+    NoLog {
+        /// The file.
+        path: PathBuf,
+        /// How many lines it has.
+        lines: usize,
+        /// The first line that is none.
+        line: usize,
+        /// Why it is none.
+        why: String,
+    },
+    /// A log without a request of the model.
+    #[error("the request log has no request of {model_id}: it has {}", counted(.others))]
+    OtherModels {
+        /// The model.
+        model_id: String,
+        /// The models it has, and how many requests of each.
+        others: Vec<(String, u64)>,
+    },
+    /// A log of whose requests the model can serve none.
+    #[error("{model_id} can serve none of the requests in the log; line {line}: {why}")]
+    NoneServed {
+        /// The model.
+        model_id: String,
+        /// The first line that it cannot serve.
+        line: usize,
+        /// Why not.
+        why: String,
+    },
+    /// A field of a manifest that is wrong.
+    #[error("{}, line {line}: {field}: {why}", path.display())]
+    Manifest {
+        /// The manifest.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: usize,
+        /// The field, or `syntax` where it is no TOML.
+        field: String,
+        /// What is wrong, and what is allowed.
+        why: String,
+    },
+    /// The pipeline could not answer; boxed, since it is large.
+    #[error(transparent)]
+    Pipeline(Box<PipelineError>),
+    /// The runtime could not answer; boxed, since it is large.
+    #[error(transparent)]
+    Runtime(Box<preheat_runtime::Error>),
+}
+
+impl From<PipelineError> for EvidenceError {
+    fn from(error: PipelineError) -> Self {
+        Self::Pipeline(Box::new(error))
+    }
+}
+
+impl From<preheat_runtime::Error> for EvidenceError {
+    fn from(error: preheat_runtime::Error) -> Self {
+        Self::Runtime(Box::new(error))
+    }
+}
+
+/// `sd15 (900), sdxl (100)`.
+fn counted(models: &[(String, u64)]) -> String {
+    const MOST: usize = 20;
+    let each: Vec<String> = models.iter().take(MOST).map(|(model, requests)| format!("{model} ({requests})")).collect();
+    let more = if models.len() > MOST { format!(" and {} more", models.len() - MOST) } else { String::new() };
+    each.join(", ") + &more
+}

@@ -1,0 +1,236 @@
+//! What `preheat warmup --manifest` warms, as a file: models, and for each the targets, sizes, batches and precisions.
+//!
+//! ```toml
+//! [[model]]
+//! folder = "stable-diffusion-v1-5"     # without it: the demo model
+//! targets = ["tpu:v5e:1x1"]            # without it: the device that is here
+//! sizes = ["512x512", "768x512"]       # width first
+//! batches = [1, 2]                     # without it: 1
+//! guided = [true, false]               # without it: true
+//! negative_prompt = [true, false]      # without it: false
+//! precision = "bf16"                   # without it: auto
+//! ```
+//!
+//! A table stands for every combination of its sizes, batches, guidance and negative prompts, on each of its targets. A folder is found
+//! from where the command runs, as that of `--model` is.
+
+mod parse;
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use preheat_io::input;
+use preheat_runtime::device::Target;
+
+use super::{EvidenceError, Shape};
+use crate::pipeline::{Precision, Precisions, TextToImage};
+
+/// Everything that a manifest lists.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Manifest {
+    /// Its tables, in the order of the file.
+    pub models: Vec<ManifestModel>,
+}
+
+/// One `[[model]]` table.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ManifestModel {
+    /// The model's folder; `None` for the demo model.
+    pub folder: Option<PathBuf>,
+    /// Which weights are read where the folder has several, such as `fp16`.
+    pub variant: Option<String>,
+    /// The hardware; empty for the device that is here.
+    pub targets: Vec<Target>,
+    /// Pixels, `[width, height]`. There is at least one.
+    pub sizes: Vec<[u64; 2]>,
+    /// Pictures at once.
+    pub batches: Vec<u64>,
+    /// With guidance, without, or both.
+    pub guided: Vec<bool>,
+    /// With a negative prompt, without, or both. It shapes a graph only where there is guidance and layers are left out.
+    pub negative_prompt: Vec<bool>,
+    /// Last layers of the text encoder that are left out.
+    pub clip_skip: u64,
+    /// Which dtype each stage computes in.
+    pub precisions: Precisions,
+}
+
+impl Default for ManifestModel {
+    fn default() -> Self {
+        Self {
+            folder: None,
+            variant: None,
+            targets: Vec::new(),
+            sizes: Vec::new(),
+            batches: vec![1],
+            guided: vec![true],
+            negative_prompt: vec![false],
+            clip_skip: 0,
+            precisions: Precisions::default(),
+        }
+    }
+}
+
+impl Manifest {
+    /// A manifest has some hundred bytes for each model.
+    const MOST_BYTES: u64 = 1 << 20;
+
+    /// Reads a manifest.
+    ///
+    /// # Errors
+    /// Where it cannot be read, or a field is wrong: which, in which line, and what is allowed.
+    pub fn read(path: &Path) -> Result<Self, EvidenceError> {
+        let failed = |cause| EvidenceError::File { doing: "reading the manifest", path: path.to_owned(), cause };
+        let text = input::text(path, Self::MOST_BYTES).map_err(failed)?;
+        parse::manifest(&text).map_err(|wrong| EvidenceError::Manifest {
+            path: path.to_owned(),
+            line: wrong.line,
+            field: wrong.field,
+            why: wrong.why,
+        })
+    }
+
+    /// Tables for `shapes` of one model: those of one guidance, and of as many sizes as share their batches, in one. `model` says
+    /// the rest of each.
+    pub fn of_shapes(model: &ManifestModel, shapes: &[Shape]) -> Self {
+        // For each size, guidance, negative prompt and number of skipped layers, the batches.
+        let mut batches: BTreeMap<(u64, bool, bool, [u64; 2]), Vec<u64>> = BTreeMap::new();
+        for shape in shapes {
+            let kind = (shape.clip_skip, !shape.guided, shape.negative_prompt, shape.size);
+            let of_size = batches.entry(kind).or_default();
+            if !of_size.contains(&shape.batch_size) {
+                of_size.push(shape.batch_size);
+            }
+        }
+        let mut models: Vec<ManifestModel> = Vec::new();
+        for ((clip_skip, unguided, negative, size), mut batches) in batches {
+            batches.sort_unstable();
+            let (guided, negative_prompt) = (vec![!unguided], vec![negative]);
+            let table =
+                ManifestModel { sizes: vec![size], batches, guided, negative_prompt, clip_skip, ..model.clone() };
+            let kind = |table: &ManifestModel| (table.clip_skip, table.kinds(), table.batches.clone());
+            let alike = |other: &&mut ManifestModel| kind(other) == kind(&table);
+            match models.iter_mut().find(alike) {
+                Some(other) => other.sizes.push(size),
+                None => models.push(table),
+            }
+        }
+        Self { models }
+    }
+}
+
+impl ManifestModel {
+    /// Guidance and negative prompt, for each of the two that the table stands for. Where a negative prompt shapes nothing, there is no
+    /// second kind for it.
+    pub fn kinds(&self) -> Vec<(bool, bool)> {
+        let mut kinds = Vec::new();
+        for guided in &self.guided {
+            for negative in &self.negative_prompt {
+                let kind = (*guided, *negative && *guided && self.clip_skip > 0);
+                if !kinds.contains(&kind) {
+                    kinds.push(kind);
+                }
+            }
+        }
+        kinds
+    }
+
+    /// A request for each combination of size, batch, guidance and negative prompt.
+    pub fn requests(&self) -> Vec<TextToImage> {
+        let mut requests = Vec::new();
+        for [width, height] in &self.sizes {
+            for batch_size in &self.batches {
+                for (guided, negative) in self.kinds() {
+                    requests.push(TextToImage {
+                        model: self.folder.clone(),
+                        width: Some(*width),
+                        height: Some(*height),
+                        batch_size: *batch_size,
+                        cfg_scale: if guided { TextToImage::DEFAULT_CFG_SCALE } else { 1.0 },
+                        clip_skip: self.clip_skip,
+                        negative_prompt: negative.then(|| Shape::ANY_PROMPT.to_owned()),
+                        ..TextToImage::default()
+                    });
+                }
+            }
+        }
+        requests
+    }
+}
+
+/// The manifest as a file: what is at its default is left out, but for sizes, batches and guidance.
+impl fmt::Display for Manifest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, model) in self.models.iter().enumerate() {
+            if at > 0 {
+                f.write_char('\n')?;
+            }
+            write!(f, "{model}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for ManifestModel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "[[model]]")?;
+        if let Some(folder) = &self.folder {
+            writeln!(f, "folder = {}", quoted(&folder.to_string_lossy()))?;
+        }
+        if let Some(variant) = &self.variant {
+            writeln!(f, "variant = {}", quoted(variant))?;
+        }
+        if !self.targets.is_empty() {
+            writeln!(f, "targets = {}", list(self.targets.iter().map(|target| quoted(&target.to_string()))))?;
+        }
+        writeln!(f, "sizes = {}", list(self.sizes.iter().map(|[width, height]| format!("\"{width}x{height}\""))))?;
+        writeln!(f, "batches = {}", list(self.batches.iter().map(u64::to_string)))?;
+        writeln!(f, "guided = {}", list(self.guided.iter().map(bool::to_string)))?;
+        if self.negative_prompt != [false] {
+            writeln!(f, "negative_prompt = {}", list(self.negative_prompt.iter().map(bool::to_string)))?;
+        }
+        if self.clip_skip > 0 {
+            writeln!(f, "clip_skip = {}", self.clip_skip)?;
+        }
+        if self.precisions.all != Precision::Auto {
+            writeln!(f, "precision = \"{}\"", self.precisions.all)?;
+        }
+        let own = [
+            ("text_encoder_precision", self.precisions.text_encoder),
+            ("denoiser_precision", self.precisions.denoiser),
+            ("vae_precision", self.precisions.vae),
+        ];
+        for (field, precision) in own {
+            if let Some(precision) = precision {
+                writeln!(f, "{field} = \"{precision}\"")?;
+            }
+        }
+        if !self.precisions.autocast {
+            writeln!(f, "autocast = false")?;
+        }
+        Ok(())
+    }
+}
+
+fn list(values: impl Iterator<Item = String>) -> String {
+    format!("[{}]", values.collect::<Vec<_>>().join(", "))
+}
+
+/// A basic string of TOML.
+fn quoted(text: &str) -> String {
+    let mut quoted = String::from("\"");
+    for character in text.chars() {
+        match character {
+            '"' | '\\' => quoted.extend(['\\', character]),
+            // Writing to a string cannot fail.
+            control if control.is_control() => drop(write!(quoted, "\\u{:04X}", u32::from(control))),
+            other => quoted.push(other),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
+#[cfg(test)]
+mod tests;

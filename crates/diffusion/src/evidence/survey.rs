@@ -1,0 +1,203 @@
+//! What a log asks for, set against what a store has: the one picture that both an audit and a plan are drawn from.
+
+use std::collections::{HashMap, HashSet};
+
+use preheat_cache::{Digest, GraphKey, GraphRecord};
+use preheat_runtime::Verdict;
+use serde::Serialize;
+
+use super::costs::{Basis, Costs, Estimate, guessed_seconds_per_pixel_pass};
+use super::planner::{Budget, Candidate, GraphCost, Problem, Wanted, joins, waste_percent};
+use super::{Demand, Demands, EvidenceError, Shape};
+use crate::pipeline::{LookedUpStage, Pipeline, TextToImage};
+
+/// How the runtime that is to serve the requests is set up.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules {
+    /// How much of what is computed may be padding; `None` where nothing snaps.
+    pub most_waste_percent: Option<f64>,
+    /// How many requests a store serves until everything is cold again; `None` for as many as the log has.
+    pub requests_per_store: Option<f64>,
+    /// How many sizes that nobody asked for are candidates.
+    pub joins: usize,
+    /// What may be spent.
+    pub budget: Budget,
+}
+
+impl Rules {
+    /// So many sizes that nobody asked for are candidates of a plan.
+    pub const JOINS: usize = 64;
+
+    /// The rules of an audit, which spends nothing.
+    pub fn of_audit(most_waste_percent: Option<f64>, requests_per_store: Option<f64>) -> Self {
+        let budget = Budget { compile_seconds: Some(0.0), stored_bytes: Some(0) };
+        Self { most_waste_percent, requests_per_store, joins: 0, budget }
+    }
+}
+
+/// One graph that candidates need.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SurveyedGraph {
+    /// The stage.
+    pub stage: String,
+    /// Its key.
+    pub graph_key: Option<GraphKey>,
+    /// What compiling it takes or took.
+    pub estimate: Estimate,
+}
+
+/// Where the seconds of padding come from.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct PixelSeconds {
+    /// What a pass of the network over one pixel takes.
+    pub seconds_per_pixel_pass: f64,
+    /// Whether that was taken from the log, or is a guess.
+    pub from_log: bool,
+}
+
+/// What a log asks for, set against what a store has.
+#[derive(Debug)]
+pub struct Survey {
+    /// The log.
+    pub demands: Demands,
+    /// What could be warmed, and what is there.
+    pub problem: Problem,
+    /// More of each graph, in the order of [`Problem::graphs`].
+    pub graphs: Vec<SurveyedGraph>,
+    /// What padding takes.
+    pub pixel_seconds: PixelSeconds,
+    /// What the figures are for.
+    pub target: String,
+}
+
+impl Survey {
+    /// Looks up every size that the log asks for, every one that the store has graphs of, and as many more as `rules` allow.
+    ///
+    /// # Errors
+    /// Where the cache cannot be asked.
+    pub fn of(
+        demands: Demands,
+        pipeline: &Pipeline,
+        records: &[GraphRecord],
+        target: &str,
+        rules: Rules,
+    ) -> Result<Self, EvidenceError> {
+        let costs = Costs::new(records, pipeline.model_id(), target);
+        let mut builder = Builder {
+            costs: &costs,
+            graphs: Vec::new(),
+            places: HashMap::new(),
+            keys: HashMap::new(),
+            candidates: Vec::new(),
+        };
+        for demand in &demands.all {
+            builder.add(demand.shape, &demand.stages);
+        }
+        for (shape, stages) in larger(&demands.all, &costs, pipeline, records, rules)? {
+            builder.add(shape, &stages);
+        }
+        let (candidates, graphs) = (builder.candidates, builder.graphs);
+        let wanted = demands.all.iter().enumerate().map(|(candidate, demand)| Wanted {
+            candidate,
+            requests: demand.requests,
+            passes: demand.passes,
+        });
+        #[expect(clippy::cast_precision_loss, reason = "requests")]
+        let requests = demands.requests() as f64;
+        let from_log = demands.seconds_per_pixel_pass;
+        let seconds_per_pixel_pass = from_log.unwrap_or_else(|| guessed_seconds_per_pixel_pass(target));
+        let problem = Problem {
+            graphs: graphs.iter().map(|(_, cost)| cost.clone()).collect(),
+            candidates,
+            wanted: wanted.collect(),
+            seconds_per_pixel_pass,
+            most_waste_percent: rules.most_waste_percent,
+            requests_per_store: rules.requests_per_store.unwrap_or(requests),
+            budget: rules.budget,
+        };
+        Ok(Self {
+            demands,
+            problem,
+            graphs: graphs.into_iter().map(|(graph, _)| graph).collect(),
+            pixel_seconds: PixelSeconds { seconds_per_pixel_pass, from_log: from_log.is_some() },
+            target: target.to_owned(),
+        })
+    }
+
+    /// How the figures of these graphs are known: how many were measured, taken from one alike, and guessed.
+    pub fn bases(&self) -> [usize; 3] {
+        let count = |basis| self.graphs.iter().filter(|graph| graph.estimate.basis == basis).count();
+        [Basis::Measured, Basis::Alike, Basis::Guessed].map(count)
+    }
+}
+
+/// Shapes that nobody asked for and that may serve those who asked for smaller ones, looked up.
+fn larger(
+    demands: &[Demand],
+    costs: &Costs,
+    pipeline: &Pipeline,
+    records: &[GraphRecord],
+    rules: Rules,
+) -> Result<Vec<(Shape, Vec<LookedUpStage>)>, EvidenceError> {
+    let Some(most_waste) = rules.most_waste_percent else { return Ok(Vec::new()) };
+    let wanted: Vec<(Shape, u64)> = demands.iter().map(|demand| (demand.shape, demand.requests)).collect();
+    let mut shapes = joins(&wanted, most_waste, rules.joins);
+    // Sizes that the store has, in each of the kinds that are asked for.
+    let mut kinds: Vec<Shape> = wanted.iter().map(|(shape, _)| Shape { size: [0, 0], ..*shape }).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    shapes.extend(costs.sizes().iter().flat_map(|size| kinds.iter().map(|kind| Shape { size: *size, ..*kind })));
+    let asked: HashSet<Shape> = wanted.iter().map(|(shape, _)| *shape).collect();
+    let serves = |shape: Shape, own: Shape| own.fits(shape) && waste_percent(own, shape) <= most_waste;
+    shapes.retain(|shape| !asked.contains(shape) && wanted.iter().any(|(own, _)| serves(*shape, *own)));
+    shapes.sort_unstable();
+    shapes.dedup();
+    let requests: Vec<TextToImage> = shapes.iter().map(|shape| shape.to_request()).collect();
+    let mut found = Vec::new();
+    for (shape, answer) in shapes.into_iter().zip(pipeline.look_up_each(&requests, records)?) {
+        match answer {
+            // A size that is padded to another one under this padding multiple is no size of its own.
+            Ok(looked_up) if looked_up.plan.sizes.padded == shape.size => found.push((shape, looked_up.stages)),
+            Ok(_) => {}
+            Err(error) if error.is_of_the_request() => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(found)
+}
+
+struct Builder<'a> {
+    costs: &'a Costs,
+    graphs: Vec<(SurveyedGraph, GraphCost)>,
+    /// A graph without a key is known by its stage and its projection: it was not built.
+    places: HashMap<(String, Digest), usize>,
+    keys: HashMap<GraphKey, usize>,
+    candidates: Vec<Candidate>,
+}
+
+impl Builder<'_> {
+    fn add(&mut self, shape: Shape, stages: &[LookedUpStage]) {
+        let graphs = stages.iter().map(|stage| self.place(shape, stage)).collect();
+        self.candidates.push(Candidate { shape, graphs });
+    }
+
+    /// The position of a stage's graph, which others may share.
+    fn place(&mut self, shape: Shape, LookedUpStage { projection, lookup: stage }: &LookedUpStage) -> usize {
+        let identity = (stage.stage.clone(), *projection);
+        let by_key = stage.graph_key.and_then(|key| self.keys.get(&key));
+        if let Some(place) = self.places.get(&identity).or(by_key).copied() {
+            return place;
+        }
+        let place = self.graphs.len();
+        let estimate = self.costs.of(&stage.stage, stage.graph_key, shape);
+        let cost = GraphCost {
+            compile_seconds: estimate.compile_seconds,
+            stored_bytes: estimate.stored_bytes,
+            is_there: stage.verdict == Verdict::Hit,
+        };
+        self.graphs.push((SurveyedGraph { stage: stage.stage.clone(), graph_key: stage.graph_key, estimate }, cost));
+        self.places.insert(identity, place);
+        self.keys.extend(stage.graph_key.map(|key| (key, place)));
+        place
+    }
+}

@@ -1,0 +1,10 @@
+//! How does a model folder and a prompt become pictures, and which sizes are worth warming?
+//!
+//! [`models`] reads configs and builds each stage's graph; [`weights`] brings checkpoints into the
+//! order and dtype that a graph reads; [`pipeline`] runs a request on a
+//! [`Runtime`](preheat_runtime::Runtime); [`evidence`] reads request logs and plans what to warm.
+
+pub mod evidence;
+pub mod models;
+pub mod pipeline;
+pub mod weights;

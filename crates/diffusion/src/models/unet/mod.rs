@@ -1,0 +1,75 @@
+//! The denoiser's network (diffusers' `UNet2DConditionModel`), as Stable Diffusion 1.x, 2.x and XL configure it.
+
+mod blocks;
+mod config;
+mod embeddings;
+mod transformer;
+
+use preheat_ir::graph::{BinaryOp, Builder, GraphError, UnaryOp, Value};
+
+use self::blocks::Conditions;
+pub use self::config::{AddedConfig, UnetAttention, UnetBlock, UnetConfig};
+use crate::models::layers::{SAME_3, conv, features, group_norm, last};
+
+/// What Stable Diffusion XL conditions on beside the prompt's tokens.
+#[derive(Debug, Clone, Copy)]
+pub struct Added {
+    /// The pooled output of the second text encoder, `f32[n, proj]`.
+    pub text_embeds: Value,
+    /// Height and width of the original, top and left of the crop, height and width of the target: `f32[n, 6]`.
+    pub time_ids: Value,
+}
+
+/// Predicts what [`crate::pipeline::schedulers`] makes the update of: `[n, out_channels, h, w]`.
+///
+/// `sample` is `[n, in_channels, h, w]`, `timestep` an f32 scalar that the whole batch shares, `context` `[n, tokens, context_size]`.
+/// Any height and width will do: where one is odd when it is halved, the way up returns to it.
+///
+/// # Errors
+/// Where an operand has another shape, or `added` is there for a network without it or the other way round.
+pub fn unet(
+    b: &mut Builder,
+    config: &UnetConfig,
+    sample: Value,
+    timestep: Value,
+    context: Value,
+    added: Option<Added>,
+) -> Result<Value, GraphError> {
+    same("the channels of the latents", features(b, sample, 1), config.in_channels)?;
+    same("the features of the prompt", last(b, context), config.context_size)?;
+    let time = embeddings::time(b, config, timestep, added)?;
+    let conditions = Conditions { time, context };
+    let mut x = sample;
+    if config.center_input_sample {
+        x = b.scale(x, 2.0)?;
+        let one = b.scalar(1.0);
+        x = b.binary(BinaryOp::Sub, x, one)?;
+    }
+    x = conv(b, "conv_in", x, config.down.first().map_or(0, |block| block.channels), SAME_3)?;
+
+    let mut skips = vec![x];
+    for (level, block) in config.down.iter().enumerate() {
+        let halve = level + 1 < config.down.len();
+        x = blocks::down(b, config, &format!("down_blocks.{level}"), block, x, conditions, halve, &mut skips)?;
+    }
+    x = blocks::middle(b, config, x, conditions)?;
+    for (level, block) in config.up.iter().enumerate() {
+        x = blocks::up(b, config, &format!("up_blocks.{level}"), block, x, conditions, &mut skips)?;
+    }
+
+    x = group_norm(b, "conv_norm_out", x, config.groups())?;
+    x = b.unary(UnaryOp::Silu, x)?;
+    conv(b, "conv_out", x, config.out_channels, SAME_3)
+}
+
+/// Weights are declared for what they meet, so that what they meet is checked first.
+fn same(what: &str, given: u64, wanted: u64) -> Result<(), GraphError> {
+    if given == wanted { Ok(()) } else { Err(refused(format!("{what} are {given}, and should be {wanted}"))) }
+}
+
+fn refused(why: String) -> GraphError {
+    GraphError { function: "unet".to_owned(), index: 0, op: "input", why }
+}
+
+#[cfg(test)]
+mod tests;

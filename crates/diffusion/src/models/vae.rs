@@ -1,0 +1,166 @@
+//! The decoder from latents to a picture (diffusers' `AutoencoderKL`).
+
+use std::path::Path;
+
+use preheat_ir::graph::{BinaryOp, Builder, GraphError, Type, UnaryOp, Value, Verified};
+use preheat_tensor::Dtype;
+use serde::Serialize;
+use serde_json::json;
+
+use super::ModelError;
+use super::config::{Fields, divides};
+use super::layers::{
+    Groups, POINT, SAME_3, attention, conv, features, group_norm, linear, resnet, sides, to_picture, to_tokens,
+};
+
+/// What a VAE's config says of its decoder.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct VaeConfig {
+    /// Channels of the latents.
+    pub latent_channels: u64,
+    /// Channels of each block, in the decoder's order; between two of them the picture doubles.
+    pub channels: Vec<u64>,
+    /// Resnets of each block.
+    pub resnets: u64,
+    /// Groups of each group norm.
+    pub norm_groups: u64,
+    /// What the latents are divided by.
+    pub scaling_factor: f32,
+    /// Whether float16 does not hold its numbers, so that it computes in f32 where float16 is asked for. bfloat16 holds them.
+    pub force_upcast: bool,
+    /// Whether the latents pass a 1x1 convolution first.
+    pub post_quant_conv: bool,
+    /// Whether the middle has attention.
+    pub middle_attention: bool,
+}
+
+/// Of every group norm in diffusers' decoder.
+const EPS: f32 = 1e-6;
+
+impl VaeConfig {
+    /// Reads `vae/config.json`; `path` is for messages.
+    ///
+    /// # Errors
+    /// Where a field that shapes the decoder's graph has a value that is not built.
+    pub fn read(path: &Path, text: &str) -> Result<Self, ModelError> {
+        let fields = Fields::parse(path, text)?;
+        fields.neutrals(&[
+            ("out_channels", json!(3)),
+            ("shift_factor", json!(null)),
+            ("latents_mean", json!(null)),
+            ("latents_std", json!(null)),
+        ])?;
+        fields.one_of("act_fn", "silu", &["silu", "swish"])?;
+        let block = "UpDecoderBlock2D";
+        let blocks = fields.list_of("up_block_types", &[block], &[block])?;
+        let mut channels = fields.counts("block_out_channels", &[64])?;
+        fields.bound_blocks("block_out_channels", channels.len())?;
+        channels.reverse();
+        if blocks.len() != channels.len() {
+            let supported = format!("as many blocks as `block_out_channels` has, which are {}", channels.len());
+            return Err(fields.unsupported("up_block_types", supported));
+        }
+        let norm_groups = fields.count("norm_num_groups", Some(32))?;
+        for &channels in &channels {
+            divides(&fields, "norm_num_groups", norm_groups, "block_out_channels", channels)?;
+        }
+        let scaling_factor = fields.number("scaling_factor", 0.18215)?;
+        if scaling_factor <= 0.0 {
+            return Err(fields.unsupported("scaling_factor", "a number above 0"));
+        }
+        let resnets = fields.count("layers_per_block", Some(1))? + 1;
+        fields.bound_layers("layers_per_block", resnets * channels.len() as u64)?;
+        Ok(Self {
+            latent_channels: fields.count("latent_channels", Some(4))?,
+            channels,
+            resnets,
+            norm_groups,
+            scaling_factor,
+            force_upcast: fields.flag("force_upcast", true)?,
+            post_quant_conv: fields.flag("use_post_quant_conv", true)?,
+            middle_attention: fields.flag("mid_block_add_attention", true)?,
+        })
+    }
+
+    /// How many pixels a latent becomes, each way.
+    pub fn scale(&self) -> u64 {
+        (1..self.channels.len()).fold(1, |scale: u64, _| scale.saturating_mul(2))
+    }
+}
+
+/// The graph of the decoder, for one picture of any size.
+///
+/// Input: `latents f32[1, latent_channels, h, w]`, as the denoiser leaves them. Output: `image f32[1, 3, h * scale, w * scale]`, from 0 for
+/// black to 1.
+///
+/// # Errors
+/// Where a side is 0.
+pub fn vae_decoder(config: &VaeConfig, [height, width]: [u64; 2]) -> Result<Verified, GraphError> {
+    let mut b = Builder::new("vae_decoder");
+    let latents = b.input("latents", Type::new(Dtype::Float32, [1, config.latent_channels, height, width]));
+    let x = vae(&mut b, config, latents)?;
+
+    let x = b.pin(x, Dtype::Float32);
+    let half = b.scalar(0.5);
+    let x = b.mul(x, half)?;
+    let x = b.add(x, half)?;
+    let (zero, one) = (b.scalar(0.0), b.scalar(1.0));
+    let x = b.binary(BinaryOp::Max, x, zero)?;
+    let x = b.binary(BinaryOp::Min, x, one)?;
+    b.output("image", x);
+    b.finish()
+}
+
+/// The picture of `latents`, `[n, 3, h * scale, w * scale]`: mostly from -1 for black to 1, held by nothing.
+///
+/// # Errors
+/// Where a side is 0.
+pub fn vae(b: &mut Builder, config: &VaeConfig, latents: Value) -> Result<Value, GraphError> {
+    let factor = b.scalar(config.scaling_factor);
+    let mut x = b.binary(BinaryOp::Div, latents, factor)?;
+    if config.post_quant_conv {
+        x = conv(b, "post_quant_conv", x, config.latent_channels, POINT)?;
+    }
+    decode(b, config, x)
+}
+
+fn decode(b: &mut Builder, config: &VaeConfig, x: Value) -> Result<Value, GraphError> {
+    let groups = Groups { count: config.norm_groups, eps: EPS };
+    let first = config.channels.first().copied().unwrap_or(0);
+    let mut x = conv(b, "decoder.conv_in", x, first, SAME_3)?;
+    x = resnet(b, "decoder.mid_block.resnets.0", x, first, None, groups)?;
+    if config.middle_attention {
+        x = attend(b, "decoder.mid_block.attentions.0", x, groups)?;
+    }
+    x = resnet(b, "decoder.mid_block.resnets.1", x, first, None, groups)?;
+    for (level, &channels) in config.channels.iter().enumerate() {
+        let path = format!("decoder.up_blocks.{level}");
+        for index in 0..config.resnets {
+            x = resnet(b, &format!("{path}.resnets.{index}"), x, channels, None, groups)?;
+        }
+        if level + 1 < config.channels.len() {
+            let size = sides(b, x).map(|side| side * 2);
+            x = b.upsample(x, size)?;
+            x = conv(b, &format!("{path}.upsamplers.0.conv"), x, channels, SAME_3)?;
+        }
+    }
+    x = group_norm(b, "decoder.conv_norm_out", x, groups)?;
+    x = b.unary(UnaryOp::Silu, x)?;
+    conv(b, "decoder.conv_out", x, 3, SAME_3)
+}
+
+/// Attention of every pixel to every pixel with one head, beside a shortcut.
+fn attend(b: &mut Builder, path: &str, x: Value, groups: Groups) -> Result<Value, GraphError> {
+    let (channels, size) = (features(b, x, 1), sides(b, x));
+    let normed = group_norm(b, &format!("{path}.group_norm"), x, groups)?;
+    let tokens = to_tokens(b, normed)?;
+    let mut project = |name: &str| linear(b, &format!("{path}.{name}"), tokens, channels);
+    let operands = [project("to_q")?, project("to_k")?, project("to_v")?];
+    let attended = attention(b, operands, 1, false)?;
+    let attended = linear(b, &format!("{path}.to_out.0"), attended, channels)?;
+    let attended = to_picture(b, attended, size)?;
+    b.add(x, attended)
+}
+
+#[cfg(test)]
+mod tests;

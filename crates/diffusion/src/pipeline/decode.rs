@@ -1,0 +1,293 @@
+//! Latents to pictures; and once more in float32 where the VAE's own dtype was too small for its numbers.
+
+use preheat_runtime::device::fallback::Decode;
+use preheat_runtime::progress::EventKind;
+use preheat_runtime::{DeviceTensor, Executable, StageReport, Step};
+use preheat_tensor::Dtype;
+use preheat_tensor::Tensor;
+use preheat_tensor::TensorType;
+
+use super::Pipeline;
+use super::error::PipelineError;
+use super::image::{Picture, Settings, eight_bits};
+use super::plan::Prepared;
+use super::ready::Ready;
+use super::stage::{Stage, Stages};
+
+/// Pictures, and what was remarkable about decoding them.
+pub(super) struct Decoded {
+    pub(super) pictures: Vec<Picture>,
+    pub(super) warnings: Vec<String>,
+    /// How decoders came to be ready that were needed beside the request's own: that of a tile, and that in float32.
+    pub(super) others: Vec<StageReport>,
+}
+
+/// What may be wrong with a picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    /// Numbers in it are not finite.
+    NotFinite,
+    /// All of it is black, as a picture may be and one whose numbers overflowed often is.
+    Black,
+}
+
+impl Fault {
+    /// What is wrong with `values`, the numbers from 0 to 1 of a whole picture. One that is only dark, down to the last pixel, is none.
+    fn of(values: &[f32]) -> Option<Self> {
+        if !is_finite(values) {
+            Some(Self::NotFinite)
+        } else if values.iter().all(|&value| eight_bits(value) == 0) {
+            Some(Self::Black)
+        } else {
+            None
+        }
+    }
+}
+
+fn is_finite(values: &[f32]) -> bool {
+    values.iter().all(|value| value.is_finite())
+}
+
+impl Pipeline {
+    /// Decodes each picture alone. Latents are `f32[batch, channels, height, width]`.
+    pub(super) fn decode(
+        &self,
+        prepared: &Prepared<'_>,
+        ready: &Ready,
+        latents: &Tensor,
+    ) -> Result<Decoded, PipelineError> {
+        let at = prepared.stages.decoder;
+        let (stage, executable) = (&prepared.stages.all[at], &ready.executables[at]);
+        let latents = one_by_one(latents)?;
+        let (mut pictures, mut faults) = (Vec::with_capacity(latents.len()), Vec::new());
+        let total = latents.len() as u64;
+        let mut boundary = self.home(stage).runtime.step_boundary("decode").of(self.model_id(), stage.name);
+        let mut tiled = None;
+        for (index, one) in (0..).zip(&latents) {
+            self.tell(stage, EventKind::Decoding { done: index, total });
+            let values = self.decode_one(prepared, (stage, executable), one, boundary.begin()?, &mut tiled)?;
+            // Of latents that are no numbers no dtype makes a picture.
+            if let Some(fault) = Fault::of(&values).filter(|_| one.to_f32().is_none_or(|values| is_finite(&values))) {
+                faults.push((index, fault));
+            }
+            pictures.push(picture(prepared, index, &values));
+        }
+        self.tell(stage, EventKind::Decoding { done: total, total });
+        let count = pictures.len();
+        let mut decoded = Decoded { pictures, warnings: Vec::new(), others: tiled.into_iter().collect() };
+        if stage.dtype.dtype == Dtype::Float32 {
+            let broken = faults.iter().filter(|(_, fault)| *fault == Fault::NotFinite);
+            decoded.warnings.extend(broken.map(|(index, _)| not_finite_in_f32(count, *index)));
+        } else if !faults.is_empty() {
+            self.decode_in_f32(prepared, &latents, &faults, &mut decoded)?;
+        }
+        decoded.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+        Ok(decoded)
+    }
+
+    /// Decodes one picture: whole, or in tiles where the device has no room for it. `tiled` has the tile's decoder once one was needed;
+    /// the pictures after it are not tried whole again.
+    fn decode_one(
+        &self,
+        prepared: &Prepared<'_>,
+        (stage, executable): (&Stage, &Executable),
+        latents: &Tensor,
+        step: Step<'_, '_>,
+        tiled: &mut Option<StageReport>,
+    ) -> Result<Vec<f32>, PipelineError> {
+        let whole = |weights: &[DeviceTensor]| self.decode_latents(stage, executable, latents, weights);
+        let whole_first = match tiled {
+            None => Some(self.on_stage_as_it_is(prepared, (stage, executable), whole)),
+            Some(_) => None,
+        };
+        let (image, values) = match whole_first {
+            Some(Err(error)) if !error.is_out_of_memory() => return Err(error),
+            Some(Ok(decoded)) => decoded,
+            no_room => {
+                let in_tiles = self.decode_in_tiles(prepared, stage, latents);
+                return match (in_tiles, no_room) {
+                    (Ok(Some((values, report))), _) => {
+                        *tiled = Some(report);
+                        Ok(values)
+                    }
+                    // So small that tiles are no smaller: it stays whole, and more is offloaded.
+                    (Ok(None), _) => values_of(&self.on_stage(prepared, (stage, executable), Decode::Slices, whole)?.1),
+                    // What may not be compiled does not hide what it was wanted for.
+                    (Err(PipelineError::Runtime(preheat_runtime::Error::NotWarm(_))), Some(Err(error)))
+                    | (Err(error), _) => Err(error),
+                };
+            }
+        };
+        step.until(&image)?;
+        values_of(&values)
+    }
+
+    /// What the decoder makes of latents, on its device and on the host.
+    pub(super) fn decode_latents(
+        &self,
+        stage: &Stage,
+        executable: &Executable,
+        latents: &Tensor,
+        weights: &[DeviceTensor],
+    ) -> Result<(DeviceTensor, Tensor), PipelineError> {
+        let latents = self.home(stage).runtime.to_device(latents)?;
+        let images = executable.run(std::iter::once(&latents).chain(weights))?;
+        let image = images.into_iter().next().ok_or(PipelineError::NoPicture)?;
+        let failed =
+            |cause| preheat_runtime::Error::Run { stage: stage.name.to_owned(), doing: "reading a result", cause };
+        let values = image.to_host().map_err(failed)?;
+        Ok((image, values))
+    }
+
+    /// Decodes the pictures at `faults` again, in float32. Where that cannot be done they stay as they are, and a warning says why.
+    fn decode_in_f32(
+        &self,
+        prepared: &Prepared<'_>,
+        latents: &[Tensor],
+        faults: &[(u64, Fault)],
+        decoded: &mut Decoded,
+    ) -> Result<(), PipelineError> {
+        let dtype = prepared.shape.dtypes.vae.dtype;
+        let stage = Stages::decoder_in_f32(&self.model, &prepared.shape)?;
+        let executable = match self.home(&stage).runtime.request(&prepared.plan.signature, &stage.graph).get() {
+            Ok(executable) => executable,
+            Err(preheat_runtime::Error::Cancelled) => return Err(preheat_runtime::Error::Cancelled.into()),
+            Err(error) => {
+                decoded.warnings.push(cannot_be_repaired(dtype, faults[0].1, &error.into()));
+                return Ok(());
+            }
+        };
+        self.note_executables(std::slice::from_ref(&executable));
+        decoded.others.push(executable.report().clone());
+        let mut boundary = self.home(&stage).runtime.step_boundary("decode").of(self.model_id(), stage.name);
+        let mut tiled = None;
+        for &(index, fault) in faults {
+            let at = usize::try_from(index).unwrap_or(usize::MAX);
+            let again = boundary
+                .begin()
+                .map_err(PipelineError::from)
+                .and_then(|step| self.decode_one(prepared, (&stage, &executable), &latents[at], step, &mut tiled));
+            let values = match again {
+                Ok(values) => values,
+                Err(error @ PipelineError::Runtime(preheat_runtime::Error::Cancelled)) => return Err(error),
+                Err(error) => {
+                    decoded.warnings.push(cannot_be_repaired(dtype, fault, &error));
+                    continue;
+                }
+            };
+            match Fault::of(&values) {
+                // It is meant to be black.
+                Some(Fault::Black) if fault == Fault::Black => {}
+                Some(Fault::NotFinite) => decoded.warnings.push(not_finite_in_f32(latents.len(), index)),
+                _ => decoded.warnings.push(repaired(latents.len(), index, dtype, fault)),
+            }
+            decoded.pictures[at] = picture(prepared, index, &values);
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn values_of(picture: &Tensor) -> Result<Vec<f32>, PipelineError> {
+    picture.to_f32().ok_or(PipelineError::NoPicture)
+}
+
+/// The latents of each picture, `f32[1, channels, height, width]`.
+fn one_by_one(latents: &Tensor) -> Result<Vec<Tensor>, PipelineError> {
+    let mut dimensions = latents.kind().dimensions.clone();
+    let Some(first) = dimensions.first_mut() else { return Ok(Vec::new()) };
+    let count = usize::try_from(std::mem::replace(first, 1)).unwrap_or(1).max(1);
+    let kind = TensorType { dtype: Dtype::Float32, dimensions };
+    let each = latents.bytes().chunks_exact((latents.bytes().len() / count).max(1));
+    each.map(|bytes| Ok(Tensor::new(kind.clone(), bytes).map_err(preheat_runtime::Error::from)?)).collect()
+}
+
+fn picture(prepared: &Prepared<'_>, index: u64, values: &[f32]) -> Picture {
+    let sizes = prepared.plan.sizes;
+    let settings = settings_of(prepared, index);
+    Picture::cropped(values, sizes.padded, sizes.crop_origin, sizes.requested, settings)
+}
+
+/// What a picture of the batch is made from.
+fn settings_of(prepared: &Prepared<'_>, index: u64) -> Settings {
+    let (request, signature) = (prepared.request, &prepared.plan.signature);
+    Settings {
+        prompt: request.prompt.clone(),
+        negative_prompt: request.negative_prompt.clone(),
+        seed: prepared.plan.seed.wrapping_add(index),
+        steps: signature.steps,
+        cfg_scale: signature.cfg_scale,
+        scheduler: signature.scheduler.clone(),
+        size: prepared.plan.sizes.requested,
+        padded_size: prepared.plan.sizes.padded,
+        clip_skip: request.clip_skip,
+        model_id: signature.model_id.clone(),
+        dtype: signature.dtype.to_string(),
+    }
+}
+
+/// A picture by its place in the batch, where it is not alone.
+fn named(count: usize, index: u64) -> String {
+    match count {
+        0 | 1 => "the picture".to_owned(),
+        _ => format!("picture {} of {count}", index + 1),
+    }
+}
+
+fn repaired(count: usize, index: u64, dtype: Dtype, fault: Fault) -> String {
+    let became = match fault {
+        Fault::NotFinite => "held numbers that are not finite",
+        Fault::Black => "was all black",
+    };
+    format!(
+        "{} {became} as the VAE decoded it in {dtype}, which is too small for this model, and was decoded again in float32; \
+         --vae-precision fp32 does so at once",
+        named(count, index)
+    )
+}
+
+fn not_finite_in_f32(count: usize, index: u64) -> String {
+    format!(
+        "{} holds numbers that are not finite, although the VAE decoded it in float32 from latents that are: are the VAE's weights \
+         whole?",
+        named(count, index)
+    )
+}
+
+fn cannot_be_repaired(dtype: Dtype, fault: Fault, error: &PipelineError) -> String {
+    let became = match fault {
+        Fault::NotFinite => "the picture holds numbers that are not finite, which are black: the VAE's do not fit",
+        Fault::Black => "the picture is all black: the VAE's numbers may not fit",
+    };
+    let why = match error {
+        PipelineError::Runtime(preheat_runtime::Error::NotWarm(_)) => {
+            "float32 is not warm, and what is not may not be compiled; `preheat warmup --vae-precision fp32` warms it"
+                .to_owned()
+        }
+        error => format!("that failed: {error}"),
+    };
+    format!("{became} {dtype}. It was to be decoded again in float32, but {why}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dark_picture_is_no_fault_and_a_single_number_that_is_none_is() {
+        let dark = [0.0, 0.0, 0.003, 0.0];
+        assert_eq!(Fault::of(&dark), None, "one pixel rounds to 1");
+        assert_eq!(Fault::of(&[0.0, 0.001, 0.0, 0.0]), Some(Fault::Black), "every pixel rounds to 0");
+        assert_eq!(Fault::of(&[0.5, 1.0, f32::NAN, 0.5]), Some(Fault::NotFinite));
+        assert_eq!(Fault::of(&[f32::NAN; 4]), Some(Fault::NotFinite));
+        assert_eq!(Fault::of(&[1.0; 4]), None);
+    }
+
+    #[test]
+    fn latents_are_taken_apart() {
+        let latents = Tensor::from_f32(&[2, 1, 1, 3], &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]).unwrap();
+        let each = one_by_one(&latents).unwrap();
+        let values: Vec<_> = each.iter().map(|one| one.to_f32().unwrap()).collect();
+        assert_eq!(values, [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]);
+        assert_eq!(each[0].kind().dimensions, [1, 1, 1, 3]);
+    }
+}

@@ -1,0 +1,177 @@
+//! Why a pipeline could not do what it was asked.
+
+use std::fmt::Display;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use preheat_ir::graph::GraphError;
+use preheat_runtime::device::fallback::OutOfMemory;
+use preheat_runtime::human;
+
+use super::schedulers::SchedulerError;
+use super::tokenizer::TokenizerError;
+use crate::models::ModelError;
+use crate::weights::WeightsError;
+
+/// Why a pipeline could not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PipelineError {
+    /// The folder is no model that can be run.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The model's weights cannot be used.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+    /// The model's tokenizer cannot be used.
+    #[error(transparent)]
+    Tokenizer(#[from] Arc<TokenizerError>),
+    /// The scheduler cannot be used, or there is none of that name.
+    #[error(transparent)]
+    Scheduler(#[from] SchedulerError),
+    /// A graph of the model could not be built.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+    /// The runtime could not do it.
+    #[error(transparent)]
+    Runtime(#[from] preheat_runtime::Error),
+    /// A field of the request has a value that no model could take.
+    #[error("{field} is {value}: {why}")]
+    Request {
+        /// The field's name.
+        field: &'static str,
+        /// Its value.
+        value: String,
+        /// What would do.
+        why: String,
+    },
+    /// A request file cannot be read.
+    #[error("the request file {} cannot be read", path.display())]
+    ReadRequest {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        cause: std::io::Error,
+    },
+    /// A request file has a field of another name or type.
+    #[error("the request file {}{}", path.display(), quoted(.line))]
+    RequestFile {
+        /// The file.
+        path: PathBuf,
+        /// The line that is wrong, as it stands in the file; empty where none is.
+        line: String,
+        /// Which, and where.
+        #[source]
+        cause: serde_json::Error,
+    },
+    /// What was asked for does not fit into the device's memory.
+    #[error(
+        "{batch_size} x {}x{} px does not fit: stage `{stage}` needs at least {}{}, and {} are free",
+        size[0], size[1], human(*.activation_bytes), and_weights(*.weight_bytes), human(*.free_bytes)
+    )]
+    NoRoom {
+        /// Pictures at once.
+        batch_size: u64,
+        /// Width and height in pixels, padded.
+        size: [u64; 2],
+        /// The stage that needs most.
+        stage: &'static str,
+        /// What the largest op of that stage takes and gives, in bytes.
+        activation_bytes: u64,
+        /// Bytes of the weights of that stage; 0 where they are on the device, or may stay off it.
+        weight_bytes: u64,
+        /// Bytes that the device or the system has left, with those that could be dropped.
+        free_bytes: u64,
+    },
+    /// A device of libtorch's ran out of memory, and all that could be tried was.
+    #[error("{cause}")]
+    OutOfMemory {
+        /// The stage, the estimate, and what was tried.
+        cause: OutOfMemory,
+        /// What the device said last.
+        source: Box<PipelineError>,
+    },
+    /// A graph takes something that the pipeline does not know: the two are not of one release.
+    #[error("stage `{stage}` takes an input `{name}`, which the pipeline does not give")]
+    NoSuchInput {
+        /// The stage.
+        stage: &'static str,
+        /// The input.
+        name: String,
+    },
+    /// The tokenizer and the text encoder are not of one model.
+    #[error(
+        "the tokenizer gives token {id}, and the text encoder knows {vocabulary} (`vocab_size`): are they of one model?"
+    )]
+    NoSuchToken {
+        /// The token.
+        id: i32,
+        /// How many tokens the text encoder knows.
+        vocabulary: u64,
+    },
+    /// The decoder gave something else than a picture.
+    #[error("the VAE gave no picture of float32 numbers")]
+    NoPicture,
+    /// A warmup that left stages behind that the next process compiles again.
+    #[error("{} compiled and not kept, so the next process compiles {} again", list(.0), if .0.len() == 1 { "it" } else { "them" })]
+    NotKept(Vec<String>),
+    /// A picture could not be encoded.
+    #[error("the picture could not be encoded")]
+    Encode(#[source] png::EncodingError),
+    /// A picture could not be written.
+    #[error("writing {} failed", path.display())]
+    Save {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        cause: std::io::Error,
+    },
+}
+
+impl PipelineError {
+    /// Whether a device had too little memory.
+    pub fn is_out_of_memory(&self) -> bool {
+        match self {
+            Self::Runtime(error) => error.is_out_of_memory(),
+            Self::OutOfMemory { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// Whether the request is to blame: one that asks for something else may do.
+    pub(crate) fn is_of_the_request(&self) -> bool {
+        matches!(
+            self,
+            Self::Request { .. }
+                | Self::Scheduler(SchedulerError::UnknownName { .. })
+                | Self::Runtime(preheat_runtime::Error::Shape(_))
+                | Self::Graph(_)
+        )
+    }
+
+    pub(super) fn request(field: &'static str, value: impl Display, why: String) -> Self {
+        Self::Request { field, value: value.to_string(), why }
+    }
+}
+
+fn and_weights(bytes: u64) -> String {
+    if bytes == 0 { String::new() } else { format!(" and its weights {}", human(bytes)) }
+}
+
+/// The beginning of a line, to be shown behind a file's name. What a parser says of a value's type does not name the field.
+fn quoted(line: &str) -> String {
+    const MOST_CHARACTERS: usize = 100;
+    let line = line.trim();
+    match line.char_indices().nth(MOST_CHARACTERS) {
+        _ if line.is_empty() => String::new(),
+        Some((end, _)) => format!(", in `{}...`", &line[..end]),
+        None => format!(", in `{line}`"),
+    }
+}
+
+fn list(stages: &[String]) -> String {
+    let names: Vec<_> = stages.iter().map(|stage| format!("stage `{stage}`")).collect();
+    format!("{} {}", names.join(", "), if stages.len() == 1 { "was" } else { "were" })
+}

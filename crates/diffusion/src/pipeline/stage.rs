@@ -1,0 +1,322 @@
+//! The stages of a model that a request runs: for each its graph, what shapes it, and the weights it reads.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use preheat_cache::{CfgProjection, Digest, Keep, ModelProjection, Program, ProgramFormat, Projection};
+use preheat_ir::graph::{GraphError, Verified, attention_in_float32, autocast};
+use preheat_ir::lower::{self, Target};
+use preheat_runtime::device::{StageDtype, StageKind};
+use preheat_runtime::{Graph, Runtime};
+use preheat_tensor::Dtype;
+
+use super::error::PipelineError;
+use super::model::{Model, Tokenizers};
+use crate::models::{
+    Component, DenoiserSpec, TextConfig, TextOutputs, UnetConfig, VaeConfig, aliases, builder_id, denoiser,
+    text_encoder, vae_decoder,
+};
+use crate::weights::Wanted;
+
+/// One stage, ready to be asked for.
+#[derive(Debug)]
+pub(super) struct Stage {
+    pub(super) name: &'static str,
+    pub(super) component: Component,
+    /// What decides its device and its dtype.
+    pub(super) kind: StageKind,
+    /// What it computes in.
+    pub(super) dtype: StageDtype,
+    /// What the runtime is asked for. Its StableHLO is written only where no earlier request led to an executable.
+    pub(super) graph: Graph,
+    pub(super) function: Arc<Verified>,
+    /// The weights in the order in which the graph takes them, after its inputs.
+    pub(super) wanted: Arc<[Wanted]>,
+}
+
+/// The dtypes of the stages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Dtypes {
+    pub(super) text_encoder: StageDtype,
+    pub(super) denoiser: StageDtype,
+    pub(super) vae: StageDtype,
+}
+
+/// What a graph is handed over as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// StableHLO, for PJRT plugins.
+    StableHlo(Target),
+    /// The graph itself, for libtorch.
+    Graph,
+}
+
+impl Form {
+    /// What the device of a runtime takes.
+    pub(super) fn of(runtime: &Runtime) -> Self {
+        if runtime.torch_device().is_some() { Self::Graph } else { Self::StableHlo(runtime.lowering_target()) }
+    }
+}
+
+/// What of a request shapes its graphs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Shape {
+    pub(super) guided: bool,
+    pub(super) batch: u64,
+    /// Height and width of the latents.
+    pub(super) latent_sides: [u64; 2],
+    pub(super) clip_skip: u64,
+    pub(super) dtypes: Dtypes,
+    /// Whether zeros stand for the negative prompt, so that no text encoder sees it.
+    pub(super) negative_is_zeros: bool,
+    pub(super) form: Form,
+}
+
+/// A stage before its graph is built: what it is found by where it was compiled before.
+pub(super) struct Outline<'a> {
+    pub(super) name: &'static str,
+    component: Component,
+    pub(super) kind: StageKind,
+    dtype: &'a StageDtype,
+    form: Form,
+    pub(super) projection: Projection,
+    function: Function<'a>,
+}
+
+/// What a stage's graph is built from.
+enum Function<'a> {
+    TextEncoder(&'a TextConfig, TextOutputs),
+    Denoiser(&'a UnetConfig, DenoiserSpec),
+    VaeDecoder(&'a VaeConfig, [u64; 2]),
+}
+
+impl Function<'_> {
+    fn build(&self) -> Result<Verified, GraphError> {
+        match self {
+            Self::TextEncoder(config, outputs) => text_encoder(config, *outputs),
+            Self::Denoiser(config, spec) => denoiser(config, spec),
+            Self::VaeDecoder(config, latent_sides) => vae_decoder(config, *latent_sides),
+        }
+    }
+}
+
+impl Outline<'_> {
+    /// The stage's graph as far as it takes to look for it: it cannot be built.
+    pub(super) fn never_built(&self) -> Graph {
+        let refuse = || Err("it is only looked up".into());
+        Graph::built_by(builder_id(), refuse).stage(self.name).projection(self.projection.clone())
+    }
+}
+
+impl Stage {
+    fn new(outline: Outline<'_>, tokenizers: &Tokenizers) -> Result<Self, PipelineError> {
+        let Outline { name, component, kind, dtype, form, projection, function } = outline;
+        let mut function = autocast(&function.build()?, dtype.dtype)?;
+        if dtype.attention_in_float32 {
+            function = attention_in_float32(&function);
+        }
+        let function = Arc::new(function);
+        let orders = match form {
+            Form::StableHlo(_) => lower::weight_orders(&function),
+            Form::Graph => function.weights().iter().map(|weight| (0..weight.kind.dims.len()).collect()).collect(),
+        };
+        let wanted = function.weights().iter().zip(orders).map(|(weight, order)| Wanted {
+            name: weight.name.clone(),
+            aliases: aliases(&weight.name),
+            dims: weight.kind.dims.clone(),
+            dtype: weight.kind.dtype,
+            order,
+        });
+        let wanted = wanted.collect();
+        let lowered = Arc::clone(&function);
+        let tokenizers = tokenizers.clone();
+        let build = move || {
+            // Nothing is compiled for a model that could not be told anything.
+            tokenizers.get()?;
+            Ok(match form {
+                Form::StableHlo(target) => {
+                    Program::new(ProgramFormat::Mlir, lower::stablehlo(&lowered, target).text.into_bytes())
+                }
+                Form::Graph => Program::new(ProgramFormat::Graph, lowered.encode()?),
+            })
+        };
+        let graph = Graph::built_by(builder_id(), build).stage(name).projection(projection);
+        let dtype = dtype.clone();
+        Ok(Self { name, component, kind, dtype, graph, function, wanted })
+    }
+
+    /// Whether this is the very graph that `other` is, which is the same stage of the same model at another size.
+    pub(super) fn is_as_in(&self, other: &Self) -> bool {
+        let (own, other) = (self.graph.declared_projection(), other.graph.declared_projection());
+        own == other && own.input_shape == Keep::Dropped
+    }
+
+    /// Bytes of the weights, as they rest on the device.
+    pub(super) fn weight_bytes(&self) -> u64 {
+        let of_one = |weight: &Wanted| product(&weight.dims).saturating_mul(bytes_of(weight.dtype));
+        self.wanted.iter().map(of_one).fold(0, u64::saturating_add)
+    }
+
+    /// What the largest op takes and gives, in bytes. The executable cannot do with less; it will need more.
+    pub(super) fn least_activation_bytes(&self) -> u64 {
+        let function = &self.function;
+        let bytes = |kind: &preheat_ir::graph::Type| product(&kind.dims).saturating_mul(bytes_of(kind.dtype));
+        let of_node = |node: &preheat_ir::graph::Node| {
+            let operands = node.op.operands().into_iter().map(|operand| bytes(function.type_of(operand)));
+            operands.fold(bytes(&node.kind), u64::saturating_add)
+        };
+        function.nodes().iter().map(of_node).max().unwrap_or(0)
+    }
+}
+
+/// Every stage of a request, in the order in which they run, and where each stands.
+#[derive(Debug)]
+pub(super) struct Stages {
+    pub(super) all: Vec<Stage>,
+    /// The positions of the text encoders for the prompt.
+    pub(super) encoders: Range<usize>,
+    /// Those for the negative prompt; the same where nothing tells them apart.
+    pub(super) negative_encoders: Range<usize>,
+    /// Whether zeros stand for the negative prompt.
+    pub(super) negative_is_zeros: bool,
+    pub(super) denoiser: usize,
+    pub(super) decoder: usize,
+}
+
+impl Stages {
+    pub(super) fn of(model: &Model, shape: &Shape) -> Result<Self, PipelineError> {
+        let outlines = Self::outlines(model, shape);
+        let among = |names: &[(&str, Component)]| {
+            let is_one = |outline: &Outline<'_>| names.iter().any(|(name, _)| *name == outline.name);
+            let first = outlines.iter().position(is_one)?;
+            Some(first..first + outlines.iter().filter(|outline| is_one(outline)).count())
+        };
+        let encoders = among(&TEXT_ENCODERS).unwrap_or(0..0);
+        let negative_encoders = among(&NEGATIVE_TEXT_ENCODERS).unwrap_or_else(|| encoders.clone());
+        let negative_is_zeros = shape.negative_is_zeros;
+        let all = outlines.into_iter().map(|outline| Stage::new(outline, &model.tokenizers));
+        let all = all.collect::<Result<Vec<_>, _>>()?;
+        let [denoiser, decoder] = [2, 1].map(|from_the_end| all.len() - from_the_end);
+        Ok(Self { all, encoders, negative_encoders, negative_is_zeros, denoiser, decoder })
+    }
+
+    /// The same without graphs. The text encoders come first, then the denoiser, then the decoder.
+    pub(super) fn outlines<'a>(model: &'a Model, shape: &'a Shape) -> Vec<Outline<'a>> {
+        let encoders = |clip_skip, names: [(&'static str, Component); 2]| {
+            let outputs = model.folder.text_outputs(clip_skip).into_iter().enumerate();
+            outputs.map(move |(index, outputs)| encoder(model, index, names[index], outputs, shape))
+        };
+        let mut all: Vec<_> = encoders(shape.clip_skip, TEXT_ENCODERS).collect();
+        // As in diffusers, a negative prompt passes all layers.
+        if shape.guided && shape.clip_skip > 0 && !shape.negative_is_zeros {
+            all.extend(encoders(0, NEGATIVE_TEXT_ENCODERS));
+        }
+        all.extend([denoising(model, shape), decoder(model, shape)]);
+        all
+    }
+
+    pub(super) fn iter(&self) -> std::slice::Iter<'_, Stage> {
+        self.all.iter()
+    }
+
+    /// The decoder in float32, whatever `shape` has for it.
+    pub(super) fn decoder_in_f32(model: &Model, shape: &Shape) -> Result<Stage, PipelineError> {
+        let mut shape = shape.clone();
+        shape.dtypes.vae =
+            StageDtype { dtype: Dtype::Float32, attention_in_float32: false, reason: "decoded again", warning: None };
+        Stage::new(decoder(model, &shape), &model.tokenizers)
+    }
+
+    /// The decoder of a part of the latents, of other sides than `shape` has.
+    pub(super) fn decoder_of(model: &Model, shape: &Shape, latent_sides: [u64; 2]) -> Result<Stage, PipelineError> {
+        Stage::new(decoder(model, &Shape { latent_sides, ..shape.clone() }), &model.tokenizers)
+    }
+}
+
+const TEXT_ENCODERS: [(&str, Component); 2] =
+    [("text_encoder", Component::TextEncoder), ("text_encoder_2", Component::TextEncoder2)];
+const NEGATIVE_TEXT_ENCODERS: [(&str, Component); 2] =
+    [("negative_text_encoder", Component::TextEncoder), ("negative_text_encoder_2", Component::TextEncoder2)];
+const DENOISER: &str = "denoiser";
+const VAE_DECODER: &str = "vae_decoder";
+
+fn encoder<'a>(
+    model: &'a Model,
+    index: usize,
+    (name, component): (&'static str, Component),
+    outputs: TextOutputs,
+    shape: &'a Shape,
+) -> Outline<'a> {
+    let config = &model.folder.text_encoders()[index];
+    let checkpoint = || model.checkpoint(component).names_and_shapes();
+    let architecture = model.architecture(component, Some(outputs), || config.architecture(outputs, checkpoint()));
+    let dtype = &shape.dtypes.text_encoder;
+    Outline {
+        name,
+        component,
+        kind: StageKind::TextEncoder,
+        dtype,
+        form: shape.form,
+        projection: of_no_picture(architecture, dtype),
+        function: Function::TextEncoder(config, outputs),
+    }
+}
+
+fn denoising<'a>(model: &'a Model, shape: &'a Shape) -> Outline<'a> {
+    let (config, component) = (model.folder.unet(), Component::Unet);
+    let spec = model.folder.denoiser_spec(shape.guided, shape.batch, shape.latent_sides);
+    let checkpoint = || model.checkpoint(component).names_and_shapes();
+    let architecture = model.architecture(component, None, || config.architecture(checkpoint()));
+    let dtype = &shape.dtypes.denoiser;
+    let projection = Projection {
+        // The shape of the prompts is not the network's own; its dtype is the signature's.
+        extra: format!("contexts {:?}{}", spec.contexts, attention(dtype)),
+        ..Projection::step_graph(architecture)
+    };
+    let (kind, form, function) = (StageKind::Denoiser, shape.form, Function::Denoiser(config, spec));
+    Outline { name: DENOISER, component, kind, dtype, form, projection, function }
+}
+
+/// Pictures are decoded one by one, so the batch shapes nothing here.
+fn decoder<'a>(model: &'a Model, shape: &'a Shape) -> Outline<'a> {
+    let (config, component) = (model.folder.vae(), Component::Vae);
+    let checkpoint = || model.checkpoint(component).names_and_shapes();
+    let architecture = model.architecture(component, None, || config.architecture(checkpoint()));
+    let dtype = &shape.dtypes.vae;
+    let mut projection = of_no_picture(architecture, dtype);
+    projection.extra = format!("{}, latents {:?}", projection.extra, shape.latent_sides);
+    let kind = StageKind::Vae { force_upcast: config.force_upcast };
+    let function = Function::VaeDecoder(config, shape.latent_sides);
+    Outline { name: VAE_DECODER, component, kind, dtype, form: shape.form, projection, function }
+}
+
+/// The projection of a stage of which the signature says nothing but the model; its own dtype takes the place of the signature's,
+/// which is the denoiser's.
+fn of_no_picture(architecture: Digest, dtype: &StageDtype) -> Projection {
+    Projection {
+        model_id: ModelProjection::Architecture(architecture),
+        input_shape: Keep::Dropped,
+        batch_size: Keep::Dropped,
+        cfg_scale: CfgProjection::Dropped,
+        scheduler: Keep::Dropped,
+        steps: Keep::Dropped,
+        dtype: Keep::Dropped,
+        extra: format!("computes in {}{}", dtype.dtype, attention(dtype)),
+    }
+}
+
+/// What is said of attention that computes in another dtype than the rest.
+fn attention(dtype: &StageDtype) -> &'static str {
+    if dtype.attention_in_float32 { ", attention in float32" } else { "" }
+}
+
+fn product(dims: &[u64]) -> u64 {
+    dims.iter().copied().fold(1, u64::saturating_mul)
+}
+
+fn bytes_of(dtype: Dtype) -> u64 {
+    match dtype {
+        Dtype::BFloat16 | Dtype::Float16 => 2,
+        _ => 4,
+    }
+}

@@ -1,0 +1,200 @@
+//! Brings wanted weights into memory, on several threads.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use preheat_runtime::progress::Cancel;
+use preheat_runtime::threads;
+use preheat_tensor::AlignedBytes;
+use preheat_tensor::Dtype;
+use preheat_tensor::Tensor;
+use preheat_tensor::TensorType;
+
+use super::layout::{self, Job, Stretch};
+use super::{Checkpoint, WeightsError};
+
+/// A tensor of this many bytes may be shared out among the threads.
+const SHARED_BYTES: usize = 16 << 20;
+
+/// How a graph reads one weight.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// The tensor's name in the checkpoint.
+    pub name: String,
+    /// Older names of it, tried in order.
+    pub aliases: Vec<String>,
+    /// Its shape, as in the checkpoint. Sizes of 1 at the end may be missing there, or be more: what was a linear layer in one
+    /// release is a 1x1 convolution in another.
+    pub dims: Vec<u64>,
+    /// The dtype that the graph reads: float32, bfloat16 or float16.
+    pub dtype: Dtype,
+    /// Dimension `i` of what is handed over is dimension `order[i]` of `dims`: `[0, 1, ...]` leaves all as it is stored, and
+    /// `[2, 3, 1, 0]` makes `[height, width, in, out]` of a convolution's `[out, in, height, width]`.
+    pub order: Vec<usize>,
+}
+
+/// Why [`load`] stopped before all was done.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError<E> {
+    /// The checkpoint does not have what is wanted.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+    /// Someone asked to stop.
+    #[error("loading the weights was stopped")]
+    Cancelled,
+    /// The caller's function refused a tensor.
+    #[error("a weight could not be handed over")]
+    Ready(#[source] E),
+}
+
+/// Brings `wanted` into memory on up to `threads` threads, large ones first, and calls `ready` with the position and the tensor
+/// as each is done, from whichever thread did it.
+///
+/// Everything that can be known without reading a value is checked before the first `ready`: that all tensors are there, in the
+/// right shape and a dtype that can be converted.
+///
+/// # Errors
+/// The first error, `ready`'s among them, or [`LoadError::Cancelled`]; `ready` may have been called for some by then.
+pub fn load<E: Send>(
+    checkpoint: &Checkpoint,
+    wanted: &[Wanted],
+    threads: usize,
+    cancel: &Cancel,
+    ready: impl Fn(usize, Tensor) -> Result<(), E> + Sync,
+) -> Result<(), LoadError<E>> {
+    let mut jobs = plan(checkpoint, wanted)?;
+    // The last to be begun are the smallest: no thread is left alone with a large one.
+    jobs.sort_by_key(|(_, job)| std::cmp::Reverse(job.bytes()));
+    let threads = threads.clamp(1, jobs.len().max(1));
+    let deliver = |&(index, ref job): &(usize, Job<'_>), threads: usize| {
+        if cancel.is_cancelled() {
+            return Err(LoadError::Cancelled);
+        }
+        let tensor = bring(job, &wanted[index].name, threads, cancel)?;
+        // A tensor that was left half done is not handed over.
+        if cancel.is_cancelled() {
+            return Err(LoadError::Cancelled);
+        }
+        ready(index, tensor).map_err(LoadError::Ready)
+    };
+    let total: usize = jobs.iter().map(|(_, job)| job.bytes()).sum();
+    let alone = jobs
+        .iter()
+        .take_while(|(_, job)| job.in_order() && job.bytes() >= SHARED_BYTES.max(total / threads / 2))
+        .count();
+    let alone = if threads == 1 { 0 } else { alone };
+    let (large, rest) = jobs.split_at(alone);
+    for job in large {
+        deliver(job, threads)?;
+    }
+    if threads == 1 {
+        return rest.iter().try_for_each(|job| deliver(job, 1));
+    }
+    let next = AtomicUsize::new(0);
+    let stop = AtomicBool::new(false);
+    let failure = Mutex::new(None);
+    threads::together(threads, || {
+        while !stop.load(Ordering::Relaxed) {
+            let Some(job) = rest.get(next.fetch_add(1, Ordering::Relaxed)) else { break };
+            if let Err(error) = deliver(job, 1) {
+                stop.store(true, Ordering::Relaxed);
+                let mut first = failure.lock().unwrap_or_else(PoisonError::into_inner);
+                first.get_or_insert(error);
+            }
+        }
+    });
+    match failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        Some(error) => Err(error),
+        None => Ok(()),
+    }
+}
+
+/// Checks that all tensors are there, in the right shape and a dtype that can be converted. No value is read.
+///
+/// # Errors
+/// What is missing or does not fit.
+pub fn check(checkpoint: &Checkpoint, wanted: &[Wanted]) -> Result<(), WeightsError> {
+    plan(checkpoint, wanted).map(drop)
+}
+
+/// One tensor, by `threads` threads.
+fn bring(job: &Job<'_>, name: &str, threads: usize, cancel: &Cancel) -> Result<Tensor, WeightsError> {
+    let mut bytes =
+        AlignedBytes::zeroed(job.bytes()).map_err(|source| WeightsError::Memory { name: name.to_owned(), source })?;
+    let done = if threads == 1 {
+        layout::whole(job, &mut bytes, cancel)
+    } else {
+        let failure = Mutex::new(Ok(()));
+        let parts = Mutex::new(layout::parts(job, &mut bytes, threads));
+        let next = || parts.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        threads::together(threads, || {
+            while let Some(part) = next() {
+                let done = part.run(cancel);
+                if done.is_err() {
+                    *failure.lock().unwrap_or_else(PoisonError::into_inner) = done;
+                }
+            }
+        });
+        failure.into_inner().unwrap_or_else(PoisonError::into_inner)
+    };
+    done.map_err(|source| WeightsError::Io { path: job.path().to_owned(), source })?;
+    Ok(Tensor::from_aligned(job.kind.clone(), bytes))
+}
+
+/// Checks all that is wanted against what is there.
+fn plan<'a>(checkpoint: &'a Checkpoint, wanted: &[Wanted]) -> Result<Vec<(usize, Job<'a>)>, WeightsError> {
+    let mut jobs = Vec::with_capacity(wanted.len());
+    let mut missing: Option<(String, usize)> = None;
+    for (index, want) in wanted.iter().enumerate() {
+        let names = std::iter::once(&want.name).chain(&want.aliases);
+        let Some(entry) = names.into_iter().find_map(|name| checkpoint.find(name)) else {
+            missing.get_or_insert_with(|| (want.name.clone(), 0)).1 += 1;
+            continue;
+        };
+        let stored = checkpoint.stored(entry);
+        let name = || entry.tensor.name.clone();
+        let path = || checkpoint.files[entry.file].path.clone();
+        if without_ones(stored.dims) != without_ones(&want.dims) {
+            let (found, wanted) = (stored.dims.to_vec(), want.dims.clone());
+            return Err(WeightsError::Shape { path: path(), name: name(), found, wanted });
+        }
+        let mut sorted = want.order.clone();
+        sorted.sort_unstable();
+        if !sorted.iter().copied().eq(0..want.dims.len()) {
+            let (rank, order) = (want.dims.len(), want.order.clone());
+            return Err(WeightsError::Order { name: name(), rank, order });
+        }
+        let types = stored.dtype.and_then(layout::Source::of).zip(layout::Target::of(want.dtype));
+        let Some((source, target)) = types else {
+            let found = stored.dtype_name.to_owned();
+            return Err(WeightsError::Dtype { path: path(), name: name(), found, wanted: want.dtype });
+        };
+        let dimensions = want.order.iter().map(|&at| i64::try_from(want.dims[at]).unwrap_or(i64::MAX)).collect();
+        let kind = TensorType { dtype: target.dtype(), dimensions };
+        let file = &checkpoint.files[entry.file];
+        let stretch =
+            Stretch { path: &file.path, file: &file.handle, at: entry.tensor.range.start as u64, bytes: stored.bytes };
+        jobs.push((index, Job::new(source, target, &want.dims, &want.order, kind, stretch)));
+    }
+    match missing {
+        None => Ok(jobs),
+        Some((name, count)) => {
+            Err(WeightsError::Missing { folder: checkpoint.folder.clone(), name, others: count - 1 })
+        }
+    }
+}
+
+fn without_ones(dims: &[u64]) -> &[u64] {
+    let kept = dims.iter().rposition(|&dim| dim != 1).map_or(0, |last| last + 1);
+    &dims[..kept]
+}
+
+impl layout::Target {
+    fn dtype(self) -> Dtype {
+        match self {
+            Self::F32 => Dtype::Float32,
+            Self::Bf16 => Dtype::BFloat16,
+            Self::F16 => Dtype::Float16,
+        }
+    }
+}

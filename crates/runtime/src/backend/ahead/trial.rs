@@ -1,0 +1,211 @@
+//! Does an executable end the process that loads it? A child loads it and runs it once, and its end
+//! is the answer.
+//!
+//! The child is given what the process that asks would load, through the same plugin file and the
+//! same variables. It is asked again before its end is believed, and only where it ended in a way
+//! in which machine code ends a process: anybody can send it SIGKILL.
+
+use std::io;
+use std::process::ExitStatus;
+use std::sync::Arc;
+use std::time::Duration;
+
+use preheat_cache::TensorSpec;
+use preheat_tensor::{Tensor, TensorError};
+
+use super::child::NOT_ANSWERED;
+use super::job::{self, Answer, Job, PluginFile, Subject, Task};
+use super::process::{self, Starting};
+use super::{AheadError, refused};
+use crate::backend::here::{DeviceFault, Here, Loaded};
+use crate::backend::is_passing;
+use crate::backend::xla::{self, XlaBackend};
+use crate::device::XlaDevice;
+use crate::progress::Cancel;
+
+/// So many children have to end before the executable is the cause.
+const ENDS_BELIEVED: usize = 2;
+
+/// A child gives up after this time: an executable may take long, or wait forever.
+const LIMIT: Duration = Duration::from_mins(10);
+
+/// The exit status of a Rust program that panicked.
+const PANICKED: i32 = 101;
+
+/// What a process says whose memory ran out, in lower case: Rust, C++ and everybody else.
+const NO_MEMORY: [&str; 3] = ["memory allocation of", "bad_alloc", "out of memory"];
+
+/// What trying an executable came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum TrialOutcome {
+    /// A child loaded it and ran it, or was refused it in words.
+    Lives,
+    /// It ended each child; how, in words.
+    Ends(String),
+    /// No child can try it, here or by this program.
+    Impossible(String),
+    /// This time nothing was found out.
+    Undecided(String),
+}
+
+/// Has children load `payload` and run it once on zeros of `inputs`; it is only loaded where those
+/// are not known.
+///
+/// # Errors
+/// Where it was asked to stop.
+pub(crate) fn try_executable(
+    backend: &XlaBackend,
+    starting: &Starting<'_>,
+    payload: &[u8],
+    inputs: Option<&[TensorSpec]>,
+    cancel: &Cancel,
+) -> Result<TrialOutcome, AheadError> {
+    if backend.environment.platform == "tpu" {
+        return Ok(TrialOutcome::Impossible("one process has the TPU, which is this one".to_owned()));
+    }
+    let subject = Subject { payload_bytes: payload.len(), inputs: inputs.map(<[_]>::to_vec) };
+    let plugin = PluginFile::now(backend.client.plugin().path());
+    let job = Job { plugin, task: Task::Try(subject) };
+    let mut ended = String::new();
+    for _ in 0..ENDS_BELIEVED {
+        let folder = match process::answer_folder() {
+            Ok(folder) => folder,
+            Err(error) => return Ok(TrialOutcome::Undecided(error.to_string())),
+        };
+        match process::run(starting, &job, payload, &folder, cancel) {
+            Ok(_) => return Ok(TrialOutcome::Lives),
+            Err(AheadError::Cancelled) => return Err(AheadError::Cancelled),
+            Err(AheadError::Ended { .. }) if !job::started(folder.path()).exists() => {
+                return Ok(TrialOutcome::Impossible(AheadError::Confused.to_string()));
+            }
+            Err(AheadError::Ended { status, said }) if is_by_machine_code(status, &said) => {
+                tracing::debug!(%status, said, "an executable ended the process that tried it");
+                ended = status.to_string();
+            }
+            Err(error) => return Ok(undecided(&error, &backend.environment.platform)),
+        }
+    }
+    Ok(TrialOutcome::Ends(ended))
+}
+
+/// What an error of a child's says of the executable.
+fn undecided(error: &AheadError, platform: &str) -> TrialOutcome {
+    match error {
+        // It was refused, or failed, and nothing ended: whoever asks will hear the same.
+        AheadError::Plugin { code, .. } if !is_passing(*code) => TrialOutcome::Lives,
+        AheadError::NoProgram | AheadError::Confused => TrialOutcome::Impossible(error.to_string()),
+        // An accelerator's memory is taken by this process; the host has enough for two at another
+        // time.
+        AheadError::Plugin { .. } | AheadError::NotAnswered { .. } if platform != "cpu" => {
+            TrialOutcome::Impossible(error.to_string())
+        }
+        _ => TrialOutcome::Undecided(error.to_string()),
+    }
+}
+
+/// Whether a process ended as machine code ends one: by a fault, an abort, or a call of `exit`.
+///
+/// A Rust panic is an error of this program, and whatever ends a process whose memory ran out
+/// depends on what else the machine does: neither proves anything about the executable.
+fn is_by_machine_code(status: ExitStatus, said: &str) -> bool {
+    let said = said.to_lowercase();
+    if NO_MEMORY.iter().any(|words| said.contains(words)) {
+        return false;
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::process::ExitStatusExt as _;
+        if let Some(signal) = status.signal() {
+            return FAULTS.contains(&signal);
+        }
+    }
+    status.code().is_some_and(|code| code != NOT_ANSWERED && code != PANICKED)
+}
+
+/// SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV.
+#[cfg(all(unix, any(target_os = "linux", target_os = "android")))]
+const FAULTS: [i32; 6] = [4, 5, 6, 7, 8, 11];
+/// The same where they are numbered as in BSD.
+#[cfg(all(unix, not(any(target_os = "linux", target_os = "android"))))]
+const FAULTS: [i32; 6] = [4, 5, 6, 10, 8, 11];
+
+/// The child's side: loads the executable as the process that asks would, and runs it.
+pub(super) fn serve(plugin: &PluginFile, subject: &Subject, payload: &[u8]) -> io::Result<Answer> {
+    let give_up = || {
+        std::thread::sleep(LIMIT);
+        std::process::exit(NOT_ANSWERED);
+    };
+    std::thread::Builder::new().name("preheat-limit".to_owned()).spawn(give_up)?;
+    // The build is part of keys, of which the child makes none.
+    let backend = XlaBackend::open(XlaDevice::XlaCpu, &plugin.path, || Ok(String::new())).map_err(io::Error::other)?;
+    if plugin.was_replaced() {
+        return Ok(Answer::Replaced);
+    }
+    let here = Here::Xla(Arc::new(backend));
+    let loaded = match here.load(payload) {
+        Ok(loaded) => loaded,
+        Err(fault) => return Ok(refused(fault.code(), &fault)),
+    };
+    let Some(kinds) = subject.inputs.as_deref().and_then(xla::types) else { return Ok(Answer::Ran) };
+    let zeros: Result<Vec<Tensor>, TensorError> = kinds.into_iter().map(Tensor::zeros).collect();
+    let zeros = zeros.map_err(io::Error::other)?;
+    Ok(match run(&here, &loaded, &zeros) {
+        Ok(()) => Answer::Ran,
+        Err(fault) => refused(fault.code(), &fault),
+    })
+}
+
+fn run(here: &Here, loaded: &Loaded, inputs: &[Tensor]) -> Result<(), DeviceFault> {
+    let inputs = inputs.iter().map(|input| loaded.upload(here, input)).collect::<Result<Vec<_>, _>>()?;
+    for output in loaded.execute(&inputs.iter().collect::<Vec<_>>())? {
+        output.ready()?.wait()?;
+    }
+    Ok(())
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::process::ExitStatusExt as _;
+
+    use preheat_pjrt::ErrorCode;
+
+    use super::*;
+
+    #[test]
+    fn a_fault_or_an_exit_is_the_executable_s_and_a_kill_is_not() {
+        let signal = |signal: i32| is_by_machine_code(ExitStatus::from_raw(signal), "");
+        assert!(FAULTS.into_iter().all(signal));
+        let hup_int_kill_term = [1, 2, 9, 15];
+        assert!(!hup_int_kill_term.into_iter().any(signal));
+        let exit = |code: i32| is_by_machine_code(ExitStatus::from_raw(code << 8), "");
+        assert!(exit(0) && exit(1) && !exit(NOT_ANSWERED));
+        assert!(!exit(PANICKED), "a panic is an error of this program");
+    }
+
+    #[test]
+    fn an_end_for_want_of_memory_proves_nothing_about_the_executable() {
+        let abort = |said: &str| is_by_machine_code(ExitStatus::from_raw(6), said);
+        assert!(abort("") && abort("Check failed: buffer != nullptr"));
+        for said in [
+            "memory allocation of 1073741824 bytes failed",
+            "terminate called after throwing an instance of 'std::bad_alloc'; what():  std::bad_alloc",
+            "Out Of Memory while trying to allocate 5 bytes",
+        ] {
+            assert!(!abort(said), "{said}");
+            let status = ExitStatus::from_raw(6);
+            let ended = AheadError::Ended { status, said: said.to_owned() };
+            assert!(matches!(undecided(&ended, "cpu"), TrialOutcome::Undecided(_)));
+        }
+    }
+
+    #[test]
+    fn what_nothing_was_found_out_of_is_told_apart_from_what_cannot_be_tried() {
+        let plugin = |code| AheadError::Plugin { code: Some(code), message: "no".to_owned() };
+        assert_eq!(undecided(&plugin(ErrorCode::InvalidArgument), "cuda"), TrialOutcome::Lives);
+        let full = plugin(ErrorCode::ResourceExhausted);
+        assert!(matches!(undecided(&full, "cuda"), TrialOutcome::Impossible(_)));
+        assert!(matches!(undecided(&full, "cpu"), TrialOutcome::Undecided(_)));
+        assert!(matches!(undecided(&AheadError::NoProgram, "cpu"), TrialOutcome::Impossible(_)));
+        assert!(matches!(undecided(&AheadError::Replaced, "cpu"), TrialOutcome::Undecided(_)));
+    }
+}

@@ -1,0 +1,151 @@
+//! The environment that executables fit: one function for a client and for a compile without one.
+
+use preheat_cache::{Environment, Flags, Host, schedulable_cpus};
+use preheat_pjrt::{PjrtError, Topology, Value};
+use prost::Message;
+use serde::{Deserialize, Serialize};
+
+use super::BackendError;
+
+/// What decides how a plugin compiles that is fixed once it is loaded: its file, and the flags that it read then.
+#[derive(Debug, Clone)]
+pub(super) struct Identity {
+    plugin_build: String,
+    xla_flags: Flags,
+    libtpu_init_args: Flags,
+    /// The two variables as they were, for a process that is to compile with the same.
+    variables: [(&'static str, String); 2],
+}
+
+impl Identity {
+    /// The identity of a plugin that is loaded now. `build` names its build.
+    pub(super) fn now(build: impl FnOnce() -> Result<String, BackendError>) -> Result<Self, BackendError> {
+        let variables = [("XLA_FLAGS", variable("XLA_FLAGS")?), ("LIBTPU_INIT_ARGS", variable("LIBTPU_INIT_ARGS")?)];
+        Ok(Self {
+            plugin_build: build()?,
+            xla_flags: Flags::from_xla_flags(&variables[0].1)
+                .map_err(|error| BackendError::Flags { variable: "XLA_FLAGS", why: error.to_string() })?,
+            libtpu_init_args: Flags::parse(&variables[1].1),
+            variables,
+        })
+    }
+
+    /// What the compiler is told through its environment, as it was when this was taken.
+    pub(super) fn variables(&self) -> &[(&'static str, String); 2] {
+        &self.variables
+    }
+
+    /// The build, and what the compiler was told: with a topology's name, all that decides how a plugin describes it.
+    pub(super) fn words(&self) -> [String; 3] {
+        [self.plugin_build.clone(), self.xla_flags.to_string(), self.libtpu_init_args.to_string()]
+    }
+}
+
+fn variable(variable: &'static str) -> Result<String, BackendError> {
+    match std::env::var(variable) {
+        Ok(value) => Ok(value),
+        Err(std::env::VarError::NotPresent) => Ok(String::new()),
+        Err(error) => Err(BackendError::Flags { variable, why: error.to_string() }),
+    }
+}
+
+/// What a plugin says of a topology, a client's own or one that was named.
+///
+/// Everything is asked of the topology and nothing of a client, so that who compiles ahead of time and who runs ask the same.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Facts {
+    platform: String,
+    platform_version: String,
+    topology: preheat_cache::Topology,
+    raw_topology: Vec<u8>,
+}
+
+impl Facts {
+    pub(super) fn read(topology: &Topology) -> Result<Self, PjrtError> {
+        Ok(Self {
+            platform: topology.platform_name()?,
+            platform_version: topology.platform_version()?,
+            topology: canonical_topology(topology)?,
+            raw_topology: topology.serialize()?,
+        })
+    }
+
+    /// Whether two descriptions lead to the same keys: of the raw bytes, none enters any.
+    pub(super) fn are_alike(&self, other: &Self) -> bool {
+        (&self.platform, &self.platform_version, &self.topology)
+            == (&other.platform, &other.platform_version, &other.topology)
+    }
+
+    pub(super) fn environment(self, identity: Identity) -> Environment {
+        let host = (self.platform == "cpu")
+            .then(|| Host { features: host_features(&self.raw_topology), schedulable_cpus: schedulable_cpus() });
+        Environment {
+            plugin_build: identity.plugin_build,
+            platform: self.platform,
+            platform_version: self.platform_version,
+            device_kind: self.topology.kind.clone(),
+            topology: self.topology,
+            device_assignment: Vec::new(),
+            xla_flags: identity.xla_flags,
+            libtpu_init_args: identity.libtpu_init_args,
+            host,
+            raw_topology: Some(self.raw_topology),
+        }
+    }
+}
+
+/// The topology as a client and a compile without one agree on it: kind, bounds, number of cores.
+///
+/// The bounds come from the devices' coordinates, where they have any; a TPU's chips lie in a grid, and each has one core
+/// or more. Devices without coordinates lie in a row.
+fn canonical_topology(topology: &Topology) -> Result<preheat_cache::Topology, PjrtError> {
+    let devices = topology.device_descriptions()?;
+    let kind = devices.first().map(|device| device.kind.clone()).unwrap_or_default();
+    let mut bounds: Vec<u64> = Vec::new();
+    for device in &devices {
+        let Some(Value::IntList(coordinates)) = device.attributes.get("coords") else { continue };
+        bounds.resize(bounds.len().max(coordinates.len()), 0);
+        for (bound, coordinate) in bounds.iter_mut().zip(coordinates) {
+            *bound = (*bound).max(u64::try_from(*coordinate).unwrap_or(0) + 1);
+        }
+    }
+    let core_count = devices.len() as u64;
+    if bounds.is_empty() {
+        bounds.push(core_count);
+    }
+    Ok(preheat_cache::Topology { kind, bounds, core_count })
+}
+
+/// The one field that is read of `xla.CpuTopologyProto` (`xla/pjrt/proto/pjrt_c_api` and its neighbours): the host's
+/// features as LLVM names them, `+` for those it has and `-` for those it lacks.
+#[derive(Clone, PartialEq, Message)]
+struct CpuTopology {
+    #[prost(string, repeated, tag = "4")]
+    machine_attributes: Vec<String>,
+}
+
+/// XLA:CPU's executables hold instructions for the host's features, which its serialised topology lists. Where a release
+/// writes it in another form, the whole of it stands for the features: that can only miss, never hit wrongly.
+fn host_features(raw_topology: &[u8]) -> Vec<String> {
+    let mut features = match CpuTopology::decode(raw_topology) {
+        Ok(topology) if !topology.machine_attributes.is_empty() => topology.machine_attributes,
+        _ => vec![format!("topology:{}", preheat_cache::Digest::of(raw_topology))],
+    };
+    features.sort_unstable();
+    features
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn features_are_read_sorted_and_an_unknown_form_stands_for_itself() {
+        let topology = CpuTopology { machine_attributes: vec!["+avx2".into(), "+adx".into()] };
+        assert_eq!(host_features(&topology.encode_to_vec()), ["+adx", "+avx2"]);
+        let unknown = host_features(b"\x0a\x03abc");
+        assert_eq!(unknown.len(), 1);
+        assert!(unknown[0].starts_with("topology:"));
+        assert_ne!(unknown, host_features(b"\x0a\x03abd"));
+    }
+}

@@ -1,0 +1,179 @@
+//! What can go wrong between preheat and the torch library.
+
+use std::path::PathBuf;
+
+use preheat_ir::graph::CodecError;
+use preheat_torch_abi::{INTERFACE_VERSION, LIBTORCH_VERSION, code};
+
+/// How people come by what is missing.
+const SET_UP: &str = "run `cargo xtask setup torch` in preheat's sources, or `preheat plugins install torch` where the library is \
+                      built already";
+
+/// Why the torch library cannot be used, or what it answered.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TorchError {
+    /// There is none.
+    #[error("the torch library is not installed; it was looked for at\n{places}\nTo get it, {SET_UP}")]
+    NotInstalled {
+        /// Every place, on a line of its own.
+        places: String,
+    },
+    /// There is a library, and no libtorch for it.
+    #[error(
+        "the torch library at {} needs libtorch {}, which is not installed; it was looked for at\n{places}\nTo get it, {SET_UP}",
+        backend.display(), wanted()
+    )]
+    NoLibtorch {
+        /// The torch library.
+        backend: PathBuf,
+        /// Every place, on a line of its own.
+        places: String,
+    },
+    /// A variable names something that is not there.
+    #[error("{variable} names {}, and nothing is there: correct it, or unset it", path.display())]
+    Dangling {
+        /// The variable.
+        variable: &'static str,
+        /// What it names.
+        path: PathBuf,
+    },
+    /// libtorch is of another version.
+    #[error(
+        "the libtorch at {} is {}, and this release of preheat works with {} only: {SET_UP}, or point LIBTORCH at one of that version",
+        path.display(), found.map_or_else(|| "of a version that it does not tell".to_owned(), |found| dotted(&found)), wanted()
+    )]
+    AnotherLibtorch {
+        /// The file.
+        path: PathBuf,
+        /// Its version, where it tells.
+        found: Option<[u32; 3]>,
+    },
+    /// The system cannot load it.
+    #[error("{} cannot be loaded", path.display())]
+    Load {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        cause: libloading::Error,
+    },
+    /// A library ends before everything that its headers say is in it.
+    #[error(
+        "{} was cut short: {missing} bytes are missing at its end. To install it again, `preheat plugins install torch --force` \
+         (libtorch) or `cargo xtask setup torch` in preheat's sources (the torch library)",
+        path.display()
+    )]
+    CutShort {
+        /// The file.
+        path: PathBuf,
+        /// How many bytes are missing.
+        missing: u64,
+    },
+    /// It is some other library.
+    #[error("{} is no torch library of preheat's: it exports no {}", path.display(), preheat_torch_abi::SYMBOL)]
+    NoTorchLibrary {
+        /// The file.
+        path: PathBuf,
+    },
+    /// It was built for another release of preheat.
+    #[error(
+        "the torch library at {} speaks version {found} of the interface, and this release of preheat speaks {INTERFACE_VERSION}: \
+         build it again from the same sources (`cargo xtask setup torch`)",
+        path.display()
+    )]
+    AnotherInterface {
+        /// The file.
+        path: PathBuf,
+        /// The version that it speaks.
+        found: u64,
+    },
+    /// It has fewer functions than its version has.
+    #[error("the torch library at {} has a table of {found_bytes} bytes, and {wanted_bytes} are needed: build it again", path.display())]
+    ShortTable {
+        /// The file.
+        path: PathBuf,
+        /// The size that it gives.
+        found_bytes: usize,
+        /// The size that is needed.
+        wanted_bytes: usize,
+    },
+    /// `PREHEAT_TORCH_FAKE_DEVICES` cannot be read.
+    #[error(
+        "PREHEAT_TORCH_FAKE_DEVICES is no JSON list of devices, such as [{{\"memory_bytes\": 1000000, \"lacks\": [\"conv2d\"]}}]"
+    )]
+    FakeDevices(#[source] serde_json::Error),
+    /// A graph could not be handed over.
+    #[error(transparent)]
+    Graph(#[from] CodecError),
+    /// A call failed.
+    #[error("{doing} failed: {message}")]
+    Call {
+        /// What was being done.
+        doing: String,
+        /// The kind of failure.
+        code: TorchErrorCode,
+        /// What the library, or libtorch in it, says.
+        message: String,
+    },
+}
+
+impl TorchError {
+    /// The kind of failure, where a call failed.
+    pub fn code(&self) -> Option<TorchErrorCode> {
+        match self {
+            Self::Call { code, .. } => Some(*code),
+            _ => None,
+        }
+    }
+
+    /// Whether a device had too little memory.
+    pub fn is_out_of_memory(&self) -> bool {
+        self.code() == Some(TorchErrorCode::OutOfMemory)
+    }
+}
+
+/// The kind of failure of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TorchErrorCode {
+    /// The device, or libtorch, does not have an op or a dtype.
+    Unsupported,
+    /// The device has no memory left for it.
+    OutOfMemory,
+    /// A tensor is on another device than the graph.
+    WrongDevice,
+    /// A tensor has another dtype or shape than is declared, or there are too many or too few.
+    WrongType,
+    /// A tensor was given away to an earlier run.
+    Donated,
+    /// The graph's bytes are damaged or of another release.
+    BadGraph,
+    /// libtorch says so.
+    Libtorch,
+    /// A fault of the library's own.
+    Bug,
+}
+
+impl TorchErrorCode {
+    pub(super) fn of(raw: u32) -> Self {
+        match raw {
+            code::UNSUPPORTED => Self::Unsupported,
+            code::OUT_OF_MEMORY => Self::OutOfMemory,
+            code::WRONG_DEVICE => Self::WrongDevice,
+            code::WRONG_TYPE => Self::WrongType,
+            code::DONATED => Self::Donated,
+            code::BAD_GRAPH => Self::BadGraph,
+            code::LIBTORCH => Self::Libtorch,
+            _ => Self::Bug,
+        }
+    }
+}
+
+fn dotted([major, minor, patch]: &[u32; 3]) -> String {
+    format!("{major}.{minor}.{patch}")
+}
+
+fn wanted() -> String {
+    dotted(&LIBTORCH_VERSION)
+}

@@ -1,0 +1,124 @@
+//! Where the torch library and the libtorch under it are. Nothing is loaded to find out, and no process started.
+//!
+//! | what | looked for, in this order |
+//! |---|---|
+//! | the torch library | `PREHEAT_TORCH_BACKEND`; beside the executable; `torch/` in the data folder |
+//! | libtorch | `LIBTORCH`, as tch reads it; `lib/` beside the torch library, and its folder; the sets in `torch/` of the data folder |
+//!
+//! A variable that names nothing ends the search: whoever set it meant it.
+
+use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
+use std::ffi::OsString;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use preheat_plugins::{data_dir, libtorch_damage, libtorch_folders, process_env};
+
+use super::error::TorchError;
+
+/// The environment variable that names the torch library.
+pub const BACKEND_VARIABLE: &str = "PREHEAT_TORCH_BACKEND";
+/// The environment variable that names a libtorch: a folder with `lib/` in it.
+pub const LIBTORCH_VARIABLE: &str = "LIBTORCH";
+
+/// What a search depends on. Tests make their own; programs use [`TorchLookup::from_process`].
+pub struct TorchLookup<'a> {
+    /// Reads an environment variable.
+    pub env: &'a dyn Fn(&str) -> Option<OsString>,
+    /// The folder of the executable.
+    pub beside: Option<PathBuf>,
+    /// The user's data folder.
+    pub data_dir: Option<PathBuf>,
+}
+
+impl TorchLookup<'static> {
+    /// The environment and the folders of this process.
+    pub fn from_process() -> Self {
+        let beside = std::env::current_exe().ok().and_then(|path| path.parent().map(Path::to_owned));
+        Self { env: &process_env, beside, data_dir: data_dir(&process_env) }
+    }
+}
+
+/// The files to load.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TorchLibraries {
+    /// The torch library.
+    pub backend: PathBuf,
+    /// The folder of libtorch's libraries.
+    pub libtorch: PathBuf,
+}
+
+/// The file name of the torch library on this system.
+pub fn backend_file() -> String {
+    format!("{DLL_PREFIX}preheat_torch{DLL_SUFFIX}")
+}
+
+/// The file name of one of libtorch's libraries on this system.
+pub(super) fn libtorch_file(stem: &str) -> String {
+    format!("{DLL_PREFIX}{stem}{DLL_SUFFIX}")
+}
+
+/// Looks for the torch library and its libtorch.
+///
+/// # Errors
+/// Where one of them is nowhere, with every place.
+pub fn find(lookup: &TorchLookup<'_>) -> Result<TorchLibraries, TorchError> {
+    let backend = find_backend(lookup)?;
+    let libtorch = find_libtorch(lookup, &backend)?;
+    Ok(TorchLibraries { backend, libtorch })
+}
+
+/// The torch library, if it is anywhere; libtorch is another matter.
+pub fn installed_library(lookup: &TorchLookup<'_>) -> Option<PathBuf> {
+    find_backend(lookup).ok()
+}
+
+/// Whether both are there.
+pub fn is_installed(lookup: &TorchLookup<'_>) -> bool {
+    find(lookup).is_ok()
+}
+
+fn find_backend(lookup: &TorchLookup<'_>) -> Result<PathBuf, TorchError> {
+    if let Some(path) = named(lookup, BACKEND_VARIABLE) {
+        return if path.is_file() { Ok(path) } else { Err(TorchError::Dangling { variable: BACKEND_VARIABLE, path }) };
+    }
+    let mut places = format!("  {BACKEND_VARIABLE}: not set");
+    let installed = lookup.data_dir.as_ref().map(|folder| folder.join("torch"));
+    let folders = [("beside the executable", lookup.beside.clone()), ("data folder", installed)];
+    for (origin, path) in
+        folders.into_iter().filter_map(|(origin, folder)| Some((origin, folder?.join(backend_file()))))
+    {
+        if path.is_file() {
+            return Ok(absolute(&path));
+        }
+        let _ = write!(places, "\n  {origin}: {}: not there", path.display());
+    }
+    Err(TorchError::NotInstalled { places })
+}
+
+fn find_libtorch(lookup: &TorchLookup<'_>, backend: &Path) -> Result<PathBuf, TorchError> {
+    let file = libtorch_file("torch_cpu");
+    if let Some(path) = named(lookup, LIBTORCH_VARIABLE) {
+        let found = [path.join("lib"), path.clone()].into_iter().find(|folder| folder.join(&file).is_file());
+        return found.ok_or(TorchError::Dangling { variable: LIBTORCH_VARIABLE, path: path.join("lib").join(file) });
+    }
+    let beside = backend.parent().into_iter().flat_map(|folder| [folder.join("lib"), folder.to_owned()]);
+    let installed = lookup.data_dir.iter().flat_map(|folder| libtorch_folders(folder));
+    let mut places = format!("  {LIBTORCH_VARIABLE}: not set");
+    for folder in beside.chain(installed) {
+        let found = folder.join(&file);
+        let problem = if found.is_file() { libtorch_damage(&folder) } else { Some("not there".to_owned()) };
+        let Some(problem) = problem else { return Ok(absolute(&folder)) };
+        let _ = write!(places, "\n  {}: {problem}", found.display());
+    }
+    Err(TorchError::NoLibtorch { backend: backend.to_owned(), places })
+}
+
+/// What a variable names; an empty one names nothing.
+fn named(lookup: &TorchLookup<'_>, variable: &str) -> Option<PathBuf> {
+    (lookup.env)(variable).filter(|value| !value.is_empty()).map(|value| absolute(Path::new(&value)))
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}

@@ -1,0 +1,322 @@
+//! libtorch, behind a library that is loaded when a torch device is first used: `torch/` builds it, this is its safe side.
+//!
+//! ```no_run
+//! use preheat_tensor::Dtype;
+//! use preheat_runtime::backend::torch::{Torch, TorchLookup, TorchOptions, WeightPlace};
+//! use preheat_ir::graph::{Builder, Type};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let mut b = Builder::new("double");
+//! let x = b.input("x", Type::new(Dtype::Float32, [2]));
+//! let y = b.scale(x, 2.0)?;
+//! b.output("y", y);
+//!
+//! let torch = Torch::open(&TorchLookup::from_process(), &TorchOptions::default())?;
+//! let cpu = &torch.devices()[0];
+//! let graph = torch.load(cpu, &b.finish()?)?;
+//! let x = torch.tensor(cpu, &Type::new(Dtype::Float32, [2]), &[1.0_f32, 2.0].map(f32::to_le_bytes).concat())?;
+//! let outputs = graph.run(&[&x], WeightPlace::OnDevice)?;
+//! println!("{:?}", outputs[0].to_host()?);
+//! # Ok(())
+//! # }
+//! ```
+#![expect(unsafe_code, reason = "the room that calls the torch library")]
+
+mod backend;
+mod error;
+mod find;
+mod load;
+mod tensor;
+mod watchers;
+
+use std::ptr::{NonNull, null_mut};
+use std::sync::Arc;
+
+pub(crate) use backend::{TorchBackend, TorchExecutable, tensor_type};
+pub use error::{TorchError, TorchErrorCode};
+pub use find::installed_library;
+pub use find::{BACKEND_VARIABLE, LIBTORCH_VARIABLE, TorchLibraries, TorchLookup, backend_file, find, is_installed};
+use preheat_ir::graph::{Type, Verified};
+use preheat_torch_abi::{Answer, Api, Bytes, OwnedBytes, Session, TensorSpec, code, dtype_code};
+pub use preheat_torch_abi::{FAKE_DEVICES_VARIABLE, FakeDevice, MemoryUse, TorchFallback, TorchOptions};
+use serde::de::DeserializeOwned;
+pub use tensor::{TorchEvent, TorchGraph, TorchTensor};
+
+use self::watchers::Watchers;
+use crate::backend::host_memory::host_memory;
+use crate::device::{TorchDevice, TorchId};
+
+/// Where the weights of a run may rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WeightPlace {
+    /// On the graph's device; one that is elsewhere is an error.
+    OnDevice,
+    /// Anywhere: one that is elsewhere is copied to the graph's device when an op needs it, and the copy goes after the last op that
+    /// does. Slow, and in as little memory as can be.
+    Anywhere,
+}
+
+/// The torch library with its devices. A clone is the same session.
+#[derive(Clone)]
+pub struct Torch {
+    session: Arc<OpenSession>,
+    devices: Arc<[TorchDevice]>,
+    libraries: TorchLibraries,
+}
+
+/// A session that is closed when nothing of it is left.
+pub(super) struct OpenSession {
+    api: &'static Api,
+    raw: NonNull<Session>,
+    watchers: Watchers,
+}
+
+// SAFETY: sys.rs promises that handles may be used from any thread, and from several at once.
+unsafe impl Send for OpenSession {}
+// SAFETY: as above.
+unsafe impl Sync for OpenSession {}
+
+impl Drop for OpenSession {
+    fn drop(&mut self) {
+        // SAFETY: `open` made it, and this is its last use: whatever belongs to it holds an `Arc` of this.
+        unsafe { (self.api.close)(self.raw.as_ptr()) };
+    }
+}
+
+impl std::fmt::Debug for Torch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Torch").field("libraries", &self.libraries).finish_non_exhaustive()
+    }
+}
+
+impl Torch {
+    /// Loads what `lookup` finds, once per process, and opens a session. Devices of [`FAKE_DEVICES_VARIABLE`] come after those of
+    /// `options`.
+    ///
+    /// # Errors
+    /// Where a library is missing, or is another than this release works with.
+    pub fn open(lookup: &TorchLookup<'_>, options: &TorchOptions) -> Result<Self, TorchError> {
+        let mut options = options.clone();
+        if let Some(text) = (lookup.env)(FAKE_DEVICES_VARIABLE).filter(|text| !text.is_empty()) {
+            let devices = serde_json::from_slice::<Vec<FakeDevice>>(text.as_encoded_bytes());
+            options.fake_devices.extend(devices.map_err(TorchError::FakeDevices)?);
+        }
+        let libraries = find(lookup)?;
+        let api = load::load(&libraries)?;
+        let options = serde_json::to_vec(&options).map_err(|error| bad_json("opening a session", &error))?;
+        let mut raw = null_mut();
+        // SAFETY: live bytes, and a place for the handle.
+        let answer = unsafe { (api.open)(Bytes::of(&options), &raw mut raw) };
+        let raw = made(api, answer, raw, "opening a session")?;
+        let session = Arc::new(OpenSession { api, raw, watchers: Watchers::default() });
+        let devices = session.devices()?;
+        Ok(Self { session, devices: devices.into(), libraries })
+    }
+
+    /// The devices, the CPU first, as they were when the session was opened.
+    pub fn devices(&self) -> &[TorchDevice] {
+        &self.devices
+    }
+
+    /// The files that were loaded.
+    pub fn libraries(&self) -> &TorchLibraries {
+        &self.libraries
+    }
+
+    /// The devices with their free memory as it is now.
+    ///
+    /// # Errors
+    /// Where libtorch cannot tell.
+    pub fn devices_now(&self) -> Result<Vec<TorchDevice>, TorchError> {
+        self.session.devices()
+    }
+
+    /// How much memory of a device is in use by this session.
+    ///
+    /// # Errors
+    /// Where libtorch cannot tell.
+    pub fn memory(&self, device: &TorchDevice) -> Result<MemoryUse, TorchError> {
+        let mut memory = MemoryUse::default();
+        // SAFETY: a live session, and a place for the figures.
+        let answer = unsafe { (self.session.api.memory)(self.raw(), device.position, &raw mut memory) };
+        self.session.check(answer, || format!("asking for the memory of {device}"))?;
+        Ok(memory)
+    }
+
+    /// Forgets the peaks that [`Self::memory`] tells.
+    ///
+    /// # Errors
+    /// Where libtorch says so.
+    pub fn reset_peaks(&self, device: &TorchDevice) -> Result<(), TorchError> {
+        self.on_device(self.session.api.reset_peaks, device, "resetting the peaks")
+    }
+
+    /// Gives memory that libtorch keeps for later back to the device.
+    ///
+    /// # Errors
+    /// Where libtorch says so.
+    pub fn drop_caches(&self, device: &TorchDevice) -> Result<(), TorchError> {
+        self.on_device(self.session.api.drop_caches, device, "freeing the memory that is kept")
+    }
+
+    /// Waits until `device` has done all that it was given.
+    ///
+    /// # Errors
+    /// Where something of it failed.
+    pub fn synchronize(&self, device: &TorchDevice) -> Result<(), TorchError> {
+        self.on_device(self.session.api.synchronize, device, "waiting")
+    }
+
+    /// The ops that were run on the CPU because a device lacks them, with how often. Each is in the log once, too.
+    ///
+    /// # Errors
+    /// Where the library's answer cannot be read.
+    pub fn fallbacks(&self) -> Result<Vec<TorchFallback>, TorchError> {
+        self.session.json(self.session.api.fallbacks, "listing what ran on the CPU")
+    }
+
+    /// A tensor on `device` of row-major, little-endian bytes.
+    ///
+    /// # Errors
+    /// Where there are more or fewer bytes than `kind` takes, torch has no such dtype, or the device no memory for it.
+    pub fn tensor(&self, device: &TorchDevice, kind: &Type, bytes: &[u8]) -> Result<TorchTensor, TorchError> {
+        let doing = || format!("bringing {kind} to {device}");
+        let spec = spec_of(kind).ok_or_else(|| TorchError::Call {
+            doing: doing(),
+            code: TorchErrorCode::Unsupported,
+            message: format!("torch has no {}", kind.dtype),
+        })?;
+        let mut raw = null_mut();
+        let api = self.session.api;
+        // SAFETY: a live session, dims and bytes that outlive the call, and a place for the handle.
+        let answer = unsafe { (api.make_tensor)(self.raw(), device.position, spec, Bytes::of(bytes), &raw mut raw) };
+        let raw = made(api, answer, raw, doing)?;
+        Ok(TorchTensor::new(Arc::clone(&self.session), raw, kind.clone(), device.position))
+    }
+
+    /// Makes `function` ready to run on `device`.
+    ///
+    /// # Errors
+    /// Where the function has something that libtorch lacks, or the device no memory for its constants.
+    pub fn load(&self, device: &TorchDevice, function: &Verified) -> Result<TorchGraph, TorchError> {
+        TorchGraph::load(&self.session, device, function)
+    }
+
+    /// The moment at which `device` will have done all that it was given so far.
+    ///
+    /// # Errors
+    /// Where libtorch says so.
+    pub fn record(&self, device: &TorchDevice) -> Result<TorchEvent, TorchError> {
+        TorchEvent::record(&self.session, device.position)
+    }
+
+    fn raw(&self) -> *const Session {
+        self.session.raw.as_ptr()
+    }
+
+    fn on_device(
+        &self,
+        call: unsafe extern "C" fn(*const Session, u32) -> Answer,
+        device: &TorchDevice,
+        doing: &str,
+    ) -> Result<(), TorchError> {
+        // SAFETY: a live session; the library checks the position.
+        let answer = unsafe { call(self.raw(), device.position) };
+        self.session.check(answer, || format!("{doing} on {device}"))
+    }
+}
+
+impl OpenSession {
+    fn check(&self, answer: Answer, doing: impl Words) -> Result<(), TorchError> {
+        checked(self.api, answer, doing).map(|_| ())
+    }
+
+    /// The devices with their memory as it is now. The host's is what preheat itself knows of it, the limits of containers included.
+    fn devices(&self) -> Result<Vec<TorchDevice>, TorchError> {
+        let mut devices: Vec<TorchDevice> = self.json(self.api.devices, "listing the devices")?;
+        for device in devices.iter_mut().filter(|device| is_in_host_memory(device.id) && device.total_bytes.is_none()) {
+            let memory = host_memory();
+            device.free_bytes = memory.map(|memory| memory.available_bytes);
+            device.total_bytes = memory.map(|memory| memory.total_bytes);
+        }
+        Ok(devices)
+    }
+
+    /// What a function tells as JSON.
+    fn json<T: DeserializeOwned>(
+        &self,
+        call: unsafe extern "C" fn(*const Session, *mut OwnedBytes) -> Answer,
+        doing: &'static str,
+    ) -> Result<T, TorchError> {
+        let mut text = OwnedBytes::NONE;
+        // SAFETY: a live session, and a place for the bytes.
+        let answer = unsafe { call(self.raw.as_ptr(), &raw mut text) };
+        let text = taken(self.api, text);
+        self.check(answer, doing)?;
+        serde_json::from_slice(&text).map_err(|error| bad_json(doing, &error))
+    }
+}
+
+/// Whether tensors of a device rest in the host's memory. Fake devices have a limit of their own, where they are given one.
+fn is_in_host_memory(id: TorchId) -> bool {
+    matches!(id, TorchId::Cpu | TorchId::Fake(_))
+}
+
+/// What was being done, for messages; made only where it failed.
+trait Words {
+    fn words(self) -> String;
+}
+
+impl Words for &str {
+    fn words(self) -> String {
+        self.to_owned()
+    }
+}
+
+impl<F: FnOnce() -> String> Words for F {
+    fn words(self) -> String {
+        self()
+    }
+}
+
+/// The handle that a call made.
+fn made<T>(api: &Api, answer: Answer, raw: *mut T, doing: impl Words) -> Result<NonNull<T>, TorchError> {
+    checked(api, answer, doing)?;
+    NonNull::new(raw).ok_or_else(|| TorchError::Call {
+        doing: "calling the torch library".to_owned(),
+        code: TorchErrorCode::Bug,
+        message: "it gave no handle and no error".to_owned(),
+    })
+}
+
+/// The text of an answer that went well, or the error.
+fn checked(api: &Api, answer: Answer, doing: impl Words) -> Result<Vec<u8>, TorchError> {
+    let text = taken(api, answer.message);
+    if answer.code == code::OK {
+        return Ok(text);
+    }
+    let message = String::from_utf8_lossy(&text).into_owned();
+    Err(TorchError::Call { doing: doing.words(), code: TorchErrorCode::of(answer.code), message })
+}
+
+/// Copies bytes of the library's, and gives them back.
+fn taken(api: &Api, bytes: OwnedBytes) -> Vec<u8> {
+    if bytes.start.is_null() {
+        return Vec::new();
+    }
+    // SAFETY: the library gave so many bytes, which are ours until they are freed below.
+    let copy = unsafe { std::slice::from_raw_parts(bytes.start, bytes.length) }.to_vec();
+    // SAFETY: given by the library, and freed once.
+    unsafe { (api.free_bytes)(bytes) };
+    copy
+}
+
+fn bad_json(doing: &str, error: &serde_json::Error) -> TorchError {
+    TorchError::Call { doing: doing.to_owned(), code: TorchErrorCode::Bug, message: error.to_string() }
+}
+
+/// `kind` as the library takes it, which borrows its dimensions; `None` where torch has no such dtype.
+fn spec_of(kind: &Type) -> Option<TensorSpec> {
+    let rank = u32::try_from(kind.dims.len()).ok()?;
+    Some(TensorSpec { dtype: dtype_code(kind.dtype)?, rank, dims: kind.dims.as_ptr() })
+}

@@ -1,0 +1,292 @@
+//! XLA, through a PJRT plugin: describes the environment, compiles, and loads what was compiled.
+
+use std::collections::BTreeMap;
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use preheat_cache::{
+    CompileOptions, Environment, Interface, KeyInputs, Measurements, OptionValue, Program, ProgramFormat, TensorSpec,
+};
+use preheat_pjrt::{Client, Device, PjrtError, Plugin, Value, options};
+use preheat_tensor::TensorType;
+
+use super::environment::{Facts, Identity};
+use super::host_memory::host_memory;
+use super::{BackendError, file_state, slim};
+use crate::device::XlaDevice;
+
+/// A client of one plugin, and the environment that its executables fit.
+#[derive(Debug)]
+pub(crate) struct XlaBackend {
+    pub(crate) name: XlaDevice,
+    pub(crate) client: Client,
+    /// What runs here: the first device that this process may use.
+    pub(crate) device: Device,
+    pub(crate) environment: Arc<Environment>,
+    /// What the plugin read in its environment when it was loaded.
+    pub(crate) variables: [(&'static str, String); 2],
+}
+
+/// An executable as bytes.
+pub(crate) enum Payload {
+    /// As the plugin wrote it.
+    Whole(preheat_pjrt::SerializedExecutable),
+    /// As another process wrote it, or without what only the compiler needed.
+    Owned(Vec<u8>),
+}
+
+impl Deref for Payload {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Whole(payload) => payload,
+            Self::Owned(payload) => payload,
+        }
+    }
+}
+
+/// What is kept of an executable that is fresh from the compiler.
+pub(crate) struct Compiled {
+    /// The executable as bytes, where the plugin can give them.
+    pub(crate) payload: Result<Payload, PjrtError>,
+    pub(crate) interface: Option<Interface>,
+    /// See [`preheat_cache::GraphRecord::abi_version`].
+    pub(crate) abi_version: Option<Vec<u8>>,
+    pub(crate) measurements: Measurements,
+}
+
+impl XlaBackend {
+    /// Loads the plugin at `path` and creates a client. `build` names the plugin's build, for the environment; it is
+    /// asked once per process and plugin.
+    pub(crate) fn open(
+        name: XlaDevice,
+        path: &Path,
+        build: impl FnOnce() -> Result<String, BackendError>,
+    ) -> Result<Self, BackendError> {
+        let unusable = |cause| BackendError::Plugin { device: name, path: path.to_owned(), cause };
+        let (plugin, identity) = load_identified(path, build, unusable)?;
+        let client = Client::create(&plugin, &[]).map_err(unusable)?;
+        let no_device = || BackendError::NoDevice { device: name, path: path.to_owned() };
+        let device = client.addressable_devices().map_err(unusable)?.into_iter().next().ok_or_else(no_device)?;
+        let facts = client.topology().and_then(|topology| Facts::read(&topology)).map_err(unusable)?;
+        let variables = identity.variables().clone();
+        let environment = Arc::new(facts.environment(identity));
+        Ok(Self { name, client, device, environment, variables })
+    }
+
+    /// The device by what its platform calls itself: for a plugin that was named without saying what it is for.
+    pub(crate) fn named_by_platform(mut self) -> Self {
+        self.name = match self.environment.platform.as_str() {
+            "tpu" => XlaDevice::Tpu,
+            "cuda" | "gpu" | "rocm" => XlaDevice::XlaCuda,
+            _ => XlaDevice::XlaCpu,
+        };
+        self
+    }
+
+    /// Memory that could still be had on the device, in bytes; on the CPU, what the system has left for programs.
+    pub(crate) fn free_memory_bytes(&self) -> Option<u64> {
+        if self.environment.platform == "cpu" {
+            return Some(host_memory()?.available_bytes);
+        }
+        let stats = self.device.memory_stats().ok().flatten()?;
+        u64::try_from(stats.bytes_limit? - stats.bytes_in_use).ok()
+    }
+
+    /// The device's memory in bytes, used or not.
+    pub(crate) fn total_memory_bytes(&self) -> Option<u64> {
+        if self.environment.platform == "cpu" {
+            return Some(host_memory()?.total_bytes);
+        }
+        u64::try_from(self.device.memory_stats().ok().flatten()?.bytes_limit?).ok()
+    }
+}
+
+/// Compiles `inputs` with `client`. It is given what the key covers and nothing else, so what it makes cannot depend on
+/// anything that the key does not name. (The plugin itself reads `XLA_FLAGS` and `LIBTPU_INIT_ARGS`: they are in the
+/// environment's key.)
+pub(crate) fn compile(
+    client: &Client,
+    inputs: &KeyInputs,
+) -> Result<(preheat_pjrt::LoadedExecutable, Compiled), PjrtError> {
+    let options = encode_options(&inputs.program, &inputs.options)?;
+    let began = Instant::now();
+    let loaded = client.compile(as_pjrt(&inputs.program)?, &options)?;
+    let compile_seconds = began.elapsed().as_secs_f64();
+    let executable = loaded.executable();
+    let compiled = Compiled {
+        payload: executable.serialize().map(|whole| slimmed(whole, inputs)),
+        interface: interface(executable),
+        abi_version: abi_version(executable),
+        measurements: measurements(executable, compile_seconds),
+    };
+    Ok((loaded, compiled))
+}
+
+/// What is known of an executable once it is compiled.
+pub(super) fn measurements(executable: &preheat_pjrt::Executable, compile_seconds: f64) -> Measurements {
+    Measurements {
+        compile_seconds,
+        compile_peak_bytes: peak_resident_bytes(),
+        load_seconds: None,
+        cost: executable.cost_analysis().ok().flatten().map(numbers).unwrap_or_default(),
+        memory_bytes: memory_bytes(executable),
+        program_counts: program_counts(executable),
+    }
+}
+
+/// What is kept of an executable: less, where this plugin build is known to run the same without the rest.
+///
+/// `PREHEAT_SLIM=0` keeps it whole. That is in no key: both forms compute the same, and either serves who asked for the other.
+fn slimmed(whole: preheat_pjrt::SerializedExecutable, KeyInputs { environment, options, .. }: &KeyInputs) -> Payload {
+    // What runs on several devices was not tried.
+    let on_one_device = options.num_replicas == 1 && options.num_partitions == 1;
+    let proven = environment.platform == "cpu" && slim::is_proven(&environment.plugin_build);
+    if !proven || !on_one_device || !slim::is_wanted() {
+        return Payload::Whole(whole);
+    }
+    match slim::slim(&whole) {
+        Ok(slimmed) => {
+            tracing::debug!(whole_bytes = whole.len(), slimmed_bytes = slimmed.len(), "slimmed an executable");
+            Payload::Owned(slimmed)
+        }
+        Err(error) => {
+            tracing::debug!(%error, "an executable is kept as the plugin wrote it");
+            Payload::Whole(whole)
+        }
+    }
+}
+
+pub(super) fn as_pjrt(program: &Program) -> Result<preheat_pjrt::Program<'_>, PjrtError> {
+    match program.format() {
+        ProgramFormat::Mlir => Ok(preheat_pjrt::Program::mlir(program.bytes())),
+        ProgramFormat::Hlo => Ok(preheat_pjrt::Program::hlo(program.bytes())),
+        format @ ProgramFormat::Graph => Err(PjrtError::NotForPlugins { format: format.to_string() }),
+    }
+}
+
+/// The options for a program. Whose annotations it has is in the key with the program.
+pub(super) fn encode_options(program: &Program, given: &CompileOptions) -> Result<Vec<u8>, PjrtError> {
+    let uses_shardy = || program.requirements().is_ok_and(|wanted| wanted.uses_shardy);
+    let partitioner = given
+        .use_spmd_partitioning
+        .then(|| if uses_shardy() { options::Partitioner::Shardy } else { options::Partitioner::Gspmd });
+    let overrides = given.overrides.iter().map(|(name, value)| {
+        let value = match value {
+            OptionValue::Bool(value) => options::OptionOverride::Bool(*value),
+            OptionValue::Int(value) => options::OptionOverride::Int(*value),
+            OptionValue::Float(value) => options::OptionOverride::Float(*value),
+            OptionValue::Text(value) => options::OptionOverride::Text(value.clone()),
+        };
+        (name.as_str(), value)
+    });
+    options::encode(given.num_replicas, given.num_partitions, partitioner, &given.device_assignment, overrides)
+}
+
+/// The executable's ABI version; `None` where the plugin has none, or does not give it: it is then compiled anew for every build.
+pub(super) fn abi_version(executable: &preheat_pjrt::Executable) -> Option<Vec<u8>> {
+    let version = executable.abi_version().and_then(|version| version.map(|version| version.to_bytes()).transpose());
+    version.inspect_err(|error| tracing::debug!(%error, "the executable's ABI version is not known")).ok().flatten()
+}
+
+/// The inputs and outputs as the optimised program has them; `None` where the plugin does not give it.
+pub(super) fn interface(executable: &preheat_pjrt::Executable) -> Option<Interface> {
+    let shape = executable.program_shape().ok()?;
+    let specs = |types: &[TensorType]| types.iter().map(spec).collect();
+    Some(Interface { inputs: specs(&shape.parameters), outputs: specs(&shape.results) })
+}
+
+fn spec(kind: &TensorType) -> TensorSpec {
+    TensorSpec { dtype: kind.dtype.name().to_owned(), dims: kind.dimensions.clone() }
+}
+
+/// The types that a record's interface names; `None` where one of them is unknown to this release.
+pub(crate) fn types(specs: &[TensorSpec]) -> Option<Vec<TensorType>> {
+    let one = |spec: &TensorSpec| Some(TensorType { dtype: spec.dtype.parse().ok()?, dimensions: spec.dims.clone() });
+    specs.iter().map(one).collect()
+}
+
+fn numbers(values: BTreeMap<String, Value>) -> BTreeMap<String, f64> {
+    values.into_iter().filter_map(|(name, value)| Some((name, number(&value)?))).collect()
+}
+
+fn number(value: &Value) -> Option<f64> {
+    match value {
+        // JSON has no other.
+        Value::Float(value) if value.is_finite() => Some((*value).into()),
+        #[expect(clippy::cast_precision_loss, reason = "figures for reading; exact up to 2^53")]
+        Value::Int(value) => Some(*value as f64),
+        _ => None,
+    }
+}
+
+/// What the optimised program consists of; nothing where the plugin does not give it in a form that can be read.
+fn program_counts(executable: &preheat_pjrt::Executable) -> BTreeMap<String, u64> {
+    let counts = executable.optimized_program().and_then(|program| preheat_pjrt::hlo::program_counts(&program));
+    let Ok(counts) = counts else { return BTreeMap::new() };
+    [("instructions", counts.instructions), ("fusions", counts.fusions)]
+        .into_iter()
+        .map(|(name, count)| (name.to_owned(), count))
+        .collect()
+}
+
+fn memory_bytes(executable: &preheat_pjrt::Executable) -> BTreeMap<String, u64> {
+    let Ok(Some(stats)) = executable.compiled_memory_stats() else { return BTreeMap::new() };
+    [
+        ("generated_code", stats.generated_code_bytes),
+        ("arguments", stats.argument_bytes),
+        ("outputs", stats.output_bytes),
+        ("aliases", stats.alias_bytes),
+        ("temporaries", stats.temporary_bytes),
+    ]
+    .into_iter()
+    .map(|(name, bytes)| (name.to_owned(), u64::try_from(bytes).unwrap_or(0)))
+    .collect()
+}
+
+/// The largest resident size that this process ever had; Linux tells it as `VmHWM`.
+pub(crate) fn peak_resident_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kibibytes * 1024)
+}
+
+/// The plugins that this process has loaded. A library stays loaded, and XLA reads its flags once; so what was true when it was
+/// loaded is what the environment must say of it, whatever became of the file and the variables since.
+static LOADED: Mutex<BTreeMap<PathBuf, Identity>> = Mutex::new(BTreeMap::new());
+
+fn load_identified(
+    path: &Path,
+    build: impl FnOnce() -> Result<String, BackendError>,
+    unusable: impl Fn(PjrtError) -> BackendError,
+) -> Result<(Plugin, Identity), BackendError> {
+    // Held over the loading, so that no other thread loads it unidentified; a panic under the lock leaves the table whole.
+    let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = path.canonicalize().ok().and_then(|path| loaded.get(&path).cloned());
+    if let Some(identity) = known {
+        return Ok((Plugin::open(path).map_err(unusable)?, identity));
+    }
+    let before = file_state(path);
+    let identity = Identity::now(build)?;
+    let plugin = Plugin::open(path).map_err(unusable)?;
+    if file_state(path) != before {
+        return Err(BackendError::Replaced { path: path.to_owned() });
+    }
+    loaded.insert(plugin.path().to_owned(), identity.clone());
+    Ok((plugin, identity))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn the_peak_is_told_in_bytes() {
+        assert!(peak_resident_bytes().unwrap() > 1 << 20);
+    }
+}

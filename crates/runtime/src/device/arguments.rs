@@ -1,0 +1,209 @@
+//! What an executable of libtorch is given: each input on the device that executes, in the type that the graph declares.
+//!
+//! [`Reader::arguments`] is the only maker of [`Arguments`], and the back end executes nothing else: a tensor that is elsewhere is brought,
+//! one of another type refused, and a mismatch has no way to be written.
+
+use preheat_ir::graph::{Type, Verified};
+
+use super::TorchId;
+
+/// A tensor that knows where it is and what it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Placed<T> {
+    tensor: T,
+    place: TorchId,
+    kind: Type,
+}
+
+impl<T> Placed<T> {
+    /// A tensor as its maker made it.
+    pub fn new(tensor: T, place: TorchId, kind: Type) -> Self {
+        Self { tensor, place, kind }
+    }
+
+    /// The tensor.
+    pub fn tensor(&self) -> &T {
+        &self.tensor
+    }
+
+    /// Where it is.
+    pub fn place(&self) -> TorchId {
+        self.place
+    }
+
+    /// Its dtype and shape.
+    pub fn kind(&self) -> &Type {
+        &self.kind
+    }
+}
+
+/// The tensors of one execution, each where and as its graph reads it.
+#[derive(Debug)]
+pub struct Arguments<T> {
+    tensors: Vec<Placed<T>>,
+    weights_are_elsewhere: bool,
+}
+
+impl<T> Arguments<T> {
+    /// Inputs and weights, in the graph's order.
+    pub fn tensors(&self) -> &[Placed<T>] {
+        &self.tensors
+    }
+
+    /// Whether a weight rests on another device than the one that executes, and is to be streamed.
+    pub fn weights_are_elsewhere(&self) -> bool {
+        self.weights_are_elsewhere
+    }
+}
+
+/// Why a graph cannot be given its tensors.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ArgumentError<E> {
+    /// A tensor of another dtype or shape than the graph takes.
+    #[error("graph `{graph}` takes {wanted} as `{name}`, and {given} was given")]
+    Kind {
+        /// The graph.
+        graph: String,
+        /// The input or weight.
+        name: String,
+        /// What the graph declares.
+        wanted: Type,
+        /// What the tensor is.
+        given: Type,
+    },
+    /// More or fewer tensors than the graph takes.
+    #[error("graph `{graph}` takes {wanted} tensors, and {given} were given")]
+    Count {
+        /// The graph.
+        graph: String,
+        /// How many inputs and weights it has.
+        wanted: usize,
+        /// How many there were.
+        given: usize,
+    },
+    /// It could not be brought.
+    #[error(transparent)]
+    Bring(E),
+}
+
+/// What a graph reads, and where it is executed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reader {
+    graph: String,
+    executes: TorchId,
+    inputs: usize,
+    /// Names and types of inputs and weights, in this order.
+    reads: Vec<(String, Type)>,
+}
+
+impl Reader {
+    /// What `function` reads where `executes` runs it.
+    pub fn of(function: &Verified, executes: TorchId) -> Self {
+        let inputs = function.inputs().iter().map(|input| (input.name.clone(), input.kind.clone()));
+        let weights = function.weights().iter().map(|weight| (weight.name.clone(), weight.kind.clone()));
+        Self {
+            graph: function.name().to_owned(),
+            executes,
+            inputs: function.inputs().len(),
+            reads: inputs.chain(weights).collect(),
+        }
+    }
+
+    /// The tensors of one execution: inputs, then weights. `bring` moves an input that is elsewhere to the device that executes. Weights
+    /// stay where they rest: what offloads them put them there.
+    ///
+    /// # Errors
+    /// Where `bring` fails, and where a tensor is missing or is not of the type that the graph declares.
+    pub fn arguments<T, E>(
+        &self,
+        given: Vec<Placed<T>>,
+        mut bring: impl FnMut(T) -> Result<T, E>,
+    ) -> Result<Arguments<T>, ArgumentError<E>> {
+        if given.len() != self.reads.len() {
+            let (wanted, given) = (self.reads.len(), given.len());
+            return Err(ArgumentError::Count { graph: self.graph.clone(), wanted, given });
+        }
+        let mut weights_are_elsewhere = false;
+        let mut one = |(at, (given, (name, wanted))): (usize, (Placed<T>, &(String, Type)))| {
+            if given.kind != *wanted {
+                let (graph, name, wanted) = (self.graph.clone(), name.clone(), wanted.clone());
+                return Err(ArgumentError::Kind { graph, name, wanted, given: given.kind });
+            }
+            if given.place == self.executes {
+                return Ok(given);
+            }
+            if at >= self.inputs {
+                weights_are_elsewhere = true;
+                return Ok(given);
+            }
+            let tensor = bring(given.tensor).map_err(ArgumentError::Bring)?;
+            Ok(Placed { tensor, place: self.executes, kind: given.kind })
+        };
+        let tensors = given.into_iter().zip(&self.reads).enumerate().map(&mut one).collect::<Result<_, _>>()?;
+        Ok(Arguments { tensors, weights_are_elsewhere })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use preheat_ir::graph::Builder;
+    use preheat_tensor::Dtype;
+
+    use super::*;
+
+    const CARD: TorchId = TorchId::Cuda(1);
+
+    fn f32s(dims: &[u64]) -> Type {
+        Type::new(Dtype::Float32, dims)
+    }
+
+    /// A product of latents with a weight, and noise added.
+    fn reader() -> Reader {
+        let mut b = Builder::new("denoiser");
+        let [latents, noise] = ["latents", "noise"].map(|name| b.input(name, f32s(&[8, 8])));
+        let weight = b.weight("weight", [8, 8]);
+        let y = b.linear(latents, weight, None).and_then(|y| b.add(y, noise)).unwrap();
+        b.output("latents", y);
+        Reader::of(&b.finish().unwrap(), CARD)
+    }
+
+    fn placed(places: [TorchId; 3]) -> Vec<Placed<&'static str>> {
+        places.into_iter().map(|place| Placed::new("made", place, f32s(&[8, 8]))).collect()
+    }
+
+    #[test]
+    fn inputs_come_to_the_device_that_executes_and_weights_stay_where_they_rest() {
+        for (places, brought, elsewhere) in [
+            ([CARD; 3], [false; 2], false),
+            ([TorchId::Cpu, CARD, CARD], [true, false], false),
+            ([TorchId::Cuda(0), TorchId::Cpu, TorchId::Cpu], [true, true], true),
+        ] {
+            let arguments = reader().arguments(placed(places), |_| Ok::<_, ()>("brought")).unwrap();
+            for (tensor, brought) in arguments.tensors().iter().zip(brought) {
+                assert_eq!((tensor.place(), *tensor.tensor() == "brought"), (CARD, brought), "{places:?}");
+            }
+            assert_eq!(arguments.tensors()[2].place(), places[2]);
+            assert_eq!(arguments.weights_are_elsewhere(), elsewhere, "{places:?}");
+        }
+    }
+
+    #[test]
+    fn another_dtype_or_shape_is_refused_by_name() {
+        for kind in [Type::new(Dtype::BFloat16, [8, 8]), f32s(&[8, 9])] {
+            let mut given = placed([CARD; 3]);
+            given[1] = Placed::new("made", CARD, kind.clone());
+            let error = reader().arguments(given, Ok::<_, ()>).unwrap_err();
+            assert!(matches!(&error, ArgumentError::Kind { name, given, .. } if name == "noise" && *given == kind));
+        }
+        let mut given = placed([CARD; 3]);
+        given.pop();
+        let error = reader().arguments(given, Ok::<_, ()>).unwrap_err();
+        assert_eq!(error, ArgumentError::Count { graph: "denoiser".to_owned(), wanted: 3, given: 2 });
+    }
+
+    #[test]
+    fn what_cannot_be_brought_is_told() {
+        let error = reader().arguments(placed([TorchId::Cpu; 3]), |_| Err("no room")).unwrap_err();
+        assert_eq!(error, ArgumentError::Bring("no room"));
+    }
+}

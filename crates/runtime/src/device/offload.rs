@@ -1,0 +1,288 @@
+//! Which stages stay on their device, and which are moved in when they are needed.
+//!
+//! | mode | weights rest | on the device at the worst moment |
+//! |---|---|---|
+//! | none | on the device | the weights of every stage, and the activations of the stage that has most |
+//! | model | in the host's memory, a whole stage moves in and out | weights and activations of the stage that has most of both |
+//! | sequential | in the host's memory, an op's weights move in and out | activations of a stage, and its largest op's weights twice: the next comes while one is read |
+
+use std::fmt;
+use std::str::FromStr;
+
+use preheat_io::printable::byte_count;
+use preheat_ir::graph::Verified;
+
+use super::estimate::{AttentionMemory, activations, largest_layer_bytes, weight_bytes};
+use super::{TorchDevice, TorchId};
+
+/// What was asked for (`--offload`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Offload {
+    /// The least that fits by the estimate.
+    #[default]
+    Auto,
+    /// This one, whatever the estimate says.
+    Always(Mode),
+}
+
+/// How weights come to their device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Mode {
+    /// They rest there.
+    None,
+    /// Stage by stage.
+    Model,
+    /// Op by op.
+    Sequential,
+}
+
+/// A name that is no way to offload.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no way to offload; auto, none, model and sequential are")]
+pub struct ParseOffloadError(String);
+
+impl FromStr for Offload {
+    type Err = ParseOffloadError;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        match name {
+            "auto" => Ok(Self::Auto),
+            "none" => Ok(Self::Always(Mode::None)),
+            "model" => Ok(Self::Always(Mode::Model)),
+            "sequential" => Ok(Self::Always(Mode::Sequential)),
+            _ => Err(ParseOffloadError(name.to_owned())),
+        }
+    }
+}
+
+impl fmt::Display for Offload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Auto => f.pad("auto"),
+            Self::Always(mode) => mode.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::None => "none",
+            Self::Model => "model",
+            Self::Sequential => "sequential",
+        })
+    }
+}
+
+/// What one stage takes, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct StageNeed {
+    /// All weights.
+    pub weight_bytes: u64,
+    /// The weights of the op that reads most.
+    pub largest_layer_bytes: u64,
+    /// What is alive at the worst moment, weights aside.
+    pub activation_bytes: u64,
+}
+
+impl StageNeed {
+    /// The need of a graph, whose weights are declared in the dtypes in which they rest.
+    pub fn of(function: &Verified, attention: AttentionMemory) -> Self {
+        Self {
+            weight_bytes: weight_bytes(function),
+            largest_layer_bytes: largest_layer_bytes(function),
+            activation_bytes: activations(function, attention).bytes,
+        }
+    }
+}
+
+/// What the stages of one device take at the worst moment, in bytes, by mode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Figures {
+    /// With every stage resident.
+    pub none: u64,
+    /// With one stage at a time.
+    pub model: u64,
+    /// With one op at a time.
+    pub sequential: u64,
+}
+
+impl Figures {
+    /// The figures of stages that share a device.
+    pub fn of(stages: &[StageNeed]) -> Self {
+        let sum = |bytes: fn(&StageNeed) -> u64| stages.iter().map(bytes).fold(0, u64::saturating_add);
+        let most = |bytes: fn(&StageNeed) -> u64| stages.iter().map(bytes).max().unwrap_or(0);
+        Self {
+            none: sum(|stage| stage.weight_bytes).saturating_add(most(|stage| stage.activation_bytes)),
+            model: most(|stage| stage.weight_bytes.saturating_add(stage.activation_bytes)),
+            sequential: most(|stage| {
+                let layers = stage.largest_layer_bytes.saturating_mul(2).min(stage.weight_bytes);
+                stage.activation_bytes.saturating_add(layers)
+            }),
+        }
+    }
+
+    /// The figure of `mode`.
+    pub fn under(&self, mode: Mode) -> u64 {
+        match mode {
+            Mode::None => self.none,
+            Mode::Model => self.model,
+            Mode::Sequential => self.sequential,
+        }
+    }
+}
+
+/// How the weights of the stages of one device come to it, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    /// The device.
+    pub device: TorchDevice,
+    /// The mode.
+    pub mode: Mode,
+    /// What each mode would take.
+    pub figures: Figures,
+    /// What is left alone of the memory that is free, in bytes.
+    pub reserve_bytes: u64,
+    /// Why, in a phrase.
+    pub reason: String,
+}
+
+/// What is left to others unless `--reserve-memory` says otherwise: on a card the workspaces and the rounding of libraries, on memory that
+/// the whole machine shares the rest of the machine, too.
+pub fn default_reserve_bytes(device: TorchId) -> u64 {
+    match device {
+        TorchId::Cuda(_) => 512 << 20,
+        TorchId::Mps | TorchId::Cpu => 2 << 30,
+        TorchId::Fake(_) => 0,
+    }
+}
+
+impl Decision {
+    /// Decides for the stages that run on `device`.
+    pub fn of(asked: Offload, device: &TorchDevice, stages: &[StageNeed], reserve_bytes: Option<u64>) -> Self {
+        let reserve_bytes = reserve_bytes.unwrap_or_else(|| default_reserve_bytes(device.id));
+        let figures = Figures::of(stages);
+        let budget = device.free_bytes.map(|free| free.saturating_sub(reserve_bytes));
+        let (mode, reason) = mode(asked, device.id, &figures, budget);
+        Self { device: device.clone(), mode, figures, reserve_bytes, reason }
+    }
+
+    /// Bytes that may be taken, where that is known.
+    pub fn budget_bytes(&self) -> Option<u64> {
+        self.device.free_bytes.map(|free| free.saturating_sub(self.reserve_bytes))
+    }
+
+    /// Whether the chosen mode fits by the estimate; `None` where nothing is known of the memory.
+    pub fn fits(&self) -> Option<bool> {
+        Some(self.figures.under(self.mode) <= self.budget_bytes()?)
+    }
+}
+
+fn mode(asked: Offload, device: TorchId, figures: &Figures, budget: Option<u64>) -> (Mode, String) {
+    let fits = |mode| budget.is_some_and(|budget| figures.under(mode) <= budget);
+    match (asked, budget) {
+        (_, _) if device == TorchId::Cpu => (Mode::None, "the CPU reads weights where they rest".to_owned()),
+        (Offload::Always(mode), _) => (mode, format!("--offload {mode}")),
+        (Offload::Auto, None) => (Mode::Model, "nothing is known of the device's memory".to_owned()),
+        (Offload::Auto, Some(_)) if fits(Mode::None) => (Mode::None, "every stage fits at once".to_owned()),
+        (Offload::Auto, Some(_)) if fits(Mode::Model) => (Mode::Model, "one stage at a time fits".to_owned()),
+        (Offload::Auto, Some(_)) if fits(Mode::Sequential) => (Mode::Sequential, "one op at a time fits".to_owned()),
+        (Offload::Auto, Some(_)) => (Mode::Sequential, "nothing fits by the estimate, and this takes least".to_owned()),
+    }
+}
+
+impl fmt::Display for Decision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Figures { none, model, sequential } = self.figures;
+        let of = |bytes: Option<u64>| bytes.map_or_else(|| "an unknown amount".to_owned(), byte_count);
+        write!(
+            f,
+            "{}: offload {}, {}; it takes about {} with none, {} with model, {} with sequential; {} is free, {} of it reserved",
+            self.device.label(),
+            self.mode,
+            self.reason,
+            byte_count(none),
+            byte_count(model),
+            byte_count(sequential),
+            of(self.device.free_bytes),
+            byte_count(self.reserve_bytes),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GIB: u64 = 1 << 30;
+
+    fn card(free: Option<u64>) -> TorchDevice {
+        TorchDevice {
+            position: 0,
+            id: TorchId::Cuda(0),
+            name: "card".to_owned(),
+            total_bytes: free,
+            free_bytes: free,
+            compute_capability: Some((8, 6)),
+            rocm: false,
+            problem: None,
+        }
+    }
+
+    fn stages() -> [StageNeed; 3] {
+        let of = |weights, largest_layer, activations| StageNeed {
+            weight_bytes: weights * GIB,
+            largest_layer_bytes: largest_layer * GIB,
+            activation_bytes: activations * GIB,
+        };
+        [of(2, 1, 1), of(10, 1, 3), of(1, 1, 5)]
+    }
+
+    #[test]
+    fn figures_are_those_of_the_worst_moment() {
+        assert_eq!(Figures::of(&stages()), Figures { none: 18 * GIB, model: 13 * GIB, sequential: 6 * GIB });
+        assert_eq!(Figures::of(&[]), Figures::default());
+    }
+
+    #[test]
+    fn auto_takes_the_first_mode_that_fits_to_the_byte() {
+        let decide = |free| Decision::of(Offload::Auto, &card(free), &stages(), Some(GIB));
+        for (free, mode, fits) in [
+            (19 * GIB, Mode::None, true),
+            (19 * GIB - 1, Mode::Model, true),
+            (14 * GIB, Mode::Model, true),
+            (14 * GIB - 1, Mode::Sequential, true),
+            (7 * GIB, Mode::Sequential, true),
+            (7 * GIB - 1, Mode::Sequential, false),
+            (0, Mode::Sequential, false),
+        ] {
+            let decision = decide(Some(free));
+            assert_eq!((decision.mode, decision.fits()), (mode, Some(fits)), "{decision}");
+        }
+        let unknown = decide(None);
+        assert_eq!((unknown.mode, unknown.fits()), (Mode::Model, None), "{unknown}");
+    }
+
+    #[test]
+    fn what_was_asked_for_is_done_and_its_figure_told() {
+        let decision = Decision::of(Offload::Always(Mode::None), &card(Some(4 * GIB)), &stages(), None);
+        assert_eq!((decision.mode, decision.fits()), (Mode::None, Some(false)));
+        let words = decision.to_string();
+        assert!(words.contains("18.0 GiB with none") && words.contains("512.0 MiB of it reserved"), "{words}");
+    }
+
+    #[test]
+    fn nothing_is_moved_where_weights_rest_anyway() {
+        let cpu = TorchDevice { id: TorchId::Cpu, ..card(Some(GIB)) };
+        let decision = Decision::of(Offload::Always(Mode::Sequential), &cpu, &stages(), None);
+        assert_eq!(decision.mode, Mode::None);
+    }
+
+    #[test]
+    fn names_are_read_and_others_are_refused() {
+        for name in ["auto", "none", "model", "sequential"] {
+            assert_eq!(name.parse::<Offload>().unwrap().to_string(), name);
+        }
+        assert!("cpu".parse::<Offload>().unwrap_err().to_string().contains("sequential"));
+    }
+}

@@ -1,0 +1,279 @@
+//! Where each tensor of a request rests, and where and in which dtype it is read.
+//!
+//! A stage's inputs go to the device that executes the stage, wherever its weights rest, in the type in which its graph declares
+//! them: `arguments.rs` sees to it at each execution.
+//!
+//! The host's memory is libtorch's device `cpu`.
+
+use std::fmt;
+
+use preheat_io::printable::byte_count;
+use preheat_ir::graph::{Type, Verified};
+
+use super::estimate::{AttentionMemory, bytes_of_type};
+use super::offload::{Decision, Mode, Offload, StageNeed};
+use super::{Arithmetic, StageDtype, StageKind, TorchDevice, TorchId, carried};
+
+/// The host's memory.
+pub const HOST: TorchId = TorchId::Cpu;
+
+/// A stage that is to be placed.
+#[derive(Debug, Clone)]
+pub struct Stage<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// What it is.
+    pub kind: StageKind,
+    /// Its graph, in the dtype that was decided.
+    pub function: &'a Verified,
+    /// The device that executes it.
+    pub device: &'a TorchDevice,
+    /// Its dtype.
+    pub dtype: StageDtype,
+}
+
+/// What a tensor is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TensorClass {
+    /// Of the checkpoint.
+    Weights,
+    /// Ids of a prompt, and where it ends.
+    Tokens,
+    /// A prompt as the denoiser is given it.
+    Prompt,
+    /// The numbers of one step, and what Stable Diffusion XL is told of sizes.
+    Scalars,
+    /// Drawn on the host in float32, so that a seed is the same picture everywhere.
+    Noise,
+    /// Latents, and what the scheduler remembers of earlier steps.
+    Latents,
+    /// What the VAE's decoder gives.
+    Picture,
+}
+
+impl TensorClass {
+    fn of_input(stage: StageKind, name: &str) -> Self {
+        match stage {
+            StageKind::TextEncoder => Self::Tokens,
+            StageKind::Vae { .. } => Self::Latents,
+            StageKind::Denoiser => match name.trim_start_matches("negative_") {
+                "scalars" | "time_ids" => Self::Scalars,
+                "noise" => Self::Noise,
+                name if name.starts_with("context_") || name == "pooled" => Self::Prompt,
+                _ => Self::Latents,
+            },
+        }
+    }
+
+    fn of_output(stage: StageKind) -> Self {
+        match stage {
+            StageKind::TextEncoder => Self::Prompt,
+            StageKind::Denoiser => Self::Latents,
+            StageKind::Vae { .. } => Self::Picture,
+        }
+    }
+}
+
+impl fmt::Display for TensorClass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Weights => "weights",
+            Self::Tokens => "tokens",
+            Self::Prompt => "prompt",
+            Self::Scalars => "scalars",
+            Self::Noise => "noise",
+            Self::Latents => "latents",
+            Self::Picture => "picture",
+        })
+    }
+}
+
+/// An input or output of a stage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Slot {
+    /// Its name in the graph.
+    pub name: String,
+    /// What it is for.
+    pub class: TensorClass,
+    /// Its type on the device.
+    pub kind: Type,
+    /// Where it is while no stage reads it.
+    pub rests: TorchId,
+    /// Where the stage reads or makes it.
+    pub executes: TorchId,
+}
+
+/// How one stage is executed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StagePlan {
+    /// Its name.
+    pub name: String,
+    /// The device that executes it.
+    pub executes: TorchId,
+    /// Where its weights are while it does not run.
+    pub weights_rest: TorchId,
+    /// How they come to the device.
+    pub offload: Mode,
+    /// Its dtype.
+    pub dtype: StageDtype,
+    /// What it takes.
+    pub need: StageNeed,
+    /// Its inputs, in the graph's order.
+    pub inputs: Vec<Slot>,
+    /// Its outputs, in the graph's order.
+    pub outputs: Vec<Slot>,
+}
+
+/// How a request is executed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// How weights come to each device that is used.
+    pub devices: Vec<Decision>,
+    /// The stages, in the order in which they run.
+    pub stages: Vec<StagePlan>,
+}
+
+impl Plan {
+    /// Plans the stages of a request. `reserve_bytes` is left alone on each device; `None` for the default.
+    pub fn of(stages: &[Stage<'_>], offload: Offload, reserve_bytes: Option<u64>) -> Self {
+        let denoiser = stages.iter().find(|stage| stage.kind == StageKind::Denoiser);
+        let needs: Vec<StageNeed> = stages.iter().map(|stage| stage.need(denoiser)).collect();
+        let mut devices: Vec<Decision> = Vec::new();
+        for stage in stages {
+            if devices.iter().any(|decision| decision.device.id == stage.device.id) {
+                continue;
+            }
+            let here = stages.iter().zip(&needs).filter(|(other, _)| other.device.id == stage.device.id);
+            let here: Vec<StageNeed> = here.map(|(_, need)| *need).collect();
+            devices.push(Decision::of(offload, stage.device, &here, reserve_bytes));
+        }
+        let denoiser = denoiser.map_or(HOST, |stage| stage.device.id);
+        let mode = |stage: &Stage<'_>| {
+            let decision = devices.iter().find(|decision| decision.device.id == stage.device.id);
+            decision.map_or(Mode::None, |decision| decision.mode)
+        };
+        let placed = stages.iter().zip(needs).map(|(stage, need)| stage.placed(need, mode(stage), denoiser));
+        let stages = placed.collect();
+        Self { devices, stages }
+    }
+
+    /// The slowest mode of any device.
+    pub fn mode(&self) -> Mode {
+        self.devices.iter().map(|decision| decision.mode).max().unwrap_or(Mode::None)
+    }
+
+    /// Whether it fits on every device by the estimate; `None` where nothing is known of one.
+    pub fn fits(&self) -> Option<bool> {
+        self.devices.iter().map(Decision::fits).try_fold(true, |all, fits| Some(all && fits?))
+    }
+}
+
+impl Stage<'_> {
+    /// What it takes; on the denoiser's device with what the denoiser is given, which rests there while other stages run.
+    fn need(&self, denoiser: Option<&Self>) -> StageNeed {
+        let own = StageNeed::of(self.function, AttentionMemory::of(Arithmetic::from(self.device), &self.dtype));
+        let beside = denoiser.filter(|denoiser| denoiser.device.id == self.device.id && self.kind != denoiser.kind);
+        let resting = beside.map_or(0, Self::input_bytes);
+        StageNeed { activation_bytes: own.activation_bytes.saturating_add(resting), ..own }
+    }
+
+    fn input_bytes(&self) -> u64 {
+        self.function.inputs().iter().map(|input| bytes_of_type(&input.kind)).fold(0, u64::saturating_add)
+    }
+
+    /// `denoiser` is the device of the denoiser, on which prompts and latents rest.
+    fn placed(&self, need: StageNeed, offload: Mode, denoiser: TorchId) -> StagePlan {
+        let executes = self.device.id;
+        let slot = |name: &str, class: TensorClass, kind: &Type| {
+            let dtype = carried(kind.dtype, Arithmetic::from(self.device));
+            let rests = match class {
+                TensorClass::Prompt | TensorClass::Latents => denoiser,
+                TensorClass::Weights => executes,
+                TensorClass::Tokens | TensorClass::Scalars | TensorClass::Noise | TensorClass::Picture => HOST,
+            };
+            Slot { name: name.to_owned(), class, kind: Type::new(dtype, kind.dims.clone()), rests, executes }
+        };
+        let (inputs, outputs) = (self.function.inputs(), self.function.outputs());
+        let input = |input: &preheat_ir::graph::InputDecl| {
+            slot(&input.name, TensorClass::of_input(self.kind, &input.name), &input.kind)
+        };
+        let output = |output: &preheat_ir::graph::OutputDecl| {
+            slot(&output.name, TensorClass::of_output(self.kind), self.function.type_of(output.value))
+        };
+        StagePlan {
+            name: self.name.to_owned(),
+            executes,
+            weights_rest: if offload == Mode::None { executes } else { HOST },
+            offload,
+            dtype: self.dtype.clone(),
+            need,
+            inputs: inputs.iter().map(input).collect(),
+            outputs: outputs.iter().map(output).collect(),
+        }
+    }
+}
+
+/// One line for each device and stage, as it is shown to a person.
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for decision in &self.devices {
+            writeln!(f, "{decision}")?;
+        }
+        for stage in &self.stages {
+            writeln!(f, "{stage}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for StagePlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let attention = if self.dtype.attention_in_float32 { ", attention in float32" } else { "" };
+        let (weights, activations) = (byte_count(self.need.weight_bytes), byte_count(self.need.activation_bytes));
+        write!(
+            f,
+            "{}: on {} in {}{attention} ({}); {weights} of weights rest on {}, activations take {activations}",
+            self.name, self.executes, self.dtype.dtype, self.dtype.reason, self.weights_rest
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use preheat_ir::graph::Builder;
+    use preheat_tensor::Dtype;
+
+    use super::*;
+
+    /// A denoiser that takes latents and noise, on a card, offloaded.
+    fn stage() -> StagePlan {
+        let mut b = Builder::new("denoiser");
+        let [latents, noise] = ["latents", "noise"].map(|name| b.input(name, Type::new(Dtype::Float32, [1, 4, 8, 8])));
+        let weight = b.weight("weight", [8, 8]);
+        let y = b.linear(latents, weight, None).and_then(|y| b.add(y, noise)).unwrap();
+        b.output("latents", y);
+        let card = TorchDevice {
+            position: 0,
+            id: TorchId::Cuda(1),
+            name: "card".to_owned(),
+            total_bytes: None,
+            free_bytes: None,
+            compute_capability: None,
+            rocm: false,
+            problem: None,
+        };
+        let dtype = super::super::Precisions::default().of(StageKind::Denoiser, Arithmetic::from(&card));
+        let function = b.finish().unwrap();
+        let stage = Stage { name: "denoiser", kind: StageKind::Denoiser, function: &function, device: &card, dtype };
+        Plan::of(&[stage], Offload::Auto, None).stages.remove(0)
+    }
+
+    #[test]
+    fn inputs_go_to_the_device_that_executes_and_not_to_where_the_weights_rest() {
+        let stage = stage();
+        assert_eq!((stage.executes, stage.weights_rest), (TorchId::Cuda(1), HOST));
+        assert!(stage.inputs.iter().all(|slot| slot.executes == TorchId::Cuda(1)));
+        let rests: Vec<_> = stage.inputs.iter().map(|slot| (slot.class, slot.rests)).collect();
+        assert_eq!(rests, [(TensorClass::Latents, TorchId::Cuda(1)), (TensorClass::Noise, HOST)]);
+    }
+}

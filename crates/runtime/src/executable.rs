@@ -1,0 +1,374 @@
+//! An executable that is loaded, and running it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::sync::{Arc, Weak};
+use std::time::Instant;
+
+use preheat_cache::{GraphKey, Measurements};
+use preheat_tensor::TensorType;
+use preheat_tensor::{Tensor, TensorError};
+
+use super::error::Error;
+use super::metrics::{self, Recorder};
+use super::on_device::{Doing, Failure, OnDevice};
+use super::out_of_memory::Footprint;
+use super::report::StageReport;
+use super::trial::FirstRun;
+use crate::backend::DeviceFault;
+use crate::backend::here::{Buffer, Event, Here, Loaded};
+
+/// An executable in memory, shared by everyone who asked for it.
+pub(super) struct LoadedGraph {
+    pub(super) graph_key: GraphKey,
+    pub(super) loaded: Loaded,
+    /// Given up after `loaded`: unloading is part of what may end the process.
+    pub(super) first_run: FirstRun,
+    /// What it runs on.
+    pub(super) here: Here,
+    /// Inputs and outputs; `None` where the plugin does not tell.
+    pub(super) interface: Option<Interface>,
+    /// Bytes of machine code, as serialised.
+    pub(super) payload_bytes: u64,
+    pub(super) measurements: Measurements,
+    pub(super) footprint: Footprint,
+    /// What its runtime keeps on the device, and drops where there is no room; gone where the runtime is.
+    pub(super) on_device: Weak<OnDevice>,
+    pub(super) recorder: Option<Arc<Recorder>>,
+}
+
+/// The types of the inputs and outputs of an executable.
+pub(super) struct Interface {
+    inputs: Vec<TensorType>,
+    /// The inputs' types again, each type once: a tensor that shares one of these needs no closer look.
+    shared_inputs: Vec<Arc<TensorType>>,
+    outputs: Vec<Arc<TensorType>>,
+}
+
+impl Interface {
+    pub(super) fn new(inputs: Vec<TensorType>, outputs: &[TensorType]) -> Self {
+        let mut kinds = HashMap::new();
+        let mut share =
+            |kind: &TensorType| Arc::clone(kinds.entry(kind.clone()).or_insert_with(|| Arc::new(kind.clone())));
+        let shared_inputs = inputs.iter().map(&mut share).collect();
+        Self { outputs: outputs.iter().map(share).collect(), inputs, shared_inputs }
+    }
+
+    /// `kind`, as the inputs share it where one of them is of this kind.
+    fn share(&self, kind: &TensorType) -> Arc<TensorType> {
+        let shared = self.shared_inputs.iter().find(|shared| ***shared == *kind);
+        shared.map_or_else(|| Arc::new(kind.clone()), Arc::clone)
+    }
+}
+
+impl fmt::Debug for LoadedGraph {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LoadedGraph").field("graph_key", &self.graph_key).finish_non_exhaustive()
+    }
+}
+
+/// A tensor that stays on the device.
+#[derive(Debug)]
+pub struct DeviceTensor {
+    buffer: Buffer,
+    /// `None` where an executable does not tell what it gives.
+    kind: Option<Arc<TensorType>>,
+    recorder: Option<Arc<Recorder>>,
+}
+
+impl DeviceTensor {
+    /// Its dtype and shape; `None` where the executable that made it does not tell.
+    pub fn kind(&self) -> Option<&TensorType> {
+        self.kind.as_deref()
+    }
+
+    pub(super) fn upload(
+        upload: impl FnOnce() -> Result<Buffer, DeviceFault>,
+        tensor: &Tensor,
+        kind: Arc<TensorType>,
+        recorder: Option<&Arc<Recorder>>,
+    ) -> Result<Self, DeviceFault> {
+        let began = recorder.map(|_| Instant::now());
+        let buffer = upload()?;
+        if let (Some(recorder), Some(began)) = (recorder, began) {
+            recorder.sent(&buffer, began, tensor.bytes().len());
+        }
+        Ok(Self { buffer, kind: Some(kind), recorder: recorder.cloned() })
+    }
+
+    /// One that rests where nothing is measured.
+    pub(super) fn resting(buffer: Buffer, kind: Arc<TensorType>) -> Self {
+        Self { buffer, kind: Some(kind), recorder: None }
+    }
+
+    /// A copy that `bring` makes.
+    pub(super) fn copied(
+        &self,
+        bring: impl FnOnce(&Buffer) -> Result<Buffer, DeviceFault>,
+        recorder: Option<&Arc<Recorder>>,
+    ) -> Result<Self, DeviceFault> {
+        let began = recorder.map(|_| Instant::now());
+        let buffer = bring(&self.buffer)?;
+        if let (Some(recorder), Some(began), Some(kind)) = (recorder, began, &self.kind) {
+            recorder.sent(&buffer, began, kind.dtype.array_bytes(&kind.dimensions).unwrap_or(0));
+        }
+        Ok(Self { buffer, kind: self.kind.clone(), recorder: recorder.cloned() })
+    }
+
+    /// Calls `done` once it has been computed, or with why it could not be; from whichever thread the plugin uses.
+    ///
+    /// # Errors
+    /// Where the plugin cannot be asked; `done` is not called then.
+    pub fn when_ready(&self, done: impl FnOnce(Result<(), DeviceFault>) + Send + 'static) -> Result<(), DeviceFault> {
+        self.ready()?.on_ready(done)
+    }
+
+    /// The event of its having been computed.
+    pub(super) fn ready(&self) -> Result<Event, DeviceFault> {
+        self.buffer.ready()
+    }
+
+    /// Waits until it has been computed.
+    ///
+    /// # Errors
+    /// Where what computes it failed.
+    pub fn wait(&self) -> Result<(), DeviceFault> {
+        self.ready()?.wait()
+    }
+
+    /// Copies it to the host; waits until it has been computed.
+    ///
+    /// # Errors
+    /// Where what computes it failed, or where it was donated to an execution since.
+    pub fn to_host(&self) -> Result<Tensor, DeviceFault> {
+        let kind = match &self.kind {
+            Some(kind) => TensorType::clone(kind),
+            None => self.buffer.kind()?,
+        };
+        let began = self.recorder.as_ref().map(|_| Instant::now());
+        let tensor = self.buffer.to_host(kind)?;
+        if let (Some(recorder), Some(began)) = (&self.recorder, began) {
+            recorder.received(began, tensor.bytes().len());
+        }
+        Ok(tensor)
+    }
+}
+
+/// An input: a tensor of the host, or one that is on the device already.
+#[derive(Debug, Clone, Copy)]
+pub enum Input<'a> {
+    /// Is moved to the device for this execution.
+    Host(&'a Tensor),
+    /// Is used where it lies. Where the executable donates this input, it cannot be used again.
+    Device(&'a DeviceTensor),
+}
+
+impl<'a> From<&'a Tensor> for Input<'a> {
+    fn from(tensor: &'a Tensor) -> Self {
+        Self::Host(tensor)
+    }
+}
+
+impl<'a> From<&'a DeviceTensor> for Input<'a> {
+    fn from(tensor: &'a DeviceTensor) -> Self {
+        Self::Device(tensor)
+    }
+}
+
+/// An executable that is ready to run. A clone shares it.
+#[derive(Debug, Clone)]
+pub struct Executable {
+    pub(super) graph: Arc<LoadedGraph>,
+    pub(super) report: StageReport,
+}
+
+impl Executable {
+    /// How it came to be ready.
+    pub fn report(&self) -> &StageReport {
+        &self.report
+    }
+
+    /// The key that names it.
+    pub fn graph_key(&self) -> GraphKey {
+        self.graph.graph_key
+    }
+
+    /// What it takes, in order; `None` where the plugin does not tell.
+    pub fn inputs(&self) -> Option<&[TensorType]> {
+        self.graph.interface.as_ref().map(|interface| interface.inputs.as_slice())
+    }
+
+    /// What the plugin said of it when it was compiled: its cost analysis, its memory in bytes, and what the program came to, in
+    /// `instructions` and `fusions` among them.
+    pub fn metrics(&self) -> BTreeMap<String, f64> {
+        metrics::figures(&self.graph.measurements)
+    }
+
+    /// Refuses an execution that takes more memory than the device has free, inputs included. It goes by the compiler's own figures, and
+    /// costs no execution; [`Self::run`] does not ask.
+    ///
+    /// # Errors
+    /// Where there is too little memory, although everything that is not in use was dropped.
+    pub fn check_fits(&self) -> Result<(), Error> {
+        let Some(on_device) = self.graph.on_device.upgrade() else { return Ok(()) };
+        let inputs = self.inputs().into_iter().flatten().map(|kind| {
+            let bytes = kind.dtype.array_bytes(&kind.dimensions).unwrap_or(0);
+            u64::try_from(bytes).unwrap_or(u64::MAX)
+        });
+        let inputs = inputs.fold(0, u64::saturating_add).max(self.footprint().arguments);
+        let needed = inputs.saturating_add(self.footprint().of_execution());
+        Ok(on_device.check_fits_now(&self.doing("running it", Some(needed)))?)
+    }
+
+    /// Zeros of every input's shape.
+    ///
+    /// # Errors
+    /// Where the plugin does not tell what the inputs are.
+    pub fn zeros(&self) -> Result<Vec<Tensor>, Error> {
+        let inputs = self.inputs().ok_or_else(|| Error::InputsUnknown {
+            stage: self.report.stage.clone(),
+            graph_key: self.graph.graph_key,
+        })?;
+        let zeros = |kind: &TensorType| Tensor::zeros(kind.clone());
+        inputs.iter().map(zeros).collect::<Result<_, _>>().map_err(|cause| match cause {
+            TensorError::Array(cause) => self.failed("making zeros for its inputs", cause),
+            other => Error::Tensor(other),
+        })
+    }
+
+    /// Moves a tensor to the device that this executable runs on.
+    ///
+    /// # Errors
+    /// Where the device has no room.
+    pub fn to_device(&self, tensor: &Tensor) -> Result<DeviceTensor, Error> {
+        let kind = match &self.graph.interface {
+            Some(interface) => interface.share(tensor.kind()),
+            None => Arc::new(tensor.kind().clone()),
+        };
+        let upload = || {
+            let graph = &self.graph;
+            let upload = || graph.loaded.upload(&graph.here, tensor);
+            DeviceTensor::upload(upload, tensor, Arc::clone(&kind), graph.recorder.as_ref())
+        };
+        self.with_room("moving an input to the device", Some(tensor.bytes().len() as u64), upload)
+    }
+
+    /// What it takes of the device's memory, by the compiler's own figures.
+    pub fn footprint(&self) -> Footprint {
+        self.graph.footprint
+    }
+
+    pub(super) fn doing<'a>(&'a self, what: &'a str, needed_bytes: Option<u64>) -> Doing<'a> {
+        Doing { stage: Some(&self.report.stage), what, needed_bytes, footprint: Some(self.footprint()) }
+    }
+
+    /// Does `work`; where the device has no room for it, drops what is not in use, in turn, and tries again.
+    fn with_room<T>(
+        &self,
+        what: &'static str,
+        needed_bytes: Option<u64>,
+        mut work: impl FnMut() -> Result<T, DeviceFault>,
+    ) -> Result<T, Error> {
+        let Some(on_device) = self.graph.on_device.upgrade() else {
+            return work().map_err(|cause| self.failed(what, cause));
+        };
+        on_device.with_room(&self.doing(what, needed_bytes), work).map_err(|failure| match failure {
+            Failure::OutOfMemory(error) => error.into(),
+            Failure::Other(cause) => self.failed(what, cause),
+        })
+    }
+
+    /// Runs it. The outputs stay on the device; the call returns as soon as the work is queued.
+    ///
+    /// # Errors
+    /// Where the inputs are others than it takes, or the device cannot take the work.
+    pub fn run<'a, I>(&self, inputs: I) -> Result<Vec<DeviceTensor>, Error>
+    where
+        I: IntoIterator,
+        I::Item: Into<Input<'a>>,
+    {
+        let inputs: Vec<Input<'a>> = inputs.into_iter().map(Into::into).collect();
+        self.check(&inputs)?;
+        let on_host = inputs.iter().filter_map(|input| match input {
+            Input::Host(tensor) => Some(self.to_device(tensor)),
+            Input::Device(_) => None,
+        });
+        let moved = on_host.collect::<Result<Vec<_>, _>>()?;
+        let mut moved = moved.iter();
+        // Its length is known, which the iterator does not tell: a step has hundreds of inputs.
+        let mut buffers: Vec<&Buffer> = Vec::with_capacity(inputs.len());
+        buffers.extend(inputs.iter().filter_map(|input| match input {
+            Input::Device(tensor) => Some(&tensor.buffer),
+            Input::Host(_) => moved.next().map(|tensor| &tensor.buffer),
+        }));
+        let recorder = self.graph.recorder.as_ref();
+        let began = recorder.map(|_| Instant::now());
+        let execute = || self.graph.loaded.execute(&buffers);
+        let outputs = self.with_room("running it", Some(self.footprint().of_execution()), execute)?;
+        self.graph.first_run.ends_with(outputs.first());
+        if let (Some(recorder), Some(began), Some(first)) = (recorder, began, outputs.first()) {
+            recorder.queued(&self.report, began, first);
+        }
+        let kinds = self.graph.interface.as_ref().map(|interface| &interface.outputs);
+        let kind = |index| kinds.and_then(|kinds| kinds.get(index)).cloned();
+        let outputs = outputs.into_iter().enumerate();
+        Ok(outputs
+            .map(|(index, buffer)| DeviceTensor { buffer, kind: kind(index), recorder: recorder.cloned() })
+            .collect())
+    }
+
+    /// Runs it and copies the outputs to the host.
+    ///
+    /// # Errors
+    /// As [`Self::run`], and where the work itself fails.
+    pub fn run_to_host<'a, I>(&self, inputs: I) -> Result<Vec<Tensor>, Error>
+    where
+        I: IntoIterator,
+        I::Item: Into<Input<'a>>,
+    {
+        let read = |output: &DeviceTensor| output.to_host().map_err(|cause| self.failed("reading a result", cause));
+        self.run(inputs)?.iter().map(read).collect()
+    }
+
+    /// Runs it on zeros and waits until it is done.
+    ///
+    /// # Errors
+    /// As [`Self::zeros`] and [`Self::run`].
+    pub fn run_on_zeros(&self) -> Result<(), Error> {
+        self.check_fits()?;
+        let zeros = self.zeros()?;
+        for output in self.run(&zeros)? {
+            output.wait().map_err(|cause| self.failed("warming it up", cause))?;
+        }
+        Ok(())
+    }
+
+    fn failed(&self, doing: &'static str, cause: impl Into<DeviceFault>) -> Error {
+        Error::Run { stage: self.report.stage.clone(), doing, cause: cause.into() }
+    }
+
+    fn check(&self, inputs: &[Input<'_>]) -> Result<(), Error> {
+        let Some(interface) = &self.graph.interface else { return Ok(()) };
+        let (expected, shared) = (&interface.inputs, &interface.shared_inputs);
+        if inputs.len() != expected.len() {
+            let stage = self.report.stage.clone();
+            return Err(Error::InputCount { stage, expected: expected.len(), given: inputs.len() });
+        }
+        for (index, (input, expected)) in inputs.iter().zip(shared).enumerate() {
+            let given = match input {
+                Input::Host(tensor) => Some(tensor.kind()),
+                Input::Device(DeviceTensor { kind: Some(kind), .. }) if Arc::ptr_eq(kind, expected) => continue,
+                Input::Device(tensor) => tensor.kind(),
+            };
+            if let Some(given) = given.filter(|&given| *given != **expected) {
+                return Err(Error::InputType {
+                    stage: self.report.stage.clone(),
+                    index,
+                    expected: expected.to_string(),
+                    given: given.to_string(),
+                });
+            }
+        }
+        Ok(())
+    }
+}

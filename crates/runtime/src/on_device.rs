@@ -1,0 +1,316 @@
+//! What a runtime keeps on its device and can do without: executables nobody holds, and weights that no stage is running on.
+//!
+//! Where the device has no room for something new, these are dropped one after the other, the cheapest to have again first, until there is.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use preheat_cache::GraphKey;
+
+use super::memory::Memory;
+use super::out_of_memory::{Dropped, Footprint, OutOfMemory};
+use crate::backend::DeviceFault;
+use crate::backend::here::Here;
+
+/// Whoever keeps things on the device that can be had again.
+pub trait Holder: Send + Sync {
+    /// Drops one thing that is not in use, the one that was used longest ago, and tells what it was; `None` where all are in use.
+    ///
+    /// It must wait for nobody: the caller may hold what others wait for.
+    fn drop_one(&self) -> Option<Dropped>;
+
+    /// Bytes that [`Self::drop_one`] would free if it were called until it gives `None`.
+    fn droppable_bytes(&self) -> u64;
+}
+
+/// What a runtime keeps on its device.
+pub(super) struct OnDevice {
+    /// `None` for hardware that is not here, where nothing is ever kept.
+    here: Option<Here>,
+    executables: Mutex<Memory>,
+    holders: Mutex<Vec<Weak<dyn Holder>>>,
+}
+
+/// Something that is about to be done on the device, for messages.
+pub(super) struct Doing<'a> {
+    pub(super) stage: Option<&'a str>,
+    pub(super) what: &'a str,
+    /// What it takes at once, in bytes, where that is known.
+    pub(super) needed_bytes: Option<u64>,
+    pub(super) footprint: Option<Footprint>,
+}
+
+impl OnDevice {
+    pub(super) fn new(here: Option<Here>, executables: Memory) -> Self {
+        Self { here, executables: executables.into(), holders: Mutex::default() }
+    }
+
+    pub(super) fn executables(&self) -> MutexGuard<'_, Memory> {
+        // A panic elsewhere leaves the table whole: each of its methods changes it in one go.
+        self.executables.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes note of someone whose things may be dropped.
+    pub(super) fn add_holder(&self, holder: Weak<dyn Holder>) {
+        let mut holders = self.holders.lock().unwrap_or_else(PoisonError::into_inner);
+        holders.retain(|holder| holder.strong_count() > 0);
+        holders.push(holder);
+    }
+
+    fn holders(&self) -> Vec<Arc<dyn Holder>> {
+        self.holders.lock().unwrap_or_else(PoisonError::into_inner).iter().filter_map(Weak::upgrade).collect()
+    }
+
+    /// Drops one thing that is not in use: an executable, which is back from disk in a fraction of a second, before weights.
+    pub(super) fn drop_one(&self) -> Option<Dropped> {
+        // Dropped after the table is free again: a plugin takes its time to give an executable up.
+        let executable = self.executables().take_unused();
+        let dropped = match executable {
+            Some(graph) => Some(Dropped::executable(graph.footprint.code)),
+            None => self.holders().iter().find_map(|holder| holder.drop_one()),
+        };
+        if let Some(Dropped { executables, weights, bytes }) = dropped {
+            self.give_memory_back();
+            tracing::info!(executables, weights, bytes, "dropped what is not in use, to make room on the device");
+        }
+        dropped
+    }
+
+    /// What a back end keeps for later goes back to the device: what is outside of its allocator, such as kernels, needs room, too.
+    pub(super) fn give_memory_back(&self) {
+        if let Some(here) = &self.here {
+            here.give_memory_back();
+        }
+    }
+
+    /// Drops all that is not in use.
+    pub(super) fn drop_all(&self) -> Dropped {
+        self.drop_until(|_| false)
+    }
+
+    /// Lets go of these executables; those that are in use live until nobody holds them. Gives the bytes that are free at once.
+    pub(super) fn forget(&self, keys: &HashSet<GraphKey>) -> u64 {
+        let gone = self.executables().take(keys);
+        let unused = gone.iter().filter(|graph| Arc::strong_count(graph) == 1);
+        unused.map(|graph| graph.footprint.code).fold(0, u64::saturating_add)
+    }
+
+    /// Bytes that could be had by dropping what is not in use.
+    pub(super) fn droppable_bytes(&self) -> u64 {
+        let executables = self.executables().unused_bytes();
+        self.holders().iter().map(|holder| holder.droppable_bytes()).fold(executables, u64::saturating_add)
+    }
+
+    pub(super) fn free_bytes(&self) -> Option<u64> {
+        self.here.as_ref()?.free_memory_bytes()
+    }
+
+    fn total_bytes(&self) -> Option<u64> {
+        self.here.as_ref()?.total_memory_bytes()
+    }
+
+    /// Drops what is not in use until so many bytes are free, or nothing is left to drop. Where the device tells nothing, nothing is dropped.
+    ///
+    /// Whether it then fits is the plugin's to say: it may have set memory for an execution aside already, and the host's allocator may
+    /// have memory back that the system counts as taken.
+    pub(super) fn make_room(&self, needed_bytes: u64) {
+        let Some(free_at_first) = self.free_bytes() else { return };
+        self.drop_until(|dropped| {
+            needed_bytes <= free_at_first.saturating_add(dropped.bytes)
+                || self.free_bytes().is_none_or(|free| needed_bytes <= free)
+        });
+    }
+
+    /// Refuses an executable that the whole device has no room for, whatever is dropped.
+    pub(super) fn check_fits_at_all(&self, doing: &Doing<'_>) -> Result<(), Box<OutOfMemory>> {
+        // Through libtorch the figure is an estimate, and weights need not be there as a whole.
+        let by_the_compiler = self.here.as_ref().is_none_or(|here| here.xla().is_some());
+        let needed = doing.footprint.filter(|_| by_the_compiler).map(|footprint| footprint.total());
+        if needed.zip(self.total_bytes()).is_none_or(|(needed, total)| needed <= total) {
+            return Ok(());
+        }
+        let doing = Doing { needed_bytes: needed, ..*doing };
+        Err(self.out_of_memory(&doing, Dropped::default(), None))
+    }
+
+    /// Refuses what takes more than is free, once all that is not in use was dropped for it.
+    pub(super) fn check_fits_now(&self, doing: &Doing<'_>) -> Result<(), Box<OutOfMemory>> {
+        let Some(needed) = doing.needed_bytes else { return Ok(()) };
+        let fits = || self.free_bytes().is_none_or(|free| needed <= free);
+        if fits() {
+            return Ok(());
+        }
+        let dropped = self.drop_until(|_| fits());
+        if fits() { Ok(()) } else { Err(self.out_of_memory(doing, dropped, None)) }
+    }
+
+    /// Does `work`, and again after each thing that is dropped, as long as the device is out of memory.
+    pub(super) fn with_room<T>(
+        &self,
+        doing: &Doing<'_>,
+        mut work: impl FnMut() -> Result<T, DeviceFault>,
+    ) -> Result<T, Failure> {
+        let first = match work() {
+            Err(cause) if cause.is_out_of_memory() => cause,
+            other => return other.map_err(Failure::Other),
+        };
+        let mut dropped = Dropped::default();
+        while let Some(one) = self.drop_one() {
+            dropped += one;
+            match work() {
+                Ok(done) => return Ok(done),
+                Err(again) if again.is_out_of_memory() => {}
+                // Such as an input that the first try has used up. The first error is the cause.
+                Err(_) => break,
+            }
+        }
+        Err(Failure::OutOfMemory(self.out_of_memory(doing, dropped, Some(first))))
+    }
+
+    /// Drops one thing after the other until `fits`, which is told of what was dropped, or nothing is left.
+    fn drop_until(&self, fits: impl Fn(Dropped) -> bool) -> Dropped {
+        let mut dropped = Dropped::default();
+        while !fits(dropped) {
+            match self.drop_one() {
+                Some(one) => dropped += one,
+                None => break,
+            }
+        }
+        dropped
+    }
+
+    pub(super) fn out_of_memory(
+        &self,
+        doing: &Doing<'_>,
+        dropped: Dropped,
+        cause: Option<DeviceFault>,
+    ) -> Box<OutOfMemory> {
+        let what = match doing.stage {
+            Some(stage) => format!("stage `{stage}`: {}", doing.what),
+            None => doing.what.to_owned(),
+        };
+        Box::new(OutOfMemory {
+            doing: what,
+            needed_bytes: doing.needed_bytes,
+            footprint: doing.footprint,
+            free_bytes: self.free_bytes(),
+            total_bytes: self.total_bytes(),
+            dropped,
+            cause,
+        })
+    }
+}
+
+impl std::fmt::Debug for OnDevice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OnDevice").finish_non_exhaustive()
+    }
+}
+
+/// Why something was not done.
+pub(super) enum Failure {
+    /// For want of memory, after all that could be dropped was.
+    OutOfMemory(Box<OutOfMemory>),
+    /// For another reason.
+    Other(DeviceFault),
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use preheat_pjrt::{ErrorCode, PjrtError};
+
+    use super::*;
+
+    /// Keeps so many things of ten bytes.
+    struct Keeps(AtomicU64);
+
+    impl Holder for Keeps {
+        fn drop_one(&self) -> Option<Dropped> {
+            let taken = self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |count| count.checked_sub(1));
+            taken.ok().map(|_| Dropped::weights(10))
+        }
+
+        fn droppable_bytes(&self) -> u64 {
+            self.0.load(Ordering::SeqCst) * 10
+        }
+    }
+
+    fn with(holders: &[Arc<Keeps>]) -> OnDevice {
+        let on_device = OnDevice::new(None, Memory::new(0));
+        for holder in holders {
+            let holder: Weak<dyn Holder> = Arc::downgrade(holder) as Weak<dyn Holder>;
+            on_device.add_holder(holder);
+        }
+        on_device
+    }
+
+    fn keeps(count: u64) -> Arc<Keeps> {
+        Arc::new(Keeps(count.into()))
+    }
+
+    fn failed(code: ErrorCode) -> DeviceFault {
+        PjrtError::Call { function: "f", code, message: code.to_string() }.into()
+    }
+
+    const DOING: Doing<'static> =
+        Doing { stage: Some("denoiser"), what: "running it", needed_bytes: None, footprint: None };
+
+    #[test]
+    fn one_thing_after_the_other_is_dropped_until_it_fits() {
+        let (one, other) = (keeps(2), keeps(3));
+        let on_device = with(&[Arc::clone(&one), Arc::clone(&other)]);
+        let left = || one.droppable_bytes() + other.droppable_bytes();
+        assert_eq!(on_device.drop_until(|_| left() <= 50), Dropped::default(), "what fits drops nothing");
+        assert_eq!(on_device.drop_until(|dropped| dropped.bytes >= 25).bytes, 30);
+        assert_eq!(left(), 20);
+        let dropped = on_device.drop_until(|_| false);
+        assert_eq!((dropped.weights, dropped.bytes, left()), (2, 20, 0));
+        assert_eq!(on_device.drop_all(), Dropped::default());
+    }
+
+    #[test]
+    fn out_of_memory_tries_again_after_each_and_fails_with_what_was_dropped() {
+        let tries = AtomicU64::new(0);
+        let work_at = |success: u64| {
+            tries.store(0, Ordering::SeqCst);
+            let tries = &tries;
+            move || match tries.fetch_add(1, Ordering::SeqCst) + 1 {
+                now if now >= success => Ok(now),
+                _ => Err(failed(ErrorCode::ResourceExhausted)),
+            }
+        };
+        let holder = keeps(3);
+        let on_device = with(&[Arc::clone(&holder)]);
+        assert!(matches!(on_device.with_room(&DOING, work_at(3)), Ok(3)));
+        assert_eq!(holder.droppable_bytes(), 10);
+        let Err(Failure::OutOfMemory(error)) = on_device.with_room(&DOING, work_at(9)) else { panic!("it worked") };
+        assert_eq!((error.dropped.weights, error.dropped.bytes, tries.load(Ordering::SeqCst)), (1, 10, 2));
+        assert!(error.to_string().starts_with("stage `denoiser`: running it: out of memory"), "{error}");
+        assert!(error.cause.is_some());
+    }
+
+    #[test]
+    fn any_other_error_drops_nothing_and_one_on_the_way_does_not_hide_the_first() {
+        let holder = keeps(2);
+        let on_device = with(&[Arc::clone(&holder)]);
+        let internal = || Err::<(), _>(failed(ErrorCode::Internal));
+        assert!(matches!(on_device.with_room(&DOING, internal), Err(Failure::Other(_))));
+        assert_eq!(holder.droppable_bytes(), 20);
+        let mut codes = [ErrorCode::ResourceExhausted, ErrorCode::InvalidArgument].into_iter();
+        let then_gone = || Err::<(), _>(failed(codes.next().unwrap()));
+        let Err(Failure::OutOfMemory(error)) = on_device.with_room(&DOING, then_gone) else { panic!("it worked") };
+        assert_eq!(error.cause.unwrap().code(), Some(ErrorCode::ResourceExhausted));
+        assert_eq!(holder.droppable_bytes(), 10);
+    }
+
+    #[test]
+    fn a_holder_that_is_gone_is_forgotten() {
+        let holder = keeps(1);
+        let on_device = with(&[Arc::clone(&holder), keeps(7)]);
+        assert_eq!(on_device.drop_all().weights, 1);
+        drop(holder);
+        assert_eq!(on_device.drop_all(), Dropped::default());
+    }
+}

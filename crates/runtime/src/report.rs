@@ -1,0 +1,150 @@
+//! What the runtime tells about what it did. These are the names of the command line's JSON.
+
+use preheat_cache::{Difference, GraphKey, Match, Source as Origin};
+use serde::Serialize;
+
+use super::snap::Percent;
+
+/// How one stage came to be ready to run.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct StageReport {
+    /// The model, or the program's name.
+    pub model_id: String,
+    /// The stage of the model, such as `denoiser`.
+    pub stage: String,
+    /// The key of the executable.
+    pub graph_key: GraphKey,
+    /// Where the executable came from.
+    pub source: Origin,
+    /// How it was found.
+    #[serde(rename = "match")]
+    pub matched: Match,
+    /// Seconds the compile took in this call; 0 where nothing was compiled.
+    pub compile_seconds: f64,
+    /// The largest resident size of this process up to the end of its compile, in bytes; 0 where nothing was compiled
+    /// or the system does not tell.
+    pub compile_peak_bytes: u64,
+    /// Seconds from the look-up until the executable was ready, compile aside.
+    pub load_seconds: f64,
+}
+
+/// What a warmup did for one stage.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct WarmupReport {
+    /// How the stage came to be ready.
+    #[serde(flatten)]
+    pub stage: StageReport,
+    /// Seconds of the execution on zeros.
+    pub first_run_seconds: f64,
+    /// Whether the cache has it now; what is compiled and cannot be kept is compiled again by the next process.
+    pub kept: bool,
+}
+
+/// What a warmup did, in a line for the log.
+pub fn warmup_summary(reports: &[WarmupReport]) -> String {
+    let count = |pick: fn(&Origin) -> bool| reports.iter().filter(|report| pick(&report.stage.source)).count();
+    let seconds: f64 = reports.iter().map(|report| report.stage.compile_seconds).sum();
+    let compiled = count(|source| matches!(source, Origin::Compiled));
+    let loaded = count(|source| matches!(source, Origin::Disk | Origin::Fallback));
+    let there = count(|source| matches!(source, Origin::Memory));
+    let stages = if reports.len() == 1 { "stage" } else { "stages" };
+    format!("{} {stages}: {compiled} compiled in {seconds:.1} s, {loaded} loaded, {there} already there", reports.len())
+}
+
+/// Whether something would have to be compiled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// Nothing would be compiled.
+    Hit,
+    /// Some stages would be compiled, others not.
+    Partial,
+    /// Everything would be compiled.
+    Miss,
+}
+
+/// The answer to "would this hit?".
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Lookup {
+    /// Over all stages.
+    pub verdict: Verdict,
+    /// Stage by stage.
+    pub stages: Vec<StageLookup>,
+    /// At which size a model would be served, where that is not the request's own.
+    #[serde(flatten)]
+    pub snapped: Option<SnappedSize>,
+}
+
+/// A picture's size that is larger than the request's own, and warm.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct SnappedSize {
+    /// What is computed, in pixels, `[width, height]`.
+    pub padded_size: [u64; 2],
+    /// What would be computed if that were warm, in pixels, `[width, height]`.
+    pub snapped_from: [u64; 2],
+    /// How much of the area that is computed is beyond that, in percent.
+    pub wasted_percent: Percent,
+}
+
+impl Lookup {
+    /// The verdict over `stages`; a look-up that found no stage at all is a miss.
+    pub fn of(stages: Vec<StageLookup>) -> Self {
+        let hits = stages.iter().filter(|stage| stage.verdict == Verdict::Hit).count();
+        let verdict = match hits {
+            0 => Verdict::Miss,
+            all if all == stages.len() => Verdict::Hit,
+            _ => Verdict::Partial,
+        };
+        Self { verdict, stages, snapped: None }
+    }
+}
+
+/// The answer for one stage.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct StageLookup {
+    /// The model, or the program's name.
+    pub model_id: String,
+    /// The stage of the model.
+    pub stage: String,
+    /// Hit or miss.
+    pub verdict: Verdict,
+    /// How it would match; `None` on a miss.
+    #[serde(rename = "match")]
+    pub matched: Option<Match>,
+    /// The key of the executable; `None` where a miss was found without building the graph.
+    pub graph_key: Option<GraphKey>,
+    /// Seconds that a compile took for this graph, or for the one most like it; `None` where nothing was measured.
+    pub expected_compile_seconds: Option<f64>,
+    /// On a miss, the entry that comes nearest.
+    pub nearest: Option<Nearest>,
+}
+
+impl StageLookup {
+    /// A miss of which nothing else is known.
+    pub fn unknown(model_id: &str, stage: &str) -> Self {
+        Self {
+            model_id: model_id.to_owned(),
+            stage: stage.to_owned(),
+            verdict: Verdict::Miss,
+            matched: None,
+            graph_key: None,
+            expected_compile_seconds: None,
+            nearest: None,
+        }
+    }
+
+    /// How near this answer is to a hit: a hit, then the fewest differences.
+    pub(super) fn likeness(&self) -> (bool, std::cmp::Reverse<usize>) {
+        let differences = self.nearest.as_ref().map_or(0, |nearest| nearest.differences.len());
+        (self.verdict == Verdict::Hit, std::cmp::Reverse(differences))
+    }
+}
+
+/// The entry that comes nearest to one that is missing.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Nearest {
+    /// Its key.
+    pub graph_key: GraphKey,
+    /// Each field in which it differs from what was looked up.
+    pub differences: Vec<Difference>,
+}

@@ -1,0 +1,88 @@
+//! Over everything that a plugin can compile for: each target that the cache holds graphs of.
+
+use std::collections::BTreeSet;
+
+use preheat_pjrt::ErrorCode;
+
+use super::{Rewarm, Rewarmed};
+use crate::backend::{AheadError, BackendError};
+use crate::builder::Builder;
+use crate::device::{DeviceName, Target, XlaDevice};
+use crate::error::Error;
+use crate::target_of;
+
+/// Where the cache holds nothing for hardware that need not be here, a plugin is asked for this, to learn whether it makes any.
+/// A client of libtpu is never asked: where there is no TPU, that takes minutes.
+const ANY_TARGET: &str = "tpu:v5e:1x1";
+
+/// What was made ready for one target.
+#[derive(Debug)]
+pub struct RewarmedTarget {
+    /// The hardware, as `preheat cache list` names it.
+    pub target: String,
+    /// Its graphs, or why none of them could be compiled.
+    pub graphs: Result<Vec<Rewarmed>, Error>,
+}
+
+impl Builder {
+    /// Makes ready what the cache holds for other plugin builds or other hardware, as [`Runtime::rewarm`](crate::Runtime::rewarm) does.
+    ///
+    /// With a [target](Self::target), for that one, from the graphs of any hardware of its platform. Without one, for every target
+    /// that the cache holds graphs of and the plugin compiles for: ahead of time where it can, so that no device has to be here. A
+    /// plugin that cannot compiles for the device that is here, and so does one whose [device](Self::device) is asked for: a TPU, or CUDA.
+    ///
+    /// # Errors
+    /// Where the cache or the plugin cannot be used, and where someone asked to stop.
+    pub fn rewarm(&self, how: &Rewarm) -> Result<Vec<RewarmedTarget>, Error> {
+        if let Some(target) = self.asked_target() {
+            let how = Rewarm { from_other_hardware: true, ..how.clone() };
+            return Ok(vec![RewarmedTarget { target: target.to_string(), graphs: Ok(self.rewarm_for(target, &how)?) }]);
+        }
+        if matches!(self.asked_device(), DeviceName::Tpu | DeviceName::XlaCuda) {
+            return self.rewarm_here(how);
+        }
+        let mut records = self.open_cache()?.records()?;
+        records.retain(|record| how.wants(record));
+        if records.is_empty() {
+            return Ok(Vec::new());
+        }
+        let targets: BTreeSet<Target> = records.iter().filter_map(|record| target_of(record).parse().ok()).collect();
+        if targets.is_empty() {
+            let any = ANY_TARGET.parse().map(|target| self.clone().target(target).build());
+            let makes_none = matches!(any, Ok(Err(error)) if makes_no_topologies(&error));
+            return if makes_none || !self.has_plugin() { self.rewarm_here(how) } else { Ok(Vec::new()) };
+        }
+        let mut done = Vec::new();
+        for target in targets {
+            match self.rewarm_for(&target, how) {
+                Err(error) if done.is_empty() && makes_no_topologies(&error) => return self.rewarm_here(how),
+                Err(Error::Cancelled) => return Err(Error::Cancelled),
+                graphs => done.push((target, graphs)),
+            }
+        }
+        // Graphs for the devices of other plugins are no business of this one.
+        let own: BTreeSet<XlaDevice> =
+            done.iter().filter(|(_, graphs)| graphs.is_ok()).map(|(target, _)| target.device()).collect();
+        done.retain(|(target, _)| own.is_empty() || own.contains(&target.device()));
+        let told = |(target, graphs): (Target, _)| RewarmedTarget { target: target.to_string(), graphs };
+        Ok(done.into_iter().map(told).collect())
+    }
+
+    fn rewarm_for(&self, target: &Target, how: &Rewarm) -> Result<Vec<Rewarmed>, Error> {
+        self.clone().target(target.clone()).build()?.rewarm(how)
+    }
+
+    fn rewarm_here(&self, how: &Rewarm) -> Result<Vec<RewarmedTarget>, Error> {
+        let runtime = self.clone().build()?;
+        let graphs = Ok(runtime.rewarm(how)?);
+        Ok(vec![RewarmedTarget { target: runtime.device().selected.clone(), graphs }])
+    }
+}
+
+/// Whether the plugin only compiles for what is here, as XLA:CPU does.
+fn makes_no_topologies(error: &Error) -> bool {
+    let Error::Backend(BackendError::Target { cause: AheadError::Plugin { code, .. }, .. }) = error else {
+        return false;
+    };
+    *code == Some(ErrorCode::Unimplemented)
+}

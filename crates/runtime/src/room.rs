@@ -1,0 +1,127 @@
+//! Room for compiles: so many at once, and so much memory.
+
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+use crate::backend::host_memory::host_memory;
+use crate::threads;
+
+/// What a compile is taken to need where nothing like it was measured: a little more than the largest that was ever measured, the
+/// denoiser of Stable Diffusion XL for a v5e (docs/tpu.md).
+pub const UNMEASURED_PEAK_BYTES: u64 = 4 << 30;
+
+/// Room for compiles: so many at once, and so much memory.
+pub struct Room {
+    /// How many compiles may run at once, memory allowing.
+    pub jobs: usize,
+    /// `None`: nobody knows, so that only the number bounds.
+    bytes: Option<u64>,
+    taken: Mutex<Taken>,
+    freed: Condvar,
+}
+
+#[derive(Default)]
+struct Taken {
+    compiles: usize,
+    bytes: u64,
+}
+
+/// A compile's place in the room; it is free again once this is dropped.
+pub struct Place<'a> {
+    room: &'a Room,
+    bytes: u64,
+}
+
+impl Room {
+    /// The room that this machine has now, for so many compiles; `None`: for one for every two processors.
+    pub fn here(jobs: Option<usize>) -> Self {
+        Self::new(jobs.unwrap_or_else(default_jobs), available_bytes())
+    }
+
+    fn new(jobs: usize, bytes: Option<u64>) -> Self {
+        Self { jobs: jobs.max(1), bytes, taken: Mutex::default(), freed: Condvar::new() }
+    }
+
+    /// Waits until a compile that may hold so much memory has room. One alone always has.
+    pub fn enter(&self, bytes: u64) -> Place<'_> {
+        let fits = |taken: &Taken| {
+            let has_memory = self.bytes.is_none_or(|all| taken.bytes.saturating_add(bytes) <= all);
+            taken.compiles == 0 || (taken.compiles < self.jobs && has_memory)
+        };
+        let taken = self.freed.wait_while(locked(&self.taken), |taken| !fits(taken));
+        let mut taken = taken.unwrap_or_else(PoisonError::into_inner);
+        taken.compiles += 1;
+        taken.bytes = taken.bytes.saturating_add(bytes);
+        Place { room: self, bytes }
+    }
+
+    /// Does `work` for each task, on as many threads as there may be compiles at once, until `stop` says that it is enough. Each task
+    /// enters the room by itself.
+    pub fn work_through<T: Sync>(&self, tasks: &[T], stop: impl Fn() -> bool + Sync, work: impl Fn(&T) + Sync) {
+        let queue = Mutex::new(tasks.iter());
+        let next = || locked(&queue).next();
+        threads::together(self.jobs.min(tasks.len()), || {
+            while !stop()
+                && let Some(task) = next()
+            {
+                work(task);
+            }
+        });
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let mut taken = locked(&self.room.taken);
+        taken.compiles -= 1;
+        taken.bytes = taken.bytes.saturating_sub(self.bytes);
+        self.room.freed.notify_all();
+    }
+}
+
+/// A worker that panics ends the whole; nothing is read after it.
+pub fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// XLA keeps about two processors busy with one compile.
+fn default_jobs() -> usize {
+    std::thread::available_parallelism().map_or(1, |processors| (processors.get() / 2).max(1))
+}
+
+/// Memory that compiles may take: what programs can have now, less a tenth for everyone else.
+fn available_bytes() -> Option<u64> {
+    host_memory().map(|memory| memory.available_bytes / 10 * 9)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
+
+    use super::*;
+
+    /// The most that were in the room at once, of eight that each want `bytes`.
+    fn most_at_once(room: &Room, bytes: u64) -> usize {
+        let (inside, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    let _place = room.enter(bytes);
+                    most.fetch_max(inside.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                    std::thread::sleep(Duration::from_millis(20));
+                    inside.fetch_sub(1, Ordering::SeqCst);
+                });
+            }
+        });
+        most.into_inner()
+    }
+
+    #[test]
+    fn memory_bounds_what_is_compiled_at_once_and_one_always_fits() {
+        assert_eq!(most_at_once(&Room::new(4, Some(10)), 1), 4);
+        assert_eq!(most_at_once(&Room::new(4, Some(10)), 5), 2);
+        assert_eq!(most_at_once(&Room::new(4, Some(10)), 11), 1);
+        assert_eq!(most_at_once(&Room::new(4, None), u64::MAX), 4);
+        assert_eq!(most_at_once(&Room::new(0, Some(10)), 1), 1);
+    }
+}

@@ -1,0 +1,215 @@
+//! Snapping to warm: a request whose own size would have to be compiled is served at a larger one that is warm, and cropped.
+//!
+//! How much is wasted is told relative to what is computed: `(larger - own) / larger`, in elements of the signature's `input_shape`,
+//! which for pictures is their area. At 50 percent, twice as much is computed as the request would take at its own size.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+
+use preheat_cache::{GraphRecord, Signature};
+use preheat_tensor::Tensor;
+use serde::Serialize;
+
+use super::Runtime;
+use super::digests::RequestDigests;
+use super::error::Error;
+use super::executable::Executable;
+use super::padding::Fit;
+use super::source::Graph;
+
+/// A share in percent, from 0 to 100.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+pub struct Percent(f64);
+
+/// A number that is no percentage.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no percentage: a number from 0 to 100 is one, without a sign")]
+pub struct ParsePercentError(String);
+
+impl Percent {
+    /// A share of so many percent; `None` below 0 and above 100.
+    pub fn new(percent: f64) -> Option<Self> {
+        (0.0..=100.0).contains(&percent).then_some(Self(percent))
+    }
+
+    /// How much of what is computed at `larger` is beyond `own`; both are numbers of elements, or pixels.
+    pub fn wasted(own: u64, larger: u64) -> Self {
+        #[expect(clippy::cast_precision_loss, reason = "a share for reading; exact up to 2^53 elements")]
+        let share = larger.saturating_sub(own) as f64 / larger.max(1) as f64;
+        Self(share * 100.0)
+    }
+
+    /// The number.
+    pub fn value(self) -> f64 {
+        self.0
+    }
+}
+
+impl FromStr for Percent {
+    type Err = ParsePercentError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let number = text.parse().ok().and_then(Self::new);
+        number.filter(|_| !text.starts_with(['-', '+'])).ok_or_else(|| ParsePercentError(text.to_owned()))
+    }
+}
+
+impl fmt::Display for Percent {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{:.1} %", self.0)
+    }
+}
+
+impl Serialize for Percent {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64(self.0)
+    }
+}
+
+/// An executable that serves a request, at the request's own shape or at a larger one.
+#[derive(Debug, Clone)]
+pub struct Snapped {
+    executable: Executable,
+    /// `None` at the request's own shape.
+    fit: Option<Fit>,
+}
+
+impl Snapped {
+    /// The executable. It takes and gives tensors of the shape that it was compiled for.
+    pub fn executable(&self) -> &Executable {
+        &self.executable
+    }
+
+    /// The `input_shape` that it was compiled for, and how much of it is wasted; `None` where that is the request's own.
+    pub fn larger_shape(&self) -> Option<(&[u64], Percent)> {
+        let fit = self.fit.as_ref()?;
+        Some((&fit.larger, Percent::wasted(elements(&fit.own), elements(&fit.larger))))
+    }
+
+    /// Runs it on tensors of the request's shape: the inputs are padded with zeros at their ends, and of the outputs the beginning is
+    /// given back, as the graph's [`Padding`](super::Padding) declares.
+    ///
+    /// # Errors
+    /// As [`Executable::run_to_host`], and where a tensor is not as large as was declared.
+    pub fn run_to_host(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>, Error> {
+        match &self.fit {
+            None => self.executable.run_to_host(inputs),
+            Some(fit) => fit.crop(&self.executable.run_to_host(&fit.pad(inputs)?)?),
+        }
+    }
+}
+
+impl Runtime {
+    /// As [`Self::get_or_compile`]; but where that would have to compile, and the graph's builder declared a
+    /// [`Padding`](super::Padding), the smallest larger shape that is warm serves instead, if no more than `most_waste` of it is wasted.
+    ///
+    /// Larger shapes are those that requests like this one were recorded with; the graph must have been given as a builder
+    /// ([`Graph::built_by`]), since a program has one shape.
+    ///
+    /// # Errors
+    /// As [`Self::get_or_compile`].
+    pub fn get_or_snap(&self, signature: &Signature, graph: &Graph, most_waste: Percent) -> Result<Snapped, Error> {
+        let own = |executable| Snapped { executable, fit: None };
+        match self.request(signature, graph).require_warm(true).get() {
+            Err(Error::NotWarm(_)) => {}
+            other => return other.map(own),
+        }
+        for larger in self.larger_shapes(signature, graph, most_waste) {
+            let asked = Signature { input_shape: larger.clone(), ..signature.clone() };
+            // What is recorded may have gone since; it is not to be built from what builds another shape.
+            let executable = match self.request(&asked, &graph.never_built()).require_warm(true).get() {
+                Ok(executable) => executable,
+                Err(Error::Cancelled) => return Err(Error::Cancelled),
+                Err(error) => {
+                    tracing::debug!(stage = graph.stage_name(), ?larger, %error, "a larger shape cannot serve");
+                    continue;
+                }
+            };
+            let own = signature.input_shape.clone();
+            let (wasted, stage) = (Percent::wasted(elements(&own), elements(&larger)), graph.stage_name().to_owned());
+            tracing::info!(stage, ?own, ?larger, %wasted, "snapped to a larger shape that is warm");
+            let padding = graph.declared_padding().cloned().unwrap_or_default();
+            return Ok(Snapped { executable, fit: Some(Fit { stage, padding, own, larger }) });
+        }
+        self.request(signature, graph).get().map(own)
+    }
+
+    /// Every record that requests may be served from: of the cache and those behind it, also where they are only read.
+    pub fn records(&self) -> Vec<GraphRecord> {
+        let mut records = Vec::new();
+        if let Some(cache) = &self.inner.cache {
+            cache.each_record(&self.inner.warnings, &mut |record| records.push(record.clone()));
+        }
+        records
+    }
+
+    /// The shapes that may serve a request by what its graph's builder declared, the smallest first.
+    fn larger_shapes(&self, signature: &Signature, graph: &Graph, most_waste: Percent) -> Vec<Vec<u64>> {
+        let Some(padding) = graph.declared_padding() else { return Vec::new() };
+        let own = &signature.input_shape;
+        let mut shapes = self.recorded_shapes(signature, graph);
+        shapes.retain(|larger| {
+            larger != own
+                && padding.covers(own, larger)
+                && Percent::wasted(elements(own), elements(larger)) <= most_waste
+        });
+        shapes.sort_by_key(|shape| elements(shape));
+        shapes
+    }
+
+    /// Every `input_shape` for which the builder of `graph` has built an executable that is in the cache, for this device and for
+    /// requests like `signature`; its own may be among them.
+    pub fn recorded_shapes(&self, signature: &Signature, graph: &Graph) -> Vec<Vec<u64>> {
+        let Some(cache) = &self.inner.cache else { return Vec::new() };
+        let (stage, options, environment) =
+            (graph.stage_name(), graph.compile_options(), &self.inner.environment_digest);
+        let mut shapes = BTreeSet::new();
+        let mut add = |record: &GraphRecord| {
+            if !record.answers(stage, options, environment) || !cache.has_object(&record.graph_key) {
+                return;
+            }
+            for recorded in &record.signatures {
+                let shape = &recorded.signature.input_shape;
+                let asked = Signature { input_shape: shape.clone(), ..signature.clone() };
+                if !shapes.contains(shape)
+                    && RequestDigests::of(&asked, graph, environment).projection_key == recorded.projection_key
+                {
+                    shapes.insert(shape.clone());
+                }
+            }
+        };
+        cache.each_record(&self.inner.warnings, &mut add);
+        shapes.into_iter().collect()
+    }
+}
+
+/// How many elements a shape has.
+fn elements(shape: &[u64]) -> u64 {
+    shape.iter().copied().fold(1, u64::saturating_mul)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_percentage_is_between_0_and_100() {
+        for (text, value) in [("0", 0.0), ("12.5", 12.5), ("100", 100.0)] {
+            assert_eq!(text.parse(), Ok(Percent(value)));
+        }
+        for text in ["-1", "-0", "+5", "101", "100.1", "abc", "", "50%", "nan", "inf"] {
+            let said = text.parse::<Percent>().unwrap_err().to_string();
+            assert_eq!(said, format!("{text:?} is no percentage: a number from 0 to 100 is one, without a sign"));
+        }
+    }
+
+    #[test]
+    fn waste_is_relative_to_what_is_computed() {
+        assert_eq!(Percent::wasted(128 * 64, 128 * 128), Percent(50.0));
+        assert_eq!(Percent::wasted(3, 4), Percent(25.0));
+        // A shape that is recorded without padding may be smaller than a request's own padded one.
+        assert_eq!((Percent::wasted(4, 3), Percent::wasted(0, 0)), (Percent(0.0), Percent(0.0)));
+        assert_eq!(Percent::wasted(2, 3).to_string(), "33.3 %");
+    }
+}

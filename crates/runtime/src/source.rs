@@ -1,0 +1,181 @@
+//! What a graph is made from, and what its builder promises about it.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+use preheat_cache::{BuilderId, CompileOptions, Program, Projection};
+
+use super::padding::Padding;
+
+/// Why a builder could not build its graph.
+pub type BuildError = Box<dyn std::error::Error + Send + Sync>;
+
+type Build = Arc<dyn Fn() -> Result<Program, BuildError> + Send + Sync>;
+
+/// One graph of a model: a program, or how to build one, with what its builder declares.
+///
+/// A graph that is given as a [`Program`] is keyed on that program. A graph that is given as a builder is first looked up
+/// by the signature's projection, and built only where that look-up finds nothing; its [`BuilderId`] must therefore change
+/// whenever the builder would build something else for the same projected signature.
+#[derive(Clone)]
+pub struct Graph {
+    stage: String,
+    builder: BuilderId,
+    projection: Projection,
+    options: CompileOptions,
+    padding: Option<Padding>,
+    origin: Origin,
+}
+
+#[derive(Clone)]
+enum Origin {
+    Program(Program),
+    Builder(Build),
+}
+
+impl Graph {
+    /// The stage name of a graph that was given none.
+    pub const DEFAULT_STAGE: &'static str = "program";
+
+    /// A graph whose program is at hand. It declares no projection, so it is matched on the exact signature. Its options are for the
+    /// replicas and partitions that the program declares.
+    pub fn from_program(program: Program) -> Self {
+        Self {
+            stage: Self::DEFAULT_STAGE.to_owned(),
+            // The program is its own builder: another program under the same signature is another entry.
+            builder: BuilderId::of_program(&program),
+            projection: Projection::exact(),
+            options: options_for(&program),
+            padding: None,
+            origin: Origin::Program(program),
+        }
+    }
+
+    /// A graph that `build` builds, once it is known that it has to be.
+    pub fn built_by<F>(builder: BuilderId, build: F) -> Self
+    where
+        F: Fn() -> Result<Program, BuildError> + Send + Sync + 'static,
+    {
+        Self {
+            stage: Self::DEFAULT_STAGE.to_owned(),
+            builder,
+            projection: Projection::exact(),
+            options: CompileOptions::default(),
+            padding: None,
+            origin: Origin::Builder(Arc::new(build)),
+        }
+    }
+
+    /// Names the stage of the model that this graph is, such as `denoiser`.
+    #[must_use]
+    pub fn stage(mut self, stage: impl Into<String>) -> Self {
+        self.stage = stage.into();
+        self
+    }
+
+    /// Declares which parts of a signature shape this graph; without it all of them do.
+    #[must_use]
+    pub fn projection(mut self, projection: Projection) -> Self {
+        self.projection = projection;
+        self
+    }
+
+    /// Sets what the compiler is told.
+    #[must_use]
+    pub fn options(mut self, options: CompileOptions) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// Declares that a graph of a larger shape may serve in place of this one, and which dimensions of its inputs and outputs grow with
+    /// the shape: [`Runtime::get_or_snap`](crate::Runtime::get_or_snap) then pads and crops. It takes a graph that is given as a builder,
+    /// and a projection that keeps the shape.
+    #[must_use]
+    pub fn padding(mut self, padding: Padding) -> Self {
+        self.padding = Some(padding);
+        self
+    }
+
+    /// The stage that it is, `program` where there is no model.
+    pub fn stage_name(&self) -> &str {
+        &self.stage
+    }
+
+    pub(crate) fn builder_id(&self) -> &BuilderId {
+        &self.builder
+    }
+
+    /// What its builder declared of the signature.
+    pub fn declared_projection(&self) -> &Projection {
+        &self.projection
+    }
+
+    pub(crate) fn compile_options(&self) -> &CompileOptions {
+        &self.options
+    }
+
+    pub(crate) fn declared_padding(&self) -> Option<&Padding> {
+        self.padding.as_ref()
+    }
+
+    /// The same graph to whoever looks it up, which cannot be built.
+    pub(crate) fn never_built(&self) -> Self {
+        let refuse = || Err("it is only looked up".into());
+        Self { origin: Origin::Builder(Arc::new(refuse)), ..self.clone() }
+    }
+
+    /// The program where it is at hand already, so that looking it up by key costs no building.
+    pub(crate) fn program_at_hand(&self) -> Option<&Program> {
+        match &self.origin {
+            Origin::Program(program) => Some(program),
+            Origin::Builder(_) => None,
+        }
+    }
+
+    pub(crate) fn build(&self) -> Result<Program, BuildError> {
+        match &self.origin {
+            Origin::Program(program) => Ok(program.clone()),
+            Origin::Builder(build) => build(),
+        }
+    }
+}
+
+/// What a compiler is told of a program that says for how many devices it is. A program that cannot be read is refused where it is
+/// asked for.
+fn options_for(program: &Program) -> CompileOptions {
+    let Ok(wanted) = program.requirements() else { return CompileOptions::default() };
+    CompileOptions {
+        num_replicas: wanted.replicas,
+        num_partitions: wanted.partitions,
+        use_spmd_partitioning: wanted.partitions > 1,
+        ..CompileOptions::default()
+    }
+}
+
+impl fmt::Debug for Graph {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Graph").field("stage", &self.stage).field("builder", &self.builder).finish_non_exhaustive()
+    }
+}
+
+/// Anything that [`Runtime::get_or_compile`](crate::Runtime::get_or_compile) takes for a graph.
+pub trait AsGraph {
+    /// The graph, borrowed where it is one already.
+    ///
+    /// # Errors
+    /// Where it cannot be turned into one.
+    fn as_graph(&self) -> Result<Cow<'_, Graph>, BuildError>;
+}
+
+impl AsGraph for Graph {
+    fn as_graph(&self) -> Result<Cow<'_, Graph>, BuildError> {
+        Ok(Cow::Borrowed(self))
+    }
+}
+
+impl AsGraph for Program {
+    fn as_graph(&self) -> Result<Cow<'_, Graph>, BuildError> {
+        Ok(Cow::Owned(Graph::from_program(self.clone())))
+    }
+}

@@ -1,0 +1,117 @@
+//! Which machine code fits although its key does not: the plugin that is to run it decides, through its `AbiVersion` extension.
+
+use std::sync::Arc;
+
+use preheat_cache::{
+    CompileOptions, GraphKey, GraphRecord, KeyInputs, LoadedObject, Program, ProgramFormat, RecordedSignature,
+};
+use preheat_pjrt::{Compatibility, ExecutableAbiVersion, Plugin, RuntimeAbiVersion};
+
+use super::Inner;
+use super::error::Error;
+use crate::backend::{AheadError, Backend, CompileError};
+
+/// A program that any compiler takes, to learn the version of what it makes.
+const PROBE: &str = "module @probe {
+  func.func public @main(%x: tensor<8xf32>) -> tensor<8xf32> {
+    %y = stablehlo.add %x, %x : tensor<8xf32>
+    return %y : tensor<8xf32>
+  }
+}";
+
+/// What the plugin says of machine code that another build of it made.
+pub(super) enum Survival {
+    /// It says nothing: it has no such extension, or nothing in the cache could be asked about.
+    Unknown,
+    /// There is a device, and so a runtime that has a version.
+    Runtime(Plugin, RuntimeAbiVersion),
+    /// There is none: libtpu tells a runtime's version where there is a TPU. What has the very version that this build gives to what
+    /// it compiles itself is taken by whatever takes that.
+    Version(Vec<u8>),
+}
+
+impl Survival {
+    pub(super) fn of(inner: &Inner) -> Result<Self, Error> {
+        match &inner.backend {
+            Backend::Here(here) => {
+                let Some(backend) = here.xla() else { return Ok(Self::Unknown) };
+                let version = backend.client.abi_version().inspect_err(|error| {
+                    tracing::debug!(%error, "the runtime's ABI version is not known, so nothing is kept");
+                });
+                let version = version.ok().flatten();
+                Ok(version.map_or(Self::Unknown, |version| Self::Runtime(backend.client.plugin().clone(), version)))
+            }
+            Backend::Ahead(ahead) => {
+                let program = Program::new(ProgramFormat::Mlir, PROBE.as_bytes().to_vec());
+                let environment = Arc::clone(&ahead.environment);
+                let probe = KeyInputs { program, options: CompileOptions::default(), environment };
+                match ahead.compile(&probe, None, &inner.cancel) {
+                    Ok(compiled) => Ok(compiled.abi_version.map_or(Self::Unknown, Self::Version)),
+                    Err(CompileError::Ahead(AheadError::Cancelled)) => Err(Error::Cancelled),
+                    Err(error) => {
+                        tracing::debug!(%error, "the ABI version of this build is not known, so nothing is kept");
+                        Ok(Self::Unknown)
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether the plugin says anything at all.
+    pub(super) fn is_known(&self) -> bool {
+        !matches!(self, Self::Unknown)
+    }
+
+    /// Whether the plugin takes the machine code of a record. A version that it cannot read is one that it does not take.
+    pub(super) fn is_taken(&self, record: &GraphRecord) -> bool {
+        let Some(version) = &record.abi_version else { return false };
+        match self {
+            Self::Unknown => false,
+            Self::Version(own) => own == version,
+            Self::Runtime(plugin, runtime) => {
+                let answer = ExecutableAbiVersion::from_bytes(plugin, version)
+                    .and_then(|version| version.map(|version| runtime.takes(&version)).transpose());
+                match answer {
+                    Ok(Some(Compatibility::Compatible)) => true,
+                    Ok(Some(Compatibility::Incompatible(reason))) => {
+                        tracing::info!(graph_key = %record.graph_key, reason, "has to be recompiled");
+                        false
+                    }
+                    Ok(None) => false,
+                    Err(error) => {
+                        tracing::debug!(%error, graph_key = %record.graph_key, "the plugin cannot tell whether it takes it");
+                        false
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Whether a record that has a version differs in none but these fields from what this runtime wants.
+pub(super) fn differs_only_in(fields: &[&str], record: &GraphRecord, inner: &Inner) -> bool {
+    let differences = record.environment.differences(inner.backend.environment());
+    record.abi_version.is_some() && differences.iter().all(|one| fields.contains(&one.field.as_str()))
+}
+
+impl Inner {
+    /// Stores what `old` holds under the key of `inputs` as well, for these requests: the plugin takes it.
+    pub(super) fn store_survivor(
+        &self,
+        old: &LoadedObject,
+        inputs: &KeyInputs,
+        requests: &[RecordedSignature],
+    ) -> Result<GraphKey, Error> {
+        let (payload, old) = (&old.payload, &old.record);
+        let mut record = GraphRecord::new(old.stage.clone(), self.backend.device().to_string(), inputs);
+        record.interface.clone_from(&old.interface);
+        record.abi_version.clone_from(&old.abi_version);
+        record.measurements = old.measurements.clone();
+        record.compiled_by = Some(old.compiled_by.clone().unwrap_or_else(|| old.environment.plugin_build.clone()));
+        for request in requests {
+            record.add_signature(request.clone());
+        }
+        self.cache()?.main().put(&record, &inputs.program, payload)?;
+        Ok(record.graph_key)
+    }
+}
