@@ -89,7 +89,7 @@ fn bytes_and_dtypes_that_fit_nothing_are_refused() {
     assert_eq!(refused.code(), Some(TorchErrorCode::WrongDevice), "{refused}");
 }
 
-/// Many threads in one session: sys.rs promises that they may.
+/// Many threads in one session: `preheat-torch-abi` promises that they may.
 #[test]
 fn threads_share_a_graph() {
     let torch = open(Vec::new());

@@ -71,7 +71,7 @@ pub(super) struct OpenSession {
     watchers: Watchers,
 }
 
-// SAFETY: sys.rs promises that handles may be used from any thread, and from several at once.
+// SAFETY: `preheat-torch-abi` promises that handles may be used from any thread, and from several at once.
 unsafe impl Send for OpenSession {}
 // SAFETY: as above.
 unsafe impl Sync for OpenSession {}

@@ -19,7 +19,7 @@ pub struct TorchTensor {
     device: u32,
 }
 
-// SAFETY: sys.rs promises that handles may be used from any thread, and from several at once.
+// SAFETY: `preheat-torch-abi` promises that handles may be used from any thread, and from several at once.
 unsafe impl Send for TorchTensor {}
 // SAFETY: as above.
 unsafe impl Sync for TorchTensor {}
@@ -110,7 +110,7 @@ pub struct TorchGraph {
     device: u32,
 }
 
-// SAFETY: sys.rs promises that handles may be used from any thread, and from several at once.
+// SAFETY: `preheat-torch-abi` promises that handles may be used from any thread, and from several at once.
 unsafe impl Send for TorchGraph {}
 // SAFETY: as above.
 unsafe impl Sync for TorchGraph {}
@@ -190,7 +190,7 @@ pub struct TorchEvent {
     device: u32,
 }
 
-// SAFETY: sys.rs promises that handles may be used from any thread, and from several at once.
+// SAFETY: `preheat-torch-abi` promises that handles may be used from any thread, and from several at once.
 unsafe impl Send for TorchEvent {}
 // SAFETY: as above.
 unsafe impl Sync for TorchEvent {}

@@ -1,0 +1,95 @@
+//! Which crate may use which? ARCHITECTURE.md draws it; here it is held.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
+
+use std::collections::BTreeMap;
+use std::process::Command;
+
+use serde_json::Value;
+
+/// Each crate with those of the house that it may use. A crate stands below all that use it.
+const LAYERS: &[(&str, &[&str])] = &[
+    ("preheat-io", &[]),
+    ("preheat-tensor", &["preheat-io"]),
+    ("preheat-cache", &["preheat-io", "preheat-tensor"]),
+    ("preheat-ir", &["preheat-source-digest", "preheat-tensor"]),
+    ("preheat-pjrt", &["preheat-io", "preheat-tensor"]),
+    ("preheat-plugins", &["preheat-io"]),
+    ("preheat-source-digest", &[]),
+    ("preheat-torch-abi", &["preheat-io", "preheat-tensor"]),
+    (
+        "preheat-runtime",
+        &[
+            "preheat-cache",
+            "preheat-io",
+            "preheat-ir",
+            "preheat-pjrt",
+            "preheat-plugins",
+            "preheat-tensor",
+            "preheat-torch-abi",
+        ],
+    ),
+    (
+        "preheat-diffusion",
+        &[
+            "preheat-cache",
+            "preheat-io",
+            "preheat-ir",
+            "preheat-runtime",
+            "preheat-source-digest",
+            "preheat-tensor",
+        ],
+    ),
+    ("pjrt-sim", &["preheat-pjrt", "preheat-tensor"]),
+];
+
+/// What only some crates may bring in, by the crates that may: the others stay small because of it.
+const HEAVY: &[(&str, &[&str])] = &[
+    ("sled", &["preheat-cache"]),
+    ("tokenizers", &["preheat-diffusion"]),
+    ("png", &["preheat-diffusion", "xtask"]),
+    ("zip", &["preheat-plugins"]),
+    ("clap", &["preheat", "xtask"]),
+    ("tch", &[]),
+];
+
+/// Each crate of the workspace with the names of what it is built from, without what only its tests
+/// need.
+fn crates() -> BTreeMap<String, Vec<String>> {
+    let mut metadata = Command::new(env!("CARGO"));
+    metadata.args(["metadata", "--no-deps", "--offline", "--format-version", "1"]);
+    let output = metadata.current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let built_from = |package: &Value| {
+        let all = package["dependencies"].as_array().unwrap().iter();
+        all.filter(|used| used["kind"] != "dev").map(|used| text(&used["name"])).collect()
+    };
+    let packages = metadata["packages"].as_array().unwrap().iter();
+    packages.map(|package| (text(&package["name"]), built_from(package))).collect()
+}
+
+#[test]
+fn no_crate_reaches_up() {
+    let crates = crates();
+    for (name, allowed) in LAYERS {
+        let used = crates.get(*name).unwrap_or_else(|| panic!("there is no crate {name}"));
+        let ours = used.iter().filter(|used| crates.contains_key(*used));
+        let mut beyond = ours.filter(|used| !allowed.contains(&used.as_str())).peekable();
+        assert!(beyond.peek().is_none(), "{name} must not use {:?}", beyond.collect::<Vec<_>>());
+    }
+    for name in crates.keys().filter(|name| !["preheat", "xtask"].contains(&name.as_str())) {
+        assert!(LAYERS.iter().any(|(known, _)| known == name), "{name} is in no layer");
+    }
+}
+
+#[test]
+fn what_is_heavy_stays_where_it_is_needed() {
+    for (name, used) in crates() {
+        for (heavy, allowed) in HEAVY {
+            let uses = used.iter().any(|used| used == heavy);
+            assert!(!uses || allowed.contains(&name.as_str()), "{name} must not use {heavy}");
+        }
+    }
+}
