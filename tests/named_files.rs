@@ -102,6 +102,40 @@ fn outputs_follow_links_and_go_into_what_is_no_file() {
 }
 
 #[test]
+fn a_pipe_that_nobody_reads_is_refused_before_the_work() {
+    let lab = lab();
+    make_pipe(&lab.path("pipe"));
+    double(&lab, "").run().done();
+    fs::write(lab.path("log.jsonl"), "{\"width\": 64, \"height\": 64}\n").unwrap();
+    let model = demo_model();
+    let compiles = lab.compiles();
+    for (words, takes_model) in [
+        ("program run double.mlir --inputs in --force-recompile --output pipe", false),
+        ("--trace pipe program run double.mlir --inputs in --force-recompile", false),
+        ("cache export pipe", false),
+        ("run --prompt seven --output pipe --model", true),
+        ("plan --budget 2h --requests log.jsonl --output pipe --model", true),
+    ] {
+        let run = lab.preheat(&lab.sim()).words(words);
+        let began = Instant::now();
+        let ran = at_once(if takes_model { run.arg(&model) } else { run });
+        assert!(matches!(ran.status, Some(1 | 2)), "{words}: {ran:?}");
+        ran.says(&["pipe", "no program reads from", "start its reader first"]);
+        assert!(began.elapsed() < Duration::from_secs(20), "{words}: {:?}", began.elapsed());
+    }
+    assert_eq!(lab.compiles(), compiles, "nothing was made in vain");
+    // A reader that comes a moment later gets it all, and gets it once.
+    let going_on = double(&lab, "").words("--output pipe").start();
+    let reader = std::thread::spawn({
+        let pipe = lab.path("pipe");
+        move || fs::read(pipe).unwrap()
+    });
+    going_on.wait().done();
+    let read = lab.file("read", reader.join().unwrap());
+    assert_eq!(read_f32(&read, "out0"), [2.0, 4.0, 6.0, 8.0]);
+}
+
+#[test]
 fn a_hyphen_is_standard_output_and_what_a_person_is_told_goes_elsewhere() {
     let lab = lab();
     for name in ["-", "/dev/stdout"] {
