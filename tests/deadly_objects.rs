@@ -174,27 +174,105 @@ fn where_no_child_has_the_device_two_dead_processes_count() {
     assert_sound(&lab);
 }
 
-#[test]
-fn a_store_that_is_only_read_is_not_marked() {
-    let lab = Lab::new();
-    assert_source(on_cpu(&lab, &lab.sim()), "compiled");
-    let deadly = lab.sim().crash(Place::Deserialize, When::Nth(1));
-    assert_eq!(program(&lab, lab.preheat(&deadly).words("--cache-read-only")).run().status, None);
-    assert_sound(&lab);
-    assert_source(program(&lab, lab.preheat(&lab.no_compiles()).words("--cache-read-only")).run(), "disk");
+/// The folder of this user's for marks that the cache does not take.
+fn own_marks(lab: &Lab) -> PathBuf {
+    lab.path("user-cache/preheat-marks")
+}
+
+/// Whether a run says that an object is passed over, and nothing of it is loaded.
+#[track_caller]
+fn assert_passed_over(lab: &Lab, run: impl Fn(&Sim) -> Ran, named: &str) {
+    let loads = lab.log().deserializes_started();
+    let deadly = lab.sim().crash(Place::Deserialize, When::Each);
+    let ran = assert_source(run(&deadly), "compiled");
+    let ran = ran.says(&["is not used", "remove the file", named]);
+    assert!(!ran.stderr.contains("trying"), "{}", ran.stderr);
+    assert_eq!(lab.log().deserializes_started(), loads, "no child, either");
 }
 
 #[test]
-fn an_object_of_a_store_behind_the_main_one_is_replaced_by_one_in_the_main_one() {
+fn an_object_of_a_store_that_is_only_read_ends_one_process_and_is_passed_over() {
+    let lab = Lab::new();
+    assert_source(on_cpu(&lab, &lab.sim()), "compiled");
+    let stored = files_under(&lab.cache());
+    let run = |sim: &Sim| program(&lab, lab.preheat(sim).words("--cache-read-only")).run();
+    // One that is sound costs nothing.
+    assert_source(run(&lab.no_compiles()), "disk").silent();
+    assert_eq!(files_under(&own_marks(&lab).join("loading")), [] as [PathBuf; 0]);
+    let deadly = lab.sim().crash(Place::Deserialize, When::Each);
+    assert_eq!(run(&deadly).status, None);
+    assert_eq!(files_under(&own_marks(&lab).join("loading")).len(), 1);
+    let object = lab.objects().remove(0);
+    let tried = assert_source(run(&deadly), "compiled");
+    tried.says(&["another that only tried it", object.to_str().unwrap(), "passed over"]);
+    assert_eq!(files_under(&own_marks(&lab).join("loading")), [] as [PathBuf; 0]);
+    assert_passed_over(&lab, run, object.to_str().unwrap());
+    assert_eq!(files_under(&lab.cache()), stored, "the store is as it was");
+    let notes = files_under(&own_marks(&lab).join("unfit"));
+    assert_eq!(notes.len(), 1);
+    std::fs::remove_file(&notes[0]).unwrap();
+    assert_source(run(&lab.no_compiles()), "disk").silent();
+}
+
+#[test]
+fn what_a_killed_process_was_loading_from_a_store_that_is_only_read_is_tried_and_used() {
+    let lab = Lab::new();
+    assert_source(on_cpu(&lab, &lab.sim()), "compiled");
+    let read_only = |sim: &Sim| program(&lab, lab.preheat(sim).words("--cache-read-only"));
+    let hanging = read_only(&lab.sim().hang(Place::Deserialize, When::Nth(1))).start();
+    until("the load", || lab.log().deserializes_started() == 1);
+    hanging.signal("KILL");
+    assert_eq!(hanging.wait().status, None);
+    assert_source(read_only(&lab.no_compiles()).run(), "disk").says(&["trying"]);
+    assert_source(read_only(&lab.no_compiles()).run(), "disk").silent();
+    let own = own_marks(&lab);
+    assert_eq!(files_under(&own.join("loading")).len() + files_under(&own.join("unfit")).len(), 0);
+}
+
+#[test]
+fn where_the_store_takes_no_mark_it_goes_to_a_folder_of_the_user() {
+    let lab = Lab::new();
+    assert_source(on_cpu(&lab, &lab.sim()), "compiled");
+    // As in a store that this user may not write; whoever runs the tests may write everything.
+    std::fs::write(lab.cache().join("loading"), "").unwrap();
+    // Nor has this user a folder for a cache: what is there is a link.
+    std::fs::create_dir(lab.path("user-cache")).unwrap();
+    std::os::unix::fs::symlink(lab.path("elsewhere"), own_marks(&lab)).unwrap();
+    for folder in ["elsewhere", "temporary"] {
+        std::fs::create_dir(lab.path(folder)).unwrap();
+    }
+    let run = |sim: &Sim| {
+        let run = lab.preheat(sim).env("TMPDIR", lab.path("temporary")).env("XDG_RUNTIME_DIR", "");
+        program(&lab, run).run()
+    };
+    let deadly = lab.sim().crash(Place::Deserialize, When::Each);
+    assert_eq!(run(&deadly).status, None);
+    let marks = std::fs::read_dir(lab.path("temporary")).unwrap().next().unwrap().unwrap().path();
+    assert!(marks.to_str().unwrap().contains("temporary/preheat-marks-"), "{marks:?}");
+    assert_eq!(files_under(&marks.join("loading")).len(), 1);
+    assert_source(run(&deadly), "compiled").says(&["quarantine", "compiled anew"]);
+    assert_eq!(files_under(&marks.join("loading")), [] as [PathBuf; 0]);
+    assert_eq!(files_under(&lab.path("elsewhere")), [] as [PathBuf; 0]);
+    assert_source(run(&lab.no_compiles()), "disk").silent();
+}
+
+#[test]
+fn an_object_of_a_store_behind_the_main_one_is_passed_over_once_it_ended_a_process() {
     let lab = Lab::new();
     let behind = lab.path("behind");
-    assert_source(program(&lab, lab.preheat(&lab.sim()).env("PREHEAT_CACHE_DIR", &behind)).run(), "compiled");
+    let filling = lab.preheat(&lab.sim()).env("PREHEAT_CACHE_DIR", &behind);
+    assert_source(program(&lab, filling).run(), "compiled");
     let run = |sim: &Sim| program(&lab, lab.preheat(sim).words("--cache-fallback").arg(&behind)).run();
     let deadly = lab.sim().crash(Place::Deserialize, When::Each);
     assert_eq!(run(&deadly).status, None);
     assert_eq!(marks(&lab).len(), 1);
     assert_source(run(&deadly), "compiled").says(&["compiled anew"]);
-    assert_source(run(&lab.no_compiles()), "disk");
+    assert_source(run(&lab.no_compiles()), "disk").silent();
+    // The main store loses what replaced it, and remembers why that was needed.
+    std::fs::remove_file(lab.objects().remove(0)).unwrap();
+    let object = files_under(&behind.join("objects-v1")).remove(0);
+    assert_passed_over(&lab, run, object.to_str().unwrap());
+    assert!(!own_marks(&lab).exists(), "the main store takes the marks");
 }
 
 /// A program that offers no child, as a library's user may be.
