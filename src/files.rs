@@ -1,7 +1,9 @@
-//! Where does a result go, and what is there already? The one writer of every file that preheat is asked to write.
+//! Where does a result go, and what is there already? The one writer of every file that preheat is
+//! asked to write.
 //!
-//! A regular file appears whole or not at all, and keeps its mode where it replaces another; links are followed. What is no
-//! regular file (a device, a pipe, an open file of this process such as `/dev/fd/3`) is written into and never replaced.
+//! A regular file appears whole or not at all, and keeps its mode where it replaces another; links
+//! are followed. What is no regular file (a device, a pipe, an open file of this process such as
+//! `/dev/fd/3`) is written into and never replaced.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -27,7 +29,8 @@ pub(crate) struct Output(To);
 
 #[derive(Debug)]
 enum To {
-    /// A file without a name, in the folder of its place: the system removes it when this process ends, however it ends.
+    /// A file without a name, in the folder of its place: the system removes it when this process
+    /// ends, however it ends.
     #[cfg(target_os = "linux")]
     Unnamed { file: File, place: PathBuf, existing: Existing },
     /// The same where the file system has no files without names. Only a kill leaves it behind.
@@ -148,8 +151,10 @@ fn place_of(path: &Path) -> io::Result<Place> {
     for _ in 0..MOST_LINKS {
         if is_open_file(&place) {
             // It leads to something, or to an error: nothing can be made there.
-            let is_folder = fs::metadata(&place)?.is_dir();
-            return if is_folder { Err(io::ErrorKind::IsADirectory.into()) } else { Ok(Place::Through(place)) };
+            if fs::metadata(&place)?.is_dir() {
+                return Err(io::ErrorKind::IsADirectory.into());
+            }
+            return Ok(Place::Through(place));
         }
         match fs::symlink_metadata(&place) {
             Ok(found) if found.is_symlink() => {
@@ -162,11 +167,9 @@ fn place_of(path: &Path) -> io::Result<Place> {
                 return Err(io::Error::other("it is a socket, and nothing is written to those"));
             }
             Ok(_) => return Ok(Place::Through(place)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound && names_a_folder => {
-                return Err(io::ErrorKind::IsADirectory.into());
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Place::File { place, replaced: None }),
-            Err(error) => return Err(error),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Err(_) if names_a_folder => return Err(io::ErrorKind::IsADirectory.into()),
+            Err(_) => return Ok(Place::File { place, replaced: None }),
         }
     }
     Err(io::Error::other("it leads from link to link without an end"))
@@ -176,7 +179,8 @@ fn folder_of(place: &Path) -> &Path {
     place.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Whether this is a name of a file that a process has open. Other programs write to it, too, so that it is never replaced.
+/// Whether this is a name of a file that a process has open. Other programs write to it, too, so
+/// that it is never replaced.
 fn is_open_file(place: &Path) -> bool {
     place.starts_with("/proc") || place.starts_with("/dev/fd")
 }
@@ -273,7 +277,8 @@ mod through {
     }
 }
 
-/// Files with the rights that the user's mask leaves: a temporary file alone would be for its owner only.
+/// Files with the rights that the user's mask leaves: a temporary file alone would be for its owner
+/// only.
 pub(crate) fn readable_by_all() -> tempfile::Builder<'static, 'static> {
     #[allow(unused_mut, reason = "only Unix has such rights")]
     let mut builder = tempfile::Builder::new();
@@ -307,7 +312,8 @@ mod unnamed {
     /// `None` where the file system cannot do it, or the file could be given no name later.
     pub(super) fn create(folder: &Path) -> Option<File> {
         let mut options = File::options();
-        options.read(true).write(true).mode(0o666).custom_flags(OFlags::TMPFILE.bits().cast_signed());
+        let unnamed = OFlags::TMPFILE.bits().cast_signed();
+        options.read(true).write(true).mode(0o666).custom_flags(unnamed);
         options.open(folder).ok().filter(|file| fs::symlink_metadata(open_file(file)).is_ok())
     }
 
@@ -320,7 +326,7 @@ mod unnamed {
             linked.map_err(io::Error::from)
         };
         match link(place) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && existing == Existing::Replace => {}
+            Err(error) if is_there(&error) && existing == Existing::Replace => {}
             linked => return linked,
         }
         let beside = beside(place);
@@ -343,8 +349,12 @@ mod unnamed {
         }
     }
 
+    fn is_there(error: &io::Error) -> bool {
+        error.kind() == io::ErrorKind::AlreadyExists
+    }
+
     fn is_of_another(error: &io::Error) -> bool {
-        matches!(error.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::NotFound)
+        is_there(error) || error.kind() == io::ErrorKind::NotFound
     }
 
     /// Keeps other processes out of the two steps: to them, the link would be one that a kill had
@@ -414,8 +424,8 @@ mod tests {
     use super::*;
 
     fn names(folder: &Path) -> Vec<String> {
-        let mut names: Vec<String> =
-            fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
+        let mut names: Vec<_> = entries.map(|name| name.into_string().unwrap()).collect();
         names.sort();
         names
     }
@@ -432,7 +442,8 @@ mod tests {
         assert_eq!(names(folder.path()), Vec::<String>::new());
         for content in ["one", "two"] {
             write_whole(&path, content.as_bytes()).unwrap();
-            assert_eq!((fs::read_to_string(&path).unwrap().as_str(), names(folder.path()).len()), (content, 1));
+            assert_eq!(fs::read_to_string(&path).unwrap(), content);
+            assert_eq!(names(folder.path()), ["out"]);
         }
         check_writable(&path, Existing::Replace).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "two");
@@ -458,7 +469,8 @@ mod tests {
         std::thread::scope(|scope| {
             for writer in 0..4_u8 {
                 let path = &path;
-                scope.spawn(move || (0..50).for_each(|_| write_whole(path, &[writer; 5000]).unwrap()));
+                let write = move |_| write_whole(path, &[writer; 5000]).unwrap();
+                scope.spawn(move || (0..50).for_each(write));
             }
         });
         let content = fs::read(&path).unwrap();
@@ -481,12 +493,14 @@ mod tests {
             fs::set_permissions(at("elsewhere/target"), fs::Permissions::from_mode(0o640)).unwrap();
         }
         write_whole(&at("link"), b"again").unwrap();
-        assert_eq!(fs::metadata(at("elsewhere/target")).unwrap().permissions().mode() & 0o777, 0o640);
+        let mode = fs::metadata(at("elsewhere/target")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o640);
         assert!(fs::symlink_metadata(at("link")).unwrap().is_symlink());
         symlink("around", at("around")).unwrap();
         assert!(write_whole(&at("around"), b"").unwrap_err().to_string().contains("link to link"));
         for folder in ["elsewhere", "elsewhere/", "nowhere/"] {
-            assert_eq!(check_writable(&at(folder), Existing::Replace).unwrap_err().kind(), io::ErrorKind::IsADirectory);
+            let refused = check_writable(&at(folder), Existing::Replace).unwrap_err();
+            assert_eq!(refused.kind(), io::ErrorKind::IsADirectory);
         }
     }
 

@@ -256,7 +256,7 @@ fn private_folder(dir: &Path, make: bool) -> io::Result<()> {
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
         match builder.create(dir) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            made => made?,
+            other => other?,
         }
     }
     let found = std::fs::symlink_metadata(dir)?;

@@ -140,7 +140,7 @@ fn is_due(database: &Database, path: &Path, turn: &Turn) -> Result<bool, Fault> 
 
 fn weigh(database: &Database, path: &Path, turn: &Turn) -> Result<Weighed, Fault> {
     let mut content_bytes = 0;
-    for entry in database.iter()? {
+    for entry in database.all()? {
         let (key, value) = entry?;
         content_bytes += (key.len() + value.len()) as u64;
         turn.show();
@@ -156,15 +156,15 @@ fn weigh(database: &Database, path: &Path, turn: &Turn) -> Result<Weighed, Fault
 fn copy(from: &Database, to: &Path, turn: &Turn) -> Result<(), Fault> {
     let new = open_database(to, Instant::now() + CLOSING)?;
     for with_values in [false, true] {
-        for entry in from.iter()? {
+        for entry in from.all()? {
             let (key, value) = entry?;
             new.insert(key, if with_values { value } else { sled::IVec::default() })?;
             turn.show();
         }
     }
     new.flush()?;
-    let mut copied = new.iter()?;
-    for entry in from.iter()? {
+    let mut copied = new.all()?;
+    for entry in from.all()? {
         turn.show();
         if copied.next().transpose()? != Some(entry?) {
             return Err(Fault::Failed("the copy of the index is another".to_owned()));

@@ -6,14 +6,14 @@ use std::process::Command;
 use super::*;
 
 const FOLDER: &str = "PREHEAT_TEST_THREADS";
-const NAME: &str = "store::tests::threads::where_no_thread_can_be_had_objects_are_found_by_their_keys";
+const NAME: &str = "store::tests::threads::without_a_thread_objects_are_found_by_their_keys";
 /// A user of whom there is no process.
 const USER: &str = "61235";
 /// `timeout` ends with this where it had to end what it ran.
 const HUNG: i32 = 124;
 
 #[test]
-fn where_no_thread_can_be_had_objects_are_found_by_their_keys() {
+fn without_a_thread_objects_are_found_by_their_keys() {
     let (record, program) = graph(1);
     if let Some(folder) = std::env::var_os(FOLDER) {
         let store = open(Path::new(&folder)).unwrap();
