@@ -61,7 +61,8 @@ fn assert_sound(lab: &Lab) {
 
 /// One run is killed in the middle of a load, which hangs there.
 fn kill_while_it_loads(lab: &Lab, load: u64) {
-    let hanging = program(lab, lab.preheat(&lab.sim().hang(Place::Deserialize, When::Nth(load)))).start();
+    let hang = lab.sim().hang(Place::Deserialize, When::Nth(load));
+    let hanging = program(lab, lab.preheat(&hang)).start();
     until("the load", || lab.log().deserializes_started() as u64 == load);
     assert_eq!(marks(lab).len(), 1, "each of the dead has left one");
     hanging.signal("KILL");
@@ -76,12 +77,15 @@ fn an_object_that_ends_a_process_as_it_is_loaded_ends_no_other() {
         let deadly = ends(lab.sim(), Place::Deserialize, When::Each);
         assert_ne!(on_cpu(&lab, &deadly).status, Some(0));
         assert_eq!((marks(&lab).len(), lab.log().deserializes_started()), (1, 1));
-        let healed = assert_source(on_cpu(&lab, &deadly), "compiled").says(&["quarantine", "compiled anew"]);
-        assert!(healed.json()["warnings"].to_string().contains("another that only tried it"), "{}", healed.stdout);
-        assert_eq!((lab.log().deserializes_started(), lab.compiles()), (3, 2), "two children, and not this process");
-        let reasons: Vec<_> =
-            quarantined(&lab).into_iter().filter(|path| path.to_string_lossy().contains(".reason")).collect();
-        assert!(std::fs::read_to_string(&reasons[0]).unwrap().contains("another that only tried it"));
+        let healed = assert_source(on_cpu(&lab, &deadly), "compiled");
+        let healed = healed.says(&["quarantine", "compiled anew"]);
+        let tried = "another that only tried it";
+        assert!(healed.json()["warnings"].to_string().contains(tried), "{}", healed.stdout);
+        let (loads, compiles) = (lab.log().deserializes_started(), lab.compiles());
+        assert_eq!((loads, compiles), (3, 2), "two children, and not this process");
+        let is_reason = |path: &PathBuf| path.to_string_lossy().contains(".reason");
+        let reasons: Vec<_> = quarantined(&lab).into_iter().filter(is_reason).collect();
+        assert!(std::fs::read_to_string(&reasons[0]).unwrap().contains(tried));
         assert_eq!((marks(&lab).len(), quarantined(&lab).len(), reasons.len()), (0, 2, 1));
         lab.assert_nothing_half_written();
         assert_source(on_cpu(&lab, &lab.no_compiles()), "disk").silent();
@@ -111,7 +115,8 @@ fn what_a_killed_process_was_loading_is_tried_and_used() {
     let used = assert_source(on_cpu(&lab, &lab.no_compiles()), "disk");
     assert_eq!(used.json()["warnings"], Value::Array(Vec::new()));
     used.says(&["trying"]);
-    assert_eq!(lab.log().deserializes_started(), 3, "of the dead, of a child, of the one that used it");
+    let loads = lab.log().deserializes_started();
+    assert_eq!(loads, 3, "of the dead, of a child, of the one that used it");
     assert_sound(&lab);
     assert_source(on_cpu(&lab, &lab.no_compiles()), "disk").silent();
     assert_sound(&lab);
@@ -147,7 +152,8 @@ fn many_that_are_killed_cost_an_object_nothing_and_one_process_tries_it_for_all(
         assert_eq!(run.wait().status, None);
     }
     assert_eq!(marks(&lab).len(), 4);
-    let runs: Vec<_> = (0..3).map(|_| program(&lab, lab.preheat(&lab.no_compiles())).start()).collect();
+    let run = |_| program(&lab, lab.preheat(&lab.no_compiles())).start();
+    let runs: Vec<_> = (0..3).map(run).collect();
     for run in runs {
         assert_source(run.wait(), "disk");
     }
@@ -164,7 +170,8 @@ fn where_no_child_has_the_device_two_dead_processes_count() {
         assert_eq!(on_tpu(&lab, &deadly).status, None);
         assert_eq!((marks(&lab).len(), lab.log().deserializes_started()), (dead, dead));
     }
-    assert_source(on_tpu(&lab, &deadly), "compiled").says(&["quarantine", "one process has the TPU"]);
+    let healed = assert_source(on_tpu(&lab, &deadly), "compiled");
+    healed.says(&["quarantine", "one process has the TPU"]);
     assert_eq!((marks(&lab).len(), lab.log().deserializes_started()), (0, 2));
     // One alone does not, and a load that ends as it should takes what it left away.
     let lab = Lab::new();
@@ -174,35 +181,115 @@ fn where_no_child_has_the_device_two_dead_processes_count() {
     assert_sound(&lab);
 }
 
-#[test]
-fn a_store_that_is_only_read_is_not_marked() {
-    let lab = Lab::new();
-    assert_source(on_cpu(&lab, &lab.sim()), "compiled");
-    let deadly = lab.sim().crash(Place::Deserialize, When::Nth(1));
-    assert_eq!(program(&lab, lab.preheat(&deadly).words("--cache-read-only")).run().status, None);
-    assert_sound(&lab);
-    assert_source(program(&lab, lab.preheat(&lab.no_compiles()).words("--cache-read-only")).run(), "disk");
+/// The folder of this user's for marks that the cache does not take.
+fn own_marks(lab: &Lab) -> PathBuf {
+    lab.path("user-cache/preheat-marks")
+}
+
+/// Whether a run says that an object is passed over, and nothing of it is loaded.
+#[track_caller]
+fn assert_passed_over(lab: &Lab, run: impl Fn(&Sim) -> Ran, named: &str) {
+    let loads = lab.log().deserializes_started();
+    let deadly = lab.sim().crash(Place::Deserialize, When::Each);
+    let ran = assert_source(run(&deadly), "compiled");
+    let ran = ran.says(&["is not used", "remove the file", named]);
+    assert!(!ran.stderr.contains("trying"), "{}", ran.stderr);
+    assert_eq!(lab.log().deserializes_started(), loads, "no child, either");
 }
 
 #[test]
-fn an_object_of_a_store_behind_the_main_one_is_replaced_by_one_in_the_main_one() {
+fn an_object_of_a_store_that_is_only_read_ends_one_process_and_is_passed_over() {
+    let lab = Lab::new();
+    assert_source(on_cpu(&lab, &lab.sim()), "compiled");
+    let stored = files_under(&lab.cache());
+    let run = |sim: &Sim| program(&lab, lab.preheat(sim).words("--cache-read-only")).run();
+    // One that is sound costs nothing.
+    assert_source(run(&lab.no_compiles()), "disk").silent();
+    assert_eq!(files_under(&own_marks(&lab).join("loading")), [] as [PathBuf; 0]);
+    let deadly = lab.sim().crash(Place::Deserialize, When::Each);
+    assert_eq!(run(&deadly).status, None);
+    assert_eq!(files_under(&own_marks(&lab).join("loading")).len(), 1);
+    let object = lab.objects().remove(0);
+    let tried = assert_source(run(&deadly), "compiled");
+    tried.says(&["another that only tried it", object.to_str().unwrap(), "passed over"]);
+    assert_eq!(files_under(&own_marks(&lab).join("loading")), [] as [PathBuf; 0]);
+    assert_passed_over(&lab, run, object.to_str().unwrap());
+    assert_eq!(files_under(&lab.cache()), stored, "the store is as it was");
+    let notes = files_under(&own_marks(&lab).join("unfit"));
+    assert_eq!(notes.len(), 1);
+    std::fs::remove_file(&notes[0]).unwrap();
+    assert_source(run(&lab.no_compiles()), "disk").silent();
+}
+
+#[test]
+fn what_a_killed_process_was_loading_from_a_store_that_is_only_read_is_tried_and_used() {
+    let lab = Lab::new();
+    assert_source(on_cpu(&lab, &lab.sim()), "compiled");
+    let read_only = |sim: &Sim| program(&lab, lab.preheat(sim).words("--cache-read-only"));
+    let hanging = read_only(&lab.sim().hang(Place::Deserialize, When::Nth(1))).start();
+    until("the load", || lab.log().deserializes_started() == 1);
+    hanging.signal("KILL");
+    assert_eq!(hanging.wait().status, None);
+    assert_source(read_only(&lab.no_compiles()).run(), "disk").says(&["trying"]);
+    assert_source(read_only(&lab.no_compiles()).run(), "disk").silent();
+    let own = own_marks(&lab);
+    assert_eq!(files_under(&own.join("loading")).len() + files_under(&own.join("unfit")).len(), 0);
+}
+
+#[test]
+fn where_the_store_takes_no_mark_it_goes_to_a_folder_of_the_user() {
+    let lab = Lab::new();
+    assert_source(on_cpu(&lab, &lab.sim()), "compiled");
+    // As in a store that this user may not write; whoever runs the tests may write everything.
+    std::fs::write(lab.cache().join("loading"), "").unwrap();
+    // Nor has this user a folder for a cache: what is there is a link.
+    std::fs::create_dir(lab.path("user-cache")).unwrap();
+    std::os::unix::fs::symlink(lab.path("elsewhere"), own_marks(&lab)).unwrap();
+    for folder in ["elsewhere", "temporary"] {
+        std::fs::create_dir(lab.path(folder)).unwrap();
+    }
+    let run = |sim: &Sim| {
+        let run = lab.preheat(sim).env("TMPDIR", lab.path("temporary")).env("XDG_RUNTIME_DIR", "");
+        program(&lab, run).run()
+    };
+    let deadly = lab.sim().crash(Place::Deserialize, When::Each);
+    assert_eq!(run(&deadly).status, None);
+    let marks = std::fs::read_dir(lab.path("temporary")).unwrap().next().unwrap().unwrap().path();
+    assert!(marks.to_str().unwrap().contains("temporary/preheat-marks-"), "{marks:?}");
+    assert_eq!(files_under(&marks.join("loading")).len(), 1);
+    assert_source(run(&deadly), "compiled").says(&["quarantine", "compiled anew"]);
+    assert_eq!(files_under(&marks.join("loading")), [] as [PathBuf; 0]);
+    assert_eq!(files_under(&lab.path("elsewhere")), [] as [PathBuf; 0]);
+    assert_source(run(&lab.no_compiles()), "disk").silent();
+}
+
+#[test]
+fn an_object_of_a_store_behind_the_main_one_is_passed_over_once_it_ended_a_process() {
     let lab = Lab::new();
     let behind = lab.path("behind");
-    assert_source(program(&lab, lab.preheat(&lab.sim()).env("PREHEAT_CACHE_DIR", &behind)).run(), "compiled");
-    let run = |sim: &Sim| program(&lab, lab.preheat(sim).words("--cache-fallback").arg(&behind)).run();
+    let filling = lab.preheat(&lab.sim()).env("PREHEAT_CACHE_DIR", &behind);
+    assert_source(program(&lab, filling).run(), "compiled");
+    let over = |sim: &Sim| lab.preheat(sim).words("--cache-fallback").arg(&behind);
+    let run = |sim: &Sim| program(&lab, over(sim)).run();
     let deadly = lab.sim().crash(Place::Deserialize, When::Each);
     assert_eq!(run(&deadly).status, None);
     assert_eq!(marks(&lab).len(), 1);
     assert_source(run(&deadly), "compiled").says(&["compiled anew"]);
-    assert_source(run(&lab.no_compiles()), "disk");
+    assert_source(run(&lab.no_compiles()), "disk").silent();
+    // The main store loses what replaced it, and remembers why that was needed.
+    std::fs::remove_file(lab.objects().remove(0)).unwrap();
+    let object = files_under(&behind.join("objects-v1")).remove(0);
+    assert_passed_over(&lab, run, object.to_str().unwrap());
+    assert!(!own_marks(&lab).exists(), "the main store takes the marks");
 }
 
 /// A program that offers no child, as a library's user may be.
 #[test]
 fn a_program_that_serves_no_child_believes_two_dead_processes() {
     in_child("a_program_that_serves_no_child_believes_two_dead_processes", Lab::sim, |lab| {
-        let signature =
-            create_execution_signature("model", [1, 4, 64, 64], 1, 7.0, "euler", 20, Dtype::Float32).unwrap();
+        let (shape, dtype) = ([1, 4, 64, 64], Dtype::Float32);
+        let signature = create_execution_signature("model", shape, 1, 7.0, "euler", 20, dtype);
+        let signature = signature.unwrap();
         let program = Program::sniff(DOUBLE.as_bytes()).unwrap();
         let builder = || -> Builder {
             let request = Request { device: DeviceName::XlaCpu, ..Request::default() };
@@ -216,8 +303,8 @@ fn a_program_that_serves_no_child_believes_two_dead_processes() {
         };
         let first = get();
         let payload = payload(first.graph_key());
-        let dead =
-            |name: &str| std::fs::write(lab.cache().join("loading").join(format!("{payload}.{name}")), "").unwrap();
+        let path = |name: &str| lab.cache().join("loading").join(format!("{payload}.{name}"));
+        let dead = |name: &str| std::fs::write(path(name), "").unwrap();
         // Loaded and never run: its mark goes with it.
         let unused = get();
         assert_eq!((unused.report().source, marks(lab).len()), (Source::Disk, 1));
@@ -253,7 +340,8 @@ const DEADLY_CODE: [(i32, &[u8]); 2] = [
 /// Puts other code in the place of every function of the ELF object in an executable of XLA:CPU's.
 /// How many bytes that were.
 fn poison(payload: &mut [u8], code: &[u8]) -> usize {
-    let start = payload.windows(4).position(|bytes| bytes == b"\x7fELF").expect("there is an object file in it");
+    let start = payload.windows(4).position(|bytes| bytes == b"\x7fELF");
+    let start = start.expect("there is an object file in it");
     let elf = &mut payload[start..];
     let number = |elf: &[u8], at: usize, bytes: usize| {
         elf[at..at + bytes].iter().rev().fold(0, |sum, byte| sum << 8 | usize::from(*byte))
@@ -264,7 +352,9 @@ fn poison(payload: &mut [u8], code: &[u8]) -> usize {
         let is_code = number(elf, header + 8, 8) & 4 != 0;
         let (at, length) = (number(elf, header + 0x18, 8), number(elf, header + 0x20, 8));
         if is_code {
-            elf[at..at + length].iter_mut().zip(code.iter().cycle()).for_each(|(byte, new)| *byte = *new);
+            for (byte, new) in elf[at..at + length].iter_mut().zip(code.iter().cycle()) {
+                *byte = *new;
+            }
             poisoned += length;
         }
     }

@@ -134,11 +134,19 @@ fn a_cache_that_may_not_be_written_is_used() {
     let program = lab.file("double.mlir", DOUBLE);
     lab.bare().words("program compile").arg(&program).run().done();
     Command::new("chmod").args(["-R", "a-w"]).arg(lab.cache()).status().unwrap();
-    let run = || lab.bare().words("--json program run").arg(&program);
+    // Where the marks of loads go instead.
+    let temporary = lab.path("temporary");
+    fs::create_dir(&temporary).unwrap();
+    fs::set_permissions(&temporary, fs::Permissions::from_mode(0o777)).unwrap();
+    let bare = || lab.bare().env("TMPDIR", &temporary).env("XDG_RUNTIME_DIR", "");
+    let run = || bare().words("--json program run").arg(&program);
     let ran = as_a_user(run()).run().done().says(&["the cache may not be written, what is in it is used all the same"]);
     assert!(!ran.stderr.contains("going on without"), "{}", ran.stderr);
     assert_eq!(ran.json()["stages"][0]["source"], "disk");
     as_a_user(run().arg("--cache-read-only")).run().done().silent();
+    let marks = fs::read_dir(&temporary).unwrap().next().expect("it marks loads").unwrap();
+    assert!(marks.file_name().to_str().unwrap().starts_with("preheat-marks-"), "{marks:?}");
+    assert_eq!(fs::read_dir(marks.path().join("loading")).unwrap().count(), 0);
     Command::new("chmod").args(["-R", "u+w"]).arg(lab.cache()).status().unwrap();
 }
 

@@ -1,5 +1,5 @@
-//! The files that a command names: results go through links and into what is no file, inputs that are no files are refused at once,
-//! and no name reaches the terminal as more than text.
+//! The files that a command names: results go through links and into what is no file, inputs that
+//! are no files are refused at once, and no name reaches the terminal as more than text.
 
 #![cfg(all(feature = "cli", target_os = "linux"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
@@ -21,7 +21,8 @@ use support::lab::DOUBLE;
 use support::tensors::{read_f32, write_f32};
 use support::{Lab, Preheat, Ran};
 
-/// No file that is read here is as large, and no machine that runs this has as much memory to spare.
+/// No file that is read here is as large, and no machine that runs this has as much memory to
+/// spare.
 const SPARSE_BYTES: u64 = 1 << 40;
 
 /// A lab with a program and its inputs in it.
@@ -64,8 +65,8 @@ fn make_pipe(path: &Path) {
 }
 
 fn names(folder: &Path) -> Vec<String> {
-    let mut names: Vec<String> =
-        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let entries = fs::read_dir(folder).unwrap().map(Result::unwrap);
+    let mut names: Vec<_> = entries.map(|entry| entry.file_name().into_string().unwrap()).collect();
     names.sort();
     names
 }
@@ -84,7 +85,9 @@ fn outputs_follow_links_and_go_into_what_is_no_file() {
         assert!(fs::symlink_metadata(lab.path("links/out")).unwrap().is_symlink());
         assert_eq!(read_f32(&lab.path("elsewhere/out"), "out0"), doubled);
     }
-    assert_eq!((names(&lab.path("links")), names(&lab.path("elsewhere"))), (vec!["out".into()], vec!["out".into()]));
+    for folder in ["links", "elsewhere"] {
+        assert_eq!(names(&lab.path(folder)), ["out"]);
+    }
     symlink("/dev/null", lab.path("links/null")).unwrap();
     double(&lab, "--trace links/null").words("--output links/null").run().done();
     assert!(fs::metadata(lab.path("links/null")).unwrap().file_type().is_char_device());
@@ -99,6 +102,40 @@ fn outputs_follow_links_and_go_into_what_is_no_file() {
     let read = lab.file("read", reader.join().unwrap());
     assert_eq!(read_f32(&read, "out0"), doubled);
     assert!(fs::metadata(&pipe).unwrap().file_type().is_fifo());
+}
+
+#[test]
+fn a_pipe_that_nobody_reads_is_refused_before_the_work() {
+    let lab = lab();
+    make_pipe(&lab.path("pipe"));
+    double(&lab, "").run().done();
+    fs::write(lab.path("log.jsonl"), "{\"width\": 64, \"height\": 64}\n").unwrap();
+    let model = demo_model();
+    let compiles = lab.compiles();
+    for (words, takes_model) in [
+        ("program run double.mlir --inputs in --force-recompile --output pipe", false),
+        ("--trace pipe program run double.mlir --inputs in --force-recompile", false),
+        ("cache export pipe", false),
+        ("run --prompt seven --output pipe --model", true),
+        ("plan --budget 2h --requests log.jsonl --output pipe --model", true),
+    ] {
+        let run = lab.preheat(&lab.sim()).words(words);
+        let began = Instant::now();
+        let ran = at_once(if takes_model { run.arg(&model) } else { run });
+        assert!(matches!(ran.status, Some(1 | 2)), "{words}: {ran:?}");
+        ran.says(&["pipe", "no program reads from", "start its reader first"]);
+        assert!(began.elapsed() < Duration::from_secs(20), "{words}: {:?}", began.elapsed());
+    }
+    assert_eq!(lab.compiles(), compiles, "nothing was made in vain");
+    // A reader that comes a moment later gets it all, and gets it once.
+    let going_on = double(&lab, "").words("--output pipe").start();
+    let reader = std::thread::spawn({
+        let pipe = lab.path("pipe");
+        move || fs::read(pipe).unwrap()
+    });
+    going_on.wait().done();
+    let read = lab.file("read", reader.join().unwrap());
+    assert_eq!(read_f32(&read, "out0"), [2.0, 4.0, 6.0, 8.0]);
 }
 
 #[test]
@@ -117,7 +154,8 @@ fn a_hyphen_is_standard_output_and_what_a_person_is_told_goes_elsewhere() {
         let ran = double(&lab, words).words("--output -").run().ended(2);
         ran.says(&["--output", both, "both want standard output"]);
     }
-    lab.bare().words("run --prompt seven --log-requests -").run().ended(2).says(&["--log-requests"]);
+    let ran = lab.bare().words("run --prompt seven --log-requests -").run().ended(2);
+    ran.says(&["--log-requests"]);
     assert!(!lab.path("-").exists());
     // What was written to an open file before is still there.
     let log = lab.path("log.txt");
@@ -132,8 +170,8 @@ fn a_hyphen_is_standard_output_and_what_a_person_is_told_goes_elsewhere() {
 fn a_picture_goes_to_standard_output_and_several_do_not() {
     let lab = Lab::new();
     let run = |output: &str, words: &str| {
-        let run = lab.quick(&lab.sim()).words("--no-tpu-warmup run --prompt seven --steps 1 --output").arg(output);
-        run.words(words).arg("--model").arg(demo_model())
+        let run = lab.quick(&lab.sim()).words("--no-tpu-warmup run --prompt seven --steps 1");
+        run.words("--output").arg(output).words(words).arg("--model").arg(demo_model())
     };
     let (picture, said) = piped(run("-", ""));
     assert!(picture.starts_with(b"\x89PNG") && said.contains("seed"), "{said}");
@@ -143,7 +181,8 @@ fn a_picture_goes_to_standard_output_and_several_do_not() {
     run("links/null", "--batch 2").run().done();
     assert_eq!(names(&lab.path("links")), ["null"]);
     // The name of a batch's file is no text, and keeps its bytes.
-    let batch = lab.quick(&lab.sim()).words("--json run --prompt seven --steps 1 --batch 2 --model").arg(demo_model());
+    let batch = lab.quick(&lab.sim()).words("--json run --prompt seven --steps 1 --batch 2");
+    let batch = batch.arg("--model").arg(demo_model());
     let ran = batch.arg("--output").arg(OsStr::from_bytes(b"links/\xff.png")).run().done();
     assert!(lab.path("links").join(OsStr::from_bytes(b"\xff-1.png")).is_file());
     assert_eq!(ran.json()["images"][1], "links/\u{fffd}-1.png");
@@ -162,9 +201,11 @@ fn an_export_replaces_no_file_unasked_and_goes_through_pipes() {
     let (archive, said) = piped(lab.bare().words("cache export -"));
     assert!(said.contains("1 compiled graphs in -"), "{said}");
     assert_eq!(archive.len(), usize::try_from(fs::metadata(&kept).unwrap().len()).unwrap());
-    lab.bare().words("--json cache export -").run().ended(2).says(&["--json both want standard output"]);
+    let ran = lab.bare().words("--json cache export -").run().ended(2);
+    ran.says(&["--json both want standard output"]);
     // Through a pipe, as over ssh.
-    let import = format!("{} --cache-dir other cache import --trust /dev/stdin", env!("CARGO_BIN_EXE_preheat"));
+    let preheat = env!("CARGO_BIN_EXE_preheat");
+    let import = format!("{preheat} --cache-dir other cache import --trust /dev/stdin");
     let mut shell = Command::new("sh")
         .args(["-c", &format!("cat | {import}")])
         .current_dir(lab.path(""))
@@ -176,7 +217,8 @@ fn an_export_replaces_no_file_unasked_and_goes_through_pipes() {
     shell.stdin.take().unwrap().write_all(&archive).unwrap();
     let output = shell.wait_with_output().unwrap();
     assert!(String::from_utf8_lossy(&output.stdout).contains("1 compiled graphs added"));
-    let left: Vec<String> = names(&lab.path("")).into_iter().filter(|name| name.contains("thesis")).collect();
+    let mut left = names(&lab.path(""));
+    left.retain(|name| name.contains("thesis"));
     assert_eq!(left, ["thesis.txt"]);
 }
 
@@ -185,18 +227,21 @@ fn a_manifest_goes_to_standard_output() {
     let lab = Lab::new();
     lab.file("log.jsonl", "{\"width\": 64, \"height\": 64}\n");
     let plan = |words: &str| {
-        lab.quick(&lab.no_compiles()).words(words).words("plan --budget 2h --requests log.jsonl --output -")
+        let quick = lab.quick(&lab.no_compiles()).words(words);
+        quick.words("plan --budget 2h --requests log.jsonl --output -")
     };
     let (manifest, said) = piped(plan("").arg("--model").arg(demo_model()));
     let manifest = String::from_utf8(manifest).unwrap();
     assert!(manifest.contains("[[model]]") && manifest.contains("64x64"), "{manifest}");
-    assert!(said.contains("requests are served") && !manifest.contains("requests are served"), "{said}");
+    let served = "requests are served";
+    assert!(said.contains(served) && !manifest.contains(served), "{said}");
     let odd = lab.path("").join(OsStr::from_bytes(b"model-\xff"));
     copy_folder(&demo_model(), &odd);
     plan("-q").arg("--model").arg(odd).run().ended(2).says(&["a manifest is UTF-8 text"]);
 }
 
-/// What is no regular file, by what is said of it, and one that is larger than any file of its kind.
+/// What is no regular file, by what is said of it, and one that is larger than any file of its
+/// kind.
 const NO_FILES: [&str; 3] = ["named pipe", "device", "sparse"];
 
 /// Puts one of them in the place of `path`.
@@ -225,17 +270,20 @@ fn inputs_that_are_no_files_are_refused_at_once_by_name() {
         "plugins install xla-cpu --force --wheel",
     ] {
         for no_file in NO_FILES {
-            // A log is read to its end, line by line, and a wheel or a plugin as far as its checksum; neither is kept in memory.
-            let is_streamed = ["audit", "plan", "plugins", "cache"].iter().any(|command| words.starts_with(command));
+            // A log is read to its end, line by line, and a wheel or a plugin as far as its
+            // checksum; neither is kept in memory.
+            let streaming = ["audit", "plan", "plugins", "cache"];
+            let is_streamed = streaming.iter().any(|command| words.starts_with(command));
             if no_file == "sparse" && is_streamed {
                 continue;
             }
             put(no_file, &input);
             let said = if no_file == "sparse" { "" } else { no_file };
-            let data = lab.path("data");
-            let ran = at_once(lab.preheat(&lab.sim()).env("PREHEAT_DATA_DIR", data).words(words).arg(&input));
+            let run = lab.preheat(&lab.sim()).env("PREHEAT_DATA_DIR", lab.path("data"));
+            let ran = at_once(run.words(words).arg(&input));
             assert!(ran.status == Some(1) || ran.status == Some(2), "{words}: {ran:?}");
-            assert!(ran.stderr.contains("input") && ran.stderr.contains(said), "{words}: {}", ran.stderr);
+            let stderr = &ran.stderr;
+            assert!(stderr.contains("input") && stderr.contains(said), "{words}: {stderr}");
         }
     }
 }
@@ -261,9 +309,10 @@ fn models_whose_files_are_no_files_are_refused_at_once_by_name() {
         for no_file in NO_FILES {
             put(no_file, &path);
             let said = if no_file == "sparse" { "" } else { no_file };
-            let run = lab.quick(&lab.no_compiles()).words("run --prompt seven --output a.png --model").arg(&model);
-            let ran = at_once(run).ended(1);
-            assert!(ran.stderr.contains(file) && ran.stderr.contains(said), "{file}: {}", ran.stderr);
+            let run = lab.quick(&lab.no_compiles()).words("run --prompt seven --output a.png");
+            let ran = at_once(run.arg("--model").arg(&model)).ended(1);
+            let stderr = &ran.stderr;
+            assert!(stderr.contains(file) && stderr.contains(said), "{file}: {stderr}");
         }
         fs::remove_dir_all(&model).unwrap();
     }
@@ -279,10 +328,10 @@ fn a_request_is_read_from_an_open_pipe_and_a_mark_before_json_is_none_of_it() {
     let text = fs::read_to_string(&config).unwrap();
     fs::write(&config, format!("\u{feff}{text}")).unwrap();
     let run = |request: &str| {
-        let mut run =
-            lab.quick(&lab.sim()).words("--require-warm run --output a.png --request /dev/stdin --model").arg(&model);
-        let mut child =
-            run.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let run = lab.quick(&lab.sim()).words("--require-warm run --output a.png");
+        let mut run = run.words("--request /dev/stdin --model").arg(&model);
+        let pipes = run.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = pipes.spawn().unwrap();
         child.stdin.take().unwrap().write_all(request.as_bytes()).unwrap();
         child.wait_with_output().unwrap()
     };
@@ -291,7 +340,9 @@ fn a_request_is_read_from_an_open_pipe_and_a_mark_before_json_is_none_of_it() {
     assert_eq!(output.status.code(), Some(3), "{}", String::from_utf8_lossy(&output.stderr));
     fs::write(&config, text.replace('{', "{\n<<<<<<< HEAD\n")).unwrap();
     let said = String::from_utf8_lossy(&run("{\"prompt\": \"seven\"}").stderr).into_owned();
-    assert!(said.contains("unet/config.json") && said.contains("line 2 is git's mark of a merge conflict"), "{said}");
+    for part in ["unet/config.json", "line 2 is git's mark of a merge conflict"] {
+        assert!(said.contains(part), "{said}");
+    }
     let merged = lab.file("request.json", "{\n<<<<<<< HEAD\n\"prompt\": \"a\"\n=======\n");
     let ran = lab.preheat(&lab.sim()).words("run --request").arg(merged).run().ended(2);
     ran.says(&["request.json", "merge conflict"]);
@@ -300,9 +351,10 @@ fn a_request_is_read_from_an_open_pipe_and_a_mark_before_json_is_none_of_it() {
 #[test]
 fn the_end_of_a_long_prompt_is_not_said_whole() {
     let lab = Lab::new();
-    let request =
-        lab.file("request.json", format!("{{\"prompt\": \"{}\"}}", "a lighthouse \\u001b[2J ".repeat(50_000)));
-    let run = lab.quick(&lab.sim()).words("--json --no-tpu-warmup run --steps 1 --output a.png --request").arg(request);
+    let prompt = "a lighthouse \\u001b[2J ".repeat(50_000);
+    let request = lab.file("request.json", format!("{{\"prompt\": \"{prompt}\"}}"));
+    let run = lab.quick(&lab.sim()).words("--json --no-tpu-warmup run --steps 1 --output a.png");
+    let run = run.arg("--request").arg(request);
     let ran = run.arg("--model").arg(demo_model()).run().done().says(&["its end is not heard"]);
     assert!(ran.stderr.len() < 2000, "{} bytes", ran.stderr.len());
     assert!(ran.json()["warnings"].to_string().len() < 1000);
@@ -315,7 +367,8 @@ fn the_end_of_a_long_prompt_is_not_said_whole() {
 #[track_caller]
 fn is_plain(ran: &Ran) {
     for text in [&ran.stdout, &ran.stderr] {
-        let acts = |c: char| (c.is_control() && c != '\n') || ('\u{202a}'..='\u{202e}').contains(&c);
+        let turns = '\u{202a}'..='\u{202e}';
+        let acts = |c: char| (c.is_control() && c != '\n') || turns.contains(&c);
         assert!(!text.contains(acts), "{text:?}");
     }
 }
@@ -338,16 +391,19 @@ fn names_reach_the_terminal_as_text_alone() {
     assert_eq!(listed.json()[0]["model_id"], name);
     let key = listed.json()[0]["graph_key"].as_str().unwrap().to_owned();
     is_plain(&preheat().words("cache show").arg(key).run().done());
-    let missing = preheat().words("run --prompt x --output a.png --model").arg(lab.path(name)).run().ended(1);
+    let missing = preheat().words("run --prompt x --output a.png --model").arg(lab.path(name));
+    let missing = missing.run().ended(1);
     is_plain(&missing);
-    assert!(!missing.stderr.lines().any(|line| line.starts_with("hint: run rm")), "{}", missing.stderr);
+    let hints = |line: &str| line.starts_with("hint: run rm");
+    assert!(!missing.stderr.lines().any(hints), "{}", missing.stderr);
 }
 
 #[test]
 fn paths_that_are_no_text_are_shown_and_cost_no_result() {
     let lab = Lab::new();
     let folder = lab.path("").join(OsStr::from_bytes(b"cache-\xff"));
-    let preheat = |words: &str| lab.preheat(&lab.sim()).env("PREHEAT_CACHE_DIR", &folder).words(words);
+    let at = || lab.preheat(&lab.sim()).env("PREHEAT_CACHE_DIR", &folder);
+    let preheat = |words: &str| at().words(words);
     let program: PathBuf = lab.path("").join(OsStr::from_bytes(b"double-\xff.mlir"));
     fs::write(&program, DOUBLE).unwrap();
     let ran = preheat("--json program run").arg(&program).run().done();

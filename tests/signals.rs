@@ -13,8 +13,23 @@ use pjrt_sim::{Event, Place, When};
 use support::Lab;
 use support::lab::{DOUBLE, files_under, library, until};
 
-/// The promise is two seconds; a busy machine is given more.
-const SOON: Duration = Duration::from_secs(5);
+/// What is promised from the signal to the end of the process.
+const PROMISED: Duration = Duration::from_secs(2);
+/// A busy machine may keep a process from running, so one of a few tries has to do it.
+const TRIES: usize = 3;
+
+/// Asserts that a process ends as soon as is promised; `run` says how long it took.
+#[track_caller]
+fn assert_ends_soon(what: &str, mut run: impl FnMut() -> Duration) {
+    let mut took = Vec::new();
+    while took.len() < TRIES {
+        took.push(run());
+        if took.last().is_some_and(|last| *last < PROMISED) {
+            return;
+        }
+    }
+    panic!("{what}: it ended after {took:?}");
+}
 
 #[test]
 fn what_was_ignored_at_the_start_stays_ignored() {
@@ -42,28 +57,35 @@ fn what_was_ignored_at_the_start_stays_ignored() {
 fn a_plugin_that_hangs_keeps_no_process_from_its_end() {
     for place in [Place::Client, Place::Compile, Place::Serialize, Place::Execute] {
         for signal in ["HUP", "INT", "TERM"] {
-            let lab = Lab::new();
-            let program = lab.file("double.mlir", DOUBLE);
-            let hang = lab.sim().hang(place, When::Each);
-            let mut going_on = lab.preheat(&hang).words("program run").arg(&program).start();
-            if place == Place::Execute {
-                // The log has executions once they have ended.
-                until("the step", || lab.objects().len() == 1);
-                std::thread::sleep(Duration::from_millis(200));
-            } else {
-                until("the call", || lab.count(place) == 1);
-            }
-            assert!(going_on.is_running(), "{place:?}");
-            let sent = Instant::now();
-            going_on.signal(signal);
-            going_on.wait().ended(130).says(&["interrupted"]);
-            assert!(sent.elapsed() < SOON, "{place:?}, {signal}: {:?}", sent.elapsed());
-            assert!(files_under(&lab.cache().join("tmp")).is_empty());
-            // Nothing is in the way of whoever comes next.
-            lab.preheat(&lab.sim()).words("program run").arg(&program).run().done().silent_about_the_cache();
-            lab.assert_nothing_half_written();
+            assert_ends_soon(&format!("{place:?}, {signal}"), || end_hanging(place, signal));
         }
     }
+}
+
+/// How long a run takes to end that hangs in the plugin.
+fn end_hanging(place: Place, signal: &str) -> Duration {
+    let lab = Lab::new();
+    let program = lab.file("double.mlir", DOUBLE);
+    let hang = lab.sim().hang(place, When::Each);
+    let mut going_on = lab.preheat(&hang).words("program run").arg(&program).start();
+    if place == Place::Execute {
+        // The log has executions once they have ended.
+        until("the step", || lab.objects().len() == 1);
+        std::thread::sleep(Duration::from_millis(200));
+    } else {
+        until("the call", || lab.count(place) == 1);
+    }
+    assert!(going_on.is_running(), "{place:?}");
+    let sent = Instant::now();
+    going_on.signal(signal);
+    going_on.wait().ended(130).says(&["interrupted"]);
+    let took = sent.elapsed();
+    assert!(files_under(&lab.cache().join("tmp")).is_empty());
+    // Nothing is in the way of whoever comes next.
+    let next = lab.preheat(&lab.sim()).words("program run").arg(&program).run();
+    next.done().silent_about_the_cache();
+    lab.assert_nothing_half_written();
+    took
 }
 
 #[test]
@@ -86,6 +108,11 @@ fn a_second_signal_ends_it_at_once() {
 
 #[test]
 fn a_standard_error_that_nobody_reads_keeps_no_process_from_its_end() {
+    assert_ends_soon("TERM", end_unread);
+}
+
+/// How long a run takes to end whose plugin hangs, and whose standard error takes no more.
+fn end_unread() -> Duration {
     let lab = Lab::new();
     let program = lab.file("double.mlir", DOUBLE);
     let hang = lab.sim().hang(Place::Compile, When::Each);
@@ -99,11 +126,12 @@ fn a_standard_error_that_nobody_reads_keeps_no_process_from_its_end() {
     let sent = Instant::now();
     Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(130));
-    assert!(sent.elapsed() < SOON, "{:?}", sent.elapsed());
+    let took = sent.elapsed();
     drop(run);
     let mut said = Vec::new();
     reader.read_to_end(&mut said).unwrap();
     assert!(said.iter().all(|byte| *byte == 0), "it could write after all");
+    took
 }
 
 #[test]

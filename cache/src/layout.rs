@@ -122,6 +122,16 @@ impl Layout {
         self.root.join("loading")
     }
 
+    /// What is remembered of objects that end their process and lie in a store that keeps them.
+    pub(crate) fn unfit(&self) -> PathBuf {
+        self.root.join("unfit")
+    }
+
+    /// What is remembered of one of them: an object of this key with this payload.
+    pub(crate) fn unfit_object(&self, key: &GraphKey, payload: &Digest) -> PathBuf {
+        self.unfit().join(format!("{key}.{payload}"))
+    }
+
     /// Files that are being written.
     pub fn tmp(&self) -> PathBuf {
         self.root.join("tmp")
@@ -178,6 +188,7 @@ impl Layout {
             ("locks", [_]) => Self::is_lock(path),
             ("tmp", [_]) => Self::is_temporary(path),
             ("loading", [_]) => Self::marked_payload(path).is_some(),
+            ("unfit", [_]) => Self::unfit_key(path).is_some(),
             ("quarantine", [_]) => Self::quarantined_at(path).is_some(),
             ("quarantine", [first, rest @ ..]) => first.starts_with("graphs-v") && Self::is_sleds(rest),
             (graphs, rest) if graphs.starts_with("graphs-v") => Self::is_sleds(rest),
@@ -214,6 +225,13 @@ impl Layout {
         payload.parse().ok().filter(|_| is_made_up(letters))
     }
 
+    /// The key in the name of a file in [`unfit`](Self::unfit), where it has such a name.
+    pub(crate) fn unfit_key(path: &Path) -> Option<GraphKey> {
+        let (key, payload) = name_of(path)?.split_once('.')?;
+        payload.parse::<Digest>().ok()?;
+        key.parse().ok().map(GraphKey)
+    }
+
     /// When something was put into [`quarantine`](Self::quarantine), in nanoseconds, where it has a
     /// name that a store gives there: a damaged object, an index, or the reason beside either.
     pub(crate) fn quarantined_at(path: &Path) -> Option<i128> {
@@ -239,6 +257,7 @@ impl Layout {
         "locks",
         "unrecorded",
         "loading",
+        "unfit",
         "quarantine",
         "tmp",
         "plugin-builds-v1",

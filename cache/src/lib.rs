@@ -46,6 +46,6 @@ pub use statistics::{Counters, DeviceStatistics, Hits, Match, Source, Statistics
 pub use store::{
     Cleared, Exported, Finding, FindingKind, Imported, IndexCause, LoadMark, LoadedObject, Lookup, Nearest, Note,
     Prune, PruneReason, Pruned, PrunedEntry, Rebuilt, Refused, Removal, Resolved, Store, StoreError, StoreOptions,
-    Verified, Verifying, Wanted, remove_load_marks,
+    Unfit, Verified, Verifying, Wanted, remove_load_marks,
 };
 pub use trust::{Distrust, DistrustReason, Trust};

@@ -33,7 +33,7 @@ mod verify;
 pub use bounds::{Prune, PruneReason, Pruned, PrunedEntry};
 pub use clear::Cleared;
 pub use index::{Rebuilt, Resolved};
-pub use marks::{LoadMark, remove_load_marks};
+pub use marks::{LoadMark, Unfit, remove_load_marks};
 pub use notes::Note;
 pub use query::{Nearest, Wanted};
 use room::Coming;
@@ -240,6 +240,7 @@ pub struct LoadedObject {
     pub payload: Vec<u8>,
     /// The length of its file.
     pub stored_bytes: u64,
+    path: PathBuf,
     program: object::ProgramFrame,
     guard: ReadGuard,
 }
@@ -248,6 +249,11 @@ impl LoadedObject {
     /// The program that it was compiled from.
     pub fn program(&self) -> Result<Program, ObjectError> {
         self.program.program()
+    }
+
+    /// Where its file was.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// The file that it was read from.

@@ -53,7 +53,9 @@ pub fn end_now() -> ! {
     low_level::exit(INTERRUPTED.into())
 }
 
-/// The signals that are not ignored. Where the system does not tell, SIGHUP is left as it is: by default it ends the process, too.
+/// The signals that are not ignored. Where the system does not tell, SIGHUP is left as it is: by
+/// default it ends the process, too. Only Linux tells in a file; elsewhere nothing but `unsafe`
+/// code can ask, so that an ignored SIGINT or SIGTERM is taken over there (docs/status.md).
 fn watched() -> Vec<i32> {
     let Some(ignored) = ignored() else { return vec![SIGINT, SIGTERM] };
     [SIGHUP, SIGINT, SIGTERM].into_iter().filter(|signal| ignored >> (signal - 1) & 1 == 0).collect()

@@ -119,6 +119,8 @@ impl Lab {
             .env("PREHEAT_XLA_CPU_PLUGIN", super::xla_cpu_plugin())
             // So that nothing depends on whether the torch library is installed; tests/torch_runs.rs names it.
             .env("PREHEAT_TORCH_BACKEND", self.path("no-torch-library"))
+            // Where marks go that the cache does not take.
+            .env("XDG_CACHE_HOME", self.path("user-cache"))
             .stdin(Stdio::null())
             .current_dir(&self.folder);
         Preheat { command }
@@ -364,6 +366,7 @@ pub fn in_child(test: &str, sim: impl FnOnce(&Lab) -> Sim, body: impl FnOnce(&La
     let mut command = Command::new(std::env::current_exe().unwrap());
     clean(&mut command);
     command.args(["--exact", test, "--nocapture", "--test-threads=1"]).env(FOLDER, &lab.folder).envs(sim(&lab).envs());
+    command.env("XDG_CACHE_HOME", lab.path("user-cache"));
     let output = command.output().unwrap();
     let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).join("");
     assert!(output.status.success() && said.contains("1 passed"), "{said}");

@@ -1,10 +1,10 @@
 //! The networks of the fixture models on the CPU, and on a card or Apple's GPU where there is one, within the bound that XLA:CPU keeps, too (tests/fixtures/README.md).
 
+use preheat::Tensor;
 use preheat::backend::torch::{Torch, TorchTensor, WeightPlace};
 use preheat::device::TorchDevice;
 use preheat::graph::{Type, Verified};
 use preheat::models::Component;
-use preheat::Tensor;
 
 use super::session::{accelerator, cpu, numbers, open};
 use crate::parity::fixture::Fixture;

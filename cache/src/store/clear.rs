@@ -29,6 +29,7 @@ impl Store {
         // Nothing is removed from a folder that preheat did not mark as its own.
         let root = self.prepare()?;
         self.sweep_marks(&root, true);
+        self.forget_all_unfit(&root);
         cleared.stored_bytes += self.empty_quarantine(&root)? + self.remove_older_index(&root)?;
         cleared.stored_bytes += self.remove_notes(&root, &self.layout.targets())?;
         let keys: BTreeSet<GraphKey> = self.object_keys()?.into_iter().collect();

@@ -6,6 +6,11 @@
 //! before it loads it. A mark is an empty file in `loading/`, named after the object's payload and
 //! locked for as long as its process lives; the kernel lets go of the lock with the process. Marks
 //! outlive the end of a process and not that of the machine, so none is synced.
+//!
+//! An object that ends its process and lies where it cannot be set aside, in a store that is only
+//! read, is remembered beside the marks: `unfit/` has a file with the reason, named after the
+//! object's key and payload. A process that can write no store has a store of its own for both
+//! ([`Store::for_marks`]), in which nothing else ever lies.
 
 use std::fs::File;
 use std::io;
@@ -14,14 +19,27 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use super::sweep::remove_if_abandoned;
-use super::{LoadedObject, Store, StoreError};
+use super::{LoadedObject, Store, StoreError, StoreOptions};
 use crate::files::Folder;
 use crate::hash::Digest;
+use crate::key::GraphKey;
 use crate::layout::Layout;
 use crate::lock::{CompileLock, Holder, LockOutcome, Wait};
 
 /// A mark of an object that nobody has loaded since then is forgotten.
 const KEPT: Duration = Duration::from_hours(30 * 24);
+
+/// A reason is a sentence or two.
+const REASON_LIMIT_BYTES: u64 = 64 << 10;
+
+/// What is remembered of an object that ends its process, where it could not be set aside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unfit {
+    /// What is known of it.
+    pub reason: String,
+    /// The file that remembers it; without that file the object is loaded again.
+    pub note: PathBuf,
+}
 
 /// The mark of one load, until it is dropped.
 #[derive(Debug)]
@@ -68,8 +86,24 @@ impl Drop for LoadMark {
 }
 
 impl Store {
-    /// Marks that an object is about to be loaded. `None` where that cannot be done: in a store
-    /// that is only read, or one whose file system has no locks.
+    /// A store for marks alone, in a folder that is this user's: no link, and nobody else may write
+    /// to it. It is made where that is asked and it is missing; `None` where it cannot be had.
+    pub fn for_marks(dir: &Path, make: bool) -> Option<Self> {
+        let unusable = |error: &dyn std::fmt::Display| {
+            tracing::debug!(path = %dir.display(), %error, "no marks are kept there");
+        };
+        private_folder(dir, make).inspect_err(|error| unusable(error)).ok()?;
+        let store = Self::open(StoreOptions::new(dir)).inspect_err(|error| unusable(error)).ok()?;
+        if make {
+            // What other processes left in it is swept up as well.
+            store.prepare().inspect_err(|error| unusable(error)).ok()?;
+        }
+        Some(store)
+    }
+
+    /// Marks that an object is about to be loaded, whichever store it is from. `None` where that
+    /// cannot be done: in a store that is only read, or that this user may not write, or one whose
+    /// file system has no locks.
     pub fn mark_load(&self, object: &LoadedObject) -> Option<LoadMark> {
         let payload = object.payload_digest().filter(|_| !self.read_only)?;
         // The object may be from a store behind this one, which is made for the mark, then.
@@ -145,6 +179,56 @@ impl Store {
         aside
     }
 
+    /// Remembers that an object ends its process, for a store that keeps it all the same; says in
+    /// which file.
+    pub fn remember_unfit(&self, object: &LoadedObject, reason: &str) -> io::Result<PathBuf> {
+        let payload = object.payload_digest();
+        let payload = payload.ok_or_else(|| io::Error::other("its record names no machine code"))?;
+        let path = self.layout.unfit_object(&object.record.graph_key, &payload);
+        let root = self.prepare().map_err(io::Error::other)?;
+        root.create_folder(&self.layout.unfit())?;
+        self.write_whole(&root, &path, reason.as_bytes())?;
+        self.forget_lost_loads(object);
+        Ok(root.full(&path))
+    }
+
+    /// What this store remembers of the object that `holder` has under a key. No more than its
+    /// header is read, and that only where something is known of an object of this key.
+    pub fn known_unfit(&self, key: &GraphKey, holder: &Self) -> Option<Unfit> {
+        let root = self.root().ok().flatten()?;
+        let known = root.entries(&self.layout.unfit()).unwrap_or_default();
+        if !known.iter().any(|path| Layout::unfit_key(path) == Some(*key)) {
+            return None;
+        }
+        let payload = holder.object_record(key).ok()??.object?.payload_digest;
+        let path = self.layout.unfit_object(key, &payload);
+        let reason = root.read_small(&path, REASON_LIMIT_BYTES).ok()?;
+        let reason = String::from_utf8_lossy(&reason).into_owned();
+        Some(Unfit { reason, note: root.full(&path) })
+    }
+
+    /// Forgets that an object of this key with this payload is unfit: one that was just compiled
+    /// has the same machine code, and is to be used.
+    pub fn forget_unfit(&self, key: &GraphKey, payload: &Digest) {
+        let path = self.layout.unfit_object(key, payload);
+        if let Ok(Some(root)) = self.root()
+            && root.is_file(&path)
+            && let Err(error) = root.remove(&path)
+        {
+            tracing::debug!(path = %root.full(&path).display(), %error, "it stays remembered");
+        }
+    }
+
+    /// Forgets what is remembered of objects that end their process.
+    pub(super) fn forget_all_unfit(&self, root: &Folder) {
+        let known = root.entries(&self.layout.unfit()).unwrap_or_default().into_iter();
+        for path in known.filter(|path| Layout::unfit_key(path).is_some()) {
+            if let Err(error) = root.remove(&path) {
+                tracing::debug!(path = %root.full(&path).display(), %error, "it stays remembered");
+            }
+        }
+    }
+
     /// Removes the marks of processes that are gone: all of them, or those that nobody will ask
     /// about.
     pub(super) fn sweep_marks(&self, root: &Folder, all: bool) {
@@ -157,6 +241,36 @@ impl Store {
         let ours = marks.filter(|path| Layout::marked_payload(path).is_some());
         forget(root, &ours.filter(|path| all || is_old(path)).collect::<Vec<_>>());
     }
+}
+
+/// Refuses what is no folder of this user's alone. In a folder such as `/tmp`, where everybody
+/// makes folders and nobody can rename those of others, it stays what it was found to be.
+fn private_folder(dir: &Path, make: bool) -> io::Result<()> {
+    if make {
+        if let Some(above) = dir.parent() {
+            std::fs::create_dir_all(above)?;
+        }
+        #[cfg_attr(not(unix), expect(unused_mut))]
+        let mut builder = std::fs::DirBuilder::new();
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        match builder.create(dir) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            other => other?,
+        }
+    }
+    let found = std::fs::symlink_metadata(dir)?;
+    #[cfg(unix)]
+    let is_own = {
+        use std::os::unix::fs::MetadataExt as _;
+        found.uid() == rustix::process::geteuid().as_raw() && found.mode() & 0o022 == 0
+    };
+    #[cfg(not(unix))]
+    let is_own = true;
+    if found.is_dir() && is_own {
+        return Ok(());
+    }
+    Err(io::Error::other("it is no folder of this user's alone"))
 }
 
 /// The marks of a payload whose processes are gone.
@@ -232,6 +346,57 @@ mod tests {
         assert_eq!(files_in(&store.layout().tmp()), 0);
         let read_only = Store::open(StoreOptions::new(store.dir()).read_only()).unwrap();
         assert!(read_only.mark_load(&one).is_none());
+    }
+
+    #[test]
+    fn what_lies_where_it_cannot_be_set_aside_is_remembered_by_key_and_payload() {
+        let (scratch, folder) = (Scratch::new(), tempfile::tempdir().unwrap());
+        let (one, other) = (scratch.put(0).graph_key, scratch.put(1).graph_key);
+        let holder = Store::open(StoreOptions::new(scratch.store.dir()).read_only()).unwrap();
+        let marks = folder.path().join("marks");
+        assert!(Store::for_marks(&marks, false).is_none() && !marks.exists());
+        let store = Store::for_marks(&marks, true).unwrap();
+        let read = object(&holder, &one);
+        drop(store.mark_load(&read).unwrap());
+        lost(&store, &payload(0), "0123456789");
+        assert_eq!((store.lost_loads(&read), store.known_unfit(&one, &holder)), (1, None));
+        assert!(!holder.set_object_aside(&read, "it ends processes"));
+        let note = store.remember_unfit(&read, "it ends processes").unwrap();
+        // Another process finds it there.
+        let store = Store::for_marks(&marks, false).unwrap();
+        assert_eq!((store.lost_loads(&read), store.known_unfit(&other, &holder)), (0, None));
+        let known = store.known_unfit(&one, &holder).unwrap();
+        assert_eq!((known.reason.as_str(), &known.note), ("it ends processes", &note));
+        let (record, program) = super::super::tests::graph(0);
+        scratch.store.put(&record, &program, &payload(7)).unwrap();
+        assert_eq!(store.known_unfit(&one, &holder), None, "what is there now is another");
+        store.forget_unfit(&one, &Digest::of(&payload(7)));
+        assert!(note.exists());
+        store.forget_unfit(&one, &Digest::of(&payload(0)));
+        assert!(!note.exists());
+        store.remember_unfit(&read, "it ends processes").unwrap();
+        store.clear().unwrap();
+        assert!(!note.exists());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn marks_lie_in_no_folder_that_is_a_link_or_that_others_may_write() {
+        use std::os::unix::fs::{PermissionsExt as _, symlink};
+        let folder = tempfile::tempdir().unwrap();
+        let (link, open) = (folder.path().join("link"), folder.path().join("open"));
+        let elsewhere = folder.path().join("elsewhere");
+        fs::create_dir(&elsewhere).unwrap();
+        symlink(&elsewhere, &link).unwrap();
+        fs::create_dir(&open).unwrap();
+        fs::set_permissions(&open, fs::Permissions::from_mode(0o777)).unwrap();
+        for dir in [&link, &open] {
+            assert!(Store::for_marks(dir, true).is_none());
+        }
+        assert_eq!((files_in(&elsewhere), files_in(&open)), (0, 0));
+        let own = folder.path().join("above/own");
+        Store::for_marks(&own, true).unwrap();
+        assert_eq!(fs::metadata(&own).unwrap().permissions().mode() & 0o777, 0o700);
     }
 
     #[test]

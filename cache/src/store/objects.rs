@@ -48,7 +48,9 @@ impl Store {
         match object::load(&mut file, key) {
             Ok(object::Loaded { record, program, payload }) => {
                 let stored_bytes = record.object.as_ref().map_or(0, |info| info.stored_bytes);
-                Ok(Lookup::Hit(Box::new(LoadedObject { record, payload, stored_bytes, program, guard })))
+                let path = root.full(&path);
+                let object = LoadedObject { record, payload, stored_bytes, path, program, guard };
+                Ok(Lookup::Hit(Box::new(object)))
             }
             Err(ObjectError::Io(cause)) => Err(self.read_error(&path, cause)),
             // What another release wrote is left for it; a new compile replaces it.

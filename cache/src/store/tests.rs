@@ -15,6 +15,8 @@ mod damage;
 mod memory;
 mod model;
 mod place;
+#[cfg(target_os = "linux")]
+mod threads;
 
 pub(super) use damage::{files_of, noise};
 

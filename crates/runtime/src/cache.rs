@@ -1,12 +1,12 @@
 //! The stores that a runtime uses: the main one, the read-only ones behind it, and what is still to be written.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use preheat_cache::{
-    Cleared, Counters, Digest, GraphKey, GraphRecord, IndexCause, LoadedObject, LockOutcome, Lookup, Match, Nearest,
-    Program, Resolved, Source, Statistics, Store, StoreError, StoreOptions, Trust, Use, Wait, Wanted,
+    Cleared, Counters, Digest, GraphKey, GraphRecord, IndexCause, LoadMark, LoadedObject, LockOutcome, Lookup, Match,
+    Nearest, Program, Resolved, Source, Statistics, Store, StoreError, StoreOptions, Trust, Unfit, Use, Wait, Wanted,
 };
 
 use super::error::Error;
@@ -37,6 +37,8 @@ pub(super) enum Right {
 pub struct Cache {
     main: Store,
     fallbacks: Vec<Store>,
+    /// Where loads are marked that the main store cannot mark.
+    own_marks: Vec<OwnMarks>,
     pending: Mutex<Pending>,
     flushing: Mutex<()>,
 }
@@ -44,6 +46,39 @@ pub struct Cache {
 /// How a store behind the main one is opened.
 fn fallback(dir: &Path, trust: Trust) -> StoreOptions {
     StoreOptions { trust, ..StoreOptions::new(dir).read_only() }
+}
+
+/// A folder of this user's, for the marks of loads: where the main store is only read, or may not
+/// be written, an object that ends its process would otherwise end every later one.
+#[derive(Debug)]
+struct OwnMarks {
+    dir: PathBuf,
+    store: OnceLock<Store>,
+}
+
+impl OwnMarks {
+    /// In the order in which they are tried. The last is good for a container without a home.
+    fn places() -> Vec<Self> {
+        use etcetera::BaseStrategy as _;
+        let cache = etcetera::choose_base_strategy().ok().map(|folders| folders.cache_dir());
+        let own = cache.into_iter().chain(std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from));
+        let own = own.filter(|dir| dir.is_absolute()).map(|dir| dir.join("preheat-marks"));
+        #[cfg(unix)]
+        let name = format!("preheat-marks-{}", rustix::process::geteuid().as_raw());
+        #[cfg(not(unix))]
+        let name = "preheat-marks";
+        let places = own.chain([std::env::temp_dir().join(name)]);
+        places.map(|dir| Self { dir, store: OnceLock::new() }).collect()
+    }
+
+    /// The marks in it; without `make`, only where they are there already.
+    fn store(&self, make: bool) -> Option<&Store> {
+        if self.store.get().is_none() {
+            // Two threads at the same time open it twice, and one of them is used.
+            let _ = self.store.set(Store::for_marks(&self.dir, make)?);
+        }
+        self.store.get()
+    }
 }
 
 /// What happened and is not in the store yet.
@@ -61,6 +96,7 @@ impl Cache {
         Ok(Self {
             main: Store::open(main)?,
             fallbacks: fallbacks.iter().map(fallback).collect::<Result<_, _>>()?,
+            own_marks: OwnMarks::places(),
             pending: Mutex::new(Pending { uses: Vec::new(), counters: Counters::default(), oldest: None }),
             flushing: Mutex::default(),
         })
@@ -160,6 +196,17 @@ impl Cache {
         let stores =
             std::iter::once((&self.main, Source::Disk)).chain(self.fallbacks.iter().map(|s| (s, Source::Fallback)));
         for (store, source) in stores {
+            if let Some(unfit) = self.known_unfit(key, store) {
+                warnings.warn(format!(
+                    "the cached executable of graph {} is not used: {}. Have whoever may write \
+                     that cache remove the file {}; to use it all the same, remove {}",
+                    key.short(),
+                    unfit.reason,
+                    store.layout().object(key).display(),
+                    unfit.note.display()
+                ));
+                continue;
+            }
             match store.load(key) {
                 Ok(Lookup::Hit(object)) => return Some((*object, source)),
                 Ok(Lookup::Absent) => {}
@@ -176,6 +223,32 @@ impl Cache {
             }
         }
         None
+    }
+
+    /// What is remembered of the object that a store has under `key`, where it ends its process and
+    /// could not be set aside.
+    fn known_unfit(&self, key: &GraphKey, holder: &Store) -> Option<Unfit> {
+        let of = |marks: &Store| marks.known_unfit(key, holder);
+        let own = || self.own_marks.iter().find_map(|own| of(own.store(false)?));
+        of(&self.main).or_else(own)
+    }
+
+    /// Whether an object from one of the stores was found unfit meanwhile.
+    pub(super) fn is_known_unfit(&self, object: &LoadedObject, source: Source) -> bool {
+        let key = &object.record.graph_key;
+        let is_unfit_in = |store| self.known_unfit(key, store).is_some();
+        match source {
+            Source::Fallback => self.fallbacks.iter().any(is_unfit_in),
+            _ => is_unfit_in(&self.main),
+        }
+    }
+
+    /// Marks the load of an object, and says where: in the main store, or else in a folder of this
+    /// user's. `None` where neither can be written.
+    pub(super) fn mark_load(&self, object: &LoadedObject) -> Option<(LoadMark, &Store)> {
+        let own = self.own_marks.iter().filter_map(|own| own.store(true));
+        let mut places = std::iter::once(&self.main).chain(own);
+        places.find_map(|place| Some((place.mark_load(object)?, place)))
     }
 
     /// Which store has the object of `key`, the main one before the others.
@@ -301,6 +374,10 @@ impl Cache {
         }
         match self.main.put(record, program, payload) {
             Ok(info) => {
+                let own = self.own_marks.iter().filter_map(|own| own.store(false));
+                for marks in std::iter::once(&self.main).chain(own) {
+                    marks.forget_unfit(&record.graph_key, &info.payload_digest);
+                }
                 tracing::debug!(graph_key = %record.graph_key, stored_bytes = info.stored_bytes, "stored");
                 true
             }

@@ -4,9 +4,11 @@
 //! made it may have meant that, or the memory of who compiled it was bad. Every load is marked in
 //! the store until the first execution is over (`preheat_cache`'s `store/marks.rs`). A mark of a
 //! process that is gone proves nothing, since any process can be killed; a child that loads the
-//! object and ends does. Where no child can try it, because the device is this process's alone or
-//! this program does not call `serve_compiler()`, two such marks count: then a sound object may be
-//! compiled once more, and without it an unsound one would end every process from now on.
+//! object and ends does. An object that cannot be set aside, since its store is only read, is
+//! remembered instead, and passed over. Where no child can try it, because the device is this
+//! process's alone or this program does not call `serve_compiler()`, two such marks count: then a
+//! sound object may be compiled once more, and without it an unsound one would end every process
+//! from now on.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -44,16 +46,21 @@ impl Inner {
         let (Some(cache), Some(backend)) = (&self.cache, self.here().ok().and_then(Here::xla)) else {
             return Ok(Admission::Load(None));
         };
-        let store = cache.main();
-        if store.is_read_only() || store.lost_loads(object) == 0 {
-            return Ok(Admission::Load(store.mark_load(object)));
+        let Some((mark, store)) = cache.mark_load(object) else { return Ok(Admission::Load(None)) };
+        if store.lost_loads(object) == 0 {
+            return Ok(Admission::Load(Some(mark)));
         }
+        // Nothing is loaded in this process while it is tried.
+        drop(mark);
         // One process tries it, and the others hear what came of it.
         let _turn = self.trial_turn(asked, store, object)?;
         let lost = store.lost_loads(object);
         if lost == 0 {
-            // Whoever tried it meanwhile found it harmless, or set it aside.
-            let is_there = source == Source::Fallback || store.has_still(object);
+            // Whoever tried it found it harmless, or set it aside, or could only remember it.
+            if cache.is_known_unfit(object, source) {
+                return Ok(Admission::Refused);
+            }
+            let is_there = source == Source::Fallback || cache.main().has_still(object);
             return Ok(if is_there { Admission::Load(store.mark_load(object)) } else { Admission::Gone });
         }
         asked.tell(self, EventKind::Trying);
@@ -75,7 +82,7 @@ impl Inner {
         };
         Ok(match reason {
             None => Admission::Load(store.mark_load(object)),
-            Some(reason) => self.set_aside(cache, object, &reason),
+            Some(reason) => self.set_aside(cache, store, object, &reason),
         })
     }
 
@@ -108,16 +115,27 @@ impl Inner {
         }
     }
 
-    fn set_aside(&self, cache: &Cache, object: &LoadedObject, reason: &str) -> Admission {
-        let is_gone = cache.main().set_object_aside(object, reason);
-        if is_gone {
+    /// Puts an object out of the way that ends its process. Where its store keeps it, `marks`
+    /// remembers it, so that nobody loads it again.
+    fn set_aside(&self, cache: &Cache, marks: &Store, read: &LoadedObject, why: &str) -> Admission {
+        let is_gone = cache.main().set_object_aside(read, why);
+        let key = read.record.graph_key.short();
+        let where_to = if is_gone {
             cache.count(|counters| counters.quarantined += 1);
-        }
-        self.warnings.warn(format!(
-            "the cached executable of graph {} is not used{}, and the graph is compiled anew: {reason}",
-            object.record.graph_key.short(),
-            if is_gone { " and lies in quarantine" } else { "" }
-        ));
+            marks.forget_lost_loads(read);
+            " and lies in quarantine".to_owned()
+        } else {
+            let at = read.path().display();
+            match marks.remember_unfit(read, why) {
+                Ok(note) => {
+                    let note = note.display();
+                    format!(" (it stays at {at}, and is passed over while {note} is there)")
+                }
+                Err(error) => format!(" (it stays at {at}, which cannot be remembered: {error})"),
+            }
+        };
+        let begin = format!("the cached executable of graph {key} is not used{where_to}");
+        self.warnings.warn(format!("{begin}, and the graph is compiled anew: {why}"));
         if is_gone { Admission::Gone } else { Admission::Refused }
     }
 }

@@ -2,17 +2,23 @@
 //!
 //! sled opens its files by path: it follows links, waits for the other end of a FIFO, reads some
 //! files whole, and panics over much that it does not expect. So what it would open is looked at
-//! first, by kind and length, and a panic in it becomes an error. Which of its errors mean damage
-//! is a list here; every other one leaves the index where it is.
+//! first, by kind and length, and so is whether it can have threads, without which it waits for
+//! ever. It is called through [`Database`] alone, where a panic in it becomes an error. Which of
+//! its errors mean damage is a list here; every other one leaves the index where it is.
 
 use std::any::Any;
 use std::cell::Cell;
 use std::fs::{self, Metadata};
 use std::io;
+use std::ops::RangeInclusive;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
-use std::sync::Once;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, Once};
+use std::thread;
 use std::time::{Duration, Instant, SystemTime};
+
+use sled::IVec;
 
 use super::transaction::Fault;
 
@@ -31,6 +37,11 @@ const LOG_LIMIT_BYTES: u64 = 64 << 30;
 /// The largest value is a program.
 const BLOB_LIMIT_BYTES: u64 = 2 << 30;
 
+/// sled starts seven threads when it is first used. One more is left for others.
+const THREADS: usize = 8;
+/// How the names of those threads begin.
+const SLEDS_THREADS: &str = "sled-io-";
+
 /// What sled says, in errors of the kind `Other`, of a log that makes no sense.
 const DAMAGED_LOG: [&str; 3] = [
     "encountered torn segment",
@@ -40,20 +51,21 @@ const DAMAGED_LOG: [&str; 3] = [
 
 /// Opens the database, trying again while sled's lock is held: a process that has just closed it
 /// may still have it.
-pub(super) fn open_database(path: &Path, deadline: Instant) -> Result<sled::Db, Fault> {
+pub(super) fn open_database(path: &Path, deadline: Instant) -> Result<Database, Fault> {
     if SystemTime::now() < SystemTime::UNIX_EPOCH {
         return Err(Fault::Failed("the system's clock tells a time before 1970".to_owned()));
     }
     check_folder(path)?;
+    check_threads()?;
     let config = sled::Config::new().path(path).cache_capacity(CACHE_BYTES).flush_every_ms(None);
     loop {
-        match config.open() {
-            Ok(database) => return Ok(database),
+        match within_sled(|| Ok(config.open()))? {
+            Ok(database) => return Ok(Database(Some(database))),
             Err(error) if is_busy(&error) => {
                 if Instant::now() >= deadline {
                     return Err(Fault::Busy);
                 }
-                std::thread::sleep(POLL);
+                thread::sleep(POLL);
             }
             Err(error) => return Err(error.into()),
         }
@@ -122,22 +134,91 @@ fn look(path: &Path) -> Result<Option<Metadata>, Fault> {
     }
 }
 
+/// An open database of sled's. A panic in sled is an error, of which nothing is printed; one of the
+/// caller's between two calls goes its way.
+#[derive(Debug)]
+pub(in crate::store) struct Database(Option<sled::Db>);
+
+impl Database {
+    fn within<T>(&self, work: impl FnOnce(&sled::Db) -> sled::Result<T>) -> Result<T, Fault> {
+        let closed = || Fault::Failed("it is closed".to_owned());
+        within_sled(|| Ok(work(self.0.as_ref().ok_or_else(closed)?)?))
+    }
+
+    pub(super) fn get(&self, key: &[u8]) -> Result<Option<IVec>, Fault> {
+        self.within(|database| database.get(key))
+    }
+
+    pub(super) fn insert(&self, key: IVec, value: IVec) -> Result<(), Fault> {
+        self.within(|database| database.insert(key, value).map(drop))
+    }
+
+    pub(super) fn apply_batch(&self, batch: sled::Batch) -> Result<(), Fault> {
+        self.within(|database| database.apply_batch(batch))
+    }
+
+    pub(super) fn flush(&self) -> Result<(), Fault> {
+        self.within(|database| database.flush().map(drop))
+    }
+
+    /// The entries from one key to another, in their order.
+    pub(super) fn range(&self, keys: RangeInclusive<Vec<u8>>) -> Result<Entries, Fault> {
+        self.within(|database| Ok(Entries(database.range(keys))))
+    }
+
+    /// All entries, in their order.
+    pub(super) fn all(&self) -> Result<Entries, Fault> {
+        self.within(|database| Ok(Entries(database.iter())))
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        let database = self.0.take();
+        let closed = within_sled(|| {
+            drop(database);
+            Ok(())
+        });
+        if let Err(fault) = closed {
+            tracing::debug!(?fault, "the index was not closed in order");
+        }
+    }
+}
+
+/// Entries of a database.
+pub(super) struct Entries(sled::Iter);
+
+impl Iterator for Entries {
+    type Item = Result<(IVec, IVec), Fault>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        within_sled(|| Ok(self.0.next().transpose()?)).transpose()
+    }
+}
+
 thread_local! {
     /// Whether this thread is within sled.
     static WITHIN: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs `work`, in which sled is used. A panic in it is an error, of which nothing is printed.
-pub(super) fn without_panic<T>(work: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
+/// How many threads are within sled.
+static THREADS_WITHIN: AtomicUsize = AtomicUsize::new(0);
+
+/// Runs one call of sled's, and nothing else. A panic in it is an error, of which nothing is
+/// printed.
+fn within_sled<T>(call: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
     keep_quiet();
     let before = WITHIN.replace(true);
-    let done = panic::catch_unwind(AssertUnwindSafe(work));
+    THREADS_WITHIN.fetch_add(1, Ordering::SeqCst);
+    let done = panic::catch_unwind(AssertUnwindSafe(call));
+    THREADS_WITHIN.fetch_sub(1, Ordering::SeqCst);
     WITHIN.set(before);
     done.unwrap_or_else(|panic| Err(Fault::Failed(format!("sled panicked: {}", said(panic.as_ref())))))
 }
 
 /// Keeps panics within sled from the hook that is installed, which would print them; all others go
-/// there as before.
+/// there as before. So do those of sled's own threads while nobody here is within it: the program
+/// may use sled as well.
 fn keep_quiet() {
     static ONCE: Once = Once::new();
     if std::thread::panicking() {
@@ -146,12 +227,40 @@ fn keep_quiet() {
     ONCE.call_once(|| {
         let before = panic::take_hook();
         panic::set_hook(Box::new(move |panic| {
-            let of_sled = || std::thread::current().name().is_some_and(|name| name.starts_with("sled-io-"));
-            if !WITHIN.get() && !of_sled() {
+            let (thread, in_use) = (thread::current(), THREADS_WITHIN.load(Ordering::SeqCst) > 0);
+            let is_sleds = thread.name().is_some_and(|name| name.starts_with(SLEDS_THREADS));
+            let is_within = WITHIN.get() || (is_sleds && in_use);
+            if !is_within {
                 before(panic);
             }
         }));
     });
+}
+
+/// Makes sure, before sled is first used, that it will get its threads: without any of them it
+/// waits for ever for what it gave them to do. It starts them once, and they live as long as the
+/// process.
+fn check_threads() -> Result<(), Fault> {
+    static CHECKED: AtomicBool = AtomicBool::new(false);
+    if CHECKED.load(Ordering::Relaxed) {
+        return Ok(());
+    }
+    // They wait for the lock, so that all of them are there at the same time.
+    let gate = Arc::new(Mutex::new(()));
+    let closed = gate.lock();
+    let start = |_| {
+        let gate = Arc::clone(&gate);
+        thread::Builder::new().spawn(move || drop(gate.lock()))
+    };
+    let started: Vec<_> = (0..THREADS).map(start).collect();
+    drop(closed);
+    for thread in started {
+        let refused = |error| Fault::Failed(format!("it needs threads, and got none: {error}"));
+        // All that a thread can say is that it is gone.
+        let _ = thread.map_err(refused)?.join();
+    }
+    CHECKED.store(true, Ordering::Relaxed);
+    Ok(())
 }
 
 fn said(panic: &(dyn Any + Send)) -> &str {
@@ -248,9 +357,21 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_is_an_error_and_the_next_one_outside_is_told_as_ever() {
-        let done: Result<(), Fault> = without_panic(|| panic!("the page is {}", "gone"));
+    fn a_panic_in_sled_is_an_error_and_one_between_two_calls_is_none() {
+        let done: Result<(), Fault> = within_sled(|| panic!("the page is {}", "gone"));
         assert!(matches!(&done, Err(Fault::Failed(reason)) if reason.contains("the page is gone")), "{done:?}");
         assert!(!WITHIN.get());
+        let folder = tempfile::tempdir().unwrap();
+        let database = open_database(&folder.path().join("db"), Instant::now()).unwrap();
+        for key in [b"1", b"2"] {
+            database.insert(key.into(), IVec::default()).unwrap();
+        }
+        // Nothing of this is sled's.
+        for entry in database.all().unwrap() {
+            assert!(entry.is_ok() && !WITHIN.get());
+        }
+        assert!(database.get(b"1").unwrap().is_some() && !WITHIN.get());
+        let both = database.range(b"1".to_vec()..=b"9".to_vec()).unwrap();
+        assert_eq!((both.count(), WITHIN.get()), (2, false));
     }
 }

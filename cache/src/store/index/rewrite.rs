@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use super::codec::{get_json, put_json};
-use super::open::{POLL, open_database, without_panic};
+use super::open::{Database, POLL, open_database};
 use super::run::{Need, WHOLE_PATIENCE};
 use super::transaction::{Fault, Transaction};
 use super::turn::Turn;
@@ -45,7 +45,7 @@ struct Weighed {
 impl Store {
     /// Rewrites the index where it takes too much, once it was changed. What goes wrong with that
     /// leaves it as it is.
-    pub(super) fn rewrite_if_due(&self, root: &Folder, database: sled::Db, turn: &Turn) {
+    pub(super) fn rewrite_if_due(&self, root: &Folder, database: Database, turn: &Turn) {
         let path = root.full(&self.layout.graphs());
         let due = is_due(&database, &path, turn);
         match due.and_then(|due| if due { self.rewrite(root, database, turn) } else { Ok(()) }) {
@@ -66,15 +66,15 @@ impl Store {
             return Ok(());
         }
         let turn = self.take_turn(&root, Need::Whole, WHOLE_PATIENCE)?;
-        let tidied = without_panic(|| {
+        let tidy = || {
             let database = open_database(&path, Instant::now() + CLOSING)?;
             let weighed = weigh(&database, &path, &turn)?;
             if weighed.disk_bytes / MOST_TIMES_IN_UPKEEP > weighed.content_bytes {
                 self.rewrite(&root, database, &turn)?;
             }
-            Ok(())
-        });
-        if let Err(fault) = tidied {
+            Ok::<_, Fault>(())
+        };
+        if let Err(fault) = tidy() {
             tracing::debug!(path = %path.display(), ?fault, "the index is not made smaller");
         }
         Ok(())
@@ -87,7 +87,7 @@ impl Store {
         if root.is_folder(&anew) { remove_index(root, &anew).map_err(Fault::Io) } else { Ok(()) }
     }
 
-    fn rewrite(&self, root: &Folder, database: sled::Db, turn: &Turn) -> Result<(), Fault> {
+    fn rewrite(&self, root: &Folder, database: Database, turn: &Turn) -> Result<(), Fault> {
         let (path, anew) = (root.full(&self.layout.graphs()), root.full(&self.layout.graphs_anew()));
         let began = Instant::now();
         let before_bytes = disk_bytes(&path);
@@ -125,7 +125,7 @@ impl Store {
 
 /// Whether the index takes too much. What it holds is added up only where it has grown since that
 /// was last done.
-fn is_due(database: &sled::Db, path: &Path, turn: &Turn) -> Result<bool, Fault> {
+fn is_due(database: &Database, path: &Path, turn: &Turn) -> Result<bool, Fault> {
     let disk_bytes = disk_bytes(path);
     let mut index = Transaction::new(database, turn);
     let last: Weighed = get_json(&index, WEIGHED)?.unwrap_or_default();
@@ -138,9 +138,9 @@ fn is_due(database: &sled::Db, path: &Path, turn: &Turn) -> Result<bool, Fault> 
     Ok(weighed.disk_bytes / MOST_TIMES > weighed.content_bytes)
 }
 
-fn weigh(database: &sled::Db, path: &Path, turn: &Turn) -> Result<Weighed, Fault> {
+fn weigh(database: &Database, path: &Path, turn: &Turn) -> Result<Weighed, Fault> {
     let mut content_bytes = 0;
-    for entry in database.iter() {
+    for entry in database.all()? {
         let (key, value) = entry?;
         content_bytes += (key.len() + value.len()) as u64;
         turn.show();
@@ -153,18 +153,18 @@ fn weigh(database: &sled::Db, path: &Path, turn: &Turn) -> Result<Weighed, Fault
 /// The keys come first, without their values: that makes all the pages, each of which is then
 /// written once. With their values, each page would be written three times, and the new database
 /// would take twice as much.
-fn copy(from: &sled::Db, to: &Path, turn: &Turn) -> Result<(), Fault> {
+fn copy(from: &Database, to: &Path, turn: &Turn) -> Result<(), Fault> {
     let new = open_database(to, Instant::now() + CLOSING)?;
     for with_values in [false, true] {
-        for entry in from.iter() {
+        for entry in from.all()? {
             let (key, value) = entry?;
             new.insert(key, if with_values { value } else { sled::IVec::default() })?;
             turn.show();
         }
     }
     new.flush()?;
-    let mut copied = new.iter();
-    for entry in from.iter() {
+    let mut copied = new.all()?;
+    for entry in from.all()? {
         turn.show();
         if copied.next().transpose()? != Some(entry?) {
             return Err(Fault::Failed("the copy of the index is another".to_owned()));

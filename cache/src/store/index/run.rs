@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::entries::{TakeOver, digest_at, insert};
-use super::open::{open_database, without_panic};
+use super::open::{Database, open_database};
 use super::transaction::{Fault, Transaction};
 use super::turn::Turn;
 use crate::files::{Folder, name_of};
@@ -101,7 +101,7 @@ impl Store {
         let root = self.prepare()?;
         loop {
             let turn = self.take_turn(&root, Need::Whole, WHOLE_PATIENCE)?;
-            let answer = without_panic(|| self.transact_locked(&root, &turn, Need::Whole, &work));
+            let answer = self.transact_locked(&root, &turn, Need::Whole, &work);
             drop(turn);
             match answer.map_err(|fault| self.fault_error(fault, Need::Whole))? {
                 Some(answer) => return Ok(answer),
@@ -136,7 +136,7 @@ impl Store {
         let mut was_damaged = false;
         loop {
             let turn = self.take_turn(&root, need, patience)?;
-            match without_panic(|| self.transact_locked(&root, &turn, need, &work)) {
+            match self.transact_locked(&root, &turn, need, &work) {
                 Ok(Some(answer)) => return Ok(answer),
                 Ok(None) => {
                     drop(turn);
@@ -231,7 +231,7 @@ impl Store {
 
     /// Goes on filling an index that is fresh, or whose filling was cut short. Says whether it is
     /// whole now.
-    fn fill_some(&self, database: &sled::Db, turn: &Turn) -> Result<bool, Fault> {
+    fn fill_some(&self, database: &Database, turn: &Turn) -> Result<bool, Fault> {
         let until = Instant::now() + FILL_FOR;
         loop {
             let mut index = Transaction::new(database, turn);

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 
+use super::open::Database;
 use super::packing::{Lies, last_place, lies, pack, unpack};
 use super::turn::Turn;
 use crate::files::index_step;
@@ -41,13 +42,13 @@ type Entry = (Vec<u8>, Vec<u8>);
 
 /// Reads and pending writes over an open database.
 pub(in crate::store) struct Transaction<'a> {
-    database: &'a sled::Db,
+    database: &'a Database,
     turn: &'a Turn,
     pending: Changes,
 }
 
 impl<'a> Transaction<'a> {
-    pub(super) fn new(database: &'a sled::Db, turn: &'a Turn) -> Self {
+    pub(super) fn new(database: &'a Database, turn: &'a Turn) -> Self {
         Self { database, turn, pending: BTreeMap::new() }
     }
 
@@ -118,7 +119,7 @@ impl<'a> Transaction<'a> {
             Lies::InSeveral => (from.to_vec(), false),
         };
         let last = if alone { to.to_vec() } else { last_place(to) };
-        for entry in self.database.range(first..=last) {
+        for entry in self.database.range(first..=last)? {
             let (place, value) = entry?;
             self.turn.show();
             let goes_on = if alone {

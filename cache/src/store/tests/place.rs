@@ -186,6 +186,7 @@ fn every_path_of_a_store_is_one_of_its_names() {
         layout.plugin_build(&digest),
         layout.target(&digest),
         layout.loading().join(format!("{digest}.0123456789")),
+        layout.unfit_object(&key, &digest),
         layout.tmp().join(format!("{key}.0123456789")),
         layout.quarantine().join(format!("{key}.7.reason")),
     ];
@@ -207,7 +208,9 @@ fn no_link_is_followed() {
     for name in &names {
         fs::write(victim.path().join(name), "mine").unwrap();
     }
-    for linked in ["tmp", "locks", "quarantine", "targets-v1", "graphs-v1", "graphs-v2", "unrecorded", "objects-v1"] {
+    let notes = ["unrecorded", "unfit", "targets-v1"];
+    let others = ["tmp", "locks", "quarantine", "graphs-v1", "graphs-v2", "objects-v1"];
+    for linked in notes.into_iter().chain(others) {
         let scratch = Scratch::new();
         scratch.put(1);
         let path = scratch.folder.path().join(linked);

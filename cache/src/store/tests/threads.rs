@@ -1,0 +1,44 @@
+//! A process that gets no more threads goes on without the index: sled would wait for ever.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Command;
+
+use super::*;
+
+const FOLDER: &str = "PREHEAT_TEST_THREADS";
+const NAME: &str = "store::tests::threads::without_a_thread_objects_are_found_by_their_keys";
+/// A user of whom there is no process.
+const USER: &str = "61235";
+/// `timeout` ends with this where it had to end what it ran.
+const HUNG: i32 = 124;
+
+#[test]
+fn without_a_thread_objects_are_found_by_their_keys() {
+    let (record, program) = graph(1);
+    if let Some(folder) = std::env::var_os(FOLDER) {
+        let store = open(Path::new(&folder)).unwrap();
+        let failed = store.put(&record, &program, &payload(1)).unwrap_err();
+        assert!(matches!(failed, StoreError::IndexUnavailable { .. }), "{failed}");
+        assert!(failed.to_string().contains("threads"), "{failed}");
+        assert!(matches!(store.load(&record.graph_key), Ok(Lookup::Hit(_))));
+        return;
+    }
+    let id = Command::new("id").arg("-u").output().unwrap();
+    if id.stdout != b"0\n" {
+        // Who has other processes cannot be given a limit that holds for this one alone.
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    for most in [1, 4] {
+        let mut run = Command::new("setpriv");
+        run.args(["--reuid", USER, "--regid", USER, "--clear-groups"]);
+        run.args(["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]);
+        // Before the limit: it takes a process of its own.
+        run.args(["timeout", "30", "prlimit", &format!("--nproc={}", most + 1)]);
+        run.arg(std::env::current_exe().unwrap()).args([NAME, "--exact", "--test-threads=1"]);
+        let output = run.env(FOLDER, folder.path().join(most.to_string())).output().unwrap();
+        assert_ne!(output.status.code(), Some(HUNG), "it hangs");
+        assert!(output.status.success(), "{most}: {output:?}");
+    }
+}
