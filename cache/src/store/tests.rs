@@ -12,6 +12,7 @@ mod damage;
 #[cfg(target_os = "linux")]
 mod memory;
 mod model;
+mod moving;
 mod place;
 
 pub(super) use damage::{files_of, noise};
@@ -43,7 +44,7 @@ impl Scratch {
     }
 }
 
-fn open(dir: &Path) -> Result<Store, StoreError> {
+pub(super) fn open(dir: &Path) -> Result<Store, StoreError> {
     Store::open(StoreOptions::new(dir))
 }
 
