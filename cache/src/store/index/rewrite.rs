@@ -19,6 +19,7 @@ use super::run::{Need, WHOLE_PATIENCE};
 use super::transaction::{Fault, Transaction};
 use super::turn::Turn;
 use crate::files::{Folder, index_step};
+use crate::layout::Layout;
 use crate::store::objects::remove_index;
 use crate::store::{Store, StoreError};
 
@@ -47,7 +48,7 @@ impl Store {
     /// leaves it as it is.
     pub(super) fn rewrite_if_due(&self, root: &Folder, database: sled::Db, turn: &Turn) {
         let path = root.full(&self.layout.graphs());
-        let due = is_due(&database, &path, turn);
+        let due = is_due(&database, &path, turn, || self.can_rewrite(root));
         match due.and_then(|due| if due { self.rewrite(root, database, turn) } else { Ok(()) }) {
             Ok(()) => {}
             Err(fault) => tracing::debug!(path = %path.display(), ?fault, "the index is not made smaller"),
@@ -67,6 +68,9 @@ impl Store {
         }
         let turn = self.take_turn(&root, Need::Whole, WHOLE_PATIENCE)?;
         let tidied = without_panic(|| {
+            if !self.can_rewrite(&root)? {
+                return Ok(());
+            }
             let database = open_database(&path, Instant::now() + CLOSING)?;
             let weighed = weigh(&database, &path, &turn)?;
             if weighed.disk_bytes / MOST_TIMES_IN_UPKEEP > weighed.content_bytes {
@@ -85,6 +89,20 @@ impl Store {
     pub(super) fn remove_half_rewritten(&self, root: &Folder) -> Result<(), Fault> {
         let anew = self.layout.graphs_anew();
         if root.is_folder(&anew) { remove_index(root, &anew).map_err(Fault::Io) } else { Ok(()) }
+    }
+
+    /// Whether the file system can do the last step of a rewrite. A refusal is remembered: without
+    /// it, every one would copy the whole index first, for nothing.
+    fn can_rewrite(&self, root: &Folder) -> Result<bool, Fault> {
+        if let Some(known) = self.turns.can_exchange.get() {
+            return Ok(*known);
+        }
+        let prefix = format!("{}.", Layout::SMALL_FILE);
+        let can = root.can_exchange(&self.layout.tmp(), &prefix).map_err(Fault::Io)?;
+        if !can {
+            tracing::debug!(path = %root.path().display(), "the index is not made smaller on this file system");
+        }
+        Ok(*self.turns.can_exchange.get_or_init(|| can))
     }
 
     fn rewrite(&self, root: &Folder, database: sled::Db, turn: &Turn) -> Result<(), Fault> {
@@ -125,11 +143,19 @@ impl Store {
 
 /// Whether the index takes too much. What it holds is added up only where it has grown since that
 /// was last done.
-fn is_due(database: &sled::Db, path: &Path, turn: &Turn) -> Result<bool, Fault> {
+fn is_due(
+    database: &sled::Db,
+    path: &Path,
+    turn: &Turn,
+    can_rewrite: impl FnOnce() -> Result<bool, Fault>,
+) -> Result<bool, Fault> {
     let disk_bytes = disk_bytes(path);
     let mut index = Transaction::new(database, turn);
     let last: Weighed = get_json(&index, WEIGHED)?.unwrap_or_default();
     if disk_bytes < LEAST_BYTES || disk_bytes < last.disk_bytes / 100 * GROWTH_PERCENT {
+        return Ok(false);
+    }
+    if !can_rewrite()? {
         return Ok(false);
     }
     let weighed = weigh(database, path, turn)?;
