@@ -1,10 +1,10 @@
 //! Every change that the store makes to files goes through here, one function a kind of change, and
 //! so does every opening of a file.
 //!
-//! All paths are relative to a [`Folder`] that is held open. Each folder on the way is opened by its
-//! one name and no link is followed, so that nothing outside the held folder can be reached,
-//! whatever somebody puts into it. What is opened is a regular file: nothing waits for the other end
-//! of a FIFO.
+//! All paths are relative to a [`Folder`] that is held open. Each folder on the way is opened by
+//! its one name and no link is followed, so that nothing outside the held folder can be reached,
+//! whatever somebody puts into it. What is opened is a regular file: nothing waits for the other
+//! end of a FIFO.
 //!
 //! In this crate's own tests each change notes what it is about to do, so that a test can end the
 //! process before any of them, and can tell what a power cut would leave: see
@@ -66,7 +66,8 @@ pub(crate) struct Folder {
 }
 
 impl Folder {
-    /// Opens the folder at `path`. Links on the way are followed: whoever named the path meant them.
+    /// Opens the folder at `path`. Links on the way are followed: whoever named the path meant
+    /// them.
     pub(crate) fn open(path: &Path, trust: Trust) -> io::Result<Self> {
         let dir = Dir::open_ambient_dir(path, ambient_authority())?;
         Ok(Self { dir, path: path.to_owned(), trust })
@@ -74,7 +75,8 @@ impl Folder {
 
     /// The folder of this name in this one.
     pub(crate) fn within(&self, name: &str) -> io::Result<Self> {
-        Ok(Self { dir: self.dir.open_dir_nofollow(name)?, path: self.path.join(name), trust: self.trust })
+        let dir = self.dir.open_dir_nofollow(name)?;
+        Ok(Self { dir, path: self.path.join(name), trust: self.trust })
     }
 
     /// Where it was found.
@@ -348,8 +350,8 @@ impl Folder {
         }
     }
 
-    /// Whether the file system can [`exchange`](Self::exchange) names, as two new files in the folder
-    /// at `path` show. Their names begin with `prefix`.
+    /// Whether the file system can [`exchange`](Self::exchange) names, as two new files in the
+    /// folder at `path` show. Their names begin with `prefix`.
     pub(crate) fn can_exchange(&self, path: &Path, prefix: &str) -> io::Result<bool> {
         let files = [(); 2].map(|()| path.join(format!("{prefix}{}", letters())));
         let [one, other] = &files;

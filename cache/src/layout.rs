@@ -31,8 +31,9 @@ impl Layout {
         It can be deleted. Please keep nothing of your own in it.\n";
 
     /// The content of the file that says that the store was moved.
-    pub(crate) const MOVED: &str = "An earlier release of preheat made this store in the folder above, \
-        where other files lie.\nIt was moved here, so that everything of preheat's lies in a folder of its own.\n";
+    pub(crate) const MOVED: &str = "An earlier release of preheat made this store in the \
+        folder above, where other files lie.\n\
+        It was moved here, so that everything of preheat's lies in a folder of its own.\n";
 
     /// The layout of a store in `root`.
     pub fn new(root: impl Into<PathBuf>) -> Self {

@@ -7,14 +7,17 @@
 //! |---|---|
 //! | marked | the folder itself |
 //! | has a folder `preheat-store` in it | there |
-//! | a store of a release that made no marks (its file `format` says so), and nothing else | the folder itself; it is taken over once |
-//! | the same, and other things lie in it | `preheat-store` in it, into which the store moves once, see `moving` |
-//! | missing, or empty and this user's alone | the folder itself: it is made and marked; so is one in which an earlier release is just making its store |
+//! | a store without a mark, of an earlier release, and nothing else | itself; it is taken over once |
+//! | the same, and other things lie in it | `preheat-store` in it: the store moves there once (`moving`) |
+//! | missing, or empty and this user's alone | the folder itself: it is made and marked |
 //! | anything else, such as a home folder | `preheat-store` in it, which is made and marked |
 //!
-//! Taking over a store in its place leaves every entry where it is, so that the older release can go
-//! on using it at the same time. It takes away the right to write from everybody who is not trusted
-//! ([`Trust`]), and marks the folder last.
+//! A folder in which an earlier release is just making its store counts as empty.
+//!
+//! Of a store without a mark, the file `format` says that it is one. Taking it over in its place
+//! leaves every entry where it is, so that the older release can go on using it at the same time.
+//! That takes away the right to write from everybody who is not trusted ([`Trust`]), and marks the
+//! folder last.
 
 use std::ffi::OsStr;
 use std::io;
@@ -49,6 +52,9 @@ pub(crate) enum Place {
     /// There is none yet.
     None,
 }
+
+/// A store's format, and the content of the file that tells of it.
+type Format = (FormatVersion, String);
 
 /// Why a store cannot be used, or not be made.
 #[derive(Debug)]
@@ -100,7 +106,8 @@ impl Place {
         }
         let Some(format) = version_without_mark(&named) else { return Ok(Self::None) };
         refuse_newer(&named, format)?;
-        Ok(if is_all_known(&named).map_err(failed)? { Self::Unmarked(named) } else { Self::Among(named) })
+        let is_alone = is_all_known(&named).map_err(failed)?;
+        Ok(if is_alone { Self::Unmarked(named) } else { Self::Among(named) })
     }
 
     fn marked(folder: Folder) -> Result<Self, PlaceError> {
@@ -165,13 +172,12 @@ pub(crate) fn settle(folder: &Folder) -> io::Result<()> {
 fn say_what_is_tightened(folder: &Folder) -> io::Result<()> {
     let own = is_all_known(folder)?.then_some("");
     let mut names = own.into_iter().chain(Layout::NAMES.iter().copied()).map(Path::new);
-    let Some((path, (before, after))) = names.find_map(|name| Some((name, folder.tightened(name)?))) else {
-        return Ok(());
-    };
+    let found = names.find_map(|name| Some((name, folder.tightened(name)?)));
+    let Some((path, (before, after))) = found else { return Ok(()) };
     tracing::warn!(
-        "other users could write to {} in the cache until now (mode {before:04o}), which is now this user's alone \
-         (mode {after:04o}): they can no longer store anything in it. A cache that is shared by decision \
-         (--cache-shared) keeps that right for its group",
+        "other users could write to {} in the cache until now (mode {before:04o}), which is now \
+         this user's alone (mode {after:04o}): they can no longer store anything in it. A cache \
+         that is shared by decision (--cache-shared) keeps that right for its group",
         folder.full(path).display()
     );
     Ok(())
@@ -257,9 +263,8 @@ fn is_nobodys(folder: &Folder) -> io::Result<bool> {
     Ok(true)
 }
 
-/// The format of the store that a release that made no marks made of this folder; with it, the
-/// content of its file.
-fn version_without_mark(folder: &Folder) -> Option<(FormatVersion, String)> {
+/// The format of the store that a release that made no marks made of this folder.
+fn version_without_mark(folder: &Folder) -> Option<Format> {
     let format = folder.read_any_small(&Layout::relative().format(), SMALL_FILE_BYTES).ok()?;
     // Whatever else is in the folder: nobody but preheat writes such a file.
     let content = String::from_utf8_lossy(&format).into_owned();
@@ -275,13 +280,14 @@ fn check_version(folder: &Folder) -> Result<(), PlaceError> {
         Err(error) if is_absent(&error) => return Ok(()),
         Err(error) => return Err(PlaceError::Io(folder.full(&path), error)),
     };
-    match FormatVersion::parse(&content) {
-        Some(version) => refuse_newer(folder, (version, content)),
-        None => Err(PlaceError::OtherFormat(folder.path().to_owned(), content.chars().take(40).collect())),
-    }
+    let Some(version) = FormatVersion::parse(&content) else {
+        let start = content.chars().take(40).collect();
+        return Err(PlaceError::OtherFormat(folder.path().to_owned(), start));
+    };
+    refuse_newer(folder, (version, content))
 }
 
-fn refuse_newer(folder: &Folder, (version, content): (FormatVersion, String)) -> Result<(), PlaceError> {
+fn refuse_newer(folder: &Folder, (version, content): Format) -> Result<(), PlaceError> {
     if version <= FormatVersion::CURRENT {
         return Ok(());
     }

@@ -65,7 +65,9 @@ impl fmt::Display for DistrustReason {
         match self {
             Self::Owner(uid) => write!(formatter, "belongs to another user (uid {uid})"),
             Self::Group(gid) => write!(formatter, "can be written by a group (gid {gid})"),
-            Self::User(uid) => write!(formatter, "can be written by another user (uid {uid}, by its access list)"),
+            Self::User(uid) => {
+                write!(formatter, "can be written by another user (uid {uid}, by its access list)")
+            }
             Self::Everyone => write!(formatter, "can be written by every user"),
         }
     }

@@ -61,7 +61,8 @@ impl Folder {
     }
 
     /// The mode of something of this user's that others than those it trusts may write to, and the
-    /// mode that [`settle_modes`](Self::settle_modes) would give it; an empty path is the folder itself.
+    /// mode that [`settle_modes`](Self::settle_modes) would give it; an empty path is the folder
+    /// itself.
     #[cfg(unix)]
     pub(crate) fn tightened(&self, path: &Path) -> Option<(u32, u32)> {
         use cap_std::fs::MetadataExt as _;
@@ -70,8 +71,9 @@ impl Folder {
         let mode = metadata.mode() & 0o7777;
         let tightened = tightened(mode);
         let mine = metadata.uid() == rustix::process::geteuid().as_raw();
+        let loses = self.trust == Trust::Private && mine && mode != tightened;
         let untrusted = || self.check(path, &metadata, &*opened).is_err();
-        (self.trust == Trust::Private && mine && mode != tightened && untrusted()).then_some((mode, tightened))
+        (loses && untrusted()).then_some((mode, tightened))
     }
 
     #[cfg(not(unix))]
@@ -99,7 +101,8 @@ impl Folder {
         let _ = options;
     }
 
-    /// Restores the group's rights that the umask removed from a file of this user, in a shared store.
+    /// Restores the group's rights that the umask removed from a file of this user, in a shared
+    /// store.
     pub(super) fn widen(&self, file: &File) -> io::Result<()> {
         #[cfg(unix)]
         if self.trust == Trust::Shared {
@@ -145,7 +148,10 @@ fn settle(within: &Dir, name: &OsStr, metadata: &Metadata, trust: Trust) -> io::
         (Trust::Shared, true) => 0o2770,
         (Trust::Shared, false) => 0o660,
     };
-    if mode == wanted { Ok(()) } else { within.set_permissions(name, Permissions::from_mode(wanted)) }
+    if mode == wanted {
+        return Ok(());
+    }
+    within.set_permissions(name, Permissions::from_mode(wanted))
 }
 
 /// The mode without the right of anybody but the owner to write.

@@ -74,8 +74,9 @@ pub(super) fn move_out(named: Folder) -> Result<Folder, PlaceError> {
         return Ok(named);
     }
     let index = layout.index_lock();
-    let turn =
-        if named.is_file(&index) { Some(wait_for(&named, &index, PATIENCE).map_err(failed(&index))?) } else { None };
+    // Where there is no such file, nobody is within a transaction.
+    let turn = named.is_file(&index).then(|| wait_for(&named, &index, PATIENCE));
+    let turn = turn.transpose().map_err(failed(&index))?;
     for graphs in [layout.graphs(), layout.older_graphs()] {
         wait_for_sled(&named, &graphs).map_err(failed(&graphs))?;
     }
@@ -84,12 +85,13 @@ pub(super) fn move_out(named: Folder) -> Result<Folder, PlaceError> {
     }
     let synced = named.sync_folder_of(own_path).and_then(|()| own.sync_folder_of(&layout.format()));
     synced.map_err(failed(own_path))?;
-    settle(&own).and_then(|()| own.check_trust()).and_then(|()| mark(&own)).map_err(failed(own_path))?;
+    let settled = settle(&own).and_then(|()| own.check_trust());
+    settled.and_then(|()| mark(&own)).map_err(failed(own_path))?;
     drop((turn, alone));
     tracing::warn!(
-        "the cache of an earlier release lay among other files in {}; what is preheat's of them is now in {}, \
-         a folder of its own, and is used from there. An earlier release that is given the same folder \
-         begins with an empty cache",
+        "the cache of an earlier release lay among other files in {}; what is preheat's of them is \
+         now in {}, a folder of its own, and is used from there. An earlier release that is given \
+         the same folder begins with an empty cache",
         named.path().display(),
         own.path().display()
     );
@@ -109,7 +111,8 @@ fn in_order() -> Vec<PathBuf> {
     let layout = Layout::relative();
     let (first, last) = (layout.objects(), layout.format());
     let apart = [&first, &last, &layout.owned(), &layout.moved_here()];
-    let rest: Vec<PathBuf> = Layout::NAMES.iter().map(PathBuf::from).filter(|name| !apart.contains(&name)).collect();
+    let names = Layout::NAMES.iter().map(PathBuf::from);
+    let rest = names.filter(|name| !apart.contains(&name));
     std::iter::once(first.clone()).chain(rest).chain([last.clone()]).collect()
 }
 
@@ -121,15 +124,16 @@ fn take(named: &Folder, path: &Path) -> io::Result<()> {
         Err(error) if is_absent(&error) => return Ok(()),
         Err(error) => return Err(error),
     };
-    let is_folder = metadata.is_dir();
-    let moves = if is_folder { is_whole(named, path) } else { metadata.is_file() && is_ours(named, path) };
+    let (is_folder, is_file) = (metadata.is_dir(), metadata.is_file());
+    let moves = if is_folder { is_whole(named, path) } else { is_file && is_ours(named, path) };
     if moves {
+        use io::ErrorKind::{AlreadyExists, CrossesDevices};
         return match named.rename_new(path, &to) {
             // Some file systems move files, and no folders.
-            Err(error) if error.kind() == io::ErrorKind::CrossesDevices && is_folder => take_each(named, path, &to),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                let is_half = is_index(path) && !named.is_file(&to.join(LOG));
-                if is_folder && (is_half || !is_index(path)) { take_each(named, path, &to) } else { Ok(()) }
+            Err(error) if is_folder && error.kind() == CrossesDevices => take_each(named, path, &to),
+            Err(error) if error.kind() == AlreadyExists => {
+                let goes_on = is_folder && (!is_index(path) || !named.is_file(&to.join(LOG)));
+                if goes_on { take_each(named, path, &to) } else { Ok(()) }
             }
             // It was an older release's, and is gone.
             Err(error) if is_absent(&error) => Ok(()),
@@ -141,7 +145,8 @@ fn take(named: &Folder, path: &Path) -> io::Result<()> {
 
 /// Moves what is preheat's in a folder.
 fn take_each(named: &Folder, path: &Path, to: &Path) -> io::Result<()> {
-    let mut ours: Vec<PathBuf> = named.entries(path)?.into_iter().filter(|path| Layout::is_known(path)).collect();
+    let mut ours = named.entries(path)?;
+    ours.retain(|path| Layout::is_known(path));
     // An index without its log is one that has not moved yet.
     ours.sort_by_key(|path| path.ends_with(LOG));
     let Some(one) = ours.first() else { return Ok(()) };
@@ -160,14 +165,16 @@ fn is_whole(named: &Folder, path: &Path) -> bool {
     let Ok(entries) = named.entries(path) else { return false };
     entries.iter().all(|path| {
         let Ok(metadata) = named.look(path) else { return true };
-        Layout::is_known(path) && !metadata.is_symlink() && (!metadata.is_dir() || is_whole(named, path))
+        let is_ours = Layout::is_known(path) && !metadata.is_symlink();
+        is_ours && (!metadata.is_dir() || is_whole(named, path))
     })
 }
 
 /// Whether it is a folder of sled's.
 fn is_index(path: &Path) -> bool {
     let layout = Layout::relative();
-    [layout.graphs(), layout.older_graphs(), layout.graphs_anew()].iter().any(|graphs| graphs == path)
+    let all = [layout.graphs(), layout.older_graphs(), layout.graphs_anew()];
+    all.iter().any(|graphs| graphs == path)
 }
 
 /// Whether a file is preheat's: two have names that others give as well.
@@ -202,6 +209,7 @@ fn wait_for_sled(named: &Folder, graphs: &Path) -> io::Result<()> {
 }
 
 fn held() -> io::Error {
-    let reason = "the cache of an earlier release has to be moved out of this folder, and a process keeps it locked";
+    let reason = "the cache of an earlier release has to be moved out of this folder, \
+        and a process keeps it locked";
     io::Error::new(io::ErrorKind::ResourceBusy, reason)
 }

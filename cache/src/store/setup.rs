@@ -70,7 +70,8 @@ impl Store {
     pub(super) fn prepare(&self) -> Result<Arc<Folder>, StoreError> {
         self.writable()?;
         // What was found may have been good for reading alone: nothing is written without the mark.
-        let usable = |root: &Arc<Folder>| root.is_still_there() && root.is_file(&self.layout.owned());
+        let marked = |root: &Arc<Folder>| root.is_file(&self.layout.owned());
+        let usable = |root: &Arc<Folder>| root.is_still_there() && marked(root);
         let root = match self.held().filter(usable) {
             Some(root) => root,
             None => self.hold(place::find_or_make(&self.dir, self.trust).map_err(not_made)?),
@@ -132,7 +133,8 @@ fn not_usable(error: PlaceError) -> StoreError {
             reader: reader.unwrap_or_else(|| "a later release of preheat".to_owned()),
         },
         PlaceError::OtherFormat(path, start) => {
-            StoreError::NotAStore { path, reason: format!("its file `format` starts with {start:?}") }
+            let reason = format!("its file `format` starts with {start:?}");
+            StoreError::NotAStore { path, reason }
         }
     }
 }

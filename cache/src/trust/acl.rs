@@ -145,7 +145,8 @@ pub(crate) mod tests {
     /// A list of a file that its owner may write, its group and all others read, and somebody as
     /// told.
     fn with(kind: u16, rights: u16, id: u32, mask: u16) -> Vec<u8> {
-        let mut entries = vec![(1, 7, NONE), (OWN_GROUP, 5, NONE), (MASK, mask, NONE), (0x20, 5, NONE)];
+        let (owner, others) = ((1, 7, NONE), (0x20, 5, NONE));
+        let mut entries = [owner, (OWN_GROUP, 5, NONE), (MASK, mask, NONE), others].to_vec();
         entries.push((kind, rights, id));
         // The kernel takes them in this order alone.
         entries.sort_unstable();

@@ -23,9 +23,13 @@ pub(super) fn is_of_one_user(gid: u32, uid: u32) -> bool {
 /// `group` has lines of `name:password:gid:member,member`, `passwd` of `name:password:uid:gid:...`.
 pub(super) fn told_by(group: &str, passwd: &str, gid: u32, uid: u32) -> bool {
     let field = |line: &str, at: usize| line.split(':').nth(at).map(str::to_owned);
-    let is = |line: &str, at, number: u32| field(line, at).is_some_and(|one| one == number.to_string());
+    let is = |line: &str, at, number: u32| {
+        let number = number.to_string();
+        field(line, at).is_some_and(|one| one == number)
+    };
     let named: Vec<&str> = group.lines().filter(|line| is(line, 2, gid)).collect();
-    let users: Vec<String> = passwd.lines().filter(|line| is(line, 2, uid)).filter_map(|line| field(line, 0)).collect();
+    let of_user = passwd.lines().filter(|line| is(line, 2, uid));
+    let users: Vec<String> = of_user.filter_map(|line| field(line, 0)).collect();
     let primary = passwd.lines().filter(|line| is(line, 3, gid)).all(|line| is(line, 2, uid));
     let listed = named.iter().filter_map(|line| field(line, 3));
     let alone = listed
@@ -33,15 +37,16 @@ pub(super) fn told_by(group: &str, passwd: &str, gid: u32, uid: u32) -> bool {
         .all(|member| member.is_empty() || users.contains(&member));
     // A directory service may know of more members, but not of a group that is named as its user
     // is: such a group is made for that user.
-    let is_named_so = named.iter().any(|line| field(line, 0).is_some_and(|name| users.contains(&name)));
-    is_named_so && primary && alone
+    let is_of_user = |line: &&str| field(line, 0).is_some_and(|name| users.contains(&name));
+    named.iter().any(is_of_user) && primary && alone
 }
 
 #[cfg(test)]
 mod tests {
     use super::told_by;
 
-    const GROUP: &str = "root:x:0:\nann:x:1000:\nbob:x:1001:bob\nstaff:x:50:ann,bob\nalone:x:60:ann\nann2:x:70:\n";
+    const GROUP: &str = "root:x:0:\nann:x:1000:\nbob:x:1001:bob\nstaff:x:50:ann,bob\n\
+        alone:x:60:ann\nann2:x:70:\n";
     const PASSWD: &str = "root:x:0:0::/root:/bin/sh\nann:x:1000:1000::/home/ann:/bin/sh\n\
         bob:x:1001:1001::/home/bob:/bin/sh\ncarl:x:1002:60::/home/carl:/bin/sh\n";
 

@@ -25,8 +25,9 @@ use crate::store::{Store, StoreError};
 
 /// If the index is larger than this multiple of its content, the next writer rewrites it.
 const MOST_TIMES: u64 = 4;
-/// The same, where someone looks after the store.
-const MOST_TIMES_IN_UPKEEP: u64 = 2;
+/// The same in per cent, where someone looks after the store, and at the end of bulk work. A
+/// rewritten index takes some 120.
+const MOST_PERCENT_IN_UPKEEP: u64 = 150;
 /// An index that takes less is left as it is.
 const LEAST_BYTES: u64 = 16 << 20;
 /// What it holds is added up again once it takes so much more, in per cent.
@@ -55,15 +56,41 @@ impl Store {
         }
     }
 
-    /// Rewrites the index where that makes it smaller by half or more.
-    pub(in crate::store) fn tidy_index(&self) -> Result<(), StoreError> {
-        self.tidy_index_above(LEAST_BYTES)
+    /// Makes the index small where it takes far more than it holds. Whoever has stored very much
+    /// calls it at the end: that takes some seconds where the index holds a hundred thousand
+    /// graphs, in which others go on without it.
+    ///
+    /// # Errors
+    /// Where the store cannot be written. An index that cannot be made smaller stays as it is.
+    pub fn tidy(&self) -> Result<(), StoreError> {
+        // It held no more before than it holds now, so mostly nothing needs to be added up.
+        let may_be_due = |last: Weighed, disk_bytes| takes_too_much(disk_bytes, last.content_bytes);
+        self.tidy_index_if(LEAST_BYTES, may_be_due)
     }
 
+    /// As [`tidy`](Self::tidy), where entries may have been removed.
+    pub(in crate::store) fn tidy_index(&self) -> Result<(), StoreError> {
+        self.tidy_index_if(LEAST_BYTES, |_, _| true)
+    }
+
+    #[cfg(test)]
     pub(in crate::store) fn tidy_index_above(&self, least_bytes: u64) -> Result<(), StoreError> {
+        self.tidy_index_if(least_bytes, |_, _| true)
+    }
+
+    /// Rewrites the index where that makes it smaller by a third or more, once it takes so many
+    /// bytes. `may_be_due` is given what it took and held when that was last added up, and what it
+    /// takes now.
+    fn tidy_index_if(
+        &self,
+        least_bytes: u64, // one that takes less is left as it is
+        may_be_due: impl Fn(Weighed, u64) -> bool,
+    ) -> Result<(), StoreError> {
+        index_step("tidy");
         let root = self.prepare()?;
         let path = root.full(&self.layout.graphs());
-        if disk_bytes(&path) < least_bytes {
+        let taken_bytes = disk_bytes(&path);
+        if taken_bytes < least_bytes {
             return Ok(());
         }
         let turn = self.take_turn(&root, Need::Whole, WHOLE_PATIENCE)?;
@@ -72,8 +99,12 @@ impl Store {
                 return Ok(());
             }
             let database = open_database(&path, Instant::now() + CLOSING)?;
+            let last = get_json(&Transaction::new(&database, &turn), WEIGHED)?.unwrap_or_default();
+            if !may_be_due(last, taken_bytes) {
+                return Ok(());
+            }
             let weighed = weigh(&database, &path, &turn)?;
-            if weighed.disk_bytes / MOST_TIMES_IN_UPKEEP > weighed.content_bytes {
+            if takes_too_much(weighed.disk_bytes, weighed.content_bytes) {
                 self.rewrite(&root, database, &turn)?;
             }
             Ok(())
@@ -100,7 +131,8 @@ impl Store {
         let prefix = format!("{}.", Layout::SMALL_FILE);
         let can = root.can_exchange(&self.layout.tmp(), &prefix).map_err(Fault::Io)?;
         if !can {
-            tracing::debug!(path = %root.path().display(), "the index is not made smaller on this file system");
+            let path = root.path().display();
+            tracing::debug!(%path, "on this file system, the index is not made smaller");
         }
         Ok(*self.turns.can_exchange.get_or_init(|| can))
     }
@@ -162,6 +194,11 @@ fn is_due(
     put_json(&mut index, WEIGHED.to_vec(), &weighed)?;
     index.apply()?;
     Ok(weighed.disk_bytes / MOST_TIMES > weighed.content_bytes)
+}
+
+/// Whether an index is to be rewritten when someone looks after the store.
+fn takes_too_much(disk_bytes: u64, content_bytes: u64) -> bool {
+    disk_bytes / MOST_PERCENT_IN_UPKEEP > content_bytes / 100
 }
 
 fn weigh(database: &sled::Db, path: &Path, turn: &Turn) -> Result<Weighed, Fault> {

@@ -191,7 +191,8 @@ fn a_process_killed_while_it_moves_a_store_leaves_one_that_the_next_process_move
             let what = format!("killed before change {point} of {points}, in way {number}");
             let reader = Store::open(StoreOptions::new(dir.path()).read_only()).unwrap();
             // Its object may lie in the other of the two places.
-            assert!(!matches!(reader.load(&graph(1).0.graph_key).unwrap(), Lookup::Damaged { .. }), "{what}");
+            let read = reader.load(&graph(1).0.graph_key).unwrap();
+            assert!(!matches!(read, Lookup::Damaged { .. }), "{what}");
             moving::assert_moved(dir.path(), &what);
         }
         println!("{points} points");

@@ -20,9 +20,10 @@ pub(super) fn assert_moved(dir: &Path, what: &str) {
     assert!(store.layout().owned().is_file(), "{what}");
     let key = graph(1).0.graph_key;
     assert!(matches!(store.load(&key).unwrap(), Lookup::Hit(_)), "{what}");
-    assert!(store.record(&key).unwrap().is_some_and(|record| record.pinned), "{what}: a pin is lost");
+    assert!(store.record(&key).unwrap().is_some_and(|one| one.pinned), "{what}: a pin is lost");
     assert_foreign(dir, what);
-    let left = files_of(dir).into_iter().filter(|path| !path.starts_with(dir.join("preheat-store")));
+    let own = dir.join("preheat-store");
+    let left = files_of(dir).into_iter().filter(|path| !path.starts_with(&own));
     assert_eq!(left.count(), FOREIGN.len(), "{what}");
     assert_eq!(store.verify(false, |_| true).unwrap().findings, [], "{what}");
 }
@@ -87,10 +88,12 @@ fn what_an_older_release_makes_anew_meanwhile_stays() {
     newer.put(1);
     let kept = newer.put(2).graph_key;
     for name in ["objects-v1", "graphs-v2", "locks"] {
-        let copied = std::process::Command::new("cp").arg("-r").arg(newer.folder.path().join(name)).arg(dir).status();
-        assert!(copied.unwrap().success());
+        let mut copying = std::process::Command::new("cp");
+        copying.arg("-r").arg(newer.folder.path().join(name)).arg(dir);
+        assert!(copying.status().unwrap().success());
     }
-    let theirs = || files_of(&dir.join("graphs-v2")).into_iter().map(|path| fs::read(path).unwrap());
+    let files = || files_of(&dir.join("graphs-v2")).into_iter();
+    let theirs = || files().map(|path| fs::read(path).unwrap());
     let before: Vec<_> = theirs().collect();
     let store = open(dir).unwrap();
     assert_eq!(store.layout().root(), dir.join("preheat-store"));
@@ -98,7 +101,8 @@ fn what_an_older_release_makes_anew_meanwhile_stays() {
     assert!(theirs().eq(before), "the other index is untouched");
     assert!(matches!(store.load(&kept).unwrap(), Lookup::Hit(_)), "what is new came along");
     let first = graph(1).0.graph_key.to_string();
-    assert!(files_of(&dir.join("objects-v1")).iter().any(|path| path.ends_with(&first)), "nothing is replaced");
+    let left = files_of(&dir.join("objects-v1"));
+    assert!(left.iter().any(|path| path.ends_with(&first)), "nothing is replaced");
     assert_foreign(dir, "both");
 }
 

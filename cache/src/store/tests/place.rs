@@ -275,6 +275,7 @@ fn nothing_waits_for_what_is_no_file() {
 
 #[cfg(unix)]
 mod modes {
+    use std::collections::BTreeSet;
     use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
     use super::*;
@@ -392,8 +393,8 @@ mod modes {
     /// Gives all of a store to a group; only root may.
     fn give_to(dir: &Path, gid: u32) -> bool {
         let all = files_of(dir);
-        let folders = all.iter().flat_map(|path| path.ancestors().skip(1)).filter(|path| path.starts_with(dir));
-        let paths: std::collections::BTreeSet<PathBuf> = folders.map(Path::to_owned).chain(all.clone()).collect();
+        let above = all.iter().flat_map(|path| path.ancestors());
+        let paths: BTreeSet<&Path> = above.filter(|path| path.starts_with(dir)).collect();
         paths.iter().all(|path| std::os::unix::fs::lchown(path, None, Some(gid)).is_ok())
     }
 
@@ -440,8 +441,9 @@ mod modes {
     /// Sets an access list; not every file system has them.
     #[cfg(target_os = "linux")]
     fn set_list(path: &Path, kind: u16, rights: u16, id: u32) -> bool {
+        use rustix::fs::{XattrFlags, setxattr};
         let list = crate::trust::list_with(kind, rights, id);
-        rustix::fs::setxattr(path, "system.posix_acl_access", &list, rustix::fs::XattrFlags::empty()).is_ok()
+        setxattr(path, "system.posix_acl_access", &list, XattrFlags::empty()).is_ok()
     }
 
     #[cfg(target_os = "linux")]
@@ -454,11 +456,12 @@ mod modes {
         let load = || open(scratch.folder.path()).and_then(|store| store.load(&key));
         let object = scratch.store.layout().object(&key);
         let me = fs::metadata(&object).unwrap().uid();
-        for path in [object.clone(), object.parent().unwrap().to_owned(), scratch.folder.path().to_owned()] {
+        let by_list = "another user (uid 61236, by its access list)";
+        let cases = [(USER, 61_236, by_list), (GROUP, OTHERS, "a group (gid 61235)")];
+        let (folder, root) = (object.parent().unwrap(), scratch.folder.path());
+        for path in [object.as_path(), folder, root].map(Path::to_owned) {
             let before = mode(&path);
-            for (kind, id, reason) in
-                [(USER, 61_236, "another user (uid 61236, by its access list)"), (GROUP, OTHERS, "a group (gid 61235)")]
-            {
+            for (kind, id, reason) in cases {
                 if !set_list(&path, kind, 7, id) {
                     return println!("not run: the file system has no access lists");
                 }
