@@ -24,7 +24,7 @@ use crate::store::objects::remove_index;
 use crate::store::{Store, StoreError};
 
 /// If the index is larger than this multiple of its content, the next writer rewrites it.
-const MOST_TIMES: u64 = 4;
+const MOST_TIMES: u64 = 2;
 /// The same in per cent, where someone looks after the store, and at the end of bulk work. A
 /// rewritten index takes some 120.
 const MOST_PERCENT_IN_UPKEEP: u64 = 150;
@@ -42,6 +42,18 @@ const WEIGHED: &[u8] = b"mweighed";
 struct Weighed {
     disk_bytes: u64,
     content_bytes: u64,
+}
+
+impl Weighed {
+    /// Whether the next writer is to rewrite the index.
+    fn is_due(&self) -> bool {
+        self.disk_bytes / MOST_TIMES > self.content_bytes
+    }
+
+    /// Whether it is to be rewritten when someone looks after the store.
+    fn is_due_in_upkeep(&self) -> bool {
+        self.disk_bytes / MOST_PERCENT_IN_UPKEEP > self.content_bytes / 100
+    }
 }
 
 impl Store {
@@ -64,7 +76,7 @@ impl Store {
     /// Where the store cannot be written. An index that cannot be made smaller stays as it is.
     pub fn tidy(&self) -> Result<(), StoreError> {
         // It held no more before than it holds now, so mostly nothing needs to be added up.
-        let may_be_due = |last: Weighed, disk_bytes| takes_too_much(disk_bytes, last.content_bytes);
+        let may_be_due = |last: Weighed, disk_bytes| Weighed { disk_bytes, ..last }.is_due_in_upkeep();
         self.tidy_index_if(LEAST_BYTES, may_be_due)
     }
 
@@ -104,7 +116,7 @@ impl Store {
                 return Ok(());
             }
             let weighed = weigh(&database, &path, &turn)?;
-            if takes_too_much(weighed.disk_bytes, weighed.content_bytes) {
+            if weighed.is_due_in_upkeep() {
                 self.rewrite(&root, database, &turn)?;
             }
             Ok(())
@@ -193,12 +205,7 @@ fn is_due(
     let weighed = weigh(database, path, turn)?;
     put_json(&mut index, WEIGHED.to_vec(), &weighed)?;
     index.apply()?;
-    Ok(weighed.disk_bytes / MOST_TIMES > weighed.content_bytes)
-}
-
-/// Whether an index is to be rewritten when someone looks after the store.
-fn takes_too_much(disk_bytes: u64, content_bytes: u64) -> bool {
-    disk_bytes / MOST_PERCENT_IN_UPKEEP > content_bytes / 100
+    Ok(weighed.is_due())
 }
 
 fn weigh(database: &sled::Db, path: &Path, turn: &Turn) -> Result<Weighed, Fault> {
@@ -262,4 +269,16 @@ fn disk_bytes(path: &Path) -> u64 {
         files.map(|metadata| metadata.len()).sum()
     };
     lengths(path) + lengths(&path.join("blobs"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_index_may_take_twice_what_it_holds_and_less_after_bulk_work() {
+        let takes = |disk_bytes| Weighed { disk_bytes, content_bytes: 1000 };
+        assert!(takes(2002).is_due() && !takes(1999).is_due());
+        assert!(takes(1650).is_due_in_upkeep() && !takes(1499).is_due_in_upkeep());
+    }
 }
