@@ -100,6 +100,41 @@ fn a_store_of_an_earlier_release_is_marked_once_and_serves_on() {
     assert_eq!(std::fs::read(lab.cache().join("tmp/thesis.txt")).unwrap(), b"mine");
 }
 
+#[test]
+fn a_store_of_an_earlier_release_in_somebodys_folder_moves_into_one_of_its_own() {
+    let lab = lab();
+    let home = lab.path("home");
+    run(&lab, &home).run().done();
+    // That release made no mark, and was pointed at a folder that others use as well.
+    std::fs::remove_file(home.join("OWNED-BY-PREHEAT")).unwrap();
+    for name in ["thesis.txt", "tmp/thesis.txt", "locks/k"] {
+        std::fs::create_dir_all(home.join(name).parent().unwrap()).unwrap();
+        std::fs::write(home.join(name), name).unwrap();
+    }
+    let theirs = ["locks/k", "thesis.txt", "tmp/thesis.txt"].map(|name| home.join(name));
+    let (ran, compiles) = lab.counting(|| run(&lab, &home).run().done());
+    assert_eq!((compiles, &ran.json()["stages"][0]["source"]), (0, &"disk".into()));
+    ran.says(&["the cache of an earlier release lay among other files in", "home/preheat-store"]);
+    assert!(contents(&home).into_keys().eq(theirs.clone()), "{:?}", contents(&home));
+    // It is said once, and nothing else is ever moved.
+    let (_, compiles) = lab.counting(|| run(&lab, &home).run().done().silent_about_the_cache());
+    assert_eq!(compiles, 0);
+    use_and_clear(&lab, &home);
+    assert!(contents(&home).into_keys().eq(theirs));
+}
+
+#[test]
+fn taking_a_store_over_that_others_could_write_to_says_so() {
+    let lab = lab();
+    run(&lab, &lab.cache()).run().done();
+    std::fs::remove_file(lab.cache().join("OWNED-BY-PREHEAT")).unwrap();
+    chmod(&lab.cache().join("objects-v1"), 0o777);
+    let (ran, compiles) = lab.counting(|| run(&lab, &lab.cache()).run().done());
+    ran.says(&["other users could write to", "objects-v1", "0777", "0755", "--cache-shared"]);
+    assert_eq!(compiles, 0);
+    run(&lab, &lab.cache()).run().done().silent_about_the_cache();
+}
+
 fn chmod(path: &Path, mode: u32) {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
 }

@@ -67,6 +67,25 @@ fn nothing_of_an_older_store_is_lost() {
 }
 
 #[test]
+fn nothing_is_lost_of_one_that_lies_among_other_files() {
+    let lab = Lab::new();
+    unpack(&lab.cache());
+    let thesis = lab.cache().join("thesis.txt");
+    std::fs::write(&thesis, "mine").unwrap();
+    let told = told();
+    // The first command moves it into a folder of its own, and the second finds it there.
+    for _ in 0..2 {
+        assert_says(&ask(&lab, "cache list"), &told["list"], "list");
+        assert_says(&ask(&lab, "cache stats"), &told["stats"], "stats");
+    }
+    assert_eq!(ask(&lab, "cache verify")["findings"], Value::Array(Vec::new()));
+    let entries = std::fs::read_dir(lab.cache()).unwrap();
+    let left: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+    assert!(left.len() == 2 && left.iter().any(|name| name == "preheat-store"), "{left:?}");
+    assert_eq!(std::fs::read(&thesis).unwrap(), b"mine");
+}
+
+#[test]
 fn what_is_written_joins_it() {
     let lab = Lab::new();
     unpack(&lab.cache());

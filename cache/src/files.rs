@@ -1,10 +1,10 @@
 //! Every change that the store makes to files goes through here, one function a kind of change, and
 //! so does every opening of a file.
 //!
-//! All paths are relative to a [`Folder`] that is held open. Each folder on the way is opened by its
-//! one name and no link is followed, so that nothing outside the held folder can be reached,
-//! whatever somebody puts into it. What is opened is a regular file: nothing waits for the other end
-//! of a FIFO.
+//! All paths are relative to a [`Folder`] that is held open. Each folder on the way is opened by
+//! its one name and no link is followed, so that nothing outside the held folder can be reached,
+//! whatever somebody puts into it. What is opened is a regular file: nothing waits for the other
+//! end of a FIFO.
 //!
 //! In this crate's own tests each change notes what it is about to do, so that a test can end the
 //! process before any of them, and can tell what a power cut would leave: see
@@ -12,6 +12,7 @@
 
 #[cfg(test)]
 pub(crate) mod journal;
+mod modes;
 mod new_file;
 
 use std::ffi::{OsStr, OsString};
@@ -23,12 +24,12 @@ use std::sync::Arc;
 
 use cap_fs_ext::{DirExt as _, FollowSymlinks, MetadataExt as _, OpenOptionsFollowExt as _};
 use cap_std::ambient_authority;
-use cap_std::fs::{Dir, DirBuilder, Metadata, OpenOptions};
+use cap_std::fs::{Dir, Metadata, OpenOptions};
+pub(crate) use modes::make_folder;
 pub(crate) use new_file::NewFile;
 
 use crate::hash::Digest;
-use crate::layout::Layout;
-use crate::trust::Trust;
+use crate::trust::{Handle, Told, Trust};
 
 /// How often a new name is tried for a file; a taken one is found out by making it.
 const NAMES_TRIED: u32 = 100;
@@ -64,7 +65,8 @@ pub(crate) struct Folder {
 }
 
 impl Folder {
-    /// Opens the folder at `path`. Links on the way are followed: whoever named the path meant them.
+    /// Opens the folder at `path`. Links on the way are followed: whoever named the path meant
+    /// them.
     pub(crate) fn open(path: &Path, trust: Trust) -> io::Result<Self> {
         let dir = Dir::open_ambient_dir(path, ambient_authority())?;
         Ok(Self { dir, path: path.to_owned(), trust })
@@ -72,7 +74,8 @@ impl Folder {
 
     /// The folder of this name in this one.
     pub(crate) fn within(&self, name: &str) -> io::Result<Self> {
-        Ok(Self { dir: self.dir.open_dir_nofollow(name)?, path: self.path.join(name), trust: self.trust })
+        let dir = self.dir.open_dir_nofollow(name)?;
+        Ok(Self { dir, path: self.path.join(name), trust: self.trust })
     }
 
     /// Where it was found.
@@ -97,7 +100,15 @@ impl Folder {
 
     /// Refuses the folder where somebody could have written it who is not trusted.
     pub(crate) fn check_trust(&self) -> io::Result<()> {
-        self.trust.check(|| self.path.clone(), &self.metadata()?)
+        self.check(Path::new(""), &self.metadata()?, &self.dir)
+    }
+
+    /// The same, of what was opened in it.
+    fn check(&self, path: &Path, metadata: &Metadata, handle: &impl Handle) -> io::Result<()> {
+        let own = self.metadata()?;
+        let folder = Told { metadata: &own, handle: &self.dir };
+        let full = || if path.as_os_str().is_empty() { self.path.clone() } else { self.full(path) };
+        self.trust.check(full, &Told { metadata, handle }, &folder)
     }
 
     /// Whether the members of its group may write to it already.
@@ -122,7 +133,7 @@ impl Folder {
     pub(crate) fn read(&self, path: &Path) -> io::Result<File> {
         let folder = self.trusted_folder(path.parent().unwrap_or(Path::new("")))?;
         let file = open_regular(&folder, last_name(path)?, OpenOptions::new().read(true))?;
-        self.trust.check(|| self.full(path), &Metadata::from_file(&file)?)?;
+        self.check(path, &Metadata::from_file(&file)?, &file)?;
         Ok(file)
     }
 
@@ -288,10 +299,42 @@ impl Folder {
         from_folder.rename(from, &to_folder, to)
     }
 
+    /// Moves a file or a folder to a name that nothing has; what has it stays, and that is an error
+    /// of the kind `AlreadyExists`.
+    pub(crate) fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
+        #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+        {
+            use rustix::fs::{RenameFlags, renameat_with};
+            use rustix::io::Errno;
+            #[cfg(test)]
+            {
+                journal::note(|| journal::Change::Renamed(self.full(from), self.full(to)));
+                if self.is_folder(from) {
+                    journal::attempt(journal::Refused::RenamedFolder)?;
+                }
+            }
+            let ((folder, from), (to_folder, to)) = (self.parent(from)?, self.parent(to)?);
+            match renameat_with(&*folder, from, &*to_folder, to, RenameFlags::NOREPLACE) {
+                // The file system cannot, or the system.
+                Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {}
+                other => return Ok(other?),
+            }
+        }
+        // Only one process of this release moves anything by this name at a time.
+        match self.look(to) {
+            Err(error) if is_absent(&error) => self.rename(from, to),
+            Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Lets two folders, or files, change their names in one step. Not every file system can.
     pub(crate) fn exchange(&self, one: &Path, other: &Path) -> io::Result<()> {
         #[cfg(test)]
-        journal::note(|| journal::Change::Index("exchange"));
+        {
+            journal::note(|| journal::Change::Index("exchange"));
+            journal::attempt(journal::Refused::Exchange)?;
+        }
         #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
         {
             use rustix::fs::{RenameFlags, renameat_with};
@@ -303,6 +346,27 @@ impl Folder {
         {
             let _ = (one, other);
             Err(io::ErrorKind::Unsupported.into())
+        }
+    }
+
+    /// Whether the file system can [`exchange`](Self::exchange) names, as two new files in the
+    /// folder at `path` show. Their names begin with `prefix`.
+    pub(crate) fn can_exchange(&self, path: &Path, prefix: &str) -> io::Result<bool> {
+        let files = [(); 2].map(|()| path.join(format!("{prefix}{}", letters())));
+        let [one, other] = &files;
+        let tried = files.iter().try_for_each(|file| self.mark(file).map(drop));
+        let tried = tried.and_then(|()| self.exchange(one, other));
+        for file in &files {
+            match self.remove(file) {
+                Err(error) if !is_absent(&error) => return Err(error),
+                Ok(()) | Err(_) => {}
+            }
+        }
+        match tried {
+            Ok(()) => Ok(true),
+            // Only that says so: another process may have swept the files away.
+            Err(error) if is_refusal(&error) => Ok(false),
+            Err(error) => Err(error),
         }
     }
 
@@ -334,36 +398,9 @@ impl Folder {
         let folder = self.folder(above)?;
         // The handle that is held may be good for looking names up and for nothing else.
         match folder.open(".")?.sync_all() {
-            Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => Ok(()),
+            Err(error) if is_refusal(&error) => Ok(()),
             other => other,
         }
-    }
-
-    /// Sets the modes that go with the store's trust, where this user may: only trusted users keep
-    /// the right to write, and in a shared store all of them get it. What has no name that a store
-    /// gives is left as it is.
-    pub(crate) fn settle_modes(&self, path: &Path) -> io::Result<()> {
-        let (folder, name) = self.parent(path)?;
-        let metadata = folder.symlink_metadata(name)?;
-        if metadata.is_symlink() || !Layout::is_known(path) {
-            return Ok(());
-        }
-        settle(&folder, name, &metadata, self.trust)?;
-        if metadata.is_dir() {
-            for path in self.entries(path)? {
-                match self.settle_modes(&path) {
-                    // Another process has just removed or renamed it.
-                    Err(error) if is_absent(&error) => {}
-                    other => other?,
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// As [`settle_modes`](Self::settle_modes), for the folder itself.
-    pub(crate) fn settle_own_mode(&self) -> io::Result<()> {
-        settle(&self.dir, OsStr::new("."), &self.metadata()?, self.trust)
     }
 
     /// The folder that a path lies in, and the path's last name.
@@ -379,7 +416,7 @@ impl Folder {
     /// As [`folder`](Self::folder). A folder on the way that somebody could have written who is not
     /// trusted is an error.
     fn trusted_folder(&self, path: &Path) -> io::Result<Within<'_>> {
-        self.walk(path, |walked, folder| self.trust.check(|| self.full(walked), &folder.dir_metadata()?))
+        self.walk(path, |walked, folder| self.check(walked, &folder.dir_metadata()?, folder))
     }
 
     fn walk(&self, path: &Path, check: impl Fn(&Path, &Dir) -> io::Result<()>) -> io::Result<Within<'_>> {
@@ -396,73 +433,6 @@ impl Folder {
         }
         Ok(at)
     }
-
-    /// The mode of a new file: the umask takes its part of it.
-    fn with_mode(&self, options: &mut OpenOptions) {
-        #[cfg(unix)]
-        {
-            use cap_std::fs::OpenOptionsExt as _;
-            options.mode(match self.trust {
-                Trust::Private => 0o644,
-                Trust::Shared => 0o660,
-            });
-        }
-        #[cfg(not(unix))]
-        let _ = options;
-    }
-
-    /// Restores the group's rights that the umask removed from a file of this user, in a shared store.
-    fn widen(&self, file: &File) -> io::Result<()> {
-        #[cfg(unix)]
-        if self.trust == Trust::Shared {
-            use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
-            let metadata = file.metadata()?;
-            let mine = metadata.uid() == rustix::process::geteuid().as_raw();
-            if mine && metadata.mode() & 0o777 != 0o660 {
-                file.set_permissions(std::fs::Permissions::from_mode(0o660))?;
-            }
-        }
-        #[cfg(not(unix))]
-        let _ = file;
-        Ok(())
-    }
-}
-
-/// Makes one folder with the mode that goes with `trust`.
-pub(crate) fn make_folder(within: &Dir, name: &OsStr, trust: Trust) -> io::Result<()> {
-    #[cfg_attr(not(unix), expect(unused_mut))]
-    let mut builder = DirBuilder::new();
-    #[cfg(unix)]
-    {
-        use cap_std::fs::DirBuilderExt as _;
-        builder.mode(0o700);
-    }
-    within.create_dir_with(name, &builder)?;
-    if trust == Trust::Shared {
-        settle(within, name, &within.symlink_metadata(name)?, trust)?;
-    }
-    Ok(())
-}
-
-/// Gives one thing of this user's the mode that goes with `trust`.
-#[cfg(unix)]
-fn settle(within: &Dir, name: &OsStr, metadata: &Metadata, trust: Trust) -> io::Result<()> {
-    use cap_std::fs::{MetadataExt as _, Permissions, PermissionsExt as _};
-    if metadata.uid() != rustix::process::geteuid().as_raw() {
-        return Ok(());
-    }
-    let mode = metadata.mode() & 0o7777;
-    let wanted = match (trust, metadata.is_dir()) {
-        (Trust::Private, _) => mode & !0o022,
-        (Trust::Shared, true) => 0o2770,
-        (Trust::Shared, false) => 0o660,
-    };
-    if mode == wanted { Ok(()) } else { within.set_permissions(name, Permissions::from_mode(wanted)) }
-}
-
-#[cfg(not(unix))]
-fn settle(_within: &Dir, _name: &OsStr, _metadata: &Metadata, _trust: Trust) -> io::Result<()> {
-    Ok(())
 }
 
 /// Opens a regular file by its one name: no link is followed, and nothing else is waited for.
@@ -521,6 +491,11 @@ pub(crate) fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
+/// Whether an error says that the file system, or the system, does not know of what was asked.
+fn is_refusal(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported)
+}
+
 /// Letters that are not the same twice.
 fn letters() -> String {
     use std::hash::{BuildHasher as _, RandomState};
@@ -547,6 +522,7 @@ pub(crate) fn name_of(path: &Path) -> Option<&str> {
 pub(crate) fn names_in(folder: &Folder) -> io::Result<Vec<OsString>> {
     Ok(folder.dir.entries()?.filter_map(|entry| Some(entry.ok()?.file_name())).collect())
 }
+
 /// A step of sled's, whose own files are not seen from here.
 pub(crate) fn index_step(step: &'static str) {
     #[cfg(test)]

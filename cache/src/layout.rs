@@ -30,6 +30,11 @@ impl Layout {
     pub(crate) const OWNED: &str = "preheat made this folder, and everything in it is preheat's: a cache of compiled graphs.\n\
         It can be deleted. Please keep nothing of your own in it.\n";
 
+    /// The content of the file that says that the store was moved.
+    pub(crate) const MOVED: &str = "An earlier release of preheat made this store in the \
+        folder above, where other files lie.\n\
+        It was moved here, so that everything of preheat's lies in a folder of its own.\n";
+
     /// The layout of a store in `root`.
     pub fn new(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into() }
@@ -44,6 +49,12 @@ impl Layout {
     /// names. It is the first thing that is made in a store.
     pub fn owned(&self) -> PathBuf {
         self.root.join("OWNED-BY-PREHEAT")
+    }
+
+    /// Says that an older release had made the store in the folder above, among other things: it is
+    /// moved from there to here. Processes that move it lock this file.
+    pub(crate) fn moved_here(&self) -> PathBuf {
+        self.root.join("MOVED-HERE")
     }
 
     /// The store's folder.
@@ -248,6 +259,7 @@ impl Layout {
     /// The names that a store has in its folder.
     pub(crate) const NAMES: &[&str] = &[
         "OWNED-BY-PREHEAT",
+        "MOVED-HERE",
         "CACHEDIR.TAG",
         "format",
         "graphs-v1",

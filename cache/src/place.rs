@@ -7,13 +7,17 @@
 //! |---|---|
 //! | marked | the folder itself |
 //! | has a folder `preheat-store` in it | there |
-//! | a store of a release that made no marks: its file `format` says so | the folder itself; it is taken over once |
-//! | missing, or empty and this user's alone | the folder itself: it is made and marked; so is one in which an earlier release is just making its store |
+//! | a store without a mark, of an earlier release, and nothing else | itself; it is taken over once |
+//! | the same, and other things lie in it | `preheat-store` in it: the store moves there once (`moving`) |
+//! | missing, or empty and this user's alone | the folder itself: it is made and marked |
 //! | anything else, such as a home folder | `preheat-store` in it, which is made and marked |
 //!
-//! Taking over a store leaves every entry where it is, so that the older release can go on using it
-//! at the same time. It takes away the right to write from everybody who is not trusted
-//! ([`Trust`]), and marks the folder last.
+//! A folder in which an earlier release is just making its store counts as empty.
+//!
+//! Of a store without a mark, the file `format` says that it is one. Taking it over in its place
+//! leaves every entry where it is, so that the older release can go on using it at the same time.
+//! That takes away the right to write from everybody who is not trusted ([`Trust`]), and marks the
+//! folder last.
 
 use std::ffi::OsStr;
 use std::io;
@@ -27,8 +31,13 @@ use crate::format::FormatVersion;
 use crate::layout::Layout;
 use crate::trust::Trust;
 
+mod moving;
+
 /// The `format` file is two lines, the mark as well.
 const SMALL_FILE_BYTES: u64 = 4096;
+
+/// How often a store is looked for that comes and goes.
+const TRIES: u32 = 10;
 
 /// What a named folder turned out to be.
 #[derive(Debug)]
@@ -37,9 +46,15 @@ pub(crate) enum Place {
     Marked(Folder),
     /// A store of a release that made no marks.
     Unmarked(Folder),
+    /// A folder with a store of such a release and with other things; some of the store, or all of
+    /// it, may lie in a folder of its own already.
+    Among(Folder),
     /// There is none yet.
     None,
 }
+
+/// A store's format, and the content of the file that tells of it.
+type Format = (FormatVersion, String);
 
 /// Why a store cannot be used, or not be made.
 #[derive(Debug)]
@@ -48,57 +63,78 @@ pub(crate) enum PlaceError {
     Io(PathBuf, io::Error),
     /// The folder has the name of a store, and preheat did not make it.
     NotMade(PathBuf),
+    /// A later release made the store; the reader that its file `format` names, if it does.
+    Newer(PathBuf, FormatVersion, Option<String>),
+    /// Its file `format` is of something else, and begins so.
+    OtherFormat(PathBuf, String),
 }
 
 impl Place {
-    /// Looks for the store in the folder at `dir`. Nothing is made.
+    /// Looks for the store in the folder at `dir`. Nothing is made. One that a later release made,
+    /// in a way that this one does not know, is refused.
     pub(crate) fn look(dir: &Path, trust: Trust) -> Result<Self, PlaceError> {
-        let failed = |path: &Path| {
-            let path = path.to_owned();
-            move |error| PlaceError::Io(path, error)
-        };
-        let layout = Layout::relative();
         let named = match Folder::open(dir, trust) {
             Ok(folder) => folder,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::None),
             Err(error) => return Err(PlaceError::Io(dir.to_owned(), error)),
         };
-        if named.is_file(&layout.owned()) {
-            named.check_trust().map_err(failed(dir))?;
-            return Ok(Self::Marked(named));
+        if named.is_file(&Layout::relative().owned()) {
+            return Self::marked(named);
         }
-        match named.within(Layout::FOLDER) {
-            Ok(folder) => return Self::of_own_folder(folder),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        let own = match named.within(Layout::FOLDER) {
+            Ok(own) => Some(own),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(PlaceError::Io(dir.join(Layout::FOLDER), error)),
+        };
+        let failed = |error| PlaceError::Io(dir.to_owned(), error);
+        if let Some(own) = own {
+            let failed = |error| PlaceError::Io(own.path().to_owned(), error);
+            own.check_trust().map_err(failed)?;
+            if own.is_file(&Layout::relative().owned()) {
+                return Self::marked(own);
+            }
+            if moving::has_begun(&own) {
+                check_version(&own)?;
+                // By now, something else may have this name in the folder above.
+                version_without_mark(&named).map_or(Ok(()), |format| refuse_newer(&named, format))?;
+                return Ok(Self::Among(named));
+            }
+            // An empty one was made by a process that died before it marked it.
+            if !names_in(&own).map_err(failed)?.is_empty() {
+                return Err(PlaceError::NotMade(own.path().to_owned()));
+            }
         }
-        if is_store_without_mark(&named) {
-            return Ok(Self::Unmarked(named));
-        }
-        Ok(Self::None)
+        let Some(format) = version_without_mark(&named) else { return Ok(Self::None) };
+        refuse_newer(&named, format)?;
+        let is_alone = is_all_known(&named).map_err(failed)?;
+        Ok(if is_alone { Self::Unmarked(named) } else { Self::Among(named) })
     }
 
-    /// A folder `preheat-store`. An empty one was made by a process that died before it marked it.
-    fn of_own_folder(folder: Folder) -> Result<Self, PlaceError> {
-        let path = folder.path().to_owned();
-        let failed = |error| PlaceError::Io(path.clone(), error);
-        folder.check_trust().map_err(failed)?;
-        if folder.is_file(&Layout::relative().owned()) {
-            return Ok(Self::Marked(folder));
-        }
-        if names_in(&folder).map_err(failed)?.is_empty() { Ok(Self::None) } else { Err(PlaceError::NotMade(path)) }
+    fn marked(folder: Folder) -> Result<Self, PlaceError> {
+        folder.check_trust().map_err(|error| PlaceError::Io(folder.path().to_owned(), error))?;
+        check_version(&folder)?;
+        Ok(Self::Marked(folder))
     }
 
     /// The folder of a store that can be read: one without a mark only where nobody else could have
     /// written it.
     pub(crate) fn readable(self) -> Result<Option<Folder>, PlaceError> {
+        let folder = match self {
+            Self::Marked(folder) => return Ok(Some(folder)),
+            Self::Unmarked(folder) => folder,
+            Self::Among(named) => moving::readable(named),
+            Self::None => return Ok(None),
+        };
+        folder.check_trust().map_err(|error| PlaceError::Io(folder.path().to_owned(), error))?;
+        Ok(Some(folder))
+    }
+
+    /// The folder of the store, which is marked from here on. `None` where there is no store.
+    pub(crate) fn owned(self) -> Result<Option<Folder>, PlaceError> {
         match self {
             Self::Marked(folder) => Ok(Some(folder)),
-            Self::Unmarked(folder) => {
-                let checked = folder.check_trust();
-                checked.map_err(|error| PlaceError::Io(folder.path().to_owned(), error))?;
-                Ok(Some(folder))
-            }
+            Self::Unmarked(folder) => take_over(&folder).map(|()| Some(folder)),
+            Self::Among(named) => moving::move_out(named).map(Some),
             Self::None => Ok(None),
         }
     }
@@ -106,17 +142,23 @@ impl Place {
 
 /// Finds the store in the folder at `dir`, takes it over, or makes it.
 pub(crate) fn find_or_make(dir: &Path, trust: Trust) -> Result<Folder, PlaceError> {
-    match Place::look(dir, trust)? {
-        Place::Marked(folder) => Ok(folder),
-        Place::Unmarked(folder) => take_over(&folder).map(|()| folder),
-        Place::None => make(dir, trust),
+    // Another process may make a store at the same moment.
+    for _ in 0..TRIES {
+        if let Some(folder) = Place::look(dir, trust)?.owned()? {
+            return Ok(folder);
+        }
+        if let Some(folder) = make(dir, trust)? {
+            return Ok(folder);
+        }
     }
+    Err(PlaceError::NotMade(dir.to_owned()))
 }
 
 /// Gives all of a store that belongs to this user the modes that go with its trust. A folder with
 /// somebody else's files beside the store's keeps its own mode.
 pub(crate) fn settle(folder: &Folder) -> io::Result<()> {
-    if names_in(folder)?.iter().all(|name| Layout::is_known(Path::new(name))) {
+    say_what_is_tightened(folder)?;
+    if is_all_known(folder)? {
         folder.settle_own_mode()?;
     }
     Layout::NAMES.iter().try_for_each(|name| match folder.settle_modes(Path::new(name)) {
@@ -125,8 +167,31 @@ pub(crate) fn settle(folder: &Folder) -> io::Result<()> {
     })
 }
 
-/// Takes over a store of a release that made no marks.
-pub(crate) fn take_over(folder: &Folder) -> Result<(), PlaceError> {
+/// Warns where others could write to the store until now, and cannot from now on: they may have
+/// shared it.
+fn say_what_is_tightened(folder: &Folder) -> io::Result<()> {
+    let own = is_all_known(folder)?.then_some("");
+    let mut names = own.into_iter().chain(Layout::NAMES.iter().copied()).map(Path::new);
+    let found = names.find_map(|name| Some((name, folder.tightened(name)?)));
+    let Some((path, (before, after))) = found else { return Ok(()) };
+    tracing::warn!(
+        "other users could write to {} in the cache until now (mode {before:04o}), which is now \
+         this user's alone (mode {after:04o}): they can no longer store anything in it. A cache \
+         that is shared by decision (--cache-shared) keeps that right for its group",
+        folder.full(path).display()
+    );
+    Ok(())
+}
+
+/// Whether nothing but what a store makes is in a folder. A store's own folder may be there, if a
+/// process has died that had just made it.
+fn is_all_known(folder: &Folder) -> io::Result<bool> {
+    let names = names_in(folder)?;
+    Ok(names.iter().all(|name| Layout::is_known(Path::new(name)) || name == Layout::FOLDER))
+}
+
+/// Takes over a store of a release that made no marks, where it is.
+fn take_over(folder: &Folder) -> Result<(), PlaceError> {
     let path = folder.path().to_owned();
     let failed = |error| PlaceError::Io(path.clone(), error);
     settle(folder).and_then(|()| folder.check_trust()).and_then(|()| mark(folder)).map_err(failed)?;
@@ -134,7 +199,8 @@ pub(crate) fn take_over(folder: &Folder) -> Result<(), PlaceError> {
     Ok(())
 }
 
-fn make(dir: &Path, trust: Trust) -> Result<Folder, PlaceError> {
+/// Makes a store. `None`: another process may have made one meanwhile.
+fn make(dir: &Path, trust: Trust) -> Result<Option<Folder>, PlaceError> {
     let failed = |error| PlaceError::Io(dir.to_owned(), error);
     make_all(dir, trust).map_err(failed)?;
     let named = Folder::open(dir, trust).map_err(failed)?;
@@ -142,18 +208,14 @@ fn make(dir: &Path, trust: Trust) -> Result<Folder, PlaceError> {
     let folder = if own {
         named
     } else {
-        // Another process may have just marked it, or made a store without a mark in it.
-        if named.is_file(&Layout::relative().owned()) {
-            return Ok(named);
-        }
-        if is_store_without_mark(&named) {
-            return take_over(&named).map(|()| named);
+        if named.is_file(&Layout::relative().owned()) || version_without_mark(&named).is_some() {
+            return Ok(None);
         }
         named.create_folder(Path::new(Layout::FOLDER)).map_err(failed)?;
         named.within(Layout::FOLDER).map_err(failed)?
     };
     folder.settle_own_mode().and_then(|()| mark(&folder)).map_err(failed)?;
-    Ok(folder)
+    Ok(Some(folder))
 }
 
 /// Makes the folder at `dir` and those above it: the last one with the store's mode, the others as
@@ -201,10 +263,33 @@ fn is_nobodys(folder: &Folder) -> io::Result<bool> {
     Ok(true)
 }
 
-/// Whether a release that made no marks made a store of this folder.
-fn is_store_without_mark(folder: &Folder) -> bool {
-    let layout = Layout::relative();
-    let Ok(format) = folder.read_any_small(&layout.format(), SMALL_FILE_BYTES) else { return false };
-    // Whatever else is in it: nobody but preheat writes such a file.
-    FormatVersion::parse(&String::from_utf8_lossy(&format)).is_some()
+/// The format of the store that a release that made no marks made of this folder.
+fn version_without_mark(folder: &Folder) -> Option<Format> {
+    let format = folder.read_any_small(&Layout::relative().format(), SMALL_FILE_BYTES).ok()?;
+    // Whatever else is in the folder: nobody but preheat writes such a file.
+    let content = String::from_utf8_lossy(&format).into_owned();
+    Some((FormatVersion::parse(&content)?, content))
+}
+
+/// Refuses a store of a later release, and a file `format` that is no store's. There need not be
+/// one yet.
+fn check_version(folder: &Folder) -> Result<(), PlaceError> {
+    let path = Layout::relative().format();
+    let content = match folder.read_any_small(&path, SMALL_FILE_BYTES) {
+        Ok(content) => String::from_utf8_lossy(&content).into_owned(),
+        Err(error) if is_absent(&error) => return Ok(()),
+        Err(error) => return Err(PlaceError::Io(folder.full(&path), error)),
+    };
+    let Some(version) = FormatVersion::parse(&content) else {
+        let start = content.chars().take(40).collect();
+        return Err(PlaceError::OtherFormat(folder.path().to_owned(), start));
+    };
+    refuse_newer(folder, (version, content))
+}
+
+fn refuse_newer(folder: &Folder, (version, content): Format) -> Result<(), PlaceError> {
+    if version <= FormatVersion::CURRENT {
+        return Ok(());
+    }
+    Err(PlaceError::Newer(folder.path().to_owned(), version, FormatVersion::reader(&content)))
 }

@@ -3,8 +3,9 @@
 //! A checksum finds damage and not malice: whoever may write to a store can also write the hashes
 //! that go with his machine code. So the answer comes from the file system: machine code is taken
 //! from folders and files that belong to the user of this process or to root, and that nobody else
-//! may write. A store that several users share is a decision ([`Trust::Shared`]): its users then
-//! trust everybody who may write to it.
+//! may write, be it by their mode or by their access list. A store that several users share is a
+//! decision ([`Trust::Shared`]): its users then trust everybody who may write to its folder, and
+//! nobody else.
 //!
 //! Folders above the store are not looked at: somebody who can only replace the store's folder cannot
 //! change the owner of the replacement.
@@ -15,6 +16,13 @@ use std::path::{Path, PathBuf};
 
 use cap_std::fs::Metadata;
 
+mod acl;
+#[cfg(unix)]
+mod group;
+
+#[cfg(test)]
+pub(crate) use acl::tests::list_with;
+
 /// Whose machine code a store may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Trust {
@@ -22,8 +30,8 @@ pub enum Trust {
     /// mode 0700.
     #[default]
     Private,
-    /// That of everybody who is in the group of the store's folder: folders are made with the mode
-    /// 2770, files with 0660.
+    /// That of everybody who is in the group of the store's folder, or whom its access list lets
+    /// write: folders are made with the mode 2770, files with 0660.
     Shared,
 }
 
@@ -43,8 +51,11 @@ pub struct Distrust {
 pub enum DistrustReason {
     /// It belongs to another user.
     Owner(u32),
-    /// A group that has other members, or unknown ones, may write it.
+    /// A group that has other members, or unknown ones, may write it. In a shared store: one that
+    /// may not write to the store's folder.
     Group(u32),
+    /// Another user may write it, by its access list.
+    User(u32),
     /// Every user of the machine may write it.
     Everyone,
 }
@@ -54,15 +65,62 @@ impl fmt::Display for DistrustReason {
         match self {
             Self::Owner(uid) => write!(formatter, "belongs to another user (uid {uid})"),
             Self::Group(gid) => write!(formatter, "can be written by a group (gid {gid})"),
+            Self::User(uid) => {
+                write!(formatter, "can be written by another user (uid {uid}, by its access list)")
+            }
             Self::Everyone => write!(formatter, "can be written by every user"),
         }
     }
 }
 
+/// Somebody who may write something and is neither its owner nor just anybody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Writer {
+    User(u32),
+    Group(u32),
+}
+
+/// Something that is open.
+#[cfg(unix)]
+pub(crate) trait Handle: std::os::fd::AsFd {}
+#[cfg(unix)]
+impl<T: std::os::fd::AsFd> Handle for T {}
+
+/// Something that is open.
+#[cfg(not(unix))]
+pub(crate) trait Handle {}
+#[cfg(not(unix))]
+impl<T> Handle for T {}
+
+/// What the file system tells of a folder or a file.
+pub(crate) struct Told<'a, H> {
+    pub(crate) metadata: &'a Metadata,
+    pub(crate) handle: &'a H,
+}
+
+impl<H: Handle> Told<'_, H> {
+    fn writers(&self) -> Vec<Writer> {
+        writers(self.metadata, || acl::of(self.handle))
+    }
+
+    /// Those who share the store of which this is the folder.
+    fn sharing(&self) -> Vec<Writer> {
+        let mut sharing = self.writers();
+        #[cfg(unix)]
+        sharing.push(Writer::Group(cap_std::fs::MetadataExt::gid(self.metadata)));
+        sharing
+    }
+}
+
 impl Trust {
-    /// Refuses what somebody else could have written.
-    pub(crate) fn check(self, path: impl FnOnce() -> PathBuf, metadata: &Metadata) -> io::Result<()> {
-        match self.reason(metadata) {
+    /// Refuses what somebody else could have written. `folder` is the store's.
+    pub(crate) fn check(
+        self,
+        path: impl FnOnce() -> PathBuf,
+        told: &Told<'_, impl Handle>,
+        folder: &Told<'_, impl Handle>,
+    ) -> io::Result<()> {
+        match self.reason(told.metadata, || told.writers(), || folder.sharing()) {
             None => Ok(()),
             Some(reason) => {
                 let distrust = Distrust { path: path(), reason };
@@ -71,30 +129,67 @@ impl Trust {
         }
     }
 
+    /// `writers` may write what the metadata tell of, `sharing` may write to the store's folder.
     #[cfg(unix)]
-    fn reason(self, metadata: &Metadata) -> Option<DistrustReason> {
+    fn reason(
+        self,
+        metadata: &Metadata,
+        writers: impl FnOnce() -> Vec<Writer>,
+        sharing: impl FnOnce() -> Vec<Writer>,
+    ) -> Option<DistrustReason> {
         use cap_std::fs::MetadataExt as _;
-        let (uid, gid, mode) = (metadata.uid(), metadata.gid(), metadata.mode());
+        let (uid, mode) = (metadata.uid(), metadata.mode());
         if mode & 0o002 != 0 {
             return Some(DistrustReason::Everyone);
         }
-        if self == Self::Shared {
-            return None;
-        }
         let me = rustix::process::geteuid().as_raw();
-        if uid != me && uid != 0 {
+        if self == Self::Private && uid != me && uid != 0 {
             return Some(DistrustReason::Owner(uid));
         }
         // Where the umask is 0002, each user has a group of his own, which stands for the user.
-        let of_one = || group::is_of_one_user(gid, uid) || group::is_of_one_user(gid, me);
-        (mode & 0o020 != 0 && !of_one()).then_some(DistrustReason::Group(gid))
+        let of_one = |gid| group::is_of_one_user(gid, uid) || group::is_of_one_user(gid, me);
+        let mut others = writers();
+        others.retain(|writer| match writer {
+            Writer::User(user) => *user != uid && *user != me && *user != 0,
+            Writer::Group(gid) => !of_one(*gid),
+        });
+        if self == Self::Shared && !others.is_empty() {
+            let sharing = sharing();
+            others.retain(|writer| !sharing.contains(writer));
+        }
+        others.first().map(|writer| match writer {
+            Writer::User(uid) => DistrustReason::User(*uid),
+            Writer::Group(gid) => DistrustReason::Group(*gid),
+        })
     }
 
     /// Elsewhere the access lists of a user's profile keep others out, and no mode tells of them.
     #[cfg(not(unix))]
-    fn reason(self, _metadata: &Metadata) -> Option<DistrustReason> {
+    fn reason(
+        self,
+        _metadata: &Metadata,
+        _writers: impl FnOnce() -> Vec<Writer>,
+        _sharing: impl FnOnce() -> Vec<Writer>,
+    ) -> Option<DistrustReason> {
         None
     }
+}
+
+/// Those who may write, by the mode and the access list, but for the owner and all others.
+#[cfg(unix)]
+fn writers(metadata: &Metadata, acl: impl FnOnce() -> Option<Vec<u8>>) -> Vec<Writer> {
+    use cap_std::fs::MetadataExt as _;
+    // Where there is a list, these bits are its mask: without them nobody has the right by it.
+    if metadata.mode() & 0o020 == 0 {
+        return Vec::new();
+    }
+    let group = metadata.gid();
+    acl().and_then(|list| acl::writers(&list, group)).unwrap_or_else(|| vec![Writer::Group(group)])
+}
+
+#[cfg(not(unix))]
+fn writers(_metadata: &Metadata, _acl: impl FnOnce() -> Option<Vec<u8>>) -> Vec<Writer> {
+    Vec::new()
 }
 
 impl Distrust {
@@ -107,69 +202,8 @@ impl Distrust {
     /// followed. `None` where nobody could, and where nothing can be told.
     pub fn of_path(path: &Path) -> Option<Self> {
         let metadata = std::fs::metadata(path).ok().map(Metadata::from_just_metadata)?;
-        Trust::Private.reason(&metadata).map(|reason| Self { path: path.to_owned(), reason })
-    }
-}
-
-/// The groups of this machine, as its files tell of them.
-#[cfg(unix)]
-mod group {
-    use std::collections::BTreeMap;
-    use std::sync::{Mutex, PoisonError};
-
-    use crate::files::read_small;
-
-    /// What is read of `/etc/group` and `/etc/passwd`; a machine with more users has them in a
-    /// directory service, which is not asked.
-    const LIMIT_BYTES: u64 = 4 << 20;
-
-    /// Whether a group has no member but this user. Where the machine's files do not tell of the
-    /// group or the user, others may be in it.
-    pub(super) fn is_of_one_user(gid: u32, uid: u32) -> bool {
-        static KNOWN: Mutex<BTreeMap<(u32, u32), bool>> = Mutex::new(BTreeMap::new());
-        let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-        *known.entry((gid, uid)).or_insert_with(|| {
-            let read = |path: &str| read_small(path.as_ref(), LIMIT_BYTES).unwrap_or_default();
-            told_by(&read("/etc/group"), &read("/etc/passwd"), gid, uid)
-        })
-    }
-
-    /// `group` has lines of `name:password:gid:member,member`, `passwd` of `name:password:uid:gid:...`.
-    pub(super) fn told_by(group: &str, passwd: &str, gid: u32, uid: u32) -> bool {
-        let field = |line: &str, at: usize| line.split(':').nth(at).map(str::to_owned);
-        let is = |line: &str, at, number: u32| field(line, at).is_some_and(|one| one == number.to_string());
-        let named: Vec<&str> = group.lines().filter(|line| is(line, 2, gid)).collect();
-        let users: Vec<String> =
-            passwd.lines().filter(|line| is(line, 2, uid)).filter_map(|line| field(line, 0)).collect();
-        let primary = passwd.lines().filter(|line| is(line, 3, gid)).all(|line| is(line, 2, uid));
-        let listed = named.iter().filter_map(|line| field(line, 3));
-        let alone = listed
-            .flat_map(|members| members.split(',').map(|one| one.trim().to_owned()).collect::<Vec<_>>())
-            .all(|member| member.is_empty() || users.contains(&member));
-        // A directory service may know of more members, but not of a group that is named as its user
-        // is: such a group is made for that user.
-        let is_named_so = named.iter().any(|line| field(line, 0).is_some_and(|name| users.contains(&name)));
-        is_named_so && primary && alone
-    }
-}
-
-#[cfg(all(test, unix))]
-mod tests {
-    use super::group::told_by;
-
-    const GROUP: &str = "root:x:0:\nann:x:1000:\nbob:x:1001:bob\nstaff:x:50:ann,bob\nalone:x:60:ann\nann2:x:70:\n";
-    const PASSWD: &str = "root:x:0:0::/root:/bin/sh\nann:x:1000:1000::/home/ann:/bin/sh\n\
-        bob:x:1001:1001::/home/bob:/bin/sh\ncarl:x:1002:60::/home/carl:/bin/sh\n";
-
-    #[test]
-    fn a_group_without_other_members_stands_for_its_user() {
-        assert!(told_by(GROUP, PASSWD, 1000, 1000));
-        assert!(told_by(GROUP, PASSWD, 1001, 1001), "being listed oneself changes nothing");
-        assert!(!told_by(GROUP, PASSWD, 50, 1000), "bob is in it, too");
-        assert!(!told_by(GROUP, PASSWD, 60, 1000), "it is the first group of carl");
-        assert!(!told_by(GROUP, PASSWD, 1000, 1001), "it is the group of another user");
-        assert!(!told_by(GROUP, PASSWD, 70, 1000), "others may be in it by a directory service");
-        assert!(!told_by(GROUP, PASSWD, 80, 1000), "nothing is known of it");
-        assert!(!told_by(GROUP, PASSWD, 1000, 4242), "nothing is known of the user");
+        let writers = || writers(&metadata, || acl::of_path(path));
+        let reason = Trust::Private.reason(&metadata, writers, Vec::new)?;
+        Some(Self { path: path.to_owned(), reason })
     }
 }

@@ -1,6 +1,7 @@
 //! What a thread changes, for tests: they end the process before a change, and list all of them.
 
 use std::cell::RefCell;
+use std::io;
 use std::path::PathBuf;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +20,7 @@ pub(crate) enum Change {
 struct Journal {
     changes: Option<Vec<Change>>,
     until_kill: Option<usize>,
+    refused: Option<Refused>,
 }
 
 thread_local! {
@@ -48,4 +50,33 @@ pub(super) fn note(change: impl FnOnce() -> Change) {
             None => {}
         }
     });
+}
+
+/// What a file system may be unable to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// To let two names change places: ecryptfs, NFS, and older ones.
+    Exchange,
+    /// To rename a folder: overlayfs, of folders that come with a container's image.
+    RenamedFolder,
+}
+
+/// Has the file system refuse something, from now on.
+pub(crate) fn refuse(what: Refused) {
+    JOURNAL.with_borrow_mut(|journal| journal.refused = Some(what));
+}
+
+/// Ends that.
+pub(crate) fn allow_all() {
+    JOURNAL.with_borrow_mut(|journal| journal.refused = None);
+}
+
+/// What the file system answers to something that it may refuse.
+pub(super) fn attempt(what: Refused) -> io::Result<()> {
+    let number = match what {
+        Refused::Exchange => 22,
+        Refused::RenamedFolder => 18,
+    };
+    let is_refused = JOURNAL.with_borrow(|journal| journal.refused == Some(what));
+    if is_refused { Err(io::Error::from_raw_os_error(number)) } else { Ok(()) }
 }

@@ -1,6 +1,5 @@
 //! Opening a store: finding its folder, its version, and its folders once something is written.
 
-use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
@@ -10,9 +9,6 @@ use crate::format::FormatVersion;
 use crate::layout::Layout;
 use crate::place::{self, Place, PlaceError};
 use crate::trust::Trust;
-
-/// The `format` file is two lines.
-const FORMAT_FILE_LIMIT_BYTES: u64 = 4096;
 
 impl Store {
     /// The store's folder, if it was found.
@@ -37,15 +33,18 @@ impl Store {
     /// Looks for the store's folder. Refuses one that holds a newer store or something else, and one
     /// that somebody could have written who is not trusted.
     pub(super) fn find(&self) -> Result<Option<Arc<Folder>>, StoreError> {
-        let mut place = Place::look(&self.dir, self.trust).map_err(not_found)?;
-        if let Place::Marked(folder) | Place::Unmarked(folder) = &place {
-            check_format(folder)?;
-        }
-        if let Place::Unmarked(folder) = place {
-            let taken_over = !self.read_only && place::take_over(&folder).is_ok();
-            place = if taken_over { Place::Marked(folder) } else { Place::Unmarked(folder) };
-        }
-        let folder = place.readable().map_err(not_found)?;
+        let look = || Place::look(&self.dir, self.trust);
+        let place = look().map_err(not_found)?;
+        let folder = if self.read_only {
+            place.readable()
+        } else {
+            // One that cannot be taken over can be read nonetheless; whoever writes tries again.
+            place.owned().or_else(|error| {
+                tracing::debug!(?error, "the store of an earlier release is not taken over");
+                look()?.readable()
+            })
+        };
+        let folder = folder.map_err(not_found)?;
         Ok(folder.map(|folder| self.hold(folder)))
     }
 
@@ -70,7 +69,10 @@ impl Store {
     /// that say what it is. What dead processes left in it is swept up, once.
     pub(super) fn prepare(&self) -> Result<Arc<Folder>, StoreError> {
         self.writable()?;
-        let root = match self.held().filter(|root| root.is_still_there()) {
+        // What was found may have been good for reading alone: nothing is written without the mark.
+        let marked = |root: &Arc<Folder>| root.is_file(&self.layout.owned());
+        let usable = |root: &Arc<Folder>| root.is_still_there() && marked(root);
+        let root = match self.held().filter(usable) {
             Some(root) => root,
             None => self.hold(place::find_or_make(&self.dir, self.trust).map_err(not_made)?),
         };
@@ -103,44 +105,36 @@ impl Store {
     }
 }
 
-fn check_format(root: &Folder) -> Result<(), StoreError> {
-    let path = Layout::relative().format();
-    let content = match root.read_any_small(&path, FORMAT_FILE_LIMIT_BYTES) {
-        Ok(content) => String::from_utf8_lossy(&content).into_owned(),
-        Err(error) if is_absent(&error) => return Ok(()),
-        Err(error) => return Err(read_error(&root.full(&path), error)),
-    };
-    let path = root.path().to_owned();
-    match FormatVersion::parse(&content) {
-        Some(version) if version <= FormatVersion::CURRENT => Ok(()),
-        Some(found) => Err(StoreError::NewerFormat {
-            path,
-            found,
-            reads: FormatVersion::CURRENT,
-            reader: FormatVersion::reader(&content).unwrap_or_else(|| "a later release of preheat".to_owned()),
-        }),
-        None => {
-            let start: String = content.chars().take(40).collect();
-            Err(StoreError::NotAStore { path, reason: format!("its file `format` starts with {start:?}") })
-        }
-    }
-}
-
 fn not_found(error: PlaceError) -> StoreError {
     match error {
         PlaceError::Io(path, cause) => read_error(&path, cause),
-        PlaceError::NotMade(path) => not_ours(&path),
+        other => not_usable(other),
     }
 }
 
 fn not_made(error: PlaceError) -> StoreError {
     match error {
         PlaceError::Io(path, cause) => write_error(&path, cause),
-        PlaceError::NotMade(path) => not_ours(&path),
+        other => not_usable(other),
     }
 }
 
-fn not_ours(path: &Path) -> StoreError {
-    let reason = "preheat did not make this folder, and leaves it alone".to_owned();
-    StoreError::NotAStore { path: path.to_owned(), reason }
+fn not_usable(error: PlaceError) -> StoreError {
+    match error {
+        PlaceError::Io(path, cause) => read_error(&path, cause),
+        PlaceError::NotMade(path) => {
+            let reason = "preheat did not make this folder, and leaves it alone".to_owned();
+            StoreError::NotAStore { path, reason }
+        }
+        PlaceError::Newer(path, found, reader) => StoreError::NewerFormat {
+            path,
+            found,
+            reads: FormatVersion::CURRENT,
+            reader: reader.unwrap_or_else(|| "a later release of preheat".to_owned()),
+        },
+        PlaceError::OtherFormat(path, start) => {
+            let reason = format!("its file `format` starts with {start:?}");
+            StoreError::NotAStore { path, reason }
+        }
+    }
 }

@@ -14,6 +14,7 @@ mod damage;
 #[cfg(target_os = "linux")]
 mod memory;
 mod model;
+mod moving;
 mod place;
 #[cfg(target_os = "linux")]
 mod threads;
@@ -47,7 +48,7 @@ impl Scratch {
     }
 }
 
-fn open(dir: &Path) -> Result<Store, StoreError> {
+pub(super) fn open(dir: &Path) -> Result<Store, StoreError> {
     Store::open(StoreOptions::new(dir))
 }
 

@@ -19,13 +19,15 @@ use super::run::{Need, WHOLE_PATIENCE};
 use super::transaction::{Fault, Transaction};
 use super::turn::Turn;
 use crate::files::{Folder, index_step};
+use crate::layout::Layout;
 use crate::store::objects::remove_index;
 use crate::store::{Store, StoreError};
 
 /// If the index is larger than this multiple of its content, the next writer rewrites it.
-const MOST_TIMES: u64 = 4;
-/// The same, where someone looks after the store.
-const MOST_TIMES_IN_UPKEEP: u64 = 2;
+const MOST_TIMES: u64 = 2;
+/// The same in per cent, where someone looks after the store, and at the end of bulk work. A
+/// rewritten index takes some 120.
+const MOST_PERCENT_IN_UPKEEP: u64 = 150;
 /// An index that takes less is left as it is.
 const LEAST_BYTES: u64 = 16 << 20;
 /// What it holds is added up again once it takes so much more, in per cent.
@@ -42,34 +44,79 @@ struct Weighed {
     content_bytes: u64,
 }
 
+impl Weighed {
+    /// Whether the next writer is to rewrite the index.
+    fn is_due(&self) -> bool {
+        self.disk_bytes / MOST_TIMES > self.content_bytes
+    }
+
+    /// Whether it is to be rewritten when someone looks after the store.
+    fn is_due_in_upkeep(&self) -> bool {
+        self.disk_bytes / MOST_PERCENT_IN_UPKEEP > self.content_bytes / 100
+    }
+}
+
 impl Store {
     /// Rewrites the index where it takes too much, once it was changed. What goes wrong with that
     /// leaves it as it is.
     pub(super) fn rewrite_if_due(&self, root: &Folder, database: Database, turn: &Turn) {
         let path = root.full(&self.layout.graphs());
-        let due = is_due(&database, &path, turn);
+        let due = is_due(&database, &path, turn, || self.can_rewrite(root));
         match due.and_then(|due| if due { self.rewrite(root, database, turn) } else { Ok(()) }) {
             Ok(()) => {}
             Err(fault) => tracing::debug!(path = %path.display(), ?fault, "the index is not made smaller"),
         }
     }
 
-    /// Rewrites the index where that makes it smaller by half or more.
-    pub(in crate::store) fn tidy_index(&self) -> Result<(), StoreError> {
-        self.tidy_index_above(LEAST_BYTES)
+    /// Makes the index small where it takes far more than it holds. Whoever has stored very much
+    /// calls it at the end: that takes some seconds where the index holds a hundred thousand
+    /// graphs, in which others go on without it.
+    ///
+    /// # Errors
+    /// Where the store cannot be written. An index that cannot be made smaller stays as it is.
+    pub fn tidy(&self) -> Result<(), StoreError> {
+        // It held no more before than it holds now, so mostly nothing needs to be added up.
+        let may_be_due = |last: Weighed, disk_bytes| Weighed { disk_bytes, ..last }.is_due_in_upkeep();
+        self.tidy_index_if(LEAST_BYTES, may_be_due)
     }
 
+    /// As [`tidy`](Self::tidy), where entries may have been removed.
+    pub(in crate::store) fn tidy_index(&self) -> Result<(), StoreError> {
+        self.tidy_index_if(LEAST_BYTES, |_, _| true)
+    }
+
+    #[cfg(test)]
     pub(in crate::store) fn tidy_index_above(&self, least_bytes: u64) -> Result<(), StoreError> {
+        self.tidy_index_if(least_bytes, |_, _| true)
+    }
+
+    /// Rewrites the index where that makes it smaller by a third or more, once it takes so many
+    /// bytes. `may_be_due` is given what it took and held when that was last added up, and what it
+    /// takes now.
+    fn tidy_index_if(
+        &self,
+        least_bytes: u64, // one that takes less is left as it is
+        may_be_due: impl Fn(Weighed, u64) -> bool,
+    ) -> Result<(), StoreError> {
+        index_step("tidy");
         let root = self.prepare()?;
         let path = root.full(&self.layout.graphs());
-        if disk_bytes(&path) < least_bytes {
+        let taken_bytes = disk_bytes(&path);
+        if taken_bytes < least_bytes {
             return Ok(());
         }
         let turn = self.take_turn(&root, Need::Whole, WHOLE_PATIENCE)?;
         let tidy = || {
+            if !self.can_rewrite(&root)? {
+                return Ok(());
+            }
             let database = open_database(&path, Instant::now() + CLOSING)?;
+            let last = get_json(&Transaction::new(&database, &turn), WEIGHED)?.unwrap_or_default();
+            if !may_be_due(last, taken_bytes) {
+                return Ok(());
+            }
             let weighed = weigh(&database, &path, &turn)?;
-            if weighed.disk_bytes / MOST_TIMES_IN_UPKEEP > weighed.content_bytes {
+            if weighed.is_due_in_upkeep() {
                 self.rewrite(&root, database, &turn)?;
             }
             Ok::<_, Fault>(())
@@ -85,6 +132,21 @@ impl Store {
     pub(super) fn remove_half_rewritten(&self, root: &Folder) -> Result<(), Fault> {
         let anew = self.layout.graphs_anew();
         if root.is_folder(&anew) { remove_index(root, &anew).map_err(Fault::Io) } else { Ok(()) }
+    }
+
+    /// Whether the file system can do the last step of a rewrite. A refusal is remembered: without
+    /// it, every one would copy the whole index first, for nothing.
+    fn can_rewrite(&self, root: &Folder) -> Result<bool, Fault> {
+        if let Some(known) = self.turns.can_exchange.get() {
+            return Ok(*known);
+        }
+        let prefix = format!("{}.", Layout::SMALL_FILE);
+        let can = root.can_exchange(&self.layout.tmp(), &prefix).map_err(Fault::Io)?;
+        if !can {
+            let path = root.path().display();
+            tracing::debug!(%path, "on this file system, the index is not made smaller");
+        }
+        Ok(*self.turns.can_exchange.get_or_init(|| can))
     }
 
     fn rewrite(&self, root: &Folder, database: Database, turn: &Turn) -> Result<(), Fault> {
@@ -125,17 +187,25 @@ impl Store {
 
 /// Whether the index takes too much. What it holds is added up only where it has grown since that
 /// was last done.
-fn is_due(database: &Database, path: &Path, turn: &Turn) -> Result<bool, Fault> {
+fn is_due(
+    database: &Database,
+    path: &Path,
+    turn: &Turn,
+    can_rewrite: impl FnOnce() -> Result<bool, Fault>,
+) -> Result<bool, Fault> {
     let disk_bytes = disk_bytes(path);
     let mut index = Transaction::new(database, turn);
     let last: Weighed = get_json(&index, WEIGHED)?.unwrap_or_default();
     if disk_bytes < LEAST_BYTES || disk_bytes < last.disk_bytes / 100 * GROWTH_PERCENT {
         return Ok(false);
     }
+    if !can_rewrite()? {
+        return Ok(false);
+    }
     let weighed = weigh(database, path, turn)?;
     put_json(&mut index, WEIGHED.to_vec(), &weighed)?;
     index.apply()?;
-    Ok(weighed.disk_bytes / MOST_TIMES > weighed.content_bytes)
+    Ok(weighed.is_due())
 }
 
 fn weigh(database: &Database, path: &Path, turn: &Turn) -> Result<Weighed, Fault> {
@@ -199,4 +269,16 @@ fn disk_bytes(path: &Path) -> u64 {
         files.map(|metadata| metadata.len()).sum()
     };
     lengths(path) + lengths(&path.join("blobs"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_index_may_take_twice_what_it_holds_and_less_after_bulk_work() {
+        let takes = |disk_bytes| Weighed { disk_bytes, content_bytes: 1000 };
+        assert!(takes(2002).is_due() && !takes(1999).is_due());
+        assert!(takes(1650).is_due_in_upkeep() && !takes(1499).is_due_in_upkeep());
+    }
 }

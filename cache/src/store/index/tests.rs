@@ -2,11 +2,11 @@ use std::fs;
 
 use super::codec::encode_program;
 use super::*;
-use crate::files::journal::{self, Change};
+use crate::files::journal::{self, Change, Refused};
 use crate::object::ProgramFrame;
 use crate::store::StoreOptions;
 use crate::store::objects::Staged;
-use crate::store::tests::{Scratch, files_of, graph, hit, payload, request, signature};
+use crate::store::tests::{Scratch, files_of, graph, hit, open, payload, request, signature};
 
 fn forge(scratch: &Scratch, key: &[u8], value: &[u8]) {
     scratch.store.write_raw(key, Some(value));
@@ -313,4 +313,26 @@ fn an_index_that_is_rewritten_keeps_everything_and_takes_less() {
     let record = |key: &GraphKey| scratch.store.record(key).unwrap().unwrap();
     assert!(record(&keys[0]).pinned && record(&keys[1]).pinned && !record(&keys[2]).pinned);
     assert_eq!(record(&keys[2]).statistics.hits, 200);
+}
+
+#[test]
+fn where_names_cannot_be_exchanged_nothing_is_copied() {
+    let scratch = Scratch::new();
+    let graphs: Vec<_> = (0..50).map(graph).collect();
+    for (record, program) in &graphs {
+        scratch.store.put(record, program, b"code").unwrap();
+    }
+    journal::refuse(Refused::Exchange);
+    for round in ["first", "second"] {
+        let changes = journal::of(|| scratch.store.tidy_index_above(0).unwrap());
+        let tried = changes.contains(&Change::Index("exchange"));
+        assert_eq!(tried, round == "first", "{round}: it is tried once");
+        assert!(!changes.contains(&Change::Index("copy")), "{round}: {changes:?}");
+        assert!(!scratch.store.layout().graphs_anew().exists());
+        assert_eq!(files_of(&scratch.store.layout().tmp()), Vec::<std::path::PathBuf>::new());
+    }
+    // Another store may lie elsewhere.
+    journal::allow_all();
+    let changes = journal::of(|| open(scratch.store.dir()).unwrap().tidy_index_above(0).unwrap());
+    assert!(changes.contains(&Change::Index("copy")));
 }

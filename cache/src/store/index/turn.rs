@@ -8,6 +8,7 @@ use std::cell::Cell;
 use std::fs::{File, FileTimes, Metadata};
 use std::io;
 use std::path::Path;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -33,6 +34,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 pub(in crate::store) struct Turns {
     /// Whether the last wait ended without a sign of the holder's work.
     is_idle: AtomicBool,
+    /// Whether the file system can exchange names, once that was tried.
+    pub(super) can_exchange: OnceLock<bool>,
 }
 
 impl Turns {

@@ -156,6 +156,49 @@ fn a_process_killed_while_it_clears_leaves_a_sound_store() {
     println!("{points} points");
 }
 
+#[test]
+fn a_process_killed_while_it_moves_a_store_leaves_one_that_the_next_process_moves() {
+    let test = "a_process_killed_while_it_moves_a_store_leaves_one_that_the_next_process_moves";
+    let refused = |number| {
+        if number == 1 {
+            journal::refuse(journal::Refused::RenamedFolder);
+        }
+    };
+    if let Some((dir, point)) = role() {
+        refused(point % 2);
+        journal::kill_before(point / 2);
+        drop(open(&dir).unwrap());
+        return;
+    }
+    let scratch = moving::among_others();
+    for number in [1, 0] {
+        let counted = tempfile::tempdir().unwrap();
+        copy(scratch.folder.path(), counted.path());
+        // Of this thread alone, for as long as it counts.
+        let points = std::thread::scope(|scope| {
+            let count = || {
+                refused(number);
+                journal::of(|| drop(open(counted.path()).unwrap())).len()
+            };
+            scope.spawn(count).join().unwrap()
+        });
+        assert!(points > 10, "{points} changes are noted");
+        for point in 0..=points {
+            let dir = tempfile::tempdir().unwrap();
+            copy(scratch.folder.path(), dir.path());
+            let status = child(test, dir.path(), point * 2 + number).status().unwrap();
+            assert_eq!(status.success(), point == points, "point {point} of {points}");
+            let what = format!("killed before change {point} of {points}, in way {number}");
+            let reader = Store::open(StoreOptions::new(dir.path()).read_only()).unwrap();
+            // Its object may lie in the other of the two places.
+            let read = reader.load(&graph(1).0.graph_key).unwrap();
+            assert!(!matches!(read, Lookup::Damaged { .. }), "{what}");
+            moving::assert_moved(dir.path(), &what);
+        }
+        println!("{points} points");
+    }
+}
+
 /// An index that takes several turns to fill is lost; what it held is taken from the objects, and
 /// it is rewritten.
 fn remake(dir: &Path) {

@@ -4,7 +4,7 @@ use super::*;
 use crate::trust::Trust;
 
 /// Files that no store made, under the names of folders that a store has.
-const FOREIGN: [&str; 10] = [
+pub(super) const FOREIGN: [&str; 10] = [
     "notes.txt",
     "tmp/thesis.txt",
     "tmp/file.backup",
@@ -17,7 +17,7 @@ const FOREIGN: [&str; 10] = [
     "objects-v1/ab/statue.obj",
 ];
 
-fn write_foreign(dir: &Path) {
+pub(super) fn write_foreign(dir: &Path) {
     for name in FOREIGN {
         let path = dir.join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -25,14 +25,14 @@ fn write_foreign(dir: &Path) {
     }
 }
 
-fn assert_foreign(dir: &Path, what: &str) {
+pub(super) fn assert_foreign(dir: &Path, what: &str) {
     for name in FOREIGN {
         assert_eq!(fs::read(dir.join(name)).ok().as_deref(), Some(name.as_bytes()), "{what}: {name}");
     }
 }
 
 /// All that removes anything.
-fn use_and_clear(dir: &Path) {
+pub(super) fn use_and_clear(dir: &Path) {
     let store = open(dir).unwrap();
     let (record, program) = graph(1);
     store.put(&record, &program, &payload(1)).unwrap();
@@ -99,7 +99,7 @@ fn a_store_that_an_earlier_release_is_just_making_is_shared_with_it() {
 }
 
 /// A store of a release that made no marks.
-fn unmarked() -> Scratch {
+pub(super) fn unmarked() -> Scratch {
     let scratch = Scratch::new();
     scratch.put(1);
     scratch.store.set_pinned(&graph(1).0.graph_key, true).unwrap();
@@ -111,12 +111,15 @@ fn unmarked() -> Scratch {
 fn a_store_without_a_mark_is_taken_over_once_with_all_that_is_in_it() {
     let scratch = unmarked();
     write_foreign(scratch.folder.path());
+    // Only what lies in folders of the store's.
+    fs::remove_file(scratch.folder.path().join(FOREIGN[0])).unwrap();
     let store = open(scratch.folder.path()).unwrap();
+    assert_eq!(store.layout().root(), scratch.folder.path());
     assert!(store.layout().owned().is_file(), "it is marked");
     assert!(matches!(store.load(&graph(1).0.graph_key).unwrap(), Lookup::Hit(_)));
     assert!(store.record(&graph(1).0.graph_key).unwrap().unwrap().pinned, "pins are kept");
     use_and_clear(scratch.folder.path());
-    for name in FOREIGN.iter().filter(|name| !name.starts_with("objects-v1")) {
+    for name in FOREIGN[1..].iter().filter(|name| !name.starts_with("objects-v1")) {
         assert!(scratch.folder.path().join(name).exists(), "{name}");
     }
     // What lay among the objects was moved by `verify --repair`, and is kept.
@@ -174,6 +177,7 @@ fn every_path_of_a_store_is_one_of_its_names() {
     let digest = Digest::of(b"note");
     let paths = [
         layout.owned(),
+        layout.moved_here(),
         layout.cachedir_tag(),
         layout.format(),
         layout.graphs().join("blobs/7"),
@@ -274,6 +278,7 @@ fn nothing_waits_for_what_is_no_file() {
 
 #[cfg(unix)]
 mod modes {
+    use std::collections::BTreeSet;
     use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
     use super::*;
@@ -382,5 +387,114 @@ mod modes {
             assert_eq!(mode(&path), 0o660, "{}", path.display());
         }
         assert!(matches!(store.load(&key).unwrap(), Lookup::Hit(_)));
+    }
+
+    /// Groups that this machine does not know of, so that somebody else may be in them.
+    const TEAM: u32 = 61_234;
+    const OTHERS: u32 = 61_235;
+
+    /// Gives all of a store to a group; only root may.
+    fn give_to(dir: &Path, gid: u32) -> bool {
+        let all = files_of(dir);
+        let above = all.iter().flat_map(|path| path.ancestors());
+        let paths: BTreeSet<&Path> = above.filter(|path| path.starts_with(dir)).collect();
+        paths.iter().all(|path| std::os::unix::fs::lchown(path, None, Some(gid)).is_ok())
+    }
+
+    #[test]
+    fn a_shared_store_trusts_the_group_of_its_folder_and_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path().join("store");
+        let (record, program) = graph(1);
+        shared(&dir).put(&record, &program, &payload(1)).unwrap();
+        if !give_to(&dir, TEAM) {
+            return println!("not run: it takes root");
+        }
+        let load = || shared(&dir).load(&record.graph_key);
+        assert!(matches!(load().unwrap(), Lookup::Hit(_)));
+        let object = shared(&dir).layout().object(&record.graph_key);
+        for path in [object.clone(), object.parent().unwrap().to_owned()] {
+            std::os::unix::fs::chown(&path, None, Some(OTHERS)).unwrap();
+            let error = load().unwrap_err();
+            let said = matches!(&error, StoreError::Untrusted { cause } if cause.path == path);
+            assert!(said && error.to_string().contains("61235"), "{error}");
+            // A group that may not write it is as good as any.
+            let before = mode(&path);
+            set(&path, before & !0o020);
+            assert!(matches!(load().unwrap(), Lookup::Hit(_)));
+            set(&path, before);
+            std::os::unix::fs::chown(&path, None, Some(TEAM)).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_store_that_becomes_shared_goes_to_the_group_of_its_folder() {
+        let scratch = Scratch::new();
+        let key = scratch.put(1).graph_key;
+        if std::os::unix::fs::chown(scratch.folder.path(), None, Some(TEAM)).is_err() {
+            return println!("not run: it takes root");
+        }
+        shared(scratch.folder.path()).commit(&[hit(key)], &Counters::default()).unwrap();
+        for path in files_of(scratch.folder.path()) {
+            assert_eq!(fs::metadata(&path).unwrap().gid(), TEAM, "{}", path.display());
+        }
+        assert!(matches!(shared(scratch.folder.path()).load(&key).unwrap(), Lookup::Hit(_)));
+    }
+
+    /// Sets an access list; not every file system has them.
+    #[cfg(target_os = "linux")]
+    fn set_list(path: &Path, kind: u16, rights: u16, id: u32) -> bool {
+        use rustix::fs::{XattrFlags, setxattr};
+        let list = crate::trust::list_with(kind, rights, id);
+        setxattr(path, "system.posix_acl_access", &list, XattrFlags::empty()).is_ok()
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_an_access_list_lets_others_write_is_not_loaded() {
+        const USER: u16 = 2;
+        const GROUP: u16 = 8;
+        let scratch = Scratch::new();
+        let key = scratch.put(1).graph_key;
+        let load = || open(scratch.folder.path()).and_then(|store| store.load(&key));
+        let object = scratch.store.layout().object(&key);
+        let me = fs::metadata(&object).unwrap().uid();
+        let by_list = "another user (uid 61236, by its access list)";
+        let cases = [(USER, 61_236, by_list), (GROUP, OTHERS, "a group (gid 61235)")];
+        let (folder, root) = (object.parent().unwrap(), scratch.folder.path());
+        for path in [object.as_path(), folder, root].map(Path::to_owned) {
+            let before = mode(&path);
+            for (kind, id, reason) in cases {
+                if !set_list(&path, kind, 7, id) {
+                    return println!("not run: the file system has no access lists");
+                }
+                let error = load().unwrap_err();
+                assert!(error.to_string().contains(reason), "{}: {error}", path.display());
+            }
+            // Reading is fine, and so is writing by this user and by root.
+            for (rights, id) in [(5, 61_236), (7, me), (7, 0)] {
+                assert!(set_list(&path, USER, rights, id));
+                assert!(matches!(load().unwrap(), Lookup::Hit(_)), "{rights} {id}");
+            }
+            rustix::fs::removexattr(&path, "system.posix_acl_access").unwrap();
+            set(&path, before);
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_shared_store_trusts_whom_the_list_of_its_folder_lets_write() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path().join("store");
+        let (record, program) = graph(1);
+        shared(&dir).put(&record, &program, &payload(1)).unwrap();
+        let object = shared(&dir).layout().object(&record.graph_key);
+        if !set_list(&object, 8, 6, TEAM) {
+            return println!("not run: the file system has no access lists");
+        }
+        let load = || shared(&dir).load(&record.graph_key);
+        assert!(matches!(load().unwrap_err(), StoreError::Untrusted { .. }));
+        assert!(set_list(&dir, 8, 7, TEAM));
+        assert!(matches!(load().unwrap(), Lookup::Hit(_)));
     }
 }

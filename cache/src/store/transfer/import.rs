@@ -193,7 +193,13 @@ impl Store {
             }
         };
         let recorded = importing.record();
-        read.and(recorded).map(|()| importing.imported)
+        let imported = read.and(recorded).map(|()| importing.imported)?;
+        if imported.added > 0
+            && let Err(error) = self.tidy()
+        {
+            tracing::debug!(%error, "the index is not made smaller");
+        }
+        Ok(imported)
     }
 
     /// Verifies an object while it is copied into a file of its own. The inner error says why it is

@@ -1,4 +1,5 @@
 use super::*;
+use crate::files::journal::{self, Change};
 use crate::hash::Digest;
 use crate::program::{Program, ProgramFormat};
 use crate::record::{ObjectInfo, RecordStatistics};
@@ -379,4 +380,16 @@ fn a_bomb_is_refused_before_it_is_expanded() {
         assert!(start.elapsed() < std::time::Duration::from_secs(20), "{what}: {:?}", start.elapsed());
         assert_eq!(std::fs::read_dir(to.store.layout().tmp()).unwrap().count(), 0, "{what}");
     }
+}
+
+#[test]
+fn an_import_that_brought_something_looks_after_the_index_at_its_end() {
+    let (from, to) = (Scratch::new(), Scratch::new());
+    from.put(1);
+    let file = exported(&from);
+    let tidied = || {
+        let changes = journal::of(|| drop(import(&to, &file)));
+        changes.iter().filter(|change| **change == Change::Index("tidy")).count()
+    };
+    assert_eq!((tidied(), tidied()), (1, 0));
 }

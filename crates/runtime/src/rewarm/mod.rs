@@ -105,6 +105,9 @@ impl Runtime {
         if self.is_cancelled() {
             return Err(Error::Cancelled);
         }
+        if let Err(cause) = cache.main().tidy() {
+            tracing::debug!(%cause, "the index is not made smaller");
+        }
         Ok(done.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner))
     }
 
