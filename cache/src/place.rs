@@ -90,6 +90,8 @@ impl Place {
         if let Some(own) = own {
             let failed = |error| PlaceError::Io(own.path().to_owned(), error);
             own.check_trust().map_err(failed)?;
+            // Looked at first: what another process makes in it begins with one of the two marks.
+            let is_empty = names_in(&own).map_err(failed)?.is_empty();
             if own.is_file(&Layout::relative().owned()) {
                 return Self::marked(own);
             }
@@ -100,7 +102,7 @@ impl Place {
                 return Ok(Self::Among(named));
             }
             // An empty one was made by a process that died before it marked it.
-            if !names_in(&own).map_err(failed)?.is_empty() {
+            if !is_empty {
                 return Err(PlaceError::NotMade(own.path().to_owned()));
             }
         }
