@@ -1,5 +1,5 @@
-//! `cargo xtask test`: every check in a row, each timed; the first failure ends it. `--xla-rs` and `--torch` are rows of their own, since
-//! they link XLA and libtorch, and what the other checks need nothing of.
+//! `cargo xtask test`: every check in a row, each timed; the first failure ends it. `--xla-rs`
+//! and `--torch` are rows of their own: they link XLA and libtorch, which the other checks do not need.
 
 use std::process::Command;
 use std::time::Instant;
@@ -50,7 +50,7 @@ fn all_steps(steps: &mut Steps, test_arguments: &[String]) -> Outcome {
     // Only root can try what other users may do to a cache. The hosted checks look for advisories
     // alone, so that these tests run where somebody runs this command as root.
     if prerequisites::is_root() {
-        let owners = ["test", "--test", "cache_folder", "--", "--ignored"];
+        let owners = ["test", "--test", "store", "cache_folder::", "--", "--ignored"];
         steps.command("tests as other users", &mut cargo(owners))?;
     } else {
         steps.left_out("tests as other users", "only root can run as another user: `sudo -E cargo xtask test`");
