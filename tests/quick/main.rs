@@ -1,5 +1,5 @@
 //! Tests that need nothing but this repository and a C compiler: no plugin, no download and no
-//! store that another program would use.
+//! store that another program would use. `cargo xtask test --quick` runs them with the unit tests.
 //!
 //! All of them are one program, since linking takes longer than most of them run. A test that
 //! changes what belongs to the whole process (its environment, its folder, its signals, its
