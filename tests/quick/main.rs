@@ -10,6 +10,7 @@
 #[path = "../op_suite/mod.rs"]
 mod op_suite;
 
+mod documents;
 mod graph_codec;
 mod lower;
 mod placement;
