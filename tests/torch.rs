@@ -6,7 +6,7 @@
 #![cfg(feature = "pipeline")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
 #![allow(clippy::print_stdout, reason = "the figures are quoted in the documentation")]
-#![allow(dead_code, reason = "what is shared with tests/diffusers_parity.rs has more in it")]
+#![allow(dead_code, reason = "what is shared with tests/cpu/diffusers_parity.rs has more in it")]
 
 mod op_suite;
 mod support;

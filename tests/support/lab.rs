@@ -355,19 +355,34 @@ pub fn until(what: &str, mut happened: impl FnMut() -> bool) {
     }
 }
 
-/// Runs `body` in a child process of the test called `test`, over the test plugin set up by `sim`: the plugin reads its environment
-/// once per process, and counts in a log of this test's own.
+/// Runs `body` in a child process of the calling test, which is called `test`, over the test plugin set up by `sim`: the plugin
+/// reads its environment once per process, and counts in a log of this test's own.
+#[track_caller]
 pub fn in_child(test: &str, sim: impl FnOnce(&Lab) -> Sim, body: impl FnOnce(&Lab)) {
     if let Some(folder) = std::env::var_os(FOLDER) {
         body(&Lab { folder: folder.into(), _owned: None });
         return;
     }
+    let test = full_name(test);
     let lab = Lab::new();
     let mut command = Command::new(std::env::current_exe().unwrap());
     clean(&mut command);
-    command.args(["--exact", test, "--nocapture", "--test-threads=1"]).env(FOLDER, &lab.folder).envs(sim(&lab).envs());
+    command.args(["--exact", &test, "--nocapture", "--test-threads=1"]);
+    command.env(FOLDER, &lab.folder).envs(sim(&lab).envs());
     command.env("XDG_CACHE_HOME", lab.path("user-cache"));
     let output = command.output().unwrap();
     let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).join("");
     assert!(output.status.success() && said.contains("1 passed"), "{said}");
+}
+
+/// The name by which the test program knows the calling test: a file in a folder of `tests/` is a module of that folder's
+/// program, and a file beside the folders is a program of its own.
+#[track_caller]
+pub fn full_name(test: &str) -> String {
+    let file = Path::new(std::panic::Location::caller().file());
+    let of_its_own = file.parent().is_some_and(|folder| folder.ends_with("tests"));
+    match file.file_stem().and_then(OsStr::to_str) {
+        Some(module) if !of_its_own => format!("{module}::{test}"),
+        _ => test.to_owned(),
+    }
 }

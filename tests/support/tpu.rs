@@ -19,7 +19,7 @@ pub fn library_of_child() -> Option<PathBuf> {
 #[track_caller]
 pub fn child(test: &str, library: &Path, variables: &[(&str, &OsStr)]) {
     let child = Command::new(std::env::current_exe().unwrap())
-        .args([test, "--exact", "--nocapture"])
+        .args([&super::lab::full_name(test), "--exact", "--nocapture"])
         .env(LIBRARY, library)
         .env("TPU_SKIP_MDS_QUERY", "1")
         .env("ALLOW_MULTIPLE_LIBTPU_LOAD", "1")
@@ -32,6 +32,8 @@ pub fn child(test: &str, library: &Path, variables: &[(&str, &OsStr)]) {
         .output()
         .unwrap();
     assert!(child.status.success(), "{}", String::from_utf8_lossy(&child.stderr));
+    let said = String::from_utf8_lossy(&child.stdout);
+    assert!(said.contains("1 passed"), "{said}");
 }
 
 /// Whether libtpu says that a runtime with this very version takes an executable.

@@ -1,5 +1,6 @@
-//! `cargo xtask test`: every check in a row, each timed; the first failure ends it. `--xla-rs` and `--torch` are rows of their own, since
-//! they link XLA and libtorch, and what the other checks need nothing of.
+//! `cargo xtask test`: every check in a row, each timed; the first failure ends it. `--quick` is the
+//! part that needs no plugin and takes a minute. `--xla-rs` and `--torch` are rows of their own: they
+//! link XLA and libtorch, which the other checks do not need.
 
 use std::process::Command;
 use std::time::Instant;
@@ -11,6 +12,9 @@ use crate::{prerequisites, storm, table, torch};
 
 #[derive(clap::Args)]
 pub struct Arguments {
+    /// Only the tests that need no plugin and no download, and of those not the slow ones.
+    #[arg(long, conflicts_with_all = ["xla_rs", "torch"])]
+    quick: bool,
     /// Check the feature `xla-rs` instead: builds the `xla` crate against an XLA of its own, and compares the two.
     #[arg(long)]
     xla_rs: bool,
@@ -25,6 +29,7 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Outcome {
     let mut steps = Steps::default();
     let all_steps = match arguments {
+        Arguments { quick: true, .. } => quick_steps,
         Arguments { xla_rs: true, .. } => xla_rs_steps,
         Arguments { torch: true, .. } => torch_steps,
         _ => all_steps,
@@ -50,13 +55,33 @@ fn all_steps(steps: &mut Steps, test_arguments: &[String]) -> Outcome {
     // Only root can try what other users may do to a cache. The hosted checks look for advisories
     // alone, so that these tests run where somebody runs this command as root.
     if prerequisites::is_root() {
-        let owners = ["test", "--test", "cache_folder", "--", "--ignored"];
+        let owners = ["test", "--test", "store", "cache_folder::", "--", "--ignored"];
         steps.command("tests as other users", &mut cargo(owners))?;
     } else {
         steps.left_out("tests as other users", "only root can run as another user: `sudo -E cargo xtask test`");
     }
     steps.step("storm", || storm::run(&storm::Arguments::short()))?;
     steps.command("docs", cargo(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+/// Tests of the store that kill processes, spoil every byte or fill gigabytes: four fifths of the
+/// time that the unit tests take.
+const SLOW: [&str; 6] = [
+    "store::tests::crash::",
+    "store::tests::damage::",
+    "store::tests::memory::",
+    "store::tests::model::",
+    "an_index_that_is_rewritten_keeps_everything_and_takes_less",
+    "a_lock_whose_holder_shows_no_work_is_waited_for_once",
+];
+
+/// What a developer runs between two changes: under a minute on two cores, once it is built.
+/// Everything else needs a plugin, or takes long.
+fn quick_steps(steps: &mut Steps, test_arguments: &[String]) -> Outcome {
+    steps.command("format", &mut cargo(["fmt", "--all", "--check"]))?;
+    let mut tests = cargo(["test", "--workspace", "--lib", "--bins", "--test", "quick", "--"]);
+    tests.args(test_arguments).args(SLOW.iter().flat_map(|name| ["--skip", name]));
+    steps.command("tests", &mut tests)
 }
 
 /// A plain build must not need TensorFlow and libclang: no dependency of the workspace leads to the `xla` crate.

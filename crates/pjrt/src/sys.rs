@@ -2,7 +2,7 @@
 //!
 //! Rust names are the C names without `PJRT_` and underscores: `PJRT_Client_Compile_Args` is [`ClientCompileArgs`]. Every C name
 //! is kept beside its layout in [`STRUCTS`], [`ENUMS`] and [`FUNCTIONS`], which the macros below fill, so that
-//! `tests/pjrt_layout.rs` can compare each size, offset and value with what a C compiler makes of the real header.
+//! `tests/cpu/pjrt_layout.rs` can compare each size, offset and value with what a C compiler makes of the real header.
 //!
 //! What holds throughout:
 //! - Every args struct starts with `struct_size`, by which the plugin knows which fields its caller has. It counts up to the last

@@ -84,6 +84,10 @@ mod tests {
             seen.lock().unwrap().insert(std::thread::current().id());
         });
         assert_eq!(seen.into_inner().unwrap().len(), 3);
+    }
+
+    #[test]
+    fn what_a_thread_gives_is_had_by_who_joins_it() {
         let three = || 3;
         assert_eq!(std::thread::scope(|scope| start(scope, &three).join()), 3);
     }

@@ -163,20 +163,20 @@ fn the_limit_holds_at_every_moment_while_many_store_at_once() {
     let scratch = Scratch::new();
     let one = put(&scratch.store, 0, 1.0);
     let max_bytes = 5 * one + one / 2;
-    let done = std::sync::atomic::AtomicUsize::new(0);
     let mut most = 0;
     std::thread::scope(|scope| {
-        for thread in 0..4_u64 {
-            let (scratch, done) = (&scratch, &done);
-            scope.spawn(move || {
+        let scratch = &scratch;
+        let store_twelve = |thread: u64| {
+            move || {
                 let store = limited(scratch, max_bytes);
                 for round in 0..12 {
                     put(&store, 1 + thread * 12 + round, 1.0);
                 }
-                done.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-            });
-        }
-        while done.load(std::sync::atomic::Ordering::SeqCst) < 4 {
+            }
+        };
+        let writers: Vec<_> = (0..4).map(|thread| scope.spawn(store_twelve(thread))).collect();
+        // A writer that panics has finished, too: the scope then says so.
+        while !writers.iter().all(std::thread::ScopedJoinHandle::is_finished) {
             most = most.max(on_disk(&scratch.store));
             std::thread::sleep(Duration::from_millis(1));
         }

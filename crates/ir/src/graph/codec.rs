@@ -8,7 +8,7 @@
 //! ```
 //!
 //! Postcard writes enums by position and structs without names, so any change of `Op`, `Dtype` or the types of `mod.rs` changes the
-//! format: a digest of the bytes of every op is pinned in `tests/graph_codec.rs`, and a change of it takes a new `VERSION`.
+//! format: a digest of the bytes of every op is pinned in `tests/quick/graph_codec.rs`, and a change of it takes a new `VERSION`.
 
 use super::{Function, GraphError, Verified};
 

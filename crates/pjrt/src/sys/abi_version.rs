@@ -1,7 +1,7 @@
 //! The C layouts of PJRT's `AbiVersion` extension, version 1 (`pjrt_c_api_abi_version_extension.h`).
 //!
 //! No plugin that is pinned brings this header along, so these are not compared with it. What libtpu itself says of the sizes that
-//! it expects is (`tests/pjrt_tpu.rs`).
+//! it expects is (`tests/tpu/pjrt_tpu.rs`).
 //!
 //! An extension's args have no `extension_start`. The table grew at its end: read a function only where the extension's own
 //! `struct_size` says that it is there, as with [`Api`](super::Api).

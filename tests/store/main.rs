@@ -1,0 +1,23 @@
+//! The cache: what is found, shared, healed and refused in a store, through the binary and
+//! through the library. The test plugin in front of XLA:CPU counts the compiles.
+//!
+//! All of them are one program, since linking takes longer than most of them run. A test that
+//! changes what belongs to the whole process (its environment, its folder, its signals, its
+//! limits) does so in a child process.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod cache_folder;
+mod cache_upkeep;
+mod damage;
+mod deadly_objects;
+mod index;
+mod key_inputs;
+mod older_store;
+mod runtime;
+mod single_flight;
+mod snap_programs;
+mod survives_restarts;
