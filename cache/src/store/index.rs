@@ -230,8 +230,10 @@ impl Store {
         coming: &Coming,
     ) -> Result<Vec<Result<(), StoreError>>, StoreError> {
         let staged = RefCell::new(staged);
-        let patience = if coming.can_wait() { WHOLE_PATIENCE } else { NOTE_PATIENCE };
-        self.transact(Need::Some, patience, |index| {
+        // A busy machine lets a holder of the index do nothing for a second: that ends no import.
+        let waits = coming.can_wait();
+        let (need, patience) = if waits { (Need::Whole, WHOLE_PATIENCE) } else { (Need::Some, NOTE_PATIENCE) };
+        self.transact(need, patience, |index| {
             let mut placed = Vec::new();
             for one in staged.borrow_mut().iter_mut() {
                 if let Err(refused) = self.make_room(index, one, coming)? {
