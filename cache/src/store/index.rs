@@ -103,12 +103,16 @@ impl Store {
     ///
     /// A key whose record is missing gets it back from its object.
     pub fn commit(&self, uses: &[Use], counters: &Counters) -> Result<(), StoreError> {
-        self.commit_within(uses, counters, WHOLE_PATIENCE)
+        self.commit_with(Need::Whole, WHOLE_PATIENCE, uses, counters)
     }
 
     /// As [`commit`](Self::commit), waiting no longer than `patience` for other processes: past it, what was to be committed is lost.
     pub fn commit_within(&self, uses: &[Use], counters: &Counters, patience: Duration) -> Result<(), StoreError> {
-        self.transact(Need::Some, patience, |index| {
+        self.commit_with(Need::Some, patience, uses, counters)
+    }
+
+    fn commit_with(&self, need: Need, patience: Duration, uses: &[Use], counters: &Counters) -> Result<(), StoreError> {
+        self.transact(need, patience, |index| {
             let mut statistics = load_statistics(index)?;
             for one in uses {
                 let compile_seconds = self.record_use(index, one, &mut statistics)?;
