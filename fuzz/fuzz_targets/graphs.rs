@@ -1,6 +1,6 @@
 //! The config of one component of a model, which is the input: its graph, if it gives one, keeps
-//! every rule, can be written and read, and is lowered. `configs` takes more kinds of files, and many
-//! more of them in a second.
+//! every rule, can be written and read, and is lowered. `configs` takes more kinds of files, and
+//! many more of them in a second.
 #![no_main]
 
 use std::path::Path;

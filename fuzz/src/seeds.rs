@@ -1,5 +1,5 @@
-//! Writes what the fuzzers start from, below corpus/: the fixtures of this repository, and a little of
-//! each other kind. `NAME.dict` has the words of the fixtures, for `-dict=corpus/NAME.dict`.
+//! Writes what the fuzzers start from, below corpus/: the fixtures of this repository, and a little
+//! of each other kind. `NAME.dict` has the words of the fixtures, for `-dict=corpus/NAME.dict`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
