@@ -31,4 +31,6 @@ fuzz_target!(|data: &[u8]| {
     assert_eq!(RequestLog::read(&path).unwrap().requests.len(), log.requests.len() + 1);
 });
 
-fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| { mutate_json(0, data, size, max_size, seed) });
+fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
+    mutate_json(0, data, size, max_size, seed)
+});

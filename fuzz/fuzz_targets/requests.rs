@@ -22,4 +22,6 @@ fuzz_target!(|data: &[u8]| {
     let _ = (request.to_warm(), LoggedRequest::of(&request).to_request());
 });
 
-fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| { mutate_json(0, data, size, max_size, seed) });
+fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
+    mutate_json(0, data, size, max_size, seed)
+});

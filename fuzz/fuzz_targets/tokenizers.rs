@@ -17,8 +17,11 @@ const TEXTS: &[&str] = &[
     "\u{0}\u{1b}[31m \u{202e} \u{ffff}",
 ];
 
-fn open(folder: &Path) {
-    let Ok(tokenizer) = Tokenizer::open(folder) else { return };
+fn open(folder: &Path, _changed: &Path) {
+    let tokenizer = match Tokenizer::open(folder) {
+        Ok(tokenizer) => tokenizer,
+        Err(error) => return assert!(!error.to_string().is_empty()),
+    };
     let long = "one ".repeat(80);
     for text in TEXTS.iter().copied().chain([long.as_str()]) {
         let Ok(encoded) = tokenizer.encode(text) else { continue };
@@ -30,4 +33,6 @@ fn open(folder: &Path) {
 
 fuzz_target!(|data: &[u8]| TOKENIZERS.with(data, open));
 
-fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| { mutate_json(2, data, size, max_size, seed) });
+fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
+    mutate_json(2, data, size, max_size, seed)
+});

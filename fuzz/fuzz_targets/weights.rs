@@ -40,7 +40,13 @@ fn open(folder: &Path) {
         assert_eq!(stored.dims, dims);
         bytes += stored.bytes.len() as u64;
         let order = (0..dims.len()).rev().collect();
-        wanted.push(Wanted { name: name.to_owned(), aliases: Vec::new(), dims: dims.to_vec(), dtype: Dtype::Float32, order });
+        wanted.push(Wanted {
+            name: name.to_owned(),
+            aliases: Vec::new(),
+            dims: dims.to_vec(),
+            dtype: Dtype::Float32,
+            order,
+        });
     }
     assert_eq!(bytes, checkpoint.bytes());
     let none = preheat::progress::Cancel::default();
@@ -60,4 +66,6 @@ fuzz_target!(|data: &[u8]| {
     std::fs::remove_file(folder.join(name)).unwrap();
 });
 
-fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| { mutate_json(1, data, size, max_size, seed) });
+fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
+    mutate_json(1, data, size, max_size, seed)
+});

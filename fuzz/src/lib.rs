@@ -1,5 +1,6 @@
 //! What the fuzz targets share: the folders that they change one file of, and a mutator that knows JSON.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
@@ -49,22 +50,24 @@ impl Bases {
         let base = |from: &&str| {
             let path = folder.path().join(from);
             copy(&repository(from), &path);
-            let there = files.iter().map(|file| path.join(file)).filter(|file| file.is_file());
-            let files = there.map(|file| (file.clone(), std::fs::read(file).unwrap())).collect();
+            let there = files.iter().map(PathBuf::from).filter(|file| path.join(file).is_file());
+            let files = there.map(|file| (file.clone(), std::fs::read(path.join(file)).unwrap())).collect();
             Base { path, files }
         };
         let bases = folders.iter().map(base).collect();
         Self { bases, _folder: folder }
     }
 
-    /// Replaces the file that the first two bytes of an input choose with the rest of it, and gives the folder to `work`.
-    pub fn with(&self, data: &[u8], work: impl FnOnce(&Path)) {
+    /// Replaces the file that the first two bytes of an input choose with the rest of it, and gives
+    /// `work` the folder, and the file's path in it.
+    pub fn with(&self, data: &[u8], work: impl FnOnce(&Path, &Path)) {
         let [base, file, content @ ..] = data else { return };
         let base = &self.bases[usize::from(*base) % self.bases.len()];
         let (file, was) = &base.files[usize::from(*file) % base.files.len()];
-        std::fs::write(file, content).unwrap();
-        work(&base.path);
-        std::fs::write(file, was).unwrap();
+        let path = base.path.join(file);
+        std::fs::write(&path, content).unwrap();
+        work(&base.path, file);
+        std::fs::write(&path, was).unwrap();
     }
 
     /// Every input that changes nothing, each with a name.
@@ -77,16 +80,56 @@ impl Bases {
         })
     }
 
+    /// The names of fields and the short texts in all of these files that are JSON.
+    pub fn words(&self) -> BTreeSet<String> {
+        let mut words = BTreeSet::new();
+        for (_, content) in self.bases.iter().flat_map(|base| &base.files) {
+            if let Ok(document) = serde_json::from_slice(content) {
+                collect_words(&document, &mut words);
+            }
+        }
+        words
+    }
 }
+
+fn collect_words(value: &Value, words: &mut BTreeSet<String>) {
+    const LONGEST: usize = 60;
+    match value {
+        Value::Object(fields) => {
+            words.extend(fields.keys().filter(|name| name.len() <= LONGEST).cloned());
+            fields.values().for_each(|value| collect_words(value, words));
+        }
+        Value::Array(items) => items.iter().for_each(|value| collect_words(value, words)),
+        Value::String(text) if text.len() <= LONGEST => drop(words.insert(text.clone())),
+        _ => {}
+    }
+}
+
+/// The folders of models that are small enough for their graphs to be built many times a second.
+const SMALL: [&str; 7] = [
+    "tests/fixtures/models/down_first",
+    "tests/fixtures/models/mixed",
+    "tests/fixtures/models/odd",
+    "tests/fixtures/models/sd15",
+    "tests/fixtures/models/sd21",
+    "tests/fixtures/models/sdxl",
+    "examples/demo-model",
+];
+/// The config files that shape a graph.
+const SHAPING: [&str; 4] =
+    ["unet/config.json", "vae/config.json", "text_encoder/config.json", "text_encoder_2/config.json"];
 
 /// The models whose configs are fuzzed.
 pub fn models() -> Bases {
-    let folders = ["down_first", "mixed", "odd", "sd15", "sd21", "sdxl"].map(|name| format!("tests/fixtures/models/{name}"));
-    let folders = folders.each_ref().map(String::as_str);
-    let components = ["unet", "vae", "text_encoder", "text_encoder_2"].map(|name| format!("{name}/config.json"));
-    let mut files = vec!["model_index.json", "scheduler/scheduler_config.json"];
-    files.extend(components.iter().map(String::as_str));
-    Bases::new(&folders, &files)
+    let full_size = ["sd15", "sd21", "sdxl"].map(|name| format!("tests/fixtures/configs/{name}"));
+    let folders: Vec<&str> = SMALL.into_iter().chain(full_size.iter().map(String::as_str)).collect();
+    let others = ["model_index.json", "scheduler/scheduler_config.json", "tokenizer/tokenizer_config.json"];
+    Bases::new(&folders, &others.into_iter().chain(SHAPING).collect::<Vec<_>>())
+}
+
+/// The models of which graphs are built.
+pub fn small_models() -> Bases {
+    Bases::new(&SMALL, &SHAPING)
 }
 
 /// The tokenizers that are fuzzed.

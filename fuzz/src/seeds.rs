@@ -1,12 +1,14 @@
-//! Writes what the fuzzers start from, below corpus/: the fixtures of this repository, and a little of each other kind.
+//! Writes what the fuzzers start from, below corpus/: the fixtures of this repository, and a little
+//! of each other kind. `NAME.dict` has the words of the fixtures, for `-dict=corpus/NAME.dict`.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use preheat_fuzz::{Bases, models, repository, tokenizers};
+use preheat_fuzz::{Bases, models, repository, small_models, tokenizers};
 
 fn main() {
     seeds_of("configs", &models());
+    seeds_of("graphs", &small_models());
     seeds_of("tokenizers", &tokenizers());
     let file = repository("tests/programs/attention.inputs.safetensors");
     let tensors = fs::read(file).unwrap();
@@ -16,9 +18,15 @@ fn main() {
     let index = br#"{"metadata":{"total_size":4},"weight_map":{"a":"one.safetensors","b":"two.safetensors"}}"#;
     seed("weights", "index", &[&[2], index.as_slice()].concat());
     for (name, request) in [
-        ("plain", r#"{"prompt":"a cat","negative_prompt":"a dog","width":512,"height":768,"steps":20,"cfg_scale":7.5}"#),
+        (
+            "plain",
+            r#"{"prompt":"a cat","negative_prompt":"a dog","width":512,"height":768,"steps":20,"cfg_scale":7.5}"#,
+        ),
         ("aliases", r#"{"num_inference_steps":3,"guidance_scale":1,"num_images_per_prompt":2,"seed":7,"clip_skip":1}"#),
-        ("warmup", r#"{"prompt":"p","scheduler":"euler","tpu_warmup":{"enabled":true,"target_resolution":"768x512","batch_size":2}}"#),
+        (
+            "warmup",
+            r#"{"prompt":"p","scheduler":"euler","tpu_warmup":{"enabled":true,"target_resolution":"768x512","batch_size":2}}"#,
+        ),
     ] {
         seed("requests", name, request.as_bytes());
         seed("logs", name, format!("{request}\n{request}\n").as_bytes());
@@ -35,10 +43,27 @@ fn seeds_of(target: &str, bases: &Bases) {
     for (name, input) in bases.seeds() {
         seed(target, &name, &input);
     }
+    let words = bases.words().into_iter().map(|word| format!("{}\n", quoted(&word)));
+    fs::write(corpus().join(format!("{target}.dict")), words.collect::<String>()).unwrap();
+}
+
+/// A word as libFuzzer's dictionaries have it, with the quotes that it has in JSON.
+fn quoted(word: &str) -> String {
+    let letter = |byte: &u8| match byte {
+        b'"' | b'\\' => format!("\\{}", char::from(*byte)),
+        b' '..=b'~' => char::from(*byte).to_string(),
+        other => format!("\\x{other:02x}"),
+    };
+    let json = serde_json::to_string(word).unwrap();
+    format!("\"{}\"", json.as_bytes().iter().map(letter).collect::<String>())
 }
 
 fn seed(target: &str, name: &str, input: &[u8]) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target);
+    let folder = corpus().join(target);
     fs::create_dir_all(&folder).unwrap();
     fs::write(folder.join(name), input).unwrap();
+}
+
+fn corpus() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus")
 }

@@ -3,6 +3,11 @@
 //! Processes of the real binary work on one store of a bounded size, a given number at a time, and many of them are killed (SIGKILL).
 //! Every so often they are left to end, and then nothing may be damaged, lost or left over: `calm.rs` lists what is checked. What every
 //! process does, and after how long it is killed, follows from the seed; how the processes meet does not.
+//!
+//! A process that was not killed has to end as it should, and to say and write what it was asked for.
+//! With `--with-release`, an older release works on the same store, and its processes are killed as
+//! well. All of the above holds then, too, with one exception, which is the older release's own: it
+//! may take the index for damaged, and make it anew from the objects, without pins and counters.
 
 mod action;
 mod calm;
@@ -18,7 +23,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use action::Action;
 use process::Ended;
-use release::Release;
+use release::{OLDER, Release, THIS};
 
 use crate::command::{Failure, Outcome, root};
 use crate::preheat::Preheat;
@@ -61,6 +66,12 @@ struct Storm {
     folder: PathBuf,
     releases: Vec<Release>,
     started: AtomicU64,
+    /// How often an older release set the index aside.
+    lost_indices: AtomicU64,
+    /// How many answers of children were left by processes that were killed while they read them.
+    read_answers: AtomicU64,
+    /// Since when the index counts, and how often it had been lost by then, at the last look.
+    counted: Mutex<Option<(String, u64)>>,
     counts: Mutex<BTreeMap<&'static str, Counts>>,
     failures: Mutex<Vec<String>>,
 }
@@ -69,6 +80,8 @@ struct Storm {
 #[derive(Clone, Copy, Default)]
 struct Counts {
     done: u64,
+    without_index: u64,
+    nothing_to_do: u64,
     killed: u64,
     refused: u64,
 }
@@ -112,7 +125,7 @@ impl Storm {
         if folder.exists() {
             std::fs::remove_dir_all(&folder).map_err(Failure::context(format!("removing {}", folder.display())))?;
         }
-        for name in ["logs", "out/this", "out/other", "home", "tmp", "programs"] {
+        for name in ["logs", "out/this", "out/older", "home", "tmp", "programs"] {
             let folder = folder.join(name);
             std::fs::create_dir_all(&folder).map_err(Failure::context(format!("making {}", folder.display())))?;
         }
@@ -123,10 +136,13 @@ impl Storm {
             folder,
             releases: Vec::new(),
             started: AtomicU64::new(0),
+            lost_indices: AtomicU64::new(0),
+            read_answers: AtomicU64::new(0),
+            counted: Mutex::default(),
             counts: Mutex::default(),
             failures: Mutex::default(),
         };
-        for (name, preheat) in [("this", Some(here)), ("other", other)] {
+        for (name, preheat) in [(THIS, Some(here)), (OLDER, other)] {
             let Some(preheat) = preheat else { continue };
             storm.releases.push(Release::with_references(name, preheat, plugin.clone(), &storm.folder)?);
         }
@@ -179,8 +195,7 @@ impl Storm {
         while Instant::now() < end && !self.has_failed() {
             let action = Action::choose(choices);
             let release = &self.releases[choices.usize(..self.releases.len())];
-            // Releases before this one take a snapshot that sled was killed over for damage, so that two releases are not killed.
-            let kill_after = process::choose_end(choices).filter(|_| self.releases.len() == 1);
+            let kill_after = process::choose_end(choices);
             match process::run(self, action.command(self, release, slot), kill_after) {
                 Ok(ended) => self.judge(&action, release, slot, &ended),
                 Err(failure) => self.fail(failure.to_string()),
@@ -195,10 +210,26 @@ impl Storm {
         let counts = counts.entry(action.name()).or_default();
         match verdict {
             Ok(action::Verdict::Done) => counts.done += 1,
+            Ok(action::Verdict::WithoutIndex) => counts.without_index += 1,
             Ok(action::Verdict::Killed) => counts.killed += 1,
             Ok(action::Verdict::Refused) => counts.refused += 1,
+            Ok(action::Verdict::NothingToDo) => counts.nothing_to_do += 1,
             Err(why) => self.fail(format!("{}: {why}", ended.log.display())),
         }
+    }
+
+    /// Notes that a process set the index aside, which only an older release may do: it takes a
+    /// snapshot that sled was killed over for damage.
+    fn note_lost_index(&self, release: &Release) -> Result<(), String> {
+        if !release.is_older() {
+            return Err("nobody damaged the index, and yet it was made anew".to_owned());
+        }
+        self.lost_indices.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn has_two_releases(&self) -> bool {
+        self.releases.len() > 1
     }
 
     fn fail(&self, why: String) {
@@ -233,18 +264,29 @@ impl Storm {
     fn print_counts(&self) {
         let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let row = |name: &str, counts: Counts| {
-            let Counts { done, killed, refused } = counts;
-            [name.to_owned(), done.to_string(), killed.to_string(), refused.to_string()]
+            let Counts { done, without_index, nothing_to_do, killed, refused } = counts;
+            let [done, without_index, nothing_to_do, killed, refused] =
+                [done, without_index, nothing_to_do, killed, refused].map(|count| count.to_string());
+            [name.to_owned(), done, without_index, nothing_to_do, killed, refused]
         };
         let mut rows: Vec<_> = counts.iter().map(|(name, counts)| row(name, *counts)).collect();
         let total = counts.values().fold(Counts::default(), |sum, each| Counts {
             done: sum.done + each.done,
+            without_index: sum.without_index + each.without_index,
             killed: sum.killed + each.killed,
             refused: sum.refused + each.refused,
+            nothing_to_do: sum.nothing_to_do + each.nothing_to_do,
         });
         rows.push(row("all", total));
         println!();
-        table::print(["processes", "done", "killed", "refused: index busy"], &rows);
+        let header = ["processes", "done", "without index", "nothing to do", "killed", "index busy"];
+        table::print(header, &rows);
+        let answers = self.read_answers.load(Ordering::Relaxed);
+        println!("{answers} processes were killed over a child's answer, and left its folder.");
+        if self.has_two_releases() {
+            let lost = self.lost_indices.load(Ordering::Relaxed);
+            println!("The older release set the index aside {lost} times.");
+        }
     }
 }
 

@@ -102,12 +102,16 @@ impl Store {
     ///
     /// A key whose record is missing gets it back from its object.
     pub fn commit(&self, uses: &[Use], counters: &Counters) -> Result<(), StoreError> {
-        self.commit_within(uses, counters, WHOLE_PATIENCE)
+        self.commit_with(Need::Whole, WHOLE_PATIENCE, uses, counters)
     }
 
     /// As [`commit`](Self::commit), waiting no longer than `patience` for other processes: past it, what was to be committed is lost.
     pub fn commit_within(&self, uses: &[Use], counters: &Counters, patience: Duration) -> Result<(), StoreError> {
-        self.transact(Need::Some, patience, |index| {
+        self.commit_with(Need::Some, patience, uses, counters)
+    }
+
+    fn commit_with(&self, need: Need, patience: Duration, uses: &[Use], counters: &Counters) -> Result<(), StoreError> {
+        self.transact(need, patience, |index| {
             let mut statistics = load_statistics(index)?;
             for one in uses {
                 let compile_seconds = self.record_use(index, one, &mut statistics)?;
@@ -229,8 +233,10 @@ impl Store {
         coming: &Coming,
     ) -> Result<Vec<Result<(), StoreError>>, StoreError> {
         let staged = RefCell::new(staged);
-        let patience = if coming.can_wait() { WHOLE_PATIENCE } else { NOTE_PATIENCE };
-        self.transact(Need::Some, patience, |index| {
+        // A busy machine lets a holder of the index do nothing for a second: that ends no import.
+        let waits = coming.can_wait();
+        let (need, patience) = if waits { (Need::Whole, WHOLE_PATIENCE) } else { (Need::Some, NOTE_PATIENCE) };
+        self.transact(need, patience, |index| {
             let mut placed = Vec::new();
             for one in staged.borrow_mut().iter_mut() {
                 if let Err(refused) = self.make_room(index, one, coming)? {

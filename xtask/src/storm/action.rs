@@ -16,8 +16,14 @@ pub const FIT_TOGETHER: usize = 8;
 /// How many of them are ever pinned: so few that the store has room for the rest.
 const PINNED: usize = 3;
 
-/// What a command says that cannot go on without the index, where others have it for too long. An older release shows no signs of work.
-const INDEX_BUSY: [&str; 2] = ["kept it busy", "without a sign of work"];
+/// What a command says that cannot go on without the index, where others work with it for too long:
+/// the fewer cores a storm has, the more often.
+const INDEX_BUSY: &str = "kept it busy";
+/// The same, where whoever has the index seems to hang. An older release shows no signs of work, so
+/// that only beside one may a command end like that.
+const INDEX_IDLE: &str = "without a sign of work";
+/// What a run says that goes on without the index.
+const WITHOUT_INDEX: &str = "the cache's index cannot be used, executables are still found by their keys";
 
 /// A command line of preheat's.
 pub enum Action {
@@ -37,10 +43,14 @@ pub enum Action {
 /// How a process ended whose end was right.
 pub enum Verdict {
     Done,
+    /// A run, which gave what it should, and had to do without the index.
+    WithoutIndex,
     /// By the storm.
     Killed,
     /// The index was busy for longer than a command waits.
     Refused,
+    /// What it was to work on was evicted or cleared before.
+    NothingToDo,
 }
 
 impl Action {
@@ -114,33 +124,68 @@ impl Action {
         command
     }
 
+    /// What a process says, in every release, once it has done what it was asked: one of these.
+    fn signs(&self) -> &'static [&'static str] {
+        match self {
+            Self::Picture { .. } => &["done after "],
+            Self::Program { .. } => &["  out0  "],
+            Self::Prune { .. } | Self::Clear => &["removed "],
+            Self::Verify { .. } => &["records checked: nothing is damaged\n"],
+            Self::Export => &[" compiled graphs in "],
+            Self::Import => &[" compiled graphs added, "],
+            Self::Stats => &["\"since\": "],
+            Self::List => &["last used", "the cache is empty"],
+            Self::Pin { .. } => &[" is pinned: "],
+            Self::Unpin { .. } => &[" is no longer pinned: "],
+        }
+    }
+
     /// Whether a process ended as it should have: `Err` says what is wrong.
     pub fn verdict(&self, storm: &Storm, release: &Release, slot: usize, ended: &Ended) -> Result<Verdict, String> {
         ended.check_text()?;
+        if ended.lost_index() {
+            storm.note_lost_index(release)?;
+        }
         // Also where the process was killed: a file is there whole or not at all.
-        match self {
+        let written = match self {
             Self::Picture { .. } => check_output(&storm.output(release, slot, "png"), release.picture())?,
             Self::Program { subject, .. } => {
-                check_output(&storm.output(release, slot, "safetensors"), release.output(*subject))?;
+                check_output(&storm.output(release, slot, "safetensors"), release.output(*subject))?
             }
-            _ => {}
+            Self::Export => storm.output(release, slot, "preheat").is_file(),
+            _ => true,
+        };
+        match self.end(ended, storm.has_two_releases())? {
+            Verdict::Done | Verdict::WithoutIndex if !written => {
+                Err(format!("{} says that it is done, and wrote nothing", self.name()))
+            }
+            verdict => Ok(verdict),
         }
+    }
+
+    /// How a process ended, by its status and what it said.
+    fn end(&self, ended: &Ended, beside_older: bool) -> Result<Verdict, String> {
         if ended.killed {
             return Ok(Verdict::Killed);
         }
+        let says = |words: &str| ended.text.contains(words);
         let is_run = matches!(self, Self::Picture { .. } | Self::Program { .. });
+        let has_a_sign = self.signs().iter().any(|sign| says(sign));
         match ended.code {
-            Some(0) => Ok(Verdict::Done),
-            Some(1) if !is_run && INDEX_BUSY.iter().any(|said| ended.text.contains(said)) => Ok(Verdict::Refused),
+            Some(0) if has_a_sign && is_run && says(WITHOUT_INDEX) => Ok(Verdict::WithoutIndex),
+            Some(0) if has_a_sign => Ok(Verdict::Done),
+            Some(0) => Err(format!("{} ended with status 0 and does not say that it did anything", self.name())),
+            Some(1) if !is_run && says(INDEX_BUSY) => Ok(Verdict::Refused),
+            Some(1) if !is_run && beside_older && says(INDEX_IDLE) => Ok(Verdict::Refused),
             // What is here is worth more; what was to be exported was evicted meanwhile.
-            Some(1) if matches!(self, Self::Import | Self::Export) && ended.text.contains("left out: ") => {
+            Some(1) if matches!(self, Self::Import | Self::Export) && has_a_sign && says("left out: ") => {
                 Ok(Verdict::Done)
             }
             // Another process has just cleared the cache.
-            Some(1) if matches!(self, Self::Export) && ended.text.contains("nothing in the cache") => Ok(Verdict::Done),
+            Some(1) if matches!(self, Self::Export) && says("nothing in the cache") => Ok(Verdict::NothingToDo),
             // Evicted, cleared or not compiled yet.
-            Some(1) if matches!(self, Self::Pin { .. } | Self::Unpin { .. }) && ended.text.contains("no graph key") => {
-                Ok(Verdict::Done)
+            Some(1) if matches!(self, Self::Pin { .. } | Self::Unpin { .. }) && says("no graph key") => {
+                Ok(Verdict::NothingToDo)
             }
             Some(code) => Err(format!("{} ended with status {code}", self.name())),
             None => Err(format!("{} was ended by a signal that the storm did not send", self.name())),
@@ -148,13 +193,15 @@ impl Action {
     }
 }
 
-/// A file that is there is the reference, byte for byte; it is removed, so that the next one is another run's.
-fn check_output(path: &Path, reference: &[u8]) -> Result<(), String> {
-    let Ok(written) = std::fs::read(path) else { return Ok(()) };
+/// Whether there is a file. It has to be the reference, byte for byte, and is removed, so that the
+/// next one is another run's.
+fn check_output(path: &Path, reference: &[u8]) -> Result<bool, String> {
+    let Ok(written) = std::fs::read(path) else { return Ok(false) };
     if written != reference {
         return Err(format!("{} is not what the same run wrote before", path.display()));
     }
-    std::fs::remove_file(path).map_err(|error| format!("{}: {error}", path.display()))
+    std::fs::remove_file(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    Ok(true)
 }
 
 /// The file of a program.
@@ -193,4 +240,45 @@ fn program_text(values: &mut fastrand::Rng) -> String {
 }}
 "
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ended(code: i32, text: &str) -> Ended {
+        Ended { log: std::path::PathBuf::new(), text: text.to_owned(), code: Some(code), killed: false }
+    }
+
+    #[test]
+    fn a_process_has_to_say_that_it_did_what_it_was_asked() {
+        let verify = Action::Verify { repair: true };
+        let end = |text: &str| verify.end(&ended(0, text), false);
+        let verdict = "3 objects (1 KiB) and 3 records checked: ";
+        assert!(matches!(end(&format!("{verdict}nothing is damaged\n")), Ok(Verdict::Done)));
+        for text in ["", &format!("{verdict}1 damaged, all of it repaired\n")] {
+            assert!(end(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn only_beside_an_older_release_may_the_index_seem_idle() {
+        let ended = |said: &str| ended(1, &format!("error: the index cannot be used: it was {said}"));
+        let run = Action::Program { subject: 0, force: false };
+        for (said, beside_older, is_refused) in
+            [(INDEX_BUSY, false, true), (INDEX_IDLE, false, false), (INDEX_IDLE, true, true)]
+        {
+            let end = Action::Stats.end(&ended(said), beside_older);
+            assert_eq!(matches!(end, Ok(Verdict::Refused)), is_refused, "{said}");
+            assert!(run.end(&ended(said), beside_older).is_err(), "a run goes on without: {said}");
+        }
+    }
+
+    #[test]
+    fn what_was_evicted_before_cannot_be_pinned() {
+        let pin = Action::Pin { subject: 0 };
+        let text = "error: no graph key begins with `00`: `preheat cache list` lists them";
+        assert!(matches!(pin.end(&ended(1, text), false), Ok(Verdict::NothingToDo)));
+        assert!(pin.end(&ended(1, "error: something else"), false).is_err());
+    }
 }

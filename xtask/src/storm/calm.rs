@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,6 +15,8 @@ use super::{STORE_LIMIT, Storm, action, process};
 use crate::command::{Failure, Outcome, spelled};
 use crate::preheat::parse_json;
 
+/// What begins the name of a folder in which a child answers.
+const ANSWERS: &str = "preheat-compile-";
 /// How long a child of a killed process may take to see that its parent is gone.
 const ORPHANS_END_WITHIN: Duration = Duration::from_secs(20);
 
@@ -29,6 +33,7 @@ impl Storm {
             self.everything_runs(release)?;
             self.is_bounded(release)?;
         }
+        self.index_is_kept()?;
         self.nothing_half_written(&self.store())
     }
 
@@ -112,15 +117,58 @@ impl Storm {
         Ok(())
     }
 
-    /// Wherever the store keeps them, there are no files that were being written, no locks of the dead, and no quarantine.
+    /// The index is the one that was there at the last look, with its pins and counters, unless an
+    /// older release set that one aside.
+    fn index_is_kept(&self) -> Outcome {
+        let Some(this) = self.releases.first() else { return Ok(()) };
+        let stats = self.ask(this, &self.store(), &["cache", "stats"])?;
+        let since = stats["since"].as_str().unwrap_or_default().to_owned();
+        let lost = self.lost_indices.load(Ordering::Relaxed);
+        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        match counted.replace((since.clone(), lost)) {
+            Some((before, lost_before)) if before != since && lost_before == lost => Err(Failure::new(format!(
+                "the index counted since {before}, and now since {since}: pins and counters were lost"
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Wherever the store keeps them, there are no files that were being written, no locks of the
+    /// dead, and nothing in quarantine but what an older release took for a damaged index.
     fn nothing_half_written(&self, store: &Path) -> Outcome {
+        let lost = self.lost_indices.load(Ordering::Relaxed) > 0;
         let left = |path: &PathBuf| {
-            let within = |folder: &str| path.parent().is_some_and(|parent| parent.iter().any(|part| part == folder));
-            let is_index_lock = path.file_name().is_some_and(|name| name == "index.lock");
-            ["tmp", "quarantine", "unrecorded"].into_iter().any(within) || (within("locks") && !is_index_lock)
+            let path = path.strip_prefix(store).unwrap_or(path);
+            let parts: Vec<_> = path.iter().map(|part| part.to_string_lossy()).collect();
+            let within = |folder: &str| parts.len() > 1 && parts.iter().any(|part| part == folder);
+            let is_index_lock = parts.last().is_some_and(|name| name == "index.lock");
+            let is_index = parts.iter().any(|part| part.starts_with("graphs-v2."));
+            ["tmp", "unrecorded"].into_iter().any(within)
+                || (within("quarantine") && !(lost && is_index))
+                || (within("locks") && !is_index_lock)
         };
+        self.remove_read_answers()?;
         let temporary = files_below(&self.folder.join("tmp"))?;
         none("left over", files_below(store)?.into_iter().filter(left).chain(temporary))
+    }
+
+    /// Removes the folders of answers whose readers were killed after the child had ended; before
+    /// that, the child removes its folder. A later process with a child removes them once they are a
+    /// day old, so that they are counted, and no fault.
+    fn remove_read_answers(&self) -> Outcome {
+        let temporary = self.folder.join("tmp");
+        let failed = || Failure::context(format!("looking through {}", temporary.display()));
+        for entry in std::fs::read_dir(&temporary).map_err(failed())? {
+            let folder = entry.map_err(failed())?.path();
+            let name = folder.file_name().unwrap_or_default().to_string_lossy();
+            let is_there = |file: &&str| folder.join(file).is_file();
+            let is_whole = ["OWNED-BY-PREHEAT", "answer.json"].iter().all(is_there);
+            if name.starts_with(ANSWERS) && is_whole {
+                self.read_answers.fetch_add(1, Ordering::Relaxed);
+                std::fs::remove_dir_all(&folder).map_err(failed())?;
+            }
+        }
+        Ok(())
     }
 
     /// The JSON that a command prints, which has to succeed.

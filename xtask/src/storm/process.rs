@@ -27,6 +27,9 @@ const BREAKDOWNS: &[&str] = &[
     "memory allocation of",
 ];
 
+/// What a program says, in every release, that makes the index anew.
+const INDEX_LOST: &str = "the index is damaged and is made anew";
+
 /// How a process ended.
 pub struct Ended {
     pub log: PathBuf,
@@ -39,7 +42,13 @@ pub struct Ended {
 }
 
 impl Ended {
-    /// Nothing broke down, and nothing was taken for damage. Statistics name the quarantine, and how often it was needed.
+    /// Whether it set the index aside as damaged, or was about to: pins and counters go with it.
+    pub fn lost_index(&self) -> bool {
+        self.text.contains(INDEX_LOST)
+    }
+
+    /// Nothing broke down, and no object was taken for damaged. Statistics name the quarantine, and
+    /// how often it was needed.
     pub fn check_text(&self) -> Result<(), String> {
         if let Some(breakdown) = BREAKDOWNS.iter().find(|breakdown| self.text.contains(**breakdown)) {
             return Err(format!("it says `{breakdown}`"));
@@ -109,6 +118,13 @@ mod tests {
         for text in ["", "done after 2.9 s", "{\n  \"evictions\": 0,\n  \"quarantined\": 0,\n}"] {
             assert_eq!(ended(text).check_text(), Ok(()), "{text}");
         }
+    }
+
+    #[test]
+    fn an_index_that_is_made_anew_is_seen() {
+        let warning = "warning: the index is damaged and is made anew from the objects path=store/graphs-v2";
+        assert!(ended(warning).lost_index());
+        assert!(!ended("3 objects (1 KiB) and 3 records checked: nothing is damaged").lost_index());
     }
 
     #[test]

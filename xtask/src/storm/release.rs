@@ -15,6 +15,10 @@ const QUICK: &str = "--xla_backend_optimization_level=0";
 /// The request that every picture of a storm is of.
 pub const PICTURE: [&str; 6] = ["--prompt", "the digit seven", "--seed", "7", "--steps", "4"];
 
+/// The names of the two releases, also of their folders.
+pub const THIS: &str = "this";
+pub const OLDER: &str = "older";
+
 pub struct Release {
     name: &'static str,
     preheat: Preheat,
@@ -59,6 +63,11 @@ impl Release {
 
     pub fn name(&self) -> &'static str {
         self.name
+    }
+
+    /// Whether it is the release that `--with-release` names.
+    pub fn is_older(&self) -> bool {
+        self.name == OLDER
     }
 
     /// preheat on a store, with nothing of the surrounding environment that it would read, and its other folders in `folder`.

@@ -34,6 +34,23 @@ fn a_program_that_is_wrong_counts_as_none_and_is_written_over() {
 }
 
 #[test]
+fn a_command_outlasts_a_holder_of_the_index_that_does_nothing_for_two_seconds() {
+    let scratch = Scratch::new();
+    let record = scratch.put(1);
+    let lock = fs::File::open(scratch.store.layout().index_lock()).unwrap();
+    lock.lock().unwrap();
+    let uses = [hit(record.graph_key)];
+    let committed = std::thread::scope(|scope| {
+        let committed = scope.spawn(|| scratch.store.commit(&uses, &Counters::default()));
+        std::thread::sleep(Duration::from_secs(2));
+        lock.unlock().unwrap();
+        committed.join().unwrap()
+    });
+    committed.unwrap();
+    assert_eq!(scratch.store.record(&record.graph_key).unwrap().unwrap().statistics.hits, 1);
+}
+
+#[test]
 fn a_snapshot_that_sled_was_killed_over_costs_nothing() {
     let scratch = Scratch::new();
     let record = scratch.put(1);

@@ -67,6 +67,22 @@ fn what_is_exported_is_imported_elsewhere() {
 }
 
 #[test]
+fn an_import_outlasts_a_holder_of_the_index_that_does_nothing_for_two_seconds() {
+    let file = exported(&filled());
+    let to = Scratch::new();
+    to.put(5);
+    let lock = std::fs::File::open(to.store.layout().index_lock()).unwrap();
+    lock.lock().unwrap();
+    let imported = std::thread::scope(|scope| {
+        let imported = scope.spawn(|| to.store.import(file.as_slice(), |_| true));
+        std::thread::sleep(std::time::Duration::from_secs(2));
+        lock.unlock().unwrap();
+        imported.join().unwrap()
+    });
+    assert_eq!(imported.unwrap().added, 3);
+}
+
+#[test]
 fn what_is_asked_for_is_exported_and_what_is_damaged_is_left_out() {
     let from = filled();
     let key = |number| graph(number).0.graph_key;

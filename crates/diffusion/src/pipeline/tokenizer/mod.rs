@@ -11,20 +11,18 @@ mod files;
 #[cfg(test)]
 mod tests;
 mod vectors;
+mod words;
 
 use std::path::Path;
 
-use tokenizers::SplitDelimiterBehavior;
+use tokenizers::TokenizerImpl;
 use tokenizers::decoders::byte_level::ByteLevel;
 use tokenizers::models::bpe::{BPE, Vocab};
-use tokenizers::normalizers::replace::ReplacePattern;
-use tokenizers::normalizers::{Lowercase, NFC, Replace, Sequence as Normalizers};
-use tokenizers::pre_tokenizers::sequence::Sequence as PreTokenizers;
-use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
 
 pub use self::error::TokenizerError;
 use self::files::{Files, Name, Vocabulary};
 use self::vectors::Vectors;
+use self::words::{Normalize, Split, Words};
 
 /// The tokens of a text encoder's input, where `tokenizer_config.json` does not say.
 const MAX_LENGTH: usize = 77;
@@ -32,12 +30,14 @@ const MAX_LENGTH: usize = 77;
 const NO_LENGTH: f64 = 1e9;
 /// What the last token of a word ends with.
 const END_OF_WORD: &str = "</w>";
-/// How CLIP cuts a text into words: contractions, letters, single digits, everything else.
-const WORDS: &str = r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+";
+
+/// A vocabulary with what every CLIP tokenizer does before it looks words up. Nothing is done
+/// after that, so that the fourth part is never there.
+type Clip = TokenizerImpl<BPE, Normalize, Split, ByteLevel, ByteLevel>;
 
 /// Turns a prompt into the ids that a CLIP text encoder reads.
 pub struct Tokenizer {
-    inner: tokenizers::Tokenizer,
+    inner: Clip,
     vectors: Vectors,
     max_length: usize,
     bos: i32,
@@ -132,24 +132,22 @@ fn max_length(folder: &Path, length: Option<f64>) -> Result<usize, TokenizerErro
 }
 
 /// `CLIPTokenizer` over a vocabulary.
-fn clip(vocabulary: Vocabulary, unknown: &str) -> Result<tokenizers::Tokenizer, TokenizerError> {
+fn clip(vocabulary: Vocabulary, unknown: &str) -> Result<Clip, TokenizerError> {
     let Vocabulary { path, words, merges } = vocabulary;
-    let broken = |error: tokenizers::Error| TokenizerError::Broken { path: path.clone(), why: error.to_string() };
+    let broken = |why: String| TokenizerError::Broken { path: path.clone(), why };
     let model = BPE::builder()
         .vocab_and_merges(words.into_iter().collect::<Vocab>(), merges)
         .unk_token(unknown.to_owned())
         .end_of_word_suffix(END_OF_WORD.to_owned())
         .continuing_subword_prefix(String::new())
         .build()
-        .map_err(broken)?;
-    let mut inner = tokenizers::Tokenizer::new(model);
-    let spaces = Replace::new(ReplacePattern::Regex(r"\s+".to_owned()), " ").map_err(broken)?;
-    let words =
-        Split::new(SplitPattern::Regex(WORDS.to_owned()), SplitDelimiterBehavior::Removed, true).map_err(broken)?;
+        .map_err(|error| broken(error.to_string()))?;
+    let words = Words::get().map_err(broken)?;
+    let mut inner = Clip::new(model);
     inner
-        .with_normalizer(Some(Normalizers::new(vec![NFC.into(), spaces.into(), Lowercase.into()])))
-        .map_err(broken)?
-        .with_pre_tokenizer(Some(PreTokenizers::new(vec![words.into(), ByteLevel::new(false, true, true).into()])))
+        .with_normalizer(Some(words.normalize()))
+        .map_err(|error| broken(error.to_string()))?
+        .with_pre_tokenizer(Some(words.split()))
         .with_decoder(Some(ByteLevel::default()));
     Ok(inner)
 }

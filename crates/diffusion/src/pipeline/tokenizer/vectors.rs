@@ -4,14 +4,14 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use tokenizers::Tokenizer;
+use super::Clip;
 
 /// What stands for a token in a prompt, of those tokens that have several vectors.
 pub(super) struct Vectors(BTreeMap<String, String>);
 
 impl Vectors {
     /// Those of the tokens that were added to a vocabulary.
-    pub(super) fn of(tokenizer: &Tokenizer) -> Self {
+    pub(super) fn of(tokenizer: &Clip) -> Self {
         let added = tokenizer.get_added_vocabulary().get_vocab();
         let all = |token: &String| {
             let further = (1..).map(|number| format!("{token}_{number}")).take_while(|name| added.contains_key(name));
@@ -22,7 +22,7 @@ impl Vectors {
     }
 
     /// The text, where each of its tokens with several vectors is followed by their tokens.
-    pub(super) fn expand<'a>(&self, text: &'a str, tokenizer: &Tokenizer) -> Result<Cow<'a, str>, tokenizers::Error> {
+    pub(super) fn expand<'a>(&self, text: &'a str, tokenizer: &Clip) -> Result<Cow<'a, str>, tokenizers::Error> {
         if self.0.is_empty() {
             return Ok(Cow::Borrowed(text));
         }
