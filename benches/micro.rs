@@ -4,7 +4,11 @@
 //!
 //! criterion rather than divan, for its estimates can be read back: the table at the end compares medians of this run.
 
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a bench prints its figures, and a panic is its report")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a bench prints its figures, and a panic is its report"
+)]
 
 use std::fmt::Write as _;
 use std::hint::black_box;
@@ -18,11 +22,12 @@ use preheat::pjrt::{self, Buffer, Client, ExecuteOptions, LoadedExecutable, Plug
 use preheat::plugins::{self, PluginName};
 use preheat::runtime::{Builder, DeviceTensor};
 use preheat::{
-    CompileOptions, Dtype, Executable, Graph, Match, Program, ProgramFormat, Projection, Runtime, Signature, Source,
-    create_execution_signature,
+    CompileOptions, Dtype, Executable, Graph, Match, Program, ProgramFormat, Projection, Runtime,
+    Signature, Source, create_execution_signature,
 };
 use preheat_cache::{
-    BuilderId, Counters, Digest, Environment, GraphKey, Host, KeyInputs, Lookup, Store, StoreOptions, Use,
+    BuilderId, Counters, Digest, Environment, GraphKey, Host, KeyInputs, Lookup, Store,
+    StoreOptions, Use,
 };
 
 /// A `UNet`'s step with its helper functions, as JAX prints it.
@@ -42,7 +47,8 @@ fn main() {
     tokenizer(&mut criterion);
     let store = tempfile::tempdir().unwrap();
     let runtime = runtime().cache_dir(store.path()).build().unwrap();
-    let unet = runtime.get_or_compile(&signature(), &Program::sniff(UNET.as_bytes()).unwrap()).unwrap();
+    let unet =
+        runtime.get_or_compile(&signature(), &Program::sniff(UNET.as_bytes()).unwrap()).unwrap();
     runtime.flush();
     in_memory(&mut criterion, &runtime);
     calls(&mut criterion, &runtime, unet.inputs().unwrap().len());
@@ -63,7 +69,8 @@ fn keys(criterion: &mut Criterion) {
             bencher.iter(|| {
                 // A new program each time: a program remembers its digest.
                 let program = Program::new(ProgramFormat::Mlir, std::sync::Arc::clone(&bytes));
-                let (options, environment) = (CompileOptions::default(), std::sync::Arc::clone(&environment));
+                let (options, environment) =
+                    (CompileOptions::default(), std::sync::Arc::clone(&environment));
                 KeyInputs { program, options, environment }.graph_key()
             });
         });
@@ -91,11 +98,13 @@ fn tokenizer(criterion: &mut Criterion) {
     tokens.extend(["<|startoftext|>".to_owned(), "<|endoftext|>".to_owned()]);
     let vocabulary: std::collections::HashMap<&String, usize> = tokens.iter().zip(0..).collect();
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("vocab.json"), serde_json::to_vec(&vocabulary).unwrap()).unwrap();
+    std::fs::write(folder.path().join("vocab.json"), serde_json::to_vec(&vocabulary).unwrap())
+        .unwrap();
     std::fs::write(folder.path().join("merges.txt"), merges).unwrap();
     let mut group = criterion.benchmark_group("tokenizer");
     group.sample_size(20);
-    group.bench_function("open", |bencher| bencher.iter(|| Tokenizer::open(folder.path()).unwrap()));
+    group
+        .bench_function("open", |bencher| bencher.iter(|| Tokenizer::open(folder.path()).unwrap()));
     group.finish();
 }
 
@@ -109,23 +118,31 @@ fn in_memory(criterion: &mut Criterion, runtime: &Runtime) {
         .projection(Projection::step_graph(Digest::of(b"the UNet's architecture")));
     assert_eq!(runtime.get_or_compile(&signature, &graph).unwrap().report().source, Source::Memory);
     let mut group = criterion.benchmark_group("get_or_compile from memory");
-    group.bench_function("graph", |bencher| bencher.iter(|| runtime.get_or_compile(&signature, &graph).unwrap()));
-    group.bench_function("program", |bencher| bencher.iter(|| runtime.get_or_compile(&signature, &program).unwrap()));
+    group.bench_function("graph", |bencher| {
+        bencher.iter(|| runtime.get_or_compile(&signature, &graph).unwrap())
+    });
+    group.bench_function("program", |bencher| {
+        bencher.iter(|| runtime.get_or_compile(&signature, &program).unwrap())
+    });
     group.finish();
 }
 
 /// [`Executable::run`] on device buffers, beside the call that it makes. Both sides are called in turn and only one is
 /// timed, so that both see the same machine; results are awaited and dropped outside of the timed part.
 fn calls(criterion: &mut Criterion, runtime: &Runtime, unet_inputs: usize) {
-    let plugin = plugins::find(PluginName::XlaCpu, &plugins::Lookup::from_process()).require().unwrap();
+    let plugin =
+        plugins::find(PluginName::XlaCpu, &plugins::Lookup::from_process()).require().unwrap();
     let client = Client::create(&Plugin::open(&plugin.path).unwrap(), &[]).unwrap();
     let mut group = criterion.benchmark_group("execute");
     for inputs in [2, unet_inputs] {
         let text = sum_of_two(inputs);
         let (bare, arguments) = bare(&client, &text, inputs);
-        let executable = runtime.get_or_compile(&signature(), &Program::sniff(text.into_bytes()).unwrap()).unwrap();
+        let executable = runtime
+            .get_or_compile(&signature(), &Program::sniff(text.into_bytes()).unwrap())
+            .unwrap();
         let zeros = executable.zeros().unwrap();
-        let tensors: Vec<DeviceTensor> = zeros.iter().map(|zero| executable.to_device(zero).unwrap()).collect();
+        let tensors: Vec<DeviceTensor> =
+            zeros.iter().map(|zero| executable.to_device(zero).unwrap()).collect();
         let arguments: Vec<&Buffer> = arguments.iter().collect();
         for side in ["bare call", "Executable::run"] {
             group.bench_function(BenchmarkId::new(side, inputs), |bencher| {
@@ -187,7 +204,9 @@ fn disk(criterion: &mut Criterion, dir: &Path, key: GraphKey) -> u64 {
     group.bench_function("load an object", |bencher| {
         bencher.iter_batched(|| (), |()| store.load(&key).unwrap(), BatchSize::PerIteration);
     });
-    group.bench_function("read transaction", |bencher| bencher.iter(|| store.resolve(&wanted).unwrap()));
+    group.bench_function("read transaction", |bencher| {
+        bencher.iter(|| store.resolve(&wanted).unwrap())
+    });
     group.bench_function("write transaction", |bencher| {
         bencher.iter(|| store.commit(std::slice::from_ref(&hit), &Counters::default()).unwrap());
     });
@@ -217,21 +236,39 @@ fn report(results: &Results, stored_bytes: u64) {
         Some(side("Executable__run")? - side("bare call")?)
     };
     let inputs: Vec<String> = std::fs::read_dir(results.folder.join("execute/bare call"))
-        .map(|folder| folder.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect())
+        .map(|folder| {
+            folder.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect()
+        })
         .unwrap_or_default();
     let memory = |side: &str| results.median(&format!("get_or_compile from memory/{side}"));
     let mut rows = vec![
         ("key of a 600 KB program, plain".to_owned(), results.median("key/plain"), Some(1e6)),
-        ("key of a 600 KB program, half of it locations".to_owned(), results.median("key/locations"), Some(1e6)),
+        (
+            "key of a 600 KB program, half of it locations".to_owned(),
+            results.median("key/locations"),
+            Some(1e6),
+        ),
         ("get_or_compile from memory, a graph".to_owned(), memory("graph"), Some(1e3)),
         ("get_or_compile from memory, a program".to_owned(), memory("program"), Some(1e3)),
     ];
     for inputs in inputs.iter().filter(|inputs| *inputs != "report") {
-        rows.push((format!("Executable::run less the bare call, {inputs} inputs"), difference(inputs), Some(5e3)));
+        rows.push((
+            format!("Executable::run less the bare call, {inputs} inputs"),
+            difference(inputs),
+            Some(5e3),
+        ));
     }
-    rows.push(("a tokenizer of 49,408 tokens opened".to_owned(), results.median("tokenizer/open"), None));
+    rows.push((
+        "a tokenizer of 49,408 tokens opened".to_owned(),
+        results.median("tokenizer/open"),
+        None,
+    ));
     let store = |name: &str| results.median(&format!("store/{name}"));
-    rows.push((format!("load of an object of {} KB", stored_bytes / 1000), store("load an object"), None));
+    rows.push((
+        format!("load of an object of {} KB", stored_bytes / 1000),
+        store("load an object"),
+        None,
+    ));
     rows.push(("read transaction of the index".to_owned(), store("read transaction"), None));
     rows.push(("write transaction of the index".to_owned(), store("write transaction"), None));
     println!("\n{:<58}{:>12}{:>12}", "median", "", "target");
@@ -239,7 +276,11 @@ fn report(results: &Results, stored_bytes: u64) {
         let Some(nanoseconds) = nanoseconds else { continue };
         let verdict = match target {
             Some(target) => {
-                format!("{:>12}{}", microseconds(target), if nanoseconds <= target { "" } else { "  MISSED" })
+                format!(
+                    "{:>12}{}",
+                    microseconds(target),
+                    if nanoseconds <= target { "" } else { "  MISSED" }
+                )
             }
             None => String::new(),
         };
@@ -257,7 +298,16 @@ fn runtime() -> Builder {
 }
 
 fn signature() -> Signature {
-    create_execution_signature("stable-diffusion-v1-5", [2, 4, 64, 64], 1, 7.5, "pndm", 50, Dtype::Float32).unwrap()
+    create_execution_signature(
+        "stable-diffusion-v1-5",
+        [2, 4, 64, 64],
+        1,
+        7.5,
+        "pndm",
+        50,
+        Dtype::Float32,
+    )
+    .unwrap()
 }
 
 /// An environment as long as XLA:CPU's: the features of a host are most of it.
@@ -301,8 +351,11 @@ fn with_locations(text: &str, bytes: usize) -> String {
     }
     for index in 1..=count {
         let (line, column) = (index % 997, index % 61);
-        writeln!(located, "#loc{index} = loc(\"jit(step)/conv_general_dilated\"(\"unet.py\":{line}:{column}))")
-            .unwrap();
+        writeln!(
+            located,
+            "#loc{index} = loc(\"jit(step)/conv_general_dilated\"(\"unet.py\":{line}:{column}))"
+        )
+        .unwrap();
     }
     let digest = |text: &str| Program::new(ProgramFormat::Mlir, text.as_bytes()).digest();
     assert_eq!(digest(&located), digest(text), "the locations were not left out");

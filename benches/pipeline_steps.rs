@@ -5,7 +5,12 @@
 //! prints one JSON line, and then one for each line that it reads: `loop` or `bare`. Both run the same executable of the same runtime, on
 //! weights of their own; those of `bare` come when it is first told.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, reason = "a bench prints its figures")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a bench prints its figures"
+)]
 
 use std::collections::HashMap;
 use std::io::BufRead as _;
@@ -27,17 +32,27 @@ use serde_json::json;
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    let arguments: Vec<String> =
+        std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let [cache_dir, model, device, precision, numbers @ ..] = &arguments[..] else {
-        eprintln!("nothing to do without its seven arguments: `cargo xtask bench pipeline-step` gives them");
+        eprintln!(
+            "nothing to do without its seven arguments: `cargo xtask bench pipeline-step` gives them"
+        );
         return;
     };
     let numbers: Vec<u64> = numbers.iter().map(|number| number.parse().unwrap()).collect();
     let [width, height, steps] = numbers[..] else { panic!("width, height and steps") };
     // A bench of another device than the one that was asked for would be of no use.
-    let device = device::Request { device: device.parse().unwrap(), strict: true, ..device::Request::default() };
-    let runtime =
-        Runtime::builder().device(device).cache_dir(cache_dir).build().unwrap_or_else(|error| panic!("{error}"));
+    let device = device::Request {
+        device: device.parse().unwrap(),
+        strict: true,
+        ..device::Request::default()
+    };
+    let runtime = Runtime::builder()
+        .device(device)
+        .cache_dir(cache_dir)
+        .build()
+        .unwrap_or_else(|error| panic!("{error}"));
     let precisions = Precisions { all: precision.parse().unwrap(), ..Precisions::default() };
     let pipeline = Pipeline::builder().precisions(precisions).open(&runtime, model).unwrap();
     let request = TextToImage {
@@ -85,7 +100,8 @@ impl Bare {
     fn new(runtime: &Runtime, model: &Path, made: &Made) -> Self {
         let (folder, dtype) = (ModelFolder::open(model).unwrap(), made.plan.signature.dtype);
         let [width, height] = made.plan.sizes.padded.map(|side| side / LATENT_PX);
-        let function = denoiser(folder.unet(), &folder.denoiser_spec(true, 1, [height, width])).unwrap();
+        let function =
+            denoiser(folder.unet(), &folder.denoiser_spec(true, 1, [height, width])).unwrap();
         let function = autocast(&function, dtype).unwrap();
         let program = if runtime.torch_device().is_some() {
             Program::new(ProgramFormat::Graph, function.encode().unwrap())
@@ -93,8 +109,16 @@ impl Bare {
             let text = lower::stablehlo(&function, runtime.lowering_target()).text;
             Program::new(ProgramFormat::Mlir, text.into_bytes())
         };
-        let signature =
-            preheat::create_execution_signature("bare", [1, 4, height, width], 1, 7.5, "euler", 1, dtype).unwrap();
+        let signature = preheat::create_execution_signature(
+            "bare",
+            [1, 4, height, width],
+            1,
+            7.5,
+            "euler",
+            1,
+            dtype,
+        )
+        .unwrap();
         let executable = runtime.get_or_compile(&signature, &program).unwrap();
         let same = made.stages.iter().any(|stage| stage.graph_key == executable.graph_key());
         assert!(same, "the pipeline's denoiser is another graph");
@@ -119,7 +143,8 @@ impl Bare {
         };
         let scalars = StepScalars { timestep: 500.0, guidance: 7.5, coefficients };
         // What a call takes over cannot be given twice, so every call has inputs of its own. All are there before the clock starts.
-        let mut inputs: Vec<HashMap<&str, DeviceTensor>> = (0..steps).map(|_| self.inputs(scalars)).collect();
+        let mut inputs: Vec<HashMap<&str, DeviceTensor>> =
+            (0..steps).map(|_| self.inputs(scalars)).collect();
         let began = Instant::now();
         let done = |latents: &DeviceTensor| {
             latents.wait().unwrap();
@@ -127,7 +152,9 @@ impl Bare {
         };
         let mut latents = self.call(&inputs[0]);
         let first = done(&latents);
-        let Some(others) = inputs.get_mut(1..).filter(|others| !others.is_empty()) else { return (first, first) };
+        let Some(others) = inputs.get_mut(1..).filter(|others| !others.is_empty()) else {
+            return (first, first);
+        };
         for own in &mut *others {
             // The last handle of the step before it; its buffer lives on as this one's input.
             own.insert("latents", latents);
@@ -145,12 +172,15 @@ impl Bare {
     /// What the graph takes before its weights: small numbers, the same in each call.
     fn inputs(&self, scalars: StepScalars) -> HashMap<&str, DeviceTensor> {
         let one = |input: &preheat::graph::InputDecl| {
-            let dims: Vec<i64> = input.kind.dims.iter().map(|&size| i64::try_from(size).unwrap()).collect();
+            let dims: Vec<i64> =
+                input.kind.dims.iter().map(|&size| i64::try_from(size).unwrap()).collect();
             let values = if input.name == "scalars" {
                 scalars.to_array().to_vec()
             } else {
                 let count = u32::try_from(input.kind.elements()).unwrap();
-                (0..count).map(|index| f32::from(u8::try_from(index * 37 % 256).unwrap()) / 128.0 - 1.0).collect()
+                (0..count)
+                    .map(|index| f32::from(u8::try_from(index * 37 % 256).unwrap()) / 128.0 - 1.0)
+                    .collect()
             };
             self.runtime.to_device(&Tensor::from_f32(&dims, &values).unwrap()).unwrap()
         };
@@ -160,7 +190,9 @@ impl Bare {
 
 /// The weights as the pipeline brings them to the device: libtorch takes them as the checkpoint has them.
 fn weights(runtime: &Runtime, folder: &ModelFolder, function: &Verified) -> Vec<DeviceTensor> {
-    let checkpoint = Checkpoint::open(&folder.component(Component::Unet), "diffusion_pytorch_model", None).unwrap();
+    let checkpoint =
+        Checkpoint::open(&folder.component(Component::Unet), "diffusion_pytorch_model", None)
+            .unwrap();
     let orders = if runtime.torch_device().is_some() {
         function.weights().iter().map(|weight| (0..weight.kind.dims.len()).collect()).collect()
     } else {

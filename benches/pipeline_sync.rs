@@ -5,7 +5,12 @@
 //! for none. Once all is loaded it prints one JSON line, and then one for each line that it reads: what the loop took, and how much
 //! memory it held at most, from its first step to its last, beyond what the process held before it.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, reason = "a bench prints its figures")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a bench prints its figures"
+)]
 
 use std::io::BufRead as _;
 use std::sync::Arc;
@@ -34,13 +39,18 @@ impl Progress for Peak {
 }
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    let arguments: Vec<String> =
+        std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let [cache_dir, model, numbers @ ..] = &arguments[..] else {
-        eprintln!("nothing to do without its six arguments: `cargo xtask bench pipeline-sync` gives them");
+        eprintln!(
+            "nothing to do without its six arguments: `cargo xtask bench pipeline-sync` gives them"
+        );
         return;
     };
     let numbers: Vec<u64> = numbers.iter().map(|number| number.parse().unwrap()).collect();
-    let [width, height, steps, every] = numbers[..] else { panic!("width, height, steps and how often to wait") };
+    let [width, height, steps, every] = numbers[..] else {
+        panic!("width, height, steps and how often to wait")
+    };
     let peak = Arc::new(Peak::default());
     let request = device::Request { device: DeviceName::XlaCpu, ..device::Request::default() };
     let builder = Runtime::builder().device(request).cache_dir(cache_dir).progress(peak.clone());

@@ -4,7 +4,11 @@
 //! the down blocks and the middle of Stable Diffusion 1.5's `UNet`, and seeded values. Both sides take turns; the table has
 //! medians. Arguments: the number of rounds (7), and a folder for the checkpoint (a temporary one).
 
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a bench prints its figures, and a panic is its report")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a bench prints its figures, and a panic is its report"
+)]
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -22,7 +26,8 @@ const STEM: &str = "diffusion_pytorch_model";
 fn main() {
     let mut args = std::env::args().skip(1).filter(|arg| !arg.starts_with("--"));
     let rounds: usize = args.next().map_or(7, |rounds| rounds.parse().unwrap());
-    let folder = tempfile::tempdir_in(args.next().map_or_else(std::env::temp_dir, Into::into)).unwrap();
+    let folder =
+        tempfile::tempdir_in(args.next().map_or_else(std::env::temp_dir, Into::into)).unwrap();
     let folder = folder.path();
     let shapes = shapes();
     let elements: u64 = shapes.values().map(|dims| dims.iter().product::<u64>()).sum();
@@ -35,14 +40,30 @@ fn main() {
     let mut figures: BTreeMap<(usize, &str), Vec<f64>> = BTreeMap::new();
     for _ in 0..rounds {
         for threads in [1, 2] {
-            let mut note = |what, seconds| figures.entry((threads, what)).or_default().push(seconds);
+            let mut note =
+                |what, seconds| figures.entry((threads, what)).or_default().push(seconds);
             note("read f32", read(&single, threads));
-            note("load f32 transposed", load_all(folder, None, &shapes, threads, Dtype::Float32, true));
-            note("load f32 as stored", load_all(folder, None, &shapes, threads, Dtype::Float32, false));
-            note("load f32 to bf16", load_all(folder, None, &shapes, threads, Dtype::BFloat16, true));
+            note(
+                "load f32 transposed",
+                load_all(folder, None, &shapes, threads, Dtype::Float32, true),
+            );
+            note(
+                "load f32 as stored",
+                load_all(folder, None, &shapes, threads, Dtype::Float32, false),
+            );
+            note(
+                "load f32 to bf16",
+                load_all(folder, None, &shapes, threads, Dtype::BFloat16, true),
+            );
             note("read f16", read(&halves, threads));
-            note("load f16 to f32", load_all(folder, Some("fp16"), &shapes, threads, Dtype::Float32, true));
-            note("load f16 transposed", load_all(folder, Some("fp16"), &shapes, threads, Dtype::Float16, true));
+            note(
+                "load f16 to f32",
+                load_all(folder, Some("fp16"), &shapes, threads, Dtype::Float32, true),
+            );
+            note(
+                "load f16 transposed",
+                load_all(folder, Some("fp16"), &shapes, threads, Dtype::Float16, true),
+            );
         }
     }
     println!("{:22} {:>7} {:>9} {:>9} {:>7}", "", "threads", "median s", "least s", "of read");
@@ -101,7 +122,8 @@ fn read(path: &Path, threads: usize) -> f64 {
                     let start = index * part;
                     // Fresh pages, which the kernel fills with zeroes when they are first touched, as for any reader.
                     let mut bytes = vec![0; part.min(length - start)];
-                    std::os::unix::fs::FileExt::read_exact_at(file, &mut bytes, start as u64).unwrap();
+                    std::os::unix::fs::FileExt::read_exact_at(file, &mut bytes, start as u64)
+                        .unwrap();
                     bytes
                 })
             })
@@ -124,14 +146,21 @@ fn load_all(
     let wanted: Vec<Wanted> = shapes
         .iter()
         .map(|(name, dims)| {
-            let order = if transposed && dims.len() == 4 { vec![2, 3, 1, 0] } else { (0..dims.len()).collect() };
+            let order = if transposed && dims.len() == 4 {
+                vec![2, 3, 1, 0]
+            } else {
+                (0..dims.len()).collect()
+            };
             Wanted { name: name.clone(), aliases: Vec::new(), dims: dims.clone(), dtype, order }
         })
         .collect();
     let done: Vec<OnceLock<Tensor>> = wanted.iter().map(|_| OnceLock::new()).collect();
     let began = Clock::start();
     let checkpoint = Checkpoint::open(folder, STEM, variant).unwrap();
-    load(&checkpoint, &wanted, threads, &Cancel::default(), |index, tensor| done[index].set(tensor)).unwrap();
+    load(&checkpoint, &wanted, threads, &Cancel::default(), |index, tensor| {
+        done[index].set(tensor)
+    })
+    .unwrap();
     let seconds = began.seconds();
     assert!(done.iter().all(|tensor| tensor.get().is_some()));
     seconds
@@ -202,7 +231,10 @@ fn write(path: &Path, shapes: &BTreeMap<String, Vec<u64>>, dtype: &str, size: u6
         .map(|(name, dims)| {
             let begin = end;
             end += dims.iter().product::<u64>() * size;
-            (name.clone(), serde_json::json!({"dtype": dtype, "shape": dims, "data_offsets": [begin, end]}))
+            (
+                name.clone(),
+                serde_json::json!({"dtype": dtype, "shape": dims, "data_offsets": [begin, end]}),
+            )
         })
         .collect();
     let header = serde_json::to_vec(&header).unwrap();

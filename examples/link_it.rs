@@ -10,7 +10,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/programs/unet_step.mlir");
     let runtime = Runtime::builder().for_programs().build()?;
     let program = Program::sniff(std::fs::read(file)?)?;
-    let signature = create_execution_signature("unet", [1, 4, 32, 32], 1, 7.0, "euler", 20, Dtype::Float32)?;
+    let signature =
+        create_execution_signature("unet", [1, 4, 32, 32], 1, 7.0, "euler", 20, Dtype::Float32)?;
 
     let unet = runtime.get_or_compile(&signature, &program)?;
     let report = unet.report();

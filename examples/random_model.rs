@@ -43,7 +43,9 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let (name, folder, dtype) = match words[..] {
         [name, folder] => (name, folder, Some(Dtype::Float32)),
-        [name, folder, "--dtype", dtype] | ["--dtype", dtype, name, folder] => (name, folder, dtype.parse().ok()),
+        [name, folder, "--dtype", dtype] | ["--dtype", dtype, name, folder] => {
+            (name, folder, dtype.parse().ok())
+        }
         _ => ("", "", None),
     };
     let (Some(shape), Some(dtype)) = (shape(name), dtype) else {
@@ -61,12 +63,18 @@ fn main() -> ExitCode {
 
 fn write(shape: Shape<'_>, folder: &Path, dtype: Dtype) -> Result<(), Box<dyn std::error::Error>> {
     if folder.exists() {
-        return Err(format!("{} is there already: name a folder that is not", folder.display()).into());
+        return Err(
+            format!("{} is there already: name a folder that is not", folder.display()).into()
+        );
     }
     let began = Instant::now();
     let tell = |component: &str, done: u64, total: u64| {
         if done == total {
-            eprintln!("{component}: {} MB after {:.1} s", total / 1_000_000, began.elapsed().as_secs_f64());
+            eprintln!(
+                "{component}: {} MB after {:.1} s",
+                total / 1_000_000,
+                began.elapsed().as_secs_f64()
+            );
         }
     };
     random_model::write(shape, folder, Weights { dtype, variation: "" }, tell)

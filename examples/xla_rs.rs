@@ -35,14 +35,25 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let executable = runtime.get_or_compile(&signature, &step)?;
 
     let report = executable.report();
-    println!("source: {:?} in {:.3} s", report.source, report.compile_seconds + report.load_seconds);
+    println!(
+        "source: {:?} in {:.3} s",
+        report.source,
+        report.compile_seconds + report.load_seconds
+    );
 
     // Literals become tensors, and what lies on the device stays there from step to step.
-    let constants = [wave(&[HIDDEN, 4, 3, 3])?, wave(&[4, HIDDEN, 3, 3])?, wave(&[HIDDEN])?, wave(&[HIDDEN])?];
+    let constants =
+        [wave(&[HIDDEN, 4, 3, 3])?, wave(&[4, HIDDEN, 3, 3])?, wave(&[HIDDEN])?, wave(&[HIDDEN])?];
     let constants = constants.iter().map(Tensor::try_from).collect::<Result<Vec<_>, _>>()?;
-    let constants = constants.iter().map(|tensor| executable.to_device(tensor)).collect::<Result<Vec<_>, _>>()?;
-    let scalar =
-        |value: f32| Ok::<_, Box<dyn std::error::Error>>(executable.to_device(&Tensor::from_f32(&[], &[value])?)?);
+    let constants = constants
+        .iter()
+        .map(|tensor| executable.to_device(tensor))
+        .collect::<Result<Vec<_>, _>>()?;
+    let scalar = |value: f32| {
+        Ok::<_, Box<dyn std::error::Error>>(
+            executable.to_device(&Tensor::from_f32(&[], &[value])?)?,
+        )
+    };
     let guidance = scalar(7.0)?;
     let mut latents = executable.to_device(&Tensor::try_from(&wave(&LATENTS)?)?)?;
     for step in 0..STEPS {
@@ -63,18 +74,22 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// (<https://arxiv.org/abs/2206.00364>, algorithm 2 without churn). The new latents take over the memory of the old ones.
 fn guided_euler_step() -> xla::Result<XlaComputation> {
     let builder = XlaBuilder::new("guided-euler-step");
-    let input = |number, dimensions: &[i64], name| builder.parameter(number, ElementType::F32, dimensions, name);
+    let input = |number, dimensions: &[i64], name| {
+        builder.parameter(number, ElementType::F32, dimensions, name)
+    };
     let latents = input(0, &LATENTS, "latents")?;
     let (sigma, next_sigma, guidance) =
         (input(1, &[], "sigma")?, input(2, &[], "next sigma")?, input(3, &[], "guidance")?);
-    let (enter, leave) = (input(4, &[HIDDEN, 4, 3, 3], "enter")?, input(5, &[4, HIDDEN, 3, 3], "leave")?);
+    let (enter, leave) =
+        (input(4, &[HIDDEN, 4, 3, 3], "enter")?, input(5, &[4, HIDDEN, 3, 3], "leave")?);
     let (prompt, no_prompt) = (input(6, &[HIDDEN], "prompt")?, input(7, &[HIDDEN], "no prompt")?);
 
     let one = builder.c0(1f32)?;
     let scale = (sigma.mul_(&sigma)? + &one)?.rsqrt()?;
     let hidden = convolve(&latents.mul_(&scale)?, &enter)?;
     let noise = |condition: &XlaOp| {
-        let condition = condition.broadcast_in_dim(&[LATENTS[0], HIDDEN, LATENTS[2], LATENTS[3]], &[1])?;
+        let condition =
+            condition.broadcast_in_dim(&[LATENTS[0], HIDDEN, LATENTS[2], LATENTS[3]], &[1])?;
         convolve(&(&hidden + &condition)?.silu()?, &leave)
     };
     let (guided, unguided) = (noise(&prompt)?, noise(&no_prompt)?);

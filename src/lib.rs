@@ -35,16 +35,18 @@ pub mod cli;
 pub mod xla_rs;
 
 pub use preheat_cache::{
-    BuilderId, CfgProjection, CompileOptions, Digest, GraphKey, Keep, Match, ModelProjection, OptionValue, Program,
-    ProgramFormat, Projection, Signature, Source, Statistics, create_execution_signature, latent_shape,
-    normalize_shape,
+    BuilderId, CfgProjection, CompileOptions, Digest, GraphKey, Keep, Match, ModelProjection,
+    OptionValue, Program, ProgramFormat, Projection, Signature, Source, Statistics,
+    create_execution_signature, latent_shape, normalize_shape,
 };
 #[cfg(feature = "pipeline")]
 pub use preheat_diffusion::{evidence, models, pipeline, weights};
 pub use preheat_ir::{graph, lower};
-pub use preheat_runtime::{Executable, Graph, Runtime, backend, device, progress, serve_compiler, trace};
+pub use preheat_runtime::{
+    Executable, Graph, Runtime, backend, device, progress, serve_compiler, trace,
+};
 pub use preheat_tensor::{Dtype, Tensor, TensorError, TensorType};
 pub use {
-    preheat_pjrt as pjrt, preheat_plugins as plugins, preheat_runtime as runtime, preheat_tensor as tensor,
-    preheat_torch_abi as torch_abi,
+    preheat_pjrt as pjrt, preheat_plugins as plugins, preheat_runtime as runtime,
+    preheat_tensor as tensor, preheat_torch_abi as torch_abi,
 };

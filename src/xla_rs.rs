@@ -38,7 +38,9 @@ impl AsGraph for XlaComputation {
 #[non_exhaustive]
 pub enum LiteralError {
     /// The literal is a tuple, or of a type whose elements are no whole bytes.
-    #[error("a literal of {shape} is no dense tensor; take a tuple apart with `Literal::to_tuple` first")]
+    #[error(
+        "a literal of {shape} is no dense tensor; take a tuple apart with `Literal::to_tuple` first"
+    )]
     NoTensor {
         /// The literal's shape, as the `xla` crate prints it.
         shape: String,
@@ -84,8 +86,13 @@ impl TryFrom<&Tensor> for Literal {
         let no_literal = || LiteralError::NoLiteral { dtype: *dtype };
         let primitive_type = primitive_type(*dtype).ok_or_else(no_literal)?;
         // A tensor's dimensions are never negative: its bytes were counted when it was made.
-        let sizes: Vec<usize> = dimensions.iter().filter_map(|&size| usize::try_from(size).ok()).collect();
-        Ok(Self::create_from_shape_and_untyped_data(primitive_type.element_type()?, &sizes, tensor.bytes())?)
+        let sizes: Vec<usize> =
+            dimensions.iter().filter_map(|&size| usize::try_from(size).ok()).collect();
+        Ok(Self::create_from_shape_and_untyped_data(
+            primitive_type.element_type()?,
+            &sizes,
+            tensor.bytes(),
+        )?)
     }
 }
 
@@ -134,7 +141,10 @@ mod tests {
                         there += 1;
                         let back = Tensor::try_from(&literal).unwrap();
                         assert_eq!((back.kind(), back.bytes()), (&kind, bytes.as_slice()));
-                        assert_eq!(literal.element_type().unwrap().primitive_type() as i32, hlo_of(dtype));
+                        assert_eq!(
+                            literal.element_type().unwrap().primitive_type() as i32,
+                            hlo_of(dtype)
+                        );
                     }
                     Err(error) => assert!(error.to_string().contains(dtype.name()), "{error}"),
                 }
@@ -154,7 +164,10 @@ mod tests {
         let tensor = Tensor::try_from(&literal).unwrap();
         assert_eq!(tensor.kind().to_string(), "2x3xf32");
         assert_eq!(tensor.to_f32().unwrap(), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
-        assert_eq!(Literal::try_from(&tensor).unwrap().to_vec::<f32>().unwrap(), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+        assert_eq!(
+            Literal::try_from(&tensor).unwrap().to_vec::<f32>().unwrap(),
+            [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
+        );
     }
 
     #[test]

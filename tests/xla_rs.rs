@@ -20,8 +20,8 @@ use preheat::TensorType;
 use preheat::device::{DeviceName, Request};
 use preheat::runtime::{Builder, Verdict};
 use preheat::{
-    BuilderId, Digest, Dtype, Executable, Graph, Match, Program, Projection, Runtime, Signature, Source, Tensor,
-    create_execution_signature,
+    BuilderId, Digest, Dtype, Executable, Graph, Match, Program, Projection, Runtime, Signature,
+    Source, Tensor, create_execution_signature,
 };
 use support::lab::{Lab, in_child, library};
 use xla::{Literal, PjRtClient, PjRtLoadedExecutable, XlaBuilder};
@@ -36,7 +36,8 @@ fn open(lab: &Lab) -> Runtime {
 }
 
 fn signature() -> Signature {
-    create_execution_signature("xla-rs", [1, 4, 64, 64], 1, 7.0, "euler", 20, Dtype::Float32).unwrap()
+    create_execution_signature("xla-rs", [1, 4, 64, 64], 1, 7.0, "euler", 20, Dtype::Float32)
+        .unwrap()
 }
 
 fn case(name: &str) -> Case {
@@ -50,7 +51,8 @@ fn tensors<'a>(literals: impl IntoIterator<Item = &'a Literal>) -> Vec<Tensor> {
 /// What the crate's own XLA gives.
 fn oracle(executable: &PjRtLoadedExecutable, inputs: &[Literal]) -> Vec<Tensor> {
     let outputs = executable.execute::<Literal>(inputs).unwrap();
-    let literals: Vec<Literal> = outputs[0].iter().map(|buffer| buffer.to_literal_sync().unwrap()).collect();
+    let literals: Vec<Literal> =
+        outputs[0].iter().map(|buffer| buffer.to_literal_sync().unwrap()).collect();
     tensors(&literals)
 }
 
@@ -69,15 +71,23 @@ fn difference(have: &[Tensor], want: &[Tensor], rtol: f64) -> Option<String> {
     }
     have.iter().zip(want).enumerate().find_map(|(number, (have, want))| {
         if have.kind() != want.kind() {
-            return Some(format!("result {number} is {}, and {} is wanted", have.kind(), want.kind()));
+            return Some(format!(
+                "result {number} is {}, and {} is wanted",
+                have.kind(),
+                want.kind()
+            ));
         }
         match (numbers(have), numbers(want)) {
             (Some(have), Some(want)) if rtol > 0.0 => {
                 have.into_iter().zip(want).enumerate().find_map(|(index, (have, want))| {
                     // An absolute part for numbers that are what is left of larger ones.
                     let near = (have - want).abs() <= rtol * (have.abs().max(want.abs()) + 0.1);
-                    let same = near || (have.is_nan() && want.is_nan()) || have.to_bits() == want.to_bits();
-                    (!same).then(|| format!("result {number}[{index}] is {have:e}, and {want:e} is wanted"))
+                    let same = near
+                        || (have.is_nan() && want.is_nan())
+                        || have.to_bits() == want.to_bits();
+                    (!same).then(|| {
+                        format!("result {number}[{index}] is {have:e}, and {want:e} is wanted")
+                    })
                 })
             }
             _ => (have.bytes() != want.bytes()).then(|| format!("result {number} has other bytes")),
@@ -89,16 +99,22 @@ fn difference(have: &[Tensor], want: &[Tensor], rtol: f64) -> Option<String> {
 fn numbers(tensor: &Tensor) -> Option<Vec<f64>> {
     let data = tensor.bytes();
     Some(match tensor.kind().dtype {
-        Dtype::Float32 | Dtype::Complex64 => {
-            data.chunks_exact(4).map(|four| f32::from_le_bytes(four.try_into().unwrap()).into()).collect()
-        }
-        Dtype::Float64 => data.chunks_exact(8).map(|eight| f64::from_le_bytes(eight.try_into().unwrap())).collect(),
-        Dtype::Float16 => {
-            data.chunks_exact(2).map(|two| half::f16::from_le_bytes(two.try_into().unwrap()).into()).collect()
-        }
-        Dtype::BFloat16 => {
-            data.chunks_exact(2).map(|two| half::bf16::from_le_bytes(two.try_into().unwrap()).into()).collect()
-        }
+        Dtype::Float32 | Dtype::Complex64 => data
+            .chunks_exact(4)
+            .map(|four| f32::from_le_bytes(four.try_into().unwrap()).into())
+            .collect(),
+        Dtype::Float64 => data
+            .chunks_exact(8)
+            .map(|eight| f64::from_le_bytes(eight.try_into().unwrap()))
+            .collect(),
+        Dtype::Float16 => data
+            .chunks_exact(2)
+            .map(|two| half::f16::from_le_bytes(two.try_into().unwrap()).into())
+            .collect(),
+        Dtype::BFloat16 => data
+            .chunks_exact(2)
+            .map(|two| half::bf16::from_le_bytes(two.try_into().unwrap()).into())
+            .collect(),
         _ => return None,
     })
 }
@@ -108,8 +124,7 @@ fn there_are_graphs_of_every_topic() {
     let names: BTreeSet<_> = cases().iter().map(|case| case.name).collect();
     assert_eq!(names.len(), cases().len(), "a name is there twice");
     assert!(names.len() >= 25, "{} graphs", names.len());
-    let topics =
-        "operations reduc convolution dot_general gather loop branches tuple bf16 donation scatter sort random";
+    let topics = "operations reduc convolution dot_general gather loop branches tuple bf16 donation scatter sort random";
     for topic in topics.split(' ') {
         assert!(names.iter().any(|name| name.contains(topic)), "no graph of {topic} in {names:?}");
     }
@@ -119,7 +134,10 @@ fn there_are_graphs_of_every_topic() {
 fn a_difference_is_seen() {
     let tensor = |values: [f32; 2]| vec![Tensor::from_f32(&[2], &values).unwrap()];
     assert_eq!(difference(&tensor([1.0, -2.0]), &tensor([1.0, -2.0]), 0.0), None);
-    assert_eq!(difference(&tensor([1.0, f32::INFINITY]), &tensor([1.000_001, f32::INFINITY]), 1e-5), None);
+    assert_eq!(
+        difference(&tensor([1.0, f32::INFINITY]), &tensor([1.000_001, f32::INFINITY]), 1e-5),
+        None
+    );
     assert!(difference(&tensor([1.0, -2.0]), &tensor([1.0, -2.001]), 1e-5).is_some());
     assert!(difference(&tensor([1.0, f32::NAN]), &tensor([1.0, 2.0]), 1e-5).is_some());
     assert!(difference(&tensor([1.0, 2.0]), &tensor([1.0, 2.000_000_2]), 0.0).is_some());
@@ -155,11 +173,16 @@ fn both_xlas_compute_the_same() {
             assert_eq!(sources, (Source::Compiled, Source::Disk), "{}", case.name);
             for (number, inputs) in case.inputs().iter().enumerate() {
                 let have = run(&ours, inputs);
-                if let Some(difference) = difference(&have, &what_the_oracle_gave(lab, &case, number), case.rtol) {
+                if let Some(difference) =
+                    difference(&have, &what_the_oracle_gave(lab, &case, number), case.rtol)
+                {
                     wrong.push(format!("{}, run {number}: {difference}", case.name));
                 }
                 if bytes(&run(&loaded, inputs)) != bytes(&have) {
-                    wrong.push(format!("{}, run {number}: other bytes when it was loaded", case.name));
+                    wrong.push(format!(
+                        "{}, run {number}: other bytes when it was loaded",
+                        case.name
+                    ));
                 }
             }
         }
@@ -176,7 +199,8 @@ fn write_what_the_oracle_gives(lab: &Lab) {
         for (number, inputs) in case.inputs().iter().enumerate() {
             for (index, tensor) in oracle(&executable, inputs).iter().enumerate() {
                 let kind = tensor.kind();
-                let mut content = serde_json::to_vec(&(kind.dtype.name(), &kind.dimensions)).unwrap();
+                let mut content =
+                    serde_json::to_vec(&(kind.dtype.name(), &kind.dimensions)).unwrap();
                 content.push(b'\n');
                 content.extend_from_slice(tensor.bytes());
                 lab.file(&result_file(&case, number, index), content);
@@ -186,10 +210,12 @@ fn write_what_the_oracle_gives(lab: &Lab) {
 }
 
 fn what_the_oracle_gave(lab: &Lab, case: &Case, number: usize) -> Vec<Tensor> {
-    let contents = (0..).map_while(|index| std::fs::read(lab.path(&result_file(case, number, index))).ok());
+    let contents =
+        (0..).map_while(|index| std::fs::read(lab.path(&result_file(case, number, index))).ok());
     let tensor = |content: Vec<u8>| {
         let end = content.iter().position(|&byte| byte == b'\n').unwrap();
-        let (name, dimensions): (String, Vec<i64>) = serde_json::from_slice(&content[..end]).unwrap();
+        let (name, dimensions): (String, Vec<i64>) =
+            serde_json::from_slice(&content[..end]).unwrap();
         let kind = TensorType { dtype: name.parse().unwrap(), dimensions };
         Tensor::new(kind, &content[end + 1..]).unwrap()
     };
@@ -205,7 +231,8 @@ fn again(test: &str, variables: impl IntoIterator<Item = (OsString, OsString)>) 
     let mut child = Command::new(std::env::current_exe().unwrap());
     child.args(["--exact", test, "--nocapture", "--test-threads=1"]).envs(variables);
     let ran = child.output().unwrap();
-    let said = [ran.stdout, ran.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).join("");
+    let said =
+        [ran.stdout, ran.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).join("");
     assert!(ran.status.success() && said.contains("1 passed"), "{}: {said}", ran.status);
 }
 
@@ -223,7 +250,11 @@ fn a_second_process_has_the_same_keys_and_compiles_nothing() {
             let executable = runtime.get_or_compile(&signature(), &case.computation());
             let executable = executable.unwrap_or_else(|error| panic!("{}: {error:?}", case.name));
             let report = executable.report();
-            let expected = if second { (Source::Disk, Match::Exact) } else { (Source::Compiled, Match::Compiled) };
+            let expected = if second {
+                (Source::Disk, Match::Exact)
+            } else {
+                (Source::Compiled, Match::Compiled)
+            };
             assert_eq!((report.source, report.matched), expected, "{}", case.name);
             lines.push(format!("{} {}", executable.graph_key(), case.name));
         }
@@ -233,7 +264,8 @@ fn a_second_process_has_the_same_keys_and_compiles_nothing() {
             lab.file("keys", lines.join("\n"));
             return;
         }
-        let variables = lab.no_compiles().envs().into_iter().map(|(name, value)| (name.into(), value.into()));
+        let variables =
+            lab.no_compiles().envs().into_iter().map(|(name, value)| (name.into(), value.into()));
         again(test, variables.chain([(SECOND.into(), "1".into())]));
         assert_eq!(std::fs::read_to_string(lab.path("keys")).unwrap(), lines.join("\n"));
         assert_eq!((lab.compiles(), lab.log().deserializes()), (cases().len(), cases().len()));
@@ -248,7 +280,10 @@ fn a_computation_is_looked_up_warmed_stored_and_repaired() {
         let first = open(lab);
         assert_eq!(first.lookup(&signature(), &computation).unwrap().verdict, Verdict::Miss);
         let (warmed, _) = first.warmup(&signature(), &computation).unwrap();
-        assert_eq!((warmed.report().source, lab.compiles(), lab.executes()), (Source::Compiled, 1, 1));
+        assert_eq!(
+            (warmed.report().source, lab.compiles(), lab.executes()),
+            (Source::Compiled, 1, 1)
+        );
         assert_eq!(first.lookup(&signature(), &computation).unwrap().verdict, Verdict::Hit);
         let statistics = first.stats().unwrap();
         assert_eq!((statistics.entries, statistics.compiles, lab.objects().len()), (1, 1, 1));
@@ -257,7 +292,10 @@ fn a_computation_is_looked_up_warmed_stored_and_repaired() {
         // Another signature of the same graph shares what was compiled.
         let more_steps = Signature { steps: 25, ..signature() };
         let shared = first.get_or_compile(&more_steps, &case.computation()).unwrap();
-        assert_eq!((shared.report().matched, shared.graph_key()), (Match::Graph, warmed.graph_key()));
+        assert_eq!(
+            (shared.report().matched, shared.graph_key()),
+            (Match::Graph, warmed.graph_key())
+        );
         drop(first);
 
         // Damaged on disk: it is compiled anew within the request, and right.
@@ -269,7 +307,10 @@ fn a_computation_is_looked_up_warmed_stored_and_repaired() {
         let repaired = open(lab).get_or_compile(&signature(), &computation).unwrap();
         assert_eq!(repaired.report().source, Source::Compiled);
         assert_eq!(bytes(&run(&repaired, &case.inputs()[0])), bytes(&want));
-        assert_eq!(open(lab).get_or_compile(&signature(), &computation).unwrap().report().source, Source::Disk);
+        assert_eq!(
+            open(lab).get_or_compile(&signature(), &computation).unwrap().report().source,
+            Source::Disk
+        );
         assert_eq!(lab.compiles(), 2);
     });
 }
@@ -284,9 +325,13 @@ fn an_alias_donates_its_input() {
             let [given, kept] = [0, 1].map(|index| executable.to_device(&inputs[index]).unwrap());
             let sums = executable.run([&given, &kept]).unwrap()[0].to_host().unwrap();
             let values = |tensor: &Tensor| tensor.to_f32().unwrap();
-            let want: Vec<f32> = values(&inputs[0]).iter().zip(values(&inputs[1])).map(|(x, y)| x + y).collect();
+            let want: Vec<f32> =
+                values(&inputs[0]).iter().zip(values(&inputs[1])).map(|(x, y)| x + y).collect();
             assert_eq!(values(&sums), want, "round {round}");
-            assert!(given.to_host().is_err(), "round {round}: the input that was given away can still be read");
+            assert!(
+                given.to_host().is_err(),
+                "round {round}: the input that was given away can still be read"
+            );
             assert_eq!(kept.to_host().unwrap().bytes(), inputs[1].bytes());
         }
         assert_eq!(lab.compiles(), 1);
@@ -303,10 +348,16 @@ fn a_builder_of_computations_is_asked_only_when_nothing_is_known() {
             Ok(Program::try_from(&case("softmax").computation())?)
         })
         .projection(Projection::step_graph(Digest::of(b"architecture")));
-        assert_eq!(open(lab).get_or_compile(&signature(), &graph).unwrap().report().source, Source::Compiled);
+        assert_eq!(
+            open(lab).get_or_compile(&signature(), &graph).unwrap().report().source,
+            Source::Compiled
+        );
         let more_steps = Signature { steps: 25, ..signature() };
         let second = open(lab).get_or_compile(&more_steps, &graph).unwrap();
-        assert_eq!((second.report().source, second.report().matched), (Source::Disk, Match::Equivalent));
+        assert_eq!(
+            (second.report().source, second.report().matched),
+            (Source::Disk, Match::Equivalent)
+        );
         assert_eq!((built.load(Ordering::SeqCst), lab.compiles()), (1, 1));
     });
 }
@@ -316,7 +367,9 @@ fn what_xla_cannot_compile_is_an_error_in_words() {
     in_child("what_xla_cannot_compile_is_an_error_in_words", Lab::sim, |lab| {
         let builder = XlaBuilder::new("unknown");
         let x = builder.parameter(0, xla::ElementType::F32, &[2], "x").unwrap();
-        let call = builder.custom_call("nobody_registered_this", &[x], xla::ElementType::F32, &[2], b"").unwrap();
+        let call = builder
+            .custom_call("nobody_registered_this", &[x], xla::ElementType::F32, &[2], b"")
+            .unwrap();
         let error = open(lab).get_or_compile(&signature(), &call.build().unwrap()).unwrap_err();
         let mut said = error.to_string();
         let mut cause = std::error::Error::source(&error);
@@ -334,10 +387,17 @@ fn the_second_process_of_the_example_compiles_nothing() {
     let lab = Lab::new();
     let executable = std::env::current_exe().unwrap();
     let example = executable.ancestors().nth(2).unwrap().join("examples/xla_rs");
-    assert!(example.is_file(), "no {}: cargo build --features xla-rs --example xla_rs", example.display());
+    assert!(
+        example.is_file(),
+        "no {}: cargo build --features xla-rs --example xla_rs",
+        example.display()
+    );
     let printed = [lab.sim(), lab.no_compiles()].map(|sim| {
         let mut command = Command::new(&example);
-        command.env("XDG_CACHE_HOME", lab.path("cache")).env("PREHEAT_XLA_CPU_PLUGIN", library()).envs(sim.envs());
+        command
+            .env("XDG_CACHE_HOME", lab.path("cache"))
+            .env("PREHEAT_XLA_CPU_PLUGIN", library())
+            .envs(sim.envs());
         let ran = command.output().unwrap();
         assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
         String::from_utf8(ran.stdout).unwrap()
@@ -348,7 +408,10 @@ fn the_second_process_of_the_example_compiles_nothing() {
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect::<BTreeMap<_, _>>()
     });
-    assert!(first["source"].starts_with("Compiled") && second["source"].starts_with("Disk"), "{first:?} {second:?}");
+    assert!(
+        first["source"].starts_with("Compiled") && second["source"].starts_with("Disk"),
+        "{first:?} {second:?}"
+    );
     assert_eq!(first["latents after 4 steps"], second["latents after 4 steps"]);
     assert_eq!((lab.compiles(), lab.log().deserializes()), (1, 1));
 }

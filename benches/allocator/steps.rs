@@ -13,7 +13,9 @@ const STEPS: usize = 200;
 pub fn run() {
     let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
     let (Some(cache_dir), Some(program)) = (arguments.next(), arguments.next()) else {
-        eprintln!("nothing to do without a cache folder and a program: `cargo xtask bench allocator` gives both");
+        eprintln!(
+            "nothing to do without a cache folder and a program: `cargo xtask bench allocator` gives both"
+        );
         return;
     };
     let at_start = resident_bytes("VmRSS");
@@ -21,12 +23,15 @@ pub fn run() {
     let request = device::Request { device: DeviceName::XlaCpu, ..device::Request::default() };
     let runtime = Runtime::builder().device(request).cache_dir(cache_dir).build().unwrap();
     let program = Program::sniff(std::fs::read(program).unwrap()).unwrap();
-    let signature = create_execution_signature("unet", [2, 4, 32, 32], 2, 1.0, "euler", 1, Dtype::Float32).unwrap();
+    let signature =
+        create_execution_signature("unet", [2, 4, 32, 32], 2, 1.0, "euler", 1, Dtype::Float32)
+            .unwrap();
     let executable = runtime.get_or_compile(&signature, &program).unwrap();
     let load_seconds = began.elapsed().as_secs_f64();
     let loaded = resident_bytes("VmRSS");
     let zeros = executable.zeros().unwrap();
-    let inputs: Vec<DeviceTensor> = zeros.iter().map(|zero| executable.to_device(zero).unwrap()).collect();
+    let inputs: Vec<DeviceTensor> =
+        zeros.iter().map(|zero| executable.to_device(zero).unwrap()).collect();
     let mut seconds: Vec<f64> = (0..STEPS)
         .map(|_| {
             let began = Instant::now();

@@ -2,14 +2,18 @@
 //!
 //! Prints medians. The programs and the machine code are made up: a StableHLO-like text of 600 KB, and bytes that compress as
 //! machine code does, about eight times.
-#![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a program for people, who see where it stops")]
+#![expect(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a program for people, who see where it stops"
+)]
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use preheat_cache::{
-    CompileOptions, Counters, Digest, Environment, GraphRecord, KeyInputs, Lookup, Match, Program, ProgramFormat,
-    Source, Store, StoreOptions, Use,
+    CompileOptions, Counters, Digest, Environment, GraphRecord, KeyInputs, Lookup, Match, Program,
+    ProgramFormat, Source, Store, StoreOptions, Use,
 };
 
 fn median(mut run: impl FnMut(), rounds: usize) -> f64 {
@@ -31,7 +35,11 @@ fn text(bytes: usize, located: bool) -> String {
         line += 1;
         let location = if located { format!(" loc(#loc{line})") } else { String::new() };
         text.extend([
-            &format!("    %{line} = stablehlo.add %{}, %arg{} : tensor<2x320x64x64xf32>", line / 2, line % 9),
+            &format!(
+                "    %{line} = stablehlo.add %{}, %arg{} : tensor<2x320x64x64xf32>",
+                line / 2,
+                line % 9
+            ),
             location.as_str(),
             "\n",
         ]);
@@ -63,7 +71,11 @@ fn main() {
         let bytes: Arc<[u8]> = text(600_000, located).into_bytes().into();
         let run = || {
             let program = Program::new(ProgramFormat::Mlir, bytes.clone());
-            let inputs = KeyInputs { program, options: CompileOptions::default(), environment: environment.clone() };
+            let inputs = KeyInputs {
+                program,
+                options: CompileOptions::default(),
+                environment: environment.clone(),
+            };
             std::hint::black_box(inputs.graph_key());
         };
         println!("graph key of 600 KB, locations {located}: {:.3} ms", median(run, 101));

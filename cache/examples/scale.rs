@@ -4,15 +4,19 @@
 //! The entries are small and made up: a program of some hundred bytes, machine code of a kilobyte, ten models of a hundred
 //! requests each per stage. They are written below `TMPDIR`, or to memory where there is `/dev/shm`, since writing 100,000 of them
 //! would otherwise measure the disk's fsync for ten minutes.
-#![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a program for people, who see where it stops")]
+#![expect(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a program for people, who see where it stops"
+)]
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use preheat_cache::{
-    CompileOptions, Digest, Environment, GraphKey, GraphRecord, KeyInputs, Program, ProgramFormat, RecordedSignature,
-    Removal, Signature, Store, StoreOptions, Wanted, create_execution_signature,
+    CompileOptions, Digest, Environment, GraphKey, GraphRecord, KeyInputs, Program, ProgramFormat,
+    RecordedSignature, Removal, Signature, Store, StoreOptions, Wanted, create_execution_signature,
 };
 use preheat_tensor::Dtype;
 
@@ -52,7 +56,8 @@ fn main() {
         for value in &row.values {
             print!("{value:>9.3} {}", row.unit);
         }
-        let target = row.target.map_or_else(String::new, |target| format!("< {target} {}", row.unit));
+        let target =
+            row.target.map_or_else(String::new, |target| format!("< {target} {}", row.unit));
         let grows = row.values.last().unwrap() / row.values[0].max(f64::MIN_POSITIVE);
         println!("{target:>12}{grows:>8.1} x");
     }
@@ -71,8 +76,13 @@ fn measure(size: u64) -> Vec<Figure> {
     let environment = Arc::new(Environment { platform: "cpu".into(), ..Environment::default() });
     let began = Instant::now();
     for first in (0..size).step_by(usize::try_from(BATCH).unwrap()) {
-        let graphs: Vec<_> = (first..size.min(first + BATCH)).map(|number| graph(number, &environment)).collect();
-        open().put_all(graphs.iter().map(|(record, program, code)| (record, program, code.as_slice()))).unwrap();
+        let graphs: Vec<_> =
+            (first..size.min(first + BATCH)).map(|number| graph(number, &environment)).collect();
+        open()
+            .put_all(
+                graphs.iter().map(|(record, program, code)| (record, program, code.as_slice())),
+            )
+            .unwrap();
     }
     let stored = began.elapsed().as_secs_f64() * 1e3 / as_float(size);
     let grown_bytes = bytes_below(&open().layout().graphs());
@@ -82,7 +92,8 @@ fn measure(size: u64) -> Vec<Figure> {
     let looking = timed(|| open().tidy().unwrap());
     let numbers = || (0..51).map(|round| round * 7919 % size);
     let first = timed(|| drop(open().statistics().unwrap()));
-    let statistics = median(numbers().map(|_| timed(|| assert_eq!(open().statistics().unwrap().entries, size))));
+    let statistics =
+        median(numbers().map(|_| timed(|| assert_eq!(open().statistics().unwrap().entries, size))));
     let stage = |number| {
         let signature = signature(number);
         (signature.projection_key, signature.signature.digest())
@@ -100,12 +111,19 @@ fn measure(size: u64) -> Vec<Figure> {
     let asked: Signature = signature(3).signature;
     let newer = Environment { plugin_build: "gnu:newer".into(), ..(*environment).clone() };
     let options = CompileOptions::default();
-    let wanted =
-        Wanted { program: None, stage: "denoiser", signature: Some(&asked), environment: &newer, options: &options };
-    let nearest = median((0..11).map(|_| timed(|| assert!(open().nearest(&wanted).unwrap().is_some()))));
+    let wanted = Wanted {
+        program: None,
+        stage: "denoiser",
+        signature: Some(&asked),
+        environment: &newer,
+        options: &options,
+    };
+    let nearest =
+        median((0..11).map(|_| timed(|| assert!(open().nearest(&wanted).unwrap().is_some()))));
     let verifying = timed(|| assert_eq!(open().verify(false, |_| true).unwrap().findings, []));
     let evicted = EVICTED.min(usize::try_from(size).unwrap());
-    let keys: Vec<GraphKey> = open().records_beginning("", evicted).unwrap().iter().map(|r| r.graph_key).collect();
+    let keys: Vec<GraphKey> =
+        open().records_beginning("", evicted).unwrap().iter().map(|r| r.graph_key).collect();
     let evicting = timed(|| {
         let removals = open().remove_all(&keys).unwrap();
         assert!(removals.iter().all(|removal| matches!(removal, Removal::Removed { .. })));
@@ -140,7 +158,11 @@ fn bytes_below(folder: &Path) -> u64 {
 fn graph(number: u64, environment: &Arc<Environment>) -> (GraphRecord, Program, Vec<u8>) {
     let text = format!("module @m {{ func.func @main() {{ x = {number} {} }} }}", "y ".repeat(250));
     let program = Program::new(ProgramFormat::Mlir, text.into_bytes());
-    let inputs = KeyInputs { program, options: CompileOptions::default(), environment: Arc::clone(environment) };
+    let inputs = KeyInputs {
+        program,
+        options: CompileOptions::default(),
+        environment: Arc::clone(environment),
+    };
     let stage = STAGES[usize::try_from(number % 3).unwrap()];
     let mut record = GraphRecord::new(stage, "cpu", &inputs);
     // Compiled over the last eight weeks.
@@ -156,7 +178,16 @@ fn signature(number: u64) -> RecordedSignature {
     let model = format!("model-{}", number % 10);
     let steps = number / 10 + 1;
     RecordedSignature {
-        signature: create_execution_signature(model, [1, 4, 64, 64], 1, 7.5, "euler", steps, Dtype::Float32).unwrap(),
+        signature: create_execution_signature(
+            model,
+            [1, 4, 64, 64],
+            1,
+            7.5,
+            "euler",
+            steps,
+            Dtype::Float32,
+        )
+        .unwrap(),
         projection_key: Digest::of(&number.to_le_bytes()),
         projection: None,
         first_used: jiff::Timestamp::now(),

@@ -75,11 +75,14 @@ impl Flags {
         let mut words: Vec<(String, String)> = Vec::new();
         let mut rest = text.trim_start_matches(is_space);
         while rest.starts_with('-') {
-            let name_end =
-                rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '_')).unwrap_or(rest.len());
+            let name_end = rest
+                .find(|c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '_'))
+                .unwrap_or(rest.len());
             let (name, after) = rest.split_at(name_end);
-            let quote =
-                after.strip_prefix('=').and_then(|value| value.chars().next()).filter(|c| matches!(c, '"' | '\''));
+            let quote = after
+                .strip_prefix('=')
+                .and_then(|value| value.chars().next())
+                .filter(|c| matches!(c, '"' | '\''));
             let value = if let Some(quote) = quote {
                 let (value, remaining) = unquote(&after[2..], quote);
                 rest = remaining;
@@ -102,7 +105,9 @@ impl Flags {
             return Ok(Self::parse(value));
         }
         let path = Path::new(value);
-        read_bounded(path).map(|text| Self::parse(&text)).map_err(|cause| FlagsError::File { path: path.into(), cause })
+        read_bounded(path)
+            .map(|text| Self::parse(&text))
+            .map_err(|cause| FlagsError::File { path: path.into(), cause })
     }
 
     /// The words in the order of the key.
@@ -112,8 +117,14 @@ impl Flags {
 
     /// The value of a flag: the last one given, or an empty text where it has none.
     pub fn get(&self, name: &str) -> Option<&str> {
-        let values = self.words.iter().rev().filter_map(|word| word.trim_start_matches('-').strip_prefix(name));
-        values.into_iter().find_map(|value| if value.is_empty() { Some("") } else { value.strip_prefix('=') })
+        let values = self
+            .words
+            .iter()
+            .rev()
+            .filter_map(|word| word.trim_start_matches('-').strip_prefix(name));
+        values
+            .into_iter()
+            .find_map(|value| if value.is_empty() { Some("") } else { value.strip_prefix('=') })
     }
 
     /// Whether no flag is left.
@@ -159,12 +170,15 @@ fn unquote(text: &str, quote: char) -> (String, &str) {
 }
 
 fn canonical(mut words: Vec<(String, String)>, unread: &str) -> Vec<String> {
-    words.retain(|(name, _)| !DUMP_ONLY_FLAGS.iter().any(|(dump_only, _)| name.strip_prefix("--") == Some(*dump_only)));
+    words.retain(|(name, _)| {
+        !DUMP_ONLY_FLAGS.iter().any(|(dump_only, _)| name.strip_prefix("--") == Some(*dump_only))
+    });
     words.sort_by(|one, other| one.0.cmp(&other.0));
     let mut sorted: Vec<String> = Vec::with_capacity(words.len() + 1);
     for same_name in words.chunk_by(|one, other| one.0 == other.0) {
-        let switches =
-            same_name.iter().all(|(_, value)| matches!(value.as_str(), "" | "=true" | "=false" | "=1" | "=0"));
+        let switches = same_name
+            .iter()
+            .all(|(_, value)| matches!(value.as_str(), "" | "=true" | "=false" | "=1" | "=0"));
         let kept = if switches { &same_name[same_name.len() - 1..] } else { same_name };
         sorted.extend(kept.iter().map(|(name, value)| format!("{name}{value}")));
     }
@@ -253,7 +267,12 @@ pub struct Difference {
 
 impl Difference {
     /// The difference between two values, if there is one.
-    pub(crate) fn between<T: PartialEq>(field: &str, have: &T, want: &T, show: impl Fn(&T) -> String) -> Option<Self> {
+    pub(crate) fn between<T: PartialEq>(
+        field: &str,
+        have: &T,
+        want: &T,
+        show: impl Fn(&T) -> String,
+    ) -> Option<Self> {
         (have != want).then(|| Self { field: field.to_owned(), have: show(have), want: show(want) })
     }
 }
@@ -262,7 +281,11 @@ impl Environment {
     /// The digest of every field but `raw_topology`.
     pub fn digest(&self) -> Digest {
         let mut hasher = FramedHasher::new(ENVIRONMENT_TAG);
-        hasher.text(&self.plugin_build).text(&self.platform).text(&self.platform_version).text(&self.device_kind);
+        hasher
+            .text(&self.plugin_build)
+            .text(&self.platform)
+            .text(&self.platform_version)
+            .text(&self.device_kind);
         hasher.text(&self.topology.kind);
         hasher.list(&self.topology.bounds, |hasher, bound| hasher.integer(*bound));
         hasher.integer(self.topology.core_count);
@@ -273,7 +296,9 @@ impl Environment {
         hasher.option(self.host.as_ref(), |hasher, host| {
             let mut features: Vec<&str> = host.features.iter().map(String::as_str).collect();
             features.sort_unstable();
-            hasher.list(&features, |hasher, feature| hasher.text(feature)).integer(host.schedulable_cpus)
+            hasher
+                .list(&features, |hasher, feature| hasher.text(feature))
+                .integer(host.schedulable_cpus)
         });
         hasher.finish()
     }
@@ -281,18 +306,34 @@ impl Environment {
     /// Each field in which `self`, which the store has, differs from `want`.
     pub fn differences(&self, want: &Self) -> Vec<Difference> {
         [
-            Difference::between("plugin_build", &self.plugin_build, &want.plugin_build, String::clone),
+            Difference::between(
+                "plugin_build",
+                &self.plugin_build,
+                &want.plugin_build,
+                String::clone,
+            ),
             Difference::between("platform", &self.platform, &want.platform, String::clone),
-            Difference::between("platform_version", &self.platform_version, &want.platform_version, |version| {
-                version.replace('\n', ", ")
-            }),
+            Difference::between(
+                "platform_version",
+                &self.platform_version,
+                &want.platform_version,
+                |version| version.replace('\n', ", "),
+            ),
             Difference::between("device_kind", &self.device_kind, &want.device_kind, String::clone),
             Difference::between("topology", &self.topology, &want.topology, Topology::to_string),
-            Difference::between("device_assignment", &self.device_assignment, &want.device_assignment, |ids| {
-                format!("{ids:?}")
-            }),
+            Difference::between(
+                "device_assignment",
+                &self.device_assignment,
+                &want.device_assignment,
+                |ids| format!("{ids:?}"),
+            ),
             Difference::between("xla_flags", &self.xla_flags, &want.xla_flags, Flags::to_string),
-            Difference::between("libtpu_init_args", &self.libtpu_init_args, &want.libtpu_init_args, Flags::to_string),
+            Difference::between(
+                "libtpu_init_args",
+                &self.libtpu_init_args,
+                &want.libtpu_init_args,
+                Flags::to_string,
+            ),
         ]
         .into_iter()
         .flatten()
@@ -303,11 +344,15 @@ impl Environment {
 
 fn host_differences(have: Option<&Host>, want: Option<&Host>) -> Vec<Difference> {
     let (Some(here), Some(there)) = (have, want) else {
-        let one_side = |host: Option<&Host>| host.map_or_else(|| "none".to_owned(), Host::to_string);
-        return Difference::between("host", &have, &want, |host| one_side(*host)).into_iter().collect();
+        let one_side =
+            |host: Option<&Host>| host.map_or_else(|| "none".to_owned(), Host::to_string);
+        return Difference::between("host", &have, &want, |host| one_side(*host))
+            .into_iter()
+            .collect();
     };
     let field = "host.schedulable_cpus";
-    let cpus = Difference::between(field, &here.schedulable_cpus, &there.schedulable_cpus, u64::to_string);
+    let cpus =
+        Difference::between(field, &here.schedulable_cpus, &there.schedulable_cpus, u64::to_string);
     features_difference(here, there).into_iter().chain(cpus).collect()
 }
 
@@ -329,18 +374,28 @@ pub(crate) mod hex {
     use super::{Deserialize, Deserializer, Serializer, de};
 
     #[expect(clippy::ref_option, reason = "serde's `with` hands over a reference to the field")]
-    pub(crate) fn serialize<S: Serializer>(bytes: &Option<Vec<u8>>, serializer: S) -> Result<S::Ok, S::Error> {
-        let digits = |byte: &u8| [byte >> 4, byte & 15].map(|digit| char::from_digit(digit.into(), 16).unwrap_or('0'));
+    pub(crate) fn serialize<S: Serializer>(
+        bytes: &Option<Vec<u8>>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let digits = |byte: &u8| {
+            [byte >> 4, byte & 15].map(|digit| char::from_digit(digit.into(), 16).unwrap_or('0'))
+        };
         let text = bytes.as_ref().map(|bytes| bytes.iter().flat_map(digits).collect::<String>());
         serde::Serialize::serialize(&text, serializer)
     }
 
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<u8>>, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Vec<u8>>, D::Error> {
         let Some(text) = Option::<String>::deserialize(deserializer)? else { return Ok(None) };
-        let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+        let digit =
+            |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
         let pair = |pair: &[u8]| Some(digit(*pair.first()?)? << 4 | digit(*pair.get(1)?)?);
         let bytes: Option<Vec<u8>> = text.as_bytes().chunks(2).map(pair).collect();
-        bytes.map(Some).ok_or_else(|| de::Error::custom("a value that should be hexadecimal is not"))
+        bytes
+            .map(Some)
+            .ok_or_else(|| de::Error::custom("a value that should be hexadecimal is not"))
     }
 }
 

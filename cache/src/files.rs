@@ -125,7 +125,8 @@ impl Folder {
     /// Whether its path still leads to it: somebody may have removed or exchanged it.
     pub(crate) fn is_still_there(&self) -> bool {
         let identity = |metadata: Metadata| (metadata.dev(), metadata.ino());
-        let named = std::fs::metadata(&self.path).ok().map(Metadata::from_just_metadata).map(identity);
+        let named =
+            std::fs::metadata(&self.path).ok().map(Metadata::from_just_metadata).map(identity);
         named.is_some() && named == self.metadata().ok().map(identity)
     }
 
@@ -201,9 +202,12 @@ impl Folder {
     /// The bytes of a file, or of all files in a folder.
     pub(crate) fn bytes_below(&self, path: &Path) -> u64 {
         match self.look(path) {
-            Ok(metadata) if metadata.is_dir() => {
-                self.entries(path).unwrap_or_default().iter().map(|path| self.bytes_below(path)).sum()
-            }
+            Ok(metadata) if metadata.is_dir() => self
+                .entries(path)
+                .unwrap_or_default()
+                .iter()
+                .map(|path| self.bytes_below(path))
+                .sum(),
             Ok(metadata) => metadata.len(),
             Err(_) => 0,
         }
@@ -228,7 +232,8 @@ impl Folder {
             made.push(name);
             let (folder, name) = self.parent(&made)?;
             match make_folder(&folder, name, self.trust) {
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && self.is_folder(&made) => {}
+                Err(error)
+                    if error.kind() == io::ErrorKind::AlreadyExists && self.is_folder(&made) => {}
                 other => other?,
             }
         }
@@ -419,12 +424,19 @@ impl Folder {
         self.walk(path, |walked, folder| self.check(walked, &folder.dir_metadata()?, folder))
     }
 
-    fn walk(&self, path: &Path, check: impl Fn(&Path, &Dir) -> io::Result<()>) -> io::Result<Within<'_>> {
+    fn walk(
+        &self,
+        path: &Path,
+        check: impl Fn(&Path, &Dir) -> io::Result<()>,
+    ) -> io::Result<Within<'_>> {
         let mut at = Within::Held(&self.dir);
         let mut walked = PathBuf::new();
         for component in path.components() {
             let Component::Normal(name) = component else {
-                return Err(io::Error::new(io::ErrorKind::InvalidInput, "the path leaves the store"));
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidInput,
+                    "the path leaves the store",
+                ));
             };
             walked.push(name);
             let next = at.open_dir_nofollow(name)?;
@@ -441,7 +453,8 @@ fn open_regular(folder: &Dir, name: &OsStr, options: &mut OpenOptions) -> io::Re
     #[cfg(unix)]
     {
         use cap_std::fs::OpenOptionsExt as _;
-        options.custom_flags(i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default());
+        options
+            .custom_flags(i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default());
     }
     let file = folder.open_with(name, options)?.into_std();
     regular(file)
@@ -461,7 +474,8 @@ pub(crate) fn open_anywhere(path: &Path) -> io::Result<File> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::OpenOptionsExt as _;
-        options.custom_flags(i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default());
+        options
+            .custom_flags(i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default());
     }
     regular(options.open(path)?)
 }

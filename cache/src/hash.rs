@@ -155,7 +155,11 @@ impl FramedHasher {
     }
 
     /// Adds whether there is a value, and then the value.
-    pub fn option<T>(&mut self, value: Option<T>, add: impl FnOnce(&mut Self, T) -> &mut Self) -> &mut Self {
+    pub fn option<T>(
+        &mut self,
+        value: Option<T>,
+        add: impl FnOnce(&mut Self, T) -> &mut Self,
+    ) -> &mut Self {
         self.inner.update(&[u8::from(value.is_some())]);
         if let Some(value) = value {
             add(self, value);
@@ -211,7 +215,10 @@ mod tests {
         let digest = Digest::of(b"preheat");
         assert_eq!(digest.to_string().parse::<Digest>().unwrap(), digest);
         assert_eq!(digest.short().len(), 12);
-        assert_eq!(serde_json::from_str::<Digest>(&serde_json::to_string(&digest).unwrap()).unwrap(), digest);
+        assert_eq!(
+            serde_json::from_str::<Digest>(&serde_json::to_string(&digest).unwrap()).unwrap(),
+            digest
+        );
         assert!("abc".parse::<Digest>().unwrap_err().to_string().contains("abc"));
     }
 
@@ -234,13 +241,25 @@ mod tests {
 
     #[test]
     fn minus_zero_is_zero() {
-        assert_eq!(FramedHasher::new("t").float(-0.0).finish(), FramedHasher::new("t").float(0.0).finish());
-        assert_ne!(FramedHasher::new("t").float(1.0).finish(), FramedHasher::new("t").float(0.0).finish());
+        assert_eq!(
+            FramedHasher::new("t").float(-0.0).finish(),
+            FramedHasher::new("t").float(0.0).finish()
+        );
+        assert_ne!(
+            FramedHasher::new("t").float(1.0).finish(),
+            FramedHasher::new("t").float(0.0).finish()
+        );
     }
 
     #[test]
     fn the_framing_is_pinned() {
-        let digest = FramedHasher::new("golden").text("a").integer(1).signed(-1).float(0.5).boolean(true).finish();
+        let digest = FramedHasher::new("golden")
+            .text("a")
+            .integer(1)
+            .signed(-1)
+            .float(0.5)
+            .boolean(true)
+            .finish();
         let mut bytes = Vec::new();
         bytes.extend(6_u64.to_le_bytes());
         bytes.extend(b"golden");

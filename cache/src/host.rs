@@ -15,13 +15,16 @@ pub fn schedulable_cpus() -> u64 {
     status
         .filter_map(|path| std::fs::read_to_string(path).ok())
         .find_map(|status| affinity_count(&status))
-        .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |count| count.get() as u64))
+        .unwrap_or_else(|| {
+            std::thread::available_parallelism().map_or(1, |count| count.get() as u64)
+        })
 }
 
 /// Counts the bits of `Cpus_allowed` in the text of `/proc/thread-self/status`.
 fn affinity_count(status: &str) -> Option<u64> {
     let mask = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed:"))?.trim();
-    let words: Option<Vec<u32>> = mask.split(',').map(|word| u32::from_str_radix(word, 16).ok()).collect();
+    let words: Option<Vec<u32>> =
+        mask.split(',').map(|word| u32::from_str_radix(word, 16).ok()).collect();
     let count: u32 = words?.iter().map(|word| word.count_ones()).sum();
     (count > 0).then_some(count.into())
 }
@@ -32,7 +35,10 @@ mod tests {
 
     #[test]
     fn the_mask_is_counted() {
-        assert_eq!(affinity_count("Name:\tx\nCpus_allowed:\t3\nCpus_allowed_list:\t0-1\n"), Some(2));
+        assert_eq!(
+            affinity_count("Name:\tx\nCpus_allowed:\t3\nCpus_allowed_list:\t0-1\n"),
+            Some(2)
+        );
         assert_eq!(affinity_count("Cpus_allowed:\tff,ffffffff\n"), Some(40));
         assert_eq!(affinity_count("Cpus_allowed:\tzz\n"), None);
         assert_eq!(affinity_count(""), None);

@@ -41,7 +41,11 @@ impl GraphKey {
     }
 
     /// The key of what a program of this digest compiles to.
-    pub(crate) fn of(program: &Digest, options: &CompileOptions, environment: &Environment) -> Self {
+    pub(crate) fn of(
+        program: &Digest,
+        options: &CompileOptions,
+        environment: &Environment,
+    ) -> Self {
         let mut hasher = FramedHasher::new(GRAPH_KEY_TAG);
         hasher.digest(program).digest(&options.digest()).digest(&environment.digest());
         Self(hasher.finish())
@@ -111,7 +115,12 @@ fn hash_projection(
     options: &CompileOptions,
 ) -> Digest {
     let mut hasher = FramedHasher::new(PROJECTION_KEY_TAG);
-    hasher.text(stage).digest(projected_signature).digest(environment).text(&builder.0).digest(&options.digest());
+    hasher
+        .text(stage)
+        .digest(projected_signature)
+        .digest(environment)
+        .text(&builder.0)
+        .digest(&options.digest());
     hasher.finish()
 }
 

@@ -171,7 +171,9 @@ impl Layout {
     /// Whether a file in [`tmp`](Self::tmp) has a name that a store gives there: an object that is
     /// being written, or a small file.
     pub(crate) fn is_temporary(path: &Path) -> bool {
-        let Some((prefix, letters)) = name_of(path).and_then(|name| name.rsplit_once('.')) else { return false };
+        let Some((prefix, letters)) = name_of(path).and_then(|name| name.rsplit_once('.')) else {
+            return false;
+        };
         is_made_up(letters) && (prefix == Self::SMALL_FILE || prefix.parse::<Digest>().is_ok())
     }
 
@@ -188,20 +190,27 @@ impl Layout {
     /// Whether a path within a store's folder is one that a store makes.
     pub(crate) fn is_known(path: &Path) -> bool {
         let mut names = path.components().map(|name| name.as_os_str().to_str().unwrap_or_default());
-        let Some(first) = names.next().filter(|first| Self::NAMES.contains(first)) else { return false };
+        let Some(first) = names.next().filter(|first| Self::NAMES.contains(first)) else {
+            return false;
+        };
         let rest: Vec<&str> = names.collect();
-        let is_two_digits = |name: &str| name.len() == 2 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let is_two_digits =
+            |name: &str| name.len() == 2 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
         match (first, rest.as_slice()) {
             (_, []) => true,
             ("objects-v1", [first]) => is_two_digits(first),
             ("objects-v1", [first, second]) => is_two_digits(first) && is_two_digits(second),
-            ("objects-v1", [_, _, _]) | ("unrecorded" | "plugin-builds-v1" | "targets-v1", [_]) => Self::is_note(path),
+            ("objects-v1", [_, _, _]) | ("unrecorded" | "plugin-builds-v1" | "targets-v1", [_]) => {
+                Self::is_note(path)
+            }
             ("locks", [_]) => Self::is_lock(path),
             ("tmp", [_]) => Self::is_temporary(path),
             ("loading", [_]) => Self::marked_payload(path).is_some(),
             ("unfit", [_]) => Self::unfit_key(path).is_some(),
             ("quarantine", [_]) => Self::quarantined_at(path).is_some(),
-            ("quarantine", [first, rest @ ..]) => first.starts_with("graphs-v") && Self::is_sleds(rest),
+            ("quarantine", [first, rest @ ..]) => {
+                first.starts_with("graphs-v") && Self::is_sleds(rest)
+            }
             (graphs, rest) if graphs.starts_with("graphs-v") => Self::is_sleds(rest),
             _ => false,
         }

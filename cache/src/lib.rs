@@ -34,18 +34,22 @@ pub use lock::{CompileLock, Holder, LockOutcome, ReadGuard, Wait};
 pub use object::ObjectError;
 pub use options::{CompileOptions, OptionValue};
 pub use plugin_build::{PluginBuild, PluginBuildError};
-pub use program::{NamedDevices, Program, ProgramError, ProgramFormat, Requirements, RequirementsError};
+pub use program::{
+    NamedDevices, Program, ProgramError, ProgramFormat, Requirements, RequirementsError,
+};
 pub use record::{
-    GraphRecord, Interface, Measurements, ObjectInfo, ProgramInfo, RecordStatistics, RecordedSignature, TensorSpec,
+    GraphRecord, Interface, Measurements, ObjectInfo, ProgramInfo, RecordStatistics,
+    RecordedSignature, TensorSpec,
 };
 pub use signature::{
-    CfgProjection, Keep, LARGEST_SIDE_PX, ModelProjection, ProjectedCfg, ProjectedModel, ProjectedSignature,
-    Projection, ShapeError, Signature, SignatureError, create_execution_signature, latent_shape, normalize_shape,
+    CfgProjection, Keep, LARGEST_SIDE_PX, ModelProjection, ProjectedCfg, ProjectedModel,
+    ProjectedSignature, Projection, ShapeError, Signature, SignatureError,
+    create_execution_signature, latent_shape, normalize_shape,
 };
 pub use statistics::{Counters, DeviceStatistics, Hits, Match, Source, Statistics, Use};
 pub use store::{
-    Cleared, Exported, Finding, FindingKind, Imported, IndexCause, LoadMark, LoadedObject, Lookup, Nearest, Note,
-    Prune, PruneReason, Pruned, PrunedEntry, Rebuilt, Refused, Removal, Resolved, Store, StoreError, StoreOptions,
-    Unfit, Verified, Verifying, Wanted, remove_load_marks,
+    Cleared, Exported, Finding, FindingKind, Imported, IndexCause, LoadMark, LoadedObject, Lookup,
+    Nearest, Note, Prune, PruneReason, Pruned, PrunedEntry, Rebuilt, Refused, Removal, Resolved,
+    Store, StoreError, StoreOptions, Unfit, Verified, Verifying, Wanted, remove_load_marks,
 };
 pub use trust::{Distrust, DistrustReason, Trust};

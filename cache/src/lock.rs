@@ -142,7 +142,10 @@ impl CompileLock {
                     return Ok(LockOutcome::Held(Self { file, folder, path, since, waited }));
                 }
                 Ok(()) if strays >= STRAY_LOCKS => {
-                    warn_once(path, &io::Error::other("the path never names the file that was locked"));
+                    warn_once(
+                        path,
+                        &io::Error::other("the path never names the file that was locked"),
+                    );
                     return Ok(LockOutcome::Unavailable);
                 }
                 Ok(()) => strays += 1,
@@ -279,7 +282,8 @@ mod tests {
     fn a_free_lock_is_taken_at_once_and_leaves_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let (folder, path, full) = scratch(&folder);
-        let lock = held(CompileLock::take(&folder, &path, |_, _| panic!("nobody holds it")).unwrap());
+        let lock =
+            held(CompileLock::take(&folder, &path, |_, _| panic!("nobody holds it")).unwrap());
         assert_eq!(lock.waited(), None);
         assert!(full.exists());
         drop(lock);
@@ -313,7 +317,10 @@ mod tests {
                     scope.spawn(|| {
                         let mut first = true;
                         CompileLock::take(&folder, &path, |_, _| {
-                            waiting.fetch_add(usize::from(std::mem::take(&mut first)), Ordering::SeqCst);
+                            waiting.fetch_add(
+                                usize::from(std::mem::take(&mut first)),
+                                Ordering::SeqCst,
+                            );
                             Wait::Continue
                         })
                     })
@@ -325,8 +332,13 @@ mod tests {
             lock.fail(&"out of \u{1} memory".repeat(1000));
             drop(lock);
             for waiter in waiters {
-                let LockOutcome::Failed { holder, reason } = waiter.join().unwrap().unwrap() else { panic!() };
-                assert_eq!((holder.pid, reason.chars().count()), (std::process::id(), FAILURE_CHARACTERS));
+                let LockOutcome::Failed { holder, reason } = waiter.join().unwrap().unwrap() else {
+                    panic!()
+                };
+                assert_eq!(
+                    (holder.pid, reason.chars().count()),
+                    (std::process::id(), FAILURE_CHARACTERS)
+                );
             }
         });
         drop(held(CompileLock::take(&folder, &path, |_, _| panic!("nobody holds it")).unwrap()));
@@ -364,7 +376,8 @@ mod tests {
         let take = |stray: u32| {
             looks.set(0);
             let names = |_: &Path, _: &File| looks.replace(looks.get() + 1) >= stray;
-            CompileLock::take_where(&folder, &path, |_, _| panic!("nobody holds it"), names).unwrap()
+            CompileLock::take_where(&folder, &path, |_, _| panic!("nobody holds it"), names)
+                .unwrap()
         };
         drop(held(take(3)));
         assert!(matches!(take(u32::MAX), LockOutcome::Unavailable));
@@ -375,12 +388,14 @@ mod tests {
     fn one_holds_it_at_a_time() {
         let folder = tempfile::tempdir().unwrap();
         let (folder, path, _) = scratch(&folder);
-        let (inside, most) = (std::sync::atomic::AtomicUsize::new(0), std::sync::atomic::AtomicUsize::new(0));
+        let (inside, most) =
+            (std::sync::atomic::AtomicUsize::new(0), std::sync::atomic::AtomicUsize::new(0));
         std::thread::scope(|scope| {
             for _ in 0..8 {
                 scope.spawn(|| {
                     for _ in 0..5 {
-                        let lock = held(CompileLock::take(&folder, &path, |_, _| Wait::Continue).unwrap());
+                        let lock =
+                            held(CompileLock::take(&folder, &path, |_, _| Wait::Continue).unwrap());
                         most.fetch_max(inside.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
                         std::thread::sleep(Duration::from_millis(1));
                         inside.fetch_sub(1, Ordering::SeqCst);

@@ -42,7 +42,8 @@ pub(crate) const HELD_PROGRAM_BYTES: u64 = 32 << 20;
 /// The largest executables known are some hundred megabytes.
 const PAYLOAD_LIMIT_BYTES: u64 = 16 << 30;
 /// Frames that do not compress are a little longer than what is in them.
-pub(crate) const OBJECT_LIMIT_BYTES: u64 = HEADER_LIMIT_BYTES + PROGRAM_LIMIT_BYTES + PAYLOAD_LIMIT_BYTES + (1 << 30);
+pub(crate) const OBJECT_LIMIT_BYTES: u64 =
+    HEADER_LIMIT_BYTES + PROGRAM_LIMIT_BYTES + PAYLOAD_LIMIT_BYTES + (1 << 30);
 /// zstd's own default: 22 times smaller for machine code at a few hundred megabytes a second.
 const ZSTD_LEVEL: i32 = 3;
 
@@ -104,7 +105,9 @@ pub enum ObjectError {
         reason: String,
     },
     /// A compiler option in its record has a number that JSON lacks; it is not written.
-    #[error("the compiler option {option:?} is no finite number, so its record could not be read back")]
+    #[error(
+        "the compiler option {option:?} is no finite number, so its record could not be read back"
+    )]
     NonFiniteOption {
         /// The option's name.
         option: String,
@@ -119,7 +122,11 @@ impl ObjectError {
     pub(crate) fn is_damage(&self) -> bool {
         !matches!(
             self,
-            Self::Io(_) | Self::Version(_) | Self::RecordVersion(_) | Self::Header(_) | Self::NonFiniteOption { .. }
+            Self::Io(_)
+                | Self::Version(_)
+                | Self::RecordVersion(_)
+                | Self::Header(_)
+                | Self::NonFiniteOption { .. }
         )
     }
 }
@@ -159,12 +166,15 @@ impl Prelude {
         if magic != MAGIC {
             return Err(ObjectError::Magic { found: magic.to_vec() });
         }
-        let mut words =
-            rest.chunks_exact(8).map(|word| word.iter().rev().fold(0, |sum, byte| sum << 8 | u64::from(*byte)));
+        let mut words = rest
+            .chunks_exact(8)
+            .map(|word| word.iter().rev().fold(0, |sum, byte| sum << 8 | u64::from(*byte)));
         let mut next = || words.next().unwrap_or(0);
         let version = next();
         if version != u64::from(ObjectVersion::CURRENT.0) {
-            return Err(ObjectError::Version(ObjectVersion(u32::try_from(version).unwrap_or(u32::MAX))));
+            return Err(ObjectError::Version(ObjectVersion(
+                u32::try_from(version).unwrap_or(u32::MAX),
+            )));
         }
         let prelude = Self {
             header_bytes: next(),
@@ -181,7 +191,8 @@ impl Prelude {
         if let Some((part, bytes, _)) = limits.into_iter().find(|(_, bytes, limit)| bytes > limit) {
             return Err(ObjectError::Limit { part, bytes });
         }
-        let stored = [prelude.header_bytes, prelude.program_stored_bytes, prelude.payload_stored_bytes];
+        let stored =
+            [prelude.header_bytes, prelude.program_stored_bytes, prelude.payload_stored_bytes];
         let fixed = (PRELUDE_BYTES + 2 * HASH_BYTES) as u64;
         let expected = stored.into_iter().fold(fixed, u64::saturating_add);
         if expected != file_bytes {
@@ -201,7 +212,13 @@ pub(crate) fn write(
     if let Some(option) = record.options.non_finite() {
         return Err(ObjectError::NonFiniteOption { option: option.to_owned() });
     }
-    write_frame(to, record, program, ObjectInfo::of(payload), &zstd::bulk::compress(payload, ZSTD_LEVEL)?)
+    write_frame(
+        to,
+        record,
+        program,
+        ObjectInfo::of(payload),
+        &zstd::bulk::compress(payload, ZSTD_LEVEL)?,
+    )
 }
 
 /// Writes an object whose machine code is compressed already; `info` says what the frame gives.

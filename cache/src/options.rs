@@ -85,32 +85,53 @@ impl CompileOptions {
     /// The first compiler option whose number is not finite. Such options have a key, and a record that could not be read back; so
     /// [`Store::put`](crate::Store::put) refuses them.
     pub fn non_finite(&self) -> Option<&str> {
-        let odd = |value: &OptionValue| matches!(value, OptionValue::Float(value) if !value.is_finite());
+        let odd =
+            |value: &OptionValue| matches!(value, OptionValue::Float(value) if !value.is_finite());
         self.overrides.iter().find(|(_, value)| odd(value)).map(|(name, _)| name.as_str())
     }
 
     /// Each field in which `self`, which the store has, differs from `want`.
     pub fn differences(&self, want: &Self) -> Vec<Difference> {
         let mut all: Vec<Difference> = [
-            Difference::between("num_replicas", &self.num_replicas, &want.num_replicas, u32::to_string),
-            Difference::between("num_partitions", &self.num_partitions, &want.num_partitions, u32::to_string),
+            Difference::between(
+                "num_replicas",
+                &self.num_replicas,
+                &want.num_replicas,
+                u32::to_string,
+            ),
+            Difference::between(
+                "num_partitions",
+                &self.num_partitions,
+                &want.num_partitions,
+                u32::to_string,
+            ),
             Difference::between(
                 "use_spmd_partitioning",
                 &self.use_spmd_partitioning,
                 &want.use_spmd_partitioning,
                 bool::to_string,
             ),
-            Difference::between("options.device_assignment", &self.device_assignment, &want.device_assignment, |ids| {
-                format!("{ids:?}")
-            }),
+            Difference::between(
+                "options.device_assignment",
+                &self.device_assignment,
+                &want.device_assignment,
+                |ids| format!("{ids:?}"),
+            ),
         ]
         .into_iter()
         .flatten()
         .collect();
         let names: BTreeSet<&String> = self.overrides.keys().chain(want.overrides.keys()).collect();
-        let show = |value: &Option<OptionValue>| value.as_ref().map_or_else(String::new, OptionValue::to_string);
+        let show = |value: &Option<OptionValue>| {
+            value.as_ref().map_or_else(String::new, OptionValue::to_string)
+        };
         all.extend(names.into_iter().filter_map(|name| {
-            Difference::between(name, &self.overrides.get(name).cloned(), &want.overrides.get(name).cloned(), show)
+            Difference::between(
+                name,
+                &self.overrides.get(name).cloned(),
+                &want.overrides.get(name).cloned(),
+                show,
+            )
         }));
         all
     }

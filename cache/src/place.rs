@@ -98,7 +98,8 @@ impl Place {
             if moving::has_begun(&own) {
                 check_version(&own)?;
                 // By now, something else may have this name in the folder above.
-                version_without_mark(&named).map_or(Ok(()), |format| refuse_newer(&named, format))?;
+                version_without_mark(&named)
+                    .map_or(Ok(()), |format| refuse_newer(&named, format))?;
                 return Ok(Self::Among(named));
             }
             // An empty one was made by a process that died before it marked it.
@@ -196,7 +197,10 @@ fn is_all_known(folder: &Folder) -> io::Result<bool> {
 fn take_over(folder: &Folder) -> Result<(), PlaceError> {
     let path = folder.path().to_owned();
     let failed = |error| PlaceError::Io(path.clone(), error);
-    settle(folder).and_then(|()| folder.check_trust()).and_then(|()| mark(folder)).map_err(failed)?;
+    settle(folder)
+        .and_then(|()| folder.check_trust())
+        .and_then(|()| mark(folder))
+        .map_err(failed)?;
     tracing::info!(path = %path.display(), "a store of an earlier release is marked as preheat's");
     Ok(())
 }
@@ -227,9 +231,11 @@ fn make_all(dir: &Path, trust: Trust) -> io::Result<()> {
         return Ok(());
     }
     let Some(name) = dir.file_name() else { return std::fs::create_dir_all(dir) };
-    let above = dir.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let above =
+        dir.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::create_dir_all(above)?;
-    match make_folder(&Dir::open_ambient_dir(above, ambient_authority())?, OsStr::new(name), trust) {
+    match make_folder(&Dir::open_ambient_dir(above, ambient_authority())?, OsStr::new(name), trust)
+    {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         other => other,
     }
@@ -246,8 +252,9 @@ fn is_nobodys(folder: &Folder) -> io::Result<bool> {
     let layout = Layout::relative();
     for name in names_in(folder)? {
         let path = PathBuf::from(name);
-        let within =
-            |known: fn(&Path) -> bool| Ok::<_, io::Error>(folder.entries(&path)?.iter().all(|path| known(path)));
+        let within = |known: fn(&Path) -> bool| {
+            Ok::<_, io::Error>(folder.entries(&path)?.iter().all(|path| known(path)))
+        };
         let made = match &path {
             path if *path == layout.objects() => within(|_| false)?,
             path if *path == layout.locks() => within(Layout::is_lock)?,

@@ -53,7 +53,8 @@ impl PluginBuild {
         let digest = hash_content(&mut file)?;
         // A file that was written to meanwhile is hashed anew the next time.
         let unchanged = identity(&file.metadata()?) == identity(&before);
-        if let Some((store, note)) = remembered.filter(|(store, _)| unchanged && !store.is_read_only())
+        if let Some((store, note)) =
+            remembered.filter(|(store, _)| unchanged && !store.is_read_only())
             && let Err(error) = store.write_note(note, format!("{digest}\n").as_bytes())
         {
             tracing::debug!(path = %path.display(), %error, "the plugin's hash is not remembered");
@@ -86,7 +87,10 @@ fn hash_content(file: &mut File) -> io::Result<Digest> {
 
 /// What tells this content from any other that the file could have.
 #[cfg(unix)]
-#[expect(clippy::unnecessary_wraps, reason = "other systems tell files apart in other ways, or not at all")]
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "other systems tell files apart in other ways, or not at all"
+)]
 fn identity(metadata: &Metadata) -> Option<Digest> {
     use std::os::unix::fs::MetadataExt as _;
     let mut hasher = FramedHasher::new(IDENTITY_TAG);
@@ -119,10 +123,13 @@ mod tests {
         let store = Store::open(StoreOptions::new(folder.path().join("store"))).unwrap();
         let plugin = folder.path().join("plugin.so");
         fs::write(&plugin, "content").unwrap();
-        let expected = |content: &str| PluginBuild(format!("blake3:{}", Digest::of(content.as_bytes())));
+        let expected =
+            |content: &str| PluginBuild(format!("blake3:{}", Digest::of(content.as_bytes())));
         assert_eq!(PluginBuild::of(&plugin, Some(&store)).unwrap(), expected("content"));
-        let notes: Vec<PathBuf> =
-            fs::read_dir(store.layout().plugin_builds()).unwrap().map(|entry| entry.unwrap().path()).collect();
+        let notes: Vec<PathBuf> = fs::read_dir(store.layout().plugin_builds())
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .collect();
         assert_eq!(notes.len(), 1);
         // It is the note that answers, not the content.
         fs::write(&notes[0], Digest::of(b"noted").to_string()).unwrap();
@@ -144,7 +151,8 @@ mod tests {
         let hashed = PluginBuild::of(&plugin, Some(&reader)).unwrap();
         assert!(!store.dir().exists(), "nothing is written");
         assert_eq!(PluginBuild::of(&plugin, Some(&store)).unwrap(), hashed);
-        let note = fs::read_dir(store.layout().plugin_builds()).unwrap().next().unwrap().unwrap().path();
+        let note =
+            fs::read_dir(store.layout().plugin_builds()).unwrap().next().unwrap().unwrap().path();
         fs::write(&note, Digest::of(b"noted").to_string()).unwrap();
         let noted = PluginBuild(format!("blake3:{}", Digest::of(b"noted")));
         assert_eq!(PluginBuild::of(&plugin, Some(&reader)).unwrap(), noted);

@@ -114,7 +114,9 @@ impl Program {
     fn of_exported(exported: &exported::Exported<'_>) -> Result<Self, ProgramError> {
         let program = Self::new(ProgramFormat::Mlir, exported.module);
         match program.requirements() {
-            Ok(declared) if exported.devices > 0 && declared.devices() != u64::from(exported.devices) => {
+            Ok(declared)
+                if exported.devices > 0 && declared.devices() != u64::from(exported.devices) =>
+            {
                 Err(ProgramError {
                     seen: format!(
                         "it is a function that was exported for {} devices, around a module that declares {}",
@@ -159,7 +161,9 @@ pub(crate) fn digest_of(format: ProgramFormat, bytes: &[u8]) -> Digest {
             proto_maps::sort_maps(&mut sorted);
             Sink::attempt(Form::Hlo, |sink| wire::hash_normalised(&sorted, sink))
         }
-        ProgramFormat::Mlir if bytes.starts_with(bytecode::MAGIC) => Some(Sink::whole(Form::Bytecode, bytes)),
+        ProgramFormat::Mlir if bytes.starts_with(bytecode::MAGIC) => {
+            Some(Sink::whole(Form::Bytecode, bytes))
+        }
         // There is one way to write it.
         ProgramFormat::Graph => Some(Sink::whole(Form::Graph, bytes)),
         ProgramFormat::Mlir => Sink::attempt(Form::Text, |sink| text::hash_normalised(bytes, sink)),
@@ -168,7 +172,10 @@ pub(crate) fn digest_of(format: ProgramFormat, bytes: &[u8]) -> Digest {
 }
 
 /// The digest of a program that is read piece by piece, and to its end; `None` where its format takes all of it at once.
-pub(crate) fn streamed_digest(format: ProgramFormat, from: &mut dyn Read) -> io::Result<Option<Digest>> {
+pub(crate) fn streamed_digest(
+    format: ProgramFormat,
+    from: &mut dyn Read,
+) -> io::Result<Option<Digest>> {
     let mut first = Vec::new();
     from.take(bytecode::MAGIC.len() as u64).read_to_end(&mut first)?;
     let form = match format {

@@ -188,12 +188,19 @@ pub struct ObjectInfo {
 impl ObjectInfo {
     /// What is known of a payload that is not stored yet.
     pub(crate) fn of(payload: &[u8]) -> Self {
-        Self { payload_bytes: payload.len() as u64, payload_digest: Digest::of(payload), stored_bytes: 0 }
+        Self {
+            payload_bytes: payload.len() as u64,
+            payload_digest: Digest::of(payload),
+            stored_bytes: 0,
+        }
     }
 }
 
 /// Leaves out what cannot be read back.
-fn valid_signatures<S: Serializer>(signatures: &[RecordedSignature], serializer: S) -> Result<S::Ok, S::Error> {
+fn valid_signatures<S: Serializer>(
+    signatures: &[RecordedSignature],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     serializer.collect_seq(signatures.iter().filter(|one| one.signature.cfg_scale.is_finite()))
 }
 
@@ -202,7 +209,10 @@ fn finite_or_zero<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S:
     serializer.serialize_f64(if value.is_finite() { *value } else { 0.0 })
 }
 
-fn finite_figures<S: Serializer>(figures: &BTreeMap<String, f64>, serializer: S) -> Result<S::Ok, S::Error> {
+fn finite_figures<S: Serializer>(
+    figures: &BTreeMap<String, f64>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     serializer.collect_map(figures.iter().filter(|(_, value)| value.is_finite()))
 }
 
@@ -244,7 +254,12 @@ impl GraphRecord {
     ///
     /// `environment_digest` is [`Environment::digest`]. Two stages that lower to one program share a record, which names the stage
     /// that was compiled; the other one is then lowered, and finds the graph by its key.
-    pub fn answers(&self, stage: &str, options: &CompileOptions, environment_digest: &Digest) -> bool {
+    pub fn answers(
+        &self,
+        stage: &str,
+        options: &CompileOptions,
+        environment_digest: &Digest,
+    ) -> bool {
         self.stage == stage
             && self.options.digest() == options.digest()
             && self.environment.digest() == *environment_digest
@@ -252,8 +267,9 @@ impl GraphRecord {
 
     /// Adds a request unless it is there, and drops the oldest where there are too many. Says whether it was new.
     pub fn add_signature(&mut self, added: RecordedSignature) -> bool {
-        let known =
-            |one: &RecordedSignature| one.projection_key == added.projection_key && one.signature == added.signature;
+        let known = |one: &RecordedSignature| {
+            one.projection_key == added.projection_key && one.signature == added.signature
+        };
         if self.signatures.iter().any(known) {
             return false;
         }
@@ -276,9 +292,15 @@ mod tests {
     use crate::signature::create_execution_signature;
 
     fn signature(steps: u64) -> RecordedSignature {
-        let signature = create_execution_signature("m", [1], 1, 7.0, "euler", steps, Dtype::Float32).unwrap();
+        let signature =
+            create_execution_signature("m", [1], 1, 7.0, "euler", steps, Dtype::Float32).unwrap();
         let projection_key = Digest::of(b"projection");
-        RecordedSignature { signature, projection_key, projection: None, first_used: Timestamp::UNIX_EPOCH }
+        RecordedSignature {
+            signature,
+            projection_key,
+            projection: None,
+            first_used: Timestamp::UNIX_EPOCH,
+        }
     }
 
     #[test]
@@ -304,7 +326,8 @@ mod tests {
         assert!(!record.answers("vae_decoder", &inputs.options, &environment));
         let options = CompileOptions { num_replicas: 2, ..CompileOptions::default() };
         assert!(!record.answers("denoiser", &options, &environment));
-        let newer = Environment { plugin_build: "gnu:newer".into(), ..(*inputs.environment).clone() };
+        let newer =
+            Environment { plugin_build: "gnu:newer".into(), ..(*inputs.environment).clone() };
         assert!(!record.answers("denoiser", &inputs.options, &newer.digest()));
     }
 
@@ -351,7 +374,10 @@ mod tests {
             };
             let plausible = forged.plausible();
             assert!(plausible.cost.values().all(|cost| cost.abs() < 1e30));
-            assert_eq!(Measurements { cost: BTreeMap::new(), ..plausible }, Measurements::default());
+            assert_eq!(
+                Measurements { cost: BTreeMap::new(), ..plausible },
+                Measurements::default()
+            );
         }
     }
 
@@ -368,7 +394,11 @@ mod tests {
             );
         }
         let builder = crate::key::BuilderId("b".into());
-        let projection = RecordedProjection { stage: "denoiser".into(), signature: Digest::of(b"projected"), builder };
+        let projection = RecordedProjection {
+            stage: "denoiser".into(),
+            signature: Digest::of(b"projected"),
+            builder,
+        };
         let of_now = GraphRecord {
             abi_version: Some(vec![0x0a, 0xff]),
             compiled_by: Some("gnu:older".into()),

@@ -57,8 +57,10 @@ pub fn create_execution_signature(
     steps: u64,
     dtype: Dtype,
 ) -> Result<Signature, SignatureError> {
-    let (model_id, input_shape, scheduler) = (model_id.into(), input_shape.into(), scheduler.into());
-    let signature = Signature { model_id, input_shape, batch_size, cfg_scale, scheduler, steps, dtype };
+    let (model_id, input_shape, scheduler) =
+        (model_id.into(), input_shape.into(), scheduler.into());
+    let signature =
+        Signature { model_id, input_shape, batch_size, cfg_scale, scheduler, steps, dtype };
     signature.validate()?;
     Ok(signature)
 }
@@ -83,7 +85,11 @@ impl Signature {
         let mut hasher = FramedHasher::new(SIGNATURE_TAG);
         hasher.text(&self.model_id);
         hasher.list(&self.input_shape, |hasher, side| hasher.integer(*side));
-        hasher.integer(self.batch_size).float(self.cfg_scale).text(&self.scheduler).integer(self.steps);
+        hasher
+            .integer(self.batch_size)
+            .float(self.cfg_scale)
+            .text(&self.scheduler)
+            .integer(self.steps);
         hasher.integer(self.dtype.ordinal()).finish()
     }
 
@@ -97,7 +103,9 @@ impl Signature {
         let (have_shape, want_shape) = (&self.input_shape, &want.input_shape);
         [
             Difference::between("model_id", &self.model_id, &want.model_id, String::clone),
-            Difference::between("input_shape", have_shape, want_shape, |shape| format!("{shape:?}")),
+            Difference::between("input_shape", have_shape, want_shape, |shape| {
+                format!("{shape:?}")
+            }),
             Difference::between("batch_size", &self.batch_size, &want.batch_size, u64::to_string),
             Difference::between("cfg_scale", &self.cfg_scale, &want.cfg_scale, f64::to_string),
             Difference::between("scheduler", &self.scheduler, &want.scheduler, String::clone),
@@ -318,7 +326,8 @@ pub fn normalize_shape(size_px: [u64; 2], multiple: u64) -> Result<[u64; 2], Sha
         return Err(ShapeError::Zero { width_px: size_px[0], height_px: size_px[1] });
     }
     let round_up = |side_px: u64| {
-        let padded = side_px.checked_next_multiple_of(multiple).filter(|padded| *padded <= LARGEST_SIDE_PX);
+        let padded =
+            side_px.checked_next_multiple_of(multiple).filter(|padded| *padded <= LARGEST_SIDE_PX);
         padded.ok_or(ShapeError::TooLarge { side_px, multiple })
     };
     Ok([round_up(size_px[0])?, round_up(size_px[1])?])

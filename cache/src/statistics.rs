@@ -180,7 +180,8 @@ impl Statistics {
     pub(crate) fn count(&mut self, one: &Use, compile_seconds: f64) {
         let device = self.by_device.entry(one.device.clone()).or_default();
         // A sum that is not finite would be written as null, and none of the statistics could be read back.
-        let finite = |seconds: Option<f64>| seconds.filter(|seconds| seconds.is_finite()).unwrap_or(0.0);
+        let finite =
+            |seconds: Option<f64>| seconds.filter(|seconds| seconds.is_finite()).unwrap_or(0.0);
         self.load_seconds += finite(one.load_seconds);
         match one.matched {
             Match::Exact => self.hits.exact += one.times,
@@ -217,7 +218,9 @@ impl Statistics {
 
     /// Sets the counters back and keeps what describes the entries.
     pub(crate) fn zero(&mut self, since: Timestamp) {
-        let by_device = std::mem::take(&mut self.by_device).into_iter().filter(|(_, device)| device.entries > 0);
+        let by_device = std::mem::take(&mut self.by_device)
+            .into_iter()
+            .filter(|(_, device)| device.entries > 0);
         *self = Self {
             entries: self.entries,
             cached_signatures: self.cached_signatures,
@@ -225,7 +228,10 @@ impl Statistics {
             uncompressed_bytes: self.uncompressed_bytes,
             by_device: by_device
                 .map(|(name, device)| {
-                    (name, DeviceStatistics { entries: device.entries, ..DeviceStatistics::default() })
+                    (
+                        name,
+                        DeviceStatistics { entries: device.entries, ..DeviceStatistics::default() },
+                    )
                 })
                 .collect(),
             since,

@@ -65,7 +65,12 @@ impl StoreOptions {
 
     /// A store in `dir` that is written and bounded by [`DEFAULT_MAX_BYTES`](Self::DEFAULT_MAX_BYTES).
     pub fn new(dir: impl Into<PathBuf>) -> Self {
-        Self { dir: dir.into(), read_only: false, trust: Trust::Private, max_bytes: Self::DEFAULT_MAX_BYTES }
+        Self {
+            dir: dir.into(),
+            read_only: false,
+            trust: Trust::Private,
+            max_bytes: Self::DEFAULT_MAX_BYTES,
+        }
     }
 
     /// The same, looked up and never written.
@@ -97,7 +102,9 @@ pub struct Store {
 #[non_exhaustive]
 pub enum StoreError {
     /// The store was written by a release that this one cannot follow.
-    #[error("{path:?} is a store of format {found}, and this release reads format {reads}: it takes {reader}")]
+    #[error(
+        "{path:?} is a store of format {found}, and this release reads format {reads}: it takes {reader}"
+    )]
     NewerFormat {
         /// The store's folder.
         path: PathBuf,
@@ -117,7 +124,9 @@ pub enum StoreError {
         reason: String,
     },
     /// Somebody else could have written what the store holds, and machine code from anybody is not run.
-    #[error("{cause}, so others could have changed the machine code in the cache: the cache is not used")]
+    #[error(
+        "{cause}, so others could have changed the machine code in the cache: the cache is not used"
+    )]
     Untrusted {
         /// Which folder or file, and who.
         cause: Distrust,
@@ -329,7 +338,12 @@ impl Store {
     ///
     /// Where only the index fails, the object is stored, the error is [`StoreError::IndexUnavailable`], and the
     /// record is made up for when the key is next [committed](Self::commit) or the index is rebuilt.
-    pub fn put(&self, record: &GraphRecord, program: &Program, payload: &[u8]) -> Result<ObjectInfo, StoreError> {
+    pub fn put(
+        &self,
+        record: &GraphRecord,
+        program: &Program,
+        payload: &[u8],
+    ) -> Result<ObjectInfo, StoreError> {
         self.put_all([(record, program, payload)])?
             .pop()
             .ok_or_else(|| StoreError::ReadOnly { path: self.dir().to_owned() })
@@ -345,7 +359,10 @@ impl Store {
         let mut staged = Vec::new();
         let coming = Coming::compiled();
         for (record, program, payload) in graphs {
-            let failed = |cause: io::Error| StoreError::Object { key: record.graph_key, cause: cause.into() };
+            let failed = |cause: io::Error| StoreError::Object {
+                key: record.graph_key,
+                cause: cause.into(),
+            };
             let program = object::ProgramFrame::of(program).map_err(failed)?;
             staged.push(self.stage(record, program, payload)?);
             if staged.len() >= STAGED {
@@ -360,9 +377,17 @@ impl Store {
 
     /// Puts objects that are written where they belong, and records them, in one transaction of the index. The first error is that of
     /// all of them, though the others are stored.
-    fn store_staged(&self, mut staged: Vec<objects::Staged>, coming: &Coming) -> Result<Vec<ObjectInfo>, StoreError> {
+    fn store_staged(
+        &self,
+        mut staged: Vec<objects::Staged>,
+        coming: &Coming,
+    ) -> Result<Vec<ObjectInfo>, StoreError> {
         match self.place_and_record(&mut staged, coming) {
-            Ok(placed) => staged.into_iter().zip(placed).map(|(one, placed)| placed.map(|()| one.info)).collect(),
+            Ok(placed) => staged
+                .into_iter()
+                .zip(placed)
+                .map(|(one, placed)| placed.map(|()| one.info))
+                .collect(),
             Err(error @ StoreError::IndexUnavailable { .. }) => {
                 for one in &mut staged {
                     self.fits_at_all(one)?;
@@ -394,7 +419,9 @@ impl Store {
             Err(error) => tracing::debug!(%error, "looking for the program in the object"),
         }
         match self.load(key)? {
-            Lookup::Hit(object) => object.program().map(Some).map_err(|cause| StoreError::Object { key: *key, cause }),
+            Lookup::Hit(object) => {
+                object.program().map(Some).map_err(|cause| StoreError::Object { key: *key, cause })
+            }
             Lookup::Absent | Lookup::Damaged { .. } => Ok(None),
         }
     }
@@ -429,7 +456,9 @@ fn write_error(path: &Path, cause: io::Error) -> StoreError {
     }
     let path = path.to_owned();
     match cause.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StoreError::Full { path, cause },
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            StoreError::Full { path, cause }
+        }
         _ => StoreError::Unwritable { path, cause },
     }
 }

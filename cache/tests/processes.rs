@@ -1,15 +1,19 @@
 //! Several processes, one store: nothing is lost and nothing fails.
 //!
 //! A test that is told a folder by its environment is a worker; the test proper starts this very binary as its workers.
-#![expect(clippy::unwrap_used, reason = "what a test needs and cannot have is a failure of the test")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "what a test needs and cannot have is a failure of the test"
+)]
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::sync::Arc;
 
 use preheat_cache::{
-    CompileOptions, Counters, Digest, Environment, GraphRecord, KeyInputs, LockOutcome, Lookup, Match, Program,
-    ProgramFormat, RecordedSignature, Source, Store, StoreOptions, Use, Wait, create_execution_signature,
+    CompileOptions, Counters, Digest, Environment, GraphRecord, KeyInputs, LockOutcome, Lookup,
+    Match, Program, ProgramFormat, RecordedSignature, Source, Store, StoreOptions, Use, Wait,
+    create_execution_signature,
 };
 use preheat_tensor::Dtype;
 
@@ -32,7 +36,9 @@ fn inputs(number: u64) -> KeyInputs {
 }
 
 fn signature(worker: u64, round: u64) -> RecordedSignature {
-    let signature = create_execution_signature("m", [worker], 1, 7.5, "euler", round + 1, Dtype::Float32).unwrap();
+    let signature =
+        create_execution_signature("m", [worker], 1, 7.5, "euler", round + 1, Dtype::Float32)
+            .unwrap();
     RecordedSignature {
         signature,
         projection_key: Digest::of(&worker.to_le_bytes()),
@@ -48,7 +54,10 @@ fn role() -> Option<(PathBuf, u64)> {
 
 fn start(test: &str, folder: &Path, worker: u64) -> Child {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args([test, "--exact", "--nocapture"]).env(FOLDER, folder).env(WORKER, worker.to_string());
+    command
+        .args([test, "--exact", "--nocapture"])
+        .env(FOLDER, folder)
+        .env(WORKER, worker.to_string());
     command.spawn().unwrap()
 }
 
@@ -89,7 +98,10 @@ fn opening_recording_and_closing_loses_nothing() {
     let store = store(folder.path());
     let statistics = store.statistics().unwrap();
     let uses = PROCESSES * ROUNDS;
-    assert_eq!((statistics.hits.exact, statistics.hits.disk, statistics.misses), (uses, uses, uses));
+    assert_eq!(
+        (statistics.hits.exact, statistics.hits.disk, statistics.misses),
+        (uses, uses, uses)
+    );
     assert_eq!(statistics.entries, PROCESSES * ROUNDS / 2 + 5);
     assert_eq!(statistics.cached_signatures, PROCESSES * ROUNDS / 2);
     let records = store.records().unwrap();
@@ -107,11 +119,16 @@ fn one_process_compiles_and_the_others_find_it() {
     let key = inputs.graph_key();
     if let Some((folder, worker)) = role() {
         let store = store(&folder);
-        let LockOutcome::Held(_lock) = store.compile_lock(&key, |_, _| Wait::Continue).unwrap() else { panic!() };
+        let LockOutcome::Held(_lock) = store.compile_lock(&key, |_, _| Wait::Continue).unwrap()
+        else {
+            panic!()
+        };
         if let Lookup::Absent = store.load(&key).unwrap() {
             std::thread::sleep(std::time::Duration::from_millis(200));
             std::fs::write(folder.join(format!("compiled-by-{worker}")), "").unwrap();
-            store.put(&GraphRecord::new("denoiser", "cpu", &inputs), &inputs.program, b"executable").unwrap();
+            store
+                .put(&GraphRecord::new("denoiser", "cpu", &inputs), &inputs.program, b"executable")
+                .unwrap();
         }
         return;
     }
@@ -129,7 +146,10 @@ fn a_dead_process_gives_its_lock_up() {
     let key = inputs(8).graph_key();
     if let Some((folder, _)) = role() {
         let store = store(&folder);
-        let LockOutcome::Held(_lock) = store.compile_lock(&key, |_, _| Wait::Continue).unwrap() else { panic!() };
+        let LockOutcome::Held(_lock) = store.compile_lock(&key, |_, _| Wait::Continue).unwrap()
+        else {
+            panic!()
+        };
         std::fs::write(folder.join("held"), "").unwrap();
         std::thread::sleep(std::time::Duration::from_mins(1));
         return;
@@ -155,7 +175,8 @@ fn a_dead_process_gives_its_lock_up() {
 /// Runs a worker in a mount namespace of its own, where `folder` is a file system of 3 MB.
 #[cfg(target_os = "linux")]
 fn run_on_small_disk(test: &str, folder: &Path) -> std::process::ExitStatus {
-    let script = "mount -t tmpfs -o size=3m none \"$1\" || exit 77; exec \"$2\" \"$3\" --exact --nocapture";
+    let script =
+        "mount -t tmpfs -o size=3m none \"$1\" || exit 77; exec \"$2\" \"$3\" --exact --nocapture";
     let mut command = Command::new("unshare");
     command
         .args(["--mount", "--map-root-user", "sh", "-c", script, "sh"])
@@ -163,7 +184,8 @@ fn run_on_small_disk(test: &str, folder: &Path) -> std::process::ExitStatus {
         .arg(std::env::current_exe().unwrap())
         .arg(test);
     let started = command.env(FOLDER, folder).env(WORKER, "0").status();
-    let status = started.unwrap_or_else(|error| panic!("`unshare`, of util-linux, does not start: {error}"));
+    let status =
+        started.unwrap_or_else(|error| panic!("`unshare`, of util-linux, does not start: {error}"));
     assert!(
         !matches!(status.code(), Some(1 | 77)),
         "a file system of 3 MB cannot be mounted: run the tests as root, or allow user namespaces"
@@ -190,7 +212,11 @@ fn a_full_disk_is_an_error_and_what_was_stored_stays() {
             }
             assert!(number < 100, "the disk does not fill");
         };
-        assert!(stored.len() > 2 && error.to_string().contains("pace"), "{} stored, then {error}", stored.len());
+        assert!(
+            stored.len() > 2 && error.to_string().contains("pace"),
+            "{} stored, then {error}",
+            stored.len()
+        );
         // Not a byte is left: the index says so, and nothing that was stored is lost.
         let filler = folder.join("filler");
         let mut file = std::fs::File::create(&filler).unwrap();
@@ -220,14 +246,23 @@ fn a_full_disk_is_an_error_and_what_was_stored_stays() {
             let Lookup::Hit(object) = store.load(key).unwrap() else { panic!("{key} is lost") };
             assert_eq!(object.payload, *code);
         }
-        assert!(std::fs::read_dir(store.layout().tmp()).unwrap().next().is_none(), "nothing half written stays");
+        assert!(
+            std::fs::read_dir(store.layout().tmp()).unwrap().next().is_none(),
+            "nothing half written stays"
+        );
         // Clearing frees the objects before it asks the index, which needs half a megabyte to write anything.
         assert_eq!(store.clear().unwrap().removed, stored.len() as u64);
         store.commit(&[], &Counters { misses: 1, ..Counters::default() }).unwrap();
         let statistics = store.statistics().unwrap();
-        assert_eq!((statistics.entries, statistics.misses, statistics.hits.exact), (0, 1, 20 - refused));
+        assert_eq!(
+            (statistics.entries, statistics.misses, statistics.hits.exact),
+            (0, 1, 20 - refused)
+        );
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    assert!(run_on_small_disk("a_full_disk_is_an_error_and_what_was_stored_stays", folder.path()).success());
+    assert!(
+        run_on_small_disk("a_full_disk_is_an_error_and_what_was_stored_stays", folder.path())
+            .success()
+    );
 }

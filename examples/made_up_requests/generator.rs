@@ -46,8 +46,20 @@ pub fn requests(count: usize, divisor: u64) -> Vec<LoggedRequest> {
             width: Some(width),
             height: Some(height),
             batch_size: numbers.one_of(&[(1, 68), (2, 14), (3, 2), (4, 14), (8, 2)]),
-            cfg_scale: if numbers.below(100) < 88 { 3.0 + f64::from(half_scales) / 2.0 } else { 1.0 },
-            steps: numbers.one_of(&[(4, 6), (8, 6), (20, 40), (25, 16), (28, 10), (30, 16), (50, 6)]),
+            cfg_scale: if numbers.below(100) < 88 {
+                3.0 + f64::from(half_scales) / 2.0
+            } else {
+                1.0
+            },
+            steps: numbers.one_of(&[
+                (4, 6),
+                (8, 6),
+                (20, 40),
+                (25, 16),
+                (28, 10),
+                (30, 16),
+                (50, 6),
+            ]),
             ..LoggedRequest::default()
         });
     }

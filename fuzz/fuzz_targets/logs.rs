@@ -16,7 +16,8 @@ fuzz_target!(|data: &[u8]| {
         Ok(log) => log,
         Err(error) => return assert!(!error.to_string().is_empty()),
     };
-    let lines = data.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()).count();
+    let lines =
+        data.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()).count();
     assert_eq!(log.requests.len() + log.damaged.len() + log.more_damaged, lines);
     let mut writer = LogWriter::open(&copy).unwrap();
     for (_, request) in &log.requests {
@@ -25,7 +26,13 @@ fuzz_target!(|data: &[u8]| {
     }
     let again = RequestLog::read(&copy).unwrap();
     std::fs::remove_file(&copy).unwrap();
-    assert!(again.requests.iter().map(|(_, request)| request).eq(log.requests.iter().map(|(_, request)| request)));
+    assert!(
+        again
+            .requests
+            .iter()
+            .map(|(_, request)| request)
+            .eq(log.requests.iter().map(|(_, request)| request))
+    );
     // A line that was cut short costs no other line.
     LogWriter::open(&path).unwrap().append(&log.requests[0].1).unwrap();
     assert_eq!(RequestLog::read(&path).unwrap().requests.len(), log.requests.len() + 1);

@@ -12,8 +12,13 @@ use preheat_fuzz::{mutate_json, scratch};
 static FOLDER: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
     let folder = scratch();
     for (name, tensor) in [("one", "a"), ("two", "b")] {
-        let header = format!(r#"{{"{tensor}":{{"dtype":"F16","shape":[2],"data_offsets":[0,4]}}}}"#);
-        std::fs::write(folder.path().join(format!("{name}.safetensors")), file(header.as_bytes(), 4)).unwrap();
+        let header =
+            format!(r#"{{"{tensor}":{{"dtype":"F16","shape":[2],"data_offsets":[0,4]}}}}"#);
+        std::fs::write(
+            folder.path().join(format!("{name}.safetensors")),
+            file(header.as_bytes(), 4),
+        )
+        .unwrap();
     }
     folder
 });
@@ -27,7 +32,11 @@ fn file(header: &[u8], value_bytes: usize) -> Vec<u8> {
 fn value_bytes(header: &[u8]) -> usize {
     const MOST: u64 = 1 << 16;
     let Ok(header) = serde_json::from_slice::<serde_json::Value>(header) else { return 0 };
-    let ends = header.as_object().into_iter().flatten().filter_map(|(_, tensor)| tensor["data_offsets"][1].as_u64());
+    let ends = header
+        .as_object()
+        .into_iter()
+        .flatten()
+        .filter_map(|(_, tensor)| tensor["data_offsets"][1].as_u64());
     usize::try_from(ends.max().unwrap_or(0).min(MOST)).unwrap()
 }
 

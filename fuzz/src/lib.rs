@@ -51,7 +51,8 @@ impl Bases {
             let path = folder.path().join(from);
             copy(&repository(from), &path);
             let there = files.iter().map(PathBuf::from).filter(|file| path.join(file).is_file());
-            let files = there.map(|file| (file.clone(), std::fs::read(path.join(file)).unwrap())).collect();
+            let files =
+                there.map(|file| (file.clone(), std::fs::read(path.join(file)).unwrap())).collect();
             Base { path, files }
         };
         let bases = folders.iter().map(base).collect();
@@ -116,14 +117,20 @@ const SMALL: [&str; 7] = [
     "examples/demo-model",
 ];
 /// The config files that shape a graph.
-const SHAPING: [&str; 4] =
-    ["unet/config.json", "vae/config.json", "text_encoder/config.json", "text_encoder_2/config.json"];
+const SHAPING: [&str; 4] = [
+    "unet/config.json",
+    "vae/config.json",
+    "text_encoder/config.json",
+    "text_encoder_2/config.json",
+];
 
 /// The models whose configs are fuzzed.
 pub fn models() -> Bases {
     let full_size = ["sd15", "sd21", "sdxl"].map(|name| format!("tests/fixtures/configs/{name}"));
-    let folders: Vec<&str> = SMALL.into_iter().chain(full_size.iter().map(String::as_str)).collect();
-    let others = ["model_index.json", "scheduler/scheduler_config.json", "tokenizer/tokenizer_config.json"];
+    let folders: Vec<&str> =
+        SMALL.into_iter().chain(full_size.iter().map(String::as_str)).collect();
+    let others =
+        ["model_index.json", "scheduler/scheduler_config.json", "tokenizer/tokenizer_config.json"];
     Bases::new(&folders, &others.into_iter().chain(SHAPING).collect::<Vec<_>>())
 }
 
@@ -142,7 +149,8 @@ pub fn tokenizers() -> Bases {
         "special_tokens_map.json",
         "added_tokens.json",
     ];
-    let folders = ["first", "second", "whole"].map(|name| format!("tests/fixtures/tokenizer/{name}"));
+    let folders =
+        ["first", "second", "whole"].map(|name| format!("tests/fixtures/tokenizer/{name}"));
     Bases::new(&folders.each_ref().map(String::as_str), &files)
 }
 
@@ -150,7 +158,8 @@ pub fn tokenizers() -> Bases {
 pub fn mutate_json(head: usize, data: &mut [u8], size: usize, max_size: usize, seed: u32) -> usize {
     let mut choices = fastrand::Rng::with_seed(seed.into());
     if choices.bool()
-        && let Some(mut document) = data.get(head..size).and_then(|json| serde_json::from_slice::<Value>(json).ok())
+        && let Some(mut document) =
+            data.get(head..size).and_then(|json| serde_json::from_slice::<Value>(json).ok())
     {
         change(&mut document, &mut choices);
         let text = document.to_string();

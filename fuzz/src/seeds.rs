@@ -12,7 +12,8 @@ fn main() {
     seeds_of("tokenizers", &tokenizers());
     let file = repository("tests/programs/attention.inputs.safetensors");
     let tensors = fs::read(file).unwrap();
-    let header_end = 8 + usize::try_from(u64::from_le_bytes(*tensors.first_chunk().unwrap())).unwrap();
+    let header_end =
+        8 + usize::try_from(u64::from_le_bytes(*tensors.first_chunk().unwrap())).unwrap();
     seed("weights", "file", &[&[0], tensors.as_slice()].concat());
     seed("weights", "header", &[&[1], &tensors[8..header_end]].concat());
     let index = br#"{"metadata":{"total_size":4},"weight_map":{"a":"one.safetensors","b":"two.safetensors"}}"#;
@@ -22,7 +23,10 @@ fn main() {
             "plain",
             r#"{"prompt":"a cat","negative_prompt":"a dog","width":512,"height":768,"steps":20,"cfg_scale":7.5}"#,
         ),
-        ("aliases", r#"{"num_inference_steps":3,"guidance_scale":1,"num_images_per_prompt":2,"seed":7,"clip_skip":1}"#),
+        (
+            "aliases",
+            r#"{"num_inference_steps":3,"guidance_scale":1,"num_images_per_prompt":2,"seed":7,"clip_skip":1}"#,
+        ),
         (
             "warmup",
             r#"{"prompt":"p","scheduler":"euler","tpu_warmup":{"enabled":true,"target_resolution":"768x512","batch_size":2}}"#,

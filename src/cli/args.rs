@@ -15,7 +15,13 @@ use crate::pipeline::{Pipeline, PipelineError, TextToImage, parse_resolution};
 
 /// Compiles a diffusion pipeline's graphs with XLA once, keeps them, and loads them in a fraction of a second ever after.
 #[derive(Debug, Parser)]
-#[command(name = "preheat", version, max_term_width = 110, disable_help_subcommand = true, args_override_self = true)]
+#[command(
+    name = "preheat",
+    version,
+    max_term_width = 110,
+    disable_help_subcommand = true,
+    args_override_self = true
+)]
 pub struct Cli {
     #[command(flatten)]
     pub(super) runtime: RuntimeArgs,
@@ -99,7 +105,12 @@ pub(super) struct ProgramRunArgs {
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
     /// What the picture should show
-    #[arg(long, value_name = "TEXT", required_unless_present = "request", allow_hyphen_values = true)]
+    #[arg(
+        long,
+        value_name = "TEXT",
+        required_unless_present = "request",
+        allow_hyphen_values = true
+    )]
     pub(super) prompt: Option<String>,
     /// What it should not show
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
@@ -204,7 +215,11 @@ impl PictureArgs {
     }
 
     /// Puts as many pictures into `request` as fit, where that was asked for.
-    pub(super) fn fit_batch(&self, pipeline: &Pipeline, request: &mut TextToImage) -> Result<(), PipelineError> {
+    pub(super) fn fit_batch(
+        &self,
+        pipeline: &Pipeline,
+        request: &mut TextToImage,
+    ) -> Result<(), PipelineError> {
         if self.batch.contains(&BatchSize::Auto) {
             let batch = pipeline.automatic_batch(request)?;
             tracing::info!(size = batch.size, "batch: {}", batch.reason);
@@ -228,7 +243,9 @@ impl PictureArgs {
         if self.batch.len() <= 1 {
             return Ok(());
         }
-        Err(CliError::Usage("--batch takes one number here; only a warmup takes several".to_owned()))
+        Err(CliError::Usage(
+            "--batch takes one number here; only a warmup takes several".to_owned(),
+        ))
     }
 
     /// Puts what was given into `request`.
@@ -259,7 +276,15 @@ impl Preset {
     pub(super) fn resolutions(self) -> &'static [[u64; 2]] {
         match self {
             Self::Sd15 => &[[512, 512], [512, 768], [768, 512], [768, 768]],
-            Self::Sdxl => &[[1024, 1024], [1152, 896], [896, 1152], [1216, 832], [832, 1216], [1344, 768], [768, 1344]],
+            Self::Sdxl => &[
+                [1024, 1024],
+                [1152, 896],
+                [896, 1152],
+                [1216, 832],
+                [832, 1216],
+                [1344, 768],
+                [768, 1344],
+            ],
         }
     }
 }
@@ -352,8 +377,12 @@ impl ProgramSignatureArgs {
     /// Refuses what a model knows by itself.
     pub(super) fn refuse_for_models(&self) -> Result<(), CliError> {
         let why = match (&self.model_id, &self.dtype) {
-            (Some(_), _) => "--model-id names the model of a program; --model takes a model's folder",
-            (_, Some(_)) => "--dtype is told of programs; --precision says what a model computes in",
+            (Some(_), _) => {
+                "--model-id names the model of a program; --model takes a model's folder"
+            }
+            (_, Some(_)) => {
+                "--dtype is told of programs; --precision says what a model computes in"
+            }
             _ => return Ok(()),
         };
         Err(CliError::Usage(why.to_owned()))

@@ -52,10 +52,12 @@ pub(super) fn per_store(args: &EvidenceArgs) -> Option<f64> {
 
 fn print(audit: &Audit) -> Result<(), CliError> {
     let Audit { requests, hits, snapped, .. } = audit;
-    let shapes = if audit.shapes == 1 { "1 shape".to_owned() } else { format!("{} shapes", audit.shapes) };
+    let shapes =
+        if audit.shapes == 1 { "1 shape".to_owned() } else { format!("{} shapes", audit.shapes) };
     line(&format!("{requests} requests for {shapes} of {} on {}", audit.model_id, audit.target))?;
     print_left_out(audit)?;
-    let at_larger = if *snapped > 0 { format!(", {snapped} of them at a larger size") } else { String::new() };
+    let at_larger =
+        if *snapped > 0 { format!(", {snapped} of them at a larger size") } else { String::new() };
     line(&format!("{:.1} % hit: {hits}{at_larger}", audit.hit_rate * 100.0))?;
     if !audit.missing.is_empty() {
         let mut rows = table(&["size", "batch", "guided", "requests", "missing", "compile"]);
@@ -98,7 +100,10 @@ fn print_left_out(audit: &Audit) -> Result<(), CliError> {
         line(&format!("left out: those of {more} more models; --json lists all of them"))?;
     }
     for refused in &audit.refused {
-        line(&format!("left out: {} requests as in line {}: {}", refused.requests, refused.line, refused.why))?;
+        line(&format!(
+            "left out: {} requests as in line {}: {}",
+            refused.requests, refused.line, refused.why
+        ))?;
     }
     print_damaged(&audit.damaged_lines, audit.more_damaged_lines)
 }
@@ -110,7 +115,9 @@ pub(super) fn print_damaged(lines: &[DamagedLine], more: usize) -> Result<(), Cl
     }
     match lines.len().saturating_sub(SHOWN) + more {
         0 => Ok(()),
-        more => line(&format!("left out: {more} more lines; `preheat --json audit` lists the first hundred")),
+        more => line(&format!(
+            "left out: {more} more lines; `preheat --json audit` lists the first hundred"
+        )),
     }
 }
 

@@ -27,11 +27,35 @@ fn print_statistics(s: &Statistics) -> Result<(), CliError> {
     let rows = [
         ("compiled graphs", s.entries.to_string()),
         ("signatures", s.cached_signatures.to_string()),
-        ("on disk", format!("{} ({} uncompressed)", HumanBytes(s.stored_bytes), HumanBytes(s.uncompressed_bytes))),
-        ("hits", format!("{hits} (exact {}, equivalent {}, graph {})", s.hits.exact, s.hits.equivalent, s.hits.graph)),
-        ("  from", format!("memory {}, disk {}, fallback {}", s.hits.memory, s.hits.disk, s.hits.fallback)),
+        (
+            "on disk",
+            format!(
+                "{} ({} uncompressed)",
+                HumanBytes(s.stored_bytes),
+                HumanBytes(s.uncompressed_bytes)
+            ),
+        ),
+        (
+            "hits",
+            format!(
+                "{hits} (exact {}, equivalent {}, graph {})",
+                s.hits.exact, s.hits.equivalent, s.hits.graph
+            ),
+        ),
+        (
+            "  from",
+            format!("memory {}, disk {}, fallback {}", s.hits.memory, s.hits.disk, s.hits.fallback),
+        ),
         ("misses", s.misses.to_string()),
-        ("compiles", format!("{} in {} (failed {})", s.compiles, seconds(s.compile_seconds), s.failed_compiles)),
+        (
+            "compiles",
+            format!(
+                "{} in {} (failed {})",
+                s.compiles,
+                seconds(s.compile_seconds),
+                s.failed_compiles
+            ),
+        ),
         ("compile time saved", seconds(s.compile_seconds_saved)),
         ("loading", seconds(s.load_seconds)),
         ("waits for another", s.single_flight_waits.to_string()),
@@ -41,7 +65,8 @@ fn print_statistics(s: &Statistics) -> Result<(), CliError> {
         line(&format!("{name:<22} {value}"))?;
     }
     for (device, d) in &s.by_device {
-        let text = format!("{device:<22} {} graphs, {} hits, {} compiles", d.entries, d.hits, d.compiles);
+        let text =
+            format!("{device:<22} {} graphs, {} hits, {} compiles", d.entries, d.hits, d.compiles);
         line(&text)?;
     }
     line(&format!("{:<22} {}", "since", s.since))
@@ -71,7 +96,11 @@ impl<'a> Listed<'a> {
             graph_key: record.graph_key.to_string(),
             stage: &record.stage,
             model_id: latest.map(|signature| signature.model_id.as_str()),
-            signature_digests: record.signatures.iter().map(|one| one.signature.digest().to_string()).collect(),
+            signature_digests: record
+                .signatures
+                .iter()
+                .map(|one| one.signature.digest().to_string())
+                .collect(),
             target: target_of(record),
             dtype: latest.map(|signature| signature.dtype.to_string()),
             stored_bytes: record.object.as_ref().map_or(0, |object| object.stored_bytes),
@@ -88,7 +117,9 @@ pub(super) fn list(context: &Context, filter: &FilterArgs) -> Result<Status, Cli
     let all = open(context)?.records()?;
     let (count, mut records) = (all.len(), all);
     records.retain(|record| filter.takes(record));
-    records.sort_by_key(|record| std::cmp::Reverse(record.statistics.last_used.max(Some(record.created))));
+    records.sort_by_key(|record| {
+        std::cmp::Reverse(record.statistics.last_used.max(Some(record.created)))
+    });
     let listed: Vec<_> = records.iter().map(Listed::of).collect();
     if context.json {
         document(&listed)?;
@@ -98,7 +129,8 @@ pub(super) fn list(context: &Context, filter: &FilterArgs) -> Result<Status, Cli
         line(if count == 0 { "the cache is empty" } else { "nothing in the cache is like that" })?;
         return Ok(Status::Done);
     }
-    let mut rows = table(&["graph", "model", "stage", "target", "on disk", "compile", "hits", "last used"]);
+    let mut rows =
+        table(&["graph", "model", "stage", "target", "on disk", "compile", "hits", "last used"]);
     for one in &listed {
         rows.add_row([
             one.graph_key[..12].to_owned(),
@@ -108,7 +140,12 @@ pub(super) fn list(context: &Context, filter: &FilterArgs) -> Result<Status, Cli
             HumanBytes(one.stored_bytes).to_string(),
             seconds(one.compile_seconds),
             one.hits.to_string(),
-            one.last_used.as_deref().unwrap_or(&one.created).get(..19).unwrap_or_default().replace('T', " "),
+            one.last_used
+                .as_deref()
+                .unwrap_or(&one.created)
+                .get(..19)
+                .unwrap_or_default()
+                .replace('T', " "),
         ]);
     }
     rows.print()?;
@@ -119,12 +156,16 @@ pub(super) fn show(context: &Context, key: &str, program: bool) -> Result<Status
     let cache = open(context)?;
     let record = find(&cache, key)?;
     if program {
-        let missing = || CliError::Declined(format!("the program of graph {} is gone", record.graph_key.short()));
+        let missing = || {
+            CliError::Declined(format!("the program of graph {} is gone", record.graph_key.short()))
+        };
         let program = cache.program(&record.graph_key)?.ok_or_else(missing)?;
         if context.json {
             // Bytecode is no text; what JSON cannot carry is replaced, and --program alone gives the bytes.
             let text = String::from_utf8_lossy(program.bytes());
-            document(&serde_json::json!({"graph_key": record.graph_key, "format": program.format(), "program": text}))?;
+            document(
+                &serde_json::json!({"graph_key": record.graph_key, "format": program.format(), "program": text}),
+            )?;
             return Ok(Status::Done);
         }
         let mut out = std::io::stdout().lock();
@@ -134,7 +175,9 @@ pub(super) fn show(context: &Context, key: &str, program: bool) -> Result<Status
             return Ok(Status::Done);
         }
         return match out.write_all(program.bytes()).and_then(|()| out.flush()) {
-            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(CliError::Output(error)),
+            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+                Err(CliError::Output(error))
+            }
             _ => Ok(Status::Done),
         };
     }
@@ -153,8 +196,12 @@ pub(super) fn find(cache: &Cache, key: &str) -> Result<GraphRecord, CliError> {
     let mut matching = cache.records_beginning(key, COUNTED)?;
     match (matching.len(), matching.pop()) {
         (1, Some(record)) => Ok(record),
-        (0, _) => Err(CliError::Declined(format!("no graph key begins with `{key}`: `preheat cache list` lists them"))),
-        (count, _) => Err(CliError::Declined(format!("{count} graph keys begin with `{key}`: give more of it"))),
+        (0, _) => Err(CliError::Declined(format!(
+            "no graph key begins with `{key}`: `preheat cache list` lists them"
+        ))),
+        (count, _) => Err(CliError::Declined(format!(
+            "{count} graph keys begin with `{key}`: give more of it"
+        ))),
     }
 }
 
@@ -166,12 +213,23 @@ fn print_record(record: &GraphRecord) -> Result<(), CliError> {
         ("target".to_owned(), target_of(record)),
         (
             "program".to_owned(),
-            format!("{}, {}, {}", record.program.format, HumanBytes(record.program.bytes), record.program.digest),
+            format!(
+                "{}, {}, {}",
+                record.program.format,
+                HumanBytes(record.program.bytes),
+                record.program.digest
+            ),
         ),
         ("plugin build".to_owned(), env.plugin_build.clone()),
         // Kept over an upgrade, or taken over by hardware that describes itself otherwise.
-        ("compiled by".to_owned(), record.compiled_by.clone().unwrap_or_else(|| "that build".to_owned())),
-        ("platform".to_owned(), format!("{} {}", env.platform, env.platform_version.replace('\n', ", "))),
+        (
+            "compiled by".to_owned(),
+            record.compiled_by.clone().unwrap_or_else(|| "that build".to_owned()),
+        ),
+        (
+            "platform".to_owned(),
+            format!("{} {}", env.platform, env.platform_version.replace('\n', ", ")),
+        ),
         ("device kind".to_owned(), env.device_kind.clone()),
         ("topology".to_owned(), env.topology.to_string()),
         ("device assignment".to_owned(), format!("{:?}", env.device_assignment)),
@@ -194,10 +252,17 @@ fn print_record(record: &GraphRecord) -> Result<(), CliError> {
         const SHOWN: usize = 12;
         for (name, specs) in [("input", &interface.inputs), ("output", &interface.outputs)] {
             rows.extend(
-                specs.iter().take(SHOWN).enumerate().map(|(i, spec)| (format!("{name} {i}"), spec.to_string())),
+                specs
+                    .iter()
+                    .take(SHOWN)
+                    .enumerate()
+                    .map(|(i, spec)| (format!("{name} {i}"), spec.to_string())),
             );
             if specs.len() > SHOWN {
-                rows.push((format!("{name}s"), format!("and {} more, in --json", specs.len() - SHOWN)));
+                rows.push((
+                    format!("{name}s"),
+                    format!("and {} more, in --json", specs.len() - SHOWN),
+                ));
             }
         }
     }
@@ -260,7 +325,11 @@ pub(super) fn clear(context: &Context, yes: bool) -> Result<Status, CliError> {
     if context.json {
         document(&cleared)?;
     } else {
-        line(&format!("removed {} compiled graphs, {}", cleared.removed, HumanBytes(cleared.stored_bytes)))?;
+        line(&format!(
+            "removed {} compiled graphs, {}",
+            cleared.removed,
+            HumanBytes(cleared.stored_bytes)
+        ))?;
     }
     Ok(Status::Done)
 }

@@ -76,7 +76,9 @@ pub(super) fn rewarm(context: &Context, args: &RewarmArgs) -> Result<Status, Cli
     } else {
         print(&done)?;
     }
-    let all_done = |one: &RewarmedTarget| one.graphs.as_ref().is_ok_and(|graphs| Counts::of(graphs).failed == 0);
+    let all_done = |one: &RewarmedTarget| {
+        one.graphs.as_ref().is_ok_and(|graphs| Counts::of(graphs).failed == 0)
+    };
     Ok(if done.iter().all(all_done) { Status::Done } else { Status::Failed })
 }
 
@@ -94,9 +96,21 @@ fn print(done: &[RewarmedTarget]) -> Result<(), CliError> {
                 for graph in graphs {
                     let is = graph.graph_key.map(|key| key.short()).unwrap_or_default();
                     let (model, stage) = (graph.model_id.clone(), graph.stage.clone());
-                    rows.add_row([one.target.clone(), model, stage, graph.from.short(), is, how(graph)]);
+                    rows.add_row([
+                        one.target.clone(),
+                        model,
+                        stage,
+                        graph.from.short(),
+                        is,
+                        how(graph),
+                    ]);
                     if let Err(error) = &graph.outcome {
-                        reasons.push(format!("{}, {}: {}", one.target, graph.from.short(), with_causes(error)));
+                        reasons.push(format!(
+                            "{}, {}: {}",
+                            one.target,
+                            graph.from.short(),
+                            with_causes(error)
+                        ));
                     }
                 }
             }
@@ -106,7 +120,8 @@ fn print(done: &[RewarmedTarget]) -> Result<(), CliError> {
     rows.print()?;
     for one in done {
         let Ok(graphs) = &one.graphs else { continue };
-        let Counts { recompiled, kept, already_there, failed, compile_seconds } = Counts::of(graphs);
+        let Counts { recompiled, kept, already_there, failed, compile_seconds } =
+            Counts::of(graphs);
         let took = seconds(compile_seconds);
         line(&format!(
             "{}: {recompiled} recompiled in {took}, {kept} kept, {already_there} already there, {failed} failed",
@@ -118,7 +133,9 @@ fn print(done: &[RewarmedTarget]) -> Result<(), CliError> {
 
 fn how(graph: &Rewarmed) -> String {
     match &graph.outcome {
-        Ok(Renewed::Recompiled { compile_seconds, .. }) => format!("recompiled in {}", seconds(*compile_seconds)),
+        Ok(Renewed::Recompiled { compile_seconds, .. }) => {
+            format!("recompiled in {}", seconds(*compile_seconds))
+        }
         Ok(Renewed::Kept) => "kept: the plugin takes the older build's".to_owned(),
         Ok(Renewed::AlreadyThere) => "already there".to_owned(),
         Err(_) => "failed".to_owned(),

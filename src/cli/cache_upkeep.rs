@@ -37,9 +37,11 @@ pub(super) struct FilterArgs {
 impl FilterArgs {
     pub(super) fn takes(&self, record: &GraphRecord) -> bool {
         let target = target_of(record);
-        let of_target = |wanted: &String| target == *wanted || target.starts_with(&format!("{wanted}:"));
-        self.model.as_ref().is_none_or(|model| record.signatures.iter().any(|one| one.signature.model_id == *model))
-            && self.stage.as_ref().is_none_or(|stage| record.stage == *stage)
+        let of_target =
+            |wanted: &String| target == *wanted || target.starts_with(&format!("{wanted}:"));
+        self.model.as_ref().is_none_or(|model| {
+            record.signatures.iter().any(|one| one.signature.model_id == *model)
+        }) && self.stage.as_ref().is_none_or(|stage| record.stage == *stage)
             && self.target.as_ref().is_none_or(of_target)
             && self.older_than.is_none_or(|age| last_used(record) < before(age))
     }
@@ -91,7 +93,12 @@ pub(super) fn info(context: &Context) -> Result<Status, CliError> {
         ("folder", format!("{}{exists}", info.dir.display())),
         (
             "objects",
-            format!("{} in {}, of {} at most", HumanBytes(info.object_bytes), info.objects, HumanBytes(info.max_bytes)),
+            format!(
+                "{} in {}, of {} at most",
+                HumanBytes(info.object_bytes),
+                info.objects,
+                HumanBytes(info.max_bytes)
+            ),
         ),
         ("index", HumanBytes(info.index_bytes).to_string()),
         ("quarantine", HumanBytes(info.quarantine_bytes).to_string()),
@@ -109,7 +116,9 @@ pub(super) fn info(context: &Context) -> Result<Status, CliError> {
 
 pub(super) fn prune(context: &Context, args: &PruneArgs) -> Result<Status, CliError> {
     if args.max_size.is_none() && args.older_than.is_none() && !args.stale {
-        return Err(CliError::Usage("nothing says what to prune: give --max-size, --older-than or --stale".to_owned()));
+        return Err(CliError::Usage(
+            "nothing says what to prune: give --max-size, --older-than or --stale".to_owned(),
+        ));
     }
     let rule = PruneRule {
         max_bytes: args.max_size.map(Size::bytes),
@@ -135,13 +144,24 @@ pub(super) fn prune(context: &Context, args: &PruneArgs) -> Result<Status, CliEr
             };
             let key = one.graph_key.short();
             let bytes = HumanBytes(one.stored_bytes).to_string();
-            rows.add_row([key, one.stage.clone(), bytes, seconds(one.compile_seconds), reason.to_owned()]);
+            rows.add_row([
+                key,
+                one.stage.clone(),
+                bytes,
+                seconds(one.compile_seconds),
+                reason.to_owned(),
+            ]);
         }
         rows.print()?;
     }
     let removed = if args.dry_run { "would remove" } else { "removed" };
-    let stays = if pruned.in_use > 0 { format!("; {} in use stay", pruned.in_use) } else { String::new() };
-    line(&format!("{removed} {} compiled graphs, {}{stays}", pruned.entries.len(), HumanBytes(pruned.stored_bytes)))?;
+    let stays =
+        if pruned.in_use > 0 { format!("; {} in use stay", pruned.in_use) } else { String::new() };
+    line(&format!(
+        "{removed} {} compiled graphs, {}{stays}",
+        pruned.entries.len(),
+        HumanBytes(pruned.stored_bytes)
+    ))?;
     Ok(Status::Done)
 }
 
@@ -157,8 +177,16 @@ pub(super) fn pin(context: &Context, args: &PinArgs, pinned: bool) -> Result<Sta
     if context.json {
         document(&json!({ what: name, "pinned": pinned, "entries": entries }))?;
     } else {
-        let entries = if entries == 1 { "1 compiled graph".to_owned() } else { format!("{entries} compiled graphs") };
-        line(&format!("{} is {}: {entries}", &name[..12], if pinned { "pinned" } else { "no longer pinned" }))?;
+        let entries = if entries == 1 {
+            "1 compiled graph".to_owned()
+        } else {
+            format!("{entries} compiled graphs")
+        };
+        line(&format!(
+            "{} is {}: {entries}",
+            &name[..12],
+            if pinned { "pinned" } else { "no longer pinned" }
+        ))?;
     }
     Ok(Status::Done)
 }
@@ -169,7 +197,8 @@ fn signature_beginning(records: &[GraphRecord], begins: &str) -> Result<Digest, 
         return Ok(whole);
     }
     let begins = begins.to_ascii_lowercase();
-    let all = records.iter().flat_map(|record| &record.signatures).map(|one| one.signature.digest());
+    let all =
+        records.iter().flat_map(|record| &record.signatures).map(|one| one.signature.digest());
     let matching: std::collections::BTreeSet<Digest> =
         all.filter(|digest| digest.to_string().starts_with(&begins)).collect();
     match (matching.len(), matching.first()) {
@@ -177,9 +206,9 @@ fn signature_beginning(records: &[GraphRecord], begins: &str) -> Result<Digest, 
         (0, _) => Err(CliError::Declined(format!(
             "no signature's digest begins with `{begins}`: `preheat --json cache list` has them"
         ))),
-        (count, _) => {
-            Err(CliError::Declined(format!("{count} signatures' digests begin with `{begins}`: give more of it")))
-        }
+        (count, _) => Err(CliError::Declined(format!(
+            "{count} signatures' digests begin with `{begins}`: give more of it"
+        ))),
     }
 }
 
@@ -209,10 +238,18 @@ pub(super) fn export(context: &Context, args: &ExportArgs) -> Result<Status, Cli
     let existing = if args.force { Existing::Replace } else { Existing::Keep };
     output::check(file, existing).map_err(failed)?;
     let cache = open(context)?;
-    let keys = args.key.iter().map(|key| Ok(find(&cache, key)?.graph_key)).collect::<Result<Vec<_>, CliError>>()?;
-    let wanted =
-        |record: &GraphRecord| args.filter.takes(record) && (keys.is_empty() || keys.contains(&record.graph_key));
-    let mut to = Counted { to: BufWriter::new(Destination::create(file, existing).map_err(failed)?), bytes: 0 };
+    let keys = args
+        .key
+        .iter()
+        .map(|key| Ok(find(&cache, key)?.graph_key))
+        .collect::<Result<Vec<_>, CliError>>()?;
+    let wanted = |record: &GraphRecord| {
+        args.filter.takes(record) && (keys.is_empty() || keys.contains(&record.graph_key))
+    };
+    let mut to = Counted {
+        to: BufWriter::new(Destination::create(file, existing).map_err(failed)?),
+        bytes: 0,
+    };
     let exported = cache.export(&mut to, wanted, |_| !context.cancel.is_cancelled())?;
     let Counted { to, bytes } = to;
     let whole = to.into_inner().map_err(|error| failed(error.into_error()))?;
@@ -226,7 +263,9 @@ pub(super) fn export(context: &Context, args: &ExportArgs) -> Result<Status, Cli
         } else {
             format!("it holds graphs for {}", targets.into_iter().collect::<Vec<_>>().join(", "))
         };
-        return Err(CliError::Declined(format!("nothing in the cache is what was to be exported: {held}")));
+        return Err(CliError::Declined(format!(
+            "nothing in the cache is what was to be exported: {held}"
+        )));
     }
     whole.finish().map_err(failed)?;
     if context.json {
@@ -235,8 +274,16 @@ pub(super) fn export(context: &Context, args: &ExportArgs) -> Result<Status, Cli
             "object_bytes": exported.object_bytes, "left_out": exported.left_out,
         }))?;
     } else {
-        exported.left_out.iter().try_for_each(|one| line(&format!("left out: {}: {}", one.name, one.reason)))?;
-        line(&format!("{} compiled graphs in {}, {}", exported.objects, file.display(), HumanBytes(bytes)))?;
+        exported
+            .left_out
+            .iter()
+            .try_for_each(|one| line(&format!("left out: {}: {}", one.name, one.reason)))?;
+        line(&format!(
+            "{} compiled graphs in {}, {}",
+            exported.objects,
+            file.display(),
+            HumanBytes(bytes)
+        ))?;
     }
     Ok(if exported.left_out.is_empty() { Status::Done } else { Status::Failed })
 }
@@ -262,7 +309,11 @@ impl<W: Write> Write for Counted<W> {
 pub(super) fn import(context: &Context, file: &Path, trust: bool) -> Result<Status, CliError> {
     // It may be what makes the cache.
     let cache = context.builder()?.open_cache()?;
-    let from = input::open(file).map_err(|cause| CliError::File { doing: "reading", path: file.to_owned(), cause })?;
+    let from = input::open(file).map_err(|cause| CliError::File {
+        doing: "reading",
+        path: file.to_owned(),
+        cause,
+    })?;
     if !trust {
         return Err(CliError::Usage(format!(
             "nothing was imported: {} brings machine code that preheat will run as you, and no signature says who made it. \
@@ -282,13 +333,18 @@ pub(super) fn import(context: &Context, file: &Path, trust: bool) -> Result<Stat
             ("left out", &imported.left_out, imported.left_out_more),
         ];
         for (what, named, more) in lists {
-            named.iter().try_for_each(|one| line(&format!("{what}: {}: {}", one.name, one.reason)))?;
+            named
+                .iter()
+                .try_for_each(|one| line(&format!("{what}: {}: {}", one.name, one.reason)))?;
             if more > 0 {
                 line(&format!("{what}: {more} more"))?;
             }
         }
         let (added, kept) = (imported.added, imported.kept);
-        line(&format!("{added} compiled graphs added, {}; {kept} were here", HumanBytes(imported.added_bytes)))?;
+        line(&format!(
+            "{added} compiled graphs added, {}; {kept} were here",
+            HumanBytes(imported.added_bytes)
+        ))?;
     }
     Ok(if imported.is_whole() { Status::Done } else { Status::Failed })
 }

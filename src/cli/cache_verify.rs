@@ -24,8 +24,11 @@ pub(super) fn verify(context: &Context, repair: bool) -> Result<Status, CliError
         return Err(CliError::Interrupted);
     }
     let lost = cache.without_executable()?;
-    let (remade, gone) =
-        if repair { remake(context, lost)? } else { (Vec::new(), lost.into_iter().map(Gone::new).collect()) };
+    let (remade, gone) = if repair {
+        remake(context, lost)?
+    } else {
+        (Vec::new(), lost.into_iter().map(Gone::new).collect())
+    };
     let nothing_left = nothing_left(&cache, &verified, &gone);
     let damaged = verified.is_damaged();
     if context.json {
@@ -46,7 +49,9 @@ pub(super) fn verify(context: &Context, repair: bool) -> Result<Status, CliError
         remade.iter().try_for_each(|record| line(&format!("compiled again: {}", named(record))))?;
         gone.iter().try_for_each(|one| line(&one.to_string()))?;
         let lost = "nothing of it is left; the request that needs it compiles it anew";
-        nothing_left.iter().try_for_each(|key| line(&format!("gone: graph {}: {lost}", key.short())))?;
+        nothing_left
+            .iter()
+            .try_for_each(|key| line(&format!("gone: graph {}: {lost}", key.short())))?;
         print_verdict(&verified, repair, gone.len() + nothing_left.len())?;
     }
     let whole = !damaged && gone.is_empty() && nothing_left.is_empty();
@@ -74,9 +79,17 @@ impl std::fmt::Display for Gone {
             write!(f, ", which cannot be compiled again here: {reason}")?;
         }
         let (device, key) = (&self.record.device, self.record.graph_key.short());
-        let model = self.record.signatures.last().map(|one| one.signature.model_id.escape_debug().to_string());
+        let model = self
+            .record
+            .signatures
+            .last()
+            .map(|one| one.signature.model_id.escape_debug().to_string());
         let model = model.unwrap_or_default();
-        let repair = if self.reason.is_some() { "where that device is" } else { "or all that are gone at once" };
+        let repair = if self.reason.is_some() {
+            "where that device is"
+        } else {
+            "or all that are gone at once"
+        };
         write!(
             f,
             "; `preheat --device {device} program run --key {key}`, or a warmup of {model:?}, warms it again, and \
@@ -93,7 +106,10 @@ fn named(record: &GraphRecord) -> String {
 }
 
 /// Compiles again what can be; the records of those that were, and those that are still gone.
-fn remake(context: &Context, lost: Vec<GraphRecord>) -> Result<(Vec<GraphRecord>, Vec<Gone>), CliError> {
+fn remake(
+    context: &Context,
+    lost: Vec<GraphRecord>,
+) -> Result<(Vec<GraphRecord>, Vec<Gone>), CliError> {
     if lost.is_empty() {
         return Ok(Default::default());
     }
@@ -111,7 +127,11 @@ fn remake(context: &Context, lost: Vec<GraphRecord>) -> Result<(Vec<GraphRecord>
 /// The graphs that damage took of which not even a record is left.
 fn nothing_left(cache: &Cache, verified: &Verified, gone: &[Gone]) -> BTreeSet<GraphKey> {
     let took = |kind| matches!(kind, FindingKind::DamagedObject | FindingKind::DamagedProgram);
-    let taken = verified.findings.iter().filter(|one| took(one.kind) && one.repaired).filter_map(|one| one.graph_key);
+    let taken = verified
+        .findings
+        .iter()
+        .filter(|one| took(one.kind) && one.repaired)
+        .filter_map(|one| one.graph_key);
     let is_known = |key: &GraphKey| gone.iter().any(|one| one.record.graph_key == *key);
     taken.filter(|key| !cache.has_executable(key) && !is_known(key)).collect()
 }
@@ -151,9 +171,13 @@ fn print_verdict(verified: &Verified, repair: bool, gone: usize) -> Result<(), C
         (0, _, 0) => "nothing is damaged".to_owned(),
         (0, _, gone) => format!("nothing is damaged, and {gone} executables are gone"),
         (count, false, 0) => format!("{count} damaged, all of it repaired"),
-        (count, false, gone) => format!("{count} damaged and put right, and {gone} executables are gone"),
+        (count, false, gone) => {
+            format!("{count} damaged and put right, and {gone} executables are gone")
+        }
         (count, true, _) if repair => format!("{count} damaged"),
-        (count, true, _) => format!("{count} damaged: `preheat cache verify --repair` puts it right"),
+        (count, true, _) => {
+            format!("{count} damaged: `preheat cache verify --repair` puts it right")
+        }
     };
     line(&format!(
         "{} objects ({}) and {} records checked: {verdict}",

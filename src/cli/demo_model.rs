@@ -53,8 +53,8 @@ pub(super) fn folder() -> Result<PathBuf, CliError> {
 fn heal(folder: &Path) -> std::io::Result<()> {
     for (name, bytes) in FILES {
         let path = folder.join(name);
-        let is_file_of_its_size =
-            std::fs::metadata(&path).is_ok_and(|found| found.is_file() && found.len() == bytes.len() as u64);
+        let is_file_of_its_size = std::fs::metadata(&path)
+            .is_ok_and(|found| found.is_file() && found.len() == bytes.len() as u64);
         if is_file_of_its_size && std::fs::read(&path).is_ok_and(|found| found == *bytes) {
             continue;
         }
@@ -103,11 +103,15 @@ mod tests {
         for component in std::fs::read_dir(&root).unwrap().map(|entry| entry.unwrap().path()) {
             // Python leaves a folder of its own beside the scripts.
             if component.is_dir() && !component.ends_with("__pycache__") {
-                found.extend(std::fs::read_dir(&component).unwrap().map(|entry| entry.unwrap().path()));
+                found.extend(
+                    std::fs::read_dir(&component).unwrap().map(|entry| entry.unwrap().path()),
+                );
             }
         }
-        let mut found: Vec<_> =
-            found.iter().map(|path| path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned()).collect();
+        let mut found: Vec<_> = found
+            .iter()
+            .map(|path| path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned())
+            .collect();
         found.push("model_index.json".to_owned());
         found.sort();
         let carried: Vec<_> = FILES.iter().map(|(name, _)| (*name).to_owned()).collect();

@@ -13,7 +13,8 @@ pub(super) fn devices(context: &Context) -> Result<Status, CliError> {
         document(&devices)?;
         return Ok(Status::Done);
     }
-    let mut rows = table(&["device", "available", "kind", "plugin", "memory", "default dtype", "why"]);
+    let mut rows =
+        table(&["device", "available", "kind", "plugin", "memory", "default dtype", "why"]);
     for device in &devices {
         let version = device.plugin_version.clone().unwrap_or_default();
         rows.add_row([
@@ -21,7 +22,10 @@ pub(super) fn devices(context: &Context) -> Result<Status, CliError> {
             if device.available { "yes" } else { "no" }.to_owned(),
             device.kind.clone().unwrap_or_default(),
             version,
-            device.memory_total_bytes.map(|bytes| HumanBytes(bytes).to_string()).unwrap_or_default(),
+            device
+                .memory_total_bytes
+                .map(|bytes| HumanBytes(bytes).to_string())
+                .unwrap_or_default(),
             device.default_dtype.to_owned(),
             // Every place that was looked at is in --json and in `preheat plugins list`.
             in_short(&device.reason),

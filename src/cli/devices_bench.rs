@@ -7,7 +7,9 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::args::{ModelArgs, PictureArgs};
-use super::devices_measure::{Answer, Job, Listed, Measured, Part, in_a_child, list_devices, measure, parse_job};
+use super::devices_measure::{
+    Answer, Job, Listed, Measured, Part, in_a_child, list_devices, measure, parse_job,
+};
 use super::output::{document, line, seconds, table};
 use super::{CliError, Context, Status, demo_model};
 use crate::device::{DeviceError, DeviceName};
@@ -108,12 +110,24 @@ pub(super) fn bench(context: &Context, args: &BenchArgs) -> Result<Status, CliEr
 }
 
 /// The devices that are measured, and those that are not because they are not here.
-fn which(context: &Context, args: &BenchArgs, listed: &[Listed]) -> Result<(Vec<DeviceName>, Vec<Listed>), CliError> {
+fn which(
+    context: &Context,
+    args: &BenchArgs,
+    listed: &[Listed],
+) -> Result<(Vec<DeviceName>, Vec<Listed>), CliError> {
     let own: DeviceName = context.args.device.parse()?;
-    let named = if args.devices.is_empty() && own != DeviceName::Auto { vec![own] } else { args.devices.clone() };
+    let named = if args.devices.is_empty() && own != DeviceName::Auto {
+        vec![own]
+    } else {
+        args.devices.clone()
+    };
     if named.is_empty() {
-        let (here, absent): (Vec<_>, Vec<_>) = listed.iter().cloned().partition(|device| device.available);
-        return Ok((here.iter().map(|device| device.name.parse()).collect::<Result<_, _>>()?, absent));
+        let (here, absent): (Vec<_>, Vec<_>) =
+            listed.iter().cloned().partition(|device| device.available);
+        return Ok((
+            here.iter().map(|device| device.name.parse()).collect::<Result<_, _>>()?,
+            absent,
+        ));
     }
     for &device in &named {
         if device == DeviceName::Auto {
@@ -133,7 +147,8 @@ fn which(context: &Context, args: &BenchArgs, listed: &[Listed]) -> Result<(Vec<
 
 /// The CPU: through libtorch, else through XLA.
 fn reference_device(listed: &[Listed]) -> Result<DeviceName, CliError> {
-    let is_here = |device: &DeviceName| listed.iter().any(|it| it.available && it.name == device.to_string());
+    let is_here =
+        |device: &DeviceName| listed.iter().any(|it| it.available && it.name == device.to_string());
     [DeviceName::Cpu, DeviceName::XlaCpu].into_iter().find(is_here).ok_or(CliError::NoReference)
 }
 
@@ -148,7 +163,11 @@ fn of_device(context: &Context, args: &BenchArgs, device: DeviceName) -> Result<
 }
 
 /// The run that the others are set against: one of theirs where it was in float32 on that device, else one of its own.
-fn measured_reference(context: &Context, device: DeviceName, rows: &[Row]) -> Result<Reference, CliError> {
+fn measured_reference(
+    context: &Context,
+    device: DeviceName,
+    rows: &[Row],
+) -> Result<Reference, CliError> {
     let torch = &context.args.torch;
     let on_one_device = torch.text_encoder_device.or(torch.vae_device).is_none();
     let serves = |row: &Row| match row {
@@ -175,7 +194,10 @@ fn is_float32(answer: &Answer) -> bool {
 
 impl Reference {
     fn agreement(&self, run: &Measured) -> Agreement {
-        Agreement::of([&run.latents, &self.measured.latents], [&run.pictures, &self.measured.pictures])
+        Agreement::of(
+            [&run.latents, &self.measured.latents],
+            [&run.pictures, &self.measured.pictures],
+        )
     }
 }
 
@@ -243,7 +265,11 @@ fn print(request: &TextToImage, rows: &[Row], reference: &Reference) -> Result<(
             seconds(figures.seconds_per_step),
             seconds(figures.seconds_per_image),
             figures.peak_memory.map(peak).unwrap_or_default(),
-            if largest_difference == 0.0 { "0".to_owned() } else { format!("{largest_difference:.1e}") },
+            if largest_difference == 0.0 {
+                "0".to_owned()
+            } else {
+                format!("{largest_difference:.1e}")
+            },
             if psnr_db.is_finite() { format!("{psnr_db:.1} dB") } else { "the same".to_owned() },
             format!("{least_psnr_db} dB"),
         ]);
@@ -254,7 +280,12 @@ fn print(request: &TextToImage, rows: &[Row], reference: &Reference) -> Result<(
             Row::Measured(_) => {}
             Row::Failed { device, .. } => line(&format!("{device} failed: see above"))?,
             Row::Absent(listed) => {
-                let why = listed.reason.lines().next().unwrap_or_default().trim_end_matches("; looked at:");
+                let why = listed
+                    .reason
+                    .lines()
+                    .next()
+                    .unwrap_or_default()
+                    .trim_end_matches("; looked at:");
                 line(&format!("{} is not here: {why}", listed.name))?;
             }
         }
@@ -269,7 +300,9 @@ fn to_json(request: &TextToImage, rows: &[Row], reference: &Reference) -> Value 
         Row::Failed { device, error } => {
             json!({ "device": device.to_string(), "measured": false, "reason": error.to_string() })
         }
-        Row::Absent(listed) => json!({ "device": listed.name, "measured": false, "reason": listed.reason }),
+        Row::Absent(listed) => {
+            json!({ "device": listed.name, "measured": false, "reason": listed.reason })
+        }
     };
     json!({
         "model_id": measured.answer.model_id,
@@ -325,8 +358,14 @@ fn cold(start: &Answer) -> &'static str {
 /// The dtype of the stages, one by one where they differ.
 fn dtypes(answer: &Answer) -> String {
     match answer.dtypes.as_slice() {
-        [(_, first), others @ ..] if others.iter().all(|(_, dtype)| dtype == first) => first.clone(),
-        all => all.iter().map(|(stage, dtype)| format!("{stage} {dtype}")).collect::<Vec<_>>().join(", "),
+        [(_, first), others @ ..] if others.iter().all(|(_, dtype)| dtype == first) => {
+            first.clone()
+        }
+        all => all
+            .iter()
+            .map(|(stage, dtype)| format!("{stage} {dtype}"))
+            .collect::<Vec<_>>()
+            .join(", "),
     }
 }
 

@@ -115,7 +115,11 @@ pub(super) fn measure(
     }
     let path = figures_of(&job.folder);
     let text = serde_json::to_vec(&answer).map_err(|error| CliError::Output(error.into()))?;
-    std::fs::write(&path, text).map_err(|cause| CliError::File { doing: "writing the figures to", path, cause })?;
+    std::fs::write(&path, text).map_err(|cause| CliError::File {
+        doing: "writing the figures to",
+        path,
+        cause,
+    })?;
     runtime.flush();
     context.shown.finish();
     // A plugin takes its time to give executables and weights up; the end of the process does it at once.
@@ -137,10 +141,14 @@ fn write_made(made: &Made, folder: &Path) -> Result<(), CliError> {
         Tensor::new(TensorType { dtype: Dtype::UInt8, dimensions }, &picture.rgb)
     };
     let path = tensors_of(folder);
-    let written = made.pictures.iter().map(as_tensor).collect::<Result<Vec<_>, _>>().and_then(|pictures| {
-        let tensors = std::iter::once(&made.latents).chain(&pictures).enumerate();
-        Tensor::write_safetensors(&path, tensors.map(|(index, tensor)| (format!("{TENSORS}{index}"), tensor)))
-    });
+    let written =
+        made.pictures.iter().map(as_tensor).collect::<Result<Vec<_>, _>>().and_then(|pictures| {
+            let tensors = std::iter::once(&made.latents).chain(&pictures).enumerate();
+            Tensor::write_safetensors(
+                &path,
+                tensors.map(|(index, tensor)| (format!("{TENSORS}{index}"), tensor)),
+            )
+        });
     written.map_err(|cause| CliError::Tensors { doing: "writing what was made to", path, cause })
 }
 
@@ -157,7 +165,11 @@ fn answer(
         requested_size,
         device: runtime.device().selected.clone(),
         kind: runtime.device().kind.clone(),
-        dtypes: got_ready.dtypes.iter().map(|(stage, dtype)| ((*stage).to_owned(), dtype.to_string())).collect(),
+        dtypes: got_ready
+            .dtypes
+            .iter()
+            .map(|(stage, dtype)| ((*stage).to_owned(), dtype.to_string()))
+            .collect(),
         ready_seconds: got_ready.ready.saturating_duration_since(context.started).as_secs_f64(),
         stages: got_ready.stages.len(),
         compiled_stages: compiled.count(),
@@ -182,16 +194,25 @@ fn end_with_the_parent(job: &Job) -> Result<(), CliError> {
         std::process::exit(1);
     };
     let started = std::thread::Builder::new().name("preheat-parent".to_owned()).spawn(watch);
-    started.map(drop).map_err(|cause| CliError::Started { doing: format!("measuring {}", job.device), cause })
+    started
+        .map(drop)
+        .map_err(|cause| CliError::Started { doing: format!("measuring {}", job.device), cause })
 }
 
 /// The parent's side: has a child measure a device.
-pub(super) fn in_a_child(device: DeviceName, part: Part, cancel: &Cancel) -> Result<Measured, CliError> {
-    let folder =
-        tempfile::Builder::new().prefix("preheat-bench-").tempdir().map_err(|cause| failed_to_start(device, cause))?;
+pub(super) fn in_a_child(
+    device: DeviceName,
+    part: Part,
+    cancel: &Cancel,
+) -> Result<Measured, CliError> {
+    let folder = tempfile::Builder::new()
+        .prefix("preheat-bench-")
+        .tempdir()
+        .map_err(|cause| failed_to_start(device, cause))?;
     let job = Job { device: device.to_string(), part, folder: folder.path().to_owned() };
     let job = serde_json::to_string(&job).map_err(|error| CliError::Output(error.into()))?;
-    let mut command = Command::new(std::env::current_exe().map_err(|cause| failed_to_start(device, cause))?);
+    let mut command =
+        Command::new(std::env::current_exe().map_err(|cause| failed_to_start(device, cause))?);
     command.args(std::env::args_os().skip(1)).arg("--child").arg(job);
     // What it says of its progress and of its end goes where this process says its own.
     command.stdin(Stdio::piped()).stdout(Stdio::null());
@@ -236,15 +257,28 @@ fn failed_to_start(device: DeviceName, cause: std::io::Error) -> CliError {
 fn read(folder: &Path) -> Result<Measured, CliError> {
     let path = figures_of(folder);
     let doing = "reading the figures from";
-    let text = std::fs::read(&path).map_err(|cause| CliError::File { doing, path: path.clone(), cause })?;
-    let answer = serde_json::from_slice(&text).map_err(|error| CliError::File { doing, path, cause: error.into() })?;
+    let text = std::fs::read(&path).map_err(|cause| CliError::File {
+        doing,
+        path: path.clone(),
+        cause,
+    })?;
+    let answer = serde_json::from_slice(&text).map_err(|error| CliError::File {
+        doing,
+        path,
+        cause: error.into(),
+    })?;
     let path = tensors_of(folder);
     if !path.is_file() {
         return Ok(Measured { answer, latents: Vec::new(), pictures: Vec::new() });
     }
     let tensors = Tensor::read_safetensors(&path, TENSORS, None);
-    let tensors = tensors.map_err(|cause| CliError::Tensors { doing: "reading what was made from", path, cause })?;
-    let (latents, pictures) = tensors.split_first().map_or((None, &[][..]), |(first, others)| (first.to_f32(), others));
+    let tensors = tensors.map_err(|cause| CliError::Tensors {
+        doing: "reading what was made from",
+        path,
+        cause,
+    })?;
+    let (latents, pictures) =
+        tensors.split_first().map_or((None, &[][..]), |(first, others)| (first.to_f32(), others));
     let pictures = pictures.iter().map(|picture| picture.bytes().to_vec()).collect();
     Ok(Measured { answer, latents: latents.unwrap_or_default(), pictures })
 }

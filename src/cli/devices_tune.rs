@@ -36,7 +36,9 @@ struct Found {
 
 pub(super) fn tune(context: &Context, args: &TuneArgs) -> Result<Status, CliError> {
     if !args.picture.batch.is_empty() {
-        return Err(CliError::Usage("tune tries batches, so --batch says nothing here; --most bounds them".to_owned()));
+        return Err(CliError::Usage(
+            "tune tries batches, so --batch says nothing here; --most bounds them".to_owned(),
+        ));
     }
     let mut request = TextToImage { seed: Some(0), ..TextToImage::default() };
     args.picture.refine(&mut request);
@@ -49,7 +51,8 @@ pub(super) fn tune(context: &Context, args: &TuneArgs) -> Result<Status, CliErro
     for (runtime, pipeline) in &opened {
         let range = range(runtime.device_name(), args.most);
         let (device, most) = (runtime.device_name(), *range.end());
-        let begin = |batch| context.shown.note(&format!("{device}: batch {batch} of at most {most}"));
+        let begin =
+            |batch| context.shown.note(&format!("{device}: batch {batch} of at most {most}"));
         let tried = pipeline.tune(&request, range.clone(), begin)?;
         pipeline.unload();
         runtime.flush();
@@ -57,7 +60,11 @@ pub(super) fn tune(context: &Context, args: &TuneArgs) -> Result<Status, CliErro
     }
     context.shown.finish();
     let Some((_, first)) = opened.first() else { return Ok(Status::Done) };
-    let done = if context.json { print_json(first, &request, &found) } else { print(first, &request, &found) };
+    let done = if context.json {
+        print_json(first, &request, &found)
+    } else {
+        print(first, &request, &found)
+    };
     // A plugin takes its time to give executables and weights up; the end of the process does it at once.
     std::mem::forget(opened);
     done
@@ -68,7 +75,8 @@ fn open(context: &Context, args: &TuneArgs) -> Result<Vec<(Runtime, Pipeline)>, 
     if args.devices.is_empty() {
         return Ok(vec![run::open(context, &args.model, None, None)?]);
     }
-    let on = |device: &DeviceName| run::open(&context.on(&device.to_string()), &args.model, None, None);
+    let on =
+        |device: &DeviceName| run::open(&context.on(&device.to_string()), &args.model, None, None);
     args.devices.iter().map(on).collect()
 }
 
@@ -85,9 +93,13 @@ fn print(pipeline: &Pipeline, request: &TextToImage, found: &[Found]) -> Result<
     let plan = pipeline.plan(request)?;
     let [width, height] = plan.sizes.requested;
     line(&format!("{}: {width}x{height} px, {} steps", pipeline.model_id(), request.steps))?;
-    let mut rows = table(&["device", "batch", "step", "decoding a picture", "pictures a second", ""]);
-    for (found, tried) in found.iter().flat_map(|found| found.tried.iter().map(move |tried| (found, tried))) {
-        let (device, batch) = (found.runtime.device().selected.clone(), tried.batch_size.to_string());
+    let mut rows =
+        table(&["device", "batch", "step", "decoding a picture", "pictures a second", ""]);
+    for (found, tried) in
+        found.iter().flat_map(|found| found.tried.iter().map(move |tried| (found, tried)))
+    {
+        let (device, batch) =
+            (found.runtime.device().selected.clone(), tried.batch_size.to_string());
         match &tried.outcome {
             Tuned::Ran(speed) => rows.add_row([
                 device,
@@ -96,7 +108,9 @@ fn print(pipeline: &Pipeline, request: &TextToImage, found: &[Found]) -> Result<
                 seconds(speed.decode_seconds_per_image),
                 rate(speed.images_per_second),
             ]),
-            Tuned::TooLarge(why) => rows.add_row([device, batch, "-".into(), "-".into(), "-".into(), why.clone()]),
+            Tuned::TooLarge(why) => {
+                rows.add_row([device, batch, "-".into(), "-".into(), "-".into(), why.clone()])
+            }
         }
     }
     rows.print()?;
@@ -104,7 +118,10 @@ fn print(pipeline: &Pipeline, request: &TextToImage, found: &[Found]) -> Result<
         let device = &runtime.device().selected;
         line(&match Tried::best(tried) {
             Some((batch, speed)) => {
-                format!("best on {device}: --batch {batch}, {} pictures a second", rate(speed.images_per_second))
+                format!(
+                    "best on {device}: --batch {batch}, {} pictures a second",
+                    rate(speed.images_per_second)
+                )
             }
             None => format!("{device}: not even a single picture fits"),
         })?;
@@ -112,7 +129,11 @@ fn print(pipeline: &Pipeline, request: &TextToImage, found: &[Found]) -> Result<
     Ok(status(found))
 }
 
-fn print_json(pipeline: &Pipeline, request: &TextToImage, found: &[Found]) -> Result<Status, CliError> {
+fn print_json(
+    pipeline: &Pipeline,
+    request: &TextToImage,
+    found: &[Found],
+) -> Result<Status, CliError> {
     let plan = pipeline.plan(request)?;
     let tried = |tried: &Tried| match &tried.outcome {
         Tuned::Ran(speed) => json!({

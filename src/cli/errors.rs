@@ -51,7 +51,9 @@ pub enum CliError {
     #[error(transparent)]
     Install(#[from] InstallError),
     /// libtorch was to be installed, and the library that calls it is not there.
-    #[error("libtorch is of no use without the torch library, which calls it and is not there; nothing was downloaded")]
+    #[error(
+        "libtorch is of no use without the torch library, which calls it and is not there; nothing was downloaded"
+    )]
     NoTorchLibrary,
     /// A command asks what a cache holds, and its folder is not there.
     #[error("there is no cache at {}: the folder is not there", path.display())]
@@ -109,7 +111,9 @@ pub enum CliError {
     #[error("{0}")]
     Declined(String),
     /// A warmup that left nothing behind.
-    #[error("{lost} of {of} programs were compiled and not kept, so the next process compiles them again")]
+    #[error(
+        "{lost} of {of} programs were compiled and not kept, so the next process compiles them again"
+    )]
     NotKept {
         /// How many the cache does not have.
         lost: usize,
@@ -169,7 +173,9 @@ pub enum CliError {
         status: Option<i32>,
     },
     /// Nothing is there that devices could be set against.
-    #[error("devices are set against float32 on the CPU, and neither cpu nor xla-cpu can be used here")]
+    #[error(
+        "devices are set against float32 on the CPU, and neither cpu nor xla-cpu can be used here"
+    )]
     NoReference,
     /// Devices make other pictures than the CPU.
     #[error("too far from {reference} in float32: {strayed}")]
@@ -218,8 +224,12 @@ impl CliError {
             | Self::Evidence(EvidenceError::Manifest { .. })
             | Self::Signature(_)
             | Self::Device(DeviceError::UnknownName { .. } | DeviceError::Mlx)
-            | Self::Install(InstallError::NotOffered { .. } | InstallError::NoWheel { .. }) => Status::Usage,
-            Self::Interrupted | Self::Install(InstallError::Cancelled { .. }) => Status::Interrupted,
+            | Self::Install(InstallError::NotOffered { .. } | InstallError::NoWheel { .. }) => {
+                Status::Usage
+            }
+            Self::Interrupted | Self::Install(InstallError::Cancelled { .. }) => {
+                Status::Interrupted
+            }
             Self::Pipeline(error) => pipeline_status(error),
             Self::NotMeasured { status, .. } | Self::NotListed { status } => of_child(*status),
             _ => self.of_runtime().map_or(Status::Failed, runtime_status),
@@ -240,24 +250,26 @@ impl CliError {
             Self::NotKept { .. } => Some(
                 "a warmup needs a cache that can be written: leave --cache-read-only and --tpu-compilation-cache=false out",
             ),
-            Self::DemoModel { .. } => {
-                Some("--model names a model that is there already; PREHEAT_DATA_DIR another place for the demo model")
-            }
+            Self::DemoModel { .. } => Some(
+                "--model names a model that is there already; PREHEAT_DATA_DIR another place for the demo model",
+            ),
             Self::NoTorchLibrary => Some(
                 "in preheat's sources `cargo xtask setup torch` builds it and installs both; PREHEAT_TORCH_BACKEND names one that is built; \
                  --libtorch-alone downloads libtorch all the same",
             ),
-            Self::NoCacheFolder { .. } => {
-                Some("check --cache-dir and PREHEAT_CACHE_DIR; a run or a warmup with the same folder makes the cache")
-            }
+            Self::NoCacheFolder { .. } => Some(
+                "check --cache-dir and PREHEAT_CACHE_DIR; a run or a warmup with the same folder makes the cache",
+            ),
             Self::NoThread { .. } => Some(
                 "raise the limit on processes (`ulimit -u`, or `pids.max` of a container), or let other programs end",
             ),
             Self::NoReference => Some("`preheat plugins install xla-cpu` installs one of them"),
-            Self::Strayed { .. } => {
-                Some("--min-psnr sets another bound; --precision fp32 shows what the dtype has to do with it")
+            Self::Strayed { .. } => Some(
+                "--min-psnr sets another bound; --precision fp32 shows what the dtype has to do with it",
+            ),
+            Self::NotAProgram { .. } => {
+                Some("in JAX, `jax.jit(f).lower(...).as_text()` gives StableHLO text")
             }
-            Self::NotAProgram { .. } => Some("in JAX, `jax.jit(f).lower(...).as_text()` gives StableHLO text"),
             Self::Tables { cause, .. } => cause.hint(),
             Self::Pipeline(error) => pipeline_hint(error),
             Self::Evidence(error) => evidence_hint(error),
@@ -309,13 +321,20 @@ fn of_child(status: Option<i32>) -> Status {
 
 /// How a process ended.
 fn ended(status: Option<i32>) -> String {
-    status.map_or_else(|| "was ended by a signal".to_owned(), |status| format!("ended with status {status}"))
+    status.map_or_else(
+        || "was ended by a signal".to_owned(),
+        |status| format!("ended with status {status}"),
+    )
 }
 
 fn pipeline_status(error: &PipelineError) -> Status {
     match error {
         // A request file that is no UTF-8 text, or in the middle of a merge.
-        PipelineError::ReadRequest { cause, .. } if cause.kind() == std::io::ErrorKind::InvalidData => Status::Usage,
+        PipelineError::ReadRequest { cause, .. }
+            if cause.kind() == std::io::ErrorKind::InvalidData =>
+        {
+            Status::Usage
+        }
         PipelineError::Request { .. }
         | PipelineError::RequestFile { .. }
         | PipelineError::Scheduler(SchedulerError::UnknownName { .. }) => Status::Usage,
@@ -329,13 +348,17 @@ fn pipeline_hint(error: &PipelineError) -> Option<&'static str> {
         PipelineError::Model(ModelError::NoFolder { .. }) => Some(
             "preheat downloads no models: `hf download stable-diffusion-v1-5/stable-diffusion-v1-5 --local-dir DIR` is one way to get one",
         ),
-        PipelineError::Weights(WeightsError::OnlyVariants { .. } | WeightsError::NoVariant { .. }) => Some(
+        PipelineError::Weights(
+            WeightsError::OnlyVariants { .. } | WeightsError::NoVariant { .. },
+        ) => Some(
             "--variant names the variant, the part of a file's name in front of .safetensors: --variant bf16 reads model.bf16.safetensors",
         ),
         PipelineError::Scheduler(error) if error.is_of_one_scheduler() => {
             Some("`--scheduler euler` runs the model with another scheduler than its own")
         }
-        PipelineError::NoRoom { .. } => Some("make the batch or the size smaller, or let other programs end"),
+        PipelineError::NoRoom { .. } => {
+            Some("make the batch or the size smaller, or let other programs end")
+        }
         PipelineError::NotKept(_) => Some(
             "a warmup needs a cache that can be written: leave --cache-read-only and --tpu-compilation-cache=false out",
         ),
@@ -348,7 +371,9 @@ fn evidence_hint(error: &EvidenceError) -> Option<&'static str> {
         EvidenceError::EmptyLog { .. } | EvidenceError::NoLog { .. } => Some(
             "`preheat run --log-requests FILE` appends each request to a log; docs/evidence.md describes its lines",
         ),
-        EvidenceError::OtherModels { .. } => Some("--model names the folder of the model that the log is about"),
+        EvidenceError::OtherModels { .. } => {
+            Some("--model names the folder of the model that the log is about")
+        }
         _ => None,
     }
 }
@@ -365,7 +390,9 @@ impl From<EvidenceError> for CliError {
 
 fn runtime_status(error: &runtime::Error) -> Status {
     match error {
-        runtime::Error::Shape(_) | runtime::Error::Device(DeviceError::Contradiction { .. }) => Status::Usage,
+        runtime::Error::Shape(_) | runtime::Error::Device(DeviceError::Contradiction { .. }) => {
+            Status::Usage
+        }
         runtime::Error::NotWarm(_) => Status::NotWarm,
         runtime::Error::Cancelled => Status::Interrupted,
         _ => Status::Failed,
@@ -377,15 +404,20 @@ const UNTRUSTED: &str = "--cache-shared shares the cache with the group of its f
     code as you; --cache-dir names another folder; docs/security.md says what is checked";
 
 /// What to do where the device has too little memory.
-const NO_MEMORY: &str = "let other programs that use the device's memory end, or make the batch or the size smaller";
+const NO_MEMORY: &str =
+    "let other programs that use the device's memory end, or make the batch or the size smaller";
 
 fn runtime_hint(error: &runtime::Error) -> Option<&'static str> {
     match error {
-        runtime::Error::NotWarm(_) => {
-            Some("`preheat warmup` compiles it now; without --require-warm the run compiles it itself")
-        }
+        runtime::Error::NotWarm(_) => Some(
+            "`preheat warmup` compiles it now; without --require-warm the run compiles it itself",
+        ),
         runtime::Error::NotAsWritten { cause, .. } => programs::not_as_written_hint(cause),
-        runtime::Error::Compile { cause, .. } if cause.code() == Some(ErrorCode::ResourceExhausted) => Some(NO_MEMORY),
+        runtime::Error::Compile { cause, .. }
+            if cause.code() == Some(ErrorCode::ResourceExhausted) =>
+        {
+            Some(NO_MEMORY)
+        }
         error if error.is_out_of_memory() => Some(NO_MEMORY),
         runtime::Error::Compile { cause, .. } => programs::compile_hint(&cause.to_string()),
         runtime::Error::Backend(BackendError::Plugin { .. }) => Some(
@@ -395,7 +427,9 @@ fn runtime_hint(error: &runtime::Error) -> Option<&'static str> {
             "`preheat cache list` names the program's graph, and `preheat --json cache show GRAPH` lists every input",
         ),
         runtime::Error::Store(StoreError::Untrusted { .. }) => Some(UNTRUSTED),
-        runtime::Error::Store(_) => Some("--cache-dir or PREHEAT_CACHE_DIR names another cache folder"),
+        runtime::Error::Store(_) => {
+            Some("--cache-dir or PREHEAT_CACHE_DIR names another cache folder")
+        }
         _ => None,
     }
 }

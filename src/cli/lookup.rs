@@ -38,8 +38,11 @@ fn of_model(context: &Context, args: &LookupArgs) -> Result<Lookup, CliError> {
 }
 
 fn of_programs(context: &Context, args: &LookupArgs) -> Result<Lookup, CliError> {
-    let programs =
-        args.program.iter().map(|path| Ok((path, read_program(path)?))).collect::<Result<Vec<_>, CliError>>()?;
+    let programs = args
+        .program
+        .iter()
+        .map(|path| Ok((path, read_program(path)?)))
+        .collect::<Result<Vec<_>, CliError>>()?;
     let runtime = context.builder_for(args.target.as_ref())?.build()?;
     if programs.is_empty() {
         let asked = args.signature.signature(context, "")?;
@@ -62,15 +65,21 @@ fn print(answer: &Lookup) -> Result<(), CliError> {
             word(stage.verdict).to_owned(),
             stage.matched.map(|matched| matched.to_string()).unwrap_or_default(),
             stage.graph_key.map(|key| key.short()).unwrap_or_default(),
-            stage.expected_compile_seconds.map(|s| format!("about {}", seconds(s))).unwrap_or_default(),
+            stage
+                .expected_compile_seconds
+                .map(|s| format!("about {}", seconds(s)))
+                .unwrap_or_default(),
         ]);
     }
     if answer.stages.is_empty() {
         return line("miss: nothing was recorded for this signature");
     }
     rows.print()?;
-    if let Some(SnappedSize { padded_size: [width, height], snapped_from: [own_width, own_height], wasted_percent }) =
-        answer.snapped
+    if let Some(SnappedSize {
+        padded_size: [width, height],
+        snapped_from: [own_width, own_height],
+        wasted_percent,
+    }) = answer.snapped
     {
         line(&format!(
             "served at {width}x{height}, which is warm where {own_width}x{own_height} is not; {wasted_percent} of it is wasted"
@@ -85,8 +94,10 @@ fn print(answer: &Lookup) -> Result<(), CliError> {
 /// Why each stage misses: the nearest entry, and what differs, a line each.
 pub(super) fn explain(stages: &[StageLookup]) -> Vec<String> {
     let mut lines = Vec::new();
-    for (stage, nearest) in stages.iter().filter_map(|stage| Some((stage, stage.nearest.as_ref()?))) {
-        let (what, short) = (format!("{}, {}", stage.model_id, stage.stage), nearest.graph_key.short());
+    for (stage, nearest) in stages.iter().filter_map(|stage| Some((stage, stage.nearest.as_ref()?)))
+    {
+        let (what, short) =
+            (format!("{}, {}", stage.model_id, stage.stage), nearest.graph_key.short());
         if nearest.differences.is_empty() {
             lines.push(format!(
                 "{what}: graph {short} was compiled before, and its executable is gone (removed or damaged)"
@@ -94,7 +105,8 @@ pub(super) fn explain(stages: &[StageLookup]) -> Vec<String> {
             continue;
         }
         lines.push(format!("{what}: the nearest entry is graph {short}, which differs in"));
-        let shown = |value: &str| if value.is_empty() { "(none)".to_owned() } else { value.to_owned() };
+        let shown =
+            |value: &str| if value.is_empty() { "(none)".to_owned() } else { value.to_owned() };
         for Difference { field, have, want } in &nearest.differences {
             lines.push(format!("  {field}: have {}, want {}", shown(have), shown(want)));
         }

@@ -30,7 +30,8 @@ const FIGURES: [&str; 9] = [
 impl Context {
     /// What `runtime` did, where anyone asked. It also lets what the device is about to tell reach the trace.
     pub(super) fn metrics(&self, runtime: &Runtime) -> Option<Metrics> {
-        let metrics = (self.args.tpu_debug_metrics || self.trace.is_some()).then(|| runtime.metrics());
+        let metrics =
+            (self.args.tpu_debug_metrics || self.trace.is_some()).then(|| runtime.metrics());
         metrics.filter(|_| self.args.tpu_debug_metrics)
     }
 }
@@ -45,7 +46,11 @@ pub(super) fn of_programs(mut metrics: Metrics) -> BTreeMap<String, f64> {
 }
 
 /// Prints timings and metrics for a person.
-pub(super) fn print(timings: &Timings, stages: &[&StageReport], metrics: &Metrics) -> Result<(), CliError> {
+pub(super) fn print(
+    timings: &Timings,
+    stages: &[&StageReport],
+    metrics: &Metrics,
+) -> Result<(), CliError> {
     for (name, value) in timing_rows(timings, stages) {
         line(&format!("  {name:<36} {value}"))?;
     }
@@ -53,7 +58,15 @@ pub(super) fn print(timings: &Timings, stages: &[&StageReport], metrics: &Metric
     for ((metric, of), summary) in &metrics.measured {
         let Summary { samples, total, p50, p99 } = *summary;
         let [total, p50, p99] = [total, p50, p99].map(|value| amount(*metric, value));
-        rows.add_row(["", metric.name(), of.as_deref().unwrap_or("all"), &samples.to_string(), &total, &p50, &p99]);
+        rows.add_row([
+            "",
+            metric.name(),
+            of.as_deref().unwrap_or("all"),
+            &samples.to_string(),
+            &total,
+            &p50,
+            &p99,
+        ]);
     }
     for (counter, count) in &metrics.counters {
         rows.add_row(["", counter, "all", &count.to_string()]);
@@ -64,7 +77,9 @@ pub(super) fn print(timings: &Timings, stages: &[&StageReport], metrics: &Metric
     let mut rows = table(&header);
     for figure in FIGURES {
         if metrics.executables.values().any(|figures| figures.contains_key(figure)) {
-            let shown = |figures: &BTreeMap<String, f64>| figures.get(figure).map_or_else(String::new, f64::to_string);
+            let shown = |figures: &BTreeMap<String, f64>| {
+                figures.get(figure).map_or_else(String::new, f64::to_string)
+            };
             let row = [String::new(), figure.to_owned()].into_iter();
             rows.add_row(row.chain(metrics.executables.values().map(shown)));
         }
@@ -77,7 +92,8 @@ pub(super) fn print(timings: &Timings, stages: &[&StageReport], metrics: &Metric
 }
 
 fn timing_rows(timings: &Timings, stages: &[&StageReport]) -> Vec<(String, String)> {
-    let mut rows = vec![("executables ready".to_owned(), seconds(timings.executables_ready_seconds))];
+    let mut rows =
+        vec![("executables ready".to_owned(), seconds(timings.executables_ready_seconds))];
     for stage in stages {
         let of = if stages.len() == 1 { String::new() } else { format!("{}: ", stage.stage) };
         rows.push((format!("{of}compile"), seconds(stage.compile_seconds)));
@@ -86,7 +102,10 @@ fn timing_rows(timings: &Timings, stages: &[&StageReport]) -> Vec<(String, Strin
     let mut push = |name: &str, value: f64| rows.push((name.to_owned(), seconds(value)));
     if timings.first_step_seconds > 0.0 {
         if stages.iter().all(|stage| stage.stage == Graph::DEFAULT_STAGE) {
-            push("warmup and transfer", timings.weights_ready_seconds - timings.executables_ready_seconds);
+            push(
+                "warmup and transfer",
+                timings.weights_ready_seconds - timings.executables_ready_seconds,
+            );
             push("run, results read back", timings.first_step_seconds);
         } else {
             push("weights ready", timings.weights_ready_seconds);
@@ -100,7 +119,11 @@ fn timing_rows(timings: &Timings, stages: &[&StageReport]) -> Vec<(String, Strin
 
 fn amount(metric: Metric, value: f64) -> String {
     if metric.unit() == "bytes" {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a sum of lengths")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a sum of lengths"
+        )]
         let bytes = value as u64;
         return HumanBytes(bytes).to_string();
     }
@@ -110,13 +133,15 @@ fn amount(metric: Metric, value: f64) -> String {
 /// Refuses a trace that could not be written, before anything is compiled, and one of a command that does nothing to trace.
 pub(super) fn check_trace(args: &RuntimeArgs, command: Option<&Command>) -> Result<(), CliError> {
     let Some(path) = &args.trace else { return Ok(()) };
-    let does_work = |command| matches!(command, &Command::Run(_) | &Command::Warmup(_) | &Command::Program(_));
+    let does_work =
+        |command| matches!(command, &Command::Run(_) | &Command::Warmup(_) | &Command::Program(_));
     if !command.is_none_or(does_work) {
         return Err(CliError::Usage(
             "--trace records what run, warmup and program do, and no other command".to_owned(),
         ));
     }
-    let failed = |cause| CliError::File { doing: "writing the trace to", path: path.clone(), cause };
+    let failed =
+        |cause| CliError::File { doing: "writing the trace to", path: path.clone(), cause };
     output::check(path, Existing::Replace).map_err(failed)
 }
 
@@ -125,6 +150,7 @@ pub(super) fn write_trace(trace: &Trace, path: &Path) -> Result<(), CliError> {
     if trace.is_empty() {
         return Ok(());
     }
-    let failed = |cause| CliError::File { doing: "writing the trace to", path: path.to_owned(), cause };
+    let failed =
+        |cause| CliError::File { doing: "writing the trace to", path: path.to_owned(), cause };
     output::write(path, &trace.to_json()).map_err(failed)
 }

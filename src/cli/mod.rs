@@ -112,7 +112,8 @@ impl Context {
 
     /// A builder as the flags say, which tells its progress here and stops when this command is interrupted.
     fn builder(&self) -> Result<Builder, CliError> {
-        let builder = self.args.builder()?.progress(Arc::new(self.shown.clone())).cancel(self.cancel.clone());
+        let builder =
+            self.args.builder()?.progress(Arc::new(self.shown.clone())).cancel(self.cancel.clone());
         Ok(match &self.trace {
             Some(trace) => builder.trace(trace.clone()),
             None => builder,
@@ -158,7 +159,8 @@ pub fn run(cli: Cli, started: Instant) -> Result<Status, CliError> {
     threads::available(LEAST_THREADS).map_err(|cause| CliError::NoThread { cause })?;
     let worker = std::thread::Builder::new().name("preheat".to_owned()).spawn(move || {
         // A panic has been printed by the panic hook; without this, nobody would be told that the work is over.
-        let result = catch_unwind(AssertUnwindSafe(|| dispatch(&context, command))).unwrap_or(Ok(Status::Failed));
+        let result = catch_unwind(AssertUnwindSafe(|| dispatch(&context, command)))
+            .unwrap_or(Ok(Status::Failed));
         context.shown.finish();
         let _ = sender.send(result);
     });
@@ -190,7 +192,9 @@ fn share_standard_output(cli: &Cli) -> Result<(), CliError> {
     let result = match &cli.command {
         Some(Command::Run(args)) => Some(("--output", &args.output)),
         Some(Command::Plan(args)) => args.output.as_ref().map(|path| ("--output", path)),
-        Some(Command::Program(ProgramCommand::Run(args))) => args.output.as_ref().map(|path| ("--output", path)),
+        Some(Command::Program(ProgramCommand::Run(args))) => {
+            args.output.as_ref().map(|path| ("--output", path))
+        }
         Some(Command::Cache(CacheCommand::Export(args))) => Some(("the export", &args.file)),
         _ => None,
     };
@@ -218,7 +222,9 @@ fn share_standard_output(cli: &Cli) -> Result<(), CliError> {
 
 fn dispatch(context: &Context, command: Option<Command>) -> Result<Status, CliError> {
     if context.args.tpu_warmup_enable {
-        tracing::warn!("--tpu-warmup-enable is the older name of --tpu-manual-warmup, and is taken as that");
+        tracing::warn!(
+            "--tpu-warmup-enable is the older name of --tpu-manual-warmup, and is taken as that"
+        );
     }
     match command {
         Some(Command::Run(args)) => run::run(context, &args),
@@ -249,8 +255,12 @@ fn dispatch(context: &Context, command: Option<Command>) -> Result<Status, CliEr
             Some(DevicesCommand::Bench(args)) => devices_bench::bench(context, &args),
         },
         Some(Command::Plugins(command)) => plugins::plugins(context, &command),
-        None if context.args.manual_warmup() => warmup::warmup(context, &args::WarmupArgs::default()),
-        None => Err(CliError::Usage("no command was given: `preheat --help` lists them".to_owned())),
+        None if context.args.manual_warmup() => {
+            warmup::warmup(context, &args::WarmupArgs::default())
+        }
+        None => {
+            Err(CliError::Usage("no command was given: `preheat --help` lists them".to_owned()))
+        }
     }
 }
 
@@ -267,7 +277,10 @@ fn start_logging(args: &OutputArgs, shown: &Shown) {
     let ansi = match args.color {
         ColorWhen::Always => true,
         ColorWhen::Never => false,
-        ColorWhen::Auto => std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()),
+        ColorWhen::Auto => {
+            std::io::stderr().is_terminal()
+                && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
+        }
     };
     let shown = shown.clone();
     let subscriber = tracing_subscriber::fmt()
@@ -283,10 +296,18 @@ fn start_logging(args: &OutputArgs, shown: &Shown) {
 }
 
 /// A field of a log line. What is logged quotes names and files that others chose.
-fn log_field(writer: &mut format::Writer<'_>, field: &Field, value: &dyn std::fmt::Debug) -> std::fmt::Result {
+fn log_field(
+    writer: &mut format::Writer<'_>,
+    field: &Field,
+    value: &dyn std::fmt::Debug,
+) -> std::fmt::Result {
     let value = format!("{value:?}");
     let value = printable_lines(&value);
-    if field.name() == "message" { write!(writer, "{value}") } else { write!(writer, "{field}={value}") }
+    if field.name() == "message" {
+        write!(writer, "{value}")
+    } else {
+        write!(writer, "{field}={value}")
+    }
 }
 
 struct AroundBars {

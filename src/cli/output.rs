@@ -29,7 +29,8 @@ pub(super) fn leave_standard_output(quiet: bool) {
 
 /// Writes one JSON document to standard output.
 pub(super) fn document(value: &impl Serialize) -> Result<(), CliError> {
-    let text = serde_json::to_string_pretty(value).map_err(|error| CliError::Output(error.into()))?;
+    let text =
+        serde_json::to_string_pretty(value).map_err(|error| CliError::Output(error.into()))?;
     written(writeln!(io::stdout().lock(), "{}", escaped_json(&text)))
 }
 
@@ -161,7 +162,10 @@ mod tests {
     fn json_says_the_same_without_what_acts_on_a_terminal() {
         let value = serde_json::json!({"a\u{9b}": ["größer \u{202e}\u{7f}", "\n\u{1b}"]});
         let text = escaped_json(&serde_json::to_string_pretty(&value).unwrap());
-        assert!(text.chars().all(|character| is_printable(character) || character == '\n'), "{text:?}");
+        assert!(
+            text.chars().all(|character| is_printable(character) || character == '\n'),
+            "{text:?}"
+        );
         assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), value);
     }
 }

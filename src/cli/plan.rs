@@ -131,7 +131,9 @@ fn report(model_id: &str, survey: &Survey, choice: &Choice) -> PlanReport {
     let mut order = choice.chosen.clone();
     // What is warm and serves nobody is not worth a line.
     order.retain(|at| by_shape[*at] != (0, 0));
-    order.sort_by_key(|at| (std::cmp::Reverse(by_shape[*at].0 + by_shape[*at].1), problem.candidates[*at].shape));
+    order.sort_by_key(|at| {
+        (std::cmp::Reverse(by_shape[*at].0 + by_shape[*at].1), problem.candidates[*at].shape)
+    });
     let mut shapes = Vec::new();
     let mut so_far = Spent::default();
     for (candidate, spent) in order.iter().zip(problem.spent_so_far(&order)) {
@@ -170,7 +172,9 @@ fn report(model_id: &str, survey: &Survey, choice: &Choice) -> PlanReport {
 fn nothing_fits(survey: &Survey) -> CliError {
     let problem = &survey.problem;
     let each = (0..problem.candidates.len()).map(|candidate| problem.spent_alone(candidate));
-    let least = each.min_by(|one, other| one.compile_seconds.total_cmp(&other.compile_seconds)).unwrap_or_default();
+    let least = each
+        .min_by(|one, other| one.compile_seconds.total_cmp(&other.compile_seconds))
+        .unwrap_or_default();
     CliError::Usage(format!(
         "the budget holds no shape that is worth warming: the one that is compiled fastest takes {} and {}",
         seconds(least.compile_seconds),
@@ -190,18 +194,27 @@ fn head(context: &Context, report: &PlanReport, rules: Rules, log: &Path) -> Str
         report.target
     );
     let snapping = rules.most_waste_percent.map_or_else(String::new, |percent| {
-        format!("# A run with --snap-to-warm {percent} serves smaller requests at these sizes, too.\n")
+        format!(
+            "# A run with --snap-to-warm {percent} serves smaller requests at these sizes, too.\n"
+        )
     });
     let padding = match context.args.padding_multiple_px() {
         Builder::DEFAULT_PADDING_MULTIPLE_PX => String::new(),
         multiple => {
-            format!("# Warm and run with --tpu-shape-padding-multiple {multiple}: the sizes are padded to that.\n")
+            format!(
+                "# Warm and run with --tpu-shape-padding-multiple {multiple}: the sizes are padded to that.\n"
+            )
         }
     };
     chosen + &snapping + &padding
 }
 
-fn write(path: &Path, head: &str, model: &ManifestModel, report: &PlanReport) -> Result<(), CliError> {
+fn write(
+    path: &Path,
+    head: &str,
+    model: &ManifestModel,
+    report: &PlanReport,
+) -> Result<(), CliError> {
     let shapes: Vec<Shape> = report.shapes.iter().map(|chosen| chosen.shape).collect();
     let text = format!("{head}\n{}", Manifest::of_shapes(model, &shapes));
     output::write(path, text.as_bytes()).map_err(failed(path))
@@ -210,7 +223,8 @@ fn write(path: &Path, head: &str, model: &ManifestModel, report: &PlanReport) ->
 fn print(report: &PlanReport) -> Result<(), CliError> {
     let PlanReport { requests, served, snapped, cold, .. } = report;
     line(&format!("{requests} requests of {} on {}", report.model_id, report.target))?;
-    let mut rows = table(&["size", "batch", "guided", "requests", "and smaller", "compile", "on disk"]);
+    let mut rows =
+        table(&["size", "batch", "guided", "requests", "and smaller", "compile", "on disk"]);
     for chosen in &report.shapes {
         let [width, height] = chosen.shape.size;
         rows.add_row([
@@ -224,7 +238,9 @@ fn print(report: &PlanReport) -> Result<(), CliError> {
         ]);
     }
     rows.print()?;
-    line(&format!("{served} requests are served at their own size, {snapped} at a larger one, {cold} stay cold"))?;
+    line(&format!(
+        "{served} requests are served at their own size, {snapped} at a larger one, {cold} stay cold"
+    ))?;
     line(&format!(
         "expected in a store's life of {:.0} requests: {} of waiting, {} once this is warm ({} for compiles, {} of padding)",
         report.requests_per_store,
@@ -244,7 +260,10 @@ fn print(report: &PlanReport) -> Result<(), CliError> {
     ))?;
     print_bases(report.bases.measured, report.bases.alike, report.bases.guessed)?;
     if !report.exact {
-        line(&format!("chosen among {} shapes by search, which may miss the best by a little", report.candidates))?;
+        line(&format!(
+            "chosen among {} shapes by search, which may miss the best by a little",
+            report.candidates
+        ))?;
     }
     match &report.manifest {
         Some(path) if is_standard_output(Path::new(path)) => Ok(()),
@@ -255,8 +274,7 @@ fn print(report: &PlanReport) -> Result<(), CliError> {
 
 /// Reads `2h,20GiB`, or one of the two alone.
 pub(super) fn budget(text: &str) -> Result<Budget, String> {
-    const WORDS: &str =
-        "a budget is a time, a size or both, such as 2h,20GiB: s, m, h and d are times, MB and GiB sizes";
+    const WORDS: &str = "a budget is a time, a size or both, such as 2h,20GiB: s, m, h and d are times, MB and GiB sizes";
     let mut budget = Budget { compile_seconds: None, stored_bytes: None };
     for part in text.split(',').map(str::trim) {
         let has_unit = part.chars().any(char::is_alphabetic);
@@ -285,13 +303,28 @@ mod tests {
 
     #[test]
     fn a_budget_is_a_time_a_size_or_both() {
-        let read = |text: &str| budget(text).map(|budget| (budget.compile_seconds, budget.stored_bytes)).ok();
+        let read = |text: &str| {
+            budget(text).map(|budget| (budget.compile_seconds, budget.stored_bytes)).ok()
+        };
         assert_eq!(read("2h,20GiB"), Some((Some(7200.0), Some(20 << 30))));
         assert_eq!(read("500MB, 30m"), Some((Some(1800.0), Some(500_000_000))));
         assert_eq!(read("2h"), Some((Some(7200.0), None)));
         assert_eq!(read("20GiB"), Some((None, Some(20 << 30))));
-        for text in ["", ",", "2h,", "0h", "0GiB", "2h,0MB", "2", "20", "2h,3h", "1GiB,2GiB", "-2h", "2 hours", "cheap"]
-        {
+        for text in [
+            "",
+            ",",
+            "2h,",
+            "0h",
+            "0GiB",
+            "2h,0MB",
+            "2",
+            "20",
+            "2h,3h",
+            "1GiB,2GiB",
+            "-2h",
+            "2 hours",
+            "cheap",
+        ] {
             assert_eq!(read(text), None, "{text}");
         }
     }

@@ -9,9 +9,12 @@ use crate::plugins::{self, Installer, LibtorchSet, Lookup, PluginName, Progress}
 pub(super) fn plugins(context: &Context, command: &PluginsCommand) -> Result<Status, CliError> {
     match command {
         PluginsCommand::List => list(context),
-        PluginsCommand::Install { name, wheel, force, libtorch_alone } => {
-            install(context, name, wheel.as_deref(), Wanting { force: *force, libtorch_alone: *libtorch_alone })
-        }
+        PluginsCommand::Install { name, wheel, force, libtorch_alone } => install(
+            context,
+            name,
+            wheel.as_deref(),
+            Wanting { force: *force, libtorch_alone: *libtorch_alone },
+        ),
     }
 }
 
@@ -61,21 +64,29 @@ fn install(
         ("torch-cpu", None) => return install_torch(context, LibtorchSet::Cpu, wanting),
         ("torch-cuda", None) => return install_torch(context, LibtorchSet::Cuda, wanting),
         ("torch" | "torch-cpu" | "torch-cuda", Some(_)) => {
-            let why =
-                "libtorch is made of several wheels, so --wheel cannot name it; pip finds local ones by PIP_FIND_LINKS";
+            let why = "libtorch is made of several wheels, so --wheel cannot name it; pip finds local ones by PIP_FIND_LINKS";
             return Err(CliError::Usage(why.to_owned()));
         }
         _ if wanting.libtorch_alone => {
-            return Err(CliError::Usage("--libtorch-alone goes with torch, torch-cpu and torch-cuda".to_owned()));
+            return Err(CliError::Usage(
+                "--libtorch-alone goes with torch, torch-cpu and torch-cuda".to_owned(),
+            ));
         }
         _ => {}
     }
-    let name: PluginName = name.parse().map_err(|error| CliError::Usage(format!("{error}, and torch for libtorch")))?;
+    let name: PluginName = name
+        .parse()
+        .map_err(|error| CliError::Usage(format!("{error}, and torch for libtorch")))?;
     let pin = plugins::pin(name)?;
     let progress = |progress| context.shown.install(&progress);
     let cancelled = || context.cancel.is_cancelled();
     let Wanting { force, .. } = wanting;
-    let mut installer = Installer { force, progress: &progress, cancelled: &cancelled, ..Installer::from_process()? };
+    let mut installer = Installer {
+        force,
+        progress: &progress,
+        cancelled: &cancelled,
+        ..Installer::from_process()?
+    };
     if let Some(wheel) = wheel {
         installer.source = plugins::Source::Wheel(wheel.to_owned());
     }
@@ -96,20 +107,30 @@ fn install(
 }
 
 /// libtorch, for the library that calls it: that one is built, not downloaded, and without it libtorch is of no use.
-fn install_torch(context: &Context, set: LibtorchSet, wanting: Wanting) -> Result<Status, CliError> {
+fn install_torch(
+    context: &Context,
+    set: LibtorchSet,
+    wanting: Wanting,
+) -> Result<Status, CliError> {
     let Wanting { force, libtorch_alone } = wanting;
     if !libtorch_alone && torch::installed_library(&torch::TorchLookup::from_process()).is_none() {
         return Err(CliError::NoTorchLibrary);
     }
     let progress = |progress| {
         // Nearly all of its ten thousand files are headers.
-        let is_small = matches!(progress, Progress::Unpack { total_bytes, .. } if total_bytes < 1 << 20);
+        let is_small =
+            matches!(progress, Progress::Unpack { total_bytes, .. } if total_bytes < 1 << 20);
         if !is_small {
             context.shown.install(&progress);
         }
     };
     let cancelled = || context.cancel.is_cancelled();
-    let installer = Installer { force, progress: &progress, cancelled: &cancelled, ..Installer::from_process()? };
+    let installer = Installer {
+        force,
+        progress: &progress,
+        cancelled: &cancelled,
+        ..Installer::from_process()?
+    };
     let done = installer.install_libtorch(set)?;
     context.shown.finish();
     let found = torch::find(&torch::TorchLookup::from_process());

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
 
-use preheat_cache::{Program, Signature, create_execution_signature, latent_shape, normalize_shape};
+use preheat_cache::{
+    Program, Signature, create_execution_signature, latent_shape, normalize_shape,
+};
 use preheat_io::input;
 use preheat_io::result_file::Existing;
 use preheat_tensor::Dtype;
@@ -134,7 +136,9 @@ impl SignatureArgs {
             .transpose()
             .map_err(crate::runtime::Error::from)?;
         let dtype = match &own.dtype {
-            Some(name) => name.parse().map_err(|error| CliError::Usage(format!("--dtype: {error}")))?,
+            Some(name) => {
+                name.parse().map_err(|error| CliError::Usage(format!("--dtype: {error}")))?
+            }
             None => Dtype::Float32,
         };
         let signature = create_execution_signature(
@@ -147,7 +151,12 @@ impl SignatureArgs {
             dtype,
         )?;
         let crop_origin = padded.map(|_| [0, 0]);
-        let size = SizeReport { requested_size: requested, padded_size: padded, crop_origin, ..SizeReport::default() };
+        let size = SizeReport {
+            requested_size: requested,
+            padded_size: padded,
+            crop_origin,
+            ..SizeReport::default()
+        };
         Ok(Asked { signature, size })
     }
 }
@@ -183,16 +192,24 @@ pub(super) fn run(context: &Context, args: &ProgramRunArgs) -> Result<Status, Cl
         Some(path) => read_inputs(path, executable)?,
         None => executable.zeros().map_err(&about)?,
     };
-    let inputs =
-        inputs.iter().map(|input| executable.to_device(input)).collect::<Result<Vec<_>, _>>().map_err(&about)?;
+    let inputs = inputs
+        .iter()
+        .map(|input| executable.to_device(input))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(&about)?;
     timings.weights_ready_seconds = context.started.elapsed().as_secs_f64();
     let began = Instant::now();
     let outputs = executable.run_to_host(&inputs).map_err(&about)?;
     timings.first_step_seconds = began.elapsed().as_secs_f64();
     timings.seconds_per_step = timings.first_step_seconds;
     if let Some(path) = &args.output {
-        let named = outputs.iter().enumerate().map(|(index, tensor)| (format!("out{index}"), tensor));
-        let failed = |cause| CliError::Tensors { doing: "writing the outputs to", path: path.clone(), cause };
+        let named =
+            outputs.iter().enumerate().map(|(index, tensor)| (format!("out{index}"), tensor));
+        let failed = |cause| CliError::Tensors {
+            doing: "writing the outputs to",
+            path: path.clone(),
+            cause,
+        };
         let bytes = Tensor::to_safetensors(named).map_err(failed)?;
         output::write(path, &bytes).map_err(|cause| failed(TensorError::Io(cause)))?;
     }
@@ -224,7 +241,8 @@ impl Prepared {
             (Some(given), _) => given,
             (None, None) => return Err(CliError::Usage("a file or a --key is wanted".to_owned())),
         };
-        let request = runtime.request(&asked.signature, &graph).force_recompile(args.force_recompile);
+        let request =
+            runtime.request(&asked.signature, &graph).force_recompile(args.force_recompile);
         let executable = request.get().map_err(CliError::about(args.subject()))?;
         Ok(Self { runtime, asked, executable })
     }
@@ -237,11 +255,19 @@ impl Prepared {
     }
 
     fn ready_timings(context: &Context) -> Timings {
-        Timings { executables_ready_seconds: context.started.elapsed().as_secs_f64(), ..Timings::default() }
+        Timings {
+            executables_ready_seconds: context.started.elapsed().as_secs_f64(),
+            ..Timings::default()
+        }
     }
 
     /// Prints what was done. Statistics are written after it, so that the result does not wait for them.
-    fn report(&self, context: &Context, mut timings: Timings, outputs: Option<&[Tensor]>) -> Result<(), CliError> {
+    fn report(
+        &self,
+        context: &Context,
+        mut timings: Timings,
+        outputs: Option<&[Tensor]>,
+    ) -> Result<(), CliError> {
         timings.total_seconds = context.started.elapsed().as_secs_f64();
         let metrics = context.metrics(&self.runtime);
         let stage = self.executable.report();
@@ -285,7 +311,9 @@ pub(super) fn describe(name: &str, stage: &StageReport) -> String {
     let how = match stage.source {
         Source::Compiled => format!("compiled in {}", seconds(stage.compile_seconds)),
         Source::Disk => format!("loaded from the cache in {}", seconds(stage.load_seconds)),
-        Source::Fallback => format!("loaded from a fallback cache in {}", seconds(stage.load_seconds)),
+        Source::Fallback => {
+            format!("loaded from a fallback cache in {}", seconds(stage.load_seconds))
+        }
         Source::Memory => "already in memory".to_owned(),
     };
     format!("{name}: {how}, graph {}", stage.graph_key.short())
@@ -293,7 +321,8 @@ pub(super) fn describe(name: &str, stage: &StageReport) -> String {
 
 /// What a program is called where no flag says: its file's name, without the ending.
 pub(super) fn program_name(path: &Path) -> String {
-    path.file_stem().map_or_else(|| "program".to_owned(), |stem| stem.to_string_lossy().into_owned())
+    path.file_stem()
+        .map_or_else(|| "program".to_owned(), |stem| stem.to_string_lossy().into_owned())
 }
 
 pub(super) fn read_program(path: &Path) -> Result<Program, CliError> {
@@ -316,10 +345,12 @@ fn read_inputs(path: &Path, executable: &Executable) -> Result<Vec<Tensor>, CliE
 /// Refuses, before anything is compiled, inputs that are not there and an output that has no folder.
 fn check_files(args: &ProgramRunArgs) -> Result<(), CliError> {
     if let Some(path) = &args.inputs {
-        let failed = |cause| CliError::File { doing: "reading the inputs from", path: path.clone(), cause };
+        let failed =
+            |cause| CliError::File { doing: "reading the inputs from", path: path.clone(), cause };
         input::open(path).map_err(failed)?;
     }
     let Some(path) = &args.output else { return Ok(()) };
-    let failed = |cause| CliError::File { doing: "writing the outputs to", path: path.clone(), cause };
+    let failed =
+        |cause| CliError::File { doing: "writing the outputs to", path: path.clone(), cause };
     output::check(path, Existing::Replace).map_err(failed)
 }

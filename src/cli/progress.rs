@@ -32,7 +32,8 @@ struct Inner {
 impl Shown {
     pub(super) fn new(quiet: bool) -> Self {
         let terminal = std::io::stderr().is_terminal();
-        let target = if terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let target =
+            if terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bars = MultiProgress::with_draw_target(target);
         Self(Arc::new(Inner { quiet, terminal, bars, going_on: Mutex::default() }))
     }
@@ -64,11 +65,15 @@ impl Shown {
             plugins::Progress::Download { done_bytes, total_bytes } => {
                 self.bytes("downloading", done_bytes, total_bytes);
             }
-            plugins::Progress::Verify { done_bytes, total_bytes } => self.bytes("checking", done_bytes, total_bytes),
+            plugins::Progress::Verify { done_bytes, total_bytes } => {
+                self.bytes("checking", done_bytes, total_bytes)
+            }
             plugins::Progress::Unpack { done_bytes, total_bytes, .. } => {
                 self.bytes("unpacking", done_bytes, total_bytes);
             }
-            plugins::Progress::Waiting => self.long("install", "waiting for another process that installs it", None),
+            plugins::Progress::Waiting => {
+                self.long("install", "waiting for another process that installs it", None)
+            }
             _ => {}
         }
     }
@@ -82,11 +87,17 @@ impl Shown {
 
     /// So many of something are done.
     pub(super) fn count(&self, doing: &'static str, done: u64, total: u64) {
-        self.counted(doing, doing, "{prefix} {bar:30} {pos}/{len}, {eta} left", (done, total), || {
-            if !self.0.terminal {
-                line(&format!("{doing} {total}"));
-            }
-        });
+        self.counted(
+            doing,
+            doing,
+            "{prefix} {bar:30} {pos}/{len}, {eta} left",
+            (done, total),
+            || {
+                if !self.0.terminal {
+                    line(&format!("{doing} {total}"));
+                }
+            },
+        );
     }
 
     fn bytes(&self, doing: &'static str, done: u64, total: u64) {
@@ -95,22 +106,40 @@ impl Shown {
                 line(&format!("{doing} {}", HumanBytes(total)));
             }
         };
-        self.counted("install", doing, "{prefix} {bar:30} {bytes}/{total_bytes}, {eta} left", (done, total), begin);
+        self.counted(
+            "install",
+            doing,
+            "{prefix} {bar:30} {bytes}/{total_bytes}, {eta} left",
+            (done, total),
+            begin,
+        );
     }
 
     /// Something whose end is known: a bar. `begin` is called with the first of it.
-    fn counted(&self, subject: &str, doing: &str, look: &str, (done, total): (u64, u64), begin: impl FnOnce()) {
+    fn counted(
+        &self,
+        subject: &str,
+        doing: &str,
+        look: &str,
+        (done, total): (u64, u64),
+        begin: impl FnOnce(),
+    ) {
         if self.0.quiet {
             return;
         }
         let mut going_on = self.going_on();
         let shown = printable(doing).into_owned();
-        let same = going_on.get(subject).filter(|bar| bar.length() == Some(total) && bar.prefix() == shown);
+        let same = going_on
+            .get(subject)
+            .filter(|bar| bar.length() == Some(total) && bar.prefix() == shown);
         let bar = if let Some(bar) = same {
             bar.clone()
         } else {
             begin();
-            let bar = self.0.bars.add(ProgressBar::new(total).with_style(style(look)).with_prefix(shown.clone()));
+            let bar = self
+                .0
+                .bars
+                .add(ProgressBar::new(total).with_style(style(look)).with_prefix(shown.clone()));
             if let Some(old) = going_on.insert(subject.to_owned(), bar.clone()) {
                 old.finish_and_clear();
             }
@@ -126,10 +155,18 @@ impl Shown {
     /// Graphs that are compiled ahead of time: a bar, with how long the rest may take.
     fn ahead(&self, model: &str, (done, total): (u64, u64), seconds_left: Option<f64>) {
         let doing = format!("graphs of {model}");
-        self.counted(&doing, &doing, "{prefix} {bar:30} {pos}/{len}{msg}, {elapsed}", (done, total), || ());
+        self.counted(
+            &doing,
+            &doing,
+            "{prefix} {bar:30} {pos}/{len}{msg}, {elapsed}",
+            (done, total),
+            || (),
+        );
         if let Some(bar) = self.going_on().get(&doing) {
             let left = seconds_left.filter(|&left| left > 0.0);
-            bar.set_message(left.map(|left| format!(", about {} left", seconds(left))).unwrap_or_default());
+            bar.set_message(
+                left.map(|left| format!(", about {} left", seconds(left))).unwrap_or_default(),
+            );
         }
     }
 
@@ -145,11 +182,13 @@ impl Shown {
             return;
         }
         if !self.0.terminal {
-            let so_far = going_on_for.map(|time| format!(", for {} so far", seconds(time.as_secs_f64())));
+            let so_far =
+                going_on_for.map(|time| format!(", for {} so far", seconds(time.as_secs_f64())));
             line(&format!("{message}{}", so_far.unwrap_or_default()));
         }
         let bar = ProgressBar::new_spinner().with_style(style("{spinner} {msg}, {elapsed}"));
-        let bar = bar.with_message(message.into_owned()).with_elapsed(going_on_for.unwrap_or_default());
+        let bar =
+            bar.with_message(message.into_owned()).with_elapsed(going_on_for.unwrap_or_default());
         let bar = self.0.bars.add(bar);
         // Ticks come from a thread, of which indicatif does not ask whether it can be had.
         if self.0.terminal && threads::available(1).is_ok() {
@@ -164,22 +203,38 @@ impl Shown {
 impl Progress for Shown {
     fn event(&self, Event { model_id, stage, kind }: Event) {
         // A program is its model's only stage.
-        let what =
-            if stage == Graph::DEFAULT_STAGE || stage.is_empty() { model_id } else { format!("{model_id}, {stage}") };
+        let what = if stage == Graph::DEFAULT_STAGE || stage.is_empty() {
+            model_id
+        } else {
+            format!("{model_id}, {stage}")
+        };
         match kind {
             EventKind::Compiling { expected_seconds } => {
-                let expected = expected_seconds.map(|expected| format!(", about {} expected", seconds(expected)));
-                self.long(&what, &format!("compiling {what}{}", expected.unwrap_or_default()), None);
+                let expected = expected_seconds
+                    .map(|expected| format!(", about {} expected", seconds(expected)));
+                self.long(
+                    &what,
+                    &format!("compiling {what}{}", expected.unwrap_or_default()),
+                    None,
+                );
             }
             EventKind::Precompiled { done, total, seconds_left } => {
                 self.ahead(&what, (done as u64, total as u64), seconds_left);
             }
             EventKind::Waiting { holder, compiling, .. } => {
                 let holder = holder.unwrap_or_else(|| "another process".to_owned());
-                self.long(&what, &format!("waiting for {holder}, which compiles {what}"), compiling);
+                self.long(
+                    &what,
+                    &format!("waiting for {holder}, which compiles {what}"),
+                    compiling,
+                );
             }
             EventKind::Trying => {
-                self.long(&what, &format!("trying {what} in a process of its own, since one died over it"), None);
+                self.long(
+                    &what,
+                    &format!("trying {what} in a process of its own, since one died over it"),
+                    None,
+                );
             }
             // Quick as these are, lines for them would be noise where no bar can be taken back.
             EventKind::Loading { .. }
@@ -201,10 +256,22 @@ impl Progress for Shown {
                 self.counted(&what, "denoising", look, (done as u64, total as u64), || ());
             }
             EventKind::WarmingUp { done, total } => {
-                self.counted("warming up", "warming up", "{prefix} {bar:30} {pos}/{len}", (done, total), || ());
+                self.counted(
+                    "warming up",
+                    "warming up",
+                    "{prefix} {bar:30} {pos}/{len}",
+                    (done, total),
+                    || (),
+                );
             }
             EventKind::Decoding { done, total } => {
-                self.counted("decoding", "decoding", "{prefix} {bar:30} {pos}/{len}", (done, total), || ());
+                self.counted(
+                    "decoding",
+                    "decoding",
+                    "{prefix} {bar:30} {pos}/{len}",
+                    (done, total),
+                    || (),
+                );
             }
             EventKind::Compiled { .. } | EventKind::Ready => self.done(&what),
             _ => {}

@@ -34,7 +34,8 @@ impl RequestLogging {
         let plan = match made {
             Ok(made) => made.plan.clone(),
             // What else fails says nothing about which requests come.
-            Err(PipelineError::Runtime(runtime::Error::NotWarm(_))) => match pipeline.plan(request) {
+            Err(PipelineError::Runtime(runtime::Error::NotWarm(_))) => match pipeline.plan(request)
+            {
                 Ok(plan) => plan,
                 Err(_) => return,
             },
@@ -48,7 +49,9 @@ impl RequestLogging {
             height: Some(height),
             scheduler: Some(plan.signature.scheduler.clone()),
             padded_size: Some(plan.sizes.padded),
-            warm: Some(made.is_some_and(|made| made.stages.iter().all(|stage| stage.source != Source::Compiled))),
+            warm: Some(made.is_some_and(|made| {
+                made.stages.iter().all(|stage| stage.source != Source::Compiled)
+            })),
             seconds: made.map(|_| context.started.elapsed().as_secs_f64()),
             seconds_per_step: made.map(|made| made.steps.mean_seconds),
             ..LoggedRequest::of(request)

@@ -31,7 +31,9 @@ pub(super) fn run(context: &Context, args: &RunArgs) -> Result<Status, CliError>
     let (runtime, pipeline) = open(context, &args.model, request.model.as_deref(), None)?;
     args.picture.fit_batch(&pipeline, &mut request)?;
     if request.batch_size > 1 && is_standard_output(&args.output) {
-        return Err(CliError::Usage("standard output takes one picture: name a file for a batch".to_owned()));
+        return Err(CliError::Usage(
+            "standard output takes one picture: name a file for a batch".to_owned(),
+        ));
     }
     let made = pipeline.run_with(&request, args.force_recompile);
     if let Some(log) = &mut log {
@@ -97,8 +99,12 @@ pub(super) fn open(
 /// Refuses an output that cannot be written before anything is compiled.
 fn check_output(path: &Path) -> Result<(), CliError> {
     let becomes_a_file = !result_file::is_written_into(path).map_err(failed(path))?;
-    if becomes_a_file && path.extension().is_some_and(|ending| !ending.eq_ignore_ascii_case("png")) {
-        return Err(CliError::Usage(format!("pictures are PNG files: name the output .png, not {}", path.display())));
+    if becomes_a_file && path.extension().is_some_and(|ending| !ending.eq_ignore_ascii_case("png"))
+    {
+        return Err(CliError::Usage(format!(
+            "pictures are PNG files: name the output .png, not {}",
+            path.display()
+        )));
     }
     output::check(path, Existing::Replace).map_err(failed(path))
 }
@@ -109,7 +115,8 @@ fn failed(path: &Path) -> impl Fn(std::io::Error) -> CliError {
 
 /// Writes each picture to a file of its own, or all of them into what is no file.
 fn save(made: &Made, output: &Path) -> Result<Vec<PathBuf>, CliError> {
-    let is_one = made.pictures.len() == 1 || result_file::is_written_into(output).map_err(failed(output))?;
+    let is_one =
+        made.pictures.len() == 1 || result_file::is_written_into(output).map_err(failed(output))?;
     let mut paths = Vec::with_capacity(made.pictures.len());
     for (index, picture) in made.pictures.iter().enumerate() {
         let path = if is_one { output.to_owned() } else { numbered(output, index) };
@@ -149,7 +156,8 @@ fn report(
     made: &Made,
     images: &[PathBuf],
 ) -> Result<(), CliError> {
-    let since_start = |then: std::time::Instant| then.saturating_duration_since(context.started).as_secs_f64();
+    let since_start =
+        |then: std::time::Instant| then.saturating_duration_since(context.started).as_secs_f64();
     let timings = Timings {
         executables_ready_seconds: since_start(made.executables_ready),
         weights_ready_seconds: since_start(made.weights_ready),
@@ -191,7 +199,13 @@ fn report(
     ))?;
     let mut rows = table(&["", "stage", "how", "match", "graph"]);
     for stage in &made.stages {
-        rows.add_row(["", &stage.stage, &how(stage), &stage.matched.to_string(), &stage.graph_key.short()]);
+        rows.add_row([
+            "",
+            &stage.stage,
+            &how(stage),
+            &stage.matched.to_string(),
+            &stage.graph_key.short(),
+        ]);
     }
     rows.print()?;
     if let Some(plan) = &made.placement {
@@ -229,7 +243,9 @@ pub(super) fn how(stage: &StageReport) -> String {
     match stage.source {
         Source::Compiled => format!("compiled in {}", seconds(stage.compile_seconds)),
         Source::Disk => format!("loaded in {}", seconds(stage.load_seconds)),
-        Source::Fallback => format!("loaded from a fallback cache in {}", seconds(stage.load_seconds)),
+        Source::Fallback => {
+            format!("loaded from a fallback cache in {}", seconds(stage.load_seconds))
+        }
         Source::Memory => "already in memory".to_owned(),
     }
 }

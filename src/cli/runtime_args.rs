@@ -33,7 +33,13 @@ pub struct RuntimeArgs {
     #[arg(long, global = true)]
     pub strict_device: bool,
     /// The cache's folder [default: the platform's cache folder + preheat]
-    #[arg(long, global = true, value_name = "DIR", env = "PREHEAT_CACHE_DIR", hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "PREHEAT_CACHE_DIR",
+        hide_env_values = true
+    )]
     pub cache_dir: Option<PathBuf>,
     /// What the cache may take on disk, such as 500MB or 20GiB; beyond it, what is worth least goes
     #[arg(long, global = true, value_name = "SIZE", default_value = "10GiB")]
@@ -104,7 +110,13 @@ pub struct RuntimeArgs {
     #[arg(long, global = true)]
     pub tpu_debug_metrics: bool,
     /// Wait for the device every N steps; 0: only where a result is read, with two steps in flight at most
-    #[arg(long, global = true, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "N",
+        default_value_t = 0,
+        allow_negative_numbers = true
+    )]
     pub tpu_sync_steps: u32,
     /// Write a trace of compiles, loads, transfers and steps, for Perfetto or Chrome; - is standard output
     #[arg(long, global = true, value_name = "FILE")]
@@ -177,7 +189,10 @@ impl RuntimeArgs {
         let device: DeviceName = self.device.parse()?;
         let mut builder = Runtime::builder()
             .device(device::Request { device, strict: self.strict_device, tpu })
-            .stage_devices(StageDevices { text_encoder: self.torch.text_encoder_device, vae: self.torch.vae_device })
+            .stage_devices(StageDevices {
+                text_encoder: self.torch.text_encoder_device,
+                vae: self.torch.vae_device,
+            })
             .read_only(self.cache_read_only)
             .cache_shared(self.cache_shared)
             .cache_max_bytes(self.cache_max_size.bytes())

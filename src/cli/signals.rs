@@ -58,7 +58,10 @@ pub fn end_now() -> ! {
 /// code can ask, so that an ignored SIGINT or SIGTERM is taken over there (docs/status.md).
 fn watched() -> Vec<i32> {
     let Some(ignored) = ignored() else { return vec![SIGINT, SIGTERM] };
-    [SIGHUP, SIGINT, SIGTERM].into_iter().filter(|signal| ignored >> (signal - 1) & 1 == 0).collect()
+    [SIGHUP, SIGINT, SIGTERM]
+        .into_iter()
+        .filter(|signal| ignored >> (signal - 1) & 1 == 0)
+        .collect()
 }
 
 /// The signals that this process ignores, as proc(5) has them: bit 0 stands for signal 1.

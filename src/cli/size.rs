@@ -35,7 +35,8 @@ impl FromStr for Size {
                 _ => None,
             }
         };
-        let bytes = quantity(text, unit).ok_or("a size is a number with a unit, such as 500MB or 10GiB")?;
+        let bytes =
+            quantity(text, unit).ok_or("a size is a number with a unit, such as 500MB or 10GiB")?;
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
@@ -111,7 +112,10 @@ mod tests {
     #[test]
     fn ages_have_units() {
         let seconds = |text: &str| text.parse::<Age>().ok().map(|age| age.0.as_secs());
-        assert_eq!(["90s", "15m", "12h", "30d", "8w"].map(seconds), [90, 900, 43_200, 2_592_000, 4_838_400].map(Some));
+        assert_eq!(
+            ["90s", "15m", "12h", "30d", "8w"].map(seconds),
+            [90, 900, 43_200, 2_592_000, 4_838_400].map(Some)
+        );
         for text in ["", "30", "d", "-1d", "1y", "1e9d"] {
             assert_eq!(seconds(text), None, "{text}");
         }

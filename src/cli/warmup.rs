@@ -9,7 +9,8 @@ use serde::Serialize;
 use super::args::WarmupArgs;
 use super::output::{document, line, seconds, table};
 use super::program::{
-    Asked, FailedStage, OneRequest, RunReport, SignatureReport, SizeReport, Timings, program_name, read_program,
+    Asked, FailedStage, OneRequest, RunReport, SignatureReport, SizeReport, Timings, program_name,
+    read_program,
 };
 use super::warmup_ahead::peak;
 use super::{CliError, Context, Status, metrics, run, warmup_ahead, warmup_manifest};
@@ -50,8 +51,11 @@ pub(super) fn requests(args: &WarmupArgs) -> Result<Vec<TextToImage>, CliError> 
     let each: Vec<TextToImage> = if sizes.is_empty() {
         vec![request]
     } else {
-        let at =
-            |&[width, height]: &[u64; 2]| TextToImage { width: Some(width), height: Some(height), ..request.clone() };
+        let at = |&[width, height]: &[u64; 2]| TextToImage {
+            width: Some(width),
+            height: Some(height),
+            ..request.clone()
+        };
         sizes.iter().map(at).collect()
     };
     let in_batches = |request: TextToImage| {
@@ -76,10 +80,12 @@ fn warm_model(context: &Context, args: &WarmupArgs) -> Result<Status, CliError> 
     runtime.flush();
     context.shown.finish();
     if context.json {
-        let plans = warmed.iter().map(|warmed| (&warmed.plan, warmed.stages.iter().collect())).collect();
+        let plans =
+            warmed.iter().map(|warmed| (&warmed.plan, warmed.stages.iter().collect())).collect();
         print_requests(context, &runtime, plans, Vec::new())?;
     } else {
-        let mut rows = table(&["size", "batch", "stage", "graph", "how", "peak memory", "first run"]);
+        let mut rows =
+            table(&["size", "batch", "stage", "graph", "how", "peak memory", "first run"]);
         for warmed in &warmed {
             let [width, height] = warmed.plan.sizes.padded;
             for report in &warmed.stages {
@@ -96,8 +102,16 @@ fn warm_model(context: &Context, args: &WarmupArgs) -> Result<Status, CliError> 
         }
         rows.print()?;
         let stages: usize = warmed.iter().map(|warmed| warmed.stages.len()).sum();
-        line(&format!("{} is warm on {}: {stages} stages", pipeline.model_id(), runtime.device().selected))?;
-        print_metrics(context, &runtime, warmed.iter().flat_map(|warmed| &warmed.stages).map(|report| &report.stage))?;
+        line(&format!(
+            "{} is warm on {}: {stages} stages",
+            pipeline.model_id(),
+            runtime.device().selected
+        ))?;
+        print_metrics(
+            context,
+            &runtime,
+            warmed.iter().flat_map(|warmed| &warmed.stages).map(|report| &report.stage),
+        )?;
     }
     // A plugin takes its time to give executables and weights up; the end of the process does it at once, where no other warmup follows.
     if context.collected.is_none() {
@@ -127,7 +141,11 @@ pub(super) fn print_requests<S: Serialize + Clone>(
         }
     }
     let metrics = context.metrics(runtime).as_ref().map(Metrics::flat);
-    print_json(context, runtime, Document { signature, size, stages, requests: several, failed, metrics })
+    print_json(
+        context,
+        runtime,
+        Document { signature, size, stages, requests: several, failed, metrics },
+    )
 }
 
 /// The JSON of programs that were warmed.
@@ -159,20 +177,27 @@ fn warm_programs(context: &Context, args: &WarmupArgs) -> Result<Status, CliErro
     let programs = args
         .program
         .iter()
-        .map(|path| Ok((path, args.signature.signature(context, &program_name(path))?, read_program(path)?)))
+        .map(|path| {
+            Ok((path, args.signature.signature(context, &program_name(path))?, read_program(path)?))
+        })
         .collect::<Result<Vec<(_, Asked, _)>, CliError>>()?;
     let Some((_, first, _)) = programs.first() else { return Ok(Status::Done) };
     let runtime = context.builder()?.build()?;
     let mut reports = Vec::with_capacity(programs.len());
     for (path, asked, program) in &programs {
-        let request = runtime.request(&asked.signature, program).force_recompile(args.force_recompile);
+        let request =
+            runtime.request(&asked.signature, program).force_recompile(args.force_recompile);
         reports.push(request.warmup().map_err(CliError::about(path))?.1);
     }
     runtime.flush();
     let lost = reports.iter().filter(|report| !report.kept).count();
     if context.json {
         print_reports(context, &runtime, first, &reports, Vec::new())?;
-        return if lost == 0 { Ok(Status::Done) } else { Err(CliError::NotKept { lost, of: programs.len() }) };
+        return if lost == 0 {
+            Ok(Status::Done)
+        } else {
+            Err(CliError::NotKept { lost, of: programs.len() })
+        };
     }
     let mut rows = table(&["program", "graph", "how", "seconds", "peak memory", "first run"]);
     for ((_, asked, _), report) in programs.iter().zip(&reports) {
@@ -194,7 +219,12 @@ fn warm_programs(context: &Context, args: &WarmupArgs) -> Result<Status, CliErro
     if lost > 0 {
         return Err(CliError::NotKept { lost, of: reports.len() });
     }
-    line(&format!("warm on {}: {} of {}", runtime.device().selected, reports.len(), programs.len()))?;
+    line(&format!(
+        "warm on {}: {} of {}",
+        runtime.device().selected,
+        reports.len(),
+        programs.len()
+    ))?;
     print_metrics(context, &runtime, reports.iter().map(|report| &report.stage))?;
     Ok(Status::Done)
 }
@@ -214,7 +244,11 @@ fn timings(context: &Context) -> Timings {
     Timings { executables_ready_seconds: ready, total_seconds: ready, ..Timings::default() }
 }
 
-fn print_json<S: Serialize>(context: &Context, runtime: &Runtime, done: Document<'_, S>) -> Result<(), CliError> {
+fn print_json<S: Serialize>(
+    context: &Context,
+    runtime: &Runtime,
+    done: Document<'_, S>,
+) -> Result<(), CliError> {
     let report = RunReport {
         device: runtime.device(),
         signature: done.signature,

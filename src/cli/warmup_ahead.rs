@@ -15,7 +15,8 @@ pub(super) fn of_model(context: &Context, args: &WarmupArgs) -> Result<Status, C
     args.signature.picture.refuse_automatic_batch()?;
     let requests = requests(args)?;
     let (runtime, pipeline) = run::open(context, &args.model, None, args.aot.as_ref())?;
-    let how = Precompile { jobs: args.jobs.map(usize::from), force_recompile: args.force_recompile };
+    let how =
+        Precompile { jobs: args.jobs.map(usize::from), force_recompile: args.force_recompile };
     let done = pipeline.precompile(&requests, how)?;
     runtime.flush();
     context.shown.finish();
@@ -33,17 +34,29 @@ pub(super) fn of_model(context: &Context, args: &WarmupArgs) -> Result<Status, C
     ended(errors.collect(), of)
 }
 
-pub(super) fn of_programs(context: &Context, args: &WarmupArgs, target: &Target) -> Result<Status, CliError> {
+pub(super) fn of_programs(
+    context: &Context,
+    args: &WarmupArgs,
+    target: &Target,
+) -> Result<Status, CliError> {
     let mut programs = Vec::with_capacity(args.program.len());
     for path in &args.program {
-        programs.push((path, args.signature.signature(context, &program_name(path))?, read_program(path)?));
+        programs.push((
+            path,
+            args.signature.signature(context, &program_name(path))?,
+            read_program(path)?,
+        ));
     }
     let Some((_, first, _)) = programs.first() else { return Ok(Status::Done) };
     let runtime = context.builder_for(Some(target))?.build()?;
-    let graphs: Vec<_> = programs.iter().map(|(_, asked, program)| (&asked.signature, program)).collect();
-    let how = Precompile { jobs: args.jobs.map(usize::from), force_recompile: args.force_recompile };
+    let graphs: Vec<_> =
+        programs.iter().map(|(_, asked, program)| (&asked.signature, program)).collect();
+    let how =
+        Precompile { jobs: args.jobs.map(usize::from), force_recompile: args.force_recompile };
     let (mut reports, mut failed, mut errors) = (Vec::new(), Vec::new(), Vec::new());
-    for ((path, asked, _), outcome) in programs.iter().zip(precompile_programs(&runtime, &graphs, how)?) {
+    for ((path, asked, _), outcome) in
+        programs.iter().zip(precompile_programs(&runtime, &graphs, how)?)
+    {
         match outcome {
             Ok(report) => reports.push(report),
             Err(error) => {
@@ -65,7 +78,12 @@ pub(super) fn of_programs(context: &Context, args: &WarmupArgs, target: &Target)
     } else {
         let mut rows = table(&["program", "graph", "how", "peak memory"]);
         for report in &reports {
-            rows.add_row([report.model_id.clone(), report.graph_key.short(), how_it_came(report), peak(report)]);
+            rows.add_row([
+                report.model_id.clone(),
+                report.graph_key.short(),
+                how_it_came(report),
+                peak(report),
+            ]);
         }
         rows.print()?;
         line(&summary(&runtime, &reports.iter().collect::<Vec<_>>()))?;
@@ -88,7 +106,9 @@ fn failures(one: &Precompiled) -> impl Iterator<Item = FailedStage> + '_ {
 
 fn print_failures(failed: &[FailedStage]) -> Result<(), CliError> {
     for one in failed {
-        let size = one.padded_size.map_or_else(String::new, |[width, height]| format!(", {width}x{height}"));
+        let size = one
+            .padded_size
+            .map_or_else(String::new, |[width, height]| format!(", {width}x{height}"));
         let FailedStage { model_id, stage, batch_size, reason, .. } = one;
         line(&format!("failed: {model_id}, {stage}{size}, batch {batch_size}: {reason}"))?;
     }
@@ -114,10 +134,18 @@ fn print(runtime: &Runtime, model_id: &str, done: &[Precompiled]) -> Result<(), 
     let mut rows = table(&["size", "batch", "stage", "graph", "how", "peak memory"]);
     for one in done {
         let [width, height] = one.plan.sizes.padded;
-        let (size, batch) = (format!("{width}x{height}"), one.plan.signature.batch_size.to_string());
+        let (size, batch) =
+            (format!("{width}x{height}"), one.plan.signature.batch_size.to_string());
         for report in &one.stages {
             let (stage, graph) = (report.stage.clone(), report.graph_key.short());
-            rows.add_row([size.clone(), batch.clone(), stage, graph, how_it_came(report), peak(report)]);
+            rows.add_row([
+                size.clone(),
+                batch.clone(),
+                stage,
+                graph,
+                how_it_came(report),
+                peak(report),
+            ]);
         }
         for (stage, _) in &one.failed {
             rows.add_row([
@@ -153,8 +181,14 @@ pub(super) fn peak(report: &StageReport) -> String {
 
 /// How many graphs were compiled for the target, how long that took, and how many were there.
 fn summary(runtime: &Runtime, reports: &[&StageReport]) -> String {
-    let compiled: Vec<f64> = reports.iter().map(|report| report.compile_seconds).filter(|&took| took > 0.0).collect();
+    let compiled: Vec<f64> =
+        reports.iter().map(|report| report.compile_seconds).filter(|&took| took > 0.0).collect();
     let there = reports.len() - compiled.len();
     let took = compiled.iter().fold(0.0, |sum, took| sum + took);
-    format!("{}: {} compiled in {}, {there} already there", runtime.device().selected, compiled.len(), seconds(took))
+    format!(
+        "{}: {} compiled in {}, {there} already there",
+        runtime.device().selected,
+        compiled.len(),
+        seconds(took)
+    )
 }

@@ -21,7 +21,11 @@ struct Tables {
     tables: Vec<Value>,
 }
 
-pub(super) fn of_manifest(context: &Context, args: &WarmupArgs, path: &Path) -> Result<Status, CliError> {
+pub(super) fn of_manifest(
+    context: &Context,
+    args: &WarmupArgs,
+    path: &Path,
+) -> Result<Status, CliError> {
     let manifest = Manifest::read(path)?;
     // Every folder is read before anything is compiled: a misspelt name should not cost the compiles before it.
     for folder in manifest.models.iter().filter_map(|model| model.folder.as_ref()) {
@@ -37,7 +41,8 @@ pub(super) fn of_manifest(context: &Context, args: &WarmupArgs, path: &Path) -> 
                 line(&heading(model, &one))?;
             }
             let warmed = warm_one(&context, &one);
-            let mut own = std::mem::take(&mut *documents.lock().unwrap_or_else(PoisonError::into_inner));
+            let mut own =
+                std::mem::take(&mut *documents.lock().unwrap_or_else(PoisonError::into_inner));
             match warmed {
                 Ok(_) => {}
                 Err(error) if matches!(error.status(), Status::Interrupted) => return Err(error),
@@ -89,8 +94,11 @@ fn is_guided(one: &WarmupArgs) -> bool {
 
 /// A warmup for each target of a table, with guidance and without, with a negative prompt and without.
 fn warmups(model: &ManifestModel, args: &WarmupArgs) -> Vec<WarmupArgs> {
-    let targets: Vec<Option<&Target>> =
-        if model.targets.is_empty() { vec![None] } else { model.targets.iter().map(Some).collect() };
+    let targets: Vec<Option<&Target>> = if model.targets.is_empty() {
+        vec![None]
+    } else {
+        model.targets.iter().map(Some).collect()
+    };
     let mut all = Vec::new();
     for target in targets {
         for (guided, negative_prompt) in model.kinds() {
@@ -114,7 +122,11 @@ fn warmups(model: &ManifestModel, args: &WarmupArgs) -> Vec<WarmupArgs> {
 }
 
 /// The flags, with what the table says of precisions in their place, and its JSON kept for later.
-fn with_precisions(context: &Context, model: &ManifestModel, documents: &Arc<Mutex<Vec<Value>>>) -> Context {
+fn with_precisions(
+    context: &Context,
+    model: &ManifestModel,
+    documents: &Arc<Mutex<Vec<Value>>>,
+) -> Context {
     let mut context = Context { collected: Some(Arc::clone(documents)), ..context.clone() };
     let (flags, own) = (&mut context.args, &model.precisions);
     if own.all != Precision::Auto {
@@ -128,9 +140,14 @@ fn with_precisions(context: &Context, model: &ManifestModel, documents: &Arc<Mut
 }
 
 fn heading(model: &ManifestModel, one: &WarmupArgs) -> String {
-    let folder =
-        model.folder.as_ref().map_or_else(|| "the demo model".to_owned(), |folder| folder.display().to_string());
+    let folder = model
+        .folder
+        .as_ref()
+        .map_or_else(|| "the demo model".to_owned(), |folder| folder.display().to_string());
     let target = one.aot.as_ref().map_or_else(String::new, |target| format!(" for {target}"));
     let negative = if one.negative_prompt { " and a negative prompt" } else { "" };
-    format!("{folder}{target}, {} guidance{negative}", if is_guided(one) { "with" } else { "without" })
+    format!(
+        "{folder}{target}, {} guidance{negative}",
+        if is_guided(one) { "with" } else { "without" }
+    )
 }

@@ -76,7 +76,12 @@ fn a_program_that_is_not_there() {
     ran.says(&["missing.mlir", "No such file"]);
     // Nothing is compiled where one of several files is missing.
     let there = lab.file("double.mlir", DOUBLE);
-    let warmup = lab.preheat(&lab.sim()).words("warmup --program").arg(&there).arg("--program").arg("missing.mlir");
+    let warmup = lab
+        .preheat(&lab.sim())
+        .words("warmup --program")
+        .arg(&there)
+        .arg("--program")
+        .arg("missing.mlir");
     warmup.run().ended(1).says(&["missing.mlir"]);
     assert_eq!(lab.compiles(), 0);
 }
@@ -131,9 +136,11 @@ fn inputs_that_do_not_fit() {
     with(&write("shape", &[("arg0", &[2, 2], four.1)])).says(&["input 0", "4xf32", "2x2xf32"]);
     with(&write("names", &[("x", four.0, four.1)])).says(&["names", "arg0", "it has x"]);
     with(&write("gap", &[("arg1", four.0, four.1)])).says(&["gap", "arg0", "arg1"]);
-    with(&lab.file("text.safetensors", "not tensors at all")).says(&["text.safetensors", "no intact safetensors"]);
+    with(&lab.file("text.safetensors", "not tensors at all"))
+        .says(&["text.safetensors", "no intact safetensors"]);
     let good = std::fs::read(write("good", &[("arg0", four.0, four.1)])).unwrap();
-    with(&lab.file("cut.safetensors", &good[..good.len() - 4])).says(&["cut.safetensors", "no intact safetensors"]);
+    with(&lab.file("cut.safetensors", &good[..good.len() - 4]))
+        .says(&["cut.safetensors", "no intact safetensors"]);
     let fixture = repository("tests/programs/int8_dot.inputs.safetensors");
     with(&fixture).says(&["double.mlir", "input"]);
     let integers = String::from_utf8_lossy(&good).replace("\"F32\"", "\"I32\"");
@@ -141,10 +148,17 @@ fn inputs_that_do_not_fit() {
     assert_eq!(lab.executes(), 0);
     // What is missing is said before anything is compiled.
     let missing = |flag: &str, path: &str| {
-        lab.preheat(&lab.sim()).words("program run").arg(&square).arg(flag).arg(lab.path(path)).run().ended(1)
+        lab.preheat(&lab.sim())
+            .words("program run")
+            .arg(&square)
+            .arg(flag)
+            .arg(lab.path(path))
+            .run()
+            .ended(1)
     };
     missing("--inputs", "nowhere.safetensors").says(&["nowhere.safetensors", "No such file"]);
-    missing("--output", "nowhere/out.safetensors").says(&["nowhere/out.safetensors", "No such file"]);
+    missing("--output", "nowhere/out.safetensors")
+        .says(&["nowhere/out.safetensors", "No such file"]);
     assert_eq!(lab.compiles(), 1);
     // An output that cannot be replaced is an error, and leaves no file beside it.
     std::fs::create_dir(lab.path("folder")).unwrap();
@@ -157,7 +171,9 @@ fn inputs_that_do_not_fit() {
 fn programs_that_take_more_memory_than_there_is() {
     let lab = Lab::new();
     let huge = |input: &str, output: &str, make: &str| {
-        format!("module {{ func.func public @main(%a: {input}) -> {output} {{ {make} return %b : {output} }} }}")
+        format!(
+            "module {{ func.func public @main(%a: {input}) -> {output} {{ {make} return %b : {output} }} }}"
+        )
     };
     let reduced = "%b = stablehlo.constant dense<0.0> : tensor<f32>";
     let spread = "%b = stablehlo.broadcast_in_dim %a, dims = [] : (tensor<f32>) -> tensor<25000000000000xf32>";
@@ -168,7 +184,12 @@ fn programs_that_take_more_memory_than_there_is() {
         let program = lab.file(name, program.as_bytes());
         for words in ["program run", "--no-tpu-warmup program run", "warmup --program"] {
             let ran = lab.preheat(&lab.sim()).words(words).arg(&program).run().ended(1);
-            ran.says(&[name, "out of memory", "93132.3 GiB needed", "would not fit if there were nothing else"]);
+            ran.says(&[
+                name,
+                "out of memory",
+                "93132.3 GiB needed",
+                "would not fit if there were nothing else",
+            ]);
         }
     }
     assert_eq!(lab.executes(), 0);
@@ -181,14 +202,27 @@ fn plugins_that_are_none() {
     let other = lab.path("other.so");
     compile_c("int answer(void) { return 42; }", &other, true);
     let with = |plugin: &Path| {
-        let run = lab.preheat(&lab.sim()).env("PREHEAT_XLA_CPU_PLUGIN", plugin).words("program run").arg(&program);
+        let run = lab
+            .preheat(&lab.sim())
+            .env("PREHEAT_XLA_CPU_PLUGIN", plugin)
+            .words("program run")
+            .arg(&program);
         let ran = run.run().ended(1);
         leaves_nothing(&lab, &ran);
         ran
     };
-    with(&text).says(&["text.so", "cannot be loaded as a shared library", "preheat plugins install"]);
+    with(&text).says(&[
+        "text.so",
+        "cannot be loaded as a shared library",
+        "preheat plugins install",
+    ]);
     with(&other).says(&["other.so", "no PJRT plugin", "GetPjrtApi", "preheat plugins install"]);
-    with(&lab.path("gone.so")).says(&["gone.so", "PREHEAT_XLA_CPU_PLUGIN", "there is no file", "correct or remove it"]);
+    with(&lab.path("gone.so")).says(&[
+        "gone.so",
+        "PREHEAT_XLA_CPU_PLUGIN",
+        "there is no file",
+        "correct or remove it",
+    ]);
 }
 
 #[test]
@@ -199,11 +233,17 @@ fn plugins_of_another_kind() {
         leaves_nothing(&lab, &ran);
         ran.says(&["libpjrt_sim.so"])
     };
-    with(lab.sim().api_version(1, 0)).says(&["PJRT C API 1.0", "0.81", "install a plugin of major version 0"]);
+    with(lab.sim().api_version(1, 0)).says(&[
+        "PJRT C API 1.0",
+        "0.81",
+        "install a plugin of major version 0",
+    ]);
     with(lab.sim().table_end("PJRT_Client_Compile")).says(&["has no PJRT_", "a newer plugin may"]);
     with(lab.sim().table_end("PJRT_Plugin_Initialize")).says(&["a newer plugin"]);
-    with(lab.sim().absent("PJRT_Client_Compile")).says(&["has no PJRT_Client_Compile", "a newer plugin may"]);
-    with(lab.sim().fail(Place::Initialize, When::Each)).says(&["told to fail initialize", "plugins install"]);
+    with(lab.sim().absent("PJRT_Client_Compile"))
+        .says(&["has no PJRT_Client_Compile", "a newer plugin may"]);
+    with(lab.sim().fail(Place::Initialize, When::Each))
+        .says(&["told to fail initialize", "plugins install"]);
     with(lab.sim().fail(Place::Client, When::Each)).says(&["told to fail client", "plugins list"]);
     // One that is newer only by a minor version, or lacks what nothing needs, works.
     run(&lab, &lab.sim().api_version(0, 999), &program).done();
@@ -213,7 +253,9 @@ fn plugins_of_another_kind() {
 #[test]
 fn flags_that_the_compiler_does_not_know() {
     let (lab, program) = lab();
-    let with = |flags: &str| lab.preheat(&lab.sim()).env("XLA_FLAGS", flags).words("program run").arg(&program).run();
+    let with = |flags: &str| {
+        lab.preheat(&lab.sim()).env("XLA_FLAGS", flags).words("program run").arg(&program).run()
+    };
     // XLA itself ends the process.
     let ran = with("--xla_nonsense=1").ended(1).says(&["XLA_FLAGS", "--xla_nonsense"]);
     assert_eq!((ran.stdout.as_str(), lab.objects().len()), ("", 0));
@@ -254,11 +296,19 @@ fn cache_folders_that_cannot_be_used() {
 fn a_store_of_a_newer_release() {
     let (lab, program) = lab();
     std::fs::create_dir(lab.cache()).unwrap();
-    std::fs::write(lab.cache().join("format"), "preheat-store 2\nread by preheat 3.0.0 and later\n").unwrap();
+    std::fs::write(
+        lab.cache().join("format"),
+        "preheat-store 2\nread by preheat 3.0.0 and later\n",
+    )
+    .unwrap();
     degrades(&lab, lab.preheat(&lab.sim()), &["format 2", "format 1", "preheat 3.0.0 and later"]);
-    for command in
-        ["cache stats", "cache list", "cache clear --yes", "cache zero-stats", "lookup --program double.mlir"]
-    {
+    for command in [
+        "cache stats",
+        "cache list",
+        "cache clear --yes",
+        "cache zero-stats",
+        "lookup --program double.mlir",
+    ] {
         let ran = lab.preheat(&lab.sim()).words(command).run();
         assert_eq!(ran.status, Some(1), "{command}: {}", ran.stderr);
         ran.says(&["preheat 3.0.0 and later"]);
@@ -271,7 +321,8 @@ fn a_store_of_a_newer_release() {
 /// that writing fails.
 fn run_limited(lab: &Lab, program: &Path, blocks: u64) {
     let shell = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
-    let run = lab.preheat(&lab.sim()).words("program run").arg(program).through("sh", &["-c", &shell]);
+    let run =
+        lab.preheat(&lab.sim()).words("program run").arg(program).through("sh", &["-c", &shell]);
     run.run().done().says(&["the cache does not work", "File too large", "--cache-dir"]);
 }
 
@@ -305,8 +356,9 @@ fn files_that_may_not_grow_at_all() {
 /// A file system of a few kilobytes, in a mount namespace of the test's own.
 #[test]
 fn a_full_disk() {
-    let mounts =
-        Command::new("unshare").args(["-rm", "mount", "-t", "tmpfs", "-o", "size=16k", "none", "/mnt"]).status();
+    let mounts = Command::new("unshare")
+        .args(["-rm", "mount", "-t", "tmpfs", "-o", "size=16k", "none", "/mnt"])
+        .status();
     assert!(
         mounts.is_ok_and(|status| status.success()),
         "no file system can be mounted: run the tests as root, or allow user namespaces"
@@ -359,7 +411,8 @@ fn is_healed(damage: impl Fn(&mut Vec<u8>)) {
     let quarantine = files_under(&lab.cache().join("quarantine"));
     assert!(quarantine.iter().any(|path| std::fs::read(path).unwrap() == bytes), "{quarantine:?}");
     // Healed: the third finds it whole.
-    let third = lab.preheat(&lab.no_compiles()).words("--json program run").arg(&program).run().done();
+    let third =
+        lab.preheat(&lab.no_compiles()).words("--json program run").arg(&program).run().done();
     assert_eq!(third.silent_about_the_cache().json()["stages"][0]["source"], "disk");
     let stats = lab.bare().words("--json cache stats").run().done().json();
     assert_eq!((&stats["quarantined"], &stats["entries"]), (&1.into(), &1.into()));
@@ -400,7 +453,8 @@ fn an_object_under_another_name_is_healed() {
     std::fs::copy(&double, &other).unwrap();
     let (inputs, output) = (lab.path("in"), lab.path("out"));
     write_f32(&inputs, &[("arg0", &[4], &[3.0; 4])]);
-    let run = lab.preheat(&lab.sim()).words("program run").arg(&square).arg("--inputs").arg(&inputs);
+    let run =
+        lab.preheat(&lab.sim()).words("program run").arg(&square).arg("--inputs").arg(&inputs);
     run.arg("--output").arg(&output).run().done().says(&["damaged"]);
     assert_eq!(read_f32(&output, "out0"), [9.0; 4]);
     assert_eq!(lab.compiles(), 3);
@@ -517,7 +571,10 @@ fn flags_and_values_that_make_no_sense() {
         ("--tpu-enable --device xla-cpu", "contradict each other"),
         ("--tpu-warmup-steps many", "--tpu-warmup-steps"),
         ("--tpu-compilation-cache=perhaps", "--tpu-compilation-cache"),
-        ("--tpu-shape-padding-multiple 7 --width 512 --height 512", "7 px is no padding multiple: a multiple of 8"),
+        (
+            "--tpu-shape-padding-multiple 7 --width 512 --height 512",
+            "7 px is no padding multiple: a multiple of 8",
+        ),
         ("--tpu-shape-padding-multiple 0 --width 512 --height 512", "0 px is no padding multiple"),
         ("--width 0 --height 512", "0x512 px has no pixels"),
         ("--width 512", "--height"),
@@ -539,7 +596,8 @@ fn flags_and_values_that_make_no_sense() {
         ("--snap-to-warm 50%", "\"50%\" is no percentage"),
         ("--snap-to-warm nan", "\"nan\" is no percentage"),
     ] {
-        let ran = lab.preheat(&lab.sim()).words("program run").arg(&program).words(words).run().ended(2);
+        let ran =
+            lab.preheat(&lab.sim()).words("program run").arg(&program).words(words).run().ended(2);
         leaves_nothing(&lab, &ran);
         ran.says(&[said]);
     }
@@ -561,7 +619,8 @@ fn flags_and_values_that_make_no_sense() {
 #[test]
 fn devices_that_cannot_be_had() {
     let (lab, program) = lab();
-    let on = |words: &str| lab.preheat(&lab.sim()).words(words).words("program run").arg(&program).run();
+    let on =
+        |words: &str| lab.preheat(&lab.sim()).words(words).words("program run").arg(&program).run();
     for device in ["cuda", "cuda:1", "mps", "cpu"] {
         let said = [device, "libtorch", "PREHEAT_TORCH_BACKEND", "no-torch-library", "xla-cpu"];
         on(&format!("--device {device}")).done().says(&said);
@@ -570,12 +629,27 @@ fn devices_that_cannot_be_had() {
     on("--device mlx").ended(2).says(&["mlx", "framework of its own", "mps"]);
     // Nothing is installed where these are looked for.
     let nowhere = |words: &str| {
-        let run =
-            lab.preheat(&lab.sim()).env("XDG_DATA_HOME", lab.path("data")).env("PATH", "").env_remove("VIRTUAL_ENV");
-        run.env("PREHEAT_TPU_PLUGIN", lab.path("libtpu.so")).words(words).words("program run").arg(&program).run()
+        let run = lab
+            .preheat(&lab.sim())
+            .env("XDG_DATA_HOME", lab.path("data"))
+            .env("PATH", "")
+            .env_remove("VIRTUAL_ENV");
+        run.env("PREHEAT_TPU_PLUGIN", lab.path("libtpu.so"))
+            .words(words)
+            .words("program run")
+            .arg(&program)
+            .run()
     };
-    nowhere("--device tpu --strict-device").ended(1).says(&["tpu", "libtpu.so", "PREHEAT_TPU_PLUGIN"]);
-    nowhere("--device tpu").done().says(&["running on xla-cpu instead", "libtpu.so", "--strict-device"]);
+    nowhere("--device tpu --strict-device").ended(1).says(&[
+        "tpu",
+        "libtpu.so",
+        "PREHEAT_TPU_PLUGIN",
+    ]);
+    nowhere("--device tpu").done().says(&[
+        "running on xla-cpu instead",
+        "libtpu.so",
+        "--strict-device",
+    ]);
     nowhere("--device auto --tpu-enable").ended(1).says(&["tpu", "libtpu.so"]);
     on("--device tpu --tpu-disable --strict-device").ended(1).says(&["--tpu-disable"]);
 }
@@ -583,13 +657,18 @@ fn devices_that_cannot_be_had() {
 #[test]
 fn what_is_not_warm_is_said() {
     let (lab, program) = lab();
-    let ran = lab.preheat(&lab.sim()).words("--require-warm program run").arg(&program).run().ended(3);
+    let ran =
+        lab.preheat(&lab.sim()).words("--require-warm program run").arg(&program).run().ended(3);
     leaves_nothing(&lab, &ran);
     ran.says(&["double.mlir", "not warm", "preheat warmup"]);
     lab.preheat(&lab.sim()).words("lookup --program").arg(&program).run().ended(3);
     assert_eq!(lab.compiles(), 0);
     run(&lab, &lab.sim(), &program).done();
-    let other = lab.preheat(&lab.sim()).env("NPROC", "77").words("--require-warm program run").arg(&program);
+    let other = lab
+        .preheat(&lab.sim())
+        .env("NPROC", "77")
+        .words("--require-warm program run")
+        .arg(&program);
     other.run().ended(3).says(&["the nearest entry", "host.schedulable_cpus", "want 77"]);
     assert_eq!(lab.compiles(), 1);
 }
@@ -620,7 +699,8 @@ fn a_cache_that_is_only_read_is_never_written_not_even_by_the_real_plugin() {
     assert!(!lab.cache().exists(), "{:?}", files_under(&lab.cache()));
     lab.bare().words("program run").arg(&program).run().done();
     let before = files_under(&lab.cache());
-    let warm = lab.bare().words("--json --cache-read-only program run").arg(&program).run().done().json();
+    let warm =
+        lab.bare().words("--json --cache-read-only program run").arg(&program).run().done().json();
     assert_eq!(warm["stages"][0]["source"], "disk");
     assert_eq!(files_under(&lab.cache()), before);
 }
@@ -629,8 +709,15 @@ fn a_cache_that_is_only_read_is_never_written_not_even_by_the_real_plugin() {
 fn a_warmup_that_keeps_nothing_fails() {
     let lab = Lab::new();
     let program = lab.file("double.mlir", DOUBLE);
-    for flag in ["--cache-read-only", "--tpu-compilation-cache=false", "--cache-dir=/proc/nowhere"] {
-        let ran = lab.preheat(&lab.sim()).words(flag).words("warmup --program").arg(&program).run().ended(1);
+    for flag in ["--cache-read-only", "--tpu-compilation-cache=false", "--cache-dir=/proc/nowhere"]
+    {
+        let ran = lab
+            .preheat(&lab.sim())
+            .words(flag)
+            .words("warmup --program")
+            .arg(&program)
+            .run()
+            .ended(1);
         ran.says(&["1 of 1 programs were compiled and not kept", "--cache-read-only"]);
     }
     lab.preheat(&lab.sim()).words("warmup --program").arg(&program).run().done();
@@ -655,7 +742,13 @@ fn outputs_can_be_read_by_whom_the_mask_allows() {
     let lab = Lab::new();
     let program = lab.file("double.mlir", DOUBLE);
     let output = lab.path("out.safetensors");
-    lab.preheat(&lab.sim()).words("program run").arg(&program).arg("--output").arg(&output).run().done();
+    lab.preheat(&lab.sim())
+        .words("program run")
+        .arg(&program)
+        .arg("--output")
+        .arg(&output)
+        .run()
+        .done();
     let mode = |path: &std::path::Path| path.metadata().unwrap().permissions().mode() & 0o777;
     // A plain file of this process shows what the mask leaves.
     assert_eq!(mode(&output), mode(&program));

@@ -41,18 +41,30 @@ fn stats(lab: &Lab) -> Value {
     lab.bare().words("--json cache stats").run().done().silent().json()
 }
 
-const RUN: &str = "device signature requested_size padded_size crop_origin stages timings images warnings";
-const STAGE: &str = "model_id stage graph_key source match compile_seconds compile_peak_bytes load_seconds";
+const RUN: &str =
+    "device signature requested_size padded_size crop_origin stages timings images warnings";
+const STAGE: &str =
+    "model_id stage graph_key source match compile_seconds compile_peak_bytes load_seconds";
 
 #[test]
 fn json_of_a_program_run_has_the_names_of_the_contract() {
     let (lab, program) = lab();
     for source in ["compiled", "disk"] {
-        let run = lab.preheat(&lab.sim()).words("--json program run").arg(&program).words(SIZE).run().done().json();
+        let run = lab
+            .preheat(&lab.sim())
+            .words("--json program run")
+            .arg(&program)
+            .words(SIZE)
+            .run()
+            .done()
+            .json();
         assert_names(&run, RUN);
         assert_names(&run["device"], "requested selected reason kind");
         let signature = &run["signature"];
-        assert_names(signature, "model_id input_shape batch_size cfg_scale scheduler steps dtype digest");
+        assert_names(
+            signature,
+            "model_id input_shape batch_size cfg_scale scheduler steps dtype digest",
+        );
         assert_names(
             &run["timings"],
             "executables_ready_seconds weights_ready_seconds first_step_seconds seconds_per_step total_seconds",
@@ -71,11 +83,15 @@ fn json_of_a_program_run_has_the_names_of_the_contract() {
         let seconds = |name: &str| run["timings"][name].as_f64().unwrap();
         assert!(seconds("executables_ready_seconds") > 0.0);
         assert!(seconds("weights_ready_seconds") >= seconds("executables_ready_seconds"));
-        assert!(seconds("total_seconds") >= seconds("first_step_seconds") && seconds("first_step_seconds") > 0.0);
+        assert!(
+            seconds("total_seconds") >= seconds("first_step_seconds")
+                && seconds("first_step_seconds") > 0.0
+        );
         assert_eq!(stage["compile_seconds"].as_f64().unwrap() > 0.0, source == "compiled");
     }
     // A program without a size says so, under the same names.
-    let run = lab.preheat(&lab.sim()).words("--json program compile").arg(&program).run().done().json();
+    let run =
+        lab.preheat(&lab.sim()).words("--json program compile").arg(&program).run().done().json();
     assert_names(&run, RUN);
     assert_eq!((&run["requested_size"], &run["crop_origin"]), (&Value::Null, &Value::Null));
     assert_eq!(run["signature"]["model_id"], "double");
@@ -85,7 +101,12 @@ fn json_of_a_program_run_has_the_names_of_the_contract() {
 fn json_of_a_warmup_has_the_names_of_the_contract() {
     let (lab, program) = lab();
     let square = lab.file("square.mlir", SQUARE);
-    let warm = lab.preheat(&lab.sim()).words("--json warmup --program").arg(&program).arg("--program").arg(&square);
+    let warm = lab
+        .preheat(&lab.sim())
+        .words("--json warmup --program")
+        .arg(&program)
+        .arg("--program")
+        .arg(&square);
     let warm = warm.run().done().json();
     assert_names(&warm, RUN);
     for stage in warm["stages"].as_array().unwrap() {
@@ -102,12 +123,21 @@ fn json_of_a_lookup_has_the_names_of_the_contract() {
     let lookup = || lab.preheat(&lab.sim()).words("--json lookup --program").arg(&program);
     let empty = lookup().run().ended(3).json();
     assert_names(&empty, "verdict stages");
-    assert_names(&empty["stages"][0], "model_id stage verdict match graph_key expected_compile_seconds nearest");
-    assert_eq!((&empty["verdict"], &empty["stages"][0]["verdict"]), (&"miss".into(), &"miss".into()));
+    assert_names(
+        &empty["stages"][0],
+        "model_id stage verdict match graph_key expected_compile_seconds nearest",
+    );
+    assert_eq!(
+        (&empty["verdict"], &empty["stages"][0]["verdict"]),
+        (&"miss".into(), &"miss".into())
+    );
     lab.preheat(&lab.sim()).words("program compile").arg(&program).run().done();
     let hit = lookup().run().done().json();
     assert_eq!(hit["verdict"], "hit");
-    assert_names(&hit["stages"][0], "model_id stage verdict match graph_key expected_compile_seconds nearest");
+    assert_names(
+        &hit["stages"][0],
+        "model_id stage verdict match graph_key expected_compile_seconds nearest",
+    );
     let partial = lookup().arg("--program").arg(&square).run().ended(3).json();
     assert_eq!(partial["verdict"], "partial");
     let miss = &partial["stages"][1];
@@ -116,8 +146,12 @@ fn json_of_a_lookup_has_the_names_of_the_contract() {
     assert_names(&miss["nearest"]["differences"][0], "field have want");
     assert_eq!(miss["nearest"]["graph_key"], hit["stages"][0]["graph_key"]);
     // By its signature alone, without the program.
-    let by_name = lab.preheat(&lab.sim()).words("--json lookup --model-id double").run().done().json();
-    assert_eq!((&by_name["verdict"], &by_name["stages"][0]["match"]), (&"hit".into(), &"exact".into()));
+    let by_name =
+        lab.preheat(&lab.sim()).words("--json lookup --model-id double").run().done().json();
+    assert_eq!(
+        (&by_name["verdict"], &by_name["stages"][0]["match"]),
+        (&"hit".into(), &"exact".into())
+    );
     lab.preheat(&lab.sim()).words("--json lookup --model-id other").run().ended(3);
     assert_eq!(lab.compiles(), 1);
 }
@@ -165,9 +199,18 @@ fn json_of_the_devices_has_the_names_of_the_contract() {
     assert_eq!(all, ["tpu", "xla-cuda", "xla-cpu", "cuda", "mps", "cpu"]);
     let (tpu, cpu) = (&devices[0], &devices[2]);
     assert_eq!((&tpu["available"], &cpu["available"]), (&true.into(), &true.into()), "{tpu} {cpu}");
-    assert_eq!((&tpu["kind"], &tpu["memory_total_bytes"]), (&"TPU v5 lite".into(), &17_000_000_000_u64.into()));
-    assert_eq!((&cpu["memory_total_bytes"], &cpu["memory_free_bytes"]), (&Value::Null, &Value::Null));
-    assert_eq!((&tpu["default_dtype"], &cpu["default_dtype"]), (&"bfloat16".into(), &"float32".into()));
+    assert_eq!(
+        (&tpu["kind"], &tpu["memory_total_bytes"]),
+        (&"TPU v5 lite".into(), &17_000_000_000_u64.into())
+    );
+    assert_eq!(
+        (&cpu["memory_total_bytes"], &cpu["memory_free_bytes"]),
+        (&Value::Null, &Value::Null)
+    );
+    assert_eq!(
+        (&tpu["default_dtype"], &cpu["default_dtype"]),
+        (&"bfloat16".into(), &"float32".into())
+    );
 }
 
 #[test]
@@ -179,12 +222,21 @@ fn standard_output_is_one_document_even_with_warnings() {
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     std::fs::write(object, bytes).unwrap();
-    let run = lab.preheat(&lab.sim()).words("--json -vv --tpu-warmup-enable program run").arg(&program);
+    let run =
+        lab.preheat(&lab.sim()).words("--json -vv --tpu-warmup-enable program run").arg(&program);
     let ran = run.run().done().says(&["damaged", "--tpu-manual-warmup"]);
     let warnings = ran.json()["warnings"].clone();
-    let warnings: Vec<&str> = warnings.as_array().unwrap().iter().map(|one| one.as_str().unwrap()).collect();
+    let warnings: Vec<&str> =
+        warnings.as_array().unwrap().iter().map(|one| one.as_str().unwrap()).collect();
     assert!(warnings.iter().any(|one| one.contains("damaged")), "{warnings:?}");
-    for command in ["cache stats", "cache list", "cache zero-stats", "devices", "plugins list", "cache clear --yes"] {
+    for command in [
+        "cache stats",
+        "cache list",
+        "cache zero-stats",
+        "devices",
+        "plugins list",
+        "cache clear --yes",
+    ] {
         lab.preheat(&lab.sim()).words("--json -v").words(command).run().done().json();
     }
 }
@@ -203,7 +255,8 @@ fn an_interrupted_compile_ends_within_a_second_and_leaves_nothing() {
         assert_eq!(ran.stdout, "");
         assert!(lab.objects().is_empty() && files_under(&lab.cache().join("tmp")).is_empty());
         // Its lock is free, and the cache as good as new.
-        let again = lab.preheat(&lab.sim()).words("--json program run").arg(&program).run().done().json();
+        let again =
+            lab.preheat(&lab.sim()).words("--json program run").arg(&program).run().done().json();
         assert_eq!(again["stages"][0]["source"], "compiled");
         assert_eq!((lab.compiles(), lab.objects().len()), (2, 1));
         lab.assert_nothing_half_written();
@@ -222,13 +275,22 @@ fn the_cache_commands_do_what_they_say() {
         lab.preheat(&lab.sim()).words("program compile").arg(program).words(SIZE).run().done();
     }
     let list = lab.bare().words("--json cache list").run().done().json();
-    let keys: Vec<&str> = list.as_array().unwrap().iter().map(|one| one["graph_key"].as_str().unwrap()).collect();
+    let keys: Vec<&str> =
+        list.as_array().unwrap().iter().map(|one| one["graph_key"].as_str().unwrap()).collect();
     assert_eq!(keys.len(), 2);
     let table = cache("list").done().stdout;
     assert!(keys.iter().all(|key| table.contains(&key[..12])), "{table}");
     for key in keys {
         let shown = cache(&format!("show {}", &key[..12])).done().stdout;
-        for wanted in [key, "plugin build", "XLA_FLAGS", "schedulable CPUs", "input 0", "4xf32", "m [1, 4, 128, 128]"] {
+        for wanted in [
+            key,
+            "plugin build",
+            "XLA_FLAGS",
+            "schedulable CPUs",
+            "input 0",
+            "4xf32",
+            "m [1, 4, 128, 128]",
+        ] {
             assert!(shown.contains(wanted), "{wanted} is not in: {shown}");
         }
         let text = cache(&format!("show {key} --program")).done().stdout;
@@ -240,7 +302,10 @@ fn the_cache_commands_do_what_they_say() {
     assert_eq!(stats(&lab)["compiles"], 2);
     cache("zero-stats").done();
     let zeroed = stats(&lab);
-    assert_eq!((&zeroed["compiles"], &zeroed["misses"], &zeroed["entries"]), (&0.into(), &0.into(), &2.into()));
+    assert_eq!(
+        (&zeroed["compiles"], &zeroed["misses"], &zeroed["entries"]),
+        (&0.into(), &0.into(), &2.into())
+    );
     let cleared = lab.bare().words("--json cache clear --yes").run().done().json();
     assert_eq!(cleared["removed"], 2);
     assert!(lab.objects().is_empty());
@@ -283,17 +348,30 @@ fn statistics_add_up_over_processes() {
     assert_eq!(counted["stored_bytes"], size);
     assert!(number("/uncompressed_bytes") >= 1.0);
     assert_eq!(lab.compiles(), 2);
-    lab.preheat(&lab.no_compiles()).words("program run --force-recompile").arg(&program).run().ended(1);
+    lab.preheat(&lab.no_compiles())
+        .words("program run --force-recompile")
+        .arg(&program)
+        .run()
+        .ended(1);
     let after = stats(&lab);
-    assert_eq!((&after["failed_compiles"], &after["compiles"], &after["entries"]), (&1.into(), &2.into(), &1.into()));
+    assert_eq!(
+        (&after["failed_compiles"], &after["compiles"], &after["entries"]),
+        (&1.into(), &2.into(), &1.into())
+    );
 }
 
 #[test]
 fn without_the_compilation_cache_every_process_compiles_and_touches_no_store() {
     let (lab, program) = lab();
     for count in 1..=2 {
-        let run = lab.preheat(&lab.sim()).words("--json --tpu-compilation-cache=false program run").arg(&program);
-        assert_eq!(run.run().done().silent_about_the_cache().json()["stages"][0]["source"], "compiled");
+        let run = lab
+            .preheat(&lab.sim())
+            .words("--json --tpu-compilation-cache=false program run")
+            .arg(&program);
+        assert_eq!(
+            run.run().done().silent_about_the_cache().json()["stages"][0]["source"],
+            "compiled"
+        );
         assert_eq!(lab.compiles(), count);
     }
     assert!(!lab.cache().exists());
@@ -309,16 +387,31 @@ fn without_the_compilation_cache_every_process_compiles_and_touches_no_store() {
 fn a_fallback_serves_and_is_never_written() {
     let (lab, program) = lab();
     let base = lab.path("base");
-    lab.preheat(&lab.sim()).env("PREHEAT_CACHE_DIR", &base).words("program compile").arg(&program).run().done();
+    lab.preheat(&lab.sim())
+        .env("PREHEAT_CACHE_DIR", &base)
+        .words("program compile")
+        .arg(&program)
+        .run()
+        .done();
     let snapshot = || {
         let files = files_under(&base).into_iter();
         files
-            .map(|path| (std::fs::read(&path).unwrap(), std::fs::metadata(&path).unwrap().modified().unwrap(), path))
+            .map(|path| {
+                (
+                    std::fs::read(&path).unwrap(),
+                    std::fs::metadata(&path).unwrap().modified().unwrap(),
+                    path,
+                )
+            })
             .collect::<Vec<_>>()
     };
     let before = snapshot();
     for _ in 0..2 {
-        let run = lab.preheat(&lab.no_compiles()).words("--json --cache-fallback").arg(&base).words("program run");
+        let run = lab
+            .preheat(&lab.no_compiles())
+            .words("--json --cache-fallback")
+            .arg(&base)
+            .words("program run");
         let ran = run.arg(&program).run().done().silent_about_the_cache().json();
         assert_eq!(ran["stages"][0]["source"], "fallback");
     }
@@ -326,11 +419,21 @@ fn a_fallback_serves_and_is_never_written() {
     assert_eq!(stats(&lab)["hits"]["fallback"], 2);
     // What the fallback lacks is compiled into the main one.
     let square = lab.file("square.mlir", SQUARE);
-    let run = || lab.preheat(&lab.sim()).words("--cache-fallback").arg(&base).words("program run").arg(&square);
+    let run = || {
+        lab.preheat(&lab.sim())
+            .words("--cache-fallback")
+            .arg(&base)
+            .words("program run")
+            .arg(&square)
+    };
     run().run().done();
     assert_eq!((lab.compiles(), lab.objects().len()), (2, 1));
     assert!(before == snapshot(), "the fallback was written to");
-    let lookup = lab.preheat(&lab.sim()).words("--json --cache-fallback").arg(&base).words("lookup --program");
+    let lookup = lab
+        .preheat(&lab.sim())
+        .words("--json --cache-fallback")
+        .arg(&base)
+        .words("lookup --program");
     assert_eq!(lookup.arg(&program).run().done().json()["verdict"], "hit");
 }
 
@@ -338,8 +441,12 @@ fn a_fallback_serves_and_is_never_written() {
 fn a_read_only_cache_serves_and_is_never_written() {
     let (lab, program) = lab();
     lab.preheat(&lab.sim()).words("program compile").arg(&program).run().done();
-    let files =
-        || files_under(&lab.cache()).into_iter().map(|path| (std::fs::read(&path).unwrap(), path)).collect::<Vec<_>>();
+    let files = || {
+        files_under(&lab.cache())
+            .into_iter()
+            .map(|path| (std::fs::read(&path).unwrap(), path))
+            .collect::<Vec<_>>()
+    };
     let before = files();
     let square = lab.file("square.mlir", SQUARE);
     for program in [&program, &square] {
@@ -354,7 +461,13 @@ fn a_read_only_cache_serves_and_is_never_written() {
 fn forced_the_object_is_replaced() {
     let (lab, program) = lab();
     let run = |words: &str| {
-        lab.preheat(&lab.sim()).words("--json program run").arg(&program).words(words).run().done().json()
+        lab.preheat(&lab.sim())
+            .words("--json program run")
+            .arg(&program)
+            .words(words)
+            .run()
+            .done()
+            .json()
     };
     let payload = |run: &Value| {
         let key = run["stages"][0]["graph_key"].as_str().unwrap().to_owned();
@@ -375,7 +488,8 @@ fn forced_the_object_is_replaced() {
 fn only_what_was_freshly_compiled_is_warmed_up() {
     let executes = |words: &str| {
         let (lab, program) = lab();
-        let run = || lab.preheat(&lab.sim()).words(words).words("program run").arg(&program).run().done();
+        let run =
+            || lab.preheat(&lab.sim()).words(words).words("program run").arg(&program).run().done();
         let cold = run();
         let first = lab.executes();
         let warm = run();
@@ -402,24 +516,36 @@ fn only_what_was_freshly_compiled_is_warmed_up() {
 #[test]
 fn manual_warmup_is_silent_once_warm() {
     let (lab, program) = lab();
-    let warmup = lab.preheat(&lab.sim()).words("--tpu-manual-warmup warmup --program").arg(&program).run().done();
+    let warmup = lab
+        .preheat(&lab.sim())
+        .words("--tpu-manual-warmup warmup --program")
+        .arg(&program)
+        .run()
+        .done();
     assert!(!warmup.stderr.contains("not warm"), "{}", warmup.stderr);
-    lab.preheat(&lab.sim()).words("--tpu-manual-warmup program run").arg(&program).run().done().silent();
+    lab.preheat(&lab.sim())
+        .words("--tpu-manual-warmup program run")
+        .arg(&program)
+        .run()
+        .done()
+        .silent();
     assert_eq!((lab.compiles(), lab.executes()), (1, 2));
 }
 
 /// What src/main.rs asks of jemalloc is what jemalloc goes by, as it says itself.
 #[test]
 fn the_allocator_has_the_options_of_the_binary() {
-    let said = Lab::new().bare().env("MALLOC_CONF", "stats_print:true").words("--version").run().done();
+    let said =
+        Lab::new().bare().env("MALLOC_CONF", "stats_print:true").words("--version").run().done();
     said.says(&["opt.oversize_threshold: 0\n", "opt.dirty_decay_ms: 60000 "]);
 }
 
 #[test]
 fn debug_metrics_are_printed() {
     let (lab, program) = lab();
-    let metrics =
-        |words: &str| lab.preheat(&lab.sim()).words("--tpu-debug-metrics").words(words).arg(&program).run().done();
+    let metrics = |words: &str| {
+        lab.preheat(&lab.sim()).words("--tpu-debug-metrics").words(words).arg(&program).run().done()
+    };
     let text = metrics("program run").stdout;
     for wanted in [
         "executables ready",
@@ -436,7 +562,8 @@ fn debug_metrics_are_printed() {
     let json = metrics("--json program run").json();
     assert_names(&json, &format!("{RUN} metrics"));
     assert!(json["metrics"]["flops"].as_f64().unwrap() >= 4.0);
-    let none = lab.preheat(&lab.sim()).words("--json program run").arg(&program).run().done().json();
+    let none =
+        lab.preheat(&lab.sim()).words("--json program run").arg(&program).run().done().json();
     assert_names(&none, RUN);
 }
 
@@ -447,12 +574,18 @@ fn a_tpu_is_served_like_any_other_device() {
     let inputs = lab.path("inputs");
     write_f32(&inputs, &[("arg0", &[4], &[1.0, 2.0, 3.0, 4.0])]);
     let run = |sim: &pjrt_sim::Sim| {
-        let run = lab.preheat_tpu(sim).words("--json --strict-device --device tpu program run").arg(&program);
+        let run = lab
+            .preheat_tpu(sim)
+            .words("--json --strict-device --device tpu program run")
+            .arg(&program);
         run.arg("--inputs").arg(&inputs).arg("--output").arg(lab.path("out")).run()
     };
     for (sim, source) in [(sim.clone(), "compiled"), (sim.fail_compile(When::Each), "disk")] {
         let json = run(&sim).done().silent_about_the_cache().json();
-        assert_eq!((&json["device"]["selected"], &json["device"]["kind"]), (&"tpu".into(), &"TPU v5 lite".into()));
+        assert_eq!(
+            (&json["device"]["selected"], &json["device"]["kind"]),
+            (&"tpu".into(), &"TPU v5 lite".into())
+        );
         assert_eq!(json["stages"][0]["source"], source);
         assert_eq!(read_f32(&lab.path("out"), "out0"), [2.0, 4.0, 6.0, 8.0]);
     }

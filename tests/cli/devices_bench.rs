@@ -16,12 +16,19 @@ use support::{Lab, Preheat, Ran, xla_cpu_plugin};
 
 /// `preheat` on the demo model, where nothing of libtorch's is found; the subcommand is the last of the words.
 fn command(lab: &Lab, sim: &Sim, words: &str) -> Preheat {
-    lab.quick(sim).env("PREHEAT_TORCH_BACKEND", "/nowhere").words(words).arg("--model").arg(demo_model())
+    lab.quick(sim)
+        .env("PREHEAT_TORCH_BACKEND", "/nowhere")
+        .words(words)
+        .arg("--model")
+        .arg(demo_model())
 }
 
 /// `preheat --json devices bench` with two steps and these words.
 fn bench(lab: &Lab, sim: &Sim, words: &str) -> Ran {
-    command(lab, sim, "--json devices bench").words("--scheduler euler --steps 2").words(words).run()
+    command(lab, sim, "--json devices bench")
+        .words("--scheduler euler --steps 2")
+        .words(words)
+        .run()
 }
 
 fn rows(document: &Value) -> &Vec<Value> {
@@ -42,11 +49,18 @@ fn assert_measured(row: &Value) {
 #[test]
 fn a_device_twice_agrees_with_itself_and_compiles_once() {
     let lab = Lab::new();
-    let (ran, compiles) = lab.counting(|| bench(&lab, &lab.sim(), "--devices xla-cpu,xla-cpu").done());
+    let (ran, compiles) =
+        lab.counting(|| bench(&lab, &lab.sim(), "--devices xla-cpu,xla-cpu").done());
     assert_eq!(compiles, 3, "the demo model has three stages");
     let document = ran.json();
-    assert_eq!((&document["model_id"], &document["requested_size"]), (&"demo-model".into(), &json!([64, 64])));
-    assert_eq!((&document["batch"], &document["steps"], &document["seed"]), (&1.into(), &2.into(), &0.into()));
+    assert_eq!(
+        (&document["model_id"], &document["requested_size"]),
+        (&"demo-model".into(), &json!([64, 64]))
+    );
+    assert_eq!(
+        (&document["batch"], &document["steps"], &document["seed"]),
+        (&1.into(), &2.into(), &0.into())
+    );
     assert_eq!(document["reference"], json!({ "device": "xla-cpu", "dtype": "float32" }));
     let rows = rows(&document);
     assert_eq!(rows.len(), 2);
@@ -68,8 +82,11 @@ fn a_device_twice_agrees_with_itself_and_compiles_once() {
     }
     // Each device is measured in two processes of its own: one starts, one runs, and neither is the command itself.
     let log = lab.log();
-    let processes: std::collections::BTreeSet<u32> =
-        log.iter().filter(|entry| matches!(entry.event, Event::Execute { .. })).map(|entry| entry.pid).collect();
+    let processes: std::collections::BTreeSet<u32> = log
+        .iter()
+        .filter(|entry| matches!(entry.event, Event::Execute { .. }))
+        .map(|entry| entry.pid)
+        .collect();
     assert_eq!(processes.len(), 4);
     lab.assert_nothing_half_written();
 }
@@ -79,21 +96,36 @@ fn a_device_that_strays_past_the_bound_is_an_error_with_the_figures() {
     let lab = Lab::new();
     let words = "--devices xla-cpu --precision bf16";
     let ran = bench(&lab, &lab.sim(), &format!("{words} --min-psnr 90")).ended(1);
-    let ran = ran.says(&["too far from xla-cpu in float32", "xla-cpu has ", "90 dB are the least", "hint: --min-psnr"]);
+    let ran = ran.says(&[
+        "too far from xla-cpu in float32",
+        "xla-cpu has ",
+        "90 dB are the least",
+        "hint: --min-psnr",
+    ]);
     let document = ran.json();
     let agreement = &rows(&document)[0]["agreement"];
-    assert_eq!((&agreement["least_psnr_db"], &agreement["is_within"]), (&90.0.into(), &false.into()));
+    assert_eq!(
+        (&agreement["least_psnr_db"], &agreement["is_within"]),
+        (&90.0.into(), &false.into())
+    );
     let decibels = agreement["psnr_db"].as_f64().unwrap();
     assert!((35.0..90.0).contains(&decibels), "{agreement}");
     assert!(agreement["largest_difference"].as_f64().unwrap() > 1e-4, "{agreement}");
     assert!(ran.stderr.contains(&format!("{decibels:.1} dB")), "{}", ran.stderr);
 
     // By the bound of bfloat16 it is near enough. All is warm by now, the reference too.
-    let table =
-        command(&lab, &lab.no_compiles(), "devices bench --scheduler euler --steps 2").words(words).run().done();
-    for wanted in
-        ["against xla-cpu in float32", "bfloat16", "(warm)", "(process)", "35 dB", &format!("{decibels:.1} dB")]
-    {
+    let table = command(&lab, &lab.no_compiles(), "devices bench --scheduler euler --steps 2")
+        .words(words)
+        .run()
+        .done();
+    for wanted in [
+        "against xla-cpu in float32",
+        "bfloat16",
+        "(warm)",
+        "(process)",
+        "35 dB",
+        &format!("{decibels:.1} dB"),
+    ] {
         assert!(table.stdout.contains(wanted), "{wanted} is not in: {}", table.stdout);
     }
 }
@@ -101,14 +133,23 @@ fn a_device_that_strays_past_the_bound_is_an_error_with_the_figures() {
 #[test]
 fn unlike_devices_are_set_side_by_side_each_with_its_own_dtype_bound_and_memory() {
     let lab = Lab::new();
-    let tpu = lab.quick_tpu(&lab.sim().pose("v5e:1x1")).env("PREHEAT_XLA_CPU_PLUGIN", xla_cpu_plugin());
-    let words = "--json devices bench --devices tpu,xla-cpu --scheduler euler --steps 2 --batch 2 --model";
-    let ran = tpu.env("PREHEAT_TORCH_BACKEND", "/nowhere").words(words).arg(demo_model()).run().done();
+    let tpu =
+        lab.quick_tpu(&lab.sim().pose("v5e:1x1")).env("PREHEAT_XLA_CPU_PLUGIN", xla_cpu_plugin());
+    let words =
+        "--json devices bench --devices tpu,xla-cpu --scheduler euler --steps 2 --batch 2 --model";
+    let ran =
+        tpu.env("PREHEAT_TORCH_BACKEND", "/nowhere").words(words).arg(demo_model()).run().done();
     let document = ran.json();
-    assert_eq!((&document["reference"]["device"], &document["batch"]), (&"xla-cpu".into(), &2.into()));
+    assert_eq!(
+        (&document["reference"]["device"], &document["batch"]),
+        (&"xla-cpu".into(), &2.into())
+    );
     let [tpu, cpu] = &rows(&document)[..] else { panic!("{document}") };
     assert_eq!((&tpu["device"], &tpu["dtypes"]["denoiser"]), (&"tpu".into(), &"bfloat16".into()));
-    assert_eq!((&tpu["agreement"]["least_psnr_db"], &cpu["agreement"]["least_psnr_db"]), (&35.0.into(), &45.0.into()));
+    assert_eq!(
+        (&tpu["agreement"]["least_psnr_db"], &cpu["agreement"]["least_psnr_db"]),
+        (&35.0.into(), &45.0.into())
+    );
     assert!(tpu["agreement"]["psnr_db"].as_f64().unwrap() >= 35.0, "{tpu}");
     assert_eq!(cpu["agreement"]["pictures_are_the_same"], true);
     assert_measured(cpu);
@@ -134,7 +175,8 @@ fn what_cannot_be_compared_is_refused_before_anything_runs() {
         let ran = bench(&lab, &lab.sim(), words).ended(status).says(&[says]);
         assert_eq!(ran.stdout, "", "{words}");
     }
-    let no_model = lab.bare().words("devices bench --devices xla-cpu --model /no/such/folder").run().ended(1);
+    let no_model =
+        lab.bare().words("devices bench --devices xla-cpu --model /no/such/folder").run().ended(1);
     no_model.says(&["there is no model folder /no/such/folder", "hint: "]);
     for (words, status, says) in [
         ("--batch 2", 2, "tune tries batches"),
@@ -142,7 +184,11 @@ fn what_cannot_be_compared_is_refused_before_anything_runs() {
         ("--devices xla-cuda", 1, "device `xla-cuda` cannot be used"),
         ("--width 7 --height 64", 2, "width is 7"),
     ] {
-        let ran = command(&lab, &lab.sim(), "devices tune").words(words).run().ended(status).says(&[says]);
+        let ran = command(&lab, &lab.sim(), "devices tune")
+            .words(words)
+            .run()
+            .ended(status)
+            .says(&[says]);
         assert_eq!(ran.stdout, "", "{words}");
     }
     assert_eq!((lab.compiles(), lab.executes()), (0, 0));
@@ -160,23 +206,32 @@ fn a_request_that_no_device_can_serve_is_wrong_usage() {
 fn a_device_that_fails_keeps_no_other_from_being_measured() {
     let lab = Lab::new();
     let broken = lab.quick_tpu(&lab.sim().pose("v5e:1x1").fail(Place::Execute, When::Each));
-    let broken = broken.env("PREHEAT_XLA_CPU_PLUGIN", xla_cpu_plugin()).env("PREHEAT_TORCH_BACKEND", "/nowhere");
+    let broken = broken
+        .env("PREHEAT_XLA_CPU_PLUGIN", xla_cpu_plugin())
+        .env("PREHEAT_TORCH_BACKEND", "/nowhere");
     let words = "--json devices bench --devices tpu,xla-cpu --scheduler euler --steps 2 --model";
     let ran = broken.words(words).arg(demo_model()).run().ended(1);
     let ran = ran.says(&["device `tpu` could not be measured: its process ended with status 1"]);
     let document = ran.json();
-    assert_eq!((&rows(&document)[0]["device"], &rows(&document)[0]["measured"]), (&"tpu".into(), &false.into()));
+    assert_eq!(
+        (&rows(&document)[0]["device"], &rows(&document)[0]["measured"]),
+        (&"tpu".into(), &false.into())
+    );
     assert_measured(&rows(&document)[1]);
 
     // Where nothing was measured there is nothing to show.
-    let alone = bench(&lab, &lab.sim().fail(Place::Execute, When::Each), "--devices xla-cpu").ended(1);
+    let alone =
+        bench(&lab, &lab.sim().fail(Place::Execute, When::Each), "--devices xla-cpu").ended(1);
     assert_eq!(alone.says(&["device `xla-cpu` could not be measured"]).stdout, "");
 }
 
 #[test]
 fn without_names_every_device_that_is_here_is_measured_and_the_others_say_why_not() {
     let lab = Lab::new();
-    let ran = command(&lab, &lab.sim(), "--json devices bench --steps 1").env("PREHEAT_DEVICE", "auto").run().done();
+    let ran = command(&lab, &lab.sim(), "--json devices bench --steps 1")
+        .env("PREHEAT_DEVICE", "auto")
+        .run()
+        .done();
     let document = ran.json();
     for row in rows(&document) {
         if row["device"] == "xla-cpu" {
@@ -198,9 +253,15 @@ fn an_interrupted_bench_prints_nothing_and_leaves_no_process() {
         let slow = lab.sim().compile_delay(Duration::from_secs(30));
         let words = "--json devices bench --devices xla-cpu";
         std::fs::create_dir(lab.path("temporary")).unwrap();
-        let going_on = command(&lab, &slow, words).env("TMPDIR", lab.path("temporary")).start_a_group();
+        let going_on =
+            command(&lab, &slow, words).env("TMPDIR", lab.path("temporary")).start_a_group();
         until("a compile", || lab.compiles() > 0);
-        let child = lab.log().iter().find(|entry| matches!(entry.event, Event::Compile { .. })).unwrap().pid;
+        let child = lab
+            .log()
+            .iter()
+            .find(|entry| matches!(entry.event, Event::Compile { .. }))
+            .unwrap()
+            .pid;
         assert_ne!(child, going_on.id());
         let begun = Instant::now();
         // As a terminal does it, all processes at once; or by someone who knows of one only.
@@ -213,7 +274,11 @@ fn an_interrupted_bench_prints_nothing_and_leaves_no_process() {
         assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
         assert_eq!(ran.stdout, "");
         until("the end of the measuring process", || !is_running(child));
-        assert_eq!(std::fs::read_dir(lab.path("temporary")).unwrap().count(), 0, "its folder is left");
+        assert_eq!(
+            std::fs::read_dir(lab.path("temporary")).unwrap().count(),
+            0,
+            "its folder is left"
+        );
     }
 }
 
@@ -226,7 +291,8 @@ fn a_bench_that_is_killed_takes_the_measuring_process_along() {
     std::fs::create_dir(lab.path("temporary")).unwrap();
     let going_on = command(&lab, &slow, words).env("TMPDIR", lab.path("temporary")).start();
     until("a compile", || lab.compiles() > 0);
-    let child = lab.log().iter().find(|entry| matches!(entry.event, Event::Compile { .. })).unwrap().pid;
+    let child =
+        lab.log().iter().find(|entry| matches!(entry.event, Event::Compile { .. })).unwrap().pid;
     going_on.signal("KILL");
     assert_eq!(going_on.wait().status, None);
     until("the end of the measuring process", || !is_running(child));
@@ -247,7 +313,10 @@ fn tuning_runs_each_batch_and_advises_the_fastest() {
     let document = command(&lab, &lab.sim(), words).run().done().json();
     assert_eq!((&document["model_id"], &document["steps"]), (&"demo-model".into(), &50.into()));
     let [device] = &rows(&document)[..] else { panic!("{document}") };
-    assert_eq!((&device["device"]["selected"], &device["range"]), (&"xla-cpu".into(), &json!([1, 2])));
+    assert_eq!(
+        (&device["device"]["selected"], &device["range"]),
+        (&"xla-cpu".into(), &json!([1, 2]))
+    );
     let tried = device["tried"].as_array().unwrap();
     assert_eq!(tried.iter().map(|one| one["batch"].as_u64().unwrap()).collect::<Vec<_>>(), [1, 2]);
     for one in tried {
@@ -276,14 +345,19 @@ fn a_batch_that_runs_out_of_memory_ends_the_climb() {
         let sim = Sim::new(xla_cpu_plugin()).log(lab.path(log));
         sim.out_of_memory(Place::Execute, When::From(3 + 2 + 5 + 1 + 1))
     };
-    let ran = command(&lab, &full("log"), "--json devices tune --most 4 --scheduler euler").run().done();
+    let ran =
+        command(&lab, &full("log"), "--json devices tune --most 4 --scheduler euler").run().done();
     let document = ran.json();
     let [device] = &rows(&document)[..] else { panic!("{document}") };
     let tried = device["tried"].as_array().unwrap();
-    assert_eq!(tried.iter().map(|one| one["fits"].as_bool().unwrap()).collect::<Vec<_>>(), [true, false]);
+    assert_eq!(
+        tried.iter().map(|one| one["fits"].as_bool().unwrap()).collect::<Vec<_>>(),
+        [true, false]
+    );
     assert!(tried[1]["reason"].as_str().unwrap().contains("memory"), "{}", tried[1]);
     assert_eq!(device["best"]["batch"], 1);
-    let table = command(&lab, &full("another-log"), "devices tune --most 4 --scheduler euler").run().done();
+    let table =
+        command(&lab, &full("another-log"), "devices tune --most 4 --scheduler euler").run().done();
     assert!(table.stdout.contains("best on xla-cpu: --batch 1, "), "{}", table.stdout);
 
     // Where not even one picture fits, there is no advice.

@@ -63,7 +63,8 @@ fn a_run_appends_its_request_without_its_prompts() {
         )
     };
     // At once, so that both append to one file.
-    let (one, other) = (run().arg("--output").arg("1.png").start(), run().arg("--output").arg("2.png").start());
+    let (one, other) =
+        (run().arg("--output").arg("1.png").start(), run().arg("--output").arg("2.png").start());
     one.wait().done();
     other.wait().done();
     // What would have to be compiled is refused, and is evidence all the same; what fails otherwise is none.
@@ -74,9 +75,19 @@ fn a_run_appends_its_request_without_its_prompts() {
     let log = RequestLog::read(&lab.path("log.jsonl")).unwrap();
     assert_eq!((log.requests.len(), log.damaged.len()), (3, 0), "{text}");
     for (_, request) in &log.requests[..2] {
-        assert_eq!((request.width, request.height, request.padded_size), (Some(60), Some(64), Some([64, 64])));
-        assert_eq!((request.model_id.as_deref(), request.warm, request.steps), (Some("demo-model"), Some(true), 2));
-        assert!(request.seconds > Some(0.0) && request.seconds_per_step > Some(0.0) && request.timestamp.is_some());
+        assert_eq!(
+            (request.width, request.height, request.padded_size),
+            (Some(60), Some(64), Some([64, 64]))
+        );
+        assert_eq!(
+            (request.model_id.as_deref(), request.warm, request.steps),
+            (Some("demo-model"), Some(true), 2)
+        );
+        assert!(
+            request.seconds > Some(0.0)
+                && request.seconds_per_step > Some(0.0)
+                && request.timestamp.is_some()
+        );
     }
     let refused = &log.requests[2].1;
     assert_eq!((refused.warm, refused.seconds, refused.batch_size), (Some(false), None, 2));
@@ -101,7 +112,8 @@ fn lines_of_many_writers_stay_whole() {
             scope.spawn(move || {
                 for _ in 0..100 {
                     // Opened anew, as another process would.
-                    let request = LoggedRequest { width: Some(width * 64), ..LoggedRequest::default() };
+                    let request =
+                        LoggedRequest { width: Some(width * 64), ..LoggedRequest::default() };
                     LogWriter::open(path).unwrap().append(&request).unwrap();
                 }
             });
@@ -128,8 +140,14 @@ fn an_audit_says_what_hits_what_is_missing_and_what_it_costs() {
         ]) + "{\"width\": 64, \"hei",
     );
     let audited = audit(&lab, "", &log).ended(3).json();
-    assert_eq!((&audited["verdict"], &audited["model_id"]), (&"partial".into(), &"demo-model".into()));
-    assert_eq!((&audited["requests"], &audited["hits"], &audited["hit_rate"]), (&6.into(), &3.into(), &0.5.into()));
+    assert_eq!(
+        (&audited["verdict"], &audited["model_id"]),
+        (&"partial".into(), &"demo-model".into())
+    );
+    assert_eq!(
+        (&audited["requests"], &audited["hits"], &audited["hit_rate"]),
+        (&6.into(), &3.into(), &0.5.into())
+    );
     let missing: Vec<(&Value, &Value, &Value)> = audited["missing"]
         .as_array()
         .unwrap()
@@ -148,14 +166,24 @@ fn an_audit_says_what_hits_what_is_missing_and_what_it_costs() {
     let seconds = |field: &str| audited[field].as_f64().unwrap();
     let of = |at: usize| audited["missing"][at]["compile_seconds"].as_f64().unwrap();
     assert!((seconds("compile_seconds_at_risk") - of(0) - of(1)).abs() < 1e-6, "{audited}");
-    assert!((seconds("compile_seconds_if_each_waited") - 2.0 * of(0) - of(1)).abs() < 1e-6, "{audited}");
+    assert!(
+        (seconds("compile_seconds_if_each_waited") - 2.0 * of(0) - of(1)).abs() < 1e-6,
+        "{audited}"
+    );
     assert_eq!(audited["other_models"], json!({"an\\u{1b}[2Jother": 1}));
-    assert_eq!((&audited["refused"][0]["line"], &audited["refused"][0]["requests"]), (&7.into(), &1.into()));
+    assert_eq!(
+        (&audited["refused"][0]["line"], &audited["refused"][0]["requests"]),
+        (&7.into(), &1.into())
+    );
     assert_eq!(audited["damaged_lines"][0]["line"], 9);
     let shown = command(&lab, "audit").arg("--requests").arg(&log).run().ended(3).stdout;
-    for said in
-        ["50.0 % hit: 3", "left out: 1 requests of an\\u{1b}[2Jother", "left out: line 9:", "128x64", "at risk: "]
-    {
+    for said in [
+        "50.0 % hit: 3",
+        "left out: 1 requests of an\\u{1b}[2Jother",
+        "left out: line 9:",
+        "128x64",
+        "at risk: ",
+    ] {
         assert!(shown.contains(said), "no {said:?} in {shown}");
     }
     // 56x64 is cold, and an eighth of 64x64 would be padding.
@@ -168,20 +196,26 @@ fn an_audit_says_what_hits_what_is_missing_and_what_it_costs() {
     let snapped = snapping(13).done().json();
     assert_eq!((&snapped["verdict"], &snapped["snapped"]), (&"hit".into(), &1.into()));
     assert!(snapped["expected"]["padding_seconds"].as_f64().unwrap() > 0.0, "{snapped}");
-    let warm = lab.file("warm.jsonl", lines(&[json!({"width": 64, "height": 64}), json!({"cfg_scale": 5})]));
+    let warm = lab
+        .file("warm.jsonl", lines(&[json!({"width": 64, "height": 64}), json!({"cfg_scale": 5})]));
     let audited = audit(&lab, "", &warm).done().silent().json();
-    assert_eq!((&audited["verdict"], &audited["compile_seconds_at_risk"]), (&"hit".into(), &0.0.into()));
+    assert_eq!(
+        (&audited["verdict"], &audited["compile_seconds_at_risk"]),
+        (&"hit".into(), &0.0.into())
+    );
     assert_eq!(lab.compiles(), 0);
 }
 
 #[test]
 fn an_audit_of_three_thousand_sizes_builds_no_graph() {
     let lab = warm_lab();
-    let sizes: Vec<Value> =
-        (0..3000_u64).map(|index| json!({"width": 64 * (1 + index % 55), "height": 64 * (1 + index / 55)})).collect();
+    let sizes: Vec<Value> = (0..3000_u64)
+        .map(|index| json!({"width": 64 * (1 + index % 55), "height": 64 * (1 + index / 55)}))
+        .collect();
     let log = lab.file("sizes.jsonl", lines(&sizes));
     // One text encoder, and a denoiser and a decoder for each size: level 1 knows the first ones, and nobody has the others.
-    let ran = audit(&lab, "-vv", &log).ended(3).says(&["looked up requests=3000 graphs=6001 built=0"]);
+    let ran =
+        audit(&lab, "-vv", &log).ended(3).says(&["looked up requests=3000 graphs=6001 built=0"]);
     let audited = ran.json();
     assert_eq!(
         (&audited["shapes"], &audited["hits"], &audited["graphs_at_risk"]),
@@ -198,7 +232,8 @@ fn what_is_no_log_and_no_budget_is_refused_in_words() {
     let lab = Lab::new();
     let empty = lab.file("empty.jsonl", "\n\n");
     let picture = lab.file("picture.png", b"\x89PNG\r\n\x1a\n\0\0");
-    let other = lab.file("other.jsonl", lines(&[json!({"model_id": "sdxl", "width": 64, "height": 64})]));
+    let other =
+        lab.file("other.jsonl", lines(&[json!({"model_id": "sdxl", "width": 64, "height": 64})]));
     let refused = lab.file("refused.jsonl", lines(&[json!({"clip_skip": 99})]));
     for (log, said) in [
         (&lab.path("none.jsonl"), "error: reading the request log none.jsonl failed: No such file"),
@@ -207,7 +242,10 @@ fn what_is_no_log_and_no_budget_is_refused_in_words() {
             &picture,
             "error: picture.png is no request log: none of its 3 lines is a request; line 1: it is no JSON object",
         ),
-        (&other, "error: the request log has no request of demo-model: it has sdxl (1)\nhint: --model names"),
+        (
+            &other,
+            "error: the request log has no request of demo-model: it has sdxl (1)\nhint: --model names",
+        ),
         (
             &refused,
             "error: demo-model can serve none of the requests in the log; line 1: clip_skip is 99: this model's",
@@ -219,7 +257,9 @@ fn what_is_no_log_and_no_budget_is_refused_in_words() {
         }
     }
     let log = lab.file("log.jsonl", lines(&[json!({"width": 64, "height": 64})]));
-    let plan = |budget: &str| command(&lab, "plan").arg("--requests").arg(&log).arg("--budget").arg(budget).run();
+    let plan = |budget: &str| {
+        command(&lab, "plan").arg("--requests").arg(&log).arg("--budget").arg(budget).run()
+    };
     for budget in ["nonsense", "0h", "2h,0GiB", "2h,2h", "20", "two hours", ""] {
         plan(budget).ended(2).says(&["for '--budget <TIME,SIZE>'", "a budget"]);
     }
@@ -227,7 +267,10 @@ fn what_is_no_log_and_no_budget_is_refused_in_words() {
         "error: the budget holds no shape that is worth warming: the one that is compiled fastest takes 9.0 s",
     ]);
     command(&lab, "plan --requests log.jsonl").run().ended(2).says(&["--budget"]);
-    command(&lab, "audit --requests log.jsonl --target v5e").run().ended(2).says(&["no target is called `v5e`"]);
+    command(&lab, "audit --requests log.jsonl --target v5e")
+        .run()
+        .ended(2)
+        .says(&["no target is called `v5e`"]);
     command(&lab, "plan --budget 1h --requests log.jsonl --output nowhere/warm.toml")
         .run()
         .ended(1)
@@ -261,13 +304,22 @@ impl Service {
             let passes = (request.steps * request.batch_size) as f64;
             of_shape.1 += passes * if guided { 2.0 } else { 1.0 };
         }
-        let counts: Vec<(Shape, u64)> = wanted.iter().map(|(shape, (requests, _))| (*shape, *requests)).collect();
-        let kinds: BTreeSet<Shape> = wanted.keys().map(|shape| Shape { size: [0, 0], ..*shape }).collect();
-        let mut shapes: BTreeSet<Shape> = wanted.keys().copied().chain(joins(&counts, 30.0, 64)).collect();
-        shapes.extend(PRESETS.iter().flat_map(|size| kinds.iter().map(|kind| Shape { size: *size, ..*kind })));
+        let counts: Vec<(Shape, u64)> =
+            wanted.iter().map(|(shape, (requests, _))| (*shape, *requests)).collect();
+        let kinds: BTreeSet<Shape> =
+            wanted.keys().map(|shape| Shape { size: [0, 0], ..*shape }).collect();
+        let mut shapes: BTreeSet<Shape> =
+            wanted.keys().copied().chain(joins(&counts, 30.0, 64)).collect();
+        shapes.extend(
+            PRESETS.iter().flat_map(|size| kinds.iter().map(|kind| Shape { size: *size, ..*kind })),
+        );
         let cost = |stage: &str| {
             let guess = guess(stage, "tpu:v5e:1x1");
-            GraphCost { compile_seconds: guess.compile_seconds, stored_bytes: guess.stored_bytes, is_there: false }
+            GraphCost {
+                compile_seconds: guess.compile_seconds,
+                stored_bytes: guess.stored_bytes,
+                is_there: false,
+            }
         };
         let (mut graphs, mut decoders) = (vec![cost("text_encoder")], BTreeMap::new());
         let mut candidates = Vec::new();
@@ -277,9 +329,11 @@ impl Service {
                 graphs.len() - 1
             });
             graphs.push(cost("denoiser"));
-            candidates.push(Candidate { shape: *shape, graphs: vec![0, graphs.len() - 1, decoder] });
+            candidates
+                .push(Candidate { shape: *shape, graphs: vec![0, graphs.len() - 1, decoder] });
         }
-        let places: BTreeMap<Shape, usize> = shapes.iter().enumerate().map(|(at, shape)| (*shape, at)).collect();
+        let places: BTreeMap<Shape, usize> =
+            shapes.iter().enumerate().map(|(at, shape)| (*shape, at)).collect();
         let wanted = wanted.iter().map(|(shape, (requests, passes))| Wanted {
             candidate: places[shape],
             requests: *requests,
@@ -305,7 +359,8 @@ impl Service {
             let kind = Shape { size: [0, 0], ..self.problem.candidates[wanted.candidate].shape };
             *kinds.entry(kind).or_default() += wanted.requests;
         }
-        let mut kinds: Vec<(u64, Shape)> = kinds.into_iter().map(|(kind, requests)| (requests, kind)).collect();
+        let mut kinds: Vec<(u64, Shape)> =
+            kinds.into_iter().map(|(kind, requests)| (requests, kind)).collect();
         kinds.sort_by_key(|(requests, _)| std::cmp::Reverse(*requests));
         let mut sets = Vec::new();
         for list in lists {
@@ -325,7 +380,8 @@ impl Service {
     fn sizes(&self) -> Vec<[u64; 2]> {
         let mut requests: BTreeMap<[u64; 2], u64> = BTreeMap::new();
         for wanted in &self.problem.wanted {
-            *requests.entry(self.problem.candidates[wanted.candidate].shape.size).or_default() += wanted.requests;
+            *requests.entry(self.problem.candidates[wanted.candidate].shape.size).or_default() +=
+                wanted.requests;
         }
         let mut sizes: Vec<([u64; 2], u64)> = requests.into_iter().collect();
         sizes.sort_by_key(|(_, requests)| std::cmp::Reverse(*requests));
@@ -365,14 +421,20 @@ const PRESETS: [[u64; 2]; 11] = [
 
 /// Every list of `count` out of `all` sizes.
 fn subsets(all: &[[u64; 2]], count: usize) -> Vec<Vec<[u64; 2]>> {
-    let fitting = (0..1_u32 << all.len()).filter(|bits| bits.count_ones() as usize == count.min(all.len()));
-    fitting.map(|bits| (0..all.len()).filter(|at| bits >> at & 1 == 1).map(|at| all[at]).collect()).collect()
+    let fitting =
+        (0..1_u32 << all.len()).filter(|bits| bits.count_ones() as usize == count.min(all.len()));
+    fitting
+        .map(|bits| (0..all.len()).filter(|at| bits >> at & 1 == 1).map(|at| all[at]).collect())
+        .collect()
 }
 
 #[test]
 fn a_plan_for_ten_thousand_requests_beats_every_fixed_list_of_as_many_sizes() {
     for (minutes, gibibytes) in [(20_u32, 20), (60, 20), (600, 1)] {
-        let budget = Budget { compile_seconds: Some(f64::from(minutes) * 60.0), stored_bytes: Some(gibibytes << 30) };
+        let budget = Budget {
+            compile_seconds: Some(f64::from(minutes) * 60.0),
+            stored_bytes: Some(gibibytes << 30),
+        };
         let service = Service::new(budget);
         let choice = service.problem.choose();
         assert!(budget.covers(choice.spent), "{:?}", choice.spent);
@@ -380,7 +442,8 @@ fn a_plan_for_ten_thousand_requests_beats_every_fixed_list_of_as_many_sizes() {
             choice.chosen.iter().map(|at| service.problem.candidates[*at].shape.size).collect();
         let plan = choice.cost.total_seconds();
         let nothing = service.problem.evaluate(&[]).0.total_seconds();
-        let most = service.best_of_lists(&[service.sizes().into_iter().take(sizes.len()).collect()]);
+        let most =
+            service.best_of_lists(&[service.sizes().into_iter().take(sizes.len()).collect()]);
         let preset = service.best_of_lists(&subsets(&PRESETS, sizes.len()));
         let (shapes, wanted) = service.most_wanted(choice.chosen.len());
         println!(
@@ -402,8 +465,10 @@ fn an_audit_over_the_planned_store_says_what_the_plan_foretold() {
     std::fs::create_dir(lab.cache()).unwrap();
     // Every side a twelfth: what the demo model makes in the time of a test.
     let requests = generator::requests(10_000, 12);
-    let log = lab
-        .file("log.jsonl", requests.iter().map(|one| serde_json::to_string(one).unwrap() + "\n").collect::<String>());
+    let log = lab.file(
+        "log.jsonl",
+        requests.iter().map(|one| serde_json::to_string(one).unwrap() + "\n").collect::<String>(),
+    );
     let words = "--json plan --budget 25s,1GiB --requests-per-store 200 --output warm.toml";
     let plan = command(&lab, words).arg("--requests").arg(&log).run().done().silent().json();
     let number = |value: &Value| value.as_u64().unwrap();
@@ -415,10 +480,12 @@ fn an_audit_over_the_planned_store_says_what_the_plan_foretold() {
     let manifest = Manifest::read(&lab.path("warm.toml")).unwrap();
     let planned: Vec<_> = manifest.models.iter().flat_map(ManifestModel::requests).collect();
     assert_eq!(planned.len(), plan["shapes"].as_array().unwrap().len());
-    let warmed = lab.quick(&lab.sim()).words("--json warmup --manifest warm.toml").run().done().json();
+    let warmed =
+        lab.quick(&lab.sim()).words("--json warmup --manifest warm.toml").run().done().json();
     let tables: usize = manifest.models.iter().map(|model| model.guided.len()).sum();
     assert_eq!(warmed["tables"].as_array().unwrap().len(), tables);
-    let (_, compiles) = lab.counting(|| lab.quick(&lab.sim()).words("warmup --manifest warm.toml").run().done());
+    let (_, compiles) =
+        lab.counting(|| lab.quick(&lab.sim()).words("warmup --manifest warm.toml").run().done());
     assert_eq!(compiles, 0, "a second warmup compiles nothing");
     let audited = audit(&lab, "--requests-per-store 200", &log).ended(3).json();
     assert_eq!((&audited["requests"], &audited["damaged_lines"]), (&10_000.into(), &json!([])));
@@ -429,14 +496,19 @@ fn an_audit_over_the_planned_store_says_what_the_plan_foretold() {
 
     // As many sizes from the list for Stable Diffusion 1.5, one picture at a time.
     let other = Lab::new();
-    let sizes: BTreeSet<_> = planned.iter().map(|request| (request.width, request.height)).collect();
+    let sizes: BTreeSet<_> =
+        planned.iter().map(|request| (request.width, request.height)).collect();
     let list = [[64, 64], [64, 128], [128, 64], [128, 128]];
-    let list = list.into_iter().take(sizes.len()).map(|[width, height]| format!("{width}x{height}"));
+    let list =
+        list.into_iter().take(sizes.len()).map(|[width, height]| format!("{width}x{height}"));
     let resolutions = list.collect::<Vec<_>>().join(",");
     let warmup = other.quick(&other.sim()).words("warmup --resolutions").arg(resolutions);
     warmup.arg("--model").arg(demo_model()).run().done();
     let of_list = audit(&other, "--requests-per-store 200", &log).ended(3).json();
-    println!("the plan's store serves {} of 10000, the list's {}", audited["hits"], of_list["hits"]);
+    println!(
+        "the plan's store serves {} of 10000, the list's {}",
+        audited["hits"], of_list["hits"]
+    );
     assert!(number(&audited["hits"]) > number(&of_list["hits"]), "{of_list}");
 }
 
@@ -451,13 +523,15 @@ fn a_manifest_is_warmed_for_hardware_that_is_not_here() {
     let log = json!({"width": 64, "height": 64, "cfg_scale": 1});
     lab.file("log.jsonl", lines(&[log]));
     let model = demo_model();
-    let plan =
-        over_a_pose("--json plan --requests log.jsonl --budget 1h --target tpu:v5e:1x1 --output warm.toml --model");
+    let plan = over_a_pose(
+        "--json plan --requests log.jsonl --budget 1h --target tpu:v5e:1x1 --output warm.toml --model",
+    );
     let plan = plan.arg(&model).run().done().silent().json();
     assert_eq!((&plan["target"], &plan["bases"]["guessed"]), (&"tpu:v5e:1x1".into(), &3.into()));
     assert_eq!(plan["spent"]["compile_seconds"], 225.0);
     let audit = || {
-        let audit = over_a_pose("--json audit --requests log.jsonl --target tpu:v5e:1x1 --model").arg(&model);
+        let audit = over_a_pose("--json audit --requests log.jsonl --target tpu:v5e:1x1 --model")
+            .arg(&model);
         audit.run()
     };
     assert_eq!(audit().ended(3).json()["compile_seconds_at_risk"], 225.0);
@@ -475,12 +549,17 @@ fn a_manifest_is_warmed_for_hardware_that_is_not_here() {
 fn a_manifest_that_is_wrong_is_told_before_anything_is_compiled() {
     let lab = Lab::new();
     lab.file("wrong.toml", "[[model]]\nsizes = [\"64x64\"]\nbatches = [0]\n");
-    lab.file("elsewhere.toml", "[[model]]\nsizes = [\"64x64\"]\n\n[[model]]\nfolder = \"none\"\nsizes = [\"64x64\"]\n");
+    lab.file(
+        "elsewhere.toml",
+        "[[model]]\nsizes = [\"64x64\"]\n\n[[model]]\nfolder = \"none\"\nsizes = [\"64x64\"]\n",
+    );
     let warmup = |words: &str| lab.quick(&lab.sim()).words("warmup --manifest").words(words).run();
     warmup("wrong.toml")
         .ended(2)
         .says(&["error: wrong.toml, line 3: batches: 0 is none of what is allowed: numbers of"]);
-    warmup("none.toml").ended(1).says(&["error: reading the manifest none.toml failed: No such file"]);
+    warmup("none.toml")
+        .ended(1)
+        .says(&["error: reading the manifest none.toml failed: No such file"]);
     warmup("elsewhere.toml").ended(1).says(&["none"]);
     warmup("wrong.toml --batch 2").ended(2).says(&["--manifest", "--batch"]);
     assert_eq!(lab.compiles(), 0);
@@ -490,7 +569,13 @@ fn a_manifest_that_is_wrong_is_told_before_anything_is_compiled() {
 fn a_plan_for_negative_prompts_warms_the_graph_that_is_their_own() {
     let lab = Lab::new();
     // As Stable Diffusion XL has it: without a negative prompt there are zeros in its place, and no encoder.
-    random_model::write(random_model::Shape::Small("sdxl"), &lab.path("xl"), Weights::default(), |_, _, _| {}).unwrap();
+    random_model::write(
+        random_model::Shape::Small("sdxl"),
+        &lab.path("xl"),
+        Weights::default(),
+        |_, _, _| {},
+    )
+    .unwrap();
     let log = json!({"width": 64, "height": 64, "clip_skip": 1, "has_negative_prompt": true});
     lab.file("log.jsonl", lines(&[log]));
     let preheat = |words: &str| lab.quick(&lab.sim()).words(words);
@@ -506,7 +591,8 @@ fn a_plan_for_negative_prompts_warms_the_graph_that_is_their_own() {
 fn a_cache_that_is_only_read_is_evidence_too() {
     let lab = warm_lab();
     let own = lab.file("own.jsonl", lines(&[json!({"width": 64, "height": 64})]));
-    let larger = lab.file("larger.jsonl", lines(&[json!({"width": 64, "height": 64, "batch_size": 2})]));
+    let larger =
+        lab.file("larger.jsonl", lines(&[json!({"width": 64, "height": 64, "batch_size": 2})]));
     let fallback = format!("--cache-dir elsewhere --cache-fallback {}", lab.cache().display());
     for words in ["--cache-read-only", &fallback] {
         assert_eq!(audit(&lab, words, &own).done().json()["verdict"], "hit");
@@ -517,7 +603,12 @@ fn a_cache_that_is_only_read_is_evidence_too() {
         let narrow = lab.file("narrow.jsonl", lines(&[json!({"width": 56, "height": 64})]));
         let snapping = format!("{words} --tpu-shape-padding-multiple 8 --snap-to-warm 13");
         assert_eq!(audit(&lab, &snapping, &narrow).done().json()["snapped"], 1, "{words}");
-        let plan = command(&lab, "--json plan --budget 1h").words(words).arg("--requests").arg(&larger).run().done();
+        let plan = command(&lab, "--json plan --budget 1h")
+            .words(words)
+            .arg("--requests")
+            .arg(&larger)
+            .run()
+            .done();
         assert_eq!(plan.json()["bases"]["measured"], 2, "{words}");
     }
     assert_eq!(lab.compiles(), 0);
@@ -526,23 +617,39 @@ fn a_cache_that_is_only_read_is_evidence_too() {
 #[test]
 fn a_table_that_fails_keeps_no_other_from_being_warmed_and_each_gives_its_memory_up() {
     let lab = Lab::new();
-    let table = |rest: &str| format!("[[model]]\nfolder = {:?}\nsizes = [\"64x64\"]\n{rest}\n", demo_model());
+    let table = |rest: &str| {
+        format!("[[model]]\nfolder = {:?}\nsizes = [\"64x64\"]\n{rest}\n", demo_model())
+    };
     lab.file("warm.toml", table("clip_skip = 99") + &table("guided = [true, false]"));
-    let warmup = || lab.quick(&lab.sim()).words("--json warmup --manifest warm.toml").run().ended(1);
-    let warmed = warmup().says(&["error: 1 of 3 warmups of the manifest failed, the others are done: clip_skip is 99"]);
+    let warmup =
+        || lab.quick(&lab.sim()).words("--json warmup --manifest warm.toml").run().ended(1);
+    let warmed = warmup().says(&[
+        "error: 1 of 3 warmups of the manifest failed, the others are done: clip_skip is 99",
+    ]);
     let tables = warmed.json()["tables"].as_array().unwrap().clone();
     assert_eq!(tables.len(), 3);
     let error = tables[0]["error"].as_str().unwrap();
     assert!(error.starts_with("clip_skip is 99") && tables[0]["guided"] == true, "{}", tables[0]);
     for table in &tables[1..] {
-        assert!(table["error"].is_null() && !table["stages"].as_array().unwrap().is_empty(), "{table}");
+        assert!(
+            table["error"].is_null() && !table["stages"].as_array().unwrap().is_empty(),
+            "{table}"
+        );
     }
     // Each had a runtime of its own, which is gone with its executables before the next comes.
-    let of = |wanted: fn(&Event) -> bool| lab.log().iter().filter(|entry| wanted(&entry.event)).count();
+    let of =
+        |wanted: fn(&Event) -> bool| lab.log().iter().filter(|entry| wanted(&entry.event)).count();
     let made = of(|event| {
-        matches!(event, Event::Compile { executable: Some(_), .. } | Event::Deserialize { executable: Some(_), .. })
+        matches!(
+            event,
+            Event::Compile { executable: Some(_), .. }
+                | Event::Deserialize { executable: Some(_), .. }
+        )
     });
     assert_eq!((made, of(|event| matches!(event, Event::Unload { .. }))), (6, 6));
     let shown = lab.quick(&lab.sim()).words("warmup --manifest warm.toml").run().ended(1).stdout;
-    assert!(shown.contains("failed: clip_skip is 99") && shown.contains("without guidance"), "{shown}");
+    assert!(
+        shown.contains("failed: clip_skip is 99") && shown.contains("without guidance"),
+        "{shown}"
+    );
 }

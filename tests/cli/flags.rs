@@ -16,7 +16,8 @@ use support::lab::DOUBLE;
 fn commands(of: &Command, words: &[String], found: &mut Vec<(Vec<String>, Command)>) {
     found.push((words.to_vec(), of.clone()));
     for command in of.get_subcommands() {
-        let words: Vec<String> = words.iter().cloned().chain([command.get_name().to_owned()]).collect();
+        let words: Vec<String> =
+            words.iter().cloned().chain([command.get_name().to_owned()]).collect();
         commands(command, &words, found);
     }
 }
@@ -31,7 +32,8 @@ fn of_an_option_that_is_given_twice_the_last_one_counts_and_lists_stay_lists() {
     let mut tried = 0;
     for (words, command) in all {
         for argument in command.get_arguments() {
-            let (Some(name), false) = (argument.get_long(), matches!(argument.get_id().as_str(), "help" | "version"))
+            let (Some(name), false) =
+                (argument.get_long(), matches!(argument.get_id().as_str(), "help" | "version"))
             else {
                 continue;
             };
@@ -41,7 +43,8 @@ fn of_an_option_that_is_given_twice_the_last_one_counts_and_lists_stay_lists() {
                 ArgAction::Set | ArgAction::Append => format!("--{name}={value}"),
                 _ => format!("--{name}"),
             };
-            let line = ["preheat".to_owned()].into_iter().chain(words.clone()).chain([once.clone(), once]);
+            let line =
+                ["preheat".to_owned()].into_iter().chain(words.clone()).chain([once.clone(), once]);
             let said = match root.clone().try_get_matches_from(line) {
                 Ok(_) => continue,
                 Err(error) => error.to_string(),
@@ -55,20 +58,39 @@ fn of_an_option_that_is_given_twice_the_last_one_counts_and_lists_stay_lists() {
     let lab = Lab::new();
     let program = lab.file("double.mlir", DOUBLE);
     let twice = "--json --device tpu --strict-device --steps 3 --cfg-scale 2";
-    let ran = lab.preheat(&lab.sim()).words("--device banana program compile").arg(&program).words(twice);
-    let ran = ran.words("--device xla-cpu --steps 5 --cfg-scale 4 --strict-device").run().done().json();
-    assert_eq!((&ran["signature"]["steps"], &ran["signature"]["cfg_scale"]), (&5.into(), &4.0.into()));
+    let ran =
+        lab.preheat(&lab.sim()).words("--device banana program compile").arg(&program).words(twice);
+    let ran =
+        ran.words("--device xla-cpu --steps 5 --cfg-scale 4 --strict-device").run().done().json();
+    assert_eq!(
+        (&ran["signature"]["steps"], &ran["signature"]["cfg_scale"]),
+        (&5.into(), &4.0.into())
+    );
     assert_eq!(ran["device"]["selected"], "xla-cpu");
     let square = lab.file("square.mlir", support::lab::SQUARE);
-    let warmup = lab.preheat(&lab.sim()).words("--json warmup --program").arg(&program).arg("--program").arg(&square);
+    let warmup = lab
+        .preheat(&lab.sim())
+        .words("--json warmup --program")
+        .arg(&program)
+        .arg("--program")
+        .arg(&square);
     assert_eq!(warmup.run().done().json()["stages"].as_array().unwrap().len(), 2);
 }
 
 #[test]
 fn a_prompt_may_begin_with_a_hyphen() {
     let lab = Lab::new();
-    let run = lab.quick(&lab.sim()).args(["run", "--prompt", "-a seven", "--negative-prompt", "--ar 16:9"]);
-    run.words("--no-tpu-warmup --steps 1 --seed 1 --output a.png --model").arg(demo_model()).run().done();
+    let run = lab.quick(&lab.sim()).args([
+        "run",
+        "--prompt",
+        "-a seven",
+        "--negative-prompt",
+        "--ar 16:9",
+    ]);
+    run.words("--no-tpu-warmup --steps 1 --seed 1 --output a.png --model")
+        .arg(demo_model())
+        .run()
+        .done();
     let parameters = Picture::read(&lab.path("a.png")).parameters;
     assert!(parameters.starts_with("-a seven\nNegative prompt: --ar 16:9\n"), "{parameters}");
 }
@@ -104,10 +126,13 @@ fn a_cache_folder_that_is_not_there_is_said() {
         "zero-stats",
     ] {
         let ran = lab.bare().words("--cache-dir ./cahce cache").words(command).run().ended(1);
-        let ran = ran.says(&["error: there is no cache at ./cahce: the folder is not there\nhint: check --cache-dir"]);
+        let ran = ran.says(&[
+            "error: there is no cache at ./cahce: the folder is not there\nhint: check --cache-dir",
+        ]);
         assert_eq!(ran.stdout, "", "{command}");
     }
-    let on_demo = |words: &str| lab.quick(&lab.no_compiles()).words("--cache-dir ./cahce").words(words);
+    let on_demo =
+        |words: &str| lab.quick(&lab.no_compiles()).words("--cache-dir ./cahce").words(words);
     for ask in [
         on_demo("lookup --program").arg(&program),
         on_demo("audit --model").arg(demo_model()).arg("--requests").arg(&requests),
@@ -125,7 +150,11 @@ fn a_device_that_is_not_there_is_a_warning_and_the_cpu_unless_it_has_to_be_there
     let lab = Lab::new();
     let program = lab.file("double.mlir", DOUBLE);
     let run = |words: &str| {
-        let run = lab.preheat(&lab.sim()).env_remove("PREHEAT_DEVICE").words(words).words("--json program run");
+        let run = lab
+            .preheat(&lab.sim())
+            .env_remove("PREHEAT_DEVICE")
+            .words(words)
+            .words("--json program run");
         run.arg(&program).run()
     };
     for device in ["tpu", "xla-cuda", "cuda", "cuda:3", "mps", "cpu"] {
@@ -145,7 +174,8 @@ fn a_device_that_is_not_there_is_a_warning_and_the_cpu_unless_it_has_to_be_there
 #[test]
 fn the_table_of_devices_ends_no_reason_in_the_middle() {
     let lab = Lab::new();
-    let nothing = lab.bare().env("PREHEAT_DATA_DIR", lab.path("data")).env_remove("PREHEAT_TORCH_BACKEND");
+    let nothing =
+        lab.bare().env("PREHEAT_DATA_DIR", lab.path("data")).env_remove("PREHEAT_TORCH_BACKEND");
     let nothing = nothing.env("PATH", "").env_remove("VIRTUAL_ENV");
     let shown = nothing.words("devices").run().done().stdout;
     assert!(shown.contains("the torch library is not installed"), "{shown}");
@@ -159,7 +189,10 @@ fn the_table_of_devices_ends_no_reason_in_the_middle() {
 fn libtorch_is_not_downloaded_for_a_library_that_is_not_there() {
     let lab = Lab::new();
     let bare = || {
-        let bare = lab.bare().env_remove("PREHEAT_TORCH_BACKEND").env("PREHEAT_DATA_DIR", lab.path("data"));
+        let bare = lab
+            .bare()
+            .env_remove("PREHEAT_TORCH_BACKEND")
+            .env("PREHEAT_DATA_DIR", lab.path("data"));
         // There is no Python to download anything with.
         bare.env("PATH", lab.path("nothing"))
     };
@@ -171,8 +204,16 @@ fn libtorch_is_not_downloaded_for_a_library_that_is_not_there() {
         ]);
     }
     assert!(!lab.path("data").exists());
-    bare().words("plugins install torch-cpu --libtorch-alone").run().ended(1).says(&["`python3` could not be started"]);
-    bare().words("plugins install xla-cpu --libtorch-alone").run().ended(2).says(&["--libtorch-alone"]);
+    bare()
+        .words("plugins install torch-cpu --libtorch-alone")
+        .run()
+        .ended(1)
+        .says(&["`python3` could not be started"]);
+    bare()
+        .words("plugins install xla-cpu --libtorch-alone")
+        .run()
+        .ended(2)
+        .says(&["--libtorch-alone"]);
     let listed = bare().words("--json plugins list").run().done().json();
     assert_ne!(listed, json!([]));
 }

@@ -21,19 +21,28 @@ fn a_demo_model_that_was_damaged_is_unpacked_again() {
     let lab = Lab::new();
     let data = lab.path("data");
     fs::create_dir(lab.cache()).unwrap();
-    let lookup = || lab.quick(&lab.no_compiles()).env("PREHEAT_DATA_DIR", &data).words("lookup").run().ended(3);
+    let lookup = || {
+        lab.quick(&lab.no_compiles()).env("PREHEAT_DATA_DIR", &data).words("lookup").run().ended(3)
+    };
     lookup().silent();
     let model = files_under(&data);
     assert!(model.len() >= 12, "{model:?}");
     let content = |path: &PathBuf| fs::read(path).unwrap();
     let before: Vec<_> = model.iter().map(content).collect();
-    let weights = model.iter().find(|path| path.ends_with("unet/diffusion_pytorch_model.safetensors")).unwrap();
+    let weights = model
+        .iter()
+        .find(|path| path.ends_with("unet/diffusion_pytorch_model.safetensors"))
+        .unwrap();
     File::options().write(true).open(weights).unwrap().set_len(1000).unwrap();
     fs::remove_file(model.iter().find(|path| path.ends_with("vae/config.json")).unwrap()).unwrap();
     let vocabulary = model.iter().find(|path| path.ends_with("tokenizer/vocab.json")).unwrap();
     // Of the same length.
     fs::write(vocabulary, vec![b' '; content(vocabulary).len()]).unwrap();
-    lookup().says(&["unet/diffusion_pytorch_model.safetensors is not as it was unpacked", "vocab.json", "vae/config"]);
+    lookup().says(&[
+        "unet/diffusion_pytorch_model.safetensors is not as it was unpacked",
+        "vocab.json",
+        "vae/config",
+    ]);
     assert!(before == model.iter().map(content).collect::<Vec<_>>());
     assert_eq!(files_under(&data), model, "and nothing else is there");
     lookup().silent();
@@ -45,7 +54,8 @@ fn with_a_plugin(lab: &Lab) -> (PathBuf, PathBuf) {
     let folder = lab.path("data/plugins/xla-cpu").join(installed.file_name().unwrap());
     copy_folder(&installed, &folder);
     let path = folder.join("plugin.json");
-    let mut manifest: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    let mut manifest: serde_json::Value =
+        serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
     for file in manifest["files"].as_array_mut().unwrap() {
         let path = folder.join(file["file"].as_str().unwrap());
         let modified = fs::metadata(path).unwrap().modified().unwrap();
@@ -98,8 +108,17 @@ fn a_plugin_that_was_cut_short_is_told_wherever_it_lies() {
     let length = fs::metadata(&library).unwrap().len();
     for left in [length / 2, length / 10, 5000] {
         File::options().write(true).open(&library).unwrap().set_len(left).unwrap();
-        let run = lab.bare().env("PREHEAT_XLA_CPU_PLUGIN", &library).words("program run").arg(&program).run();
-        run.ended(1).says(&["copy.so was cut short", "bytes are missing", "plugins install NAME --force"]);
+        let run = lab
+            .bare()
+            .env("PREHEAT_XLA_CPU_PLUGIN", &library)
+            .words("program run")
+            .arg(&program)
+            .run();
+        run.ended(1).says(&[
+            "copy.so was cut short",
+            "bytes are missing",
+            "plugins install NAME --force",
+        ]);
     }
 }
 
@@ -140,7 +159,10 @@ fn a_cache_that_may_not_be_written_is_used() {
     fs::set_permissions(&temporary, fs::Permissions::from_mode(0o777)).unwrap();
     let bare = || lab.bare().env("TMPDIR", &temporary).env("XDG_RUNTIME_DIR", "");
     let run = || bare().words("--json program run").arg(&program);
-    let ran = as_a_user(run()).run().done().says(&["the cache may not be written, what is in it is used all the same"]);
+    let ran = as_a_user(run())
+        .run()
+        .done()
+        .says(&["the cache may not be written, what is in it is used all the same"]);
     assert!(!ran.stderr.contains("going on without"), "{}", ran.stderr);
     assert_eq!(ran.json()["stages"][0]["source"], "disk");
     as_a_user(run().arg("--cache-read-only")).run().done().silent();
@@ -158,7 +180,10 @@ fn too_few_threads_are_an_error_in_words() {
     for most in [1, 2, 3, 6, 10, 14] {
         let run = lab.preheat(&lab.sim()).words("program run").arg(&program);
         let ran = as_a_user(run.through("prlimit", &[&format!("--nproc={most}")])).run().ended(1);
-        ran.says(&["error: preheat and the libraries under it run on several threads", "ulimit -u"]);
+        ran.says(&[
+            "error: preheat and the libraries under it run on several threads",
+            "ulimit -u",
+        ]);
     }
     lab.preheat(&lab.sim()).words("program run").arg(&program).run().done();
 }

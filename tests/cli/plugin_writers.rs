@@ -57,6 +57,7 @@ fn a_plugin_that_others_may_write_is_warned_of() {
     // So it is of one that compiles for hardware that is not here.
     let posed = lab.sim().pose("v5e:1x1");
     let ahead = lab.preheat_tpu(&posed).env("PREHEAT_TPU_PLUGIN", &link);
-    let ahead = ahead.words("--json warmup --aot tpu:v5e:1x1 --program").arg(lab.path("double.mlir"));
+    let ahead =
+        ahead.words("--json warmup --aot tpu:v5e:1x1 --program").arg(lab.path("double.mlir"));
     assert_warned(ahead.run().done(), &open);
 }

@@ -72,7 +72,10 @@ fn manifest() -> Vec<Exported> {
 }
 
 fn cases(programs: &[Exported]) -> Vec<Case<'_>> {
-    programs.iter().flat_map(|program| program.files.iter().map(move |file| Case { program, file })).collect()
+    programs
+        .iter()
+        .flat_map(|program| program.files.iter().map(move |file| Case { program, file }))
+        .collect()
 }
 
 /// Runs `work` on every item in a few threads, and panics with all that went wrong.
@@ -92,7 +95,13 @@ fn each<T: Sync>(items: &[T], work: impl Fn(usize, &T) -> Result<(), String> + S
         }
     });
     let wrong = wrong.into_inner().unwrap();
-    assert!(wrong.is_empty(), "{} of {} went wrong:\n{}", wrong.len(), items.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} of {} went wrong:\n{}",
+        wrong.len(),
+        items.len(),
+        wrong.join("\n")
+    );
 }
 
 #[test]
@@ -115,7 +124,8 @@ fn every_program_gives_what_jax_gave() {
 fn the_manifest_is_whole() {
     let programs = manifest();
     assert!(programs.len() >= 56, "{} programs", programs.len());
-    let listed: BTreeSet<String> = programs.iter().flat_map(|program| program.files.clone()).collect();
+    let listed: BTreeSet<String> =
+        programs.iter().flat_map(|program| program.files.clone()).collect();
     let there: BTreeSet<String> = std::fs::read_dir(folder())
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -129,7 +139,10 @@ fn the_manifest_is_whole() {
     let topics: BTreeSet<&str> = programs.iter().map(|program| program.topic.as_str()).collect();
     let wanted = "convolution attention scan sort gather scatter control Fourier random bfloat16 int8 complex several donated zero-size";
     for wanted in wanted.split(' ') {
-        assert!(topics.iter().any(|topic| topic.contains(wanted)), "no topic {wanted} in {topics:?}");
+        assert!(
+            topics.iter().any(|topic| topic.contains(wanted)),
+            "no topic {wanted} in {topics:?}"
+        );
     }
 }
 
@@ -155,8 +168,13 @@ fn a_second_process_gives_the_same_bytes_and_compiles_nothing() {
     assert_eq!(lab.log().compiles(), cases.len());
     each(&cases, |index, case| {
         let output = run(lab.no_compiles(), case, format!("{index}.warm"))?;
-        let same = std::fs::read(output).unwrap() == std::fs::read(lab.path(&format!("{index}.cold"))).unwrap();
-        if same { Ok(()) } else { Err(format!("{}: other bytes than when it was compiled", case.file)) }
+        let same = std::fs::read(output).unwrap()
+            == std::fs::read(lab.path(&format!("{index}.cold"))).unwrap();
+        if same {
+            Ok(())
+        } else {
+            Err(format!("{}: other bytes than when it was compiled", case.file))
+        }
     });
     assert_eq!(lab.compiles(), cases.len(), "the second processes compiled");
     assert_eq!(lab.log().deserializes(), cases.len());
@@ -166,7 +184,8 @@ fn a_second_process_gives_the_same_bytes_and_compiles_nothing() {
 /// locations tell two programs apart that are the same: a compile too many, never a wrong hit.
 #[test]
 fn keys_of_pairs_are_equal_where_the_program_is_the_same() {
-    let pairs: Vec<Pair> = serde_json::from_slice(&std::fs::read(folder().join("pairs.json")).unwrap()).unwrap();
+    let pairs: Vec<Pair> =
+        serde_json::from_slice(&std::fs::read(folder().join("pairs.json")).unwrap()).unwrap();
     assert!(pairs.len() >= 17);
     let lab = Lab::new();
     let mut lookup = lab.bare().words("--json lookup");
@@ -190,7 +209,12 @@ fn bytecode_newer_than_the_plugin_is_refused_in_words() {
     let newer = folder().join("refused/newer_than_the_plugin.mlirbc");
     let ran = lab.bare().words("program run").arg(newer).run().ended(1);
     assert_eq!(ran.stdout, "");
-    let ran = ran.says(&["newer_than_the_plugin.mlirbc", "StableHLO v1.13.3", "newer than the StableHLO", "as text"]);
+    let ran = ran.says(&[
+        "newer_than_the_plugin.mlirbc",
+        "StableHLO v1.13.3",
+        "newer than the StableHLO",
+        "as text",
+    ]);
     assert!(lab.objects().is_empty(), "{}", ran.stderr);
     lab.assert_nothing_half_written();
 }
@@ -212,24 +236,42 @@ fn refused(lab: &Lab, words: &str, file: &std::path::Path) -> support::Ran {
 #[test]
 fn programs_for_several_devices_are_not_run_as_programs_for_one() {
     let lab = Lab::new();
-    let written_for =
-        |devices: &str| format!("the program is written for {devices}, and xla-cpu runs programs for one device");
+    let written_for = |devices: &str| {
+        format!("the program is written for {devices}, and xla-cpu runs programs for one device")
+    };
     for (name, devices) in [
         ("psum_two", "2 devices (1 replica of 2 partitions)"),
         ("matmul_four", "4 devices (1 replica of 4 partitions)"),
     ] {
-        for form in ["gspmd.mlir", "gspmd.mlirbc", "gspmd.exported", "shardy.mlir", "shardy.mlirbc", "shardy.exported"]
-        {
+        for form in [
+            "gspmd.mlir",
+            "gspmd.mlirbc",
+            "gspmd.exported",
+            "shardy.mlir",
+            "shardy.mlirbc",
+            "shardy.exported",
+        ] {
             let file = of_devices(&format!("{name}_{form}"));
-            refused(&lab, "program run", &file).says(&[form, &written_for(devices), "hint: ", "--aot"]);
+            refused(&lab, "program run", &file).says(&[
+                form,
+                &written_for(devices),
+                "hint: ",
+                "--aot",
+            ]);
         }
         // A HloModuleProto declares nothing; what is in it tells.
         for form in ["gspmd.hlo.pb", "shardy.hlo.pb"] {
             let file = of_devices(&format!("{name}_{form}"));
-            refused(&lab, "program run", &file).says(&["declares 1 device, and ", "in it names", "hint: "]);
+            refused(&lab, "program run", &file).says(&[
+                "declares 1 device, and ",
+                "in it names",
+                "hint: ",
+            ]);
         }
     }
-    for words in ["program compile", "program run --force-recompile", "warmup --program", "lookup --program"] {
+    for words in
+        ["program compile", "program run --force-recompile", "warmup --program", "lookup --program"]
+    {
         refused(&lab, words, &of_devices("psum_two_gspmd.mlir")).says(&["written for 2 devices"]);
     }
 }
@@ -254,15 +296,27 @@ fn what_a_program_declares_or_names_counts_however_it_is_written() {
     };
     let both = "[[0, 1]]> : tensor<1x2xi64";
     let replicas = program("mhlo.num_replicas = 2 : i32", both);
-    refused(&lab, "program run", &replicas).says(&["written for 2 devices (2 replicas of 1 partition)"]);
-    refused(&lab, "program run", &program("", both)).says(&["declares 1 device", "replica_groups", "at least 2"]);
+    refused(&lab, "program run", &replicas)
+        .says(&["written for 2 devices (2 replicas of 1 partition)"]);
+    refused(&lab, "program run", &program("", both)).says(&[
+        "declares 1 device",
+        "replica_groups",
+        "at least 2",
+    ]);
     let odd = program("mhlo.num_replicas = 0 : i32", both);
     refused(&lab, "program run", &odd).says(&["`mhlo.num_replicas` must be a whole number from 1"]);
     // A collective over the one device that there is does nothing, and runs.
-    let one = program("mhlo.num_replicas = 1 : i32, mhlo.num_partitions = 1 : i32", "0> : tensor<1x1xi64");
+    let one = program(
+        "mhlo.num_replicas = 1 : i32, mhlo.num_partitions = 1 : i32",
+        "0> : tensor<1x1xi64",
+    );
     lab.preheat(&lab.sim()).words("program run").arg(&one).run().done();
     for form in ["mlir", "mlirbc", "hlo.pb"] {
-        lab.preheat(&lab.sim()).words("program run").arg(of_devices(&format!("psum_one.{form}"))).run().done();
+        lab.preheat(&lab.sim())
+            .words("program run")
+            .arg(of_devices(&format!("psum_one.{form}")))
+            .run()
+            .done();
     }
 }
 
@@ -284,7 +338,8 @@ fn programs_that_wait_for_the_host_or_order_tensors_otherwise_are_refused() {
       %0:2 = \"stablehlo.infeed\"(%t) : (!stablehlo.token) -> (tensor<3xf32>, !stablehlo.token)
       return %0#0 : tensor<3xf32>
     } }";
-    refused(&lab, "program run", &lab.file("infeed.mlir", infeed)).says(&["infeed.mlir", "waits for the host"]);
+    refused(&lab, "program run", &lab.file("infeed.mlir", infeed))
+        .says(&["infeed.mlir", "waits for the host"]);
     for form in ["mlir", "mlirbc"] {
         let file = of_devices(&format!("column_major.{form}"));
         refused(&lab, "program run", &file).says(&["layout \"{0,1}\"", "row-major", "hint: "]);
@@ -294,7 +349,9 @@ fn programs_that_wait_for_the_host_or_order_tensors_otherwise_are_refused() {
 #[test]
 fn calls_into_the_process_that_exported_a_program_are_explained() {
     let lab = Lab::new();
-    let run = |name: &str| lab.preheat(&lab.sim()).words("program run").arg(of_devices(name)).run().ended(1);
+    let run = |name: &str| {
+        lab.preheat(&lab.sim()).words("program run").arg(of_devices(name)).run().ended(1)
+    };
     run("cholesky.mlir").says(&["lapack_spotrf_ffi", "hint: ", "platforms=[\"tpu\"]"]);
     run("callback.mlir").says(&["python_cpu_callback", "hint: ", "jax.pure_callback"]);
 }

@@ -118,7 +118,10 @@ fn end_unread() -> Duration {
     let hang = lab.sim().hang(Place::Compile, When::Each);
     let (mut reader, writer) = std::io::pipe().unwrap();
     // As much as a pipe takes.
-    let filled = Command::new("timeout").args(["1", "cat", "/dev/zero"]).stdout(writer.try_clone().unwrap()).status();
+    let filled = Command::new("timeout")
+        .args(["1", "cat", "/dev/zero"])
+        .stdout(writer.try_clone().unwrap())
+        .status();
     filled.unwrap();
     let mut run = lab.preheat(&hang).words("-q program run").arg(&program);
     let mut child = run.command.stderr(writer).stdout(Stdio::null()).spawn().unwrap();
@@ -144,11 +147,15 @@ fn a_compiling_process_goes_with_the_one_that_is_told_to_end() {
     let ahead = lab.preheat(&hang).env("PREHEAT_TPU_PLUGIN", library()).env("TMPDIR", &temporary);
     let going_on = ahead.words("warmup --aot tpu:v5e:1x1 --program").arg(&program).start();
     until("the compile", || lab.compiles() == 1);
-    let child = lab.log().iter().find(|entry| matches!(entry.event, Event::Compile { .. })).unwrap().pid;
+    let child =
+        lab.log().iter().find(|entry| matches!(entry.event, Event::Compile { .. })).unwrap().pid;
     assert_ne!(child, going_on.id());
     going_on.signal("TERM");
     going_on.wait().ended(130);
-    let is_running = || std::fs::read_to_string(format!("/proc/{child}/stat")).is_ok_and(|stat| !stat.contains(") Z"));
+    let is_running = || {
+        std::fs::read_to_string(format!("/proc/{child}/stat"))
+            .is_ok_and(|stat| !stat.contains(") Z"))
+    };
     until("the end of the compiling process", || !is_running());
     assert_eq!(std::fs::read_dir(&temporary).unwrap().count(), 0);
 }

@@ -53,9 +53,11 @@ models!(sd15 sd21 sdxl mixed odd down_first by_index);
 fn these_are_all_the_models_and_what_is_left_out_exists() {
     assert_eq!(MODELS, random_model::SMALL);
     let folders = std::fs::read_dir(support::repository("tests/fixtures/models")).unwrap();
-    let folders: BTreeSet<_> = folders.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let folders: BTreeSet<_> =
+        folders.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     assert_eq!(folders, MODELS.iter().map(|&name| name.to_owned()).collect());
-    let cases: BTreeSet<_> = MODELS.iter().flat_map(|name| Fixture::cases_of(name)).map(|case| case.tensor).collect();
+    let cases: BTreeSet<_> =
+        MODELS.iter().flat_map(|name| Fixture::cases_of(name)).map(|case| case.tensor).collect();
     for (left_out, _) in ELSEWHERE {
         assert!(cases.contains(*left_out), "{left_out}");
     }
@@ -64,13 +66,14 @@ fn these_are_all_the_models_and_what_is_left_out_exists() {
 /// The table of tests/fixtures/README.md.
 #[test]
 fn weights_follow_the_rule() {
-    let check = |component: &str, name: &str, dims: &[u64], seed: u64, first: [f32; 3], last: f32| {
-        assert_eq!(random_model::seed(&format!("{component}/{name}")), seed, "{name}");
-        let start: Vec<f32> = random_model::values(component, name, dims, 0).take(3).collect();
-        assert_eq!(start, first, "{name}");
-        let end = random_model::values(component, name, dims, dims.iter().product::<u64>() - 1);
-        assert_eq!(end.collect::<Vec<_>>(), [last], "{name}");
-    };
+    let check =
+        |component: &str, name: &str, dims: &[u64], seed: u64, first: [f32; 3], last: f32| {
+            assert_eq!(random_model::seed(&format!("{component}/{name}")), seed, "{name}");
+            let start: Vec<f32> = random_model::values(component, name, dims, 0).take(3).collect();
+            assert_eq!(start, first, "{name}");
+            let end = random_model::values(component, name, dims, dims.iter().product::<u64>() - 1);
+            assert_eq!(end.collect::<Vec<_>>(), [last], "{name}");
+        };
     let conv = [-0.155_291_77, -0.024_905_168, -0.082_873_94];
     check("unet", "conv_in.weight", &[16, 4, 3, 3], 0xec48_b166_f7de_6f6c, conv, -0.209_934_44);
     let norm = [0.891_795_8, 0.885_902_76, 1.017_506_7];
@@ -90,14 +93,20 @@ fn the_graphs_read_every_weight_that_diffusers_has() {
         let model = preheat::models::ModelFolder::open(&folder).unwrap();
         let text = support::repository(&format!("tests/fixtures/models/{name}/weights.json"));
         let text = std::fs::read_to_string(text).unwrap();
-        let there: BTreeMap<String, BTreeMap<String, Vec<u64>>> = serde_json::from_str(&text).unwrap();
+        let there: BTreeMap<String, BTreeMap<String, Vec<u64>>> =
+            serde_json::from_str(&text).unwrap();
         let graphs = random_model::graphs(&model).unwrap();
         assert_eq!(graphs.len(), there.len(), "{name}");
         for (component, graph) in graphs {
-            let read = graph.weights().iter().map(|weight| (weight.name.clone(), weight.kind.dims.clone()));
+            let read = graph
+                .weights()
+                .iter()
+                .map(|weight| (weight.name.clone(), weight.kind.dims.clone()));
             let mut there = there[component.name()].clone();
             // The VAE's encoder is no part of making pictures.
-            there.retain(|name, _| !name.starts_with("encoder.") && !name.starts_with("quant_conv."));
+            there.retain(|name, _| {
+                !name.starts_with("encoder.") && !name.starts_with("quant_conv.")
+            });
             assert_eq!(read.collect::<BTreeMap<_, _>>(), there, "{name}, {}", component.name());
         }
     }

@@ -28,15 +28,26 @@ fn buffer(kind: &Type, values: &Array) -> Buffer {
 }
 
 /// The first output of `function`, lowered for `target` and run. It is f32.
-fn run(function: &Verified, target: Target, inputs: &[Array], weights: &[Array]) -> Result<Vec<f64>, String> {
+fn run(
+    function: &Verified,
+    target: Target,
+    inputs: &[Array],
+    weights: &[Array],
+) -> Result<Vec<f64>, String> {
     let lowered = stablehlo(function, target);
     let program = Program::mlir(lowered.text.as_bytes());
     let executable = CLIENT
         .compile(program, &options::encode(1, 1, None, &[], empty()).unwrap())
         .map_err(|error| format!("{}: {error}\n{}", function.name(), lowered.text))?;
-    let mut buffers: Vec<Buffer> =
-        function.inputs().iter().zip(inputs).map(|(decl, values)| buffer(&decl.kind, values)).collect();
-    for ((decl, values), order) in function.weights().iter().zip(weights).zip(&lowered.weight_orders) {
+    let mut buffers: Vec<Buffer> = function
+        .inputs()
+        .iter()
+        .zip(inputs)
+        .map(|(decl, values)| buffer(&decl.kind, values))
+        .collect();
+    for ((decl, values), order) in
+        function.weights().iter().zip(weights).zip(&lowered.weight_orders)
+    {
         buffers.push(buffer(&decl.kind, &values.permuted(order)));
     }
     let arguments: Vec<&Buffer> = buffers.iter().collect();
@@ -44,7 +55,10 @@ fn run(function: &Verified, target: Target, inputs: &[Array], weights: &[Array])
     let kind = function.type_of(function.outputs()[0].value);
     let mut result = vec![0; usize::try_from(kind.elements()).unwrap() * 4];
     outputs[0].to_host_into(&mut result).unwrap();
-    Ok(result.chunks_exact(4).map(|four| f64::from(f32::from_le_bytes(four.try_into().unwrap()))).collect())
+    Ok(result
+        .chunks_exact(4)
+        .map(|four| f64::from(f32::from_le_bytes(four.try_into().unwrap())))
+        .collect())
 }
 
 /// Runs cases in two threads, and panics with all that went wrong.
@@ -55,7 +69,8 @@ fn check(target: Target, cases: &[Case]) {
         compare(case, &run(&case.function, target, &inputs, &weights)?, &want[0])
     };
     let (one, other) = cases.split_at(cases.len() / 2);
-    let wrong_of = |cases: &[Case]| cases.iter().filter_map(|case| check(case).err()).collect::<Vec<String>>();
+    let wrong_of =
+        |cases: &[Case]| cases.iter().filter_map(|case| check(case).err()).collect::<Vec<String>>();
     let wrong = std::thread::scope(|scope| {
         let one = scope.spawn(|| wrong_of(one));
         [wrong_of(other), one.join().unwrap()].concat()
@@ -70,7 +85,8 @@ fn every_op_computes_what_it_says() {
 
 #[test]
 fn the_form_for_accelerators_computes_the_same() {
-    let attends = |case: &Case| case.function.nodes().iter().any(|node| matches!(node.op, Op::Attention(_)));
+    let attends =
+        |case: &Case| case.function.nodes().iter().any(|node| matches!(node.op, Op::Attention(_)));
     let cases: Vec<Case> = cases().into_iter().filter(attends).collect();
     assert!(cases.len() > 5);
     check(Target::Accelerator, &cases);
@@ -80,7 +96,8 @@ fn the_form_for_accelerators_computes_the_same() {
 #[test]
 fn every_op_has_a_case() {
     let cases = cases();
-    let used: BTreeSet<&str> = cases.iter().flat_map(|case| case.function.nodes()).map(|node| node.op.name()).collect();
+    let used: BTreeSet<&str> =
+        cases.iter().flat_map(|case| case.function.nodes()).map(|node| node.op.name()).collect();
     let all = "add attention broadcast concat conv2d convert cos div embedding exp fill gelu group_norm input \
                layer_norm linear literal max min mul permute quick_gelu reshape select_row sigmoid silu sin slice sub \
                upsample weight";

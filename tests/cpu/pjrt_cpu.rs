@@ -12,8 +12,8 @@ use preheat::TensorType;
 use preheat::pjrt::hlo::ProgramShape;
 use preheat::pjrt::options::{self, OptionOverride, Partitioner};
 use preheat::pjrt::{
-    Buffer, Client, ErrorCode, ExecutableAbiVersion, ExecuteOptions, HostTransfer, LoadedExecutable, PjrtError, Plugin,
-    Program, Topology, Value, compile_ahead,
+    Buffer, Client, ErrorCode, ExecutableAbiVersion, ExecuteOptions, HostTransfer,
+    LoadedExecutable, PjrtError, Plugin, Program, Topology, Value, compile_ahead,
 };
 use preheat::tensor::{AlignedBytes, ArrayError, Dtype};
 use prost::Message;
@@ -61,7 +61,9 @@ fn tensor(dtype: Dtype, dimensions: &[i64]) -> TensorType {
 fn the_plugin_and_its_client_describe_themselves() {
     let plugin = CLIENT.plugin();
     assert_eq!(plugin.api_version().major, 0);
-    let Some(Value::IntList(stablehlo)) = plugin.attributes().unwrap().remove("stablehlo_current_version") else {
+    let Some(Value::IntList(stablehlo)) =
+        plugin.attributes().unwrap().remove("stablehlo_current_version")
+    else {
         panic!("no StableHLO version")
     };
     assert_eq!(stablehlo.len(), 3);
@@ -110,7 +112,11 @@ fn a_client_has_a_topology_and_the_plugin_makes_none_by_name() {
     assert!(matches!(error(""), PjrtError::EmptyTopologyName));
     assert_eq!(error("v5e:1x1").code(), Some(ErrorCode::Unimplemented));
     let ahead = compile_ahead(&topology, Program::mlir(ADD.as_bytes()), &options(), None);
-    assert_eq!(ahead.err().unwrap().code(), Some(ErrorCode::NotFound), "it has no compiler without a client");
+    assert_eq!(
+        ahead.err().unwrap().code(),
+        Some(ErrorCode::NotFound),
+        "it has no compiler without a client"
+    );
 }
 
 #[test]
@@ -202,7 +208,10 @@ fn a_donated_argument_becomes_the_result() {
 fn an_argument_that_is_kept_is_not_donated() {
     let executable = compile(DONATE);
     let x = put(&[64], &[1.; 64]);
-    let sum = executable.execute(&[&x, &x], ExecuteOptions { keep: &[0], ..Default::default() }).unwrap().remove(0);
+    let sum = executable
+        .execute(&[&x, &x], ExecuteOptions { keep: &[0], ..Default::default() })
+        .unwrap()
+        .remove(0);
     assert!(!x.is_deleted().unwrap());
     assert_eq!(floats(&x.to_host().unwrap()), [1.; 64]);
     assert_eq!(floats(&sum.to_host().unwrap()), [2.; 64]);
@@ -221,7 +230,9 @@ fn aligned_host_memory_is_used_in_place_and_kept_until_the_buffer_is_gone() {
     let device = &CLIENT.addressable_devices().unwrap()[0];
     let owner = Arc::new(AlignedBytes::copy_of(&bytes(&[7.; 64])).unwrap());
     let (address, weak) = (owner.as_ptr().addr(), Arc::downgrade(&owner));
-    let x = CLIENT.buffer_from_owner(device, Dtype::Float32, &[64], owner, HostTransfer::ZeroCopy).unwrap();
+    let x = CLIENT
+        .buffer_from_owner(device, Dtype::Float32, &[64], owner, HostTransfer::ZeroCopy)
+        .unwrap();
     assert_eq!(x.address().unwrap(), address);
     x.ready().unwrap().wait().unwrap();
     assert_eq!(weak.strong_count(), 1);
@@ -240,7 +251,8 @@ fn an_owner_lent_for_a_copy_is_let_go_while_the_buffer_lives() {
     let device = &CLIENT.addressable_devices().unwrap()[0];
     let owner = Arc::new(bytes(&[7.; 5]));
     let weak = Arc::downgrade(&owner);
-    let x = CLIENT.buffer_from_owner(device, Dtype::Float32, &[5], owner, HostTransfer::Copy).unwrap();
+    let x =
+        CLIENT.buffer_from_owner(device, Dtype::Float32, &[5], owner, HostTransfer::Copy).unwrap();
     assert!(released(&weak));
     assert_eq!(floats(&x.to_host().unwrap()), [7.; 5]);
 }
@@ -249,7 +261,13 @@ fn an_owner_lent_for_a_copy_is_let_go_while_the_buffer_lives() {
 fn an_owner_is_let_go_when_its_buffer_cannot_be_made() {
     let device = &CLIENT.addressable_devices().unwrap()[0];
     let owner = Arc::new(vec![0_u8; 3]);
-    let made = CLIENT.buffer_from_owner(device, Dtype::Float32, &[1], Arc::clone(&owner), HostTransfer::ZeroCopy);
+    let made = CLIENT.buffer_from_owner(
+        device,
+        Dtype::Float32,
+        &[1],
+        Arc::clone(&owner),
+        HostTransfer::ZeroCopy,
+    );
     assert!(matches!(made.err(), Some(PjrtError::WrongSize { expected: 4, actual: 3, .. })));
     assert_eq!(Arc::strong_count(&owner), 1);
 }
@@ -272,7 +290,10 @@ fn events_call_back_once_and_a_panic_ends_there() {
     for _ in 0..2 {
         receiver.recv_timeout(Duration::from_secs(10)).unwrap().unwrap();
     }
-    assert!(receiver.recv_timeout(Duration::from_secs(10)).is_err(), "the closures, and so the senders, are gone");
+    assert!(
+        receiver.recv_timeout(Duration::from_secs(10)).is_err(),
+        "the closures, and so the senders, are gone"
+    );
 }
 
 #[test]
@@ -302,7 +323,10 @@ fn arrays_of_no_elements_and_of_every_width_go_there_and_back() {
     for &dtype in Dtype::ALL {
         let Ok(width) = dtype.bytes() else {
             let made = CLIENT.buffer_from_host(device, dtype, &[2], &[0, 0]);
-            assert!(matches!(made, Err(PjrtError::Array(ArrayError::NotWholeBytes { .. }))), "{dtype}");
+            assert!(
+                matches!(made, Err(PjrtError::Array(ArrayError::NotWholeBytes { .. }))),
+                "{dtype}"
+            );
             continue;
         };
         for dimensions in [&[][..], &[3], &[0], &[2, 0, 3]] {
@@ -310,7 +334,10 @@ fn arrays_of_no_elements_and_of_every_width_go_there_and_back() {
             // Zeroes and ones: all that a truth value may hold.
             let data: Vec<u8> = (0..size).map(|i| u8::from(i % width == 0)).collect();
             let there = CLIENT.buffer_from_host(device, dtype, dimensions, &data).unwrap();
-            assert_eq!((there.dtype().unwrap(), there.dimensions().unwrap()), (dtype, dimensions.to_vec()));
+            assert_eq!(
+                (there.dtype().unwrap(), there.dimensions().unwrap()),
+                (dtype, dimensions.to_vec())
+            );
             assert_eq!(there.to_host().unwrap(), data, "{dtype} {dimensions:?}");
         }
     }
@@ -318,7 +345,8 @@ fn arrays_of_no_elements_and_of_every_width_go_there_and_back() {
 
 #[test]
 fn the_host_sees_row_major_whatever_the_layout_on_the_device() {
-    let text = "func.func @main(%x: tensor<2x3xf32>) -> (tensor<2x3xf32> {mhlo.layout_mode = \"{0,1}\"}) {
+    let text =
+        "func.func @main(%x: tensor<2x3xf32>) -> (tensor<2x3xf32> {mhlo.layout_mode = \"{0,1}\"}) {
       %y = stablehlo.add %x, %x : tensor<2x3xf32>
       return %y : tensor<2x3xf32>
     }";
@@ -329,23 +357,36 @@ fn the_host_sees_row_major_whatever_the_layout_on_the_device() {
 #[test]
 fn what_does_not_fit_is_refused_by_name() {
     let device = &CLIENT.addressable_devices().unwrap()[0];
-    let made = |dimensions: &[i64], data: &[u8]| CLIENT.buffer_from_host(device, Dtype::Float32, dimensions, data);
+    let made = |dimensions: &[i64], data: &[u8]| {
+        CLIENT.buffer_from_host(device, Dtype::Float32, dimensions, data)
+    };
     let error = made(&[2, 3], &[0; 20]).unwrap_err();
     assert_eq!(error.to_string(), "f32 data of dimensions [2, 3] has 24 bytes, not 20");
     assert!(matches!(made(&[-1], &[]), Err(PjrtError::Array(ArrayError::Dimensions { .. }))));
-    assert!(matches!(put(&[2], &[1., 2.]).to_host_into(&mut [0; 7]), Err(PjrtError::WrongSize { actual: 7, .. })));
+    assert!(matches!(
+        put(&[2], &[1., 2.]).to_host_into(&mut [0; 7]),
+        Err(PjrtError::WrongSize { actual: 7, .. })
+    ));
 
     let executable = compile(ADD);
     let x = put(&[2, 3], &[0.; 6]);
     let run = |arguments: &[&Buffer]| executable.execute(arguments, ExecuteOptions::default());
     assert_eq!(run(&[&x]).unwrap_err().code(), Some(ErrorCode::InvalidArgument), "too few");
-    assert_eq!(run(&[&x, &x, &x]).unwrap_err().code(), Some(ErrorCode::InvalidArgument), "too many");
+    assert_eq!(
+        run(&[&x, &x, &x]).unwrap_err().code(),
+        Some(ErrorCode::InvalidArgument),
+        "too many"
+    );
     assert!(run(&[&x, &put(&[2], &[0.; 2])]).is_err(), "another shape");
 
     let other = Client::create(CLIENT.plugin(), &[]).unwrap();
     let theirs = other.addressable_devices().unwrap().remove(0);
-    let foreign = other.buffer_from_host(&theirs, Dtype::Float32, &[2, 3], &bytes(&[0.; 6])).unwrap();
-    assert_eq!(run(&[&x, &foreign]).unwrap_err().to_string(), "argument 1 belongs to another client");
+    let foreign =
+        other.buffer_from_host(&theirs, Dtype::Float32, &[2, 3], &bytes(&[0.; 6])).unwrap();
+    assert_eq!(
+        run(&[&x, &foreign]).unwrap_err().to_string(),
+        "argument 1 belongs to another client"
+    );
     let misplaced = CLIENT.buffer_from_host(&theirs, Dtype::Float32, &[1], &[0; 4]);
     assert!(matches!(misplaced, Err(PjrtError::ForeignHandle { .. })));
 }
@@ -360,12 +401,16 @@ fn bad_programs_bytes_and_options_are_errors() {
         Program::mlir(&BYTECODE[..BYTECODE.len() / 2]),
         Program::hlo(b"no program"),
         Program::hlo(ADD.as_bytes()),
-        Program::mlir(b"func.func @main(%x: tensor<2xf32>) -> tensor<3xf32> { return %x : tensor<2xf32> }"),
+        Program::mlir(
+            b"func.func @main(%x: tensor<2xf32>) -> tensor<3xf32> { return %x : tensor<2xf32> }",
+        ),
     ] {
         let error = compile(program);
         assert!(error.code().is_some(), "{error}");
     }
-    let PjrtError::Call { function, message, .. } = compile(Program::mlir(b"no program")) else { panic!() };
+    let PjrtError::Call { function, message, .. } = compile(Program::mlir(b"no program")) else {
+        panic!()
+    };
     assert_eq!(function, "PJRT_Client_Compile");
     assert!(!message.is_empty());
 
@@ -402,7 +447,9 @@ fn options_reach_the_compiler() {
     with("xla_cpu_enable_fast_math", OptionOverride::Bool(true)).unwrap();
     with("xla_cpu_parallel_codegen_split_count", OptionOverride::Int(1)).unwrap();
     with("xla_cpu_prefer_vector_width", OptionOverride::Text("128".into())).unwrap();
-    let error = with("xla_cpu_parallel_codegen_split_count", OptionOverride::Text("many".into())).err().unwrap();
+    let error = with("xla_cpu_parallel_codegen_split_count", OptionOverride::Text("many".into()))
+        .err()
+        .unwrap();
     assert!(error.to_string().contains("xla_cpu_parallel_codegen_split_count"), "{error}");
 }
 
@@ -432,7 +479,8 @@ fn the_device_assignment_decides_where_it_runs() {
     let options = options::encode(1, 1, None, &[second], empty()).unwrap();
     let executable = CLIENT.compile(Program::mlir(ADD.as_bytes()), &options).unwrap();
     assert_eq!(executable.addressable_devices().unwrap()[0].id(), devices[1].id());
-    let x = CLIENT.buffer_from_host(&devices[1], Dtype::Float32, &[2, 3], &bytes(&[2.; 6])).unwrap();
+    let x =
+        CLIENT.buffer_from_host(&devices[1], Dtype::Float32, &[2, 3], &bytes(&[2.; 6])).unwrap();
     assert_eq!(run(&executable, &[&x, &x])[0].device().unwrap().id(), devices[1].id());
 
     let serialized = compile(ADD).executable().serialize().unwrap();
@@ -458,10 +506,14 @@ fn parameters_and_results_are_read_back_from_any_form_of_program() {
         assert_eq!(loaded.executable().outputs().unwrap(), shape.results);
     };
 
-    check(&compile(ADD), &ProgramShape { parameters: vec![f32_2x3(), f32_2x3()], results: vec![f32_2x3()] });
+    check(
+        &compile(ADD),
+        &ProgramShape { parameters: vec![f32_2x3(), f32_2x3()], results: vec![f32_2x3()] },
+    );
 
     let scalar = || tensor(Dtype::Float32, &[]);
-    let two_results = ProgramShape { parameters: vec![f32_2x3(), f32_2x3()], results: vec![f32_2x3(), scalar()] };
+    let two_results =
+        ProgramShape { parameters: vec![f32_2x3(), f32_2x3()], results: vec![f32_2x3(), scalar()] };
     let bytecode = CLIENT.compile(Program::mlir(BYTECODE), &options()).unwrap();
     check(&bytecode, &two_results);
     let x = put(&[2, 3], &[1.; 6]);
@@ -478,7 +530,11 @@ fn parameters_and_results_are_read_back_from_any_form_of_program() {
           return %c, %a, %b : tensor<4xi1>, tensor<0x3xbf16>, tensor<complex<f32>>
         }",
     );
-    let (a, b, c) = (tensor(Dtype::BFloat16, &[0, 3]), tensor(Dtype::Complex64, &[]), tensor(Dtype::Bool, &[4]));
+    let (a, b, c) = (
+        tensor(Dtype::BFloat16, &[0, 3]),
+        tensor(Dtype::Complex64, &[]),
+        tensor(Dtype::Bool, &[4]),
+    );
     let parameters = vec![a.clone(), b.clone(), c.clone(), tensor(Dtype::UInt8, &[7])];
     check(&odd, &ProgramShape { parameters, results: vec![c, a, b] });
 
@@ -493,14 +549,19 @@ const BYTECODE: &[u8] = include_bytes!("pjrt_cpu/two_results.mlirbc");
 /// `(x, x + x)` of `2xf32` as a serialised `HloModuleProto`.
 fn hlo_module() -> Vec<u8> {
     let array = hlo::Shape { dtype: 11, dimensions: vec![2], ..Default::default() };
-    let tuple = hlo::Shape { dtype: 13, tuple_shapes: vec![array.clone(), array.clone()], ..Default::default() };
-    let instruction = |id: i64, opcode: &str, shape: &hlo::Shape, operand_ids: &[i64]| hlo::Instruction {
-        name: format!("{opcode}.{id}"),
-        opcode: opcode.into(),
-        shape: Some(shape.clone()),
-        id,
-        operand_ids: operand_ids.to_vec(),
+    let tuple = hlo::Shape {
+        dtype: 13,
+        tuple_shapes: vec![array.clone(), array.clone()],
+        ..Default::default()
     };
+    let instruction =
+        |id: i64, opcode: &str, shape: &hlo::Shape, operand_ids: &[i64]| hlo::Instruction {
+            name: format!("{opcode}.{id}"),
+            opcode: opcode.into(),
+            shape: Some(shape.clone()),
+            id,
+            operand_ids: operand_ids.to_vec(),
+        };
     let program_shape = hlo::ProgramShape {
         parameters: vec![array.clone()],
         result: Some(tuple.clone()),

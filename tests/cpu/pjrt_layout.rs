@@ -45,7 +45,10 @@ fn rust_side() -> String {
     }
     line("sizeof(PJRT_Api)".into(), size_of::<sys::Api>());
     line("PJRT_Api_STRUCT_SIZE".into(), sys::Api::STRUCT_SIZE);
-    line("offsetof(PJRT_Api, pjrt_api_version)".into(), std::mem::offset_of!(sys::Api, pjrt_api_version));
+    line(
+        "offsetof(PJRT_Api, pjrt_api_version)".into(),
+        std::mem::offset_of!(sys::Api, pjrt_api_version),
+    );
     for (name, offset) in sys::FUNCTIONS {
         line(format!("offsetof(PJRT_Api, {name})"), *offset);
     }
@@ -74,7 +77,9 @@ fn every_size_offset_and_value_is_that_of_the_header() {
         .lines()
         .zip(c_side.lines())
         .filter(|(ours, theirs)| ours != theirs)
-        .map(|(ours, theirs)| format!("{ours} in Rust, {} in C", theirs.rsplit_once(" = ").map_or(theirs, |(_, n)| n)))
+        .map(|(ours, theirs)| {
+            format!("{ours} in Rust, {} in C", theirs.rsplit_once(" = ").map_or(theirs, |(_, n)| n))
+        })
         .collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert_eq!(rust.lines().count(), c_side.lines().count());
@@ -84,7 +89,8 @@ fn every_size_offset_and_value_is_that_of_the_header() {
 #[test]
 fn no_struct_enum_or_function_of_the_header_is_missing() {
     let header = std::fs::read_to_string(support::header_dir().join("pjrt_c_api.h")).unwrap();
-    let structs: Vec<&str> = sys::STRUCTS.iter().copied().flatten().map(|layout| layout.c_name).collect();
+    let structs: Vec<&str> =
+        sys::STRUCTS.iter().copied().flatten().map(|layout| layout.c_name).collect();
     let mut missing = Vec::new();
     for line in header.lines() {
         let words = line.trim_start().trim_start_matches("typedef ");
@@ -94,7 +100,10 @@ fn no_struct_enum_or_function_of_the_header_is_missing() {
         {
             missing.push(name);
         }
-        if let Some(name) = line.trim().strip_prefix("_PJRT_API_STRUCT_FIELD(").and_then(|rest| rest.strip_suffix(");"))
+        if let Some(name) = line
+            .trim()
+            .strip_prefix("_PJRT_API_STRUCT_FIELD(")
+            .and_then(|rest| rest.strip_suffix(");"))
             && !sys::FUNCTIONS.iter().any(|(function, _)| *function == name)
         {
             missing.push(name);

@@ -50,7 +50,8 @@ fn ask(path: &Path, function: &str) -> i32 {
     // SAFETY: the library is the test plugin, loaded already; the functions take nothing and return an int.
     unsafe {
         let library = libloading::Library::new(path).unwrap();
-        let count: libloading::Symbol<unsafe extern "C" fn() -> i32> = library.get(function).unwrap();
+        let count: libloading::Symbol<unsafe extern "C" fn() -> i32> =
+            library.get(function).unwrap();
         count()
     }
 }
@@ -73,7 +74,9 @@ fn no_file() {
 #[test]
 fn files_that_are_no_library() {
     let dir = tempfile::tempdir().unwrap();
-    for (name, contents) in [("text.so", &b"#!/bin/sh\n"[..]), ("empty.so", b""), ("stub.so", b"\x7fELF\x02\x01\x01")] {
+    for (name, contents) in
+        [("text.so", &b"#!/bin/sh\n"[..]), ("empty.so", b""), ("stub.so", b"\x7fELF\x02\x01\x01")]
+    {
         let path = dir.path().join(name);
         std::fs::write(&path, contents).unwrap();
         assert!(matches!(open_error(&path), PjrtError::NotALibrary { .. }));
@@ -89,13 +92,18 @@ fn a_library_that_is_no_plugin() {
     let path = dir.path().join("library.so");
     support::compile_c("int answer(void) { return 42; }", &path, true);
     let error = open_error(&path);
-    assert!(matches!(error, PjrtError::NoEntryPoint { .. }) && error.to_string().contains("GetPjrtApi"));
+    assert!(
+        matches!(error, PjrtError::NoEntryPoint { .. }) && error.to_string().contains("GetPjrtApi")
+    );
 }
 
 #[test]
 fn no_table() {
     let dir = tempfile::tempdir().unwrap();
-    assert!(matches!(open_error(&plugin(dir.path(), "null", "return 0;")), PjrtError::NullApi { .. }));
+    assert!(matches!(
+        open_error(&plugin(dir.path(), "null", "return 0;")),
+        PjrtError::NullApi { .. }
+    ));
 }
 
 #[test]
@@ -108,9 +116,16 @@ fn another_major_version() {
     );
     let error = open_error(&path);
     let theirs = ApiVersion { major: 3, minor: 7 };
-    assert!(matches!(error, PjrtError::MajorVersion { plugin, ours: ApiVersion::OURS, .. } if plugin == theirs));
+    assert!(
+        matches!(error, PjrtError::MajorVersion { plugin, ours: ApiVersion::OURS, .. } if plugin == theirs)
+    );
     let text = error.to_string();
-    assert!(text.contains("3.7") && text.contains(&ApiVersion::OURS.to_string()) && text.contains("install"), "{text}");
+    assert!(
+        text.contains("3.7")
+            && text.contains(&ApiVersion::OURS.to_string())
+            && text.contains("install"),
+        "{text}"
+    );
     assert_eq!(ask(&path, "times_initialised"), 0);
 }
 
@@ -132,7 +147,10 @@ fn a_table_that_ends_early_is_never_read_beyond() {
         api.struct_size = offsetof(PJRT_Api, PJRT_Client_Create); return &api;";
     let short = Plugin::open(&plugin(dir.path(), "short", beyond)).unwrap();
     let error = Client::create(&short, &[]).unwrap_err();
-    assert!(matches!(error, PjrtError::MissingFunction { function: "PJRT_Client_Create", .. }), "{error}");
+    assert!(
+        matches!(error, PjrtError::MissingFunction { function: "PJRT_Client_Create", .. }),
+        "{error}"
+    );
     assert!(error.to_string().contains("short.so") && error.is_unimplemented(), "{error}");
     let halfway = "api.PJRT_Client_Create = fail;
         api.struct_size = offsetof(PJRT_Api, PJRT_Client_Create) + 4; return &api;";
@@ -145,7 +163,10 @@ fn a_function_that_is_null_is_missing_by_name() {
     let dir = tempfile::tempdir().unwrap();
     let plugin = Plugin::open(&plugin(dir.path(), "bare", "return &api;")).unwrap();
     let error = Topology::create(&plugin, "v5e:1x1", &[]).err().unwrap();
-    assert!(matches!(error, PjrtError::MissingFunction { function: "PJRT_TopologyDescription_Create", .. }));
+    assert!(matches!(
+        error,
+        PjrtError::MissingFunction { function: "PJRT_TopologyDescription_Create", .. }
+    ));
     assert!(plugin.attributes().is_err_and(|error| error.is_unimplemented()));
     assert!(plugin.extensions().is_empty());
 }

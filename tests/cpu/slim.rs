@@ -51,7 +51,8 @@ fn run(executable: &LoadedExecutable, arguments: &[Vec<u8>]) -> Outcome {
     };
     let inputs: Vec<Buffer> = arguments.iter().zip(&types).map(put).collect();
     let addresses: Vec<usize> = inputs.iter().map(|input| input.address().unwrap()).collect();
-    let outputs = executable.execute(&inputs.iter().collect::<Vec<_>>(), ExecuteOptions::default()).unwrap();
+    let outputs =
+        executable.execute(&inputs.iter().collect::<Vec<_>>(), ExecuteOptions::default()).unwrap();
     let taken: Vec<bool> = inputs.iter().map(|input| input.is_deleted().unwrap()).collect();
     let in_place_of = |output: &Buffer| {
         let address = output.address().unwrap();
@@ -65,10 +66,18 @@ fn run(executable: &LoadedExecutable, arguments: &[Vec<u8>]) -> Outcome {
 }
 
 /// Slims, loads both, runs each twice; gives the outcome and the lengths before and after.
-fn check(name: &str, compiled: &LoadedExecutable, arguments: &[Vec<u8>]) -> (Outcome, usize, usize) {
+fn check(
+    name: &str,
+    compiled: &LoadedExecutable,
+    arguments: &[Vec<u8>],
+) -> (Outcome, usize, usize) {
     let whole = compiled.executable().serialize().unwrap();
     let slimmed = slim(&whole).unwrap_or_else(|error| panic!("{name}: {error}"));
-    assert_eq!(slim(&slimmed).as_deref(), Ok(&slimmed[..]), "{name}: there is nothing more to take out");
+    assert_eq!(
+        slim(&slimmed).as_deref(),
+        Ok(&slimmed[..]),
+        "{name}: there is nothing more to take out"
+    );
     // Small programs keep all bodies, so that XLA counts enough operations in them; here they lose those too.
     let slimmest = rewriter::rewrite(&whole, 0).unwrap();
     assert!(slimmed.len() <= whole.len(), "{name}");
@@ -87,12 +96,24 @@ fn check(name: &str, compiled: &LoadedExecutable, arguments: &[Vec<u8>]) -> (Out
         let about = loaded.executable();
         assert_eq!(about.program_shape().unwrap(), expected.program_shape().unwrap(), "{name}");
         assert_eq!(about.outputs().unwrap(), expected.outputs().unwrap(), "{name}");
-        assert_eq!(about.compiled_memory_stats().unwrap(), expected.compiled_memory_stats().unwrap(), "{name}");
+        assert_eq!(
+            about.compiled_memory_stats().unwrap(),
+            expected.compiled_memory_stats().unwrap(),
+            "{name}"
+        );
         assert_eq!(about.name().unwrap(), expected.name().unwrap(), "{name}");
-        assert_eq!(about.generated_code_bytes().ok(), expected.generated_code_bytes().ok(), "{name}");
+        assert_eq!(
+            about.generated_code_bytes().ok(),
+            expected.generated_code_bytes().ok(),
+            "{name}"
+        );
         let _ = (about.fingerprint(), about.optimized_program(), about.serialize().map(|_| ()));
         // XLA:CPU runs what it thinks cheap in the caller's thread: it must think the same of both.
-        assert!(bytes == &slimmest || is_cheap(about) == is_cheap(expected), "{name}: {:?}", about.cost_analysis());
+        assert!(
+            bytes == &slimmest || is_cheap(about) == is_cheap(expected),
+            "{name}: {:?}",
+            about.cost_analysis()
+        );
     }
     (outcome, whole.len(), slimmed.len())
 }
@@ -138,7 +159,11 @@ fn folder(name: &str) -> PathBuf {
 }
 
 fn program<'a>(path: &Path, bytes: &'a [u8]) -> Program<'a> {
-    if path.extension().is_some_and(|extension| extension == "pb") { Program::hlo(bytes) } else { Program::mlir(bytes) }
+    if path.extension().is_some_and(|extension| extension == "pb") {
+        Program::hlo(bytes)
+    } else {
+        Program::mlir(bytes)
+    }
 }
 
 #[test]
@@ -152,19 +177,27 @@ fn every_fixture_gives_the_same_bytes() {
         let name = fixture["name"].as_str().unwrap();
         let inputs = std::fs::read(dir.join(format!("{name}.inputs.safetensors"))).unwrap();
         let inputs = SafeTensors::deserialize(&inputs).unwrap();
-        let arguments: Vec<Vec<u8>> =
-            (0..inputs.len()).map(|number| inputs.tensor(&format!("arg{number}")).unwrap().data().to_vec()).collect();
+        let arguments: Vec<Vec<u8>> = (0..inputs.len())
+            .map(|number| inputs.tensor(&format!("arg{number}")).unwrap().data().to_vec())
+            .collect();
         for file in fixture["files"].as_array().unwrap() {
             let file = file.as_str().unwrap();
             let bytes = std::fs::read(dir.join(file)).unwrap();
             let compiled = compile(program(Path::new(file), &bytes));
             let (outcome, whole, slimmed) = check(file, &compiled, &arguments);
-            let donated: Vec<u64> =
-                fixture["donated"].as_array().unwrap().iter().map(|number| number.as_u64().unwrap()).collect();
+            let donated: Vec<u64> = fixture["donated"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|number| number.as_u64().unwrap())
+                .collect();
             for number in donated {
                 let number = usize::try_from(number).unwrap();
                 assert!(outcome.taken[number], "{file}: argument {number} is not donated");
-                assert!(outcome.in_place_of.contains(&Some(number)), "{file}: {number}'s memory is not used again");
+                assert!(
+                    outcome.in_place_of.contains(&Some(number)),
+                    "{file}: {number}'s memory is not used again"
+                );
             }
             (files, before, after) = (files + 1, before + whole, after + slimmed);
         }
@@ -197,7 +230,9 @@ fn every_example_gives_the_same_bytes() {
 #[test]
 #[ignore = "for programs that are too large to run every time; named by PREHEAT_SLIM_PROGRAM"]
 fn a_program_of_ones_own_gives_the_same_bytes() {
-    let path = PathBuf::from(std::env::var_os("PREHEAT_SLIM_PROGRAM").expect("PREHEAT_SLIM_PROGRAM names a program"));
+    let path = PathBuf::from(
+        std::env::var_os("PREHEAT_SLIM_PROGRAM").expect("PREHEAT_SLIM_PROGRAM names a program"),
+    );
     let bytes = std::fs::read(&path).unwrap();
     let compiled = compile(program(&path, &bytes));
     let whole = compiled.executable().serialize().unwrap();
@@ -215,7 +250,8 @@ fn a_program_of_ones_own_gives_the_same_bytes() {
     let put = |(bytes, kind): (Vec<u8>, &TensorType)| {
         CLIENT.buffer_from_host(device, kind.dtype, &kind.dimensions, &bytes).unwrap()
     };
-    let inputs: Vec<Buffer> = arguments(&loaded[0]).into_iter().zip(&shape.parameters).map(put).collect();
+    let inputs: Vec<Buffer> =
+        arguments(&loaded[0]).into_iter().zip(&shape.parameters).map(put).collect();
     let inputs: Vec<&Buffer> = inputs.iter().collect();
     let mut outcomes: Vec<Vec<Vec<u8>>> = Vec::new();
     for turn in 0..6 {
@@ -225,18 +261,27 @@ fn a_program_of_ones_own_gives_the_same_bytes() {
         println!("{}: {:.3} s", ["whole", "slimmed"][turn % 2], began.elapsed().as_secs_f64());
     }
     assert!(outcomes.iter().all(|outcome| *outcome == outcomes[0]), "another outcome");
-    for (kind, bytes) in shape.results.iter().zip(&outcomes[0]).filter(|(kind, _)| kind.dtype == Dtype::Float32) {
-        let values: Vec<f32> = bytes.chunks_exact(4).map(|four| f32::from_le_bytes(four.try_into().unwrap())).collect();
+    for (kind, bytes) in
+        shape.results.iter().zip(&outcomes[0]).filter(|(kind, _)| kind.dtype == Dtype::Float32)
+    {
+        let values: Vec<f32> = bytes
+            .chunks_exact(4)
+            .map(|four| f32::from_le_bytes(four.try_into().unwrap()))
+            .collect();
         assert!(values.iter().all(|value| value.is_finite()), "a comparison of NaNs says little");
         let largest = values.iter().fold(0.0_f32, |most, value| most.max(value.abs()));
-        println!("{kind}: largest magnitude {largest}, first values {:?}", &values[..values.len().min(4)]);
+        println!(
+            "{kind}: largest magnitude {largest}, first values {:?}",
+            &values[..values.len().min(4)]
+        );
         assert!(largest > 0.0);
     }
 }
 
 /// Text of a constant whose values no compiler can make up.
 fn dense(count: u32) -> String {
-    let values: Vec<String> = (0..count).map(|i| format!("{}.5", i.wrapping_mul(2_654_435_761) >> 20)).collect();
+    let values: Vec<String> =
+        (0..count).map(|i| format!("{}.5", i.wrapping_mul(2_654_435_761) >> 20)).collect();
     format!("dense<[{}]>", values.join(", "))
 }
 
@@ -287,9 +332,12 @@ fn what_fusions_hold_beside_arithmetic_still_runs() {
       %next = stablehlo.dynamic_update_slice %x, %e, %at, %zero : (tensor<64x8xf32>, tensor<1x8xf32>, tensor<i32>, tensor<i32>) -> tensor<64x8xf32>
       return %next, %e : tensor<64x8xf32>, tensor<1x8xf32>
     }";
-    for (name, text) in
-        [("big constant", big.as_str()), ("small constant", &small), ("loop", in_place), ("donated", donated_in_place)]
-    {
+    for (name, text) in [
+        ("big constant", big.as_str()),
+        ("small constant", &small),
+        ("loop", in_place),
+        ("donated", donated_in_place),
+    ] {
         let compiled = compile(Program::mlir(text.as_bytes()));
         let (outcome, ..) = check(name, &compiled, &arguments(&compiled));
         assert_eq!(outcome.taken.contains(&true), name == "donated", "{name}");
@@ -301,8 +349,10 @@ fn what_fusions_hold_beside_arithmetic_still_runs() {
 fn compiler_options_that_make_other_fusions_are_no_danger() {
     let text = std::fs::read(folder("examples/programs/attention_block.mlir")).unwrap();
     let on = |name: &'static str| (name, OptionOverride::Bool(true));
-    let kinds = |list: &str| ("xla_cpu_experimental_ynn_fusion_type", OptionOverride::Text(list.into()));
-    let xnn = |list: &str| ("xla_cpu_experimental_xnn_fusion_type", OptionOverride::Text(list.into()));
+    let kinds =
+        |list: &str| ("xla_cpu_experimental_ynn_fusion_type", OptionOverride::Text(list.into()));
+    let xnn =
+        |list: &str| ("xla_cpu_experimental_xnn_fusion_type", OptionOverride::Text(list.into()));
     let mut taken = 0;
     for overrides in [
         vec![on("xla_cpu_use_thunk_runtime")],
@@ -342,10 +392,21 @@ fn compiler_options_that_make_other_fusions_are_no_danger() {
 #[test]
 fn nothing_that_is_cut_or_changed_panics() {
     let path = folder("examples/programs/euler_step.mlir");
-    let mut payloads =
-        vec![compile(Program::mlir(&std::fs::read(path).unwrap())).executable().serialize().unwrap().to_vec()];
+    let mut payloads = vec![
+        compile(Program::mlir(&std::fs::read(path).unwrap()))
+            .executable()
+            .serialize()
+            .unwrap()
+            .to_vec(),
+    ];
     let path = folder("tests/programs/scan_recurrence.mlir");
-    payloads.push(compile(Program::mlir(&std::fs::read(path).unwrap())).executable().serialize().unwrap().to_vec());
+    payloads.push(
+        compile(Program::mlir(&std::fs::read(path).unwrap()))
+            .executable()
+            .serialize()
+            .unwrap()
+            .to_vec(),
+    );
     for payload in &payloads {
         for length in (0..payload.len()).step_by(3) {
             assert!(slim(&payload[..length]).is_err(), "cut to {length} of {}", payload.len());
@@ -354,7 +415,9 @@ fn nothing_that_is_cut_or_changed_panics() {
         for _ in 0..4_000 {
             let mut changed = payload.clone();
             for _ in 0..=state % 3 {
-                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                state = state
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1_442_695_040_888_963_407);
                 let at = usize::try_from(state >> 33).unwrap() % changed.len();
                 changed[at] ^= 1 << (state >> 20 & 7);
             }

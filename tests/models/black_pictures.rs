@@ -16,7 +16,13 @@ const VAE: &str = "vae/diffusion_pytorch_model.safetensors";
 const UNET: &str = "unet/diffusion_pytorch_model.safetensors";
 
 /// The demo model, with each value of some weights of a checkpoint replaced.
-fn changed(lab: &Lab, name: &str, checkpoint: &str, weights: &[&str], change: impl Fn(f32) -> f32) -> PathBuf {
+fn changed(
+    lab: &Lab,
+    name: &str,
+    checkpoint: &str,
+    weights: &[&str],
+    change: impl Fn(f32) -> f32,
+) -> PathBuf {
     let folder = lab.path(name);
     if !folder.exists() {
         copy_folder(&demo_model(), &folder);
@@ -27,8 +33,10 @@ fn changed(lab: &Lab, name: &str, checkpoint: &str, weights: &[&str], change: im
     let header: Value = serde_json::from_slice(&bytes[8..8 + header_bytes]).unwrap();
     for name in weights {
         assert_eq!(header[name]["dtype"], "F16", "{name}");
-        let [start, end] = [0, 1]
-            .map(|at| 8 + header_bytes + usize::try_from(header[name]["data_offsets"][at].as_u64().unwrap()).unwrap());
+        let [start, end] = [0, 1].map(|at| {
+            8 + header_bytes
+                + usize::try_from(header[name]["data_offsets"][at].as_u64().unwrap()).unwrap()
+        });
         for two in bytes[start..end].chunks_exact_mut(2) {
             let value = f16::from_le_bytes([two[0], two[1]]).to_f32();
             two.copy_from_slice(&f16::from_f32(change(value)).to_le_bytes());
@@ -45,16 +53,28 @@ fn overflowing(lab: &Lab) -> PathBuf {
 
 /// `preheat run` of two steps of a model, with quick compiles.
 fn run(run: Preheat, model: &PathBuf, words: &str) -> Preheat {
-    let run = run.env("XLA_FLAGS", "--xla_backend_optimization_level=0").words("--json").words(words);
-    run.words("run --prompt seven --scheduler euler --steps 2 --seed 7 --no-tpu-warmup --model").arg(model)
+    let run =
+        run.env("XLA_FLAGS", "--xla_backend_optimization_level=0").words("--json").words(words);
+    run.words("run --prompt seven --scheduler euler --steps 2 --seed 7 --no-tpu-warmup --model")
+        .arg(model)
 }
 
 fn stages(document: &Value) -> Vec<&str> {
-    document["stages"].as_array().unwrap().iter().map(|stage| stage["stage"].as_str().unwrap()).collect()
+    document["stages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|stage| stage["stage"].as_str().unwrap())
+        .collect()
 }
 
 fn warnings(document: &Value) -> Vec<&str> {
-    document["warnings"].as_array().unwrap().iter().map(|warning| warning.as_str().unwrap()).collect()
+    document["warnings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|warning| warning.as_str().unwrap())
+        .collect()
 }
 
 fn is_black(picture: &Picture) -> bool {
@@ -78,7 +98,10 @@ fn a_picture_that_does_not_fit_float16_is_decoded_again_in_float32() {
     assert_eq!(stages(&narrow), AND_AGAIN);
     let warnings = warnings(&narrow);
     assert_eq!(warnings.len(), 1, "{warnings:?}");
-    assert!(warnings[0].contains("decoded again in float32; --vae-precision fp32 does so at once"), "{warnings:?}");
+    assert!(
+        warnings[0].contains("decoded again in float32; --vae-precision fp32 does so at once"),
+        "{warnings:?}"
+    );
     assert_eq!(Picture::read(&lab.path("out.png")).rgb, wanted.rgb);
 
     // Of a batch each picture is named.
@@ -92,12 +115,21 @@ fn where_float32_is_not_warm_and_must_be_the_picture_stays_and_the_warning_says_
     let lab = Lab::new();
     let model = overflowing(&lab);
     let warmup = |precision: &str| {
-        let warmup = lab.quick(&lab.sim()).words(&format!("warmup --vae-precision {precision} --model")).arg(&model);
+        let warmup = lab
+            .quick(&lab.sim())
+            .words(&format!("warmup --vae-precision {precision} --model"))
+            .arg(&model);
         warmup.run().done();
     };
     warmup("fp16");
-    let warm_run = || run(lab.preheat(&lab.no_compiles()), &model, "--require-warm --vae-precision fp16").run().done();
-    let ran = warm_run().says(&["not finite", "float32 is not warm", "`preheat warmup --vae-precision fp32`"]).json();
+    let warm_run = || {
+        run(lab.preheat(&lab.no_compiles()), &model, "--require-warm --vae-precision fp16")
+            .run()
+            .done()
+    };
+    let ran = warm_run()
+        .says(&["not finite", "float32 is not warm", "`preheat warmup --vae-precision fp32`"])
+        .json();
     assert_eq!((stages(&ran), warnings(&ran).len()), (AS_USUAL.to_vec(), 1));
     assert!(is_black(&Picture::read(&lab.path("out.png"))));
     warmup("fp32");
@@ -121,7 +153,9 @@ fn of_latents_that_are_no_numbers_that_is_said_and_nothing_is_decoded_again() {
 #[test]
 fn a_picture_that_is_meant_to_be_dark_is_left_alone() {
     // The last convolution gives one number everywhere: -1 is black, -0.99 the darkest grey.
-    for (name, value, again) in [("black", -1.0, AND_AGAIN.as_slice()), ("grey", -0.99, AS_USUAL.as_slice())] {
+    for (name, value, again) in
+        [("black", -1.0, AND_AGAIN.as_slice()), ("grey", -0.99, AS_USUAL.as_slice())]
+    {
         let lab = Lab::new();
         changed(&lab, name, VAE, &["decoder.conv_out.weight"], |_| 0.0);
         let model = changed(&lab, name, VAE, &["decoder.conv_out.bias"], |_| value);

@@ -12,7 +12,9 @@ use preheat::device::{DeviceName, Request};
 use preheat::models::ModelFolder;
 use preheat::pipeline::{Pipeline, TextToImage};
 use preheat::runtime::{Builder, Dropped, Error};
-use preheat::{Dtype, Executable, Program, Runtime, Signature, Source, Tensor, create_execution_signature};
+use preheat::{
+    Dtype, Executable, Program, Runtime, Signature, Source, Tensor, create_execution_signature,
+};
 use support::demo::{Picture, demo_model};
 use support::lab::{DOUBLE, library};
 use support::random_model::{self, Shape, Weights};
@@ -24,7 +26,8 @@ fn builder(lab: &Lab) -> Builder {
 }
 
 fn signature() -> Signature {
-    create_execution_signature("model", [1, 4, 64, 64], 1, 7.0, "euler", 20, Dtype::Float32).unwrap()
+    create_execution_signature("model", [1, 4, 64, 64], 1, 7.0, "euler", 20, Dtype::Float32)
+        .unwrap()
 }
 
 /// Doubles so many numbers: a program of its own for every length.
@@ -58,9 +61,11 @@ fn unloads(log: &[Entry]) -> usize {
 
 /// Bytes that went to the device.
 fn uploaded(log: &[Entry]) -> usize {
-    let uploads = log.iter().filter(|entry| entry.outcome == Outcome::Ok).filter_map(|entry| match entry.event {
-        Event::HostToDevice { bytes } => Some(bytes),
-        _ => None,
+    let uploads = log.iter().filter(|entry| entry.outcome == Outcome::Ok).filter_map(|entry| {
+        match entry.event {
+            Event::HostToDevice { bytes } => Some(bytes),
+            _ => None,
+        }
     });
     uploads.sum()
 }
@@ -68,21 +73,28 @@ fn uploaded(log: &[Entry]) -> usize {
 #[test]
 fn a_load_without_room_takes_the_place_of_an_executable_that_nobody_holds() {
     let second_fails = |lab: &Lab| lab.sim().out_of_memory(Place::Deserialize, When::Nth(3));
-    in_child("a_load_without_room_takes_the_place_of_an_executable_that_nobody_holds", second_fails, |lab| {
-        let runtime = over_warm_programs(lab, &[5, 6, 7]);
-        let held = get(&runtime, 5).unwrap();
-        drop(get(&runtime, 6).unwrap());
-        let before = unloads(&lab.log());
-        let third = get(&runtime, 7).unwrap();
-        assert_eq!((third.report().source, lab.log().deserializes_started()), (Source::Disk, 4));
-        assert_eq!(unloads(&lab.log()) - before, 1);
-        doubles(&third, 7);
-        doubles(&held, 5);
-        // The one that was held is still in memory, the other one is not.
-        assert_eq!(get(&runtime, 5).unwrap().report().source, Source::Memory);
-        assert_eq!(get(&runtime, 6).unwrap().report().source, Source::Disk);
-        assert_eq!((lab.compiles(), runtime.warnings()), (3, Vec::new()));
-    });
+    in_child(
+        "a_load_without_room_takes_the_place_of_an_executable_that_nobody_holds",
+        second_fails,
+        |lab| {
+            let runtime = over_warm_programs(lab, &[5, 6, 7]);
+            let held = get(&runtime, 5).unwrap();
+            drop(get(&runtime, 6).unwrap());
+            let before = unloads(&lab.log());
+            let third = get(&runtime, 7).unwrap();
+            assert_eq!(
+                (third.report().source, lab.log().deserializes_started()),
+                (Source::Disk, 4)
+            );
+            assert_eq!(unloads(&lab.log()) - before, 1);
+            doubles(&third, 7);
+            doubles(&held, 5);
+            // The one that was held is still in memory, the other one is not.
+            assert_eq!(get(&runtime, 5).unwrap().report().source, Source::Memory);
+            assert_eq!(get(&runtime, 6).unwrap().report().source, Source::Disk);
+            assert_eq!((lab.compiles(), runtime.warnings()), (3, Vec::new()));
+        },
+    );
 }
 
 #[test]
@@ -91,19 +103,30 @@ fn where_everything_is_in_use_the_error_has_the_figures() {
     in_child("where_everything_is_in_use_the_error_has_the_figures", full, |lab| {
         let runtime = over_warm_programs(lab, &[5, 6]);
         let held = get(&runtime, 5).unwrap();
-        let Error::OutOfMemory(error) = get(&runtime, 6).unwrap_err() else { panic!("another error") };
-        assert_eq!((error.dropped, error.needed_bytes), (Dropped::default(), error.footprint.map(|it| it.code)));
+        let Error::OutOfMemory(error) = get(&runtime, 6).unwrap_err() else {
+            panic!("another error")
+        };
+        assert_eq!(
+            (error.dropped, error.needed_bytes),
+            (Dropped::default(), error.footprint.map(|it| it.code))
+        );
         let footprint = error.footprint.unwrap();
         assert_eq!((footprint.arguments, footprint.outputs), (24, 24), "six numbers in, six out");
         assert!(footprint.code > 0 && error.free_bytes.unwrap() > 0 && error.cause.is_some());
         let said = error.to_string();
-        for part in ["stage `program`: loading its executable: out of memory", "arguments 24 B", "are free", "nothing"]
-        {
+        for part in [
+            "stage `program`: loading its executable: out of memory",
+            "arguments 24 B",
+            "are free",
+            "nothing",
+        ] {
             assert!(said.contains(part), "no {part:?} in: {said}");
         }
         // An executable that nobody holds any more makes no room either, where nothing does; but it is tried.
         drop(held);
-        let Error::OutOfMemory(error) = get(&runtime, 6).unwrap_err() else { panic!("another error") };
+        let Error::OutOfMemory(error) = get(&runtime, 6).unwrap_err() else {
+            panic!("another error")
+        };
         assert_eq!((error.dropped.executables, error.dropped.weights), (1, 0));
         assert!(error.to_string().contains("1 executable"), "{error}");
         assert_eq!(lab.compiles(), 2, "compiling anew would not help");
@@ -113,7 +136,9 @@ fn where_everything_is_in_use_the_error_has_the_figures() {
 #[test]
 fn an_execution_and_a_transfer_without_room_are_tried_again() {
     let sim = |lab: &Lab| {
-        lab.sim().out_of_memory(Place::Execute, When::Nth(2)).out_of_memory(Place::HostToDevice, When::Nth(3))
+        lab.sim()
+            .out_of_memory(Place::Execute, When::Nth(2))
+            .out_of_memory(Place::HostToDevice, When::Nth(3))
     };
     in_child("an_execution_and_a_transfer_without_room_are_tried_again", sim, |lab| {
         let runtime = over_warm_programs(lab, &[5, 6]);
@@ -121,10 +146,16 @@ fn an_execution_and_a_transfer_without_room_are_tried_again() {
         doubles(&executable, 6);
         for place in [Place::Execute, Place::HostToDevice] {
             drop(get(&runtime, 5).unwrap());
-            let failures = |log: &[Entry]| log.count(place, |outcome| matches!(outcome, Outcome::Error { .. }));
+            let failures = |log: &[Entry]| {
+                log.count(place, |outcome| matches!(outcome, Outcome::Error { .. }))
+            };
             let (failed, unloaded) = (failures(&lab.log()), unloads(&lab.log()));
             doubles(&executable, 6);
-            assert_eq!((failures(&lab.log()) - failed, unloads(&lab.log()) - unloaded), (1, 1), "{place:?}");
+            assert_eq!(
+                (failures(&lab.log()) - failed, unloads(&lab.log()) - unloaded),
+                (1, 1),
+                "{place:?}"
+            );
         }
     });
 }
@@ -178,7 +209,8 @@ fn what_a_model_has_on_the_device_goes_and_comes_back() {
         let runtime = builder(lab).build().unwrap();
         let folders = ["one", "other"].map(|name| model(lab, name));
         let weights = weight_bytes(&folders[0]);
-        let [one, other] = folders.map(|folder| Pipeline::builder().warmup_steps(0).open(&runtime, folder).unwrap());
+        let [one, other] = folders
+            .map(|folder| Pipeline::builder().warmup_steps(0).open(&runtime, folder).unwrap());
         let run = |pipeline: &Pipeline| {
             let before = lab.log().len();
             let made = pipeline.run(&request()).unwrap();
@@ -229,7 +261,10 @@ fn a_stage_without_room_on_the_way_is_run_again_in_the_place_of_others() {
         let second = pipeline.run(&request()).unwrap();
         assert_eq!(first.pictures, second.pictures);
         let bytes = uploaded(&lab.log()[before..]);
-        assert!(bytes > 1000 && bytes < weight_bytes(&folder), "one stage's weights are brought again: {bytes}");
+        assert!(
+            bytes > 1000 && bytes < weight_bytes(&folder),
+            "one stage's weights are brought again: {bytes}"
+        );
     });
 }
 
@@ -249,8 +284,16 @@ fn a_model_that_does_not_fit_as_a_whole_runs_one_stage_after_the_other() {
     let picture = Picture::read(&lab.path("out.png"));
     let metrics = &cold["metrics"];
     let bytes = |figure: &str| metrics[format!("denoiser.{figure}_bytes")].as_f64().unwrap();
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bytes of a small model")]
-    let denoiser = ["arguments", "outputs", "temporaries"].map(bytes).map(|bytes| bytes as u64).iter().sum::<u64>();
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "bytes of a small model"
+    )]
+    let denoiser = ["arguments", "outputs", "temporaries"]
+        .map(bytes)
+        .map(|bytes| bytes as u64)
+        .iter()
+        .sum::<u64>();
     let serialised = |entry: &Entry| match entry.event {
         Event::Serialize { bytes, .. } => u64::try_from(bytes).unwrap(),
         _ => 0,
@@ -264,11 +307,20 @@ fn a_model_that_does_not_fit_as_a_whole_runs_one_stage_after_the_other() {
     // The denoiser alone is too large for a device that has less than it needs.
     let smaller = whole.clone().memory_limit(denoiser);
     let ran = run(&lab, &smaller, "--require-warm").run().ended(1);
-    ran.says(&["stage `denoiser`: loading its executable: out of memory", "it would not fit", "hint: "]);
+    ran.says(&[
+        "stage `denoiser`: loading its executable: out of memory",
+        "it would not fit",
+        "hint: ",
+    ]);
     // Where nothing helps, all that can go is dropped, and said to have been.
     let full = whole.out_of_memory(Place::Execute, When::Each);
     let ran = run(&lab, &full, "--require-warm").run().ended(1);
-    ran.says(&["stage `text_encoder`: running it: out of memory", "are free", "the weights of 2 stages", "hint: "]);
+    ran.says(&[
+        "stage `text_encoder`: running it: out of memory",
+        "are free",
+        "the weights of 2 stages",
+        "hint: ",
+    ]);
     assert_eq!(lab.compiles(), 3);
 }
 
@@ -278,7 +330,8 @@ fn what_the_whole_device_has_no_room_for_is_not_even_loaded() {
     let program = lab.file("double.mlir", DOUBLE);
     let tpu = lab.sim().pose("v5e:1x1");
     lab.preheat_tpu(&tpu).words("program compile").arg(&program).run().done();
-    let ran = lab.preheat_tpu(&tpu.memory_limit(1000)).words("program run").arg(&program).run().ended(1);
+    let ran =
+        lab.preheat_tpu(&tpu.memory_limit(1000)).words("program run").arg(&program).run().ended(1);
     ran.says(&[
         "stage `program`",
         "out of memory",

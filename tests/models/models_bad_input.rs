@@ -52,7 +52,8 @@ impl Bad {
 
     /// Runs the model at `folder` with these words.
     fn run_at(&self, folder: &Path, words: &str) -> Ran {
-        let run = self.lab.quick(&self.lab.sim()).words("run --prompt seven --output pictures/out.png");
+        let run =
+            self.lab.quick(&self.lab.sim()).words("run --prompt seven --output pictures/out.png");
         run.words(words).arg("--model").arg(folder).run()
     }
 
@@ -80,7 +81,14 @@ impl Bad {
 fn refused(damage: impl FnOnce(&Path), said: &[&str]) {
     let bad = Bad::damaged(damage);
     bad.refuses("", 1, said);
-    let warmup = bad.lab.quick(&bad.lab.sim()).words("warmup --model").arg(&bad.model).run().ended(1).says(said);
+    let warmup = bad
+        .lab
+        .quick(&bad.lab.sim())
+        .words("warmup --model")
+        .arg(&bad.model)
+        .run()
+        .ended(1)
+        .says(said);
     bad.left_nothing(&warmup);
 }
 
@@ -98,8 +106,9 @@ type Stored = (String, Dtype, Vec<usize>, Vec<u8>);
 fn tensors(file: &Path) -> Vec<Stored> {
     let bytes = fs::read(file).unwrap();
     let read = SafeTensors::deserialize(&bytes).unwrap();
-    let stored =
-        |(name, view): (String, TensorView<'_>)| (name, view.dtype(), view.shape().to_vec(), view.data().to_vec());
+    let stored = |(name, view): (String, TensorView<'_>)| {
+        (name, view.dtype(), view.shape().to_vec(), view.data().to_vec())
+    };
     let mut tensors: Vec<Stored> = read.tensors().into_iter().map(stored).collect();
     tensors.sort_by(|a, b| a.0.cmp(&b.0));
     tensors
@@ -107,7 +116,11 @@ fn tensors(file: &Path) -> Vec<Stored> {
 
 fn write_tensors(file: &Path, tensors: &[Stored]) {
     let view = |(name, dtype, shape, data): &Stored| {
-        (name.clone(), TensorView::new(*dtype, shape.clone(), Box::leak(data.clone().into_boxed_slice())).unwrap())
+        (
+            name.clone(),
+            TensorView::new(*dtype, shape.clone(), Box::leak(data.clone().into_boxed_slice()))
+                .unwrap(),
+        )
     };
     serialize_to_file(tensors.iter().map(view).collect::<Vec<_>>(), None, file).unwrap();
 }
@@ -128,7 +141,8 @@ fn find<'a>(tensors: &'a mut [Stored], name: &str) -> &'a mut Stored {
 fn the_model_that_is_damaged_here_is_whole_before() {
     // The other tests prove something only if this does.
     let bad = Bad::new();
-    let lookup = bad.lab.quick(&bad.lab.sim()).words("--json lookup --model").arg(&bad.model).run().ended(3);
+    let lookup =
+        bad.lab.quick(&bad.lab.sim()).words("--json lookup --model").arg(&bad.model).run().ended(3);
     assert_eq!(lookup.json()["verdict"], "miss");
 }
 
@@ -140,25 +154,39 @@ fn folders_that_are_no_model() {
         bad.left_nothing(&ran);
     };
     refuses(&bad.lab.path("nowhere"), &["there is no model folder", "nowhere"]);
-    refuses(&bad.lab.file("notes.txt", "x"), &["notes.txt is a file", "a folder with a model_index.json"]);
+    refuses(
+        &bad.lab.file("notes.txt", "x"),
+        &["notes.txt is a file", "a folder with a model_index.json"],
+    );
     let single = bad.lab.path("sd.safetensors");
     fs::copy(bad.model.join(UNET), &single).unwrap();
     refuses(
         &single,
-        &["sd.safetensors is a file", "a checkpoint in a single file", "from_single_file", "save_pretrained"],
+        &[
+            "sd.safetensors is a file",
+            "a checkpoint in a single file",
+            "from_single_file",
+            "save_pretrained",
+        ],
     );
     let folder = bad.lab.path("folder");
     fs::create_dir(&folder).unwrap();
     refuses(&folder, &["folder is no diffusers model folder", "no model_index.json"]);
     fs::copy(&single, folder.join("sd.safetensors")).unwrap();
     refuses(&folder, &["no model_index.json", "sd.safetensors", "from_single_file"]);
-    refuses(&bad.model.join("unet"), &["unet is no diffusers", "one component of a model: name the folder around it"]);
+    refuses(
+        &bad.model.join("unet"),
+        &["unet is no diffusers", "one component of a model: name the folder around it"],
+    );
     let outer = bad.lab.path("outer");
     copy_folder(&bad.model, &outer.join("inner"));
     refuses(&outer, &["no model_index.json", "outer/inner does: name that folder"]);
     let hub = bad.lab.path("models--x--y");
     copy_folder(&bad.model, &hub.join("snapshots/0123abc"));
-    refuses(&hub, &["cache of the hub", "models--x--y/snapshots/0123abc is the model: name that folder"]);
+    refuses(
+        &hub,
+        &["cache of the hub", "models--x--y/snapshots/0123abc is the model: name that folder"],
+    );
     let xl = bad.lab.path("xl.safetensors");
     let tensor = "conditioner.embedders.1.model.ln_final.weight";
     write_tensors(&xl, &[(tensor.to_owned(), Dtype::F32, vec![1], vec![0; 4])]);
@@ -167,8 +195,11 @@ fn folders_that_are_no_model() {
 
 #[test]
 fn broken_json() {
-    for file in ["model_index.json", "unet/config.json", "vae/config.json", "text_encoder/config.json"] {
-        let cut = |model: &Path| fs::write(model.join(file), "{\n  \"a\": 1,\n  \"b\": \n").unwrap();
+    for file in
+        ["model_index.json", "unet/config.json", "vae/config.json", "text_encoder/config.json"]
+    {
+        let cut =
+            |model: &Path| fs::write(model.join(file), "{\n  \"a\": 1,\n  \"b\": \n").unwrap();
         refused(cut, &[file, "is not valid, line 4, column"]);
     }
     refused(
@@ -176,7 +207,10 @@ fn broken_json() {
         &["unet/config.json", "not valid, line 1"],
     );
     let scheduler = "scheduler/scheduler_config.json";
-    refused(|model| fs::write(model.join(scheduler), "{\n  \"beta_end\" 1}").unwrap(), &[scheduler, "line 2"]);
+    refused(
+        |model| fs::write(model.join(scheduler), "{\n  \"beta_end\" 1}").unwrap(),
+        &[scheduler, "line 2"],
+    );
 }
 
 #[test]
@@ -185,11 +219,14 @@ fn components_that_are_missing() {
         let said = [&format!("model/{component} is missing"), "model_index.json needs it"];
         refused(|model| fs::remove_dir_all(model.join(component)).unwrap(), &said);
         let entry = |model: &Path| {
-            edit(&model.join("model_index.json"), |index| drop(index.as_object_mut().unwrap().remove(component)));
+            edit(&model.join("model_index.json"), |index| {
+                drop(index.as_object_mut().unwrap().remove(component))
+            });
         };
         refused(entry, &["model_index.json", &format!("`{component}` is missing")]);
     }
-    for file in ["unet/config.json", "text_encoder/config.json", "scheduler/scheduler_config.json"] {
+    for file in ["unet/config.json", "text_encoder/config.json", "scheduler/scheduler_config.json"]
+    {
         refused(|model| fs::remove_file(model.join(file)).unwrap(), &[file]);
     }
 }
@@ -208,21 +245,45 @@ fn models_that_are_not_built() {
         });
     };
     refused(flux, &["`_class_name`", "\"FluxPipeline\"", "StableDiffusionXLPipeline"]);
-    edited(index, "text_encoder", json!(["transformers", "T5EncoderModel"]), &["T5EncoderModel", "CLIPTextModel"]);
-    edited(index, "unet", json!(["diffusers", "UNet3DConditionModel"]), &["UNet3D", "UNet2DConditionModel"]);
+    edited(
+        index,
+        "text_encoder",
+        json!(["transformers", "T5EncoderModel"]),
+        &["T5EncoderModel", "CLIPTextModel"],
+    );
+    edited(
+        index,
+        "unet",
+        json!(["diffusers", "UNet3DConditionModel"]),
+        &["UNet3D", "UNet2DConditionModel"],
+    );
     let blocks = json!(["SimpleCrossAttnDownBlock2D", "CrossAttnDownBlock2D"]);
-    edited("unet/config.json", "down_block_types", blocks, &["SimpleCrossAttnDownBlock2D", "DownBlock2D"]);
+    edited(
+        "unet/config.json",
+        "down_block_types",
+        blocks,
+        &["SimpleCrossAttnDownBlock2D", "DownBlock2D"],
+    );
     edited("unet/config.json", "act_fn", json!("mish"), &["\"mish\"", "silu"]);
     edited("unet/config.json", "cross_attention_dim", json!("wide"), &["\"wide\""]);
     edited("text_encoder/config.json", "hidden_act", json!("relu"), &["\"relu\"", "quick_gelu"]);
     let scheduler = "scheduler/scheduler_config.json";
     let lms = json!(["diffusers", "LMSDiscreteScheduler"]);
-    edited(index, "scheduler", lms, &["LMSDiscreteScheduler", "PNDMScheduler", "hint: `--scheduler euler`"]);
+    edited(
+        index,
+        "scheduler",
+        lms,
+        &["LMSDiscreteScheduler", "PNDMScheduler", "hint: `--scheduler euler`"],
+    );
     let sde = json!("sde-dpmsolver++");
     edited(scheduler, "algorithm_type", sde, &["sde-dpmsolver++", "hint: `--scheduler euler`"]);
     edited(scheduler, "prediction_type", json!("flow_prediction"), &["flow_prediction", "epsilon"]);
     refused(
-        |model| edit(&model.join("unet/config.json"), |config| config["cross_attention_dim"] = 48.into()),
+        |model| {
+            edit(&model.join("unet/config.json"), |config| {
+                config["cross_attention_dim"] = 48.into()
+            })
+        },
         &["cross_attention_dim", "48", "16"],
     );
 }
@@ -232,7 +293,14 @@ fn models_that_are_not_built() {
 #[track_caller]
 fn taken(change: impl FnOnce(&Path), words: &str) {
     let bad = Bad::damaged(change);
-    bad.lab.quick(&bad.lab.sim()).words("lookup").words(words).arg("--model").arg(&bad.model).run().ended(3);
+    bad.lab
+        .quick(&bad.lab.sim())
+        .words("lookup")
+        .words(words)
+        .arg("--model")
+        .arg(&bad.model)
+        .run()
+        .ended(3);
 }
 
 #[test]
@@ -256,14 +324,21 @@ fn models_that_run_as_in_diffusers() {
     // for longer prompts.
     let whole = |model: &Path| {
         fs::remove_dir_all(model).unwrap();
-        random_model::write(Shape::Small("by_index"), model, Weights::default(), |_, _, _| {}).unwrap();
+        random_model::write(Shape::Small("by_index"), model, Weights::default(), |_, _, _| {})
+            .unwrap();
     };
     taken(whole, "");
     // Two blocks and one more: the embeddings are what remains.
     taken(|_| (), "--clip-skip 3");
-    Bad::new().refuses("--clip-skip 4", 2, &["clip_skip is 4: this model's text encoder can skip 3 at most"]);
+    Bad::new().refuses(
+        "--clip-skip 4",
+        2,
+        &["clip_skip is 4: this model's text encoder can skip 3 at most"],
+    );
     // A config from before 0.9.0 did not mean a size under 64 latents.
-    let old = |model: &Path| edit(&model.join("unet/config.json"), |unet| unet["_diffusers_version"] = "0.8.0".into());
+    let old = |model: &Path| {
+        edit(&model.join("unet/config.json"), |unet| unet["_diffusers_version"] = "0.8.0".into())
+    };
     Bad::damaged(old).refuses("--batch 60000", 1, &["60000 x 512x512 px does not fit"]);
 }
 
@@ -273,7 +348,13 @@ fn a_variant_is_taken_of_the_components_that_have_it() {
     let rename = |model: &Path| fs::rename(model.join(UNET), model.join(to(UNET))).unwrap();
     taken(rename, "--variant bf16");
     let hint = "hint: --variant names the variant";
-    refused(rename, &["model/unet has the weights in variants only: diffusion_pytorch_model.bf16.safetensors", hint]);
+    refused(
+        rename,
+        &[
+            "model/unet has the weights in variants only: diffusion_pytorch_model.bf16.safetensors",
+            hint,
+        ],
+    );
     let vae = "vae/diffusion_pytorch_model.safetensors";
     taken(|model| fs::rename(model.join(vae), model.join(to(vae))).unwrap(), "--variant bf16");
     Bad::new().refuses("--variant bf16", 1, &["has no variant `bf16`", hint]);
@@ -320,7 +401,10 @@ fn weights_that_are_not_the_models() {
     let reshaped = |model: &Path| {
         change_unet(model, |all| find(all, "conv_in.weight").2.swap(0, 1));
     };
-    refused(reshaped, &[UNET, "`conv_in.weight` is [4, 16, 3, 3], and the model reads [16, 4, 3, 3]"]);
+    refused(
+        reshaped,
+        &[UNET, "`conv_in.weight` is [4, 16, 3, 3], and the model reads [16, 4, 3, 3]"],
+    );
     let integers = |model: &Path| {
         change_unet(model, |all| {
             let stored = find(all, "conv_out.bias");
@@ -339,12 +423,18 @@ fn weights_that_are_damaged() {
             fs::write(model.join(UNET), bytes).unwrap();
         }
     };
-    refused(content(|bytes| bytes.truncate(bytes.len() - 100)), &[UNET, "cut short", "fully downloaded"]);
+    refused(
+        content(|bytes| bytes.truncate(bytes.len() - 100)),
+        &[UNET, "cut short", "fully downloaded"],
+    );
     refused(content(|bytes| bytes.truncate(1000)), &[UNET, "cut short", "fully downloaded"]);
     refused(content(|bytes| bytes.truncate(5)), &[UNET, "fully downloaded"]);
     refused(content(Vec::clear), &[UNET, "fully downloaded"]);
     refused(content(|bytes| bytes[8..].fill(b'x')), &[UNET, "no intact safetensors file"]);
-    refused(content(|bytes| *bytes = b"<html>Not Found</html>".repeat(100)), &[UNET, "no intact safetensors file"]);
+    refused(
+        content(|bytes| *bytes = b"<html>Not Found</html>".repeat(100)),
+        &[UNET, "no intact safetensors file"],
+    );
     for length in [u64::MAX, 1 << 60, 1 << 40, 1 << 31] {
         let huge = |model: &Path| {
             let mut bytes = fs::read(model.join(UNET)).unwrap();
@@ -354,7 +444,9 @@ fn weights_that_are_damaged() {
         refused(huge, &[UNET, "fully downloaded"]);
     }
     refused(
-        content(|bytes| *bytes = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n".to_vec()),
+        content(|bytes| {
+            *bytes = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n".to_vec()
+        }),
         &[UNET, "git lfs pull"],
     );
 }
@@ -397,7 +489,9 @@ fn weights_that_are_elsewhere() {
     };
     refused(broken, &[index, "fully downloaded"]);
     refused(
-        |model| fs::rename(model.join(UNET), model.join("unet/diffusion_pytorch_model.bin")).unwrap(),
+        |model| {
+            fs::rename(model.join(UNET), model.join("unet/diffusion_pytorch_model.bin")).unwrap()
+        },
         &["diffusion_pytorch_model.bin is a pickle", "safe_serialization=True"],
     );
     refused(
@@ -410,15 +504,27 @@ fn weights_that_are_elsewhere() {
 #[test]
 fn tokenizers_that_are_damaged() {
     let (vocabulary, merges) = ("tokenizer/vocab.json", "tokenizer/merges.txt");
-    refused(|model| fs::remove_file(model.join(vocabulary)).unwrap(), &[vocabulary, "fully downloaded"]);
+    refused(
+        |model| fs::remove_file(model.join(vocabulary)).unwrap(),
+        &[vocabulary, "fully downloaded"],
+    );
     refused(|model| fs::remove_file(model.join(merges)).unwrap(), &[merges, "fully downloaded"]);
-    refused(|model| fs::write(model.join(vocabulary), "{\"a\": ").unwrap(), &[vocabulary, "is broken", "line 1"]);
-    refused(|model| fs::write(model.join(vocabulary), "{\"a\": 1}").unwrap(), &["vocab.json has no `t`"]);
+    refused(
+        |model| fs::write(model.join(vocabulary), "{\"a\": ").unwrap(),
+        &[vocabulary, "is broken", "line 1"],
+    );
+    refused(
+        |model| fs::write(model.join(vocabulary), "{\"a\": 1}").unwrap(),
+        &["vocab.json has no `t`"],
+    );
     refused(
         |model| fs::write(model.join(merges), "#version: 0.2\nt h e\n").unwrap(),
         &[merges, "is broken", "line 2 is no pair of tokens"],
     );
-    refused(|model| fs::write(model.join(merges), "#version: 0.2\nqq zz\n").unwrap(), &[merges, "is broken"]);
+    refused(
+        |model| fs::write(model.join(merges), "#version: 0.2\nqq zz\n").unwrap(),
+        &[merges, "is broken"],
+    );
     refused(|model| fs::write(model.join(merges), [0xff, 0xfe, 0x00]).unwrap(), &[merges]);
 }
 
@@ -451,16 +557,37 @@ fn requests_that_no_model_could_serve() {
         ("--model-id x", "--model-id"),
         ("--program double.mlir", "--program"),
         ("--tpu-shape-padding-multiple 7", "7 px is no padding multiple"),
-        ("--tpu-shape-padding-multiple 4294967296", "rounded up to a multiple of 4294967296 px, is more than 65536 px"),
-        ("--tpu-shape-padding-multiple 18446744073709551608", "is more than 65536 px, which no picture is longer than"),
+        (
+            "--tpu-shape-padding-multiple 4294967296",
+            "rounded up to a multiple of 4294967296 px, is more than 65536 px",
+        ),
+        (
+            "--tpu-shape-padding-multiple 18446744073709551608",
+            "is more than 65536 px, which no picture is longer than",
+        ),
         ("--frobnicate", "--frobnicate"),
     ] {
         bad.refuses(words, 2, &[said]);
     }
     let names = ["ddim", "euler", "euler_a", "dpm++_2m", "dpm++_2m_karras", "pndm"];
-    bad.refuses("--scheduler lms", 2, &[&["there is no scheduler `lms`"], names.as_slice()].concat());
-    bad.refuses("--steps 1001", 1, &["scheduler_config.json", "1001 steps are not possible", "1 to 1000"]);
-    let none = bad.lab.quick(&bad.lab.sim()).words("run --model").arg(&bad.model).run().ended(2).says(&["--prompt"]);
+    bad.refuses(
+        "--scheduler lms",
+        2,
+        &[&["there is no scheduler `lms`"], names.as_slice()].concat(),
+    );
+    bad.refuses(
+        "--steps 1001",
+        1,
+        &["scheduler_config.json", "1001 steps are not possible", "1 to 1000"],
+    );
+    let none = bad
+        .lab
+        .quick(&bad.lab.sim())
+        .words("run --model")
+        .arg(&bad.model)
+        .run()
+        .ended(2)
+        .says(&["--prompt"]);
     bad.left_nothing(&none);
 }
 
@@ -468,46 +595,85 @@ fn requests_that_no_model_could_serve() {
 fn requests_of_warmup_and_lookup_that_make_no_sense() {
     let bad = Bad::new();
     let program = bad.lab.file("double.mlir", support::lab::DOUBLE);
-    let with = |words: &str| bad.lab.quick(&bad.lab.sim()).words(words).arg("--model").arg(&bad.model).run().ended(2);
+    let with = |words: &str| {
+        bad.lab.quick(&bad.lab.sim()).words(words).arg("--model").arg(&bad.model).run().ended(2)
+    };
     for command in ["warmup", "lookup"] {
-        let said = with(&format!("{command} --dtype bf16")).says(&["--dtype is told of programs", "--precision"]);
+        let said = with(&format!("{command} --dtype bf16"))
+            .says(&["--dtype is told of programs", "--precision"]);
         bad.left_nothing(&said);
-        bad.left_nothing(&with(&format!("{command} --program {}", program.display())).says(&["--program", "--model"]));
+        bad.left_nothing(
+            &with(&format!("{command} --program {}", program.display()))
+                .says(&["--program", "--model"]),
+        );
         bad.left_nothing(&with(&format!("{command} --width 7 --height 64")).says(&["width is 7"]));
         bad.left_nothing(&with(&format!("{command} --scheduler lms")).says(&["`lms`", "euler_a"]));
-        bad.left_nothing(&with(&format!("{command} --batch auto")).says(&["batch is auto", "libtorch"]));
+        bad.left_nothing(
+            &with(&format!("{command} --batch auto")).says(&["batch is auto", "libtorch"]),
+        );
     }
-    bad.left_nothing(&with("warmup --model-id x").says(&["--model-id names the model of a program", "--model takes"]));
+    bad.left_nothing(
+        &with("warmup --model-id x")
+            .says(&["--model-id names the model of a program", "--model takes"]),
+    );
     for resolutions in ["512y512", "512x", "0x0,big", ""] {
         let ran = bad.lab.quick(&bad.lab.sim()).words("warmup --model").arg(&bad.model);
-        let ran =
-            ran.arg(format!("--resolutions={resolutions}")).run().ended(2).says(&["is no resolution: 768x512 is one"]);
+        let ran = ran
+            .arg(format!("--resolutions={resolutions}"))
+            .run()
+            .ended(2)
+            .says(&["is no resolution: 768x512 is one"]);
         bad.left_nothing(&ran);
     }
-    bad.left_nothing(&with("warmup --resolutions 64x64 --width 64 --height 64").says(&["--resolutions", "--width"]));
+    bad.left_nothing(
+        &with("warmup --resolutions 64x64 --width 64 --height 64")
+            .says(&["--resolutions", "--width"]),
+    );
     bad.left_nothing(&with("warmup --jobs 2").says(&["--aot", "--manifest"]));
     bad.left_nothing(&with("warmup --preset sd3").says(&["--preset", "sd15", "sdxl"]));
     bad.left_nothing(&with("warmup --aot v5e").says(&["--aot", "no target is called `v5e`"]));
-    bad.left_nothing(&with("warmup --manifest warm.toml --resolutions 64x64").says(&["--manifest", "--resolutions"]));
+    bad.left_nothing(
+        &with("warmup --manifest warm.toml --resolutions 64x64")
+            .says(&["--manifest", "--resolutions"]),
+    );
     bad.left_nothing(&with("lookup --target v5e").says(&["--target", "no target is called `v5e`"]));
 }
 
 #[test]
 fn a_batch_that_does_not_fit_is_refused_with_figures() {
     let bad = Bad::new();
-    let said =
-        ["60000 x 512x512 px does not fit: stage `", "needs at least", "GiB", "are free", "hint: make the batch"];
+    let said = [
+        "60000 x 512x512 px does not fit: stage `",
+        "needs at least",
+        "GiB",
+        "are free",
+        "hint: make the batch",
+    ];
     bad.refuses("--batch 60000 --width 512 --height 512", 1, &said);
     bad.refuses("--width 65536 --height 65536", 1, &["1 x 65536x65536 px does not fit"]);
-    bad.refuses("--width 65536 --height 65536 --batch 65536", 1, &["take more bytes than 63 bits count"]);
-    let warmup = bad.lab.quick(&bad.lab.sim()).words("warmup --batch 60000 --resolutions 64x64,512x512 --model");
+    bad.refuses(
+        "--width 65536 --height 65536 --batch 65536",
+        1,
+        &["take more bytes than 63 bits count"],
+    );
+    let warmup = bad
+        .lab
+        .quick(&bad.lab.sim())
+        .words("warmup --batch 60000 --resolutions 64x64,512x512 --model");
     let warmup = warmup.arg(&bad.model).run().ended(1).says(&["60000 x", "does not fit"]);
     bad.left_nothing(&warmup);
     // A device that says how much it has.
     let sim = bad.lab.sim().pose("v5e:1x1").memory_limit(1 << 20);
-    let run = bad.lab.quick_tpu(&sim).words("run --prompt seven --output pictures/out.png --width 256 --height 256");
+    let run = bad
+        .lab
+        .quick_tpu(&sim)
+        .words("run --prompt seven --output pictures/out.png --width 256 --height 256");
     let ran = run.arg("--model").arg(&bad.model).run().ended(1);
-    bad.left_nothing(&ran.says(&["1 x 256x256 px does not fit", "MiB and its weights", "and 1.0 MiB are free"]));
+    bad.left_nothing(&ran.says(&[
+        "1 x 256x256 px does not fit",
+        "MiB and its weights",
+        "and 1.0 MiB are free",
+    ]));
 }
 
 #[test]
@@ -515,8 +681,11 @@ fn outputs_that_cannot_be_written() {
     let bad = Bad::new();
     let to = |output: &str| {
         let run = bad.lab.quick(&bad.lab.sim()).words("run --prompt seven --output").arg(output);
-        let ran =
-            run.arg("--model").arg(&bad.model).run().ended(1).says(&["writing the picture to", output, "failed: "]);
+        let ran = run.arg("--model").arg(&bad.model).run().ended(1).says(&[
+            "writing the picture to",
+            output,
+            "failed: ",
+        ]);
         bad.left_nothing(&ran);
         ran
     };
@@ -533,7 +702,11 @@ fn request_files_that_are_wrong() {
     let bad = Bad::new();
     let with = |content: &str, said: &[&str]| {
         let file = bad.lab.file("request.json", content);
-        let run = bad.lab.quick(&bad.lab.sim()).words("run --output pictures/out.png --request").arg(&file);
+        let run = bad
+            .lab
+            .quick(&bad.lab.sim())
+            .words("run --output pictures/out.png --request")
+            .arg(&file);
         let ran = run.arg("--model").arg(&bad.model).run().ended(2).says(said);
         bad.left_nothing(&ran);
     };
@@ -541,7 +714,10 @@ fn request_files_that_are_wrong() {
     with("", &["request.json", "line 1"]);
     with("[1]", &["request.json", "a request is an object"]);
     with("{}", &["no prompt was given", "--prompt"]);
-    with("{\n  \"prompt\": \"x\",\n  \"stepz\": 3\n}", &["unknown field `stepz`", "`steps`", "line 3"]);
+    with(
+        "{\n  \"prompt\": \"x\",\n  \"stepz\": 3\n}",
+        &["unknown field `stepz`", "`steps`", "line 3"],
+    );
     with(
         "{\n  \"prompt\": \"x\",\n  \"steps\": \"many\"\n}",
         &["`\"steps\": \"many\"`", "line 3", "\"many\", expected u64"],
@@ -552,17 +728,30 @@ fn request_files_that_are_wrong() {
         "{\"tpu_warmup\": {\n\"target_resolution\": \"big\"}}",
         &["\"big\" is no resolution: 768x512 is one", "line 2"],
     );
-    with("{\"tpu_warmup\": {\"target_resolution\": [1, 2, 3]}}", &["a resolution is [width, height]"]);
+    with(
+        "{\"tpu_warmup\": {\"target_resolution\": [1, 2, 3]}}",
+        &["a resolution is [width, height]"],
+    );
     with("{\"prompt\": \"x\", \"tpu_warmup\": {\"target_resolution\": \"7x64\"}}", &["width is 7"]);
     with("{\"prompt\": \"x\", \"tpu_warmup\": {\"batch_size\": 0}}", &["batch_size is 0"]);
     with("{\"tpu_warmup\": {\"when\": 1}}", &["unknown field `when`", "target_resolution"]);
     with("{\"prompt\": \"x\", \"width\": 7}", &["width is 7"]);
     with("{\"prompt\": \"x\", \"scheduler\": \"lms\"}", &["`lms`", "euler_a"]);
-    let missing =
-        bad.lab.quick(&bad.lab.sim()).words("run --request nowhere.json --output pictures/out.png").run().ended(1);
+    let missing = bad
+        .lab
+        .quick(&bad.lab.sim())
+        .words("run --request nowhere.json --output pictures/out.png")
+        .run()
+        .ended(1);
     bad.left_nothing(&missing.says(&["nowhere.json", "cannot be read", "No such file"]));
     let folder = bad.lab.file("request.json", "{\"model\": \"elsewhere\", \"prompt\": \"x\"}");
-    let run = bad.lab.quick(&bad.lab.sim()).words("run --output pictures/out.png --request").arg(folder).run().ended(1);
+    let run = bad
+        .lab
+        .quick(&bad.lab.sim())
+        .words("run --output pictures/out.png --request")
+        .arg(folder)
+        .run()
+        .ended(1);
     bad.left_nothing(&run.says(&["there is no model folder elsewhere"]));
 }
 
@@ -570,8 +759,14 @@ fn request_files_that_are_wrong() {
 fn a_cache_that_cannot_be_written_is_one_warning_and_no_failure() {
     let bad = Bad::new();
     let file = bad.lab.file("a-file", "");
-    let run = bad.lab.quick(&bad.lab.sim()).words("--json --tpu-shape-padding=false --cache-dir").arg(&file);
-    let run = run.words("run --prompt seven --steps 2 --width 16 --height 16 --output pictures/out.png --model");
+    let run = bad
+        .lab
+        .quick(&bad.lab.sim())
+        .words("--json --tpu-shape-padding=false --cache-dir")
+        .arg(&file);
+    let run = run.words(
+        "run --prompt seven --steps 2 --width 16 --height 16 --output pictures/out.png --model",
+    );
     let ran = run.arg(&bad.model).run().done().says(&[
         "the cache does not work, going on without it",
         "a-file",

@@ -40,14 +40,23 @@ fn warm_lab() -> Lab {
     let warm = WARM.get_or_init(|| {
         let lab = Lab::new();
         let warmup = |words: &str| {
-            let warm = || command(&lab, &lab.sim(), "--json warmup --steps 2").words(words).run().done().json();
+            let warm = || {
+                command(&lab, &lab.sim(), "--json warmup --steps 2")
+                    .words(words)
+                    .run()
+                    .done()
+                    .json()
+            };
             lab.counting(warm)
         };
         let (guided, compiles) = warmup("");
         assert_eq!((compiles, stages(&guided, "stage")), (3, STAGES.map(Value::from).into()));
         assert_eq!(lab.executes(), 3);
         let (unguided, compiles) = warmup("--cfg-scale 1");
-        assert_eq!((compiles, stages(&unguided, "source")), (1, ["disk", "compiled", "disk"].map(Value::from).into()));
+        assert_eq!(
+            (compiles, stages(&unguided, "source")),
+            (1, ["disk", "compiled", "disk"].map(Value::from).into())
+        );
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("models-cli-warm");
         // What another run of these tests left.
         let _ = std::fs::remove_dir_all(&folder);
@@ -77,8 +86,10 @@ fn assert_names(value: &Value, wanted: &str) {
     assert_eq!(have, wanted.split_whitespace().collect());
 }
 
-const RUN: &str = "device signature requested_size padded_size crop_origin seed stages timings images warnings";
-const STAGE: &str = "model_id stage graph_key source match compile_seconds compile_peak_bytes load_seconds";
+const RUN: &str =
+    "device signature requested_size padded_size crop_origin seed stages timings images warnings";
+const STAGE: &str =
+    "model_id stage graph_key source match compile_seconds compile_peak_bytes load_seconds";
 
 #[test]
 fn a_run_tells_what_the_contract_says_and_compiles_once() {
@@ -92,7 +103,10 @@ fn a_run_tells_what_the_contract_says_and_compiles_once() {
     let cold = cold.done().json();
     assert_names(&cold, RUN);
     assert_names(&cold["device"], "requested selected reason kind");
-    assert_names(&cold["signature"], "model_id input_shape batch_size cfg_scale scheduler steps dtype digest");
+    assert_names(
+        &cold["signature"],
+        "model_id input_shape batch_size cfg_scale scheduler steps dtype digest",
+    );
     assert_names(
         &cold["timings"],
         "executables_ready_seconds weights_ready_seconds first_step_seconds seconds_per_step total_seconds",
@@ -105,14 +119,28 @@ fn a_run_tells_what_the_contract_says_and_compiles_once() {
         assert_eq!(stage["graph_key"].as_str().unwrap().len(), 64);
     }
     let signature = &cold["signature"];
-    assert_eq!((&signature["model_id"], &signature["scheduler"]), (&"demo-model".into(), &"euler".into()));
+    assert_eq!(
+        (&signature["model_id"], &signature["scheduler"]),
+        (&"demo-model".into(), &"euler".into())
+    );
     assert_eq!((&signature["steps"], &signature["cfg_scale"]), (&2.into(), &7.5.into()));
-    assert_eq!((&signature["input_shape"], &signature["dtype"]), (&json!([1, 4, 8, 8]), &"float32".into()));
-    assert_eq!((&cold["requested_size"], &cold["padded_size"]), (&json!([64, 64]), &json!([64, 64])));
+    assert_eq!(
+        (&signature["input_shape"], &signature["dtype"]),
+        (&json!([1, 4, 8, 8]), &"float32".into())
+    );
+    assert_eq!(
+        (&cold["requested_size"], &cold["padded_size"]),
+        (&json!([64, 64]), &json!([64, 64]))
+    );
     assert_eq!((&cold["crop_origin"], &cold["seed"]), (&json!([0, 0]), &7.into()));
     assert_eq!((&cold["images"], &cold["warnings"]), (&json!(["out.png"]), &json!([])));
     let seconds = |name: &str| cold["timings"][name].as_f64().unwrap();
-    for part in ["executables_ready_seconds", "weights_ready_seconds", "first_step_seconds", "seconds_per_step"] {
+    for part in [
+        "executables_ready_seconds",
+        "weights_ready_seconds",
+        "first_step_seconds",
+        "seconds_per_step",
+    ] {
         assert!(0.0 < seconds(part) && seconds(part) < seconds("total_seconds"), "{part}: {cold}");
     }
     let first = std::fs::read(lab.path("out.png")).unwrap();
@@ -126,7 +154,10 @@ fn a_run_tells_what_the_contract_says_and_compiles_once() {
     let run = command(&lab, &lab.no_compiles(), "--json --require-warm run").words(other);
     let other = run.run().done().silent().json();
     assert_ready(&other, &["disk"; 3], "equivalent");
-    assert_eq!((&other["signature"]["steps"], &other["signature"]["scheduler"]), (&3.into(), &"ddim".into()));
+    assert_eq!(
+        (&other["signature"]["steps"], &other["signature"]["scheduler"]),
+        (&3.into(), &"ddim".into())
+    );
     assert_eq!(lab.compiles(), 3);
     lab.assert_nothing_half_written();
 }
@@ -141,9 +172,18 @@ fn a_picture_says_how_it_was_made() {
     let made = picture(&lab, "out.png");
     assert_eq!((made.width, made.height), (64, 64));
     let settings = &made.settings;
-    assert_eq!((&settings["prompt"], &settings["negative_prompt"]), (&"eight, größer".into(), &"blurry".into()));
-    assert_eq!((&settings["seed"], &settings["steps"], &settings["cfg_scale"]), (&11.into(), &3.into(), &4.5.into()));
-    assert_eq!((&settings["scheduler"], &settings["model_id"]), (&"pndm".into(), &"demo-model".into()));
+    assert_eq!(
+        (&settings["prompt"], &settings["negative_prompt"]),
+        (&"eight, größer".into(), &"blurry".into())
+    );
+    assert_eq!(
+        (&settings["seed"], &settings["steps"], &settings["cfg_scale"]),
+        (&11.into(), &3.into(), &4.5.into())
+    );
+    assert_eq!(
+        (&settings["scheduler"], &settings["model_id"]),
+        (&"pndm".into(), &"demo-model".into())
+    );
     assert_eq!(
         made.parameters,
         "eight, größer\nNegative prompt: blurry\nSteps: 3, Sampler: pndm, CFG scale: 4.5, Seed: 11, Size: 64x64, \
@@ -171,7 +211,10 @@ fn without_padding_a_size_is_computed_as_it_is() {
     let lab = warm_lab();
     let size = "--tpu-shape-padding=false --width 72 --height 64";
     let ran = run(&lab, &lab.sim(), size).done().json();
-    assert_eq!((&ran["padded_size"], &ran["signature"]["input_shape"]), (&json!([72, 64]), &json!([1, 4, 8, 9])));
+    assert_eq!(
+        (&ran["padded_size"], &ran["signature"]["input_shape"]),
+        (&json!([72, 64]), &json!([1, 4, 8, 9]))
+    );
     assert_eq!(stages(&ran, "source"), ["disk", "compiled", "compiled"]);
     let made = picture(&lab, "out.png");
     assert_eq!((made.width, made.height), (72, 64));
@@ -196,8 +239,12 @@ fn a_batch_is_what_its_seeds_make_alone() {
     assert!(!lab.path("batch.png").exists());
     for (index, seed) in seeds.into_iter().enumerate() {
         make(&lab.no_compiles(), seed, "--output alone.png");
-        let (together, alone) = (picture(&lab, &format!("batch-{index}.png")), picture(&lab, "alone.png"));
-        assert_eq!((&together.settings, &together.settings["seed"]), (&alone.settings, &seed.into()));
+        let (together, alone) =
+            (picture(&lab, &format!("batch-{index}.png")), picture(&lab, "alone.png"));
+        assert_eq!(
+            (&together.settings, &together.settings["seed"]),
+            (&alone.settings, &seed.into())
+        );
         // Convolutions of a batch may add up in another order.
         assert!(together.psnr(&alone) > 60.0, "{}", together.psnr(&alone));
     }
@@ -208,7 +255,8 @@ fn a_batch_is_what_its_seeds_make_alone() {
 fn without_a_seed_there_is_one_that_makes_the_picture_again() {
     let lab = warm_lab();
     let make = |words: &str| {
-        let run = command(&lab, &lab.no_compiles(), "--json run --prompt seven --steps 2").words(words);
+        let run =
+            command(&lab, &lab.no_compiles(), "--json run --prompt seven --steps 2").words(words);
         run.run().done().json()["seed"].as_u64().unwrap()
     };
     let (first, second) = (make("--output first.png"), make("--output second.png"));
@@ -231,7 +279,12 @@ fn another_model_of_the_same_shape_runs_on_the_same_executables() {
     let half = bytes.len() / 2;
     bytes[half..].fill(0);
     std::fs::write(&weights, bytes).unwrap();
-    let ran = lab.quick(&lab.no_compiles()).words("--json --require-warm run").words(SEVEN).arg("--model").arg(&tuned);
+    let ran = lab
+        .quick(&lab.no_compiles())
+        .words("--json --require-warm run")
+        .words(SEVEN)
+        .arg("--model")
+        .arg(&tuned);
     let ran = ran.run().done().silent().json();
     assert_eq!(ran["signature"]["model_id"], "tuned");
     assert_ready(&ran, &["disk"; 3], "equivalent");
@@ -256,11 +309,16 @@ fn the_index_names_the_scheduler() {
     let ddim = json!(["diffusers", "DDIMScheduler"]);
     let model = edited_demo(&lab, "model_index.json", |index| index["scheduler"] = ddim);
     let make = |model: &Path, output: &str| {
-        let run =
-            lab.quick(&lab.no_compiles()).words("--json run --prompt seven --steps 3 --seed 7 --output").arg(output);
+        let run = lab
+            .quick(&lab.no_compiles())
+            .words("--json run --prompt seven --steps 3 --seed 7 --output")
+            .arg(output);
         run.arg("--model").arg(model).run().done().silent().json()["signature"]["scheduler"].clone()
     };
-    assert_eq!((make(&demo_model(), "pndm.png"), make(&model, "ddim.png")), ("pndm".into(), "ddim".into()));
+    assert_eq!(
+        (make(&demo_model(), "pndm.png"), make(&model, "ddim.png")),
+        ("pndm".into(), "ddim".into())
+    );
     assert!(picture(&lab, "pndm.png").rgb != picture(&lab, "ddim.png").rgb);
     // The configuration's own class says the same, or nothing.
     let config = model.join("scheduler/scheduler_config.json");
@@ -280,7 +338,9 @@ fn schedulers_are_known_by_the_names_of_other_programs() {
         ("DPM++ 2M Karras", "dpm++_2m_karras"),
         ("dpmpp_2m", "dpm++_2m"),
     ] {
-        let run = command(&lab, &lab.no_compiles(), "--json run --prompt seven --steps 2").arg("--scheduler").arg(name);
+        let run = command(&lab, &lab.no_compiles(), "--json run --prompt seven --steps 2")
+            .arg("--scheduler")
+            .arg(name);
         assert_eq!(run.run().done().silent().json()["signature"]["scheduler"], own);
     }
 }
@@ -290,7 +350,8 @@ fn another_pipeline_over_the_same_components_runs_as_text_to_image_and_says_so()
     let lab = warm_lab();
     let class = "StableDiffusionImg2ImgPipeline";
     let model = edited_demo(&lab, "model_index.json", |index| index["_class_name"] = json!(class));
-    let run = lab.quick(&lab.no_compiles()).words("--json run").words(SEVEN).arg("--model").arg(model);
+    let run =
+        lab.quick(&lab.no_compiles()).words("--json run").words(SEVEN).arg("--model").arg(model);
     let ran = run.run().done().says(&[class, "text-to-image", "StableDiffusionPipeline"]).json();
     assert_eq!(ran["warnings"].as_array().unwrap().len(), 1, "{}", ran["warnings"]);
 }
@@ -300,8 +361,14 @@ fn a_token_that_was_added_is_one_id() {
     let lab = warm_lab();
     let vocabulary = std::fs::read_to_string(demo_model().join("tokenizer/vocab.json")).unwrap();
     let size = serde_json::from_str::<Value>(&vocabulary).unwrap().as_object().unwrap().len();
-    let model = edited_demo(&lab, "tokenizer/added_tokens.json", |tokens| tokens["<cat-toy>"] = size.into());
-    let run = lab.quick(&lab.no_compiles()).words("run --steps 2 --prompt <cat-toy>").arg("--model").arg(model);
+    let model = edited_demo(&lab, "tokenizer/added_tokens.json", |tokens| {
+        tokens["<cat-toy>"] = size.into()
+    });
+    let run = lab
+        .quick(&lab.no_compiles())
+        .words("run --steps 2 --prompt <cat-toy>")
+        .arg("--model")
+        .arg(model);
     // The demo model has no embedding for it.
     run.run().ended(1).says(&[&format!("token {size}")]);
 }
@@ -312,8 +379,7 @@ fn no_negative_prompt_is_not_an_empty_one() {
     let model = random_model::write_small("sdxl", &lab.path("")).unwrap();
     // Where layers are left out, a negative prompt that is encoded has stages of its own.
     let cold = |negative: &Value| {
-        let request =
-            json!({"prompt": "seven", "negative_prompt": negative, "clip_skip": 1, "width": 64, "height": 64});
+        let request = json!({"prompt": "seven", "negative_prompt": negative, "clip_skip": 1, "width": 64, "height": 64});
         let request = lab.file("request.json", request.to_string());
         let run = lab.quick(&lab.sim()).words("--require-warm run --request").arg(request);
         run.arg("--model").arg(&model).run().ended(3).says(&["`text_encoder_2`"]).stderr
@@ -338,31 +404,50 @@ fn a_request_file_does_what_the_flags_do_and_flags_win_over_it() {
     run(&lab, &lab.no_compiles(), "").done();
     let by_flags = picture(&lab, "out.png");
     let ask = |words: &str| {
-        let run = lab.quick(&lab.no_compiles()).words("--json run --request request.json --output file.png");
+        let run = lab
+            .quick(&lab.no_compiles())
+            .words("--json run --request request.json --output file.png");
         run.words(words).run().done().silent().json()
     };
     request(&lab, &json!({}));
     ask("");
     assert_eq!(picture(&lab, "file.png"), by_flags);
-    request(&lab, &json!({"guidance_scale": 3, "width": 60, "height": 60, "negative_prompt": "blurry"}));
+    request(
+        &lab,
+        &json!({"guidance_scale": 3, "width": 60, "height": 60, "negative_prompt": "blurry"}),
+    );
     let own = ask("");
-    assert_eq!((&own["signature"]["cfg_scale"], &own["requested_size"]), (&3.0.into(), &json!([60, 60])));
+    assert_eq!(
+        (&own["signature"]["cfg_scale"], &own["requested_size"]),
+        (&3.0.into(), &json!([60, 60]))
+    );
     assert_eq!(picture(&lab, "file.png").settings["negative_prompt"], "blurry");
     let words = "--prompt one --negative-prompt dark --steps 3 --cfg-scale 1 --seed 9 --width 50 --height 40";
     let flags = ask(words);
     let signature = &flags["signature"];
-    assert_eq!((&signature["steps"], &signature["cfg_scale"], &flags["seed"]), (&3.into(), &1.0.into(), &9.into()));
-    assert_eq!((&flags["requested_size"], &signature["scheduler"]), (&json!([50, 40]), &"euler".into()));
+    assert_eq!(
+        (&signature["steps"], &signature["cfg_scale"], &flags["seed"]),
+        (&3.into(), &1.0.into(), &9.into())
+    );
+    assert_eq!(
+        (&flags["requested_size"], &signature["scheduler"]),
+        (&json!([50, 40]), &"euler".into())
+    );
     let settings = picture(&lab, "file.png").settings;
-    assert_eq!((&settings["prompt"], &settings["negative_prompt"]), (&"one".into(), &"dark".into()));
+    assert_eq!(
+        (&settings["prompt"], &settings["negative_prompt"]),
+        (&"one".into(), &"dark".into())
+    );
     assert_eq!(lab.compiles(), 0);
 }
 
 #[test]
 fn the_warmup_block_of_a_request_warms_its_size_first() {
     let lab = warm_lab();
-    let ask = || lab.quick(&lab.sim()).words("--json run --request request.json").run().done().json();
-    let block = |enabled: bool| json!({"tpu_warmup": {"enabled": enabled, "target_resolution": [128, 64]}});
+    let ask =
+        || lab.quick(&lab.sim()).words("--json run --request request.json").run().done().json();
+    let block =
+        |enabled: bool| json!({"tpu_warmup": {"enabled": enabled, "target_resolution": [128, 64]}});
     request(&lab, &block(false));
     let ran = ask();
     assert_eq!((lab.compiles(), &ran["padded_size"]), (0, &json!([64, 64])));
@@ -375,15 +460,21 @@ fn the_warmup_block_of_a_request_warms_its_size_first() {
     request(&lab, &json!({"tpu_warmup": {"target_resolution": [64, 128]}, "width": 7}));
     lab.quick(&lab.sim()).words("run --request request.json").run().ended(2).says(&["width is 7"]);
     assert_eq!(lab.compiles(), 2);
-    command(&lab, &lab.no_compiles(), "--require-warm run --width 128 --height 64").words(SEVEN).run().done().silent();
+    command(&lab, &lab.no_compiles(), "--require-warm run --width 128 --height 64")
+        .words(SEVEN)
+        .run()
+        .done()
+        .silent();
     assert_eq!(picture(&lab, "out.png").width, 128);
 }
 
 #[test]
 fn what_was_warmed_is_never_compiled_again() {
     let lab = warm_lab();
-    for words in ["", "--cfg-scale 1", "--cfg-scale 3", "--scheduler ddim", "--steps 5", "--seed 3"] {
-        let run = command(&lab, &lab.no_compiles(), "--require-warm run --prompt nine").words(words);
+    for words in ["", "--cfg-scale 1", "--cfg-scale 3", "--scheduler ddim", "--steps 5", "--seed 3"]
+    {
+        let run =
+            command(&lab, &lab.no_compiles(), "--require-warm run --prompt nine").words(words);
         run.run().done().silent();
         std::fs::remove_file(lab.path("out.png")).unwrap();
     }
@@ -400,7 +491,8 @@ fn what_was_warmed_is_never_compiled_again() {
 #[test]
 fn a_warmup_takes_several_sizes() {
     let lab = warm_lab();
-    let warm = command(&lab, &lab.sim(), "--json warmup --resolutions 64x64,128x64").run().done().json();
+    let warm =
+        command(&lab, &lab.sim(), "--json warmup --resolutions 64x64,128x64").run().done().json();
     assert_eq!(stages(&warm, "stage").len(), 6);
     for stage in warm["stages"].as_array().unwrap() {
         assert_names(stage, &format!("{STAGE} first_run_seconds kept"));
@@ -408,11 +500,22 @@ fn a_warmup_takes_several_sizes() {
     }
     assert_eq!((lab.compiles(), lab.executes()), (2, 6));
     for size in ["--width 64 --height 64", "--width 128 --height 64"] {
-        command(&lab, &lab.no_compiles(), "--require-warm run").words(SEVEN).words(size).run().done().silent();
+        command(&lab, &lab.no_compiles(), "--require-warm run")
+            .words(SEVEN)
+            .words(size)
+            .run()
+            .done()
+            .silent();
     }
-    let table = command(&lab, &lab.no_compiles(), "warmup --resolutions 64x64,128x64").run().done().silent().stdout;
+    let table = command(&lab, &lab.no_compiles(), "warmup --resolutions 64x64,128x64")
+        .run()
+        .done()
+        .silent()
+        .stdout;
     assert!(
-        ["64x64", "128x64", "loaded", "demo-model is warm on xla-cpu"].iter().all(|it| table.contains(it)),
+        ["64x64", "128x64", "loaded", "demo-model is warm on xla-cpu"]
+            .iter()
+            .all(|it| table.contains(it)),
         "{table}"
     );
     // A wrong size is found before the right one in front of it is compiled.
@@ -427,7 +530,10 @@ fn a_warmup_that_cannot_keep_what_it_compiled_fails() {
     let before = contents(&lab.cache());
     let words = "--cache-read-only --text-encoder-precision bf16 --vae-precision bf16 warmup";
     let ran = command(&lab, &lab.sim(), words).run().ended(1);
-    let ran = ran.says(&["stage `text_encoder`, stage `vae_decoder` were compiled and not kept", "--cache-read-only"]);
+    let ran = ran.says(&[
+        "stage `text_encoder`, stage `vae_decoder` were compiled and not kept",
+        "--cache-read-only",
+    ]);
     assert!(!ran.stderr.contains("`denoiser`") && ran.stdout.is_empty(), "{}", ran.stderr);
     assert_eq!(lab.compiles(), 2);
     assert!(before == contents(&lab.cache()), "the read-only cache was written to");
@@ -435,18 +541,28 @@ fn a_warmup_that_cannot_keep_what_it_compiled_fails() {
 
 /// Every file below a folder, with what is in it.
 fn contents(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
-    files_under(folder).into_iter().map(|path| (path.clone(), std::fs::read(path).unwrap())).collect()
+    files_under(folder)
+        .into_iter()
+        .map(|path| (path.clone(), std::fs::read(path).unwrap()))
+        .collect()
 }
 
 #[test]
 fn a_lookup_tells_of_each_stage_whether_it_would_hit() {
     let lab = warm_lab();
-    let lookup = |words: &str| command(&lab, &lab.no_compiles(), "--json lookup").words(words).run();
+    let lookup =
+        |words: &str| command(&lab, &lab.no_compiles(), "--json lookup").words(words).run();
     let hit = lookup("--steps 2").done().silent().json();
     assert_names(&hit, "verdict stages");
-    assert_eq!((&hit["verdict"], stages(&hit, "stage")), (&"hit".into(), STAGES.map(Value::from).into()));
+    assert_eq!(
+        (&hit["verdict"], stages(&hit, "stage")),
+        (&"hit".into(), STAGES.map(Value::from).into())
+    );
     assert_eq!(stages(&hit, "match"), ["exact"; 3]);
-    assert_eq!(stages(&lookup("--steps 9 --cfg-scale 3").done().json(), "match"), ["equivalent"; 3]);
+    assert_eq!(
+        stages(&lookup("--steps 9 --cfg-scale 3").done().json(), "match"),
+        ["equivalent"; 3]
+    );
 
     let partial = lookup("--width 128 --height 64").ended(3).silent().json();
     assert_eq!(
@@ -454,21 +570,30 @@ fn a_lookup_tells_of_each_stage_whether_it_would_hit() {
         (&"partial".into(), vec!["hit".into(), "miss".into(), "miss".into()])
     );
     for stage in &partial["stages"].as_array().unwrap()[1..] {
-        assert_names(stage, "model_id stage verdict match graph_key expected_compile_seconds nearest");
+        assert_names(
+            stage,
+            "model_id stage verdict match graph_key expected_compile_seconds nearest",
+        );
         assert!(stage["expected_compile_seconds"].as_f64().unwrap() > 0.0, "{stage}");
         assert!(!stage["nearest"]["differences"].as_array().unwrap().is_empty(), "{stage}");
     }
-    let said = command(&lab, &lab.no_compiles(), "lookup --width 128 --height 64").run().ended(3).stdout;
-    for wanted in
-        ["demo-model, denoiser: the nearest entry is graph", "demo-model, vae_decoder: the nearest", "program"]
-    {
+    let said =
+        command(&lab, &lab.no_compiles(), "lookup --width 128 --height 64").run().ended(3).stdout;
+    for wanted in [
+        "demo-model, denoiser: the nearest entry is graph",
+        "demo-model, vae_decoder: the nearest",
+        "program",
+    ] {
         assert!(said.contains(wanted), "{wanted} is not in: {said}");
     }
     assert!(!said.contains("text_encoder: "), "{said}");
 
     let empty = Lab::new();
     let miss = command(&empty, &empty.sim(), "--json lookup").run().ended(3).json();
-    assert_eq!((&miss["verdict"], stages(&miss, "verdict")), (&"miss".into(), vec!["miss".into(); 3]));
+    assert_eq!(
+        (&miss["verdict"], stages(&miss, "verdict")),
+        (&"miss".into(), vec!["miss".into(); 3])
+    );
     assert_eq!((lab.compiles(), lab.executes(), empty.compiles()), (0, 0, 0));
     assert!(!empty.cache().exists(), "asking makes no folder");
 }
@@ -479,7 +604,8 @@ fn without_a_model_the_demo_model_is_unpacked_once_and_run() {
     let data = lab.path("data");
     let with = |output: &str| {
         let run = lab.quick(&lab.no_compiles()).env("PREHEAT_DATA_DIR", &data);
-        run.words("--json run --prompt seven --scheduler euler --steps 2 --seed 7 --output").arg(output)
+        run.words("--json run --prompt seven --scheduler euler --steps 2 --seed 7 --output")
+            .arg(output)
     };
     // Two at once, of which each finds nothing there.
     let both = ["0.png", "1.png"].map(|output| with(output).start());
@@ -487,9 +613,15 @@ fn without_a_model_the_demo_model_is_unpacked_once_and_run() {
         assert_eq!(ran["signature"]["model_id"], "demo-model");
     }
     let unpacked = contents(&data);
-    let folder = unpacked.iter().find_map(|(path, _)| path.ends_with("model_index.json").then(|| path.parent()));
+    let folder = unpacked
+        .iter()
+        .find_map(|(path, _)| path.ends_with("model_index.json").then(|| path.parent()));
     let folder = folder.flatten().unwrap();
-    assert!(folder.starts_with(data.join("models")) && folder.ends_with("demo-model"), "{}", folder.display());
+    assert!(
+        folder.starts_with(data.join("models")) && folder.ends_with("demo-model"),
+        "{}",
+        folder.display()
+    );
     // Whole, and nothing beside it.
     for (path, bytes) in &unpacked {
         let original = demo_model().join(path.strip_prefix(folder).unwrap());
@@ -500,21 +632,32 @@ fn without_a_model_the_demo_model_is_unpacked_once_and_run() {
     }
     let written = std::fs::metadata(folder).unwrap().modified().unwrap();
     with("2.png").run().done().silent();
-    assert_eq!(written, std::fs::metadata(folder).unwrap().modified().unwrap(), "it was unpacked twice");
+    assert_eq!(
+        written,
+        std::fs::metadata(folder).unwrap().modified().unwrap(),
+        "it was unpacked twice"
+    );
     run(&lab, &lab.no_compiles(), "").done();
     for output in ["0.png", "1.png", "2.png"] {
         assert_eq!(picture(&lab, output), picture(&lab, "out.png"));
     }
     // Nobody can make folders there, not even root.
-    let nowhere = lab.quick(&lab.no_compiles()).env("PREHEAT_DATA_DIR", "/proc/nowhere").words("run").words(SEVEN);
+    let nowhere = lab
+        .quick(&lab.no_compiles())
+        .env("PREHEAT_DATA_DIR", "/proc/nowhere")
+        .words("run")
+        .words(SEVEN);
     nowhere.run().ended(1).says(&["writing the demo model to /proc/nowhere", "--model"]);
 }
 
 #[test]
 fn with_manual_warmup_alone_the_demo_model_is_warmed() {
-    for (flag, said) in [("--tpu-manual-warmup", ""), ("--tpu-warmup-enable", "older name of --tpu-manual-warmup")] {
+    for (flag, said) in
+        [("--tpu-manual-warmup", ""), ("--tpu-warmup-enable", "older name of --tpu-manual-warmup")]
+    {
         let lab = warm_lab();
-        let warmup = lab.quick(&lab.no_compiles()).env("PREHEAT_DATA_DIR", lab.path("data")).arg(flag);
+        let warmup =
+            lab.quick(&lab.no_compiles()).env("PREHEAT_DATA_DIR", lab.path("data")).arg(flag);
         let ran = warmup.run().done().says(&[said]);
         assert!(ran.stdout.contains("demo-model is warm on xla-cpu: 3 stages"), "{}", ran.stdout);
         assert!(!ran.stderr.contains("not warm"), "{}", ran.stderr);
@@ -526,8 +669,14 @@ fn with_manual_warmup_alone_the_demo_model_is_warmed() {
 fn with_manual_warmup_a_cold_run_says_what_it_compiles() {
     let lab = warm_lab();
     let words = "--tpu-manual-warmup --vae-precision bf16";
-    let cold = run(&lab, &lab.sim(), words).done().says(&["not warm: stage `vae_decoder`", "preheat warmup"]);
-    assert!(!["`denoiser`", "`text_encoder`"].iter().any(|stage| cold.stderr.contains(stage)), "{}", cold.stderr);
+    let cold = run(&lab, &lab.sim(), words)
+        .done()
+        .says(&["not warm: stage `vae_decoder`", "preheat warmup"]);
+    assert!(
+        !["`denoiser`", "`text_encoder`"].iter().any(|stage| cold.stderr.contains(stage)),
+        "{}",
+        cold.stderr
+    );
     let warnings = cold.json()["warnings"].clone();
     assert_eq!(warnings.as_array().unwrap().len(), 1, "{warnings}");
     // Nothing ran but what the picture takes.
@@ -540,10 +689,14 @@ fn what_must_be_warm_and_is_not_names_every_stage() {
     let lab = Lab::new();
     let cold = command(&lab, &lab.sim(), "--require-warm run").words(SEVEN).run().ended(3);
     let named = STAGES.map(|stage| format!("stage `{stage}`"));
-    let cold = cold.says(&named.each_ref().map(String::as_str)).says(&["not warm", "preheat warmup"]);
+    let cold =
+        cold.says(&named.each_ref().map(String::as_str)).says(&["not warm", "preheat warmup"]);
     assert_eq!(cold.stdout, "");
     let lab = warm_lab();
-    let larger = command(&lab, &lab.sim(), "--require-warm run --width 128 --height 64").words(SEVEN).run().ended(3);
+    let larger = command(&lab, &lab.sim(), "--require-warm run --width 128 --height 64")
+        .words(SEVEN)
+        .run()
+        .ended(3);
     let larger = larger.says(&["`denoiser`", "`vae_decoder`", "the nearest entry is graph"]);
     assert!(!larger.stderr.contains("`text_encoder`"), "{}", larger.stderr);
     assert_eq!((lab.compiles(), lab.executes()), (0, 0));
@@ -584,7 +737,11 @@ fn forced_every_stage_is_compiled_anew() {
     assert_eq!(lab.compiles(), 3);
     let after = contents(&lab.cache().join("objects-v1"));
     let changed = objects.iter().zip(&after).filter(|(before, after)| before != after).count();
-    assert_eq!((objects.len(), after.len(), changed), (4, 4, 3), "all but the unguided denoiser are replaced");
+    assert_eq!(
+        (objects.len(), after.len(), changed),
+        (4, 4, 3),
+        "all but the unguided denoiser are replaced"
+    );
     assert_ready(&run(&lab, &lab.no_compiles(), "").done().json(), &["disk"; 3], "exact");
 }
 
@@ -592,7 +749,10 @@ fn forced_every_stage_is_compiled_anew() {
 fn without_the_compilation_cache_a_run_touches_no_store() {
     let lab = warm_lab();
     let before = contents(&lab.cache());
-    let ran = run(&lab, &lab.sim(), "--tpu-compilation-cache=false").done().silent_about_the_cache().json();
+    let ran = run(&lab, &lab.sim(), "--tpu-compilation-cache=false")
+        .done()
+        .silent_about_the_cache()
+        .json();
     assert_ready(&ran, &["compiled"; 3], "compiled");
     assert_eq!(lab.compiles(), 3);
     assert!(before == contents(&lab.cache()), "the store was written to");
@@ -602,12 +762,16 @@ fn without_the_compilation_cache_a_run_touches_no_store() {
 fn bf16_is_another_entry_and_nearly_the_same_picture() {
     let lab = warm_lab();
     let ask = |sim: &Sim, words: &str| {
-        let run = command(&lab, sim, "--json run --prompt seven --scheduler euler --steps 8 --seed 7");
+        let run =
+            command(&lab, sim, "--json run --prompt seven --scheduler euler --steps 8 --seed 7");
         run.words(words).run().done().json()
     };
     let f32 = ask(&lab.no_compiles(), "--output f32.png");
     let bf16 = ask(&lab.sim(), "--output bf16.png --precision bf16");
-    assert_eq!((&f32["signature"]["dtype"], &bf16["signature"]["dtype"]), (&"float32".into(), &"bfloat16".into()));
+    assert_eq!(
+        (&f32["signature"]["dtype"], &bf16["signature"]["dtype"]),
+        (&"float32".into(), &"bfloat16".into())
+    );
     assert_eq!(stages(&bf16, "source"), ["compiled"; 3]);
     let keys = [&f32, &bf16].map(|ran| stages(ran, "graph_key"));
     assert!(keys[0].iter().all(|key| !keys[1].contains(key)), "{keys:?}");
@@ -642,7 +806,11 @@ fn a_tpu_computes_in_bf16_unless_told_otherwise() {
         let lab = Lab::new();
         let sim = lab.sim().pose("v5e:1x1");
         let run = |sim: &Sim| {
-            let run = lab.quick_tpu(sim).words("--json --strict-device --device tpu run").words(SEVEN).words(words);
+            let run = lab
+                .quick_tpu(sim)
+                .words("--json --strict-device --device tpu run")
+                .words(SEVEN)
+                .words(words);
             run.arg("--model").arg(demo_model()).run().done().json()
         };
         let cold = run(&sim);
@@ -692,7 +860,8 @@ fn ctrl_c_ends_a_run_that_compiles() {
     interrupt(&lab, &hangs, "--vae-precision bf16", || lab.compiles() == 1);
     assert_eq!(lab.executes(), 0);
     // Its lock is free, and the cache as good as before.
-    let again = run(&lab, &lab.sim(), "--vae-precision bf16").done().silent_about_the_cache().json();
+    let again =
+        run(&lab, &lab.sim(), "--vae-precision bf16").done().silent_about_the_cache().json();
     assert_eq!(stages(&again, "source"), ["disk", "disk", "compiled"]);
     lab.assert_nothing_half_written();
 }
@@ -725,14 +894,21 @@ fn processes_at_once_compile_a_stage_once() {
     let lab = warm_lab();
     let slow = lab.sim().compile_delay(Duration::from_secs(1));
     let start = |index: usize| {
-        let words = format!("--json --vae-precision bf16 run --prompt seven --steps 2 --seed 1 --output {index}.png");
+        let words = format!(
+            "--json --vae-precision bf16 run --prompt seven --steps 2 --seed 1 --output {index}.png"
+        );
         command(&lab, &slow, &words).start()
     };
     let runs = [0, 1, 2].map(start);
-    let mut sources: Vec<Value> =
-        runs.into_iter().map(|run| run.wait().done().json()["stages"][2]["source"].clone()).collect();
+    let mut sources: Vec<Value> = runs
+        .into_iter()
+        .map(|run| run.wait().done().json()["stages"][2]["source"].clone())
+        .collect();
     sources.sort_by_key(Value::to_string);
-    assert_eq!((lab.compiles(), sources), (1, ["compiled", "disk", "disk"].map(Value::from).into()));
+    assert_eq!(
+        (lab.compiles(), sources),
+        (1, ["compiled", "disk", "disk"].map(Value::from).into())
+    );
     assert_eq!(picture(&lab, "0.png"), picture(&lab, "1.png"));
     assert_eq!(picture(&lab, "0.png"), picture(&lab, "2.png"));
     lab.assert_nothing_half_written();
@@ -759,7 +935,8 @@ fn of_a_damaged_cache_only_the_damaged_stage_is_compiled() {
 fn a_fallback_cache_serves_a_model() {
     let lab = warm_lab();
     let empty = lab.path("empty");
-    let run = command(&lab, &lab.no_compiles(), "--json run").words(SEVEN).arg("--cache-dir").arg(&empty);
+    let run =
+        command(&lab, &lab.no_compiles(), "--json run").words(SEVEN).arg("--cache-dir").arg(&empty);
     let ran = run.arg("--cache-fallback").arg(lab.cache()).run().done().json();
     assert_ready(&ran, &["fallback"; 3], "graph");
 }
@@ -767,7 +944,8 @@ fn a_fallback_cache_serves_a_model() {
 #[test]
 fn many_steps_say_nothing_where_nobody_watches() {
     let lab = warm_lab();
-    let ran = command(&lab, &lab.no_compiles(), "run --prompt seven --steps 100").run().done().silent();
+    let ran =
+        command(&lab, &lab.no_compiles(), "run --prompt seven --steps 100").run().done().silent();
     assert!(ran.stdout.lines().count() < 10, "{}", ran.stdout);
 }
 
@@ -790,7 +968,8 @@ fn a_prompt_that_is_too_long_is_cut_off_with_a_warning_that_quotes_what_is_lost(
 #[test]
 fn debug_metrics_are_told_of_each_stage() {
     let lab = warm_lab();
-    let run = |words: &str| command(&lab, &lab.no_compiles(), words).words(SEVEN).run().done().silent();
+    let run =
+        |words: &str| command(&lab, &lab.no_compiles(), words).words(SEVEN).run().done().silent();
     let metrics = run("--json --tpu-debug-metrics run").json()["metrics"].clone();
     for stage in STAGES {
         assert!(metrics[format!("{stage}.flops")].as_f64().unwrap() > 0.0, "{metrics}");

@@ -12,7 +12,9 @@ use std::sync::{Arc, Mutex};
 use pjrt_sim::{Count, Entry, Outcome, When};
 use preheat::device::{DeviceName, Request};
 use preheat::models::{Component, ModelFolder};
-use preheat::pipeline::{Builder, Made, Pipeline, PipelineError, Precision, Precisions, TextToImage};
+use preheat::pipeline::{
+    Builder, Made, Pipeline, PipelineError, Precision, Precisions, TextToImage,
+};
 use preheat::progress::{Event, EventKind, Progress};
 use preheat::runtime::Error;
 use preheat::{Dtype, Runtime, Source, runtime};
@@ -62,23 +64,34 @@ fn request() -> TextToImage {
 
 /// One request in a runtime of its own, as in another process; with the names of the stages that the plugin compiled, by its own log.
 #[track_caller]
-fn run(lab: &Lab, folder: PathBuf, settings: Builder, request: &TextToImage) -> (Made, Vec<&'static str>) {
+fn run(
+    lab: &Lab,
+    folder: PathBuf,
+    settings: Builder,
+    request: &TextToImage,
+) -> (Made, Vec<&'static str>) {
     let before = lab.log().len();
     let runtime = runtime(lab).build().unwrap();
     let made = settings.open(&runtime, folder).unwrap().run(request).unwrap();
     assert_eq!(runtime.warnings(), Vec::<String>::new());
     let log = &lab.log()[before..];
     let executed = executions(lab, log);
-    let compiled = log.iter().filter(|entry| entry.outcome == Outcome::Ok).filter_map(|entry| match entry.event {
-        pjrt_sim::Event::Compile { executable, .. } => Some(executable),
-        _ => None,
+    let compiled = log.iter().filter(|entry| entry.outcome == Outcome::Ok).filter_map(|entry| {
+        match entry.event {
+            pjrt_sim::Event::Compile { executable, .. } => Some(executable),
+            _ => None,
+        }
     });
-    let stage = |compiled| executed.iter().find(|run| run.executable == compiled).map(|run| run.stage);
-    let compiled: Vec<_> = compiled.map(|compiled| stage(compiled).expect("what is compiled is run")).collect();
+    let stage =
+        |compiled| executed.iter().find(|run| run.executable == compiled).map(|run| run.stage);
+    let compiled: Vec<_> =
+        compiled.map(|compiled| stage(compiled).expect("what is compiled is run")).collect();
     assert_eq!(compiled.len(), log.compiles_started());
     // Stages are compiled side by side, in any order.
-    let compiled: Vec<_> =
-        STAGES.into_iter().flat_map(|stage| compiled.iter().copied().filter(move |one| *one == stage)).collect();
+    let compiled: Vec<_> = STAGES
+        .into_iter()
+        .flat_map(|stage| compiled.iter().copied().filter(move |one| *one == stage))
+        .collect();
     let said = made.stages.iter().filter(|stage| stage.source == Source::Compiled);
     assert_eq!(said.map(|stage| stage.stage.as_str()).collect::<Vec<_>>(), compiled);
     (made, compiled)
@@ -100,7 +113,8 @@ fn executions(lab: &Lab, log: &[Entry]) -> Vec<Execution> {
     let weights: BTreeMap<_, _> =
         graphs.iter().map(|(component, graph)| (component.name(), graph.weights().len())).collect();
     let of = |component: Component| weights[component.name()];
-    let (text_encoder, decoder, unet) = (of(Component::TextEncoder), of(Component::Vae), of(Component::Unet));
+    let (text_encoder, decoder, unet) =
+        (of(Component::TextEncoder), of(Component::Vae), of(Component::Unet));
     assert!(text_encoder < decoder && decoder < unet);
     // The text encoder takes the ids, and the decoder the latents, beside the weights; with a clip skip it reads fewer.
     let stage = |arguments: usize| match arguments {
@@ -133,7 +147,10 @@ fn after_one_run_nothing_like_it_is_compiled_again() {
             ("steps", TextToImage { steps: 3, ..base() }),
             ("scheduler", TextToImage { scheduler: Some("euler_a".to_owned()), ..base() }),
             ("prompt", TextToImage { prompt: "two cats".to_owned(), ..base() }),
-            ("negative prompt", TextToImage { negative_prompt: Some("blurry".to_owned()), ..base() }),
+            (
+                "negative prompt",
+                TextToImage { negative_prompt: Some("blurry".to_owned()), ..base() },
+            ),
             ("seed", TextToImage { seed: Some(u64::MAX), ..base() }),
         ];
         let same = |made: &Made| made.latents.bytes() == first.latents.bytes();
@@ -154,7 +171,10 @@ fn after_one_run_nothing_like_it_is_compiled_again() {
         assert_eq!(made.plan.sizes.padded, [128, 128]);
         let (made, compiled) = run(lab, model(lab), settings(), &request());
         assert_eq!(compiled, [""; 0]);
-        assert!(same(&made) && made.pictures == first.pictures, "the same request makes another picture");
+        assert!(
+            same(&made) && made.pictures == first.pictures,
+            "the same request makes another picture"
+        );
         assert_eq!(lab.compiles(), STAGES.len());
         assert_eq!(lab.log().deserializes() % STAGES.len(), 0);
     });
@@ -164,12 +184,17 @@ fn after_one_run_nothing_like_it_is_compiled_again() {
 fn another_size_batch_or_dtype_compiles_what_it_changes() {
     in_child("another_size_batch_or_dtype_compiles_what_it_changes", Lab::sim, |lab| {
         let one_step = || TextToImage { steps: 1, ..request() };
-        let compiles = |settings: Builder, request: TextToImage| run(lab, model(lab), settings, &request).1;
+        let compiles =
+            |settings: Builder, request: TextToImage| run(lab, model(lab), settings, &request).1;
         assert_eq!(compiles(settings(), one_step()), STAGES);
         let other = TextToImage { height: Some(64), ..one_step() };
         assert_eq!(compiles(settings(), other), ["denoiser", "vae_decoder"], "another size");
         let other = TextToImage { width: Some(64), ..one_step() };
-        assert_eq!(compiles(settings(), other), ["denoiser", "vae_decoder"], "sides the other way round");
+        assert_eq!(
+            compiles(settings(), other),
+            ["denoiser", "vae_decoder"],
+            "sides the other way round"
+        );
         let other = TextToImage { batch_size: 2, ..one_step() };
         assert_eq!(compiles(settings(), other), ["denoiser"], "another batch");
         let other = TextToImage { cfg_scale: 1.0, ..one_step() };
@@ -177,10 +202,18 @@ fn another_size_batch_or_dtype_compiles_what_it_changes() {
         let other = TextToImage { clip_skip: 1, ..one_step() };
         assert_eq!(compiles(settings(), other), ["text_encoder"], "another clip skip");
         let denoiser = Precisions { denoiser: Some(Precision::Bf16), ..Precisions::default() };
-        assert_eq!(compiles(settings().precisions(denoiser), one_step()), ["denoiser"], "another dtype of one stage");
+        assert_eq!(
+            compiles(settings().precisions(denoiser), one_step()),
+            ["denoiser"],
+            "another dtype of one stage"
+        );
         let all = Precisions { all: Precision::Bf16, ..Precisions::default() };
         let rest = ["text_encoder", "vae_decoder"];
-        assert_eq!(compiles(settings().precisions(all), one_step()), rest, "another dtype of the others, too");
+        assert_eq!(
+            compiles(settings().precisions(all), one_step()),
+            rest,
+            "another dtype of the others, too"
+        );
         let before = lab.compiles();
         assert_eq!(compiles(settings(), one_step()), [""; 0], "the first again");
         assert_eq!(lab.compiles(), before);
@@ -216,7 +249,10 @@ fn between_steps_the_host_waits_for_nothing() {
         assert_eq!(stages, wanted);
         let (first, last) = (executions[2].at, executions[13].at);
         let waits = log[first..last].iter().filter(|entry| {
-            matches!(entry.event, pjrt_sim::Event::Await { .. } | pjrt_sim::Event::DeviceToHost { .. })
+            matches!(
+                entry.event,
+                pjrt_sim::Event::Await { .. } | pjrt_sim::Event::DeviceToHost { .. }
+            )
         });
         assert_eq!(waits.collect::<Vec<_>>(), Vec::<&Entry>::new());
         // What goes to the device meanwhile is what the step is told, not the latents.
@@ -235,7 +271,8 @@ fn a_prompt_is_encoded_once() {
     in_child("a_prompt_is_encoded_once", Lab::sim, |lab| {
         let runtime = runtime(lab).build().unwrap();
         let pipeline = settings().open(&runtime, model(lab)).unwrap();
-        let encoded = || executions(lab, &lab.log()).iter().filter(|run| run.stage == "text_encoder").count();
+        let encoded =
+            || executions(lab, &lab.log()).iter().filter(|run| run.stage == "text_encoder").count();
         let first = pipeline.run(&request()).unwrap();
         assert_eq!(encoded(), 2, "the prompt and the empty one");
         let again = pipeline.run(&request()).unwrap();
@@ -244,7 +281,9 @@ fn a_prompt_is_encoded_once() {
         pipeline.run(&TextToImage { seed: Some(7), steps: 1, ..request() }).unwrap();
         pipeline.run(&TextToImage { cfg_scale: 1.0, ..request() }).unwrap();
         assert_eq!(encoded(), 2);
-        pipeline.run(&TextToImage { negative_prompt: Some("blurry".to_owned()), ..request() }).unwrap();
+        pipeline
+            .run(&TextToImage { negative_prompt: Some("blurry".to_owned()), ..request() })
+            .unwrap();
         assert_eq!(encoded(), 3);
         pipeline.run(&TextToImage { prompt: "blurry".to_owned(), ..request() }).unwrap();
         assert_eq!(encoded(), 3, "a prompt that was a negative one before");
@@ -269,10 +308,16 @@ fn all_that_is_not_warm_is_named_in_one_error() {
         assert_eq!(lab.compiles(), 0);
         let warm = runtime(lab).build().unwrap();
         let warmed = settings().open(&warm, model(lab)).unwrap().warmup(&request(), false).unwrap();
-        assert_eq!(warmed.stages.iter().map(|stage| stage.stage.stage.as_str()).collect::<Vec<_>>(), STAGES);
+        assert_eq!(
+            warmed.stages.iter().map(|stage| stage.stage.stage.as_str()).collect::<Vec<_>>(),
+            STAGES
+        );
         let (_, compiled) = run(lab, model(lab), settings(), &request());
         assert_eq!(compiled, [""; 0]);
-        assert_eq!(missing(&TextToImage { height: Some(64), ..request() }), ["denoiser", "vae_decoder"]);
+        assert_eq!(
+            missing(&TextToImage { height: Some(64), ..request() }),
+            ["denoiser", "vae_decoder"]
+        );
         assert_eq!(lab.compiles(), STAGES.len());
     });
 }

@@ -31,7 +31,12 @@ fn warm_lab() -> Lab {
 
 /// Warms the demo model.
 fn warm(lab: &Lab, words: &str) {
-    let warm = lab.quick(&lab.sim()).words("warmup --steps 2").words(words).arg("--model").arg(demo_model());
+    let warm = lab
+        .quick(&lab.sim())
+        .words("warmup --steps 2")
+        .words(words)
+        .arg("--model")
+        .arg(demo_model());
     warm.run().done();
 }
 
@@ -43,7 +48,8 @@ fn command(lab: &Lab, words: &str) -> Preheat {
 /// A run that must not compile anything, and its JSON.
 #[track_caller]
 fn warm_run(lab: &Lab, words: &str) -> Value {
-    let (ran, compiles) = lab.counting(|| command(lab, "--json --require-warm").words(words).run().done().silent());
+    let (ran, compiles) =
+        lab.counting(|| command(lab, "--json --require-warm").words(words).run().done().silent());
     assert_eq!(compiles, 0);
     ran.json()
 }
@@ -70,26 +76,38 @@ fn a_cold_size_is_cropped_from_a_warm_one_that_covers_it() {
     let lab = warm_lab();
     warm_run(&lab, "--width 128 --height 128");
     let whole = picture(&lab);
-    for (words, requested, own) in
-        [("--width 120 --height 64", [120, 64], [128, 64]), ("--width 64 --height 100", [64, 100], [64, 128])]
-    {
+    for (words, requested, own) in [
+        ("--width 120 --height 64", [120, 64], [128, 64]),
+        ("--width 64 --height 100", [64, 100], [64, 128]),
+    ] {
         cold_run(&lab, words);
         let made = warm_run(&lab, &format!("{words} --snap-to-warm 50"));
-        assert_eq!((&made["requested_size"], &made["padded_size"]), (&json!(requested), &json!([128, 128])));
+        assert_eq!(
+            (&made["requested_size"], &made["padded_size"]),
+            (&json!(requested), &json!([128, 128]))
+        );
         assert_eq!((&made["snapped_from"], &made["wasted_percent"]), (&json!(own), &json!(50.0)));
-        assert_eq!((&made["crop_origin"], &made["signature"]["input_shape"]), (&json!([0, 0]), &json!([1, 4, 16, 16])));
+        assert_eq!(
+            (&made["crop_origin"], &made["signature"]["input_shape"]),
+            (&json!([0, 0]), &json!([1, 4, 16, 16]))
+        );
         assert_eq!(sources(&made), ["disk"; 3]);
         // Noise is drawn at the size that is computed, so it is the corner of that size's picture with the same seed.
         let made = picture(&lab);
         let [width, height] = requested;
         assert_eq!((made.width, made.height), (width, height));
         assert!(made.rgb == whole.corner(width, height), "{words}");
-        assert_eq!((&made.settings["size"], &made.settings["padded_size"]), (&json!(requested), &json!([128, 128])));
+        assert_eq!(
+            (&made.settings["size"], &made.settings["padded_size"]),
+            (&json!(requested), &json!([128, 128]))
+        );
     }
     let said = command(&lab, "-v --width 120 --height 64 --snap-to-warm 50").run().done();
     let words = "120x64 px (cropped from 128x128, which is warm where 128x64 is not; 50.0 % of it is wasted)";
     assert!(said.stdout.contains(words), "{}", said.stdout);
-    said.says(&["snapped to 128x128 px, which is warm: 50.0 % of it is wasted on a request of 128x64 px"]);
+    said.says(&[
+        "snapped to 128x128 px, which is warm: 50.0 % of it is wasted on a request of 128x64 px",
+    ]);
     assert_eq!(lab.compiles(), 0);
 }
 
@@ -108,8 +126,14 @@ fn its_own_size_comes_first() {
     assert_eq!(lab.compiles(), 2, "a warmup warms the size that it was given");
     assert_eq!(warm_run(&lab, small)["padded_size"], json!([128, 64]));
     // By force, what is compiled is the request's own size.
-    let forced = command(&lab, "--json --force-recompile --width 64 --height 64 --snap-to-warm 100").run().done();
-    assert_eq!((&forced.json()["padded_size"], sources(&forced.json())), (&json!([64, 64]), vec!["compiled"; 3]));
+    let forced =
+        command(&lab, "--json --force-recompile --width 64 --height 64 --snap-to-warm 100")
+            .run()
+            .done();
+    assert_eq!(
+        (&forced.json()["padded_size"], sources(&forced.json())),
+        (&json!([64, 64]), vec!["compiled"; 3])
+    );
 }
 
 #[test]
@@ -132,11 +156,16 @@ fn what_wastes_more_than_allowed_or_fits_otherwise_is_not_used() {
         cold_run(&lab, words);
     }
     // Steps, scheduler and scale shape no graph.
-    let others = lab.quick(&lab.no_compiles()).words("--snap-to-warm 50 run --prompt seven --width 120 --height 64");
+    let others = lab
+        .quick(&lab.no_compiles())
+        .words("--snap-to-warm 50 run --prompt seven --width 120 --height 64");
     others.words("--steps 3 --scheduler ddim --cfg-scale 3 --model").arg(demo_model()).run().done();
     // Where it does not have to be warm, its own size is compiled, and what both sizes share is not.
     let own = command(&lab, "--json --width 120 --height 64 --snap-to-warm 10").run().done().json();
-    assert_eq!((&own["padded_size"], sources(&own)), (&json!([128, 64]), vec!["disk", "compiled", "compiled"]));
+    assert_eq!(
+        (&own["padded_size"], sources(&own)),
+        (&json!([128, 64]), vec!["disk", "compiled", "compiled"])
+    );
     assert!(SNAPPED.iter().all(|name| own.get(name).is_none()), "{own}");
     let empty = Lab::new();
     cold_run(&empty, "--snap-to-warm 100");
@@ -164,7 +193,11 @@ fn of_several_sizes_the_smallest_that_is_whole_is_used() {
             let record = lab.bare().words("--json cache show").arg(key).run().done().json();
             record["signatures"][0]["signature"]["input_shape"] == *shape
         };
-        let keys = records.as_array().unwrap().iter().map(|one| one["graph_key"].as_str().unwrap().to_owned());
+        let keys = records
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| one["graph_key"].as_str().unwrap().to_owned());
         let key = keys.clone().find(|key| of_shape(key)).unwrap();
         lab.objects().into_iter().find(|path| path.file_name().unwrap() == key.as_str()).unwrap()
     };
@@ -174,7 +207,9 @@ fn of_several_sizes_the_smallest_that_is_whole_is_used() {
     let mut bytes = std::fs::read(&damaged).unwrap();
     *bytes.last_mut().unwrap() ^= 1;
     std::fs::write(&damaged, bytes).unwrap();
-    let made = command(&lab, "--json --require-warm --snap-to-warm 100 --width 100 --height 64").run().done();
+    let made = command(&lab, "--json --require-warm --snap-to-warm 100 --width 100 --height 64")
+        .run()
+        .done();
     assert_eq!((&made.json()["padded_size"], lab.compiles()), (&json!([192, 192]), 4));
     made.says(&["damaged"]);
 }
@@ -183,15 +218,24 @@ fn of_several_sizes_the_smallest_that_is_whole_is_used() {
 fn a_lookup_tells_at_which_size_it_would_be_served() {
     let lab = warm_lab();
     let lookup = |words: &str| {
-        lab.quick(&lab.no_compiles()).words("lookup --width 120 --height 64 --model").arg(demo_model()).words(words)
+        lab.quick(&lab.no_compiles())
+            .words("lookup --width 120 --height 64 --model")
+            .arg(demo_model())
+            .words(words)
     };
     let own = lookup("--json").run().ended(3).json();
     let names = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
-    assert_eq!((&own["verdict"], names(&own)), (&"partial".into(), vec!["stages".to_owned(), "verdict".to_owned()]));
+    assert_eq!(
+        (&own["verdict"], names(&own)),
+        (&"partial".into(), vec!["stages".to_owned(), "verdict".to_owned()])
+    );
     assert_eq!(lookup("--json --snap-to-warm 49").run().ended(3).json(), own);
     let larger = lookup("--json --snap-to-warm 50").run().done().silent().json();
     assert_eq!((&larger["verdict"], &larger["padded_size"]), (&"hit".into(), &json!([128, 128])));
-    assert_eq!((&larger["snapped_from"], &larger["wasted_percent"]), (&json!([128, 64]), &json!(50.0)));
+    assert_eq!(
+        (&larger["snapped_from"], &larger["wasted_percent"]),
+        (&json!([128, 64]), &json!(50.0))
+    );
     let said = lookup("--snap-to-warm 50").run().done().stdout;
     let words = "served at 128x128, which is warm where 128x64 is not; 50.0 % of it is wasted";
     assert!(said.contains(words), "{said}");
@@ -201,14 +245,20 @@ fn a_lookup_tells_at_which_size_it_would_be_served() {
 #[test]
 fn a_request_file_and_another_model_of_the_same_shape_are_served() {
     let lab = warm_lab();
-    let file = lab.file("request.json", r#"{"prompt":"seven","width":120,"height":64,"steps":2,"seed":7}"#);
-    let made =
-        lab.quick(&lab.no_compiles()).words("--json --snap-to-warm 50 run --output out.png --request").arg(&file);
+    let file = lab
+        .file("request.json", r#"{"prompt":"seven","width":120,"height":64,"steps":2,"seed":7}"#);
+    let made = lab
+        .quick(&lab.no_compiles())
+        .words("--json --snap-to-warm 50 run --output out.png --request")
+        .arg(&file);
     let made = made.arg("--model").arg(demo_model()).run().done().json();
     assert_eq!((&made["padded_size"], sources(&made)), (&json!([128, 128]), vec!["disk"; 3]));
     let fine_tune = lab.path("fine-tune");
     copy_folder(&demo_model(), &fine_tune);
-    let made = lab.quick(&lab.no_compiles()).words("--json run --width 120 --height 64 --snap-to-warm 50").words(SEVEN);
+    let made = lab
+        .quick(&lab.no_compiles())
+        .words("--json run --width 120 --height 64 --snap-to-warm 50")
+        .words(SEVEN);
     let made = made.arg("--model").arg(&fine_tune).run().done().json();
     assert_eq!((&made["padded_size"], sources(&made)), (&json!([128, 128]), vec!["disk"; 3]));
     assert_eq!(lab.compiles(), 0);
@@ -222,10 +272,17 @@ fn a_store_that_is_only_read_serves_its_sizes() {
     assert_eq!((&made["padded_size"], sources(&made)), (&json!([128, 128]), vec!["disk"; 3]));
     let other = Lab::new();
     let fallback = |folder: PathBuf, words: &str| {
-        command(&other, words).words(small).words("--require-warm --cache-fallback").arg(folder).run()
+        command(&other, words)
+            .words(small)
+            .words("--require-warm --cache-fallback")
+            .arg(folder)
+            .run()
     };
     let made = fallback(lab.cache(), "--json").done();
-    assert_eq!((&made.json()["padded_size"], sources(&made.json())), (&json!([128, 128]), vec!["fallback"; 3]));
+    assert_eq!(
+        (&made.json()["padded_size"], sources(&made.json())),
+        (&json!([128, 128]), vec!["fallback"; 3])
+    );
     fallback(lab.path("none"), "").ended(3);
     assert_eq!((lab.compiles(), other.compiles()), (0, 0));
 }

@@ -31,7 +31,8 @@ fn runtime(lab: &Lab) -> runtime::Builder {
 
 /// `text`, compiled.
 fn executable(runtime: &Runtime, text: &str) -> Executable {
-    let signature = create_execution_signature("steps", [1], 1, 1.0, "", 1, Dtype::Float32).unwrap();
+    let signature =
+        create_execution_signature("steps", [1], 1, 1.0, "", 1, Dtype::Float32).unwrap();
     runtime.get_or_compile(&signature, &Program::sniff(text.as_bytes()).unwrap()).unwrap()
 }
 
@@ -67,7 +68,9 @@ fn the_host_waits_for_every_nth_step_and_not_at_all_for_none() {
         };
         let mut latents: Vec<Tensor> = Vec::new();
         // Recording what happens must not make the host wait, either.
-        for (every, recorded) in [(0, false), (0, true), (1, false), (5, false), (5, true), (12, false), (50, false)] {
+        for (every, recorded) in
+            [(0, false), (0, true), (1, false), (5, false), (5, true), (12, false), (50, false)]
+        {
             let mut builder = runtime(lab).sync_steps(every);
             if recorded {
                 builder = builder.metrics(true).trace(Trace::default());
@@ -87,10 +90,17 @@ fn the_host_waits_for_every_nth_step_and_not_at_all_for_none() {
             // Results are read behind the last step, and nowhere before.
             let last = runs[runs.len() - 2];
             assert_eq!(log[first..last].count(Place::DeviceToHost, |_| true), 0, "{case}");
-            assert_eq!(log[last..decoder].count(Place::DeviceToHost, |outcome| *outcome == Outcome::Ok), 1, "{case}");
+            assert_eq!(
+                log[last..decoder].count(Place::DeviceToHost, |outcome| *outcome == Outcome::Ok),
+                1,
+                "{case}"
+            );
             latents.push(made.latents);
         }
-        assert!(latents.iter().all(|one| one.bytes() == latents[0].bytes()), "waiting changes what is computed");
+        assert!(
+            latents.iter().all(|one| one.bytes() == latents[0].bytes()),
+            "waiting changes what is computed"
+        );
     });
 }
 
@@ -133,7 +143,8 @@ fn no_more_than_two_steps_are_in_flight() {
 fn a_step_is_as_long_as_it_takes() {
     const DELAY: f64 = 0.4;
     // One of ten steps is slower than the others.
-    let sim = |lab: &Lab| lab.sim().delay(Place::Execute, When::Nth(4), Duration::from_secs_f64(DELAY));
+    let sim =
+        |lab: &Lab| lab.sim().delay(Place::Execute, When::Nth(4), Duration::from_secs_f64(DELAY));
     in_child("a_step_is_as_long_as_it_takes", sim, |lab| {
         let runtime = runtime(lab).metrics(true).build().unwrap();
         let double = executable(&runtime, DOUBLE);
@@ -151,7 +162,10 @@ fn a_step_is_as_long_as_it_takes() {
         assert!(times.first_seconds < DELAY && times.mean_seconds >= DELAY / 9.0, "{times:?}");
         let metrics = runtime.metrics();
         let steps = metrics.measured[&(Metric::StepTime, Some("doubling".to_owned()))];
-        assert_eq!((steps.samples, steps.p50, steps.p99), (10, times.p50_seconds, times.p99_seconds));
+        assert_eq!(
+            (steps.samples, steps.p50, steps.p99),
+            (10, times.p50_seconds, times.p99_seconds)
+        );
         let executions = metrics.measured[&(Metric::ExecuteTime, Some("steps".to_owned()))];
         assert_eq!((executions.samples, lab.executes()), (10, 10));
         assert!(executions.p99 >= DELAY, "{executions:?}");
@@ -215,7 +229,11 @@ fn agrees(metrics: &Value, log: &[Entry]) {
         ("InboundData.bytes", count(received)),
         ("TransferFromDeviceTime.samples", transfers(Place::DeviceToHost)),
     ] {
-        assert!((figure(name) - wanted).abs() < 0.5, "{name} is {}, and {wanted} by the log", figure(name));
+        assert!(
+            (figure(name) - wanted).abs() < 0.5,
+            "{name} is {}, and {wanted} by the log",
+            figure(name)
+        );
     }
 }
 
@@ -230,7 +248,8 @@ fn metrics_say_what_the_plugin_did() {
         ("warmup --force-recompile --program", vec![&program]),
     ] {
         let before = lab.log().len();
-        let run = lab.preheat(&lab.sim()).words("--json --tpu-debug-metrics").words(words).args(rest);
+        let run =
+            lab.preheat(&lab.sim()).words("--json --tpu-debug-metrics").words(words).args(rest);
         let metrics = run.run().done().json()["metrics"].clone();
         agrees(&metrics, &lab.log()[before..]);
         // One program's figures stand without its name.
@@ -238,7 +257,8 @@ fn metrics_say_what_the_plugin_did() {
         assert!(metrics["instructions"].as_f64().unwrap() >= 2.0, "{metrics}");
     }
     // Of several, each one's stand under its own.
-    let run = lab.preheat(&lab.sim()).words("--json --tpu-debug-metrics warmup --program").arg(&program);
+    let run =
+        lab.preheat(&lab.sim()).words("--json --tpu-debug-metrics warmup --program").arg(&program);
     let metrics = run.arg("--program").arg(&square).run().done().json()["metrics"].clone();
     assert!(metrics["double.flops"].as_f64().unwrap() >= 4.0, "{metrics}");
     assert_eq!(metrics["square.ExecuteTime.samples"], 1.0);
@@ -248,9 +268,19 @@ fn metrics_say_what_the_plugin_did() {
 fn a_devices_memory_is_told_where_the_plugin_tells() {
     let (lab, program) = lab();
     let sim = lab.sim().pose("v5e:1x1").memory_limit(1 << 30);
-    let run = lab.preheat_tpu(&sim).words("--json --tpu-debug-metrics program run").arg(&program).run().done();
+    let run = lab
+        .preheat_tpu(&sim)
+        .words("--json --tpu-debug-metrics program run")
+        .arg(&program)
+        .run()
+        .done();
     assert_eq!(run.json()["metrics"]["device.bytes_limit"], f64::from(1_u32 << 30));
-    let run = lab.preheat(&lab.sim()).words("--json --tpu-debug-metrics program run").arg(&program).run().done();
+    let run = lab
+        .preheat(&lab.sim())
+        .words("--json --tpu-debug-metrics program run")
+        .arg(&program)
+        .run()
+        .done();
     assert_eq!(run.json()["metrics"].get("device.bytes_limit"), None);
 }
 
@@ -277,8 +307,9 @@ fn read_trace(lab: &Lab, name: &str) -> Vec<Span> {
     let document: Value = serde_json::from_slice(&std::fs::read(lab.path(name)).unwrap()).unwrap();
     let events = document["traceEvents"].as_array().unwrap();
     let named = events.iter().filter(|event| event["name"] == "thread_name");
-    let rows: BTreeMap<u64, &str> =
-        named.map(|event| (event["tid"].as_u64().unwrap(), event["args"]["name"].as_str().unwrap())).collect();
+    let rows: BTreeMap<u64, &str> = named
+        .map(|event| (event["tid"].as_u64().unwrap(), event["args"]["name"].as_str().unwrap()))
+        .collect();
     let mut threads: BTreeMap<u64, Vec<Span>> = BTreeMap::new();
     for event in events.iter().filter(|event| event["ph"] == "X") {
         let (began, took) = (event["ts"].as_f64().unwrap(), event["dur"].as_f64().unwrap());
@@ -296,7 +327,10 @@ fn read_trace(lab: &Lab, name: &str) -> Vec<Span> {
         for (at, one) in spans.iter().enumerate() {
             for other in &spans[at + 1..] {
                 let apart = one.ended <= other.began + 0.01 || other.ended <= one.began + 0.01;
-                assert!(apart || one.holds(other) || other.holds(one), "{one:?} and {other:?} cross");
+                assert!(
+                    apart || one.holds(other) || other.holds(one),
+                    "{one:?} and {other:?} cross"
+                );
             }
         }
     }
@@ -306,14 +340,17 @@ fn read_trace(lab: &Lab, name: &str) -> Vec<Span> {
 /// The spans of one name on one row, or on the threads beside it.
 fn on<'a>(spans: &'a [Span], row: &str, name: &str) -> Vec<&'a Span> {
     let beside = format!("{row} (");
-    let is_on = |span: &&Span| (span.row == row || span.row.starts_with(&beside)) && span.name == name;
+    let is_on =
+        |span: &&Span| (span.row == row || span.row.starts_with(&beside)) && span.name == name;
     spans.iter().filter(is_on).collect()
 }
 
 /// `preheat` on the demo model, three steps of it.
 fn run(lab: &Lab, words: &str) -> Preheat {
     let run = lab.quick(&lab.sim()).words(words);
-    run.words("run --prompt seven --scheduler euler --steps 3 --seed 7").arg("--model").arg(demo_model())
+    run.words("run --prompt seven --scheduler euler --steps 3 --seed 7")
+        .arg("--model")
+        .arg(demo_model())
 }
 
 #[test]
@@ -360,10 +397,13 @@ fn a_trace_shows_what_a_run_did_on_rows_that_nest() {
     let store = lab.path("two");
     copy_folder(&lab.cache(), &store);
     let warmup = lab.quick(&lab.sim()).env("PREHEAT_CACHE_DIR", &store);
-    let warmup =
-        warmup.words("--json --tpu-debug-metrics --trace sizes.json warmup --resolutions 64x64,64x128 --model");
+    let warmup = warmup.words(
+        "--json --tpu-debug-metrics --trace sizes.json warmup --resolutions 64x64,64x128 --model",
+    );
     let metrics = warmup.arg(demo_model()).run().done().json()["metrics"].clone();
-    let of_decoders = |name: &&String| name.split(['.', '@']).next() == Some("vae_decoder") && name.contains(".flops");
+    let of_decoders = |name: &&String| {
+        name.split(['.', '@']).next() == Some("vae_decoder") && name.contains(".flops")
+    };
     assert_eq!(metrics.as_object().unwrap().keys().filter(of_decoders).count(), 2, "{metrics}");
     assert_eq!(on(&read_trace(&lab, "sizes.json"), "vae_decoder", "compile").len(), 1);
 }
@@ -380,7 +420,11 @@ fn a_run_that_is_interrupted_or_fails_leaves_a_trace_of_how_far_it_came() {
     let [compile] = on(&spans, "double", "compile")[..] else { panic!("{spans:#?}") };
     assert!(compile.unfinished && compile.ended > compile.began);
     let fails = lab.sim().fail(Place::Execute, When::Each);
-    lab.preheat(&fails).words("--no-tpu-warmup --trace trace.json program run").arg(&program).run().ended(1);
+    lab.preheat(&fails)
+        .words("--no-tpu-warmup --trace trace.json program run")
+        .arg(&program)
+        .run()
+        .ended(1);
     let spans = read_trace(&lab, "trace.json");
     assert!(on(&spans, "double", "compile").iter().all(|compile| !compile.unfinished));
 }
@@ -390,12 +434,24 @@ fn a_trace_that_cannot_be_written_is_an_error_before_anything_is_compiled() {
     let (lab, program) = lab();
     std::fs::create_dir(lab.path("folder")).unwrap();
     for path in ["no/such/folder/trace.json", "folder", "folder/"] {
-        let run = lab.preheat(&lab.sim()).words("program run").arg(&program).arg("--trace").arg(path);
+        let run =
+            lab.preheat(&lab.sim()).words("program run").arg(&program).arg("--trace").arg(path);
         run.run().ended(1).says(&["writing the trace to", path]);
     }
-    lab.preheat(&lab.sim()).words("--trace trace.json cache stats").run().ended(2).says(&["--trace"]);
-    lab.preheat(&lab.sim()).words("--trace trace.json --device nonsense run --prompt x").run().ended(2);
-    assert_eq!((lab.log().len(), lab.path("trace.json").exists()), (0, false), "nothing was done, nothing is written");
+    lab.preheat(&lab.sim())
+        .words("--trace trace.json cache stats")
+        .run()
+        .ended(2)
+        .says(&["--trace"]);
+    lab.preheat(&lab.sim())
+        .words("--trace trace.json --device nonsense run --prompt x")
+        .run()
+        .ended(2);
+    assert_eq!(
+        (lab.log().len(), lab.path("trace.json").exists()),
+        (0, false),
+        "nothing was done, nothing is written"
+    );
     assert_eq!(std::fs::read_dir(lab.path("folder")).unwrap().count(), 0);
 }
 
@@ -403,7 +459,12 @@ fn a_trace_that_cannot_be_written_is_an_error_before_anything_is_compiled() {
 fn a_number_of_steps_that_is_none_is_wrong_usage() {
     let (lab, program) = lab();
     for number in ["-1", "1.5", "many", "4294967296"] {
-        let run = lab.preheat(&lab.sim()).words("program run").arg(&program).arg("--tpu-sync-steps").arg(number);
+        let run = lab
+            .preheat(&lab.sim())
+            .words("program run")
+            .arg(&program)
+            .arg("--tpu-sync-steps")
+            .arg(number);
         run.run().ended(2).says(&["--tpu-sync-steps", number]);
     }
     lab.preheat(&lab.sim()).words("--tpu-sync-steps 3 program run").arg(&program).run().done();

@@ -26,9 +26,15 @@ pub fn compare(case: &Case, have: &[f64], want: &Array) -> Result<(), String> {
     let allowed = case.tolerance * (1.0 + largest);
     let worst = have.iter().zip(&want.data).map(|(have, want)| (have - want).abs()).enumerate();
     let (at, difference) =
-        worst.fold((0, 0.0), |worst, this| if this.1 > worst.1 || this.1.is_nan() { this } else { worst });
+        worst.fold(
+            (0, 0.0),
+            |worst, this| if this.1 > worst.1 || this.1.is_nan() { this } else { worst },
+        );
     if difference <= allowed && have.len() == want.data.len() {
         return Ok(());
     }
-    Err(format!("{}: [{at}] is {}, and {} is wanted within {allowed:e}", case.name, have[at], want.data[at]))
+    Err(format!(
+        "{}: [{at}] is {}, and {} is wanted within {allowed:e}",
+        case.name, have[at], want.data[at]
+    ))
 }

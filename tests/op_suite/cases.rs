@@ -1,7 +1,9 @@
 //! Small functions that together use every op in every way that matters. Every back end has to compute them as `reference.rs` does.
 
 use preheat::Dtype;
-use preheat::graph::{Attention, BinaryOp, Builder, GraphError, Norm, Type, UnaryOp, Value, Verified, autocast};
+use preheat::graph::{
+    Attention, BinaryOp, Builder, GraphError, Norm, Type, UnaryOp, Value, Verified, autocast,
+};
 
 use super::reference::Array;
 
@@ -74,7 +76,14 @@ fn ints(b: &mut Builder, name: &str, dims: &[u64]) -> Value {
     b.input(name, Type::new(Dtype::Int32, dims))
 }
 
-fn conv(b: &mut Builder, x: Value, name: &str, out: u64, kernel: u64, at: [u64; 2]) -> Result<Value, GraphError> {
+fn conv(
+    b: &mut Builder,
+    x: Value,
+    name: &str,
+    out: u64,
+    kernel: u64,
+    at: [u64; 2],
+) -> Result<Value, GraphError> {
     let channels = b.dims(x)[1];
     let weight = b.weight(format!("{name}.weight"), [out, channels, kernel, kernel]);
     let bias = b.weight(format!("{name}.bias"), [out]);
@@ -94,7 +103,12 @@ fn norm(b: &mut Builder, x: Value, name: &str, size: u64) -> Norm {
     Norm { x, weight, bias, eps: 1e-5 }
 }
 
-fn attend(b: &mut Builder, rows: [u64; 2], sizes: [u64; 3], causal: bool) -> Result<Value, GraphError> {
+fn attend(
+    b: &mut Builder,
+    rows: [u64; 2],
+    sizes: [u64; 3],
+    causal: bool,
+) -> Result<Value, GraphError> {
     let [batch, heads, d] = sizes;
     let query = f32s(b, "query", &[batch, rows[0], heads * d]);
     let key = f32s(b, "key", &[batch, rows[1], heads * d]);
@@ -137,12 +151,28 @@ pub fn block(b: &mut Builder) -> Result<Value, GraphError> {
     let query = linear(b, normal, "to_q", c)?;
     let key = linear(b, normal, "to_k", c)?;
     let value = linear(b, normal, "to_v", c)?;
-    let x = b.attention(Attention { query, key, value, heads: 2, scale: 0.5, causal: false, upcast: true })?;
+    let x = b.attention(Attention {
+        query,
+        key,
+        value,
+        heads: 2,
+        scale: 0.5,
+        causal: false,
+        upcast: true,
+    })?;
     let rows = b.add(rows, x)?;
     let query = linear(b, rows, "cross.to_q", c)?;
     let key = linear(b, context, "cross.to_k", c)?;
     let value = linear(b, context, "cross.to_v", c)?;
-    let x = b.attention(Attention { query, key, value, heads: 2, scale: 0.5, causal: false, upcast: false })?;
+    let x = b.attention(Attention {
+        query,
+        key,
+        value,
+        heads: 2,
+        scale: 0.5,
+        causal: false,
+        upcast: false,
+    })?;
     let rows = b.add(rows, x)?;
     let wide = linear(b, rows, "geglu", 2 * c)?;
     let (x, gate) = (b.slice(wide, 2, 0, c)?, b.slice(wide, 2, c, 2 * c)?);

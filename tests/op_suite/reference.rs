@@ -54,7 +54,8 @@ impl Array {
 
     /// The element at `at`, where dimensions of size 1 are repeated and a scalar is repeated everywhere.
     fn repeated(&self, at: &[usize]) -> f64 {
-        let at: Vec<usize> = self.dims.iter().zip(at).map(|(&dim, &at)| if dim == 1 { 0 } else { at }).collect();
+        let at: Vec<usize> =
+            self.dims.iter().zip(at).map(|(&dim, &at)| if dim == 1 { 0 } else { at }).collect();
         self.at(&at)
     }
 }
@@ -63,7 +64,8 @@ impl Array {
 pub fn evaluate(function: &Function, inputs: &[Array], weights: &[Array]) -> Vec<Array> {
     let mut values: HashMap<Value, Array> = HashMap::new();
     for (value, node) in function.values() {
-        let dims: Vec<usize> = node.kind.dims.iter().map(|&dim| usize::try_from(dim).unwrap()).collect();
+        let dims: Vec<usize> =
+            node.kind.dims.iter().map(|&dim| usize::try_from(dim).unwrap()).collect();
         let of = |value: &Value| &values[value];
         let array = match &node.op {
             Op::Input(index) => inputs[*index as usize].clone(),
@@ -79,9 +81,10 @@ pub fn evaluate(function: &Function, inputs: &[Array], weights: &[Array]) -> Vec
 fn compute<'a>(op: &Op, dims: &[usize], of: impl Fn(&Value) -> &'a Array) -> Array {
     match op {
         Op::Input(_) | Op::Weight(_) => unreachable!(),
-        Op::Literal(values) => {
-            Array { dims: dims.to_vec(), data: values.iter().map(|&value| f64::from(value)).collect() }
-        }
+        Op::Literal(values) => Array {
+            dims: dims.to_vec(),
+            data: values.iter().map(|&value| f64::from(value)).collect(),
+        },
         Op::Fill(value) => Array::from_fn(dims, |_| f64::from(*value)),
         Op::Unary(op, x) => Array::from_fn(dims, |at| unary(*op, of(x).at(at))),
         Op::Binary(op, x, y) => Array::from_fn(dims, |at| {
@@ -149,7 +152,9 @@ fn compute<'a>(op: &Op, dims: &[usize], of: impl Fn(&Value) -> &'a Array) -> Arr
         Op::Embedding { table, ids } => {
             let (table, ids) = (of(table), of(ids));
             let last = dims.len() - 1;
-            Array::from_fn(dims, |at| table.at(&[clamped(ids.at(&at[..last]), table.dims[0]), at[last]]))
+            Array::from_fn(dims, |at| {
+                table.at(&[clamped(ids.at(&at[..last]), table.dims[0]), at[last]])
+            })
         }
         Op::SelectRow { x, rows } => {
             let (x, rows) = (of(x), of(rows));
@@ -159,7 +164,11 @@ fn compute<'a>(op: &Op, dims: &[usize], of: impl Fn(&Value) -> &'a Array) -> Arr
 }
 
 /// A position among `count`: one outside is moved to the nearest inside.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "positions are small whole numbers")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "positions are small whole numbers"
+)]
 fn clamped(position: f64, count: usize) -> usize {
     (position.max(0.0) as usize).min(count - 1)
 }
@@ -190,7 +199,13 @@ fn erf(x: f64) -> f64 {
     sum * 2.0 / std::f64::consts::PI.sqrt()
 }
 
-fn conv2d(x: &Array, weight: &Array, bias: Option<&Array>, [stride, padding]: [usize; 2], dims: &[usize]) -> Array {
+fn conv2d(
+    x: &Array,
+    weight: &Array,
+    bias: Option<&Array>,
+    [stride, padding]: [usize; 2],
+    dims: &[usize],
+) -> Array {
     let [_, channels, kernel_height, kernel_width] = weight.dims[..] else { unreachable!() };
     Array::from_fn(dims, |at| {
         let mut sum = bias.map_or(0.0, |bias| bias.data[at[1]]);
@@ -198,7 +213,8 @@ fn conv2d(x: &Array, weight: &Array, bias: Option<&Array>, [stride, padding]: [u
             for i in 0..kernel_height {
                 for j in 0..kernel_width {
                     let (row, column) = (at[2] * stride + i, at[3] * stride + j);
-                    let inside = |cell: usize, size: usize| (padding..size + padding).contains(&cell);
+                    let inside =
+                        |cell: usize, size: usize| (padding..size + padding).contains(&cell);
                     if inside(row, x.dims[2]) && inside(column, x.dims[3]) {
                         sum += x.at(&[at[0], channel, row - padding, column - padding])
                             * weight.at(&[at[1], channel, i, j]);
@@ -234,7 +250,8 @@ fn normalised<'a>(
         .collect();
     Array::from_fn(&x.dims, |at| {
         let ((mean, deviation), channel) = (statistics[&group(at)], channel(at));
-        (x.at(at) - mean) / deviation * of(&norm.weight).data[channel] + of(&norm.bias).data[channel]
+        (x.at(at) - mean) / deviation * of(&norm.weight).data[channel]
+            + of(&norm.bias).data[channel]
     })
 }
 
@@ -244,7 +261,8 @@ fn row_of(x: &Array, batch: usize, row: usize) -> &[f64] {
 }
 
 fn attend<'a>(attention: &Attention, dims: &[usize], of: impl Fn(&Value) -> &'a Array) -> Array {
-    let [query, key, value] = [attention.query, attention.key, attention.value].map(|operand| of(&operand));
+    let [query, key, value] =
+        [attention.query, attention.key, attention.value].map(|operand| of(&operand));
     let heads = usize::try_from(attention.heads).unwrap();
     let (size, value_size) = (query.dims[2] / heads, value.dims[2] / heads);
     let mut result = Array { dims: dims.to_vec(), data: vec![0.0; dims.iter().product()] };
@@ -255,7 +273,8 @@ fn attend<'a>(attention: &Attention, dims: &[usize], of: impl Fn(&Value) -> &'a 
                 let query = &row_of(query, batch, row)[head * size..][..size];
                 let score = |other: usize| {
                     let key = &row_of(key, batch, other)[head * size..][..size];
-                    query.iter().zip(key).map(|(q, k)| q * k).sum::<f64>() * f64::from(attention.scale)
+                    query.iter().zip(key).map(|(q, k)| q * k).sum::<f64>()
+                        * f64::from(attention.scale)
                 };
                 let scores: Vec<f64> = (0..keys).map(score).collect();
                 let largest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -265,7 +284,10 @@ fn attend<'a>(attention: &Attention, dims: &[usize], of: impl Fn(&Value) -> &'a 
                 let mixed = &mut result.data[start..start + value_size];
                 for (other, part) in parts.iter().enumerate() {
                     let value = &row_of(value, batch, other)[head * value_size..];
-                    mixed.iter_mut().zip(value).for_each(|(mixed, value)| *mixed += part / sum * value);
+                    mixed
+                        .iter_mut()
+                        .zip(value)
+                        .for_each(|(mixed, value)| *mixed += part / sum * value);
                 }
             }
         }

@@ -56,7 +56,9 @@ impl Case {
     pub fn has_more_than_a_request(&self) -> bool {
         self.num_images_per_prompt.is_some()
             || self.guidance_rescale.is_some()
-            || [self.original_size, self.crops_coords_top_left, self.target_size].iter().any(Option::is_some)
+            || [self.original_size, self.crops_coords_top_left, self.target_size]
+                .iter()
+                .any(Option::is_some)
             || self.prompt_2.is_some()
             || self.negative_prompt_2.is_some()
     }
@@ -111,7 +113,10 @@ impl Fixture {
     /// XLA:CPU, with a cache of its own.
     pub fn runtime(&self) -> &Runtime {
         self.runtime.get_or_init(|| {
-            let device = device::Request { device: device::DeviceName::XlaCpu, ..device::Request::default() };
+            let device = device::Request {
+                device: device::DeviceName::XlaCpu,
+                ..device::Request::default()
+            };
             let builder = Runtime::builder().device(device).plugin(xla_cpu_plugin());
             builder.cache_dir(self.temp.path().join("cache")).build().unwrap()
         })
@@ -130,9 +135,11 @@ impl Fixture {
         let tensor = file.tensor(tensor).unwrap_or_else(|error| panic!("{tensor}: {error}"));
         let values = match tensor.dtype() {
             Dtype::U8 => tensor.data().iter().map(|&byte| byte.into()).collect(),
-            Dtype::F32 => {
-                tensor.data().chunks_exact(4).map(|four| f32::from_le_bytes(four.try_into().unwrap())).collect()
-            }
+            Dtype::F32 => tensor
+                .data()
+                .chunks_exact(4)
+                .map(|four| f32::from_le_bytes(four.try_into().unwrap()))
+                .collect(),
             other => panic!("{other:?}"),
         };
         Expected { dims: tensor.shape().to_vec(), values }
@@ -145,7 +152,12 @@ impl Fixture {
 
     /// The names of all expected tensors.
     pub fn tensors(&self) -> Vec<String> {
-        SafeTensors::deserialize(&self.expected).unwrap().names().into_iter().map(str::to_owned).collect()
+        SafeTensors::deserialize(&self.expected)
+            .unwrap()
+            .names()
+            .into_iter()
+            .map(str::to_owned)
+            .collect()
     }
 }
 
@@ -188,7 +200,11 @@ impl Worst {
     pub fn check(mut self) {
         self.compared.sort_by(|a, b| b.0.total_cmp(&a.0));
         let (error, tensor) = self.compared.first().expect("something was compared");
-        println!("parity {} {error:.1e} at most, in {tensor} of {}", self.title, self.compared.len());
+        println!(
+            "parity {} {error:.1e} at most, in {tensor} of {}",
+            self.title,
+            self.compared.len()
+        );
         let wrong: Vec<_> = self.compared.iter().filter(|(error, _)| *error > self.limit).collect();
         assert!(wrong.is_empty(), "{}: above {:e}: {wrong:?}", self.title, self.limit);
     }

@@ -5,7 +5,9 @@ use std::sync::Mutex;
 use preheat::TensorType;
 use preheat::graph::{Builder, Type, Value, Verified};
 use preheat::lower::{Target, stablehlo};
-use preheat::models::{Added, AddedConfig, Component, TextConfig, TextOutputs, aliases, text_encoder};
+use preheat::models::{
+    Added, AddedConfig, Component, TextConfig, TextOutputs, aliases, text_encoder,
+};
 use preheat::progress::Cancel;
 use preheat::runtime::DeviceTensor;
 use preheat::weights::{Checkpoint, Wanted, load};
@@ -32,17 +34,24 @@ pub fn xla(fixture: &Fixture, component: Component, function: &Verified) -> Netw
         weights.iter().map(|tensor| fixture.runtime().to_device(tensor).unwrap()).collect();
     let program = Program::new(ProgramFormat::Mlir, lowered.text.into_bytes());
     let graph = Graph::from_program(program).stage(component.name());
-    let signature = create_execution_signature(fixture.name, [1, 4, 8, 8], 1, 1.0, "none", 1, Dtype::Float32);
+    let signature =
+        create_execution_signature(fixture.name, [1, 4, 8, 8], 1, 1.0, "none", 1, Dtype::Float32);
     let executable = fixture.runtime().get_or_compile(&signature.unwrap(), &graph).unwrap();
     Box::new(move |inputs| {
-        let inputs: Vec<DeviceTensor> = inputs.iter().map(|input| executable.to_device(input).unwrap()).collect();
+        let inputs: Vec<DeviceTensor> =
+            inputs.iter().map(|input| executable.to_device(input).unwrap()).collect();
         let outputs = executable.run_to_host(inputs.iter().chain(&weights)).unwrap();
         outputs.iter().map(|output| output.to_f32().unwrap()).collect()
     })
 }
 
 /// The weights that a function reads, in its order, each with its dimensions in the order of `orders`.
-pub fn weights(fixture: &Fixture, component: Component, function: &Verified, orders: Vec<Vec<usize>>) -> Vec<Tensor> {
+pub fn weights(
+    fixture: &Fixture,
+    component: Component,
+    function: &Verified,
+    orders: Vec<Vec<usize>>,
+) -> Vec<Tensor> {
     let wanted: Vec<Wanted> = function
         .weights()
         .iter()
@@ -55,7 +64,8 @@ pub fn weights(fixture: &Fixture, component: Component, function: &Verified, ord
             order,
         })
         .collect();
-    let stem = if component.name().starts_with("text") { "model" } else { "diffusion_pytorch_model" };
+    let stem =
+        if component.name().starts_with("text") { "model" } else { "diffusion_pytorch_model" };
     let checkpoint = Checkpoint::open(&fixture.folder.join(component.name()), stem, None).unwrap();
     let loaded = Mutex::new(Vec::new());
     let ready = |at: usize, tensor: Tensor| -> Result<(), preheat::runtime::Error> {
@@ -85,8 +95,12 @@ fn sequence(index: usize, config: &TextConfig, padding: i32) -> Vec<i32> {
     let (begin, end) = (config.vocabulary - 2, config.vocabulary - 1);
     let count = usize::try_from(drawn[0] % (TOKENS - 1)).unwrap();
     let tokens = drawn[1..=count].iter().map(|token| token % begin);
-    let mut ids: Vec<i32> =
-        [begin].into_iter().chain(tokens).chain([end]).map(|id| i32::try_from(id).unwrap()).collect();
+    let mut ids: Vec<i32> = [begin]
+        .into_iter()
+        .chain(tokens)
+        .chain([end])
+        .map(|id| i32::try_from(id).unwrap())
+        .collect();
     ids.resize(TOKENS.try_into().unwrap(), padding);
     ids
 }
@@ -112,12 +126,19 @@ fn padding(fixture: &Fixture, tokenizer: Component) -> i32 {
 
 pub fn text_encoders(fixture: &Fixture, engine: Engine) {
     let is_xl = fixture.model.text_encoders().len() == 2;
-    let components = [(Component::TextEncoder, Component::Tokenizer), (Component::TextEncoder2, Component::Tokenizer2)];
+    let components = [
+        (Component::TextEncoder, Component::Tokenizer),
+        (Component::TextEncoder2, Component::Tokenizer2),
+    ];
     for (config, (component, tokenizer)) in fixture.model.text_encoders().iter().zip(components) {
         check_sequences(config);
         let padding = padding(fixture, tokenizer);
         let skipping = |skip| {
-            if is_xl { TextOutputs::stable_diffusion_xl(skip, false) } else { TextOutputs::stable_diffusion(skip) }
+            if is_xl {
+                TextOutputs::stable_diffusion_xl(skip, false)
+            } else {
+                TextOutputs::stable_diffusion(skip)
+            }
         };
         let graphs: [(&[&str], TextOutputs); 4] = [
             (&["last", "pooled"], TextOutputs { skipped_layers: 0, normed: true, pooled: true }),
@@ -128,18 +149,24 @@ pub fn text_encoders(fixture: &Fixture, engine: Engine) {
         let mut worst = Worst::new(fixture, component.name(), LIMIT);
         for (names, outputs) in graphs {
             let network = engine(fixture, component, &text_encoder(config, outputs).unwrap());
-            let expected: Vec<_> =
-                names.iter().map(|name| fixture.expected(&format!("{}.{name}", component.name()))).collect();
+            let expected: Vec<_> = names
+                .iter()
+                .map(|name| fixture.expected(&format!("{}.{name}", component.name())))
+                .collect();
             for index in 0..SEQUENCES {
                 let ids = sequence(index, config, padding);
                 let mut inputs = vec![i32s(&[1, 77], &ids)];
                 if outputs.pooled {
                     inputs.push(i32s(&[1], &[config.eos_position(&ids).try_into().unwrap()]));
                 }
-                for ((name, expected), output) in names.iter().zip(&expected).zip(network(&inputs)) {
+                for ((name, expected), output) in names.iter().zip(&expected).zip(network(&inputs))
+                {
                     // Of some, diffusers' results are kept for the first few sequences.
                     if index < expected.dims[0] {
-                        worst.add(&format!("{name}, sequence {index}"), error(&output, expected.row(index)));
+                        worst.add(
+                            &format!("{name}, sequence {index}"),
+                            error(&output, expected.row(index)),
+                        );
                     }
                 }
             }
@@ -152,7 +179,9 @@ pub fn text_encoders(fixture: &Fixture, engine: Engine) {
 fn unet_graph(fixture: &Fixture, [batch, height, width]: [u64; 3]) -> Verified {
     let config = fixture.model.unet();
     let mut b = Builder::new("unet");
-    let input = |b: &mut Builder, name: &str, dims: &[u64]| -> Value { b.input(name, Type::new(Dtype::Float32, dims)) };
+    let input = |b: &mut Builder, name: &str, dims: &[u64]| -> Value {
+        b.input(name, Type::new(Dtype::Float32, dims))
+    };
     let sample = input(&mut b, "sample", &[batch, config.in_channels, height, width]);
     let timestep = input(&mut b, "timestep", &[]);
     let context = input(&mut b, "context", &[batch, TOKENS, config.context_size]);
@@ -160,7 +189,8 @@ fn unet_graph(fixture: &Fixture, [batch, height, width]: [u64; 3]) -> Verified {
         text_embeds: input(&mut b, "text_embeds", &[batch, added.pooled_size]),
         time_ids: input(&mut b, "time_ids", &[batch, AddedConfig::TIME_IDS]),
     });
-    let predicted = preheat::models::unet(&mut b, config, sample, timestep, context, added).unwrap();
+    let predicted =
+        preheat::models::unet(&mut b, config, sample, timestep, context, added).unwrap();
     b.output("predicted", predicted);
     b.finish().unwrap()
 }
@@ -183,10 +213,14 @@ fn unet_inputs(fixture: &Fixture, case: &Case) -> Vec<Tensor> {
     if let Some(added) = config.added {
         let pooled = [batch, added.pooled_size];
         let row = |row| {
-            [8 * height, 8 * width, 8 * (seed % 3), 4 * (seed % 5), 8 * height, 1024 - row].map(|number| number as f32)
+            [8 * height, 8 * width, 8 * (seed % 3), 4 * (seed % 5), 8 * height, 1024 - row]
+                .map(|number| number as f32)
         };
         inputs.push(f32s(&pooled, &noise(3000 + seed, &pooled)));
-        inputs.push(f32s(&[batch, AddedConfig::TIME_IDS], &(0..batch).flat_map(row).collect::<Vec<_>>()));
+        inputs.push(f32s(
+            &[batch, AddedConfig::TIME_IDS],
+            &(0..batch).flat_map(row).collect::<Vec<_>>(),
+        ));
     }
     inputs
 }
@@ -200,7 +234,10 @@ fn seed_of(case: &Case) -> u64 {
 }
 
 /// The cases, those of one shape together.
-fn by_shape<'a>(cases: impl Iterator<Item = &'a Case>, shape: impl Fn(&Case) -> [u64; 3]) -> Vec<Vec<&'a Case>> {
+fn by_shape<'a>(
+    cases: impl Iterator<Item = &'a Case>,
+    shape: impl Fn(&Case) -> [u64; 3],
+) -> Vec<Vec<&'a Case>> {
     let mut groups = std::collections::BTreeMap::<_, Vec<_>>::new();
     for case in cases {
         groups.entry(shape(case)).or_default().push(case);
@@ -241,7 +278,8 @@ pub fn vae(fixture: &Fixture, engine: Engine) {
                 latents.fill(0.0);
             }
             let latents = latents.chunks_exact(latents.len() / usize::try_from(batch).unwrap());
-            let images: Vec<f32> = latents.flat_map(|latents| network(&[f32s(&one, latents)]).remove(0)).collect();
+            let images: Vec<f32> =
+                latents.flat_map(|latents| network(&[f32s(&one, latents)]).remove(0)).collect();
             worst.add(&case.tensor, error(&images, &fixture.expected(&case.tensor).values));
         }
     }

@@ -12,7 +12,10 @@ const PSNR_BF16_DB: f64 = 35.0;
 
 /// Runs with arguments that a request has no field for, and why.
 pub const ELSEWHERE: &[(&str, &str)] = &[
-    ("latents.one_generator", "each picture of a batch has a generator of its own, so that a seed means one picture"),
+    (
+        "latents.one_generator",
+        "each picture of a batch has a generator of its own, so that a seed means one picture",
+    ),
     ("latents.rescaled", "there is no guidance_rescale"),
     ("latents.sizes", "the sizes that Stable Diffusion XL is told are those of the picture"),
     ("latents.prompt_2", "both text encoders are given the same prompt"),
@@ -33,7 +36,8 @@ fn open(fixture: &Fixture, precision: Precision) -> Pipeline {
 /// The request for one picture of a case. A request has one prompt, so of a batch of two prompts each is asked for in a
 /// batch of its own: the other picture is thrown away.
 fn request(case: &Case, row: usize) -> TextToImage {
-    let (prompts, seeds) = (case.prompt.as_ref().unwrap().to_vec(), case.seed.as_ref().unwrap().to_vec());
+    let (prompts, seeds) =
+        (case.prompt.as_ref().unwrap().to_vec(), case.seed.as_ref().unwrap().to_vec());
     assert_eq!(prompts.len(), seeds.len(), "{}", case.tensor);
     TextToImage {
         prompt: prompts[row].clone(),
@@ -53,7 +57,9 @@ fn request(case: &Case, row: usize) -> TextToImage {
 /// What is made for each picture of a case, with its row in the batch.
 fn make<'a>(pipeline: &'a Pipeline, case: &'a Case) -> impl Iterator<Item = (usize, Made)> + 'a {
     let rows = case.seed.as_ref().unwrap().to_vec().len();
-    (0..rows).map(|row| (row, pipeline.run(&request(case, row)).unwrap_or_else(|e| panic!("{}: {e}", case.tensor))))
+    (0..rows).map(|row| {
+        (row, pipeline.run(&request(case, row)).unwrap_or_else(|e| panic!("{}: {e}", case.tensor)))
+    })
 }
 
 pub fn all(fixture: &Fixture) {
@@ -62,8 +68,13 @@ pub fn all(fixture: &Fixture) {
     for case in fixture.cases("latents.").filter(|case| !is_elsewhere(case)) {
         let expected = fixture.expected(&case.tensor);
         for (row, made) in make(&pipeline, case) {
-            let dims: Vec<usize> =
-                made.latents.kind().dimensions.iter().map(|&size| size.try_into().unwrap()).collect();
+            let dims: Vec<usize> = made
+                .latents
+                .kind()
+                .dimensions
+                .iter()
+                .map(|&size| size.try_into().unwrap())
+                .collect();
             assert_eq!(dims, expected.dims, "{}", case.tensor);
             let latents = made.latents.to_f32().unwrap();
             let each = latents.len() / dims[0];
@@ -73,7 +84,13 @@ pub fn all(fixture: &Fixture) {
     worst.check();
     pictures(fixture, "picture.", &pipeline, "pictures f32", PSNR_DB);
     // One picture of each model that has some: to compile in bf16 takes twice as long.
-    pictures(fixture, "picture.shipped", &open(fixture, Precision::Bf16), "pictures bf16", PSNR_BF16_DB);
+    pictures(
+        fixture,
+        "picture.shipped",
+        &open(fixture, Precision::Bf16),
+        "pictures bf16",
+        PSNR_BF16_DB,
+    );
 }
 
 /// Compares pictures byte by byte; some models have none.
@@ -83,7 +100,8 @@ fn pictures(fixture: &Fixture, prefix: &str, pipeline: &Pipeline, title: &str, l
         let expected = fixture.expected(&case.tensor);
         for (row, made) in make(pipeline, case) {
             let picture = &made.pictures[row];
-            let dims = [picture.height, picture.width, 3].map(|size| usize::try_from(size).unwrap());
+            let dims =
+                [picture.height, picture.width, 3].map(|size| usize::try_from(size).unwrap());
             assert_eq!(dims, expected.dims[1..], "{}", case.tensor);
             let (psnr, most) = psnr(&picture.rgb, expected.row(row));
             println!(
@@ -98,9 +116,11 @@ fn pictures(fixture: &Fixture, prefix: &str, pipeline: &Pipeline, title: &str, l
 /// The peak signal-to-noise ratio in dB, infinite where all bytes are the same, and the largest difference.
 fn psnr(have: &[u8], want: &[f32]) -> (f64, f64) {
     assert_eq!(have.len(), want.len());
-    let differences = have.iter().zip(want).map(|(&have, &want)| (f64::from(have) - f64::from(want)).abs());
+    let differences =
+        have.iter().zip(want).map(|(&have, &want)| (f64::from(have) - f64::from(want)).abs());
     let most = differences.clone().fold(0.0, f64::max);
     #[expect(clippy::cast_precision_loss, reason = "pixels")]
-    let mean = differences.map(|difference| difference * difference).sum::<f64>() / have.len() as f64;
+    let mean =
+        differences.map(|difference| difference * difference).sum::<f64>() / have.len() as f64;
     (10.0 * (255.0 * 255.0 / mean).log10(), most)
 }

@@ -25,9 +25,14 @@ fn every_op_is_read_back_as_it_was() {
 #[test]
 fn the_format_is_pinned() {
     let cases = cases();
-    let pinned: Vec<_> = PINNED_CASES.iter().filter_map(|name| cases.iter().find(|case| case.name == *name)).collect();
+    let pinned: Vec<_> = PINNED_CASES
+        .iter()
+        .filter_map(|name| cases.iter().find(|case| case.name == *name))
+        .collect();
     assert_eq!(pinned.len(), PINNED_CASES.len());
-    let ops = |function: &Verified| function.nodes().iter().map(|node| node.op.name()).collect::<BTreeSet<_>>();
+    let ops = |function: &Verified| {
+        function.nodes().iter().map(|node| node.op.name()).collect::<BTreeSet<_>>()
+    };
     let all: BTreeSet<_> = cases.iter().flat_map(|case| ops(&case.function)).collect();
     let covered: BTreeSet<_> = pinned.iter().flat_map(|case| ops(&case.function)).collect();
     assert_eq!(covered, all, "an op that no pinned case has");

@@ -31,7 +31,14 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     (
         "preheat-diffusion",
-        &["preheat-cache", "preheat-io", "preheat-ir", "preheat-runtime", "preheat-source-digest", "preheat-tensor"],
+        &[
+            "preheat-cache",
+            "preheat-io",
+            "preheat-ir",
+            "preheat-runtime",
+            "preheat-source-digest",
+            "preheat-tensor",
+        ],
     ),
     ("pjrt-sim", &["preheat-pjrt", "preheat-tensor"]),
 ];

@@ -27,7 +27,8 @@ fn difference(have: &str, want: &str) -> String {
     let (have, want): (Vec<&str>, Vec<&str>) = (have.lines().collect(), want.lines().collect());
     let same = have.iter().zip(&want).take_while(|(have, want)| have == want).count();
     let (have, want) = (&have[same..], &want[same..]);
-    let tail = have.iter().rev().zip(want.iter().rev()).take_while(|(have, want)| have == want).count();
+    let tail =
+        have.iter().rev().zip(want.iter().rev()).take_while(|(have, want)| have == want).count();
     let shown = |sign: &str, lines: &[&str]| -> String {
         lines[..lines.len() - tail].iter().flat_map(|line| [sign, line, "\n"]).collect()
     };
@@ -36,13 +37,18 @@ fn difference(have: &str, want: &str) -> String {
 
 /// The texts that are kept: every case for CPUs, and those of attention for accelerators too.
 fn texts() -> Vec<(String, String)> {
-    let mut texts: Vec<(String, String)> =
-        cases().iter().map(|case| (file(case.name), stablehlo(&case.function, Target::Cpu).text)).collect();
+    let mut texts: Vec<(String, String)> = cases()
+        .iter()
+        .map(|case| (file(case.name), stablehlo(&case.function, Target::Cpu).text))
+        .collect();
     for case in cases().iter().filter(|case| case.name.starts_with("attention")) {
         let name = format!("{} on an accelerator", case.name);
         texts.push((file(&name), stablehlo(&case.function, Target::Accelerator).text));
     }
-    texts.push((file("large attention on an accelerator"), stablehlo(&large_attention(), Target::Accelerator).text));
+    texts.push((
+        file("large attention on an accelerator"),
+        stablehlo(&large_attention(), Target::Accelerator).text,
+    ));
     texts.push((file("declarations"), stablehlo(&declarations(), Target::Cpu).text));
     texts
 }
@@ -51,8 +57,15 @@ fn texts() -> Vec<(String, String)> {
 fn large_attention() -> Verified {
     function("large attention", |b| {
         let x = b.input("x", Type::new(Dtype::Float32, [2, 7001, 6]));
-        let attention =
-            preheat::graph::Attention { query: x, key: x, value: x, heads: 3, scale: 0.5, causal: true, upcast: false };
+        let attention = preheat::graph::Attention {
+            query: x,
+            key: x,
+            value: x,
+            heads: 3,
+            scale: 0.5,
+            causal: true,
+            upcast: false,
+        };
         b.attention(attention)
     })
 }
@@ -88,8 +101,10 @@ fn the_texts_are_as_they_were() {
             Err(error) => wrong.push(format!("{file}: {error}")),
         }
     }
-    let there: BTreeSet<String> =
-        std::fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let there: BTreeSet<String> = std::fs::read_dir(folder())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
     let made: BTreeSet<String> = texts.into_iter().map(|(file, _)| file).collect();
     wrong.extend(there.difference(&made).map(|file| format!("{file}: no case has this name")));
     assert!(wrong.is_empty(), "{}\nPREHEAT_BLESS=1 writes them anew", wrong.join("\n"));
@@ -124,7 +139,8 @@ fn weight_orders_are_known_without_the_text() {
 #[test]
 fn what_is_held_channels_last_stays_so() {
     let text = stablehlo(&function("block", block), Target::Cpu).text;
-    let transposes: Vec<&str> = text.lines().filter(|line| line.contains("stablehlo.transpose")).collect();
+    let transposes: Vec<&str> =
+        text.lines().filter(|line| line.contains("stablehlo.transpose")).collect();
     let of_heads = transposes.iter().filter(|line| line.contains("dims = [0, 2, 1, 3]")).count();
     assert_eq!((transposes.len(), of_heads), (10, 8), "{}", transposes.join("\n"));
 }
@@ -135,10 +151,16 @@ fn large() -> Verified {
     let mut x = b.input("x", Type::new(Dtype::Float32, [2, 320, 64, 64]));
     let mut at = 0;
     while at < 500 {
-        let weight = |b: &mut Builder, name: &str, dims: &[u64]| b.weight(format!("{at}.{name}"), dims);
-        let norm =
-            Norm { x, weight: weight(&mut b, "scale", &[320]), bias: weight(&mut b, "shift", &[320]), eps: 1e-5 };
-        let (kernel, bias) = (weight(&mut b, "kernel", &[320, 320, 3, 3]), weight(&mut b, "bias", &[320]));
+        let weight =
+            |b: &mut Builder, name: &str, dims: &[u64]| b.weight(format!("{at}.{name}"), dims);
+        let norm = Norm {
+            x,
+            weight: weight(&mut b, "scale", &[320]),
+            bias: weight(&mut b, "shift", &[320]),
+            eps: 1e-5,
+        };
+        let (kernel, bias) =
+            (weight(&mut b, "kernel", &[320, 320, 3, 3]), weight(&mut b, "bias", &[320]));
         let y = b.group_norm(norm, 32).unwrap();
         let y = b.unary(UnaryOp::Silu, y).unwrap();
         let y = b.conv2d(y, kernel, Some(bias), 1, 1).unwrap();
@@ -156,7 +178,12 @@ fn a_large_graph_is_lowered_at_once() {
     let start = Instant::now();
     let text = stablehlo(&function, Target::Cpu).text;
     let seconds = start.elapsed().as_secs_f64();
-    println!("{} nodes, {} bytes of text, {:.1} ms", function.nodes().len(), text.len(), seconds * 1e3);
+    println!(
+        "{} nodes, {} bytes of text, {:.1} ms",
+        function.nodes().len(),
+        text.len(),
+        seconds * 1e3
+    );
     assert_eq!(text.matches("stablehlo.convolution").count(), 500);
     // 0.01 s where it was measured, without optimisation 0.1 s: this only fails where time grows with the square of the graph.
     assert!(seconds < 5.0, "{seconds} s");

@@ -10,8 +10,8 @@ use std::path::Path;
 use preheat::device::offload::{Mode, Offload};
 use preheat::device::placement::{Plan, Slot, Stage};
 use preheat::device::{
-    Arithmetic, DeviceName, Inventory, OperatingSystem, Precisions, Request, Selected, StageChoices, StageDevices,
-    StageKind, TorchDevice, TorchId, batch, choose, choose_for_stages,
+    Arithmetic, DeviceName, Inventory, OperatingSystem, Precisions, Request, Selected,
+    StageChoices, StageDevices, StageKind, TorchDevice, TorchId, batch, choose, choose_for_stages,
 };
 use preheat::graph::{GraphError, Verified, autocast};
 use preheat::models::{ModelFolder, denoiser, text_encoder, vae_decoder};
@@ -23,11 +23,23 @@ fn device(id: TorchId, name: &str, gib: u64) -> TorchDevice {
     // What a desktop leaves.
     let free_bytes = Some(gib * GIB / 100 * 95);
     let (name, compute_capability) = (name.to_owned(), None);
-    TorchDevice { position: 0, id, name, total_bytes, free_bytes, compute_capability, rocm: false, problem: None }
+    TorchDevice {
+        position: 0,
+        id,
+        name,
+        total_bytes,
+        free_bytes,
+        compute_capability,
+        rocm: false,
+        problem: None,
+    }
 }
 
 fn card(index: u32, name: &str, gib: u64, compute_capability: (u32, u32)) -> TorchDevice {
-    TorchDevice { compute_capability: Some(compute_capability), ..device(TorchId::Cuda(index), name, gib) }
+    TorchDevice {
+        compute_capability: Some(compute_capability),
+        ..device(TorchId::Cuda(index), name, gib)
+    }
 }
 
 fn cpu() -> TorchDevice {
@@ -48,19 +60,33 @@ fn machine(system: OperatingSystem, torch: Result<Vec<TorchDevice>, String>) -> 
 }
 
 fn machines() -> Vec<(&'static str, Inventory)> {
-    let linux =
-        |cards: Vec<TorchDevice>| machine(OperatingSystem::Linux, Ok(cards.into_iter().chain([cpu()]).collect()));
+    let linux = |cards: Vec<TorchDevice>| {
+        machine(OperatingSystem::Linux, Ok(cards.into_iter().chain([cpu()]).collect()))
+    };
     let radeon = TorchDevice { rocm: true, ..card(0, "AMD Radeon RX 7900 XTX", 24, (11, 0)) };
-    let silent = TorchDevice { total_bytes: None, free_bytes: None, ..card(0, "a card that tells nothing", 0, (9, 0)) };
+    let silent = TorchDevice {
+        total_bytes: None,
+        free_bytes: None,
+        ..card(0, "a card that tells nothing", 0, (9, 0))
+    };
     let mac = vec![device(TorchId::Mps, "Apple M2", 16), device(TorchId::Cpu, "Apple M2", 16)];
     vec![
         ("a 4 GB card", linux(vec![card(0, "NVIDIA GeForce RTX 3050", 4, (8, 6))])),
-        ("an 8 GB card without bfloat16", linux(vec![card(0, "NVIDIA GeForce RTX 2070", 8, (7, 5))])),
-        ("a 6 GB card that breaks in float16", linux(vec![card(0, "NVIDIA GeForce GTX 1660", 6, (7, 5))])),
+        (
+            "an 8 GB card without bfloat16",
+            linux(vec![card(0, "NVIDIA GeForce RTX 2070", 8, (7, 5))]),
+        ),
+        (
+            "a 6 GB card that breaks in float16",
+            linux(vec![card(0, "NVIDIA GeForce GTX 1660", 6, (7, 5))]),
+        ),
         ("a 24 GB card", linux(vec![card(0, "NVIDIA GeForce RTX 4090", 24, (8, 9))])),
         (
             "two cards",
-            linux(vec![card(0, "NVIDIA GeForce RTX 3060", 12, (8, 6)), card(1, "NVIDIA GeForce RTX 4090", 24, (8, 9))]),
+            linux(vec![
+                card(0, "NVIDIA GeForce RTX 3060", 12, (8, 6)),
+                card(1, "NVIDIA GeForce RTX 4090", 24, (8, 9)),
+            ]),
         ),
         ("ROCm", linux(vec![radeon])),
         ("a card of unknown memory", linux(vec![silent])),
@@ -77,7 +103,9 @@ fn stages(model: &str, size_px: u64, batch: u64) -> Vec<(&'static str, StageKind
     let names = ["text_encoder", "text_encoder_2"];
     let encoders = folder.text_encoders().iter().zip(folder.text_outputs(0)).zip(names);
     let mut stages: Vec<_> = encoders
-        .map(|((config, outputs), name)| (name, StageKind::TextEncoder, text_encoder(config, outputs).unwrap()))
+        .map(|((config, outputs), name)| {
+            (name, StageKind::TextEncoder, text_encoder(config, outputs).unwrap())
+        })
         .collect();
     let sides = [size_px / 8; 2];
     let spec = folder.denoiser_spec(true, batch, sides);
@@ -88,7 +116,13 @@ fn stages(model: &str, size_px: u64, batch: u64) -> Vec<(&'static str, StageKind
 }
 
 /// The device of each stage, where each is that of `choices`.
-fn plan(model: &str, size_px: u64, batch: u64, choices: &StageChoices, offload: Offload) -> Result<Plan, GraphError> {
+fn plan(
+    model: &str,
+    size_px: u64,
+    batch: u64,
+    choices: &StageChoices,
+    offload: Offload,
+) -> Result<Plan, GraphError> {
     let mut cast = Vec::new();
     for (name, kind, function) in stages(model, size_px, batch) {
         let choice = match kind {
@@ -127,7 +161,8 @@ fn slots(text: &mut String, arrow: &str, slots: &[Slot]) {
         let names: Vec<&str> = group.iter().map(|slot| slot.name.as_str()).collect();
         let Slot { class, kind, rests, executes, .. } = &group[0];
         let (from, to) = if arrow == "<-" { (executes, rests) } else { (rests, executes) };
-        writeln!(text, "      {arrow} {class:8} {}: {kind}, {from} to {to}", names.join(", ")).unwrap();
+        writeln!(text, "      {arrow} {class:8} {}: {kind}, {from} to {to}", names.join(", "))
+            .unwrap();
     }
 }
 
@@ -141,9 +176,17 @@ fn described(choices: &StageChoices) -> String {
     }
     let Selected::Torch(device) = &choice.selected else { return text };
     for (model, size_px) in [("sd15", 512), ("sdxl", 1024)] {
-        let batch = batch::automatic(device.id, |batch| plan(model, size_px, batch, choices, Offload::Auto)).unwrap();
+        let batch = batch::automatic(device.id, |batch| {
+            plan(model, size_px, batch, choices, Offload::Auto)
+        })
+        .unwrap();
         let plan = plan(model, size_px, 1, choices, Offload::Auto).unwrap();
-        writeln!(text, "  {model}, {size_px}x{size_px}; --batch auto: {}, {}", batch.size, batch.reason).unwrap();
+        writeln!(
+            text,
+            "  {model}, {size_px}x{size_px}; --batch auto: {}, {}",
+            batch.size, batch.reason
+        )
+        .unwrap();
         for decision in &plan.devices {
             writeln!(text, "    {decision}").unwrap();
         }
@@ -162,13 +205,19 @@ fn described(choices: &StageChoices) -> String {
 fn machines_are_decided_on_as_the_file_says() {
     let mut text = String::new();
     for (name, inventory) in machines() {
-        let choices = choose_for_stages(Request::default(), StageDevices::default(), &inventory).unwrap();
+        let choices =
+            choose_for_stages(Request::default(), StageDevices::default(), &inventory).unwrap();
         writeln!(text, "{name}\n{}", described(&choices)).unwrap();
     }
     let (_, two_cards) = machines().swap_remove(4);
     let own = StageDevices { text_encoder: Some(DeviceName::Cpu), vae: Some(DeviceName::Cuda(1)) };
     let choices = choose_for_stages(Request::default(), own, &two_cards).unwrap();
-    writeln!(text, "two cards, --text-encoder-device cpu --vae-device cuda:1\n{}", described(&choices)).unwrap();
+    writeln!(
+        text,
+        "two cards, --text-encoder-device cpu --vae-device cuda:1\n{}",
+        described(&choices)
+    )
+    .unwrap();
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/placement/machines.txt");
     if std::env::var_os("PREHEAT_BLESS").is_some() {
         return std::fs::write(file, text).unwrap();
@@ -201,8 +250,15 @@ fn the_weights_of_the_denoiser_are_those_of_diffusers() {
 fn a_device_is_named_by_its_index() {
     let (_, two) = machines().swap_remove(4);
     let named = |device| choose(Request { device, ..Request::default() }, &two).unwrap();
-    assert_eq!(named(DeviceName::Cuda(1)).selected.torch().unwrap().name, "NVIDIA GeForce RTX 4090");
+    assert_eq!(
+        named(DeviceName::Cuda(1)).selected.torch().unwrap().name,
+        "NVIDIA GeForce RTX 4090"
+    );
     let missing = named(DeviceName::Cuda(7));
     assert_eq!(missing.selected.to_string(), "cpu");
-    assert!(missing.warnings[0].contains("cuda:1 (NVIDIA GeForce RTX 4090"), "{:?}", missing.warnings);
+    assert!(
+        missing.warnings[0].contains("cuda:1 (NVIDIA GeForce RTX 4090"),
+        "{:?}",
+        missing.warnings
+    );
 }

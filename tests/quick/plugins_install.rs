@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use preheat::plugins::{
-    FindError, InstallError, Installer, Lookup, Manifest, Member, Origin, Outcome, Pin, PluginName, Progress, Source,
-    Wheel, find, list, pin,
+    FindError, InstallError, Installer, Lookup, Manifest, Member, Origin, Outcome, Pin, PluginName,
+    Progress, Source, Wheel, find, list, pin,
 };
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
@@ -34,7 +34,11 @@ struct Fixture {
 
 impl Fixture {
     fn new() -> Self {
-        Self::with_members(&[(LIBRARY, LIBRARY_CONTENT), (HEADER, b"// PJRT"), ("xla_plugins/__init__.py", b"")])
+        Self::with_members(&[
+            (LIBRARY, LIBRARY_CONTENT),
+            (HEADER, b"// PJRT"),
+            ("xla_plugins/__init__.py", b""),
+        ])
     }
 
     fn with_members(members: &[(&str, &[u8])]) -> Self {
@@ -46,7 +50,11 @@ impl Fixture {
         }
         writer.finish().unwrap();
         let members = vec![
-            Member { member: LIBRARY, file: "xla_cpu_pjrt.so", bytes: LIBRARY_CONTENT.len() as u64 },
+            Member {
+                member: LIBRARY,
+                file: "xla_cpu_pjrt.so",
+                bytes: LIBRARY_CONTENT.len() as u64,
+            },
             Member { member: HEADER, file: "include/pjrt_c_api.h", bytes: 7 },
         ];
         let mut fixture = Self { root, sha256: String::new(), wheel_bytes: 0, members };
@@ -101,9 +109,13 @@ impl Fixture {
     fn pip_installer(&self, script: &str) -> Installer<'static> {
         use std::os::unix::fs::PermissionsExt as _;
         let python = self.root.path().join("python3");
-        let find_dest = "for argument; do test \"$last\" = --dest && dest=$argument; last=$argument; done";
+        let find_dest =
+            "for argument; do test \"$last\" = --dest && dest=$argument; last=$argument; done";
         let probe = "test \"$1\" = --probe && exit 0";
-        let text = format!("#!/bin/sh\n{probe}\nwheel='{}'\n{find_dest}\n{script}\n", self.wheel().display());
+        let text = format!(
+            "#!/bin/sh\n{probe}\nwheel='{}'\n{find_dest}\n{script}\n",
+            self.wheel().display()
+        );
         std::fs::write(&python, text).unwrap();
         std::fs::set_permissions(&python, std::fs::Permissions::from_mode(0o755)).unwrap();
         // A test that forks at this moment holds the script open for writing until its child has started.
@@ -111,7 +123,10 @@ impl Fixture {
         while probe().is_err_and(|error| error.kind() == std::io::ErrorKind::ExecutableFileBusy) {
             std::thread::yield_now();
         }
-        Installer { source: Source::Pip { python: python.into() }, ..Installer::new(self.data_dir()) }
+        Installer {
+            source: Source::Pip { python: python.into() },
+            ..Installer::new(self.data_dir())
+        }
     }
 
     fn lookup<'a>(&self, env: &'a dyn Fn(&str) -> Option<OsString>) -> Lookup<'a> {
@@ -121,8 +136,11 @@ impl Fixture {
     /// Asserts that a failed install left no plugin and nothing half written.
     fn assert_nothing_left(&self) {
         let plugins = self.data_dir().join("plugins");
-        let left: Vec<_> =
-            std::fs::read_dir(plugins).into_iter().flatten().map(|entry| entry.unwrap().file_name()).collect();
+        let left: Vec<_> = std::fs::read_dir(plugins)
+            .into_iter()
+            .flatten()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
         assert!(left.iter().all(|name| name == ".xla-cpu.lock"), "left over: {left:?}");
     }
 }
@@ -136,7 +154,9 @@ fn a_wheel_is_installed_once_and_found() {
     let fixture = Fixture::new();
     let seen = RefCell::new(Vec::new());
     let progress = |progress| seen.borrow_mut().push(progress);
-    let installed = Installer { progress: &progress, ..fixture.wheel_installer() }.install(&fixture.pin()).unwrap();
+    let installed = Installer { progress: &progress, ..fixture.wheel_installer() }
+        .install(&fixture.pin())
+        .unwrap();
 
     assert!(!installed.already_installed);
     assert_eq!(installed.folder, fixture.target());
@@ -149,8 +169,11 @@ fn a_wheel_is_installed_once_and_found() {
     assert_eq!(manifest.files[0].blake3, blake3::hash(LIBRARY_CONTENT).to_hex().to_string());
     let seen = seen.into_inner();
     assert!(matches!(seen.first(), Some(Progress::Verify { .. })), "{seen:?}");
-    assert!(seen.iter().any(|progress| matches!(progress, Progress::Unpack { file, done_bytes, total_bytes }
-        if file == "xla_cpu_pjrt.so" && done_bytes == total_bytes)));
+    assert!(
+        seen.iter()
+            .any(|progress| matches!(progress, Progress::Unpack { file, done_bytes, total_bytes }
+        if file == "xla_cpu_pjrt.so" && done_bytes == total_bytes))
+    );
 
     let found = find(PluginName::XlaCpu, &fixture.lookup(&no_env)).require().unwrap();
     assert_eq!((found.path, found.origin), (installed.library.clone(), Origin::DataFolder));
@@ -166,13 +189,17 @@ fn a_wheel_is_installed_once_and_found() {
 fn force_and_damage_install_again() {
     let fixture = Fixture::new();
     let first = fixture.wheel_installer().install(&fixture.pin()).unwrap();
-    let forced = Installer { force: true, ..fixture.wheel_installer() }.install(&fixture.pin()).unwrap();
+    let forced =
+        Installer { force: true, ..fixture.wheel_installer() }.install(&fixture.pin()).unwrap();
     assert!(!forced.already_installed);
     assert!(forced.manifest.installed_at > first.manifest.installed_at);
 
     File::options().write(true).open(&forced.library).unwrap().set_len(10).unwrap();
     let found = find(PluginName::XlaCpu, &fixture.lookup(&no_env));
-    assert!(matches!(&found.places[0].outcome, Outcome::Damaged { reason } if reason.contains("300000")), "{found:?}");
+    assert!(
+        matches!(&found.places[0].outcome, Outcome::Damaged { reason } if reason.contains("300000")),
+        "{found:?}"
+    );
     assert!(matches!(found.require(), Err(FindError::Nowhere(_))));
 
     let repaired = fixture.wheel_installer().install(&fixture.pin()).unwrap();
@@ -197,18 +224,23 @@ fn what_is_chosen_from_a_wheel_is_unpacked_after_the_same_checks() {
     let fixture = Fixture::new();
     let folder = fixture.root.path().join("chosen");
     std::fs::create_dir(&folder).unwrap();
-    let choose =
-        |member: &str| member.strip_prefix("xla_plugins/xla_cpu_pjrt/include/").map(|rest| format!("h/{rest}"));
+    let choose = |member: &str| {
+        member.strip_prefix("xla_plugins/xla_cpu_pjrt/include/").map(|rest| format!("h/{rest}"))
+    };
     let installer = fixture.wheel_installer();
     let wheel = fixture.pin().wheel;
 
     let expected = "0".repeat(64);
-    let refused = installer.unpack(&Wheel { sha256: &expected, ..wheel }, &choose, &folder).unwrap_err();
+    let refused =
+        installer.unpack(&Wheel { sha256: &expected, ..wheel }, &choose, &folder).unwrap_err();
     assert!(matches!(refused, InstallError::WrongDigest { .. }), "{refused}");
     assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0);
 
     let files = installer.unpack(&wheel, &choose, &folder).unwrap();
-    assert_eq!(files.iter().map(|file| (file.file.as_str(), file.bytes)).collect::<Vec<_>>(), [("h/pjrt_c_api.h", 7)]);
+    assert_eq!(
+        files.iter().map(|file| (file.file.as_str(), file.bytes)).collect::<Vec<_>>(),
+        [("h/pjrt_c_api.h", 7)]
+    );
     assert_eq!(std::fs::read(folder.join("h/pjrt_c_api.h")).unwrap(), b"// PJRT");
     assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1, "the wheel itself is gone");
 }
@@ -235,8 +267,17 @@ fn a_truncated_wheel_is_refused() {
 
 #[test]
 fn a_wheel_with_a_member_that_leads_out_is_refused() {
-    for member in ["../../escaped.so", "/tmp/preheat-escaped.so", "xla_plugins/../../escaped.so", "a\\..\\escaped.so"] {
-        let fixture = Fixture::with_members(&[(LIBRARY, LIBRARY_CONTENT), (HEADER, b"// PJRT"), (member, b"escaped")]);
+    for member in [
+        "../../escaped.so",
+        "/tmp/preheat-escaped.so",
+        "xla_plugins/../../escaped.so",
+        "a\\..\\escaped.so",
+    ] {
+        let fixture = Fixture::with_members(&[
+            (LIBRARY, LIBRARY_CONTENT),
+            (HEADER, b"// PJRT"),
+            (member, b"escaped"),
+        ]);
         let error = fixture.wheel_installer().install(&fixture.pin()).unwrap_err();
         assert!(matches!(&error, InstallError::UnsafeMember { .. }), "{member}: {error}");
         fixture.assert_nothing_left();
@@ -249,11 +290,15 @@ fn a_wheel_with_a_member_that_leads_out_is_refused() {
 fn a_missing_member_and_one_of_another_size_are_named() {
     let fixture = Fixture::with_members(&[(LIBRARY, LIBRARY_CONTENT)]);
     let error = fixture.wheel_installer().install(&fixture.pin()).unwrap_err();
-    assert!(matches!(&error, InstallError::MissingMember { member, .. } if member == HEADER), "{error}");
+    assert!(
+        matches!(&error, InstallError::MissingMember { member, .. } if member == HEADER),
+        "{error}"
+    );
     fixture.assert_nothing_left();
 
     for length in [6, 8, 5_000_000] {
-        let fixture = Fixture::with_members(&[(LIBRARY, LIBRARY_CONTENT), (HEADER, &vec![b'/'; length])]);
+        let fixture =
+            Fixture::with_members(&[(LIBRARY, LIBRARY_CONTENT), (HEADER, &vec![b'/'; length])]);
         let error = fixture.wheel_installer().install(&fixture.pin()).unwrap_err();
         assert!(
             matches!(&error, InstallError::WrongMemberSize { member, expected_bytes: 7, found_bytes, .. }
@@ -267,7 +312,8 @@ fn a_missing_member_and_one_of_another_size_are_named() {
 #[test]
 fn a_wheel_that_is_not_there_is_named() {
     let fixture = Fixture::new();
-    let installer = Installer { source: Source::Wheel("/nowhere/a.whl".into()), ..fixture.wheel_installer() };
+    let installer =
+        Installer { source: Source::Wheel("/nowhere/a.whl".into()), ..fixture.wheel_installer() };
     let message = installer.install(&fixture.pin()).unwrap_err().to_string();
     assert!(message.contains("/nowhere/a.whl"), "{message}");
     fixture.assert_nothing_left();
@@ -288,7 +334,11 @@ fn of_installs_at_once_one_does_the_work() {
             .collect();
         threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
-    assert_eq!(outcomes.iter().filter(|already_installed| !**already_installed).count(), 1, "{outcomes:?}");
+    assert_eq!(
+        outcomes.iter().filter(|already_installed| !**already_installed).count(),
+        1,
+        "{outcomes:?}"
+    );
     assert_eq!(std::fs::read(fixture.target().join("xla_cpu_pjrt.so")).unwrap(), LIBRARY_CONTENT);
 }
 
@@ -302,8 +352,12 @@ fn a_cancelled_install_leaves_nothing_at_any_moment() {
             asked.set(asked.get() + 1);
             asked.get() > allowed
         };
-        match (Installer { cancelled: &cancelled, ..fixture.wheel_installer() }).install(&fixture.pin()) {
-            Err(InstallError::Cancelled { what }) if what == "xla-cpu" => fixture.assert_nothing_left(),
+        match (Installer { cancelled: &cancelled, ..fixture.wheel_installer() })
+            .install(&fixture.pin())
+        {
+            Err(InstallError::Cancelled { what }) if what == "xla-cpu" => {
+                fixture.assert_nothing_left()
+            }
             Err(error) => panic!("{error}"),
             Ok(_) => {
                 assert!(allowed > 4, "too few looks at the cancellation: {allowed}");
@@ -339,11 +393,20 @@ fn pip_is_asked_for_the_pinned_wheel_and_watched() {
 
     let total_bytes = fixture.wheel_bytes;
     for done_bytes in [200, total_bytes] {
-        assert!(seen.borrow().contains(&Progress::Download { done_bytes, total_bytes }), "{seen:?}");
+        assert!(
+            seen.borrow().contains(&Progress::Download { done_bytes, total_bytes }),
+            "{seen:?}"
+        );
     }
-    let arguments = std::fs::read_to_string(fixture.wheel().with_added_extension("arguments")).unwrap();
-    for expected in ["-I -m pip download", "--no-deps", "--only-binary=:all:", "--platform test", "xla-cpu-pjrt==0.0.9"]
-    {
+    let arguments =
+        std::fs::read_to_string(fixture.wheel().with_added_extension("arguments")).unwrap();
+    for expected in [
+        "-I -m pip download",
+        "--no-deps",
+        "--only-binary=:all:",
+        "--platform test",
+        "xla-cpu-pjrt==0.0.9",
+    ] {
         assert!(arguments.contains(expected), "{arguments}");
     }
     let names: Vec<_> = std::fs::read_dir(fixture.data_dir().join("plugins")).unwrap().collect();
@@ -367,7 +430,10 @@ fn what_keeps_pip_from_delivering_is_told_in_words() {
     assert!(text.contains("ensurepip"), "{text}");
 
     let text = message(&fixture.pip_installer("seq 100; echo no route to host >&2; exit 3"));
-    assert!(text.contains("xla-cpu-pjrt==0.0.9") && text.ends_with("99\n100\nno route to host"), "{text}");
+    assert!(
+        text.contains("xla-cpu-pjrt==0.0.9") && text.ends_with("99\n100\nno route to host"),
+        "{text}"
+    );
     assert!(!text.contains("50"), "{text}");
 
     let text = message(&fixture.pip_installer("touch \"$dest/other-1-py3-none-any.whl\""));
@@ -379,7 +445,8 @@ fn what_keeps_pip_from_delivering_is_told_in_words() {
 fn cancelling_ends_pip_within_a_second() {
     let fixture = Fixture::new();
     let pid_file = fixture.root.path().join("pid");
-    let script = format!("echo $$ > '{}.part'; mv '{0}.part' '{0}'; exec sleep 60", pid_file.display());
+    let script =
+        format!("echo $$ > '{}.part'; mv '{0}.part' '{0}'; exec sleep 60", pid_file.display());
     let told = Cell::new(None::<Instant>);
     let cancelled = || {
         let started = pid_file.exists();
@@ -388,8 +455,9 @@ fn cancelling_ends_pip_within_a_second() {
         }
         started
     };
-    let error =
-        Installer { cancelled: &cancelled, ..fixture.pip_installer(&script) }.install(&fixture.pin()).unwrap_err();
+    let error = Installer { cancelled: &cancelled, ..fixture.pip_installer(&script) }
+        .install(&fixture.pin())
+        .unwrap_err();
     assert!(matches!(error, InstallError::Cancelled { .. }), "{error}");
     assert!(told.get().unwrap().elapsed() < Duration::from_secs(1));
     let pid = std::fs::read_to_string(&pid_file).unwrap();
@@ -411,13 +479,16 @@ fn places_are_looked_at_in_order_and_all_are_listed() {
     std::fs::write(&by_hand, "library").unwrap();
 
     let variable = Some(in_site_packages.clone());
-    let env = |name: &str| (name == "PREHEAT_XLA_CPU_PLUGIN").then(|| variable.clone().unwrap().into_os_string());
+    let env = |name: &str| {
+        (name == "PREHEAT_XLA_CPU_PLUGIN").then(|| variable.clone().unwrap().into_os_string())
+    };
     let mut lookup = fixture.lookup(&env);
     lookup.explicit = Some(by_hand.clone());
     lookup.site_packages = vec![root.join("empty"), site_packages.clone()];
 
     let found = find(PluginName::XlaCpu, &lookup);
-    let origins: Vec<_> = found.places.iter().map(|place| (place.origin, place.outcome.clone())).collect();
+    let origins: Vec<_> =
+        found.places.iter().map(|place| (place.origin, place.outcome.clone())).collect();
     assert_eq!(
         origins,
         [
@@ -464,11 +535,17 @@ fn the_tpu_variables_are_read_in_their_order() {
     let root = tempfile::tempdir().unwrap();
     let [first, second] = ["first.so", "second.so"].map(|name| root.path().join(name));
     std::fs::write(&second, "library").unwrap();
-    let env = HashMap::from([("TPU_LIBRARY_PATH", first.clone()), ("PREHEAT_TPU_PLUGIN", second.clone())]);
+    let env = HashMap::from([
+        ("TPU_LIBRARY_PATH", first.clone()),
+        ("PREHEAT_TPU_PLUGIN", second.clone()),
+    ]);
     let env = |name: &str| env.get(name).map(|path| path.clone().into_os_string());
     let lookup = Lookup { env: &env, explicit: None, data_dir: None, site_packages: Vec::new() };
     let error = find(PluginName::Tpu, &lookup).require().unwrap_err();
-    assert!(matches!(error, FindError::Dangling { origin: Origin::Variable("TPU_LIBRARY_PATH"), .. }), "{error}");
+    assert!(
+        matches!(error, FindError::Dangling { origin: Origin::Variable("TPU_LIBRARY_PATH"), .. }),
+        "{error}"
+    );
 
     std::fs::write(&first, "library").unwrap();
     assert_eq!(find(PluginName::Tpu, &lookup).require().unwrap().path, first);
@@ -479,7 +556,10 @@ fn the_newest_whole_version_in_the_data_folder_is_taken() {
     let fixture = Fixture::new();
     for version in ["0.0.9", "0.0.10", "0.0.11"] {
         let pin = fixture.pin();
-        fixture.wheel_installer().install(&Pin { wheel: Wheel { version, ..pin.wheel }, ..pin }).unwrap();
+        fixture
+            .wheel_installer()
+            .install(&Pin { wheel: Wheel { version, ..pin.wheel }, ..pin })
+            .unwrap();
     }
     std::fs::remove_file(fixture.data_dir().join("plugins/xla-cpu/0.0.11/plugin.json")).unwrap();
     let found = find(PluginName::XlaCpu, &fixture.lookup(&no_env));
@@ -493,7 +573,9 @@ fn an_error_lists_every_place_and_says_what_to_do() {
     let mut lookup = fixture.lookup(&no_env);
     lookup.site_packages = vec!["/nowhere/site-packages".into()];
     let message = find(PluginName::XlaCuda, &lookup).require().unwrap_err().to_string();
-    for expected in ["plugins/xla-cuda/", "/nowhere/site-packages/jax_plugins/xla_cuda13", "xla_cuda12"] {
+    for expected in
+        ["plugins/xla-cuda/", "/nowhere/site-packages/jax_plugins/xla_cuda13", "xla_cuda12"]
+    {
         assert!(message.contains(expected), "{message}");
     }
     assert!(message.contains("PREHEAT_XLA_CUDA_PLUGIN"), "{message}");

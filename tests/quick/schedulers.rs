@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 
 use preheat::pipeline::noise::Generator;
 use preheat::pipeline::schedulers::{
-    Base, Prediction, Schedule, SchedulerConfig, SchedulerError, SchedulerKind, SchedulerName, Third,
+    Base, Prediction, Schedule, SchedulerConfig, SchedulerError, SchedulerKind, SchedulerName,
+    Third,
 };
 use safetensors::SafeTensors;
 use serde_json::{Value, json};
@@ -24,7 +25,14 @@ fn fixture(name: &str) -> PathBuf {
 }
 
 fn values(file: &SafeTensors, name: &str) -> Vec<f32> {
-    file.tensor(name).unwrap().data().as_chunks().0.iter().map(|four| f32::from_le_bytes(*four)).collect()
+    file.tensor(name)
+        .unwrap()
+        .data()
+        .as_chunks()
+        .0
+        .iter()
+        .map(|four| f32::from_le_bytes(*four))
+        .collect()
 }
 
 /// What make.py has in place of a denoiser.
@@ -90,7 +98,8 @@ fn config(value: &Value) -> SchedulerConfig {
 
 #[test]
 fn schedules_are_those_of_diffusers() {
-    let cases: Vec<Value> = serde_json::from_str(&fs::read_to_string(fixture("schedulers.json")).unwrap()).unwrap();
+    let cases: Vec<Value> =
+        serde_json::from_str(&fs::read_to_string(fixture("schedulers.json")).unwrap()).unwrap();
     let bytes = fs::read(fixture("schedulers.safetensors")).unwrap();
     let expected = SafeTensors::deserialize(&bytes).unwrap();
     let mut worst: BTreeMap<&str, f32> = BTreeMap::new();
@@ -112,7 +121,8 @@ fn schedules_are_those_of_diffusers() {
         let wanted = values(&expected, &format!("{number}.timesteps"));
         let fits = |(own, wanted): (&f32, &f32)| (own - wanted).abs() <= 1e-6 * wanted.abs();
         if timesteps.len() != wanted.len() || !timesteps.iter().zip(&wanted).all(fits) {
-            writeln!(failures, "{case}\n    timesteps {timesteps:?}\n    diffusers {wanted:?}").unwrap();
+            writeln!(failures, "{case}\n    timesteps {timesteps:?}\n    diffusers {wanted:?}")
+                .unwrap();
             continue;
         }
         let sigma = schedule.init_noise_sigma;
@@ -121,13 +131,22 @@ fn schedules_are_those_of_diffusers() {
             writeln!(failures, "{case}\n    init_noise_sigma {sigma}, diffusers {wanted}").unwrap();
         }
         let trajectory = follow(&schedule);
-        let kept =
-            case["kept"].as_array().unwrap().iter().map(|index| usize::try_from(index.as_u64().unwrap()).unwrap());
+        let kept = case["kept"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|index| usize::try_from(index.as_u64().unwrap()).unwrap());
         for (index, wanted) in kept.zip(values(&expected, &number.to_string()).chunks(64)) {
             let largest = wanted.iter().fold(0.0, |largest: f32, value| largest.max(value.abs()));
-            let differences = trajectory[index].iter().zip(wanted).map(|(own, wanted)| (own - wanted).abs());
-            let difference = differences
-                .fold(0.0, |largest: f32, difference| if difference <= largest { largest } else { difference });
+            let differences =
+                trajectory[index].iter().zip(wanted).map(|(own, wanted)| (own - wanted).abs());
+            let difference =
+                differences.fold(
+                    0.0,
+                    |largest: f32, difference| {
+                        if difference <= largest { largest } else { difference }
+                    },
+                );
             let relative = difference / largest;
             let worst = worst.entry(class).or_default();
             let tolerance = if sigma > 1000.0 { TOLERANCE_ZERO_SNR } else { TOLERANCE };
@@ -150,7 +169,9 @@ fn noise_is_that_of_torch() {
     let expected = SafeTensors::deserialize(&bytes).unwrap();
     let mut worst: f32 = 0.0;
     let seeds = [0, 1, 42, (1 << 32) - 1, 1 << 32, 1 << 63, u64::MAX];
-    for (seed, size) in seeds.into_iter().flat_map(|seed| [1, 7, 15, 16, 17, 100, 16384].map(|size| (seed, size))) {
+    for (seed, size) in
+        seeds.into_iter().flat_map(|seed| [1, 7, 15, 16, 17, 100, 16384].map(|size| (seed, size)))
+    {
         let mut generator = Generator::new(seed);
         let drawn = generator.normal(size);
         assert_eq!(drawn.len(), size);
@@ -159,7 +180,10 @@ fn noise_is_that_of_torch() {
         let wanted = values(&expected, &format!("{seed}.{size}"));
         assert_eq!(own.len(), wanted.len());
         for (own, wanted) in own.iter().zip(&wanted) {
-            assert!((own - wanted).abs() < 2e-6, "seed {seed}, {size} numbers: {own}, and torch has {wanted}");
+            assert!(
+                (own - wanted).abs() < 2e-6,
+                "seed {seed}, {size} numbers: {own}, and torch has {wanted}"
+            );
             worst = worst.max((own - wanted).abs());
         }
     }
@@ -230,13 +254,17 @@ fn schedulers_have_names() {
 
 #[test]
 fn a_short_name_decides_on_the_variant_and_a_class_leaves_it() {
-    let karras = with(&json!({"use_karras_sigmas": true, "_class_name": "DPMSolverMultistepScheduler"}));
+    let karras =
+        with(&json!({"use_karras_sigmas": true, "_class_name": "DPMSolverMultistepScheduler"}));
     let shown = |config: &SchedulerConfig| config.name().unwrap().to_string();
     assert_eq!(shown(&karras), "dpm++_2m_karras");
     assert_eq!(shown(&karras.with_name("EulerDiscreteScheduler".parse().unwrap())), "euler_karras");
     assert_eq!(shown(&karras.with_name("euler".parse().unwrap())), "euler");
     assert_eq!(shown(&karras.with_name("ddim".parse().unwrap())), "ddim");
-    assert_eq!(karras.with_name(karras.name().unwrap()).schedule(10).unwrap(), karras.schedule(10).unwrap());
+    assert_eq!(
+        karras.with_name(karras.name().unwrap()).schedule(10).unwrap(),
+        karras.schedule(10).unwrap()
+    );
     let plain = with(&json!({}));
     assert_eq!(shown(&plain), "pndm");
     assert_eq!(plain.prediction().unwrap(), Prediction::Epsilon);
@@ -251,8 +279,7 @@ fn the_class_is_the_one_that_the_index_names() {
     assert_eq!(plain.of_class("DDIMScheduler", index).name().unwrap().to_string(), "ddim");
     let error = plain.of_class("UniPCMultistepScheduler", index).schedule(10).unwrap_err();
     assert!(error.is_of_one_scheduler());
-    let said =
-        "model_index.json: `scheduler` is \"UniPCMultistepScheduler\", which is not built; built are DDIMScheduler, ";
+    let said = "model_index.json: `scheduler` is \"UniPCMultistepScheduler\", which is not built; built are DDIMScheduler, ";
     assert!(error.to_string().starts_with(said), "{error}");
 }
 
@@ -260,7 +287,10 @@ fn the_class_is_the_one_that_the_index_names() {
 fn calls_say_who_stands_where() {
     let pndm = with(&json!({})).schedule(20).unwrap();
     assert_eq!((pndm.calls.len(), pndm.history_length()), (21, 3));
-    assert_eq!(pndm.calls.iter().map(|call| call.timestep).take(4).collect::<Vec<_>>(), [951.0, 901.0, 901.0, 851.0]);
+    assert_eq!(
+        pndm.calls.iter().map(|call| call.timestep).take(4).collect::<Vec<_>>(),
+        [951.0, 901.0, 901.0, 851.0]
+    );
     let marks = |mark: fn(&preheat::pipeline::schedulers::Call) -> bool| -> Vec<usize> {
         (0..pndm.calls.len()).filter(|&index| mark(&pndm.calls[index])).collect()
     };
@@ -272,13 +302,17 @@ fn calls_say_who_stands_where() {
     // Without `skip_prk_steps` the first three steps are four calls each.
     let calls = with(&json!({"skip_prk_steps": false})).schedule(5).unwrap().calls;
     assert_eq!(calls.len(), 3 * 4 + 2);
-    let thirds: Vec<usize> = (0..calls.len()).filter(|&index| calls[index].third != Third::Stays).collect();
+    let thirds: Vec<usize> =
+        (0..calls.len()).filter(|&index| calls[index].third != Third::Stays).collect();
     assert_eq!((thirds, calls[9].third), (vec![9, 11], Third::SetAside));
 
     let one = with(&json!({})).schedule(1).unwrap();
     assert_eq!((one.calls.len(), one.history_length(), one.calls[0].saves_latents), (1, 0, false));
     let drawing = with(&json!({})).with_name("euler_a".parse().unwrap()).schedule(3).unwrap();
-    assert_eq!(drawing.calls.iter().map(|call| call.draws_noise).collect::<Vec<_>>(), [true, true, false]);
+    assert_eq!(
+        drawing.calls.iter().map(|call| call.draws_noise).collect::<Vec<_>>(),
+        [true, true, false]
+    );
     let solver = with(&json!({})).with_name("dpm++_2m".parse().unwrap()).schedule(10).unwrap();
     assert_eq!(solver.history_length(), 1);
 }
@@ -287,7 +321,8 @@ fn calls_say_who_stands_where() {
 fn trailing_strides_are_as_many_as_the_steps() {
     // diffusers makes 62 calls of 61 steps, the last at timestep -1.
     for name in ["ddim", "euler", "dpm++_2m"] {
-        let config = with(&json!({"timestep_spacing": "trailing"})).with_name(name.parse().unwrap());
+        let config =
+            with(&json!({"timestep_spacing": "trailing"})).with_name(name.parse().unwrap());
         for steps in (1..=10).chain([49, 61, 103, 121, 122, 201, 397, 500, 769, 998, 999, 1000]) {
             let calls = config.schedule(steps).unwrap().calls;
             assert_eq!(calls.len() as u64, steps);
@@ -301,7 +336,10 @@ fn numbers_that_python_writes_are_read() {
     let text = r#"{"_class_name": "DPMSolverMultistepScheduler", "lambda_min_clipped": -Infinity, "note": "a \" -Infinity", "flow_shift": NaN,
         "sigma_max": Infinity, "beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012}"#;
     let schedule = SchedulerConfig::from_json(text, Path::new("x")).unwrap().schedule(10).unwrap();
-    let plain = with(&json!({"steps_offset": 0})).with_name("dpm++_2m".parse().unwrap()).schedule(10).unwrap();
+    let plain = with(&json!({"steps_offset": 0}))
+        .with_name("dpm++_2m".parse().unwrap())
+        .schedule(10)
+        .unwrap();
     assert_eq!(schedule, plain);
 }
 
@@ -323,11 +361,23 @@ fn what_cannot_be_followed_is_refused_by_name() {
     field(json!({"use_beta_sigmas": true}), "DPMSolverMultistepScheduler", "false");
     field(json!({"use_lu_lambdas": true}), "DPMSolverMultistepScheduler", "false");
     field(json!({"use_flow_sigmas": true}), "DPMSolverMultistepScheduler", "false");
-    field(json!({"algorithm_type": "sde-dpmsolver++"}), "DPMSolverMultistepScheduler", "dpmsolver++, deis");
+    field(
+        json!({"algorithm_type": "sde-dpmsolver++"}),
+        "DPMSolverMultistepScheduler",
+        "dpmsolver++, deis",
+    );
     field(json!({"solver_order": 3}), "DPMSolverMultistepScheduler", "2");
     field(json!({"solver_type": "bh3"}), "dpm++_2m", "midpoint, heun, logrho, bh1, bh2");
-    field(json!({"variance_type": "learned_range"}), "dpm++_2m", "anything but learned, learned_range");
-    field(json!({"lambda_min_clipped": 100.0}), "dpm++_2m", "a number that leaves timesteps to visit");
+    field(
+        json!({"variance_type": "learned_range"}),
+        "dpm++_2m",
+        "anything but learned, learned_range",
+    );
+    field(
+        json!({"lambda_min_clipped": 100.0}),
+        "dpm++_2m",
+        "a number that leaves timesteps to visit",
+    );
     field(json!({"final_sigmas_type": "one"}), "dpm++_2m", "zero, sigma_min");
     field(json!({"timestep_type": "continuous"}), "euler", "discrete");
     field(json!({"interpolation_type": "log_linear"}), "euler", "linear");
@@ -336,7 +386,11 @@ fn what_cannot_be_followed_is_refused_by_name() {
     field(json!({"prediction_type": "flow_prediction"}), "ddim", "epsilon, v_prediction, sample");
     field(json!({"beta_schedule": "sigmoid"}), "ddim", "linear, scaled_linear, squaredcos_cap_v2");
     field(json!({"timestep_spacing": "even"}), "ddim", "leading, trailing, linspace");
-    field(json!({"trained_betas": [0.1, 0.2]}), "ddim", "a list of 1000 numbers (`num_train_timesteps`)");
+    field(
+        json!({"trained_betas": [0.1, 0.2]}),
+        "ddim",
+        "a list of 1000 numbers (`num_train_timesteps`)",
+    );
     field(json!({"num_train_timesteps": 0}), "ddim", "1 to 100000");
     field(json!({"steps_offset": -1}), "ddim", "0 to 100000");
     field(json!({"clip_sample": "yes"}), "ddim", "true, false");
@@ -361,8 +415,9 @@ fn classes_that_are_not_built_are_refused_unless_another_is_named() {
         let config = with(&json!({"_class_name": class}));
         let message = config.schedule(10).unwrap_err().to_string();
         let classes = "DDIMScheduler, EulerDiscreteScheduler, EulerAncestralDiscreteScheduler, DPMSolverMultistepScheduler, PNDMScheduler";
-        let expected =
-            format!("scheduler_config.json: `_class_name` is {class}, which is not built; built are {classes}");
+        let expected = format!(
+            "scheduler_config.json: `_class_name` is {class}, which is not built; built are {classes}"
+        );
         assert_eq!(message, expected);
         assert_eq!(config.with_name("ddim".parse().unwrap()).schedule(10).unwrap().calls.len(), 10);
     }
@@ -370,16 +425,22 @@ fn classes_that_are_not_built_are_refused_unless_another_is_named() {
 
 #[test]
 fn only_what_the_model_was_trained_with_rules_every_scheduler_out() {
-    let error = |changes: Value| with(&changes).with_name("DPMSolverMultistepScheduler".parse().unwrap()).schedule(10);
+    let error = |changes: Value| {
+        with(&changes).with_name("DPMSolverMultistepScheduler".parse().unwrap()).schedule(10)
+    };
     assert!(error(json!({"algorithm_type": "sde-dpmsolver++"})).unwrap_err().is_of_one_scheduler());
-    assert!(!error(json!({"prediction_type": "flow_prediction"})).unwrap_err().is_of_one_scheduler());
+    assert!(
+        !error(json!({"prediction_type": "flow_prediction"})).unwrap_err().is_of_one_scheduler()
+    );
     assert!(!matches!(error(json!({})), Err(SchedulerError::Class { .. })));
 }
 
 #[test]
 fn stable_diffusion_never_clips_and_starts_one_later() {
-    let old = with(&json!({"_class_name": "DDIMScheduler", "steps_offset": 0, "clip_sample": true}));
-    let new = with(&json!({"_class_name": "DDIMScheduler", "steps_offset": 1, "clip_sample": false}));
+    let old =
+        with(&json!({"_class_name": "DDIMScheduler", "steps_offset": 0, "clip_sample": true}));
+    let new =
+        with(&json!({"_class_name": "DDIMScheduler", "steps_offset": 1, "clip_sample": false}));
     assert_ne!(old.schedule(10).unwrap(), new.schedule(10).unwrap());
     assert_eq!(old.for_stable_diffusion().schedule(10).unwrap(), new.schedule(10).unwrap());
 }
@@ -388,7 +449,10 @@ fn stable_diffusion_never_clips_and_starts_one_later() {
 fn fields_of_other_classes_are_ignored() {
     let stray = json!({"thresholding": true, "use_beta_sigmas": true, "algorithm_type": "x", "timestep_type": "continuous", "what": [1]});
     assert_eq!(with(&stray).schedule(10).unwrap(), with(&json!({})).schedule(10).unwrap());
-    let prk = with(&json!({"skip_prk_steps": false})).with_name("euler".parse().unwrap()).schedule(10).unwrap();
+    let prk = with(&json!({"skip_prk_steps": false}))
+        .with_name("euler".parse().unwrap())
+        .schedule(10)
+        .unwrap();
     assert_eq!(prk, with(&json!({})).with_name("euler".parse().unwrap()).schedule(10).unwrap());
 }
 
@@ -414,7 +478,11 @@ fn steps_that_are_not_possible_are_refused() {
          same: take fewer steps"
     );
     assert_eq!(
-        refusal(&json!({"rescale_betas_zero_snr": true, "timestep_spacing": "trailing"}), "ddim", 10),
+        refusal(
+            &json!({"rescale_betas_zero_snr": true, "timestep_spacing": "trailing"}),
+            "ddim",
+            10
+        ),
         "scheduler_config.json: with 10 steps, the update of ddim at timestep 999 divides by zero; with `rescale_betas_zero_snr` the \
          model has to predict `v_prediction` or `sample`"
     );
@@ -422,13 +490,17 @@ fn steps_that_are_not_possible_are_refused() {
 
 #[test]
 fn files_that_hold_no_configuration_are_refused() {
-    let missing = SchedulerConfig::read(Path::new("no/such/scheduler_config.json")).unwrap_err().to_string();
+    let missing =
+        SchedulerConfig::read(Path::new("no/such/scheduler_config.json")).unwrap_err().to_string();
     assert!(
-        missing.starts_with("cannot read the scheduler's configuration no/such/scheduler_config.json: "),
+        missing.starts_with(
+            "cannot read the scheduler's configuration no/such/scheduler_config.json: "
+        ),
         "{missing}"
     );
     for text in ["", "[]", "{\"a\": ", "{\"a\": -Infinite}", "\"\\"] {
-        let message = SchedulerConfig::from_json(text, Path::new("some/file.json")).unwrap_err().to_string();
+        let message =
+            SchedulerConfig::from_json(text, Path::new("some/file.json")).unwrap_err().to_string();
         assert!(message.starts_with("some/file.json is no scheduler configuration: "), "{message}");
     }
     let written = tempfile::NamedTempFile::new().unwrap();

@@ -14,7 +14,8 @@ use preheat::torch_abi::{Api, INTERFACE_VERSION};
 use tempfile::TempDir;
 
 /// libtorch 2.11.0, as far as its version goes.
-const LIBTORCH: &str = "unsigned long long aoti_torch_abi_version(void) { return 0x020b000000000000ull; }";
+const LIBTORCH: &str =
+    "unsigned long long aoti_torch_abi_version(void) { return 0x020b000000000000ull; }";
 
 /// A data folder with a libtorch and a torch library in it.
 struct Installed {
@@ -44,9 +45,13 @@ impl Installed {
 
     fn open(&self, variables: &[(&str, &Path)]) -> TorchError {
         let env = |name: &str| -> Option<OsString> {
-            variables.iter().find(|(variable, _)| *variable == name).map(|(_, value)| value.as_os_str().to_owned())
+            variables
+                .iter()
+                .find(|(variable, _)| *variable == name)
+                .map(|(_, value)| value.as_os_str().to_owned())
         };
-        let lookup = TorchLookup { env: &env, beside: None, data_dir: Some(self.root.path().to_owned()) };
+        let lookup =
+            TorchLookup { env: &env, beside: None, data_dir: Some(self.root.path().to_owned()) };
         Torch::open(&lookup, &TorchOptions::default()).unwrap_err()
     }
 }
@@ -55,7 +60,12 @@ fn compile(source: &str, library: &Path) {
     std::fs::create_dir_all(library.parent().unwrap()).unwrap();
     let file = library.with_extension("c");
     std::fs::write(&file, source).unwrap();
-    let status = Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(library).arg(&file).status().unwrap();
+    let status = Command::new("cc")
+        .args(["-shared", "-fPIC", "-o"])
+        .arg(library)
+        .arg(&file)
+        .status()
+        .unwrap();
     assert!(status.success());
 }
 
@@ -87,31 +97,49 @@ fn there_is_no_libtorch_for_the_library() {
 
 #[test]
 fn a_variable_names_nothing() {
-    let installed = Installed::new(Some(LIBTORCH), Some(&library(size_of::<Api>(), INTERFACE_VERSION)));
+    let installed =
+        Installed::new(Some(LIBTORCH), Some(&library(size_of::<Api>(), INTERFACE_VERSION)));
     for variable in ["PREHEAT_TORCH_BACKEND", "LIBTORCH"] {
         let error = installed.open(&[(variable, Path::new("/nowhere/at/all"))]);
         assert!(matches!(error, TorchError::Dangling { .. }), "{error}");
-        assert!(error.to_string().contains(variable) && error.to_string().contains("/nowhere/at/all"), "{error}");
+        assert!(
+            error.to_string().contains(variable) && error.to_string().contains("/nowhere/at/all"),
+            "{error}"
+        );
     }
 }
 
 #[test]
 fn libtorch_is_of_another_version() {
     let newer = LIBTORCH.replace("0x020b", "0x020d");
-    let error = Installed::new(Some(&newer), Some(&library(size_of::<Api>(), INTERFACE_VERSION))).open(&[]);
-    assert!(matches!(error, TorchError::AnotherLibtorch { found: Some([2, 13, 0]), .. }), "{error}");
-    assert!(error.to_string().contains("is 2.13.0") && error.to_string().contains("2.11.0 only"), "{error}");
-    let error = Installed::new(Some("int nothing;"), Some(&library(size_of::<Api>(), INTERFACE_VERSION))).open(&[]);
+    let error =
+        Installed::new(Some(&newer), Some(&library(size_of::<Api>(), INTERFACE_VERSION))).open(&[]);
+    assert!(
+        matches!(error, TorchError::AnotherLibtorch { found: Some([2, 13, 0]), .. }),
+        "{error}"
+    );
+    assert!(
+        error.to_string().contains("is 2.13.0") && error.to_string().contains("2.11.0 only"),
+        "{error}"
+    );
+    let error =
+        Installed::new(Some("int nothing;"), Some(&library(size_of::<Api>(), INTERFACE_VERSION)))
+            .open(&[]);
     assert!(matches!(error, TorchError::AnotherLibtorch { found: None, .. }), "{error}");
 }
 
 #[test]
 fn the_library_is_of_another_release() {
-    let newer = Installed::new(Some(LIBTORCH), Some(&library(size_of::<Api>(), INTERFACE_VERSION + 1)));
+    let newer =
+        Installed::new(Some(LIBTORCH), Some(&library(size_of::<Api>(), INTERFACE_VERSION + 1)));
     let error = newer.open(&[]);
-    assert!(matches!(error, TorchError::AnotherInterface { found, .. } if found == INTERFACE_VERSION + 1), "{error}");
+    assert!(
+        matches!(error, TorchError::AnotherInterface { found, .. } if found == INTERFACE_VERSION + 1),
+        "{error}"
+    );
     assert!(error.to_string().contains("cargo xtask setup torch"), "{error}");
-    let shorter = Installed::new(Some(LIBTORCH), Some(&library(size_of::<Api>() - 8, INTERFACE_VERSION)));
+    let shorter =
+        Installed::new(Some(LIBTORCH), Some(&library(size_of::<Api>() - 8, INTERFACE_VERSION)));
     let error = shorter.open(&[]);
     assert!(matches!(error, TorchError::ShortTable { .. }), "{error}");
 }
@@ -135,7 +163,8 @@ fn the_library_is_something_else() {
 
 #[test]
 fn fake_devices_that_do_not_parse() {
-    let installed = Installed::new(Some(LIBTORCH), Some(&library(size_of::<Api>(), INTERFACE_VERSION)));
+    let installed =
+        Installed::new(Some(LIBTORCH), Some(&library(size_of::<Api>(), INTERFACE_VERSION)));
     let error = installed.open(&[("PREHEAT_TORCH_FAKE_DEVICES", Path::new("{\"memory\": 3}"))]);
     assert!(matches!(error, TorchError::FakeDevices(_)), "{error}");
 }

@@ -25,7 +25,8 @@ fn run(lab: &Lab, dir: &Path) -> Preheat {
 
 /// Every command that writes to a cache or removes from it.
 fn use_and_clear(lab: &Lab, dir: &Path) {
-    let command = |words: &str| lab.preheat(&lab.sim()).arg("--cache-dir").arg(dir).words(words).run().done();
+    let command =
+        |words: &str| lab.preheat(&lab.sim()).arg("--cache-dir").arg(dir).words(words).run().done();
     run(lab, dir).run().done();
     command("program run double.mlir --force-recompile");
     command("cache stats");
@@ -59,7 +60,8 @@ fn somebodys_folder_keeps_all_that_is_in_it() {
     assert_eq!(contents(&home), before);
     let compiles = lab.counting(|| run(&lab, &home).run().done()).1;
     assert_eq!(compiles, 0, "the store in it is used");
-    let info = lab.bare().arg("--cache-dir").arg(&home).words("--json cache info").run().done().json();
+    let info =
+        lab.bare().arg("--cache-dir").arg(&home).words("--json cache info").run().done().json();
     assert_eq!(Path::new(info["dir"].as_str().unwrap()), home.join("preheat-store"));
 }
 
@@ -72,14 +74,24 @@ fn no_link_leads_out_of_a_cache() {
         std::fs::create_dir(&victim).unwrap();
         let object = lab.objects().remove(0);
         let key = object.file_name().unwrap().to_str().unwrap();
-        for name in ["thesis.txt", &format!("{key}.abc123"), &format!("{key}.lock"), &format!("{key}.7"), key] {
+        for name in [
+            "thesis.txt",
+            &format!("{key}.abc123"),
+            &format!("{key}.lock"),
+            &format!("{key}.7"),
+            key,
+        ] {
             std::fs::write(victim.join(name), "mine").unwrap();
         }
         let before = contents(&victim);
         let _ = std::fs::remove_dir_all(lab.cache().join(linked));
         symlink("../victim", lab.cache().join(linked)).unwrap();
         // Some commands fail by it, each with an error; what matters is what they leave.
-        for words in ["program run double.mlir --force-recompile", "cache verify --repair", "cache clear --yes"] {
+        for words in [
+            "program run double.mlir --force-recompile",
+            "cache verify --repair",
+            "cache clear --yes",
+        ] {
             lab.preheat(&lab.sim()).words(words).run();
         }
         assert_eq!(contents(&victim), before, "{linked}");
@@ -93,9 +105,13 @@ fn a_store_of_an_earlier_release_is_marked_once_and_serves_on() {
     // That release made no mark.
     std::fs::remove_file(lab.cache().join("OWNED-BY-PREHEAT")).unwrap();
     std::fs::write(lab.cache().join("tmp/thesis.txt"), "mine").unwrap();
-    let (ran, compiles) = lab.counting(|| run(&lab, &lab.cache()).run().done().silent_about_the_cache());
+    let (ran, compiles) =
+        lab.counting(|| run(&lab, &lab.cache()).run().done().silent_about_the_cache());
     assert_eq!((compiles, &ran.json()["stages"][0]["source"]), (0, &"disk".into()));
-    assert!(lab.cache().join("OWNED-BY-PREHEAT").is_file() && !lab.cache().join("preheat-store").exists());
+    assert!(
+        lab.cache().join("OWNED-BY-PREHEAT").is_file()
+            && !lab.cache().join("preheat-store").exists()
+    );
     use_and_clear(&lab, &lab.cache());
     assert_eq!(std::fs::read(lab.cache().join("tmp/thesis.txt")).unwrap(), b"mine");
 }
@@ -144,7 +160,8 @@ fn machine_code_that_anybody_could_have_written_is_not_run() {
     let lab = lab();
     run(&lab, &lab.cache()).run().done();
     let object = lab.objects().remove(0);
-    let paths = [lab.cache(), lab.cache().join("objects-v1"), object.parent().unwrap().to_owned(), object];
+    let paths =
+        [lab.cache(), lab.cache().join("objects-v1"), object.parent().unwrap().to_owned(), object];
     for path in paths {
         let mode = std::fs::metadata(&path).unwrap().mode() & 0o7777;
         chmod(&path, mode | 0o002);
@@ -170,7 +187,12 @@ fn a_shared_cache_has_the_modes_of_its_group() {
     let mode = |path: &Path| std::fs::metadata(path).unwrap().mode() & 0o7777;
     assert_eq!(mode(&lab.cache()), 0o2770);
     for path in files_under(&lab.cache()) {
-        assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o660, 0o2770), "{}", path.display());
+        assert_eq!(
+            (mode(&path), mode(path.parent().unwrap())),
+            (0o660, 0o2770),
+            "{}",
+            path.display()
+        );
     }
     assert_eq!(lab.counting(|| shared().env("PREHEAT_CACHE_SHARED", "1").run().done()).1, 0);
 }
@@ -242,7 +264,8 @@ fn on_a_volume_of_a_group_its_users_share_a_cache_by_decision() {
     let stats = as_user(&lab, &volume, 4003, 4000).words("--cache-shared --json cache stats");
     assert_eq!(stats.run().done().json()["hits"]["disk"], 3, "each of them wrote to the index");
     // Without the decision nobody runs what the others put there.
-    let (ran, compiles) = lab.counting(|| as_user(&lab, &volume, 4002, 4000).words(PROGRAM).run().done());
+    let (ran, compiles) =
+        lab.counting(|| as_user(&lab, &volume, 4002, 4000).words(PROGRAM).run().done());
     ran.says(&["--cache-shared"]);
     assert_eq!(compiles, 1);
 }
@@ -265,7 +288,8 @@ fn a_store_of_another_user_is_not_run_from_by_root_either_and_one_of_roots_by_an
             chmod(path, if path.is_dir() { 0o755 } else { mode | 0o044 });
         }
     }
-    let (_, compiles) =
-        lab.counting(|| as_user(&lab, &roots, 4001, 4001).words("--cache-read-only").words(PROGRAM).run().done());
+    let (_, compiles) = lab.counting(|| {
+        as_user(&lab, &roots, 4001, 4001).words("--cache-read-only").words(PROGRAM).run().done()
+    });
     assert_eq!(compiles, 0);
 }

@@ -15,7 +15,13 @@ fn lab() -> (Lab, [PathBuf; 2]) {
     let lab = Lab::new();
     let programs = [lab.file("double.mlir", DOUBLE), lab.file("square.mlir", SQUARE)];
     for (program, model) in programs.iter().zip(["double", "square"]) {
-        lab.preheat(&lab.sim()).words("program run").arg(program).words("--model-id").arg(model).run().done();
+        lab.preheat(&lab.sim())
+            .words("program run")
+            .arg(program)
+            .words("--model-id")
+            .arg(model)
+            .run()
+            .done();
     }
     (lab, programs)
 }
@@ -36,7 +42,10 @@ fn key(lab: &Lab, model: &str) -> String {
 fn verify_finds_damage_and_repairs_it() {
     let (lab, programs) = lab();
     let sound = cache(&lab, "verify").done().json();
-    assert_eq!((&sound["objects"], &sound["records"], &sound["damaged"]), (&2.into(), &2.into(), &false.into()));
+    assert_eq!(
+        (&sound["objects"], &sound["records"], &sound["damaged"]),
+        (&2.into(), &2.into(), &false.into())
+    );
     assert_eq!(sound["findings"], json!([]));
     let object = lab.objects()[0].clone();
     let mut bytes = std::fs::read(&object).unwrap();
@@ -44,15 +53,25 @@ fn verify_finds_damage_and_repairs_it() {
     bytes[last] ^= 1;
     std::fs::write(&object, bytes).unwrap();
     let found = cache(&lab, "verify").ended(4).json();
-    assert_eq!((&found["damaged"], &found["findings"][0]["kind"]), (&true.into(), &"damaged_object".into()));
+    assert_eq!(
+        (&found["damaged"], &found["findings"][0]["kind"]),
+        (&true.into(), &"damaged_object".into())
+    );
     assert_eq!(found["findings"][0]["path"], object.display().to_string());
     let words = lab.bare().words("cache verify").run().ended(4);
-    assert!(words.stdout.contains("--repair") && words.stdout.contains("checksum"), "{}", words.stdout);
+    assert!(
+        words.stdout.contains("--repair") && words.stdout.contains("checksum"),
+        "{}",
+        words.stdout
+    );
     assert!(words.stderr.contains("checking 2"), "{}", words.stderr);
     let compiles = lab.compiles();
     let sim = |words: &str| lab.preheat(&lab.sim()).words("--json cache").words(words).run();
     let repaired = sim("verify --repair").done().json();
-    assert_eq!((&repaired["damaged"], &repaired["findings"][0]["repaired"]), (&false.into(), &true.into()));
+    assert_eq!(
+        (&repaired["damaged"], &repaired["findings"][0]["repaired"]),
+        (&false.into(), &true.into())
+    );
     assert_eq!((repaired["remade"].as_array().unwrap().len(), &repaired["gone"]), (1, &json!([])));
     assert_eq!(lab.compiles(), compiles + 1, "the damaged graph is compiled again from its record");
     let sound = cache(&lab, "verify").done().json();
@@ -79,8 +98,14 @@ fn what_cannot_be_compiled_again_is_said_to_be_gone_until_it_is_warm() {
     assert_eq!(cache(&lab, "stats").done().json()["entries"], 1);
     for words in ["cache verify", "cache verify --repair"] {
         let said = lab.bare().words(words).run().ended(4).stdout;
-        assert!(said.contains("gone: ") && said.contains(&key[..12]) && said.contains("double"), "{said}");
-        assert!(said.contains("program run --key") && !said.contains("all of it repaired"), "{said}");
+        assert!(
+            said.contains("gone: ") && said.contains(&key[..12]) && said.contains("double"),
+            "{said}"
+        );
+        assert!(
+            said.contains("program run --key") && !said.contains("all of it repaired"),
+            "{said}"
+        );
     }
     let warm = lab.preheat(&lab.sim()).words("program run").arg(&programs[0]);
     warm.words("--model-id double").run().done();
@@ -130,13 +155,24 @@ fn prune_says_what_it_would_remove_and_removes_it() {
     };
     assert_eq!(stale(&lab, support::lab::library()).done().json()["removed"], 0);
     let another = lab.file("another.so", "a plugin of another build");
-    let gone = lab.preheat(&lab.sim()).env("PREHEAT_XLA_CPU_PLUGIN", another).env("PREHEAT_DATA_DIR", lab.path("none"));
-    let gone = gone.env("HOME", lab.path("home")).words("--json cache prune --stale --dry-run").run().done().json();
+    let gone = lab
+        .preheat(&lab.sim())
+        .env("PREHEAT_XLA_CPU_PLUGIN", another)
+        .env("PREHEAT_DATA_DIR", lab.path("none"));
+    let gone = gone
+        .env("HOME", lab.path("home"))
+        .words("--json cache prune --stale --dry-run")
+        .run()
+        .done()
+        .json();
     assert_eq!((&gone["removed"], &gone["entries"][0]["reason"]), (&2.into(), &"stale".into()));
     // No plugin at all is a folder that is not mounted, or another home, rather than a wish to have nothing left.
     let none = lab.preheat(&lab.sim()).env("PREHEAT_XLA_CPU_PLUGIN", lab.path("none"));
     let none = none.env("PREHEAT_DATA_DIR", lab.path("none")).env("HOME", lab.path("home"));
-    none.words("cache prune --stale").run().ended(1).says(&["no plugin is found", "nothing is removed"]);
+    none.words("cache prune --stale")
+        .run()
+        .ended(1)
+        .says(&["no plugin is found", "nothing is removed"]);
     assert_eq!(lab.objects().len(), 2);
     let double = key(&lab, "double");
     cache(&lab, &format!("pin {}", &double[..16])).done();
@@ -154,8 +190,11 @@ fn prune_says_what_it_would_remove_and_removes_it() {
 #[test]
 fn pins_are_by_key_and_by_signature() {
     let (lab, _) = lab();
-    let pinned = |lab: &Lab, model: &str| list(lab, &format!("--model {model}"))[0]["pinned"].as_bool().unwrap();
-    let digest = list(&lab, "--model square")[0]["signature_digests"][0].as_str().unwrap().to_owned();
+    let pinned = |lab: &Lab, model: &str| {
+        list(lab, &format!("--model {model}"))[0]["pinned"].as_bool().unwrap()
+    };
+    let digest =
+        list(&lab, "--model square")[0]["signature_digests"][0].as_str().unwrap().to_owned();
     let answer = cache(&lab, &format!("pin --signature {}", &digest[..12])).done().json();
     assert_eq!(answer, json!({"signature_digest": digest, "pinned": true, "entries": 1}));
     assert_eq!((pinned(&lab, "double"), pinned(&lab, "square")), (false, true));
@@ -176,7 +215,8 @@ fn pins_are_by_key_and_by_signature() {
 fn what_is_exported_hits_where_it_is_imported() {
     let (lab, programs) = lab();
     let file = lab.path("moved.preheat");
-    let exported = lab.bare().words("--json cache export --model double").arg(&file).run().done().json();
+    let exported =
+        lab.bare().words("--json cache export --model double").arg(&file).run().done().json();
     assert_eq!((&exported["objects"], &exported["left_out"]), (&1.into(), &json!([])));
     assert_eq!(exported["file_bytes"], std::fs::metadata(&file).unwrap().len());
     // Others may read it as they may read any file that is made here.
@@ -188,12 +228,30 @@ fn what_is_exported_hits_where_it_is_imported() {
     }
     let to = Lab::new();
     let imported = to.bare().words("--json cache import --trust").arg(&file).run().done().json();
-    assert_eq!((&imported["added"], &imported["kept"], &imported["refused"]), (&1.into(), &0.into(), &json!([])));
-    to.preheat(&to.no_compiles()).words("program run").arg(&programs[0]).words("--model-id double").run().done();
+    assert_eq!(
+        (&imported["added"], &imported["kept"], &imported["refused"]),
+        (&1.into(), &0.into(), &json!([]))
+    );
+    to.preheat(&to.no_compiles())
+        .words("program run")
+        .arg(&programs[0])
+        .words("--model-id double")
+        .run()
+        .done();
     assert_eq!(to.compiles(), 0);
-    to.preheat(&to.no_compiles()).words("--require-warm program run").arg(&programs[1]).run().ended(3);
-    let by_key =
-        lab.bare().words("--json cache export --force --key").arg(key(&lab, "square")).arg(&file).run().done().json();
+    to.preheat(&to.no_compiles())
+        .words("--require-warm program run")
+        .arg(&programs[1])
+        .run()
+        .ended(3);
+    let by_key = lab
+        .bare()
+        .words("--json cache export --force --key")
+        .arg(key(&lab, "square"))
+        .arg(&file)
+        .run()
+        .done()
+        .json();
     assert_eq!(by_key["objects"], 1);
     let mut bytes = std::fs::read(&file).unwrap();
     let middle = bytes.len() / 2;
@@ -205,7 +263,8 @@ fn what_is_exported_hits_where_it_is_imported() {
     let empty = to.bare().words("cache import --trust").arg(to.file("empty", "")).run().ended(1);
     assert!(empty.stdout.contains("it is empty"), "{}", empty.stdout);
     let small = Lab::new();
-    let left_out = small.bare().words("--cache-max-size 1kB cache import --trust").arg(&file).run().ended(1);
+    let left_out =
+        small.bare().words("--cache-max-size 1kB cache import --trust").arg(&file).run().ended(1);
     let said = &left_out.stdout;
     assert!(said.contains("left out: ") && said.contains("more than the cache may hold"), "{said}");
     assert_eq!(cache(&to, "verify").done().json()["findings"], json!([]));
@@ -217,28 +276,45 @@ fn an_import_brings_code_that_runs_and_wants_trust() {
     let file = lab.path("moved.preheat");
     lab.bare().words("cache export").arg(&file).run().done();
     let to = Lab::new();
-    to.bare().words("cache import").arg(&file).run().ended(2).says(&["machine code", "--trust", "moved.preheat"]);
+    to.bare().words("cache import").arg(&file).run().ended(2).says(&[
+        "machine code",
+        "--trust",
+        "moved.preheat",
+    ]);
     assert_eq!(to.objects().len(), 0, "nothing was taken in");
     assert!(to.bare().words("cache import --help").run().done().stdout.contains("machine code"));
     to.bare().words("cache import --trust").arg(&file).run().done();
-    to.preheat(&to.no_compiles()).words("program run").arg(&programs[0]).words("--model-id double").run().done();
+    to.preheat(&to.no_compiles())
+        .words("program run")
+        .arg(&programs[0])
+        .words("--model-id double")
+        .run()
+        .done();
 }
 
 #[test]
 fn the_limit_is_kept_and_what_does_not_fit_is_said() {
     let (lab, programs) = lab();
-    let one = lab.objects().iter().map(|path| std::fs::metadata(path).unwrap().len()).max().unwrap();
+    let one =
+        lab.objects().iter().map(|path| std::fs::metadata(path).unwrap().len()).max().unwrap();
     let info = cache(&lab, "info").done().json();
     assert_eq!((&info["objects"], &info["max_bytes"]), (&2.into(), &(10_u64 << 30).into()));
     let third = lab.file("third.mlir", DOUBLE.replace("add", "subtract"));
     let limit = (2 * one + one / 2).to_string();
-    let run = lab.preheat(&lab.sim()).words("--cache-max-size").arg(&limit).words("program run").arg(&third).run();
+    let run = lab
+        .preheat(&lab.sim())
+        .words("--cache-max-size")
+        .arg(&limit)
+        .words("program run")
+        .arg(&third)
+        .run();
     run.done().silent_about_the_cache();
     assert_eq!(lab.objects().len(), 2);
     assert_eq!(cache(&lab, "stats").done().json()["evictions"], 1);
     let fourth = lab.file("fourth.mlir", DOUBLE.replace("add", "divide"));
     for _ in 0..2 {
-        let run = lab.preheat(&lab.sim()).words("--cache-max-size 1kB program run").arg(&fourth).run();
+        let run =
+            lab.preheat(&lab.sim()).words("--cache-max-size 1kB program run").arg(&fourth).run();
         run.done().says(&["leaves no room", "--cache-max-size"]);
     }
     assert_eq!(
@@ -246,7 +322,11 @@ fn the_limit_is_kept_and_what_does_not_fit_is_said() {
         (2, 5),
         "it is compiled each time, and nothing is pushed out for it"
     );
-    lab.preheat(&lab.sim()).words("--cache-max-size much program run").arg(&programs[0]).run().ended(2);
+    lab.preheat(&lab.sim())
+        .words("--cache-max-size much program run")
+        .arg(&programs[0])
+        .run()
+        .ended(2);
     let text = lab.bare().words("cache info").run().done().stdout;
     assert!(text.contains(&lab.cache().display().to_string()), "{text}");
 }

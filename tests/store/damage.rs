@@ -22,7 +22,9 @@ fn builder(lab: &Lab) -> Builder {
 }
 
 fn double() -> (Signature, Program) {
-    let signature = create_execution_signature("model", [1, 4, 64, 64], 1, 7.0, "euler", 20, Dtype::Float32).unwrap();
+    let signature =
+        create_execution_signature("model", [1, 4, 64, 64], 1, 7.0, "euler", 20, Dtype::Float32)
+            .unwrap();
     (signature, Program::sniff(DOUBLE.as_bytes()).unwrap())
 }
 
@@ -31,7 +33,10 @@ fn damages(whole: &[u8]) -> impl Iterator<Item = (String, Vec<u8>)> {
     (0..whole.len()).flat_map(|at| {
         let mut flipped = whole.to_vec();
         flipped[at] ^= 1 << (at % 8);
-        [(format!("byte {at} flipped"), flipped), (format!("cut to {at} bytes"), whole[..at].to_vec())]
+        [
+            (format!("byte {at} flipped"), flipped),
+            (format!("cut to {at} bytes"), whole[..at].to_vec()),
+        ]
     })
 }
 
@@ -58,12 +63,15 @@ fn no_damaged_byte_reaches_the_plugin_and_all_damage_is_healed() {
         let mut right = Vec::new();
         for (what, damaged) in damages(&whole).step_by(2 * whole.len() / HEALED) {
             std::fs::write(&path, damaged).unwrap();
-            let healed = builder(lab).build().unwrap().get_or_compile(&signature, &program).unwrap();
+            let healed =
+                builder(lab).build().unwrap().get_or_compile(&signature, &program).unwrap();
             assert_eq!(healed.report().source, Source::Compiled, "{what}");
             let again = builder(lab).build().unwrap().get_or_compile(&signature, &program).unwrap();
             assert_eq!(again.report().source, Source::Disk, "{what}");
             let cache = builder(lab).open_cache().unwrap();
-            right.push(cache.records().unwrap()[0].object.as_ref().unwrap().payload_digest.to_string());
+            right.push(
+                cache.records().unwrap()[0].object.as_ref().unwrap().payload_digest.to_string(),
+            );
         }
         let log = lab.log();
         assert_eq!(log.deserialized_digests(), right, "what reached the plugin is what was stored");
@@ -75,13 +83,20 @@ fn no_damaged_byte_reaches_the_plugin_and_all_damage_is_healed() {
 fn a_graph_that_only_the_cache_has_is_loaded_by_its_key_and_healed_from_its_record() {
     let lab = Lab::new();
     let file = lab.file("double.mlir", DOUBLE);
-    let compiled = lab.preheat(&lab.sim()).words("--json program compile").arg(&file).run().done().json();
+    let compiled =
+        lab.preheat(&lab.sim()).words("--json program compile").arg(&file).run().done().json();
     std::fs::remove_file(&file).unwrap();
     let key = compiled["stages"][0]["graph_key"].as_str().unwrap();
-    let run = |sim: &pjrt_sim::Sim| lab.preheat(sim).words("--json program run --key").arg(&key[..12]).run();
-    let source = |run: &support::Ran| run.json()["stages"][0]["source"].as_str().unwrap().to_owned();
+    let run = |sim: &pjrt_sim::Sim| {
+        lab.preheat(sim).words("--json program run --key").arg(&key[..12]).run()
+    };
+    let source =
+        |run: &support::Ran| run.json()["stages"][0]["source"].as_str().unwrap().to_owned();
     let loaded = run(&lab.no_compiles()).done();
-    assert_eq!((source(&loaded).as_str(), &loaded.json()["stages"][0]["graph_key"]), ("disk", &key.into()));
+    assert_eq!(
+        (source(&loaded).as_str(), &loaded.json()["stages"][0]["graph_key"]),
+        ("disk", &key.into())
+    );
     assert_eq!(loaded.json()["signature"]["model_id"], "double");
 
     let path = lab.objects()[0].clone();
@@ -97,7 +112,12 @@ fn a_graph_that_only_the_cache_has_is_loaded_by_its_key_and_healed_from_its_reco
     lab.bare().words("cache verify").run().done();
 
     let elsewhere = lab.preheat(&lab.sim()).env("XLA_FLAGS", "--xla_backend_optimization_level=0");
-    elsewhere.words("program run --key").arg(key).run().ended(1).says(&["xla_flags", "cache rewarm"]);
+    elsewhere
+        .words("program run --key")
+        .arg(key)
+        .run()
+        .ended(1)
+        .says(&["xla_flags", "cache rewarm"]);
     lab.bare().words("program run --key 0123456789ab").run().ended(1).says(&["cache list"]);
     lab.bare().words("program run").run().ended(2);
     lab.bare().words("program run --steps 3 --key").arg(key).run().ended(2);

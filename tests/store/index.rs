@@ -45,8 +45,12 @@ fn sparse(path: &Path) {
 }
 
 fn snapshot(index: &Path) -> PathBuf {
-    let of_snapshot = |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().starts_with("snap.");
-    files_under(index).into_iter().find(of_snapshot).unwrap_or_else(|| index.join("snap.0000000000000000"))
+    let of_snapshot =
+        |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().starts_with("snap.");
+    files_under(index)
+        .into_iter()
+        .find(of_snapshot)
+        .unwrap_or_else(|| index.join("snap.0000000000000000"))
 }
 
 #[test]
@@ -60,13 +64,21 @@ fn what_sled_did_not_make_is_neither_opened_nor_waited_for() {
         make(&path);
     };
     let to_elsewhere = |path: &Path| {
-        let elsewhere = path.ancestors().find(|path| path.ends_with("cache")).unwrap().with_file_name("elsewhere");
+        let elsewhere = path
+            .ancestors()
+            .find(|path| path.ends_with("cache"))
+            .unwrap()
+            .with_file_name("elsewhere");
         std::fs::create_dir_all(&elsewhere).unwrap();
         std::fs::write(elsewhere.join("thesis"), "mine").unwrap();
         symlink(&elsewhere, path).unwrap();
     };
     let to_a_file = |path: &Path| {
-        let elsewhere = path.ancestors().find(|path| path.ends_with("cache")).unwrap().with_file_name("elsewhere");
+        let elsewhere = path
+            .ancestors()
+            .find(|path| path.ends_with("cache"))
+            .unwrap()
+            .with_file_name("elsewhere");
         std::fs::create_dir_all(&elsewhere).unwrap();
         std::fs::write(elsewhere.join("thesis"), "mine").unwrap();
         symlink(elsewhere.join("thesis"), path).unwrap();
@@ -91,9 +103,17 @@ fn what_sled_did_not_make_is_neither_opened_nor_waited_for() {
             let few = ["--as=4294967296"];
             let list = lab.bare().words("--json cache list").through("prlimit", &few).run().done();
             assert!(!list.stderr.contains("panicked"), "{}", list.stderr);
-            assert_eq!(list.json().as_array().unwrap().len(), 1, "the record comes back from its object");
+            assert_eq!(
+                list.json().as_array().unwrap().len(),
+                1,
+                "the record comes back from its object"
+            );
             warm(&lab, &program, |preheat| preheat);
-            assert!(began.elapsed() < Duration::from_mins(1), "{number} {name}: {:?}", began.elapsed());
+            assert!(
+                began.elapsed() < Duration::from_mins(1),
+                "{number} {name}: {:?}",
+                began.elapsed()
+            );
             let thesis = lab.path("elsewhere").join("thesis");
             if number > 1 {
                 assert_eq!(std::fs::read_to_string(thesis).unwrap(), "mine", "{number} {name}");
@@ -115,7 +135,9 @@ fn shim(lab: &Lab, source: &str) -> PathBuf {
 fn a_lock_that_the_file_system_refuses_is_no_damage() {
     for error in ["ENOLCK", "EOPNOTSUPP", "ENOSYS"] {
         let (lab, program) = lab();
-        let source = format!("#include <errno.h>\nint flock(int file, int how) {{ errno = {error}; return -1; }}\n");
+        let source = format!(
+            "#include <errno.h>\nint flock(int file, int how) {{ errno = {error}; return -1; }}\n"
+        );
         let shim = shim(&lab, &source);
         let ran = warm(&lab, &program, |preheat| preheat.env("LD_PRELOAD", &shim));
         ran.says(&["index cannot be used", "still found by their keys"]);
@@ -138,7 +160,13 @@ fn a_folder_that_cannot_be_synced_is_no_reason_to_go_without_the_cache() {
              return ((int (*)(int))dlsym(RTLD_NEXT, \"fsync\"))(file); }}\n"
         );
         let shim = shim(&lab, &source);
-        let run = lab.preheat(&lab.sim()).env("LD_PRELOAD", &shim).words("program run").arg(&program).run().done();
+        let run = lab
+            .preheat(&lab.sim())
+            .env("LD_PRELOAD", &shim)
+            .words("program run")
+            .arg(&program)
+            .run()
+            .done();
         run.silent_about_the_cache();
         assert_eq!(lab.objects().len(), 1, "{error}");
         warm(&lab, &program, |preheat| preheat).silent_about_the_cache();
@@ -176,7 +204,11 @@ fn a_lock_of_another_program_is_said_once_and_hardly_waited_for() {
         }
         let began = Instant::now();
         let ran = warm(&lab, &program, |preheat| preheat);
-        assert!(began.elapsed() < usual + Duration::from_secs(4), "{:?}, usually {usual:?}", began.elapsed());
+        assert!(
+            began.elapsed() < usual + Duration::from_secs(4),
+            "{:?}, usually {usual:?}",
+            began.elapsed()
+        );
         assert_eq!(ran.stderr.matches("without a sign of work").count(), 1, "{}", ran.stderr);
         ran.says(&["index.lock"]);
     }

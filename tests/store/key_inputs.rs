@@ -71,7 +71,11 @@ fn another_program_misses() {
     assert!(compiles(&lab, lab.preheat(&lab.sim()), &square));
     assert!(!compiles(&lab, lab.preheat(&lab.sim()), &double));
     // The same name and signature do not make it the same program.
-    assert!(compiles(&lab, lab.preheat(&lab.sim()), &lab.file("double.mlir", DOUBLE.replace("4xf32", "5xf32"))));
+    assert!(compiles(
+        &lab,
+        lab.preheat(&lab.sim()),
+        &lab.file("double.mlir", DOUBLE.replace("4xf32", "5xf32"))
+    ));
 }
 
 #[test]
@@ -90,10 +94,19 @@ fn one_digit_of_a_constant_misses() {
 fn a_compile_option_misses() {
     in_child("a_compile_option_misses", Lab::sim, |lab| {
         let request = Request { device: DeviceName::XlaCpu, ..Request::default() };
-        let open = || Runtime::builder().device(request).plugin(library()).cache_dir(lab.cache()).build().unwrap();
-        let signature = create_execution_signature("m", [4], 1, 1.0, "", 1, Dtype::Float32).unwrap();
+        let open = || {
+            Runtime::builder()
+                .device(request)
+                .plugin(library())
+                .cache_dir(lab.cache())
+                .build()
+                .unwrap()
+        };
+        let signature =
+            create_execution_signature("m", [4], 1, 1.0, "", 1, Dtype::Float32).unwrap();
         let program = Program::sniff(DOUBLE.as_bytes()).unwrap();
-        let overrides = |value| [("xla_cpu_enable_fast_math".to_owned(), OptionValue::Bool(value))].into();
+        let overrides =
+            |value| [("xla_cpu_enable_fast_math".to_owned(), OptionValue::Bool(value))].into();
         let options = [
             CompileOptions::default(),
             CompileOptions { overrides: overrides(true), ..CompileOptions::default() },
@@ -112,7 +125,10 @@ fn a_compile_option_misses() {
         // Each is still there under its own key.
         for options in &options {
             let graph = Graph::from_program(program.clone()).options(options.clone());
-            assert!(open().request(&signature, &graph).require_warm(true).get().is_ok(), "{options:?}");
+            assert!(
+                open().request(&signature, &graph).require_warm(true).get().is_ok(),
+                "{options:?}"
+            );
         }
         assert_eq!(lab.log().compiles(), options.len());
     });
@@ -145,7 +161,12 @@ fn another_value_of_a_flag_misses() {
 fn a_flag_in_a_file_misses() {
     let lab = Lab::new();
     let flags = lab.file("flags", "--xla_cpu_enable_fast_math=true\n");
-    misses(&lab, "xla_flags", || lab.preheat(&lab.sim()), || lab.preheat(&lab.sim()).env("XLA_FLAGS", &flags));
+    misses(
+        &lab,
+        "xla_flags",
+        || lab.preheat(&lab.sim()),
+        || lab.preheat(&lab.sim()).env("XLA_FLAGS", &flags),
+    );
 }
 
 #[test]
@@ -178,17 +199,25 @@ fn the_same_build_at_another_path_hits() {
     let lab = Lab::new();
     let copy = lab.path("copy.so");
     std::fs::copy(library(), &copy).unwrap();
-    hits(&lab, || lab.preheat(&lab.sim()), || lab.preheat(&lab.sim()).env("PREHEAT_XLA_CPU_PLUGIN", &copy));
+    hits(
+        &lab,
+        || lab.preheat(&lab.sim()),
+        || lab.preheat(&lab.sim()).env("PREHEAT_XLA_CPU_PLUGIN", &copy),
+    );
 }
 
 #[test]
 fn another_platform_version_misses() {
-    misses_where_the_plugin_says("platform_version", |sim| sim.platform_version("cpu, of another day"));
+    misses_where_the_plugin_says("platform_version", |sim| {
+        sim.platform_version("cpu, of another day")
+    });
 }
 
 #[test]
 fn another_platform_version_of_a_tpu_misses() {
-    misses_on_a_tpu("platform_version", |sim| sim.platform_version("TFRT TPU v5 lite\nBuilt on another day"));
+    misses_on_a_tpu("platform_version", |sim| {
+        sim.platform_version("TFRT TPU v5 lite\nBuilt on another day")
+    });
 }
 
 #[test]
@@ -241,14 +270,34 @@ fn another_affinity_misses() {
     // As many CPUs as are allowed here say nothing: a machine with one could not be narrowed. One CPU against seven that are
     // claimed always differ.
     let first = std::fs::read_to_string("/proc/self/status").unwrap();
-    let list = first.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:")).unwrap().trim().to_owned();
+    let list = first
+        .lines()
+        .find_map(|line| line.strip_prefix("Cpus_allowed_list:"))
+        .unwrap()
+        .trim()
+        .to_owned();
     let one = list.split(['-', ',']).next().unwrap().to_owned();
     let program = lab.file("double.mlir", DOUBLE);
-    let pinned = || lab.preheat(&lab.sim()).words("program compile").arg(&program).through("taskset", &["-c", &one]);
-    let (_, count) =
-        lab.counting(|| lab.preheat(&lab.sim()).env("NPROC", "7").words("program compile").arg(&program).run().done());
+    let pinned = || {
+        lab.preheat(&lab.sim())
+            .words("program compile")
+            .arg(&program)
+            .through("taskset", &["-c", &one])
+    };
+    let (_, count) = lab.counting(|| {
+        lab.preheat(&lab.sim())
+            .env("NPROC", "7")
+            .words("program compile")
+            .arg(&program)
+            .run()
+            .done()
+    });
     assert_eq!(count, 1);
-    assert_eq!(lab.counting(|| pinned().run().done()).1, 1, "pinned to one CPU, it took what was made for seven");
+    assert_eq!(
+        lab.counting(|| pinned().run().done()).1,
+        1,
+        "pinned to one CPU, it took what was made for seven"
+    );
     // Pinned is the same as told: both see one CPU.
     assert!(!compiles(&lab, lab.preheat(&lab.sim()).env("NPROC", "1"), &program));
     assert_eq!(lab.counting(|| pinned().run().done()).1, 0);
@@ -258,7 +307,11 @@ fn another_affinity_misses() {
 fn cpus_of_the_host_do_not_matter_to_a_tpu() {
     let lab = Lab::new();
     let sim = lab.sim().pose("v5e:1x1");
-    hits(&lab, || lab.preheat_tpu(&sim).env("NPROC", "2"), || lab.preheat_tpu(&sim).env("NPROC", "1"));
+    hits(
+        &lab,
+        || lab.preheat_tpu(&sim).env("NPROC", "2"),
+        || lab.preheat_tpu(&sim).env("NPROC", "1"),
+    );
 }
 
 #[test]
@@ -290,7 +343,13 @@ fn another_order_of_flags_hits() {
 #[test]
 fn the_same_program_from_a_moved_line_and_under_another_name_hits() {
     let pairs = repository("tests/programs/pairs");
-    for name in ["moved_line_mlir", "other_file_mlir", "module_name_mlir", "debug_info_mlir", "moved_line_hlo"] {
+    for name in [
+        "moved_line_mlir",
+        "other_file_mlir",
+        "module_name_mlir",
+        "debug_info_mlir",
+        "moved_line_hlo",
+    ] {
         let lab = Lab::new();
         let ending = if name.ends_with("hlo") { "hlo.pb" } else { "mlir" };
         let form = |form: &str| pairs.join(format!("{name}.{form}.{ending}"));
@@ -305,7 +364,13 @@ fn another_signature_of_the_same_program_hits() {
     let program = lab.file("double.mlir", DOUBLE);
     assert!(compiles(&lab, lab.preheat(&lab.sim()), &program));
     let other = "--model-id other --width 512 --height 512 --cfg-scale 7.5 --scheduler ddim --steps 25 --batch 2";
-    let run = lab.preheat(&lab.no_compiles()).words("--json program run").arg(&program).words(other).run().done();
+    let run = lab
+        .preheat(&lab.no_compiles())
+        .words("--json program run")
+        .arg(&program)
+        .words(other)
+        .run()
+        .done();
     assert_eq!(run.json()["stages"][0]["match"], "graph");
     assert_eq!(lab.compiles(), 1);
 }

@@ -48,7 +48,8 @@ fn assert_says(found: &Value, expected: &Value, at: &str) {
 }
 
 fn ask(lab: &Lab, words: &str) -> Value {
-    serde_json::from_str(&lab.preheat(&lab.sim()).arg("--json").words(words).run().done().stdout).unwrap()
+    serde_json::from_str(&lab.preheat(&lab.sim()).arg("--json").words(words).run().done().stdout)
+        .unwrap()
 }
 
 #[test]
@@ -100,14 +101,20 @@ fn what_is_written_joins_it() {
     }
     let told = told();
     let keys = |list: &Value| -> Vec<String> {
-        list.as_array().unwrap().iter().map(|entry| entry["graph_key"].as_str().unwrap().to_owned()).collect()
+        list.as_array()
+            .unwrap()
+            .iter()
+            .map(|entry| entry["graph_key"].as_str().unwrap().to_owned())
+            .collect()
     };
     let found = keys(&ask(&lab, "cache list"));
     let older = keys(&told["list"]);
     assert_eq!(found.len(), older.len() + 2);
     assert!(older.iter().all(|key| found.contains(key)), "{found:?}");
     assert_eq!(ask(&lab, "cache verify")["findings"], Value::Array(Vec::new()));
-    let quarantined = files_under(&lab.cache()).into_iter().filter(|path| path.iter().any(|part| part == "quarantine"));
+    let quarantined = files_under(&lab.cache())
+        .into_iter()
+        .filter(|path| path.iter().any(|part| part == "quarantine"));
     assert_eq!(quarantined.count(), 0);
     lab.assert_nothing_half_written();
 }

@@ -14,8 +14,8 @@ use preheat::device::{DeviceName, Request};
 use preheat::progress::{Cancel, Event, EventKind, Progress};
 use preheat::runtime::{Builder, Error, Input, Verdict};
 use preheat::{
-    BuilderId, CompileOptions, Digest, Dtype, Graph, Match, Program, Projection, Runtime, Signature, Source, Tensor,
-    create_execution_signature,
+    BuilderId, CompileOptions, Digest, Dtype, Graph, Match, Program, Projection, Runtime,
+    Signature, Source, Tensor, create_execution_signature,
 };
 use support::lab::{DOUBLE, SQUARE, library, until};
 use support::{Lab, in_child};
@@ -49,7 +49,8 @@ fn of_length(length: usize) -> Program {
 }
 
 fn signature() -> Signature {
-    create_execution_signature("model", [1, 4, 64, 64], 1, 7.0, "euler", 20, Dtype::Float32).unwrap()
+    create_execution_signature("model", [1, 4, 64, 64], 1, 7.0, "euler", 20, Dtype::Float32)
+        .unwrap()
 }
 
 fn four(values: [f32; 4]) -> Tensor {
@@ -76,9 +77,15 @@ fn the_second_time_it_comes_from_memory() {
     in_child("the_second_time_it_comes_from_memory", Lab::sim, |lab| {
         let runtime = open(lab);
         let first = runtime.get_or_compile(&signature(), &program(DOUBLE)).unwrap();
-        assert_eq!((first.report().source, first.report().matched), (Source::Compiled, Match::Compiled));
+        assert_eq!(
+            (first.report().source, first.report().matched),
+            (Source::Compiled, Match::Compiled)
+        );
         let second = runtime.get_or_compile(&signature(), &program(DOUBLE)).unwrap();
-        assert_eq!((second.report().source, second.report().matched), (Source::Memory, Match::Exact));
+        assert_eq!(
+            (second.report().source, second.report().matched),
+            (Source::Memory, Match::Exact)
+        );
         assert_eq!(first.graph_key(), second.graph_key());
         assert!((second.report().compile_seconds).abs() < f64::EPSILON);
         for executable in [&first, &second] {
@@ -98,7 +105,8 @@ fn a_projection_that_is_known_builds_no_graph() {
             let report = runtime.get_or_compile(signature, &graph).unwrap().report().clone();
             (report.source, report.matched, builds.load(Ordering::SeqCst))
         };
-        let more_steps = Signature { steps: 25, scheduler: "ddim".to_owned(), cfg_scale: 7.5, ..signature() };
+        let more_steps =
+            Signature { steps: 25, scheduler: "ddim".to_owned(), cfg_scale: 7.5, ..signature() };
         let unguided = Signature { cfg_scale: 1.0, ..signature() };
 
         let first = open(lab);
@@ -120,7 +128,10 @@ fn a_projection_that_is_known_builds_no_graph() {
         // Guidance shapes the graph: it is built, and found by its key, since this builder makes the same of it.
         assert_eq!(how(&third, &unguided), (Source::Memory, Match::Graph, 2));
         let fourth = open(lab);
-        assert_eq!(how(&fourth, &Signature { batch_size: 2, ..signature() }), (Source::Disk, Match::Graph, 3));
+        assert_eq!(
+            how(&fourth, &Signature { batch_size: 2, ..signature() }),
+            (Source::Disk, Match::Graph, 3)
+        );
         assert_eq!(lab.compiles(), 1);
     });
 }
@@ -130,7 +141,9 @@ fn a_builder_that_declares_nothing_is_matched_exactly() {
     in_child("a_builder_that_declares_nothing_is_matched_exactly", Lab::sim, |lab| {
         let builds = Arc::new(AtomicUsize::new(0));
         let graph = counted(&builds, Projection::exact());
-        let matched = |signature: &Signature| open(lab).get_or_compile(signature, &graph).unwrap().report().matched;
+        let matched = |signature: &Signature| {
+            open(lab).get_or_compile(signature, &graph).unwrap().report().matched
+        };
         assert_eq!(matched(&signature()), Match::Compiled);
         assert_eq!((matched(&signature()), builds.load(Ordering::SeqCst)), (Match::Exact, 1));
         let more_steps = Signature { steps: 25, ..signature() };
@@ -144,7 +157,8 @@ fn a_builder_that_declares_nothing_is_matched_exactly() {
 fn another_builder_stage_or_option_is_no_hit_of_the_first_level() {
     in_child("another_builder_stage_or_option_is_no_hit_of_the_first_level", Lab::sim, |lab| {
         let built = |id: &str, text: &'static str| {
-            Graph::built_by(BuilderId(id.to_owned()), move || Ok(program(text))).projection(step_graph())
+            Graph::built_by(BuilderId(id.to_owned()), move || Ok(program(text)))
+                .projection(step_graph())
         };
         let get = |graph: &Graph| open(lab).get_or_compile(&signature(), graph).unwrap();
         let doubled = get(&built("release 1", DOUBLE));
@@ -156,7 +170,10 @@ fn another_builder_stage_or_option_is_no_hit_of_the_first_level() {
         assert_eq!(outputs[0].to_f32().unwrap(), [1.0, 4.0, 9.0, 16.0]);
         // Another stage that lowers to the same program shares its executable, and is built to find that out.
         let stage = get(&built("release 1", DOUBLE).stage("vae_decoder"));
-        assert_eq!((stage.report().matched, stage.graph_key()), (Match::Graph, doubled.graph_key()));
+        assert_eq!(
+            (stage.report().matched, stage.graph_key()),
+            (Match::Graph, doubled.graph_key())
+        );
         assert_eq!(lab.compiles(), 2);
     });
 }
@@ -165,14 +182,17 @@ fn another_builder_stage_or_option_is_no_hit_of_the_first_level() {
 fn a_graph_for_several_devices_is_refused_however_it_is_given() {
     in_child("a_graph_for_several_devices_is_refused_however_it_is_given", Lab::sim, |lab| {
         let runtime = open(lab);
-        let program = program(&DOUBLE.replace("@double {", "@double attributes {mhlo.num_replicas = 2 : i32} {"));
+        let program = program(
+            &DOUBLE.replace("@double {", "@double attributes {mhlo.num_replicas = 2 : i32} {"),
+        );
         let refused = |graph: &Graph| match runtime.get_or_compile(&signature(), graph) {
             Err(Error::NotAsWritten { stage, cause }) => format!("{stage}: {cause}"),
             other => panic!("{other:?}"),
         };
         let several = "written for 2 devices (2 replicas of 1 partition), and ";
         assert!(
-            refused(&Graph::from_program(program.clone())).contains(&format!("{several}xla-cpu runs programs for one"))
+            refused(&Graph::from_program(program.clone()))
+                .contains(&format!("{several}xla-cpu runs programs for one"))
         );
         // Options that say otherwise make no other program of it, and nor does building it late.
         let as_one = Graph::from_program(program.clone()).options(CompileOptions::default());
@@ -193,11 +213,17 @@ fn what_was_cached_is_told() {
         let before = runtime.lookup(&signature(), &program(DOUBLE)).unwrap();
         assert_eq!((before.verdict, before.stages[0].matched), (Verdict::Miss, None));
         runtime.get_or_compile(&signature(), &program(DOUBLE)).unwrap();
-        assert!(runtime.stats().unwrap().cached_signatures == 1 && runtime.is_cached(&signature()).unwrap());
+        assert!(
+            runtime.stats().unwrap().cached_signatures == 1
+                && runtime.is_cached(&signature()).unwrap()
+        );
         assert!(!runtime.is_cached(&other).unwrap());
         runtime.get_or_compile(&other, &program(DOUBLE)).unwrap();
         let statistics = runtime.stats().unwrap();
-        assert_eq!((statistics.cached_signatures, statistics.entries, statistics.compiles), (2, 1, 1));
+        assert_eq!(
+            (statistics.cached_signatures, statistics.entries, statistics.compiles),
+            (2, 1, 1)
+        );
         assert_eq!((statistics.hits.graph, statistics.hits.memory, statistics.misses), (1, 1, 1));
         // Another process over the same cache is told the same.
         let second = open(lab);
@@ -205,7 +231,11 @@ fn what_was_cached_is_told() {
         let answer = second.lookup(&signature(), &program(DOUBLE)).unwrap();
         assert_eq!((answer.verdict, answer.stages[0].matched), (Verdict::Hit, Some(Match::Exact)));
         assert!(answer.stages[0].expected_compile_seconds.unwrap() > 0.0);
-        assert_eq!((lab.compiles(), lab.log().deserializes()), (1, 0), "asking compiles and loads nothing");
+        assert_eq!(
+            (lab.compiles(), lab.log().deserializes()),
+            (1, 0),
+            "asking compiles and loads nothing"
+        );
         // Its machine code gone, it is not cached any more.
         builder(lab).open_cache().unwrap().clear().unwrap();
         assert!(!second.is_cached(&signature()).unwrap());
@@ -223,7 +253,8 @@ fn the_least_recently_used_leaves_memory() {
         let warm = open(lab);
         (0..3).for_each(|index| assert_eq!(get(&warm, index), Source::Compiled));
         let records = builder(lab).open_cache().unwrap().records().unwrap();
-        let sizes: Vec<u64> = records.iter().map(|record| record.object.as_ref().unwrap().payload_bytes).collect();
+        let sizes: Vec<u64> =
+            records.iter().map(|record| record.object.as_ref().unwrap().payload_bytes).collect();
         let (all, least) = (sizes.iter().sum::<u64>(), *sizes.iter().min().unwrap());
         // Room for any two of them, and not for three.
         let runtime = builder(lab).memory_limit_bytes(all - least / 2).build().unwrap();
@@ -267,8 +298,12 @@ fn forced_it_is_compiled_again_and_replaced() {
         };
         let first = runtime.get_or_compile(&signature(), &program(DOUBLE)).unwrap();
         let stored = digest();
-        let again = runtime.request(&signature(), &program(DOUBLE)).force_recompile(true).get().unwrap();
-        assert_eq!((again.report().source, again.graph_key()), (Source::Compiled, first.graph_key()));
+        let again =
+            runtime.request(&signature(), &program(DOUBLE)).force_recompile(true).get().unwrap();
+        assert_eq!(
+            (again.report().source, again.graph_key()),
+            (Source::Compiled, first.graph_key())
+        );
         assert_eq!(lab.compiles(), 2);
         // Serialising twice gives other bytes, so it shows that the object was replaced.
         assert_ne!(digest(), stored);
@@ -285,17 +320,21 @@ fn what_must_be_warm_and_is_not_says_what_is_missing() {
     in_child("what_must_be_warm_and_is_not_says_what_is_missing", Lab::sim, |lab| {
         let runtime = builder(lab).require_warm(true).build().unwrap();
         let denoiser = Graph::from_program(program(DOUBLE)).stage("denoiser");
-        let missing =
-            |runtime: &Runtime, signature: &Signature, graph: &Graph| match runtime.get_or_compile(signature, graph) {
-                Err(error @ Error::NotWarm(_)) => {
-                    assert!(error.to_string().contains("denoiser"), "{error}");
-                    let Error::NotWarm(stages) = error else { unreachable!() };
-                    stages
-                }
-                other => panic!("{other:?}"),
-            };
+        let missing = |runtime: &Runtime, signature: &Signature, graph: &Graph| match runtime
+            .get_or_compile(signature, graph)
+        {
+            Err(error @ Error::NotWarm(_)) => {
+                assert!(error.to_string().contains("denoiser"), "{error}");
+                let Error::NotWarm(stages) = error else { unreachable!() };
+                stages
+            }
+            other => panic!("{other:?}"),
+        };
         let stages = missing(&runtime, &signature(), &denoiser);
-        assert_eq!((stages.len(), &*stages[0].stage, stages[0].verdict), (1, "denoiser", Verdict::Miss));
+        assert_eq!(
+            (stages.len(), &*stages[0].stage, stages[0].verdict),
+            (1, "denoiser", Verdict::Miss)
+        );
         assert!(stages[0].nearest.is_none(), "there is nothing to be near to");
         // Once something like it is there, the nearest entry is named with what differs.
         let warmed = open(lab).warmup(&signature(), &denoiser).unwrap().0;
@@ -343,7 +382,8 @@ fn a_donated_input_cannot_be_used_again() {
             // The second time it is loaded from the cache: donation survives that.
             let executable = open(lab).get_or_compile(&signature(), &program(DONATING)).unwrap();
             let (one, two) = (four([1.0; 4]), four([2.0; 4]));
-            let (given, kept) = (executable.to_device(&one).unwrap(), executable.to_device(&two).unwrap());
+            let (given, kept) =
+                (executable.to_device(&one).unwrap(), executable.to_device(&two).unwrap());
             let sum = executable.run([&given, &kept]).unwrap();
             assert_eq!(sum[0].to_host().unwrap().to_f32().unwrap(), [3.0; 4], "round {round}");
             let error = executable.run([&given, &kept]).unwrap_err();
@@ -367,10 +407,17 @@ fn wrong_inputs_are_named() {
         assert_eq!(message(&[four([0.0; 4])]), "stage `program` takes 2 inputs, 1 was given");
         let three = Tensor::from_f32(&[3], &[0.0; 3]).unwrap();
         let said = message(&[four([0.0; 4]), three]);
-        assert!(said.contains("input 1") && said.contains("4xf32") && said.contains("3xf32"), "{said}");
-        let integers = Tensor::zeros(TensorType { dtype: Dtype::Int32, dimensions: vec![4] }).unwrap();
+        assert!(
+            said.contains("input 1") && said.contains("4xf32") && said.contains("3xf32"),
+            "{said}"
+        );
+        let integers =
+            Tensor::zeros(TensorType { dtype: Dtype::Int32, dimensions: vec![4] }).unwrap();
         let said = message(&[integers, four([0.0; 4])]);
-        assert!(said.contains("input 0") && said.contains("4xf32") && said.contains("4xi32"), "{said}");
+        assert!(
+            said.contains("input 0") && said.contains("4xf32") && said.contains("4xi32"),
+            "{said}"
+        );
         assert_eq!(lab.executes(), 0, "none of it reached the device");
     });
 }
@@ -383,7 +430,10 @@ fn sizes_of_zero_work() {
             let zeros = executable.zeros().unwrap();
             assert_eq!((zeros.len(), zeros[0].bytes().len()), (1, 0));
             let outputs = executable.run_to_host(&zeros).unwrap();
-            assert_eq!((outputs.len(), outputs[0].kind().dimensions.as_slice()), (1, [0].as_slice()));
+            assert_eq!(
+                (outputs.len(), outputs[0].kind().dimensions.as_slice()),
+                (1, [0].as_slice())
+            );
         }
         assert_eq!(lab.compiles(), 1);
     });
@@ -404,14 +454,18 @@ fn a_wait_for_another_compile_can_be_cancelled() {
     in_child("a_wait_for_another_compile_can_be_cancelled", slow, |lab| {
         let (first, cancel) = (open(lab), Cancel::default());
         let (sender, receiver) = std::sync::mpsc::channel();
-        let second = builder(lab).cancel(cancel.clone()).progress(Arc::new(Heard(sender))).build().unwrap();
+        let second =
+            builder(lab).cancel(cancel.clone()).progress(Arc::new(Heard(sender))).build().unwrap();
         std::thread::scope(|scope| {
             let compiling = scope.spawn(|| first.get_or_compile(&signature(), &program(DOUBLE)));
             until("the compile", || lab.compiles() == 1);
             let waiting = scope.spawn(|| second.get_or_compile(&signature(), &program(DOUBLE)));
             let event = receiver.recv_timeout(Duration::from_secs(10)).unwrap();
             let EventKind::Waiting { holder, .. } = event.kind else { panic!("{event:?}") };
-            assert_eq!((event.stage.as_str(), holder), ("program", Some(format!("process {}", std::process::id()))));
+            assert_eq!(
+                (event.stage.as_str(), holder),
+                ("program", Some(format!("process {}", std::process::id())))
+            );
             let cancelled = Instant::now();
             cancel.cancel();
             assert!(matches!(waiting.join().unwrap(), Err(Error::Cancelled)));
@@ -433,8 +487,10 @@ fn threads_that_race_for_one_key_compile_once() {
                 .map(|index| {
                     let runtime = &runtimes[index % 2];
                     scope.spawn(move || {
-                        let executable = runtime.get_or_compile(&signature(), &program(DOUBLE)).unwrap();
-                        let outputs = executable.run_to_host(&[four([1.0, 2.0, 3.0, 4.0])]).unwrap();
+                        let executable =
+                            runtime.get_or_compile(&signature(), &program(DOUBLE)).unwrap();
+                        let outputs =
+                            executable.run_to_host(&[four([1.0, 2.0, 3.0, 4.0])]).unwrap();
                         assert_eq!(outputs[0].to_f32().unwrap(), [2.0, 4.0, 6.0, 8.0]);
                         executable.report().source
                     })
@@ -443,7 +499,11 @@ fn threads_that_race_for_one_key_compile_once() {
             threads.into_iter().map(|thread| thread.join().unwrap()).collect()
         });
         assert_eq!(lab.compiles(), 1);
-        assert_eq!(sources.iter().filter(|&&source| source == Source::Compiled).count(), 1, "{sources:?}");
+        assert_eq!(
+            sources.iter().filter(|&&source| source == Source::Compiled).count(),
+            1,
+            "{sources:?}"
+        );
         // The runtime that compiled it has it in memory; the other loads it.
         assert!(sources.contains(&Source::Memory), "{sources:?}");
         runtimes[0].flush();
@@ -482,28 +542,43 @@ fn a_failed_compile_is_an_error_and_is_tried_again() {
 
 #[test]
 fn a_failed_compile_is_told_to_each_that_waited_and_is_not_tried_for_each() {
-    let first_fails = |lab: &Lab| lab.sim().compile_delay(Duration::from_millis(1500)).fail_compile(When::Nth(1));
-    in_child("a_failed_compile_is_told_to_each_that_waited_and_is_not_tried_for_each", first_fails, |lab| {
-        // Threads of one runtime wait for each other in memory, those of two as processes do.
-        let runtimes = [open(lab), open(lab)];
-        let errors: Vec<Error> = std::thread::scope(|scope| {
-            let asked = |runtime: &Runtime| runtime.get_or_compile(&signature(), &program(DOUBLE)).unwrap_err();
-            let threads: Vec<_> = (0..8).map(|index| (&runtimes[index % 2], asked)).collect();
-            let threads: Vec<_> =
-                threads.into_iter().map(|(runtime, asked)| scope.spawn(move || asked(runtime))).collect();
-            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
-        });
-        assert_eq!(lab.compiles(), 1);
-        let here = errors.iter().filter(|error| matches!(error, Error::Compile { .. })).count();
-        let elsewhere = errors.iter().filter(|error| matches!(error, Error::CompileElsewhere { .. })).count();
-        assert_eq!((here, elsewhere), (4, 4), "{errors:?}");
-        assert!(runtimes[0].get_or_compile(&signature(), &program(DOUBLE)).is_ok(), "it was not kept as a failure");
-        assert_eq!(lab.compiles(), 2);
-        runtimes.iter().for_each(Runtime::flush);
-        let statistics = runtimes[0].stats().unwrap();
-        assert_eq!((statistics.failed_compiles, statistics.compiles), (1, 1));
-        lab.assert_nothing_half_written();
-    });
+    let first_fails =
+        |lab: &Lab| lab.sim().compile_delay(Duration::from_millis(1500)).fail_compile(When::Nth(1));
+    in_child(
+        "a_failed_compile_is_told_to_each_that_waited_and_is_not_tried_for_each",
+        first_fails,
+        |lab| {
+            // Threads of one runtime wait for each other in memory, those of two as processes do.
+            let runtimes = [open(lab), open(lab)];
+            let errors: Vec<Error> = std::thread::scope(|scope| {
+                let asked = |runtime: &Runtime| {
+                    runtime.get_or_compile(&signature(), &program(DOUBLE)).unwrap_err()
+                };
+                let threads: Vec<_> = (0..8).map(|index| (&runtimes[index % 2], asked)).collect();
+                let threads: Vec<_> = threads
+                    .into_iter()
+                    .map(|(runtime, asked)| scope.spawn(move || asked(runtime)))
+                    .collect();
+                threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+            });
+            assert_eq!(lab.compiles(), 1);
+            let here = errors.iter().filter(|error| matches!(error, Error::Compile { .. })).count();
+            let elsewhere = errors
+                .iter()
+                .filter(|error| matches!(error, Error::CompileElsewhere { .. }))
+                .count();
+            assert_eq!((here, elsewhere), (4, 4), "{errors:?}");
+            assert!(
+                runtimes[0].get_or_compile(&signature(), &program(DOUBLE)).is_ok(),
+                "it was not kept as a failure"
+            );
+            assert_eq!(lab.compiles(), 2);
+            runtimes.iter().for_each(Runtime::flush);
+            let statistics = runtimes[0].stats().unwrap();
+            assert_eq!((statistics.failed_compiles, statistics.compiles), (1, 1));
+            lab.assert_nothing_half_written();
+        },
+    );
 }
 
 #[test]
@@ -514,7 +589,10 @@ fn what_cannot_be_serialised_is_compiled_and_said() {
         |lab| {
             let runtime = open(lab);
             let executable = runtime.get_or_compile(&signature(), &program(DOUBLE)).unwrap();
-            assert_eq!(executable.run_to_host(&[four([1.0; 4])]).unwrap()[0].to_f32().unwrap(), [2.0; 4]);
+            assert_eq!(
+                executable.run_to_host(&[four([1.0; 4])]).unwrap()[0].to_f32().unwrap(),
+                [2.0; 4]
+            );
             let warnings = runtime.warnings();
             assert!(warnings.len() == 1 && warnings[0].contains("cannot be kept"), "{warnings:?}");
             // In memory it is kept all the same.
@@ -544,7 +622,8 @@ fn an_executable_that_the_plugin_refuses_is_compiled_anew() {
 fn a_graph_that_cannot_be_built_is_an_error_with_its_cause() {
     in_child("a_graph_that_cannot_be_built_is_an_error_with_its_cause", Lab::sim, |lab| {
         let graph =
-            Graph::built_by(BuilderId("test".to_owned()), || Err("no weights at hand".into())).stage("denoiser");
+            Graph::built_by(BuilderId("test".to_owned()), || Err("no weights at hand".into()))
+                .stage("denoiser");
         let error = open(lab).get_or_compile(&signature(), &graph).unwrap_err();
         assert!(error.to_string().contains("denoiser"), "{error}");
         assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "no weights at hand");
@@ -580,20 +659,27 @@ fn a_plugin_that_was_named_is_what_its_platform_says() {
 #[test]
 fn a_device_without_room_for_a_load_is_an_error_and_nothing_is_compiled_for_it() {
     let full = |lab: &Lab| lab.sim().out_of_memory(Place::Deserialize, When::Each);
-    in_child("a_device_without_room_for_a_load_is_an_error_and_nothing_is_compiled_for_it", full, |lab| {
-        let executable = open(lab).get_or_compile(&signature(), &program(DOUBLE)).unwrap();
-        assert_eq!(executable.report().source, Source::Compiled);
-        let error = open(lab).get_or_compile(&signature(), &program(DOUBLE)).unwrap_err();
-        assert!(matches!(error, Error::OutOfMemory(_)), "{error}");
-        assert_eq!(lab.compiles(), 1);
-    });
+    in_child(
+        "a_device_without_room_for_a_load_is_an_error_and_nothing_is_compiled_for_it",
+        full,
+        |lab| {
+            let executable = open(lab).get_or_compile(&signature(), &program(DOUBLE)).unwrap();
+            assert_eq!(executable.report().source, Source::Compiled);
+            let error = open(lab).get_or_compile(&signature(), &program(DOUBLE)).unwrap_err();
+            assert!(matches!(error, Error::OutOfMemory(_)), "{error}");
+            assert_eq!(lab.compiles(), 1);
+        },
+    );
 }
 
 #[test]
 fn a_signature_with_a_number_that_is_none_is_refused() {
     in_child("a_signature_with_a_number_that_is_none_is_refused", Lab::sim, |lab| {
         let none = Signature { cfg_scale: f64::NAN, ..signature() };
-        assert!(matches!(open(lab).get_or_compile(&none, &program(DOUBLE)), Err(Error::Signature(_))));
+        assert!(matches!(
+            open(lab).get_or_compile(&none, &program(DOUBLE)),
+            Err(Error::Signature(_))
+        ));
         assert_eq!(lab.compiles(), 0);
     });
 }

@@ -35,8 +35,13 @@ impl Race {
     }
 
     fn start(&self, sim: &Sim, name: &str) -> Started {
-        let run = self.lab.preheat(sim).words("--json --no-tpu-warmup program run").arg(&self.program);
-        run.arg("--inputs").arg(self.lab.path("inputs")).arg("--output").arg(self.lab.path(name)).start()
+        let run =
+            self.lab.preheat(sim).words("--json --no-tpu-warmup program run").arg(&self.program);
+        run.arg("--inputs")
+            .arg(self.lab.path("inputs"))
+            .arg("--output")
+            .arg(self.lab.path(name))
+            .start()
     }
 
     fn start_all(&self) -> Vec<Started> {
@@ -55,7 +60,10 @@ impl Race {
         until("a compile", || self.lab.compiles() == 1);
         let compiles = |event: &Event| matches!(event, Event::Compile { .. });
         let log = self.lab.log();
-        log.iter().find(|entry| compiles(&entry.event) && entry.outcome == Outcome::Started).unwrap().pid
+        log.iter()
+            .find(|entry| compiles(&entry.event) && entry.outcome == Outcome::Started)
+            .unwrap()
+            .pid
     }
 
     /// Asserts what all races come to: one object, nothing half-written, and no compile ever after.
@@ -64,7 +72,12 @@ impl Race {
         assert_eq!(self.lab.objects().len(), 1);
         self.lab.assert_nothing_half_written();
         self.lab.bare().words("cache verify").run().done();
-        self.lab.preheat(&self.lab.no_compiles()).words("--require-warm program run").arg(&self.program).run().done();
+        self.lab
+            .preheat(&self.lab.no_compiles())
+            .words("--require-warm program run")
+            .arg(&self.program)
+            .run()
+            .done();
     }
 }
 
@@ -78,12 +91,22 @@ fn sixteen_processes_at_once_compile_once() {
     let race = Race::new();
     let began = Instant::now();
     let runs = race.start_all();
-    let sources: Vec<String> =
-        runs.into_iter().enumerate().map(|(index, run)| race.right(run, &format!("out{index}"))).collect();
+    let sources: Vec<String> = runs
+        .into_iter()
+        .enumerate()
+        .map(|(index, run)| race.right(run, &format!("out{index}")))
+        .collect();
     let took = began.elapsed();
-    assert_eq!((race.lab.compiles(), count(&sources, "compiled"), count(&sources, "disk")), (1, 1, PROCESSES - 1));
+    assert_eq!(
+        (race.lab.compiles(), count(&sources, "compiled"), count(&sources, "disk")),
+        (1, 1, PROCESSES - 1)
+    );
     let stats = race.lab.bare().words("--json cache stats").run().done().json();
-    assert_eq!((&stats["compiles"], &stats["hits"]["disk"]), (&1.into(), &(PROCESSES - 1).into()), "{stats}");
+    assert_eq!(
+        (&stats["compiles"], &stats["hits"]["disk"]),
+        (&1.into(), &(PROCESSES - 1).into()),
+        "{stats}"
+    );
     // What one of them takes alone, from its start to its end.
     let began = Instant::now();
     race.right(race.start(&race.lab.no_compiles(), "alone"), "alone");
@@ -100,11 +123,16 @@ fn sixteen_processes_at_once_compile_once() {
 #[test]
 fn of_sixteen_processes_one_takes_over_when_the_compiling_one_is_killed() {
     let race = Race::new();
-    let mut runs: Vec<(String, Started)> =
-        race.start_all().into_iter().enumerate().map(|(index, run)| (format!("out{index}"), run)).collect();
+    let mut runs: Vec<(String, Started)> = race
+        .start_all()
+        .into_iter()
+        .enumerate()
+        .map(|(index, run)| (format!("out{index}"), run))
+        .collect();
     let compiler = race.compiler();
     std::thread::sleep(DELAY / 2);
-    let killed = runs.iter().position(|(_, run)| run.id() == compiler).expect("one of them compiles");
+    let killed =
+        runs.iter().position(|(_, run)| run.id() == compiler).expect("one of them compiles");
     let (name, killed) = runs.swap_remove(killed);
     killed.signal("KILL");
     assert_eq!(killed.wait().status, None);
@@ -137,7 +165,10 @@ fn a_waiter_says_who_compiles_and_for_how_long_and_can_be_interrupted() {
     let ran = waiter.wait().ended(130).says(&["interrupted"]);
     // It takes half a second at most; the compile that it waited for takes 30 s.
     assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
-    let so_far = seconds_so_far(&ran, &format!("waiting for process {}, which compiles double, for ", compiler.id()));
+    let so_far = seconds_so_far(
+        &ran,
+        &format!("waiting for process {}, which compiles double, for ", compiler.id()),
+    );
     assert!((1.1..30.0).contains(&so_far), "{so_far}");
     assert!(compiler.is_running(), "the compile itself goes on");
     assert_eq!((race.lab.compiles(), race.lab.path("waited").exists()), (1, false));
@@ -152,7 +183,8 @@ fn a_waiter_says_who_compiles_and_for_how_long_and_can_be_interrupted() {
 
 /// The number of seconds behind `words` in what a run said.
 fn seconds_so_far(ran: &Ran, words: &str) -> f64 {
-    let behind = ran.stderr.split_once(words).unwrap_or_else(|| panic!("no {words:?} in: {}", ran.stderr)).1;
+    let behind =
+        ran.stderr.split_once(words).unwrap_or_else(|| panic!("no {words:?} in: {}", ran.stderr)).1;
     behind.split_once(" s so far").unwrap_or_else(|| panic!("{behind}")).0.parse().unwrap()
 }
 

@@ -9,7 +9,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use preheat::device::{DeviceName, Request};
 use preheat::runtime::{Builder, Error, Padding, Percent, Scaled};
-use preheat::{BuilderId, Dtype, Graph, Program, Runtime, Signature, Source, Tensor, create_execution_signature};
+use preheat::{
+    BuilderId, Dtype, Graph, Program, Runtime, Signature, Source, Tensor,
+    create_execution_signature,
+};
 use support::lab::library;
 use support::{Lab, in_child};
 
@@ -68,7 +71,8 @@ fn tensors([height, width]: [u64; 2]) -> ([Tensor; 2], Vec<f32>) {
     let pixel = |row: u64, column: u64| f32::from(u16::try_from(row * width + column).unwrap());
     let values: Vec<f32> = (0..height * width).map(|at| pixel(at / width, at % width)).collect();
     let dims = [height, width].map(|side| i64::try_from(side).unwrap());
-    let inputs = [Tensor::from_f32(&dims, &values).unwrap(), Tensor::from_f32(&[], &[100.0]).unwrap()];
+    let inputs =
+        [Tensor::from_f32(&dims, &values).unwrap(), Tensor::from_f32(&[], &[100.0]).unwrap()];
     let doubled = (0..4 * height * width).map(|at| (at / (2 * width), at % (2 * width)));
     (inputs, doubled.map(|(row, column)| pixel(row / 2, column / 2) + 100.0).collect())
 }
@@ -83,7 +87,10 @@ fn a_larger_executable_serves_padded_and_cropped() {
         let first = open(lab);
         for shape in [[16, 16], [8, 10], [8, 8]] {
             let made = get(&first, shape, 0.0);
-            assert_eq!((made.executable().report().source, made.larger_shape()), (Source::Compiled, None));
+            assert_eq!(
+                (made.executable().report().source, made.larger_shape()),
+                (Source::Compiled, None)
+            );
         }
         assert_eq!((lab.compiles(), builds.swap(0, Ordering::SeqCst)), (3, 6));
         // In the same process, and in others, which know it from the index.
@@ -96,7 +103,10 @@ fn a_larger_executable_serves_padded_and_cropped() {
                 assert_eq!(snapped.executable().report().source, source);
                 let (inputs, wanted) = tensors(shape);
                 let outputs = snapped.run_to_host(&inputs).unwrap();
-                assert_eq!(outputs[0].kind().to_string(), format!("{}x{}xf32", 2 * shape[0], 2 * shape[1]));
+                assert_eq!(
+                    outputs[0].kind().to_string(),
+                    format!("{}x{}xf32", 2 * shape[0], 2 * shape[1])
+                );
                 assert_eq!(outputs[0].to_f32().unwrap(), wanted);
                 assert_eq!(outputs[1].to_f32().unwrap(), [100.0]);
             }
@@ -106,7 +116,10 @@ fn a_larger_executable_serves_padded_and_cropped() {
         let own = open(lab).get_or_compile(&signature([6, 8]), &graph([6, 8], &builds)).unwrap();
         assert_eq!((own.report().source, lab.compiles()), (Source::Compiled, 4));
         let served = get(&open(lab), [6, 8], 100.0);
-        assert_eq!((served.larger_shape(), served.executable().graph_key()), (None, own.graph_key()));
+        assert_eq!(
+            (served.larger_shape(), served.executable().graph_key()),
+            (None, own.graph_key())
+        );
         let (inputs, wanted) = tensors([6, 8]);
         assert_eq!(served.run_to_host(&inputs).unwrap()[0].to_f32().unwrap(), wanted);
     });
@@ -124,7 +137,9 @@ fn what_does_not_fit_is_not_used() {
         };
         let small = signature([6, 8]);
         let own = || graph([6, 8], &builds);
-        assert!(runtime.get_or_snap(&small, &own(), percent(25.0)).unwrap().larger_shape().is_some());
+        assert!(
+            runtime.get_or_snap(&small, &own(), percent(25.0)).unwrap().larger_shape().is_some()
+        );
         refused(&small, &own(), 24.9);
         refused(&signature([6, 9]), &graph([6, 9], &builds), 100.0);
         // Other requests, by what the graph's projection keeps; another builder, another stage.
@@ -134,11 +149,16 @@ fn what_does_not_fit_is_not_used() {
         let other = Graph::built_by(BuilderId("twice-2".to_owned()), || Ok(program([6, 8])));
         refused(&small, &other.stage("upsampler").padding(padding()), 100.0);
         // Without a declared padding, with one of other sides, and with a program, whose shape is its own.
-        let undeclared = Graph::built_by(BuilderId("twice-1".to_owned()), || Ok(program([6, 8]))).stage("upsampler");
+        let undeclared = Graph::built_by(BuilderId("twice-1".to_owned()), || Ok(program([6, 8])))
+            .stage("upsampler");
         refused(&small, &undeclared, 100.0);
         let columns = Padding::default().input(0, Scaled { dimension: 1, of: 1, factor: 1 });
         refused(&small, &own().padding(columns), 100.0);
-        refused(&small, &Graph::from_program(program([6, 8])).stage("upsampler").padding(padding()), 100.0);
+        refused(
+            &small,
+            &Graph::from_program(program([6, 8])).stage("upsampler").padding(padding()),
+            100.0,
+        );
         assert_eq!(lab.compiles(), 1);
         // What is recorded and gone does not serve, and is not built in its place.
         builder(lab).open_cache().unwrap().clear().unwrap();
@@ -168,8 +188,14 @@ fn tensors_that_are_not_as_declared_are_named() {
         assert_eq!(said, "stage `upsampler` takes 2 inputs, 1 was given");
         let of = |dimension, of, factor| Scaled { dimension, of, factor };
         for (wrong, said) in [
-            (padding().output(0, of(0, 0, 3)), "output 0 is 16x16xf32, and the graph declares that dimension 0 is 3"),
-            (padding().output(1, of(0, 0, 1)), "output 1 is f32, and the graph declares that dimension 0 is 1 times"),
+            (
+                padding().output(0, of(0, 0, 3)),
+                "output 0 is 16x16xf32, and the graph declares that dimension 0 is 3",
+            ),
+            (
+                padding().output(1, of(0, 0, 1)),
+                "output 1 is f32, and the graph declares that dimension 0 is 1 times",
+            ),
             (
                 padding().input(0, of(1, 7, 1)),
                 "input 0 is 6x8xf32, and the graph declares that dimension 1 is 1 times number 7",

@@ -33,7 +33,8 @@ fn run_all(lab: &Lab, sim: &Sim, programs: &[PathBuf], pass: &str) {
         let name = stem(program);
         let run = lab.preheat(sim).words("--json --require-warm program run").arg(program);
         let run = run.arg("--inputs").arg(lab.path(&format!("{name}.inputs")));
-        let ran = run.arg("--output").arg(lab.path(&format!("{name}.{pass}"))).run().done().silent();
+        let ran =
+            run.arg("--output").arg(lab.path(&format!("{name}.{pass}"))).run().done().silent();
         assert_eq!(ran.json()["stages"][0]["source"], "disk", "{name}");
     }
 }
@@ -59,11 +60,14 @@ fn the_example_programs_run_in_processes_that_cannot_compile() {
         write_some(&lab.path(&format!("{}.inputs", stem(program))), &record);
     }
     // What they give where they are compiled afresh, without any cache.
-    let fresh: Vec<_> = programs.iter().filter(|program| stem(program) != "unet_step").cloned().collect();
+    let fresh: Vec<_> =
+        programs.iter().filter(|program| stem(program) != "unet_step").cloned().collect();
     for program in &fresh {
         let name = stem(program);
-        let run =
-            lab.preheat(&lab.sim()).words("--no-tpu-warmup --tpu-compilation-cache=false program run").arg(program);
+        let run = lab
+            .preheat(&lab.sim())
+            .words("--no-tpu-warmup --tpu-compilation-cache=false program run")
+            .arg(program);
         let run = run.arg("--inputs").arg(lab.path(&format!("{name}.inputs")));
         run.arg("--output").arg(lab.path(&format!("{name}.fresh"))).run().done();
     }
@@ -89,7 +93,10 @@ fn the_example_programs_run_in_processes_that_cannot_compile() {
     }
     let answer = lookup.run().done().json();
     assert_eq!(answer["verdict"], "hit");
-    assert!(answer["stages"].as_array().unwrap().iter().all(|stage| stage["match"] == "exact"), "{answer}");
+    assert!(
+        answer["stages"].as_array().unwrap().iter().all(|stage| stage["match"] == "exact"),
+        "{answer}"
+    );
     assert_eq!(lab.compiles(), compiles);
 }
 
@@ -118,18 +125,26 @@ fn without_the_cache_a_process_that_cannot_compile_fails() {
     let lab = Lab::new();
     let program = lab.file("double.mlir", DOUBLE);
     lab.preheat(&lab.sim()).words("program run").arg(&program).run().done();
-    let run = lab.preheat(&lab.no_compiles()).words("--tpu-compilation-cache=false program run").arg(&program);
+    let run = lab
+        .preheat(&lab.no_compiles())
+        .words("--tpu-compilation-cache=false program run")
+        .arg(&program);
     run.run().ended(1).says(&["could not compile", "told to fail compile"]);
 }
 
 #[test]
 fn eight_processes_at_once_on_eight_programs_all_keep_theirs() {
     let lab = Lab::new();
-    let programs: Vec<PathBuf> =
-        (0..8).map(|n| lab.file(&format!("p{n}.mlir"), DOUBLE.replace("4xf32", &format!("{}xf32", n + 1)))).collect();
+    let programs: Vec<PathBuf> = (0..8)
+        .map(|n| {
+            lab.file(&format!("p{n}.mlir"), DOUBLE.replace("4xf32", &format!("{}xf32", n + 1)))
+        })
+        .collect();
     let runs: Vec<Started> = programs
         .iter()
-        .map(|program| lab.preheat(&lab.sim()).words("--no-tpu-warmup program run").arg(program).start())
+        .map(|program| {
+            lab.preheat(&lab.sim()).words("--no-tpu-warmup program run").arg(program).start()
+        })
         .collect();
     for run in runs {
         run.wait().done().silent_about_the_cache();
@@ -138,7 +153,11 @@ fn eight_processes_at_once_on_eight_programs_all_keep_theirs() {
     let listed = lab.bare().words("--json cache list").run().done().json();
     assert_eq!(listed.as_array().unwrap().len(), 8);
     for program in &programs {
-        lab.preheat(&lab.no_compiles()).words("--require-warm program run").arg(program).run().done();
+        lab.preheat(&lab.no_compiles())
+            .words("--require-warm program run")
+            .arg(program)
+            .run()
+            .done();
     }
     assert_eq!(lab.compiles(), 8);
 }

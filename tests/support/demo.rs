@@ -45,9 +45,11 @@ pub fn copy_folder(from: &Path, to: &Path) {
 
 /// How often the denoiser was executed: of all that is executed, it takes the most arguments.
 pub fn denoiser_runs(log: &[Entry]) -> usize {
-    let arguments = log.iter().filter(|entry| entry.outcome == Outcome::Ok).filter_map(|entry| match entry.event {
-        Event::Execute { arguments, .. } => Some(arguments),
-        _ => None,
+    let arguments = log.iter().filter(|entry| entry.outcome == Outcome::Ok).filter_map(|entry| {
+        match entry.event {
+            Event::Execute { arguments, .. } => Some(arguments),
+            _ => None,
+        }
     });
     let arguments: Vec<usize> = arguments.collect();
     arguments.iter().filter(|count| Some(*count) == arguments.iter().max()).count()
@@ -70,17 +72,27 @@ pub struct Picture {
 
 impl Picture {
     pub fn read(path: &Path) -> Self {
-        let mut reader = png::Decoder::new(BufReader::new(File::open(path).unwrap())).read_info().unwrap();
+        let mut reader =
+            png::Decoder::new(BufReader::new(File::open(path).unwrap())).read_info().unwrap();
         let mut rgb = vec![0; reader.output_buffer_size().unwrap()];
         reader.next_frame(&mut rgb).unwrap();
         let info = reader.info();
         assert_eq!((info.color_type, info.bit_depth), (png::ColorType::Rgb, png::BitDepth::Eight));
         let text = |key: &str| {
             let chunk = info.utf8_text.iter().find(|chunk| chunk.keyword == key);
-            chunk.unwrap_or_else(|| panic!("{} has no chunk {key}", path.display())).get_text().unwrap()
+            chunk
+                .unwrap_or_else(|| panic!("{} has no chunk {key}", path.display()))
+                .get_text()
+                .unwrap()
         };
         let settings = serde_json::from_str(&text("preheat")).unwrap();
-        Self { width: info.width, height: info.height, rgb, parameters: text("parameters"), settings }
+        Self {
+            width: info.width,
+            height: info.height,
+            rgb,
+            parameters: text("parameters"),
+            settings,
+        }
     }
 
     /// Red, green and blue of the pixels in the top left corner, `width` to `height`.
@@ -93,7 +105,8 @@ impl Picture {
     /// How alike two pictures of one size are, in decibels; infinite where they are the same.
     pub fn psnr(&self, other: &Self) -> f64 {
         assert_eq!((self.width, self.height), (other.width, other.height));
-        let squares = self.rgb.iter().zip(&other.rgb).map(|(a, b)| f64::from(a.abs_diff(*b)).powi(2));
+        let squares =
+            self.rgb.iter().zip(&other.rgb).map(|(a, b)| f64::from(a.abs_diff(*b)).powi(2));
         #[expect(clippy::cast_precision_loss, reason = "pixels")]
         let mean = squares.sum::<f64>() / self.rgb.len() as f64;
         10.0 * (255.0 * 255.0 / mean).log10()

@@ -245,7 +245,11 @@ impl Preheat {
     /// Takes back what a shell tells the processes that it starts in the background: to ignore
     /// SIGINT. The binary goes on ignoring what it finds ignored.
     fn with_default_signals(self) -> Self {
-        if cfg!(target_os = "linux") { self.through("env", &["--default-signal=HUP,INT,TERM"]) } else { self }
+        if cfg!(target_os = "linux") {
+            self.through("env", &["--default-signal=HUP,INT,TERM"])
+        } else {
+            self
+        }
     }
 }
 
@@ -258,14 +262,18 @@ impl Started {
     /// Sends a signal, such as `INT`.
     pub fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
-        let status = Command::new("kill").args([&format!("-{name}"), pid.as_str()]).status().unwrap();
+        let status =
+            Command::new("kill").args([&format!("-{name}"), pid.as_str()]).status().unwrap();
         assert!(status.success(), "kill -{name} {pid}");
     }
 
     /// Sends a signal to every process of the group that it was started as.
     pub fn signal_group(&self, name: &str) {
         let group = format!("-{}", self.child.id());
-        let status = Command::new("kill").args([&format!("-{name}"), "--", group.as_str()]).status().unwrap();
+        let status = Command::new("kill")
+            .args([&format!("-{name}"), "--", group.as_str()])
+            .status()
+            .unwrap();
         assert!(status.success(), "kill -{name} -- {group}");
     }
 
@@ -334,14 +342,19 @@ impl Ran {
     /// Asserts that nothing was said about a cache that does not work.
     #[track_caller]
     pub fn silent_about_the_cache(self) -> Self {
-        assert!(!self.stderr.contains("the cache") && !self.stderr.contains("the fallback"), "{}", self.stderr);
+        assert!(
+            !self.stderr.contains("the cache") && !self.stderr.contains("the fallback"),
+            "{}",
+            self.stderr
+        );
         self
     }
 
     /// Standard output, which must be one JSON document and nothing else.
     #[track_caller]
     pub fn json(&self) -> Value {
-        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error} in: {}", self.stdout))
+        serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|error| panic!("{error} in: {}", self.stdout))
     }
 }
 
@@ -371,7 +384,9 @@ pub fn in_child(test: &str, sim: impl FnOnce(&Lab) -> Sim, body: impl FnOnce(&La
     command.env(FOLDER, &lab.folder).envs(sim(&lab).envs());
     command.env("XDG_CACHE_HOME", lab.path("user-cache"));
     let output = command.output().unwrap();
-    let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).join("");
+    let said = [output.stdout, output.stderr]
+        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+        .join("");
     assert!(output.status.success() && said.contains("1 passed"), "{said}");
 }
 

@@ -50,7 +50,11 @@ pub fn older_tpu_plugin() -> PathBuf {
 /// The folder of the C header that ships beside the xla-cpu plugin.
 pub fn header_dir() -> PathBuf {
     let dir = xla_cpu_plugin().with_file_name("include");
-    assert!(dir.join("pjrt_c_api.h").is_file(), "no pjrt_c_api.h in {}: run cargo xtask setup", dir.display());
+    assert!(
+        dir.join("pjrt_c_api.h").is_file(),
+        "no pjrt_c_api.h in {}: run cargo xtask setup",
+        dir.display()
+    );
     dir
 }
 

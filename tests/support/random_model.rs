@@ -16,7 +16,9 @@ use std::sync::{Mutex, PoisonError};
 use half::{bf16, f16};
 use preheat::Dtype;
 use preheat::graph::{Verified, WeightDecl};
-use preheat::models::{Component, Family, ModelFolder, TextOutputs, denoiser, text_encoder, vae_decoder};
+use preheat::models::{
+    Component, Family, ModelFolder, TextOutputs, denoiser, text_encoder, vae_decoder,
+};
 use sha2::{Digest as _, Sha256};
 
 /// Published models, by their own configs.
@@ -89,7 +91,9 @@ fn write_json(shape: Shape<'_>, folder: &Path) -> Result<(), Box<dyn Error>> {
         // The small vocabulary is a part of the large one as far as the graphs are concerned: its ids are within the table, and
         // the end of a prompt is the largest of them, which is how these configs (`eos_token_id` 2) have it found.
         let small = fixtures.join("models").join(name);
-        for tokenizer in ["tokenizer", "tokenizer_2"].into_iter().filter(|name| small.join(name).is_dir()) {
+        for tokenizer in
+            ["tokenizer", "tokenizer_2"].into_iter().filter(|name| small.join(name).is_dir())
+        {
             copy_files(&small.join(tokenizer), &folder.join(tokenizer), &|_| true)?;
         }
     }
@@ -117,7 +121,9 @@ fn copy_files(from: &Path, to: &Path, wanted: &dyn Fn(&str) -> bool) -> Result<(
 pub fn graphs(model: &ModelFolder) -> Result<Vec<(Component, Verified)>, Box<dyn Error>> {
     let mut graphs = Vec::new();
     let everything = TextOutputs { skipped_layers: 0, normed: true, pooled: true };
-    for (config, component) in model.text_encoders().iter().zip([Component::TextEncoder, Component::TextEncoder2]) {
+    for (config, component) in
+        model.text_encoders().iter().zip([Component::TextEncoder, Component::TextEncoder2])
+    {
         graphs.push((component, text_encoder(config, everything)?));
     }
     graphs.push((Component::Unet, denoiser(model.unet(), &model.denoiser_spec(false, 1, [8, 8]))?));
@@ -141,11 +147,20 @@ impl Tensor {
 }
 
 /// The tensors of a component, by the names that its file has for them.
-fn tensors(shape: Shape<'_>, component: &str, decls: &[WeightDecl], weights: Weights<'_>) -> BTreeMap<String, Tensor> {
+fn tensors(
+    shape: Shape<'_>,
+    component: &str,
+    decls: &[WeightDecl],
+    weights: Weights<'_>,
+) -> BTreeMap<String, Tensor> {
     let variation = weights.variation;
     let tensor = |decl: &WeightDecl| {
         let seed = seed(&format!("{variation}{component}/{}", decl.name));
-        let tensor = Tensor { dims: decl.kind.dims.clone(), rule: Rule::of(&decl.name, &decl.kind.dims), seed };
+        let tensor = Tensor {
+            dims: decl.kind.dims.clone(),
+            rule: Rule::of(&decl.name, &decl.kind.dims),
+            seed,
+        };
         (stored_name(shape, component, &decl.name), tensor)
     };
     decls.iter().map(tensor).collect()
@@ -153,13 +168,19 @@ fn tensors(shape: Shape<'_>, component: &str, decls: &[WeightDecl], weights: Wei
 
 /// What a file calls the weight that a graph calls `name`: two of the small models have the names of other releases.
 fn stored_name(shape: Shape<'_>, component: &str, name: &str) -> String {
-    const OLD: [(&str, &str); 4] =
-        [(".to_q.", ".query."), (".to_k.", ".key."), (".to_v.", ".value."), (".to_out.0.", ".proj_attn.")];
+    const OLD: [(&str, &str); 4] = [
+        (".to_q.", ".query."),
+        (".to_k.", ".key."),
+        (".to_v.", ".value."),
+        (".to_out.0.", ".proj_attn."),
+    ];
     match (shape, component) {
         (Shape::Small("mixed"), "vae") if name.contains(".attentions.") => {
             OLD.iter().fold(name.to_owned(), |name, (new, old)| name.replace(new, old))
         }
-        (Shape::Small("odd"), "text_encoder") => name.strip_prefix("text_model.").unwrap_or(name).to_owned(),
+        (Shape::Small("odd"), "text_encoder") => {
+            name.strip_prefix("text_model.").unwrap_or(name).to_owned()
+        }
         _ => name.to_owned(),
     }
 }
@@ -188,7 +209,9 @@ enum Rule {
 impl Rule {
     #[expect(clippy::cast_precision_loss, reason = "sizes of a layer")]
     fn of(name: &str, dims: &[u64]) -> Self {
-        let embedding = ["token_embedding.weight", "position_embedding.weight"].iter().any(|end| name.ends_with(end));
+        let embedding = ["token_embedding.weight", "position_embedding.weight"]
+            .iter()
+            .any(|end| name.ends_with(end));
         match dims {
             [_] if name.ends_with(".weight") => Self::Around { center: 1.0, width: 0.1 },
             [_] => Self::Around { center: 0.0, width: 0.02 },
@@ -197,7 +220,11 @@ impl Rule {
         }
     }
 
-    #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "24 bits fit; rounded to f32")]
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        reason = "24 bits fit; rounded to f32"
+    )]
     fn value(self, output: u64) -> f32 {
         let uniform = (output >> 40) as f64 / f64::from(1 << 24);
         let unit = (2.0 * uniform - 1.0) * 3.0_f64.sqrt();
@@ -228,7 +255,9 @@ fn write_checkpoint(
         Dtype::Float32 => (4, "F32"),
         Dtype::Float16 => (2, "F16"),
         Dtype::BFloat16 => (2, "BF16"),
-        other => return Err(format!("weights are float32, float16 or bfloat16, not {other}").into()),
+        other => {
+            return Err(format!("weights are float32, float16 or bfloat16, not {other}").into());
+        }
     };
     let mut header = serde_json::Map::new();
     header.insert("__metadata__".to_owned(), serde_json::json!({ "format": "pt" }));
@@ -253,7 +282,10 @@ fn write_checkpoint(
         while let Some(&(tensor, start, at)) = chunks.get(next.fetch_add(1, Ordering::Relaxed)) {
             let bytes = encode(tensor, start, dtype);
             file.write_all_at(&bytes, values_begin + at)?;
-            progress(written.fetch_add(bytes.len() as u64, Ordering::Relaxed) + bytes.len() as u64, total);
+            progress(
+                written.fetch_add(bytes.len() as u64, Ordering::Relaxed) + bytes.len() as u64,
+                total,
+            );
         }
         Ok(())
     };
@@ -275,7 +307,8 @@ fn write_checkpoint(
 
 /// The bytes of one chunk.
 fn encode(tensor: &Tensor, start: u64, dtype: Dtype) -> Vec<u8> {
-    let values = (start..tensor.elements().min(start + CHUNK)).map(|i| tensor.rule.value(splitmix64(tensor.seed, i)));
+    let values = (start..tensor.elements().min(start + CHUNK))
+        .map(|i| tensor.rule.value(splitmix64(tensor.seed, i)));
     match dtype {
         Dtype::Float16 => values.flat_map(|value| f16::from_f32(value).to_le_bytes()).collect(),
         Dtype::BFloat16 => values.flat_map(|value| bf16::from_f32(value).to_le_bytes()).collect(),

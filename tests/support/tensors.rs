@@ -18,7 +18,8 @@ pub struct Tolerance {
 pub fn compare(have: &Path, want: &Path, tolerance: Tolerance) -> Result<(), String> {
     let (have, want) = (read(have)?, read(want)?);
     let (have, want) = (SafeTensors::deserialize(&have), SafeTensors::deserialize(&want));
-    let (have, want) = (have.map_err(|error| error.to_string())?, want.map_err(|error| error.to_string())?);
+    let (have, want) =
+        (have.map_err(|error| error.to_string())?, want.map_err(|error| error.to_string())?);
     let (mut have_names, mut want_names) = (have.names(), want.names());
     have_names.sort_unstable();
     want_names.sort_unstable();
@@ -36,7 +37,8 @@ pub fn compare(have: &Path, want: &Path, tolerance: Tolerance) -> Result<(), Str
                 want.shape()
             ));
         }
-        compare_values(&have, &want, tolerance).map_err(|difference| format!("{name}{difference}"))?;
+        compare_values(&have, &want, tolerance)
+            .map_err(|difference| format!("{name}{difference}"))?;
     }
     Ok(())
 }
@@ -45,7 +47,11 @@ fn read(path: &Path) -> Result<Vec<u8>, String> {
     std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))
 }
 
-fn compare_values(have: &TensorView<'_>, want: &TensorView<'_>, tolerance: Tolerance) -> Result<(), String> {
+fn compare_values(
+    have: &TensorView<'_>,
+    want: &TensorView<'_>,
+    tolerance: Tolerance,
+) -> Result<(), String> {
     let (Some(have_numbers), Some(want_numbers)) = (floats(have), floats(want)) else {
         return if have.data() == want.data() { Ok(()) } else { Err(" differs".to_owned()) };
     };
@@ -54,7 +60,9 @@ fn compare_values(have: &TensorView<'_>, want: &TensorView<'_>, tolerance: Toler
         #[expect(clippy::float_cmp, reason = "infinities agree where they are the same")]
         let same = have == want || (have.is_nan() && want.is_nan());
         if !near && !same {
-            return Err(format!("[{index}] is {have:e}, and {want:e} is wanted within {tolerance:?}"));
+            return Err(format!(
+                "[{index}] is {have:e}, and {want:e} is wanted within {tolerance:?}"
+            ));
         }
     }
     Ok(())
@@ -64,22 +72,33 @@ fn compare_values(have: &TensorView<'_>, want: &TensorView<'_>, tolerance: Toler
 fn floats(tensor: &TensorView<'_>) -> Option<Vec<f64>> {
     let data = tensor.data();
     Some(match tensor.dtype() {
-        Dtype::F64 => data.chunks_exact(8).map(|b| f64::from_le_bytes(b.try_into().unwrap())).collect(),
-        Dtype::F32 => data.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap()).into()).collect(),
-        Dtype::F16 => data.chunks_exact(2).map(|b| half::f16::from_le_bytes(b.try_into().unwrap()).into()).collect(),
-        Dtype::BF16 => data.chunks_exact(2).map(|b| half::bf16::from_le_bytes(b.try_into().unwrap()).into()).collect(),
+        Dtype::F64 => {
+            data.chunks_exact(8).map(|b| f64::from_le_bytes(b.try_into().unwrap())).collect()
+        }
+        Dtype::F32 => {
+            data.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap()).into()).collect()
+        }
+        Dtype::F16 => data
+            .chunks_exact(2)
+            .map(|b| half::f16::from_le_bytes(b.try_into().unwrap()).into())
+            .collect(),
+        Dtype::BF16 => data
+            .chunks_exact(2)
+            .map(|b| half::bf16::from_le_bytes(b.try_into().unwrap()).into())
+            .collect(),
         _ => return None,
     })
 }
 
 /// Writes f32 tensors.
 pub fn write_f32(path: &Path, tensors: &[(&str, &[usize], &[f32])]) {
-    let bytes: Vec<Vec<u8>> =
-        tensors.iter().map(|(_, _, values)| values.iter().flat_map(|value| value.to_le_bytes()).collect()).collect();
-    let views = tensors
+    let bytes: Vec<Vec<u8>> = tensors
         .iter()
-        .zip(&bytes)
-        .map(|((name, shape, _), bytes)| (*name, TensorView::new(Dtype::F32, shape.to_vec(), bytes).unwrap()));
+        .map(|(_, _, values)| values.iter().flat_map(|value| value.to_le_bytes()).collect())
+        .collect();
+    let views = tensors.iter().zip(&bytes).map(|((name, shape, _), bytes)| {
+        (*name, TensorView::new(Dtype::F32, shape.to_vec(), bytes).unwrap())
+    });
     serialize_to_file(views.collect::<BTreeMap<_, _>>(), None, path).unwrap();
 }
 
@@ -89,7 +108,11 @@ pub fn read_f32(path: &Path, name: &str) -> Vec<f32> {
     let file = SafeTensors::deserialize(&bytes).unwrap();
     let tensor = file.tensor(name).unwrap();
     assert_eq!(tensor.dtype(), Dtype::F32);
-    tensor.data().chunks_exact(4).map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap())).collect()
+    tensor
+        .data()
+        .chunks_exact(4)
+        .map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap()))
+        .collect()
 }
 
 /// Writes an input file with some value for each of the inputs that a graph record lists.
@@ -100,19 +123,28 @@ pub fn write_some(path: &Path, record: &Value) {
         .iter()
         .enumerate()
         .map(|(index, spec)| {
-            let shape: Vec<usize> =
-                spec["dims"].as_array().unwrap().iter().map(|dim| dim.as_u64().unwrap().try_into().unwrap()).collect();
+            let shape: Vec<usize> = spec["dims"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|dim| dim.as_u64().unwrap().try_into().unwrap())
+                .collect();
             let count: usize = shape.iter().product();
             let (dtype, bytes) = match spec["dtype"].as_str().unwrap() {
-                "f32" => (Dtype::F32, (0..count).flat_map(|_| next(&mut state).to_le_bytes()).collect()),
-                "s32" | "i32" => (Dtype::I32, (0..count).flat_map(|_| 1_i32.to_le_bytes()).collect()),
+                "f32" => {
+                    (Dtype::F32, (0..count).flat_map(|_| next(&mut state).to_le_bytes()).collect())
+                }
+                "s32" | "i32" => {
+                    (Dtype::I32, (0..count).flat_map(|_| 1_i32.to_le_bytes()).collect())
+                }
                 other => panic!("no filling for {other}"),
             };
             (format!("arg{index}"), dtype, shape, bytes)
         })
         .collect();
-    let views =
-        filled.iter().map(|(name, dtype, shape, bytes)| (name, TensorView::new(*dtype, shape.clone(), bytes).unwrap()));
+    let views = filled.iter().map(|(name, dtype, shape, bytes)| {
+        (name, TensorView::new(*dtype, shape.clone(), bytes).unwrap())
+    });
     serialize_to_file(views.collect::<BTreeMap<_, _>>(), None, path).unwrap();
 }
 

@@ -37,7 +37,11 @@ pub fn child(test: &str, library: &Path, variables: &[(&str, &OsStr)]) {
 }
 
 /// Whether libtpu says that a runtime with this very version takes an executable.
-pub fn takes(plugin: &Plugin, runtime: &TpuVersion, executable: &ExecutableAbiVersion) -> Compatibility {
+pub fn takes(
+    plugin: &Plugin,
+    runtime: &TpuVersion,
+    executable: &ExecutableAbiVersion,
+) -> Compatibility {
     let runtime = RuntimeAbiVersion::from_bytes(plugin, &runtime.of_runtime()).unwrap().unwrap();
     assert_eq!(runtime.platform_id().unwrap(), executable.platform_id().unwrap());
     runtime.takes(executable).unwrap()
@@ -108,14 +112,20 @@ impl TpuVersion {
         let Versioned { platform, version } = Versioned::decode(of_executable).unwrap();
         let OfExecutable { generation, variant, configuration, base, hardware } =
             OfExecutable::decode(&*version).unwrap();
-        Self { platform, chip: Chip { generation, variant, configuration, version: 0 }, base, hardware }
+        Self {
+            platform,
+            chip: Chip { generation, variant, configuration, version: 0 },
+            base,
+            hardware,
+        }
     }
 
     /// The version of a runtime that has this very one, as libtpu writes it.
     pub fn of_runtime(&self) -> Vec<u8> {
         let chip = Chip { version: self.hardware, ..self.chip.clone() };
         // libtpu wants some hash; executables name one only where they need that very compiler.
-        let version = OfRuntime { base: self.base, hardware: vec![chip], compiler_hash: "any".into() };
+        let version =
+            OfRuntime { base: self.base, hardware: vec![chip], compiler_hash: "any".into() };
         Versioned { platform: self.platform, version: version.encode_to_vec() }.encode_to_vec()
     }
 }

@@ -26,7 +26,10 @@ fn every_device_tells_when_it_is_done() {
     let sides = 64;
     for device in torch.devices() {
         let graph = torch.load(device, &products(sides, 3)).unwrap();
-        let (x, weight) = (filled(&torch, device, &[sides, sides], 1.0), filled(&torch, device, &[sides, sides], 1.0));
+        let (x, weight) = (
+            filled(&torch, device, &[sides, sides], 1.0),
+            filled(&torch, device, &[sides, sides], 1.0),
+        );
         // Before anything was given to it.
         torch.record(device).unwrap().wait().unwrap();
         let outputs = graph.run(&[&x, &weight], WeightPlace::OnDevice).unwrap();
@@ -64,7 +67,10 @@ fn what_comes_after_an_event_is_not_waited_for() {
     for device in real(&torch).into_iter().skip(1) {
         let side = 4096;
         let graph = torch.load(device, &products(side, 40)).unwrap();
-        let (x, weight) = (filled(&torch, device, &[side, side], 0.0), filled(&torch, device, &[side, side], 0.0));
+        let (x, weight) = (
+            filled(&torch, device, &[side, side], 0.0),
+            filled(&torch, device, &[side, side], 0.0),
+        );
         let run = || graph.run(&[&x, &weight], WeightPlace::OnDevice).unwrap();
         drop(run());
         torch.synchronize(device).unwrap();

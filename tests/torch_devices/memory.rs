@@ -2,7 +2,9 @@
 
 use std::time::Instant;
 
-use preheat::backend::torch::{FakeDevice, Torch, TorchErrorCode, TorchGraph, TorchTensor, WeightPlace};
+use preheat::backend::torch::{
+    FakeDevice, Torch, TorchErrorCode, TorchGraph, TorchTensor, WeightPlace,
+};
 use preheat::device::TorchDevice;
 use preheat::graph::{Builder, UnaryOp, Verified};
 use preheat::torch_abi::UNKNOWN_BYTES;
@@ -52,11 +54,16 @@ fn weights_that_rest_elsewhere_come_one_by_one() {
     for device in torch.devices().iter().filter(|device| *device != cpu(&torch)) {
         let graph = torch.load(device, &layers()).unwrap();
         for _ in 0..2 {
-            let (resident, want) = peak_of_a_run(&torch, &graph, device, device, WeightPlace::OnDevice);
-            let (streamed, have) = peak_of_a_run(&torch, &graph, device, cpu(&torch), WeightPlace::Anywhere);
+            let (resident, want) =
+                peak_of_a_run(&torch, &graph, device, device, WeightPlace::OnDevice);
+            let (streamed, have) =
+                peak_of_a_run(&torch, &graph, device, cpu(&torch), WeightPlace::Anywhere);
             assert_eq!(have, want, "{device}");
             assert!(resident >= MATRIX_BYTES * LAYERS as u64, "{resident} on {device}");
-            assert!(streamed >= MATRIX_BYTES && streamed * 10 < resident, "{streamed} of {resident} on {device}");
+            assert!(
+                streamed >= MATRIX_BYTES && streamed * 10 < resident,
+                "{streamed} of {resident} on {device}"
+            );
             // Weights that are there already are used as they are.
             let (_, same) = peak_of_a_run(&torch, &graph, device, device, WeightPlace::Anywhere);
             assert_eq!(same, want, "{device}");
@@ -101,7 +108,11 @@ fn a_value_goes_after_its_last_use() {
     let x = filled(&torch, device, &[SIDE, SIDE], 1.0);
     torch.reset_peaks(device).unwrap();
     let outputs = graph.run(&[&x], WeightPlace::OnDevice).unwrap();
-    assert_eq!(torch.memory(device).unwrap().tensors_peak, 3 * MATRIX_BYTES, "the input, and two values");
+    assert_eq!(
+        torch.memory(device).unwrap().tensors_peak,
+        3 * MATRIX_BYTES,
+        "the input, and two values"
+    );
     assert_eq!(torch.memory(device).unwrap().tensors, 2 * MATRIX_BYTES);
     drop(outputs);
     assert_eq!(torch.memory(device).unwrap().tensors, MATRIX_BYTES);
@@ -144,7 +155,10 @@ fn an_input_that_is_given_away_is_gone() {
         x.read_into(&mut [0; 4]).unwrap_err(),
         x.copy_to(device).unwrap_err(),
     ] {
-        assert!(matches!(error.code(), Some(TorchErrorCode::Donated | TorchErrorCode::WrongType)), "{error}");
+        assert!(
+            matches!(error.code(), Some(TorchErrorCode::Donated | TorchErrorCode::WrongType)),
+            "{error}"
+        );
     }
 }
 
@@ -170,21 +184,32 @@ fn a_run_that_is_refused_takes_no_input() {
 
 #[test]
 fn free_memory_is_told_of_the_one_device() {
-    let torch = open(vec![FakeDevice { memory_bytes: Some(4 * MATRIX_BYTES), ..FakeDevice::default() }]);
+    let torch =
+        open(vec![FakeDevice { memory_bytes: Some(4 * MATRIX_BYTES), ..FakeDevice::default() }]);
     let _resting = filled(&torch, fake(&torch, 0), &[SIDE, SIDE], 1.0);
     let memory = torch.memory(fake(&torch, 0)).unwrap();
     assert_eq!((memory.free, memory.total), (3 * MATRIX_BYTES, 4 * MATRIX_BYTES));
     let of_cpu = torch.memory(cpu(&torch)).unwrap();
-    assert_eq!((of_cpu.free, of_cpu.total), (UNKNOWN_BYTES, UNKNOWN_BYTES), "the host's memory is no device's own");
+    assert_eq!(
+        (of_cpu.free, of_cpu.total),
+        (UNKNOWN_BYTES, UNKNOWN_BYTES),
+        "the host's memory is no device's own"
+    );
     for device in real(&torch).into_iter().skip(1) {
         let memory = torch.memory(device).unwrap();
-        assert!(0 < memory.free && memory.free <= memory.total && Some(memory.total) == device.total_bytes, "{device}");
+        assert!(
+            0 < memory.free
+                && memory.free <= memory.total
+                && Some(memory.total) == device.total_bytes,
+            "{device}"
+        );
     }
 }
 
 #[test]
 fn too_little_memory_is_an_error_that_leaves_nothing() {
-    let torch = open(vec![FakeDevice { memory_bytes: Some(4 * MATRIX_BYTES), ..FakeDevice::default() }]);
+    let torch =
+        open(vec![FakeDevice { memory_bytes: Some(4 * MATRIX_BYTES), ..FakeDevice::default() }]);
     let device = fake(&torch, 0);
     assert_eq!(device.total_bytes, Some(4 * MATRIX_BYTES));
     let error = torch.tensor(device, &f32s(&[5, SIDE, SIDE]), &vec![0; 5 * 65536]).unwrap_err();
@@ -222,7 +247,11 @@ fn the_allocator_of_each_device_says_so_too() {
         let error = widened(1 << 23).run(&[&x], WeightPlace::OnDevice).unwrap_err();
         assert!(error.is_out_of_memory(), "{device}: {error}");
         println!("{device}: {error}");
-        assert_eq!(numbers(&widened(8).run(&[&x], WeightPlace::OnDevice).unwrap()[0]), [0.0; 8], "{device}");
+        assert_eq!(
+            numbers(&widened(8).run(&[&x], WeightPlace::OnDevice).unwrap()[0]),
+            [0.0; 8],
+            "{device}"
+        );
     }
 }
 
@@ -232,13 +261,21 @@ fn the_allocator_of_a_card_gets_it_back() {
     const BYTES: u64 = 512 << 20;
     let torch = open(Vec::new());
     for device in real(&torch).into_iter().skip(1) {
-        let large = torch.tensor(device, &f32s(&[BYTES / 4]), &vec![0; usize::try_from(BYTES).unwrap()]).unwrap();
+        let large = torch
+            .tensor(device, &f32s(&[BYTES / 4]), &vec![0; usize::try_from(BYTES).unwrap()])
+            .unwrap();
         let full = torch.memory(device).unwrap();
         println!("{device}: {full:?}");
-        assert!(full.tensors == BYTES && full.allocated >= BYTES && full.reserved >= full.allocated, "{full:?}");
+        assert!(
+            full.tensors == BYTES && full.allocated >= BYTES && full.reserved >= full.allocated,
+            "{full:?}"
+        );
         drop(large);
         let empty = torch.memory(device).unwrap();
-        assert!(empty.tensors == 0 && empty.allocated + BYTES / 2 < full.allocated, "{full:?}, then {empty:?}");
+        assert!(
+            empty.tensors == 0 && empty.allocated + BYTES / 2 < full.allocated,
+            "{full:?}, then {empty:?}"
+        );
         torch.drop_caches(device).unwrap();
         let returned = torch.memory(device).unwrap();
         println!("{device}: {returned:?}");
@@ -254,11 +291,13 @@ fn many_weights_are_checked_in_no_time() {
     let device = fake(&torch, 0);
     let mut b = Builder::new("many");
     let mut x = b.input("x", f32s(&[1, 1]));
-    let all: Vec<_> = (0..WEIGHTS).map(|index| b.weight(format!("{index}.weight"), [1, 1])).collect();
+    let all: Vec<_> =
+        (0..WEIGHTS).map(|index| b.weight(format!("{index}.weight"), [1, 1])).collect();
     x = b.linear(x, all[0], None).unwrap();
     b.output("y", x);
     let graph = torch.load(device, &b.finish().unwrap()).unwrap();
-    let given: Vec<TorchTensor> = (0..=WEIGHTS).map(|_| filled(&torch, device, &[1, 1], 1.0)).collect();
+    let given: Vec<TorchTensor> =
+        (0..=WEIGHTS).map(|_| filled(&torch, device, &[1, 1], 1.0)).collect();
     let given: Vec<&TorchTensor> = given.iter().collect();
     let seconds = (0..50).map(|_| {
         let began = Instant::now();

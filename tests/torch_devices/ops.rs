@@ -15,10 +15,20 @@ const BFLOAT16: f64 = 0.04;
 const FLOAT16: f64 = 0.005;
 
 /// The first output of `function`. It is f32.
-fn run(torch: &Torch, device: &TorchDevice, function: &Verified, inputs: &[Array], weights: &[Array]) -> Vec<f64> {
-    let tensor = |kind: &Type, values: &Array| torch.tensor(device, kind, &bytes(kind, &values.data)).unwrap();
-    let inputs = function.inputs().iter().zip(inputs).map(|(decl, values)| tensor(&decl.kind, values));
-    let weights = function.weights().iter().zip(weights).map(|(decl, values)| tensor(&decl.kind, values));
+fn run(
+    torch: &Torch,
+    device: &TorchDevice,
+    function: &Verified,
+    inputs: &[Array],
+    weights: &[Array],
+) -> Vec<f64> {
+    let tensor = |kind: &Type, values: &Array| {
+        torch.tensor(device, kind, &bytes(kind, &values.data)).unwrap()
+    };
+    let inputs =
+        function.inputs().iter().zip(inputs).map(|(decl, values)| tensor(&decl.kind, values));
+    let weights =
+        function.weights().iter().zip(weights).map(|(decl, values)| tensor(&decl.kind, values));
     let given: Vec<TorchTensor> = inputs.chain(weights).collect();
     let graph = torch.load(device, function).unwrap();
     let outputs = graph
@@ -71,14 +81,18 @@ fn every_op_computes_what_it_says_in_a_smaller_dtype() {
 #[test]
 fn every_op_that_a_device_lacks_runs_on_the_cpu() {
     let cases = cases();
-    let mut lacks: Vec<String> =
-        cases.iter().flat_map(|case| case.function.nodes()).map(|node| node.op.name().to_owned()).collect();
+    let mut lacks: Vec<String> = cases
+        .iter()
+        .flat_map(|case| case.function.nodes())
+        .map(|node| node.op.name().to_owned())
+        .collect();
     lacks.sort();
     lacks.dedup();
     lacks.retain(|op| !["input", "weight", "literal", "fill"].contains(&op.as_str()));
     let torch = open(vec![FakeDevice { lacks: lacks.clone(), ..FakeDevice::default() }]);
     check(&torch, fake(&torch, 0), &cases);
-    let mut ran: Vec<String> = torch.fallbacks().unwrap().into_iter().map(|fallback| fallback.op).collect();
+    let mut ran: Vec<String> =
+        torch.fallbacks().unwrap().into_iter().map(|fallback| fallback.op).collect();
     ran.sort();
     assert_eq!(ran, lacks);
 }
@@ -93,6 +107,9 @@ fn what_a_device_lacks_is_counted_each_time_and_told_once() {
     }
     let fallbacks = torch.fallbacks().unwrap();
     assert_eq!(fallbacks.len(), 1);
-    assert_eq!((fallbacks[0].op.as_str(), fallbacks[0].device.as_str(), fallbacks[0].count), ("silu", "fake:0", 3));
+    assert_eq!(
+        (fallbacks[0].op.as_str(), fallbacks[0].device.as_str(), fallbacks[0].count),
+        ("silu", "fake:0", 3)
+    );
     assert!(fallbacks[0].reason.contains("not currently implemented"), "{}", fallbacks[0].reason);
 }

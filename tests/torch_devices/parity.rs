@@ -22,12 +22,20 @@ fn on_accelerator(fixture: &Fixture, component: Component, function: &Verified) 
     on(torch, device, fixture, component, function)
 }
 
-fn on(torch: Torch, device: TorchDevice, fixture: &Fixture, component: Component, function: &Verified) -> Network {
-    let as_stored = function.weights().iter().map(|weight| (0..weight.kind.dims.len()).collect()).collect();
+fn on(
+    torch: Torch,
+    device: TorchDevice,
+    fixture: &Fixture,
+    component: Component,
+    function: &Verified,
+) -> Network {
+    let as_stored =
+        function.weights().iter().map(|weight| (0..weight.kind.dims.len()).collect()).collect();
     let weights = parts::weights(fixture, component, function, as_stored);
     let weights = function.weights().iter().zip(&weights);
-    let weights: Vec<TorchTensor> =
-        weights.map(|(decl, weight)| torch.tensor(&device, &decl.kind, weight.bytes()).unwrap()).collect();
+    let weights: Vec<TorchTensor> = weights
+        .map(|(decl, weight)| torch.tensor(&device, &decl.kind, weight.bytes()).unwrap())
+        .collect();
     let graph = torch.load(&device, function).unwrap();
     Box::new(move |inputs| {
         let given = |input: &Tensor| torch.tensor(&device, &type_of(input), input.bytes()).unwrap();
@@ -38,7 +46,8 @@ fn on(torch: Torch, device: TorchDevice, fixture: &Fixture, component: Component
 }
 
 fn type_of(tensor: &Tensor) -> Type {
-    let dims: Vec<u64> = tensor.kind().dimensions.iter().map(|&dim| u64::try_from(dim).unwrap()).collect();
+    let dims: Vec<u64> =
+        tensor.kind().dimensions.iter().map(|&dim| u64::try_from(dim).unwrap()).collect();
     Type::new(tensor.kind().dtype, dims)
 }
 
@@ -46,7 +55,10 @@ fn type_of(tensor: &Tensor) -> Type {
 fn engines() -> Vec<Engine> {
     let torch = open(Vec::new());
     println!("on the CPU, then on {:?}", accelerator(&torch).map(TorchDevice::label));
-    [Some(on_cpu as Engine), accelerator(&torch).map(|_| on_accelerator as Engine)].into_iter().flatten().collect()
+    [Some(on_cpu as Engine), accelerator(&torch).map(|_| on_accelerator as Engine)]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 macro_rules! models {

@@ -24,14 +24,35 @@ fn a_tensor_of_another_device_dtype_or_shape_is_refused() {
     let x = filled(&torch, fake, &[2, 3], 1.0);
     let graph = torch.load(fake, &product()).unwrap();
     let bf16 = torch.tensor(fake, &Type::new(Dtype::BFloat16, [2, 3]), &[0; 12]).unwrap();
-    let (x_elsewhere, wide) = (filled(&torch, cpu, &[2, 3], 1.0), filled(&torch, fake, &[3, 2], 1.0));
+    let (x_elsewhere, wide) =
+        (filled(&torch, cpu, &[2, 3], 1.0), filled(&torch, fake, &[3, 2], 1.0));
     let cases: [(&[&TorchTensor], TorchErrorCode, &str); 8] = [
-        (&[&x, &elsewhere], TorchErrorCode::WrongDevice, "weight weight is on cpu, and the graph on fake:0"),
-        (&[&x_elsewhere, &weight], TorchErrorCode::WrongDevice, "input x is on cpu, and the graph on fake:0"),
-        (&[&bf16, &weight], TorchErrorCode::WrongType, "input x is bfloat16[2, 3], and should be float32[2, 3]"),
+        (
+            &[&x, &elsewhere],
+            TorchErrorCode::WrongDevice,
+            "weight weight is on cpu, and the graph on fake:0",
+        ),
+        (
+            &[&x_elsewhere, &weight],
+            TorchErrorCode::WrongDevice,
+            "input x is on cpu, and the graph on fake:0",
+        ),
+        (
+            &[&bf16, &weight],
+            TorchErrorCode::WrongType,
+            "input x is bfloat16[2, 3], and should be float32[2, 3]",
+        ),
         (&[&wide, &weight], TorchErrorCode::WrongType, "input x is float32[3, 2]"),
-        (&[&x, &wide], TorchErrorCode::WrongType, "weight weight is float32[3, 2], and should be float32[4, 3]"),
-        (&[], TorchErrorCode::WrongType, "0 tensors are given, and the graph has 1 inputs and 1 weights"),
+        (
+            &[&x, &wide],
+            TorchErrorCode::WrongType,
+            "weight weight is float32[3, 2], and should be float32[4, 3]",
+        ),
+        (
+            &[],
+            TorchErrorCode::WrongType,
+            "0 tensors are given, and the graph has 1 inputs and 1 weights",
+        ),
         (&[&x], TorchErrorCode::WrongType, "1 tensors"),
         (&[&x, &weight, &weight], TorchErrorCode::WrongType, "3 tensors"),
     ];
@@ -67,7 +88,8 @@ fn a_run_that_is_refused_leaves_its_inputs() {
 fn a_tensor_of_another_session_is_refused() {
     let (one, other) = (open(Vec::new()), open(Vec::new()));
     let graph = one.load(cpu(&one), &product()).unwrap();
-    let (x, weight) = (filled(&one, cpu(&one), &[2, 3], 1.0), filled(&other, cpu(&other), &[4, 3], 1.0));
+    let (x, weight) =
+        (filled(&one, cpu(&one), &[2, 3], 1.0), filled(&other, cpu(&other), &[4, 3], 1.0));
     for place in [WeightPlace::OnDevice, WeightPlace::Anywhere] {
         let refused = graph.run(&[&x, &weight], place).unwrap_err();
         assert!(refused.to_string().contains("another session"), "{refused}");

@@ -19,7 +19,12 @@ pub fn cpu(torch: &Torch) -> &TorchDevice {
 
 /// The fake device of this number.
 pub fn fake(torch: &Torch, index: usize) -> &TorchDevice {
-    torch.devices().iter().filter(|device| matches!(device.id, TorchId::Fake(_))).nth(index).unwrap()
+    torch
+        .devices()
+        .iter()
+        .filter(|device| matches!(device.id, TorchId::Fake(_)))
+        .nth(index)
+        .unwrap()
 }
 
 /// The devices that are no fake, and that can be used: the CPU, and the cards or Apple's GPU where there are some.
@@ -55,12 +60,23 @@ fn devices_are_described() {
     assert_eq!(cpu(&torch).id, TorchId::Cpu);
     #[cfg(target_os = "linux")]
     assert!(cpu(&torch).free_bytes > Some(0), "the host tells");
-    assert_eq!((fake(&torch, 0).total_bytes, fake(&torch, 0).free_bytes), (Some(1 << 20), Some(1 << 20)));
+    assert_eq!(
+        (fake(&torch, 0).total_bytes, fake(&torch, 0).free_bytes),
+        (Some(1 << 20), Some(1 << 20))
+    );
     for (device, position) in torch.devices().iter().zip(0..) {
-        println!("{}: free {:?}, capability {:?}", device.label(), device.free_bytes, device.compute_capability);
+        println!(
+            "{}: free {:?}, capability {:?}",
+            device.label(),
+            device.free_bytes,
+            device.compute_capability
+        );
         assert_eq!((device.position, device.problem.as_deref()), (position, None), "{device}");
         assert!(!device.name.is_empty() && device.free_bytes <= device.total_bytes, "{device:?}");
-        assert_eq!(device.compute_capability.is_some(), matches!(device.id, TorchId::Cuda(_)) && !device.rocm);
+        assert_eq!(
+            device.compute_capability.is_some(),
+            matches!(device.id, TorchId::Cuda(_)) && !device.rocm
+        );
     }
 }
 
@@ -74,10 +90,16 @@ fn opening_writes_nothing() {
         return;
     }
     let mut child = Command::new(std::env::current_exe().unwrap());
-    child.args(["--exact", "torch_devices::session::opening_writes_nothing", "--nocapture"]).env(CHILD, "1");
+    child
+        .args(["--exact", "torch_devices::session::opening_writes_nothing", "--nocapture"])
+        .env(CHILD, "1");
     let output = child.output().unwrap();
-    assert_eq!((output.status.success(), String::from_utf8_lossy(&output.stderr).as_ref()), (true, ""));
-    let of_the_test_runner = |line: &str| line.is_empty() || line.starts_with("test ") || line == "running 1 test";
+    assert_eq!(
+        (output.status.success(), String::from_utf8_lossy(&output.stderr).as_ref()),
+        (true, "")
+    );
+    let of_the_test_runner =
+        |line: &str| line.is_empty() || line.starts_with("test ") || line == "running 1 test";
     let written = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(written.contains("1 passed") && written.lines().all(of_the_test_runner), "{written}");
 }

@@ -39,11 +39,27 @@ fn devices_that_are_not_there() {
     refused(on("--device banana"), 2, &["unknown device `banana`", "xla-cpu"]);
     refused(on("--device cuda:x"), 2, &["unknown device `cuda:x`", "cuda:N"]);
     refused(on("--device mlx"), 2, &["`mlx` cannot be chosen", "mps drives the same GPU"]);
-    stood_in(on("--device fake:9"), "cpu", &["`fake:9` cannot be used, running on cpu instead", "--strict-device"]);
-    refused(on("--device fake:9 --strict-device"), 1, &["`fake:9` cannot be used", "names none of that number"]);
+    stood_in(
+        on("--device fake:9"),
+        "cpu",
+        &["`fake:9` cannot be used, running on cpu instead", "--strict-device"],
+    );
+    refused(
+        on("--device fake:9 --strict-device"),
+        1,
+        &["`fake:9` cannot be used", "names none of that number"],
+    );
     if !has_cards() {
-        stood_in(on("--device cuda:7"), "cpu", &["`cuda:7`", "running on cpu instead", "sees no CUDA card"]);
-        refused(on("--device cuda:7 --strict-device"), 1, &["`cuda:7` cannot be used", "nvidia-smi"]);
+        stood_in(
+            on("--device cuda:7"),
+            "cpu",
+            &["`cuda:7`", "running on cpu instead", "sees no CUDA card"],
+        );
+        refused(
+            on("--device cuda:7 --strict-device"),
+            1,
+            &["`cuda:7` cannot be used", "nvidia-smi"],
+        );
     }
     if !cfg!(target_os = "macos") {
         stood_in(on("--device mps"), "cpu", &["`mps`", "Apple's GPU", "this machine runs"]);
@@ -68,7 +84,11 @@ fn flags_that_mean_nothing() {
             1,
             ["--text-encoder-device tpu does not go with `cpu`", "libtorch's devices only"],
         ),
-        ("--vae-device xla-cpu", 1, ["--vae-device xla-cpu does not go with `cpu`", "libtorch's devices only"]),
+        (
+            "--vae-device xla-cpu",
+            1,
+            ["--vae-device xla-cpu does not go with `cpu`", "libtorch's devices only"],
+        ),
     ] {
         let ran = on("cpu", words).run().ended(status).says(&said);
         assert_eq!(ran.stdout, "", "{words}");
@@ -78,7 +98,11 @@ fn flags_that_mean_nothing() {
         1,
         &["--vae-device cpu does not go with `xla-cpu`", "leave the flag out"],
     );
-    refused(lab.on("xla-cpu").words(SEVEN).words("--batch auto"), 2, &["batch is auto", "xla-cpu is none"]);
+    refused(
+        lab.on("xla-cpu").words(SEVEN).words("--batch auto"),
+        2,
+        &["batch is auto", "xla-cpu is none"],
+    );
     assert!(lab.objects().is_empty(), "something was compiled before it was refused");
 }
 
@@ -97,19 +121,27 @@ fn programs_do_not_run_through_libtorch() {
     let program = lab.file("double.mlir", DOUBLE);
     let on = |device: &str, what: &str| lab.on(device).words("program").words(what).arg(&program);
     for what in ["run", "compile"] {
-        let ran = on("cpu", what).run().ended(1).says(&["libtorch", "the graphs of models", "xla-cpu"]);
+        let ran =
+            on("cpu", what).run().ended(1).says(&["libtorch", "the graphs of models", "xla-cpu"]);
         assert_eq!(ran.stdout, "");
     }
     // auto does not lead there.
     let ran = lab.on("auto").words("--json program run").arg(&program).run().done().json();
     assert_eq!(ran["device"]["selected"], "xla-cpu", "{ran}");
-    assert!(ran["device"]["reason"].as_str().unwrap().contains("the graphs of models only"), "{ran}");
+    assert!(
+        ran["device"]["reason"].as_str().unwrap().contains("the graphs of models only"),
+        "{ran}"
+    );
 }
 
 #[test]
 fn fake_devices_that_do_not_parse() {
     let lab = Lab::new();
-    refused(lab.fake("{}").words("--strict-device").words(SEVEN), 1, &["PREHEAT_TORCH_FAKE_DEVICES is no JSON list"]);
+    refused(
+        lab.fake("{}").words("--strict-device").words(SEVEN),
+        1,
+        &["PREHEAT_TORCH_FAKE_DEVICES is no JSON list"],
+    );
 }
 
 /// What keeps libtorch from being used, and words that say so.
@@ -120,15 +152,17 @@ struct Obstacle {
 }
 
 fn obstacles(lab: &Lab) -> Vec<Obstacle> {
-    let library =
-        |name: &str, source: &str| -> PathBuf { compile(source, &lab.path(&format!("{name}/lib{name}.so"))).into() };
+    let library = |name: &str, source: &str| -> PathBuf {
+        compile(source, &lab.path(&format!("{name}/lib{name}.so"))).into()
+    };
     let table = |bytes: usize, version: u64| {
         format!(
             "struct {{ unsigned long long size, version, rest[64]; }} table = {{ {bytes}, {version}, {{ 0 }} }};\n\
              void *preheat_torch_api(void) {{ return &table; }}"
         )
     };
-    let libtorch = "unsigned long long aoti_torch_abi_version(void) { return 0x020d000000000000ull; }";
+    let libtorch =
+        "unsigned long long aoti_torch_abi_version(void) { return 0x020d000000000000ull; }";
     compile(libtorch, &lab.path("newer/lib/libtorch_cpu.so"));
     let text = lab.file("text.so", "no library");
     let backend = |path: PathBuf| vec![("PREHEAT_TORCH_BACKEND", path)];
@@ -177,7 +211,10 @@ fn a_libtorch_that_cannot_be_used() {
     for Obstacle { name, variables, words } in obstacles(&lab) {
         let on = |device: &str| {
             let run = lab.on(device);
-            variables.iter().fold(run, |run, (variable, value)| run.env(variable, value)).words(SEVEN)
+            variables
+                .iter()
+                .fold(run, |run, (variable, value)| run.env(variable, value))
+                .words(SEVEN)
         };
         // Named: XLA's CPU stands in for it, with a warning, unless that is forbidden.
         for device in ["cpu", "cuda"] {
@@ -202,7 +239,8 @@ fn a_libtorch_that_cannot_be_used() {
 }
 
 fn on_devices(lab: &Lab, variables: &[(&'static str, PathBuf)]) -> Vec<serde_json::Value> {
-    let run = variables.iter().fold(lab.on("auto"), |run, (variable, value)| run.env(variable, value));
+    let run =
+        variables.iter().fold(lab.on("auto"), |run, (variable, value)| run.env(variable, value));
     run.words("--json devices").run().done().json().as_array().unwrap().clone()
 }
 
@@ -210,13 +248,22 @@ fn on_devices(lab: &Lab, variables: &[(&'static str, PathBuf)]) -> Vec<serde_jso
 #[test]
 fn nothing_is_installed() {
     let lab = Lab::new();
-    let bare =
-        |device: &str| lab.on(device).env_remove("PREHEAT_TORCH_BACKEND").env("PREHEAT_DATA_DIR", lab.path("data"));
+    let bare = |device: &str| {
+        lab.on(device).env_remove("PREHEAT_TORCH_BACKEND").env("PREHEAT_DATA_DIR", lab.path("data"))
+    };
     let strict = |run: Preheat| run.words("--strict-device").words(SEVEN);
-    refused(strict(bare("cpu")), 1, &["the torch library is not installed", "cargo xtask setup torch"]);
+    refused(
+        strict(bare("cpu")),
+        1,
+        &["the torch library is not installed", "cargo xtask setup torch"],
+    );
     let ran = bare("auto").words(SEVEN).run().done().json();
     assert_eq!(ran["device"]["selected"], "xla-cpu");
     // A library, and no libtorch for it.
     let alone = bare("cpu").env("PREHEAT_TORCH_BACKEND", torch_library()).env_remove("LIBTORCH");
-    refused(strict(alone), 1, &["needs libtorch 2.11.0, which is not installed", "preheat plugins install torch"]);
+    refused(
+        strict(alone),
+        1,
+        &["needs libtorch 2.11.0, which is not installed", "preheat plugins install torch"],
+    );
 }

@@ -32,15 +32,23 @@ fn what_is_warmed_is_warm_in_the_next_process() {
     let answer = lookup(0);
     assert_eq!(answer["verdict"], "hit");
     for stage in answer["stages"].as_array().unwrap() {
-        assert_eq!((stage["verdict"].as_str(), stage["match"].as_str()), (Some("hit"), Some("exact")), "{stage}");
+        assert_eq!(
+            (stage["verdict"].as_str(), stage["match"].as_str()),
+            (Some("hit"), Some("exact")),
+            "{stage}"
+        );
     }
 
-    let ran = lab.torch().words("run --json --prompt seven --seed 1 --require-warm").run().done().json();
+    let ran =
+        lab.torch().words("run --json --prompt seven --seed 1 --require-warm").run().done().json();
     assert_stages(&ran, "disk", "exact");
     assert_eq!(ran["device"]["selected"], "cpu");
 
     let stats = stats(&lab);
-    assert_eq!((stats["entries"].as_u64(), stats["compiles"].as_u64()), (Some(STAGES), Some(STAGES)));
+    assert_eq!(
+        (stats["entries"].as_u64(), stats["compiles"].as_u64()),
+        (Some(STAGES), Some(STAGES))
+    );
     assert_eq!(stats["by_device"]["cpu"]["entries"].as_u64(), Some(STAGES), "{stats}");
     assert!(stats["hits"]["disk"].as_u64() >= Some(STAGES), "{stats}");
     let entries = entries(&lab);
@@ -108,7 +116,10 @@ fn upkeep_takes_entries_of_libtorch_as_it_takes_others() {
     upkeep(&lab, "cache verify");
     let key = entries(&lab)[0]["graph_key"].as_str().unwrap().to_owned();
     let shown = lab.bare().words("--json cache show").arg(&key).run().done().json();
-    assert!(shown.to_string().contains("torch:cpu") || shown.to_string().contains("torch-cpu"), "{shown}");
+    assert!(
+        shown.to_string().contains("torch:cpu") || shown.to_string().contains("torch-cpu"),
+        "{shown}"
+    );
     upkeep(&lab, &format!("cache pin {key}"));
     upkeep(&lab, &format!("cache unpin {key}"));
 
@@ -163,12 +174,19 @@ fn asking_the_cache_loads_no_libtorch() {
     lab.torch().words(SEVEN).run().done();
     let loads = |words: &str| {
         let ran = lab.torch().env("LD_DEBUG", "files").words(words).run();
-        ran.stderr.lines().filter(|line| line.contains("libtorch_cpu") || line.contains("preheat_torch")).count()
+        ran.stderr
+            .lines()
+            .filter(|line| line.contains("libtorch_cpu") || line.contains("preheat_torch"))
+            .count()
     };
     for words in ["cache stats", "cache list", "cache verify", "cache info"] {
         assert_eq!(loads(words), 0, "`preheat {words}` opens libtorch");
     }
-    assert_eq!(loads("lookup --steps 2 --device xla-cpu"), 0, "a run on another device opens libtorch");
+    assert_eq!(
+        loads("lookup --steps 2 --device xla-cpu"),
+        0,
+        "a run on another device opens libtorch"
+    );
     // That the loader tells at all.
     assert!(loads("lookup --steps 2") > 0, "{}", torch_library().display());
 }

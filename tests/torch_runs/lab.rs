@@ -14,8 +14,13 @@ use crate::support::{Lab, Preheat, xla_cpu_plugin};
 /// skipped.
 pub fn torch_library() -> PathBuf {
     let path = std::env::var_os("PREHEAT_TORCH_BACKEND").map(PathBuf::from);
-    let path = path.expect("PREHEAT_TORCH_BACKEND names the torch library: run `cargo xtask test --torch`");
-    assert!(path.is_file(), "no torch library at {}: run `cargo xtask test --torch`", path.display());
+    let path = path
+        .expect("PREHEAT_TORCH_BACKEND names the torch library: run `cargo xtask test --torch`");
+    assert!(
+        path.is_file(),
+        "no torch library at {}: run `cargo xtask test --torch`",
+        path.display()
+    );
     path
 }
 
@@ -27,7 +32,8 @@ impl Lab {
 
     /// `preheat` on a device of libtorch's or XLA's.
     pub fn on(&self, device: &str) -> Preheat {
-        let preheat = self.bare().env("PREHEAT_TORCH_BACKEND", torch_library()).env("PREHEAT_DEVICE", device);
+        let preheat =
+            self.bare().env("PREHEAT_TORCH_BACKEND", torch_library()).env("PREHEAT_DEVICE", device);
         quiet_threads(preheat)
     }
 
@@ -43,7 +49,8 @@ impl Lab {
 
     /// A runtime on a device, with this folder's cache.
     pub fn runtime(&self, device: DeviceName) -> runtime::Builder {
-        let builder = Runtime::builder().device(Request { device, strict: true, ..Request::default() });
+        let builder =
+            Runtime::builder().device(Request { device, strict: true, ..Request::default() });
         match device {
             DeviceName::XlaCpu => builder.plugin(xla_cpu_plugin()),
             _ => builder,
@@ -68,9 +75,13 @@ pub fn with_fake_devices(test: &str, devices: &str, body: impl FnOnce(&Lab)) {
     }
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", test, "--nocapture", "--test-threads=1"]).env(CHILD, "1");
-    command.env("PREHEAT_TORCH_BACKEND", torch_library()).env("PREHEAT_TORCH_FAKE_DEVICES", devices);
+    command
+        .env("PREHEAT_TORCH_BACKEND", torch_library())
+        .env("PREHEAT_TORCH_FAKE_DEVICES", devices);
     let output = command.env("OMP_WAIT_POLICY", "passive").output().unwrap();
-    let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).join("");
+    let said = [output.stdout, output.stderr]
+        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+        .join("");
     assert!(output.status.success() && said.contains("1 passed"), "{said}");
     said.lines().filter(|line| line.starts_with("memory ")).for_each(|line| println!("{line}"));
 }
@@ -84,7 +95,12 @@ pub fn device_bytes(ran: &Value, name: &str) -> u64 {
 
 /// The warnings of a run.
 pub fn warnings(ran: &Value) -> Vec<String> {
-    ran["warnings"].as_array().unwrap().iter().map(|warning| warning.as_str().unwrap().to_owned()).collect()
+    ran["warnings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|warning| warning.as_str().unwrap().to_owned())
+        .collect()
 }
 
 /// Asserts where every stage came from, and how it was found.
@@ -93,7 +109,11 @@ pub fn assert_stages(ran: &Value, source: &str, matched: &str) {
     let stages = ran["stages"].as_array().unwrap();
     assert!(!stages.is_empty(), "{ran}");
     for stage in stages {
-        assert_eq!((stage["source"].as_str(), stage["match"].as_str()), (Some(source), Some(matched)), "{stage}");
+        assert_eq!(
+            (stage["source"].as_str(), stage["match"].as_str()),
+            (Some(source), Some(matched)),
+            "{stage}"
+        );
     }
 }
 

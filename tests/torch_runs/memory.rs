@@ -31,7 +31,8 @@ fn run_set_up(lab: &Lab, device: u32, model: &Path, set_up: pipeline::Builder, s
     let runtime = lab.runtime(DeviceName::Fake(device)).metrics(true).build().unwrap();
     let pipeline = set_up.open(&runtime, model).unwrap();
     let (width, height) = (Some(side), Some(side));
-    let request = TextToImage { width, height, steps: 2, seed: Some(3), ..TextToImage::new("a red fox") };
+    let request =
+        TextToImage { width, height, steps: 2, seed: Some(3), ..TextToImage::new("a red fox") };
     let made = pipeline.run(&request).unwrap_or_else(|error| panic!("{error}"));
     let decision = made.placement.as_ref().unwrap().devices[0].clone();
     Taken { peak_bytes: runtime.metrics().device_memory["peak_bytes_in_use"], decision, made }
@@ -47,18 +48,34 @@ impl Taken {
         println!(
             "memory {name:10} offload {mode:10}: {peak} bytes at most, estimate {estimate}, {ratio:.2} times that"
         );
-        assert!(estimate + SCALARS >= peak, "{name}, {mode}: {peak} bytes were taken, and the estimate is {estimate}");
-        assert!(ratio <= 2.5, "{name}, {mode}: {peak} bytes were taken, and the estimate is {estimate}");
+        assert!(
+            estimate + SCALARS >= peak,
+            "{name}, {mode}: {peak} bytes were taken, and the estimate is {estimate}"
+        );
+        assert!(
+            ratio <= 2.5,
+            "{name}, {mode}: {peak} bytes were taken, and the estimate is {estimate}"
+        );
     }
 }
 
 /// A model by each mode: its peaks fall, and its picture stays.
 fn by_mode(lab: &Lab, name: &str, model: &Path, side: u64) -> [u64; 3] {
-    let taken = [Mode::None, Mode::Model, Mode::Sequential].map(|mode| run(lab, 0, model, Offload::Always(mode), side));
+    let taken = [Mode::None, Mode::Model, Mode::Sequential]
+        .map(|mode| run(lab, 0, model, Offload::Always(mode), side));
     for one in &taken {
         one.check(name);
-        assert_eq!(one.made.pictures[0].rgb, taken[0].made.pictures[0].rgb, "{name}, {}", one.decision.mode);
-        assert_eq!(one.made.latents.bytes(), taken[0].made.latents.bytes(), "{name}, {}", one.decision.mode);
+        assert_eq!(
+            one.made.pictures[0].rgb, taken[0].made.pictures[0].rgb,
+            "{name}, {}",
+            one.decision.mode
+        );
+        assert_eq!(
+            one.made.latents.bytes(),
+            taken[0].made.latents.bytes(),
+            "{name}, {}",
+            one.decision.mode
+        );
     }
     let peaks = taken.map(|one| one.peak_bytes);
     assert!(peaks[0] > peaks[1] && peaks[1] > peaks[2], "{name}: {peaks:?}");
@@ -87,7 +104,8 @@ fn auto_takes_the_first_mode_that_fits() {
             let taken = run(lab, device, &demo_model(), Offload::Auto, 64);
             let budget = taken.decision.budget_bytes().unwrap();
             let fits = |mode: &Mode| taken.decision.figures.under(*mode) <= budget;
-            let first = [Mode::None, Mode::Model].into_iter().find(fits).unwrap_or(Mode::Sequential);
+            let first =
+                [Mode::None, Mode::Model].into_iter().find(fits).unwrap_or(Mode::Sequential);
             assert_eq!(taken.decision.mode, first, "{}", taken.decision);
             assert!(taken.peak_bytes <= budget);
             taken.check("demo");
@@ -106,18 +124,29 @@ fn auto_takes_the_first_mode_that_fits() {
 /// A second run does not wait for weights that are there, under offloading neither; and what is let go is gone.
 #[test]
 fn nothing_is_left_when_a_model_is_unloaded() {
-    with_fake_devices("torch_runs::memory::nothing_is_left_when_a_model_is_unloaded", "[{}]", |lab| {
-        for mode in [Mode::None, Mode::Model, Mode::Sequential] {
-            let runtime = lab.runtime(DeviceName::Fake(0)).metrics(true).build().unwrap();
-            let pipeline = Pipeline::builder().offload(Offload::Always(mode)).open(&runtime, demo_model()).unwrap();
-            let request = TextToImage { steps: 2, seed: Some(3), ..TextToImage::new("seven") };
-            let [first, second] = [(); 2].map(|()| pipeline.run(&request).unwrap().latents);
-            assert_eq!(first.bytes(), second.bytes(), "{mode}");
-            pipeline.unload();
-            assert_eq!(runtime.metrics().device_memory["bytes_in_use"], 0, "{mode}");
-            assert_eq!(pipeline.run(&request).unwrap().latents.bytes(), first.bytes(), "{mode}");
-        }
-    });
+    with_fake_devices(
+        "torch_runs::memory::nothing_is_left_when_a_model_is_unloaded",
+        "[{}]",
+        |lab| {
+            for mode in [Mode::None, Mode::Model, Mode::Sequential] {
+                let runtime = lab.runtime(DeviceName::Fake(0)).metrics(true).build().unwrap();
+                let pipeline = Pipeline::builder()
+                    .offload(Offload::Always(mode))
+                    .open(&runtime, demo_model())
+                    .unwrap();
+                let request = TextToImage { steps: 2, seed: Some(3), ..TextToImage::new("seven") };
+                let [first, second] = [(); 2].map(|()| pipeline.run(&request).unwrap().latents);
+                assert_eq!(first.bytes(), second.bytes(), "{mode}");
+                pipeline.unload();
+                assert_eq!(runtime.metrics().device_memory["bytes_in_use"], 0, "{mode}");
+                assert_eq!(
+                    pipeline.run(&request).unwrap().latents.bytes(),
+                    first.bytes(),
+                    "{mode}"
+                );
+            }
+        },
+    );
 }
 
 /// `preheat run` of the small model whose VAE takes most, on a card of so much memory.
@@ -183,7 +212,8 @@ fn a_stage_that_has_no_room_is_offloaded() {
         let words = "--json --offload none run --prompt seven --seed 1 --steps 2 --output out.png";
         lab.card(memory_bytes).words(words).run()
     };
-    let trying = |mode: &str| format!("ran out of memory on fake:0: trying again with offload {mode}");
+    let trying =
+        |mode: &str| format!("ran out of memory on fake:0: trying again with offload {mode}");
     let expected = (run(PLENTY).done(), bytes(&lab.path("out.png"))).1;
     // On the first one it is enough to drop the weights of stages that are done; on the second a step fails half-way.
     for (memory_bytes, modes) in [(8_500_000, vec![]), (7_500_000, vec!["sequential"])] {

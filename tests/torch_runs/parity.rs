@@ -21,7 +21,10 @@ fn error(have: &Tensor, want: &Tensor) -> f64 {
     let largest = want.iter().fold(0.0_f32, |most, value| most.max(value.abs()));
     let share = |(have, want): (&f32, &f32)| f64::from((have - want).abs()) / f64::from(largest);
     // A NaN is as wrong as can be.
-    have.iter().zip(&want).map(share).fold(0.0, |most, one| if one.is_nan() { f64::INFINITY } else { most.max(one) })
+    have.iter()
+        .zip(&want)
+        .map(share)
+        .fold(0.0, |most, one| if one.is_nan() { f64::INFINITY } else { most.max(one) })
 }
 
 fn psnr(have: &Made, want: &Made) -> f64 {
@@ -41,9 +44,12 @@ fn agree(lab: &Lab, name: &str, model: &Path, requests: &[TextToImage]) {
     };
     let (torch, xla) = (open(DeviceName::Cpu), open(DeviceName::XlaCpu));
     for (at, request) in requests.iter().enumerate() {
-        let [have, want] =
-            [&torch, &xla].map(|pipeline| pipeline.run(request).unwrap_or_else(|e| panic!("{name}: {e}")));
-        assert_eq!((have.plan.signature.dtype, want.plan.signature.dtype), (Dtype::Float32, Dtype::Float32));
+        let [have, want] = [&torch, &xla]
+            .map(|pipeline| pipeline.run(request).unwrap_or_else(|e| panic!("{name}: {e}")));
+        assert_eq!(
+            (have.plan.signature.dtype, want.plan.signature.dtype),
+            (Dtype::Float32, Dtype::Float32)
+        );
         let (error, psnr) = (error(&have.latents, &want.latents), psnr(&have, &want));
         println!("parity {name:10} request {at}: latents {error:.1e}, picture {psnr:.1} dB");
         assert!(error <= LIMIT, "{name}, request {at}: latents differ by {error:e}");

@@ -25,7 +25,8 @@ fn metrics_and_the_trace_have_every_step() {
     for name in ["denoiser.temporaries_bytes", "denoiser.instructions", "device.bytes_limit"] {
         assert!(metrics[name].as_f64() > Some(0.0), "{name} in {metrics}");
     }
-    let trace: Value = serde_json::from_slice(&std::fs::read(lab.path("trace.json")).unwrap()).unwrap();
+    let trace: Value =
+        serde_json::from_slice(&std::fs::read(lab.path("trace.json")).unwrap()).unwrap();
     let events = trace["traceEvents"].as_array().unwrap();
     let rows = |name: &str| {
         let is_row = |event: &&Value| event["ph"] == "M" && event["args"]["name"] == name;
@@ -34,7 +35,10 @@ fn metrics_and_the_trace_have_every_step() {
     let spans_on = |row: &str, name: &str| {
         let rows = rows(row);
         assert_eq!(rows.len(), 1, "rows called {row}");
-        events.iter().filter(|event| event["ph"] == "X" && event["tid"] == rows[0] && event["name"] == name).count()
+        events
+            .iter()
+            .filter(|event| event["ph"] == "X" && event["tid"] == rows[0] && event["name"] == name)
+            .count()
     };
     assert_eq!(spans_on("device", "denoiser"), 7);
     assert_eq!(spans_on("device", "vae_decoder"), 1);
@@ -45,7 +49,11 @@ fn metrics_and_the_trace_have_every_step() {
 fn waiting_for_steps_changes_nothing() {
     let lab = Lab::new();
     let picture = |flags: &str| {
-        lab.torch().words("run --prompt seven --seed 1 --steps 5 --output out.png").words(flags).run().done();
+        lab.torch()
+            .words("run --prompt seven --seed 1 --steps 5 --output out.png")
+            .words(flags)
+            .run()
+            .done();
         std::fs::read(lab.path("out.png")).unwrap()
     };
     let expected = picture("");
@@ -58,8 +66,7 @@ fn waiting_for_steps_changes_nothing() {
 fn an_interrupt_between_steps_ends_within_a_second() {
     let lab = Lab::new();
     random_model::write_small("sd15", &lab.path("")).unwrap();
-    let words =
-        "-v run --model sd15 --prompt fox --width 256 --height 256 --steps 900 --scheduler euler --output out.png";
+    let words = "-v run --model sd15 --prompt fox --width 256 --height 256 --steps 900 --scheduler euler --output out.png";
     let run = lab.torch().words(words).words("--no-tpu-warmup").start();
     // It has its graphs, and is on its steps.
     until("the run stores its graphs", || lab.objects().len() >= 3);

@@ -31,7 +31,10 @@ fn peak_bytes(row: &Value) -> u64 {
 /// The batches that were tried on the only device, and whether each was run.
 fn tried(document: &Value) -> Vec<(u64, bool)> {
     let tried = rows(document)[0]["tried"].as_array().unwrap();
-    tried.iter().map(|one| (one["batch"].as_u64().unwrap(), one["fits"].as_bool().unwrap())).collect()
+    tried
+        .iter()
+        .map(|one| (one["batch"].as_u64().unwrap(), one["fits"].as_bool().unwrap()))
+        .collect()
 }
 
 #[test]
@@ -46,9 +49,15 @@ fn libtorch_and_xla_agree_on_the_cpu_in_float32() {
     assert_eq!(cpu["agreement"]["largest_difference"], 0.0, "it is what the other is set against");
     let difference = xla["agreement"]["largest_difference"].as_f64().unwrap();
     assert!(0.0 < difference && difference <= 1e-4, "{xla}");
-    assert_eq!((&xla["agreement"]["least_psnr_db"], &xla["agreement"]["is_within"]), (&45.0.into(), &true.into()));
+    assert_eq!(
+        (&xla["agreement"]["least_psnr_db"], &xla["agreement"]["is_within"]),
+        (&45.0.into(), &true.into())
+    );
     for row in [cpu, xla] {
-        assert_eq!((&row["peak_memory"]["of"], &row["dtypes"]["denoiser"]), (&"process".into(), &"float32".into()));
+        assert_eq!(
+            (&row["peak_memory"]["of"], &row["dtypes"]["denoiser"]),
+            (&"process".into(), &"float32".into())
+        );
         assert!(peak_bytes(row) > 10 << 20, "{row}");
         assert!(row["seconds_per_step"].as_f64().unwrap() > 0.0, "{row}");
     }
@@ -60,9 +69,15 @@ fn bfloat16_is_set_against_a_run_of_its_own_in_float32() {
     let low = "bench --devices cpu --scheduler euler --steps 4 --precision bf16 --force-precision";
     let document = devices(lab.on("auto"), low).run().done().json();
     let [row] = &rows(&document)[..] else { panic!("{document}") };
-    assert_eq!((&document["reference"]["dtype"], &row["dtypes"]["denoiser"]), (&"float32".into(), &"bfloat16".into()));
+    assert_eq!(
+        (&document["reference"]["dtype"], &row["dtypes"]["denoiser"]),
+        (&"float32".into(), &"bfloat16".into())
+    );
     assert!(row["agreement"]["largest_difference"].as_f64().unwrap() > 1e-4, "{row}");
-    assert_eq!((&row["agreement"]["least_psnr_db"], &row["agreement"]["is_within"]), (&35.0.into(), &true.into()));
+    assert_eq!(
+        (&row["agreement"]["least_psnr_db"], &row["agreement"]["is_within"]),
+        (&35.0.into(), &true.into())
+    );
     let strict = format!("{low} --min-psnr 90");
     devices(lab.on("auto"), &strict)
         .run()
@@ -74,10 +89,14 @@ fn bfloat16_is_set_against_a_run_of_its_own_in_float32() {
 fn a_device_with_memory_of_its_own_tells_its_own_peak_and_offloading_shows_in_it() {
     let lab = Lab::new();
     let bench = |offload: &str| {
-        let words = format!("bench --devices fake:0,cpu --scheduler euler --steps 2 --offload {offload}");
+        let words =
+            format!("bench --devices fake:0,cpu --scheduler euler --steps 2 --offload {offload}");
         let document = devices(lab.fake("[{}]"), &words).run().done().json();
         let [card, cpu] = &rows(&document)[..] else { panic!("{document}") };
-        assert_eq!((&card["peak_memory"]["of"], &cpu["peak_memory"]["of"]), (&"device".into(), &"process".into()));
+        assert_eq!(
+            (&card["peak_memory"]["of"], &cpu["peak_memory"]["of"]),
+            (&"device".into(), &"process".into())
+        );
         assert_eq!(card["agreement"]["largest_difference"], 0.0, "the same arithmetic: {card}");
         peak_bytes(card)
     };
@@ -94,14 +113,20 @@ fn a_card_that_is_too_small_fails_alone() {
     let ran = devices(lab.card(100_000), words).run().ended(1);
     let ran = ran.says(&["does not fit", "device `fake:0` could not be measured"]);
     let document = ran.json();
-    assert_eq!((&rows(&document)[0]["measured"], &rows(&document)[1]["measured"]), (&false.into(), &true.into()));
+    assert_eq!(
+        (&rows(&document)[0]["measured"], &rows(&document)[1]["measured"]),
+        (&false.into(), &true.into())
+    );
 }
 
 #[test]
 fn a_card_that_is_not_there_is_refused_before_anything_runs() {
     let lab = Lab::new();
     for (words, says) in [
-        ("bench --devices cpu,cuda:7", "device `cuda:7` cannot be used: libtorch sees no CUDA card"),
+        (
+            "bench --devices cpu,cuda:7",
+            "device `cuda:7` cannot be used: libtorch sees no CUDA card",
+        ),
         ("tune --devices cpu,fake:3", "device `fake:3` cannot be used"),
     ] {
         let ran = devices(lab.on("auto"), words).run().ended(1).says(&[says]);
@@ -117,14 +142,18 @@ fn the_batches_of_a_cpu_are_one_to_four() {
     println!("tune {document}");
     assert_eq!(tried(&document), [(1, true), (2, true), (3, true), (4, true)]);
     let best = &rows(&document)[0]["best"];
-    assert!((1..=4).contains(&best["batch"].as_u64().unwrap()) && best["images_per_second"].as_f64().unwrap() > 0.0);
+    assert!(
+        (1..=4).contains(&best["batch"].as_u64().unwrap())
+            && best["images_per_second"].as_f64().unwrap() > 0.0
+    );
 }
 
 #[test]
 fn an_estimate_that_needs_more_offloading_ends_the_climb() {
     let lab = Lab::new();
     // By the estimate one picture takes 9.1 MB with every stage resident, two take 9.7 MB, and three 10.4 MB.
-    let document = devices(lab.card(10_000_000), "tune --scheduler euler --steps 4").run().done().json();
+    let document =
+        devices(lab.card(10_000_000), "tune --scheduler euler --steps 4").run().done().json();
     assert_eq!(tried(&document), [(1, true), (2, true), (3, false)]);
     let why = rows(&document)[0]["tried"][2]["reason"].as_str().unwrap().to_owned();
     assert_eq!(why, "it would need offload model where a single picture has none");
@@ -133,7 +162,10 @@ fn an_estimate_that_needs_more_offloading_ends_the_climb() {
     let document = devices(lab.card(10_000_000), words).run().done().json();
     assert_eq!(tried(&document), [(1, true), (2, true), (3, false)]);
     let why = rows(&document)[0]["tried"][2]["reason"].as_str().unwrap();
-    assert!(why.starts_with("it does not fit: by the estimate it takes 9.9 MiB of fake:0's memory"), "{why}");
+    assert!(
+        why.starts_with("it does not fit: by the estimate it takes 9.9 MiB of fake:0's memory"),
+        "{why}"
+    );
 }
 
 #[test]
@@ -141,7 +173,8 @@ fn several_devices_are_tuned_one_after_the_other() {
     let lab = Lab::new();
     let words = "tune --devices cpu,xla-cpu --most 1 --scheduler euler --steps 4";
     let document = devices(lab.on("auto"), words).run().done().json();
-    let names: Vec<&str> = rows(&document).iter().map(|row| row["device"]["selected"].as_str().unwrap()).collect();
+    let names: Vec<&str> =
+        rows(&document).iter().map(|row| row["device"]["selected"].as_str().unwrap()).collect();
     assert_eq!(names, ["cpu", "xla-cpu"]);
     for row in rows(&document) {
         assert_eq!((&row["range"][1], &row["best"]["batch"]), (&1.into(), &1.into()), "{row}");
@@ -158,7 +191,9 @@ struct Other {
 
 impl Progress for Other {
     fn event(&self, event: Event) {
-        let (Some(runtime), EventKind::Step { .. }) = (self.runtime.get(), event.kind) else { return };
+        let (Some(runtime), EventKind::Step { .. }) = (self.runtime.get(), event.kind) else {
+            return;
+        };
         let mut holds = self.holds.lock().unwrap();
         if *self.batch.lock().unwrap() == 2 && holds.is_none() {
             let bytes = i64::try_from(runtime.free_memory_bytes().unwrap()).unwrap() - 4096;
@@ -173,13 +208,16 @@ fn a_card_that_runs_out_of_memory_ends_the_climb() {
     let name = "torch_runs::tune_bench::a_card_that_runs_out_of_memory_ends_the_climb";
     with_fake_devices(name, "[{\"memory_bytes\": 64000000}]", |lab| {
         let other = Arc::new(Other::default());
-        let builder = lab.runtime(DeviceName::Fake(0)).progress(Arc::clone(&other) as Arc<dyn Progress>);
+        let builder =
+            lab.runtime(DeviceName::Fake(0)).progress(Arc::clone(&other) as Arc<dyn Progress>);
         let runtime = builder.build().unwrap();
         assert!(other.runtime.set(runtime.clone()).is_ok());
         let pipeline = Pipeline::open(&runtime, demo_model()).unwrap();
         let (width, height, scheduler) = (Some(128), Some(128), Some("euler".to_owned()));
-        let request = TextToImage { width, height, scheduler, seed: Some(0), ..TextToImage::new("seven") };
-        let tried = pipeline.tune(&request, 1..=4, |batch| *other.batch.lock().unwrap() = batch).unwrap();
+        let request =
+            TextToImage { width, height, scheduler, seed: Some(0), ..TextToImage::new("seven") };
+        let tried =
+            pipeline.tune(&request, 1..=4, |batch| *other.batch.lock().unwrap() = batch).unwrap();
         let [one, two] = &tried[..] else { panic!("{tried:?}") };
         assert!(matches!(one.outcome, Tuned::Ran(_)), "{one:?}");
         let Tuned::TooLarge(why) = &two.outcome else { panic!("{two:?}") };

@@ -48,7 +48,12 @@ fn processes(log: &[Entry]) -> usize {
 }
 
 fn sources(document: &Value) -> Vec<&str> {
-    document["stages"].as_array().unwrap().iter().map(|stage| stage["source"].as_str().unwrap()).collect()
+    document["stages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|stage| stage["source"].as_str().unwrap())
+        .collect()
 }
 
 #[test]
@@ -59,14 +64,19 @@ fn the_demo_model_is_warmed_for_tpus_that_are_not_here() {
             let words = format!("--json warmup --aot tpu:{target}");
             over_libtpu(&lab).words(&words).run().done().json()
         };
-        let lookup = || over_libtpu(&lab).words(&format!("--json lookup --target tpu:{target}")).run();
+        let lookup =
+            || over_libtpu(&lab).words(&format!("--json lookup --target tpu:{target}")).run();
         assert_eq!(lookup().ended(3).json()["verdict"], "miss");
         let first = warmup();
         assert_eq!(
             (sources(&first), &first["device"]["selected"]),
             (vec!["compiled"; 3], &format!("tpu:{target}").into())
         );
-        assert_eq!((lab.compiles(), processes(&lab.log())), (earlier + 3, earlier + 3), "each in a process of its own");
+        assert_eq!(
+            (lab.compiles(), processes(&lab.log())),
+            (earlier + 3, earlier + 3),
+            "each in a process of its own"
+        );
         let before = lab.log().len();
         assert_eq!(lookup().done().json()["verdict"], "hit");
         assert_eq!(sources(&warmup()), ["disk"; 3]);
@@ -102,7 +112,11 @@ fn programs_for_several_devices_are_compiled_as_declared() {
     }
     let compiles = lab.compiles();
     for name in ["matmul_four_shardy.mlir", "psum_two_gspmd.mlir"] {
-        warm("v5e:1x1", name).ended(1).says(&["is written for", "tpu:v5e:1x1 has 1", "larger topology"]);
+        warm("v5e:1x1", name).ended(1).says(&[
+            "is written for",
+            "tpu:v5e:1x1 has 1",
+            "larger topology",
+        ]);
     }
     assert_eq!(lab.compiles(), compiles, "libtpu sees no program that it has too few devices for");
 }
@@ -114,7 +128,11 @@ fn two_warmups_at_once_compile_each_graph_once() {
     let (one, other) = (start(), start());
     let reports = [one.wait().done().json(), other.wait().done().json()];
     assert_eq!((lab.compiles(), lab.log().compiles()), (3, 3));
-    let compiled = reports.iter().flat_map(|report| sources(report)).filter(|source| *source == "compiled").count();
+    let compiled = reports
+        .iter()
+        .flat_map(|report| sources(report))
+        .filter(|source| *source == "compiled")
+        .count();
     assert_eq!(compiled, 3);
 }
 
@@ -122,15 +140,23 @@ fn two_warmups_at_once_compile_each_graph_once() {
 fn what_was_compiled_ahead_runs_on_the_tpu_without_a_compile() {
     let lab = Lab::new();
     let sizes = "warmup --aot tpu:v5e:1x1 --resolutions 64x64,128x64 --batch 1,2 --model";
-    let ahead = over_a_pose(&lab, &posed(&lab)).words("--json").words(sizes).arg(demo_model()).run().done().json();
+    let ahead = over_a_pose(&lab, &posed(&lab))
+        .words("--json")
+        .words(sizes)
+        .arg(demo_model())
+        .run()
+        .done()
+        .json();
     // The text encoder and the decoder do not depend on the batch: one and two of them, and four denoisers.
     assert_eq!((lab.compiles(), processes(&lab.log())), (7, 7));
     assert_eq!(ahead["requests"].as_array().unwrap().len(), 4);
     assert_eq!(sources(&ahead).len(), 12);
     let run = |words: &str| {
         let sim = posed(&lab).fail_compile(When::Each);
-        let run =
-            lab.quick_tpu(&sim).words("--json --require-warm run --prompt seven --steps 2 --model").arg(demo_model());
+        let run = lab
+            .quick_tpu(&sim)
+            .words("--json --require-warm run --prompt seven --steps 2 --model")
+            .arg(demo_model());
         run.words(words).run().done().json()
     };
     for words in ["", "--batch 2", "--width 128 --height 64", "--width 128 --height 64 --batch 2"] {
@@ -150,12 +176,18 @@ fn programs_are_compiled_ahead_and_another_topology_is_a_miss_that_is_explained(
     let sim = posed(&lab);
     over_a_pose(&lab, &sim).words("warmup --aot tpu:v5e:1x1 --program").arg(&program).run().done();
     let lookup = |target: &str| {
-        over_a_pose(&lab, &sim).words("--json lookup --target").arg(target).arg("--program").arg(&program).run()
+        over_a_pose(&lab, &sim)
+            .words("--json lookup --target")
+            .arg(target)
+            .arg("--program")
+            .arg(&program)
+            .run()
     };
     assert_eq!(lookup("tpu:v5e:1x1").done().json()["verdict"], "hit");
     let miss = lookup("tpu:v6e:1x1").ended(3).json();
     let differences = miss["stages"][0]["nearest"]["differences"].as_array().unwrap();
-    let fields: Vec<_> = differences.iter().map(|difference| difference["field"].as_str().unwrap()).collect();
+    let fields: Vec<_> =
+        differences.iter().map(|difference| difference["field"].as_str().unwrap()).collect();
     assert!(fields.contains(&"device_kind") && fields.contains(&"topology"), "{fields:?}");
     assert!(!fields.contains(&"program"), "{fields:?}");
     // On the hardware itself it is there.
@@ -172,13 +204,19 @@ fn hardware_that_says_something_else_of_itself_is_decided_by_its_plugin() {
     let lab = Lab::new();
     let program = lab.file("double.mlir", DOUBLE);
     let ahead = posed(&lab).abi_version("one");
-    over_a_pose(&lab, &ahead).words("warmup --aot tpu:v5e:1x1 --program").arg(&program).run().done();
+    over_a_pose(&lab, &ahead)
+        .words("warmup --aot tpu:v5e:1x1 --program")
+        .arg(&program)
+        .run()
+        .done();
     let here = |sim: Sim| {
         let sim = sim.device_kind("TPU v5 litepod");
         lab.preheat_tpu(&sim).env("XLA_FLAGS", "--xla_backend_optimization_level=0")
     };
     // Another request than the one that was warmed: it is the program that counts.
-    let on_hardware = |sim: Sim| here(sim).words("--json --require-warm program run --steps 30").arg(&program).run();
+    let on_hardware = |sim: Sim| {
+        here(sim).words("--json --require-warm program run --steps 30").arg(&program).run()
+    };
     // Without an answer, and with a no, what was compiled ahead is not used.
     on_hardware(posed(&lab)).ended(3).says(&["device_kind"]);
     on_hardware(posed(&lab).abi_version("two")).ended(3).says(&["device_kind"]);
@@ -197,7 +235,9 @@ fn hardware_that_says_something_else_of_itself_is_decided_by_its_plugin() {
     for object in lab.objects() {
         std::fs::remove_file(object).unwrap();
     }
-    let lookup = || here(posed(&lab).abi_version("one")).words("--json lookup --program").arg(&program).run();
+    let lookup = || {
+        here(posed(&lab).abi_version("one")).words("--json lookup --program").arg(&program).run()
+    };
     assert_eq!(lookup().ended(3).json()["verdict"], "miss");
 }
 
@@ -211,8 +251,17 @@ fn a_target_that_is_none_is_refused_with_examples() {
     }
     let unknown = over().words("warmup --aot tpu:v5e:7x9x3").run().ended(1);
     unknown.says(&["tpu:v5e:7x9x3 cannot be compiled for", "targets are such as", "tpu:v5e:2x2"]);
-    over_libtpu(&lab).words("lookup --target tpu:v5e:7x9x3").run().ended(1).says(&["targets are such as"]);
-    let nowhere = lab.bare().words("warmup --aot tpu:v5e:1x1").env("PREHEAT_DATA_DIR", lab.path("none")).run().ended(1);
+    over_libtpu(&lab)
+        .words("lookup --target tpu:v5e:7x9x3")
+        .run()
+        .ended(1)
+        .says(&["targets are such as"]);
+    let nowhere = lab
+        .bare()
+        .words("warmup --aot tpu:v5e:1x1")
+        .env("PREHEAT_DATA_DIR", lab.path("none"))
+        .run()
+        .ended(1);
     nowhere.says(&["nothing can be compiled for tpu:v5e:1x1", "plugins install tpu"]);
     over().words("warmup --aot tpu:v5e:1x1 --jobs 0").run().ended(2).says(&["--jobs"]);
     over().words("warmup --jobs 2").run().ended(2).says(&["--aot"]);
@@ -236,12 +285,17 @@ fn a_compiler_that_fails_or_ends_its_process_costs_that_graph_alone() {
     let sim = posed(&lab).crash(Place::Compile, second());
     let crashed = warm(&sim, &bad).ended(1).says(&["the process that compiled ended (signal: 6"]);
     // The reason comes first, and of the stack that follows it nothing.
-    let crashed = crashed.says(&["after it said: F0000", "sim.cc:1] Check failed: told to crash compile"]);
+    let crashed =
+        crashed.says(&["after it said: F0000", "sim.cc:1] Check failed: told to crash compile"]);
     assert!(!crashed.stderr.contains("(unknown)"), "{}", crashed.stderr);
     // The model's other stages are kept where one cannot be compiled.
     let sim = posed(&lab).fail(Place::Compile, second());
-    let model =
-        |sim: &Sim| over_a_pose(&lab, sim).words("warmup --aot tpu:v5e:1x1 --jobs 1 --model").arg(demo_model()).run();
+    let model = |sim: &Sim| {
+        over_a_pose(&lab, sim)
+            .words("warmup --aot tpu:v5e:1x1 --jobs 1 --model")
+            .arg(demo_model())
+            .run()
+    };
     model(&sim).ended(1).says(&["1 of 3 stages could not be compiled, the others are kept"]);
     let before = lab.compiles();
     model(&posed(&lab)).done();
@@ -257,7 +311,11 @@ fn nothing_is_compiled_ahead_that_could_not_be_kept() {
     let lab = Lab::new();
     let program = lab.file("double.mlir", DOUBLE);
     let warm = |words: &str| {
-        over_a_pose(&lab, &posed(&lab)).words(words).words("warmup --aot tpu:v5e:1x1 --program").arg(&program).run()
+        over_a_pose(&lab, &posed(&lab))
+            .words(words)
+            .words("warmup --aot tpu:v5e:1x1 --program")
+            .arg(&program)
+            .run()
     };
     warm("--cache-read-only").ended(1).says(&["is opened for reading alone"]);
     warm("--tpu-compilation-cache=false").ended(1).says(&["no cache is in use"]);
@@ -273,8 +331,11 @@ fn nothing_is_compiled_ahead_that_could_not_be_kept() {
 #[test]
 fn programs_are_compiled_side_by_side_and_one_that_fails_keeps_no_other_from_it() {
     let lab = Lab::new();
-    let (good, bad) = (lab.file("double.mlir", DOUBLE), lab.file("broken.mlir", "module { no such op }"));
-    let warm = over_a_pose(&lab, &posed(&lab)).words("--json warmup --aot tpu:v5e:1x1 --jobs 2 --program").arg(&bad);
+    let (good, bad) =
+        (lab.file("double.mlir", DOUBLE), lab.file("broken.mlir", "module { no such op }"));
+    let warm = over_a_pose(&lab, &posed(&lab))
+        .words("--json warmup --aot tpu:v5e:1x1 --jobs 2 --program")
+        .arg(&bad);
     let ran = warm.arg("--program").arg(&good).run().ended(1);
     let failed = ran.json()["failed"].clone();
     assert!(failed[0]["model_id"].as_str().unwrap().ends_with("broken.mlir"), "{failed}");
@@ -289,14 +350,26 @@ fn an_interrupted_warmup_keeps_what_is_done_and_leaves_no_process() {
     let words = "warmup --aot tpu:v5e:1x1 --jobs 1 --model";
     let going_on = over_a_pose(&lab, &hang).words(words).arg(demo_model()).start_a_group();
     until("a second compile", || lab.compiles() == 2);
-    let child = lab.log().iter().rev().find(|entry| matches!(entry.event, Event::Compile { .. })).unwrap().pid;
+    let child = lab
+        .log()
+        .iter()
+        .rev()
+        .find(|entry| matches!(entry.event, Event::Compile { .. }))
+        .unwrap()
+        .pid;
     assert_ne!(child, going_on.id());
     // As a terminal does it: all processes of the group at once.
     going_on.signal_group("INT");
     going_on.wait().ended(130);
     until("the end of the compiling process", || !is_running(child));
     until("the end of its folder", || !left_over(&lab));
-    let again = over_a_pose(&lab, &posed(&lab)).words("--json").words(words).arg(demo_model()).run().done().json();
+    let again = over_a_pose(&lab, &posed(&lab))
+        .words("--json")
+        .words(words)
+        .arg(demo_model())
+        .run()
+        .done()
+        .json();
     assert_eq!(sources(&again).iter().filter(|source| **source == "disk").count(), 1);
     lab.assert_nothing_half_written();
 }
@@ -306,9 +379,11 @@ fn a_parent_that_is_killed_takes_its_compiling_process_along() {
     let lab = Lab::new();
     let hang = posed(&lab).hang(Place::Compile, When::Each);
     let program = lab.file("double.mlir", DOUBLE);
-    let going_on = over_a_pose(&lab, &hang).words("warmup --aot tpu:v5e:1x1 --program").arg(&program).start();
+    let going_on =
+        over_a_pose(&lab, &hang).words("warmup --aot tpu:v5e:1x1 --program").arg(&program).start();
     until("a compile", || lab.compiles() == 1);
-    let child = lab.log().iter().find(|entry| matches!(entry.event, Event::Compile { .. })).unwrap().pid;
+    let child =
+        lab.log().iter().find(|entry| matches!(entry.event, Event::Compile { .. })).unwrap().pid;
     going_on.signal("KILL");
     assert_eq!(going_on.wait().status, None);
     until("the end of the compiling process", || !is_running(child));
@@ -325,22 +400,34 @@ fn is_running(pid: u32) -> bool {
 fn a_program_that_links_the_library_compiles_ahead_and_runs_nothing() {
     let lab = Lab::new();
     let program = Program::new(ProgramFormat::Mlir, DOUBLE.as_bytes().to_vec());
-    let signature = create_execution_signature("double", [4], 1, 1.0, "none", 1, Dtype::Float32).unwrap();
+    let signature =
+        create_execution_signature("double", [4], 1, 1.0, "none", 1, Dtype::Float32).unwrap();
     let builder = || {
-        let builder = Runtime::builder().target("tpu:v5e:1x1".parse().unwrap()).plugin(support::tpu_plugin());
+        let builder =
+            Runtime::builder().target("tpu:v5e:1x1".parse().unwrap()).plugin(support::tpu_plugin());
         builder.cache_dir(lab.cache())
     };
     // A test offers no process to compile in.
     let refused = builder().build().unwrap_err();
-    assert!(source_text(&refused).contains("call `preheat::serve_compiler()`"), "{}", source_text(&refused));
+    assert!(
+        source_text(&refused).contains("call `preheat::serve_compiler()`"),
+        "{}",
+        source_text(&refused)
+    );
 
     let runtime = builder().compiler_program(env!("CARGO_BIN_EXE_preheat")).build().unwrap();
     let report = runtime.request(&signature, &program).precompile().unwrap();
     assert_eq!((report.source, report.compile_peak_bytes > 0), (preheat::Source::Compiled, true));
-    assert_eq!(runtime.request(&signature, &program).precompile().unwrap().source, preheat::Source::Disk);
+    assert_eq!(
+        runtime.request(&signature, &program).precompile().unwrap().source,
+        preheat::Source::Disk
+    );
     assert!(runtime.is_cached(&signature).unwrap());
     let refused = runtime.get_or_compile(&signature, &program).unwrap_err();
-    assert!(matches!(&refused, Error::NotHere { target } if target.to_string() == "tpu:v5e:1x1"), "{refused}");
+    assert!(
+        matches!(&refused, Error::NotHere { target } if target.to_string() == "tpu:v5e:1x1"),
+        "{refused}"
+    );
     assert!(!runtime.is_here() && runtime.free_memory_bytes().is_none());
 }
 
@@ -353,7 +440,9 @@ fn waiting_for_another_compile_ahead_is_said_and_can_be_cancelled() {
     let lab = Lab::new();
     let program = lab.file("double.mlir", DOUBLE);
     let slow = posed(&lab).delay(Place::Compile, When::Each, Duration::from_secs(30));
-    let warm = || over_a_pose(&lab, &slow).words("warmup --aot tpu:v5e:1x1 --program").arg(&program).start();
+    let warm = || {
+        over_a_pose(&lab, &slow).words("warmup --aot tpu:v5e:1x1 --program").arg(&program).start()
+    };
     let one = warm();
     until("a compile", || lab.compiles() == 1);
     let other = warm();

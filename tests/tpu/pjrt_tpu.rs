@@ -10,8 +10,8 @@ use crate::support;
 
 use preheat::pjrt::sys::{self, abi_version};
 use preheat::pjrt::{
-    Compatibility, ErrorCode, Executable, ExecutableAbiVersion, PjrtError, Plugin, Program, RuntimeAbiVersion,
-    Topology, Value, compile_ahead, options,
+    Compatibility, ErrorCode, Executable, ExecutableAbiVersion, PjrtError, Plugin, Program,
+    RuntimeAbiVersion, Topology, Value, compile_ahead, options,
 };
 use support::tpu::TpuVersion;
 
@@ -41,13 +41,18 @@ fn in_child(library: &std::path::Path) {
     let devices = topology.device_descriptions().unwrap();
     assert_eq!((devices.len(), devices[0].kind.as_str()), (1, "TPU v5 lite"));
     assert_eq!(devices[0].attributes.get("coords"), Some(&Value::IntList(vec![0, 0, 0])));
-    assert_eq!(topology.serialize().unwrap(), Topology::create(&plugin, "v5e:1x1", &[]).unwrap().serialize().unwrap());
+    assert_eq!(
+        topology.serialize().unwrap(),
+        Topology::create(&plugin, "v5e:1x1", &[]).unwrap().serialize().unwrap()
+    );
 
     let options = options::encode(1, 1, None, &[], std::iter::empty()).unwrap();
-    let executable = compile_ahead(&topology, Program::mlir(PROGRAM.as_bytes()), &options, None).unwrap();
+    let executable =
+        compile_ahead(&topology, Program::mlir(PROGRAM.as_bytes()), &options, None).unwrap();
     assert!(executable.serialize().unwrap().len() > 1000);
     let shape = executable.program_shape().unwrap();
-    let text = |kinds: &[preheat::TensorType]| kinds.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let text =
+        |kinds: &[preheat::TensorType]| kinds.iter().map(ToString::to_string).collect::<Vec<_>>();
     assert_eq!(text(&shape.parameters), ["8x128xbf16", "128x128xbf16"]);
     assert_eq!(text(&shape.results), ["8x128xbf16"]);
 
@@ -71,8 +76,9 @@ fn abi_versions(plugin: &Plugin, executable: &Executable, options: &[u8]) {
     assert_eq!(read.to_bytes().unwrap(), bytes);
 
     let needed = TpuVersion::read(&bytes);
-    let takes =
-        |runtime: &TpuVersion, executable: &ExecutableAbiVersion| support::tpu::takes(plugin, runtime, executable);
+    let takes = |runtime: &TpuVersion, executable: &ExecutableAbiVersion| {
+        support::tpu::takes(plugin, runtime, executable)
+    };
     assert_eq!(takes(&needed, &read), Compatibility::Compatible);
     assert_eq!(takes(&needed, &of_executable), Compatibility::Compatible);
     let refusal = |runtime: &TpuVersion| match takes(runtime, &read) {
@@ -93,8 +99,14 @@ fn abi_versions(plugin: &Plugin, executable: &Executable, options: &[u8]) {
     assert!(matches!(takes(&needed, &other), Compatibility::Incompatible(_)));
 
     let runtime = RuntimeAbiVersion::from_bytes(plugin, &needed.of_runtime()).unwrap().unwrap();
-    assert!(runtime.takes_as(&runtime).is_err_and(|error| error.is_unimplemented()), "libtpu compares no runtimes");
-    assert!(matches!(RuntimeAbiVersion::from_bytes(plugin, b"\xff\xff"), Err(PjrtError::Call { .. })));
+    assert!(
+        runtime.takes_as(&runtime).is_err_and(|error| error.is_unimplemented()),
+        "libtpu compares no runtimes"
+    );
+    assert!(matches!(
+        RuntimeAbiVersion::from_bytes(plugin, b"\xff\xff"),
+        Err(PjrtError::Call { .. })
+    ));
 }
 
 /// The header of the `AbiVersion` extension comes with no plugin; but every function says which size it expects of its args.
@@ -104,7 +116,8 @@ fn abi_version_layout(library: &std::path::Path) {
     // SAFETY: PJRT gives this symbol this type; it takes nothing.
     let api = unsafe { library.get::<sys::GetPjrtApi>(b"GetPjrtApi").unwrap()() };
     // SAFETY: libtpu's table reaches so far: it was initialised by a function behind these.
-    let (mut extension, describe) = unsafe { ((*api).extension_start.cast_const(), (*api).error_message.unwrap()) };
+    let (mut extension, describe) =
+        unsafe { ((*api).extension_start.cast_const(), (*api).error_message.unwrap()) };
     // SAFETY: each link of the chain is an extension that lives as long as the library.
     while unsafe { (*extension).r#type } != abi_version::ABI_VERSION {
         // SAFETY: as above; `abi_versions` showed that the chain has one.
@@ -116,7 +129,8 @@ fn abi_version_layout(library: &std::path::Path) {
     for (index, layout) in abi_version::STRUCTS.iter().enumerate() {
         let function = size_of::<sys::ExtensionBase>() + index * size_of::<usize>();
         // SAFETY: the extension is one pointer to a function for each struct behind its base, as its size confirms.
-        let function = unsafe { extension.byte_add(function).cast::<sys::Function<[usize; 8]>>().read() };
+        let function =
+            unsafe { extension.byte_add(function).cast::<sys::Function<[usize; 8]>>().read() };
         let mut args = [0_usize; 8];
         // SAFETY: told that the args have no fields, the function reads none of them; and there is room for all of them.
         let error = unsafe { function(&raw mut args) };
@@ -127,7 +141,8 @@ fn abi_version_layout(library: &std::path::Path) {
             std::slice::from_raw_parts(message.message.cast::<u8>(), message.message_size)
         };
         let text = std::str::from_utf8(text).unwrap();
-        let expected = format!("{} size: expected {}, got 0", layout.c_name, layout.struct_size.unwrap());
+        let expected =
+            format!("{} size: expected {}, got 0", layout.c_name, layout.struct_size.unwrap());
         assert!(text.contains(&expected), "{expected}: {text}");
     }
 }

@@ -21,11 +21,11 @@ use support::tpu::TpuVersion;
 use support::{Lab, Preheat, Ran};
 
 /// What the demo model is warmed under where no flag says otherwise.
-const DEMO_SIGNATURE: &str =
-    "--model-id model --width 64 --height 64 --cfg-scale 7.5 --scheduler pndm --steps 20 --dtype bfloat16";
+const DEMO_SIGNATURE: &str = "--model-id model --width 64 --height 64 --cfg-scale 7.5 --scheduler pndm --steps 20 --dtype bfloat16";
 
 /// The test that runs itself again in children.
-const OVER_TWO_LIBTPUS: &str = "a_store_warmed_over_one_libtpu_is_made_ready_for_another_without_the_model";
+const OVER_TWO_LIBTPUS: &str =
+    "a_store_warmed_over_one_libtpu_is_made_ready_for_another_without_the_model";
 
 /// Another build of the plugin.
 fn other_build(lab: &Lab) -> PathBuf {
@@ -54,7 +54,12 @@ fn counts(target: &Value) -> [u64; 4] {
 /// The graphs in the cache.
 fn keys(lab: &Lab) -> Vec<String> {
     let listed = lab.bare().words("--json cache list").run().done().json();
-    listed.as_array().unwrap().iter().map(|one| one["graph_key"].as_str().unwrap().to_owned()).collect()
+    listed
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["graph_key"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 #[test]
@@ -81,25 +86,53 @@ fn a_store_warmed_over_one_libtpu_is_made_ready_for_another_without_the_model() 
 
     let own_keys = keys(&lab);
     fs::remove_dir_all(&model).unwrap();
-    let rewarm = || after().words("--json cache rewarm --plugin").arg(other_build(&lab)).run().done().json();
+    let rewarm =
+        || after().words("--json cache rewarm --plugin").arg(other_build(&lab)).run().done().json();
     let done = rewarm();
-    assert_eq!((done[0]["target"].as_str(), counts(&done[0])), (Some("tpu:v5e:1x1"), [3, 0, 0, 0]), "{done}");
+    assert_eq!(
+        (done[0]["target"].as_str(), counts(&done[0])),
+        (Some("tpu:v5e:1x1"), [3, 0, 0, 0]),
+        "{done}"
+    );
     // One to learn the version of what this build compiles: it is another than that of the build before.
     assert_eq!(lab.compiles(), 3 + 3 + 1);
-    let by_signature = after().words("--json lookup --target tpu:v5e:1x1").words(DEMO_SIGNATURE).run().done().json();
-    assert_eq!((by_signature["verdict"].as_str(), by_signature["stages"].as_array().unwrap().len()), (Some("hit"), 3));
+    let by_signature = after()
+        .words("--json lookup --target tpu:v5e:1x1")
+        .words(DEMO_SIGNATURE)
+        .run()
+        .done()
+        .json();
+    assert_eq!(
+        (by_signature["verdict"].as_str(), by_signature["stages"].as_array().unwrap().len()),
+        (Some("hit"), 3)
+    );
 
     what_each_build_takes(&lab, &own_keys);
     copy_folder(&demo_model(), &model);
     let hit = lookup().done().json();
-    assert!(hit["stages"].as_array().unwrap().iter().all(|stage| stage["match"] == "exact"), "{hit}");
+    assert!(
+        hit["stages"].as_array().unwrap().iter().all(|stage| stage["match"] == "exact"),
+        "{hit}"
+    );
     assert_eq!(counts(&rewarm()[0]), [0, 0, 3, 0]);
-    let warmup = after().words("--json warmup --aot tpu:v5e:1x1 --model").arg(&model).run().done().json();
-    assert!(warmup["stages"].as_array().unwrap().iter().all(|stage| stage["source"] == "disk"), "{warmup}");
+    let warmup =
+        after().words("--json warmup --aot tpu:v5e:1x1 --model").arg(&model).run().done().json();
+    assert!(
+        warmup["stages"].as_array().unwrap().iter().all(|stage| stage["source"] == "disk"),
+        "{warmup}"
+    );
     lab.bare().words("cache verify").run().done();
     // The build before finds its own as it did.
-    let still = before().words("--json lookup --target tpu:v5e:1x1 --model").arg(&model).run().done().json();
-    assert!(still["stages"].as_array().unwrap().iter().all(|stage| stage["match"] == "exact"), "{still}");
+    let still = before()
+        .words("--json lookup --target tpu:v5e:1x1 --model")
+        .arg(&model)
+        .run()
+        .done()
+        .json();
+    assert!(
+        still["stages"].as_array().unwrap().iter().all(|stage| stage["match"] == "exact"),
+        "{still}"
+    );
 }
 
 /// In a child, the ABI versions of what is stored, a file each: in one folder those of this libtpu, in the other those of another.
@@ -117,7 +150,9 @@ fn what_each_build_takes(lab: &Lab, own_keys: &[String]) {
         fs::write(folders[usize::from(!own_keys.contains(&key))].join(&key), version).unwrap();
     }
     let [own, other] = &folders;
-    for (library, own, other) in [(support::tpu_plugin(), own, other), (support::older_tpu_plugin(), other, own)] {
+    for (library, own, other) in
+        [(support::tpu_plugin(), own, other), (support::older_tpu_plugin(), other, own)]
+    {
         let variables = [(VERSIONS[0], own.as_os_str()), (VERSIONS[1], other.as_os_str())];
         support::tpu::child(OVER_TWO_LIBTPUS, &library, &variables);
     }
@@ -138,7 +173,9 @@ fn takes_what_it_compiled_and_nothing_else(library: &Path) {
     };
     assert!(own.iter().all(|version| takes(version) == Compatibility::Compatible));
     for version in &other {
-        let Compatibility::Incompatible(reason) = takes(version) else { panic!("it takes the other's") };
+        let Compatibility::Incompatible(reason) = takes(version) else {
+            panic!("it takes the other's")
+        };
         assert!(reason.contains("base ABI version"), "{reason}");
     }
 }
@@ -168,17 +205,26 @@ fn rewarm(lab: &Lab, sim: &Sim) -> Ran {
 fn what_the_newer_build_takes_is_kept() {
     let lab = Lab::new();
     let [double, square] = two_programs(&lab);
-    assert_eq!(counts(&rewarm(&lab, &later(&lab).abi_version("163")).done().json()[0]), [0, 2, 0, 0]);
+    assert_eq!(
+        counts(&rewarm(&lab, &later(&lab).abi_version("163")).done().json()[0]),
+        [0, 2, 0, 0]
+    );
     assert_eq!(lab.compiles(), 2 + 1, "one to learn the version of the newer build");
     // Kept under the newer build's key, with the build that compiled it.
     let listed = lab.bare().words("--json cache list").run().done().json();
     assert_eq!(listed.as_array().unwrap().len(), 4);
-    let show = |key: &Value| lab.bare().words("--json cache show").arg(key.as_str().unwrap()).run().done().json();
-    let records: Vec<Value> = listed.as_array().unwrap().iter().map(|one| show(&one["graph_key"])).collect();
+    let show = |key: &Value| {
+        lab.bare().words("--json cache show").arg(key.as_str().unwrap()).run().done().json()
+    };
+    let records: Vec<Value> =
+        listed.as_array().unwrap().iter().map(|one| show(&one["graph_key"])).collect();
     let kept: Vec<_> = records.iter().filter(|record| record["compiled_by"].is_string()).collect();
     assert_eq!(kept.len(), 2);
     for record in kept {
-        let older = records.iter().find(|one| one["environment"]["plugin_build"] == record["compiled_by"]).unwrap();
+        let older = records
+            .iter()
+            .find(|one| one["environment"]["plugin_build"] == record["compiled_by"])
+            .unwrap();
         assert_ne!(record["environment"]["plugin_build"], older["environment"]["plugin_build"]);
         assert_eq!(record["abi_version"], older["abi_version"]);
     }
@@ -215,7 +261,11 @@ fn a_runtime_that_is_here_is_asked_itself() {
     let sim = later(&lab).abi_version("164").abi_takes(&["163", "164"]);
     assert_eq!(counts(&rewarm(&sim)[0]), [0, 2, 0, 0]);
     assert_eq!(lab.compiles(), 2, "nothing has to be compiled to learn the version of a runtime");
-    let asked = lab.log().iter().filter(|entry| matches!(entry.event, Event::Takes { taken: true, .. })).count();
+    let asked = lab
+        .log()
+        .iter()
+        .filter(|entry| matches!(entry.event, Event::Takes { taken: true, .. }))
+        .count();
     assert_eq!(asked, 2);
     let newest = later(&lab).platform_version("TFRT TPU v5 lite\nBuilt last").abi_version("165");
     assert_eq!(counts(&rewarm(&newest)[0]), [2, 0, 0, 0]);
@@ -226,17 +276,30 @@ fn another_target_is_compiled_for_from_the_graphs_of_this_one() {
     let lab = Lab::new();
     let [double, _] = two_programs(&lab);
     let sim = || lab.sim().pose("v5e:1x1").abi_version("163");
-    let rewarm = |words: &str| over(&lab, &sim(), library()).words("--json cache rewarm").words(words).run();
+    let rewarm =
+        |words: &str| over(&lab, &sim(), library()).words("--json cache rewarm").words(words).run();
     let done = rewarm("--target tpu:v6e:1x1 --model double").done().json();
     assert_eq!((done[0]["target"].as_str(), counts(&done[0])), (Some("tpu:v6e:1x1"), [1, 0, 0, 0]));
-    assert_eq!(lab.compiles(), 2 + 1, "what was compiled for another chip is no candidate to be kept");
-    let lookup = over(&lab, &sim(), library()).words("--json lookup --target tpu:v6e:1x1 --program").arg(&double);
+    assert_eq!(
+        lab.compiles(),
+        2 + 1,
+        "what was compiled for another chip is no candidate to be kept"
+    );
+    let lookup = over(&lab, &sim(), library())
+        .words("--json lookup --target tpu:v6e:1x1 --program")
+        .arg(&double);
     assert_eq!(lookup.run().done().json()["stages"][0]["match"], "exact");
     // For the hardware that it was compiled for, it is all there.
-    assert_eq!(rewarm("--target tpu:v5e:1x1 --model double").done().json()[0]["graphs"][0]["outcome"], "already_there");
+    assert_eq!(
+        rewarm("--target tpu:v5e:1x1 --model double").done().json()[0]["graphs"][0]["outcome"],
+        "already_there"
+    );
     // A plugin that does not know a target which the cache holds graphs of says so.
     let without = sim().fail(Place::Topology, When::Each);
-    let told = over(&lab, &without, library()).words("--json cache rewarm --plugin").arg(other_build(&lab)).run();
+    let told = over(&lab, &without, library())
+        .words("--json cache rewarm --plugin")
+        .arg(other_build(&lab))
+        .run();
     let told = told.ended(1).json();
     assert!(told[0]["reason"].as_str().unwrap().contains("tpu:v5e:1x1"), "{told}");
     rewarm("--target tpu:v99:1x1").ended(1).says(&["tpu:v99:1x1", "tpu:v5e:1x1"]);
@@ -256,17 +319,26 @@ fn a_plugin_that_only_compiles_for_what_is_here_does_that() {
     };
     assert_eq!(lab.compiles(), 2);
     let failing = rewarm(&lab.sim().fail_compile(When::Nth(3)), "--json --jobs 1").ended(1).json();
-    assert_eq!((failing[0]["target"].as_str(), counts(&failing[0])), (Some("xla-cpu"), [1, 0, 0, 1]));
+    assert_eq!(
+        (failing[0]["target"].as_str(), counts(&failing[0])),
+        (Some("xla-cpu"), [1, 0, 0, 1])
+    );
     let graphs = failing[0]["graphs"].as_array().unwrap();
     let failed = graphs.iter().find(|graph| graph["outcome"] == "failed").unwrap();
     assert!(failed["reason"].as_str().unwrap().contains("could not compile"), "{failed}");
     let again = rewarm(&lab.sim(), "").done();
-    assert!(again.stdout.contains("1 recompiled in") && again.stdout.contains("1 already there"), "{}", again.stdout);
+    assert!(
+        again.stdout.contains("1 recompiled in") && again.stdout.contains("1 already there"),
+        "{}",
+        again.stdout
+    );
     assert_eq!(lab.compiles(), 2 + 2 + 1);
     let sim = lab.no_compiles();
     for program in &programs {
-        let run =
-            lab.preheat(&sim).env("PREHEAT_XLA_CPU_PLUGIN", other_build(&lab)).words("--require-warm program run");
+        let run = lab
+            .preheat(&sim)
+            .env("PREHEAT_XLA_CPU_PLUGIN", other_build(&lab))
+            .words("--require-warm program run");
         run.arg(program).run().done();
     }
 }
@@ -275,8 +347,11 @@ fn a_plugin_that_only_compiles_for_what_is_here_does_that() {
 fn an_interrupt_keeps_what_is_done() {
     let lab = Lab::new();
     two_programs(&lab);
-    let rewarm =
-        |sim: &Sim| over(&lab, sim, library()).words("--json cache rewarm --jobs 1 --plugin").arg(other_build(&lab));
+    let rewarm = |sim: &Sim| {
+        over(&lab, sim, library())
+            .words("--json cache rewarm --jobs 1 --plugin")
+            .arg(other_build(&lab))
+    };
     // The third compile tells that this build has no versions, the fourth is the first graph's, and the fifth hangs.
     let running = rewarm(&later(&lab).hang(Place::Compile, When::Nth(5))).start();
     let hangs = || lab.log().iter().any(|entry| entry.outcome == Outcome::Hanging);
@@ -292,9 +367,12 @@ fn an_interrupt_keeps_what_is_done() {
 #[test]
 fn the_library_call_finds_what_it_made() {
     support::in_child("the_library_call_finds_what_it_made", Lab::sim, |lab| {
-        let runtime = |plugin: PathBuf| Runtime::builder().plugin(plugin).cache_dir(lab.cache()).build().unwrap();
+        let runtime = |plugin: PathBuf| {
+            Runtime::builder().plugin(plugin).cache_dir(lab.cache()).build().unwrap()
+        };
         let program = Program::new(ProgramFormat::Mlir, DOUBLE.as_bytes().to_vec());
-        let signature = create_execution_signature("m", [4], 1, 1.0, "", 1, Dtype::Float32).unwrap();
+        let signature =
+            create_execution_signature("m", [4], 1, 1.0, "", 1, Dtype::Float32).unwrap();
         let (older, newer) = (runtime(library()), runtime(other_build(lab)));
         let graph_key = older.get_or_compile(&signature, &program).unwrap().report().graph_key;
         older.flush();
@@ -302,7 +380,12 @@ fn the_library_call_finds_what_it_made() {
         assert_eq!((done.len(), done[0].from, done[0].model_id.as_str()), (1, graph_key, "m"));
         assert!(matches!(done[0].outcome, Ok(Renewed::Recompiled { .. })));
         assert!(newer.is_cached(&signature).unwrap() && lab.compiles() == 2);
-        assert!(newer.rewarm(&Rewarm { models: vec!["another".into()], ..Rewarm::default() }).unwrap().is_empty());
+        assert!(
+            newer
+                .rewarm(&Rewarm { models: vec!["another".into()], ..Rewarm::default() })
+                .unwrap()
+                .is_empty()
+        );
         newer.get_or_compile(&signature, &program).unwrap();
         assert_eq!((lab.compiles(), lab.log().compiles()), (2, 2));
     });

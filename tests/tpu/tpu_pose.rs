@@ -39,7 +39,12 @@ fn warm() -> Lab {
 
 /// The stages of the demo model that would be compiled under these flags, where it is warm with everything at its default.
 fn cold_stages(lab: &Lab, words: &str) -> Vec<String> {
-    let lookup = lab.quick_tpu(&posed(lab)).words("--json lookup").words(words).arg("--model").arg(demo_model());
+    let lookup = lab
+        .quick_tpu(&posed(lab))
+        .words("--json lookup")
+        .words(words)
+        .arg("--model")
+        .arg(demo_model());
     let answer = lookup.run().json();
     let stages = answer["stages"].as_array().unwrap().iter();
     let cold = stages.filter(|stage| stage["verdict"] == "miss");
@@ -64,11 +69,15 @@ const CASES: &[Case] = &[
     }),
     ("--strict-device", || {
         let lab = Lab::new();
-        program(&lab, &posed(&lab), "--device xla-cuda --strict-device").ended(1).says(&["xla-cuda"]);
+        program(&lab, &posed(&lab), "--device xla-cuda --strict-device")
+            .ended(1)
+            .says(&["xla-cuda"]);
     }),
     ("--cache-dir", || {
         let lab = warm();
-        let ran = program(&lab, &posed(&lab), &format!("--cache-dir {}", lab.path("other").display())).done();
+        let ran =
+            program(&lab, &posed(&lab), &format!("--cache-dir {}", lab.path("other").display()))
+                .done();
         assert_eq!(source(&ran), "compiled");
     }),
     ("--cache-max-size", || {
@@ -90,7 +99,9 @@ const CASES: &[Case] = &[
     }),
     ("--cache-fallback", || {
         let (full, lab) = (warm(), Lab::new());
-        let ran = program(&lab, &posed(&lab), &format!("--cache-fallback {}", full.cache().display())).done();
+        let ran =
+            program(&lab, &posed(&lab), &format!("--cache-fallback {}", full.cache().display()))
+                .done();
         assert_eq!(source(&ran), "fallback");
     }),
     ("--tpu-enable", || {
@@ -103,35 +114,54 @@ const CASES: &[Case] = &[
     }),
     ("--tpu-disable", || {
         let lab = Lab::new();
-        let ran = program(&lab, &posed(&lab), "--tpu-disable").done().says(&["--tpu-disable rules it out"]);
+        let ran = program(&lab, &posed(&lab), "--tpu-disable")
+            .done()
+            .says(&["--tpu-disable rules it out"]);
         assert_eq!(ran.json()["device"]["selected"], "xla-cpu");
     }),
     ("--tpu-manual-warmup", || {
         let lab = Lab::new();
-        program(&lab, &posed(&lab), "--tpu-manual-warmup").done().says(&["not warm", "preheat warmup"]);
+        program(&lab, &posed(&lab), "--tpu-manual-warmup")
+            .done()
+            .says(&["not warm", "preheat warmup"]);
         assert_eq!(lab.executes(), 1);
     }),
-    ("--tpu-warmup-steps", || assert_eq!([executions("--tpu-warmup-steps 3"), executions("")], [4, 3])),
+    ("--tpu-warmup-steps", || {
+        assert_eq!([executions("--tpu-warmup-steps 3"), executions("")], [4, 3])
+    }),
     ("--no-tpu-warmup", || assert_eq!(executions("--no-tpu-warmup"), 1)),
     ("--tpu-compilation-cache", || {
         let lab = warm();
-        assert_eq!(source(&program(&lab, &posed(&lab), "--tpu-compilation-cache=false").done()), "compiled");
+        assert_eq!(
+            source(&program(&lab, &posed(&lab), "--tpu-compilation-cache=false").done()),
+            "compiled"
+        );
     }),
     ("--tpu-shape-padding", || assert_eq!(padded("--tpu-shape-padding=false"), [120, 72])),
     ("--tpu-shape-padding-multiple", || {
-        assert_eq!([padded("--tpu-shape-padding-multiple 32"), padded("")], [[128, 96], [128, 128]]);
+        assert_eq!(
+            [padded("--tpu-shape-padding-multiple 32"), padded("")],
+            [[128, 96], [128, 128]]
+        );
     }),
     ("--tpu-debug-metrics", || {
         let lab = Lab::new();
-        let metrics = program(&lab, &posed(&lab), "--tpu-debug-metrics").done().json()["metrics"].clone();
-        assert!(metrics.as_object().unwrap().keys().any(|name| name.starts_with("CompileTime")), "{metrics}");
+        let metrics =
+            program(&lab, &posed(&lab), "--tpu-debug-metrics").done().json()["metrics"].clone();
+        assert!(
+            metrics.as_object().unwrap().keys().any(|name| name.starts_with("CompileTime")),
+            "{metrics}"
+        );
     }),
     ("--tpu-sync-steps", || {
         let lab = Lab::new();
         lab.quick_tpu(&posed(&lab)).words("warmup --model").arg(demo_model()).run().done();
         let waits = |words: &str| {
             let before = lab.log().len();
-            let run = lab.quick_tpu(&posed(&lab)).words("run --prompt seven --scheduler euler --steps 4").words(words);
+            let run = lab
+                .quick_tpu(&posed(&lab))
+                .words("run --prompt seven --scheduler euler --steps 4")
+                .words(words);
             run.arg("--model").arg(demo_model()).run().done();
             lab.log().split_off(before).awaits(Origin::BufferReady)
         };
@@ -143,7 +173,8 @@ const CASES: &[Case] = &[
     ("--trace", || {
         let lab = Lab::new();
         program(&lab, &posed(&lab), "--trace trace.json").done();
-        let trace: Value = serde_json::from_slice(&std::fs::read(lab.path("trace.json")).unwrap()).unwrap();
+        let trace: Value =
+            serde_json::from_slice(&std::fs::read(lab.path("trace.json")).unwrap()).unwrap();
         assert!(trace["traceEvents"].as_array().unwrap().len() > 2);
     }),
     ("--require-warm", || {
@@ -164,13 +195,21 @@ const PRECISIONS: &[(&str, &str, &[&str])] = &[
     ("--text-encoder-precision", "--text-encoder-precision fp32", &["text_encoder"]),
     ("--denoiser-precision", "--denoiser-precision fp32", &["denoiser"]),
     ("--vae-precision", "--vae-precision fp32", &["vae_decoder"]),
-    ("--tpu-autocast-bf16", "--tpu-autocast-bf16=false", &["text_encoder", "denoiser", "vae_decoder"]),
+    (
+        "--tpu-autocast-bf16",
+        "--tpu-autocast-bf16=false",
+        &["text_encoder", "denoiser", "vae_decoder"],
+    ),
 ];
 
 fn padded(words: &str) -> [u64; 2] {
     let lab = Lab::new();
     let file = lab.file("double.mlir", DOUBLE);
-    let run = lab.preheat_tpu(&posed(&lab)).words("--json").words(words).words("program run --width 120 --height 72");
+    let run = lab
+        .preheat_tpu(&posed(&lab))
+        .words("--json")
+        .words(words)
+        .words("program run --width 120 --height 72");
     let ran = run.arg(file).run().done();
     let size = ran.json()["padded_size"].clone();
     [0, 1].map(|side| size[side].as_u64().unwrap())
@@ -193,7 +232,8 @@ fn a_model_computes_in_bfloat16_unless_a_flag_says_otherwise() {
         assert_eq!(cold_stages(&lab, words), *stages, "{flag}");
     }
     let shown = lab.bare().words("--json cache list").run().done().json();
-    let dtypes: BTreeSet<&str> = shown.as_array().unwrap().iter().filter_map(|entry| entry["dtype"].as_str()).collect();
+    let dtypes: BTreeSet<&str> =
+        shown.as_array().unwrap().iter().filter_map(|entry| entry["dtype"].as_str()).collect();
     assert_eq!(dtypes, ["bfloat16"].into());
 }
 
@@ -207,8 +247,11 @@ fn no_flag_is_left_out() {
         .filter_map(|line| line.trim_start().strip_prefix("--").map(|_| line.trim()))
         .filter_map(|line| line.split([' ', '[', '=']).next())
         .collect();
-    let shown: BTreeSet<&str> =
-        CASES.iter().map(|(flag, _)| *flag).chain(PRECISIONS.iter().map(|(flag, ..)| *flag)).collect();
+    let shown: BTreeSet<&str> = CASES
+        .iter()
+        .map(|(flag, _)| *flag)
+        .chain(PRECISIONS.iter().map(|(flag, ..)| *flag))
+        .collect();
     assert_eq!(flags, shown);
 }
 
@@ -232,7 +275,8 @@ fn an_executable_that_is_refused_is_compiled_again() {
 #[test]
 fn out_of_memory_on_load_is_an_error_that_costs_no_entry() {
     let lab = warm();
-    let failed = program(&lab, &posed(&lab).out_of_memory(Place::Deserialize, When::Each), "").ended(1);
+    let failed =
+        program(&lab, &posed(&lab).out_of_memory(Place::Deserialize, When::Each), "").ended(1);
     failed.says(&["out of memory"]);
     assert_eq!(lab.compiles(), 1, "compiling it anew would not help");
     assert_eq!(source(&program(&lab, &posed(&lab), "").done()), "disk");

@@ -1,6 +1,9 @@
 //! Graphs built with `XlaBuilder`, and inputs for them. The topics are those of the `xla` crate's own tests.
 
-use xla::{ElementType, Literal, PrimitiveType, RandomAlgorithm, Result, Shape, XlaBuilder, XlaComputation, XlaOp};
+use xla::{
+    ElementType, Literal, PrimitiveType, RandomAlgorithm, Result, Shape, XlaBuilder,
+    XlaComputation, XlaOp,
+};
 
 /// One graph.
 pub struct Case {
@@ -34,9 +37,22 @@ const BF16: f64 = 1.6e-2;
 const EXACT: f64 = 0.0;
 
 pub fn cases() -> Vec<Case> {
-    let groups: [&[Row]; 9] =
-        [ARITHMETIC, SHAPES, REDUCTIONS, PRODUCTS, CONVOLUTIONS, INDEXING, CONTROL_FLOW, LOW_PRECISION, OTHERS];
-    groups.concat().into_iter().map(|(name, rtol, build, inputs)| Case { name, rtol, build, inputs }).collect()
+    let groups: [&[Row]; 9] = [
+        ARITHMETIC,
+        SHAPES,
+        REDUCTIONS,
+        PRODUCTS,
+        CONVOLUTIONS,
+        INDEXING,
+        CONTROL_FLOW,
+        LOW_PRECISION,
+        OTHERS,
+    ];
+    groups
+        .concat()
+        .into_iter()
+        .map(|(name, rtol, build, inputs)| Case { name, rtol, build, inputs })
+        .collect()
 }
 
 type Row = (&'static str, f64, fn(&XlaBuilder) -> Result<XlaOp>, fn() -> Vec<Vec<Literal>>);
@@ -57,8 +73,18 @@ const ARITHMETIC: &[Row] = &[
         |b| {
             let x = f32_input(b, 0, &[16])?;
             let positive = (x.abs()? + b.c0(0.1f32)?)?;
-            let plain = [x.exp()?, x.expm1()?, x.tanh()?, x.sin()?, x.cos()?, x.logistic()?, x.erf()?, x.cbrt()?];
-            let of_positive = [positive.log()?, positive.log1p()?, positive.sqrt()?, positive.rsqrt()?];
+            let plain = [
+                x.exp()?,
+                x.expm1()?,
+                x.tanh()?,
+                x.sin()?,
+                x.cos()?,
+                x.logistic()?,
+                x.erf()?,
+                x.cbrt()?,
+            ];
+            let of_positive =
+                [positive.log()?, positive.log1p()?, positive.sqrt()?, positive.rsqrt()?];
             b.tuple(&plain.into_iter().chain(of_positive).collect::<Vec<_>>())
         },
         || vec![vec![wave(&[16], 3.0)]],
@@ -87,8 +113,20 @@ const ARITHMETIC: &[Row] = &[
         "whole numbers",
         EXACT,
         |b| {
-            let (x, y) = (b.parameter(0, ElementType::S32, &[6], "x")?, b.parameter(1, ElementType::S32, &[6], "y")?);
-            b.tuple(&[x.div_(&y)?, x.rem_(&y)?, x.and(&y)?, x.or(&y)?, x.xor(&y)?, x.not()?, x.clz()?, x.mul_(&y)?])
+            let (x, y) = (
+                b.parameter(0, ElementType::S32, &[6], "x")?,
+                b.parameter(1, ElementType::S32, &[6], "y")?,
+            );
+            b.tuple(&[
+                x.div_(&y)?,
+                x.rem_(&y)?,
+                x.and(&y)?,
+                x.or(&y)?,
+                x.xor(&y)?,
+                x.not()?,
+                x.clz()?,
+                x.mul_(&y)?,
+            ])
         },
         || {
             let x = Literal::vec1(&[7i32, -7, 123_456_789, 0, i32::MIN, i32::MAX]);
@@ -139,9 +177,19 @@ const ARITHMETIC: &[Row] = &[
         EXACT,
         |b| {
             let x = f32_input(b, 0, &[7])?;
-            let types =
-                [PrimitiveType::S8, PrimitiveType::S64, PrimitiveType::U8, PrimitiveType::F16, PrimitiveType::F64];
-            b.tuple(&types.into_iter().map(|kind| x.abs()?.convert(kind)).collect::<Result<Vec<_>>>()?)
+            let types = [
+                PrimitiveType::S8,
+                PrimitiveType::S64,
+                PrimitiveType::U8,
+                PrimitiveType::F16,
+                PrimitiveType::F64,
+            ];
+            b.tuple(
+                &types
+                    .into_iter()
+                    .map(|kind| x.abs()?.convert(kind))
+                    .collect::<Result<Vec<_>>>()?,
+            )
         },
         || vec![vec![Literal::vec1(&[-3.7f32, -1.0, -0.2, 0.0, 0.9, 41.5, 100.25])]],
     ),
@@ -188,8 +236,17 @@ const SHAPES: &[Row] = &[
         |b| {
             let counted = b.iota(ElementType::S32, &[3, 4], 1)?.convert(PrimitiveType::F32)?;
             let constant = b.constant_literal(&wave(&[3, 4], 1.0))?;
-            let scalars = [b.zero(ElementType::F32)?, b.one(ElementType::F32)?, b.max_value(ElementType::S8)?];
-            b.tuple(&scalars.into_iter().chain([(counted + constant)?, b.c1(&[1i64, -2])?]).collect::<Vec<_>>())
+            let scalars = [
+                b.zero(ElementType::F32)?,
+                b.one(ElementType::F32)?,
+                b.max_value(ElementType::S8)?,
+            ];
+            b.tuple(
+                &scalars
+                    .into_iter()
+                    .chain([(counted + constant)?, b.c1(&[1i64, -2])?])
+                    .collect::<Vec<_>>(),
+            )
         },
         || vec![vec![]],
     ),
@@ -241,7 +298,13 @@ const REDUCTIONS: &[Row] = &[
     (
         "layer norm",
         SUMS,
-        |b| f32_input(b, 0, &[4, 32])?.layer_norm(-1, &f32_input(b, 1, &[32])?.broadcast(&[4])?, &b.c0(0.1f32)?),
+        |b| {
+            f32_input(b, 0, &[4, 32])?.layer_norm(
+                -1,
+                &f32_input(b, 1, &[32])?.broadcast(&[4])?,
+                &b.c0(0.1f32)?,
+            )
+        },
         || vec![vec![wave(&[4, 32], 1.0), wave(&[32], 1.0)]],
     ),
     (
@@ -288,7 +351,8 @@ const PRODUCTS: &[Row] = &[
         SUMS,
         |b| {
             let [query, key, value] = [0, 1, 2].map(|number| f32_input(b, number, &[2, 4, 16, 8]));
-            let scores = (query?.dot_general(&key?, &[3], &[3], &[0, 1], &[0, 1])? * b.c0(8f32.powf(-0.5))?)?;
+            let scores = (query?.dot_general(&key?, &[3], &[3], &[0, 1], &[0, 1])?
+                * b.c0(8f32.powf(-0.5))?)?;
             scores.softmax(-1)?.dot_general(&value?, &[3], &[2], &[0, 1], &[0, 1])
         },
         || vec![[1.0, 2.0, 3.0].map(|scale| wave(&[2, 4, 16, 8], scale)).into()],
@@ -305,7 +369,16 @@ const CONVOLUTIONS: &[Row] = &[
     (
         "transposed convolution",
         SUMS,
-        |b| f32_input(b, 0, &[1, 4, 9])?.conv_transpose1d(&f32_input(b, 1, &[4, 3, 4])?, 2, 1, 0, 1, 1),
+        |b| {
+            f32_input(b, 0, &[1, 4, 9])?.conv_transpose1d(
+                &f32_input(b, 1, &[4, 3, 4])?,
+                2,
+                1,
+                0,
+                1,
+                1,
+            )
+        },
         || vec![vec![wave(&[1, 4, 9], 1.0), wave(&[4, 3, 4], 1.0)]],
     ),
     (
@@ -347,7 +420,15 @@ const INDEXING: &[Row] = &[
         |b| {
             let sum = scalar_function(XlaOp::add_)?;
             let rows = b.parameter(1, ElementType::S64, &[3], "rows")?;
-            f32_input(b, 0, &[5, 4])?.scatter(&rows, &f32_input(b, 2, &[3, 4])?, &sum, &[1], &[0], &[0], 1)
+            f32_input(b, 0, &[5, 4])?.scatter(
+                &rows,
+                &f32_input(b, 2, &[3, 4])?,
+                &sum,
+                &[1],
+                &[0],
+                &[0],
+                1,
+            )
         },
         || vec![vec![wave(&[5, 4], 1.0), Literal::vec1(&[4i64, 0, 4]), wave(&[3, 4], 1.0)]],
     ),
@@ -355,7 +436,8 @@ const INDEXING: &[Row] = &[
         "dynamic slices",
         EXACT,
         |b| {
-            let (x, start) = (f32_input(b, 0, &[6, 4])?, b.parameter(1, ElementType::S32, &[], "start")?);
+            let (x, start) =
+                (f32_input(b, 0, &[6, 4])?, b.parameter(1, ElementType::S32, &[], "start")?);
             let zero = b.c0(0i32)?;
             let window = x.dynamic_slice(&[&start, &zero], &[2, 4])?;
             x.dynamic_update_slice(&window.neg()?, &[&zero, &zero])
@@ -371,7 +453,12 @@ const INDEXING: &[Row] = &[
         },
         || vec![vec![wave(&[4, 9], 1.0)]],
     ),
-    ("the largest three", EXACT, |b| f32_input(b, 0, &[2, 11])?.top_k(3, true), || vec![vec![wave(&[2, 11], 1.0)]]),
+    (
+        "the largest three",
+        EXACT,
+        |b| f32_input(b, 0, &[2, 11])?.top_k(3, true),
+        || vec![vec![wave(&[2, 11], 1.0)]],
+    ),
 ];
 
 const CONTROL_FLOW: &[Row] = &[
@@ -389,7 +476,8 @@ const CONTROL_FLOW: &[Row] = &[
         "a loop over a tuple",
         F32,
         |b| {
-            let state = Shape::tuple(vec![Shape::array::<i32>(vec![]), Shape::array::<f32>(vec![3])]);
+            let state =
+                Shape::tuple(vec![Shape::array::<i32>(vec![]), Shape::array::<f32>(vec![3])]);
             let below = function(&state, |b, x| x.get_tuple_element(0)?.lt(&b.c0(10i32)?))?;
             let next = function(&state, |b, x| {
                 let count = x.get_tuple_element(0)?.add_(&b.c0(1i32)?)?;
@@ -404,12 +492,18 @@ const CONTROL_FLOW: &[Row] = &[
         F32,
         |b| {
             let shape = Shape::array::<f32>(vec![5]);
-            let (then, otherwise) = (function(&shape, |_, x| x.exp())?, function(&shape, |_, x| x.neg())?);
+            let (then, otherwise) =
+                (function(&shape, |_, x| x.exp())?, function(&shape, |_, x| x.neg())?);
             let x = f32_input(b, 0, &[5])?;
             let positive = x.reduce_sum(&[0], false)?.gt(&b.c0(0f32)?)?;
             positive.conditional(x.clone(), then, x, otherwise)
         },
-        || vec![vec![Literal::vec1(&[1f32, 2.0, 3.0, 4.0, 5.0])], vec![Literal::vec1(&[-1f32, -2.0, 0.0, 1.0, 0.5])]],
+        || {
+            vec![
+                vec![Literal::vec1(&[1f32, 2.0, 3.0, 4.0, 5.0])],
+                vec![Literal::vec1(&[-1f32, -2.0, 0.0, 1.0, 0.5])],
+            ]
+        },
     ),
     (
         "a branch in a loop",
@@ -422,14 +516,20 @@ const CONTROL_FLOW: &[Row] = &[
             let next = function(&state, |b, x| {
                 let (half, more) = (
                     function(&Shape::array::<i64>(vec![]), |b, n| n.div_(&b.c0(2i64)?))?,
-                    function(&Shape::array::<i64>(vec![]), |b, n| n.mul_(&b.c0(3i64)?)?.add_(&b.c0(1i64)?))?,
+                    function(&Shape::array::<i64>(vec![]), |b, n| {
+                        n.mul_(&b.c0(3i64)?)?.add_(&b.c0(1i64)?)
+                    })?,
                 );
                 let number = x.get_tuple_element(0)?;
                 let even = number.rem_(&b.c0(2i64)?)?.eq(&b.c0(0i64)?)?;
                 let number = even.conditional(number.clone(), half, number, more)?;
                 b.tuple(&[number, x.get_tuple_element(1)?.add_(&b.c0(1i64)?)?])
             })?;
-            XlaOp::while_(unfinished, next, b.tuple(&[b.parameter(0, ElementType::S64, &[], "n")?, b.c0(0i64)?])?)
+            XlaOp::while_(
+                unfinished,
+                next,
+                b.tuple(&[b.parameter(0, ElementType::S64, &[], "n")?, b.c0(0i64)?])?,
+            )
         },
         || vec![vec![Literal::scalar(27i64)], vec![Literal::scalar(1i64)]],
     ),
@@ -463,7 +563,12 @@ const LOW_PRECISION: &[Row] = &[
     (
         "softmax of bf16 in f32",
         BF16,
-        |b| bf16_input(b, 0, &[4, 16])?.convert(PrimitiveType::F32)?.softmax(-1)?.convert(PrimitiveType::Bf16),
+        |b| {
+            bf16_input(b, 0, &[4, 16])?
+                .convert(PrimitiveType::F32)?
+                .softmax(-1)?
+                .convert(PrimitiveType::Bf16)
+        },
         || vec![vec![bf16(&wave(&[4, 16], 4.0))]],
     ),
     (
@@ -497,11 +602,21 @@ const OTHERS: &[Row] = &[
         EXACT,
         |b| {
             let x = b.parameter(0, ElementType::U32, &[3], "x")?;
-            b.tuple(&[x.gt(&b.c0(1u32)?)?, x.convert(PrimitiveType::U8)?, x.clone(), x.convert(PrimitiveType::S16)?])
+            b.tuple(&[
+                x.gt(&b.c0(1u32)?)?,
+                x.convert(PrimitiveType::U8)?,
+                x.clone(),
+                x.convert(PrimitiveType::S16)?,
+            ])
         },
         || vec![vec![Literal::vec1(&[0u32, 1, 77])]],
     ),
-    ("a tuple of one", EXACT, |b| b.tuple(&[f32_input(b, 0, &[2])?.neg()?]), || vec![vec![wave(&[2], 1.0)]]),
+    (
+        "a tuple of one",
+        EXACT,
+        |b| b.tuple(&[f32_input(b, 0, &[2])?.neg()?]),
+        || vec![vec![wave(&[2], 1.0)]],
+    ),
     (
         "random bits",
         EXACT,
@@ -519,7 +634,8 @@ const OTHERS: &[Row] = &[
         F32,
         |b| {
             let state = b.parameter(0, ElementType::U64, &[3], "state")?;
-            let (state, noise) = state.sample_normal(RandomAlgorithm::Philox, ElementType::F32, &[4, 8])?;
+            let (state, noise) =
+                state.sample_normal(RandomAlgorithm::Philox, ElementType::F32, &[4, 8])?;
             b.tuple(&[state, noise])
         },
         || vec![vec![Literal::vec1(&[42u64, 7, 9])]],
@@ -551,7 +667,8 @@ const OTHERS: &[Row] = &[
         "a step of Euler's method",
         SUMS,
         |b| {
-            let (latents, kernel) = (f32_input(b, 0, &[1, 4, 8, 8])?, f32_input(b, 1, &[4, 4, 3, 3])?);
+            let (latents, kernel) =
+                (f32_input(b, 0, &[1, 4, 8, 8])?, f32_input(b, 1, &[4, 4, 3, 3])?);
             let (sigma, next) = (f32_input(b, 2, &[])?, f32_input(b, 3, &[])?);
             let scale = (sigma.mul_(&sigma)? + b.c0(1f32)?)?.rsqrt()?;
             let noise = convolution(&latents.mul_(&scale)?, &kernel, 1, 1)?;
@@ -577,7 +694,10 @@ fn bf16_input(builder: &XlaBuilder, number: i64, dimensions: &[i64]) -> Result<X
 }
 
 /// A computation of one parameter.
-fn function(shape: &Shape, body: impl Fn(&XlaBuilder, &XlaOp) -> Result<XlaOp>) -> Result<XlaComputation> {
+fn function(
+    shape: &Shape,
+    body: impl Fn(&XlaBuilder, &XlaOp) -> Result<XlaOp>,
+) -> Result<XlaComputation> {
     let builder = XlaBuilder::new("function");
     let parameter = builder.parameter_s(0, shape, "x")?;
     builder.build(&body(&builder, &parameter)?)
@@ -595,7 +715,8 @@ fn convolution(input: &XlaOp, kernel: &XlaOp, stride: i64, groups: i64) -> Resul
     let (strides, padding, ones) = ([stride; 2], [(1, 1); 2], [1; 2]);
     let spatial = [2, 3];
     input.conv_general_dilated(
-        kernel, &strides, &padding, &ones, &ones, 0, 1, &spatial, 0, 1, &spatial, 1, 0, &spatial, groups, 1, false,
+        kernel, &strides, &padding, &ones, &ones, 0, 1, &spatial, 0, 1, &spatial, 1, 0, &spatial,
+        groups, 1, false,
     )
 }
 
@@ -626,5 +747,6 @@ fn bf16(literal: &Literal) -> Literal {
 fn complex(parts: &Literal) -> Literal {
     let parts = parts.to_vec::<f32>().unwrap();
     let bytes: Vec<u8> = parts.iter().flat_map(|part| part.to_le_bytes()).collect();
-    Literal::create_from_shape_and_untyped_data(ElementType::C64, &[parts.len() / 2], &bytes).unwrap()
+    Literal::create_from_shape_and_untyped_data(ElementType::C64, &[parts.len() / 2], &bytes)
+        .unwrap()
 }

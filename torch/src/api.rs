@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use preheat_ir::graph::{Type, Verified};
 use preheat_torch_abi::TorchOptions;
 use preheat_torch_abi::{
-    Answer, Api, Bytes, EventHandle, GraphHandle, INTERFACE_VERSION, MemoryUse, OwnedBytes, RUN_STREAMS_WEIGHTS,
-    Session as RawSession, TensorHandle, TensorSpec, code, dtype_of,
+    Answer, Api, Bytes, EventHandle, GraphHandle, INTERFACE_VERSION, MemoryUse, OwnedBytes,
+    RUN_STREAMS_WEIGHTS, Session as RawSession, TensorHandle, TensorSpec, code, dtype_of,
 };
 
 use crate::failure::{Failure, Outcome};
@@ -70,7 +70,10 @@ impl TensorBox {
     }
 
     fn donated(&self) -> Failure {
-        Failure::new(code::DONATED, format!("the tensor {} was given away to an earlier run", self.kind))
+        Failure::new(
+            code::DONATED,
+            format!("the tensor {} was given away to an earlier run", self.kind),
+        )
     }
 }
 
@@ -88,7 +91,10 @@ fn answer(work: impl FnOnce() -> Outcome<Vec<u8>>) -> Answer {
         let text = panic.downcast_ref::<String>().cloned();
         let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
         // What tch panics with is libtorch's error, mostly.
-        Err(Failure::new(code::BUG, format!("the torch library panicked: {}", text.unwrap_or_default())))
+        Err(Failure::new(
+            code::BUG,
+            format!("the torch library panicked: {}", text.unwrap_or_default()),
+        ))
     });
     match outcome {
         Ok(notice) => Answer { code: code::OK, message: owned(notice) },
@@ -142,22 +148,31 @@ unsafe fn tensors<'a>(start: *const *const TensorHandle, count: usize) -> Vec<&'
 
 fn give_tensor(session: &Arc<Session>, kind: Type, held: Arc<Held>) -> *mut TensorHandle {
     let device = held.device;
-    Box::into_raw(Box::new(TensorBox { session: Arc::clone(session), kind, device, held: Mutex::new(Some(held)) }))
-        .cast()
+    Box::into_raw(Box::new(TensorBox {
+        session: Arc::clone(session),
+        kind,
+        device,
+        held: Mutex::new(Some(held)),
+    }))
+    .cast()
 }
 
 unsafe extern "C" fn free_bytes(bytes: OwnedBytes) {
     if !bytes.start.is_null() {
         // SAFETY: `owned` made it of a boxed slice of this length, and the caller gives it back once.
-        drop(unsafe { Box::from_raw(std::ptr::slice_from_raw_parts_mut(bytes.start, bytes.length)) });
+        drop(unsafe {
+            Box::from_raw(std::ptr::slice_from_raw_parts_mut(bytes.start, bytes.length))
+        });
     }
 }
 
 unsafe extern "C" fn open(options: Bytes, out: *mut *mut RawSession) -> Answer {
     done(|| {
         // SAFETY: the caller's bytes, for the time of this call.
-        let options: TorchOptions = serde_json::from_slice(unsafe { borrowed(options) })
-            .map_err(|error| Failure::new(code::BUG, format!("the options cannot be read: {error}")))?;
+        let options: TorchOptions =
+            serde_json::from_slice(unsafe { borrowed(options) }).map_err(|error| {
+                Failure::new(code::BUG, format!("the options cannot be read: {error}"))
+            })?;
         let session = Box::into_raw(Box::new(Arc::new(Session::open(&options)?)));
         // SAFETY: the caller's place for the handle.
         unsafe { out.write(session.cast()) };
@@ -224,8 +239,9 @@ unsafe extern "C" fn make_tensor(
     out: *mut *mut TensorHandle,
 ) -> Answer {
     done(|| {
-        let dtype = dtype_of(spec.dtype)
-            .ok_or_else(|| Failure::new(code::UNSUPPORTED, format!("there is no dtype {}", spec.dtype)))?;
+        let dtype = dtype_of(spec.dtype).ok_or_else(|| {
+            Failure::new(code::UNSUPPORTED, format!("there is no dtype {}", spec.dtype))
+        })?;
         let dims = match spec.rank {
             0 => Vec::new(),
             // SAFETY: the caller has as many sizes there.
@@ -241,7 +257,11 @@ unsafe extern "C" fn make_tensor(
     })
 }
 
-unsafe extern "C" fn copy_tensor(raw: *const TensorHandle, device: u32, out: *mut *mut TensorHandle) -> Answer {
+unsafe extern "C" fn copy_tensor(
+    raw: *const TensorHandle,
+    device: u32,
+    out: *mut *mut TensorHandle,
+) -> Answer {
     done(|| {
         // SAFETY: the caller's live handle.
         let from = unsafe { tensor(raw) };
@@ -252,12 +272,20 @@ unsafe extern "C" fn copy_tensor(raw: *const TensorHandle, device: u32, out: *mu
     })
 }
 
-unsafe extern "C" fn read_tensor(raw: *const TensorHandle, start: *mut u8, length: usize) -> Answer {
+unsafe extern "C" fn read_tensor(
+    raw: *const TensorHandle,
+    start: *mut u8,
+    length: usize,
+) -> Answer {
     done(|| {
         // SAFETY: the caller's live handle.
         let from = unsafe { tensor(raw) };
         if length as u64 != from.kind.bytes() {
-            let message = format!("{} has {} bytes, and there is room for {length}", from.kind, from.kind.bytes());
+            let message = format!(
+                "{} has {} bytes, and there is room for {length}",
+                from.kind,
+                from.kind.bytes()
+            );
             return Err(Failure::new(code::WRONG_TYPE, message));
         }
         let elements = usize::try_from(from.kind.elements()).unwrap_or(usize::MAX);
@@ -283,7 +311,8 @@ unsafe extern "C" fn load_graph(
     done(|| {
         // SAFETY: the caller's live session and bytes.
         let (session, bytes) = unsafe { (session(raw), borrowed(bytes)) };
-        let function = Verified::decode(bytes).map_err(|error| Failure::new(code::BAD_GRAPH, error_chain(&error)))?;
+        let function = Verified::decode(bytes)
+            .map_err(|error| Failure::new(code::BAD_GRAPH, error_chain(&error)))?;
         let graph = Graph::load(session, device, function)?;
         // SAFETY: the caller's place for the handle.
         unsafe { out.write(Box::into_raw(Box::new(graph)).cast()) };
@@ -304,20 +333,29 @@ unsafe extern "C" fn run_graph(
         let (graph, given) = unsafe { (&*raw.cast::<Graph>(), tensors(given, count)) };
         let function = &graph.function;
         if out_count != function.outputs().len() {
-            let message = format!("there is room for {out_count} outputs, and there are {}", function.outputs().len());
+            let message = format!(
+                "there is room for {out_count} outputs, and there are {}",
+                function.outputs().len()
+            );
             return Err(Failure::new(code::WRONG_TYPE, message));
         }
         // All of them, before one is taken over.
         let (inputs, weights) = checked(graph, &given, flags & RUN_STREAMS_WEIGHTS != 0)?;
-        let held = |tensors: &[&TensorBox]| tensors.iter().map(|tensor| tensor.held()).collect::<Outcome<Vec<_>>>();
+        let held = |tensors: &[&TensorBox]| {
+            tensors.iter().map(|tensor| tensor.held()).collect::<Outcome<Vec<_>>>()
+        };
         let (inputs_held, weights) = (held(inputs)?, held(weights)?);
-        for (input, _) in inputs.iter().zip(&graph.is_donated).filter(|(_, is_donated)| **is_donated) {
+        for (input, _) in
+            inputs.iter().zip(&graph.is_donated).filter(|(_, is_donated)| **is_donated)
+        {
             input.take()?;
         }
         let results = graph.run(inputs_held, &weights)?;
         // Nothing may fail once a handle is with the caller, who frees none of a call that failed.
         let notices = if results.notices.is_empty() { Vec::new() } else { json(&results.notices)? };
-        for (index, (held, output)) in results.outputs.into_iter().zip(function.outputs()).enumerate() {
+        for (index, (held, output)) in
+            results.outputs.into_iter().zip(function.outputs()).enumerate()
+        {
             let handle = give_tensor(&graph.session, function.type_of(output.value).clone(), held);
             // SAFETY: the caller has places for as many handles as there are outputs.
             unsafe { out.add(index).write(handle) };
@@ -333,7 +371,11 @@ unsafe extern "C" fn free_graph(raw: *mut GraphHandle) {
     });
 }
 
-unsafe extern "C" fn record_event(raw: *const RawSession, device: u32, out: *mut *mut EventHandle) -> Answer {
+unsafe extern "C" fn record_event(
+    raw: *const RawSession,
+    device: u32,
+    out: *mut *mut EventHandle,
+) -> Answer {
     done(|| {
         // SAFETY: the caller's live session.
         let event = unsafe { session(raw) }.place(device)?.record()?;
@@ -364,7 +406,9 @@ fn checked<'t>(
     let (inputs, weights) = (graph.function.inputs(), graph.function.weights());
     if given.len() != inputs.len() + weights.len() {
         let (count, inputs, weights) = (given.len(), inputs.len(), weights.len());
-        let message = format!("{count} tensors are given, and the graph has {inputs} inputs and {weights} weights");
+        let message = format!(
+            "{count} tensors are given, and the graph has {inputs} inputs and {weights} weights"
+        );
         return Err(Failure::new(code::WRONG_TYPE, message));
     }
     let (given_inputs, given_weights) = given.split_at(inputs.len());
@@ -386,13 +430,20 @@ fn check_tensor(
 ) -> Outcome<()> {
     check(what, name, &tensor.kind, kind)?;
     if !Arc::ptr_eq(&tensor.session, &graph.session) {
-        return Err(Failure::new(code::WRONG_DEVICE, format!("{what} {name} is of another session")));
+        return Err(Failure::new(
+            code::WRONG_DEVICE,
+            format!("{what} {name} is of another session"),
+        ));
     }
     if tensor.device == graph.position || may_be_elsewhere {
         return Ok(());
     }
-    let [there, here] = [graph.session.place(tensor.device)?.id, graph.session.place(graph.position)?.id];
-    Err(Failure::new(code::WRONG_DEVICE, format!("{what} {name} is on {there}, and the graph on {here}")))
+    let [there, here] =
+        [graph.session.place(tensor.device)?.id, graph.session.place(graph.position)?.id];
+    Err(Failure::new(
+        code::WRONG_DEVICE,
+        format!("{what} {name} is on {there}, and the graph on {here}"),
+    ))
 }
 
 fn error_chain(error: &dyn std::error::Error) -> String {

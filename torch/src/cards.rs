@@ -23,7 +23,12 @@ impl Card {
         let Some((name, capability)) = shim::card(index) else {
             return Self { name: "CUDA device".to_owned(), ..Self::default() };
         };
-        Self { problem: kernels.problem(capability), name, compute_capability: Some(capability), rocm: false }
+        Self {
+            problem: kernels.problem(capability),
+            name,
+            compute_capability: Some(capability),
+            rocm: false,
+        }
     }
 
     /// What stands for the cards that libtorch cannot reach.
@@ -55,8 +60,14 @@ impl Kernels {
             return None;
         }
         let [(major, minor), (least_major, least_minor)] = [card, *least];
-        let why = if card < *least { format!(": they begin at {least_major}.{least_minor}") } else { String::new() };
-        Some(format!("its compute capability is {major}.{minor}, and this libtorch has no kernels for it{why}"))
+        let why = if card < *least {
+            format!(": they begin at {least_major}.{least_minor}")
+        } else {
+            String::new()
+        };
+        Some(format!(
+            "its compute capability is {major}.{minor}, and this libtorch has no kernels for it{why}"
+        ))
     }
 }
 
@@ -94,8 +105,9 @@ mod tests {
 
     #[test]
     fn text_is_compiled_for_later_cards_and_kernels_of_one_card_are_for_no_other() {
-        let kernels =
-            Kernels::read("code=sm_90;-gencode;arch=compute_90,code=compute_90;arch=compute_100a,code=sm_100a");
+        let kernels = Kernels::read(
+            "code=sm_90;-gencode;arch=compute_90,code=compute_90;arch=compute_100a,code=sm_100a",
+        );
         assert_eq!((&kernels.machine[..], &kernels.text[..]), (&[(9, 0)][..], &[(9, 0)][..]));
         assert_eq!(kernels.problem((12, 1)), None);
         assert!(kernels.problem((8, 9)).is_some());

@@ -65,11 +65,15 @@ impl From<TchError> for Failure {
 
 /// libtorch's words without the C++ stack trace and the advice to its developers that follow them.
 fn without_trace(message: &str) -> &str {
-    let end =
-        ["\nException raised from", "\nC++ CapturedTraceback", "\nSearch for `cuda", "\nCUDA kernel errors might"]
-            .iter()
-            .filter_map(|start| message.find(start))
-            .min();
+    let end = [
+        "\nException raised from",
+        "\nC++ CapturedTraceback",
+        "\nSearch for `cuda",
+        "\nCUDA kernel errors might",
+    ]
+    .iter()
+    .filter_map(|start| message.find(start))
+    .min();
     message[..end.unwrap_or(message.len())].trim_end()
 }
 
@@ -86,10 +90,16 @@ mod tests {
                 code::OUT_OF_MEMORY,
             ),
             ("MPS backend out of memory (MPS allocated: 1 GB)", code::OUT_OF_MEMORY),
-            ("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`", code::OUT_OF_MEMORY),
+            (
+                "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+                code::OUT_OF_MEMORY,
+            ),
             ("Invalid buffer size: 65536.00 GiB", code::OUT_OF_MEMORY),
             ("std::bad_alloc", code::OUT_OF_MEMORY),
-            ("The operator 'aten::x' is not currently implemented for the MPS device.", code::UNSUPPORTED),
+            (
+                "The operator 'aten::x' is not currently implemented for the MPS device.",
+                code::UNSUPPORTED,
+            ),
             ("Could not run 'aten::x' with arguments from the 'MPS' backend.", code::UNSUPPORTED),
             ("\"upsample\" not implemented for 'BFloat16'", code::UNSUPPORTED),
             (

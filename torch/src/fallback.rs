@@ -39,7 +39,8 @@ impl Fallbacks {
             seen.count += 1;
             return None;
         }
-        let is_first = !known.iter().any(|(other, _)| other.device == lack.device && other.op == lack.op);
+        let is_first =
+            !known.iter().any(|(other, _)| other.device == lack.device && other.op == lack.op);
         let seen = Seen { count: 1, reason: reason.unwrap_or_default() };
         let told = is_first.then(|| told(lack, &seen));
         known.push((lack, seen));
@@ -51,7 +52,10 @@ impl Fallbacks {
         let mut all: Vec<TorchFallback> = Vec::new();
         for (lack, seen) in &*self.known() {
             let fallback = told(*lack, seen);
-            match all.iter_mut().find(|other| other.device == fallback.device && other.op == fallback.op) {
+            match all
+                .iter_mut()
+                .find(|other| other.device == fallback.device && other.op == fallback.op)
+            {
                 Some(other) => other.count += fallback.count,
                 None => all.push(fallback),
             }

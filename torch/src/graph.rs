@@ -48,22 +48,36 @@ impl Graph {
         let _no_gradients = tch::no_grad_guard();
         let mut constants = HashMap::new();
         let finished = finished(&function);
-        for (value, node) in function.values().filter(|(value, _)| finished[value.index()].is_some()) {
+        for (value, node) in
+            function.values().filter(|(value, _)| finished[value.index()].is_some())
+        {
             let tensor = match &node.op {
                 Op::Literal(numbers) => {
-                    let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
+                    let bytes: Vec<u8> =
+                        numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
                     place.make(&node.kind, &bytes)?
                 }
                 Op::Fill(number) => {
                     let options = (kind_of(node.kind.dtype)?, place.device);
-                    place.hold(Tensor::f_full(sizes(&node.kind.dims)?, f64::from(*number), options)?)?
+                    place.hold(Tensor::f_full(
+                        sizes(&node.kind.dims)?,
+                        f64::from(*number),
+                        options,
+                    )?)?
                 }
                 _ => continue,
             };
             constants.insert(value.index(), tensor);
         }
         let is_donated = donated(&function);
-        Ok(Self { session: Arc::clone(session), function, position, is_donated, constants, finished })
+        Ok(Self {
+            session: Arc::clone(session),
+            function,
+            position,
+            is_donated,
+            constants,
+            finished,
+        })
     }
 
     /// `inputs` and `weights` are as many as the function declares, of its types, and the inputs are on the device.
@@ -91,24 +105,42 @@ impl Graph {
                 values[done] = None;
             }
         }
-        let outputs =
-            self.function.outputs().iter().map(|output| self.output(place, output.value, weights, &mut values));
+        let outputs = self
+            .function
+            .outputs()
+            .iter()
+            .map(|output| self.output(place, output.value, weights, &mut values));
         Ok(Results { outputs: outputs.collect::<Outcome<_>>()?, notices })
     }
 
     /// Makes a weight or constant that an op is about to use a value.
-    fn fetch(&self, place: &Place, index: usize, weights: &[Arc<Held>], values: &mut Values) -> Outcome<()> {
+    fn fetch(
+        &self,
+        place: &Place,
+        index: usize,
+        weights: &[Arc<Held>],
+        values: &mut Values,
+    ) -> Outcome<()> {
         if values[index].is_some() {
             return Ok(());
         }
         values[index] = Some(match &self.function.nodes()[index].op {
             Op::Weight(at) => {
                 let weight = &weights[*at as usize];
-                if weight.device == self.position { Arc::clone(weight) } else { place.copy(weight)? }
+                if weight.device == self.position {
+                    Arc::clone(weight)
+                } else {
+                    place.copy(weight)?
+                }
             }
             op => match self.constants.get(&index) {
                 Some(constant) => Arc::clone(constant),
-                None => return Err(Failure::new(code::BUG, format!("value {index} ({}) is gone", op.name()))),
+                None => {
+                    return Err(Failure::new(
+                        code::BUG,
+                        format!("value {index} ({}) is gone", op.name()),
+                    ));
+                }
             },
         });
         Ok(())
@@ -124,7 +156,9 @@ impl Graph {
     ) -> Outcome<Tensor> {
         let op = &node.op;
         // `fetch` was asked for every operand, so none is missing; an empty slice would be a panic, which the interface reports.
-        let of = |value: Value| values[value.index()].as_ref().map_or_else(|| missing(op), |held| held.tensor());
+        let of = |value: Value| {
+            values[value.index()].as_ref().map_or_else(|| missing(op), |held| held.tensor())
+        };
         if place.is_host() {
             return ops::compute(op, &node.kind, &of);
         }
@@ -143,13 +177,24 @@ impl Graph {
     }
 
     /// An output, in memory of its own: a part of a large tensor would keep all of it.
-    fn output(&self, place: &Place, value: Value, weights: &[Arc<Held>], values: &mut Values) -> Outcome<Arc<Held>> {
+    fn output(
+        &self,
+        place: &Place,
+        value: Value,
+        weights: &[Arc<Held>],
+        values: &mut Values,
+    ) -> Outcome<Arc<Held>> {
         self.fetch(place, value.index(), weights, values)?;
-        let Some(held) = &values[value.index()] else { return Err(Failure::new(code::BUG, "an output is gone")) };
+        let Some(held) = &values[value.index()] else {
+            return Err(Failure::new(code::BUG, "an output is gone"));
+        };
         let wanted = self.function.type_of(value);
         let (have, want) = (held.tensor().size(), sizes(&wanted.dims)?);
         if have != want || held.tensor().f_kind()? != kind_of(wanted.dtype)? {
-            return Err(Failure::new(code::BUG, format!("an output is {:?}, and should be {wanted}", held.tensor())));
+            return Err(Failure::new(
+                code::BUG,
+                format!("an output is {:?}, and should be {wanted}", held.tensor()),
+            ));
         }
         if shim::storage(held.tensor())?.1 == wanted.bytes() {
             return Ok(Arc::clone(held));
@@ -160,8 +205,11 @@ impl Graph {
 
 /// Computes an op on the CPU, from copies of its operands.
 fn on_cpu<'t>(op: &Op, kind: &Type, of: &dyn Fn(Value) -> &'t Tensor) -> Outcome<Tensor> {
-    let copies: HashMap<Value, Tensor> =
-        op.operands().into_iter().map(|value| Ok((value, of(value).f_to(Device::Cpu)?))).collect::<Outcome<_>>()?;
+    let copies: HashMap<Value, Tensor> = op
+        .operands()
+        .into_iter()
+        .map(|value| Ok((value, of(value).f_to(Device::Cpu)?)))
+        .collect::<Outcome<_>>()?;
     ops::compute(op, kind, &|value| &copies[&value])
 }
 

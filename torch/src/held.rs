@@ -55,7 +55,9 @@ impl Ledger {
         let (address, bytes) = shim::storage(tensor)?;
         let mut books = self.books();
         let known = books.storages.contains_key(&address);
-        if let Some(limit) = self.limit.filter(|&limit| !known && books.bytes.saturating_add(bytes) > limit) {
+        if let Some(limit) =
+            self.limit.filter(|&limit| !known && books.bytes.saturating_add(bytes) > limit)
+        {
             return Err(Failure::new(
                 code::OUT_OF_MEMORY,
                 format!(

@@ -24,7 +24,10 @@ pub fn kind_of(dtype: Dtype) -> Outcome<Kind> {
         Dtype::Complex64 => Kind::ComplexFloat,
         Dtype::Complex128 => Kind::ComplexDouble,
         Dtype::UInt16 | Dtype::UInt32 | Dtype::UInt64 => {
-            return Err(Failure::new(code::UNSUPPORTED, format!("libtorch computes nothing in {dtype}")));
+            return Err(Failure::new(
+                code::UNSUPPORTED,
+                format!("libtorch computes nothing in {dtype}"),
+            ));
         }
     })
 }
@@ -40,8 +43,9 @@ pub fn sizes(dims: &[u64]) -> Outcome<Vec<i64>> {
 }
 
 pub fn size(dim: u64) -> Outcome<i64> {
-    i64::try_from(dim)
-        .map_err(|_| Failure::new(code::OUT_OF_MEMORY, format!("no tensor has {dim} cells along an axis")))
+    i64::try_from(dim).map_err(|_| {
+        Failure::new(code::OUT_OF_MEMORY, format!("no tensor has {dim} cells along an axis"))
+    })
 }
 
 /// Says where a tensor is not what is declared.

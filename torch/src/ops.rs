@@ -20,16 +20,27 @@ pub fn compute<'t>(op: &Op, kind: &Type, of: &dyn Fn(Value) -> &'t Tensor) -> Ou
             let (stride, padding) = ([size(*stride)?; 2], [size(*padding)?; 2]);
             // Channels stay in front of rows. The other order took 1.1 times as long for a step of the SD 1.5 shape on two cores, and
             // its group norm loses digits far from zero; what a permutation left in that order would bring it back.
-            of(*x).f_contiguous()?.f_conv2d(of(*weight), bias.map(of), stride, padding, [1, 1], 1)?
+            of(*x).f_contiguous()?.f_conv2d(
+                of(*weight),
+                bias.map(of),
+                stride,
+                padding,
+                [1, 1],
+                1,
+            )?
         }
         Op::Linear { x, weight, bias } => of(*x).f_linear(of(*weight), bias.map(of))?,
         Op::GroupNorm { norm, groups } => {
             let (groups, eps) = (size(*groups)?, f64::from(norm.eps));
-            normalised(norm, of, |x, weight, bias| Ok(x.f_group_norm(groups, Some(weight), Some(bias), eps, true)?))?
+            normalised(norm, of, |x, weight, bias| {
+                Ok(x.f_group_norm(groups, Some(weight), Some(bias), eps, true)?)
+            })?
         }
         Op::LayerNorm(norm) => {
             let (last, eps) = (of(norm.weight).size(), f64::from(norm.eps));
-            normalised(norm, of, |x, weight, bias| Ok(x.f_layer_norm(&last, Some(weight), Some(bias), eps, true)?))?
+            normalised(norm, of, |x, weight, bias| {
+                Ok(x.f_layer_norm(&last, Some(weight), Some(bias), eps, true)?)
+            })?
         }
         Op::Attention(attention) => attend(attention, of)?,
         Op::Upsample { x, size: [height, width] } => {
@@ -39,11 +50,12 @@ pub fn compute<'t>(op: &Op, kind: &Type, of: &dyn Fn(Value) -> &'t Tensor) -> Ou
             let parts: Vec<&Tensor> = parts.iter().map(|part| of(*part)).collect();
             Tensor::f_cat(&parts, axis_of(*axis)?)?
         }
-        Op::Slice { x, axis, start, end } => of(*x).f_narrow(axis_of(*axis)?, size(*start)?, size(end - start)?)?,
-        Op::Reshape(x) => of(*x).f_reshape(&sizes(&kind.dims)?)?,
-        Op::Permute(x, order) => {
-            of(*x).f_permute(&order.iter().map(|&axis| axis_of(axis)).collect::<Outcome<Vec<i64>>>()?)?
+        Op::Slice { x, axis, start, end } => {
+            of(*x).f_narrow(axis_of(*axis)?, size(*start)?, size(end - start)?)?
         }
+        Op::Reshape(x) => of(*x).f_reshape(&sizes(&kind.dims)?)?,
+        Op::Permute(x, order) => of(*x)
+            .f_permute(&order.iter().map(|&axis| axis_of(axis)).collect::<Outcome<Vec<i64>>>()?)?,
         Op::Broadcast(x) => of(*x).f_expand(&sizes(&kind.dims)?, false)?,
         Op::Embedding { table, ids } => {
             let table = of(*table);
@@ -120,8 +132,16 @@ fn attend<'t>(attention: &Attention, of: &dyn Fn(Value) -> &'t Tensor) -> Outcom
     let (query, key, value) = (by_head(query)?, by_head(key)?, by_head(value)?);
     let scale = f64::from(attention.scale);
     let none: Option<&Tensor> = None;
-    let mixed =
-        Tensor::f_scaled_dot_product_attention(&query, &key, &value, none, 0.0, attention.causal, scale, false)?;
+    let mixed = Tensor::f_scaled_dot_product_attention(
+        &query,
+        &key,
+        &value,
+        none,
+        0.0,
+        attention.causal,
+        scale,
+        false,
+    )?;
     let mixed = mixed.f_transpose(1, 2)?.f_flatten(2, 3)?;
     Ok(if widen { mixed.f_to_kind(kind)? } else { mixed })
 }

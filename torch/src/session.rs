@@ -62,7 +62,14 @@ impl Session {
     fn add(&mut self, id: TorchId, device: Device, card: Option<Card>, fake: &FakeDevice) {
         let position = u32::try_from(self.places.len()).unwrap_or(u32::MAX);
         let ledger = Arc::new(Ledger::new(id, fake.memory_bytes));
-        self.places.push(Place { position, id, device, ledger, card, lacks: fake.lacks.iter().cloned().collect() });
+        self.places.push(Place {
+            position,
+            id,
+            device,
+            ledger,
+            card,
+            lacks: fake.lacks.iter().cloned().collect(),
+        });
     }
 
     pub fn place(&self, position: u32) -> Outcome<&Place> {
@@ -90,7 +97,8 @@ impl Place {
         if !self.lacks.contains(op) {
             return Ok(());
         }
-        let message = format!("The operator '{op}' is not currently implemented for the {} device", self.id);
+        let message =
+            format!("The operator '{op}' is not currently implemented for the {} device", self.id);
         Err(Failure::of_libtorch(&message))
     }
 
@@ -102,13 +110,16 @@ impl Place {
     /// A tensor of row-major bytes, in memory of its own.
     pub fn make(&self, kind: &Type, bytes: &[u8]) -> Outcome<Arc<Held>> {
         if bytes.len() as u64 != kind.bytes() {
-            let message = format!("{kind} takes {} bytes, and {} were given", kind.bytes(), bytes.len());
+            let message =
+                format!("{kind} takes {} bytes, and {} were given", kind.bytes(), bytes.len());
             return Err(Failure::new(code::WRONG_TYPE, message));
         }
         let (dims, dtype) = (sizes(&kind.dims)?, kind_of(kind.dtype)?);
         let on_host = Tensor::f_empty(&dims, (dtype, Device::Cpu))?;
         // SAFETY: a new, dense tensor of so many bytes, which nothing else knows; `bytes` cannot lie in it.
-        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), on_host.data_ptr().cast(), bytes.len()) };
+        unsafe {
+            std::ptr::copy_nonoverlapping(bytes.as_ptr(), on_host.data_ptr().cast(), bytes.len())
+        };
         self.hold(match self.device {
             Device::Cpu => on_host,
             // From memory that the card reads by itself the copy waits for nothing, and so nor does what is queued before it.
@@ -168,7 +179,9 @@ impl Place {
         let [major, minor, patch] = LIBTORCH_VERSION;
         let card = self.card.as_ref();
         let name = match self.id {
-            TorchId::Cpu => format!("libtorch {major}.{minor}.{patch}, {} threads", tch::get_num_threads()),
+            TorchId::Cpu => {
+                format!("libtorch {major}.{minor}.{patch}, {} threads", tch::get_num_threads())
+            }
             TorchId::Cuda(_) => card.map_or_else(String::new, |card| card.name.clone()),
             TorchId::Mps => "Apple GPU".to_owned(),
             TorchId::Fake(_) => "fake device on the CPU".to_owned(),
@@ -191,13 +204,17 @@ impl Place {
             // An allocator that does not tell is no reason to list nothing.
             Some(_) if self.card.as_ref().is_some_and(|card| card.problem.is_some()) => None,
             Some(accelerator) => accelerator.memory().ok().filter(|&(_, total)| total > 0),
-            None => self.ledger.limit().map(|limit| (limit.saturating_sub(self.ledger.bytes().0), limit)),
+            None => self
+                .ledger
+                .limit()
+                .map(|limit| (limit.saturating_sub(self.ledger.bytes().0), limit)),
         }
     }
 
     fn described_now(&self) -> TorchDevice {
         let memory = self.free_and_total();
-        let (free_bytes, total_bytes) = (memory.map(|memory| memory.0), memory.map(|memory| memory.1));
+        let (free_bytes, total_bytes) =
+            (memory.map(|memory| memory.0), memory.map(|memory| memory.1));
         TorchDevice { total_bytes, free_bytes, ..self.described() }
     }
 }

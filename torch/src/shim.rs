@@ -37,11 +37,21 @@ mod raw {
             message: *mut c_char,
             size: usize,
         ) -> bool;
-        pub fn preheat_reset_peak(kind: c_int, index: c_int, message: *mut c_char, size: usize) -> bool;
+        pub fn preheat_reset_peak(
+            kind: c_int,
+            index: c_int,
+            message: *mut c_char,
+            size: usize,
+        ) -> bool;
         pub fn preheat_empty_cache(kind: c_int, message: *mut c_char, size: usize) -> bool;
         pub fn preheat_synchronize(index: c_int, message: *mut c_char, size: usize) -> bool;
         pub fn preheat_keep_float32(message: *mut c_char, size: usize) -> bool;
-        pub fn preheat_pinned(from: *const c_void, to: *mut *mut c_void, message: *mut c_char, size: usize) -> bool;
+        pub fn preheat_pinned(
+            from: *const c_void,
+            to: *mut *mut c_void,
+            message: *mut c_char,
+            size: usize,
+        ) -> bool;
         pub fn preheat_record(
             kind: c_int,
             index: c_int,
@@ -64,7 +74,12 @@ mod raw {
             message: *mut c_char,
             size: usize,
         ) -> bool;
-        pub fn preheat_card(index: c_int, name: *mut c_char, size: usize, capability: *mut c_int) -> bool;
+        pub fn preheat_card(
+            index: c_int,
+            name: *mut c_char,
+            size: usize,
+            capability: *mut c_int,
+        ) -> bool;
     }
 }
 
@@ -97,7 +112,9 @@ impl Accelerator {
     pub fn allocator(self) -> Outcome<[u64; 3]> {
         let ((kind, index), mut figures) = (self.raw(), [0; 3]);
         // SAFETY: a place for the three numbers that it writes, and for as many bytes of message as are said.
-        guarded(|message, size| unsafe { raw::preheat_allocator(kind, index, figures.as_mut_ptr(), message, size) })?;
+        guarded(|message, size| unsafe {
+            raw::preheat_allocator(kind, index, figures.as_mut_ptr(), message, size)
+        })?;
         Ok(figures)
     }
 
@@ -123,7 +140,9 @@ impl Accelerator {
     pub fn record(self) -> Outcome<Event> {
         let ((kind, index), mut moment) = (self.raw(), null_mut());
         // SAFETY: places for the moment, and for as many bytes of message as are said.
-        guarded(|message, size| unsafe { raw::preheat_record(kind, index, &raw mut moment, message, size) })?;
+        guarded(|message, size| unsafe {
+            raw::preheat_record(kind, index, &raw mut moment, message, size)
+        })?;
         Ok(Event(NonNull::new(moment)))
     }
 }
@@ -168,7 +187,9 @@ pub fn keep_float32() -> Outcome<()> {
 pub fn pinned(tensor: &Tensor) -> Outcome<Tensor> {
     let mut copy = null_mut();
     // SAFETY: a live tensor, which in torch-sys is a pointer to an `at::Tensor`; places for the copy and the message.
-    guarded(|message, size| unsafe { raw::preheat_pinned(tensor.as_ptr().cast(), &raw mut copy, message, size) })?;
+    guarded(|message, size| unsafe {
+        raw::preheat_pinned(tensor.as_ptr().cast(), &raw mut copy, message, size)
+    })?;
     // SAFETY: a new `at::Tensor` on the heap, as torch-sys makes them, and owned by nobody else.
     Ok(unsafe { Tensor::from_ptr(copy.cast()) })
 }
@@ -188,7 +209,12 @@ pub fn cuda_configuration() -> Outcome<String> {
     let mut configuration = [0; CONFIGURATION_BYTES];
     // SAFETY: places for as many bytes of both texts as are said.
     guarded(|message, size| unsafe {
-        raw::preheat_cuda_configuration(configuration.as_mut_ptr(), CONFIGURATION_BYTES, message, size)
+        raw::preheat_cuda_configuration(
+            configuration.as_mut_ptr(),
+            CONFIGURATION_BYTES,
+            message,
+            size,
+        )
     })?;
     Ok(text(&configuration))
 }
@@ -198,7 +224,13 @@ pub fn storage(tensor: &Tensor) -> Outcome<(usize, u64)> {
     let (mut address, mut bytes) = (0, 0);
     // SAFETY: a live tensor, which in torch-sys is a pointer to an `at::Tensor`; places for both numbers and the message.
     guarded(|message, size| unsafe {
-        raw::preheat_storage(tensor.as_ptr().cast(), &raw mut address, &raw mut bytes, message, size)
+        raw::preheat_storage(
+            tensor.as_ptr().cast(),
+            &raw mut address,
+            &raw mut bytes,
+            message,
+            size,
+        )
     })?;
     Ok((address, bytes))
 }
@@ -208,17 +240,23 @@ pub fn card(index: u32) -> Option<(String, (u32, u32))> {
     let (mut name, mut capability) = ([0; NAME_BYTES], [0; 2]);
     let index = c_int::try_from(index).ok()?;
     // SAFETY: places for as many bytes of name as are said, and for two numbers.
-    let known = unsafe { raw::preheat_card(index, name.as_mut_ptr(), NAME_BYTES, capability.as_mut_ptr()) };
+    let known =
+        unsafe { raw::preheat_card(index, name.as_mut_ptr(), NAME_BYTES, capability.as_mut_ptr()) };
     let [major, minor] = capability.map(|number| u32::try_from(number).unwrap_or(0));
     known.then(|| (text(&name), (major, minor)))
 }
 
 fn guarded(call: impl FnOnce(*mut c_char, usize) -> bool) -> Outcome<()> {
     let mut message = [0; MESSAGE_BYTES];
-    if call(message.as_mut_ptr(), MESSAGE_BYTES) { Ok(()) } else { Err(Failure::of_libtorch(&text(&message))) }
+    if call(message.as_mut_ptr(), MESSAGE_BYTES) {
+        Ok(())
+    } else {
+        Err(Failure::of_libtorch(&text(&message)))
+    }
 }
 
 fn text(bytes: &[c_char]) -> String {
     let bytes: Vec<u8> = bytes.iter().map(|&byte| byte.cast_unsigned()).collect();
-    CStr::from_bytes_until_nul(&bytes).map_or_else(|_| String::new(), |text| text.to_string_lossy().into_owned())
+    CStr::from_bytes_until_nul(&bytes)
+        .map_or_else(|_| String::new(), |text| text.to_string_lossy().into_owned())
 }

@@ -35,7 +35,12 @@ pub fn run(model: Option<&Path>, preheat: Option<&Path>, size: Option<String>) -
     let cache = work.path().join("cache");
     let mut rows = Vec::new();
     if let Some(model) = model {
-        rows.extend(warmed(&preheat, &cache, &Model::given_or_made(Some(model))?, size.as_deref())?);
+        rows.extend(warmed(
+            &preheat,
+            &cache,
+            &Model::given_or_made(Some(model))?,
+            size.as_deref(),
+        )?);
     } else {
         let demo = Model::given_or_made(Some(&root().join("examples/demo-model")))?;
         rows.extend(warmed(&preheat, &cache, &demo, None)?);
@@ -44,12 +49,20 @@ pub fn run(model: Option<&Path>, preheat: Option<&Path>, size: Option<String>) -
         rows.push(jax(&preheat, &size)?);
     }
     println!("\nguided, bf16, batch 1, for {TARGET}: each compiled once, in a process of its own");
-    table::print(["model", "size", "stage", "compile s", "peak GB", "executable MB", "stored MB"], &rows);
+    table::print(
+        ["model", "size", "stage", "compile s", "peak GB", "executable MB", "stored MB"],
+        &rows,
+    );
     Ok(())
 }
 
 /// Compiles every stage on an empty cache, and gives a row for each.
-fn warmed(preheat: &Preheat, cache: &Path, model: &Model, size: Option<&str>) -> Outcome<Vec<[String; 7]>> {
+fn warmed(
+    preheat: &Preheat,
+    cache: &Path,
+    model: &Model,
+    size: Option<&str>,
+) -> Outcome<Vec<[String; 7]>> {
     let with_cache = |words: &[&str]| {
         let mut command = preheat.command(["--json", "--quiet", "--cache-dir"]);
         command.arg(cache).args(words);
@@ -62,7 +75,10 @@ fn warmed(preheat: &Preheat, cache: &Path, model: &Model, size: Option<&str>) ->
     }
     let done = measured(&mut warm)?.result;
     let [width, height] = [0, 1].map(|side| done["padded_size"][side].as_u64().unwrap_or_default());
-    stages(&done)?.iter().map(|stage| row(&with_cache, model, &format!("{width}x{height}"), stage)).collect()
+    stages(&done)?
+        .iter()
+        .map(|stage| row(&with_cache, model, &format!("{width}x{height}"), stage))
+        .collect()
 }
 
 fn row(
@@ -76,7 +92,8 @@ fn row(
     }
     let key = stage["graph_key"].as_str().unwrap_or_default();
     let record = json(&mut with_cache(&["cache", "show", key]))?;
-    let megabytes = |pointer: &str| Ok::<_, Failure>(format!("{:.1}", number(&record, pointer)? / 1e6));
+    let megabytes =
+        |pointer: &str| Ok::<_, Failure>(format!("{:.1}", number(&record, pointer)? / 1e6));
     Ok([
         model.name(),
         size.to_owned(),
@@ -90,13 +107,25 @@ fn row(
 
 /// The denoiser of Stable Diffusion 1.5 in JAX, without guidance and scheduler: two pictures' worth of it, as the guided one computes.
 fn jax(preheat: &Preheat, size: &str) -> Outcome<[String; 7]> {
-    let sides: Vec<u32> = size.split('x').filter_map(|side| side.parse().ok()).map(|side: u32| side / 8).collect();
+    let sides: Vec<u32> =
+        size.split('x').filter_map(|side| side.parse().ok()).map(|side: u32| side / 8).collect();
     let [width, height] = sides[..] else { return Err(Failure::new(format!("{size} is no size"))) };
-    let mut compile = command(peers::python(Peers::WarmStart)?, [root().join("benches/peers/jax_unet.py")]);
+    let mut compile =
+        command(peers::python(Peers::WarmStart)?, [root().join("benches/peers/jax_unet.py")]);
     compile.arg("--config").arg(root().join("benches/peers/configs/unet_sd15.json"));
-    compile.args(["--batch", "2", "--dtype", "bfloat16", "--ahead", TARGET.trim_start_matches("tpu:")]);
+    compile.args([
+        "--batch",
+        "2",
+        "--dtype",
+        "bfloat16",
+        "--ahead",
+        TARGET.trim_start_matches("tpu:"),
+    ]);
     compile.args(["--height", &height.to_string(), "--width", &width.to_string()]);
-    compile.env("TPU_LIBRARY_PATH", preheat.plugin("tpu")?).env("JAX_PLATFORMS", "cpu").envs(SURROUNDINGS);
+    compile
+        .env("TPU_LIBRARY_PATH", preheat.plugin("tpu")?)
+        .env("JAX_PLATFORMS", "cpu")
+        .envs(SURROUNDINGS);
     let done = measured(&mut compile)?.result;
     Ok([
         "sd15, JAX".to_owned(),

@@ -7,8 +7,8 @@ use clap::ValueEnum;
 use crate::command::{Outcome, cargo, run as run_command};
 use crate::model::Size;
 use crate::{
-    ahead, bench_allocator, bench_evidence, pipeline_ready, pipeline_sizes, pipeline_step, pipeline_sync,
-    prerequisites, warm_start,
+    ahead, bench_allocator, bench_evidence, pipeline_ready, pipeline_sizes, pipeline_step,
+    pipeline_sync, prerequisites, warm_start,
 };
 
 #[derive(clap::Args)]
@@ -120,9 +120,16 @@ pub fn run(arguments: &Arguments) -> Outcome {
         }
         Bench::PipelineSizes => {
             prerequisites::check(prerequisites::BUILD)?;
-            let usual = [[512, 512], [768, 768], [768, 1024]].map(|[width, height]| Size { width, height });
+            let usual =
+                [[512, 512], [768, 768], [768, 1024]].map(|[width, height]| Size { width, height });
             let sizes = if pipeline.size.is_empty() { &usual[..] } else { &pipeline.size };
-            pipeline_sizes::run(rounds, pipeline.steps.unwrap_or(1), model, pipeline.preheat.as_deref(), sizes)
+            pipeline_sizes::run(
+                rounds,
+                pipeline.steps.unwrap_or(1),
+                model,
+                pipeline.preheat.as_deref(),
+                sizes,
+            )
         }
     }
 }
@@ -141,5 +148,8 @@ fn micro(passed_on: &[String]) -> Outcome {
 
 fn scale(passed_on: &[String]) -> Outcome {
     prerequisites::check(prerequisites::BUILD)?;
-    run_command(cargo(["run", "--release", "--package", "preheat-cache", "--example", "scale", "--"]).args(passed_on))
+    run_command(
+        cargo(["run", "--release", "--package", "preheat-cache", "--example", "scale", "--"])
+            .args(passed_on),
+    )
 }

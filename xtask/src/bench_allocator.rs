@@ -16,7 +16,11 @@ use crate::{machine, table};
 const SIDES: [(&str, &str, &str); 3] = [
     ("the system's malloc", "allocator-system", ""),
     ("jemalloc, as the binary has it", "allocator-jemalloc", ""),
-    ("  with huge pages, freed ones kept", "allocator-jemalloc", "thp:always,metadata_thp:always,dirty_decay_ms:-1"),
+    (
+        "  with huge pages, freed ones kept",
+        "allocator-jemalloc",
+        "thp:always,metadata_thp:always,dirty_decay_ms:-1",
+    ),
 ];
 
 pub fn run(rounds: u32) -> Outcome {
@@ -41,7 +45,9 @@ pub fn run(rounds: u32) -> Outcome {
             let (_, bench, settings) = SIDES[index];
             let result = measured(&mut side(bench, settings))?.result;
             if result["hit"] != Value::Bool(true) {
-                return Err(Failure::new(format!("{bench} did not load from its cache:\n{result:#}")));
+                return Err(Failure::new(format!(
+                    "{bench} did not load from its cache:\n{result:#}"
+                )));
             }
             results[index].push(result);
         }
@@ -54,8 +60,11 @@ fn print(results: &[Vec<Value>; SIDES.len()]) -> Outcome {
     println!("\nunet_step.mlir, 200 steps: resident MB, medians of {} rounds", results[0].len());
     let mut rows = Vec::new();
     for ((title, ..), results) in std::iter::zip(SIDES, results) {
-        let bytes = |name: &str| megabytes(results.iter().map(|result| result[name].as_u64().unwrap_or(0)));
-        let seconds = |name: &str| results.iter().map(|result| number(result, name)).collect::<Outcome<Vec<f64>>>();
+        let bytes =
+            |name: &str| megabytes(results.iter().map(|result| result[name].as_u64().unwrap_or(0)));
+        let seconds = |name: &str| {
+            results.iter().map(|result| number(result, name)).collect::<Outcome<Vec<f64>>>()
+        };
         rows.push([
             title.to_owned(),
             bytes("start_bytes"),
@@ -66,6 +75,9 @@ fn print(results: &[Vec<Value>; SIDES.len()]) -> Outcome {
             format!("{:.2}", median(seconds("/seconds_per_step")?) * 1e3),
         ]);
     }
-    table::print(["allocator", "at start", "loaded", "at the end", "peak", "load s", "step ms"], &rows);
+    table::print(
+        ["allocator", "at start", "loaded", "at the end", "peak", "load s", "step ms"],
+        &rows,
+    );
     Ok(())
 }

@@ -23,7 +23,8 @@ pub fn run(rounds: u32, preheat: Option<&Path>) -> Outcome {
         std::fs::write(&path, log).map_err(Failure::context("the log could not be written"))?;
         for snapping in [&[][..], &["--snap-to-warm", "25"]] {
             for words in [&["audit"][..], &["plan", "--budget", "2h,20GiB"]] {
-                let seconds = (0..rounds).map(|_| one(&preheat, work.path(), &path, &[words, snapping].concat()));
+                let seconds = (0..rounds)
+                    .map(|_| one(&preheat, work.path(), &path, &[words, snapping].concat()));
                 let seconds = median(seconds.collect::<Outcome<Vec<_>>>()?);
                 let command = [words, snapping].concat().join(" ");
                 if seconds > MOST_SECONDS {
@@ -68,7 +69,8 @@ fn sizes() -> String {
 fn lines() -> String {
     let mut state = 1_u64;
     let mut below = |end: u64| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 33) % end
     };
     (0..100_000).fold(String::new(), |mut log, _| {

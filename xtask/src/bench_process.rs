@@ -22,7 +22,9 @@ pub fn bench_program(bench: &str) -> Outcome<PathBuf> {
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())
         .filter(|message| message["target"]["name"] == bench)
         .find_map(|message| message["executable"].as_str().map(|path| Path::new(path).to_owned()))
-        .ok_or_else(|| Failure::new(format!("cargo built {bench} and did not say where the program is")))
+        .ok_or_else(|| {
+            Failure::new(format!("cargo built {bench} and did not say where the program is"))
+        })
 }
 
 /// What a process printed and used.
@@ -42,7 +44,8 @@ pub fn measured(command: &mut Command) -> Outcome<Measured> {
     let spelled = spelled(command);
     let failed = |what: &str| Failure::context(format!("`{spelled}` {what}"));
     let began = Instant::now();
-    let mut child = command.stdout(Stdio::piped()).spawn().map_err(failed("could not be started"))?;
+    let mut child =
+        command.stdout(Stdio::piped()).spawn().map_err(failed("could not be started"))?;
     let mut text = String::new();
     if let Some(mut output) = child.stdout.take() {
         output.read_to_string(&mut text).map_err(failed("printed no text"))?;
@@ -50,10 +53,14 @@ pub fn measured(command: &mut Command) -> Outcome<Measured> {
     let used = child.wait4().map_err(failed("could not be waited for"))?;
     let wall_seconds = began.elapsed().as_secs_f64();
     if !used.status.success() {
-        return Err(Failure::new(format!("this command failed ({}); to repeat it:\n  {spelled}\n{text}", used.status)));
+        return Err(Failure::new(format!(
+            "this command failed ({}); to repeat it:\n  {spelled}\n{text}",
+            used.status
+        )));
     }
     Ok(Measured {
-        result: parse_json(&text).ok_or_else(|| Failure::new(format!("`{spelled}` printed no JSON:\n{text}")))?,
+        result: parse_json(&text)
+            .ok_or_else(|| Failure::new(format!("`{spelled}` printed no JSON:\n{text}")))?,
         wall_seconds,
         cpu_seconds: (used.rusage.utime + used.rusage.stime).as_secs_f64(),
         peak_bytes: used.rusage.maxrss,
@@ -74,9 +81,11 @@ impl Resident {
     pub fn start(command: &mut Command) -> Outcome<(Self, Value)> {
         let spelled = spelled(command);
         let started = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
-        let mut child = started.map_err(Failure::context(format!("`{spelled}` could not be started")))?;
+        let mut child =
+            started.map_err(Failure::context(format!("`{spelled}` could not be started")))?;
         let pipes = child.stdin.take().zip(child.stdout.take());
-        let (input, output) = pipes.ok_or_else(|| Failure::new(format!("`{spelled}` has no pipes")))?;
+        let (input, output) =
+            pipes.ok_or_else(|| Failure::new(format!("`{spelled}` has no pipes")))?;
         let mut resident = Self { child, input, output: BufReader::new(output), spelled };
         let ready = resident.answer()?;
         Ok((resident, ready))
@@ -91,7 +100,8 @@ impl Resident {
 
     fn answer(&mut self) -> Outcome<Value> {
         let mut line = String::new();
-        while self.output.read_line(&mut line).map_err(Failure::context(self.spelled.clone()))? > 0 {
+        while self.output.read_line(&mut line).map_err(Failure::context(self.spelled.clone()))? > 0
+        {
             if let Some(value) = parse_json(&line).filter(Value::is_object) {
                 return Ok(value);
             }

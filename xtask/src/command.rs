@@ -32,13 +32,16 @@ pub type Outcome<T = ()> = Result<T, Failure>;
 
 /// The workspace's root.
 pub fn root() -> PathBuf {
-    let manifest_dir =
-        std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
+    let manifest_dir = std::env::var_os("CARGO_MANIFEST_DIR")
+        .map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
     manifest_dir.parent().map_or_else(|| PathBuf::from("."), PathBuf::from)
 }
 
 /// A command that runs in the workspace's root.
-pub fn command<S: AsRef<OsStr>>(program: impl AsRef<OsStr>, arguments: impl IntoIterator<Item = S>) -> Command {
+pub fn command<S: AsRef<OsStr>>(
+    program: impl AsRef<OsStr>,
+    arguments: impl IntoIterator<Item = S>,
+) -> Command {
     let mut command = Command::new(program);
     command.args(arguments).current_dir(root());
     command
@@ -51,8 +54,9 @@ pub fn cargo<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Command
 
 /// The command as a person would type it in the workspace's root.
 pub fn spelled(command: &Command) -> String {
-    let variables =
-        command.get_envs().filter_map(|(name, value)| Some(format!("{}={}", name.to_string_lossy(), quoted(value?))));
+    let variables = command
+        .get_envs()
+        .filter_map(|(name, value)| Some(format!("{}={}", name.to_string_lossy(), quoted(value?))));
     let words = std::iter::once(command.get_program()).chain(command.get_args()).map(quoted);
     variables.chain(words).collect::<Vec<_>>().join(" ")
 }
@@ -71,7 +75,8 @@ fn quoted(word: &OsStr) -> String {
 pub fn run(command: &mut Command) -> Outcome {
     let spelled = spelled(command);
     eprintln!("$ {spelled}");
-    let status = command.status().map_err(Failure::context(format!("`{spelled}` could not be started")))?;
+    let status =
+        command.status().map_err(Failure::context(format!("`{spelled}` could not be started")))?;
     if status.success() {
         Ok(())
     } else {
@@ -90,7 +95,10 @@ pub fn output(command: &mut Command) -> Outcome<String> {
     if output.status.success() {
         Ok(text)
     } else {
-        Err(Failure(format!("this command failed ({}); to repeat it:\n  {spelled}\n{text}", output.status)))
+        Err(Failure(format!(
+            "this command failed ({}); to repeat it:\n  {spelled}\n{text}",
+            output.status
+        )))
     }
 }
 
@@ -112,6 +120,9 @@ mod tests {
     fn a_command_is_spelled_so_that_a_shell_reads_it_back() {
         let mut command = cargo(["doc", "--target-dir", "a b", "it's"]);
         command.env("RUSTDOCFLAGS", "-D warnings");
-        assert_eq!(spelled(&command), r"RUSTDOCFLAGS='-D warnings' cargo doc --target-dir 'a b' 'it'\''s'");
+        assert_eq!(
+            spelled(&command),
+            r"RUSTDOCFLAGS='-D warnings' cargo doc --target-dir 'a b' 'it'\''s'"
+        );
     }
 }

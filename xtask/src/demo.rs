@@ -19,12 +19,16 @@ pub fn run() -> Outcome {
     let preheat = Preheat::build()?;
     run_command(&mut install("xla-cpu", Profile::Release))?;
     let programs = programs()?;
-    let cache_dir = tempfile::tempdir().map_err(Failure::context("no temporary folder for the cache"))?;
+    let cache_dir =
+        tempfile::tempdir().map_err(Failure::context("no temporary folder for the cache"))?;
     let pictures = root().join("target/demo");
-    std::fs::create_dir_all(&pictures).map_err(Failure::context(format!("cannot make {}", pictures.display())))?;
+    std::fs::create_dir_all(&pictures)
+        .map_err(Failure::context(format!("cannot make {}", pictures.display())))?;
     let demo = Demo { preheat, cache_dir: cache_dir.path(), pictures };
 
-    eprintln!("\ncold: each program, and then the model, in a process of its own, into an empty cache");
+    eprintln!(
+        "\ncold: each program, and then the model, in a process of its own, into an empty cache"
+    );
     let (cold, cold_picture) = demo.run_all(&programs, "cold")?;
     let compiles_cold = demo.compiles()?;
     eprintln!("warm: the same again, in new processes");
@@ -51,8 +55,10 @@ pub fn run() -> Outcome {
 /// The example programs, by name.
 fn programs() -> Outcome<Vec<PathBuf>> {
     let folder = root().join("examples/programs");
-    let entries = std::fs::read_dir(&folder).map_err(Failure::context(format!("cannot read {}", folder.display())))?;
-    let mut programs: Vec<PathBuf> = entries.filter_map(Result::ok).map(|entry| entry.path()).collect();
+    let entries = std::fs::read_dir(&folder)
+        .map_err(Failure::context(format!("cannot read {}", folder.display())))?;
+    let mut programs: Vec<PathBuf> =
+        entries.filter_map(Result::ok).map(|entry| entry.path()).collect();
     programs.retain(|path| path.extension().is_some_and(|extension| extension == "mlir"));
     programs.sort();
     if programs.is_empty() {
@@ -81,7 +87,8 @@ impl Demo<'_> {
             json(command.arg(program))
         };
         let programs = programs.iter().map(run).collect::<Outcome<Vec<_>>>()?;
-        let mut command = self.command(&["--device", "xla-cpu", "--json", "run", "--prompt", "the digit seven"]);
+        let mut command =
+            self.command(&["--device", "xla-cpu", "--json", "run", "--prompt", "the digit seven"]);
         command.args(["--seed", SEED, "--output"]).arg(self.picture(name));
         Ok((programs, json(&mut command)?))
     }
@@ -107,7 +114,13 @@ impl Demo<'_> {
             ]);
         }
         let total = |run| Ok::<_, Failure>(table::seconds(number(run, "/timings/total_seconds")?));
-        rows.push(["until the picture".to_owned(), total(cold)?, String::new(), total(warm)?, String::new()]);
+        rows.push([
+            "until the picture".to_owned(),
+            total(cold)?,
+            String::new(),
+            total(warm)?,
+            String::new(),
+        ]);
         table::print(["\"the digit seven\"", "cold", "from", "warm", "from"], &rows);
         let [cold, warm] = ["cold", "warm"].map(|name| self.picture(name));
         println!();
@@ -115,7 +128,9 @@ impl Demo<'_> {
             show(&cold, &warm)?;
         }
         println!("{}\n{}", cold.display(), warm.display());
-        let read = |path: &Path| std::fs::read(path).map_err(Failure::context(format!("no {}", path.display())));
+        let read = |path: &Path| {
+            std::fs::read(path).map_err(Failure::context(format!("no {}", path.display())))
+        };
         if read(&cold)? != read(&warm)? {
             return Err(Failure::new(
                 "the two pictures differ: a loaded executable should compute what the compiled one did",
@@ -133,7 +148,8 @@ fn show(left: &Path, right: &Path) -> Outcome {
         let mut line = String::new();
         for picture in &pictures {
             for column in 0..picture.width {
-                let ([r, g, b], [r2, g2, b2]) = (picture.at(column, row), picture.at(column, row + 1));
+                let ([r, g, b], [r2, g2, b2]) =
+                    (picture.at(column, row), picture.at(column, row + 1));
                 let _ = write!(line, "\x1b[38;2;{r};{g};{b};48;2;{r2};{g2};{b2}m\u{2580}");
             }
             line.push_str("\x1b[0m  ");
@@ -153,8 +169,9 @@ impl Pixels {
     fn read(path: &Path) -> Outcome<Self> {
         let failed = |why: String| Failure::new(format!("{}: {why}", path.display()));
         let file = std::fs::File::open(path).map_err(|error| failed(error.to_string()))?;
-        let mut reader =
-            png::Decoder::new(std::io::BufReader::new(file)).read_info().map_err(|e| failed(e.to_string()))?;
+        let mut reader = png::Decoder::new(std::io::BufReader::new(file))
+            .read_info()
+            .map_err(|e| failed(e.to_string()))?;
         let (width, height) = (reader.info().width as usize, reader.info().height as usize);
         let mut rgb = vec![0; width * height * 3];
         reader.next_frame(&mut rgb).map_err(|error| failed(error.to_string()))?;
@@ -173,7 +190,8 @@ fn print_programs(programs: &[PathBuf], cold: &[Value], warm: &[Value]) -> Outco
     for ((program, cold), warm) in programs.iter().zip(cold).zip(warm) {
         let cold_seconds = number(cold, "/timings/executables_ready_seconds")?;
         let warm_seconds = number(warm, "/timings/executables_ready_seconds")?;
-        let compile_seconds: f64 = stages(cold)?.iter().filter_map(|stage| stage["compile_seconds"].as_f64()).sum();
+        let compile_seconds: f64 =
+            stages(cold)?.iter().filter_map(|stage| stage["compile_seconds"].as_f64()).sum();
         rows.push([
             program.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
             table::seconds(compile_seconds),
@@ -184,7 +202,12 @@ fn print_programs(programs: &[PathBuf], cold: &[Value], warm: &[Value]) -> Outco
             format!("{:.1} x", cold_seconds / warm_seconds),
         ]);
     }
-    table::print(["program", "compile", "cold start", "from", "warm start", "from", "faster"], &rows);
-    println!("A start runs from the beginning of the process's main until the executable can be called.");
+    table::print(
+        ["program", "compile", "cold start", "from", "warm start", "from", "faster"],
+        &rows,
+    );
+    println!(
+        "A start runs from the beginning of the process's main until the executable can be called."
+    );
     Ok(())
 }

@@ -2,7 +2,11 @@
 //!
 //! Everything here is a list of commands that a person could type; each is printed before it runs, so that it can be
 //! repeated alone. One file a subcommand; [`command`] runs commands, [`preheat`] asks the built binary.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for people, whose whole output is text")]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program for people, whose whole output is text"
+)]
 
 mod ahead;
 mod bench;

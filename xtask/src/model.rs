@@ -22,7 +22,9 @@ impl FromStr for Size {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let sides = text.split_once('x').and_then(|(width, height)| Some((width.parse().ok()?, height.parse().ok()?)));
+        let sides = text
+            .split_once('x')
+            .and_then(|(width, height)| Some((width.parse().ok()?, height.parse().ok()?)));
         let (width, height) = sides.ok_or_else(|| "a size is written as 512x512".to_owned())?;
         Ok(Self { width, height })
     }
@@ -43,7 +45,8 @@ impl Model {
     /// The folder that was named, or one below the target folder, which is made once and takes 4 GB.
     pub fn given_or_made(given: Option<&Path>) -> Outcome<Self> {
         if let Some(given) = given {
-            let folder = given.canonicalize().map_err(Failure::context(given.display().to_string()))?;
+            let folder =
+                given.canonicalize().map_err(Failure::context(given.display().to_string()))?;
             return Ok(Self { folder });
         }
         let folder = root().join("target/bench/sd15");
@@ -51,7 +54,8 @@ impl Model {
             // Beside its place until it is whole.
             let partial = folder.with_file_name("partial/sd15");
             let _ = std::fs::remove_dir_all(&partial);
-            let mut make = cargo(["run", "--quiet", "--release", "--example", "random_model", "--", "sd15"]);
+            let mut make =
+                cargo(["run", "--quiet", "--release", "--example", "random_model", "--", "sd15"]);
             run_command(make.arg(&partial))?;
             std::fs::rename(&partial, &folder)
                 .map_err(Failure::context(format!("cannot make {}", folder.display())))?;
@@ -68,10 +72,26 @@ impl Model {
     }
 
     /// `preheat run` of it on XLA:CPU, guided, with the picture in `out`.
-    pub fn run(&self, preheat: &Preheat, cache: &Path, size: Size, steps: u32, out: &Path) -> Command {
+    pub fn run(
+        &self,
+        preheat: &Preheat,
+        cache: &Path,
+        size: Size,
+        steps: u32,
+        out: &Path,
+    ) -> Command {
         let mut run = preheat.command(["--device", "xla-cpu", "--cache-dir"]);
         run.arg(cache).args(["--quiet", "--json", "run", "--model"]).arg(&self.folder);
-        run.args(["--prompt", "a photograph of a cat", "--seed", "1", "--cfg-scale", "7.5", "--scheduler", "euler"]);
+        run.args([
+            "--prompt",
+            "a photograph of a cat",
+            "--seed",
+            "1",
+            "--cfg-scale",
+            "7.5",
+            "--scheduler",
+            "euler",
+        ]);
         run.args(["--width", &size.width.to_string(), "--height", &size.height.to_string()]);
         run.args(["--steps", &steps.to_string(), "--output"]).arg(out.join("out.png"));
         run
@@ -80,7 +100,8 @@ impl Model {
 
 /// The weights that the stages read, as `FILE:OFFSET:LENGTH`, neighbours taken together. What only a VAE's encoder reads is left out.
 pub fn byte_ranges(model: &Model) -> Outcome<Vec<String>> {
-    let files = ["text_encoder/model", "unet/diffusion_pytorch_model", "vae/diffusion_pytorch_model"];
+    let files =
+        ["text_encoder/model", "unet/diffusion_pytorch_model", "vae/diffusion_pytorch_model"];
     let mut all = Vec::new();
     for file in files {
         let path = model.folder.join(file).with_extension("safetensors");
@@ -91,11 +112,13 @@ pub fn byte_ranges(model: &Model) -> Outcome<Vec<String>> {
         let length = u64::from_le_bytes(length);
         let mut header = Vec::new();
         reader.take(length).read_to_end(&mut header).map_err(failed())?;
-        let header: Value =
-            serde_json::from_slice(&header).map_err(Failure::context(format!("cannot read {}", path.display())))?;
+        let header: Value = serde_json::from_slice(&header)
+            .map_err(Failure::context(format!("cannot read {}", path.display())))?;
         let tensors = header.as_object().into_iter().flatten();
         let read = tensors.filter(|(name, _)| {
-            !["__metadata__", "encoder.", "quant_conv."].iter().any(|unread| name.starts_with(unread))
+            !["__metadata__", "encoder.", "quant_conv."]
+                .iter()
+                .any(|unread| name.starts_with(unread))
         });
         let mut ranges: Vec<[u64; 2]> = read
             .filter_map(|(_, tensor)| {
@@ -112,7 +135,11 @@ pub fn byte_ranges(model: &Model) -> Outcome<Vec<String>> {
             follows
         });
         let data = 8 + length;
-        all.extend(ranges.iter().map(|[begin, end]| format!("{}:{}:{}", path.display(), data + begin, end - begin)));
+        all.extend(
+            ranges
+                .iter()
+                .map(|[begin, end]| format!("{}:{}:{}", path.display(), data + begin, end - begin)),
+        );
     }
     Ok(all)
 }

@@ -35,9 +35,12 @@ pub fn python(peers: Peers) -> Outcome<PathBuf> {
         return Ok(python);
     }
     run_command(command("python3", ["-m", "venv", "--clear"]).arg(&folder))?;
-    run_command(command(&python, ["-m", "pip", "install", "--quiet", "--requirement"]).arg(&requirements))?;
+    run_command(
+        command(&python, ["-m", "pip", "install", "--quiet", "--requirement"]).arg(&requirements),
+    )?;
     // Last, so that an interrupted install is made again.
-    std::fs::write(&stamp, wanted).map_err(Failure::context(format!("cannot write {}", stamp.display())))?;
+    std::fs::write(&stamp, wanted)
+        .map_err(Failure::context(format!("cannot write {}", stamp.display())))?;
     Ok(python)
 }
 
@@ -62,14 +65,20 @@ pub fn read_bytes(work: &Path) -> Outcome<PathBuf> {
 fn c_program(name: &str, header_folder: &Path, work: &Path) -> Outcome<PathBuf> {
     let program = work.join(name);
     let mut compile = command("cc", ["-O2", "-pthread", "-I"]);
-    compile.arg(header_folder).arg(format!("benches/peers/{name}.c")).arg("-o").arg(&program).arg("-ldl");
+    compile
+        .arg(header_folder)
+        .arg(format!("benches/peers/{name}.c"))
+        .arg("-o")
+        .arg(&program)
+        .arg("-ldl");
     run_command(&mut compile)?;
     Ok(program)
 }
 
 /// The user's data folder, as `preheat` itself chooses it.
 fn data_dir() -> Outcome<PathBuf> {
-    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let set =
+        |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let user = || set("XDG_DATA_HOME").or_else(|| Some(set("HOME")?.join(".local/share")));
     set("PREHEAT_DATA_DIR")
         .or_else(|| Some(user()?.join("preheat")))

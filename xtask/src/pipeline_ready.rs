@@ -91,12 +91,15 @@ impl Subject {
         let result = measured(&mut first)?.result;
         for stage in stages(&result)? {
             let text = |name: &str| {
-                stage[name].as_str().ok_or_else(|| Failure::new(format!("a stage has no {name}:\n{stage:#}")))
+                stage[name]
+                    .as_str()
+                    .ok_or_else(|| Failure::new(format!("a stage has no {name}:\n{stage:#}")))
             };
             let (name, key) = (text("stage")?, text("graph_key")?);
             let mut show = self.preheat.command(["--cache-dir"]);
             show.arg(self.cache()).args(["cache", "show", key, "--program"]);
-            let (program, executable) = (self.folder.join(name).with_extension("mlir"), self.folder.join(name));
+            let (program, executable) =
+                (self.folder.join(name).with_extension("mlir"), self.folder.join(name));
             std::fs::write(&program, output(&mut show)?)
                 .map_err(Failure::context(format!("cannot write {}", program.display())))?;
             let mut compile = command(&self.floor, ["--compile"]);
@@ -163,7 +166,11 @@ impl Subject {
     }
 
     fn print(&self, times: &Times) {
-        let bytes: u64 = self.ranges.iter().filter_map(|range| range.rsplit(':').next()?.parse::<u64>().ok()).sum();
+        let bytes: u64 = self
+            .ranges
+            .iter()
+            .filter_map(|range| range.rsplit(':').next()?.parse::<u64>().ok())
+            .sum();
         println!(
             "\n{} at {}, {} stages, {:.2} GB of weights: seconds since the process's start, {} rounds",
             self.model.name(),
@@ -173,8 +180,9 @@ impl Subject {
             times.floor.len()
         );
         let row = |title: &str, seconds: &[f64]| {
-            let (least, most) =
-                seconds.iter().fold((f64::INFINITY, 0.0_f64), |(least, most), &x| (least.min(x), most.max(x)));
+            let (least, most) = seconds
+                .iter()
+                .fold((f64::INFINITY, 0.0_f64), |(least, most), &x| (least.min(x), most.max(x)));
             [
                 title.to_owned(),
                 format!("{:.3}", median(seconds.iter().copied())),
@@ -221,7 +229,11 @@ impl Subject {
                     middle(&times.both) / floors,
                     None,
                 ),
-                table::verdict("both: preheat / its executables + its weights", middle(&times.both) / own, None),
+                table::verdict(
+                    "both: preheat / its executables + its weights",
+                    middle(&times.both) / own,
+                    None,
+                ),
             ],
         );
     }
@@ -232,5 +244,8 @@ fn loaded(command: &Command, result: &Value) -> Outcome {
     if sources(result)?.split(", ").all(|source| source == "disk") {
         return Ok(());
     }
-    Err(Failure::new(format!("preheat did not load from its cache: `{}`\n{result:#}", spelled(command))))
+    Err(Failure::new(format!(
+        "preheat did not load from its cache: `{}`\n{result:#}",
+        spelled(command)
+    )))
 }

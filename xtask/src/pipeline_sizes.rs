@@ -23,7 +23,13 @@ struct Run {
     peak_bytes: u64,
 }
 
-pub fn run(rounds: u32, steps: u32, model: Option<&Path>, preheat: Option<&Path>, sizes: &[Size]) -> Outcome {
+pub fn run(
+    rounds: u32,
+    steps: u32,
+    model: Option<&Path>,
+    preheat: Option<&Path>,
+    sizes: &[Size],
+) -> Outcome {
     let preheat = Preheat::given_or_built(preheat)?;
     run_command(&mut preheat.command(["plugins", "install", "xla-cpu"]))?;
     let model = Model::given_or_made(model)?;
@@ -35,7 +41,8 @@ pub fn run(rounds: u32, steps: u32, model: Option<&Path>, preheat: Option<&Path>
             eprintln!("round {} of {rounds}, {size}", round + 1);
             let work = tempfile::tempdir().map_err(Failure::context("no temporary folder"))?;
             let run = |wanted: &str| {
-                let mut command = model.run(&preheat, &work.path().join("cache"), size, steps, work.path());
+                let mut command =
+                    model.run(&preheat, &work.path().join("cache"), size, steps, work.path());
                 read(&measured(&mut command)?, wanted)
             };
             runs.push([run("compiled")?, run("disk")?]);
@@ -48,7 +55,9 @@ pub fn run(rounds: u32, steps: u32, model: Option<&Path>, preheat: Option<&Path>
 fn read(process: &Measured, wanted: &str) -> Outcome<Run> {
     let result: &Value = &process.result;
     if !sources(result)?.split(", ").all(|source| source == wanted) {
-        return Err(Failure::new(format!("every stage should have come from {wanted}:\n{result:#}")));
+        return Err(Failure::new(format!(
+            "every stage should have come from {wanted}:\n{result:#}"
+        )));
     }
     let seconds = |name: &str| number(result, &format!("/timings/{name}"));
     Ok(Run {
@@ -62,10 +71,14 @@ fn read(process: &Measured, wanted: &str) -> Outcome<Run> {
 fn print(model: &Model, steps: u32, sizes: &[Size], all: &[Vec<[Run; 2]>]) {
     let rounds = all.first().map_or(0, Vec::len);
     let plural = if steps == 1 { "" } else { "s" };
-    println!("\n{}, guided, float32, {steps} step{plural}: medians of {rounds} rounds", model.name());
+    println!(
+        "\n{}, guided, float32, {steps} step{plural}: medians of {rounds} rounds",
+        model.name()
+    );
     let rows: Vec<[String; 9]> = std::iter::zip(sizes, all)
         .map(|(size, runs)| {
-            let middle = |side: usize, of: fn(&Run) -> f64| median(runs.iter().map(|run| of(&run[side])));
+            let middle =
+                |side: usize, of: fn(&Run) -> f64| median(runs.iter().map(|run| of(&run[side])));
             let (cold_ready, warm_ready) = (middle(0, |run| run.ready), middle(1, |run| run.ready));
             let (cold_done, warm_done) = (middle(0, |run| run.done), middle(1, |run| run.done));
             let peak = runs.iter().flatten().map(|run| run.peak_bytes).max().unwrap_or(0);

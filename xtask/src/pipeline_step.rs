@@ -90,7 +90,8 @@ impl Processes {
             Side::XlaAlone => (self.xla.as_mut(), "bare".to_owned()),
             Side::Eager => (Some(&mut self.eager), steps.to_string()),
         };
-        let process = process.ok_or_else(|| Failure::new(format!("{} does not run here", side.title())))?;
+        let process =
+            process.ok_or_else(|| Failure::new(format!("{} does not run here", side.title())))?;
         number(&process.ask(&line)?, "/seconds_per_step")
     }
 }
@@ -123,7 +124,8 @@ struct Program {
 impl Program {
     fn given_or_built(given: Option<&Path>, sides: &[Side]) -> Outcome<Self> {
         if let Some(given) = given {
-            let path = given.canonicalize().map_err(Failure::context(given.display().to_string()))?;
+            let path =
+                given.canonicalize().map_err(Failure::context(given.display().to_string()))?;
             return Ok(Self { path, variables: Vec::new() });
         }
         prerequisites::check(prerequisites::PEERS)?;
@@ -137,7 +139,9 @@ impl Program {
     fn command(&self, bench: &Bench<'_>, device: &str, model: &Model, cache: &Path) -> Command {
         let mut command = command(&self.path, [cache]);
         command.arg(model.folder()).args([device, bench.precision]);
-        command.args([bench.size.width, bench.size.height, bench.steps].map(|number| number.to_string()));
+        command.args(
+            [bench.size.width, bench.size.height, bench.steps].map(|number| number.to_string()),
+        );
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         // As src/main.rs has it for the binary.
         command.env("MALLOC_CONF", "oversize_threshold:0,dirty_decay_ms:60000");
@@ -146,9 +150,17 @@ impl Program {
 }
 
 /// Starts a process for each side, and makes sure that they compute in the same dtype, with as many threads.
-fn start(bench: &Bench<'_>, program: &Program, model: &Model, sides: &[Side]) -> Outcome<Processes> {
-    let python = bench.torch_python.map_or_else(|| peers::python(Peers::Torch), |python| Ok(python.to_owned()))?;
-    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).to_string();
+fn start(
+    bench: &Bench<'_>,
+    program: &Program,
+    model: &Model,
+    sides: &[Side],
+) -> Outcome<Processes> {
+    let python = bench
+        .torch_python
+        .map_or_else(|| peers::python(Peers::Torch), |python| Ok(python.to_owned()))?;
+    let threads =
+        std::thread::available_parallelism().map_or(1, std::num::NonZero::get).to_string();
     // libtorch takes a thread for each core otherwise, which may have two processors; in Python and out of it, it reads this.
     let start = |command: &mut Command| Resident::start(command.env("OMP_NUM_THREADS", &threads));
     let cache = tempfile::tempdir().map_err(Failure::context("no temporary folder"))?;
@@ -169,7 +181,8 @@ fn start(bench: &Bench<'_>, program: &Program, model: &Model, sides: &[Side]) ->
     eager.arg(model.folder().join("unet")).args(["--device", bench.device]);
     // The size that preheat computes: rounded up to a multiple of 64.
     eager.args(["--height", &latent(bench.size.height), "--width", &latent(bench.size.width)]);
-    let (eager, there) = start(eager.args(["--dtype", here["dtype"].as_str().unwrap_or_default()]))?;
+    let (eager, there) =
+        start(eager.args(["--dtype", here["dtype"].as_str().unwrap_or_default()]))?;
     if bench.device == "cpu" {
         agree("kind", &here, &there)?;
     }
@@ -182,7 +195,9 @@ fn agree(what: &str, one: &Value, other: &Value) -> Outcome {
     if one[what] == other[what] {
         return Ok(());
     }
-    Err(Failure::new(format!("these sides cannot be compared, since {what} is not the same:\n  {one}\n  {other}")))
+    Err(Failure::new(format!(
+        "these sides cannot be compared, since {what} is not the same:\n  {one}\n  {other}"
+    )))
 }
 
 fn latent(pixels: u32) -> String {
@@ -200,12 +215,21 @@ fn print(bench: &Bench<'_>, model: &Model, sides: &[Side], seconds: &[Vec<f64>])
             let least = seconds.iter().copied().fold(f64::INFINITY, f64::min);
             let most = seconds.iter().copied().fold(0.0, f64::max);
             let figure = |seconds: f64| format!("{seconds:.4}");
-            [side.title().to_owned(), figure(median(seconds.iter().copied())), figure(least), figure(most)]
+            [
+                side.title().to_owned(),
+                figure(median(seconds.iter().copied())),
+                figure(least),
+                figure(most),
+            ]
         })
         .collect();
     table::print(["", "median", "least", "most"], &rows);
     // Sides of one round ran right after each other, so a machine that slows down for a while does so for both.
-    let of = |side| std::iter::zip(sides, seconds).find(|(known, _)| **known == side).map(|(_, seconds)| seconds);
+    let of = |side| {
+        std::iter::zip(sides, seconds)
+            .find(|(known, _)| **known == side)
+            .map(|(_, seconds)| seconds)
+    };
     let verdict = |title, one, other, target| {
         let ratios = std::iter::zip(of(one)?, of(other)?).map(|(one, other)| one / other);
         Some(table::verdict(title, median(ratios), Some(target)))

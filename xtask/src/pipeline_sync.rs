@@ -47,18 +47,23 @@ pub fn run(rounds: u32, steps: u32, model: Option<&Path>, size: Size) -> Outcome
         }
     }
     println!("{}", machine::description());
-    println!("\n{} at {size}, guided, float32, {rounds} rounds of {steps} steps; medians", model.name());
+    println!(
+        "\n{} at {size}, guided, float32, {rounds} rounds of {steps} steps; medians",
+        model.name()
+    );
     print(&measured);
     Ok(())
 }
 
 fn print(measured: &[Vec<[f64; 4]>; EVERY.len()]) {
-    let middle = |side: &[[f64; 4]], figure: usize| median(side.iter().map(|figures| figures[figure]));
+    let middle =
+        |side: &[[f64; 4]], figure: usize| median(side.iter().map(|figures| figures[figure]));
     let rows: Vec<[String; 6]> = std::iter::zip(EVERY, measured)
         .map(|(every, side)| {
             let step = middle(side, 0);
             // Sides of one round ran right after each other, so a machine that slows down for a while does so for all.
-            let ratio = median(std::iter::zip(side, &measured[0]).map(|(side, never)| side[0] / never[0]));
+            let ratio =
+                median(std::iter::zip(side, &measured[0]).map(|(side, never)| side[0] / never[0]));
             [
                 every.to_string(),
                 format!("{:.2}", 1.0 / step),
@@ -69,6 +74,7 @@ fn print(measured: &[Vec<[f64; 4]>; EVERY.len()]) {
             ]
         })
         .collect();
-    let header = ["--tpu-sync-steps", "steps/s", "a step, to 0's", "p99", "the loop adds", "process peak"];
+    let header =
+        ["--tpu-sync-steps", "steps/s", "a step, to 0's", "p99", "the loop adds", "process peak"];
     table::print(header, &rows);
 }

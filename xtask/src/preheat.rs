@@ -33,19 +33,25 @@ impl Preheat {
             .filter_map(|line| serde_json::from_str::<Value>(line).ok())
             .filter(|message| message["target"]["name"] == "preheat")
             .find_map(|message| message["executable"].as_str().map(PathBuf::from))
-            .ok_or_else(|| Failure::new("cargo built preheat and did not say where the program is"))?;
+            .ok_or_else(|| {
+                Failure::new("cargo built preheat and did not say where the program is")
+            })?;
         Ok(Self { executable })
     }
 
     /// The binary that was named, or a release build.
     pub fn given_or_built(given: Option<&Path>) -> Outcome<Self> {
         let Some(given) = given else { return Self::build() };
-        let executable = given.canonicalize().map_err(Failure::context(given.display().to_string()))?;
+        let executable =
+            given.canonicalize().map_err(Failure::context(given.display().to_string()))?;
         Ok(Self { executable })
     }
 
     /// A command with these arguments.
-    pub fn command<S: AsRef<std::ffi::OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Command {
+    pub fn command<S: AsRef<std::ffi::OsStr>>(
+        &self,
+        arguments: impl IntoIterator<Item = S>,
+    ) -> Command {
         command(&self.executable, arguments)
     }
 
@@ -57,19 +63,24 @@ impl Preheat {
         plugin
             .and_then(|plugin| plugin["plugin"]["path"].as_str().or(plugin["path"].as_str()))
             .map(PathBuf::from)
-            .ok_or_else(|| Failure::new(format!("`{}` names no {name} plugin:\n{plugins:#}", spelled(&list))))
+            .ok_or_else(|| {
+                Failure::new(format!("`{}` names no {name} plugin:\n{plugins:#}", spelled(&list)))
+            })
     }
 }
 
 /// Runs a command that prints JSON.
 pub fn json(command: &mut Command) -> Outcome<Value> {
     let text = output(command)?;
-    parse_json(&text).ok_or_else(|| Failure::new(format!("`{}` printed no JSON:\n{text}", spelled(command))))
+    parse_json(&text)
+        .ok_or_else(|| Failure::new(format!("`{}` printed no JSON:\n{text}", spelled(command))))
 }
 
 /// The JSON in a program's output: a document, or lines of which the last that is JSON counts.
 pub fn parse_json(text: &str) -> Option<Value> {
-    serde_json::from_str(text).ok().or_else(|| text.lines().rev().find_map(|line| serde_json::from_str(line).ok()))
+    serde_json::from_str(text)
+        .ok()
+        .or_else(|| text.lines().rev().find_map(|line| serde_json::from_str(line).ok()))
 }
 
 /// A number in a JSON document, by its path from the root.
@@ -83,7 +94,9 @@ pub fn number(document: &Value, pointer: &str) -> Outcome<f64> {
 /// The stages of a run, each with the fields that `cli.md` lists.
 pub fn stages(document: &Value) -> Outcome<&[Value]> {
     let stages = document["stages"].as_array().filter(|stages| !stages.is_empty());
-    stages.map(Vec::as_slice).ok_or_else(|| Failure::new(format!("there are no stages in:\n{document:#}")))
+    stages
+        .map(Vec::as_slice)
+        .ok_or_else(|| Failure::new(format!("there are no stages in:\n{document:#}")))
 }
 
 /// Where the executables of a run came from, such as `disk`.

@@ -19,10 +19,18 @@ pub enum Tool {
 /// What a build of the binary and an install of plugins needs.
 pub const BUILD: &[Tool] = &[Tool::CCompiler, Tool::Make, Tool::Python, Tool::Pip];
 /// What the tests need.
-pub const TEST: &[Tool] =
-    &[Tool::Rustfmt, Tool::Clippy, Tool::CargoDeny, Tool::CCompiler, Tool::Make, Tool::Python, Tool::Pip];
+pub const TEST: &[Tool] = &[
+    Tool::Rustfmt,
+    Tool::Clippy,
+    Tool::CargoDeny,
+    Tool::CCompiler,
+    Tool::Make,
+    Tool::Python,
+    Tool::Pip,
+];
 /// What the feature `xla-rs` and its set-up need.
-pub const XLA_RS: &[Tool] = &[Tool::CCompiler, Tool::CxxCompiler, Tool::Make, Tool::Python, Tool::Pip];
+pub const XLA_RS: &[Tool] =
+    &[Tool::CCompiler, Tool::CxxCompiler, Tool::Make, Tool::Python, Tool::Pip];
 /// What the torch library and its set-up need.
 pub const TORCH: &[Tool] = XLA_RS;
 /// What the benches with peers need.
@@ -54,7 +62,9 @@ impl Tool {
         match self {
             Self::Rustfmt => "rustfmt (format check): `rustup component add rustfmt`",
             Self::Clippy => "clippy (lints): `rustup component add clippy`",
-            Self::CargoDeny => "cargo-deny (licences of dependencies): `cargo install --locked cargo-deny`",
+            Self::CargoDeny => {
+                "cargo-deny (licences of dependencies): `cargo install --locked cargo-deny`"
+            }
             Self::CCompiler => {
                 "cc, a C compiler (allocator, zstd, layout test): `apt install build-essential`, `dnf install gcc`, \
                  `xcode-select --install`"
@@ -65,7 +75,9 @@ impl Tool {
             Self::Make => {
                 "make (allocator): `apt install build-essential`, `dnf install make`, `xcode-select --install`"
             }
-            Self::Python => "python3 (its pip downloads the plugins): `apt install python3`, or https://www.python.org",
+            Self::Python => {
+                "python3 (its pip downloads the plugins): `apt install python3`, or https://www.python.org"
+            }
             Self::Pip => {
                 "pip for python3 (downloads the plugins): `apt install python3-pip`, `python3 -m ensurepip --user`"
             }
@@ -82,7 +94,10 @@ pub fn check(tools: &[Tool]) -> Outcome {
     }
     let no_python = missing.contains(&Tool::Python);
     let follows = |tool: &Tool| no_python && *tool == Tool::Venv;
-    let lines: Vec<String> =
-        missing.iter().filter(|tool| !follows(tool)).map(|tool| format!("  - {}", tool.advice())).collect();
+    let lines: Vec<String> = missing
+        .iter()
+        .filter(|tool| !follows(tool))
+        .map(|tool| format!("  - {}", tool.advice()))
+        .collect();
     Err(Failure::new(format!("missing on this machine:\n{}", lines.join("\n"))))
 }

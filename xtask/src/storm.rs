@@ -93,7 +93,10 @@ pub fn run(arguments: &Arguments) -> Outcome {
     };
     let seed = arguments.seed.unwrap_or_else(seed_of_now);
     let folder = root().join(format!("target/storm/{seed}"));
-    let mut repeat = format!("--seed {seed} --minutes {} --processes {}", arguments.minutes, arguments.processes);
+    let mut repeat = format!(
+        "--seed {seed} --minutes {} --processes {}",
+        arguments.minutes, arguments.processes
+    );
     if let Some(release) = &arguments.with_release {
         repeat = format!("{repeat} --with-release {release}");
     }
@@ -102,7 +105,12 @@ pub fn run(arguments: &Arguments) -> Outcome {
     let outcome = storm.run(arguments, seed);
     storm.print_counts();
     let failures = storm.failures.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let failed = outcome.err().map(|failure| failure.to_string()).into_iter().chain(failures).collect::<Vec<_>>();
+    let failed = outcome
+        .err()
+        .map(|failure| failure.to_string())
+        .into_iter()
+        .chain(failures)
+        .collect::<Vec<_>>();
     if failed.is_empty() {
         println!("Nothing was lost, damaged or left over.");
         return std::fs::remove_dir_all(&storm.folder)
@@ -123,11 +131,13 @@ impl Storm {
     /// Makes the folder, and lets each release run everything once on a store of its own: that is what later runs are compared with.
     fn new(folder: PathBuf, here: Preheat, other: Option<&str>, seed: u64) -> Outcome<Self> {
         if folder.exists() {
-            std::fs::remove_dir_all(&folder).map_err(Failure::context(format!("removing {}", folder.display())))?;
+            std::fs::remove_dir_all(&folder)
+                .map_err(Failure::context(format!("removing {}", folder.display())))?;
         }
         for name in ["logs", "out/this", "out/older", "home", "tmp", "programs"] {
             let folder = folder.join(name);
-            std::fs::create_dir_all(&folder).map_err(Failure::context(format!("making {}", folder.display())))?;
+            std::fs::create_dir_all(&folder)
+                .map_err(Failure::context(format!("making {}", folder.display())))?;
         }
         action::write_programs(&folder, seed)?;
         let plugin = here.plugin("xla-cpu")?;
@@ -144,7 +154,12 @@ impl Storm {
         };
         for (name, preheat) in [(THIS, Some(here)), (OLDER, other)] {
             let Some(preheat) = preheat else { continue };
-            storm.releases.push(Release::with_references(name, preheat, plugin.clone(), &storm.folder)?);
+            storm.releases.push(Release::with_references(
+                name,
+                preheat,
+                plugin.clone(),
+                &storm.folder,
+            )?);
         }
         Ok(storm)
     }
@@ -152,8 +167,9 @@ impl Storm {
     fn run(&self, arguments: &Arguments, seed: u64) -> Outcome {
         self.take_turns()?;
         let end = Instant::now() + Duration::from_secs_f64(arguments.minutes * 60.0);
-        let mut choices: Vec<_> =
-            (0..arguments.processes).map(|slot| fastrand::Rng::with_seed(mixed(seed, slot))).collect();
+        let mut choices: Vec<_> = (0..arguments.processes)
+            .map(|slot| fastrand::Rng::with_seed(mixed(seed, slot)))
+            .collect();
         loop {
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -176,7 +192,9 @@ impl Storm {
     /// Makes the store. Two releases take turns: what the older one stored is found by this one, and then both go on.
     fn take_turns(&self) -> Outcome {
         let turns = match &self.releases[..] {
-            [this, other] => vec![(other, None), (this, Some("--require-warm")), (other, None), (this, None)],
+            [this, other] => {
+                vec![(other, None), (this, Some("--require-warm")), (other, None), (this, None)]
+            }
             alone => alone.iter().map(|release| (release, None)).collect(),
         };
         for (release, expected) in turns {
@@ -266,7 +284,8 @@ impl Storm {
         let row = |name: &str, counts: Counts| {
             let Counts { done, without_index, nothing_to_do, killed, refused } = counts;
             let [done, without_index, nothing_to_do, killed, refused] =
-                [done, without_index, nothing_to_do, killed, refused].map(|count| count.to_string());
+                [done, without_index, nothing_to_do, killed, refused]
+                    .map(|count| count.to_string());
             [name.to_owned(), done, without_index, nothing_to_do, killed, refused]
         };
         let mut rows: Vec<_> = counts.iter().map(|(name, counts)| row(name, *counts)).collect();
@@ -279,7 +298,8 @@ impl Storm {
         });
         rows.push(row("all", total));
         println!();
-        let header = ["processes", "done", "without index", "nothing to do", "killed", "index busy"];
+        let header =
+            ["processes", "done", "without index", "nothing to do", "killed", "index busy"];
         table::print(header, &rows);
         let answers = self.read_answers.load(Ordering::Relaxed);
         println!("{answers} processes were killed over a child's answer, and left its folder.");

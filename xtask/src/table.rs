@@ -7,10 +7,11 @@ pub fn print<const COLUMNS: usize>(header: [&str; COLUMNS], rows: &[[String; COL
         rows.iter().chain([&header]).map(|row| row[column].chars().count()).max().unwrap_or(0)
     });
     let line = |row: &[String; COLUMNS]| {
-        let cells = row.iter().zip(widths).enumerate().map(|(column, (cell, width))| match column {
-            0 => format!("{cell:<width$}"),
-            _ => format!("{cell:>width$}"),
-        });
+        let cells =
+            row.iter().zip(widths).enumerate().map(|(column, (cell, width))| match column {
+                0 => format!("{cell:<width$}"),
+                _ => format!("{cell:>width$}"),
+            });
         println!("{}", cells.collect::<Vec<_>>().join("  ").trim_end());
     };
     line(&header);

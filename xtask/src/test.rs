@@ -46,9 +46,15 @@ fn all_steps(steps: &mut Steps, test_arguments: &[String]) -> Outcome {
     steps.command("format", &mut cargo(["fmt", "--all", "--check"]))?;
     steps.command("dependencies", &mut deny("Cargo.toml"))?;
     for folder in WORKSPACES_ASIDE {
-        steps.command(&format!("dependencies of {folder}/"), &mut deny(&format!("{folder}/Cargo.toml")))?;
+        steps.command(
+            &format!("dependencies of {folder}/"),
+            &mut deny(&format!("{folder}/Cargo.toml")),
+        )?;
     }
-    steps.command("clippy", &mut cargo(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
+    steps.command(
+        "clippy",
+        &mut cargo(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
+    )?;
     for folder in FUZZ {
         steps.command(&format!("targets of {folder}/"), &mut fuzz_targets(folder))?;
     }
@@ -63,10 +69,16 @@ fn all_steps(steps: &mut Steps, test_arguments: &[String]) -> Outcome {
         let owners = ["test", "--test", "store", "cache_folder::", "--", "--ignored"];
         steps.command("tests as other users", &mut cargo(owners))?;
     } else {
-        steps.left_out("tests as other users", "only root can run as another user: `sudo -E cargo xtask test`");
+        steps.left_out(
+            "tests as other users",
+            "only root can run as another user: `sudo -E cargo xtask test`",
+        );
     }
     steps.step("storm", || storm::run(&storm::Arguments::short()))?;
-    steps.command("docs", cargo(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))
+    steps.command(
+        "docs",
+        cargo(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"),
+    )
 }
 
 /// Tests of the store that kill processes, spoil every byte or fill gigabytes: four fifths of the
@@ -108,9 +120,19 @@ fn fuzz_targets(folder: &str) -> Command {
 
 /// A plain build must not need TensorFlow and libclang: no dependency of the workspace leads to the `xla` crate.
 fn links_no_xla() -> Outcome {
-    let tree = output(&mut cargo(["tree", "--locked", "--workspace", "--prefix", "none", "--format", "{p}"]))?;
+    let tree = output(&mut cargo([
+        "tree",
+        "--locked",
+        "--workspace",
+        "--prefix",
+        "none",
+        "--format",
+        "{p}",
+    ]))?;
     match tree.lines().find(|package| package.starts_with("xla ")) {
-        Some(package) => Err(Failure::new(format!("{package} is built without being asked for: `cargo tree -i xla`"))),
+        Some(package) => Err(Failure::new(format!(
+            "{package} is built without being asked for: `cargo tree -i xla`"
+        ))),
         None => Ok(()),
     }
 }
@@ -118,7 +140,8 @@ fn links_no_xla() -> Outcome {
 /// Licences, bans and sources of everything that a workspace may be built from (deny.toml). The database of advisories cannot be
 /// fetched everywhere: hosted continuous integration checks those.
 fn deny(manifest: &str) -> Command {
-    let mut command = cargo(["deny", "--locked", "--manifest-path", manifest, "--config", "deny.toml", "check"]);
+    let mut command =
+        cargo(["deny", "--locked", "--manifest-path", manifest, "--config", "deny.toml", "check"]);
     // Each workspace meets only some of the crates that the bans and the exceptions name.
     for rule in ["unused-wrapper", "license-exception-not-encountered"] {
         command.args(["--allow", rule]);
@@ -142,7 +165,8 @@ fn xla_rs_steps(steps: &mut Steps, test_arguments: &[String]) -> Outcome {
         extension.cargo([subcommand].into_iter().chain(feature).chain(rest.iter().copied()))
     };
     steps.command("example", &mut cargo("build", &["--example", "xla_rs"]))?;
-    let tests_of_set_up = ["test", "--package", "xtask", "--features", "xla-rs", "--bin", "xla-extension"];
+    let tests_of_set_up =
+        ["test", "--package", "xtask", "--features", "xla-rs", "--bin", "xla-extension"];
     steps.command("tests of the set-up", &mut extension.cargo(tests_of_set_up))?;
     let mut tests = cargo("test", &["--lib", "--test", "xla_rs"]);
     tests.args(passed_on(test_arguments));
@@ -151,8 +175,17 @@ fn xla_rs_steps(steps: &mut Steps, test_arguments: &[String]) -> Outcome {
     // leave out its C++, a minute and more of it.
     let parts = ["--lib", "--test", "xla_rs", "--example", "xla_rs", "--", "-D", "warnings"];
     steps.command("clippy", cargo("clippy", &parts).env("DOCS_RS", "1"))?;
-    let lints_of_set_up =
-        ["clippy", "--package", "xtask", "--features", "xla-rs", "--all-targets", "--", "-D", "warnings"];
+    let lints_of_set_up = [
+        "clippy",
+        "--package",
+        "xtask",
+        "--features",
+        "xla-rs",
+        "--all-targets",
+        "--",
+        "-D",
+        "warnings",
+    ];
     steps.command("clippy of the set-up", &mut extension.cargo(lints_of_set_up))?;
     let docs = &mut cargo("doc", &["--no-deps", "--lib"]);
     steps.command("docs", docs.env("DOCS_RS", "1").env("RUSTDOCFLAGS", "-D warnings"))
@@ -168,7 +201,10 @@ fn torch_steps(steps: &mut Steps, test_arguments: &[String]) -> Outcome {
         Ok(())
     })?;
     let Some(set_up) = set_up else { return Ok(()) };
-    steps.command("clippy", set_up.cargo("clippy").args(["--release", "--all-targets", "--", "-D", "warnings"]))?;
+    steps.command(
+        "clippy",
+        set_up.cargo("clippy").args(["--release", "--all-targets", "--", "-D", "warnings"]),
+    )?;
     let programs = ["--package", "preheat", "--test", "torch", "--test", "torch_runs"];
     let lints = ["clippy"].into_iter().chain(programs).chain(["--", "-D", "warnings"]);
     steps.command("set-up xla-cpu", &mut install("xla-cpu", Profile::Debug))?;

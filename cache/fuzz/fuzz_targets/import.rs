@@ -15,7 +15,9 @@ fuzz_target!(|data: &[u8]| {
         data
     };
     let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(StoreOptions { max_bytes: 1 << 20, ..StoreOptions::new(folder.path()) }).unwrap();
+    let store =
+        Store::open(StoreOptions { max_bytes: 1 << 20, ..StoreOptions::new(folder.path()) })
+            .unwrap();
     let imported = store.import(file, |_| true).unwrap();
     let found = store.verify(false, |_| true).unwrap();
     assert_eq!(found.findings, []);

@@ -16,8 +16,13 @@ static STORE: LazyLock<(tempfile::TempDir, Store)> = LazyLock::new(|| {
 
 /// Gets the checksums right, as a forger would.
 fn forge(bytes: &mut [u8]) {
-    let word = |at: usize| bytes.get(at..at + 8).map(|word| u64::from_le_bytes(word.try_into().unwrap()));
-    let Some(header_end) = word(16).and_then(|length| usize::try_from(length).ok()?.checked_add(56)) else { return };
+    let word =
+        |at: usize| bytes.get(at..at + 8).map(|word| u64::from_le_bytes(word.try_into().unwrap()));
+    let Some(header_end) =
+        word(16).and_then(|length| usize::try_from(length).ok()?.checked_add(56))
+    else {
+        return;
+    };
     if let Some(after) = header_end.checked_add(32).filter(|after| *after <= bytes.len()) {
         let hash = *blake3::hash(&bytes[..header_end]).as_bytes();
         bytes[header_end..after].copy_from_slice(&hash);
@@ -34,7 +39,9 @@ fuzz_target!(|data: &[u8]| {
     if mode % 2 == 1 {
         forge(&mut bytes);
     }
-    let header = bytes.get(16..24).and_then(|word| usize::try_from(u64::from_le_bytes(word.try_into().ok()?)).ok());
+    let header = bytes
+        .get(16..24)
+        .and_then(|word| usize::try_from(u64::from_le_bytes(word.try_into().ok()?)).ok());
     let header = header.and_then(|length| bytes.get(56..56_usize.checked_add(length)?));
     let record = header.and_then(|header| serde_json::from_slice::<GraphRecord>(header).ok());
     let key = record.map_or(GraphKey(Digest::of(b"")), |record| record.graph_key);

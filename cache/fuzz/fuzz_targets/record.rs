@@ -11,5 +11,8 @@ fuzz_target!(|data: &[u8]| {
     // What JSON lacks is left out the first time; from then on nothing changes.
     assert_eq!(serde_json::to_vec(&again).unwrap(), written);
     let _ = record.answers("main", &again.options, &again.environment.digest());
-    let _ = (record.options.differences(&again.options), record.environment.differences(&again.environment));
+    let _ = (
+        record.options.differences(&again.options),
+        record.environment.differences(&again.environment),
+    );
 });

@@ -4,7 +4,10 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use preheat_cache::{CompileOptions, Environment, GraphRecord, KeyInputs, Program, ProgramFormat, Store, StoreOptions};
+use preheat_cache::{
+    CompileOptions, Environment, GraphRecord, KeyInputs, Program, ProgramFormat, Store,
+    StoreOptions,
+};
 
 fn main() {
     let folder = tempfile::tempdir().unwrap();
@@ -19,7 +22,11 @@ fn main() {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
     let seed = |target: &str, mode: &[u8], bytes: &[u8]| {
         fs::create_dir_all(corpus.join(target)).unwrap();
-        fs::write(corpus.join(target).join(format!("seed{}", mode.first().unwrap_or(&0))), [mode, bytes].concat()).unwrap();
+        fs::write(
+            corpus.join(target).join(format!("seed{}", mode.first().unwrap_or(&0))),
+            [mode, bytes].concat(),
+        )
+        .unwrap();
     };
     let object = fs::read(store.layout().object(&record.graph_key)).unwrap();
     seed("object", &[0], &object);

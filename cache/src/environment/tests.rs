@@ -21,7 +21,10 @@ fn words(text: &str) -> Vec<String> {
 
 #[test]
 fn the_digest_is_pinned() {
-    assert_eq!(example().digest().to_string(), "d100e83009a47a8bae464878707c902a84d0b38898f7a2c9d2ff9edab2898ac2");
+    assert_eq!(
+        example().digest().to_string(),
+        "d100e83009a47a8bae464878707c902a84d0b38898f7a2c9d2ff9edab2898ac2"
+    );
 }
 
 #[test]
@@ -31,28 +34,55 @@ fn every_field_changes_the_digest_and_is_named_in_the_difference() {
         ("platform", Environment { platform: "tpu".into(), ..example() }),
         ("platform_version", Environment { platform_version: "2".into(), ..example() }),
         ("device_kind", Environment { device_kind: "TPU v5 lite".into(), ..example() }),
-        ("topology", Environment { topology: Topology { kind: "v5e".into(), ..example().topology }, ..example() }),
-        ("topology", Environment { topology: Topology { bounds: vec![2, 2], ..example().topology }, ..example() }),
-        ("topology", Environment { topology: Topology { core_count: 8, ..example().topology }, ..example() }),
+        (
+            "topology",
+            Environment {
+                topology: Topology { kind: "v5e".into(), ..example().topology },
+                ..example()
+            },
+        ),
+        (
+            "topology",
+            Environment {
+                topology: Topology { bounds: vec![2, 2], ..example().topology },
+                ..example()
+            },
+        ),
+        (
+            "topology",
+            Environment { topology: Topology { core_count: 8, ..example().topology }, ..example() },
+        ),
         ("device_assignment", Environment { device_assignment: vec![1], ..example() }),
         ("xla_flags", Environment { xla_flags: Flags::parse("--b=2"), ..example() }),
         ("libtpu_init_args", Environment { libtpu_init_args: Flags::default(), ..example() }),
         (
             "host.features",
-            Environment { host: Some(Host { features: vec!["+avx2".into()], schedulable_cpus: 2 }), ..example() },
+            Environment {
+                host: Some(Host { features: vec!["+avx2".into()], schedulable_cpus: 2 }),
+                ..example()
+            },
         ),
         (
             "host.schedulable_cpus",
-            Environment { host: example().host.map(|host| Host { schedulable_cpus: 1, ..host }), ..example() },
+            Environment {
+                host: example().host.map(|host| Host { schedulable_cpus: 1, ..host }),
+                ..example()
+            },
         ),
     ];
     for (field, changed) in changes {
         assert_ne!(changed.digest(), example().digest(), "{field}");
         let differences = example().differences(&changed);
-        assert_eq!(differences.iter().map(|difference| difference.field.as_str()).collect::<Vec<_>>(), [field]);
+        assert_eq!(
+            differences.iter().map(|difference| difference.field.as_str()).collect::<Vec<_>>(),
+            [field]
+        );
     }
-    let moved =
-        Environment { xla_flags: example().libtpu_init_args, libtpu_init_args: example().xla_flags, ..example() };
+    let moved = Environment {
+        xla_flags: example().libtpu_init_args,
+        libtpu_init_args: example().xla_flags,
+        ..example()
+    };
     assert_ne!(moved.digest(), example().digest());
     assert_ne!(Environment { host: None, ..example() }.digest(), example().digest());
 }
@@ -61,7 +91,10 @@ fn every_field_changes_the_digest_and_is_named_in_the_difference() {
 fn what_decides_nothing_changes_nothing() {
     let same = [
         Environment { raw_topology: None, ..example() },
-        Environment { xla_flags: Flags::parse(" --b=1\t--xla_dump_to=/x --xla_cpu_max_isa=AVX2 \n"), ..example() },
+        Environment {
+            xla_flags: Flags::parse(" --b=1\t--xla_dump_to=/x --xla_cpu_max_isa=AVX2 \n"),
+            ..example()
+        },
         Environment {
             host: Some(Host { features: vec!["+fma".into(), "+avx2".into()], schedulable_cpus: 2 }),
             ..example()
@@ -100,7 +133,12 @@ fn only_what_is_known_to_dump_is_dropped() {
     for (name, _) in DUMP_ONLY_FLAGS {
         assert!(Flags::parse(&format!("--{name}=1")).is_empty(), "{name}");
     }
-    for kept in ["--xla_dump_hlo_snapshots", "--xla_dump_something_new=1", "--xla_dump_to_other=1", "-xla_dump_to=/x"] {
+    for kept in [
+        "--xla_dump_hlo_snapshots",
+        "--xla_dump_something_new=1",
+        "--xla_dump_to_other=1",
+        "-xla_dump_to=/x",
+    ] {
         assert_eq!(words(kept), [kept]);
     }
     assert!(DUMP_ONLY_FLAGS.is_sorted());
@@ -119,7 +157,10 @@ fn a_flag_is_found_by_its_name() {
 fn a_file_of_flags_is_read() {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), "--b=1\n--a=2\n").unwrap();
-    assert_eq!(Flags::from_xla_flags(file.path().to_str().unwrap()).unwrap().words(), ["--a=2", "--b=1"]);
+    assert_eq!(
+        Flags::from_xla_flags(file.path().to_str().unwrap()).unwrap().words(),
+        ["--a=2", "--b=1"]
+    );
     assert!(Flags::from_xla_flags("").unwrap().is_empty());
     let error = Flags::from_xla_flags("no such file").unwrap_err();
     assert!(error.to_string().contains("no such file"));

@@ -33,17 +33,26 @@ fn with_program(format: ProgramFormat, text: &str) -> KeyInputs {
 
 #[test]
 fn the_keys_are_pinned() {
-    assert_eq!(inputs().graph_key().to_string(), "00fe368c7d932224d63439443a2d6853eb8d0a7ec005623680c1f9e1404426c7");
-    let signature = create_execution_signature("sd15", [1, 4, 64, 64], 1, 7.5, "euler", 20, Dtype::BFloat16).unwrap();
-    let projected = signature.project(&Projection { extra: "bf16".to_owned(), ..Projection::exact() });
+    assert_eq!(
+        inputs().graph_key().to_string(),
+        "00fe368c7d932224d63439443a2d6853eb8d0a7ec005623680c1f9e1404426c7"
+    );
+    let signature =
+        create_execution_signature("sd15", [1, 4, 64, 64], 1, 7.5, "euler", 20, Dtype::BFloat16)
+            .unwrap();
+    let projected =
+        signature.project(&Projection { extra: "bf16".to_owned(), ..Projection::exact() });
     let (environment, builder) = (inputs().environment.digest(), BuilderId("b".into()));
-    let key = projection_key("denoiser", &projected, &environment, &builder, &CompileOptions::default());
+    let key =
+        projection_key("denoiser", &projected, &environment, &builder, &CompileOptions::default());
     assert_eq!(key.to_string(), "890e011424705622df417c947c2d3f88d07aa1fc6929e5afc73241fbc5b2e16e");
 }
 
 #[test]
 fn every_input_changes_the_graph_key() {
-    let set = |name: &str, value| with_options(|options| drop(options.overrides.insert(name.into(), value)));
+    let set = |name: &str, value| {
+        with_options(|options| drop(options.overrides.insert(name.into(), value)))
+    };
     let changed = [
         with_program(ProgramFormat::Mlir, "module @a { }"),
         with_program(ProgramFormat::Hlo, "module @a {}"),
@@ -74,7 +83,8 @@ fn every_input_changes_the_graph_key() {
             environment.host = Some(Host { features: vec!["+avx2".into()], schedulable_cpus: 2 });
         }),
         with_environment(|environment| {
-            environment.host = environment.host.take().map(|host| Host { schedulable_cpus: 1, ..host });
+            environment.host =
+                environment.host.take().map(|host| Host { schedulable_cpus: 1, ..host });
         }),
     ];
     let mut keys = vec![inputs().graph_key()];
@@ -97,14 +107,22 @@ fn what_changes_no_code_changes_no_graph_key() {
     ] {
         assert_eq!(same.graph_key(), inputs().graph_key(), "{same:?}");
     }
-    let zero = |value| with_options(|options| drop(options.overrides.insert("z".into(), OptionValue::Float(value))));
+    let zero = |value| {
+        with_options(|options| {
+            drop(options.overrides.insert("z".into(), OptionValue::Float(value)))
+        })
+    };
     assert_eq!(zero(0.0).graph_key(), zero(-0.0).graph_key());
 }
 
 #[test]
 fn every_input_changes_the_projection_key() {
-    let signature = create_execution_signature("sd15", [1, 4, 64, 64], 1, 7.5, "euler", 20, Dtype::BFloat16).unwrap();
-    let other = create_execution_signature("sd15", [1, 4, 64, 64], 1, 7.5, "euler", 21, Dtype::BFloat16).unwrap();
+    let signature =
+        create_execution_signature("sd15", [1, 4, 64, 64], 1, 7.5, "euler", 20, Dtype::BFloat16)
+            .unwrap();
+    let other =
+        create_execution_signature("sd15", [1, 4, 64, 64], 1, 7.5, "euler", 21, Dtype::BFloat16)
+            .unwrap();
     let (exact, default) = (Projection::exact(), CompileOptions::default());
     let (one, two) = (signature.project(&exact), other.project(&exact));
     let (here, there) = (inputs().environment.digest(), Digest::of(b"elsewhere"));
@@ -122,7 +140,8 @@ fn every_input_changes_the_projection_key() {
         assert!(!keys[..index].contains(key), "{index}");
     }
 
-    let recorded = RecordedProjection { stage: "denoiser".into(), signature: one.digest(), builder };
+    let recorded =
+        RecordedProjection { stage: "denoiser".into(), signature: one.digest(), builder };
     assert_eq!(recorded.key(&here, &default), keys[0]);
     assert_eq!(recorded.key(&there, &default), keys[3]);
 }

@@ -28,8 +28,10 @@ pub(crate) struct Loaded {
 /// Reads a whole object, and checks it before anything of it is returned.
 pub(crate) fn load(file: &mut File, key: &GraphKey) -> Result<Loaded, ObjectError> {
     let file_bytes = file.metadata()?.len();
-    let whole = |_: &GraphRecord, prelude: &Prelude, from: &mut dyn Read| prelude.program_frame(from);
-    let (record, frame, payload) = Opened::new(file, file_bytes)?.read(Some(key), true, whole, into_memory)?;
+    let whole =
+        |_: &GraphRecord, prelude: &Prelude, from: &mut dyn Read| prelude.program_frame(from);
+    let (record, frame, payload) =
+        Opened::new(file, file_bytes)?.read(Some(key), true, whole, into_memory)?;
     let program = ProgramFrame { format: record.program.format, ..frame };
     Ok(Loaded { record, program, payload })
 }
@@ -52,7 +54,9 @@ pub(crate) fn read_header(file: &mut File) -> Result<GraphRecord, ObjectError> {
 
 /// Reads the record and the stored program unless it is long, and nothing of the machine code. The
 /// record is checked; the program shows by its digest.
-pub(crate) fn read_program(file: &mut File) -> Result<(GraphRecord, Option<ProgramFrame>), ObjectError> {
+pub(crate) fn read_program(
+    file: &mut File,
+) -> Result<(GraphRecord, Option<ProgramFrame>), ObjectError> {
     let file_bytes = file.metadata()?.len();
     let mut opened = Opened::new(file, file_bytes)?;
     let record = opened.record(None)?;
@@ -67,7 +71,8 @@ pub(crate) fn read_program(file: &mut File) -> Result<(GraphRecord, Option<Progr
 impl Prelude {
     /// Whether its program is not to be held in memory.
     fn has_long_program(&self) -> bool {
-        self.program_bytes > HELD_PROGRAM_BYTES || self.program_stored_bytes > 2 * HELD_PROGRAM_BYTES
+        self.program_bytes > HELD_PROGRAM_BYTES
+            || self.program_stored_bytes > 2 * HELD_PROGRAM_BYTES
     }
 
     /// Reads the program's frame; its format is the record's to tell.
@@ -102,7 +107,8 @@ impl<R: Read> Opened<R> {
     /// and more than `least_bytes`.
     pub(crate) fn check_ratio(&self, ratio: u64, least_bytes: u64) -> Result<(), ObjectError> {
         let most = least_bytes.max(self.file_bytes.saturating_mul(ratio));
-        let parts = [("program", self.prelude.program_bytes), ("payload", self.prelude.payload_bytes)];
+        let parts =
+            [("program", self.prelude.program_bytes), ("payload", self.prelude.payload_bytes)];
         match parts.into_iter().find(|(_, bytes)| *bytes > most) {
             Some((part, bytes)) => Err(ObjectError::Limit { part, bytes }),
             None => Ok(()),
@@ -117,17 +123,27 @@ impl<R: Read> Opened<R> {
     ) -> Result<(GraphRecord, Option<ProgramFrame>, ObjectInfo), ObjectError> {
         let program = |record: &GraphRecord, prelude: &Prelude, from: &mut dyn Read| {
             if prelude.has_long_program() {
-                let right = is_program(&record.program, prelude.program_bytes, prelude.program_stored_bytes, from)?;
+                let right = is_program(
+                    &record.program,
+                    prelude.program_bytes,
+                    prelude.program_stored_bytes,
+                    from,
+                )?;
                 return if right { Ok(None) } else { Err(ObjectError::Checksum) };
             }
             let frame = prelude.program_frame(from)?;
             let program = ProgramFrame { format: record.program.format, ..frame };
-            if program.is_of(&record.program.digest) { Ok(Some(program)) } else { Err(ObjectError::Checksum) }
+            if program.is_of(&record.program.digest) {
+                Ok(Some(program))
+            } else {
+                Err(ObjectError::Checksum)
+            }
         };
-        let (record, program, payload_hash) = self.read(Some(key), patience, program, |_, payload| {
-            let mut hasher = blake3::Hasher::new();
-            hasher.update_reader(payload).map(|hasher| hasher.finalize())
-        })?;
+        let (record, program, payload_hash) =
+            self.read(Some(key), patience, program, |_, payload| {
+                let mut hasher = blake3::Hasher::new();
+                hasher.update_reader(payload).map(|hasher| hasher.finalize())
+            })?;
         let info = record.object.clone().ok_or(ObjectError::Checksum)?;
         if info.payload_digest != Digest::from(payload_hash) {
             return Err(ObjectError::Checksum);
@@ -160,7 +176,13 @@ impl<R: Read> Opened<R> {
         // Whatever came of it: bytes that are not those that were written are called that.
         io::copy(&mut stored, &mut io::sink())?;
         let mut stored = self.from.by_ref().take(prelude.payload_stored_bytes);
-        let payload = unpack("payload", &mut stored, prelude.payload_stored_bytes, prelude.payload_bytes, payload);
+        let payload = unpack(
+            "payload",
+            &mut stored,
+            prelude.payload_stored_bytes,
+            prelude.payload_bytes,
+            payload,
+        );
         if !patience && payload.is_err() {
             return payload.and_then(|_| Err(ObjectError::Checksum));
         }
@@ -168,7 +190,9 @@ impl<R: Read> Opened<R> {
         let hash = self.from.hasher.finalize();
         let mut stored = [0; HASH_BYTES];
         match self.from.from.read_exact(&mut stored) {
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Err(ObjectError::Checksum),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                return Err(ObjectError::Checksum);
+            }
             read => read?,
         }
         if *hash.as_bytes() != stored {
@@ -186,8 +210,15 @@ impl<R: Read> Opened<R> {
 /// The digest of a format that is hashed as it is can be told. That of another needs the whole
 /// program: there it is only found that the frame gives as many bytes as it should. Whoever uses
 /// the program makes its key from it, so another is not taken for it.
-fn is_program(info: &ProgramInfo, bytes: u64, frame_bytes: u64, frame: impl Read) -> Result<bool, ObjectError> {
-    let digest = unpack("program", frame, frame_bytes, bytes, |_, from| program::streamed_digest(info.format, from))?;
+fn is_program(
+    info: &ProgramInfo,
+    bytes: u64,
+    frame_bytes: u64,
+    frame: impl Read,
+) -> Result<bool, ObjectError> {
+    let digest = unpack("program", frame, frame_bytes, bytes, |_, from| {
+        program::streamed_digest(info.format, from)
+    })?;
     Ok(digest.is_none_or(|digest| digest == info.digest))
 }
 
@@ -197,7 +228,8 @@ impl ProgramFrame {
     pub(crate) fn is_of(&self, digest: &Digest) -> bool {
         if self.bytes > HELD_PROGRAM_BYTES {
             let info = ProgramInfo { format: self.format, digest: *digest, bytes: self.bytes };
-            return is_program(&info, self.bytes, self.frame.len() as u64, self.frame.as_slice()).unwrap_or(false);
+            return is_program(&info, self.bytes, self.frame.len() as u64, self.frame.as_slice())
+                .unwrap_or(false);
         }
         let bytes = decompress("program", &self.frame, self.bytes);
         bytes.is_ok_and(|bytes| program::digest_of(self.format, &bytes) == *digest)
@@ -207,7 +239,10 @@ impl ProgramFrame {
 /// Reads the header and checks it against its hash; the program comes next.
 fn read_head(from: &mut impl Read, file_bytes: u64) -> Result<(Vec<u8>, Prelude), ObjectError> {
     if file_bytes < PRELUDE_BYTES as u64 {
-        return Err(ObjectError::Length { expected: (PRELUDE_BYTES + 2 * HASH_BYTES) as u64, found: file_bytes });
+        return Err(ObjectError::Length {
+            expected: (PRELUDE_BYTES + 2 * HASH_BYTES) as u64,
+            found: file_bytes,
+        });
     }
     let mut first = [0; PRELUDE_BYTES];
     from.read_exact(&mut first)?;
@@ -233,8 +268,11 @@ fn decode_header(
 ) -> Result<GraphRecord, ObjectError> {
     let mut record: GraphRecord = serde_json::from_slice(header).map_err(ObjectError::Header)?;
     record.drop_oldest_signatures();
-    let states = |info: &ObjectInfo| info.payload_bytes == prelude.payload_bytes && info.stored_bytes == file_bytes;
-    if !record.object.as_ref().is_some_and(states) || record.program.bytes != prelude.program_bytes {
+    let states = |info: &ObjectInfo| {
+        info.payload_bytes == prelude.payload_bytes && info.stored_bytes == file_bytes
+    };
+    if !record.object.as_ref().is_some_and(states) || record.program.bytes != prelude.program_bytes
+    {
         return Err(ObjectError::Checksum);
     }
     match key {
@@ -250,7 +288,11 @@ fn decode_header(
 }
 
 /// Decompresses a frame into exactly the stated length.
-pub(super) fn decompress(part: &'static str, frame: &[u8], stated_bytes: u64) -> Result<Vec<u8>, ObjectError> {
+pub(super) fn decompress(
+    part: &'static str,
+    frame: &[u8],
+    stated_bytes: u64,
+) -> Result<Vec<u8>, ObjectError> {
     unpack(part, frame, frame.len() as u64, stated_bytes, into_memory)
 }
 

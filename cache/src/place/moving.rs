@@ -130,7 +130,9 @@ fn take(named: &Folder, path: &Path) -> io::Result<()> {
         use io::ErrorKind::{AlreadyExists, CrossesDevices};
         return match named.rename_new(path, &to) {
             // Some file systems move files, and no folders.
-            Err(error) if is_folder && error.kind() == CrossesDevices => take_each(named, path, &to),
+            Err(error) if is_folder && error.kind() == CrossesDevices => {
+                take_each(named, path, &to)
+            }
             Err(error) if error.kind() == AlreadyExists => {
                 let goes_on = is_folder && (!is_index(path) || !named.is_file(&to.join(LOG)));
                 if goes_on { take_each(named, path, &to) } else { Ok(()) }

@@ -110,12 +110,16 @@ impl<'a> Bytecode<'a> {
 
     /// Each entry of each dictionary: its name, and the number of its value.
     pub(super) fn entries(&self) -> impl Iterator<Item = (&'a str, u64)> {
-        (0..self.attributes.len() as u64).filter_map(|attribute| self.dictionary(attribute)).flatten()
+        (0..self.attributes.len() as u64)
+            .filter_map(|attribute| self.dictionary(attribute))
+            .flatten()
     }
 
     /// The entries of one dictionary; `None` where the attribute is none.
     pub(super) fn dictionary(&self, attribute: u64) -> Option<Vec<(&'a str, u64)>> {
-        let mut reader = self.attribute(attribute, "builtin", 1).or_else(|| self.attribute(attribute, "vhlo", 6))?;
+        let mut reader = self
+            .attribute(attribute, "builtin", 1)
+            .or_else(|| self.attribute(attribute, "vhlo", 6))?;
         let count = reader.varint()?;
         (0..count).map(|_| Some((text(self.string(reader.varint()?)?), reader.varint()?))).collect()
     }
@@ -123,7 +127,9 @@ impl<'a> Bytecode<'a> {
     /// The bytes of a string attribute.
     pub(super) fn string(&self, attribute: u64) -> Option<&'a [u8]> {
         let kinds = [("builtin", 2), ("builtin", 3), ("vhlo", 14)];
-        let mut reader = kinds.into_iter().find_map(|(dialect, code)| self.attribute(attribute, dialect, code))?;
+        let mut reader = kinds
+            .into_iter()
+            .find_map(|(dialect, code)| self.attribute(attribute, dialect, code))?;
         self.strings.get(index(reader.varint()?)?).copied()
     }
 
@@ -140,7 +146,9 @@ impl<'a> Bytecode<'a> {
 
     /// The elements of an array of 64-bit integers.
     pub(super) fn integers(&self, attribute: u64) -> Option<Vec<i64>> {
-        let mut reader = self.attribute(attribute, "builtin", 18).or_else(|| self.attribute(attribute, "vhlo", 15))?;
+        let mut reader = self
+            .attribute(attribute, "builtin", 18)
+            .or_else(|| self.attribute(attribute, "vhlo", 15))?;
         reader.varint()?;
         let length = reader.varint()?;
         let elements = reader.take(index(length)?)?.chunks(8);
@@ -159,12 +167,18 @@ impl<'a> Bytecode<'a> {
 
     /// What follows the code of something that is encoded so.
     fn binary(&self, encoded: &Encoded<'a>, dialect: &str, code: u64) -> Option<Reader<'a>> {
-        let mut reader = Reader { bytes: self.bytes, at: encoded.place.start, end: encoded.place.end };
+        let mut reader =
+            Reader { bytes: self.bytes, at: encoded.place.start, end: encoded.place.end };
         let is_so = encoded.is_binary && encoded.dialect == dialect && reader.varint()? == code;
         is_so.then_some(reader)
     }
 
-    fn block(&self, reader: &mut Reader<'a>, visit: &mut dyn FnMut(&Operation<'a>), depth: usize) -> Option<()> {
+    fn block(
+        &self,
+        reader: &mut Reader<'a>,
+        visit: &mut dyn FnMut(&Operation<'a>),
+        depth: usize,
+    ) -> Option<()> {
         let (operations, has_arguments) = reader.flagged()?;
         if has_arguments {
             let arguments = reader.varint()?;
@@ -183,7 +197,12 @@ impl<'a> Bytecode<'a> {
         (0..operations).try_for_each(|_| self.operation(reader, visit, depth))
     }
 
-    fn operation(&self, reader: &mut Reader<'a>, visit: &mut dyn FnMut(&Operation<'a>), depth: usize) -> Option<()> {
+    fn operation(
+        &self,
+        reader: &mut Reader<'a>,
+        visit: &mut dyn FnMut(&Operation<'a>),
+        depth: usize,
+    ) -> Option<()> {
         let name = *self.operations.get(index(reader.varint()?)?)?;
         let has = reader.byte()?;
         let _location = reader.varint()?;
@@ -216,7 +235,12 @@ impl<'a> Bytecode<'a> {
         (0..regions).try_for_each(|_| self.region(reader, visit, depth + 1))
     }
 
-    fn region(&self, reader: &mut Reader<'a>, visit: &mut dyn FnMut(&Operation<'a>), depth: usize) -> Option<()> {
+    fn region(
+        &self,
+        reader: &mut Reader<'a>,
+        visit: &mut dyn FnMut(&Operation<'a>),
+        depth: usize,
+    ) -> Option<()> {
         let blocks = reader.varint()?;
         if blocks > 0 {
             let _values = reader.varint()?;
@@ -256,8 +280,11 @@ fn dialects<'a>(
     let count = reader.varint()?;
     let mut dialects = Vec::new();
     for _ in 0..count {
-        let (name, has_version) =
-            if version < since::DIALECT_VERSIONS { (reader.varint()?, false) } else { reader.flagged()? };
+        let (name, has_version) = if version < since::DIALECT_VERSIONS {
+            (reader.varint()?, false)
+        } else {
+            reader.flagged()?
+        };
         if has_version {
             reader.section()?;
         }
@@ -271,9 +298,16 @@ fn dialects<'a>(
         let dialect = *dialects.get(index(reader.varint()?)?)?;
         let count = reader.varint()?;
         for _ in 0..count {
-            let (name, is_registered) =
-                if version < since::PROPERTIES { (reader.varint()?, true) } else { reader.flagged()? };
-            operations.push(OperationName { dialect, name: text(strings.get(index(name)?)?), is_registered });
+            let (name, is_registered) = if version < since::PROPERTIES {
+                (reader.varint()?, true)
+            } else {
+                reader.flagged()?
+            };
+            operations.push(OperationName {
+                dialect,
+                name: text(strings.get(index(name)?)?),
+                is_registered,
+            });
         }
     }
     Some((dialects, operations))
@@ -387,7 +421,8 @@ impl<'a> Reader<'a> {
         let id = self.byte()?;
         let length = index(self.varint()?)?;
         if id & 0x80 != 0 {
-            let alignment = index(self.varint()?).filter(|alignment| alignment.is_power_of_two())?;
+            let alignment =
+                index(self.varint()?).filter(|alignment| alignment.is_power_of_two())?;
             self.take(self.at.checked_next_multiple_of(alignment)? - self.at)?;
         }
         let start = self.at;

@@ -27,7 +27,8 @@ fn sort_along(message: &mut [u8], path: &[u64]) {
     // Entries that something else stands between would not be the output of one serialiser: they are not touched.
     let Some((first, last)) = fields.first().zip(fields.last()) else { return };
     if fields.windows(2).all(|pair| pair[0].end == pair[1].start) {
-        let mut entries: Vec<&[u8]> = fields.iter().map(|field| &message[field.start..field.end]).collect();
+        let mut entries: Vec<&[u8]> =
+            fields.iter().map(|field| &message[field.start..field.end]).collect();
         entries.sort_unstable();
         let sorted = entries.concat();
         message[first.start..last.end].copy_from_slice(&sorted);
@@ -89,7 +90,11 @@ mod tests {
 
     /// A length-delimited field.
     fn field(number: u8, payload: &[u8]) -> Vec<u8> {
-        let tag = if number < 16 { vec![number << 3 | 2] } else { vec![(number << 3 | 2) | 0x80, number >> 4] };
+        let tag = if number < 16 {
+            vec![number << 3 | 2]
+        } else {
+            vec![(number << 3 | 2) | 0x80, number >> 4]
+        };
         [tag, vec![u8::try_from(payload.len()).unwrap()], payload.to_vec()].concat()
     }
 
@@ -101,12 +106,21 @@ mod tests {
         let name = field(1, b"dot");
         let id = vec![0x98, 2, 7];
         let instruction = field(2, &[name.clone(), field(68, &instruction.concat()), id].concat());
-        [field(1, b"module"), field(3, &[name, instruction].concat()), field(19, &of_module.concat())].concat()
+        [
+            field(1, b"module"),
+            field(3, &[name, instruction].concat()),
+            field(19, &of_module.concat()),
+        ]
+        .concat()
     }
 
     #[test]
     fn entries_are_sorted_and_nothing_else_is() {
-        let (x, y, z) = (entry("grad_x", "false"), entry("grad_y", "false"), entry("a", "longer than the others"));
+        let (x, y, z) = (
+            entry("grad_x", "false"),
+            entry("grad_y", "false"),
+            entry("a", "longer than the others"),
+        );
         let mut sorted = module(&[x.clone(), y.clone(), z.clone()], &[x.clone(), y.clone()]);
         let mut other = module(&[z, y.clone(), x.clone()], &[y, x]);
         assert_ne!(sorted, other);
@@ -133,7 +147,14 @@ mod tests {
 
     #[test]
     fn nonsense_is_left_alone() {
-        for nonsense in [&b""[..], b"\xff\xff\xff", b"\x1a\x7f\x12", b"\x1a\x02\x12\xff", &[0x80; 30], &[0x0b; 9]] {
+        for nonsense in [
+            &b""[..],
+            b"\xff\xff\xff",
+            b"\x1a\x7f\x12",
+            b"\x1a\x02\x12\xff",
+            &[0x80; 30],
+            &[0x0b; 9],
+        ] {
             let mut bytes = nonsense.to_vec();
             sort_maps(&mut bytes);
             assert_eq!(bytes, nonsense);

@@ -52,7 +52,9 @@ pub enum RequirementsError {
     #[error("the {0} cannot be read: it is damaged, or newer than this release of preheat")]
     Unreadable(&'static str),
     /// A number of replicas or partitions is none.
-    #[error("`{0}` must be a whole number from 1 to 65536, written literally in the module's attributes")]
+    #[error(
+        "`{0}` must be a whole number from 1 to 65536, written literally in the module's attributes"
+    )]
     NotACount(&'static str),
 }
 
@@ -82,8 +84,14 @@ const COLLECTIVES: [&str; 7] = [
 const TRANSFERS: [&str; 4] = ["infeed", "outfeed", "send", "recv"];
 
 /// What a program of one device asks for.
-const ONE_DEVICE: Requirements =
-    Requirements { replicas: 1, partitions: 1, named: None, uses_shardy: false, host_transfer: None, layout: None };
+const ONE_DEVICE: Requirements = Requirements {
+    replicas: 1,
+    partitions: 1,
+    named: None,
+    uses_shardy: false,
+    host_transfer: None,
+    layout: None,
+};
 
 impl Requirements {
     /// How many devices it is written for.
@@ -98,10 +106,12 @@ impl Requirements {
         match program.format() {
             ProgramFormat::Graph => return Ok(ONE_DEVICE),
             ProgramFormat::Hlo => {
-                hlo::read(bytes, &mut findings).ok_or(RequirementsError::Unreadable("serialised HloModuleProto"))?;
+                hlo::read(bytes, &mut findings)
+                    .ok_or(RequirementsError::Unreadable("serialised HloModuleProto"))?;
             }
             ProgramFormat::Mlir if bytes.starts_with(bytecode::MAGIC) => {
-                of_bytecode(bytes, &mut findings).ok_or(RequirementsError::Unreadable("MLIR bytecode"))?;
+                of_bytecode(bytes, &mut findings)
+                    .ok_or(RequirementsError::Unreadable("MLIR bytecode"))?;
             }
             ProgramFormat::Mlir => of_text(bytes, &mut findings),
         }
@@ -140,7 +150,8 @@ impl Findings {
 
     /// The devices of a collective operation, by number; `None` where they are not understood. Gaps in groups are negative.
     pub(super) fn group(&mut self, ids: Option<impl IntoIterator<Item = i64>>, by: &'static str) {
-        let highest = ids.map_or(Some(1), |ids| ids.into_iter().max()).and_then(|id| u64::try_from(id).ok());
+        let highest =
+            ids.map_or(Some(1), |ids| ids.into_iter().max()).and_then(|id| u64::try_from(id).ok());
         self.named(highest.map_or(0, |id| id.saturating_add(1)), by);
     }
 
@@ -193,8 +204,11 @@ impl Findings {
 
     fn done(self) -> Result<Requirements, RequirementsError> {
         let count = |declared: Option<u64>, name| {
-            let count = Some(declared.unwrap_or(1)).filter(|count| (1..=MOST_DEVICES).contains(count));
-            count.and_then(|count| u32::try_from(count).ok()).ok_or(RequirementsError::NotACount(name))
+            let count =
+                Some(declared.unwrap_or(1)).filter(|count| (1..=MOST_DEVICES).contains(count));
+            count
+                .and_then(|count| u32::try_from(count).ok())
+                .ok_or(RequirementsError::NotACount(name))
         };
         Ok(Requirements {
             replicas: count(self.replicas, REPLICAS)?,
@@ -230,10 +244,13 @@ fn of_text(bytes: &[u8], findings: &mut Findings) {
     for value in SHARDINGS.into_iter().flat_map(values) {
         findings.sharding(text::string(value).as_deref());
     }
-    for (dialect, transfer) in [b"stablehlo.".as_slice(), b"mhlo."].into_iter().flat_map(|d| TRANSFERS.map(|t| (d, t)))
+    for (dialect, transfer) in
+        [b"stablehlo.".as_slice(), b"mhlo."].into_iter().flat_map(|d| TRANSFERS.map(|t| (d, t)))
     {
         let name = [dialect, transfer.as_bytes()].concat();
-        if memmem::find_iter(bytes, &name).any(|at| !is_left_out(at) && text::is_whole_word(bytes, at, name.len())) {
+        if memmem::find_iter(bytes, &name)
+            .any(|at| !is_left_out(at) && text::is_whole_word(bytes, at, name.len()))
+        {
             findings.operation(transfer);
         }
     }
@@ -259,11 +276,15 @@ fn of_bytecode(bytes: &[u8], findings: &mut Findings) -> Option<()> {
     for string in &file.strings {
         findings.shardings(string, |_| false);
     }
-    if findings.partitions.is_none() && file.operations.iter().any(|operation| operation.dialect == "sdy") {
+    if findings.partitions.is_none()
+        && file.operations.iter().any(|operation| operation.dialect == "sdy")
+    {
         findings.named(2, MESH);
     }
     let names_meshes = |string: &&[u8]| memmem::find(string, b"xla.sdy.meshes").is_some();
-    if file.operations.iter().any(|operation| operation.dialect == "sdy") || file.strings.iter().any(names_meshes) {
+    if file.operations.iter().any(|operation| operation.dialect == "sdy")
+        || file.strings.iter().any(names_meshes)
+    {
         findings.shardy();
     }
     for operation in &file.operations {
@@ -282,9 +303,11 @@ fn of_bytecode(bytes: &[u8], findings: &mut Findings) -> Option<()> {
 
 /// The devices of a collective operation: its only attribute that is an array of numbers.
 fn group(file: &Bytecode<'_>, operation: &Operation<'_>) -> Option<Vec<i64>> {
-    let entries = operation.attributes.and_then(|attributes| file.dictionary(attributes)).unwrap_or_default();
+    let entries =
+        operation.attributes.and_then(|attributes| file.dictionary(attributes)).unwrap_or_default();
     // How other dialects write the properties of an operation differs with each of them.
-    let properties = operation.properties.iter().flatten().filter(|_| operation.name.dialect == "vhlo");
+    let properties =
+        operation.properties.iter().flatten().filter(|_| operation.name.dialect == "vhlo");
     let mut values = entries.iter().map(|(_, value)| value).chain(properties);
     values.find_map(|value| file.integers(*value))
 }

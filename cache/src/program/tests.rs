@@ -35,7 +35,9 @@ module @jit_other_name attributes {mhlo.num_partitions = 1 : i32, x.note = "a lo
 fn locations_the_modules_name_and_comments_are_left_out() {
     let without_comment_line = LOCATED.replace("// traced from step.py\n", "");
     assert_eq!(digest(PLAIN), digest(&without_comment_line));
-    let moved = LOCATED.replace("a.py\":3:4 to 3:9", "b.py\":30:4 to 3:9").replace("jit_other_name", "\"a {b\"");
+    let moved = LOCATED
+        .replace("a.py\":3:4 to 3:9", "b.py\":30:4 to 3:9")
+        .replace("jit_other_name", "\"a {b\"");
     assert_eq!(digest(LOCATED), digest(&moved));
     assert_eq!(digest(LOCATED), digest(&LOCATED.replace("traced from step.py", "")));
     assert_eq!(digest(PLAIN), digest(&PLAIN.replace(" @jit_step", "")));
@@ -52,7 +54,10 @@ fn what_only_looks_like_a_location_is_kept() {
         ("module {} x.loc(%a) loc(\"l\")", "module {} x.loc(%b) loc(\"l\")"),
         ("module attributes {a = loc(\"x\")} {}", "module attributes {a = loc(\"y\")} {}"),
         ("module attributes {a = [loc(\"x\")]} {}", "module attributes {a = [loc(\"y\")]} {}"),
-        ("module attributes {a = [i32, loc(\"x\")]} {}", "module attributes {a = [i32, loc(\"y\")]} {}"),
+        (
+            "module attributes {a = [i32, loc(\"x\")]} {}",
+            "module attributes {a = [i32, loc(\"y\")]} {}",
+        ),
         (
             "#loc1 = loc(\"x\")\nmodule attributes {a = #loc1} {}",
             "#loc1 = loc(\"y\")\nmodule attributes {a = #loc1} {}",
@@ -111,7 +116,10 @@ fn formats_are_told_apart() {
 
 #[test]
 fn the_digest_is_pinned_and_forms_differ() {
-    assert_eq!(digest("module {}").to_string(), "01486686ef7034169877dd298b04c217511780ae05b89bdc2b9f5aa1edfcebae");
+    assert_eq!(
+        digest("module {}").to_string(),
+        "01486686ef7034169877dd298b04c217511780ae05b89bdc2b9f5aa1edfcebae"
+    );
     let hlo = Program::new(ProgramFormat::Hlo, b"module {}".to_vec());
     assert_ne!(hlo.digest(), digest("module {}"));
 }

@@ -56,9 +56,12 @@ fn module_name(bytes: &[u8]) -> Option<Range<usize>> {
         }
         at = skip_trivia(bytes, end);
     }
-    let word = [b"module".as_slice(), b"builtin.module"].into_iter().find(|word| bytes[at..].starts_with(word))?;
+    let word = [b"module".as_slice(), b"builtin.module"]
+        .into_iter()
+        .find(|word| bytes[at..].starts_with(word))?;
     let start = at + word.len();
-    let name = start + bytes[start..].iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+    let name =
+        start + bytes[start..].iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
     if name == start || bytes.get(name) != Some(&b'@') {
         return None;
     }
@@ -156,8 +159,12 @@ pub(super) fn integers(text: &[u8]) -> Option<Vec<i64>> {
         };
         return digits.chunks(16).map(element).collect();
     }
-    let words = content.split(|byte| matches!(byte, b'[' | b']' | b',') || byte.is_ascii_whitespace());
-    words.filter(|word| !word.is_empty()).map(|word| std::str::from_utf8(word).ok()?.parse().ok()).collect()
+    let words =
+        content.split(|byte| matches!(byte, b'[' | b']' | b',') || byte.is_ascii_whitespace());
+    words
+        .filter(|word| !word.is_empty())
+        .map(|word| std::str::from_utf8(word).ok()?.parse().ok())
+        .collect()
 }
 
 /// Goes over a text once, and adds what lies between the gaps.
@@ -185,7 +192,8 @@ impl Scanner<'_> {
         let mut next_name = None;
         while self.at < end {
             if next_name.is_none_or(|next| next < self.at) {
-                next_name = Some(named.find(&bytes[self.at..end]).map_or(end, |found| self.at + found));
+                next_name =
+                    Some(named.find(&bytes[self.at..end]).map_or(end, |found| self.at + found));
             }
             let name = next_name.unwrap_or(end);
             let Some(found) = memchr3(b'"', b'/', b'(', &bytes[self.at..name]) else {
@@ -212,14 +220,19 @@ impl Scanner<'_> {
     fn parenthesis(&mut self, open: usize) -> Option<()> {
         self.at = open + 1;
         let bytes = self.bytes;
-        let Some(word) = open.checked_sub(3).filter(|word| &bytes[*word..open] == b"loc") else { return Some(()) };
+        let Some(word) = open.checked_sub(3).filter(|word| &bytes[*word..open] == b"loc") else {
+            return Some(());
+        };
         let before = word.checked_sub(1).map(|at| bytes[at]);
-        if before.is_some_and(|byte| is_identifier(byte) || matches!(byte, b'@' | b'%' | b'#' | b'!' | b'^')) {
+        if before.is_some_and(|byte| {
+            is_identifier(byte) || matches!(byte, b'@' | b'%' | b'#' | b'!' | b'^')
+        }) {
             return Some(());
         }
         // A location stands after a space, behind a type, a bracket or a name; elsewhere it is an attribute.
         let previous = bytes[self.kept_from..word].trim_ascii_end().last()?;
-        let trailing = is_identifier(*previous) || matches!(previous, b')' | b'}' | b']' | b'>' | b'"' | b'*' | b'?');
+        let trailing = is_identifier(*previous)
+            || matches!(previous, b')' | b'}' | b']' | b'>' | b'"' | b'*' | b'?');
         if !trailing || !before.is_some_and(|byte| byte.is_ascii_whitespace()) {
             return None;
         }
@@ -235,7 +248,8 @@ impl Scanner<'_> {
     /// Leaves the line `#loc3 = loc(...)` out. `None` where a location's name is used in the place of an attribute.
     fn location_name(&mut self, start: usize) -> Option<()> {
         let bytes = self.bytes;
-        let digits = start + 4 + bytes[start + 4..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let digits =
+            start + 4 + bytes[start + 4..].iter().take_while(|byte| byte.is_ascii_digit()).count();
         if bytes.get(digits).is_some_and(|byte| is_identifier(*byte)) {
             // Another attribute, such as `#local`.
             self.at = start + 4;

@@ -22,20 +22,29 @@ struct Rules {
     left_out_when_empty: bool,
 }
 
-const MODULE: Rules = Rules { left_out: &[1, 5, 17], looked_into: Some((3, &COMPUTATION)), left_out_when_empty: false };
-const COMPUTATION: Rules = Rules { left_out: &[], looked_into: Some((2, &INSTRUCTION)), left_out_when_empty: false };
-const INSTRUCTION: Rules = Rules { left_out: &[82], looked_into: Some((7, &METADATA)), left_out_when_empty: false };
-const METADATA: Rules = Rules { left_out: &[1, 2, 3, 4, 15, 17, 18, 19], looked_into: None, left_out_when_empty: true };
+const MODULE: Rules = Rules {
+    left_out: &[1, 5, 17],
+    looked_into: Some((3, &COMPUTATION)),
+    left_out_when_empty: false,
+};
+const COMPUTATION: Rules =
+    Rules { left_out: &[], looked_into: Some((2, &INSTRUCTION)), left_out_when_empty: false };
+const INSTRUCTION: Rules =
+    Rules { left_out: &[82], looked_into: Some((7, &METADATA)), left_out_when_empty: false };
+const METADATA: Rules =
+    Rules { left_out: &[1, 2, 3, 4, 15, 17, 18, 19], looked_into: None, left_out_when_empty: true };
 
 /// Whether bytes are an `HloModuleProto`: the wire format holds to the end, and there is an entry and an instruction with an opcode.
 pub(super) fn looks_like_hlo(bytes: &[u8]) -> bool {
     let Some(module) = fields(bytes).collect::<Option<Vec<_>>>() else { return false };
-    let text = |field: &Field| field.content.is_some_and(|content| std::str::from_utf8(content).is_ok());
+    let text =
+        |field: &Field| field.content.is_some_and(|content| std::str::from_utf8(content).is_ok());
     let names_are_text = module.iter().filter(|field| matches!(field.number, 1 | 2)).all(text);
     let has_entry = module.iter().any(|field| matches!(field.number, 2 | 6));
     let computation = module.iter().find(|field| field.number == 3);
-    let opcode =
-        computation.and_then(|field| first_within(field, 2)).and_then(|instruction| first_within(&instruction, 2));
+    let opcode = computation
+        .and_then(|field| first_within(field, 2))
+        .and_then(|instruction| first_within(&instruction, 2));
     names_are_text && has_entry && opcode.is_some_and(|field| text(&field))
 }
 
@@ -57,7 +66,8 @@ fn message(bytes: &[u8], rules: &Rules, sink: &mut Sink) -> Option<()> {
         let field = field?;
         let (start, end) = (at, at + field.whole.len());
         at = end;
-        let inner = rules.looked_into.filter(|(number, _)| *number == field.number).map(|(_, inner)| inner);
+        let inner =
+            rules.looked_into.filter(|(number, _)| *number == field.number).map(|(_, inner)| inner);
         if let Some(inner) = inner {
             let content = field.content?;
             sink.add(&bytes[kept_from..start]);

@@ -1,7 +1,8 @@
 use super::*;
 
 fn example() -> Signature {
-    create_execution_signature("sd15", [1, 4, 64, 64], 1, 7.5, "euler", 20, Dtype::BFloat16).unwrap()
+    create_execution_signature("sd15", [1, 4, 64, 64], 1, 7.5, "euler", 20, Dtype::BFloat16)
+        .unwrap()
 }
 
 fn with(extra: &str) -> Projection {
@@ -10,7 +11,10 @@ fn with(extra: &str) -> Projection {
 
 #[test]
 fn the_digest_is_pinned() {
-    assert_eq!(example().digest().to_string(), "af81cd11121735fdf36614281a201e7e640b8608831820d628693fa939b510a8");
+    assert_eq!(
+        example().digest().to_string(),
+        "af81cd11121735fdf36614281a201e7e640b8608831820d628693fa939b510a8"
+    );
     assert_eq!(
         example().project(&with("bf16")).digest().to_string(),
         "c479683d4a463dcc03ae4eee2d67142e491067e0f61dfa17a96aa29eb9c33bfc"
@@ -39,7 +43,10 @@ fn every_field_changes_the_exact_digest() {
 
 #[test]
 fn a_step_graph_is_shared_by_what_does_not_shape_it() {
-    let projection = Projection { extra: "bf16".to_owned(), ..Projection::step_graph(Digest::of(b"architecture")) };
+    let projection = Projection {
+        extra: "bf16".to_owned(),
+        ..Projection::step_graph(Digest::of(b"architecture"))
+    };
     let digest = |signature: &Signature| signature.project(&projection).digest();
     for same in [
         Signature { model_id: "a fine-tune".into(), ..example() },
@@ -57,7 +64,8 @@ fn a_step_graph_is_shared_by_what_does_not_shape_it() {
     ] {
         assert_ne!(digest(&other), digest(&example()), "{other:?}");
     }
-    let other_architecture = Projection { extra: "bf16".to_owned(), ..Projection::step_graph(Digest::of(b"another")) };
+    let other_architecture =
+        Projection { extra: "bf16".to_owned(), ..Projection::step_graph(Digest::of(b"another")) };
     assert_ne!(example().project(&other_architecture).digest(), digest(&example()));
 }
 
@@ -73,7 +81,10 @@ fn a_dropped_field_is_not_the_same_as_any_value_of_it() {
     assert_eq!((&dropped.input_shape, dropped.batch_size, dropped.dtype), (&None, None, None));
     assert_ne!(dropped.digest(), example().project(&Projection::exact()).digest());
     let cfg = Projection { cfg_scale: CfgProjection::Dropped, ..Projection::exact() };
-    assert_eq!(example().project(&cfg).digest(), Signature { cfg_scale: 1.0, ..example() }.project(&cfg).digest());
+    assert_eq!(
+        example().project(&cfg).digest(),
+        Signature { cfg_scale: 1.0, ..example() }.project(&cfg).digest()
+    );
 }
 
 #[test]
@@ -89,8 +100,14 @@ fn json_has_the_names_of_the_specification() {
 
 #[test]
 fn nonsense_is_refused() {
-    assert!(matches!(Signature { cfg_scale: f64::NAN, ..example() }.validate(), Err(SignatureError::CfgScale(_))));
-    assert_eq!(Signature { model_id: String::new(), ..example() }.validate(), Err(SignatureError::ModelId));
+    assert!(matches!(
+        Signature { cfg_scale: f64::NAN, ..example() }.validate(),
+        Err(SignatureError::CfgScale(_))
+    ));
+    assert_eq!(
+        Signature { model_id: String::new(), ..example() }.validate(),
+        Err(SignatureError::ModelId)
+    );
     assert_eq!(Signature { batch_size: 0, ..example() }.validate(), Err(SignatureError::BatchSize));
 }
 
@@ -106,10 +123,17 @@ fn sizes_round_up() {
     // The limit holds for what is computed, whichever side and whichever multiple makes it so large.
     assert_eq!(normalize_shape([65536, 8], 64), Ok([65536, 64]));
     assert_eq!(normalize_shape([512, 512], 65536), Ok([65536, 65536]));
-    for (size, multiple) in
-        [([u64::MAX, 5], 64), ([8, 65537], 8), ([65535, 8], 65528), ([8, 8], 1 << 32), ([512, 512], u64::MAX - 7)]
-    {
-        assert!(matches!(normalize_shape(size, multiple), Err(ShapeError::TooLarge { .. })), "{size:?} {multiple}");
+    for (size, multiple) in [
+        ([u64::MAX, 5], 64),
+        ([8, 65537], 8),
+        ([65535, 8], 65528),
+        ([8, 8], 1 << 32),
+        ([512, 512], u64::MAX - 7),
+    ] {
+        assert!(
+            matches!(normalize_shape(size, multiple), Err(ShapeError::TooLarge { .. })),
+            "{size:?} {multiple}"
+        );
     }
     assert_eq!(latent_shape(2, [1024, 512]), [2, 4, 64, 128]);
 }
@@ -119,7 +143,8 @@ fn a_signature_keeps_its_digest_in_a_record() {
     // Numbers of seventeen digits, which JSON without care reads one bit off.
     for part in 1..1000 {
         let signature = Signature { cfg_scale: f64::from(part) / 7.0, ..example() };
-        let read: Signature = serde_json::from_slice(&serde_json::to_vec(&signature).unwrap()).unwrap();
+        let read: Signature =
+            serde_json::from_slice(&serde_json::to_vec(&signature).unwrap()).unwrap();
         assert_eq!((read.digest(), read), (signature.digest(), signature));
     }
 }

@@ -70,7 +70,8 @@ impl Store {
         let mut chosen = Vec::new();
         let mut gone = BTreeSet::new();
         let old = |record: &GraphRecord| {
-            let last_used = record.statistics.last_used.unwrap_or(record.created).max(record.created);
+            let last_used =
+                record.statistics.last_used.unwrap_or(record.created).max(record.created);
             rule.used_before.is_some_and(|before| last_used < before)
         };
         for (key, record) in records.iter().filter(|(_, record)| !record.pinned) {
@@ -99,7 +100,8 @@ impl Store {
         let mut pruned = Pruned::default();
         let mut evictions = 0;
         for chosen in chosen.chunks(BATCH) {
-            let removals = if rule.dry_run { None } else { Some(self.remove_unless_changed(chosen)?) };
+            let removals =
+                if rule.dry_run { None } else { Some(self.remove_unless_changed(chosen)?) };
             for (at, (record, reason)) in chosen.iter().enumerate() {
                 match removals.as_ref().and_then(|removals| removals.get(at)) {
                     Some(Some(Removal::InUse)) => {
@@ -139,7 +141,8 @@ impl Store {
             chosen.iter().map(|(record, why)| (record.graph_key, (*record, *why))).collect();
         self.remove_where(&keys, |now| {
             let unchanged = |(then, why): &(&GraphRecord, PruneReason)| {
-                let used = now.statistics.last_used != then.statistics.last_used || now.created != then.created;
+                let used = now.statistics.last_used != then.statistics.last_used
+                    || now.created != then.created;
                 *why == PruneReason::Stale || !used
             };
             !now.pinned && chosen.get(&now.graph_key).is_some_and(unchanged)

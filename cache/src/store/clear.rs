@@ -45,9 +45,12 @@ impl Store {
             let alone: Vec<GraphKey> = recorded.filter(|key| !keys.contains(key)).collect();
             for batch in alone.chunks(BATCH) {
                 // One that was stored since has an object, and stays.
-                let removals = self.remove_where(batch, |record| !self.has_object(&record.graph_key))?;
-                cleared.removed +=
-                    removals.iter().filter(|removal| matches!(removal, Some(Removal::Removed { .. }))).count() as u64;
+                let removals =
+                    self.remove_where(batch, |record| !self.has_object(&record.graph_key))?;
+                cleared.removed += removals
+                    .iter()
+                    .filter(|removal| matches!(removal, Some(Removal::Removed { .. })))
+                    .count() as u64;
             }
         }
         Ok(cleared)

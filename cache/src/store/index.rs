@@ -45,9 +45,9 @@ mod turn;
 use check::{Stored, programs_behind, recount};
 use codec::store_record;
 use entries::{
-    TakeOver, forget_dropped, graph_at_end, insert, key, led_to, link_signature, load_candidates, load_program,
-    load_record, load_records, load_statistics, load_usage, range_beginning, remove, resolve_one, store_statistics,
-    store_usage,
+    TakeOver, forget_dropped, graph_at_end, insert, key, led_to, link_signature, load_candidates,
+    load_program, load_record, load_records, load_statistics, load_usage, range_beginning, remove,
+    resolve_one, store_statistics, store_usage,
 };
 use pins::{pin_by, set_pinned, set_request_pinned};
 use run::{NOTE_PATIENCE, Need, READ_PATIENCE, REBUILD_BATCH, WHOLE_PATIENCE};
@@ -80,7 +80,10 @@ impl Store {
     /// What level 1 knows of each `(projection key, signature digest)`; one transaction for all stages of a request.
     ///
     /// An answer is not the last word: see [`GraphRecord::answers`].
-    pub fn resolve(&self, stages: &[(Digest, Digest)]) -> Result<Vec<Option<Resolved>>, StoreError> {
+    pub fn resolve(
+        &self,
+        stages: &[(Digest, Digest)],
+    ) -> Result<Vec<Option<Resolved>>, StoreError> {
         self.resolve_within(stages, READ_PATIENCE)
     }
 
@@ -94,7 +97,12 @@ impl Store {
             Need::Some,
             patience,
             || vec![None; stages.len()],
-            |index| stages.iter().map(|(projection, signature)| resolve_one(index, projection, signature)).collect(),
+            |index| {
+                stages
+                    .iter()
+                    .map(|(projection, signature)| resolve_one(index, projection, signature))
+                    .collect()
+            },
         )
     }
 
@@ -106,11 +114,22 @@ impl Store {
     }
 
     /// As [`commit`](Self::commit), waiting no longer than `patience` for other processes: past it, what was to be committed is lost.
-    pub fn commit_within(&self, uses: &[Use], counters: &Counters, patience: Duration) -> Result<(), StoreError> {
+    pub fn commit_within(
+        &self,
+        uses: &[Use],
+        counters: &Counters,
+        patience: Duration,
+    ) -> Result<(), StoreError> {
         self.commit_with(Need::Some, patience, uses, counters)
     }
 
-    fn commit_with(&self, need: Need, patience: Duration, uses: &[Use], counters: &Counters) -> Result<(), StoreError> {
+    fn commit_with(
+        &self,
+        need: Need,
+        patience: Duration,
+        uses: &[Use],
+        counters: &Counters,
+    ) -> Result<(), StoreError> {
         self.transact(need, patience, |index| {
             let mut statistics = load_statistics(index)?;
             for one in uses {
@@ -125,7 +144,11 @@ impl Store {
     /// Notes requests that lead to a graph although nobody has made them: they were made where another plugin build was in use.
     ///
     /// A key without a record stays without one.
-    pub fn add_signatures(&self, graph: &GraphKey, signatures: &[RecordedSignature]) -> Result<(), StoreError> {
+    pub fn add_signatures(
+        &self,
+        graph: &GraphKey,
+        signatures: &[RecordedSignature],
+    ) -> Result<(), StoreError> {
         self.write(|index| {
             let Some(mut record) = load_record(index, graph)? else { return Ok(()) };
             let mut statistics = load_statistics(index)?;
@@ -154,7 +177,11 @@ impl Store {
     }
 
     /// The records whose keys begin with some digits, in the order of their keys: at most `limit` of them.
-    pub fn records_beginning(&self, digits: &str, limit: usize) -> Result<Vec<GraphRecord>, StoreError> {
+    pub fn records_beginning(
+        &self,
+        digits: &str,
+        limit: usize,
+    ) -> Result<Vec<GraphRecord>, StoreError> {
         let Some((low, high)) = range_beginning(digits) else { return Ok(Vec::new()) };
         self.read(Vec::new, |index| {
             let found = index.range_first(&low, &high, limit)?;
@@ -164,8 +191,13 @@ impl Store {
     }
 
     /// The records that are most worth comparing with what was looked for.
-    pub(super) fn candidates(&self, wanted: &super::Wanted<'_>) -> Result<Vec<GraphRecord>, StoreError> {
-        self.read_within(Need::Some, READ_PATIENCE, Vec::new, |index| load_candidates(index, wanted))
+    pub(super) fn candidates(
+        &self,
+        wanted: &super::Wanted<'_>,
+    ) -> Result<Vec<GraphRecord>, StoreError> {
+        self.read_within(Need::Some, READ_PATIENCE, Vec::new, |index| {
+            load_candidates(index, wanted)
+        })
     }
 
     /// All records, in the order of their keys.
@@ -190,12 +222,21 @@ impl Store {
 
     /// Whether this exact request led to some graph before, by the digest of its signature.
     pub fn knows_signature(&self, signature: &Digest) -> Result<bool, StoreError> {
-        self.read_within(Need::Some, READ_PATIENCE, || false, |index| index.any(&key(b's', &[signature])))
+        self.read_within(
+            Need::Some,
+            READ_PATIENCE,
+            || false,
+            |index| index.any(&key(b's', &[signature])),
+        )
     }
 
     /// Keeps every entry that an exact request led to, or will lead to, out of eviction, or lets them go again. Says how many there
     /// are now. The request is named by the digest of its signature.
-    pub fn set_signature_pinned(&self, signature: &Digest, pinned: bool) -> Result<u64, StoreError> {
+    pub fn set_signature_pinned(
+        &self,
+        signature: &Digest,
+        pinned: bool,
+    ) -> Result<u64, StoreError> {
         self.write(|index| set_request_pinned(index, signature, pinned))
     }
 
@@ -208,10 +249,14 @@ impl Store {
     /// Takes the record of each object that the index lacks from the object. Where the index is damaged, it is made anew first.
     /// The totals of the statistics are counted anew.
     pub fn rebuild_index(&self) -> Result<Rebuilt, StoreError> {
-        let known: Vec<GraphKey> =
-            self.write(|index| Ok(load_records(index)?.into_iter().map(|record| record.graph_key).collect()))?;
-        let missing: Vec<GraphKey> =
-            self.object_keys()?.into_iter().filter(|key| known.binary_search(key).is_err()).collect();
+        let known: Vec<GraphKey> = self.write(|index| {
+            Ok(load_records(index)?.into_iter().map(|record| record.graph_key).collect())
+        })?;
+        let missing: Vec<GraphKey> = self
+            .object_keys()?
+            .into_iter()
+            .filter(|key| known.binary_search(key).is_err())
+            .collect();
         let mut rebuilt = Rebuilt { kept: known.len() as u64, ..Rebuilt::default() };
         for keys in missing.chunks(REBUILD_BATCH) {
             let adopted = self.write(|index| self.adopt(index, keys))?;
@@ -235,7 +280,8 @@ impl Store {
         let staged = RefCell::new(staged);
         // A busy machine lets a holder of the index do nothing for a second: that ends no import.
         let waits = coming.can_wait();
-        let (need, patience) = if waits { (Need::Whole, WHOLE_PATIENCE) } else { (Need::Some, NOTE_PATIENCE) };
+        let (need, patience) =
+            if waits { (Need::Whole, WHOLE_PATIENCE) } else { (Need::Some, NOTE_PATIENCE) };
         self.transact(need, patience, |index| {
             let mut placed = Vec::new();
             for one in staged.borrow_mut().iter_mut() {
@@ -261,7 +307,8 @@ impl Store {
             || None,
             |index| {
                 let Some(record) = load_record(index, graph)? else { return Ok(None) };
-                let program = load_program(index, &record.program.digest)?.and_then(|frame| frame.program().ok());
+                let program = load_program(index, &record.program.digest)?
+                    .and_then(|frame| frame.program().ok());
                 // The object has it too, and the next `put` writes over one that is wrong.
                 Ok(program.filter(|program| program.digest() == record.program.digest))
             },
@@ -343,7 +390,10 @@ impl Store {
 
     /// Every record, and the graphs that may go, those that are worth least first. With `tidy`, what is wrong with that order is put
     /// right before.
-    pub(super) fn records_and_order(&self, tidy: bool) -> Result<(Vec<GraphRecord>, Vec<GraphKey>), StoreError> {
+    pub(super) fn records_and_order(
+        &self,
+        tidy: bool,
+    ) -> Result<(Vec<GraphRecord>, Vec<GraphKey>), StoreError> {
         let order = |index: &Transaction| -> Result<Vec<GraphKey>, Fault> {
             Ok(index.scan(b"v")?.iter().filter_map(|(entry, _)| graph_at_end(entry)).collect())
         };
@@ -367,14 +417,21 @@ impl Store {
             if programs.is_empty() {
                 return Ok(sound);
             }
-            let is_sound = |(digest, program): &Stored| program.as_ref().is_some_and(|program| program.is_of(digest));
+            let is_sound = |(digest, program): &Stored| {
+                program.as_ref().is_some_and(|program| program.is_of(digest))
+            };
             sound.extend(programs.iter().filter(|one| is_sound(one)).map(|(digest, _)| *digest));
             last = behind;
         }
     }
 
     /// Counts a use in its record, and returns what compiling the graph took.
-    fn record_use(&self, index: &mut Transaction, one: &Use, statistics: &mut Statistics) -> Result<f64, Fault> {
+    fn record_use(
+        &self,
+        index: &mut Transaction,
+        one: &Use,
+        statistics: &mut Statistics,
+    ) -> Result<f64, Fault> {
         if index.get(&key(b'r', &[&one.graph_key.0]))?.is_none() {
             store_statistics(index, statistics)?;
             self.adopt(index, &[one.graph_key])?;

@@ -108,7 +108,8 @@ impl Store {
         let payload = object.payload_digest().filter(|_| !self.read_only)?;
         // The object may be from a store behind this one, which is made for the mark, then.
         let root = self.root().ok().flatten().map_or_else(|| self.prepare(), Ok);
-        let root = root.inspect_err(|error| tracing::debug!(%error, "a load is not marked")).ok()?;
+        let root =
+            root.inspect_err(|error| tracing::debug!(%error, "a load is not marked")).ok()?;
         let marked = self.make_mark(root, payload);
         marked.inspect_err(|error| tracing::debug!(%error, "a load is not marked")).ok()
     }
@@ -183,7 +184,8 @@ impl Store {
     /// which file.
     pub fn remember_unfit(&self, object: &LoadedObject, reason: &str) -> io::Result<PathBuf> {
         let payload = object.payload_digest();
-        let payload = payload.ok_or_else(|| io::Error::other("its record names no machine code"))?;
+        let payload =
+            payload.ok_or_else(|| io::Error::other("its record names no machine code"))?;
         let path = self.layout.unfit_object(&object.record.graph_key, &payload);
         let root = self.prepare().map_err(io::Error::other)?;
         root.create_folder(&self.layout.unfit())?;

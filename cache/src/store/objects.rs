@@ -96,7 +96,12 @@ impl Store {
             cause => StoreError::Object { key, cause },
         };
         let info = object::write(&mut file, record, &program, payload).map_err(failed)?;
-        self.staged(&root, file, GraphRecord { object: Some(info), ..record.clone() }, Some(program))
+        self.staged(
+            &root,
+            file,
+            GraphRecord { object: Some(info), ..record.clone() },
+            Some(program),
+        )
     }
 
     /// What was written to `file` under a name of its own, once it lasts; so do the folders that it will lie in.
@@ -116,7 +121,9 @@ impl Store {
             .sync()
             .and_then(|()| root.create_folder(folder))
             // A new folder's own entry has to last as well: both levels above the object.
-            .and_then(|()| folder.ancestors().take(2).try_for_each(|path| root.sync_folder_of(path)));
+            .and_then(|()| {
+                folder.ancestors().take(2).try_for_each(|path| root.sync_folder_of(path))
+            });
         written.map_err(|cause| self.write_error(&path, cause))?;
         Ok(Staged { record, program, info, file: Some(file) })
     }
@@ -126,7 +133,9 @@ impl Store {
         let Some(file) = staged.file.take() else { return Ok(()) };
         let path = self.layout.object(&staged.record.graph_key);
         let root = self.prepare()?;
-        file.persist(&path).and_then(|()| root.sync_folder_of(&path)).map_err(|cause| self.write_error(&path, cause))
+        file.persist(&path)
+            .and_then(|()| root.sync_folder_of(&path))
+            .map_err(|cause| self.write_error(&path, cause))
     }
 
     /// As [`place`](Self::place), where the index cannot be had. A mark tells the next transaction to record the object.
@@ -164,7 +173,9 @@ impl Store {
             }
             // Whoever stored another one in between may have made its mark before this one was taken away.
             match self.object_record(key) {
-                Ok(now) if now.as_ref().and_then(|record| record.object.as_ref()) == object.as_ref() => {}
+                Ok(now)
+                    if now.as_ref().and_then(|record| record.object.as_ref())
+                        == object.as_ref() => {}
                 Ok(_) | Err(_) => self.mark_unrecorded(key),
             }
         }
@@ -191,7 +202,13 @@ impl Store {
     }
 
     /// Moves something to the quarantine under a name that begins with `name`, with the reason beside it.
-    pub(super) fn set_aside(&self, root: &Arc<Folder>, path: &Path, name: &str, reason: &str) -> io::Result<()> {
+    pub(super) fn set_aside(
+        &self,
+        root: &Arc<Folder>,
+        path: &Path,
+        name: &str,
+        reason: &str,
+    ) -> io::Result<()> {
         let quarantine = self.layout.quarantine();
         let stamp = jiff::Timestamp::now().as_nanosecond();
         let target = quarantine.join(format!("{name}.{stamp}"));
@@ -208,12 +225,18 @@ impl Store {
     /// Removes the oldest of what is in quarantine, beyond a number.
     pub(super) fn bound_quarantine(&self, root: &Folder) {
         let paths = root.entries(&self.layout.quarantine()).unwrap_or_default();
-        let mut stamped: Vec<_> =
-            paths.into_iter().filter_map(|path| Some((Layout::quarantined_at(&path)?, path))).collect();
+        let mut stamped: Vec<_> = paths
+            .into_iter()
+            .filter_map(|path| Some((Layout::quarantined_at(&path)?, path)))
+            .collect();
         stamped.sort_unstable();
         let mut stamps: Vec<i128> = stamped.iter().map(|(stamp, _)| *stamp).collect();
         stamps.dedup();
-        let Some(kept_from) = stamps.len().checked_sub(QUARANTINED).and_then(|first| stamps.get(first)) else { return };
+        let Some(kept_from) =
+            stamps.len().checked_sub(QUARANTINED).and_then(|first| stamps.get(first))
+        else {
+            return;
+        };
         for (_, path) in stamped.iter().filter(|(stamp, _)| stamp < kept_from) {
             if let Err(error) = remove_quarantined(root, path) {
                 tracing::debug!(path = %root.full(path).display(), %error, "it stays in quarantine");
@@ -279,7 +302,8 @@ impl Store {
 
     /// Whether there is an object under a key; nothing of it is read.
     pub fn has_object(&self, key: &GraphKey) -> bool {
-        self.root().is_ok_and(|root| root.is_some_and(|root| root.is_file(&self.layout.object(key))))
+        self.root()
+            .is_ok_and(|root| root.is_some_and(|root| root.is_file(&self.layout.object(key))))
     }
 
     /// The keys of all objects, sorted.
@@ -289,10 +313,15 @@ impl Store {
 
     /// The first `limit` keys of objects behind one, sorted. What lies where its key does not
     /// belong is left out.
-    pub(super) fn object_keys_after(&self, last: Option<&GraphKey>, limit: usize) -> Result<Vec<GraphKey>, StoreError> {
+    pub(super) fn object_keys_after(
+        &self,
+        last: Option<&GraphKey>,
+        limit: usize,
+    ) -> Result<Vec<GraphKey>, StoreError> {
         let from = last.map(ToString::to_string).unwrap_or_default();
         let sorted = |folder: &Path, begins: &str| -> Result<Vec<(String, PathBuf)>, StoreError> {
-            let named = |path: PathBuf| Some((format!("{begins}{}", path.file_name()?.to_str()?), path));
+            let named =
+                |path: PathBuf| Some((format!("{begins}{}", path.file_name()?.to_str()?), path));
             let mut found: Vec<_> = self.entries(folder)?.into_iter().filter_map(named).collect();
             found.retain(|(name, _)| name.as_str() >= from.get(..name.len()).unwrap_or(&from));
             found.sort_unstable();
@@ -303,7 +332,9 @@ impl Store {
             for (second, folder) in sorted(&folder, &first)? {
                 for (_, path) in sorted(&folder, "")? {
                     let key = path.file_name().and_then(key_of_name);
-                    keys.extend(key.filter(|key| Some(key) > last && key.to_string().starts_with(&second)));
+                    keys.extend(
+                        key.filter(|key| Some(key) > last && key.to_string().starts_with(&second)),
+                    );
                     if keys.len() == limit {
                         return Ok(keys);
                     }

@@ -45,7 +45,8 @@ impl Store {
             let differences = differences(&record, wanted);
             let last_used = record.statistics.last_used.unwrap_or(record.created);
             let rank = (likeness, std::cmp::Reverse(differences.len()), last_used);
-            let seconds = Some(record.measurements.compile_seconds).filter(|seconds| *seconds > 0.0);
+            let seconds =
+                Some(record.measurements.compile_seconds).filter(|seconds| *seconds > 0.0);
             let expected_compile_seconds = seconds.filter(|_| likeness.tells_what_to_expect());
             Some((rank, Nearest { record, differences, expected_compile_seconds }))
         });

@@ -91,13 +91,16 @@ impl Store {
         }
         let known = load_record(index, &staged.record.graph_key)?.and_then(|record| record.object);
         let replaced_bytes = known.map_or(0, |object| object.stored_bytes);
-        let room_bytes = self.max_bytes.saturating_add(replaced_bytes).saturating_sub(staged.info.stored_bytes);
-        let worth_less = if coming.imported { Some(place_in_order(index, &staged.record)?) } else { None };
+        let room_bytes =
+            self.max_bytes.saturating_add(replaced_bytes).saturating_sub(staged.info.stored_bytes);
+        let worth_less =
+            if coming.imported { Some(place_in_order(index, &staged.record)?) } else { None };
         let mut from = b"v".to_vec();
         let mut stored_bytes = load_statistics(index)?.stored_bytes;
         while stored_bytes > room_bytes {
             let excess_bytes = stored_bytes - room_bytes;
-            let (mut victims, enough) = victims(index, &mut from, excess_bytes, worth_less.as_deref(), staged, coming)?;
+            let (mut victims, enough) =
+                victims(index, &mut from, excess_bytes, worth_less.as_deref(), staged, coming)?;
             let in_vain = coming.imported && !enough;
             if victims.iter().any(|victim| victim.stored_bytes.is_none()) {
                 // What the totals count for them is not known, so it shows only afterwards what else has to go.
@@ -118,12 +121,18 @@ impl Store {
             stored_bytes = load_statistics(index)?.stored_bytes;
         }
         let kept_bytes = stored_bytes.saturating_sub(replaced_bytes);
-        let fits = if coming.imported { stored_bytes <= room_bytes } else { kept_bytes <= self.max_bytes };
+        let fits =
+            if coming.imported { stored_bytes <= room_bytes } else { kept_bytes <= self.max_bytes };
         Ok(if fits { Ok(()) } else { Err(self.no_room(staged, kept_bytes)) })
     }
 
     /// Removes what is to go, unless it is in use.
-    fn evict(&self, index: &mut Transaction, victims: &[Victim], coming: &Coming) -> Result<(), Fault> {
+    fn evict(
+        &self,
+        index: &mut Transaction,
+        victims: &[Victim],
+        coming: &Coming,
+    ) -> Result<(), Fault> {
         let mut statistics = load_statistics(index)?;
         for Victim { entry, graph, stored_bytes } in victims {
             match self.remove_object(graph) {
@@ -173,7 +182,8 @@ fn victims(
             if record.as_ref().is_some_and(|record| record.pinned) {
                 continue;
             }
-            let stored_bytes = record.map(|record| record.object.map_or(0, |object| object.stored_bytes));
+            let stored_bytes =
+                record.map(|record| record.object.map_or(0, |object| object.stored_bytes));
             freed_bytes += stored_bytes.unwrap_or(0);
             victims.push(Victim { entry, graph, stored_bytes });
             if freed_bytes >= wanted_bytes {
@@ -189,5 +199,7 @@ pub(super) fn advice(stored_bytes: u64, max_bytes: u64, kept_bytes: u64) -> Stri
     if stored_bytes > max_bytes {
         return "a larger limit would have room".to_owned();
     }
-    format!("{kept_bytes} bytes are pinned, in use or worth more; a larger limit, fewer pins or clearing makes room")
+    format!(
+        "{kept_bytes} bytes are pinned, in use or worth more; a larger limit, fewer pins or clearing makes room"
+    )
 }

@@ -98,7 +98,8 @@ impl Store {
         ];
         for (path, content) in files {
             if root.look(&path).is_err_and(|error| is_absent(&error)) {
-                self.write_whole(&root, &path, content.as_bytes()).map_err(|cause| self.write_error(&path, cause))?;
+                self.write_whole(&root, &path, content.as_bytes())
+                    .map_err(|cause| self.write_error(&path, cause))?;
             }
         }
         Ok(root)

@@ -34,7 +34,12 @@ impl Store {
     }
 
     /// Writes a small file so that it is there whole or not at all.
-    pub(super) fn write_whole(&self, root: &Arc<Folder>, path: &Path, content: &[u8]) -> io::Result<()> {
+    pub(super) fn write_whole(
+        &self,
+        root: &Arc<Folder>,
+        path: &Path,
+        content: &[u8],
+    ) -> io::Result<()> {
         let mut file = self.new_file(root, &format!("{}.", Layout::SMALL_FILE))?;
         file.write_all(content)?;
         file.sync()?;
@@ -50,7 +55,9 @@ impl Store {
                 Ok(true) => {
                     tracing::debug!(path = %root.full(&path).display(), "removed what a process left that died");
                 }
-                Err(error) => tracing::debug!(path = %root.full(&path).display(), %error, "a left-over stays"),
+                Err(error) => {
+                    tracing::debug!(path = %root.full(&path).display(), %error, "a left-over stays")
+                }
             }
         }
     }
@@ -58,8 +65,10 @@ impl Store {
     /// What a store itself put into `tmp/` and `locks/`, held by a process or not.
     pub(super) fn left_overs(&self, root: &Folder) -> Vec<PathBuf> {
         let entries = |folder: &Path| root.entries(folder).unwrap_or_default();
-        let temporary = entries(&self.layout.tmp()).into_iter().filter(|path| Layout::is_temporary(path));
-        let locks = entries(&self.layout.locks()).into_iter().filter(|path| Layout::is_compile_lock(path));
+        let temporary =
+            entries(&self.layout.tmp()).into_iter().filter(|path| Layout::is_temporary(path));
+        let locks =
+            entries(&self.layout.locks()).into_iter().filter(|path| Layout::is_compile_lock(path));
         temporary.chain(locks).collect()
     }
 }

@@ -68,7 +68,8 @@ pub(super) fn payload(number: u64) -> Vec<u8> {
 }
 
 pub(super) fn request(number: u64) -> Signature {
-    create_execution_signature("model", [1, 4, 8, 8], 1, 7.5, "euler", number + 1, Dtype::Float32).unwrap()
+    create_execution_signature("model", [1, 4, 8, 8], 1, 7.5, "euler", number + 1, Dtype::Float32)
+        .unwrap()
 }
 
 pub(super) fn signature(number: u64) -> RecordedSignature {
@@ -100,7 +101,11 @@ fn left_overs_go_with_the_next_write_and_what_is_in_use_stays() {
     let key = scratch.put(1).graph_key;
     let layout = scratch.store.layout();
     let stray = layout.tmp().join(format!("{key}.a1b2c3"));
-    let not_ours = [layout.tmp().join("thesis.txt"), layout.locks().join("k"), layout.tmp().join("file.tar.gz")];
+    let not_ours = [
+        layout.tmp().join("thesis.txt"),
+        layout.locks().join("k"),
+        layout.tmp().join("file.tar.gz"),
+    ];
     let stale_lock = layout.compile_lock(&GraphKey(Digest::of(b"stale")));
     fs::write(&stray, "half an object").unwrap();
     fs::write(&stale_lock, "").unwrap();
@@ -110,20 +115,28 @@ fn left_overs_go_with_the_next_write_and_what_is_in_use_stays() {
     // As good as another process, as far as locks are concerned.
     let other = open(scratch.store.dir()).unwrap();
     let in_use = other.new_file(&other.prepare().unwrap(), "file.").unwrap();
-    let LockOutcome::Held(lock) = other.compile_lock(&key, |_, _| Wait::Cancel).unwrap() else { panic!() };
+    let LockOutcome::Held(lock) = other.compile_lock(&key, |_, _| Wait::Cancel).unwrap() else {
+        panic!()
+    };
 
     let (record, program) = graph(2);
     open(scratch.store.dir()).unwrap().put(&record, &program, &payload(2)).unwrap();
     assert!(!stray.exists() && !stale_lock.exists(), "left-overs stay");
     assert!(not_ours.iter().all(|path| path.exists()), "what no store made was taken away");
-    assert!(in_use.is_still_named() && layout.compile_lock(&key).exists(), "what is in use was taken away");
+    assert!(
+        in_use.is_still_named() && layout.compile_lock(&key).exists(),
+        "what is in use was taken away"
+    );
     drop(lock);
 }
 
 #[test]
 fn what_is_put_is_loaded() {
     let scratch = Scratch::new();
-    assert!(fs::read_dir(scratch.folder.path()).unwrap().next().is_none(), "opening writes nothing");
+    assert!(
+        fs::read_dir(scratch.folder.path()).unwrap().next().is_none(),
+        "opening writes nothing"
+    );
     assert!(scratch.load(&graph(1).0.graph_key).is_none());
     let record = scratch.put(1);
     let object = scratch.load(&record.graph_key).unwrap();
@@ -132,13 +145,18 @@ fn what_is_put_is_loaded() {
     assert_eq!(object.record.signatures, record.signatures);
     let info = object.record.object.clone().unwrap();
     assert_eq!(info.payload_digest, Digest::of(&payload(1)));
-    assert_eq!(info.stored_bytes, fs::metadata(scratch.store.layout().object(&record.graph_key)).unwrap().len());
+    assert_eq!(
+        info.stored_bytes,
+        fs::metadata(scratch.store.layout().object(&record.graph_key)).unwrap().len()
+    );
     let indexed = scratch.store.record(&record.graph_key).unwrap().unwrap();
     assert_eq!(indexed.object, Some(info));
     assert_eq!(scratch.store.program(&record.graph_key).unwrap(), Some(graph(1).1));
     assert!(scratch.load(&graph(2).0.graph_key).is_none());
     assert!(
-        fs::read_to_string(scratch.store.layout().cachedir_tag()).unwrap().starts_with("Signature: 8a477f597d28d172")
+        fs::read_to_string(scratch.store.layout().cachedir_tag())
+            .unwrap()
+            .starts_with("Signature: 8a477f597d28d172")
     );
     assert!(fs::read_dir(scratch.store.layout().tmp()).unwrap().next().is_none());
     assert!(!scratch.store.layout().quarantine().exists());
@@ -151,22 +169,35 @@ fn numbers_that_json_lacks_spoil_neither_record_nor_statistics() {
     record.measurements.cost = [("flops".to_owned(), f64::NAN), ("bytes".to_owned(), 8.0)].into();
     record.measurements.compile_seconds = f64::INFINITY;
     scratch.store.put(&record, &program, &payload(1)).unwrap();
-    let odd = Use { load_seconds: Some(f64::NAN), compile_seconds: Some(f64::NAN), ..hit(record.graph_key) };
+    let odd = Use {
+        load_seconds: Some(f64::NAN),
+        compile_seconds: Some(f64::NAN),
+        ..hit(record.graph_key)
+    };
     let compiled = Use { matched: Match::Compiled, source: Source::Compiled, ..odd.clone() };
     scratch.store.commit(&[odd, compiled], &Counters::default()).unwrap();
     let loaded = scratch.load(&record.graph_key).unwrap();
     let indexed = scratch.store.record(&record.graph_key).unwrap().unwrap();
     for read in [&loaded.record, &indexed] {
         assert_eq!(read.measurements.cost, [("bytes".to_owned(), 8.0)].into());
-        assert_eq!((read.measurements.compile_seconds, read.measurements.load_seconds), (0.0, None));
+        assert_eq!(
+            (read.measurements.compile_seconds, read.measurements.load_seconds),
+            (0.0, None)
+        );
     }
     let statistics = scratch.store.statistics().unwrap();
     assert_eq!((statistics.hits.exact, statistics.compiles), (1, 1));
 
     let (mut record, program) = graph(2);
-    record.options.overrides.insert("threshold".into(), crate::options::OptionValue::Float(f64::NAN));
+    record
+        .options
+        .overrides
+        .insert("threshold".into(), crate::options::OptionValue::Float(f64::NAN));
     let error = scratch.store.put(&record, &program, &payload(2)).unwrap_err();
-    assert!(matches!(&error, StoreError::Object { cause: ObjectError::NonFiniteOption { .. }, .. }), "{error}");
+    assert!(
+        matches!(&error, StoreError::Object { cause: ObjectError::NonFiniteOption { .. }, .. }),
+        "{error}"
+    );
     assert!(error.to_string().contains("threshold"), "{error}");
     assert!(!scratch.store.has_object(&record.graph_key));
     assert!(fs::read_dir(scratch.store.layout().tmp()).unwrap().next().is_none());
@@ -182,7 +213,8 @@ fn level_one_tells_exact_from_equivalent() {
         (signature(2).projection_key, request(1).digest()),
     ];
     let found = scratch.store.resolve(&stages).unwrap();
-    let expected = |matched| Some(Resolved { graph_key: record.graph_key, matched, compile_seconds: 2.0 });
+    let expected =
+        |matched| Some(Resolved { graph_key: record.graph_key, matched, compile_seconds: 2.0 });
     assert_eq!(found, [expected(Match::Exact), expected(Match::Equivalent), None]);
     // The same projection asked for by another request: equivalent now, exact from then on.
     let another = RecordedSignature { signature: request(9), ..signature(1) };
@@ -226,10 +258,22 @@ fn statistics_add_up() {
         load_seconds: None,
         ..hit(one.graph_key)
     };
-    let memory =
-        Use { matched: Match::Graph, source: Source::Memory, load_seconds: None, times: 3, ..hit(two.graph_key) };
-    let fallback = Use { matched: Match::Equivalent, source: Source::Fallback, ..hit(two.graph_key) };
-    let counters = Counters { misses: 1, failed_compiles: 2, single_flight_waits: 3, evictions: 4, quarantined: 5 };
+    let memory = Use {
+        matched: Match::Graph,
+        source: Source::Memory,
+        load_seconds: None,
+        times: 3,
+        ..hit(two.graph_key)
+    };
+    let fallback =
+        Use { matched: Match::Equivalent, source: Source::Fallback, ..hit(two.graph_key) };
+    let counters = Counters {
+        misses: 1,
+        failed_compiles: 2,
+        single_flight_waits: 3,
+        evictions: 4,
+        quarantined: 5,
+    };
     scratch.store.commit(&[compiled, memory, hit(two.graph_key)], &counters).unwrap();
     scratch.store.commit(&[fallback], &Counters::default()).unwrap();
     let statistics = scratch.store.statistics().unwrap();
@@ -238,7 +282,9 @@ fn statistics_add_up() {
         .iter()
         .map(|record| fs::metadata(scratch.store.layout().object(&record.graph_key)).unwrap().len())
         .sum();
-    assert!(json.as_object_mut().unwrap().remove("since").unwrap().as_str().unwrap().ends_with('Z'));
+    assert!(
+        json.as_object_mut().unwrap().remove("since").unwrap().as_str().unwrap().ends_with('Z')
+    );
     assert_eq!(
         json,
         serde_json::json!({"entries": 2, "cached_signatures": 2, "stored_bytes": stored, "uncompressed_bytes": 10000,
@@ -251,7 +297,10 @@ fn statistics_add_up() {
     assert_eq!((record.statistics.hits, record.measurements.load_seconds), (5, Some(0.5)));
     scratch.store.zero_statistics().unwrap();
     let zeroed = scratch.store.statistics().unwrap();
-    assert_eq!((zeroed.entries, zeroed.stored_bytes, zeroed.hits.exact, zeroed.misses), (2, stored, 0, 0));
+    assert_eq!(
+        (zeroed.entries, zeroed.stored_bytes, zeroed.hits.exact, zeroed.misses),
+        (2, stored, 0, 0)
+    );
     assert_eq!(zeroed.by_device["xla-cpu"].entries, 2);
     assert!(zeroed.since > statistics.since);
 }
@@ -269,7 +318,10 @@ fn replacing_an_entry_keeps_what_is_known_of_its_use() {
     let merged = scratch.store.record(&record.graph_key).unwrap().unwrap();
     assert_eq!((merged.statistics.hits, merged.pinned, merged.signatures.len()), (1, true, 2));
     let statistics = scratch.store.statistics().unwrap();
-    assert_eq!((statistics.entries, statistics.uncompressed_bytes, statistics.cached_signatures), (1, 18, 2));
+    assert_eq!(
+        (statistics.entries, statistics.uncompressed_bytes, statistics.cached_signatures),
+        (1, 18, 2)
+    );
 }
 
 #[test]
@@ -280,11 +332,18 @@ fn removing_leaves_nothing_of_an_entry_and_all_of_the_others() {
     assert_eq!(scratch.store.remove(&one.graph_key).unwrap(), Removal::Absent);
     assert!(scratch.load(&one.graph_key).is_none() && scratch.load(&two.graph_key).is_some());
     assert_eq!(scratch.store.program(&one.graph_key).unwrap(), None);
-    let known =
-        |number| scratch.store.resolve(&[(signature(number).projection_key, request(number).digest())]).unwrap();
+    let known = |number| {
+        scratch
+            .store
+            .resolve(&[(signature(number).projection_key, request(number).digest())])
+            .unwrap()
+    };
     assert!(known(1)[0].is_none() && known(2)[0].is_some());
     let statistics = scratch.store.statistics().unwrap();
-    assert_eq!((statistics.entries, statistics.cached_signatures, statistics.uncompressed_bytes), (1, 1, 5000));
+    assert_eq!(
+        (statistics.entries, statistics.cached_signatures, statistics.uncompressed_bytes),
+        (1, 1, 5000)
+    );
 }
 
 #[test]
@@ -325,8 +384,10 @@ fn clearing_empties_the_quarantine_and_takes_records_without_objects() {
     assert!(scratch.load(&damaged.graph_key).is_none());
     fs::create_dir_all(layout.quarantine().join("graphs-v2.1/blobs")).unwrap();
     fs::write(layout.quarantine().join("graphs-v2.1/blobs/1"), [0; 1000]).unwrap();
-    let stored_bytes: u64 =
-        damage::files_of(&layout.quarantine()).iter().map(|path| fs::metadata(path).unwrap().len()).sum();
+    let stored_bytes: u64 = damage::files_of(&layout.quarantine())
+        .iter()
+        .map(|path| fs::metadata(path).unwrap().len())
+        .sum();
     fs::remove_file(layout.object(&lost.graph_key)).unwrap();
     assert!(stored_bytes > 1007, "the object, its reason and an index");
     assert_eq!(scratch.store.clear().unwrap(), Cleared { removed: 2, in_use: 0, stored_bytes });
@@ -350,7 +411,9 @@ fn the_nearest_entry_is_named_with_its_differences() {
     };
     let nearest = scratch.store.nearest(&wanted).unwrap().unwrap();
     assert_eq!(nearest.record.graph_key, one.graph_key);
-    let fields = |nearest: &Nearest| nearest.differences.iter().map(|one| one.field.clone()).collect::<Vec<_>>();
+    let fields = |nearest: &Nearest| {
+        nearest.differences.iter().map(|one| one.field.clone()).collect::<Vec<_>>()
+    };
     assert_eq!(fields(&nearest), ["plugin_build"]);
     assert_eq!(
         (nearest.differences[0].have.as_str(), nearest.differences[0].want.as_str()),
@@ -358,9 +421,16 @@ fn the_nearest_entry_is_named_with_its_differences() {
     );
     // Not lowered: the same stage of the same model, by the fewest differences.
     let asked = request(2);
-    let unlowered = Wanted { program: None, signature: Some(&asked), environment: &one.environment, ..wanted };
-    assert_eq!(scratch.store.nearest(&unlowered).unwrap().unwrap().record.graph_key, graph(2).0.graph_key);
-    assert_eq!(scratch.store.nearest(&unlowered).unwrap().unwrap().expected_compile_seconds, Some(2.0));
+    let unlowered =
+        Wanted { program: None, signature: Some(&asked), environment: &one.environment, ..wanted };
+    assert_eq!(
+        scratch.store.nearest(&unlowered).unwrap().unwrap().record.graph_key,
+        graph(2).0.graph_key
+    );
+    assert_eq!(
+        scratch.store.nearest(&unlowered).unwrap().unwrap().expected_compile_seconds,
+        Some(2.0)
+    );
     let other = Wanted { stage: "vae_decoder", ..unlowered };
     assert!(scratch.store.nearest(&other).unwrap().is_none());
 }
@@ -388,14 +458,18 @@ fn a_read_only_store_is_read_and_never_written() {
     assert!(matches!(refused, StoreError::ReadOnly { .. }));
     let index = reader.resolve(&[]).unwrap_err();
     assert!(matches!(index, StoreError::IndexUnavailable { cause: IndexCause::ReadOnly, .. }));
-    assert!(matches!(reader.commit(&[], &Counters::default()).unwrap_err(), StoreError::ReadOnly { .. }));
+    assert!(matches!(
+        reader.commit(&[], &Counters::default()).unwrap_err(),
+        StoreError::ReadOnly { .. }
+    ));
     let path = scratch.store.layout().object(&record.graph_key);
     let mut bytes = fs::read(&path).unwrap();
     bytes[200] ^= 1;
     fs::write(&path, &bytes).unwrap();
     assert!(matches!(reader.load(&record.graph_key).unwrap(), Lookup::Damaged { .. }));
     assert_eq!(fs::read(&path).unwrap(), bytes, "it is left where it is");
-    let missing = Store::open(StoreOptions::new(scratch.folder.path().join("none")).read_only()).unwrap();
+    let missing =
+        Store::open(StoreOptions::new(scratch.folder.path().join("none")).read_only()).unwrap();
     assert!(matches!(missing.load(&record.graph_key).unwrap(), Lookup::Absent));
     assert_eq!(missing.statistics().unwrap().entries, 0);
 }
@@ -408,18 +482,27 @@ fn a_folder_that_cannot_be_written_is_named() {
     let (record, program) = graph(1);
     // A file where the store's folder should be, and one where a folder of the store should be.
     let inside = open(&file).and_then(|store| store.put(&record, &program, b"x")).unwrap_err();
-    assert!(matches!(&inside, StoreError::Unwritable { .. } | StoreError::Unreadable { .. }), "{inside}");
+    assert!(
+        matches!(&inside, StoreError::Unwritable { .. } | StoreError::Unreadable { .. }),
+        "{inside}"
+    );
     assert!(inside.to_string().contains("file"), "{inside}");
     let store = open(&folder.path().join("store")).unwrap();
     store.put(&record, &program, b"x").unwrap();
     fs::remove_dir_all(store.layout().objects()).unwrap();
     fs::write(store.layout().objects(), "in the way").unwrap();
     let error = store.put(&record, &program, b"x").unwrap_err();
-    assert!(matches!(&error, StoreError::Unwritable { path, .. } if *path == store.layout().objects()), "{error}");
+    assert!(
+        matches!(&error, StoreError::Unwritable { path, .. } if *path == store.layout().objects()),
+        "{error}"
+    );
     assert!(matches!(store.load(&record.graph_key).unwrap(), Lookup::Absent));
     // Nothing can be made in /proc, not even by root.
     let proc = open(Path::new("/proc/preheat")).unwrap();
-    assert!(matches!(proc.put(&record, &program, b"x").unwrap_err(), StoreError::Unwritable { .. }));
+    assert!(matches!(
+        proc.put(&record, &program, b"x").unwrap_err(),
+        StoreError::Unwritable { .. }
+    ));
 }
 
 #[test]
@@ -452,15 +535,17 @@ fn an_index_kept_busy_is_an_error_and_objects_are_found_all_the_same() {
     let resolved = scratch.store.resolve_within(&[], patience).map(drop);
     let committed = scratch.store.commit_within(&[], &Counters::default(), patience);
     for error in [resolved.unwrap_err(), committed.unwrap_err()] {
-        let busy =
-            matches!(error, StoreError::IndexUnavailable { cause: IndexCause::Busy(waited), .. } if waited == patience);
+        let busy = matches!(error, StoreError::IndexUnavailable { cause: IndexCause::Busy(waited), .. } if waited == patience);
         assert!(busy, "{error}");
     }
     assert!(start.elapsed() < Duration::from_secs(1));
     assert!(scratch.load(&record.graph_key).is_some());
     assert_eq!(scratch.store.program(&record.graph_key).unwrap(), Some(graph(1).1));
     drop(lock);
-    scratch.store.commit_within(&[hit(record.graph_key)], &Counters::default(), Duration::from_secs(5)).unwrap();
+    scratch
+        .store
+        .commit_within(&[hit(record.graph_key)], &Counters::default(), Duration::from_secs(5))
+        .unwrap();
 }
 
 #[test]
@@ -485,7 +570,11 @@ fn a_lock_whose_holder_shows_no_work_is_waited_for_once() {
         let (other, program) = graph(2);
         assert!(store.put(&other, &program, &payload(2)).is_err());
         assert!(matches!(store.load(&other.graph_key), Ok(Lookup::Hit(_))));
-        assert!(start.elapsed() < Duration::from_secs(8), "{:?} for what is waited for once", start.elapsed());
+        assert!(
+            start.elapsed() < Duration::from_secs(8),
+            "{:?} for what is waited for once",
+            start.elapsed()
+        );
         drop(lock);
         assert!(store.resolve(&stage).unwrap()[0].is_some());
         assert_eq!(store.statistics().unwrap().entries, 2);
@@ -533,6 +622,9 @@ fn the_compile_lock_is_free_again_when_it_is_dropped() {
     assert!(matches!(second.unwrap(), LockOutcome::Cancelled));
     assert_eq!(holder.unwrap().pid, std::process::id());
     drop(lock);
-    let LockOutcome::Held(third) = scratch.store.compile_lock(&key, |_, _| Wait::Cancel).unwrap() else { panic!() };
+    let LockOutcome::Held(third) = scratch.store.compile_lock(&key, |_, _| Wait::Cancel).unwrap()
+    else {
+        panic!()
+    };
     assert_eq!(third.waited(), None);
 }

@@ -66,7 +66,8 @@ impl Store {
         for record in self.records_by_worth()?.iter().filter(|record| wanted(record)) {
             let key = record.graph_key;
             let path = self.layout().object(&key);
-            let mut leave_out = |reason: String| exported.left_out.push(Refused { name: key.to_string(), reason });
+            let mut leave_out =
+                |reason: String| exported.left_out.push(Refused { name: key.to_string(), reason });
             let Some((_, mut file)) = self.open_file(&self.layout.object(&key))? else {
                 leave_out("its object is gone".to_owned());
                 continue;
@@ -75,7 +76,11 @@ impl Store {
                 leave_out(cause.to_string());
                 continue;
             }
-            let length = file.rewind().and_then(|()| file.metadata()).map_err(|cause| read_error(&path, cause))?.len();
+            let length = file
+                .rewind()
+                .and_then(|()| file.metadata())
+                .map_err(|cause| read_error(&path, cause))?
+                .len();
             append(&mut archive, &format!("{OBJECTS}{key}"), length, &file).map_err(unwritable)?;
             exported.objects += 1;
             exported.object_bytes += length;
@@ -83,7 +88,11 @@ impl Store {
                 break;
             }
         }
-        archive.into_inner().and_then(zstd::Encoder::finish).and_then(|mut to| to.flush()).map_err(unwritable)?;
+        archive
+            .into_inner()
+            .and_then(zstd::Encoder::finish)
+            .and_then(|mut to| to.flush())
+            .map_err(unwritable)?;
         Ok(exported)
     }
 
@@ -93,7 +102,9 @@ impl Store {
             Ok((mut records, order)) => {
                 let order: BTreeMap<GraphKey, usize> = order.into_iter().zip(0..).collect();
                 // What is pinned has no place in the order.
-                records.sort_by_key(|record| Reverse(order.get(&record.graph_key).copied().unwrap_or(usize::MAX)));
+                records.sort_by_key(|record| {
+                    Reverse(order.get(&record.graph_key).copied().unwrap_or(usize::MAX))
+                });
                 Ok(records)
             }
             Err(StoreError::IndexUnavailable { .. }) => {
@@ -109,7 +120,12 @@ impl Store {
 }
 
 /// Adds an entry that looks the same whoever writes it, and when.
-fn append(archive: &mut tar::Builder<impl Write>, name: &str, length: u64, from: impl Read) -> io::Result<()> {
+fn append(
+    archive: &mut tar::Builder<impl Write>,
+    name: &str,
+    length: u64,
+    from: impl Read,
+) -> io::Result<()> {
     let mut header = tar::Header::new_gnu();
     header.set_size(length);
     header.set_mode(0o644);

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::index::check::{Checked, check, recount, store_without_object};
-use super::index::entries::{TakeOver, insert, load_record, load_statistics, remove, store_statistics};
+use super::index::entries::{
+    TakeOver, insert, load_record, load_statistics, remove, store_statistics,
+};
 use super::index::transaction::{Fault, Transaction};
 use super::sweep::{is_abandoned, remove_if_abandoned};
 use super::{IndexCause, Store, StoreError, key_of_name};
@@ -104,7 +106,11 @@ impl Store {
     /// Checks everything: each object whole, what lies beside them, and the index against them. With `repair`, puts right what can be.
     ///
     /// `progress` is told after each object, and stops the work by answering `false`.
-    pub fn verify(&self, repair: bool, mut progress: impl FnMut(Verifying) -> bool) -> Result<Verified, StoreError> {
+    pub fn verify(
+        &self,
+        repair: bool,
+        mut progress: impl FnMut(Verifying) -> bool,
+    ) -> Result<Verified, StoreError> {
         if repair {
             self.writable()?;
         }
@@ -151,19 +157,31 @@ impl Store {
         let mut folders = vec![self.layout.objects()];
         while let Some(folder) = folders.pop() {
             for path in self.entries(&folder)? {
-                let depth = path.strip_prefix(self.layout.objects()).map_or(0, |path| path.components().count());
+                let depth = path
+                    .strip_prefix(self.layout.objects())
+                    .map_or(0, |path| path.components().count());
                 let key = path.file_name().and_then(key_of_name);
                 match key {
-                    Some(key) if self.layout.object(&key) == path && root.is_file(&path) => keys.push(key),
+                    Some(key) if self.layout.object(&key) == path && root.is_file(&path) => {
+                        keys.push(key)
+                    }
                     _ if root.is_folder(&path) && depth < 3 => folders.push(path),
                     // Evicted or cleared since the folder was listed.
                     _ if root.look(&path).is_err_and(|error| is_absent(&error)) => {}
                     _ => {
-                        let set_aside = || self.set_aside(root, &path, "stray", "it is no object's place");
+                        let set_aside =
+                            || self.set_aside(root, &path, "stray", "it is no object's place");
                         let repaired = repair && set_aside().is_ok();
-                        let (kind, reason) = (FindingKind::StrayFile, "no object belongs here".to_owned());
+                        let (kind, reason) =
+                            (FindingKind::StrayFile, "no object belongs here".to_owned());
                         let path = root.full(&path);
-                        verified.findings.push(Finding { kind, graph_key: key, path, reason, repaired });
+                        verified.findings.push(Finding {
+                            kind,
+                            graph_key: key,
+                            path,
+                            reason,
+                            repaired,
+                        });
                     }
                 }
             }
@@ -173,14 +191,20 @@ impl Store {
     }
 
     /// Checks one object whole; what it says of itself, if it is sound.
-    fn check_object(&self, key: &GraphKey, repair: bool, verified: &mut Verified) -> Option<ObjectInfo> {
+    fn check_object(
+        &self,
+        key: &GraphKey,
+        repair: bool,
+        verified: &mut Verified,
+    ) -> Option<ObjectInfo> {
         let path = self.layout().object(key);
         let mut file = match self.open_file(&self.layout.object(key)) {
             Ok(Some((_, file))) => file,
             // It was evicted meanwhile.
             Ok(None) => return None,
             Err(error) => {
-                let (kind, graph_key, reason) = (FindingKind::UnreadableObject, Some(*key), error.to_string());
+                let (kind, graph_key, reason) =
+                    (FindingKind::UnreadableObject, Some(*key), error.to_string());
                 verified.findings.push(Finding { kind, graph_key, path, reason, repaired: false });
                 return None;
             }
@@ -194,7 +218,8 @@ impl Store {
             Err(cause) => {
                 let damage = cause.is_damage();
                 let repaired = repair && damage && self.quarantine(key, &file, &cause);
-                let kind = if damage { FindingKind::DamagedObject } else { FindingKind::UnreadableObject };
+                let kind =
+                    if damage { FindingKind::DamagedObject } else { FindingKind::UnreadableObject };
                 let (graph_key, reason) = (Some(*key), cause.to_string());
                 verified.findings.push(Finding { kind, graph_key, path, reason, repaired });
                 None
@@ -251,20 +276,34 @@ impl Store {
         sound: &BTreeSet<Digest>,
         repair: bool,
     ) -> Result<(u64, Vec<Finding>), Fault> {
-        use FindingKind::{DamagedProgram, ObjectWithoutRecord, RecordDiffers, RecordWithoutObject, WrongTotals};
-        let Checked { records, wrong_programs, programs_elsewhere, wrong_totals } = check(index, sound)?;
+        use FindingKind::{
+            DamagedProgram, ObjectWithoutRecord, RecordDiffers, RecordWithoutObject, WrongTotals,
+        };
+        let Checked { records, wrong_programs, programs_elsewhere, wrong_totals } =
+            check(index, sound)?;
         let layout = self.layout();
         let graphs = layout.graphs();
         let mut findings = Vec::new();
         let mut find = |kind, graph_key, path: PathBuf, reason: &str| {
-            findings.push(Finding { kind, graph_key, path, reason: reason.to_owned(), repaired: false });
+            findings.push(Finding {
+                kind,
+                graph_key,
+                path,
+                reason: reason.to_owned(),
+                repaired: false,
+            });
         };
         for (key, noted) in &records {
             let (place, there) = (layout.object(key), self.has_object(key));
             let differs = |found: &ObjectInfo| noted.as_ref() != Some(found);
             let wrong_program = wrong_programs.contains(key);
             if !there && (wrong_program || programs_elsewhere.contains(key)) {
-                find(DamagedProgram, Some(*key), graphs.clone(), "neither its program nor its object is left");
+                find(
+                    DamagedProgram,
+                    Some(*key),
+                    graphs.clone(),
+                    "neither its program nor its object is left",
+                );
             } else if noted.is_some() && !there {
                 find(RecordWithoutObject, Some(*key), place, "its object is gone");
             } else if infos.get(key).is_some_and(differs)
@@ -273,16 +312,31 @@ impl Store {
             {
                 find(RecordDiffers, Some(*key), place, "its record tells of another object");
             } else if wrong_program {
-                find(DamagedProgram, Some(*key), graphs.clone(), "its program is missing or another");
+                find(
+                    DamagedProgram,
+                    Some(*key),
+                    graphs.clone(),
+                    "its program is missing or another",
+                );
             }
         }
         for key in infos.keys().filter(|key| !records.contains_key(key)) {
             if self.has_object(key) && load_record(index, key)?.is_none() {
-                find(ObjectWithoutRecord, Some(*key), layout.object(key), "the index does not know it");
+                find(
+                    ObjectWithoutRecord,
+                    Some(*key),
+                    layout.object(key),
+                    "the index does not know it",
+                );
             }
         }
         if wrong_totals {
-            find(WrongTotals, None, graphs, "the totals, or the order of eviction, are not those of the records");
+            find(
+                WrongTotals,
+                None,
+                graphs,
+                "the totals, or the order of eviction, are not those of the records",
+            );
         }
         if repair {
             for finding in &mut findings {

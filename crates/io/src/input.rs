@@ -58,11 +58,16 @@ pub fn text(path: &Path, most_bytes: u64) -> io::Result<String> {
         Ok(text) => text,
         Err(error) => {
             let at = error.utf8_error().valid_up_to();
-            return wrong(format!("it is no UTF-8 text from byte {at} on: is it the right file, and whole?"));
+            return wrong(format!(
+                "it is no UTF-8 text from byte {at} on: is it the right file, and whole?"
+            ));
         }
     };
     if let Some(line) = text.lines().position(|line| line.starts_with(CONFLICT)) {
-        return wrong(format!("line {} is git's mark of a merge conflict: resolve the conflict first", line + 1));
+        return wrong(format!(
+            "line {} is git's mark of a merge conflict: resolve the conflict first",
+            line + 1
+        ));
     }
     Ok(text)
 }
@@ -77,8 +82,10 @@ fn bounded(file: File, most_bytes: u64) -> io::Result<Vec<u8>> {
             return Ok(bytes);
         }
     }
-    let why =
-        format!("it is larger than {} MiB, which no file of its kind is: is it the right file?", most_bytes >> 20);
+    let why = format!(
+        "it is larger than {} MiB, which no file of its kind is: is it the right file?",
+        most_bytes >> 20
+    );
     Err(io::Error::new(io::ErrorKind::FileTooLarge, why))
 }
 
@@ -92,10 +99,12 @@ fn check_kind(path: &Path, found: &fs::Metadata) -> io::Result<()> {
         Kind::Regular => Ok(()),
         Kind::Pipe if is_handed_over(path) => Ok(()),
         Kind::Folder => Err(io::ErrorKind::IsADirectory.into()),
-        Kind::Pipe => {
-            Err(io::Error::other("it is a named pipe, and a regular file is wanted: write what comes out of it to one"))
-        }
-        Kind::Other => Err(io::Error::other("it is a device or a socket, and a regular file is wanted: name another")),
+        Kind::Pipe => Err(io::Error::other(
+            "it is a named pipe, and a regular file is wanted: write what comes out of it to one",
+        )),
+        Kind::Other => Err(io::Error::other(
+            "it is a device or a socket, and a regular file is wanted: name another",
+        )),
     }
 }
 
@@ -180,10 +189,13 @@ mod tests {
         use std::os::fd::AsRawFd as _;
         let folder = tempfile::tempdir().unwrap();
         let pipe = folder.path().join("pipe");
-        rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::from_raw_mode(0o600)).unwrap();
-        for (path, kind) in
-            [(pipe.as_path(), "named pipe"), (Path::new("/dev/zero"), "device"), (folder.path(), "directory")]
-        {
+        rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::from_raw_mode(0o600))
+            .unwrap();
+        for (path, kind) in [
+            (pipe.as_path(), "named pipe"),
+            (Path::new("/dev/zero"), "device"),
+            (folder.path(), "directory"),
+        ] {
             let said = open(path).unwrap_err().to_string();
             assert!(said.contains(kind), "{said}");
         }

@@ -69,12 +69,17 @@ fn segments(file: &mut File) -> io::Result<Option<(Class, Vec<Segment>)>> {
     let Some(start) = read_at(file, 0, 64)? else { return Ok(None) };
     let Some(class) = Class::of(&start) else { return Ok(None) };
     let table = class.program_headers(&start);
-    let Some((offset, entry_bytes, count)) = table.filter(|(_, _, count)| *count <= HEADERS_LIMIT) else {
+    let Some((offset, entry_bytes, count)) = table.filter(|(_, _, count)| *count <= HEADERS_LIMIT)
+    else {
         return Ok(None);
     };
     let mut segments = Vec::new();
     for index in 0..count {
-        let Some(at) = entry_bytes.checked_mul(index).and_then(|skipped| skipped.checked_add(offset)) else { break };
+        let Some(at) =
+            entry_bytes.checked_mul(index).and_then(|skipped| skipped.checked_add(offset))
+        else {
+            break;
+        };
         let Some(header) = read_at(file, at, entry_bytes.min(64))? else { break };
         segments.extend(class.segment(&header));
     }
@@ -106,7 +111,11 @@ impl Class {
     fn number(self, bytes: &[u8], at: usize, length: usize) -> Option<u64> {
         let bytes = bytes.get(at..at.checked_add(length)?)?;
         let add = |sum: u64, byte: &u8| sum << 8 | u64::from(*byte);
-        Some(if self.little_endian { bytes.iter().rev().fold(0, add) } else { bytes.iter().fold(0, add) })
+        Some(if self.little_endian {
+            bytes.iter().rev().fold(0, add)
+        } else {
+            bytes.iter().fold(0, add)
+        })
     }
 
     /// Where the program headers are, the length of one, and how many there are.
@@ -139,7 +148,10 @@ impl Class {
             let name = at + 12;
             let id = name.checked_add(name_bytes.checked_next_multiple_of(4)?)?;
             let end = id.checked_add(id_bytes)?;
-            if kind == NOTE_BUILD_ID && notes.get(name..name.checked_add(name_bytes)?)? == b"GNU\0" && id_bytes > 0 {
+            if kind == NOTE_BUILD_ID
+                && notes.get(name..name.checked_add(name_bytes)?)? == b"GNU\0"
+                && id_bytes > 0
+            {
                 return notes.get(id..end).map(<[u8]>::to_vec);
             }
             at = id.checked_add(id_bytes.checked_next_multiple_of(4)?)?;
@@ -196,7 +208,14 @@ mod tests {
             bytes[at..at + length].copy_from_slice(&digits);
         };
         let mut file = vec![0; 64];
-        file[..6].copy_from_slice(&[0x7f, b'E', b'L', b'F', 1 + u8::from(wide), 2 - u8::from(little_endian)]);
+        file[..6].copy_from_slice(&[
+            0x7f,
+            b'E',
+            b'L',
+            b'F',
+            1 + u8::from(wide),
+            2 - u8::from(little_endian),
+        ]);
         let entry = if wide { 56 } else { 32 };
         let length = notes.len() as u64;
         let fields = if wide {
@@ -213,7 +232,8 @@ mod tests {
     }
 
     fn note(little_endian: bool, kind: u32, name: &[u8], content: &[u8]) -> Vec<u8> {
-        let number = |value: u32| if little_endian { value.to_le_bytes() } else { value.to_be_bytes() };
+        let number =
+            |value: u32| if little_endian { value.to_le_bytes() } else { value.to_be_bytes() };
         let length = |bytes: &[u8]| number(u32::try_from(bytes.len()).unwrap());
         let mut note = [length(name), length(content), number(kind)].concat();
         for part in [name, content] {

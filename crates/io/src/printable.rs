@@ -11,8 +11,7 @@ use serde::{Serialize, Serializer};
 
 /// Whether a terminal may be given the character itself.
 pub fn is_printable(character: char) -> bool {
-    let directs =
-        matches!(character, '\u{61c}' | '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let directs = matches!(character, '\u{61c}' | '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let ends_a_line = matches!(character, '\u{2028}'..='\u{2029}');
     character == '\t' || !(character.is_control() || directs || ends_a_line)
 }
@@ -65,7 +64,10 @@ pub fn path_as_text<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, 
 }
 
 /// The same of a path that need not be there.
-pub fn optional_path_as_text<S: Serializer>(path: &Option<PathBuf>, serializer: S) -> Result<S::Ok, S::Error> {
+pub fn optional_path_as_text<S: Serializer>(
+    path: &Option<PathBuf>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     path.as_ref().map(|path| path.to_string_lossy()).serialize(serializer)
 }
 
@@ -78,7 +80,11 @@ pub fn paths_as_text<S: Serializer>(paths: &[PathBuf], serializer: S) -> Result<
 #[expect(clippy::cast_precision_loss, reason = "for reading")]
 pub fn byte_count(bytes: u64) -> String {
     let mebibytes = bytes as f64 / f64::from(1 << 20);
-    if mebibytes < 1024.0 { format!("{mebibytes:.1} MiB") } else { format!("{:.1} GiB", mebibytes / 1024.0) }
+    if mebibytes < 1024.0 {
+        format!("{mebibytes:.1} MiB")
+    } else {
+        format!("{:.1} GiB", mebibytes / 1024.0)
+    }
 }
 
 #[cfg(test)]

@@ -160,7 +160,9 @@ fn place_of(path: &Path) -> io::Result<Place> {
                 place = place.parent().unwrap_or(Path::new("")).join(target);
             }
             Ok(found) if found.is_dir() => return Err(io::ErrorKind::IsADirectory.into()),
-            Ok(found) if found.is_file() => return Ok(Place::File { place, replaced: Some(found) }),
+            Ok(found) if found.is_file() => {
+                return Ok(Place::File { place, replaced: Some(found) });
+            }
             Ok(found) if is_socket(&found) => {
                 return Err(io::Error::other("it is a socket, and nothing is written to those"));
             }

@@ -119,18 +119,23 @@ impl Client {
         // SAFETY: the client is live.
         let answer = optional(unsafe { self.plugin().call_abi_version(&mut args) })?;
         let function = <sys::ClientRuntimeAbiVersionArgs as sys::Call>::FUNCTION;
-        answer.map(|()| RuntimeAbiVersion::own(self.plugin(), args.abi_version, function)).transpose()
+        answer
+            .map(|()| RuntimeAbiVersion::own(self.plugin(), args.abi_version, function))
+            .transpose()
     }
 }
 
 impl Executable {
     /// The executable's version, where the plugin tells.
     pub fn abi_version(&self) -> Result<Option<ExecutableAbiVersion>, PjrtError> {
-        let mut args = sys::ExecutableGetAbiVersionArgs { executable: self.as_ptr(), ..Args::new() };
+        let mut args =
+            sys::ExecutableGetAbiVersionArgs { executable: self.as_ptr(), ..Args::new() };
         // SAFETY: the executable is live.
         let answer = optional(unsafe { self.plugin().call_abi_version(&mut args) })?;
         let function = <sys::ExecutableGetAbiVersionArgs as sys::Call>::FUNCTION;
-        answer.map(|()| ExecutableAbiVersion::own(self.plugin(), args.abi_version, function)).transpose()
+        answer
+            .map(|()| ExecutableAbiVersion::own(self.plugin(), args.abi_version, function))
+            .transpose()
     }
 }
 

@@ -175,7 +175,8 @@ impl Buffer {
 
     /// Bytes that it takes on the device, padding included.
     pub fn on_device_bytes(&self) -> Result<usize, PjrtError> {
-        let mut args = sys::BufferOnDeviceSizeInBytesArgs { buffer: self.as_ptr(), ..sys::Args::new() };
+        let mut args =
+            sys::BufferOnDeviceSizeInBytesArgs { buffer: self.as_ptr(), ..sys::Args::new() };
         // SAFETY: the buffer is live: it is destroyed on drop only.
         unsafe { self.client.plugin().call(&mut args) }?;
         Ok(args.on_device_size_in_bytes)
@@ -287,7 +288,10 @@ impl Buffer {
 
 impl fmt::Debug for Buffer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Buffer").field("dtype", &self.dtype()).field("dimensions", &self.dimensions()).finish()
+        f.debug_struct("Buffer")
+            .field("dtype", &self.dtype())
+            .field("dimensions", &self.dimensions())
+            .finish()
     }
 }
 
@@ -295,7 +299,9 @@ impl Drop for Buffer {
     fn drop(&mut self) {
         // SAFETY: owned, and this is its last use; executions under way hold its memory themselves.
         unsafe {
-            self.client.plugin().destroy(sys::BufferDestroyArgs { buffer: self.as_ptr(), ..sys::Args::new() });
+            self.client
+                .plugin()
+                .destroy(sys::BufferDestroyArgs { buffer: self.as_ptr(), ..sys::Args::new() });
         }
     }
 }

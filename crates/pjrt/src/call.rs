@@ -67,9 +67,16 @@ impl Table {
     /// # Safety
     ///
     /// `error` is an error that this plugin returned and that nobody has destroyed.
-    pub(super) unsafe fn take_error(self, function: &'static str, error: NonNull<sys::Error>) -> PjrtError {
-        let mut code =
-            sys::ErrorGetCodeArgs { error: error.as_ptr(), code: sys::ErrorCode::UNKNOWN, ..sys::Args::new() };
+    pub(super) unsafe fn take_error(
+        self,
+        function: &'static str,
+        error: NonNull<sys::Error>,
+    ) -> PjrtError {
+        let mut code = sys::ErrorGetCodeArgs {
+            error: error.as_ptr(),
+            code: sys::ErrorCode::UNKNOWN,
+            ..sys::Args::new()
+        };
         if let Some(get_code) = self.function::<sys::ErrorGetCodeArgs>() {
             // SAFETY: complete args over a live error. An error about the error is dropped: there is no end to that.
             let _ = unsafe { get_code(&raw mut code) };
@@ -77,7 +84,10 @@ impl Table {
         let mut message = sys::ErrorMessageArgs { error: error.as_ptr(), ..sys::Args::new() };
         // SAFETY: the field's type is the one declared in `sys::Api`.
         let get_message = unsafe {
-            self.field::<Option<unsafe extern "C" fn(*mut sys::ErrorMessageArgs)>>(offset_of!(sys::Api, error_message))
+            self.field::<Option<unsafe extern "C" fn(*mut sys::ErrorMessageArgs)>>(offset_of!(
+                sys::Api,
+                error_message
+            ))
         };
         if let Some(get_message) = get_message.flatten() {
             // SAFETY: complete args over a live error.
@@ -87,7 +97,10 @@ impl Table {
         let message = unsafe { text(message.message, message.message_size) };
         // SAFETY: the field's type is the one declared in `sys::Api`.
         let destroy = unsafe {
-            self.field::<Option<unsafe extern "C" fn(*mut sys::ErrorDestroyArgs)>>(offset_of!(sys::Api, error_destroy))
+            self.field::<Option<unsafe extern "C" fn(*mut sys::ErrorDestroyArgs)>>(offset_of!(
+                sys::Api,
+                error_destroy
+            ))
         };
         if let Some(destroy) = destroy.flatten() {
             let mut args = sys::ErrorDestroyArgs { error: error.as_ptr(), ..sys::Args::new() };
@@ -106,7 +119,9 @@ impl Plugin {
     /// What the header asks of `args`: handles are live and of this plugin, pointers valid for their counts.
     #[inline]
     pub(super) unsafe fn call<A: sys::Call>(&self, args: &mut A) -> Result<(), PjrtError> {
-        let Some(function) = self.table().function::<A>() else { return Err(self.missing(A::FUNCTION)) };
+        let Some(function) = self.table().function::<A>() else {
+            return Err(self.missing(A::FUNCTION));
+        };
         // SAFETY: the function is the plugin's for this type of args, whose contents the caller vouches for.
         unsafe { self.enter(A::FUNCTION, function, args) }
     }
@@ -116,10 +131,16 @@ impl Plugin {
     /// # Safety
     ///
     /// As for [`Self::call`].
-    pub(super) unsafe fn call_abi_version<A: abi_version::Call>(&self, args: &mut A) -> Result<(), PjrtError> {
+    pub(super) unsafe fn call_abi_version<A: abi_version::Call>(
+        &self,
+        args: &mut A,
+    ) -> Result<(), PjrtError> {
         // SAFETY: `abi_version::Call` promises an optional function of that type at that offset.
-        let field = |table: Table| unsafe { table.field::<Option<sys::Function<A>>>(A::OFFSET) }.flatten();
-        let Some(function) = self.abi_version().and_then(field) else { return Err(self.missing(A::FUNCTION)) };
+        let field =
+            |table: Table| unsafe { table.field::<Option<sys::Function<A>>>(A::OFFSET) }.flatten();
+        let Some(function) = self.abi_version().and_then(field) else {
+            return Err(self.missing(A::FUNCTION));
+        };
         // SAFETY: as in `call`.
         unsafe { self.enter(A::FUNCTION, function, args) }
     }
@@ -128,7 +149,12 @@ impl Plugin {
     ///
     /// `function` is this plugin's, and takes these args.
     #[inline]
-    unsafe fn enter<A>(&self, name: &'static str, function: sys::Function<A>, args: &mut A) -> Result<(), PjrtError> {
+    unsafe fn enter<A>(
+        &self,
+        name: &'static str,
+        function: sys::Function<A>,
+        args: &mut A,
+    ) -> Result<(), PjrtError> {
         // SAFETY: the caller's word.
         match NonNull::new(unsafe { function(args) }) {
             None => Ok(()),
@@ -157,7 +183,11 @@ impl Plugin {
     /// That the plugin does not have a function.
     #[cold]
     fn missing(&self, function: &'static str) -> PjrtError {
-        PjrtError::MissingFunction { path: self.path().to_owned(), version: self.api_version(), function }
+        PjrtError::MissingFunction {
+            path: self.path().to_owned(),
+            version: self.api_version(),
+            function,
+        }
     }
 }
 

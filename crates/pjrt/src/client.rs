@@ -27,7 +27,10 @@ struct Inner {
 impl Drop for Inner {
     fn drop(&mut self) {
         // SAFETY: owned; everything made by the client holds the `Arc` around it, so nothing is left.
-        unsafe { self.plugin.destroy(sys::ClientDestroyArgs { client: self.raw.as_ptr(), ..sys::Args::new() }) };
+        unsafe {
+            self.plugin
+                .destroy(sys::ClientDestroyArgs { client: self.raw.as_ptr(), ..sys::Args::new() })
+        };
     }
 }
 
@@ -38,8 +41,11 @@ impl Client {
     /// Opens the plugin's devices. XLA:CPU takes the option `cpu_device_count` (an integer; it has 4 devices without).
     pub fn create(plugin: &Plugin, options: &[(&str, Value)]) -> Result<Self, PjrtError> {
         let options = value::to_c(options);
-        let mut args =
-            sys::ClientCreateArgs { create_options: options.as_ptr(), num_options: options.len(), ..sys::Args::new() };
+        let mut args = sys::ClientCreateArgs {
+            create_options: options.as_ptr(),
+            num_options: options.len(),
+            ..sys::Args::new()
+        };
         // SAFETY: the options outlive the call; no callbacks are given.
         unsafe { plugin.call(&mut args) }?;
         let raw = Handle::new(args.client, <sys::ClientCreateArgs as sys::Call>::FUNCTION)?;
@@ -102,7 +108,8 @@ impl Client {
 
     /// The devices that this process can use.
     pub fn addressable_devices(&self) -> Result<Vec<Device>, PjrtError> {
-        let mut args = sys::ClientAddressableDevicesArgs { client: self.as_ptr(), ..sys::Args::new() };
+        let mut args =
+            sys::ClientAddressableDevicesArgs { client: self.as_ptr(), ..sys::Args::new() };
         // SAFETY: the client is live; the list and its devices live as long as it.
         let devices = unsafe {
             self.plugin().call(&mut args)?;
@@ -114,14 +121,19 @@ impl Client {
 
     /// The topology that the client runs on.
     pub fn topology(&self) -> Result<Topology, PjrtError> {
-        let mut args = sys::ClientTopologyDescriptionArgs { client: self.as_ptr(), ..sys::Args::new() };
+        let mut args =
+            sys::ClientTopologyDescriptionArgs { client: self.as_ptr(), ..sys::Args::new() };
         // SAFETY: the client is live.
         unsafe { self.plugin().call(&mut args) }?;
         Topology::of_client(self, args.topology)
     }
 
     /// Compiles `program` and loads it. `options` are those of [`options::encode`].
-    pub fn compile(&self, program: Program<'_>, options: &[u8]) -> Result<LoadedExecutable, PjrtError> {
+    pub fn compile(
+        &self,
+        program: Program<'_>,
+        options: &[u8],
+    ) -> Result<LoadedExecutable, PjrtError> {
         options::check(options)?;
         let program = program.to_c();
         let mut args = sys::ClientCompileArgs {
@@ -134,20 +146,31 @@ impl Client {
         // SAFETY: the client is live; program and options outlive the call.
         unsafe { self.plugin().call(&mut args) }?;
         // SAFETY: made by this client, and ours.
-        unsafe { LoadedExecutable::own(self, args.executable, <sys::ClientCompileArgs as sys::Call>::FUNCTION) }
+        unsafe {
+            LoadedExecutable::own(
+                self,
+                args.executable,
+                <sys::ClientCompileArgs as sys::Call>::FUNCTION,
+            )
+        }
     }
 
     /// Loads what [`Executable::serialize`](super::Executable::serialize) wrote, on the devices that it was compiled for, or on
     /// those that `options` (of [`options::encode`]) say.
     ///
     /// Verify the bytes first: a plugin may do anything with bytes that it did not write.
-    pub fn deserialize_and_load(&self, bytes: &[u8], options: Option<&[u8]>) -> Result<LoadedExecutable, PjrtError> {
+    pub fn deserialize_and_load(
+        &self,
+        bytes: &[u8],
+        options: Option<&[u8]>,
+    ) -> Result<LoadedExecutable, PjrtError> {
         options.map_or(Ok(()), options::check)?;
         let mut args = sys::ExecutableDeserializeAndLoadArgs {
             client: self.as_ptr(),
             serialized_executable: bytes.as_ptr().cast::<c_char>(),
             serialized_executable_size: bytes.len(),
-            overridden_serialized_compile_options: options.map_or(std::ptr::null(), |o| o.as_ptr().cast::<c_char>()),
+            overridden_serialized_compile_options: options
+                .map_or(std::ptr::null(), |o| o.as_ptr().cast::<c_char>()),
             overridden_serialized_compile_options_size: options.map_or(0, <[u8]>::len),
             ..sys::Args::new()
         };
@@ -160,11 +183,19 @@ impl Client {
 
     /// The ids of the devices that a program over so many replicas and partitions gets unless told otherwise:
     /// `[replicas, partitions]`, flattened.
-    pub fn default_device_assignment(&self, num_replicas: u32, num_partitions: u32) -> Result<Vec<i32>, PjrtError> {
-        let too_large = |count: u64| PjrtError::BadOptions { what: format!("{count} is too large a count") };
+    pub fn default_device_assignment(
+        &self,
+        num_replicas: u32,
+        num_partitions: u32,
+    ) -> Result<Vec<i32>, PjrtError> {
+        let too_large =
+            |count: u64| PjrtError::BadOptions { what: format!("{count} is too large a count") };
         let in_c = |count: u32| c_int::try_from(count).map_err(|_| too_large(count.into()));
         let count = u64::from(num_replicas) * u64::from(num_partitions);
-        let size = usize::try_from(count).ok().filter(|&size| size <= MOST_DEVICES).ok_or_else(|| too_large(count))?;
+        let size = usize::try_from(count)
+            .ok()
+            .filter(|&size| size <= MOST_DEVICES)
+            .ok_or_else(|| too_large(count))?;
         let mut assignment: Vec<c_int> = vec![0; size];
         let mut args = sys::ClientDefaultDeviceAssignmentArgs {
             client: self.as_ptr(),

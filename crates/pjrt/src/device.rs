@@ -121,7 +121,10 @@ impl Device {
             bytes_limit: known(args.bytes_limit, args.bytes_limit_is_set),
             bytes_reserved: known(args.bytes_reserved, args.bytes_reserved_is_set),
             largest_alloc_size: known(args.largest_alloc_size, args.largest_alloc_size_is_set),
-            largest_free_block_bytes: known(args.largest_free_block_bytes, args.largest_free_block_bytes_is_set),
+            largest_free_block_bytes: known(
+                args.largest_free_block_bytes,
+                args.largest_free_block_bytes_is_set,
+            ),
         }))
     }
 }
@@ -136,11 +139,17 @@ impl DeviceDescription {
     /// # Safety
     ///
     /// `raw` is a live description of `plugin`.
-    pub(super) unsafe fn read(plugin: &Plugin, raw: Handle<sys::DeviceDescription>) -> Result<Self, PjrtError> {
+    pub(super) unsafe fn read(
+        plugin: &Plugin,
+        raw: Handle<sys::DeviceDescription>,
+    ) -> Result<Self, PjrtError> {
         let device_description = raw.as_ptr();
-        let mut process = sys::DeviceDescriptionProcessIndexArgs { device_description, ..sys::Args::new() };
-        let mut debug = sys::DeviceDescriptionDebugStringArgs { device_description, ..sys::Args::new() };
-        let mut attributes = sys::DeviceDescriptionAttributesArgs { device_description, ..sys::Args::new() };
+        let mut process =
+            sys::DeviceDescriptionProcessIndexArgs { device_description, ..sys::Args::new() };
+        let mut debug =
+            sys::DeviceDescriptionDebugStringArgs { device_description, ..sys::Args::new() };
+        let mut attributes =
+            sys::DeviceDescriptionAttributesArgs { device_description, ..sys::Args::new() };
         // SAFETY: the description is live, and what it answers lives as long as it.
         unsafe {
             plugin.call(&mut process)?;
@@ -161,7 +170,8 @@ impl DeviceDescription {
 ///
 /// `raw` is a live description of `plugin`.
 unsafe fn id(plugin: &Plugin, raw: Handle<sys::DeviceDescription>) -> Result<i32, PjrtError> {
-    let mut args = sys::DeviceDescriptionIdArgs { device_description: raw.as_ptr(), ..sys::Args::new() };
+    let mut args =
+        sys::DeviceDescriptionIdArgs { device_description: raw.as_ptr(), ..sys::Args::new() };
     // SAFETY: the caller's word.
     unsafe { plugin.call(&mut args) }?;
     Ok(args.id)
@@ -171,7 +181,8 @@ unsafe fn id(plugin: &Plugin, raw: Handle<sys::DeviceDescription>) -> Result<i32
 ///
 /// `raw` is a live description of `plugin`.
 unsafe fn kind(plugin: &Plugin, raw: Handle<sys::DeviceDescription>) -> Result<String, PjrtError> {
-    let mut args = sys::DeviceDescriptionKindArgs { device_description: raw.as_ptr(), ..sys::Args::new() };
+    let mut args =
+        sys::DeviceDescriptionKindArgs { device_description: raw.as_ptr(), ..sys::Args::new() };
     // SAFETY: the caller's word; the answer lives as long as the description.
     unsafe {
         plugin.call(&mut args)?;

@@ -89,7 +89,9 @@ pub enum PjrtError {
         message: String,
     },
     /// A function of the plugin succeeded, but what it answered makes no sense.
-    #[error("{function} answered {what}: the plugin is broken or newer than this build of preheat understands")]
+    #[error(
+        "{function} answered {what}: the plugin is broken or newer than this build of preheat understands"
+    )]
     BadAnswer {
         /// The function's name in C.
         function: &'static str,
@@ -159,7 +161,8 @@ impl PjrtError {
 
     /// Whether the plugin does not offer what was asked: no such function, or one that says so.
     pub fn is_unimplemented(&self) -> bool {
-        matches!(self, Self::MissingFunction { .. }) || self.code() == Some(ErrorCode::Unimplemented)
+        matches!(self, Self::MissingFunction { .. })
+            || self.code() == Some(ErrorCode::Unimplemented)
     }
 }
 

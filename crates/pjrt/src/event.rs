@@ -31,7 +31,11 @@ impl Event {
     /// # Safety
     ///
     /// `raw` is null or an event of `client` that the caller owns.
-    pub(super) unsafe fn own(client: &Client, raw: *mut sys::Event, function: &'static str) -> Result<Self, PjrtError> {
+    pub(super) unsafe fn own(
+        client: &Client,
+        raw: *mut sys::Event,
+        function: &'static str,
+    ) -> Result<Self, PjrtError> {
         Ok(Self { client: client.clone(), raw: Handle::new(raw, function)? })
     }
 
@@ -54,9 +58,13 @@ impl Event {
     ///
     /// It must be quick and must not call back into the plugin. If it panics, the panic ends there and is logged. The event may be
     /// dropped meanwhile.
-    pub fn on_ready(&self, callback: impl FnOnce(Result<(), PjrtError>) + Send + 'static) -> Result<(), PjrtError> {
+    pub fn on_ready(
+        &self,
+        callback: impl FnOnce(Result<(), PjrtError>) + Send + 'static,
+    ) -> Result<(), PjrtError> {
         self.client.plugin().require::<sys::EventOnReadyArgs>()?;
-        let registered = Registered { plugin: self.client.plugin().clone(), callback: Box::new(callback) };
+        let registered =
+            Registered { plugin: self.client.plugin().clone(), callback: Box::new(callback) };
         let mut args = sys::EventOnReadyArgs {
             event: self.raw.as_ptr(),
             callback: Some(call_back),
@@ -90,9 +98,14 @@ unsafe extern "C" fn call_back(error: *mut sys::Error, user_arg: *mut c_void) {
 
 /// Logs a panic that must go no further.
 pub fn report_panic(panic: Box<dyn Any + Send>) {
-    let message = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    let message = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     // A subscriber that panics must not cross either.
-    let _ = catch_unwind(|| tracing::error!(message = message.unwrap_or("a panic"), "a callback of an event panicked"));
+    let _ = catch_unwind(|| {
+        tracing::error!(message = message.unwrap_or("a panic"), "a callback of an event panicked")
+    });
     // Dropping what was thrown could throw again.
     std::mem::forget(panic);
 }
@@ -100,6 +113,10 @@ pub fn report_panic(panic: Box<dyn Any + Send>) {
 impl Drop for Event {
     fn drop(&mut self) {
         // SAFETY: owned, and this is its last use; callbacks do not need it.
-        unsafe { self.client.plugin().destroy(sys::EventDestroyArgs { event: self.raw.as_ptr(), ..sys::Args::new() }) };
+        unsafe {
+            self.client
+                .plugin()
+                .destroy(sys::EventDestroyArgs { event: self.raw.as_ptr(), ..sys::Args::new() })
+        };
     }
 }

@@ -62,7 +62,11 @@ impl Executable {
         raw: *mut sys::Executable,
         function: &'static str,
     ) -> Result<Self, PjrtError> {
-        Ok(Self { plugin: plugin.clone(), raw: Handle::new(raw, function)?, _client: client.cloned() })
+        Ok(Self {
+            plugin: plugin.clone(),
+            raw: Handle::new(raw, function)?,
+            _client: client.cloned(),
+        })
     }
 
     pub(super) fn plugin(&self) -> &Plugin {
@@ -85,7 +89,8 @@ impl Executable {
 
     /// How many replicas it runs as.
     pub fn num_replicas(&self) -> Result<usize, PjrtError> {
-        let mut args = sys::ExecutableNumReplicasArgs { executable: self.as_ptr(), ..sys::Args::new() };
+        let mut args =
+            sys::ExecutableNumReplicasArgs { executable: self.as_ptr(), ..sys::Args::new() };
         // SAFETY: the executable is live.
         unsafe { self.plugin.call(&mut args) }?;
         Ok(args.num_replicas)
@@ -93,7 +98,8 @@ impl Executable {
 
     /// How many partitions each replica is cut into.
     pub fn num_partitions(&self) -> Result<usize, PjrtError> {
-        let mut args = sys::ExecutableNumPartitionsArgs { executable: self.as_ptr(), ..sys::Args::new() };
+        let mut args =
+            sys::ExecutableNumPartitionsArgs { executable: self.as_ptr(), ..sys::Args::new() };
         // SAFETY: the executable is live.
         unsafe { self.plugin.call(&mut args) }?;
         Ok(args.num_partitions)
@@ -101,7 +107,8 @@ impl Executable {
 
     /// How many buffers an execution gives on each device.
     pub fn num_outputs(&self) -> Result<usize, PjrtError> {
-        let mut args = sys::ExecutableNumOutputsArgs { executable: self.as_ptr(), ..sys::Args::new() };
+        let mut args =
+            sys::ExecutableNumOutputsArgs { executable: self.as_ptr(), ..sys::Args::new() };
         // SAFETY: the executable is live.
         unsafe { self.plugin.call(&mut args) }?;
         Ok(args.num_outputs)
@@ -109,7 +116,10 @@ impl Executable {
 
     /// Bytes of machine code; XLA:CPU answers 0.
     pub fn generated_code_bytes(&self) -> Result<i64, PjrtError> {
-        let mut args = sys::ExecutableSizeOfGeneratedCodeInBytesArgs { executable: self.as_ptr(), ..sys::Args::new() };
+        let mut args = sys::ExecutableSizeOfGeneratedCodeInBytesArgs {
+            executable: self.as_ptr(),
+            ..sys::Args::new()
+        };
         // SAFETY: the executable is live.
         unsafe { self.plugin.call(&mut args) }?;
         Ok(args.size_in_bytes)
@@ -117,21 +127,29 @@ impl Executable {
 
     /// Type and dimensions of each output, in order.
     pub fn outputs(&self) -> Result<Vec<TensorType>, PjrtError> {
-        let mut types = sys::ExecutableOutputElementTypesArgs { executable: self.as_ptr(), ..sys::Args::new() };
-        let mut shapes = sys::ExecutableOutputDimensionsArgs { executable: self.as_ptr(), ..sys::Args::new() };
+        let mut types =
+            sys::ExecutableOutputElementTypesArgs { executable: self.as_ptr(), ..sys::Args::new() };
+        let mut shapes =
+            sys::ExecutableOutputDimensionsArgs { executable: self.as_ptr(), ..sys::Args::new() };
         // SAFETY: the executable is live; both answers live as long as it, and the dimensions are as many as the ranks sum up to.
         let (types, ranks, mut dimensions) = unsafe {
             self.plugin.call(&mut types)?;
             self.plugin.call(&mut shapes)?;
             let ranks = list(shapes.dim_sizes, shapes.num_outputs);
-            (list(types.output_types, types.num_output_types), ranks, list(shapes.dims, ranks.iter().sum()))
+            (
+                list(types.output_types, types.num_output_types),
+                ranks,
+                list(shapes.dims, ranks.iter().sum()),
+            )
         };
-        let bad = |what| PjrtError::BadAnswer { function: "PJRT_Executable_OutputElementTypes", what };
+        let bad =
+            |what| PjrtError::BadAnswer { function: "PJRT_Executable_OutputElementTypes", what };
         if types.len() != ranks.len() {
             return Err(bad(format!("{} types for {} shapes", types.len(), ranks.len())));
         }
         let output = |(&raw, &rank): (&sys::BufferType, &usize)| {
-            let dtype = buffer_type::from_raw(raw).ok_or_else(|| bad(format!("element type {}", raw.0)))?;
+            let dtype =
+                buffer_type::from_raw(raw).ok_or_else(|| bad(format!("element type {}", raw.0)))?;
             let (shape, rest) = dimensions.split_at(rank);
             dimensions = rest;
             Ok(TensorType { dtype, dimensions: shape.to_vec() })
@@ -141,7 +159,8 @@ impl Executable {
 
     /// The executable in the plugin's own form. Two serialisations of one executable may differ.
     pub fn serialize(&self) -> Result<SerializedExecutable, PjrtError> {
-        let mut args = sys::ExecutableSerializeArgs { executable: self.as_ptr(), ..sys::Args::new() };
+        let mut args =
+            sys::ExecutableSerializeArgs { executable: self.as_ptr(), ..sys::Args::new() };
         // SAFETY: the executable is live.
         unsafe { self.plugin.call(&mut args) }?;
         Ok(SerializedExecutable { args, _plugin: self.plugin.clone() })
@@ -149,16 +168,20 @@ impl Executable {
 
     /// The plugin's digest of the executable, where it makes one.
     pub fn fingerprint(&self) -> Result<Option<Vec<u8>>, PjrtError> {
-        let mut args = sys::ExecutableFingerprintArgs { executable: self.as_ptr(), ..sys::Args::new() };
+        let mut args =
+            sys::ExecutableFingerprintArgs { executable: self.as_ptr(), ..sys::Args::new() };
         // SAFETY: the executable is live; the answer lives as long as it.
         let answer = optional(unsafe { self.plugin.call(&mut args) })?;
         // SAFETY: as above.
-        Ok(answer.map(|()| unsafe { bytes(args.executable_fingerprint, args.executable_fingerprint_size) }))
+        Ok(answer.map(|()| unsafe {
+            bytes(args.executable_fingerprint, args.executable_fingerprint_size)
+        }))
     }
 
     /// The compiler's estimates, such as `flops` and `bytes accessed`, where it makes any.
     pub fn cost_analysis(&self) -> Result<Option<BTreeMap<String, Value>>, PjrtError> {
-        let mut args = sys::ExecutableGetCostAnalysisArgs { executable: self.as_ptr(), ..sys::Args::new() };
+        let mut args =
+            sys::ExecutableGetCostAnalysisArgs { executable: self.as_ptr(), ..sys::Args::new() };
         // SAFETY: the executable is live; the answer lives as long as it.
         let answer = optional(unsafe { self.plugin.call(&mut args) })?;
         // SAFETY: as above.
@@ -167,7 +190,10 @@ impl Executable {
 
     /// What an execution takes of a device's memory, where the plugin tells.
     pub fn compiled_memory_stats(&self) -> Result<Option<CompiledMemoryStats>, PjrtError> {
-        let mut args = sys::ExecutableGetCompiledMemoryStatsArgs { executable: self.as_ptr(), ..sys::Args::new() };
+        let mut args = sys::ExecutableGetCompiledMemoryStatsArgs {
+            executable: self.as_ptr(),
+            ..sys::Args::new()
+        };
         // SAFETY: the executable is live.
         let answer = optional(unsafe { self.plugin.call(&mut args) })?;
         Ok(answer.map(|()| CompiledMemoryStats {
@@ -209,13 +235,21 @@ impl Executable {
 impl Drop for Executable {
     fn drop(&mut self) {
         // SAFETY: owned, and this is its last use.
-        unsafe { self.plugin.destroy(sys::ExecutableDestroyArgs { executable: self.as_ptr(), ..sys::Args::new() }) };
+        unsafe {
+            self.plugin.destroy(sys::ExecutableDestroyArgs {
+                executable: self.as_ptr(),
+                ..sys::Args::new()
+            })
+        };
     }
 }
 
 impl fmt::Debug for OptimizedProgram {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OptimizedProgram").field("format", &self.format).field("bytes", &self.code.len()).finish()
+        f.debug_struct("OptimizedProgram")
+            .field("format", &self.format)
+            .field("bytes", &self.code.len())
+            .finish()
     }
 }
 

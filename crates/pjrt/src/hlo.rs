@@ -93,9 +93,16 @@ pub fn program_shape(program: &OptimizedProgram) -> Result<ProgramShape, PjrtErr
     let shape = shape.ok_or_else(|| unreadable("it has no program shape".into()))?;
     let flat = |shapes: &[ShapeProto]| {
         let mut types = Vec::with_capacity(shapes.len());
-        shapes.iter().try_for_each(|shape| flatten(shape, &mut types)).map(|()| types).map_err(unreadable)
+        shapes
+            .iter()
+            .try_for_each(|shape| flatten(shape, &mut types))
+            .map(|()| types)
+            .map_err(unreadable)
     };
-    Ok(ProgramShape { parameters: flat(&shape.parameters)?, results: flat(shape.result.as_slice())? })
+    Ok(ProgramShape {
+        parameters: flat(&shape.parameters)?,
+        results: flat(shape.result.as_slice())?,
+    })
 }
 
 /// What an optimized program consists of.
@@ -108,7 +115,10 @@ pub fn program_counts(program: &OptimizedProgram) -> Result<ProgramCounts, PjrtE
 }
 
 /// The module of a program, by whichever of the two formats it is in.
-fn read<M, C>(program: &OptimizedProgram, module: impl FnOnce(C) -> Option<M>) -> Result<Option<M>, PjrtError>
+fn read<M, C>(
+    program: &OptimizedProgram,
+    module: impl FnOnce(C) -> Option<M>,
+) -> Result<Option<M>, PjrtError>
 where
     M: Message + Default,
     C: Message + Default,
@@ -151,11 +161,18 @@ mod tests {
             dimensions: dimensions.to_vec(),
             tuple_shapes: vec![],
         };
-        let tuple = |tuple_shapes| ShapeProto { element_type: TUPLE, dimensions: vec![], tuple_shapes };
+        let tuple =
+            |tuple_shapes| ShapeProto { element_type: TUPLE, dimensions: vec![], tuple_shapes };
         let nested = tuple(vec![array(11, &[2, 3]), tuple(vec![array(16, &[]), array(1, &[0])])]);
-        let shape = ProgramShapeProto { parameters: vec![array(18, &[4]), nested.clone()], result: Some(nested) };
-        let read = program_shape(&program(&HloModuleProto { host_program_shape: Some(shape) })).unwrap();
-        let text = |types: &[TensorType]| types.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+        let shape = ProgramShapeProto {
+            parameters: vec![array(18, &[4]), nested.clone()],
+            result: Some(nested),
+        };
+        let read =
+            program_shape(&program(&HloModuleProto { host_program_shape: Some(shape) })).unwrap();
+        let text = |types: &[TensorType]| {
+            types.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+        };
         assert_eq!(text(&read.parameters), "4xcomplex<f64> 2x3xf32 bf16 0xi1");
         assert_eq!(text(&read.results), "2x3xf32 bf16 0xi1");
     }
@@ -163,21 +180,32 @@ mod tests {
     #[test]
     fn fusions_and_what_is_in_them_are_counted() {
         let computation = |opcodes: &[&str]| CountedComputation {
-            instructions: opcodes.iter().map(|opcode| CountedInstruction { opcode: (*opcode).to_owned() }).collect(),
+            instructions: opcodes
+                .iter()
+                .map(|opcode| CountedInstruction { opcode: (*opcode).to_owned() })
+                .collect(),
         };
-        let computations = vec![computation(&["parameter", "add"]), computation(&["parameter", "fusion", "fusion"])];
+        let computations = vec![
+            computation(&["parameter", "add"]),
+            computation(&["parameter", "fusion", "fusion"]),
+        ];
         let module = CountedModule { computations };
         let expected = ProgramCounts { instructions: 5, fusions: 2 };
         let plain = OptimizedProgram { format: "hlo".into(), code: module.encode_to_vec() };
         assert_eq!(program_counts(&plain).unwrap(), expected);
         let code = CountedModuleWithConfig { hlo_module: Some(module) }.encode_to_vec();
-        assert_eq!(program_counts(&OptimizedProgram { format: "hlo_with_config".into(), code }).unwrap(), expected);
+        assert_eq!(
+            program_counts(&OptimizedProgram { format: "hlo_with_config".into(), code }).unwrap(),
+            expected
+        );
     }
 
     #[test]
     fn what_cannot_be_read_is_an_error() {
         assert!(program_shape(&program(&HloModuleProto { host_program_shape: None })).is_err());
-        assert!(program_shape(&OptimizedProgram { format: "hlo".into(), code: vec![0xff] }).is_err());
+        assert!(
+            program_shape(&OptimizedProgram { format: "hlo".into(), code: vec![0xff] }).is_err()
+        );
         assert!(program_shape(&OptimizedProgram { format: "mlir".into(), code: vec![] }).is_err());
     }
 }

@@ -23,13 +23,17 @@ pub(super) fn to_row_major(
         function: "PJRT_Buffer_GetMemoryLayout",
         what: format!("order {minor_to_major:?} for dimensions {dimensions:?}"),
     };
-    let sizes: Vec<usize> =
-        dimensions.iter().map(|&size| usize::try_from(size)).collect::<Result<_, _>>().map_err(|_| bad())?;
+    let sizes: Vec<usize> = dimensions
+        .iter()
+        .map(|&size| usize::try_from(size))
+        .collect::<Result<_, _>>()
+        .map_err(|_| bad())?;
     // Bytes from one element to the next along each dimension; 0: not met yet.
     let mut strides = vec![0; sizes.len()];
     let mut next = width;
     for &dimension in minor_to_major {
-        let dimension = usize::try_from(dimension).ok().filter(|&d| d < sizes.len()).ok_or_else(bad)?;
+        let dimension =
+            usize::try_from(dimension).ok().filter(|&d| d < sizes.len()).ok_or_else(bad)?;
         if strides[dimension] != 0 {
             return Err(bad());
         }

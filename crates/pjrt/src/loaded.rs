@@ -82,7 +82,11 @@ impl LoadedExecutable {
     ///
     /// It returns before the work is done: [`Buffer::ready`] and [`Buffer::to_host`] wait, and carry its failure. Arguments
     /// that the program takes over (donation) count as deleted at once. Wrong arguments are the plugin's error.
-    pub fn execute(&self, arguments: &[&Buffer], options: ExecuteOptions<'_>) -> Result<Vec<Buffer>, PjrtError> {
+    pub fn execute(
+        &self,
+        arguments: &[&Buffer],
+        options: ExecuteOptions<'_>,
+    ) -> Result<Vec<Buffer>, PjrtError> {
         if self.num_devices != 1 {
             return Err(PjrtError::SeveralDevices { devices: self.num_devices });
         }
@@ -99,7 +103,11 @@ impl LoadedExecutable {
 
         let mut c_options = sys::ExecuteOptions {
             launch_id: options.launch_id,
-            non_donatable_input_indices: if options.keep.is_empty() { null() } else { options.keep.as_ptr() },
+            non_donatable_input_indices: if options.keep.is_empty() {
+                null()
+            } else {
+                options.keep.as_ptr()
+            },
             num_non_donatable_input_indices: options.keep.len(),
             ..sys::ExecuteOptions::new()
         };
@@ -135,14 +143,16 @@ impl LoadedExecutable {
 
     /// Gives up the program's place on the device, though handles to it live on: they can no longer be executed.
     pub fn delete(&self) -> Result<(), PjrtError> {
-        let mut args = sys::LoadedExecutableDeleteArgs { executable: self.as_ptr(), ..sys::Args::new() };
+        let mut args =
+            sys::LoadedExecutableDeleteArgs { executable: self.as_ptr(), ..sys::Args::new() };
         // SAFETY: live: it is destroyed on drop only.
         unsafe { self.client.plugin().call(&mut args) }
     }
 
     /// Whether [`Self::delete`] was called.
     pub fn is_deleted(&self) -> Result<bool, PjrtError> {
-        let mut args = sys::LoadedExecutableIsDeletedArgs { executable: self.as_ptr(), ..sys::Args::new() };
+        let mut args =
+            sys::LoadedExecutableIsDeletedArgs { executable: self.as_ptr(), ..sys::Args::new() };
         // SAFETY: live: it is destroyed on drop only.
         unsafe { self.client.plugin().call(&mut args) }?;
         Ok(args.is_deleted)
@@ -202,8 +212,14 @@ unsafe fn destroy(client: &Client, raw: Handle<sys::LoadedExecutable>) {
 /// # Safety
 ///
 /// `raw` is a live executable of `client`.
-unsafe fn executable_of(client: &Client, raw: Handle<sys::LoadedExecutable>) -> Result<Executable, PjrtError> {
-    let mut args = sys::LoadedExecutableGetExecutableArgs { loaded_executable: raw.as_ptr(), ..sys::Args::new() };
+unsafe fn executable_of(
+    client: &Client,
+    raw: Handle<sys::LoadedExecutable>,
+) -> Result<Executable, PjrtError> {
+    let mut args = sys::LoadedExecutableGetExecutableArgs {
+        loaded_executable: raw.as_ptr(),
+        ..sys::Args::new()
+    };
     let function = <sys::LoadedExecutableGetExecutableArgs as sys::Call>::FUNCTION;
     // SAFETY: the caller's word; the answer is ours.
     unsafe {
@@ -217,8 +233,14 @@ unsafe fn executable_of(client: &Client, raw: Handle<sys::LoadedExecutable>) -> 
 /// # Safety
 ///
 /// `raw` is a live executable of `client`, and outlives the answer.
-unsafe fn devices_of(client: &Client, raw: Handle<sys::LoadedExecutable>) -> Result<&[*mut sys::Device], PjrtError> {
-    let mut args = sys::LoadedExecutableAddressableDevicesArgs { executable: raw.as_ptr(), ..sys::Args::new() };
+unsafe fn devices_of(
+    client: &Client,
+    raw: Handle<sys::LoadedExecutable>,
+) -> Result<&[*mut sys::Device], PjrtError> {
+    let mut args = sys::LoadedExecutableAddressableDevicesArgs {
+        executable: raw.as_ptr(),
+        ..sys::Args::new()
+    };
     // SAFETY: the caller's word.
     unsafe {
         client.plugin().call(&mut args)?;

@@ -114,13 +114,19 @@ pub fn encode<'a>(
             .collect(),
     };
     if num_replicas == 0 || num_partitions == 0 {
-        return Err(bad(format!("{num_replicas} replicas of {num_partitions} partitions run nothing")));
+        return Err(bad(format!(
+            "{num_replicas} replicas of {num_partitions} partitions run nothing"
+        )));
     }
     Ok(options.encode_to_vec())
 }
 
 /// XLA lists a row of replicas for each partition, the transpose of what callers give.
-fn assignment(replicas: u32, partitions: u32, devices: &[u64]) -> Result<DeviceAssignmentProto, PjrtError> {
+fn assignment(
+    replicas: u32,
+    partitions: u32,
+    devices: &[u64],
+) -> Result<DeviceAssignmentProto, PjrtError> {
     let bad = |what: String| PjrtError::BadOptions { what };
     let wanted = u64::from(replicas) * u64::from(partitions);
     if devices.len() as u64 != wanted {
@@ -129,7 +135,8 @@ fn assignment(replicas: u32, partitions: u32, devices: &[u64]) -> Result<DeviceA
             devices.len()
         )));
     }
-    let count = |count: u32| i32::try_from(count).map_err(|_| bad(format!("{count} is too large a count")));
+    let count =
+        |count: u32| i32::try_from(count).map_err(|_| bad(format!("{count} is too large a count")));
     let id = |id: &u64| i64::try_from(*id).map_err(|_| bad(format!("{id} is no device's id")));
     let row = |partition| {
         let ids = devices.iter().skip(partition).step_by(partitions as usize).map(id);
@@ -144,8 +151,8 @@ fn assignment(replicas: u32, partitions: u32, devices: &[u64]) -> Result<DeviceA
 
 /// Refuses options on which plugins end the process: those without at least one replica and one partition.
 pub(super) fn check(options: &[u8]) -> Result<(), PjrtError> {
-    let decoded =
-        CompileOptionsProto::decode(options).map_err(|error| PjrtError::BadOptions { what: error.to_string() })?;
+    let decoded = CompileOptionsProto::decode(options)
+        .map_err(|error| PjrtError::BadOptions { what: error.to_string() })?;
     match decoded.executable_build_options {
         Some(build) if build.num_replicas > 0 && build.num_partitions > 0 => Ok(()),
         _ => Err(PjrtError::BadOptions { what: "they name no replicas or no partitions".into() }),
@@ -178,7 +185,8 @@ mod tests {
     fn an_assignment_is_transposed() {
         // Two replicas of three partitions.
         let proto = assignment(2, 3, &[0, 1, 2, 10, 11, 12]).unwrap();
-        let rows: Vec<_> = proto.computation_devices.into_iter().map(|row| row.replica_device_ids).collect();
+        let rows: Vec<_> =
+            proto.computation_devices.into_iter().map(|row| row.replica_device_ids).collect();
         assert_eq!(rows, [[0, 10], [1, 11], [2, 12]]);
     }
 

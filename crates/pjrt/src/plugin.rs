@@ -73,12 +73,14 @@ impl Plugin {
         }
         let version = check(&path, table)?;
         // SAFETY: checked to be a table of this major version that reaches beyond the field.
-        let extension_start =
-            unsafe { table.field::<*const sys::ExtensionBase>(offset_of!(sys::Api, extension_start)) };
+        let extension_start = unsafe {
+            table.field::<*const sys::ExtensionBase>(offset_of!(sys::Api, extension_start))
+        };
         // SAFETY: the chain is constant data of the library.
         let chain = unsafe { extensions(extension_start.unwrap_or(std::ptr::null())) };
         let extensions = chain.iter().map(|(kind, _)| *kind).collect();
-        let abi_version = chain.into_iter().find(|(kind, _)| *kind == sys::abi_version::ABI_VERSION);
+        let abi_version =
+            chain.into_iter().find(|(kind, _)| *kind == sys::abi_version::ABI_VERSION);
         let abi_version = abi_version.map(|(_, table)| table);
         let plugin = Self(Arc::new(Library { path, table, version, extensions, abi_version }));
         // SAFETY: complete args; the lock above makes this the first initialisation unless another copy of this code ran one.
@@ -138,8 +140,10 @@ impl fmt::Debug for Plugin {
 
 /// Loads the library and asks it for its table.
 fn load(path: &Path) -> Result<NonNull<sys::Api>, PjrtError> {
-    let not_a_library =
-        |error: libloading::Error| PjrtError::NotALibrary { path: path.to_owned(), reason: error.to_string() };
+    let not_a_library = |error: libloading::Error| PjrtError::NotALibrary {
+        path: path.to_owned(),
+        reason: error.to_string(),
+    };
     // What cannot be read the dynamic linker says best.
     if let Ok(Some(missing)) = missing_bytes(path) {
         return Err(PjrtError::CutShort { path: path.to_owned(), missing });
@@ -158,14 +162,21 @@ fn load(path: &Path) -> Result<NonNull<sys::Api>, PjrtError> {
 
 /// The table's version, if this library can work with it.
 fn check(path: &Path, table: Table) -> Result<ApiVersion, PjrtError> {
-    let too_short =
-        || PjrtError::TableTooShort { path: path.to_owned(), struct_size: table.struct_size, needed: Table::NEEDED };
+    let too_short = || PjrtError::TableTooShort {
+        path: path.to_owned(),
+        struct_size: table.struct_size,
+        needed: Table::NEEDED,
+    };
     // SAFETY: the version stands at the same place in every table, so that it can be read before anything else is known.
-    let version =
-        unsafe { table.field::<sys::ApiVersion>(offset_of!(sys::Api, pjrt_api_version)) }.ok_or_else(too_short)?;
+    let version = unsafe { table.field::<sys::ApiVersion>(offset_of!(sys::Api, pjrt_api_version)) }
+        .ok_or_else(too_short)?;
     let plugin = ApiVersion { major: version.major_version, minor: version.minor_version };
     if plugin.major != ApiVersion::OURS.major {
-        return Err(PjrtError::MajorVersion { path: path.to_owned(), plugin, ours: ApiVersion::OURS });
+        return Err(PjrtError::MajorVersion {
+            path: path.to_owned(),
+            plugin,
+            ours: ApiVersion::OURS,
+        });
     }
     if table.struct_size < Table::NEEDED {
         return Err(too_short());

@@ -14,7 +14,10 @@
     missing_docs,
     reason = "fields and constants mean what the header says of their namesakes; the doc of each type names its C type"
 )]
-#![expect(unsafe_code, reason = "declares a trait whose implementors promise a C layout, and zeroes such types")]
+#![expect(
+    unsafe_code,
+    reason = "declares a trait whose implementors promise a C layout, and zeroes such types"
+)]
 
 use std::ffi::{c_char, c_int, c_uint, c_void};
 use std::marker::{PhantomData, PhantomPinned};
@@ -264,22 +267,27 @@ opaque! {
 }
 
 /// `PJRT_CallbackError`: makes an error of the plugin's, for a callback to return.
-pub type CallbackError = Option<unsafe extern "C" fn(ErrorCode, *const c_char, usize) -> *mut Error>;
+pub type CallbackError =
+    Option<unsafe extern "C" fn(ErrorCode, *const c_char, usize) -> *mut Error>;
 /// `PJRT_Event_OnReadyCallback`: is handed the event's error (null if none), which it then owns, and the user's pointer.
 pub type EventOnReadyCallback = Option<unsafe extern "C" fn(*mut Error, *mut c_void)>;
 /// `PJRT_KeyValueGetCallback`.
-pub type KeyValueGetCallback = Option<unsafe extern "C" fn(*mut KeyValueGetCallbackArgs) -> *mut Error>;
+pub type KeyValueGetCallback =
+    Option<unsafe extern "C" fn(*mut KeyValueGetCallbackArgs) -> *mut Error>;
 /// `PJRT_KeyValueTryGetCallback`.
-pub type KeyValueTryGetCallback = Option<unsafe extern "C" fn(*mut KeyValueTryGetCallbackArgs) -> *mut Error>;
+pub type KeyValueTryGetCallback =
+    Option<unsafe extern "C" fn(*mut KeyValueTryGetCallbackArgs) -> *mut Error>;
 /// `PJRT_KeyValuePutCallback`.
-pub type KeyValuePutCallback = Option<unsafe extern "C" fn(*mut KeyValuePutCallbackArgs) -> *mut Error>;
+pub type KeyValuePutCallback =
+    Option<unsafe extern "C" fn(*mut KeyValuePutCallbackArgs) -> *mut Error>;
 /// `PJRT_KeyValueGetCallback_ValueDeleter`.
 pub type KeyValueGetCallbackValueDeleter = Option<unsafe extern "C" fn(*mut c_char)>;
 /// `PJRT_KeyValueTryGetCallback_ValueDeleter`.
 pub type KeyValueTryGetCallbackValueDeleter = Option<unsafe extern "C" fn(*mut c_char)>;
 /// `PJRT_SendCallback`.
-pub type SendCallback =
-    Option<unsafe extern "C" fn(*mut Chunk, *mut CallbackError, usize, bool, *mut c_void) -> *mut Error>;
+pub type SendCallback = Option<
+    unsafe extern "C" fn(*mut Chunk, *mut CallbackError, usize, bool, *mut c_void) -> *mut Error,
+>;
 /// `PJRT_RecvCallback`.
 pub type RecvCallback = Option<unsafe extern "C" fn(*mut CopyToDeviceStream, *mut c_void)>;
 

@@ -24,7 +24,11 @@ pub struct Topology {
 
 impl Topology {
     /// A topology by its name, such as `v5e:1x1`. Plugins name their own; XLA:CPU offers none.
-    pub fn create(plugin: &Plugin, name: &str, options: &[(&str, Value)]) -> Result<Self, PjrtError> {
+    pub fn create(
+        plugin: &Plugin,
+        name: &str,
+        options: &[(&str, Value)],
+    ) -> Result<Self, PjrtError> {
         if name.is_empty() {
             return Err(PjrtError::EmptyTopologyName);
         }
@@ -38,12 +42,18 @@ impl Topology {
         };
         // SAFETY: name and options outlive the call.
         unsafe { plugin.call(&mut args) }?;
-        let raw = Handle::new(args.topology, <sys::TopologyDescriptionCreateArgs as sys::Call>::FUNCTION)?;
+        let raw = Handle::new(
+            args.topology,
+            <sys::TopologyDescriptionCreateArgs as sys::Call>::FUNCTION,
+        )?;
         Ok(Self { plugin: plugin.clone(), raw, client: None })
     }
 
     /// Wraps the topology that `client` answered as its own.
-    pub(super) fn of_client(client: &Client, raw: *mut sys::TopologyDescription) -> Result<Self, PjrtError> {
+    pub(super) fn of_client(
+        client: &Client,
+        raw: *mut sys::TopologyDescription,
+    ) -> Result<Self, PjrtError> {
         let raw = Handle::new(raw, <sys::ClientTopologyDescriptionArgs as sys::Call>::FUNCTION)?;
         Ok(Self { plugin: client.plugin().clone(), raw, client: Some(client.clone()) })
     }
@@ -59,7 +69,10 @@ impl Topology {
 
     /// Such as `cpu` or `tpu`.
     pub fn platform_name(&self) -> Result<String, PjrtError> {
-        let mut args = sys::TopologyDescriptionPlatformNameArgs { topology: self.as_ptr(), ..sys::Args::new() };
+        let mut args = sys::TopologyDescriptionPlatformNameArgs {
+            topology: self.as_ptr(),
+            ..sys::Args::new()
+        };
         // SAFETY: the topology is live; the answer lives as long as it.
         unsafe {
             self.plugin.call(&mut args)?;
@@ -69,7 +82,10 @@ impl Topology {
 
     /// Which build of the platform.
     pub fn platform_version(&self) -> Result<String, PjrtError> {
-        let mut args = sys::TopologyDescriptionPlatformVersionArgs { topology: self.as_ptr(), ..sys::Args::new() };
+        let mut args = sys::TopologyDescriptionPlatformVersionArgs {
+            topology: self.as_ptr(),
+            ..sys::Args::new()
+        };
         // SAFETY: the topology is live; the answer lives as long as it.
         unsafe {
             self.plugin.call(&mut args)?;
@@ -79,8 +95,10 @@ impl Topology {
 
     /// Every device of the topology.
     pub fn device_descriptions(&self) -> Result<Vec<DeviceDescription>, PjrtError> {
-        let mut args =
-            sys::TopologyDescriptionGetDeviceDescriptionsArgs { topology: self.as_ptr(), ..sys::Args::new() };
+        let mut args = sys::TopologyDescriptionGetDeviceDescriptionsArgs {
+            topology: self.as_ptr(),
+            ..sys::Args::new()
+        };
         // SAFETY: the topology is live; the list and its descriptions live as long as it.
         let descriptions = unsafe {
             self.plugin.call(&mut args)?;
@@ -90,13 +108,16 @@ impl Topology {
         descriptions
             .iter()
             // SAFETY: a description of this topology's.
-            .map(|&raw| unsafe { DeviceDescription::read(&self.plugin, Handle::new(raw, function)?) })
+            .map(|&raw| unsafe {
+                DeviceDescription::read(&self.plugin, Handle::new(raw, function)?)
+            })
             .collect()
     }
 
     /// What else the platform tells of it.
     pub fn attributes(&self) -> Result<BTreeMap<String, Value>, PjrtError> {
-        let mut args = sys::TopologyDescriptionAttributesArgs { topology: self.as_ptr(), ..sys::Args::new() };
+        let mut args =
+            sys::TopologyDescriptionAttributesArgs { topology: self.as_ptr(), ..sys::Args::new() };
         // SAFETY: the topology is live; the attributes live as long as it.
         unsafe {
             self.plugin.call(&mut args)?;
@@ -106,7 +127,8 @@ impl Topology {
 
     /// The plugin's bytes for it: equal over processes, and on XLA:CPU they list the host's features.
     pub fn serialize(&self) -> Result<Vec<u8>, PjrtError> {
-        let mut args = sys::TopologyDescriptionSerializeArgs { topology: self.as_ptr(), ..sys::Args::new() };
+        let mut args =
+            sys::TopologyDescriptionSerializeArgs { topology: self.as_ptr(), ..sys::Args::new() };
         // SAFETY: the topology is live; the bytes live until the deleter is called on what backs them.
         unsafe {
             self.plugin.call(&mut args)?;
@@ -124,8 +146,10 @@ impl Drop for Topology {
         if self.client.is_none() {
             // SAFETY: made by `create`, so ours, and this is its last use.
             unsafe {
-                self.plugin
-                    .destroy(sys::TopologyDescriptionDestroyArgs { topology: self.as_ptr(), ..sys::Args::new() });
+                self.plugin.destroy(sys::TopologyDescriptionDestroyArgs {
+                    topology: self.as_ptr(),
+                    ..sys::Args::new()
+                });
             }
         }
     }
@@ -157,5 +181,7 @@ pub fn compile_ahead(
     // SAFETY: topology and client are live and of one plugin; program and options outlive the call.
     unsafe { plugin.call(&mut args) }?;
     // SAFETY: just made, and ours.
-    unsafe { Executable::own(plugin, client, args.executable, <sys::CompileArgs as sys::Call>::FUNCTION) }
+    unsafe {
+        Executable::own(plugin, client, args.executable, <sys::CompileArgs as sys::Call>::FUNCTION)
+    }
 }

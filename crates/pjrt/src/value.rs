@@ -27,14 +27,19 @@ pub enum Value {
 /// # Safety
 ///
 /// Unless null, `first` points to `count` named values that are valid during the call.
-pub(super) unsafe fn read_all(first: *const sys::NamedValue, count: usize) -> BTreeMap<String, Value> {
+pub(super) unsafe fn read_all(
+    first: *const sys::NamedValue,
+    count: usize,
+) -> BTreeMap<String, Value> {
     if first.is_null() || count == 0 {
         return BTreeMap::new();
     }
     // SAFETY: there is at least one, by the caller's word; `struct_size` is its first field.
     let struct_size = unsafe { first.cast::<usize>().read() };
     // A newer plugin's may be longer; some leave the size unset.
-    let stride = struct_size.max(size_of::<sys::NamedValue>()).next_multiple_of(align_of::<sys::NamedValue>());
+    let stride = struct_size
+        .max(size_of::<sys::NamedValue>())
+        .next_multiple_of(align_of::<sys::NamedValue>());
     (0..count)
         .filter_map(|index| {
             // SAFETY: the caller's word: `count` values lie there, each as long as the plugin says; the fields read are in all of them.
@@ -51,7 +56,9 @@ unsafe fn read(named: &sys::NamedValue) -> Option<(String, Value)> {
     unsafe {
         let name = text(named.name, named.name_size);
         let value = match named.r#type {
-            sys::NamedValueType::STRING => Value::Text(text(named.value.string_value, named.value_size)),
+            sys::NamedValueType::STRING => {
+                Value::Text(text(named.value.string_value, named.value_size))
+            }
             sys::NamedValueType::INT64 => Value::Int(named.value.int64_value),
             sys::NamedValueType::INT64_LIST => {
                 Value::IntList(list(named.value.int64_array_value, named.value_size).to_vec())
@@ -76,12 +83,20 @@ fn one_to_c(name: &str, value: &Value) -> sys::NamedValue {
             sys::NamedValueUnion { string_value: text.as_ptr().cast::<c_char>() },
             text.len(),
         ),
-        Value::Int(int) => (sys::NamedValueType::INT64, sys::NamedValueUnion { int64_value: *int }, 1),
-        Value::IntList(ints) => {
-            (sys::NamedValueType::INT64_LIST, sys::NamedValueUnion { int64_array_value: ints.as_ptr() }, ints.len())
+        Value::Int(int) => {
+            (sys::NamedValueType::INT64, sys::NamedValueUnion { int64_value: *int }, 1)
         }
-        Value::Float(float) => (sys::NamedValueType::FLOAT, sys::NamedValueUnion { float_value: *float }, 1),
-        Value::Bool(bool) => (sys::NamedValueType::BOOL, sys::NamedValueUnion { bool_value: *bool }, 1),
+        Value::IntList(ints) => (
+            sys::NamedValueType::INT64_LIST,
+            sys::NamedValueUnion { int64_array_value: ints.as_ptr() },
+            ints.len(),
+        ),
+        Value::Float(float) => {
+            (sys::NamedValueType::FLOAT, sys::NamedValueUnion { float_value: *float }, 1)
+        }
+        Value::Bool(bool) => {
+            (sys::NamedValueType::BOOL, sys::NamedValueUnion { bool_value: *bool }, 1)
+        }
     };
     sys::NamedValue {
         name: name.as_ptr().cast::<c_char>(),
@@ -110,7 +125,10 @@ mod tests {
         let c = to_c(&options);
         // SAFETY: `c` borrows `options`, which lives on.
         let back = unsafe { read_all(c.as_ptr(), c.len()) };
-        assert_eq!(back, options.into_iter().map(|(name, value)| (name.to_owned(), value)).collect());
+        assert_eq!(
+            back,
+            options.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+        );
     }
 
     #[test]
@@ -125,6 +143,9 @@ mod tests {
         let values = [longer("a", 1), longer("b", 2)];
         // SAFETY: two values of the size that they give.
         let read = unsafe { read_all(values.as_ptr().cast(), 2) };
-        assert_eq!(read, BTreeMap::from([("a".into(), Value::Int(1)), ("b".into(), Value::Int(2))]));
+        assert_eq!(
+            read,
+            BTreeMap::from([("a".into(), Value::Int(1)), ("b".into(), Value::Int(2))])
+        );
     }
 }

@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use preheat_io::printable::path_as_text;
 use serde::{Serialize, Serializer};
 
-use super::site_packages::{self, Candidate, candidates, distribution_version, folders_in, version_parts};
+use super::site_packages::{
+    self, Candidate, candidates, distribution_version, folders_in, version_parts,
+};
 use super::{FindError, Manifest, PluginName, data_dir, process_env, site_packages_folders};
 
 /// What a search depends on. Tests make their own; programs use [`Lookup::from_process`].
@@ -152,7 +154,11 @@ impl Found {
     /// The plugin, or an error that says what is wrong or lists every place.
     pub fn require(self) -> Result<Plugin, FindError> {
         if let Some(place) = self.dangling() {
-            return Err(FindError::Dangling { name: self.name, origin: place.origin, path: place.path.clone() });
+            return Err(FindError::Dangling {
+                name: self.name,
+                origin: place.origin,
+                path: place.path.clone(),
+            });
         }
         match self.plugin {
             Some(plugin) => Ok(plugin),
@@ -173,10 +179,18 @@ impl Found {
         let mut text = String::new();
         for place in &self.places {
             let separator = if text.is_empty() { "" } else { "\n" };
-            let _ = write!(text, "{separator}  {}: {}: {}", place.origin, place.path.display(), place.outcome);
+            let _ = write!(
+                text,
+                "{separator}  {}: {}: {}",
+                place.origin,
+                place.path.display(),
+                place.outcome
+            );
         }
         if text.is_empty() {
-            text.push_str("  no place: no variable is set, and there is neither a data folder nor a Python");
+            text.push_str(
+                "  no place: no variable is set, and there is neither a data folder nor a Python",
+            );
         }
         text
     }
@@ -185,13 +199,22 @@ impl Found {
     pub(super) fn advice(&self) -> String {
         match super::pin(self.name) {
             Ok(_) => {
-                format!("run `preheat plugins install {}`, or set {} to a PJRT plugin", self.name, self.name.variable())
+                format!(
+                    "run `preheat plugins install {}`, or set {} to a PJRT plugin",
+                    self.name,
+                    self.name.variable()
+                )
             }
             Err(reason) => reason.to_string(),
         }
     }
 
-    fn look(&mut self, origin: Origin, path: PathBuf, version: impl FnOnce(&Path) -> Option<String>) {
+    fn look(
+        &mut self,
+        origin: Origin,
+        path: PathBuf,
+        version: impl FnOnce(&Path) -> Option<String>,
+    ) {
         let named = matches!(origin, Origin::Explicit | Origin::Variable(_));
         let file = std::fs::metadata(&path).ok().filter(std::fs::Metadata::is_file);
         let outcome = match (&file, named) {
@@ -203,7 +226,12 @@ impl Found {
             && self.plugin.is_none()
             && self.dangling().is_none()
         {
-            self.plugin = Some(Plugin { version: version(&path), path: path.clone(), origin, bytes: metadata.len() });
+            self.plugin = Some(Plugin {
+                version: version(&path),
+                path: path.clone(),
+                origin,
+                bytes: metadata.len(),
+            });
         }
         self.places.push(Place { origin, path, outcome });
     }
@@ -252,7 +280,9 @@ pub fn find(name: PluginName, lookup: &Lookup<'_>) -> Found {
     for site_packages in &lookup.site_packages {
         for Candidate { library, distributions } in candidates(name) {
             let path = absolute(site_packages.join(library));
-            found.look(Origin::SitePackages, path, |_| distribution_version(site_packages, distributions));
+            found.look(Origin::SitePackages, path, |_| {
+                distribution_version(site_packages, distributions)
+            });
         }
     }
     found
@@ -261,7 +291,9 @@ pub fn find(name: PluginName, lookup: &Lookup<'_>) -> Found {
 /// Where Python has MLX, in words; it is Apple's framework, and reported only.
 pub fn find_mlx(lookup: &Lookup<'_>) -> Option<String> {
     let folder = lookup.site_packages.iter().find(|folder| folder.join("mlx").is_dir())?;
-    let version = distribution_version(folder, &["mlx"]).map(|version| format!(" {version}")).unwrap_or_default();
+    let version = distribution_version(folder, &["mlx"])
+        .map(|version| format!(" {version}"))
+        .unwrap_or_default();
     Some(format!("MLX{version} is in {}", folder.display()))
 }
 
@@ -277,8 +309,13 @@ fn version_beside(name: PluginName, library: &Path) -> Option<String> {
     {
         return Some(manifest.version);
     }
-    candidates(name).iter().filter(|candidate| library.ends_with(candidate.library)).find_map(|candidate| {
-        let depth = Path::new(candidate.library).components().count();
-        site_packages::distribution_version(library.ancestors().nth(depth)?, candidate.distributions)
-    })
+    candidates(name).iter().filter(|candidate| library.ends_with(candidate.library)).find_map(
+        |candidate| {
+            let depth = Path::new(candidate.library).components().count();
+            site_packages::distribution_version(
+                library.ancestors().nth(depth)?,
+                candidate.distributions,
+            )
+        },
+    )
 }

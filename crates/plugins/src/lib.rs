@@ -35,7 +35,9 @@ pub use error::{FindError, InstallError};
 use etcetera::BaseStrategy as _;
 pub use find::{Found, Lookup, Origin, Outcome, Place, Plugin, find, find_mlx, list};
 pub use install::{Installation, Installer, Progress, Source};
-pub use libtorch::{InstalledLibtorch, LibtorchSet, libtorch_damage, libtorch_folders, torch_folder};
+pub use libtorch::{
+    InstalledLibtorch, LibtorchSet, libtorch_damage, libtorch_folders, torch_folder,
+};
 pub use manifest::{InstalledFile, Manifest};
 pub use pins::{Member, Pin, Wheel, pin, pin_for};
 use serde::{Deserialize, Serialize};

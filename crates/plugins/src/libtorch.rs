@@ -49,8 +49,13 @@ impl LibtorchSet {
 
     /// The set for this machine: with CUDA where an NVIDIA card and its driver are seen.
     pub fn for_this_machine() -> Self {
-        let has_card = Path::new("/proc/driver/nvidia/version").exists() || Path::new("/dev/nvidiactl").exists();
-        if has_card || Path::new("/dev/dxg").exists() && wsl_has_cuda() { Self::Cuda } else { Self::Cpu }
+        let has_card = Path::new("/proc/driver/nvidia/version").exists()
+            || Path::new("/dev/nvidiactl").exists();
+        if has_card || Path::new("/dev/dxg").exists() && wsl_has_cuda() {
+            Self::Cuda
+        } else {
+            Self::Cpu
+        }
     }
 
     fn folder_name(self) -> String {
@@ -95,7 +100,9 @@ pub fn torch_folder(data_dir: &Path) -> PathBuf {
 
 /// The folders of a data folder in which a libtorch's libraries are, once installed; the set with more in it first.
 pub fn libtorch_folders(data_dir: &Path) -> Vec<PathBuf> {
-    LibtorchSet::ALL.map(|set| torch_folder(data_dir).join(set.folder_name()).join("torch/lib")).to_vec()
+    LibtorchSet::ALL
+        .map(|set| torch_folder(data_dir).join(set.folder_name()).join("torch/lib"))
+        .to_vec()
 }
 
 /// What `set` is made of on the platform that this crate was built for.
@@ -149,18 +156,23 @@ impl Installer<'_> {
 
     fn take(&self, taken: &Taken, tree: &Path) -> Result<Vec<InstalledFile>, InstallError> {
         let is_taken = |member: &str| {
-            let of = |pattern: &&str| member == *pattern || pattern.ends_with('/') && member.starts_with(*pattern);
+            let of = |pattern: &&str| {
+                member == *pattern || pattern.ends_with('/') && member.starts_with(*pattern)
+            };
             taken.members.iter().any(of) && is_of_use(member)
         };
         let choose = |member: &str| is_taken(member).then(|| member.to_owned());
         let files = self.unpack(&taken.wheel, &choose, tree)?;
         let is_missing = |member: &&&str| {
-            !files.iter().any(|file| file.file == **member || member.ends_with('/') && file.file.starts_with(**member))
+            !files.iter().any(|file| {
+                file.file == **member || member.ends_with('/') && file.file.starts_with(**member)
+            })
         };
         match taken.members.iter().find(is_missing) {
-            Some(member) => {
-                Err(InstallError::MissingMember { path: PathBuf::from(taken.wheel.file), member: (*member).to_owned() })
-            }
+            Some(member) => Err(InstallError::MissingMember {
+                path: PathBuf::from(taken.wheel.file),
+                member: (*member).to_owned(),
+            }),
             None => Ok(files),
         }
     }
@@ -180,7 +192,9 @@ fn is_library(file: &str) -> bool {
 fn finish(tree: &Path, set: LibtorchSet, files: &[InstalledFile]) -> Result<(), InstallError> {
     for file in files.iter().filter(|file| is_library(&file.file)) {
         let path = tree.join(&file.file);
-        File::open(&path).and_then(|file| file.sync_all()).map_err(InstallError::io("write", &path))?;
+        File::open(&path)
+            .and_then(|file| file.sync_all())
+            .map_err(InstallError::io("write", &path))?;
     }
     let write = |name: &str, text: &[u8]| {
         let path = tree.join(name);
@@ -191,12 +205,13 @@ fn finish(tree: &Path, set: LibtorchSet, files: &[InstalledFile]) -> Result<(), 
     #[cfg(target_os = "linux")]
     if set == LibtorchSet::Cpu {
         let path = tree.join("torch/lib/libtorch.so");
-        std::os::unix::fs::symlink("libtorch_cpu.so", &path).map_err(InstallError::io("create", &path))?;
+        std::os::unix::fs::symlink("libtorch_cpu.so", &path)
+            .map_err(InstallError::io("create", &path))?;
     }
     #[cfg(not(target_os = "linux"))]
     let _ = set;
-    let text =
-        serde_json::to_vec(files).map_err(|error| InstallError::io("write", tree.join(INSTALLED))(error.into()))?;
+    let text = serde_json::to_vec(files)
+        .map_err(|error| InstallError::io("write", tree.join(INSTALLED))(error.into()))?;
     write(INSTALLED, &text)
 }
 
@@ -226,9 +241,16 @@ mod tests {
     fn every_pin_is_consistent() {
         for taken in [CPU_LINUX_X86_64, CUDA_LINUX_X86_64, MACOS_AARCH64].into_iter().flatten() {
             let wheel = taken.wheel;
-            assert!(wheel.file.starts_with(&format!("{}-{}-", wheel.distribution.replace('-', "_"), wheel.version)));
+            assert!(wheel.file.starts_with(&format!(
+                "{}-{}-",
+                wheel.distribution.replace('-', "_"),
+                wheel.version
+            )));
             assert!(wheel.file.contains(wheel.platform), "{}", wheel.file);
-            assert!(wheel.sha256.len() == 64 && wheel.sha256.bytes().all(|byte| b"0123456789abcdef".contains(&byte)));
+            assert!(
+                wheel.sha256.len() == 64
+                    && wheel.sha256.bytes().all(|byte| b"0123456789abcdef".contains(&byte))
+            );
             assert!(wheel.bytes > 10_000 && !taken.members.is_empty());
             let is_kept = |member: &&str| member.ends_with('/') || is_of_use(member);
             assert!(taken.members.iter().all(is_kept), "{}", wheel.file);
@@ -237,12 +259,17 @@ mod tests {
 
     #[test]
     fn what_is_of_use_is_told_from_what_is_not() {
-        for member in ["torch/include/c10/a.h", "torch/lib/libgomp.so.1", "nvidia/cu13/lib/libcudart.so.13"] {
+        for member in
+            ["torch/include/c10/a.h", "torch/lib/libgomp.so.1", "nvidia/cu13/lib/libcudart.so.13"]
+        {
             assert!(is_of_use(member), "{member}");
         }
-        for member in
-            ["torch/lib/libtorch_python.so", "nvidia/__init__.py", "nvidia/cu13/lib/libcudadevrt.a", "torch/a.h"]
-        {
+        for member in [
+            "torch/lib/libtorch_python.so",
+            "nvidia/__init__.py",
+            "nvidia/cu13/lib/libcudadevrt.a",
+            "torch/a.h",
+        ] {
             assert!(!is_of_use(member), "{member}");
         }
     }
@@ -253,7 +280,12 @@ mod tests {
         assert!(!is_intact(root.path()));
         std::fs::create_dir(root.path().join("torch")).unwrap();
         std::fs::write(root.path().join("a.so"), "abc").unwrap();
-        let files = [InstalledFile { file: "a.so".to_owned(), bytes: 3, blake3: String::new(), modified: None }];
+        let files = [InstalledFile {
+            file: "a.so".to_owned(),
+            bytes: 3,
+            blake3: String::new(),
+            modified: None,
+        }];
         finish(root.path(), LibtorchSet::Cuda, &files).unwrap();
         assert!(is_intact(root.path()));
         std::fs::write(root.path().join("a.so"), "ab").unwrap();

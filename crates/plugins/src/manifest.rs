@@ -72,7 +72,9 @@ impl InstalledFile {
         }
         let Some(written) = self.modified else { return Ok(None) };
         // Images and archives keep whole seconds.
-        if Timestamp::try_from(metadata.modified()?).is_ok_and(|now| now.as_second() == written.as_second()) {
+        if Timestamp::try_from(metadata.modified()?)
+            .is_ok_and(|now| now.as_second() == written.as_second())
+        {
             return Ok(None);
         }
         let mut content = blake3::Hasher::new();
@@ -90,9 +92,10 @@ impl Manifest {
     /// Reads the manifest of the plugin in `folder`, and says in words why it cannot.
     pub fn read(folder: &Path) -> Result<Self, String> {
         let path = folder.join(MANIFEST_FILE);
-        let text =
-            input::text(&path, MOST_BYTES).map_err(|error| format!("{MANIFEST_FILE} cannot be read: {error}"))?;
-        serde_json::from_str(&text).map_err(|error| format!("{MANIFEST_FILE} does not parse: {error}"))
+        let text = input::text(&path, MOST_BYTES)
+            .map_err(|error| format!("{MANIFEST_FILE} cannot be read: {error}"))?;
+        serde_json::from_str(&text)
+            .map_err(|error| format!("{MANIFEST_FILE} does not parse: {error}"))
     }
 
     /// Says why the files in `folder` are not those that were installed.
@@ -105,9 +108,8 @@ impl Manifest {
         self.name == pin.name
             && self.version == pin.wheel.version
             && self.sha256 == pin.wheel.sha256
-            && pin
-                .members
-                .iter()
-                .all(|member| self.files.iter().any(|file| file.file == member.file && file.bytes == member.bytes))
+            && pin.members.iter().all(|member| {
+                self.files.iter().any(|file| file.file == member.file && file.bytes == member.bytes)
+            })
     }
 }

@@ -67,7 +67,11 @@ pub fn pin(name: PluginName) -> Result<&'static Pin<'static>, InstallError> {
 }
 
 /// The pin of `name` for a platform, named as [`std::env::consts`] names them.
-pub fn pin_for(name: PluginName, os: &str, arch: &str) -> Result<&'static Pin<'static>, InstallError> {
+pub fn pin_for(
+    name: PluginName,
+    os: &str,
+    arch: &str,
+) -> Result<&'static Pin<'static>, InstallError> {
     match (name, os, arch) {
         (PluginName::XlaCpu, "linux", "x86_64") => Ok(&XLA_CPU_LINUX_X86_64),
         (PluginName::XlaCpu, "linux", "aarch64") => Ok(&XLA_CPU_LINUX_AARCH64),
@@ -81,8 +85,11 @@ pub fn pin_for(name: PluginName, os: &str, arch: &str) -> Result<&'static Pin<'s
     }
 }
 
-const XLA_CPU_HEADER: Member<'_> =
-    Member { member: "xla_plugins/xla_cpu_pjrt/include/pjrt_c_api.h", file: "include/pjrt_c_api.h", bytes: 106_019 };
+const XLA_CPU_HEADER: Member<'_> = Member {
+    member: "xla_plugins/xla_cpu_pjrt/include/pjrt_c_api.h",
+    file: "include/pjrt_c_api.h",
+    bytes: 106_019,
+};
 
 const XLA_CPU_LINUX_X86_64: Pin<'_> = Pin {
     name: PluginName::XlaCpu,
@@ -97,7 +104,11 @@ const XLA_CPU_LINUX_X86_64: Pin<'_> = Pin {
         abi: None,
     },
     members: &[
-        Member { member: "xla_plugins/xla_cpu_pjrt/xla_cpu_pjrt.so", file: "xla_cpu_pjrt.so", bytes: 259_284_552 },
+        Member {
+            member: "xla_plugins/xla_cpu_pjrt/xla_cpu_pjrt.so",
+            file: "xla_cpu_pjrt.so",
+            bytes: 259_284_552,
+        },
         XLA_CPU_HEADER,
     ],
 };
@@ -111,7 +122,11 @@ const XLA_CPU_LINUX_AARCH64: Pin<'_> = Pin {
         ..XLA_CPU_LINUX_X86_64.wheel
     },
     members: &[
-        Member { member: "xla_plugins/xla_cpu_pjrt/xla_cpu_pjrt.so", file: "xla_cpu_pjrt.so", bytes: 200_328_224 },
+        Member {
+            member: "xla_plugins/xla_cpu_pjrt/xla_cpu_pjrt.so",
+            file: "xla_cpu_pjrt.so",
+            bytes: 200_328_224,
+        },
         XLA_CPU_HEADER,
     ],
     ..XLA_CPU_LINUX_X86_64
@@ -138,16 +153,25 @@ mod tests {
 
     #[test]
     fn every_pin_is_consistent() {
-        for (name, arch) in
-            [(PluginName::XlaCpu, "x86_64"), (PluginName::XlaCpu, "aarch64"), (PluginName::Tpu, "x86_64")]
-        {
+        for (name, arch) in [
+            (PluginName::XlaCpu, "x86_64"),
+            (PluginName::XlaCpu, "aarch64"),
+            (PluginName::Tpu, "x86_64"),
+        ] {
             let pin = pin_for(name, "linux", arch).unwrap();
             assert_eq!(pin.name, name);
             let wheel = pin.wheel;
-            assert!(wheel.file.starts_with(&format!("{}-{}-", wheel.distribution.replace('-', "_"), wheel.version)));
+            assert!(wheel.file.starts_with(&format!(
+                "{}-{}-",
+                wheel.distribution.replace('-', "_"),
+                wheel.version
+            )));
             assert!(wheel.file.ends_with(&format!("-{}.whl", wheel.platform)));
             assert!(wheel.platform.ends_with(arch));
-            assert!(wheel.sha256.len() == 64 && wheel.sha256.bytes().all(|byte| b"0123456789abcdef".contains(&byte)));
+            assert!(
+                wheel.sha256.len() == 64
+                    && wheel.sha256.bytes().all(|byte| b"0123456789abcdef".contains(&byte))
+            );
             assert!(pin.members.iter().any(|member| member.file == name.library_file()));
             assert!(pin.installed_bytes() > wheel.bytes);
             if let Some(abi) = wheel.abi {

@@ -22,7 +22,8 @@ pub(super) fn download(
     folder: &Path,
     watch: &Watch<'_>,
 ) -> Result<PathBuf, InstallError> {
-    let (wheels, scratch, log) = (folder.join("wheels"), folder.join("scratch"), folder.join("pip.log"));
+    let (wheels, scratch, log) =
+        (folder.join("wheels"), folder.join("scratch"), folder.join("pip.log"));
     for folder in [&wheels, &scratch] {
         std::fs::create_dir_all(folder).map_err(InstallError::io("create", folder))?;
     }
@@ -32,9 +33,24 @@ pub(super) fn download(
     let mut command = Command::new(python);
     command
         // Isolated: without it, `-m` would take a folder `pip/` of the current folder for pip, and PYTHONPATH would count.
-        .args(["-I", "-m", "pip", "download", "--no-input", "--no-cache-dir", "--disable-pip-version-check"])
+        .args([
+            "-I",
+            "-m",
+            "pip",
+            "download",
+            "--no-input",
+            "--no-cache-dir",
+            "--disable-pip-version-check",
+        ])
         .args(["--progress-bar", "off", "--no-deps", "--only-binary=:all:"])
-        .args(["--platform", wheel.platform, "--python-version", wheel.python_version, "--implementation", "cp"])
+        .args([
+            "--platform",
+            wheel.platform,
+            "--python-version",
+            wheel.python_version,
+            "--implementation",
+            "cp",
+        ])
         .args(wheel.abi.iter().flat_map(|abi| ["--abi", abi]))
         .arg("--dest")
         .arg(&wheels)
@@ -45,9 +61,10 @@ pub(super) fn download(
         .stdout(output)
         .stderr(errors);
     tracing::debug!(?command, "downloading a wheel");
-    let child = command
-        .spawn()
-        .map_err(|source| InstallError::NoPython { python: python.to_string_lossy().into_owned(), source })?;
+    let child = command.spawn().map_err(|source| InstallError::NoPython {
+        python: python.to_string_lossy().into_owned(),
+        source,
+    })?;
 
     let done_bytes = || size_below(&scratch).max(size_below(&wheels)).min(wheel.bytes);
     let status = wait(KilledOnDrop(child), watch, &|| Progress::Download {
@@ -62,7 +79,11 @@ pub(super) fn download(
             return Err(InstallError::NoPip { python: python.to_string_lossy().into_owned() });
         }
         let last_lines = last_lines(&log);
-        return Err(InstallError::Download { requirement: wheel.requirement(), status, last_lines });
+        return Err(InstallError::Download {
+            requirement: wheel.requirement(),
+            status,
+            last_lines,
+        });
     }
     let path = wheels.join(wheel.file);
     if !path.is_file() {

@@ -17,10 +17,14 @@ pub(super) struct Candidate {
 /// Where wheels put the library of `name`, best first.
 pub(super) const fn candidates(name: PluginName) -> &'static [Candidate] {
     match name {
-        PluginName::XlaCpu => {
-            &[Candidate { library: "xla_plugins/xla_cpu_pjrt/xla_cpu_pjrt.so", distributions: &["xla_cpu_pjrt"] }]
-        }
-        PluginName::Tpu => &[Candidate { library: "libtpu/libtpu.so", distributions: &["libtpu", "libtpu_nightly"] }],
+        PluginName::XlaCpu => &[Candidate {
+            library: "xla_plugins/xla_cpu_pjrt/xla_cpu_pjrt.so",
+            distributions: &["xla_cpu_pjrt"],
+        }],
+        PluginName::Tpu => &[Candidate {
+            library: "libtpu/libtpu.so",
+            distributions: &["libtpu", "libtpu_nightly"],
+        }],
         PluginName::XlaCuda => &[
             Candidate {
                 library: "jax_plugins/xla_cuda13/xla_cuda_plugin.so",
@@ -59,7 +63,9 @@ pub fn site_packages_folders(env: &dyn Fn(&str) -> Option<OsString>) -> Vec<Path
 
 /// The installation that the first `python3` on the path belongs to, links followed.
 fn python_prefix(path: &OsString) -> Option<PathBuf> {
-    let python = std::env::split_paths(path).map(|folder| folder.join("python3")).find(|file| file.is_file())?;
+    let python = std::env::split_paths(path)
+        .map(|folder| folder.join("python3"))
+        .find(|file| file.is_file())?;
     // The links of a virtual environment lead out of it, so its own folder is asked first.
     let own = python.parent()?.parent()?;
     if own.join("pyvenv.cfg").is_file() {
@@ -72,7 +78,9 @@ fn python_prefix(path: &OsString) -> Option<PathBuf> {
 fn below(prefix: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut pythons: Vec<(Vec<u64>, PathBuf)> = folders_in(&prefix.join("lib"))
-        .filter_map(|(file_name, folder)| Some((version_parts(file_name.strip_prefix("python")?), folder)))
+        .filter_map(|(file_name, folder)| {
+            Some((version_parts(file_name.strip_prefix("python")?), folder))
+        })
         .collect();
     pythons.sort_by(|left, right| right.cmp(left));
     for (_, python) in pythons {
@@ -86,7 +94,10 @@ fn below(prefix: &Path) -> Vec<PathBuf> {
 pub(super) fn distribution_version(site_packages: &Path, distributions: &[&str]) -> Option<String> {
     folders_in(site_packages).find_map(|(file_name, _)| {
         let (distribution, version) = file_name.strip_suffix(".dist-info")?.rsplit_once('-')?;
-        distributions.iter().any(|known| known.eq_ignore_ascii_case(distribution)).then(|| version.to_owned())
+        distributions
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(distribution))
+            .then(|| version.to_owned())
     })
 }
 

@@ -21,9 +21,8 @@ const BLOCK_BYTES: usize = 1 << 20;
 pub(super) fn verify(wheel: &Path, pin: &Wheel<'_>, watch: &Watch<'_>) -> Result<(), InstallError> {
     let mut file = input::open(wheel).map_err(InstallError::io("open", wheel))?;
     let mut sha256 = Sha256::new();
-    let found_bytes = pump(&mut file, &mut |block| sha256.update(block), watch, &|done_bytes| Progress::Verify {
-        done_bytes,
-        total_bytes: pin.bytes,
+    let found_bytes = pump(&mut file, &mut |block| sha256.update(block), watch, &|done_bytes| {
+        Progress::Verify { done_bytes, total_bytes: pin.bytes }
     })
     .map_err(|stop| stop.into_error(watch, "read", wheel))?;
     let found = hex(&sha256.finalize());
@@ -87,7 +86,10 @@ fn open(wheel: &Path) -> Result<ZipArchive<File>, InstallError> {
     for name in archive.file_names() {
         let name = name.map_err(unreadable(wheel))?;
         if !stays_inside(&name) {
-            return Err(InstallError::UnsafeMember { path: wheel.to_owned(), member: name.into_owned() });
+            return Err(InstallError::UnsafeMember {
+                path: wheel.to_owned(),
+                member: name.into_owned(),
+            });
         }
     }
     Ok(archive)
@@ -125,7 +127,11 @@ fn unpack_member(
             write_error = write_error.take().or_else(|| output.write_all(block).err());
         },
         watch,
-        &|done_bytes| Progress::Unpack { file: member.file.to_owned(), done_bytes, total_bytes: member.bytes },
+        &|done_bytes| Progress::Unpack {
+            file: member.file.to_owned(),
+            done_bytes,
+            total_bytes: member.bytes,
+        },
     )
     .map_err(|stop| stop.into_error(watch, "unpack", wheel))?;
     if let Some(source) = write_error {
@@ -142,14 +148,19 @@ fn unpack_member(
     let blake3 = blake3.finalize().to_hex().to_string();
     let modified = output.metadata().and_then(|metadata| metadata.modified()).ok();
     let modified = modified.and_then(|time| Timestamp::try_from(time).ok());
-    Ok((InstalledFile { file: member.file.to_owned(), bytes: found_bytes, blake3, modified }, output))
+    Ok((
+        InstalledFile { file: member.file.to_owned(), bytes: found_bytes, blake3, modified },
+        output,
+    ))
 }
 
 /// Whether a zip member's name is a plain path below the folder that it is unpacked into. Only pinned names are ever
 /// unpacked; a wheel that holds such a name is refused all the same, since nobody makes one by accident.
 fn stays_inside(name: &str) -> bool {
     !name.contains(['\\', '\0'])
-        && Path::new(name).components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
+        && Path::new(name)
+            .components()
+            .all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
 }
 
 enum Stop {

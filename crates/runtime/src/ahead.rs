@@ -27,7 +27,14 @@ pub(super) struct Kept {
 
 impl Kept {
     fn there(key: GraphKey, source: Source, matched: Match) -> Self {
-        Self { key, source, matched, compile_seconds: 0.0, compile_peak_bytes: 0, measurements: None }
+        Self {
+            key,
+            source,
+            matched,
+            compile_seconds: 0.0,
+            compile_peak_bytes: 0,
+            measurements: None,
+        }
     }
 }
 
@@ -63,10 +70,13 @@ impl Inner {
 
     fn keep_or_compile(&self, asked: &Asked<'_>) -> Result<Kept, Error> {
         let cache = self.cache()?;
-        let known = cache.resolve(asked.projection_key, asked.exact, LEVEL_ONE_PATIENCE, &self.warnings);
+        let known =
+            cache.resolve(asked.projection_key, asked.exact, LEVEL_ONE_PATIENCE, &self.warnings);
         let looks = !asked.force_recompile && self.reuse;
         let there = |known: &preheat_cache::Resolved| {
-            cache.source_of(&known.graph_key).map(|source| Kept::there(known.graph_key, source, known.matched))
+            cache
+                .source_of(&known.graph_key)
+                .map(|source| Kept::there(known.graph_key, source, known.matched))
         };
         if looks && let Some(there) = known.as_ref().and_then(there) {
             return Ok(there);
@@ -94,16 +104,25 @@ impl Inner {
         let compiler = || match &self.backend {
             // What was loaded to compile it is dropped: nobody is about to run it.
             Backend::Here(here) => Ok(((), here.compile(inputs)?.1)),
-            Backend::Ahead(ahead) => {
-                Ok(((), ahead.compile(inputs, self.cache.as_deref().and_then(Cache::remembers), &self.cancel)?))
-            }
+            Backend::Ahead(ahead) => Ok((
+                (),
+                ahead.compile(
+                    inputs,
+                    self.cache.as_deref().and_then(Cache::remembers),
+                    &self.cancel,
+                )?,
+            )),
         };
-        let fresh = match self.compile(asked, &Wanting { inputs, key, refused: false }, again, compiler)? {
-            Made::Found(kept) => return Ok(kept),
-            Made::Compiled(fresh) => fresh,
-        };
+        let fresh =
+            match self.compile(asked, &Wanting { inputs, key, refused: false }, again, compiler)? {
+                Made::Found(kept) => return Ok(kept),
+                Made::Compiled(fresh) => fresh,
+            };
         if !fresh.is_stored {
-            return Err(Error::NotKept { stage: asked.graph.stage_name().to_owned(), graph_key: key });
+            return Err(Error::NotKept {
+                stage: asked.graph.stage_name().to_owned(),
+                graph_key: key,
+            });
         }
         Ok(Kept {
             key,

@@ -56,20 +56,29 @@ pub enum NotAsWritten {
         partitions: u32,
     },
     /// It waits for the host while it runs.
-    #[error("the program waits for the host in the middle of its work (`{0}`), and nothing would answer")]
+    #[error(
+        "the program waits for the host in the middle of its work (`{0}`), and nothing would answer"
+    )]
     HostTransfer(&'static str),
     /// It takes or gives tensors in another order than row-major.
-    #[error("an input or an output of the program has the layout {0:?}, and tensors are handed over row-major")]
+    #[error(
+        "an input or an output of the program has the layout {0:?}, and tensors are handed over row-major"
+    )]
     Layout(String),
 }
 
 fn declared(wanted: &Requirements) -> String {
-    let plural = |count: u64, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    let plural =
+        |count: u64, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
     let (replicas, partitions) = (wanted.replicas.into(), wanted.partitions.into());
     let devices = plural(wanted.devices(), "device");
     match (replicas, partitions) {
         (1, 1) => devices,
-        _ => format!("{devices} ({} of {})", plural(replicas, "replica"), plural(partitions, "partition")),
+        _ => format!(
+            "{devices} ({} of {})",
+            plural(replicas, "replica"),
+            plural(partitions, "partition")
+        ),
     }
 }
 
@@ -81,7 +90,8 @@ impl Inner {
         program: &Program,
         options: &CompileOptions,
     ) -> Result<(), Error> {
-        self.as_written(program, options).map_err(|cause| Error::NotAsWritten { stage: stage.to_owned(), cause })
+        self.as_written(program, options)
+            .map_err(|cause| Error::NotAsWritten { stage: stage.to_owned(), cause })
     }
 
     fn as_written(&self, program: &Program, options: &CompileOptions) -> Result<(), NotAsWritten> {
@@ -104,7 +114,10 @@ impl Inner {
             }
             Backend::Here(here) => {
                 if wanted.devices() > 1 {
-                    return Err(NotAsWritten::SeveralDevices { wanted: boxed(), device: here.name().to_string() });
+                    return Err(NotAsWritten::SeveralDevices {
+                        wanted: boxed(),
+                        device: here.name().to_string(),
+                    });
                 }
                 if let Some(operation) = wanted.host_transfer {
                     return Err(NotAsWritten::HostTransfer(operation));

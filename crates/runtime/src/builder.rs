@@ -32,7 +32,10 @@ struct OpenDevices {
 
 /// What a [`Runtime`] is made from. Everything has a default; [`Builder::build`] makes it.
 #[derive(Clone)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own, as on the command line")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of its own, as on the command line"
+)]
 pub struct Builder {
     device: device::Request,
     stage_devices: StageDevices,
@@ -252,7 +255,8 @@ impl Builder {
             None => self.here(cache.as_deref(), &warnings)?,
         };
         drop(opening);
-        let recorder = (self.metrics || self.trace.is_some()).then(|| Arc::new(Recorder::new(self.trace.clone())));
+        let recorder = (self.metrics || self.trace.is_some())
+            .then(|| Arc::new(Recorder::new(self.trace.clone())));
         let make = |(backend, device): (Backend, DeviceReport), stages| {
             tracing::info!(device = %device.selected, reason = %device.reason, "device chosen");
             let environment_digest = backend.environment().digest();
@@ -301,7 +305,8 @@ impl Builder {
         for choice in [&choices.denoiser, &choices.text_encoder, &choices.vae] {
             choice.warnings.iter().for_each(|warning| warnings.warn(warning.clone()));
         }
-        let open = |choice: &Choice| self.open(choice.clone(), found.torch.as_ref(), cache, warnings);
+        let open =
+            |choice: &Choice| self.open(choice.clone(), found.torch.as_ref(), cache, warnings);
         let of_a_stage = |choice: &Choice| {
             let is_its_own = choice.selected != choices.denoiser.selected;
             is_its_own.then(|| open(choice)).transpose()
@@ -324,7 +329,8 @@ impl Builder {
         let here = match (&mut choice.selected, torch) {
             (Selected::Xla { device, plugin }, _) => {
                 warnings.of_plugin(plugin);
-                let mut backend = XlaBackend::open(*device, plugin, || plugin_build(plugin, cache))?;
+                let mut backend =
+                    XlaBackend::open(*device, plugin, || plugin_build(plugin, cache))?;
                 if self.plugin.is_some() && self.device.device == DeviceName::Auto {
                     backend = backend.named_by_platform();
                     *device = backend.name;
@@ -357,9 +363,8 @@ impl Builder {
     ) -> Result<(Backend, DeviceReport), Error> {
         let plugin = match &self.plugin {
             Some(path) => path.clone(),
-            None => {
-                find_plugin(target.device()).map_err(|why| BackendError::NoPlugin { target: target.clone(), why })?
-            }
+            None => find_plugin(target.device())
+                .map_err(|why| BackendError::NoPlugin { target: target.clone(), why })?,
         };
         warnings.of_plugin(&plugin);
         let notes = cache.and_then(Cache::remembers);
@@ -399,7 +404,9 @@ impl Builder {
         if !self.use_cache {
             return Err(Error::NoCache("--tpu-compilation-cache=false turns it off"));
         }
-        let dir = self.dir().ok_or(Error::NoCache("no cache folder is known: set PREHEAT_CACHE_DIR or HOME"))?;
+        let dir = self
+            .dir()
+            .ok_or(Error::NoCache("no cache folder is known: set PREHEAT_CACHE_DIR or HOME"))?;
         Ok(Cache::open(self.store_options(dir), &self.fallbacks)?)
     }
 
@@ -409,21 +416,29 @@ impl Builder {
             return None;
         }
         let Some(dir) = self.dir() else {
-            warnings.warn("no cache folder is known, so nothing is kept: set PREHEAT_CACHE_DIR or HOME".to_owned());
+            warnings.warn(
+                "no cache folder is known, so nothing is kept: set PREHEAT_CACHE_DIR or HOME"
+                    .to_owned(),
+            );
             return None;
         };
         Cache::open_or_degrade(self.store_options(dir), &self.fallbacks, warnings)
     }
 
     fn store_options(&self, dir: PathBuf) -> StoreOptions {
-        let (read_only, trust, max_bytes) = (self.read_only, self.cache_trust, self.cache_max_bytes);
+        let (read_only, trust, max_bytes) =
+            (self.read_only, self.cache_trust, self.cache_max_bytes);
         StoreOptions { dir, read_only, trust, max_bytes }
     }
 
     fn dir(&self) -> Option<PathBuf> {
         use etcetera::BaseStrategy as _;
-        let platform = || etcetera::choose_base_strategy().ok().map(|folders| folders.cache_dir().join("preheat"));
-        let variable = || std::env::var_os("PREHEAT_CACHE_DIR").filter(|dir| !dir.is_empty()).map(PathBuf::from);
+        let platform = || {
+            etcetera::choose_base_strategy().ok().map(|folders| folders.cache_dir().join("preheat"))
+        };
+        let variable = || {
+            std::env::var_os("PREHEAT_CACHE_DIR").filter(|dir| !dir.is_empty()).map(PathBuf::from)
+        };
         self.cache_dir.clone().or_else(variable).or_else(platform)
     }
 }

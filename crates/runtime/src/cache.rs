@@ -5,8 +5,9 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use preheat_cache::{
-    Cleared, Counters, Digest, GraphKey, GraphRecord, IndexCause, LoadMark, LoadedObject, LockOutcome, Lookup, Match,
-    Nearest, Program, Resolved, Source, Statistics, Store, StoreError, StoreOptions, Trust, Unfit, Use, Wait, Wanted,
+    Cleared, Counters, Digest, GraphKey, GraphRecord, IndexCause, LoadMark, LoadedObject,
+    LockOutcome, Lookup, Match, Nearest, Program, Resolved, Source, Statistics, Store, StoreError,
+    StoreOptions, Trust, Unfit, Use, Wait, Wanted,
 };
 
 use super::error::Error;
@@ -97,15 +98,25 @@ impl Cache {
             main: Store::open(main)?,
             fallbacks: fallbacks.iter().map(fallback).collect::<Result<_, _>>()?,
             own_marks: OwnMarks::places(),
-            pending: Mutex::new(Pending { uses: Vec::new(), counters: Counters::default(), oldest: None }),
+            pending: Mutex::new(Pending {
+                uses: Vec::new(),
+                counters: Counters::default(),
+                oldest: None,
+            }),
             flushing: Mutex::default(),
         })
     }
 
     /// Opens what can be opened, and says what cannot: a runtime goes on without it. `None` where the main store cannot be used.
-    pub(super) fn open_or_degrade(main: StoreOptions, fallbacks: &[PathBuf], warnings: &Warnings) -> Option<Self> {
+    pub(super) fn open_or_degrade(
+        main: StoreOptions,
+        fallbacks: &[PathBuf],
+        warnings: &Warnings,
+    ) -> Option<Self> {
         let trust = main.trust;
-        let mut cache = Self::open(main, &[]).map_err(|error| warnings.store_failed("opening it", &error)).ok()?;
+        let mut cache = Self::open(main, &[])
+            .map_err(|error| warnings.store_failed("opening it", &error))
+            .ok()?;
         for dir in fallbacks {
             if !dir.is_dir() {
                 warnings.warn(format!("the fallback cache {} is not there", dir.display()));
@@ -175,7 +186,9 @@ impl Cache {
         if self.main.is_read_only() {
             return Err(StoreError::ReadOnly { path }.into());
         }
-        self.main.check_writable().map_err(|cause| Error::CacheNotWritable { path, cause: Box::new(cause) })
+        self.main
+            .check_writable()
+            .map_err(|cause| Error::CacheNotWritable { path, cause: Box::new(cause) })
     }
 
     /// Where else something may be remembered, that costs little to ask again.
@@ -192,9 +205,13 @@ impl Cache {
     }
 
     /// The object of `key`, from the first store that has it. One that fails its check counts as absent, and is said.
-    pub(super) fn load(&self, key: &GraphKey, warnings: &Warnings) -> Option<(LoadedObject, Source)> {
-        let stores =
-            std::iter::once((&self.main, Source::Disk)).chain(self.fallbacks.iter().map(|s| (s, Source::Fallback)));
+    pub(super) fn load(
+        &self,
+        key: &GraphKey,
+        warnings: &Warnings,
+    ) -> Option<(LoadedObject, Source)> {
+        let stores = std::iter::once((&self.main, Source::Disk))
+            .chain(self.fallbacks.iter().map(|s| (s, Source::Fallback)));
         for (store, source) in stores {
             if let Some(unfit) = self.known_unfit(key, store) {
                 warnings.warn(format!(
@@ -288,7 +305,10 @@ impl Cache {
         patience: Duration,
         warnings: &Warnings,
     ) -> Option<Resolved> {
-        self.resolve_each(&[(projection_key, signature)], patience, warnings).into_iter().next().flatten()
+        self.resolve_each(&[(projection_key, signature)], patience, warnings)
+            .into_iter()
+            .next()
+            .flatten()
     }
 
     /// The same for many at once, in one transaction.
@@ -304,7 +324,9 @@ impl Cache {
             return nothing();
         }
         let answers = self.main.resolve_within(wanted, patience);
-        answers.map_err(|error| warnings.store_failed("reading its index", &error)).unwrap_or_else(|()| nothing())
+        answers
+            .map_err(|error| warnings.store_failed("reading its index", &error))
+            .unwrap_or_else(|()| nothing())
     }
 
     /// The entry that is most like what was looked for and not found.
@@ -312,7 +334,10 @@ impl Cache {
         if self.main.is_read_only() {
             return None;
         }
-        self.main.nearest(wanted).map_err(|error| warnings.store_failed("reading its index", &error)).ok()?
+        self.main
+            .nearest(wanted)
+            .map_err(|error| warnings.store_failed("reading its index", &error))
+            .ok()?
     }
 
     /// Takes the right to compile `key`, waiting for whoever compiles it already, but not once the
@@ -331,9 +356,12 @@ impl Cache {
         }
         let (mut next_look, mut is_there) = (Duration::ZERO, false);
         let waiting = |waited, holder: Option<preheat_cache::Holder>| {
-            let since = |holder: &preheat_cache::Holder| jiff::Timestamp::now().duration_since(holder.since);
+            let since = |holder: &preheat_cache::Holder| {
+                jiff::Timestamp::now().duration_since(holder.since)
+            };
             // Another machine's clock may be ahead of this one's.
-            let compiling = holder.as_ref().map(|holder| Duration::try_from(since(holder)).unwrap_or_default());
+            let compiling =
+                holder.as_ref().map(|holder| Duration::try_from(since(holder)).unwrap_or_default());
             let holder = holder.map(|holder| format!("process {}", holder.pid));
             tell(EventKind::Waiting { holder, compiling, waited });
             if looks && waited >= next_look {
@@ -356,7 +384,12 @@ impl Cache {
             }
             Ok(LockOutcome::Failed { holder, reason }) => {
                 self.count(|counters| counters.single_flight_waits += 1);
-                Err(Error::CompileElsewhere { stage: stage.to_owned(), graph_key: *key, pid: holder.pid, reason })
+                Err(Error::CompileElsewhere {
+                    stage: stage.to_owned(),
+                    graph_key: *key,
+                    pid: holder.pid,
+                    reason,
+                })
             }
             Ok(LockOutcome::Cancelled) => Err(Error::Cancelled),
             Ok(LockOutcome::Unavailable) => Ok(Right::Without),
@@ -368,7 +401,13 @@ impl Cache {
     }
 
     /// Stores what was compiled. Says whether it is stored now.
-    pub(super) fn put(&self, record: &GraphRecord, program: &Program, payload: &[u8], warnings: &Warnings) -> bool {
+    pub(super) fn put(
+        &self,
+        record: &GraphRecord,
+        program: &Program,
+        payload: &[u8],
+        warnings: &Warnings,
+    ) -> bool {
         if self.main.is_read_only() {
             return false;
         }
@@ -398,14 +437,22 @@ impl Cache {
     /// Notes a use, which is written with the next batch. Says whether the batch has waited long enough.
     ///
     /// An exact match in memory only counts what is noted already: one that comes a million times a second takes no room.
-    pub(super) fn used(&self, key: GraphKey, exact_in_memory: bool, used: impl FnOnce() -> Use) -> bool {
+    pub(super) fn used(
+        &self,
+        key: GraphKey,
+        exact_in_memory: bool,
+        used: impl FnOnce() -> Use,
+    ) -> bool {
         if self.main.is_read_only() {
             // Nothing will ever be written.
             return false;
         }
         let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
         let again = |one: &&mut Use| {
-            exact_in_memory && one.graph_key == key && one.source == Source::Memory && one.matched == Match::Exact
+            exact_in_memory
+                && one.graph_key == key
+                && one.source == Source::Memory
+                && one.matched == Match::Exact
         };
         match pending.uses.iter_mut().find(again) {
             Some(one) => one.times += 1,
@@ -427,7 +474,9 @@ impl Cache {
         };
         let Err(error) = self.main.commit_within(&uses, &counters, WRITE_PATIENCE) else { return };
         warnings.store_failed("writing its statistics", &error);
-        if is_busy(&error) || matches!(error, StoreError::IndexUnavailable { cause: IndexCause::Held { .. }, .. }) {
+        if is_busy(&error)
+            || matches!(error, StoreError::IndexUnavailable { cause: IndexCause::Held { .. }, .. })
+        {
             self.keep_for_later(uses, &counters);
         }
     }

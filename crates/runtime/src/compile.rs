@@ -107,18 +107,30 @@ impl Inner {
         }
         asked.tell(self, EventKind::Compiling { expected_seconds });
         let compiling = asked.trace(self, "compile");
-        let (loaded, compiled) =
-            run_compiler().map_err(|cause| self.not_compiled(asked, &turn, lock.as_mut(), cause))?;
+        let (loaded, compiled) = run_compiler()
+            .map_err(|cause| self.not_compiled(asked, &turn, lock.as_mut(), cause))?;
         drop(compiling);
         asked.tell(self, EventKind::Compiled { seconds: compiled.measurements.compile_seconds });
         Ok(Made::Compiled(Box::new(self.store(asked, wanting.inputs, loaded, compiled))))
     }
 
     /// The right to compile the graph among processes.
-    fn right_to_compile(&self, asked: &Asked<'_>, turn: &Turn<'_>, looks: bool) -> Result<Right, Error> {
+    fn right_to_compile(
+        &self,
+        asked: &Asked<'_>,
+        turn: &Turn<'_>,
+        looks: bool,
+    ) -> Result<Right, Error> {
         let Some(cache) = &self.cache else { return Ok(Right::Without) };
         let tell = |waiting| asked.tell(self, waiting);
-        let right = cache.lock(asked.graph.stage_name(), &turn.key, looks, &tell, &self.cancel, &self.warnings);
+        let right = cache.lock(
+            asked.graph.stage_name(),
+            &turn.key,
+            looks,
+            &tell,
+            &self.cancel,
+            &self.warnings,
+        );
         right.inspect_err(|error| turn.flight.fail(error))
     }
 
@@ -149,7 +161,13 @@ impl Inner {
         error
     }
 
-    fn store<L>(&self, asked: &Asked<'_>, inputs: &KeyInputs, loaded: L, compiled: Compiled) -> Fresh<L> {
+    fn store<L>(
+        &self,
+        asked: &Asked<'_>,
+        inputs: &KeyInputs,
+        loaded: L,
+        compiled: Compiled,
+    ) -> Fresh<L> {
         let stage = asked.graph.stage_name();
         let mut record = GraphRecord::new(stage, self.backend.device().to_string(), inputs);
         record.interface = compiled.interface;
@@ -170,8 +188,9 @@ impl Inner {
                 payload.len() as u64
             }
             Err(error) => {
-                self.warnings
-                    .warn(format!("stage `{stage}` cannot be kept, the plugin does not serialise it: {error}"));
+                self.warnings.warn(format!(
+                    "stage `{stage}` cannot be kept, the plugin does not serialise it: {error}"
+                ));
                 // How large it is nobody knows; that it is something lets the bound on memory reach it.
                 inputs.program.bytes().len() as u64
             }
@@ -185,7 +204,9 @@ impl Inner {
         let began = Instant::now();
         let mut awaited: Option<Arc<Flight>> = None;
         loop {
-            if let Some(failed) = awaited.as_ref().and_then(|flight| flight.failure(asked.graph.stage_name())) {
+            if let Some(failed) =
+                awaited.as_ref().and_then(|flight| flight.failure(asked.graph.stage_name()))
+            {
                 return Err(failed);
             }
             let flight = match self.compiling().entry(key) {
@@ -204,7 +225,10 @@ impl Inner {
                 return Err(Error::Cancelled);
             }
             let holder = Some(format!("process {}", std::process::id()));
-            asked.tell(self, EventKind::Waiting { holder, compiling: None, waited: began.elapsed() });
+            asked.tell(
+                self,
+                EventKind::Waiting { holder, compiling: None, waited: began.elapsed() },
+            );
             std::thread::sleep(TURN_POLL);
         }
     }
@@ -253,12 +277,18 @@ impl Flight {
     fn failure(&self, stage: &str) -> Option<Error> {
         let stage = stage.to_owned();
         Some(match self.failed.get()? {
-            Failure::Here { graph_key, device, cause } => {
-                Error::Compile { stage, graph_key: *graph_key, device: *device, cause: Arc::clone(cause) }
-            }
-            Failure::Elsewhere { graph_key, pid, reason } => {
-                Error::CompileElsewhere { stage, graph_key: *graph_key, pid: *pid, reason: reason.clone() }
-            }
+            Failure::Here { graph_key, device, cause } => Error::Compile {
+                stage,
+                graph_key: *graph_key,
+                device: *device,
+                cause: Arc::clone(cause),
+            },
+            Failure::Elsewhere { graph_key, pid, reason } => Error::CompileElsewhere {
+                stage,
+                graph_key: *graph_key,
+                pid: *pid,
+                reason: reason.clone(),
+            },
         })
     }
 }

@@ -15,8 +15,8 @@ use crate::backend::BackendError;
 use crate::backend::torch::{Torch, TorchLookup, TorchOptions};
 use crate::backend::xla::XlaBackend;
 use crate::device::{
-    Arithmetic, DeviceError, DeviceName, Inventory, OperatingSystem, Precisions, Request, StageDevices, StageKind,
-    TorchDevice, TpuSwitch, XlaDevice,
+    Arithmetic, DeviceError, DeviceName, Inventory, OperatingSystem, Precisions, Request,
+    StageDevices, StageKind, TorchDevice, TpuSwitch, XlaDevice,
 };
 
 /// One device of this machine, as `preheat devices` shows it.
@@ -62,7 +62,8 @@ pub fn describe_devices() -> Vec<DeviceInfo> {
     everything.torch = torch.as_ref().map(|torch| torch.devices().to_vec()).map_err(Clone::clone);
     everything.mlx = preheat_plugins::find_mlx(&Lookup::from_process());
     let library = torch.as_ref().ok().map(|torch| torch.libraries().backend.as_path());
-    let mut devices: Vec<_> = XlaDevice::ALL.into_iter().map(|device| describe(device, &everything)).collect();
+    let mut devices: Vec<_> =
+        XlaDevice::ALL.into_iter().map(|device| describe(device, &everything)).collect();
     devices.extend(describe_torch(&everything, library));
     devices
 }
@@ -74,10 +75,16 @@ fn describe_torch(everything: &Inventory, library: Option<&Path>) -> Vec<DeviceI
         ..blank(name, default_dtype(on))
     };
     let mut rows = match &everything.torch {
-        Ok(offered) => offered.iter().map(|device| describe_torch_device(device, library)).collect(),
+        Ok(offered) => {
+            offered.iter().map(|device| describe_torch_device(device, library)).collect()
+        }
         Err(why) => {
             let cuda = Arithmetic::Cuda { native_bfloat16: true, breaks_in_float16: false };
-            vec![absent("cuda", cuda, why), absent("mps", Arithmetic::Mps, why), absent("cpu", Arithmetic::Cpu, why)]
+            vec![
+                absent("cuda", cuda, why),
+                absent("mps", Arithmetic::Mps, why),
+                absent("cpu", Arithmetic::Cpu, why),
+            ]
         }
     };
     if let Some(found) = &everything.mlx {
@@ -92,8 +99,14 @@ fn describe_torch_device(device: &TorchDevice, library: Option<&Path>) -> Device
     DeviceInfo {
         plugin: library.map(Path::to_owned),
         platform_version: Some(format!("libtorch {major}.{minor}.{patch}")),
-        compute_capability: device.compute_capability.map(|(major, minor)| format!("{major}.{minor}")),
-        kind: Some(if device.rocm { format!("{} (ROCm)", device.name) } else { device.name.clone() }),
+        compute_capability: device
+            .compute_capability
+            .map(|(major, minor)| format!("{major}.{minor}")),
+        kind: Some(if device.rocm {
+            format!("{} (ROCm)", device.name)
+        } else {
+            device.name.clone()
+        }),
         available: device.is_usable(),
         reason: device.problem.clone().unwrap_or_else(|| "libtorch offers it".to_owned()),
         memory_total_bytes: device.total_bytes,
@@ -132,7 +145,9 @@ fn describe(device: XlaDevice, everything: &Inventory) -> DeviceInfo {
     let info = blank(device.as_str(), default_dtype(on));
     // A library that is there is worth knowing of, also where the hardware is not.
     let info = match preheat_plugins::find(plugin_name(device), &Lookup::from_process()).plugin {
-        Some(plugin) => DeviceInfo { plugin: Some(plugin.path), plugin_version: plugin.version, ..info },
+        Some(plugin) => {
+            DeviceInfo { plugin: Some(plugin.path), plugin_version: plugin.version, ..info }
+        }
         None => info,
     };
     let path = match everything.plugin(device) {
@@ -156,12 +171,16 @@ fn describe(device: XlaDevice, everything: &Inventory) -> DeviceInfo {
                 xla_version: version(&attributes, "xla_version"),
                 topology: Some(backend.environment.topology.to_string()),
                 memory_total_bytes: total.and_then(|bytes| u64::try_from(bytes).ok()),
-                memory_free_bytes: total.zip(used).and_then(|(total, used)| u64::try_from(total - used).ok()),
+                memory_free_bytes: total
+                    .zip(used)
+                    .and_then(|(total, used)| u64::try_from(total - used).ok()),
                 ..info
             }
         }
         Err(error) => {
-            let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+            let cause = std::error::Error::source(&error)
+                .map(|cause| format!(": {cause}"))
+                .unwrap_or_default();
             DeviceInfo { reason: format!("{error}{cause}"), ..info }
         }
     }
@@ -170,7 +189,9 @@ fn describe(device: XlaDevice, everything: &Inventory) -> DeviceInfo {
 /// A version among a plugin's attributes: a list of numbers, one number, or a text.
 fn version(attributes: &BTreeMap<String, Value>, name: &str) -> Option<String> {
     match attributes.get(name)? {
-        Value::IntList(parts) => Some(parts.iter().map(i64::to_string).collect::<Vec<_>>().join(".")),
+        Value::IntList(parts) => {
+            Some(parts.iter().map(i64::to_string).collect::<Vec<_>>().join("."))
+        }
         Value::Int(number) => Some(number.to_string()),
         Value::Text(text) => Some(text.clone()),
         _ => None,
@@ -207,7 +228,8 @@ pub(super) struct Found {
 /// at where something else is used anyway.
 pub(super) fn find_devices(request: Request, stages: StageDevices, for_programs: bool) -> Found {
     let mut inventory = plugins_of(request.device);
-    let for_stages = [stages.text_encoder, stages.vae].into_iter().flatten().any(runs_through_libtorch);
+    let for_stages =
+        [stages.text_encoder, stages.vae].into_iter().flatten().any(runs_through_libtorch);
     let looks = match request.device {
         DeviceName::Auto if for_programs => false,
         DeviceName::Auto => request.tpu != TpuSwitch::Enabled && !tpu_is_taken(request, &inventory),
@@ -216,7 +238,11 @@ pub(super) fn find_devices(request: Request, stages: StageDevices, for_programs:
         _ => !request.strict && !for_programs && inventory.xla_cpu_plugin.is_err(),
     };
     if !looks && !for_stages {
-        let why = if for_programs { "it runs the graphs of models only" } else { "it was not looked for" };
+        let why = if for_programs {
+            "it runs the graphs of models only"
+        } else {
+            "it was not looked for"
+        };
         inventory.torch = Err(why.to_owned());
         return Found { inventory, torch: None };
     }

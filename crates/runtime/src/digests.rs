@@ -23,7 +23,8 @@ pub(super) struct RequestDigests {
 impl RequestDigests {
     pub(super) fn of(signature: &Signature, graph: &Graph, environment: &Digest) -> Self {
         let projected = signature.project(graph.declared_projection());
-        let (stage, builder, options) = (graph.stage_name(), graph.builder_id(), graph.compile_options());
+        let (stage, builder, options) =
+            (graph.stage_name(), graph.builder_id(), graph.compile_options());
         let projection_key = projection_key(stage, &projected, environment, builder, options);
         Self { exact: signature.digest(), projection_key }
     }
@@ -90,8 +91,10 @@ impl Digests {
 
 fn quick_hash(signature: &Signature, graph: &Graph) -> u64 {
     let mut hasher = DefaultHasher::new();
-    (graph.stage_name(), graph.builder_id(), &signature.model_id, &signature.input_shape).hash(&mut hasher);
-    (signature.batch_size, signature.cfg_scale.to_bits(), signature.steps, &signature.scheduler).hash(&mut hasher);
+    (graph.stage_name(), graph.builder_id(), &signature.model_id, &signature.input_shape)
+        .hash(&mut hasher);
+    (signature.batch_size, signature.cfg_scale.to_bits(), signature.steps, &signature.scheduler)
+        .hash(&mut hasher);
     hasher.finish()
 }
 
@@ -105,9 +108,19 @@ mod tests {
     #[test]
     fn what_is_remembered_is_what_would_be_computed_and_every_part_counts() {
         let environment = Digest::of(b"environment");
-        let signature =
-            create_execution_signature("model", [1, 4, 64, 64], 1, 7.0, "euler", 20, Dtype::Float32).unwrap();
-        let graph = |builder: &str| Graph::built_by(BuilderId(builder.to_owned()), || Err("never built".into()));
+        let signature = create_execution_signature(
+            "model",
+            [1, 4, 64, 64],
+            1,
+            7.0,
+            "euler",
+            20,
+            Dtype::Float32,
+        )
+        .unwrap();
+        let graph = |builder: &str| {
+            Graph::built_by(BuilderId(builder.to_owned()), || Err("never built".into()))
+        };
         let signatures = [
             signature.clone(),
             Signature { model_id: "other".to_owned(), ..signature.clone() },
@@ -145,7 +158,8 @@ mod tests {
         let mut digests = Digests::new(Digest::of(b"environment"));
         let graph = Graph::built_by(BuilderId("builder".to_owned()), || Err("never built".into()));
         for steps in 0..=2 * LIMIT as u64 {
-            let signature = create_execution_signature("model", [], 1, 1.0, "", steps, Dtype::Float32).unwrap();
+            let signature =
+                create_execution_signature("model", [], 1, 1.0, "", steps, Dtype::Float32).unwrap();
             digests.of(&signature, &graph);
             assert!(digests.known.len() <= LIMIT);
         }

@@ -75,7 +75,9 @@ pub enum Error {
     #[error("not warm: {} would have to be compiled", stages(.0))]
     NotWarm(Vec<StageLookup>),
     /// A runtime for hardware that is not here was asked to run something.
-    #[error("{target} is not here: it can be compiled for and looked up, and nothing can be loaded or run")]
+    #[error(
+        "{target} is not here: it can be compiled for and looked up, and nothing can be loaded or run"
+    )]
     NotHere {
         /// The hardware.
         target: Target,

@@ -48,8 +48,9 @@ pub(super) struct Interface {
 impl Interface {
     pub(super) fn new(inputs: Vec<TensorType>, outputs: &[TensorType]) -> Self {
         let mut kinds = HashMap::new();
-        let mut share =
-            |kind: &TensorType| Arc::clone(kinds.entry(kind.clone()).or_insert_with(|| Arc::new(kind.clone())));
+        let mut share = |kind: &TensorType| {
+            Arc::clone(kinds.entry(kind.clone()).or_insert_with(|| Arc::new(kind.clone())))
+        };
         let shared_inputs = inputs.iter().map(&mut share).collect();
         Self { outputs: outputs.iter().map(share).collect(), inputs, shared_inputs }
     }
@@ -119,7 +120,10 @@ impl DeviceTensor {
     ///
     /// # Errors
     /// Where the plugin cannot be asked; `done` is not called then.
-    pub fn when_ready(&self, done: impl FnOnce(Result<(), DeviceFault>) + Send + 'static) -> Result<(), DeviceFault> {
+    pub fn when_ready(
+        &self,
+        done: impl FnOnce(Result<(), DeviceFault>) + Send + 'static,
+    ) -> Result<(), DeviceFault> {
         self.ready()?.on_ready(done)
     }
 
@@ -259,7 +263,12 @@ impl Executable {
     }
 
     pub(super) fn doing<'a>(&'a self, what: &'a str, needed_bytes: Option<u64>) -> Doing<'a> {
-        Doing { stage: Some(&self.report.stage), what, needed_bytes, footprint: Some(self.footprint()) }
+        Doing {
+            stage: Some(&self.report.stage),
+            what,
+            needed_bytes,
+            footprint: Some(self.footprint()),
+        }
     }
 
     /// Does `work`; where the device has no room for it, drops what is not in use, in turn, and tries again.
@@ -272,10 +281,12 @@ impl Executable {
         let Some(on_device) = self.graph.on_device.upgrade() else {
             return work().map_err(|cause| self.failed(what, cause));
         };
-        on_device.with_room(&self.doing(what, needed_bytes), work).map_err(|failure| match failure {
-            Failure::OutOfMemory(error) => error.into(),
-            Failure::Other(cause) => self.failed(what, cause),
-        })
+        on_device.with_room(&self.doing(what, needed_bytes), work).map_err(
+            |failure| match failure {
+                Failure::OutOfMemory(error) => error.into(),
+                Failure::Other(cause) => self.failed(what, cause),
+            },
+        )
     }
 
     /// Runs it. The outputs stay on the device; the call returns as soon as the work is queued.
@@ -304,7 +315,8 @@ impl Executable {
         let recorder = self.graph.recorder.as_ref();
         let began = recorder.map(|_| Instant::now());
         let execute = || self.graph.loaded.execute(&buffers);
-        let outputs = self.with_room("running it", Some(self.footprint().of_execution()), execute)?;
+        let outputs =
+            self.with_room("running it", Some(self.footprint().of_execution()), execute)?;
         self.graph.first_run.ends_with(outputs.first());
         if let (Some(recorder), Some(began), Some(first)) = (recorder, began, outputs.first()) {
             recorder.queued(&self.report, began, first);
@@ -313,7 +325,11 @@ impl Executable {
         let kind = |index| kinds.and_then(|kinds| kinds.get(index)).cloned();
         let outputs = outputs.into_iter().enumerate();
         Ok(outputs
-            .map(|(index, buffer)| DeviceTensor { buffer, kind: kind(index), recorder: recorder.cloned() })
+            .map(|(index, buffer)| DeviceTensor {
+                buffer,
+                kind: kind(index),
+                recorder: recorder.cloned(),
+            })
             .collect())
     }
 
@@ -326,7 +342,9 @@ impl Executable {
         I: IntoIterator,
         I::Item: Into<Input<'a>>,
     {
-        let read = |output: &DeviceTensor| output.to_host().map_err(|cause| self.failed("reading a result", cause));
+        let read = |output: &DeviceTensor| {
+            output.to_host().map_err(|cause| self.failed("reading a result", cause))
+        };
         self.run(inputs)?.iter().map(read).collect()
     }
 
@@ -357,7 +375,11 @@ impl Executable {
         for (index, (input, expected)) in inputs.iter().zip(shared).enumerate() {
             let given = match input {
                 Input::Host(tensor) => Some(tensor.kind()),
-                Input::Device(DeviceTensor { kind: Some(kind), .. }) if Arc::ptr_eq(kind, expected) => continue,
+                Input::Device(DeviceTensor { kind: Some(kind), .. })
+                    if Arc::ptr_eq(kind, expected) =>
+                {
+                    continue;
+                }
                 Input::Device(tensor) => tensor.kind(),
             };
             if let Some(given) = given.filter(|&given| *given != **expected) {

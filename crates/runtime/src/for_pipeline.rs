@@ -37,7 +37,12 @@ impl Runtime {
     }
 
     /// Copies a tensor of `stage` that rests in the host's memory, or on another device of libtorch's, to this device.
-    pub fn copy_here(&self, stage: &str, what: &'static str, tensor: &DeviceTensor) -> Result<DeviceTensor, Error> {
+    pub fn copy_here(
+        &self,
+        stage: &str,
+        what: &'static str,
+        tensor: &DeviceTensor,
+    ) -> Result<DeviceTensor, Error> {
         let here = self.inner.here()?;
         let doing = Doing { stage: Some(stage), what, needed_bytes: None, footprint: None };
         let copy = || tensor.copied(|buffer| here.bring(buffer), self.inner.recorder.as_ref());
@@ -84,19 +89,28 @@ impl Runtime {
     }
 
     /// What level 1 knows of graphs that cannot be built, in one transaction; `None` of each that has to be built to tell.
-    pub fn look_up_declared(&self, graphs: &[(&Signature, &Graph)]) -> Result<Vec<Option<StageLookup>>, Error> {
+    pub fn look_up_declared(
+        &self,
+        graphs: &[(&Signature, &Graph)],
+    ) -> Result<Vec<Option<StageLookup>>, Error> {
         self.inner.look_up_declared(graphs)
     }
 
     /// Whether the executable of a graph is there, found by its key alone.
-    pub fn look_up_by_key(&self, signature: &Signature, graph: &Graph) -> Result<StageLookup, Error> {
+    pub fn look_up_by_key(
+        &self,
+        signature: &Signature,
+        graph: &Graph,
+    ) -> Result<StageLookup, Error> {
         self.request(signature, graph).look_up_by_key()
     }
 
     /// What the cache holds for this very environment; nothing, where it cannot be asked.
     pub fn records_of_this_environment(&self) -> Vec<GraphRecord> {
-        let records = self.inner.cache.as_ref().and_then(|cache| cache.records().ok()).unwrap_or_default();
-        let own = |record: &GraphRecord| record.environment.digest() == self.inner.environment_digest;
+        let records =
+            self.inner.cache.as_ref().and_then(|cache| cache.records().ok()).unwrap_or_default();
+        let own =
+            |record: &GraphRecord| record.environment.digest() == self.inner.environment_digest;
         records.into_iter().filter(own).collect()
     }
 }
@@ -121,13 +135,17 @@ impl Executable {
 impl Inner {
     /// What level 1 knows of graphs of which nothing but the declaration is at hand, in one transaction. `None` where it knows nothing
     /// that is there, so that only a graph that is built can tell.
-    pub(super) fn look_up_declared(&self, graphs: &[(&Signature, &Graph)]) -> Result<Vec<Option<StageLookup>>, Error> {
+    pub(super) fn look_up_declared(
+        &self,
+        graphs: &[(&Signature, &Graph)],
+    ) -> Result<Vec<Option<StageLookup>>, Error> {
         let cache = self.cache()?;
         let keys = graphs.iter().map(|(signature, graph)| {
             let digests = RequestDigests::of(signature, graph, &self.environment_digest);
             (digests.projection_key, digests.exact)
         });
-        let known = cache.resolve_each(&keys.collect::<Vec<_>>(), LEVEL_ONE_PATIENCE, &self.warnings);
+        let known =
+            cache.resolve_each(&keys.collect::<Vec<_>>(), LEVEL_ONE_PATIENCE, &self.warnings);
         let answers = known.into_iter().zip(graphs).map(|(known, (signature, graph))| {
             let known = known.filter(|known| cache.has_object(&known.graph_key))?;
             Some(StageLookup {
@@ -152,9 +170,12 @@ impl Inner {
         };
         let unknown = StageLookup::unknown(&asked.signature.model_id, asked.graph.stage_name());
         Ok(match found {
-            Some(key) => {
-                StageLookup { verdict: Verdict::Hit, matched: Some(Match::Graph), graph_key: Some(key), ..unknown }
-            }
+            Some(key) => StageLookup {
+                verdict: Verdict::Hit,
+                matched: Some(Match::Graph),
+                graph_key: Some(key),
+                ..unknown
+            },
             None => StageLookup { graph_key: Some(key), ..unknown },
         })
     }

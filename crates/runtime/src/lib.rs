@@ -184,7 +184,9 @@ impl Runtime {
     pub fn arithmetic(&self) -> Arithmetic {
         match self.torch_device() {
             Some(device) => device.into(),
-            None => Arithmetic::Xla { native_bfloat16: self.lowering_target() == Target::Accelerator },
+            None => {
+                Arithmetic::Xla { native_bfloat16: self.lowering_target() == Target::Accelerator }
+            }
         }
     }
 
@@ -197,12 +199,20 @@ impl Runtime {
     ///
     /// # Errors
     /// Where the graph cannot be built or compiled; never because of the cache.
-    pub fn get_or_compile<G: AsGraph + ?Sized>(&self, signature: &Signature, graph: &G) -> Result<Executable, Error> {
+    pub fn get_or_compile<G: AsGraph + ?Sized>(
+        &self,
+        signature: &Signature,
+        graph: &G,
+    ) -> Result<Executable, Error> {
         self.request(signature, graph).get()
     }
 
     /// A request that can be refined before it is made.
-    pub fn request<'a, G: AsGraph + ?Sized>(&'a self, signature: &'a Signature, graph: &'a G) -> Request<'a> {
+    pub fn request<'a, G: AsGraph + ?Sized>(
+        &'a self,
+        signature: &'a Signature,
+        graph: &'a G,
+    ) -> Request<'a> {
         Request::new(&self.inner, signature, graph.as_graph())
     }
 
@@ -222,7 +232,11 @@ impl Runtime {
     ///
     /// # Errors
     /// Where the graph has to be built and cannot be.
-    pub fn lookup<G: AsGraph + ?Sized>(&self, signature: &Signature, graph: &G) -> Result<Lookup, Error> {
+    pub fn lookup<G: AsGraph + ?Sized>(
+        &self,
+        signature: &Signature,
+        graph: &G,
+    ) -> Result<Lookup, Error> {
         self.request(signature, graph).lookup()
     }
 
@@ -252,7 +266,11 @@ impl Runtime {
 
     /// What graphs should be lowered for.
     pub fn lowering_target(&self) -> Target {
-        if self.inner.backend.environment().platform == "cpu" { Target::Cpu } else { Target::Accelerator }
+        if self.inner.backend.environment().platform == "cpu" {
+            Target::Cpu
+        } else {
+            Target::Accelerator
+        }
     }
 
     /// The device's free memory in bytes, as far as it or the system tells; `None` where neither does.
@@ -324,7 +342,8 @@ impl Runtime {
 
     /// What went wrong without being an error, each thing once.
     pub fn warnings(&self) -> Vec<String> {
-        let stages = [&self.inner.stages.text_encoder, &self.inner.stages.vae].into_iter().flatten();
+        let stages =
+            [&self.inner.stages.text_encoder, &self.inner.stages.vae].into_iter().flatten();
         let all = std::iter::once(self).chain(stages);
         let mut texts = self.inner.warnings.texts();
         for backend in all.filter_map(|runtime| runtime.inner.here().ok()?.torch()) {
@@ -355,12 +374,19 @@ impl Inner {
         }
     }
 
-    fn upload(&self, tensor: &Tensor, stage: Option<&str>, what: &str) -> Result<DeviceTensor, Error> {
+    fn upload(
+        &self,
+        tensor: &Tensor,
+        stage: Option<&str>,
+        what: &str,
+    ) -> Result<DeviceTensor, Error> {
         let here = self.here()?;
         let kind = Arc::new(tensor.kind().clone());
-        let doing = Doing { stage, what, needed_bytes: Some(tensor.bytes().len() as u64), footprint: None };
+        let doing =
+            Doing { stage, what, needed_bytes: Some(tensor.bytes().len() as u64), footprint: None };
         let recorder = self.recorder.as_ref();
-        let upload = || DeviceTensor::upload(|| here.upload(tensor), tensor, Arc::clone(&kind), recorder);
+        let upload =
+            || DeviceTensor::upload(|| here.upload(tensor), tensor, Arc::clone(&kind), recorder);
         self.on_device.with_room(&doing, upload).map_err(|failure| match failure {
             Failure::OutOfMemory(error) => error.into(),
             Failure::Other(cause) => Error::Upload { kind: kind.to_string(), cause },
@@ -372,9 +398,13 @@ impl Inner {
         let began = Instant::now();
         executable.run_on_zeros()?;
         let first_run_seconds = began.elapsed().as_secs_f64();
-        let report =
-            WarmupReport { stage: executable.report().clone(), first_run_seconds, kept: self.keeps(executable) };
-        let (model, summary) = (&report.stage.model_id, warmup_summary(std::slice::from_ref(&report)));
+        let report = WarmupReport {
+            stage: executable.report().clone(),
+            first_run_seconds,
+            kept: self.keeps(executable),
+        };
+        let (model, summary) =
+            (&report.stage.model_id, warmup_summary(std::slice::from_ref(&report)));
         tracing::info!(stage = report.stage.stage, graph_key = %report.stage.graph_key, "warmup complete: {model}, {summary}");
         Ok(report)
     }
@@ -424,7 +454,8 @@ fn torch_target(environment: &Environment) -> Option<String> {
         return Some(format!("torch:{backend}"));
     }
     let kind = environment.device_kind.to_lowercase();
-    let words: Vec<&str> = kind.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
+    let words: Vec<&str> =
+        kind.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
     Some(format!("torch:{backend}:{}", words.join("-")))
 }
 

@@ -14,7 +14,8 @@ impl Inner {
     /// Would it hit? Level 1 first; the graph is built only where that has no answer.
     pub(super) fn look_up(&self, asked: &Asked<'_>) -> Result<StageLookup, Error> {
         let cache = self.cache()?;
-        let known = cache.resolve(asked.projection_key, asked.exact, LEVEL_ONE_PATIENCE, &self.warnings);
+        let known =
+            cache.resolve(asked.projection_key, asked.exact, LEVEL_ONE_PATIENCE, &self.warnings);
         let hit = |graph_key, matched, compile_seconds: Option<f64>| StageLookup {
             model_id: asked.signature.model_id.clone(),
             stage: asked.graph.stage_name().to_owned(),
@@ -35,7 +36,11 @@ impl Inner {
             return Ok(hit(key, matched(known.as_ref(), &key), seconds));
         }
         if let Some(record) = self.of_this_hardware(asked, &inputs)? {
-            return Ok(hit(record.graph_key, Match::Graph, Some(record.measurements.compile_seconds)));
+            return Ok(hit(
+                record.graph_key,
+                Match::Graph,
+                Some(record.measurements.compile_seconds),
+            ));
         }
         Ok(missing(asked, key, nearest))
     }
@@ -47,7 +52,8 @@ impl Inner {
         let mut stages: BTreeMap<String, StageLookup> = BTreeMap::new();
         for record in cache.main().records_of_signature(&signature.digest())? {
             let differences = record.environment.differences(self.backend.environment());
-            let here = differences.is_empty() && record.environment.digest() == self.environment_digest;
+            let here =
+                differences.is_empty() && record.environment.digest() == self.environment_digest;
             let there = here && cache.has_object(&record.graph_key);
             let answer = StageLookup {
                 model_id: signature.model_id.clone(),
@@ -58,7 +64,8 @@ impl Inner {
                 expected_compile_seconds: Some(record.measurements.compile_seconds),
                 nearest: (!here).then_some(Nearest { graph_key: record.graph_key, differences }),
             };
-            let better = stages.get(&record.stage).is_none_or(|other| answer.likeness() > other.likeness());
+            let better =
+                stages.get(&record.stage).is_none_or(|other| answer.likeness() > other.likeness());
             if better {
                 stages.insert(record.stage, answer);
             }
@@ -67,7 +74,11 @@ impl Inner {
     }
 
     /// The entry in the cache that is most like what is wanted.
-    pub(super) fn nearest_entry(&self, asked: &Asked<'_>, inputs: &KeyInputs) -> Option<preheat_cache::Nearest> {
+    pub(super) fn nearest_entry(
+        &self,
+        asked: &Asked<'_>,
+        inputs: &KeyInputs,
+    ) -> Option<preheat_cache::Nearest> {
         let wanted = Wanted {
             program: Some(inputs.program.digest()),
             stage: asked.graph.stage_name(),
@@ -79,20 +90,33 @@ impl Inner {
     }
 
     /// The nearest entry in the cache, and the seconds that a compile is expected to take.
-    pub(super) fn nearest(&self, asked: &Asked<'_>, inputs: &KeyInputs) -> Option<(Nearest, Option<f64>)> {
+    pub(super) fn nearest(
+        &self,
+        asked: &Asked<'_>,
+        inputs: &KeyInputs,
+    ) -> Option<(Nearest, Option<f64>)> {
         let found = self.nearest_entry(asked, inputs)?;
         let nearest = Nearest { graph_key: found.record.graph_key, differences: found.differences };
         // Programs without a model have their stage's name in common, and nothing else.
-        let unlike =
-            asked.graph.program_at_hand().is_some() && nearest.differences.iter().any(|d| d.field == "program");
+        let unlike = asked.graph.program_at_hand().is_some()
+            && nearest.differences.iter().any(|d| d.field == "program");
         Some((nearest, found.expected_compile_seconds.filter(|_| !unlike)))
     }
 }
 
-pub(super) fn missing(asked: &Asked<'_>, graph_key: GraphKey, nearest: Option<(Nearest, Option<f64>)>) -> StageLookup {
+pub(super) fn missing(
+    asked: &Asked<'_>,
+    graph_key: GraphKey,
+    nearest: Option<(Nearest, Option<f64>)>,
+) -> StageLookup {
     let (nearest, seconds) = nearest.unzip();
     let unknown = StageLookup::unknown(&asked.signature.model_id, asked.graph.stage_name());
-    StageLookup { graph_key: Some(graph_key), expected_compile_seconds: seconds.flatten(), nearest, ..unknown }
+    StageLookup {
+        graph_key: Some(graph_key),
+        expected_compile_seconds: seconds.flatten(),
+        nearest,
+        ..unknown
+    }
 }
 
 /// Logs why this has to be compiled: in what the nearest entry differs.

@@ -84,7 +84,9 @@ impl Memory {
             gone.push(older.graph);
         }
         while self.used_bytes > self.limit_bytes && self.entries.len() > 1 {
-            let Some(oldest) = self.entries.iter().min_by_key(|(_, entry)| entry.last_used).map(|(key, _)| *key) else {
+            let Some(oldest) =
+                self.entries.iter().min_by_key(|(_, entry)| entry.last_used).map(|(key, _)| *key)
+            else {
                 break;
             };
             if let Some(graph) = self.remove(&oldest) {

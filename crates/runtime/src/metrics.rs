@@ -118,7 +118,11 @@ impl Metrics {
             flat.insert(format!("{of}{name}.p99_{unit}"), summary.p99);
         }
         flat.extend(self.counters.iter().map(|(name, &count)| ((*name).to_owned(), number(count))));
-        flat.extend(self.device_memory.iter().map(|(name, &bytes)| (format!("device.{name}"), number(bytes))));
+        flat.extend(
+            self.device_memory
+                .iter()
+                .map(|(name, &bytes)| (format!("device.{name}"), number(bytes))),
+        );
         for (subject, figures) in &self.executables {
             flat.extend(figures.iter().map(|(name, value)| (format!("{subject}.{name}"), *value)));
         }
@@ -219,7 +223,9 @@ impl Recorder {
     pub(super) fn loaded(&self, subject: &str, began: Instant, payload_bytes: u64) {
         let took = began.elapsed();
         self.state().measure(Metric::PersistentCacheLoad, Some(subject), took.as_secs_f64());
-        self.span(|| Span::new(subject.to_owned(), "load", began, took).with("bytes", payload_bytes));
+        self.span(|| {
+            Span::new(subject.to_owned(), "load", began, took).with("bytes", payload_bytes)
+        });
     }
 
     /// A request was answered; `measurements` are of its executable, where they were read.
@@ -324,17 +330,23 @@ impl Recorder {
 
     /// What was measured; what is in flight is given a moment to end.
     pub(super) fn metrics(&self, memory: Option<&MemoryStats>) -> Metrics {
-        let waited = self.settled.wait_timeout_while(self.state(), SETTLE, |state| state.in_flight > 0);
+        let waited =
+            self.settled.wait_timeout_while(self.state(), SETTLE, |state| state.in_flight > 0);
         let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         let of_metric = |(metric, subjects): (&Metric, &BTreeMap<Option<String>, Samples>)| {
             let metric = *metric;
-            let summaries = subjects.iter().map(move |(of, samples)| ((metric, of.clone()), samples.summary()));
+            let summaries =
+                subjects.iter().map(move |(of, samples)| ((metric, of.clone()), samples.summary()));
             summaries.collect::<Vec<_>>()
         };
         Metrics {
             measured: state.measured.iter().flat_map(of_metric).collect(),
             counters: state.counters.clone(),
-            executables: state.executables.iter().map(|(name, (_, figures))| (name.clone(), figures.clone())).collect(),
+            executables: state
+                .executables
+                .iter()
+                .map(|(name, (_, figures))| (name.clone(), figures.clone()))
+                .collect(),
             device_memory: memory.map(device_memory).unwrap_or_default(),
         }
     }
@@ -391,7 +403,8 @@ mod tests {
 
     #[test]
     fn percentiles_are_of_the_latest_samples_and_sums_of_all() {
-        let of_all = summary(std::iter::repeat_n(1000, 50).chain(std::iter::repeat_n(2, SAMPLES_KEPT)));
+        let of_all =
+            summary(std::iter::repeat_n(1000, 50).chain(std::iter::repeat_n(2, SAMPLES_KEPT)));
         assert_eq!((of_all.p50, of_all.p99), (2.0, 2.0));
         assert_eq!((of_all.samples, of_all.total), (50 + 1024, 50_000.0 + 2048.0));
     }
@@ -400,10 +413,17 @@ mod tests {
     fn one_table_has_everything_under_its_name() {
         let recorder = Recorder::new(None);
         recorder.step("diffusion_step", Instant::now(), Duration::from_secs(2));
-        recorder.transferred(Metric::TransferToDeviceTime, Metric::OutboundData, Duration::from_secs(1), 64);
+        recorder.transferred(
+            Metric::TransferToDeviceTime,
+            Metric::OutboundData,
+            Duration::from_secs(1),
+            64,
+        );
         recorder.state().count("UncachedCompile");
         let mut metrics = recorder.metrics(None);
-        metrics.executables.insert("denoiser".to_owned(), BTreeMap::from([("flops".to_owned(), 9.0)]));
+        metrics
+            .executables
+            .insert("denoiser".to_owned(), BTreeMap::from([("flops".to_owned(), 9.0)]));
         let flat = metrics.flat();
         for (name, value) in [
             ("StepTime.samples", 1.0),

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use preheat_cache::{
-    GraphKey, GraphRecord, KeyInputs, Match, Measurements, RecordedProjection, RecordedSignature, Resolved, Source, Use,
+    GraphKey, GraphRecord, KeyInputs, Match, Measurements, RecordedProjection, RecordedSignature,
+    Resolved, Source, Use,
 };
 
 use super::Inner;
@@ -86,7 +87,9 @@ impl Inner {
         let look = !asked.force_recompile && self.reuse;
         let mut refused = None;
         if look {
-            if let Some((graph, matched)) = self.memory().by_projection(&asked.projection_key, &asked.exact) {
+            if let Some((graph, matched)) =
+                self.memory().by_projection(&asked.projection_key, &asked.exact)
+            {
                 return Ok(Obtained::found(graph, Source::Memory, matched));
             }
             // With the program at hand its key is known at once, and level 1 is only asked, meanwhile, how it matched.
@@ -149,7 +152,8 @@ impl Inner {
             let stage = asked.graph.stage_name().to_owned();
             Error::Build { stage, cause }
         })?;
-        let (options, environment) = (asked.graph.compile_options().clone(), self.backend.environment());
+        let (options, environment) =
+            (asked.graph.compile_options().clone(), self.backend.environment());
         if asked.graph.program_at_hand().is_none() {
             self.check_as_written(asked.graph.stage_name(), &program, &options)?;
         }
@@ -158,10 +162,9 @@ impl Inner {
 
     /// Level 1: the graph that this projection led to before, without building it.
     fn find_by_projection(&self, asked: &Asked<'_>) -> Result<Found, Error> {
-        let known = self
-            .cache
-            .as_ref()
-            .and_then(|cache| cache.resolve(asked.projection_key, asked.exact, LEVEL_ONE_PATIENCE, &self.warnings));
+        let known = self.cache.as_ref().and_then(|cache| {
+            cache.resolve(asked.projection_key, asked.exact, LEVEL_ONE_PATIENCE, &self.warnings)
+        });
         let Some(known) = known else { return Ok(Found::Nothing) };
         if let Some(graph) = self.memory().by_key(&known.graph_key) {
             return Ok(Found::Ready(Obtained::found(graph, Source::Memory, known.matched)));
@@ -177,8 +180,11 @@ impl Inner {
         if let Some(graph) = self.memory().by_key(key) {
             return Ok(Found::Ready(Obtained::found(graph, Source::Memory, Match::Graph)));
         }
-        let Some(cache) = self.cache.as_ref().filter(|cache| cache.has_object(key)) else { return Ok(Found::Nothing) };
-        let resolve = || cache.resolve(asked.projection_key, asked.exact, LABEL_PATIENCE, &self.warnings);
+        let Some(cache) = self.cache.as_ref().filter(|cache| cache.has_object(key)) else {
+            return Ok(Found::Nothing);
+        };
+        let resolve =
+            || cache.resolve(asked.projection_key, asked.exact, LABEL_PATIENCE, &self.warnings);
         std::thread::scope(|scope| {
             // Where no thread can be had, nobody needs to know how it matched.
             let resolving = std::thread::Builder::new().spawn_scoped(scope, resolve).ok();
@@ -223,17 +229,22 @@ impl Inner {
                 if let Some(recorder) = &self.recorder {
                     recorder.loaded(asked.subject(), began, payload_bytes);
                 }
-                let graph = self.keep(*key, loaded, FirstRun::of(mark), &object.record, payload_bytes)?;
+                let graph =
+                    self.keep(*key, loaded, FirstRun::of(mark), &object.record, payload_bytes)?;
                 Ok(Found::Ready(Obtained::found(graph, source, matched())))
             }
             // Nothing is wrong with the executable, so compiling it anew would not help.
             Err(Failure::OutOfMemory(error)) => Err(error.into()),
-            Err(Failure::Other(cause)) if cause.is_passing() => {
-                Err(Error::Run { stage: asked.graph.stage_name().to_owned(), doing: "loading its executable", cause })
-            }
+            Err(Failure::Other(cause)) if cause.is_passing() => Err(Error::Run {
+                stage: asked.graph.stage_name().to_owned(),
+                doing: "loading its executable",
+                cause,
+            }),
             Err(Failure::Other(error)) => {
-                self.warnings
-                    .warn(format!("the plugin refused the cached executable of graph {} ({error})", key.short()));
+                self.warnings.warn(format!(
+                    "the plugin refused the cached executable of graph {} ({error})",
+                    key.short()
+                ));
                 Ok(Found::Refused(*key))
             }
         }
@@ -287,7 +298,8 @@ impl Inner {
             matched: report.matched,
             source: report.source,
             signature: (!known).then(|| recorded(asked)),
-            load_seconds: matches!(report.source, Source::Disk | Source::Fallback).then_some(report.load_seconds),
+            load_seconds: matches!(report.source, Source::Disk | Source::Fallback)
+                .then_some(report.load_seconds),
             compile_seconds: compiled.then_some(report.compile_seconds),
             times: 1,
         });
@@ -295,7 +307,9 @@ impl Inner {
             // On a thread of its own: a transaction takes milliseconds, and whoever asked has a step to run.
             let (cache, warnings) = (Arc::clone(cache), Arc::clone(&self.warnings));
             let flush = move || cache.flush(&warnings);
-            if let Err(error) = std::thread::Builder::new().name("preheat-statistics".to_owned()).spawn(flush) {
+            if let Err(error) =
+                std::thread::Builder::new().name("preheat-statistics".to_owned()).spawn(flush)
+            {
                 tracing::debug!(%error, "statistics wait for the next occasion");
             }
         }

@@ -58,7 +58,12 @@ impl OnDevice {
     }
 
     fn holders(&self) -> Vec<Arc<dyn Holder>> {
-        self.holders.lock().unwrap_or_else(PoisonError::into_inner).iter().filter_map(Weak::upgrade).collect()
+        self.holders
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+            .filter_map(Weak::upgrade)
+            .collect()
     }
 
     /// Drops one thing that is not in use: an executable, which is back from disk in a fraction of a second, before weights.
@@ -71,7 +76,12 @@ impl OnDevice {
         };
         if let Some(Dropped { executables, weights, bytes }) = dropped {
             self.give_memory_back();
-            tracing::info!(executables, weights, bytes, "dropped what is not in use, to make room on the device");
+            tracing::info!(
+                executables,
+                weights,
+                bytes,
+                "dropped what is not in use, to make room on the device"
+            );
         }
         dropped
     }
@@ -98,7 +108,10 @@ impl OnDevice {
     /// Bytes that could be had by dropping what is not in use.
     pub(super) fn droppable_bytes(&self) -> u64 {
         let executables = self.executables().unused_bytes();
-        self.holders().iter().map(|holder| holder.droppable_bytes()).fold(executables, u64::saturating_add)
+        self.holders()
+            .iter()
+            .map(|holder| holder.droppable_bytes())
+            .fold(executables, u64::saturating_add)
     }
 
     pub(super) fn free_bytes(&self) -> Option<u64> {
@@ -228,7 +241,9 @@ mod tests {
 
     impl Holder for Keeps {
         fn drop_one(&self) -> Option<Dropped> {
-            let taken = self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |count| count.checked_sub(1));
+            let taken = self
+                .0
+                .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |count| count.checked_sub(1));
             taken.ok().map(|_| Dropped::weights(10))
         }
 
@@ -262,7 +277,11 @@ mod tests {
         let (one, other) = (keeps(2), keeps(3));
         let on_device = with(&[Arc::clone(&one), Arc::clone(&other)]);
         let left = || one.droppable_bytes() + other.droppable_bytes();
-        assert_eq!(on_device.drop_until(|_| left() <= 50), Dropped::default(), "what fits drops nothing");
+        assert_eq!(
+            on_device.drop_until(|_| left() <= 50),
+            Dropped::default(),
+            "what fits drops nothing"
+        );
         assert_eq!(on_device.drop_until(|dropped| dropped.bytes >= 25).bytes, 30);
         assert_eq!(left(), 20);
         let dropped = on_device.drop_until(|_| false);
@@ -285,9 +304,17 @@ mod tests {
         let on_device = with(&[Arc::clone(&holder)]);
         assert!(matches!(on_device.with_room(&DOING, work_at(3)), Ok(3)));
         assert_eq!(holder.droppable_bytes(), 10);
-        let Err(Failure::OutOfMemory(error)) = on_device.with_room(&DOING, work_at(9)) else { panic!("it worked") };
-        assert_eq!((error.dropped.weights, error.dropped.bytes, tries.load(Ordering::SeqCst)), (1, 10, 2));
-        assert!(error.to_string().starts_with("stage `denoiser`: running it: out of memory"), "{error}");
+        let Err(Failure::OutOfMemory(error)) = on_device.with_room(&DOING, work_at(9)) else {
+            panic!("it worked")
+        };
+        assert_eq!(
+            (error.dropped.weights, error.dropped.bytes, tries.load(Ordering::SeqCst)),
+            (1, 10, 2)
+        );
+        assert!(
+            error.to_string().starts_with("stage `denoiser`: running it: out of memory"),
+            "{error}"
+        );
         assert!(error.cause.is_some());
     }
 
@@ -300,7 +327,9 @@ mod tests {
         assert_eq!(holder.droppable_bytes(), 20);
         let mut codes = [ErrorCode::ResourceExhausted, ErrorCode::InvalidArgument].into_iter();
         let then_gone = || Err::<(), _>(failed(codes.next().unwrap()));
-        let Err(Failure::OutOfMemory(error)) = on_device.with_room(&DOING, then_gone) else { panic!("it worked") };
+        let Err(Failure::OutOfMemory(error)) = on_device.with_room(&DOING, then_gone) else {
+            panic!("it worked")
+        };
         assert_eq!(error.cause.unwrap().code(), Some(ErrorCode::ResourceExhausted));
         assert_eq!(holder.droppable_bytes(), 10);
     }

@@ -23,7 +23,9 @@ impl Footprint {
     pub(super) fn of(measured: &Measurements, payload_bytes: u64) -> Self {
         let figure = |name: &str| measured.memory_bytes.get(name).copied().unwrap_or(0);
         Self {
-            code: Some(figure("generated_code")).filter(|&bytes| bytes > 0).unwrap_or(payload_bytes),
+            code: Some(figure("generated_code"))
+                .filter(|&bytes| bytes > 0)
+                .unwrap_or(payload_bytes),
             arguments: figure("arguments"),
             outputs: figure("outputs").saturating_sub(figure("aliases")),
             temporaries: figure("temporaries"),
@@ -76,7 +78,8 @@ impl fmt::Display for Dropped {
         if *self == Self::default() {
             return f.write_str("nothing that is not in use was left to drop");
         }
-        let of = |count: u64, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+        let of =
+            |count: u64, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
         let executables = of(self.executables, "executable");
         let weights = format!("the weights of {}", of(self.weights, "stage"));
         let what = match (self.executables, self.weights) {
@@ -114,7 +117,9 @@ impl OutOfMemory {
     /// What was done about it.
     fn done(&self) -> String {
         match self.needed_bytes.zip(self.total_bytes) {
-            Some((needed, total)) if needed > total => "it would not fit if there were nothing else".to_owned(),
+            Some((needed, total)) if needed > total => {
+                "it would not fit if there were nothing else".to_owned()
+            }
             _ => self.dropped.to_string(),
         }
     }
@@ -128,8 +133,11 @@ fn needed(needed_bytes: Option<u64>, footprint: Option<&Footprint>) -> String {
     let Some(Footprint { code, arguments, outputs, temporaries }) = footprint.copied() else {
         return needed;
     };
-    let [code, arguments, outputs, temporaries] = [code, arguments, outputs, temporaries].map(human);
-    format!("{needed} (code {code}, arguments {arguments}, outputs {outputs}, temporaries {temporaries})")
+    let [code, arguments, outputs, temporaries] =
+        [code, arguments, outputs, temporaries].map(human);
+    format!(
+        "{needed} (code {code}, arguments {arguments}, outputs {outputs}, temporaries {temporaries})"
+    )
 }
 
 fn there(free_bytes: Option<u64>, total_bytes: Option<u64>) -> String {
@@ -158,14 +166,23 @@ mod tests {
 
     #[test]
     fn a_footprint_is_what_the_compiler_says_and_counts_donated_memory_once() {
-        let figures = [("generated_code", 5), ("arguments", 100), ("outputs", 30), ("aliases", 20), ("temporaries", 7)];
+        let figures = [
+            ("generated_code", 5),
+            ("arguments", 100),
+            ("outputs", 30),
+            ("aliases", 20),
+            ("temporaries", 7),
+        ];
         let memory_bytes = figures.map(|(name, bytes)| (name.to_owned(), bytes)).into();
         let measured = Measurements { memory_bytes, ..Measurements::default() };
         let footprint = Footprint::of(&measured, 1000);
         assert_eq!(footprint, Footprint { code: 5, arguments: 100, outputs: 10, temporaries: 7 });
         assert_eq!((footprint.of_execution(), footprint.total()), (17, 122));
         // XLA:CPU does not tell the size of its code.
-        assert_eq!(Footprint::of(&Measurements::default(), 1000), Footprint { code: 1000, ..Footprint::default() });
+        assert_eq!(
+            Footprint::of(&Measurements::default(), 1000),
+            Footprint { code: 1000, ..Footprint::default() }
+        );
     }
 
     #[test]
@@ -189,8 +206,12 @@ mod tests {
         assert_eq!(dropped.to_string(), "1 executable (512 B) was dropped for it");
         dropped += Dropped::executable(512);
         dropped += Dropped::weights(2 << 20);
-        assert_eq!(dropped.to_string(), "2 executables and the weights of 1 stage (2.0 MiB) were dropped for it");
-        let footprint = Footprint { code: 1 << 20, arguments: 2 << 20, outputs: 3 << 20, temporaries: 4 << 20 };
+        assert_eq!(
+            dropped.to_string(),
+            "2 executables and the weights of 1 stage (2.0 MiB) were dropped for it"
+        );
+        let footprint =
+            Footprint { code: 1 << 20, arguments: 2 << 20, outputs: 3 << 20, temporaries: 4 << 20 };
         let said = error(dropped, Some(footprint)).to_string();
         let figures = "(code 1.0 MiB, arguments 2.0 MiB, outputs 3.0 MiB, temporaries 4.0 MiB)";
         assert!(said.contains(figures) && said.contains("were dropped"), "{said}");

@@ -56,7 +56,9 @@ impl Padding {
 
     /// Whether a request of `shape` may be served at `larger`: the sides that were declared may grow, the others stay.
     pub(super) fn covers(&self, shape: &[u64], larger: &[u64]) -> bool {
-        let declared = |side: usize| self.inputs.iter().chain(&self.outputs).any(|(_, scaled)| scaled.of == side);
+        let declared = |side: usize| {
+            self.inputs.iter().chain(&self.outputs).any(|(_, scaled)| scaled.of == side)
+        };
         let mut sides = shape.iter().zip(larger).enumerate();
         shape.len() == larger.len()
             && sides.all(|(side, (own, larger))| own == larger || (own < larger && declared(side)))
@@ -97,12 +99,16 @@ impl Fit {
             let mut kind = tensor.kind().clone();
             for (_, scaled) in declared.iter().filter(|(of, _)| *of == index) {
                 let size = |shape: &[u64]| {
-                    let size = shape.get(scaled.of).and_then(|side| side.checked_mul(scaled.factor));
+                    let size =
+                        shape.get(scaled.of).and_then(|side| side.checked_mul(scaled.factor));
                     size.and_then(|size| i64::try_from(size).ok())
                 };
                 let misfit = || self.misfit(what, index, *scaled, from, tensor.kind());
-                let (wanted, has) = (size(from), tensor.kind().dimensions.get(scaled.dimension).copied());
-                let (Some(new), Some(place)) = (size(to), kind.dimensions.get_mut(scaled.dimension)) else {
+                let (wanted, has) =
+                    (size(from), tensor.kind().dimensions.get(scaled.dimension).copied());
+                let (Some(new), Some(place)) =
+                    (size(to), kind.dimensions.get_mut(scaled.dimension))
+                else {
                     return Err(misfit());
                 };
                 if wanted != has {
@@ -115,7 +121,14 @@ impl Fit {
         tensors.iter().enumerate().map(one).collect()
     }
 
-    fn misfit(&self, what: &'static str, index: usize, scaled: Scaled, shape: &[u64], kind: &TensorType) -> Error {
+    fn misfit(
+        &self,
+        what: &'static str,
+        index: usize,
+        scaled: Scaled,
+        shape: &[u64],
+        kind: &TensorType,
+    ) -> Error {
         let Scaled { dimension, of, factor } = scaled;
         let declared = format!("dimension {dimension} is {factor} times number {of} of {shape:?}");
         Error::Padding { stage: self.stage.clone(), what, index, declared, given: kind.to_string() }
@@ -173,14 +186,19 @@ mod tests {
     fn padding_adds_zeros_behind_and_cropping_takes_them_off() {
         assert_eq!(to(&tensor(&[2, 2]), &[3, 4]), [1., 2., 0., 0., 3., 4., 0., 0., 0., 0., 0., 0.]);
         assert_eq!(to(&tensor(&[3, 4]), &[2, 2]), [1., 2., 5., 6.]);
-        assert_eq!(to(&tensor(&[2, 1, 2]), &[2, 2, 3]), [1., 2., 0., 0., 0., 0., 3., 4., 0., 0., 0., 0.]);
+        assert_eq!(
+            to(&tensor(&[2, 1, 2]), &[2, 2, 3]),
+            [1., 2., 0., 0., 0., 0., 3., 4., 0., 0., 0., 0.]
+        );
         // One side grows while the other shrinks.
         assert_eq!(to(&tensor(&[2, 2]), &[1, 3]), [1., 2., 0.]);
         assert_eq!(to(&tensor(&[0, 2]), &[1, 2]), [0., 0.]);
         assert_eq!(to(&tensor(&[2, 2]), &[0, 2]), [] as [f32; 0]);
         assert_eq!(to(&tensor(&[]), &[]), [1.]);
         let wide = tensor(&[2, 3, 4, 5]);
-        let padded = resized(&wide, TensorType { dimensions: vec![3, 3, 7, 6], ..wide.kind().clone() }).unwrap();
+        let padded =
+            resized(&wide, TensorType { dimensions: vec![3, 3, 7, 6], ..wide.kind().clone() })
+                .unwrap();
         assert_eq!(to(&padded, &[2, 3, 4, 5]), wide.to_f32().unwrap());
     }
 
@@ -188,7 +206,10 @@ mod tests {
     fn only_declared_sides_may_grow() {
         let rows = Scaled { dimension: 0, of: 2, factor: 1 };
         let padding = Padding::default().input(0, rows);
-        assert!(padding.covers(&[1, 4, 8, 8], &[1, 4, 9, 8]) && padding.covers(&[1, 4, 8, 8], &[1, 4, 8, 8]));
+        assert!(
+            padding.covers(&[1, 4, 8, 8], &[1, 4, 9, 8])
+                && padding.covers(&[1, 4, 8, 8], &[1, 4, 8, 8])
+        );
         for larger in [&[1, 4, 7, 8][..], &[1, 4, 9, 9], &[2, 4, 9, 8], &[1, 4, 9]] {
             assert!(!padding.covers(&[1, 4, 8, 8], larger), "{larger:?}");
         }

@@ -33,6 +33,9 @@ impl Runtime {
         }
         let signature = record.signatures.last().map(|recorded| recorded.signature.clone());
         let signature = signature.ok_or(Error::Unrecorded { graph_key: *key })?;
-        Ok((signature, Graph::from_program(inputs.program).stage(record.stage).options(inputs.options)))
+        Ok((
+            signature,
+            Graph::from_program(inputs.program).stage(record.stage).options(inputs.options),
+        ))
     }
 }

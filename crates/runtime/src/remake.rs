@@ -81,7 +81,8 @@ impl Builder {
     /// A runtime for the hardware of some records: ahead of time where that is not here.
     fn for_record_target(&self, target: &str, records: &[GraphRecord]) -> Result<Runtime, Error> {
         let device: DeviceName = records.first().map_or("auto", |record| &record.device).parse()?;
-        let here = self.clone().device(Request { device, strict: true, ..Request::default() }).build();
+        let here =
+            self.clone().device(Request { device, strict: true, ..Request::default() }).build();
         match (here, target.parse::<Target>()) {
             (Err(Error::Device(_)), Ok(target)) => self.clone().target(target).build(),
             (here, _) => here,

@@ -42,13 +42,18 @@ pub struct WarmupReport {
 
 /// What a warmup did, in a line for the log.
 pub fn warmup_summary(reports: &[WarmupReport]) -> String {
-    let count = |pick: fn(&Origin) -> bool| reports.iter().filter(|report| pick(&report.stage.source)).count();
+    let count = |pick: fn(&Origin) -> bool| {
+        reports.iter().filter(|report| pick(&report.stage.source)).count()
+    };
     let seconds: f64 = reports.iter().map(|report| report.stage.compile_seconds).sum();
     let compiled = count(|source| matches!(source, Origin::Compiled));
     let loaded = count(|source| matches!(source, Origin::Disk | Origin::Fallback));
     let there = count(|source| matches!(source, Origin::Memory));
     let stages = if reports.len() == 1 { "stage" } else { "stages" };
-    format!("{} {stages}: {compiled} compiled in {seconds:.1} s, {loaded} loaded, {there} already there", reports.len())
+    format!(
+        "{} {stages}: {compiled} compiled in {seconds:.1} s, {loaded} loaded, {there} already there",
+        reports.len()
+    )
 }
 
 /// Whether something would have to be compiled.

@@ -54,13 +54,18 @@ impl Asked<'_> {
 
     /// Tells whoever watches `inner` what happens to this request.
     pub(super) fn tell(&self, inner: &Inner, kind: EventKind) {
-        let (model_id, stage) = (self.signature.model_id.clone(), self.graph.stage_name().to_owned());
+        let (model_id, stage) =
+            (self.signature.model_id.clone(), self.graph.stage_name().to_owned());
         inner.progress.event(Event { model_id, stage, kind });
     }
 }
 
 impl<'a> Request<'a> {
-    pub(super) fn new(inner: &'a Inner, signature: &'a Signature, graph: Result<Cow<'a, Graph>, BuildError>) -> Self {
+    pub(super) fn new(
+        inner: &'a Inner,
+        signature: &'a Signature,
+        graph: Result<Cow<'a, Graph>, BuildError>,
+    ) -> Self {
         let require_warm = inner.require_warm;
         Self { inner, signature, graph, force_recompile: false, require_warm }
     }
@@ -122,15 +127,22 @@ impl<'a> Request<'a> {
         self.ask(false, Inner::look_up_by_key)
     }
 
-    fn ask<T>(self, warming: bool, then: impl FnOnce(&Inner, &Asked<'_>) -> Result<T, Error>) -> Result<T, Error> {
+    fn ask<T>(
+        self,
+        warming: bool,
+        then: impl FnOnce(&Inner, &Asked<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         // Its fields are public: a number that is none would be recorded and could never be read back.
         self.signature.validate()?;
-        let graph = self.graph.map_err(|cause| Error::Build { stage: Graph::DEFAULT_STAGE.to_owned(), cause })?;
+        let graph = self
+            .graph
+            .map_err(|cause| Error::Build { stage: Graph::DEFAULT_STAGE.to_owned(), cause })?;
         let graph = graph.as_ref();
         if let Some(program) = graph.program_at_hand() {
             self.inner.check_as_written(graph.stage_name(), program, graph.compile_options())?;
         }
-        let RequestDigests { exact, projection_key } = self.inner.digests().of(self.signature, graph);
+        let RequestDigests { exact, projection_key } =
+            self.inner.digests().of(self.signature, graph);
         let asked = Asked {
             signature: self.signature,
             graph,

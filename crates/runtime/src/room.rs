@@ -56,7 +56,12 @@ impl Room {
 
     /// Does `work` for each task, on as many threads as there may be compiles at once, until `stop` says that it is enough. Each task
     /// enters the room by itself.
-    pub fn work_through<T: Sync>(&self, tasks: &[T], stop: impl Fn() -> bool + Sync, work: impl Fn(&T) + Sync) {
+    pub fn work_through<T: Sync>(
+        &self,
+        tasks: &[T],
+        stop: impl Fn() -> bool + Sync,
+        work: impl Fn(&T) + Sync,
+    ) {
         let queue = Mutex::new(tasks.iter());
         let next = || locked(&queue).next();
         threads::together(self.jobs.min(tasks.len()), || {

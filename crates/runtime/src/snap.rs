@@ -35,7 +35,10 @@ impl Percent {
 
     /// How much of what is computed at `larger` is beyond `own`; both are numbers of elements, or pixels.
     pub fn wasted(own: u64, larger: u64) -> Self {
-        #[expect(clippy::cast_precision_loss, reason = "a share for reading; exact up to 2^53 elements")]
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a share for reading; exact up to 2^53 elements"
+        )]
         let share = larger.saturating_sub(own) as f64 / larger.max(1) as f64;
         Self(share * 100.0)
     }
@@ -51,7 +54,9 @@ impl FromStr for Percent {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let number = text.parse().ok().and_then(Self::new);
-        number.filter(|_| !text.starts_with(['-', '+'])).ok_or_else(|| ParsePercentError(text.to_owned()))
+        number
+            .filter(|_| !text.starts_with(['-', '+']))
+            .ok_or_else(|| ParsePercentError(text.to_owned()))
     }
 }
 
@@ -109,7 +114,12 @@ impl Runtime {
     ///
     /// # Errors
     /// As [`Self::get_or_compile`].
-    pub fn get_or_snap(&self, signature: &Signature, graph: &Graph, most_waste: Percent) -> Result<Snapped, Error> {
+    pub fn get_or_snap(
+        &self,
+        signature: &Signature,
+        graph: &Graph,
+        most_waste: Percent,
+    ) -> Result<Snapped, Error> {
         let own = |executable| Snapped { executable, fit: None };
         match self.request(signature, graph).require_warm(true).get() {
             Err(Error::NotWarm(_)) => {}
@@ -118,7 +128,11 @@ impl Runtime {
         for larger in self.larger_shapes(signature, graph, most_waste) {
             let asked = Signature { input_shape: larger.clone(), ..signature.clone() };
             // What is recorded may have gone since; it is not to be built from what builds another shape.
-            let executable = match self.request(&asked, &graph.never_built()).require_warm(true).get() {
+            let executable = match self
+                .request(&asked, &graph.never_built())
+                .require_warm(true)
+                .get()
+            {
                 Ok(executable) => executable,
                 Err(Error::Cancelled) => return Err(Error::Cancelled),
                 Err(error) => {
@@ -127,7 +141,8 @@ impl Runtime {
                 }
             };
             let own = signature.input_shape.clone();
-            let (wasted, stage) = (Percent::wasted(elements(&own), elements(&larger)), graph.stage_name().to_owned());
+            let (wasted, stage) =
+                (Percent::wasted(elements(&own), elements(&larger)), graph.stage_name().to_owned());
             tracing::info!(stage, ?own, ?larger, %wasted, "snapped to a larger shape that is warm");
             let padding = graph.declared_padding().cloned().unwrap_or_default();
             return Ok(Snapped { executable, fit: Some(Fit { stage, padding, own, larger }) });
@@ -145,7 +160,12 @@ impl Runtime {
     }
 
     /// The shapes that may serve a request by what its graph's builder declared, the smallest first.
-    fn larger_shapes(&self, signature: &Signature, graph: &Graph, most_waste: Percent) -> Vec<Vec<u64>> {
+    fn larger_shapes(
+        &self,
+        signature: &Signature,
+        graph: &Graph,
+        most_waste: Percent,
+    ) -> Vec<Vec<u64>> {
         let Some(padding) = graph.declared_padding() else { return Vec::new() };
         let own = &signature.input_shape;
         let mut shapes = self.recorded_shapes(signature, graph);
@@ -166,14 +186,16 @@ impl Runtime {
             (graph.stage_name(), graph.compile_options(), &self.inner.environment_digest);
         let mut shapes = BTreeSet::new();
         let mut add = |record: &GraphRecord| {
-            if !record.answers(stage, options, environment) || !cache.has_object(&record.graph_key) {
+            if !record.answers(stage, options, environment) || !cache.has_object(&record.graph_key)
+            {
                 return;
             }
             for recorded in &record.signatures {
                 let shape = &recorded.signature.input_shape;
                 let asked = Signature { input_shape: shape.clone(), ..signature.clone() };
                 if !shapes.contains(shape)
-                    && RequestDigests::of(&asked, graph, environment).projection_key == recorded.projection_key
+                    && RequestDigests::of(&asked, graph, environment).projection_key
+                        == recorded.projection_key
                 {
                     shapes.insert(shape.clone());
                 }
@@ -200,7 +222,10 @@ mod tests {
         }
         for text in ["-1", "-0", "+5", "101", "100.1", "abc", "", "50%", "nan", "inf"] {
             let said = text.parse::<Percent>().unwrap_err().to_string();
-            assert_eq!(said, format!("{text:?} is no percentage: a number from 0 to 100 is one, without a sign"));
+            assert_eq!(
+                said,
+                format!("{text:?} is no percentage: a number from 0 to 100 is one, without a sign")
+            );
         }
     }
 

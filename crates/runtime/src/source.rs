@@ -155,7 +155,10 @@ fn options_for(program: &Program) -> CompileOptions {
 
 impl fmt::Debug for Graph {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Graph").field("stage", &self.stage).field("builder", &self.builder).finish_non_exhaustive()
+        f.debug_struct("Graph")
+            .field("stage", &self.stage)
+            .field("builder", &self.builder)
+            .finish_non_exhaustive()
     }
 }
 

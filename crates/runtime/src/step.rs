@@ -171,7 +171,8 @@ impl<'a> StepBoundary<'a> {
 
     /// What the steps that are known to be done took.
     fn times(&self) -> StepTimes {
-        let (Some(began), Some(first), Some(last)) = (self.began, self.done.first, self.done.last) else {
+        let (Some(began), Some(first), Some(last)) = (self.began, self.done.first, self.done.last)
+        else {
             return StepTimes::default();
         };
         let first_seconds = first.saturating_duration_since(began).as_secs_f64();
@@ -273,7 +274,10 @@ impl Step<'_, '_> {
 
 impl std::fmt::Debug for StepBoundary<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("StepBoundary").field("name", &self.name).field("queued", &self.queued).finish_non_exhaustive()
+        f.debug_struct("StepBoundary")
+            .field("name", &self.name)
+            .field("queued", &self.queued)
+            .finish_non_exhaustive()
     }
 }
 

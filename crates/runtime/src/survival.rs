@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use preheat_cache::{
-    CompileOptions, GraphKey, GraphRecord, KeyInputs, LoadedObject, Program, ProgramFormat, RecordedSignature,
+    CompileOptions, GraphKey, GraphRecord, KeyInputs, LoadedObject, Program, ProgramFormat,
+    RecordedSignature,
 };
 use preheat_pjrt::{Compatibility, ExecutableAbiVersion, Plugin, RuntimeAbiVersion};
 
@@ -39,7 +40,9 @@ impl Survival {
                     tracing::debug!(%error, "the runtime's ABI version is not known, so nothing is kept");
                 });
                 let version = version.ok().flatten();
-                Ok(version.map_or(Self::Unknown, |version| Self::Runtime(backend.client.plugin().clone(), version)))
+                Ok(version.map_or(Self::Unknown, |version| {
+                    Self::Runtime(backend.client.plugin().clone(), version)
+                }))
             }
             Backend::Ahead(ahead) => {
                 let program = Program::new(ProgramFormat::Mlir, PROBE.as_bytes().to_vec());
@@ -91,7 +94,8 @@ impl Survival {
 /// Whether a record that has a version differs in none but these fields from what this runtime wants.
 pub(super) fn differs_only_in(fields: &[&str], record: &GraphRecord, inner: &Inner) -> bool {
     let differences = record.environment.differences(inner.backend.environment());
-    record.abi_version.is_some() && differences.iter().all(|one| fields.contains(&one.field.as_str()))
+    record.abi_version.is_some()
+        && differences.iter().all(|one| fields.contains(&one.field.as_str()))
 }
 
 impl Inner {
@@ -103,11 +107,13 @@ impl Inner {
         requests: &[RecordedSignature],
     ) -> Result<GraphKey, Error> {
         let (payload, old) = (&old.payload, &old.record);
-        let mut record = GraphRecord::new(old.stage.clone(), self.backend.device().to_string(), inputs);
+        let mut record =
+            GraphRecord::new(old.stage.clone(), self.backend.device().to_string(), inputs);
         record.interface.clone_from(&old.interface);
         record.abi_version.clone_from(&old.abi_version);
         record.measurements = old.measurements.clone();
-        record.compiled_by = Some(old.compiled_by.clone().unwrap_or_else(|| old.environment.plugin_build.clone()));
+        record.compiled_by =
+            Some(old.compiled_by.clone().unwrap_or_else(|| old.environment.plugin_build.clone()));
         for request in requests {
             record.add_signature(request.clone());
         }

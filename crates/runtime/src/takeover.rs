@@ -18,10 +18,16 @@ const SELF_DESCRIPTION: [&str; 3] = ["platform_version", "device_kind", "topolog
 impl Inner {
     /// An entry of the same program that differs in nothing but how the hardware describes itself, and of which the plugin says that it
     /// takes it.
-    pub(super) fn of_this_hardware(&self, asked: &Asked<'_>, inputs: &KeyInputs) -> Result<Option<GraphRecord>, Error> {
+    pub(super) fn of_this_hardware(
+        &self,
+        asked: &Asked<'_>,
+        inputs: &KeyInputs,
+    ) -> Result<Option<GraphRecord>, Error> {
         // Asked first, since it is at hand: XLA:CPU has no such answers, and pays nothing for them.
         let Some(here) = self.here().ok().and_then(Here::xla) else { return Ok(None) };
-        let Some(cache) = self.cache.as_deref().filter(|_| here.client.plugin().tells_abi_versions()) else {
+        let Some(cache) =
+            self.cache.as_deref().filter(|_| here.client.plugin().tells_abi_versions())
+        else {
             return Ok(None);
         };
         // One that cannot be asked has nothing to take over.
@@ -34,7 +40,9 @@ impl Inner {
                 && cache.main().has_object(&record.graph_key)
         });
         let survival = Survival::of(self)?;
-        let Some(record) = candidates.find(|record| survival.is_taken(record)) else { return Ok(None) };
+        let Some(record) = candidates.find(|record| survival.is_taken(record)) else {
+            return Ok(None);
+        };
         for difference in record.environment.differences(&inputs.environment) {
             let (field, have, want) = (&difference.field, &difference.have, &difference.want);
             tracing::warn!(
@@ -50,7 +58,8 @@ impl Inner {
         let environment = self.backend.environment();
         // Of this the version says nothing: libtpu's is the same for one v5e and for four of them.
         let (wanted, there) = (&environment.topology, &record.environment.topology);
-        let as_many_chips = (&wanted.bounds, wanted.core_count) == (&there.bounds, there.core_count);
+        let as_many_chips =
+            (&wanted.bounds, wanted.core_count) == (&there.bounds, there.core_count);
         as_many_chips
             && !record.environment.differences(environment).is_empty()
             && differs_only_in(&SELF_DESCRIPTION, record, self)
@@ -58,7 +67,9 @@ impl Inner {
 
     /// Stores such an entry under the key that this hardware asks for. Says whether there was one.
     pub(super) fn take_over(&self, asked: &Asked<'_>, inputs: &KeyInputs) -> Result<bool, Error> {
-        let Some(cache) = self.cache.as_deref().filter(|cache| !cache.main().is_read_only()) else { return Ok(false) };
+        let Some(cache) = self.cache.as_deref().filter(|cache| !cache.main().is_read_only()) else {
+            return Ok(false);
+        };
         let Some(record) = self.of_this_hardware(asked, inputs)? else { return Ok(false) };
         let taken = match cache.main().load(&record.graph_key) {
             // Of what the object itself says: it was verified, and the index was not.

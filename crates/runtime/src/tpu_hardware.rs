@@ -41,7 +41,11 @@ pub(super) fn find(surroundings: &Surroundings<'_>) -> Result<String, String> {
     let chips = chips(surroundings.sys);
     if let Some(chips) = chips.as_deref().filter(|chips| !chips.is_empty()) {
         let kind = chips.first().copied().unwrap_or_default();
-        return Ok(if chips.len() == 1 { kind.to_owned() } else { format!("{} x {kind}", chips.len()) });
+        return Ok(if chips.len() == 1 {
+            kind.to_owned()
+        } else {
+            format!("{} x {kind}", chips.len())
+        });
     }
     let files = device_files(surroundings.dev, chips.is_none());
     if let Some(first) = files.first() {
@@ -86,7 +90,9 @@ fn device_files(dev: &Path, vfio_counts: bool) -> Vec<PathBuf> {
             .filter(|entry| {
                 let name = entry.file_name();
                 let digits = name.to_str().and_then(|name| name.strip_prefix(prefix));
-                digits.is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()))
+                digits.is_some_and(|digits| {
+                    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+                })
             })
             .map(|entry| entry.path())
             .collect()
@@ -161,7 +167,11 @@ mod tests {
 
     #[test]
     fn the_files_of_the_older_driver_count_and_others_do_not() {
-        assert!(found(&[("dev/accel12", ""), ("sys/bus/pci/devices/", "")], &[]).unwrap().contains("accel12"));
+        assert!(
+            found(&[("dev/accel12", ""), ("sys/bus/pci/devices/", "")], &[])
+                .unwrap()
+                .contains("accel12")
+        );
         for name in ["dev/accel", "dev/accelx", "dev/accel/accel0"] {
             assert!(found(&[(name, ""), ("sys/bus/pci/devices/", "")], &[]).is_err(), "{name}");
         }
@@ -170,8 +180,16 @@ mod tests {
     #[test]
     fn what_was_looked_at_is_said_and_what_the_platform_promised() {
         let why = found(&[("sys/bus/pci/devices/", "")], &[]).unwrap_err();
-        assert!(why.contains("bus/pci/devices") && why.contains("accel0") && !why.contains("container"), "{why}");
+        assert!(
+            why.contains("bus/pci/devices") && why.contains("accel0") && !why.contains("container"),
+            "{why}"
+        );
         let why = found(&[], &["TPU_WORKER_ID"]).unwrap_err();
-        assert!(why.contains("vfio/0") && why.contains("TPU_WORKER_ID is set") && why.contains("container"), "{why}");
+        assert!(
+            why.contains("vfio/0")
+                && why.contains("TPU_WORKER_ID is set")
+                && why.contains("container"),
+            "{why}"
+        );
     }
 }

@@ -129,9 +129,19 @@ impl Trace {
     }
 
     /// Begins a span that ends where the answer is dropped.
-    pub fn begin(&self, row: impl Into<Cow<'static, str>>, name: impl Into<Cow<'static, str>>) -> Going {
+    pub fn begin(
+        &self,
+        row: impl Into<Cow<'static, str>>,
+        name: impl Into<Cow<'static, str>>,
+    ) -> Going {
         let (row, name) = (row.into(), name.into());
-        let at = self.push(Recorded { row, name, began: Instant::now(), ended: None, details: Vec::new() });
+        let at = self.push(Recorded {
+            row,
+            name,
+            began: Instant::now(),
+            ended: None,
+            details: Vec::new(),
+        });
         Going { trace: self.clone(), at }
     }
 
@@ -179,18 +189,24 @@ impl Trace {
     fn document(&self) -> Value {
         let spans = self.spans();
         let pid = std::process::id();
-        let mut events = vec![json!({"ph": "M", "pid": pid, "name": "process_name", "args": {"name": "preheat"}})];
+        let mut events = vec![
+            json!({"ph": "M", "pid": pid, "name": "process_name", "args": {"name": "preheat"}}),
+        ];
         let lanes = lanes(&spans.all, Instant::now());
         for (tid, (row, number)) in lanes.threads.iter().enumerate() {
-            let name = if *number == 0 { (*row).to_owned() } else { format!("{row} ({})", number + 1) };
+            let name =
+                if *number == 0 { (*row).to_owned() } else { format!("{row} ({})", number + 1) };
             events.push(json!({"ph": "M", "pid": pid, "tid": tid, "name": "thread_name", "args": {"name": name}}));
             events.push(
                 json!({"ph": "M", "pid": pid, "tid": tid, "name": "thread_sort_index", "args": {"sort_index": tid}}),
             );
         }
         for (tid, ended, span) in &lanes.placed {
-            let mut details: serde_json::Map<String, Value> =
-                span.details.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+            let mut details: serde_json::Map<String, Value> = span
+                .details
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), value.clone()))
+                .collect();
             if span.ended.is_none() {
                 details.insert("unfinished".to_owned(), true.into());
             }
@@ -205,7 +221,10 @@ impl Trace {
         }})
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "whole nanoseconds of a process's life; exact for a hundred days")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "whole nanoseconds of a process's life; exact for a hundred days"
+    )]
     fn microseconds(&self, at: Instant) -> f64 {
         at.saturating_duration_since(self.0.began).as_nanos() as f64 / 1e3
     }
@@ -222,7 +241,8 @@ struct Lanes<'a> {
 /// Puts each span on a thread of its row where it lies inside of what goes on there, or beside it: spans that overlap in part
 /// cannot be drawn on one thread.
 fn lanes(spans: &[Recorded], now: Instant) -> Lanes<'_> {
-    let mut sorted: Vec<(Instant, &Recorded)> = spans.iter().map(|span| (span.ended.unwrap_or(now), span)).collect();
+    let mut sorted: Vec<(Instant, &Recorded)> =
+        spans.iter().map(|span| (span.ended.unwrap_or(now), span)).collect();
     // Of two that begin at once, the longer is the outer one.
     sorted.sort_by(|(a_ended, a), (b_ended, b)| a.began.cmp(&b.began).then(b_ended.cmp(a_ended)));
     let mut lanes = Lanes { threads: Vec::new(), placed: Vec::with_capacity(sorted.len()) };

@@ -40,10 +40,16 @@ pub(super) enum Admission {
 impl Inner {
     /// Marks the load of an object that is about to begin, after trying it if earlier ones never
     /// ended.
-    pub(super) fn admit(&self, asked: &Asked<'_>, object: &LoadedObject, source: Source) -> Result<Admission, Error> {
+    pub(super) fn admit(
+        &self,
+        asked: &Asked<'_>,
+        object: &LoadedObject,
+        source: Source,
+    ) -> Result<Admission, Error> {
         // Through libtorch no machine code is loaded: the graph in the object is checked, and
         // preheat's own library runs it.
-        let (Some(cache), Some(backend)) = (&self.cache, self.here().ok().and_then(Here::xla)) else {
+        let (Some(cache), Some(backend)) = (&self.cache, self.here().ok().and_then(Here::xla))
+        else {
             return Ok(Admission::Load(None));
         };
         let Some((mark, store)) = cache.mark_load(object) else { return Ok(Admission::Load(None)) };
@@ -61,7 +67,11 @@ impl Inner {
                 return Ok(Admission::Refused);
             }
             let is_there = source == Source::Fallback || cache.main().has_still(object);
-            return Ok(if is_there { Admission::Load(store.mark_load(object)) } else { Admission::Gone });
+            return Ok(if is_there {
+                Admission::Load(store.mark_load(object))
+            } else {
+                Admission::Gone
+            });
         }
         asked.tell(self, EventKind::Trying);
         let reason = match self.try_object(backend, object)? {
@@ -69,9 +79,9 @@ impl Inner {
                 store.forget_lost_loads(object);
                 None
             }
-            TrialOutcome::Ends(how) => {
-                Some(format!("it ended a process that loaded or first ran it, and another that only tried it ({how})"))
-            }
+            TrialOutcome::Ends(how) => Some(format!(
+                "it ended a process that loaded or first ran it, and another that only tried it ({how})"
+            )),
             TrialOutcome::Impossible(why) if lost >= LOST_LOADS_BELIEVED => Some(format!(
                 "{lost} processes ended while they loaded or first ran it, and no other can try it ({why})"
             )),
@@ -86,11 +96,17 @@ impl Inner {
         })
     }
 
-    fn try_object(&self, backend: &XlaBackend, object: &LoadedObject) -> Result<TrialOutcome, Error> {
-        let starting = Starting { program: self.compiler_program.as_deref(), variables: &backend.variables };
+    fn try_object(
+        &self,
+        backend: &XlaBackend,
+        object: &LoadedObject,
+    ) -> Result<TrialOutcome, Error> {
+        let starting =
+            Starting { program: self.compiler_program.as_deref(), variables: &backend.variables };
         let inputs = object.record.interface.as_ref().map(|interface| interface.inputs.as_slice());
         // The only error of a trial is that it was asked to stop.
-        try_executable(backend, &starting, &object.payload, inputs, &self.cancel).map_err(|_| Error::Cancelled)
+        try_executable(backend, &starting, &object.payload, inputs, &self.cancel)
+            .map_err(|_| Error::Cancelled)
     }
 
     /// The right to try an object; `None` where locks do not work.
@@ -152,7 +168,9 @@ impl FirstRun {
     /// The first execution is over once this output of it is ready, or nothing came of it; later
     /// calls do nothing.
     pub(super) fn ends_with(&self, output: Option<&Buffer>) {
-        let Some(mark) = self.0.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
+        let Some(mark) = self.0.lock().unwrap_or_else(PoisonError::into_inner).take() else {
+            return;
+        };
         let Some(output) = output else { return mark.proven() };
         let watched = output.ready().and_then(|event| event.on_ready(move |_| mark.proven()));
         if let Err(error) = watched {

@@ -5,7 +5,8 @@ use std::io::{Read, Write};
 use std::path::PathBuf;
 
 use preheat_cache::{
-    Digest, Exported, GraphKey, GraphRecord, Imported, PluginBuild, Prune, Pruned, Verified, Verifying,
+    Digest, Exported, GraphKey, GraphRecord, Imported, PluginBuild, Prune, Pruned, Verified,
+    Verifying,
 };
 use preheat_io::printable::{path_as_text, paths_as_text};
 use serde::Serialize;
@@ -90,7 +91,11 @@ impl Cache {
     ///
     /// # Errors
     /// Where the store cannot be listed, or cannot be written to repair it.
-    pub fn verify(&self, repair: bool, progress: impl FnMut(Verifying) -> bool) -> Result<Verified, Error> {
+    pub fn verify(
+        &self,
+        repair: bool,
+        progress: impl FnMut(Verifying) -> bool,
+    ) -> Result<Verified, Error> {
         Ok(self.main().verify(repair, progress)?)
     }
 
@@ -105,7 +110,8 @@ impl Cache {
         }
         let stale = |record: &GraphRecord| !installed.contains(&record.environment.plugin_build);
         let PruneRule { max_bytes, used_before, dry_run, .. } = rule;
-        let stale: Option<&dyn Fn(&GraphRecord) -> bool> = if rule.stale { Some(&stale) } else { None };
+        let stale: Option<&dyn Fn(&GraphRecord) -> bool> =
+            if rule.stale { Some(&stale) } else { None };
         Ok(self.main().prune(&Prune { max_bytes, used_before, stale, dry_run })?)
     }
 
@@ -147,18 +153,29 @@ impl Cache {
     ///
     /// # Errors
     /// Where the store cannot be written.
-    pub fn import(&self, from: impl Read, told: impl FnMut(u64) -> bool) -> Result<Imported, Error> {
+    pub fn import(
+        &self,
+        from: impl Read,
+        told: impl FnMut(u64) -> bool,
+    ) -> Result<Imported, Error> {
         Ok(self.main().import(from, told)?)
     }
 
     /// The builds of all plugins, and of the torch library, that are installed anywhere that is looked.
     fn installed_builds(&self) -> Result<BTreeSet<String>, Error> {
-        let found = preheat_plugins::list(&preheat_plugins::Lookup::from_process()).into_iter().flat_map(|found| {
-            found.plugin.map(|plugin| plugin.path).into_iter().chain(found.places.into_iter().map(|place| place.path))
-        });
+        let found = preheat_plugins::list(&preheat_plugins::Lookup::from_process())
+            .into_iter()
+            .flat_map(|found| {
+                found
+                    .plugin
+                    .map(|plugin| plugin.path)
+                    .into_iter()
+                    .chain(found.places.into_iter().map(|place| place.path))
+            });
         let libraries = found.chain(torch::installed_library(&TorchLookup::from_process()));
         let build = |path: PathBuf| {
-            let unreadable = |cause| crate::backend::BackendError::Identity { path: path.clone(), cause };
+            let unreadable =
+                |cause| crate::backend::BackendError::Identity { path: path.clone(), cause };
             Ok(PluginBuild::of(&path, Some(self.notes())).map_err(unreadable)?.to_string())
         };
         libraries.filter(|path| path.is_file()).map(build).collect()
@@ -172,7 +189,13 @@ fn bytes_below(path: PathBuf) -> u64 {
     while let Some(path) = paths.pop() {
         match std::fs::symlink_metadata(&path) {
             Ok(metadata) if metadata.is_dir() => {
-                paths.extend(std::fs::read_dir(&path).into_iter().flatten().flatten().map(|entry| entry.path()));
+                paths.extend(
+                    std::fs::read_dir(&path)
+                        .into_iter()
+                        .flatten()
+                        .flatten()
+                        .map(|entry| entry.path()),
+                );
             }
             Ok(metadata) => bytes += metadata.len(),
             Err(_) => {}

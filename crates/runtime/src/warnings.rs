@@ -70,8 +70,12 @@ impl Warnings {
             StoreError::IndexUnavailable { cause: IndexCause::Held { .. }, .. } => {
                 "end the program that holds the lock, or name another folder with --cache-dir or PREHEAT_CACHE_DIR"
             }
-            StoreError::Full { .. } => "free some space, or name another folder with --cache-dir or PREHEAT_CACHE_DIR",
-            _ => "--cache-dir or PREHEAT_CACHE_DIR names another folder, --cache-read-only never writes",
+            StoreError::Full { .. } => {
+                "free some space, or name another folder with --cache-dir or PREHEAT_CACHE_DIR"
+            }
+            _ => {
+                "--cache-dir or PREHEAT_CACHE_DIR names another folder, --cache-read-only never writes"
+            }
         };
         self.warn(match cause {
             StoreError::IndexUnavailable { .. } => format!(

@@ -110,7 +110,9 @@ mod tests {
     #[test]
     fn more_than_there_is_is_an_error() {
         for length in [usize::MAX, isize::MAX as usize, isize::MAX as usize - 100, 1 << 52] {
-            assert!(matches!(AlignedBytes::zeroed(length), Err(ArrayError::HostMemory { bytes }) if bytes == length));
+            assert!(
+                matches!(AlignedBytes::zeroed(length), Err(ArrayError::HostMemory { bytes }) if bytes == length)
+            );
         }
     }
 }

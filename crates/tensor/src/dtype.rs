@@ -137,7 +137,8 @@ impl Dtype {
     pub fn array_bytes(self, dimensions: &[i64]) -> Result<usize, ArrayError> {
         let bad = || ArrayError::Dimensions { dimensions: dimensions.to_vec() };
         let element = self.bytes()?;
-        let sizes: Option<Vec<usize>> = dimensions.iter().map(|&size| usize::try_from(size).ok()).collect();
+        let sizes: Option<Vec<usize>> =
+            dimensions.iter().map(|&size| usize::try_from(size).ok()).collect();
         let sizes = sizes.ok_or_else(bad)?;
         if sizes.contains(&0) {
             // Whatever the others are: their product may be beyond all numbers.

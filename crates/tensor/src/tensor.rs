@@ -53,7 +53,11 @@ impl Tensor {
     pub fn new(kind: TensorType, bytes: &[u8]) -> Result<Self, TensorError> {
         let expected = kind.dtype.array_bytes(&kind.dimensions)?;
         if bytes.len() != expected {
-            return Err(TensorError::Length { kind: kind.to_string(), expected, given: bytes.len() });
+            return Err(TensorError::Length {
+                kind: kind.to_string(),
+                expected,
+                given: bytes.len(),
+            });
         }
         Ok(Self { kind, data: Arc::new(AlignedBytes::copy_of(bytes)?) })
     }
@@ -84,7 +88,10 @@ impl Tensor {
     /// The values of an f32 tensor, row-major; `None` where the dtype is another.
     pub fn to_f32(&self) -> Option<Vec<f32>> {
         (self.kind.dtype == Dtype::Float32).then(|| {
-            self.data.chunks_exact(4).map(|four| f32::from_le_bytes([four[0], four[1], four[2], four[3]])).collect()
+            self.data
+                .chunks_exact(4)
+                .map(|four| f32::from_le_bytes([four[0], four[1], four[2], four[3]]))
+                .collect()
         })
     }
 
@@ -127,7 +134,11 @@ impl Tensor {
             .map(str::to_owned)
             .collect();
         if !strays.is_empty() {
-            return Err(TensorError::Names { prefix: prefix.to_owned(), count: file.len(), strays: strays.join(", ") });
+            return Err(TensorError::Names {
+                prefix: prefix.to_owned(),
+                count: file.len(),
+                strays: strays.join(", "),
+            });
         }
         (0..file.len())
             .map(|index| {
@@ -154,13 +165,20 @@ impl Tensor {
     ///
     /// # Errors
     /// Where a dtype has no name in the format.
-    pub fn to_safetensors<'a>(tensors: impl IntoIterator<Item = (String, &'a Tensor)>) -> Result<Vec<u8>, TensorError> {
+    pub fn to_safetensors<'a>(
+        tensors: impl IntoIterator<Item = (String, &'a Tensor)>,
+    ) -> Result<Vec<u8>, TensorError> {
         let mut views = HashMap::new();
         for (name, tensor) in tensors {
-            let (dtype, pairs) = file_dtype(tensor.kind.dtype)
-                .ok_or_else(|| TensorError::Dtype { name: name.clone(), dtype: tensor.kind.dtype.to_string() })?;
-            let mut shape: Vec<usize> =
-                tensor.kind.dimensions.iter().map(|&dim| usize::try_from(dim).unwrap_or(0)).collect();
+            let (dtype, pairs) = file_dtype(tensor.kind.dtype).ok_or_else(|| {
+                TensorError::Dtype { name: name.clone(), dtype: tensor.kind.dtype.to_string() }
+            })?;
+            let mut shape: Vec<usize> = tensor
+                .kind
+                .dimensions
+                .iter()
+                .map(|&dim| usize::try_from(dim).unwrap_or(0))
+                .collect();
             if pairs {
                 shape.push(2);
             }
@@ -182,7 +200,8 @@ fn read_file(path: &Path) -> Result<Vec<u8>, TensorError> {
     }
     read(&mut bytes, header_bytes).map_err(TensorError::Io)?;
     let json = bytes.get(HEADER_LENGTH..).unwrap_or_default();
-    let header: Metadata = serde_json::from_slice(json).map_err(SafeTensorError::InvalidHeaderDeserialization)?;
+    let header: Metadata =
+        serde_json::from_slice(json).map_err(SafeTensorError::InvalidHeaderDeserialization)?;
     // One byte more shows that the file goes on after its tensors.
     read(&mut bytes, (header.data_len() as u64).saturating_add(1)).map_err(TensorError::Io)?;
     Ok(bytes)
@@ -260,14 +279,21 @@ fn file_dtype(dtype: Dtype) -> Option<(FileDtype, bool)> {
     DTYPES.iter().find(|(ours, ..)| *ours == dtype).map(|&(_, file, pairs)| (file, pairs))
 }
 
-fn type_of(view: &TensorView<'_>, expected: Option<&TensorType>) -> Result<TensorType, TensorError> {
+fn type_of(
+    view: &TensorView<'_>,
+    expected: Option<&TensorType>,
+) -> Result<TensorType, TensorError> {
     let complex = expected.is_some_and(|kind| file_dtype(kind.dtype) == Some((view.dtype(), true)));
     let dtype = DTYPES
         .iter()
         .find(|&&(_, file, pairs)| file == view.dtype() && pairs == complex)
         .map(|&(ours, ..)| ours)
-        .ok_or_else(|| TensorError::Dtype { name: "of the file".to_owned(), dtype: format!("{:?}", view.dtype()) })?;
-    let mut dimensions: Vec<i64> = view.shape().iter().map(|&size| i64::try_from(size).unwrap_or(i64::MAX)).collect();
+        .ok_or_else(|| TensorError::Dtype {
+            name: "of the file".to_owned(),
+            dtype: format!("{:?}", view.dtype()),
+        })?;
+    let mut dimensions: Vec<i64> =
+        view.shape().iter().map(|&size| i64::try_from(size).unwrap_or(i64::MAX)).collect();
     if complex && dimensions.last() == Some(&2) {
         dimensions.pop();
     }

@@ -179,15 +179,23 @@ pub struct Api {
     /// Tells which ops were run on the CPU because a device lacks them: `TorchFallback`s as JSON.
     pub fallbacks: unsafe extern "C" fn(*const Session, *mut OwnedBytes) -> Answer,
     /// Makes a tensor on a device from row-major, little-endian bytes.
-    pub make_tensor: unsafe extern "C" fn(*const Session, u32, TensorSpec, Bytes, *mut *mut TensorHandle) -> Answer,
+    pub make_tensor: unsafe extern "C" fn(
+        *const Session,
+        u32,
+        TensorSpec,
+        Bytes,
+        *mut *mut TensorHandle,
+    ) -> Answer,
     /// Copies a tensor to another device.
-    pub copy_tensor: unsafe extern "C" fn(*const TensorHandle, u32, *mut *mut TensorHandle) -> Answer,
+    pub copy_tensor:
+        unsafe extern "C" fn(*const TensorHandle, u32, *mut *mut TensorHandle) -> Answer,
     /// Writes a tensor's elements, row-major, to as many bytes.
     pub read_tensor: unsafe extern "C" fn(*const TensorHandle, *mut u8, usize) -> Answer,
     /// Frees a tensor.
     pub free_tensor: unsafe extern "C" fn(*mut TensorHandle),
     /// Makes a graph ready on a device, from its bytes.
-    pub load_graph: unsafe extern "C" fn(*const Session, u32, Bytes, *mut *mut GraphHandle) -> Answer,
+    pub load_graph:
+        unsafe extern "C" fn(*const Session, u32, Bytes, *mut *mut GraphHandle) -> Answer,
     /// Runs a graph on as many tensors as it has inputs and weights, in this order, and gives as many outputs as it has. An input whose
     /// memory an output may take over is gone afterwards, as after a run that failed. Flags: `RUN_*`.
     pub run_graph: unsafe extern "C" fn(

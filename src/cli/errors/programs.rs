@@ -26,7 +26,9 @@ pub(super) fn compile_hint(said: &str) -> Option<&'static str> {
         );
     }
     if said.contains("dynamism") {
-        return Some("XLA compiles programs whose shapes are all known: export it for inputs of one size");
+        return Some(
+            "XLA compiles programs whose shapes are all known: export it for inputs of one size",
+        );
     }
     let unknown = ["No FFI handler registered for", "No registered implementation for"];
     unknown.iter().any(|words| said.contains(words)).then_some(

@@ -19,11 +19,13 @@ use pjrt_sim::config::to_hex;
 use pjrt_sim::forward::{Raised, Real, bytes};
 use pjrt_sim::pose::{Attribute, Device, Topology, Value};
 use preheat_pjrt::sys::{
-    Args, Call, DeviceDescription, DeviceDescriptionAttributesArgs, DeviceDescriptionDebugStringArgs,
-    DeviceDescriptionIdArgs, DeviceDescriptionKindArgs, DeviceDescriptionProcessIndexArgs,
-    DeviceDescriptionToStringArgs, NamedValue, NamedValueType, PluginAttributesArgs, PluginInitializeArgs,
-    TopologyDescriptionAttributesArgs, TopologyDescriptionCreateArgs, TopologyDescriptionGetDeviceDescriptionsArgs,
-    TopologyDescriptionPlatformNameArgs, TopologyDescriptionPlatformVersionArgs, TopologyDescriptionSerializeArgs,
+    Args, Call, DeviceDescription, DeviceDescriptionAttributesArgs,
+    DeviceDescriptionDebugStringArgs, DeviceDescriptionIdArgs, DeviceDescriptionKindArgs,
+    DeviceDescriptionProcessIndexArgs, DeviceDescriptionToStringArgs, NamedValue, NamedValueType,
+    PluginAttributesArgs, PluginInitializeArgs, TopologyDescriptionAttributesArgs,
+    TopologyDescriptionCreateArgs, TopologyDescriptionGetDeviceDescriptionsArgs,
+    TopologyDescriptionPlatformNameArgs, TopologyDescriptionPlatformVersionArgs,
+    TopologyDescriptionSerializeArgs,
 };
 
 /// Names that libtpu takes, the empty one too, and below it such as it refuses.
@@ -67,10 +69,14 @@ fn attributes(values: *const NamedValue, count: usize) -> Vec<Attribute> {
             // SAFETY: as above.
             let value = unsafe {
                 match named.r#type {
-                    NamedValueType::STRING => Value::Text(text(named.value.string_value, named.value_size)),
+                    NamedValueType::STRING => {
+                        Value::Text(text(named.value.string_value, named.value_size))
+                    }
                     NamedValueType::INT64_LIST => {
                         let list = named.value.int64_array_value;
-                        Value::Integers((0..named.value_size).map(|at| list.add(at).read()).collect())
+                        Value::Integers(
+                            (0..named.value_size).map(|at| list.add(at).read()).collect(),
+                        )
                     }
                     NamedValueType::FLOAT => Value::Float(named.value.float_value),
                     NamedValueType::BOOL => Value::Bool(named.value.bool_value),
@@ -85,7 +91,10 @@ fn attributes(values: *const NamedValue, count: usize) -> Vec<Attribute> {
     attributes
 }
 
-fn device(real: &'static Real, device_description: *mut DeviceDescription) -> Result<Device, Raised> {
+fn device(
+    real: &'static Real,
+    device_description: *mut DeviceDescription,
+) -> Result<Device, Raised> {
     let mut id = DeviceDescriptionIdArgs { device_description, ..Args::new() };
     call(real, &mut id)?;
     let mut process = DeviceDescriptionProcessIndexArgs { device_description, ..Args::new() };
@@ -110,7 +119,8 @@ fn device(real: &'static Real, device_description: *mut DeviceDescription) -> Re
 
 fn topology(real: &'static Real, name: &str) -> Result<Topology, Raised> {
     let (topology_name, topology_name_size) = (name.as_ptr().cast(), name.len());
-    let mut create = TopologyDescriptionCreateArgs { topology_name, topology_name_size, ..Args::new() };
+    let mut create =
+        TopologyDescriptionCreateArgs { topology_name, topology_name_size, ..Args::new() };
     call(real, &mut create)?;
     let topology = create.topology;
     let mut platform_name = TopologyDescriptionPlatformNameArgs { topology, ..Args::new() };
@@ -122,7 +132,8 @@ fn topology(real: &'static Real, name: &str) -> Result<Topology, Raised> {
     let mut serialize = TopologyDescriptionSerializeArgs { topology, ..Args::new() };
     call(real, &mut serialize)?;
     // SAFETY: the plugin answered so many bytes.
-    let serialized = to_hex(unsafe { bytes(serialize.serialized_bytes, serialize.serialized_bytes_size) });
+    let serialized =
+        to_hex(unsafe { bytes(serialize.serialized_bytes, serialize.serialized_bytes_size) });
     let mut list = TopologyDescriptionGetDeviceDescriptionsArgs { topology, ..Args::new() };
     call(real, &mut list)?;
     let devices = (0..list.num_descriptions)
@@ -150,7 +161,10 @@ fn main() -> Result<(), Box<dyn error::Error>> {
     let mut plugin = PluginAttributesArgs { attributes: ptr::null(), ..Args::new() };
     call(real, &mut plugin).map_err(fail)?;
     let (major, minor) = real.version();
-    println!("{{\n\"source\": {},", serde_json::to_string(&format!("{source}, PJRT C API {major}.{minor}"))?);
+    println!(
+        "{{\n\"source\": {},",
+        serde_json::to_string(&format!("{source}, PJRT C API {major}.{minor}"))?
+    );
     println!(
         "\"plugin_attributes\": {},",
         serde_json::to_string(&attributes(plugin.attributes, plugin.num_attributes))?
@@ -164,10 +178,13 @@ fn main() -> Result<(), Box<dyn error::Error>> {
     println!("],\n\"refused\": [");
     for (index, name) in REFUSED.iter().enumerate() {
         let comma = if index + 1 == REFUSED.len() { "" } else { "," };
-        let (code, message) = topology(real, name).err().ok_or_else(|| format!("{name} was taken"))?.describe();
+        let (code, message) =
+            topology(real, name).err().ok_or_else(|| format!("{name} was taken"))?.describe();
         println!(
             "{}{comma}",
-            serde_json::to_string(&serde_json::json!({ "name": name, "code": code.0, "message": message }))?
+            serde_json::to_string(
+                &serde_json::json!({ "name": name, "code": code.0, "message": message })
+            )?
         );
     }
     println!("]\n}}");

@@ -9,12 +9,13 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use preheat_pjrt::sys::abi_version::{
-    ABI_VERSION, Call, ClientRuntimeAbiVersionArgs, ExecutableAbiVersion, ExecutableAbiVersionDestroyArgs,
-    ExecutableAbiVersionFromProtoArgs, ExecutableAbiVersionPlatformIdArgs, ExecutableAbiVersionToProtoArgs,
+    ABI_VERSION, Call, ClientRuntimeAbiVersionArgs, ExecutableAbiVersion,
+    ExecutableAbiVersionDestroyArgs, ExecutableAbiVersionFromProtoArgs,
+    ExecutableAbiVersionPlatformIdArgs, ExecutableAbiVersionToProtoArgs,
     ExecutableGetAbiVersionArgs, Extension, RuntimeAbiVersion, RuntimeAbiVersionDestroyArgs,
     RuntimeAbiVersionFromProtoArgs, RuntimeAbiVersionIsCompatibleWithExecutableArgs,
-    RuntimeAbiVersionIsCompatibleWithRuntimeArgs, RuntimeAbiVersionPlatformIdArgs, RuntimeAbiVersionToProtoArgs,
-    SerializedProto,
+    RuntimeAbiVersionIsCompatibleWithRuntimeArgs, RuntimeAbiVersionPlatformIdArgs,
+    RuntimeAbiVersionToProtoArgs, SerializedProto,
 };
 use preheat_pjrt::sys::{Error, ErrorCode, ExtensionBase};
 
@@ -37,7 +38,9 @@ pub(crate) fn extension(config: &Config, next: *mut ExtensionBase) -> Option<*mu
             client_runtime_abi_version: Some(entry::<ClientRuntimeAbiVersionArgs>),
             executable_get_abi_version: Some(entry::<ExecutableGetAbiVersionArgs>),
             runtime_abi_version_destroy: Some(entry::<RuntimeAbiVersionDestroyArgs>),
-            runtime_abi_version_is_compatible_with_runtime: Some(entry::<RuntimeAbiVersionIsCompatibleWithRuntimeArgs>),
+            runtime_abi_version_is_compatible_with_runtime: Some(
+                entry::<RuntimeAbiVersionIsCompatibleWithRuntimeArgs>,
+            ),
             runtime_abi_version_is_compatible_with_executable: Some(
                 entry::<RuntimeAbiVersionIsCompatibleWithExecutableArgs>,
             ),
@@ -61,8 +64,11 @@ pub(crate) fn version_for(config: &Config, guise: Option<&Guise>) -> Option<Stri
 
 /// Why a runtime does not take an executable; `None` where it does.
 pub(crate) fn refusal(config: &Config, runtime: &str, executable: &str) -> Option<String> {
-    let parts = |version: &str| version.split_once(' ').map(|(chip, version)| (chip.to_owned(), version.to_owned()));
-    let (Some((runtime_chip, own)), Some((chip, needed))) = (parts(runtime), parts(executable)) else {
+    let parts = |version: &str| {
+        version.split_once(' ').map(|(chip, version)| (chip.to_owned(), version.to_owned()))
+    };
+    let (Some((runtime_chip, own)), Some((chip, needed))) = (parts(runtime), parts(executable))
+    else {
         return Some(format!("pjrt-sim: `{runtime}` and `{executable}` are not both versions"));
     };
     let taken = match &config.abi_takes {
@@ -130,7 +136,8 @@ impl Serve for RuntimeAbiVersionIsCompatibleWithExecutableArgs {
     fn serve(&mut self) -> Result<(), Raised> {
         let plugin = plugin()?;
         // SAFETY: the header asks the caller for versions that live.
-        let (runtime, executable) = unsafe { (text(self.abi_version), text(self.executable_abi_version)) };
+        let (runtime, executable) =
+            unsafe { (text(self.abi_version), text(self.executable_abi_version)) };
         let refusal = refusal(&plugin.config, runtime, executable);
         let (runtime, executable) = (runtime.clone(), executable.clone());
         let event = Event::Takes { runtime, executable, taken: refusal.is_none() };
@@ -142,7 +149,10 @@ impl Serve for RuntimeAbiVersionIsCompatibleWithExecutableArgs {
 /// As libtpu, which has no answer.
 impl Serve for RuntimeAbiVersionIsCompatibleWithRuntimeArgs {
     fn serve(&mut self) -> Result<(), Raised> {
-        Err(Raised::ours(ErrorCode::UNIMPLEMENTED, "pjrt-sim: runtimes are not compared, as in libtpu"))
+        Err(Raised::ours(
+            ErrorCode::UNIMPLEMENTED,
+            "pjrt-sim: runtimes are not compared, as in libtpu",
+        ))
     }
 }
 
@@ -165,7 +175,9 @@ unsafe fn read(start: *const c_char, size: usize) -> Result<String, Raised> {
     // SAFETY: the caller's word.
     let text = String::from_utf8_lossy(unsafe { bytes(start, size) }).into_owned();
     let is_version = text.contains(' ');
-    is_version.then_some(text).ok_or_else(|| Raised::ours(ErrorCode::INVALID_ARGUMENT, "pjrt-sim: this is no version"))
+    is_version
+        .then_some(text)
+        .ok_or_else(|| Raised::ours(ErrorCode::INVALID_ARGUMENT, "pjrt-sim: this is no version"))
 }
 
 /// What both kinds of versions can do.
@@ -175,7 +187,8 @@ macro_rules! version {
             fn serve(&mut self) -> Result<(), Raised> {
                 // SAFETY: the header asks the caller for a version that lives.
                 let version = unsafe { text(self.abi_version) };
-                (self.serialized_proto, self.serialized_proto_size, self.serialized_proto_holder) = written(version);
+                (self.serialized_proto, self.serialized_proto_size, self.serialized_proto_holder) =
+                    written(version);
                 self.serialized_proto_deleter = Some(free);
                 Ok(())
             }

@@ -75,11 +75,15 @@ pub struct Config {
 
 impl Config {
     /// Reads the variables that start with [`PREFIX`]; any other is none of this plugin's business.
-    pub fn read(environment: impl IntoIterator<Item = (OsString, OsString)>) -> Result<Self, ConfigError> {
+    pub fn read(
+        environment: impl IntoIterator<Item = (OsString, OsString)>,
+    ) -> Result<Self, ConfigError> {
         let mut config = Self::default();
         let mut variables: Vec<_> = environment
             .into_iter()
-            .filter_map(|(name, value)| Some((name.to_str()?.strip_prefix(PREFIX)?.to_owned(), value)))
+            .filter_map(|(name, value)| {
+                Some((name.to_str()?.strip_prefix(PREFIX)?.to_owned(), value))
+            })
             .collect();
         variables.sort();
         for (name, value) in variables {
@@ -92,7 +96,8 @@ impl Config {
                 "PLUGIN" => config.plugin = PathBuf::from(&value),
                 "LOG" => config.log = Some(PathBuf::from(&value)),
                 _ => {
-                    let text = value.to_str().ok_or_else(|| fail("is not valid UTF-8".to_owned()))?;
+                    let text =
+                        value.to_str().ok_or_else(|| fail("is not valid UTF-8".to_owned()))?;
                     config.take(&name, text).map_err(fail)?;
                 }
             }
@@ -115,17 +120,24 @@ impl Config {
             "PLATFORM_NAME" => overrides.platform_name = Some(text.to_owned()),
             "PLATFORM_VERSION" => overrides.platform_version = Some(text.to_owned()),
             "DEVICE_KIND" => overrides.device_kind = Some(text.to_owned()),
-            "BOUNDS" => overrides.bounds = Some(bounds(text).ok_or("wants chips along x, y and z, such as 2x2x1")?),
+            "BOUNDS" => {
+                overrides.bounds =
+                    Some(bounds(text).ok_or("wants chips along x, y and z, such as 2x2x1")?)
+            }
             "CORES" => overrides.cores = Some(positive(text)?),
             "TOPOLOGY_BYTES" => {
-                overrides.topology_bytes = Some(from_hex(text).ok_or("wants pairs of hexadecimal digits")?);
+                overrides.topology_bytes =
+                    Some(from_hex(text).ok_or("wants pairs of hexadecimal digits")?);
             }
-            "HOST_FEATURES" => overrides.host_features = Some(list(text).map(str::to_owned).collect()),
+            "HOST_FEATURES" => {
+                overrides.host_features = Some(list(text).map(str::to_owned).collect())
+            }
             "MEMORY_LIMIT" => overrides.memory_limit = Some(positive(text)?),
             "ABI_VERSION" if text.trim().is_empty() => return Err("wants a text".to_owned()),
             "ABI_VERSION" => self.abi_version = Some(text.to_owned()),
             "ABI_TAKES" => {
-                self.abi_takes = Some(list(text).filter(|item| *item != "none").map(str::to_owned).collect());
+                self.abi_takes =
+                    Some(list(text).filter(|item| *item != "none").map(str::to_owned).collect());
             }
             "FAIL" => self.add_rules(text, Kind::Fail)?,
             "OUT_OF_MEMORY" => self.add_rules(text, Kind::OutOfMemory)?,
@@ -134,15 +146,20 @@ impl Config {
             "EXIT" => self.add_rules(text, Kind::Exit)?,
             "CORRUPT" => {
                 self.add_rules(text, Kind::Corrupt)?;
-                if self.rules.iter().any(|rule| rule.kind == Kind::Corrupt && rule.place != Place::Deserialize) {
+                if self
+                    .rules
+                    .iter()
+                    .any(|rule| rule.kind == Kind::Corrupt && rule.place != Place::Deserialize)
+                {
                     return Err("only what a deserialise is given can be corrupted".to_owned());
                 }
             }
             "DELAY" => self.add_delays(text)?,
             "ERROR_CODE" => self.error_code = Some(error_code(text)?),
             "API_VERSION" => {
-                let version =
-                    text.split_once('.').and_then(|(major, minor)| Some((major.parse().ok()?, minor.parse().ok()?)));
+                let version = text
+                    .split_once('.')
+                    .and_then(|(major, minor)| Some((major.parse().ok()?, minor.parse().ok()?)));
                 self.api_version = Some(version.ok_or("wants major and minor, such as 0.81")?);
             }
             "TABLE_END" => self.table_end = Some(text.to_owned()),
@@ -165,8 +182,9 @@ impl Config {
         for item in list(text) {
             let (place, milliseconds) = item.split_once('=').ok_or("wants PLACE=MILLISECONDS")?;
             let (place, when) = occasion(place)?;
-            let delay =
-                milliseconds.parse().map_err(|_| format!("`{milliseconds}` is not a number of milliseconds"))?;
+            let delay = milliseconds
+                .parse()
+                .map_err(|_| format!("`{milliseconds}` is not a number of milliseconds"))?;
             self.rules.push(Rule { place, when, kind: Kind::Delay(Duration::from_millis(delay)) });
         }
         Ok(())
@@ -192,7 +210,9 @@ impl Config {
         }
         match (&self.pose, needing.iter().find(|(_, set)| *set)) {
             (None, Some((name, _))) => refuse(name, "needs PJRT_SIM_POSE"),
-            (Some(_), _) if overrides.host_features.is_some() => refuse("HOST_FEATURES", "a posed TPU lists none"),
+            (Some(_), _) if overrides.host_features.is_some() => {
+                refuse("HOST_FEATURES", "a posed TPU lists none")
+            }
             _ => Ok(()),
         }
     }
@@ -223,7 +243,10 @@ fn bounds(text: &str) -> Option<[u8; 3]> {
 }
 
 fn positive<T: std::str::FromStr + PartialOrd + From<u8>>(text: &str) -> Result<T, String> {
-    text.parse().ok().filter(|number| *number >= T::from(1)).ok_or_else(|| "wants a positive number".to_owned())
+    text.parse()
+        .ok()
+        .filter(|number| *number >= T::from(1))
+        .ok_or_else(|| "wants a positive number".to_owned())
 }
 
 /// `compile`, `compile@2` or `compile@2+`.
@@ -235,13 +258,16 @@ fn occasion(text: &str) -> Result<(Place, When), String> {
                 Some(digits) => (digits, true),
                 None => (number, false),
             };
-            let number = positive(digits).map_err(|_| format!("`@{number}` wants @N or @N+, counted from 1"))?;
+            let number = positive(digits)
+                .map_err(|_| format!("`@{number}` wants @N or @N+, counted from 1"))?;
             (place, if from { When::From(number) } else { When::Nth(number) })
         }
     };
     let known = || Place::ALL.iter().map(|place| place.name()).collect::<Vec<_>>().join(", ");
     let place = Place::ALL.into_iter().find(|known| known.name() == place);
-    place.map(|place| (place, when)).ok_or_else(|| format!("`{text}` starts with none of {}", known()))
+    place
+        .map(|place| (place, when))
+        .ok_or_else(|| format!("`{text}` starts with none of {}", known()))
 }
 
 /// A code of the PJRT C API, by number or by name.
@@ -267,14 +293,19 @@ fn error_code(text: &str) -> Result<u32, String> {
     if let Some((_, code)) = NAMES.iter().find(|(name, _)| *name == text) {
         return Ok(code.0);
     }
-    positive(text).map_err(|_| "wants a code of PJRT_Error_Code, by number or by a name such as INTERNAL".to_owned())
+    positive(text).map_err(|_| {
+        "wants a code of PJRT_Error_Code, by number or by a name such as INTERNAL".to_owned()
+    })
 }
 
 /// Bytes from pairs of hexadecimal digits.
 pub fn from_hex(text: &str) -> Option<Vec<u8>> {
     let digits = text.as_bytes().chunks(2);
     digits
-        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok().filter(|pair| pair.len() == 2)?, 16).ok())
+        .map(|pair| {
+            u8::from_str_radix(std::str::from_utf8(pair).ok().filter(|pair| pair.len() == 2)?, 16)
+                .ok()
+        })
         .collect()
 }
 
@@ -291,7 +322,12 @@ mod tests {
 
     fn read(variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
         let plugin = [("PJRT_SIM_PLUGIN", "/a/plugin.so")];
-        Config::read(plugin.iter().chain(variables).map(|(name, value)| (OsString::from(name), OsString::from(value))))
+        Config::read(
+            plugin
+                .iter()
+                .chain(variables)
+                .map(|(name, value)| (OsString::from(name), OsString::from(value))),
+        )
     }
 
     #[test]

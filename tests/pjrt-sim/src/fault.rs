@@ -155,7 +155,12 @@ impl Stage {
     }
 
     /// Lets the faults strike; says whether to corrupt.
-    fn enter(&self, place: Place, event: impl Fn() -> Event, begun: Instant) -> Result<bool, Raised> {
+    fn enter(
+        &self,
+        place: Place,
+        event: impl Fn() -> Event,
+        begun: Instant,
+    ) -> Result<bool, Raised> {
         let rules: Vec<&Rule> = self.rules.iter().filter(|rule| rule.place == place).collect();
         if rules.is_empty() && !place.announced() {
             return Ok(false);
@@ -173,11 +178,15 @@ impl Stage {
                 Kind::Delay(delay) => thread::sleep(delay),
                 Kind::Corrupt => corrupt = true,
                 Kind::Fail => {
-                    let message = format!("pjrt-sim: told to fail {} number {ordinal}", place.name());
+                    let message =
+                        format!("pjrt-sim: told to fail {} number {ordinal}", place.name());
                     return Err(Raised::ours(self.error_code, message));
                 }
                 Kind::OutOfMemory => {
-                    let message = format!("pjrt-sim: told to be out of memory at {} number {ordinal}", place.name());
+                    let message = format!(
+                        "pjrt-sim: told to be out of memory at {} number {ordinal}",
+                        place.name()
+                    );
                     return Err(Raised::ours(ErrorCode::RESOURCE_EXHAUSTED, message));
                 }
                 Kind::Hang => {
@@ -193,7 +202,11 @@ impl Stage {
                 }
                 Kind::Exit => {
                     last_word(Outcome::Exiting);
-                    let _ = writeln!(std::io::stderr(), "pjrt-sim: told to exit at {} number {ordinal}", place.name());
+                    let _ = writeln!(
+                        std::io::stderr(),
+                        "pjrt-sim: told to exit at {} number {ordinal}",
+                        place.name()
+                    );
                     std::process::exit(1);
                 }
             }

@@ -15,8 +15,8 @@ use std::ptr::{self, NonNull};
 use std::sync::{LazyLock, Mutex, OnceLock, PoisonError};
 
 use preheat_pjrt::sys::{
-    self, Api, Args, Call, Error, ErrorCode, ErrorDestroyArgs, ErrorGetCodeArgs, ErrorMessageArgs, ExtensionBase,
-    Function, GetPjrtApi,
+    self, Api, Args, Call, Error, ErrorCode, ErrorDestroyArgs, ErrorGetCodeArgs, ErrorMessageArgs,
+    ExtensionBase, Function, GetPjrtApi,
 };
 
 /// Why a real plugin could not be put behind a table.
@@ -81,13 +81,18 @@ impl Real {
     ///
     /// `args` must be what the header asks of the function's caller: handles that live, pointers that cover the sizes beside them.
     pub unsafe fn call<A: Call>(&'static self, args: &mut A) -> Result<(), Raised> {
-        let missing = || Raised::ours(ErrorCode::UNIMPLEMENTED, format!("the real plugin has no {}", A::FUNCTION));
+        let missing = || {
+            Raised::ours(
+                ErrorCode::UNIMPLEMENTED,
+                format!("the real plugin has no {}", A::FUNCTION),
+            )
+        };
         if A::OFFSET + size_of::<Function<A>>() > self.struct_size {
             return Err(missing());
         }
         // SAFETY: the line above shows that the table reaches that far; `Call` says what is stored there.
-        let function =
-            unsafe { self.api.byte_add(A::OFFSET).cast::<Option<Function<A>>>().read() }.ok_or_else(missing)?;
+        let function = unsafe { self.api.byte_add(A::OFFSET).cast::<Option<Function<A>>>().read() }
+            .ok_or_else(missing)?;
         // SAFETY: the caller vouches for the args.
         match NonNull::new(unsafe { function(args) }) {
             None => Ok(()),
@@ -104,7 +109,8 @@ impl Real {
 }
 
 /// How far a table must reach at least: up to its error functions.
-const ERROR_FUNCTIONS_END: usize = <ErrorGetCodeArgs as Call>::OFFSET + size_of::<Option<Function<ErrorGetCodeArgs>>>();
+const ERROR_FUNCTIONS_END: usize =
+    <ErrorGetCodeArgs as Call>::OFFSET + size_of::<Option<Function<ErrorGetCodeArgs>>>();
 
 /// An error that the real plugin made; freed with it.
 #[derive(Debug)]
@@ -262,7 +268,9 @@ impl<A: Call> Incoming<'_, A> {
 
     /// The real plugin; an error where there is none.
     pub fn real(&self) -> Result<&'static Real, Raised> {
-        self.real.ok_or_else(|| Raised::ours(ErrorCode::FAILED_PRECONDITION, "there is no real plugin behind this one"))
+        self.real.ok_or_else(|| {
+            Raised::ours(ErrorCode::FAILED_PRECONDITION, "there is no real plugin behind this one")
+        })
     }
 
     /// Hands the call on as it came.
@@ -324,18 +332,24 @@ pub unsafe fn answered<A: Args + Copy>(
         // A caller with an older header: its struct is too short to be an `A`.
         let mut whole = A::new();
         // SAFETY: `given` bytes are the caller's, and fewer than `whole` has.
-        unsafe { ptr::copy_nonoverlapping(args.cast::<u8>(), (&raw mut whole).cast::<u8>(), given) };
+        unsafe {
+            ptr::copy_nonoverlapping(args.cast::<u8>(), (&raw mut whole).cast::<u8>(), given)
+        };
         let served = serve(&mut whole);
         // SAFETY: the same bytes the other way.
-        unsafe { ptr::copy_nonoverlapping((&raw const whole).cast::<u8>(), args.cast::<u8>(), given) };
+        unsafe {
+            ptr::copy_nonoverlapping((&raw const whole).cast::<u8>(), args.cast::<u8>(), given)
+        };
         served
     }));
     match served {
         Ok(Ok(())) => ptr::null_mut(),
         Ok(Err(raised)) => raised.into_raw(),
         Err(panic) => {
-            let reason =
-                panic.downcast_ref::<&str>().map(ToString::to_string).or_else(|| panic.downcast_ref().cloned());
+            let reason = panic
+                .downcast_ref::<&str>()
+                .map(ToString::to_string)
+                .or_else(|| panic.downcast_ref().cloned());
             let message = format!("{function} panicked: {}", reason.unwrap_or_default());
             Raised::ours(ErrorCode::INTERNAL, message).into_raw()
         }
@@ -366,11 +380,16 @@ impl Table {
             let _ = REAL.set(real);
             let known = real.struct_size.min(Api::STRUCT_SIZE);
             // SAFETY: both tables have at least `known` bytes, and a new box does not overlap the plugin's.
-            unsafe { ptr::copy_nonoverlapping(real.api.cast::<u8>(), (&raw mut *api).cast::<u8>(), known) };
+            unsafe {
+                ptr::copy_nonoverlapping(real.api.cast::<u8>(), (&raw mut *api).cast::<u8>(), known)
+            };
             api.struct_size = known;
         } else {
-            api.pjrt_api_version =
-                sys::ApiVersion { major_version: sys::API_MAJOR, minor_version: sys::API_MINOR, ..Args::new() };
+            api.pjrt_api_version = sys::ApiVersion {
+                major_version: sys::API_MAJOR,
+                minor_version: sys::API_MINOR,
+                ..Args::new()
+            };
         }
         api.error_destroy = Some(error_destroy);
         api.error_message = Some(error_message);
@@ -387,13 +406,16 @@ impl Table {
     fn put<A>(&mut self, offset: usize, function: Option<Function<A>>) {
         if offset + size_of::<Option<Function<A>>>() <= self.api.struct_size {
             // SAFETY: the line above shows that the box holds these bytes; every offset handed in is a function's.
-            unsafe { (&raw mut *self.api).byte_add(offset).cast::<Option<Function<A>>>().write(function) };
+            unsafe {
+                (&raw mut *self.api).byte_add(offset).cast::<Option<Function<A>>>().write(function)
+            };
         }
     }
 
     fn offset(name: &str) -> Result<usize, UnknownFunction> {
         let quiet = ["PJRT_Error_Destroy", "PJRT_Error_Message"];
-        let found = sys::FUNCTIONS.iter().find(|(known, _)| *known == name && !quiet.contains(known));
+        let found =
+            sys::FUNCTIONS.iter().find(|(known, _)| *known == name && !quiet.contains(known));
         found.map(|(_, offset)| *offset).ok_or_else(|| UnknownFunction(name.to_owned()))
     }
 
@@ -417,7 +439,10 @@ impl Table {
     }
 
     /// Puts an extension in front of the real plugin's; it is given where those start.
-    pub fn extend(&mut self, extension: impl FnOnce(*mut ExtensionBase) -> Option<*mut ExtensionBase>) {
+    pub fn extend(
+        &mut self,
+        extension: impl FnOnce(*mut ExtensionBase) -> Option<*mut ExtensionBase>,
+    ) {
         if let Some(first) = extension(self.api.extension_start) {
             self.api.extension_start = first;
         }

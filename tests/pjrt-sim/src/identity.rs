@@ -4,11 +4,13 @@
 use std::ffi::c_char;
 
 use preheat_pjrt::sys::{
-    Args, BufferIsOnCpuArgs, ClientPlatformNameArgs, ClientPlatformVersionArgs, DeviceDescriptionAttributesArgs,
-    DeviceDescriptionDebugStringArgs, DeviceDescriptionKindArgs, DeviceDescriptionProcessIndexArgs,
-    DeviceDescriptionToStringArgs, DeviceGetDescriptionArgs, DeviceMemoryStatsArgs, ErrorCode, SerializedTopology,
-    TopologyDescriptionAttributesArgs, TopologyDescriptionCreateArgs, TopologyDescriptionDestroyArgs,
-    TopologyDescriptionPlatformNameArgs, TopologyDescriptionPlatformVersionArgs, TopologyDescriptionSerializeArgs,
+    Args, BufferIsOnCpuArgs, ClientPlatformNameArgs, ClientPlatformVersionArgs,
+    DeviceDescriptionAttributesArgs, DeviceDescriptionDebugStringArgs, DeviceDescriptionKindArgs,
+    DeviceDescriptionProcessIndexArgs, DeviceDescriptionToStringArgs, DeviceGetDescriptionArgs,
+    DeviceMemoryStatsArgs, ErrorCode, SerializedTopology, TopologyDescriptionAttributesArgs,
+    TopologyDescriptionCreateArgs, TopologyDescriptionDestroyArgs,
+    TopologyDescriptionPlatformNameArgs, TopologyDescriptionPlatformVersionArgs,
+    TopologyDescriptionSerializeArgs,
 };
 
 use crate::fault::Place;
@@ -49,7 +51,9 @@ impl Override for ClientPlatformNameArgs {
         let posed = plugin.pose.map(|pose| pose.topology.platform_name.as_str());
         match posed.or(plugin.config.overrides.platform_name.as_deref()) {
             None => call.forward()?,
-            Some(name) => call.answer(|args| (args.platform_name, args.platform_name_size) = text(name)),
+            Some(name) => {
+                call.answer(|args| (args.platform_name, args.platform_name_size) = text(name))
+            }
         }
         Ok(())
     }
@@ -61,7 +65,8 @@ impl Override for ClientPlatformVersionArgs {
         let posed = plugin.pose.map(|pose| pose.topology.platform_version.as_str());
         match posed.or(plugin.config.overrides.platform_version.as_deref()) {
             None => call.forward()?,
-            Some(version) => call.answer(|args| (args.platform_version, args.platform_version_size) = text(version)),
+            Some(version) => call
+                .answer(|args| (args.platform_version, args.platform_version_size) = text(version)),
         }
         Ok(())
     }
@@ -70,10 +75,14 @@ impl Override for ClientPlatformVersionArgs {
 impl Override for TopologyDescriptionPlatformNameArgs {
     fn serve(mut call: Incoming<'_, Self>) -> Result<(), Raised> {
         let plugin = plugin()?;
-        let posed = handles().topology(call.args().topology).map(|guise| guise.topology.platform_name.as_str());
+        let posed = handles()
+            .topology(call.args().topology)
+            .map(|guise| guise.topology.platform_name.as_str());
         match posed.or(plugin.config.overrides.platform_name.as_deref()) {
             None => call.forward()?,
-            Some(name) => call.answer(|args| (args.platform_name, args.platform_name_size) = text(name)),
+            Some(name) => {
+                call.answer(|args| (args.platform_name, args.platform_name_size) = text(name))
+            }
         }
         Ok(())
     }
@@ -82,10 +91,13 @@ impl Override for TopologyDescriptionPlatformNameArgs {
 impl Override for TopologyDescriptionPlatformVersionArgs {
     fn serve(mut call: Incoming<'_, Self>) -> Result<(), Raised> {
         let plugin = plugin()?;
-        let posed = handles().topology(call.args().topology).map(|guise| guise.topology.platform_version.as_str());
+        let posed = handles()
+            .topology(call.args().topology)
+            .map(|guise| guise.topology.platform_version.as_str());
         match posed.or(plugin.config.overrides.platform_version.as_deref()) {
             None => call.forward()?,
-            Some(version) => call.answer(|args| (args.platform_version, args.platform_version_size) = text(version)),
+            Some(version) => call
+                .answer(|args| (args.platform_version, args.platform_version_size) = text(version)),
         }
         Ok(())
     }
@@ -107,7 +119,9 @@ impl Override for TopologyDescriptionCreateArgs {
                     return Ok(None);
                 }
                 let guise = guise_named(plugin, &name);
-                let guise = guise.ok_or_else(|| Raised::ours(ErrorCode::INVALID_ARGUMENT, pose::unknown(&name)))?;
+                let guise = guise.ok_or_else(|| {
+                    Raised::ours(ErrorCode::INVALID_ARGUMENT, pose::unknown(&name))
+                })?;
                 handles().named_topology(real, guise).map(Some)
             },
         )?;
@@ -131,7 +145,8 @@ impl Override for TopologyDescriptionAttributesArgs {
         match guise {
             None => call.forward()?,
             Some(guise) => call.answer(|args| {
-                (args.attributes, args.num_attributes) = (guise.attributes.as_ptr(), guise.attributes.len());
+                (args.attributes, args.num_attributes) =
+                    (guise.attributes.as_ptr(), guise.attributes.len());
             }),
         }
         Ok(())
@@ -162,7 +177,9 @@ impl Override for TopologyDescriptionSerializeArgs {
                     // SAFETY: the plugin asks for exactly this once the bytes are done with.
                     unsafe { free(args.serialized_topology) };
                 }
-                changed.ok_or_else(|| Raised::ours(ErrorCode::INTERNAL, "pjrt-sim: cannot read the real topology"))?
+                changed.ok_or_else(|| {
+                    Raised::ours(ErrorCode::INTERNAL, "pjrt-sim: cannot read the real topology")
+                })?
             }
         };
         call.answer(|args| {
@@ -179,11 +196,14 @@ impl Override for TopologyDescriptionSerializeArgs {
 impl Override for DeviceDescriptionKindArgs {
     fn serve(mut call: Incoming<'_, Self>) -> Result<(), Raised> {
         let plugin = plugin()?;
-        let posed =
-            handles().device(call.real()?, call.args().device_description)?.map(|(device, _)| device.kind.as_str());
+        let posed = handles()
+            .device(call.real()?, call.args().device_description)?
+            .map(|(device, _)| device.kind.as_str());
         match posed.or(plugin.config.overrides.device_kind.as_deref()) {
             None => call.forward()?,
-            Some(kind) => call.answer(|args| (args.device_kind, args.device_kind_size) = text(kind)),
+            Some(kind) => {
+                call.answer(|args| (args.device_kind, args.device_kind_size) = text(kind))
+            }
         }
         Ok(())
     }
@@ -206,7 +226,9 @@ impl Override for DeviceDescriptionDebugStringArgs {
         match posed {
             None => call.forward()?,
             Some((device, _)) => {
-                call.answer(|args| (args.debug_string, args.debug_string_size) = text(&device.debug_string));
+                call.answer(|args| {
+                    (args.debug_string, args.debug_string_size) = text(&device.debug_string)
+                });
             }
         }
         Ok(())
@@ -218,7 +240,9 @@ impl Override for DeviceDescriptionToStringArgs {
         let posed = handles().device(call.real()?, call.args().device_description)?;
         match posed {
             None => call.forward()?,
-            Some((device, _)) => call.answer(|args| (args.to_string, args.to_string_size) = text(&device.to_string)),
+            Some((device, _)) => {
+                call.answer(|args| (args.to_string, args.to_string_size) = text(&device.to_string))
+            }
         }
         Ok(())
     }
@@ -230,7 +254,9 @@ impl Override for DeviceDescriptionAttributesArgs {
         match posed {
             None => call.forward()?,
             Some((_, attributes)) => {
-                call.answer(|args| (args.attributes, args.num_attributes) = (attributes.as_ptr(), attributes.len()));
+                call.answer(|args| {
+                    (args.attributes, args.num_attributes) = (attributes.as_ptr(), attributes.len())
+                });
             }
         }
         Ok(())
@@ -241,7 +267,8 @@ impl Override for DeviceDescriptionAttributesArgs {
 impl Override for DeviceMemoryStatsArgs {
     fn serve(mut call: Incoming<'_, Self>) -> Result<(), Raised> {
         let real = call.real()?;
-        let mut description = DeviceGetDescriptionArgs { device: call.args().device, ..Args::new() };
+        let mut description =
+            DeviceGetDescriptionArgs { device: call.args().device, ..Args::new() };
         // SAFETY: the header asks the caller for a device that lives.
         unsafe { real.call(&mut description) }?;
         let posed = handles().device(real, description.device_description)?;
@@ -249,7 +276,8 @@ impl Override for DeviceMemoryStatsArgs {
             None => call.forward()?,
             Some(limit) => call.answer(|args| {
                 let bytes_in_use = handles().bytes_in_use();
-                let (struct_size, extension_start, device) = (args.struct_size, args.extension_start, args.device);
+                let (struct_size, extension_start, device) =
+                    (args.struct_size, args.extension_start, args.device);
                 *args = Self {
                     struct_size,
                     extension_start,

@@ -250,7 +250,9 @@ impl Event {
             Self::Execute { .. } => Some(Place::Execute),
             Self::HostToDevice { .. } => Some(Place::HostToDevice),
             Self::DeviceToHost { .. } => Some(Place::DeviceToHost),
-            Self::Takes { .. } | Self::Unload { .. } | Self::Await { .. } | Self::Poll { .. } => None,
+            Self::Takes { .. } | Self::Unload { .. } | Self::Await { .. } | Self::Poll { .. } => {
+                None
+            }
         }
     }
 }
@@ -372,7 +374,10 @@ mod tests {
         assert_eq!(other.announce(Place::Topology, event(), true), 2);
         one.write(event(), Outcome::Ok, Duration::ZERO);
         assert_eq!(one.announce(Place::Topology, event(), true), 3);
-        assert_eq!(read(&path).unwrap().count(Place::Topology, |outcome| *outcome == Outcome::Started), 3);
+        assert_eq!(
+            read(&path).unwrap().count(Place::Topology, |outcome| *outcome == Outcome::Started),
+            3
+        );
         assert_eq!(Log::open(None).unwrap().announce(Place::Topology, event(), true), 1);
     }
 

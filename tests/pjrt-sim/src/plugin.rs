@@ -9,9 +9,10 @@ use std::ptr;
 use std::sync::{LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use preheat_pjrt::sys::{
-    Api, Args, Client, ClientCreateArgs, ClientDevicesArgs, ClientTopologyDescriptionArgs, DeviceDescription,
-    DeviceDescriptionIdArgs, DeviceGetDescriptionArgs, ErrorCode, Event, LoadedExecutable, NamedValue, NamedValueType,
-    NamedValueUnion, TopologyDescription, TopologyDescriptionGetDeviceDescriptionsArgs,
+    Api, Args, Client, ClientCreateArgs, ClientDevicesArgs, ClientTopologyDescriptionArgs,
+    DeviceDescription, DeviceDescriptionIdArgs, DeviceGetDescriptionArgs, ErrorCode, Event,
+    LoadedExecutable, NamedValue, NamedValueType, NamedValueUnion, TopologyDescription,
+    TopologyDescriptionGetDeviceDescriptionsArgs,
 };
 
 use crate::config::{Config, ConfigError, PREFIX};
@@ -43,8 +44,12 @@ static PLUGIN: OnceLock<Result<Plugin, String>> = OnceLock::new();
 pub(crate) fn plugin() -> Result<&'static Plugin, Raised> {
     match PLUGIN.get() {
         Some(Ok(plugin)) => Ok(plugin),
-        Some(Err(reason)) => Err(Raised::ours(ErrorCode::INVALID_ARGUMENT, format!("pjrt-sim: {reason}"))),
-        None => Err(Raised::ours(ErrorCode::FAILED_PRECONDITION, "pjrt-sim: GetPjrtApi was not called")),
+        Some(Err(reason)) => {
+            Err(Raised::ours(ErrorCode::INVALID_ARGUMENT, format!("pjrt-sim: {reason}")))
+        }
+        None => {
+            Err(Raised::ours(ErrorCode::FAILED_PRECONDITION, "pjrt-sim: GetPjrtApi was not called"))
+        }
     }
 }
 
@@ -87,11 +92,23 @@ fn make_table() -> Result<Table, String> {
 fn shape(table: &mut Table, config: &Config) -> Result<(), ConfigError> {
     let unknown = |variable: &str| {
         let variable = format!("{PREFIX}{variable}");
-        move |error: UnknownFunction| ConfigError { variable, value: error.0.clone(), reason: error.to_string() }
+        move |error: UnknownFunction| ConfigError {
+            variable,
+            value: error.0.clone(),
+            reason: error.to_string(),
+        }
     };
-    config.unimplemented.iter().try_for_each(|name| table.unimplement(name)).map_err(unknown("UNIMPLEMENTED"))?;
+    config
+        .unimplemented
+        .iter()
+        .try_for_each(|name| table.unimplement(name))
+        .map_err(unknown("UNIMPLEMENTED"))?;
     config.absent.iter().try_for_each(|name| table.remove(name)).map_err(unknown("ABSENT"))?;
-    config.table_end.iter().try_for_each(|name| table.end_after(name)).map_err(unknown("TABLE_END"))?;
+    config
+        .table_end
+        .iter()
+        .try_for_each(|name| table.end_after(name))
+        .map_err(unknown("TABLE_END"))?;
     if let Some((major, minor)) = config.api_version {
         table.claim_version(major, minor);
     }
@@ -115,13 +132,21 @@ impl Guise {
             topology,
             serialized: topology.serialized_bytes(),
             attributes: Attributes::of(&topology.attributes),
-            device_attributes: topology.devices.iter().map(|device| Attributes::of(&device.attributes)).collect(),
+            device_attributes: topology
+                .devices
+                .iter()
+                .map(|device| Attributes::of(&device.attributes))
+                .collect(),
         }))
     }
 
     /// The device with this id and its attributes.
     pub fn device(&'static self, id: i32) -> Option<(&'static pose::Device, &'static Attributes)> {
-        self.topology.devices.iter().zip(&self.device_attributes).find(|(device, _)| device.id == id)
+        self.topology
+            .devices
+            .iter()
+            .zip(&self.device_attributes)
+            .find(|(device, _)| device.id == id)
     }
 
     /// What an executable that was compiled for this platform is marked with.
@@ -129,7 +154,10 @@ impl Guise {
         let kind = self.topology.devices.first().map_or("", |device| device.kind.as_str());
         let version = self.topology.platform_version.replace('\n', " ");
         let devices = self.topology.devices.len();
-        format!("{} {kind}, {version}, {devices} devices, {}", self.topology.platform_name, self.topology.serialized)
+        format!(
+            "{} {kind}, {version}, {devices} devices, {}",
+            self.topology.platform_name, self.topology.serialized
+        )
     }
 }
 
@@ -154,7 +182,12 @@ impl std::fmt::Debug for Named {
 
 impl Attributes {
     fn of(attributes: &'static [Attribute]) -> Self {
-        Self(attributes.iter().map(|attribute| Named(named(&attribute.name, &attribute.value))).collect())
+        Self(
+            attributes
+                .iter()
+                .map(|attribute| Named(named(&attribute.name, &attribute.value)))
+                .collect(),
+        )
     }
 
     pub fn as_ptr(&self) -> *const NamedValue {
@@ -169,17 +202,34 @@ impl Attributes {
 
 fn named(name: &str, value: &Value) -> NamedValue {
     let (r#type, value, value_size) = match value {
-        Value::Integer(int64_value) => (NamedValueType::INT64, NamedValueUnion { int64_value: *int64_value }, 1),
-        Value::Integers(list) => {
-            (NamedValueType::INT64_LIST, NamedValueUnion { int64_array_value: list.as_ptr() }, list.len())
+        Value::Integer(int64_value) => {
+            (NamedValueType::INT64, NamedValueUnion { int64_value: *int64_value }, 1)
         }
-        Value::Text(text) => {
-            (NamedValueType::STRING, NamedValueUnion { string_value: text.as_ptr().cast() }, text.len())
+        Value::Integers(list) => (
+            NamedValueType::INT64_LIST,
+            NamedValueUnion { int64_array_value: list.as_ptr() },
+            list.len(),
+        ),
+        Value::Text(text) => (
+            NamedValueType::STRING,
+            NamedValueUnion { string_value: text.as_ptr().cast() },
+            text.len(),
+        ),
+        Value::Float(float_value) => {
+            (NamedValueType::FLOAT, NamedValueUnion { float_value: *float_value }, 1)
         }
-        Value::Float(float_value) => (NamedValueType::FLOAT, NamedValueUnion { float_value: *float_value }, 1),
-        Value::Bool(bool_value) => (NamedValueType::BOOL, NamedValueUnion { bool_value: *bool_value }, 1),
+        Value::Bool(bool_value) => {
+            (NamedValueType::BOOL, NamedValueUnion { bool_value: *bool_value }, 1)
+        }
     };
-    NamedValue { name: name.as_ptr().cast(), name_size: name.len(), r#type, value, value_size, ..Args::new() }
+    NamedValue {
+        name: name.as_ptr().cast(),
+        name_size: name.len(),
+        r#type,
+        value,
+        value_size,
+        ..Args::new()
+    }
 }
 
 /// An executable, loaded or not.
@@ -306,7 +356,10 @@ impl Handles {
         unsafe { real.call(&mut topology) }?;
         self.topologies.insert(topology.topology as usize, guise);
         self.clients.insert(topology.topology as usize, client as usize);
-        let mut list = TopologyDescriptionGetDeviceDescriptionsArgs { topology: topology.topology, ..Args::new() };
+        let mut list = TopologyDescriptionGetDeviceDescriptionsArgs {
+            topology: topology.topology,
+            ..Args::new()
+        };
         // SAFETY: as above.
         unsafe { real.call(&mut list) }?;
         for index in 0..list.num_descriptions {
@@ -338,8 +391,11 @@ impl Handles {
             return Ok(*topology as *mut TopologyDescription);
         }
         let options = [device_count(guise)];
-        let mut create =
-            ClientCreateArgs { create_options: options.as_ptr(), num_options: options.len(), ..Args::new() };
+        let mut create = ClientCreateArgs {
+            create_options: options.as_ptr(),
+            num_options: options.len(),
+            ..Args::new()
+        };
         // SAFETY: the option lives until the end of this function.
         unsafe { real.call(&mut create) }?;
         let topology = self.disguise(real, create.client, guise)?;
@@ -353,7 +409,9 @@ impl Handles {
         real: &'static Real,
         device_description: *mut DeviceDescription,
     ) -> Result<Option<(&'static pose::Device, &'static Attributes)>, Raised> {
-        let Some(guise) = self.descriptions.get(&(device_description as usize)) else { return Ok(None) };
+        let Some(guise) = self.descriptions.get(&(device_description as usize)) else {
+            return Ok(None);
+        };
         let mut id = DeviceDescriptionIdArgs { device_description, ..Args::new() };
         // SAFETY: an address in the map is that of a description whose client was not freed, or the caller's own mistake.
         unsafe { real.call(&mut id) }?;

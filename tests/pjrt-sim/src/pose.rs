@@ -52,9 +52,11 @@ pub struct Device {
 
 impl Device {
     fn integer(&self, name: &str) -> Option<i64> {
-        self.attributes.iter().find(|attribute| attribute.name == name).and_then(|attribute| match attribute.value {
-            Value::Integer(value) => Some(value),
-            _ => None,
+        self.attributes.iter().find(|attribute| attribute.name == name).and_then(|attribute| {
+            match attribute.value {
+                Value::Integer(value) => Some(value),
+                _ => None,
+            }
         })
     }
 
@@ -120,23 +122,34 @@ pub fn find(name: &str) -> Option<&'static Topology> {
         let (chip, chips) = name.split_once([':', '=', '_'])?;
         let parts = |chips: &str| {
             let parts: Vec<String> = chips.split('x').map(str::to_owned).collect();
-            let kept = parts.iter().rposition(|part| part != "1").map_or(2, |last| (last + 1).max(2));
+            let kept =
+                parts.iter().rposition(|part| part != "1").map_or(2, |last| (last + 1).max(2));
             parts[..kept.min(parts.len())].to_vec()
         };
         let wanted = parts(chips);
         // A single number is no layout.
         let layout = wanted.len() > 1;
         CAPTURED.iter().find(|known| {
-            layout && known.name.split_once(':').is_some_and(|(named, chips)| named == chip && parts(chips) == wanted)
+            layout
+                && known
+                    .name
+                    .split_once(':')
+                    .is_some_and(|(named, chips)| named == chip && parts(chips) == wanted)
         })
     })
 }
 
 /// What to tell someone who asked for a topology that is not known.
 pub fn unknown(name: &str) -> String {
-    let known: Vec<&str> =
-        CAPTURED.iter().map(|topology| topology.name.as_str()).filter(|name| !name.is_empty()).collect();
-    format!("pjrt-sim knows no TPU topology `{name}`, only those captured from libtpu: {}", known.join(", "))
+    let known: Vec<&str> = CAPTURED
+        .iter()
+        .map(|topology| topology.name.as_str())
+        .filter(|name| !name.is_empty())
+        .collect();
+    format!(
+        "pjrt-sim knows no TPU topology `{name}`, only those captured from libtpu: {}",
+        known.join(", ")
+    )
 }
 
 /// The topology with what the environment changes in it.
@@ -156,8 +169,10 @@ pub fn overridden(captured: &Topology, overrides: &Overrides) -> Topology {
     }
     if let Some(limit) = overrides.memory_limit {
         let lists = topology.devices.iter_mut().map(|device| &mut device.attributes);
-        for attribute in
-            lists.chain([&mut topology.attributes]).flatten().filter(|attribute| attribute.name == MEMORY_LIMIT)
+        for attribute in lists
+            .chain([&mut topology.attributes])
+            .flatten()
+            .filter(|attribute| attribute.name == MEMORY_LIMIT)
         {
             attribute.value = Value::Integer(limit);
         }
@@ -171,7 +186,10 @@ pub fn overridden(captured: &Topology, overrides: &Overrides) -> Topology {
 /// Chips along x, y and z of the devices listed.
 pub fn bounds(devices: &[Device]) -> [u8; 3] {
     let mut bounds = [1; 3];
-    for attribute in devices.iter().flat_map(|device| &device.attributes).filter(|attribute| attribute.name == "coords")
+    for attribute in devices
+        .iter()
+        .flat_map(|device| &device.attributes)
+        .filter(|attribute| attribute.name == "coords")
     {
         if let Value::Integers(coords) = &attribute.value {
             for (bound, coord) in bounds.iter_mut().zip(coords) {
@@ -219,7 +237,9 @@ fn lay_out(model: &Device, [width, height, depth]: [u8; 3], cores: u8) -> Vec<De
                     };
                     for attribute in &mut device.attributes {
                         match attribute.name.as_str() {
-                            "coords" => attribute.value = Value::Integers([x, y, z].map(i64::from).to_vec()),
+                            "coords" => {
+                                attribute.value = Value::Integers([x, y, z].map(i64::from).to_vec())
+                            }
                             "core_on_chip" => attribute.value = Value::Integer(core.into()),
                             _ => {}
                         }
@@ -257,7 +277,10 @@ pub fn with_host_features(topology: &[u8], features: &[String]) -> Option<Vec<u8
         }
     }
     for feature in features {
-        changed.extend([FEATURES.to_le_bytes()[0], u8::try_from(feature.len()).ok().filter(|size| *size < 128)?]);
+        changed.extend([
+            FEATURES.to_le_bytes()[0],
+            u8::try_from(feature.len()).ok().filter(|size| *size < 128)?,
+        ]);
         changed.extend_from_slice(feature.as_bytes());
     }
     Some(changed)
@@ -292,8 +315,10 @@ mod tests {
                 let mut theirs = theirs.clone();
                 let host = theirs.process_index;
                 theirs.process_index = 0;
-                theirs.debug_string = theirs.debug_string.replace(&format!("process={host}"), "process=0");
-                theirs.to_string = theirs.to_string.replace(&format!("process_index={host}"), "process_index=0");
+                theirs.debug_string =
+                    theirs.debug_string.replace(&format!("process={host}"), "process=0");
+                theirs.to_string =
+                    theirs.to_string.replace(&format!("process_index={host}"), "process_index=0");
                 assert_eq!(*ours, theirs, "{}", captured.name);
             }
         }
@@ -311,13 +336,24 @@ mod tests {
     #[test]
     fn one_override_changes_one_thing() {
         let captured = find("v4:2x2x1").unwrap();
-        let kind = overridden(captured, &Overrides { device_kind: Some("TPU v99".to_owned()), ..Overrides::default() });
+        let kind = overridden(
+            captured,
+            &Overrides { device_kind: Some("TPU v99".to_owned()), ..Overrides::default() },
+        );
         assert!(kind.devices.iter().all(|device| device.kind == "TPU v99"));
-        assert_eq!((&kind.serialized, &kind.platform_version), (&captured.serialized, &captured.platform_version));
-        let version =
-            overridden(captured, &Overrides { platform_version: Some("x".to_owned()), ..Overrides::default() });
+        assert_eq!(
+            (&kind.serialized, &kind.platform_version),
+            (&captured.serialized, &captured.platform_version)
+        );
+        let version = overridden(
+            captured,
+            &Overrides { platform_version: Some("x".to_owned()), ..Overrides::default() },
+        );
         assert_eq!(version.platform_version, "x");
-        assert_eq!((&version.serialized, &version.devices), (&captured.serialized, &captured.devices));
+        assert_eq!(
+            (&version.serialized, &version.devices),
+            (&captured.serialized, &captured.devices)
+        );
         let cores = overridden(captured, &Overrides { cores: Some(1), ..Overrides::default() });
         assert_eq!((cores.devices.len(), &cores.serialized), (4, &captured.serialized));
     }

@@ -27,10 +27,13 @@ pub const LIBRARY: &str = if cfg!(target_os = "macos") {
 pub fn library_path() -> io::Result<PathBuf> {
     let executable = env::current_exe()?;
     let folders = executable.ancestors().skip(1).take(3);
-    let mut candidates = folders.flat_map(|folder| [folder.join(LIBRARY), folder.join("deps").join(LIBRARY)]);
+    let mut candidates =
+        folders.flat_map(|folder| [folder.join(LIBRARY), folder.join("deps").join(LIBRARY)]);
     candidates.find(|candidate| candidate.is_file()).ok_or_else(|| {
-        let reason =
-            format!("no {LIBRARY} beside {}: pjrt-sim must be among the dev-dependencies", executable.display());
+        let reason = format!(
+            "no {LIBRARY} beside {}: pjrt-sim must be among the dev-dependencies",
+            executable.display()
+        );
         io::Error::new(io::ErrorKind::NotFound, reason)
     })
 }
@@ -40,7 +43,9 @@ pub fn copy_as_other_build(to: &Path) -> io::Result<()> {
     let mut library = std::fs::read(library_path()?)?;
     // An ELF note: sizes of name and content, type 3 (build id), the name "GNU".
     let note = library.windows(16).position(|bytes| {
-        bytes[..4] == [4, 0, 0, 0] && bytes[5..12] == [0, 0, 0, 3, 0, 0, 0] && bytes[12..] == *b"GNU\0"
+        bytes[..4] == [4, 0, 0, 0]
+            && bytes[5..12] == [0, 0, 0, 3, 0, 0, 0]
+            && bytes[12..] == *b"GNU\0"
     });
     if let Some(byte) = note.and_then(|note| library.get_mut(note + 16)) {
         *byte ^= 0xff;
@@ -136,7 +141,10 @@ impl Sim {
     /// Which versions the runtime takes, in place of its own. Needs [`Sim::abi_version`].
     #[must_use]
     pub fn abi_takes(self, versions: &[&str]) -> Self {
-        self.set("ABI_TAKES", if versions.is_empty() { "none".to_owned() } else { versions.join(",") }.as_str())
+        self.set(
+            "ABI_TAKES",
+            if versions.is_empty() { "none".to_owned() } else { versions.join(",") }.as_str(),
+        )
     }
 
     /// Lets the calls take longer.
@@ -288,8 +296,10 @@ mod tests {
             .compile_delay(Duration::from_secs(2))
             .error_code(ErrorCode::UNAVAILABLE)
             .api_version(1, 0);
-        let config =
-            Config::read(sim.envs().into_iter().map(|(name, value)| (OsString::from(name), value.into()))).unwrap();
+        let config = Config::read(
+            sim.envs().into_iter().map(|(name, value)| (OsString::from(name), value.into())),
+        )
+        .unwrap();
         assert_eq!(config.plugin, Path::new("/a/plugin.so"));
         assert_eq!(config.overrides.bounds, Some([2, 1, 1]));
         let rule = |place, when, kind| Rule { place, when, kind };

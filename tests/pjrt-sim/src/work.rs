@@ -4,13 +4,14 @@
 use std::time::{Duration, Instant};
 
 use preheat_pjrt::sys::{
-    Args, AsyncHostToDeviceTransferManagerTransferDataArgs, BufferCopyRawToHostArgs, BufferDeleteArgs,
-    BufferDestroyArgs, BufferOnDeviceSizeInBytesArgs, BufferReadyEventArgs, BufferToHostBufferArgs,
-    ClientBufferFromHostBufferArgs, ClientCompileArgs, ClientCreateArgs, ClientDestroyArgs, ClientDevicesArgs,
-    CompileArgs, ErrorCode, EventAwaitArgs, EventDestroyArgs, EventIsReadyArgs, ExecutableDeserializeAndLoadArgs,
-    ExecutableDestroyArgs, ExecutableSerializeArgs, HostBufferSemantics, LoadedExecutable, LoadedExecutableDeleteArgs,
-    LoadedExecutableDestroyArgs, LoadedExecutableExecuteArgs, LoadedExecutableGetExecutableArgs, NamedValue,
-    PluginInitializeArgs, Program, SerializedExecutable,
+    Args, AsyncHostToDeviceTransferManagerTransferDataArgs, BufferCopyRawToHostArgs,
+    BufferDeleteArgs, BufferDestroyArgs, BufferOnDeviceSizeInBytesArgs, BufferReadyEventArgs,
+    BufferToHostBufferArgs, ClientBufferFromHostBufferArgs, ClientCompileArgs, ClientCreateArgs,
+    ClientDestroyArgs, ClientDevicesArgs, CompileArgs, ErrorCode, EventAwaitArgs, EventDestroyArgs,
+    EventIsReadyArgs, ExecutableDeserializeAndLoadArgs, ExecutableDestroyArgs,
+    ExecutableSerializeArgs, HostBufferSemantics, LoadedExecutable, LoadedExecutableDeleteArgs,
+    LoadedExecutableDestroyArgs, LoadedExecutableExecuteArgs, LoadedExecutableGetExecutableArgs,
+    NamedValue, PluginInitializeArgs, Program, SerializedExecutable,
 };
 
 use crate::abi_version;
@@ -62,28 +63,36 @@ impl Override for PluginInitializeArgs {
 impl Override for ClientCreateArgs {
     fn serve(mut call: Incoming<'_, Self>) -> Result<(), Raised> {
         let plugin = plugin()?;
-        let event = |devices: Option<&usize>| Event::Client { devices: devices.copied().unwrap_or(0) };
-        let created = plugin.stage.perform(Place::Client, event, |_| create_client(plugin, &mut call));
+        let event =
+            |devices: Option<&usize>| Event::Client { devices: devices.copied().unwrap_or(0) };
+        let created =
+            plugin.stage.perform(Place::Client, event, |_| create_client(plugin, &mut call));
         created.map(drop)
     }
 }
 
 /// Creates a client with as many devices as the pose has, and says how many it has.
-fn create_client(plugin: &'static Plugin, call: &mut Incoming<'_, ClientCreateArgs>) -> Result<usize, Raised> {
+fn create_client(
+    plugin: &'static Plugin,
+    call: &mut Incoming<'_, ClientCreateArgs>,
+) -> Result<usize, Raised> {
     let real = call.real()?;
     match plugin.pose {
         None => call.forward()?,
         Some(pose) => {
             let processes = pose.topology.processes();
             if processes > 1 {
-                let message =
-                    format!("pjrt-sim: {} spans {processes} hosts; a live client has one", pose.topology.name);
+                let message = format!(
+                    "pjrt-sim: {} spans {processes} hosts; a live client has one",
+                    pose.topology.name
+                );
                 return Err(Raised::ours(ErrorCode::UNAVAILABLE, message));
             }
             let (given, count) = (call.args().create_options, call.args().num_options);
             // SAFETY: the header asks the caller for an array of `count` options.
             let given_options = (0..count).map(|index| unsafe { given.add(index).read() });
-            let mut options: Vec<NamedValue> = given_options.filter(|option| !is_device_count(option)).collect();
+            let mut options: Vec<NamedValue> =
+                given_options.filter(|option| !is_device_count(option)).collect();
             options.push(device_count(pose));
             {
                 // SAFETY: the options outlive the call below, and the caller's own are put back behind it.
@@ -126,8 +135,9 @@ impl Request {
         // SAFETY: the header asks the caller of a compile for a valid program.
         let program = unsafe { &*program };
         // SAFETY: as above.
-        let (code, format) =
-            unsafe { (bytes(program.code, program.code_size), bytes(program.format, program.format_size)) };
+        let (code, format) = unsafe {
+            (bytes(program.code, program.code_size), bytes(program.format, program.format_size))
+        };
         Self {
             format: String::from_utf8_lossy(format).into_owned(),
             program_blake3: digest(code),
@@ -154,8 +164,9 @@ impl Override for ClientCompileArgs {
         let plugin = plugin()?;
         let args = call.args();
         // SAFETY: this is the compile that they are the arguments of.
-        let request =
-            unsafe { Request::of(args.program, bytes(args.compile_options, args.compile_options_size), false) };
+        let request = unsafe {
+            Request::of(args.program, bytes(args.compile_options, args.compile_options_size), false)
+        };
         let compiled = plugin.stage.perform(
             Place::Compile,
             |executable| request.event(executable),
@@ -173,10 +184,14 @@ impl Override for CompileArgs {
         let plugin = plugin()?;
         let args = call.args();
         // SAFETY: this is the compile that they are the arguments of.
-        let request =
-            unsafe { Request::of(args.program, bytes(args.compile_options, args.compile_options_size), true) };
-        let compiled =
-            plugin.stage.perform(Place::Compile, |executable| request.event(executable), |_| compile_ahead(&mut call));
+        let request = unsafe {
+            Request::of(args.program, bytes(args.compile_options, args.compile_options_size), true)
+        };
+        let compiled = plugin.stage.perform(
+            Place::Compile,
+            |executable| request.event(executable),
+            |_| compile_ahead(&mut call),
+        );
         compiled.map(drop)
     }
 }
@@ -202,7 +217,8 @@ fn compile_ahead(call: &mut Incoming<'_, CompileArgs>) -> Result<u64, Raised> {
     };
     // SAFETY: a topology lives no longer than the client that it is of, or than the one behind it; the rest is the caller's.
     unsafe { real.call(&mut compile) }?;
-    let mut unloaded = LoadedExecutableGetExecutableArgs { loaded_executable: compile.executable, ..Args::new() };
+    let mut unloaded =
+        LoadedExecutableGetExecutableArgs { loaded_executable: compile.executable, ..Args::new() };
     // SAFETY: it was just compiled.
     if let Err(raised) = unsafe { real.call(&mut unloaded) } {
         destroy_loaded(real, compile.executable);
@@ -289,10 +305,14 @@ fn unstamped<'a>(plugin: &Plugin, guise: &Guise, bytes: &'a [u8]) -> Result<&'a 
     let (stamp, own) = (String::from_utf8_lossy(stamp), self::stamp(plugin, guise));
     let version = |stamp: &str| stamp.split_once('\n').map(|(_, version)| version.to_owned());
     let refusal = match (version(&own), version(&stamp)) {
-        (Some(runtime), Some(executable)) => abi_version::refusal(&plugin.config, &runtime, &executable),
+        (Some(runtime), Some(executable)) => {
+            abi_version::refusal(&plugin.config, &runtime, &executable)
+        }
         _ => (stamp != own).then(|| format!("pjrt-sim: compiled for `{stamp}`, this is `{own}`")),
     };
-    refusal.map_or(Ok(executable), |refusal| Err(Raised::ours(ErrorCode::FAILED_PRECONDITION, refusal)))
+    refusal.map_or(Ok(executable), |refusal| {
+        Err(Raised::ours(ErrorCode::FAILED_PRECONDITION, refusal))
+    })
 }
 
 /// Frees what [`ExecutableSerializeArgs`] answers here.
@@ -331,7 +351,8 @@ impl Override for ExecutableSerializeArgs {
         if let Some(stamped) = serialized.2 {
             call.answer(|args| {
                 let stamped = Box::new(stamped);
-                (args.serialized_bytes, args.serialized_bytes_size) = (stamped.as_ptr().cast(), stamped.len());
+                (args.serialized_bytes, args.serialized_bytes_size) =
+                    (stamped.as_ptr().cast(), stamped.len());
                 args.serialized_executable = Box::into_raw(stamped).cast();
                 args.serialized_executable_deleter = Some(free_executable);
             });
@@ -343,7 +364,8 @@ impl Override for ExecutableSerializeArgs {
 impl Override for ExecutableDeserializeAndLoadArgs {
     fn serve(mut call: Incoming<'_, Self>) -> Result<(), Raised> {
         let plugin = plugin()?;
-        let (pointer, size) = (call.args().serialized_executable, call.args().serialized_executable_size);
+        let (pointer, size) =
+            (call.args().serialized_executable, call.args().serialized_executable_size);
         // SAFETY: the header asks the caller for so many bytes.
         let given = unsafe { bytes(pointer, size) };
         let blake3 = digest(given);
@@ -383,7 +405,11 @@ impl Override for ExecutableDeserializeAndLoadArgs {
 
 /// A copy with bits flipped all over, the first byte among them.
 fn damaged(bytes: &[u8]) -> Vec<u8> {
-    bytes.iter().enumerate().map(|(index, byte)| if index % 97 == 0 { byte ^ 0x55 } else { *byte }).collect()
+    bytes
+        .iter()
+        .enumerate()
+        .map(|(index, byte)| if index % 97 == 0 { byte ^ 0x55 } else { *byte })
+        .collect()
 }
 
 impl Override for LoadedExecutableExecuteArgs {
@@ -409,10 +435,12 @@ impl Override for ClientBufferFromHostBufferArgs {
     fn serve(mut call: Incoming<'_, Self>) -> Result<(), Raised> {
         let plugin = plugin()?;
         let real = call.real()?;
-        let event = |bytes: Option<&usize>| Event::HostToDevice { bytes: bytes.copied().unwrap_or(0) };
+        let event =
+            |bytes: Option<&usize>| Event::HostToDevice { bytes: bytes.copied().unwrap_or(0) };
         plugin.stage.perform(Place::HostToDevice, event, |_| {
             let semantics = call.args().host_buffer_semantics;
-            let zero_copy = [HostBufferSemantics::IMMUTABLE_ZERO_COPY, HostBufferSemantics::MUTABLE_ZERO_COPY];
+            let zero_copy =
+                [HostBufferSemantics::IMMUTABLE_ZERO_COPY, HostBufferSemantics::MUTABLE_ZERO_COPY];
             if plugin.pose.is_some() && zero_copy.contains(&semantics) {
                 // SAFETY: asks less of the caller than it promised.
                 unsafe { call.args_mut() }.host_buffer_semantics =
@@ -423,7 +451,8 @@ impl Override for ClientBufferFromHostBufferArgs {
             unsafe { call.args_mut() }.host_buffer_semantics = semantics;
             made?;
             handles().remember_event(call.args().done_with_host_buffer, Origin::HostToDevice);
-            let mut size = BufferOnDeviceSizeInBytesArgs { buffer: call.args().buffer, ..Args::new() };
+            let mut size =
+                BufferOnDeviceSizeInBytesArgs { buffer: call.args().buffer, ..Args::new() };
             // SAFETY: the buffer was just made. A plugin that cannot tell its size leaves it at 0.
             let _ = unsafe { real.call(&mut size) };
             let (buffer, bytes) = (call.args().buffer, size.on_device_size_in_bytes);

@@ -7,11 +7,14 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
-use pjrt_sim::{Count, Entry, Event, Origin, Outcome, Place, Sim, When, copy_as_other_build, library_path, log, pose};
+use pjrt_sim::{
+    Count, Entry, Event, Origin, Outcome, Place, Sim, When, copy_as_other_build, library_path, log,
+    pose,
+};
 use preheat_pjrt::sys::ErrorCode;
 use preheat_pjrt::{
-    Client, Executable, ExecutableAbiVersion, ExecuteOptions, LoadedExecutable, PjrtError, Plugin, Program, Topology,
-    Value, compile_ahead, options,
+    Client, Executable, ExecutableAbiVersion, ExecuteOptions, LoadedExecutable, PjrtError, Plugin,
+    Program, Topology, Value, compile_ahead, options,
 };
 use preheat_tensor::Dtype;
 
@@ -54,7 +57,8 @@ impl Driver {
         let (verb, subject) = step.split_once(' ').unwrap_or((step, ""));
         let options = options::encode(1, 1, None, &[], std::iter::empty())?;
         if self.plugin.is_none() {
-            let plugin = env::var_os("SIM_TEST_PLUGIN").map_or_else(|| library_path().unwrap(), PathBuf::from);
+            let plugin = env::var_os("SIM_TEST_PLUGIN")
+                .map_or_else(|| library_path().unwrap(), PathBuf::from);
             self.plugin = Some(Plugin::open(&plugin)?);
         }
         let plugin = self.plugin.as_ref().unwrap();
@@ -71,24 +75,39 @@ impl Driver {
                 return Ok(said);
             }
             "ahead" => {
-                self.ahead =
-                    Some(compile_ahead(self.topology.as_ref().unwrap(), Program::mlir(PROGRAM), &options, None)?);
+                self.ahead = Some(compile_ahead(
+                    self.topology.as_ref().unwrap(),
+                    Program::mlir(PROGRAM),
+                    &options,
+                    None,
+                )?);
             }
             "ahead-of-client" => {
                 let topology = client.unwrap().topology()?;
-                self.ahead = Some(compile_ahead(&topology, Program::mlir(PROGRAM), &options, None)?);
+                self.ahead =
+                    Some(compile_ahead(&topology, Program::mlir(PROGRAM), &options, None)?);
             }
-            "compile" => self.loaded = Some(client.unwrap().compile(Program::mlir(PROGRAM), &options)?),
+            "compile" => {
+                self.loaded = Some(client.unwrap().compile(Program::mlir(PROGRAM), &options)?)
+            }
             "serialize" => {
-                let executable = self.ahead.as_ref().unwrap_or_else(|| self.loaded.as_ref().unwrap().executable());
+                let executable = self
+                    .ahead
+                    .as_ref()
+                    .unwrap_or_else(|| self.loaded.as_ref().unwrap().executable());
                 fs::write(subject, &*executable.serialize()?).unwrap();
             }
             "load" => {
-                self.loaded = Some(client.unwrap().deserialize_and_load(&fs::read(subject).unwrap(), None)?);
+                self.loaded =
+                    Some(client.unwrap().deserialize_and_load(&fs::read(subject).unwrap(), None)?);
             }
             "runtime-version" => {
-                let version = client.unwrap().abi_version()?.map(|version| version.to_bytes()).transpose()?;
-                return Ok(format!("{:?}", version.map(|version| String::from_utf8(version).unwrap())));
+                let version =
+                    client.unwrap().abi_version()?.map(|version| version.to_bytes()).transpose()?;
+                return Ok(format!(
+                    "{:?}",
+                    version.map(|version| String::from_utf8(version).unwrap())
+                ));
             }
             "executable-version" => {
                 let version = self.ahead.as_ref().unwrap().abi_version()?.unwrap().to_bytes()?;
@@ -96,7 +115,8 @@ impl Driver {
                 return Ok(String::from_utf8(version).unwrap());
             }
             "takes" => {
-                let version = ExecutableAbiVersion::from_bytes(plugin, &fs::read(subject).unwrap())?.unwrap();
+                let version =
+                    ExecutableAbiVersion::from_bytes(plugin, &fs::read(subject).unwrap())?.unwrap();
                 let runtime = client.unwrap().abi_version()?.unwrap();
                 assert!(runtime.takes_as(&runtime).is_err_and(|error| error.is_unimplemented()));
                 return Ok(format!("{:?}", runtime.takes(&version)?));
@@ -115,11 +135,14 @@ impl Driver {
         let bytes: Vec<u8> = [1f32, 2.].into_iter().flat_map(f32::to_le_bytes).collect();
         let device = &client.addressable_devices()?[0];
         let argument = client.buffer_from_host(device, Dtype::Float32, &[2], &bytes)?;
-        let results = self.loaded.as_ref().unwrap().execute(&[&argument], ExecuteOptions::default())?;
+        let results =
+            self.loaded.as_ref().unwrap().execute(&[&argument], ExecuteOptions::default())?;
         results[0].ready()?.wait()?;
         let bytes = results[0].to_host()?;
-        let numbers: Vec<f32> =
-            bytes.chunks_exact(4).map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap())).collect();
+        let numbers: Vec<f32> = bytes
+            .chunks_exact(4)
+            .map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap()))
+            .collect();
         Ok(format!("{numbers:?}"))
     }
 }
@@ -143,7 +166,10 @@ fn describe(client: &Client) -> Result<String, PjrtError> {
     assert_eq!(live.len(), devices.len());
     for (live, device) in live.iter().zip(&devices) {
         let live = live.description()?;
-        assert_eq!((&live.attributes, &live.debug_string), (&device.attributes, &device.debug_string));
+        assert_eq!(
+            (&live.attributes, &live.debug_string),
+            (&device.attributes, &device.debug_string)
+        );
     }
     let places = devices.iter().map(|device| {
         let coords = device.attributes.get("coords").cloned().unwrap_or(Value::Int(-1));
@@ -157,7 +183,9 @@ fn describe(client: &Client) -> Result<String, PjrtError> {
 /// The XLA:CPU plugin that `cargo xtask setup` installs.
 fn real_plugin() -> PathBuf {
     let data = env::var_os("XDG_DATA_HOME").map(PathBuf::from);
-    let data = data.unwrap_or_else(|| PathBuf::from(env::var_os("HOME").expect("HOME is set")).join(".local/share"));
+    let data = data.unwrap_or_else(|| {
+        PathBuf::from(env::var_os("HOME").expect("HOME is set")).join(".local/share")
+    });
     let installed = data.join("preheat/plugins/xla-cpu/0.0.1/xla_cpu_pjrt.so");
     let plugin = env::var_os("PREHEAT_XLA_CPU_PLUGIN").map_or(installed, PathBuf::from);
     assert!(plugin.is_file(), "no XLA:CPU plugin at {}: run cargo xtask setup", plugin.display());
@@ -190,12 +218,18 @@ impl Scene {
     fn wait_for(&self, outcome: &Outcome, place: Place) -> Entry {
         let begun = Instant::now();
         loop {
-            let found =
-                self.log().into_iter().find(|entry| entry.outcome == *outcome && entry.event.place() == Some(place));
+            let found = self
+                .log()
+                .into_iter()
+                .find(|entry| entry.outcome == *outcome && entry.event.place() == Some(place));
             if let Some(entry) = found {
                 return entry;
             }
-            assert!(begun.elapsed() < Duration::from_mins(1), "{outcome:?} of {place:?} never came: {:#?}", self.log());
+            assert!(
+                begun.elapsed() < Duration::from_mins(1),
+                "{outcome:?} of {place:?} never came: {:#?}",
+                self.log()
+            );
             thread::sleep(Duration::from_millis(10));
         }
     }
@@ -212,7 +246,10 @@ impl Said {
     #[track_caller]
     fn answer(&self, step: &str) -> &str {
         let found = self.answers.iter().find(|(asked, _)| asked.starts_with(step));
-        found.map_or_else(|| panic!("no answer to {step}: {}", self.all), |(_, answer)| answer.as_str())
+        found.map_or_else(
+            || panic!("no answer to {step}: {}", self.all),
+            |(_, answer)| answer.as_str(),
+        )
     }
 
     #[track_caller]
@@ -253,11 +290,15 @@ fn abandon(mut child: Child) {
 fn it_forwards_and_logs_what_it_forwarded() {
     let scene = Scene::new();
     let file = scene.path("executable");
-    let said = run(&scene.sim(), &format!("compile\nrun\nserialize {}\nload {0}\nrun", file.display()));
+    let said =
+        run(&scene.sim(), &format!("compile\nrun\nserialize {}\nload {0}\nrun", file.display()));
     assert_eq!(said.answer("run"), "[2.0, 4.0]", "{}", said.all);
     let log = scene.log();
     assert_eq!((log.compiles_started(), log.compiles()), (1, 1));
-    assert_eq!((log.serializes(), log.deserializes_started(), log.deserializes(), log.executes()), (1, 1, 1, 2));
+    assert_eq!(
+        (log.serializes(), log.deserializes_started(), log.deserializes(), log.executes()),
+        (1, 1, 1, 2)
+    );
     let options = options::encode(1, 1, None, &[], std::iter::empty()).unwrap();
     let compile = log.iter().find(|entry| matches!(entry.event, Event::Compile { .. })).unwrap();
     let hash = |bytes: &[u8]| blake3::hash(bytes).to_hex().to_string();
@@ -273,13 +314,18 @@ fn it_forwards_and_logs_what_it_forwarded() {
         }
     );
     assert_eq!(log.deserialized_digests(), [hash(&fs::read(file).unwrap())]);
-    let of_two = |event: Event| log.iter().filter(|entry| entry.event == event && entry.outcome == Outcome::Ok).count();
+    let of_two = |event: Event| {
+        log.iter().filter(|entry| entry.event == event && entry.outcome == Outcome::Ok).count()
+    };
     assert_eq!(of_two(Event::HostToDevice { bytes: 8 }), 2);
     assert_eq!(of_two(Event::DeviceToHost { bytes: 8 }), 2);
     let execute = |id| Event::Execute { executable: Some(id), arguments: 1, devices: 1 };
     assert_eq!((of_two(execute(1)), of_two(execute(2))), (1, 1));
     assert_eq!(log.awaits(Origin::BufferReady), 2);
-    assert!(log.windows(2).all(|pair| pair[0].sequence < pair[1].sequence && pair[0].pid == pair[1].pid));
+    assert!(
+        log.windows(2)
+            .all(|pair| pair[0].sequence < pair[1].sequence && pair[0].pid == pair[1].pid)
+    );
 }
 
 #[test]
@@ -304,8 +350,15 @@ fn a_numbered_compile_fails_whichever_process_makes_it() {
     assert!(second.answer("compile").starts_with("error Some(Unavailable)"), "{}", second.all);
     assert_eq!(run(&sim, "compile").answer("compile"), "done");
     assert_eq!((scene.log().compiles_started(), scene.log().compiles()), (3, 2));
-    let failed = scene.log().into_iter().find(|entry| matches!(entry.outcome, Outcome::Error { .. })).unwrap();
-    assert!(matches!(failed.outcome, Outcome::Error { code: 14, injected: true, .. }), "{failed:?}");
+    let failed = scene
+        .log()
+        .into_iter()
+        .find(|entry| matches!(entry.outcome, Outcome::Error { .. }))
+        .unwrap();
+    assert!(
+        matches!(failed.outcome, Outcome::Error { code: 14, injected: true, .. }),
+        "{failed:?}"
+    );
 }
 
 #[test]
@@ -330,10 +383,16 @@ fn every_compile_can_fail() {
 
 #[test]
 fn memory_runs_out_where_it_is_told_to() {
-    for (place, step) in [(Place::Compile, "compile"), (Place::Execute, "run"), (Place::HostToDevice, "run")] {
+    for (place, step) in
+        [(Place::Compile, "compile"), (Place::Execute, "run"), (Place::HostToDevice, "run")]
+    {
         let scene = Scene::new();
         let said = run(&scene.sim().out_of_memory(place, When::Each), "compile\nrun");
-        assert!(said.answer(step).starts_with("error Some(ResourceExhausted)"), "{place:?}: {}", said.all);
+        assert!(
+            said.answer(step).starts_with("error Some(ResourceExhausted)"),
+            "{place:?}: {}",
+            said.all
+        );
     }
 }
 
@@ -352,7 +411,10 @@ fn a_deserialise_fails_or_is_given_damaged_bytes_or_hangs() {
     assert!(corrupted.answer("load").starts_with("error"), "{}", corrupted.all);
     let log = scene.log();
     let last = log.iter().rfind(|entry| entry.event.place() == Some(Place::Deserialize)).unwrap();
-    assert!(matches!(last.outcome, Outcome::Error { injected: false, .. }), "the real plugin's own error: {last:?}");
+    assert!(
+        matches!(last.outcome, Outcome::Error { injected: false, .. }),
+        "the real plugin's own error: {last:?}"
+    );
     let given = blake3::hash(&fs::read(&file).unwrap()).to_hex().to_string();
     assert_eq!(log.deserialized_digests(), [given.as_str(); 3], "of what the caller gave");
 
@@ -425,7 +487,11 @@ fn a_pose_says_what_libtpu_says() {
         assert_eq!(described["kinds"], captured.devices[0].kind);
         assert_eq!(described["devices"].matches(':').count(), devices);
         let limit = captured.devices[0].memory_limit().unwrap();
-        assert!(said.answer("memory").contains(&format!("bytes_limit: Some({limit})")), "{}", said.all);
+        assert!(
+            said.answer("memory").contains(&format!("bytes_limit: Some({limit})")),
+            "{}",
+            said.all
+        );
         assert_eq!(said.answer("run"), "[2.0, 4.0]");
     }
     let said = run(&scene.sim().pose("v5e:4x4"), "topology v5e:4x4\nahead\ncompile");
@@ -455,9 +521,10 @@ fn what_is_compiled_ahead_loads_in_a_live_client_of_the_same_pose_only() {
     }
     let log = scene.log();
     assert_eq!((log.compiles_started(), log.compiles()), (1, 1));
-    assert!(
-        log.iter().any(|entry| matches!(entry.event, Event::Compile { client_less: true, executable: Some(_), .. }))
-    );
+    assert!(log.iter().any(|entry| matches!(
+        entry.event,
+        Event::Compile { client_less: true, executable: Some(_), .. }
+    )));
     let steps = format!("ahead-of-client\nserialize {}\nload {0}\nrun", file.display());
     assert_eq!(run(&scene.sim().pose("v5e:1x1"), &steps).answer("run"), "[2.0, 4.0]");
     let said = run(&scene.sim(), "ahead-of-client");
@@ -472,10 +539,16 @@ fn the_abi_version_decides_which_executables_are_taken() {
     let (file, version) = (scene.path("executable"), scene.path("version"));
     let posed = |name: &str| scene.sim().pose(name);
     assert_eq!(run(&posed("v5e:1x1"), "runtime-version").answer("runtime-version"), "None");
-    assert_eq!(run(&scene.sim().abi_version("7"), "runtime-version").answer("runtime-version"), "Some(\" 7\")");
+    assert_eq!(
+        run(&scene.sim().abi_version("7"), "runtime-version").answer("runtime-version"),
+        "Some(\" 7\")"
+    );
 
-    let steps = "topology v5e:1x1\nahead\nexecutable-version {version}\nserialize {file}\nruntime-version";
-    let steps = steps.replace("{version}", version.to_str().unwrap()).replace("{file}", file.to_str().unwrap());
+    let steps =
+        "topology v5e:1x1\nahead\nexecutable-version {version}\nserialize {file}\nruntime-version";
+    let steps = steps
+        .replace("{version}", version.to_str().unwrap())
+        .replace("{file}", file.to_str().unwrap());
     let said = run(&posed("v5e:1x1").abi_version("163"), &steps);
     assert_eq!(said.answer("runtime-version"), "Some(\"v5e 163\")", "{}", said.all);
     assert_eq!(said.answer("executable-version"), "v5e 163");
@@ -501,7 +574,11 @@ fn the_abi_version_decides_which_executables_are_taken() {
         assert!(said.answer("takes").starts_with("Incompatible"), "{}", said.all);
         assert!(said.answer("load").starts_with("error Some(FailedPrecondition)"), "{}", said.all);
     }
-    let taken = scene.log().iter().filter(|entry| matches!(entry.event, Event::Takes { taken: true, .. })).count();
+    let taken = scene
+        .log()
+        .iter()
+        .filter(|entry| matches!(entry.event, Event::Takes { taken: true, .. }))
+        .count();
     assert_eq!(taken, 4);
 }
 
@@ -534,8 +611,14 @@ fn one_thing_of_a_platform_changes_at_a_time() {
     }
 }
 
-fn differences<'a>(one: &'a BTreeMap<String, String>, other: &BTreeMap<String, String>) -> Vec<&'a str> {
-    one.iter().filter(|(name, value)| other[*name] != **value).map(|(name, _)| name.as_str()).collect()
+fn differences<'a>(
+    one: &'a BTreeMap<String, String>,
+    other: &BTreeMap<String, String>,
+) -> Vec<&'a str> {
+    one.iter()
+        .filter(|(name, value)| other[*name] != **value)
+        .map(|(name, _)| name.as_str())
+        .collect()
 }
 
 #[test]
@@ -545,7 +628,10 @@ fn a_copy_is_another_build_that_works() {
     copy_as_other_build(&copy).unwrap();
     assert_ne!(build_id(&copy), build_id(&library_path().unwrap()));
     let mut command = Command::new(env::current_exe().unwrap());
-    command.args(["--exact", "child", "--ignored", "--nocapture"]).env(STEPS, "compile\nrun").envs(scene.sim().envs());
+    command
+        .args(["--exact", "child", "--ignored", "--nocapture"])
+        .env(STEPS, "compile\nrun")
+        .envs(scene.sim().envs());
     let output = command.env("SIM_TEST_PLUGIN", &copy).output().unwrap();
     assert!(String::from_utf8_lossy(&output.stdout).contains("run => [2.0, 4.0]"), "{output:?}");
 }

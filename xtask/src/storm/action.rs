@@ -23,7 +23,8 @@ const INDEX_BUSY: &str = "kept it busy";
 /// that only beside one may a command end like that.
 const INDEX_IDLE: &str = "without a sign of work";
 /// What a run says that goes on without the index.
-const WITHOUT_INDEX: &str = "the cache's index cannot be used, executables are still found by their keys";
+const WITHOUT_INDEX: &str =
+    "the cache's index cannot be used, executables are still found by their keys";
 
 /// A command line of preheat's.
 pub enum Action {
@@ -117,7 +118,9 @@ impl Action {
             }
             Self::Import => drop(command.args(release.trust()).arg(release.exported())),
             Self::Clear => drop(command.arg("--yes")),
-            Self::Pin { subject } | Self::Unpin { subject } => drop(command.arg(release.key(*subject))),
+            Self::Pin { subject } | Self::Unpin { subject } => {
+                drop(command.arg(release.key(*subject)))
+            }
             Self::Stats => drop(command.arg("--json")),
             Self::Verify { .. } | Self::List => {}
         }
@@ -141,14 +144,22 @@ impl Action {
     }
 
     /// Whether a process ended as it should have: `Err` says what is wrong.
-    pub fn verdict(&self, storm: &Storm, release: &Release, slot: usize, ended: &Ended) -> Result<Verdict, String> {
+    pub fn verdict(
+        &self,
+        storm: &Storm,
+        release: &Release,
+        slot: usize,
+        ended: &Ended,
+    ) -> Result<Verdict, String> {
         ended.check_text()?;
         if ended.lost_index() {
             storm.note_lost_index(release)?;
         }
         // Also where the process was killed: a file is there whole or not at all.
         let written = match self {
-            Self::Picture { .. } => check_output(&storm.output(release, slot, "png"), release.picture())?,
+            Self::Picture { .. } => {
+                check_output(&storm.output(release, slot, "png"), release.picture())?
+            }
             Self::Program { subject, .. } => {
                 check_output(&storm.output(release, slot, "safetensors"), release.output(*subject))?
             }
@@ -174,21 +185,35 @@ impl Action {
         match ended.code {
             Some(0) if has_a_sign && is_run && says(WITHOUT_INDEX) => Ok(Verdict::WithoutIndex),
             Some(0) if has_a_sign => Ok(Verdict::Done),
-            Some(0) => Err(format!("{} ended with status 0 and does not say that it did anything", self.name())),
+            Some(0) => Err(format!(
+                "{} ended with status 0 and does not say that it did anything",
+                self.name()
+            )),
             Some(1) if !is_run && says(INDEX_BUSY) => Ok(Verdict::Refused),
             Some(1) if !is_run && beside_older && says(INDEX_IDLE) => Ok(Verdict::Refused),
             // What is here is worth more; what was to be exported was evicted meanwhile.
-            Some(1) if matches!(self, Self::Import | Self::Export) && has_a_sign && says("left out: ") => {
+            Some(1)
+                if matches!(self, Self::Import | Self::Export)
+                    && has_a_sign
+                    && says("left out: ") =>
+            {
                 Ok(Verdict::Done)
             }
             // Another process has just cleared the cache.
-            Some(1) if matches!(self, Self::Export) && says("nothing in the cache") => Ok(Verdict::NothingToDo),
+            Some(1) if matches!(self, Self::Export) && says("nothing in the cache") => {
+                Ok(Verdict::NothingToDo)
+            }
             // Evicted, cleared or not compiled yet.
-            Some(1) if matches!(self, Self::Pin { .. } | Self::Unpin { .. }) && says("no graph key") => {
+            Some(1)
+                if matches!(self, Self::Pin { .. } | Self::Unpin { .. })
+                    && says("no graph key") =>
+            {
                 Ok(Verdict::NothingToDo)
             }
             Some(code) => Err(format!("{} ended with status {code}", self.name())),
-            None => Err(format!("{} was ended by a signal that the storm did not send", self.name())),
+            None => {
+                Err(format!("{} was ended by a signal that the storm did not send", self.name()))
+            }
         }
     }
 }
@@ -215,7 +240,8 @@ pub fn write_programs(folder: &Path, seed: u64) -> Outcome {
     for subject in 0..PROGRAMS {
         let path = program(folder, subject);
         let text = program_text(&mut values);
-        std::fs::write(&path, text).map_err(Failure::context(format!("writing {}", path.display())))?;
+        std::fs::write(&path, text)
+            .map_err(Failure::context(format!("writing {}", path.display())))?;
     }
     Ok(())
 }
@@ -247,7 +273,12 @@ mod tests {
     use super::*;
 
     fn ended(code: i32, text: &str) -> Ended {
-        Ended { log: std::path::PathBuf::new(), text: text.to_owned(), code: Some(code), killed: false }
+        Ended {
+            log: std::path::PathBuf::new(),
+            text: text.to_owned(),
+            code: Some(code),
+            killed: false,
+        }
     }
 
     #[test]
@@ -263,7 +294,8 @@ mod tests {
 
     #[test]
     fn only_beside_an_older_release_may_the_index_seem_idle() {
-        let ended = |said: &str| ended(1, &format!("error: the index cannot be used: it was {said}"));
+        let ended =
+            |said: &str| ended(1, &format!("error: the index cannot be used: it was {said}"));
         let run = Action::Program { subject: 0, force: false };
         for (said, beside_older, is_refused) in
             [(INDEX_BUSY, false, true), (INDEX_IDLE, false, false), (INDEX_IDLE, true, true)]

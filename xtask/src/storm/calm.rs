@@ -48,7 +48,9 @@ impl Storm {
             }
             if Instant::now() > end {
                 let orphans = orphans.join(", ");
-                return Err(Failure::new(format!("processes outlived the ones that started them: {orphans}")));
+                return Err(Failure::new(format!(
+                    "processes outlived the ones that started them: {orphans}"
+                )));
             }
             thread::sleep(Duration::from_millis(50));
         }
@@ -57,7 +59,9 @@ impl Storm {
     /// Beside the files that processes of this release write there is nothing, also where they were killed.
     fn no_other_outputs(&self) -> Outcome {
         let Some(this) = self.releases.first() else { return Ok(()) };
-        let named = |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("slot-"));
+        let named = |path: &PathBuf| {
+            path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("slot-"))
+        };
         let others = files_below(&self.outputs(this))?.into_iter().filter(|path| !named(path));
         none("left beside what was written", others)
     }
@@ -74,7 +78,10 @@ impl Storm {
         if after["findings"].as_array().is_some_and(Vec::is_empty) {
             return Ok(());
         }
-        Err(Failure::new(format!("{} still finds something after a repair:\n{after:#}", release.name())))
+        Err(Failure::new(format!(
+            "{} still finds something after a repair:\n{after:#}",
+            release.name()
+        )))
     }
 
     /// Each exported file is whole, and an empty store takes it in.
@@ -83,10 +90,15 @@ impl Storm {
         for file in files_below(&self.outputs(release))? {
             if file.extension().is_some_and(|ending| ending == "preheat") {
                 let path = file.to_string_lossy();
-                let words: Vec<&str> = ["cache", "import"].into_iter().chain(release.trust()).chain([&*path]).collect();
+                let words: Vec<&str> = ["cache", "import"]
+                    .into_iter()
+                    .chain(release.trust())
+                    .chain([&*path])
+                    .collect();
                 self.ask(release, &store, &words)?;
                 self.ask(release, &store, &["cache", "verify"])?;
-                std::fs::remove_dir_all(&store).map_err(Failure::context(format!("removing {}", store.display())))?;
+                std::fs::remove_dir_all(&store)
+                    .map_err(Failure::context(format!("removing {}", store.display())))?;
             }
         }
         Ok(())
@@ -94,7 +106,8 @@ impl Storm {
 
     /// Every program and the model give what they gave before the storm, compiled or loaded; the next run finds the last one's.
     fn everything_runs(&self, release: &Release) -> Outcome {
-        let programs = (0..action::PROGRAMS).map(|subject| Action::Program { subject, force: false });
+        let programs =
+            (0..action::PROGRAMS).map(|subject| Action::Program { subject, force: false });
         for action in programs.chain([Action::Picture { force: false }]) {
             for words in [&[][..], &["--require-warm"]] {
                 let mut command = action.command(self, release, 0);
@@ -112,7 +125,9 @@ impl Storm {
         let bytes = |value: &Value| value["stored_bytes"].as_u64().unwrap_or(u64::MAX);
         let largest = list.as_array().into_iter().flatten().map(bytes).max().unwrap_or(0);
         if bytes(&stats) > STORE_LIMIT.1 + largest || stats["quarantined"] != 0 {
-            return Err(Failure::new(format!("these are not the figures of a sound, bounded store:\n{stats:#}")));
+            return Err(Failure::new(format!(
+                "these are not the figures of a sound, bounded store:\n{stats:#}"
+            )));
         }
         Ok(())
     }
@@ -126,9 +141,11 @@ impl Storm {
         let lost = self.lost_indices.load(Ordering::Relaxed);
         let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
         match counted.replace((since.clone(), lost)) {
-            Some((before, lost_before)) if before != since && lost_before == lost => Err(Failure::new(format!(
-                "the index counted since {before}, and now since {since}: pins and counters were lost"
-            ))),
+            Some((before, lost_before)) if before != since && lost_before == lost => {
+                Err(Failure::new(format!(
+                    "the index counted since {before}, and now since {since}: pins and counters were lost"
+                )))
+            }
             _ => Ok(()),
         }
     }
@@ -183,7 +200,8 @@ impl Storm {
             return Err(failed());
         }
         // The log holds the command, then what standard error and standard output got.
-        let json = ended.text.find("\n{").or_else(|| ended.text.find("\n[")).map(|at| &ended.text[at..]);
+        let json =
+            ended.text.find("\n{").or_else(|| ended.text.find("\n[")).map(|at| &ended.text[at..]);
         json.and_then(parse_json).ok_or_else(failed)
     }
 }
@@ -191,7 +209,11 @@ impl Storm {
 /// Fails where there is any of these files.
 fn none(what: &str, files: impl Iterator<Item = PathBuf>) -> Outcome {
     let names: Vec<_> = files.map(|path| path.display().to_string()).collect();
-    if names.is_empty() { Ok(()) } else { Err(Failure::new(format!("{what}: {}", names.join(", ")))) }
+    if names.is_empty() {
+        Ok(())
+    } else {
+        Err(Failure::new(format!("{what}: {}", names.join(", "))))
+    }
 }
 
 /// The processes whose environment has this entry, as `pid program`.

@@ -50,10 +50,14 @@ impl Ended {
     /// Nothing broke down, and no object was taken for damaged. Statistics name the quarantine, and
     /// how often it was needed.
     pub fn check_text(&self) -> Result<(), String> {
-        if let Some(breakdown) = BREAKDOWNS.iter().find(|breakdown| self.text.contains(**breakdown)) {
+        if let Some(breakdown) = BREAKDOWNS.iter().find(|breakdown| self.text.contains(**breakdown))
+        {
             return Err(format!("it says `{breakdown}`"));
         }
-        match self.text.lines().find(|line| line.contains("quarantine") && !line.trim().starts_with("\"quarantined\""))
+        match self
+            .text
+            .lines()
+            .find(|line| line.contains("quarantine") && !line.trim().starts_with("\"quarantined\""))
         {
             Some(line) => Err(format!("nobody damaged anything, and yet it says: {line}")),
             None => Ok(()),
@@ -74,15 +78,20 @@ pub fn run(storm: &Storm, mut command: Command, kill_after: Option<Duration>) ->
     let failed = || Failure::context(log.display().to_string());
     let mut file = File::create(&log).map_err(failed())?;
     writeln!(file, "$ {}", spelled(&command)).map_err(failed())?;
-    let (output, errors) = (file.try_clone().map_err(failed())?, file.try_clone().map_err(failed())?);
+    let (output, errors) =
+        (file.try_clone().map_err(failed())?, file.try_clone().map_err(failed())?);
     command.stdin(Stdio::null()).stdout(output).stderr(errors);
     let mut child = command.spawn().map_err(failed())?;
     let (status, killed) = wait(&mut child, kill_after).map_err(failed())?;
     let text = String::from_utf8_lossy(&super::read(&log)?).into_owned();
     writeln!(file, "{}{status}", if killed { "killed: " } else { "" }).map_err(failed())?;
     match (status, kill_after) {
-        (status, _) if !killed || kill_after.is_some() => Ok(Ended { log, text, code: status.code(), killed }),
-        _ => Err(Failure::new(format!("{}: it had not ended after {HANGS_AFTER:?}", log.display()))),
+        (status, _) if !killed || kill_after.is_some() => {
+            Ok(Ended { log, text, code: status.code(), killed })
+        }
+        _ => {
+            Err(Failure::new(format!("{}: it had not ended after {HANGS_AFTER:?}", log.display())))
+        }
     }
 }
 
@@ -112,7 +121,11 @@ mod tests {
 
     #[test]
     fn what_broke_down_is_seen_though_the_status_is_0() {
-        for text in ["thread 'main' panicked at src/main.rs:1:1", "F0101 Check failed: a == b", "put into quarantine"] {
+        for text in [
+            "thread 'main' panicked at src/main.rs:1:1",
+            "F0101 Check failed: a == b",
+            "put into quarantine",
+        ] {
             assert!(ended(text).check_text().is_err(), "{text}");
         }
         for text in ["", "done after 2.9 s", "{\n  \"evictions\": 0,\n  \"quarantined\": 0,\n}"] {
@@ -122,7 +135,8 @@ mod tests {
 
     #[test]
     fn an_index_that_is_made_anew_is_seen() {
-        let warning = "warning: the index is damaged and is made anew from the objects path=store/graphs-v2";
+        let warning =
+            "warning: the index is damaged and is made anew from the objects path=store/graphs-v2";
         assert!(ended(warning).lost_index());
         assert!(!ended("3 objects (1 KiB) and 3 records checked: nothing is damaged").lost_index());
     }

@@ -33,7 +33,12 @@ pub struct Release {
 
 impl Release {
     /// Runs everything once, on a store that nobody else uses, and exports that.
-    pub fn with_references(name: &'static str, preheat: Preheat, plugin: PathBuf, folder: &Path) -> Outcome<Self> {
+    pub fn with_references(
+        name: &'static str,
+        preheat: Preheat,
+        plugin: PathBuf,
+        folder: &Path,
+    ) -> Outcome<Self> {
         let exported = folder.join(format!("{name}.preheat"));
         let (picture, programs, trust) = (Vec::new(), Vec::new(), None);
         let mut release = Self { name, preheat, plugin, trust, picture, programs, exported };
@@ -49,7 +54,9 @@ impl Release {
                 .arg(&written);
             let ran = json(&mut run)?;
             let key = ran["stages"][0]["graph_key"].as_str();
-            let key = key.ok_or_else(|| Failure::new(format!("`{}` told no graph key:\n{ran:#}", spelled(&run))))?;
+            let key = key.ok_or_else(|| {
+                Failure::new(format!("`{}` told no graph key:\n{ran:#}", spelled(&run)))
+            })?;
             release.programs.push((read(&written)?, key.to_owned()));
         }
         let written = written.with_extension("png");
@@ -116,15 +123,18 @@ impl Release {
 
 /// Builds the binary of another commit of this repository, in a folder below `target/` that is kept for the next time.
 pub fn build(commit: &str) -> Outcome<Preheat> {
-    let commit = output(&mut command("git", ["rev-parse", "--verify", &format!("{commit}^{{commit}}")]))?;
+    let commit =
+        output(&mut command("git", ["rev-parse", "--verify", &format!("{commit}^{{commit}}")]))?;
     let commit = commit.trim();
     let folder = root().join("target/releases").join(commit);
     let sources = folder.join("sources");
-    std::fs::create_dir_all(&sources).map_err(Failure::context(format!("making {}", sources.display())))?;
+    std::fs::create_dir_all(&sources)
+        .map_err(Failure::context(format!("making {}", sources.display())))?;
     let archive = folder.join("sources.tar");
     run_command(command("git", ["archive", "--output"]).arg(&archive).arg(commit))?;
     run_command(command("tar", ["-xf"]).arg(&archive).arg("-C").arg(&sources))?;
-    let mut build = command("cargo", ["build", "--package", "preheat", "--bin", "preheat", "--target-dir"]);
+    let mut build =
+        command("cargo", ["build", "--package", "preheat", "--bin", "preheat", "--target-dir"]);
     run_command(build.arg(folder.join("target")).current_dir(&sources))?;
     Preheat::given_or_built(Some(&folder.join("target/debug/preheat")))
 }

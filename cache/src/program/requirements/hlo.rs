@@ -12,7 +12,9 @@ pub(super) fn read(bytes: &[u8], findings: &mut Findings) -> Option<()> {
     for field in fields(bytes) {
         let field = field?;
         match (field.number, field.content) {
-            (3, Some(computation)) => inner(computation, 2, &mut |found| instruction(found, findings))?,
+            (3, Some(computation)) => {
+                inner(computation, 2, &mut |found| instruction(found, findings))?
+            }
             // spmd_output_sharding and spmd_parameters_shardings
             (12 | 14, Some(found)) => sharding(found, findings)?,
             // device_assignment: replica_count and computation_count
@@ -54,7 +56,10 @@ fn instruction(bytes: &[u8], findings: &mut Findings) -> Option<()> {
             (49, Some(group)) => findings.group(Some(numbers(group, 1)?), "replica_groups"),
             // source_target_pairs: source and target
             (52, Some(pair)) => {
-                findings.group(Some([numbers(pair, 1)?, numbers(pair, 2)?].concat()), "source_target_pairs");
+                findings.group(
+                    Some([numbers(pair, 1)?, numbers(pair, 2)?].concat()),
+                    "source_target_pairs",
+                );
             }
             // collective_device_list: replica_groups, and the short form, in which each device occurs once
             (87, Some(list)) => {
@@ -63,7 +68,10 @@ fn instruction(bytes: &[u8], findings: &mut Findings) -> Option<()> {
                     Some(())
                 })?;
                 inner(list, 2, &mut |short| {
-                    findings.named(first_number(short, 1)?.saturating_mul(first_number(short, 2)?), "replica_groups");
+                    findings.named(
+                        first_number(short, 1)?.saturating_mul(first_number(short, 2)?),
+                        "replica_groups",
+                    );
                     Some(())
                 })?;
             }
@@ -76,7 +84,8 @@ fn instruction(bytes: &[u8], findings: &mut Findings) -> Option<()> {
 /// `OpSharding`: on how many devices its tiles lie, or which one has all of it.
 pub(super) fn sharding(bytes: &[u8], findings: &mut Findings) -> Option<()> {
     let dimensions = numbers(bytes, 3)?;
-    let tiles = dimensions.iter().fold(1_u64, |tiles, side| tiles.saturating_mul(side.unsigned_abs()));
+    let tiles =
+        dimensions.iter().fold(1_u64, |tiles, side| tiles.saturating_mul(side.unsigned_abs()));
     findings.named(tiles, "a sharding");
     findings.group(Some(numbers(bytes, 4)?), "a sharding");
     inner(bytes, 5, &mut |part| sharding(part, findings))
@@ -84,10 +93,15 @@ pub(super) fn sharding(bytes: &[u8], findings: &mut Findings) -> Option<()> {
 
 /// Shardy's meshes are attributes of the module, and so are layouts, which stand one after another with semicolons between them.
 fn module_attribute(entry: &[u8], findings: &mut Findings) {
-    let text = |number| first_within_message(entry, number).and_then(|text| std::str::from_utf8(text).ok());
+    let text = |number| {
+        first_within_message(entry, number).and_then(|text| std::str::from_utf8(text).ok())
+    };
     match text(1) {
         Some("arg_layout_modes" | "out_layout_modes") => {
-            text(2).unwrap_or_default().split(';').for_each(|mode| findings.layout(Some(mode.trim().as_bytes())));
+            text(2)
+                .unwrap_or_default()
+                .split(';')
+                .for_each(|mode| findings.layout(Some(mode.trim().as_bytes())));
         }
         Some("xla.sdy.meshes") => findings.shardy(),
         _ => {}

@@ -39,10 +39,25 @@ fn module() -> Module {
 impl Module {
     fn bytes(&self) -> Vec<u8> {
         let metadata = self.metadata.as_ref().map_or_else(Vec::new, |metadata| nested(7, metadata));
-        let instruction =
-            [text(1, "add.1"), text(2, self.opcode), metadata, number(35, 1), self.in_instruction.clone()].concat();
-        let computation = [text(1, "main"), nested(2, &instruction), nested(2, &instruction), number(5, 7)].concat();
-        [text(1, self.name), text(2, "main"), nested(3, &computation), number(6, 7), self.at_end.clone()].concat()
+        let instruction = [
+            text(1, "add.1"),
+            text(2, self.opcode),
+            metadata,
+            number(35, 1),
+            self.in_instruction.clone(),
+        ]
+        .concat();
+        let computation =
+            [text(1, "main"), nested(2, &instruction), nested(2, &instruction), number(5, 7)]
+                .concat();
+        [
+            text(1, self.name),
+            text(2, "main"),
+            nested(3, &computation),
+            number(6, 7),
+            self.at_end.clone(),
+        ]
+        .concat()
     }
 
     fn digest(&self) -> Digest {
@@ -54,13 +69,18 @@ impl Module {
 
 #[test]
 fn source_positions_and_the_modules_name_and_id_are_left_out() {
-    let position = [text(1, "type"), text(2, "jit(f)/add"), text(3, "a.py"), number(4, 12), number(15, 3)].concat();
+    let position =
+        [text(1, "type"), text(2, "jit(f)/add"), text(3, "a.py"), number(4, 12), number(15, 3)]
+            .concat();
     for same in [
         Module { name: "another", ..module() },
         Module { name: "", ..module() },
         Module { metadata: Some(position), ..module() },
         Module { metadata: Some(vec![]), ..module() },
-        Module { metadata: Some([number(17, 1), number(18, 2), number(19, 3)].concat()), ..module() },
+        Module {
+            metadata: Some([number(17, 1), number(18, 2), number(19, 3)].concat()),
+            ..module()
+        },
         Module { in_instruction: text(82, "viz"), ..module() },
         Module { at_end: nested(17, &text(1, "a.py")), ..module() },
         Module { at_end: number(5, 1), ..module() },

@@ -41,8 +41,18 @@ fn what_jax_declares_is_read_in_every_form() {
         (exported!("callback.mlir"), 1, None, false),
     ] {
         let found = of(bytes.clone());
-        let have = (found.replicas, found.partitions, found.named.map(|named| named.at_least), found.uses_shardy);
-        assert_eq!(have, (1, partitions, named, uses_shardy), "{:?}", String::from_utf8_lossy(&bytes[..40]));
+        let have = (
+            found.replicas,
+            found.partitions,
+            found.named.map(|named| named.at_least),
+            found.uses_shardy,
+        );
+        assert_eq!(
+            have,
+            (1, partitions, named, uses_shardy),
+            "{:?}",
+            String::from_utf8_lossy(&bytes[..40])
+        );
         assert_eq!((found.host_transfer, found.layout), (None, None));
     }
 }
@@ -64,21 +74,30 @@ fn an_exported_function_is_the_module_in_it() {
     let two = exported!("psum_two_gspmd.exported");
     let module = memchr::memmem::find(&two, bytecode::MAGIC).unwrap();
     // The number of devices is the only 2 of four bytes that lies in a table.
-    let claims = two.windows(4).take(module).enumerate().filter(|(_, window)| *window == [2, 0, 0, 0]);
+    let claims =
+        two.windows(4).take(module).enumerate().filter(|(_, window)| *window == [2, 0, 0, 0]);
     let refused = claims.map(|(at, _)| {
         let mut changed = two.clone();
         changed[at] = 3;
         Program::sniff(changed).map_err(|error| error.to_string())
     });
-    assert!(refused.into_iter().any(|result| result.is_err_and(|error| error.contains("exported for 3 devices"))));
+    assert!(
+        refused
+            .into_iter()
+            .any(|result| result.is_err_and(|error| error.contains("exported for 3 devices")))
+    );
 }
 
 #[test]
 fn damaged_bytecode_is_refused_in_words_and_never_by_a_panic() {
     for whole in [exported!("psum_two_gspmd.mlirbc"), exported!("matmul_four_shardy.mlirbc")] {
         for at in 0..whole.len() {
-            let read =
-                |bytes: Vec<u8>| Program::new(ProgramFormat::Mlir, bytes).requirements().cloned().map_err(Clone::clone);
+            let read = |bytes: Vec<u8>| {
+                Program::new(ProgramFormat::Mlir, bytes)
+                    .requirements()
+                    .cloned()
+                    .map_err(Clone::clone)
+            };
             // Where a whole section is missing, the rest can be read.
             let cut = read(whole[..at].to_vec());
             assert!(cut.as_ref().map_or(true, |cut| at < 4 || cut.devices() > 1), "{at}: {cut:?}");
@@ -109,7 +128,8 @@ fn text_is_read_as_its_parser_reads_it() {
     assert_eq!(both("x.mhlo.num_replicas = 2 : i32, mhlo.num_replicas_of = 2 : i32"), (1, 1));
     for odd in ["#count", "0 : i32", "-1 : i32", "65537 : i32", "0xFFFFFFFFFFFFFFFFF : i32"] {
         let program = format!("module attributes {{mhlo.num_partitions = {odd}}} {{}}");
-        let error = Program::sniff(program.into_bytes()).unwrap().requirements().unwrap_err().to_string();
+        let error =
+            Program::sniff(program.into_bytes()).unwrap().requirements().unwrap_err().to_string();
         assert!(error.contains("`mhlo.num_partitions`"), "{error}");
     }
 }
@@ -147,7 +167,9 @@ fn what_is_inside_names_devices() {
 
 #[test]
 fn layouts_and_transfers_are_found() {
-    let layout = |mode: &str| of_text("", &format!("%a: tensor<2x3xf32> {{mhlo.layout_mode = {mode}}}")).layout;
+    let layout = |mode: &str| {
+        of_text("", &format!("%a: tensor<2x3xf32> {{mhlo.layout_mode = {mode}}}")).layout
+    };
     assert_eq!(layout("\"{0,1}\"").as_deref(), Some("{0,1}"));
     assert_eq!(layout("\"auto\"").as_deref(), Some("auto"));
     assert_eq!(layout("\"default\""), None);
@@ -164,17 +186,27 @@ fn layouts_and_transfers_are_found() {
 /// A field of a message: its number, and what it holds.
 fn nested(field: u8, content: &[u8]) -> Vec<u8> {
     let tag = u16::from(field) << 3 | 2;
-    let tag = if tag < 0x80 { vec![field << 3 | 2] } else { vec![tag.to_le_bytes()[0] | 0x80, field >> 4] };
+    let tag = if tag < 0x80 {
+        vec![field << 3 | 2]
+    } else {
+        vec![tag.to_le_bytes()[0] | 0x80, field >> 4]
+    };
     [tag, vec![u8::try_from(content.len()).unwrap()], content.to_vec()].concat()
 }
 
 #[test]
 fn a_module_of_hlo_tells_by_what_is_in_it() {
     let module = |in_instruction: &[u8], in_module: &[u8]| {
-        let instruction = nested(2, &[nested(1, b"i"), nested(2, b"all-reduce"), in_instruction.to_vec()].concat());
-        of([nested(1, b"m"), nested(2, b"entry"), nested(3, &instruction), in_module.to_vec()].concat())
+        let instruction = nested(
+            2,
+            &[nested(1, b"i"), nested(2, b"all-reduce"), in_instruction.to_vec()].concat(),
+        );
+        of([nested(1, b"m"), nested(2, b"entry"), nested(3, &instruction), in_module.to_vec()]
+            .concat())
     };
-    let named = |field, content: &[u8]| module(&nested(field, content), &[]).named.map_or(1, |named| named.at_least);
+    let named = |field, content: &[u8]| {
+        module(&nested(field, content), &[]).named.map_or(1, |named| named.at_least)
+    };
     // Field 1 of a group: its ids, packed or one by one.
     assert_eq!(named(49, &nested(1, &[0, 3])), 4);
     assert_eq!(named(49, &[1 << 3, 5]), 6);
@@ -199,7 +231,8 @@ fn a_module_of_hlo_tells_by_what_is_in_it() {
 
 #[test]
 fn words_in_comments_and_locations_choose_no_partitioner() {
-    let uses_shardy = |operations: &str| of_text("mhlo.num_partitions = 2 : i32", operations).uses_shardy;
+    let uses_shardy =
+        |operations: &str| of_text("mhlo.num_partitions = 2 : i32", operations).uses_shardy;
     assert!(uses_shardy("sdy.mesh @mesh = <[\"x\"=2]>"));
     assert!(uses_shardy("a = {xla.sdy.meshes = \"{mesh = #sdy.mesh<[\\22x\\22=2]>}\"}"));
     assert!(!uses_shardy("a loc(\"sdy.mesh\") // sdy.mesh"));

@@ -14,7 +14,10 @@ fn on_disk(store: &Store) -> u64 {
     if !store.layout().objects().exists() {
         return 0;
     }
-    files_of(&store.layout().objects()).iter().filter_map(|path| Some(fs::metadata(path).ok()?.len())).sum()
+    files_of(&store.layout().objects())
+        .iter()
+        .filter_map(|path| Some(fs::metadata(path).ok()?.len()))
+        .sum()
 }
 
 /// Stores a graph whose compile took so long, and says how long its object is.
@@ -29,11 +32,17 @@ fn key(number: u64) -> GraphKey {
 }
 
 fn held(store: &Store, numbers: std::ops::Range<u64>) -> Vec<u64> {
-    numbers.filter(|number| store.has_object(&key(*number)) && store.record(&key(*number)).unwrap().is_some()).collect()
+    numbers
+        .filter(|number| {
+            store.has_object(&key(*number)) && store.record(&key(*number)).unwrap().is_some()
+        })
+        .collect()
 }
 
 fn load(store: &Store, number: u64) -> Box<LoadedObject> {
-    let Lookup::Hit(object) = store.load(&key(number)).unwrap() else { panic!("{number} is not there") };
+    let Lookup::Hit(object) = store.load(&key(number)).unwrap() else {
+        panic!("{number} is not there")
+    };
     object
 }
 
@@ -48,8 +57,15 @@ fn what_is_worth_least_goes_and_the_totals_are_those_of_the_disk() {
         assert_eq!(statistics.stored_bytes, on_disk(&store));
         assert!(statistics.stored_bytes <= 4 * one + one / 2);
     }
-    assert_eq!(held(&store, 0..7), [0, 2, 4, 6], "the one that came last is kept, whatever it is worth");
-    assert_eq!((store.statistics().unwrap().evictions, store.statistics().unwrap().entries), (3, 4));
+    assert_eq!(
+        held(&store, 0..7),
+        [0, 2, 4, 6],
+        "the one that came last is kept, whatever it is worth"
+    );
+    assert_eq!(
+        (store.statistics().unwrap().evictions, store.statistics().unwrap().entries),
+        (3, 4)
+    );
     put(&store, 7, 8.0);
     assert_eq!(held(&store, 0..8), [0, 2, 4, 7]);
 }
@@ -196,7 +212,11 @@ fn a_batch_goes_over_the_limit_by_one_object_at_most() {
     let code = payload(1);
     let batch = || graphs.iter().map(|(record, program)| (record, program, code.as_slice()));
     assert!(matches!(store.put_all(batch()), Err(StoreError::NoRoom { .. })));
-    assert!(on_disk(&store) <= 3 * one + one / 2 && store.has_object(&key(2)), "{}", on_disk(&store));
+    assert!(
+        on_disk(&store) <= 3 * one + one / 2 && store.has_object(&key(2)),
+        "{}",
+        on_disk(&store)
+    );
     // Pins leave no room but for the one.
     let scratch = Scratch::new();
     put(&scratch.store, 0, 1.0);
@@ -242,7 +262,10 @@ fn what_was_pinned_or_used_since_it_was_chosen_is_not_pruned() {
         }
         false
     };
-    scratch.store.prune(&Prune { max_bytes: Some(0), stale: Some(&used), ..Prune::default() }).unwrap();
+    scratch
+        .store
+        .prune(&Prune { max_bytes: Some(0), stale: Some(&used), ..Prune::default() })
+        .unwrap();
     assert_eq!(held(&scratch.store, 0..6), [0]);
 }
 
@@ -257,7 +280,10 @@ fn a_pinned_request_can_be_let_go_after_many_others_led_to_its_graph() {
         scratch.store.commit(&[other], &Counters::default()).unwrap();
     }
     let record = || scratch.store.record(&key(0)).unwrap().unwrap();
-    assert!(record().signatures.iter().all(|one| one.signature.digest() != digest), "the record has forgotten it");
+    assert!(
+        record().signatures.iter().all(|one| one.signature.digest() != digest),
+        "the record has forgotten it"
+    );
     assert!(record().pinned);
     assert_eq!(scratch.store.set_signature_pinned(&digest, false).unwrap(), 1);
     assert!(!record().pinned);
@@ -275,7 +301,10 @@ fn a_graph_that_is_unpinned_is_kept_by_no_request_until_one_leads_to_it_again() 
     assert_eq!(scratch.store.records_and_order(false).unwrap().1, [key(0)]);
     let again = crate::Use { signature: Some(signature(0)), ..hit(key(0)) };
     scratch.store.commit(&[again], &Counters::default()).unwrap();
-    assert!(scratch.store.record(&key(0)).unwrap().unwrap().pinned, "the request is pinned as it was");
+    assert!(
+        scratch.store.record(&key(0)).unwrap().unwrap().pinned,
+        "the request is pinned as it was"
+    );
     // Nothing of a pin outlasts the graph.
     scratch.store.remove(&key(0)).unwrap();
     assert_eq!(scratch.store.set_signature_pinned(&digest, false).unwrap(), 0);
@@ -312,11 +341,16 @@ fn pruning_removes_by_rule_and_says_what_it_would() {
         (key(3), PruneReason::Size),
         (key(4), PruneReason::Size),
     ];
-    let chosen = |pruned: &Pruned| pruned.entries.iter().map(|one| (one.graph_key, one.reason)).collect::<Vec<_>>();
+    let chosen = |pruned: &Pruned| {
+        pruned.entries.iter().map(|one| (one.graph_key, one.reason)).collect::<Vec<_>>()
+    };
     assert_eq!(chosen(&would), expected);
     assert_eq!(held(&scratch.store, 0..6), [0, 1, 2, 3, 4, 5]);
     let pruned = scratch.store.prune(&Prune { dry_run: false, ..rule }).unwrap();
-    assert_eq!((chosen(&pruned), pruned.in_use), ([expected[0], expected[1], expected[3]].to_vec(), 1));
+    assert_eq!(
+        (chosen(&pruned), pruned.in_use),
+        ([expected[0], expected[1], expected[3]].to_vec(), 1)
+    );
     assert_eq!(held(&scratch.store, 0..6), [2, 3, 5]);
     assert_eq!(scratch.store.statistics().unwrap().evictions, 1);
     assert_eq!(scratch.store.statistics().unwrap().stored_bytes, on_disk(&scratch.store));

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::codec::{decode_program, decode_record, store_record};
 use super::entries::{
-    Usage, count_entry, digest_at, graph_at_end, in_order, load_program, load_record, load_statistics, load_usage,
-    store_statistics, store_usage, usage_in, with_usage,
+    Usage, count_entry, digest_at, graph_at_end, in_order, load_program, load_record,
+    load_statistics, load_usage, store_statistics, store_usage, usage_in, with_usage,
 };
 use super::transaction::{Fault, Transaction};
 use crate::hash::Digest;
@@ -35,7 +35,10 @@ pub(in crate::store) struct Checked {
 }
 
 /// Reads every entry of the index. `sound` are the programs that were found to be what their keys say.
-pub(in crate::store) fn check(index: &Transaction, sound: &BTreeSet<Digest>) -> Result<Checked, Fault> {
+pub(in crate::store) fn check(
+    index: &Transaction,
+    sound: &BTreeSet<Digest>,
+) -> Result<Checked, Fault> {
     for kind in [b"q", b"j", b"n", b"i", b"m"] {
         index.scan(kind)?;
     }
@@ -45,35 +48,55 @@ pub(in crate::store) fn check(index: &Transaction, sound: &BTreeSet<Digest>) -> 
     for (record, _) in &walked.records {
         let digest = &record.program.digest;
         // It may have been written since it was looked for.
-        let is_sound = || Ok::<_, Fault>(load_program(index, digest)?.is_some_and(|program| program.is_of(digest)));
+        let is_sound = || {
+            Ok::<_, Fault>(
+                load_program(index, digest)?.is_some_and(|program| program.is_of(digest)),
+            )
+        };
         if !sound.contains(digest) && !is_sound()? {
             let is_long = record.program.bytes > HELD_PROGRAM_BYTES;
             let astray = if is_long { &mut programs_elsewhere } else { &mut wrong_programs };
             astray.insert(record.graph_key);
         }
     }
-    let totals = |one: &Statistics| (one.cached_signatures, one.stored_bytes, one.uncompressed_bytes);
+    let totals =
+        |one: &Statistics| (one.cached_signatures, one.stored_bytes, one.uncompressed_bytes);
     // An earlier release counts records whose objects are gone.
     let entries = walked.statistics.entries..=walked.records.len() as u64;
     let wrong_totals = totals(&stated) != totals(&walked.statistics)
         || !entries.contains(&stated.entries)
         || !walked.astray.is_empty()
         || walked.is_disordered();
-    let records = walked.records.into_iter().map(|(record, _)| (record.graph_key, record.object)).collect();
+    let records =
+        walked.records.into_iter().map(|(record, _)| (record.graph_key, record.object)).collect();
     Ok(Checked { records, wrong_programs, programs_elsewhere, wrong_totals })
 }
 
 /// The next programs behind one of a key, each with the digest that it is stored under, and the key of the last.
-pub(in crate::store) fn programs_behind(index: &Transaction, last: &[u8]) -> Result<(Vec<Stored>, Vec<u8>), Fault> {
+pub(in crate::store) fn programs_behind(
+    index: &Transaction,
+    last: &[u8],
+) -> Result<(Vec<Stored>, Vec<u8>), Fault> {
     for kind in [b'k', b'p'] {
-        let from = if last.first().is_some_and(|first| *first >= kind) { [last, &[0]].concat() } else { vec![kind] };
+        let from = if last.first().is_some_and(|first| *first >= kind) {
+            [last, &[0]].concat()
+        } else {
+            vec![kind]
+        };
         if from.first() != Some(&kind) {
             continue;
         }
-        let found = index.range_some(&from, &[&[kind], [u8::MAX; 64].as_slice()].concat(), PROGRAMS, PROGRAMS_BYTES)?;
+        let found = index.range_some(
+            &from,
+            &[&[kind], [u8::MAX; 64].as_slice()].concat(),
+            PROGRAMS,
+            PROGRAMS_BYTES,
+        )?;
         if let Some((last, _)) = found.last() {
             let last = last.clone();
-            let program = |(key, value): (Vec<u8>, Vec<u8>)| Some((digest_at(&key, 1)?, decode_program(&value)));
+            let program = |(key, value): (Vec<u8>, Vec<u8>)| {
+                Some((digest_at(&key, 1)?, decode_program(&value)))
+            };
             return Ok((found.into_iter().filter_map(program).collect(), last));
         }
     }
@@ -81,7 +104,10 @@ pub(in crate::store) fn programs_behind(index: &Transaction, last: &[u8]) -> Res
 }
 
 /// Notes that a graph has no object: its record stays, with the program that it can be compiled from again.
-pub(in crate::store) fn store_without_object(index: &mut Transaction, graph: &GraphKey) -> Result<(), Fault> {
+pub(in crate::store) fn store_without_object(
+    index: &mut Transaction,
+    graph: &GraphKey,
+) -> Result<(), Fault> {
     let Some(mut record) = load_record(index, graph)? else { return Ok(()) };
     let mut statistics = load_statistics(index)?;
     count_entry(&mut statistics, &record, false);
@@ -100,7 +126,8 @@ pub(in crate::store) fn recount(index: &mut Transaction) -> Result<(), Fault> {
         index.remove(entry);
     }
     for (record, usage) in walked.records {
-        if usage.place.is_some() == usage.is_pinned() || walked.missing.contains(&record.graph_key) {
+        if usage.place.is_some() == usage.is_pinned() || walked.missing.contains(&record.graph_key)
+        {
             store_usage(index, &record, Usage { place: None, ..usage })?;
         }
     }
@@ -108,7 +135,10 @@ pub(in crate::store) fn recount(index: &mut Transaction) -> Result<(), Fault> {
 }
 
 /// The statistics with the entries counted anew.
-pub(super) fn counted_anew(index: &Transaction, statistics: Statistics) -> Result<Statistics, Fault> {
+pub(super) fn counted_anew(
+    index: &Transaction,
+    statistics: Statistics,
+) -> Result<Statistics, Fault> {
     Ok(walk(index, statistics)?.statistics)
 }
 
@@ -125,7 +155,8 @@ struct Walked {
 
 impl Walked {
     fn is_disordered(&self) -> bool {
-        let misplaced = |(_, usage): &(GraphRecord, Usage)| usage.place.is_some() == usage.is_pinned();
+        let misplaced =
+            |(_, usage): &(GraphRecord, Usage)| usage.place.is_some() == usage.is_pinned();
         !self.missing.is_empty() || self.records.iter().any(misplaced)
     }
 }
@@ -133,7 +164,8 @@ impl Walked {
 fn walk(index: &Transaction, mut statistics: Statistics) -> Result<Walked, Fault> {
     (statistics.entries, statistics.stored_bytes, statistics.uncompressed_bytes) = (0, 0, 0);
     statistics.by_device.values_mut().for_each(|device| device.entries = 0);
-    let mut order: BTreeSet<Vec<u8>> = index.scan(b"v")?.into_iter().map(|(entry, _)| entry).collect();
+    let mut order: BTreeSet<Vec<u8>> =
+        index.scan(b"v")?.into_iter().map(|(entry, _)| entry).collect();
     let (mut records, mut missing, mut foreign) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
     for (key, stored) in index.scan(b"r")? {
         let Some(record) = decode_record(&stored)? else {
@@ -151,9 +183,11 @@ fn walk(index: &Transaction, mut statistics: Statistics) -> Result<Walked, Fault
         records.push((record, usage));
     }
     // What another release wrote may have its place in the order.
-    let belongs = |entry: &Vec<u8>| graph_at_end(entry).is_some_and(|graph| foreign.contains(&graph));
+    let belongs =
+        |entry: &Vec<u8>| graph_at_end(entry).is_some_and(|graph| foreign.contains(&graph));
     let astray = order.into_iter().filter(|entry| !belongs(entry)).collect();
-    let mut signatures: Vec<Option<Digest>> = index.scan(b"s")?.iter().map(|(key, _)| digest_at(key, 1)).collect();
+    let mut signatures: Vec<Option<Digest>> =
+        index.scan(b"s")?.iter().map(|(key, _)| digest_at(key, 1)).collect();
     signatures.dedup();
     statistics.cached_signatures = signatures.len() as u64;
     Ok(Walked { records, statistics, astray, missing })

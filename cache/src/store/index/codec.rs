@@ -60,16 +60,21 @@ pub(super) fn split_record(stored: &[u8]) -> Result<(&[u8], &[u8]), Fault> {
 pub(super) fn decode_record(stored: &[u8]) -> Result<Option<GraphRecord>, Fault> {
     const RECORD_LIMIT_BYTES: usize = 64 << 20;
     let damaged = |reason: String| Fault::Damaged(format!("a record cannot be read: {reason}"));
-    let (length, frame) =
-        split_record(stored)?.1.split_first_chunk().ok_or_else(|| damaged("it is cut short".into()))?;
+    let (length, frame) = split_record(stored)?
+        .1
+        .split_first_chunk()
+        .ok_or_else(|| damaged("it is cut short".into()))?;
     let length = usize::try_from(u32::from_le_bytes(*length)).unwrap_or(usize::MAX);
     if length > RECORD_LIMIT_BYTES {
         return Err(damaged(format!("it is said to be {length} bytes long")));
     }
     let json = zstd::bulk::decompress(frame, length).map_err(|error| damaged(error.to_string()))?;
     let record = serde_json::from_slice(&json);
-    let record: Option<GraphRecord> =
-        record.inspect_err(|error| tracing::debug!(%error, "a record is not understood and counts as none")).ok();
+    let record: Option<GraphRecord> = record
+        .inspect_err(
+            |error| tracing::debug!(%error, "a record is not understood and counts as none"),
+        )
+        .ok();
     // An earlier release took figures of imported records as they were.
     Ok(record.map(|record| GraphRecord { measurements: record.measurements.plausible(), ..record }))
 }
@@ -97,16 +102,27 @@ pub(super) fn decode_program(stored: &[u8]) -> Option<ProgramFrame> {
 }
 
 /// A value that is JSON; `None` where it is not understood, since another release may have written it.
-pub(super) fn get_json<T: DeserializeOwned>(index: &Transaction, key: &[u8]) -> Result<Option<T>, Fault> {
+pub(super) fn get_json<T: DeserializeOwned>(
+    index: &Transaction,
+    key: &[u8],
+) -> Result<Option<T>, Fault> {
     Ok(index.get(key)?.and_then(|stored| decode_json(&stored)))
 }
 
 pub(super) fn decode_json<T: DeserializeOwned>(stored: &[u8]) -> Option<T> {
     let value = serde_json::from_slice(stored);
-    value.inspect_err(|error| tracing::debug!(%error, "a value is not understood and counts as none")).ok()
+    value
+        .inspect_err(
+            |error| tracing::debug!(%error, "a value is not understood and counts as none"),
+        )
+        .ok()
 }
 
-pub(super) fn put_json<T: Serialize>(index: &mut Transaction, key: Vec<u8>, value: &T) -> Result<(), Fault> {
+pub(super) fn put_json<T: Serialize>(
+    index: &mut Transaction,
+    key: Vec<u8>,
+    value: &T,
+) -> Result<(), Fault> {
     let json = serde_json::to_vec(value).map_err(|error| Fault::Io(error.into()))?;
     index.put(key, json);
     Ok(())

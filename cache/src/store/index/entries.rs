@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::Resolved;
 use super::check::counted_anew;
 use super::codec::{
-    decode_json, decode_program, decode_record, encode_program, get_json, put_json, split_record, store_beside_record,
-    store_record,
+    decode_json, decode_program, decode_record, encode_program, get_json, put_json, split_record,
+    store_beside_record, store_record,
 };
 use super::pins::{let_go, pin_by};
 use super::transaction::{Fault, Transaction};
@@ -162,7 +162,10 @@ pub(in crate::store) fn insert(
 
 /// Where the newest graphs of a stage are listed, those of one model or of any.
 fn like(stage: &str, model: Option<&str>) -> Vec<u8> {
-    let list = FramedHasher::new(LIKE_TAG).text(stage).option(model, |hasher, model| hasher.text(model)).finish();
+    let list = FramedHasher::new(LIKE_TAG)
+        .text(stage)
+        .option(model, |hasher, model| hasher.text(model))
+        .finish();
     key(b'n', &[&list])
 }
 
@@ -215,7 +218,11 @@ pub(in crate::store) fn graph_at_end(entry: &[u8]) -> Option<GraphKey> {
 }
 
 /// Stores what is known of a graph's use, and moves it to its place in the order of eviction.
-pub(super) fn store_usage(index: &mut Transaction, record: &GraphRecord, mut usage: Usage) -> Result<(), Fault> {
+pub(super) fn store_usage(
+    index: &mut Transaction,
+    record: &GraphRecord,
+    mut usage: Usage,
+) -> Result<(), Fault> {
     let place = (!usage.is_pinned()).then(|| place(record, &usage));
     if usage.place != place {
         if let Some(old) = usage.place {
@@ -230,7 +237,10 @@ pub(super) fn store_usage(index: &mut Transaction, record: &GraphRecord, mut usa
 }
 
 /// Where a graph that comes would stand in the order of eviction: what goes before it begins with less.
-pub(in crate::store) fn place_in_order(index: &Transaction, coming: &GraphRecord) -> Result<Vec<u8>, Fault> {
+pub(in crate::store) fn place_in_order(
+    index: &Transaction,
+    coming: &GraphRecord,
+) -> Result<Vec<u8>, Fault> {
     let usage = match load_record(index, &coming.graph_key)? {
         Some(_) => load_usage(index, &coming.graph_key)?,
         None => Usage { statistics: coming.statistics.clone(), ..Usage::default() },
@@ -259,9 +269,14 @@ fn place(record: &GraphRecord, usage: &Usage) -> u64 {
     #[expect(clippy::cast_precision_loss, reason = "an order, which needs no more than 52 bits")]
     let worth = seconds * (1.0 + usage.loads as f64) / stored_bytes as f64;
     // A clock that is fast, or a forger, would have it stay for good.
-    let last_used =
-        usage.statistics.last_used.unwrap_or(record.created).max(record.created).min(jiff::Timestamp::now());
-    let halvings = last_used.duration_since(jiff::Timestamp::UNIX_EPOCH).as_secs_f64() / HALF_LIFE_SECONDS;
+    let last_used = usage
+        .statistics
+        .last_used
+        .unwrap_or(record.created)
+        .max(record.created)
+        .min(jiff::Timestamp::now());
+    let halvings =
+        last_used.duration_since(jiff::Timestamp::UNIX_EPOCH).as_secs_f64() / HALF_LIFE_SECONDS;
     // Bits of a float sort as the number does once the sign is the other way round.
     let bits = ((worth.log2() * 16.0).round() / 16.0 + halvings).to_bits();
     if bits >> 63 == 0 { bits | 1 << 63 } else { !bits }
@@ -366,11 +381,14 @@ pub(super) fn link_signature(
 
 /// Adds a record to the totals, or takes it out. One whose object is gone is in none of them.
 pub(super) fn count_entry(statistics: &mut Statistics, record: &GraphRecord, added: bool) {
-    let Some((stored, uncompressed)) = record.object.as_ref().map(|info| (info.stored_bytes, info.payload_bytes))
+    let Some((stored, uncompressed)) =
+        record.object.as_ref().map(|info| (info.stored_bytes, info.payload_bytes))
     else {
         return;
     };
-    let step = |total: &mut u64, by: u64| *total = if added { *total + by } else { total.saturating_sub(by) };
+    let step = |total: &mut u64, by: u64| {
+        *total = if added { *total + by } else { total.saturating_sub(by) }
+    };
     step(&mut statistics.entries, 1);
     step(&mut statistics.stored_bytes, stored);
     step(&mut statistics.uncompressed_bytes, uncompressed);
@@ -378,7 +396,10 @@ pub(super) fn count_entry(statistics: &mut Statistics, record: &GraphRecord, add
 }
 
 /// The program of a digest, which may be another where the index is damaged.
-pub(super) fn load_program(index: &Transaction, digest: &Digest) -> Result<Option<ProgramFrame>, Fault> {
+pub(super) fn load_program(
+    index: &Transaction,
+    digest: &Digest,
+) -> Result<Option<ProgramFrame>, Fault> {
     let stored = match index.get(&key(b'k', &[digest]))? {
         None => index.get(&key(b'p', &[digest]))?,
         small => small,
@@ -388,7 +409,8 @@ pub(super) fn load_program(index: &Transaction, digest: &Digest) -> Result<Optio
 
 fn put_program(index: &mut Transaction, digest: &Digest, program: &ProgramFrame) {
     let value = encode_program(program);
-    let (kind, other) = if value.len() <= SMALL_PROGRAM_BYTES { (b'k', b'p') } else { (b'p', b'k') };
+    let (kind, other) =
+        if value.len() <= SMALL_PROGRAM_BYTES { (b'k', b'p') } else { (b'p', b'k') };
     index.remove(key(other, &[digest]));
     index.put(key(kind, &[digest]), value);
 }
@@ -397,11 +419,17 @@ fn put_program(index: &mut Transaction, digest: &Digest, program: &ProgramFrame)
 pub(in crate::store) fn load_statistics(index: &Transaction) -> Result<Statistics, Fault> {
     match get_json(index, b"mstatistics")? {
         Some(statistics) => Ok(statistics),
-        None => counted_anew(index, Statistics { since: jiff::Timestamp::now(), ..Statistics::default() }),
+        None => counted_anew(
+            index,
+            Statistics { since: jiff::Timestamp::now(), ..Statistics::default() },
+        ),
     }
 }
 
-pub(in crate::store) fn store_statistics(index: &mut Transaction, statistics: &Statistics) -> Result<(), Fault> {
+pub(in crate::store) fn store_statistics(
+    index: &mut Transaction,
+    statistics: &Statistics,
+) -> Result<(), Fault> {
     put_json(index, b"mstatistics".to_vec(), statistics)
 }
 
@@ -416,25 +444,36 @@ pub(super) fn usage_in(stored: &[u8]) -> Result<Usage, Fault> {
     Ok(if usage.is_empty() { Usage::default() } else { decode_json(usage).unwrap_or_default() })
 }
 
-pub(in crate::store) fn load_record(index: &Transaction, graph: &GraphKey) -> Result<Option<GraphRecord>, Fault> {
+pub(in crate::store) fn load_record(
+    index: &Transaction,
+    graph: &GraphKey,
+) -> Result<Option<GraphRecord>, Fault> {
     let Some(stored) = index.get(&key(b'r', &[&graph.0]))? else { return Ok(None) };
-    decode_record(&stored)?.map(|record| with_usage(&stored, graph.0.as_bytes(), record)).transpose()
+    decode_record(&stored)?
+        .map(|record| with_usage(&stored, graph.0.as_bytes(), record))
+        .transpose()
 }
 
 /// The records that are most worth comparing with what was looked for: of the same program, of the same request, of the same stage
 /// and model, of the same stage; of each, at most [`LISTED`].
-pub(super) fn load_candidates(index: &Transaction, wanted: &Wanted<'_>) -> Result<Vec<GraphRecord>, Fault> {
+pub(super) fn load_candidates(
+    index: &Transaction,
+    wanted: &Wanted<'_>,
+) -> Result<Vec<GraphRecord>, Fault> {
     let mut prefixes = Vec::new();
     prefixes.extend(wanted.program.map(|program| key(b'q', &[&program])));
     if let Some(signature) = wanted.signature {
         prefixes.push(key(b's', &[&signature.digest()]));
     }
-    let mut graphs: BTreeSet<GraphKey> = listed(index, &like(wanted.stage, None))?.into_iter().collect();
+    let mut graphs: BTreeSet<GraphKey> =
+        listed(index, &like(wanted.stage, None))?.into_iter().collect();
     if let Some(signature) = wanted.signature {
         graphs.extend(listed(index, &like(wanted.stage, Some(&signature.model_id)))?);
     }
     for prefix in prefixes {
-        graphs.extend(index.scan_first(&prefix, LISTED)?.iter().filter_map(|(entry, _)| graph_at_end(entry)));
+        graphs.extend(
+            index.scan_first(&prefix, LISTED)?.iter().filter_map(|(entry, _)| graph_at_end(entry)),
+        );
     }
     graphs.iter().filter_map(|graph| load_record(index, graph).transpose()).collect()
 }
@@ -450,7 +489,11 @@ pub(super) fn load_records(index: &Transaction) -> Result<Vec<GraphRecord>, Faul
     Ok(records)
 }
 
-pub(super) fn with_usage(stored: &[u8], graph: &[u8], mut record: GraphRecord) -> Result<GraphRecord, Fault> {
+pub(super) fn with_usage(
+    stored: &[u8],
+    graph: &[u8],
+    mut record: GraphRecord,
+) -> Result<GraphRecord, Fault> {
     if record.graph_key.0.as_bytes() != graph {
         return Err(Fault::Damaged("a record stands under the key of another".into()));
     }

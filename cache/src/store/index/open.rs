@@ -120,7 +120,9 @@ fn check_file(path: &Path, limit_bytes: u64) -> Result<(), Fault> {
     }
     if metadata.len() > limit_bytes {
         let length = metadata.len();
-        return Err(Fault::Damaged(format!("its {name:?} is {length} bytes long, and {limit_bytes} is the limit")));
+        return Err(Fault::Damaged(format!(
+            "its {name:?} is {length} bytes long, and {limit_bytes} is the limit"
+        )));
     }
     Ok(())
 }
@@ -213,7 +215,9 @@ fn within_sled<T>(call: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
     let done = panic::catch_unwind(AssertUnwindSafe(call));
     THREADS_WITHIN.fetch_sub(1, Ordering::SeqCst);
     WITHIN.set(before);
-    done.unwrap_or_else(|panic| Err(Fault::Failed(format!("sled panicked: {}", said(panic.as_ref())))))
+    done.unwrap_or_else(|panic| {
+        Err(Fault::Failed(format!("sled panicked: {}", said(panic.as_ref()))))
+    })
 }
 
 /// Keeps panics within sled from the hook that is installed, which would print them; all others go
@@ -308,7 +312,9 @@ fn system_error(error: &io::Error) -> Option<io::Error> {
 
 /// Whether the error is that of a held lock.
 fn is_busy(error: &sled::Error) -> bool {
-    let held = |error: &io::Error| system_error(error).is_some_and(|error| error.kind() == io::ErrorKind::WouldBlock);
+    let held = |error: &io::Error| {
+        system_error(error).is_some_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+    };
     matches!(error, sled::Error::Io(error) if held(error))
 }
 
@@ -319,7 +325,9 @@ mod tests {
     /// As sled hands on what the system says of its lock.
     fn of_lock(number: i32) -> sled::Error {
         let cause = io::Error::from_raw_os_error(number);
-        sled::Error::Io(io::Error::other(format!("could not acquire lock on \"kind: WouldBlock/db\": {cause:?}")))
+        sled::Error::Io(io::Error::other(format!(
+            "could not acquire lock on \"kind: WouldBlock/db\": {cause:?}"
+        )))
     }
 
     #[test]
@@ -328,7 +336,10 @@ mod tests {
         for number in [37, 95, 38] {
             assert!(!is_busy(&of_lock(number)), "{number}");
             let fault = Fault::from(of_lock(number));
-            assert!(matches!(&fault, Fault::Io(error) if error.raw_os_error() == Some(number)), "{fault:?}");
+            assert!(
+                matches!(&fault, Fault::Io(error) if error.raw_os_error() == Some(number)),
+                "{fault:?}"
+            );
         }
         assert!(is_busy(&of_lock(if cfg!(target_os = "macos") { 35 } else { 11 })), "EAGAIN");
     }
@@ -340,7 +351,10 @@ mod tests {
             let copy = io::Error::new(original.kind(), format!("{original:?}"));
             for error in [original, copy] {
                 let fault = Fault::from(sled::Error::Io(error));
-                assert!(matches!(&fault, Fault::Io(error) if error.raw_os_error() == Some(number)), "{fault:?}");
+                assert!(
+                    matches!(&fault, Fault::Io(error) if error.raw_os_error() == Some(number)),
+                    "{fault:?}"
+                );
             }
         }
     }
@@ -348,7 +362,8 @@ mod tests {
     #[test]
     fn what_sled_says_of_its_files_is_damage() {
         let torn = sled::Error::Io(io::Error::other("encountered torn segment"));
-        let short = sled::Error::Io(io::Error::new(io::ErrorKind::UnexpectedEof, "failed to fill buffer"));
+        let short =
+            sled::Error::Io(io::Error::new(io::ErrorKind::UnexpectedEof, "failed to fill buffer"));
         for error in [torn, short, sled::Error::Unsupported("another segment size".to_owned())] {
             assert!(matches!(Fault::from(error), Fault::Damaged(_)));
         }
@@ -359,7 +374,10 @@ mod tests {
     #[test]
     fn a_panic_in_sled_is_an_error_and_one_between_two_calls_is_none() {
         let done: Result<(), Fault> = within_sled(|| panic!("the page is {}", "gone"));
-        assert!(matches!(&done, Err(Fault::Failed(reason)) if reason.contains("the page is gone")), "{done:?}");
+        assert!(
+            matches!(&done, Err(Fault::Failed(reason)) if reason.contains("the page is gone")),
+            "{done:?}"
+        );
         assert!(!WITHIN.get());
         let folder = tempfile::tempdir().unwrap();
         let database = open_database(&folder.path().join("db"), Instant::now()).unwrap();

@@ -69,7 +69,8 @@ pub(super) fn unpack<'a>(place: &[u8], packed: &'a [u8]) -> Result<Vec<Packed<'a
     while !rest.is_empty() {
         let (key_length, after) = rest.split_first_chunk().ok_or_else(damaged)?;
         let (value_length, after) = after.split_first_chunk().ok_or_else(damaged)?;
-        let (key, after) = after.split_at_checked(u16::from_le_bytes(*key_length).into()).ok_or_else(damaged)?;
+        let (key, after) =
+            after.split_at_checked(u16::from_le_bytes(*key_length).into()).ok_or_else(damaged)?;
         let length = usize::try_from(u32::from_le_bytes(*value_length)).map_err(|_| damaged())?;
         let (value, after) = after.split_at_checked(length).ok_or_else(damaged)?;
         let in_order = entries.last().is_none_or(|(before, _)| *before < key);
@@ -113,7 +114,8 @@ mod tests {
     #[test]
     fn what_is_packed_is_unpacked_and_nothing_else() {
         let mut packed = Vec::new();
-        let entries: [(&[u8], &[u8]); 3] = [(b"k\x01\x03a", b"one"), (b"k\x01\x03b", b""), (b"k\x01\x03c", b"three")];
+        let entries: [(&[u8], &[u8]); 3] =
+            [(b"k\x01\x03a", b"one"), (b"k\x01\x03b", b""), (b"k\x01\x03c", b"three")];
         for (key, value) in entries {
             pack(&mut packed, key, value).unwrap();
         }

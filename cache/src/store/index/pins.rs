@@ -38,7 +38,11 @@ pub(super) fn let_go(index: &mut Transaction, graph: &GraphKey, usage: &mut Usag
 }
 
 /// Pins a graph by its own key, or lets it go: then no request that led to it so far keeps it either.
-pub(super) fn set_pinned(index: &mut Transaction, graph: &GraphKey, pinned: bool) -> Result<bool, Fault> {
+pub(super) fn set_pinned(
+    index: &mut Transaction,
+    graph: &GraphKey,
+    pinned: bool,
+) -> Result<bool, Fault> {
     let Some(record) = load_record(index, graph)? else { return Ok(false) };
     let mut usage = Usage { pinned, ..load_usage(index, graph)? };
     if !pinned {
@@ -49,7 +53,11 @@ pub(super) fn set_pinned(index: &mut Transaction, graph: &GraphKey, pinned: bool
 }
 
 /// Pins whatever a request led to or will lead to, or lets it go. Says how many graphs there are now.
-pub(super) fn set_request_pinned(index: &mut Transaction, request: &Digest, pinned: bool) -> Result<u64, Fault> {
+pub(super) fn set_request_pinned(
+    index: &mut Transaction,
+    request: &Digest,
+    pinned: bool,
+) -> Result<u64, Fault> {
     let whole = key(b'i', &[request]);
     let led_to = index.scan(&key(b's', &[request]))?;
     let kept = index.scan(&whole)?.into_iter().filter(|(entry, _)| *entry != whole);

@@ -64,7 +64,9 @@ impl Store {
         let due = is_due(&database, &path, turn, || self.can_rewrite(root));
         match due.and_then(|due| if due { self.rewrite(root, database, turn) } else { Ok(()) }) {
             Ok(()) => {}
-            Err(fault) => tracing::debug!(path = %path.display(), ?fault, "the index is not made smaller"),
+            Err(fault) => {
+                tracing::debug!(path = %path.display(), ?fault, "the index is not made smaller")
+            }
         }
     }
 
@@ -76,7 +78,8 @@ impl Store {
     /// Where the store cannot be written. An index that cannot be made smaller stays as it is.
     pub fn tidy(&self) -> Result<(), StoreError> {
         // It held no more before than it holds now, so mostly nothing needs to be added up.
-        let may_be_due = |last: Weighed, disk_bytes| Weighed { disk_bytes, ..last }.is_due_in_upkeep();
+        let may_be_due =
+            |last: Weighed, disk_bytes| Weighed { disk_bytes, ..last }.is_due_in_upkeep();
         self.tidy_index_if(LEAST_BYTES, may_be_due)
     }
 
@@ -150,7 +153,8 @@ impl Store {
     }
 
     fn rewrite(&self, root: &Folder, database: Database, turn: &Turn) -> Result<(), Fault> {
-        let (path, anew) = (root.full(&self.layout.graphs()), root.full(&self.layout.graphs_anew()));
+        let (path, anew) =
+            (root.full(&self.layout.graphs()), root.full(&self.layout.graphs_anew()));
         let began = Instant::now();
         let before_bytes = disk_bytes(&path);
         root.create_folder(&self.layout.graphs_anew()).map_err(Fault::Io)?;
@@ -168,7 +172,12 @@ impl Store {
             .map_err(Fault::Io)?;
         self.remove_half_rewritten(root)?;
         let after_bytes = disk_bytes(&path);
-        tracing::info!(before_bytes, after_bytes, seconds = began.elapsed().as_secs_f64(), "the index was rewritten");
+        tracing::info!(
+            before_bytes,
+            after_bytes,
+            seconds = began.elapsed().as_secs_f64(),
+            "the index was rewritten"
+        );
         Ok(())
     }
 
@@ -254,7 +263,9 @@ fn close(path: &Path) -> Result<(), Fault> {
     loop {
         match log.try_lock() {
             Ok(()) => return Ok(()),
-            Err(fs::TryLockError::WouldBlock) if Instant::now() < deadline => std::thread::sleep(POLL),
+            Err(fs::TryLockError::WouldBlock) if Instant::now() < deadline => {
+                std::thread::sleep(POLL)
+            }
             Err(fs::TryLockError::WouldBlock) => return Err(Fault::Busy),
             Err(fs::TryLockError::Error(error)) => return Err(Fault::Io(error)),
         }

@@ -48,7 +48,11 @@ pub(super) enum Need {
 
 impl Store {
     /// Takes records from objects. An object that cannot be read is left out of the answer.
-    pub(super) fn adopt(&self, index: &mut Transaction, keys: &[GraphKey]) -> Result<Vec<Adopted>, Fault> {
+    pub(super) fn adopt(
+        &self,
+        index: &mut Transaction,
+        keys: &[GraphKey],
+    ) -> Result<Vec<Adopted>, Fault> {
         let mut adopted = Vec::new();
         for graph in keys {
             match self.object_program(graph) {
@@ -115,12 +119,16 @@ impl Store {
         let root = self.prepare()?;
         {
             let _turn = self.take_turn(&root, Need::Whole, WHOLE_PATIENCE)?;
-            self.set_index_aside(&root).map_err(|cause| self.write_error(&self.layout.graphs(), cause))?;
+            self.set_index_aside(&root)
+                .map_err(|cause| self.write_error(&self.layout.graphs(), cause))?;
         }
         self.write(|_| Ok(()))
     }
 
-    pub(super) fn write<T>(&self, work: impl Fn(&mut Transaction) -> Result<T, Fault>) -> Result<T, StoreError> {
+    pub(super) fn write<T>(
+        &self,
+        work: impl Fn(&mut Transaction) -> Result<T, Fault>,
+    ) -> Result<T, StoreError> {
         self.transact(Need::Whole, WHOLE_PATIENCE, work)
     }
 
@@ -188,7 +196,8 @@ impl Store {
             other => other?,
         };
         self.turns.note(false);
-        let is_whole = Transaction::new(&database, turn).get(READY)?.is_some() || self.fill_some(&database, turn)?;
+        let is_whole = Transaction::new(&database, turn).get(READY)?.is_some()
+            || self.fill_some(&database, turn)?;
         if !is_whole && need == Need::Whole {
             return Ok(None);
         }
@@ -263,9 +272,11 @@ impl Store {
 /// Removes the snapshots that sled had begun to write when its process was killed; says whether there were any. sled 0.34 takes such a
 /// file for the newest snapshot, and its database for damaged, while the snapshot before it is still there.
 fn remove_torn_snapshots(root: &Folder, graphs: &Path) -> Result<bool, Fault> {
-    let is_torn =
-        |path: &PathBuf| name_of(path).is_some_and(|name| name.starts_with("snap.") && name.ends_with(".generating"));
-    let torn: Vec<_> = root.entries(graphs).map_err(Fault::Io)?.into_iter().filter(is_torn).collect();
+    let is_torn = |path: &PathBuf| {
+        name_of(path).is_some_and(|name| name.starts_with("snap.") && name.ends_with(".generating"))
+    };
+    let torn: Vec<_> =
+        root.entries(graphs).map_err(Fault::Io)?.into_iter().filter(is_torn).collect();
     torn.iter().try_for_each(|path| root.remove(path)).map_err(Fault::Io)?;
     Ok(!torn.is_empty())
 }

@@ -26,7 +26,11 @@ fn a_program_that_is_wrong_counts_as_none_and_is_written_over() {
     for wrong in [another.as_slice(), b"\x07later release", b"\0\x01\0\0\0\0\0\0\0no frame", b""] {
         forge(&scratch, &place, wrong);
         assert_eq!(scratch.store.indexed_program(&record.graph_key).unwrap(), None);
-        assert_eq!(scratch.store.program(&record.graph_key).unwrap(), Some(graph(1).1), "the object has it");
+        assert_eq!(
+            scratch.store.program(&record.graph_key).unwrap(),
+            Some(graph(1).1),
+            "the object has it"
+        );
         assert!(!scratch.store.layout().quarantine().exists(), "the rest of the index is sound");
         scratch.put(1);
         assert_eq!(stored(&scratch, &place).unwrap(), right);
@@ -85,11 +89,18 @@ fn values_that_are_not_understood_cost_no_more_than_themselves() {
     let place = key(b'r', &[&records[0].graph_key.0]);
     let value = stored(&scratch, &place).unwrap();
     let (_, record) = codec::split_record(&value).unwrap();
-    forge(&scratch, &place, &[15_u32.to_le_bytes().as_slice(), b"a later release", record].concat());
+    forge(
+        &scratch,
+        &place,
+        &[15_u32.to_le_bytes().as_slice(), b"a later release", record].concat(),
+    );
     forge(&scratch, b"mstatistics", b"a later release");
     assert_eq!(scratch.store.record(&records[0].graph_key).unwrap().unwrap().statistics.hits, 0);
     let statistics = scratch.store.statistics().unwrap();
-    assert_eq!((statistics.entries, statistics.cached_signatures, statistics.hits.exact), (2, 2, 0));
+    assert_eq!(
+        (statistics.entries, statistics.cached_signatures, statistics.hits.exact),
+        (2, 2, 0)
+    );
     scratch.store.commit(&[hit(records[0].graph_key)], &Counters::default()).unwrap();
     assert_eq!(scratch.store.statistics().unwrap().hits.exact, 1);
     assert_eq!(scratch.store.statistics().unwrap().entries, 2);
@@ -104,7 +115,8 @@ fn the_last_compiled_answers_for_a_projection_after_a_rebuild() {
     for number in 0..8 {
         let (mut record, program) = graph(number);
         record.signatures = vec![signature(1)];
-        record.created = jiff::Timestamp::from_second(if number == newest { 1000 } else { 100 }).unwrap();
+        record.created =
+            jiff::Timestamp::from_second(if number == newest { 1000 } else { 100 }).unwrap();
         scratch.store.put(&record, &program, &payload(number)).unwrap();
     }
     let answer = || scratch.store.resolve(&[stage]).unwrap()[0].as_ref().unwrap().graph_key;
@@ -133,10 +145,17 @@ fn an_entry_of_level_one_that_was_not_made_for_its_key_leads_nowhere() {
         forge(&scratch, &place(1), wrong);
         assert_eq!(scratch.store.resolve(&stage).unwrap(), [None]);
         // The next use, which found the graph by its key, puts it right.
-        let one = Use { matched: Match::Graph, signature: Some(signature(1)), ..hit(records[0].graph_key) };
+        let one = Use {
+            matched: Match::Graph,
+            signature: Some(signature(1)),
+            ..hit(records[0].graph_key)
+        };
         scratch.store.commit(&[one], &Counters::default()).unwrap();
         assert_eq!(stored(&scratch, &place(1)).unwrap(), right);
-        assert_eq!(scratch.store.resolve(&stage).unwrap()[0].as_ref().unwrap().matched, Match::Exact);
+        assert_eq!(
+            scratch.store.resolve(&stage).unwrap()[0].as_ref().unwrap().matched,
+            Match::Exact
+        );
     }
     forge(&scratch, &place(1), &of_another);
     scratch.store.remove(&records[0].graph_key).unwrap();
@@ -147,7 +166,8 @@ fn an_entry_of_level_one_that_was_not_made_for_its_key_leads_nowhere() {
 #[test]
 fn entries_that_belong_to_no_record_keep_nothing_out_and_are_cleared_away() {
     let by_limit = |scratch: &Scratch, one: u64| {
-        let options = StoreOptions { max_bytes: 3 * one + one / 2, ..StoreOptions::new(scratch.store.dir()) };
+        let options =
+            StoreOptions { max_bytes: 3 * one + one / 2, ..StoreOptions::new(scratch.store.dir()) };
         let (record, program) = graph(9);
         Store::open(options).unwrap().put(&record, &program, &payload(9)).unwrap();
     };
@@ -158,7 +178,14 @@ fn entries_that_belong_to_no_record_keep_nothing_out_and_are_cleared_away() {
     for make_room in [&by_limit as &dyn Fn(&Scratch, u64), &by_pruning] {
         let scratch = Scratch::new();
         let records: Vec<_> = (1..4).map(|number| scratch.put(number)).collect();
-        let one = scratch.store.record(&records[0].graph_key).unwrap().unwrap().object.unwrap().stored_bytes;
+        let one = scratch
+            .store
+            .record(&records[0].graph_key)
+            .unwrap()
+            .unwrap()
+            .object
+            .unwrap()
+            .stored_bytes;
         // A record that is not understood, one that is gone with its place left behind, and totals that tell of both.
         let unread = key(b'r', &[&records[0].graph_key.0]);
         let value = stored(&scratch, &unread).unwrap();
@@ -175,7 +202,8 @@ fn entries_that_belong_to_no_record_keep_nothing_out_and_are_cleared_away() {
         assert_eq!(stored(&scratch, &gone), None);
         let statistics = scratch.store.statistics().unwrap();
         let kept = scratch.store.records().unwrap();
-        let bytes: u64 = kept.iter().map(|record| record.object.as_ref().unwrap().stored_bytes).sum();
+        let bytes: u64 =
+            kept.iter().map(|record| record.object.as_ref().unwrap().stored_bytes).sum();
         assert_eq!((statistics.entries, statistics.stored_bytes), (kept.len() as u64, bytes));
         assert!(kept.len() >= 2, "what has room stays: {}", kept.len());
         assert!(kept.iter().all(|record| scratch.store.has_object(&record.graph_key)));
@@ -193,11 +221,15 @@ fn what_was_stored_while_the_index_was_busy_is_recorded_by_the_next_transaction(
     assert!(scratch.store.layout().unrecorded().join(record.graph_key.to_string()).exists());
     let statistics = scratch.store.statistics().unwrap();
     let on_disk = |key| fs::metadata(scratch.store.layout().object(key)).unwrap().len();
-    assert_eq!(statistics.stored_bytes, on_disk(&graph(1).0.graph_key) + on_disk(&record.graph_key));
+    assert_eq!(
+        statistics.stored_bytes,
+        on_disk(&graph(1).0.graph_key) + on_disk(&record.graph_key)
+    );
     assert_eq!(fs::read_dir(scratch.store.layout().unrecorded()).unwrap().count(), 0);
     assert_eq!(scratch.store.verify(false, |_| true).unwrap().findings, []);
     // A mark whose object is gone is nothing.
-    fs::write(scratch.store.layout().unrecorded().join(Digest::of(b"gone").to_string()), "").unwrap();
+    fs::write(scratch.store.layout().unrecorded().join(Digest::of(b"gone").to_string()), "")
+        .unwrap();
     assert_eq!(scratch.store.statistics().unwrap(), statistics);
     assert_eq!(fs::read_dir(scratch.store.layout().unrecorded()).unwrap().count(), 0);
 }
@@ -212,11 +244,16 @@ fn staged(scratch: &Scratch, number: u64) -> Staged {
 fn the_mark_of_an_object_comes_after_the_object() {
     let scratch = Scratch::new();
     let mut staged = staged(&scratch, 2);
-    let (object, marks) =
-        (scratch.store.layout().object(&staged.record.graph_key), scratch.store.layout().unrecorded());
+    let (object, marks) = (
+        scratch.store.layout().object(&staged.record.graph_key),
+        scratch.store.layout().unrecorded(),
+    );
     let changes = journal::of(|| scratch.store.place_unrecorded(&mut staged).unwrap());
-    let placed = changes.iter().position(|one| matches!(one, Change::Renamed(_, to) if *to == object));
-    let marked = changes.iter().position(|one| matches!(one, Change::Created(path) if path.starts_with(&marks)));
+    let placed =
+        changes.iter().position(|one| matches!(one, Change::Renamed(_, to) if *to == object));
+    let marked = changes
+        .iter()
+        .position(|one| matches!(one, Change::Created(path) if path.starts_with(&marks)));
     assert!(placed.unwrap() < marked.unwrap(), "{changes:?}");
 }
 
@@ -271,7 +308,10 @@ fn the_index_of_an_older_release_stays_until_the_store_is_cleared() {
 /// So many graphs that filling an index takes several turns.
 fn many(scratch: &Scratch, count: u64) {
     let graphs: Vec<_> = (0..count).map(graph).collect();
-    scratch.store.put_all(graphs.iter().map(|(record, program)| (record, program, b"code".as_slice()))).unwrap();
+    scratch
+        .store
+        .put_all(graphs.iter().map(|(record, program)| (record, program, b"code".as_slice())))
+        .unwrap();
 }
 
 #[test]
@@ -282,14 +322,21 @@ fn an_index_is_filled_in_turns_and_answers_meanwhile() {
     let stage = [(signature(last).projection_key, request(last).digest())];
     let before = scratch.store.statistics().unwrap();
     fs::remove_dir_all(scratch.store.layout().graphs()).unwrap();
-    let known = || Store::open(StoreOptions::new(scratch.store.dir())).unwrap().resolve(&stage).unwrap()[0].is_some();
+    let known = || {
+        Store::open(StoreOptions::new(scratch.store.dir())).unwrap().resolve(&stage).unwrap()[0]
+            .is_some()
+    };
     // Each of them is as good as a process that ends after its request: the next goes on where it
     // was cut short.
     assert_eq!([known(), known(), known()], [false, false, true]);
     let after = scratch.store.statistics().unwrap();
     assert_eq!((after.entries, after.stored_bytes), (before.entries, before.stored_bytes));
     fs::remove_dir_all(scratch.store.layout().graphs()).unwrap();
-    assert_eq!(scratch.store.statistics().unwrap().entries, 40, "whoever needs all of it waits for all of it");
+    assert_eq!(
+        scratch.store.statistics().unwrap().entries,
+        40,
+        "whoever needs all of it waits for all of it"
+    );
     assert_eq!(scratch.store.verify(false, |_| true).unwrap().findings, []);
 }
 
@@ -315,10 +362,17 @@ fn an_index_that_is_rewritten_keeps_everything_and_takes_less() {
     scratch.store.set_pinned(&keys[0], true).unwrap();
     scratch.store.set_signature_pinned(&request(1).digest(), true).unwrap();
     for _ in 0..200 {
-        scratch.store.commit(&[hit(keys[2])], &Counters { misses: 1, ..Counters::default() }).unwrap();
+        scratch
+            .store
+            .commit(&[hit(keys[2])], &Counters { misses: 1, ..Counters::default() })
+            .unwrap();
     }
-    let bytes =
-        || files_of(&scratch.store.layout().graphs()).iter().map(|path| fs::metadata(path).unwrap().len()).sum();
+    let bytes = || {
+        files_of(&scratch.store.layout().graphs())
+            .iter()
+            .map(|path| fs::metadata(path).unwrap().len())
+            .sum()
+    };
     let (before_bytes, before): (u64, _) =
         (bytes(), (scratch.store.statistics().unwrap(), scratch.store.records().unwrap()));
     scratch.store.tidy_index_above(0).unwrap();

@@ -57,7 +57,9 @@ impl<'a> Transaction<'a> {
         if let Some(pending) = self.pending.get(key) {
             return Ok(pending.clone());
         }
-        let Lies::In(place) = lies(key) else { return Ok(self.database.get(key)?.map(|value| value.to_vec())) };
+        let Lies::In(place) = lies(key) else {
+            return Ok(self.database.get(key)?.map(|value| value.to_vec()));
+        };
         let Some(packed) = self.database.get(&place)? else { return Ok(None) };
         let entries = unpack(&place, &packed)?;
         Ok(entries.iter().find(|(one, _)| *one == key).map(|(_, value)| value.to_vec()))
@@ -77,14 +79,23 @@ impl<'a> Transaction<'a> {
     }
 
     /// The first `limit` entries whose keys start with `prefix`, in their order.
-    pub(in crate::store) fn scan_first(&self, prefix: &[u8], limit: usize) -> Result<Vec<Entry>, Fault> {
+    pub(in crate::store) fn scan_first(
+        &self,
+        prefix: &[u8],
+        limit: usize,
+    ) -> Result<Vec<Entry>, Fault> {
         // No key is as long.
         let beyond = [prefix, &[u8::MAX; 128]].concat();
         self.range_first(prefix, &beyond, limit)
     }
 
     /// The first `limit` entries from one key to another, in their order. Both are of one kind.
-    pub(in crate::store) fn range_first(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Vec<Entry>, Fault> {
+    pub(in crate::store) fn range_first(
+        &self,
+        from: &[u8],
+        to: &[u8],
+        limit: usize,
+    ) -> Result<Vec<Entry>, Fault> {
         self.range_some(from, to, limit, usize::MAX)
     }
 
@@ -98,7 +109,9 @@ impl<'a> Transaction<'a> {
     ) -> Result<Vec<Entry>, Fault> {
         let mut found = BTreeMap::new();
         let pending = self.pending.range(from.to_vec()..=to.to_vec());
-        found.extend(pending.filter_map(|(key, value)| Some((key.clone(), value.clone()?))).take(limit));
+        found.extend(
+            pending.filter_map(|(key, value)| Some((key.clone(), value.clone()?))).take(limit),
+        );
         let (mut stored, mut stored_bytes) = (0, 0);
         let mut add = |key: &[u8], value: &[u8]| {
             if stored < limit
@@ -155,7 +168,8 @@ impl<'a> Transaction<'a> {
         }
         for (place, changes) in packed {
             let before = self.database.get(&place)?;
-            let before = before.as_ref().map_or_else(|| Ok(Vec::new()), |before| unpack(&place, before))?;
+            let before =
+                before.as_ref().map_or_else(|| Ok(Vec::new()), |before| unpack(&place, before))?;
             let mut entries: BTreeMap<&[u8], &[u8]> = before.into_iter().collect();
             for (key, value) in &changes {
                 match value {

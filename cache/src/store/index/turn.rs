@@ -87,14 +87,20 @@ impl Turn {
 type Signs = [Option<SystemTime>; 2];
 
 fn signs(lock: &File, log: &Path) -> Signs {
-    let modified = |metadata: io::Result<Metadata>| metadata.and_then(|metadata| metadata.modified()).ok();
+    let modified =
+        |metadata: io::Result<Metadata>| metadata.and_then(|metadata| metadata.modified()).ok();
     [modified(lock.metadata()), modified(log.symlink_metadata())]
 }
 
 impl Store {
     /// Waits for the index's turn, no longer than `patience`, nor for a holder that shows no sign
     /// of work.
-    pub(super) fn take_turn(&self, root: &Folder, need: Need, patience: Duration) -> Result<Turn, StoreError> {
+    pub(super) fn take_turn(
+        &self,
+        root: &Folder,
+        need: Need,
+        patience: Duration,
+    ) -> Result<Turn, StoreError> {
         let path = self.layout.index_lock();
         let log = root.full(&self.layout.graphs()).join("db");
         let began = Instant::now();
@@ -108,14 +114,20 @@ impl Store {
                     self.turns.note(false);
                 }
             }
-            let gives_up = began.elapsed() >= patience || last_sign.elapsed() >= self.turns.no_sign(need);
+            let gives_up =
+                began.elapsed() >= patience || last_sign.elapsed() >= self.turns.no_sign(need);
             if gives_up { Wait::Cancel } else { Wait::Continue }
         };
-        match lock_while(root, &path, POLL, waiting).map_err(|cause| self.write_error(&path, cause))? {
+        match lock_while(root, &path, POLL, waiting)
+            .map_err(|cause| self.write_error(&path, cause))?
+        {
             Some(file) => Ok(Turn::new(file)),
             None if last_sign.elapsed() >= self.turns.no_sign(need) => {
                 self.turns.note(true);
-                Err(self.index_error(IndexCause::Held { path: root.full(&path), waited: began.elapsed() }))
+                Err(self.index_error(IndexCause::Held {
+                    path: root.full(&path),
+                    waited: began.elapsed(),
+                }))
             }
             None => Err(self.index_error(IndexCause::Busy(patience))),
         }

@@ -26,12 +26,16 @@ fn put_form(store: &Store, number: u64, form: u64) {
 /// All that is done to a store in one request that compiles, in one that compiles anew, and while making room.
 fn work(dir: &Path) {
     let store = open(dir).unwrap();
-    let LockOutcome::Held(lock) = store.compile_lock(&graph(1).0.graph_key, |_, _| Wait::Cancel).unwrap() else {
+    let LockOutcome::Held(lock) =
+        store.compile_lock(&graph(1).0.graph_key, |_, _| Wait::Cancel).unwrap()
+    else {
         panic!()
     };
     put_form(&store, 1, 0);
     drop(lock);
-    store.commit(&[hit(graph(1).0.graph_key)], &Counters { misses: 1, ..Counters::default() }).unwrap();
+    store
+        .commit(&[hit(graph(1).0.graph_key)], &Counters { misses: 1, ..Counters::default() })
+        .unwrap();
     put_form(&store, 0, 1);
     let max_bytes = store.statistics().unwrap().stored_bytes + 100;
     let bounded = Store::open(StoreOptions { max_bytes, ..StoreOptions::new(dir) }).unwrap();
@@ -67,7 +71,9 @@ fn check(dir: &Path, what: &str, stored_before: &[u64]) {
     // A power cut may take a fresh index as a whole, which is said; no other damage is.
     let no_index = !open(dir).unwrap().layout().graphs().exists();
     let found = open(dir).unwrap().verify(false, |_| true).unwrap();
-    let expected = |one: &Finding| !one.kind.is_damage() || (no_index && one.kind == FindingKind::DamagedIndex);
+    let expected = |one: &Finding| {
+        !one.kind.is_damage() || (no_index && one.kind == FindingKind::DamagedIndex)
+    };
     assert!(found.findings.iter().all(expected), "{what}: {:#?}", found.findings);
     let store = open(dir).unwrap();
     let mut there = 0;
@@ -76,7 +82,10 @@ fn check(dir: &Path, what: &str, stored_before: &[u64]) {
         match store.load(&key).unwrap() {
             Lookup::Hit(object) => {
                 let forms = [0, 1].map(|form| payload(100 * (form + 1) + number));
-                assert!(forms.contains(&object.payload), "{what}: {number} is neither of those that were stored");
+                assert!(
+                    forms.contains(&object.payload),
+                    "{what}: {number} is neither of those that were stored"
+                );
                 store.commit(&[hit(key)], &Counters::default()).unwrap();
                 there += 1;
             }
@@ -87,12 +96,17 @@ fn check(dir: &Path, what: &str, stored_before: &[u64]) {
     // The first write of the next process sweeps up.
     store.commit(&[], &Counters::default()).unwrap();
     for folder in [store.layout().tmp(), store.layout().locks()] {
-        let left: Vec<_> = files_of(&folder).into_iter().filter(|path| *path != store.layout().index_lock()).collect();
+        let left: Vec<_> = files_of(&folder)
+            .into_iter()
+            .filter(|path| *path != store.layout().index_lock())
+            .collect();
         assert!(left.is_empty(), "{what}: {left:?}");
     }
     // What has an object has a record by now; what was evicted half-way may have a record alone, and what was replaced an older one.
     let found = store.verify(true, |_| true).unwrap();
-    let expected = |one: &Finding| matches!(one.kind, FindingKind::RecordWithoutObject | FindingKind::RecordDiffers);
+    let expected = |one: &Finding| {
+        matches!(one.kind, FindingKind::RecordWithoutObject | FindingKind::RecordDiffers)
+    };
     assert!(found.findings.iter().all(expected), "{what}: {:#?}", found.findings);
     let after = store.verify(false, |_| true).unwrap();
     assert_eq!((after.findings.as_slice(), after.objects), ([].as_slice(), there), "{what}");
@@ -105,7 +119,11 @@ fn check(dir: &Path, what: &str, stored_before: &[u64]) {
 fn child(test: &str, dir: &Path, point: usize) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args([&format!("store::tests::crash::{test}"), "--exact", "--nocapture"]);
-    command.env(FOLDER, dir).env(POINT, point.to_string()).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+        .env(FOLDER, dir)
+        .env(POINT, point.to_string())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     command
 }
 
@@ -127,7 +145,11 @@ fn a_process_killed_before_any_change_of_files_leaves_a_sound_store() {
     for point in 0..=points {
         let dir = tempfile::tempdir().unwrap();
         copy(scratch.store.dir(), dir.path());
-        let status = child("a_process_killed_before_any_change_of_files_leaves_a_sound_store", dir.path(), point);
+        let status = child(
+            "a_process_killed_before_any_change_of_files_leaves_a_sound_store",
+            dir.path(),
+            point,
+        );
         let status = { status }.status().unwrap();
         assert_eq!(status.success(), point == points, "point {point} of {points}");
         check(dir.path(), &format!("killed before change {point} of {points}"), &[0]);
@@ -149,7 +171,9 @@ fn a_process_killed_while_it_clears_leaves_a_sound_store() {
     for point in 0..=points {
         let dir = tempfile::tempdir().unwrap();
         copy(scratch.store.dir(), dir.path());
-        let status = child("a_process_killed_while_it_clears_leaves_a_sound_store", dir.path(), point).status();
+        let status =
+            child("a_process_killed_while_it_clears_leaves_a_sound_store", dir.path(), point)
+                .status();
         assert_eq!(status.unwrap().success(), point == points, "point {point} of {points}");
         check(dir.path(), &format!("killed before change {point} of {points}"), &[]);
     }
@@ -222,7 +246,10 @@ fn a_process_killed_while_it_fills_or_rewrites_the_index_leaves_a_sound_store() 
     }
     let scratch = before_work();
     let graphs: Vec<_> = (100..125).map(graph).collect();
-    scratch.store.put_all(graphs.iter().map(|(record, program)| (record, program, b"code".as_slice()))).unwrap();
+    scratch
+        .store
+        .put_all(graphs.iter().map(|(record, program)| (record, program, b"code".as_slice())))
+        .unwrap();
     let expected = scratch.store.statistics().unwrap();
     for (number, work) in works.into_iter().enumerate() {
         let counted = tempfile::tempdir().unwrap();
@@ -268,9 +295,13 @@ fn a_process_killed_at_random_leaves_a_sound_store() {
     for round in 0..RANDOM_KILLS {
         let dir = scratch.store.dir();
         let _ = fs::remove_file(dir.join("started"));
-        let mut child = child("a_process_killed_at_random_leaves_a_sound_store", dir, usize::try_from(round).unwrap())
-            .spawn()
-            .unwrap();
+        let mut child = child(
+            "a_process_killed_at_random_leaves_a_sound_store",
+            dir,
+            usize::try_from(round).unwrap(),
+        )
+        .spawn()
+        .unwrap();
         while !dir.join("started").exists() {
             std::thread::sleep(Duration::from_micros(500));
         }
@@ -300,7 +331,11 @@ fn a_process_killed_while_it_writes_a_note_leaves_nothing_that_stays() {
     for point in 0..=points {
         let dir = tempfile::tempdir().unwrap();
         copy(scratch.store.dir(), dir.path());
-        let status = child("a_process_killed_while_it_writes_a_note_leaves_nothing_that_stays", dir.path(), point);
+        let status = child(
+            "a_process_killed_while_it_writes_a_note_leaves_nothing_that_stays",
+            dir.path(),
+            point,
+        );
         let status = { status }.status().unwrap();
         assert_eq!(status.success(), point == points, "point {point} of {points}");
         let what = format!("killed before change {point} of {points}");
@@ -349,7 +384,10 @@ impl Disk {
     fn change(&mut self, change: &Change) {
         match change {
             Change::Folder(path) => {
-                let above = path.ancestors().take_while(|path| !self.folders.contains(*path)).map(Path::to_owned);
+                let above = path
+                    .ancestors()
+                    .take_while(|path| !self.folders.contains(*path))
+                    .map(Path::to_owned);
                 let above: Vec<PathBuf> = above.collect();
                 self.folders.extend(above);
             }
@@ -357,7 +395,9 @@ impl Disk {
                 self.files.insert(path.clone(), self.contents.len());
                 self.contents.push(Default::default());
             }
-            Change::Written(path, bytes) => self.contents[self.files[path]].0.extend_from_slice(bytes),
+            Change::Written(path, bytes) => {
+                self.contents[self.files[path]].0.extend_from_slice(bytes)
+            }
             Change::Synced(path) => {
                 let content = &mut self.contents[self.files[path]];
                 content.1 = content.0.clone();
@@ -372,9 +412,13 @@ impl Disk {
                 let within = |path: &Path| path.parent() == Some(folder);
                 self.lasting_files.retain(|path, _| !within(path));
                 self.lasting_files.extend(
-                    self.files.iter().filter(|(path, _)| within(path)).map(|(path, file)| (path.clone(), *file)),
+                    self.files
+                        .iter()
+                        .filter(|(path, _)| within(path))
+                        .map(|(path, file)| (path.clone(), *file)),
                 );
-                self.lasting_folders.extend(self.folders.iter().filter(|path| within(path)).cloned());
+                self.lasting_folders
+                    .extend(self.folders.iter().filter(|path| within(path)).cloned());
             }
             Change::Index(_) => {}
         }
@@ -383,11 +427,17 @@ impl Disk {
     /// Lays out what a power cut leaves. Names that were not synced are lost, or have lasted by chance: a journal that writes names
     /// before contents. What was not synced of a file's content is lost in either case.
     fn lay_out(&self, root: &Path, to: &Path, names_last: bool) {
-        let (files, folders) =
-            if names_last { (&self.files, &self.folders) } else { (&self.lasting_files, &self.lasting_folders) };
+        let (files, folders) = if names_last {
+            (&self.files, &self.folders)
+        } else {
+            (&self.lasting_files, &self.lasting_folders)
+        };
         for (path, file) in files {
-            let reachable =
-                path.ancestors().skip(1).take_while(|path| path.starts_with(root)).all(|path| folders.contains(path));
+            let reachable = path
+                .ancestors()
+                .skip(1)
+                .take_while(|path| path.starts_with(root))
+                .all(|path| folders.contains(path));
             if reachable {
                 let target = to.join(path.strip_prefix(root).unwrap());
                 fs::create_dir_all(target.parent().unwrap()).unwrap();
@@ -429,10 +479,13 @@ fn a_power_cut_at_any_point_leaves_a_sound_store() {
                     if fs::read_dir(index.path()).unwrap().next().is_some() {
                         copy(index.path(), &cut.path().join("graphs-v2"));
                     }
-                    let next: String =
-                        changes.get(at).map(|next| format!("{next:?}").chars().take(80).collect()).unwrap_or_default();
+                    let next: String = changes
+                        .get(at)
+                        .map(|next| format!("{next:?}").chars().take(80).collect())
+                        .unwrap_or_default();
                     let what = format!("step {step}, cut before {next}, names last: {names_last}");
-                    let lasting = if recorded { [stored, &[number]].concat() } else { stored.to_vec() };
+                    let lasting =
+                        if recorded { [stored, &[number]].concat() } else { stored.to_vec() };
                     check(cut.path(), &what, &lasting);
                     cuts += 1;
                 }

@@ -34,7 +34,14 @@ fn no_flipped_bit_and_no_cut_is_ever_a_hit() {
     assert_eq!(scratch.load(&record.graph_key).unwrap().payload, payload(1), "healed");
     let reasons = fs::read_dir(scratch.store.layout().quarantine()).unwrap();
     assert!(
-        reasons.filter(|entry| entry.as_ref().unwrap().path().extension().is_some_and(|name| name == "reason")).count()
+        reasons
+            .filter(|entry| entry
+                .as_ref()
+                .unwrap()
+                .path()
+                .extension()
+                .is_some_and(|name| name == "reason"))
+            .count()
             > 1
     );
 }
@@ -60,9 +67,14 @@ fn a_sound_object_that_took_the_place_of_a_damaged_one_stays() {
 fn an_object_under_another_key_is_no_hit() {
     let scratch = Scratch::new();
     let (one, two) = (scratch.put(1), scratch.put(2));
-    let (from, to) = (scratch.store.layout().object(&one.graph_key), scratch.store.layout().object(&two.graph_key));
+    let (from, to) = (
+        scratch.store.layout().object(&one.graph_key),
+        scratch.store.layout().object(&two.graph_key),
+    );
     fs::copy(from, to).unwrap();
-    let Lookup::Damaged { reason: ObjectError::OtherKey(key) } = scratch.store.load(&two.graph_key).unwrap() else {
+    let Lookup::Damaged { reason: ObjectError::OtherKey(key) } =
+        scratch.store.load(&two.graph_key).unwrap()
+    else {
         panic!()
     };
     assert_eq!(key, one.graph_key);
@@ -83,7 +95,10 @@ fn lengths_that_no_file_has_reserve_nothing() {
             let hash = blake3::hash(&bytes[..body]);
             bytes[body..].copy_from_slice(hash.as_bytes());
             fs::write(&path, bytes).unwrap();
-            assert!(matches!(scratch.store.load(&record.graph_key), Ok(Lookup::Damaged { .. })), "{stated} at {at}");
+            assert!(
+                matches!(scratch.store.load(&record.graph_key), Ok(Lookup::Damaged { .. })),
+                "{stated} at {at}"
+            );
         }
     }
 }
@@ -92,11 +107,16 @@ fn lengths_that_no_file_has_reserve_nothing() {
 fn a_frame_that_grows_beyond_its_length_is_refused() {
     for (bytes, stated) in [(1_000_000, 999_999), (1_000_000, 1_000_001), (300 << 20, 200 << 20)] {
         let frame = zstd::bulk::compress(&vec![0; bytes], 3).unwrap();
-        let program = crate::object::ProgramFrame { format: ProgramFormat::Mlir, bytes: stated, frame };
-        assert!(matches!(program.program(), Err(ObjectError::Frame { .. })), "{bytes} for {stated}");
+        let program =
+            crate::object::ProgramFrame { format: ProgramFormat::Mlir, bytes: stated, frame };
+        assert!(
+            matches!(program.program(), Err(ObjectError::Frame { .. })),
+            "{bytes} for {stated}"
+        );
     }
     let frame = zstd::bulk::compress(&vec![0; 100 << 20], 3).unwrap();
-    let program = crate::object::ProgramFrame { format: ProgramFormat::Mlir, bytes: 100 << 20, frame };
+    let program =
+        crate::object::ProgramFrame { format: ProgramFormat::Mlir, bytes: 100 << 20, frame };
     assert_eq!(program.program().unwrap().bytes().len(), 100 << 20);
 }
 
@@ -108,7 +128,8 @@ fn a_lost_index_comes_back_from_the_objects() {
     assert_eq!(scratch.store.records().unwrap().len(), 2);
     let statistics = scratch.store.statistics().unwrap();
     assert_eq!((statistics.entries, statistics.cached_signatures), (2, 2));
-    let found = scratch.store.resolve(&[(signature(1).projection_key, request(1).digest())]).unwrap();
+    let found =
+        scratch.store.resolve(&[(signature(1).projection_key, request(1).digest())]).unwrap();
     assert_eq!(found[0].as_ref().map(|found| found.graph_key), Some(records[0].graph_key));
     assert_eq!(scratch.store.program(&records[1].graph_key).unwrap(), Some(graph(2).1));
 }
@@ -120,7 +141,10 @@ fn a_record_outlives_its_object_and_can_be_compiled_again() {
     fs::remove_dir_all(scratch.store.layout().objects()).unwrap();
     assert!(scratch.load(&record.graph_key).is_none());
     assert_eq!(scratch.store.program(&record.graph_key).unwrap(), Some(graph(1).1));
-    assert_eq!(scratch.store.record(&record.graph_key).unwrap().unwrap().environment, record.environment);
+    assert_eq!(
+        scratch.store.record(&record.graph_key).unwrap().unwrap().environment,
+        record.environment
+    );
 }
 
 #[test]
@@ -167,7 +191,8 @@ fn a_damaged_index_never_lies_and_comes_back() {
         let scratch = Scratch::new();
         let records: Vec<GraphRecord> = (0..4).map(|number| scratch.put(number)).collect();
         let mut numbers = noise(round + 1);
-        let mut next = |below: usize| usize::try_from(numbers.next().unwrap() % below as u64).unwrap();
+        let mut next =
+            |below: usize| usize::try_from(numbers.next().unwrap() % below as u64).unwrap();
         for path in files_of(&scratch.store.layout().graphs()) {
             let mut bytes = fs::read(&path).unwrap();
             match round % 4 {
@@ -187,7 +212,10 @@ fn a_damaged_index_never_lies_and_comes_back() {
         for (number, record) in (0..).zip(&records) {
             assert_eq!(scratch.load(&record.graph_key).unwrap().payload, payload(number));
             let stage = (signature(number).projection_key, request(number).digest());
-            let found = scratch.store.resolve(&[stage]).unwrap_or_else(|error| panic!("round {round}: {error}"));
+            let found = scratch
+                .store
+                .resolve(&[stage])
+                .unwrap_or_else(|error| panic!("round {round}: {error}"));
             if let Some(found) = &found[0] {
                 assert_eq!(found.graph_key, record.graph_key, "round {round}");
             }
@@ -196,7 +224,8 @@ fn a_damaged_index_never_lies_and_comes_back() {
         scratch.store.rebuild_index().unwrap();
         let mut keys: Vec<GraphKey> = records.iter().map(|record| record.graph_key).collect();
         keys.sort_unstable();
-        let listed: Vec<GraphKey> = scratch.store.records().unwrap().iter().map(|record| record.graph_key).collect();
+        let listed: Vec<GraphKey> =
+            scratch.store.records().unwrap().iter().map(|record| record.graph_key).collect();
         assert_eq!(listed, keys, "round {round}");
     }
 }
@@ -207,9 +236,11 @@ fn what_a_later_release_wrote_is_no_damage() {
     let (record, program) = graph(1);
     scratch.put(2);
     let mut bytes = Vec::new();
-    object::write(&mut bytes, &record, &object::ProgramFrame::of(&program).unwrap(), b"code").unwrap();
+    object::write(&mut bytes, &record, &object::ProgramFrame::of(&program).unwrap(), b"code")
+        .unwrap();
     // A header whose JSON this release does not understand, under sound checksums.
-    let header_bytes = usize::try_from(u64::from_le_bytes(bytes[16..24].try_into().unwrap())).unwrap();
+    let header_bytes =
+        usize::try_from(u64::from_le_bytes(bytes[16..24].try_into().unwrap())).unwrap();
     let header = String::from_utf8(bytes[56..56 + header_bytes].to_vec()).unwrap();
     let later = header.replacen("\"float32\"", "\"float99\"", 1);
     assert_ne!(header, later);

@@ -27,10 +27,22 @@ fn peak_bytes() -> u64 {
 /// Does as it is told in a process of its own; the most memory that this one held.
 fn peak_of(dir: &Path, what: &str) -> u64 {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["store::tests::memory::an_object_takes_its_size_and_verifying_it_takes_nothing_of_it", "--exact"]);
-    let output = command.arg("--nocapture").env(FOLDER, dir).env(DO, what).stderr(Stdio::inherit()).output().unwrap();
+    command.args([
+        "store::tests::memory::an_object_takes_its_size_and_verifying_it_takes_nothing_of_it",
+        "--exact",
+    ]);
+    let output = command
+        .arg("--nocapture")
+        .env(FOLDER, dir)
+        .env(DO, what)
+        .stderr(Stdio::inherit())
+        .output()
+        .unwrap();
     let said = String::from_utf8(output.stdout).unwrap();
-    let peak = said.lines().find_map(|line| line.trim().strip_prefix("peak ")).unwrap_or_else(|| panic!("{said}"));
+    let peak = said
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("peak "))
+        .unwrap_or_else(|| panic!("{said}"));
     peak.parse().unwrap()
 }
 
@@ -45,7 +57,9 @@ fn an_object_takes_its_size_and_verifying_it_takes_nothing_of_it() {
         let store = open(&dir).unwrap();
         match what.as_str() {
             "load" => {
-                let Lookup::Hit(object) = store.load(&key).unwrap() else { panic!("it is not there") };
+                let Lookup::Hit(object) = store.load(&key).unwrap() else {
+                    panic!("it is not there")
+                };
                 assert_eq!(object.payload.len(), 256 << 20);
             }
             "verify" => assert_eq!(store.verify(false, |_| true).unwrap().findings, []),
@@ -54,7 +68,9 @@ fn an_object_takes_its_size_and_verifying_it_takes_nothing_of_it() {
                 assert_eq!(store.export(&mut to, |_| true, |_| true).unwrap().objects, 1);
             }
             "import" => {
-                let imported = store.import(fs::File::open(dir.with_file_name("exported")).unwrap(), |_| true).unwrap();
+                let imported = store
+                    .import(fs::File::open(dir.with_file_name("exported")).unwrap(), |_| true)
+                    .unwrap();
                 assert_eq!(imported.added, 1, "{imported:?}");
             }
             "rebuild" => {
@@ -63,7 +79,10 @@ fn an_object_takes_its_size_and_verifying_it_takes_nothing_of_it() {
             }
             "refuse" => {
                 let findings = store.verify(false, |_| true).unwrap().findings;
-                assert!(findings.iter().any(|one| one.kind == FindingKind::DamagedObject), "{findings:?}");
+                assert!(
+                    findings.iter().any(|one| one.kind == FindingKind::DamagedObject),
+                    "{findings:?}"
+                );
             }
             _ => drop(store),
         }

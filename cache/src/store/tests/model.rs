@@ -108,7 +108,10 @@ fn step(scratch: &Scratch, store: &Store, model: &mut Model, step: &Step) {
         Step::Remove { number } => {
             let there = model.records.contains_key(&number) || model.objects.contains_key(&number);
             let removal = store.remove(&number_key(number)).unwrap();
-            assert_eq!(matches!(removal, Removal::Removed { .. }), there || model.damaged.contains(&number));
+            assert_eq!(
+                matches!(removal, Removal::Removed { .. }),
+                there || model.damaged.contains(&number)
+            );
             model.forget(number);
         }
         Step::Pin { number, pinned } => {
@@ -163,11 +166,14 @@ fn step(scratch: &Scratch, store: &Store, model: &mut Model, step: &Step) {
         }
         Step::Prune { keep } => {
             let records = store.records().unwrap();
-            let sizes = records.iter().filter_map(|record| Some(record.object.as_ref()?.stored_bytes));
+            let sizes =
+                records.iter().filter_map(|record| Some(record.object.as_ref()?.stored_bytes));
             let max_bytes = sizes.max().unwrap_or(0) * keep as u64;
-            let pruned = store.prune(&Prune { max_bytes: Some(max_bytes), ..Prune::default() }).unwrap();
+            let pruned =
+                store.prune(&Prune { max_bytes: Some(max_bytes), ..Prune::default() }).unwrap();
             for one in &pruned.entries {
-                let number = (0..GRAPHS).find(|number| number_key(*number) == one.graph_key).unwrap();
+                let number =
+                    (0..GRAPHS).find(|number| number_key(*number) == one.graph_key).unwrap();
                 assert!(!model.is_pinned(number), "{number} was pinned");
                 model.forget(number);
             }
@@ -176,8 +182,10 @@ fn step(scratch: &Scratch, store: &Store, model: &mut Model, step: &Step) {
             let mut file = Vec::new();
             let exported = store.export(&mut file, |_| true, |_| true).unwrap();
             assert_eq!(exported.objects, model.objects.len() as u64);
-            let imported =
-                open(&scratch.folder.path().join("elsewhere")).unwrap().import(file.as_slice(), |_| true).unwrap();
+            let imported = open(&scratch.folder.path().join("elsewhere"))
+                .unwrap()
+                .import(file.as_slice(), |_| true)
+                .unwrap();
             assert_eq!(imported.refused, []);
             assert_eq!(imported.added + imported.kept, model.objects.len() as u64);
         }
@@ -192,15 +200,24 @@ fn compare(store: &Store, model: &mut Model) {
         let key = number_key(number);
         let record = records.get(&key);
         let known = model.records.get(&number);
-        assert_eq!(record.map(|record| record.statistics.hits), known.map(|(hits, _)| *hits), "{number}");
+        assert_eq!(
+            record.map(|record| record.statistics.hits),
+            known.map(|(hits, _)| *hits),
+            "{number}"
+        );
         if let Some(record) = record {
             assert_eq!(record.pinned, model.is_pinned(number), "{number}");
             assert_eq!(store.program(&key).unwrap(), Some(graph(number).1));
         }
         match store.load(&key).unwrap() {
-            Lookup::Hit(object) => assert_eq!(object.payload, payload(100 * (model.objects[&number] + 1) + number)),
+            Lookup::Hit(object) => {
+                assert_eq!(object.payload, payload(100 * (model.objects[&number] + 1) + number))
+            }
             Lookup::Absent => {
-                assert!(!model.objects.contains_key(&number) && !model.damaged.contains(&number), "{number}");
+                assert!(
+                    !model.objects.contains_key(&number) && !model.damaged.contains(&number),
+                    "{number}"
+                );
             }
             Lookup::Damaged { .. } => assert!(model.damaged.remove(&number), "{number}"),
         }
@@ -212,10 +229,12 @@ fn compare(store: &Store, model: &mut Model) {
     let with_object = records.values().filter(|record| record.object.is_some()).count();
     assert_eq!((statistics.entries, statistics.hits.exact), (with_object as u64, model.hits));
     assert_eq!(statistics.cached_signatures, model.records.len() as u64);
-    let stored_bytes: u64 = records.values().filter_map(|record| Some(record.object.as_ref()?.stored_bytes)).sum();
+    let stored_bytes: u64 =
+        records.values().filter_map(|record| Some(record.object.as_ref()?.stored_bytes)).sum();
     assert_eq!(statistics.stored_bytes, stored_bytes);
     let order: BTreeSet<GraphKey> = store.records_and_order(false).unwrap().1.into_iter().collect();
-    let may_go = records.values().filter(|record| !record.pinned).map(|record| record.graph_key).collect();
+    let may_go =
+        records.values().filter(|record| !record.pinned).map(|record| record.graph_key).collect();
     assert_eq!(order, may_go);
 }
 

@@ -27,7 +27,11 @@ pub(super) fn write_foreign(dir: &Path) {
 
 pub(super) fn assert_foreign(dir: &Path, what: &str) {
     for name in FOREIGN {
-        assert_eq!(fs::read(dir.join(name)).ok().as_deref(), Some(name.as_bytes()), "{what}: {name}");
+        assert_eq!(
+            fs::read(dir.join(name)).ok().as_deref(),
+            Some(name.as_bytes()),
+            "{what}: {name}"
+        );
     }
 }
 
@@ -124,7 +128,10 @@ fn a_store_without_a_mark_is_taken_over_once_with_all_that_is_in_it() {
     }
     // What lay among the objects was moved by `verify --repair`, and is kept.
     let moved = files_of(&scratch.folder.path().join("quarantine"));
-    assert!(moved.iter().any(|path| fs::read(path).unwrap() == b"objects-v1/ab/statue.obj"), "{moved:?}");
+    assert!(
+        moved.iter().any(|path| fs::read(path).unwrap() == b"objects-v1/ab/statue.obj"),
+        "{moved:?}"
+    );
 }
 
 #[test]
@@ -140,7 +147,10 @@ fn a_folder_that_has_the_stores_name_and_no_mark_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir_all(folder.path().join("preheat-store/tmp")).unwrap();
     let error = open(folder.path()).unwrap_err();
-    assert!(matches!(&error, StoreError::NotAStore { path, .. } if path.ends_with("preheat-store")), "{error}");
+    assert!(
+        matches!(&error, StoreError::NotAStore { path, .. } if path.ends_with("preheat-store")),
+        "{error}"
+    );
     // An empty one is what a process leaves that died before it marked it.
     fs::remove_dir(folder.path().join("preheat-store/tmp")).unwrap();
     let (record, program) = graph(1);
@@ -208,7 +218,8 @@ fn no_link_is_followed() {
     use std::os::unix::fs::symlink;
     let victim = tempfile::tempdir().unwrap();
     let key = graph(1).0.graph_key;
-    let names = [format!("{key}.abc123"), format!("{key}.lock"), format!("{key}.123"), key.to_string()];
+    let names =
+        [format!("{key}.abc123"), format!("{key}.lock"), format!("{key}.123"), key.to_string()];
     for name in &names {
         fs::write(victim.path().join(name), "mine").unwrap();
     }
@@ -230,7 +241,11 @@ fn no_link_is_followed() {
         for name in &names {
             assert_eq!(fs::read(victim.path().join(name)).unwrap(), b"mine", "{linked}: {name}");
         }
-        assert_eq!(fs::read_dir(victim.path()).unwrap().count(), names.len(), "{linked}: something was written there");
+        assert_eq!(
+            fs::read_dir(victim.path()).unwrap().count(),
+            names.len(),
+            "{linked}: something was written there"
+        );
     }
 }
 
@@ -265,7 +280,8 @@ fn nothing_waits_for_what_is_no_file() {
             [store.load(&key).map(drop), store.statistics().map(drop)]
         });
         if path == layout.object(&key) || path == layout.format() || path == layout.index_lock() {
-            let error = told.and_then(|[loaded, counted]| loaded.and(counted)).unwrap_err().to_string();
+            let error =
+                told.and_then(|[loaded, counted]| loaded.and(counted)).unwrap_err().to_string();
             assert!(error.contains("not a regular file"), "{what}: {error}");
         }
         fs::remove_file(&path).unwrap();
@@ -303,7 +319,13 @@ mod modes {
         store.put(&record, &program, &payload(1)).unwrap();
         let layout = store.layout();
         let object = layout.object(&record.graph_key);
-        for path in [layout.root(), &layout.objects(), &layout.tmp(), &layout.locks(), object.parent().unwrap()] {
+        for path in [
+            layout.root(),
+            &layout.objects(),
+            &layout.tmp(),
+            &layout.locks(),
+            object.parent().unwrap(),
+        ] {
             assert_eq!(mode(path), 0o700, "{}", path.display());
         }
         assert_eq!(mode(&object) & 0o022, 0, "nobody else may write it");
@@ -315,7 +337,8 @@ mod modes {
         let key = scratch.put(1).graph_key;
         let layout = scratch.store.layout();
         let object = layout.object(&key);
-        let folders = object.ancestors().skip(1).take_while(|path| path.starts_with(layout.objects()));
+        let folders =
+            object.ancestors().skip(1).take_while(|path| path.starts_with(layout.objects()));
         let paths: Vec<PathBuf> =
             folders.map(Path::to_owned).chain([object.clone(), layout.root().to_owned()]).collect();
         for path in paths {
@@ -346,7 +369,12 @@ mod modes {
         let scratch = unmarked();
         let key = graph(1).0.graph_key;
         let layout = scratch.store.layout();
-        let paths = [layout.root().to_owned(), layout.objects(), layout.object(&key), layout.graphs().join("db")];
+        let paths = [
+            layout.root().to_owned(),
+            layout.objects(),
+            layout.object(&key),
+            layout.graphs().join("db"),
+        ];
         for path in &paths {
             set(path, mode(path) | 0o066);
         }
@@ -366,7 +394,13 @@ mod modes {
         store.commit(&[hit(record.graph_key)], &Counters::default()).unwrap();
         let layout = store.layout();
         let object = layout.object(&record.graph_key);
-        for path in [layout.root(), &layout.objects(), &layout.tmp(), &layout.graphs(), object.parent().unwrap()] {
+        for path in [
+            layout.root(),
+            &layout.objects(),
+            &layout.tmp(),
+            &layout.graphs(),
+            object.parent().unwrap(),
+        ] {
             assert_eq!(mode(path), 0o2770, "{}", path.display());
         }
         for path in files_of(layout.root()) {
@@ -374,7 +408,10 @@ mod modes {
         }
         // Still nobody else's.
         set(&object, 0o662);
-        assert!(matches!(shared(&dir).load(&record.graph_key).unwrap_err(), StoreError::Untrusted { .. }));
+        assert!(matches!(
+            shared(&dir).load(&record.graph_key).unwrap_err(),
+            StoreError::Untrusted { .. }
+        ));
     }
 
     #[test]

@@ -122,8 +122,12 @@ struct Asking<'a, R, F> {
 
 impl<R: Read, F: FnMut(u64) -> bool> Read for Asking<'_, R, F> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.given_bytes > TRUSTED_FILE_BYTES.max(self.read_bytes.get().saturating_mul(TRUSTED_RATIO)) {
-            return Err(io::Error::other(format!("it gives over {TRUSTED_RATIO} times its length, as no export does")));
+        if self.given_bytes
+            > TRUSTED_FILE_BYTES.max(self.read_bytes.get().saturating_mul(TRUSTED_RATIO))
+        {
+            return Err(io::Error::other(format!(
+                "it gives over {TRUSTED_RATIO} times its length, as no export does"
+            )));
         }
         if self.unasked_bytes >= ASKED_AFTER_BYTES {
             self.unasked_bytes = 0;
@@ -156,9 +160,14 @@ impl Store {
     /// One that is here already stays as it is, unless it is damaged. Room is made at the expense of what is worth less, and of nothing
     /// that came with the same file; what finds none is left out by name. Where the file itself is damaged, what came before stays and
     /// the rest is refused. `told` is asked after each entry and within long ones whether to go on, with the objects that are here.
-    pub fn import(&self, from: impl Read, told: impl FnMut(u64) -> bool) -> Result<Imported, StoreError> {
+    pub fn import(
+        &self,
+        from: impl Read,
+        told: impl FnMut(u64) -> bool,
+    ) -> Result<Imported, StoreError> {
         self.prepare()?;
-        let go_on = GoOn { told: RefCell::new(told), done: Cell::new(0), stopped: Cell::new(false) };
+        let go_on =
+            GoOn { told: RefCell::new(told), done: Cell::new(0), stopped: Cell::new(false) };
         let mut importing = Importing {
             store: self,
             imported: Imported::default(),
@@ -183,8 +192,13 @@ impl Store {
         });
         let read = match decoder {
             Ok(decoder) => {
-                let from =
-                    Asking { from: decoder, go_on: &go_on, unasked_bytes: 0, given_bytes: 0, read_bytes: &read_bytes };
+                let from = Asking {
+                    from: decoder,
+                    go_on: &go_on,
+                    unasked_bytes: 0,
+                    given_bytes: 0,
+                    read_bytes: &read_bytes,
+                };
                 importing.take_all(&mut tar::Archive::new(from), &go_on)
             }
             Err(error) => {
@@ -204,7 +218,12 @@ impl Store {
 
     /// Verifies an object while it is copied into a file of its own. The inner error says why it is
     /// refused; then nothing is read behind what is wrong.
-    fn take_in(&self, key: &GraphKey, from: &mut impl Read, bytes: u64) -> Result<Result<Staged, String>, StoreError> {
+    fn take_in(
+        &self,
+        key: &GraphKey,
+        from: &mut impl Read,
+        bytes: u64,
+    ) -> Result<Result<Staged, String>, StoreError> {
         let root = self.prepare()?;
         let failed = |cause| self.write_error(&self.layout.tmp(), cause);
         let mut file = self.new_file(&root, &format!("{key}.")).map_err(failed)?;
@@ -225,7 +244,9 @@ impl Store {
 
     fn has_sound(&self, key: &GraphKey) -> bool {
         let file = self.open_file(&self.layout.object(key));
-        file.is_ok_and(|file| file.is_some_and(|(_, mut file)| object::verify(&mut file, key).is_ok()))
+        file.is_ok_and(|file| {
+            file.is_some_and(|(_, mut file)| object::verify(&mut file, key).is_ok())
+        })
     }
 }
 
@@ -242,8 +263,10 @@ impl Importing<'_> {
             let goes_on = match entry {
                 Ok(mut entry) => self.take(&mut entry, entries == 0)?,
                 Err(error) => {
-                    self.imported
-                        .refuse("the rest of the file", &format!("it is no export of preheat's, or damaged: {error}"));
+                    self.imported.refuse(
+                        "the rest of the file",
+                        &format!("it is no export of preheat's, or damaged: {error}"),
+                    );
                     ControlFlow::Break(())
                 }
             };
@@ -266,8 +289,13 @@ impl Importing<'_> {
     }
 
     /// Takes one entry, or refuses it; says whether the rest is worth reading.
-    fn take<R: Read>(&mut self, entry: &mut tar::Entry<'_, R>, is_first: bool) -> Result<ControlFlow<()>, StoreError> {
-        let name: String = String::from_utf8_lossy(&entry.path_bytes()).chars().take(SAID_CHARACTERS).collect();
+    fn take<R: Read>(
+        &mut self,
+        entry: &mut tar::Entry<'_, R>,
+        is_first: bool,
+    ) -> Result<ControlFlow<()>, StoreError> {
+        let name: String =
+            String::from_utf8_lossy(&entry.path_bytes()).chars().take(SAID_CHARACTERS).collect();
         let bytes = entry.size();
         if is_first {
             let mut mark = Vec::new();
@@ -282,8 +310,10 @@ impl Importing<'_> {
             self.imported.refuse(name, "it is longer than any object; the rest is not read");
             return Ok(ControlFlow::Break(()));
         }
-        let key = name.strip_prefix(OBJECTS).and_then(|key| key.parse::<Digest>().ok()).map(GraphKey);
-        let Some(key) = key.filter(|_| entry.header().entry_type() == tar::EntryType::Regular) else {
+        let key =
+            name.strip_prefix(OBJECTS).and_then(|key| key.parse::<Digest>().ok()).map(GraphKey);
+        let Some(key) = key.filter(|_| entry.header().entry_type() == tar::EntryType::Regular)
+        else {
             self.imported.refuse(name, "it is no object");
             return Ok(ControlFlow::Continue(()));
         };
@@ -294,7 +324,10 @@ impl Importing<'_> {
             self.coming.stays(key);
             self.imported.kept += 1;
         } else if bytes > self.store.max_bytes {
-            self.imported.leave_out(key.to_string(), &format!("its {bytes} bytes are more than the cache may hold"));
+            self.imported.leave_out(
+                key.to_string(),
+                &format!("its {bytes} bytes are more than the cache may hold"),
+            );
         } else {
             match self.store.take_in(&key, entry, bytes)? {
                 Ok(one) => {
@@ -318,13 +351,17 @@ impl Importing<'_> {
         if staged.is_empty() {
             return Ok(());
         }
-        for (one, placed) in self.store.place_and_record(&mut staged, &self.coming)?.into_iter().zip(&staged) {
+        for (one, placed) in
+            self.store.place_and_record(&mut staged, &self.coming)?.into_iter().zip(&staged)
+        {
             match one {
                 Ok(()) => {
                     self.imported.added += 1;
                     self.imported.added_bytes += placed.info.stored_bytes;
                 }
-                Err(refused) => self.imported.leave_out(placed.record.graph_key.to_string(), &refused.to_string()),
+                Err(refused) => self
+                    .imported
+                    .leave_out(placed.record.graph_key.to_string(), &refused.to_string()),
             }
         }
         Ok(())

@@ -96,7 +96,11 @@ fn what_is_asked_for_is_exported_and_what_is_damaged_is_left_out() {
     assert_eq!(import(&to, &file).added, 1);
     assert_eq!([0, 1, 2].map(|number| loads(&to, number)), [true, false, false]);
     let read_only = Store::open(StoreOptions::new(from.store.dir()).read_only()).unwrap();
-    assert_eq!(read_only.export(Vec::new(), |_| true, |_| true).unwrap().objects, 2, "no index is needed");
+    assert_eq!(
+        read_only.export(Vec::new(), |_| true, |_| true).unwrap().objects,
+        2,
+        "no index is needed"
+    );
 }
 
 #[test]
@@ -131,14 +135,22 @@ fn what_does_not_check_is_refused_by_name() {
     assert!(imported.refused[0].reason.contains("checksum"), "{:?}", imported.refused[0]);
     assert!(loads(&to, 2) && !loads(&to, 0) && !loads(&to, 1));
     assert!(std::fs::read_dir(to.store.layout().tmp()).unwrap().next().is_none());
-    for other in [archive(&[(Regular, MARK.0, b"preheat-export 2\n")]), archive(&[(Regular, &name(2), &sound)])] {
+    for other in [
+        archive(&[(Regular, MARK.0, b"preheat-export 2\n")]),
+        archive(&[(Regular, &name(2), &sound)]),
+    ] {
         let imported = import(&Scratch::new(), &other);
         assert_eq!((imported.added, imported.refused.len()), (0, 1));
     }
     // More than the store may hold, by the header's word: they are left out, and the rest is read.
-    let small = Store::open(StoreOptions { max_bytes: 100, ..StoreOptions::new(to.store.dir()) }).unwrap();
+    let small =
+        Store::open(StoreOptions { max_bytes: 100, ..StoreOptions::new(to.store.dir()) }).unwrap();
     let imported = small.import(file.as_slice(), |_| true).unwrap();
-    assert_eq!((imported.kept, imported.left_out.len(), imported.refused.len()), (1, 3, 7), "{imported:#?}");
+    assert_eq!(
+        (imported.kept, imported.left_out.len(), imported.refused.len()),
+        (1, 3, 7),
+        "{imported:#?}"
+    );
 }
 
 #[test]
@@ -198,13 +210,21 @@ fn an_import_takes_what_is_worth_most_and_evicts_nothing_that_came_with_it() {
     put_worth(&to, 11, 1000.0);
     let store = limited(&to, 4 * one + one / 2);
     let imported = store.import(file.as_slice(), |_| true).unwrap();
-    assert_eq!((imported.added, imported.refused.len(), imported.left_out.len()), (3, 0, 3), "{imported:#?}");
+    assert_eq!(
+        (imported.added, imported.refused.len(), imported.left_out.len()),
+        (3, 0, 3),
+        "{imported:#?}"
+    );
     assert!(!imported.is_whole());
     // What is pinned there comes first, then what is worth most. Here, what is worth more than all of it stays.
-    let here: Vec<u64> = (0..12).filter(|number| store.has_object(&graph(*number).0.graph_key)).collect();
+    let here: Vec<u64> =
+        (0..12).filter(|number| store.has_object(&graph(*number).0.graph_key)).collect();
     assert_eq!(here, [1, 2, 5, 11]);
     assert!(imported.left_out[0].reason.contains("a larger limit"), "{:?}", imported.left_out);
-    assert!(store.statistics().unwrap().stored_bytes <= store.max_bytes(), "an import does not go over the limit");
+    assert!(
+        store.statistics().unwrap().stored_bytes <= store.max_bytes(),
+        "an import does not go over the limit"
+    );
     assert_eq!(store.statistics().unwrap().evictions, 1);
     // Again: what is here is worth as much, and what is not finds no room.
     let again = store.import(file.as_slice(), |_| true).unwrap();
@@ -217,7 +237,11 @@ fn an_import_takes_what_is_worth_most_and_evicts_nothing_that_came_with_it() {
     let to = Scratch::new();
     let imported = limited(&to, 50_000).import(exported(&from).as_slice(), |_| true).unwrap();
     assert_eq!((imported.added, imported.left_out.len()), (6, 1), "{imported:#?}");
-    assert!(imported.left_out[0].reason.contains("more than the cache may hold"), "{:?}", imported.left_out);
+    assert!(
+        imported.left_out[0].reason.contains("more than the cache may hold"),
+        "{:?}",
+        imported.left_out
+    );
 }
 
 #[test]
@@ -245,9 +269,14 @@ fn what_is_refused_is_named_a_hundred_times_and_whoever_waits_is_asked() {
             asked += 1;
             asked < 5
         });
-        let Imported { added: 0, kept: 0, refused, refused_more: 0, .. } = stopped.unwrap() else { panic!() };
+        let Imported { added: 0, kept: 0, refused, refused_more: 0, .. } = stopped.unwrap() else {
+            panic!()
+        };
         let reasons: Vec<&str> = refused.iter().map(|one| one.reason.as_str()).collect();
-        assert!(matches!(reasons.as_slice(), [one] if one.starts_with("it is no object")), "{reasons:?}");
+        assert!(
+            matches!(reasons.as_slice(), [one] if one.starts_with("it is no object")),
+            "{reasons:?}"
+        );
         assert_eq!((asked, refused[0].name.as_str()), (5, name));
     }
     assert!(std::fs::read_dir(to.store.layout().tmp()).unwrap().next().is_none());
@@ -258,9 +287,16 @@ fn an_empty_file_is_said_to_be_empty() {
     let empty_frame = zstd::bulk::compress(b"", 1).unwrap();
     for file in [b"".as_slice(), &empty_frame, &archive(&[])] {
         let imported = import(&Scratch::new(), file);
-        assert_eq!(imported.refused, [Refused { name: "the file".to_owned(), reason: "it is empty".to_owned() }]);
+        assert_eq!(
+            imported.refused,
+            [Refused { name: "the file".to_owned(), reason: "it is empty".to_owned() }]
+        );
     }
-    assert_eq!(import(&Scratch::new(), &exported(&Scratch::new())), Imported::default(), "a store that is empty");
+    assert_eq!(
+        import(&Scratch::new(), &exported(&Scratch::new())),
+        Imported::default(),
+        "a store that is empty"
+    );
 }
 
 #[test]
@@ -311,10 +347,17 @@ fn a_record_whose_key_is_not_that_of_its_inputs_is_refused_and_found() {
         assert_eq!(import(&Scratch::new(), &bytes).added, 0, "it is not exported either");
         let found = from.store.verify(false, |_| true).unwrap();
         assert_eq!(found.findings[0].kind, FindingKind::DamagedObject);
-        assert!(found.findings[0].reason.contains("its key is not that of"), "{}", found.findings[0].reason);
+        assert!(
+            found.findings[0].reason.contains("its key is not that of"),
+            "{}",
+            found.findings[0].reason
+        );
         let object = std::fs::read(from.store.layout().object(&record.graph_key)).unwrap();
         let name = format!("{OBJECTS}{}", record.graph_key);
-        let file = archive(&[(tar::EntryType::Regular, MARK.0, MARK.1), (tar::EntryType::Regular, &name, &object)]);
+        let file = archive(&[
+            (tar::EntryType::Regular, MARK.0, MARK.1),
+            (tar::EntryType::Regular, &name, &object),
+        ]);
         let imported = import(&Scratch::new(), &file);
         assert!(imported.refused[0].reason.contains("its key is not that of"), "{imported:?}");
     }
@@ -339,7 +382,10 @@ fn a_program_that_states_a_huge_size_is_not_expanded() {
     let mut bytes = Vec::new();
     object::write(&mut bytes, &record, &huge, &payload(1)).unwrap();
     let name = format!("{OBJECTS}{}", record.graph_key);
-    let file = archive(&[(tar::EntryType::Regular, MARK.0, MARK.1), (tar::EntryType::Regular, &name, &bytes)]);
+    let file = archive(&[
+        (tar::EntryType::Regular, MARK.0, MARK.1),
+        (tar::EntryType::Regular, &name, &bytes),
+    ]);
     let imported = import(&Scratch::new(), &file);
     assert!(imported.refused[0].reason.contains("program is said to be"), "{imported:?}");
 }
@@ -381,7 +427,10 @@ fn a_bomb_is_refused_before_it_is_expanded() {
             object::write_frame(&mut bytes, &record, &program, info, b"no frame").unwrap();
         }
         let name = format!("{OBJECTS}{key}");
-        archive(&[(tar::EntryType::Regular, MARK.0, MARK.1), (tar::EntryType::Regular, &name, &bytes)])
+        archive(&[
+            (tar::EntryType::Regular, MARK.0, MARK.1),
+            (tar::EntryType::Regular, &name, &bytes),
+        ])
     };
     for (what, file, reason) in [
         ("whole", whole, "64 times its length"),
@@ -393,7 +442,11 @@ fn a_bomb_is_refused_before_it_is_expanded() {
         let is_said = imported.refused.iter().any(|one| one.reason.contains(reason));
         assert!(imported.added == 0 && is_said, "{what}: {imported:?}");
         // A release build expands 8 GiB in 25 s.
-        assert!(start.elapsed() < std::time::Duration::from_secs(20), "{what}: {:?}", start.elapsed());
+        assert!(
+            start.elapsed() < std::time::Duration::from_secs(20),
+            "{what}: {:?}",
+            start.elapsed()
+        );
         assert_eq!(std::fs::read_dir(to.store.layout().tmp()).unwrap().count(), 0, "{what}");
     }
 }

@@ -103,7 +103,11 @@ fn everything_that_is_wrong_is_found_and_put_right() {
     assert_eq!((statistics.entries, statistics.stored_bytes), (3, after.object_bytes));
     for (number, loads) in [(0, false), (1, false), (2, true), (3, false), (4, true), (5, true)] {
         assert_eq!(matches!(store.load(&key(number)), Ok(Lookup::Hit(_))), loads, "{number}");
-        assert_eq!(store.program(&key(number)).unwrap(), Some(graph(number).1), "what to compile again is known");
+        assert_eq!(
+            store.program(&key(number)).unwrap(),
+            Some(graph(number).1),
+            "what to compile again is known"
+        );
     }
 }
 
@@ -152,7 +156,8 @@ fn what_is_said_to_be_repaired_is_repaired() {
     fs::write(layout.quarantine(), "in the way").unwrap();
     scratch.store.write_raw(&[b"v".as_slice(), &[1; 40]].concat(), Some(b""));
     let found = verify(&scratch.store, true);
-    let repaired: Vec<_> = found.findings.iter().map(|one| (one.kind, one.graph_key, one.repaired)).collect();
+    let repaired: Vec<_> =
+        found.findings.iter().map(|one| (one.kind, one.graph_key, one.repaired)).collect();
     let expected = [
         (DamagedObject, Some(key(2)), false),
         (DamagedProgram, Some(key(0)), true),
@@ -167,6 +172,11 @@ fn what_is_said_to_be_repaired_is_repaired() {
     fs::remove_file(layout.quarantine()).unwrap();
     assert!(!verify(&scratch.store, true).is_damaged());
     let after = verify(&scratch.store, false);
-    assert_eq!((kinds(&after), after.records, after.objects), (vec![], 3, 2), "{:#?}", after.findings);
+    assert_eq!(
+        (kinds(&after), after.records, after.objects),
+        (vec![], 3, 2),
+        "{:#?}",
+        after.findings
+    );
     assert_eq!(scratch.store.program(&key(1)).unwrap(), Some(graph(1).1));
 }

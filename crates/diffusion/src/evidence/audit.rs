@@ -102,19 +102,26 @@ impl Audit {
                 Server::Larger(_) => snapped += demand.requests,
                 Server::Cold => {
                     let graphs = &problem.candidates[wanted.candidate].graphs;
-                    let lacking: Vec<usize> =
-                        graphs.iter().copied().filter(|graph| !problem.graphs[*graph].is_there).collect();
+                    let lacking: Vec<usize> = graphs
+                        .iter()
+                        .copied()
+                        .filter(|graph| !problem.graphs[*graph].is_there)
+                        .collect();
                     for graph in &lacking {
                         at_risk[*graph] = true;
                     }
-                    let compile_seconds = lacking.iter().map(|graph| problem.graphs[*graph].compile_seconds).sum();
+                    let compile_seconds =
+                        lacking.iter().map(|graph| problem.graphs[*graph].compile_seconds).sum();
                     #[expect(clippy::cast_precision_loss, reason = "requests")]
                     let requests = demand.requests as f64;
                     if_each_waited += requests * compile_seconds;
                     missing.push(MissingShape {
                         shape: demand.shape,
                         requests: demand.requests,
-                        stages: lacking.iter().map(|graph| survey.graphs[*graph].stage.clone()).collect(),
+                        stages: lacking
+                            .iter()
+                            .map(|graph| survey.graphs[*graph].stage.clone())
+                            .collect(),
                         compile_seconds,
                     });
                 }

@@ -56,10 +56,14 @@ impl Costs {
         let mut costs = Self { by_key, by_amount, sizes: Vec::new(), target: target.to_owned() };
         for record in records.iter().filter(|record| target_of(record) == target) {
             let signatures = record.signatures.iter().map(|one| &one.signature);
-            let shapes = signatures.filter(|one| one.model_id == model_id).filter_map(|signature| {
-                let [batch, _, height, width] = signature.input_shape[..] else { return None };
-                Some((batch, [width.saturating_mul(LATENT_PX), height.saturating_mul(LATENT_PX)]))
-            });
+            let shapes =
+                signatures.filter(|one| one.model_id == model_id).filter_map(|signature| {
+                    let [batch, _, height, width] = signature.input_shape[..] else { return None };
+                    Some((
+                        batch,
+                        [width.saturating_mul(LATENT_PX), height.saturating_mul(LATENT_PX)],
+                    ))
+                });
             for (batch, size) in shapes {
                 costs.add(record, batch, size);
             }
@@ -77,7 +81,8 @@ impl Costs {
             let stored_bytes = record.object.as_ref().map(|object| object.stored_bytes);
             let measured = Measured { compile_seconds, stored_bytes };
             self.by_key.insert((record.stage.clone(), record.graph_key), measured);
-            let of_batch = self.by_amount.entry(record.stage.clone()).or_default().entry(batch).or_default();
+            let of_batch =
+                self.by_amount.entry(record.stage.clone()).or_default().entry(batch).or_default();
             of_batch.entry(size[0].saturating_mul(size[1])).or_insert(measured);
         }
     }
@@ -109,11 +114,13 @@ impl Costs {
         let times = |one: u64, other: u64| (one.max(1) as f64 / other.max(1) as f64).ln().abs();
         let of_batches = self.by_amount.get(stage)?.iter().flat_map(|(batch, of_batch)| {
             // Of those with more pixels the first is nearest, and of those with fewer the last.
-            let neighbours = [of_batch.range(shape.pixels()..).next(), of_batch.range(..shape.pixels()).next_back()];
-            neighbours
-                .into_iter()
-                .flatten()
-                .map(|(pixels, measured)| (times(*batch, shape.batch_size) + times(*pixels, shape.pixels()), measured))
+            let neighbours = [
+                of_batch.range(shape.pixels()..).next(),
+                of_batch.range(..shape.pixels()).next_back(),
+            ];
+            neighbours.into_iter().flatten().map(|(pixels, measured)| {
+                (times(*batch, shape.batch_size) + times(*pixels, shape.pixels()), measured)
+            })
         });
         of_batches.min_by(|one, other| one.0.total_cmp(&other.0)).map(|(_, measured)| measured)
     }
@@ -154,8 +161,16 @@ mod tests {
 
     /// A record as the store has it, of a graph compiled for these latents.
     fn record(key: u8, stage: &str, model: &str, latents: [u64; 4], seconds: f64) -> GraphRecord {
-        let signature =
-            create_execution_signature(model, latents, latents[0], 7.5, "euler", 20, Dtype::Float32).unwrap();
+        let signature = create_execution_signature(
+            model,
+            latents,
+            latents[0],
+            7.5,
+            "euler",
+            20,
+            Dtype::Float32,
+        )
+        .unwrap();
         let digest = Digest::of(&[key]);
         let environment = json!({
             "platform": "cpu", "platform_version": "", "plugin_build": "", "device_kind": "cpu",
@@ -187,14 +202,21 @@ mod tests {
         assert_eq!(costs.sizes(), [[512, 512], [1024, 1024]]);
         let own: GraphKey = records[0].graph_key;
         let estimate = |stage: &str, key, size, batch| costs.of(stage, key, shape(size, batch));
-        let is = |compile_seconds, stored_bytes, basis| Estimate { compile_seconds, stored_bytes, basis };
+        let is = |compile_seconds, stored_bytes, basis| Estimate {
+            compile_seconds,
+            stored_bytes,
+            basis,
+        };
         assert_eq!(estimate("denoiser", Some(own), [1024, 1024], 1), is(10.0, 1, Basis::Measured));
         assert_eq!(estimate("denoiser", None, [576, 512], 1), is(10.0, 1, Basis::Alike));
         assert_eq!(estimate("denoiser", None, [512, 512], 4), is(10.0, 1, Basis::Alike));
         assert_eq!(estimate("denoiser", None, [960, 1024], 1), is(40.0, 2, Basis::Alike));
         assert_eq!(estimate("vae_decoder", None, [512, 512], 1), guess("vae_decoder", "xla-cpu"));
         let elsewhere = Costs::new(&records, "sd", "tpu:v5e:1x1");
-        assert_eq!(elsewhere.of("denoiser", Some(own), shape([512, 512], 1)), guess("denoiser", "tpu:v5e:1x1"));
+        assert_eq!(
+            elsewhere.of("denoiser", Some(own), shape([512, 512], 1)),
+            guess("denoiser", "tpu:v5e:1x1")
+        );
         assert!(elsewhere.sizes().is_empty());
     }
 }

@@ -48,7 +48,8 @@ impl Shape {
 
     /// Whether a request of this shape can be served at the size of `other`: everything but the size is the same, and it fits.
     pub fn fits(self, other: Self) -> bool {
-        Self { size: other.size, ..self } == other && (0..2).all(|side| self.size[side] <= other.size[side])
+        Self { size: other.size, ..self } == other
+            && (0..2).all(|side| self.size[side] <= other.size[side])
     }
 }
 
@@ -103,10 +104,16 @@ impl Demands {
     ///
     /// # Errors
     /// Where no request in the log is one that the model can serve, or the cache cannot be asked.
-    pub fn of(log: &RequestLog, pipeline: &Pipeline, records: &[GraphRecord]) -> Result<Self, EvidenceError> {
+    pub fn of(
+        log: &RequestLog,
+        pipeline: &Pipeline,
+        records: &[GraphRecord],
+    ) -> Result<Self, EvidenceError> {
         let model_id = pipeline.model_id();
-        let of_model = |request: &LoggedRequest| request.model_name().is_none_or(|name| name == model_id);
-        let (own, others): (Vec<_>, Vec<_>) = log.requests.iter().partition(|(_, request)| of_model(request));
+        let of_model =
+            |request: &LoggedRequest| request.model_name().is_none_or(|name| name == model_id);
+        let (own, others): (Vec<_>, Vec<_>) =
+            log.requests.iter().partition(|(_, request)| of_model(request));
         let mut other_models = BTreeMap::new();
         for name in others.iter().filter_map(|(_, request)| request.model_name()) {
             *other_models.entry(told(name)).or_insert(0) += 1;
@@ -115,12 +122,17 @@ impl Demands {
             let others = other_models.into_iter().collect();
             return Err(EvidenceError::OtherModels { model_id: model_id.to_owned(), others });
         }
-        let seconds_per_pixel_pass = median(own.iter().filter_map(|(_, request)| seconds_per_pixel_pass(request)));
+        let seconds_per_pixel_pass =
+            median(own.iter().filter_map(|(_, request)| seconds_per_pixel_pass(request)));
         let mut demands = Self { other_models, seconds_per_pixel_pass, ..Self::default() };
         demands.look_up(alike(&own), pipeline, records)?;
         match demands.refused.first() {
             Some(Refused { line, why, .. }) if demands.all.is_empty() => {
-                Err(EvidenceError::NoneServed { model_id: model_id.to_owned(), line: *line, why: why.clone() })
+                Err(EvidenceError::NoneServed {
+                    model_id: model_id.to_owned(),
+                    line: *line,
+                    why: why.clone(),
+                })
             }
             _ => Ok(demands),
         }
@@ -157,12 +169,18 @@ impl Demands {
                 padded.push((shape, kind));
             }
         }
-        let requests: Vec<TextToImage> = padded.iter().map(|(shape, _)| shape.to_request()).collect();
+        let requests: Vec<TextToImage> =
+            padded.iter().map(|(shape, _)| shape.to_request()).collect();
         let answers = pipeline.look_up_each(&requests, records)?;
         for ((shape, kind), answer) in padded.into_iter().zip(answers) {
             match answer {
                 Ok(LookedUp { stages, .. }) => {
-                    self.all.push(Demand { shape, requests: kind.requests, passes: kind.passes, stages });
+                    self.all.push(Demand {
+                        shape,
+                        requests: kind.requests,
+                        passes: kind.passes,
+                        stages,
+                    });
                 }
                 Err(error) => self.refuse(&kind, error)?,
             }
@@ -177,7 +195,11 @@ impl Demands {
         if !error.is_of_the_request() {
             return Err(error.into());
         }
-        self.refused.push(Refused { line: kind.line, requests: kind.requests, why: error.to_string() });
+        self.refused.push(Refused {
+            line: kind.line,
+            requests: kind.requests,
+            why: error.to_string(),
+        });
         Ok(())
     }
 }
@@ -199,8 +221,14 @@ fn alike(own: &[&(usize, LoggedRequest)]) -> Vec<Alike> {
     let mut places = HashMap::new();
     for (line, logged) in own {
         let guided = is_guided(logged);
-        let key =
-            (logged.width, logged.height, logged.batch_size, guided, logged.clip_skip, logged.has_negative_prompt);
+        let key = (
+            logged.width,
+            logged.height,
+            logged.batch_size,
+            guided,
+            logged.clip_skip,
+            logged.has_negative_prompt,
+        );
         let place = *places.entry(key).or_insert_with(|| {
             // Its steps are one request's own, and shape nothing.
             let request = TextToImage { steps: TextToImage::DEFAULT_STEPS, ..logged.to_request() };
@@ -244,7 +272,13 @@ mod tests {
 
     #[test]
     fn a_shape_fits_a_larger_one_of_its_kind() {
-        let shape = Shape { size: [512, 768], batch_size: 1, guided: true, clip_skip: 0, negative_prompt: false };
+        let shape = Shape {
+            size: [512, 768],
+            batch_size: 1,
+            guided: true,
+            clip_skip: 0,
+            negative_prompt: false,
+        };
         assert!(shape.fits(shape) && shape.fits(Shape { size: [512, 832], ..shape }));
         assert!(!shape.fits(Shape { size: [768, 512], ..shape }));
         assert!(!shape.fits(Shape { size: [768, 768], batch_size: 2, ..shape }));

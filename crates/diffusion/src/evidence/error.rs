@@ -90,7 +90,12 @@ impl From<preheat_runtime::Error> for EvidenceError {
 /// `sd15 (900), sdxl (100)`.
 fn counted(models: &[(String, u64)]) -> String {
     const MOST: usize = 20;
-    let each: Vec<String> = models.iter().take(MOST).map(|(model, requests)| format!("{model} ({requests})")).collect();
-    let more = if models.len() > MOST { format!(" and {} more", models.len() - MOST) } else { String::new() };
+    let each: Vec<String> =
+        models.iter().take(MOST).map(|(model, requests)| format!("{model} ({requests})")).collect();
+    let more = if models.len() > MOST {
+        format!(" and {} more", models.len() - MOST)
+    } else {
+        String::new()
+    };
     each.join(", ") + &more
 }

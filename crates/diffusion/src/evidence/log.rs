@@ -117,7 +117,8 @@ impl LoggedRequest {
 
     /// The name of the model, where the line tells.
     pub fn model_name(&self) -> Option<&str> {
-        let folder = || self.model.as_deref().and_then(Path::file_name).and_then(|name| name.to_str());
+        let folder =
+            || self.model.as_deref().and_then(Path::file_name).and_then(|name| name.to_str());
         self.model_id.as_deref().or_else(folder)
     }
 
@@ -128,7 +129,8 @@ impl LoggedRequest {
             return Err("it is no JSON object".to_owned());
         }
         // What is said of a value quotes it.
-        let request: Self = serde_json::from_slice(line).map_err(|error| told(&error.to_string()))?;
+        let request: Self =
+            serde_json::from_slice(line).map_err(|error| told(&error.to_string()))?;
         // Any size will do where the model's own is meant.
         request.to_request().check([64, 64]).map_err(|error| error.to_string())?;
         Ok(request)
@@ -161,8 +163,13 @@ impl RequestLog {
     /// # Errors
     /// Where the file cannot be read, or not one line of it is a request.
     pub fn read(path: &Path) -> Result<Self, EvidenceError> {
-        let failed = |cause| EvidenceError::File { doing: "reading the request log", path: path.to_owned(), cause };
-        let log = Self::read_lines(BufReader::new(input::open(path).map_err(failed)?)).map_err(failed)?;
+        let failed = |cause| EvidenceError::File {
+            doing: "reading the request log",
+            path: path.to_owned(),
+            cause,
+        };
+        let log =
+            Self::read_lines(BufReader::new(input::open(path).map_err(failed)?)).map_err(failed)?;
         match (log.requests.is_empty(), log.damaged.first()) {
             (false, _) => Ok(log),
             (_, None) => Err(EvidenceError::EmptyLog { path: path.to_owned() }),
@@ -268,7 +275,8 @@ mod tests {
 
     fn request(width: u64) -> LoggedRequest {
         let mut request = TextToImage::new("a secret");
-        (request.width, request.height, request.negative_prompt) = (Some(width), Some(64), Some("another".to_owned()));
+        (request.width, request.height, request.negative_prompt) =
+            (Some(width), Some(64), Some("another".to_owned()));
         LoggedRequest { timestamp: Some(Timestamp::UNIX_EPOCH), ..LoggedRequest::of(&request) }
     }
 
@@ -280,18 +288,27 @@ mod tests {
     fn a_line_reads_back_and_no_prompt_is_in_it() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log.jsonl");
-        let logged = [request(64), LoggedRequest { seconds: Some(1.5), warm: Some(true), ..request(128) }];
+        let logged =
+            [request(64), LoggedRequest { seconds: Some(1.5), warm: Some(true), ..request(128) }];
         for request in &logged {
             LogWriter::open(&path).unwrap().append(request).unwrap();
         }
         let text = std::fs::read_to_string(&path).unwrap();
         assert!(
-            !text.contains("secret") && !text.contains("another") && text.contains("1970-01-01T00:00:00Z"),
+            !text.contains("secret")
+                && !text.contains("another")
+                && text.contains("1970-01-01T00:00:00Z"),
             "{text}"
         );
         let log = RequestLog::read(&path).unwrap();
-        assert_eq!((log.requests, log.damaged), (vec![(1, logged[0].clone()), (2, logged[1].clone())], vec![]));
-        assert!(logged[0].to_request().negative_prompt.is_some(), "that there was a negative prompt is kept");
+        assert_eq!(
+            (log.requests, log.damaged),
+            (vec![(1, logged[0].clone()), (2, logged[1].clone())], vec![])
+        );
+        assert!(
+            logged[0].to_request().negative_prompt.is_some(),
+            "that there was a negative prompt is kept"
+        );
     }
 
     #[test]
@@ -300,7 +317,10 @@ mod tests {
             br#"{"model":"/models/sd15","prompt":"p","width":640,"height":64,"guidance_scale":1,"batch":2,"user":[1]}"#;
         let log = read(line);
         let (_, request) = &log.requests[0];
-        assert_eq!((request.model_name(), request.width, request.batch_size), (Some("sd15"), Some(640), 2));
+        assert_eq!(
+            (request.model_name(), request.width, request.batch_size),
+            (Some("sd15"), Some(640), 2)
+        );
         assert!((request.cfg_scale - 1.0).abs() < f64::EPSILON);
         assert_eq!(read(b"{}").requests[0].1, LoggedRequest::default());
     }
@@ -311,7 +331,8 @@ mod tests {
             read(b"{\"width\":64,\"height\":64}\n\n{\"width\":6\n[1,2]\n{\"width\":0}\n\xff\n{\"steps\":3}\n{\"ste");
         let lines: Vec<usize> = log.requests.iter().map(|(line, _)| *line).collect();
         assert_eq!(lines, [1, 7]);
-        let damaged: Vec<(usize, &str)> = log.damaged.iter().map(|one| (one.line, one.why.as_str())).collect();
+        let damaged: Vec<(usize, &str)> =
+            log.damaged.iter().map(|one| (one.line, one.why.as_str())).collect();
         assert_eq!(damaged.iter().map(|(line, _)| *line).collect::<Vec<_>>(), [3, 4, 5, 6, 8]);
         assert!(damaged[0].1.contains("EOF"), "{damaged:?}");
         assert_eq!(damaged[1].1, "it is no JSON object");
@@ -326,15 +347,20 @@ mod tests {
             line
         };
         // The longest that is read, and the next; a line's end is no part of it.
-        let log =
-            read(format!("{}\n{}\n{{}}\n{}", line_of(1_000_000), line_of(3_000_000), line_of(1_000_001)).as_bytes());
+        let log = read(
+            format!("{}\n{}\n{{}}\n{}", line_of(1_000_000), line_of(3_000_000), line_of(1_000_001))
+                .as_bytes(),
+        );
         assert_eq!(log.requests.iter().map(|(line, _)| *line).collect::<Vec<_>>(), [1, 3]);
-        let damaged: Vec<(usize, &str)> = log.damaged.iter().map(|one| (one.line, one.why.as_str())).collect();
+        let damaged: Vec<(usize, &str)> =
+            log.damaged.iter().map(|one| (one.line, one.why.as_str())).collect();
         assert_eq!(damaged, [(2, "it is longer than 1 MB"), (4, "it is longer than 1 MB")]);
         let log = read("nothing\n".repeat(250).as_bytes());
         assert_eq!((log.damaged.len(), log.damaged[99].line, log.more_damaged), (100, 100, 150));
         // What is said of a value neither grows with it nor moves a terminal's cursor.
-        let why = &read(format!("{{\"width\":\"\\u001b[2J{}\"}}", "x".repeat(900_000)).as_bytes()).damaged[0].why;
+        let why = &read(format!("{{\"width\":\"\\u001b[2J{}\"}}", "x".repeat(900_000)).as_bytes())
+            .damaged[0]
+            .why;
         assert!(why.len() < 300 && !why.contains('\u{1b}') && why.contains("[2Jxxx"), "{why}");
     }
 

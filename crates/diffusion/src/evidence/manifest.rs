@@ -81,7 +81,11 @@ impl Manifest {
     /// # Errors
     /// Where it cannot be read, or a field is wrong: which, in which line, and what is allowed.
     pub fn read(path: &Path) -> Result<Self, EvidenceError> {
-        let failed = |cause| EvidenceError::File { doing: "reading the manifest", path: path.to_owned(), cause };
+        let failed = |cause| EvidenceError::File {
+            doing: "reading the manifest",
+            path: path.to_owned(),
+            cause,
+        };
         let text = input::text(path, Self::MOST_BYTES).map_err(failed)?;
         parse::manifest(&text).map_err(|wrong| EvidenceError::Manifest {
             path: path.to_owned(),
@@ -107,9 +111,16 @@ impl Manifest {
         for ((clip_skip, unguided, negative, size), mut batches) in batches {
             batches.sort_unstable();
             let (guided, negative_prompt) = (vec![!unguided], vec![negative]);
-            let table =
-                ManifestModel { sizes: vec![size], batches, guided, negative_prompt, clip_skip, ..model.clone() };
-            let kind = |table: &ManifestModel| (table.clip_skip, table.kinds(), table.batches.clone());
+            let table = ManifestModel {
+                sizes: vec![size],
+                batches,
+                guided,
+                negative_prompt,
+                clip_skip,
+                ..model.clone()
+            };
+            let kind =
+                |table: &ManifestModel| (table.clip_skip, table.kinds(), table.batches.clone());
             let alike = |other: &&mut ManifestModel| kind(other) == kind(&table);
             match models.iter_mut().find(alike) {
                 Some(other) => other.sizes.push(size),
@@ -182,13 +193,25 @@ impl fmt::Display for ManifestModel {
             writeln!(f, "variant = {}", quoted(variant))?;
         }
         if !self.targets.is_empty() {
-            writeln!(f, "targets = {}", list(self.targets.iter().map(|target| quoted(&target.to_string()))))?;
+            writeln!(
+                f,
+                "targets = {}",
+                list(self.targets.iter().map(|target| quoted(&target.to_string())))
+            )?;
         }
-        writeln!(f, "sizes = {}", list(self.sizes.iter().map(|[width, height]| format!("\"{width}x{height}\""))))?;
+        writeln!(
+            f,
+            "sizes = {}",
+            list(self.sizes.iter().map(|[width, height]| format!("\"{width}x{height}\"")))
+        )?;
         writeln!(f, "batches = {}", list(self.batches.iter().map(u64::to_string)))?;
         writeln!(f, "guided = {}", list(self.guided.iter().map(bool::to_string)))?;
         if self.negative_prompt != [false] {
-            writeln!(f, "negative_prompt = {}", list(self.negative_prompt.iter().map(bool::to_string)))?;
+            writeln!(
+                f,
+                "negative_prompt = {}",
+                list(self.negative_prompt.iter().map(bool::to_string))
+            )?;
         }
         if self.clip_skip > 0 {
             writeln!(f, "clip_skip = {}", self.clip_skip)?;
@@ -224,7 +247,9 @@ fn quoted(text: &str) -> String {
         match character {
             '"' | '\\' => quoted.extend(['\\', character]),
             // Writing to a string cannot fail.
-            control if control.is_control() => drop(write!(quoted, "\\u{:04X}", u32::from(control))),
+            control if control.is_control() => {
+                drop(write!(quoted, "\\u{:04X}", u32::from(control)))
+            }
             other => quoted.push(other),
         }
     }

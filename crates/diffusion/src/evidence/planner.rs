@@ -156,7 +156,8 @@ pub fn waste_percent(own: Shape, warm: Shape) -> f64 {
 pub fn joins(wanted: &[(Shape, u64)], most_waste_percent: f64, most: usize) -> Vec<Shape> {
     let near = Near::new(wanted.iter().map(|(shape, _)| *shape));
     let asked: HashSet<Shape> = wanted.iter().map(|(shape, _)| *shape).collect();
-    let fits = |own: Shape, warm: Shape| own.fits(warm) && waste_percent(own, warm) <= most_waste_percent;
+    let fits =
+        |own: Shape, warm: Shape| own.fits(warm) && waste_percent(own, warm) <= most_waste_percent;
     let mut found = HashSet::new();
     for (one, _) in wanted {
         for other in near.not_smaller(*one, most_waste_percent) {
@@ -168,7 +169,8 @@ pub fn joins(wanted: &[(Shape, u64)], most_waste_percent: f64, most: usize) -> V
         }
     }
     let covered = |join| near.smaller(join, most_waste_percent).map(|at| wanted[at].1).sum::<u64>();
-    let mut ranked: Vec<(u64, Shape)> = found.into_iter().map(|join| (covered(join), join)).collect();
+    let mut ranked: Vec<(u64, Shape)> =
+        found.into_iter().map(|join| (covered(join), join)).collect();
     ranked.sort_by_key(|(covered, shape)| (std::cmp::Reverse(*covered), *shape));
     ranked.truncate(most);
     ranked.into_iter().map(|(_, shape)| shape).collect()
@@ -218,10 +220,16 @@ impl Problem {
     /// The best choice that was found.
     pub fn choose(&self) -> Choice {
         let tables = Tables::new(self);
-        let is_there = |at: &usize| self.candidates[*at].graphs.iter().all(|graph| self.graphs[*graph].is_there);
+        let is_there = |at: &usize| {
+            self.candidates[*at].graphs.iter().all(|graph| self.graphs[*graph].is_there)
+        };
         let free: Vec<usize> = (0..self.candidates.len()).filter(|at| !is_there(at)).collect();
         let is_exact = free.len() <= EXACT_CANDIDATES;
-        let mut chosen = if is_exact { search::every_subset(&tables, &free) } else { search::search(&tables, &free) };
+        let mut chosen = if is_exact {
+            search::every_subset(&tables, &free)
+        } else {
+            search::search(&tables, &free)
+        };
         chosen.extend((0..self.candidates.len()).filter(is_there));
         chosen.sort_unstable();
         let state = State::with(&tables, &chosen);

@@ -105,7 +105,8 @@ impl Survey {
         #[expect(clippy::cast_precision_loss, reason = "requests")]
         let requests = demands.requests() as f64;
         let from_log = demands.seconds_per_pixel_pass;
-        let seconds_per_pixel_pass = from_log.unwrap_or_else(|| guessed_seconds_per_pixel_pass(target));
+        let seconds_per_pixel_pass =
+            from_log.unwrap_or_else(|| guessed_seconds_per_pixel_pass(target));
         let problem = Problem {
             graphs: graphs.iter().map(|(_, cost)| cost.clone()).collect(),
             candidates,
@@ -126,7 +127,8 @@ impl Survey {
 
     /// How the figures of these graphs are known: how many were measured, taken from one alike, and guessed.
     pub fn bases(&self) -> [usize; 3] {
-        let count = |basis| self.graphs.iter().filter(|graph| graph.estimate.basis == basis).count();
+        let count =
+            |basis| self.graphs.iter().filter(|graph| graph.estimate.basis == basis).count();
         [Basis::Measured, Basis::Alike, Basis::Guessed].map(count)
     }
 }
@@ -140,16 +142,26 @@ fn larger(
     rules: Rules,
 ) -> Result<Vec<(Shape, Vec<LookedUpStage>)>, EvidenceError> {
     let Some(most_waste) = rules.most_waste_percent else { return Ok(Vec::new()) };
-    let wanted: Vec<(Shape, u64)> = demands.iter().map(|demand| (demand.shape, demand.requests)).collect();
+    let wanted: Vec<(Shape, u64)> =
+        demands.iter().map(|demand| (demand.shape, demand.requests)).collect();
     let mut shapes = joins(&wanted, most_waste, rules.joins);
     // Sizes that the store has, in each of the kinds that are asked for.
-    let mut kinds: Vec<Shape> = wanted.iter().map(|(shape, _)| Shape { size: [0, 0], ..*shape }).collect();
+    let mut kinds: Vec<Shape> =
+        wanted.iter().map(|(shape, _)| Shape { size: [0, 0], ..*shape }).collect();
     kinds.sort_unstable();
     kinds.dedup();
-    shapes.extend(costs.sizes().iter().flat_map(|size| kinds.iter().map(|kind| Shape { size: *size, ..*kind })));
+    shapes.extend(
+        costs
+            .sizes()
+            .iter()
+            .flat_map(|size| kinds.iter().map(|kind| Shape { size: *size, ..*kind })),
+    );
     let asked: HashSet<Shape> = wanted.iter().map(|(shape, _)| *shape).collect();
-    let serves = |shape: Shape, own: Shape| own.fits(shape) && waste_percent(own, shape) <= most_waste;
-    shapes.retain(|shape| !asked.contains(shape) && wanted.iter().any(|(own, _)| serves(*shape, *own)));
+    let serves =
+        |shape: Shape, own: Shape| own.fits(shape) && waste_percent(own, shape) <= most_waste;
+    shapes.retain(|shape| {
+        !asked.contains(shape) && wanted.iter().any(|(own, _)| serves(*shape, *own))
+    });
     shapes.sort_unstable();
     shapes.dedup();
     let requests: Vec<TextToImage> = shapes.iter().map(|shape| shape.to_request()).collect();
@@ -157,7 +169,9 @@ fn larger(
     for (shape, answer) in shapes.into_iter().zip(pipeline.look_up_each(&requests, records)?) {
         match answer {
             // A size that is padded to another one under this padding multiple is no size of its own.
-            Ok(looked_up) if looked_up.plan.sizes.padded == shape.size => found.push((shape, looked_up.stages)),
+            Ok(looked_up) if looked_up.plan.sizes.padded == shape.size => {
+                found.push((shape, looked_up.stages))
+            }
             Ok(_) => {}
             Err(error) if error.is_of_the_request() => {}
             Err(error) => return Err(error.into()),
@@ -182,7 +196,11 @@ impl Builder<'_> {
     }
 
     /// The position of a stage's graph, which others may share.
-    fn place(&mut self, shape: Shape, LookedUpStage { projection, lookup: stage }: &LookedUpStage) -> usize {
+    fn place(
+        &mut self,
+        shape: Shape,
+        LookedUpStage { projection, lookup: stage }: &LookedUpStage,
+    ) -> usize {
         let identity = (stage.stage.clone(), *projection);
         let by_key = stage.graph_key.and_then(|key| self.keys.get(&key));
         if let Some(place) = self.places.get(&identity).or(by_key).copied() {
@@ -195,7 +213,10 @@ impl Builder<'_> {
             stored_bytes: estimate.stored_bytes,
             is_there: stage.verdict == Verdict::Hit,
         };
-        self.graphs.push((SurveyedGraph { stage: stage.stage.clone(), graph_key: stage.graph_key, estimate }, cost));
+        self.graphs.push((
+            SurveyedGraph { stage: stage.stage.clone(), graph_key: stage.graph_key, estimate },
+            cost,
+        ));
         self.places.insert(identity, place);
         self.keys.extend(stage.graph_key.map(|key| (key, place)));
         place

@@ -39,20 +39,30 @@ impl TextConfig {
 
 impl UnetConfig {
     /// The digest of a denoiser, given the weights of its checkpoint.
-    pub fn architecture<'a>(&self, weights: impl IntoIterator<Item = (&'a str, &'a [u64])>) -> Digest {
+    pub fn architecture<'a>(
+        &self,
+        weights: impl IntoIterator<Item = (&'a str, &'a [u64])>,
+    ) -> Digest {
         digest("denoiser", self, weights)
     }
 }
 
 impl VaeConfig {
     /// The digest of a VAE decoder, given the weights of its checkpoint.
-    pub fn architecture<'a>(&self, weights: impl IntoIterator<Item = (&'a str, &'a [u64])>) -> Digest {
+    pub fn architecture<'a>(
+        &self,
+        weights: impl IntoIterator<Item = (&'a str, &'a [u64])>,
+    ) -> Digest {
         digest("vae_decoder", self, weights)
     }
 }
 
 /// The configs derive how they are written, so that no field of theirs can be left out of their digest by oversight.
-fn digest<'a>(kind: &str, config: &impl Serialize, weights: impl IntoIterator<Item = (&'a str, &'a [u64])>) -> Digest {
+fn digest<'a>(
+    kind: &str,
+    config: &impl Serialize,
+    weights: impl IntoIterator<Item = (&'a str, &'a [u64])>,
+) -> Digest {
     // Numbers, texts and structures of them: they can always be written.
     let config = serde_json::to_string(config).unwrap_or_default();
     let weights: BTreeMap<String, &[u64]> = weights
@@ -61,7 +71,10 @@ fn digest<'a>(kind: &str, config: &impl Serialize, weights: impl IntoIterator<It
         .map(|(name, dims)| (canonical(name), dims))
         .collect();
     let mut hasher = FramedHasher::new(TAG);
-    hasher.text(kind).text(&config).map(&weights, |hasher, dims| hasher.list(dims, |hasher, dim| hasher.integer(*dim)));
+    hasher
+        .text(kind)
+        .text(&config)
+        .map(&weights, |hasher, dims| hasher.list(dims, |hasher, dim| hasher.integer(*dim)));
     hasher.finish()
 }
 
@@ -76,8 +89,12 @@ fn is_built(kind: &str, name: &str) -> bool {
 }
 
 /// The names of the VAE's attention, and what earlier releases of diffusers called them.
-const RENAMED: [(&str, &str); 4] =
-    [(".to_q.", ".query."), (".to_k.", ".key."), (".to_v.", ".value."), (".to_out.0.", ".proj_attn.")];
+const RENAMED: [(&str, &str); 4] = [
+    (".to_q.", ".query."),
+    (".to_k.", ".key."),
+    (".to_v.", ".value."),
+    (".to_out.0.", ".proj_attn."),
+];
 
 /// Other names under which a checkpoint may hold the weight that a graph calls `name`.
 pub fn aliases(name: &str) -> Vec<String> {
@@ -87,7 +104,11 @@ pub fn aliases(name: &str) -> Vec<String> {
     if !name.starts_with(VAE_ATTENTION) {
         return Vec::new();
     }
-    RENAMED.iter().filter(|(new, _)| name.contains(new)).map(|(new, old)| name.replace(new, old)).collect()
+    RENAMED
+        .iter()
+        .filter(|(new, _)| name.contains(new))
+        .map(|(new, old)| name.replace(new, old))
+        .collect()
 }
 
 /// In front of the names of a text encoder. transformers 5 leaves it out where it writes a `CLIPTextModel`; every older release has it.
@@ -99,7 +120,9 @@ fn canonical(name: &str) -> String {
     if name.starts_with(VAE_ATTENTION) {
         return RENAMED.iter().fold(name.to_owned(), |name, (new, old)| name.replace(old, new));
     }
-    let bare = ["embeddings.", "encoder.layers.", "final_layer_norm."].iter().any(|start| name.starts_with(start));
+    let bare = ["embeddings.", "encoder.layers.", "final_layer_norm."]
+        .iter()
+        .any(|start| name.starts_with(start));
     if bare { format!("{TEXT_MODEL}{name}") } else { name.to_owned() }
 }
 

@@ -92,7 +92,10 @@ impl TextConfig {
     /// Where a field that shapes the graph has a value that is not built.
     pub fn read(path: &Path, text: &str, class: TextClass) -> Result<Self, ModelError> {
         let fields = Fields::parse(path, text)?;
-        fields.neutrals(&[("model_type", json!("clip_text_model")), ("use_attention_mask", json!(false))])?;
+        fields.neutrals(&[
+            ("model_type", json!("clip_text_model")),
+            ("use_attention_mask", json!(false)),
+        ])?;
         let hidden_size = fields.count("hidden_size", Some(512))?;
         let heads = fields.count("num_attention_heads", Some(8))?;
         config::divides(&fields, "num_attention_heads", heads, "hidden_size", hidden_size)?;
@@ -132,7 +135,11 @@ impl TextConfig {
     /// Which token `pooled` is taken from. Configs from before transformers#24773 say 2, and then it is the first of those with the
     /// largest id; otherwise it is the first end-of-text token, and the first token where there is none.
     pub fn eos_position(&self, ids: &[i32]) -> usize {
-        let wanted = if self.eos_token_id == 2 { ids.iter().copied().max() } else { Some(self.eos_token_id) };
+        let wanted = if self.eos_token_id == 2 {
+            ids.iter().copied().max()
+        } else {
+            Some(self.eos_token_id)
+        };
         ids.iter().position(|&id| Some(id) == wanted).unwrap_or(0)
     }
 
@@ -156,11 +163,15 @@ pub fn text_encoder(config: &TextConfig, outputs: TextOutputs) -> Result<Verifie
             function: "text_encoder".to_owned(),
             index: 0,
             op: "declarations",
-            why: format!("{} of {} layers cannot be skipped", outputs.skipped_layers, config.layers),
+            why: format!(
+                "{} of {} layers cannot be skipped",
+                outputs.skipped_layers, config.layers
+            ),
         });
     };
     let ids = b.input("ids", Type::new(Dtype::Int32, [1, config.tokens]));
-    let eos_position = outputs.pooled.then(|| b.input("eos_position", Type::new(Dtype::Int32, [1])));
+    let eos_position =
+        outputs.pooled.then(|| b.input("eos_position", Type::new(Dtype::Int32, [1])));
 
     let mut x = embed(&mut b, config, ids)?;
     let mut hidden = x;
@@ -172,8 +183,9 @@ pub fn text_encoder(config: &TextConfig, outputs: TextOutputs) -> Result<Verifie
     }
 
     if outputs.normed || outputs.pooled {
-        let [weight, bias] = ["weight", "bias"]
-            .map(|name| b.weight(format!("text_model.final_layer_norm.{name}"), [config.hidden_size]));
+        let [weight, bias] = ["weight", "bias"].map(|name| {
+            b.weight(format!("text_model.final_layer_norm.{name}"), [config.hidden_size])
+        });
         let norm = |x| Norm { x, weight, bias, eps: config.layer_norm_eps };
         let last = x;
         if outputs.pooled {
@@ -200,8 +212,12 @@ pub fn text_encoder(config: &TextConfig, outputs: TextOutputs) -> Result<Verifie
 /// Token and position, `[1, tokens, hidden_size]`.
 fn embed(b: &mut Builder, config: &TextConfig, ids: Value) -> Result<Value, GraphError> {
     let path = "text_model.embeddings";
-    let table = b.weight(format!("{path}.token_embedding.weight"), [config.vocabulary, config.hidden_size]);
-    let mut positions = b.weight(format!("{path}.position_embedding.weight"), [config.positions, config.hidden_size]);
+    let table =
+        b.weight(format!("{path}.token_embedding.weight"), [config.vocabulary, config.hidden_size]);
+    let mut positions = b.weight(
+        format!("{path}.position_embedding.weight"),
+        [config.positions, config.hidden_size],
+    );
     if config.tokens < config.positions {
         positions = b.slice(positions, 0, 0, config.tokens)?;
     }
@@ -213,10 +229,13 @@ fn embed(b: &mut Builder, config: &TextConfig, ids: Value) -> Result<Value, Grap
 /// Attention of each token to those up to it, then two linear layers; each beside a shortcut and after a norm.
 fn block(b: &mut Builder, config: &TextConfig, path: &str, x: Value) -> Result<Value, GraphError> {
     let normed = layer_norm(b, &format!("{path}.layer_norm1"), x, config.layer_norm_eps)?;
-    let mut project = |name: &str, of| linear(b, &format!("{path}.self_attn.{name}_proj"), of, config.hidden_size);
+    let mut project = |name: &str, of| {
+        linear(b, &format!("{path}.self_attn.{name}_proj"), of, config.hidden_size)
+    };
     let (query, key, value) = (project("q", normed)?, project("k", normed)?, project("v", normed)?);
     let (heads, scale) = (config.heads, attention_scale(config.hidden_size, config.heads));
-    let attended = b.attention(Attention { query, key, value, heads, scale, causal: true, upcast: false })?;
+    let attended =
+        b.attention(Attention { query, key, value, heads, scale, causal: true, upcast: false })?;
     let attended = linear(b, &format!("{path}.self_attn.out_proj"), attended, config.hidden_size)?;
     let x = b.add(x, attended)?;
 

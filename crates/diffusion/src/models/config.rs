@@ -37,8 +37,15 @@ impl Fields {
 
     /// The error that names a field, what it is and what it may be.
     pub(super) fn unsupported(&self, field: &str, supported: impl Into<String>) -> ModelError {
-        let value = self.get(field).map_or_else(|| "missing".to_owned(), |value| shortened(value.to_string()));
-        ModelError::Unsupported { path: self.path.clone(), field: field.to_owned(), value, supported: supported.into() }
+        let value = self
+            .get(field)
+            .map_or_else(|| "missing".to_owned(), |value| shortened(value.to_string()));
+        ModelError::Unsupported {
+            path: self.path.clone(),
+            field: field.to_owned(),
+            value,
+            supported: supported.into(),
+        }
     }
 
     /// Refuses a field by which a graph comes to more layers than [`MOST_LAYERS`].
@@ -46,7 +53,10 @@ impl Fields {
         if layers <= MOST_LAYERS {
             return Ok(());
         }
-        Err(self.unsupported(field, format!("what makes at most {MOST_LAYERS} layers in all, and this makes {layers}")))
+        Err(self.unsupported(
+            field,
+            format!("what makes at most {MOST_LAYERS} layers in all, and this makes {layers}"),
+        ))
     }
 
     /// Refuses a list with more blocks than [`MOST_BLOCKS`].
@@ -54,7 +64,10 @@ impl Fields {
         if blocks <= MOST_BLOCKS {
             return Ok(());
         }
-        Err(self.unsupported(field, format!("a list of at most {MOST_BLOCKS} blocks, and these are {blocks}")))
+        Err(self.unsupported(
+            field,
+            format!("a list of at most {MOST_BLOCKS} blocks, and these are {blocks}"),
+        ))
     }
 
     fn no_field(&self, field: &str) -> ModelError {
@@ -64,8 +77,7 @@ impl Fields {
     /// A field of which only one value is built, which is also its default.
     pub(super) fn neutral(&self, field: &str, neutral: &Json) -> Result<(), ModelError> {
         let Some(value) = self.get(field) else { return Ok(()) };
-        let same_number =
-            || matches!((value.as_f64(), neutral.as_f64()), (Some(a), Some(b)) if a.to_bits() == b.to_bits());
+        let same_number = || matches!((value.as_f64(), neutral.as_f64()), (Some(a), Some(b)) if a.to_bits() == b.to_bits());
         let falsy = value.is_null() && *neutral == Json::Bool(false);
         if value == neutral || same_number() || falsy {
             Ok(())
@@ -82,7 +94,10 @@ impl Fields {
     /// A boolean. `null` is false, as Python takes it: Stable Diffusion XL says so of `upcast_attention`.
     pub(super) fn flag(&self, field: &str, default: bool) -> Result<bool, ModelError> {
         let Some(value) = self.get(field) else { return Ok(default) };
-        value.as_bool().or(value.is_null().then_some(false)).ok_or_else(|| self.unsupported(field, "true or false"))
+        value
+            .as_bool()
+            .or(value.is_null().then_some(false))
+            .ok_or_else(|| self.unsupported(field, "true or false"))
     }
 
     /// A whole number of at least 1; without a default it must be there.
@@ -121,18 +136,32 @@ impl Fields {
     /// empty.
     pub(super) fn component(&self, name: &str, supported: &[&str]) -> Result<&str, ModelError> {
         let entry = self.get(name).ok_or_else(|| self.no_field(name))?;
-        let class = entry.as_array().filter(|entry| entry.len() == 2).and_then(|entry| entry[1].as_str());
-        if let Some(class) = class.filter(|class| supported.is_empty() || supported.contains(class)) {
+        let class =
+            entry.as_array().filter(|entry| entry.len() == 2).and_then(|entry| entry[1].as_str());
+        if let Some(class) = class.filter(|class| supported.is_empty() || supported.contains(class))
+        {
             return Ok(class);
         }
-        let class = if supported.is_empty() { "a library and a class".to_owned() } else { supported.join(", ") };
+        let class = if supported.is_empty() {
+            "a library and a class".to_owned()
+        } else {
+            supported.join(", ")
+        };
         Err(self.unsupported(name, class))
     }
 
     /// A list of texts, each of `supported`.
-    pub(super) fn list_of(&self, field: &str, default: &[&str], supported: &[&str]) -> Result<Vec<String>, ModelError> {
-        let Some(value) = self.get(field) else { return Ok(default.iter().map(|&text| text.to_owned()).collect()) };
-        let known = |item: &Json| item.as_str().filter(|text| supported.contains(text)).map(str::to_owned);
+    pub(super) fn list_of(
+        &self,
+        field: &str,
+        default: &[&str],
+        supported: &[&str],
+    ) -> Result<Vec<String>, ModelError> {
+        let Some(value) = self.get(field) else {
+            return Ok(default.iter().map(|&text| text.to_owned()).collect());
+        };
+        let known =
+            |item: &Json| item.as_str().filter(|text| supported.contains(text)).map(str::to_owned);
         let list = value.as_array().and_then(|items| items.iter().map(known).collect());
         list.filter(|list: &Vec<_>| !list.is_empty())
             .ok_or_else(|| self.unsupported(field, format!("a list of {}", supported.join(", "))))
@@ -141,18 +170,30 @@ impl Fields {
     /// A list of whole numbers of at least 1.
     pub(super) fn counts(&self, field: &str, default: &[u64]) -> Result<Vec<u64>, ModelError> {
         let Some(value) = self.get(field) else { return Ok(default.to_vec()) };
-        let list: Option<Vec<u64>> = value.as_array().and_then(|items| items.iter().map(count).collect());
-        list.filter(|list| !list.is_empty()).ok_or_else(|| self.unsupported(field, format!("a list; each {WHOLE}")))
+        let list: Option<Vec<u64>> =
+            value.as_array().and_then(|items| items.iter().map(count).collect());
+        list.filter(|list| !list.is_empty())
+            .ok_or_else(|| self.unsupported(field, format!("a list; each {WHOLE}")))
     }
 
     /// A whole number for all of `levels`, or a list with one for each.
-    pub(super) fn count_per_level(&self, field: &str, default: u64, levels: usize) -> Result<Vec<u64>, ModelError> {
+    pub(super) fn count_per_level(
+        &self,
+        field: &str,
+        default: u64,
+        levels: usize,
+    ) -> Result<Vec<u64>, ModelError> {
         let expected = || format!("{WHOLE}, or a list of {levels} of them");
         self.per_level(field, default, levels, count, expected)
     }
 
     /// A boolean for all of `levels`, or a list with one for each.
-    pub(super) fn flag_per_level(&self, field: &str, default: bool, levels: usize) -> Result<Vec<bool>, ModelError> {
+    pub(super) fn flag_per_level(
+        &self,
+        field: &str,
+        default: bool,
+        levels: usize,
+    ) -> Result<Vec<bool>, ModelError> {
         let expected = || format!("true or false, or a list of {levels} of them");
         self.per_level(field, default, levels, Json::as_bool, expected)
     }
@@ -170,7 +211,8 @@ impl Fields {
             Some(Json::Array(items)) => items.iter().map(read).collect(),
             Some(value) => read(value).map(|value| vec![value; levels]),
         };
-        list.filter(|list: &Vec<T>| list.len() == levels).ok_or_else(|| self.unsupported(field, expected()))
+        list.filter(|list: &Vec<T>| list.len() == levels)
+            .ok_or_else(|| self.unsupported(field, expected()))
     }
 
     /// Sides as height and width: one number for both, or a list of two. `null` counts as missing.
@@ -184,7 +226,13 @@ impl Fields {
 }
 
 /// `part` must divide `whole`, as heads and groups divide features.
-pub(super) fn divides(fields: &Fields, field: &str, part: u64, of: &str, whole: u64) -> Result<(), ModelError> {
+pub(super) fn divides(
+    fields: &Fields,
+    field: &str,
+    part: u64,
+    of: &str,
+    whole: u64,
+) -> Result<(), ModelError> {
     if whole.is_multiple_of(part) {
         return Ok(());
     }
@@ -233,8 +281,12 @@ mod tests {
 
     #[test]
     fn broken_json_is_named_with_its_line() {
-        let error = Fields::parse(Path::new("unet/config.json"), "{\n  \"a\": 1,\n  oops\n}").unwrap_err();
-        assert_eq!(error.to_string(), "unet/config.json is not valid, line 3, column 3: key must be a string");
+        let error =
+            Fields::parse(Path::new("unet/config.json"), "{\n  \"a\": 1,\n  oops\n}").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "unet/config.json is not valid, line 3, column 3: key must be a string"
+        );
         assert!(Fields::parse(Path::new("c"), "[1]").unwrap_err().to_string().contains("a map"));
     }
 
@@ -245,29 +297,41 @@ mod tests {
         fields.neutral("none", &json!(null)).unwrap();
         fields.neutral("absent", &json!(3)).unwrap();
         let error = fields.neutral("kind", &json!("positional")).unwrap_err();
-        assert_eq!(error.to_string(), "unet/config.json: `kind` is \"fourier\"; supported is \"positional\"");
+        assert_eq!(
+            error.to_string(),
+            "unet/config.json: `kind` is \"fourier\"; supported is \"positional\""
+        );
     }
 
     #[test]
     fn wrong_types_are_named() {
-        let fields =
-            fields(r#"{"a": "8", "b": [1, 2, 3], "c": 0, "d": [true], "e": 1e99, "f": [[1], 2], "g": [], "h": 9e9}"#);
+        let fields = fields(
+            r#"{"a": "8", "b": [1, 2, 3], "c": 0, "d": [true], "e": 1e99, "f": [[1], 2], "g": [], "h": 9e9}"#,
+        );
         let told = |error: ModelError| error.to_string().replace("unet/config.json: ", "");
         assert_eq!(
             told(fields.count("a", None).unwrap_err()),
             "`a` is \"8\"; supported is a whole number of at least 1"
         );
         assert_eq!(told(fields.count("z", None).unwrap_err()), "`z` is missing");
-        assert!(told(fields.count_per_level("b", 1, 4).unwrap_err()).contains("or a list of 4 of them"));
+        assert!(
+            told(fields.count_per_level("b", 1, 4).unwrap_err()).contains("or a list of 4 of them")
+        );
         assert!(fields.count("c", Some(1)).is_err() && fields.flag("c", true).is_err());
         assert!(fields.flag_per_level("d", false, 2).is_err());
         assert!(fields.number("e", 0.0).is_err() && fields.number("a", 0.0).is_err());
         assert!(
-            fields.counts("f", &[1]).is_err() && fields.counts("g", &[1]).is_err() && fields.counts("a", &[]).is_err()
+            fields.counts("f", &[1]).is_err()
+                && fields.counts("g", &[1]).is_err()
+                && fields.counts("a", &[]).is_err()
         );
         assert!(fields.count("h", None).is_err());
-        assert!(told(fields.one_of("a", "x", &["x", "y"]).unwrap_err()).contains("supported is x, y"));
-        assert!(told(fields.list_of("b", &["x"], &["x", "y"]).unwrap_err()).contains("a list of x, y"));
+        assert!(
+            told(fields.one_of("a", "x", &["x", "y"]).unwrap_err()).contains("supported is x, y")
+        );
+        assert!(
+            told(fields.list_of("b", &["x"], &["x", "y"]).unwrap_err()).contains("a list of x, y")
+        );
     }
 
     #[test]

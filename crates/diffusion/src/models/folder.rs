@@ -67,8 +67,9 @@ impl Family {
     fn of(index: &Fields) -> Result<(Self, Option<String>), ModelError> {
         let unsupported = || index.unsupported("_class_name", PIPELINES.join(", "));
         let class = index.get("_class_name").and_then(class_name).ok_or_else(unsupported)?;
-        if let Some(family) =
-            [Self::StableDiffusion, Self::StableDiffusionXl].into_iter().find(|it| it.class() == class)
+        if let Some(family) = [Self::StableDiffusion, Self::StableDiffusionXl]
+            .into_iter()
+            .find(|it| it.class() == class)
         {
             return Ok((family, None));
         }
@@ -79,7 +80,11 @@ impl Family {
         if !has(Component::Unet) {
             return Err(unsupported());
         }
-        let family = if has(Component::TextEncoder2) { Self::StableDiffusionXl } else { Self::StableDiffusion };
+        let family = if has(Component::TextEncoder2) {
+            Self::StableDiffusionXl
+        } else {
+            Self::StableDiffusion
+        };
         Ok((family, Some(class.to_owned())))
     }
 
@@ -88,7 +93,9 @@ impl Family {
         use Component::{Scheduler, TextEncoder, TextEncoder2, Tokenizer, Tokenizer2, Unet, Vae};
         match self {
             Self::StableDiffusion => &[TextEncoder, Tokenizer, Unet, Vae, Scheduler],
-            Self::StableDiffusionXl => &[TextEncoder, TextEncoder2, Tokenizer, Tokenizer2, Unet, Vae, Scheduler],
+            Self::StableDiffusionXl => {
+                &[TextEncoder, TextEncoder2, Tokenizer, Tokenizer2, Unet, Vae, Scheduler]
+            }
         }
     }
 }
@@ -122,7 +129,8 @@ impl ModelFolder {
     /// # Errors
     /// Where the folder is no diffusers folder, lacks something, or describes a model that preheat does not build.
     pub fn open(path: &Path) -> Result<Self, ModelError> {
-        let text = input::text(&path.join(INDEX), MOST_CONFIG_BYTES).map_err(|error| no_model::why(path, error))?;
+        let text = input::text(&path.join(INDEX), MOST_CONFIG_BYTES)
+            .map_err(|error| no_model::why(path, error))?;
         let index = Fields::parse(&path.join(INDEX), &text)?;
         let (family, other_pipeline) = Family::of(&index)?;
         for component in family.components() {
@@ -130,9 +138,10 @@ impl ModelFolder {
         }
         let config = |component: Component| read_config(path, component);
         let mut text_encoders = Vec::new();
-        for (component, tokenizer) in
-            [(Component::TextEncoder, Component::Tokenizer), (Component::TextEncoder2, Component::Tokenizer2)]
-        {
+        for (component, tokenizer) in [
+            (Component::TextEncoder, Component::Tokenizer),
+            (Component::TextEncoder2, Component::Tokenizer2),
+        ] {
             if family.components().contains(&component) {
                 let (file, text) = config(component)?;
                 let encoder = TextConfig::read(&file, &text, text_class(component))?;
@@ -234,15 +243,21 @@ impl ModelFolder {
     pub fn text_outputs(&self, clip_skip: u64) -> Vec<TextOutputs> {
         match self.family {
             Family::StableDiffusion => vec![TextOutputs::stable_diffusion(clip_skip)],
-            Family::StableDiffusionXl => {
-                [false, true].map(|pooled| TextOutputs::stable_diffusion_xl(clip_skip, pooled)).into()
-            }
+            Family::StableDiffusionXl => [false, true]
+                .map(|pooled| TextOutputs::stable_diffusion_xl(clip_skip, pooled))
+                .into(),
         }
     }
 
     /// The shape of a denoising step for pictures of these latent sides.
-    pub fn denoiser_spec(&self, guided: bool, batch: u64, [latent_height, latent_width]: [u64; 2]) -> DenoiserSpec {
-        let contexts = self.text_encoders.iter().map(|text| [text.tokens, text.hidden_size]).collect();
+    pub fn denoiser_spec(
+        &self,
+        guided: bool,
+        batch: u64,
+        [latent_height, latent_width]: [u64; 2],
+    ) -> DenoiserSpec {
+        let contexts =
+            self.text_encoders.iter().map(|text| [text.tokens, text.hidden_size]).collect();
         DenoiserSpec { guided, batch, latent_height, latent_width, contexts }
     }
 
@@ -258,7 +273,10 @@ impl ModelFolder {
             ));
         }
         if vae.scale() != LATENT_PX {
-            return Err(format!("the vae makes {} pixels of a latent each way, and only 8 is supported", vae.scale()));
+            return Err(format!(
+                "the vae makes {} pixels of a latent each way, and only 8 is supported",
+                vae.scale()
+            ));
         }
         let sizes: Vec<u64> = self.text_encoders.iter().map(|text| text.hidden_size).collect();
         if sizes.iter().sum::<u64>() != unet.context_size {
@@ -268,12 +286,18 @@ impl ModelFolder {
             ));
         }
         if self.text_encoders.iter().any(|text| text.tokens != self.text_encoders[0].tokens) {
-            return Err("the text encoders take prompts of different lengths (`max_position_embeddings`)".to_owned());
+            return Err(
+                "the text encoders take prompts of different lengths (`max_position_embeddings`)"
+                    .to_owned(),
+            );
         }
-        let pooled = (self.family == Family::StableDiffusionXl).then(|| self.text_encoders.last()).flatten();
-        let (given, taken) = (pooled.map(TextConfig::pooled_size), unet.added.map(|added| added.pooled_size));
+        let pooled =
+            (self.family == Family::StableDiffusionXl).then(|| self.text_encoders.last()).flatten();
+        let (given, taken) =
+            (pooled.map(TextConfig::pooled_size), unet.added.map(|added| added.pooled_size));
         if given != taken {
-            let name = |size: Option<u64>| size.map_or_else(|| "none".to_owned(), |size| size.to_string());
+            let name =
+                |size: Option<u64>| size.map_or_else(|| "none".to_owned(), |size| size.to_string());
             return Err(format!(
                 "the unet is conditioned on pooled prompts of {} features, and the pipeline gives {}",
                 name(taken),
@@ -324,7 +348,8 @@ fn has_old_sample_size(unet: &Fields) -> bool {
     let version = unet.get("_diffusers_version").and_then(Json::as_str).unwrap_or_default();
     let mut parts = version.split('.').map(|part| part.parse::<u64>().ok());
     let is_old = matches!((parts.next().flatten(), parts.next().flatten()), (Some(0), Some(minor)) if minor < 9);
-    is_old && unet.get("sample_size").and_then(Json::as_u64).is_some_and(|side| side < OLD_SAMPLE_SIZE)
+    is_old
+        && unet.get("sample_size").and_then(Json::as_u64).is_some_and(|side| side < OLD_SAMPLE_SIZE)
 }
 
 fn text_class(component: Component) -> TextClass {
@@ -351,7 +376,8 @@ fn id(path: &Path) -> Result<String, ModelError> {
     let name = if let Some(name) = path.file_name() {
         name
     } else {
-        whole = fs::canonicalize(path).map_err(|source| ModelError::Read { path: path.to_owned(), source })?;
+        whole = fs::canonicalize(path)
+            .map_err(|source| ModelError::Read { path: path.to_owned(), source })?;
         whole.file_name().unwrap_or(whole.as_os_str())
     };
     Ok(name.to_string_lossy().into_owned())

@@ -32,21 +32,36 @@ pub(super) fn linear(b: &mut Builder, path: &str, x: Value, out: u64) -> Result<
 }
 
 /// A linear layer without a bias.
-pub(super) fn projection(b: &mut Builder, path: &str, x: Value, out: u64) -> Result<Value, GraphError> {
+pub(super) fn projection(
+    b: &mut Builder,
+    path: &str,
+    x: Value,
+    out: u64,
+) -> Result<Value, GraphError> {
     let taken = last(b, x);
     let weight = b.weight(format!("{path}.weight"), [out, taken]);
     b.linear(x, weight, None)
 }
 
 /// A group norm over the channels of `x [b, c, h, w]`.
-pub(super) fn group_norm(b: &mut Builder, path: &str, x: Value, groups: Groups) -> Result<Value, GraphError> {
+pub(super) fn group_norm(
+    b: &mut Builder,
+    path: &str,
+    x: Value,
+    groups: Groups,
+) -> Result<Value, GraphError> {
     let channels = features(b, x, 1);
     let norm = norm(b, path, x, channels, groups.eps);
     b.group_norm(norm, groups.count)
 }
 
 /// A layer norm over the last dimension.
-pub(super) fn layer_norm(b: &mut Builder, path: &str, x: Value, eps: f32) -> Result<Value, GraphError> {
+pub(super) fn layer_norm(
+    b: &mut Builder,
+    path: &str,
+    x: Value,
+    eps: f32,
+) -> Result<Value, GraphError> {
     let size = last(b, x);
     let norm = norm(b, path, x, size, eps);
     b.layer_norm(norm)
@@ -87,7 +102,11 @@ pub(super) fn resnet(
     h = group_norm(b, &format!("{path}.norm2"), h, groups)?;
     h = b.unary(UnaryOp::Silu, h)?;
     h = conv(b, &format!("{path}.conv2"), h, out, SAME_3)?;
-    let shortcut = if features(b, x, 1) == out { x } else { conv(b, &format!("{path}.conv_shortcut"), x, out, POINT)? };
+    let shortcut = if features(b, x, 1) == out {
+        x
+    } else {
+        conv(b, &format!("{path}.conv_shortcut"), x, out, POINT)?
+    };
     b.add(shortcut, h)
 }
 
@@ -111,12 +130,17 @@ pub(super) fn attention_scale(features: u64, heads: u64) -> f32 {
 /// `[b, c, h, w]` as tokens `[b, h * w, c]`.
 pub(super) fn to_tokens(b: &mut Builder, x: Value) -> Result<Value, GraphError> {
     let x = b.permute(x, [0, 2, 3, 1])?;
-    let (batch, height, width, channels) = (features(b, x, 0), features(b, x, 1), features(b, x, 2), last(b, x));
+    let (batch, height, width, channels) =
+        (features(b, x, 0), features(b, x, 1), features(b, x, 2), last(b, x));
     b.reshape(x, [batch, height * width, channels])
 }
 
 /// Tokens `[b, h * w, c]` as `[b, c, h, w]`.
-pub(super) fn to_picture(b: &mut Builder, x: Value, [height, width]: [u64; 2]) -> Result<Value, GraphError> {
+pub(super) fn to_picture(
+    b: &mut Builder,
+    x: Value,
+    [height, width]: [u64; 2],
+) -> Result<Value, GraphError> {
     let (batch, channels) = (features(b, x, 0), last(b, x));
     let x = b.reshape(x, [batch, height, width, channels])?;
     b.permute(x, [0, 3, 1, 2])

@@ -185,9 +185,13 @@ impl Scalars {
 /// Where the contexts do not make up what the network is conditioned on.
 pub fn denoiser(config: &UnetConfig, spec: &DenoiserSpec) -> Result<Verified, GraphError> {
     let mut b = Builder::new("denoiser");
-    let picture = Type::new(Dtype::Float32, [spec.batch, config.in_channels, spec.latent_height, spec.latent_width]);
+    let picture = Type::new(
+        Dtype::Float32,
+        [spec.batch, config.in_channels, spec.latent_height, spec.latent_width],
+    );
     let [latents, base, history_1, history_2, history_3, noise] =
-        ["latents", "base", "history_1", "history_2", "history_3", "noise"].map(|name| b.input(name, picture.clone()));
+        ["latents", "base", "history_1", "history_2", "history_3", "noise"]
+            .map(|name| b.input(name, picture.clone()));
     let scalars = b.input("scalars", Type::new(Dtype::Float32, [StepScalars::COUNT]));
     let context = contexts(&mut b, spec)?;
     let added = config.added.map(|added| added_inputs(&mut b, spec, added)).transpose()?;
@@ -245,10 +249,18 @@ fn contexts(b: &mut Builder, spec: &DenoiserSpec) -> Result<Value, GraphError> {
     for_batch(b, spec, positive, negative)
 }
 
-fn added_inputs(b: &mut Builder, spec: &DenoiserSpec, added: AddedConfig) -> Result<Added, GraphError> {
+fn added_inputs(
+    b: &mut Builder,
+    spec: &DenoiserSpec,
+    added: AddedConfig,
+) -> Result<Added, GraphError> {
     let mut pair = |prefix: &str| {
-        let [pooled, time_ids] = [("pooled", added.pooled_size), ("time_ids", AddedConfig::TIME_IDS)]
-            .map(|(name, size)| b.input(format!("{prefix}{name}"), Type::new(Dtype::Float32, [1, size])));
+        let [pooled, time_ids] =
+            [("pooled", added.pooled_size), ("time_ids", AddedConfig::TIME_IDS)].map(
+                |(name, size)| {
+                    b.input(format!("{prefix}{name}"), Type::new(Dtype::Float32, [1, size]))
+                },
+            );
         (pooled, time_ids)
     };
     let positive = pair("");

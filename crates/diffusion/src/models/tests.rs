@@ -19,7 +19,11 @@ pub(super) fn open(model: &str) -> ModelFolder {
 }
 
 /// A copy of `model`, of which `file` is changed.
-pub(super) fn altered(model: &str, file: &str, change: impl FnOnce(&mut Json)) -> tempfile::TempDir {
+pub(super) fn altered(
+    model: &str,
+    file: &str,
+    change: impl FnOnce(&mut Json),
+) -> tempfile::TempDir {
     let copy = tempfile::tempdir().unwrap();
     for entry in fs::read_dir(fixture(model)).unwrap().map(Result::unwrap) {
         if entry.path().is_file() {
@@ -84,8 +88,13 @@ fn the_weights_are_those_that_diffusers_reads() {
             let parameters: u64 = graph.weights().iter().map(|weight| weight.kind.elements()).sum();
             assert_eq!(known["weights"], graph.weights().len(), "{name}/{component}");
             assert_eq!(known["parameters"], parameters, "{name}/{component}");
-            let digest = preheat_cache::Digest::from_bytes(Sha256::digest(weight_lines(&graph)).into()).to_string();
-            assert_eq!(known["sha256"], digest, "{name}/{component}: weights.py writes the list to compare with");
+            let digest =
+                preheat_cache::Digest::from_bytes(Sha256::digest(weight_lines(&graph)).into())
+                    .to_string();
+            assert_eq!(
+                known["sha256"], digest,
+                "{name}/{component}: weights.py writes the list to compare with"
+            );
             checked += 1;
         }
     }

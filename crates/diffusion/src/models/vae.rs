@@ -10,7 +10,8 @@ use serde_json::json;
 use super::ModelError;
 use super::config::{Fields, divides};
 use super::layers::{
-    Groups, POINT, SAME_3, attention, conv, features, group_norm, linear, resnet, sides, to_picture, to_tokens,
+    Groups, POINT, SAME_3, attention, conv, features, group_norm, linear, resnet, sides,
+    to_picture, to_tokens,
 };
 
 /// What a VAE's config says of its decoder.
@@ -57,7 +58,8 @@ impl VaeConfig {
         fields.bound_blocks("block_out_channels", channels.len())?;
         channels.reverse();
         if blocks.len() != channels.len() {
-            let supported = format!("as many blocks as `block_out_channels` has, which are {}", channels.len());
+            let supported =
+                format!("as many blocks as `block_out_channels` has, which are {}", channels.len());
             return Err(fields.unsupported("up_block_types", supported));
         }
         let norm_groups = fields.count("norm_num_groups", Some(32))?;
@@ -97,7 +99,8 @@ impl VaeConfig {
 /// Where a side is 0.
 pub fn vae_decoder(config: &VaeConfig, [height, width]: [u64; 2]) -> Result<Verified, GraphError> {
     let mut b = Builder::new("vae_decoder");
-    let latents = b.input("latents", Type::new(Dtype::Float32, [1, config.latent_channels, height, width]));
+    let latents =
+        b.input("latents", Type::new(Dtype::Float32, [1, config.latent_channels, height, width]));
     let x = vae(&mut b, config, latents)?;
 
     let x = b.pin(x, Dtype::Float32);

@@ -15,7 +15,10 @@ impl Agreement {
     pub fn of(latents: [&[f32]; 2], pictures: [&[Vec<u8>]; 2]) -> Self {
         let [have, wanted] = pictures;
         let psnr_db = if have.len() == wanted.len() {
-            have.iter().zip(wanted).map(|(have, wanted)| psnr_db(have, wanted)).fold(f64::INFINITY, f64::min)
+            have.iter()
+                .zip(wanted)
+                .map(|(have, wanted)| psnr_db(have, wanted))
+                .fold(f64::INFINITY, f64::min)
         } else {
             0.0
         };
@@ -34,7 +37,8 @@ fn largest_difference(have: &[f32], wanted: &[f32]) -> f64 {
         return f64::INFINITY;
     }
     let scale = wanted.iter().map(|value| f64::from(value.abs())).fold(0.0, f64::max);
-    let differences = have.iter().zip(wanted).map(|(have, wanted)| (f64::from(*have) - f64::from(*wanted)).abs());
+    let differences =
+        have.iter().zip(wanted).map(|(have, wanted)| (f64::from(*have) - f64::from(*wanted)).abs());
     match differences.fold(0.0, f64::max) {
         0.0 => 0.0,
         difference => difference / scale,
@@ -45,7 +49,11 @@ fn psnr_db(have: &[u8], wanted: &[u8]) -> f64 {
     if have.len() != wanted.len() {
         return 0.0;
     }
-    let squares: u64 = have.iter().zip(wanted).map(|(have, wanted)| u64::from(have.abs_diff(*wanted)).pow(2)).sum();
+    let squares: u64 = have
+        .iter()
+        .zip(wanted)
+        .map(|(have, wanted)| u64::from(have.abs_diff(*wanted)).pow(2))
+        .sum();
     if squares == 0 {
         return f64::INFINITY;
     }

@@ -42,7 +42,8 @@ struct Task<'a> {
 impl Task<'_> {
     /// What tells graphs apart: tasks that share it share an executable.
     fn graph(&self) -> (&'static str, Digest) {
-        let projected = self.prepared.plan.signature.project(self.stage.graph.declared_projection());
+        let projected =
+            self.prepared.plan.signature.project(self.stage.graph.declared_projection());
         (self.stage.name, projected.digest())
     }
 }
@@ -53,8 +54,13 @@ impl Pipeline {
     ///
     /// # Errors
     /// Where a request is one that this model cannot serve, before anything is compiled; and where someone asked to stop.
-    pub fn precompile(&self, requests: &[TextToImage], how: Precompile) -> Result<Vec<Precompiled>, PipelineError> {
-        let prepared = requests.iter().map(|request| self.prepare(request)).collect::<Result<Vec<_>, _>>()?;
+    pub fn precompile(
+        &self,
+        requests: &[TextToImage],
+        how: Precompile,
+    ) -> Result<Vec<Precompiled>, PipelineError> {
+        let prepared =
+            requests.iter().map(|request| self.prepare(request)).collect::<Result<Vec<_>, _>>()?;
         self.runtime.check_cache_is_writable()?;
         for prepared in &prepared {
             self.check_weights(&prepared.stages)?;
@@ -67,23 +73,38 @@ impl Pipeline {
         outcomes.extend(work.run(&first)?);
         // They share the executables of the first: all that is left is to note the requests.
         let once = Precompile { force_recompile: false, ..how };
-        outcomes.extend(again.iter().map(|task| (task.request, task.stage.name, self.precompile_one(task, once))));
+        outcomes.extend(
+            again
+                .iter()
+                .map(|task| (task.request, task.stage.name, self.precompile_one(task, once))),
+        );
         let mut done: Vec<Precompiled> = prepared
             .into_iter()
-            .map(|prepared| Precompiled { plan: prepared.plan, stages: Vec::new(), failed: Vec::new() })
+            .map(|prepared| Precompiled {
+                plan: prepared.plan,
+                stages: Vec::new(),
+                failed: Vec::new(),
+            })
             .collect();
         for (request, stage, outcome) in outcomes {
             match outcome {
                 Ok(report) => done[request].stages.push(report),
-                Err(preheat_runtime::Error::Cancelled) => return Err(preheat_runtime::Error::Cancelled.into()),
+                Err(preheat_runtime::Error::Cancelled) => {
+                    return Err(preheat_runtime::Error::Cancelled.into());
+                }
                 Err(error) => done[request].failed.push((stage.to_owned(), error)),
             }
         }
         Ok(done)
     }
 
-    fn precompile_one(&self, task: &Task<'_>, how: Precompile) -> Result<StageReport, preheat_runtime::Error> {
-        let request = self.home(task.stage).runtime.request(&task.prepared.plan.signature, &task.stage.graph);
+    fn precompile_one(
+        &self,
+        task: &Task<'_>,
+        how: Precompile,
+    ) -> Result<StageReport, preheat_runtime::Error> {
+        let request =
+            self.home(task.stage).runtime.request(&task.prepared.plan.signature, &task.stage.graph);
         request.force_recompile(how.force_recompile).precompile()
     }
 }
@@ -120,10 +141,9 @@ pub fn precompile_programs(
 /// The tasks that may have to be compiled, each graph once; and those that share one of their graphs.
 fn in_order<'a>(prepared: &'a [Prepared<'a>]) -> (Vec<Task<'a>>, Vec<Task<'a>>) {
     let mut seen = HashSet::new();
-    let tasks = prepared
-        .iter()
-        .enumerate()
-        .flat_map(|(request, prepared)| prepared.stages.iter().map(move |stage| Task { request, prepared, stage }));
+    let tasks = prepared.iter().enumerate().flat_map(|(request, prepared)| {
+        prepared.stages.iter().map(move |stage| Task { request, prepared, stage })
+    });
     tasks.partition(|task| seen.insert(task.graph()))
 }
 
@@ -165,7 +185,8 @@ impl Work<'_> {
 
     /// How much is done, and how long the rest may take.
     fn tell(&self, tasks: &[Task<'_>], outcomes: &[Outcome]) {
-        let done: HashSet<(usize, &str)> = outcomes.iter().map(|(request, stage, _)| (*request, *stage)).collect();
+        let done: HashSet<(usize, &str)> =
+            outcomes.iter().map(|(request, stage, _)| (*request, *stage)).collect();
         let left = tasks.iter().filter(|task| !done.contains(&(task.request, task.stage.name)));
         // What nothing is known of makes the whole sum unknown.
         let seconds: Option<f64> = left.map(|task| self.measured.seconds(task.stage.name)).sum();

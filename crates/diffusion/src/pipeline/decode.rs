@@ -61,20 +61,25 @@ impl Pipeline {
         let latents = one_by_one(latents)?;
         let (mut pictures, mut faults) = (Vec::with_capacity(latents.len()), Vec::new());
         let total = latents.len() as u64;
-        let mut boundary = self.home(stage).runtime.step_boundary("decode").of(self.model_id(), stage.name);
+        let mut boundary =
+            self.home(stage).runtime.step_boundary("decode").of(self.model_id(), stage.name);
         let mut tiled = None;
         for (index, one) in (0..).zip(&latents) {
             self.tell(stage, EventKind::Decoding { done: index, total });
-            let values = self.decode_one(prepared, (stage, executable), one, boundary.begin()?, &mut tiled)?;
+            let values =
+                self.decode_one(prepared, (stage, executable), one, boundary.begin()?, &mut tiled)?;
             // Of latents that are no numbers no dtype makes a picture.
-            if let Some(fault) = Fault::of(&values).filter(|_| one.to_f32().is_none_or(|values| is_finite(&values))) {
+            if let Some(fault) =
+                Fault::of(&values).filter(|_| one.to_f32().is_none_or(|values| is_finite(&values)))
+            {
                 faults.push((index, fault));
             }
             pictures.push(picture(prepared, index, &values));
         }
         self.tell(stage, EventKind::Decoding { done: total, total });
         let count = pictures.len();
-        let mut decoded = Decoded { pictures, warnings: Vec::new(), others: tiled.into_iter().collect() };
+        let mut decoded =
+            Decoded { pictures, warnings: Vec::new(), others: tiled.into_iter().collect() };
         if stage.dtype.dtype == Dtype::Float32 {
             let broken = faults.iter().filter(|(_, fault)| *fault == Fault::NotFinite);
             decoded.warnings.extend(broken.map(|(index, _)| not_finite_in_f32(count, *index)));
@@ -95,7 +100,8 @@ impl Pipeline {
         step: Step<'_, '_>,
         tiled: &mut Option<StageReport>,
     ) -> Result<Vec<f32>, PipelineError> {
-        let whole = |weights: &[DeviceTensor]| self.decode_latents(stage, executable, latents, weights);
+        let whole =
+            |weights: &[DeviceTensor]| self.decode_latents(stage, executable, latents, weights);
         let whole_first = match tiled {
             None => Some(self.on_stage_as_it_is(prepared, (stage, executable), whole)),
             Some(_) => None,
@@ -111,9 +117,14 @@ impl Pipeline {
                         Ok(values)
                     }
                     // So small that tiles are no smaller: it stays whole, and more is offloaded.
-                    (Ok(None), _) => values_of(&self.on_stage(prepared, (stage, executable), Decode::Slices, whole)?.1),
+                    (Ok(None), _) => values_of(
+                        &self.on_stage(prepared, (stage, executable), Decode::Slices, whole)?.1,
+                    ),
                     // What may not be compiled does not hide what it was wanted for.
-                    (Err(PipelineError::Runtime(preheat_runtime::Error::NotWarm(_))), Some(Err(error)))
+                    (
+                        Err(PipelineError::Runtime(preheat_runtime::Error::NotWarm(_))),
+                        Some(Err(error)),
+                    )
                     | (Err(error), _) => Err(error),
                 };
             }
@@ -133,8 +144,11 @@ impl Pipeline {
         let latents = self.home(stage).runtime.to_device(latents)?;
         let images = executable.run(std::iter::once(&latents).chain(weights))?;
         let image = images.into_iter().next().ok_or(PipelineError::NoPicture)?;
-        let failed =
-            |cause| preheat_runtime::Error::Run { stage: stage.name.to_owned(), doing: "reading a result", cause };
+        let failed = |cause| preheat_runtime::Error::Run {
+            stage: stage.name.to_owned(),
+            doing: "reading a result",
+            cause,
+        };
         let values = image.to_host().map_err(failed)?;
         Ok((image, values))
     }
@@ -149,27 +163,32 @@ impl Pipeline {
     ) -> Result<(), PipelineError> {
         let dtype = prepared.shape.dtypes.vae.dtype;
         let stage = Stages::decoder_in_f32(&self.model, &prepared.shape)?;
-        let executable = match self.home(&stage).runtime.request(&prepared.plan.signature, &stage.graph).get() {
-            Ok(executable) => executable,
-            Err(preheat_runtime::Error::Cancelled) => return Err(preheat_runtime::Error::Cancelled.into()),
-            Err(error) => {
-                decoded.warnings.push(cannot_be_repaired(dtype, faults[0].1, &error.into()));
-                return Ok(());
-            }
-        };
+        let executable =
+            match self.home(&stage).runtime.request(&prepared.plan.signature, &stage.graph).get() {
+                Ok(executable) => executable,
+                Err(preheat_runtime::Error::Cancelled) => {
+                    return Err(preheat_runtime::Error::Cancelled.into());
+                }
+                Err(error) => {
+                    decoded.warnings.push(cannot_be_repaired(dtype, faults[0].1, &error.into()));
+                    return Ok(());
+                }
+            };
         self.note_executables(std::slice::from_ref(&executable));
         decoded.others.push(executable.report().clone());
-        let mut boundary = self.home(&stage).runtime.step_boundary("decode").of(self.model_id(), stage.name);
+        let mut boundary =
+            self.home(&stage).runtime.step_boundary("decode").of(self.model_id(), stage.name);
         let mut tiled = None;
         for &(index, fault) in faults {
             let at = usize::try_from(index).unwrap_or(usize::MAX);
-            let again = boundary
-                .begin()
-                .map_err(PipelineError::from)
-                .and_then(|step| self.decode_one(prepared, (&stage, &executable), &latents[at], step, &mut tiled));
+            let again = boundary.begin().map_err(PipelineError::from).and_then(|step| {
+                self.decode_one(prepared, (&stage, &executable), &latents[at], step, &mut tiled)
+            });
             let values = match again {
                 Ok(values) => values,
-                Err(error @ PipelineError::Runtime(preheat_runtime::Error::Cancelled)) => return Err(error),
+                Err(error @ PipelineError::Runtime(preheat_runtime::Error::Cancelled)) => {
+                    return Err(error);
+                }
                 Err(error) => {
                     decoded.warnings.push(cannot_be_repaired(dtype, fault, &error));
                     continue;
@@ -178,7 +197,9 @@ impl Pipeline {
             match Fault::of(&values) {
                 // It is meant to be black.
                 Some(Fault::Black) if fault == Fault::Black => {}
-                Some(Fault::NotFinite) => decoded.warnings.push(not_finite_in_f32(latents.len(), index)),
+                Some(Fault::NotFinite) => {
+                    decoded.warnings.push(not_finite_in_f32(latents.len(), index))
+                }
                 _ => decoded.warnings.push(repaired(latents.len(), index, dtype, fault)),
             }
             decoded.pictures[at] = picture(prepared, index, &values);
@@ -198,7 +219,8 @@ fn one_by_one(latents: &Tensor) -> Result<Vec<Tensor>, PipelineError> {
     let count = usize::try_from(std::mem::replace(first, 1)).unwrap_or(1).max(1);
     let kind = TensorType { dtype: Dtype::Float32, dimensions };
     let each = latents.bytes().chunks_exact((latents.bytes().len() / count).max(1));
-    each.map(|bytes| Ok(Tensor::new(kind.clone(), bytes).map_err(preheat_runtime::Error::from)?)).collect()
+    each.map(|bytes| Ok(Tensor::new(kind.clone(), bytes).map_err(preheat_runtime::Error::from)?))
+        .collect()
 }
 
 fn picture(prepared: &Prepared<'_>, index: u64, values: &[f32]) -> Picture {
@@ -255,7 +277,9 @@ fn not_finite_in_f32(count: usize, index: u64) -> String {
 
 fn cannot_be_repaired(dtype: Dtype, fault: Fault, error: &PipelineError) -> String {
     let became = match fault {
-        Fault::NotFinite => "the picture holds numbers that are not finite, which are black: the VAE's do not fit",
+        Fault::NotFinite => {
+            "the picture holds numbers that are not finite, which are black: the VAE's do not fit"
+        }
         Fault::Black => "the picture is all black: the VAE's numbers may not fit",
     };
     let why = match error {
@@ -276,7 +300,11 @@ mod tests {
     fn a_dark_picture_is_no_fault_and_a_single_number_that_is_none_is() {
         let dark = [0.0, 0.0, 0.003, 0.0];
         assert_eq!(Fault::of(&dark), None, "one pixel rounds to 1");
-        assert_eq!(Fault::of(&[0.0, 0.001, 0.0, 0.0]), Some(Fault::Black), "every pixel rounds to 0");
+        assert_eq!(
+            Fault::of(&[0.0, 0.001, 0.0, 0.0]),
+            Some(Fault::Black),
+            "every pixel rounds to 0"
+        );
         assert_eq!(Fault::of(&[0.5, 1.0, f32::NAN, 0.5]), Some(Fault::NotFinite));
         assert_eq!(Fault::of(&[f32::NAN; 4]), Some(Fault::NotFinite));
         assert_eq!(Fault::of(&[1.0; 4]), None);

@@ -42,7 +42,8 @@ impl Denoise<'_> {
     pub(super) fn run(&self) -> Result<(Tensor, StepTimes), PipelineError> {
         let mut noise = self.noise_per_picture();
         let zeros = || self.upload(&vec![0.0; self.elements()]);
-        let start: Vec<f32> = self.draw(&mut noise).iter().map(|x| x * self.schedule.init_noise_sigma).collect();
+        let start: Vec<f32> =
+            self.draw(&mut noise).iter().map(|x| x * self.schedule.init_noise_sigma).collect();
         let quiet = zeros()?;
         let mut slots = Slots {
             latents: self.upload(&start)?,
@@ -56,17 +57,24 @@ impl Denoise<'_> {
         let mut boundary = boundary.total(self.schedule.calls.len());
         for call in &self.schedule.calls {
             let step = boundary.begin()?;
-            let drawn = if call.draws_noise { Some(self.upload(&self.draw(&mut noise))?) } else { None };
+            let drawn =
+                if call.draws_noise { Some(self.upload(&self.draw(&mut noise))?) } else { None };
             slots = self.call(call, slots, drawn.as_ref().unwrap_or(&quiet))?;
             step.until(&slots.latents)?;
         }
         let times = boundary.finish()?;
-        let latents = slots.latents.to_host().map_err(|cause| self.failed("reading the latents", cause))?;
+        let latents =
+            slots.latents.to_host().map_err(|cause| self.failed("reading the latents", cause))?;
         Ok((latents, times))
     }
 
     /// One call of the step graph.
-    fn call(&self, call: &Call, slots: Slots, noise: &DeviceTensor) -> Result<Slots, PipelineError> {
+    fn call(
+        &self,
+        call: &Call,
+        slots: Slots,
+        noise: &DeviceTensor,
+    ) -> Result<Slots, PipelineError> {
         let Slots { latents, spare, mut saved, history: [h1, h2, mut h3], mut aside } = slots;
         if call.third == Third::SetAside {
             aside = Some(std::mem::replace(&mut h3, self.upload(&vec![0.0; self.elements()])?));
@@ -80,12 +88,18 @@ impl Denoise<'_> {
         let Call { timestep, coefficients, .. } = *call;
         let scalars = StepScalars { timestep, guidance: self.guidance, coefficients }.to_array();
         let count = i64::try_from(scalars.len()).unwrap_or(i64::MAX);
-        let scalars =
-            self.runtime.to_device(&Tensor::from_f32(&[count], &scalars).map_err(preheat_runtime::Error::from)?)?;
+        let scalars = self.runtime.to_device(
+            &Tensor::from_f32(&[count], &scalars).map_err(preheat_runtime::Error::from)?,
+        )?;
         let fresh = [&latents, &base, &h1, &h2, &h3, noise, &scalars];
-        let mut results = self.executable.run(fresh.into_iter().chain(self.constants.iter().copied()))?.into_iter();
+        let mut results = self
+            .executable
+            .run(fresh.into_iter().chain(self.constants.iter().copied()))?
+            .into_iter();
         let (Some(new), Some(output)) = (results.next(), results.next()) else {
-            return Err(self.failed("reading its results", DeviceFault::TooFewResults { wanted: 2 }));
+            return Err(
+                self.failed("reading its results", DeviceFault::TooFewResults { wanted: 2 })
+            );
         };
         // `base` and `h3` are gone: the results stand in their memory.
         let mut history = if call.remembers { [output, h1, h2] } else { [h1, h2, output] };
@@ -122,6 +136,7 @@ impl Denoise<'_> {
 
     fn failed(&self, doing: &'static str, cause: impl Into<DeviceFault>) -> PipelineError {
         let cause = cause.into();
-        preheat_runtime::Error::Run { stage: self.executable.report().stage.clone(), doing, cause }.into()
+        preheat_runtime::Error::Run { stage: self.executable.report().stage.clone(), doing, cause }
+            .into()
     }
 }

@@ -98,8 +98,11 @@ impl Homes {
 
     /// Each of them once.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Home> {
-        let text_encoder = Some(&self.text_encoder).filter(|home| !Arc::ptr_eq(home, &self.denoiser));
-        let known = |home: &Arc<Home>| Arc::ptr_eq(home, &self.denoiser) || Arc::ptr_eq(home, &self.text_encoder);
+        let text_encoder =
+            Some(&self.text_encoder).filter(|home| !Arc::ptr_eq(home, &self.denoiser));
+        let known = |home: &Arc<Home>| {
+            Arc::ptr_eq(home, &self.denoiser) || Arc::ptr_eq(home, &self.text_encoder)
+        };
         let vae = Some(&self.vae).filter(|home| !known(home));
         [Some(&self.denoiser), text_encoder, vae].into_iter().flatten().map(Arc::as_ref)
     }
@@ -112,7 +115,8 @@ impl Pipeline {
 
     /// What goes where for these stages; `None` on devices of XLA, on which everything is resident.
     pub(super) fn placement(&self, stages: &Stages) -> Option<Plan> {
-        let devices: Option<Vec<TorchDevice>> = stages.iter().map(|stage| self.home(stage).torch_device()).collect();
+        let devices: Option<Vec<TorchDevice>> =
+            stages.iter().map(|stage| self.home(stage).torch_device()).collect();
         let Some(devices) = devices else {
             if self.settings.offload != Offload::Auto {
                 let device = &self.runtime.device().selected;
@@ -130,7 +134,11 @@ impl Pipeline {
             device,
             dtype: stage.dtype.clone(),
         });
-        Some(Plan::of(&stages.collect::<Vec<_>>(), self.settings.offload, self.settings.reserve_bytes))
+        Some(Plan::of(
+            &stages.collect::<Vec<_>>(),
+            self.settings.offload,
+            self.settings.reserve_bytes,
+        ))
     }
 
     /// How the weights of a stage come to its device: as was decided for the request, or as memory taught since.
@@ -147,7 +155,12 @@ impl Pipeline {
 
     /// What is tried next for a stage that ran out of memory in `mode`, although everything was dropped that is not in use. `None` where
     /// nothing is left to try.
-    pub(super) fn offload_more(&self, stage: &Stage, decode: Decode, mode: Mode) -> Option<Strategy> {
+    pub(super) fn offload_more(
+        &self,
+        stage: &Stage,
+        decode: Decode,
+        mode: Mode,
+    ) -> Option<Strategy> {
         let home = self.home(stage);
         let on_cpu = home.runtime.torch_device().is_none_or(|device| device.id == HOST);
         // Pictures are decoded one by one anyway, and tiles are the decoder's own affair. With the others' weights dropped already, to let
@@ -175,6 +188,9 @@ impl Pipeline {
         let decision = self.decision(prepared, stage).filter(|decision| decision.device.id != HOST);
         let Some(decision) = decision else { return error };
         let (stage, decision) = (stage.name.to_owned(), Box::new(decision.clone()));
-        PipelineError::OutOfMemory { cause: OutOfMemory { stage, decision, tried }, source: Box::new(error) }
+        PipelineError::OutOfMemory {
+            cause: OutOfMemory { stage, decision, tried },
+            source: Box::new(error),
+        }
     }
 }

@@ -62,7 +62,9 @@ impl Picture {
         let mut rgb = Vec::with_capacity(at(size[0] * size[1] * 3));
         for y in at(origin[1])..at(origin[1] + size[1]) {
             for x in at(origin[0])..at(origin[0] + size[0]) {
-                rgb.extend((0..3).map(|channel| eight_bits(values[channel * plane + y * stride + x])));
+                rgb.extend(
+                    (0..3).map(|channel| eight_bits(values[channel * plane + y * stride + x])),
+                );
             }
         }
         let [width, height] = size.map(|side| u32::try_from(side).unwrap_or(u32::MAX));
@@ -85,7 +87,8 @@ impl Picture {
     /// # Errors
     /// Where the file cannot be written.
     pub fn save(&self, path: &Path) -> Result<(), PipelineError> {
-        write_whole(path, &self.to_png()?).map_err(|cause| PipelineError::Save { path: path.to_owned(), cause })
+        write_whole(path, &self.to_png()?)
+            .map_err(|cause| PipelineError::Save { path: path.to_owned(), cause })
     }
 
     fn encode(&self, bytes: &mut Vec<u8>) -> Result<(), png::EncodingError> {
@@ -105,13 +108,19 @@ impl Settings {
     /// The settings in the form that the AUTOMATIC1111 web UI began and many tools read.
     fn parameters(&self) -> String {
         let mut text = self.prompt.clone();
-        if let Some(negative) = self.negative_prompt.as_deref().filter(|negative| !negative.is_empty()) {
+        if let Some(negative) =
+            self.negative_prompt.as_deref().filter(|negative| !negative.is_empty())
+        {
             text.push_str("\nNegative prompt: ");
             text.push_str(negative);
         }
         let [width, height] = self.size;
         let Self { steps, scheduler, cfg_scale, seed, model_id, .. } = self;
-        let skip = if self.clip_skip > 0 { format!(", Clip skip: {}", self.clip_skip + 1) } else { String::new() };
+        let skip = if self.clip_skip > 0 {
+            format!(", Clip skip: {}", self.clip_skip + 1)
+        } else {
+            String::new()
+        };
         format!(
             "{text}\nSteps: {steps}, Sampler: {scheduler}, CFG scale: {cfg_scale}, Seed: {seed}, \
              Size: {width}x{height}, Model: {model_id}{skip}"
@@ -149,8 +158,10 @@ mod tests {
     #[test]
     fn a_crop_takes_its_part_of_each_plane() {
         // Planes of 3x2 pixels; the value of a pixel tells its plane, row and column.
-        let value = |plane: u8, row: u8, column: u8| f32::from(100 * plane + 10 * row + column) / 255.0;
-        let values: Vec<f32> = (0..3).flat_map(|plane| (0..6).map(move |at| value(plane, at / 3, at % 3))).collect();
+        let value =
+            |plane: u8, row: u8, column: u8| f32::from(100 * plane + 10 * row + column) / 255.0;
+        let values: Vec<f32> =
+            (0..3).flat_map(|plane| (0..6).map(move |at| value(plane, at / 3, at % 3))).collect();
         let picture = Picture::cropped(&values, [3, 2], [1, 0], [2, 2], settings());
         assert_eq!((picture.width, picture.height), (2, 2));
         assert_eq!(picture.rgb, [1, 101, 201, 2, 102, 202, 11, 111, 211, 12, 112, 212]);
@@ -164,14 +175,20 @@ mod tests {
 
     #[test]
     fn a_png_holds_the_pixels_and_says_how_they_were_made() {
-        let picture = Picture { width: 2, height: 1, rgb: vec![1, 2, 3, 250, 251, 252], settings: settings() };
+        let picture = Picture {
+            width: 2,
+            height: 1,
+            rgb: vec![1, 2, 3, 250, 251, 252],
+            settings: settings(),
+        };
         let bytes = picture.to_png().unwrap();
         let mut reader = png::Decoder::new(std::io::Cursor::new(bytes)).read_info().unwrap();
         let mut pixels = vec![0; 6];
         reader.next_frame(&mut pixels).unwrap();
         assert_eq!(pixels, picture.rgb);
         let texts = &reader.info().utf8_text;
-        let text = |key: &str| texts.iter().find(|text| text.keyword == key).unwrap().get_text().unwrap();
+        let text =
+            |key: &str| texts.iter().find(|text| text.keyword == key).unwrap().get_text().unwrap();
         assert_eq!(
             text("parameters"),
             "ein Fuchs, größer\nNegative prompt: blurry\nSteps: 20, Sampler: euler, CFG scale: 7.5, \

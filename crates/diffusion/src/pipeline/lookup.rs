@@ -81,7 +81,9 @@ impl Pipeline {
             let runtime = self.runtime.for_stage(kind);
             answers.push(match (answer, &sketches[request]) {
                 (Some(answer), _) => answer,
-                (None, Ok(sketch)) if recorded.may_have(&graph, kind, sketch.shape.latent_sides) => {
+                (None, Ok(sketch))
+                    if recorded.may_have(&graph, kind, sketch.shape.latent_sides) =>
+                {
                     built += 1;
                     let stages = Stages::of(&self.model, &sketch.shape)?;
                     let stage = stages.iter().find(|stage| stage.name == graph.stage_name());
@@ -92,9 +94,10 @@ impl Pipeline {
         }
         tracing::debug!(requests = requests.len(), graphs, built, "looked up");
         let look_up = |(sketch, stages): (Result<super::plan::Sketch, _>, Vec<(usize, Digest)>)| {
-            let stages = stages
-                .into_iter()
-                .map(|(place, projection)| LookedUpStage { projection, lookup: answers[place].clone() });
+            let stages = stages.into_iter().map(|(place, projection)| LookedUpStage {
+                projection,
+                lookup: answers[place].clone(),
+            });
             let stages = stages.collect();
             sketch.map(|sketch| LookedUp { plan: sketch.plan, stages })
         };
@@ -108,7 +111,8 @@ impl Pipeline {
         let is_denoiser = |kind: StageKind| matches!(kind, StageKind::Denoiser);
         let kinds: [&dyn Fn(StageKind) -> bool; 3] = [&is_text, &is_denoiser, &is_vae];
         for is_wanted in kinds {
-            let mut wanted: Vec<&mut Shared<'_>> = shared.iter_mut().filter(|one| is_wanted(one.kind)).collect();
+            let mut wanted: Vec<&mut Shared<'_>> =
+                shared.iter_mut().filter(|one| is_wanted(one.kind)).collect();
             let Some(first) = wanted.first() else { continue };
             let runtime = self.runtime.for_stage(first.kind);
             let graphs: Vec<_> = wanted.iter().map(|one| (one.signature, &one.graph)).collect();

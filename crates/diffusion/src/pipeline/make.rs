@@ -33,7 +33,11 @@ struct Conditions {
 }
 
 impl Pipeline {
-    pub(super) fn make(&self, prepared: Prepared<'_>, ready: &Ready) -> Result<Made, PipelineError> {
+    pub(super) fn make(
+        &self,
+        prepared: Prepared<'_>,
+        ready: &Ready,
+    ) -> Result<Made, PipelineError> {
         let mut warnings = self.unheard(&prepared)?;
         let conditions = self.conditions(&prepared, ready)?;
         let (latents, steps) = self.denoise(&prepared, ready, &conditions)?;
@@ -67,12 +71,18 @@ impl Pipeline {
         })
     }
 
-    fn conditions(&self, prepared: &Prepared<'_>, ready: &Ready) -> Result<Conditions, PipelineError> {
+    fn conditions(
+        &self,
+        prepared: &Prepared<'_>,
+        ready: &Ready,
+    ) -> Result<Conditions, PipelineError> {
         let (request, stages) = (prepared.request, &prepared.stages);
         // Never finished: the first diffusion step is queued behind the prompts, and nobody waits in between.
         let encoders = self.homes.of_stage(StageKind::TextEncoder);
-        let mut boundary = encoders.runtime.step_boundary("encode_prompt").of(self.model_id(), "text_encoder");
-        let positive = self.encode(prepared, ready, &mut boundary, &request.prompt, stages.encoders.clone())?;
+        let mut boundary =
+            encoders.runtime.step_boundary("encode_prompt").of(self.model_id(), "text_encoder");
+        let positive =
+            self.encode(prepared, ready, &mut boundary, &request.prompt, stages.encoders.clone())?;
         let negative = if !prepared.plan.signature.is_guided() {
             None
         } else if stages.negative_is_zeros {
@@ -110,7 +120,8 @@ impl Pipeline {
             let step = boundary.begin()?;
             for (index, at) in encoders.enumerate() {
                 let stage = &prepared.stages.all[at];
-                let made = self.run_encoder(prepared, index, ready, at, &self.tokens(index, text)?)?;
+                let made =
+                    self.run_encoder(prepared, index, ready, at, &self.tokens(index, text)?)?;
                 encoded.push(self.for_the_denoiser(stage, made)?);
             }
             if let Some(last) = encoded.hidden.last() {
@@ -121,13 +132,22 @@ impl Pipeline {
     }
 
     /// What a text encoder made, on the denoiser's device: every step reads it there.
-    fn for_the_denoiser(&self, stage: &Stage, made: Vec<DeviceTensor>) -> Result<Vec<DeviceTensor>, PipelineError> {
+    fn for_the_denoiser(
+        &self,
+        stage: &Stage,
+        made: Vec<DeviceTensor>,
+    ) -> Result<Vec<DeviceTensor>, PipelineError> {
         let denoiser = self.homes.of_stage(StageKind::Denoiser);
         if std::ptr::eq(self.home(stage), denoiser) {
             return Ok(made);
         }
-        let copy =
-            |tensor| Ok(denoiser.runtime.copy_here(stage.name, "moving a prompt to the denoiser's device", tensor)?);
+        let copy = |tensor| {
+            Ok(denoiser.runtime.copy_here(
+                stage.name,
+                "moving a prompt to the denoiser's device",
+                tensor,
+            )?)
+        };
         made.iter().map(copy).collect()
     }
 
@@ -141,7 +161,10 @@ impl Pipeline {
         }
         let mut warnings = Vec::new();
         if !prepared.plan.signature.is_guided() && !negative.is_empty() {
-            warnings.push("the negative prompt is not heard: a guidance scale of 1 or less is unguided".to_owned());
+            warnings.push(
+                "the negative prompt is not heard: a guidance scale of 1 or less is unguided"
+                    .to_owned(),
+            );
         }
         for (which, text) in texts {
             for tokenizer in self.model.tokenizers()? {
@@ -149,8 +172,9 @@ impl Pipeline {
                 let Some(cut_off) = encoded.truncated else { continue };
                 let most = encoded.ids.len().saturating_sub(2);
                 let cut_off = beginning(&cut_off, MOST_SHOWN).into_owned();
-                let warning =
-                    format!("the {which} is longer than {most} tokens, and its end is not heard: {cut_off:?}");
+                let warning = format!(
+                    "the {which} is longer than {most} tokens, and its end is not heard: {cut_off:?}"
+                );
                 if !warnings.contains(&warning) {
                     tracing::warn!("{warning}");
                     warnings.push(warning);
@@ -191,20 +215,33 @@ impl Pipeline {
         })
     }
 
-    fn positions(&self, stage: &Stage, dimensions: &[i64], values: &[i32]) -> Result<DeviceTensor, PipelineError> {
+    fn positions(
+        &self,
+        stage: &Stage,
+        dimensions: &[i64],
+        values: &[i32],
+    ) -> Result<DeviceTensor, PipelineError> {
         let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
         let kind = TensorType { dtype: Dtype::Int32, dimensions: dimensions.to_vec() };
         let tensor = Tensor::new(kind, &bytes).map_err(preheat_runtime::Error::from)?;
         Ok(self.home(stage).runtime.to_device(&tensor)?)
     }
 
-    fn zeros_for_no_prompt(&self, prepared: &Prepared<'_>, ready: &Ready) -> Result<Arc<Encoded>, PipelineError> {
+    fn zeros_for_no_prompt(
+        &self,
+        prepared: &Prepared<'_>,
+        ready: &Ready,
+    ) -> Result<Arc<Encoded>, PipelineError> {
         let encoders = prepared.stages.negative_encoders.clone();
         let key = PromptKey::new(None, &ready.executables[encoders.clone()]);
         self.prompts.get_or_encode(key, || {
             let mut encoded = Encoded::default();
             for stage in &prepared.stages.all[encoders] {
-                let kinds = stage.function.outputs().iter().map(|output| stage.function.type_of(output.value));
+                let kinds = stage
+                    .function
+                    .outputs()
+                    .iter()
+                    .map(|output| stage.function.type_of(output.value));
                 let zeros = kinds.map(|kind| self.zero(StageKind::Denoiser, kind));
                 encoded.push(zeros.collect::<Result<Vec<_>, _>>()?);
             }
@@ -220,14 +257,17 @@ impl Pipeline {
     ) -> Result<(Tensor, StepTimes), PipelineError> {
         let at = prepared.stages.denoiser;
         let stage = &prepared.stages.all[at];
-        let after_scalars = stage.function.inputs().iter().skip_while(|input| input.name != "scalars").skip(1);
+        let after_scalars =
+            stage.function.inputs().iter().skip_while(|input| input.name != "scalars").skip(1);
         let given = after_scalars.map(|input| {
-            let wanted = || PipelineError::NoSuchInput { stage: stage.name, name: input.name.clone() };
+            let wanted =
+                || PipelineError::NoSuchInput { stage: stage.name, name: input.name.clone() };
             conditions.get(&input.name).ok_or_else(wanted)
         });
         let given = given.collect::<Result<Vec<_>, _>>()?;
         let signature = &prepared.plan.signature;
-        let [batch, channels, height, width] = [0, 1, 2, 3].map(|i| signature.input_shape.get(i).copied().unwrap_or(0));
+        let [batch, channels, height, width] =
+            [0, 1, 2, 3].map(|i| signature.input_shape.get(i).copied().unwrap_or(0));
         #[expect(clippy::cast_possible_truncation, reason = "the graph takes an f32")]
         let guidance = signature.cfg_scale as f32;
         let executable = &ready.executables[at];
@@ -257,14 +297,20 @@ impl Pipeline {
     }
 
     /// Zeros where a stage reads them.
-    fn zero(&self, stage: StageKind, kind: &preheat_ir::graph::Type) -> Result<DeviceTensor, PipelineError> {
+    fn zero(
+        &self,
+        stage: StageKind,
+        kind: &preheat_ir::graph::Type,
+    ) -> Result<DeviceTensor, PipelineError> {
         Ok(self.homes.of_stage(stage).runtime.to_device(&zeros_on_the_host(kind)?)?)
     }
 }
 
 pub(super) fn zeros_on_the_host(kind: &preheat_ir::graph::Type) -> Result<Tensor, PipelineError> {
-    let dimensions = kind.dims.iter().map(|&size| i64::try_from(size).unwrap_or(i64::MAX)).collect();
-    Ok(Tensor::zeros(TensorType { dtype: kind.dtype, dimensions }).map_err(preheat_runtime::Error::from)?)
+    let dimensions =
+        kind.dims.iter().map(|&size| i64::try_from(size).unwrap_or(i64::MAX)).collect();
+    Ok(Tensor::zeros(TensorType { dtype: kind.dtype, dimensions })
+        .map_err(preheat_runtime::Error::from)?)
 }
 
 impl Conditions {

@@ -167,7 +167,11 @@ impl Builder {
     ///
     /// # Errors
     /// As [`Self::read`].
-    pub fn open(self, runtime: &Runtime, folder: impl AsRef<Path>) -> Result<Pipeline, PipelineError> {
+    pub fn open(
+        self,
+        runtime: &Runtime,
+        folder: impl AsRef<Path>,
+    ) -> Result<Pipeline, PipelineError> {
         Ok(self.read(folder)?.on(runtime))
     }
 
@@ -291,7 +295,10 @@ impl Pipeline {
     /// Where the request is one that this model cannot serve, and on devices of XLA, for which there is no such estimate.
     pub fn automatic_batch(&self, request: &TextToImage) -> Result<Batch, PipelineError> {
         let of_xla = || {
-            let why = format!("it goes by libtorch's devices, and {} is none", self.runtime.device().selected);
+            let why = format!(
+                "it goes by libtorch's devices, and {} is none",
+                self.runtime.device().selected
+            );
             PipelineError::request("batch", "auto", why)
         };
         let device = self.runtime.torch_device().ok_or_else(of_xla)?;
@@ -309,7 +316,8 @@ impl Pipeline {
     pub fn lookup(&self, request: &TextToImage) -> Result<Lookup, PipelineError> {
         let prepared = self.prepare(request)?;
         let own = self.look_up(&prepared)?;
-        let Some(most_waste) = self.settings.snap_to_warm.filter(|_| own.verdict != Verdict::Hit) else {
+        let Some(most_waste) = self.settings.snap_to_warm.filter(|_| own.verdict != Verdict::Hit)
+        else {
             return Ok(own);
         };
         Ok(self.look_up_larger(&prepared, most_waste)?.unwrap_or(own))
@@ -318,7 +326,9 @@ impl Pipeline {
     fn look_up(&self, prepared: &Prepared<'_>) -> Result<Lookup, PipelineError> {
         let mut answers = Vec::new();
         for stage in prepared.stages.iter() {
-            answers.extend(self.home(stage).runtime.lookup(&prepared.plan.signature, &stage.graph)?.stages);
+            answers.extend(
+                self.home(stage).runtime.lookup(&prepared.plan.signature, &stage.graph)?.stages,
+            );
         }
         Ok(Lookup::of(answers))
     }
@@ -329,7 +339,11 @@ impl Pipeline {
     ///
     /// # Errors
     /// Where a stage cannot be compiled, run or kept.
-    pub fn warmup(&self, request: &TextToImage, force_recompile: bool) -> Result<Warmed, PipelineError> {
+    pub fn warmup(
+        &self,
+        request: &TextToImage,
+        force_recompile: bool,
+    ) -> Result<Warmed, PipelineError> {
         let prepared = self.prepare(request)?;
         let reports = self.warm(&prepared, force_recompile)?;
         let lost = lost(&reports);
@@ -352,7 +366,11 @@ impl Pipeline {
     ///
     /// # Errors
     /// As [`Self::run`].
-    pub fn run_with(&self, request: &TextToImage, force_recompile: bool) -> Result<Made, PipelineError> {
+    pub fn run_with(
+        &self,
+        request: &TextToImage,
+        force_recompile: bool,
+    ) -> Result<Made, PipelineError> {
         let prepared = self.prepare(request)?;
         let warmed = match request.to_warm() {
             Some(first) => {
@@ -375,7 +393,8 @@ impl Pipeline {
     /// run ends. Gives the bytes that are free at once; the next request brings what it needs again.
     pub fn unload(&self) -> u64 {
         self.prompts.forget();
-        let executables = std::mem::take(&mut *self.executables.lock().unwrap_or_else(PoisonError::into_inner));
+        let executables =
+            std::mem::take(&mut *self.executables.lock().unwrap_or_else(PoisonError::into_inner));
         let forget = |home: &Home| {
             let bytes = home.resident.forget().saturating_add(home.runtime.forget(&executables));
             home.forget_learned();
@@ -391,7 +410,11 @@ impl Pipeline {
     }
 
     /// The warmup of a request that is then run: what the cache cannot keep is a warning. Gives the shape that was warmed.
-    fn warm_first(&self, first: &TextToImage, force_recompile: bool) -> Result<Vec<u64>, PipelineError> {
+    fn warm_first(
+        &self,
+        first: &TextToImage,
+        force_recompile: bool,
+    ) -> Result<Vec<u64>, PipelineError> {
         let prepared = self.prepare(first)?;
         let lost = lost(&self.warm(&prepared, force_recompile)?);
         if !lost.is_empty() {

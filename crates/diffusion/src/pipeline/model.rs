@@ -31,12 +31,15 @@ type ArchitectureOf = (Component, Option<TextOutputs>);
 #[derive(Debug, Clone)]
 pub(super) struct Tokenizers(Arc<Opened>);
 
-type Opened = LazyLock<Result<Vec<Tokenizer>, Arc<TokenizerError>>, Box<dyn FnOnce() -> OpenedNow + Send>>;
+type Opened =
+    LazyLock<Result<Vec<Tokenizer>, Arc<TokenizerError>>, Box<dyn FnOnce() -> OpenedNow + Send>>;
 type OpenedNow = Result<Vec<Tokenizer>, Arc<TokenizerError>>;
 
 impl Tokenizers {
     fn open(folders: Vec<PathBuf>) -> Self {
-        let open = move || folders.iter().map(|folder| Tokenizer::open(folder).map_err(Arc::new)).collect();
+        let open = move || {
+            folders.iter().map(|folder| Tokenizer::open(folder).map_err(Arc::new)).collect()
+        };
         // Where there is no thread for it, it is done by whoever needs them first.
         let Ok(reading) = std::thread::Builder::new().spawn(open.clone()) else {
             return Self(Arc::new(LazyLock::new(Box::new(open))));
@@ -59,11 +62,18 @@ impl Model {
         let components = folder.family().components();
         let tokenizers = [Component::Tokenizer, Component::Tokenizer2];
         let tokenizers = tokenizers.into_iter().filter(|wanted| components.contains(wanted));
-        let tokenizers = Tokenizers::open(tokenizers.map(|component| folder.component(component)).collect());
+        let tokenizers =
+            Tokenizers::open(tokenizers.map(|component| folder.component(component)).collect());
         let checkpoints = open_checkpoints(&folder, variant)?;
-        let config = SchedulerConfig::read(&folder.component(Component::Scheduler).join("scheduler_config.json"))?
-            .of_class(folder.scheduler_class(), &folder.index());
-        let scheduler = if folder.family() == Family::StableDiffusion { config.for_stable_diffusion() } else { config };
+        let config = SchedulerConfig::read(
+            &folder.component(Component::Scheduler).join("scheduler_config.json"),
+        )?
+        .of_class(folder.scheduler_class(), &folder.index());
+        let scheduler = if folder.family() == Family::StableDiffusion {
+            config.for_stable_diffusion()
+        } else {
+            config
+        };
         Ok(Self { folder, tokenizers, scheduler, checkpoints, architectures: Mutex::default() })
     }
 
@@ -77,7 +87,9 @@ impl Model {
                     "the tokenizer gives {given} tokens (`model_max_length`), and the text encoder takes {taken} \
                      (`max_position_embeddings`)"
                 );
-                return Err(ModelError::Mismatch { path: self.folder.path().to_owned(), why }.into());
+                return Err(
+                    ModelError::Mismatch { path: self.folder.path().to_owned(), why }.into()
+                );
             }
         }
         Ok(tokenizers)
@@ -121,10 +133,12 @@ fn open_checkpoints(
         Component::Tokenizer | Component::Tokenizer2 | Component::Scheduler => None,
     };
     let components = folder.family().components();
-    let weighty =
-        components.iter().filter_map(|&component| Some((component, folder.component(component), stem(component)?)));
+    let weighty = components
+        .iter()
+        .filter_map(|&component| Some((component, folder.component(component), stem(component)?)));
     let weighty: Vec<_> = weighty.collect();
-    let is_there = |variant| weighty.iter().any(|(_, folder, _)| Checkpoint::has_variant(folder, variant));
+    let is_there =
+        |variant| weighty.iter().any(|(_, folder, _)| Checkpoint::has_variant(folder, variant));
     let is_nowhere = variant.is_some_and(|variant| !is_there(variant));
     let open = |(component, folder, stem): &(Component, PathBuf, &str)| {
         let own = variant.filter(|variant| is_nowhere || Checkpoint::has_variant(folder, variant));

@@ -22,7 +22,10 @@ const BLOCK: usize = 16;
 impl Generator {
     /// A generator as `torch.manual_seed` leaves it, which reads the lower half of the seed only.
     pub fn new(seed: u64) -> Self {
-        #[expect(clippy::cast_possible_truncation, reason = "torch seeds its twister with the lower half")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "torch seeds its twister with the lower half"
+        )]
         let seed = seed as u32;
         Self { twister: Mt::new(seed), spare: None }
     }
@@ -57,7 +60,8 @@ impl Generator {
     fn uniform(&mut self) -> f32 {
         const BITS: u32 = 24;
         #[expect(clippy::cast_precision_loss, reason = "24 bits fit the mantissa")]
-        let (bits, range) = ((self.twister.next_u32() & ((1 << BITS) - 1)) as f32, (1 << BITS) as f32);
+        let (bits, range) =
+            ((self.twister.next_u32() & ((1 << BITS) - 1)) as f32, (1 << BITS) as f32);
         bits / range
     }
 
@@ -66,7 +70,8 @@ impl Generator {
         const BITS: u32 = 53;
         let (high, low) = (u64::from(self.twister.next_u32()), u64::from(self.twister.next_u32()));
         #[expect(clippy::cast_precision_loss, reason = "53 bits fit the mantissa")]
-        let (bits, range) = (((high << 32 | low) & ((1 << BITS) - 1)) as f64, (1_u64 << BITS) as f64);
+        let (bits, range) =
+            (((high << 32 | low) & ((1 << BITS) - 1)) as f64, (1_u64 << BITS) as f64);
         bits / range
     }
 

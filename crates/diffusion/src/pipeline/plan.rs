@@ -59,7 +59,10 @@ pub(super) struct Prepared<'a> {
 }
 
 impl Pipeline {
-    pub(super) fn prepare<'a>(&self, request: &'a TextToImage) -> Result<Prepared<'a>, PipelineError> {
+    pub(super) fn prepare<'a>(
+        &self,
+        request: &'a TextToImage,
+    ) -> Result<Prepared<'a>, PipelineError> {
         let Sketch { plan, scheduler, shape } = self.sketch(request)?;
         let schedule = scheduler.schedule(request.steps)?;
         let stages = Stages::of(&self.model, &shape)?;
@@ -75,8 +78,8 @@ impl Pipeline {
         let [own_height, own_width] = self.model.folder.default_size_px();
         let requested = request.check([own_width, own_height])?;
         self.check_clip_skip(request.clip_skip)?;
-        let padded =
-            normalize_shape(requested, self.settings.padding_multiple_px).map_err(preheat_runtime::Error::from)?;
+        let padded = normalize_shape(requested, self.settings.padding_multiple_px)
+            .map_err(preheat_runtime::Error::from)?;
         Ok(Sizes { requested, padded, crop_origin: [0, 0], snapped: None })
     }
 
@@ -116,7 +119,11 @@ impl Pipeline {
     }
 
     /// A request at another size than its own.
-    pub(super) fn at<'a>(&self, own: &Prepared<'a>, size: SnappedSize) -> Result<Prepared<'a>, PipelineError> {
+    pub(super) fn at<'a>(
+        &self,
+        own: &Prepared<'a>,
+        size: SnappedSize,
+    ) -> Result<Prepared<'a>, PipelineError> {
         let latent_sides = [size.padded_size[1] / LATENT_PX, size.padded_size[0] / LATENT_PX];
         let shape = Shape { latent_sides, ..own.shape.clone() };
         let mut plan = own.plan.clone();
@@ -124,7 +131,14 @@ impl Pipeline {
         plan.sizes = Sizes { padded: size.padded_size, snapped: Some(size), ..plan.sizes };
         let stages = Stages::of(&self.model, &shape)?;
         let placement = self.placement(&stages);
-        Ok(Prepared { request: own.request, plan, schedule: own.schedule.clone(), stages, shape, placement })
+        Ok(Prepared {
+            request: own.request,
+            plan,
+            schedule: own.schedule.clone(),
+            stages,
+            shape,
+            placement,
+        })
     }
 
     fn input_shape(&self, request: &TextToImage, [height, width]: [u64; 2]) -> Vec<u64> {
@@ -132,7 +146,8 @@ impl Pipeline {
     }
 
     fn check_clip_skip(&self, clip_skip: u64) -> Result<(), PipelineError> {
-        let layers = self.model.folder.text_encoders().iter().map(|config| config.layers).min().unwrap_or(0);
+        let layers =
+            self.model.folder.text_encoders().iter().map(|config| config.layers).min().unwrap_or(0);
         // All of them leave the embeddings; Stable Diffusion XL leaves the last one out as it is.
         let most = layers.saturating_sub(u64::from(self.model.is_xl()));
         if clip_skip <= most {
@@ -147,7 +162,8 @@ impl Pipeline {
 
     fn dtypes(&self) -> Dtypes {
         let of = |stage| {
-            let decided = self.settings.precisions.of(stage, self.runtime.for_stage(stage).arithmetic());
+            let decided =
+                self.settings.precisions.of(stage, self.runtime.for_stage(stage).arithmetic());
             if let Some(warning) = &decided.warning {
                 self.runtime.warn(warning.clone());
             }
@@ -183,18 +199,29 @@ impl Pipeline {
         let needs = prepared.stages.iter().filter_map(|stage| {
             let Home { runtime, resident, .. } = self.home(stage);
             let offloads = runtime.torch_device().is_some_and(|device| device.id != HOST);
-            let weight_bytes = if offloads || resident.has(stage) { 0 } else { stage.weight_bytes() };
-            let in_tiles = runtime.torch_device().and(tile.as_ref()).filter(|tile| tile.name == stage.name);
+            let weight_bytes =
+                if offloads || resident.has(stage) { 0 } else { stage.weight_bytes() };
+            let in_tiles =
+                runtime.torch_device().and(tile.as_ref()).filter(|tile| tile.name == stage.name);
             let activation_bytes = in_tiles.unwrap_or(stage).least_activation_bytes();
             Some((activation_bytes, weight_bytes, stage.name, runtime.bytes_that_can_be_had()?))
         });
         let lacking = |(activations, weights, _, free): &(u64, u64, _, u64)| {
             activations.saturating_add(*weights).saturating_sub(*free)
         };
-        let Some(largest) = needs.max_by_key(lacking).filter(|largest| lacking(largest) > 0) else { return Ok(()) };
+        let Some(largest) = needs.max_by_key(lacking).filter(|largest| lacking(largest) > 0) else {
+            return Ok(());
+        };
         let (activation_bytes, weight_bytes, stage, free_bytes) = largest;
         let (batch_size, size) = (prepared.request.batch_size, prepared.plan.sizes.padded);
-        Err(PipelineError::NoRoom { batch_size, size, stage, activation_bytes, weight_bytes, free_bytes })
+        Err(PipelineError::NoRoom {
+            batch_size,
+            size,
+            stage,
+            activation_bytes,
+            weight_bytes,
+            free_bytes,
+        })
     }
 }
 

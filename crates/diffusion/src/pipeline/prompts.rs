@@ -38,7 +38,10 @@ impl Encoded {
 
 impl PromptKey {
     pub(super) fn new(text: Option<&str>, encoders: &[Executable]) -> Self {
-        Self { text: text.map(str::to_owned), encoders: encoders.iter().map(Executable::graph_key).collect() }
+        Self {
+            text: text.map(str::to_owned),
+            encoders: encoders.iter().map(Executable::graph_key).collect(),
+        }
     }
 }
 
@@ -117,6 +120,10 @@ mod tests {
     fn a_failure_is_not_remembered() {
         let prompts = Prompts::default();
         assert!(prompts.get_or_encode(key(0), || Err(())).is_err());
-        assert!(prompts.get_or_encode(key(0), || Ok::<_, ()>(Encoded { hidden: Vec::new(), pooled: None })).is_ok());
+        assert!(
+            prompts
+                .get_or_encode(key(0), || Ok::<_, ()>(Encoded { hidden: Vec::new(), pooled: None }))
+                .is_ok()
+        );
     }
 }

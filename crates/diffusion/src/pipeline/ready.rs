@@ -9,7 +9,8 @@ use preheat_runtime::device::offload::Mode;
 use preheat_runtime::progress::{Cancel, EventKind};
 use preheat_runtime::threads;
 use preheat_runtime::{
-    self, DeviceTensor, Dropped, Executable, Percent, Request, StageReport, WarmupReport, warmup_summary,
+    self, DeviceTensor, Dropped, Executable, Percent, Request, StageReport, WarmupReport,
+    warmup_summary,
 };
 
 use super::Pipeline;
@@ -59,7 +60,11 @@ impl Ready {
     pub(super) fn metrics(&self) -> BTreeMap<String, f64> {
         let of_one = |executable: &Executable| -> Vec<(String, f64)> {
             let stage = &executable.report().stage;
-            executable.metrics().into_iter().map(|(name, value)| (format!("{stage}.{name}"), value)).collect()
+            executable
+                .metrics()
+                .into_iter()
+                .map(|(name, value)| (format!("{stage}.{name}"), value))
+                .collect()
         };
         self.executables.iter().flat_map(of_one).collect()
     }
@@ -102,15 +107,18 @@ impl Pipeline {
         self.model.tokenizers()?;
         let Found { larger, executables, mut since } = found?;
         // Weights that were being brought are not dropped; now those of other stages can make way for an executable.
-        let again = |(executable, stage): (Result<_, preheat_runtime::Error>, &Stage)| match executable {
-            Err(error) if error.is_out_of_memory() => {
-                let executable = get(self.home(stage).runtime.request(&own.plan.signature, &stage.graph));
-                since = Instant::now();
-                executable
-            }
-            other => other,
-        };
-        let executables = collect(executables.into_iter().zip(&own.stages.all).map(again).collect())?;
+        let again =
+            |(executable, stage): (Result<_, preheat_runtime::Error>, &Stage)| match executable {
+                Err(error) if error.is_out_of_memory() => {
+                    let executable =
+                        get(self.home(stage).runtime.request(&own.plan.signature, &stage.graph));
+                    since = Instant::now();
+                    executable
+                }
+                other => other,
+            };
+        let executables =
+            collect(executables.into_iter().zip(&own.stages.all).map(again).collect())?;
         self.note_executables(&executables);
         let (weights, weights_since) = weights;
         weights?;
@@ -129,7 +137,8 @@ impl Pipeline {
             // Its own size first: where that is warm, nothing else is looked at.
             let found = self.obtain(own, &[], |request| request.require_warm(true).get());
             kept = found.iter().map(|found| found.as_ref().ok().cloned()).collect();
-            let is_cold = found.iter().any(|found| matches!(found, Err(preheat_runtime::Error::NotWarm(_))));
+            let is_cold =
+                found.iter().any(|found| matches!(found, Err(preheat_runtime::Error::NotWarm(_))));
             if is_cold && let Some((larger, executables)) = self.snap(own, &kept, most_waste)? {
                 let executables = executables.into_iter().map(Ok).collect();
                 return Ok(Found { larger: Some(larger), executables, since: Instant::now() });
@@ -164,18 +173,24 @@ impl Pipeline {
                 }
                 continue;
             }
-            let has_room = || runtime.bytes_that_can_be_had().is_none_or(|bytes| stage.weight_bytes() <= bytes);
+            let has_room = || {
+                runtime.bytes_that_can_be_had().is_none_or(|bytes| stage.weight_bytes() <= bytes)
+            };
             let is_first = held.is_empty();
             let weights = if is_first || resident.has(stage) || has_room() {
                 self.bring(stage, Mode::None, stop)
             } else {
-                tracing::info!(stage = stage.name, "its weights have no room beside the others, and come when it runs");
+                tracing::info!(
+                    stage = stage.name,
+                    "its weights have no room beside the others, and come when it runs"
+                );
                 return Ok(());
             };
             match weights {
                 // libtorch's devices offload more where even the first has no room.
                 Err(PipelineError::Runtime(error))
-                    if error.is_out_of_memory() && (!is_first || runtime.torch_device().is_some()) =>
+                    if error.is_out_of_memory()
+                        && (!is_first || runtime.torch_device().is_some()) =>
                 {
                     tracing::info!(stage = stage.name, %error, "its weights come when it runs");
                     return Ok(());
@@ -255,7 +270,8 @@ impl Pipeline {
         prepared: &Prepared<'_>,
         force_recompile: bool,
     ) -> Result<Vec<WarmupReport>, PipelineError> {
-        let (_, ready) = self.ready(prepared, Asking { force_recompile, warming: true, snap: None })?;
+        let (_, ready) =
+            self.ready(prepared, Asking { force_recompile, warming: true, snap: None })?;
         let mut reports = Vec::with_capacity(ready.executables.len());
         // One by one: its seconds should be its own.
         for (stage, executable) in prepared.stages.iter().zip(&ready.executables) {
@@ -263,19 +279,32 @@ impl Pipeline {
             self.run_on_zeros(prepared, stage, executable)?;
             let first_run_seconds = began.elapsed().as_secs_f64();
             let kept = self.home(stage).runtime.keeps(executable);
-            reports.push(WarmupReport { stage: executable.report().clone(), first_run_seconds, kept });
+            reports.push(WarmupReport {
+                stage: executable.report().clone(),
+                first_run_seconds,
+                kept,
+            });
         }
         tracing::info!("warmup complete: {}, {}", self.model_id(), warmup_summary(&reports));
         Ok(reports)
     }
 
     /// Runs on zeros what was freshly compiled, so that no user's step is the first.
-    pub(super) fn warm_up_automatically(&self, prepared: &Prepared<'_>, ready: &Ready) -> Result<(), PipelineError> {
-        let fresh = |executable: &Executable| executable.report().source == preheat_cache::Source::Compiled;
+    pub(super) fn warm_up_automatically(
+        &self,
+        prepared: &Prepared<'_>,
+        ready: &Ready,
+    ) -> Result<(), PipelineError> {
+        let fresh =
+            |executable: &Executable| executable.report().source == preheat_cache::Source::Compiled;
         let steps = self.settings.warmup_steps;
         // libtorch compiled nothing: a step on zeros would only come before the first.
         let by_libtorch = self.runtime.torch_device().is_some();
-        if steps == 0 || by_libtorch || self.runtime.warms_by_hand() || !ready.executables.iter().any(fresh) {
+        if steps == 0
+            || by_libtorch
+            || self.runtime.warms_by_hand()
+            || !ready.executables.iter().any(fresh)
+        {
             return Ok(());
         }
         let mut done = 0;
@@ -292,7 +321,10 @@ impl Pipeline {
             self.tell(stage, EventKind::WarmingUp { done: total, total });
         }
         let of = if steps == 1 { "step" } else { "steps" };
-        tracing::info!("warmup complete: {}, {steps} {of} and each other stage once on zeros", self.model_id());
+        tracing::info!(
+            "warmup complete: {}, {steps} {of} and each other stage once on zeros",
+            self.model_id()
+        );
         Ok(())
     }
 
@@ -318,10 +350,15 @@ impl Pipeline {
             }
             Ok(())
         };
-        if let (StageKind::Vae { .. }, Some(latents)) = (stage.kind, stage.function.inputs().first()) {
+        if let (StageKind::Vae { .. }, Some(latents)) =
+            (stage.kind, stage.function.inputs().first())
+        {
             match self.on_stage_as_it_is(prepared, (stage, executable), run) {
                 Err(error) if error.is_out_of_memory() => {
-                    if self.decode_in_tiles(prepared, stage, &zeros_on_the_host(&latents.kind)?)?.is_some() {
+                    if self
+                        .decode_in_tiles(prepared, stage, &zeros_on_the_host(&latents.kind)?)?
+                        .is_some()
+                    {
                         return Ok(());
                     }
                 }
@@ -338,7 +375,8 @@ fn in_parallel<T: Send>(
     work: impl Fn(usize, &Stage) -> Result<T, preheat_runtime::Error> + Sync,
 ) -> Vec<Result<T, preheat_runtime::Error>> {
     let work = &work;
-    let each: Vec<_> = stages.iter().enumerate().map(|(index, stage)| move || work(index, stage)).collect();
+    let each: Vec<_> =
+        stages.iter().enumerate().map(|(index, stage)| move || work(index, stage)).collect();
     std::thread::scope(|scope| {
         let started: Vec<_> = each.iter().map(|one| threads::start(scope, one)).collect();
         started.into_iter().map(threads::Started::join).collect()

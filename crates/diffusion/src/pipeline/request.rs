@@ -113,7 +113,8 @@ impl TextToImage {
             serde_json::from_str(&text)
         };
         parsed.map_err(|cause: serde_json::Error| {
-            let line = text.lines().nth(cause.line().saturating_sub(1)).unwrap_or_default().to_owned();
+            let line =
+                text.lines().nth(cause.line().saturating_sub(1)).unwrap_or_default().to_owned();
             PipelineError::RequestFile { path: path.to_owned(), line, cause }
         })
     }
@@ -136,7 +137,11 @@ impl TextToImage {
         for (field, side) in [("width", size[0]), ("height", size[1])] {
             if side < Self::SMALLEST_SIDE_PX {
                 let least = Self::SMALLEST_SIDE_PX;
-                return Err(PipelineError::request(field, side, format!("a picture is at least {least} px each way")));
+                return Err(PipelineError::request(
+                    field,
+                    side,
+                    format!("a picture is at least {least} px each way"),
+                ));
             }
             if side > LARGEST_SIDE_PX {
                 let why = format!("a picture is at most {LARGEST_SIDE_PX} px each way");
@@ -144,7 +149,11 @@ impl TextToImage {
             }
         }
         if self.batch_size == 0 {
-            return Err(PipelineError::request("batch_size", 0, "at least 1 picture is wanted".to_owned()));
+            return Err(PipelineError::request(
+                "batch_size",
+                0,
+                "at least 1 picture is wanted".to_owned(),
+            ));
         }
         if self.batch_size > Self::MOST_PICTURES {
             let why = format!("at most {} pictures are made at once", Self::MOST_PICTURES);
@@ -155,16 +164,25 @@ impl TextToImage {
         }
         #[expect(clippy::cast_possible_truncation, reason = "the graph takes an f32")]
         if !(self.cfg_scale as f32).is_finite() {
-            return Err(PipelineError::request("cfg_scale", self.cfg_scale, "a finite number is wanted".to_owned()));
+            return Err(PipelineError::request(
+                "cfg_scale",
+                self.cfg_scale,
+                "a finite number is wanted".to_owned(),
+            ));
         }
         Ok(size)
     }
 }
 
 /// A resolution in any of the forms that people write.
-fn resolution<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<[u64; 2]>, D::Error> {
+fn resolution<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<[u64; 2]>, D::Error> {
     #[derive(Deserialize)]
-    #[serde(untagged, expecting = "a resolution is [width, height], \"WIDTHxHEIGHT\" or one number for a square")]
+    #[serde(
+        untagged,
+        expecting = "a resolution is [width, height], \"WIDTHxHEIGHT\" or one number for a square"
+    )]
     enum Forms {
         Sides([u64; 2]),
         Square(u64),
@@ -183,7 +201,8 @@ fn resolution<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Optio
 /// # Errors
 /// What is wrong, in words.
 pub fn parse_resolution(text: &str) -> Result<[u64; 2], String> {
-    let wrong = || format!("{text:?} is no resolution: 768x512 is one, width first, and 512 is a square");
+    let wrong =
+        || format!("{text:?} is no resolution: 768x512 is one, width first, and 512 is a square");
     let side = |text: &str| text.trim().parse::<u64>().map_err(|_| wrong());
     match text.split_once(['x', 'X']) {
         Some((width, height)) => Ok([side(width)?, side(height)?]),
@@ -203,15 +222,22 @@ mod tests {
     fn a_number_in_a_file_is_the_same_number_as_on_the_command_line() {
         for text in ["90.28571428571429", "0.30000000000000004", "-9223372036857458708"] {
             let request = parse(&format!("{{\"cfg_scale\":{text}}}")).unwrap();
-            assert_eq!(request.cfg_scale.to_bits(), text.parse::<f64>().unwrap().to_bits(), "{text}");
+            assert_eq!(
+                request.cfg_scale.to_bits(),
+                text.parse::<f64>().unwrap().to_bits(),
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn a_request_reads_the_names_of_the_api_and_of_diffusers() {
-        let ours = parse(r#"{"prompt":"p","steps":5,"cfg_scale":3,"batch_size":2,"width":640}"#).unwrap();
-        let theirs =
-            parse(r#"{"prompt":"p","num_inference_steps":5,"guidance_scale":3.0,"batch":2,"width":640}"#).unwrap();
+        let ours =
+            parse(r#"{"prompt":"p","steps":5,"cfg_scale":3,"batch_size":2,"width":640}"#).unwrap();
+        let theirs = parse(
+            r#"{"prompt":"p","num_inference_steps":5,"guidance_scale":3.0,"batch":2,"width":640}"#,
+        )
+        .unwrap();
         assert_eq!(ours, theirs);
         assert_eq!((ours.steps, ours.batch_size, ours.width, ours.height), (5, 2, Some(640), None));
         assert_eq!(parse("{}").unwrap(), TextToImage::default());
@@ -223,11 +249,15 @@ mod tests {
     #[test]
     fn the_warmup_block_takes_a_resolution_in_each_form() {
         for form in ["[768, 512]", "\"768x512\""] {
-            let json = format!(r#"{{"prompt":"p","batch_size":3,"tpu_warmup":{{"target_resolution":{form}}}}}"#);
+            let json = format!(
+                r#"{{"prompt":"p","batch_size":3,"tpu_warmup":{{"target_resolution":{form}}}}}"#
+            );
             let warm = parse(&json).unwrap().to_warm().unwrap();
             assert_eq!((warm.width, warm.height, warm.batch_size), (Some(768), Some(512), 3));
         }
-        let square = parse(r#"{"tpu_warmup":{"enabled":true,"target_resolution":512,"batch_size":4}}"#).unwrap();
+        let square =
+            parse(r#"{"tpu_warmup":{"enabled":true,"target_resolution":512,"batch_size":4}}"#)
+                .unwrap();
         let warm = square.to_warm().unwrap();
         assert_eq!((warm.width, warm.height, warm.batch_size), (Some(512), Some(512), 4));
         assert_eq!(parse(r#"{"tpu_warmup":{"enabled":false}}"#).unwrap().to_warm(), None);
@@ -251,8 +281,14 @@ mod tests {
             change(&mut request);
             request.check([512, 512]).unwrap_err().to_string()
         };
-        assert_eq!(refused(|r| r.width = Some(0)), "width is 0: a picture is at least 8 px each way");
-        assert_eq!(refused(|r| r.height = Some(7)), "height is 7: a picture is at least 8 px each way");
+        assert_eq!(
+            refused(|r| r.width = Some(0)),
+            "width is 0: a picture is at least 8 px each way"
+        );
+        assert_eq!(
+            refused(|r| r.height = Some(7)),
+            "height is 7: a picture is at least 8 px each way"
+        );
         assert_eq!(
             refused(|r| r.width = Some(1 << 40)),
             "width is 1099511627776: a picture is at most 65536 px each way"
@@ -263,7 +299,10 @@ mod tests {
             "batch_size is 1099511627776: at most 65536 pictures are made at once"
         );
         assert_eq!(refused(|r| r.steps = 0), "steps is 0: at least 1 step is wanted");
-        assert_eq!(refused(|r| r.cfg_scale = f64::NAN), "cfg_scale is NaN: a finite number is wanted");
+        assert_eq!(
+            refused(|r| r.cfg_scale = f64::NAN),
+            "cfg_scale is NaN: a finite number is wanted"
+        );
         assert_eq!(TextToImage::new("p").check([512, 768]).unwrap(), [512, 768]);
     }
 }

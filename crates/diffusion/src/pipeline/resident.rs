@@ -44,7 +44,10 @@ struct Loaded {
 impl Loaded {
     /// Whoever begins to use them has the place first.
     fn is_in_use(&self) -> bool {
-        [&self.resting, &self.here].into_iter().flatten().any(|weights| Arc::strong_count(weights) > 1)
+        [&self.resting, &self.here]
+            .into_iter()
+            .flatten()
+            .any(|weights| Arc::strong_count(weights) > 1)
     }
 
     /// Bytes on the device that nobody is using.
@@ -97,7 +100,11 @@ impl Resident {
             last_used: now,
         });
         loaded.last_used = now;
-        let bring = |to| Ok::<_, PipelineError>(Arc::new(bring(runtime, model_id, checkpoint, stage, to, cancel)?));
+        let bring = |to| {
+            Ok::<_, PipelineError>(Arc::new(bring(
+                runtime, model_id, checkpoint, stage, to, cancel,
+            )?))
+        };
         if mode == Mode::Sequential {
             loaded.here = None;
         }
@@ -151,7 +158,10 @@ impl Holder for Resident {
     fn drop_one(&self) -> Option<Dropped> {
         let places = self.all_places();
         let unused = |loaded: &Option<Loaded>| {
-            loaded.as_ref().filter(|loaded| loaded.droppable_bytes().is_some()).map(|loaded| loaded.last_used)
+            loaded
+                .as_ref()
+                .filter(|loaded| loaded.droppable_bytes().is_some())
+                .map(|loaded| loaded.last_used)
         };
         let mut oldest_first: Vec<_> =
             places.iter().filter_map(|place| Some((unused(&*at_once(place)?)?, place))).collect();
@@ -205,7 +215,8 @@ fn bring(
     let _row = runtime.trace().map(|trace| trace.begin("weights", stage.name));
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let total = stage.wanted.len();
-    let slots: Mutex<(Vec<Option<DeviceTensor>>, usize)> = Mutex::new(((0..total).map(|_| None).collect(), 0));
+    let slots: Mutex<(Vec<Option<DeviceTensor>>, usize)> =
+        Mutex::new(((0..total).map(|_| None).collect(), 0));
     let ready = |index: usize, tensor: preheat_tensor::Tensor| {
         if runtime.is_cancelled() {
             return Err(preheat_runtime::Error::Cancelled);
@@ -221,11 +232,13 @@ fn bring(
         tell(runtime, model_id, stage, EventKind::Weights { done: slots.1, total });
         Ok(())
     };
-    weights::load(checkpoint, &stage.wanted, threads, cancel, ready).map_err(|error| match error {
-        LoadError::Weights(error) => error.into(),
-        LoadError::Cancelled => preheat_runtime::Error::Cancelled.into(),
-        LoadError::Ready(error) => PipelineError::from(error),
-    })?;
+    weights::load(checkpoint, &stage.wanted, threads, cancel, ready).map_err(
+        |error| match error {
+            LoadError::Weights(error) => error.into(),
+            LoadError::Cancelled => preheat_runtime::Error::Cancelled.into(),
+            LoadError::Ready(error) => PipelineError::from(error),
+        },
+    )?;
     let (slots, _) = slots.into_inner().unwrap_or_else(PoisonError::into_inner);
     Ok(slots.into_iter().flatten().collect())
 }
@@ -251,7 +264,11 @@ fn move_in(
 }
 
 fn tell(runtime: &Runtime, model_id: &str, stage: &Stage, kind: EventKind) {
-    runtime.progress().event(Event { model_id: model_id.to_owned(), stage: stage.name.to_owned(), kind });
+    runtime.progress().event(Event {
+        model_id: model_id.to_owned(),
+        stage: stage.name.to_owned(),
+        kind,
+    });
 }
 
 #[cfg(test)]

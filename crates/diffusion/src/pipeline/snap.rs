@@ -30,7 +30,8 @@ impl Pipeline {
                 found.get(index)?.clone().filter(|_| stage.is_as_in(&own.stages.all[index]))
             };
             let kept: Vec<_> = larger.stages.iter().enumerate().map(same).collect();
-            let executables = self.obtain(&larger, &kept, |request| request.require_warm(true).get());
+            let executables =
+                self.obtain(&larger, &kept, |request| request.require_warm(true).get());
             let executables = match executables.into_iter().collect::<Result<Vec<_>, _>>() {
                 Ok(executables) => executables,
                 Err(error) => {
@@ -47,7 +48,9 @@ impl Pipeline {
             return Ok(Some((larger, executables)));
         }
         let [width, height] = own.plan.sizes.padded;
-        tracing::info!("no warm size covers {width}x{height} px with at most {most_waste} of it wasted");
+        tracing::info!(
+            "no warm size covers {width}x{height} px with at most {most_waste} of it wasted"
+        );
         Ok(None)
     }
 
@@ -77,9 +80,14 @@ impl Pipeline {
                 let &[_, _, height, width] = shape.as_slice() else { return None };
                 let padded_size = [width.checked_mul(LATENT_PX)?, height.checked_mul(LATENT_PX)?];
                 let wasted_percent = Percent::wasted(area(sizes.padded), area(padded_size));
-                let covers = padded_size[0] >= sizes.requested[0] && padded_size[1] >= sizes.requested[1];
+                let covers =
+                    padded_size[0] >= sizes.requested[0] && padded_size[1] >= sizes.requested[1];
                 let fits = covers && padded_size != sizes.padded && wasted_percent <= most_waste;
-                fits.then_some(SnappedSize { padded_size, snapped_from: sizes.padded, wasted_percent })
+                fits.then_some(SnappedSize {
+                    padded_size,
+                    snapped_from: sizes.padded,
+                    wasted_percent,
+                })
             })
             .collect();
         larger.sort_by_key(|size| (area(size.padded_size), size.padded_size));

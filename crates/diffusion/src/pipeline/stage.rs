@@ -3,7 +3,9 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use preheat_cache::{CfgProjection, Digest, Keep, ModelProjection, Program, ProgramFormat, Projection};
+use preheat_cache::{
+    CfgProjection, Digest, Keep, ModelProjection, Program, ProgramFormat, Projection,
+};
 use preheat_ir::graph::{GraphError, Verified, attention_in_float32, autocast};
 use preheat_ir::lower::{self, Target};
 use preheat_runtime::device::{StageDtype, StageKind};
@@ -13,8 +15,8 @@ use preheat_tensor::Dtype;
 use super::error::PipelineError;
 use super::model::{Model, Tokenizers};
 use crate::models::{
-    Component, DenoiserSpec, TextConfig, TextOutputs, UnetConfig, VaeConfig, aliases, builder_id, denoiser,
-    text_encoder, vae_decoder,
+    Component, DenoiserSpec, TextConfig, TextOutputs, UnetConfig, VaeConfig, aliases, builder_id,
+    denoiser, text_encoder, vae_decoder,
 };
 use crate::weights::Wanted;
 
@@ -54,7 +56,11 @@ pub(super) enum Form {
 impl Form {
     /// What the device of a runtime takes.
     pub(super) fn of(runtime: &Runtime) -> Self {
-        if runtime.torch_device().is_some() { Self::Graph } else { Self::StableHlo(runtime.lowering_target()) }
+        if runtime.torch_device().is_some() {
+            Self::Graph
+        } else {
+            Self::StableHlo(runtime.lowering_target())
+        }
     }
 }
 
@@ -118,7 +124,11 @@ impl Stage {
         let function = Arc::new(function);
         let orders = match form {
             Form::StableHlo(_) => lower::weight_orders(&function),
-            Form::Graph => function.weights().iter().map(|weight| (0..weight.kind.dims.len()).collect()).collect(),
+            Form::Graph => function
+                .weights()
+                .iter()
+                .map(|weight| (0..weight.kind.dims.len()).collect())
+                .collect(),
         };
         let wanted = function.weights().iter().zip(orders).map(|(weight, order)| Wanted {
             name: weight.name.clone(),
@@ -134,9 +144,10 @@ impl Stage {
             // Nothing is compiled for a model that could not be told anything.
             tokenizers.get()?;
             Ok(match form {
-                Form::StableHlo(target) => {
-                    Program::new(ProgramFormat::Mlir, lower::stablehlo(&lowered, target).text.into_bytes())
-                }
+                Form::StableHlo(target) => Program::new(
+                    ProgramFormat::Mlir,
+                    lower::stablehlo(&lowered, target).text.into_bytes(),
+                ),
                 Form::Graph => Program::new(ProgramFormat::Graph, lowered.encode()?),
             })
         };
@@ -160,9 +171,12 @@ impl Stage {
     /// What the largest op takes and gives, in bytes. The executable cannot do with less; it will need more.
     pub(super) fn least_activation_bytes(&self) -> u64 {
         let function = &self.function;
-        let bytes = |kind: &preheat_ir::graph::Type| product(&kind.dims).saturating_mul(bytes_of(kind.dtype));
+        let bytes = |kind: &preheat_ir::graph::Type| {
+            product(&kind.dims).saturating_mul(bytes_of(kind.dtype))
+        };
         let of_node = |node: &preheat_ir::graph::Node| {
-            let operands = node.op.operands().into_iter().map(|operand| bytes(function.type_of(operand)));
+            let operands =
+                node.op.operands().into_iter().map(|operand| bytes(function.type_of(operand)));
             operands.fold(bytes(&node.kind), u64::saturating_add)
         };
         function.nodes().iter().map(of_node).max().unwrap_or(0)
@@ -187,7 +201,8 @@ impl Stages {
     pub(super) fn of(model: &Model, shape: &Shape) -> Result<Self, PipelineError> {
         let outlines = Self::outlines(model, shape);
         let among = |names: &[(&str, Component)]| {
-            let is_one = |outline: &Outline<'_>| names.iter().any(|(name, _)| *name == outline.name);
+            let is_one =
+                |outline: &Outline<'_>| names.iter().any(|(name, _)| *name == outline.name);
             let first = outlines.iter().position(is_one)?;
             Some(first..first + outlines.iter().filter(|outline| is_one(outline)).count())
         };
@@ -222,21 +237,31 @@ impl Stages {
     /// The decoder in float32, whatever `shape` has for it.
     pub(super) fn decoder_in_f32(model: &Model, shape: &Shape) -> Result<Stage, PipelineError> {
         let mut shape = shape.clone();
-        shape.dtypes.vae =
-            StageDtype { dtype: Dtype::Float32, attention_in_float32: false, reason: "decoded again", warning: None };
+        shape.dtypes.vae = StageDtype {
+            dtype: Dtype::Float32,
+            attention_in_float32: false,
+            reason: "decoded again",
+            warning: None,
+        };
         Stage::new(decoder(model, &shape), &model.tokenizers)
     }
 
     /// The decoder of a part of the latents, of other sides than `shape` has.
-    pub(super) fn decoder_of(model: &Model, shape: &Shape, latent_sides: [u64; 2]) -> Result<Stage, PipelineError> {
+    pub(super) fn decoder_of(
+        model: &Model,
+        shape: &Shape,
+        latent_sides: [u64; 2],
+    ) -> Result<Stage, PipelineError> {
         Stage::new(decoder(model, &Shape { latent_sides, ..shape.clone() }), &model.tokenizers)
     }
 }
 
 const TEXT_ENCODERS: [(&str, Component); 2] =
     [("text_encoder", Component::TextEncoder), ("text_encoder_2", Component::TextEncoder2)];
-const NEGATIVE_TEXT_ENCODERS: [(&str, Component); 2] =
-    [("negative_text_encoder", Component::TextEncoder), ("negative_text_encoder_2", Component::TextEncoder2)];
+const NEGATIVE_TEXT_ENCODERS: [(&str, Component); 2] = [
+    ("negative_text_encoder", Component::TextEncoder),
+    ("negative_text_encoder_2", Component::TextEncoder2),
+];
 const DENOISER: &str = "denoiser";
 const VAE_DECODER: &str = "vae_decoder";
 
@@ -249,7 +274,8 @@ fn encoder<'a>(
 ) -> Outline<'a> {
     let config = &model.folder.text_encoders()[index];
     let checkpoint = || model.checkpoint(component).names_and_shapes();
-    let architecture = model.architecture(component, Some(outputs), || config.architecture(outputs, checkpoint()));
+    let architecture =
+        model.architecture(component, Some(outputs), || config.architecture(outputs, checkpoint()));
     let dtype = &shape.dtypes.text_encoder;
     Outline {
         name,
@@ -273,7 +299,8 @@ fn denoising<'a>(model: &'a Model, shape: &'a Shape) -> Outline<'a> {
         extra: format!("contexts {:?}{}", spec.contexts, attention(dtype)),
         ..Projection::step_graph(architecture)
     };
-    let (kind, form, function) = (StageKind::Denoiser, shape.form, Function::Denoiser(config, spec));
+    let (kind, form, function) =
+        (StageKind::Denoiser, shape.form, Function::Denoiser(config, spec));
     Outline { name: DENOISER, component, kind, dtype, form, projection, function }
 }
 

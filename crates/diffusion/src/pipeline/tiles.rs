@@ -48,7 +48,8 @@ impl Pipeline {
         for tile in tiles {
             let part = planes.cut(tile)?;
             let decode = |weights: &[_]| self.decode_latents(&stage, &executable, &part, weights);
-            let (_, values) = self.on_stage(prepared, (&stage, &executable), Decode::Tiles, decode)?;
+            let (_, values) =
+                self.on_stage(prepared, (&stage, &executable), Decode::Tiles, decode)?;
             picture.add(tile, &values_of(&values)?);
         }
         Ok(Some((picture.finish(), executable.report().clone())))
@@ -68,13 +69,16 @@ impl Planes {
 
     /// The latents of a tile, `f32[1, channels, height, width]`.
     fn cut(&self, tile: Tile) -> Result<Tensor, PipelineError> {
-        let ([height, width], [top, left], [rows, columns]) = (self.sides, tile.origin.map(at), tile.sides.map(at));
+        let ([height, width], [top, left], [rows, columns]) =
+            (self.sides, tile.origin.map(at), tile.sides.map(at));
         let planes = self.values.chunks_exact((height * width).max(1));
         let channels = i64::try_from(planes.len()).unwrap_or(i64::MAX);
         let row = |plane: &[f32], y: usize| plane[y * width + left..][..columns].to_vec();
-        let values: Vec<f32> = planes.flat_map(|plane| (top..top + rows).flat_map(move |y| row(plane, y))).collect();
+        let values: Vec<f32> =
+            planes.flat_map(|plane| (top..top + rows).flat_map(move |y| row(plane, y))).collect();
         let [rows, columns] = tile.sides.map(|side| i64::try_from(side).unwrap_or(i64::MAX));
-        Ok(Tensor::from_f32(&[1, channels, rows, columns], &values).map_err(preheat_runtime::Error::from)?)
+        Ok(Tensor::from_f32(&[1, channels, rows, columns], &values)
+            .map_err(preheat_runtime::Error::from)?)
     }
 }
 
@@ -95,15 +99,20 @@ impl Blend {
 
     /// Adds the three planes of a tile.
     fn add(&mut self, tile: Tile, values: &[f32]) {
-        let [origin, sides] = [tile.origin, tile.sides].map(|pair| pair.map(|side| at(side * LATENT_PX)));
+        let [origin, sides] =
+            [tile.origin, tile.sides].map(|pair| pair.map(|side| at(side * LATENT_PX)));
         let [rows, columns] = [0, 1].map(|axis| ramp(sides[axis], origin[axis], self.sides[axis]));
         let plane = self.sides[0] * self.sides[1];
         for (y, row) in rows.iter().enumerate() {
             for (x, column) in columns.iter().enumerate() {
-                let (here, weight) = ((origin[0] + y) * self.sides[1] + origin[1] + x, row * column);
+                let (here, weight) =
+                    ((origin[0] + y) * self.sides[1] + origin[1] + x, row * column);
                 self.weights[here] += weight;
                 for channel in 0..3 {
-                    let value = values.get(channel * sides[0] * sides[1] + y * sides[1] + x).copied().unwrap_or(0.0);
+                    let value = values
+                        .get(channel * sides[0] * sides[1] + y * sides[1] + x)
+                        .copied()
+                        .unwrap_or(0.0);
                     self.sums[channel * plane + here] += weight * value;
                 }
             }
@@ -148,18 +157,28 @@ mod tests {
             };
             let mut picture = Blend::new(sides);
             for tile in tiles(sides) {
-                let [origin, size] = [tile.origin, tile.sides].map(|pair| pair.map(|side| at(side * LATENT_PX)));
+                let [origin, size] =
+                    [tile.origin, tile.sides].map(|pair| pair.map(|side| at(side * LATENT_PX)));
                 let plane = |channel| {
-                    (0..size[0])
-                        .flat_map(move |y| (0..size[1]).map(move |x| value(channel, origin[0] + y, origin[1] + x)))
+                    (0..size[0]).flat_map(move |y| {
+                        (0..size[1]).map(move |x| value(channel, origin[0] + y, origin[1] + x))
+                    })
                 };
                 picture.add(tile, &(0..3).flat_map(plane).collect::<Vec<_>>());
             }
             let made = picture.finish();
             for channel in 0..3 {
-                for (y, x) in [(0, 0), (height - 1, width - 1), (height / 2, width / 2), (height / 3, width - 200)] {
+                for (y, x) in [
+                    (0, 0),
+                    (height - 1, width - 1),
+                    (height / 2, width / 2),
+                    (height / 3, width - 200),
+                ] {
                     let have = made[channel * height * width + y * width + x];
-                    assert!((have - value(channel, y, x)).abs() < 1e-5, "{sides:?} {channel} {y} {x}: {have}");
+                    assert!(
+                        (have - value(channel, y, x)).abs() < 1e-5,
+                        "{sides:?} {channel} {y} {x}: {have}"
+                    );
                 }
             }
         }
@@ -167,9 +186,13 @@ mod tests {
 
     #[test]
     fn a_tile_is_cut_from_every_plane() {
-        let values: Vec<f32> = (0..2 * 3 * 4).map(|value| f32::from(u8::try_from(value).unwrap())).collect();
+        let values: Vec<f32> =
+            (0..2 * 3 * 4).map(|value| f32::from(u8::try_from(value).unwrap())).collect();
         let latents = Tensor::from_f32(&[1, 2, 3, 4], &values).unwrap();
-        let part = Planes::of(&latents, [3, 4]).unwrap().cut(Tile { origin: [1, 2], sides: [2, 2] }).unwrap();
+        let part = Planes::of(&latents, [3, 4])
+            .unwrap()
+            .cut(Tile { origin: [1, 2], sides: [2, 2] })
+            .unwrap();
         assert_eq!(part.kind().dimensions, [1, 2, 2, 2]);
         assert_eq!(part.to_f32().unwrap(), [6.0, 7.0, 10.0, 11.0, 18.0, 19.0, 22.0, 23.0]);
     }

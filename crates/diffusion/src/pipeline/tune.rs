@@ -88,18 +88,25 @@ impl Pipeline {
             return Ok(Tuned::TooLarge(why));
         }
         let few = TextToImage { steps: STEPS, ..request.clone() };
-        let calls = |request: &TextToImage| Ok::<_, PipelineError>(self.prepare(request)?.schedule.calls.len());
+        let calls = |request: &TextToImage| {
+            Ok::<_, PipelineError>(self.prepare(request)?.schedule.calls.len())
+        };
         let (calls_wanted, calls_run) = (calls(request)?, calls(&few)?);
         self.homes.iter().for_each(Home::forget_learned);
         self.get_ready(&few)?;
         let began = Instant::now();
         let made = self.run(&few)?;
         let seconds = began.elapsed().as_secs_f64();
-        if let Some(mode) = self.homes.iter().map(Home::most_learned).max().filter(|mode| *mode > Mode::None) {
-            return Ok(Tuned::TooLarge(format!("the device ran out of memory, and ended up with offload {mode}")));
+        if let Some(mode) =
+            self.homes.iter().map(Home::most_learned).max().filter(|mode| *mode > Mode::None)
+        {
+            return Ok(Tuned::TooLarge(format!(
+                "the device ran out of memory, and ended up with offload {mode}"
+            )));
         }
         #[expect(clippy::cast_precision_loss, reason = "steps and pictures")]
-        let [wanted, run, images] = [calls_wanted as f64, calls_run as f64, request.batch_size as f64];
+        let [wanted, run, images] =
+            [calls_wanted as f64, calls_run as f64, request.batch_size as f64];
         let steps = made.steps.first_seconds + (run - 1.0) * made.steps.mean_seconds;
         let seconds_per_step = made.steps.p50_seconds;
         let of_request = (seconds - steps).max(0.0) + wanted * seconds_per_step;
@@ -112,7 +119,10 @@ impl Pipeline {
 
     /// Why a batch is not worth trying by the estimate of what it takes. A single picture always is: a run would try it, too. Devices of
     /// XLA have no estimate.
-    fn too_large_by_the_estimate(&self, request: &TextToImage) -> Result<Option<String>, PipelineError> {
+    fn too_large_by_the_estimate(
+        &self,
+        request: &TextToImage,
+    ) -> Result<Option<String>, PipelineError> {
         if request.batch_size == 1 {
             return Ok(None);
         }
@@ -122,7 +132,8 @@ impl Pipeline {
         if all.fits() == Some(false) {
             let lacking = all.devices.iter().find(|decision| decision.fits() == Some(false));
             let figures = lacking.map(|decision| {
-                let (takes, free) = (decision.figures.under(decision.mode), decision.budget_bytes().unwrap_or(0));
+                let (takes, free) =
+                    (decision.figures.under(decision.mode), decision.budget_bytes().unwrap_or(0));
                 format!(
                     ": by the estimate it takes {} of {}'s memory, and {} may be had",
                     human(takes),
@@ -139,7 +150,10 @@ impl Pipeline {
 }
 
 /// Tries the sizes of `range` upwards until one does not fit; where the least does not, those below it downwards until one does.
-fn climb<E>(range: RangeInclusive<u64>, mut fits: impl FnMut(u64) -> Result<bool, E>) -> Result<(), E> {
+fn climb<E>(
+    range: RangeInclusive<u64>,
+    mut fits: impl FnMut(u64) -> Result<bool, E>,
+) -> Result<(), E> {
     let (least, most) = range.into_inner();
     if fits(least)? {
         for size in least + 1..=most {
@@ -186,7 +200,8 @@ mod tests {
     #[test]
     fn the_best_makes_most_pictures_a_second_and_need_not_be_the_largest() {
         let ran = |batch_size, images_per_second| {
-            let speed = Speed { seconds_per_step: 1.0, decode_seconds_per_image: 1.0, images_per_second };
+            let speed =
+                Speed { seconds_per_step: 1.0, decode_seconds_per_image: 1.0, images_per_second };
             Tried { batch_size, outcome: Tuned::Ran(speed) }
         };
         let too_large = Tried { batch_size: 4, outcome: Tuned::TooLarge("full".to_owned()) };

@@ -34,8 +34,13 @@ pub(super) struct Index {
 
 impl Index {
     /// Of the tensors of all shards, those that the index names.
-    pub(super) fn choose(&self, tensors: Vec<Entry>, files: &[File]) -> Result<Vec<Entry>, WeightsError> {
-        let mut missing: BTreeMap<&str, usize> = self.weights.iter().map(|(name, &at)| (name.as_str(), at)).collect();
+    pub(super) fn choose(
+        &self,
+        tensors: Vec<Entry>,
+        files: &[File],
+    ) -> Result<Vec<Entry>, WeightsError> {
+        let mut missing: BTreeMap<&str, usize> =
+            self.weights.iter().map(|(name, &at)| (name.as_str(), at)).collect();
         let mut chosen = Vec::with_capacity(self.weights.len());
         for entry in tensors {
             if self.weights.get(&entry.tensor.name) == Some(&entry.file) {
@@ -86,22 +91,33 @@ fn is_of(name: &str, variant: &str) -> bool {
 
 /// The names of what is in a folder, sorted.
 fn file_names(folder: &Path) -> io::Result<Vec<String>> {
-    let names = std::fs::read_dir(folder)?.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let names = std::fs::read_dir(folder)?
+        .flatten()
+        .map(|entry| entry.file_name().to_string_lossy().into_owned());
     let mut names: Vec<String> = names.collect();
     names.sort_unstable();
     Ok(names)
 }
 
 /// Finds the files of `stem` in `folder`.
-pub(super) fn find(folder: &Path, stem: &str, variant: Option<&str>) -> Result<Found, WeightsError> {
+pub(super) fn find(
+    folder: &Path,
+    stem: &str,
+    variant: Option<&str>,
+) -> Result<Found, WeightsError> {
     let mut tried = Vec::new();
-    let variants: &[Option<&str>] = if variant.is_some() { &[variant] } else { &[None, Some(FALLBACK)] };
+    let variants: &[Option<&str>] =
+        if variant.is_some() { &[variant] } else { &[None, Some(FALLBACK)] };
     for &variant in variants {
         for name in names(stem, variant) {
             let path = folder.join(&name);
             if exists(&path)? {
                 let is_index = path.extension().is_some_and(|ending| ending == "json");
-                return if is_index { read_index(folder, path) } else { Ok(Found { paths: vec![path], index: None }) };
+                return if is_index {
+                    read_index(folder, path)
+                } else {
+                    Ok(Found { paths: vec![path], index: None })
+                };
             }
             tried.push(name);
         }
@@ -114,15 +130,21 @@ fn nothing(folder: &Path, variant: Option<&str>, tried: Vec<String>) -> WeightsE
     let folder = folder.to_owned();
     let there = match file_names(&folder) {
         Ok(there) => there,
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+        Err(error)
+            if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
+        {
             return WeightsError::NoFolder { folder };
         }
         Err(source) => return WeightsError::Io { path: folder, source },
     };
     let ends = |name: &str, endings: &[&str]| {
-        Path::new(name).extension().and_then(|ending| ending.to_str()).is_some_and(|ending| endings.contains(&ending))
+        Path::new(name)
+            .extension()
+            .and_then(|ending| ending.to_str())
+            .is_some_and(|ending| endings.contains(&ending))
     };
-    let others: Vec<String> = there.iter().filter(|name| ends(name, &["safetensors"])).cloned().collect();
+    let others: Vec<String> =
+        there.iter().filter(|name| ends(name, &["safetensors"])).cloned().collect();
     match (variant, there.into_iter().find(|name| ends(name, PICKLES))) {
         (Some(variant), _) if !others.is_empty() => {
             WeightsError::NoVariant { folder, variant: variant.to_owned(), there: others }
@@ -144,7 +166,11 @@ fn is_variant(name: &str) -> bool {
 fn exists(path: &Path) -> Result<bool, WeightsError> {
     match std::fs::metadata(path) {
         Ok(_) => Ok(true),
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(false),
+        Err(error)
+            if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
+        {
+            Ok(false)
+        }
         Err(source) => Err(WeightsError::Io { path: path.to_owned(), source }),
     }
 }
@@ -155,10 +181,11 @@ struct RawIndex {
 }
 
 fn read_index(folder: &Path, path: PathBuf) -> Result<Found, WeightsError> {
-    let text =
-        input::text(&path, MOST_INDEX_BYTES).map_err(|source| WeightsError::Io { path: path.clone(), source })?;
+    let text = input::text(&path, MOST_INDEX_BYTES)
+        .map_err(|source| WeightsError::Io { path: path.clone(), source })?;
     let wrong = |why: String| WeightsError::Index { path: path.clone(), why };
-    let RawIndex { weight_map } = serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+    let RawIndex { weight_map } =
+        serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
     if weight_map.is_empty() {
         return Err(wrong("it names no tensor".to_owned()));
     }
@@ -181,7 +208,9 @@ fn read_index(folder: &Path, path: PathBuf) -> Result<Found, WeightsError> {
     }
     let weights = weight_map
         .iter()
-        .filter_map(|(name, shard)| Some((name.clone(), shards.binary_search(&shard.as_str()).ok()?)))
+        .filter_map(|(name, shard)| {
+            Some((name.clone(), shards.binary_search(&shard.as_str()).ok()?))
+        })
         .collect();
     Ok(Found { paths, index: Some(Index { path, weights }) })
 }

@@ -60,7 +60,9 @@ pub(super) fn read(path: &Path, file: &[u8]) -> Result<Vec<TensorInfo>, WeightsE
     };
     let header_bytes = u64::from_le_bytes(*prefix);
     if header_bytes > MAX_HEADER_BYTES {
-        return Err(broken(format!("its first eight bytes would mean a header of {header_bytes} bytes")));
+        return Err(broken(format!(
+            "its first eight bytes would mean a header of {header_bytes} bytes"
+        )));
     }
     let values_at = 8 + header_bytes;
     let start = usize::try_from(values_at).unwrap_or(usize::MAX);
@@ -72,24 +74,36 @@ pub(super) fn read(path: &Path, file: &[u8]) -> Result<Vec<TensorInfo>, WeightsE
             broken("its header is no JSON object".to_owned())
         });
     };
-    let Header(raw) = serde_json::from_slice(json).map_err(|error| broken(format!("its header: {error}")))?;
+    let Header(raw) =
+        serde_json::from_slice(json).map_err(|error| broken(format!("its header: {error}")))?;
     let mut tensors = Vec::with_capacity(raw.len());
     let mut covered = 0;
     let mut raw = raw;
     raw.sort_unstable_by(|a, b| (a.1.data_offsets, &a.0).cmp(&(b.1.data_offsets, &b.0)));
     for (name, RawTensor { dtype, shape, data_offsets: [begin, end] }) in raw {
-        let bad = |why: String| WeightsError::BadTensor { path: path.to_owned(), name: name.clone(), why };
+        let bad = |why: String| WeightsError::BadTensor {
+            path: path.to_owned(),
+            name: name.clone(),
+            why,
+        };
         if begin > end {
             return Err(bad(format!("ends at byte {end}, before it begins at {begin}")));
         }
-        let beyond =
-            || WeightsError::Truncated { path: path.to_owned(), expected: values_at.saturating_add(end), length };
-        let (Some(first), Some(last)) = (values_at.checked_add(begin), values_at.checked_add(end)) else {
+        let beyond = || WeightsError::Truncated {
+            path: path.to_owned(),
+            expected: values_at.saturating_add(end),
+            length,
+        };
+        let (Some(first), Some(last)) = (values_at.checked_add(begin), values_at.checked_add(end))
+        else {
             return Err(beyond());
         };
         if begin != covered {
-            let what =
-                if begin < covered { "overlaps the one before it" } else { "leaves a gap after the one before it" };
+            let what = if begin < covered {
+                "overlaps the one before it"
+            } else {
+                "leaves a gap after the one before it"
+            };
             return Err(bad(format!("begins at byte {begin} and {what}, which ends at {covered}")));
         }
         covered = end;
@@ -99,18 +113,31 @@ pub(super) fn read(path: &Path, file: &[u8]) -> Result<Vec<TensorInfo>, WeightsE
             let takes = shape.iter().try_fold(size, |bytes, &dim| bytes.checked_mul(dim));
             let takes = if shape.contains(&0) { Some(0) } else { takes };
             if takes != Some(end - begin) {
-                let takes = takes.map_or_else(|| "more than 2^64".to_owned(), |bytes| bytes.to_string());
-                return Err(bad(format!("is {dtype} {shape:?}, which takes {takes} bytes, and has {}", end - begin)));
+                let takes =
+                    takes.map_or_else(|| "more than 2^64".to_owned(), |bytes| bytes.to_string());
+                return Err(bad(format!(
+                    "is {dtype} {shape:?}, which takes {takes} bytes, and has {}",
+                    end - begin
+                )));
             }
         }
         let range = match (usize::try_from(first), usize::try_from(last)) {
             (Ok(first), Ok(last)) if last <= file.len() => first..last,
             _ => return Err(beyond()),
         };
-        tensors.push(TensorInfo { name, dtype: known.map(|row| row.1), dtype_name: dtype, dims: shape, range });
+        tensors.push(TensorInfo {
+            name,
+            dtype: known.map(|row| row.1),
+            dtype_name: dtype,
+            dims: shape,
+            range,
+        });
     }
     if values_at + covered != length {
-        return Err(broken(format!("it has {length} bytes, and its tensors end at {}", values_at + covered)));
+        return Err(broken(format!(
+            "it has {length} bytes, and its tensors end at {}",
+            values_at + covered
+        )));
     }
     tensors.sort_unstable_by(|a, b| a.name.cmp(&b.name));
     if let Some(pair) = tensors.windows(2).find(|pair| pair[0].name == pair[1].name) {

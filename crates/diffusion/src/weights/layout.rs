@@ -56,7 +56,10 @@ impl Source {
 
     /// Whether nothing has to be converted.
     fn is(self, target: Target) -> bool {
-        matches!((self, target), (Self::F32, Target::F32) | (Self::F16, Target::F16) | (Self::Bf16, Target::Bf16))
+        matches!(
+            (self, target),
+            (Self::F32, Target::F32) | (Self::F16, Target::F16) | (Self::Bf16, Target::Bf16)
+        )
     }
 }
 
@@ -138,7 +141,15 @@ impl<'a> Job<'a> {
         stretch: Stretch<'a>,
     ) -> Self {
         let (dims, order) = simplify(dims, order);
-        Self { kind, source, target, dims, order, elements: stretch.bytes.len() / source.size(), stretch }
+        Self {
+            kind,
+            source,
+            target,
+            dims,
+            order,
+            elements: stretch.bytes.len() / source.size(),
+            stretch,
+        }
     }
 
     /// The bytes of the result.
@@ -164,7 +175,9 @@ fn simplify(dims: &[u64], order: &[usize]) -> (Vec<usize>, Vec<usize>) {
     let mut groups: Vec<(usize, usize, usize)> = Vec::new();
     for &axis in order.iter().filter(|&&axis| dims[axis] != 1) {
         match groups.last_mut() {
-            Some((_, end, total)) if (*end..axis).all(|between| dims[between] == 1) && *end <= axis => {
+            Some((_, end, total))
+                if (*end..axis).all(|between| dims[between] == 1) && *end <= axis =>
+            {
                 *end = axis + 1;
                 *total = total.saturating_mul(size(axis));
             }
@@ -173,7 +186,8 @@ fn simplify(dims: &[u64], order: &[usize]) -> (Vec<usize>, Vec<usize>) {
     }
     let mut in_file: Vec<_> = groups.clone();
     in_file.sort_unstable();
-    let order = groups.iter().filter_map(|group| in_file.iter().position(|other| other == group)).collect();
+    let order =
+        groups.iter().filter_map(|group| in_file.iter().position(|other| other == group)).collect();
     (in_file.into_iter().map(|(.., total)| total).collect(), order)
 }
 
@@ -202,7 +216,8 @@ pub(super) struct Part<'a> {
 pub(super) fn parts<'a>(job: &Job<'a>, out: &'a mut [u8], count: usize) -> Vec<Part<'a>> {
     let elements = job.elements.div_ceil(count.max(1)).next_multiple_of(STRETCH).max(1);
     let (source, target) = (job.source, job.target);
-    let pieces = job.stretch.chunks(elements * source.size()).zip(out.chunks_mut(elements * target.size()));
+    let pieces =
+        job.stretch.chunks(elements * source.size()).zip(out.chunks_mut(elements * target.size()));
     pieces.map(|(stretch, out)| Part { source, target, stretch, out }).collect()
 }
 
@@ -243,7 +258,10 @@ fn widen(source: Source, from: &[u8], to: &mut [f32]) {
     match source {
         Source::F64 => {
             for (from, to) in from.as_chunks().0.iter().zip(to) {
-                #[expect(clippy::cast_possible_truncation, reason = "rounding is what is asked for")]
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    reason = "rounding is what is asked for"
+                )]
                 let rounded = f64::from_le_bytes(*from) as f32;
                 *to = rounded;
             }

@@ -80,7 +80,9 @@ pub fn load<E: Send>(
     let total: usize = jobs.iter().map(|(_, job)| job.bytes()).sum();
     let alone = jobs
         .iter()
-        .take_while(|(_, job)| job.in_order() && job.bytes() >= SHARED_BYTES.max(total / threads / 2))
+        .take_while(|(_, job)| {
+            job.in_order() && job.bytes() >= SHARED_BYTES.max(total / threads / 2)
+        })
         .count();
     let alone = if threads == 1 { 0 } else { alone };
     let (large, rest) = jobs.split_at(alone);
@@ -118,9 +120,14 @@ pub fn check(checkpoint: &Checkpoint, wanted: &[Wanted]) -> Result<(), WeightsEr
 }
 
 /// One tensor, by `threads` threads.
-fn bring(job: &Job<'_>, name: &str, threads: usize, cancel: &Cancel) -> Result<Tensor, WeightsError> {
-    let mut bytes =
-        AlignedBytes::zeroed(job.bytes()).map_err(|source| WeightsError::Memory { name: name.to_owned(), source })?;
+fn bring(
+    job: &Job<'_>,
+    name: &str,
+    threads: usize,
+    cancel: &Cancel,
+) -> Result<Tensor, WeightsError> {
+    let mut bytes = AlignedBytes::zeroed(job.bytes())
+        .map_err(|source| WeightsError::Memory { name: name.to_owned(), source })?;
     let done = if threads == 1 {
         layout::whole(job, &mut bytes, cancel)
     } else {
@@ -142,7 +149,10 @@ fn bring(job: &Job<'_>, name: &str, threads: usize, cancel: &Cancel) -> Result<T
 }
 
 /// Checks all that is wanted against what is there.
-fn plan<'a>(checkpoint: &'a Checkpoint, wanted: &[Wanted]) -> Result<Vec<(usize, Job<'a>)>, WeightsError> {
+fn plan<'a>(
+    checkpoint: &'a Checkpoint,
+    wanted: &[Wanted],
+) -> Result<Vec<(usize, Job<'a>)>, WeightsError> {
     let mut jobs = Vec::with_capacity(wanted.len());
     let mut missing: Option<(String, usize)> = None;
     for (index, want) in wanted.iter().enumerate() {
@@ -167,20 +177,32 @@ fn plan<'a>(checkpoint: &'a Checkpoint, wanted: &[Wanted]) -> Result<Vec<(usize,
         let types = stored.dtype.and_then(layout::Source::of).zip(layout::Target::of(want.dtype));
         let Some((source, target)) = types else {
             let found = stored.dtype_name.to_owned();
-            return Err(WeightsError::Dtype { path: path(), name: name(), found, wanted: want.dtype });
+            return Err(WeightsError::Dtype {
+                path: path(),
+                name: name(),
+                found,
+                wanted: want.dtype,
+            });
         };
-        let dimensions = want.order.iter().map(|&at| i64::try_from(want.dims[at]).unwrap_or(i64::MAX)).collect();
+        let dimensions =
+            want.order.iter().map(|&at| i64::try_from(want.dims[at]).unwrap_or(i64::MAX)).collect();
         let kind = TensorType { dtype: target.dtype(), dimensions };
         let file = &checkpoint.files[entry.file];
-        let stretch =
-            Stretch { path: &file.path, file: &file.handle, at: entry.tensor.range.start as u64, bytes: stored.bytes };
+        let stretch = Stretch {
+            path: &file.path,
+            file: &file.handle,
+            at: entry.tensor.range.start as u64,
+            bytes: stored.bytes,
+        };
         jobs.push((index, Job::new(source, target, &want.dims, &want.order, kind, stretch)));
     }
     match missing {
         None => Ok(jobs),
-        Some((name, count)) => {
-            Err(WeightsError::Missing { folder: checkpoint.folder.clone(), name, others: count - 1 })
-        }
+        Some((name, count)) => Err(WeightsError::Missing {
+            folder: checkpoint.folder.clone(),
+            name,
+            others: count - 1,
+        }),
     }
 }
 

@@ -1,6 +1,9 @@
 //! Mapping a file: the only unsafe code of this module.
 
-#![expect(unsafe_code, reason = "a mapping is memory that others can change, which no signature can rule out")]
+#![expect(
+    unsafe_code,
+    reason = "a mapping is memory that others can change, which no signature can rule out"
+)]
 
 use std::fs::File;
 use std::path::Path;

@@ -116,7 +116,8 @@ impl Checkpoint {
     }
 
     fn find(&self, name: &str) -> Option<&Entry> {
-        let index = self.tensors.binary_search_by(|entry| entry.tensor.name.as_str().cmp(name)).ok()?;
+        let index =
+            self.tensors.binary_search_by(|entry| entry.tensor.name.as_str().cmp(name)).ok()?;
         self.tensors.get(index)
     }
 

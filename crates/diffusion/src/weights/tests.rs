@@ -27,7 +27,8 @@ impl Shard {
     fn with(mut self, name: &str, dtype: &str, dims: &[u64], bytes: &[u8]) -> Self {
         let begin = self.values.len();
         self.values.extend_from_slice(bytes);
-        let tensor = json!({"dtype": dtype, "shape": dims, "data_offsets": [begin, self.values.len()]});
+        let tensor =
+            json!({"dtype": dtype, "shape": dims, "data_offsets": [begin, self.values.len()]});
         self.header.insert(name.to_owned(), tensor);
         self
     }
@@ -54,14 +55,24 @@ fn folder_of(name: &str, bytes: &[u8]) -> TempDir {
 }
 
 fn wanted(name: &str, dims: &[u64], dtype: Dtype, order: &[usize]) -> Wanted {
-    Wanted { name: name.to_owned(), aliases: Vec::new(), dims: dims.to_vec(), dtype, order: order.to_vec() }
+    Wanted {
+        name: name.to_owned(),
+        aliases: Vec::new(),
+        dims: dims.to_vec(),
+        dtype,
+        order: order.to_vec(),
+    }
 }
 
 fn plain(name: &str, dims: &[u64]) -> Wanted {
     wanted(name, dims, Dtype::Float32, &(0..dims.len()).collect::<Vec<_>>())
 }
 
-fn load_all(folder: &Path, wanted: &[Wanted], threads: usize) -> Result<Vec<Tensor>, LoadError<()>> {
+fn load_all(
+    folder: &Path,
+    wanted: &[Wanted],
+    threads: usize,
+) -> Result<Vec<Tensor>, LoadError<()>> {
     let checkpoint = Checkpoint::open(folder, STEM, None)?;
     let done = Mutex::new(vec![None; wanted.len()]);
     load(&checkpoint, wanted, threads, &Cancel::default(), |index, tensor| {
@@ -99,7 +110,8 @@ fn numbers(count: usize) -> Vec<f32> {
 /// The slow way, element by element.
 fn reordered(values: &[f32], dims: &[u64], order: &[usize]) -> Vec<f32> {
     let dims: Vec<usize> = dims.iter().map(|&dim| usize::try_from(dim).unwrap()).collect();
-    let strides: Vec<usize> = (0..dims.len()).map(|axis| dims[axis + 1..].iter().product()).collect();
+    let strides: Vec<usize> =
+        (0..dims.len()).map(|axis| dims[axis + 1..].iter().product()).collect();
     (0..values.len())
         .map(|mut at| {
             let mut from = 0;
@@ -115,14 +127,21 @@ fn reordered(values: &[f32], dims: &[u64], order: &[usize]) -> Vec<f32> {
 #[test]
 fn a_single_file_gives_its_tensors() {
     let values = [1.0, -2.0, 3.5, f32::NAN, f32::INFINITY, -0.0];
-    let folder = Shard::default().f32("b", &[2, 3], &values).with("a.ids", "I64", &[1], &[1; 8]).folder();
+    let folder =
+        Shard::default().f32("b", &[2, 3], &values).with("a.ids", "I64", &[1], &[1; 8]).folder();
     let checkpoint = Checkpoint::open(folder.path(), STEM, None).unwrap();
     let shapes: Vec<_> = checkpoint.names_and_shapes().collect();
     assert_eq!(shapes, [("a.ids", &[1_u64][..]), ("b", &[2, 3])]);
     assert_eq!(checkpoint.bytes(), 32);
     let stored = checkpoint.get("b").unwrap();
-    assert_eq!((stored.dtype, stored.dtype_name, stored.dims), (Some(Dtype::Float32), "F32", &[2, 3][..]));
-    assert_eq!(stored.bytes, values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<_>>());
+    assert_eq!(
+        (stored.dtype, stored.dtype_name, stored.dims),
+        (Some(Dtype::Float32), "F32", &[2, 3][..])
+    );
+    assert_eq!(
+        stored.bytes,
+        values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<_>>()
+    );
     assert!(checkpoint.get("c").is_none());
     // Bit for bit, NaN and all.
     let tensors = load_all(folder.path(), &[plain("b", &[2, 3])], 1).unwrap();
@@ -140,7 +159,17 @@ fn every_order_of_dimensions_is_as_the_slow_way_has_it() {
         (&[200, 300], &[&[1, 0]]),
         (&[32, 128], &[&[1, 0]]),
         (&[33, 129], &[&[1, 0]]),
-        (&[65, 31, 3, 3], &[&[2, 3, 1, 0], &[0, 2, 3, 1], &[0, 1, 2, 3], &[3, 2, 1, 0], &[1, 0, 2, 3], &[1, 2, 3, 0]]),
+        (
+            &[65, 31, 3, 3],
+            &[
+                &[2, 3, 1, 0],
+                &[0, 2, 3, 1],
+                &[0, 1, 2, 3],
+                &[3, 2, 1, 0],
+                &[1, 0, 2, 3],
+                &[1, 2, 3, 0],
+            ],
+        ),
         (&[40, 20, 1, 1], &[&[2, 3, 1, 0], &[0, 2, 3, 1]]),
         (&[1, 20, 3, 3], &[&[2, 3, 1, 0]]),
         (&[20, 1, 3, 3], &[&[2, 3, 1, 0], &[1, 0, 3, 2]]),
@@ -153,13 +182,18 @@ fn every_order_of_dimensions_is_as_the_slow_way_has_it() {
         let values = numbers(usize::try_from(dims.iter().product::<u64>()).unwrap());
         let folder = Shard::default().f32("w", dims, &values).folder();
         for &order in orders {
-            for (dtype, threads) in
-                [(Dtype::Float32, 1), (Dtype::Float32, 3), (Dtype::BFloat16, 2), (Dtype::Float16, 2)]
-            {
-                let tensor = &load_all(folder.path(), &[wanted("w", dims, dtype, order)], threads).unwrap()[0];
+            for (dtype, threads) in [
+                (Dtype::Float32, 1),
+                (Dtype::Float32, 3),
+                (Dtype::BFloat16, 2),
+                (Dtype::Float16, 2),
+            ] {
+                let tensor = &load_all(folder.path(), &[wanted("w", dims, dtype, order)], threads)
+                    .unwrap()[0];
                 let expected = reordered(&values, dims, order);
                 assert_eq!(as_f32(tensor, dtype), expected, "{dims:?} {order:?} {dtype}");
-                let sizes: Vec<i64> = order.iter().map(|&axis| i64::try_from(dims[axis]).unwrap()).collect();
+                let sizes: Vec<i64> =
+                    order.iter().map(|&axis| i64::try_from(dims[axis]).unwrap()).collect();
                 assert_eq!(tensor.kind().dimensions, sizes);
             }
         }
@@ -206,7 +240,8 @@ fn every_half_and_every_rounding_is_right() {
         2.6,
     ];
     floats.extend((0..5000_u32).map(|i| f32::from_bits(i.wrapping_mul(2_654_435_761))));
-    let doubles: Vec<u8> = floats.iter().flat_map(|&value| f64::from(value).to_le_bytes()).collect();
+    let doubles: Vec<u8> =
+        floats.iter().flat_map(|&value| f64::from(value).to_le_bytes()).collect();
     let count = floats.len() as u64;
     let folder = Shard::default()
         .with("f16", "F16", &[65536], &all)
@@ -224,7 +259,8 @@ fn every_half_and_every_rounding_is_right() {
             _ => floats.clone(),
         };
         for dtype in targets {
-            let tensor = &load_all(folder.path(), &[wanted(name, &[count], dtype, &[0])], 1).unwrap()[0];
+            let tensor =
+                &load_all(folder.path(), &[wanted(name, &[count], dtype, &[0])], 1).unwrap()[0];
             for (&exact, is) in exact.iter().zip(as_f32(tensor, dtype)) {
                 let should = match dtype {
                     Dtype::BFloat16 => bf16::from_f32_const(exact).to_f32_const(),
@@ -263,7 +299,10 @@ fn a_large_tensor_is_shared_out_and_many_are_all_done() {
 #[test]
 fn older_names_and_ones_at_the_end_are_taken() {
     let values = numbers(6);
-    let folder = Shard::default().f32("query.weight", &[2, 3], &values).f32("conv", &[2, 3, 1, 1], &values).folder();
+    let folder = Shard::default()
+        .f32("query.weight", &[2, 3], &values)
+        .f32("conv", &[2, 3, 1, 1], &values)
+        .folder();
     let mut renamed = wanted("to_q.weight", &[2, 3, 1, 1], Dtype::Float32, &[2, 3, 1, 0]);
     renamed.aliases = vec!["nothing".to_owned(), "query.weight".to_owned()];
     let linear = wanted("conv", &[2, 3], Dtype::Float32, &[1, 0]);
@@ -276,19 +315,32 @@ fn older_names_and_ones_at_the_end_are_taken() {
 
 #[test]
 fn what_does_not_fit_the_model_is_named() {
-    let folder = Shard::default().f32("a", &[2, 3], &[0.0; 6]).with("i", "I64", &[1], &[0; 8]).folder();
+    let folder =
+        Shard::default().f32("a", &[2, 3], &[0.0; 6]).with("i", "I64", &[1], &[0; 8]).folder();
     let path = folder.path();
     says(&load_error(path, &[plain("b", &[1])]), &["`b`", path.to_str().unwrap(), "downloaded"]);
-    says(&load_error(path, &[plain("b", &[1]), plain("a", &[2, 3]), plain("c", &[1])]), &["`b`", "1 others"]);
-    says(&load_error(path, &[plain("a", &[3, 2])]), &["model.safetensors", "`a`", "[2, 3]", "[3, 2]"]);
+    says(
+        &load_error(path, &[plain("b", &[1]), plain("a", &[2, 3]), plain("c", &[1])]),
+        &["`b`", "1 others"],
+    );
+    says(
+        &load_error(path, &[plain("a", &[3, 2])]),
+        &["model.safetensors", "`a`", "[2, 3]", "[3, 2]"],
+    );
     says(&load_error(path, &[plain("a", &[6])]), &["`a`", "[2, 3]", "[6]"]);
     says(&load_error(path, &[plain("a", &[1, 2, 3])]), &["[1, 2, 3]"]);
     says(&load_error(path, &[plain("i", &[1])]), &["model.safetensors", "`i`", "I64", "float32"]);
     says(&load_error(path, &[wanted("a", &[2, 3], Dtype::Int8, &[0, 1])]), &["`a`", "int8"]);
     for order in [&[0, 0][..], &[0], &[0, 2], &[0, 1, 2]] {
-        says(&load_error(path, &[wanted("a", &[2, 3], Dtype::Float32, order)]), &["`a`", "no order"]);
+        says(
+            &load_error(path, &[wanted("a", &[2, 3], Dtype::Float32, order)]),
+            &["`a`", "no order"],
+        );
     }
-    let odd = Shard::default().with("f8", "F8_E4M3", &[4], &[0; 4]).with("new", "F6_E2M3", &[4], &[0; 3]).folder();
+    let odd = Shard::default()
+        .with("f8", "F8_E4M3", &[4], &[0; 4])
+        .with("new", "F6_E2M3", &[4], &[0; 3])
+        .folder();
     assert_eq!(Checkpoint::open(odd.path(), STEM, None).unwrap().get("new").unwrap().dtype, None);
     says(&load_error(odd.path(), &[plain("f8", &[4])]), &["`f8`", "F8_E4M3"]);
     says(&load_error(odd.path(), &[plain("new", &[4])]), &["`new`", "F6_E2M3"]);
@@ -296,7 +348,9 @@ fn what_does_not_fit_the_model_is_named() {
 
 #[test]
 fn loading_stops_when_asked_and_at_the_caller_s_error() {
-    let folder = (0..20).fold(Shard::default(), |shard, i| shard.f32(&format!("{i}"), &[1], &[0.0])).folder();
+    let folder = (0..20)
+        .fold(Shard::default(), |shard, i| shard.f32(&format!("{i}"), &[1], &[0.0]))
+        .folder();
     let all: Vec<Wanted> = (0..20).map(|i| plain(&format!("{i}"), &[1])).collect();
     let checkpoint = Checkpoint::open(folder.path(), STEM, None).unwrap();
     for threads in [1, 2] {
@@ -319,8 +373,14 @@ fn loading_stops_when_asked_and_at_the_caller_s_error() {
 fn a_file_that_became_shorter_is_an_error_where_nothing_is_reordered() {
     let folder = Shard::default().f32("a", &[40_000], &numbers(40_000)).folder();
     let checkpoint = Checkpoint::open(folder.path(), STEM, None).unwrap();
-    fs::File::options().write(true).open(folder.path().join("model.safetensors")).unwrap().set_len(1000).unwrap();
-    let error = load(&checkpoint, &[plain("a", &[40_000])], 1, &Cancel::default(), |_, _| Ok::<(), ()>(()));
+    fs::File::options()
+        .write(true)
+        .open(folder.path().join("model.safetensors"))
+        .unwrap()
+        .set_len(1000)
+        .unwrap();
+    let error =
+        load(&checkpoint, &[plain("a", &[40_000])], 1, &Cancel::default(), |_, _| Ok::<(), ()>(()));
     says(&error.unwrap_err().to_string(), &["model.safetensors", "cannot be read"]);
 }
 
@@ -348,7 +408,10 @@ fn shards_are_found_by_their_index() {
         let shard = |number: u32| format!("model{dot}-0000{number}-of-00002.safetensors");
         let folder = sharded(variant, &json!({"a": shard(1), "b": shard(2), "shared": shard(2)}));
         let checkpoint = Checkpoint::open(folder.path(), STEM, None).unwrap();
-        assert_eq!(checkpoint.names_and_shapes().map(|(name, _)| name).collect::<Vec<_>>(), ["a", "b", "shared"]);
+        assert_eq!(
+            checkpoint.names_and_shapes().map(|(name, _)| name).collect::<Vec<_>>(),
+            ["a", "b", "shared"]
+        );
         assert_eq!(checkpoint.bytes(), 16);
         assert_eq!(checkpoint.files().count(), 2);
         assert_eq!(checkpoint.get("shared").unwrap().bytes, 8_f32.to_le_bytes());
@@ -364,7 +427,15 @@ fn shards_are_found_by_their_index() {
             says(&open_error(outside.path(), None), &["index", "no file beside it"]);
         }
     }
-    for text in ["", "{", "[]", "{\"weight_map\": []}", "{\"weight_map\": {\"a\": 1}}", "{\"weight_map\": {}}", "{}"] {
+    for text in [
+        "",
+        "{",
+        "[]",
+        "{\"weight_map\": []}",
+        "{\"weight_map\": {\"a\": 1}}",
+        "{\"weight_map\": {}}",
+        "{}",
+    ] {
         let folder = folder_of("model.safetensors.index.json", text.as_bytes());
         says(&open_error(folder.path(), None), &["model.safetensors.index.json", "downloaded"]);
     }
@@ -376,10 +447,14 @@ fn plain_files_come_first_and_a_variant_is_asked_for() {
     let half = Shard::default().f32("half", &[1], &[1.0]);
     let both = plain.folder();
     fs::write(both.path().join("model.fp16.safetensors"), half.bytes()).unwrap();
-    let has = |variant, name| Checkpoint::open(both.path(), STEM, variant).unwrap().get(name).is_some();
+    let has =
+        |variant, name| Checkpoint::open(both.path(), STEM, variant).unwrap().get(name).is_some();
     assert!(has(None, "plain"));
     assert!(has(Some("fp16"), "half"));
-    says(&open_error(both.path(), Some("bf16")), &["`bf16`", "model.fp16.safetensors", "model.safetensors"]);
+    says(
+        &open_error(both.path(), Some("bf16")),
+        &["`bf16`", "model.fp16.safetensors", "model.safetensors"],
+    );
     fs::remove_file(both.path().join("model.safetensors")).unwrap();
     assert!(Checkpoint::open(both.path(), STEM, None).unwrap().get("half").is_some());
 }
@@ -391,7 +466,9 @@ fn each_library_has_its_order_and_its_names() {
     let folder = sharded("", &weight_map);
     let single = Shard::default().f32("single", &[1], &[1.0]).bytes();
     fs::write(folder.path().join("model.safetensors"), &single).unwrap();
-    let has = |stem, variant, name| Checkpoint::open(folder.path(), stem, variant).unwrap().get(name).is_some();
+    let has = |stem, variant, name| {
+        Checkpoint::open(folder.path(), stem, variant).unwrap().get(name).is_some()
+    };
     assert!(has("model", None, "single"), "transformers takes the single file");
     let ours = |name: &str| folder.path().join(format!("diffusion_pytorch_{name}"));
     for name in ["model.safetensors", "model.safetensors.index.json"] {
@@ -400,10 +477,14 @@ fn each_library_has_its_order_and_its_names() {
     assert!(has("diffusion_pytorch_model", None, "shared"), "diffusers takes the shards");
     assert!(!Checkpoint::has_variant(folder.path(), "fp16"));
     // The name of the index of older releases.
-    fs::rename(ours("model.safetensors.index.json"), ours("model.safetensors.fp16.index.json")).unwrap();
+    fs::rename(ours("model.safetensors.index.json"), ours("model.safetensors.fp16.index.json"))
+        .unwrap();
     assert!(has("diffusion_pytorch_model", Some("fp16"), "shared"));
     fs::write(ours("model-00001-of-00002.fp16.safetensors"), &single).unwrap();
-    assert!(Checkpoint::has_variant(folder.path(), "fp16") && !Checkpoint::has_variant(folder.path(), "bf16"));
+    assert!(
+        Checkpoint::has_variant(folder.path(), "fp16")
+            && !Checkpoint::has_variant(folder.path(), "bf16")
+    );
 }
 
 #[test]
@@ -416,7 +497,10 @@ fn a_folder_of_variants_is_not_incomplete() {
 #[test]
 fn what_is_not_there_is_named() {
     let empty = tempfile::tempdir().unwrap();
-    says(&open_error(empty.path(), None), &["model.safetensors", "model.safetensors.index.json", "downloaded"]);
+    says(
+        &open_error(empty.path(), None),
+        &["model.safetensors", "model.safetensors.index.json", "downloaded"],
+    );
     says(&open_error(empty.path(), Some("fp16")), &["model.fp16.safetensors", "downloaded"]);
     says(&open_error(&empty.path().join("unet"), None), &["no folder", "unet", "downloaded"]);
     for name in ["pytorch_model.bin", "model.ckpt", "model.fp16.bin"] {
@@ -442,14 +526,26 @@ fn damaged_and_hostile_files_are_refused() {
     for length in 0..good.len() {
         says(&error(&good[..length]), &["downloaded"]);
     }
-    says(&error(&good[..good.len() - 1]), &["cut short", &good.len().to_string(), &(good.len() - 1).to_string()]);
+    says(
+        &error(&good[..good.len() - 1]),
+        &["cut short", &good.len().to_string(), &(good.len() - 1).to_string()],
+    );
     says(&error(&[&good[..], b"x"].concat()), &["tensors end at"]);
     // Another file altogether.
     says(&error(b"PK\x03\x04 a zip file of some length"), &["no intact safetensors"]);
-    says(&error(b"<!DOCTYPE html><html>not found</html>"), &["no intact safetensors", "downloaded"]);
-    says(&error(b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n"), &["Git LFS", "git lfs pull"]);
+    says(
+        &error(b"<!DOCTYPE html><html>not found</html>"),
+        &["no intact safetensors", "downloaded"],
+    );
+    says(
+        &error(b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n"),
+        &["Git LFS", "git lfs pull"],
+    );
     for length in [u64::MAX, u64::MAX - 7, 1 << 63, 1 << 40, 100_000_001] {
-        says(&error(&[&length.to_le_bytes()[..], b"{}"].concat()), &["no intact safetensors", &length.to_string()]);
+        says(
+            &error(&[&length.to_le_bytes()[..], b"{}"].concat()),
+            &["no intact safetensors", &length.to_string()],
+        );
     }
     says(&error(&[&99_u64.to_le_bytes()[..], b"{}"].concat()), &["cut short", "107"]);
     // Headers that are no such thing.
@@ -472,12 +568,20 @@ fn damaged_and_hostile_files_are_refused() {
         says(&error(&file_of(header.as_bytes(), &[])), &["header"]);
     }
     says(&error(&file_of(b"{\"\xff\": 1}", &[])), &["header"]);
-    let tensor =
-        |shape: &str, offsets: &str| format!("{{\"dtype\": \"F32\", \"shape\": {shape}, \"data_offsets\": {offsets}}}");
-    for (shape, offsets) in
-        [("[-1]", "[0, 4]"), ("[1.5]", "[0, 4]"), ("[1]", "[0]"), ("[1]", "[0, 4, 8]"), ("[1e30]", "[0, 4]")]
-    {
-        says(&error(&file_of(format!("{{\"a\": {}}}", tensor(shape, offsets)).as_bytes(), &[0; 4])), &["header"]);
+    let tensor = |shape: &str, offsets: &str| {
+        format!("{{\"dtype\": \"F32\", \"shape\": {shape}, \"data_offsets\": {offsets}}}")
+    };
+    for (shape, offsets) in [
+        ("[-1]", "[0, 4]"),
+        ("[1.5]", "[0, 4]"),
+        ("[1]", "[0]"),
+        ("[1]", "[0, 4, 8]"),
+        ("[1e30]", "[0, 4]"),
+    ] {
+        says(
+            &error(&file_of(format!("{{\"a\": {}}}", tensor(shape, offsets)).as_bytes(), &[0; 4])),
+            &["header"],
+        );
     }
     // Tensors that contradict themselves, the file or each other.
     let max = u64::MAX;
@@ -498,8 +602,9 @@ fn damaged_and_hostile_files_are_refused() {
             &[why, "downloaded"],
         );
     }
-    let two =
-        |first: &str, second: &str| format!("{{\"a\": {}, \"b\": {}}}", tensor("[1]", first), tensor("[1]", second));
+    let two = |first: &str, second: &str| {
+        format!("{{\"a\": {}, \"b\": {}}}", tensor("[1]", first), tensor("[1]", second))
+    };
     says(&error(&file_of(two("[0, 4]", "[0, 4]").as_bytes(), &[0; 8])), &["`b`", "overlaps"]);
     says(&error(&file_of(two("[0, 4]", "[2, 6]").as_bytes(), &[0; 6])), &["`b`", "overlaps"]);
     says(&error(&file_of(two("[0, 4]", "[8, 12]").as_bytes(), &[0; 12])), &["`b`", "gap"]);

@@ -59,7 +59,9 @@ enum Rule {
 /// The table. docs/precision.md says why.
 fn rule(op: &Op) -> Rule {
     match op {
-        Op::Conv2d { .. } | Op::Linear { .. } | Op::Attention(_) | Op::Embedding { .. } => Rule::Low,
+        Op::Conv2d { .. } | Op::Linear { .. } | Op::Attention(_) | Op::Embedding { .. } => {
+            Rule::Low
+        }
         Op::Unary(UnaryOp::Exp | UnaryOp::Sin | UnaryOp::Cos, _) => Rule::Float32,
         Op::Unary(..)
         | Op::GroupNorm { .. }
@@ -111,7 +113,13 @@ impl<'f> Cast<'f> {
             }
         }
         let name = from.name().to_owned();
-        let to = Function { name, nodes: Vec::new(), inputs: from.inputs().to_vec(), weights, outputs: Vec::new() };
+        let to = Function {
+            name,
+            nodes: Vec::new(),
+            inputs: from.inputs().to_vec(),
+            weights,
+            outputs: Vec::new(),
+        };
         let now = vec![None; from.nodes().len()];
         Self { from, to, low, now, casts: HashMap::new(), fills: HashMap::new() }
     }
@@ -148,7 +156,10 @@ impl<'f> Cast<'f> {
             Rule::Follow => operands.first().map(|&x| self.dtype(x)),
             Rule::Widest => Some(self.widest(&operands)),
             Rule::Narrowest => {
-                let parts = operands.iter().filter(|part| !self.is_fill(**part)).map(|part| self.dtype(*part));
+                let parts = operands
+                    .iter()
+                    .filter(|part| !self.is_fill(**part))
+                    .map(|part| self.dtype(*part));
                 parts.reduce(|dtype, part| if part == self.low { part } else { dtype })
             }
             Rule::AsIs => None,
@@ -180,9 +191,11 @@ impl<'f> Cast<'f> {
     fn widest(&self, operands: &[Value]) -> Dtype {
         let given = operands.iter().filter(|operand| !self.is_fill(**operand));
         let is_scalar = |value: Value| self.from.type_of(value).dims.is_empty();
-        let (scalars, larger): (Vec<Value>, Vec<Value>) = given.partition(|operand| is_scalar(**operand));
+        let (scalars, larger): (Vec<Value>, Vec<Value>) =
+            given.partition(|operand| is_scalar(**operand));
         let deciding = if larger.is_empty() { scalars } else { larger };
-        let all_low = !deciding.is_empty() && deciding.iter().all(|operand| self.dtype(*operand) == self.low);
+        let all_low =
+            !deciding.is_empty() && deciding.iter().all(|operand| self.dtype(*operand) == self.low);
         if all_low { self.low } else { Dtype::Float32 }
     }
 
@@ -223,11 +236,8 @@ impl<'f> Cast<'f> {
 
     fn push(&mut self, op: Op, claimed: &Type) -> Result<Value, GraphError> {
         let index = self.to.nodes.len();
-        let kind = infer(&op, claimed, |value| self.to.type_of(value)).map_err(|why| GraphError {
-            function: self.to.name.clone(),
-            index,
-            op: op.name(),
-            why,
+        let kind = infer(&op, claimed, |value| self.to.type_of(value)).map_err(|why| {
+            GraphError { function: self.to.name.clone(), index, op: op.name(), why }
         })?;
         self.to.nodes.push(Node { op, kind });
         // There are at most three casts for each old value, which are numbered in 32 bits.

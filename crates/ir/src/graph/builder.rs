@@ -15,7 +15,8 @@ pub struct Builder {
 impl Builder {
     /// An empty function. The name is for messages.
     pub fn new(name: impl Into<String>) -> Self {
-        let (name, nodes, inputs, weights, outputs) = (name.into(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (name, nodes, inputs, weights, outputs) =
+            (name.into(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
         Self { function: Function { name, nodes, inputs, weights, outputs } }
     }
 
@@ -28,7 +29,8 @@ impl Builder {
 
     /// Reads a tensor of the checkpoint, in f32; [`super::autocast`] decides which are read in a smaller dtype.
     pub fn weight(&mut self, name: impl Into<String>, dims: impl Into<Vec<u64>>) -> Value {
-        let (index, kind) = (position(self.function.weights.len()), Type::new(Dtype::Float32, dims));
+        let (index, kind) =
+            (position(self.function.weights.len()), Type::new(Dtype::Float32, dims));
         self.function.weights.push(WeightDecl { name: name.into(), kind: kind.clone() });
         self.push(Op::Weight(index), kind)
     }
@@ -37,7 +39,11 @@ impl Builder {
     ///
     /// # Errors
     /// Where there are more or fewer than `dims` hold.
-    pub fn literal(&mut self, dims: impl Into<Vec<u64>>, values: impl Into<Vec<f32>>) -> Result<Value, GraphError> {
+    pub fn literal(
+        &mut self,
+        dims: impl Into<Vec<u64>>,
+        values: impl Into<Vec<f32>>,
+    ) -> Result<Value, GraphError> {
         self.add_op(Op::Literal(values.into().into()), &Type::new(Dtype::Float32, dims))
     }
 
@@ -121,7 +127,12 @@ impl Builder {
     ///
     /// # Errors
     /// Where the features do not fit.
-    pub fn linear(&mut self, x: Value, weight: Value, bias: Option<Value>) -> Result<Value, GraphError> {
+    pub fn linear(
+        &mut self,
+        x: Value,
+        weight: Value,
+        bias: Option<Value>,
+    ) -> Result<Value, GraphError> {
         self.shaped(Op::Linear { x, weight, bias })
     }
 
@@ -161,7 +172,11 @@ impl Builder {
     ///
     /// # Errors
     /// Where the other axes differ.
-    pub fn concat(&mut self, parts: impl Into<Vec<Value>>, axis: usize) -> Result<Value, GraphError> {
+    pub fn concat(
+        &mut self,
+        parts: impl Into<Vec<Value>>,
+        axis: usize,
+    ) -> Result<Value, GraphError> {
         self.shaped(Op::Concat { parts: parts.into(), axis })
     }
 
@@ -169,7 +184,13 @@ impl Builder {
     ///
     /// # Errors
     /// Where there are no such cells.
-    pub fn slice(&mut self, x: Value, axis: usize, start: u64, end: u64) -> Result<Value, GraphError> {
+    pub fn slice(
+        &mut self,
+        x: Value,
+        axis: usize,
+        start: u64,
+        end: u64,
+    ) -> Result<Value, GraphError> {
         self.shaped(Op::Slice { x, axis, start, end })
     }
 

@@ -10,7 +10,11 @@ const MOST_BYTES: u64 = i64::MAX.unsigned_abs();
 
 /// The type of what `op` gives. `of` tells the types of its operands; `claimed` is the node's own type, which decides for ops
 /// whose shape is not theirs to choose.
-pub(super) fn infer<'a>(op: &Op, claimed: &Type, of: impl Fn(Value) -> &'a Type) -> Result<Type, String> {
+pub(super) fn infer<'a>(
+    op: &Op,
+    claimed: &Type,
+    of: impl Fn(Value) -> &'a Type,
+) -> Result<Type, String> {
     let kind = given(op, claimed, of)?;
     if kind.bytes() > MOST_BYTES {
         return Err(format!("{kind} takes more bytes than 63 bits count"));
@@ -45,16 +49,23 @@ fn given<'a>(op: &Op, claimed: &Type, of: impl Fn(Value) -> &'a Type) -> Result<
             let x = float(of(*x))?;
             let [batch, channels, height, width] = four(x)?;
             if size[0] < height || size[1] < width {
-                return Err(format!("{height}x{width} cannot be enlarged to {}x{}", size[0], size[1]));
+                return Err(format!(
+                    "{height}x{width} cannot be enlarged to {}x{}",
+                    size[0], size[1]
+                ));
             }
             Ok(Type::new(x.dtype, [batch, channels, size[0], size[1]]))
         }
-        Op::Concat { parts, axis } => concat(&parts.iter().map(|part| of(*part)).collect::<Vec<_>>(), *axis),
+        Op::Concat { parts, axis } => {
+            concat(&parts.iter().map(|part| of(*part)).collect::<Vec<_>>(), *axis)
+        }
         Op::Slice { x, axis, start, end } => {
             let x = of(*x);
             let size = *x.dims.get(*axis).ok_or_else(|| format!("{x} has no axis {axis}"))?;
             if start >= end || *end > size {
-                return Err(format!("{start}..{end} is no part of the {size} cells of axis {axis}"));
+                return Err(format!(
+                    "{start}..{end} is no part of the {size} cells of axis {axis}"
+                ));
             }
             let mut dims = x.dims.clone();
             dims[*axis] = end - start;
@@ -116,7 +127,13 @@ fn binary(x: &Type, y: &Type) -> Result<Type, String> {
     Ok(Type::new(x.dtype, x.dims.iter().zip(&y.dims).map(|(&a, &b)| a.max(b)).collect::<Vec<_>>()))
 }
 
-fn conv2d(x: &Type, weight: &Type, bias: Option<&Type>, stride: u64, padding: u64) -> Result<Type, String> {
+fn conv2d(
+    x: &Type,
+    weight: &Type,
+    bias: Option<&Type>,
+    stride: u64,
+    padding: u64,
+) -> Result<Type, String> {
     let ([b, channels, h, w], [out, taken, kh, kw]) = (four(float(x)?)?, four(weight)?);
     same("the dtype of the weights", weight.dtype, x.dtype)?;
     same("the channels that the weights take", taken, channels)?;
@@ -124,8 +141,9 @@ fn conv2d(x: &Type, weight: &Type, bias: Option<&Type>, stride: u64, padding: u6
     let side = |size: u64, kernel: u64| {
         let padded = size.saturating_add(padding.saturating_mul(2));
         let left = padded.checked_sub(kernel).filter(|_| stride > 0 && kernel > 0);
-        left.map(|left| (left / stride).saturating_add(1))
-            .ok_or_else(|| format!("a kernel of {kernel} at stride {stride} does not fit {padded} cells"))
+        left.map(|left| (left / stride).saturating_add(1)).ok_or_else(|| {
+            format!("a kernel of {kernel} at stride {stride} does not fit {padded} cells")
+        })
     };
     Ok(Type::new(x.dtype, [b, out, side(h, kh)?, side(w, kw)?]))
 }
@@ -148,7 +166,11 @@ fn check_bias(bias: Option<&Type>, out: u64, dtype: Dtype) -> Result<(), String>
     same("the shape of the bias", bias.dims.as_slice(), &[out][..])
 }
 
-fn group_norm<'a>(norm: &Norm, groups: u64, of: impl Fn(Value) -> &'a Type) -> Result<Type, String> {
+fn group_norm<'a>(
+    norm: &Norm,
+    groups: u64,
+    of: impl Fn(Value) -> &'a Type,
+) -> Result<Type, String> {
     let x = float(of(norm.x))?;
     let [_, channels, ..] = four(x)?;
     if groups == 0 || !channels.is_multiple_of(groups) {
@@ -159,11 +181,19 @@ fn group_norm<'a>(norm: &Norm, groups: u64, of: impl Fn(Value) -> &'a Type) -> R
 }
 
 /// Scale and shift of a norm are f32 whatever is normalised: autocast leaves them so.
-fn scale_and_shift<'a>(norm: &Norm, size: u64, of: impl Fn(Value) -> &'a Type) -> Result<(), String> {
+fn scale_and_shift<'a>(
+    norm: &Norm,
+    size: u64,
+    of: impl Fn(Value) -> &'a Type,
+) -> Result<(), String> {
     for (what, value) in [("the scale", norm.weight), ("the shift", norm.bias)] {
         same(what, of(value), &Type::new(Dtype::Float32, [size]))?;
     }
-    if norm.eps.is_finite() && norm.eps >= 0.0 { Ok(()) } else { Err(format!("eps is {}", norm.eps)) }
+    if norm.eps.is_finite() && norm.eps >= 0.0 {
+        Ok(())
+    } else {
+        Err(format!("eps is {}", norm.eps))
+    }
 }
 
 fn attend<'a>(attention: &Attention, of: impl Fn(Value) -> &'a Type) -> Result<Type, String> {
@@ -173,7 +203,10 @@ fn attend<'a>(attention: &Attention, of: impl Fn(Value) -> &'a Type) -> Result<T
         same("the dtype of an operand", kind.dtype, query.dtype)?;
         same("the batch of an operand", kind.dims[0], query.dims[0])?;
         if attention.heads == 0 || !kind.dims[2].is_multiple_of(attention.heads) {
-            return Err(format!("the {name}'s {} features do not make {} heads", kind.dims[2], attention.heads));
+            return Err(format!(
+                "the {name}'s {} features do not make {} heads",
+                kind.dims[2], attention.heads
+            ));
         }
     }
     same("the features of the key", key.dims[2], query.dims[2])?;
@@ -181,7 +214,8 @@ fn attend<'a>(attention: &Attention, of: impl Fn(Value) -> &'a Type) -> Result<T
     if attention.causal {
         same("the rows of the key under a causal mask", key.dims[1], query.dims[1])?;
     }
-    let scores = Type::new(Dtype::Float32, [query.dims[0], attention.heads, query.dims[1], key.dims[1]]);
+    let scores =
+        Type::new(Dtype::Float32, [query.dims[0], attention.heads, query.dims[1], key.dims[1]]);
     if scores.bytes() > MOST_BYTES {
         return Err(format!("its scores, {scores}, take more bytes than 63 bits count"));
     }
@@ -208,7 +242,10 @@ fn concat(parts: &[&Type], axis: usize) -> Result<Type, String> {
 }
 
 fn four(kind: &Type) -> Result<[u64; 4], String> {
-    kind.dims.as_slice().try_into().map_err(|_| format!("four dimensions are wanted, and {kind} was given"))
+    kind.dims
+        .as_slice()
+        .try_into()
+        .map_err(|_| format!("four dimensions are wanted, and {kind} was given"))
 }
 
 fn float(kind: &Type) -> Result<&Type, String> {
@@ -222,6 +259,14 @@ fn integer(kind: &Type) -> Result<(), String> {
     same("the dtype of the positions", kind.dtype, Dtype::Int32)
 }
 
-fn same<T: PartialEq + std::fmt::Debug + Copy>(what: &str, given: T, wanted: T) -> Result<(), String> {
-    if given == wanted { Ok(()) } else { Err(format!("{what} is {given:?}, and should be {wanted:?}")) }
+fn same<T: PartialEq + std::fmt::Debug + Copy>(
+    what: &str,
+    given: T,
+    wanted: T,
+) -> Result<(), String> {
+    if given == wanted {
+        Ok(())
+    } else {
+        Err(format!("{what} is {given:?}, and should be {wanted:?}"))
+    }
 }

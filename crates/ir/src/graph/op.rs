@@ -226,7 +226,9 @@ impl Op {
             | Self::Reshape(x)
             | Self::Permute(x, _)
             | Self::Broadcast(x) => visit(x),
-            Self::Binary(_, x, y) | Self::Embedding { table: x, ids: y } | Self::SelectRow { x, rows: y } => {
+            Self::Binary(_, x, y)
+            | Self::Embedding { table: x, ids: y }
+            | Self::SelectRow { x, rows: y } => {
                 visit(x);
                 visit(y);
             }

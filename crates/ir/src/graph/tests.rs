@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use preheat_tensor::Dtype;
 
 use super::{
-    Attention, BinaryOp, Builder, Function, GraphError, InputDecl, Node, Norm, Op, OutputDecl, Type, UnaryOp, Value,
-    Verified, WeightDecl, autocast,
+    Attention, BinaryOp, Builder, Function, GraphError, InputDecl, Node, Norm, Op, OutputDecl,
+    Type, UnaryOp, Value, Verified, WeightDecl, autocast,
 };
 
 fn f32s(dims: impl Into<Vec<u64>>) -> Type {
@@ -14,10 +14,16 @@ fn f32s(dims: impl Into<Vec<u64>>) -> Type {
 }
 
 /// What the builder says of one op on these inputs.
-fn refusal(inputs: &[Type], op: impl FnOnce(&mut Builder, &[Value]) -> Result<Value, GraphError>) -> String {
+fn refusal(
+    inputs: &[Type],
+    op: impl FnOnce(&mut Builder, &[Value]) -> Result<Value, GraphError>,
+) -> String {
     let mut b = Builder::new("wrong");
-    let values: Vec<Value> =
-        inputs.iter().enumerate().map(|(index, kind)| b.input(format!("x{index}"), kind.clone())).collect();
+    let values: Vec<Value> = inputs
+        .iter()
+        .enumerate()
+        .map(|(index, kind)| b.input(format!("x{index}"), kind.clone()))
+        .collect();
     op(&mut b, &values).unwrap_err().to_string()
 }
 
@@ -61,7 +67,10 @@ fn the_builder_gives_each_op_its_type() {
     assert_eq!(b.type_of(low), &Type::new(Dtype::BFloat16, [2, 15]));
     b.output("low", low);
     let function = b.finish().unwrap();
-    assert_eq!((function.inputs().len(), function.weights().len(), function.name()), (3, 2, "types"));
+    assert_eq!(
+        (function.inputs().len(), function.weights().len(), function.name()),
+        (3, 2, "types")
+    );
 }
 
 #[test]
@@ -72,29 +81,72 @@ fn the_builder_says_what_does_not_fit() {
     let cases: Vec<(String, &str)> = vec![
         (refusal(&[f32s([2, 3]), f32s([3, 2])], |b, x| b.add(x[0], x[1])), "do not go together"),
         (refusal(&[f32s([2, 3]), f32s([3])], |b, x| b.add(x[0], x[1])), "do not go together"),
-        (refusal(&[f32s([2, 3]), low.clone()], |b, x| b.add(x[0], x[1])), "dtype of the right side"),
-        (refusal(std::slice::from_ref(&ints), |b, x| b.unary(UnaryOp::Exp, x[0])), "float32, bfloat16 or float16"),
+        (
+            refusal(&[f32s([2, 3]), low.clone()], |b, x| b.add(x[0], x[1])),
+            "dtype of the right side",
+        ),
+        (
+            refusal(std::slice::from_ref(&ints), |b, x| b.unary(UnaryOp::Exp, x[0])),
+            "float32, bfloat16 or float16",
+        ),
         (refusal(&[], |b, _| b.literal([2], [1.0])), "number of values"),
-        (refusal(&[picture.clone(), f32s([2, 3, 3, 3])], |b, x| b.conv2d(x[0], x[1], None, 1, 1)), "channels"),
-        (refusal(&[picture.clone(), f32s([2, 4, 9, 9])], |b, x| b.conv2d(x[0], x[1], None, 1, 1)), "kernel of 9"),
-        (refusal(&[picture.clone(), f32s([2, 4, 3, 3])], |b, x| b.conv2d(x[0], x[1], None, 0, 1)), "stride 0"),
+        (
+            refusal(&[picture.clone(), f32s([2, 3, 3, 3])], |b, x| {
+                b.conv2d(x[0], x[1], None, 1, 1)
+            }),
+            "channels",
+        ),
+        (
+            refusal(&[picture.clone(), f32s([2, 4, 9, 9])], |b, x| {
+                b.conv2d(x[0], x[1], None, 1, 1)
+            }),
+            "kernel of 9",
+        ),
+        (
+            refusal(&[picture.clone(), f32s([2, 4, 3, 3])], |b, x| {
+                b.conv2d(x[0], x[1], None, 0, 1)
+            }),
+            "stride 0",
+        ),
         (refusal(&[f32s([2, 4]), f32s([3, 5])], |b, x| b.linear(x[0], x[1], None)), "features"),
         (
-            refusal(&[f32s([2, 4]), f32s([3, 4]), f32s([4])], |b, x| b.linear(x[0], x[1], Some(x[2]))),
+            refusal(&[f32s([2, 4]), f32s([3, 4]), f32s([4])], |b, x| {
+                b.linear(x[0], x[1], Some(x[2]))
+            }),
             "shape of the bias",
         ),
-        (refusal(&[picture.clone(), f32s([4]), f32s([4])], |b, x| b.group_norm(norm(x, 1e-5), 3)), "3 groups"),
-        (refusal(&[picture.clone(), f32s([4]), f32s([5])], |b, x| b.group_norm(norm(x, 1e-5), 2)), "the shift"),
-        (refusal(&[f32s([2, 4]), f32s([4]), f32s([4])], |b, x| b.layer_norm(norm(x, f32::NAN))), "eps is NaN"),
         (
-            refusal(&[f32s([1, 3, 8]), f32s([1, 3, 8]), f32s([1, 3, 8])], |b, x| b.attention(attention(x, 3, false))),
+            refusal(&[picture.clone(), f32s([4]), f32s([4])], |b, x| {
+                b.group_norm(norm(x, 1e-5), 3)
+            }),
+            "3 groups",
+        ),
+        (
+            refusal(&[picture.clone(), f32s([4]), f32s([5])], |b, x| {
+                b.group_norm(norm(x, 1e-5), 2)
+            }),
+            "the shift",
+        ),
+        (
+            refusal(&[f32s([2, 4]), f32s([4]), f32s([4])], |b, x| b.layer_norm(norm(x, f32::NAN))),
+            "eps is NaN",
+        ),
+        (
+            refusal(&[f32s([1, 3, 8]), f32s([1, 3, 8]), f32s([1, 3, 8])], |b, x| {
+                b.attention(attention(x, 3, false))
+            }),
             "3 heads",
         ),
         (
-            refusal(&[f32s([1, 3, 8]), f32s([1, 4, 8]), f32s([1, 4, 8])], |b, x| b.attention(attention(x, 2, true))),
+            refusal(&[f32s([1, 3, 8]), f32s([1, 4, 8]), f32s([1, 4, 8])], |b, x| {
+                b.attention(attention(x, 2, true))
+            }),
             "causal",
         ),
-        (refusal(std::slice::from_ref(&picture), |b, x| b.upsample(x[0], [4, 9])), "cannot be enlarged"),
+        (
+            refusal(std::slice::from_ref(&picture), |b, x| b.upsample(x[0], [4, 9])),
+            "cannot be enlarged",
+        ),
         (refusal(&[f32s([2, 3]), low], |b, x| b.concat([x[0], x[1]], 0)), "cannot be joined"),
         (refusal(&[], |b, _| b.concat([], 0)), "nothing to join"),
         (refusal(&[f32s([2, 3])], |b, x| b.slice(x[0], 1, 2, 2)), "no part"),
@@ -106,7 +158,10 @@ fn the_builder_says_what_does_not_fit() {
         (refusal(&[f32s([1, 3, 4]), ints], |b, x| b.select_row(x[0], x[1])), "shape of the rows"),
     ];
     for (said, wanted) in cases {
-        assert!(said.contains(wanted) && said.starts_with("graph `wrong`, op "), "{said:?} does not say {wanted:?}");
+        assert!(
+            said.contains(wanted) && said.starts_with("graph `wrong`, op "),
+            "{said:?} does not say {wanted:?}"
+        );
     }
 }
 
@@ -143,10 +198,19 @@ fn the_verifier_holds_each_rule() {
         (|f| f.outputs[0].donated = Some(Value(1)), "cannot take over"),
         (|f| f.outputs[0].donated = Some(Value(8)), "cannot take over"),
         (
-            |f| f.outputs.push(OutputDecl { name: "z".to_owned(), value: Value(2), donated: Some(Value(0)) }),
+            |f| {
+                f.outputs.push(OutputDecl {
+                    name: "z".to_owned(),
+                    value: Value(2),
+                    donated: Some(Value(0)),
+                })
+            },
             "cannot take over",
         ),
-        (|f| f.outputs.push(OutputDecl { donated: None, ..f.outputs[0].clone() }), "two outputs are called y"),
+        (
+            |f| f.outputs.push(OutputDecl { donated: None, ..f.outputs[0].clone() }),
+            "two outputs are called y",
+        ),
     ];
     assert!(right().verify().is_ok());
     for (index, (broken, wanted)) in breaks.iter().enumerate() {
@@ -176,8 +240,15 @@ fn build_every_op(b: &mut Builder) -> Result<(), GraphError> {
     let layer_norm = b.layer_norm(Norm { x: reshape, weight: scale, bias: shift, eps: 1e-5 })?;
     let matrix = b.weight("linear.weight", [4, 4]);
     let linear = b.linear(layer_norm, matrix, None)?;
-    let heads =
-        Attention { query: linear, key: linear, value: layer_norm, heads: 2, scale: 1.0, causal: false, upcast: true };
+    let heads = Attention {
+        query: linear,
+        key: linear,
+        value: layer_norm,
+        heads: 2,
+        scale: 1.0,
+        causal: false,
+        upcast: true,
+    };
     let attention = b.attention(heads)?;
     for op in [UnaryOp::Sigmoid, UnaryOp::Silu, UnaryOp::Gelu, UnaryOp::QuickGelu] {
         let y = b.unary(op, attention)?;
@@ -187,7 +258,9 @@ fn build_every_op(b: &mut Builder) -> Result<(), GraphError> {
         let y = b.unary(op, attention)?;
         b.output(Op::Unary(op, y).name(), y);
     }
-    for op in [BinaryOp::Add, BinaryOp::Sub, BinaryOp::Mul, BinaryOp::Div, BinaryOp::Min, BinaryOp::Max] {
+    for op in
+        [BinaryOp::Add, BinaryOp::Sub, BinaryOp::Mul, BinaryOp::Div, BinaryOp::Min, BinaryOp::Max]
+    {
         let y = b.binary(op, attention, linear)?;
         b.output(Op::Binary(op, y, y).name(), y);
     }
@@ -244,7 +317,11 @@ fn dtypes(function: &Verified) -> BTreeMap<&str, Dtype> {
         Op::Convert(x, Dtype::Float32) if function.type_of(x).dtype != Dtype::Float32 => x,
         _ => value,
     };
-    function.outputs().iter().map(|output| (output.name.as_str(), function.type_of(made(output.value)).dtype)).collect()
+    function
+        .outputs()
+        .iter()
+        .map(|output| (output.name.as_str(), function.type_of(made(output.value)).dtype))
+        .collect()
 }
 
 #[test]
@@ -253,7 +330,8 @@ fn autocast_gives_each_op_the_dtype_of_the_table() {
     for low in [Dtype::BFloat16, Dtype::Float16] {
         let cast = autocast(&function, low).unwrap();
         for (name, dtype) in dtypes(&cast) {
-            let wide = ["exp", "sin", "cos", "with latents", "with a literal", "island"].contains(&name);
+            let wide =
+                ["exp", "sin", "cos", "with latents", "with a literal", "island"].contains(&name);
             // The dtype by which `convert` is known is that of what it converts.
             assert_eq!(dtype, if wide { Dtype::Float32 } else { low }, "{name}");
         }
@@ -301,7 +379,13 @@ fn a_builder_finishes_a_graph_in_the_dtype_that_is_asked_for() {
     }
     assert!(finished(Dtype::Int8).is_err());
     // What no graph may be is said before.
-    assert!(Builder::new("empty").autocast(Dtype::BFloat16).unwrap_err().to_string().contains("no output"));
+    assert!(
+        Builder::new("empty")
+            .autocast(Dtype::BFloat16)
+            .unwrap_err()
+            .to_string()
+            .contains("no output")
+    );
 }
 
 #[test]
@@ -316,8 +400,11 @@ fn autocast_keeps_donations() {
 fn the_table_of_the_documentation_is_the_table_of_the_code() {
     let page = include_str!("../../../../docs/precision.md");
     let mut rows = BTreeMap::new();
-    for row in
-        page.lines().skip_while(|line| !line.starts_with("| op |")).skip(2).take_while(|line| line.starts_with('|'))
+    for row in page
+        .lines()
+        .skip_while(|line| !line.starts_with("| op |"))
+        .skip(2)
+        .take_while(|line| line.starts_with('|'))
     {
         let cells: Vec<&str> = row.split('|').map(str::trim).collect();
         for op in cells[1].split(", ") {

@@ -17,7 +17,12 @@ use super::{Function, GraphError, Op, Type};
 pub(super) fn verify(function: &Function) -> Result<(), GraphError> {
     let mut seen = (HashSet::new(), HashSet::new());
     for (index, node) in function.nodes.iter().enumerate() {
-        let fail = |why: String| GraphError { function: function.name.clone(), index, op: node.op.name(), why };
+        let fail = |why: String| GraphError {
+            function: function.name.clone(),
+            index,
+            op: node.op.name(),
+            why,
+        };
         if let Some(value) = node.op.operands().into_iter().find(|value| value.index() >= index) {
             return Err(fail(format!("it uses value {}, which stands after it", value.index())));
         }
@@ -29,8 +34,12 @@ pub(super) fn verify(function: &Function) -> Result<(), GraphError> {
             return Err(fail(format!("{kind} has nothing in it")));
         }
         let declared: Option<(&Type, bool)> = match node.op {
-            Op::Input(at) => function.inputs.get(at as usize).map(|decl| (&decl.kind, seen.0.insert(at))),
-            Op::Weight(at) => function.weights.get(at as usize).map(|decl| (&decl.kind, seen.1.insert(at))),
+            Op::Input(at) => {
+                function.inputs.get(at as usize).map(|decl| (&decl.kind, seen.0.insert(at)))
+            }
+            Op::Weight(at) => {
+                function.weights.get(at as usize).map(|decl| (&decl.kind, seen.1.insert(at)))
+            }
             _ => continue,
         };
         if !matches!(declared, Some((declared, true)) if *declared == kind) {

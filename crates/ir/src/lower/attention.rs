@@ -31,16 +31,25 @@ impl Lowering<'_> {
         let (rows, features) = (query.dims[1], value.dims[2]);
         let row_bytes = key.dims[1] * 4;
         let text = &mut self.text;
-        let [mut query, mut key, value] = [query, key, value].map(|array| by_head(text, &array, heads));
+        let [mut query, mut key, value] =
+            [query, key, value].map(|array| by_head(text, &array, heads));
         if attention.upcast {
-            (query, key) = (text.convert(&query, Dtype::Float32), text.convert(&key, Dtype::Float32));
+            (query, key) =
+                (text.convert(&query, Dtype::Float32), text.convert(&key, Dtype::Float32));
         }
-        let block = Block { scale: attention.scale, causal: attention.causal, precision: Precision::of(dtype), dtype };
+        let block = Block {
+            scale: attention.scale,
+            causal: attention.causal,
+            precision: Precision::of(dtype),
+            dtype,
+        };
         let all = batch * heads;
         let [at_once, rows_at_once] = match self.target {
             Target::Cpu if all * rows * row_bytes <= PLAIN_BYTES => [all, rows],
             Target::Cpu => [1, block_rows(rows, row_bytes, CPU_SCORES_BYTES)],
-            Target::Accelerator => [all, block_rows(rows, all * row_bytes, ACCELERATOR_SCORES_BYTES)],
+            Target::Accelerator => {
+                [all, block_rows(rows, all * row_bytes, ACCELERATOR_SCORES_BYTES)]
+            }
         };
         let array = if (at_once, rows_at_once) == (all, rows) {
             block.compute(text, [&query, &key, &value], None)
@@ -79,10 +88,16 @@ struct Block {
 impl Block {
     /// `query [heads, rows, d]`, `key [heads, keys, d]`, `value [heads, keys, e]` to `[heads, rows, e]`, or all of them without
     /// heads. The query's rows begin at `first`, or at 0.
-    fn compute(&self, text: &mut Text, [query, key, value]: [&Array; 3], first: Option<&Array>) -> Array {
+    fn compute(
+        &self,
+        text: &mut Text,
+        [query, key, value]: [&Array; 3],
+        first: Option<&Array>,
+    ) -> Array {
         let rank = query.dims.len();
         let (heads, rows, keys) = (&[0][..rank - 2], rank - 2, rank - 1);
-        let product = Dot { batch: (heads, heads), contract: (&[keys], &[keys]), precision: self.precision };
+        let product =
+            Dot { batch: (heads, heads), contract: (&[keys], &[keys]), precision: self.precision };
         let scores = text.dot(query, key, &product, Dtype::Float32);
         let scale = text.splat(self.scale, Dtype::Float32, &scores.dims);
         let mut scores = text.binary("multiply", &scores, &scale);
@@ -96,7 +111,8 @@ impl Block {
         let parts = text.unary("stablehlo.exponential", &below);
         let sums = text.reduce("add", &parts, &[keys], 0.0);
         let parts = text.convert(&parts, self.dtype);
-        let product = Dot { batch: (heads, heads), contract: (&[keys], &[rows]), precision: self.precision };
+        let product =
+            Dot { batch: (heads, heads), contract: (&[keys], &[rows]), precision: self.precision };
         let mixed = text.dot(&parts, value, &product, Dtype::Float32);
         let sums = text.broadcast(&sums, &kept, &mixed.dims);
         let mixed = text.binary("divide", &mixed, &sums);

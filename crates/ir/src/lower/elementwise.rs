@@ -14,8 +14,9 @@ const SQRT_HALF: f32 = std::f32::consts::FRAC_1_SQRT_2;
 impl Lowering<'_> {
     /// Row-major numbers: one constant where they are all the same, else their bytes.
     pub(super) fn literal(&mut self, values: &[f32], dims: &[u64]) -> Held {
-        if let Some(first) =
-            values.first().filter(|first| values.iter().all(|value| value.to_bits() == first.to_bits()))
+        if let Some(first) = values
+            .first()
+            .filter(|first| values.iter().all(|value| value.to_bits() == first.to_bits()))
         {
             return Held::row_major(self.text.splat(*first, Dtype::Float32, dims));
         }

@@ -49,9 +49,19 @@ pub(super) struct Lowering<'f> {
 }
 
 impl<'f> Lowering<'f> {
-    pub(super) fn new(function: &'f Verified, target: Target, weight_orders: &'f [Vec<usize>]) -> Self {
+    pub(super) fn new(
+        function: &'f Verified,
+        target: Target,
+        weight_orders: &'f [Vec<usize>],
+    ) -> Self {
         let nodes = function.nodes().len();
-        Self { function, target, text: Text::with_room_for(nodes), held: vec![Vec::new(); nodes], weight_orders }
+        Self {
+            function,
+            target,
+            text: Text::with_room_for(nodes),
+            held: vec![Vec::new(); nodes],
+            weight_orders,
+        }
     }
 
     /// The whole text.
@@ -64,7 +74,8 @@ impl<'f> Lowering<'f> {
             };
             self.held[value.index()].push(held);
         }
-        let outputs: Vec<Array> = self.function.outputs().iter().map(|output| self.row_major(output.value)).collect();
+        let outputs: Vec<Array> =
+            self.function.outputs().iter().map(|output| self.row_major(output.value)).collect();
         self.text.raw(format_args!("    return"));
         self.listed(&outputs, |text, array| text.raw(format_args!("{}", array.name)));
         self.text.raw(format_args!(" :"));
@@ -92,9 +103,10 @@ impl<'f> Lowering<'f> {
             let (kind, order) = self.argument(index);
             let dims = arranged(&kind.dims, &order);
             self.text.raw(format_args!("%arg{index}: {}", Kind(kind.dtype, &dims)));
-            let donated =
-                |value: Value| matches!(function.nodes()[value.index()].op, Op::Input(at) if at as usize == index);
-            if let Some(at) = function.outputs().iter().position(|output| output.donated.is_some_and(donated)) {
+            let donated = |value: Value| matches!(function.nodes()[value.index()].op, Op::Input(at) if at as usize == index);
+            if let Some(at) =
+                function.outputs().iter().position(|output| output.donated.is_some_and(donated))
+            {
                 self.text.raw(format_args!(" {{tf.aliasing_output = {at} : i32}}"));
             }
         }
@@ -113,9 +125,10 @@ impl<'f> Lowering<'f> {
         let inputs = self.function.inputs();
         match inputs.get(index) {
             Some(decl) => (&decl.kind, (0..decl.kind.dims.len()).collect()),
-            None => {
-                (&self.function.weights()[index - inputs.len()].kind, self.weight_orders[index - inputs.len()].clone())
-            }
+            None => (
+                &self.function.weights()[index - inputs.len()].kind,
+                self.weight_orders[index - inputs.len()].clone(),
+            ),
         }
     }
 
@@ -131,7 +144,9 @@ impl<'f> Lowering<'f> {
             Op::Input(index) => self.parameter(*index as usize),
             Op::Weight(index) => self.parameter(self.function.inputs().len() + *index as usize),
             Op::Literal(values) => self.literal(values, &node.kind.dims),
-            Op::Fill(value) => Held::row_major(self.text.splat(*value, node.kind.dtype, &node.kind.dims)),
+            Op::Fill(value) => {
+                Held::row_major(self.text.splat(*value, node.kind.dtype, &node.kind.dims))
+            }
             Op::Unary(op, x) => self.unary(*op, *x),
             Op::Binary(op, x, y) => self.binary(*op, *x, *y, &node.kind.dims),
             Op::Convert(x, dtype) => {

@@ -54,7 +54,8 @@ pub fn stablehlo(function: &Verified, target: Target) -> Lowered {
 /// those than by matrices as they are stored (2048 rows: 1.05; 154 rows: 1.6; 2 rows: 4.6).
 pub fn weight_orders(function: &Verified) -> Vec<Vec<usize>> {
     let rank = |decl: &crate::graph::WeightDecl| decl.kind.dims.len();
-    let mut orders: Vec<Vec<usize>> = function.weights().iter().map(|decl| (0..rank(decl)).collect()).collect();
+    let mut orders: Vec<Vec<usize>> =
+        function.weights().iter().map(|decl| (0..rank(decl)).collect()).collect();
     for node in function.nodes() {
         let (read, order): (Value, &[usize]) = match &node.op {
             Op::Conv2d { weight, .. } => (*weight, &[2, 3, 1, 0]),

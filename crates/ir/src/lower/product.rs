@@ -20,7 +20,9 @@ impl Lowering<'_> {
         let (given, kernel, result) = (x.kind(), weight.kind(), Kind(x.dtype, &dims));
         let precision = match Precision::of(x.dtype) {
             Precision::Default => "",
-            Precision::Highest => ", precision_config = [#stablehlo<precision HIGHEST>, #stablehlo<precision HIGHEST>]",
+            Precision::Highest => {
+                ", precision_config = [#stablehlo<precision HIGHEST>, #stablehlo<precision HIGHEST>]"
+            }
         };
         let written = format_args!(
             "stablehlo.convolution({}, {}) dim_numbers = [b, 0, 1, f]x[0, 1, i, o]->[b, 0, 1, f], window = {{stride = \

@@ -45,14 +45,17 @@ impl Lowering<'_> {
     }
 
     fn joined(&mut self, parts: &[Array], at: usize, dims: &[u64]) -> Array {
-        let [first, more @ ..] = parts else { return self.text.splat(0.0, preheat_tensor::Dtype::Float32, dims) };
+        let [first, more @ ..] = parts else {
+            return self.text.splat(0.0, preheat_tensor::Dtype::Float32, dims);
+        };
         if more.is_empty() {
             return first.clone();
         }
         let names: Vec<String> = parts.iter().map(|part| part.name.to_string()).collect();
         let kinds: Vec<String> = parts.iter().map(|part| part.kind().to_string()).collect();
         let (names, kinds, result) = (names.join(", "), kinds.join(", "), Kind(first.dtype, dims));
-        let written = format_args!("stablehlo.concatenate {names}, dim = {at} : ({kinds}) -> {result}");
+        let written =
+            format_args!("stablehlo.concatenate {names}, dim = {at} : ({kinds}) -> {result}");
         self.text.statement(first.dtype, dims.to_vec(), written)
     }
 
@@ -181,7 +184,8 @@ fn reshaped_order(from: &[u64], to: &[u64], order: &[usize]) -> Option<Vec<usize
         let start = j;
         let (mut left, mut right) = (1, 1);
         while left != right || (i < from.len() && left == 1) || (j < to.len() && right == 1) {
-            let take_left = i < from.len() && (left < right || (left == right && left == 1) || j == to.len());
+            let take_left =
+                i < from.len() && (left < right || (left == right && left == 1) || j == to.len());
             if take_left {
                 left *= from[i];
                 run_of[i] = runs.len();
@@ -202,7 +206,8 @@ fn reshaped_order(from: &[u64], to: &[u64], order: &[usize]) -> Option<Vec<usize
         if last == Some(run) {
             continue;
         }
-        let members: Vec<usize> = (0..from.len()).filter(|&axis| run_of[axis] == run && from[axis] != 1).collect();
+        let members: Vec<usize> =
+            (0..from.len()).filter(|&axis| run_of[axis] == run && from[axis] != 1).collect();
         if large.get(at..at + members.len()) != Some(&members[..]) {
             return None;
         }

@@ -115,7 +115,12 @@ impl Text {
     }
 
     /// Writes a statement that gives an array of `dims`.
-    pub(super) fn statement(&mut self, dtype: Dtype, dims: Vec<u64>, written: fmt::Arguments<'_>) -> Array {
+    pub(super) fn statement(
+        &mut self,
+        dtype: Dtype,
+        dims: Vec<u64>,
+        written: fmt::Arguments<'_>,
+    ) -> Array {
         let index = self.fresh();
         self.line(format_args!("%{index} = {written}"));
         Array { name: Name::Result(index), dtype, dims }
@@ -137,7 +142,11 @@ impl Text {
             return x.clone();
         }
         let (from, to) = (x.kind(), Kind(dtype, &x.dims));
-        self.statement(dtype, x.dims.clone(), format_args!("stablehlo.convert {} : ({from}) -> {to}", x.name))
+        self.statement(
+            dtype,
+            x.dims.clone(),
+            format_args!("stablehlo.convert {} : ({from}) -> {to}", x.name),
+        )
     }
 
     pub(super) fn reshape(&mut self, x: &Array, dims: Vec<u64>) -> Array {
@@ -146,7 +155,11 @@ impl Text {
         }
         let name = x.name;
         let index = self.fresh();
-        self.line(format_args!("%{index} = stablehlo.reshape {name} : ({}) -> {}", x.kind(), Kind(x.dtype, &dims)));
+        self.line(format_args!(
+            "%{index} = stablehlo.reshape {name} : ({}) -> {}",
+            x.kind(),
+            Kind(x.dtype, &dims)
+        ));
         Array { name: Name::Result(index), dtype: x.dtype, dims }
     }
 
@@ -176,7 +189,11 @@ impl Text {
             return x.clone();
         }
         let (from, to) = (x.kind(), Kind(x.dtype, dims));
-        let written = format_args!("stablehlo.broadcast_in_dim {}, dims = {} : ({from}) -> {to}", x.name, List(at));
+        let written = format_args!(
+            "stablehlo.broadcast_in_dim {}, dims = {} : ({from}) -> {to}",
+            x.name,
+            List(at)
+        );
         self.statement(x.dtype, dims.to_vec(), written)
     }
 
@@ -197,7 +214,8 @@ impl Text {
     /// Whole numbers, each in 0 to 2^31 - 1.
     pub(super) fn integers(&mut self, values: &[u64]) -> Array {
         let length = values.len();
-        let written = format_args!("stablehlo.constant dense<{}> : tensor<{length}xi32>", List(values));
+        let written =
+            format_args!("stablehlo.constant dense<{}> : tensor<{length}xi32>", List(values));
         self.statement(Dtype::Int32, vec![length as u64], written)
     }
 
@@ -210,15 +228,20 @@ impl Text {
     /// Compares two int32 arrays.
     pub(super) fn compare(&mut self, how: &str, x: &Array, y: &Array) -> Array {
         let (kind, truth) = (x.kind(), Kind(Dtype::Bool, &x.dims));
-        let written =
-            format_args!("stablehlo.compare {how}, {}, {}, SIGNED : ({kind}, {kind}) -> {truth}", x.name, y.name);
+        let written = format_args!(
+            "stablehlo.compare {how}, {}, {}, SIGNED : ({kind}, {kind}) -> {truth}",
+            x.name, y.name
+        );
         self.statement(Dtype::Bool, x.dims.clone(), written)
     }
 
     /// `x` where `condition` holds, else `y`.
     pub(super) fn select(&mut self, condition: &Array, x: &Array, y: &Array) -> Array {
         let (truth, kind) = (condition.kind(), x.kind());
-        let written = format_args!("stablehlo.select {}, {}, {} : {truth}, {kind}", condition.name, x.name, y.name);
+        let written = format_args!(
+            "stablehlo.select {}, {}, {} : {truth}, {kind}",
+            condition.name, x.name, y.name
+        );
         self.statement(x.dtype, x.dims.clone(), written)
     }
 
@@ -247,7 +270,8 @@ impl Text {
             return x.clone();
         }
         let index = self.fresh();
-        let ranges: Vec<String> = from.iter().zip(to).map(|(from, to)| format!("{from}:{to}")).collect();
+        let ranges: Vec<String> =
+            from.iter().zip(to).map(|(from, to)| format!("{from}:{to}")).collect();
         self.line(format_args!(
             "%{index} = stablehlo.slice {} {} : ({}) -> {}",
             x.name,
@@ -290,11 +314,19 @@ impl Text {
     ) -> Vec<Array> {
         let result = self.fresh();
         let rename = |array: &Array, name| Array { name, ..array.clone() };
-        let inside: Vec<Array> = carried.iter().map(|array| rename(array, Name::Result(self.fresh()))).collect();
-        let given: Vec<String> =
-            inside.iter().zip(carried).map(|(to, from)| format!("{} = {}", to.name, from.name)).collect();
+        let inside: Vec<Array> =
+            carried.iter().map(|array| rename(array, Name::Result(self.fresh()))).collect();
+        let given: Vec<String> = inside
+            .iter()
+            .zip(carried)
+            .map(|(to, from)| format!("{} = {}", to.name, from.name))
+            .collect();
         let kinds = kinds_of(carried);
-        self.line(format_args!("%{result}:{} = stablehlo.while({}) : {kinds}", carried.len(), given.join(", ")));
+        self.line(format_args!(
+            "%{result}:{} = stablehlo.while({}) : {kinds}",
+            carried.len(),
+            given.join(", ")
+        ));
         self.line(format_args!("cond {{"));
         self.indent(1);
         let limit = self.integer(times);
@@ -317,7 +349,13 @@ impl Text {
     pub(super) fn dot(&mut self, x: &Array, y: &Array, dims: &Dot<'_>, dtype: Dtype) -> Array {
         let of = |array: &Array, skip: [&[usize]; 2]| -> Vec<u64> {
             let stays = |at: usize| !skip.iter().any(|skip| skip.contains(&at));
-            array.dims.iter().enumerate().filter(|(at, _)| stays(*at)).map(|(_, &dim)| dim).collect()
+            array
+                .dims
+                .iter()
+                .enumerate()
+                .filter(|(at, _)| stays(*at))
+                .map(|(_, &dim)| dim)
+                .collect()
         };
         let mut result: Vec<u64> = dims.batch.0.iter().map(|&at| x.dims[at]).collect();
         result.extend(of(x, [dims.batch.0, dims.contract.0]));
@@ -414,7 +452,9 @@ impl Display for Number {
         }
         let scientific = format!("{value:e}");
         match scientific.split_once('e') {
-            Some((mantissa, exponent)) if !mantissa.contains('.') => write!(f, "{mantissa}.0e{exponent}"),
+            Some((mantissa, exponent)) if !mantissa.contains('.') => {
+                write!(f, "{mantissa}.0e{exponent}")
+            }
             _ => f.write_str(&scientific),
         }
     }
@@ -426,11 +466,27 @@ mod tests {
 
     #[test]
     fn numbers_read_back_as_they_were() {
-        for value in [0.0, -0.0, 1.0, 0.1, 1e-5, 1e-6, 3.4e38, 1.2e-38, 1e-45, -1.5e20, 1e9, 16_777_217.0, 0.707_106_77]
-        {
+        for value in [
+            0.0,
+            -0.0,
+            1.0,
+            0.1,
+            1e-5,
+            1e-6,
+            3.4e38,
+            1.2e-38,
+            1e-45,
+            -1.5e20,
+            1e9,
+            16_777_217.0,
+            0.707_106_77,
+        ] {
             let text = Number(value, Dtype::Float32).to_string();
             assert!(text.contains('.'), "{text}");
-            #[expect(clippy::cast_possible_truncation, reason = "as the parser of the text does it")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "as the parser of the text does it"
+            )]
             let read = text.parse::<f64>().unwrap() as f32;
             assert_eq!(read.to_bits(), value.to_bits(), "{text}");
         }

@@ -7,8 +7,8 @@
 //! `struct_size` says that it is there, as with [`Api`](super::Api).
 
 use super::{
-    Args, Client, Executable, ExtensionBase, ExtensionType, FieldLayout, Function, PhantomData, PhantomPinned,
-    StructLayout, c_char, end_of_last, offset_of,
+    Args, Client, Executable, ExtensionBase, ExtensionType, FieldLayout, Function, PhantomData,
+    PhantomPinned, StructLayout, c_char, end_of_last, offset_of,
 };
 
 /// `PJRT_Extension_Type_AbiVersion`. The header that the rest of these layouts is from ends before it.

@@ -13,7 +13,12 @@ pub(super) struct Taken {
     pub(super) members: &'static [&'static str],
 }
 
-const fn torch(file: &'static str, sha256: &'static str, bytes: u64, platform: &'static str) -> Wheel<'static> {
+const fn torch(
+    file: &'static str,
+    sha256: &'static str,
+    bytes: u64,
+    platform: &'static str,
+) -> Wheel<'static> {
     let (distribution, python_version, abi) = ("torch", "3.11", Some("cp311"));
     Wheel { distribution, version: VERSION, file, sha256, bytes, platform, python_version, abi }
 }
@@ -27,7 +32,16 @@ const fn nvidia(
     bytes: u64,
     platform: &'static str,
 ) -> Wheel<'static> {
-    Wheel { distribution, version, file, sha256, bytes, platform, python_version: "3.11", abi: None }
+    Wheel {
+        distribution,
+        version,
+        file,
+        sha256,
+        bytes,
+        platform,
+        python_version: "3.11",
+        abi: None,
+    }
 }
 
 const TORCH_LINUX_X86_64: Wheel<'_> = torch(

@@ -19,12 +19,18 @@ pub(super) struct Identity {
 
 impl Identity {
     /// The identity of a plugin that is loaded now. `build` names its build.
-    pub(super) fn now(build: impl FnOnce() -> Result<String, BackendError>) -> Result<Self, BackendError> {
-        let variables = [("XLA_FLAGS", variable("XLA_FLAGS")?), ("LIBTPU_INIT_ARGS", variable("LIBTPU_INIT_ARGS")?)];
+    pub(super) fn now(
+        build: impl FnOnce() -> Result<String, BackendError>,
+    ) -> Result<Self, BackendError> {
+        let variables = [
+            ("XLA_FLAGS", variable("XLA_FLAGS")?),
+            ("LIBTPU_INIT_ARGS", variable("LIBTPU_INIT_ARGS")?),
+        ];
         Ok(Self {
             plugin_build: build()?,
-            xla_flags: Flags::from_xla_flags(&variables[0].1)
-                .map_err(|error| BackendError::Flags { variable: "XLA_FLAGS", why: error.to_string() })?,
+            xla_flags: Flags::from_xla_flags(&variables[0].1).map_err(|error| {
+                BackendError::Flags { variable: "XLA_FLAGS", why: error.to_string() }
+            })?,
             libtpu_init_args: Flags::parse(&variables[1].1),
             variables,
         })
@@ -77,8 +83,10 @@ impl Facts {
     }
 
     pub(super) fn environment(self, identity: Identity) -> Environment {
-        let host = (self.platform == "cpu")
-            .then(|| Host { features: host_features(&self.raw_topology), schedulable_cpus: schedulable_cpus() });
+        let host = (self.platform == "cpu").then(|| Host {
+            features: host_features(&self.raw_topology),
+            schedulable_cpus: schedulable_cpus(),
+        });
         Environment {
             plugin_build: identity.plugin_build,
             platform: self.platform,

@@ -182,7 +182,9 @@ impl Here {
     /// Loads what a compile for this environment kept.
     pub(crate) fn load(&self, payload: &[u8]) -> Result<Loaded, DeviceFault> {
         match self {
-            Self::Xla(backend) => Ok(backend.loaded(backend.client.deserialize_and_load(payload, None)?)),
+            Self::Xla(backend) => {
+                Ok(backend.loaded(backend.client.deserialize_and_load(payload, None)?))
+            }
             Self::Torch(backend) => Ok(Loaded::Torch(backend.load(payload)?)),
         }
     }
@@ -217,15 +219,21 @@ impl Here {
 
 impl XlaBackend {
     fn loaded(&self, executable: preheat_pjrt::LoadedExecutable) -> Loaded {
-        let its_device = executable.addressable_devices().ok().and_then(|devices| devices.into_iter().next());
+        let its_device =
+            executable.addressable_devices().ok().and_then(|devices| devices.into_iter().next());
         Loaded::Xla { executable, device: its_device.unwrap_or_else(|| self.device.clone()) }
     }
 
-    fn upload(&self, device: &preheat_pjrt::Device, tensor: &Tensor) -> Result<Buffer, DeviceFault> {
+    fn upload(
+        &self,
+        device: &preheat_pjrt::Device,
+        tensor: &Tensor,
+    ) -> Result<Buffer, DeviceFault> {
         let TensorType { dtype, dimensions } = tensor.kind();
         // In place where the device can read host memory; the buffer keeps the memory alive.
         let transfer = HostTransfer::ZeroCopy;
-        let buffer = self.client.buffer_from_owner(device, *dtype, dimensions, tensor.shared(), transfer)?;
+        let buffer =
+            self.client.buffer_from_owner(device, *dtype, dimensions, tensor.shared(), transfer)?;
         Ok(Buffer::Xla(buffer))
     }
 }
@@ -243,12 +251,14 @@ impl Loaded {
     pub(crate) fn execute(&self, inputs: &[&Buffer]) -> Result<Vec<Buffer>, DeviceFault> {
         match self {
             Self::Xla { executable, .. } => {
-                let inputs = inputs.iter().map(|buffer| buffer.xla()).collect::<Result<Vec<_>, _>>()?;
+                let inputs =
+                    inputs.iter().map(|buffer| buffer.xla()).collect::<Result<Vec<_>, _>>()?;
                 let outputs = executable.execute(&inputs, ExecuteOptions::default())?;
                 Ok(outputs.into_iter().map(Buffer::Xla).collect())
             }
             Self::Torch(executable) => {
-                let inputs = inputs.iter().map(|buffer| buffer.torch()).collect::<Result<Vec<_>, _>>()?;
+                let inputs =
+                    inputs.iter().map(|buffer| buffer.torch()).collect::<Result<Vec<_>, _>>()?;
                 Ok(executable.execute(&inputs)?.into_iter().map(Buffer::Torch).collect())
             }
         }
@@ -259,21 +269,27 @@ impl Buffer {
     fn xla(&self) -> Result<&preheat_pjrt::Buffer, DeviceFault> {
         match self {
             Self::Xla(buffer) => Ok(buffer),
-            Self::Torch(_) => Err(DeviceFault::OtherBackend { tensor: "libtorch", executable: "PJRT" }),
+            Self::Torch(_) => {
+                Err(DeviceFault::OtherBackend { tensor: "libtorch", executable: "PJRT" })
+            }
         }
     }
 
     pub(crate) fn torch(&self) -> Result<&TorchTensor, DeviceFault> {
         match self {
             Self::Torch(tensor) => Ok(tensor),
-            Self::Xla(_) => Err(DeviceFault::OtherBackend { tensor: "PJRT", executable: "libtorch" }),
+            Self::Xla(_) => {
+                Err(DeviceFault::OtherBackend { tensor: "PJRT", executable: "libtorch" })
+            }
         }
     }
 
     /// Its dtype and shape.
     pub(crate) fn kind(&self) -> Result<TensorType, DeviceFault> {
         Ok(match self {
-            Self::Xla(buffer) => TensorType { dtype: buffer.dtype()?, dimensions: buffer.dimensions()? },
+            Self::Xla(buffer) => {
+                TensorType { dtype: buffer.dtype()?, dimensions: buffer.dimensions()? }
+            }
             Self::Torch(tensor) => super::torch::tensor_type(tensor.kind())?,
         })
     }

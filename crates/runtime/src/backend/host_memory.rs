@@ -75,8 +75,15 @@ fn limit(read: &dyn Fn(&str) -> Option<String>, files: &Files, folder: &str) -> 
     let used = number(files.usage)?;
     let statistics = read(&format!("{folder}/memory.stat")).unwrap_or_default();
     // Without this, a model that was just read from disk would look like memory that is taken.
-    let cached = files.cached.iter().filter_map(|name| field(&statistics, name)).fold(0, u64::saturating_add);
-    Some(HostMemory { available_bytes: total_bytes.saturating_sub(used.saturating_sub(cached)), total_bytes })
+    let cached = files
+        .cached
+        .iter()
+        .filter_map(|name| field(&statistics, name))
+        .fold(0, u64::saturating_add);
+    Some(HostMemory {
+        available_bytes: total_bytes.saturating_sub(used.saturating_sub(cached)),
+        total_bytes,
+    })
 }
 
 /// The number behind `name` at the beginning of a line.
@@ -94,11 +101,14 @@ fn kibibytes(meminfo: &str, name: &str) -> Option<u64> {
 mod tests {
     use super::*;
 
-    const MEMINFO: &str = "MemTotal:       16384 kB\nMemFree:          100 kB\nMemAvailable:    8192 kB\n";
+    const MEMINFO: &str =
+        "MemTotal:       16384 kB\nMemFree:          100 kB\nMemAvailable:    8192 kB\n";
 
     /// What is read where these files are there and no others.
     fn with(files: &[(&str, &str)]) -> Option<HostMemory> {
-        read_with(&|path| files.iter().find(|(name, _)| *name == path).map(|(_, text)| (*text).to_owned()))
+        read_with(&|path| {
+            files.iter().find(|(name, _)| *name == path).map(|(_, text)| (*text).to_owned())
+        })
     }
 
     fn bytes(available_bytes: u64, total_bytes: u64) -> HostMemory {
@@ -111,7 +121,8 @@ mod tests {
     fn without_a_limit_it_is_what_the_system_has_left() {
         let meminfo = ("/proc/meminfo", MEMINFO);
         assert_eq!(with(&[meminfo]), Some(bytes(WHOLE.0, WHOLE.1)));
-        let unlimited = [meminfo, ("/proc/self/cgroup", "0::/a\n"), ("/sys/fs/cgroup/a/memory.max", "max\n")];
+        let unlimited =
+            [meminfo, ("/proc/self/cgroup", "0::/a\n"), ("/sys/fs/cgroup/a/memory.max", "max\n")];
         assert_eq!(with(&unlimited), Some(bytes(WHOLE.0, WHOLE.1)));
         assert_eq!(with(&[("/proc/meminfo", "MemTotal: 1 kB\n")]), None);
         assert_eq!(with(&[]), None);
@@ -135,7 +146,11 @@ mod tests {
             Some(bytes(100_000, 4_000_000)),
             "statistics that cannot be read give nothing back"
         );
-        assert_eq!(with(&files[..3]), Some(bytes(WHOLE.0, WHOLE.1)), "a limit without what is used says nothing");
+        assert_eq!(
+            with(&files[..3]),
+            Some(bytes(WHOLE.0, WHOLE.1)),
+            "a limit without what is used says nothing"
+        );
     }
 
     #[test]
@@ -163,7 +178,10 @@ mod tests {
         assert_eq!(with(&v2), Some(bytes(600_000, 1_000_000)));
         let v1 = [
             ("/proc/meminfo", MEMINFO),
-            ("/proc/self/cgroup", "12:cpu,cpuacct:/docker/0123\n4:memory:/docker/0123\n0::/docker/0123\n"),
+            (
+                "/proc/self/cgroup",
+                "12:cpu,cpuacct:/docker/0123\n4:memory:/docker/0123\n0::/docker/0123\n",
+            ),
             ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "1000000\n"),
             ("/sys/fs/cgroup/memory/memory.usage_in_bytes", "900000\n"),
             (
@@ -185,6 +203,9 @@ mod tests {
     #[cfg(target_os = "linux")]
     fn this_machine_tells() {
         let memory = host_memory().unwrap();
-        assert!(0 < memory.available_bytes && memory.available_bytes <= memory.total_bytes, "{memory:?}");
+        assert!(
+            0 < memory.available_bytes && memory.available_bytes <= memory.total_bytes,
+            "{memory:?}"
+        );
     }
 }

@@ -88,10 +88,14 @@ impl CompileError {
     /// Whether it failed for what the device, its memory or this process is doing just now, rather than for the graph.
     pub(crate) fn is_passing(&self) -> bool {
         match self {
-            Self::Plugin(_) | Self::Torch(_) | Self::NoTorchProgram { .. } => is_passing(self.code()),
+            Self::Plugin(_) | Self::Torch(_) | Self::NoTorchProgram { .. } => {
+                is_passing(self.code())
+            }
             Self::Ahead(AheadError::Plugin { code, .. }) => is_passing(*code),
             // A compiler that ends its process ends the next one, too; anything else is of this machine.
-            Self::Ahead(error) => !matches!(error, AheadError::Ended { status, .. } if status.code().is_some()),
+            Self::Ahead(error) => {
+                !matches!(error, AheadError::Ended { status, .. } if status.code().is_some())
+            }
         }
     }
 }

@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use preheat_cache::{
-    CompileOptions, Environment, Interface, KeyInputs, Measurements, OptionValue, Program, ProgramFormat, TensorSpec,
+    CompileOptions, Environment, Interface, KeyInputs, Measurements, OptionValue, Program,
+    ProgramFormat, TensorSpec,
 };
 use preheat_pjrt::{Client, Device, PjrtError, Plugin, Value, options};
 use preheat_tensor::TensorType;
@@ -70,8 +71,14 @@ impl XlaBackend {
         let (plugin, identity) = load_identified(path, build, unusable)?;
         let client = Client::create(&plugin, &[]).map_err(unusable)?;
         let no_device = || BackendError::NoDevice { device: name, path: path.to_owned() };
-        let device = client.addressable_devices().map_err(unusable)?.into_iter().next().ok_or_else(no_device)?;
-        let facts = client.topology().and_then(|topology| Facts::read(&topology)).map_err(unusable)?;
+        let device = client
+            .addressable_devices()
+            .map_err(unusable)?
+            .into_iter()
+            .next()
+            .ok_or_else(no_device)?;
+        let facts =
+            client.topology().and_then(|topology| Facts::read(&topology)).map_err(unusable)?;
         let variables = identity.variables().clone();
         let environment = Arc::new(facts.environment(identity));
         Ok(Self { name, client, device, environment, variables })
@@ -127,7 +134,10 @@ pub(crate) fn compile(
 }
 
 /// What is known of an executable once it is compiled.
-pub(super) fn measurements(executable: &preheat_pjrt::Executable, compile_seconds: f64) -> Measurements {
+pub(super) fn measurements(
+    executable: &preheat_pjrt::Executable,
+    compile_seconds: f64,
+) -> Measurements {
     Measurements {
         compile_seconds,
         compile_peak_bytes: peak_resident_bytes(),
@@ -141,7 +151,10 @@ pub(super) fn measurements(executable: &preheat_pjrt::Executable, compile_second
 /// What is kept of an executable: less, where this plugin build is known to run the same without the rest.
 ///
 /// `PREHEAT_SLIM=0` keeps it whole. That is in no key: both forms compute the same, and either serves who asked for the other.
-fn slimmed(whole: preheat_pjrt::SerializedExecutable, KeyInputs { environment, options, .. }: &KeyInputs) -> Payload {
+fn slimmed(
+    whole: preheat_pjrt::SerializedExecutable,
+    KeyInputs { environment, options, .. }: &KeyInputs,
+) -> Payload {
     // What runs on several devices was not tried.
     let on_one_device = options.num_replicas == 1 && options.num_partitions == 1;
     let proven = environment.platform == "cpu" && slim::is_proven(&environment.plugin_build);
@@ -150,7 +163,11 @@ fn slimmed(whole: preheat_pjrt::SerializedExecutable, KeyInputs { environment, o
     }
     match slim::slim(&whole) {
         Ok(slimmed) => {
-            tracing::debug!(whole_bytes = whole.len(), slimmed_bytes = slimmed.len(), "slimmed an executable");
+            tracing::debug!(
+                whole_bytes = whole.len(),
+                slimmed_bytes = slimmed.len(),
+                "slimmed an executable"
+            );
             Payload::Owned(slimmed)
         }
         Err(error) => {
@@ -164,16 +181,21 @@ pub(super) fn as_pjrt(program: &Program) -> Result<preheat_pjrt::Program<'_>, Pj
     match program.format() {
         ProgramFormat::Mlir => Ok(preheat_pjrt::Program::mlir(program.bytes())),
         ProgramFormat::Hlo => Ok(preheat_pjrt::Program::hlo(program.bytes())),
-        format @ ProgramFormat::Graph => Err(PjrtError::NotForPlugins { format: format.to_string() }),
+        format @ ProgramFormat::Graph => {
+            Err(PjrtError::NotForPlugins { format: format.to_string() })
+        }
     }
 }
 
 /// The options for a program. Whose annotations it has is in the key with the program.
-pub(super) fn encode_options(program: &Program, given: &CompileOptions) -> Result<Vec<u8>, PjrtError> {
+pub(super) fn encode_options(
+    program: &Program,
+    given: &CompileOptions,
+) -> Result<Vec<u8>, PjrtError> {
     let uses_shardy = || program.requirements().is_ok_and(|wanted| wanted.uses_shardy);
-    let partitioner = given
-        .use_spmd_partitioning
-        .then(|| if uses_shardy() { options::Partitioner::Shardy } else { options::Partitioner::Gspmd });
+    let partitioner = given.use_spmd_partitioning.then(|| {
+        if uses_shardy() { options::Partitioner::Shardy } else { options::Partitioner::Gspmd }
+    });
     let overrides = given.overrides.iter().map(|(name, value)| {
         let value = match value {
             OptionValue::Bool(value) => options::OptionOverride::Bool(*value),
@@ -183,13 +205,24 @@ pub(super) fn encode_options(program: &Program, given: &CompileOptions) -> Resul
         };
         (name.as_str(), value)
     });
-    options::encode(given.num_replicas, given.num_partitions, partitioner, &given.device_assignment, overrides)
+    options::encode(
+        given.num_replicas,
+        given.num_partitions,
+        partitioner,
+        &given.device_assignment,
+        overrides,
+    )
 }
 
 /// The executable's ABI version; `None` where the plugin has none, or does not give it: it is then compiled anew for every build.
 pub(super) fn abi_version(executable: &preheat_pjrt::Executable) -> Option<Vec<u8>> {
-    let version = executable.abi_version().and_then(|version| version.map(|version| version.to_bytes()).transpose());
-    version.inspect_err(|error| tracing::debug!(%error, "the executable's ABI version is not known")).ok().flatten()
+    let version = executable
+        .abi_version()
+        .and_then(|version| version.map(|version| version.to_bytes()).transpose());
+    version
+        .inspect_err(|error| tracing::debug!(%error, "the executable's ABI version is not known"))
+        .ok()
+        .flatten()
 }
 
 /// The inputs and outputs as the optimised program has them; `None` where the plugin does not give it.
@@ -205,7 +238,9 @@ fn spec(kind: &TensorType) -> TensorSpec {
 
 /// The types that a record's interface names; `None` where one of them is unknown to this release.
 pub(crate) fn types(specs: &[TensorSpec]) -> Option<Vec<TensorType>> {
-    let one = |spec: &TensorSpec| Some(TensorType { dtype: spec.dtype.parse().ok()?, dimensions: spec.dims.clone() });
+    let one = |spec: &TensorSpec| {
+        Some(TensorType { dtype: spec.dtype.parse().ok()?, dimensions: spec.dims.clone() })
+    };
     specs.iter().map(one).collect()
 }
 
@@ -225,7 +260,9 @@ fn number(value: &Value) -> Option<f64> {
 
 /// What the optimised program consists of; nothing where the plugin does not give it in a form that can be read.
 fn program_counts(executable: &preheat_pjrt::Executable) -> BTreeMap<String, u64> {
-    let counts = executable.optimized_program().and_then(|program| preheat_pjrt::hlo::program_counts(&program));
+    let counts = executable
+        .optimized_program()
+        .and_then(|program| preheat_pjrt::hlo::program_counts(&program));
     let Ok(counts) = counts else { return BTreeMap::new() };
     [("instructions", counts.instructions), ("fusions", counts.fusions)]
         .into_iter()

@@ -100,7 +100,8 @@ impl Reader {
     /// What `function` reads where `executes` runs it.
     pub fn of(function: &Verified, executes: TorchId) -> Self {
         let inputs = function.inputs().iter().map(|input| (input.name.clone(), input.kind.clone()));
-        let weights = function.weights().iter().map(|weight| (weight.name.clone(), weight.kind.clone()));
+        let weights =
+            function.weights().iter().map(|weight| (weight.name.clone(), weight.kind.clone()));
         Self {
             graph: function.name().to_owned(),
             executes,
@@ -139,7 +140,12 @@ impl Reader {
             let tensor = bring(given.tensor).map_err(ArgumentError::Bring)?;
             Ok(Placed { tensor, place: self.executes, kind: given.kind })
         };
-        let tensors = given.into_iter().zip(&self.reads).enumerate().map(&mut one).collect::<Result<_, _>>()?;
+        let tensors = given
+            .into_iter()
+            .zip(&self.reads)
+            .enumerate()
+            .map(&mut one)
+            .collect::<Result<_, _>>()?;
         Ok(Arguments { tensors, weights_are_elsewhere })
     }
 }
@@ -180,7 +186,11 @@ mod tests {
         ] {
             let arguments = reader().arguments(placed(places), |_| Ok::<_, ()>("brought")).unwrap();
             for (tensor, brought) in arguments.tensors().iter().zip(brought) {
-                assert_eq!((tensor.place(), *tensor.tensor() == "brought"), (CARD, brought), "{places:?}");
+                assert_eq!(
+                    (tensor.place(), *tensor.tensor() == "brought"),
+                    (CARD, brought),
+                    "{places:?}"
+                );
             }
             assert_eq!(arguments.tensors()[2].place(), places[2]);
             assert_eq!(arguments.weights_are_elsewhere(), elsewhere, "{places:?}");
@@ -193,12 +203,17 @@ mod tests {
             let mut given = placed([CARD; 3]);
             given[1] = Placed::new("made", CARD, kind.clone());
             let error = reader().arguments(given, Ok::<_, ()>).unwrap_err();
-            assert!(matches!(&error, ArgumentError::Kind { name, given, .. } if name == "noise" && *given == kind));
+            assert!(
+                matches!(&error, ArgumentError::Kind { name, given, .. } if name == "noise" && *given == kind)
+            );
         }
         let mut given = placed([CARD; 3]);
         given.pop();
         let error = reader().arguments(given, Ok::<_, ()>).unwrap_err();
-        assert_eq!(error, ArgumentError::Count { graph: "denoiser".to_owned(), wanted: 3, given: 2 });
+        assert_eq!(
+            error,
+            ArgumentError::Count { graph: "denoiser".to_owned(), wanted: 3, given: 2 }
+        );
     }
 
     #[test]

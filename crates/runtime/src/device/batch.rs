@@ -42,7 +42,10 @@ pub fn automatic<E>(device: TorchId, plan: impl Fn(u64) -> Result<Plan, E>) -> R
         let planned = plan(size)?;
         if planned.fits() == Some(true) && planned.mode() == single.mode() {
             let why = if size == most { "the most that is tried" } else { "the most that fits" };
-            return Ok(Batch { size, reason: format!("{why} on {device} with offload {}", planned.mode()) });
+            return Ok(Batch {
+                size,
+                reason: format!("{why} on {device} with offload {}", planned.mode()),
+            });
         }
     }
     Ok(Batch { size: 1, reason: format!("no more fit on {device} with offload {}", single.mode()) })
@@ -69,7 +72,11 @@ mod tests {
             problem: None,
         };
         let plan = |batch| {
-            let denoiser = StageNeed { weight_bytes: 60, largest_layer_bytes: 10, activation_bytes: 10 * batch };
+            let denoiser = StageNeed {
+                weight_bytes: 60,
+                largest_layer_bytes: 10,
+                activation_bytes: 10 * batch,
+            };
             let decoder = StageNeed { weight_bytes: 40, ..StageNeed::default() };
             let decision = Decision::of(Offload::Auto, &device, &[denoiser, decoder], Some(0));
             Ok::<_, Infallible>(Plan { devices: vec![decision], stages: Vec::new() })
@@ -102,6 +109,9 @@ mod tests {
 
     #[test]
     fn the_least_of_the_range_where_nothing_is_known() {
-        assert_eq!([TorchId::Cuda(0), TorchId::Mps, TorchId::Cpu].map(|id| chosen(id, None)), [4, 2, 1]);
+        assert_eq!(
+            [TorchId::Cuda(0), TorchId::Mps, TorchId::Cpu].map(|id| chosen(id, None)),
+            [4, 2, 1]
+        );
     }
 }

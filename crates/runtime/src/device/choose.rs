@@ -2,8 +2,8 @@
 
 use super::torch::Family;
 use super::{
-    Choice, DeviceError, DeviceName, Inventory, OperatingSystem, Request, Selected, TorchDevice, TorchId, TpuSwitch,
-    XlaDevice,
+    Choice, DeviceError, DeviceName, Inventory, OperatingSystem, Request, Selected, TorchDevice,
+    TorchId, TpuSwitch, XlaDevice,
 };
 use crate::backend::torch::FAKE_DEVICES_VARIABLE;
 
@@ -23,25 +23,39 @@ pub fn choose(request: Request, inventory: &Inventory) -> Result<Choice, DeviceE
                 Err(why) => Err(DeviceError::Unavailable { device: DeviceName::Tpu, why }),
             };
         }
-        (TpuSwitch::Enabled, other) => return Err(DeviceError::Contradiction { other: format!("--device {other}") }),
+        (TpuSwitch::Enabled, other) => {
+            return Err(DeviceError::Contradiction { other: format!("--device {other}") });
+        }
         _ => {}
     }
     let found = match requested {
         DeviceName::Auto => return automatic(request, inventory),
-        DeviceName::Tpu if request.tpu == TpuSwitch::Disabled => Err("--tpu-disable rules it out".to_owned()),
+        DeviceName::Tpu if request.tpu == TpuSwitch::Disabled => {
+            Err("--tpu-disable rules it out".to_owned())
+        }
         DeviceName::Tpu => inventory.xla(XlaDevice::Tpu),
         DeviceName::XlaCpu => inventory.xla(XlaDevice::XlaCpu),
         DeviceName::XlaCuda => inventory.xla(XlaDevice::XlaCuda),
-        DeviceName::Cuda(_) | DeviceName::Mps | DeviceName::Cpu | DeviceName::Fake(_) => match &inventory.torch {
-            Ok(offered) => torch_device(requested, offered, inventory.system).cloned().map(Selected::Torch),
-            Err(why) => {
-                return stand_in(request, inventory, DeviceError::NoTorch { device: requested, why: why.clone() });
+        DeviceName::Cuda(_) | DeviceName::Mps | DeviceName::Cpu | DeviceName::Fake(_) => {
+            match &inventory.torch {
+                Ok(offered) => {
+                    torch_device(requested, offered, inventory.system).cloned().map(Selected::Torch)
+                }
+                Err(why) => {
+                    return stand_in(
+                        request,
+                        inventory,
+                        DeviceError::NoTorch { device: requested, why: why.clone() },
+                    );
+                }
             }
-        },
+        }
     };
     match found {
         Ok(device) => Ok(chosen(requested, device, NAMED)),
-        Err(why) => stand_in(request, inventory, DeviceError::Unavailable { device: requested, why }),
+        Err(why) => {
+            stand_in(request, inventory, DeviceError::Unavailable { device: requested, why })
+        }
     }
 }
 
@@ -57,7 +71,11 @@ impl Inventory {
     /// The CPU through libtorch, if that can be used.
     fn torch_cpu(&self) -> Option<Selected> {
         let offered = self.torch.as_deref().ok()?;
-        offered.iter().find(|device| device.id == TorchId::Cpu && device.is_usable()).cloned().map(Selected::Torch)
+        offered
+            .iter()
+            .find(|device| device.id == TorchId::Cpu && device.is_usable())
+            .cloned()
+            .map(Selected::Torch)
     }
 }
 
@@ -76,7 +94,8 @@ fn automatic(request: Request, inventory: &Inventory) -> Result<Choice, DeviceEr
     let no_torch = match &inventory.torch {
         Ok(offered) => match best(offered, inventory.system) {
             Some(device) => {
-                let reason = format!("auto: no tpu ({no_tpu_shortly}), {}", why_best(device, offered));
+                let reason =
+                    format!("auto: no tpu ({no_tpu_shortly}), {}", why_best(device, offered));
                 return Ok(chosen(request.device, Selected::Torch(device.clone()), reason));
             }
             None => "it offers no device that can be used".to_owned(),
@@ -85,10 +104,14 @@ fn automatic(request: Request, inventory: &Inventory) -> Result<Choice, DeviceEr
     };
     match inventory.xla(XlaDevice::XlaCpu) {
         Ok(cpu) => {
-            let reason = format!("auto: no tpu ({no_tpu_shortly}), and nothing through libtorch ({no_torch})");
+            let reason = format!(
+                "auto: no tpu ({no_tpu_shortly}), and nothing through libtorch ({no_torch})"
+            );
             Ok(chosen(request.device, cpu, reason))
         }
-        Err(why) => Err(DeviceError::None { why: format!("xla-cpu: {why}; tpu: {no_tpu}; libtorch: {no_torch}") }),
+        Err(why) => Err(DeviceError::None {
+            why: format!("xla-cpu: {why}; tpu: {no_tpu}; libtorch: {no_torch}"),
+        }),
     }
 }
 
@@ -98,7 +121,8 @@ fn best(offered: &[TorchDevice], system: OperatingSystem) -> Option<&TorchDevice
         OperatingSystem::MacOs => [Family::Mps, Family::Cuda, Family::Cpu],
         _ => [Family::Cuda, Family::Mps, Family::Cpu],
     };
-    let first = |backend| offered.iter().find(|device| Family::of(device) == backend && device.is_usable());
+    let first =
+        |backend| offered.iter().find(|device| Family::of(device) == backend && device.is_usable());
     order.into_iter().find_map(first)
 }
 
@@ -119,7 +143,11 @@ fn why_best(device: &TorchDevice, offered: &[TorchDevice]) -> String {
 }
 
 /// The device of that name among `offered`, or why there is none.
-fn torch_device(name: DeviceName, offered: &[TorchDevice], system: OperatingSystem) -> Result<&TorchDevice, String> {
+fn torch_device(
+    name: DeviceName,
+    offered: &[TorchDevice],
+    system: OperatingSystem,
+) -> Result<&TorchDevice, String> {
     let id = match name {
         DeviceName::Cuda(index) => TorchId::Cuda(index),
         DeviceName::Mps => TorchId::Mps,
@@ -155,7 +183,11 @@ fn why_absent(id: TorchId, offered: &[TorchDevice], system: OperatingSystem) -> 
 
 /// The CPU in place of what was asked for and is `unavailable`: through libtorch for what runs through libtorch, else through XLA, if
 /// there is a choice.
-fn stand_in(request: Request, inventory: &Inventory, unavailable: DeviceError) -> Result<Choice, DeviceError> {
+fn stand_in(
+    request: Request,
+    inventory: &Inventory,
+    unavailable: DeviceError,
+) -> Result<Choice, DeviceError> {
     let device = request.device;
     let xla_cpu = || inventory.xla(XlaDevice::XlaCpu).ok().filter(|_| device != DeviceName::XlaCpu);
     let found = match device {
@@ -187,7 +219,12 @@ pub fn in_short(reason: &str) -> String {
     match first.rsplit_once("; ") {
         Some((reason, _)) if leads_to_a_list => reason.to_owned(),
         _ if leads_to_a_list => first.trim_end_matches(':').to_owned(),
-        _ => reason.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" "),
+        _ => reason
+            .lines()
+            .map(str::trim)
+            .filter(|line| !line.is_empty())
+            .collect::<Vec<_>>()
+            .join(" "),
     }
 }
 
@@ -249,7 +286,12 @@ fn of_a_stage(
         }
     };
     match why {
-        Some(why) => Err(DeviceError::Stage { flag, device: request.device, others: others.selected.to_string(), why }),
+        Some(why) => Err(DeviceError::Stage {
+            flag,
+            device: request.device,
+            others: others.selected.to_string(),
+            why,
+        }),
         None if own.reason == NAMED => Ok(Choice { reason: format!("named by {flag}"), ..own }),
         None => Ok(Choice { reason: format!("named by {flag}; {}", own.reason), ..own }),
     }

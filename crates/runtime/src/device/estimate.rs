@@ -29,16 +29,22 @@ impl AttentionMemory {
     }
 
     fn bytes(self, attention: &Attention, function: &Function) -> u64 {
-        let [query, key, value] = [attention.query, attention.key, attention.value].map(|x| function.type_of(x));
+        let [query, key, value] =
+            [attention.query, attention.key, attention.value].map(|x| function.type_of(x));
         let in_float32 = self.in_float32 || attention.upcast;
         let is_copied = |kind: &&Type| in_float32 && kind.dtype != Dtype::Float32;
         let float32 = |kind: &Type| kind.elements().saturating_mul(4);
-        let copies = [query, key, value].iter().filter(|kind| is_copied(kind)).map(|kind| float32(kind)).fold(0, add);
+        let copies = [query, key, value]
+            .iter()
+            .filter(|kind| is_copied(kind))
+            .map(|kind| float32(kind))
+            .fold(0, add);
         // The result comes in float32, too, before it is rounded.
         let result = if is_copied(&query) { float32(query) } else { 0 };
         let row_bytes = if in_float32 { 4 } else { bytes_of(query.dtype) };
         let scores = [query.dims[0], attention.heads, query.dims[1], key.dims[1], row_bytes];
-        let scores = if self.whole_scores { scores.into_iter().fold(2, u64::saturating_mul) } else { 0 };
+        let scores =
+            if self.whole_scores { scores.into_iter().fold(2, u64::saturating_mul) } else { 0 };
         add(add(copies, result), scores)
     }
 }
@@ -64,7 +70,9 @@ pub fn activations(function: &Verified, attention: AttentionMemory) -> Activatio
         held = add(held, lives.own_bytes[at]);
         let aside = match &node.op {
             Op::Attention(operands) => attention.bytes(operands, function),
-            Op::GroupNorm { norm, .. } | Op::LayerNorm(norm) => float32_copies(function.type_of(norm.x)),
+            Op::GroupNorm { norm, .. } | Op::LayerNorm(norm) => {
+                float32_copies(function.type_of(norm.x))
+            }
             Op::Unary(UnaryOp::QuickGelu, x) => float32_copies(function.type_of(*x)),
             _ => 0,
         };
@@ -90,7 +98,9 @@ pub fn weight_bytes(function: &Verified) -> u64 {
 /// Bytes of the weights of the op that reads most of them: the least that can be brought at a time.
 pub fn largest_layer_bytes(function: &Verified) -> u64 {
     let of_weight = |value: preheat_ir::graph::Value| match function.nodes()[value.index()].op {
-        Op::Weight(at) => function.weights().get(at as usize).map_or(0, |weight| bytes_of_type(&weight.kind)),
+        Op::Weight(at) => {
+            function.weights().get(at as usize).map_or(0, |weight| bytes_of_type(&weight.kind))
+        }
         _ => 0,
     };
     let of_op = |op: &Op| op.operands().into_iter().map(of_weight).fold(0, add);
@@ -188,8 +198,9 @@ mod tests {
             for (value, _) in function.values() {
                 let made = owner(value).index() <= now;
                 let is_output = function.outputs().iter().any(|output| output.value == value);
-                let read_from_now =
-                    |(at, node): (usize, &preheat_ir::graph::Node)| at >= now && node.op.operands().contains(&value);
+                let read_from_now = |(at, node): (usize, &preheat_ir::graph::Node)| {
+                    at >= now && node.op.operands().contains(&value)
+                };
                 let read = nodes.iter().enumerate().any(read_from_now);
                 if made && (is_output || read || value.index() == now) {
                     alive.insert(owner(value));
@@ -210,7 +221,9 @@ mod tests {
     /// A function of random ops on squares, with views, values that nothing reads, and several outputs.
     fn random(mut seed: u64) -> Verified {
         let mut next = move |below: usize| {
-            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            seed = seed
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
             usize::try_from(seed >> 33).unwrap() % below
         };
         let mut b = Builder::new("random");
@@ -240,7 +253,11 @@ mod tests {
     fn the_peak_is_that_of_brute_force() {
         for seed in 0..200 {
             let function = random(seed);
-            assert_eq!(activations(&function, FUSED).bytes, by_brute_force(&function), "seed {seed}: {function:?}");
+            assert_eq!(
+                activations(&function, FUSED).bytes,
+                by_brute_force(&function),
+                "seed {seed}: {function:?}"
+            );
         }
     }
 
@@ -261,7 +278,8 @@ mod tests {
         let mut b = Builder::new("attention");
         let short = Type::new(Dtype::BFloat16, [2, 64, 32]);
         let [query, key, value] = ["q", "k", "v"].map(|name| b.input(name, short.clone()));
-        let attention = Attention { query, key, value, heads: 4, scale: 1.0, causal: false, upcast: false };
+        let attention =
+            Attention { query, key, value, heads: 4, scale: 1.0, causal: false, upcast: false };
         let y = b.attention(attention).unwrap();
         b.output("y", y);
         let function = b.finish().unwrap();
@@ -285,7 +303,11 @@ mod tests {
             let y = b.layer_norm(Norm { x, weight, bias, eps: 1e-5 }).unwrap();
             b.output("y", y);
             let function = b.finish().unwrap();
-            assert_eq!(activations(&function, FUSED).bytes, 2 * 600 * bytes_of(dtype) + aside, "{dtype}");
+            assert_eq!(
+                activations(&function, FUSED).bytes,
+                2 * 600 * bytes_of(dtype) + aside,
+                "{dtype}"
+            );
         }
     }
 

@@ -149,7 +149,10 @@ mod tests {
         assert_eq!(all_after(VAE, 1, true), ["pictures decoded in tiles, offload none"]);
         assert_eq!(
             all_after(StageKind::Denoiser, 4, false),
-            ["all pictures decoded at once, offload model", "all pictures decoded at once, offload sequential"]
+            [
+                "all pictures decoded at once, offload model",
+                "all pictures decoded at once, offload sequential"
+            ]
         );
         assert!(all_after(StageKind::TextEncoder, 4, true).is_empty());
     }
@@ -168,13 +171,22 @@ mod tests {
             rocm: false,
             problem: None,
         };
-        let need = StageNeed { weight_bytes: 8 << 30, largest_layer_bytes: 1 << 30, activation_bytes: 5 << 30 };
+        let need = StageNeed {
+            weight_bytes: 8 << 30,
+            largest_layer_bytes: 1 << 30,
+            activation_bytes: 5 << 30,
+        };
         let decision = Box::new(Decision::of(Offload::Auto, &device, &[need], None));
         let tried = vec![Strategy { decode: Decode::Slices, offload: Mode::Sequential }];
         let words = OutOfMemory { stage: "denoiser".to_owned(), decision, tried }.to_string();
-        for part in
-            ["`denoiser`", "cuda (RTX 3050", "takes 7.0 GiB at best", "3.0 GiB was free", "512.0 MiB", "one by one"]
-        {
+        for part in [
+            "`denoiser`",
+            "cuda (RTX 3050",
+            "takes 7.0 GiB at best",
+            "3.0 GiB was free",
+            "512.0 MiB",
+            "one by one",
+        ] {
             assert!(words.contains(part), "{words}");
         }
     }
@@ -184,13 +196,21 @@ mod tests {
         for sides in [[64, 64], [65, 64], [112, 113], [128, 96], [30, 200], [8, 8]] {
             let tiles = tiles(sides);
             for axis in [0, 1] {
-                let mut spans: Vec<_> = tiles.iter().map(|tile| (tile.origin[axis], tile.sides[axis])).collect();
+                let mut spans: Vec<_> =
+                    tiles.iter().map(|tile| (tile.origin[axis], tile.sides[axis])).collect();
                 spans.sort_unstable();
                 spans.dedup();
                 assert_eq!(spans[0].0, 0);
-                assert_eq!(spans.last().map(|(origin, side)| origin + side), Some(sides[axis]), "{sides:?}");
+                assert_eq!(
+                    spans.last().map(|(origin, side)| origin + side),
+                    Some(sides[axis]),
+                    "{sides:?}"
+                );
                 for pair in spans.windows(2) {
-                    assert!(pair[0].0 + pair[0].1 >= pair[1].0 + TILE_OVERLAP, "{sides:?}: {pair:?}");
+                    assert!(
+                        pair[0].0 + pair[0].1 >= pair[1].0 + TILE_OVERLAP,
+                        "{sides:?}: {pair:?}"
+                    );
                 }
             }
         }

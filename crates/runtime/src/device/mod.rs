@@ -27,7 +27,9 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 pub use choose::{StageChoices, StageDevices, choose, choose_for_stages, in_short};
-pub use precision::{Arithmetic, ParsePrecisionError, Precision, Precisions, StageDtype, StageKind, carried};
+pub use precision::{
+    Arithmetic, ParsePrecisionError, Precision, Precisions, StageDtype, StageKind, carried,
+};
 pub use preheat_torch_abi::{TorchDevice, TorchId};
 pub use target::{Target, TargetError};
 pub use torch::OperatingSystem;
@@ -85,7 +87,8 @@ impl FromStr for DeviceName {
             "mlx" => return Err(DeviceError::Mlx),
             other => {
                 let numbered = |kind: &str| other.strip_prefix(kind)?.parse().ok();
-                let named = numbered("cuda:").map(Self::Cuda).or_else(|| numbered("fake:").map(Self::Fake));
+                let named =
+                    numbered("cuda:").map(Self::Cuda).or_else(|| numbered("fake:").map(Self::Fake));
                 named.ok_or_else(|| DeviceError::UnknownName { name: other.to_owned() })?
             }
         })
@@ -197,7 +200,10 @@ impl Inventory {
             tpu_answers_at_once: true,
             xla_cpu_plugin: Ok(path.to_owned()),
             xla_cuda_plugin: Ok(path.to_owned()),
-            torch: Err("--plugin names a PJRT plugin, which does without it: leave one of the two out".to_owned()),
+            torch: Err(
+                "--plugin names a PJRT plugin, which does without it: leave one of the two out"
+                    .to_owned(),
+            ),
             mlx: None,
             system: OperatingSystem::of_this_machine(),
         }
@@ -277,7 +283,9 @@ pub struct Choice {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DeviceError {
     /// The name is none that preheat knows.
-    #[error("unknown device `{name}`: it is one of auto, tpu, cuda, cuda:N, mps, cpu, xla-cpu, xla-cuda")]
+    #[error(
+        "unknown device `{name}`: it is one of auto, tpu, cuda, cuda:N, mps, cpu, xla-cpu, xla-cuda"
+    )]
     UnknownName {
         /// What was given.
         name: String,

@@ -110,10 +110,12 @@ pub struct Figures {
 impl Figures {
     /// The figures of stages that share a device.
     pub fn of(stages: &[StageNeed]) -> Self {
-        let sum = |bytes: fn(&StageNeed) -> u64| stages.iter().map(bytes).fold(0, u64::saturating_add);
+        let sum =
+            |bytes: fn(&StageNeed) -> u64| stages.iter().map(bytes).fold(0, u64::saturating_add);
         let most = |bytes: fn(&StageNeed) -> u64| stages.iter().map(bytes).max().unwrap_or(0);
         Self {
-            none: sum(|stage| stage.weight_bytes).saturating_add(most(|stage| stage.activation_bytes)),
+            none: sum(|stage| stage.weight_bytes)
+                .saturating_add(most(|stage| stage.activation_bytes)),
             model: most(|stage| stage.weight_bytes.saturating_add(stage.activation_bytes)),
             sequential: most(|stage| {
                 let layers = stage.largest_layer_bytes.saturating_mul(2).min(stage.weight_bytes);
@@ -159,7 +161,12 @@ pub fn default_reserve_bytes(device: TorchId) -> u64 {
 
 impl Decision {
     /// Decides for the stages that run on `device`.
-    pub fn of(asked: Offload, device: &TorchDevice, stages: &[StageNeed], reserve_bytes: Option<u64>) -> Self {
+    pub fn of(
+        asked: Offload,
+        device: &TorchDevice,
+        stages: &[StageNeed],
+        reserve_bytes: Option<u64>,
+    ) -> Self {
         let reserve_bytes = reserve_bytes.unwrap_or_else(|| default_reserve_bytes(device.id));
         let figures = Figures::of(stages);
         let budget = device.free_bytes.map(|free| free.saturating_sub(reserve_bytes));
@@ -181,20 +188,33 @@ impl Decision {
 fn mode(asked: Offload, device: TorchId, figures: &Figures, budget: Option<u64>) -> (Mode, String) {
     let fits = |mode| budget.is_some_and(|budget| figures.under(mode) <= budget);
     match (asked, budget) {
-        (_, _) if device == TorchId::Cpu => (Mode::None, "the CPU reads weights where they rest".to_owned()),
+        (_, _) if device == TorchId::Cpu => {
+            (Mode::None, "the CPU reads weights where they rest".to_owned())
+        }
         (Offload::Always(mode), _) => (mode, format!("--offload {mode}")),
-        (Offload::Auto, None) => (Mode::Model, "nothing is known of the device's memory".to_owned()),
-        (Offload::Auto, Some(_)) if fits(Mode::None) => (Mode::None, "every stage fits at once".to_owned()),
-        (Offload::Auto, Some(_)) if fits(Mode::Model) => (Mode::Model, "one stage at a time fits".to_owned()),
-        (Offload::Auto, Some(_)) if fits(Mode::Sequential) => (Mode::Sequential, "one op at a time fits".to_owned()),
-        (Offload::Auto, Some(_)) => (Mode::Sequential, "nothing fits by the estimate, and this takes least".to_owned()),
+        (Offload::Auto, None) => {
+            (Mode::Model, "nothing is known of the device's memory".to_owned())
+        }
+        (Offload::Auto, Some(_)) if fits(Mode::None) => {
+            (Mode::None, "every stage fits at once".to_owned())
+        }
+        (Offload::Auto, Some(_)) if fits(Mode::Model) => {
+            (Mode::Model, "one stage at a time fits".to_owned())
+        }
+        (Offload::Auto, Some(_)) if fits(Mode::Sequential) => {
+            (Mode::Sequential, "one op at a time fits".to_owned())
+        }
+        (Offload::Auto, Some(_)) => {
+            (Mode::Sequential, "nothing fits by the estimate, and this takes least".to_owned())
+        }
     }
 }
 
 impl fmt::Display for Decision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Figures { none, model, sequential } = self.figures;
-        let of = |bytes: Option<u64>| bytes.map_or_else(|| "an unknown amount".to_owned(), byte_count);
+        let of =
+            |bytes: Option<u64>| bytes.map_or_else(|| "an unknown amount".to_owned(), byte_count);
         write!(
             f,
             "{}: offload {}, {}; it takes about {} with none, {} with model, {} with sequential; {} is free, {} of it reserved",
@@ -240,7 +260,10 @@ mod tests {
 
     #[test]
     fn figures_are_those_of_the_worst_moment() {
-        assert_eq!(Figures::of(&stages()), Figures { none: 18 * GIB, model: 13 * GIB, sequential: 6 * GIB });
+        assert_eq!(
+            Figures::of(&stages()),
+            Figures { none: 18 * GIB, model: 13 * GIB, sequential: 6 * GIB }
+        );
         assert_eq!(Figures::of(&[]), Figures::default());
     }
 
@@ -265,10 +288,14 @@ mod tests {
 
     #[test]
     fn what_was_asked_for_is_done_and_its_figure_told() {
-        let decision = Decision::of(Offload::Always(Mode::None), &card(Some(4 * GIB)), &stages(), None);
+        let decision =
+            Decision::of(Offload::Always(Mode::None), &card(Some(4 * GIB)), &stages(), None);
         assert_eq!((decision.mode, decision.fits()), (Mode::None, Some(false)));
         let words = decision.to_string();
-        assert!(words.contains("18.0 GiB with none") && words.contains("512.0 MiB of it reserved"), "{words}");
+        assert!(
+            words.contains("18.0 GiB with none") && words.contains("512.0 MiB of it reserved"),
+            "{words}"
+        );
     }
 
     #[test]

@@ -143,7 +143,8 @@ impl Plan {
             if devices.iter().any(|decision| decision.device.id == stage.device.id) {
                 continue;
             }
-            let here = stages.iter().zip(&needs).filter(|(other, _)| other.device.id == stage.device.id);
+            let here =
+                stages.iter().zip(&needs).filter(|(other, _)| other.device.id == stage.device.id);
             let here: Vec<StageNeed> = here.map(|(_, need)| *need).collect();
             devices.push(Decision::of(offload, stage.device, &here, reserve_bytes));
         }
@@ -152,7 +153,8 @@ impl Plan {
             let decision = devices.iter().find(|decision| decision.device.id == stage.device.id);
             decision.map_or(Mode::None, |decision| decision.mode)
         };
-        let placed = stages.iter().zip(needs).map(|(stage, need)| stage.placed(need, mode(stage), denoiser));
+        let placed =
+            stages.iter().zip(needs).map(|(stage, need)| stage.placed(need, mode(stage), denoiser));
         let stages = placed.collect();
         Self { devices, stages }
     }
@@ -171,14 +173,22 @@ impl Plan {
 impl Stage<'_> {
     /// What it takes; on the denoiser's device with what the denoiser is given, which rests there while other stages run.
     fn need(&self, denoiser: Option<&Self>) -> StageNeed {
-        let own = StageNeed::of(self.function, AttentionMemory::of(Arithmetic::from(self.device), &self.dtype));
-        let beside = denoiser.filter(|denoiser| denoiser.device.id == self.device.id && self.kind != denoiser.kind);
+        let own = StageNeed::of(
+            self.function,
+            AttentionMemory::of(Arithmetic::from(self.device), &self.dtype),
+        );
+        let beside = denoiser
+            .filter(|denoiser| denoiser.device.id == self.device.id && self.kind != denoiser.kind);
         let resting = beside.map_or(0, Self::input_bytes);
         StageNeed { activation_bytes: own.activation_bytes.saturating_add(resting), ..own }
     }
 
     fn input_bytes(&self) -> u64 {
-        self.function.inputs().iter().map(|input| bytes_of_type(&input.kind)).fold(0, u64::saturating_add)
+        self.function
+            .inputs()
+            .iter()
+            .map(|input| bytes_of_type(&input.kind))
+            .fold(0, u64::saturating_add)
     }
 
     /// `denoiser` is the device of the denoiser, on which prompts and latents rest.
@@ -189,16 +199,29 @@ impl Stage<'_> {
             let rests = match class {
                 TensorClass::Prompt | TensorClass::Latents => denoiser,
                 TensorClass::Weights => executes,
-                TensorClass::Tokens | TensorClass::Scalars | TensorClass::Noise | TensorClass::Picture => HOST,
+                TensorClass::Tokens
+                | TensorClass::Scalars
+                | TensorClass::Noise
+                | TensorClass::Picture => HOST,
             };
-            Slot { name: name.to_owned(), class, kind: Type::new(dtype, kind.dims.clone()), rests, executes }
+            Slot {
+                name: name.to_owned(),
+                class,
+                kind: Type::new(dtype, kind.dims.clone()),
+                rests,
+                executes,
+            }
         };
         let (inputs, outputs) = (self.function.inputs(), self.function.outputs());
         let input = |input: &preheat_ir::graph::InputDecl| {
             slot(&input.name, TensorClass::of_input(self.kind, &input.name), &input.kind)
         };
         let output = |output: &preheat_ir::graph::OutputDecl| {
-            slot(&output.name, TensorClass::of_output(self.kind), self.function.type_of(output.value))
+            slot(
+                &output.name,
+                TensorClass::of_output(self.kind),
+                self.function.type_of(output.value),
+            )
         };
         StagePlan {
             name: self.name.to_owned(),
@@ -229,7 +252,8 @@ impl fmt::Display for Plan {
 impl fmt::Display for StagePlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let attention = if self.dtype.attention_in_float32 { ", attention in float32" } else { "" };
-        let (weights, activations) = (byte_count(self.need.weight_bytes), byte_count(self.need.activation_bytes));
+        let (weights, activations) =
+            (byte_count(self.need.weight_bytes), byte_count(self.need.activation_bytes));
         write!(
             f,
             "{}: on {} in {}{attention} ({}); {weights} of weights rest on {}, activations take {activations}",
@@ -248,7 +272,8 @@ mod tests {
     /// A denoiser that takes latents and noise, on a card, offloaded.
     fn stage() -> StagePlan {
         let mut b = Builder::new("denoiser");
-        let [latents, noise] = ["latents", "noise"].map(|name| b.input(name, Type::new(Dtype::Float32, [1, 4, 8, 8])));
+        let [latents, noise] =
+            ["latents", "noise"].map(|name| b.input(name, Type::new(Dtype::Float32, [1, 4, 8, 8])));
         let weight = b.weight("weight", [8, 8]);
         let y = b.linear(latents, weight, None).and_then(|y| b.add(y, noise)).unwrap();
         b.output("latents", y);
@@ -262,9 +287,16 @@ mod tests {
             rocm: false,
             problem: None,
         };
-        let dtype = super::super::Precisions::default().of(StageKind::Denoiser, Arithmetic::from(&card));
+        let dtype =
+            super::super::Precisions::default().of(StageKind::Denoiser, Arithmetic::from(&card));
         let function = b.finish().unwrap();
-        let stage = Stage { name: "denoiser", kind: StageKind::Denoiser, function: &function, device: &card, dtype };
+        let stage = Stage {
+            name: "denoiser",
+            kind: StageKind::Denoiser,
+            function: &function,
+            device: &card,
+            dtype,
+        };
         Plan::of(&[stage], Offload::Auto, None).stages.remove(0)
     }
 

@@ -72,7 +72,14 @@ pub struct Precisions {
 
 impl Default for Precisions {
     fn default() -> Self {
-        Self { all: Precision::Auto, text_encoder: None, denoiser: None, vae: None, autocast: true, force: false }
+        Self {
+            all: Precision::Auto,
+            text_encoder: None,
+            denoiser: None,
+            vae: None,
+            autocast: true,
+            force: false,
+        }
     }
 }
 
@@ -114,7 +121,9 @@ pub enum Arithmetic {
 impl From<&Selected> for Arithmetic {
     fn from(selected: &Selected) -> Self {
         match selected {
-            Selected::Xla { device, .. } => Self::Xla { native_bfloat16: *device != super::XlaDevice::XlaCpu },
+            Selected::Xla { device, .. } => {
+                Self::Xla { native_bfloat16: *device != super::XlaDevice::XlaCpu }
+            }
             Selected::Torch(device) => Self::from(device),
         }
     }
@@ -123,9 +132,10 @@ impl From<&Selected> for Arithmetic {
 impl From<&super::TorchDevice> for Arithmetic {
     fn from(device: &super::TorchDevice) -> Self {
         match device.id {
-            TorchId::Cuda(_) => {
-                Self::Cuda { native_bfloat16: computes_bfloat16(device), breaks_in_float16: breaks_in_float16(device) }
-            }
+            TorchId::Cuda(_) => Self::Cuda {
+                native_bfloat16: computes_bfloat16(device),
+                breaks_in_float16: breaks_in_float16(device),
+            },
             TorchId::Mps => Self::Mps,
             TorchId::Cpu | TorchId::Fake(_) => Self::Cpu,
         }
@@ -160,12 +170,17 @@ impl Precisions {
             Some(wanted) if self.force => (dtype, reason) = (wanted, "--force-precision"),
             _ => {}
         }
-        let too_large = matches!(stage, StageKind::Vae { force_upcast: true }) && dtype == Dtype::Float16;
+        let too_large =
+            matches!(stage, StageKind::Vae { force_upcast: true }) && dtype == Dtype::Float16;
         if too_large {
-            (dtype, reason) = (Dtype::Float32, "its numbers do not fit float16, its config says (`force_upcast`)");
+            (dtype, reason) = (
+                Dtype::Float32,
+                "its numbers do not fit float16, its config says (`force_upcast`)",
+            );
         }
         let warning = asked.dtype().filter(|wanted| *wanted != dtype).map(|wanted| {
-            let way_out = if too_large { "" } else { "; --force-precision computes in it all the same" };
+            let way_out =
+                if too_large { "" } else { "; --force-precision computes in it all the same" };
             format!("{} in {dtype}, not {wanted}: {reason}{way_out}", stage.computes())
         });
         // Apple's matrix products lose sums in either short dtype, and pictures come out black: Comfy-Org/ComfyUI#4799 and #8485
@@ -180,7 +195,9 @@ fn rule(on: Arithmetic, asked: Precision, autocast: bool) -> (Dtype, &'static st
     use Arithmetic::{Cpu, Cuda, Mps, Xla};
     use Precision::{Auto, Bf16, Fp16, Fp32};
     match (on, asked) {
-        (Xla { native_bfloat16: true }, Auto) if autocast => (Dtype::BFloat16, "native on the device"),
+        (Xla { native_bfloat16: true }, Auto) if autocast => {
+            (Dtype::BFloat16, "native on the device")
+        }
         (Xla { native_bfloat16: true }, Auto) => (Dtype::Float32, "--tpu-autocast-bf16=false"),
         (Xla { native_bfloat16: false }, Auto) => (Dtype::Float32, "XLA:CPU is no faster in less"),
         (Cuda { breaks_in_float16: true, .. }, Auto | Bf16 | Fp16) => {
@@ -247,9 +264,16 @@ mod tests {
         assert_eq!(denoiser(auto, XLA_CPU), Dtype::Float32);
         let off = Precisions { autocast: false, ..auto };
         assert_eq!(denoiser(off, TPU), Dtype::Float32);
-        assert_eq!(denoiser(off, Arithmetic::Mps), Dtype::BFloat16, "--tpu-autocast-bf16 acts on XLA's devices");
+        assert_eq!(
+            denoiser(off, Arithmetic::Mps),
+            Dtype::BFloat16,
+            "--tpu-autocast-bf16 acts on XLA's devices"
+        );
         assert_eq!(denoiser(Precisions { all: Precision::Bf16, ..off }, XLA_CPU), Dtype::BFloat16);
-        assert_eq!(denoiser(Precisions { denoiser: Some(Precision::Fp16), ..auto }, TPU), Dtype::Float16);
+        assert_eq!(
+            denoiser(Precisions { denoiser: Some(Precision::Fp16), ..auto }, TPU),
+            Dtype::Float16
+        );
         let own = Precisions { all: Precision::Bf16, denoiser: Some(Precision::Fp32), ..auto };
         assert_eq!(denoiser(own, TPU), Dtype::Float32);
         assert_eq!(own.of(StageKind::TextEncoder, TPU).dtype, Dtype::BFloat16);
@@ -298,7 +322,10 @@ mod tests {
     /// The table as docs/devices.md has it: a row for each device, a column for each precision.
     #[test]
     fn the_page_shows_the_table() {
-        let card = |native_bfloat16, breaks_in_float16| Arithmetic::Cuda { native_bfloat16, breaks_in_float16 };
+        let card = |native_bfloat16, breaks_in_float16| Arithmetic::Cuda {
+            native_bfloat16,
+            breaks_in_float16,
+        };
         let page = include_str!("../../../../docs/devices.md");
         for (device, on) in [
             ("tpu, xla-cuda", TPU),
@@ -309,16 +336,21 @@ mod tests {
             ("mps", Arithmetic::Mps),
             ("cpu", Arithmetic::Cpu),
         ] {
-            let cells = [Precision::Auto, Precision::Bf16, Precision::Fp16, Precision::Fp32].map(|all| {
-                let decided = Precisions { all, ..Precisions::default() }.of(StageKind::Denoiser, on);
-                if decided.warning.is_some() {
-                    format!("{}, with a warning", decided.dtype)
-                } else {
-                    decided.dtype.to_string()
-                }
-            });
+            let cells =
+                [Precision::Auto, Precision::Bf16, Precision::Fp16, Precision::Fp32].map(|all| {
+                    let decided =
+                        Precisions { all, ..Precisions::default() }.of(StageKind::Denoiser, on);
+                    if decided.warning.is_some() {
+                        format!("{}, with a warning", decided.dtype)
+                    } else {
+                        decided.dtype.to_string()
+                    }
+                });
             let row = format!("| {device} | {} |", cells.join(" | "));
-            assert!(page.lines().any(|line| line.starts_with(&row)), "docs/devices.md lacks the row\n{row}");
+            assert!(
+                page.lines().any(|line| line.starts_with(&row)),
+                "docs/devices.md lacks the row\n{row}"
+            );
         }
     }
 
@@ -336,7 +368,10 @@ mod tests {
         }
         // A dtype's own name will do.
         for dtype in [Dtype::BFloat16, Dtype::Float16, Dtype::Float32] {
-            assert_eq!(dtype.to_string().parse::<Precision>().map(Precision::dtype), Ok(Some(dtype)));
+            assert_eq!(
+                dtype.to_string().parse::<Precision>().map(Precision::dtype),
+                Ok(Some(dtype))
+            );
         }
         let error = "int8".parse::<Precision>().unwrap_err();
         assert_eq!(error.to_string(), "\"int8\" is no precision; auto, bf16, fp16 and fp32 are");

@@ -75,7 +75,8 @@ const GENERATIONS: [(&str, &str, usize); 6] = [
 /// A topology as it is named: `v5e:1x1` for one `TPU v5 lite`. A kind that is not known keeps its own name and all its bounds.
 pub(crate) fn topology_name(topology: &preheat_cache::Topology) -> String {
     let known = GENERATIONS.iter().find(|(kind, ..)| *kind == topology.kind);
-    let (name, dimensions) = known.map_or((topology.kind.as_str(), 0), |(_, name, dimensions)| (*name, *dimensions));
+    let (name, dimensions) =
+        known.map_or((topology.kind.as_str(), 0), |(_, name, dimensions)| (*name, *dimensions));
     let mut bounds = topology.bounds.as_slice();
     while bounds.len() > dimensions && dimensions > 0 && bounds.last() == Some(&1) {
         bounds = &bounds[..bounds.len() - 1];
@@ -114,7 +115,11 @@ mod tests {
     #[test]
     fn topologies_are_called_as_they_are_asked_for() {
         let name = |kind: &str, bounds: &[u64]| {
-            topology_name(&preheat_cache::Topology { kind: kind.to_owned(), bounds: bounds.to_vec(), core_count: 1 })
+            topology_name(&preheat_cache::Topology {
+                kind: kind.to_owned(),
+                bounds: bounds.to_vec(),
+                core_count: 1,
+            })
         };
         assert_eq!(name("TPU v5 lite", &[1, 1, 1]), "v5e:1x1");
         assert_eq!(name("TPU v6 lite", &[2, 2, 1]), "v6e:2x2");

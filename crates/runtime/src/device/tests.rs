@@ -31,14 +31,20 @@ fn names_parse_and_print_alike() {
 
 #[test]
 fn auto_takes_the_tpu_only_where_library_and_hardware_are_there() {
-    assert_eq!(choose(Request::default(), &everything()).unwrap().selected.xla(), Some(XlaDevice::Tpu));
+    assert_eq!(
+        choose(Request::default(), &everything()).unwrap().selected.xla(),
+        Some(XlaDevice::Tpu)
+    );
     let no_hardware = Inventory { tpu_hardware: Err("no TPU is attached".into()), ..everything() };
     let choice = choose(Request::default(), &no_hardware).unwrap();
     assert_eq!(choice.selected.xla(), Some(XlaDevice::XlaCpu));
     assert!(choice.reason.contains("no TPU is attached"), "{}", choice.reason);
     assert!(choice.warnings.is_empty(), "auto falling to the CPU is no surprise");
     let no_library = Inventory { tpu_plugin: Err("libtpu is nowhere".into()), ..everything() };
-    assert_eq!(choose(Request::default(), &no_library).unwrap().selected.xla(), Some(XlaDevice::XlaCpu));
+    assert_eq!(
+        choose(Request::default(), &no_library).unwrap().selected.xla(),
+        Some(XlaDevice::XlaCpu)
+    );
 }
 
 #[test]
@@ -60,7 +66,10 @@ fn a_named_device_that_is_missing_falls_to_the_cpu_with_a_warning_or_fails_when_
     assert_eq!(choice.selected.xla(), Some(XlaDevice::XlaCpu));
     assert!(choice.warnings[0].contains("xla-cuda"), "{:?}", choice.warnings);
     let strict = Request { strict: true, ..request(DeviceName::XlaCuda) };
-    assert!(matches!(choose(strict, &inventory), Err(DeviceError::Unavailable { device: DeviceName::XlaCuda, .. })));
+    assert!(matches!(
+        choose(strict, &inventory),
+        Err(DeviceError::Unavailable { device: DeviceName::XlaCuda, .. })
+    ));
 }
 
 #[test]
@@ -69,8 +78,13 @@ fn without_libtorch_its_devices_fall_to_xla_cpu_with_a_warning_or_fail_when_stri
         let choice = choose(request(device), &everything()).unwrap();
         assert_eq!(choice.selected.xla(), Some(XlaDevice::XlaCpu));
         let warning = &choice.warnings[0];
-        assert!(warning.contains("which cannot be used: that was not installed (--strict-device"), "{warning}");
-        let error = choose(Request { strict: true, ..request(device) }, &everything()).unwrap_err().to_string();
+        assert!(
+            warning.contains("which cannot be used: that was not installed (--strict-device"),
+            "{warning}"
+        );
+        let error = choose(Request { strict: true, ..request(device) }, &everything())
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("libtorch") && error.contains("xla-cpu"), "{error}");
     }
 }
@@ -124,9 +138,15 @@ fn the_tpu_switches_force_and_forbid() {
 
 #[test]
 fn libtpu_that_answers_at_once_may_be_asked_without_device_files() {
-    let inventory =
-        Inventory { tpu_hardware: Err("no TPU is attached".into()), tpu_answers_at_once: true, ..everything() };
-    assert_eq!(choose(request(DeviceName::Tpu), &inventory).unwrap().selected.xla(), Some(XlaDevice::Tpu));
+    let inventory = Inventory {
+        tpu_hardware: Err("no TPU is attached".into()),
+        tpu_answers_at_once: true,
+        ..everything()
+    };
+    assert_eq!(
+        choose(request(DeviceName::Tpu), &inventory).unwrap().selected.xla(),
+        Some(XlaDevice::Tpu)
+    );
 }
 
 fn torch(id: TorchId, name: &str) -> TorchDevice {
@@ -145,7 +165,12 @@ fn torch(id: TorchId, name: &str) -> TorchDevice {
 /// No TPU; libtorch with these devices and the CPU.
 fn with_torch(system: OperatingSystem, gpus: &[TorchDevice]) -> Inventory {
     let offered = gpus.iter().cloned().chain([torch(TorchId::Cpu, "the CPU")]).collect();
-    Inventory { tpu_plugin: Err("libtpu is nowhere".into()), torch: Ok(offered), system, ..everything() }
+    Inventory {
+        tpu_plugin: Err("libtpu is nowhere".into()),
+        torch: Ok(offered),
+        system,
+        ..everything()
+    }
 }
 
 fn selected(device: DeviceName, inventory: &Inventory) -> String {
@@ -180,10 +205,16 @@ fn auto_takes_the_best_device_of_libtorch() {
 #[test]
 fn the_reason_says_what_else_is_there() {
     let radeon = TorchDevice { rocm: true, ..torch(TorchId::Cuda(0), "Radeon") };
-    let old = TorchDevice { problem: Some("it is too old".into()), ..torch(TorchId::Cuda(1), "GTX 970") };
+    let old =
+        TorchDevice { problem: Some("it is too old".into()), ..torch(TorchId::Cuda(1), "GTX 970") };
     let inventory = with_torch(OperatingSystem::Linux, &[radeon, old]);
     let reason = choose(Request::default(), &inventory).unwrap().reason;
-    for words in ["libtpu is nowhere", "cuda (Radeon, ROCm, 8.0 GiB) is there", "cuda:1 (GTX 970", "it is too old"] {
+    for words in [
+        "libtpu is nowhere",
+        "cuda (Radeon, ROCm, 8.0 GiB) is there",
+        "cuda:1 (GTX 970",
+        "it is too old",
+    ] {
         assert!(reason.contains(words), "{reason}");
     }
 }
@@ -203,9 +234,15 @@ fn a_device_of_libtorch_that_is_missing_falls_to_its_cpu_or_fails_when_strict() 
     ] {
         let choice = choose(request(device), &inventory).unwrap();
         assert_eq!(choice.selected.to_string(), "cpu");
-        assert!(choice.warnings[0].contains(why) && choice.warnings[0].contains("--strict-device"), "{choice:?}");
+        assert!(
+            choice.warnings[0].contains(why) && choice.warnings[0].contains("--strict-device"),
+            "{choice:?}"
+        );
         let error = choose(Request { strict: true, ..request(device) }, &inventory).unwrap_err();
-        assert!(matches!(error, DeviceError::Unavailable { .. }) && error.to_string().contains(why), "{error}");
+        assert!(
+            matches!(error, DeviceError::Unavailable { .. }) && error.to_string().contains(why),
+            "{error}"
+        );
     }
 }
 
@@ -215,22 +252,30 @@ fn stages_have_devices_of_their_own_among_those_of_libtorch() {
     let own = StageDevices { text_encoder: Some(DeviceName::Cpu), vae: Some(DeviceName::Auto) };
     let choices = choose_for_stages(Request::default(), own, &inventory).unwrap();
     assert_eq!(choices.text_encoder.selected.to_string(), "cpu");
-    assert!(choices.text_encoder.reason.contains("--text-encoder-device"), "{}", choices.text_encoder.reason);
+    assert!(
+        choices.text_encoder.reason.contains("--text-encoder-device"),
+        "{}",
+        choices.text_encoder.reason
+    );
     assert_eq!(choices.vae, choices.denoiser);
 
     let vae = |vae| StageDevices { vae: Some(vae), ..StageDevices::default() };
-    let mixed = choose_for_stages(Request::default(), vae(DeviceName::XlaCpu), &inventory).unwrap_err();
+    let mixed =
+        choose_for_stages(Request::default(), vae(DeviceName::XlaCpu), &inventory).unwrap_err();
     assert!(mixed.to_string().contains("--vae-device xla-cpu does not go with `cuda`"), "{mixed}");
-    let compiled = choose_for_stages(request(DeviceName::XlaCpu), vae(DeviceName::Cpu), &inventory).unwrap_err();
+    let compiled = choose_for_stages(request(DeviceName::XlaCpu), vae(DeviceName::Cpu), &inventory)
+        .unwrap_err();
     assert!(compiled.to_string().contains("compiled graphs run on one device"), "{compiled}");
-    let same = choose_for_stages(request(DeviceName::XlaCpu), vae(DeviceName::XlaCpu), &inventory).unwrap();
+    let same = choose_for_stages(request(DeviceName::XlaCpu), vae(DeviceName::XlaCpu), &inventory)
+        .unwrap();
     assert_eq!(same.vae.selected, same.denoiser.selected);
 }
 
 #[test]
 fn bfloat16_is_native_from_ampere_and_from_rdna_3() {
     let of = |rocm, capability| {
-        let card = TorchDevice { rocm, compute_capability: capability, ..torch(TorchId::Cuda(0), "card") };
+        let card =
+            TorchDevice { rocm, compute_capability: capability, ..torch(TorchId::Cuda(0), "card") };
         Precisions::default().of(StageKind::Denoiser, Arithmetic::from(&card)).dtype.to_string()
     };
     for (rocm, capability, dtype) in [
@@ -244,6 +289,12 @@ fn bfloat16_is_native_from_ampere_and_from_rdna_3() {
     ] {
         assert_eq!(of(rocm, capability), dtype, "{rocm} {capability:?}");
     }
-    let gtx = TorchDevice { compute_capability: Some((7, 5)), ..torch(TorchId::Cuda(0), "NVIDIA GeForce GTX 1660 Ti") };
-    assert_eq!(Precisions::default().of(StageKind::Denoiser, Arithmetic::from(&gtx)).dtype.to_string(), "float32");
+    let gtx = TorchDevice {
+        compute_capability: Some((7, 5)),
+        ..torch(TorchId::Cuda(0), "NVIDIA GeForce GTX 1660 Ti")
+    };
+    assert_eq!(
+        Precisions::default().of(StageKind::Denoiser, Arithmetic::from(&gtx)).dtype.to_string(),
+        "float32"
+    );
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use preheat_cache::{
-    Digest, Environment, GraphKey, GraphRecord, KeyInputs, Lookup, Match, Program, RecordedSignature, Signature,
-    Source, Use,
+    Digest, Environment, GraphKey, GraphRecord, KeyInputs, Lookup, Match, Program,
+    RecordedSignature, Signature, Source, Use,
 };
 use preheat_tensor::Dtype;
 
@@ -77,8 +77,9 @@ impl Origin {
         for recorded in self.records.iter().flat_map(|record| &record.signatures) {
             let Some(projection) = &recorded.projection else { continue };
             let projection_key = projection.key(environment, &self.newest.options);
-            let again =
-                |one: &RecordedSignature| one.projection_key == projection_key && one.signature == recorded.signature;
+            let again = |one: &RecordedSignature| {
+                one.projection_key == projection_key && one.signature == recorded.signature
+            };
             if !requests.iter().any(again) {
                 requests.push(RecordedSignature { projection_key, ..recorded.clone() });
             }
@@ -108,10 +109,19 @@ pub(super) fn may_outlive(record: &GraphRecord, inner: &Inner) -> bool {
 
 impl Inner {
     /// Makes sure that the cache has the graph for this environment. `enter` waits until there is room for a compile.
-    pub(super) fn renew<P>(&self, origin: &Origin, survival: &Survival, enter: impl FnOnce() -> P) -> Rewarmed {
+    pub(super) fn renew<P>(
+        &self,
+        origin: &Origin,
+        survival: &Survival,
+        enter: impl FnOnce() -> P,
+    ) -> Rewarmed {
         let newest = &origin.newest;
         let mut one = Rewarmed {
-            model_id: newest.signatures.last().map(|recorded| recorded.signature.model_id.clone()).unwrap_or_default(),
+            model_id: newest
+                .signatures
+                .last()
+                .map(|recorded| recorded.signature.model_id.clone())
+                .unwrap_or_default(),
             stage: newest.stage.clone(),
             from: newest.graph_key,
             graph_key: None,
@@ -210,7 +220,8 @@ impl Inner {
             if !survival.is_taken(&object.record) {
                 continue;
             }
-            let (key, from) = (self.store_survivor(&object, inputs, requests)?, object.record.graph_key);
+            let (key, from) =
+                (self.store_survivor(&object, inputs, requests)?, object.record.graph_key);
             tracing::info!(stage = origin.newest.stage, graph_key = %key, %from, "kept: the newer build takes it");
             return Ok(true);
         }

@@ -31,7 +31,9 @@ pub struct Rewarm {
 impl Rewarm {
     /// Whether a graph is of one of the models, where any is named.
     fn wants(&self, record: &GraphRecord) -> bool {
-        let leads = |model: &String| record.signatures.iter().any(|recorded| recorded.signature.model_id == *model);
+        let leads = |model: &String| {
+            record.signatures.iter().any(|recorded| recorded.signature.model_id == *model)
+        };
         self.models.is_empty() || self.models.iter().any(leads)
     }
 }
@@ -85,7 +87,10 @@ impl Runtime {
         let mut origins = graphs::origins(cache.records()?, how, inner.backend.environment());
         // The longest first, so that none of them is left alone at the end.
         origins.sort_by(|one, other| other.expected_seconds().total_cmp(&one.expected_seconds()));
-        let may_outlive = origins.iter().flat_map(Origin::records).any(|record| graphs::may_outlive(record, inner));
+        let may_outlive = origins
+            .iter()
+            .flat_map(Origin::records)
+            .any(|record| graphs::may_outlive(record, inner));
         let survival = if may_outlive { Survival::of(inner)? } else { Survival::Unknown };
         let room = Room::here(how.jobs);
         let done = std::sync::Mutex::new(Vec::with_capacity(origins.len()));
@@ -94,8 +99,9 @@ impl Runtime {
             &origins,
             || self.is_cancelled(),
             |origin| {
-                let one =
-                    inner.renew(origin, &survival, || room.enter(origin.peak_bytes().unwrap_or(UNMEASURED_PEAK_BYTES)));
+                let one = inner.renew(origin, &survival, || {
+                    room.enter(origin.peak_bytes().unwrap_or(UNMEASURED_PEAK_BYTES))
+                });
                 let mut done = locked(&done);
                 done.push(one);
                 self.tell_rewarmed(&origins, &done, &room);
@@ -118,6 +124,10 @@ impl Runtime {
         #[expect(clippy::cast_precision_loss, reason = "a handful of jobs")]
         let seconds_left = Some(seconds / room.jobs as f64).filter(|&seconds| seconds > 0.0);
         let kind = EventKind::Precompiled { done: done.len(), total: origins.len(), seconds_left };
-        self.progress().event(Event { model_id: self.device().selected.clone(), stage: String::new(), kind });
+        self.progress().event(Event {
+            model_id: self.device().selected.clone(),
+            stage: String::new(),
+            kind,
+        });
     }
 }

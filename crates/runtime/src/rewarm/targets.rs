@@ -36,7 +36,10 @@ impl Builder {
     pub fn rewarm(&self, how: &Rewarm) -> Result<Vec<RewarmedTarget>, Error> {
         if let Some(target) = self.asked_target() {
             let how = Rewarm { from_other_hardware: true, ..how.clone() };
-            return Ok(vec![RewarmedTarget { target: target.to_string(), graphs: Ok(self.rewarm_for(target, &how)?) }]);
+            return Ok(vec![RewarmedTarget {
+                target: target.to_string(),
+                graphs: Ok(self.rewarm_for(target, &how)?),
+            }]);
         }
         if matches!(self.asked_device(), DeviceName::Tpu | DeviceName::XlaCuda) {
             return self.rewarm_here(how);
@@ -46,25 +49,36 @@ impl Builder {
         if records.is_empty() {
             return Ok(Vec::new());
         }
-        let targets: BTreeSet<Target> = records.iter().filter_map(|record| target_of(record).parse().ok()).collect();
+        let targets: BTreeSet<Target> =
+            records.iter().filter_map(|record| target_of(record).parse().ok()).collect();
         if targets.is_empty() {
             let any = ANY_TARGET.parse().map(|target| self.clone().target(target).build());
             let makes_none = matches!(any, Ok(Err(error)) if makes_no_topologies(&error));
-            return if makes_none || !self.has_plugin() { self.rewarm_here(how) } else { Ok(Vec::new()) };
+            return if makes_none || !self.has_plugin() {
+                self.rewarm_here(how)
+            } else {
+                Ok(Vec::new())
+            };
         }
         let mut done = Vec::new();
         for target in targets {
             match self.rewarm_for(&target, how) {
-                Err(error) if done.is_empty() && makes_no_topologies(&error) => return self.rewarm_here(how),
+                Err(error) if done.is_empty() && makes_no_topologies(&error) => {
+                    return self.rewarm_here(how);
+                }
                 Err(Error::Cancelled) => return Err(Error::Cancelled),
                 graphs => done.push((target, graphs)),
             }
         }
         // Graphs for the devices of other plugins are no business of this one.
-        let own: BTreeSet<XlaDevice> =
-            done.iter().filter(|(_, graphs)| graphs.is_ok()).map(|(target, _)| target.device()).collect();
+        let own: BTreeSet<XlaDevice> = done
+            .iter()
+            .filter(|(_, graphs)| graphs.is_ok())
+            .map(|(target, _)| target.device())
+            .collect();
         done.retain(|(target, _)| own.is_empty() || own.contains(&target.device()));
-        let told = |(target, graphs): (Target, _)| RewarmedTarget { target: target.to_string(), graphs };
+        let told =
+            |(target, graphs): (Target, _)| RewarmedTarget { target: target.to_string(), graphs };
         Ok(done.into_iter().map(told).collect())
     }
 
@@ -81,7 +95,8 @@ impl Builder {
 
 /// Whether the plugin only compiles for what is here, as XLA:CPU does.
 fn makes_no_topologies(error: &Error) -> bool {
-    let Error::Backend(BackendError::Target { cause: AheadError::Plugin { code, .. }, .. }) = error else {
+    let Error::Backend(BackendError::Target { cause: AheadError::Plugin { code, .. }, .. }) = error
+    else {
         return false;
     };
     *code == Some(ErrorCode::Unimplemented)

@@ -30,7 +30,11 @@ type Value<'a, 'i> = &'a Spanned<DeValue<'i>>;
 pub(super) fn manifest(text: &str) -> Result<Manifest, Wrong> {
     let reader = Reader { text };
     let table = DeTable::parse(text).map_err(|error| {
-        reader.wrong(&error.span().unwrap_or(0..0), "syntax", format!("this is no TOML: {}", error.message().trim()))
+        reader.wrong(
+            &error.span().unwrap_or(0..0),
+            "syntax",
+            format!("this is no TOML: {}", error.message().trim()),
+        )
     })?;
     let mut models = Vec::new();
     for (name, value) in table.get_ref() {
@@ -46,7 +50,11 @@ pub(super) fn manifest(text: &str) -> Result<Manifest, Wrong> {
         }
     }
     if models.is_empty() {
-        return Err(reader.wrong(&(0..0), "model", "there is none: a manifest has at least one [[model]]".to_owned()));
+        return Err(reader.wrong(
+            &(0..0),
+            "model",
+            "there is none: a manifest has at least one [[model]]".to_owned(),
+        ));
     }
     Ok(Manifest { models })
 }
@@ -61,28 +69,59 @@ impl Reader<'_> {
         for (name, value) in table {
             let field: &str = name.get_ref();
             match field {
-                "folder" => model.folder = Some(PathBuf::from(self.name(field, value, "a model's folder")?)),
-                "variant" => model.variant = Some(self.name(field, value, "a name, such as \"fp16\"")?.to_owned()),
-                "targets" => model.targets = self.each(field, value, "targets, such as \"tpu:v5e:1x1\"", target)?,
-                "sizes" => model.sizes = self.each(field, value, "sizes, such as \"512x768\", width first", size)?,
-                "batches" => model.batches = self.each(field, value, "numbers of pictures, from 1 to 65536", batch)?,
+                "folder" => {
+                    model.folder =
+                        Some(PathBuf::from(self.name(field, value, "a model's folder")?))
+                }
+                "variant" => {
+                    model.variant =
+                        Some(self.name(field, value, "a name, such as \"fp16\"")?.to_owned())
+                }
+                "targets" => {
+                    model.targets =
+                        self.each(field, value, "targets, such as \"tpu:v5e:1x1\"", target)?
+                }
+                "sizes" => {
+                    model.sizes =
+                        self.each(field, value, "sizes, such as \"512x768\", width first", size)?
+                }
+                "batches" => {
+                    model.batches =
+                        self.each(field, value, "numbers of pictures, from 1 to 65536", batch)?
+                }
                 "guided" => model.guided = self.each(field, value, "true, false or both", truth)?,
                 "negative_prompt" => {
-                    model.negative_prompt = self.each(field, value, "true, false or both", truth)?;
+                    model.negative_prompt =
+                        self.each(field, value, "true, false or both", truth)?;
                 }
                 "clip_skip" => {
-                    model.clip_skip = self.one(field, value, "a number of layers, 0 for none", integer)?;
+                    model.clip_skip =
+                        self.one(field, value, "a number of layers, 0 for none", integer)?;
                 }
                 "precision" => model.precisions.all = self.precision(field, value)?,
-                "text_encoder_precision" => model.precisions.text_encoder = Some(self.precision(field, value)?),
-                "denoiser_precision" => model.precisions.denoiser = Some(self.precision(field, value)?),
+                "text_encoder_precision" => {
+                    model.precisions.text_encoder = Some(self.precision(field, value)?)
+                }
+                "denoiser_precision" => {
+                    model.precisions.denoiser = Some(self.precision(field, value)?)
+                }
                 "vae_precision" => model.precisions.vae = Some(self.precision(field, value)?),
-                "autocast" => model.precisions.autocast = self.one(field, value, "true or false", truth)?,
-                _ => return Err(self.wrong(&name.span(), field, format!("there is no such field: {FIELDS}"))),
+                "autocast" => {
+                    model.precisions.autocast = self.one(field, value, "true or false", truth)?
+                }
+                _ => {
+                    return Err(self.wrong(
+                        &name.span(),
+                        field,
+                        format!("there is no such field: {FIELDS}"),
+                    ));
+                }
             }
         }
         if model.sizes.is_empty() {
-            let why = "it is missing: every [[model]] lists the sizes to warm, such as [\"512x512\"]".to_owned();
+            let why =
+                "it is missing: every [[model]] lists the sizes to warm, such as [\"512x512\"]"
+                    .to_owned();
             return Err(self.wrong(whole, "sizes", why));
         }
         Ok(model)
@@ -111,12 +150,20 @@ impl Reader<'_> {
         for item in self.array(field, value, allowed)? {
             let one = self.one(field, item, allowed, &read)?;
             if all.contains(&one) {
-                return Err(self.wrong(&item.span(), field, format!("{} stands twice", self.quoted(item))));
+                return Err(self.wrong(
+                    &item.span(),
+                    field,
+                    format!("{} stands twice", self.quoted(item)),
+                ));
             }
             all.push(one);
         }
         if all.is_empty() {
-            return Err(self.wrong(&value.span(), field, format!("the list is empty; {allowed} are allowed")));
+            return Err(self.wrong(
+                &value.span(),
+                field,
+                format!("the list is empty; {allowed} are allowed"),
+            ));
         }
         Ok(all)
     }
@@ -132,7 +179,10 @@ impl Reader<'_> {
             None => Err(self.wrong(
                 &value.span(),
                 field,
-                format!("{} is no list; a list in [ ] is allowed, of {allowed}", self.quoted(value)),
+                format!(
+                    "{} is no list; a list in [ ] is allowed, of {allowed}",
+                    self.quoted(value)
+                ),
             )),
         }
     }
@@ -148,13 +198,18 @@ impl Reader<'_> {
     }
 
     fn expected(&self, field: &str, value: Value<'_, '_>, allowed: &str) -> Wrong {
-        self.wrong(&value.span(), field, format!("{} is none of what is allowed: {allowed}", self.quoted(value)))
+        self.wrong(
+            &value.span(),
+            field,
+            format!("{} is none of what is allowed: {allowed}", self.quoted(value)),
+        )
     }
 
     /// A value as it stands in the file, cut where it is long.
     fn quoted(&self, value: Value<'_, '_>) -> String {
         const MOST_CHARACTERS: usize = 40;
-        let text = self.text.get(value.span()).unwrap_or_default().lines().next().unwrap_or_default();
+        let text =
+            self.text.get(value.span()).unwrap_or_default().lines().next().unwrap_or_default();
         match text.char_indices().nth(MOST_CHARACTERS) {
             Some((end, _)) => format!("{}...", &text[..end]),
             None => text.to_owned(),

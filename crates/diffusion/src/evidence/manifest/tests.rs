@@ -6,8 +6,12 @@ fn shape(size: [u64; 2], batch_size: u64, guided: bool) -> Shape {
 
 #[test]
 fn what_is_written_is_read_again() {
-    let precisions =
-        Precisions { all: Precision::Bf16, vae: Some(Precision::Fp32), autocast: false, ..Precisions::default() };
+    let precisions = Precisions {
+        all: Precision::Bf16,
+        vae: Some(Precision::Fp32),
+        autocast: false,
+        ..Precisions::default()
+    };
     let full = ManifestModel {
         folder: Some(PathBuf::from("models/a \"b\" \\ c\n")),
         variant: Some("fp16".to_owned()),
@@ -22,7 +26,10 @@ fn what_is_written_is_read_again() {
     let least = ManifestModel { sizes: vec![[64, 64]], ..ManifestModel::default() };
     let manifest = Manifest { models: vec![full, least] };
     assert_eq!(parse::manifest(&manifest.to_string()).unwrap(), manifest, "{manifest}");
-    assert_eq!(parse::manifest("[[model]]\nsizes = [\"64x64\"]").unwrap().models, manifest.models[1..]);
+    assert_eq!(
+        parse::manifest("[[model]]\nsizes = [\"64x64\"]").unwrap().models,
+        manifest.models[1..]
+    );
 }
 
 #[test]
@@ -44,7 +51,11 @@ fn tables_stand_for_exactly_the_shapes_they_were_made_from() {
         .map(|request| Shape {
             clip_skip: request.clip_skip,
             negative_prompt: request.negative_prompt.is_some(),
-            ..shape([request.width.unwrap(), request.height.unwrap()], request.batch_size, request.cfg_scale > 1.0)
+            ..shape(
+                [request.width.unwrap(), request.height.unwrap()],
+                request.batch_size,
+                request.cfg_scale > 1.0,
+            )
         })
         .collect();
     let mut wanted = shapes.to_vec();
@@ -56,7 +67,8 @@ fn tables_stand_for_exactly_the_shapes_they_were_made_from() {
 #[test]
 fn a_negative_prompt_is_a_kind_of_its_own_only_where_it_shapes_a_graph() {
     let both = vec![true, false];
-    let table = ManifestModel { guided: both.clone(), negative_prompt: both, ..ManifestModel::default() };
+    let table =
+        ManifestModel { guided: both.clone(), negative_prompt: both, ..ManifestModel::default() };
     assert_eq!(table.kinds(), [(true, false), (false, false)]);
     let skipping = ManifestModel { clip_skip: 1, ..table };
     assert_eq!(skipping.kinds(), [(true, true), (true, false), (false, false)]);
@@ -71,12 +83,32 @@ fn every_wrong_field_is_told_with_its_line_and_what_is_allowed() {
     for (text, line, said) in [
         ("", 1, "model: there is none: a manifest has at least one [[model]]"),
         ("\n[[model]\n", 2, "syntax: this is no TOML: "),
-        ("[[models]]\n", 1, "models: there is no such field: a manifest is made of [[model]] tables"),
-        ("model = 3\n", 1, "model: 3 is no list; a list in [ ] is allowed, of tables: write [[model]] above each"),
+        (
+            "[[models]]\n",
+            1,
+            "models: there is no such field: a manifest is made of [[model]] tables",
+        ),
+        (
+            "model = 3\n",
+            1,
+            "model: 3 is no list; a list in [ ] is allowed, of tables: write [[model]] above each",
+        ),
         ("[[model]]\nfolder = \"x\"\n", 1, "sizes: it is missing"),
-        ("[[model]]\nsizes = [\"64x64\"]\n\nsize = 1\n", 4, "size: there is no such field: folder, variant, targets,"),
-        ("[[model]]\nsizes = \"64x64\"", 2, "sizes: \"64x64\" is no list; a list in [ ] is allowed, of sizes, such as"),
-        ("[[model]]\nsizes = []", 2, "sizes: the list is empty; sizes, such as \"512x768\", width first are allowed"),
+        (
+            "[[model]]\nsizes = [\"64x64\"]\n\nsize = 1\n",
+            4,
+            "size: there is no such field: folder, variant, targets,",
+        ),
+        (
+            "[[model]]\nsizes = \"64x64\"",
+            2,
+            "sizes: \"64x64\" is no list; a list in [ ] is allowed, of sizes, such as",
+        ),
+        (
+            "[[model]]\nsizes = []",
+            2,
+            "sizes: the list is empty; sizes, such as \"512x768\", width first are allowed",
+        ),
         (
             "[[model]]\nsizes = [\n\"64x64\",\n\"64by64\"]",
             4,
@@ -84,24 +116,52 @@ fn every_wrong_field_is_told_with_its_line_and_what_is_allowed() {
         ),
         ("[[model]]\nsizes = [\"64x7\"]", 2, "sizes: \"64x7\" is none of what is allowed"),
         ("[[model]]\nsizes = [\"64x64\", \"64\"]", 2, "sizes: \"64\" stands twice"),
-        ("[[model]]\nbatches = [1, 0]", 2, "batches: 0 is none of what is allowed: numbers of pictures, from 1 to"),
+        (
+            "[[model]]\nbatches = [1, 0]",
+            2,
+            "batches: 0 is none of what is allowed: numbers of pictures, from 1 to",
+        ),
         ("[[model]]\nbatches = [-1]", 2, "batches: -1 is none"),
         ("[[model]]\nbatches = [1.5]", 2, "batches: 1.5 is none"),
-        ("[[model]]\nguided = [\"yes\"]", 2, "guided: \"yes\" is none of what is allowed: true, false or both"),
+        (
+            "[[model]]\nguided = [\"yes\"]",
+            2,
+            "guided: \"yes\" is none of what is allowed: true, false or both",
+        ),
         (
             "[[model]]\nnegative_prompt = true",
             2,
             "negative_prompt: true is no list; a list in [ ] is allowed, of true, false",
         ),
-        ("[[model]]\nclip_skip = -1", 2, "clip_skip: -1 is none of what is allowed: a number of layers, 0 for none"),
+        (
+            "[[model]]\nclip_skip = -1",
+            2,
+            "clip_skip: -1 is none of what is allowed: a number of layers, 0 for none",
+        ),
         ("[[model]]\nfolder = 1", 2, "folder: 1 is none of what is allowed: a model's folder"),
         ("[[model]]\nvariant = \"\"", 2, "variant: \"\" is none of what is allowed: a name"),
-        ("[[model]]\ntargets = [1]", 2, "targets: 1 is none of what is allowed: targets, such as \"tpu:v5e:1x1\""),
-        ("[[model]]\ntargets = [\"v5e\"]", 2, "targets: \"v5e\" is none of what is allowed: targets, such as"),
-        ("[[model]]\nprecision = \"int8\"", 2, "precision: \"int8\" is none of what is allowed: \"auto\", \"bf16\","),
+        (
+            "[[model]]\ntargets = [1]",
+            2,
+            "targets: 1 is none of what is allowed: targets, such as \"tpu:v5e:1x1\"",
+        ),
+        (
+            "[[model]]\ntargets = [\"v5e\"]",
+            2,
+            "targets: \"v5e\" is none of what is allowed: targets, such as",
+        ),
+        (
+            "[[model]]\nprecision = \"int8\"",
+            2,
+            "precision: \"int8\" is none of what is allowed: \"auto\", \"bf16\",",
+        ),
         ("[[model]]\nvae_precision = 16", 2, "vae_precision: 16 is none of what is allowed"),
         ("[[model]]\nautocast = 1", 2, "autocast: 1 is none of what is allowed: true or false"),
-        ("[[model]]\nsizes = [\"64x64\"]\nsizes = [\"64x64\"]", 3, "syntax: this is no TOML: duplicate key"),
+        (
+            "[[model]]\nsizes = [\"64x64\"]\nsizes = [\"64x64\"]",
+            3,
+            "syntax: this is no TOML: duplicate key",
+        ),
     ] {
         let (at, why) = refused(text);
         assert!(at == line && why.starts_with(said), "{text:?}: line {at}, {why}");

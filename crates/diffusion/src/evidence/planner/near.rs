@@ -30,7 +30,9 @@ impl Near {
     pub(super) fn larger(&self, own: Shape, most_waste: f64) -> impl Iterator<Item = usize> {
         let of_kind = self.of_kind(own);
         let first = of_kind.partition_point(|(pixels, ..)| *pixels < own.pixels());
-        let near = of_kind[first..].iter().take_while(move |(_, other, _)| waste_percent(own, *other) <= most_waste);
+        let near = of_kind[first..]
+            .iter()
+            .take_while(move |(_, other, _)| waste_percent(own, *other) <= most_waste);
         near.filter(move |(_, other, _)| own.fits(*other)).map(|(.., position)| *position)
     }
 
@@ -38,7 +40,10 @@ impl Near {
     pub(super) fn smaller(&self, larger: Shape, most_waste: f64) -> impl Iterator<Item = usize> {
         let of_kind = self.of_kind(larger);
         let end = of_kind.partition_point(|(pixels, ..)| *pixels <= larger.pixels());
-        let near = of_kind[..end].iter().rev().take_while(move |(_, own, _)| waste_percent(*own, larger) <= most_waste);
+        let near = of_kind[..end]
+            .iter()
+            .rev()
+            .take_while(move |(_, own, _)| waste_percent(*own, larger) <= most_waste);
         near.filter(move |(_, own, _)| own.fits(larger)).map(|(.., position)| *position)
     }
 
@@ -46,7 +51,9 @@ impl Near {
     pub(super) fn not_smaller(&self, own: Shape, most_waste: f64) -> impl Iterator<Item = Shape> {
         let of_kind = self.of_kind(own);
         let first = of_kind.partition_point(|(pixels, ..)| *pixels < own.pixels());
-        let near = of_kind[first..].iter().take_while(move |(_, other, _)| waste_percent(own, *other) <= most_waste);
+        let near = of_kind[first..]
+            .iter()
+            .take_while(move |(_, other, _)| waste_percent(own, *other) <= most_waste);
         near.map(|(_, other, _)| *other)
     }
 

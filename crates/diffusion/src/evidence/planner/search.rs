@@ -38,7 +38,8 @@ pub(super) fn every_subset(tables: &Tables<'_>, free: &[usize]) -> Vec<usize> {
 pub(super) fn search(tables: &Tables<'_>, free: &[usize]) -> Vec<usize> {
     let problem = tables.problem;
     // What does not fit alone never does.
-    let open: Vec<usize> = free.iter().copied().filter(|at| problem.budget.covers(problem.spent_alone(*at))).collect();
+    let open: Vec<usize> =
+        free.iter().copied().filter(|at| problem.budget.covers(problem.spent_alone(*at))).collect();
     let mut nothing = State::with(tables, &[]);
     let mut search = Search { tables, open, most_work: MOST_WORK };
     let alone: Vec<(usize, Saving)> = search.savings(&mut nothing, None).collect();
@@ -108,15 +109,24 @@ impl<'t> Search<'t> {
         without: Option<usize>,
     ) -> impl Iterator<Item = (usize, Saving)> + use<'s, 't> {
         let open = self.open.iter().copied().filter(move |at| Some(*at) != without);
-        open.filter_map(move |at| if state.has(at) { None } else { Some((at, Self::saving(state, at)?)) })
+        open.filter_map(
+            move |at| if state.has(at) { None } else { Some((at, Self::saving(state, at)?)) },
+        )
     }
 
     /// Adds what saves most, while anything saves and fits; `first` is what the candidates save in the state as it is.
     ///
     /// What one saves is reckoned anew only when its turn comes: as a rule it has become less since. Where there is no more time to find
     /// out whose turn it then is, it is taken out of turn.
-    fn fill(&self, state: &mut State<'t>, without: Option<usize>, measure: Measure, first: &[(usize, Saving)]) {
-        let mut heap: BinaryHeap<Worth> = first.iter().map(|saving| measure.worth(saving)).collect();
+    fn fill(
+        &self,
+        state: &mut State<'t>,
+        without: Option<usize>,
+        measure: Measure,
+        first: &[(usize, Saving)],
+    ) {
+        let mut heap: BinaryHeap<Worth> =
+            first.iter().map(|saving| measure.worth(saving)).collect();
         while !heap.is_empty() {
             while let Some(Worth { candidate, .. }) = heap.pop() {
                 let Some(saving) = Self::saving(state, candidate) else { continue };
@@ -139,7 +149,8 @@ impl<'t> Search<'t> {
     /// does: two sizes that are worth having together, and of which the larger alone would draw every request of the smaller.
     fn thin(&self) -> State<'t> {
         let mut state = State::with(self.tables, &self.open);
-        let mut heap: BinaryHeap<Missed> = self.open.iter().map(|at| self.missed(&mut state, *at)).collect();
+        let mut heap: BinaryHeap<Missed> =
+            self.open.iter().map(|at| self.missed(&mut state, *at)).collect();
         while !state.fits() {
             let Some(least) = heap.pop() else { break };
             // Others have gone since it was reckoned: what is missed more now than the next waits for its turn.

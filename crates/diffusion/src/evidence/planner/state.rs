@@ -55,7 +55,8 @@ impl Tables<'_> {
 
 /// The candidates that could serve requests for `own`: itself, then larger ones, the smallest first.
 fn covers(problem: &Problem, near: &Near, own: usize) -> Vec<usize> {
-    let larger = problem.most_waste_percent.map(|most| near.larger(problem.candidates[own].shape, most));
+    let larger =
+        problem.most_waste_percent.map(|most| near.larger(problem.candidates[own].shape, most));
     std::iter::once(own).chain(larger.into_iter().flatten().filter(|at| *at != own)).collect()
 }
 
@@ -85,8 +86,11 @@ impl<'t> State<'t> {
     /// These candidates, beside what the store has.
     pub(super) fn with(tables: &'t Tables<'t>, chosen: &[usize]) -> Self {
         let problem = tables.problem;
-        let uses: Vec<usize> = problem.graphs.iter().map(|graph| usize::from(graph.is_there)).collect();
-        let lacks = |candidate: &Candidate| candidate.graphs.iter().filter(|graph| uses[**graph] == 0).count();
+        let uses: Vec<usize> =
+            problem.graphs.iter().map(|graph| usize::from(graph.is_there)).collect();
+        let lacks = |candidate: &Candidate| {
+            candidate.graphs.iter().filter(|graph| uses[**graph] == 0).count()
+        };
         let lacks = problem.candidates.iter().map(lacks).collect();
         let mut state = Self {
             tables,

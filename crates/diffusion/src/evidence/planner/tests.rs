@@ -18,7 +18,13 @@ impl Numbers {
 }
 
 fn shape(width: u64, height: u64) -> Shape {
-    Shape { size: [width, height], batch_size: 1, guided: true, clip_skip: 0, negative_prompt: false }
+    Shape {
+        size: [width, height],
+        batch_size: 1,
+        guided: true,
+        clip_skip: 0,
+        negative_prompt: false,
+    }
 }
 
 fn graph(compile_seconds: f64, stored_bytes: u64) -> GraphCost {
@@ -33,7 +39,8 @@ fn sizes(sizes: &[([u64; 2], u64)], budget: Budget) -> Problem {
     let (mut candidates, mut wanted) = (Vec::new(), Vec::new());
     for ([width, height], requests) in sizes {
         graphs.push(graph(100.0, 10));
-        candidates.push(Candidate { shape: shape(*width, *height), graphs: vec![0, graphs.len() - 1] });
+        candidates
+            .push(Candidate { shape: shape(*width, *height), graphs: vec![0, graphs.len() - 1] });
         #[expect(clippy::cast_precision_loss, reason = "small numbers")]
         let passes = *requests as f64 * 40.0;
         wanted.push(Wanted { candidate: candidates.len() - 1, requests: *requests, passes });
@@ -79,7 +86,8 @@ fn what_is_there_costs_nothing_and_shared_graphs_count_once() {
 
 #[test]
 fn a_larger_size_serves_within_the_waste_and_the_smallest_that_is_warm_is_taken() {
-    let mut problem = sizes(&[([512, 512], 10), ([576, 512], 10), ([768, 512], 10), ([512, 576], 1)], NO_BOUND);
+    let mut problem =
+        sizes(&[([512, 512], 10), ([576, 512], 10), ([768, 512], 10), ([512, 576], 1)], NO_BOUND);
     assert_eq!(problem.servers(&[1, 2])[0], Server::Cold, "snapping is off");
     problem.most_waste_percent = Some(12.0);
     let served = problem.servers(&[1, 2]);
@@ -96,8 +104,10 @@ fn a_larger_size_serves_within_the_waste_and_the_smallest_that_is_warm_is_taken(
 #[test]
 fn padding_that_is_dearer_than_a_cold_start_is_not_chosen() {
     // 500 passes a request over a quarter of a million pixels more: warming the larger one draws them all to it.
-    let mut problem =
-        sizes(&[([512, 512], 990), ([512, 576], 10)], Budget { compile_seconds: Some(105.0), ..NO_BOUND });
+    let mut problem = sizes(
+        &[([512, 512], 990), ([512, 576], 10)],
+        Budget { compile_seconds: Some(105.0), ..NO_BOUND },
+    );
     problem.most_waste_percent = Some(50.0);
     problem.seconds_per_pixel_pass = 1e-5;
     assert_eq!(problem.choose().chosen, [0]);
@@ -122,11 +132,13 @@ fn made_up(numbers: &mut Numbers) -> Problem {
     let mut decoders: Vec<([u64; 2], usize)> = Vec::new();
     for _ in 0..3 + numbers.below(8) {
         let side = |numbers: &mut Numbers| 512 + 64 * numbers.below(5);
-        let shape = Shape { batch_size: 1 + numbers.below(2), ..shape(side(numbers), side(numbers)) };
+        let shape =
+            Shape { batch_size: 1 + numbers.below(2), ..shape(side(numbers), side(numbers)) };
         if candidates.iter().any(|other| other.shape == shape) {
             continue;
         }
-        let known = decoders.iter().find(|(size, _)| *size == shape.size).map(|(_, decoder)| *decoder);
+        let known =
+            decoders.iter().find(|(size, _)| *size == shape.size).map(|(_, decoder)| *decoder);
         let decoder = known.unwrap_or_else(|| {
             graphs.push(graph(numbers.seconds(60), numbers.below(50)));
             decoders.push((shape.size, graphs.len() - 1));
@@ -134,7 +146,8 @@ fn made_up(numbers: &mut Numbers) -> Problem {
         });
         graphs.push(graph(10.0 + numbers.seconds(150), 10 + numbers.below(200)));
         candidates.push(Candidate { shape, graphs: vec![0, graphs.len() - 1, decoder] });
-        let requests = [0, 1, 10, 100, 1000][usize::try_from(numbers.below(5)).unwrap()] + numbers.below(9);
+        let requests =
+            [0, 1, 10, 100, 1000][usize::try_from(numbers.below(5)).unwrap()] + numbers.below(9);
         #[expect(clippy::cast_precision_loss, reason = "small numbers")]
         let passes = (requests * 40 * shape.batch_size) as f64;
         wanted.push(Wanted { candidate: candidates.len() - 1, requests: requests.max(1), passes });
@@ -146,7 +159,12 @@ fn made_up(numbers: &mut Numbers) -> Problem {
     let bytes: u64 = graphs.iter().map(|graph| graph.stored_bytes).sum();
     #[expect(clippy::cast_precision_loss, reason = "small numbers")]
     let part = |numbers: &mut Numbers| (1 + numbers.below(12)) as f64 / 10.0;
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "small")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "small"
+    )]
     let budget = Budget {
         compile_seconds: Some(all * part(numbers)),
         stored_bytes: Some((bytes as f64 * part(numbers)) as u64),
@@ -156,7 +174,8 @@ fn made_up(numbers: &mut Numbers) -> Problem {
         candidates,
         wanted,
         seconds_per_pixel_pass: [1e-8, 1e-7, 1e-6][usize::try_from(numbers.below(3)).unwrap()],
-        most_waste_percent: [None, Some(15.0), Some(40.0)][usize::try_from(numbers.below(3)).unwrap()],
+        most_waste_percent: [None, Some(15.0), Some(40.0)]
+            [usize::try_from(numbers.below(3)).unwrap()],
         requests_per_store: [1.0, 100.0, 10_000.0][usize::try_from(numbers.below(3)).unwrap()],
         budget,
     }
@@ -179,9 +198,11 @@ fn cheapest(problem: &Problem) -> f64 {
 /// What a subset costs, computed anew and plainly: the oracle of [`Problem::evaluate`].
 fn plain_cost(problem: &Problem, chosen: &[usize]) -> f64 {
     let warm = |graph: usize| {
-        problem.graphs[graph].is_there || chosen.iter().any(|at| problem.candidates[*at].graphs.contains(&graph))
+        problem.graphs[graph].is_there
+            || chosen.iter().any(|at| problem.candidates[*at].graphs.contains(&graph))
     };
-    let is_warm = |candidate: usize| problem.candidates[candidate].graphs.iter().all(|graph| warm(*graph));
+    let is_warm =
+        |candidate: usize| problem.candidates[candidate].graphs.iter().all(|graph| warm(*graph));
     #[expect(clippy::cast_precision_loss, reason = "small numbers")]
     let number = |integer: u64| integer as f64;
     let requests = number(problem.wanted.iter().map(|wanted| wanted.requests).sum());
@@ -190,8 +211,12 @@ fn plain_cost(problem: &Problem, chosen: &[usize]) -> f64 {
         let own = problem.candidates[wanted.candidate].shape;
         let larger = (0..problem.candidates.len()).filter(|at| {
             let other = problem.candidates[*at].shape;
-            let wasted = number(other.pixels() - own.pixels().min(other.pixels())) / number(other.pixels()) * 100.0;
-            is_warm(*at) && own.fits(other) && problem.most_waste_percent.is_some_and(|most| wasted <= most)
+            let wasted = number(other.pixels() - own.pixels().min(other.pixels()))
+                / number(other.pixels())
+                * 100.0;
+            is_warm(*at)
+                && own.fits(other)
+                && problem.most_waste_percent.is_some_and(|most| wasted <= most)
         });
         let nearest = larger.map(|at| problem.candidates[at].shape.pixels()).min();
         if is_warm(wanted.candidate) {
@@ -199,7 +224,9 @@ fn plain_cost(problem: &Problem, chosen: &[usize]) -> f64 {
             let each = number(pixels - own.pixels()) * problem.seconds_per_pixel_pass;
             total += each * wanted.passes * problem.requests_per_store / requests;
         } else {
-            for cold in problem.candidates[wanted.candidate].graphs.iter().filter(|graph| !warm(**graph)) {
+            for cold in
+                problem.candidates[wanted.candidate].graphs.iter().filter(|graph| !warm(**graph))
+            {
                 *waiting.entry(*cold).or_default() += wanted.requests;
             }
         }
@@ -218,12 +245,21 @@ fn a_small_problem_is_solved_as_well_as_trying_everything_does() {
         let problem = made_up(&mut numbers);
         let (choice, best) = (problem.choose(), cheapest(&problem));
         assert!(choice.is_exact);
-        assert!((choice.cost.total_seconds() - best).abs() < 1e-6, "round {round}: {choice:?}, {best}");
+        assert!(
+            (choice.cost.total_seconds() - best).abs() < 1e-6,
+            "round {round}: {choice:?}, {best}"
+        );
         let other = usize::try_from(numbers.below(problem.candidates.len() as u64)).unwrap();
         let any = problem.evaluate(&[other]).0.total_seconds();
-        assert!((any - plain_cost(&problem, &[other])).abs() < 1e-6 * (1.0 + any), "round {round}: {other}");
+        assert!(
+            (any - plain_cost(&problem, &[other])).abs() < 1e-6 * (1.0 + any),
+            "round {round}: {other}"
+        );
         let plain = plain_cost(&problem, &choice.chosen);
-        assert!((choice.cost.total_seconds() - plain).abs() < 1e-6 * (1.0 + plain), "round {round}: {plain}");
+        assert!(
+            (choice.cost.total_seconds() - plain).abs() < 1e-6 * (1.0 + plain),
+            "round {round}: {plain}"
+        );
     }
 }
 
@@ -245,7 +281,10 @@ fn the_search_for_large_problems_comes_within_a_percent_of_the_best() {
         worst = worst.max(cost / cheapest.max(1e-6));
         missed += usize::from(cost > cheapest + 1e-6);
     }
-    println!("missed {missed} of {ROUNDS}, worst {worst:.3} times the best, {:.4} in all", found / best);
+    println!(
+        "missed {missed} of {ROUNDS}, worst {worst:.3} times the best, {:.4} in all",
+        found / best
+    );
     assert!(found / best < 1.01, "{found} in place of {best}");
     assert!(missed * 20 <= ROUNDS, "the best was missed {missed} times");
 }

@@ -43,7 +43,8 @@ fn each_input_changes_the_digest() {
 #[test]
 fn what_changes_no_graph_changes_no_digest() {
     let model = open("sd15");
-    let mut weights = weights(&denoiser(model.unet(), &model.denoiser_spec(true, 1, [8, 8])).unwrap());
+    let mut weights =
+        weights(&denoiser(model.unet(), &model.denoiser_spec(true, 1, [8, 8])).unwrap());
     let digest = model.unet().architecture(given(&weights));
     weights.reverse();
     assert_eq!(model.unet().architecture(given(&weights)), digest, "the order of the weights");
@@ -88,16 +89,25 @@ fn other_names_for_the_same_weights_are_known() {
         let (text_renamed, mut vae_renamed) = (renamed(&text_weights), renamed(&vae_weights));
         assert_ne!((&text_renamed, &vae_renamed), (&text_weights, &vae_weights));
         vae_renamed.push(("encoder.conv_in.weight".to_owned(), vec![128, 3, 3, 3]));
-        assert_eq!(text.architecture(outputs, given(&text_renamed)), text.architecture(outputs, given(&text_weights)));
-        assert_eq!(model.vae().architecture(given(&vae_renamed)), model.vae().architecture(given(&vae_weights)));
+        assert_eq!(
+            text.architecture(outputs, given(&text_renamed)),
+            text.architecture(outputs, given(&text_weights))
+        );
+        assert_eq!(
+            model.vae().architecture(given(&vae_renamed)),
+            model.vae().architecture(given(&vae_weights))
+        );
     }
     let attention = "decoder.mid_block.attentions.0";
     for (new, old) in [("to_q.weight", "query.weight"), ("to_out.0.bias", "proj_attn.bias")] {
         assert_eq!(aliases(&format!("{attention}.{new}")), [format!("{attention}.{old}")]);
     }
-    assert!(aliases("down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q.weight").is_empty());
     assert!(
-        aliases("decoder.conv_in.weight").is_empty() && aliases(&format!("{attention}.group_norm.bias")).is_empty()
+        aliases("down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q.weight").is_empty()
+    );
+    assert!(
+        aliases("decoder.conv_in.weight").is_empty()
+            && aliases(&format!("{attention}.group_norm.bias")).is_empty()
     );
 }
 

@@ -10,13 +10,18 @@ fn only_what_is_wanted_is_computed() {
     let graph = text_encoder(first, TextOutputs::stable_diffusion_xl(0, false)).unwrap();
     let names = weight_names(&graph);
     assert!(names.iter().any(|name| name.starts_with("text_model.encoder.layers.10.")));
-    assert!(!names.iter().any(|name| name.contains("layers.11.") || name.contains("final_layer_norm")));
+    assert!(
+        !names.iter().any(|name| name.contains("layers.11.") || name.contains("final_layer_norm"))
+    );
     assert_eq!(graph.inputs().len(), 1);
 
     let graph = text_encoder(second, TextOutputs::stable_diffusion_xl(0, true)).unwrap();
     assert!(weight_names(&graph).contains(&"text_projection.weight"));
-    let outputs: Vec<String> =
-        graph.outputs().iter().map(|output| format!("{} {}", output.name, graph.type_of(output.value))).collect();
+    let outputs: Vec<String> = graph
+        .outputs()
+        .iter()
+        .map(|output| format!("{} {}", output.name, graph.type_of(output.value)))
+        .collect();
     assert_eq!(outputs, ["hidden float32[1, 77, 1280]", "pooled float32[1, 1280]"]);
     assert_eq!(graph.inputs()[1].name, "eos_position");
 }
@@ -25,7 +30,9 @@ fn only_what_is_wanted_is_computed() {
 fn skipping_leaves_out_the_last_layers() {
     let sd15 = open("sd15");
     let text = &sd15.text_encoders()[0];
-    let weights = |clip_skip| text_encoder(text, TextOutputs::stable_diffusion(clip_skip)).unwrap().weights().len();
+    let weights = |clip_skip| {
+        text_encoder(text, TextOutputs::stable_diffusion(clip_skip)).unwrap().weights().len()
+    };
     assert_eq!(weights(0), 196);
     assert_eq!(weights(2), 196 - 2 * 16);
     assert_eq!(weights(12), 4);
@@ -61,6 +68,11 @@ fn what_is_not_built_is_refused_by_name() {
         ("vocab_size", json!(-1)),
     ] {
         let told = refusal("sd15", "text_encoder/config.json", field, value.clone());
-        assert!(told.starts_with(&format!("text_encoder/config.json: `{field}` is {value}; supported is ")), "{told}");
+        assert!(
+            told.starts_with(&format!(
+                "text_encoder/config.json: `{field}` is {value}; supported is "
+            )),
+            "{told}"
+        );
     }
 }

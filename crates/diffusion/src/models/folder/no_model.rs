@@ -37,11 +37,17 @@ fn of_folder(path: &Path) -> String {
     if let Some(inner) = entries.iter().find(|entry| entry.join(INDEX).is_file()) {
         return format!(", but {} does: name that folder", inner.display());
     }
-    if let Some(snapshots) = entries.iter().find(|entry| entry.ends_with("snapshots") && entry.is_dir()) {
+    if let Some(snapshots) =
+        entries.iter().find(|entry| entry.ends_with("snapshots") && entry.is_dir())
+    {
         return of_hub_cache(path, snapshots);
     }
     entries.iter().find(|entry| is_checkpoint(entry)).map_or_else(String::new, |file| {
-        format!(", but {}{}", file.file_name().unwrap_or_default().to_string_lossy(), conversion(file))
+        format!(
+            ", but {}{}",
+            file.file_name().unwrap_or_default().to_string_lossy(),
+            conversion(file)
+        )
     })
 }
 

@@ -17,9 +17,16 @@ fn three_models_are_known() {
     assert!(model.unet().upcast_attention && model.unet().use_linear_projection);
 
     let model = open("sdxl");
-    assert_eq!((model.family(), model.default_size_px()), (Family::StableDiffusionXl, [1024, 1024]));
+    assert_eq!(
+        (model.family(), model.default_size_px()),
+        (Family::StableDiffusionXl, [1024, 1024])
+    );
     assert_eq!(model.denoiser_spec(true, 1, [128, 128]).contexts, [[77, 768], [77, 1280]]);
-    assert!(model.force_zeros_for_empty_prompt() && model.vae().force_upcast && !model.unet().upcast_attention);
+    assert!(
+        model.force_zeros_for_empty_prompt()
+            && model.vae().force_upcast
+            && !model.unet().upcast_attention
+    );
     let pooled: Vec<bool> = model.text_outputs(0).iter().map(|outputs| outputs.pooled).collect();
     assert_eq!(pooled, [false, true]);
 }
@@ -48,9 +55,20 @@ fn what_is_no_model_folder_is_told() {
     );
     let single = folder.path().join("v1-5.safetensors");
     fs::write(&single, "").unwrap();
-    assert!(told(&single).contains("a checkpoint in a single file: convert it once"), "{}", told(&single));
-    assert!(told(folder.path()).contains("but v1-5.safetensors. It looks like"), "{}", told(folder.path()));
-    assert!(told(&fixture("sd15").join("unet")).ends_with("one component of a model: name the folder around it"));
+    assert!(
+        told(&single).contains("a checkpoint in a single file: convert it once"),
+        "{}",
+        told(&single)
+    );
+    assert!(
+        told(folder.path()).contains("but v1-5.safetensors. It looks like"),
+        "{}",
+        told(folder.path())
+    );
+    assert!(
+        told(&fixture("sd15").join("unet"))
+            .ends_with("one component of a model: name the folder around it")
+    );
     let around = told(fixture("sd15").parent().unwrap());
     assert!(around.contains("sd15 does: name that folder"), "{around}");
 }
@@ -64,8 +82,16 @@ fn the_index_is_checked() {
     });
     let told = ModelFolder::open(flux.path()).unwrap_err().to_string();
     let supported = "supported is StableDiffusionPipeline, StableDiffusionXLPipeline";
-    assert!(told.ends_with(&format!("model_index.json: `_class_name` is \"FluxPipeline\"; {supported}")), "{told}");
-    assert_eq!(index("_class_name", json!(7)), format!("model_index.json: `_class_name` is 7; {supported}"));
+    assert!(
+        told.ends_with(&format!(
+            "model_index.json: `_class_name` is \"FluxPipeline\"; {supported}"
+        )),
+        "{told}"
+    );
+    assert_eq!(
+        index("_class_name", json!(7)),
+        format!("model_index.json: `_class_name` is 7; {supported}")
+    );
     assert_eq!(
         index("vae", json!(["diffusers", "AutoencoderTiny"])),
         "model_index.json: `vae` is [\"diffusers\",\"AutoencoderTiny\"]; supported is AutoencoderKL"
@@ -76,11 +102,21 @@ fn the_index_is_checked() {
     let folder = altered("sd15", "model_index.json", |index| {
         index.as_object_mut().unwrap().remove("unet");
     });
-    assert!(ModelFolder::open(folder.path()).unwrap_err().to_string().ends_with("model_index.json: `unet` is missing"));
+    assert!(
+        ModelFolder::open(folder.path())
+            .unwrap_err()
+            .to_string()
+            .ends_with("model_index.json: `unet` is missing")
+    );
     let folder = altered("sd15", "model_index.json", |index| {
         index.as_object_mut().unwrap().remove("_class_name");
     });
-    assert!(ModelFolder::open(folder.path()).unwrap_err().to_string().contains("`_class_name` is missing; supported"));
+    assert!(
+        ModelFolder::open(folder.path())
+            .unwrap_err()
+            .to_string()
+            .contains("`_class_name` is missing; supported")
+    );
     fs::write(folder.path().join("model_index.json"), "{\n]").unwrap();
     let error = ModelFolder::open(folder.path()).unwrap_err().to_string();
     assert!(error.contains("model_index.json is not valid, line 2, column 1"), "{error}");
@@ -95,7 +131,8 @@ fn other_pipelines_over_the_same_components_are_text_to_image() {
         ("sdxl", json!("StableDiffusionXLInpaintPipeline"), Family::StableDiffusionXl),
         ("sdxl", json!("StableDiffusionXLPAGPipeline"), Family::StableDiffusionXl),
     ] {
-        let folder = altered(model, "model_index.json", |index| index["_class_name"] = class.clone());
+        let folder =
+            altered(model, "model_index.json", |index| index["_class_name"] = class.clone());
         let opened = ModelFolder::open(folder.path()).unwrap();
         let name = class.get(1).unwrap_or(&class).as_str();
         assert_eq!((opened.family(), opened.other_pipeline()), (family, name));
@@ -120,7 +157,10 @@ fn an_old_sample_size_is_raised() {
         ModelFolder::open(folder.path()).unwrap().default_size_px()[0]
     };
     assert_eq!((size("sd15", "0.8.0", 32), size("sd15", "0.7.0.dev0", 63)), (512, 512));
-    assert_eq!((size("sd15", "0.9.0", 32), size("sd15", "0.42.1", 32), size("sd15", "0.8.0", 96)), (256, 256, 768));
+    assert_eq!(
+        (size("sd15", "0.9.0", 32), size("sd15", "0.42.1", 32), size("sd15", "0.8.0", 96)),
+        (256, 256, 768)
+    );
     assert_eq!(size("sdxl", "0.8.0", 32), 256);
     let list = altered("sd15", "unet/config.json", |unet| unet["sample_size"] = json!([32, 48]));
     assert_eq!(ModelFolder::open(list.path()).unwrap().default_size_px(), [256, 384]);
@@ -128,7 +168,9 @@ fn an_old_sample_size_is_raised() {
 
 #[test]
 fn a_prompt_has_as_many_tokens_as_the_tokenizer_gives() {
-    let folder = altered("sd15", "text_encoder/config.json", |text| text["max_position_embeddings"] = json!(248));
+    let folder = altered("sd15", "text_encoder/config.json", |text| {
+        text["max_position_embeddings"] = json!(248)
+    });
     let tokens = || {
         let model = ModelFolder::open(folder.path()).unwrap();
         (
@@ -154,15 +196,27 @@ fn a_repository_in_the_hub_s_cache_points_at_its_snapshot() {
     let root = cache.path().join("models--x--y");
     let told = || ModelFolder::open(&root).unwrap_err().to_string();
     fs::create_dir_all(root.join("snapshots/aaa")).unwrap();
-    assert!(told().contains("a cache of the hub") && told().contains("fully downloaded?"), "{}", told());
+    assert!(
+        told().contains("a cache of the hub") && told().contains("fully downloaded?"),
+        "{}",
+        told()
+    );
     for snapshot in ["aaa", "bbb"] {
         fs::create_dir_all(root.join("snapshots").join(snapshot)).unwrap();
         fs::write(root.join("snapshots").join(snapshot).join("model_index.json"), "{}").unwrap();
     }
-    assert!(told().ends_with("models--x--y/snapshots/aaa is the model: name that folder"), "{}", told());
+    assert!(
+        told().ends_with("models--x--y/snapshots/aaa is the model: name that folder"),
+        "{}",
+        told()
+    );
     fs::create_dir(root.join("refs")).unwrap();
     fs::write(root.join("refs/main"), "bbb\n").unwrap();
-    assert!(told().ends_with("models--x--y/snapshots/bbb is the model: name that folder"), "{}", told());
+    assert!(
+        told().ends_with("models--x--y/snapshots/bbb is the model: name that folder"),
+        "{}",
+        told()
+    );
 }
 
 #[test]
@@ -170,16 +224,25 @@ fn a_single_file_is_told_the_class_that_reads_it() {
     let folder = tempfile::tempdir().unwrap();
     let told = |name: &str, tensor: &str| {
         let path = folder.path().join(name);
-        let header = json!({ tensor: {"dtype": "F16", "shape": [0], "data_offsets": [0, 0]} }).to_string();
-        fs::write(&path, [&(header.len() as u64).to_le_bytes(), header.as_bytes()].concat()).unwrap();
+        let header =
+            json!({ tensor: {"dtype": "F16", "shape": [0], "data_offsets": [0, 0]} }).to_string();
+        fs::write(&path, [&(header.len() as u64).to_le_bytes(), header.as_bytes()].concat())
+            .unwrap();
         ModelFolder::open(&path).unwrap_err().to_string()
     };
-    let xl = told("xl.safetensors", "conditioner.embedders.0.transformer.text_model.final_layer_norm.weight");
+    let xl = told(
+        "xl.safetensors",
+        "conditioner.embedders.0.transformer.text_model.final_layer_norm.weight",
+    );
     assert!(xl.contains("(`StableDiffusionXLPipeline.from_single_file(...)`, then"), "{xl}");
-    let sd = told("sd.safetensors", "cond_stage_model.transformer.text_model.final_layer_norm.weight");
+    let sd =
+        told("sd.safetensors", "cond_stage_model.transformer.text_model.final_layer_norm.weight");
     assert!(sd.contains("(`StableDiffusionPipeline.from_single_file(...)`, then"), "{sd}");
     let pickle = told("sd.ckpt", "conditioner.embedders.0");
-    assert!(pickle.contains("or `StableDiffusionXLPipeline` for one of Stable Diffusion XL"), "{pickle}");
+    assert!(
+        pickle.contains("or `StableDiffusionXLPipeline` for one of Stable Diffusion XL"),
+        "{pickle}"
+    );
 }
 
 #[test]
@@ -200,14 +263,22 @@ fn a_missing_component_is_named() {
 #[test]
 fn components_must_go_together() {
     let inpainting = refusal("sd15", "unet/config.json", "in_channels", json!(9));
-    assert!(inpainting.contains("takes 9 channels and gives 4") && inpainting.contains("inpainting"), "{inpainting}");
+    assert!(
+        inpainting.contains("takes 9 channels and gives 4") && inpainting.contains("inpainting"),
+        "{inpainting}"
+    );
     let context = refusal("sd15", "unet/config.json", "cross_attention_dim", json!(1024));
     assert!(
-        context.contains("the text encoders give [768] features, and the unet is conditioned on 1024"),
+        context
+            .contains("the text encoders give [768] features, and the unet is conditioned on 1024"),
         "{context}"
     );
-    let pooled = refusal("sdxl", "unet/config.json", "projection_class_embeddings_input_dim", json!(2800));
-    assert!(pooled.contains("pooled prompts of 1264 features, and the pipeline gives 1280"), "{pooled}");
+    let pooled =
+        refusal("sdxl", "unet/config.json", "projection_class_embeddings_input_dim", json!(2800));
+    assert!(
+        pooled.contains("pooled prompts of 1264 features, and the pipeline gives 1280"),
+        "{pooled}"
+    );
     let plain = refusal("sdxl", "unet/config.json", "addition_embed_type", json!(null));
     assert!(plain.contains("pooled prompts of none features"), "{plain}");
     let tokens = refusal("sdxl", "text_encoder/config.json", "max_position_embeddings", json!(64));
@@ -217,5 +288,8 @@ fn components_must_go_together() {
         vae["up_block_types"] = json!(["UpDecoderBlock2D", "UpDecoderBlock2D", "UpDecoderBlock2D"]);
     });
     let scale = ModelFolder::open(folder.path()).unwrap_err().to_string();
-    assert!(scale.ends_with("the vae makes 4 pixels of a latent each way, and only 8 is supported"), "{scale}");
+    assert!(
+        scale.ends_with("the vae makes 4 pixels of a latent each way, and only 8 is supported"),
+        "{scale}"
+    );
 }

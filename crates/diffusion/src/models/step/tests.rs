@@ -12,7 +12,8 @@ fn inputs_stand_in_the_documented_order() {
     let model = open("sdxl");
     let graph = denoiser(model.unet(), &model.denoiser_spec(true, 2, [16, 24])).unwrap();
     let pictures = ["latents", "base", "history_1", "history_2", "history_3", "noise"];
-    let mut expected: Vec<String> = pictures.map(|name| format!("{name} float32[2, 4, 16, 24]")).into();
+    let mut expected: Vec<String> =
+        pictures.map(|name| format!("{name} float32[2, 4, 16, 24]")).into();
     expected.extend(
         [
             "scalars float32[16]",
@@ -42,8 +43,11 @@ fn outputs_take_over_the_buffers_that_are_done_with() {
         Op::Input(at) => graph.inputs()[at as usize].name.as_str(),
         _ => "no input",
     };
-    let outputs: Vec<_> =
-        graph.outputs().iter().map(|output| (output.name.as_str(), output.donated.map(name))).collect();
+    let outputs: Vec<_> = graph
+        .outputs()
+        .iter()
+        .map(|output| (output.name.as_str(), output.donated.map(name)))
+        .collect();
     assert_eq!(outputs, [("latents", Some("base")), ("output", Some("history_3"))]);
     for output in graph.outputs() {
         assert_eq!(graph.type_of(output.value).to_string(), "float32[3, 4, 8, 8]");
@@ -106,7 +110,10 @@ fn scalars_stand_in_the_order_in_which_the_graph_reads_them() {
     let graph = b.finish().unwrap();
     for (index, value) in (0..).zip(in_order) {
         let Op::Reshape(slice) = graph.nodes()[value.index()].op else { panic!("no reshape") };
-        assert!(matches!(graph.nodes()[slice.index()].op, Op::Slice { start, .. } if start == index), "{index}");
+        assert!(
+            matches!(graph.nodes()[slice.index()].op, Op::Slice { start, .. } if start == index),
+            "{index}"
+        );
     }
 }
 

@@ -85,11 +85,23 @@ fn layer(
     conditions: Conditions,
     index: u64,
 ) -> Result<Value, GraphError> {
-    let x = resnet(b, &format!("{path}.resnets.{index}"), x, block.channels, Some(conditions.time), config.groups())?;
+    let x = resnet(
+        b,
+        &format!("{path}.resnets.{index}"),
+        x,
+        block.channels,
+        Some(conditions.time),
+        config.groups(),
+    )?;
     match &block.attention {
         None => Ok(x),
-        Some(attention) => {
-            transformer(b, config, &format!("{path}.attentions.{index}"), *attention, x, conditions.context)
-        }
+        Some(attention) => transformer(
+            b,
+            config,
+            &format!("{path}.attentions.{index}"),
+            *attention,
+            x,
+            conditions.context,
+        ),
     }
 }

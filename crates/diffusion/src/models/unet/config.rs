@@ -169,10 +169,15 @@ impl Levels {
         let levels = channels.len();
         fields.bound_blocks("block_out_channels", levels)?;
         if !channels[0].is_multiple_of(2) {
-            return Err(fields.unsupported("block_out_channels", "an even number of channels in the first block"));
+            return Err(fields.unsupported(
+                "block_out_channels",
+                "an even number of channels in the first block",
+            ));
         }
-        let (heads, norm_groups) =
-            (fields.count_per_level("attention_head_dim", 8, levels)?, fields.count("norm_num_groups", Some(32))?);
+        let (heads, norm_groups) = (
+            fields.count_per_level("attention_head_dim", 8, levels)?,
+            fields.count("norm_num_groups", Some(32))?,
+        );
         for &channels in &channels {
             divides(fields, "norm_num_groups", norm_groups, "block_out_channels", channels)?;
         }
@@ -181,7 +186,8 @@ impl Levels {
         // A block of the way up has one resnet more than that of the way down, and each can have a transformer after it.
         let both_ways = resnets.iter().map(|resnets| 2 * resnets + 1);
         fields.bound_layers("layers_per_block", both_ways.clone().sum())?;
-        let with_transformers = both_ways.zip(&layers).map(|(resnets, layers)| resnets * (1 + layers));
+        let with_transformers =
+            both_ways.zip(&layers).map(|(resnets, layers)| resnets * (1 + layers));
         fields.bound_layers("transformer_layers_per_block", with_transformers.sum())?;
         Ok(Self {
             channels,
@@ -199,7 +205,11 @@ impl Levels {
 
     fn down(&self, fields: &Fields) -> Result<Vec<UnetBlock>, ModelError> {
         let attends = self.attends(fields, "down_block_types", &DOWN, [true, true, true, false])?;
-        attends.into_iter().enumerate().map(|(level, attends)| self.block(fields, level, attends)).collect()
+        attends
+            .into_iter()
+            .enumerate()
+            .map(|(level, attends)| self.block(fields, level, attends))
+            .collect()
     }
 
     fn middle(&self, fields: &Fields) -> Result<UnetBlock, ModelError> {
@@ -223,7 +233,10 @@ impl Levels {
 
     fn block(&self, fields: &Fields, level: usize, attends: bool) -> Result<UnetBlock, ModelError> {
         if attends && self.heads[level] > self.channels[level] {
-            let most = format!("at most as many heads as a block has channels, which are {}", self.channels[level]);
+            let most = format!(
+                "at most as many heads as a block has channels, which are {}",
+                self.channels[level]
+            );
             return Err(fields.unsupported("attention_head_dim", most));
         }
         let attention = UnetAttention {
@@ -287,9 +300,12 @@ fn added(fields: &Fields) -> Result<Option<AddedConfig>, ModelError> {
         return Err(fields.unsupported("addition_time_embed_dim", "an even number"));
     }
     let joined = fields.count("projection_class_embeddings_input_dim", None)?;
-    let pooled_size =
-        joined.checked_sub(AddedConfig::TIME_IDS * time_size).filter(|&size| size > 0).ok_or_else(|| {
-            let supported = format!("more than {} times `addition_time_embed_dim`", AddedConfig::TIME_IDS);
+    let pooled_size = joined
+        .checked_sub(AddedConfig::TIME_IDS * time_size)
+        .filter(|&size| size > 0)
+        .ok_or_else(|| {
+            let supported =
+                format!("more than {} times `addition_time_embed_dim`", AddedConfig::TIME_IDS);
             fields.unsupported("projection_class_embeddings_input_dim", supported)
         })?;
     Ok(Some(AddedConfig { time_size, pooled_size }))

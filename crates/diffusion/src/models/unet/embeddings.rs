@@ -24,7 +24,11 @@ pub(super) fn time(
             let ids = b.reshape(added.time_ids, [count, 1])?;
             let waves = sinusoid(b, config, ids, settings.time_size)?;
             let waves = b.reshape(waves, [batch, count / batch.max(1) * settings.time_size])?;
-            same("the features of the pooled prompt", last(b, added.text_embeds), settings.pooled_size)?;
+            same(
+                "the features of the pooled prompt",
+                last(b, added.text_embeds),
+                settings.pooled_size,
+            )?;
             same("the numbers beside it", last(b, added.time_ids), AddedConfig::TIME_IDS)?;
             let joined = b.concat([added.text_embeds, waves], 1)?;
             let embedded = embed(b, "add_embedding", joined, channels * 4)?;
@@ -32,7 +36,11 @@ pub(super) fn time(
         }
         (None, None) => {}
         (Some(_), None) => return Err(refused("the added conditioning is missing".to_owned())),
-        (None, Some(_)) => return Err(refused("the network has no added conditioning, and it is given".to_owned())),
+        (None, Some(_)) => {
+            return Err(refused(
+                "the network has no added conditioning, and it is given".to_owned(),
+            ));
+        }
     }
     b.unary(UnaryOp::Silu, time)
 }
@@ -45,7 +53,12 @@ fn embed(b: &mut Builder, path: &str, x: Value, size: u64) -> Result<Value, Grap
 }
 
 /// `get_timestep_embedding`: sines and cosines of `x [n, 1]` at frequencies that fall from 1 towards 1 / 10000, `[n, size]`.
-fn sinusoid(b: &mut Builder, config: &UnetConfig, x: Value, size: u64) -> Result<Value, GraphError> {
+fn sinusoid(
+    b: &mut Builder,
+    config: &UnetConfig,
+    x: Value,
+    size: u64,
+) -> Result<Value, GraphError> {
     let frequencies = frequencies(size / 2, config.freq_shift);
     let frequencies = b.literal([1, size / 2], frequencies)?;
     let angles = b.mul(x, frequencies)?;
@@ -59,7 +72,11 @@ fn sinusoid(b: &mut Builder, config: &UnetConfig, x: Value, size: u64) -> Result
 /// `10000^(-i / (half - shift))`. The exponents are rounded to f32 as torch rounds them; their powers are taken in f64, because an
 /// f32 `exp` differs in its last bit from one C library to the next, and a program that holds it is another program.
 fn frequencies(half: u64, shift: f32) -> Vec<f32> {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "torch computes these in f32")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_precision_loss,
+        reason = "torch computes these in f32"
+    )]
     (0..half)
         .map(|i| {
             let exponent = -(10_000_f64.ln() as f32) * i as f32 / (half as f32 - shift);
@@ -79,7 +96,11 @@ mod tests {
         // torch.exp(-math.log(10000) * torch.arange(160, dtype=torch.float32) / 160)
         let torch = [(0, 1.0), (1, 0.944_060_9), (80, 0.01), (159, 0.000_105_925_38)];
         for (index, expected) in torch {
-            assert!((table[index] / expected - 1.0).abs() < 2e-7_f32, "{index}: {} is not {expected}", table[index]);
+            assert!(
+                (table[index] / expected - 1.0).abs() < 2e-7_f32,
+                "{index}: {} is not {expected}",
+                table[index]
+            );
         }
         assert!((frequencies(160, 1.0)[159] - 1e-4).abs() < 1e-10);
     }

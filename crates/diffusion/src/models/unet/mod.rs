@@ -50,7 +50,16 @@ pub fn unet(
     let mut skips = vec![x];
     for (level, block) in config.down.iter().enumerate() {
         let halve = level + 1 < config.down.len();
-        x = blocks::down(b, config, &format!("down_blocks.{level}"), block, x, conditions, halve, &mut skips)?;
+        x = blocks::down(
+            b,
+            config,
+            &format!("down_blocks.{level}"),
+            block,
+            x,
+            conditions,
+            halve,
+            &mut skips,
+        )?;
     }
     x = blocks::middle(b, config, x, conditions)?;
     for (level, block) in config.up.iter().enumerate() {
@@ -64,7 +73,11 @@ pub fn unet(
 
 /// Weights are declared for what they meet, so that what they meet is checked first.
 fn same(what: &str, given: u64, wanted: u64) -> Result<(), GraphError> {
-    if given == wanted { Ok(()) } else { Err(refused(format!("{what} are {given}, and should be {wanted}"))) }
+    if given == wanted {
+        Ok(())
+    } else {
+        Err(refused(format!("{what} are {given}, and should be {wanted}")))
+    }
 }
 
 fn refused(why: String) -> GraphError {

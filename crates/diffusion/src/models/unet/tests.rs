@@ -16,7 +16,13 @@ fn config(model: &str, change: impl FnOnce(&mut Json)) -> UnetConfig {
 
 fn build(config: &UnetConfig, [height, width]: [u64; 2]) -> Verified {
     let contexts = vec![[77, config.context_size]];
-    let spec = DenoiserSpec { guided: false, batch: 1, latent_height: height, latent_width: width, contexts };
+    let spec = DenoiserSpec {
+        guided: false,
+        batch: 1,
+        latent_height: height,
+        latent_width: width,
+        contexts,
+    };
     denoiser(config, &spec).unwrap()
 }
 
@@ -27,12 +33,16 @@ fn lists_are_resolved() {
         let told = |block: &UnetBlock| {
             let attention = block.attention.map(|attention| (attention.layers, attention.heads));
             let (layers, heads) = attention.unwrap_or_default();
-            format!("{} resnets of {}, {layers} layers, {heads} heads", block.resnets, block.channels)
+            format!(
+                "{} resnets of {}, {layers} layers, {heads} heads",
+                block.resnets, block.channels
+            )
         };
         blocks.iter().map(told).collect()
     };
     let middle = "2 resnets of 1280, 10 layers, 20 heads";
-    let down = ["2 resnets of 320, 0 layers, 0 heads", "2 resnets of 640, 2 layers, 10 heads", middle];
+    let down =
+        ["2 resnets of 320, 0 layers, 0 heads", "2 resnets of 640, 2 layers, 10 heads", middle];
     assert_eq!(blocks(&unet.down), down);
     assert_eq!(blocks(&[unet.middle]), [middle]);
     let up = down.map(|block| block.replace("2 resnets", "3 resnets"));
@@ -46,12 +56,13 @@ fn lists_are_resolved() {
 
 #[test]
 fn defaults_are_those_of_diffusers() {
-    let read = |text: &str| UnetConfig::read(std::path::Path::new("unet/config.json"), text).unwrap();
-    let (bare, known) = (read("{}"), config("sd15", |json| json["cross_attention_dim"] = json!(1280)));
+    let read =
+        |text: &str| UnetConfig::read(std::path::Path::new("unet/config.json"), text).unwrap();
+    let (bare, known) =
+        (read("{}"), config("sd15", |json| json["cross_attention_dim"] = json!(1280)));
     assert_eq!(bare, known);
     // The index decides on the class, and null is false.
-    let other =
-        r#"{"_class_name": "FlaxUNet2DConditionModel", "upcast_attention": null, "dual_cross_attention": null}"#;
+    let other = r#"{"_class_name": "FlaxUNet2DConditionModel", "upcast_attention": null, "dual_cross_attention": null}"#;
     assert_eq!(read(other), bare);
 }
 
@@ -65,7 +76,8 @@ fn heads_that_do_not_divide_the_channels_leave_the_rest_out() {
         let graph = build(&unet, [32, 32]);
         let dims = |name: &str| {
             let name = format!("down_blocks.0.attentions.0.{name}.weight");
-            graph.weights().iter().find(|weight| weight.name == name).unwrap().kind.dims[..2].to_vec()
+            graph.weights().iter().find(|weight| weight.name == name).unwrap().kind.dims[..2]
+                .to_vec()
         };
         assert_eq!((dims("proj_in"), dims("proj_out")), (vec![315, 320], vec![320, 315]));
         assert_eq!(dims("transformer_blocks.0.attn1.to_q"), [315, 315]);
@@ -84,11 +96,20 @@ fn any_size_comes_back_as_it_went_in() {
 
 #[test]
 fn the_first_attention_can_see_the_prompt_only() {
-    let unet = config("sd15", |json| json["only_cross_attention"] = json!([true, false, false, false]));
+    let unet =
+        config("sd15", |json| json["only_cross_attention"] = json!([true, false, false, false]));
     let graph = build(&unet, [32, 32]);
-    let dims = |name: &str| graph.weights().iter().find(|weight| weight.name == name).unwrap().kind.dims.clone();
-    assert_eq!(dims("down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_k.weight"), [320, 768]);
-    assert_eq!(dims("down_blocks.1.attentions.0.transformer_blocks.0.attn1.to_k.weight"), [640, 640]);
+    let dims = |name: &str| {
+        graph.weights().iter().find(|weight| weight.name == name).unwrap().kind.dims.clone()
+    };
+    assert_eq!(
+        dims("down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_k.weight"),
+        [320, 768]
+    );
+    assert_eq!(
+        dims("down_blocks.1.attentions.0.transformer_blocks.0.attn1.to_k.weight"),
+        [640, 640]
+    );
     assert_eq!(dims("up_blocks.3.attentions.2.transformer_blocks.0.attn1.to_k.weight"), [320, 768]);
 }
 
@@ -100,17 +121,28 @@ fn added_conditioning_is_there_exactly_where_it_is_wanted() {
         let sample = input("sample", &[2, 4, 8, 8]);
         let timestep = input("timestep", &[]);
         let context = input("context", &[2, 77, config.context_size]);
-        let added = added
-            .then(|| Added { text_embeds: input("text_embeds", &[2, 1280]), time_ids: input("time_ids", &[2, 6]) });
+        let added = added.then(|| Added {
+            text_embeds: input("text_embeds", &[2, 1280]),
+            time_ids: input("time_ids", &[2, 6]),
+        });
         let predicted = unet(&mut b, config, sample, timestep, context, added)?;
         assert_eq!(b.dims(predicted), [2, 4, 8, 8]);
         b.output("predicted", predicted);
         b.finish()
     };
     let (plain, xl) = (open("sd15").unet().clone(), open("sdxl").unet().clone());
-    assert!(!weight_names(&build(&plain, false).unwrap()).iter().any(|name| name.starts_with("add_embedding")));
+    assert!(
+        !weight_names(&build(&plain, false).unwrap())
+            .iter()
+            .any(|name| name.starts_with("add_embedding"))
+    );
     assert!(build(&xl, true).is_ok());
-    assert!(build(&plain, true).unwrap_err().to_string().contains("the network has no added conditioning"));
+    assert!(
+        build(&plain, true)
+            .unwrap_err()
+            .to_string()
+            .contains("the network has no added conditioning")
+    );
     assert!(build(&xl, false).unwrap_err().to_string().contains("conditioning is missing"));
 }
 
@@ -118,7 +150,10 @@ fn added_conditioning_is_there_exactly_where_it_is_wanted() {
 fn what_is_not_built_is_refused_by_name() {
     let other: [(&str, Json); 32] = [
         ("mid_block_type", json!("UNetMidBlock2DSimpleCrossAttn")),
-        ("down_block_types", json!(["SimpleCrossAttnDownBlock2D", "DownBlock2D", "DownBlock2D", "DownBlock2D"])),
+        (
+            "down_block_types",
+            json!(["SimpleCrossAttnDownBlock2D", "DownBlock2D", "DownBlock2D", "DownBlock2D"]),
+        ),
         ("up_block_types", json!(["UpBlock2D", "UpBlock2D", "UpBlock2D"])),
         ("downsample_padding", json!(0)),
         ("mid_block_scale_factor", json!(2)),
@@ -155,8 +190,10 @@ fn what_is_not_built_is_refused_by_name() {
         let start = format!("unet/config.json: `{field}` is {value}; supported is ");
         assert!(told.starts_with(&start) && told.len() > start.len(), "{told}");
     }
-    for (field, value) in [("addition_time_embed_dim", json!(255)), ("projection_class_embeddings_input_dim", json!(9))]
-    {
+    for (field, value) in [
+        ("addition_time_embed_dim", json!(255)),
+        ("projection_class_embeddings_input_dim", json!(9)),
+    ] {
         assert!(refusal("sdxl", "unet/config.json", field, value).contains(field));
     }
     let changes_nothing = config("sd15", |json| json["dropout"] = json!(0.1));

@@ -4,8 +4,8 @@ use preheat_ir::graph::{Builder, GraphError, UnaryOp, Value};
 
 use super::config::{UnetAttention, UnetConfig};
 use crate::models::layers::{
-    Groups, POINT, attention, conv, features, group_norm, last, layer_norm, linear, projection, sides, to_picture,
-    to_tokens,
+    Groups, POINT, attention, conv, features, group_norm, last, layer_norm, linear, projection,
+    sides, to_picture, to_tokens,
 };
 
 /// `Transformer2DModel`'s, whatever the config's `norm_eps` is.
@@ -26,7 +26,12 @@ pub(super) fn transformer(
     // Heads of whole features: what remains of the channels is left out within (`inner_dim` of
     // diffusers).
     let inner = channels / settings.heads * settings.heads;
-    let normed = group_norm(b, &format!("{path}.norm"), x, Groups { count: config.norm_groups, eps: GROUP_NORM_EPS })?;
+    let normed = group_norm(
+        b,
+        &format!("{path}.norm"),
+        x,
+        Groups { count: config.norm_groups, eps: GROUP_NORM_EPS },
+    )?;
     let (proj_in, proj_out) = (format!("{path}.proj_in"), format!("{path}.proj_out"));
     let mut tokens = if config.use_linear_projection {
         let tokens = to_tokens(b, normed)?;
@@ -36,7 +41,14 @@ pub(super) fn transformer(
         to_tokens(b, projected)?
     };
     for layer in 0..settings.layers {
-        tokens = block(b, config, &format!("{path}.transformer_blocks.{layer}"), settings, tokens, context)?;
+        tokens = block(
+            b,
+            config,
+            &format!("{path}.transformer_blocks.{layer}"),
+            settings,
+            tokens,
+            context,
+        )?;
     }
     let out = if config.use_linear_projection {
         let tokens = linear(b, &proj_out, tokens, channels)?;

@@ -17,7 +17,11 @@ fn parts_that_a_config_leaves_out_are_not_read() {
     let mut vae = open("sd15").vae().clone();
     (vae.post_quant_conv, vae.middle_attention) = (false, false);
     let graph = vae_decoder(&vae, [8, 8]).unwrap();
-    assert!(!weight_names(&graph).iter().any(|name| name.contains("quant") || name.contains("attentions")));
+    assert!(
+        !weight_names(&graph)
+            .iter()
+            .any(|name| name.contains("quant") || name.contains("attentions"))
+    );
 }
 
 #[test]
@@ -35,6 +39,9 @@ fn what_is_not_built_is_refused_by_name() {
         ("force_upcast", json!("yes")),
     ] {
         let told = refusal("sd15", "vae/config.json", field, value.clone());
-        assert!(told.starts_with(&format!("vae/config.json: `{field}` is {value}; supported is ")), "{told}");
+        assert!(
+            told.starts_with(&format!("vae/config.json: `{field}` is {value}; supported is ")),
+            "{told}"
+        );
     }
 }

@@ -8,8 +8,8 @@ use serde_json::{Map, Value};
 
 use super::settings::Settings;
 use super::{
-    Prediction, Schedule, SchedulerError, SchedulerKind, SchedulerName, Variant, ddim, dpm_solver, euler,
-    euler_ancestral, pndm,
+    Prediction, Schedule, SchedulerError, SchedulerKind, SchedulerName, Variant, ddim, dpm_solver,
+    euler, euler_ancestral, pndm,
 };
 
 /// A configuration has a few kilobytes; a list of betas some more.
@@ -33,8 +33,8 @@ pub struct SchedulerConfig {
 impl SchedulerConfig {
     /// Reads a configuration from a file.
     pub fn read(file: &Path) -> Result<Self, SchedulerError> {
-        let text =
-            input::text(file, MOST_BYTES).map_err(|source| SchedulerError::Read { file: file.to_owned(), source })?;
+        let text = input::text(file, MOST_BYTES)
+            .map_err(|source| SchedulerError::Read { file: file.to_owned(), source })?;
         Self::from_json(&text, file)
     }
 
@@ -44,7 +44,13 @@ impl SchedulerConfig {
     pub fn from_json(text: &str, file: &Path) -> Result<Self, SchedulerError> {
         let fields = serde_json::from_str(&quote_non_finite(text))
             .map_err(|source| SchedulerError::Json { file: file.to_owned(), source })?;
-        Ok(Self { file: file.to_owned(), fields, index: None, in_stable_diffusion: false, name: None })
+        Ok(Self {
+            file: file.to_owned(),
+            fields,
+            index: None,
+            in_stable_diffusion: false,
+            name: None,
+        })
     }
 
     /// The same configuration for another scheduler, as `from_config` of diffusers makes it: fields that the other class
@@ -93,7 +99,12 @@ impl SchedulerConfig {
         let steps = usize::try_from(steps)
             .ok()
             .filter(|steps| (least..=train_timesteps).contains(steps))
-            .ok_or_else(|| SchedulerError::Steps { file: self.file.clone(), steps, least, train_timesteps })?;
+            .ok_or_else(|| SchedulerError::Steps {
+                file: self.file.clone(),
+                steps,
+                least,
+                train_timesteps,
+            })?;
         let schedule = match settings.name.kind {
             SchedulerKind::Ddim => ddim::schedule(&settings, steps),
             SchedulerKind::Euler => Ok(euler::schedule(&settings, steps)),
@@ -136,7 +147,9 @@ impl SchedulerConfig {
     fn read_fields(&self) -> Cow<'_, Map<String, Value>> {
         let mut fields = Cow::Borrowed(&self.fields);
         if self.in_stable_diffusion {
-            for (field, value) in [("steps_offset", Value::from(1)), ("clip_sample", Value::from(false))] {
+            for (field, value) in
+                [("steps_offset", Value::from(1)), ("clip_sample", Value::from(false))]
+            {
                 if self.name.is_none() || fields.contains_key(field) {
                     fields.to_mut().insert(field.to_owned(), value);
                 }
@@ -148,7 +161,11 @@ impl SchedulerConfig {
     fn class(&self) -> Result<SchedulerKind, SchedulerError> {
         let (class, file, field) = match &self.index {
             Some((class, index)) => (Value::from(class.as_str()), index, "scheduler"),
-            None => (self.fields.get("_class_name").cloned().unwrap_or(Value::Null), &self.file, "_class_name"),
+            None => (
+                self.fields.get("_class_name").cloned().unwrap_or(Value::Null),
+                &self.file,
+                "_class_name",
+            ),
         };
         class.as_str().and_then(SchedulerKind::of_class).ok_or_else(|| SchedulerError::Class {
             file: file.clone(),
@@ -164,14 +181,18 @@ fn quote_non_finite(text: &str) -> String {
     let mut rest = text;
     let mut in_string = false;
     while let Some(first) = rest.chars().next() {
-        let bare = ["-Infinity", "Infinity", "NaN"].into_iter().find(|word| !in_string && rest.starts_with(word));
+        let bare = ["-Infinity", "Infinity", "NaN"]
+            .into_iter()
+            .find(|word| !in_string && rest.starts_with(word));
         let taken = match (first, bare) {
             (_, Some(word)) => {
                 quoted.extend(["\"", word, "\""]);
                 rest = &rest[word.len()..];
                 continue;
             }
-            ('\\', _) if in_string => first.len_utf8() + rest.chars().nth(1).map_or(0, char::len_utf8),
+            ('\\', _) if in_string => {
+                first.len_utf8() + rest.chars().nth(1).map_or(0, char::len_utf8)
+            }
             ('"', _) => {
                 in_string = !in_string;
                 1

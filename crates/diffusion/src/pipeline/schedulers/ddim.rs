@@ -7,7 +7,8 @@ use super::{Call, Coefficients, Prediction, Schedule};
 /// The calls of `DDIMScheduler`.
 pub(super) fn schedule(settings: &Settings, steps: usize) -> Result<Schedule, Beyond> {
     let stride = settings.stride(steps);
-    let timesteps = settings.spacing.timesteps(settings.train_timesteps, steps, settings.steps_offset);
+    let timesteps =
+        settings.spacing.timesteps(settings.train_timesteps, steps, settings.steps_offset);
     let call = |timestep: f64| {
         let timestep = timestep.round_ties_even();
         let alpha = settings.alpha(whole(timestep))?;
@@ -15,7 +16,10 @@ pub(super) fn schedule(settings: &Settings, steps: usize) -> Result<Schedule, Be
         let next = settings.alpha(whole(timestep) - stride)?;
         Ok(Call::new(single(timestep), update(settings.prediction, settings.clip, alpha, next)))
     };
-    Ok(Schedule { init_noise_sigma: 1.0, calls: timesteps.into_iter().map(call).collect::<Result<_, _>>()? })
+    Ok(Schedule {
+        init_noise_sigma: 1.0,
+        calls: timesteps.into_iter().map(call).collect::<Result<_, _>>()?,
+    })
 }
 
 /// `sqrt(next) * x0 + sqrt(1 - next) * epsilon`, where only `x0` is clipped.

@@ -22,7 +22,13 @@ pub(super) fn schedule(settings: &Settings, steps: usize) -> Schedule {
         } else {
             Some(&levels[index - 1])
         };
-        let update = update(settings.prediction, solver.second_order, before, &levels[index], &levels[index + 1]);
+        let update = update(
+            settings.prediction,
+            solver.second_order,
+            before,
+            &levels[index],
+            &levels[index + 1],
+        );
         Call { remembers: true, ..Call::new(single(timestep), update) }
     };
     Schedule { init_noise_sigma: 1.0, calls: timesteps.iter().enumerate().map(call).collect() }
@@ -46,18 +52,23 @@ impl Level {
 /// Timesteps, which are whole numbers, and noise levels, which are one more.
 fn levels(settings: &Settings, steps: usize) -> (Vec<f64>, Vec<f32>) {
     let trained = noise_schedule::sigmas(&settings.alphas_cumprod);
-    let (timesteps, sigmas) =
-        if let (Some(range), [least, .., most] | [least @ most]) = (settings.karras, trained.as_slice()) {
-            let sigmas = karras(range, f64::from(*most), f64::from(*least), steps);
-            let round = if settings.rounds_timesteps { f64::round_ties_even } else { f64::trunc };
-            (timesteps_of(&sigmas, &trained).into_iter().map(round).collect(), sigmas)
-        } else {
-            let within = settings.solver.train_timesteps;
-            let timesteps =
-                settings.spacing.solver_timesteps(settings.train_timesteps, within, steps, settings.steps_offset);
-            let sigmas = timesteps.iter().map(|&timestep| interpolate(&trained, timestep)).collect();
-            (timesteps, sigmas)
-        };
+    let (timesteps, sigmas) = if let (Some(range), [least, .., most] | [least @ most]) =
+        (settings.karras, trained.as_slice())
+    {
+        let sigmas = karras(range, f64::from(*most), f64::from(*least), steps);
+        let round = if settings.rounds_timesteps { f64::round_ties_even } else { f64::trunc };
+        (timesteps_of(&sigmas, &trained).into_iter().map(round).collect(), sigmas)
+    } else {
+        let within = settings.solver.train_timesteps;
+        let timesteps = settings.spacing.solver_timesteps(
+            settings.train_timesteps,
+            within,
+            steps,
+            settings.steps_offset,
+        );
+        let sigmas = timesteps.iter().map(|&timestep| interpolate(&trained, timestep)).collect();
+        (timesteps, sigmas)
+    };
     let sigmas = with_final(&sigmas, settings, &trained);
     (timesteps, sigmas)
 }

@@ -8,8 +8,12 @@ use super::{Call, Coefficients, Prediction, Schedule};
 /// The calls of `EulerDiscreteScheduler`.
 pub(super) fn schedule(settings: &Settings, steps: usize) -> Schedule {
     let levels = Levels::new(settings, steps);
-    let call = |(timestep, sigma, next)| Call::new(timestep, update(settings.prediction, sigma, next));
-    Schedule { init_noise_sigma: levels.init_noise_sigma(settings.spacing), calls: levels.steps().map(call).collect() }
+    let call =
+        |(timestep, sigma, next)| Call::new(timestep, update(settings.prediction, sigma, next));
+    Schedule {
+        init_noise_sigma: levels.init_noise_sigma(settings.spacing),
+        calls: levels.steps().map(call).collect(),
+    }
 }
 
 /// A step from one noise level down to another: `L + (L - x0) * (next - sigma) / sigma`.

@@ -21,9 +21,14 @@ impl Fields<'_> {
     }
 
     /// The field holds something that is not supported.
-    pub(super) fn error(&self, field: &'static str, supported: impl Into<String>) -> SchedulerError {
+    pub(super) fn error(
+        &self,
+        field: &'static str,
+        supported: impl Into<String>,
+    ) -> SchedulerError {
         const MOST_CHARACTERS: usize = 80;
-        let mut value = self.values.get(field).map_or_else(|| "missing".to_owned(), Value::to_string);
+        let mut value =
+            self.values.get(field).map_or_else(|| "missing".to_owned(), Value::to_string);
         if let Some((end, _)) = value.char_indices().nth(MOST_CHARACTERS) {
             value.truncate(end);
             value.push_str("...");
@@ -47,7 +52,11 @@ impl Fields<'_> {
     }
 
     /// Refuses a field that holds one of a few words.
-    pub(super) fn none_of(&self, field: &'static str, words: &[&str]) -> Result<(), SchedulerError> {
+    pub(super) fn none_of(
+        &self,
+        field: &'static str,
+        words: &[&str],
+    ) -> Result<(), SchedulerError> {
         if words.iter().any(|word| self.holds(field, word)) {
             return Err(self.error(field, format!("anything but {}", words.join(", "))));
         }
@@ -62,12 +71,17 @@ impl Fields<'_> {
         range: RangeInclusive<usize>,
     ) -> Result<usize, SchedulerError> {
         let Some(value) = self.get(field) else { return Ok(default) };
-        value.as_u64().and_then(|count| usize::try_from(count).ok()).filter(|count| range.contains(count)).ok_or_else(
-            || {
+        value
+            .as_u64()
+            .and_then(|count| usize::try_from(count).ok())
+            .filter(|count| range.contains(count))
+            .ok_or_else(|| {
                 let (least, most) = range.into_inner();
-                self.error(field, if least == most { least.to_string() } else { format!("{least} to {most}") })
-            },
-        )
+                self.error(
+                    field,
+                    if least == most { least.to_string() } else { format!("{least} to {most}") },
+                )
+            })
     }
 
     /// A number; Python's infinities stand as strings.
@@ -86,18 +100,28 @@ impl Fields<'_> {
             return Ok(None);
         }
         let number = self.number(field, f64::NAN)?;
-        if number > 0.0 && number.is_finite() { Ok(Some(number)) } else { Err(self.error(field, "a number above 0")) }
+        if number > 0.0 && number.is_finite() {
+            Ok(Some(number))
+        } else {
+            Err(self.error(field, "a number above 0"))
+        }
     }
 
     /// A list of so many numbers, if there is one.
-    pub(super) fn numbers(&self, field: &'static str, count: usize) -> Result<Option<Vec<f64>>, SchedulerError> {
+    pub(super) fn numbers(
+        &self,
+        field: &'static str,
+        count: usize,
+    ) -> Result<Option<Vec<f64>>, SchedulerError> {
         let Some(value) = self.get(field) else { return Ok(None) };
         value
             .as_array()
             .filter(|values| values.len() == count)
             .and_then(|values| values.iter().map(Value::as_f64).collect())
             .map(Some)
-            .ok_or_else(|| self.error(field, format!("a list of {count} numbers (`num_train_timesteps`)")))
+            .ok_or_else(|| {
+                self.error(field, format!("a list of {count} numbers (`num_train_timesteps`)"))
+            })
     }
 
     /// Whether a field is this word.
@@ -117,6 +141,11 @@ impl Fields<'_> {
             .iter()
             .find(|(word, _)| value.as_str() == Some(word))
             .map(|&(_, meaning)| meaning)
-            .ok_or_else(|| self.error(field, words.iter().map(|&(word, _)| word).collect::<Vec<_>>().join(", ")))
+            .ok_or_else(|| {
+                self.error(
+                    field,
+                    words.iter().map(|&(word, _)| word).collect::<Vec<_>>().join(", "),
+                )
+            })
     }
 }

@@ -68,7 +68,11 @@ impl Schedule {
     /// How many earlier outputs any call reads: 0 to 3.
     pub fn history_length(&self) -> usize {
         let used = |call: &Call| {
-            call.coefficients.history.iter().rposition(|&weight| weight != 0.0).map_or(0, |last| last + 1)
+            call.coefficients
+                .history
+                .iter()
+                .rposition(|&weight| weight != 0.0)
+                .map_or(0, |last| last + 1)
         };
         self.calls.iter().map(used).max().unwrap_or(0)
     }

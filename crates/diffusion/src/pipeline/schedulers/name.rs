@@ -22,7 +22,8 @@ pub enum SchedulerKind {
 
 impl SchedulerKind {
     /// Every kind.
-    pub const ALL: [Self; 5] = [Self::Ddim, Self::Euler, Self::EulerAncestral, Self::DpmSolverMultistep, Self::Pndm];
+    pub const ALL: [Self; 5] =
+        [Self::Ddim, Self::Euler, Self::EulerAncestral, Self::DpmSolverMultistep, Self::Pndm];
 
     /// The name of the class in diffusers.
     pub const fn class_name(self) -> &'static str {

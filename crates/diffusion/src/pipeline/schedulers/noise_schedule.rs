@@ -32,12 +32,17 @@ pub(super) enum ZeroSnr {
 ///
 /// Each step is rounded to f32 where torch rounds it, so that the products are those that diffusers computes with. `None` where a beta
 /// is not between 0 and 1.
-pub(super) fn alphas_cumprod(betas: &Betas, train_timesteps: usize, zero_snr: ZeroSnr) -> Option<Vec<f32>> {
+pub(super) fn alphas_cumprod(
+    betas: &Betas,
+    train_timesteps: usize,
+    zero_snr: ZeroSnr,
+) -> Option<Vec<f32>> {
     let mut betas = match betas {
         Betas::Linear { start, end } => linspace(*start, *end, train_timesteps),
-        Betas::ScaledLinear { start, end } => {
-            linspace(start.sqrt(), end.sqrt(), train_timesteps).into_iter().map(|root| root * root).collect()
-        }
+        Betas::ScaledLinear { start, end } => linspace(start.sqrt(), end.sqrt(), train_timesteps)
+            .into_iter()
+            .map(|root| root * root)
+            .collect(),
         Betas::SquaredCosine => squared_cosine(train_timesteps),
         Betas::Trained(betas) => betas.iter().copied().map(single).collect(),
     };
@@ -78,7 +83,9 @@ fn linspace(start: f64, end: f64, count: usize) -> Vec<f32> {
 
 fn squared_cosine(count: usize) -> Vec<f32> {
     let alpha_bar = |time: f64| ((time + 0.008) / 1.008 * PI / 2.0).cos().powi(2);
-    let beta = |index| 1.0 - alpha_bar(real(index + 1) / real(count)) / alpha_bar(real(index) / real(count));
+    let beta = |index| {
+        1.0 - alpha_bar(real(index + 1) / real(count)) / alpha_bar(real(index) / real(count))
+    };
     (0..count).map(|index| single(beta(index).min(0.999))).collect()
 }
 

@@ -27,7 +27,11 @@ pub(super) fn schedule(settings: &Settings, steps: usize) -> Result<Schedule, Be
 ///
 /// The second timestep is called twice. The first time, its output is averaged with that of the first one, and the first step is done
 /// again with it, from where it began; this output is not remembered.
-fn multistep(settings: &Settings, stride: i64, mut timesteps: Vec<f64>) -> Result<Vec<Call>, Beyond> {
+fn multistep(
+    settings: &Settings,
+    stride: i64,
+    mut timesteps: Vec<f64>,
+) -> Result<Vec<Call>, Beyond> {
     if let Some(&second) = timesteps.get(1) {
         timesteps.insert(1, second);
     }
@@ -36,15 +40,24 @@ fn multistep(settings: &Settings, stride: i64, mut timesteps: Vec<f64>) -> Resul
         let at = whole(timestep);
         let (from, to) = if index == 1 { (at + stride, at) } else { (at, at - stride) };
         let step = Transfer::of(settings, from, to)?;
-        let [model, history @ ..] = WEIGHTS[index.min(WEIGHTS.len() - 1)].map(|weight| single(weight * step.model));
-        let (base, latents) = if index == 1 { (single(step.latents), 0.0) } else { (0.0, single(step.latents)) };
+        let [model, history @ ..] =
+            WEIGHTS[index.min(WEIGHTS.len() - 1)].map(|weight| single(weight * step.model));
+        let (base, latents) =
+            if index == 1 { (single(step.latents), 0.0) } else { (0.0, single(step.latents)) };
         Ok(Call {
             base: if index == 1 { Base::Saved } else { Base::Current },
             saves_latents: index == 0 && redoes,
             remembers: index != 1,
             ..Call::new(
                 single(timestep),
-                Coefficients { output_model: 1.0, base, latents, model, history, ..Coefficients::NONE },
+                Coefficients {
+                    output_model: 1.0,
+                    base,
+                    latents,
+                    model,
+                    history,
+                    ..Coefficients::NONE
+                },
             )
         })
     };
@@ -53,7 +66,11 @@ fn multistep(settings: &Settings, stride: i64, mut timesteps: Vec<f64>) -> Resul
 
 /// The calls without `skip_prk_steps`: four for each of the first steps, then one for each timestep
 /// from the fourth on.
-fn after_runge_kutta(settings: &Settings, stride: i64, timesteps: &[f64]) -> Result<Vec<Call>, Beyond> {
+fn after_runge_kutta(
+    settings: &Settings,
+    stride: i64,
+    timesteps: &[f64],
+) -> Result<Vec<Call>, Beyond> {
     let mut calls = Vec::new();
     for (index, pair) in timesteps.windows(2).take(RUNGE_KUTTA_STEPS).enumerate() {
         let is_last = index + 1 == RUNGE_KUTTA_STEPS;
@@ -61,9 +78,11 @@ fn after_runge_kutta(settings: &Settings, stride: i64, timesteps: &[f64]) -> Res
     }
     for &timestep in timesteps.iter().skip(RUNGE_KUTTA_STEPS) {
         let step = Transfer::of(settings, whole(timestep), whole(timestep) - stride)?;
-        let [model, history @ ..] = WEIGHTS[WEIGHTS.len() - 1].map(|weight| single(weight * step.model));
+        let [model, history @ ..] =
+            WEIGHTS[WEIGHTS.len() - 1].map(|weight| single(weight * step.model));
         let latents = single(step.latents);
-        let coefficients = Coefficients { output_model: 1.0, latents, model, history, ..Coefficients::NONE };
+        let coefficients =
+            Coefficients { output_model: 1.0, latents, model, history, ..Coefficients::NONE };
         calls.push(Call { remembers: true, ..Call::new(single(timestep), coefficients) });
     }
     Ok(calls)
@@ -80,14 +99,20 @@ fn after_runge_kutta(settings: &Settings, stride: i64, timesteps: &[f64]) -> Res
 /// `latents * S + model * e` by the transfer that led to them. The third call leaves
 /// `weight * e2 + L / second.model` in `h3`, with a weight such that the last call finds in `h3` and
 /// in its own latents all that it needs of `S`, `e1` and `e2`.
-fn runge_kutta(settings: &Settings, half: i64, [from, to]: [i64; 2], is_last: bool) -> Result<[Call; 4], Beyond> {
+fn runge_kutta(
+    settings: &Settings,
+    half: i64,
+    [from, to]: [i64; 2],
+    is_last: bool,
+) -> Result<[Call; 4], Beyond> {
     let middle = to + half;
     let (first, second, whole_step) = (
         Transfer::of(settings, from, from - half)?,
         Transfer::of(settings, from, middle)?,
         Transfer::of(settings, from, to)?,
     );
-    let share = (whole_step.latents - whole_step.model / 3.0 * second.latents / second.model) / whole_step.latents;
+    let share = (whole_step.latents - whole_step.model / 3.0 * second.latents / second.model)
+        / whole_step.latents;
     let [start, between, end] = [from, middle, to].map(timestep);
     let begin = Coefficients {
         output_model: 1.0,
@@ -116,7 +141,8 @@ fn runge_kutta(settings: &Settings, half: i64, [from, to]: [i64; 2], is_last: bo
         ..Coefficients::NONE
     };
     // Only before the last of these steps are three earlier outputs there that are still needed.
-    let [aside, back] = if is_last { [Third::SetAside, Third::TakenBack] } else { [Third::Stays; 2] };
+    let [aside, back] =
+        if is_last { [Third::SetAside, Third::TakenBack] } else { [Third::Stays; 2] };
     Ok([
         Call { saves_latents: true, remembers: true, ..Call::new(start, begin) },
         Call { third: aside, ..Call::new(between, again) },
@@ -154,12 +180,16 @@ impl Transfer {
 
     fn new(prediction: Prediction, alpha: f64, next: f64) -> Self {
         let from_latents = (next / alpha).sqrt();
-        let from_noise = (alpha - next) / (alpha * (1.0 - next).sqrt() + (alpha * (1.0 - alpha) * next).sqrt());
+        let from_noise =
+            (alpha - next) / (alpha * (1.0 - next).sqrt() + (alpha * (1.0 - alpha) * next).sqrt());
         match prediction {
-            Prediction::V => {
-                Self { latents: from_latents + from_noise * (1.0 - alpha).sqrt(), model: from_noise * alpha.sqrt() }
+            Prediction::V => Self {
+                latents: from_latents + from_noise * (1.0 - alpha).sqrt(),
+                model: from_noise * alpha.sqrt(),
+            },
+            Prediction::Epsilon | Prediction::Sample => {
+                Self { latents: from_latents, model: from_noise }
             }
-            Prediction::Epsilon | Prediction::Sample => Self { latents: from_latents, model: from_noise },
         }
     }
 }

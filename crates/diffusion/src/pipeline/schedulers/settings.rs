@@ -76,11 +76,18 @@ pub(super) enum SecondOrder {
 /// More timesteps than anything is trained with; it bounds what a damaged file can ask for.
 const MOST_TIMESTEPS: usize = 100_000;
 
-const PREDICTIONS: [(&str, Prediction); 3] =
-    [("epsilon", Prediction::Epsilon), ("v_prediction", Prediction::V), ("sample", Prediction::Sample)];
-const SPACINGS: [(&str, Spacing); 3] =
-    [("leading", Spacing::Leading), ("trailing", Spacing::Trailing), ("linspace", Spacing::Linspace)];
-const FINAL_SIGMAS: [(&str, FinalSigma); 2] = [("zero", FinalSigma::Zero), ("sigma_min", FinalSigma::Least)];
+const PREDICTIONS: [(&str, Prediction); 3] = [
+    ("epsilon", Prediction::Epsilon),
+    ("v_prediction", Prediction::V),
+    ("sample", Prediction::Sample),
+];
+const SPACINGS: [(&str, Spacing); 3] = [
+    ("leading", Spacing::Leading),
+    ("trailing", Spacing::Trailing),
+    ("linspace", Spacing::Linspace),
+];
+const FINAL_SIGMAS: [(&str, FinalSigma); 2] =
+    [("zero", FinalSigma::Zero), ("sigma_min", FinalSigma::Least)];
 /// The last three belong to other solvers, and mean their default to this one.
 const SOLVER_TYPES: [(&str, SecondOrder); 5] = [
     ("midpoint", SecondOrder::Midpoint),
@@ -92,7 +99,11 @@ const SOLVER_TYPES: [(&str, SecondOrder); 5] = [
 
 impl Settings {
     /// Reads the fields that a scheduler has, and refuses what it cannot follow.
-    pub(super) fn new(file: &Path, fields: &Map<String, Value>, name: SchedulerName) -> Result<Self, SchedulerError> {
+    pub(super) fn new(
+        file: &Path,
+        fields: &Map<String, Value>,
+        name: SchedulerName,
+    ) -> Result<Self, SchedulerError> {
         use SchedulerKind::{Ddim, DpmSolverMultistep, EulerAncestral, Pndm};
         let kind = name.kind;
         let fields = Fields { file, values: fields, name };
@@ -109,10 +120,13 @@ impl Settings {
             (true, Ddim) => ZeroSnr::Exact,
             (true, _) => ZeroSnr::Almost,
         };
-        let predictions = if matches!(kind, Pndm | EulerAncestral) { &PREDICTIONS[..2] } else { &PREDICTIONS };
-        let spacing = if matches!(kind, Ddim | Pndm) { Spacing::Leading } else { Spacing::Linspace };
+        let predictions =
+            if matches!(kind, Pndm | EulerAncestral) { &PREDICTIONS[..2] } else { &PREDICTIONS };
+        let spacing =
+            if matches!(kind, Ddim | Pndm) { Spacing::Leading } else { Spacing::Linspace };
         // Latents lie beyond 1, where the class's default clips them; no program's `ddim` does.
-        let has_clip = kind == Ddim && fields.flag("clip_sample", name.variant == Variant::Configured)?;
+        let has_clip =
+            kind == Ddim && fields.flag("clip_sample", name.variant == Variant::Configured)?;
         let alphas_cumprod = read_alphas(&fields, train_timesteps, zero_snr)?;
         let has_sigmas = kind.has_karras();
         let has_karras = match name.variant {
@@ -120,7 +134,11 @@ impl Settings {
             Variant::Plain => false,
             Variant::Karras => true,
         };
-        let solver = if kind == DpmSolverMultistep { Solver::read(&fields, &alphas_cumprod)? } else { Solver::UNUSED };
+        let solver = if kind == DpmSolverMultistep {
+            Solver::read(&fields, &alphas_cumprod)?
+        } else {
+            Solver::UNUSED
+        };
         Ok(Self {
             solver,
             name,
@@ -128,9 +146,15 @@ impl Settings {
             train_timesteps,
             rescale_zero_snr,
             spacing: fields.word("timestep_spacing", spacing, &SPACINGS)?,
-            steps_offset: u32::try_from(fields.count("steps_offset", 0, 0..=MOST_TIMESTEPS)?).unwrap_or(u32::MAX),
-            final_alpha_one: matches!(kind, Ddim | Pndm) && fields.flag("set_alpha_to_one", kind == Ddim)?,
-            clip: if has_clip { Some(fields.positive("clip_sample_range")?.unwrap_or(1.0)) } else { None },
+            steps_offset: u32::try_from(fields.count("steps_offset", 0, 0..=MOST_TIMESTEPS)?)
+                .unwrap_or(u32::MAX),
+            final_alpha_one: matches!(kind, Ddim | Pndm)
+                && fields.flag("set_alpha_to_one", kind == Ddim)?,
+            clip: if has_clip {
+                Some(fields.positive("clip_sample_range")?.unwrap_or(1.0))
+            } else {
+                None
+            },
             runge_kutta: kind == Pndm
                 && name.variant == Variant::Configured
                 && !fields.flag("skip_prk_steps", false)?,
@@ -180,10 +204,14 @@ impl Solver {
     fn read(fields: &Fields, alphas_cumprod: &[f32]) -> Result<Self, SchedulerError> {
         let least_lambda = fields.number("lambda_min_clipped", f64::NEG_INFINITY)?;
         let lambda = |alpha: f32| ((alpha / (1.0 - alpha)).ln() / 2.0).into();
-        let train_timesteps =
-            alphas_cumprod.iter().rposition(|&alpha| least_lambda <= lambda(alpha)).map_or(0, |last| last + 1);
+        let train_timesteps = alphas_cumprod
+            .iter()
+            .rposition(|&alpha| least_lambda <= lambda(alpha))
+            .map_or(0, |last| last + 1);
         if train_timesteps == 0 {
-            return Err(fields.error("lambda_min_clipped", "a number that leaves timesteps to visit"));
+            return Err(
+                fields.error("lambda_min_clipped", "a number that leaves timesteps to visit")
+            );
         }
         Ok(Self {
             second_order: fields.word("solver_type", SecondOrder::Midpoint, &SOLVER_TYPES)?,
@@ -205,10 +233,16 @@ fn refuse_unsupported(fields: &Fields) -> Result<(), SchedulerError> {
             fields.word("interpolation_type", (), &[("linear", ())])?;
             fields.word("timestep_type", (), &[("discrete", ())])?;
         }
-        SchedulerKind::DpmSolverMultistep => fields.none_of("variance_type", &["learned", "learned_range"])?,
+        SchedulerKind::DpmSolverMultistep => {
+            fields.none_of("variance_type", &["learned", "learned_range"])?
+        }
         _ => {}
     }
-    if fields.name.variant == Variant::Configured { refuse_unsupported_variants(fields) } else { Ok(()) }
+    if fields.name.variant == Variant::Configured {
+        refuse_unsupported_variants(fields)
+    } else {
+        Ok(())
+    }
 }
 
 /// The same of those fields that a short name decides.
@@ -228,15 +262,22 @@ fn refuse_unsupported_variants(fields: &Fields) -> Result<(), SchedulerError> {
     Ok(())
 }
 
-fn read_alphas(fields: &Fields, train_timesteps: usize, zero_snr: ZeroSnr) -> Result<Vec<f32>, SchedulerError> {
+fn read_alphas(
+    fields: &Fields,
+    train_timesteps: usize,
+    zero_snr: ZeroSnr,
+) -> Result<Vec<f32>, SchedulerError> {
     #[derive(Clone, Copy)]
     enum Run {
         Linear,
         ScaledLinear,
         SquaredCosine,
     }
-    const RUNS: [(&str, Run); 3] =
-        [("linear", Run::Linear), ("scaled_linear", Run::ScaledLinear), ("squaredcos_cap_v2", Run::SquaredCosine)];
+    const RUNS: [(&str, Run); 3] = [
+        ("linear", Run::Linear),
+        ("scaled_linear", Run::ScaledLinear),
+        ("squaredcos_cap_v2", Run::SquaredCosine),
+    ];
     let start = fields.number("beta_start", 0.0001)?;
     let end = fields.number("beta_end", 0.02)?;
     let trained = fields.numbers("trained_betas", train_timesteps)?;
@@ -247,5 +288,6 @@ fn read_alphas(fields: &Fields, train_timesteps: usize, zero_snr: ZeroSnr) -> Re
         (None, Run::ScaledLinear) => Betas::ScaledLinear { start, end },
         (None, Run::SquaredCosine) => Betas::SquaredCosine,
     };
-    alphas_cumprod(&betas, train_timesteps, zero_snr).ok_or_else(|| fields.error(at_fault, "betas above 0 and below 1"))
+    alphas_cumprod(&betas, train_timesteps, zero_snr)
+        .ok_or_else(|| fields.error(at_fault, "betas above 0 and below 1"))
 }

@@ -24,7 +24,9 @@ impl Levels {
             .collect();
         let mut sigmas: Vec<f64> =
             timesteps.iter().map(|&timestep| interpolate(&trained, f64::from(timestep))).collect();
-        if let (Some(range), [most, .., least] | [most @ least]) = (settings.karras, sigmas.as_slice()) {
+        if let (Some(range), [most, .., least] | [most @ least]) =
+            (settings.karras, sigmas.as_slice())
+        {
             sigmas = karras(range, *most, *least, steps);
             timesteps = timesteps_of(&sigmas, &trained).into_iter().map(single).collect();
         }
@@ -73,15 +75,23 @@ pub(super) fn karras(range: KarrasRange, most: f64, least: f64, steps: usize) ->
     const RHO: f64 = 7.0;
     let most = range.max.unwrap_or(most).powf(1.0 / RHO);
     let least = range.min.unwrap_or(least).powf(1.0 / RHO);
-    linspace(0.0, 1.0, steps).into_iter().map(|ramp| (most + ramp * (least - most)).powf(RHO)).collect()
+    linspace(0.0, 1.0, steps)
+        .into_iter()
+        .map(|ramp| (most + ramp * (least - most)).powf(RHO))
+        .collect()
 }
 
 /// Where levels lie among the trained ones, by their logarithms.
 pub(super) fn timesteps_of(sigmas: &[f64], trained: &[f32]) -> Vec<f64> {
-    let logs: Vec<f64> = trained.iter().map(|&sigma| f64::from(single(f64::from(sigma).ln()))).collect();
+    let logs: Vec<f64> =
+        trained.iter().map(|&sigma| f64::from(single(f64::from(sigma).ln()))).collect();
     let timestep = |sigma: &f64| {
         let log = sigma.max(1e-10).ln();
-        let below = logs.iter().rposition(|trained| *trained <= log).unwrap_or(0).min(logs.len().saturating_sub(2));
+        let below = logs
+            .iter()
+            .rposition(|trained| *trained <= log)
+            .unwrap_or(0)
+            .min(logs.len().saturating_sub(2));
         match logs.get(below..below + 2) {
             Some(&[low, high]) => {
                 let share = ((low - log) / (low - high)).clamp(0.0, 1.0);

@@ -19,14 +19,22 @@ impl Spacing {
         match self {
             Self::Leading => leading(train_timesteps, steps, offset),
             Self::Trailing => trailing(train_timesteps, real(train_timesteps) / real(steps)),
-            Self::Linspace => linspace(0.0, real(train_timesteps - 1), steps).into_iter().rev().collect(),
+            Self::Linspace => {
+                linspace(0.0, real(train_timesteps - 1), steps).into_iter().rev().collect()
+            }
         }
     }
 
     /// The timesteps of DPM-Solver, newest first: it divides the range by one step more, and leaves out the end of the last one.
     ///
     /// `within` is the number of timesteps that are left once those of too little picture are cut off.
-    pub(super) fn solver_timesteps(self, train_timesteps: usize, within: usize, steps: usize, offset: u32) -> Vec<f64> {
+    pub(super) fn solver_timesteps(
+        self,
+        train_timesteps: usize,
+        within: usize,
+        steps: usize,
+        offset: u32,
+    ) -> Vec<f64> {
         let mut timesteps = match self {
             Self::Leading => leading(within, steps + 1, offset),
             Self::Trailing => return trailing(within, real(train_timesteps) / real(steps)),
@@ -53,7 +61,11 @@ fn trailing(start: usize, stride: f64) -> Vec<f64> {
     let count = (real(start) / stride).ceil();
     let step = (real(start) - stride) - real(start);
     let at = |index: usize| (real(start) + real(index) * step).round_ties_even() - 1.0;
-    (0..=start).take_while(|&index| real(index) < count).map(at).filter(|timestep| *timestep >= 0.0).collect()
+    (0..=start)
+        .take_while(|&index| real(index) < count)
+        .map(at)
+        .filter(|timestep| *timestep >= 0.0)
+        .collect()
 }
 
 /// `numpy.linspace`: `count` numbers from `start` to `end`.
@@ -62,5 +74,7 @@ pub(super) fn linspace(start: f64, end: f64, count: usize) -> Vec<f64> {
         return vec![start; count];
     }
     let stride = (end - start) / real(count - 1);
-    (0..count).map(|index| if index + 1 == count { end } else { real(index) * stride + start }).collect()
+    (0..count)
+        .map(|index| if index + 1 == count { end } else { real(index) * stride + start })
+        .collect()
 }

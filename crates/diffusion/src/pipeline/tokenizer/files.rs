@@ -41,7 +41,8 @@ pub(super) struct Files {
 
 impl Files {
     pub(super) fn read(folder: &Path) -> Result<Self, TokenizerError> {
-        let mut config: Config = optional(&folder.join("tokenizer_config.json"))?.unwrap_or_default();
+        let mut config: Config =
+            optional(&folder.join("tokenizer_config.json"))?.unwrap_or_default();
         let whole_path = folder.join("tokenizer.json");
         let whole: Option<Whole> = optional(&whole_path)?;
         let listed = config.added_tokens_decoder.take();
@@ -63,14 +64,20 @@ impl Files {
 }
 
 /// The added tokens as releases before `added_tokens_decoder` kept them, by their ids.
-fn older_tokens(folder: &Path, names: &Names, whole: Option<&Whole>) -> Result<BTreeMap<u32, Flags>, TokenizerError> {
-    let older: HashMap<String, u32> = optional(&folder.join("added_tokens.json"))?.unwrap_or_default();
+fn older_tokens(
+    folder: &Path,
+    names: &Names,
+    whole: Option<&Whole>,
+) -> Result<BTreeMap<u32, Flags>, TokenizerError> {
+    let older: HashMap<String, u32> =
+        optional(&folder.join("added_tokens.json"))?.unwrap_or_default();
     let special = |content: &str| names.iter().any(|name| name.content() == content);
     let flags = |content: String| {
         let special = special(&content);
         Flags { special: Some(special), normalized: Some(!special), ..Flags::new(content) }
     };
-    let mut added: BTreeMap<u32, Flags> = older.into_iter().map(|(content, id)| (id, flags(content))).collect();
+    let mut added: BTreeMap<u32, Flags> =
+        older.into_iter().map(|(content, id)| (id, flags(content))).collect();
     let whole = whole.into_iter().flat_map(|whole| &whole.added_tokens);
     added.extend(whole.map(|listed| (listed.id, listed.token.clone())));
     Ok(added)
@@ -90,7 +97,9 @@ fn with_special(added: BTreeMap<u32, Flags>, names: &Names) -> Vec<AddedToken> {
         .collect();
     let known: Vec<String> = tokens.iter().map(|token| token.content.clone()).collect();
     let missing = defaults.into_iter().chain(names.extra().cloned());
-    tokens.extend(missing.filter(|name| !known.iter().any(|known| known == name.content())).map(Name::token));
+    tokens.extend(
+        missing.filter(|name| !known.iter().any(|known| known == name.content())).map(Name::token),
+    );
     tokens
 }
 
@@ -150,20 +159,33 @@ impl Names {
             cls_token: self.cls_token.or(other.cls_token),
             mask_token: self.mask_token.or(other.mask_token),
             extra_special_tokens: other.extra_special_tokens.or(self.extra_special_tokens),
-            additional_special_tokens: other.additional_special_tokens.or(self.additional_special_tokens),
+            additional_special_tokens: other
+                .additional_special_tokens
+                .or(self.additional_special_tokens),
         }
     }
 
     fn iter(&self) -> impl Iterator<Item = &Name> {
-        let Self { bos_token, eos_token, unk_token, sep_token, pad_token, cls_token, mask_token, .. } = self;
+        let Self {
+            bos_token,
+            eos_token,
+            unk_token,
+            sep_token,
+            pad_token,
+            cls_token,
+            mask_token,
+            ..
+        } = self;
         let named = [bos_token, eos_token, unk_token, sep_token, pad_token, cls_token, mask_token];
         named.into_iter().flatten().chain(self.extra())
     }
 
     /// Those without a role: by the older name where the other has none.
     fn extra(&self) -> impl Iterator<Item = &Name> {
-        let lists =
-            [&self.extra_special_tokens, &self.additional_special_tokens].into_iter().flatten().map(Extra::names);
+        let lists = [&self.extra_special_tokens, &self.additional_special_tokens]
+            .into_iter()
+            .flatten()
+            .map(Extra::names);
         lists.into_iter().find(|names| !names.is_empty()).unwrap_or_default().into_iter()
     }
 
@@ -243,7 +265,14 @@ impl Name {
 
 impl Flags {
     fn new(content: String) -> Self {
-        Self { content, single_word: false, lstrip: false, rstrip: false, normalized: None, special: None }
+        Self {
+            content,
+            single_word: false,
+            lstrip: false,
+            rstrip: false,
+            normalized: None,
+            special: None,
+        }
     }
 
     fn token(self, special: bool) -> AddedToken {
@@ -292,7 +321,8 @@ impl WholeModel {
                 Merge::Text(text) => pair(&text),
             };
             let why = || format!("merge {} is no pair of tokens", number + 1);
-            let pair = pair.ok_or_else(|| TokenizerError::Broken { path: path.clone(), why: why() })?;
+            let pair =
+                pair.ok_or_else(|| TokenizerError::Broken { path: path.clone(), why: why() })?;
             check_merge(&self.vocab, &pair).map_err(|token| TokenizerError::Broken {
                 path: path.clone(),
                 why: format!("merge {}: the vocabulary has no `{token}`", number + 1),
@@ -314,14 +344,16 @@ fn from_parts(folder: &Path) -> Result<Vocabulary, TokenizerError> {
     let words: HashMap<String, u32> = json(&path, read(&path)?.as_bytes())?;
     let broken = |why: String| TokenizerError::Broken { path: merges_path.clone(), why };
     let merges = input::small(&merges_path, MOST_BYTES);
-    let merges = merges.map_err(|source| TokenizerError::Io { path: merges_path.clone(), source })?;
+    let merges =
+        merges.map_err(|source| TokenizerError::Io { path: merges_path.clone(), source })?;
     let text = String::from_utf8(merges).map_err(|error| broken(error.to_string()))?;
     let mut merges = Vec::with_capacity(words.len());
     for (number, line) in text.lines().enumerate() {
         if line.is_empty() || (number == 0 && line.starts_with("#version")) {
             continue;
         }
-        let pair = pair(line).ok_or_else(|| broken(format!("line {} is no pair of tokens", number + 1)))?;
+        let pair = pair(line)
+            .ok_or_else(|| broken(format!("line {} is no pair of tokens", number + 1)))?;
         check_merge(&words, &pair)
             .map_err(|token| broken(format!("line {}: vocab.json has no `{token}`", number + 1)))?;
         merges.push(pair);
@@ -337,13 +369,19 @@ fn pair(line: &str) -> Option<(String, String)> {
 }
 
 /// Fails with the token of a merge that the vocabulary lacks.
-fn check_merge(words: &HashMap<String, u32>, (left, right): &(String, String)) -> Result<(), String> {
+fn check_merge(
+    words: &HashMap<String, u32>,
+    (left, right): &(String, String),
+) -> Result<(), String> {
     let tokens = [left.clone(), right.clone(), format!("{left}{right}")];
-    tokens.into_iter().try_for_each(|token| if words.contains_key(&token) { Ok(()) } else { Err(token) })
+    tokens
+        .into_iter()
+        .try_for_each(|token| if words.contains_key(&token) { Ok(()) } else { Err(token) })
 }
 
 fn read(path: &Path) -> Result<String, TokenizerError> {
-    input::text(path, MOST_BYTES).map_err(|source| TokenizerError::Io { path: path.to_owned(), source })
+    input::text(path, MOST_BYTES)
+        .map_err(|source| TokenizerError::Io { path: path.to_owned(), source })
 }
 
 fn json<T: DeserializeOwned>(path: &Path, bytes: &[u8]) -> Result<T, TokenizerError> {

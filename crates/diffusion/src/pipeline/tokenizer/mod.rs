@@ -68,12 +68,19 @@ impl Tokenizer {
         let mut inner = clip(vocabulary, names.unk().content())?;
         let id = |role: &'static str, name: &Name| {
             let id = inner.token_to_id(name.content()).and_then(|id| i32::try_from(id).ok());
-            id.ok_or_else(|| TokenizerError::NoToken { path: path.clone(), role, token: name.content().to_owned() })
+            id.ok_or_else(|| TokenizerError::NoToken {
+                path: path.clone(),
+                role,
+                token: name.content().to_owned(),
+            })
         };
         // Looked up before they are added: adding would make up an id for a missing one, which no
         // embedding has.
-        let (bos, eos, pad) = (id("begin", &names.bos())?, id("end", &names.eos())?, id("padding", &names.pad())?);
-        inner.add_tokens(added).map_err(|error| TokenizerError::Broken { path, why: error.to_string() })?;
+        let (bos, eos, pad) =
+            (id("begin", &names.bos())?, id("end", &names.eos())?, id("padding", &names.pad())?);
+        inner
+            .add_tokens(added)
+            .map_err(|error| TokenizerError::Broken { path, why: error.to_string() })?;
         let vectors = Vectors::of(&inner);
         Ok(Self { inner, vectors, max_length, bos, eos, pad })
     }
@@ -99,9 +106,9 @@ impl Tokenizer {
         let mut ids = Vec::with_capacity(self.max_length);
         ids.push(self.bos);
         for &id in kept {
-            ids.push(
-                i32::try_from(id).map_err(|_| TokenizerError::Encode { why: format!("the id {id} is too large") })?,
-            );
+            ids.push(i32::try_from(id).map_err(|_| TokenizerError::Encode {
+                why: format!("the id {id} is too large"),
+            })?);
         }
         let eos_position = ids.len();
         ids.push(self.eos);
@@ -122,8 +129,14 @@ fn max_length(folder: &Path, length: Option<f64>) -> Result<usize, TokenizerErro
     match length {
         None => Ok(MAX_LENGTH),
         Some(length) if length > NO_LENGTH => Ok(MAX_LENGTH),
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked in this very line")]
-        Some(length) if (2.0..=65536.0).contains(&length) && length.fract() == 0.0 => Ok(length as usize),
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "checked in this very line"
+        )]
+        Some(length) if (2.0..=65536.0).contains(&length) && length.fract() == 0.0 => {
+            Ok(length as usize)
+        }
         Some(length) => {
             let why = format!("model_max_length is {length}, which is no number of tokens");
             Err(TokenizerError::Broken { path: folder.join("tokenizer_config.json"), why })

@@ -30,7 +30,8 @@ fn fixtures() -> PathBuf {
 
 #[test]
 fn every_text_gets_the_ids_that_transformers_gives_it() {
-    let rows: Vec<Row> = serde_json::from_slice(&fs::read(fixtures().join("expected.json")).unwrap()).unwrap();
+    let rows: Vec<Row> =
+        serde_json::from_slice(&fs::read(fixtures().join("expected.json")).unwrap()).unwrap();
     assert!(rows.len() >= 80);
     let mut wrong = Vec::new();
     for (folder, expected) in [
@@ -81,7 +82,8 @@ impl Variant {
                 continue;
             };
             let base = if file == "tokenizer.json" { "whole" } else { &self.base };
-            let kept = fs::read(fixtures().join(base).join(file)).unwrap_or_else(|_| b"{}".to_vec());
+            let kept =
+                fs::read(fixtures().join(base).join(file)).unwrap_or_else(|_| b"{}".to_vec());
             let mut content: BTreeMap<String, Value> = serde_json::from_slice(&kept).unwrap();
             content.extend(change.clone());
             fs::write(path, serde_json::to_vec(&content).unwrap()).unwrap();
@@ -92,16 +94,22 @@ impl Variant {
 
 #[test]
 fn added_tokens_are_ids_of_their_own_wherever_a_release_kept_them() {
-    let variants: Vec<Variant> = serde_json::from_slice(&fs::read(fixtures().join("variants.json")).unwrap()).unwrap();
+    let variants: Vec<Variant> =
+        serde_json::from_slice(&fs::read(fixtures().join("variants.json")).unwrap()).unwrap();
     assert!(variants.len() >= 15);
     let mut wrong = Vec::new();
     for variant in variants {
         let tokenizer = Tokenizer::open(variant.folder().path()).unwrap();
         for (text, expected) in &variant.ids {
             let encoded = tokenizer.encode(text).unwrap();
-            let ids: Vec<String> = encoded.ids[..=encoded.eos_position].iter().map(ToString::to_string).collect();
+            let ids: Vec<String> =
+                encoded.ids[..=encoded.eos_position].iter().map(ToString::to_string).collect();
             if ids.join(" ") != *expected {
-                wrong.push(format!("{}: {text:?}\n  is     {}\n  should {expected}", variant.name, ids.join(" ")));
+                wrong.push(format!(
+                    "{}: {text:?}\n  is     {}\n  should {expected}",
+                    variant.name,
+                    ids.join(" ")
+                ));
             }
         }
     }
@@ -151,19 +159,39 @@ fn what_is_missing_or_broken_is_named() {
     let nowhere = fixtures().join("nowhere");
     says(&Tokenizer::open(&nowhere).unwrap_err().to_string(), &["nowhere", "downloaded"]);
     for file in ["vocab.json", "merges.txt"] {
-        says(&error_after(|folder| fs::remove_file(folder.join(file)).unwrap()), &[file, "downloaded"]);
+        says(
+            &error_after(|folder| fs::remove_file(folder.join(file)).unwrap()),
+            &[file, "downloaded"],
+        );
     }
     for file in ["vocab.json", "tokenizer_config.json", "special_tokens_map.json"] {
         for text in ["", "{", "[1]", "{\"a\": ", "null and void", &"[".repeat(100_000)] {
-            says(&error_after(|folder| fs::write(folder.join(file), text).unwrap()), &[file, "broken"]);
+            says(
+                &error_after(|folder| fs::write(folder.join(file), text).unwrap()),
+                &[file, "broken"],
+            );
         }
     }
-    says(&error_after(|folder| fs::write(folder.join("vocab.json"), "{\"a\": -1}").unwrap()), &["vocab.json"]);
-    for (text, part) in [("a", "line 1"), ("#version: 0.2\na b c", "line 2"), ("a \u{4e2d}", "vocab.json has no")] {
-        says(&error_after(|folder| fs::write(folder.join("merges.txt"), text).unwrap()), &["merges.txt", part]);
+    says(
+        &error_after(|folder| fs::write(folder.join("vocab.json"), "{\"a\": -1}").unwrap()),
+        &["vocab.json"],
+    );
+    for (text, part) in
+        [("a", "line 1"), ("#version: 0.2\na b c", "line 2"), ("a \u{4e2d}", "vocab.json has no")]
+    {
+        says(
+            &error_after(|folder| fs::write(folder.join("merges.txt"), text).unwrap()),
+            &["merges.txt", part],
+        );
     }
-    says(&error_after(|folder| fs::write(folder.join("merges.txt"), [0xff, 0xfe]).unwrap()), &["merges.txt"]);
-    says(&error_after(|folder| fs::write(folder.join("merges.txt"), "q j").unwrap()), &["merges.txt", "`qj`"]);
+    says(
+        &error_after(|folder| fs::write(folder.join("merges.txt"), [0xff, 0xfe]).unwrap()),
+        &["merges.txt"],
+    );
+    says(
+        &error_after(|folder| fs::write(folder.join("merges.txt"), "q j").unwrap()),
+        &["merges.txt", "`qj`"],
+    );
     for (token, role) in [(BOS, "begin"), (EOS, "end")] {
         let error = error_after(|folder| {
             let text = fs::read_to_string(folder.join("vocab.json")).unwrap();
@@ -172,10 +200,14 @@ fn what_is_missing_or_broken_is_named() {
         says(&error, &["vocab.json", token, role]);
     }
     let pad = "{\"pad_token\": \"<pad>\"}";
-    says(&error_after(|folder| fs::write(folder.join("special_tokens_map.json"), pad).unwrap()), &["padding", "<pad>"]);
+    says(
+        &error_after(|folder| fs::write(folder.join("special_tokens_map.json"), pad).unwrap()),
+        &["padding", "<pad>"],
+    );
     for length in ["0", "1", "-5", "77.5", "100000"] {
         let config = format!("{{\"model_max_length\": {length}}}");
-        let error = error_after(|folder| fs::write(folder.join("tokenizer_config.json"), &config).unwrap());
+        let error =
+            error_after(|folder| fs::write(folder.join("tokenizer_config.json"), &config).unwrap());
         says(&error, &["tokenizer_config.json", "model_max_length"]);
     }
     let whole = tempfile::tempdir().unwrap();
@@ -191,7 +223,10 @@ fn without_configuration_it_is_clip_s() {
     }
     let plain = Tokenizer::open(folder.path()).unwrap();
     let first = Tokenizer::open(&fixtures().join("first")).unwrap();
-    assert_eq!(plain.encode("a cat, by the sea").unwrap(), first.encode("a cat, by the sea").unwrap());
+    assert_eq!(
+        plain.encode("a cat, by the sea").unwrap(),
+        first.encode("a cat, by the sea").unwrap()
+    );
     fs::write(folder.path().join("tokenizer_config.json"), "{\"model_max_length\": 1e30}").unwrap();
     assert_eq!(Tokenizer::open(folder.path()).unwrap().max_length(), 77);
     fs::write(folder.path().join("tokenizer_config.json"), "{\"model_max_length\": 16}").unwrap();

@@ -14,7 +14,9 @@ impl Vectors {
     pub(super) fn of(tokenizer: &Clip) -> Self {
         let added = tokenizer.get_added_vocabulary().get_vocab();
         let all = |token: &String| {
-            let further = (1..).map(|number| format!("{token}_{number}")).take_while(|name| added.contains_key(name));
+            let further = (1..)
+                .map(|number| format!("{token}_{number}"))
+                .take_while(|name| added.contains_key(name));
             let further: Vec<String> = further.collect();
             (!further.is_empty()).then(|| (token.clone(), format!("{token} {}", further.join(" "))))
         };
@@ -22,13 +24,18 @@ impl Vectors {
     }
 
     /// The text, where each of its tokens with several vectors is followed by their tokens.
-    pub(super) fn expand<'a>(&self, text: &'a str, tokenizer: &Clip) -> Result<Cow<'a, str>, tokenizers::Error> {
+    pub(super) fn expand<'a>(
+        &self,
+        text: &'a str,
+        tokenizer: &Clip,
+    ) -> Result<Cow<'a, str>, tokenizers::Error> {
         if self.0.is_empty() {
             return Ok(Cow::Borrowed(text));
         }
         let encoding = tokenizer.encode(text, false)?;
         let there: BTreeSet<&String> = encoding.get_tokens().iter().collect();
         let of_several = there.into_iter().filter_map(|token| self.0.get_key_value(token));
-        Ok(of_several.fold(Cow::Borrowed(text), |text, (token, all)| Cow::Owned(text.replace(token, all))))
+        Ok(of_several
+            .fold(Cow::Borrowed(text), |text, (token, all)| Cow::Owned(text.replace(token, all))))
     }
 }

@@ -14,8 +14,10 @@ use tokenizers::{NormalizedString, Normalizer};
 use tokenizers::{PreTokenizedString, PreTokenizer, SplitDelimiterBehavior};
 
 /// The words: contractions, letters, single digits, everything else.
-const WORDS: &str =
-    concat!(r"<\|startoftext\|>|<\|endoftext\|>|", r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+");
+const WORDS: &str = concat!(
+    r"<\|startoftext\|>|<\|endoftext\|>|",
+    r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
+);
 /// Becomes one space.
 const SPACES: &str = r"\s+";
 

@@ -58,7 +58,9 @@ fn serve(folder: &Path) -> io::Result<()> {
 fn end_with_the_parent(folder: PathBuf) -> io::Result<()> {
     let watch = move || {
         let mut byte = [0];
-        while matches!(io::stdin().read(&mut byte), Err(error) if error.kind() == io::ErrorKind::Interrupted) {}
+        while matches!(io::stdin().read(&mut byte), Err(error) if error.kind() == io::ErrorKind::Interrupted)
+        {
+        }
         job::remove_folder(&folder);
         std::process::exit(1);
     };
@@ -67,7 +69,9 @@ fn end_with_the_parent(folder: PathBuf) -> io::Result<()> {
 
 fn work(job: &Job, input: Vec<u8>, folder: &Path) -> io::Result<Answer> {
     match &job.task {
-        Task::Describe { topology } => of_topology(&job.plugin, topology, |_, facts| Ok(Answer::Described(facts))),
+        Task::Describe { topology } => {
+            of_topology(&job.plugin, topology, |_, facts| Ok(Answer::Described(facts)))
+        }
         Task::Compile(wanted) => of_topology(&job.plugin, &wanted.topology, |topology, facts| {
             if wanted.facts.are_alike(&facts) {
                 compile(&topology, wanted, input, folder)
@@ -97,7 +101,12 @@ fn of_topology(
     }
 }
 
-fn compile(topology: &Topology, wanted: &Wanted, program: Vec<u8>, folder: &Path) -> io::Result<Answer> {
+fn compile(
+    topology: &Topology,
+    wanted: &Wanted,
+    program: Vec<u8>,
+    folder: &Path,
+) -> io::Result<Answer> {
     let program = Program::new(wanted.format, program);
     let began = Instant::now();
     let compiled = xla::encode_options(&program, &wanted.options).and_then(|options| {

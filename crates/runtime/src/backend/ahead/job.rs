@@ -107,7 +107,10 @@ impl Job {
         from.read_exact(&mut length)?;
         let length = u64::from_le_bytes(length);
         if length > JOB_LIMIT_BYTES {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "the job is too long to be one"));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "the job is too long to be one",
+            ));
         }
         let mut json = Vec::new();
         from.by_ref().take(length).read_to_end(&mut json)?;
@@ -119,7 +122,11 @@ impl Job {
         };
         let mut input = Vec::new();
         from.by_ref().take(input_bytes as u64).read_to_end(&mut input)?;
-        if input.len() == input_bytes { Ok((job, input)) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+        if input.len() == input_bytes {
+            Ok((job, input))
+        } else {
+            Err(io::ErrorKind::UnexpectedEof.into())
+        }
     }
 }
 

@@ -64,8 +64,13 @@ impl Ahead {
         let facts = if let Some(facts) = notes.and_then(|store| remembered(store, note)) {
             facts
         } else {
-            let unknown = |cause| BackendError::Target { target: target.clone(), path: plugin.to_owned(), cause };
-            let starting = Starting { program: program.as_deref(), variables: identity.variables() };
+            let unknown = |cause| BackendError::Target {
+                target: target.clone(),
+                path: plugin.to_owned(),
+                cause,
+            };
+            let starting =
+                Starting { program: program.as_deref(), variables: identity.variables() };
             let facts = describe(&file, &target, &starting, cancel).map_err(unknown)?;
             if let Some(store) = notes {
                 remember(store, note, &facts);
@@ -97,12 +102,13 @@ impl Ahead {
         let job = Job { plugin: self.plugin.clone(), task: Task::Compile(Box::new(wanted)) };
         let folder = process::answer_folder()?;
         let starting = Starting { program: self.program.as_deref(), variables: &self.variables };
-        let answer = process::run(&starting, &job, program, &folder, cancel).inspect_err(|error| {
-            // Whatever was remembered of the target led here: whoever starts again should ask anew.
-            if let (AheadError::Replaced, Some(store)) = (error, notes) {
-                store.forget_note(self.note);
-            }
-        })?;
+        let answer =
+            process::run(&starting, &job, program, &folder, cancel).inspect_err(|error| {
+                // Whatever was remembered of the target led here: whoever starts again should ask anew.
+                if let (AheadError::Replaced, Some(store)) = (error, notes) {
+                    store.forget_note(self.note);
+                }
+            })?;
         let Answer::Compiled { interface, abi_version, measurements } = answer else {
             return Err(AheadError::Confused.into());
         };
@@ -119,7 +125,10 @@ fn describe(
     cancel: &Cancel,
 ) -> Result<Facts, AheadError> {
     let folder = process::answer_folder()?;
-    let job = Job { plugin: plugin.clone(), task: Task::Describe { topology: target.topology().to_owned() } };
+    let job = Job {
+        plugin: plugin.clone(),
+        task: Task::Describe { topology: target.topology().to_owned() },
+    };
     match process::run(starting, &job, &[], &folder, cancel)? {
         Answer::Described(facts) => Ok(facts),
         _ => Err(AheadError::Confused),
@@ -147,8 +156,9 @@ fn remembered(store: &Store, note: Note) -> Option<Facts> {
 
 /// A note that cannot be written costs the next process a second.
 fn remember(store: &Store, note: Note, facts: &Facts) {
-    let written =
-        serde_json::to_vec(facts).map_err(std::io::Error::from).and_then(|facts| store.write_note(note, &facts));
+    let written = serde_json::to_vec(facts)
+        .map_err(std::io::Error::from)
+        .and_then(|facts| store.write_note(note, &facts));
     if let Err(error) = written {
         tracing::debug!(%error, "what the target is like is not remembered");
     }

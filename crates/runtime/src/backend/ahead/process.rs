@@ -119,7 +119,11 @@ impl AheadError {
 }
 
 fn after(said: &str) -> String {
-    if said.is_empty() { ", and said nothing".to_owned() } else { format!(" after it said: {said}") }
+    if said.is_empty() {
+        ", and said nothing".to_owned()
+    } else {
+        format!(" after it said: {said}")
+    }
 }
 
 /// A folder for one answer, gone when it is dropped.
@@ -190,8 +194,9 @@ fn remove_if_abandoned(folder: &Path, own: &Metadata) {
 
 /// Whether this is exactly the form of name that [`AnswerFolder::create_in`] gives.
 fn is_folder_name(name: &str) -> bool {
-    let is_random =
-        |end: &str| end.len() == FOLDER_RANDOM_LENGTH && end.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let is_random = |end: &str| {
+        end.len() == FOLDER_RANDOM_LENGTH && end.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    };
     name.strip_prefix(FOLDER_PREFIX).is_some_and(is_random)
 }
 
@@ -228,7 +233,8 @@ pub(super) fn run(
     }
     let program = starting.program.map_or_else(this_program, |program| Ok(program.to_owned()))?;
     let not_started = |cause| AheadError::Start { program: program.clone(), cause };
-    let mut child = Running::start(&program, starting.variables, folder.path()).map_err(not_started)?;
+    let mut child =
+        Running::start(&program, starting.variables, folder.path()).map_err(not_started)?;
     tracing::debug!(pid = child.process.id(), "a process compiles");
     // Closing it is what tells the child that nobody wants its answer any more.
     let mut lifeline = child.process.stdin.take();
@@ -282,7 +288,11 @@ fn command(program: &Path, variables: &[(&'static str, String)], folder: &Path) 
             command.env(name, value)
         };
     }
-    command.env(VARIABLE, folder).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+    command
+        .env(VARIABLE, folder)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
     command.envs(SURROUNDINGS.into_iter().filter(|(name, _)| std::env::var_os(name).is_none()));
     command
 }
@@ -318,7 +328,11 @@ impl Said {
 }
 
 impl Running {
-    fn start(program: &Path, variables: &[(&'static str, String)], folder: &Path) -> std::io::Result<Self> {
+    fn start(
+        program: &Path,
+        variables: &[(&'static str, String)],
+        folder: &Path,
+    ) -> std::io::Result<Self> {
         let mut command = command(program, variables, folder);
         let mut running = Self { process: command.spawn()?, said: None };
         if let Some(stderr) = running.process.stderr.take() {
@@ -400,11 +414,18 @@ mod tests {
 
     #[test]
     fn a_child_is_told_what_the_key_says() {
-        let variables = [("XLA_FLAGS", "--xla_a=1".to_owned()), ("LIBTPU_INIT_ARGS", String::new())];
+        let variables =
+            [("XLA_FLAGS", "--xla_a=1".to_owned()), ("LIBTPU_INIT_ARGS", String::new())];
         let command = command(Path::new("preheat"), &variables, Path::new("folder"));
-        let told = |name: &str| command.get_envs().find(|(told, _)| *told == OsStr::new(name)).map(|(_, value)| value);
+        let told = |name: &str| {
+            command.get_envs().find(|(told, _)| *told == OsStr::new(name)).map(|(_, value)| value)
+        };
         assert_eq!(told("XLA_FLAGS"), Some(Some(OsStr::new("--xla_a=1"))));
-        assert_eq!(told("LIBTPU_INIT_ARGS"), Some(None), "taken out, should it have been set since");
+        assert_eq!(
+            told("LIBTPU_INIT_ARGS"),
+            Some(None),
+            "taken out, should it have been set since"
+        );
         assert_eq!(told(VARIABLE), Some(Some(OsStr::new("folder"))));
     }
 
@@ -461,7 +482,8 @@ mod tests {
     #[test]
     fn a_file_that_preheat_did_not_write_keeps_its_folder() {
         let root = tempfile::tempdir().unwrap();
-        let folder = old_folder(root.path(), "preheat-compile-aB3dE6", &[MARKER, "started", "diary"]);
+        let folder =
+            old_folder(root.path(), "preheat-compile-aB3dE6", &[MARKER, "started", "diary"]);
         remove_all_abandoned(root.path());
         assert!(folder.join("diary").exists() && !folder.join("started").exists());
     }

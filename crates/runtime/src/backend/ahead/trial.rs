@@ -61,7 +61,9 @@ pub(crate) fn try_executable(
     cancel: &Cancel,
 ) -> Result<TrialOutcome, AheadError> {
     if backend.environment.platform == "tpu" {
-        return Ok(TrialOutcome::Impossible("one process has the TPU, which is this one".to_owned()));
+        return Ok(TrialOutcome::Impossible(
+            "one process has the TPU, which is this one".to_owned(),
+        ));
     }
     let subject = Subject { payload_bytes: payload.len(), inputs: inputs.map(<[_]>::to_vec) };
     let plugin = PluginFile::now(backend.client.plugin().path());
@@ -137,7 +139,8 @@ pub(super) fn serve(plugin: &PluginFile, subject: &Subject, payload: &[u8]) -> i
     };
     std::thread::Builder::new().name("preheat-limit".to_owned()).spawn(give_up)?;
     // The build is part of keys, of which the child makes none.
-    let backend = XlaBackend::open(XlaDevice::XlaCpu, &plugin.path, || Ok(String::new())).map_err(io::Error::other)?;
+    let backend = XlaBackend::open(XlaDevice::XlaCpu, &plugin.path, || Ok(String::new()))
+        .map_err(io::Error::other)?;
     if plugin.was_replaced() {
         return Ok(Answer::Replaced);
     }
@@ -146,7 +149,9 @@ pub(super) fn serve(plugin: &PluginFile, subject: &Subject, payload: &[u8]) -> i
         Ok(loaded) => loaded,
         Err(fault) => return Ok(refused(fault.code(), &fault)),
     };
-    let Some(kinds) = subject.inputs.as_deref().and_then(xla::types) else { return Ok(Answer::Ran) };
+    let Some(kinds) = subject.inputs.as_deref().and_then(xla::types) else {
+        return Ok(Answer::Ran);
+    };
     let zeros: Result<Vec<Tensor>, TensorError> = kinds.into_iter().map(Tensor::zeros).collect();
     let zeros = zeros.map_err(io::Error::other)?;
     Ok(match run(&here, &loaded, &zeros) {
@@ -156,7 +161,8 @@ pub(super) fn serve(plugin: &PluginFile, subject: &Subject, payload: &[u8]) -> i
 }
 
 fn run(here: &Here, loaded: &Loaded, inputs: &[Tensor]) -> Result<(), DeviceFault> {
-    let inputs = inputs.iter().map(|input| loaded.upload(here, input)).collect::<Result<Vec<_>, _>>()?;
+    let inputs =
+        inputs.iter().map(|input| loaded.upload(here, input)).collect::<Result<Vec<_>, _>>()?;
     for output in loaded.execute(&inputs.iter().collect::<Vec<_>>())? {
         output.ready()?.wait()?;
     }

@@ -34,7 +34,8 @@ impl<'a> Buffers<'a> {
     const ASSIGNED: u32 = 9;
 
     pub(super) fn read(bytes: &'a [u8], module: &Module<'_>) -> Result<Self, NotSlimmed> {
-        let message = Message::read(bytes, "the buffer assignment", Self::LOGICAL..=Self::ALLOCATIONS)?;
+        let message =
+            Message::read(bytes, "the buffer assignment", Self::LOGICAL..=Self::ALLOCATIONS)?;
         let missing = NotSlimmed::Inconsistent { what: "a buffer is named that is not there" };
         let owner_of_place = |place: &[u8]| {
             let place = Message::read(place, "the place of a buffer", 3..=4)?;
@@ -55,8 +56,10 @@ impl<'a> Buffers<'a> {
             aliased.insert(owner_of_place(alias.bytes(2)?)?);
             aliased.insert(*owners.get(&alias.varint_or_zero(1)?).ok_or_else(|| missing.clone())?);
         }
-        let allocations =
-            message.every(Self::ALLOCATIONS).map(|one| Allocation::read(one?, &owners)).collect::<Result<_, _>>()?;
+        let allocations = message
+            .every(Self::ALLOCATIONS)
+            .map(|one| Allocation::read(one?, &owners))
+            .collect::<Result<_, _>>()?;
         Ok(Self { message, logical, aliased, allocations })
     }
 
@@ -73,7 +76,11 @@ impl<'a> Buffers<'a> {
                 Self::ALLOCATIONS => match allocations.next() {
                     // It stays, empty: the thunks count allocations.
                     Some(one) if !one.computations.is_disjoint(&plan.dropped) => {
-                        put_bytes(&mut written, Self::ALLOCATIONS, &one.message.without(Self::ASSIGNED));
+                        put_bytes(
+                            &mut written,
+                            Self::ALLOCATIONS,
+                            &one.message.without(Self::ASSIGNED),
+                        );
                     }
                     _ => written.extend_from_slice(field.raw),
                 },
@@ -90,7 +97,8 @@ impl<'a> Allocation<'a> {
         let mut computations = HashSet::new();
         for assigned in message.every(Buffers::ASSIGNED) {
             let assigned = Message::read(assigned?, "an assigned buffer", 1..=4)?;
-            let missing = NotSlimmed::Inconsistent { what: "a buffer is assigned that is not there" };
+            let missing =
+                NotSlimmed::Inconsistent { what: "a buffer is assigned that is not there" };
             computations.insert(*owners.get(&assigned.varint_or_zero(1)?).ok_or(missing)?);
         }
         Ok(Self { is_thread_local: message.varint_or_zero(3)? == 1, computations, message })

@@ -93,8 +93,10 @@ impl<'a> Module<'a> {
 
     pub(super) fn read(bytes: &'a [u8]) -> Result<Self, NotSlimmed> {
         let message = Message::read(bytes, "the HLO module", 1..=20)?;
-        let computations =
-            message.every(Self::COMPUTATIONS).map(|bytes| Computation::read(bytes?)).collect::<Result<Vec<_>, _>>()?;
+        let computations = message
+            .every(Self::COMPUTATIONS)
+            .map(|bytes| Computation::read(bytes?))
+            .collect::<Result<Vec<_>, _>>()?;
         let (mut position, mut owner) = (HashMap::new(), HashMap::new());
         for (index, computation) in computations.iter().enumerate() {
             if position.insert(computation.id, index).is_some() {
@@ -107,12 +109,20 @@ impl<'a> Module<'a> {
             }
         }
         let entry = message.varint(6)?;
-        let calls = computations.iter().flat_map(|computation| &computation.instructions).flat_map(|one| &one.calls);
+        let calls = computations
+            .iter()
+            .flat_map(|computation| &computation.instructions)
+            .flat_map(|one| &one.calls);
         if !calls.chain([&entry]).all(|id| position.contains_key(id)) {
-            return Err(NotSlimmed::Inconsistent { what: "a computation that is called is not there" });
+            return Err(NotSlimmed::Inconsistent {
+                what: "a computation that is called is not there",
+            });
         }
         let schedule = Message::read(message.bytes(Self::SCHEDULE)?, "the schedule", 1..=1)?;
-        let scheduled = schedule.every(1).map(|entry| scheduled_computation(entry?)).collect::<Result<_, _>>()?;
+        let scheduled = schedule
+            .every(1)
+            .map(|entry| scheduled_computation(entry?))
+            .collect::<Result<_, _>>()?;
         Ok(Self { message, entry, computations, position, owner, scheduled })
     }
 
@@ -121,14 +131,19 @@ impl<'a> Module<'a> {
     }
 
     /// The computations that can be reached from `roots`, when those of `bodiless` call nothing.
-    pub(super) fn reachable(&self, roots: impl IntoIterator<Item = u64>, bodiless: &HashSet<u64>) -> HashSet<u64> {
+    pub(super) fn reachable(
+        &self,
+        roots: impl IntoIterator<Item = u64>,
+        bodiless: &HashSet<u64>,
+    ) -> HashSet<u64> {
         let mut pending: Vec<u64> = roots.into_iter().collect();
         let mut reached: HashSet<u64> = HashSet::new();
         while let Some(id) = pending.pop() {
             if !reached.insert(id) || bodiless.contains(&id) {
                 continue;
             }
-            let instructions = self.get(id).into_iter().flat_map(|computation| &computation.instructions);
+            let instructions =
+                self.get(id).into_iter().flat_map(|computation| &computation.instructions);
             pending.extend(instructions.flat_map(|instruction| &instruction.calls));
         }
         reached
@@ -140,7 +155,9 @@ impl<'a> Module<'a> {
         for field in self.message.fields() {
             match (field.number, field.value) {
                 (Self::COMPUTATIONS, _) => {
-                    if let Some(computation) = computations.next().filter(|one| !plan.dropped.contains(&one.id)) {
+                    if let Some(computation) =
+                        computations.next().filter(|one| !plan.dropped.contains(&one.id))
+                    {
                         put_bytes(&mut written, Self::COMPUTATIONS, &computation.write(plan));
                     }
                 }
@@ -173,21 +190,36 @@ impl<'a> Computation<'a> {
 
     fn read(bytes: &'a [u8]) -> Result<Self, NotSlimmed> {
         let message = Message::read(bytes, "a computation", 1..=8)?;
-        let instructions =
-            message.every(Self::INSTRUCTIONS).map(|bytes| Instruction::read(bytes?)).collect::<Result<_, _>>()?;
+        let instructions = message
+            .every(Self::INSTRUCTIONS)
+            .map(|bytes| Instruction::read(bytes?))
+            .collect::<Result<_, _>>()?;
         let (id, root) = (message.varint(5)?, message.varint(6)?);
         let instructions: Vec<Instruction<'_>> = instructions;
         let Some(last) = instructions.iter().find(|one| one.id == root) else {
-            return Err(NotSlimmed::Inconsistent { what: "the root of a computation is not there" });
+            return Err(NotSlimmed::Inconsistent {
+                what: "the root of a computation is not there",
+            });
         };
-        let results =
-            if last.opcode == b"tuple" { last.operands.iter().copied().collect() } else { HashSet::from([root]) };
-        Ok(Self { id, is_fusion: message.varint_or_zero(7)? == 1, instructions, root, results, message })
+        let results = if last.opcode == b"tuple" {
+            last.operands.iter().copied().collect()
+        } else {
+            HashSet::from([root])
+        };
+        Ok(Self {
+            id,
+            is_fusion: message.varint_or_zero(7)? == 1,
+            instructions,
+            root,
+            results,
+            message,
+        })
     }
 
     /// A lower bound of the floating point operations that XLA counts here.
     pub(super) fn operations(&self) -> u64 {
-        let counted = self.instructions.iter().filter(|one| is_one_of(COUNTED_OPERATIONS, one.opcode));
+        let counted =
+            self.instructions.iter().filter(|one| is_one_of(COUNTED_OPERATIONS, one.opcode));
         counted.filter_map(|one| one.elements).fold(0, u64::saturating_add)
     }
 
@@ -199,8 +231,12 @@ impl<'a> Computation<'a> {
                 && (one.elements.is_some() || !self.results.contains(&one.id))
         };
         let here: HashSet<u64> = self.instructions.iter().map(|one| one.id).collect();
-        let something_goes = self.instructions.iter().any(|one| !self.stays_in_stub(one) || !one.calls.is_empty());
-        self.is_fusion && something_goes && self.instructions.iter().all(plain) && self.results.is_subset(&here)
+        let something_goes =
+            self.instructions.iter().any(|one| !self.stays_in_stub(one) || !one.calls.is_empty());
+        self.is_fusion
+            && something_goes
+            && self.instructions.iter().all(plain)
+            && self.results.is_subset(&here)
     }
 
     fn stays_in_stub(&self, one: &Instruction<'_>) -> bool {
@@ -256,7 +292,9 @@ impl<'a> Instruction<'a> {
         let mut written = Vec::with_capacity(self.message.length());
         for field in self.message.fields() {
             let goes = match field.number {
-                instruction::METADATA | instruction::STATISTICS | instruction::ORIGINAL_VALUE => true,
+                instruction::METADATA | instruction::STATISTICS | instruction::ORIGINAL_VALUE => {
+                    true
+                }
                 // An empty message reads as one that is absent; one that says something stays.
                 instruction::FRONTEND_ATTRIBUTES => field.value == Value::Bytes(&[]),
                 _ => false,
@@ -274,7 +312,9 @@ impl<'a> Instruction<'a> {
         for field in self.message.fields() {
             match field.number {
                 instruction::OPCODE => put_bytes(&mut written, instruction::OPCODE, b"constant"),
-                instruction::NAME | instruction::SHAPE | instruction::ID => written.extend_from_slice(field.raw),
+                instruction::NAME | instruction::SHAPE | instruction::ID => {
+                    written.extend_from_slice(field.raw)
+                }
                 _ => {}
             }
         }

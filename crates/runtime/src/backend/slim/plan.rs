@@ -35,7 +35,8 @@ impl Plan {
             }
         }
         for instruction in pinned {
-            let missing = NotSlimmed::Inconsistent { what: "the instruction of a thunk is not there" };
+            let missing =
+                NotSlimmed::Inconsistent { what: "the instruction of a thunk is not there" };
             read_again.insert(*module.owner.get(instruction).ok_or(missing)?);
         }
         read_again.extend(module.reachable(called_by_pinned, &HashSet::new()));
@@ -49,7 +50,8 @@ impl Plan {
                 && !module.scheduled.contains(&one.id)
                 && one.is_plain_body()
         };
-        let mut stubbed: HashSet<u64> = module.computations.iter().filter(may_be_stub).map(|one| one.id).collect();
+        let mut stubbed: HashSet<u64> =
+            module.computations.iter().filter(may_be_stub).map(|one| one.id).collect();
         keep_enough_operations(module, operations, &mut stubbed);
         let dropped = Self::dropped(module, buffers, &stubbed);
         Ok(Self { stubbed, dropped })
@@ -59,13 +61,16 @@ impl Plan {
     fn dropped(module: &Module<'_>, buffers: &Buffers<'_>, stubbed: &HashSet<u64>) -> HashSet<u64> {
         let before = module.reachable([module.entry], &HashSet::new());
         // What was never called stays, for whatever reason it is there.
-        let uncalled = module.computations.iter().map(|one| one.id).filter(|id| !before.contains(id));
+        let uncalled =
+            module.computations.iter().map(|one| one.id).filter(|id| !before.contains(id));
         let after = module.reachable(uncalled.chain([module.entry]), stubbed);
         let dropped: HashSet<u64> = before.difference(&after).copied().collect();
         let goes_whole = |one: &Allocation<'_>| {
-            one.computations.is_disjoint(&dropped) || (one.is_thread_local && one.computations.is_subset(&dropped))
+            one.computations.is_disjoint(&dropped)
+                || (one.is_thread_local && one.computations.is_subset(&dropped))
         };
-        let nothing_stays = buffers.aliased.is_disjoint(&dropped) && buffers.allocations.iter().all(goes_whole);
+        let nothing_stays =
+            buffers.aliased.is_disjoint(&dropped) && buffers.allocations.iter().all(goes_whole);
         if nothing_stays { dropped } else { HashSet::new() }
     }
 }
@@ -88,7 +93,9 @@ fn keep_enough_operations(module: &Module<'_>, operations: u64, stubbed: &mut Ha
         for one in &computation.instructions {
             match one.opcode {
                 b"call" | b"while" => pending.extend(&one.calls),
-                b"fusion" => bodies.extend(one.calls.iter().filter_map(|id| module.get(*id)).filter(enough)),
+                b"fusion" => {
+                    bodies.extend(one.calls.iter().filter_map(|id| module.get(*id)).filter(enough))
+                }
                 _ => {}
             }
         }

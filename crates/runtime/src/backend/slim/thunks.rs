@@ -21,7 +21,11 @@ pub(super) fn pinned_instructions(sequence: &[u8]) -> Result<HashSet<u64>, NotSl
     Ok(pinned)
 }
 
-fn read_sequence(sequence: &[u8], depth: usize, pinned: &mut HashSet<u64>) -> Result<(), NotSlimmed> {
+fn read_sequence(
+    sequence: &[u8],
+    depth: usize,
+    pinned: &mut HashSet<u64>,
+) -> Result<(), NotSlimmed> {
     if depth > MAX_THUNK_DEPTH {
         return Err(NotSlimmed::Inconsistent { what: "thunks lie in each other too deeply" });
     }
@@ -34,7 +38,9 @@ fn read_sequence(sequence: &[u8], depth: usize, pinned: &mut HashSet<u64>) -> Re
             pinned.insert(Message::read(ynn_fusion?, "a YNNPACK thunk", 1..=4)?.varint(2)?);
         }
         // The sequences within: of a call, of a conditional's branches, of a loop's condition and body.
-        for (implementation, last_field, sequences) in [(3, 1, 1..=1), (4, 2, 1..=1), (10, 4, 1..=2)] {
+        for (implementation, last_field, sequences) in
+            [(3, 1, 1..=1), (4, 2, 1..=1), (10, 4, 1..=2)]
+        {
             for inner in thunk.every(implementation) {
                 let inner = Message::read(inner?, "a thunk of thunks", 1..=last_field)?;
                 for sequence in sequences.clone().flat_map(|field| inner.every(field)) {

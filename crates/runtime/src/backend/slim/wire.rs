@@ -28,7 +28,11 @@ pub(super) struct Message<'a> {
 
 impl<'a> Message<'a> {
     /// Reads a message that has none but the `known` fields.
-    pub(super) fn read(bytes: &'a [u8], name: &'static str, known: RangeInclusive<u32>) -> Result<Self, NotSlimmed> {
+    pub(super) fn read(
+        bytes: &'a [u8],
+        name: &'static str,
+        known: RangeInclusive<u32>,
+    ) -> Result<Self, NotSlimmed> {
         let mut fields = Vec::new();
         let mut rest = bytes;
         while !rest.is_empty() {
@@ -126,7 +130,12 @@ impl<'a> Message<'a> {
 
     /// The message without one of its fields.
     pub(super) fn without(&self, number: u32) -> Vec<u8> {
-        self.fields.iter().filter(|field| field.number != number).flat_map(|field| field.raw).copied().collect()
+        self.fields
+            .iter()
+            .filter(|field| field.number != number)
+            .flat_map(|field| field.raw)
+            .copied()
+            .collect()
     }
 }
 

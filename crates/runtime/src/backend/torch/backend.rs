@@ -4,7 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use preheat_cache::{Environment, Interface, KeyInputs, Measurements, ProgramFormat, TensorSpec, Topology};
+use preheat_cache::{
+    Environment, Interface, KeyInputs, Measurements, ProgramFormat, TensorSpec, Topology,
+};
 use preheat_ir::graph::{Type, Verified};
 use preheat_pjrt::{ErrorCode, MemoryStats};
 use preheat_tensor::Tensor;
@@ -12,7 +14,8 @@ use preheat_tensor::TensorType;
 use preheat_torch_abi::UNKNOWN_BYTES;
 
 use super::{
-    Torch, TorchError, TorchErrorCode, TorchFallback, TorchGraph, TorchTensor, WeightPlace, is_in_host_memory,
+    Torch, TorchError, TorchErrorCode, TorchFallback, TorchGraph, TorchTensor, WeightPlace,
+    is_in_host_memory,
 };
 use crate::backend::host_memory::host_memory;
 use crate::backend::xla::{Compiled, Payload};
@@ -59,7 +62,11 @@ impl TorchBackend {
         identify: impl Fn(&Path) -> Result<String, BackendError>,
     ) -> Result<Self, BackendError> {
         let environment = environment(device, identify(&torch.libraries().backend)?);
-        Ok(Self { torch: torch.clone(), device: device.clone(), environment: Arc::new(environment) })
+        Ok(Self {
+            torch: torch.clone(),
+            device: device.clone(),
+            environment: Arc::new(environment),
+        })
     }
 
     /// As it was when the session was opened.
@@ -76,13 +83,19 @@ impl TorchBackend {
     pub(crate) fn free_memory_bytes(&self) -> Option<u64> {
         let memory = self.torch.memory(&self.device).ok()?;
         if memory.free != UNKNOWN_BYTES {
-            return Some(memory.free.saturating_add(memory.reserved.saturating_sub(memory.allocated)));
+            return Some(
+                memory.free.saturating_add(memory.reserved.saturating_sub(memory.allocated)),
+            );
         }
         is_in_host_memory(self.device.id).then(host_memory)?.map(|memory| memory.available_bytes)
     }
 
     pub(crate) fn total_memory_bytes(&self) -> Option<u64> {
-        if self.device.id == TorchId::Cpu { Some(host_memory()?.total_bytes) } else { self.device.total_bytes }
+        if self.device.id == TorchId::Cpu {
+            Some(host_memory()?.total_bytes)
+        } else {
+            self.device.total_bytes
+        }
     }
 
     /// Tensors of this session; libtorch's allocator tells more on a GPU, its workspaces among it.
@@ -119,11 +132,17 @@ impl TorchBackend {
     }
 
     /// Makes a graph ready. There is nothing to compile: what is kept is the graph itself, and that it was ready here.
-    pub(crate) fn compile(self: &Arc<Self>, inputs: &KeyInputs) -> Result<(TorchExecutable, Compiled), CompileError> {
+    pub(crate) fn compile(
+        self: &Arc<Self>,
+        inputs: &KeyInputs,
+    ) -> Result<(TorchExecutable, Compiled), CompileError> {
         let began = Instant::now();
         let program = &inputs.program;
         if program.format() != ProgramFormat::Graph {
-            return Err(CompileError::NoTorchProgram { format: program.format(), device: self.device.id.into() });
+            return Err(CompileError::NoTorchProgram {
+                format: program.format(),
+                device: self.device.id.into(),
+            });
         }
         let (executable, function) = self.read(program.bytes())?;
         let compiled = Compiled {
@@ -152,7 +171,12 @@ impl TorchBackend {
 
     /// Keeps a tensor in the host's memory.
     pub(crate) fn upload_to_host(&self, tensor: &Tensor) -> Result<TorchTensor, TorchError> {
-        let host = self.torch.devices().iter().find(|device| device.id == TorchId::Cpu).unwrap_or(&self.device);
+        let host = self
+            .torch
+            .devices()
+            .iter()
+            .find(|device| device.id == TorchId::Cpu)
+            .unwrap_or(&self.device);
         self.torch.tensor(host, &graph_type(tensor.kind())?, tensor.bytes())
     }
 
@@ -171,18 +195,26 @@ impl TorchExecutable {
     /// Runs it on inputs, then weights, wherever they are: inputs are brought, weights that rest elsewhere are streamed.
     pub(crate) fn execute(&self, given: &[&TorchTensor]) -> Result<Vec<TorchTensor>, TorchError> {
         let place = |tensor: &&'_ TorchTensor| self.backend.place_of(tensor);
-        let placed = given.iter().map(|tensor| Placed::new(Given::There(tensor), place(tensor), tensor.kind().clone()));
+        let placed = given
+            .iter()
+            .map(|tensor| Placed::new(Given::There(tensor), place(tensor), tensor.kind().clone()));
         let bring = |given: Given<'_>| self.backend.bring(given.tensor()).map(Given::Brought);
-        let arguments = self.reader.arguments(placed.collect(), bring).map_err(|error| match error {
-            ArgumentError::Bring(error) => error,
-            error => TorchError::Call {
-                doing: "giving a graph its tensors".to_owned(),
-                code: TorchErrorCode::WrongType,
-                message: error.to_string(),
-            },
-        })?;
-        let tensors: Vec<&TorchTensor> = arguments.tensors().iter().map(|placed| placed.tensor().tensor()).collect();
-        let weights = if arguments.weights_are_elsewhere() { WeightPlace::Anywhere } else { WeightPlace::OnDevice };
+        let arguments =
+            self.reader.arguments(placed.collect(), bring).map_err(|error| match error {
+                ArgumentError::Bring(error) => error,
+                error => TorchError::Call {
+                    doing: "giving a graph its tensors".to_owned(),
+                    code: TorchErrorCode::WrongType,
+                    message: error.to_string(),
+                },
+            })?;
+        let tensors: Vec<&TorchTensor> =
+            arguments.tensors().iter().map(|placed| placed.tensor().tensor()).collect();
+        let weights = if arguments.weights_are_elsewhere() {
+            WeightPlace::Anywhere
+        } else {
+            WeightPlace::OnDevice
+        };
         self.graph.run(&tensors, weights)
     }
 }
@@ -197,7 +229,8 @@ fn environment(device: &TorchDevice, build: String) -> Environment {
         TorchId::Fake(_) => "torch-fake",
     };
     // The CPU's name tells of libtorch and its threads, which decide nothing.
-    let device_kind = if device.id == TorchId::Cpu { "cpu".to_owned() } else { device.name.clone() };
+    let device_kind =
+        if device.id == TorchId::Cpu { "cpu".to_owned() } else { device.name.clone() };
     let [major, minor, patch] = preheat_torch_abi::LIBTORCH_VERSION;
     Environment {
         plugin_build: build,
@@ -213,7 +246,10 @@ fn interface(function: &Verified) -> Interface {
     let inputs = function.inputs().iter().map(|input| &input.kind);
     let weights = function.weights().iter().map(|weight| &weight.kind);
     let outputs = function.outputs().iter().map(|output| function.type_of(output.value));
-    Interface { inputs: inputs.chain(weights).filter_map(spec).collect(), outputs: outputs.filter_map(spec).collect() }
+    Interface {
+        inputs: inputs.chain(weights).filter_map(spec).collect(),
+        outputs: outputs.filter_map(spec).collect(),
+    }
 }
 
 fn spec(kind: &Type) -> Option<TensorSpec> {
@@ -223,7 +259,8 @@ fn spec(kind: &Type) -> Option<TensorSpec> {
 
 /// What the graph takes by the estimate. Weights are left out: under offload they rest elsewhere.
 fn measurements(function: &Verified, backend: &TorchBackend, began: Instant) -> Measurements {
-    let attention = AttentionMemory { whole_scores: backend.device.id == TorchId::Mps, in_float32: false };
+    let attention =
+        AttentionMemory { whole_scores: backend.device.id == TorchId::Mps, in_float32: false };
     let temporaries = activations(function, attention).bytes;
     Measurements {
         compile_seconds: began.elapsed().as_secs_f64(),
@@ -235,14 +272,18 @@ fn measurements(function: &Verified, backend: &TorchBackend, began: Instant) -> 
 
 /// The type of a host tensor as a graph declares it.
 pub(crate) fn graph_type(kind: &TensorType) -> Result<Type, TorchError> {
-    let dims = kind.dimensions.iter().map(|&size| u64::try_from(size).ok()).collect::<Option<Vec<u64>>>();
+    let dims =
+        kind.dimensions.iter().map(|&size| u64::try_from(size).ok()).collect::<Option<Vec<u64>>>();
     dims.map(|dims| Type::new(kind.dtype, dims)).ok_or_else(|| unsupported(kind))
 }
 
 /// The type of a graph's tensor as the host has it.
 pub(crate) fn tensor_type(kind: &Type) -> Result<TensorType, TorchError> {
-    let dimensions = kind.dims.iter().map(|&size| i64::try_from(size).ok()).collect::<Option<Vec<i64>>>();
-    dimensions.map(|dimensions| TensorType { dtype: kind.dtype, dimensions }).ok_or_else(|| unsupported(kind))
+    let dimensions =
+        kind.dims.iter().map(|&size| i64::try_from(size).ok()).collect::<Option<Vec<i64>>>();
+    dimensions
+        .map(|dimensions| TensorType { dtype: kind.dtype, dimensions })
+        .ok_or_else(|| unsupported(kind))
 }
 
 fn unsupported(kind: &dyn std::fmt::Display) -> TorchError {
@@ -258,7 +299,9 @@ impl From<TorchErrorCode> for ErrorCode {
         match code {
             TorchErrorCode::Unsupported => Self::Unimplemented,
             TorchErrorCode::OutOfMemory => Self::ResourceExhausted,
-            TorchErrorCode::WrongDevice | TorchErrorCode::WrongType | TorchErrorCode::BadGraph => Self::InvalidArgument,
+            TorchErrorCode::WrongDevice | TorchErrorCode::WrongType | TorchErrorCode::BadGraph => {
+                Self::InvalidArgument
+            }
             TorchErrorCode::Donated => Self::FailedPrecondition,
             TorchErrorCode::Libtorch | TorchErrorCode::Bug => Self::Internal,
         }

@@ -14,7 +14,9 @@ const SET_UP: &str = "run `cargo xtask setup torch` in preheat's sources, or `pr
 #[non_exhaustive]
 pub enum TorchError {
     /// There is none.
-    #[error("the torch library is not installed; it was looked for at\n{places}\nTo get it, {SET_UP}")]
+    #[error(
+        "the torch library is not installed; it was looked for at\n{places}\nTo get it, {SET_UP}"
+    )]
     NotInstalled {
         /// Every place, on a line of its own.
         places: String,

@@ -34,7 +34,8 @@ pub struct TorchLookup<'a> {
 impl TorchLookup<'static> {
     /// The environment and the folders of this process.
     pub fn from_process() -> Self {
-        let beside = std::env::current_exe().ok().and_then(|path| path.parent().map(Path::to_owned));
+        let beside =
+            std::env::current_exe().ok().and_then(|path| path.parent().map(Path::to_owned));
         Self { env: &process_env, beside, data_dir: data_dir(&process_env) }
     }
 }
@@ -80,13 +81,18 @@ pub fn is_installed(lookup: &TorchLookup<'_>) -> bool {
 
 fn find_backend(lookup: &TorchLookup<'_>) -> Result<PathBuf, TorchError> {
     if let Some(path) = named(lookup, BACKEND_VARIABLE) {
-        return if path.is_file() { Ok(path) } else { Err(TorchError::Dangling { variable: BACKEND_VARIABLE, path }) };
+        return if path.is_file() {
+            Ok(path)
+        } else {
+            Err(TorchError::Dangling { variable: BACKEND_VARIABLE, path })
+        };
     }
     let mut places = format!("  {BACKEND_VARIABLE}: not set");
     let installed = lookup.data_dir.as_ref().map(|folder| folder.join("torch"));
     let folders = [("beside the executable", lookup.beside.clone()), ("data folder", installed)];
-    for (origin, path) in
-        folders.into_iter().filter_map(|(origin, folder)| Some((origin, folder?.join(backend_file()))))
+    for (origin, path) in folders
+        .into_iter()
+        .filter_map(|(origin, folder)| Some((origin, folder?.join(backend_file()))))
     {
         if path.is_file() {
             return Ok(absolute(&path));
@@ -99,15 +105,22 @@ fn find_backend(lookup: &TorchLookup<'_>) -> Result<PathBuf, TorchError> {
 fn find_libtorch(lookup: &TorchLookup<'_>, backend: &Path) -> Result<PathBuf, TorchError> {
     let file = libtorch_file("torch_cpu");
     if let Some(path) = named(lookup, LIBTORCH_VARIABLE) {
-        let found = [path.join("lib"), path.clone()].into_iter().find(|folder| folder.join(&file).is_file());
-        return found.ok_or(TorchError::Dangling { variable: LIBTORCH_VARIABLE, path: path.join("lib").join(file) });
+        let found = [path.join("lib"), path.clone()]
+            .into_iter()
+            .find(|folder| folder.join(&file).is_file());
+        return found.ok_or(TorchError::Dangling {
+            variable: LIBTORCH_VARIABLE,
+            path: path.join("lib").join(file),
+        });
     }
-    let beside = backend.parent().into_iter().flat_map(|folder| [folder.join("lib"), folder.to_owned()]);
+    let beside =
+        backend.parent().into_iter().flat_map(|folder| [folder.join("lib"), folder.to_owned()]);
     let installed = lookup.data_dir.iter().flat_map(|folder| libtorch_folders(folder));
     let mut places = format!("  {LIBTORCH_VARIABLE}: not set");
     for folder in beside.chain(installed) {
         let found = folder.join(&file);
-        let problem = if found.is_file() { libtorch_damage(&folder) } else { Some("not there".to_owned()) };
+        let problem =
+            if found.is_file() { libtorch_damage(&folder) } else { Some("not there".to_owned()) };
         let Some(problem) = problem else { return Ok(absolute(&folder)) };
         let _ = write!(places, "\n  {}: {problem}", found.display());
     }
@@ -116,7 +129,9 @@ fn find_libtorch(lookup: &TorchLookup<'_>, backend: &Path) -> Result<PathBuf, To
 
 /// What a variable names; an empty one names nothing.
 fn named(lookup: &TorchLookup<'_>, variable: &str) -> Option<PathBuf> {
-    (lookup.env)(variable).filter(|value| !value.is_empty()).map(|value| absolute(Path::new(&value)))
+    (lookup.env)(variable)
+        .filter(|value| !value.is_empty())
+        .map(|value| absolute(Path::new(&value)))
 }
 
 fn absolute(path: &Path) -> PathBuf {

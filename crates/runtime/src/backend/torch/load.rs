@@ -23,7 +23,11 @@ pub(super) fn load(libraries: &TorchLibraries) -> Result<&'static Api, TorchErro
     if found != Some(LIBTORCH_VERSION) {
         return Err(TorchError::AnotherLibtorch { path, found });
     }
-    for path in ADDED.map(|stem| libraries.libtorch.join(libtorch_file(stem))).iter().filter(|path| path.is_file()) {
+    for path in ADDED
+        .map(|stem| libraries.libtorch.join(libtorch_file(stem)))
+        .iter()
+        .filter(|path| path.is_file())
+    {
         match open(path) {
             Ok(library) => std::mem::forget(library),
             Err(error) => tracing::warn!(cause = error.source(), "no card can be used: {error}"),
@@ -48,7 +52,9 @@ fn open(path: &Path) -> Result<Library, TorchError> {
 /// What libtorch says of itself, where it has the function for it (from 2.7 on).
 fn libtorch_version(library: &Library) -> Option<[u32; 3]> {
     // SAFETY: libtorch declares it so in torch/csrc/inductor/aoti_torch/c/shim.h: no arguments, a 64-bit number.
-    let version = unsafe { library.get::<unsafe extern "C" fn() -> u64>(b"aoti_torch_abi_version\0") }.ok()?;
+    let version =
+        unsafe { library.get::<unsafe extern "C" fn() -> u64>(b"aoti_torch_abi_version\0") }
+            .ok()?;
     // SAFETY: it takes nothing and returns a constant.
     let [major, minor, patch, ..] = unsafe { version() }.to_be_bytes();
     Some([major, minor, patch].map(u32::from))
@@ -64,13 +70,18 @@ fn table(library: &Library, path: &Path) -> Result<&'static Api, TorchError> {
         return Err(none());
     }
     // SAFETY: every version of the table begins with its size and its version.
-    let (found_bytes, found) =
-        unsafe { ((&raw const (*api).struct_size).read(), (&raw const (*api).interface_version).read()) };
+    let (found_bytes, found) = unsafe {
+        ((&raw const (*api).struct_size).read(), (&raw const (*api).interface_version).read())
+    };
     if found != INTERFACE_VERSION {
         return Err(TorchError::AnotherInterface { path: path.to_owned(), found });
     }
     if found_bytes < size_of::<Api>() {
-        return Err(TorchError::ShortTable { path: path.to_owned(), found_bytes, wanted_bytes: size_of::<Api>() });
+        return Err(TorchError::ShortTable {
+            path: path.to_owned(),
+            found_bytes,
+            wanted_bytes: size_of::<Api>(),
+        });
     }
     // SAFETY: of our version and at least our size, so it is an `Api`; the library stays loaded, and its table is constant.
     Ok(unsafe { &*api })

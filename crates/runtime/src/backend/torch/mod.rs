@@ -35,10 +35,15 @@ use std::sync::Arc;
 pub(crate) use backend::{TorchBackend, TorchExecutable, tensor_type};
 pub use error::{TorchError, TorchErrorCode};
 pub use find::installed_library;
-pub use find::{BACKEND_VARIABLE, LIBTORCH_VARIABLE, TorchLibraries, TorchLookup, backend_file, find, is_installed};
+pub use find::{
+    BACKEND_VARIABLE, LIBTORCH_VARIABLE, TorchLibraries, TorchLookup, backend_file, find,
+    is_installed,
+};
 use preheat_ir::graph::{Type, Verified};
 use preheat_torch_abi::{Answer, Api, Bytes, OwnedBytes, Session, TensorSpec, code, dtype_code};
-pub use preheat_torch_abi::{FAKE_DEVICES_VARIABLE, FakeDevice, MemoryUse, TorchFallback, TorchOptions};
+pub use preheat_torch_abi::{
+    FAKE_DEVICES_VARIABLE, FakeDevice, MemoryUse, TorchFallback, TorchOptions,
+};
 use serde::de::DeserializeOwned;
 pub use tensor::{TorchEvent, TorchGraph, TorchTensor};
 
@@ -103,7 +108,8 @@ impl Torch {
         }
         let libraries = find(lookup)?;
         let api = load::load(&libraries)?;
-        let options = serde_json::to_vec(&options).map_err(|error| bad_json("opening a session", &error))?;
+        let options =
+            serde_json::to_vec(&options).map_err(|error| bad_json("opening a session", &error))?;
         let mut raw = null_mut();
         // SAFETY: live bytes, and a place for the handle.
         let answer = unsafe { (api.open)(Bytes::of(&options), &raw mut raw) };
@@ -138,7 +144,8 @@ impl Torch {
     pub fn memory(&self, device: &TorchDevice) -> Result<MemoryUse, TorchError> {
         let mut memory = MemoryUse::default();
         // SAFETY: a live session, and a place for the figures.
-        let answer = unsafe { (self.session.api.memory)(self.raw(), device.position, &raw mut memory) };
+        let answer =
+            unsafe { (self.session.api.memory)(self.raw(), device.position, &raw mut memory) };
         self.session.check(answer, || format!("asking for the memory of {device}"))?;
         Ok(memory)
     }
@@ -179,7 +186,12 @@ impl Torch {
     ///
     /// # Errors
     /// Where there are more or fewer bytes than `kind` takes, torch has no such dtype, or the device no memory for it.
-    pub fn tensor(&self, device: &TorchDevice, kind: &Type, bytes: &[u8]) -> Result<TorchTensor, TorchError> {
+    pub fn tensor(
+        &self,
+        device: &TorchDevice,
+        kind: &Type,
+        bytes: &[u8],
+    ) -> Result<TorchTensor, TorchError> {
         let doing = || format!("bringing {kind} to {device}");
         let spec = spec_of(kind).ok_or_else(|| TorchError::Call {
             doing: doing(),
@@ -189,7 +201,9 @@ impl Torch {
         let mut raw = null_mut();
         let api = self.session.api;
         // SAFETY: a live session, dims and bytes that outlive the call, and a place for the handle.
-        let answer = unsafe { (api.make_tensor)(self.raw(), device.position, spec, Bytes::of(bytes), &raw mut raw) };
+        let answer = unsafe {
+            (api.make_tensor)(self.raw(), device.position, spec, Bytes::of(bytes), &raw mut raw)
+        };
         let raw = made(api, answer, raw, doing)?;
         Ok(TorchTensor::new(Arc::clone(&self.session), raw, kind.clone(), device.position))
     }
@@ -198,7 +212,11 @@ impl Torch {
     ///
     /// # Errors
     /// Where the function has something that libtorch lacks, or the device no memory for its constants.
-    pub fn load(&self, device: &TorchDevice, function: &Verified) -> Result<TorchGraph, TorchError> {
+    pub fn load(
+        &self,
+        device: &TorchDevice,
+        function: &Verified,
+    ) -> Result<TorchGraph, TorchError> {
         TorchGraph::load(&self.session, device, function)
     }
 
@@ -234,7 +252,10 @@ impl OpenSession {
     /// The devices with their memory as it is now. The host's is what preheat itself knows of it, the limits of containers included.
     fn devices(&self) -> Result<Vec<TorchDevice>, TorchError> {
         let mut devices: Vec<TorchDevice> = self.json(self.api.devices, "listing the devices")?;
-        for device in devices.iter_mut().filter(|device| is_in_host_memory(device.id) && device.total_bytes.is_none()) {
+        for device in devices
+            .iter_mut()
+            .filter(|device| is_in_host_memory(device.id) && device.total_bytes.is_none())
+        {
             let memory = host_memory();
             device.free_bytes = memory.map(|memory| memory.available_bytes);
             device.total_bytes = memory.map(|memory| memory.total_bytes);
@@ -280,7 +301,12 @@ impl<F: FnOnce() -> String> Words for F {
 }
 
 /// The handle that a call made.
-fn made<T>(api: &Api, answer: Answer, raw: *mut T, doing: impl Words) -> Result<NonNull<T>, TorchError> {
+fn made<T>(
+    api: &Api,
+    answer: Answer,
+    raw: *mut T,
+    doing: impl Words,
+) -> Result<NonNull<T>, TorchError> {
     checked(api, answer, doing)?;
     NonNull::new(raw).ok_or_else(|| TorchError::Call {
         doing: "calling the torch library".to_owned(),
@@ -312,7 +338,11 @@ fn taken(api: &Api, bytes: OwnedBytes) -> Vec<u8> {
 }
 
 fn bad_json(doing: &str, error: &serde_json::Error) -> TorchError {
-    TorchError::Call { doing: doing.to_owned(), code: TorchErrorCode::Bug, message: error.to_string() }
+    TorchError::Call {
+        doing: doing.to_owned(),
+        code: TorchErrorCode::Bug,
+        message: error.to_string(),
+    }
 }
 
 /// `kind` as the library takes it, which borrows its dimensions; `None` where torch has no such dtype.

@@ -39,7 +39,12 @@ impl std::fmt::Debug for TorchTensor {
 
 impl TorchTensor {
     /// Takes over a handle of `session` to a tensor of `kind`.
-    pub(super) fn new(session: Arc<OpenSession>, raw: NonNull<TensorHandle>, kind: Type, device: u32) -> Self {
+    pub(super) fn new(
+        session: Arc<OpenSession>,
+        raw: NonNull<TensorHandle>,
+        kind: Type,
+        device: u32,
+    ) -> Self {
         Self { session, raw, kind, device }
     }
 
@@ -79,7 +84,9 @@ impl TorchTensor {
     /// Where `bytes` has another length than the tensor, what computes it failed, or it was given away to a run.
     pub fn read_into(&self, bytes: &mut [u8]) -> Result<(), TorchError> {
         // SAFETY: a live handle, and as many bytes as are said.
-        let answer = unsafe { (self.session.api.read_tensor)(self.raw.as_ptr(), bytes.as_mut_ptr(), bytes.len()) };
+        let answer = unsafe {
+            (self.session.api.read_tensor)(self.raw.as_ptr(), bytes.as_mut_ptr(), bytes.len())
+        };
         self.session.check(answer, || format!("reading {}", self.kind))
     }
 
@@ -138,9 +145,15 @@ impl TorchGraph {
         let bytes = function.encode()?;
         let (name, position) = (function.name().to_owned(), device.position);
         // SAFETY: a live session, bytes for the time of the call, and a place for the new handle.
-        let answer = unsafe { (api.load_graph)(session.raw.as_ptr(), position, Bytes::of(&bytes), &raw mut raw) };
+        let answer = unsafe {
+            (api.load_graph)(session.raw.as_ptr(), position, Bytes::of(&bytes), &raw mut raw)
+        };
         let raw = made(api, answer, raw, || format!("loading graph `{name}` on {device}"))?;
-        let outputs = function.outputs().iter().map(|output| function.type_of(output.value).clone()).collect();
+        let outputs = function
+            .outputs()
+            .iter()
+            .map(|output| function.type_of(output.value).clone())
+            .collect();
         Ok(Self { session: Arc::clone(session), raw, name, outputs, device: position })
     }
 
@@ -157,18 +170,26 @@ impl TorchGraph {
     ///
     /// # Errors
     /// Where a tensor is not what is declared, or is on another device and may not be; where an op fails, or memory runs out.
-    pub fn run(&self, given: &[&TorchTensor], place: WeightPlace) -> Result<Vec<TorchTensor>, TorchError> {
+    pub fn run(
+        &self,
+        given: &[&TorchTensor],
+        place: WeightPlace,
+    ) -> Result<Vec<TorchTensor>, TorchError> {
         let api = self.session.api;
-        let handles: Vec<*const TensorHandle> = given.iter().map(|tensor| tensor.raw.as_ptr().cast_const()).collect();
+        let handles: Vec<*const TensorHandle> =
+            given.iter().map(|tensor| tensor.raw.as_ptr().cast_const()).collect();
         let flags = if place == WeightPlace::Anywhere { RUN_STREAMS_WEIGHTS } else { 0 };
         let mut outputs = vec![null_mut(); self.outputs.len()];
         // SAFETY: a live graph, live handles for the time of the call, and places for as many handles as are said.
         let answer = unsafe {
-            let (given, taken) = ((handles.as_ptr(), handles.len()), (outputs.as_mut_ptr(), outputs.len()));
+            let (given, taken) =
+                ((handles.as_ptr(), handles.len()), (outputs.as_mut_ptr(), outputs.len()));
             (api.run_graph)(self.raw.as_ptr(), given.0, given.1, flags, taken.0, taken.1)
         };
         let notice = checked(api, answer, || format!("running graph `{}`", self.name))?;
-        for TorchFallback { op, device, reason, .. } in serde_json::from_slice::<Vec<_>>(&notice).unwrap_or_default() {
+        for TorchFallback { op, device, reason, .. } in
+            serde_json::from_slice::<Vec<_>>(&notice).unwrap_or_default()
+        {
             tracing::warn!("{device} has no {op}: it runs on the CPU from now on ({reason})");
         }
         let outputs = outputs.into_iter().zip(&self.outputs).map(|(raw, kind)| {
@@ -228,7 +249,10 @@ impl TorchEvent {
     }
 
     /// Has `done` called once it has come, or failed: on a thread that waits for its device. libtorch calls nobody back.
-    pub(crate) fn on_ready(self: &Arc<Self>, done: impl FnOnce(Result<(), TorchError>) + Send + 'static) {
+    pub(crate) fn on_ready(
+        self: &Arc<Self>,
+        done: impl FnOnce(Result<(), TorchError>) + Send + 'static,
+    ) {
         let event = Arc::clone(self);
         self.session.watchers.add(self.device, move || done(event.wait()));
     }
