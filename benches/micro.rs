@@ -1,8 +1,10 @@
-//! `cargo xtask bench micro`: keys, look-ups in memory, the cost of a call, the store; then each figure beside its target.
+//! `cargo xtask bench micro`: keys, look-ups in memory, the cost of a call, the store; then each
+//! figure beside its target.
 //!
 //! It runs on the installed xla-cpu plugin (`cargo xtask setup`), and needs no Python.
 //!
-//! criterion rather than divan, for its estimates can be read back: the table at the end compares medians of this run.
+//! criterion rather than divan, for its estimates can be read back: the table at the end compares
+//! medians of this run.
 
 #![expect(
     clippy::unwrap_used,
@@ -32,7 +34,8 @@ use preheat_cache::{
 
 /// A `UNet`'s step with its helper functions, as JAX prints it.
 const UNET: &str = include_str!("../examples/programs/unet_step.mlir");
-/// The length of the programs whose key is taken: the text of Stable Diffusion 1.5's `UNet` has about this length.
+/// The length of the programs whose key is taken: the text of Stable Diffusion 1.5's `UNet` has
+/// about this length.
 const PROGRAM_BYTES: usize = 600_000;
 
 fn main() {
@@ -57,7 +60,8 @@ fn main() {
     report(&Results { folder: results, began }, stored_bytes);
 }
 
-/// The key of a graph whose program is new: normalise and hash the program, hash options and environment.
+/// The key of a graph whose program is new: normalise and hash the program, hash options and
+/// environment.
 fn keys(criterion: &mut Criterion) {
     let plain = long_program(PROGRAM_BYTES);
     let located = with_locations(&long_program(PROGRAM_BYTES / 2), PROGRAM_BYTES);
@@ -108,7 +112,8 @@ fn tokenizer(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// [`Runtime::get_or_compile`] of what this process has loaded: as a program, and as a graph that is built only where it has to be.
+/// [`Runtime::get_or_compile`] of what this process has loaded: as a program, and as a graph that
+/// is built only where it has to be.
 fn in_memory(criterion: &mut Criterion, runtime: &Runtime) {
     let signature = signature();
     let program = Program::sniff(UNET.as_bytes()).unwrap();
@@ -119,16 +124,17 @@ fn in_memory(criterion: &mut Criterion, runtime: &Runtime) {
     assert_eq!(runtime.get_or_compile(&signature, &graph).unwrap().report().source, Source::Memory);
     let mut group = criterion.benchmark_group("get_or_compile from memory");
     group.bench_function("graph", |bencher| {
-        bencher.iter(|| runtime.get_or_compile(&signature, &graph).unwrap())
+        bencher.iter(|| runtime.get_or_compile(&signature, &graph).unwrap());
     });
     group.bench_function("program", |bencher| {
-        bencher.iter(|| runtime.get_or_compile(&signature, &program).unwrap())
+        bencher.iter(|| runtime.get_or_compile(&signature, &program).unwrap());
     });
     group.finish();
 }
 
-/// [`Executable::run`] on device buffers, beside the call that it makes. Both sides are called in turn and only one is
-/// timed, so that both see the same machine; results are awaited and dropped outside of the timed part.
+/// [`Executable::run`] on device buffers, beside the call that it makes. Both sides are called in
+/// turn and only one is timed, so that both see the same machine; results are awaited and dropped
+/// outside of the timed part.
 fn calls(criterion: &mut Criterion, runtime: &Runtime, unet_inputs: usize) {
     let plugin =
         plugins::find(PluginName::XlaCpu, &plugins::Lookup::from_process()).require().unwrap();
@@ -184,7 +190,8 @@ fn bare(client: &Client, text: &str, inputs: usize) -> (LoadedExecutable, Vec<Bu
     (executable, (0..inputs).map(|_| zero()).collect())
 }
 
-/// What a warm start asks of the store; the object holds the machine code of the `UNet`. Returns the length of its file.
+/// What a warm start asks of the store; the object holds the machine code of the `UNet`. Returns
+/// the length of its file.
 fn disk(criterion: &mut Criterion, dir: &Path, key: GraphKey) -> u64 {
     let store = Store::open(StoreOptions::new(dir)).unwrap();
     let Lookup::Hit(object) = store.load(&key).unwrap() else { panic!("the UNet was not stored") };
@@ -205,7 +212,7 @@ fn disk(criterion: &mut Criterion, dir: &Path, key: GraphKey) -> u64 {
         bencher.iter_batched(|| (), |()| store.load(&key).unwrap(), BatchSize::PerIteration);
     });
     group.bench_function("read transaction", |bencher| {
-        bencher.iter(|| store.resolve(&wanted).unwrap())
+        bencher.iter(|| store.resolve(&wanted).unwrap());
     });
     group.bench_function("write transaction", |bencher| {
         bencher.iter(|| store.commit(std::slice::from_ref(&hit), &Counters::default()).unwrap());
@@ -221,7 +228,8 @@ struct Results {
 }
 
 impl Results {
-    /// Nanoseconds; `None` where the bench was filtered out, so that what is there is of another run.
+    /// Nanoseconds; `None` where the bench was filtered out, so that what is there is of another
+    /// run.
     fn median(&self, id: &str) -> Option<f64> {
         let path = self.folder.join(id).join("new/estimates.json");
         let fresh = path.metadata().ok()?.modified().ok()? >= self.began;
@@ -323,7 +331,8 @@ fn environment() -> Environment {
     }
 }
 
-/// A program of so many bytes: the `UNet`'s lines over and over. The text is hashed and never parsed, so that names come twice.
+/// A program of so many bytes: the `UNet`'s lines over and over. The text is hashed and never
+/// parsed, so that names come twice.
 fn long_program(bytes: usize) -> String {
     let mut lines: Vec<&str> = UNET.lines().collect();
     let (head, tail) = (lines.remove(0), lines.pop().unwrap());
@@ -338,7 +347,8 @@ fn long_program(bytes: usize) -> String {
     text + tail + "\n"
 }
 
-/// Gives each operation a location, as JAX prints them with debug information, and fills up to `bytes` with their definitions.
+/// Gives each operation a location, as JAX prints them with debug information, and fills up to
+/// `bytes` with their definitions.
 fn with_locations(text: &str, bytes: usize) -> String {
     let (mut located, mut count) = (String::with_capacity(bytes), 0);
     for line in text.lines() {

@@ -1,9 +1,10 @@
-//! A process that holds a model on a device and runs its steps whenever it is told to, in two ways: as `preheat run` does, and as the
-//! bare executable called back to back.
+//! A process that holds a model on a device and runs its steps whenever it is told to, in two ways:
+//! as `preheat run` does, and as the bare executable called back to back.
 //!
-//! Arguments: the cache's folder, a model's folder, the device, `--precision`, width and height in pixels, steps. Once all is loaded it
-//! prints one JSON line, and then one for each line that it reads: `loop` or `bare`. Both run the same executable of the same runtime, on
-//! weights of their own; those of `bare` come when it is first told.
+//! Arguments: the cache's folder, a model's folder, the device, `--precision`, width and height in
+//! pixels, steps. Once all is loaded it prints one JSON line, and then one for each line that it
+//! reads: `loop` or `bare`. Both run the same executable of the same runtime, on weights of their
+//! own; those of `bare` come when it is first told.
 
 #![allow(
     clippy::unwrap_used,
@@ -126,8 +127,8 @@ impl Bare {
         Self { runtime: runtime.clone(), executable, function, weights }
     }
 
-    /// Runs one step, then queues all others at once, each on the latents of the one before it; how long the first took, and the mean of
-    /// the others.
+    /// Runs one step, then queues all others at once, each on the latents of the one before it; how
+    /// long the first took, and the mean of the others.
     fn run(&self, steps: usize) -> (f64, f64) {
         let coefficients = Coefficients {
             input_scale: 1.0,
@@ -142,7 +143,8 @@ impl Bare {
             noise: 0.0,
         };
         let scalars = StepScalars { timestep: 500.0, guidance: 7.5, coefficients };
-        // What a call takes over cannot be given twice, so every call has inputs of its own. All are there before the clock starts.
+        // What a call takes over cannot be given twice, so every call has inputs of its own. All
+        // are there before the clock starts.
         let mut inputs: Vec<HashMap<&str, DeviceTensor>> =
             (0..steps).map(|_| self.inputs(scalars)).collect();
         let began = Instant::now();
@@ -188,7 +190,8 @@ impl Bare {
     }
 }
 
-/// The weights as the pipeline brings them to the device: libtorch takes them as the checkpoint has them.
+/// The weights as the pipeline brings them to the device: libtorch takes them as the checkpoint has
+/// them.
 fn weights(runtime: &Runtime, folder: &ModelFolder, function: &Verified) -> Vec<DeviceTensor> {
     let checkpoint =
         Checkpoint::open(&folder.component(Component::Unet), "diffusion_pytorch_model", None)

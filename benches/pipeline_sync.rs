@@ -1,9 +1,10 @@
-//! A process that holds a model and runs its denoising loop whenever it is told to, waiting for the device as often as it was told
-//! (`--tpu-sync-steps`).
+//! A process that holds a model and runs its denoising loop whenever it is told to, waiting for the
+//! device as often as it was told (`--tpu-sync-steps`).
 //!
-//! Arguments: the cache's folder, a model's folder, width and height in pixels, steps, and after how many of them the host waits; 0
-//! for none. Once all is loaded it prints one JSON line, and then one for each line that it reads: what the loop took, and how much
-//! memory it held at most, from its first step to its last, beyond what the process held before it.
+//! Arguments: the cache's folder, a model's folder, width and height in pixels, steps, and after
+//! how many of them the host waits; 0 for none. Once all is loaded it prints one JSON line, and
+//! then one for each line that it reads: what the loop took, and how much memory it held at most,
+//! from its first step to its last, beyond what the process held before it.
 
 #![allow(
     clippy::unwrap_used,
@@ -24,7 +25,8 @@ use preheat::progress::{Event, EventKind, Progress};
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-/// Asks for the most memory that the process ever held when the last step is done: what decodes comes after it.
+/// Asks for the most memory that the process ever held when the last step is done: what decodes
+/// comes after it.
 #[derive(Default)]
 struct Peak(AtomicU64);
 

@@ -1,8 +1,10 @@
-//! `cargo bench --bench weights`: how long weights take from the page cache into memory, as the graph reads them.
+//! `cargo bench --bench weights`: how long weights take from the page cache into memory, as the
+//! graph reads them.
 //!
-//! The yardstick is a plain read of the same file into fresh memory, by one thread and by two, in seconds of processor time. The checkpoint has the shapes of
-//! the down blocks and the middle of Stable Diffusion 1.5's `UNet`, and seeded values. Both sides take turns; the table has
-//! medians. Arguments: the number of rounds (7), and a folder for the checkpoint (a temporary one).
+//! The yardstick is a plain read of the same file into fresh memory, by one thread and by two, in
+//! seconds of processor time. The checkpoint has the shapes of the down blocks and the middle of
+//! Stable Diffusion 1.5's `UNet`, and seeded values. Both sides take turns; the table has medians.
+//! Arguments: the number of rounds (7), and a folder for the checkpoint (a temporary one).
 
 #![expect(
     clippy::unwrap_used,
@@ -75,13 +77,15 @@ fn main() {
     }
 }
 
-/// Processor time of this process, all threads together: another program that wants the processors changes it little.
+/// Processor time of this process, all threads together: another program that wants the processors
+/// changes it little.
 struct Clock(u64);
 
 impl Clock {
     fn ticks() -> u64 {
         let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
-        // Behind the name, which may have spaces: the state, ten numbers, then user and system time.
+        // Behind the name, which may have spaces: the state, ten numbers, then user and system
+        // time.
         let (_, fields) = stat.rsplit_once(") ").unwrap();
         fields.split(' ').skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum()
     }
@@ -120,7 +124,8 @@ fn read(path: &Path, threads: usize) -> f64 {
                 let file = &file;
                 scope.spawn(move || {
                     let start = index * part;
-                    // Fresh pages, which the kernel fills with zeroes when they are first touched, as for any reader.
+                    // Fresh pages, which the kernel fills with zeroes when they are first touched,
+                    // as for any reader.
                     let mut bytes = vec![0; part.min(length - start)];
                     std::os::unix::fs::FileExt::read_exact_at(file, &mut bytes, start as u64)
                         .unwrap();

@@ -1,5 +1,5 @@
-//! Writes a model folder with random weights of sensible scale, so that graphs of full size can be compiled, run and timed
-//! without a download.
+//! Writes a model folder with random weights of sensible scale, so that graphs of full size can be
+//! compiled, run and timed without a download.
 //!
 //! ```console
 //! $ cargo run --release --example random_model -- sd15 /tmp/random-sd15
@@ -29,7 +29,8 @@ fn usage() -> String {
     )
 }
 
-/// `sd15` is of full size, `small:sd15` is small; a small one that has no namesake goes by its name.
+/// `sd15` is of full size, `small:sd15` is small; a small one that has no namesake goes by its
+/// name.
 fn shape(name: &str) -> Option<Shape<'_>> {
     if FULL_SIZE.contains(&name) {
         return Some(Shape::FullSize(name));

@@ -1,4 +1,5 @@
-//! What `preheat run` does, in a dozen lines: `cargo run --release --example text_to_image -- "the digit seven" seven.png`.
+//! What `preheat run` does, in a dozen lines: `cargo run --release --example text_to_image -- "the
+//! digit seven" seven.png`.
 
 #![expect(clippy::print_stdout, reason = "an example shows what it did")]
 

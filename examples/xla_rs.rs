@@ -1,11 +1,13 @@
-//! A step of a diffusion pipeline, built with the `xla` crate's `XlaBuilder`, through preheat's cache.
+//! A step of a diffusion pipeline, built with the `xla` crate's `XlaBuilder`, through preheat's
+//! cache.
 //!
 //! ```console
 //! $ eval "$(cargo xtask setup xla-rs)"
 //! $ cargo run --release --features xla-rs --example xla_rs
 //! ```
 //!
-//! Twice: the second time nothing is compiled. What differs from a pipeline on the crate alone is in `main`.
+//! Twice: the second time nothing is compiled. What differs from a pipeline on the crate alone is
+//! in `main`.
 
 #![expect(clippy::print_stdout, reason = "an example shows what it did")]
 
@@ -71,7 +73,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 /// Predicts the noise with and without the prompt, guides, and takes one step of Euler's method
-/// (<https://arxiv.org/abs/2206.00364>, algorithm 2 without churn). The new latents take over the memory of the old ones.
+/// (<https://arxiv.org/abs/2206.00364>, algorithm 2 without churn). The new latents take over the
+/// memory of the old ones.
 fn guided_euler_step() -> xla::Result<XlaComputation> {
     let builder = XlaBuilder::new("guided-euler-step");
     let input = |number, dimensions: &[i64], name| {

@@ -1,5 +1,5 @@
-//! preheat compiles a diffusion pipeline's graphs with XLA once, keeps the executables on disk, and hands them back in a
-//! fraction of a second for ever after.
+//! preheat compiles a diffusion pipeline's graphs with XLA once, keeps the executables on disk, and
+//! hands them back in a fraction of a second for ever after.
 //!
 //! | word | meaning |
 //! |---|---|
@@ -11,8 +11,8 @@
 //! | graph key | the digest of program, compile options and environment: names exactly one executable |
 //! | warm | every stage that a signature needs has an executable in the cache for this environment |
 //!
-//! A [`Runtime`] is a device with its cache. It is asked for the executable of a graph under a signature, and answers from
-//! memory, from disk, or by compiling and keeping what it compiled:
+//! A [`Runtime`] is a device with its cache. It is asked for the executable of a graph under a
+//! signature, and answers from memory, from disk, or by compiling and keeping what it compiled:
 //!
 //! ```no_run
 //! use preheat::{Dtype, Program, Runtime, Tensor, create_execution_signature};

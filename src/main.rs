@@ -1,4 +1,5 @@
-//! The `preheat` command: parses, calls [`preheat::cli`], maps the outcome to an exit status; nothing else.
+//! The `preheat` command: parses, calls [`preheat::cli`], maps the outcome to an exit status;
+//! nothing else.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -7,16 +8,18 @@ use std::time::Instant;
 use clap::Parser;
 use preheat::cli::{Cli, Status, end_now, run};
 
-/// jemalloc for the whole process, the plugin that is loaded into it included: a deserialise spends a good part of its
-/// time in malloc. Only the binary does this; a program that links the library chooses its own allocator. Huge pages would
-/// win a tenth where free ones are at hand, and lose half where the kernel has to find them first (docs/performance.md).
+/// jemalloc for the whole process, the plugin that is loaded into it included: a deserialise spends
+/// a good part of its time in malloc. Only the binary does this; a program that links the library
+/// chooses its own allocator. Huge pages would win a tenth where free ones are at hand, and lose
+/// half where the kernel has to find them first (docs/performance.md).
 #[cfg(not(target_env = "msvc"))]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-/// What jemalloc reads of the program at its start. Memory of 8 MiB and more goes back to the system the moment it is freed
-/// unless told otherwise, and the rest after ten seconds, which a few steps on a CPU take; a step through libtorch takes and
-/// frees gigabytes, and a quarter of its time went into page faults (docs/performance.md).
+/// What jemalloc reads of the program at its start. Memory of 8 MiB and more goes back to the
+/// system the moment it is freed unless told otherwise, and the rest after ten seconds, which a few
+/// steps on a CPU take; a step through libtorch takes and frees gigabytes, and a quarter of its
+/// time went into page faults (docs/performance.md).
 #[cfg(not(target_env = "msvc"))]
 #[expect(unsafe_code, reason = "jemalloc looks for this name; nothing else has it")]
 #[unsafe(export_name = "malloc_conf")]

@@ -12,7 +12,8 @@
 //! let executable = runtime.get_or_compile(&signature, &computation)?;
 //! ```
 //!
-//! `Program::try_from(&computation)` gives its program. [`Tensor`] and [`xla::Literal`] convert into each other, in both directions with `TryFrom`. docs/xla-rs.md has the set-up.
+//! `Program::try_from(&computation)` gives its program. [`Tensor`] and [`xla::Literal`] convert
+//! into each other, in both directions with `TryFrom`. docs/xla-rs.md has the set-up.
 
 use std::borrow::Cow;
 
@@ -26,8 +27,8 @@ use crate::pjrt::dtype_from_hlo;
 use crate::runtime::{AsGraph, BuildError, Graph};
 
 impl AsGraph for XlaComputation {
-    /// The computation as a graph that is matched on the exact signature. It is serialised on every call: a loop keeps the
-    /// executable, not the computation.
+    /// The computation as a graph that is matched on the exact signature. It is serialised on every
+    /// call: a loop keeps the executable, not the computation.
     fn as_graph(&self) -> Result<Cow<'_, Graph>, BuildError> {
         Ok(Cow::Owned(Graph::from_program(Program::try_from(self)?)))
     }

@@ -1,5 +1,5 @@
-//! The torch library on the real libtorch: every op against its plainest form, memory, placement, what a device lacks, and each network
-//! of the fixture models against what diffusers computes.
+//! The torch library on the real libtorch: every op against its plainest form, memory, placement,
+//! what a device lacks, and each network of the fixture models against what diffusers computes.
 //!
 //! `cargo xtask test --torch` builds what it needs and runs it.
 

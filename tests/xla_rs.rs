@@ -1,5 +1,6 @@
-//! Graphs of the `xla` crate (feature `xla-rs`): through cache, keys, store and warmup, and compared with what the crate's own XLA
-//! computes, which is another build of XLA than the plugin's. Run by `cargo xtask test --xla-rs`.
+//! Graphs of the `xla` crate (feature `xla-rs`): through cache, keys, store and warmup, and
+//! compared with what the crate's own XLA computes, which is another build of XLA than the
+//! plugin's. Run by `cargo xtask test --xla-rs`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
 
@@ -149,8 +150,9 @@ fn a_difference_is_seen() {
 /// Set in the process of the oracle.
 const ORACLE: &str = "XLA_RS_TEST_ORACLE";
 
-/// The XLA that the crate links has a process of its own, since TensorFlow's crashes where it compiles the parts of a module in
-/// parallel, and its flag against that is one that the plugin would read, too (docs/xla-rs.md).
+/// The XLA that the crate links has a process of its own, since TensorFlow's crashes where it
+/// compiles the parts of a module in parallel, and its flag against that is one that the plugin
+/// would read, too (docs/xla-rs.md).
 #[test]
 fn both_xlas_compute_the_same() {
     let test = "both_xlas_compute_the_same";
@@ -191,7 +193,8 @@ fn both_xlas_compute_the_same() {
     });
 }
 
-/// Every result of every run in a file of its own: a line of JSON with dtype and dimensions, then the bytes.
+/// Every result of every run in a file of its own: a line of JSON with dtype and dimensions, then
+/// the bytes.
 fn write_what_the_oracle_gives(lab: &Lab) {
     let client = PjRtClient::cpu().unwrap();
     for case in cases() {

@@ -1,6 +1,7 @@
 //! A process that loads an executable and runs 200 steps, and how much memory it holds meanwhile.
 //!
-//! Arguments: the cache's folder, a program. Prints one JSON line; the first run on a folder compiles.
+//! Arguments: the cache's folder, a program. Prints one JSON line; the first run on a folder
+//! compiles.
 
 use std::time::Instant;
 
@@ -49,7 +50,8 @@ pub fn run() {
     );
 }
 
-/// The resident size of this process, now (`VmRSS`) or at its largest (`VmHWM`); 0 where there is no /proc.
+/// The resident size of this process, now (`VmRSS`) or at its largest (`VmHWM`); 0 where there is
+/// no /proc.
 fn resident_bytes(field: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let value = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));

@@ -1,9 +1,10 @@
 //! How the store grows with what it holds: `cargo xtask bench scale`, or
 //! `cargo run --release -p preheat-cache --example scale -- [ENTRIES ...]`.
 //!
-//! The entries are small and made up: a program of some hundred bytes, machine code of a kilobyte, ten models of a hundred
-//! requests each per stage. They are written below `TMPDIR`, or to memory where there is `/dev/shm`, since writing 100,000 of them
-//! would otherwise measure the disk's fsync for ten minutes.
+//! The entries are small and made up: a program of some hundred bytes, machine code of a kilobyte,
+//! ten models of a hundred requests each per stage. They are written below `TMPDIR`, or to memory
+//! where there is `/dev/shm`, since writing 100,000 of them would otherwise measure the disk's
+//! fsync for ten minutes.
 #![expect(
     clippy::print_stdout,
     clippy::unwrap_used,
@@ -26,7 +27,8 @@ const BATCH: u64 = 1000;
 const EVICTED: usize = 1000;
 const STAGES: [&str; 3] = ["text_encoder", "denoiser", "vae_decoder"];
 
-/// A figure: what was measured, in what unit, at most what it may be at 100,000 entries, and what it was at each size.
+/// A figure: what was measured, in what unit, at most what it may be at 100,000 entries, and what
+/// it was at each size.
 struct Row {
     what: &'static str,
     unit: &'static str,

@@ -13,9 +13,10 @@ const ENVIRONMENT_TAG: &str = "preheat-environment-v1";
 /// A flag file longer than this is no flag file.
 const FLAG_FILE_LIMIT_BYTES: u64 = 1 << 20;
 
-/// Flags that only decide what is written down about a compile, as XLA's own help describes them, with what each one does.
-/// They stay out of the key. A flag that is not known to be one of these stays in: `xla_dump_hlo_snapshots` and
-/// `xla_dump_hlo_unoptimized_snapshots`, for example, change what executing a program does.
+/// Flags that only decide what is written down about a compile, as XLA's own help describes them,
+/// with what each one does. They stay out of the key. A flag that is not known to be one of these
+/// stays in: `xla_dump_hlo_snapshots` and `xla_dump_hlo_unoptimized_snapshots`, for example, change
+/// what executing a program does.
 const DUMP_ONLY_FLAGS: [(&str, &str); 20] = [
     ("xla_dump_compress_protos", "gzips what is dumped"),
     ("xla_dump_disable_metadata", "leaves metadata out of dumped text"),
@@ -41,9 +42,10 @@ const DUMP_ONLY_FLAGS: [(&str, &str); 20] = [
 
 /// The flags of one environment variable, as the compiler reads them, in an order of their own.
 ///
-/// Each is one word as the compiler receives it, quotes taken off: `--name`, or `--name=value`. They are sorted by name and
-/// those that only dump are dropped. Where a name comes twice and every value is a truth value, the last one stands, as it does
-/// in XLA; any other repetition is kept in its order, since some flags add up (`xla_disable_hlo_passes`).
+/// Each is one word as the compiler receives it, quotes taken off: `--name`, or `--name=value`.
+/// They are sorted by name and those that only dump are dropped. Where a name comes twice and every
+/// value is a truth value, the last one stands, as it does in XLA; any other repetition is kept in
+/// its order, since some flags add up (`xla_disable_hlo_passes`).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Flags {
     words: Vec<String>,
@@ -53,7 +55,8 @@ pub struct Flags {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FlagsError {
-    /// XLA takes a value that does not start with `-` for the name of a file of flags, and ends the process where it cannot read it.
+    /// XLA takes a value that does not start with `-` for the name of a file of flags, and ends the
+    /// process where it cannot read it.
     #[error(
         "XLA_FLAGS does not start with \"-\", so XLA reads it as the name of a file of flags, and {path:?} cannot be read: {cause}"
     )]
@@ -68,9 +71,10 @@ pub enum FlagsError {
 impl Flags {
     /// Reads a line of flags the way XLA does.
     ///
-    /// Words are separated by whitespace. A value that opens with a quote right after `=` runs to the closing quote; a backslash
-    /// escapes inside double quotes only. XLA stops at the first word that does not start with `-`; what follows is kept here as one
-    /// last word, since other readers of flags (`LIBTPU_INIT_ARGS`) may make something of it.
+    /// Words are separated by whitespace. A value that opens with a quote right after `=` runs to
+    /// the closing quote; a backslash escapes inside double quotes only. XLA stops at the first
+    /// word that does not start with `-`; what follows is kept here as one last word, since other
+    /// readers of flags (`LIBTPU_INIT_ARGS`) may make something of it.
     pub fn parse(text: &str) -> Self {
         let mut words: Vec<(String, String)> = Vec::new();
         let mut rest = text.trim_start_matches(is_space);
@@ -99,7 +103,8 @@ impl Flags {
         Self { words: canonical(words, unread) }
     }
 
-    /// Reads the value of `XLA_FLAGS`, which names a file of flags where it does not start with `-`.
+    /// Reads the value of `XLA_FLAGS`, which names a file of flags where it does not start with
+    /// `-`.
     pub fn from_xla_flags(value: &str) -> Result<Self, FlagsError> {
         if value.is_empty() || value.trim_start_matches(is_space).starts_with('-') {
             return Ok(Self::parse(value));
@@ -221,7 +226,8 @@ impl fmt::Display for Host {
 pub struct Host {
     /// LLVM's features of the CPU, sorted.
     pub features: Vec<String>,
-    /// The number of CPUs that the compiler saw ([`schedulable_cpus`](crate::schedulable_cpus)): the code is tuned to it.
+    /// The number of CPUs that the compiler saw ([`schedulable_cpus`](crate::schedulable_cpus)):
+    /// the code is tuned to it.
     pub schedulable_cpus: u64,
 }
 
@@ -249,7 +255,8 @@ pub struct Environment {
     /// The host, on XLA:CPU.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<Host>,
-    /// The plugin's serialised topology; recorded so that a later compile can use it, and no part of any key.
+    /// The plugin's serialised topology; recorded so that a later compile can use it, and no part
+    /// of any key.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "hex")]
     pub raw_topology: Option<Vec<u8>>,
 }

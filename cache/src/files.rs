@@ -152,7 +152,8 @@ impl Folder {
         bounded(self.read(path)?, limit_bytes)
     }
 
-    /// As [`read_small`](Self::read_small), whoever wrote it: nothing but a decision follows from it.
+    /// As [`read_small`](Self::read_small), whoever wrote it: nothing but a decision follows from
+    /// it.
     pub(crate) fn read_any_small(&self, path: &Path, limit_bytes: u64) -> io::Result<Vec<u8>> {
         bounded(self.open_any(path)?, limit_bytes)
     }
@@ -240,8 +241,8 @@ impl Folder {
         Ok(())
     }
 
-    /// A new file in the folder at `path`, whose name begins with `prefix`. It is removed when it is
-    /// dropped, unless it was given a name that lasts.
+    /// A new file in the folder at `path`, whose name begins with `prefix`. It is removed when it
+    /// is dropped, unless it was given a name that lasts.
     pub(crate) fn create(self: &Arc<Self>, path: &Path, prefix: &str) -> io::Result<NewFile> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create_new(true);
@@ -391,8 +392,8 @@ impl Folder {
         folder.remove_dir(name)
     }
 
-    /// Makes the names in the folder that `path` lies in last. Only Unix can sync a folder, and only
-    /// Unix needs to; some of its file systems cannot, and then names last as they do there.
+    /// Makes the names in the folder that `path` lies in last. Only Unix can sync a folder, and
+    /// only Unix needs to; some of its file systems cannot, and then names last as they do there.
     pub(crate) fn sync_folder_of(&self, path: &Path) -> io::Result<()> {
         if !cfg!(unix) {
             return Ok(());

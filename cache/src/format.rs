@@ -16,7 +16,8 @@ impl FormatVersion {
 
     const PREFIX: &str = "preheat-store ";
 
-    /// The content of the store's `format` file: `preheat-store 1` on its first line, then the oldest release that reads it.
+    /// The content of the store's `format` file: `preheat-store 1` on its first line, then the
+    /// oldest release that reads it.
     pub(crate) fn file_content(self) -> String {
         format!("{}{self}\nread by preheat {} and later\n", Self::PREFIX, env!("CARGO_PKG_VERSION"))
     }

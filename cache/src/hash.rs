@@ -1,7 +1,8 @@
 //! Framed hashing: what every key of this crate is made with.
 //!
-//! Two different lists of fields never feed the same bytes to the hash. A version tag comes first, text and bytes are preceded by
-//! their length, lists by their count, options by a presence byte, and enums are written as a fixed ordinal rather than by name.
+//! Two different lists of fields never feed the same bytes to the hash. A version tag comes first,
+//! text and bytes are preceded by their length, lists by their count, options by a presence byte,
+//! and enums are written as a fixed ordinal rather than by name.
 
 use std::collections::BTreeMap;
 use std::fmt;

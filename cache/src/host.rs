@@ -1,10 +1,10 @@
 //! What XLA:CPU reads of the host.
 
-/// The number of CPUs that XLA:CPU tunes its code to: `NPROC` where it is set to a number, else the CPUs of the calling thread's affinity mask,
-/// which may differ from that of the process.
+/// The number of CPUs that XLA:CPU tunes its code to: `NPROC` where it is set to a number, else the
+/// CPUs of the calling thread's affinity mask, which may differ from that of the process.
 ///
-/// XLA does not look at cgroup quotas, so this does not either; `std::thread::available_parallelism`, which does, is asked only where
-/// the mask cannot be read.
+/// XLA does not look at cgroup quotas, so this does not either;
+/// `std::thread::available_parallelism`, which does, is asked only where the mask cannot be read.
 pub fn schedulable_cpus() -> u64 {
     let asked = std::env::var("NPROC").ok().and_then(|text| text.trim().parse::<i64>().ok());
     if let Some(asked) = asked {

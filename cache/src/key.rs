@@ -10,7 +10,8 @@
 //! | model, input shape, batch, cfg scale, scheduler, steps, dtype, autocast policy | through the program | as far as the graph's builder keeps them | [`ProjectedSignature::digest`](crate::ProjectedSignature::digest) |
 //! | the sources that build and lower graphs | through the program | yes | [`BuilderId`] |
 //!
-//! Each digest is framed (`hash.rs`) and starts with a version tag; the golden values in the tests below change only together with a tag.
+//! Each digest is framed (`hash.rs`) and starts with a version tag; the golden values in the tests
+//! below change only together with a tag.
 
 use std::fmt;
 use std::str::FromStr;
@@ -66,13 +67,15 @@ impl FromStr for GraphKey {
     }
 }
 
-/// A digest of the sources that build and lower graphs, so that a change in them never finds an older graph.
+/// A digest of the sources that build and lower graphs, so that a change in them never finds an
+/// older graph.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct BuilderId(pub String);
 
 impl BuilderId {
-    /// The builder of a graph that is given as a program: the program itself, so that another program is another entry.
+    /// The builder of a graph that is given as a program: the program itself, so that another
+    /// program is another entry.
     pub fn of_program(program: &Program) -> Self {
         Self(format!("program:{}", program.digest()))
     }
@@ -96,7 +99,8 @@ impl KeyInputs {
     }
 }
 
-/// The key under which a stage's graph key is remembered, so that it is found without building the graph.
+/// The key under which a stage's graph key is remembered, so that it is found without building the
+/// graph.
 pub fn projection_key(
     stage: &str,
     signature: &ProjectedSignature,
@@ -124,7 +128,8 @@ fn hash_projection(
     hasher.finish()
 }
 
-/// What a projection key is made of but for the environment and the options, so that the key can be made for another environment.
+/// What a projection key is made of but for the environment and the options, so that the key can be
+/// made for another environment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecordedProjection {
     /// The stage that was asked for; a record is shared by all stages that lower to its program.

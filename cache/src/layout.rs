@@ -1,4 +1,5 @@
-//! Every path of a store, declared in one place, and every name that a store gives to what it makes.
+//! Every path of a store, declared in one place, and every name that a store gives to what it
+//! makes.
 //!
 //! A version stands in the name of each folder whose content has a format: a newer format gets a
 //! folder of its own, so that it orphans the older entries and never misreads them.
@@ -18,7 +19,8 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// The content of `CACHEDIR.TAG`: the signature that backup programs look for, and a line for people.
+    /// The content of `CACHEDIR.TAG`: the signature that backup programs look for, and a line for
+    /// people.
     pub(crate) const CACHEDIR_TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n\
         # This folder is a cache of compiled graphs, made by preheat. It can be deleted.\n\
         # About cache directory tags see https://bford.info/cachedir/\n";
@@ -153,7 +155,8 @@ impl Layout {
         self.root.join("plugin-builds-v1")
     }
 
-    /// The remembered hash of one plugin file; `identity` is a digest of its device, inode, size and time.
+    /// The remembered hash of one plugin file; `identity` is a digest of its device, inode, size
+    /// and time.
     pub fn plugin_build(&self, identity: &Digest) -> PathBuf {
         self.plugin_builds().join(identity.to_string())
     }
@@ -163,7 +166,8 @@ impl Layout {
         self.root.join("targets-v1")
     }
 
-    /// What a plugin said a target is like; `key` is a digest of the plugin's build, its flags and the target's name.
+    /// What a plugin said a target is like; `key` is a digest of the plugin's build, its flags and
+    /// the target's name.
     pub fn target(&self, key: &Digest) -> PathBuf {
         self.targets().join(key.to_string())
     }
@@ -177,8 +181,8 @@ impl Layout {
         is_made_up(letters) && (prefix == Self::SMALL_FILE || prefix.parse::<Digest>().is_ok())
     }
 
-    /// As [`is_temporary`](Self::is_temporary), and the small files of earlier releases, whose names
-    /// a person could give as well: nothing is removed by them.
+    /// As [`is_temporary`](Self::is_temporary), and the small files of earlier releases, whose
+    /// names a person could give as well: nothing is removed by them.
     pub(crate) fn is_temporary_of_any_release(path: &Path) -> bool {
         let letters = name_of(path).and_then(|name| name.strip_prefix("file."));
         Self::is_temporary(path) || letters.is_some_and(is_made_up)

@@ -1,8 +1,10 @@
-//! The keys and the store of preheat: compiled graphs under content hashes, shared between processes.
+//! The keys and the store of preheat: compiled graphs under content hashes, shared between
+//! processes.
 //!
-//! A [`Signature`] is what the user asked to run; its projection and the [`Environment`] lead to the graph keys of a pipeline's
-//! stages without building a graph. A [`GraphKey`] names exactly one compiled executable, and a [`Store`] keeps it.
-//! This crate stores bytes under keys: it loads no plugin and lowers no graph.
+//! A [`Signature`] is what the user asked to run; its projection and the [`Environment`] lead to
+//! the graph keys of a pipeline's stages without building a graph. A [`GraphKey`] names exactly one
+//! compiled executable, and a [`Store`] keeps it. This crate stores bytes under keys: it loads no
+//! plugin and lowers no graph.
 #![forbid(unsafe_code)]
 
 mod environment;

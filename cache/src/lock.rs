@@ -1,7 +1,8 @@
 //! Locks between processes: one compile per key, and readers that keep what they read.
 //!
-//! They are the operating system's file locks, so the kernel releases a dead process's. A lock file is removed when its holder is
-//! done; whoever takes one therefore checks that the path still names the file that it locked.
+//! They are the operating system's file locks, so the kernel releases a dead process's. A lock file
+//! is removed when its holder is done; whoever takes one therefore checks that the path still names
+//! the file that it locked.
 
 use std::fs::{File, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
@@ -23,8 +24,9 @@ const FAILURE_CHARACTERS: usize = 4096;
 /// A character takes six bytes of JSON at most.
 const HOLDER_LIMIT_BYTES: u64 = 32 << 10;
 
-/// How often in a row a path may name another file than the one just locked. A holder that is done makes that happen once; a file
-/// system that gives a file a new inode number on every look makes it happen always.
+/// How often in a row a path may name another file than the one just locked. A holder that is done
+/// makes that happen once; a file system that gives a file a new inode number on every look makes
+/// it happen always.
 pub(crate) const STRAY_LOCKS: u32 = 100;
 
 /// Who holds a compile lock.
@@ -60,7 +62,8 @@ pub enum Wait {
 pub enum LockOutcome {
     /// It is held until the value is dropped.
     Held(CompileLock),
-    /// Another held it, and its compile failed: the reason is the waiter's answer as well. Whoever asks next compiles again.
+    /// Another held it, and its compile failed: the reason is the waiter's answer as well. Whoever
+    /// asks next compiles again.
     Failed {
         /// Who held it.
         holder: Holder,
@@ -85,12 +88,14 @@ pub struct CompileLock {
 }
 
 impl CompileLock {
-    /// How long another holder was waited for. `None`: the lock was free. After a wait, look whether the object is there now.
+    /// How long another holder was waited for. `None`: the lock was free. After a wait, look
+    /// whether the object is there now.
     pub fn waited(&self) -> Option<Duration> {
         self.waited
     }
 
-    /// Tells those that wait for it that the compile failed, and why; the lock is still to be dropped.
+    /// Tells those that wait for it that the compile failed, and why; the lock is still to be
+    /// dropped.
     pub fn fail(&mut self, reason: &str) {
         let reason = reason.chars().take(FAILURE_CHARACTERS).collect();
         write_holder(&mut self.file, self.since, Some(reason));
@@ -116,9 +121,11 @@ impl CompileLock {
         let began = Timestamp::now();
         let mut waited = None;
         let mut strays = 0;
-        // The compile that was seen under way. A failure of any other may have been left in the file by one that was over before.
+        // The compile that was seen under way. A failure of any other may have been left in the
+        // file by one that was over before.
         let mut awaited_compile: Option<(u32, Timestamp)> = None;
-        // Kept open while it is waited for: its holder removes it when it is done, and may have left word in it.
+        // Kept open while it is waited for: its holder removes it when it is done, and may have
+        // left word in it.
         let mut awaited: Option<File> = None;
         loop {
             let mut file = match awaited.take() {
@@ -172,7 +179,8 @@ impl CompileLock {
 
 impl Drop for CompileLock {
     fn drop(&mut self) {
-        // Removed while it is held: whoever opened it before finds that the path names another file by then, and starts over.
+        // Removed while it is held: whoever opened it before finds that the path names another file
+        // by then, and starts over.
         if let Err(error) = self.folder.remove(&self.path) {
             tracing::debug!(path = %self.path.display(), %error, "a lock file stays behind");
         }
@@ -182,14 +190,16 @@ impl Drop for CompileLock {
     }
 }
 
-/// A shared lock on an object, from its opening until the plugin has the bytes: eviction leaves the object alone meanwhile.
+/// A shared lock on an object, from its opening until the plugin has the bytes: eviction leaves the
+/// object alone meanwhile.
 #[derive(Debug)]
 pub struct ReadGuard {
     file: File,
 }
 
 impl ReadGuard {
-    /// Locks a file that is open for reading. Where that does not work, nothing is locked: the bytes are in memory by then.
+    /// Locks a file that is open for reading. Where that does not work, nothing is locked: the
+    /// bytes are in memory by then.
     pub(crate) fn new(file: File, path: &Path) -> Self {
         match file.try_lock_shared() {
             Ok(()) | Err(TryLockError::WouldBlock) => {}
@@ -230,7 +240,8 @@ pub(crate) fn lock_while(
     }
 }
 
-/// Says who holds the lock; it only serves the message that a waiter shows, so a failure changes nothing.
+/// Says who holds the lock; it only serves the message that a waiter shows, so a failure changes
+/// nothing.
 fn write_holder(file: &mut File, since: Timestamp, failed: Option<String>) {
     let holder = Holder { pid: std::process::id(), since, failed };
     let written = serde_json::to_vec(&holder).map_err(io::Error::other).and_then(|text| {

@@ -16,7 +16,8 @@
 //! | 88 + H + P | D | payload |
 //! | 88 + H + P + D | 32 | blake3 of all that precedes |
 //!
-//! Integers are little-endian. The hash after the header lets a listing trust a record without reading the megabytes behind it.
+//! Integers are little-endian. The hash after the header lets a listing trust a record without
+//! reading the megabytes behind it.
 
 use std::io::{self, Write};
 
@@ -118,7 +119,8 @@ pub enum ObjectError {
 }
 
 impl ObjectError {
-    /// Whether the file itself is bad. A header that does not parse although its checksum held was written by another release.
+    /// Whether the file itself is bad. A header that does not parse although its checksum held was
+    /// written by another release.
     pub(crate) fn is_damage(&self) -> bool {
         !matches!(
             self,
@@ -202,7 +204,8 @@ impl Prelude {
     }
 }
 
-/// Writes an object, and returns what its record says of it. The record that is written holds the same.
+/// Writes an object, and returns what its record says of it. The record that is written holds the
+/// same.
 pub(crate) fn write(
     to: &mut impl Write,
     record: &GraphRecord,

@@ -82,8 +82,8 @@ impl CompileOptions {
 }
 
 impl CompileOptions {
-    /// The first compiler option whose number is not finite. Such options have a key, and a record that could not be read back; so
-    /// [`Store::put`](crate::Store::put) refuses them.
+    /// The first compiler option whose number is not finite. Such options have a key, and a record
+    /// that could not be read back; so [`Store::put`](crate::Store::put) refuses them.
     pub fn non_finite(&self) -> Option<&str> {
         let odd =
             |value: &OptionValue| matches!(value, OptionValue::Float(value) if !value.is_finite());

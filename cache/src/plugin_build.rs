@@ -1,7 +1,8 @@
 //! Which build of a plugin a file is, without hashing hundreds of megabytes on every start.
 //!
-//! A linker's build id is taken where the file has one. Where it has none, the content is hashed once and the hash is remembered under
-//! the file's device, inode, length and times; a plugin that is replaced or written to has others.
+//! A linker's build id is taken where the file has one. Where it has none, the content is hashed
+//! once and the hash is remembered under the file's device, inode, length and times; a plugin that
+//! is replaced or written to has others.
 
 use std::fmt;
 use std::fs::{File, Metadata};
@@ -19,7 +20,8 @@ const IDENTITY_TAG: &str = "preheat-plugin-file-v1";
 /// What is read at once while hashing.
 const READ_BYTES: usize = 1 << 20;
 
-/// What identifies the build of a plugin: `gnu:` and its build id, or `blake3:` and the hash of its content.
+/// What identifies the build of a plugin: `gnu:` and its build id, or `blake3:` and the hash of its
+/// content.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct PluginBuild(pub String);
 
@@ -32,8 +34,8 @@ pub struct PluginBuildError {
 }
 
 impl PluginBuild {
-    /// The build of the plugin at `path`. A content hash is looked up and remembered in the store `notes`; where it cannot be
-    /// remembered the content is hashed each time.
+    /// The build of the plugin at `path`. A content hash is looked up and remembered in the store
+    /// `notes`; where it cannot be remembered the content is hashed each time.
     pub fn of(path: &Path, notes: Option<&Store>) -> Result<Self, PluginBuildError> {
         Self::read(path, notes).map_err(|cause| PluginBuildError { path: path.to_owned(), cause })
     }

@@ -1,4 +1,5 @@
-//! Programs: what is handed to a compiler, and a digest of it that what changes no code does not change.
+//! Programs: what is handed to a compiler, and a digest of it that what changes no code does not
+//! change.
 //!
 //! | format | recognised by | left out of the digest |
 //! |---|---|---|
@@ -7,8 +8,9 @@
 //! | `Exported.serialize()` of `jax.export` | a flatbuffer with MLIR bytecode in its place (`program/exported.rs`) | all but that bytecode |
 //! | serialised `HloModuleProto` | its wire format | the module's name, source positions, drawing aids (`program/wire.rs`); the order of maps (`program/proto_maps.rs`) |
 //!
-//! What is compiled is always the program as it was given. Each digest is that of an equivalent program, so two programs with equal
-//! digests compile to executables that do the same; where a text or a message is not understood all the way, its bytes are hashed as they are.
+//! What is compiled is always the program as it was given. Each digest is that of an equivalent
+//! program, so two programs with equal digests compile to executables that do the same; where a
+//! text or a message is not understood all the way, its bytes are hashed as they are.
 
 use std::fmt;
 use std::io::{self, Read};
@@ -171,7 +173,8 @@ pub(crate) fn digest_of(format: ProgramFormat, bytes: &[u8]) -> Digest {
     attempt.unwrap_or_else(|| Sink::whole(Form::AsItIs, bytes))
 }
 
-/// The digest of a program that is read piece by piece, and to its end; `None` where its format takes all of it at once.
+/// The digest of a program that is read piece by piece, and to its end; `None` where its format
+/// takes all of it at once.
 pub(crate) fn streamed_digest(
     format: ProgramFormat,
     from: &mut dyn Read,
@@ -205,8 +208,8 @@ impl fmt::Debug for Program {
     }
 }
 
-/// Collects what is kept of a program. The pieces are gathered before they are hashed, since blake3 is several times faster on
-/// long inputs than on as many short ones.
+/// Collects what is kept of a program. The pieces are gathered before they are hashed, since blake3
+/// is several times faster on long inputs than on as many short ones.
 struct Sink {
     hasher: blake3::Hasher,
     gathered: Vec<u8>,

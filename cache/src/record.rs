@@ -12,8 +12,9 @@ use crate::options::CompileOptions;
 use crate::program::ProgramFormat;
 use crate::signature::Signature;
 
-/// The version of the record's JSON. Fields may be added without a new one; a reader skips those that it does not know. A field that
-/// goes into the graph key takes a new one, since the key could not be made again from what an older reader knows.
+/// The version of the record's JSON. Fields may be added without a new one; a reader skips those
+/// that it does not know. A field that goes into the graph key takes a new one, since the key could
+/// not be made again from what an older reader knows.
 pub(crate) const RECORD_VERSION: u32 = 1;
 
 /// How many signatures one record keeps; the oldest go first.
@@ -39,12 +40,12 @@ pub struct GraphRecord {
     /// Inputs and outputs, where they are known.
     #[serde(default)]
     pub interface: Option<Interface>,
-    /// The version of the machine code's binary interface as the plugin writes it, where it has one: what another build of the plugin
-    /// is asked whether it takes.
+    /// The version of the machine code's binary interface as the plugin writes it, where it has
+    /// one: what another build of the plugin is asked whether it takes.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "hex")]
     pub abi_version: Option<Vec<u8>>,
-    /// The plugin build that compiled it, where that is not the environment's: its machine code outlived an upgrade, since the newer
-    /// build takes it as it is.
+    /// The plugin build that compiled it, where that is not the environment's: its machine code
+    /// outlived an upgrade, since the newer build takes it as it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compiled_by: Option<String>,
     /// The requests that led to this graph, oldest first.
@@ -121,7 +122,8 @@ pub struct RecordedSignature {
 
 /// What was measured of a graph.
 ///
-/// JSON has no infinities and no NaN, so none is written: a time that is one is written as 0 or left out, and a cost is left out.
+/// JSON has no infinities and no NaN, so none is written: a time that is one is written as 0 or
+/// left out, and a cost is left out.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Measurements {
@@ -137,8 +139,8 @@ pub struct Measurements {
     pub cost: BTreeMap<String, f64>,
     /// The plugin's memory figures, in bytes, by their names.
     pub memory_bytes: BTreeMap<String, u64>,
-    /// What the compiler made of the program: `instructions`, and `fusions` among them. Counted when it was compiled, for what is
-    /// stored may have lost a part that no load needs.
+    /// What the compiler made of the program: `instructions`, and `fusions` among them. Counted
+    /// when it was compiled, for what is stored may have lost a part that no load needs.
     pub program_counts: BTreeMap<String, u64>,
 }
 
@@ -243,17 +245,20 @@ impl GraphRecord {
         }
     }
 
-    /// The key of what the record says was compiled; `None` where another release wrote it, which may know more of what goes into a key.
+    /// The key of what the record says was compiled; `None` where another release wrote it, which
+    /// may know more of what goes into a key.
     pub(crate) fn key_of_inputs(&self) -> Option<GraphKey> {
         let key = || GraphKey::of(&self.program.digest, &self.options, &self.environment);
         (self.version == RECORD_VERSION).then(key)
     }
 
-    /// Whether this graph is what level 1 may hand out for a stage: what it was compiled from is known by the key alone, but its
-    /// stage, its options and its environment stand here, and a projection key that leads to a graph of others leads astray.
+    /// Whether this graph is what level 1 may hand out for a stage: what it was compiled from is
+    /// known by the key alone, but its stage, its options and its environment stand here, and a
+    /// projection key that leads to a graph of others leads astray.
     ///
-    /// `environment_digest` is [`Environment::digest`]. Two stages that lower to one program share a record, which names the stage
-    /// that was compiled; the other one is then lowered, and finds the graph by its key.
+    /// `environment_digest` is [`Environment::digest`]. Two stages that lower to one program share
+    /// a record, which names the stage that was compiled; the other one is then lowered, and finds
+    /// the graph by its key.
     pub fn answers(
         &self,
         stage: &str,
@@ -265,7 +270,8 @@ impl GraphRecord {
             && self.environment.digest() == *environment_digest
     }
 
-    /// Adds a request unless it is there, and drops the oldest where there are too many. Says whether it was new.
+    /// Adds a request unless it is there, and drops the oldest where there are too many. Says
+    /// whether it was new.
     pub fn add_signature(&mut self, added: RecordedSignature) -> bool {
         let known = |one: &RecordedSignature| {
             one.projection_key == added.projection_key && one.signature == added.signature

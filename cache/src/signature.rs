@@ -66,7 +66,8 @@ pub fn create_execution_signature(
 }
 
 impl Signature {
-    /// Refuses a cfg scale that is not finite, an empty model id and an empty batch. A shape may hold zeros: programs can have empty inputs.
+    /// Refuses a cfg scale that is not finite, an empty model id and an empty batch. A shape may
+    /// hold zeros: programs can have empty inputs.
     pub fn validate(&self) -> Result<(), SignatureError> {
         if !self.cfg_scale.is_finite() {
             return Err(SignatureError::CfgScale(self.cfg_scale));
@@ -93,7 +94,8 @@ impl Signature {
         hasher.integer(self.dtype.ordinal()).finish()
     }
 
-    /// Whether the guided graph runs. As in diffusers, a scale of 1 or less means no guidance: distilled models are run at 0.
+    /// Whether the guided graph runs. As in diffusers, a scale of 1 or less means no guidance:
+    /// distilled models are run at 0.
     pub fn is_guided(&self) -> bool {
         self.cfg_scale > 1.0
     }
@@ -161,7 +163,8 @@ pub enum ModelProjection {
     /// The model's name: no other model shares its graphs.
     #[default]
     Exact,
-    /// The digest of the config fields that the graph reads and of the names and shapes of its weights.
+    /// The digest of the config fields that the graph reads and of the names and shapes of its
+    /// weights.
     Architecture(Digest),
 }
 
@@ -196,7 +199,8 @@ pub struct Projection {
     pub steps: Keep,
     /// What is kept of `dtype`.
     pub dtype: Keep,
-    /// What else shapes the graph and stands in no field of the signature, such as the precision of one stage.
+    /// What else shapes the graph and stands in no field of the signature, such as the precision of
+    /// one stage.
     pub extra: String,
 }
 
@@ -206,7 +210,8 @@ impl Projection {
         Self::default()
     }
 
-    /// The projection of a denoising step whose scale, scheduler and steps are runtime inputs: the model's architecture, guided or not.
+    /// The projection of a denoising step whose scale, scheduler and steps are runtime inputs: the
+    /// model's architecture, guided or not.
     pub fn step_graph(architecture: Digest) -> Self {
         Self {
             model_id: ModelProjection::Architecture(architecture),
@@ -314,10 +319,12 @@ pub enum ShapeError {
 /// No picture is longer than this each way, padding included.
 pub const LARGEST_SIDE_PX: u64 = 1 << 16;
 
-/// Rounds `[width_px, height_px]` up to multiples of `multiple` px, so that near sizes share their graphs.
+/// Rounds `[width_px, height_px]` up to multiples of `multiple` px, so that near sizes share their
+/// graphs.
 ///
 /// # Errors
-/// Where a side is 0, where it would be longer than [`LARGEST_SIDE_PX`] with its padding, and where the multiple is none of 8.
+/// Where a side is 0, where it would be longer than [`LARGEST_SIDE_PX`] with its padding, and where
+/// the multiple is none of 8.
 pub fn normalize_shape(size_px: [u64; 2], multiple: u64) -> Result<[u64; 2], ShapeError> {
     if multiple == 0 || !multiple.is_multiple_of(8) {
         return Err(ShapeError::Multiple(multiple));

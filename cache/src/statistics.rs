@@ -179,7 +179,8 @@ impl Statistics {
     /// Counts a use; `compile_seconds` is what compiling this graph took when it was compiled.
     pub(crate) fn count(&mut self, one: &Use, compile_seconds: f64) {
         let device = self.by_device.entry(one.device.clone()).or_default();
-        // A sum that is not finite would be written as null, and none of the statistics could be read back.
+        // A sum that is not finite would be written as null, and none of the statistics could be
+        // read back.
         let finite =
             |seconds: Option<f64>| seconds.filter(|seconds| seconds.is_finite()).unwrap_or(0.0);
         self.load_seconds += finite(one.load_seconds);

@@ -42,7 +42,8 @@ pub use verify::{Finding, FindingKind, Verified, Verifying};
 
 /// How many objects are recorded with one transaction of the index.
 const STAGED: usize = 256;
-/// How many entries are chosen or removed at a time: a process that is killed leaves no more of them half removed.
+/// How many entries are chosen or removed at a time: a process that is killed leaves no more of
+/// them half removed.
 const BATCH: usize = 512;
 
 /// Where a store is and what may be done with it.
@@ -63,7 +64,8 @@ impl StoreOptions {
     /// The bytes that objects may take unless told otherwise: 10 GiB.
     pub const DEFAULT_MAX_BYTES: u64 = 10 << 30;
 
-    /// A store in `dir` that is written and bounded by [`DEFAULT_MAX_BYTES`](Self::DEFAULT_MAX_BYTES).
+    /// A store in `dir` that is written and bounded by
+    /// [`DEFAULT_MAX_BYTES`](Self::DEFAULT_MAX_BYTES).
     pub fn new(dir: impl Into<PathBuf>) -> Self {
         Self {
             dir: dir.into(),
@@ -80,7 +82,8 @@ impl StoreOptions {
     }
 }
 
-/// A store, by its folder. It holds the folder open, and nothing in it, so that any number of processes can share it.
+/// A store, by its folder. It holds the folder open, and nothing in it, so that any number of
+/// processes can share it.
 #[derive(Debug)]
 pub struct Store {
     /// The folder that was named.
@@ -123,7 +126,8 @@ pub enum StoreError {
         /// What it holds instead.
         reason: String,
     },
-    /// Somebody else could have written what the store holds, and machine code from anybody is not run.
+    /// Somebody else could have written what the store holds, and machine code from anybody is not
+    /// run.
     #[error(
         "{cause}, so others could have changed the machine code in the cache: the cache is not used"
     )]
@@ -212,7 +216,8 @@ pub enum IndexCause {
         /// How long it was waited for.
         waited: Duration,
     },
-    /// There is none, and this store is opened for reading alone: sled cannot be read without being written.
+    /// There is none, and this store is opened for reading alone: sled cannot be read without being
+    /// written.
     #[error("the store is read-only, and an index cannot be opened without writing")]
     ReadOnly,
     /// It is damaged. It is made anew from the objects where that is possible.
@@ -313,7 +318,8 @@ impl Store {
         Layout::new(self.held().map_or_else(|| self.dir.clone(), |root| root.path().to_owned()))
     }
 
-    /// The folder that was named when it was opened; [`layout`](Self::layout) tells where in it the store is.
+    /// The folder that was named when it was opened; [`layout`](Self::layout) tells where in it the
+    /// store is.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
@@ -333,11 +339,12 @@ impl Store {
         self.max_bytes
     }
 
-    /// Stores the machine code of a graph, over any that is there: first the object, then its record. What is worth least goes
-    /// before, as far as the limit on the store's size demands.
+    /// Stores the machine code of a graph, over any that is there: first the object, then its
+    /// record. What is worth least goes before, as far as the limit on the store's size demands.
     ///
-    /// Where only the index fails, the object is stored, the error is [`StoreError::IndexUnavailable`], and the
-    /// record is made up for when the key is next [committed](Self::commit) or the index is rebuilt.
+    /// Where only the index fails, the object is stored, the error is
+    /// [`StoreError::IndexUnavailable`], and the record is made up for when the key is next
+    /// [committed](Self::commit) or the index is rebuilt.
     pub fn put(
         &self,
         record: &GraphRecord,
@@ -349,7 +356,8 @@ impl Store {
             .ok_or_else(|| StoreError::ReadOnly { path: self.dir().to_owned() })
     }
 
-    /// Stores several graphs as [`put`](Self::put) does each, with few transactions of the index for all of them.
+    /// Stores several graphs as [`put`](Self::put) does each, with few transactions of the index
+    /// for all of them.
     pub fn put_all<'a>(
         &self,
         graphs: impl IntoIterator<Item = (&'a GraphRecord, &'a Program, &'a [u8])>,
@@ -375,8 +383,8 @@ impl Store {
         Ok(infos)
     }
 
-    /// Puts objects that are written where they belong, and records them, in one transaction of the index. The first error is that of
-    /// all of them, though the others are stored.
+    /// Puts objects that are written where they belong, and records them, in one transaction of the
+    /// index. The first error is that of all of them, though the others are stored.
     fn store_staged(
         &self,
         mut staged: Vec<objects::Staged>,
@@ -399,8 +407,9 @@ impl Store {
         }
     }
 
-    /// Takes the right to compile a key. `waiting` is asked every few milliseconds while another has it, with the time waited and
-    /// who it is. After a wait ([`CompileLock::waited`]), the object may be there.
+    /// Takes the right to compile a key. `waiting` is asked every few milliseconds while another
+    /// has it, with the time waited and who it is. After a wait ([`CompileLock::waited`]), the
+    /// object may be there.
     pub fn compile_lock(
         &self,
         key: &GraphKey,
@@ -431,7 +440,8 @@ impl Store {
         Ok(self.remove_all(std::slice::from_ref(key))?.pop().unwrap_or(Removal::Absent))
     }
 
-    /// Removes several entries as [`remove`](Self::remove) does each, with one transaction of the index for all of them.
+    /// Removes several entries as [`remove`](Self::remove) does each, with one transaction of the
+    /// index for all of them.
     pub fn remove_all(&self, keys: &[GraphKey]) -> Result<Vec<Removal>, StoreError> {
         let removals = self.remove_where(keys, |_| true)?;
         Ok(removals.into_iter().map(|removal| removal.unwrap_or(Removal::Absent)).collect())

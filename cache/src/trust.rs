@@ -7,8 +7,8 @@
 //! decision ([`Trust::Shared`]): its users then trust everybody who may write to its folder, and
 //! nobody else.
 //!
-//! Folders above the store are not looked at: somebody who can only replace the store's folder cannot
-//! change the owner of the replacement.
+//! Folders above the store are not looked at: somebody who can only replace the store's folder
+//! cannot change the owner of the replacement.
 
 use std::fmt;
 use std::io;

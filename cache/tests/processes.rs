@@ -1,6 +1,7 @@
 //! Several processes, one store: nothing is lost and nothing fails.
 //!
-//! A test that is told a folder by its environment is a worker; the test proper starts this very binary as its workers.
+//! A test that is told a folder by its environment is a worker; the test proper starts this very
+//! binary as its workers.
 #![expect(
     clippy::unwrap_used,
     reason = "what a test needs and cannot have is a failure of the test"
@@ -250,7 +251,8 @@ fn a_full_disk_is_an_error_and_what_was_stored_stays() {
             std::fs::read_dir(store.layout().tmp()).unwrap().next().is_none(),
             "nothing half written stays"
         );
-        // Clearing frees the objects before it asks the index, which needs half a megabyte to write anything.
+        // Clearing frees the objects before it asks the index, which needs half a megabyte to write
+        // anything.
         assert_eq!(store.clear().unwrap().removed, stored.len() as u64);
         store.commit(&[], &Counters { misses: 1, ..Counters::default() }).unwrap();
         let statistics = store.statistics().unwrap();

@@ -1,4 +1,5 @@
-//! Request logs: every line is a request or told as damaged, and requests that are appended are read back as the same.
+//! Request logs: every line is a request or told as damaged, and requests that are appended are
+//! read back as the same.
 #![no_main]
 
 use std::sync::LazyLock;

@@ -1,4 +1,5 @@
-//! Files of a tokenizer, one of which is the input: they are refused, or every text becomes as many ids as the tokenizer says.
+//! Files of a tokenizer, one of which is the input: they are refused, or every text becomes as many
+//! ids as the tokenizer says.
 #![no_main]
 
 use std::path::Path;

@@ -1,4 +1,5 @@
-//! Safetensors files: the input is the whole file, its header alone, or an index of two files. What is taken in lies within the file.
+//! Safetensors files: the input is the whole file, its header alone, or an index of two files. What
+//! is taken in lies within the file.
 #![no_main]
 
 use std::path::Path;

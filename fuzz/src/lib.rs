@@ -1,4 +1,5 @@
-//! What the fuzz targets share: the folders that they change one file of, and a mutator that knows JSON.
+//! What the fuzz targets share: the folders that they change one file of, and a mutator that knows
+//! JSON.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -154,7 +155,8 @@ pub fn tokenizers() -> Bases {
     Bases::new(&folders.each_ref().map(String::as_str), &files)
 }
 
-/// Changes one value of the JSON that follows `head` bytes of an input, or, half of the time and where there is no JSON, bytes.
+/// Changes one value of the JSON that follows `head` bytes of an input, or, half of the time and
+/// where there is no JSON, bytes.
 pub fn mutate_json(head: usize, data: &mut [u8], size: usize, max_size: usize, seed: u32) -> usize {
     let mut choices = fastrand::Rng::with_seed(seed.into());
     if choices.bool()

@@ -1,4 +1,5 @@
-//! The commands and their flags, as clap sees them; those that decide what runs where are in `runtime_args.rs`.
+//! The commands and their flags, as clap sees them; those that decide what runs where are in
+//! `runtime_args.rs`.
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +14,8 @@ use crate::device::Target;
 use crate::evidence::planner::Budget;
 use crate::pipeline::{Pipeline, PipelineError, TextToImage, parse_resolution};
 
-/// Compiles a diffusion pipeline's graphs with XLA once, keeps them, and loads them in a fraction of a second ever after.
+/// Compiles a diffusion pipeline's graphs with XLA once, keeps them, and loads them in a fraction
+/// of a second ever after.
 #[derive(Debug, Parser)]
 #[command(
     name = "preheat",
@@ -39,7 +41,8 @@ pub(super) enum Command {
     Warmup(WarmupArgs),
     /// Would it hit? Exit status 3 where it would not
     Lookup(LookupArgs),
-    /// Would the requests of a log hit? What is missing, and what that costs. Exit status 3 where not all would
+    /// Would the requests of a log hit? What is missing, and what that costs. Exit status 3 where
+    /// not all would
     Audit(EvidenceArgs),
     /// Which sizes to warm, so that the requests of a log cost least within a budget
     Plan(PlanArgs),
@@ -92,7 +95,8 @@ impl ProgramArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct ProgramRunArgs {
-    /// Inputs, named arg0, arg1, ...; zeros where not given. Complex numbers have a last dimension of two
+    /// Inputs, named arg0, arg1, ...; zeros where not given. Complex numbers have a last dimension
+    /// of two
     #[arg(long, value_name = "F.safetensors")]
     pub(super) inputs: Option<PathBuf>,
     /// Where to write the outputs, named out0, out1, ...; - is standard output
@@ -115,10 +119,12 @@ pub(super) struct RunArgs {
     /// What it should not show
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     pub(super) negative_prompt: Option<String>,
-    /// The seed of the first picture, the others of a batch take the numbers after it [default: any]
+    /// The seed of the first picture, the others of a batch take the numbers after it [default:
+    /// any]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(super) seed: Option<u64>,
-    /// Where the picture goes, - is standard output; in a batch `out.png` becomes `out-0.png`, `out-1.png`, ...
+    /// Where the picture goes, - is standard output; in a batch `out.png` becomes `out-0.png`,
+    /// `out-1.png`, ...
     #[arg(long, value_name = "FILE", default_value = "out.png")]
     pub(super) output: PathBuf,
     /// A request as JSON, `tpu_warmup` block included; flags win over it
@@ -142,7 +148,8 @@ pub(super) struct EvidenceArgs {
     /// The log, a JSON object a line, as `run --log-requests` writes it
     #[arg(long, value_name = "FILE")]
     pub(super) requests: PathBuf,
-    /// How many requests a cache serves until everything is cold again: an upgrade, a new machine [default: as many as the log has]
+    /// How many requests a cache serves until everything is cold again: an upgrade, a new machine
+    /// [default: as many as the log has]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(super) requests_per_store: Option<u64>,
     /// Set the requests against hardware that is not here, such as tpu:v5e:1x1
@@ -154,7 +161,8 @@ pub(super) struct EvidenceArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct PlanArgs {
-    /// What warming may take beyond what is warm: seconds of compiles, bytes on disk or both, such as 2h,20GiB
+    /// What warming may take beyond what is warm: seconds of compiles, bytes on disk or both, such
+    /// as 2h,20GiB
     #[arg(long, value_name = "TIME,SIZE", value_parser = super::plan::budget)]
     pub(super) budget: Budget,
     /// Where the manifest goes that lists the sizes; - is standard output
@@ -179,16 +187,20 @@ pub(super) struct ModelArgs {
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Picture")]
 pub(super) struct PictureArgs {
-    /// Width in pixels; computed rounded up to the padding multiple, and cropped [default: the model's]
+    /// Width in pixels; computed rounded up to the padding multiple, and cropped [default: the
+    /// model's]
     #[arg(long, value_name = "PX", requires = "height", allow_negative_numbers = true)]
     pub(super) width: Option<u64>,
-    /// Height in pixels; computed rounded up to the padding multiple, and cropped [default: the model's]
+    /// Height in pixels; computed rounded up to the padding multiple, and cropped [default: the
+    /// model's]
     #[arg(long, value_name = "PX", requires = "width", allow_negative_numbers = true)]
     pub(super) height: Option<u64>,
-    /// Pictures at once; a warmup takes several numbers, such as 1,2,4; auto is as many as fit on a device of libtorch [default: 1]
+    /// Pictures at once; a warmup takes several numbers, such as 1,2,4; auto is as many as fit on a
+    /// device of libtorch [default: 1]
     #[arg(long, value_name = "N", value_parser = batch, value_delimiter = ',', allow_negative_numbers = true)]
     pub(super) batch: Vec<BatchSize>,
-    /// Classifier-free guidance scale; 1 is unguided, and takes half the time [default: 7.5 for a model, 1 for a program]
+    /// Classifier-free guidance scale; 1 is unguided, and takes half the time [default: 7.5 for a
+    /// model, 1 for a program]
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     pub(super) cfg_scale: Option<f64>,
     /// The scheduler: `ddim`, `euler`, `euler_karras`, `euler_a`, `dpm++_2m`, `dpm++_2m_karras`,
@@ -272,7 +284,8 @@ pub(super) enum Preset {
 }
 
 impl Preset {
-    /// Sizes in pixels, `[width, height]`. SDXL's are from appendix I of its report, arXiv 2307.01952.
+    /// Sizes in pixels, `[width, height]`. SDXL's are from appendix I of its report, arXiv
+    /// 2307.01952.
     pub(super) fn resolutions(self) -> &'static [[u64; 2]] {
         match self {
             Self::Sd15 => &[[512, 512], [512, 768], [768, 512], [768, 768]],
@@ -325,11 +338,13 @@ pub(super) struct WarmupArgs {
     /// Compiles at once ahead of time, memory allowing [default: one for every two processors]
     #[arg(long, value_name = "N", requires = "ahead", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(super) jobs: Option<u16>,
-    /// Warm what a manifest lists, as `preheat plan` writes one: models, targets, sizes, batches and precisions
+    /// Warm what a manifest lists, as `preheat plan` writes one: models, targets, sizes, batches
+    /// and precisions
     #[arg(long, value_name = "FILE", group = "ahead", conflicts_with_all = ["program", "model", "variant", "preset", "resolutions",
           "width", "batch", "cfg_scale", "clip_skip"])]
     pub(super) manifest: Option<PathBuf>,
-    /// Whether graphs of a negative prompt are warmed, too, where it has its own: only a manifest tells.
+    /// Whether graphs of a negative prompt are warmed, too, where it has its own: only a manifest
+    /// tells.
     #[arg(skip)]
     pub(super) negative_prompt: bool,
     #[command(flatten)]
@@ -414,9 +429,11 @@ pub(super) enum CacheCommand {
     },
     /// Where the cache is, and what it takes on disk
     Info,
-    /// Check everything: objects, records and what lies beside them. Exit status 4 where something is damaged
+    /// Check everything: objects, records and what lies beside them. Exit status 4 where something
+    /// is damaged
     Verify {
-        /// Put right what can be: damaged objects go to quarantine, the index is made anew from the objects
+        /// Put right what can be: damaged objects go to quarantine, the index is made anew from the
+        /// objects
         #[arg(long)]
         repair: bool,
     },
@@ -437,7 +454,8 @@ pub(super) enum CacheCommand {
         #[arg(long)]
         trust: bool,
     },
-    /// Compile what the cache holds for another plugin build or other hardware, from the programs in it; no model is needed
+    /// Compile what the cache holds for another plugin build or other hardware, from the programs
+    /// in it; no model is needed
     Rewarm(RewarmArgs),
     /// Set the counters back and keep the entries
     ZeroStats,
@@ -447,7 +465,8 @@ pub(super) enum CacheCommand {
 pub(super) enum DevicesCommand {
     /// Find the batch that makes most pictures a second, by making some
     Tune(TuneArgs),
-    /// Devices side by side: how soon, how fast, in how much memory, and how near to float32 on the CPU
+    /// Devices side by side: how soon, how fast, in how much memory, and how near to float32 on the
+    /// CPU
     Bench(BenchArgs),
 }
 
@@ -457,7 +476,8 @@ pub(super) enum PluginsCommand {
     List,
     /// Download a plugin's wheel with pip, check it and unpack it
     Install {
-        /// xla-cpu, tpu, or torch: libtorch, with CUDA where a card is seen (torch-cpu, torch-cuda: one of the two)
+        /// xla-cpu, tpu, or torch: libtorch, with CUDA where a card is seen (torch-cpu, torch-cuda:
+        /// one of the two)
         name: String,
         /// A wheel that is already here, checked the same way
         #[arg(long, value_name = "FILE")]

@@ -8,7 +8,8 @@ use crate::evidence::{Audit, Demands, RequestLog, Rules, Survey};
 use crate::pipeline::Pipeline;
 use crate::runtime::{Percent, Verdict};
 
-/// So many missing shapes, other models and damaged lines are shown to a person; JSON has more of them.
+/// So many missing shapes, other models and damaged lines are shown to a person; JSON has more of
+/// them.
 const SHOWN: usize = 20;
 
 pub(super) fn audit(context: &Context, args: &EvidenceArgs) -> Result<Status, CliError> {

@@ -161,7 +161,8 @@ pub(super) fn show(context: &Context, key: &str, program: bool) -> Result<Status
         };
         let program = cache.program(&record.graph_key)?.ok_or_else(missing)?;
         if context.json {
-            // Bytecode is no text; what JSON cannot carry is replaced, and --program alone gives the bytes.
+            // Bytecode is no text; what JSON cannot carry is replaced, and --program alone gives
+            // the bytes.
             let text = String::from_utf8_lossy(program.bytes());
             document(
                 &serde_json::json!({"graph_key": record.graph_key, "format": program.format(), "program": text}),
@@ -248,7 +249,8 @@ fn print_record(record: &GraphRecord) -> Result<(), CliError> {
         rows.push((format!("option {name}"), value.to_string()));
     }
     if let Some(interface) = &record.interface {
-        // A model has hundreds of weights: the first ones tell which program it is, and --json has them all.
+        // A model has hundreds of weights: the first ones tell which program it is, and --json has
+        // them all.
         const SHOWN: usize = 12;
         for (name, specs) in [("input", &interface.inputs), ("output", &interface.outputs)] {
             rows.extend(
@@ -345,7 +347,8 @@ pub(super) fn zero_stats(context: &Context) -> Result<Status, CliError> {
     Ok(Status::Done)
 }
 
-/// The cache, for a command that asks what is in it and makes none. A folder that was named and is not there was misspelt.
+/// The cache, for a command that asks what is in it and makes none. A folder that was named and is
+/// not there was misspelt.
 pub(super) fn open(context: &Context) -> Result<Cache, CliError> {
     context.refuse_missing_cache()?;
     Ok(context.builder()?.open_cache()?)

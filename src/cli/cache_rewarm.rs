@@ -1,4 +1,5 @@
-//! `preheat cache rewarm`: what the cache holds, compiled for another plugin build or other hardware.
+//! `preheat cache rewarm`: what the cache holds, compiled for another plugin build or other
+//! hardware.
 
 use std::path::PathBuf;
 
@@ -14,7 +15,8 @@ use crate::runtime::{Renewed, Rewarm, Rewarmed, RewarmedTarget};
 #[derive(Debug, Args)]
 #[command(group(clap::ArgGroup::new("destination").required(true).multiple(true)))]
 pub(super) struct RewarmArgs {
-    /// For this plugin build: every target of the cache that it compiles for, or the device that is here
+    /// For this plugin build: every target of the cache that it compiles for, or the device that is
+    /// here
     #[arg(long, value_name = "PATH", group = "destination")]
     plugin: Option<PathBuf>,
     /// For this hardware, which need not be here, such as tpu:v6e:1x1

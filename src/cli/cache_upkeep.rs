@@ -1,4 +1,5 @@
-//! `preheat cache info|prune|pin|unpin|export|import`: looking after the cache. No device is opened for any of it.
+//! `preheat cache info|prune|pin|unpin|export|import`: looking after the cache. No device is opened
+//! for any of it.
 
 use std::collections::BTreeSet;
 use std::io::{BufReader, BufWriter, ErrorKind, Write};
@@ -64,7 +65,8 @@ pub(super) struct PruneArgs {
     /// Remove what was not used for so long, such as 12h, 30d or 8w
     #[arg(long, value_name = "AGE")]
     older_than: Option<Age>,
-    /// Remove what was compiled by plugins that are installed nowhere that `preheat plugins list` looks
+    /// Remove what was compiled by plugins that are installed nowhere that `preheat plugins list`
+    /// looks
     #[arg(long)]
     stale: bool,
     /// Only say what would go
@@ -77,7 +79,8 @@ pub(super) struct PruneArgs {
 pub(super) struct PinArgs {
     /// The graph key, or the beginning of it
     key: Option<String>,
-    /// All that a request leads to, now and later: its digest as `cache list --json` has it, or the beginning of it
+    /// All that a request leads to, now and later: its digest as `cache list --json` has it, or the
+    /// beginning of it
     #[arg(long, value_name = "DIGEST")]
     signature: Option<String>,
 }
@@ -191,7 +194,8 @@ pub(super) fn pin(context: &Context, args: &PinArgs, pinned: bool) -> Result<Sta
     Ok(Status::Done)
 }
 
-/// The signature whose digest begins with some digits; one that is given whole need not have been recorded.
+/// The signature whose digest begins with some digits; one that is given whole need not have been
+/// recorded.
 fn signature_beginning(records: &[GraphRecord], begins: &str) -> Result<Digest, CliError> {
     if let Ok(whole) = begins.parse() {
         return Ok(whole);

@@ -1,5 +1,6 @@
-//! `preheat devices bench`: devices side by side. Each is measured in processes of its own, one after the other (`devices_measure.rs`), so
-//! that what is said of its memory and of its start is its own.
+//! `preheat devices bench`: devices side by side. Each is measured in processes of its own, one
+//! after the other (`devices_measure.rs`), so that what is said of its memory and of its start is
+//! its own.
 
 use std::collections::BTreeMap;
 
@@ -16,17 +17,20 @@ use crate::device::{DeviceError, DeviceName};
 use crate::pipeline::{Agreement, TextToImage};
 use crate::runtime::{MemoryOf, PeakMemory};
 
-/// How near a picture is to the reference's at least, in decibels, where every stage computes in float32.
+/// How near a picture is to the reference's at least, in decibels, where every stage computes in
+/// float32.
 const LEAST_PSNR_FLOAT32_DB: f64 = 45.0;
 /// The same where a stage computes in bfloat16 or float16.
 const LEAST_PSNR_LOW_DB: f64 = 35.0;
 
 #[derive(Debug, Args)]
 pub(super) struct BenchArgs {
-    /// What is compared, such as cpu,xla-cpu; each must be there [default: --device, and with auto every device that can be used]
+    /// What is compared, such as cpu,xla-cpu; each must be there [default: --device, and with auto
+    /// every device that can be used]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     devices: Vec<DeviceName>,
-    /// How near a picture must come to that of float32 on the CPU, in decibels of PSNR [default: 45 in float32, 35 in bfloat16 and float16]
+    /// How near a picture must come to that of float32 on the CPU, in decibels of PSNR [default: 45
+    /// in float32, 35 in bfloat16 and float16]
     #[arg(long, value_name = "DB", value_parser = decibels, allow_negative_numbers = true)]
     min_psnr: Option<f64>,
     /// What the picture should show
@@ -136,7 +140,8 @@ fn which(
             ));
         }
         if !listed.iter().any(|listed| listed.available && listed.name == device.to_string()) {
-            // Nothing is measured any more, so that the device may be asked in this process, which says best what is wrong.
+            // Nothing is measured any more, so that the device may be asked in this process, which
+            // says best what is wrong.
             context.on(&device.to_string()).builder()?.build()?;
             let why = "`preheat devices` says why".to_owned();
             return Err(DeviceError::Unavailable { device, why }.into());
@@ -162,7 +167,8 @@ fn of_device(context: &Context, args: &BenchArgs, device: DeviceName) -> Result<
     Ok(Row::Measured(Box::new(Compared { start, run, least_psnr_db })))
 }
 
-/// The run that the others are set against: one of theirs where it was in float32 on that device, else one of its own.
+/// The run that the others are set against: one of theirs where it was in float32 on that device,
+/// else one of its own.
 fn measured_reference(
     context: &Context,
     device: DeviceName,

@@ -1,7 +1,9 @@
-//! What one device takes for a request, measured in a process of its own: the child of `preheat devices bench`.
+//! What one device takes for a request, measured in a process of its own: the child of `preheat
+//! devices bench`.
 //!
-//! The parent starts this program again with its own words and `--child JOB` behind them, so that every flag means there what it means
-//! here. It keeps the child's standard input open for as long as it wants an answer, which is two files in a folder.
+//! The parent starts this program again with its own words and `--child JOB` behind them, so that
+//! every flag means there what it means here. It keeps the child's standard input open for as long
+//! as it wants an answer, which is two files in a folder.
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -122,7 +124,8 @@ pub(super) fn measure(
     })?;
     runtime.flush();
     context.shown.finish();
-    // A plugin takes its time to give executables and weights up; the end of the process does it at once.
+    // A plugin takes its time to give executables and weights up; the end of the process does it at
+    // once.
     std::mem::forget((runtime, pipeline));
     Ok(Status::Done)
 }
@@ -178,7 +181,8 @@ fn answer(
     }
 }
 
-/// However deep in a compile this process is, it ends when its parent does, and takes what it wrote along.
+/// However deep in a compile this process is, it ends when its parent does, and takes what it wrote
+/// along.
 fn end_with_the_parent(job: &Job) -> Result<(), CliError> {
     let folder = job.folder.clone();
     let watch = move || {
@@ -224,7 +228,8 @@ pub(super) fn in_a_child(
     }
 }
 
-/// What `preheat devices` says, asked in a child: whoever opens a device to look at it may take memory on it, or all of it.
+/// What `preheat devices` says, asked in a child: whoever opens a device to look at it may take
+/// memory on it, or all of it.
 pub(super) fn list_devices(cancel: &Cancel) -> Result<Vec<Listed>, CliError> {
     let failed = |cause| CliError::Started { doing: "listing the devices".to_owned(), cause };
     let mut command = Command::new(std::env::current_exe().map_err(failed)?);

@@ -1,4 +1,5 @@
-//! `preheat devices tune`: the batch that makes most pictures a second on a device, found by making some.
+//! `preheat devices tune`: the batch that makes most pictures a second on a device, found by making
+//! some.
 
 use std::ops::RangeInclusive;
 
@@ -65,7 +66,8 @@ pub(super) fn tune(context: &Context, args: &TuneArgs) -> Result<Status, CliErro
     } else {
         print(first, &request, &found)
     };
-    // A plugin takes its time to give executables and weights up; the end of the process does it at once.
+    // A plugin takes its time to give executables and weights up; the end of the process does it at
+    // once.
     std::mem::forget(opened);
     done
 }
@@ -109,7 +111,7 @@ fn print(pipeline: &Pipeline, request: &TextToImage, found: &[Found]) -> Result<
                 rate(speed.images_per_second),
             ]),
             Tuned::TooLarge(why) => {
-                rows.add_row([device, batch, "-".into(), "-".into(), "-".into(), why.clone()])
+                rows.add_row([device, batch, "-".into(), "-".into(), "-".into(), why.clone()]);
             }
         }
     }

@@ -296,7 +296,8 @@ impl CliError {
 
 /// An error with its causes, in one line.
 pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
-    /// More would hide what it is about. What a parser says quotes the value that is wrong, however long it is.
+    /// More would hide what it is about. What a parser says quotes the value that is wrong, however
+    /// long it is.
     const MOST_CHARACTERS: usize = 10_000;
     let mut text = without_middle(&error.to_string(), MOST_CHARACTERS).into_owned();
     for cause in std::iter::successors(error.source(), |cause| cause.source()) {

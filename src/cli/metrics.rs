@@ -28,7 +28,8 @@ const FIGURES: [&str; 9] = [
 ];
 
 impl Context {
-    /// What `runtime` did, where anyone asked. It also lets what the device is about to tell reach the trace.
+    /// What `runtime` did, where anyone asked. It also lets what the device is about to tell reach
+    /// the trace.
     pub(super) fn metrics(&self, runtime: &Runtime) -> Option<Metrics> {
         let metrics =
             (self.args.tpu_debug_metrics || self.trace.is_some()).then(|| runtime.metrics());
@@ -36,7 +37,8 @@ impl Context {
     }
 }
 
-/// The metrics of programs as `--json` has them. The figures of a single one stand without its name, for there is no other.
+/// The metrics of programs as `--json` has them. The figures of a single one stand without its
+/// name, for there is no other.
 pub(super) fn of_programs(mut metrics: Metrics) -> BTreeMap<String, f64> {
     let single = metrics.executables.len() == 1;
     let own = if single { std::mem::take(&mut metrics.executables) } else { BTreeMap::new() };
@@ -130,7 +132,8 @@ fn amount(metric: Metric, value: f64) -> String {
     if value < 0.001 { format!("{:.0} us", value * 1e6) } else { seconds(value) }
 }
 
-/// Refuses a trace that could not be written, before anything is compiled, and one of a command that does nothing to trace.
+/// Refuses a trace that could not be written, before anything is compiled, and one of a command
+/// that does nothing to trace.
 pub(super) fn check_trace(args: &RuntimeArgs, command: Option<&Command>) -> Result<(), CliError> {
     let Some(path) = &args.trace else { return Ok(()) };
     let does_work =
@@ -145,7 +148,8 @@ pub(super) fn check_trace(args: &RuntimeArgs, command: Option<&Command>) -> Resu
     output::check(path, Existing::Replace).map_err(failed)
 }
 
-/// Writes the trace, of a command that failed as well: what led there is in it. One of a command that did nothing is not written.
+/// Writes the trace, of a command that failed as well: what led there is in it. One of a command
+/// that did nothing is not written.
 pub(super) fn write_trace(trace: &Trace, path: &Path) -> Result<(), CliError> {
     if trace.is_empty() {
         return Ok(());

@@ -1,4 +1,5 @@
-//! The command line: one file a subcommand. It asks the runtime, prints, and knows no store, plugin or device of its own.
+//! The command line: one file a subcommand. It asks the runtime, prints, and knows no store, plugin
+//! or device of its own.
 
 mod args;
 mod audit;
@@ -53,11 +54,13 @@ use crate::progress::Cancel;
 use crate::runtime::Builder;
 use crate::trace::Trace;
 
-/// How long work that was asked to stop may take to do so before the process ends without it. Nothing it could be in the
-/// middle of would be left half done: what is written becomes visible by one rename.
+/// How long work that was asked to stop may take to do so before the process ends without it.
+/// Nothing it could be in the middle of would be left half done: what is written becomes visible by
+/// one rename.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// Threads that have to be there when a command begins: where sled or a plugin gets none of its own, they wait for ever or abort.
+/// Threads that have to be there when a command begins: where sled or a plugin gets none of its
+/// own, they wait for ever or abort.
 const LEAST_THREADS: usize = 16;
 
 /// What every command is given.
@@ -84,7 +87,8 @@ impl Context {
         context
     }
 
-    /// Refuses a cache folder that somebody named and that is not there, for a command that asks what is in it.
+    /// Refuses a cache folder that somebody named and that is not there, for a command that asks
+    /// what is in it.
     fn refuse_missing_cache(&self) -> Result<(), CliError> {
         match self.args.named_cache_dir() {
             Some(path) if self.args.tpu_compilation_cache && !path.exists() => {
@@ -110,7 +114,8 @@ impl Context {
         })
     }
 
-    /// A builder as the flags say, which tells its progress here and stops when this command is interrupted.
+    /// A builder as the flags say, which tells its progress here and stops when this command is
+    /// interrupted.
     fn builder(&self) -> Result<Builder, CliError> {
         let builder =
             self.args.builder()?.progress(Arc::new(self.shown.clone())).cancel(self.cancel.clone());
@@ -123,12 +128,12 @@ impl Context {
 
 /// Runs the command. `started` is when the process started, as nearly as it can tell.
 ///
-/// The command runs on a thread of its own, so that Ctrl-C ends the process within a second even while the plugin
-/// compiles, which nothing can interrupt.
+/// The command runs on a thread of its own, so that Ctrl-C ends the process within a second even
+/// while the plugin compiles, which nothing can interrupt.
 ///
 /// # Errors
-/// Whatever kept the command from being done; [`CliError::describe`] puts it in words, [`CliError::status`] says how the
-/// process is to end.
+/// Whatever kept the command from being done; [`CliError::describe`] puts it in words,
+/// [`CliError::status`] says how the process is to end.
 pub fn run(cli: Cli, started: Instant) -> Result<Status, CliError> {
     let shown = Shown::new(cli.output.quiet);
     start_logging(&cli.output, &shown);
@@ -158,7 +163,8 @@ pub fn run(cli: Cli, started: Instant) -> Result<Status, CliError> {
     };
     threads::available(LEAST_THREADS).map_err(|cause| CliError::NoThread { cause })?;
     let worker = std::thread::Builder::new().name("preheat".to_owned()).spawn(move || {
-        // A panic has been printed by the panic hook; without this, nobody would be told that the work is over.
+        // A panic has been printed by the panic hook; without this, nobody would be told that the
+        // work is over.
         let result = catch_unwind(AssertUnwindSafe(|| dispatch(&context, command)))
             .unwrap_or(Ok(Status::Failed));
         context.shown.finish();
@@ -187,7 +193,8 @@ pub fn run(cli: Cli, started: Instant) -> Result<Status, CliError> {
     }
 }
 
-/// Gives standard output to the one result that is to go there. Everything that a person is told goes to standard error then.
+/// Gives standard output to the one result that is to go there. Everything that a person is told
+/// goes to standard error then.
 fn share_standard_output(cli: &Cli) -> Result<(), CliError> {
     let result = match &cli.command {
         Some(Command::Run(args)) => Some(("--output", &args.output)),
@@ -264,7 +271,8 @@ fn dispatch(context: &Context, command: Option<Command>) -> Result<Status, CliEr
     }
 }
 
-/// Logs go to standard error, around any progress bar, at the level that -v and -q ask for; `PREHEAT_LOG` refines it.
+/// Logs go to standard error, around any progress bar, at the level that -v and -q ask for;
+/// `PREHEAT_LOG` refines it.
 fn start_logging(args: &OutputArgs, shown: &Shown) {
     let level = match (args.quiet, args.verbose) {
         (true, _) => "error",

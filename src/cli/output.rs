@@ -1,4 +1,5 @@
-//! Results on standard output: a table or lines for a person, one JSON document for a program; and those that go to a file.
+//! Results on standard output: a table or lines for a person, one JSON document for a program; and
+//! those that go to a file.
 
 use std::io::{self, ErrorKind, Stdout, Write};
 use std::path::Path;
@@ -11,7 +12,8 @@ use serde::Serialize;
 
 use super::CliError;
 
-/// Set where standard output is a result's alone: lines for a person go to standard error then, or nowhere.
+/// Set where standard output is a result's alone: lines for a person go to standard error then, or
+/// nowhere.
 static LINES: OnceLock<Lines> = OnceLock::new();
 
 /// Where lines for a person go, if not to standard output.
@@ -21,7 +23,8 @@ enum Lines {
     Nowhere,
 }
 
-/// Leaves standard output to a result: lines for a person go to standard error from now on, or nowhere where `quiet`.
+/// Leaves standard output to a result: lines for a person go to standard error from now on, or
+/// nowhere where `quiet`.
 pub(super) fn leave_standard_output(quiet: bool) {
     // The first to say so has said it for this process.
     let _ = LINES.set(if quiet { Lines::Nowhere } else { Lines::StandardError });
@@ -34,7 +37,8 @@ pub(super) fn document(value: &impl Serialize) -> Result<(), CliError> {
     written(writeln!(io::stdout().lock(), "{}", escaped_json(&text)))
 }
 
-/// The same document without characters that act on a terminal. They stand in strings alone: `\u001b` is the same string.
+/// The same document without characters that act on a terminal. They stand in strings alone:
+/// `\u001b` is the same string.
 fn escaped_json(text: &str) -> String {
     use std::fmt::Write as _;
     let mut escaped = String::with_capacity(text.len());

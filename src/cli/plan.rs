@@ -30,7 +30,8 @@ struct PlanReport {
     snapped: u64,
     cold: u64,
     shapes: Vec<ChosenShape>,
-    /// What users are expected to wait for over the life of one store, as it is and once this is warm.
+    /// What users are expected to wait for over the life of one store, as it is and once this is
+    /// warm.
     before: Cost,
     after: Cost,
     requests_per_store: f64,
@@ -95,7 +96,8 @@ pub(super) fn plan(context: &Context, args: &PlanArgs) -> Result<Status, CliErro
     Ok(Status::Done)
 }
 
-/// Refuses a manifest that could not be written, or not name the model, before anything is worked out.
+/// Refuses a manifest that could not be written, or not name the model, before anything is worked
+/// out.
 fn check_output(path: &Path, model: Option<&Path>) -> Result<(), CliError> {
     if let Some(model) = model.filter(|model| model.to_str().is_none()) {
         return Err(CliError::Usage(format!(

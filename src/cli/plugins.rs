@@ -106,7 +106,8 @@ fn install(
     Ok(Status::Done)
 }
 
-/// libtorch, for the library that calls it: that one is built, not downloaded, and without it libtorch is of no use.
+/// libtorch, for the library that calls it: that one is built, not downloaded, and without it
+/// libtorch is of no use.
 fn install_torch(
     context: &Context,
     set: LibtorchSet,

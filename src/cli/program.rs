@@ -99,7 +99,8 @@ pub(super) struct SizeReport {
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Timings {
     pub(super) executables_ready_seconds: f64,
-    /// From the start of the process until the inputs were where the executable reads them; 0 where nothing ran.
+    /// From the start of the process until the inputs were where the executable reads them; 0 where
+    /// nothing ran.
     pub(super) weights_ready_seconds: f64,
     pub(super) first_step_seconds: f64,
     pub(super) seconds_per_step: f64,
@@ -120,7 +121,8 @@ impl Asked {
 }
 
 impl SignatureArgs {
-    /// The signature that the flags describe, for a program that is called `name` where they do not say.
+    /// The signature that the flags describe, for a program that is called `name` where they do not
+    /// say.
     pub(super) fn signature(&self, context: &Context, name: &str) -> Result<Asked, CliError> {
         let (picture, own) = (&self.picture, &self.program);
         context.args.refuse_for_programs()?;
@@ -247,8 +249,8 @@ impl Prepared {
         Ok(Self { runtime, asked, executable })
     }
 
-    /// Writes the statistics, and leaves the rest to the end of the process: a plugin takes some 20 ms to give an executable
-    /// and a client up piece by piece.
+    /// Writes the statistics, and leaves the rest to the end of the process: a plugin takes some 20
+    /// ms to give an executable and a client up piece by piece.
     fn leave(self) {
         self.runtime.flush();
         std::mem::forget(self);
@@ -261,7 +263,8 @@ impl Prepared {
         }
     }
 
-    /// Prints what was done. Statistics are written after it, so that the result does not wait for them.
+    /// Prints what was done. Statistics are written after it, so that the result does not wait for
+    /// them.
     fn report(
         &self,
         context: &Context,
@@ -342,7 +345,8 @@ fn read_inputs(path: &Path, executable: &Executable) -> Result<Vec<Tensor>, CliE
     })
 }
 
-/// Refuses, before anything is compiled, inputs that are not there and an output that has no folder.
+/// Refuses, before anything is compiled, inputs that are not there and an output that has no
+/// folder.
 fn check_files(args: &ProgramRunArgs) -> Result<(), CliError> {
     if let Some(path) = &args.inputs {
         let failed =

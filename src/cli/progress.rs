@@ -1,4 +1,5 @@
-//! Progress for a person: a spinner or bar on a terminal, a line for each long thing where standard error goes elsewhere.
+//! Progress for a person: a spinner or bar on a terminal, a line for each long thing where standard
+//! error goes elsewhere.
 
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
@@ -38,7 +39,8 @@ impl Shown {
         Self(Arc::new(Inner { quiet, terminal, bars, going_on: Mutex::default() }))
     }
 
-    /// Runs `write` with all bars out of the way, so that a log line does not land in the middle of them.
+    /// Runs `write` with all bars out of the way, so that a log line does not land in the middle of
+    /// them.
     pub(super) fn suspend<T>(&self, write: impl FnOnce() -> T) -> T {
         self.0.bars.suspend(write)
     }
@@ -66,13 +68,13 @@ impl Shown {
                 self.bytes("downloading", done_bytes, total_bytes);
             }
             plugins::Progress::Verify { done_bytes, total_bytes } => {
-                self.bytes("checking", done_bytes, total_bytes)
+                self.bytes("checking", done_bytes, total_bytes);
             }
             plugins::Progress::Unpack { done_bytes, total_bytes, .. } => {
                 self.bytes("unpacking", done_bytes, total_bytes);
             }
             plugins::Progress::Waiting => {
-                self.long("install", "waiting for another process that installs it", None)
+                self.long("install", "waiting for another process that installs it", None);
             }
             _ => {}
         }

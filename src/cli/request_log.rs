@@ -1,4 +1,5 @@
-//! `preheat run --log-requests FILE`: a line for each request that was served, or refused because it was not warm.
+//! `preheat run --log-requests FILE`: a line for each request that was served, or refused because
+//! it was not warm.
 
 use std::path::Path;
 
@@ -22,7 +23,8 @@ impl RequestLogging {
         Ok(Self { writer: LogWriter::open(path)?, came: Timestamp::now() })
     }
 
-    /// Logs how the request went. Pictures that were made are worth more than their line, so that failing here is a warning.
+    /// Logs how the request went. Pictures that were made are worth more than their line, so that
+    /// failing here is a warning.
     pub(super) fn note(
         &mut self,
         context: &Context,

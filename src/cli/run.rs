@@ -44,7 +44,8 @@ pub(super) fn run(context: &Context, args: &RunArgs) -> Result<Status, CliError>
     context.shown.finish();
     report(context, &runtime, &pipeline, &made, &images)?;
     runtime.flush();
-    // A plugin takes its time to give executables and gigabytes of weights up piece by piece; the end of the process does it at once.
+    // A plugin takes its time to give executables and gigabytes of weights up piece by piece; the
+    // end of the process does it at once.
     std::mem::forget((runtime, pipeline, made));
     Ok(Status::Done)
 }

@@ -18,8 +18,8 @@ use crate::runtime::{Builder, Percent, Runtime};
 #[command(next_help_heading = "Runtime")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line's contract")]
 pub struct RuntimeArgs {
-    /// auto, tpu, cuda, cuda:N, mps, cpu, xla-cpu or xla-cuda; auto is the first of tpu, cuda, mps and cpu that is there, and xla-cpu without
-    /// the torch library
+    /// auto, tpu, cuda, cuda:N, mps, cpu, xla-cpu or xla-cuda; auto is the first of tpu, cuda, mps
+    /// and cpu that is there, and xla-cpu without the torch library
     #[arg(
         long,
         global = true,
@@ -67,7 +67,8 @@ pub struct RuntimeArgs {
     /// Never a TPU
     #[arg(long, global = true)]
     pub tpu_disable: bool,
-    /// Warm nothing on its own: `preheat warmup` is how; a run that is not warm says what it has to compile
+    /// Warm nothing on its own: `preheat warmup` is how; a run that is not warm says what it has to
+    /// compile
     #[arg(long, global = true)]
     pub tpu_manual_warmup: bool,
     /// The older name of --tpu-manual-warmup
@@ -90,7 +91,8 @@ pub struct RuntimeArgs {
     /// The padding multiple in pixels, a multiple of 8
     #[arg(long, global = true, value_name = "PX", default_value_t = Builder::DEFAULT_PADDING_MULTIPLE_PX)]
     pub tpu_shape_padding_multiple: u64,
-    /// The dtype of a model's stages: auto, bf16, fp16 or fp32; auto is bf16 where the device computes it natively
+    /// The dtype of a model's stages: auto, bf16, fp16 or fp32; auto is bf16 where the device
+    /// computes it natively
     #[arg(long, global = true, value_name = "DTYPE", default_value_t = Precision::Auto)]
     pub precision: Precision,
     /// The dtype of the text encoders [default: --precision]
@@ -106,10 +108,12 @@ pub struct RuntimeArgs {
     #[arg(long, global = true, value_name = "BOOL", default_value_t = true, default_missing_value = "true",
           num_args = 0..=1, require_equals = true, action = ArgAction::Set)]
     pub tpu_autocast_bf16: bool,
-    /// Compile, load, transfer and step timings at the end, and the plugin's own cost and memory figures
+    /// Compile, load, transfer and step timings at the end, and the plugin's own cost and memory
+    /// figures
     #[arg(long, global = true)]
     pub tpu_debug_metrics: bool,
-    /// Wait for the device every N steps; 0: only where a result is read, with two steps in flight at most
+    /// Wait for the device every N steps; 0: only where a result is read, with two steps in flight
+    /// at most
     #[arg(
         long,
         global = true,
@@ -118,14 +122,16 @@ pub struct RuntimeArgs {
         allow_negative_numbers = true
     )]
     pub tpu_sync_steps: u32,
-    /// Write a trace of compiles, loads, transfers and steps, for Perfetto or Chrome; - is standard output
+    /// Write a trace of compiles, loads, transfers and steps, for Perfetto or Chrome; - is standard
+    /// output
     #[arg(long, global = true, value_name = "FILE")]
     pub trace: Option<PathBuf>,
     /// What would compile is an error, exit status 3
     #[arg(long, global = true)]
     pub require_warm: bool,
-    /// A picture whose padded size is not warm is computed at the smallest warm size that covers it, and cropped, if no more than this
-    /// of the area is wasted: 0 to 100. The same seed gives another picture than at its own size
+    /// A picture whose padded size is not warm is computed at the smallest warm size that covers
+    /// it, and cropped, if no more than this of the area is wasted: 0 to 100. The same seed gives
+    /// another picture than at its own size
     #[arg(long, global = true, value_name = "PERCENT", allow_negative_numbers = true)]
     pub snap_to_warm: Option<Percent>,
     /// What acts on devices of libtorch alone.
@@ -137,13 +143,16 @@ pub struct RuntimeArgs {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Devices of libtorch (cuda, mps, cpu)")]
 pub struct TorchArgs {
-    /// Compute in the precision that was asked for where the device's own rule is another: fp32 on mps, bf16 or fp16 on cpu
+    /// Compute in the precision that was asked for where the device's own rule is another: fp32 on
+    /// mps, bf16 or fp16 on cpu
     #[arg(long, global = true)]
     pub force_precision: bool,
-    /// How weights come to the device: auto, none (all rest there), model (stage by stage) or sequential (op by op)
+    /// How weights come to the device: auto, none (all rest there), model (stage by stage) or
+    /// sequential (op by op)
     #[arg(long, global = true, value_name = "HOW", default_value_t = Offload::Auto)]
     pub offload: Offload,
-    /// Free memory of the device that --offload auto and --batch auto leave alone, such as 1GiB [default: 512 MiB on a card, 2 GiB elsewhere]
+    /// Free memory of the device that --offload auto and --batch auto leave alone, such as 1GiB
+    /// [default: 512 MiB on a card, 2 GiB elsewhere]
     #[arg(long, global = true, value_name = "SIZE")]
     pub reserve_memory: Option<Size>,
     /// The device of the text encoders [default: --device]
@@ -176,7 +185,8 @@ impl RuntimeArgs {
         ))
     }
 
-    /// A [`Builder`] set up as the flags say, but for [`Self::trace`]: whoever is to write the file gives [`Builder::trace`] one.
+    /// A [`Builder`] set up as the flags say, but for [`Self::trace`]: whoever is to write the file
+    /// gives [`Builder::trace`] one.
     ///
     /// # Errors
     /// A device that has no such name.
@@ -277,7 +287,8 @@ impl RuntimeArgs {
         }
     }
 
-    /// The multiple that sizes are rounded up to, in pixels; 8, which is one latent, where padding is off.
+    /// The multiple that sizes are rounded up to, in pixels; 8, which is one latent, where padding
+    /// is off.
     pub fn padding_multiple_px(&self) -> u64 {
         if self.tpu_shape_padding { self.tpu_shape_padding_multiple } else { 8 }
     }

@@ -1,11 +1,12 @@
 //! Which signals end the command, and does it end although a plugin does not let go?
 //!
-//! The first SIGHUP, SIGINT or SIGTERM asks the work to stop. Where the main thread has not ended the process a moment later, the
-//! thread that waits for signals does; a second signal ends it at once, from within the handler. All three ways are allowed to
-//! happen anywhere: what is written to disk becomes visible by one rename.
+//! The first SIGHUP, SIGINT or SIGTERM asks the work to stop. Where the main thread has not ended
+//! the process a moment later, the thread that waits for signals does; a second signal ends it at
+//! once, from within the handler. All three ways are allowed to happen anywhere: what is written to
+//! disk becomes visible by one rename.
 //!
-//! A signal that was ignored when the process started stays ignored: `nohup` ignores SIGHUP, and a shell without job control ignores
-//! SIGINT for what it runs in the background.
+//! A signal that was ignored when the process started stays ignored: `nohup` ignores SIGHUP, and a
+//! shell without job control ignores SIGINT for what it runs in the background.
 
 use std::io;
 use std::sync::atomic::AtomicBool;
@@ -22,7 +23,8 @@ const INTERRUPTED: u8 = 130;
 /// How long after the first signal the process ends, whatever its main thread is doing.
 const PATIENCE: Duration = Duration::from_millis(1500);
 
-/// Calls `stop` at the first signal, from a thread of its own, and sees to it that the process ends soon after.
+/// Calls `stop` at the first signal, from a thread of its own, and sees to it that the process ends
+/// soon after.
 pub(super) fn watch(stop: impl FnOnce() + Send + 'static) -> io::Result<()> {
     let (sender, receiver) = mpsc::channel::<Signals>();
     // Before any handler is set: without this thread, nothing would come of a signal.
@@ -38,7 +40,8 @@ pub(super) fn watch(stop: impl FnOnce() + Send + 'static) -> io::Result<()> {
     let signals = Signals::new(&watched)?;
     let came = Arc::new(AtomicBool::new(false));
     for signal in watched {
-        // Handlers run in the order of their registration: the first signal passes this one, and sets the flag that stops the second.
+        // Handlers run in the order of their registration: the first signal passes this one, and
+        // sets the flag that stops the second.
         flag::register_conditional_shutdown(signal, INTERRUPTED.into(), Arc::clone(&came))?;
         flag::register(signal, Arc::clone(&came))?;
     }
@@ -47,7 +50,8 @@ pub(super) fn watch(stop: impl FnOnce() + Send + 'static) -> io::Result<()> {
     Ok(())
 }
 
-/// Ends an interrupted process without its exit handlers: those of a plugin may wait for threads that go on compiling.
+/// Ends an interrupted process without its exit handlers: those of a plugin may wait for threads
+/// that go on compiling.
 pub fn end_now() -> ! {
     preheat_cache::remove_load_marks();
     low_level::exit(INTERRUPTED.into())

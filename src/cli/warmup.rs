@@ -71,7 +71,8 @@ fn warm_model(context: &Context, args: &WarmupArgs) -> Result<Status, CliError> 
     for request in &mut requests {
         args.signature.picture.fit_batch(&pipeline, request)?;
     }
-    // Every request is checked before anything is compiled: a wrong size should not cost the compile before it.
+    // Every request is checked before anything is compiled: a wrong size should not cost the
+    // compile before it.
     for request in &requests {
         pipeline.plan(request)?;
     }
@@ -113,7 +114,8 @@ fn warm_model(context: &Context, args: &WarmupArgs) -> Result<Status, CliError> 
             warmed.iter().flat_map(|warmed| &warmed.stages).map(|report| &report.stage),
         )?;
     }
-    // A plugin takes its time to give executables and weights up; the end of the process does it at once, where no other warmup follows.
+    // A plugin takes its time to give executables and weights up; the end of the process does it at
+    // once, where no other warmup follows.
     if context.collected.is_none() {
         std::mem::forget((runtime, pipeline));
     }
@@ -173,7 +175,8 @@ struct Document<'a, S> {
 }
 
 fn warm_programs(context: &Context, args: &WarmupArgs) -> Result<Status, CliError> {
-    // Every file is read before anything is compiled: a misspelt name should not cost the compile before it.
+    // Every file is read before anything is compiled: a misspelt name should not cost the compile
+    // before it.
     let programs = args
         .program
         .iter()

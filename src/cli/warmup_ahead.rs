@@ -121,7 +121,8 @@ fn in_words(error: &dyn std::error::Error) -> String {
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
-/// How the command ends; of several errors the first stands for all, since most often they have one cause.
+/// How the command ends; of several errors the first stands for all, since most often they have one
+/// cause.
 fn ended(errors: Vec<runtime::Error>, of: usize) -> Result<Status, CliError> {
     let failed = errors.len();
     match errors.into_iter().next() {

@@ -1,4 +1,5 @@
-//! `preheat warmup --manifest FILE`: warms what each table lists, on the device that is here or for its targets.
+//! `preheat warmup --manifest FILE`: warms what each table lists, on the device that is here or for
+//! its targets.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,7 +16,8 @@ use crate::device::Target;
 use crate::evidence::{Manifest, ManifestModel};
 use crate::pipeline::{Precision, TextToImage};
 
-/// The JSON of each warmup, in the order of the manifest; of one that failed, at least what it was and its `error`.
+/// The JSON of each warmup, in the order of the manifest; of one that failed, at least what it was
+/// and its `error`.
 #[derive(Serialize)]
 struct Tables {
     tables: Vec<Value>,
@@ -27,7 +29,8 @@ pub(super) fn of_manifest(
     path: &Path,
 ) -> Result<Status, CliError> {
     let manifest = Manifest::read(path)?;
-    // Every folder is read before anything is compiled: a misspelt name should not cost the compiles before it.
+    // Every folder is read before anything is compiled: a misspelt name should not cost the
+    // compiles before it.
     for folder in manifest.models.iter().filter_map(|model| model.folder.as_ref()) {
         context.args.pipeline().read(folder)?;
     }
@@ -92,7 +95,8 @@ fn is_guided(one: &WarmupArgs) -> bool {
     one.signature.picture.cfg_scale.is_some_and(|scale| scale > 1.0)
 }
 
-/// A warmup for each target of a table, with guidance and without, with a negative prompt and without.
+/// A warmup for each target of a table, with guidance and without, with a negative prompt and
+/// without.
 fn warmups(model: &ManifestModel, args: &WarmupArgs) -> Vec<WarmupArgs> {
     let targets: Vec<Option<&Target>> = if model.targets.is_empty() {
         vec![None]

@@ -32,7 +32,8 @@ fn leaves_nothing(lab: &Lab, ran: &Ran) {
     lab.assert_nothing_half_written();
 }
 
-/// Asserts that `preheat` does its work without its cache and says why in one warning with each of `why` in it.
+/// Asserts that `preheat` does its work without its cache and says why in one warning with each of
+/// `why` in it.
 #[track_caller]
 fn degrades(lab: &Lab, preheat: Preheat, why: &[&str]) {
     let program = lab.file("degrades.mlir", DOUBLE);
@@ -317,8 +318,8 @@ fn a_store_of_a_newer_release() {
     assert!(program.exists());
 }
 
-/// Runs `program` under a limit on the length of files, which root is held to as well; the signal that comes with it is ignored, so
-/// that writing fails.
+/// Runs `program` under a limit on the length of files, which root is held to as well; the signal
+/// that comes with it is ignored, so that writing fails.
 fn run_limited(lab: &Lab, program: &Path, blocks: u64) {
     let shell = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
     let run =
@@ -329,7 +330,8 @@ fn run_limited(lab: &Lab, program: &Path, blocks: u64) {
 #[test]
 fn files_that_may_not_grow() {
     let (lab, program) = lab();
-    // The log of the test plugin grows as well, so the limit leaves room for it and none for the object.
+    // The log of the test plugin grows as well, so the limit leaves room for it and none for the
+    // object.
     let object = {
         run(&lab, &lab.sim(), &program).done();
         let bytes = std::fs::metadata(&lab.objects()[0]).unwrap().len();
@@ -690,7 +692,8 @@ fn keys_that_name_nothing_or_too_much() {
     assert_eq!(lab.objects().len(), 2);
 }
 
-/// The real plugin has no build id, so its content hash is remembered in the cache's folder: where that may be written.
+/// The real plugin has no build id, so its content hash is remembered in the cache's folder: where
+/// that may be written.
 #[test]
 fn a_cache_that_is_only_read_is_never_written_not_even_by_the_real_plugin() {
     let lab = Lab::new();

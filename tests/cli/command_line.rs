@@ -1,4 +1,5 @@
-//! The command line: its JSON, its signals, its statistics, its flags, through the binary over the test plugin.
+//! The command line: its JSON, its signals, its statistics, its flags, through the binary over the
+//! test plugin.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
 

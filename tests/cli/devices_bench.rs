@@ -1,5 +1,5 @@
-//! `preheat devices bench` and `devices tune` on XLA's devices, through the binary over the test plugin. Those of libtorch are in
-//! `tests/torch_runs/`.
+//! `preheat devices bench` and `devices tune` on XLA's devices, through the binary over the test
+//! plugin. Those of libtorch are in `tests/torch_runs/`.
 
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
@@ -14,7 +14,8 @@ use support::demo::{demo_model, denoiser_runs};
 use support::lab::until;
 use support::{Lab, Preheat, Ran, xla_cpu_plugin};
 
-/// `preheat` on the demo model, where nothing of libtorch's is found; the subcommand is the last of the words.
+/// `preheat` on the demo model, where nothing of libtorch's is found; the subcommand is the last of
+/// the words.
 fn command(lab: &Lab, sim: &Sim, words: &str) -> Preheat {
     lab.quick(sim)
         .env("PREHEAT_TORCH_BACKEND", "/nowhere")
@@ -80,7 +81,8 @@ fn a_device_twice_agrees_with_itself_and_compiles_once() {
         });
         assert_eq!(row["agreement"], agreement);
     }
-    // Each device is measured in two processes of its own: one starts, one runs, and neither is the command itself.
+    // Each device is measured in two processes of its own: one starts, one runs, and neither is the
+    // command itself.
     let log = lab.log();
     let processes: std::collections::BTreeSet<u32> = log
         .iter()
@@ -333,14 +335,16 @@ fn tuning_runs_each_batch_and_advises_the_fastest() {
         rate(a).total_cmp(&rate(b))
     });
     assert_eq!(device["best"]["batch"], best.unwrap()["batch"]);
-    // Each batch: one step on zeros, and five of the request, whatever number of them was asked for.
+    // Each batch: one step on zeros, and five of the request, whatever number of them was asked
+    // for.
     assert_eq!((denoiser_runs(&lab.log()), lab.compiles()), (2 * (1 + 5), 3 + 1));
 }
 
 #[test]
 fn a_batch_that_runs_out_of_memory_ends_the_climb() {
     let lab = Lab::new();
-    // A picture alone takes three executions on zeros, two prompts, five steps and a decoding; then there is no room any more.
+    // A picture alone takes three executions on zeros, two prompts, five steps and a decoding; then
+    // there is no room any more.
     let full = |log: &str| {
         let sim = Sim::new(xla_cpu_plugin()).log(lab.path(log));
         sim.out_of_memory(Place::Execute, When::From(3 + 2 + 5 + 1 + 1))

@@ -1,4 +1,5 @@
-//! Request logs, audits and plans through the binary over the test plugin; and ten thousand made-up requests.
+//! Request logs, audits and plans through the binary over the test plugin; and ten thousand made-up
+//! requests.
 
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
@@ -67,7 +68,8 @@ fn a_run_appends_its_request_without_its_prompts() {
         (run().arg("--output").arg("1.png").start(), run().arg("--output").arg("2.png").start());
     one.wait().done();
     other.wait().done();
-    // What would have to be compiled is refused, and is evidence all the same; what fails otherwise is none.
+    // What would have to be compiled is refused, and is evidence all the same; what fails otherwise
+    // is none.
     run().words("--require-warm --batch 2").run().ended(3);
     run().words("--clip-skip 99").run().ended(2);
     let text = std::fs::read_to_string(lab.path("log.jsonl")).unwrap();
@@ -154,7 +156,8 @@ fn an_audit_says_what_hits_what_is_missing_and_what_it_costs() {
         .iter()
         .map(|one| (&one["size"], &one["requests"], &one["stages"]))
         .collect();
-    // What is wanted most stands first; a text encoder serves all, and a VAE every batch of its size.
+    // What is wanted most stands first; a text encoder serves all, and a VAE every batch of its
+    // size.
     assert_eq!(
         missing,
         [
@@ -213,7 +216,8 @@ fn an_audit_of_three_thousand_sizes_builds_no_graph() {
         .map(|index| json!({"width": 64 * (1 + index % 55), "height": 64 * (1 + index / 55)}))
         .collect();
     let log = lab.file("sizes.jsonl", lines(&sizes));
-    // One text encoder, and a denoiser and a decoder for each size: level 1 knows the first ones, and nobody has the others.
+    // One text encoder, and a denoiser and a decoder for each size: level 1 knows the first ones,
+    // and nobody has the others.
     let ran =
         audit(&lab, "-vv", &log).ended(3).says(&["looked up requests=3000 graphs=6001 built=0"]);
     let audited = ran.json();
@@ -221,7 +225,8 @@ fn an_audit_of_three_thousand_sizes_builds_no_graph() {
         (&audited["shapes"], &audited["hits"], &audited["graphs_at_risk"]),
         (&3000.into(), &1.into(), &5998.into())
     );
-    // Where level 1 cannot be asked, the graphs of the one size that is recorded are built, and no other.
+    // Where level 1 cannot be asked, the graphs of the one size that is recorded are built, and no
+    // other.
     let ran = audit(&lab, "-vv --cache-read-only", &log).ended(3).says(&["graphs=6001 built=3"]);
     assert_eq!(ran.json()["hits"], 1);
     assert_eq!(lab.compiles(), 0);
@@ -278,7 +283,8 @@ fn what_is_no_log_and_no_budget_is_refused_in_words() {
     assert_eq!(lab.compiles(), 0);
 }
 
-/// What serves ten thousand requests for pictures of Stable Diffusion's sizes, at what a v5e takes for a compile.
+/// What serves ten thousand requests for pictures of Stable Diffusion's sizes, at what a v5e takes
+/// for a compile.
 struct Service {
     problem: Problem,
     places: BTreeMap<Shape, usize>,
@@ -351,8 +357,8 @@ impl Service {
         Self { problem, places }
     }
 
-    /// The best that any of these lists of sizes comes to within the budget: each size at the kinds of requests that come most, at as
-    /// many of them as do best.
+    /// The best that any of these lists of sizes comes to within the budget: each size at the kinds
+    /// of requests that come most, at as many of them as do best.
     fn best_of_lists(&self, lists: &[Vec<[u64; 2]>]) -> f64 {
         let mut kinds: BTreeMap<Shape, u64> = BTreeMap::new();
         for wanted in &self.problem.wanted {
@@ -568,7 +574,8 @@ fn a_manifest_that_is_wrong_is_told_before_anything_is_compiled() {
 #[test]
 fn a_plan_for_negative_prompts_warms_the_graph_that_is_their_own() {
     let lab = Lab::new();
-    // As Stable Diffusion XL has it: without a negative prompt there are zeros in its place, and no encoder.
+    // As Stable Diffusion XL has it: without a negative prompt there are zeros in its place, and no
+    // encoder.
     random_model::write(
         random_model::Shape::Small("sdxl"),
         &lab.path("xl"),

@@ -1,4 +1,5 @@
-//! What flags mean: one that is given twice, free text, devices that are not there, folders that are not there; through the binary.
+//! What flags mean: one that is given twice, free text, devices that are not there, folders that
+//! are not there; through the binary.
 
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]

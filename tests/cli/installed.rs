@@ -1,4 +1,5 @@
-//! What preheat unpacked or installed, damaged since; a Python that would run what lies around; and limits on threads: through the binary.
+//! What preheat unpacked or installed, damaged since; a Python that would run what lies around; and
+//! limits on threads: through the binary.
 
 #![cfg(all(feature = "cli", unix))]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
@@ -136,7 +137,8 @@ fn a_folder_named_pip_is_not_taken_for_pip() {
     assert!(!lab.path("foreign").exists(), "what lies in the current folder ran");
 }
 
-/// `preheat` as a user whom limits and rights count for, who may read everything: root becomes another one.
+/// `preheat` as a user whom limits and rights count for, who may read everything: root becomes
+/// another one.
 fn as_a_user(run: Preheat) -> Preheat {
     let id = Command::new("id").arg("-u").output().unwrap();
     if id.stdout != b"0\n" {

@@ -1,4 +1,5 @@
-//! Programs that JAX exported, through the binary and the real XLA:CPU: what comes out agrees with what JAX computed.
+//! Programs that JAX exported, through the binary and the real XLA:CPU: what comes out agrees with
+//! what JAX computed.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
 
@@ -180,8 +181,9 @@ fn a_second_process_gives_the_same_bytes_and_compiles_nothing() {
     assert_eq!(lab.log().deserializes(), cases.len());
 }
 
-/// Text and HLO lose what changes no code before they are hashed. Bytecode is hashed as it is (`cache/src/program.rs`), so its
-/// locations tell two programs apart that are the same: a compile too many, never a wrong hit.
+/// Text and HLO lose what changes no code before they are hashed. Bytecode is hashed as it is
+/// (`cache/src/program.rs`), so its locations tell two programs apart that are the same: a compile
+/// too many, never a wrong hit.
 #[test]
 fn keys_of_pairs_are_equal_where_the_program_is_the_same() {
     let pairs: Vec<Pair> =

@@ -1,4 +1,5 @@
-//! Signals through the binary: those that were ignored at its start stay ignored, every other one ends it soon, whatever the plugin does.
+//! Signals through the binary: those that were ignored at its start stay ignored, every other one
+//! ends it soon, whatever the plugin does.
 
 #![cfg(all(feature = "cli", unix))]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]

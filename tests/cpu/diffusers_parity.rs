@@ -1,6 +1,8 @@
-//! preheat on the real XLA:CPU against what diffusers 0.42.1 computes with the same weights: tests/fixtures/README.md.
+//! preheat on the real XLA:CPU against what diffusers 0.42.1 computes with the same weights:
+//! tests/fixtures/README.md.
 //!
-//! `cargo test --test cpu diffusers_parity -- --nocapture | grep ^parity` prints how far apart they are.
+//! `cargo test --test cpu diffusers_parity -- --nocapture | grep ^parity` prints how far apart they
+//! are.
 
 #![cfg(feature = "pipeline")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]

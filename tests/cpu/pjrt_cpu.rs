@@ -428,7 +428,8 @@ fn bad_programs_bytes_and_options_are_errors() {
     }
 }
 
-/// xla-cpu minds the size; libtpu reads up to a zero byte, which the C form therefore ends with (see its own test).
+/// xla-cpu minds the size; libtpu reads up to a zero byte, which the C form therefore ends with
+/// (see its own test).
 #[test]
 fn what_lies_behind_a_program_is_not_read() {
     let longer = format!("{ADD}\nand more that is no program");

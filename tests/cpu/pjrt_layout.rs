@@ -1,4 +1,5 @@
-//! The layouts of `pjrt::sys` against those that a C compiler gives the header that ships beside the xla-cpu plugin.
+//! The layouts of `pjrt::sys` against those that a C compiler gives the header that ships beside
+//! the xla-cpu plugin.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
 
 use crate::support;

@@ -1,4 +1,5 @@
-//! Files that are no plugin, and plugins that are not as they should be: small ones, compiled from C with the real header.
+//! Files that are no plugin, and plugins that are not as they should be: small ones, compiled from
+//! C with the real header.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
 
@@ -8,7 +9,8 @@ use std::path::{Path, PathBuf};
 
 use preheat::pjrt::{ApiVersion, Client, ErrorCode, PjrtError, Plugin, Topology, options};
 
-/// A plugin with errors, an initialisation that counts its calls, and what `more` puts into its table.
+/// A plugin with errors, an initialisation that counts its calls, and what `more` puts into its
+/// table.
 fn plugin(dir: &Path, name: &str, more: &str) -> PathBuf {
     let path = dir.join(format!("{name}.so"));
     let source = format!(
@@ -47,7 +49,8 @@ fn plugin(dir: &Path, name: &str, more: &str) -> PathBuf {
 /// Calls a function without arguments that the test plugin exports.
 #[expect(unsafe_code, reason = "the plugin above exports functions of this type by these names")]
 fn ask(path: &Path, function: &str) -> i32 {
-    // SAFETY: the library is the test plugin, loaded already; the functions take nothing and return an int.
+    // SAFETY: the library is the test plugin, loaded already; the functions take nothing and return
+    // an int.
     unsafe {
         let library = libloading::Library::new(path).unwrap();
         let count: libloading::Symbol<unsafe extern "C" fn() -> i32> =

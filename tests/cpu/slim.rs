@@ -1,6 +1,8 @@
-//! Slimmed executables over the real xla-cpu plugin: for every program the outputs are those of the whole executable, byte for byte.
+//! Slimmed executables over the real xla-cpu plugin: for every program the outputs are those of the
+//! whole executable, byte for byte.
 //!
-//! This is what puts a plugin build into the table of `crates/runtime/src/backend/slim/mod.rs`: `docs/slim.md` says how.
+//! This is what puts a plugin build into the table of `crates/runtime/src/backend/slim/mod.rs`:
+//! `docs/slim.md` says how.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
 
@@ -78,7 +80,8 @@ fn check(
         Ok(&slimmed[..]),
         "{name}: there is nothing more to take out"
     );
-    // Small programs keep all bodies, so that XLA counts enough operations in them; here they lose those too.
+    // Small programs keep all bodies, so that XLA counts enough operations in them; here they lose
+    // those too.
     let slimmest = rewriter::rewrite(&whole, 0).unwrap();
     assert!(slimmed.len() <= whole.len(), "{name}");
 
@@ -92,7 +95,8 @@ fn check(
         for _ in 0..2 {
             assert!(run(&loaded, arguments) == outcome, "{name}: another outcome when slimmed");
         }
-        // What it tells of itself is the same where it is about running, and never ends the process.
+        // What it tells of itself is the same where it is about running, and never ends the
+        // process.
         let about = loaded.executable();
         assert_eq!(about.program_shape().unwrap(), expected.program_shape().unwrap(), "{name}");
         assert_eq!(about.outputs().unwrap(), expected.outputs().unwrap(), "{name}");
@@ -223,10 +227,11 @@ fn every_example_gives_the_same_bytes() {
     assert!(seen >= 4);
 }
 
-/// For a program that donates nothing:
-/// `PREHEAT_SLIM_PROGRAM=FILE.mlir cargo test --test cpu a_program_of_ones_own -- --ignored --nocapture`.
+/// For a program that donates nothing: `PREHEAT_SLIM_PROGRAM=FILE.mlir cargo test --test cpu
+/// a_program_of_ones_own -- --ignored --nocapture`.
 ///
-/// With `PREHEAT_SLIM_FOLDER` both executables are written there, for `benches/peers/floor.c` to load.
+/// With `PREHEAT_SLIM_FOLDER` both executables are written there, for `benches/peers/floor.c` to
+/// load.
 #[test]
 #[ignore = "for programs that are too large to run every time; named by PREHEAT_SLIM_PROGRAM"]
 fn a_program_of_ones_own_gives_the_same_bytes() {
@@ -344,7 +349,8 @@ fn what_fusions_hold_beside_arithmetic_still_runs() {
     }
 }
 
-/// Fusions that YNNPACK runs are built from the module as they are loaded: they keep their bodies, or the whole is kept.
+/// Fusions that YNNPACK runs are built from the module as they are loaded: they keep their bodies,
+/// or the whole is kept.
 #[test]
 fn compiler_options_that_make_other_fusions_are_no_danger() {
     let text = std::fs::read(folder("examples/programs/attention_block.mlir")).unwrap();
@@ -358,7 +364,8 @@ fn compiler_options_that_make_other_fusions_are_no_danger() {
         vec![on("xla_cpu_use_thunk_runtime")],
         vec![on("xla_cpu_use_fusion_emitters")],
         vec![on("xla_cpu_enable_fast_math")],
-        // With elementwise fusions as well, this build's own executable ends the process, slimmed or not.
+        // With elementwise fusions as well, this build's own executable ends the process, slimmed
+        // or not.
         vec![kinds("LIBRARY_FUSION_TYPE_DOT")],
         vec![kinds("LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT")],
         vec![xnn("LIBRARY_FUSION_TYPE_DOT")],

@@ -1,4 +1,5 @@
-//! Pictures that a VAE's dtype is too small for: noticed, decoded again, and said; and those that are meant to be dark.
+//! Pictures that a VAE's dtype is too small for: noticed, decoded again, and said; and those that
+//! are meant to be dark.
 
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
@@ -46,7 +47,8 @@ fn changed(
     folder
 }
 
-/// A VAE whose first convolution gives numbers beyond 65504: float16 has none there, and float32 has.
+/// A VAE whose first convolution gives numbers beyond 65504: float16 has none there, and float32
+/// has.
 fn overflowing(lab: &Lab) -> PathBuf {
     changed(lab, "overflowing", VAE, &["decoder.conv_in.weight"], |value| value.signum() * 60_000.0)
 }

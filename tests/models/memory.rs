@@ -1,4 +1,5 @@
-//! Out of memory, as the test plugin plays it: what is dropped, what is kept, and what is said where nothing helps.
+//! Out of memory, as the test plugin plays it: what is dropped, what is kept, and what is said
+//! where nothing helps.
 
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
@@ -122,7 +123,8 @@ fn where_everything_is_in_use_the_error_has_the_figures() {
         ] {
             assert!(said.contains(part), "no {part:?} in: {said}");
         }
-        // An executable that nobody holds any more makes no room either, where nothing does; but it is tried.
+        // An executable that nobody holds any more makes no room either, where nothing does; but it
+        // is tried.
         drop(held);
         let Error::OutOfMemory(error) = get(&runtime, 6).unwrap_err() else {
             panic!("another error")
@@ -232,7 +234,8 @@ fn what_a_model_has_on_the_device_goes_and_comes_back() {
         assert_eq!((again, sources), (picture.clone(), vec![Source::Disk; 3]));
         assert!(bytes > weights);
 
-        // One model goes, and the weights of the other stay; executables that both run are loaded again.
+        // One model goes, and the weights of the other stay; executables that both run are loaded
+        // again.
         run(&other);
         let before = unloads(&lab.log());
         let freed = usize::try_from(one.unload()).unwrap();
@@ -299,7 +302,8 @@ fn a_model_that_does_not_fit_as_a_whole_runs_one_stage_after_the_other() {
         _ => 0,
     };
     let code: u64 = lab.log().iter().map(serialised).sum();
-    // All executables, and what the denoiser takes to run. The weights of the others, 1.2 MB, have no room beside that.
+    // All executables, and what the denoiser takes to run. The weights of the others, 1.2 MB, have
+    // no room beside that.
     let limit = code + denoiser + 50_000;
     let small = whole.clone().memory_limit(limit);
     run(&lab, &small, "-v --require-warm").run().done().says(&["dropped what is not in use"]);

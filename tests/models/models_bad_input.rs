@@ -1,5 +1,5 @@
-//! Models that are damaged, and requests that no model could serve: what is wrong is named, with what to do about it, before
-//! anything is compiled; nothing panics, nothing is left half written.
+//! Models that are damaged, and requests that no model could serve: what is wrong is named, with
+//! what to do about it, before anything is compiled; nothing panics, nothing is left half written.
 
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
@@ -76,7 +76,8 @@ impl Bad {
     }
 }
 
-/// Asserts that a model in which `damage` was done is refused, by `run` and by `warmup`, and that each of `said` is said.
+/// Asserts that a model in which `damage` was done is refused, by `run` and by `warmup`, and that
+/// each of `said` is said.
 #[track_caller]
 fn refused(damage: impl FnOnce(&Path), said: &[&str]) {
     let bad = Bad::damaged(damage);
@@ -220,7 +221,7 @@ fn components_that_are_missing() {
         refused(|model| fs::remove_dir_all(model.join(component)).unwrap(), &said);
         let entry = |model: &Path| {
             edit(&model.join("model_index.json"), |index| {
-                drop(index.as_object_mut().unwrap().remove(component))
+                drop(index.as_object_mut().unwrap().remove(component));
             });
         };
         refused(entry, &["model_index.json", &format!("`{component}` is missing")]);
@@ -281,8 +282,8 @@ fn models_that_are_not_built() {
     refused(
         |model| {
             edit(&model.join("unet/config.json"), |config| {
-                config["cross_attention_dim"] = 48.into()
-            })
+                config["cross_attention_dim"] = 48.into();
+            });
         },
         &["cross_attention_dim", "48", "16"],
     );
@@ -337,7 +338,7 @@ fn models_that_run_as_in_diffusers() {
     );
     // A config from before 0.9.0 did not mean a size under 64 latents.
     let old = |model: &Path| {
-        edit(&model.join("unet/config.json"), |unet| unet["_diffusers_version"] = "0.8.0".into())
+        edit(&model.join("unet/config.json"), |unet| unet["_diffusers_version"] = "0.8.0".into());
     };
     Bad::damaged(old).refuses("--batch 60000", 1, &["60000 x 512x512 px does not fit"]);
 }
@@ -445,7 +446,7 @@ fn weights_that_are_damaged() {
     }
     refused(
         content(|bytes| {
-            *bytes = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n".to_vec()
+            *bytes = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n".to_vec();
         }),
         &[UNET, "git lfs pull"],
     );
@@ -490,7 +491,7 @@ fn weights_that_are_elsewhere() {
     refused(broken, &[index, "fully downloaded"]);
     refused(
         |model| {
-            fs::rename(model.join(UNET), model.join("unet/diffusion_pytorch_model.bin")).unwrap()
+            fs::rename(model.join(UNET), model.join("unet/diffusion_pytorch_model.bin")).unwrap();
         },
         &["diffusion_pytorch_model.bin is a pickle", "safe_serialization=True"],
     );

@@ -1,4 +1,5 @@
-//! Models on the command line: `run`, `warmup` and `lookup` of the demo model, through the binary over the test plugin.
+//! Models on the command line: `run`, `warmup` and `lookup` of the demo model, through the binary
+//! over the test plugin.
 
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
@@ -20,7 +21,8 @@ use support::{Lab, Preheat, Ran, random_model};
 const SEVEN: &str = "--prompt seven --scheduler euler --steps 2 --seed 7 --output out.png";
 const STAGES: [&str; 3] = ["text_encoder", "denoiser", "vae_decoder"];
 
-/// `preheat` with these words, of which the last is the subcommand or stands behind it, on the demo model.
+/// `preheat` with these words, of which the last is the subcommand or stands behind it, on the demo
+/// model.
 fn command(lab: &Lab, sim: &Sim, words: &str) -> Preheat {
     lab.quick(sim).words(words).arg("--model").arg(demo_model())
 }
@@ -362,7 +364,7 @@ fn a_token_that_was_added_is_one_id() {
     let vocabulary = std::fs::read_to_string(demo_model().join("tokenizer/vocab.json")).unwrap();
     let size = serde_json::from_str::<Value>(&vocabulary).unwrap().as_object().unwrap().len();
     let model = edited_demo(&lab, "tokenizer/added_tokens.json", |tokens| {
-        tokens["<cat-toy>"] = size.into()
+        tokens["<cat-toy>"] = size.into();
     });
     let run = lab
         .quick(&lab.no_compiles())

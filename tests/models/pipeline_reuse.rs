@@ -62,7 +62,8 @@ fn request() -> TextToImage {
     }
 }
 
-/// One request in a runtime of its own, as in another process; with the names of the stages that the plugin compiled, by its own log.
+/// One request in a runtime of its own, as in another process; with the names of the stages that
+/// the plugin compiled, by its own log.
 #[track_caller]
 fn run(
     lab: &Lab,
@@ -116,7 +117,8 @@ fn executions(lab: &Lab, log: &[Entry]) -> Vec<Execution> {
     let (text_encoder, decoder, unet) =
         (of(Component::TextEncoder), of(Component::Vae), of(Component::Unet));
     assert!(text_encoder < decoder && decoder < unet);
-    // The text encoder takes the ids, and the decoder the latents, beside the weights; with a clip skip it reads fewer.
+    // The text encoder takes the ids, and the decoder the latents, beside the weights; with a clip
+    // skip it reads fewer.
     let stage = |arguments: usize| match arguments {
         count if count <= text_encoder + 1 => "text_encoder",
         count if count == decoder + 1 => "vae_decoder",

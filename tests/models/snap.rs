@@ -1,4 +1,5 @@
-//! Snapping to warm: a size that is cold is served at a larger one that is warm. Compiles are counted in the test plugin's log.
+//! Snapping to warm: a size that is cold is served at a larger one that is warm. Compiles are
+//! counted in the test plugin's log.
 
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
@@ -92,7 +93,8 @@ fn a_cold_size_is_cropped_from_a_warm_one_that_covers_it() {
             (&json!([0, 0]), &json!([1, 4, 16, 16]))
         );
         assert_eq!(sources(&made), ["disk"; 3]);
-        // Noise is drawn at the size that is computed, so it is the corner of that size's picture with the same seed.
+        // Noise is drawn at the size that is computed, so it is the corner of that size's picture
+        // with the same seed.
         let made = picture(&lab);
         let [width, height] = requested;
         assert_eq!((made.width, made.height), (width, height));
@@ -160,7 +162,8 @@ fn what_wastes_more_than_allowed_or_fits_otherwise_is_not_used() {
         .quick(&lab.no_compiles())
         .words("--snap-to-warm 50 run --prompt seven --width 120 --height 64");
     others.words("--steps 3 --scheduler ddim --cfg-scale 3 --model").arg(demo_model()).run().done();
-    // Where it does not have to be warm, its own size is compiled, and what both sizes share is not.
+    // Where it does not have to be warm, its own size is compiled, and what both sizes share is
+    // not.
     let own = command(&lab, "--json --width 120 --height 64 --snap-to-warm 10").run().done().json();
     assert_eq!(
         (&own["padded_size"], sources(&own)),

@@ -1,4 +1,5 @@
-//! Small functions that together use every op in every way that matters. Every back end has to compute them as `reference.rs` does.
+//! Small functions that together use every op in every way that matters. Every back end has to
+//! compute them as `reference.rs` does.
 
 use preheat::Dtype;
 use preheat::graph::{
@@ -46,7 +47,8 @@ pub fn function(name: &str, build: Build) -> Verified {
     b.finish().unwrap()
 }
 
-/// What goes in: the same numbers for the same case, of the dtype that is declared. Positions reach a little outside.
+/// What goes in: the same numbers for the same case, of the dtype that is declared. Positions reach
+/// a little outside.
 pub fn given(function: &Verified) -> (Vec<Array>, Vec<Array>) {
     let mut state = 0x9E37_79B9_u32;
     let mut next = move || {
@@ -123,7 +125,8 @@ fn unary(b: &mut Builder, op: UnaryOp) -> Result<Value, GraphError> {
     b.unary(op, x)
 }
 
-/// A small block with skips, both kinds of norm, both kinds of attention, and a time embedding: what a UNet is made of.
+/// A small block with skips, both kinds of norm, both kinds of attention, and a time embedding:
+/// what a UNet is made of.
 pub fn block(b: &mut Builder) -> Result<Value, GraphError> {
     let x = f32s(b, "x", &[2, 4, 6, 10]);
     let time = f32s(b, "time", &[2, 8]);

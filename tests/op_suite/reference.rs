@@ -1,4 +1,5 @@
-//! What a function means: each op in its plainest form, in f64. Slow, and independent of every back end.
+//! What a function means: each op in its plainest form, in f64. Slow, and independent of every back
+//! end.
 
 use std::collections::HashMap;
 
@@ -52,7 +53,8 @@ impl Array {
         self.data[at.iter().zip(&self.dims).fold(0, |index, (at, dim)| index * dim + at)]
     }
 
-    /// The element at `at`, where dimensions of size 1 are repeated and a scalar is repeated everywhere.
+    /// The element at `at`, where dimensions of size 1 are repeated and a scalar is repeated
+    /// everywhere.
     fn repeated(&self, at: &[usize]) -> f64 {
         let at: Vec<usize> =
             self.dims.iter().zip(at).map(|(&dim, &at)| if dim == 1 { 0 } else { at }).collect();
@@ -186,7 +188,8 @@ fn unary(op: UnaryOp, x: f64) -> f64 {
     }
 }
 
-/// The error function by its Taylor series, which converges everywhere and is exact enough up to 4; beyond it is 1 in f32.
+/// The error function by its Taylor series, which converges everywhere and is exact enough up to 4;
+/// beyond it is 1 in f32.
 fn erf(x: f64) -> f64 {
     if x.abs() > 4.0 {
         return x.signum();
@@ -226,7 +229,8 @@ fn conv2d(
     })
 }
 
-/// Normalises what `group` puts into one group; `channel` says which scale and shift belong to an element.
+/// Normalises what `group` puts into one group; `channel` says which scale and shift belong to an
+/// element.
 fn normalised<'a>(
     norm: &Norm,
     of: &impl Fn(&Value) -> &'a Array,

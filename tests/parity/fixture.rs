@@ -124,7 +124,8 @@ impl Fixture {
 
     pub fn cases_of(name: &str) -> Vec<Case> {
         let path = repository(&format!("tests/fixtures/models/{name}/cases.json"));
-        // Python writes infinities, among the schedulers' settings, in a way that JSON has none for.
+        // Python writes infinities, among the schedulers' settings, in a way that JSON has none
+        // for.
         let text = std::fs::read_to_string(path).unwrap().replace("-Infinity", "null");
         serde_json::from_str(&text).unwrap()
     }

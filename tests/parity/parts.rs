@@ -45,7 +45,8 @@ pub fn xla(fixture: &Fixture, component: Component, function: &Verified) -> Netw
     })
 }
 
-/// The weights that a function reads, in its order, each with its dimensions in the order of `orders`.
+/// The weights that a function reads, in its order, each with its dimensions in the order of
+/// `orders`.
 pub fn weights(
     fixture: &Fixture,
     component: Component,
@@ -175,7 +176,8 @@ pub fn text_encoders(fixture: &Fixture, engine: Engine) {
     }
 }
 
-/// Its inputs are the sample, the timestep, the context and, of Stable Diffusion XL, what else it is conditioned on.
+/// Its inputs are the sample, the timestep, the context and, of Stable Diffusion XL, what else it
+/// is conditioned on.
 fn unet_graph(fixture: &Fixture, [batch, height, width]: [u64; 3]) -> Verified {
     let config = fixture.model.unet();
     let mut b = Builder::new("unet");

@@ -33,8 +33,8 @@ fn open(fixture: &Fixture, precision: Precision) -> Pipeline {
     builder.open(fixture.runtime(), &fixture.folder).unwrap()
 }
 
-/// The request for one picture of a case. A request has one prompt, so of a batch of two prompts each is asked for in a
-/// batch of its own: the other picture is thrown away.
+/// The request for one picture of a case. A request has one prompt, so of a batch of two prompts
+/// each is asked for in a batch of its own: the other picture is thrown away.
 fn request(case: &Case, row: usize) -> TextToImage {
     let (prompts, seeds) =
         (case.prompt.as_ref().unwrap().to_vec(), case.seed.as_ref().unwrap().to_vec());
@@ -113,7 +113,8 @@ fn pictures(fixture: &Fixture, prefix: &str, pipeline: &Pipeline, title: &str, l
     }
 }
 
-/// The peak signal-to-noise ratio in dB, infinite where all bytes are the same, and the largest difference.
+/// The peak signal-to-noise ratio in dB, infinite where all bytes are the same, and the largest
+/// difference.
 fn psnr(have: &[u8], want: &[f32]) -> (f64, f64) {
     assert_eq!(have.len(), want.len());
     let differences =

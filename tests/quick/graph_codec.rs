@@ -21,7 +21,8 @@ fn every_op_is_read_back_as_it_was() {
     }
 }
 
-/// The format is that of version 1. Where this fails, the format changed, and takes the next `VERSION`; or one of these cases did.
+/// The format is that of version 1. Where this fails, the format changed, and takes the next
+/// `VERSION`; or one of these cases did.
 #[test]
 fn the_format_is_pinned() {
     let cases = cases();
@@ -80,7 +81,8 @@ fn what_is_no_graph_is_said_so() {
     assert!(matches!(longer, Err(CodecError::Damaged { .. })), "{longer:?}");
 }
 
-/// Each byte changed in several ways, and bytes cut out: never a panic, and what is taken keeps every rule.
+/// Each byte changed in several ways, and bytes cut out: never a panic, and what is taken keeps
+/// every rule.
 #[test]
 fn hostile_bytes_are_errors_or_graphs() {
     let bytes = whole();

@@ -1,4 +1,5 @@
-//! What small graphs are lowered to, as text. With `PREHEAT_BLESS=1` in the environment the texts are written instead of compared.
+//! What small graphs are lowered to, as text. With `PREHEAT_BLESS=1` in the environment the texts
+//! are written instead of compared.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
 
@@ -135,7 +136,8 @@ fn weight_orders_are_known_without_the_text() {
     assert_eq!(weight_orders(&cast), orders);
 }
 
-/// From the first convolution to the last nothing is transposed but what attention needs: its heads, six each and two back.
+/// From the first convolution to the last nothing is transposed but what attention needs: its
+/// heads, six each and two back.
 #[test]
 fn what_is_held_channels_last_stays_so() {
     let text = stablehlo(&function("block", block), Target::Cpu).text;
@@ -185,6 +187,7 @@ fn a_large_graph_is_lowered_at_once() {
         seconds * 1e3
     );
     assert_eq!(text.matches("stablehlo.convolution").count(), 500);
-    // 0.01 s where it was measured, without optimisation 0.1 s: this only fails where time grows with the square of the graph.
+    // 0.01 s where it was measured, without optimisation 0.1 s: this only fails where time grows
+    // with the square of the graph.
     assert!(seconds < 5.0, "{seconds} s");
 }

@@ -1,5 +1,6 @@
-//! What is decided on described machines: the device, the dtype of each stage, what is offloaded, and where every tensor goes. The whole
-//! of it stands in `tests/placement/machines.txt`, to be read; with `PREHEAT_BLESS=1` in the environment it is written instead of compared.
+//! What is decided on described machines: the device, the dtype of each stage, what is offloaded,
+//! and where every tensor goes. The whole of it stands in `tests/placement/machines.txt`, to be
+//! read; with `PREHEAT_BLESS=1` in the environment it is written instead of compared.
 
 #![cfg(feature = "pipeline")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]

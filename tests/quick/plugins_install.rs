@@ -1,4 +1,5 @@
-//! Installing and finding plugins, on wheels that are made here: no test touches the network or the user's data folder.
+//! Installing and finding plugins, on wheels that are made here: no test touches the network or the
+//! user's data folder.
 #![expect(clippy::unwrap_used, reason = "the helpers of the tests fail as the tests do")]
 
 use std::cell::{Cell, RefCell};
@@ -104,7 +105,8 @@ impl Fixture {
         Installer { source: Source::Wheel(self.wheel()), ..Installer::new(self.data_dir()) }
     }
 
-    /// An installer whose Python is this shell script; `$wheel` is the fixture's wheel, `$dest` where pip should put it.
+    /// An installer whose Python is this shell script; `$wheel` is the fixture's wheel, `$dest`
+    /// where pip should put it.
     #[cfg(unix)]
     fn pip_installer(&self, script: &str) -> Installer<'static> {
         use std::os::unix::fs::PermissionsExt as _;
@@ -118,7 +120,8 @@ impl Fixture {
         );
         std::fs::write(&python, text).unwrap();
         std::fs::set_permissions(&python, std::fs::Permissions::from_mode(0o755)).unwrap();
-        // A test that forks at this moment holds the script open for writing until its child has started.
+        // A test that forks at this moment holds the script open for writing until its child has
+        // started.
         let probe = || std::process::Command::new(&python).arg("--probe").status();
         while probe().is_err_and(|error| error.kind() == std::io::ErrorKind::ExecutableFileBusy) {
             std::thread::yield_now();
@@ -356,7 +359,7 @@ fn a_cancelled_install_leaves_nothing_at_any_moment() {
             .install(&fixture.pin())
         {
             Err(InstallError::Cancelled { what }) if what == "xla-cpu" => {
-                fixture.assert_nothing_left()
+                fixture.assert_nothing_left();
             }
             Err(error) => panic!("{error}"),
             Ok(_) => {

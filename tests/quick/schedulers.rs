@@ -1,4 +1,5 @@
-//! The schedulers against diffusers, and the noise against torch: fixtures/schedulers/make.py made what they are compared with.
+//! The schedulers against diffusers, and the noise against torch: fixtures/schedulers/make.py made
+//! what they are compared with.
 #![cfg(feature = "pipeline")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
 
@@ -17,7 +18,8 @@ use serde_json::{Value, json};
 
 /// The largest difference from diffusers, relative to the largest latent of the call.
 const TOLERANCE: f32 = 1e-5;
-/// The same where the first latents are 4096 times the last ones, which leaves f32, here and there, three digits less.
+/// The same where the first latents are 4096 times the last ones, which leaves f32, here and there,
+/// three digits less.
 const TOLERANCE_ZERO_SNR: f32 = 4e-5;
 
 fn fixture(name: &str) -> PathBuf {
@@ -40,8 +42,8 @@ fn model(x: f32, timestep: f32) -> f32 {
     0.5 * x.tanh() + 0.25 * (0.002 * timestep + 3.0 * x).sin() + 0.05 * x
 }
 
-/// Follows a schedule on the host: the formula at the head of the module, and who stands in which slot. Returns the latents after every
-/// call.
+/// Follows a schedule on the host: the formula at the head of the module, and who stands in which
+/// slot. Returns the latents after every call.
 fn follow(schedule: &Schedule) -> Vec<Vec<f32>> {
     let mut latents = Generator::new(0).normal(64);
     for value in &mut latents {

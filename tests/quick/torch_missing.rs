@@ -1,5 +1,6 @@
-//! A torch library or a libtorch that is missing, damaged, or of another release: an error that says which, and what to do. The libraries
-//! here are a few lines of C; tests/torch.rs has the real ones.
+//! A torch library or a libtorch that is missing, damaged, or of another release: an error that
+//! says which, and what to do. The libraries here are a few lines of C; tests/torch.rs has the real
+//! ones.
 
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]

@@ -1,4 +1,5 @@
-//! Whose folder is the cache, and whose machine code is run: through the binary, as a person would meet it.
+//! Whose folder is the cache, and whose machine code is run: through the binary, as a person would
+//! meet it.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
 

@@ -1,4 +1,5 @@
-//! Looking after the cache by the command line: verify, prune, pins, export and import, the limit on its size.
+//! Looking after the cache by the command line: verify, prune, pins, export and import, the limit
+//! on its size.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
 
@@ -166,7 +167,8 @@ fn prune_says_what_it_would_remove_and_removes_it() {
         .done()
         .json();
     assert_eq!((&gone["removed"], &gone["entries"][0]["reason"]), (&2.into(), &"stale".into()));
-    // No plugin at all is a folder that is not mounted, or another home, rather than a wish to have nothing left.
+    // No plugin at all is a folder that is not mounted, or another home, rather than a wish to have
+    // nothing left.
     let none = lab.preheat(&lab.sim()).env("PREHEAT_XLA_CPU_PLUGIN", lab.path("none"));
     let none = none.env("PREHEAT_DATA_DIR", lab.path("none")).env("HOME", lab.path("home"));
     none.words("cache prune --stale")

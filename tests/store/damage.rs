@@ -47,7 +47,8 @@ fn no_damaged_byte_reaches_the_plugin_and_all_damage_is_healed() {
         builder(lab).build().unwrap().get_or_compile(&signature, &program).unwrap();
         let path = lab.objects()[0].clone();
         let whole = std::fs::read(&path).unwrap();
-        // One that writes nothing, for the sake of time: it checks objects the same way, and leaves the quarantine alone.
+        // One that writes nothing, for the sake of time: it checks objects the same way, and leaves
+        // the quarantine alone.
         let warm = builder(lab).require_warm(true).read_only(true).build().unwrap();
         let began = Instant::now();
         let mut count = 0;

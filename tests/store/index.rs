@@ -1,5 +1,6 @@
-//! The index where it is not what sled made, where the system refuses what it needs, and where another program holds its lock:
-//! executables are found all the same, soon, and nothing that the index knows is lost without need.
+//! The index where it is not what sled made, where the system refuses what it needs, and where
+//! another program holds its lock: executables are found all the same, soon, and nothing that the
+//! index knows is lost without need.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
 

@@ -1,4 +1,5 @@
-//! Each input of the key: where it changes the plugin compiles again, where nothing that matters changes it does not.
+//! Each input of the key: where it changes the plugin compiles again, where nothing that matters
+//! changes it does not.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
 
@@ -21,7 +22,8 @@ fn compiles(lab: &Lab, preheat: Preheat, program: &Path) -> bool {
     count == 1
 }
 
-/// Asserts that `changed` needs a compile of its own where `base` is compiled, once, and that neither takes the other's place.
+/// Asserts that `changed` needs a compile of its own where `base` is compiled, once, and that
+/// neither takes the other's place.
 ///
 /// Asked before that compile, `lookup` names `field` as what differs.
 #[track_caller]
@@ -267,8 +269,8 @@ fn another_number_of_cpus_misses() {
 #[test]
 fn another_affinity_misses() {
     let lab = Lab::new();
-    // As many CPUs as are allowed here say nothing: a machine with one could not be narrowed. One CPU against seven that are
-    // claimed always differ.
+    // As many CPUs as are allowed here say nothing: a machine with one could not be narrowed. One
+    // CPU against seven that are claimed always differ.
     let first = std::fs::read_to_string("/proc/self/status").unwrap();
     let list = first
         .lines()

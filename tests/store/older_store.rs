@@ -1,7 +1,8 @@
-//! A store that an older release wrote is taken over as it is: nothing of it is lost, and nothing is taken for damage.
+//! A store that an older release wrote is taken over as it is: nothing of it is lost, and nothing
+//! is taken for damage.
 //!
-//! tests/fixtures/store/README.md says how it was made. `cargo xtask storm --with-release COMMIT` lets an older binary work beside this
-//! one, and compares what both compute.
+//! tests/fixtures/store/README.md says how it was made. `cargo xtask storm --with-release COMMIT`
+//! lets an older binary work beside this one, and compares what both compute.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
 
@@ -90,7 +91,8 @@ fn nothing_is_lost_of_one_that_lies_among_other_files() {
 fn what_is_written_joins_it() {
     let lab = Lab::new();
     unpack(&lab.cache());
-    // Compiled by the older release for another plugin build than the test plugin's, so that each is compiled here once.
+    // Compiled by the older release for another plugin build than the test plugin's, so that each
+    // is compiled here once.
     for (name, text) in [("double.mlir", DOUBLE), ("square.mlir", SQUARE)] {
         let program = lab.file(name, text);
         let run = |words: &str| lab.preheat(&lab.sim()).words(words).arg(&program).run().done();

@@ -1,4 +1,5 @@
-//! The library: one runtime or several over one cache, each test in a process of its own whose compiles the test plugin counts.
+//! The library: one runtime or several over one cache, each test in a process of its own whose
+//! compiles the test plugin counts.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
 
@@ -122,10 +123,12 @@ fn a_projection_that_is_known_builds_no_graph() {
         let third = open(lab);
         let fewer_steps = Signature { steps: 5, ..signature() };
         assert_eq!(how(&third, &fewer_steps), (Source::Disk, Match::Equivalent, 1));
-        // From memory no index is read, so what others ran under the projection is not known to have been run.
+        // From memory no index is read, so what others ran under the projection is not known to
+        // have been run.
         assert_eq!(how(&third, &signature()), (Source::Memory, Match::Equivalent, 1));
 
-        // Guidance shapes the graph: it is built, and found by its key, since this builder makes the same of it.
+        // Guidance shapes the graph: it is built, and found by its key, since this builder makes
+        // the same of it.
         assert_eq!(how(&third, &unguided), (Source::Memory, Match::Graph, 2));
         let fourth = open(lab);
         assert_eq!(
@@ -162,13 +165,15 @@ fn another_builder_stage_or_option_is_no_hit_of_the_first_level() {
         };
         let get = |graph: &Graph| open(lab).get_or_compile(&signature(), graph).unwrap();
         let doubled = get(&built("release 1", DOUBLE));
-        // The next release builds something else for the same signature: it must not be served the old graph.
+        // The next release builds something else for the same signature: it must not be served the
+        // old graph.
         let squared = get(&built("release 2", SQUARE));
         assert_eq!(squared.report().matched, Match::Compiled);
         assert_ne!(doubled.graph_key(), squared.graph_key());
         let outputs = squared.run_to_host(&[four([1.0, 2.0, 3.0, 4.0])]).unwrap();
         assert_eq!(outputs[0].to_f32().unwrap(), [1.0, 4.0, 9.0, 16.0]);
-        // Another stage that lowers to the same program shares its executable, and is built to find that out.
+        // Another stage that lowers to the same program shares its executable, and is built to find
+        // that out.
         let stage = get(&built("release 1", DOUBLE).stage("vae_decoder"));
         assert_eq!(
             (stage.report().matched, stage.graph_key()),

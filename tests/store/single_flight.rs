@@ -1,5 +1,6 @@
-//! One compile for each key, whoever asks: processes that miss the same key at once, and what becomes of them when the one that
-//! compiles is killed. Compiles are counted in the test plugin's log.
+//! One compile for each key, whoever asks: processes that miss the same key at once, and what
+//! becomes of them when the one that compiles is killed. Compiles are counted in the test plugin's
+//! log.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
 

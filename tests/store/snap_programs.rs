@@ -1,4 +1,5 @@
-//! Snapping to warm in the library: a graph whose builder declares its padding is served by an executable of a larger shape.
+//! Snapping to warm in the library: a graph whose builder declares its padding is served by an
+//! executable of a larger shape.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
 
@@ -33,7 +34,8 @@ fn signature(shape: [u64; 2]) -> Signature {
     create_execution_signature("model", shape, 1, 7.0, "euler", 20, Dtype::Float32).unwrap()
 }
 
-/// Makes each pixel of `f32[height, width]` two by two, and gives the sum of a constant over the rows beside it, of which no side grows.
+/// Makes each pixel of `f32[height, width]` two by two, and gives the sum of a constant over the
+/// rows beside it, of which no side grows.
 fn program([height, width]: [u64; 2]) -> Program {
     let (tall, wide) = (2 * height, 2 * width);
     let text = format!(
@@ -148,7 +150,8 @@ fn what_does_not_fit_is_not_used() {
         refused(&small, &own().stage("denoiser"), 100.0);
         let other = Graph::built_by(BuilderId("twice-2".to_owned()), || Ok(program([6, 8])));
         refused(&small, &other.stage("upsampler").padding(padding()), 100.0);
-        // Without a declared padding, with one of other sides, and with a program, whose shape is its own.
+        // Without a declared padding, with one of other sides, and with a program, whose shape is
+        // its own.
         let undeclared = Graph::built_by(BuilderId("twice-1".to_owned()), || Ok(program([6, 8])))
             .stage("upsampler");
         refused(&small, &undeclared, 100.0);

@@ -1,4 +1,5 @@
-//! What was compiled once is never compiled again, by any later process: counted in the log of a plugin whose compiles all fail then.
+//! What was compiled once is never compiled again, by any later process: counted in the log of a
+//! plugin whose compiles all fail then.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
 

@@ -109,7 +109,8 @@ impl Lab {
         preheat
     }
 
-    /// `preheat` on the real XLA:CPU, with nothing of the surrounding environment that it would read.
+    /// `preheat` on the real XLA:CPU, with nothing of the surrounding environment that it would
+    /// read.
     pub fn bare(&self) -> Preheat {
         let mut command = Command::new(env!("CARGO_BIN_EXE_preheat"));
         clean(&mut command);
@@ -117,7 +118,8 @@ impl Lab {
             .env("PREHEAT_DEVICE", "xla-cpu")
             .env("PREHEAT_CACHE_DIR", self.cache())
             .env("PREHEAT_XLA_CPU_PLUGIN", super::xla_cpu_plugin())
-            // So that nothing depends on whether the torch library is installed; tests/torch_runs.rs names it.
+            // So that nothing depends on whether the torch library is installed;
+            // tests/torch_runs.rs names it.
             .env("PREHEAT_TORCH_BACKEND", self.path("no-torch-library"))
             // Where marks go that the cache does not take.
             .env("XDG_CACHE_HOME", self.path("user-cache"))
@@ -204,7 +206,8 @@ impl Preheat {
         self
     }
 
-    /// The same through another program, such as a shell that sets a limit first: `program args preheat its-args`.
+    /// The same through another program, such as a shell that sets a limit first: `program args
+    /// preheat its-args`.
     pub fn through(self, program: &str, args: &[&str]) -> Self {
         let mut command = Command::new(program);
         command.args(args).arg(self.command.get_program()).args(self.command.get_args());
@@ -368,8 +371,9 @@ pub fn until(what: &str, mut happened: impl FnMut() -> bool) {
     }
 }
 
-/// Runs `body` in a child process of the calling test, which is called `test`, over the test plugin set up by `sim`: the plugin
-/// reads its environment once per process, and counts in a log of this test's own.
+/// Runs `body` in a child process of the calling test, which is called `test`, over the test plugin
+/// set up by `sim`: the plugin reads its environment once per process, and counts in a log of this
+/// test's own.
 #[track_caller]
 pub fn in_child(test: &str, sim: impl FnOnce(&Lab) -> Sim, body: impl FnOnce(&Lab)) {
     if let Some(folder) = std::env::var_os(FOLDER) {
@@ -390,8 +394,8 @@ pub fn in_child(test: &str, sim: impl FnOnce(&Lab) -> Sim, body: impl FnOnce(&La
     assert!(output.status.success() && said.contains("1 passed"), "{said}");
 }
 
-/// The name by which the test program knows the calling test: a file in a folder of `tests/` is a module of that folder's
-/// program, and a file beside the folders is a program of its own.
+/// The name by which the test program knows the calling test: a file in a folder of `tests/` is a
+/// module of that folder's program, and a file beside the folders is a program of its own.
 #[track_caller]
 pub fn full_name(test: &str) -> String {
     let file = Path::new(std::panic::Location::caller().file());

@@ -14,7 +14,8 @@ pub fn xla_cpu_plugin() -> PathBuf {
     path
 }
 
-/// The installed libtpu: `PREHEAT_TPU_PLUGIN`, else where `cargo xtask setup tpu` puts it. Panics where there is none.
+/// The installed libtpu: `PREHEAT_TPU_PLUGIN`, else where `cargo xtask setup tpu` puts it. Panics
+/// where there is none.
 pub fn tpu_plugin() -> PathBuf {
     let path = std::env::var_os("PREHEAT_TPU_PLUGIN")
         .map_or_else(|| data_dir().join("plugins/tpu/0.0.51/libtpu.so"), PathBuf::from);
@@ -22,8 +23,9 @@ pub fn tpu_plugin() -> PathBuf {
     path
 }
 
-/// Another release of libtpu than [`tpu_plugin`]: `PREHEAT_OLDER_TPU_PLUGIN`, else downloaded on first use (214 MB), checked against its
-/// sha256 and kept apart from what is installed for the user.
+/// Another release of libtpu than [`tpu_plugin`]: `PREHEAT_OLDER_TPU_PLUGIN`, else downloaded on
+/// first use (214 MB), checked against its sha256 and kept apart from what is installed for the
+/// user.
 pub fn older_tpu_plugin() -> PathBuf {
     use preheat::plugins::{Installer, Member, Pin, PluginName, Wheel};
     if let Some(path) = std::env::var_os("PREHEAT_OLDER_TPU_PLUGIN") {

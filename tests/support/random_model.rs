@@ -1,7 +1,8 @@
 //! Model folders with random weights, of the shapes that this repository knows.
 //!
-//! The names and shapes of the weights come from the graphs, and the values from the names, by the rule in
-//! tests/fixtures/README.md: the small models get the weights that diffusers was given for what is expected of them.
+//! The names and shapes of the weights come from the graphs, and the values from the names, by the
+//! rule in tests/fixtures/README.md: the small models get the weights that diffusers was given for
+//! what is expected of them.
 #![allow(dead_code, reason = "each program that includes it uses a part of it")]
 
 use std::collections::BTreeMap;
@@ -40,7 +41,8 @@ pub enum Shape<'a> {
 pub struct Weights<'a> {
     /// float32, float16 or bfloat16.
     pub dtype: Dtype,
-    /// Put in front of the names that the values are made from: another one makes another model of the same shape.
+    /// Put in front of the names that the values are made from: another one makes another model of
+    /// the same shape.
     pub variation: &'a str,
 }
 
@@ -50,7 +52,8 @@ impl Default for Weights<'_> {
     }
 }
 
-/// Writes a model folder; `progress` is told of each file how many of its bytes are written, and how many there are.
+/// Writes a model folder; `progress` is told of each file how many of its bytes are written, and
+/// how many there are.
 ///
 /// # Errors
 /// Where there is no such shape, or the folder cannot be written.
@@ -88,8 +91,9 @@ fn write_json(shape: Shape<'_>, folder: &Path) -> Result<(), Box<dyn Error>> {
     fs::create_dir_all(folder)?;
     copy_files(&configs, folder, &|file| file != "weights.json" && file != "cases.json")?;
     if let Shape::FullSize(_) = shape {
-        // The small vocabulary is a part of the large one as far as the graphs are concerned: its ids are within the table, and
-        // the end of a prompt is the largest of them, which is how these configs (`eos_token_id` 2) have it found.
+        // The small vocabulary is a part of the large one as far as the graphs are concerned: its
+        // ids are within the table, and the end of a prompt is the largest of them, which is how
+        // these configs (`eos_token_id` 2) have it found.
         let small = fixtures.join("models").join(name);
         for tokenizer in
             ["tokenizer", "tokenizer_2"].into_iter().filter(|name| small.join(name).is_dir())
@@ -117,7 +121,8 @@ fn copy_files(from: &Path, to: &Path, wanted: &dyn Fn(&str) -> bool) -> Result<(
     Ok(())
 }
 
-/// A graph of each component with weights, which reads all of them. Sizes of pictures change nothing here.
+/// A graph of each component with weights, which reads all of them. Sizes of pictures change
+/// nothing here.
 pub fn graphs(model: &ModelFolder) -> Result<Vec<(Component, Verified)>, Box<dyn Error>> {
     let mut graphs = Vec::new();
     let everything = TextOutputs { skipped_layers: 0, normed: true, pooled: true };
@@ -166,7 +171,8 @@ fn tensors(
     decls.iter().map(tensor).collect()
 }
 
-/// What a file calls the weight that a graph calls `name`: two of the small models have the names of other releases.
+/// What a file calls the weight that a graph calls `name`: two of the small models have the names
+/// of other releases.
 fn stored_name(shape: Shape<'_>, component: &str, name: &str) -> String {
     const OLD: [(&str, &str); 4] = [
         (".to_q.", ".query."),
@@ -199,7 +205,8 @@ pub fn splitmix64(seed: u64, index: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// How the values of a tensor lie: `center + width * v`, or `v / divisor`, of a uniform `v` with variance 1.
+/// How the values of a tensor lie: `center + width * v`, or `v / divisor`, of a uniform `v` with
+/// variance 1.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Rule {
     Around { center: f64, width: f64 },

@@ -68,7 +68,8 @@ fn compare_values(
     Ok(())
 }
 
-/// The values of a tensor of floating-point numbers; `None` for integers and truth values, which have to be equal bit for bit.
+/// The values of a tensor of floating-point numbers; `None` for integers and truth values, which
+/// have to be equal bit for bit.
 fn floats(tensor: &TensorView<'_>) -> Option<Vec<f64>> {
     let data = tensor.data();
     Some(match tensor.dtype() {

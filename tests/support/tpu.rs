@@ -15,7 +15,8 @@ pub fn library_of_child() -> Option<PathBuf> {
     std::env::var_os(LIBRARY).map(PathBuf::from)
 }
 
-/// Runs the test called `test` again in a child process, in which libtpu answers at once, shares its machine-wide lock and is quiet.
+/// Runs the test called `test` again in a child process, in which libtpu answers at once, shares
+/// its machine-wide lock and is quiet.
 #[track_caller]
 pub fn child(test: &str, library: &Path, variables: &[(&str, &OsStr)]) {
     let child = Command::new(std::env::current_exe().unwrap())
@@ -47,12 +48,14 @@ pub fn takes(
     runtime.takes(executable).unwrap()
 }
 
-/// What libtpu writes of versions, as far as it is read here. It carries the descriptor of these messages.
+/// What libtpu writes of versions, as far as it is read here. It carries the descriptor of these
+/// messages.
 #[derive(Debug, Clone)]
 pub struct TpuVersion {
     platform: u64,
     chip: Chip,
-    /// Changes from release to release, and not with every patch: 162 in libtpu 0.0.49, 163 in 0.0.50 and 0.0.50.1, 164 in 0.0.51.
+    /// Changes from release to release, and not with every patch: 162 in libtpu 0.0.49, 163 in
+    /// 0.0.50 and 0.0.50.1, 164 in 0.0.51.
     pub base: i64,
     /// Of the chip.
     pub hardware: i64,

@@ -60,7 +60,8 @@ fn an_event_keeps_its_session() {
     event.wait().unwrap();
 }
 
-/// On a device that works beside the host an event tells of what was given before it, and not of what came after.
+/// On a device that works beside the host an event tells of what was given before it, and not of
+/// what came after.
 #[test]
 fn what_comes_after_an_event_is_not_waited_for() {
     let torch = open(Vec::new());

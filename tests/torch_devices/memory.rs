@@ -228,8 +228,8 @@ fn too_little_memory_is_an_error_that_leaves_nothing() {
     assert_eq!(torch.memory(device).unwrap().tensors, MATRIX_BYTES);
 }
 
-/// libtorch's own words: more than there are addresses for, since a system may promise memory that it has not. The device is none the
-/// worse for it.
+/// libtorch's own words: more than there are addresses for, since a system may promise memory that
+/// it has not. The device is none the worse for it.
 #[test]
 fn the_allocator_of_each_device_says_so_too() {
     let torch = open(Vec::new());
@@ -255,7 +255,8 @@ fn the_allocator_of_each_device_says_so_too() {
     }
 }
 
-/// What libtorch's own allocator holds, where it tells: other tests in this process share it, and take little.
+/// What libtorch's own allocator holds, where it tells: other tests in this process share it, and
+/// take little.
 #[test]
 fn the_allocator_of_a_card_gets_it_back() {
     const BYTES: u64 = 512 << 20;
@@ -283,7 +284,8 @@ fn the_allocator_of_a_card_gets_it_back() {
     }
 }
 
-/// A run is handed every weight of a network, several hundred: looking at each must cost next to nothing beside a step of 20 ms.
+/// A run is handed every weight of a network, several hundred: looking at each must cost next to
+/// nothing beside a step of 20 ms.
 #[test]
 fn many_weights_are_checked_in_no_time() {
     const WEIGHTS: usize = 700;

@@ -10,7 +10,8 @@ use crate::op_suite::agree::{bytes, compare};
 use crate::op_suite::cases::{Case, cases, given};
 use crate::op_suite::reference::{Array, evaluate};
 
-/// The largest differences, in parts of 1 + the largest expected result: eight and eleven bits of digits, summed in f32.
+/// The largest differences, in parts of 1 + the largest expected result: eight and eleven bits of
+/// digits, summed in f32.
 const BFLOAT16: f64 = 0.04;
 const FLOAT16: f64 = 0.005;
 

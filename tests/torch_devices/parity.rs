@@ -1,4 +1,5 @@
-//! The networks of the fixture models on the CPU, and on a card or Apple's GPU where there is one, within the bound that XLA:CPU keeps, too (tests/fixtures/README.md).
+//! The networks of the fixture models on the CPU, and on a card or Apple's GPU where there is one,
+//! within the bound that XLA:CPU keeps, too (tests/fixtures/README.md).
 
 use preheat::Tensor;
 use preheat::backend::torch::{Torch, TorchTensor, WeightPlace};

@@ -27,7 +27,8 @@ pub fn fake(torch: &Torch, index: usize) -> &TorchDevice {
         .unwrap()
 }
 
-/// The devices that are no fake, and that can be used: the CPU, and the cards or Apple's GPU where there are some.
+/// The devices that are no fake, and that can be used: the CPU, and the cards or Apple's GPU where
+/// there are some.
 pub fn real(torch: &Torch) -> Vec<&TorchDevice> {
     let all = torch.devices().iter();
     all.filter(|device| device.is_usable() && !matches!(device.id, TorchId::Fake(_))).collect()

@@ -139,7 +139,8 @@ fn upkeep_takes_entries_of_libtorch_as_it_takes_others() {
     assert!(entries(&lab).is_empty());
 }
 
-/// There is no machine code to make anew: such entries serve every build of the library that the key allows.
+/// There is no machine code to make anew: such entries serve every build of the library that the
+/// key allows.
 #[test]
 fn rewarming_leaves_entries_of_libtorch_alone() {
     let lab = Lab::new();

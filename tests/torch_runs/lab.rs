@@ -10,8 +10,8 @@ use serde_json::Value;
 
 use crate::support::{Lab, Preheat, xla_cpu_plugin};
 
-/// The torch library that is tested: `PREHEAT_TORCH_BACKEND`. Panics where there is none: a test that cannot reach it fails, it is never
-/// skipped.
+/// The torch library that is tested: `PREHEAT_TORCH_BACKEND`. Panics where there is none: a test
+/// that cannot reach it fails, it is never skipped.
 pub fn torch_library() -> PathBuf {
     let path = std::env::var_os("PREHEAT_TORCH_BACKEND").map(PathBuf::from);
     let path = path
@@ -59,7 +59,8 @@ impl Lab {
     }
 }
 
-/// On a machine that does something else, too, libgomp's threads lose milliseconds at each op while they spin for one another.
+/// On a machine that does something else, too, libgomp's threads lose milliseconds at each op while
+/// they spin for one another.
 fn quiet_threads(preheat: Preheat) -> Preheat {
     preheat.env("OMP_WAIT_POLICY", "passive")
 }
@@ -67,8 +68,8 @@ fn quiet_threads(preheat: Preheat) -> Preheat {
 /// In a child of a test.
 const CHILD: &str = "PREHEAT_TEST_CHILD";
 
-/// Runs `body` in a child process of the test called `test`, in which libtorch has these fake devices: the library reads its environment
-/// when a session is opened.
+/// Runs `body` in a child process of the test called `test`, in which libtorch has these fake
+/// devices: the library reads its environment when a session is opened.
 pub fn with_fake_devices(test: &str, devices: &str, body: impl FnOnce(&Lab)) {
     if std::env::var_os(CHILD).is_some() {
         return body(&Lab::new());
@@ -122,7 +123,8 @@ pub fn bytes(path: &Path) -> Vec<u8> {
     std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// A folder that holds a library of a few lines of C, for a `LIBTORCH` or a torch library that is another than it should be.
+/// A folder that holds a library of a few lines of C, for a `LIBTORCH` or a torch library that is
+/// another than it should be.
 pub fn compile(source: &str, library: &Path) -> OsString {
     std::fs::create_dir_all(library.parent().unwrap()).unwrap();
     crate::support::compile_c(source, library, true);

@@ -1,4 +1,5 @@
-//! What rests on a device: offloading, what is decided from the memory that is free, and running out of it.
+//! What rests on a device: offloading, what is decided from the memory that is free, and running
+//! out of it.
 
 use std::path::Path;
 
@@ -12,7 +13,8 @@ use crate::support::{Lab, Preheat, Ran, random_model};
 
 /// More than anything here takes.
 const PLENTY: u64 = 1 << 30;
-/// What the estimate leaves out here: the numbers that stand in graphs, those of stages that wait among them.
+/// What the estimate leaves out here: the numbers that stand in graphs, those of stages that wait
+/// among them.
 const SCALARS: u64 = 2048;
 
 /// What a run took of its device.
@@ -121,7 +123,8 @@ fn auto_takes_the_first_mode_that_fits() {
     });
 }
 
-/// A second run does not wait for weights that are there, under offloading neither; and what is let go is gone.
+/// A second run does not wait for weights that are there, under offloading neither; and what is let
+/// go is gone.
 #[test]
 fn nothing_is_left_when_a_model_is_unloaded() {
     with_fake_devices(
@@ -187,7 +190,8 @@ fn a_picture_that_has_no_room_is_decoded_in_tiles() {
     let (peak, picture) = (device_bytes(&whole, "peak_bytes_in_use"), large.picture());
     let card = peak * 7 / 10;
 
-    // A warmup goes the same way, so that the run finds its graphs; and so does a run that was not warmed.
+    // A warmup goes the same way, so that the run finds its graphs; and so does a run that was not
+    // warmed.
     let warmed = large.on(card, "warmup").run().done().json();
     assert!(warnings(&warmed).iter().any(|warning| warning.contains(TILES)), "{warmed}");
     let tiled = large.run(card).done().json();
@@ -215,7 +219,8 @@ fn a_stage_that_has_no_room_is_offloaded() {
     let trying =
         |mode: &str| format!("ran out of memory on fake:0: trying again with offload {mode}");
     let expected = (run(PLENTY).done(), bytes(&lab.path("out.png"))).1;
-    // On the first one it is enough to drop the weights of stages that are done; on the second a step fails half-way.
+    // On the first one it is enough to drop the weights of stages that are done; on the second a
+    // step fails half-way.
     for (memory_bytes, modes) in [(8_500_000, vec![]), (7_500_000, vec!["sequential"])] {
         let ran = run(memory_bytes).done().json();
         let said = warnings(&ran);

@@ -1,4 +1,5 @@
-//! The CPU through libtorch against the CPU through XLA, in float32: the same latents, the same pictures.
+//! The CPU through libtorch against the CPU through XLA, in float32: the same latents, the same
+//! pictures.
 
 use std::path::Path;
 
@@ -57,7 +58,8 @@ fn agree(lab: &Lab, name: &str, model: &Path, requests: &[TextToImage]) {
     }
 }
 
-/// What the model's own scheduler does with guidance; and another scheduler without it, at a size that is no square.
+/// What the model's own scheduler does with guidance; and another scheduler without it, at a size
+/// that is no square.
 fn requests(steps: u64) -> [TextToImage; 2] {
     let own = TextToImage {
         width: Some(64),
@@ -92,7 +94,8 @@ macro_rules! models {
 
 models!(sd15 sd21 sdxl mixed odd down_first);
 
-/// The demo model is trained, so that its pictures are ones that a person would compare. All its steps.
+/// The demo model is trained, so that its pictures are ones that a person would compare. All its
+/// steps.
 #[test]
 fn demo() {
     let [own, _] = requests(20);

@@ -55,7 +55,8 @@ fn each_stage_computes_on_its_own_device() {
 
             let of_stage = kinds.map(|stage| peak(split.for_stage(stage)));
             println!("memory stages apart: {of_stage:?}, together {}", peak(&together));
-            // The denoiser's weights are on its device and on no other, and those of the others are not on it.
+            // The denoiser's weights are on its device and on no other, and those of the others are
+            // not on it.
             let [text_encoder, denoiser, vae] = of_stage;
             assert!(denoiser >= weight_bytes("unet") && denoiser < peak(&together), "{of_stage:?}");
             assert!(text_encoder >= weight_bytes("text_encoder") * 9 / 10, "{of_stage:?}");
@@ -75,7 +76,8 @@ fn each_stage_computes_on_its_own_device() {
     );
 }
 
-/// What a text encoder makes is read by every step: it rests where those run, and nothing of it stays behind.
+/// What a text encoder makes is read by every step: it rests where those run, and nothing of it
+/// stays behind.
 #[test]
 fn prompts_rest_where_the_denoiser_reads_them() {
     with_fake_devices(
@@ -92,7 +94,8 @@ fn prompts_rest_where_the_denoiser_reads_them() {
             let resting = |runtime: &Runtime| runtime.metrics().device_memory["bytes_in_use"];
             let (here, there) =
                 (resting(&runtime), resting(runtime.for_stage(StageKind::TextEncoder)));
-            // The prompt and the empty one: 77 tokens of 64 numbers. Graphs have a few numbers of their own.
+            // The prompt and the empty one: 77 tokens of 64 numbers. Graphs have a few numbers of
+            // their own.
             let prompts = 2 * 77 * 64 * 4;
             assert!(
                 here >= prompts && there < 2048,

@@ -151,7 +151,8 @@ fn the_batches_of_a_cpu_are_one_to_four() {
 #[test]
 fn an_estimate_that_needs_more_offloading_ends_the_climb() {
     let lab = Lab::new();
-    // By the estimate one picture takes 9.1 MB with every stage resident, two take 9.7 MB, and three 10.4 MB.
+    // By the estimate one picture takes 9.1 MB with every stage resident, two take 9.7 MB, and
+    // three 10.4 MB.
     let document =
         devices(lab.card(10_000_000), "tune --scheduler euler --steps 4").run().done().json();
     assert_eq!(tried(&document), [(1, true), (2, true), (3, false)]);

@@ -1,5 +1,6 @@
-//! Compiling for hardware that is not here: over the real libtpu, and over a plugin that poses as a TPU, where what was compiled ahead
-//! then runs. Compiles and the processes that did them are counted in the log of a plugin in front of the real one.
+//! Compiling for hardware that is not here: over the real libtpu, and over a plugin that poses as a
+//! TPU, where what was compiled ahead then runs. Compiles and the processes that did them are
+//! counted in the log of a plugin in front of the real one.
 
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
@@ -147,7 +148,8 @@ fn what_was_compiled_ahead_runs_on_the_tpu_without_a_compile() {
         .run()
         .done()
         .json();
-    // The text encoder and the decoder do not depend on the batch: one and two of them, and four denoisers.
+    // The text encoder and the decoder do not depend on the batch: one and two of them, and four
+    // denoisers.
     assert_eq!((lab.compiles(), processes(&lab.log())), (7, 7));
     assert_eq!(ahead["requests"].as_array().unwrap().len(), 4);
     assert_eq!(sources(&ahead).len(), 12);

@@ -1,7 +1,8 @@
-//! libtpu on a machine that need not have a TPU: topologies by name, and compiling for hardware that is not here.
+//! libtpu on a machine that need not have a TPU: topologies by name, and compiling for hardware
+//! that is not here.
 //!
-//! One process may initialise libtpu once, and it reads its surroundings from the environment; so the test runs itself again
-//! as a child with that environment.
+//! One process may initialise libtpu once, and it reads its surroundings from the environment; so
+//! the test runs itself again as a child with that environment.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
 #![expect(unsafe_code, reason = "asks the plugin's C functions which sizes they expect")]
@@ -67,8 +68,9 @@ fn in_child(library: &std::path::Path) {
     assert!(matches!(broken, Err(PjrtError::Call { .. })));
 }
 
-/// What the plugin says of executables and runtimes. A runtime's own version takes a client, and so a TPU; what stands in for it is
-/// the runtime that libtpu's compiler compiles for, as the executable's version names it.
+/// What the plugin says of executables and runtimes. A runtime's own version takes a client, and so
+/// a TPU; what stands in for it is the runtime that libtpu's compiler compiles for, as the
+/// executable's version names it.
 fn abi_versions(plugin: &Plugin, executable: &Executable, options: &[u8]) {
     let of_executable = executable.abi_version().unwrap().unwrap();
     let bytes = of_executable.to_bytes().unwrap();
@@ -109,7 +111,8 @@ fn abi_versions(plugin: &Plugin, executable: &Executable, options: &[u8]) {
     ));
 }
 
-/// The header of the `AbiVersion` extension comes with no plugin; but every function says which size it expects of its args.
+/// The header of the `AbiVersion` extension comes with no plugin; but every function says which
+/// size it expects of its args.
 fn abi_version_layout(library: &std::path::Path) {
     // SAFETY: the plugin is loaded already, and this shares it.
     let library = unsafe { libloading::Library::new(library) }.unwrap();
@@ -128,11 +131,13 @@ fn abi_version_layout(library: &std::path::Path) {
 
     for (index, layout) in abi_version::STRUCTS.iter().enumerate() {
         let function = size_of::<sys::ExtensionBase>() + index * size_of::<usize>();
-        // SAFETY: the extension is one pointer to a function for each struct behind its base, as its size confirms.
+        // SAFETY: the extension is one pointer to a function for each struct behind its base, as
+        // its size confirms.
         let function =
             unsafe { extension.byte_add(function).cast::<sys::Function<[usize; 8]>>().read() };
         let mut args = [0_usize; 8];
-        // SAFETY: told that the args have no fields, the function reads none of them; and there is room for all of them.
+        // SAFETY: told that the args have no fields, the function reads none of them; and there is
+        // room for all of them.
         let error = unsafe { function(&raw mut args) };
         let mut message = sys::ErrorMessageArgs { error, ..sys::Args::new() };
         // SAFETY: an error that was just returned. It is not given back: the process ends soon.

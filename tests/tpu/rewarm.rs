@@ -1,5 +1,6 @@
-//! Upgrade day: what the cache holds, made ready for another plugin build or other hardware from the programs in its records. Over two
-//! real libtpus, and over a plugin that poses as several builds of one; compiles are counted in the log of a plugin in front.
+//! Upgrade day: what the cache holds, made ready for another plugin build or other hardware from
+//! the programs in its records. Over two real libtpus, and over a plugin that poses as several
+//! builds of one; compiles are counted in the log of a plugin in front.
 
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
@@ -94,7 +95,8 @@ fn a_store_warmed_over_one_libtpu_is_made_ready_for_another_without_the_model() 
         (Some("tpu:v5e:1x1"), [3, 0, 0, 0]),
         "{done}"
     );
-    // One to learn the version of what this build compiles: it is another than that of the build before.
+    // One to learn the version of what this build compiles: it is another than that of the build
+    // before.
     assert_eq!(lab.compiles(), 3 + 3 + 1);
     let by_signature = after()
         .words("--json lookup --target tpu:v5e:1x1")
@@ -135,7 +137,8 @@ fn a_store_warmed_over_one_libtpu_is_made_ready_for_another_without_the_model() 
     );
 }
 
-/// In a child, the ABI versions of what is stored, a file each: in one folder those of this libtpu, in the other those of another.
+/// In a child, the ABI versions of what is stored, a file each: in one folder those of this libtpu,
+/// in the other those of another.
 const VERSIONS: [&str; 2] = ["PREHEAT_TEST_OWN_VERSIONS", "PREHEAT_TEST_OTHER_VERSIONS"];
 
 /// Asks each libtpu whether it takes what it compiled itself, and what the other did.
@@ -165,7 +168,8 @@ fn takes_what_it_compiled_and_nothing_else(library: &Path) {
         files.iter().map(|file| fs::read(file).unwrap()).collect::<Vec<_>>()
     });
     assert_eq!((own.len(), other.len()), (3, 3));
-    // Without a TPU there is no runtime to ask; one that has what this libtpu compiles for stands in for it.
+    // Without a TPU there is no runtime to ask; one that has what this libtpu compiles for stands
+    // in for it.
     let here = TpuVersion::read(&own[0]);
     let takes = |version: &[u8]| {
         let version = ExecutableAbiVersion::from_bytes(&plugin, version).unwrap().unwrap();
@@ -352,7 +356,8 @@ fn an_interrupt_keeps_what_is_done() {
             .words("--json cache rewarm --jobs 1 --plugin")
             .arg(other_build(&lab))
     };
-    // The third compile tells that this build has no versions, the fourth is the first graph's, and the fifth hangs.
+    // The third compile tells that this build has no versions, the fourth is the first graph's, and
+    // the fifth hangs.
     let running = rewarm(&later(&lab).hang(Place::Compile, When::Nth(5))).start();
     let hangs = || lab.log().iter().any(|entry| entry.outcome == Outcome::Hanging);
     until("the compile of the second graph", hangs);

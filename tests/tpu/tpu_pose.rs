@@ -1,5 +1,6 @@
-//! Every flag of the command line on a plugin that poses as a TPU, and what each fault of the plugin comes to. What a flag does on any device
-//! has tests of its own elsewhere; here it is shown to act on this one, and no flag is left out.
+//! Every flag of the command line on a plugin that poses as a TPU, and what each fault of the
+//! plugin comes to. What a flag does on any device has tests of its own elsewhere; here it is shown
+//! to act on this one, and no flag is left out.
 
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
@@ -37,7 +38,8 @@ fn warm() -> Lab {
     lab
 }
 
-/// The stages of the demo model that would be compiled under these flags, where it is warm with everything at its default.
+/// The stages of the demo model that would be compiled under these flags, where it is warm with
+/// everything at its default.
 fn cold_stages(lab: &Lab, words: &str) -> Vec<String> {
     let lookup = lab
         .quick_tpu(&posed(lab))
@@ -127,7 +129,7 @@ const CASES: &[Case] = &[
         assert_eq!(lab.executes(), 1);
     }),
     ("--tpu-warmup-steps", || {
-        assert_eq!([executions("--tpu-warmup-steps 3"), executions("")], [4, 3])
+        assert_eq!([executions("--tpu-warmup-steps 3"), executions("")], [4, 3]);
     }),
     ("--no-tpu-warmup", || assert_eq!(executions("--no-tpu-warmup"), 1)),
     ("--tpu-compilation-cache", || {
@@ -189,7 +191,8 @@ const CASES: &[Case] = &[
     }),
 ];
 
-/// Flags that say in which dtype a model computes, each with the stages that it makes another graph of.
+/// Flags that say in which dtype a model computes, each with the stages that it makes another graph
+/// of.
 const PRECISIONS: &[(&str, &str, &[&str])] = &[
     ("--precision", "--precision fp32", &["text_encoder", "denoiser", "vae_decoder"]),
     ("--text-encoder-precision", "--text-encoder-precision fp32", &["text_encoder"]),
@@ -240,7 +243,8 @@ fn a_model_computes_in_bfloat16_unless_a_flag_says_otherwise() {
 #[test]
 fn no_flag_is_left_out() {
     let help = Lab::new().bare().words("--help").run().done().stdout;
-    // Those of the section on output say how results look, on any device; those of libtorch's devices are shown in tests/torch_runs.
+    // Those of the section on output say how results look, on any device; those of libtorch's
+    // devices are shown in tests/torch_runs.
     let runtime = help.split("Devices of libtorch").next().unwrap();
     let flags: BTreeSet<&str> = runtime
         .lines()

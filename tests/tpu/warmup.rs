@@ -1,4 +1,5 @@
-//! The modes of warmup, on a TPU as the test plugin plays it: what each runs, says and leaves behind.
+//! The modes of warmup, on a TPU as the test plugin plays it: what each runs, says and leaves
+//! behind.
 
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]

@@ -1,4 +1,5 @@
-//! Graphs built with `XlaBuilder`, and inputs for them. The topics are those of the `xla` crate's own tests.
+//! Graphs built with `XlaBuilder`, and inputs for them. The topics are those of the `xla` crate's
+//! own tests.
 
 use xla::{
     ElementType, Literal, PrimitiveType, RandomAlgorithm, Result, Shape, XlaBuilder,
@@ -8,7 +9,8 @@ use xla::{
 /// One graph.
 pub struct Case {
     pub name: &'static str,
-    /// How far apart two XLAs may be, relative to the larger; 0 where they have to agree to the bit.
+    /// How far apart two XLAs may be, relative to the larger; 0 where they have to agree to the
+    /// bit.
     pub rtol: f64,
     build: fn(&XlaBuilder) -> Result<XlaOp>,
     inputs: fn() -> Vec<Vec<Literal>>,

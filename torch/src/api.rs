@@ -1,5 +1,5 @@
-//! The exported functions. Each checks what it is given as far as it can, calls the safe side, and turns whatever comes of it into an
-//! answer: an error, or a panic that is caught here.
+//! The exported functions. Each checks what it is given as far as it can, calls the safe side, and
+//! turns whatever comes of it into an answer: an error, or a panic that is caught here.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -85,7 +85,8 @@ fn owned(bytes: Vec<u8>) -> OwnedBytes {
     OwnedBytes { start: Box::into_raw(bytes.into_boxed_slice()).cast(), length }
 }
 
-/// Runs `work`, and says how it went. Nothing that `work` borrows is used after a panic but handles, whose locks do not mind.
+/// Runs `work`, and says how it went. Nothing that `work` borrows is used after a panic but
+/// handles, whose locks do not mind.
 fn answer(work: impl FnOnce() -> Outcome<Vec<u8>>) -> Answer {
     let outcome = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
@@ -159,7 +160,8 @@ fn give_tensor(session: &Arc<Session>, kind: Type, held: Arc<Held>) -> *mut Tens
 
 unsafe extern "C" fn free_bytes(bytes: OwnedBytes) {
     if !bytes.start.is_null() {
-        // SAFETY: `owned` made it of a boxed slice of this length, and the caller gives it back once.
+        // SAFETY: `owned` made it of a boxed slice of this length, and the caller gives it back
+        // once.
         drop(unsafe {
             Box::from_raw(std::ptr::slice_from_raw_parts_mut(bytes.start, bytes.length))
         });
@@ -329,7 +331,8 @@ unsafe extern "C" fn run_graph(
     out_count: usize,
 ) -> Answer {
     answer(|| {
-        // SAFETY: `load_graph` made it of such a box, and the caller has not freed it; live handles stand at `given`.
+        // SAFETY: `load_graph` made it of such a box, and the caller has not freed it; live handles
+        // stand at `given`.
         let (graph, given) = unsafe { (&*raw.cast::<Graph>(), tensors(given, count)) };
         let function = &graph.function;
         if out_count != function.outputs().len() {
@@ -397,7 +400,8 @@ unsafe extern "C" fn free_event(raw: *mut EventHandle) {
     });
 }
 
-/// What a run is given, parted into inputs and weights: as many as the graph has, of its types, on its device.
+/// What a run is given, parted into inputs and weights: as many as the graph has, of its types, on
+/// its device.
 fn checked<'t>(
     graph: &Graph,
     given: &'t [&'t TensorBox],

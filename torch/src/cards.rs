@@ -14,8 +14,9 @@ pub struct Card {
 }
 
 impl Card {
-    /// The card of this index. `kernels` are those of this libtorch. The index is in no name: a name is in the keys of what was made ready,
-    /// which serves on the next card of the kind as well.
+    /// The card of this index. `kernels` are those of this libtorch. The index is in no name: a
+    /// name is in the keys of what was made ready, which serves on the next card of the kind as
+    /// well.
     pub fn of(index: u32, kernels: &Kernels) -> Self {
         if tch::utils::has_hip() {
             return Self { name: "ROCm device".to_owned(), rocm: true, ..Self::default() };
@@ -37,7 +38,8 @@ impl Card {
     }
 }
 
-/// The compute capabilities that a libtorch was compiled for, by its own account. Empty where it gives none.
+/// The compute capabilities that a libtorch was compiled for, by its own account. Empty where it
+/// gives none.
 pub struct Kernels {
     /// With machine code, which runs on cards of the same major and no lesser minor version.
     machine: Vec<(u32, u32)>,
@@ -71,7 +73,8 @@ impl Kernels {
     }
 }
 
-/// The number that `text` begins with, the last digit of which is the minor version. Kernels of one card only, such as `90a`, are none.
+/// The number that `text` begins with, the last digit of which is the minor version. Kernels of one
+/// card only, such as `90a`, are none.
 fn capability(text: &str) -> Option<(u32, u32)> {
     let digits = text.find(|next: char| !next.is_ascii_digit()).unwrap_or(text.len());
     if text[digits..].starts_with(|next: char| next.is_ascii_alphabetic()) {

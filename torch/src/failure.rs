@@ -3,8 +3,8 @@
 use preheat_torch_abi::code;
 use tch::TchError;
 
-/// How libtorch says that a device has too little memory. The last two are what MPS says of a tensor that no buffer can hold, and what
-/// C++ says where its own memory runs out.
+/// How libtorch says that a device has too little memory. The last two are what MPS says of a
+/// tensor that no buffer can hold, and what C++ says where its own memory runs out.
 const OUT_OF_MEMORY: [&str; 6] = [
     "out of memory",
     "can't allocate memory",

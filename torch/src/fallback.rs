@@ -32,7 +32,8 @@ impl Fallbacks {
         self.known().iter().any(|known| known.0 == lack)
     }
 
-    /// Counts a run on the CPU. Gives what is to be told where this device is seen to lack this op for the first time.
+    /// Counts a run on the CPU. Gives what is to be told where this device is seen to lack this op
+    /// for the first time.
     pub fn count(&self, lack: Lack, reason: Option<String>) -> Option<TorchFallback> {
         let mut known = self.known();
         if let Some((_, seen)) = known.iter_mut().find(|known| known.0 == lack) {

@@ -1,7 +1,8 @@
 //! A graph that is ready to run, and running it.
 //!
-//! A value is dropped after the last op that uses it, and what nothing needs is not computed. A weight is no value until an op wants it:
-//! one that rests elsewhere is copied then, and the copy goes as every value does.
+//! A value is dropped after the last op that uses it, and what nothing needs is not computed. A
+//! weight is no value until an op wants it: one that rests elsewhere is copied then, and the copy
+//! goes as every value does.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -29,7 +30,8 @@ pub struct Graph {
     pub is_donated: Vec<bool>,
     /// Literals and fills, by node.
     constants: HashMap<usize, Arc<Held>>,
-    /// For each node, the values that no later one uses; `None` where the node itself is needed by nothing.
+    /// For each node, the values that no later one uses; `None` where the node itself is needed by
+    /// nothing.
     finished: Vec<Option<Vec<usize>>>,
 }
 
@@ -80,7 +82,8 @@ impl Graph {
         })
     }
 
-    /// `inputs` and `weights` are as many as the function declares, of its types, and the inputs are on the device.
+    /// `inputs` and `weights` are as many as the function declares, of its types, and the inputs
+    /// are on the device.
     pub fn run(&self, inputs: Vec<Arc<Held>>, weights: &[Arc<Held>]) -> Outcome<Results> {
         let place = self.session.place(self.position)?;
         let _no_gradients = tch::no_grad_guard();
@@ -155,7 +158,8 @@ impl Graph {
         notices: &mut Vec<TorchFallback>,
     ) -> Outcome<Tensor> {
         let op = &node.op;
-        // `fetch` was asked for every operand, so none is missing; an empty slice would be a panic, which the interface reports.
+        // `fetch` was asked for every operand, so none is missing; an empty slice would be a panic,
+        // which the interface reports.
         let of = |value: Value| {
             values[value.index()].as_ref().map_or_else(|| missing(op), |held| held.tensor())
         };

@@ -104,8 +104,8 @@ pub struct Held {
     pub device: u32,
 }
 
-// SAFETY: an `at::Tensor` counts its references atomically, and may be read from several threads at once; nothing here writes to one
-// that is held.
+// SAFETY: an `at::Tensor` counts its references atomically, and may be read from several threads at
+// once; nothing here writes to one that is held.
 unsafe impl Sync for Held {}
 
 impl Held {

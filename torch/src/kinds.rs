@@ -32,7 +32,8 @@ pub fn kind_of(dtype: Dtype) -> Outcome<Kind> {
     })
 }
 
-/// Whether its numbers take fewer than 32 bits, so that what is to be computed in f32 is converted first.
+/// Whether its numbers take fewer than 32 bits, so that what is to be computed in f32 is converted
+/// first.
 pub fn is_low(kind: Kind) -> bool {
     matches!(kind, Kind::BFloat16 | Kind::Half)
 }

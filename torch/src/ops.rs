@@ -1,4 +1,5 @@
-//! Each op of the IR in libtorch's own. What is computed in which dtype is docs/precision.md's to say.
+//! Each op of the IR in libtorch's own. What is computed in which dtype is docs/precision.md's to
+//! say.
 
 use preheat_ir::graph::{Attention, BinaryOp, Norm, Op, Type, UnaryOp, Value};
 use preheat_torch_abi::code;
@@ -18,8 +19,9 @@ pub fn compute<'t>(op: &Op, kind: &Type, of: &dyn Fn(Value) -> &'t Tensor) -> Ou
         Op::Convert(x, dtype) => of(*x).f_to_kind(kind_of(*dtype)?)?,
         Op::Conv2d { x, weight, bias, stride, padding } => {
             let (stride, padding) = ([size(*stride)?; 2], [size(*padding)?; 2]);
-            // Channels stay in front of rows. The other order took 1.1 times as long for a step of the SD 1.5 shape on two cores, and
-            // its group norm loses digits far from zero; what a permutation left in that order would bring it back.
+            // Channels stay in front of rows. The other order took 1.1 times as long for a step of
+            // the SD 1.5 shape on two cores, and its group norm loses digits far from zero; what a
+            // permutation left in that order would bring it back.
             of(*x).f_contiguous()?.f_conv2d(
                 of(*weight),
                 bias.map(of),
@@ -97,7 +99,8 @@ fn binary(op: BinaryOp, x: &Tensor, y: &Tensor) -> Outcome<Tensor> {
     })
 }
 
-/// A norm with statistics in f32. Scale and shift are f32 whatever is normalised, which libtorch takes only where that is f32, too.
+/// A norm with statistics in f32. Scale and shift are f32 whatever is normalised, which libtorch
+/// takes only where that is f32, too.
 fn normalised<'t>(
     norm: &Norm,
     of: &dyn Fn(Value) -> &'t Tensor,
@@ -115,8 +118,9 @@ fn in_f32(x: &Tensor, work: impl Fn(&Tensor) -> Outcome<Tensor>) -> Outcome<Tens
     Ok(work(&x.f_to_kind(Kind::Float)?)?.f_to_kind(kind)?)
 }
 
-/// libtorch's fused attention. Its kernels sum and take the softmax in f32 where both kinds of features are as many; elsewhere it
-/// rounds the scores, so operands of a smaller dtype are converted first, as they are where the model wants that.
+/// libtorch's fused attention. Its kernels sum and take the softmax in f32 where both kinds of
+/// features are as many; elsewhere it rounds the scores, so operands of a smaller dtype are
+/// converted first, as they are where the model wants that.
 fn attend<'t>(attention: &Attention, of: &dyn Fn(Value) -> &'t Tensor) -> Outcome<Tensor> {
     let [query, key, value] = [attention.query, attention.key, attention.value].map(of);
     let kind = query.f_kind()?;

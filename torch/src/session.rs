@@ -92,7 +92,8 @@ impl Place {
         self.id == TorchId::Cpu
     }
 
-    /// Fails as libtorch does for an op that a device lacks, where this is a fake device that lacks it.
+    /// Fails as libtorch does for an op that a device lacks, where this is a fake device that lacks
+    /// it.
     pub fn check_has(&self, op: &str) -> Outcome<()> {
         if !self.lacks.contains(op) {
             return Ok(());
@@ -116,13 +117,15 @@ impl Place {
         }
         let (dims, dtype) = (sizes(&kind.dims)?, kind_of(kind.dtype)?);
         let on_host = Tensor::f_empty(&dims, (dtype, Device::Cpu))?;
-        // SAFETY: a new, dense tensor of so many bytes, which nothing else knows; `bytes` cannot lie in it.
+        // SAFETY: a new, dense tensor of so many bytes, which nothing else knows; `bytes` cannot
+        // lie in it.
         unsafe {
             std::ptr::copy_nonoverlapping(bytes.as_ptr(), on_host.data_ptr().cast(), bytes.len())
         };
         self.hold(match self.device {
             Device::Cpu => on_host,
-            // From memory that the card reads by itself the copy waits for nothing, and so nor does what is queued before it.
+            // From memory that the card reads by itself the copy waits for nothing, and so nor does
+            // what is queued before it.
             Device::Cuda(_) if bytes.len() <= SMALL_BYTES => {
                 shim::pinned(&on_host)?.f_to_device_(self.device, dtype, true, false)?
             }
@@ -219,7 +222,8 @@ impl Place {
     }
 }
 
-/// The cards. Where libtorch sees none and says why, such as a driver that is too old, one that stands for them.
+/// The cards. Where libtorch sees none and says why, such as a driver that is too old, one that
+/// stands for them.
 fn found_cards() -> Outcome<Vec<Card>> {
     // libtorch complains to the first who asks, and only counts for others.
     static COMPLAINT: OnceLock<Option<String>> = OnceLock::new();

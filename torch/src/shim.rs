@@ -111,7 +111,8 @@ impl Accelerator {
     /// Bytes in use, the most of them, and what is kept in all.
     pub fn allocator(self) -> Outcome<[u64; 3]> {
         let ((kind, index), mut figures) = (self.raw(), [0; 3]);
-        // SAFETY: a place for the three numbers that it writes, and for as many bytes of message as are said.
+        // SAFETY: a place for the three numbers that it writes, and for as many bytes of message as
+        // are said.
         guarded(|message, size| unsafe {
             raw::preheat_allocator(kind, index, figures.as_mut_ptr(), message, size)
         })?;
@@ -150,7 +151,8 @@ impl Accelerator {
 /// A moment in the work of a device; `None` where that is done before a call returns.
 pub struct Event(Option<NonNull<c_void>>);
 
-// SAFETY: libtorch lets any thread wait for an event, and several at once; it is recorded before it is shared.
+// SAFETY: libtorch lets any thread wait for an event, and several at once; it is recorded before it
+// is shared.
 unsafe impl Send for Event {}
 // SAFETY: as above.
 unsafe impl Sync for Event {}
@@ -186,7 +188,8 @@ pub fn keep_float32() -> Outcome<()> {
 /// A copy in memory of the host that a card reads by itself.
 pub fn pinned(tensor: &Tensor) -> Outcome<Tensor> {
     let mut copy = null_mut();
-    // SAFETY: a live tensor, which in torch-sys is a pointer to an `at::Tensor`; places for the copy and the message.
+    // SAFETY: a live tensor, which in torch-sys is a pointer to an `at::Tensor`; places for the
+    // copy and the message.
     guarded(|message, size| unsafe {
         raw::preheat_pinned(tensor.as_ptr().cast(), &raw mut copy, message, size)
     })?;
@@ -222,7 +225,8 @@ pub fn cuda_configuration() -> Outcome<String> {
 /// Where the memory of a tensor begins, and how much it is. Tensors that share it tell the same.
 pub fn storage(tensor: &Tensor) -> Outcome<(usize, u64)> {
     let (mut address, mut bytes) = (0, 0);
-    // SAFETY: a live tensor, which in torch-sys is a pointer to an `at::Tensor`; places for both numbers and the message.
+    // SAFETY: a live tensor, which in torch-sys is a pointer to an `at::Tensor`; places for both
+    // numbers and the message.
     guarded(|message, size| unsafe {
         raw::preheat_storage(
             tensor.as_ptr().cast(),

@@ -1,7 +1,8 @@
-//! `cargo xtask bench ahead`: what compiling for a TPU that is not here takes, stage by stage, and JAX's denoiser of the same shape for the
-//! same topology beside it.
+//! `cargo xtask bench ahead`: what compiling for a TPU that is not here takes, stage by stage, and
+//! JAX's denoiser of the same shape for the same topology beside it.
 //!
-//! Each compile runs once: they take minutes, and differ by less than the sides do. Both sides use the same libtpu.
+//! Each compile runs once: they take minutes, and differ by less than the sides do. Both sides use
+//! the same libtpu.
 
 use std::path::Path;
 
@@ -105,7 +106,8 @@ fn row(
     ])
 }
 
-/// The denoiser of Stable Diffusion 1.5 in JAX, without guidance and scheduler: two pictures' worth of it, as the guided one computes.
+/// The denoiser of Stable Diffusion 1.5 in JAX, without guidance and scheduler: two pictures' worth
+/// of it, as the guided one computes.
 fn jax(preheat: &Preheat, size: &str) -> Outcome<[String; 7]> {
     let sides: Vec<u32> =
         size.split('x').filter_map(|side| side.parse().ok()).map(|side: u32| side / 8).collect();

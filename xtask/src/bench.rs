@@ -23,7 +23,8 @@ pub struct Arguments {
     unet: Option<warm_start::UnetName>,
     #[command(flatten)]
     pipeline: PipelineArguments,
-    /// For micro and scale: passed to the bench program; for scale, how many entries the store is to hold.
+    /// For micro and scale: passed to the bench program; for scale, how many entries the store is
+    /// to hold.
     #[arg(last = true)]
     passed_on: Vec<String>,
 }
@@ -32,16 +33,19 @@ pub struct Arguments {
 #[derive(clap::Args)]
 #[command(next_help_heading = "For the pipeline's benches")]
 struct PipelineArguments {
-    /// A model folder [default: Stable Diffusion 1.5's shape with random weights, made once below target/; the demo model for pipeline-sync]
+    /// A model folder [default: Stable Diffusion 1.5's shape with random weights, made once below
+    /// target/; the demo model for pipeline-sync]
     #[arg(long, value_name = "DIR")]
     model: Option<PathBuf>,
-    /// Sizes in pixels; all but pipeline-sizes take one [default: 256x256, 64x64 for pipeline-sync; 512x512,768x768,768x1024]
+    /// Sizes in pixels; all but pipeline-sizes take one [default: 256x256, 64x64 for pipeline-sync;
+    /// 512x512,768x768,768x1024]
     #[arg(long, value_name = "SIZES", value_delimiter = ',')]
     size: Vec<Size>,
     /// Steps of a run [default: 8 for pipeline-step, 100 for pipeline-sync, 1 for pipeline-sizes]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     steps: Option<u32>,
-    /// The binary to measure; for pipeline-step, the program that cargo makes of `benches/pipeline_steps.rs` [default: a release build]
+    /// The binary to measure; for pipeline-step, the program that cargo makes of
+    /// `benches/pipeline_steps.rs` [default: a release build]
     #[arg(long, value_name = "FILE")]
     preheat: Option<PathBuf>,
     /// For pipeline-step: preheat's device of libtorch, and `PyTorch`'s
@@ -65,17 +69,21 @@ enum Bench {
     Scale,
     /// What the binary's allocator costs in memory while an executable is loaded and run.
     Allocator,
-    /// A fresh `preheat run` until executables and weights are ready: against the plugin alone, and a plain read.
+    /// A fresh `preheat run` until executables and weights are ready: against the plugin alone, and
+    /// a plain read.
     PipelineReady,
-    /// A denoising step: preheat through libtorch and on XLA:CPU, its executable alone, eager `PyTorch`.
+    /// A denoising step: preheat through libtorch and on XLA:CPU, its executable alone, eager
+    /// `PyTorch`.
     PipelineStep,
-    /// The denoising loop at `--tpu-sync-steps` 0, 1 and 5: throughput, and the memory that it holds.
+    /// The denoising loop at `--tpu-sync-steps` 0, 1 and 5: throughput, and the memory that it
+    /// holds.
     PipelineSync,
     /// The first run of a size, which compiles, and a later one, which loads.
     PipelineSizes,
     /// `audit` and `plan` over logs of thousands of sizes: each has to take less than ten seconds.
     Evidence,
-    /// Compiling for a TPU that is not here: seconds, memory and bytes of each stage, with JAX's denoiser beside them. Each once.
+    /// Compiling for a TPU that is not here: seconds, memory and bytes of each stage, with JAX's
+    /// denoiser beside them. Each once.
     Ahead,
 }
 

@@ -1,7 +1,8 @@
-//! `cargo xtask bench allocator`: what the binary's allocator costs in memory over 200 steps, and what it saves in time.
+//! `cargo xtask bench allocator`: what the binary's allocator costs in memory over 200 steps, and
+//! what it saves in time.
 //!
-//! The same steps run on the system's malloc, as in a program that links the library, and on jemalloc as the binary has it
-//! and with huge pages.
+//! The same steps run on the system's malloc, as in a program that links the library, and on
+//! jemalloc as the binary has it and with huge pages.
 
 use std::process::Command;
 

@@ -1,4 +1,5 @@
-//! `cargo xtask bench evidence`: `preheat audit` and `preheat plan` over logs of thousands of sizes, each in a fresh process.
+//! `cargo xtask bench evidence`: `preheat audit` and `preheat plan` over logs of thousands of
+//! sizes, each in a fresh process.
 
 use std::fmt::Write as _;
 use std::path::Path;

@@ -67,8 +67,9 @@ pub fn measured(command: &mut Command) -> Outcome<Measured> {
     })
 }
 
-/// A process that lives through a whole bench and works when it is told to, so that sides which take long to get ready can take
-/// turns. It prints one line of JSON once it is ready, and one for each line that it is sent.
+/// A process that lives through a whole bench and works when it is told to, so that sides which
+/// take long to get ready can take turns. It prints one line of JSON once it is ready, and one for
+/// each line that it is sent.
 pub struct Resident {
     child: Child,
     input: ChildStdin,

@@ -1,4 +1,5 @@
-//! Runs commands: in the workspace's root, shown before they start, named with a way to repeat them when they fail.
+//! Runs commands: in the workspace's root, shown before they start, named with a way to repeat them
+//! when they fail.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -84,7 +85,8 @@ pub fn run(command: &mut Command) -> Outcome {
     }
 }
 
-/// Runs a command and returns what it wrote to standard output. What it writes to standard error is passed through.
+/// Runs a command and returns what it wrote to standard output. What it writes to standard error is
+/// passed through.
 pub fn output(command: &mut Command) -> Outcome<String> {
     let spelled = spelled(command);
     let output = command

@@ -1,4 +1,5 @@
-//! `cargo xtask demo`: compiles the example programs and the demo model in one set of processes, loads them in another, compares.
+//! `cargo xtask demo`: compiles the example programs and the demo model in one set of processes,
+//! loads them in another, compares.
 
 use std::fmt::Write as _;
 use std::io::IsTerminal as _;
@@ -11,7 +12,8 @@ use crate::preheat::{Preheat, json, number, sources, stages};
 use crate::setup::{Profile, install};
 use crate::{prerequisites, table};
 
-/// The seed of the picture: any would do, and a fixed one lets people compare theirs with the README's.
+/// The seed of the picture: any would do, and a fixed one lets people compare theirs with the
+/// README's.
 const SEED: &str = "7";
 
 pub fn run() -> Outcome {

@@ -1,7 +1,8 @@
 //! Set-up, tests, benches and the demo of preheat: `cargo xtask --help`.
 //!
-//! Everything here is a list of commands that a person could type; each is printed before it runs, so that it can be
-//! repeated alone. One file a subcommand; [`command`] runs commands, [`preheat`] asks the built binary.
+//! Everything here is a list of commands that a person could type; each is printed before it runs,
+//! so that it can be repeated alone. One file a subcommand; [`command`] runs commands, [`preheat`]
+//! asks the built binary.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -50,9 +51,11 @@ enum Task {
     Setup(setup::Arguments),
     /// Format check, clippy, all tests, docs: what continuous integration runs.
     Test(test::Arguments),
-    /// Compile example programs and the demo model, run them again in new processes, and show both side by side.
+    /// Compile example programs and the demo model, run them again in new processes, and show both
+    /// side by side.
     Demo,
-    /// Many processes on one store, killed at any moment: nothing may be damaged, lost or left over.
+    /// Many processes on one store, killed at any moment: nothing may be damaged, lost or left
+    /// over.
     Storm(storm::Arguments),
     /// Run a benchmark.
     Bench(bench::Arguments),

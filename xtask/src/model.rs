@@ -1,4 +1,5 @@
-//! The model that the pipeline's benches run: one of Stable Diffusion 1.5's shape with random weights, or a folder that is named.
+//! The model that the pipeline's benches run: one of Stable Diffusion 1.5's shape with random
+//! weights, or a folder that is named.
 
 use std::fmt;
 use std::io::Read as _;
@@ -42,7 +43,8 @@ pub struct Model {
 }
 
 impl Model {
-    /// The folder that was named, or one below the target folder, which is made once and takes 4 GB.
+    /// The folder that was named, or one below the target folder, which is made once and takes 4
+    /// GB.
     pub fn given_or_made(given: Option<&Path>) -> Outcome<Self> {
         if let Some(given) = given {
             let folder =
@@ -98,7 +100,8 @@ impl Model {
     }
 }
 
-/// The weights that the stages read, as `FILE:OFFSET:LENGTH`, neighbours taken together. What only a VAE's encoder reads is left out.
+/// The weights that the stages read, as `FILE:OFFSET:LENGTH`, neighbours taken together. What only
+/// a VAE's encoder reads is left out.
 pub fn byte_ranges(model: &Model) -> Outcome<Vec<String>> {
     let files =
         ["text_encoder/model", "unet/diffusion_pytorch_model", "vae/diffusion_pytorch_model"];

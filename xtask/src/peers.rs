@@ -1,4 +1,5 @@
-//! What the benches compare with: C programs, compiled for the occasion, and virtual environments for Python.
+//! What the benches compare with: C programs, compiled for the occasion, and virtual environments
+//! for Python.
 
 use std::path::{Path, PathBuf};
 
@@ -23,7 +24,8 @@ impl Peers {
     }
 }
 
-/// The Python of a virtual environment that holds the peers: made once per user, and again when they change.
+/// The Python of a virtual environment that holds the peers: made once per user, and again when
+/// they change.
 pub fn python(peers: Peers) -> Outcome<PathBuf> {
     let (requirements, name) = peers.names();
     let requirements = root().join(requirements);

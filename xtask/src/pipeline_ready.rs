@@ -1,9 +1,11 @@
-//! `cargo xtask bench pipeline-ready`: how long `preheat run` takes, in a fresh process with a warm cache, until its executables are
-//! loaded and its weights are in place, against the least that either can take.
+//! `cargo xtask bench pipeline-ready`: how long `preheat run` takes, in a fresh process with a warm
+//! cache, until its executables are loaded and its weights are in place, against the least that
+//! either can take.
 //!
-//! The floors are two C programs: one loads the executables of all stages side by side on glibc's malloc, compiled whole from the
-//! programs in preheat's cache; the other reads the same bytes of weights from the page cache into fresh memory and does nothing with
-//! them. Every round runs each side once, in a new process, and the next round starts with another side.
+//! The floors are two C programs: one loads the executables of all stages side by side on glibc's
+//! malloc, compiled whole from the programs in preheat's cache; the other reads the same bytes of
+//! weights from the page cache into fresh memory and does nothing with them. Every round runs each
+//! side once, in a new process, and the next round starts with another side.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

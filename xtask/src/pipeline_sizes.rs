@@ -1,7 +1,8 @@
-//! `cargo xtask bench pipeline-sizes`: the first run of a size, which compiles, against a later one in a fresh process, which loads.
+//! `cargo xtask bench pipeline-sizes`: the first run of a size, which compiles, against a later one
+//! in a fresh process, which loads.
 //!
-//! Each round runs every size twice on a cache of its own: empty, then filled. Both runs are `preheat run` with everything at its default:
-//! the first one includes the automatic warmup.
+//! Each round runs every size twice on a cache of its own: empty, then filled. Both runs are
+//! `preheat run` with everything at its default: the first one includes the automatic warmup.
 
 use std::path::Path;
 

@@ -1,9 +1,10 @@
-//! `cargo xtask bench pipeline-step`: a denoising step as `preheat run` takes it, through libtorch and on the CPU through XLA as well,
-//! against eager `PyTorch`.
+//! `cargo xtask bench pipeline-step`: a denoising step as `preheat run` takes it, through libtorch
+//! and on the CPU through XLA as well, against eager `PyTorch`.
 //!
-//! A process for each side lives through the whole bench with the model loaded, and they work in turns, each with as many threads as there
-//! are processors: preheat's run the steps of its pipeline and, when told so, the same executable back to back; the other runs diffusers'
-//! `UNet`. Each turn runs all steps of one side; its figure is the mean of all but the first.
+//! A process for each side lives through the whole bench with the model loaded, and they work in
+//! turns, each with as many threads as there are processors: preheat's run the steps of its
+//! pipeline and, when told so, the same executable back to back; the other runs diffusers' `UNet`.
+//! Each turn runs all steps of one side; its figure is the mean of all but the first.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -37,7 +38,8 @@ pub struct Bench<'a> {
     pub size: Size,
     pub model: Option<&'a Path>,
     pub torch_python: Option<&'a Path>,
-    /// The built bench program. Where it is named, nothing is built, and plugin and torch library are those that it finds.
+    /// The built bench program. Where it is named, nothing is built, and plugin and torch library
+    /// are those that it finds.
     pub program: Option<&'a Path>,
 }
 
@@ -52,7 +54,8 @@ enum Side {
 }
 
 impl Side {
-    /// What runs on a device. A call of the bare executable reads weights of its own, gigabytes of them: one such side is enough.
+    /// What runs on a device. A call of the bare executable reads weights of its own, gigabytes of
+    /// them: one such side is enough.
     fn on(device: &str) -> &'static [Self] {
         match device {
             "cpu" => &[Self::Libtorch, Self::Xla, Self::XlaAlone, Self::Eager],
@@ -149,7 +152,8 @@ impl Program {
     }
 }
 
-/// Starts a process for each side, and makes sure that they compute in the same dtype, with as many threads.
+/// Starts a process for each side, and makes sure that they compute in the same dtype, with as many
+/// threads.
 fn start(
     bench: &Bench<'_>,
     program: &Program,
@@ -161,7 +165,8 @@ fn start(
         .map_or_else(|| peers::python(Peers::Torch), |python| Ok(python.to_owned()))?;
     let threads =
         std::thread::available_parallelism().map_or(1, std::num::NonZero::get).to_string();
-    // libtorch takes a thread for each core otherwise, which may have two processors; in Python and out of it, it reads this.
+    // libtorch takes a thread for each core otherwise, which may have two processors; in Python and
+    // out of it, it reads this.
     let start = |command: &mut Command| Resident::start(command.env("OMP_NUM_THREADS", &threads));
     let cache = tempfile::tempdir().map_err(Failure::context("no temporary folder"))?;
 
@@ -224,7 +229,8 @@ fn print(bench: &Bench<'_>, model: &Model, sides: &[Side], seconds: &[Vec<f64>])
         })
         .collect();
     table::print(["", "median", "least", "most"], &rows);
-    // Sides of one round ran right after each other, so a machine that slows down for a while does so for both.
+    // Sides of one round ran right after each other, so a machine that slows down for a while does
+    // so for both.
     let of = |side| {
         std::iter::zip(sides, seconds)
             .find(|(known, _)| **known == side)

@@ -1,7 +1,8 @@
-//! `cargo xtask bench pipeline-sync`: the denoising loop where the host never waits for the device, where it waits after every
-//! step, and after every fifth.
+//! `cargo xtask bench pipeline-sync`: the denoising loop where the host never waits for the device,
+//! where it waits after every step, and after every fifth.
 //!
-//! Three processes live through the whole bench, each with the model loaded, and run the loop in turns.
+//! Three processes live through the whole bench, each with the model loaded, and run the loop in
+//! turns.
 
 use std::path::Path;
 
@@ -61,7 +62,8 @@ fn print(measured: &[Vec<[f64; 4]>; EVERY.len()]) {
     let rows: Vec<[String; 6]> = std::iter::zip(EVERY, measured)
         .map(|(every, side)| {
             let step = middle(side, 0);
-            // Sides of one round ran right after each other, so a machine that slows down for a while does so for all.
+            // Sides of one round ran right after each other, so a machine that slows down for a
+            // while does so for all.
             let ratio =
                 median(std::iter::zip(side, &measured[0]).map(|(side, never)| side[0] / never[0]));
             [

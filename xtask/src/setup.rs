@@ -1,5 +1,5 @@
-//! `cargo xtask setup`: native plugins into the user's data folder, by way of the binary's own `plugins install`, what the feature
-//! `xla-rs` links, and the torch library with its libtorch.
+//! `cargo xtask setup`: native plugins into the user's data folder, by way of the binary's own
+//! `plugins install`, what the feature `xla-rs` links, and the torch library with its libtorch.
 
 use std::process::Command;
 
@@ -10,7 +10,8 @@ use crate::{prerequisites, torch, xla_rs};
 
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Which plugins; `xla-rs` is none, but what the feature of that name needs, and `torch` is libtorch and the library that calls it.
+    /// Which plugins; `xla-rs` is none, but what the feature of that name needs, and `torch` is
+    /// libtorch and the library that calls it.
     #[arg(default_value = "xla-cpu")]
     plugins: Plugins,
 }

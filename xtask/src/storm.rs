@@ -1,13 +1,15 @@
 //! `cargo xtask storm`: does a store survive many processes that are killed at any moment?
 //!
-//! Processes of the real binary work on one store of a bounded size, a given number at a time, and many of them are killed (SIGKILL).
-//! Every so often they are left to end, and then nothing may be damaged, lost or left over: `calm.rs` lists what is checked. What every
-//! process does, and after how long it is killed, follows from the seed; how the processes meet does not.
+//! Processes of the real binary work on one store of a bounded size, a given number at a time, and
+//! many of them are killed (SIGKILL). Every so often they are left to end, and then nothing may be
+//! damaged, lost or left over: `calm.rs` lists what is checked. What every process does, and after
+//! how long it is killed, follows from the seed; how the processes meet does not.
 //!
-//! A process that was not killed has to end as it should, and to say and write what it was asked for.
-//! With `--with-release`, an older release works on the same store, and its processes are killed as
-//! well. All of the above holds then, too, with one exception, which is the older release's own: it
-//! may take the index for damaged, and make it anew from the objects, without pins and counters.
+//! A process that was not killed has to end as it should, and to say and write what it was asked
+//! for. With `--with-release`, an older release works on the same store, and its processes are
+//! killed as well. All of the above holds then, too, with one exception, which is the older
+//! release's own: it may take the index for damaged, and make it anew from the objects, without
+//! pins and counters.
 
 mod action;
 mod calm;
@@ -35,13 +37,15 @@ pub struct Arguments {
     /// How long processes are started.
     #[arg(long, default_value_t = 10.0)]
     pub minutes: f64,
-    /// What the processes do, and when they are killed, follows from this number [default: the time].
+    /// What the processes do, and when they are killed, follows from this number [default: the
+    /// time].
     #[arg(long)]
     pub seed: Option<u64>,
     /// How many processes run at a time.
     #[arg(long, default_value_t = 20)]
     pub processes: u64,
-    /// A second release of preheat on the same store: a commit of this repository, which is built first.
+    /// A second release of preheat on the same store: a commit of this repository, which is built
+    /// first.
     #[arg(long, value_name = "GITREF")]
     pub with_release: Option<String>,
     /// The binary of this release [default: built here, in the debug profile].
@@ -56,7 +60,8 @@ impl Arguments {
     }
 }
 
-/// The store holds less than all subjects together take, about 640 KB, so that some of them are always evicted.
+/// The store holds less than all subjects together take, about 640 KB, so that some of them are
+/// always evicted.
 const STORE_LIMIT: (&str, u64) = ("450KB", 450_000);
 /// Between two looks at what the processes left.
 const LONGEST_ROUND: Duration = Duration::from_mins(2);
@@ -128,7 +133,8 @@ fn seed_of_now() -> u64 {
 }
 
 impl Storm {
-    /// Makes the folder, and lets each release run everything once on a store of its own: that is what later runs are compared with.
+    /// Makes the folder, and lets each release run everything once on a store of its own: that is
+    /// what later runs are compared with.
     fn new(folder: PathBuf, here: Preheat, other: Option<&str>, seed: u64) -> Outcome<Self> {
         if folder.exists() {
             std::fs::remove_dir_all(&folder)
@@ -189,7 +195,8 @@ impl Storm {
         Ok(())
     }
 
-    /// Makes the store. Two releases take turns: what the older one stored is found by this one, and then both go on.
+    /// Makes the store. Two releases take turns: what the older one stored is found by this one,
+    /// and then both go on.
     fn take_turns(&self) -> Outcome {
         let turns = match &self.releases[..] {
             [this, other] => {

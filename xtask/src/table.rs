@@ -30,7 +30,8 @@ pub fn gigabytes(bytes: u64) -> f64 {
     bytes as f64 / 1e9
 }
 
-/// A row of a table of ratios: what it is, the ratio, the most that it should be, and whether it is.
+/// A row of a table of ratios: what it is, the ratio, the most that it should be, and whether it
+/// is.
 pub fn verdict(title: &str, ratio: f64, at_most: Option<f64>) -> [String; 4] {
     let target = at_most.map_or_else(String::new, |at_most| format!("<= {at_most}"));
     let met = at_most.map_or("", |at_most| if ratio <= at_most { "met" } else { "MISSED" });

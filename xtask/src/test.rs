@@ -1,6 +1,6 @@
-//! `cargo xtask test`: every check in a row, each timed; the first failure ends it. `--quick` is the
-//! part that needs no plugin and takes a minute. `--xla-rs` and `--torch` are rows of their own: they
-//! link XLA and libtorch, which the other checks do not need.
+//! `cargo xtask test`: every check in a row, each timed; the first failure ends it. `--quick` is
+//! the part that needs no plugin and takes a minute. `--xla-rs` and `--torch` are rows of their
+//! own: they link XLA and libtorch, which the other checks do not need.
 
 use std::process::Command;
 use std::time::Instant;
@@ -15,10 +15,12 @@ pub struct Arguments {
     /// Only the tests that need no plugin and no download, and of those not the slow ones.
     #[arg(long, conflicts_with_all = ["xla_rs", "torch"])]
     quick: bool,
-    /// Check the feature `xla-rs` instead: builds the `xla` crate against an XLA of its own, and compares the two.
+    /// Check the feature `xla-rs` instead: builds the `xla` crate against an XLA of its own, and
+    /// compares the two.
     #[arg(long)]
     xla_rs: bool,
-    /// Check the torch devices instead: builds the torch library against a libtorch of its own (540 MB the first time), and runs every op and whole models on it.
+    /// Check the torch devices instead: builds the torch library against a libtorch of its own (540
+    /// MB the first time), and runs every op and whole models on it.
     #[arg(long, conflicts_with = "xla_rs")]
     torch: bool,
     /// Passed to the test programs, such as a part of a test's name.
@@ -118,7 +120,8 @@ fn fuzz_targets(folder: &str) -> Command {
     check
 }
 
-/// A plain build must not need TensorFlow and libclang: no dependency of the workspace leads to the `xla` crate.
+/// A plain build must not need TensorFlow and libclang: no dependency of the workspace leads to the
+/// `xla` crate.
 fn links_no_xla() -> Outcome {
     let tree = output(&mut cargo([
         "tree",
@@ -137,8 +140,8 @@ fn links_no_xla() -> Outcome {
     }
 }
 
-/// Licences, bans and sources of everything that a workspace may be built from (deny.toml). The database of advisories cannot be
-/// fetched everywhere: hosted continuous integration checks those.
+/// Licences, bans and sources of everything that a workspace may be built from (deny.toml). The
+/// database of advisories cannot be fetched everywhere: hosted continuous integration checks those.
 fn deny(manifest: &str) -> Command {
     let mut command =
         cargo(["deny", "--locked", "--manifest-path", manifest, "--config", "deny.toml", "check"]);
@@ -150,7 +153,8 @@ fn deny(manifest: &str) -> Command {
     command
 }
 
-/// What is checked of the feature `xla-rs`. No step takes `--all-features`: everything else is checked without it.
+/// What is checked of the feature `xla-rs`. No step takes `--all-features`: everything else is
+/// checked without it.
 fn xla_rs_steps(steps: &mut Steps, test_arguments: &[String]) -> Outcome {
     steps.step("prerequisites", || prerequisites::check(prerequisites::XLA_RS))?;
     steps.command("set-up xla-cpu", &mut install("xla-cpu", Profile::Debug))?;
@@ -171,8 +175,8 @@ fn xla_rs_steps(steps: &mut Steps, test_arguments: &[String]) -> Outcome {
     let mut tests = cargo("test", &["--lib", "--test", "xla_rs"]);
     tests.args(passed_on(test_arguments));
     steps.command("tests", &mut tests)?;
-    // What only reads the crate links nothing, and cargo keeps its build scripts apart from those above: DOCS_RS makes that of `xla`
-    // leave out its C++, a minute and more of it.
+    // What only reads the crate links nothing, and cargo keeps its build scripts apart from those
+    // above: DOCS_RS makes that of `xla` leave out its C++, a minute and more of it.
     let parts = ["--lib", "--test", "xla_rs", "--example", "xla_rs", "--", "-D", "warnings"];
     steps.command("clippy", cargo("clippy", &parts).env("DOCS_RS", "1"))?;
     let lints_of_set_up = [
@@ -191,7 +195,8 @@ fn xla_rs_steps(steps: &mut Steps, test_arguments: &[String]) -> Outcome {
     steps.command("docs", docs.env("DOCS_RS", "1").env("RUSTDOCFLAGS", "-D warnings"))
 }
 
-/// What is checked of the torch library. It is a workspace of its own, and its tests in this one are run by name alone.
+/// What is checked of the torch library. It is a workspace of its own, and its tests in this one
+/// are run by name alone.
 fn torch_steps(steps: &mut Steps, test_arguments: &[String]) -> Outcome {
     steps.step("prerequisites", || prerequisites::check(prerequisites::TORCH))?;
     steps.command("format", torch::cargo("fmt").args(["--check"]))?;
@@ -215,7 +220,8 @@ fn torch_steps(steps: &mut Steps, test_arguments: &[String]) -> Outcome {
         .args(passed_on(test_arguments))
         .env("PREHEAT_TORCH_BACKEND", torch::built())
         .env("LIBTORCH", set_up.libtorch())
-        // Many small ops on a busy machine: threads that spin for one another would take most of the time.
+        // Many small ops on a busy machine: threads that spin for one another would take most of
+        // the time.
         .env("OMP_WAIT_POLICY", "passive");
     steps.command("tests", &mut tests)
 }

@@ -1,4 +1,5 @@
-//! `cargo xtask setup torch`: libtorch from its wheels, the torch library built against it, and both in the user's data folder.
+//! `cargo xtask setup torch`: libtorch from its wheels, the torch library built against it, and
+//! both in the user's data folder.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -18,7 +19,8 @@ const LIBRARY: &str = "PREHEAT_TORCH_BACKEND";
 pub struct SetUp {
     /// What tch calls LIBTORCH.
     libtorch: PathBuf,
-    /// Where the torch library belongs in the user's data folder; `None` with somebody's own libtorch.
+    /// Where the torch library belongs in the user's data folder; `None` with somebody's own
+    /// libtorch.
     installed: Option<PathBuf>,
 }
 
@@ -90,8 +92,8 @@ impl SetUp {
     }
 }
 
-/// The variables by which a program finds the torch library of this checkout, built if it has to be; none, where it finds one by them
-/// already.
+/// The variables by which a program finds the torch library of this checkout, built if it has to
+/// be; none, where it finds one by them already.
 pub fn variables(profile: Profile) -> Outcome<Vec<(&'static str, PathBuf)>> {
     if std::env::var_os(LIBRARY).is_some_and(|named| !named.is_empty()) {
         return Ok(Vec::new());

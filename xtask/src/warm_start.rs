@@ -1,9 +1,11 @@
-//! `cargo xtask bench warm-start`: how long a fresh process takes until a compiled `UNet` can be called.
+//! `cargo xtask bench warm-start`: how long a fresh process takes until a compiled `UNet` can be
+//! called.
 //!
-//! Four sides, on the same two graphs: the floor (a C program that does nothing but load the plugin and deserialise),
-//! preheat, JAX with its persistent cache, pypjrt with its compile cache. Each side fills its cache once; then every round
-//! runs each side once, in a new process, and the next round starts with another side. Medians are compared: of the seconds
-//! that each side itself counts from its start until its executable is ready, and of those that its whole process takes.
+//! Four sides, on the same two graphs: the floor (a C program that does nothing but load the plugin
+//! and deserialise), preheat, JAX with its persistent cache, pypjrt with its compile cache. Each
+//! side fills its cache once; then every round runs each side once, in a new process, and the next
+//! round starts with another side. Medians are compared: of the seconds that each side itself
+//! counts from its start until its executable is ready, and of those that its whole process takes.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -53,7 +55,8 @@ const UNETS: [Unet; 2] = [
     },
 ];
 
-/// The part of the floor's seconds that preheat may take: its allocator pays for all that it does besides.
+/// The part of the floor's seconds that preheat may take: its allocator pays for all that it does
+/// besides.
 const FLOOR_TARGET: f64 = 0.9;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -191,7 +194,8 @@ impl Subject<'_> {
         Ok(sides)
     }
 
-    /// Runs a side once. A side that compiled where it should have loaded would make the comparison worthless.
+    /// Runs a side once. A side that compiled where it should have loaded would make the comparison
+    /// worthless.
     fn round(&self, side: Side) -> Outcome<Round> {
         let mut command = self.command(side);
         let process = measured(&mut command)?;
@@ -216,7 +220,8 @@ impl Subject<'_> {
         })
     }
 
-    /// The bytes that a side keeps for this program: the executable, and for preheat the program with it.
+    /// The bytes that a side keeps for this program: the executable, and for preheat the program
+    /// with it.
     fn stored_bytes(&self, side: Side) -> Outcome<u64> {
         let path = match side {
             Side::Floor => self.executable(),

@@ -1,4 +1,5 @@
-//! What the `xla` crate needs to be built and run: an `XLA_EXTENSION_DIR`, and a libclang for bindgen.
+//! What the `xla` crate needs to be built and run: an `XLA_EXTENSION_DIR`, and a libclang for
+//! bindgen.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -13,7 +14,8 @@ const OWN: &str = "XLA_EXTENSION_DIR";
 /// What bindgen hands to clang.
 const BINDGEN: &str = "BINDGEN_EXTRA_CLANG_ARGS";
 
-/// Where the loader looks for the libraries: the crate's build script passes no rpath on to who depends on the crate.
+/// Where the loader looks for the libraries: the crate's build script passes no rpath on to who
+/// depends on the crate.
 const LIBRARIES: &str = "LD_LIBRARY_PATH";
 
 /// An `xla_extension` and how to use it.

@@ -1,9 +1,12 @@
-//! Makes the `XLA_EXTENSION_DIR` that the `xla` crate links, per user, and prints its path: what `cargo xtask setup xla-rs` runs.
+//! Makes the `XLA_EXTENSION_DIR` that the `xla` crate links, per user, and prints its path: what
+//! `cargo xtask setup xla-rs` runs.
 //!
-//! No registry carries the `xla_extension` archive that the crate is made for. The wheel tensorflow-cpu has what is in it all the
-//! same: XLA's headers, and two libraries that export `xla::*`. What the wheel lacks, headers of MLIR, LLVM and the GPU client, is
-//! in `include/` beside this file, as few lines as the crate compiles with. The crate's build script runs bindgen, which needs
-//! libclang: that is a wheel, too, with the three headers in `clang/` in place of those that come with a whole clang.
+//! No registry carries the `xla_extension` archive that the crate is made for. The wheel
+//! tensorflow-cpu has what is in it all the same: XLA's headers, and two libraries that export
+//! `xla::*`. What the wheel lacks, headers of MLIR, LLVM and the GPU client, is in `include/`
+//! beside this file, as few lines as the crate compiles with. The crate's build script runs
+//! bindgen, which needs libclang: that is a wheel, too, with the three headers in `clang/` in place
+//! of those that come with a whole clang.
 //!
 //! ```text
 //! <data folder>/xla-rs/<digest of the recipe>/   whole or absent: made elsewhere, then renamed into place
@@ -13,8 +16,9 @@
 //!   clang/libclang.so, clang/include/            for bindgen: LIBCLANG_PATH, BINDGEN_EXTRA_CLANG_ARGS
 //! ```
 //!
-//! It is fit for tests and for building graphs. It is no replacement for an `xla_extension`: it has no StableHLO text, no GPU and no
-//! plugin clients, and loading TensorFlow costs a process 0.2 s and 300 MB.
+//! It is fit for tests and for building graphs. It is no replacement for an `xla_extension`: it has
+//! no StableHLO text, no GPU and no plugin clients, and loading TensorFlow costs a process 0.2 s
+//! and 300 MB.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -55,7 +59,8 @@ const LIBCLANG: Wheel<'_> = Wheel {
     abi: None,
 };
 
-/// What is taken from a wheel: a file, or a folder with everything below it where both names end in `/`.
+/// What is taken from a wheel: a file, or a folder with everything below it where both names end in
+/// `/`.
 type Taken = &'static [(&'static str, &'static str)];
 
 const FROM_TENSORFLOW: Taken = &[
@@ -144,8 +149,8 @@ fn extension() -> Outcome<PathBuf> {
     Ok(folder)
 }
 
-/// Names what this program makes: another wheel, choice or header is another folder, and so another `XLA_EXTENSION_DIR`, for which
-/// cargo builds the crate anew.
+/// Names what this program makes: another wheel, choice or header is another folder, and so another
+/// `XLA_EXTENSION_DIR`, for which cargo builds the crate anew.
 fn recipe() -> String {
     let text = format!("{TENSORFLOW:?}{LIBCLANG:?}{FROM_TENSORFLOW:?}{FROM_LIBCLANG:?}{OWN:?}");
     let digest = Digest::of(text.as_bytes()).to_string();
@@ -177,7 +182,8 @@ fn make(installer: &Installer<'_>, parent: &Path, folder: &Path) -> Outcome<()> 
         }
     }
     std::fs::write(tree.join(INSTALLED), serde_json::to_vec(&files)?)?;
-    // The libraries, which take up most of it, and without which nothing links; sizes tell whether a header was lost.
+    // The libraries, which take up most of it, and without which nothing links; sizes tell whether
+    // a header was lost.
     for library in unpacked.iter().filter(|file| file.contains(".so")) {
         File::open(tree.join(library))?.sync_all()?;
     }

@@ -1,4 +1,5 @@
-//! Files that are imported: whatever they hold, what is taken in is sound, and nothing is left behind.
+//! Files that are imported: whatever they hold, what is taken in is sound, and nothing is left
+//! behind.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

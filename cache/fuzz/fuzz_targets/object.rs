@@ -1,4 +1,5 @@
-//! Objects as they may lie on a disk that others write: whatever they hold, none is a hit that its checksums do not vouch for.
+//! Objects as they may lie on a disk that others write: whatever they hold, none is a hit that its
+//! checksums do not vouch for.
 #![no_main]
 
 use std::sync::LazyLock;

@@ -27,7 +27,8 @@ thread_local! {
     static JOURNAL: RefCell<Journal> = RefCell::default();
 }
 
-/// Ends the process before the change of this number, as if it were killed: nothing is dropped, flushed or tidied up.
+/// Ends the process before the change of this number, as if it were killed: nothing is dropped,
+/// flushed or tidied up.
 pub(crate) fn kill_before(number: usize) {
     JOURNAL.with_borrow_mut(|journal| journal.until_kill = Some(number));
 }

@@ -109,7 +109,7 @@ fn what_changes_no_code_changes_no_graph_key() {
     }
     let zero = |value| {
         with_options(|options| {
-            drop(options.overrides.insert("z".into(), OptionValue::Float(value)))
+            drop(options.overrides.insert("z".into(), OptionValue::Float(value)));
         })
     };
     assert_eq!(zero(0.0).graph_key(), zero(-0.0).graph_key());

@@ -1,7 +1,8 @@
 //! Reading objects: once from front to back, with a hash over all that is read.
 //!
-//! The machine code is decompressed piece by piece while it is read, so that an object takes the memory of its machine code and no
-//! more, and none of that where it is only checked. It is handed out once the hash at the end of the file held.
+//! The machine code is decompressed piece by piece while it is read, so that an object takes the
+//! memory of its machine code and no more, and none of that where it is only checked. It is handed
+//! out once the hash at the end of the file held.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -12,9 +13,11 @@ use crate::key::GraphKey;
 use crate::program::{self, ProgramFormat};
 use crate::record::{GraphRecord, ObjectInfo, ProgramInfo, RecordStatistics};
 
-/// Decompression starts with at most this many bytes for each stored one, so that a forged length reserves no memory to speak of.
+/// Decompression starts with at most this many bytes for each stored one, so that a forged length
+/// reserves no memory to speak of.
 const TRUSTED_RATIO: u64 = 64;
-/// What a frame may ask a decoder to keep of what it gave: 32 MiB. At [`ZSTD_LEVEL`](super::ZSTD_LEVEL) it is 2 MiB.
+/// What a frame may ask a decoder to keep of what it gave: 32 MiB. At
+/// [`ZSTD_LEVEL`](super::ZSTD_LEVEL) it is 2 MiB.
 const WINDOW_LOG_MAX: u32 = 25;
 
 /// An object whose checksums held.
@@ -36,8 +39,9 @@ pub(crate) fn load(file: &mut File, key: &GraphKey) -> Result<Loaded, ObjectErro
     Ok(Loaded { record, program, payload })
 }
 
-/// Checks all of an object: its checksums, its record, its program, its machine code, and that its key is that of what its record says
-/// it was compiled from. The program is returned unless it is long.
+/// Checks all of an object: its checksums, its record, its program, its machine code, and that its
+/// key is that of what its record says it was compiled from. The program is returned unless it is
+/// long.
 pub(crate) fn verify(
     file: &mut File,
     key: &GraphKey,
@@ -257,9 +261,9 @@ fn read_head(from: &mut impl Read, file_bytes: u64) -> Result<(Vec<u8>, Prelude)
 
 /// The record, which must agree with the lengths beside it and name the key that was asked for.
 ///
-/// How a graph is used is the index's to know: what an object that came from elsewhere says of that is not taken over, nor are more
-/// requests than a record keeps, figures that no measurement gives, or a time that is still to
-/// come.
+/// How a graph is used is the index's to know: what an object that came from elsewhere says of that
+/// is not taken over, nor are more requests than a record keeps, figures that no measurement gives,
+/// or a time that is still to come.
 fn decode_header(
     header: &[u8],
     prelude: &Prelude,
@@ -302,8 +306,8 @@ fn into_memory(room_bytes: usize, from: &mut dyn Read) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Decompresses a frame piece by piece. `take` is told how much room to begin with; it is an error if it gets less than was stated,
-/// or could get more.
+/// Decompresses a frame piece by piece. `take` is told how much room to begin with; it is an error
+/// if it gets less than was stated, or could get more.
 fn unpack<T>(
     part: &'static str,
     frame: impl Read,

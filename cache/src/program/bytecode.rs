@@ -1,8 +1,10 @@
-//! MLIR bytecode, as far as it has to be read to know what a program asks of the devices that run it.
+//! MLIR bytecode, as far as it has to be read to know what a program asks of the devices that run
+//! it.
 //!
-//! The layout is that of `mlir/docs/BytecodeFormat.md`, versions 1 to 6; the numbers of attributes are those of MLIR's
-//! `BuiltinDialectBytecode.td` and StableHLO's `VhloBytecode.cpp`. Attributes are decoded one by one where they are asked for, and
-//! operations are visited without their operands and types. Nothing here trusts a length or an index of the file.
+//! The layout is that of `mlir/docs/BytecodeFormat.md`, versions 1 to 6; the numbers of attributes
+//! are those of MLIR's `BuiltinDialectBytecode.td` and StableHLO's `VhloBytecode.cpp`. Attributes
+//! are decoded one by one where they are asked for, and operations are visited without their
+//! operands and types. Nothing here trusts a length or an index of the file.
 
 use std::ops::Range;
 
@@ -58,7 +60,8 @@ pub(super) struct Operation<'a> {
     pub(super) name: OperationName<'a>,
     /// Its dictionary of attributes.
     pub(super) attributes: Option<u64>,
-    /// What stands for its properties: the attributes themselves, one by one, where each property is one.
+    /// What stands for its properties: the attributes themselves, one by one, where each property
+    /// is one.
     pub(super) properties: Option<Vec<u64>>,
 }
 

@@ -1,7 +1,8 @@
 //! What `Exported.serialize()` of `jax.export` writes: a flatbuffer around MLIR bytecode.
 //!
-//! The fields are those of the table `Exported` in `jax/_src/export/serialization.fbs`, by their position there. JAX only adds to
-//! it, so that every version since the first is read. Of all that it holds, the module and the number of devices are read.
+//! The fields are those of the table `Exported` in `jax/_src/export/serialization.fbs`, by their
+//! position there. JAX only adds to it, so that every version since the first is read. Of all that
+//! it holds, the module and the number of devices are read.
 
 use super::bytecode;
 

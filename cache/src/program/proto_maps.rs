@@ -1,14 +1,18 @@
 //! The maps of a serialised `HloModuleProto`, put into an order.
 //!
-//! Protocol buffers write the entries of a map as they lie in a hash table that is seeded anew in every process. So the bytes of one
-//! graph differ from process to process where an operation carries attributes: those of the `xla` crate's `einsum2` carry two. The entries of a
-//! map mean the same in any order; sorted, equal graphs are equal bytes. No length changes, so it is done in place.
+//! Protocol buffers write the entries of a map as they lie in a hash table that is seeded anew in
+//! every process. So the bytes of one graph differ from process to process where an operation
+//! carries attributes: those of the `xla` crate's `einsum2` carry two. The entries of a map mean
+//! the same in any order; sorted, equal graphs are equal bytes. No length changes, so it is done in
+//! place.
 
-/// Where `map<string, string>` fields are, each as the numbers of the fields that lead there (`hlo.proto`, `xla_data.proto`): the
-/// frontend attributes of the module, and those of an instruction. The one other map belongs to modules that are compiled already.
+/// Where `map<string, string>` fields are, each as the numbers of the fields that lead there
+/// (`hlo.proto`, `xla_data.proto`): the frontend attributes of the module, and those of an
+/// instruction. The one other map belongs to modules that are compiled already.
 const MAPS: [&[u64]; 2] = [&[19, 1], &[3, 2, 68, 1]];
 
-/// Sorts the entries of every map in the bytes of a module. Bytes that are no such message are left as they are from where that shows.
+/// Sorts the entries of every map in the bytes of a module. Bytes that are no such message are left
+/// as they are from where that shows.
 pub(super) fn sort_maps(module: &mut [u8]) {
     for path in MAPS {
         sort_along(module, path);
@@ -24,7 +28,8 @@ fn sort_along(message: &mut [u8], path: &[u64]) {
         }
         return;
     }
-    // Entries that something else stands between would not be the output of one serialiser: they are not touched.
+    // Entries that something else stands between would not be the output of one serialiser: they
+    // are not touched.
     let Some((first, last)) = fields.first().zip(fields.last()) else { return };
     if fields.windows(2).all(|pair| pair[0].end == pair[1].start) {
         let mut entries: Vec<&[u8]> =
@@ -56,7 +61,8 @@ fn fields(message: &[u8], number: u64) -> Vec<Field> {
     found
 }
 
-/// The field at `start`: its tag, whether it is length-delimited, and where it is; `None` at the end and where nothing makes sense.
+/// The field at `start`: its tag, whether it is length-delimited, and where it is; `None` at the
+/// end and where nothing makes sense.
 fn field_at(message: &[u8], start: usize) -> Option<(u64, bool, Field)> {
     let (tag, after_tag) = varint(message, start)?;
     let (payload, end) = match tag & 7 {

@@ -1,7 +1,8 @@
 //! What does a program ask of the devices that run it?
 //!
-//! A plugin does not look at what a module declares: it compiles for as many replicas and partitions as the compile options say, and
-//! drops shardings and collective operations where these say one. So whoever makes the options has to read the program first.
+//! A plugin does not look at what a module declares: it compiles for as many replicas and
+//! partitions as the compile options say, and drops shardings and collective operations where these
+//! say one. So whoever makes the options has to read the program first.
 //!
 //! | form | replicas and partitions | devices that are named | layouts | transfers |
 //! |---|---|---|---|---|
@@ -9,7 +10,8 @@
 //! | bytecode | the same | the same, Shardy's meshes only where they are text | the same | the same |
 //! | `HloModuleProto` | `device_assignment` | the same | `arg_layout_modes`, `out_layout_modes` | opcodes |
 //!
-//! What is written in a form that is not understood counts as naming more than one device: at worst a program is refused in words.
+//! What is written in a form that is not understood counts as naming more than one device: at worst
+//! a program is refused in words.
 
 use memchr::memmem;
 
@@ -25,9 +27,11 @@ pub struct Requirements {
     pub replicas: u32,
     /// Parts that each copy is split into; 1 where it declares none.
     pub partitions: u32,
-    /// The most devices that anything inside the program names, and what that is; `None` where nothing names more than one.
+    /// The most devices that anything inside the program names, and what that is; `None` where
+    /// nothing names more than one.
     pub named: Option<NamedDevices>,
-    /// Whether Shardy's attributes say how it is partitioned, and not the older annotations of GSPMD.
+    /// Whether Shardy's attributes say how it is partitioned, and not the older annotations of
+    /// GSPMD.
     pub uses_shardy: bool,
     /// An operation that waits for the host to send or to take something while the program runs.
     pub host_transfer: Option<&'static str>,
@@ -148,7 +152,8 @@ impl Findings {
         }
     }
 
-    /// The devices of a collective operation, by number; `None` where they are not understood. Gaps in groups are negative.
+    /// The devices of a collective operation, by number; `None` where they are not understood. Gaps
+    /// in groups are negative.
     pub(super) fn group(&mut self, ids: Option<impl IntoIterator<Item = i64>>, by: &'static str) {
         let highest =
             ids.map_or(Some(1), |ids| ids.into_iter().max()).and_then(|id| u64::try_from(id).ok());
@@ -176,7 +181,8 @@ impl Findings {
         self.uses_shardy = true;
     }
 
-    /// A sharding as a string, which is a text in braces, or a serialised `OpSharding`, as TensorFlow writes it.
+    /// A sharding as a string, which is a text in braces, or a serialised `OpSharding`, as
+    /// TensorFlow writes it.
     fn sharding(&mut self, sharding: Option<&[u8]>) {
         let is_text = sharding.is_some_and(|sharding| sharding.starts_with(b"{"));
         // Texts are found wherever they stand.
@@ -194,7 +200,8 @@ impl Findings {
             self.named(digits(&bytes[at + 15..]).map_or(2, |id| id.saturating_add(1)), SHARDING);
         }
         for at in memmem::find_iter(bytes, b"sdy.mesh").filter(|at| !is_left_out(*at)) {
-            // `sdy.mesh @mesh = <["x"=2, "y"=4]>`, and `#sdy.mesh<["x"=2]>` in place of an attribute.
+            // `sdy.mesh @mesh = <["x"=2, "y"=4]>`, and `#sdy.mesh<["x"=2]>` in place of an
+            // attribute.
             let rest = &bytes[at..bytes.len().min(at + 4096)];
             if let Some(axes) = memmem::find(rest, b"<[") {
                 self.named(product(&rest[axes + 2..], b']'), MESH);
@@ -324,7 +331,8 @@ fn digits(text: &[u8]) -> Option<u64> {
     std::str::from_utf8(&text[..end]).ok()?.parse().ok()
 }
 
-/// The product of the numbers up to `end`, each the last thing before a comma; 2 where one of them is none.
+/// The product of the numbers up to `end`, each the last thing before a comma; 2 where one of them
+/// is none.
 fn product(text: &[u8], end: u8) -> u64 {
     let list = text.split(|byte| *byte == end).next().unwrap_or_default();
     let mut product = 1_u64;

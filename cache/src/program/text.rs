@@ -1,12 +1,14 @@
 //! StableHLO text: what of it is hashed.
 //!
-//! Left out are trailing locations (`loc(...)` after an operation or an argument), the lines that name locations
-//! (`#loc3 = loc(...)`), the name of the outermost module, and comments. What remains is again the text of a program, and it
-//! means the same: a location says where an operation came from, and nothing inside a module refers to the module's own name.
-//! So equal remainders mean equal programs.
+//! Left out are trailing locations (`loc(...)` after an operation or an argument), the lines that
+//! name locations (`#loc3 = loc(...)`), the name of the outermost module, and comments. What
+//! remains is again the text of a program, and it means the same: a location says where an
+//! operation came from, and nothing inside a module refers to the module's own name. So equal
+//! remainders mean equal programs.
 //!
-//! Strings are skipped whole. A location in the place of an attribute (`x = loc("a")`, `x = #loc1`) is a value like any other;
-//! as its alias may be one of the lines above, such a text is hashed as it is.
+//! Strings are skipped whole. A location in the place of an attribute (`x = loc("a")`, `x = #loc1`)
+//! is a value like any other; as its alias may be one of the lines above, such a text is hashed as
+//! it is.
 
 use std::ops::Range;
 
@@ -14,7 +16,8 @@ use memchr::{memchr, memchr2, memchr3, memmem, memrchr};
 
 use super::Sink;
 
-/// Whether a text starts as MLIR does: with a module, a function, or the name of an attribute or a type.
+/// Whether a text starts as MLIR does: with a module, a function, or the name of an attribute or a
+/// type.
 pub(super) fn looks_like_mlir(bytes: &[u8]) -> bool {
     const WORDS: [&[u8]; 4] = [b"module", b"builtin.module", b"func.func", b"func"];
     let text = &bytes[skip_trivia(bytes, 0)..];
@@ -147,7 +150,8 @@ pub(super) fn string(text: &[u8]) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// The elements of `dense<...>`, an array of 64-bit integers; `None` where the text starts with anything else.
+/// The elements of `dense<...>`, an array of 64-bit integers; `None` where the text starts with
+/// anything else.
 pub(super) fn integers(text: &[u8]) -> Option<Vec<i64>> {
     let content = text.strip_prefix(b"dense<")?;
     let content = &content[..memchr(b'>', content)?];
@@ -229,7 +233,8 @@ impl Scanner<'_> {
         }) {
             return Some(());
         }
-        // A location stands after a space, behind a type, a bracket or a name; elsewhere it is an attribute.
+        // A location stands after a space, behind a type, a bracket or a name; elsewhere it is an
+        // attribute.
         let previous = bytes[self.kept_from..word].trim_ascii_end().last()?;
         let trailing = is_identifier(*previous)
             || matches!(previous, b')' | b'}' | b']' | b'>' | b'"' | b'*' | b'?');
@@ -245,7 +250,8 @@ impl Scanner<'_> {
         Some(())
     }
 
-    /// Leaves the line `#loc3 = loc(...)` out. `None` where a location's name is used in the place of an attribute.
+    /// Leaves the line `#loc3 = loc(...)` out. `None` where a location's name is used in the place
+    /// of an attribute.
     fn location_name(&mut self, start: usize) -> Option<()> {
         let bytes = self.bytes;
         let digits =

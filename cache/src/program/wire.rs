@@ -1,7 +1,8 @@
 //! Serialised HLO modules: what of them is hashed.
 //!
-//! The message is walked at the level of protobuf's wire format. Fields that change no code are skipped, by the numbers they have in
-//! `xla/service/hlo.proto` and `xla/xla_data.proto`; every other field, known or not, is kept byte by byte:
+//! The message is walked at the level of protobuf's wire format. Fields that change no code are
+//! skipped, by the numbers they have in `xla/service/hlo.proto` and `xla/xla_data.proto`; every
+//! other field, known or not, is kept byte by byte:
 //!
 //! | message | left out |
 //! |---|---|
@@ -9,8 +10,9 @@
 //! | `HloInstructionProto` | `statistics_viz` (82): numbers for drawings; of `metadata` (7) the fields below |
 //! | `OpMetadata` | `op_type` (1), `op_name` (2), `source_file` (3), `source_line` (4), `stack_frame_id` (15), `source_end_line` (17), `source_column` (18), `source_end_column` (19) |
 //!
-//! A message that is looked into is hashed without its length, which depends on what is left out, and with a zero byte at its end,
-//! which no field starts with. So what is hashed can be read back, and equal hashes mean equal remainders.
+//! A message that is looked into is hashed without its length, which depends on what is left out,
+//! and with a zero byte at its end, which no field starts with. So what is hashed can be read back,
+//! and equal hashes mean equal remainders.
 
 use super::Sink;
 
@@ -18,7 +20,8 @@ use super::Sink;
 struct Rules {
     left_out: &'static [u64],
     looked_into: Option<(u64, &'static Rules)>,
-    /// Whether the message itself goes where nothing of it is kept, so that it counts the same as none.
+    /// Whether the message itself goes where nothing of it is kept, so that it counts the same as
+    /// none.
     left_out_when_empty: bool,
 }
 
@@ -34,7 +37,8 @@ const INSTRUCTION: Rules =
 const METADATA: Rules =
     Rules { left_out: &[1, 2, 3, 4, 15, 17, 18, 19], looked_into: None, left_out_when_empty: true };
 
-/// Whether bytes are an `HloModuleProto`: the wire format holds to the end, and there is an entry and an instruction with an opcode.
+/// Whether bytes are an `HloModuleProto`: the wire format holds to the end, and there is an entry
+/// and an instruction with an opcode.
 pub(super) fn looks_like_hlo(bytes: &[u8]) -> bool {
     let Some(module) = fields(bytes).collect::<Option<Vec<_>>>() else { return false };
     let text =

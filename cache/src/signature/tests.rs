@@ -120,7 +120,8 @@ fn sizes_round_up() {
     assert_eq!(normalize_shape([0, 5], 64), Err(ShapeError::Zero { width_px: 0, height_px: 5 }));
     assert_eq!(normalize_shape([5, 5], 0), Err(ShapeError::Multiple(0)));
     assert_eq!(normalize_shape([5, 5], 12), Err(ShapeError::Multiple(12)));
-    // The limit holds for what is computed, whichever side and whichever multiple makes it so large.
+    // The limit holds for what is computed, whichever side and whichever multiple makes it so
+    // large.
     assert_eq!(normalize_shape([65536, 8], 64), Ok([65536, 64]));
     assert_eq!(normalize_shape([512, 512], 65536), Ok([65536, 65536]));
     for (size, multiple) in [

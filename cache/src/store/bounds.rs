@@ -62,7 +62,8 @@ pub struct Pruned {
 }
 
 impl Store {
-    /// Removes entries by rule: stale ones, then those that were not used for long, then those that are worth least.
+    /// Removes entries by rule: stale ones, then those that were not used for long, then those that
+    /// are worth least.
     pub fn prune(&self, rule: &Prune<'_>) -> Result<Pruned, StoreError> {
         let (records, order) = self.records_and_order(!rule.dry_run)?;
         let records: BTreeMap<GraphKey, GraphRecord> =
@@ -131,7 +132,8 @@ impl Store {
         Ok(pruned)
     }
 
-    /// Removes what was chosen, unless it was pinned or, where that matters, used or compiled anew since.
+    /// Removes what was chosen, unless it was pinned or, where that matters, used or compiled anew
+    /// since.
     fn remove_unless_changed(
         &self,
         chosen: &[(&GraphRecord, PruneReason)],

@@ -18,8 +18,9 @@ pub struct Cleared {
 }
 
 impl Store {
-    /// Removes every entry that no process is loading, what is in quarantine, the index of an older release, and what is remembered
-    /// of targets. The counters stay, as does what another process stores meanwhile.
+    /// Removes every entry that no process is loading, what is in quarantine, the index of an older
+    /// release, and what is remembered of targets. The counters stay, as does what another process
+    /// stores meanwhile.
     pub fn clear(&self) -> Result<Cleared, StoreError> {
         self.writable()?;
         let mut cleared = Cleared::default();
@@ -56,7 +57,8 @@ impl Store {
         Ok(cleared)
     }
 
-    /// Removes some entries. A full disk has no room for the index to be written: then objects go alone until it has some.
+    /// Removes some entries. A full disk has no room for the index to be written: then objects go
+    /// alone until it has some.
     fn clear_some(
         &self,
         batch: &[GraphKey],

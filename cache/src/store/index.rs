@@ -1,7 +1,9 @@
-//! The half of the store that lies in sled: graph records, programs, what level 1 knows, and statistics.
+//! The half of the store that lies in sled: graph records, programs, what level 1 knows, and
+//! statistics.
 //!
-//! sled admits one process and locks its folder for as long as it is open, so each transaction here opens it, works, flushes and
-//! closes it, behind a lock file of its own. All entries are in one tree, since sled applies a batch over one tree as a whole:
+//! sled admits one process and locks its folder for as long as it is open, so each transaction here
+//! opens it, works, flushes and closes it, behind a lock file of its own. All entries are in one
+//! tree, since sled applies a batch over one tree as a whole:
 //!
 //! | key | value |
 //! |---|---|
@@ -77,7 +79,8 @@ pub struct Rebuilt {
 }
 
 impl Store {
-    /// What level 1 knows of each `(projection key, signature digest)`; one transaction for all stages of a request.
+    /// What level 1 knows of each `(projection key, signature digest)`; one transaction for all
+    /// stages of a request.
     ///
     /// An answer is not the last word: see [`GraphRecord::answers`].
     pub fn resolve(
@@ -106,14 +109,16 @@ impl Store {
         )
     }
 
-    /// Adds uses and counters to the store's statistics, and remembers the signatures of the uses. One transaction.
+    /// Adds uses and counters to the store's statistics, and remembers the signatures of the uses.
+    /// One transaction.
     ///
     /// A key whose record is missing gets it back from its object.
     pub fn commit(&self, uses: &[Use], counters: &Counters) -> Result<(), StoreError> {
         self.commit_with(Need::Whole, WHOLE_PATIENCE, uses, counters)
     }
 
-    /// As [`commit`](Self::commit), waiting no longer than `patience` for other processes: past it, what was to be committed is lost.
+    /// As [`commit`](Self::commit), waiting no longer than `patience` for other processes: past it,
+    /// what was to be committed is lost.
     pub fn commit_within(
         &self,
         uses: &[Use],
@@ -141,7 +146,8 @@ impl Store {
         })
     }
 
-    /// Notes requests that lead to a graph although nobody has made them: they were made where another plugin build was in use.
+    /// Notes requests that lead to a graph although nobody has made them: they were made where
+    /// another plugin build was in use.
     ///
     /// A key without a record stays without one.
     pub fn add_signatures(
@@ -167,7 +173,8 @@ impl Store {
         self.read(|| None, |index| load_record(index, key))
     }
 
-    /// The records that an exact request led to, by the digest of its signature, over all environments.
+    /// The records that an exact request led to, by the digest of its signature, over all
+    /// environments.
     pub fn records_of_signature(&self, signature: &Digest) -> Result<Vec<GraphRecord>, StoreError> {
         self.read(Vec::new, |index| {
             let entries = index.scan(&key(b's', &[signature]))?;
@@ -176,7 +183,8 @@ impl Store {
         })
     }
 
-    /// The records whose keys begin with some digits, in the order of their keys: at most `limit` of them.
+    /// The records whose keys begin with some digits, in the order of their keys: at most `limit`
+    /// of them.
     pub fn records_beginning(
         &self,
         digits: &str,
@@ -230,8 +238,9 @@ impl Store {
         )
     }
 
-    /// Keeps every entry that an exact request led to, or will lead to, out of eviction, or lets them go again. Says how many there
-    /// are now. The request is named by the digest of its signature.
+    /// Keeps every entry that an exact request led to, or will lead to, out of eviction, or lets
+    /// them go again. Says how many there are now. The request is named by the digest of its
+    /// signature.
     pub fn set_signature_pinned(
         &self,
         signature: &Digest,
@@ -240,14 +249,14 @@ impl Store {
         self.write(|index| set_request_pinned(index, signature, pinned))
     }
 
-    /// Keeps an entry out of eviction, or lets it go again, for those as well that kept it by a request: until a pinned request leads to
-    /// it anew. Says whether there is such an entry.
+    /// Keeps an entry out of eviction, or lets it go again, for those as well that kept it by a
+    /// request: until a pinned request leads to it anew. Says whether there is such an entry.
     pub fn set_pinned(&self, graph: &GraphKey, pinned: bool) -> Result<bool, StoreError> {
         self.write(|index| set_pinned(index, graph, pinned))
     }
 
-    /// Takes the record of each object that the index lacks from the object. Where the index is damaged, it is made anew first.
-    /// The totals of the statistics are counted anew.
+    /// Takes the record of each object that the index lacks from the object. Where the index is
+    /// damaged, it is made anew first. The totals of the statistics are counted anew.
     pub fn rebuild_index(&self) -> Result<Rebuilt, StoreError> {
         let known: Vec<GraphKey> = self.write(|index| {
             Ok(load_records(index)?.into_iter().map(|record| record.graph_key).collect())
@@ -268,10 +277,12 @@ impl Store {
         Ok(rebuilt)
     }
 
-    /// Puts objects that are written where they belong and adds their records, one after the other; before each, room is made. Says
-    /// of each whether it was stored: one that finds no room keeps no other out.
+    /// Puts objects that are written where they belong and adds their records, one after the other;
+    /// before each, room is made. Says of each whether it was stored: one that finds no room keeps
+    /// no other out.
     ///
-    /// The objects move while the index is held, so that those that are in place never take more than the limit and one object.
+    /// The objects move while the index is held, so that those that are in place never take more
+    /// than the limit and one object.
     pub(super) fn place_and_record(
         &self,
         staged: &mut [Staged],
@@ -346,8 +357,9 @@ impl Store {
         })
     }
 
-    /// Removes entries, each object in the transaction that removes its record: what another process stores meanwhile comes whole
-    /// before it or after it. An object that a process is loading stays, and so does its record.
+    /// Removes entries, each object in the transaction that removes its record: what another
+    /// process stores meanwhile comes whole before it or after it. An object that a process is
+    /// loading stays, and so does its record.
     ///
     /// `may_go` is asked of each record as it is by then; `None` is said of those that may not.
     pub(super) fn remove_where(
@@ -370,7 +382,8 @@ impl Store {
                     }
                 };
                 let recorded = removal != Removal::InUse && remove(index, graph, &mut statistics)?;
-                // A transaction that has to be made again finds objects gone that it removed the first time.
+                // A transaction that has to be made again finds objects gone that it removed the
+                // first time.
                 let mut removals = removals.borrow_mut();
                 let kept = removals.entry(*graph).or_insert(removal);
                 if removal != Removal::Absent {
@@ -388,8 +401,8 @@ impl Store {
         }
     }
 
-    /// Every record, and the graphs that may go, those that are worth least first. With `tidy`, what is wrong with that order is put
-    /// right before.
+    /// Every record, and the graphs that may go, those that are worth least first. With `tidy`,
+    /// what is wrong with that order is put right before.
     pub(super) fn records_and_order(
         &self,
         tidy: bool,
@@ -408,7 +421,8 @@ impl Store {
         })
     }
 
-    /// The programs in the index that are what their keys say. The index is held while they are read, not while they are checked.
+    /// The programs in the index that are what their keys say. The index is held while they are
+    /// read, not while they are checked.
     pub(super) fn sound_programs(&self) -> Result<BTreeSet<Digest>, StoreError> {
         let mut sound = BTreeSet::new();
         let mut last = Vec::new();

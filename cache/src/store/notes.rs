@@ -14,9 +14,11 @@ const NOTE_LIMIT_BYTES: u64 = 1 << 20;
 /// The name of a note.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Note {
-    /// What a plugin said a target is like, under a digest of the plugin's build, its flags and the target's name.
+    /// What a plugin said a target is like, under a digest of the plugin's build, its flags and the
+    /// target's name.
     Target(Digest),
-    /// The content hash of a plugin that has no build id, under a digest of its device, inode, size and times.
+    /// The content hash of a plugin that has no build id, under a digest of its device, inode, size
+    /// and times.
     PluginBuild(Digest),
 }
 
@@ -36,8 +38,8 @@ impl Store {
         self.root().ok()??.read_small(&path, NOTE_LIMIT_BYTES).ok()
     }
 
-    /// Writes a note, whole or not at all. A store that is opened for reading alone keeps none. What a
-    /// process leaves that dies over it is swept up by the store's next write.
+    /// Writes a note, whole or not at all. A store that is opened for reading alone keeps none.
+    /// What a process leaves that dies over it is swept up by the store's next write.
     pub fn write_note(&self, note: Note, content: &[u8]) -> io::Result<()> {
         let path = note.path(&self.layout);
         let root = self.prepare().map_err(io::Error::other)?;

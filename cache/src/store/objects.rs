@@ -1,4 +1,5 @@
-//! The half of the store that lies in plain files: objects, and the quarantine for those that failed a check.
+//! The half of the store that lies in plain files: objects, and the quarantine for those that
+//! failed a check.
 
 use std::fmt::Display;
 use std::fs::{File, TryLockError};
@@ -39,7 +40,8 @@ const UNRECORDED: usize = 256;
 const QUARANTINED: usize = 16;
 
 impl Store {
-    /// The object of a key, found by its path alone, read once and checked before anything of it is returned.
+    /// The object of a key, found by its path alone, read once and checked before anything of it is
+    /// returned.
     pub fn load(&self, key: &GraphKey) -> Result<Lookup, StoreError> {
         let path = self.layout.object(key);
         let Some((root, mut file)) = self.open_file(&path)? else { return Ok(Lookup::Absent) };
@@ -79,7 +81,8 @@ impl Store {
         root.entries(folder).map_err(|error| self.read_error(folder, error))
     }
 
-    /// Writes an object under a name of its own, for [`place`](Self::place) to put where it belongs.
+    /// Writes an object under a name of its own, for [`place`](Self::place) to put where it
+    /// belongs.
     pub(super) fn stage(
         &self,
         record: &GraphRecord,
@@ -104,7 +107,8 @@ impl Store {
         )
     }
 
-    /// What was written to `file` under a name of its own, once it lasts; so do the folders that it will lie in.
+    /// What was written to `file` under a name of its own, once it lasts; so do the folders that it
+    /// will lie in.
     ///
     /// Nothing that can be done before the index is locked is left for then.
     pub(super) fn staged(
@@ -128,7 +132,8 @@ impl Store {
         Ok(Staged { record, program, info, file: Some(file) })
     }
 
-    /// Puts an object where it belongs: whole under its name, or not there at all. Once it is there, there is nothing more to do.
+    /// Puts an object where it belongs: whole under its name, or not there at all. Once it is
+    /// there, there is nothing more to do.
     pub(super) fn place(&self, staged: &mut Staged) -> Result<(), StoreError> {
         let Some(file) = staged.file.take() else { return Ok(()) };
         let path = self.layout.object(&staged.record.graph_key);
@@ -138,7 +143,8 @@ impl Store {
             .map_err(|cause| self.write_error(&path, cause))
     }
 
-    /// As [`place`](Self::place), where the index cannot be had. A mark tells the next transaction to record the object.
+    /// As [`place`](Self::place), where the index cannot be had. A mark tells the next transaction
+    /// to record the object.
     ///
     /// The mark comes last: a transaction that saw it before there is an object would take it away.
     pub(super) fn place_unrecorded(&self, staged: &mut Staged) -> Result<(), StoreError> {
@@ -171,7 +177,8 @@ impl Store {
             if let Err(error) = root.remove(&mark) {
                 tracing::debug!(path = %mark.display(), %error, "a mark stays");
             }
-            // Whoever stored another one in between may have made its mark before this one was taken away.
+            // Whoever stored another one in between may have made its mark before this one was
+            // taken away.
             match self.object_record(key) {
                 Ok(now)
                     if now.as_ref().and_then(|record| record.object.as_ref())
@@ -181,8 +188,9 @@ impl Store {
         }
     }
 
-    /// Moves the object that was read from `file` out of the way, with the reason beside it. Another process may have been faster:
-    /// it moved the object, or put a sound one in its place, and then there is nothing to do. Says whether it is out of the way.
+    /// Moves the object that was read from `file` out of the way, with the reason beside it.
+    /// Another process may have been faster: it moved the object, or put a sound one in its place,
+    /// and then there is nothing to do. Says whether it is out of the way.
     pub(super) fn quarantine(&self, key: &GraphKey, file: &File, reason: &dyn Display) -> bool {
         let path = self.layout.object(key);
         let Ok(Some(root)) = self.root() else { return false };
@@ -201,7 +209,8 @@ impl Store {
         }
     }
 
-    /// Moves something to the quarantine under a name that begins with `name`, with the reason beside it.
+    /// Moves something to the quarantine under a name that begins with `name`, with the reason
+    /// beside it.
     pub(super) fn set_aside(
         &self,
         root: &Arc<Folder>,
@@ -244,7 +253,8 @@ impl Store {
         }
     }
 
-    /// Removes what is in quarantine; says how many bytes that were. What somebody else put there stays.
+    /// Removes what is in quarantine; says how many bytes that were. What somebody else put there
+    /// stays.
     pub(super) fn empty_quarantine(&self, root: &Folder) -> Result<u64, StoreError> {
         let mut freed_bytes = 0;
         let paths = self.entries(&self.layout.quarantine())?;
@@ -259,7 +269,8 @@ impl Store {
         Ok(freed_bytes)
     }
 
-    /// The record in an object's header; a damaged object goes to quarantine. Listing and rebuilding need no more than this.
+    /// The record in an object's header; a damaged object goes to quarantine. Listing and
+    /// rebuilding need no more than this.
     pub fn object_record(&self, key: &GraphKey) -> Result<Option<GraphRecord>, StoreError> {
         self.examine(key, object::read_header, |record| record)
     }

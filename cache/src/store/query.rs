@@ -1,4 +1,5 @@
-//! Questions about what the store holds: the nearest entry to one that is missing, and what a compile is expected to take.
+//! Questions about what the store holds: the nearest entry to one that is missing, and what a
+//! compile is expected to take.
 
 use super::{Store, StoreError};
 use crate::environment::{Difference, Environment};
@@ -29,16 +30,18 @@ pub struct Nearest {
     pub record: GraphRecord,
     /// Each field in which it differs; empty where it is the thing itself.
     pub differences: Vec<Difference>,
-    /// What compiling it took, where that tells what to expect: it is of the same platform, and has the same program or is the same stage
-    /// of the same model.
+    /// What compiling it took, where that tells what to expect: it is of the same platform, and has
+    /// the same program or is the same stage of the same model.
     pub expected_compile_seconds: Option<f64>,
 }
 
 impl Store {
-    /// The entry that is most like `wanted`: the same program before the same stage of the same platform, of the same model if
-    /// there is one, before that of another platform; among equals, the one with the fewest differences, then the one used last.
+    /// The entry that is most like `wanted`: the same program before the same stage of the same
+    /// platform, of the same model if there is one, before that of another platform; among equals,
+    /// the one with the fewest differences, then the one used last.
     ///
-    /// However many entries there are, a hundred or so are compared: of each of the ways to be like it, the newest.
+    /// However many entries there are, a hundred or so are compared: of each of the ways to be like
+    /// it, the newest.
     pub fn nearest(&self, wanted: &Wanted<'_>) -> Result<Option<Nearest>, StoreError> {
         let ranked = self.candidates(wanted)?.into_iter().filter_map(|record| {
             let likeness = Likeness::of(&record, wanted)?;
@@ -66,7 +69,8 @@ enum Likeness {
 }
 
 impl Likeness {
-    /// Whether what its compile took is what this one will take: another platform's seconds say nothing.
+    /// Whether what its compile took is what this one will take: another platform's seconds say
+    /// nothing.
     fn tells_what_to_expect(self) -> bool {
         matches!(self, Self::StageOfModelOnPlatform | Self::ProgramOnPlatform)
     }

@@ -1,7 +1,7 @@
 //! Making room: the limit on the store's size, and what goes to keep it.
 //!
-//! What keeping an object is worth, and why the order of two objects never changes while neither is used, stands at `place` in
-//! `index/entries.rs`.
+//! What keeping an object is worth, and why the order of two objects never changes while neither is
+//! used, stands at `place` in `index/entries.rs`.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
@@ -27,12 +27,14 @@ pub(super) struct Coming {
 }
 
 impl Coming {
-    /// They were compiled just now: whatever is worth least goes, and where nothing may, the store goes over its limit by one object.
+    /// They were compiled just now: whatever is worth least goes, and where nothing may, the store
+    /// goes over its limit by one object.
     pub(super) fn compiled() -> Self {
         Self { imported: false, staying: RefCell::default(), recounted: Cell::default() }
     }
 
-    /// They were compiled elsewhere, before: only what is worth less goes, nothing goes in vain, and the limit stays.
+    /// They were compiled elsewhere, before: only what is worth less goes, nothing goes in vain,
+    /// and the limit stays.
     pub(super) fn imported() -> Self {
         Self { imported: true, ..Self::compiled() }
     }
@@ -78,8 +80,9 @@ impl Store {
 
     /// Evicts what is worth least, so that `staged` fits below the limit together with what stays.
     ///
-    /// Pinned entries stay, as do those that a process is loading and those that came along. Where that leaves less room than is
-    /// needed, what was compiled just now goes over the limit once, and what stays over the limit is refused more.
+    /// Pinned entries stay, as do those that a process is loading and those that came along. Where
+    /// that leaves less room than is needed, what was compiled just now goes over the limit once,
+    /// and what stays over the limit is refused more.
     pub(super) fn make_room(
         &self,
         index: &mut Transaction,
@@ -103,7 +106,8 @@ impl Store {
                 victims(index, &mut from, excess_bytes, worth_less.as_deref(), staged, coming)?;
             let in_vain = coming.imported && !enough;
             if victims.iter().any(|victim| victim.stored_bytes.is_none()) {
-                // What the totals count for them is not known, so it shows only afterwards what else has to go.
+                // What the totals count for them is not known, so it shows only afterwards what
+                // else has to go.
                 victims.retain(|victim| victim.stored_bytes.is_none());
                 self.evict(index, &victims, coming)?;
                 recount(index)?;
@@ -153,7 +157,8 @@ impl Store {
     }
 }
 
-/// The next entries in the order of eviction that free so many bytes together, and whether they do. `from` is moved behind them.
+/// The next entries in the order of eviction that free so many bytes together, and whether they do.
+/// `from` is moved behind them.
 fn victims(
     index: &Transaction,
     from: &mut Vec<u8>,
@@ -178,7 +183,8 @@ fn victims(
                 continue;
             }
             let record = load_record(index, &graph)?;
-            // What is pinned has no place in the order; one that has is left from damage, and the pin counts.
+            // What is pinned has no place in the order; one that has is left from damage, and the
+            // pin counts.
             if record.as_ref().is_some_and(|record| record.pinned) {
                 continue;
             }

@@ -30,8 +30,8 @@ impl Store {
         }
     }
 
-    /// Looks for the store's folder. Refuses one that holds a newer store or something else, and one
-    /// that somebody could have written who is not trusted.
+    /// Looks for the store's folder. Refuses one that holds a newer store or something else, and
+    /// one that somebody could have written who is not trusted.
     pub(super) fn find(&self) -> Result<Option<Arc<Folder>>, StoreError> {
         let look = || Place::look(&self.dir, self.trust);
         let place = look().map_err(not_found)?;

@@ -1,7 +1,8 @@
 //! Files that are being written, and sweeping up those of processes that died over it.
 //!
-//! Whoever writes a file below `tmp/` holds a lock on it, which the kernel lets go of with the process. So a file there whose
-//! lock can be had belongs to nobody, as does a compile lock's file. Only names that a store gives are looked at.
+//! Whoever writes a file below `tmp/` holds a lock on it, which the kernel lets go of with the
+//! process. So a file there whose lock can be had belongs to nobody, as does a compile lock's file.
+//! Only names that a store gives are looked at.
 
 use std::fs::TryLockError;
 use std::io::{self, Write as _};
@@ -47,7 +48,8 @@ impl Store {
         root.sync_folder_of(path)
     }
 
-    /// Removes what processes that died left in `tmp/` and `locks/`. What cannot be removed stays: it stands in nobody's way.
+    /// Removes what processes that died left in `tmp/` and `locks/`. What cannot be removed stays:
+    /// it stands in nobody's way.
     pub(super) fn sweep(&self, root: &Folder) {
         for path in self.left_overs(root) {
             match remove_if_abandoned(root, &path) {
@@ -56,7 +58,7 @@ impl Store {
                     tracing::debug!(path = %root.full(&path).display(), "removed what a process left that died");
                 }
                 Err(error) => {
-                    tracing::debug!(path = %root.full(&path).display(), %error, "a left-over stays")
+                    tracing::debug!(path = %root.full(&path).display(), %error, "a left-over stays");
                 }
             }
         }
@@ -78,7 +80,8 @@ pub(super) fn is_abandoned(root: &Folder, path: &Path) -> bool {
     root.open_any(path).is_ok_and(|file| file.try_lock().is_ok())
 }
 
-/// Removes the file at `path` while its lock is held, so that nobody else holds it; says whether it did.
+/// Removes the file at `path` while its lock is held, so that nobody else holds it; says whether it
+/// did.
 pub(super) fn remove_if_abandoned(root: &Folder, path: &Path) -> io::Result<bool> {
     let file = root.open_any(path)?;
     match file.try_lock() {

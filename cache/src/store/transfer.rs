@@ -51,8 +51,9 @@ pub struct Refused {
 }
 
 impl Store {
-    /// Writes the objects of which `wanted` is true to one portable file, that which is worth most first: where not all of it has room,
-    /// that is what an import takes. `told` is asked after each object whether to go on.
+    /// Writes the objects of which `wanted` is true to one portable file, that which is worth most
+    /// first: where not all of it has room, that is what an import takes. `told` is asked after
+    /// each object whether to go on.
     pub fn export(
         &self,
         to: impl Write,
@@ -96,7 +97,8 @@ impl Store {
         Ok(exported)
     }
 
-    /// Every record, that which is worth most first: from the index, else from the headers of the objects.
+    /// Every record, that which is worth most first: from the index, else from the headers of the
+    /// objects.
     fn records_by_worth(&self) -> Result<Vec<GraphRecord>, StoreError> {
         match self.records_and_order(false) {
             Ok((mut records, order)) => {

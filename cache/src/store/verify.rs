@@ -36,30 +36,35 @@ pub struct Verifying {
 pub enum FindingKind {
     /// An object fails a check. Repair puts it into quarantine.
     DamagedObject,
-    /// A file among the objects that is none, or lies where it is never looked for. Repair puts it into quarantine.
+    /// A file among the objects that is none, or lies where it is never looked for. Repair puts it
+    /// into quarantine.
     StrayFile,
     /// The index cannot be read, or is not there. Repair makes it anew from the objects.
     DamagedIndex,
-    /// The program of a record is missing or another. Repair takes it from the object; a record that has none either goes.
+    /// The program of a record is missing or another. Repair takes it from the object; a record
+    /// that has none either goes.
     DamagedProgram,
     /// The totals, or the order of eviction, are not those of the records. Repair counts anew.
     WrongTotals,
     /// An object cannot be read: the system says so, or another release wrote it. It stays.
     UnreadableObject,
-    /// A record tells of another object: the object was replaced, and its writer died before it recorded that. Repair takes what the
-    /// object says.
+    /// A record tells of another object: the object was replaced, and its writer died before it
+    /// recorded that. Repair takes what the object says.
     RecordDiffers,
-    /// An object that the index does not know: its writer died in between. Its next use records it, as does repair.
+    /// An object that the index does not know: its writer died in between. Its next use records it,
+    /// as does repair.
     ObjectWithoutRecord,
-    /// A record whose object is gone: whoever removed it died in between, or it went to quarantine. It counts as a miss; repair
-    /// notes that it has none.
+    /// A record whose object is gone: whoever removed it died in between, or it went to quarantine.
+    /// It counts as a miss; repair notes that it has none.
     RecordWithoutObject,
-    /// A file that a process was writing, or a lock that it held, when it died. The next write removes it, as does repair.
+    /// A file that a process was writing, or a lock that it held, when it died. The next write
+    /// removes it, as does repair.
     LeftOver,
 }
 
 impl FindingKind {
-    /// Whether it is damage, rather than what a process that died may leave and what puts itself right with use.
+    /// Whether it is damage, rather than what a process that died may leave and what puts itself
+    /// right with use.
     pub fn is_damage(self) -> bool {
         self <= Self::WrongTotals
     }
@@ -87,7 +92,8 @@ pub struct Verified {
     pub objects: u64,
     /// Their bytes.
     pub object_bytes: u64,
-    /// Records that were checked; none in a store that is opened for reading alone, whose index cannot be opened.
+    /// Records that were checked; none in a store that is opened for reading alone, whose index
+    /// cannot be opened.
     pub records: u64,
     /// What is wrong.
     pub findings: Vec<Finding>,
@@ -103,7 +109,8 @@ impl Verified {
 }
 
 impl Store {
-    /// Checks everything: each object whole, what lies beside them, and the index against them. With `repair`, puts right what can be.
+    /// Checks everything: each object whole, what lies beside them, and the index against them.
+    /// With `repair`, puts right what can be.
     ///
     /// `progress` is told after each object, and stops the work by answering `false`.
     pub fn verify(
@@ -163,7 +170,7 @@ impl Store {
                 let key = path.file_name().and_then(key_of_name);
                 match key {
                     Some(key) if self.layout.object(&key) == path && root.is_file(&path) => {
-                        keys.push(key)
+                        keys.push(key);
                     }
                     _ if root.is_folder(&path) && depth < 3 => folders.push(path),
                     // Evicted or cleared since the folder was listed.
@@ -258,7 +265,8 @@ impl Store {
                     return Ok(());
                 }
                 self.remake_index()?;
-                // What it was made from is sound, so this finds nothing but what it could not be made from.
+                // What it was made from is sound, so this finds nothing but what it could not be
+                // made from.
                 look()?
             }
             other => other?,
@@ -268,7 +276,8 @@ impl Store {
         Ok(())
     }
 
-    /// The index against the objects, while nobody can change either. `sound` are the programs that were checked before.
+    /// The index against the objects, while nobody can change either. `sound` are the programs that
+    /// were checked before.
     fn compare(
         &self,
         index: &mut Transaction,

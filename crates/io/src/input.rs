@@ -1,7 +1,9 @@
-//! What is read of a file that somebody named? Nothing that is no file, and of a small one no more than it could have.
+//! What is read of a file that somebody named? Nothing that is no file, and of a small one no more
+//! than it could have.
 //!
-//! A pipe without a writer would keep a reader waiting, and a device may have no end. Pipes are read where they were handed over
-//! open (`/dev/stdin`, or the `/dev/fd/63` of a shell's `<(command)`): those have a writer.
+//! A pipe without a writer would keep a reader waiting, and a device may have no end. Pipes are
+//! read where they were handed over open (`/dev/stdin`, or the `/dev/fd/63` of a shell's
+//! `<(command)`): those have a writer.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -16,12 +18,14 @@ pub const LFS: &[u8] = b"version https://git-lfs";
 /// How git marks the beginning of a conflict that a merge has left.
 const CONFLICT: &str = "<<<<<<< ";
 
-/// Opens a file to be mapped, or read piece by piece: a regular one, or a pipe that this process was handed open.
+/// Opens a file to be mapped, or read piece by piece: a regular one, or a pipe that this process
+/// was handed open.
 ///
 /// # Errors
 /// Where it is not there, or is something else: what, and what to do.
 pub fn open(path: &Path) -> io::Result<File> {
-    // Looked at before it is opened, for opening some devices acts on them, and after, for it may have been replaced meanwhile.
+    // Looked at before it is opened, for opening some devices acts on them, and after, for it may
+    // have been replaced meanwhile.
     check_kind(path, &fs::metadata(path)?)?;
     let file = open_at_once(path)?;
     check_kind(path, &file.metadata()?)?;

@@ -1,8 +1,8 @@
 //! What does a shared library say of itself: which build is it, and is all of it there?
 //!
 //! The headers of an ELF file answer both: the GNU build id is the note of type 3 by `GNU`, found
-//! through the program headers, and those say how far the file reaches. Offsets are those of the ELF
-//! specification. Where something does not add up, the file counts as one without a build id.
+//! through the program headers, and those say how far the file reaches. Offsets are those of the
+//! ELF specification. Where something does not add up, the file counts as one without a build id.
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
@@ -36,15 +36,16 @@ pub fn build_id(file: &mut File) -> io::Result<Option<Vec<u8>>> {
     Ok(None)
 }
 
-/// How long a file has to be so that everything is in it that is mapped when it is loaded; `None` where it is no ELF file.
+/// How long a file has to be so that everything is in it that is mapped when it is loaded; `None`
+/// where it is no ELF file.
 fn loaded_bytes(file: &mut File) -> io::Result<Option<u64>> {
     let Some((_, segments)) = segments(file)? else { return Ok(None) };
     let loaded = segments.into_iter().filter(|segment| segment.kind == PROGRAM_HEADER_LOAD);
     Ok(loaded.map(|segment| segment.offset.saturating_add(segment.length)).max())
 }
 
-/// How many bytes a shared library lacks of what its own headers say; `None` where it lacks none, or
-/// is no ELF file.
+/// How many bytes a shared library lacks of what its own headers say; `None` where it lacks none,
+/// or is no ELF file.
 ///
 /// A library that was cut short is loaded without a complaint, and ends the process with SIGBUS
 /// where it reads what is not there.

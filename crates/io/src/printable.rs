@@ -1,8 +1,9 @@
 //! How is untrusted text shown? Such text is the names of files and folders, and whatever records,
 //! archives and programs say.
 //!
-//! A control character moves a terminal's cursor or begins a command to it, and a mark of writing direction makes text read as
-//! another. Both are shown as what they are, `\u{1b}`. Text that only a program reads, such as JSON, is not changed in meaning.
+//! A control character moves a terminal's cursor or begins a command to it, and a mark of writing
+//! direction makes text read as another. Both are shown as what they are, `\u{1b}`. Text that only
+//! a program reads, such as JSON, is not changed in meaning.
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -32,7 +33,8 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     shown.into()
 }
 
-/// A text of several lines. All but the first are indented, so that none passes for a message of its own.
+/// A text of several lines. All but the first are indented, so that none passes for a message of
+/// its own.
 pub fn printable_lines(text: &str) -> Cow<'_, str> {
     if !text.contains('\n') {
         return printable(text);
@@ -48,7 +50,8 @@ pub fn beginning(text: &str, most_characters: usize) -> Cow<'_, str> {
     }
 }
 
-/// A long text without its middle: what failed stands at the beginning of a message, and where at its end.
+/// A long text without its middle: what failed stands at the beginning of a message, and where at
+/// its end.
 pub fn without_middle(text: &str, most_characters: usize) -> Cow<'_, str> {
     let characters = text.chars().count();
     if characters <= most_characters {

@@ -7,6 +7,6 @@
 pub mod graph;
 pub mod lower;
 
-/// The digest of this crate's sources. It is a part of the key under which graphs are found, so that
-/// a change here never finds a graph that older sources made.
+/// The digest of this crate's sources. It is a part of the key under which graphs are found, so
+/// that a change here never finds a graph that older sources made.
 pub const SOURCES: &str = env!("PREHEAT_IR_SOURCES");

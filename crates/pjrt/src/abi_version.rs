@@ -1,7 +1,8 @@
 //! The `AbiVersion` extension: which executables a runtime can load, as the plugin itself says.
 //!
-//! A plugin need not have it (libtpu does, XLA:CPU does not); what is asked of one that does not is answered with `None`. Versions are
-//! the plugin's own affair: it compares them, and they are kept as the bytes that it writes of them.
+//! A plugin need not have it (libtpu does, XLA:CPU does not); what is asked of one that does not is
+//! answered with `None`. Versions are the plugin's own affair: it compares them, and they are kept
+//! as the bytes that it writes of them.
 
 use super::call::{Handle, bytes};
 use super::client::Client;
@@ -33,7 +34,8 @@ impl Compatibility {
     }
 }
 
-/// What both kinds of versions can do: they are read, written and given back in the same way, by functions of their own.
+/// What both kinds of versions can do: they are read, written and given back in the same way, by
+/// functions of their own.
 macro_rules! version {
     (
         $(#[$doc:meta])* $name:ident:
@@ -46,8 +48,8 @@ macro_rules! version {
         }
 
         impl $name {
-            /// Reads what [`Self::to_bytes`] wrote, be it in another process or by another build of the plugin; `None` where this one
-            /// has no such function.
+            /// Reads what [`Self::to_bytes`] wrote, be it in another process or by another build of
+            /// the plugin; `None` where this one has no such function.
             pub fn from_bytes(plugin: &Plugin, serialized: &[u8]) -> Result<Option<Self>, PjrtError> {
                 let mut args = sys::$read {
                     serialized_proto: serialized.as_ptr().cast(),
@@ -66,7 +68,8 @@ macro_rules! version {
             /// The version as the plugin writes it.
             pub fn to_bytes(&self) -> Result<Vec<u8>, PjrtError> {
                 let mut args = sys::$write { abi_version: self.raw.as_ptr(), ..Args::new() };
-                // SAFETY: the version is live; the answer is copied before it is freed, once, by what came with it.
+                // SAFETY: the version is live; the answer is copied before it is freed, once, by
+                // what came with it.
                 unsafe {
                     self.plugin.call_abi_version(&mut args)?;
                     let copy = bytes(args.serialized_proto, args.serialized_proto_size);
@@ -152,7 +155,8 @@ impl RuntimeAbiVersion {
         Compatibility::of(unsafe { self.plugin.call_abi_version(&mut args) })
     }
 
-    /// Whether this runtime takes what that one takes, a version read by the same plugin. libtpu 0.0.51 has no answer.
+    /// Whether this runtime takes what that one takes, a version read by the same plugin. libtpu
+    /// 0.0.51 has no answer.
     pub fn takes_as(&self, other: &Self) -> Result<Compatibility, PjrtError> {
         self.must_share_plugin(&other.plugin)?;
         let mut args = sys::RuntimeAbiVersionIsCompatibleWithRuntimeArgs {

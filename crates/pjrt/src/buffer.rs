@@ -26,13 +26,15 @@ pub struct Buffer {
 pub enum HostTransfer {
     /// The device gets a copy, made in the background; the owner is let go once it is made.
     Copy,
-    /// The device may use the memory in place, reading only, for as long as the buffer or an execution needs it. XLA:CPU
-    /// does so at [`ZERO_COPY_ALIGNMENT`](super::ZERO_COPY_ALIGNMENT) and copies otherwise. A buffer that is donated is copied then.
+    /// The device may use the memory in place, reading only, for as long as the buffer or an
+    /// execution needs it. XLA:CPU does so at [`ZERO_COPY_ALIGNMENT`](super::ZERO_COPY_ALIGNMENT)
+    /// and copies otherwise. A buffer that is donated is copied then.
     ZeroCopy,
 }
 
 impl Client {
-    /// Copies `data`, dense and row-major, to `device`. It is copied or read to the end before this returns.
+    /// Copies `data`, dense and row-major, to `device`. It is copied or read to the end before this
+    /// returns.
     pub fn buffer_from_host(
         &self,
         device: &Device,
@@ -46,9 +48,11 @@ impl Client {
         Ok(buffer)
     }
 
-    /// Puts the bytes of `owner`, dense and row-major, on `device`, and keeps `owner` for as long as the plugin reads from it.
+    /// Puts the bytes of `owner`, dense and row-major, on `device`, and keeps `owner` for as long
+    /// as the plugin reads from it.
     ///
-    /// The plugin's hold on `owner` ends on a thread of the plugin's: dropping it must not call into the plugin.
+    /// The plugin's hold on `owner` ends on a thread of the plugin's: dropping it must not call
+    /// into the plugin.
     pub fn buffer_from_owner<T>(
         &self,
         device: &Device,
@@ -68,9 +72,11 @@ impl Client {
         };
         let keep = Arc::clone(&owner);
         let data = (*keep).as_ref();
-        // SAFETY: the bytes stay put and unchanged while `owner` is held, which the callback below does until the plugin is done.
+        // SAFETY: the bytes stay put and unchanged while `owner` is held, which the callback below
+        // does until the plugin is done.
         let (buffer, done) = unsafe { self.put(device, dtype, dimensions, data, semantics) }?;
-        // Should registering fail, it leaks the owner, which is the safe side: the buffer may be reading from it.
+        // Should registering fail, it leaks the owner, which is the safe side: the buffer may be
+        // reading from it.
         done.on_ready(move |_| drop(owner))?;
         Ok(buffer)
     }
@@ -106,8 +112,8 @@ impl Client {
             device: device.as_ptr(),
             ..sys::Args::new()
         };
-        // SAFETY: client and device are live and belong together; `data` has as many bytes as the dense shape, and the caller
-        // vouches for its lifetime.
+        // SAFETY: client and device are live and belong together; `data` has as many bytes as the
+        // dense shape, and the caller vouches for its lifetime.
         unsafe { self.plugin().call(&mut args) }?;
         let function = <sys::ClientBufferFromHostBufferArgs as sys::Call>::FUNCTION;
         // SAFETY: just made in this client, and ours.
@@ -156,7 +162,8 @@ impl Buffer {
     /// Its dimensions, the major one first; none for a scalar.
     pub fn dimensions(&self) -> Result<Vec<i64>, PjrtError> {
         let mut args = sys::BufferDimensionsArgs { buffer: self.as_ptr(), ..sys::Args::new() };
-        // SAFETY: the buffer is live: it is destroyed on drop only, and the answer lives as long as it.
+        // SAFETY: the buffer is live: it is destroyed on drop only, and the answer lives as long as
+        // it.
         unsafe {
             self.client.plugin().call(&mut args)?;
             Ok(list(args.dims, args.num_dims).to_vec())
@@ -166,7 +173,8 @@ impl Buffer {
     /// The device it is on.
     pub fn device(&self) -> Result<Device, PjrtError> {
         let mut args = sys::BufferDeviceArgs { buffer: self.as_ptr(), ..sys::Args::new() };
-        // SAFETY: the buffer is live: it is destroyed on drop only; its device is one of this client's.
+        // SAFETY: the buffer is live: it is destroyed on drop only; its device is one of this
+        // client's.
         unsafe {
             self.client.plugin().call(&mut args)?;
             Device::of(&self.client, args.device)
@@ -190,7 +198,8 @@ impl Buffer {
         Ok(args.buffer_pointer)
     }
 
-    /// The event of its contents being there; its failure is that of the execution or transfer behind it.
+    /// The event of its contents being there; its failure is that of the execution or transfer
+    /// behind it.
     pub fn ready(&self) -> Result<Event, PjrtError> {
         let mut args = sys::BufferReadyEventArgs { buffer: self.as_ptr(), ..sys::Args::new() };
         // SAFETY: the buffer is live: it is destroyed on drop only; the event is ours.
@@ -200,7 +209,8 @@ impl Buffer {
         }
     }
 
-    /// The contents, dense and row-major whatever the layout on the device; waits until they are there.
+    /// The contents, dense and row-major whatever the layout on the device; waits until they are
+    /// there.
     pub fn to_host(&self) -> Result<Vec<u8>, PjrtError> {
         let mut bytes = vec![0; self.dtype()?.array_bytes(&self.dimensions()?)?];
         self.to_host_into(&mut bytes)?;
@@ -225,7 +235,8 @@ impl Buffer {
         }
     }
 
-    /// The order of the dimensions in the device's memory, from the fastest to the slowest; `None` where the plugin does not tell.
+    /// The order of the dimensions in the device's memory, from the fastest to the slowest; `None`
+    /// where the plugin does not tell.
     fn minor_to_major(&self) -> Result<Option<Vec<i64>>, PjrtError> {
         let mut args = sys::BufferGetMemoryLayoutArgs { buffer: self.as_ptr(), ..sys::Args::new() };
         // SAFETY: the buffer is live: it is destroyed on drop only.
@@ -240,9 +251,11 @@ impl Buffer {
         }
     }
 
-    /// Copies the contents, which must fill `bytes`, in the order of dimensions that they have on the device.
+    /// Copies the contents, which must fill `bytes`, in the order of dimensions that they have on
+    /// the device.
     ///
-    /// Plugins differ in what they do with another order: XLA:CPU takes no notice of it, so it is never asked for one.
+    /// Plugins differ in what they do with another order: XLA:CPU takes no notice of it, so it is
+    /// never asked for one.
     fn read(&self, bytes: &mut [u8], minor_to_major: &[i64]) -> Result<(), PjrtError> {
         self.client.plugin().require::<sys::EventAwaitArgs>()?;
         let tiled = sys::BufferMemoryLayoutTiled {
@@ -262,8 +275,8 @@ impl Buffer {
             dst_size: bytes.len(),
             ..sys::Args::new()
         };
-        // SAFETY: the buffer is live; the layout outlives the call. The plugin may write to `bytes` until the event is ready, which
-        // is awaited below before the borrow ends.
+        // SAFETY: the buffer is live; the layout outlives the call. The plugin may write to `bytes`
+        // until the event is ready, which is awaited below before the borrow ends.
         unsafe { self.client.plugin().call(&mut args) }?;
         let function = <sys::BufferToHostBufferArgs as sys::Call>::FUNCTION;
         // SAFETY: just made, and ours.

@@ -8,7 +8,8 @@ use super::error::{ErrorCode, PjrtError};
 use super::plugin::Plugin;
 use super::sys::{self, abi_version};
 
-/// A plugin's function table, or that of one of its extensions: it may be shorter or longer than the layout here.
+/// A plugin's function table, or that of one of its extensions: it may be shorter or longer than
+/// the layout here.
 #[derive(Clone, Copy)]
 pub(super) struct Table {
     /// Its first field: its size.
@@ -23,14 +24,16 @@ unsafe impl Send for Table {}
 unsafe impl Sync for Table {}
 
 impl Table {
-    /// Up to the last function without which neither errors can be read nor the plugin be initialised.
+    /// Up to the last function without which neither errors can be read nor the plugin be
+    /// initialised.
     pub(super) const NEEDED: usize = offset_of!(sys::Api, plugin_initialize) + size_of::<usize>();
 
     /// Reads the size of the table that a plugin handed out.
     ///
     /// # Safety
     ///
-    /// `start` points to a function table that stays valid for good, and whose first field is its size.
+    /// `start` points to a function table that stays valid for good, and whose first field is its
+    /// size.
     pub(super) unsafe fn new<T>(start: NonNull<T>) -> Self {
         let start = start.cast::<usize>();
         // SAFETY: the caller's word.
@@ -78,7 +81,8 @@ impl Table {
             ..sys::Args::new()
         };
         if let Some(get_code) = self.function::<sys::ErrorGetCodeArgs>() {
-            // SAFETY: complete args over a live error. An error about the error is dropped: there is no end to that.
+            // SAFETY: complete args over a live error. An error about the error is dropped: there
+            // is no end to that.
             let _ = unsafe { get_code(&raw mut code) };
         }
         let mut message = sys::ErrorMessageArgs { error: error.as_ptr(), ..sys::Args::new() };
@@ -93,7 +97,8 @@ impl Table {
             // SAFETY: complete args over a live error.
             unsafe { get_message(&raw mut message) };
         }
-        // SAFETY: the message lives as long as the error, which is destroyed below; `text` copies it.
+        // SAFETY: the message lives as long as the error, which is destroyed below; `text` copies
+        // it.
         let message = unsafe { text(message.message, message.message_size) };
         // SAFETY: the field's type is the one declared in `sys::Api`.
         let destroy = unsafe {
@@ -116,17 +121,20 @@ impl Plugin {
     ///
     /// # Safety
     ///
-    /// What the header asks of `args`: handles are live and of this plugin, pointers valid for their counts.
+    /// What the header asks of `args`: handles are live and of this plugin, pointers valid for
+    /// their counts.
     #[inline]
     pub(super) unsafe fn call<A: sys::Call>(&self, args: &mut A) -> Result<(), PjrtError> {
         let Some(function) = self.table().function::<A>() else {
             return Err(self.missing(A::FUNCTION));
         };
-        // SAFETY: the function is the plugin's for this type of args, whose contents the caller vouches for.
+        // SAFETY: the function is the plugin's for this type of args, whose contents the caller
+        // vouches for.
         unsafe { self.enter(A::FUNCTION, function, args) }
     }
 
-    /// Calls the function of the `AbiVersion` extension that takes `args`; without the extension the function is missing.
+    /// Calls the function of the `AbiVersion` extension that takes `args`; without the extension
+    /// the function is missing.
     ///
     /// # Safety
     ///
@@ -191,10 +199,12 @@ impl Plugin {
     }
 }
 
-/// A pointer to something of the plugin's. It is not owned: each type that holds one says who destroys it.
+/// A pointer to something of the plugin's. It is not owned: each type that holds one says who
+/// destroys it.
 pub(super) struct Handle<T>(NonNull<T>);
 
-// SAFETY: PJRT's objects may be used and destroyed from any thread; nothing here looks behind the pointer.
+// SAFETY: PJRT's objects may be used and destroyed from any thread; nothing here looks behind the
+// pointer.
 unsafe impl<T> Send for Handle<T> {}
 // SAFETY: as above: PJRT's objects are thread-safe.
 unsafe impl<T> Sync for Handle<T> {}

@@ -15,7 +15,8 @@ use super::sys;
 use super::topology::Topology;
 use super::value::{self, Value};
 
-/// A client of a plugin. Clones share it; it closes when the last of them and of the things made by it is gone.
+/// A client of a plugin. Clones share it; it closes when the last of them and of the things made by
+/// it is gone.
 #[derive(Clone)]
 pub struct Client(Arc<Inner>);
 
@@ -26,10 +27,11 @@ struct Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        // SAFETY: owned; everything made by the client holds the `Arc` around it, so nothing is left.
+        // SAFETY: owned; everything made by the client holds the `Arc` around it, so nothing is
+        // left.
         unsafe {
             self.plugin
-                .destroy(sys::ClientDestroyArgs { client: self.raw.as_ptr(), ..sys::Args::new() })
+                .destroy(sys::ClientDestroyArgs { client: self.raw.as_ptr(), ..sys::Args::new() });
         };
     }
 }
@@ -38,7 +40,8 @@ impl Drop for Inner {
 const MOST_DEVICES: usize = 1 << 20;
 
 impl Client {
-    /// Opens the plugin's devices. XLA:CPU takes the option `cpu_device_count` (an integer; it has 4 devices without).
+    /// Opens the plugin's devices. XLA:CPU takes the option `cpu_device_count` (an integer; it has
+    /// 4 devices without).
     pub fn create(plugin: &Plugin, options: &[(&str, Value)]) -> Result<Self, PjrtError> {
         let options = value::to_c(options);
         let mut args = sys::ClientCreateArgs {
@@ -155,8 +158,8 @@ impl Client {
         }
     }
 
-    /// Loads what [`Executable::serialize`](super::Executable::serialize) wrote, on the devices that it was compiled for, or on
-    /// those that `options` (of [`options::encode`]) say.
+    /// Loads what [`Executable::serialize`](super::Executable::serialize) wrote, on the devices
+    /// that it was compiled for, or on those that `options` (of [`options::encode`]) say.
     ///
     /// Verify the bytes first: a plugin may do anything with bytes that it did not write.
     pub fn deserialize_and_load(
@@ -181,8 +184,8 @@ impl Client {
         unsafe { LoadedExecutable::own(self, args.loaded_executable, function) }
     }
 
-    /// The ids of the devices that a program over so many replicas and partitions gets unless told otherwise:
-    /// `[replicas, partitions]`, flattened.
+    /// The ids of the devices that a program over so many replicas and partitions gets unless told
+    /// otherwise: `[replicas, partitions]`, flattened.
     pub fn default_device_assignment(
         &self,
         num_replicas: u32,

@@ -101,7 +101,8 @@ impl Device {
         Ok(args.is_addressable)
     }
 
-    /// Which of this machine's devices it is, as the vendor's tools count them; -1 where that has no meaning.
+    /// Which of this machine's devices it is, as the vendor's tools count them; -1 where that has
+    /// no meaning.
     pub fn local_hardware_id(&self) -> Result<i32, PjrtError> {
         let mut args = sys::DeviceLocalHardwareIdArgs { device: self.as_ptr(), ..sys::Args::new() };
         // SAFETY: the device lives as long as the client that this holds.

@@ -101,7 +101,8 @@ pub enum PjrtError {
     /// An empty topology name, which libtpu takes for its oldest hardware.
     #[error("a topology needs a name, such as v5e:1x1")]
     EmptyTopologyName,
-    /// Compile options that are no `CompileOptionsProto` with at least one replica and partition: some plugins end the process on them.
+    /// Compile options that are no `CompileOptionsProto` with at least one replica and partition:
+    /// some plugins end the process on them.
     #[error("the compile options are unusable: {what}")]
     BadOptions {
         /// What is wrong with them.

@@ -54,10 +54,11 @@ impl Event {
         Ok(args.is_ready)
     }
 
-    /// Has `callback` called with the outcome once the work is done: on a thread of the plugin's, or at once on this one.
+    /// Has `callback` called with the outcome once the work is done: on a thread of the plugin's,
+    /// or at once on this one.
     ///
-    /// It must be quick and must not call back into the plugin. If it panics, the panic ends there and is logged. The event may be
-    /// dropped meanwhile.
+    /// It must be quick and must not call back into the plugin. If it panics, the panic ends there
+    /// and is logged. The event may be dropped meanwhile.
     pub fn on_ready(
         &self,
         callback: impl FnOnce(Result<(), PjrtError>) + Send + 'static,
@@ -68,7 +69,8 @@ impl Event {
         let mut args = sys::EventOnReadyArgs {
             event: self.raw.as_ptr(),
             callback: Some(call_back),
-            // Not taken back if the call fails: whether the plugin then still calls cannot be known, and a leak is the safe side.
+            // Not taken back if the call fails: whether the plugin then still calls cannot be
+            // known, and a leak is the safe side.
             user_arg: Box::into_raw(Box::new(registered)).cast::<c_void>(),
             ..sys::Args::new()
         };
@@ -104,7 +106,7 @@ pub fn report_panic(panic: Box<dyn Any + Send>) {
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     // A subscriber that panics must not cross either.
     let _ = catch_unwind(|| {
-        tracing::error!(message = message.unwrap_or("a panic"), "a callback of an event panicked")
+        tracing::error!(message = message.unwrap_or("a panic"), "a callback of an event panicked");
     });
     // Dropping what was thrown could throw again.
     std::mem::forget(panic);
@@ -116,7 +118,7 @@ impl Drop for Event {
         unsafe {
             self.client
                 .plugin()
-                .destroy(sys::EventDestroyArgs { event: self.raw.as_ptr(), ..sys::Args::new() })
+                .destroy(sys::EventDestroyArgs { event: self.raw.as_ptr(), ..sys::Args::new() });
         };
     }
 }

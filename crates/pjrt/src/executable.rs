@@ -33,7 +33,8 @@ pub struct OptimizedProgram {
     pub code: Vec<u8>,
 }
 
-/// What an execution takes of a device's memory, in bytes. Plugins leave at 0 what they do not know.
+/// What an execution takes of a device's memory, in bytes. Plugins leave at 0 what they do not
+/// know.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CompiledMemoryStats {
     /// The machine code.
@@ -55,7 +56,8 @@ impl Executable {
     ///
     /// # Safety
     ///
-    /// `raw` is null or an executable of `plugin`, and of `client` if there is one, that the caller owns.
+    /// `raw` is null or an executable of `plugin`, and of `client` if there is one, that the caller
+    /// owns.
     pub(super) unsafe fn own(
         plugin: &Plugin,
         client: Option<&Client>,
@@ -131,7 +133,8 @@ impl Executable {
             sys::ExecutableOutputElementTypesArgs { executable: self.as_ptr(), ..sys::Args::new() };
         let mut shapes =
             sys::ExecutableOutputDimensionsArgs { executable: self.as_ptr(), ..sys::Args::new() };
-        // SAFETY: the executable is live; both answers live as long as it, and the dimensions are as many as the ranks sum up to.
+        // SAFETY: the executable is live; both answers live as long as it, and the dimensions are
+        // as many as the ranks sum up to.
         let (types, ranks, mut dimensions) = unsafe {
             self.plugin.call(&mut types)?;
             self.plugin.call(&mut shapes)?;
@@ -214,7 +217,8 @@ impl Executable {
             program: &raw mut program,
             ..sys::Args::new()
         };
-        // SAFETY: the executable is live; without room for code, the plugin writes the size and the format.
+        // SAFETY: the executable is live; without room for code, the plugin writes the size and the
+        // format.
         unsafe { self.plugin.call(&mut args) }?;
         let mut code = vec![0_u8; program.code_size];
         program.code = code.as_mut_ptr().cast::<c_char>();
@@ -239,7 +243,7 @@ impl Drop for Executable {
             self.plugin.destroy(sys::ExecutableDestroyArgs {
                 executable: self.as_ptr(),
                 ..sys::Args::new()
-            })
+            });
         };
     }
 }

@@ -1,6 +1,8 @@
-//! Reading a program's parameters and results out of a serialised HLO module, and counting what it consists of.
+//! Reading a program's parameters and results out of a serialised HLO module, and counting what it
+//! consists of.
 //!
-//! The messages are the few fields of XLA's `hlo.proto` and `xla_data.proto` that this needs; all others are stepped over unread.
+//! The messages are the few fields of XLA's `hlo.proto` and `xla_data.proto` that this needs; all
+//! others are stepped over unread.
 
 use preheat_tensor::TensorType;
 use prost::Message;

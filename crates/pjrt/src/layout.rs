@@ -2,14 +2,16 @@
 
 use super::error::PjrtError;
 
-/// The order, from the fastest dimension to the slowest, in which the last dimension is the fastest.
+/// The order, from the fastest dimension to the slowest, in which the last dimension is the
+/// fastest.
 pub(super) fn row_major(rank: usize) -> Vec<i64> {
     let mut order: Vec<i64> = (0..).take(rank).collect();
     order.reverse();
     order
 }
 
-/// Copies a dense array whose dimensions lie in the order `minor_to_major` so that the last dimension is the fastest.
+/// Copies a dense array whose dimensions lie in the order `minor_to_major` so that the last
+/// dimension is the fastest.
 ///
 /// Both slices hold the array's elements, of `width` bytes each.
 pub(super) fn to_row_major(

@@ -25,7 +25,8 @@ pub struct LoadedExecutable {
 /// How one execution differs from the usual.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ExecuteOptions<'a> {
-    /// Indices of arguments that must survive although the program would take them over for its results.
+    /// Indices of arguments that must survive although the program would take them over for its
+    /// results.
     pub keep: &'a [i64],
     /// Identifies the launch where several executables run in concert; 0: it does not.
     pub launch_id: i32,
@@ -80,8 +81,9 @@ impl LoadedExecutable {
 
     /// Runs the program on its one device; results come in the program's order.
     ///
-    /// It returns before the work is done: [`Buffer::ready`] and [`Buffer::to_host`] wait, and carry its failure. Arguments
-    /// that the program takes over (donation) count as deleted at once. Wrong arguments are the plugin's error.
+    /// It returns before the work is done: [`Buffer::ready`] and [`Buffer::to_host`] wait, and
+    /// carry its failure. Arguments that the program takes over (donation) count as deleted at
+    /// once. Wrong arguments are the plugin's error.
     pub fn execute(
         &self,
         arguments: &[&Buffer],
@@ -122,8 +124,9 @@ impl LoadedExecutable {
             output_lists: output_lists.as_ptr(),
             ..sys::Args::new()
         };
-        // SAFETY: executable and arguments are live and of one client; one list each for the one device, the inputs' of `num_args`
-        // buffers, the outputs' with room for what the executable gives; all of it outlives the call.
+        // SAFETY: executable and arguments are live and of one client; one list each for the one
+        // device, the inputs' of `num_args` buffers, the outputs' with room for what the executable
+        // gives; all of it outlives the call.
         unsafe { self.client.plugin().call(&mut args) }?;
         let mut results = Vec::with_capacity(outputs.len());
         let mut missing = false;
@@ -141,7 +144,8 @@ impl LoadedExecutable {
         Ok(results)
     }
 
-    /// Gives up the program's place on the device, though handles to it live on: they can no longer be executed.
+    /// Gives up the program's place on the device, though handles to it live on: they can no longer
+    /// be executed.
     pub fn delete(&self) -> Result<(), PjrtError> {
         let mut args =
             sys::LoadedExecutableDeleteArgs { executable: self.as_ptr(), ..sys::Args::new() };

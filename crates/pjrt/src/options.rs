@@ -1,7 +1,9 @@
-//! Compile options: `CompileOptionsProto` of XLA's `xla/pjrt/proto/compile_options.proto`, as much of it as is used.
+//! Compile options: `CompileOptionsProto` of XLA's `xla/pjrt/proto/compile_options.proto`, as much
+//! of it as is used.
 //!
-//! The messages are written by hand, so that building needs no protoc; field numbers are those of that file and of
-//! `xla_data.proto`. A field that is left at its default is not written, and means the same.
+//! The messages are written by hand, so that building needs no protoc; field numbers are those of
+//! that file and of `xla_data.proto`. A field that is left at its default is not written, and means
+//! the same.
 
 use std::collections::BTreeMap;
 
@@ -55,7 +57,8 @@ struct OptionOverrideProto {
     value: Option<OptionOverride>,
 }
 
-/// The value that a flag of XLA has for one compile; the flag is named as in `XLA_FLAGS`, without dashes in front.
+/// The value that a flag of XLA has for one compile; the flag is named as in `XLA_FLAGS`, without
+/// dashes in front.
 #[derive(Clone, PartialEq, prost::Oneof)]
 pub enum OptionOverride {
     /// Text, or the name of an enum's value.
@@ -83,8 +86,8 @@ pub enum Partitioner {
 
 /// Encodes compile options.
 ///
-/// Without a `partitioner`, annotations of a program are dropped.
-/// `device_assignment` holds the ids of the devices to run on: `[num_replicas, num_partitions]`, flattened; empty leaves the choice
+/// Without a `partitioner`, annotations of a program are dropped. `device_assignment` holds the ids
+/// of the devices to run on: `[num_replicas, num_partitions]`, flattened; empty leaves the choice
 /// to the plugin. Equal options give equal bytes, in whatever order the overrides come.
 pub fn encode<'a>(
     num_replicas: u32,
@@ -149,7 +152,8 @@ fn assignment(
     })
 }
 
-/// Refuses options on which plugins end the process: those without at least one replica and one partition.
+/// Refuses options on which plugins end the process: those without at least one replica and one
+/// partition.
 pub(super) fn check(options: &[u8]) -> Result<(), PjrtError> {
     let decoded = CompileOptionsProto::decode(options)
         .map_err(|error| PjrtError::BadOptions { what: error.to_string() })?;

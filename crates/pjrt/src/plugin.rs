@@ -14,7 +14,8 @@ use super::error::PjrtError;
 use super::sys::{self, Args as _};
 use super::value::{self, Value};
 
-/// Version of the PJRT C API. Equal majors understand each other; a higher minor has more functions and longer structs.
+/// Version of the PJRT C API. Equal majors understand each other; a higher minor has more functions
+/// and longer structs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ApiVersion {
     /// Incompatible changes.
@@ -38,8 +39,8 @@ impl fmt::Display for ApiVersion {
 #[derive(Clone)]
 pub struct Plugin(Arc<Library>);
 
-/// The library is never unloaded: plugins start threads and register exit handlers that run its code, and libtpu holds a machine-wide
-/// lock that only the end of the process gives back.
+/// The library is never unloaded: plugins start threads and register exit handlers that run its
+/// code, and libtpu holds a machine-wide lock that only the end of the process gives back.
 struct Library {
     path: PathBuf,
     table: Table,
@@ -49,7 +50,8 @@ struct Library {
     abi_version: Option<Table>,
 }
 
-/// Every library that this process has initialised, in the order of opening: a plugin must be initialised once only.
+/// Every library that this process has initialised, in the order of opening: a plugin must be
+/// initialised once only.
 static OPENED: Mutex<Vec<Plugin>> = Mutex::new(Vec::new());
 
 impl Plugin {
@@ -66,7 +68,8 @@ impl Plugin {
             return Ok(plugin.clone());
         }
         let start = load(&path)?;
-        // SAFETY: `load` got it from the library's GetPjrtApi, and keeps the library loaded for good.
+        // SAFETY: `load` got it from the library's GetPjrtApi, and keeps the library loaded for
+        // good.
         let table = unsafe { Table::new(start) };
         if let Some(plugin) = opened.iter().find(|plugin| plugin.table().is(table)) {
             return Ok(plugin.clone()); // the same file by another name
@@ -83,7 +86,8 @@ impl Plugin {
             chain.into_iter().find(|(kind, _)| *kind == sys::abi_version::ABI_VERSION);
         let abi_version = abi_version.map(|(_, table)| table);
         let plugin = Self(Arc::new(Library { path, table, version, extensions, abi_version }));
-        // SAFETY: complete args; the lock above makes this the first initialisation unless another copy of this code ran one.
+        // SAFETY: complete args; the lock above makes this the first initialisation unless another
+        // copy of this code ran one.
         unsafe { plugin.call(&mut sys::PluginInitializeArgs::new()) }?;
         tracing::debug!(path = %plugin.path().display(), %version, "plugin initialised");
         opened.push(plugin.clone());
@@ -99,7 +103,8 @@ impl Plugin {
         self.0.abi_version
     }
 
-    /// Whether the plugin has the `AbiVersion` extension: whether it tells which executables it takes.
+    /// Whether the plugin has the `AbiVersion` extension: whether it tells which executables it
+    /// takes.
     pub fn tells_abi_versions(&self) -> bool {
         self.0.abi_version.is_some()
     }
@@ -114,7 +119,8 @@ impl Plugin {
         self.0.version
     }
 
-    /// What the plugin says of itself, such as `stablehlo_current_version`, a list of three integers.
+    /// What the plugin says of itself, such as `stablehlo_current_version`, a list of three
+    /// integers.
     pub fn attributes(&self) -> Result<BTreeMap<String, Value>, PjrtError> {
         let mut args = sys::PluginAttributesArgs::new();
         // SAFETY: complete args.
@@ -123,7 +129,8 @@ impl Plugin {
         Ok(unsafe { value::read_all(args.attributes, args.num_attributes) })
     }
 
-    /// The extensions that the plugin offers, in its order; [`sys::ExtensionType::name`] names those that are known.
+    /// The extensions that the plugin offers, in its order; [`sys::ExtensionType::name`] names
+    /// those that are known.
     pub fn extensions(&self) -> &[sys::ExtensionType] {
         &self.0.extensions
     }
@@ -148,7 +155,8 @@ fn load(path: &Path) -> Result<NonNull<sys::Api>, PjrtError> {
     if let Ok(Some(missing)) = missing_bytes(path) {
         return Err(PjrtError::CutShort { path: path.to_owned(), missing });
     }
-    // SAFETY: loading runs the library's initialisers: whoever names a file as a plugin asks for its code to be run.
+    // SAFETY: loading runs the library's initialisers: whoever names a file as a plugin asks for
+    // its code to be run.
     let library = unsafe { libloading::Library::new(path) }.map_err(not_a_library)?;
     // SAFETY: every plugin exports this symbol with this type; that is what makes it one.
     let entry = unsafe { library.get::<sys::GetPjrtApi>(c"GetPjrtApi") }
@@ -167,7 +175,8 @@ fn check(path: &Path, table: Table) -> Result<ApiVersion, PjrtError> {
         struct_size: table.struct_size,
         needed: Table::NEEDED,
     };
-    // SAFETY: the version stands at the same place in every table, so that it can be read before anything else is known.
+    // SAFETY: the version stands at the same place in every table, so that it can be read before
+    // anything else is known.
     let version = unsafe { table.field::<sys::ApiVersion>(offset_of!(sys::Api, pjrt_api_version)) }
         .ok_or_else(too_short)?;
     let plugin = ApiVersion { major: version.major_version, minor: version.minor_version };

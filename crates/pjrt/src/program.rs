@@ -52,7 +52,8 @@ impl<'a> Program<'a> {
 
     /// The C form. It owns what it points to.
     pub(super) fn to_c(self) -> CProgram {
-        // MLIR's parser looks for the end at a zero byte, whatever the size says (libtpu reads on into what follows otherwise).
+        // MLIR's parser looks for the end at a zero byte, whatever the size says (libtpu reads on
+        // into what follows otherwise).
         let mut code = Vec::with_capacity(self.code.len() + 1);
         code.extend_from_slice(self.code);
         code.push(0);

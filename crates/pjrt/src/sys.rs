@@ -1,15 +1,19 @@
 //! The C layouts of the PJRT C API, version 0.81.
 //!
-//! Rust names are the C names without `PJRT_` and underscores: `PJRT_Client_Compile_Args` is [`ClientCompileArgs`]. Every C name
-//! is kept beside its layout in [`STRUCTS`], [`ENUMS`] and [`FUNCTIONS`], which the macros below fill, so that
-//! `tests/cpu/pjrt_layout.rs` can compare each size, offset and value with what a C compiler makes of the real header.
+//! Rust names are the C names without `PJRT_` and underscores: `PJRT_Client_Compile_Args` is
+//! [`ClientCompileArgs`]. Every C name is kept beside its layout in [`STRUCTS`], [`ENUMS`] and
+//! [`FUNCTIONS`], which the macros below fill, so that `tests/cpu/pjrt_layout.rs` can compare each
+//! size, offset and value with what a C compiler makes of the real header.
 //!
 //! What holds throughout:
-//! - Every args struct starts with `struct_size`, by which the plugin knows which fields its caller has. It counts up to the last
-//!   field, without the padding behind it. [`Args::new`] fills it and zeroes the rest.
-//! - A plugin's [`Api`] may be shorter or longer than the one here. Never make a reference to it or copy it whole: read a function
-//!   through its [`Call::OFFSET`] once the table's own `struct_size` says that it is there (see `call.rs`).
-//! - C enums are integers here, not Rust enums: a newer plugin may answer a value that this page does not know.
+//! - Every args struct starts with `struct_size`, by which the plugin knows which fields its caller
+//!   has. It counts up to the last field, without the padding behind it. [`Args::new`] fills it and
+//!   zeroes the rest.
+//! - A plugin's [`Api`] may be shorter or longer than the one here. Never make a reference to it or
+//!   copy it whole: read a function through its [`Call::OFFSET`] once the table's own `struct_size`
+//!   says that it is there (see `call.rs`).
+//! - C enums are integers here, not Rust enums: a newer plugin may answer a value that this page
+//!   does not know.
 #![expect(
     missing_docs,
     reason = "fields and constants mean what the header says of their namesakes; the doc of each type names its C type"
@@ -25,7 +29,8 @@ use std::mem::{MaybeUninit, offset_of, size_of};
 
 /// Version of the header that these layouts were transcribed from.
 pub const API_MAJOR: c_int = 0;
-/// Minor version of that header: what a plugin reports beyond it may have more functions, and longer structs.
+/// Minor version of that header: what a plugin reports beyond it may have more functions, and
+/// longer structs.
 pub const API_MINOR: c_int = 81;
 
 /// Where a field lies in its struct, in bytes.
@@ -63,7 +68,8 @@ pub struct EnumLayout {
 ///
 /// # Safety
 ///
-/// The type is `repr(C)`, starts with `struct_size: usize`, and all-zero bytes are a valid value of it.
+/// The type is `repr(C)`, starts with `struct_size: usize`, and all-zero bytes are a valid value of
+/// it.
 pub unsafe trait Args: Sized {
     /// Bytes up to the end of the last field: what C calls `PJRT_..._STRUCT_SIZE`.
     const STRUCT_SIZE: usize;
@@ -71,8 +77,8 @@ pub unsafe trait Args: Sized {
     /// A zeroed struct with its `struct_size` set.
     fn new() -> Self {
         let mut args = MaybeUninit::<Self>::zeroed();
-        // SAFETY: the implementor promises that the first field is `struct_size: usize` (so the write is in bounds and aligned)
-        // and that zeroes are valid for the rest.
+        // SAFETY: the implementor promises that the first field is `struct_size: usize` (so the
+        // write is in bounds and aligned) and that zeroes are valid for the rest.
         unsafe {
             args.as_mut_ptr().cast::<usize>().write(Self::STRUCT_SIZE);
             args.assume_init()
@@ -152,7 +158,8 @@ macro_rules! enums {
     };
 }
 
-/// Structs that start with `struct_size` and `extension_start`; those two are left out of the table below.
+/// Structs that start with `struct_size` and `extension_start`; those two are left out of the table
+/// below.
 macro_rules! structs {
     ($($name:ident = $c:literal { $($field:ident: $type:ty),* $(,)? })*) => {
         $(
@@ -170,8 +177,8 @@ macro_rules! structs {
                     fields!($name: struct_size: usize, extension_start: *mut ExtensionBase $(, $field: $type)*);
             }
 
-            // SAFETY: repr(C), `struct_size` first; integers, floats, bools, raw pointers, optional function pointers and
-            // structs and unions of these are all valid as zeroes.
+            // SAFETY: repr(C), `struct_size` first; integers, floats, bools, raw pointers, optional
+            // function pointers and structs and unions of these are all valid as zeroes.
             unsafe impl Args for $name {
                 const STRUCT_SIZE: usize = end_of_last(Self::FIELDS);
             }
@@ -214,7 +221,8 @@ macro_rules! api {
     ) => {
         /// `PJRT_Api`: the table of functions that a plugin hands out.
         ///
-        /// For making a table of one's own. A plugin's table is read through [`Call`], never through a reference to this.
+        /// For making a table of one's own. A plugin's table is read through [`Call`], never
+        /// through a reference to this.
         #[derive(Clone, Copy)]
         #[repr(C)]
         pub struct Api {
@@ -269,7 +277,8 @@ opaque! {
 /// `PJRT_CallbackError`: makes an error of the plugin's, for a callback to return.
 pub type CallbackError =
     Option<unsafe extern "C" fn(ErrorCode, *const c_char, usize) -> *mut Error>;
-/// `PJRT_Event_OnReadyCallback`: is handed the event's error (null if none), which it then owns, and the user's pointer.
+/// `PJRT_Event_OnReadyCallback`: is handed the event's error (null if none), which it then owns,
+/// and the user's pointer.
 pub type EventOnReadyCallback = Option<unsafe extern "C" fn(*mut Error, *mut c_void)>;
 /// `PJRT_KeyValueGetCallback`.
 pub type KeyValueGetCallback =
@@ -747,7 +756,8 @@ enums! {
 }
 
 impl ExtensionType {
-    /// The extension's name in C, without what all of them start with; `None` for one that this page does not know.
+    /// The extension's name in C, without what all of them start with; `None` for one that this
+    /// page does not know.
     pub fn name(self) -> Option<&'static str> {
         if self == abi_version::ABI_VERSION {
             return Some("AbiVersion");

@@ -1,4 +1,5 @@
-//! Topologies: what kind of devices there are and how they are joined; and compiling for one that is not here.
+//! Topologies: what kind of devices there are and how they are joined; and compiling for one that
+//! is not here.
 
 use std::collections::BTreeMap;
 use std::ffi::c_char;
@@ -125,11 +126,13 @@ impl Topology {
         }
     }
 
-    /// The plugin's bytes for it: equal over processes, and on XLA:CPU they list the host's features.
+    /// The plugin's bytes for it: equal over processes, and on XLA:CPU they list the host's
+    /// features.
     pub fn serialize(&self) -> Result<Vec<u8>, PjrtError> {
         let mut args =
             sys::TopologyDescriptionSerializeArgs { topology: self.as_ptr(), ..sys::Args::new() };
-        // SAFETY: the topology is live; the bytes live until the deleter is called on what backs them.
+        // SAFETY: the topology is live; the bytes live until the deleter is called on what backs
+        // them.
         unsafe {
             self.plugin.call(&mut args)?;
             let copy = bytes(args.serialized_bytes, args.serialized_bytes_size);
@@ -155,7 +158,8 @@ impl Drop for Topology {
     }
 }
 
-/// Compiles `program` for `topology`, whose devices need not be here. `options` are those of [`options::encode`].
+/// Compiles `program` for `topology`, whose devices need not be here. `options` are those of
+/// [`options::encode`].
 ///
 /// A `client` lets the plugin look at real devices; it must be of the topology's plugin.
 pub fn compile_ahead(

@@ -42,7 +42,8 @@ pub(super) unsafe fn read_all(
         .next_multiple_of(align_of::<sys::NamedValue>());
     (0..count)
         .filter_map(|index| {
-            // SAFETY: the caller's word: `count` values lie there, each as long as the plugin says; the fields read are in all of them.
+            // SAFETY: the caller's word: `count` values lie there, each as long as the plugin says;
+            // the fields read are in all of them.
             unsafe { read(&first.byte_add(index * stride).read()) }
         })
         .collect()
@@ -52,7 +53,8 @@ pub(super) unsafe fn read_all(
 ///
 /// Pointers in `named` are valid for their counts.
 unsafe fn read(named: &sys::NamedValue) -> Option<(String, Value)> {
-    // SAFETY: the caller's word for the name; for the value, the union's member is the one that `type` names.
+    // SAFETY: the caller's word for the name; for the value, the union's member is the one that
+    // `type` names.
     unsafe {
         let name = text(named.name, named.name_size);
         let value = match named.r#type {

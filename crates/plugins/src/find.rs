@@ -144,7 +144,8 @@ pub struct Plugin {
 pub struct Found {
     /// What was looked for.
     pub name: PluginName,
-    /// The plugin to use: the first that was found, and none where an explicit path or variable points at nothing.
+    /// The plugin to use: the first that was found, and none where an explicit path or variable
+    /// points at nothing.
     pub plugin: Option<Plugin>,
     /// All places in order, those after the first find too.
     pub places: Vec<Place>,
@@ -302,7 +303,8 @@ pub fn list(lookup: &Lookup<'_>) -> Vec<Found> {
     PluginName::ALL.into_iter().map(|name| find(name, lookup)).collect()
 }
 
-/// The version of a library that was named by its path: from a manifest beside it, or from the site-packages around it.
+/// The version of a library that was named by its path: from a manifest beside it, or from the
+/// site-packages around it.
 fn version_beside(name: PluginName, library: &Path) -> Option<String> {
     if let Ok(manifest) = Manifest::read(library.parent()?)
         && manifest.name == name

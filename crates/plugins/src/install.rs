@@ -98,7 +98,8 @@ impl std::fmt::Debug for Installer<'_> {
 }
 
 impl Installer<'static> {
-    /// Installs into the user's data folder, through `python3`, silently and without a way to cancel.
+    /// Installs into the user's data folder, through `python3`, silently and without a way to
+    /// cancel.
     pub fn from_process() -> Result<Self, InstallError> {
         let data_dir = data_dir(&process_env).ok_or(InstallError::NoDataFolder)?;
         Ok(Self::new(data_dir))
@@ -112,8 +113,8 @@ impl Installer<'static> {
 }
 
 impl Installer<'_> {
-    /// Makes sure that the plugin which `pin` describes is in place. Safe to call from several processes at once: one
-    /// installs, the others wait and find it there.
+    /// Makes sure that the plugin which `pin` describes is in place. Safe to call from several
+    /// processes at once: one installs, the others wait and find it there.
     pub fn install(&self, pin: &Pin<'_>) -> Result<Installation, InstallError> {
         let watch =
             Watch { what: pin.name.as_str(), progress: self.progress, cancelled: self.cancelled };
@@ -155,9 +156,10 @@ impl Installer<'_> {
         Ok(installation(target, manifest, false))
     }
 
-    /// Makes sure that what is chosen from a wheel that holds no plugin is unpacked into `folder`, which must be there and is not
-    /// emptied. `choose` is given the name of every member and says where in `folder` it goes, if anywhere. The wheel comes
-    /// through the same download and the same checks as a plugin's. The files are not yet durable when this returns.
+    /// Makes sure that what is chosen from a wheel that holds no plugin is unpacked into `folder`,
+    /// which must be there and is not emptied. `choose` is given the name of every member and says
+    /// where in `folder` it goes, if anywhere. The wheel comes through the same download and the
+    /// same checks as a plugin's. The files are not yet durable when this returns.
     pub fn unpack(
         &self,
         wheel: &Wheel<'_>,
@@ -243,7 +245,8 @@ pub(super) struct Staging {
 }
 
 impl Staging {
-    /// Must be called with the plugin's lock held: what other installs of it left is then left over, and is removed.
+    /// Must be called with the plugin's lock held: what other installs of it left is then left
+    /// over, and is removed.
     pub(super) fn new(plugins: &Path, name: &str) -> Result<Self, InstallError> {
         let prefix = format!(".staging-{name}-");
         for (file_name, left_over) in folders_in(plugins) {
@@ -273,8 +276,9 @@ fn write_manifest(folder: &Path, manifest: &Manifest) -> Result<(), InstallError
     file.sync_all().map_err(InstallError::io("write", &path))
 }
 
-/// Renames `tree` to `target`, moving what stands there to `replaced` first. A process that has the old library loaded
-/// keeps it. A crash between the two renames leaves the plugin absent, never half there.
+/// Renames `tree` to `target`, moving what stands there to `replaced` first. A process that has the
+/// old library loaded keeps it. A crash between the two renames leaves the plugin absent, never
+/// half there.
 pub(super) fn put_in_place(
     tree: &Path,
     target: &Path,

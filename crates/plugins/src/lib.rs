@@ -1,7 +1,8 @@
 //! Native plugins: which there are, where they are looked for, and how they are installed.
 //!
-//! A plugin is a PJRT library that somebody else builds and that this crate loads at run time. [`find`] looks for one
-//! without starting anything; [`Installer`] puts a pinned one into the user's data folder:
+//! A plugin is a PJRT library that somebody else builds and that this crate loads at run time.
+//! [`find`] looks for one without starting anything; [`Installer`] puts a pinned one into the
+//! user's data folder:
 //!
 //! ```text
 //! <data folder>/plugins/
@@ -12,10 +13,12 @@
 //!   .<name>.lock               held by the one process that installs that plugin
 //! ```
 //!
-//! What runs the torch devices is no PJRT library and is kept beside them (`libtorch.rs`): a libtorch, and the library that calls it.
+//! What runs the torch devices is no PJRT library and is kept beside them (`libtorch.rs`): a
+//! libtorch, and the library that calls it.
 //!
-//! Places are looked at in this order: an explicit path, the plugin's environment variables, the data folder, Python's
-//! site-packages. A variable that points at nothing ends the search with an error: whoever set it meant it.
+//! Places are looked at in this order: an explicit path, the plugin's environment variables, the
+//! data folder, Python's site-packages. A variable that points at nothing ends the search with an
+//! error: whoever set it meant it.
 
 mod error;
 mod find;
@@ -80,7 +83,8 @@ impl PluginName {
         }
     }
 
-    /// The environment variables that name the library's path, the first that is set being the one that counts.
+    /// The environment variables that name the library's path, the first that is set being the one
+    /// that counts.
     pub const fn variables(self) -> &'static [&'static str] {
         match self {
             Self::XlaCpu => &["PREHEAT_XLA_CPU_PLUGIN"],
@@ -124,8 +128,9 @@ impl FromStr for PluginName {
     }
 }
 
-/// The folder that keeps what outlives a cache: `$PREHEAT_DATA_DIR`, else `preheat` in the user's data folder
-/// (`$XDG_DATA_HOME` or `~/.local/share`). `None` where neither the variable nor a home folder is known.
+/// The folder that keeps what outlives a cache: `$PREHEAT_DATA_DIR`, else `preheat` in the user's
+/// data folder (`$XDG_DATA_HOME` or `~/.local/share`). `None` where neither the variable nor a home
+/// folder is known.
 pub fn data_dir(env: &dyn Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
     match env(DATA_DIR_VARIABLE).filter(|value| !value.is_empty()) {
         Some(folder) => std::path::absolute(folder).ok(),

@@ -1,4 +1,5 @@
-//! libtorch, taken from `PyTorch`'s own wheels: what the torch library is built against and runs with.
+//! libtorch, taken from `PyTorch`'s own wheels: what the torch library is built against and runs
+//! with.
 //!
 //! ```text
 //! <data folder>/torch/
@@ -10,8 +11,9 @@
 //!   2.11.0-cuda13/          the same with what CUDA cards need
 //! ```
 //!
-//! The wheel for Linux is the CUDA build: its `libtorch_cpu.so` is the same in both sets, so one torch library works with either. It
-//! needs two small libraries of CUDA even where there is no card.
+//! The wheel for Linux is the CUDA build: its `libtorch_cpu.so` is the same in both sets, so one
+//! torch library works with either. It needs two small libraries of CUDA even where there is no
+//! card.
 
 mod pins;
 
@@ -98,7 +100,8 @@ pub fn torch_folder(data_dir: &Path) -> PathBuf {
     data_dir.join("torch")
 }
 
-/// The folders of a data folder in which a libtorch's libraries are, once installed; the set with more in it first.
+/// The folders of a data folder in which a libtorch's libraries are, once installed; the set with
+/// more in it first.
 pub fn libtorch_folders(data_dir: &Path) -> Vec<PathBuf> {
     LibtorchSet::ALL
         .map(|set| torch_folder(data_dir).join(set.folder_name()).join("torch/lib"))
@@ -116,8 +119,8 @@ fn recipe(set: LibtorchSet) -> Result<&'static [Taken], InstallError> {
 }
 
 impl Installer<'_> {
-    /// Makes sure that a libtorch is in place, as [`Self::install`] does for a plugin. Its wheels come through pip, whatever
-    /// [`Self::source`] is.
+    /// Makes sure that a libtorch is in place, as [`Self::install`] does for a plugin. Its wheels
+    /// come through pip, whatever [`Self::source`] is.
     ///
     /// # Errors
     /// Where there is none for this platform, or a wheel cannot be had or is not the pinned one.
@@ -201,7 +204,8 @@ fn finish(tree: &Path, set: LibtorchSet, files: &[InstalledFile]) -> Result<(), 
         std::fs::write(&path, text).map_err(InstallError::io("write", &path))
     };
     write(BUILD_VERSION, VERSION.as_bytes())?;
-    // The wheel's own libtorch.so is empty but for its need of libtorch_cuda.so. Linkers ask for the name.
+    // The wheel's own libtorch.so is empty but for its need of libtorch_cuda.so. Linkers ask for
+    // the name.
     #[cfg(target_os = "linux")]
     if set == LibtorchSet::Cpu {
         let path = tree.join("torch/lib/libtorch.so");
@@ -222,7 +226,8 @@ fn is_intact(folder: &Path) -> bool {
     !files.is_empty() && files.iter().all(is_there) && folder.join(BUILD_VERSION).is_file()
 }
 
-/// Says why the libraries of an installed set are not those that were installed; `libraries` is one of [`libtorch_folders`].
+/// Says why the libraries of an installed set are not those that were installed; `libraries` is one
+/// of [`libtorch_folders`].
 pub fn libtorch_damage(libraries: &Path) -> Option<String> {
     let folder = libraries.ancestors().nth(2)?;
     let files = installed_files(folder)?;

@@ -51,8 +51,9 @@ pub struct InstalledFile {
 impl InstalledFile {
     /// Says why the file in `folder` is not the one that was installed.
     ///
-    /// Its size and its time tell, since reading hundreds of megabytes again at each start is what this crate exists to avoid. Where the
-    /// time is another, as after a copy, its content is read, and the time is set back so that it is not read again.
+    /// Its size and its time tell, since reading hundreds of megabytes again at each start is what
+    /// this crate exists to avoid. Where the time is another, as after a copy, its content is read,
+    /// and the time is set back so that it is not read again.
     pub(super) fn damage(&self, folder: &Path) -> Option<String> {
         let path = folder.join(&self.file);
         match self.compare(&path) {

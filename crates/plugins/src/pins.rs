@@ -1,6 +1,7 @@
 //! Which wheels `install` offers: name, version, digest and sizes, per platform.
 //!
-//! To move to another version: download its wheel, put its name, size and sha256 here, and the sizes of its members.
+//! To move to another version: download its wheel, put its name, size and sha256 here, and the
+//! sizes of its members.
 
 use super::{InstallError, PluginName};
 
@@ -19,7 +20,8 @@ pub struct Wheel<'a> {
     pub bytes: u64,
     /// The wheel's platform tag, for pip's `--platform`.
     pub platform: &'a str,
-    /// The wheel's Python version, for pip's `--python-version`: the library in it does not care, the wheel's name does.
+    /// The wheel's Python version, for pip's `--python-version`: the library in it does not care,
+    /// the wheel's name does.
     pub python_version: &'a str,
     /// The wheel's ABI tag, for pip's `--abi`; `None` where the wheel is for every Python 3.
     pub abi: Option<&'a str>,

@@ -1,4 +1,5 @@
-//! Downloads a wheel through `python3 -m pip`, so that the user's own index, proxy and certificates are used.
+//! Downloads a wheel through `python3 -m pip`, so that the user's own index, proxy and certificates
+//! are used.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -32,7 +33,8 @@ pub(super) fn download(
 
     let mut command = Command::new(python);
     command
-        // Isolated: without it, `-m` would take a folder `pip/` of the current folder for pip, and PYTHONPATH would count.
+        // Isolated: without it, `-m` would take a folder `pip/` of the current folder for pip, and
+        // PYTHONPATH would count.
         .args([
             "-I",
             "-m",

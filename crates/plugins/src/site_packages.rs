@@ -1,5 +1,5 @@
-//! Where Python keeps installed wheels, told from the file system alone: starting Python would cost more than loading
-//! an executable does.
+//! Where Python keeps installed wheels, told from the file system alone: starting Python would cost
+//! more than loading an executable does.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -38,8 +38,9 @@ pub(super) const fn candidates(name: PluginName) -> &'static [Candidate] {
     }
 }
 
-/// The site-packages folders that exist, in the order in which they are looked at: those of the active virtual
-/// environment or conda environment, of the `python3` on the path, the user's, the system's.
+/// The site-packages folders that exist, in the order in which they are looked at: those of the
+/// active virtual environment or conda environment, of the `python3` on the path, the user's, the
+/// system's.
 pub fn site_packages_folders(env: &dyn Fn(&str) -> Option<OsString>) -> Vec<PathBuf> {
     let set = |variable: &str| env(variable).filter(|value| !value.is_empty()).map(PathBuf::from);
     let prefixes = [

@@ -54,7 +54,8 @@ pub(super) fn unpack(
     members.iter().map(&mut unpack_member).collect()
 }
 
-/// Unpacks the members of `wheel` that `choose` has a place in `folder` for, at the sizes that the wheel itself gives.
+/// Unpacks the members of `wheel` that `choose` has a place in `folder` for, at the sizes that the
+/// wheel itself gives.
 pub(super) fn unpack_chosen(
     wheel: &Path,
     choose: &dyn Fn(&str) -> Option<String>,
@@ -119,7 +120,8 @@ fn unpack_member(
     let mut output = File::create_new(&target).map_err(InstallError::io("create", &target))?;
     let mut blake3 = blake3::Hasher::new();
     let mut write_error = None;
-    // One byte more than pinned is enough to know that it is too large, however much the entry unpacks to.
+    // One byte more than pinned is enough to know that it is too large, however much the entry
+    // unpacks to.
     let found_bytes = pump(
         &mut entry.take(member.bytes + 1),
         &mut |block| {
@@ -154,8 +156,9 @@ fn unpack_member(
     ))
 }
 
-/// Whether a zip member's name is a plain path below the folder that it is unpacked into. Only pinned names are ever
-/// unpacked; a wheel that holds such a name is refused all the same, since nobody makes one by accident.
+/// Whether a zip member's name is a plain path below the folder that it is unpacked into. Only
+/// pinned names are ever unpacked; a wheel that holds such a name is refused all the same, since
+/// nobody makes one by accident.
 fn stays_inside(name: &str) -> bool {
     !name.contains(['\\', '\0'])
         && Path::new(name)

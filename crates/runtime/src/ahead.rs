@@ -39,7 +39,8 @@ impl Kept {
 }
 
 impl Inner {
-    /// Makes sure that the store has the executable. What it has is not read: `cache verify` does that, and every load.
+    /// Makes sure that the store has the executable. What it has is not read: `cache verify` does
+    /// that, and every load.
     pub(super) fn precompile(&self, asked: &Asked<'_>) -> Result<StageReport, Error> {
         self.cache()?;
         let began = Instant::now();
@@ -90,7 +91,8 @@ impl Inner {
         self.compile_and_keep(asked, &inputs, &matching)
     }
 
-    /// Compiles a graph that is not in the store, unless someone else does; `matched` tells how it matched, then.
+    /// Compiles a graph that is not in the store, unless someone else does; `matched` tells how it
+    /// matched, then.
     pub(super) fn compile_and_keep(
         &self,
         asked: &Asked<'_>,

@@ -1,7 +1,8 @@
 //! Can a program run here as it is written?
 //!
-//! A plugin compiles for as many devices as it is told, whatever the program says, and waits without end for a host that feeds nothing.
-//! What it would run as something else is refused before anything is looked up, so that nothing of an older store answers for it.
+//! A plugin compiles for as many devices as it is told, whatever the program says, and waits
+//! without end for a host that feeds nothing. What it would run as something else is refused before
+//! anything is looked up, so that nothing of an older store answers for it.
 
 use preheat_cache::{CompileOptions, NamedDevices, Program, Requirements, RequirementsError};
 

@@ -101,29 +101,32 @@ impl Builder {
         self
     }
 
-    /// Devices for single stages (`--text-encoder-device`, `--vae-device`). Stages are spread over the devices of libtorch only.
+    /// Devices for single stages (`--text-encoder-device`, `--vae-device`). Stages are spread over
+    /// the devices of libtorch only.
     #[must_use]
     pub fn stage_devices(mut self, devices: StageDevices) -> Self {
         self.stage_devices = devices;
         self
     }
 
-    /// For programs, which run on devices of XLA only: `auto` then passes over those of libtorch, which run the graphs of models.
+    /// For programs, which run on devices of XLA only: `auto` then passes over those of libtorch,
+    /// which run the graphs of models.
     #[must_use]
     pub fn for_programs(mut self) -> Self {
         self.for_programs = true;
         self
     }
 
-    /// Hardware that need not be here. The runtime then compiles and looks up for it, and runs nothing.
+    /// Hardware that need not be here. The runtime then compiles and looks up for it, and runs
+    /// nothing.
     #[must_use]
     pub fn target(mut self, target: Target) -> Self {
         self.target = Some(target);
         self
     }
 
-    /// The program that is started to compile ahead of time: the `preheat` command, or one that calls
-    /// [`serve_compiler`](crate::serve_compiler). Without it, this program.
+    /// The program that is started to compile ahead of time: the `preheat` command, or one that
+    /// calls [`serve_compiler`](crate::serve_compiler). Without it, this program.
     #[must_use]
     pub fn compiler_program(mut self, program: impl Into<PathBuf>) -> Self {
         self.compiler_program = Some(program.into());
@@ -137,21 +140,24 @@ impl Builder {
         self
     }
 
-    /// The cache's folder; without it, `PREHEAT_CACHE_DIR`, else the platform's cache folder + `preheat`.
+    /// The cache's folder; without it, `PREHEAT_CACHE_DIR`, else the platform's cache folder +
+    /// `preheat`.
     #[must_use]
     pub fn cache_dir(mut self, dir: impl Into<PathBuf>) -> Self {
         self.cache_dir = Some(dir.into());
         self
     }
 
-    /// A read-only cache that is looked up after the main one, such as one that is baked into an image.
+    /// A read-only cache that is looked up after the main one, such as one that is baked into an
+    /// image.
     #[must_use]
     pub fn cache_fallback(mut self, dir: impl Into<PathBuf>) -> Self {
         self.fallbacks.push(dir.into());
         self
     }
 
-    /// Whether there is a cache at all; without one, everything is compiled every time and nothing is written.
+    /// Whether there is a cache at all; without one, everything is compiled every time and nothing
+    /// is written.
     #[must_use]
     pub fn use_cache(mut self, use_cache: bool) -> Self {
         self.use_cache = use_cache;
@@ -195,15 +201,17 @@ impl Builder {
         self
     }
 
-    /// Whether warmup is done by hand (`--tpu-manual-warmup`): whatever is then compiled outside of one is said in a warning.
+    /// Whether warmup is done by hand (`--tpu-manual-warmup`): whatever is then compiled outside of
+    /// one is said in a warning.
     #[must_use]
     pub fn manual_warmup(mut self, manual_warmup: bool) -> Self {
         self.manual_warmup = manual_warmup;
         self
     }
 
-    /// After how many steps the host waits for the device (`--tpu-sync-steps`); 0, the default: only where a result is read, with
-    /// a bound on the steps in flight. See [`StepBoundary`](super::StepBoundary).
+    /// After how many steps the host waits for the device (`--tpu-sync-steps`); 0, the default:
+    /// only where a result is read, with a bound on the steps in flight. See
+    /// [`StepBoundary`](super::StepBoundary).
     #[must_use]
     pub fn sync_steps(mut self, steps: usize) -> Self {
         self.sync_steps = steps;
@@ -241,8 +249,8 @@ impl Builder {
     /// Chooses the device, loads its plugin and opens the cache.
     ///
     /// # Errors
-    /// Where no device can be had. A cache that cannot be opened is no error: everything is compiled then, and
-    /// [`Runtime::warnings`] says why.
+    /// Where no device can be had. A cache that cannot be opened is no error: everything is
+    /// compiled then, and [`Runtime::warnings`] says why.
     pub fn build(self) -> Result<Runtime, Error> {
         let warnings = Arc::new(Warnings::default());
         let cache = self.cache(&warnings).map(Arc::new);
@@ -452,7 +460,8 @@ impl std::fmt::Debug for Builder {
     }
 }
 
-/// The identity of the plugin's build. A content hash is remembered in the cache's folder, where that may be written.
+/// The identity of the plugin's build. A content hash is remembered in the cache's folder, where
+/// that may be written.
 fn plugin_build(path: &Path, cache: Option<&Cache>) -> Result<String, BackendError> {
     let unreadable = |cause| BackendError::Identity { path: path.to_owned(), cause };
     Ok(PluginBuild::of(path, cache.map(Cache::notes)).map_err(unreadable)?.to_string())

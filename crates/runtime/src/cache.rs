@@ -1,4 +1,5 @@
-//! The stores that a runtime uses: the main one, the read-only ones behind it, and what is still to be written.
+//! The stores that a runtime uses: the main one, the read-only ones behind it, and what is still to
+//! be written.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -14,10 +15,12 @@ use super::error::Error;
 use super::warnings::{Warnings, is_busy};
 use crate::progress::{Cancel, EventKind};
 
-/// How long a busy index is waited for to write statistics: a process should not be kept from its end for them.
+/// How long a busy index is waited for to write statistics: a process should not be kept from its
+/// end for them.
 const WRITE_PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long uses may wait to be written, so that a long-running program's statistics are never far behind.
+/// How long uses may wait to be written, so that a long-running program's statistics are never far
+/// behind.
 const WRITE_AFTER: Duration = Duration::from_secs(5);
 
 /// How often someone who waits for another's compile looks whether the executable is there already.
@@ -107,7 +110,8 @@ impl Cache {
         })
     }
 
-    /// Opens what can be opened, and says what cannot: a runtime goes on without it. `None` where the main store cannot be used.
+    /// Opens what can be opened, and says what cannot: a runtime goes on without it. `None` where
+    /// the main store cannot be used.
     pub(super) fn open_or_degrade(
         main: StoreOptions,
         fallbacks: &[PathBuf],
@@ -204,7 +208,8 @@ impl Cache {
         &self.main
     }
 
-    /// The object of `key`, from the first store that has it. One that fails its check counts as absent, and is said.
+    /// The object of `key`, from the first store that has it. One that fails its check counts as
+    /// absent, and is said.
     pub(super) fn load(
         &self,
         key: &GraphKey,
@@ -280,7 +285,8 @@ impl Cache {
         self.main.has_object(key) || self.fallbacks.iter().any(|store| store.has_object(key))
     }
 
-    /// Every record of every store. A store that is only read has no index, by design: its records are read from its objects.
+    /// Every record of every store. A store that is only read has no index, by design: its records
+    /// are read from its objects.
     pub(super) fn each_record(&self, warnings: &Warnings, each: &mut dyn FnMut(&GraphRecord)) {
         for store in std::iter::once(&self.main).chain(&self.fallbacks) {
             let failed = |error| warnings.store_failed("reading its records", &error);
@@ -434,9 +440,11 @@ impl Cache {
         pending.oldest.get_or_insert_with(Instant::now);
     }
 
-    /// Notes a use, which is written with the next batch. Says whether the batch has waited long enough.
+    /// Notes a use, which is written with the next batch. Says whether the batch has waited long
+    /// enough.
     ///
-    /// An exact match in memory only counts what is noted already: one that comes a million times a second takes no room.
+    /// An exact match in memory only counts what is noted already: one that comes a million times a
+    /// second takes no room.
     pub(super) fn used(
         &self,
         key: GraphKey,
@@ -463,7 +471,8 @@ impl Cache {
 
     /// Writes what waits, in one transaction.
     pub(super) fn flush(&self, warnings: &Warnings) {
-        // One at a time: whoever flushes at the end of the process waits for a flush that is under way, and loses nothing of it.
+        // One at a time: whoever flushes at the end of the process waits for a flush that is under
+        // way, and loses nothing of it.
         let _turn = self.flushing.lock().unwrap_or_else(PoisonError::into_inner);
         let (uses, counters) = {
             let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
@@ -481,7 +490,8 @@ impl Cache {
         }
     }
 
-    /// Puts back what could not be written, for the next occasion: the end of the process, at the latest.
+    /// Puts back what could not be written, for the next occasion: the end of the process, at the
+    /// latest.
     fn keep_for_later(&self, mut uses: Vec<Use>, counters: &Counters) {
         let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
         uses.append(&mut pending.uses);

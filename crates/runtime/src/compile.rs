@@ -32,7 +32,8 @@ pub(super) struct Wanting<'a> {
 /// Where to look again, once it is this thread's turn to compile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Again {
-    /// In memory: another thread may have had its turn meanwhile, and without a store, memory is where it left it.
+    /// In memory: another thread may have had its turn meanwhile, and without a store, memory is
+    /// where it left it.
     Memory,
     /// In the store: another process may have.
     Store,
@@ -56,7 +57,8 @@ pub(super) struct Fresh<L> {
 }
 
 impl Inner {
-    /// Has `run_compiler` compile a graph, unless `look_again` finds that someone else has done so meanwhile.
+    /// Has `run_compiler` compile a graph, unless `look_again` finds that someone else has done so
+    /// meanwhile.
     pub(super) fn compile<L, F>(
         &self,
         asked: &Asked<'_>,
@@ -148,7 +150,8 @@ impl Inner {
         if let Some(cache) = &self.cache {
             cache.count(|counters| counters.failed_compiles += 1);
         }
-        // What this process's device or memory is doing just now says nothing about the graph: others try for themselves.
+        // What this process's device or memory is doing just now says nothing about the graph:
+        // others try for themselves.
         let is_of_the_graph = !cause.is_passing();
         if let Some(lock) = lock.filter(|_| is_of_the_graph) {
             lock.fail(&cause.to_string());
@@ -191,15 +194,16 @@ impl Inner {
                 self.warnings.warn(format!(
                     "stage `{stage}` cannot be kept, the plugin does not serialise it: {error}"
                 ));
-                // How large it is nobody knows; that it is something lets the bound on memory reach it.
+                // How large it is nobody knows; that it is something lets the bound on memory reach
+                // it.
                 inputs.program.bytes().len() as u64
             }
         };
         Fresh { loaded, record, payload_bytes, is_stored }
     }
 
-    /// Waits until no other thread of this process compiles the graph. Other processes are kept away by the key's lock, which
-    /// a store that cannot be written does not have.
+    /// Waits until no other thread of this process compiles the graph. Other processes are kept
+    /// away by the key's lock, which a store that cannot be written does not have.
     fn turn(&self, asked: &Asked<'_>, key: GraphKey) -> Result<Turn<'_>, Error> {
         let began = Instant::now();
         let mut awaited: Option<Arc<Flight>> = None;
@@ -245,7 +249,8 @@ struct Turn<'a> {
     flight: Arc<Flight>,
 }
 
-/// A compile that is under way: whoever waited for it is told if it fails, once. Whoever comes later compiles again.
+/// A compile that is under way: whoever waited for it is told if it fails, once. Whoever comes
+/// later compiles again.
 #[derive(Debug, Default)]
 pub(super) struct Flight {
     failed: OnceLock<Failure>,

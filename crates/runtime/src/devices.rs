@@ -1,4 +1,5 @@
-//! What this machine has: finds plugins and device files, and describes each device for `preheat devices`.
+//! What this machine has: finds plugins and device files, and describes each device for `preheat
+//! devices`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -224,8 +225,8 @@ pub(super) struct Found {
     pub(super) torch: Option<Torch>,
 }
 
-/// What is there, as far as the request makes it worth looking. libtorch takes a third of a second to load, so that it is not looked
-/// at where something else is used anyway.
+/// What is there, as far as the request makes it worth looking. libtorch takes a third of a second
+/// to load, so that it is not looked at where something else is used anyway.
 pub(super) fn find_devices(request: Request, stages: StageDevices, for_programs: bool) -> Found {
     let mut inventory = plugins_of(request.device);
     let for_stages =

@@ -1,5 +1,5 @@
-//! The digests that requests are found by, remembered: a request that comes again is known by its parts, and comparing
-//! those takes a tenth of the time that hashing them takes.
+//! The digests that requests are found by, remembered: a request that comes again is known by its
+//! parts, and comparing those takes a tenth of the time that hashing them takes.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -34,8 +34,8 @@ impl RequestDigests {
 #[derive(Debug)]
 pub(super) struct Digests {
     environment: Digest,
-    /// By a quick hash of some of a request's parts. The parts themselves decide, so that two requests with one hash only
-    /// take turns.
+    /// By a quick hash of some of a request's parts. The parts themselves decide, so that two
+    /// requests with one hash only take turns.
     known: HashMap<u64, Known>,
 }
 

@@ -11,8 +11,8 @@ use super::source::BuildError;
 use crate::backend::{BackendError, CompileError, DeviceFault};
 use crate::device::{DeviceError, DeviceName, Target};
 
-/// Why a runtime could not do what it was asked. A cache that cannot be read or written is never among the reasons: it
-/// degrades to compiling, with a warning.
+/// Why a runtime could not do what it was asked. A cache that cannot be read or written is never
+/// among the reasons: it degrades to compiling, with a warning.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -160,7 +160,8 @@ pub enum Error {
         #[source]
         cause: DeviceFault,
     },
-    /// The device has too little memory, although everything that is not in use was dropped; boxed, since it has many figures.
+    /// The device has too little memory, although everything that is not in use was dropped; boxed,
+    /// since it has many figures.
     #[error(transparent)]
     OutOfMemory(#[from] Box<OutOfMemory>),
     /// A tensor could not be moved to the device.

@@ -32,7 +32,8 @@ pub(super) struct LoadedGraph {
     pub(super) payload_bytes: u64,
     pub(super) measurements: Measurements,
     pub(super) footprint: Footprint,
-    /// What its runtime keeps on the device, and drops where there is no room; gone where the runtime is.
+    /// What its runtime keeps on the device, and drops where there is no room; gone where the
+    /// runtime is.
     pub(super) on_device: Weak<OnDevice>,
     pub(super) recorder: Option<Arc<Recorder>>,
 }
@@ -40,7 +41,8 @@ pub(super) struct LoadedGraph {
 /// The types of the inputs and outputs of an executable.
 pub(super) struct Interface {
     inputs: Vec<TensorType>,
-    /// The inputs' types again, each type once: a tensor that shares one of these needs no closer look.
+    /// The inputs' types again, each type once: a tensor that shares one of these needs no closer
+    /// look.
     shared_inputs: Vec<Arc<TensorType>>,
     outputs: Vec<Arc<TensorType>>,
 }
@@ -116,7 +118,8 @@ impl DeviceTensor {
         Ok(Self { buffer, kind: self.kind.clone(), recorder: recorder.cloned() })
     }
 
-    /// Calls `done` once it has been computed, or with why it could not be; from whichever thread the plugin uses.
+    /// Calls `done` once it has been computed, or with why it could not be; from whichever thread
+    /// the plugin uses.
     ///
     /// # Errors
     /// Where the plugin cannot be asked; `done` is not called then.
@@ -202,14 +205,14 @@ impl Executable {
         self.graph.interface.as_ref().map(|interface| interface.inputs.as_slice())
     }
 
-    /// What the plugin said of it when it was compiled: its cost analysis, its memory in bytes, and what the program came to, in
-    /// `instructions` and `fusions` among them.
+    /// What the plugin said of it when it was compiled: its cost analysis, its memory in bytes, and
+    /// what the program came to, in `instructions` and `fusions` among them.
     pub fn metrics(&self) -> BTreeMap<String, f64> {
         metrics::figures(&self.graph.measurements)
     }
 
-    /// Refuses an execution that takes more memory than the device has free, inputs included. It goes by the compiler's own figures, and
-    /// costs no execution; [`Self::run`] does not ask.
+    /// Refuses an execution that takes more memory than the device has free, inputs included. It
+    /// goes by the compiler's own figures, and costs no execution; [`Self::run`] does not ask.
     ///
     /// # Errors
     /// Where there is too little memory, although everything that is not in use was dropped.
@@ -271,7 +274,8 @@ impl Executable {
         }
     }
 
-    /// Does `work`; where the device has no room for it, drops what is not in use, in turn, and tries again.
+    /// Does `work`; where the device has no room for it, drops what is not in use, in turn, and
+    /// tries again.
     fn with_room<T>(
         &self,
         what: &'static str,

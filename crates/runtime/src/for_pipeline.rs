@@ -1,4 +1,5 @@
-//! What a pipeline asks of its runtime and no other program does: room for weights, and a look at what is there.
+//! What a pipeline asks of its runtime and no other program does: room for weights, and a look at
+//! what is there.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Weak};
@@ -36,7 +37,8 @@ impl Runtime {
         Ok(DeviceTensor::resting(buffer, Arc::new(weight.kind().clone())))
     }
 
-    /// Copies a tensor of `stage` that rests in the host's memory, or on another device of libtorch's, to this device.
+    /// Copies a tensor of `stage` that rests in the host's memory, or on another device of
+    /// libtorch's, to this device.
     pub fn copy_here(
         &self,
         stage: &str,
@@ -73,7 +75,8 @@ impl Runtime {
         Some(on_device.free_bytes()?.saturating_add(on_device.droppable_bytes()))
     }
 
-    /// Lets go of executables in memory. Gives the bytes that are free at once: what is in use follows when it is not.
+    /// Lets go of executables in memory. Gives the bytes that are free at once: what is in use
+    /// follows when it is not.
     pub fn forget(&self, executables: &HashSet<GraphKey>) -> u64 {
         self.inner.on_device.forget(executables)
     }
@@ -88,7 +91,8 @@ impl Runtime {
         self.inner.keeps(executable)
     }
 
-    /// What level 1 knows of graphs that cannot be built, in one transaction; `None` of each that has to be built to tell.
+    /// What level 1 knows of graphs that cannot be built, in one transaction; `None` of each that
+    /// has to be built to tell.
     pub fn look_up_declared(
         &self,
         graphs: &[(&Signature, &Graph)],
@@ -133,8 +137,9 @@ impl Executable {
 }
 
 impl Inner {
-    /// What level 1 knows of graphs of which nothing but the declaration is at hand, in one transaction. `None` where it knows nothing
-    /// that is there, so that only a graph that is built can tell.
+    /// What level 1 knows of graphs of which nothing but the declaration is at hand, in one
+    /// transaction. `None` where it knows nothing that is there, so that only a graph that is built
+    /// can tell.
     pub(super) fn look_up_declared(
         &self,
         graphs: &[(&Signature, &Graph)],

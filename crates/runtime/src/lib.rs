@@ -1,6 +1,7 @@
 //! The runtime: a device, the cache, and the executables in memory.
 //!
-//! A request goes through `obtain.rs`: memory, level 1, the graph, level 2, and a compile where all of them miss.
+//! A request goes through `obtain.rs`: memory, level 1, the graph, level 2, and a compile where all
+//! of them miss.
 
 mod ahead;
 mod as_written;
@@ -98,7 +99,8 @@ pub struct DeviceReport {
     pub kind: String,
 }
 
-/// A device and everything that was compiled for it: the one thing that a pipeline holds. A clone shares it.
+/// A device and everything that was compiled for it: the one thing that a pipeline holds. A clone
+/// shares it.
 ///
 /// Dropping the last clone writes the statistics that were not written yet.
 #[derive(Clone)]
@@ -160,7 +162,8 @@ impl Runtime {
         self.inner.backend.device()
     }
 
-    /// The runtime of a stage: another than this one where the stage was given a device of its own ([`Builder::stage_devices`]).
+    /// The runtime of a stage: another than this one where the stage was given a device of its own
+    /// ([`Builder::stage_devices`]).
     pub fn for_stage(&self, stage: StageKind) -> &Runtime {
         let own = match stage {
             StageKind::TextEncoder => &self.inner.stages.text_encoder,
@@ -195,7 +198,8 @@ impl Runtime {
         target_name(&self.inner.backend.device().to_string(), self.inner.backend.environment())
     }
 
-    /// The executable of `graph` for `signature`: from memory, from the cache, or freshly compiled and then stored.
+    /// The executable of `graph` for `signature`: from memory, from the cache, or freshly compiled
+    /// and then stored.
     ///
     /// # Errors
     /// Where the graph cannot be built or compiled; never because of the cache.
@@ -240,7 +244,8 @@ impl Runtime {
         self.request(signature, graph).lookup()
     }
 
-    /// Would the stages that were run under this exact signature hit? For whoever has the signature and no graph.
+    /// Would the stages that were run under this exact signature hit? For whoever has the signature
+    /// and no graph.
     ///
     /// # Errors
     /// Where there is no cache, or its index cannot be read.
@@ -248,7 +253,8 @@ impl Runtime {
         self.inner.lookup_signature(signature)
     }
 
-    /// Whether everything that was run under this exact signature is still there for this device and plugin.
+    /// Whether everything that was run under this exact signature is still there for this device
+    /// and plugin.
     ///
     /// # Errors
     /// As [`Self::lookup_signature`].
@@ -273,15 +279,18 @@ impl Runtime {
         }
     }
 
-    /// The device's free memory in bytes, as far as it or the system tells; `None` where neither does.
+    /// The device's free memory in bytes, as far as it or the system tells; `None` where neither
+    /// does.
     pub fn free_memory_bytes(&self) -> Option<u64> {
         self.inner.here().ok()?.free_memory_bytes()
     }
 
-    /// Drops what is not in use, which any request can have again: executables in memory that nobody holds, and weights of pipelines that
-    /// no run is using. Gives the bytes that were freed on the device.
+    /// Drops what is not in use, which any request can have again: executables in memory that
+    /// nobody holds, and weights of pipelines that no run is using. Gives the bytes that were freed
+    /// on the device.
     ///
-    /// It happens on its own where the device runs out of memory; a program calls it to leave the device to others meanwhile.
+    /// It happens on its own where the device runs out of memory; a program calls it to leave the
+    /// device to others meanwhile.
     pub fn free_memory(&self) -> u64 {
         let bytes = self.inner.on_device.drop_all().bytes;
         self.inner.on_device.give_memory_back();
@@ -293,13 +302,14 @@ impl Runtime {
         self.inner.cache()?.check_writable()
     }
 
-    /// Whether the device is here, so that executables can be loaded and run; without it, they are compiled ahead of time.
+    /// Whether the device is here, so that executables can be loaded and run; without it, they are
+    /// compiled ahead of time.
     pub fn is_here(&self) -> bool {
         self.inner.here().is_ok()
     }
 
-    /// What was done so far, in numbers; empty unless [`Builder::metrics`] or [`Builder::trace`] asked for it. What is in flight is
-    /// given a tenth of a second to end.
+    /// What was done so far, in numbers; empty unless [`Builder::metrics`] or [`Builder::trace`]
+    /// asked for it. What is in flight is given a tenth of a second to end.
     pub fn metrics(&self) -> Metrics {
         let Some(recorder) = &self.inner.recorder else { return Metrics::default() };
         let memory = self.inner.here().ok().and_then(Here::memory_stats);
@@ -441,13 +451,14 @@ impl DeviceReport {
     }
 }
 
-/// The target of a compiled graph as the command line names it: the device, and the shape of the hardware where it has one.
+/// The target of a compiled graph as the command line names it: the device, and the shape of the
+/// hardware where it has one.
 pub fn target_of(record: &GraphRecord) -> String {
     target_name(&record.device, &record.environment)
 }
 
-/// A device of libtorch's as a target, such as `torch:cpu` or `torch:cuda:nvidia-h200`: which card it is tells whether what was made
-/// ready fits, which number it has does not.
+/// A device of libtorch's as a target, such as `torch:cpu` or `torch:cuda:nvidia-h200`: which card
+/// it is tells whether what was made ready fits, which number it has does not.
 fn torch_target(environment: &Environment) -> Option<String> {
     let backend = environment.platform.strip_prefix("torch-")?;
     if backend == environment.device_kind {

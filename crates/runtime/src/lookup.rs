@@ -45,8 +45,9 @@ impl Inner {
         Ok(missing(asked, key, nearest))
     }
 
-    /// Every stage that was run under this exact signature, and whether its executable for this environment is there. A stage
-    /// that was only run in other environments is a miss, with what differs.
+    /// Every stage that was run under this exact signature, and whether its executable for this
+    /// environment is there. A stage that was only run in other environments is a miss, with what
+    /// differs.
     pub(super) fn lookup_signature(&self, signature: &Signature) -> Result<Lookup, Error> {
         let cache = self.cache()?;
         let mut stages: BTreeMap<String, StageLookup> = BTreeMap::new();

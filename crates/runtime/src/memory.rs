@@ -1,4 +1,5 @@
-//! The executables that this process holds: bounded by bytes of machine code, the least recently used goes first.
+//! The executables that this process holds: bounded by bytes of machine code, the least recently
+//! used goes first.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -19,7 +20,8 @@ pub(super) struct Memory {
     entries: HashMap<GraphKey, Entry>,
     /// Projection key to graph key: level 1, for what this process has loaded.
     projections: HashMap<Digest, GraphKey>,
-    /// Exact signatures under a projection that were run before, in this process or, as far as was read, in others.
+    /// Exact signatures under a projection that were run before, in this process or, as far as was
+    /// read, in others.
     known: HashSet<(Digest, Digest)>,
 }
 
@@ -61,7 +63,8 @@ impl Memory {
 
     /// Notes that `signature` was run, and which graph its projection leads to.
     pub(super) fn learn(&mut self, signature: Digest, projection_key: Digest, key: GraphKey) {
-        // A slider for the cfg scale makes a signature of each of its positions. What is forgotten is read from the index again.
+        // A slider for the cfg scale makes a signature of each of its positions. What is forgotten
+        // is read from the index again.
         if self.known.len() >= LEARNT || self.projections.len() >= LEARNT {
             self.known.clear();
             self.projections.clear();
@@ -70,7 +73,8 @@ impl Memory {
         self.projections.insert(projection_key, key);
     }
 
-    /// Keeps `graph`, in place of an older one under its key, and lets go of the least recently used beyond the limit.
+    /// Keeps `graph`, in place of an older one under its key, and lets go of the least recently
+    /// used beyond the limit.
     ///
     /// The newest stays even where it alone is over the limit: its caller is about to run it.
     #[must_use = "what is let go of is dropped where nobody waits for it"]

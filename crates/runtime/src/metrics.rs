@@ -1,4 +1,5 @@
-//! What a runtime did, in numbers, under the names that `torch_xla`'s users know where they mean the same.
+//! What a runtime did, in numbers, under the names that `torch_xla`'s users know where they mean
+//! the same.
 //!
 //! | name | what | in `torch_xla` |
 //! |---|---|---|
@@ -26,7 +27,8 @@ use crate::backend::DeviceFault;
 use crate::backend::here::Buffer;
 use crate::trace::{Going, Span, Trace};
 
-/// How long metrics wait for what the device is about to tell: a result can be read a moment before its completion is told.
+/// How long metrics wait for what the device is about to tell: a result can be read a moment before
+/// its completion is told.
 const SETTLE: Duration = Duration::from_millis(100);
 /// Samples that percentiles are taken of.
 const SAMPLES_KEPT: usize = 1024;
@@ -93,20 +95,23 @@ pub struct Summary {
 /// What a runtime did so far.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Metrics {
-    /// What was measured; by stage, program or step where the second is given, over all where it is `None`.
+    /// What was measured; by stage, program or step where the second is given, over all where it is
+    /// `None`.
     pub measured: BTreeMap<(Metric, Option<String>), Summary>,
     /// What was counted.
     pub counters: BTreeMap<&'static str, u64>,
-    /// What the compiler said of each executable (see [`Executable::metrics`](super::Executable::metrics)), by stage or program. A stage that was asked for
-    /// with several graphs stands once for each: the first as `denoiser`, another as `denoiser@` and its graph key's beginning.
+    /// What the compiler said of each executable (see
+    /// [`Executable::metrics`](super::Executable::metrics)), by stage or program. A stage that was
+    /// asked for with several graphs stands once for each: the first as `denoiser`, another as
+    /// `denoiser@` and its graph key's beginning.
     pub executables: BTreeMap<String, BTreeMap<String, f64>>,
     /// The device's memory in bytes, where the plugin tells.
     pub device_memory: BTreeMap<&'static str, u64>,
 }
 
 impl Metrics {
-    /// All of it as one table: `CompileTime.samples`, `denoiser.CompileTime.p50_seconds`, `UncachedCompile`,
-    /// `denoiser.flops`, `device.bytes_in_use`, ...
+    /// All of it as one table: `CompileTime.samples`, `denoiser.CompileTime.p50_seconds`,
+    /// `UncachedCompile`, `denoiser.flops`, `device.bytes_in_use`, ...
     pub fn flat(&self) -> BTreeMap<String, f64> {
         let mut flat = BTreeMap::new();
         for ((metric, subject), summary) in &self.measured {
@@ -165,8 +170,8 @@ impl Samples {
     }
 }
 
-/// Takes note of what a runtime does. Where neither metrics nor a trace are wanted there is none, and each place that would tell
-/// it something asks that one question.
+/// Takes note of what a runtime does. Where neither metrics nor a trace are wanted there is none,
+/// and each place that would tell it something asks that one question.
 #[derive(Debug)]
 pub(super) struct Recorder {
     state: Mutex<State>,
@@ -301,7 +306,8 @@ impl Recorder {
         }
     }
 
-    /// Has `done` called once the buffer is there. One that fails is not measured: whoever waits for it gets the error.
+    /// Has `done` called once the buffer is there. One that fails is not measured: whoever waits
+    /// for it gets the error.
     fn when_ready(self: &Arc<Self>, buffer: &Buffer, done: impl FnOnce(&Self) + Send + 'static) {
         self.state().in_flight += 1;
         let recorder = Arc::clone(self);

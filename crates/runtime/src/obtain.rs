@@ -1,4 +1,5 @@
-//! One request, from the cheapest answer to the dearest: memory, level 1, the graph, level 2, a compile.
+//! One request, from the cheapest answer to the dearest: memory, level 1, the graph, level 2, a
+//! compile.
 
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -92,7 +93,8 @@ impl Inner {
             {
                 return Ok(Obtained::found(graph, Source::Memory, matched));
             }
-            // With the program at hand its key is known at once, and level 1 is only asked, meanwhile, how it matched.
+            // With the program at hand its key is known at once, and level 1 is only asked,
+            // meanwhile, how it matched.
             if asked.graph.program_at_hand().is_none() {
                 match self.find_by_projection(asked)? {
                     Found::Ready(obtained) => return Ok(obtained),
@@ -169,13 +171,15 @@ impl Inner {
         if let Some(graph) = self.memory().by_key(&known.graph_key) {
             return Ok(Found::Ready(Obtained::found(graph, Source::Memory, known.matched)));
         }
-        // The index is trusted to save work, not to be right: what it leads to must be such a graph.
+        // The index is trusted to save work, not to be right: what it leads to must be such a
+        // graph.
         let (stage, options) = (asked.graph.stage_name(), asked.graph.compile_options());
         let fits = |record: &GraphRecord| record.answers(stage, options, &self.environment_digest);
         self.load(asked, &known.graph_key, fits, || known.matched)
     }
 
-    /// Level 2: the executable of this very graph. How it matched is read from the index while the plugin loads it.
+    /// Level 2: the executable of this very graph. How it matched is read from the index while the
+    /// plugin loads it.
     fn find_by_key(&self, asked: &Asked<'_>, key: &GraphKey) -> Result<Found, Error> {
         if let Some(graph) = self.memory().by_key(key) {
             return Ok(Found::Ready(Obtained::found(graph, Source::Memory, Match::Graph)));
@@ -193,7 +197,8 @@ impl Inner {
         })
     }
 
-    /// Reads an object and, if its record `fits`, hands it to the plugin; `matched` is asked once it is loaded.
+    /// Reads an object and, if its record `fits`, hands it to the plugin; `matched` is asked once
+    /// it is loaded.
     fn load(
         &self,
         asked: &Asked<'_>,
@@ -220,7 +225,8 @@ impl Inner {
             needed_bytes: Some(footprint.code),
             footprint: Some(footprint),
         };
-        // Weights and the rest of its arguments may be there already, or come later in the place of others: only the code is needed now.
+        // Weights and the rest of its arguments may be there already, or come later in the place of
+        // others: only the code is needed now.
         self.on_device.check_fits_at_all(&doing)?;
         self.on_device.make_room(footprint.code);
         let here = self.here()?;
@@ -277,7 +283,8 @@ impl Inner {
             recorder: self.recorder.clone(),
         });
         if self.reuse {
-            // Dropped after the table is free again: a plugin takes its time to give an executable up.
+            // Dropped after the table is free again: a plugin takes its time to give an executable
+            // up.
             let gone = self.memory().insert(Arc::clone(&graph));
             drop(gone);
         }
@@ -304,7 +311,8 @@ impl Inner {
             times: 1,
         });
         if is_due {
-            // On a thread of its own: a transaction takes milliseconds, and whoever asked has a step to run.
+            // On a thread of its own: a transaction takes milliseconds, and whoever asked has a
+            // step to run.
             let (cache, warnings) = (Arc::clone(cache), Arc::clone(&self.warnings));
             let flush = move || cache.flush(&warnings);
             if let Err(error) =
@@ -339,7 +347,8 @@ pub(super) fn recorded(asked: &Asked<'_>) -> RecordedSignature {
     }
 }
 
-/// How an object that was found by its key matched: as level 1 says where it leads to the same graph.
+/// How an object that was found by its key matched: as level 1 says where it leads to the same
+/// graph.
 pub(super) fn matched(known: Option<&Resolved>, key: &GraphKey) -> Match {
     known.filter(|known| known.graph_key == *key).map_or(Match::Graph, |known| known.matched)
 }

@@ -1,6 +1,8 @@
-//! What a runtime keeps on its device and can do without: executables nobody holds, and weights that no stage is running on.
+//! What a runtime keeps on its device and can do without: executables nobody holds, and weights
+//! that no stage is running on.
 //!
-//! Where the device has no room for something new, these are dropped one after the other, the cheapest to have again first, until there is.
+//! Where the device has no room for something new, these are dropped one after the other, the
+//! cheapest to have again first, until there is.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -14,7 +16,8 @@ use crate::backend::here::Here;
 
 /// Whoever keeps things on the device that can be had again.
 pub trait Holder: Send + Sync {
-    /// Drops one thing that is not in use, the one that was used longest ago, and tells what it was; `None` where all are in use.
+    /// Drops one thing that is not in use, the one that was used longest ago, and tells what it
+    /// was; `None` where all are in use.
     ///
     /// It must wait for nobody: the caller may hold what others wait for.
     fn drop_one(&self) -> Option<Dropped>;
@@ -66,7 +69,8 @@ impl OnDevice {
             .collect()
     }
 
-    /// Drops one thing that is not in use: an executable, which is back from disk in a fraction of a second, before weights.
+    /// Drops one thing that is not in use: an executable, which is back from disk in a fraction of
+    /// a second, before weights.
     pub(super) fn drop_one(&self) -> Option<Dropped> {
         // Dropped after the table is free again: a plugin takes its time to give an executable up.
         let executable = self.executables().take_unused();
@@ -86,7 +90,8 @@ impl OnDevice {
         dropped
     }
 
-    /// What a back end keeps for later goes back to the device: what is outside of its allocator, such as kernels, needs room, too.
+    /// What a back end keeps for later goes back to the device: what is outside of its allocator,
+    /// such as kernels, needs room, too.
     pub(super) fn give_memory_back(&self) {
         if let Some(here) = &self.here {
             here.give_memory_back();
@@ -98,7 +103,8 @@ impl OnDevice {
         self.drop_until(|_| false)
     }
 
-    /// Lets go of these executables; those that are in use live until nobody holds them. Gives the bytes that are free at once.
+    /// Lets go of these executables; those that are in use live until nobody holds them. Gives the
+    /// bytes that are free at once.
     pub(super) fn forget(&self, keys: &HashSet<GraphKey>) -> u64 {
         let gone = self.executables().take(keys);
         let unused = gone.iter().filter(|graph| Arc::strong_count(graph) == 1);
@@ -122,10 +128,11 @@ impl OnDevice {
         self.here.as_ref()?.total_memory_bytes()
     }
 
-    /// Drops what is not in use until so many bytes are free, or nothing is left to drop. Where the device tells nothing, nothing is dropped.
+    /// Drops what is not in use until so many bytes are free, or nothing is left to drop. Where the
+    /// device tells nothing, nothing is dropped.
     ///
-    /// Whether it then fits is the plugin's to say: it may have set memory for an execution aside already, and the host's allocator may
-    /// have memory back that the system counts as taken.
+    /// Whether it then fits is the plugin's to say: it may have set memory for an execution aside
+    /// already, and the host's allocator may have memory back that the system counts as taken.
     pub(super) fn make_room(&self, needed_bytes: u64) {
         let Some(free_at_first) = self.free_bytes() else { return };
         self.drop_until(|dropped| {
@@ -157,7 +164,8 @@ impl OnDevice {
         if fits() { Ok(()) } else { Err(self.out_of_memory(doing, dropped, None)) }
     }
 
-    /// Does `work`, and again after each thing that is dropped, as long as the device is out of memory.
+    /// Does `work`, and again after each thing that is dropped, as long as the device is out of
+    /// memory.
     pub(super) fn with_room<T>(
         &self,
         doing: &Doing<'_>,
@@ -180,7 +188,8 @@ impl OnDevice {
         Err(Failure::OutOfMemory(self.out_of_memory(doing, dropped, Some(first))))
     }
 
-    /// Drops one thing after the other until `fits`, which is told of what was dropped, or nothing is left.
+    /// Drops one thing after the other until `fits`, which is told of what was dropped, or nothing
+    /// is left.
     fn drop_until(&self, fits: impl Fn(Dropped) -> bool) -> Dropped {
         let mut dropped = Dropped::default();
         while !fits(dropped) {

@@ -1,4 +1,5 @@
-//! Too little memory on the device: what was needed, what is there, and what was dropped before giving up.
+//! Too little memory on the device: what was needed, what is there, and what was dropped before
+//! giving up.
 
 use std::fmt;
 
@@ -92,7 +93,8 @@ impl fmt::Display for Dropped {
     }
 }
 
-/// The device does not have the memory for something, although everything that is not in use was dropped.
+/// The device does not have the memory for something, although everything that is not in use was
+/// dropped.
 #[derive(Debug, thiserror::Error)]
 #[error("{doing}: {}; {}{}", needed(*.needed_bytes, .footprint.as_ref()), there(*.free_bytes, *.total_bytes), self.done())]
 pub struct OutOfMemory {
@@ -108,7 +110,8 @@ pub struct OutOfMemory {
     pub total_bytes: Option<u64>,
     /// What was dropped before.
     pub dropped: Dropped,
-    /// What the plugin said; `None` where the figures alone told that it would not fit, and the plugin was not asked.
+    /// What the plugin said; `None` where the figures alone told that it would not fit, and the
+    /// plugin was not asked.
     #[source]
     pub cause: Option<DeviceFault>,
 }

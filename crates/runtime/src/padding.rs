@@ -1,4 +1,5 @@
-//! What the builder of a graph declares so that a larger executable may serve a request: which dimensions grow with the shape.
+//! What the builder of a graph declares so that a larger executable may serve a request: which
+//! dimensions grow with the shape.
 
 use preheat_tensor::AlignedBytes;
 use preheat_tensor::TensorType;
@@ -6,7 +7,8 @@ use preheat_tensor::{Tensor, TensorError};
 
 use super::error::Error;
 
-/// A dimension of an input or output that is a multiple of one number of the signature's `input_shape`.
+/// A dimension of an input or output that is a multiple of one number of the signature's
+/// `input_shape`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Scaled {
     /// Which dimension of the tensor, from 0.
@@ -19,9 +21,10 @@ pub struct Scaled {
 
 /// Which dimensions of a graph's inputs and outputs grow with the shape in the signature.
 ///
-/// To declare it is to promise two things: the builder builds a graph of the same meaning for every shape, and zeros behind the end of
-/// the inputs change nothing in that part of the outputs which is kept, or nothing that matters. Nobody but the builder can know that;
-/// a convolution sees the zeros near the edge, and a normalisation over the whole tensor sees them everywhere.
+/// To declare it is to promise two things: the builder builds a graph of the same meaning for every
+/// shape, and zeros behind the end of the inputs change nothing in that part of the outputs which
+/// is kept, or nothing that matters. Nobody but the builder can know that; a convolution sees the
+/// zeros near the edge, and a normalisation over the whole tensor sees them everywhere.
 ///
 /// ```
 /// use preheat_runtime::{Padding, Scaled};
@@ -54,7 +57,8 @@ impl Padding {
         self
     }
 
-    /// Whether a request of `shape` may be served at `larger`: the sides that were declared may grow, the others stay.
+    /// Whether a request of `shape` may be served at `larger`: the sides that were declared may
+    /// grow, the others stay.
     pub(super) fn covers(&self, shape: &[u64], larger: &[u64]) -> bool {
         let declared = |side: usize| {
             self.inputs.iter().chain(&self.outputs).any(|(_, scaled)| scaled.of == side)
@@ -65,7 +69,8 @@ impl Padding {
     }
 }
 
-/// The tensors of one call, brought from the shape of the request to that of the executable, and back.
+/// The tensors of one call, brought from the shape of the request to that of the executable, and
+/// back.
 #[derive(Debug, Clone)]
 pub(super) struct Fit {
     pub(super) stage: String,
@@ -135,8 +140,8 @@ impl Fit {
     }
 }
 
-/// A tensor with what it and `kind` have in common from the beginning of each dimension, and zeros elsewhere. Both have the same rank
-/// and dtype.
+/// A tensor with what it and `kind` have in common from the beginning of each dimension, and zeros
+/// elsewhere. Both have the same rank and dtype.
 fn resized(tensor: &Tensor, kind: TensorType) -> Result<Tensor, TensorError> {
     if *tensor.kind() == kind {
         return Ok(tensor.clone());
@@ -149,7 +154,8 @@ fn resized(tensor: &Tensor, kind: TensorType) -> Result<Tensor, TensorError> {
     let mut bytes = AlignedBytes::zeroed(kind.dtype.array_bytes(&kind.dimensions)?)?;
     let common: Vec<usize> = from.iter().zip(&to).map(|(from, to)| *from.min(to)).collect();
     let Some((&run, outer)) = common.split_last() else { return Ok(tensor.clone()) };
-    // Where a row of the last dimension begins in a tensor of `sizes`, by the row's number among those in common.
+    // Where a row of the last dimension begins in a tensor of `sizes`, by the row's number among
+    // those in common.
     let offset = |sizes: &[usize], mut row: usize| {
         let (mut offset, mut stride) = (0, sizes.last().copied().unwrap_or(1));
         for (size, common) in sizes.iter().zip(outer).rev() {

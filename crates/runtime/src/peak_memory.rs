@@ -22,13 +22,14 @@ pub struct PeakMemory {
 pub enum MemoryOf {
     /// The device's own, as its plugin or libtorch's allocator counts it.
     Device,
-    /// This process's resident memory: weights, results, libraries, and the pages of the model's files that were read.
+    /// This process's resident memory: weights, results, libraries, and the pages of the model's
+    /// files that were read.
     Process,
 }
 
 impl Runtime {
-    /// The most memory that was taken at once so far: on the device, where that has its own and tells, else by this process. `None`
-    /// where neither is told.
+    /// The most memory that was taken at once so far: on the device, where that has its own and
+    /// tells, else by this process. `None` where neither is told.
     pub fn peak_memory(&self) -> Option<PeakMemory> {
         let of_device = || {
             let stats = self.inner.here().ok().and_then(Here::memory_stats)?;

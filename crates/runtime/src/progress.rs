@@ -29,7 +29,8 @@ pub enum EventKind {
     Trying,
     /// Its graph is being compiled, by this process.
     Compiling {
-        /// Seconds that this graph, or the one most like it, took before; `None` where nothing like it was measured.
+        /// Seconds that this graph, or the one most like it, took before; `None` where nothing like
+        /// it was measured.
         expected_seconds: Option<f64>,
     },
     /// Another process compiles the same graph; this one waits for it.
@@ -103,8 +104,9 @@ impl Progress for Silent {
 
 /// A flag, shared by its clones, that asks long work to stop at its next safe place.
 ///
-/// Waits for another process's compile stop within a tenth of a second. A compile that runs inside the plugin cannot be
-/// stopped from outside; a program that must end at once may simply exit, since nothing is written before a compile is done.
+/// Waits for another process's compile stop within a tenth of a second. A compile that runs inside
+/// the plugin cannot be stopped from outside; a program that must end at once may simply exit,
+/// since nothing is written before a compile is done.
 #[derive(Debug, Clone, Default)]
 pub struct Cancel(Arc<AtomicBool>);
 

@@ -7,13 +7,15 @@ use super::error::Error;
 use super::source::Graph;
 
 impl Runtime {
-    /// The graph that the cache has under a key, and the latest request that led to it: for whoever has neither its program nor its model.
+    /// The graph that the cache has under a key, and the latest request that led to it: for whoever
+    /// has neither its program nor its model.
     ///
-    /// A request for it loads the executable; where that is damaged, it is put into quarantine, compiled anew from the program in its record,
-    /// and stored again, as for any other graph.
+    /// A request for it loads the executable; where that is damaged, it is put into quarantine,
+    /// compiled anew from the program in its record, and stored again, as for any other graph.
     ///
     /// # Errors
-    /// Where the cache does not know the key or has lost the program, and where the graph was compiled for another environment.
+    /// Where the cache does not know the key or has lost the program, and where the graph was
+    /// compiled for another environment.
     pub fn recorded(&self, key: &GraphKey) -> Result<(Signature, Graph), Error> {
         let store = self.inner.cache()?.main();
         let record = store.record(key)?.ok_or(Error::Unrecorded { graph_key: *key })?;

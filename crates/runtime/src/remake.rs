@@ -107,7 +107,8 @@ impl Runtime {
             warming: true,
         };
         let inputs = inner.key_inputs(&asked)?;
-        // `key_inputs` checks only what it builds itself, and here the program comes from the cache.
+        // `key_inputs` checks only what it builds itself, and here the program comes from the
+        // cache.
         inner.check_as_written(&record.stage, &inputs.program, &inputs.options)?;
         let kept = inner.compile_and_keep(&asked, &inputs, &|_| Match::Graph)?;
         if kept.source == Source::Compiled {

@@ -21,8 +21,8 @@ pub struct StageReport {
     pub matched: Match,
     /// Seconds the compile took in this call; 0 where nothing was compiled.
     pub compile_seconds: f64,
-    /// The largest resident size of this process up to the end of its compile, in bytes; 0 where nothing was compiled
-    /// or the system does not tell.
+    /// The largest resident size of this process up to the end of its compile, in bytes; 0 where
+    /// nothing was compiled or the system does not tell.
     pub compile_peak_bytes: u64,
     /// Seconds from the look-up until the executable was ready, compile aside.
     pub load_seconds: f64,
@@ -36,7 +36,8 @@ pub struct WarmupReport {
     pub stage: StageReport,
     /// Seconds of the execution on zeros.
     pub first_run_seconds: f64,
-    /// Whether the cache has it now; what is compiled and cannot be kept is compiled again by the next process.
+    /// Whether the cache has it now; what is compiled and cannot be kept is compiled again by the
+    /// next process.
     pub kept: bool,
 }
 
@@ -118,7 +119,8 @@ pub struct StageLookup {
     pub matched: Option<Match>,
     /// The key of the executable; `None` where a miss was found without building the graph.
     pub graph_key: Option<GraphKey>,
-    /// Seconds that a compile took for this graph, or for the one most like it; `None` where nothing was measured.
+    /// Seconds that a compile took for this graph, or for the one most like it; `None` where
+    /// nothing was measured.
     pub expected_compile_seconds: Option<f64>,
     /// On a miss, the entry that comes nearest.
     pub nearest: Option<Nearest>,

@@ -33,7 +33,8 @@ pub(super) struct Asked<'a> {
     pub(super) exact: Digest,
     /// The key of level 1: stage, projected signature, environment, builder and options.
     pub(super) projection_key: Digest,
-    /// Requests that lead to the graph and were not made here; what is compiled for them is recorded under each, and not under this one.
+    /// Requests that lead to the graph and were not made here; what is compiled for them is
+    /// recorded under each, and not under this one.
     pub(super) leading: &'a [RecordedSignature],
     pub(super) force_recompile: bool,
     pub(super) require_warm: bool,
@@ -106,7 +107,8 @@ impl<'a> Request<'a> {
         Ok((executable, report))
     }
 
-    /// Makes sure that the cache has the executable, and loads nothing: all that can be done for hardware that is not here.
+    /// Makes sure that the cache has the executable, and loads nothing: all that can be done for
+    /// hardware that is not here.
     ///
     /// # Errors
     /// Where the graph cannot be built, compiled or kept.
@@ -132,7 +134,8 @@ impl<'a> Request<'a> {
         warming: bool,
         then: impl FnOnce(&Inner, &Asked<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        // Its fields are public: a number that is none would be recorded and could never be read back.
+        // Its fields are public: a number that is none would be recorded and could never be read
+        // back.
         self.signature.validate()?;
         let graph = self
             .graph

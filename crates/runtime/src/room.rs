@@ -5,8 +5,8 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use crate::backend::host_memory::host_memory;
 use crate::threads;
 
-/// What a compile is taken to need where nothing like it was measured: a little more than the largest that was ever measured, the
-/// denoiser of Stable Diffusion XL for a v5e (docs/tpu.md).
+/// What a compile is taken to need where nothing like it was measured: a little more than the
+/// largest that was ever measured, the denoiser of Stable Diffusion XL for a v5e (docs/tpu.md).
 pub const UNMEASURED_PEAK_BYTES: u64 = 4 << 30;
 
 /// Room for compiles: so many at once, and so much memory.
@@ -32,7 +32,8 @@ pub struct Place<'a> {
 }
 
 impl Room {
-    /// The room that this machine has now, for so many compiles; `None`: for one for every two processors.
+    /// The room that this machine has now, for so many compiles; `None`: for one for every two
+    /// processors.
     pub fn here(jobs: Option<usize>) -> Self {
         Self::new(jobs.unwrap_or_else(default_jobs), available_bytes())
     }
@@ -54,8 +55,8 @@ impl Room {
         Place { room: self, bytes }
     }
 
-    /// Does `work` for each task, on as many threads as there may be compiles at once, until `stop` says that it is enough. Each task
-    /// enters the room by itself.
+    /// Does `work` for each task, on as many threads as there may be compiles at once, until `stop`
+    /// says that it is enough. Each task enters the room by itself.
     pub fn work_through<T: Sync>(
         &self,
         tasks: &[T],

@@ -1,7 +1,9 @@
-//! Snapping to warm: a request whose own size would have to be compiled is served at a larger one that is warm, and cropped.
+//! Snapping to warm: a request whose own size would have to be compiled is served at a larger one
+//! that is warm, and cropped.
 //!
-//! How much is wasted is told relative to what is computed: `(larger - own) / larger`, in elements of the signature's `input_shape`,
-//! which for pictures is their area. At 50 percent, twice as much is computed as the request would take at its own size.
+//! How much is wasted is told relative to what is computed: `(larger - own) / larger`, in elements
+//! of the signature's `input_shape`, which for pictures is their area. At 50 percent, twice as much
+//! is computed as the request would take at its own size.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -33,7 +35,8 @@ impl Percent {
         (0.0..=100.0).contains(&percent).then_some(Self(percent))
     }
 
-    /// How much of what is computed at `larger` is beyond `own`; both are numbers of elements, or pixels.
+    /// How much of what is computed at `larger` is beyond `own`; both are numbers of elements, or
+    /// pixels.
     pub fn wasted(own: u64, larger: u64) -> Self {
         #[expect(
             clippy::cast_precision_loss,
@@ -86,14 +89,16 @@ impl Snapped {
         &self.executable
     }
 
-    /// The `input_shape` that it was compiled for, and how much of it is wasted; `None` where that is the request's own.
+    /// The `input_shape` that it was compiled for, and how much of it is wasted; `None` where that
+    /// is the request's own.
     pub fn larger_shape(&self) -> Option<(&[u64], Percent)> {
         let fit = self.fit.as_ref()?;
         Some((&fit.larger, Percent::wasted(elements(&fit.own), elements(&fit.larger))))
     }
 
-    /// Runs it on tensors of the request's shape: the inputs are padded with zeros at their ends, and of the outputs the beginning is
-    /// given back, as the graph's [`Padding`](super::Padding) declares.
+    /// Runs it on tensors of the request's shape: the inputs are padded with zeros at their ends,
+    /// and of the outputs the beginning is given back, as the graph's [`Padding`](super::Padding)
+    /// declares.
     ///
     /// # Errors
     /// As [`Executable::run_to_host`], and where a tensor is not as large as was declared.
@@ -106,11 +111,12 @@ impl Snapped {
 }
 
 impl Runtime {
-    /// As [`Self::get_or_compile`]; but where that would have to compile, and the graph's builder declared a
-    /// [`Padding`](super::Padding), the smallest larger shape that is warm serves instead, if no more than `most_waste` of it is wasted.
+    /// As [`Self::get_or_compile`]; but where that would have to compile, and the graph's builder
+    /// declared a [`Padding`](super::Padding), the smallest larger shape that is warm serves
+    /// instead, if no more than `most_waste` of it is wasted.
     ///
-    /// Larger shapes are those that requests like this one were recorded with; the graph must have been given as a builder
-    /// ([`Graph::built_by`]), since a program has one shape.
+    /// Larger shapes are those that requests like this one were recorded with; the graph must have
+    /// been given as a builder ([`Graph::built_by`]), since a program has one shape.
     ///
     /// # Errors
     /// As [`Self::get_or_compile`].
@@ -127,7 +133,8 @@ impl Runtime {
         }
         for larger in self.larger_shapes(signature, graph, most_waste) {
             let asked = Signature { input_shape: larger.clone(), ..signature.clone() };
-            // What is recorded may have gone since; it is not to be built from what builds another shape.
+            // What is recorded may have gone since; it is not to be built from what builds another
+            // shape.
             let executable = match self
                 .request(&asked, &graph.never_built())
                 .require_warm(true)
@@ -150,7 +157,8 @@ impl Runtime {
         self.request(signature, graph).get().map(own)
     }
 
-    /// Every record that requests may be served from: of the cache and those behind it, also where they are only read.
+    /// Every record that requests may be served from: of the cache and those behind it, also where
+    /// they are only read.
     pub fn records(&self) -> Vec<GraphRecord> {
         let mut records = Vec::new();
         if let Some(cache) = &self.inner.cache {
@@ -159,7 +167,8 @@ impl Runtime {
         records
     }
 
-    /// The shapes that may serve a request by what its graph's builder declared, the smallest first.
+    /// The shapes that may serve a request by what its graph's builder declared, the smallest
+    /// first.
     fn larger_shapes(
         &self,
         signature: &Signature,
@@ -178,8 +187,8 @@ impl Runtime {
         shapes
     }
 
-    /// Every `input_shape` for which the builder of `graph` has built an executable that is in the cache, for this device and for
-    /// requests like `signature`; its own may be among them.
+    /// Every `input_shape` for which the builder of `graph` has built an executable that is in the
+    /// cache, for this device and for requests like `signature`; its own may be among them.
     pub fn recorded_shapes(&self, signature: &Signature, graph: &Graph) -> Vec<Vec<u64>> {
         let Some(cache) = &self.inner.cache else { return Vec::new() };
         let (stage, options, environment) =

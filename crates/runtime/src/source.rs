@@ -15,9 +15,10 @@ type Build = Arc<dyn Fn() -> Result<Program, BuildError> + Send + Sync>;
 
 /// One graph of a model: a program, or how to build one, with what its builder declares.
 ///
-/// A graph that is given as a [`Program`] is keyed on that program. A graph that is given as a builder is first looked up
-/// by the signature's projection, and built only where that look-up finds nothing; its [`BuilderId`] must therefore change
-/// whenever the builder would build something else for the same projected signature.
+/// A graph that is given as a [`Program`] is keyed on that program. A graph that is given as a
+/// builder is first looked up by the signature's projection, and built only where that look-up
+/// finds nothing; its [`BuilderId`] must therefore change whenever the builder would build
+/// something else for the same projected signature.
 #[derive(Clone)]
 pub struct Graph {
     stage: String,
@@ -38,12 +39,13 @@ impl Graph {
     /// The stage name of a graph that was given none.
     pub const DEFAULT_STAGE: &'static str = "program";
 
-    /// A graph whose program is at hand. It declares no projection, so it is matched on the exact signature. Its options are for the
-    /// replicas and partitions that the program declares.
+    /// A graph whose program is at hand. It declares no projection, so it is matched on the exact
+    /// signature. Its options are for the replicas and partitions that the program declares.
     pub fn from_program(program: Program) -> Self {
         Self {
             stage: Self::DEFAULT_STAGE.to_owned(),
-            // The program is its own builder: another program under the same signature is another entry.
+            // The program is its own builder: another program under the same signature is another
+            // entry.
             builder: BuilderId::of_program(&program),
             projection: Projection::exact(),
             options: options_for(&program),
@@ -88,9 +90,10 @@ impl Graph {
         self
     }
 
-    /// Declares that a graph of a larger shape may serve in place of this one, and which dimensions of its inputs and outputs grow with
-    /// the shape: [`Runtime::get_or_snap`](crate::Runtime::get_or_snap) then pads and crops. It takes a graph that is given as a builder,
-    /// and a projection that keeps the shape.
+    /// Declares that a graph of a larger shape may serve in place of this one, and which dimensions
+    /// of its inputs and outputs grow with the shape:
+    /// [`Runtime::get_or_snap`](crate::Runtime::get_or_snap) then pads and crops. It takes a graph
+    /// that is given as a builder, and a projection that keeps the shape.
     #[must_use]
     pub fn padding(mut self, padding: Padding) -> Self {
         self.padding = Some(padding);
@@ -141,8 +144,8 @@ impl Graph {
     }
 }
 
-/// What a compiler is told of a program that says for how many devices it is. A program that cannot be read is refused where it is
-/// asked for.
+/// What a compiler is told of a program that says for how many devices it is. A program that cannot
+/// be read is refused where it is asked for.
 fn options_for(program: &Program) -> CompileOptions {
     let Ok(wanted) = program.requirements() else { return CompileOptions::default() };
     CompileOptions {

@@ -12,8 +12,8 @@ use crate::backend::here;
 use crate::progress::{Event, EventKind};
 use crate::trace::Going;
 
-/// How many steps may be queued on the device at once: one that runs and one that follows it without a gap. More would only
-/// make Ctrl-C wait longer, and hold the memory of more steps.
+/// How many steps may be queued on the device at once: one that runs and one that follows it
+/// without a gap. More would only make Ctrl-C wait longer, and hold the memory of more steps.
 const STEPS_IN_FLIGHT: usize = 2;
 /// How long a step is waited for before it is asked whether anyone still wants it.
 const PATIENCE: Duration = Duration::from_millis(100);
@@ -25,17 +25,20 @@ pub struct StepTimes {
     pub first_seconds: f64,
     /// The mean of the others; the first one's where there is no other.
     pub mean_seconds: f64,
-    /// What half of the steps did not exceed, the first among them; of the last 1024 where there were more.
+    /// What half of the steps did not exceed, the first among them; of the last 1024 where there
+    /// were more.
     pub p50_seconds: f64,
     /// What 99 in 100 of them did not exceed.
     pub p99_seconds: f64,
 }
 
-/// The boundary between steps of one kind, such as `diffusion_step`: made once before the first of them.
+/// The boundary between steps of one kind, such as `diffusion_step`: made once before the first of
+/// them.
 ///
-/// A step that was queued is not waited for. It is timed by what the device tells when it is done; and [`Self::begin`] lets no
-/// more than two be in flight, so that neither memory nor Ctrl-C suffers. With [`sync_steps`](super::Builder::sync_steps)
-/// (`--tpu-sync-steps N`) the host waits for the device after every Nth step as well.
+/// A step that was queued is not waited for. It is timed by what the device tells when it is done;
+/// and [`Self::begin`] lets no more than two be in flight, so that neither memory nor Ctrl-C
+/// suffers. With [`sync_steps`](super::Builder::sync_steps) (`--tpu-sync-steps N`) the host waits
+/// for the device after every Nth step as well.
 ///
 /// ```no_run
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -93,14 +96,16 @@ struct Device {
     recorder: Option<Arc<Recorder>>,
 }
 
-/// What the device tells of a step: when it was done, how long the device took for it, and whether it failed.
+/// What the device tells of a step: when it was done, how long the device took for it, and whether
+/// it failed.
 struct Told {
     ended: Instant,
     took: Duration,
     result: Result<(), DeviceFault>,
 }
 
-/// A step that has begun. [`Self::until`] says what it ends with; where it is dropped without, there was no such step.
+/// A step that has begun. [`Self::until`] says what it ends with; where it is dropped without,
+/// there was no such step.
 #[must_use = "a step counts once it is told what it ends with"]
 pub struct Step<'s, 'a> {
     boundary: &'s mut StepBoundary<'a>,
@@ -201,7 +206,8 @@ impl<'a> StepBoundary<'a> {
         if self.queued.is_multiple_of(every) { self.synchronise() } else { Ok(()) }
     }
 
-    /// Waits until the device is done with all that was queued. Without `sync_steps` the host is told so, and does not ask.
+    /// Waits until the device is done with all that was queued. Without `sync_steps` the host is
+    /// told so, and does not ask.
     fn synchronise(&mut self) -> Result<(), Error> {
         let _waiting = self.trace("host", "wait for the device");
         if let Some(event) = self.latest.take() {
@@ -217,7 +223,8 @@ impl<'a> StepBoundary<'a> {
         let told = loop {
             match self.receiver.recv_timeout(PATIENCE) {
                 Ok(told) => break told,
-                // `self.sender` lives, so the channel is not closed; a device that never answers can at least be left.
+                // `self.sender` lives, so the channel is not closed; a device that never answers
+                // can at least be left.
                 Err(_) if self.runtime.cancel.is_cancelled() => return Err(Error::Cancelled),
                 Err(_) => {}
             }
@@ -262,8 +269,8 @@ impl Device {
 }
 
 impl Step<'_, '_> {
-    /// The step is done once `result` is there. Its work is queued by now; this returns at once, unless it is time to wait for
-    /// the device (`--tpu-sync-steps`).
+    /// The step is done once `result` is there. Its work is queued by now; this returns at once,
+    /// unless it is time to wait for the device (`--tpu-sync-steps`).
     ///
     /// # Errors
     /// Where the plugin cannot be asked; where the device is waited for, also where a step failed.

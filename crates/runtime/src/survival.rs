@@ -1,4 +1,5 @@
-//! Which machine code fits although its key does not: the plugin that is to run it decides, through its `AbiVersion` extension.
+//! Which machine code fits although its key does not: the plugin that is to run it decides, through
+//! its `AbiVersion` extension.
 
 use std::sync::Arc;
 
@@ -26,8 +27,8 @@ pub(super) enum Survival {
     Unknown,
     /// There is a device, and so a runtime that has a version.
     Runtime(Plugin, RuntimeAbiVersion),
-    /// There is none: libtpu tells a runtime's version where there is a TPU. What has the very version that this build gives to what
-    /// it compiles itself is taken by whatever takes that.
+    /// There is none: libtpu tells a runtime's version where there is a TPU. What has the very
+    /// version that this build gives to what it compiles itself is taken by whatever takes that.
     Version(Vec<u8>),
 }
 
@@ -65,7 +66,8 @@ impl Survival {
         !matches!(self, Self::Unknown)
     }
 
-    /// Whether the plugin takes the machine code of a record. A version that it cannot read is one that it does not take.
+    /// Whether the plugin takes the machine code of a record. A version that it cannot read is one
+    /// that it does not take.
     pub(super) fn is_taken(&self, record: &GraphRecord) -> bool {
         let Some(version) = &record.abi_version else { return false };
         match self {
@@ -91,7 +93,8 @@ impl Survival {
     }
 }
 
-/// Whether a record that has a version differs in none but these fields from what this runtime wants.
+/// Whether a record that has a version differs in none but these fields from what this runtime
+/// wants.
 pub(super) fn differs_only_in(fields: &[&str], record: &GraphRecord, inner: &Inner) -> bool {
     let differences = record.environment.differences(inner.backend.environment());
     record.abi_version.is_some()
@@ -99,7 +102,8 @@ pub(super) fn differs_only_in(fields: &[&str], record: &GraphRecord, inner: &Inn
 }
 
 impl Inner {
-    /// Stores what `old` holds under the key of `inputs` as well, for these requests: the plugin takes it.
+    /// Stores what `old` holds under the key of `inputs` as well, for these requests: the plugin
+    /// takes it.
     pub(super) fn store_survivor(
         &self,
         old: &LoadedObject,

@@ -1,7 +1,9 @@
-//! Machine code that was compiled ahead of time for this very hardware, which calls itself something else now that it is here.
+//! Machine code that was compiled ahead of time for this very hardware, which calls itself
+//! something else now that it is here.
 //!
-//! Hardware is described by one function, whether it is here or not (`backend/environment.rs`), so this should not happen. Should a device
-//! and the topology of its name ever differ all the same, the plugin decides whether the executable fits.
+//! Hardware is described by one function, whether it is here or not (`backend/environment.rs`), so
+//! this should not happen. Should a device and the topology of its name ever differ all the same,
+//! the plugin decides whether the executable fits.
 
 use preheat_cache::{GraphRecord, KeyInputs, Lookup};
 
@@ -12,12 +14,13 @@ use super::request::Asked;
 use super::survival::{Survival, differs_only_in};
 use crate::backend::here::Here;
 
-/// What hardware says of itself. Build and flags are not among it: with another of those the compiler is another.
+/// What hardware says of itself. Build and flags are not among it: with another of those the
+/// compiler is another.
 const SELF_DESCRIPTION: [&str; 3] = ["platform_version", "device_kind", "topology"];
 
 impl Inner {
-    /// An entry of the same program that differs in nothing but how the hardware describes itself, and of which the plugin says that it
-    /// takes it.
+    /// An entry of the same program that differs in nothing but how the hardware describes itself,
+    /// and of which the plugin says that it takes it.
     pub(super) fn of_this_hardware(
         &self,
         asked: &Asked<'_>,

@@ -1,7 +1,7 @@
 //! What becomes of work for other threads where none can be had?
 //!
-//! Containers and users have limits on threads, and the standard library's own functions panic at them. Here the thread that asks does
-//! the work itself.
+//! Containers and users have limits on threads, and the standard library's own functions panic at
+//! them. Here the thread that asks does the work itself.
 
 use std::panic::resume_unwind;
 use std::sync::{Arc, RwLock};
@@ -40,7 +40,8 @@ impl<T> Started<'_, T> {
     }
 }
 
-/// Runs `worker` on this thread and on up to `threads - 1` others, and waits for all of them. Each takes what it finds to do.
+/// Runs `worker` on this thread and on up to `threads - 1` others, and waits for all of them. Each
+/// takes what it finds to do.
 pub fn together(threads: usize, worker: impl Fn() + Sync) {
     std::thread::scope(|scope| {
         let others = (1..threads).map_while(|_| Builder::new().spawn_scoped(scope, &worker).ok());

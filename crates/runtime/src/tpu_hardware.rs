@@ -1,7 +1,9 @@
-//! Looks for a TPU without touching it: what the system lists, and what a platform says in the environment.
+//! Looks for a TPU without touching it: what the system lists, and what a platform says in the
+//! environment.
 //!
-//! libtpu cannot be asked. Where there is no TPU it queries a metadata server that is not there, 30 times for each variable, and looks
-//! hung for minutes; and `/dev/vfio/*` alone is no evidence, since a graphics card that is handed to a virtual machine has it too.
+//! libtpu cannot be asked. Where there is no TPU it queries a metadata server that is not there, 30
+//! times for each variable, and looks hung for minutes; and `/dev/vfio/*` alone is no evidence,
+//! since a graphics card that is handed to a virtual machine has it too.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -9,7 +11,8 @@ use std::path::{Path, PathBuf};
 /// PCI's number for Google.
 const VENDOR: &str = "0x1ae0";
 
-/// The numbers of Google's PCI devices that are TPUs, as JAX (`hardware_utils.py`) and the TPU tools know them.
+/// The numbers of Google's PCI devices that are TPUs, as JAX (`hardware_utils.py`) and the TPU
+/// tools know them.
 const CHIPS: [(&str, &str); 7] = [
     ("0x0027", "TPU v2 or v3"),
     ("0x0056", "TPU"),
@@ -81,7 +84,8 @@ fn chips(sys: &Path) -> Option<Vec<&'static str>> {
     Some(entries.flatten().filter_map(|entry| chip(entry.path())).collect())
 }
 
-/// `accel0`, ... of the older driver; the numbered groups of vfio only where nothing better is known.
+/// `accel0`, ... of the older driver; the numbered groups of vfio only where nothing better is
+/// known.
 fn device_files(dev: &Path, vfio_counts: bool) -> Vec<PathBuf> {
     let numbered = |folder: &Path, prefix: &str| {
         let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };

@@ -1,7 +1,9 @@
-//! A trace of what happened when, in the JSON that Perfetto (<https://ui.perfetto.dev>) and Chrome's `about:tracing` read.
+//! A trace of what happened when, in the JSON that Perfetto (<https://ui.perfetto.dev>) and
+//! Chrome's `about:tracing` read.
 //!
-//! A [`Trace`] is given to [`Builder::trace`](crate::Builder::trace); the runtime and the pipeline then add what they
-//! do, and so may anyone who holds a clone. Rows are named by whoever adds to them:
+//! A [`Trace`] is given to [`Builder::trace`](crate::Builder::trace); the runtime and the pipeline
+//! then add what they do, and so may anyone who holds a clone. Rows are named by whoever adds to
+//! them:
 //!
 //! | row | holds |
 //! |---|---|
@@ -37,7 +39,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-/// So many spans are kept, a few hundred megabytes of JSON: a program that runs for days should not end by its trace.
+/// So many spans are kept, a few hundred megabytes of JSON: a program that runs for days should not
+/// end by its trace.
 const MOST_SPANS: usize = 1 << 20;
 
 /// Spans of time, collected from any thread. A clone adds to the same trace.
@@ -96,7 +99,8 @@ impl Span {
     }
 }
 
-/// Something that goes on until this is dropped. What still goes on when the trace is written is marked as unfinished.
+/// Something that goes on until this is dropped. What still goes on when the trace is written is
+/// marked as unfinished.
 #[derive(Debug)]
 #[must_use = "the span ends where this is dropped"]
 pub struct Going {
@@ -171,8 +175,8 @@ impl Trace {
         self.0.spans.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes what was added so far, as [`Self::to_json`] gives it. A regular file appears whole or not at all; a device or a
-    /// pipe is written into.
+    /// Writes what was added so far, as [`Self::to_json`] gives it. A regular file appears whole or
+    /// not at all; a device or a pipe is written into.
     ///
     /// # Errors
     /// Where the file cannot be written.
@@ -185,7 +189,8 @@ impl Trace {
         self.document().to_string().into_bytes()
     }
 
-    /// The trace as Chrome's format has it: complete events, in microseconds, on rows that are threads of this process.
+    /// The trace as Chrome's format has it: complete events, in microseconds, on rows that are
+    /// threads of this process.
     fn document(&self) -> Value {
         let spans = self.spans();
         let pid = std::process::id();
@@ -238,8 +243,8 @@ struct Lanes<'a> {
     placed: Vec<(usize, Instant, &'a Recorded)>,
 }
 
-/// Puts each span on a thread of its row where it lies inside of what goes on there, or beside it: spans that overlap in part
-/// cannot be drawn on one thread.
+/// Puts each span on a thread of its row where it lies inside of what goes on there, or beside it:
+/// spans that overlap in part cannot be drawn on one thread.
 fn lanes(spans: &[Recorded], now: Instant) -> Lanes<'_> {
     let mut sorted: Vec<(Instant, &Recorded)> =
         spans.iter().map(|span| (span.ended.unwrap_or(now), span)).collect();

@@ -22,7 +22,8 @@ pub struct PruneRule {
     pub max_bytes: Option<u64>,
     /// Those last used before go.
     pub used_before: Option<jiff::Timestamp>,
-    /// Those go whose build of a plugin or of the torch library is installed nowhere that is looked.
+    /// Those go whose build of a plugin or of the torch library is installed nowhere that is
+    /// looked.
     pub stale: bool,
     /// Only say what would go.
     pub dry_run: bool,
@@ -86,8 +87,8 @@ impl Cache {
         Ok(self.main().records_beginning(digits, limit)?)
     }
 
-    /// Checks everything, and with `repair` puts right what can be. `progress` is told after each object, and stops the work by
-    /// answering `false`.
+    /// Checks everything, and with `repair` puts right what can be. `progress` is told after each
+    /// object, and stops the work by answering `false`.
     ///
     /// # Errors
     /// Where the store cannot be listed, or cannot be written to repair it.
@@ -102,7 +103,8 @@ impl Cache {
     /// Removes entries by rule. Pinned ones, and those that a process is loading, stay.
     ///
     /// # Errors
-    /// Where the index cannot be used, an installed plugin cannot be read, or what is stale is to go and no plugin is installed at all.
+    /// Where the index cannot be used, an installed plugin cannot be read, or what is stale is to
+    /// go and no plugin is installed at all.
     pub fn prune(&self, rule: PruneRule) -> Result<Pruned, Error> {
         let installed = if rule.stale { self.installed_builds()? } else { BTreeSet::new() };
         if rule.stale && installed.is_empty() {
@@ -123,7 +125,8 @@ impl Cache {
         Ok(self.main().set_pinned(key, pinned)?)
     }
 
-    /// Keeps whatever a request led to, or will lead to, out of eviction, or lets it go again; says how many entries there are now.
+    /// Keeps whatever a request led to, or will lead to, out of eviction, or lets it go again; says
+    /// how many entries there are now.
     ///
     /// # Errors
     /// Where the index cannot be written.
@@ -161,7 +164,8 @@ impl Cache {
         Ok(self.main().import(from, told)?)
     }
 
-    /// The builds of all plugins, and of the torch library, that are installed anywhere that is looked.
+    /// The builds of all plugins, and of the torch library, that are installed anywhere that is
+    /// looked.
     fn installed_builds(&self) -> Result<BTreeSet<String>, Error> {
         let found = preheat_plugins::list(&preheat_plugins::Lookup::from_process())
             .into_iter()
@@ -182,7 +186,8 @@ impl Cache {
     }
 }
 
-/// The length of a file, or of all files in a folder; what cannot be read counts nothing, and no link is followed.
+/// The length of a file, or of all files in a folder; what cannot be read counts nothing, and no
+/// link is followed.
 fn bytes_below(path: PathBuf) -> u64 {
     let mut bytes = 0;
     let mut paths = vec![path];

@@ -15,7 +15,8 @@ pub(super) struct Warnings {
 #[derive(Debug, Default)]
 struct Said {
     texts: Vec<String>,
-    /// The kinds of failure of the store that were told: an unwritable folder fails in several places, for one reason.
+    /// The kinds of failure of the store that were told: an unwritable folder fails in several
+    /// places, for one reason.
     store: Vec<std::mem::Discriminant<StoreError>>,
 }
 
@@ -46,7 +47,8 @@ impl Warnings {
 
     /// Says what of the cache does not work, once for each kind of failure.
     ///
-    /// An index that other processes keep busy is nothing to warn of, nor is what another release stored.
+    /// An index that other processes keep busy is nothing to warn of, nor is what another release
+    /// stored.
     pub(super) fn store_failed(&self, doing: &str, cause: &StoreError) {
         if is_busy(cause) || matches!(cause, StoreError::Object { .. }) {
             tracing::info!(%cause, doing, "going on without");
@@ -94,7 +96,8 @@ impl Warnings {
     }
 }
 
-/// Whether the store may not be written by this user, or not at all, which keeps nobody from reading it.
+/// Whether the store may not be written by this user, or not at all, which keeps nobody from
+/// reading it.
 fn is_forbidden(cause: &io::Error) -> bool {
     matches!(cause.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
 }

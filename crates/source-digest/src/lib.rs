@@ -1,5 +1,5 @@
-//! Which sources was a crate built from? For build scripts, so that a change in the sources that make
-//! graphs never finds a graph that older sources made.
+//! Which sources was a crate built from? For build scripts, so that a change in the sources that
+//! make graphs never finds a graph that older sources made.
 //!
 //! A crate that is packaged has only its own sources at hand, so each crate takes the digest of its
 //! own.
@@ -7,9 +7,9 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The digest of the files below `places`, by name and content, in hexadecimal. A place is a file or
-/// a folder, relative to the crate's own folder; files that are not `wanted` do not count. Cargo is
-/// told to run the build script again when one of the places changes.
+/// The digest of the files below `places`, by name and content, in hexadecimal. A place is a file
+/// or a folder, relative to the crate's own folder; files that are not `wanted` do not count. Cargo
+/// is told to run the build script again when one of the places changes.
 ///
 /// # Errors
 /// Where a place cannot be read.

@@ -7,7 +7,8 @@ use std::ptr::NonNull;
 
 use crate::array::ArrayError;
 
-/// Alignment in bytes at which XLA:CPU uses host memory in place; at any other it copies without saying so.
+/// Alignment in bytes at which XLA:CPU uses host memory in place; at any other it copies without
+/// saying so.
 pub const ZERO_COPY_ALIGNMENT: usize = 64;
 
 /// Bytes that start at a multiple of [`ZERO_COPY_ALIGNMENT`].
@@ -25,7 +26,8 @@ unsafe impl Send for AlignedBytes {}
 unsafe impl Sync for AlignedBytes {}
 
 impl AlignedBytes {
-    /// As many zeroes; an error where the machine does not have them, since a program may ask for any number.
+    /// As many zeroes; an error where the machine does not have them, since a program may ask for
+    /// any number.
     pub fn zeroed(length: usize) -> Result<Self, ArrayError> {
         if length == 0 {
             // Aligned, and never read.
@@ -37,7 +39,8 @@ impl AlignedBytes {
         // SAFETY: the size is not zero.
         let allocation = NonNull::new(unsafe { alloc_zeroed(layout) }).ok_or_else(none)?;
         let skipped = allocation.align_offset(ZERO_COPY_ALIGNMENT);
-        // SAFETY: any multiple of 64 is fewer than 64 bytes away, and `layout` has 64 bytes more than `length`.
+        // SAFETY: any multiple of 64 is fewer than 64 bytes away, and `layout` has 64 bytes more
+        // than `length`.
         let start = unsafe { allocation.add(skipped) };
         Ok(Self { allocation, start, length })
     }
@@ -52,8 +55,9 @@ impl AlignedBytes {
 
 /// Of an allocation in which `length` bytes have room at any multiple of the alignment.
 ///
-/// The allocator is not asked for the alignment itself: for more than its own, Rust's `alloc_zeroed` takes memory that need not be
-/// zero and writes zeroes over it, which touches each page once more than fresh pages of the system need.
+/// The allocator is not asked for the alignment itself: for more than its own, Rust's
+/// `alloc_zeroed` takes memory that need not be zero and writes zeroes over it, which touches each
+/// page once more than fresh pages of the system need.
 fn layout(length: usize) -> Option<Layout> {
     Layout::from_size_align(length.checked_add(ZERO_COPY_ALIGNMENT)?, 1).ok()
 }

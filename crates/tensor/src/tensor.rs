@@ -112,8 +112,8 @@ impl Tensor {
 
     /// Reads the tensors `prefix0`, `prefix1`, ... of a safetensors file.
     ///
-    /// `expected` is what they will be given to, where that is known. It decides between an `f32[n,2]` and a `c64[n]`,
-    /// which look the same in a file.
+    /// `expected` is what they will be given to, where that is known. It decides between an
+    /// `f32[n,2]` and a `c64[n]`, which look the same in a file.
     ///
     /// # Errors
     /// Where the file cannot be read, is no safetensors file, or lacks a tensor of the sequence.
@@ -149,8 +149,8 @@ impl Tensor {
             .collect()
     }
 
-    /// Writes named tensors to a safetensors file, as [`Self::to_safetensors`] gives it. A regular file appears whole or not
-    /// at all; a device or a pipe is written into.
+    /// Writes named tensors to a safetensors file, as [`Self::to_safetensors`] gives it. A regular
+    /// file appears whole or not at all; a device or a pipe is written into.
     ///
     /// # Errors
     /// Where a dtype has no name in the format, or the file cannot be written.
@@ -188,7 +188,8 @@ impl Tensor {
     }
 }
 
-/// The bytes of a safetensors file. Its header is read first: it says how many bytes there are, and no more are read.
+/// The bytes of a safetensors file. Its header is read first: it says how many bytes there are, and
+/// no more are read.
 fn read_file(path: &Path) -> Result<Vec<u8>, TensorError> {
     let mut file = input::open(path).map_err(TensorError::Io)?;
     let mut bytes = Vec::new();

@@ -49,7 +49,8 @@ pub struct TorchDevice {
     pub compute_capability: Option<(u32, u32)>,
     /// Whether libtorch reaches it through ROCm.
     pub rocm: bool,
-    /// Why it cannot be used although it is there, such as a card that is older than the kernels of this libtorch.
+    /// Why it cannot be used although it is there, such as a card that is older than the kernels of
+    /// this libtorch.
     pub problem: Option<String>,
 }
 
@@ -65,7 +66,8 @@ impl TorchDevice {
         self.problem.is_none()
     }
 
-    /// Its name with what it is, such as `cuda:1 (NVIDIA GeForce RTX 3060, 12.0 GiB)`; what runs through ROCm says so.
+    /// Its name with what it is, such as `cuda:1 (NVIDIA GeForce RTX 3060, 12.0 GiB)`; what runs
+    /// through ROCm says so.
     pub fn label(&self) -> String {
         let rocm = self.rocm.then(|| "ROCm".to_owned());
         let known = [Some(self.name.clone()), rocm, self.total_bytes.map(byte_count)];

@@ -42,7 +42,8 @@ macro_rules! opaque {
 }
 
 opaque! {
-    /// The devices, and what happens on them. Everything else belongs to one, and keeps what it needs of it alive.
+    /// The devices, and what happens on them. Everything else belongs to one, and keeps what it
+    /// needs of it alive.
     Session,
     /// A tensor on one of the devices.
     TensorHandle,
@@ -88,7 +89,8 @@ impl OwnedBytes {
 pub struct Answer {
     /// 0 where it went well, else a [`code`].
     pub code: u32,
-    /// What went wrong, as text. Where a run went well: the ops that it took to the CPU for the first time, as JSON, or nothing.
+    /// What went wrong, as text. Where a run went well: the ops that it took to the CPU for the
+    /// first time, as JSON, or nothing.
     pub message: OwnedBytes,
 }
 
@@ -130,18 +132,20 @@ pub struct TensorSpec {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MemoryUse {
-    /// In tensors of this session that are alive: weights, inputs, outputs and, during a run, its intermediate results. What libtorch
-    /// takes inside an op is not in it.
+    /// In tensors of this session that are alive: weights, inputs, outputs and, during a run, its
+    /// intermediate results. What libtorch takes inside an op is not in it.
     pub tensors: u64,
     /// The most of those since the session began, or since it was last asked to forget.
     pub tensors_peak: u64,
-    /// What libtorch's allocator holds in blocks that are in use; 0 where it does not say (the CPU).
+    /// What libtorch's allocator holds in blocks that are in use; 0 where it does not say (the
+    /// CPU).
     pub allocated: u64,
     /// The most of that, since as above.
     pub allocated_peak: u64,
     /// What libtorch's allocator has from the device, in use or not; 0 where it does not say.
     pub reserved: u64,
-    /// What of the device's own memory nobody uses; [`UNKNOWN_BYTES`] where it has none of its own (the CPU), or does not say.
+    /// What of the device's own memory nobody uses; [`UNKNOWN_BYTES`] where it has none of its own
+    /// (the CPU), or does not say.
     pub free: u64,
     /// The device's own memory; [`UNKNOWN_BYTES`] as above.
     pub total: u64,
@@ -150,7 +154,8 @@ pub struct MemoryUse {
 /// Bytes that nobody can tell.
 pub const UNKNOWN_BYTES: u64 = u64::MAX;
 
-/// Weights that rest on another device than the graph's come to it when an op needs them, and go after the last one that does.
+/// Weights that rest on another device than the graph's come to it when an op needs them, and go
+/// after the last one that does.
 pub const RUN_STREAMS_WEIGHTS: u32 = 1;
 
 /// The table of functions. `device` is always a position in what [`Api::devices`] lists.
@@ -196,8 +201,9 @@ pub struct Api {
     /// Makes a graph ready on a device, from its bytes.
     pub load_graph:
         unsafe extern "C" fn(*const Session, u32, Bytes, *mut *mut GraphHandle) -> Answer,
-    /// Runs a graph on as many tensors as it has inputs and weights, in this order, and gives as many outputs as it has. An input whose
-    /// memory an output may take over is gone afterwards, as after a run that failed. Flags: `RUN_*`.
+    /// Runs a graph on as many tensors as it has inputs and weights, in this order, and gives as
+    /// many outputs as it has. An input whose memory an output may take over is gone afterwards, as
+    /// after a run that failed. Flags: `RUN_*`.
     pub run_graph: unsafe extern "C" fn(
         *const GraphHandle,
         *const *const TensorHandle,

@@ -15,12 +15,14 @@ pub struct TorchOptions {
     pub fake_devices: Vec<FakeDevice>,
 }
 
-/// A device that computes on the CPU, for tests of what is decided over devices: it counts the bytes that rest on it, has a bound if
-/// wanted, refuses tensors of other devices as a real one does, and can lack ops.
+/// A device that computes on the CPU, for tests of what is decided over devices: it counts the
+/// bytes that rest on it, has a bound if wanted, refuses tensors of other devices as a real one
+/// does, and can lack ops.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FakeDevice {
-    /// How many bytes of tensors it holds; a tensor more is "out of memory". No bound where it is `None`.
+    /// How many bytes of tensors it holds; a tensor more is "out of memory". No bound where it is
+    /// `None`.
     pub memory_bytes: Option<u64>,
     /// The ops, by `Op::name` of `preheat-ir`, that it says it does not implement.
     pub lacks: Vec<String>,

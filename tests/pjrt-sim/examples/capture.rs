@@ -1,4 +1,5 @@
-//! Prints what libtpu says of TPU topologies on a machine that has none: the content of `captured.json`.
+//! Prints what libtpu says of TPU topologies on a machine that has none: the content of
+//! `captured.json`.
 //!
 //! ```text
 //! env ALLOW_MULTIPLE_LIBTPU_LOAD=1 TPU_SKIP_MDS_QUERY=1 TPU_ACCELERATOR_TYPE=v5litepod-1 TPU_WORKER_HOSTNAMES=localhost \
@@ -6,8 +7,8 @@
 //!     cargo run -p pjrt-sim --example capture -- libtpu.so "libtpu 0.0.51" > tests/pjrt-sim/captured.json
 //! ```
 //!
-//! `libtpu.so` comes out of the wheel `libtpu`. Without these variables it takes the lock of a real TPU and asks a metadata server
-//! for minutes.
+//! `libtpu.so` comes out of the wheel `libtpu`. Without these variables it takes the lock of a real
+//! TPU and asks a metadata server for minutes.
 #![expect(unsafe_code, reason = "calls a PJRT plugin")]
 #![expect(clippy::print_stdout, reason = "what it prints is what it is for")]
 
@@ -51,7 +52,8 @@ const NAMES: &[&str] = &[
 const REFUSED: &[&str] = &["nonsense", "v5e", "v9:1x1", "v5e:3x3", "v6e:1"];
 
 fn call<A: Call>(real: &'static Real, args: &mut A) -> Result<(), Raised> {
-    // SAFETY: every call below passes handles that the same plugin made and that were not freed, and strings that outlive the call.
+    // SAFETY: every call below passes handles that the same plugin made and that were not freed,
+    // and strings that outlive the call.
     unsafe { real.call(args) }
 }
 
@@ -63,7 +65,8 @@ fn text(pointer: *const c_char, size: usize) -> String {
 fn attributes(values: *const NamedValue, count: usize) -> Vec<Attribute> {
     let mut attributes: Vec<Attribute> = (0..count)
         .map(|index| {
-            // SAFETY: the plugin answered an array of `count`, each with the type that it says and an array of `value_size`.
+            // SAFETY: the plugin answered an array of `count`, each with the type that it says and
+            // an array of `value_size`.
             let named = unsafe { values.add(index).read() };
             let name = text(named.name, named.name_size);
             // SAFETY: as above.

@@ -1,7 +1,8 @@
 //! The `AbiVersion` extension, as libtpu has it: which executables a runtime takes.
 //!
-//! A version is the chip that something is for, by the name that its topology starts with (`v5e`; empty without a pose), and the text of
-//! `PJRT_SIM_ABI_VERSION`. Written down it is both, with a space between.
+//! A version is the chip that something is for, by the name that its topology starts with (`v5e`;
+//! empty without a pose), and the text of `PJRT_SIM_ABI_VERSION`. Written down it is both, with a
+//! space between.
 #![expect(unsafe_code, reason = "reads and answers C structs")]
 
 use std::ffi::c_char;
@@ -212,7 +213,8 @@ macro_rules! version {
 
         impl Serve for $destroy {
             fn serve(&mut self) -> Result<(), Raised> {
-                // SAFETY: the header asks the caller for a version of this plugin's that is not used again.
+                // SAFETY: the header asks the caller for a version of this plugin's that is not
+                // used again.
                 unsafe { taken_back(self.abi_version) };
                 Ok(())
             }

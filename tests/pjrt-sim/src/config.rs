@@ -122,7 +122,7 @@ impl Config {
             "DEVICE_KIND" => overrides.device_kind = Some(text.to_owned()),
             "BOUNDS" => {
                 overrides.bounds =
-                    Some(bounds(text).ok_or("wants chips along x, y and z, such as 2x2x1")?)
+                    Some(bounds(text).ok_or("wants chips along x, y and z, such as 2x2x1")?);
             }
             "CORES" => overrides.cores = Some(positive(text)?),
             "TOPOLOGY_BYTES" => {
@@ -130,7 +130,7 @@ impl Config {
                     Some(from_hex(text).ok_or("wants pairs of hexadecimal digits")?);
             }
             "HOST_FEATURES" => {
-                overrides.host_features = Some(list(text).map(str::to_owned).collect())
+                overrides.host_features = Some(list(text).map(str::to_owned).collect());
             }
             "MEMORY_LIMIT" => overrides.memory_limit = Some(positive(text)?),
             "ABI_VERSION" if text.trim().is_empty() => return Err("wants a text".to_owned()),

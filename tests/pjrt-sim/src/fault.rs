@@ -61,14 +61,15 @@ impl Place {
         }
     }
 
-    /// Whether the log says that such a call began, and not only how it ended: so for those that take long enough to be killed in.
+    /// Whether the log says that such a call began, and not only how it ended: so for those that
+    /// take long enough to be killed in.
     fn announced(self) -> bool {
         matches!(self, Self::Client | Self::Compile | Self::Serialize | Self::Deserialize)
     }
 }
 
-/// Which calls at a place are meant. Calls are counted from 1 over the log file, whichever process makes them; where there is no
-/// log, over the process.
+/// Which calls at a place are meant. Calls are counted from 1 over the log file, whichever process
+/// makes them; where there is no log, over the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum When {
     /// Each.
@@ -131,8 +132,9 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// Does `work` at `place`: writes to the log that it began (where that matters) and how it ended, and lets the faults strike.
-    /// `work` is told whether to corrupt; `event` describes the call, once with what came of it.
+    /// Does `work` at `place`: writes to the log that it began (where that matters) and how it
+    /// ended, and lets the faults strike. `work` is told whether to corrupt; `event` describes the
+    /// call, once with what came of it.
     pub fn perform<T>(
         &self,
         place: Place,

@@ -1,8 +1,9 @@
 //! Forwarding: a function table of one's own in front of a real plugin's.
 //!
-//! [`Real`] is the real plugin, [`Table`] a copy of its table in which any entry can be replaced by implementing [`Override`] for
-//! the function's args. An error raised on this side and one raised by the real plugin look the same to the caller: the three
-//! error functions of a [`Table`] know which is whose. A panic in an override becomes an error of code `INTERNAL`.
+//! [`Real`] is the real plugin, [`Table`] a copy of its table in which any entry can be replaced by
+//! implementing [`Override`] for the function's args. An error raised on this side and one raised
+//! by the real plugin look the same to the caller: the three error functions of a [`Table`] know
+//! which is whose. A panic in an override becomes an error of code `INTERNAL`.
 //!
 //! Nothing here knows of poses, faults or logs.
 #![expect(unsafe_code, reason = "calls a C function table and hands one out")]
@@ -46,7 +47,8 @@ pub struct Real {
     struct_size: usize,
 }
 
-// SAFETY: the table is never written to after the plugin hands it out, and PJRT's functions may be called from any thread.
+// SAFETY: the table is never written to after the plugin hands it out, and PJRT's functions may be
+// called from any thread.
 unsafe impl Send for Real {}
 // SAFETY: as above.
 unsafe impl Sync for Real {}
@@ -55,7 +57,8 @@ impl Real {
     /// Loads the plugin at `path`. It is never unloaded.
     pub fn open(path: &Path) -> Result<&'static Self, OpenError> {
         let load = |source| OpenError::Load { path: path.to_owned(), source };
-        // SAFETY: whoever names a plugin vouches for what its initialisers do; there is no way to check it.
+        // SAFETY: whoever names a plugin vouches for what its initialisers do; there is no way to
+        // check it.
         let library = unsafe { libloading::Library::new(path) }.map_err(load)?;
         // SAFETY: PJRT gives this symbol this type.
         let api = match unsafe { library.get::<GetPjrtApi>(b"GetPjrtApi\0") } {
@@ -75,11 +78,13 @@ impl Real {
         Ok(Box::leak(Box::new(Self { api, struct_size })))
     }
 
-    /// Calls the plugin's function that takes `A`; a function that the plugin does not have is an error of code `UNIMPLEMENTED`.
+    /// Calls the plugin's function that takes `A`; a function that the plugin does not have is an
+    /// error of code `UNIMPLEMENTED`.
     ///
     /// # Safety
     ///
-    /// `args` must be what the header asks of the function's caller: handles that live, pointers that cover the sizes beside them.
+    /// `args` must be what the header asks of the function's caller: handles that live, pointers
+    /// that cover the sizes beside them.
     pub unsafe fn call<A: Call>(&'static self, args: &mut A) -> Result<(), Raised> {
         let missing = || {
             Raised::ours(
@@ -90,7 +95,8 @@ impl Real {
         if A::OFFSET + size_of::<Function<A>>() > self.struct_size {
             return Err(missing());
         }
-        // SAFETY: the line above shows that the table reaches that far; `Call` says what is stored there.
+        // SAFETY: the line above shows that the table reaches that far; `Call` says what is stored
+        // there.
         let function = unsafe { self.api.byte_add(A::OFFSET).cast::<Option<Function<A>>>().read() }
             .ok_or_else(missing)?;
         // SAFETY: the caller vouches for the args.
@@ -129,13 +135,15 @@ impl Theirs {
             Err(_) => ErrorCode::UNKNOWN,
         };
         let mut message = ErrorMessageArgs { error: self.error.as_ptr(), ..Args::new() };
-        // SAFETY: `open` checked that the table holds the error functions; this field is one of them.
+        // SAFETY: `open` checked that the table holds the error functions; this field is one of
+        // them.
         let function = unsafe { (&raw const (*self.real.api).error_message).read() };
         if let Some(function) = function {
             // SAFETY: the error lives as long as `self`, and the args are the header's.
             unsafe { function(&raw mut message) };
         }
-        // SAFETY: the plugin filled in a message that lives as long as the error; null only if it has none.
+        // SAFETY: the plugin filled in a message that lives as long as the error; null only if it
+        // has none.
         let message = unsafe { bytes(message.message, message.message_size) };
         (code, String::from_utf8_lossy(message).into_owned())
     }
@@ -144,7 +152,8 @@ impl Theirs {
 impl Drop for Theirs {
     fn drop(&mut self) {
         let mut args = ErrorDestroyArgs { error: self.error.as_ptr(), ..Args::new() };
-        // SAFETY: `open` checked that the table holds the error functions; this field is one of them.
+        // SAFETY: `open` checked that the table holds the error functions; this field is one of
+        // them.
         if let Some(function) = unsafe { (&raw const (*self.real.api).error_destroy).read() } {
             // SAFETY: the error is owned by `self` and not used again.
             unsafe { function(&raw mut args) };
@@ -210,15 +219,18 @@ static REAL: OnceLock<&'static Real> = OnceLock::new();
 
 fn own_error<'a>(error: *const Error) -> Option<&'a OwnError> {
     let own = OWN_ERRORS.lock().unwrap_or_else(PoisonError::into_inner).contains(&(error as usize));
-    // SAFETY: an address in the set is one that `into_raw` leaked and `error_destroy` has not freed; the caller may use it until then.
+    // SAFETY: an address in the set is one that `into_raw` leaked and `error_destroy` has not
+    // freed; the caller may use it until then.
     own.then(|| unsafe { &*error.cast::<OwnError>() })
 }
 
 unsafe extern "C" fn error_destroy(args: *mut ErrorDestroyArgs) {
-    // SAFETY: the header asks the caller for a valid struct, which holds this field in every version.
+    // SAFETY: the header asks the caller for a valid struct, which holds this field in every
+    // version.
     let error = unsafe { (*args).error };
     if OWN_ERRORS.lock().unwrap_or_else(PoisonError::into_inner).remove(&(error as usize)) {
-        // SAFETY: it was in the set, so `into_raw` leaked it as this type, and taking it out makes this the only one to free it.
+        // SAFETY: it was in the set, so `into_raw` leaked it as this type, and taking it out makes
+        // this the only one to free it.
         drop(unsafe { Box::from_raw(error.cast::<OwnError>()) });
     } else if let (Some(real), Some(error)) = (REAL.get(), NonNull::new(error)) {
         drop(Theirs { error, real });
@@ -226,13 +238,15 @@ unsafe extern "C" fn error_destroy(args: *mut ErrorDestroyArgs) {
 }
 
 unsafe extern "C" fn error_message(args: *mut ErrorMessageArgs) {
-    // SAFETY: the header asks the caller for a valid struct, which holds these fields in every version.
+    // SAFETY: the header asks the caller for a valid struct, which holds these fields in every
+    // version.
     let args = unsafe { &mut *args };
     if let Some(own) = own_error(args.error) {
         args.message = own.message.as_ptr().cast();
         args.message_size = own.message.len();
     } else if let Some(real) = REAL.get() {
-        // SAFETY: `Real::open` checked that the table holds the error functions; this field is one of them.
+        // SAFETY: `Real::open` checked that the table holds the error functions; this field is one
+        // of them.
         if let Some(function) = unsafe { (&raw const (*real.api).error_message).read() } {
             // SAFETY: the caller's own args, and the error is not one of ours.
             unsafe { function(args) };
@@ -241,7 +255,8 @@ unsafe extern "C" fn error_message(args: *mut ErrorMessageArgs) {
 }
 
 unsafe extern "C" fn error_get_code(args: *mut ErrorGetCodeArgs) -> *mut Error {
-    // SAFETY: the header asks the caller for a valid struct, which holds these fields in every version.
+    // SAFETY: the header asks the caller for a valid struct, which holds these fields in every
+    // version.
     let args = unsafe { &mut *args };
     if let Some(own) = own_error(args.error) {
         args.code = own.code;
@@ -289,7 +304,8 @@ impl<A: Call> Incoming<'_, A> {
     ///
     /// # Safety
     ///
-    /// What is changed must keep to what the header asks of the function's caller until the last [`Incoming::forward`].
+    /// What is changed must keep to what the header asks of the function's caller until the last
+    /// [`Incoming::forward`].
     pub unsafe fn args_mut(&mut self) -> &mut A {
         self.args
     }
@@ -333,12 +349,12 @@ pub unsafe fn answered<A: Args + Copy>(
         let mut whole = A::new();
         // SAFETY: `given` bytes are the caller's, and fewer than `whole` has.
         unsafe {
-            ptr::copy_nonoverlapping(args.cast::<u8>(), (&raw mut whole).cast::<u8>(), given)
+            ptr::copy_nonoverlapping(args.cast::<u8>(), (&raw mut whole).cast::<u8>(), given);
         };
         let served = serve(&mut whole);
         // SAFETY: the same bytes the other way.
         unsafe {
-            ptr::copy_nonoverlapping((&raw const whole).cast::<u8>(), args.cast::<u8>(), given)
+            ptr::copy_nonoverlapping((&raw const whole).cast::<u8>(), args.cast::<u8>(), given);
         };
         served
     }));
@@ -379,9 +395,14 @@ impl Table {
         if let Some(real) = real {
             let _ = REAL.set(real);
             let known = real.struct_size.min(Api::STRUCT_SIZE);
-            // SAFETY: both tables have at least `known` bytes, and a new box does not overlap the plugin's.
+            // SAFETY: both tables have at least `known` bytes, and a new box does not overlap the
+            // plugin's.
             unsafe {
-                ptr::copy_nonoverlapping(real.api.cast::<u8>(), (&raw mut *api).cast::<u8>(), known)
+                ptr::copy_nonoverlapping(
+                    real.api.cast::<u8>(),
+                    (&raw mut *api).cast::<u8>(),
+                    known,
+                );
             };
             api.struct_size = known;
         } else {
@@ -405,9 +426,10 @@ impl Table {
     /// Writes a function pointer, whose type the offset decides.
     fn put<A>(&mut self, offset: usize, function: Option<Function<A>>) {
         if offset + size_of::<Option<Function<A>>>() <= self.api.struct_size {
-            // SAFETY: the line above shows that the box holds these bytes; every offset handed in is a function's.
+            // SAFETY: the line above shows that the box holds these bytes; every offset handed in
+            // is a function's.
             unsafe {
-                (&raw mut *self.api).byte_add(offset).cast::<Option<Function<A>>>().write(function)
+                (&raw mut *self.api).byte_add(offset).cast::<Option<Function<A>>>().write(function);
             };
         }
     }
@@ -464,7 +486,8 @@ impl Table {
 ///
 /// # Safety
 ///
-/// A pointer that is not null must cover `size` bytes that nobody writes to for as long as the result is used.
+/// A pointer that is not null must cover `size` bytes that nobody writes to for as long as the
+/// result is used.
 pub unsafe fn bytes<'a>(pointer: *const c_char, size: usize) -> &'a [u8] {
     if pointer.is_null() {
         return &[];

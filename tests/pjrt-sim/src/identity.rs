@@ -52,7 +52,7 @@ impl Override for ClientPlatformNameArgs {
         match posed.or(plugin.config.overrides.platform_name.as_deref()) {
             None => call.forward()?,
             Some(name) => {
-                call.answer(|args| (args.platform_name, args.platform_name_size) = text(name))
+                call.answer(|args| (args.platform_name, args.platform_name_size) = text(name));
             }
         }
         Ok(())
@@ -81,7 +81,7 @@ impl Override for TopologyDescriptionPlatformNameArgs {
         match posed.or(plugin.config.overrides.platform_name.as_deref()) {
             None => call.forward()?,
             Some(name) => {
-                call.answer(|args| (args.platform_name, args.platform_name_size) = text(name))
+                call.answer(|args| (args.platform_name, args.platform_name_size) = text(name));
             }
         }
         Ok(())
@@ -202,7 +202,7 @@ impl Override for DeviceDescriptionKindArgs {
         match posed.or(plugin.config.overrides.device_kind.as_deref()) {
             None => call.forward()?,
             Some(kind) => {
-                call.answer(|args| (args.device_kind, args.device_kind_size) = text(kind))
+                call.answer(|args| (args.device_kind, args.device_kind_size) = text(kind));
             }
         }
         Ok(())
@@ -227,7 +227,7 @@ impl Override for DeviceDescriptionDebugStringArgs {
             None => call.forward()?,
             Some((device, _)) => {
                 call.answer(|args| {
-                    (args.debug_string, args.debug_string_size) = text(&device.debug_string)
+                    (args.debug_string, args.debug_string_size) = text(&device.debug_string);
                 });
             }
         }
@@ -241,7 +241,7 @@ impl Override for DeviceDescriptionToStringArgs {
         match posed {
             None => call.forward()?,
             Some((device, _)) => {
-                call.answer(|args| (args.to_string, args.to_string_size) = text(&device.to_string))
+                call.answer(|args| (args.to_string, args.to_string_size) = text(&device.to_string));
             }
         }
         Ok(())
@@ -255,7 +255,8 @@ impl Override for DeviceDescriptionAttributesArgs {
             None => call.forward()?,
             Some((_, attributes)) => {
                 call.answer(|args| {
-                    (args.attributes, args.num_attributes) = (attributes.as_ptr(), attributes.len())
+                    (args.attributes, args.num_attributes) =
+                        (attributes.as_ptr(), attributes.len());
                 });
             }
         }

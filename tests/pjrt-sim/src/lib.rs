@@ -1,12 +1,13 @@
 //! A PJRT plugin that forwards to a real one, poses as a TPU, injects faults and logs.
 //!
-//! As a cdylib it is the plugin; as a Rust library it is what tests set it up and read its log with: [`library_path`], [`Sim`],
-//! [`log::read`], [`Count`]. [`forward`] is fit for other uses too.
+//! As a cdylib it is the plugin; as a Rust library it is what tests set it up and read its log
+//! with: [`library_path`], [`Sim`], [`log::read`], [`Count`]. [`forward`] is fit for other uses
+//! too.
 //!
 //! # The environment
 //!
-//! Read once, when the plugin is loaded. A value that makes no sense, and a variable of this prefix that does not exist, is an error of
-//! `PJRT_Plugin_Initialize` that names it.
+//! Read once, when the plugin is loaded. A value that makes no sense, and a variable of this prefix
+//! that does not exist, is an error of `PJRT_Plugin_Initialize` that names it.
 //!
 //! | variable | value |
 //! |---|---|
@@ -36,19 +37,23 @@
 //! | `PJRT_SIM_ABSENT` | functions whose pointer is null |
 //! | `PJRT_SIM_UNIMPLEMENTED` | functions that return `UNIMPLEMENTED`, such as `PJRT_Executable_Serialize` |
 //!
-//! `WHERE` is a place, which means each call there, or `PLACE@N` for the Nth call, or `PLACE@N+` for the Nth and all that follow. Places are
-//! `initialize`, `client`, `topology`, `compile`, `serialize`, `deserialize`, `execute`, `host_to_device` and `device_to_host`. Calls are counted
+//! `WHERE` is a place, which means each call there, or `PLACE@N` for the Nth call, or `PLACE@N+`
+//! for the Nth and all that follow. Places are `initialize`, `client`, `topology`, `compile`,
+//! `serialize`, `deserialize`, `execute`, `host_to_device` and `device_to_host`. Calls are counted
 //! from 1 over the log file, whichever process makes them (over the process where there is no log).
 //!
 //! # A pose
 //!
-//! The real plugin must be XLA:CPU: a client gets as many devices as the topology has, and topologies made by name, as well as compiles
-//! without a client, are served by clients of the real plugin behind the scenes. A live client is one host's, so a topology over several
-//! hosts compiles but has no client. A serialised executable is marked with what it was compiled for, and is refused by any other pose, as
-//! a real TPU would refuse it; unless there are ABI versions, which then decide: an executable for the same chip is loaded if its
-//! version is one that the runtime takes, whatever the topology. The `StableHLO` versions among the plugin's attributes stay the real
-//! plugin's, since that is what is read. Memory statistics hold the captured limit, and as memory in use what was brought from the host
-//! and the bytes of executables that were deserialised, until they are freed; what does not fit is refused. What compiles and executions
+//! The real plugin must be XLA:CPU: a client gets as many devices as the topology has, and
+//! topologies made by name, as well as compiles without a client, are served by clients of the real
+//! plugin behind the scenes. A live client is one host's, so a topology over several hosts compiles
+//! but has no client. A serialised executable is marked with what it was compiled for, and is
+//! refused by any other pose, as a real TPU would refuse it; unless there are ABI versions, which
+//! then decide: an executable for the same chip is loaded if its version is one that the runtime
+//! takes, whatever the topology. The `StableHLO` versions among the plugin's attributes stay the
+//! real plugin's, since that is what is read. Memory statistics hold the captured limit, and as
+//! memory in use what was brought from the host and the bytes of executables that were
+//! deserialised, until they are freed; what does not fit is refused. What compiles and executions
 //! make is not counted. An override changes the pose's own topology; others keep what was captured.
 
 mod abi_version;

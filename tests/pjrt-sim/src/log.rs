@@ -1,7 +1,9 @@
-//! The log: one line of JSON for each thing that happened in the plugin, written by it and read by tests.
+//! The log: one line of JSON for each thing that happened in the plugin, written by it and read by
+//! tests.
 //!
-//! A line is appended by one write, so any number of processes may share a file. What takes long enough to be killed in (creating
-//! a client, compiling, serialising, deserialising) is written down twice: when it starts, and how it ended.
+//! A line is appended by one write, so any number of processes may share a file. What takes long
+//! enough to be killed in (creating a client, compiling, serialising, deserialising) is written
+//! down twice: when it starts, and how it ended.
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
@@ -74,7 +76,8 @@ pub enum Origin {
     Other,
 }
 
-/// What happened. Digests are blake3, in hexadecimal; executables and their loaded forms have one number, counted by process from 1.
+/// What happened. Digests are blake3, in hexadecimal; executables and their loaded forms have one
+/// number, counted by process from 1.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
@@ -191,7 +194,8 @@ impl Log {
         Ok(Self { file, sequence: AtomicU64::new(0), announced: Mutex::default() })
     }
 
-    /// Writes a line; one that cannot be written is lost, since no caller could do anything about it.
+    /// Writes a line; one that cannot be written is lost, since no caller could do anything about
+    /// it.
     pub fn write(&self, event: Event, outcome: Outcome, elapsed: Duration) {
         self.append(event, outcome, elapsed);
     }
@@ -216,9 +220,11 @@ impl Log {
         file.stream_position().ok()
     }
 
-    /// Writes that a call began, and says which at its place it is, from 1: of this process, or if `over_file` of all who write there.
+    /// Writes that a call began, and says which at its place it is, from 1: of this process, or if
+    /// `over_file` of all who write there.
     ///
-    /// The order of lines in the file decides, so processes that write at once still agree on who is which.
+    /// The order of lines in the file decides, so processes that write at once still agree on who
+    /// is which.
     pub fn announce(&self, place: Place, event: Event, over_file: bool) -> u64 {
         let here = {
             let mut announced = self.announced.lock().unwrap_or_else(PoisonError::into_inner);
@@ -257,7 +263,8 @@ impl Event {
     }
 }
 
-/// Reads a whole log; a file that is not there holds nothing. A line cut short by a kill is skipped at the end, and an error elsewhere.
+/// Reads a whole log; a file that is not there holds nothing. A line cut short by a kill is skipped
+/// at the end, and an error elsewhere.
 pub fn read(path: &Path) -> io::Result<Vec<Entry>> {
     let text = match std::fs::read(path) {
         Ok(text) => text,

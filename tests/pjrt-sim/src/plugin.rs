@@ -1,7 +1,8 @@
-//! The plugin of this process: what the environment told it, and what it knows of the handles it has handed out.
+//! The plugin of this process: what the environment told it, and what it knows of the handles it
+//! has handed out.
 //!
-//! Every handle that a caller holds is one of the real plugin's; what a pose adds is kept beside it, by address. So whatever is not
-//! overridden, extensions included, works on any of them.
+//! Every handle that a caller holds is one of the real plugin's; what a pose adds is kept beside
+//! it, by address. So whatever is not overridden, extensions included, works on any of them.
 #![expect(unsafe_code, reason = "calls the real plugin and builds arrays of C structs")]
 
 use std::collections::HashMap;
@@ -115,7 +116,8 @@ fn shape(table: &mut Table, config: &Config) -> Result<(), ConfigError> {
     Ok(())
 }
 
-/// A topology that something poses as, in the form that callers are answered from. It lives as long as the process.
+/// A topology that something poses as, in the form that callers are answered from. It lives as long
+/// as the process.
 #[derive(Debug)]
 pub(crate) struct Guise {
     pub topology: &'static Topology,
@@ -255,7 +257,8 @@ pub(crate) struct Handles {
     executables: HashMap<usize, KnownExecutable>,
     last_executable: u64,
     events: HashMap<usize, Origin>,
-    /// Bytes of each buffer that was filled from the host, and of each executable that was deserialised, until it is freed.
+    /// Bytes of each buffer that was filled from the host, and of each executable that was
+    /// deserialised, until it is freed.
     memory: HashMap<usize, usize>,
 }
 
@@ -308,8 +311,8 @@ impl Handles {
         self.events.get(&(event as usize)).copied().unwrap_or(Origin::Other)
     }
 
-    /// Counts so many bytes of the device's memory as taken by this buffer or executable; `false`, and they are not, where they are beyond
-    /// `limit`.
+    /// Counts so many bytes of the device's memory as taken by this buffer or executable; `false`,
+    /// and they are not, where they are beyond `limit`.
     pub fn take_memory<T>(&mut self, handle: *mut T, bytes: usize, limit: Option<i64>) -> bool {
         self.memory.insert(handle as usize, bytes);
         let fits = limit.is_none_or(|limit| self.bytes_in_use() <= limit);
@@ -381,7 +384,8 @@ impl Handles {
         Ok(topology.topology as usize)
     }
 
-    /// The topology that poses as `guise`; one for each name, made with a client of its own at its first use.
+    /// The topology that poses as `guise`; one for each name, made with a client of its own at its
+    /// first use.
     pub fn named_topology(
         &mut self,
         real: &'static Real,
@@ -413,7 +417,8 @@ impl Handles {
             return Ok(None);
         };
         let mut id = DeviceDescriptionIdArgs { device_description, ..Args::new() };
-        // SAFETY: an address in the map is that of a description whose client was not freed, or the caller's own mistake.
+        // SAFETY: an address in the map is that of a description whose client was not freed, or the
+        // caller's own mistake.
         unsafe { real.call(&mut id) }?;
         Ok(guise.device(id.id))
     }
@@ -428,7 +433,8 @@ pub(crate) fn device_count(guise: &Guise) -> NamedValue {
     named(DEVICE_COUNT, &Value::Integer(devices))
 }
 
-/// The guise of a topology name: this process's pose where the name is its own, else what was captured.
+/// The guise of a topology name: this process's pose where the name is its own, else what was
+/// captured.
 pub(crate) fn guise_named(plugin: &'static Plugin, name: &str) -> Option<&'static Guise> {
     static GUISES: LazyLock<Mutex<HashMap<String, &'static Guise>>> = LazyLock::new(Mutex::default);
     let captured = pose::find(name)?;

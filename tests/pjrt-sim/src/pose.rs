@@ -1,6 +1,8 @@
-//! What a TPU says of itself, captured from libtpu, and how the pose of this process may differ from it.
+//! What a TPU says of itself, captured from libtpu, and how the pose of this process may differ
+//! from it.
 //!
-//! `captured.json` is printed by `examples/capture.rs`. Topologies that were not captured are unknown here.
+//! `captured.json` is printed by `examples/capture.rs`. Topologies that were not captured are
+//! unknown here.
 
 use std::sync::LazyLock;
 
@@ -46,7 +48,8 @@ pub struct Device {
     pub debug_string: String,
     /// Such as `TpuDevice(id=0, process_index=0, coords=(0,0,0), core_on_chip=0)`.
     pub to_string: String,
-    /// `coords`, `core_on_chip`, `num_cores`, `device_memory_bytes_limit`; libtpu's order of them is random.
+    /// `coords`, `core_on_chip`, `num_cores`, `device_memory_bytes_limit`; libtpu's order of them
+    /// is random.
     pub attributes: Vec<Attribute>,
 }
 
@@ -116,7 +119,8 @@ static CAPTURED: LazyLock<Vec<Topology>> = LazyLock::new(|| {
     captured.map(|captured| captured.topologies).unwrap_or_default()
 });
 
-/// The captured topology of this name. `v5e:1x1x1` and `v5e=1x1` are `v5e:1x1`, and the empty name is a v2, as for libtpu.
+/// The captured topology of this name. `v5e:1x1x1` and `v5e=1x1` are `v5e:1x1`, and the empty name
+/// is a v2, as for libtpu.
 pub fn find(name: &str) -> Option<&'static Topology> {
     CAPTURED.iter().find(|topology| topology.name == name).or_else(|| {
         let (chip, chips) = name.split_once([':', '=', '_'])?;
@@ -206,7 +210,8 @@ pub fn cores(devices: &[Device]) -> u8 {
     last.and_then(|last| u8::try_from(last + 1).ok()).unwrap_or(1)
 }
 
-/// Lays the devices out anew, all on one host, and changes the bounds in the serialised description.
+/// Lays the devices out anew, all on one host, and changes the bounds in the serialised
+/// description.
 fn rebuild(topology: &mut Topology, overrides: &Overrides) {
     let before = bounds(&topology.devices);
     let after = overrides.bounds.unwrap_or(before);
@@ -238,7 +243,8 @@ fn lay_out(model: &Device, [width, height, depth]: [u8; 3], cores: u8) -> Vec<De
                     for attribute in &mut device.attributes {
                         match attribute.name.as_str() {
                             "coords" => {
-                                attribute.value = Value::Integers([x, y, z].map(i64::from).to_vec())
+                                attribute.value =
+                                    Value::Integers([x, y, z].map(i64::from).to_vec());
                             }
                             "core_on_chip" => attribute.value = Value::Integer(core.into()),
                             _ => {}
@@ -252,9 +258,11 @@ fn lay_out(model: &Device, [width, height, depth]: [u8; 3], cores: u8) -> Vec<De
     devices
 }
 
-/// XLA:CPU's serialised topology with other host features in it; `None` if the bytes are no protocol buffer.
+/// XLA:CPU's serialised topology with other host features in it; `None` if the bytes are no
+/// protocol buffer.
 ///
-/// The features are strings of the top-level message in field 4, which is all that is assumed of it.
+/// The features are strings of the top-level message in field 4, which is all that is assumed of
+/// it.
 pub fn with_host_features(topology: &[u8], features: &[String]) -> Option<Vec<u8>> {
     const FEATURES: u64 = 4 << 3 | 2;
     let mut changed = Vec::new();

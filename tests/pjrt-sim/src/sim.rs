@@ -22,8 +22,9 @@ pub const LIBRARY: &str = if cfg!(target_os = "macos") {
 
 /// The plugin's file as cargo built it with the running test, bench or example.
 ///
-/// Cargo builds the cdylib with every build of something that depends on this crate, and puts it, without a hash in its name, into the
-/// folder `deps` of the profile: beside a test or a bench, and in a sister folder of an example.
+/// Cargo builds the cdylib with every build of something that depends on this crate, and puts it,
+/// without a hash in its name, into the folder `deps` of the profile: beside a test or a bench, and
+/// in a sister folder of an example.
 pub fn library_path() -> io::Result<PathBuf> {
     let executable = env::current_exe()?;
     let folders = executable.ancestors().skip(1).take(3);
@@ -38,7 +39,8 @@ pub fn library_path() -> io::Result<PathBuf> {
     })
 }
 
-/// Copies the plugin to `to` as another build of it: with another build id if it has one, and with other content anyhow.
+/// Copies the plugin to `to` as another build of it: with another build id if it has one, and with
+/// other content anyhow.
 pub fn copy_as_other_build(to: &Path) -> io::Result<()> {
     let mut library = std::fs::read(library_path()?)?;
     // An ELF note: sizes of name and content, type 3 (build id), the name "GNU".
@@ -120,7 +122,8 @@ impl Sim {
         self.set("TOPOLOGY_BYTES", &to_hex(bytes))
     }
 
-    /// Changes the host features in XLA:CPU's serialised topology, such as `+avx2`. Not under a pose.
+    /// Changes the host features in XLA:CPU's serialised topology, such as `+avx2`. Not under a
+    /// pose.
     #[must_use]
     pub fn host_features(self, features: &[&str]) -> Self {
         self.set("HOST_FEATURES", &features.join(","))
@@ -132,7 +135,8 @@ impl Sim {
         self.set("MEMORY_LIMIT", &bytes.to_string())
     }
 
-    /// Offers the `AbiVersion` extension; the runtime has this version, and so has what it compiles.
+    /// Offers the `AbiVersion` extension; the runtime has this version, and so has what it
+    /// compiles.
     #[must_use]
     pub fn abi_version(self, version: &str) -> Self {
         self.set("ABI_VERSION", version)
@@ -243,7 +247,8 @@ impl Sim {
         self.variables.clone()
     }
 
-    /// Whether a variable of the surrounding environment is this plugin's: a test may want to remove it from a child.
+    /// Whether a variable of the surrounding environment is this plugin's: a test may want to
+    /// remove it from a child.
     pub fn owns(variable: &OsStr) -> bool {
         variable.to_str().is_some_and(|name| name.starts_with(PREFIX))
     }

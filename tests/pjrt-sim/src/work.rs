@@ -1,4 +1,5 @@
-//! What is logged and what faults strike: clients, compiles, executables, executions, transfers, events.
+//! What is logged and what faults strike: clients, compiles, executables, executions, transfers,
+//! events.
 #![expect(unsafe_code, reason = "reads and answers C structs")]
 
 use std::time::{Duration, Instant};
@@ -95,7 +96,8 @@ fn create_client(
                 given_options.filter(|option| !is_device_count(option)).collect();
             options.push(device_count(pose));
             {
-                // SAFETY: the options outlive the call below, and the caller's own are put back behind it.
+                // SAFETY: the options outlive the call below, and the caller's own are put back
+                // behind it.
                 let args = unsafe { call.args_mut() };
                 (args.create_options, args.num_options) = (options.as_ptr(), options.len());
             }
@@ -196,7 +198,8 @@ impl Override for CompileArgs {
     }
 }
 
-/// Compiles without a client: for a posed topology with the client that it is of, else as the real plugin does it.
+/// Compiles without a client: for a posed topology with the client that it is of, else as the real
+/// plugin does it.
 fn compile_ahead(call: &mut Incoming<'_, CompileArgs>) -> Result<u64, Raised> {
     let real = call.real()?;
     let (guise, client) = {
@@ -215,7 +218,8 @@ fn compile_ahead(call: &mut Incoming<'_, CompileArgs>) -> Result<u64, Raised> {
         compile_options_size: args.compile_options_size,
         ..Args::new()
     };
-    // SAFETY: a topology lives no longer than the client that it is of, or than the one behind it; the rest is the caller's.
+    // SAFETY: a topology lives no longer than the client that it is of, or than the one behind it;
+    // the rest is the caller's.
     unsafe { real.call(&mut compile) }?;
     let mut unloaded =
         LoadedExecutableGetExecutableArgs { loaded_executable: compile.executable, ..Args::new() };
@@ -275,7 +279,8 @@ impl Override for LoadedExecutableDestroyArgs {
     }
 }
 
-/// What stands before an executable's bytes under a pose: this, the stamp's size in four bytes, the stamp.
+/// What stands before an executable's bytes under a pose: this, the stamp's size in four bytes, the
+/// stamp.
 const STAMPED: &[u8; 8] = b"PJRTSIM1";
 
 /// What it was compiled for, and its ABI version where there are any, on a line of its own.
@@ -290,7 +295,8 @@ fn stamped(plugin: &Plugin, guise: &Guise, executable: &[u8]) -> Vec<u8> {
     [STAMPED.as_slice(), size.as_slice(), stamp.as_bytes(), executable].concat()
 }
 
-/// The executable behind the stamp, if that is what this platform would have put there, or if its ABI version is taken.
+/// The executable behind the stamp, if that is what this platform would have put there, or if its
+/// ABI version is taken.
 fn unstamped<'a>(plugin: &Plugin, guise: &Guise, bytes: &'a [u8]) -> Result<&'a [u8], Raised> {
     let parts = bytes.strip_prefix(STAMPED).and_then(|rest| {
         let (size, rest) = rest.split_at_checked(4)?;
@@ -381,7 +387,8 @@ impl Override for ExecutableDeserializeAndLoadArgs {
                 let damaged = corrupt.then(|| damaged(plain));
                 let plain = damaged.as_deref().unwrap_or(plain);
                 {
-                    // SAFETY: the bytes outlive the call below, and the caller's own are put back behind it.
+                    // SAFETY: the bytes outlive the call below, and the caller's own are put back
+                    // behind it.
                     let args = unsafe { call.args_mut() };
                     (args.serialized_executable, args.serialized_executable_size) =
                         (plain.as_ptr().cast(), plain.len());
@@ -423,7 +430,8 @@ impl Override for LoadedExecutableExecuteArgs {
         if !events.is_null() {
             let mut handles = handles();
             for index in 0..devices {
-                // SAFETY: the header asks for one event per device where the array is given, and the call filled it in.
+                // SAFETY: the header asks for one event per device where the array is given, and
+                // the call filled it in.
                 handles.remember_event(unsafe { events.add(index).read() }, Origin::Execute);
             }
         }

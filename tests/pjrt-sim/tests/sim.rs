@@ -1,4 +1,5 @@
-//! The plugin in front of XLA:CPU, driven in child processes, since it reads its environment once per process.
+//! The plugin in front of XLA:CPU, driven in child processes, since it reads its environment once
+//! per process.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
 
 use std::collections::BTreeMap;
@@ -88,7 +89,7 @@ impl Driver {
                     Some(compile_ahead(&topology, Program::mlir(PROGRAM), &options, None)?);
             }
             "compile" => {
-                self.loaded = Some(client.unwrap().compile(Program::mlir(PROGRAM), &options)?)
+                self.loaded = Some(client.unwrap().compile(Program::mlir(PROGRAM), &options)?);
             }
             "serialize" => {
                 let executable = self

@@ -55,7 +55,8 @@ pub enum Verdict {
 }
 
 impl Action {
-    /// Mostly runs, since they are what people do; the rest often enough that each kind meets each other one.
+    /// Mostly runs, since they are what people do; the rest often enough that each kind meets each
+    /// other one.
     pub fn choose(choices: &mut fastrand::Rng) -> Self {
         let subject = choices.usize(..PROGRAMS);
         match choices.u32(..100) {
@@ -109,19 +110,27 @@ impl Action {
                     "safetensors",
                 ));
             }
-            Self::Prune { to } => drop(command.args(["--max-size", to])),
+            Self::Prune { to } => {
+                command.args(["--max-size", to]);
+            }
             Self::Export => {
                 let file = storm.output(release, slot, "preheat");
                 // An export does not have to replace the file of the one before it.
                 let _ = std::fs::remove_file(&file);
                 command.arg(file);
             }
-            Self::Import => drop(command.args(release.trust()).arg(release.exported())),
-            Self::Clear => drop(command.arg("--yes")),
-            Self::Pin { subject } | Self::Unpin { subject } => {
-                drop(command.arg(release.key(*subject)))
+            Self::Import => {
+                command.args(release.trust()).arg(release.exported());
             }
-            Self::Stats => drop(command.arg("--json")),
+            Self::Clear => {
+                command.arg("--yes");
+            }
+            Self::Pin { subject } | Self::Unpin { subject } => {
+                command.arg(release.key(*subject));
+            }
+            Self::Stats => {
+                command.arg("--json");
+            }
             Self::Verify { .. } | Self::List => {}
         }
         command
@@ -234,7 +243,8 @@ pub fn program(folder: &Path, subject: usize) -> std::path::PathBuf {
     folder.join("programs").join(format!("program-{subject}.mlir"))
 }
 
-/// Writes programs that compile in milliseconds, each with a constant that does not compress, so that its object takes 40 KB.
+/// Writes programs that compile in milliseconds, each with a constant that does not compress, so
+/// that its object takes 40 KB.
 pub fn write_programs(folder: &Path, seed: u64) -> Outcome {
     let mut values = fastrand::Rng::with_seed(seed);
     for subject in 0..PROGRAMS {

@@ -56,7 +56,8 @@ impl Storm {
         }
     }
 
-    /// Beside the files that processes of this release write there is nothing, also where they were killed.
+    /// Beside the files that processes of this release write there is nothing, also where they were
+    /// killed.
     fn no_other_outputs(&self) -> Outcome {
         let Some(this) = self.releases.first() else { return Ok(()) };
         let named = |path: &PathBuf| {
@@ -66,7 +67,8 @@ impl Storm {
         none("left beside what was written", others)
     }
 
-    /// Nothing is damaged as it is; what processes that were killed left behind goes with a repair, which finds nothing else.
+    /// Nothing is damaged as it is; what processes that were killed left behind goes with a repair,
+    /// which finds nothing else.
     fn verify(&self, release: &Release) -> Outcome {
         let verify = |words: &[&str]| self.ask(release, &self.store(), words);
         let before = verify(&["cache", "verify"])?;
@@ -104,7 +106,8 @@ impl Storm {
         Ok(())
     }
 
-    /// Every program and the model give what they gave before the storm, compiled or loaded; the next run finds the last one's.
+    /// Every program and the model give what they gave before the storm, compiled or loaded; the
+    /// next run finds the last one's.
     fn everything_runs(&self, release: &Release) -> Outcome {
         let programs =
             (0..action::PROGRAMS).map(|subject| Action::Program { subject, force: false });
@@ -170,8 +173,8 @@ impl Storm {
     }
 
     /// Removes the folders of answers whose readers were killed after the child had ended; before
-    /// that, the child removes its folder. A later process with a child removes them once they are a
-    /// day old, so that they are counted, and no fault.
+    /// that, the child removes its folder. A later process with a child removes them once they are
+    /// a day old, so that they are counted, and no fault.
     fn remove_read_answers(&self) -> Outcome {
         let temporary = self.folder.join("tmp");
         let failed = || Failure::context(format!("looking through {}", temporary.display()));

@@ -65,7 +65,8 @@ impl Ended {
     }
 }
 
-/// After how long a process is killed, if at all: from 5 ms, when it has hardly begun, to 10 s, when it may be writing its result.
+/// After how long a process is killed, if at all: from 5 ms, when it has hardly begun, to 10 s,
+/// when it may be writing its result.
 pub fn choose_end(choices: &mut fastrand::Rng) -> Option<Duration> {
     let killed = choices.u32(..100) < KILLED_PERCENT;
     let after = Duration::from_secs_f64(0.005 * 2000_f64.powf(choices.f64()));

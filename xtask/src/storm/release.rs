@@ -1,4 +1,5 @@
-//! A release of preheat that takes part in a storm: its binary, and what it makes of every subject when nothing disturbs it.
+//! A release of preheat that takes part in a storm: its binary, and what it makes of every subject
+//! when nothing disturbs it.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -77,7 +78,8 @@ impl Release {
         self.name == OLDER
     }
 
-    /// preheat on a store, with nothing of the surrounding environment that it would read, and its other folders in `folder`.
+    /// preheat on a store, with nothing of the surrounding environment that it would read, and its
+    /// other folders in `folder`.
     pub fn command(&self, folder: &Path, store: &Path) -> Command {
         let mut command = self.preheat.command(["--cache-dir"]);
         command.arg(store);
@@ -121,7 +123,8 @@ impl Release {
     }
 }
 
-/// Builds the binary of another commit of this repository, in a folder below `target/` that is kept for the next time.
+/// Builds the binary of another commit of this repository, in a folder below `target/` that is kept
+/// for the next time.
 pub fn build(commit: &str) -> Outcome<Preheat> {
     let commit =
         output(&mut command("git", ["rev-parse", "--verify", &format!("{commit}^{{commit}}")]))?;

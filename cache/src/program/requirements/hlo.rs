@@ -1,7 +1,8 @@
 //! What a serialised `HloModuleProto` asks of the devices that run it.
 //!
-//! The numbers of fields are those of `hlo.proto` and `xla_data.proto`. A module has no count of replicas and partitions but that of its
-//! device assignment, which few have; so what is inside has to tell.
+//! The numbers of fields are those of `hlo.proto` and `xla_data.proto`. A module has no count of
+//! replicas and partitions but that of its device assignment, which few have; so what is inside has
+//! to tell.
 
 use super::Findings;
 use crate::program::wire::{fields, varint};
@@ -13,7 +14,7 @@ pub(super) fn read(bytes: &[u8], findings: &mut Findings) -> Option<()> {
         let field = field?;
         match (field.number, field.content) {
             (3, Some(computation)) => {
-                inner(computation, 2, &mut |found| instruction(found, findings))?
+                inner(computation, 2, &mut |found| instruction(found, findings))?;
             }
             // spmd_output_sharding and spmd_parameters_shardings
             (12 | 14, Some(found)) => sharding(found, findings)?,
@@ -61,7 +62,8 @@ fn instruction(bytes: &[u8], findings: &mut Findings) -> Option<()> {
                     "source_target_pairs",
                 );
             }
-            // collective_device_list: replica_groups, and the short form, in which each device occurs once
+            // collective_device_list: replica_groups, and the short form, in which each device
+            // occurs once
             (87, Some(list)) => {
                 inner(list, 1, &mut |group| {
                     findings.group(Some(numbers(group, 1)?), "replica_groups");
@@ -91,7 +93,8 @@ pub(super) fn sharding(bytes: &[u8], findings: &mut Findings) -> Option<()> {
     inner(bytes, 5, &mut |part| sharding(part, findings))
 }
 
-/// Shardy's meshes are attributes of the module, and so are layouts, which stand one after another with semicolons between them.
+/// Shardy's meshes are attributes of the module, and so are layouts, which stand one after another
+/// with semicolons between them.
 fn module_attribute(entry: &[u8], findings: &mut Findings) {
     let text = |number| {
         first_within_message(entry, number).and_then(|text| std::str::from_utf8(text).ok())

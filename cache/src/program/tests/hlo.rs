@@ -127,7 +127,8 @@ fn fields_do_not_wander_between_messages() {
 fn what_is_cut_short_or_is_another_message_is_no_program() {
     let whole = module().bytes();
     for length in 0..whole.len() {
-        // Cut between two fields of the module it may still be one, if the entry and a computation are there.
+        // Cut between two fields of the module it may still be one, if the entry and a computation
+        // are there.
         let program = Program::sniff(whole[..length].to_vec());
         assert!(program.is_err() || length > whole.len() - 3, "{length} of {}", whole.len());
     }
@@ -140,7 +141,8 @@ proptest! {
     fn any_byte_of_what_is_kept_changes_the_digest(at in 0_usize..200, bit in 0..8) {
         let mut bytes = module().bytes();
         let at = at % bytes.len();
-        // The module's name is the third byte, and its tag, the first, may turn into that of the id, which is left out as well.
+        // The module's name is the third byte, and its tag, the first, may turn into that of the
+        // id, which is left out as well.
         prop_assume!(at != 2 && at != 0);
         let digest = |bytes: &[u8]| Program::new(ProgramFormat::Hlo, bytes.to_vec()).digest();
         let before = digest(&bytes);

@@ -76,7 +76,8 @@ fn what_is_used_stays_longer_and_so_does_what_was_loaded_often() {
     let one = put(&scratch.store, 0, 1.0);
     put(&scratch.store, 1, 1.0);
     put(&scratch.store, 2, 1.0);
-    // A hit in memory tells of recent use, and needs no object; a load is a compile that the object saved.
+    // A hit in memory tells of recent use, and needs no object; a load is a compile that the object
+    // saved.
     let in_memory = crate::Use { source: crate::Source::Memory, load_seconds: None, ..hit(key(0)) };
     scratch.store.commit(&[hit(key(2)), in_memory], &Counters::default()).unwrap();
     put(&limited(&scratch, 3 * one + one / 2), 3, 1.0);
@@ -162,7 +163,8 @@ fn what_is_larger_than_the_limit_is_refused_and_moves_nothing() {
     assert_eq!(refused(&store), 0);
     assert_eq!(held(&store, 0..2), [0]);
     assert!(fs::read_dir(store.layout().tmp()).unwrap().next().is_none());
-    // Pins take it all: one more goes over the limit, as a store may by one object, and the next is refused.
+    // Pins take it all: one more goes over the limit, as a store may by one object, and the next is
+    // refused.
     let store = limited(&scratch, one + 100);
     scratch.store.set_pinned(&key(0), true).unwrap();
     store.put(&record, &program, &payload(1)).unwrap();

@@ -1,4 +1,5 @@
-//! What the index says of itself, against what its records say: totals, the order of eviction, programs.
+//! What the index says of itself, against what its records say: totals, the order of eviction,
+//! programs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -34,7 +35,8 @@ pub(in crate::store) struct Checked {
     pub(in crate::store) wrong_totals: bool,
 }
 
-/// Reads every entry of the index. `sound` are the programs that were found to be what their keys say.
+/// Reads every entry of the index. `sound` are the programs that were found to be what their keys
+/// say.
 pub(in crate::store) fn check(
     index: &Transaction,
     sound: &BTreeSet<Digest>,
@@ -72,7 +74,8 @@ pub(in crate::store) fn check(
     Ok(Checked { records, wrong_programs, programs_elsewhere, wrong_totals })
 }
 
-/// The next programs behind one of a key, each with the digest that it is stored under, and the key of the last.
+/// The next programs behind one of a key, each with the digest that it is stored under, and the key
+/// of the last.
 pub(in crate::store) fn programs_behind(
     index: &Transaction,
     last: &[u8],
@@ -103,7 +106,8 @@ pub(in crate::store) fn programs_behind(
     Ok((Vec::new(), Vec::new()))
 }
 
-/// Notes that a graph has no object: its record stays, with the program that it can be compiled from again.
+/// Notes that a graph has no object: its record stays, with the program that it can be compiled
+/// from again.
 pub(in crate::store) fn store_without_object(
     index: &mut Transaction,
     graph: &GraphKey,

@@ -42,7 +42,8 @@ pub(super) fn store_beside_record<T: Serialize>(
     Ok(())
 }
 
-/// The value of a record: the length of its use (4 bytes), its use, the length of the record (4 bytes), its frame.
+/// The value of a record: the length of its use (4 bytes), its use, the length of the record (4
+/// bytes), its frame.
 fn record_value(usage: &[u8], record: &[u8]) -> Result<Vec<u8>, Fault> {
     let length = u32::try_from(usage.len()).map_err(|error| Fault::Io(io::Error::other(error)))?;
     Ok([&length.to_le_bytes(), usage, record].concat())
@@ -56,7 +57,8 @@ pub(super) fn split_record(stored: &[u8]) -> Result<(&[u8], &[u8]), Fault> {
     rest.split_at_checked(length).ok_or_else(damaged)
 }
 
-/// The record in a value; `None` where its JSON is not understood, since another release may have written it.
+/// The record in a value; `None` where its JSON is not understood, since another release may have
+/// written it.
 pub(super) fn decode_record(stored: &[u8]) -> Result<Option<GraphRecord>, Fault> {
     const RECORD_LIMIT_BYTES: usize = 64 << 20;
     let damaged = |reason: String| Fault::Damaged(format!("a record cannot be read: {reason}"));
@@ -88,7 +90,8 @@ pub(super) fn encode_program(program: &ProgramFrame) -> Vec<u8> {
     [&[format], program.bytes.to_le_bytes().as_slice(), &program.frame].concat()
 }
 
-/// The program in a value; `None` where it is not understood, since another release may have written it.
+/// The program in a value; `None` where it is not understood, since another release may have
+/// written it.
 pub(super) fn decode_program(stored: &[u8]) -> Option<ProgramFrame> {
     let (format, rest) = stored.split_first()?;
     let (length, frame) = rest.split_first_chunk()?;
@@ -101,7 +104,8 @@ pub(super) fn decode_program(stored: &[u8]) -> Option<ProgramFrame> {
     Some(ProgramFrame { format, bytes: u64::from_le_bytes(*length), frame: frame.to_vec() })
 }
 
-/// A value that is JSON; `None` where it is not understood, since another release may have written it.
+/// A value that is JSON; `None` where it is not understood, since another release may have written
+/// it.
 pub(super) fn get_json<T: DeserializeOwned>(
     index: &Transaction,
     key: &[u8],

@@ -43,7 +43,8 @@ pub(super) struct Usage {
     pub(super) load_seconds: Option<f64>,
     #[serde(skip_serializing_if = "is_default")]
     pub(super) pinned: bool,
-    /// Loads from the store itself: what the object on disk saved, unlike hits in memory, which need no object.
+    /// Loads from the store itself: what the object on disk saved, unlike hits in memory, which
+    /// need no object.
     #[serde(skip_serializing_if = "is_default")]
     pub(super) loads: u64,
     /// The pinned requests that led to it.
@@ -78,13 +79,15 @@ pub(super) fn digest_at(bytes: &[u8], at: usize) -> Option<Digest> {
     Some(Digest::from_bytes(bytes.get(at..at + 32)?.try_into().ok()?))
 }
 
-/// The value that leads from a projection to a graph. The hash over both makes it stand for nothing under any other key.
+/// The value that leads from a projection to a graph. The hash over both makes it stand for nothing
+/// under any other key.
 fn lead(projection: &Digest, graph: &Digest) -> Vec<u8> {
     let hash = FramedHasher::new(LEAD_TAG).digest(projection).digest(graph).finish();
     [graph.as_bytes().as_slice(), hash.as_bytes()].concat()
 }
 
-/// The graph that a projection leads to; none where what is stored was not made for this projection.
+/// The graph that a projection leads to; none where what is stored was not made for this
+/// projection.
 pub(super) fn led_to(index: &Transaction, projection: &Digest) -> Result<Option<Digest>, Fault> {
     let Some(stored) = index.get(&key(b'j', &[projection]))? else { return Ok(None) };
     Ok(digest_at(&stored, 0).filter(|graph| stored == lead(projection, graph)))
@@ -174,7 +177,8 @@ fn listed(index: &Transaction, list: &[u8]) -> Result<Vec<GraphKey>, Fault> {
     Ok(stored.chunks_exact(32).filter_map(graph_at_end).collect())
 }
 
-/// Puts a graph in front of a list. What was pushed off its end is no longer compared with what is missing, and that is all.
+/// Puts a graph in front of a list. What was pushed off its end is no longer compared with what is
+/// missing, and that is all.
 fn list_first(index: &mut Transaction, list: Vec<u8>, record: &GraphRecord) -> Result<(), Fault> {
     let mut graphs = listed(index, &list)?;
     if graphs.contains(&record.graph_key) {
@@ -202,7 +206,8 @@ fn put_list(index: &mut Transaction, list: Vec<u8>, graphs: &[GraphKey]) {
     }
 }
 
-/// The least and the greatest key of a record whose graph key begins with `digits`; `None` where none can.
+/// The least and the greatest key of a record whose graph key begins with `digits`; `None` where
+/// none can.
 pub(super) fn range_beginning(digits: &str) -> Option<(Vec<u8>, Vec<u8>)> {
     let fill = |with: char| {
         let mut whole = digits.to_ascii_lowercase();
@@ -236,7 +241,8 @@ pub(super) fn store_usage(
     store_beside_record(index, &record.graph_key, &usage)
 }
 
-/// Where a graph that comes would stand in the order of eviction: what goes before it begins with less.
+/// Where a graph that comes would stand in the order of eviction: what goes before it begins with
+/// less.
 pub(in crate::store) fn place_in_order(
     index: &Transaction,
     coming: &GraphRecord,
@@ -259,10 +265,11 @@ pub(super) fn in_order(place: u64, graph: &GraphKey) -> Vec<u8> {
 
 /// The place of a graph in the order of eviction: the lowest goes first.
 ///
-/// What keeping it is worth is the compile seconds that its object has saved and would save once more, for each stored byte, halved
-/// for each [`HALF_LIFE_SECONDS`] without a use. Worth is rounded to sixteenths of a doubling, so that among entries that are worth
-/// about the same it is the last use that decides. The logarithm of that falls at the same rate for all, so it never has to be
-/// computed again for a graph that is not used: the order of two of them stays.
+/// What keeping it is worth is the compile seconds that its object has saved and would save once
+/// more, for each stored byte, halved for each [`HALF_LIFE_SECONDS`] without a use. Worth is
+/// rounded to sixteenths of a doubling, so that among entries that are worth about the same it is
+/// the last use that decides. The logarithm of that falls at the same rate for all, so it never has
+/// to be computed again for a graph that is not used: the order of two of them stays.
 fn place(record: &GraphRecord, usage: &Usage) -> u64 {
     let seconds = record.measurements.compile_seconds.max(LEAST_COMPILE_SECONDS);
     let stored_bytes = record.object.as_ref().map_or(1, |object| object.stored_bytes.max(1));
@@ -329,7 +336,8 @@ pub(super) fn forget_dropped(
     Ok(())
 }
 
-/// Removes what leads from a request to a graph, except where one of the requests that stay leads there as well.
+/// Removes what leads from a request to a graph, except where one of the requests that stay leads
+/// there as well.
 fn unlink_signature(
     index: &mut Transaction,
     graph: &GraphKey,
@@ -454,8 +462,8 @@ pub(in crate::store) fn load_record(
         .transpose()
 }
 
-/// The records that are most worth comparing with what was looked for: of the same program, of the same request, of the same stage
-/// and model, of the same stage; of each, at most [`LISTED`].
+/// The records that are most worth comparing with what was looked for: of the same program, of the
+/// same request, of the same stage and model, of the same stage; of each, at most [`LISTED`].
 pub(super) fn load_candidates(
     index: &Transaction,
     wanted: &Wanted<'_>,

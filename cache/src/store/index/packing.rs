@@ -1,25 +1,29 @@
 //! How entries lie in sled: the small ones that there are many of are packed, several to a value.
 //!
-//! sled reads the place of each of its pages when it is opened, and a page holds sixteen entries at most, however small they are.
-//! A transaction opens it anew, so what a transaction costs grows with the number of entries: 20 ms for each 100,000. Packed, an
-//! entry's key decides by its first bits in which value it lies, so that the order of all keys stays that of the values they lie in.
+//! sled reads the place of each of its pages when it is opened, and a page holds sixteen entries at
+//! most, however small they are. A transaction opens it anew, so what a transaction costs grows
+//! with the number of entries: 20 ms for each 100,000. Packed, an entry's key decides by its first
+//! bits in which value it lies, so that the order of all keys stays that of the values they lie in.
 //!
-//! A packed value is its entries in the order of their keys: the length of the key (2 bytes) and of the value (4 bytes), both
-//! little-endian, then key and value.
+//! A packed value is its entries in the order of their keys: the length of the key (2 bytes) and of
+//! the value (4 bytes), both little-endian, then key and value.
 
 use super::transaction::Fault;
 
 /// The key of a packed value: the kind's letter, and the first bits of what follows it.
 const LONGEST: usize = 5;
 
-/// How many bits after the kind's letter decide where an entry lies; `None` where it has a value of its own.
+/// How many bits after the kind's letter decide where an entry lies; `None` where it has a value of
+/// its own.
 ///
-/// A packed value is rewritten for each change of one entry in it, so none may grow long: records are not packed.
+/// A packed value is rewritten for each change of one entry in it, so none may grow long: records
+/// are not packed.
 fn bits(kind: u8) -> Option<u32> {
     match kind {
         b'k' => Some(13),
         b'q' | b'j' | b's' => Some(12),
-        // A place in the order of eviction: these bits tell places apart that lie twenty minutes of age from each other.
+        // A place in the order of eviction: these bits tell places apart that lie twenty minutes of
+        // age from each other.
         b'v' => Some(32),
         _ => None,
     }

@@ -1,7 +1,8 @@
 //! Pins: what keeps a graph out of eviction, by its own key or by a request that led to it.
 //!
-//! A graph's use names the requests that keep it; `i` request, graph key leads from such a request back to the graph, since the graph's
-//! record forgets the request itself once sixty-four newer ones led there.
+//! A graph's use names the requests that keep it; `i` request, graph key leads from such a request
+//! back to the graph, since the graph's record forgets the request itself once sixty-four newer
+//! ones led there.
 
 use std::collections::BTreeSet;
 
@@ -37,7 +38,8 @@ pub(super) fn let_go(index: &mut Transaction, graph: &GraphKey, usage: &mut Usag
     }
 }
 
-/// Pins a graph by its own key, or lets it go: then no request that led to it so far keeps it either.
+/// Pins a graph by its own key, or lets it go: then no request that led to it so far keeps it
+/// either.
 pub(super) fn set_pinned(
     index: &mut Transaction,
     graph: &GraphKey,
@@ -52,7 +54,8 @@ pub(super) fn set_pinned(
     Ok(true)
 }
 
-/// Pins whatever a request led to or will lead to, or lets it go. Says how many graphs there are now.
+/// Pins whatever a request led to or will lead to, or lets it go. Says how many graphs there are
+/// now.
 pub(super) fn set_request_pinned(
     index: &mut Transaction,
     request: &Digest,

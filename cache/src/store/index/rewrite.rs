@@ -65,7 +65,7 @@ impl Store {
         match due.and_then(|due| if due { self.rewrite(root, database, turn) } else { Ok(()) }) {
             Ok(()) => {}
             Err(fault) => {
-                tracing::debug!(path = %path.display(), ?fault, "the index is not made smaller")
+                tracing::debug!(path = %path.display(), ?fault, "the index is not made smaller");
             }
         }
     }
@@ -264,7 +264,7 @@ fn close(path: &Path) -> Result<(), Fault> {
         match log.try_lock() {
             Ok(()) => return Ok(()),
             Err(fs::TryLockError::WouldBlock) if Instant::now() < deadline => {
-                std::thread::sleep(POLL)
+                std::thread::sleep(POLL);
             }
             Err(fs::TryLockError::WouldBlock) => return Err(Fault::Busy),
             Err(fs::TryLockError::Error(error)) => return Err(Fault::Io(error)),

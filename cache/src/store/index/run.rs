@@ -225,8 +225,8 @@ impl Store {
         self.index_error(fault.into_cause(busy))
     }
 
-    /// Removes the index of an older release; says how many bytes that were. Every release takes the same lock around its
-    /// transactions, so none is within one.
+    /// Removes the index of an older release; says how many bytes that were. Every release takes
+    /// the same lock around its transactions, so none is within one.
     pub(in crate::store) fn remove_older_index(&self, root: &Folder) -> Result<u64, StoreError> {
         let older = self.layout.older_graphs();
         if !root.is_folder(&older) {
@@ -269,8 +269,9 @@ impl Store {
     }
 }
 
-/// Removes the snapshots that sled had begun to write when its process was killed; says whether there were any. sled 0.34 takes such a
-/// file for the newest snapshot, and its database for damaged, while the snapshot before it is still there.
+/// Removes the snapshots that sled had begun to write when its process was killed; says whether
+/// there were any. sled 0.34 takes such a file for the newest snapshot, and its database for
+/// damaged, while the snapshot before it is still there.
 fn remove_torn_snapshots(root: &Folder, graphs: &Path) -> Result<bool, Fault> {
     let is_torn = |path: &PathBuf| {
         name_of(path).is_some_and(|name| name.starts_with("snap.") && name.ends_with(".generating"))

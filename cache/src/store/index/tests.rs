@@ -186,7 +186,8 @@ fn entries_that_belong_to_no_record_keep_nothing_out_and_are_cleared_away() {
             .object
             .unwrap()
             .stored_bytes;
-        // A record that is not understood, one that is gone with its place left behind, and totals that tell of both.
+        // A record that is not understood, one that is gone with its place left behind, and totals
+        // that tell of both.
         let unread = key(b'r', &[&records[0].graph_key.0]);
         let value = stored(&scratch, &unread).unwrap();
         let usage = codec::split_record(&value).unwrap().0;

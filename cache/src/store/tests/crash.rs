@@ -1,8 +1,9 @@
-//! Processes that die, and disks that forget: whatever is left is sound, and the next process goes on.
+//! Processes that die, and disks that forget: whatever is left is sound, and the next process goes
+//! on.
 //!
-//! Every change of files is a kill point, by way of the journal in `files.rs`. A power cut is played on a model of a file system
-//! that keeps only what was synced; sled's own files cannot be seen from here, so the model has them as they were before a
-//! transaction, or after it.
+//! Every change of files is a kill point, by way of the journal in `files.rs`. A power cut is
+//! played on a model of a file system that keeps only what was synced; sled's own files cannot be
+//! seen from here, so the model has them as they were before a transaction, or after it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::{Command, Stdio};
@@ -23,7 +24,8 @@ fn put_form(store: &Store, number: u64, form: u64) {
     store.put(&record, &program, &payload(100 * (form + 1) + number)).unwrap();
 }
 
-/// All that is done to a store in one request that compiles, in one that compiles anew, and while making room.
+/// All that is done to a store in one request that compiles, in one that compiles anew, and while
+/// making room.
 fn work(dir: &Path) {
     let store = open(dir).unwrap();
     let LockOutcome::Held(lock) =
@@ -66,7 +68,8 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// What is left in a store whose writer died: nothing wrong, nothing lost that was stored before, and nothing that stays in the way.
+/// What is left in a store whose writer died: nothing wrong, nothing lost that was stored before,
+/// and nothing that stays in the way.
 fn check(dir: &Path, what: &str, stored_before: &[u64]) {
     // A power cut may take a fresh index as a whole, which is said; no other damage is.
     let no_index = !open(dir).unwrap().layout().graphs().exists();
@@ -102,7 +105,8 @@ fn check(dir: &Path, what: &str, stored_before: &[u64]) {
             .collect();
         assert!(left.is_empty(), "{what}: {left:?}");
     }
-    // What has an object has a record by now; what was evicted half-way may have a record alone, and what was replaced an older one.
+    // What has an object has a record by now; what was evicted half-way may have a record alone,
+    // and what was replaced an older one.
     let found = store.verify(true, |_| true).unwrap();
     let expected = |one: &Finding| {
         matches!(one.kind, FindingKind::RecordWithoutObject | FindingKind::RecordDiffers)
@@ -396,7 +400,7 @@ impl Disk {
                 self.contents.push(Default::default());
             }
             Change::Written(path, bytes) => {
-                self.contents[self.files[path]].0.extend_from_slice(bytes)
+                self.contents[self.files[path]].0.extend_from_slice(bytes);
             }
             Change::Synced(path) => {
                 let content = &mut self.contents[self.files[path]];
@@ -424,8 +428,9 @@ impl Disk {
         }
     }
 
-    /// Lays out what a power cut leaves. Names that were not synced are lost, or have lasted by chance: a journal that writes names
-    /// before contents. What was not synced of a file's content is lost in either case.
+    /// Lays out what a power cut leaves. Names that were not synced are lost, or have lasted by
+    /// chance: a journal that writes names before contents. What was not synced of a file's content
+    /// is lost in either case.
     fn lay_out(&self, root: &Path, to: &Path, names_last: bool) {
         let (files, folders) = if names_last {
             (&self.files, &self.folders)

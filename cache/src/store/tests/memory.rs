@@ -1,4 +1,5 @@
-//! How much memory an object takes: a process of its own loads or verifies one, and says what it held at most.
+//! How much memory an object takes: a process of its own loads or verifies one, and says what it
+//! held at most.
 
 use std::process::{Command, Stdio};
 

@@ -42,13 +42,15 @@ fn steps() -> impl Strategy<Value = Vec<(usize, Step)>> {
     prop::collection::vec((0..HANDLES, step), 1..25)
 }
 
-/// What a store is to hold: the form of each graph's object, where it is sound, and what the index knows of each graph.
+/// What a store is to hold: the form of each graph's object, where it is sound, and what the index
+/// knows of each graph.
 #[derive(Debug, Default, Clone)]
 struct Model {
     objects: BTreeMap<u64, u64>,
     damaged: BTreeSet<u64>,
     records: BTreeMap<u64, (u64, bool)>,
-    /// Requests that are pinned, and graphs that one of them keeps: until the graph is let go by its own key.
+    /// Requests that are pinned, and graphs that one of them keeps: until the graph is let go by
+    /// its own key.
     requests: BTreeSet<u64>,
     kept: BTreeSet<u64>,
     hits: u64,
@@ -87,6 +89,7 @@ fn number_key(number: u64) -> GraphKey {
 }
 
 /// Does a step to both.
+#[expect(clippy::too_many_lines, reason = "one arm for each kind of step")]
 fn step(scratch: &Scratch, store: &Store, model: &mut Model, step: &Step) {
     match *step {
         Step::Put { number, form } => {
@@ -211,7 +214,7 @@ fn compare(store: &Store, model: &mut Model) {
         }
         match store.load(&key).unwrap() {
             Lookup::Hit(object) => {
-                assert_eq!(object.payload, payload(100 * (model.objects[&number] + 1) + number))
+                assert_eq!(object.payload, payload(100 * (model.objects[&number] + 1) + number));
             }
             Lookup::Absent => {
                 assert!(

@@ -78,7 +78,8 @@ fn what_is_put_into_a_store_later_stays() {
     let scratch = Scratch::new();
     scratch.put(1);
     write_foreign(scratch.folder.path());
-    // A folder in the place of an index that was set aside, with something in it that is not sled's.
+    // A folder in the place of an index that was set aside, with something in it that is not
+    // sled's.
     let set_aside = scratch.folder.path().join("quarantine/graphs-v2.7");
     fs::create_dir_all(&set_aside).unwrap();
     fs::write(set_aside.join("letter.txt"), "mine").unwrap();

@@ -1,6 +1,7 @@
-//! Taking in what was exported. The file may be anyone's: names and lengths are checked before anything is written, no header of
-//! tar's that extends another is followed, the frame's window is bounded, an object is verified whole before it is given its name,
-//! what is refused takes a bounded list, and whoever waits is asked whether to go on however little of it is an object.
+//! Taking in what was exported. The file may be anyone's: names and lengths are checked before
+//! anything is written, no header of tar's that extends another is followed, the frame's window is
+//! bounded, an object is verified whole before it is given its name, what is refused takes a
+//! bounded list, and whoever waits is asked whether to go on however little of it is an object.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
@@ -155,11 +156,14 @@ struct Importing<'a> {
 }
 
 impl Store {
-    /// Takes the objects of an exported file in: each is verified whole, and what does not check is refused by name.
+    /// Takes the objects of an exported file in: each is verified whole, and what does not check is
+    /// refused by name.
     ///
-    /// One that is here already stays as it is, unless it is damaged. Room is made at the expense of what is worth less, and of nothing
-    /// that came with the same file; what finds none is left out by name. Where the file itself is damaged, what came before stays and
-    /// the rest is refused. `told` is asked after each entry and within long ones whether to go on, with the objects that are here.
+    /// One that is here already stays as it is, unless it is damaged. Room is made at the expense
+    /// of what is worth less, and of nothing that came with the same file; what finds none is left
+    /// out by name. Where the file itself is damaged, what came before stays and the rest is
+    /// refused. `told` is asked after each entry and within long ones whether to go on, with the
+    /// objects that are here.
     pub fn import(
         &self,
         from: impl Read,
@@ -257,7 +261,8 @@ impl Importing<'_> {
         go_on: &GoOn<F>,
     ) -> Result<(), StoreError> {
         let mut entries = 0;
-        // Raw: a header that extends the next one would be read into memory whole, however long it says that it is.
+        // Raw: a header that extends the next one would be read into memory whole, however long it
+        // says that it is.
         for entry in archive.entries().map_err(unreadable)?.raw(true) {
             let before = (self.imported.refused.len(), self.imported.refused_more);
             let goes_on = match entry {

@@ -216,7 +216,8 @@ fn an_import_takes_what_is_worth_most_and_evicts_nothing_that_came_with_it() {
         "{imported:#?}"
     );
     assert!(!imported.is_whole());
-    // What is pinned there comes first, then what is worth most. Here, what is worth more than all of it stays.
+    // What is pinned there comes first, then what is worth most. Here, what is worth more than all
+    // of it stays.
     let here: Vec<u64> =
         (0..12).filter(|number| store.has_object(&graph(*number).0.graph_key)).collect();
     assert_eq!(here, [1, 2, 5, 11]);
@@ -259,7 +260,8 @@ fn what_is_refused_is_named_a_hundred_times_and_whoever_waits_is_asked() {
         asked < 8
     });
     assert_eq!((asked, stopped.unwrap().refused.len()), (8, 7));
-    // An entry that is long, and none of an object's: it is skipped, which takes as long as it says.
+    // An entry that is long, and none of an object's: it is skipped, which takes as long as it
+    // says.
     let long = vec![0; 100 << 20];
     let name = format!("{OBJECTS}{}", graph(0).0.graph_key);
     for name in ["stray", &name] {

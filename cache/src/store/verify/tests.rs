@@ -51,7 +51,8 @@ fn everything_that_is_wrong_is_found_and_put_right() {
         scratch.put(number);
     }
     let (store, layout) = (&scratch.store, scratch.store.layout());
-    // A byte of the machine code; another object's bytes; a name that is no key, and a place that is not the key's.
+    // A byte of the machine code; another object's bytes; a name that is no key, and a place that
+    // is not the key's.
     let mut bytes = fs::read(layout.object(&key(0))).unwrap();
     let middle = bytes.len() - 100;
     bytes[middle] ^= 1;
@@ -91,7 +92,8 @@ fn everything_that_is_wrong_is_found_and_put_right() {
     assert!(found.is_damaged());
     assert_eq!(sorted(&found), expected, "{:#?}", found.findings);
     assert!(fs::metadata(layout.object(&key(0))).is_ok(), "nothing is touched");
-    // The first look has swept the left-overs up, as any write does; what goes to quarantine leaves records without objects.
+    // The first look has swept the left-overs up, as any write does; what goes to quarantine leaves
+    // records without objects.
     let repaired = verify(&opened(store.dir()), true);
     let expected = [&expected[..7], &[RecordWithoutObject; 2]].concat();
     assert_eq!(sorted(&repaired), expected, "{:#?}", repaired.findings);
@@ -148,7 +150,8 @@ fn what_is_said_to_be_repaired_is_repaired() {
     let scratch = Scratch::new();
     (0..4).for_each(|number| drop(scratch.put(number)));
     let layout = scratch.store.layout();
-    // Nothing is left to take its program from; another is damaged, and cannot be moved out of the way.
+    // Nothing is left to take its program from; another is damaged, and cannot be moved out of the
+    // way.
     scratch.store.write_raw(&[b"k".as_slice(), graph(0).1.digest().as_bytes()].concat(), None);
     fs::remove_file(layout.object(&key(0))).unwrap();
     scratch.store.write_raw(&[b"k".as_slice(), graph(1).1.digest().as_bytes()].concat(), None);

@@ -1,4 +1,5 @@
-//! What compiling a graph takes: as the store measured it, else as it did for the graph most like it, else a guess that is said to be one.
+//! What compiling a graph takes: as the store measured it, else as it did for the graph most like
+//! it, else a guess that is said to be one.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -126,8 +127,8 @@ impl Costs {
     }
 }
 
-/// What is assumed where nothing was measured. docs/evidence.md says where each figure comes from, and which of them are no more
-/// than guesses.
+/// What is assumed where nothing was measured. docs/evidence.md says where each figure comes from,
+/// and which of them are no more than guesses.
 pub fn guess(stage: &str, target: &str) -> Estimate {
     const MIB: u64 = 1 << 20;
     let is_cpu = is_cpu(target);
@@ -142,7 +143,8 @@ pub fn guess(stage: &str, target: &str) -> Estimate {
     Estimate { compile_seconds, stored_bytes, basis: Basis::Guessed }
 }
 
-/// What a pass of the network over one pixel is assumed to take where the log does not tell; a pixel of guidance counts twice.
+/// What a pass of the network over one pixel is assumed to take where the log does not tell; a
+/// pixel of guidance counts twice.
 pub fn guessed_seconds_per_pixel_pass(target: &str) -> f64 {
     if is_cpu(target) { 1.5e-5 } else { 4e-8 }
 }

@@ -46,7 +46,8 @@ impl Shape {
         self.size[0].saturating_mul(self.size[1])
     }
 
-    /// Whether a request of this shape can be served at the size of `other`: everything but the size is the same, and it fits.
+    /// Whether a request of this shape can be served at the size of `other`: everything but the
+    /// size is the same, and it fits.
     pub fn fits(self, other: Self) -> bool {
         Self { size: other.size, ..self } == other
             && (0..2).all(|side| self.size[side] <= other.size[side])
@@ -60,7 +61,8 @@ pub struct Demand {
     pub shape: Shape,
     /// How many requests want it.
     pub requests: u64,
-    /// How often the network passes over a pixel of it, over all its requests: steps x batch, twice that where there is guidance.
+    /// How often the network passes over a pixel of it, over all its requests: steps x batch, twice
+    /// that where there is guidance.
     pub passes: f64,
     /// What the cache says of each of its stages.
     pub stages: Vec<LookedUpStage>,
@@ -71,11 +73,13 @@ pub struct Demand {
 pub struct Demands {
     /// The shapes, the one that is wanted most first.
     pub all: Vec<Demand>,
-    /// Requests that the model cannot serve: the line of the first of a kind, how many they are, and why not.
+    /// Requests that the model cannot serve: the line of the first of a kind, how many they are,
+    /// and why not.
     pub refused: Vec<Refused>,
     /// Requests of other models, by their names.
     pub other_models: BTreeMap<String, u64>,
-    /// Seconds that one pass over one pixel takes, as the log has it: the median. `None` where no line tells.
+    /// Seconds that one pass over one pixel takes, as the log has it: the median. `None` where no
+    /// line tells.
     pub seconds_per_pixel_pass: Option<f64>,
 }
 
@@ -99,8 +103,8 @@ struct Alike {
 }
 
 impl Demands {
-    /// What `log` asks of `pipeline`, each shape looked up once; `records` are those of its stores. Lines that name no model are taken
-    /// to mean this one.
+    /// What `log` asks of `pipeline`, each shape looked up once; `records` are those of its stores.
+    /// Lines that name no model are taken to mean this one.
     ///
     /// # Errors
     /// Where no request in the log is one that the model can serve, or the cache cannot be asked.

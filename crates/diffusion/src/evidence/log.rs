@@ -1,12 +1,14 @@
-//! The request log: one JSON object a line, in the field names of a request file, without what the pictures show.
+//! The request log: one JSON object a line, in the field names of a request file, without what the
+//! pictures show.
 //!
 //! ```json
 //! {"timestamp":"2026-11-20T16:30:00Z","model_id":"stable-diffusion-v1-5","width":500,"height":700,"steps":20,"cfg_scale":7.5,
 //!  "scheduler":"euler","batch_size":1,"clip_skip":0,"padded_size":[512,704],"warm":true,"seconds":3.1,"seconds_per_step":0.12}
 //! ```
 //!
-//! A line needs no field but those that differ from a request's defaults; what a reader does not know, it skips. A line is
-//! appended with one write, so that any number of processes may log to one file on a local file system.
+//! A line needs no field but those that differ from a request's defaults; what a reader does not
+//! know, it skips. A line is appended with one write, so that any number of processes may log to
+//! one file on a local file system.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
@@ -35,7 +37,8 @@ pub struct LoggedRequest {
     /// The model's name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model_id: Option<String>,
-    /// The model's folder, in logs that others write: its last part is the name where there is no `model_id`.
+    /// The model's folder, in logs that others write: its last part is the name where there is no
+    /// `model_id`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<PathBuf>,
     /// Pixels, as asked for; `None` for the model's own.
@@ -55,7 +58,8 @@ pub struct LoggedRequest {
     pub batch_size: u64,
     /// Last layers of the text encoder that are left out.
     pub clip_skip: u64,
-    /// Whether there was a negative prompt: Stable Diffusion XL has another graph for it where layers are left out.
+    /// Whether there was a negative prompt: Stable Diffusion XL has another graph for it where
+    /// layers are left out.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub has_negative_prompt: bool,
     /// `[width, height]` that was computed.
@@ -146,7 +150,8 @@ pub struct DamagedLine {
     pub why: String,
 }
 
-/// A log that was read. Lines that are damaged are left out and told: one torn by a crash should not cost the others.
+/// A log that was read. Lines that are damaged are left out and told: one torn by a crash should
+/// not cost the others.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct RequestLog {
     /// The requests, each with its line.
@@ -243,8 +248,9 @@ impl LogWriter {
     }
 
     fn write(&mut self, request: &LoggedRequest) -> io::Result<()> {
-        // What a crash or a full disk cut short is ended first, so that it spoils no line but its own. At worst, where another
-        // process has just ended it, this makes an empty line, which readers skip.
+        // What a crash or a full disk cut short is ended first, so that it spoils no line but its
+        // own. At worst, where another process has just ended it, this makes an empty line, which
+        // readers skip.
         let mut text = if self.ends_in_a_line()? { Vec::new() } else { vec![b'\n'] };
         serde_json::to_writer(&mut text, request)?;
         text.push(b'\n');

@@ -1,4 +1,5 @@
-//! What `preheat warmup --manifest` warms, as a file: models, and for each the targets, sizes, batches and precisions.
+//! What `preheat warmup --manifest` warms, as a file: models, and for each the targets, sizes,
+//! batches and precisions.
 //!
 //! ```toml
 //! [[model]]
@@ -11,8 +12,8 @@
 //! precision = "bf16"                   # without it: auto
 //! ```
 //!
-//! A table stands for every combination of its sizes, batches, guidance and negative prompts, on each of its targets. A folder is found
-//! from where the command runs, as that of `--model` is.
+//! A table stands for every combination of its sizes, batches, guidance and negative prompts, on
+//! each of its targets. A folder is found from where the command runs, as that of `--model` is.
 
 mod parse;
 
@@ -48,7 +49,8 @@ pub struct ManifestModel {
     pub batches: Vec<u64>,
     /// With guidance, without, or both.
     pub guided: Vec<bool>,
-    /// With a negative prompt, without, or both. It shapes a graph only where there is guidance and layers are left out.
+    /// With a negative prompt, without, or both. It shapes a graph only where there is guidance and
+    /// layers are left out.
     pub negative_prompt: Vec<bool>,
     /// Last layers of the text encoder that are left out.
     pub clip_skip: u64,
@@ -95,8 +97,8 @@ impl Manifest {
         })
     }
 
-    /// Tables for `shapes` of one model: those of one guidance, and of as many sizes as share their batches, in one. `model` says
-    /// the rest of each.
+    /// Tables for `shapes` of one model: those of one guidance, and of as many sizes as share their
+    /// batches, in one. `model` says the rest of each.
     pub fn of_shapes(model: &ManifestModel, shapes: &[Shape]) -> Self {
         // For each size, guidance, negative prompt and number of skipped layers, the batches.
         let mut batches: BTreeMap<(u64, bool, bool, [u64; 2]), Vec<u64>> = BTreeMap::new();
@@ -132,8 +134,8 @@ impl Manifest {
 }
 
 impl ManifestModel {
-    /// Guidance and negative prompt, for each of the two that the table stands for. Where a negative prompt shapes nothing, there is no
-    /// second kind for it.
+    /// Guidance and negative prompt, for each of the two that the table stands for. Where a
+    /// negative prompt shapes nothing, there is no second kind for it.
     pub fn kinds(&self) -> Vec<(bool, bool)> {
         let mut kinds = Vec::new();
         for guided in &self.guided {
@@ -248,7 +250,7 @@ fn quoted(text: &str) -> String {
             '"' | '\\' => quoted.extend(['\\', character]),
             // Writing to a string cannot fail.
             control if control.is_control() => {
-                drop(write!(quoted, "\\u{:04X}", u32::from(control)))
+                let _ = write!(quoted, "\\u{:04X}", u32::from(control));
             }
             other => quoted.push(other),
         }

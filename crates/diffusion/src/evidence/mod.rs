@@ -1,9 +1,11 @@
-//! Evidence: which requests are made, what of them a cache could serve, and which sizes are worth warming.
+//! Evidence: which requests are made, what of them a cache could serve, and which sizes are worth
+//! warming.
 //!
-//! A request log (`log.rs`) becomes demands (`demand.rs`): shapes, and how often each is asked for. `survey.rs` sets them against
-//! what the store has, and `costs.rs` says what compiling takes, as far as the store has measured; `audit.rs` sums that up, and
-//! `planner.rs` chooses what to warm within a budget,
-//! knowing neither files nor devices; and a manifest (`manifest.rs`) is what it chose, for `preheat warmup`.
+//! A request log (`log.rs`) becomes demands (`demand.rs`): shapes, and how often each is asked for.
+//! `survey.rs` sets them against what the store has, and `costs.rs` says what compiling takes, as
+//! far as the store has measured; `audit.rs` sums that up, and `planner.rs` chooses what to warm
+//! within a budget, knowing neither files nor devices; and a manifest (`manifest.rs`) is what it
+//! chose, for `preheat warmup`.
 
 pub mod audit;
 pub mod costs;

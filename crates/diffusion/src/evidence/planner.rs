@@ -1,15 +1,20 @@
-//! What to warm: the shapes that cost users least, within a budget. Pure arithmetic over figures that others found.
+//! What to warm: the shapes that cost users least, within a budget. Pure arithmetic over figures
+//! that others found.
 //!
-//! The problem is that of placing facilities: a warm shape serves its own requests, and those of smaller sizes with padding that is
-//! computed and cropped; what nothing serves waits for its compiles. Two things make it another one than the textbook's. Shapes
-//! share graphs (all of them the text encoder, those of one size the VAE), so what a shape costs depends on what else is chosen; and
-//! a request does not go where it is cheapest but where the runtime sends it: to its own size where that is warm, else to the
-//! smallest that covers it within the allowed waste.
+//! The problem is that of placing facilities: a warm shape serves its own requests, and those of
+//! smaller sizes with padding that is computed and cropped; what nothing serves waits for its
+//! compiles. Two things make it another one than the textbook's. Shapes share graphs (all of them
+//! the text encoder, those of one size the VAE), so what a shape costs depends on what else is
+//! chosen; and a request does not go where it is cheapest but where the runtime sends it: to its
+//! own size where that is warm, else to the smallest that covers it within the allowed waste.
 //!
-//! Up to [`EXACT_CANDIDATES`] shapes every subset is tried. Beyond, greedy additions by three measures, and greedy removals from all
-//! of them, are each improved until no addition, removal, exchange, or removal followed by greedy additions makes them cheaper; the
-//! cheapest is taken. All of this stops at a bound of work ([`MOST_WORK`]), so that thousands of shapes take seconds. Branch and bound has little to prune by here, since a shape that is added can make others dearer: it draws
-//! requests from a cold start, which they pay once, to padding, which they pay each time. The tests compare with every subset.
+//! Up to [`EXACT_CANDIDATES`] shapes every subset is tried. Beyond, greedy additions by three
+//! measures, and greedy removals from all of them, are each improved until no addition, removal,
+//! exchange, or removal followed by greedy additions makes them cheaper; the cheapest is taken. All
+//! of this stops at a bound of work ([`MOST_WORK`]), so that thousands of shapes take seconds.
+//! Branch and bound has little to prune by here, since a shape that is added can make others
+//! dearer: it draws requests from a cold start, which they pay once, to padding, which they pay
+//! each time. The tests compare with every subset.
 
 mod near;
 mod search;
@@ -24,10 +29,12 @@ use self::near::Near;
 use self::state::{State, Tables};
 use super::Shape;
 
-/// Up to so many shapes that are not warm yet, the best choice is found by trying all: 4096 subsets.
+/// Up to so many shapes that are not warm yet, the best choice is found by trying all: 4096
+/// subsets.
 pub const EXACT_CANDIDATES: usize = 12;
 
-/// So many steps the search for a large problem takes: each is one look at whether a shape is warm, or at a graph that it needs.
+/// So many steps the search for a large problem takes: each is one look at whether a shape is warm,
+/// or at a graph that it needs.
 pub const MOST_WORK: u64 = 1 << 29;
 
 /// A graph that shapes need.
@@ -89,7 +96,8 @@ pub struct Problem {
     pub wanted: Vec<Wanted>,
     /// What a pass over one pixel takes.
     pub seconds_per_pixel_pass: f64,
-    /// How much of what is computed may be padding; `None` where a size serves its own requests only.
+    /// How much of what is computed may be padding; `None` where a size serves its own requests
+    /// only.
     pub most_waste_percent: Option<f64>,
     /// How many requests a store serves until everything is cold again.
     pub requests_per_store: f64,
@@ -146,13 +154,14 @@ pub struct Choice {
     pub is_exact: bool,
 }
 
-/// How much of what is computed at `warm` is padding for a request of the size `own`, in percent: as `--snap-to-warm` counts it.
+/// How much of what is computed at `warm` is padding for a request of the size `own`, in percent:
+/// as `--snap-to-warm` counts it.
 pub fn waste_percent(own: Shape, warm: Shape) -> f64 {
     Percent::wasted(own.pixels(), warm.pixels()).value()
 }
 
-/// Sizes that nobody asked for and that cover two that somebody did within the allowed waste: the best size to warm may be one of
-/// them. The `most` that cover the most requests.
+/// Sizes that nobody asked for and that cover two that somebody did within the allowed waste: the
+/// best size to warm may be one of them. The `most` that cover the most requests.
 pub fn joins(wanted: &[(Shape, u64)], most_waste_percent: f64, most: usize) -> Vec<Shape> {
     let near = Near::new(wanted.iter().map(|(shape, _)| *shape));
     let asked: HashSet<Shape> = wanted.iter().map(|(shape, _)| *shape).collect();
@@ -239,7 +248,8 @@ impl Problem {
     }
 }
 
-/// The chance that something which each request needs with this `share` is needed by any of so many.
+/// The chance that something which each request needs with this `share` is needed by any of so
+/// many.
 fn chance(share: f64, requests: f64) -> f64 {
     -(requests * (-share.min(1.0)).ln_1p()).exp_m1()
 }

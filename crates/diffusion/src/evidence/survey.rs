@@ -1,4 +1,5 @@
-//! What a log asks for, set against what a store has: the one picture that both an audit and a plan are drawn from.
+//! What a log asks for, set against what a store has: the one picture that both an audit and a plan
+//! are drawn from.
 
 use std::collections::{HashMap, HashSet};
 
@@ -16,7 +17,8 @@ use crate::pipeline::{LookedUpStage, Pipeline, TextToImage};
 pub struct Rules {
     /// How much of what is computed may be padding; `None` where nothing snaps.
     pub most_waste_percent: Option<f64>,
-    /// How many requests a store serves until everything is cold again; `None` for as many as the log has.
+    /// How many requests a store serves until everything is cold again; `None` for as many as the
+    /// log has.
     pub requests_per_store: Option<f64>,
     /// How many sizes that nobody asked for are candidates.
     pub joins: usize,
@@ -71,7 +73,8 @@ pub struct Survey {
 }
 
 impl Survey {
-    /// Looks up every size that the log asks for, every one that the store has graphs of, and as many more as `rules` allow.
+    /// Looks up every size that the log asks for, every one that the store has graphs of, and as
+    /// many more as `rules` allow.
     ///
     /// # Errors
     /// Where the cache cannot be asked.
@@ -125,7 +128,8 @@ impl Survey {
         })
     }
 
-    /// How the figures of these graphs are known: how many were measured, taken from one alike, and guessed.
+    /// How the figures of these graphs are known: how many were measured, taken from one alike, and
+    /// guessed.
     pub fn bases(&self) -> [usize; 3] {
         let count =
             |basis| self.graphs.iter().filter(|graph| graph.estimate.basis == basis).count();
@@ -168,9 +172,10 @@ fn larger(
     let mut found = Vec::new();
     for (shape, answer) in shapes.into_iter().zip(pipeline.look_up_each(&requests, records)?) {
         match answer {
-            // A size that is padded to another one under this padding multiple is no size of its own.
+            // A size that is padded to another one under this padding multiple is no size of its
+            // own.
             Ok(looked_up) if looked_up.plan.sizes.padded == shape.size => {
-                found.push((shape, looked_up.stages))
+                found.push((shape, looked_up.stages));
             }
             Ok(_) => {}
             Err(error) if error.is_of_the_request() => {}

@@ -57,7 +57,8 @@ impl VaeConfig {
     }
 }
 
-/// The configs derive how they are written, so that no field of theirs can be left out of their digest by oversight.
+/// The configs derive how they are written, so that no field of theirs can be left out of their
+/// digest by oversight.
 fn digest<'a>(
     kind: &str,
     config: &impl Serialize,
@@ -111,7 +112,8 @@ pub fn aliases(name: &str) -> Vec<String> {
         .collect()
 }
 
-/// In front of the names of a text encoder. transformers 5 leaves it out where it writes a `CLIPTextModel`; every older release has it.
+/// In front of the names of a text encoder. transformers 5 leaves it out where it writes a
+/// `CLIPTextModel`; every older release has it.
 const TEXT_MODEL: &str = "text_model.";
 const VAE_ATTENTION: &str = "decoder.mid_block.attentions.";
 

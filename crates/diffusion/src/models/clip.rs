@@ -36,7 +36,8 @@ pub struct TextConfig {
     pub positions: u64,
     /// Features of the pooled output, where the model projects it.
     pub projection: Option<u64>,
-    /// The token that ends a prompt, as the config has it. [`Self::eos_position`] reads it; the graph does not.
+    /// The token that ends a prompt, as the config has it. [`Self::eos_position`] reads it; the
+    /// graph does not.
     #[serde(skip)]
     pub eos_token_id: i32,
 }
@@ -67,8 +68,8 @@ pub struct TextOutputs {
     pub skipped_layers: u64,
     /// Whether the final layer norm is applied to `hidden`.
     pub normed: bool,
-    /// Whether there is `pooled`: the token at `eos_position` after every block and the final norm, projected where the
-    /// model projects.
+    /// Whether there is `pooled`: the token at `eos_position` after every block and the final norm,
+    /// projected where the model projects.
     pub pooled: bool,
 }
 
@@ -78,15 +79,16 @@ impl TextOutputs {
         Self { skipped_layers: clip_skip, normed: true, pooled: false }
     }
 
-    /// What Stable Diffusion XL conditions on: one block less, not normed; `pooled` of the second encoder only.
+    /// What Stable Diffusion XL conditions on: one block less, not normed; `pooled` of the second
+    /// encoder only.
     pub fn stable_diffusion_xl(clip_skip: u64, pooled: bool) -> Self {
         Self { skipped_layers: clip_skip.saturating_add(1), normed: false, pooled }
     }
 }
 
 impl TextConfig {
-    /// Reads `text_encoder/config.json` as diffusers does: for the class that `model_index.json` names, whatever `architectures`
-    /// says. `path` is for messages.
+    /// Reads `text_encoder/config.json` as diffusers does: for the class that `model_index.json`
+    /// names, whatever `architectures` says. `path` is for messages.
     ///
     /// # Errors
     /// Where a field that shapes the graph has a value that is not built.
@@ -132,8 +134,9 @@ impl TextConfig {
         Self { tokens: tokens.min(self.positions), ..self }
     }
 
-    /// Which token `pooled` is taken from. Configs from before transformers#24773 say 2, and then it is the first of those with the
-    /// largest id; otherwise it is the first end-of-text token, and the first token where there is none.
+    /// Which token `pooled` is taken from. Configs from before transformers#24773 say 2, and then
+    /// it is the first of those with the largest id; otherwise it is the first end-of-text token,
+    /// and the first token where there is none.
     pub fn eos_position(&self, ids: &[i32]) -> usize {
         let wanted = if self.eos_token_id == 2 {
             ids.iter().copied().max()
@@ -151,8 +154,9 @@ impl TextConfig {
 
 /// The graph of a text encoder, for one prompt.
 ///
-/// Inputs: `ids int32[1, tokens]` and, where `pooled` is wanted, `eos_position int32[1]`. Outputs: `hidden f32[1, tokens, hidden_size]`
-/// and, where wanted, `pooled f32[1, pooled_size]`. Blocks and weights that no output depends on are left out.
+/// Inputs: `ids int32[1, tokens]` and, where `pooled` is wanted, `eos_position int32[1]`. Outputs:
+/// `hidden f32[1, tokens, hidden_size]` and, where wanted, `pooled f32[1, pooled_size]`. Blocks and
+/// weights that no output depends on are left out.
 ///
 /// # Errors
 /// Where more blocks are to be skipped than there are.
@@ -226,7 +230,8 @@ fn embed(b: &mut Builder, config: &TextConfig, ids: Value) -> Result<Value, Grap
     b.add(tokens, positions)
 }
 
-/// Attention of each token to those up to it, then two linear layers; each beside a shortcut and after a norm.
+/// Attention of each token to those up to it, then two linear layers; each beside a shortcut and
+/// after a norm.
 fn block(b: &mut Builder, config: &TextConfig, path: &str, x: Value) -> Result<Value, GraphError> {
     let normed = layer_norm(b, &format!("{path}.layer_norm1"), x, config.layer_norm_eps)?;
     let mut project = |name: &str, of| {

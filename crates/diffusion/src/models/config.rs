@@ -1,9 +1,9 @@
 //! Reading diffusers' config files.
 //!
-//! A reader asks for the fields that shape the graph. One that is built in its neutral form only is asked for with
-//! [`Fields::neutral`], so that another value is an error that names it; a field that nobody asks for changes nothing.
-//! Defaults are those of the class that `model_index.json` names: as in diffusers, a config's own
-//! `_class_name` decides nothing.
+//! A reader asks for the fields that shape the graph. One that is built in its neutral form only is
+//! asked for with [`Fields::neutral`], so that another value is an error that names it; a field
+//! that nobody asks for changes nothing. Defaults are those of the class that `model_index.json`
+//! names: as in diffusers, a config's own `_class_name` decides nothing.
 
 use std::path::{Path, PathBuf};
 
@@ -91,7 +91,8 @@ impl Fields {
         neutrals.iter().try_for_each(|(field, neutral)| self.neutral(field, neutral))
     }
 
-    /// A boolean. `null` is false, as Python takes it: Stable Diffusion XL says so of `upcast_attention`.
+    /// A boolean. `null` is false, as Python takes it: Stable Diffusion XL says so of
+    /// `upcast_attention`.
     pub(super) fn flag(&self, field: &str, default: bool) -> Result<bool, ModelError> {
         let Some(value) = self.get(field) else { return Ok(default) };
         value
@@ -239,8 +240,8 @@ pub(super) fn divides(
     Err(fields.unsupported(field, format!("a divisor of {whole}, which `{of}` gives")))
 }
 
-/// Layers of a graph, each a resnet, or an attention with what follows it. Stable Diffusion XL has 80 in its largest graph, and each
-/// is some twenty nodes.
+/// Layers of a graph, each a resnet, or an attention with what follows it. Stable Diffusion XL has
+/// 80 in its largest graph, and each is some twenty nodes.
 const MOST_LAYERS: u64 = 2048;
 
 /// Blocks of a network; a picture is halved between two of them.
@@ -248,7 +249,8 @@ const MOST_BLOCKS: usize = 16;
 
 const WHOLE: &str = "a whole number of at least 1";
 
-/// Larger numbers than this name no size of a graph; refusing them keeps products of a few within 64 bits.
+/// Larger numbers than this name no size of a graph; refusing them keeps products of a few within
+/// 64 bits.
 const LARGEST_COUNT: u64 = 1 << 20;
 
 fn count(value: &Json) -> Option<u64> {

@@ -59,7 +59,8 @@ pub enum ModelError {
         /// What the parser said.
         why: String,
     },
-    /// A config field with a value that shapes another graph than those that are built, or that is no value for this field.
+    /// A config field with a value that shapes another graph than those that are built, or that is
+    /// no value for this field.
     #[error("{path}: `{field}` is {value}; supported is {supported}", path = .path.display())]
     Unsupported {
         /// The file.

@@ -124,10 +124,12 @@ const PIPELINES: [&str; 2] = [Family::StableDiffusion.class(), Family::StableDif
 const MOST_CONFIG_BYTES: u64 = 4 << 20;
 
 impl ModelFolder {
-    /// Reads `model_index.json` and the config of each component. Weights, tokenizers and the scheduler are left to those who use them.
+    /// Reads `model_index.json` and the config of each component. Weights, tokenizers and the
+    /// scheduler are left to those who use them.
     ///
     /// # Errors
-    /// Where the folder is no diffusers folder, lacks something, or describes a model that preheat does not build.
+    /// Where the folder is no diffusers folder, lacks something, or describes a model that preheat
+    /// does not build.
     pub fn open(path: &Path) -> Result<Self, ModelError> {
         let text = input::text(&path.join(INDEX), MOST_CONFIG_BYTES)
             .map_err(|error| no_model::why(path, error))?;
@@ -224,7 +226,8 @@ impl ModelFolder {
         &self.vae
     }
 
-    /// Whether no negative prompt means zeros in place of the empty prompt's embedding (Stable Diffusion XL).
+    /// Whether no negative prompt means zeros in place of the empty prompt's embedding (Stable
+    /// Diffusion XL).
     pub fn force_zeros_for_empty_prompt(&self) -> bool {
         self.family == Family::StableDiffusionXl && self.force_zeros_for_empty_prompt
     }
@@ -308,7 +311,8 @@ impl ModelFolder {
     }
 }
 
-/// The class that the index gives for a component, which must be one that is built, and the component's folder.
+/// The class that the index gives for a component, which must be one that is built, and the
+/// component's folder.
 fn check_entry(index: &Fields, path: &Path, component: Component) -> Result<(), ModelError> {
     let supported: &[&str] = match component {
         Component::TextEncoder => &["CLIPTextModel"],

@@ -80,8 +80,9 @@ pub(super) struct Groups {
     pub(super) eps: f32,
 }
 
-/// diffusers' `ResnetBlock2D`: two convolutions around the time embedding, beside a shortcut. `time` is what remains of the embedding
-/// after its activation, `[n, dim]` with `n` 1 or the batch; the VAE has none.
+/// diffusers' `ResnetBlock2D`: two convolutions around the time embedding, beside a shortcut.
+/// `time` is what remains of the embedding after its activation, `[n, dim]` with `n` 1 or the
+/// batch; the VAE has none.
 pub(super) fn resnet(
     b: &mut Builder,
     path: &str,

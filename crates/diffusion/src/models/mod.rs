@@ -1,6 +1,8 @@
-//! The models of a diffusers folder as graphs: the text encoders, the denoiser and the VAE decoder, from their config files.
+//! The models of a diffusers folder as graphs: the text encoders, the denoiser and the VAE decoder,
+//! from their config files.
 //!
-//! A config field that shapes the graph is either built or refused by name: none is passed over in silence.
+//! A config field that shapes the graph is either built or refused by name: none is passed over in
+//! silence.
 
 mod architecture;
 mod clip;

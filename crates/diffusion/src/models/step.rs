@@ -1,7 +1,8 @@
 //! One denoising step as a graph: guidance, the network, and the scheduler's update.
 //!
-//! Every scheduler that the pipeline knows is a choice of [`Coefficients`] and of the buffers that go in. With `x` the latents scaled, `m`
-//! the network's answer under guidance, and `L` the latents:
+//! Every scheduler that the pipeline knows is a choice of [`Coefficients`] and of the buffers that
+//! go in. With `x` the latents scaled, `m` the network's answer under guidance, and `L` the
+//! latents:
 //!
 //! ```text
 //! x      = input_scale * L
@@ -26,11 +27,13 @@ pub struct DenoiserSpec {
     pub latent_height: u64,
     /// Pixels / 8.
     pub latent_width: u64,
-    /// Tokens and features of each text encoder's `hidden`. Their features stand side by side in the network's context.
+    /// Tokens and features of each text encoder's `hidden`. Their features stand side by side in
+    /// the network's context.
     pub contexts: Vec<[u64; 2]>,
 }
 
-/// The numbers of one call, as in the formula at the head of this module; a scheduler is a choice of these.
+/// The numbers of one call, as in the formula at the head of this module; a scheduler is a choice
+/// of these.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Coefficients {
     /// The denoiser is given the latents times this.
@@ -172,14 +175,16 @@ impl Scalars {
 /// The graph of a step.
 ///
 /// Inputs, in this order and all f32:
-/// - `latents`, `base`, `history_1`, `history_2`, `history_3`, `noise`, each `[batch, in_channels, latent_height, latent_width]`. One whose
-///   share is 0 is still multiplied by it, so it must hold finite numbers;
+/// - `latents`, `base`, `history_1`, `history_2`, `history_3`, `noise`, each `[batch, in_channels,
+///   latent_height, latent_width]`. One whose share is 0 is still multiplied by it, so it must hold
+///   finite numbers;
 /// - `scalars [16]`: [`StepScalars`];
 /// - per text encoder, from 1, `context_1 [1, tokens, features]` and, guided, `negative_context_1`;
-/// - where the network has added conditioning, `pooled [1, pooled_size]` and `time_ids [1, 6]` and, guided, `negative_pooled` and
-///   `negative_time_ids`.
+/// - where the network has added conditioning, `pooled [1, pooled_size]` and `time_ids [1, 6]` and,
+///   guided, `negative_pooled` and `negative_time_ids`.
 ///
-/// Outputs: `latents`, the new ones, in the memory of `base`; and `output`, in the memory of `history_3`.
+/// Outputs: `latents`, the new ones, in the memory of `base`; and `output`, in the memory of
+/// `history_3`.
 ///
 /// # Errors
 /// Where the contexts do not make up what the network is conditioned on.
@@ -234,7 +239,8 @@ pub fn denoiser(config: &UnetConfig, spec: &DenoiserSpec) -> Result<Verified, Gr
     b.finish()
 }
 
-/// The contexts side by side, `[n, tokens, features]`: where guided, the negative ones for the first half of the batch.
+/// The contexts side by side, `[n, tokens, features]`: where guided, the negative ones for the
+/// first half of the batch.
 fn contexts(b: &mut Builder, spec: &DenoiserSpec) -> Result<Value, GraphError> {
     let (mut positive, mut negative) = (Vec::new(), Vec::new());
     for (index, &[tokens, features]) in (1..).zip(&spec.contexts) {

@@ -27,7 +27,8 @@ pub struct VaeConfig {
     pub norm_groups: u64,
     /// What the latents are divided by.
     pub scaling_factor: f32,
-    /// Whether float16 does not hold its numbers, so that it computes in f32 where float16 is asked for. bfloat16 holds them.
+    /// Whether float16 does not hold its numbers, so that it computes in f32 where float16 is asked
+    /// for. bfloat16 holds them.
     pub force_upcast: bool,
     /// Whether the latents pass a 1x1 convolution first.
     pub post_quant_conv: bool,
@@ -92,8 +93,8 @@ impl VaeConfig {
 
 /// The graph of the decoder, for one picture of any size.
 ///
-/// Input: `latents f32[1, latent_channels, h, w]`, as the denoiser leaves them. Output: `image f32[1, 3, h * scale, w * scale]`, from 0 for
-/// black to 1.
+/// Input: `latents f32[1, latent_channels, h, w]`, as the denoiser leaves them. Output: `image
+/// f32[1, 3, h * scale, w * scale]`, from 0 for black to 1.
 ///
 /// # Errors
 /// Where a side is 0.
@@ -114,7 +115,8 @@ pub fn vae_decoder(config: &VaeConfig, [height, width]: [u64; 2]) -> Result<Veri
     b.finish()
 }
 
-/// The picture of `latents`, `[n, 3, h * scale, w * scale]`: mostly from -1 for black to 1, held by nothing.
+/// The picture of `latents`, `[n, 3, h * scale, w * scale]`: mostly from -1 for black to 1, held by
+/// nothing.
 ///
 /// # Errors
 /// Where a side is 0.

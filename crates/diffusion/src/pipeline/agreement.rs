@@ -3,15 +3,17 @@
 /// How well two runs of one request agree.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Agreement {
-    /// The largest difference between the final latents, as a share of the largest of the reference's; infinite where one holds a number
-    /// that is not finite.
+    /// The largest difference between the final latents, as a share of the largest of the
+    /// reference's; infinite where one holds a number that is not finite.
     pub largest_difference: f64,
-    /// The peak signal-to-noise ratio of the picture in decibels, of the worst one of a batch; infinite where all are the same.
+    /// The peak signal-to-noise ratio of the picture in decibels, of the worst one of a batch;
+    /// infinite where all are the same.
     pub psnr_db: f64,
 }
 
 impl Agreement {
-    /// Sets the latents and pictures of a run against those of a reference. Runs of different requests do not agree at all.
+    /// Sets the latents and pictures of a run against those of a reference. Runs of different
+    /// requests do not agree at all.
     pub fn of(latents: [&[f32]; 2], pictures: [&[Vec<u8>]; 2]) -> Self {
         let [have, wanted] = pictures;
         let psnr_db = if have.len() == wanted.len() {

@@ -1,4 +1,5 @@
-//! Compiling every stage of many requests, several at once as far as memory goes, and loading nothing.
+//! Compiling every stage of many requests, several at once as far as memory goes, and loading
+//! nothing.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -49,11 +50,13 @@ impl Task<'_> {
 }
 
 impl Pipeline {
-    /// Makes sure that the cache has every stage of every request, and loads nothing. What is done is kept, whatever becomes of the
-    /// rest; a stage that cannot be compiled does not keep the others from it.
+    /// Makes sure that the cache has every stage of every request, and loads nothing. What is done
+    /// is kept, whatever becomes of the rest; a stage that cannot be compiled does not keep the
+    /// others from it.
     ///
     /// # Errors
-    /// Where a request is one that this model cannot serve, before anything is compiled; and where someone asked to stop.
+    /// Where a request is one that this model cannot serve, before anything is compiled; and where
+    /// someone asked to stop.
     pub fn precompile(
         &self,
         requests: &[TextToImage],
@@ -109,8 +112,8 @@ impl Pipeline {
     }
 }
 
-/// Makes sure that the cache of a runtime has these programs, and loads nothing. One that cannot be compiled does not keep the others
-/// from it.
+/// Makes sure that the cache of a runtime has these programs, and loads nothing. One that cannot be
+/// compiled does not keep the others from it.
 ///
 /// # Errors
 /// Where someone asked to stop; what is done by then is kept.
@@ -138,7 +141,8 @@ pub fn precompile_programs(
     Ok(outcomes.into_iter().filter_map(OnceLock::into_inner).collect())
 }
 
-/// The tasks that may have to be compiled, each graph once; and those that share one of their graphs.
+/// The tasks that may have to be compiled, each graph once; and those that share one of their
+/// graphs.
 fn in_order<'a>(prepared: &'a [Prepared<'a>]) -> (Vec<Task<'a>>, Vec<Task<'a>>) {
     let mut seen = HashSet::new();
     let tasks = prepared.iter().enumerate().flat_map(|(request, prepared)| {
@@ -198,7 +202,8 @@ impl Work<'_> {
     }
 }
 
-/// What compiles of each stage took so far, for this target: of the largest peak and the longest time.
+/// What compiles of each stage took so far, for this target: of the largest peak and the longest
+/// time.
 struct Measured(Mutex<HashMap<String, (u64, f64)>>);
 
 impl Measured {

@@ -1,4 +1,5 @@
-//! Latents to pictures; and once more in float32 where the VAE's own dtype was too small for its numbers.
+//! Latents to pictures; and once more in float32 where the VAE's own dtype was too small for its
+//! numbers.
 
 use preheat_runtime::device::fallback::Decode;
 use preheat_runtime::progress::EventKind;
@@ -18,7 +19,8 @@ use super::stage::{Stage, Stages};
 pub(super) struct Decoded {
     pub(super) pictures: Vec<Picture>,
     pub(super) warnings: Vec<String>,
-    /// How decoders came to be ready that were needed beside the request's own: that of a tile, and that in float32.
+    /// How decoders came to be ready that were needed beside the request's own: that of a tile, and
+    /// that in float32.
     pub(super) others: Vec<StageReport>,
 }
 
@@ -32,7 +34,8 @@ enum Fault {
 }
 
 impl Fault {
-    /// What is wrong with `values`, the numbers from 0 to 1 of a whole picture. One that is only dark, down to the last pixel, is none.
+    /// What is wrong with `values`, the numbers from 0 to 1 of a whole picture. One that is only
+    /// dark, down to the last pixel, is none.
     fn of(values: &[f32]) -> Option<Self> {
         if !is_finite(values) {
             Some(Self::NotFinite)
@@ -90,8 +93,8 @@ impl Pipeline {
         Ok(decoded)
     }
 
-    /// Decodes one picture: whole, or in tiles where the device has no room for it. `tiled` has the tile's decoder once one was needed;
-    /// the pictures after it are not tried whole again.
+    /// Decodes one picture: whole, or in tiles where the device has no room for it. `tiled` has the
+    /// tile's decoder once one was needed; the pictures after it are not tried whole again.
     fn decode_one(
         &self,
         prepared: &Prepared<'_>,
@@ -153,7 +156,8 @@ impl Pipeline {
         Ok((image, values))
     }
 
-    /// Decodes the pictures at `faults` again, in float32. Where that cannot be done they stay as they are, and a warning says why.
+    /// Decodes the pictures at `faults` again, in float32. Where that cannot be done they stay as
+    /// they are, and a warning says why.
     fn decode_in_f32(
         &self,
         prepared: &Prepared<'_>,
@@ -198,7 +202,7 @@ impl Pipeline {
                 // It is meant to be black.
                 Some(Fault::Black) if fault == Fault::Black => {}
                 Some(Fault::NotFinite) => {
-                    decoded.warnings.push(not_finite_in_f32(latents.len(), index))
+                    decoded.warnings.push(not_finite_in_f32(latents.len(), index));
                 }
                 _ => decoded.warnings.push(repaired(latents.len(), index, dtype, fault)),
             }

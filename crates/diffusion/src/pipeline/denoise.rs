@@ -24,7 +24,8 @@ pub(super) struct Denoise<'a> {
     pub(super) model_id: &'a str,
 }
 
-/// The tensors that go round: each call takes two of them over and gives two new ones in their memory.
+/// The tensors that go round: each call takes two of them over and gives two new ones in their
+/// memory.
 struct Slots {
     latents: DeviceTensor,
     /// Latents that are no longer needed, whose memory the next call may take.
@@ -117,8 +118,8 @@ impl Denoise<'_> {
         (0..self.dims[0]).map(|index| Generator::new(self.seed.wrapping_add(index))).collect()
     }
 
-    /// Noise for the whole batch, each picture's from its own generator: as diffusers draws it from a list of generators, so
-    /// that a picture is the same whatever it is made together with.
+    /// Noise for the whole batch, each picture's from its own generator: as diffusers draws it from
+    /// a list of generators, so that a picture is the same whatever it is made together with.
     fn draw(&self, generators: &mut [Generator]) -> Vec<f32> {
         let each = self.elements() / generators.len().max(1);
         generators.iter_mut().flat_map(|generator| generator.normal(each)).collect()

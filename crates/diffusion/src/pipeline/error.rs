@@ -160,7 +160,8 @@ fn and_weights(bytes: u64) -> String {
     if bytes == 0 { String::new() } else { format!(" and its weights {}", human(bytes)) }
 }
 
-/// The beginning of a line, to be shown behind a file's name. What a parser says of a value's type does not name the field.
+/// The beginning of a line, to be shown behind a file's name. What a parser says of a value's type
+/// does not name the field.
 fn quoted(line: &str) -> String {
     const MOST_CHARACTERS: usize = 100;
     let line = line.trim();

@@ -20,7 +20,8 @@ use super::stage::{Stage, Stages};
 pub(super) struct Home {
     pub(super) runtime: Runtime,
     pub(super) resident: Arc<Resident>,
-    /// The stages that ran out of memory, and how much their weights are offloaded since, whatever the estimate says.
+    /// The stages that ran out of memory, and how much their weights are offloaded since, whatever
+    /// the estimate says.
     learned: Mutex<BTreeMap<&'static str, Mode>>,
 }
 
@@ -54,7 +55,8 @@ impl Home {
         self.learned().clear();
     }
 
-    /// The device as it is now: what is free, and what would be without the weights that no stage is running on.
+    /// The device as it is now: what is free, and what would be without the weights that no stage
+    /// is running on.
     fn torch_device(&self) -> Option<TorchDevice> {
         let free_bytes = self.runtime.bytes_that_can_be_had();
         self.runtime.torch_device().map(|device| TorchDevice { free_bytes, ..device.clone() })
@@ -141,7 +143,8 @@ impl Pipeline {
         ))
     }
 
-    /// How the weights of a stage come to its device: as was decided for the request, or as memory taught since.
+    /// How the weights of a stage come to its device: as was decided for the request, or as memory
+    /// taught since.
     pub(super) fn mode(&self, prepared: &Prepared<'_>, stage: &Stage) -> Mode {
         let planned = self.decision(prepared, stage).map_or(Mode::None, |decision| decision.mode);
         planned.max(self.home(stage).learned().get(stage.name).copied().unwrap_or(Mode::None))
@@ -153,8 +156,8 @@ impl Pipeline {
         prepared.placement.as_ref()?.devices.iter().find(|decision| decision.device.id == own)
     }
 
-    /// What is tried next for a stage that ran out of memory in `mode`, although everything was dropped that is not in use. `None` where
-    /// nothing is left to try.
+    /// What is tried next for a stage that ran out of memory in `mode`, although everything was
+    /// dropped that is not in use. `None` where nothing is left to try.
     pub(super) fn offload_more(
         &self,
         stage: &Stage,
@@ -163,8 +166,9 @@ impl Pipeline {
     ) -> Option<Strategy> {
         let home = self.home(stage);
         let on_cpu = home.runtime.torch_device().is_none_or(|device| device.id == HOST);
-        // Pictures are decoded one by one anyway, and tiles are the decoder's own affair. With the others' weights dropped already, to let
-        // this stage's own move in and out as a whole would gain nothing.
+        // Pictures are decoded one by one anyway, and tiles are the decoder's own affair. With the
+        // others' weights dropped already, to let this stage's own move in and out as a whole would
+        // gain nothing.
         let tried = Strategy { decode: Decode::Tiles, offload: mode.max(Mode::Model) };
         let next = tried.after_out_of_memory(stage.kind, 1, on_cpu)?;
         let device = &home.runtime.device().selected;

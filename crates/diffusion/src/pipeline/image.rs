@@ -48,8 +48,8 @@ pub struct Settings {
 }
 
 impl Picture {
-    /// The `size` (`[width, height]`) that begins at `origin` of `values`, which are red, green and blue planes of numbers
-    /// from 0 to 1 in `padded` pixels.
+    /// The `size` (`[width, height]`) that begins at `origin` of `values`, which are red, green and
+    /// blue planes of numbers from 0 to 1 in `padded` pixels.
     pub(super) fn cropped(
         values: &[f32],
         padded: [u64; 2],
@@ -71,8 +71,8 @@ impl Picture {
         Self { width, height, rgb, settings }
     }
 
-    /// The picture as a PNG file. Its text chunks are `parameters`, in the form that other tools read, and `preheat`, the
-    /// settings as JSON.
+    /// The picture as a PNG file. Its text chunks are `parameters`, in the form that other tools
+    /// read, and `preheat`, the settings as JSON.
     ///
     /// # Errors
     /// Where the picture is larger than the format allows.

@@ -1,5 +1,5 @@
-//! Would many requests hit? What they share is looked up once, what level 1 knows in one transaction, and no graph is built of which
-//! the cache has no record.
+//! Would many requests hit? What they share is looked up once, what level 1 knows in one
+//! transaction, and no graph is built of which the cache has no record.
 
 use std::collections::{HashMap, HashSet};
 
@@ -39,11 +39,13 @@ struct Shared<'a> {
 }
 
 impl Pipeline {
-    /// Would each of these requests hit, at its own padded size? `records` are those of the stores of this runtime.
+    /// Would each of these requests hit, at its own padded size? `records` are those of the stores
+    /// of this runtime.
     ///
-    /// Each graph is looked up once, however many of the requests share it: as a rule all of them have their text encoder in common, and
-    /// those of one size their VAE. The answer to each request is in its place; one that the model cannot serve does not keep the others
-    /// from theirs.
+    /// Each graph is looked up once, however many of the requests share it: as a rule all of them
+    /// have their text encoder in common, and those of one size their VAE. The answer to each
+    /// request is in its place; one that the model cannot serve does not keep the others from
+    /// theirs.
     ///
     /// # Errors
     /// Where the cache cannot be asked.
@@ -123,7 +125,8 @@ impl Pipeline {
     }
 }
 
-/// Which graphs a store may have although level 1 knows nothing of them: those that another release built, for example.
+/// Which graphs a store may have although level 1 knows nothing of them: those that another release
+/// built, for example.
 struct Recorded<'a>(HashSet<(&'a str, Option<[u64; 2]>)>);
 
 impl<'a> Recorded<'a> {

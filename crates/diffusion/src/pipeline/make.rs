@@ -77,7 +77,8 @@ impl Pipeline {
         ready: &Ready,
     ) -> Result<Conditions, PipelineError> {
         let (request, stages) = (prepared.request, &prepared.stages);
-        // Never finished: the first diffusion step is queued behind the prompts, and nobody waits in between.
+        // Never finished: the first diffusion step is queued behind the prompts, and nobody waits
+        // in between.
         let encoders = self.homes.of_stage(StageKind::TextEncoder);
         let mut boundary =
             encoders.runtime.step_boundary("encode_prompt").of(self.model_id(), "text_encoder");
@@ -97,7 +98,8 @@ impl Pipeline {
                 encoders,
             )?)
         };
-        // Original size, top left corner of the crop, target size: each height first (SDXL, arXiv 2307.01952, section 2.2).
+        // Original size, top left corner of the crop, target size: each height first (SDXL, arXiv
+        // 2307.01952, section 2.2).
         let [width, height] = prepared.plan.sizes.padded;
         #[expect(clippy::cast_precision_loss, reason = "pixels")]
         let ids = [height, width, 0, 0, height, width].map(|pixels| pixels as f32);

@@ -1,4 +1,5 @@
-//! Getting a request ready without asking whether the cache keeps what that took: for whoever measures.
+//! Getting a request ready without asking whether the cache keeps what that took: for whoever
+//! measures.
 
 use std::time::Instant;
 
@@ -20,8 +21,9 @@ pub struct GotReady {
 }
 
 impl Pipeline {
-    /// Makes every stage of the request ready and runs each once on zeros, as [`Self::warmup`] does, and takes no offence where the cache
-    /// keeps nothing: the next run of the request measures the device and not its beginning.
+    /// Makes every stage of the request ready and runs each once on zeros, as [`Self::warmup`]
+    /// does, and takes no offence where the cache keeps nothing: the next run of the request
+    /// measures the device and not its beginning.
     ///
     /// # Errors
     /// Where a stage cannot be compiled or run.

@@ -13,12 +13,13 @@
 //! # }
 //! ```
 //!
-//! A request becomes stages (`stage.rs`): each text encoder, the denoiser, the VAE's decoder. Their executables are asked of the
-//! runtime side by side, while the weights come to the device (`resident.rs`); then prompts are encoded, each once
-//! (`prompts.rs`), steps run without the latents leaving the device (`denoise.rs`), and pictures are decoded one by one and cropped.
+//! A request becomes stages (`stage.rs`): each text encoder, the denoiser, the VAE's decoder. Their
+//! executables are asked of the runtime side by side, while the weights come to the device
+//! (`resident.rs`); then prompts are encoded, each once (`prompts.rs`), steps run without the
+//! latents leaving the device (`denoise.rs`), and pictures are decoded one by one and cropped.
 //!
-//! The crop begins at the top left corner, `[0, 0]`: what padding added lies right and below, and so does what a larger size added that
-//! was warm where the request's own was not (`snap.rs`).
+//! The crop begins at the top left corner, `[0, 0]`: what padding added lies right and below, and
+//! so does what a larger size added that was warm where the request's own was not (`snap.rs`).
 
 mod agreement;
 mod ahead;
@@ -114,21 +115,24 @@ impl Builder {
         self
     }
 
-    /// Steps that are run on zeros before a run of which anything was freshly compiled (`--tpu-warmup-steps`); 0 for none.
+    /// Steps that are run on zeros before a run of which anything was freshly compiled
+    /// (`--tpu-warmup-steps`); 0 for none.
     #[must_use]
     pub fn warmup_steps(mut self, steps: u32) -> Self {
         self.warmup_steps = steps;
         self
     }
 
-    /// How weights come to a device of libtorch (`--offload`). On devices of XLA they are on the device, as far as there is room.
+    /// How weights come to a device of libtorch (`--offload`). On devices of XLA they are on the
+    /// device, as far as there is room.
     #[must_use]
     pub fn offload(mut self, offload: Offload) -> Self {
         self.offload = offload;
         self
     }
 
-    /// How many bytes of a device's free memory are left alone when it is decided what is offloaded (`--reserve-memory`); without it,
+    /// How many bytes of a device's free memory are left alone when it is decided what is offloaded
+    /// (`--reserve-memory`); without it,
     /// [`default_reserve_bytes`](preheat_runtime::device::offload::default_reserve_bytes).
     #[must_use]
     pub fn reserve_memory_bytes(mut self, bytes: u64) -> Self {
@@ -143,9 +147,11 @@ impl Builder {
         self
     }
 
-    /// Where the padded size of a request is not warm, the smallest size that is warm and covers it serves in its place, if no more of its
-    /// area than this is beyond the padded size (`--snap-to-warm`): at 50 percent, twice as much is computed at most. The picture is
-    /// cropped; what stood in its place at its own size is another picture, since noise is drawn at the size that is computed.
+    /// Where the padded size of a request is not warm, the smallest size that is warm and covers it
+    /// serves in its place, if no more of its area than this is beyond the padded size
+    /// (`--snap-to-warm`): at 50 percent, twice as much is computed at most. The picture is
+    /// cropped; what stood in its place at its own size is another picture, since noise is drawn at
+    /// the size that is computed.
     ///
     /// It acts on runs and look-ups. A warmup warms the size that it was given.
     #[must_use]
@@ -154,7 +160,8 @@ impl Builder {
         self
     }
 
-    /// Reads a model folder: configs, tokenizers and the headers of the weights, not their values. It needs no device yet.
+    /// Reads a model folder: configs, tokenizers and the headers of the weights, not their values.
+    /// It needs no device yet.
     ///
     /// # Errors
     /// Where it is no model that can be run.
@@ -175,7 +182,8 @@ impl Builder {
         Ok(self.read(folder)?.on(runtime))
     }
 
-    /// Opens a model folder and warms the model for `request`: gives the model, ready to run it, and what that took.
+    /// Opens a model folder and warms the model for `request`: gives the model, ready to run it,
+    /// and what that took.
     ///
     /// # Errors
     /// As [`Self::read`] and [`Pipeline::warmup`].
@@ -241,9 +249,11 @@ pub struct Made {
     pub latents: Tensor,
     /// The signature and the sizes.
     pub plan: Plan,
-    /// How each stage came to be ready; the decoder twice where pictures were decoded again in float32.
+    /// How each stage came to be ready; the decoder twice where pictures were decoded again in
+    /// float32.
     pub stages: Vec<StageReport>,
-    /// What may surprise about these pictures: a prompt that was too long, numbers that are not finite.
+    /// What may surprise about these pictures: a prompt that was too long, numbers that are not
+    /// finite.
     pub warnings: Vec<String>,
     /// When every stage's executable was loaded.
     pub executables_ready: Instant,
@@ -288,11 +298,12 @@ impl Pipeline {
         Ok(prepared.plan)
     }
 
-    /// How many pictures at once suit the device, by the estimate of what they take of its memory: those of the request, whatever its
-    /// own number is.
+    /// How many pictures at once suit the device, by the estimate of what they take of its memory:
+    /// those of the request, whatever its own number is.
     ///
     /// # Errors
-    /// Where the request is one that this model cannot serve, and on devices of XLA, for which there is no such estimate.
+    /// Where the request is one that this model cannot serve, and on devices of XLA, for which
+    /// there is no such estimate.
     pub fn automatic_batch(&self, request: &TextToImage) -> Result<Batch, PipelineError> {
         let of_xla = || {
             let why = format!(
@@ -309,7 +320,8 @@ impl Pipeline {
         })
     }
 
-    /// Would the request hit? Nothing is compiled, and no graph is lowered where level 1 knows the answer.
+    /// Would the request hit? Nothing is compiled, and no graph is lowered where level 1 knows the
+    /// answer.
     ///
     /// # Errors
     /// Where the request is one that this model cannot serve.
@@ -333,9 +345,10 @@ impl Pipeline {
         Ok(Lookup::of(answers))
     }
 
-    /// Makes every stage of the request ready and runs each once on zeros: afterwards its executables and, as far as there is room, its
-    /// weights are on the device, and the next run begins at once. The report says of each stage whether it was compiled, loaded or
-    /// already there.
+    /// Makes every stage of the request ready and runs each once on zeros: afterwards its
+    /// executables and, as far as there is room, its weights are on the device, and the next run
+    /// begins at once. The report says of each stage whether it was compiled, loaded or already
+    /// there.
     ///
     /// # Errors
     /// Where a stage cannot be compiled, run or kept.
@@ -362,7 +375,8 @@ impl Pipeline {
         self.run_with(request, false)
     }
 
-    /// Makes pictures; with `force_recompile` every stage is compiled anew, and replaces what the cache has.
+    /// Makes pictures; with `force_recompile` every stage is compiled anew, and replaces what the
+    /// cache has.
     ///
     /// # Errors
     /// As [`Self::run`].
@@ -389,8 +403,9 @@ impl Pipeline {
         self.make(prepared, &ready)
     }
 
-    /// Lets go of everything that this model has on the device: weights, encoded prompts and executables. What a run is using goes when that
-    /// run ends. Gives the bytes that are free at once; the next request brings what it needs again.
+    /// Lets go of everything that this model has on the device: weights, encoded prompts and
+    /// executables. What a run is using goes when that run ends. Gives the bytes that are free at
+    /// once; the next request brings what it needs again.
     pub fn unload(&self) -> u64 {
         self.prompts.forget();
         let executables =
@@ -409,7 +424,8 @@ impl Pipeline {
         known.extend(executables.iter().map(Executable::graph_key));
     }
 
-    /// The warmup of a request that is then run: what the cache cannot keep is a warning. Gives the shape that was warmed.
+    /// The warmup of a request that is then run: what the cache cannot keep is a warning. Gives the
+    /// shape that was warmed.
     fn warm_first(
         &self,
         first: &TextToImage,

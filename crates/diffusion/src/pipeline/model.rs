@@ -12,22 +12,25 @@ use super::tokenizer::{Tokenizer, TokenizerError};
 use crate::models::{Component, Family, ModelError, ModelFolder, TextOutputs};
 use crate::weights::Checkpoint;
 
-/// Configs, tokenizers, the scheduler's config and the headers of the weights. The values of the weights are not touched.
+/// Configs, tokenizers, the scheduler's config and the headers of the weights. The values of the
+/// weights are not touched.
 #[derive(Debug)]
 pub(super) struct Model {
     pub(super) folder: ModelFolder,
     pub(super) tokenizers: Tokenizers,
     pub(super) scheduler: SchedulerConfig,
     checkpoints: HashMap<Component, Checkpoint>,
-    /// Each takes the names and shapes of a thousand weights to compute, and every request asks for them.
+    /// Each takes the names and shapes of a thousand weights to compute, and every request asks for
+    /// them.
     architectures: Mutex<Vec<(ArchitectureOf, Digest)>>,
 }
 
 /// What an architecture's digest is of: a component, and which outputs of a text encoder.
 type ArchitectureOf = (Component, Option<TextOutputs>);
 
-/// The tokenizers of a model, one for each text encoder. A vocabulary takes longer to read than everything else together, so a
-/// thread of its own does that, and who needs them first waits for it.
+/// The tokenizers of a model, one for each text encoder. A vocabulary takes longer to read than
+/// everything else together, so a thread of its own does that, and who needs them first waits for
+/// it.
 #[derive(Debug, Clone)]
 pub(super) struct Tokenizers(Arc<Opened>);
 
@@ -77,7 +80,8 @@ impl Model {
         Ok(Self { folder, tokenizers, scheduler, checkpoints, architectures: Mutex::default() })
     }
 
-    /// The tokenizers, one for each text encoder, of which each takes as many tokens as its tokenizer gives.
+    /// The tokenizers, one for each text encoder, of which each takes as many tokens as its
+    /// tokenizer gives.
     pub(super) fn tokenizers(&self) -> Result<&[Tokenizer], PipelineError> {
         let tokenizers = self.tokenizers.get()?;
         for (tokenizer, encoder) in tokenizers.iter().zip(self.folder.text_encoders()) {

@@ -1,8 +1,8 @@
 //! Noise that follows the generator of torch on the CPU.
 //!
-//! What torch's `randn` draws for a seed is part of what people mean by "the same picture", so it is followed to the last step: the
-//! Mersenne Twister, two ways of making normal numbers (Box and Muller's, in blocks of sixteen or in pairs), and where the pairs' second
-//! number goes.
+//! What torch's `randn` draws for a seed is part of what people mean by "the same picture", so it
+//! is followed to the last step: the Mersenne Twister, two ways of making normal numbers (Box and
+//! Muller's, in blocks of sixteen or in pairs), and where the pairs' second number goes.
 
 use std::f32::consts::TAU;
 
@@ -65,7 +65,8 @@ impl Generator {
         bits / range
     }
 
-    /// The lower 53 bits of two outputs of the twister, the higher one first, as a fraction: in [0, 1).
+    /// The lower 53 bits of two outputs of the twister, the higher one first, as a fraction: in [0,
+    /// 1).
     fn uniform_f64(&mut self) -> f64 {
         const BITS: u32 = 53;
         let (high, low) = (u64::from(self.twister.next_u32()), u64::from(self.twister.next_u32()));
@@ -88,7 +89,8 @@ impl Generator {
     }
 }
 
-/// Makes uniform numbers in [0, 1) normal: the first half of a block gives the radii, the second the angles.
+/// Makes uniform numbers in [0, 1) normal: the first half of a block gives the radii, the second
+/// the angles.
 fn transform(block: &mut [f32; BLOCK]) {
     let (first, second) = block.split_at_mut(BLOCK / 2);
     for (first, second) in first.iter_mut().zip(second) {

@@ -24,7 +24,8 @@ pub struct Sizes {
     pub padded: [u64; 2],
     /// Where the picture begins in what is computed.
     pub crop_origin: [u64; 2],
-    /// Where a larger size than the request's own padded one is computed, because that one is warm: which, in place of which.
+    /// Where a larger size than the request's own padded one is computed, because that one is warm:
+    /// which, in place of which.
     pub snapped: Option<SnappedSize>,
 }
 
@@ -176,8 +177,8 @@ impl Pipeline {
         }
     }
 
-    /// Refuses what cannot be run, before minutes go into compiling it: weights that do not fit the graphs, and pictures that do not fit
-    /// into memory.
+    /// Refuses what cannot be run, before minutes go into compiling it: weights that do not fit the
+    /// graphs, and pictures that do not fit into memory.
     pub(super) fn check(&self, prepared: &Prepared<'_>) -> Result<(), PipelineError> {
         self.check_weights(&prepared.stages)?;
         self.check_room(prepared)
@@ -191,10 +192,12 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Each stage has to fit on its own: the weights of the others go where there is no room for all, and where a device offloads, its own
-    /// need not be there as a whole. What passes may still turn out too large: the executables need more than their largest op.
+    /// Each stage has to fit on its own: the weights of the others go where there is no room for
+    /// all, and where a device offloads, its own need not be there as a whole. What passes may
+    /// still turn out too large: the executables need more than their largest op.
     fn check_room(&self, prepared: &Prepared<'_>) -> Result<(), PipelineError> {
-        // Through libtorch the decoder's figure is no promise: a picture that has no room is decoded in tiles.
+        // Through libtorch the decoder's figure is no promise: a picture that has no room is
+        // decoded in tiles.
         let tile = self.tile_decoder(&prepared.shape)?;
         let needs = prepared.stages.iter().filter_map(|stage| {
             let Home { runtime, resident, .. } = self.home(stage);

@@ -75,8 +75,9 @@ impl Ready {
 }
 
 impl Pipeline {
-    /// Gets every stage's executable and brings the weights to the device meanwhile. What is then ready may be a larger size than the
-    /// request's own, which is given then: see [`Builder::snap_to_warm`](super::Builder::snap_to_warm).
+    /// Gets every stage's executable and brings the weights to the device meanwhile. What is then
+    /// ready may be a larger size than the request's own, which is given then: see
+    /// [`Builder::snap_to_warm`](super::Builder::snap_to_warm).
     pub(super) fn ready<'a>(
         &self,
         own: &Prepared<'a>,
@@ -106,7 +107,8 @@ impl Pipeline {
         // Of several errors, the first of these is the cause of the others.
         self.model.tokenizers()?;
         let Found { larger, executables, mut since } = found?;
-        // Weights that were being brought are not dropped; now those of other stages can make way for an executable.
+        // Weights that were being brought are not dropped; now those of other stages can make way
+        // for an executable.
         let again =
             |(executable, stage): (Result<_, preheat_runtime::Error>, &Stage)| match executable {
                 Err(error) if error.is_out_of_memory() => {
@@ -125,7 +127,8 @@ impl Pipeline {
         Ok((larger, Ready { executables, executables_since: since, weights_since }))
     }
 
-    /// The executable of every stage, as `get` makes the requests; at a larger size where that serves the request.
+    /// The executable of every stage, as `get` makes the requests; at a larger size where that
+    /// serves the request.
     fn executables<'a>(
         &self,
         own: &Prepared<'a>,
@@ -160,8 +163,9 @@ impl Pipeline {
         })
     }
 
-    /// Brings weights to the device as long as they have room beside each other; the others come when their stage runs. Where a device
-    /// offloads, all are read into the host's memory, and move in when their stage runs.
+    /// Brings weights to the device as long as they have room beside each other; the others come
+    /// when their stage runs. Where a device offloads, all are read into the host's memory, and
+    /// move in when their stage runs.
     fn bring_ahead(&self, prepared: &Prepared<'_>, stop: &Cancel) -> Result<(), PipelineError> {
         // What is held is not dropped to make room for the next.
         let mut held: Vec<Weights> = Vec::new();
@@ -207,8 +211,9 @@ impl Pipeline {
         home.resident.load(&home.runtime, from, stage, mode, stop)
     }
 
-    /// Does `work` with the weights of a stage. Where its device runs out of memory, what is not in use is dropped, and then more is
-    /// offloaded, as far as there is more to offload. `decode` is how pictures are being decoded, for the error's words.
+    /// Does `work` with the weights of a stage. Where its device runs out of memory, what is not in
+    /// use is dropped, and then more is offloaded, as far as there is more to offload. `decode` is
+    /// how pictures are being decoded, for the error's words.
     pub(super) fn on_stage<T>(
         &self,
         prepared: &Prepared<'_>,
@@ -230,8 +235,9 @@ impl Pipeline {
         }
     }
 
-    /// Does `work` with the weights of a stage, while the memory of what is not in use may be taken for it: before, by the executable's
-    /// own figures, and once more each time that the device says it is out of memory.
+    /// Does `work` with the weights of a stage, while the memory of what is not in use may be taken
+    /// for it: before, by the executable's own figures, and once more each time that the device
+    /// says it is out of memory.
     pub(super) fn on_stage_as_it_is<T>(
         &self,
         prepared: &Prepared<'_>,
@@ -328,8 +334,8 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Runs a stage on zeros, with its weights: zeros of their size would take as much again. A decoder that has no room for a whole
-    /// picture runs in tiles, as it will for the picture.
+    /// Runs a stage on zeros, with its weights: zeros of their size would take as much again. A
+    /// decoder that has no room for a whole picture runs in tiles, as it will for the picture.
     pub(super) fn run_on_zeros(
         &self,
         prepared: &Prepared<'_>,

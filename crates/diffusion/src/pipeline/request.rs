@@ -1,4 +1,5 @@
-//! What a pipeline is asked for: the same fields on the command line, in a JSON file and in the library.
+//! What a pipeline is asked for: the same fields on the command line, in a JSON file and in the
+//! library.
 
 use std::path::{Path, PathBuf};
 
@@ -8,11 +9,13 @@ use serde::{Deserialize, Serialize};
 
 use super::error::PipelineError;
 
-/// A request for pictures. Every field has a default, an empty prompt among them; as JSON, unknown fields are errors.
+/// A request for pictures. Every field has a default, an empty prompt among them; as JSON, unknown
+/// fields are errors.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TextToImage {
-    /// The model's folder. Whoever opened the pipeline has chosen it already; it matters in request files.
+    /// The model's folder. Whoever opened the pipeline has chosen it already; it matters in request
+    /// files.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<PathBuf>,
     /// What the pictures should show.
@@ -32,7 +35,8 @@ pub struct TextToImage {
     pub cfg_scale: f64,
     /// The scheduler's name; `None` for the model's own.
     pub scheduler: Option<String>,
-    /// The seed of the first picture; the others of a batch take the numbers after it. `None` for one that nobody chose.
+    /// The seed of the first picture; the others of a batch take the numbers after it. `None` for
+    /// one that nobody chose.
     pub seed: Option<u64>,
     /// Pictures at once.
     #[serde(alias = "batch", alias = "num_images_per_prompt")]
@@ -69,7 +73,8 @@ impl Default for TextToImage {
 pub struct WarmupBlock {
     /// Whether to warm at all.
     pub enabled: bool,
-    /// Pixels `[width, height]`; `None` for the request's own. As JSON: `[768, 512]`, `"768x512"`, or `512` for a square.
+    /// Pixels `[width, height]`; `None` for the request's own. As JSON: `[768, 512]`, `"768x512"`,
+    /// or `512` for a square.
     #[serde(deserialize_with = "resolution")]
     pub target_resolution: Option<[u64; 2]>,
     /// Pictures at once; `None` for the request's own.
@@ -130,8 +135,8 @@ impl TextToImage {
         Some(Self { width, height, batch_size, tpu_warmup: None, ..self.clone() })
     }
 
-    /// Refuses what no model could make, whatever it is; `own` is the size of pictures that the model makes on its own.
-    /// Gives the size in pixels.
+    /// Refuses what no model could make, whatever it is; `own` is the size of pictures that the
+    /// model makes on its own. Gives the size in pixels.
     pub(crate) fn check(&self, own: [u64; 2]) -> Result<[u64; 2], PipelineError> {
         let size = [self.width.unwrap_or(own[0]), self.height.unwrap_or(own[1])];
         for (field, side) in [("width", size[0]), ("height", size[1])] {

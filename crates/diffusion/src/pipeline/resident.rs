@@ -1,6 +1,7 @@
 //! Weights on the device: each component's once, for every request that reads them in the same way.
 //!
-//! They are in use while someone holds them, which is while their stage runs. The others go where the device has no room.
+//! They are in use while someone holds them, which is while their stage runs. The others go where
+//! the device has no room.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,7 +22,8 @@ pub(super) type Weights = Arc<Vec<DeviceTensor>>;
 /// The weights that are on the device.
 #[derive(Debug, Default)]
 pub(super) struct Resident {
-    /// One place a stage and dtype. Who brings weights holds it, so that whoever wants the same ones meanwhile waits for them.
+    /// One place a stage and dtype. Who brings weights holds it, so that whoever wants the same
+    /// ones meanwhile waits for them.
     places: Mutex<HashMap<(&'static str, Dtype), Place>>,
     /// Counts the uses.
     clock: AtomicU64,
@@ -66,7 +68,8 @@ impl Resident {
         self.places.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
-    /// Whether the weights of `stage` are in memory, on the device or, where that offloads, in the host's.
+    /// Whether the weights of `stage` are in memory, on the device or, where that offloads, in the
+    /// host's.
     pub(super) fn has(&self, stage: &Stage) -> bool {
         let place = self.place(stage);
         // Someone who is just bringing some has not done so yet.
@@ -75,8 +78,9 @@ impl Resident {
         loaded.as_ref().is_some_and(|loaded| *loaded.wanted == *stage.wanted && there(loaded))
     }
 
-    /// The weights of `stage` where its executable is to read them, which is by `mode` the device or the host's memory; read from the
-    /// checkpoint where they are in neither. `cancel` stops that in between.
+    /// The weights of `stage` where its executable is to read them, which is by `mode` the device
+    /// or the host's memory; read from the checkpoint where they are in neither. `cancel` stops
+    /// that in between.
     pub(super) fn load(
         &self,
         runtime: &Runtime,
@@ -144,7 +148,8 @@ impl Resident {
         }
     }
 
-    /// Lets go of all weights; those that are in use live until nobody holds them. Gives the bytes that are free at once.
+    /// Lets go of all weights; those that are in use live until nobody holds them. Gives the bytes
+    /// that are free at once.
     pub(super) fn forget(&self) -> u64 {
         let gone = self
             .all_places()
@@ -301,7 +306,8 @@ mod tests {
         Stages::of(&Model::open(&model, None).unwrap(), &shape).unwrap().all.pop().unwrap()
     }
 
-    /// What a load that failed leaves behind is no weights: they are checked again, and their room counts.
+    /// What a load that failed leaves behind is no weights: they are checked again, and their room
+    /// counts.
     #[test]
     fn a_place_with_nothing_in_it_has_nothing() {
         let (resident, stage) = (Resident::default(), decoder());

@@ -1,7 +1,8 @@
-//! Snapping to warm: a request whose padded size is cold is served at the smallest warm size that covers it, and cropped.
+//! Snapping to warm: a request whose padded size is cold is served at the smallest warm size that
+//! covers it, and cropped.
 //!
-//! The noise is drawn at the size that is computed, so the same seed gives another picture than at the request's own size: the top left
-//! corner of the picture of the larger size.
+//! The noise is drawn at the size that is computed, so the same seed gives another picture than at
+//! the request's own size: the top left corner of the picture of the larger size.
 
 use preheat_runtime::{Executable, Lookup, Percent, SnappedSize, Verdict};
 
@@ -11,8 +12,8 @@ use super::{Pipeline, stage::Stage};
 use crate::models::LATENT_PX;
 
 impl Pipeline {
-    /// The request at the smallest size at which every stage is warm, with the executables; `found` are those of its own size, stage by
-    /// stage, as far as they are warm.
+    /// The request at the smallest size at which every stage is warm, with the executables; `found`
+    /// are those of its own size, stage by stage, as far as they are warm.
     pub(super) fn snap<'a>(
         &self,
         own: &Prepared<'a>,
@@ -54,7 +55,8 @@ impl Pipeline {
         Ok(None)
     }
 
-    /// What a look-up of a request that is not warm at its own size comes to at a larger one; `None` where none would serve.
+    /// What a look-up of a request that is not warm at its own size comes to at a larger one;
+    /// `None` where none would serve.
     pub(super) fn look_up_larger(
         &self,
         own: &Prepared<'_>,
@@ -69,7 +71,8 @@ impl Pipeline {
         Ok(None)
     }
 
-    /// The sizes that cover the request, at which its denoiser is in the cache, the smallest area first.
+    /// The sizes that cover the request, at which its denoiser is in the cache, the smallest area
+    /// first.
     fn larger_sizes(&self, own: &Prepared<'_>, most_waste: Percent) -> Vec<SnappedSize> {
         let sizes = own.plan.sizes;
         let denoiser = &own.stages.all[own.stages.denoiser].graph;

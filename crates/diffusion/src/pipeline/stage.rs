@@ -1,4 +1,5 @@
-//! The stages of a model that a request runs: for each its graph, what shapes it, and the weights it reads.
+//! The stages of a model that a request runs: for each its graph, what shapes it, and the weights
+//! it reads.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -29,7 +30,8 @@ pub(super) struct Stage {
     pub(super) kind: StageKind,
     /// What it computes in.
     pub(super) dtype: StageDtype,
-    /// What the runtime is asked for. Its StableHLO is written only where no earlier request led to an executable.
+    /// What the runtime is asked for. Its StableHLO is written only where no earlier request led to
+    /// an executable.
     pub(super) graph: Graph,
     pub(super) function: Arc<Verified>,
     /// The weights in the order in which the graph takes them, after its inputs.
@@ -156,7 +158,8 @@ impl Stage {
         Ok(Self { name, component, kind, dtype, graph, function, wanted })
     }
 
-    /// Whether this is the very graph that `other` is, which is the same stage of the same model at another size.
+    /// Whether this is the very graph that `other` is, which is the same stage of the same model at
+    /// another size.
     pub(super) fn is_as_in(&self, other: &Self) -> bool {
         let (own, other) = (self.graph.declared_projection(), other.graph.declared_projection());
         own == other && own.input_shape == Keep::Dropped
@@ -168,7 +171,8 @@ impl Stage {
         self.wanted.iter().map(of_one).fold(0, u64::saturating_add)
     }
 
-    /// What the largest op takes and gives, in bytes. The executable cannot do with less; it will need more.
+    /// What the largest op takes and gives, in bytes. The executable cannot do with less; it will
+    /// need more.
     pub(super) fn least_activation_bytes(&self) -> u64 {
         let function = &self.function;
         let bytes = |kind: &preheat_ir::graph::Type| {
@@ -317,8 +321,8 @@ fn decoder<'a>(model: &'a Model, shape: &'a Shape) -> Outline<'a> {
     Outline { name: VAE_DECODER, component, kind, dtype, form: shape.form, projection, function }
 }
 
-/// The projection of a stage of which the signature says nothing but the model; its own dtype takes the place of the signature's,
-/// which is the denoiser's.
+/// The projection of a stage of which the signature says nothing but the model; its own dtype takes
+/// the place of the signature's, which is the denoiser's.
 fn of_no_picture(architecture: Digest, dtype: &StageDtype) -> Projection {
     Projection {
         model_id: ModelProjection::Architecture(architecture),

@@ -1,8 +1,9 @@
 //! Decoding a picture in overlapping tiles, where the device has no room to decode it whole.
 //!
-//! Each tile is decoded alone, by one graph, and neighbours are blended over what they share: a pixel is the mean of the tiles that have
-//! it, weighed by how far each one's edge is. The VAE's norms and its attention see one tile at a time, so that a picture in tiles is not
-//! quite the picture that it is whole.
+//! Each tile is decoded alone, by one graph, and neighbours are blended over what they share: a
+//! pixel is the mean of the tiles that have it, weighed by how far each one's edge is. The VAE's
+//! norms and its attention see one tile at a time, so that a picture in tiles is not quite the
+//! picture that it is whole.
 
 use preheat_runtime::StageReport;
 use preheat_runtime::device::fallback::{Decode, Tile, tiles};
@@ -23,7 +24,8 @@ impl Pipeline {
         first.map(|tile| Stages::decoder_of(&self.model, shape, tile.sides)).transpose()
     }
 
-    /// Decodes `latents` in tiles with the VAE's decoder, as `whole` would; `None` where they are no larger than a tile.
+    /// Decodes `latents` in tiles with the VAE's decoder, as `whole` would; `None` where they are
+    /// no larger than a tile.
     pub(super) fn decode_in_tiles(
         &self,
         prepared: &Prepared<'_>,
@@ -127,7 +129,8 @@ impl Blend {
     }
 }
 
-/// How much each pixel of a tile counts along one axis: 1, and less towards an edge beyond which the picture goes on. It is never 0.
+/// How much each pixel of a tile counts along one axis: 1, and less towards an edge beyond which
+/// the picture goes on. It is never 0.
 fn ramp(length: usize, origin: usize, whole: usize) -> Vec<f32> {
     #[expect(clippy::cast_precision_loss, reason = "pixels")]
     let rise = |from_edge: usize| (from_edge as f32 + 0.5) / (length as f32 / 2.0);

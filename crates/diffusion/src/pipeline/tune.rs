@@ -10,8 +10,8 @@ use super::error::PipelineError;
 use super::home::Home;
 use super::{Pipeline, TextToImage};
 
-/// Steps that are run of each batch, after one on zeros that is not counted. What a step takes is their median: a machine that does
-/// something else meanwhile makes single steps slow.
+/// Steps that are run of each batch, after one on zeros that is not counted. What a step takes is
+/// their median: a machine that does something else meanwhile makes single steps slow.
 const STEPS: u64 = 5;
 
 /// A batch that was tried.
@@ -55,10 +55,11 @@ impl Tried {
 }
 
 impl Pipeline {
-    /// Really runs the request with each batch of `range`, from the least on, until one does not fit: by the estimate, which is asked
-    /// first, or because the device runs out of memory. Where not even the least fits, smaller ones are tried, down to the first that
-    /// does. Of the denoising a few steps are run, after one that is not counted; what as many as were asked for would take is computed
-    /// from them. `begin` is called before each batch.
+    /// Really runs the request with each batch of `range`, from the least on, until one does not
+    /// fit: by the estimate, which is asked first, or because the device runs out of memory. Where
+    /// not even the least fits, smaller ones are tried, down to the first that does. Of the
+    /// denoising a few steps are run, after one that is not counted; what as many as were asked for
+    /// would take is computed from them. `begin` is called before each batch.
     ///
     /// # Errors
     /// Where the request is one that this model cannot serve, or anything but memory is lacking.
@@ -117,8 +118,8 @@ impl Pipeline {
         }))
     }
 
-    /// Why a batch is not worth trying by the estimate of what it takes. A single picture always is: a run would try it, too. Devices of
-    /// XLA have no estimate.
+    /// Why a batch is not worth trying by the estimate of what it takes. A single picture always
+    /// is: a run would try it, too. Devices of XLA have no estimate.
     fn too_large_by_the_estimate(
         &self,
         request: &TextToImage,
@@ -149,7 +150,8 @@ impl Pipeline {
     }
 }
 
-/// Tries the sizes of `range` upwards until one does not fit; where the least does not, those below it downwards until one does.
+/// Tries the sizes of `range` upwards until one does not fit; where the least does not, those below
+/// it downwards until one does.
 fn climb<E>(
     range: RangeInclusive<u64>,
     mut fits: impl FnMut(u64) -> Result<bool, E>,

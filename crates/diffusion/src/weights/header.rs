@@ -1,7 +1,7 @@
 //! The header of a safetensors file: eight bytes of length, then JSON, then the values.
 //!
-//! Nothing of it is believed before it fits the file: every tensor's bytes lie inside, are as many as dtype and shape take, and
-//! all of them together cover the values once, as the format demands.
+//! Nothing of it is believed before it fits the file: every tensor's bytes lie inside, are as many
+//! as dtype and shape take, and all of them together cover the values once, as the format demands.
 
 use std::fmt;
 use std::ops::Range;
@@ -154,7 +154,8 @@ struct RawTensor {
     data_offsets: [u64; 2],
 }
 
-/// All tensors of a header: a map in the file, a list here, so that a name which is there twice is not lost.
+/// All tensors of a header: a map in the file, a list here, so that a name which is there twice is
+/// not lost.
 struct Header(Vec<(String, RawTensor)>);
 
 impl<'de> Deserialize<'de> for Header {

@@ -1,10 +1,11 @@
 //! One tensor from the file's dtype and order of dimensions into those that a graph reads.
 //!
-//! Where the last dimension changes, elements that lie together in the file lie far apart in the result, and the other way
-//! round. So a tile of the file, [`ROWS`] pieces of [`COLUMNS`] neighbours each, is first brought (and converted) into a scratch
-//! that the fastest cache holds; its columns then leave as whole cache lines of the result. Tiles go down the rows first: the
-//! result is then written to [`COLUMNS`] places that move on slowly, in few enough pages for the processor to remember where they
-//! are. Going along the columns first takes 1.4 times as long.
+//! Where the last dimension changes, elements that lie together in the file lie far apart in the
+//! result, and the other way round. So a tile of the file, [`ROWS`] pieces of [`COLUMNS`]
+//! neighbours each, is first brought (and converted) into a scratch that the fastest cache holds;
+//! its columns then leave as whole cache lines of the result. Tiles go down the rows first: the
+//! result is then written to [`COLUMNS`] places that move on slowly, in few enough pages for the
+//! processor to remember where they are. Going along the columns first takes 1.4 times as long.
 
 use std::fs::File;
 use std::io;
@@ -96,7 +97,8 @@ pub(super) struct Job<'a> {
     pub kind: TensorType,
     source: Source,
     target: Target,
-    /// The file's dimensions, those that stay together taken as one; at most one where the order is the file's.
+    /// The file's dimensions, those that stay together taken as one; at most one where the order is
+    /// the file's.
     dims: Vec<usize>,
     /// Dimension `i` of the result is dimension `order[i]` of `dims`.
     order: Vec<usize>,
@@ -119,8 +121,8 @@ impl Stretch<'_> {
         self.bytes.chunks(length).zip(starts).map(move |(bytes, at)| Self { at, bytes, ..self })
     }
 
-    /// Copies all of it. The system's own copy is used where there is one: it needs no page of the mapping, and a file that has
-    /// become shorter is an error to it.
+    /// Copies all of it. The system's own copy is used where there is one: it needs no page of the
+    /// mapping, and a file that has become shorter is an error to it.
     fn copy_to(self, to: &mut [u8]) -> io::Result<()> {
         #[cfg(unix)]
         std::os::unix::fs::FileExt::read_exact_at(self.file, to, self.at)?;
@@ -131,7 +133,8 @@ impl Stretch<'_> {
 }
 
 impl<'a> Job<'a> {
-    /// `order` is an order of `dims`, and the bytes of `stretch` are as many as `dims` take in `source`.
+    /// `order` is an order of `dims`, and the bytes of `stretch` are as many as `dims` take in
+    /// `source`.
     pub(super) fn new(
         source: Source,
         target: Target,
@@ -168,10 +171,12 @@ impl<'a> Job<'a> {
     }
 }
 
-/// The same reordering in the fewest dimensions: without those of size 1, and those that stay neighbours taken together.
+/// The same reordering in the fewest dimensions: without those of size 1, and those that stay
+/// neighbours taken together.
 fn simplify(dims: &[u64], order: &[usize]) -> (Vec<usize>, Vec<usize>) {
     let size = |axis: usize| usize::try_from(dims[axis]).unwrap_or(usize::MAX);
-    // Each group: its first axis in the file, the axis after its last, its size. In the order of the result.
+    // Each group: its first axis in the file, the axis after its last, its size. In the order of
+    // the result.
     let mut groups: Vec<(usize, usize, usize)> = Vec::new();
     for &axis in order.iter().filter(|&&axis| dims[axis] != 1) {
         match groups.last_mut() {
@@ -239,7 +244,8 @@ impl Part<'_> {
     }
 }
 
-/// As many elements as both have, in another dtype. From float64 it goes through float32, as in torch.
+/// As many elements as both have, in another dtype. From float64 it goes through float32, as in
+/// torch.
 fn convert(source: Source, target: Target, from: &[u8], to: &mut [u8]) {
     if source.is(target) {
         to.copy_from_slice(from);
@@ -339,7 +345,8 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// A job whose order is not the file's, in elements of `SIZE` bytes. There are at least two dimensions, none of them empty.
+/// A job whose order is not the file's, in elements of `SIZE` bytes. There are at least two
+/// dimensions, none of them empty.
 fn reorder<const SIZE: usize>(job: &Job<'_>, out: &mut [u8], cancel: &Cancel) {
     let out = out.as_chunks_mut::<SIZE>().0;
     // What a step in each of the file's dimensions means in the result.

@@ -23,13 +23,14 @@ pub struct Wanted {
     pub name: String,
     /// Older names of it, tried in order.
     pub aliases: Vec<String>,
-    /// Its shape, as in the checkpoint. Sizes of 1 at the end may be missing there, or be more: what was a linear layer in one
-    /// release is a 1x1 convolution in another.
+    /// Its shape, as in the checkpoint. Sizes of 1 at the end may be missing there, or be more:
+    /// what was a linear layer in one release is a 1x1 convolution in another.
     pub dims: Vec<u64>,
     /// The dtype that the graph reads: float32, bfloat16 or float16.
     pub dtype: Dtype,
-    /// Dimension `i` of what is handed over is dimension `order[i]` of `dims`: `[0, 1, ...]` leaves all as it is stored, and
-    /// `[2, 3, 1, 0]` makes `[height, width, in, out]` of a convolution's `[out, in, height, width]`.
+    /// Dimension `i` of what is handed over is dimension `order[i]` of `dims`: `[0, 1, ...]` leaves
+    /// all as it is stored, and `[2, 3, 1, 0]` makes `[height, width, in, out]` of a convolution's
+    /// `[out, in, height, width]`.
     pub order: Vec<usize>,
 }
 
@@ -47,14 +48,15 @@ pub enum LoadError<E> {
     Ready(#[source] E),
 }
 
-/// Brings `wanted` into memory on up to `threads` threads, large ones first, and calls `ready` with the position and the tensor
-/// as each is done, from whichever thread did it.
+/// Brings `wanted` into memory on up to `threads` threads, large ones first, and calls `ready` with
+/// the position and the tensor as each is done, from whichever thread did it.
 ///
-/// Everything that can be known without reading a value is checked before the first `ready`: that all tensors are there, in the
-/// right shape and a dtype that can be converted.
+/// Everything that can be known without reading a value is checked before the first `ready`: that
+/// all tensors are there, in the right shape and a dtype that can be converted.
 ///
 /// # Errors
-/// The first error, `ready`'s among them, or [`LoadError::Cancelled`]; `ready` may have been called for some by then.
+/// The first error, `ready`'s among them, or [`LoadError::Cancelled`]; `ready` may have been called
+/// for some by then.
 pub fn load<E: Send>(
     checkpoint: &Checkpoint,
     wanted: &[Wanted],
@@ -111,7 +113,8 @@ pub fn load<E: Send>(
     }
 }
 
-/// Checks that all tensors are there, in the right shape and a dtype that can be converted. No value is read.
+/// Checks that all tensors are there, in the right shape and a dtype that can be converted. No
+/// value is read.
 ///
 /// # Errors
 /// What is missing or does not fit.

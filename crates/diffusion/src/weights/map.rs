@@ -20,9 +20,10 @@ pub(super) fn map(path: &Path) -> Result<(File, Mmap), WeightsError> {
     if !file.metadata().map_err(io)?.is_file() {
         return Err(io(std::io::Error::other("it is no regular file")));
     }
-    // Another program may still change the file in place: the module's head says so. That reaches plain numbers only, since no
-    // length, index or pointer is read out of the mapping after `header.rs` has copied and checked them.
-    // SAFETY: the mapping is read-only, and the file is open for reading only (`input::open` above), so nothing here writes to it.
+    // Another program may still change the file in place: the module's head says so. That reaches
+    // plain numbers only, since no length, index or pointer is read out of the mapping after
+    // `header.rs` has copied and checked them. SAFETY: the mapping is read-only, and the file is
+    // open for reading only (`input::open` above), so nothing here writes to it.
     let map = unsafe { Mmap::map(&file) }.map_err(io)?;
     Ok((file, map))
 }

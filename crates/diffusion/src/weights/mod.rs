@@ -1,8 +1,10 @@
-//! The weights of a model folder: safetensors files, mapped into memory and brought into the layout that a graph reads.
+//! The weights of a model folder: safetensors files, mapped into memory and brought into the layout
+//! that a graph reads.
 //!
-//! A component of a pipeline (`unet/`, `vae/`, `text_encoder/`) keeps its tensors in one safetensors file or in several that
-//! an index names; [`Checkpoint::open`] finds and checks them without reading a value, and [`load`] brings the wanted ones
-//! into memory: converted, transposed, on several threads, straight from the page cache.
+//! A component of a pipeline (`unet/`, `vae/`, `text_encoder/`) keeps its tensors in one
+//! safetensors file or in several that an index names; [`Checkpoint::open`] finds and checks them
+//! without reading a value, and [`load`] brings the wanted ones into memory: converted, transposed,
+//! on several threads, straight from the page cache.
 //!
 //! | file | checks or does |
 //! |---|---|
@@ -13,9 +15,10 @@
 //! | `layout.rs` | one tensor: dtype and order of dimensions, in cache-sized blocks |
 //!
 //! # A file must not shrink while it is mapped
-//! Lengths are checked when the files are opened. Whoever truncates or overwrites one of them afterwards, while a
-//! [`Checkpoint`] lives, ends the process with SIGBUS or changes values under it: that is the known price of mapping. Replacing
-//! a file by renaming another over it, as downloaders do, is harmless.
+//! Lengths are checked when the files are opened. Whoever truncates or overwrites one of them
+//! afterwards, while a [`Checkpoint`] lives, ends the process with SIGBUS or changes values under
+//! it: that is the known price of mapping. Replacing a file by renaming another over it, as
+//! downloaders do, is harmless.
 
 mod files;
 mod header;

@@ -7,10 +7,12 @@ use preheat_tensor::Dtype;
 use super::infer::infer;
 use super::{Function, GraphError, Node, Op, Type, UnaryOp, Value, Verified};
 
-/// `function` with its convolutions, matrix products and attention in `dtype`, and the rest as docs/precision.md has it.
+/// `function` with its convolutions, matrix products and attention in `dtype`, and the rest as
+/// docs/precision.md has it.
 ///
-/// Inputs and outputs keep their types. A weight that only ops in `dtype` read is declared in it. What is converted by
-/// hand ([`super::Builder::convert`], [`super::Builder::pin`]) stays in the dtype it was converted to. Float32 changes nothing.
+/// Inputs and outputs keep their types. A weight that only ops in `dtype` read is declared in it.
+/// What is converted by hand ([`super::Builder::convert`], [`super::Builder::pin`]) stays in the
+/// dtype it was converted to. Float32 changes nothing.
 ///
 /// # Errors
 /// Where `dtype` is no float dtype of 16 or 32 bits.
@@ -96,7 +98,8 @@ struct Cast<'f> {
     from: &'f Verified,
     to: Function,
     low: Dtype,
-    /// What each old value is now; `None` for a fill, which is made where it is used, in the dtype that is wanted there.
+    /// What each old value is now; `None` for a fill, which is made where it is used, in the dtype
+    /// that is wanted there.
     now: Vec<Option<Value>>,
     /// Each value in each other dtype in which it was wanted.
     casts: HashMap<(Value, Dtype), Value>,
@@ -187,7 +190,8 @@ impl<'f> Cast<'f> {
         failed.map_or_else(|| self.push(op, &kind), Err)
     }
 
-    /// f32 where an operand that is no scalar is f32; scalars decide where there is nothing else, and fills never do.
+    /// f32 where an operand that is no scalar is f32; scalars decide where there is nothing else,
+    /// and fills never do.
     fn widest(&self, operands: &[Value]) -> Dtype {
         let given = operands.iter().filter(|operand| !self.is_fill(**operand));
         let is_scalar = |value: Value| self.from.type_of(value).dims.is_empty();
@@ -245,7 +249,8 @@ impl<'f> Cast<'f> {
     }
 }
 
-/// For each weight, whether something reads it that wants f32: a norm, `exp` and the like, or a conversion by hand.
+/// For each weight, whether something reads it that wants f32: a norm, `exp` and the like, or a
+/// conversion by hand.
 fn read_wide(function: &Verified) -> Vec<bool> {
     let mut wide = vec![false; function.weights().len()];
     for node in function.nodes() {

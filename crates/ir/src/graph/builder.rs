@@ -6,7 +6,8 @@ use super::infer::infer;
 use super::op::{Attention, BinaryOp, Norm, Op, UnaryOp};
 use super::{Function, GraphError, InputDecl, Node, OutputDecl, Type, Value, Verified, WeightDecl};
 
-/// Makes a [`Function`]. Each method adds one op and says at once where its operands do not fit; shapes and formulas are those of [`Op`].
+/// Makes a [`Function`]. Each method adds one op and says at once where its operands do not fit;
+/// shapes and formulas are those of [`Op`].
 #[derive(Debug)]
 pub struct Builder {
     function: Function,
@@ -27,7 +28,8 @@ impl Builder {
         self.push(Op::Input(index), kind)
     }
 
-    /// Reads a tensor of the checkpoint, in f32; [`super::autocast`] decides which are read in a smaller dtype.
+    /// Reads a tensor of the checkpoint, in f32; [`super::autocast`] decides which are read in a
+    /// smaller dtype.
     pub fn weight(&mut self, name: impl Into<String>, dims: impl Into<Vec<u64>>) -> Value {
         let (index, kind) =
             (position(self.function.weights.len()), Type::new(Dtype::Float32, dims));
@@ -93,7 +95,8 @@ impl Builder {
         self.mul(x, factor)
     }
 
-    /// The same numbers in another dtype, which [`super::autocast`] leaves them in; `x` itself where it has that dtype.
+    /// The same numbers in another dtype, which [`super::autocast`] leaves them in; `x` itself
+    /// where it has that dtype.
     pub fn convert(&mut self, x: Value, dtype: Dtype) -> Value {
         if self.type_of(x).dtype == dtype {
             return x;
@@ -101,8 +104,8 @@ impl Builder {
         self.pin(x, dtype)
     }
 
-    /// `x` in `dtype` by an explicit conversion, even where it has that dtype. [`super::autocast`] keeps it, so what uses the result
-    /// computes in `dtype` whatever became of `x`.
+    /// `x` in `dtype` by an explicit conversion, even where it has that dtype. [`super::autocast`]
+    /// keeps it, so what uses the result computes in `dtype` whatever became of `x`.
     pub fn pin(&mut self, x: Value, dtype: Dtype) -> Value {
         let kind = Type::new(dtype, self.function.type_of(x).dims.clone());
         self.push(Op::Convert(x, dtype), kind)
@@ -264,8 +267,9 @@ impl Builder {
         self.function.verify()
     }
 
-    /// The function, verified, with its convolutions, matrix products and attention in `dtype` and the rest as docs/precision.md has it.
-    /// Inputs and outputs keep their types; weights rest in `dtype` where nothing reads them in f32.
+    /// The function, verified, with its convolutions, matrix products and attention in `dtype` and
+    /// the rest as docs/precision.md has it. Inputs and outputs keep their types; weights rest in
+    /// `dtype` where nothing reads them in f32.
     ///
     /// ```
     /// use preheat_ir::graph::{Builder, Type, UnaryOp};
@@ -324,7 +328,8 @@ impl Builder {
     }
 }
 
-/// A position as handles hold it. A function of four billion nodes would not have fit into memory before this.
+/// A position as handles hold it. A function of four billion nodes would not have fit into memory
+/// before this.
 fn position(index: usize) -> u32 {
     u32::try_from(index).unwrap_or(u32::MAX)
 }

@@ -7,8 +7,9 @@
 //! function      in postcard's format
 //! ```
 //!
-//! Postcard writes enums by position and structs without names, so any change of `Op`, `Dtype` or the types of `mod.rs` changes the
-//! format: a digest of the bytes of every op is pinned in `tests/quick/graph_codec.rs`, and a change of it takes a new `VERSION`.
+//! Postcard writes enums by position and structs without names, so any change of `Op`, `Dtype` or
+//! the types of `mod.rs` changes the format: a digest of the bytes of every op is pinned in
+//! `tests/quick/graph_codec.rs`, and a change of it takes a new `VERSION`.
 
 use super::{Function, GraphError, Verified};
 
@@ -66,7 +67,8 @@ impl Verified {
         Ok(bytes)
     }
 
-    /// Reads what [`Self::encode`] wrote, and verifies it again: whatever the bytes are, what comes out keeps every rule.
+    /// Reads what [`Self::encode`] wrote, and verifies it again: whatever the bytes are, what comes
+    /// out keeps every rule.
     ///
     /// # Errors
     /// Where the bytes are of another format, damaged, or break a rule.

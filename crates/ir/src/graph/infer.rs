@@ -1,15 +1,17 @@
-//! What each op gives for what it is given, or why it cannot take that. The builder asks this to make a node, and the verifier to check it.
+//! What each op gives for what it is given, or why it cannot take that. The builder asks this to
+//! make a node, and the verifier to check it.
 
 use preheat_tensor::Dtype;
 
 use super::op::{Attention, Norm, Op};
 use super::{Type, Value};
 
-/// No value takes more bytes than this. So products of its dimensions fit 64 bits wherever they are made.
+/// No value takes more bytes than this. So products of its dimensions fit 64 bits wherever they are
+/// made.
 const MOST_BYTES: u64 = i64::MAX.unsigned_abs();
 
-/// The type of what `op` gives. `of` tells the types of its operands; `claimed` is the node's own type, which decides for ops
-/// whose shape is not theirs to choose.
+/// The type of what `op` gives. `of` tells the types of its operands; `claimed` is the node's own
+/// type, which decides for ops whose shape is not theirs to choose.
 pub(super) fn infer<'a>(
     op: &Op,
     claimed: &Type,

@@ -1,12 +1,14 @@
 //! The tensor IR: what a model computes, before any device or compiler is known.
 //!
-//! A [`Builder`] makes a [`Function`] op by op and says what is wrong where it is made; [`Builder::finish`] hands it to the
-//! verifier, and back ends take only what passed it ([`Verified`]). [`autocast`] rewrites one to compute in a smaller dtype.
+//! A [`Builder`] makes a [`Function`] op by op and says what is wrong where it is made;
+//! [`Builder::finish`] hands it to the verifier, and back ends take only what passed it
+//! ([`Verified`]). [`autocast`] rewrites one to compute in a smaller dtype.
 //!
-//! Values speak the checkpoints' language: pictures and latents are `[batch, channels, height, width]`, a convolution's weights
-//! `[out, in, height, width]`, a linear layer's `[out, in]`. Which order a device keeps them in is the back end's business.
-//! The ops are as large as the fused operations that back ends have (convolution, norms, attention), so that none of them has
-//! to recognise one in its parts.
+//! Values speak the checkpoints' language: pictures and latents are `[batch, channels, height,
+//! width]`, a convolution's weights `[out, in, height, width]`, a linear layer's `[out, in]`. Which
+//! order a device keeps them in is the back end's business. The ops are as large as the fused
+//! operations that back ends have (convolution, norms, attention), so that none of them has to
+//! recognise one in its parts.
 //!
 //! ```
 //! use preheat_tensor::Dtype;
@@ -76,7 +78,8 @@ impl fmt::Display for Type {
     }
 }
 
-/// What one op of a [`Function`] gives. It is a handle: it means something in the function it came from only.
+/// What one op of a [`Function`] gives. It is a handle: it means something in the function it came
+/// from only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Value(u32);
 
@@ -125,7 +128,8 @@ pub struct OutputDecl {
     pub donated: Option<Value>,
 }
 
-/// A graph: inputs and weights in, results out. Nodes stand in an order in which each uses only what stands before it.
+/// A graph: inputs and weights in, results out. Nodes stand in an order in which each uses only
+/// what stands before it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Function {
     name: String,

@@ -20,11 +20,13 @@ pub enum Op {
     Fill(f32),
     /// Element by element.
     Unary(UnaryOp, Value),
-    /// Element by element. A scalar goes with everything; otherwise ranks are equal, and a size of 1 is repeated.
+    /// Element by element. A scalar goes with everything; otherwise ranks are equal, and a size of
+    /// 1 is repeated.
     Binary(BinaryOp, Value, Value),
     /// The same numbers in another dtype.
     Convert(Value, Dtype),
-    /// The cross-correlation that deep learning calls convolution: `x [b, in, h, w]`, `weight [out, in, kh, kw]`, `bias [out]`.
+    /// The cross-correlation that deep learning calls convolution: `x [b, in, h, w]`, `weight [out,
+    /// in, kh, kw]`, `bias [out]`.
     Conv2d {
         /// What is convolved.
         x: Value,
@@ -46,7 +48,8 @@ pub enum Op {
         /// Added to each row.
         bias: Option<Value>,
     },
-    /// Normalises each group of channels of `x [b, c, h, w]` to mean 0 and variance 1, then scales and shifts per channel.
+    /// Normalises each group of channels of `x [b, c, h, w]` to mean 0 and variance 1, then scales
+    /// and shifts per channel.
     GroupNorm {
         /// What is normalised, with its scale and shift `[c]`.
         norm: Norm,
@@ -57,8 +60,8 @@ pub enum Op {
     LayerNorm(Norm),
     /// Softmax of scaled products of queries and keys, times the values, for each head.
     Attention(Attention),
-    /// Repeats pixels of `x [b, c, h, w]` until it is `[b, c, size]`: row `i` comes from row `floor(i * h / size)`, as torch's
-    /// nearest does.
+    /// Repeats pixels of `x [b, c, h, w]` until it is `[b, c, size]`: row `i` comes from row
+    /// `floor(i * h / size)`, as torch's nearest does.
     Upsample {
         /// What is enlarged.
         x: Value,
@@ -89,14 +92,16 @@ pub enum Op {
     Permute(Value, Vec<usize>),
     /// Repeats each dimension of size 1 up to the node's shape; ranks are equal.
     Broadcast(Value),
-    /// The rows of `table [n, d]` that `ids int32[...]` name: `[..., d]`. A position outside counts as the nearest inside.
+    /// The rows of `table [n, d]` that `ids int32[...]` name: `[..., d]`. A position outside counts
+    /// as the nearest inside.
     Embedding {
         /// The rows.
         table: Value,
         /// Which of them.
         ids: Value,
     },
-    /// Of each `x[i]` in `x [b, n, d]` the row that `rows int32[b]` names: `[b, d]`. A position outside counts as the nearest inside.
+    /// Of each `x[i]` in `x [b, n, d]` the row that `rows int32[b]` names: `[b, d]`. A position
+    /// outside counts as the nearest inside.
     SelectRow {
         /// The rows.
         x: Value,
@@ -118,7 +123,8 @@ pub struct Norm {
     pub eps: f32,
 }
 
-/// Attention of `query [b, n, heads * d]` to `key [b, m, heads * d]` and `value [b, m, heads * e]`: `[b, n, heads * e]`.
+/// Attention of `query [b, n, heads * d]` to `key [b, m, heads * d]` and `value [b, m, heads * e]`:
+/// `[b, n, heads * e]`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Attention {
     /// What asks.
@@ -133,7 +139,8 @@ pub struct Attention {
     pub scale: f32,
     /// Whether row `i` sees only the rows up to `i`.
     pub causal: bool,
-    /// Whether autocast leaves the products of queries and keys in f32 (diffusers' `upcast_attention`).
+    /// Whether autocast leaves the products of queries and keys in f32 (diffusers'
+    /// `upcast_attention`).
     pub upcast: bool,
 }
 

@@ -203,7 +203,7 @@ fn the_verifier_holds_each_rule() {
                     name: "z".to_owned(),
                     value: Value(2),
                     donated: Some(Value(0)),
-                })
+                });
             },
             "cannot take over",
         ),

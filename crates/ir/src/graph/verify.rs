@@ -2,7 +2,8 @@
 //!
 //! 1. An op uses only values that stand before it.
 //! 2. Each node's type is what its op gives for its operands (`infer.rs`).
-//! 3. An input or weight node names a declaration of its own type, and each declaration has exactly one node.
+//! 3. An input or weight node names a declaration of its own type, and each declaration has exactly
+//!    one node.
 //! 4. No two inputs, no two weights and no two outputs share a name.
 //! 5. No dimension is 0: nothing would be computed, and back ends differ on what that means.
 //! 6. There is an output, and each is a value of the function.

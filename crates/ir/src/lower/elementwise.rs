@@ -82,7 +82,8 @@ impl Lowering<'_> {
         Held { array: self.text.binary(op, &x, &y), order }
     }
 
-    /// `value` in `order`, repeated up to `dims`, which are in that order. A scalar is repeated everywhere.
+    /// `value` in `order`, repeated up to `dims`, which are in that order. A scalar is repeated
+    /// everywhere.
     fn spread(&mut self, value: Value, order: &[usize], dims: &[u64]) -> Array {
         let node = &self.function.nodes()[value.index()];
         if let Op::Fill(number) = node.op {

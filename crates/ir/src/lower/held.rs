@@ -1,4 +1,5 @@
-//! In which order each value's dimensions are held, and the walk over the function that keeps track of it.
+//! In which order each value's dimensions are held, and the walk over the function that keeps track
+//! of it.
 
 use super::Target;
 use super::text::{Array, Kind, Name, Text};
@@ -43,7 +44,8 @@ pub(super) struct Lowering<'f> {
     pub(super) function: &'f Verified,
     pub(super) target: Target,
     pub(super) text: Text,
-    /// Each value in each order in which it was wanted so far, the one it was made in first. A fill is made where it is used.
+    /// Each value in each order in which it was wanted so far, the one it was made in first. A fill
+    /// is made where it is used.
     held: Vec<Vec<Held>>,
     weight_orders: &'f [Vec<usize>],
 }
@@ -201,8 +203,9 @@ impl<'f> Lowering<'f> {
         self.in_order(value, &(0..rank).collect::<Vec<_>>())
     }
 
-    /// The order that values of `rank` best share: that of the largest, and among equally large ones that of one which is not
-    /// row-major. Scalars, and values of other ranks, go with any order.
+    /// The order that values of `rank` best share: that of the largest, and among equally large
+    /// ones that of one which is not row-major. Scalars, and values of other ranks, go with any
+    /// order.
     pub(super) fn common_order(&mut self, values: &[Value], rank: usize) -> Vec<usize> {
         let mut best: Option<((u64, bool), Vec<usize>)> = None;
         for &value in values {

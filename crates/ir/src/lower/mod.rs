@@ -1,14 +1,18 @@
 //! Lowering a verified graph to StableHLO text.
 //!
-//! The graph speaks the checkpoints' language, NCHW; XLA computes convolutions faster where channels come last (1.4 times on
-//! XLA:CPU). So each value is *held* with its dimensions in some order (`held.rs`): what a convolution gives is held
-//! channels-last, a permutation only changes the book-keeping, and element by element ops follow their operands. Nothing is
-//! transposed between the first convolution and the last; what goes in and out of the function is row-major as declared.
+//! The graph speaks the checkpoints' language, NCHW; XLA computes convolutions faster where
+//! channels come last (1.4 times on XLA:CPU). So each value is *held* with its dimensions in some
+//! order (`held.rs`): what a convolution gives is held channels-last, a permutation only changes
+//! the book-keeping, and element by element ops follow their operands. Nothing is transposed
+//! between the first convolution and the last; what goes in and out of the function is row-major as
+//! declared.
 //!
-//! Weights are parameters, so whoever places them on the device can put their dimensions in another order on the way:
-//! [`Lowered::weight_orders`] says which (kernels height, width, in, out; matrices in, out).
+//! Weights are parameters, so whoever places them on the device can put their dimensions in another
+//! order on the way: [`Lowered::weight_orders`] says which (kernels height, width, in, out;
+//! matrices in, out).
 //!
-//! The text is the same for the same function in each release's build: it is what the cache's keys are taken from.
+//! The text is the same for the same function in each release's build: it is what the cache's keys
+//! are taken from.
 
 mod attention;
 mod elementwise;
@@ -24,10 +28,11 @@ use crate::graph::{Op, Value, Verified};
 /// A function as StableHLO.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lowered {
-    /// A module with one function, `main`: it takes the function's inputs in order, then its weights in order, and gives its
-    /// outputs in order.
+    /// A module with one function, `main`: it takes the function's inputs in order, then its
+    /// weights in order, and gives its outputs in order.
     pub text: String,
-    /// For each weight the order in which the program takes its dimensions, as [`weight_orders`] gives it.
+    /// For each weight the order in which the program takes its dimensions, as [`weight_orders`]
+    /// gives it.
     pub weight_orders: Vec<Vec<usize>>,
 }
 
@@ -47,11 +52,12 @@ pub fn stablehlo(function: &Verified, target: Target) -> Lowered {
     Lowered { text, weight_orders }
 }
 
-/// The order in which the lowered program takes each weight's dimensions: dimension `i` of the parameter is dimension
-/// `order[i]` of the checkpoint's tensor. The text is not needed for it.
+/// The order in which the lowered program takes each weight's dimensions: dimension `i` of the
+/// parameter is dimension `order[i]` of the checkpoint's tensor. The text is not needed for it.
 ///
-/// Kernels of convolutions are height, width, in, out. Matrices of linear layers are in, out: XLA:CPU multiplies 1.0 to 5 times faster by
-/// those than by matrices as they are stored (2048 rows: 1.05; 154 rows: 1.6; 2 rows: 4.6).
+/// Kernels of convolutions are height, width, in, out. Matrices of linear layers are in, out:
+/// XLA:CPU multiplies 1.0 to 5 times faster by those than by matrices as they are stored (2048
+/// rows: 1.05; 154 rows: 1.6; 2 rows: 4.6).
 pub fn weight_orders(function: &Verified) -> Vec<Vec<usize>> {
     let rank = |decl: &crate::graph::WeightDecl| decl.kind.dims.len();
     let mut orders: Vec<Vec<usize>> =

@@ -1,4 +1,5 @@
-//! Group norm and layer norm: mean, then the variance of the differences from it, in f32 whatever is normalised.
+//! Group norm and layer norm: mean, then the variance of the differences from it, in f32 whatever
+//! is normalised.
 
 use preheat_tensor::Dtype;
 

@@ -114,7 +114,8 @@ impl Lowering<'_> {
         Held::row_major(self.gather(&x, &indices, &gather, &[batch, features]))
     }
 
-    /// Slices of `x` that begin at `indices [..., taken]`. XLA moves an index that is out of range to the nearest that is in it.
+    /// Slices of `x` that begin at `indices [..., taken]`. XLA moves an index that is out of range
+    /// to the nearest that is in it.
     fn gather(&mut self, x: &Array, indices: &Array, gather: &Gather<'_>, dims: &[u64]) -> Array {
         use super::text::List;
         let Gather { offsets, taken, slice } = gather;
@@ -153,7 +154,8 @@ impl std::fmt::Display for Joined<'_> {
     }
 }
 
-/// The cell of `from` that cell `to` of `size` shows, in f32 as torch computes it (`nearest_neighbor_compute_source_index`).
+/// The cell of `from` that cell `to` of `size` shows, in f32 as torch computes it
+/// (`nearest_neighbor_compute_source_index`).
 #[expect(
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
@@ -171,11 +173,12 @@ fn nearest(to: u64, from: u64, size: u64) -> u64 {
     ((to as f32 * scale).floor() as u64).min(from - 1)
 }
 
-/// The order in which an array whose dimensions `from` are held in `order` holds the dimensions `to`, where a reshape of the array
-/// gives that: `None` where elements would have to move.
+/// The order in which an array whose dimensions `from` are held in `order` holds the dimensions
+/// `to`, where a reshape of the array gives that: `None` where elements would have to move.
 ///
-/// Both shapes are cut into the shortest runs of dimensions with equal products. A run can be reshaped where it lies if the
-/// array holds its dimensions next to each other and in their order; dimensions of size 1 are nowhere in particular.
+/// Both shapes are cut into the shortest runs of dimensions with equal products. A run can be
+/// reshaped where it lies if the array holds its dimensions next to each other and in their order;
+/// dimensions of size 1 are nowhere in particular.
 fn reshaped_order(from: &[u64], to: &[u64], order: &[usize]) -> Option<Vec<usize>> {
     let mut run_of = vec![0; from.len()];
     let mut runs: Vec<std::ops::Range<usize>> = Vec::new();

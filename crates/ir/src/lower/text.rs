@@ -1,7 +1,7 @@
 //! Statements of StableHLO, appended to one string.
 //!
-//! A method per operation that lowering uses. Each takes arrays, works out the type of the result, and writes one line; where
-//! the result would be the operand itself, it writes nothing.
+//! A method per operation that lowering uses. Each takes arrays, works out the type of the result,
+//! and writes one line; where the result would be the operand itself, it writes nothing.
 
 use std::fmt::{self, Display, Write};
 
@@ -163,7 +163,8 @@ impl Text {
         Array { name: Name::Result(index), dtype: x.dtype, dims }
     }
 
-    /// Dimension `i` of the result is dimension `order[i]` of `x`. Where only dimensions of size 1 move, no element does.
+    /// Dimension `i` of the result is dimension `order[i]` of `x`. Where only dimensions of size 1
+    /// move, no element does.
     pub(super) fn transpose(&mut self, x: &Array, order: &[usize]) -> Array {
         if order.iter().enumerate().all(|(to, &from)| to == from) {
             return x.clone();
@@ -183,7 +184,8 @@ impl Text {
         Array { name: Name::Result(index), dtype: x.dtype, dims }
     }
 
-    /// Dimension `i` of `x` becomes dimension `at[i]` of an array of `dims`, and is repeated where it has size 1.
+    /// Dimension `i` of `x` becomes dimension `at[i]` of an array of `dims`, and is repeated where
+    /// it has size 1.
     pub(super) fn broadcast(&mut self, x: &Array, at: &[usize], dims: &[u64]) -> Array {
         if x.dims == dims {
             return x.clone();
@@ -304,8 +306,8 @@ impl Text {
         self.statement(x.dtype, x.dims.clone(), written)
     }
 
-    /// Does `body` so many times. It is given what it gave the time before, `carried` at first; the first of that is an int32
-    /// counter from 0, which it raises.
+    /// Does `body` so many times. It is given what it gave the time before, `carried` at first; the
+    /// first of that is an int32 counter from 0, which it raises.
     pub(super) fn repeat(
         &mut self,
         carried: &[Array],
@@ -402,7 +404,8 @@ impl Display for Dot<'_> {
     }
 }
 
-/// How exactly a TPU multiplies f32: it would otherwise round the factors to bf16 first. Nothing changes on a CPU.
+/// How exactly a TPU multiplies f32: it would otherwise round the factors to bf16 first. Nothing
+/// changes on a CPU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Precision {
     /// Factors are rounded to bf16.
@@ -425,7 +428,8 @@ impl Precision {
     }
 }
 
-/// A number as a constant of a dtype: decimal that reads back as the same f32, bits where there is no decimal.
+/// A number as a constant of a dtype: decimal that reads back as the same f32, bits where there is
+/// no decimal.
 struct Number(f32, Dtype);
 
 impl Display for Number {

@@ -1,17 +1,19 @@
-//! The C layouts of PJRT's `AbiVersion` extension, version 1 (`pjrt_c_api_abi_version_extension.h`).
+//! The C layouts of PJRT's `AbiVersion` extension, version 1
+//! (`pjrt_c_api_abi_version_extension.h`).
 //!
-//! No plugin that is pinned brings this header along, so these are not compared with it. What libtpu itself says of the sizes that
-//! it expects is (`tests/tpu/pjrt_tpu.rs`).
+//! No plugin that is pinned brings this header along, so these are not compared with it. What
+//! libtpu itself says of the sizes that it expects is (`tests/tpu/pjrt_tpu.rs`).
 //!
-//! An extension's args have no `extension_start`. The table grew at its end: read a function only where the extension's own
-//! `struct_size` says that it is there, as with [`Api`](super::Api).
+//! An extension's args have no `extension_start`. The table grew at its end: read a function only
+//! where the extension's own `struct_size` says that it is there, as with [`Api`](super::Api).
 
 use super::{
     Args, Client, Executable, ExtensionBase, ExtensionType, FieldLayout, Function, PhantomData,
     PhantomPinned, StructLayout, c_char, end_of_last, offset_of,
 };
 
-/// `PJRT_Extension_Type_AbiVersion`. The header that the rest of these layouts is from ends before it.
+/// `PJRT_Extension_Type_AbiVersion`. The header that the rest of these layouts is from ends before
+/// it.
 pub const ABI_VERSION: ExtensionType = ExtensionType(20);
 
 opaque! {
@@ -51,7 +53,8 @@ macro_rules! extension {
                 const FIELDS: &[FieldLayout] = fields!($args: struct_size: usize $(, $arg: $type)*);
             }
 
-            // SAFETY: repr(C), `struct_size` first; integers, raw pointers and optional function pointers are valid as zeroes.
+            // SAFETY: repr(C), `struct_size` first; integers, raw pointers and optional function
+            // pointers are valid as zeroes.
             unsafe impl Args for $args {
                 const STRUCT_SIZE: usize = end_of_last(Self::FIELDS);
             }
@@ -63,7 +66,8 @@ macro_rules! extension {
             }
         )*
 
-        /// `PJRT_AbiVersion_Extension`. A plugin's is read through [`Call`], never through a reference to this.
+        /// `PJRT_AbiVersion_Extension`. A plugin's is read through [`Call`], never through a
+        /// reference to this.
         #[derive(Clone, Copy)]
         #[repr(C)]
         pub struct Extension {

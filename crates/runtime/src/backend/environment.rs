@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::BackendError;
 
-/// What decides how a plugin compiles that is fixed once it is loaded: its file, and the flags that it read then.
+/// What decides how a plugin compiles that is fixed once it is loaded: its file, and the flags that
+/// it read then.
 #[derive(Debug, Clone)]
 pub(super) struct Identity {
     plugin_build: String,
@@ -41,7 +42,8 @@ impl Identity {
         &self.variables
     }
 
-    /// The build, and what the compiler was told: with a topology's name, all that decides how a plugin describes it.
+    /// The build, and what the compiler was told: with a topology's name, all that decides how a
+    /// plugin describes it.
     pub(super) fn words(&self) -> [String; 3] {
         [self.plugin_build.clone(), self.xla_flags.to_string(), self.libtpu_init_args.to_string()]
     }
@@ -57,7 +59,8 @@ fn variable(variable: &'static str) -> Result<String, BackendError> {
 
 /// What a plugin says of a topology, a client's own or one that was named.
 ///
-/// Everything is asked of the topology and nothing of a client, so that who compiles ahead of time and who runs ask the same.
+/// Everything is asked of the topology and nothing of a client, so that who compiles ahead of time
+/// and who runs ask the same.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Facts {
     platform: String,
@@ -104,8 +107,8 @@ impl Facts {
 
 /// The topology as a client and a compile without one agree on it: kind, bounds, number of cores.
 ///
-/// The bounds come from the devices' coordinates, where they have any; a TPU's chips lie in a grid, and each has one core
-/// or more. Devices without coordinates lie in a row.
+/// The bounds come from the devices' coordinates, where they have any; a TPU's chips lie in a grid,
+/// and each has one core or more. Devices without coordinates lie in a row.
 fn canonical_topology(topology: &Topology) -> Result<preheat_cache::Topology, PjrtError> {
     let devices = topology.device_descriptions()?;
     let kind = devices.first().map(|device| device.kind.clone()).unwrap_or_default();
@@ -124,16 +127,18 @@ fn canonical_topology(topology: &Topology) -> Result<preheat_cache::Topology, Pj
     Ok(preheat_cache::Topology { kind, bounds, core_count })
 }
 
-/// The one field that is read of `xla.CpuTopologyProto` (`xla/pjrt/proto/pjrt_c_api` and its neighbours): the host's
-/// features as LLVM names them, `+` for those it has and `-` for those it lacks.
+/// The one field that is read of `xla.CpuTopologyProto` (`xla/pjrt/proto/pjrt_c_api` and its
+/// neighbours): the host's features as LLVM names them, `+` for those it has and `-` for those it
+/// lacks.
 #[derive(Clone, PartialEq, Message)]
 struct CpuTopology {
     #[prost(string, repeated, tag = "4")]
     machine_attributes: Vec<String>,
 }
 
-/// XLA:CPU's executables hold instructions for the host's features, which its serialised topology lists. Where a release
-/// writes it in another form, the whole of it stands for the features: that can only miss, never hit wrongly.
+/// XLA:CPU's executables hold instructions for the host's features, which its serialised topology
+/// lists. Where a release writes it in another form, the whole of it stands for the features: that
+/// can only miss, never hit wrongly.
 fn host_features(raw_topology: &[u8]) -> Vec<String> {
     let mut features = match CpuTopology::decode(raw_topology) {
         Ok(topology) if !topology.machine_attributes.is_empty() => topology.machine_attributes,

@@ -1,5 +1,5 @@
-//! A device that is here, of either kind: what the runtime holds, whatever runs it. Compiled graphs run through a PJRT plugin, libtorch's
-//! operations through the torch library.
+//! A device that is here, of either kind: what the runtime holds, whatever runs it. Compiled graphs
+//! run through a PJRT plugin, libtorch's operations through the torch library.
 
 use std::sync::Arc;
 
@@ -119,7 +119,8 @@ impl Here {
         }
     }
 
-    /// Memory that could still be had on the device, in bytes; on the CPU, what the system has left for programs.
+    /// Memory that could still be had on the device, in bytes; on the CPU, what the system has left
+    /// for programs.
     pub(crate) fn free_memory_bytes(&self) -> Option<u64> {
         match self {
             Self::Xla(backend) => backend.free_memory_bytes(),
@@ -322,7 +323,8 @@ impl Event {
         }
     }
 
-    /// Has `done` called once it has come, or failed; on a thread of the back end's, or at once on this one.
+    /// Has `done` called once it has come, or failed; on a thread of the back end's, or at once on
+    /// this one.
     pub(crate) fn on_ready(
         &self,
         done: impl FnOnce(Result<(), DeviceFault>) + Send + 'static,

@@ -1,4 +1,5 @@
-//! The host's memory: what the system has left for programs, and what a container's limit leaves of that.
+//! The host's memory: what the system has left for programs, and what a container's limit leaves of
+//! that.
 
 use std::path::Path;
 
@@ -18,7 +19,8 @@ pub(crate) fn host_memory() -> Option<HostMemory> {
 
 /// The host's memory, from the files of Linux as `read` gives them.
 ///
-/// Limits of control groups are those of the group and of each group above it: a container's own group may have none.
+/// Limits of control groups are those of the group and of each group above it: a container's own
+/// group may have none.
 fn read_with(read: &dyn Fn(&str) -> Option<String>) -> Option<HostMemory> {
     let meminfo = read("/proc/meminfo")?;
     let mut memory = HostMemory {
@@ -33,7 +35,8 @@ fn read_with(read: &dyn Fn(&str) -> Option<String>) -> Option<HostMemory> {
             _ if controllers.split(',').any(|name| name == "memory") => &V1,
             _ => continue,
         };
-        // Where the group is not below the mount, as in a container that sees its host's names, the mount is its own group.
+        // Where the group is not below the mount, as in a container that sees its host's names, the
+        // mount is its own group.
         for group in Path::new(group).ancestors() {
             let group = group.to_string_lossy();
             let folder = format!("{}/{}", files.mount, group.trim_matches('/'));
@@ -51,7 +54,8 @@ struct Files {
     mount: &'static str,
     limit: &'static str,
     usage: &'static str,
-    /// What of the usage is the files that were read last, which the system takes back before it ends anything.
+    /// What of the usage is the files that were read last, which the system takes back before it
+    /// ends anything.
     cached: [&'static str; 2],
 }
 
@@ -68,7 +72,8 @@ const V2: Files = Files {
     cached: ["active_file", "inactive_file"],
 };
 
-/// What one group may have; `None` where it is not limited, which version 1 writes as a number beyond any machine.
+/// What one group may have; `None` where it is not limited, which version 1 writes as a number
+/// beyond any machine.
 fn limit(read: &dyn Fn(&str) -> Option<String>, files: &Files, folder: &str) -> Option<HostMemory> {
     let number = |name: &str| read(&format!("{folder}/{name}"))?.trim().parse::<u64>().ok();
     let total_bytes = number(files.limit)?;

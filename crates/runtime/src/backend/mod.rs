@@ -85,14 +85,16 @@ impl CompileError {
         }
     }
 
-    /// Whether it failed for what the device, its memory or this process is doing just now, rather than for the graph.
+    /// Whether it failed for what the device, its memory or this process is doing just now, rather
+    /// than for the graph.
     pub(crate) fn is_passing(&self) -> bool {
         match self {
             Self::Plugin(_) | Self::Torch(_) | Self::NoTorchProgram { .. } => {
                 is_passing(self.code())
             }
             Self::Ahead(AheadError::Plugin { code, .. }) => is_passing(*code),
-            // A compiler that ends its process ends the next one, too; anything else is of this machine.
+            // A compiler that ends its process ends the next one, too; anything else is of this
+            // machine.
             Self::Ahead(error) => {
                 !matches!(error, AheadError::Ended { status, .. } if status.code().is_some())
             }
@@ -135,7 +137,8 @@ pub enum BackendError {
         /// Where the plugin was looked for, and what to do.
         why: String,
     },
-    /// It cannot tell what hardware is like that is not here: there is none of that name, most often.
+    /// It cannot tell what hardware is like that is not here: there is none of that name, most
+    /// often.
     #[error("{target} cannot be compiled for by the plugin at {} (targets are such as {})", path.display(), crate::device::target::EXAMPLES)]
     Target {
         /// What was to be compiled for.
@@ -163,7 +166,8 @@ pub enum BackendError {
         #[source]
         cause: preheat_cache::PluginBuildError,
     },
-    /// Its file was replaced while it was being loaded, so which of the two was loaded cannot be told.
+    /// Its file was replaced while it was being loaded, so which of the two was loaded cannot be
+    /// told.
     #[error("the plugin at {} was replaced while it was loaded: start again", path.display())]
     Replaced {
         /// The plugin's file.

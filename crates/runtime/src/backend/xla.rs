@@ -60,8 +60,8 @@ pub(crate) struct Compiled {
 }
 
 impl XlaBackend {
-    /// Loads the plugin at `path` and creates a client. `build` names the plugin's build, for the environment; it is
-    /// asked once per process and plugin.
+    /// Loads the plugin at `path` and creates a client. `build` names the plugin's build, for the
+    /// environment; it is asked once per process and plugin.
     pub(crate) fn open(
         name: XlaDevice,
         path: &Path,
@@ -84,7 +84,8 @@ impl XlaBackend {
         Ok(Self { name, client, device, environment, variables })
     }
 
-    /// The device by what its platform calls itself: for a plugin that was named without saying what it is for.
+    /// The device by what its platform calls itself: for a plugin that was named without saying
+    /// what it is for.
     pub(crate) fn named_by_platform(mut self) -> Self {
         self.name = match self.environment.platform.as_str() {
             "tpu" => XlaDevice::Tpu,
@@ -94,7 +95,8 @@ impl XlaBackend {
         self
     }
 
-    /// Memory that could still be had on the device, in bytes; on the CPU, what the system has left for programs.
+    /// Memory that could still be had on the device, in bytes; on the CPU, what the system has left
+    /// for programs.
     pub(crate) fn free_memory_bytes(&self) -> Option<u64> {
         if self.environment.platform == "cpu" {
             return Some(host_memory()?.available_bytes);
@@ -112,9 +114,9 @@ impl XlaBackend {
     }
 }
 
-/// Compiles `inputs` with `client`. It is given what the key covers and nothing else, so what it makes cannot depend on
-/// anything that the key does not name. (The plugin itself reads `XLA_FLAGS` and `LIBTPU_INIT_ARGS`: they are in the
-/// environment's key.)
+/// Compiles `inputs` with `client`. It is given what the key covers and nothing else, so what it
+/// makes cannot depend on anything that the key does not name. (The plugin itself reads `XLA_FLAGS`
+/// and `LIBTPU_INIT_ARGS`: they are in the environment's key.)
 pub(crate) fn compile(
     client: &Client,
     inputs: &KeyInputs,
@@ -148,9 +150,11 @@ pub(super) fn measurements(
     }
 }
 
-/// What is kept of an executable: less, where this plugin build is known to run the same without the rest.
+/// What is kept of an executable: less, where this plugin build is known to run the same without
+/// the rest.
 ///
-/// `PREHEAT_SLIM=0` keeps it whole. That is in no key: both forms compute the same, and either serves who asked for the other.
+/// `PREHEAT_SLIM=0` keeps it whole. That is in no key: both forms compute the same, and either
+/// serves who asked for the other.
 fn slimmed(
     whole: preheat_pjrt::SerializedExecutable,
     KeyInputs { environment, options, .. }: &KeyInputs,
@@ -214,7 +218,8 @@ pub(super) fn encode_options(
     )
 }
 
-/// The executable's ABI version; `None` where the plugin has none, or does not give it: it is then compiled anew for every build.
+/// The executable's ABI version; `None` where the plugin has none, or does not give it: it is then
+/// compiled anew for every build.
 pub(super) fn abi_version(executable: &preheat_pjrt::Executable) -> Option<Vec<u8>> {
     let version = executable
         .abi_version()
@@ -225,7 +230,8 @@ pub(super) fn abi_version(executable: &preheat_pjrt::Executable) -> Option<Vec<u
         .flatten()
 }
 
-/// The inputs and outputs as the optimised program has them; `None` where the plugin does not give it.
+/// The inputs and outputs as the optimised program has them; `None` where the plugin does not give
+/// it.
 pub(super) fn interface(executable: &preheat_pjrt::Executable) -> Option<Interface> {
     let shape = executable.program_shape().ok()?;
     let specs = |types: &[TensorType]| types.iter().map(spec).collect();
@@ -258,7 +264,8 @@ fn number(value: &Value) -> Option<f64> {
     }
 }
 
-/// What the optimised program consists of; nothing where the plugin does not give it in a form that can be read.
+/// What the optimised program consists of; nothing where the plugin does not give it in a form that
+/// can be read.
 fn program_counts(executable: &preheat_pjrt::Executable) -> BTreeMap<String, u64> {
     let counts = executable
         .optimized_program()
@@ -292,8 +299,9 @@ pub(crate) fn peak_resident_bytes() -> Option<u64> {
     Some(kibibytes * 1024)
 }
 
-/// The plugins that this process has loaded. A library stays loaded, and XLA reads its flags once; so what was true when it was
-/// loaded is what the environment must say of it, whatever became of the file and the variables since.
+/// The plugins that this process has loaded. A library stays loaded, and XLA reads its flags once;
+/// so what was true when it was loaded is what the environment must say of it, whatever became of
+/// the file and the variables since.
 static LOADED: Mutex<BTreeMap<PathBuf, Identity>> = Mutex::new(BTreeMap::new());
 
 fn load_identified(
@@ -301,7 +309,8 @@ fn load_identified(
     build: impl FnOnce() -> Result<String, BackendError>,
     unusable: impl Fn(PjrtError) -> BackendError,
 ) -> Result<(Plugin, Identity), BackendError> {
-    // Held over the loading, so that no other thread loads it unidentified; a panic under the lock leaves the table whole.
+    // Held over the loading, so that no other thread loads it unidentified; a panic under the lock
+    // leaves the table whole.
     let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
     let known = path.canonicalize().ok().and_then(|path| loaded.get(&path).cloned());
     if let Some(identity) = known {

@@ -1,7 +1,9 @@
-//! What an executable of libtorch is given: each input on the device that executes, in the type that the graph declares.
+//! What an executable of libtorch is given: each input on the device that executes, in the type
+//! that the graph declares.
 //!
-//! [`Reader::arguments`] is the only maker of [`Arguments`], and the back end executes nothing else: a tensor that is elsewhere is brought,
-//! one of another type refused, and a mismatch has no way to be written.
+//! [`Reader::arguments`] is the only maker of [`Arguments`], and the back end executes nothing
+//! else: a tensor that is elsewhere is brought, one of another type refused, and a mismatch has no
+//! way to be written.
 
 use preheat_ir::graph::{Type, Verified};
 
@@ -110,11 +112,13 @@ impl Reader {
         }
     }
 
-    /// The tensors of one execution: inputs, then weights. `bring` moves an input that is elsewhere to the device that executes. Weights
-    /// stay where they rest: what offloads them put them there.
+    /// The tensors of one execution: inputs, then weights. `bring` moves an input that is elsewhere
+    /// to the device that executes. Weights stay where they rest: what offloads them put them
+    /// there.
     ///
     /// # Errors
-    /// Where `bring` fails, and where a tensor is missing or is not of the type that the graph declares.
+    /// Where `bring` fails, and where a tensor is missing or is not of the type that the graph
+    /// declares.
     pub fn arguments<T, E>(
         &self,
         given: Vec<Placed<T>>,

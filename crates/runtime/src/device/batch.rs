@@ -5,7 +5,8 @@ use std::ops::RangeInclusive;
 use super::placement::Plan;
 use super::{DeviceName, TorchId};
 
-/// The batches that are worth trying on a device. Those of a TPU are a card's, for want of a measurement.
+/// The batches that are worth trying on a device. Those of a TPU are a card's, for want of a
+/// measurement.
 pub fn range(device: DeviceName) -> RangeInclusive<u64> {
     match device {
         DeviceName::Cuda(_) | DeviceName::XlaCuda | DeviceName::Tpu => 4..=8,
@@ -23,9 +24,9 @@ pub struct Batch {
     pub reason: String,
 }
 
-/// The largest batch within the device's range that fits by the estimate without offloading more than a single picture would: more
-/// pictures at once gain less than moving weights costs. Where not even the range's least fits, fewer; where nothing is known of the
-/// memory, the range's least.
+/// The largest batch within the device's range that fits by the estimate without offloading more
+/// than a single picture would: more pictures at once gain less than moving weights costs. Where
+/// not even the range's least fits, fewer; where nothing is known of the memory, the range's least.
 ///
 /// # Errors
 /// As `plan`, which plans a batch.
@@ -59,7 +60,8 @@ mod tests {
     use super::super::offload::{Decision, Offload, StageNeed};
     use super::*;
 
-    /// What is chosen on a device with `free` bytes where weights take 100 and each picture takes 10.
+    /// What is chosen on a device with `free` bytes where weights take 100 and each picture takes
+    /// 10.
     fn chosen(id: TorchId, free: Option<u64>) -> u64 {
         let device = TorchDevice {
             position: 0,

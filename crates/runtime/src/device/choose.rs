@@ -79,8 +79,8 @@ impl Inventory {
     }
 }
 
-/// tpu, cuda, mps, cpu; on a Mac mps goes before cuda. xla-cpu comes last, and is taken where libtorch cannot be. xla-cuda is never
-/// chosen on its own: a CUDA card is to run through libtorch.
+/// tpu, cuda, mps, cpu; on a Mac mps goes before cuda. xla-cpu comes last, and is taken where
+/// libtorch cannot be. xla-cuda is never chosen on its own: a CUDA card is to run through libtorch.
 fn automatic(request: Request, inventory: &Inventory) -> Result<Choice, DeviceError> {
     let tpu = match request.tpu {
         TpuSwitch::Disabled => Err("--tpu-disable rules it out".to_owned()),
@@ -115,7 +115,8 @@ fn automatic(request: Request, inventory: &Inventory) -> Result<Choice, DeviceEr
     }
 }
 
-/// The device that `auto` takes among `offered`: of the best backend that is there, the first device that can be used.
+/// The device that `auto` takes among `offered`: of the best backend that is there, the first
+/// device that can be used.
 fn best(offered: &[TorchDevice], system: OperatingSystem) -> Option<&TorchDevice> {
     let order = match system {
         OperatingSystem::MacOs => [Family::Mps, Family::Cuda, Family::Cpu],
@@ -181,8 +182,8 @@ fn why_absent(id: TorchId, offered: &[TorchDevice], system: OperatingSystem) -> 
     }
 }
 
-/// The CPU in place of what was asked for and is `unavailable`: through libtorch for what runs through libtorch, else through XLA, if
-/// there is a choice.
+/// The CPU in place of what was asked for and is `unavailable`: through libtorch for what runs
+/// through libtorch, else through XLA, if there is a choice.
 fn stand_in(
     request: Request,
     inventory: &Inventory,
@@ -212,7 +213,8 @@ fn stand_in(
     Ok(Choice { warnings: vec![warning], ..chosen(device, found, reason) })
 }
 
-/// A reason in one line: without the list of places that some reasons end with, and without the words that lead to that list.
+/// A reason in one line: without the list of places that some reasons end with, and without the
+/// words that lead to that list.
 pub fn in_short(reason: &str) -> String {
     let (first, rest) = reason.split_once('\n').unwrap_or((reason, ""));
     let leads_to_a_list = rest.starts_with(' ');
@@ -251,7 +253,8 @@ pub struct StageChoices {
 /// Chooses the device for `request`, and those of the stages that have one of their own.
 ///
 /// # Errors
-/// As [`choose`]; and where a stage is to run elsewhere than the others, and either of the two places is not libtorch's.
+/// As [`choose`]; and where a stage is to run elsewhere than the others, and either of the two
+/// places is not libtorch's.
 pub fn choose_for_stages(
     request: Request,
     stages: StageDevices,

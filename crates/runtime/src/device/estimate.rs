@@ -1,11 +1,11 @@
 //! How much memory a stage takes, from its graph's own shapes.
 //!
-//! The activations of a stage are what is alive at the worst moment while its ops run in order: its inputs, which whoever runs it
-//! holds; what earlier ops gave and later ones read; the result of the op itself; and what attention, and norms of a shorter dtype, need on
-//! the side.
+//! The activations of a stage are what is alive at the worst moment while its ops run in order: its
+//! inputs, which whoever runs it holds; what earlier ops gave and later ones read; the result of
+//! the op itself; and what attention, and norms of a shorter dtype, need on the side.
 //!
-//! What it leaves out is what libraries take for themselves: cuDNN's workspaces, the padding of an allocator's blocks, its
-//! fragmentation. The reserve (`--reserve-memory`) is for that.
+//! What it leaves out is what libraries take for themselves: cuDNN's workspaces, the padding of an
+//! allocator's blocks, its fragmentation. The reserve (`--reserve-memory`) is for that.
 
 use preheat_ir::graph::{Attention, Function, Op, Type, UnaryOp, Verified};
 use preheat_tensor::Dtype;
@@ -15,15 +15,16 @@ use super::{Arithmetic, StageDtype};
 /// What attention takes beside its operands and its result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AttentionMemory {
-    /// Whether scores are held whole, `[batch, heads, rows, rows]`, before and after the softmax. Fused kernels hold a block of them.
+    /// Whether scores are held whole, `[batch, heads, rows, rows]`, before and after the softmax.
+    /// Fused kernels hold a block of them.
     pub whole_scores: bool,
     /// Whether operands of a shorter dtype are first copied to float32.
     pub in_float32: bool,
 }
 
 impl AttentionMemory {
-    /// What it is on a device through libtorch: its `scaled_dot_product_attention` is fused on CUDA and on the CPU, and made of single
-    /// operations on mps.
+    /// What it is on a device through libtorch: its `scaled_dot_product_attention` is fused on CUDA
+    /// and on the CPU, and made of single operations on mps.
     pub fn of(on: Arithmetic, dtype: &StageDtype) -> Self {
         Self { whole_scores: on == Arithmetic::Mps, in_float32: dtype.attention_in_float32 }
     }
@@ -84,8 +85,8 @@ pub fn activations(function: &Verified, attention: AttentionMemory) -> Activatio
     worst
 }
 
-/// What an op takes on the side that libtorch is given in float32 whatever it works on (docs/precision.md): its operand once more, and its
-/// result before that is rounded.
+/// What an op takes on the side that libtorch is given in float32 whatever it works on
+/// (docs/precision.md): its operand once more, and its result before that is rounded.
 fn float32_copies(operand: &Type) -> u64 {
     if bytes_of(operand.dtype) < 4 { operand.elements().saturating_mul(2 * 4) } else { 0 }
 }
@@ -109,7 +110,8 @@ pub fn largest_layer_bytes(function: &Verified) -> u64 {
 
 /// When memory is taken and given back.
 struct Lives {
-    /// What each op takes for its result: nothing for weights and inputs, which are counted apart, and for views.
+    /// What each op takes for its result: nothing for weights and inputs, which are counted apart,
+    /// and for views.
     own_bytes: Vec<u64>,
     /// What is not read again after each op.
     ending_at: Vec<u64>,
@@ -218,7 +220,8 @@ mod tests {
         (0..nodes.len()).map(at).max().unwrap()
     }
 
-    /// A function of random ops on squares, with views, values that nothing reads, and several outputs.
+    /// A function of random ops on squares, with views, values that nothing reads, and several
+    /// outputs.
     fn random(mut seed: u64) -> Verified {
         let mut next = move |below: usize| {
             seed = seed

@@ -1,5 +1,5 @@
-//! What is tried when a device runs out of memory, in order: the VAE decodes in slices, then in overlapping tiles; then stages are
-//! offloaded; then it is an error, with the figures.
+//! What is tried when a device runs out of memory, in order: the VAE decodes in slices, then in
+//! overlapping tiles; then stages are offloaded; then it is an error, with the figures.
 
 use std::fmt;
 
@@ -29,8 +29,9 @@ pub struct Strategy {
 }
 
 impl Strategy {
-    /// What is tried after `stage` ran out of memory; `None` where nothing is left. Only what helps that stage is tried: tiles do
-    /// nothing for the denoiser, slices nothing for a single picture, and on the CPU there is nowhere to offload to.
+    /// What is tried after `stage` ran out of memory; `None` where nothing is left. Only what helps
+    /// that stage is tried: tiles do nothing for the denoiser, slices nothing for a single picture,
+    /// and on the CPU there is nowhere to offload to.
     #[must_use]
     pub fn after_out_of_memory(self, stage: StageKind, batch: u64, on_cpu: bool) -> Option<Self> {
         let decoding = matches!(stage, StageKind::Vae { .. });
@@ -100,13 +101,15 @@ pub struct Tile {
     pub sides: [u64; 2],
 }
 
-/// Latents of a tile's side: what Stable Diffusion's VAE was trained on, as in diffusers' `tile_latent_min_size`.
+/// Latents of a tile's side: what Stable Diffusion's VAE was trained on, as in diffusers'
+/// `tile_latent_min_size`.
 pub const TILE: u64 = 64;
-/// Latents that neighbouring tiles share at least: a quarter, as in diffusers' `tile_overlap_factor`.
+/// Latents that neighbouring tiles share at least: a quarter, as in diffusers'
+/// `tile_overlap_factor`.
 pub const TILE_OVERLAP: u64 = 16;
 
-/// Tiles that cover latents of `sides`, row by row. All are of one size, so that one graph decodes them; the last of a row ends
-/// with it, and shares more than [`TILE_OVERLAP`] with its neighbour.
+/// Tiles that cover latents of `sides`, row by row. All are of one size, so that one graph decodes
+/// them; the last of a row ends with it, and shares more than [`TILE_OVERLAP`] with its neighbour.
 pub fn tiles(sides: [u64; 2]) -> Vec<Tile> {
     let origins = |side: u64| -> Vec<u64> {
         let last = side.saturating_sub(TILE);

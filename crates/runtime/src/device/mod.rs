@@ -1,5 +1,6 @@
-//! Which device a run goes to, in which dtype each stage computes, what rests where, and what is tried when memory runs out:
-//! pure decisions over described hardware, so that every case can be tested on any machine. docs/devices.md has them as tables.
+//! Which device a run goes to, in which dtype each stage computes, what rests where, and what is
+//! tried when memory runs out: pure decisions over described hardware, so that every case can be
+//! tested on any machine. docs/devices.md has them as tables.
 //!
 //! | question | answered in |
 //! |---|---|
@@ -37,12 +38,14 @@ pub use torch::OperatingSystem;
 /// A device as the user names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum DeviceName {
-    /// The best that is there: tpu, cuda, mps, cpu, and xla-cpu where the torch library is not installed.
+    /// The best that is there: tpu, cuda, mps, cpu, and xla-cpu where the torch library is not
+    /// installed.
     #[default]
     Auto,
     /// A TPU, through libtpu.
     Tpu,
-    /// A CUDA card through libtorch, by index; `cuda` alone is index 0. ROCm's cards are called so, too, as libtorch calls them.
+    /// A CUDA card through libtorch, by index; `cuda` alone is index 0. ROCm's cards are called so,
+    /// too, as libtorch calls them.
     Cuda(u32),
     /// Apple's GPU through libtorch.
     Mps,
@@ -52,7 +55,8 @@ pub enum DeviceName {
     XlaCpu,
     /// A CUDA card through XLA.
     XlaCuda,
-    /// A device of libtorch's that is only counted as one: `PREHEAT_TORCH_FAKE_DEVICES` adds them, for tests.
+    /// A device of libtorch's that is only counted as one: `PREHEAT_TORCH_FAKE_DEVICES` adds them,
+    /// for tests.
     Fake(u32),
 }
 
@@ -177,7 +181,8 @@ pub struct Inventory {
     pub tpu_plugin: Result<PathBuf, String>,
     /// The TPU that is attached, in words; or where it was looked for.
     pub tpu_hardware: Result<String, String>,
-    /// Whether `TPU_SKIP_MDS_QUERY` is set, in which case libtpu answers at once on a machine without a TPU.
+    /// Whether `TPU_SKIP_MDS_QUERY` is set, in which case libtpu answers at once on a machine
+    /// without a TPU.
     pub tpu_answers_at_once: bool,
     /// Where XLA's CPU plugin is, or why it is nowhere.
     pub xla_cpu_plugin: Result<PathBuf, String>,
@@ -217,7 +222,8 @@ impl Inventory {
             XlaDevice::XlaCpu => &self.xla_cpu_plugin,
         };
         let path = plugin.as_deref().map_err(Clone::clone)?;
-        // Without a TPU libtpu asks a metadata server that is not there, 30 times per variable, and looks hung for minutes.
+        // Without a TPU libtpu asks a metadata server that is not there, 30 times per variable, and
+        // looks hung for minutes.
         if device == XlaDevice::Tpu && !self.tpu_answers_at_once {
             self.tpu_hardware.as_ref().map_err(Clone::clone)?;
         }

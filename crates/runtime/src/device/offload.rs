@@ -149,8 +149,8 @@ pub struct Decision {
     pub reason: String,
 }
 
-/// What is left to others unless `--reserve-memory` says otherwise: on a card the workspaces and the rounding of libraries, on memory that
-/// the whole machine shares the rest of the machine, too.
+/// What is left to others unless `--reserve-memory` says otherwise: on a card the workspaces and
+/// the rounding of libraries, on memory that the whole machine shares the rest of the machine, too.
 pub fn default_reserve_bytes(device: TorchId) -> u64 {
     match device {
         TorchId::Cuda(_) => 512 << 20,

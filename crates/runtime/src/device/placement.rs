@@ -1,7 +1,7 @@
 //! Where each tensor of a request rests, and where and in which dtype it is read.
 //!
-//! A stage's inputs go to the device that executes the stage, wherever its weights rest, in the type in which its graph declares
-//! them: `arguments.rs` sees to it at each execution.
+//! A stage's inputs go to the device that executes the stage, wherever its weights rest, in the
+//! type in which its graph declares them: `arguments.rs` sees to it at each execution.
 //!
 //! The host's memory is libtorch's device `cpu`.
 
@@ -134,7 +134,8 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Plans the stages of a request. `reserve_bytes` is left alone on each device; `None` for the default.
+    /// Plans the stages of a request. `reserve_bytes` is left alone on each device; `None` for the
+    /// default.
     pub fn of(stages: &[Stage<'_>], offload: Offload, reserve_bytes: Option<u64>) -> Self {
         let denoiser = stages.iter().find(|stage| stage.kind == StageKind::Denoiser);
         let needs: Vec<StageNeed> = stages.iter().map(|stage| stage.need(denoiser)).collect();
@@ -171,7 +172,8 @@ impl Plan {
 }
 
 impl Stage<'_> {
-    /// What it takes; on the denoiser's device with what the denoiser is given, which rests there while other stages run.
+    /// What it takes; on the denoiser's device with what the denoiser is given, which rests there
+    /// while other stages run.
     fn need(&self, denoiser: Option<&Self>) -> StageNeed {
         let own = StageNeed::of(
             self.function,

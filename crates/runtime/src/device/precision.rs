@@ -1,5 +1,6 @@
-//! Which dtype each stage computes in: one table over the device, what was asked for, and the stage. docs/devices.md shows it;
-//! `graph::autocast` then says op by op what computes in that dtype (docs/precision.md).
+//! Which dtype each stage computes in: one table over the device, what was asked for, and the
+//! stage. docs/devices.md shows it; `graph::autocast` then says op by op what computes in that
+//! dtype (docs/precision.md).
 
 use std::fmt;
 use std::str::FromStr;
@@ -151,7 +152,8 @@ pub struct StageDtype {
     pub attention_in_float32: bool,
     /// Why, in a phrase.
     pub reason: &'static str,
-    /// What the user should know: the precision that was asked for is not what the stage computes in.
+    /// What the user should know: the precision that was asked for is not what the stage computes
+    /// in.
     pub warning: Option<String>,
 }
 
@@ -183,8 +185,8 @@ impl Precisions {
                 if too_large { "" } else { "; --force-precision computes in it all the same" };
             format!("{} in {dtype}, not {wanted}: {reason}{way_out}", stage.computes())
         });
-        // Apple's matrix products lose sums in either short dtype, and pictures come out black: Comfy-Org/ComfyUI#4799 and #8485
-        // (float16), #15819 (bfloat16).
+        // Apple's matrix products lose sums in either short dtype, and pictures come out black:
+        // Comfy-Org/ComfyUI#4799 and #8485 (float16), #15819 (bfloat16).
         let attention_in_float32 = on == Arithmetic::Mps && dtype != Dtype::Float32;
         StageDtype { dtype, attention_in_float32, reason, warning }
     }
@@ -216,7 +218,8 @@ fn rule(on: Arithmetic, asked: Precision, autocast: bool) -> (Dtype, &'static st
     }
 }
 
-/// The dtype in which a tensor of `dtype` is kept on a device: as it is, but for float64, which mps does not have.
+/// The dtype in which a tensor of `dtype` is kept on a device: as it is, but for float64, which mps
+/// does not have.
 pub fn carried(dtype: Dtype, on: Arithmetic) -> Dtype {
     match (dtype, on) {
         (Dtype::Float64, Arithmetic::Mps) => Dtype::Float32,

@@ -61,8 +61,9 @@ impl FromStr for Target {
     }
 }
 
-/// The name of a TPU's generation as topologies have it, and how many dimensions its chips are laid out in, by what the devices
-/// call themselves (`device_kind` of libtpu 0.0.51; Google's documentation of Cloud TPU has the layouts).
+/// The name of a TPU's generation as topologies have it, and how many dimensions its chips are laid
+/// out in, by what the devices call themselves (`device_kind` of libtpu 0.0.51; Google's
+/// documentation of Cloud TPU has the layouts).
 const GENERATIONS: [(&str, &str, usize); 6] = [
     ("TPU v2", "v2", 2),
     ("TPU v3", "v3", 2),
@@ -72,7 +73,8 @@ const GENERATIONS: [(&str, &str, usize); 6] = [
     ("TPU v6 lite", "v6e", 2),
 ];
 
-/// A topology as it is named: `v5e:1x1` for one `TPU v5 lite`. A kind that is not known keeps its own name and all its bounds.
+/// A topology as it is named: `v5e:1x1` for one `TPU v5 lite`. A kind that is not known keeps its
+/// own name and all its bounds.
 pub(crate) fn topology_name(topology: &preheat_cache::Topology) -> String {
     let known = GENERATIONS.iter().find(|(kind, ..)| *kind == topology.kind);
     let (name, dimensions) =

@@ -1,4 +1,5 @@
-//! One graph: found among the records, kept or compiled anew, and found again by the requests that led to it.
+//! One graph: found among the records, kept or compiled anew, and found again by the requests that
+//! led to it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,7 +17,8 @@ use crate::request::Asked;
 use crate::source::Graph;
 use crate::survival::{Survival, differs_only_in};
 
-/// What a newer build changes by itself. Where anything else differs, the compiler was asked for something else.
+/// What a newer build changes by itself. Where anything else differs, the compiler was asked for
+/// something else.
 const UPGRADED: [&str; 2] = ["plugin_build", "platform_version"];
 
 /// A program and how it was compiled, with the records of the executables that came of it.
@@ -27,7 +29,8 @@ pub(super) struct Origin {
     newest: GraphRecord,
 }
 
-/// What the records hold for other environments of the same platform, each program with its options once.
+/// What the records hold for other environments of the same platform, each program with its options
+/// once.
 ///
 /// Graphs are lowered for a platform, so that those of another would be of no use here.
 pub(super) fn origins(records: Vec<GraphRecord>, how: &Rewarm, here: &Environment) -> Vec<Origin> {
@@ -69,9 +72,11 @@ impl Origin {
         self.newest.measurements.compile_peak_bytes.filter(|&bytes| bytes > 0)
     }
 
-    /// The requests that led to any of the records, with the keys by which they lead to a graph of `environment`.
+    /// The requests that led to any of the records, with the keys by which they lead to a graph of
+    /// `environment`.
     ///
-    /// A request of which an earlier release did not record what its key was made of is left out: it finds the graph by lowering it.
+    /// A request of which an earlier release did not record what its key was made of is left out:
+    /// it finds the graph by lowering it.
     fn requests(&self, environment: &Digest) -> Vec<RecordedSignature> {
         let mut requests: Vec<RecordedSignature> = Vec::new();
         for recorded in self.records.iter().flat_map(|record| &record.signatures) {
@@ -108,7 +113,8 @@ pub(super) fn may_outlive(record: &GraphRecord, inner: &Inner) -> bool {
 }
 
 impl Inner {
-    /// Makes sure that the cache has the graph for this environment. `enter` waits until there is room for a compile.
+    /// Makes sure that the cache has the graph for this environment. `enter` waits until there is
+    /// room for a compile.
     pub(super) fn renew<P>(
         &self,
         origin: &Origin,

@@ -1,7 +1,9 @@
-//! Upgrade day: what the cache holds for other plugin builds, made ready for this one from the programs in its records.
+//! Upgrade day: what the cache holds for other plugin builds, made ready for this one from the
+//! programs in its records.
 //!
-//! Neither a model nor a pipeline is asked. A record tells the program, how it was compiled, and for each request that led to it what the
-//! key of level 1 was made of, so that the same requests find the new executable without a lowering.
+//! Neither a model nor a pipeline is asked. A record tells the program, how it was compiled, and
+//! for each request that led to it what the key of level 1 was made of, so that the same requests
+//! find the new executable without a lowering.
 
 mod graphs;
 mod targets;
@@ -21,8 +23,8 @@ use crate::progress::{Event, EventKind};
 pub struct Rewarm {
     /// Only graphs that one of these models led to; where none is named, all.
     pub models: Vec<String>,
-    /// Whether graphs for other hardware of the same platform are taken as well, and not only those that another build of the
-    /// plugin, or other flags, compiled for the same hardware.
+    /// Whether graphs for other hardware of the same platform are taken as well, and not only those
+    /// that another build of the plugin, or other flags, compiled for the same hardware.
     pub from_other_hardware: bool,
     /// How many compiles may run at once, memory allowing; `None`: one for every two processors.
     pub jobs: Option<usize>,
@@ -70,14 +72,16 @@ pub enum Renewed {
 }
 
 impl Runtime {
-    /// Makes ready for this runtime's plugin and hardware what its cache holds for others, from the programs in the records.
+    /// Makes ready for this runtime's plugin and hardware what its cache holds for others, from the
+    /// programs in the records.
     ///
-    /// Machine code that differs in nothing but the plugin's build, and which that build says it takes (the `AbiVersion` extension), is
-    /// not compiled anew but kept under its new key. What is done is kept, whatever becomes of the rest.
+    /// Machine code that differs in nothing but the plugin's build, and which that build says it
+    /// takes (the `AbiVersion` extension), is not compiled anew but kept under its new key. What is
+    /// done is kept, whatever becomes of the rest.
     ///
     /// # Errors
-    /// Where there is no cache that can be written, and where someone asked to stop. A graph that cannot be compiled is told with the
-    /// others.
+    /// Where there is no cache that can be written, and where someone asked to stop. A graph that
+    /// cannot be compiled is told with the others.
     pub fn rewarm(&self, how: &Rewarm) -> Result<Vec<Rewarmed>, Error> {
         let inner = &self.inner;
         let cache = inner.cache()?;

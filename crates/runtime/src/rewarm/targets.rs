@@ -11,8 +11,9 @@ use crate::device::{DeviceName, Target, XlaDevice};
 use crate::error::Error;
 use crate::target_of;
 
-/// Where the cache holds nothing for hardware that need not be here, a plugin is asked for this, to learn whether it makes any.
-/// A client of libtpu is never asked: where there is no TPU, that takes minutes.
+/// Where the cache holds nothing for hardware that need not be here, a plugin is asked for this, to
+/// learn whether it makes any. A client of libtpu is never asked: where there is no TPU, that takes
+/// minutes.
 const ANY_TARGET: &str = "tpu:v5e:1x1";
 
 /// What was made ready for one target.
@@ -25,11 +26,14 @@ pub struct RewarmedTarget {
 }
 
 impl Builder {
-    /// Makes ready what the cache holds for other plugin builds or other hardware, as [`Runtime::rewarm`](crate::Runtime::rewarm) does.
+    /// Makes ready what the cache holds for other plugin builds or other hardware, as
+    /// [`Runtime::rewarm`](crate::Runtime::rewarm) does.
     ///
-    /// With a [target](Self::target), for that one, from the graphs of any hardware of its platform. Without one, for every target
-    /// that the cache holds graphs of and the plugin compiles for: ahead of time where it can, so that no device has to be here. A
-    /// plugin that cannot compiles for the device that is here, and so does one whose [device](Self::device) is asked for: a TPU, or CUDA.
+    /// With a [target](Self::target), for that one, from the graphs of any hardware of its
+    /// platform. Without one, for every target that the cache holds graphs of and the plugin
+    /// compiles for: ahead of time where it can, so that no device has to be here. A plugin that
+    /// cannot compiles for the device that is here, and so does one whose [device](Self::device) is
+    /// asked for: a TPU, or CUDA.
     ///
     /// # Errors
     /// Where the cache or the plugin cannot be used, and where someone asked to stop.

@@ -1,4 +1,5 @@
-//! Reading a manifest, field by field, so that each error names its line, its field and what is allowed.
+//! Reading a manifest, field by field, so that each error names its line, its field and what is
+//! allowed.
 
 use std::ops::Range;
 use std::path::PathBuf;
@@ -71,23 +72,23 @@ impl Reader<'_> {
             match field {
                 "folder" => {
                     model.folder =
-                        Some(PathBuf::from(self.name(field, value, "a model's folder")?))
+                        Some(PathBuf::from(self.name(field, value, "a model's folder")?));
                 }
                 "variant" => {
                     model.variant =
-                        Some(self.name(field, value, "a name, such as \"fp16\"")?.to_owned())
+                        Some(self.name(field, value, "a name, such as \"fp16\"")?.to_owned());
                 }
                 "targets" => {
                     model.targets =
-                        self.each(field, value, "targets, such as \"tpu:v5e:1x1\"", target)?
+                        self.each(field, value, "targets, such as \"tpu:v5e:1x1\"", target)?;
                 }
                 "sizes" => {
                     model.sizes =
-                        self.each(field, value, "sizes, such as \"512x768\", width first", size)?
+                        self.each(field, value, "sizes, such as \"512x768\", width first", size)?;
                 }
                 "batches" => {
                     model.batches =
-                        self.each(field, value, "numbers of pictures, from 1 to 65536", batch)?
+                        self.each(field, value, "numbers of pictures, from 1 to 65536", batch)?;
                 }
                 "guided" => model.guided = self.each(field, value, "true, false or both", truth)?,
                 "negative_prompt" => {
@@ -100,14 +101,14 @@ impl Reader<'_> {
                 }
                 "precision" => model.precisions.all = self.precision(field, value)?,
                 "text_encoder_precision" => {
-                    model.precisions.text_encoder = Some(self.precision(field, value)?)
+                    model.precisions.text_encoder = Some(self.precision(field, value)?);
                 }
                 "denoiser_precision" => {
-                    model.precisions.denoiser = Some(self.precision(field, value)?)
+                    model.precisions.denoiser = Some(self.precision(field, value)?);
                 }
                 "vae_precision" => model.precisions.vae = Some(self.precision(field, value)?),
                 "autocast" => {
-                    model.precisions.autocast = self.one(field, value, "true or false", truth)?
+                    model.precisions.autocast = self.one(field, value, "true or false", truth)?;
                 }
                 _ => {
                     return Err(self.wrong(

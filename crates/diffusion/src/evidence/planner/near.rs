@@ -47,7 +47,8 @@ impl Near {
         near.filter(move |(_, own, _)| own.fits(larger)).map(|(.., position)| *position)
     }
 
-    /// The shapes of a kind with at least as many pixels as `own`, as long as a shape of theirs could serve it.
+    /// The shapes of a kind with at least as many pixels as `own`, as long as a shape of theirs
+    /// could serve it.
     pub(super) fn not_smaller(&self, own: Shape, most_waste: f64) -> impl Iterator<Item = Shape> {
         let of_kind = self.of_kind(own);
         let first = of_kind.partition_point(|(pixels, ..)| *pixels < own.pixels());

@@ -1,4 +1,5 @@
-//! Choosing: every subset where there are few, else greedy choices that are then improved step by step.
+//! Choosing: every subset where there are few, else greedy choices that are then improved step by
+//! step.
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
@@ -114,10 +115,12 @@ impl<'t> Search<'t> {
         )
     }
 
-    /// Adds what saves most, while anything saves and fits; `first` is what the candidates save in the state as it is.
+    /// Adds what saves most, while anything saves and fits; `first` is what the candidates save in
+    /// the state as it is.
     ///
-    /// What one saves is reckoned anew only when its turn comes: as a rule it has become less since. Where there is no more time to find
-    /// out whose turn it then is, it is taken out of turn.
+    /// What one saves is reckoned anew only when its turn comes: as a rule it has become less
+    /// since. Where there is no more time to find out whose turn it then is, it is taken out of
+    /// turn.
     fn fill(
         &self,
         state: &mut State<'t>,
@@ -145,15 +148,17 @@ impl<'t> Search<'t> {
         }
     }
 
-    /// All candidates, less those that are missed least for what they take, until the rest fits. It finds what no addition alone
-    /// does: two sizes that are worth having together, and of which the larger alone would draw every request of the smaller.
+    /// All candidates, less those that are missed least for what they take, until the rest fits. It
+    /// finds what no addition alone does: two sizes that are worth having together, and of which
+    /// the larger alone would draw every request of the smaller.
     fn thin(&self) -> State<'t> {
         let mut state = State::with(self.tables, &self.open);
         let mut heap: BinaryHeap<Missed> =
             self.open.iter().map(|at| self.missed(&mut state, *at)).collect();
         while !state.fits() {
             let Some(least) = heap.pop() else { break };
-            // Others have gone since it was reckoned: what is missed more now than the next waits for its turn.
+            // Others have gone since it was reckoned: what is missed more now than the next waits
+            // for its turn.
             let now = self.missed(&mut state, least.candidate);
             if heap.peek().is_some_and(|next| now < *next) && !self.is_enough() {
                 heap.push(now);
@@ -275,7 +280,8 @@ impl PartialEq for Worth {
 
 impl Eq for Worth {}
 
-/// How much a candidate would be missed, for what it takes. The greatest is the one that is missed least.
+/// How much a candidate would be missed, for what it takes. The greatest is the one that is missed
+/// least.
 struct Missed {
     missed: f64,
     candidate: usize,

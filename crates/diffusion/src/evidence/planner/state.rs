@@ -1,4 +1,5 @@
-//! A choice while it changes: what adding or removing one shape does is worked out from what that shape touches.
+//! A choice while it changes: what adding or removing one shape does is worked out from what that
+//! shape touches.
 
 use std::cell::Cell;
 
@@ -8,9 +9,11 @@ use super::{Candidate, Cost, Problem, Server, Spent, chance};
 /// Who can serve whom, and who needs what: what does not change while choices do.
 pub(super) struct Tables<'a> {
     pub(super) problem: &'a Problem,
-    /// For each kind of request, the candidates that could serve it in the order in which the runtime takes them.
+    /// For each kind of request, the candidates that could serve it in the order in which the
+    /// runtime takes them.
     covers: Vec<Vec<usize>>,
-    /// For each candidate, the kinds of requests that it could serve, each with its place among those that could.
+    /// For each candidate, the kinds of requests that it could serve, each with its place among
+    /// those that could.
     covered: Vec<Vec<(usize, usize)>>,
     /// For each graph, the candidates that need it.
     users: Vec<Vec<usize>>,
@@ -53,7 +56,8 @@ impl Tables<'_> {
     }
 }
 
-/// The candidates that could serve requests for `own`: itself, then larger ones, the smallest first.
+/// The candidates that could serve requests for `own`: itself, then larger ones, the smallest
+/// first.
 fn covers(problem: &Problem, near: &Near, own: usize) -> Vec<usize> {
     let larger =
         problem.most_waste_percent.map(|most| near.larger(problem.candidates[own].shape, most));
@@ -72,7 +76,8 @@ pub(super) struct State<'t> {
     uses: Vec<usize>,
     /// For each candidate, how many of its graphs are cold.
     lacks: Vec<usize>,
-    /// For each kind of request, the place of the candidate that serves it among those that could; `None` where all are cold.
+    /// For each kind of request, the place of the candidate that serves it among those that could;
+    /// `None` where all are cold.
     ranks: Vec<Option<usize>>,
     /// For each graph, how many requests are cold that need it.
     waiting: Vec<u64>,
@@ -150,7 +155,8 @@ impl<'t> State<'t> {
         self.tables.problem.budget.covers(self.spent())
     }
 
-    /// What `look` makes of the state with one candidate added or removed; afterwards it is as it was.
+    /// What `look` makes of the state with one candidate added or removed; afterwards it is as it
+    /// was.
     pub(super) fn trying<T>(&mut self, candidate: usize, look: impl FnOnce(&mut Self) -> T) -> T {
         let before = self.cost;
         self.toggle(candidate);

@@ -33,7 +33,8 @@ fn graph(compile_seconds: f64, stored_bytes: u64) -> GraphCost {
 
 const NO_BOUND: Budget = Budget { compile_seconds: None, stored_bytes: None };
 
-/// Sizes with a denoiser of 100 s and 10 bytes each, and one text encoder of 5 s and 1 byte for all.
+/// Sizes with a denoiser of 100 s and 10 bytes each, and one text encoder of 5 s and 1 byte for
+/// all.
 fn sizes(sizes: &[([u64; 2], u64)], budget: Budget) -> Problem {
     let mut graphs = vec![graph(5.0, 1)];
     let (mut candidates, mut wanted) = (Vec::new(), Vec::new());
@@ -103,7 +104,8 @@ fn a_larger_size_serves_within_the_waste_and_the_smallest_that_is_warm_is_taken(
 
 #[test]
 fn padding_that_is_dearer_than_a_cold_start_is_not_chosen() {
-    // 500 passes a request over a quarter of a million pixels more: warming the larger one draws them all to it.
+    // 500 passes a request over a quarter of a million pixels more: warming the larger one draws
+    // them all to it.
     let mut problem = sizes(
         &[([512, 512], 990), ([512, 576], 10)],
         Budget { compile_seconds: Some(105.0), ..NO_BOUND },
@@ -181,7 +183,8 @@ fn made_up(numbers: &mut Numbers) -> Problem {
     }
 }
 
-/// The cheapest total over every subset that fits, found by the two functions that say what a subset costs and takes.
+/// The cheapest total over every subset that fits, found by the two functions that say what a
+/// subset costs and takes.
 fn cheapest(problem: &Problem) -> f64 {
     let all = problem.candidates.len();
     let mut cheapest = f64::INFINITY;

@@ -49,7 +49,8 @@ fn the_end_of_the_text_is_found_by_either_rule() {
     let mut text = open("sd15").text_encoders()[0].clone();
     let ids = [49406, 320, 1125, 49407, 49407, 49407];
     assert_eq!((text.eos_token_id, text.eos_position(&ids)), (2, 3));
-    // A token that textual inversion added is larger than the end of the text: the old rule takes it, as transformers does.
+    // A token that textual inversion added is larger than the end of the text: the old rule takes
+    // it, as transformers does.
     assert_eq!(text.eos_position(&[49406, 49408, 49407, 49407]), 1);
     text.eos_token_id = 49407;
     assert_eq!(text.eos_position(&[49406, 49408, 49407, 49407]), 2);

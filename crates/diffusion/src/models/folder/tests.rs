@@ -169,7 +169,7 @@ fn an_old_sample_size_is_raised() {
 #[test]
 fn a_prompt_has_as_many_tokens_as_the_tokenizer_gives() {
     let folder = altered("sd15", "text_encoder/config.json", |text| {
-        text["max_position_embeddings"] = json!(248)
+        text["max_position_embeddings"] = json!(248);
     });
     let tokens = || {
         let model = ModelFolder::open(folder.path()).unwrap();

@@ -50,8 +50,9 @@ pub(super) fn middle(
     resnet(b, "mid_block.resnets.1", x, block.channels, Some(conditions.time), config.groups())
 }
 
-/// `UpBlock2D` and `CrossAttnUpBlock2D`. Each resnet sees the last of `skips` beside its input, and takes it away. The block ends at
-/// the size of the skip that the next block starts with: twice its own, less where halving had rounded up.
+/// `UpBlock2D` and `CrossAttnUpBlock2D`. Each resnet sees the last of `skips` beside its input, and
+/// takes it away. The block ends at the size of the skip that the next block starts with: twice its
+/// own, less where halving had rounded up.
 pub(super) fn up(
     b: &mut Builder,
     config: &UnetConfig,

@@ -183,7 +183,8 @@ impl Levels {
         }
         let resnets = fields.count_per_level("layers_per_block", 2, levels)?;
         let layers = fields.count_per_level("transformer_layers_per_block", 1, levels)?;
-        // A block of the way up has one resnet more than that of the way down, and each can have a transformer after it.
+        // A block of the way up has one resnet more than that of the way down, and each can have a
+        // transformer after it.
         let both_ways = resnets.iter().map(|resnets| 2 * resnets + 1);
         fields.bound_layers("layers_per_block", both_ways.clone().sum())?;
         let with_transformers =
@@ -221,7 +222,8 @@ impl Levels {
         Ok(block)
     }
 
-    /// The way up has one resnet more per block, for what was left before the first resnet of the way down or by halving.
+    /// The way up has one resnet more per block, for what was left before the first resnet of the
+    /// way down or by halving.
     fn up(&self, fields: &Fields) -> Result<Vec<UnetBlock>, ModelError> {
         let attends = self.attends(fields, "up_block_types", &UP, [false, true, true, true])?;
         let blocks = (0..self.count()).rev().zip(attends).map(|(level, attends)| {

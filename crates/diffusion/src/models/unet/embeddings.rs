@@ -6,7 +6,8 @@ use super::config::{AddedConfig, UnetConfig};
 use super::{Added, refused, same};
 use crate::models::layers::{features, last, linear};
 
-/// The time embedding after the activation that each resnet would apply to it: `[1, dim]`, or `[n, dim]` with `added`.
+/// The time embedding after the activation that each resnet would apply to it: `[1, dim]`, or `[n,
+/// dim]` with `added`.
 pub(super) fn time(
     b: &mut Builder,
     config: &UnetConfig,
@@ -52,7 +53,8 @@ fn embed(b: &mut Builder, path: &str, x: Value, size: u64) -> Result<Value, Grap
     linear(b, &format!("{path}.linear_2"), x, size)
 }
 
-/// `get_timestep_embedding`: sines and cosines of `x [n, 1]` at frequencies that fall from 1 towards 1 / 10000, `[n, size]`.
+/// `get_timestep_embedding`: sines and cosines of `x [n, 1]` at frequencies that fall from 1
+/// towards 1 / 10000, `[n, size]`.
 fn sinusoid(
     b: &mut Builder,
     config: &UnetConfig,
@@ -69,8 +71,9 @@ fn sinusoid(
     b.concat(halves, 1)
 }
 
-/// `10000^(-i / (half - shift))`. The exponents are rounded to f32 as torch rounds them; their powers are taken in f64, because an
-/// f32 `exp` differs in its last bit from one C library to the next, and a program that holds it is another program.
+/// `10000^(-i / (half - shift))`. The exponents are rounded to f32 as torch rounds them; their
+/// powers are taken in f64, because an f32 `exp` differs in its last bit from one C library to the
+/// next, and a program that holds it is another program.
 fn frequencies(half: u64, shift: f32) -> Vec<f32> {
     #[expect(
         clippy::cast_possible_truncation,

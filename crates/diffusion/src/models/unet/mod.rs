@@ -1,4 +1,5 @@
-//! The denoiser's network (diffusers' `UNet2DConditionModel`), as Stable Diffusion 1.x, 2.x and XL configure it.
+//! The denoiser's network (diffusers' `UNet2DConditionModel`), as Stable Diffusion 1.x, 2.x and XL
+//! configure it.
 
 mod blocks;
 mod config;
@@ -16,17 +17,20 @@ use crate::models::layers::{SAME_3, conv, features, group_norm, last};
 pub struct Added {
     /// The pooled output of the second text encoder, `f32[n, proj]`.
     pub text_embeds: Value,
-    /// Height and width of the original, top and left of the crop, height and width of the target: `f32[n, 6]`.
+    /// Height and width of the original, top and left of the crop, height and width of the target:
+    /// `f32[n, 6]`.
     pub time_ids: Value,
 }
 
 /// Predicts what [`crate::pipeline::schedulers`] makes the update of: `[n, out_channels, h, w]`.
 ///
-/// `sample` is `[n, in_channels, h, w]`, `timestep` an f32 scalar that the whole batch shares, `context` `[n, tokens, context_size]`.
-/// Any height and width will do: where one is odd when it is halved, the way up returns to it.
+/// `sample` is `[n, in_channels, h, w]`, `timestep` an f32 scalar that the whole batch shares,
+/// `context` `[n, tokens, context_size]`. Any height and width will do: where one is odd when it is
+/// halved, the way up returns to it.
 ///
 /// # Errors
-/// Where an operand has another shape, or `added` is there for a network without it or the other way round.
+/// Where an operand has another shape, or `added` is there for a network without it or the other
+/// way round.
 pub fn unet(
     b: &mut Builder,
     config: &UnetConfig,

@@ -60,7 +60,8 @@ pub(super) fn transformer(
     b.add(x, out)
 }
 
-/// `BasicTransformerBlock`: attention to the picture, attention to the prompt, a gated linear unit; each after a norm and beside a shortcut.
+/// `BasicTransformerBlock`: attention to the picture, attention to the prompt, a gated linear unit;
+/// each after a norm and beside a shortcut.
 fn block(
     b: &mut Builder,
     config: &UnetConfig,
@@ -99,7 +100,8 @@ fn attend(
     linear(b, &format!("{path}.to_out.0"), attended, channels)
 }
 
-/// A GEGLU (arXiv 2002.05202) of four times the width, its gate in the second half, and the way back.
+/// A GEGLU (arXiv 2002.05202) of four times the width, its gate in the second half, and the way
+/// back.
 fn feed_forward(b: &mut Builder, path: &str, x: Value) -> Result<Value, GraphError> {
     let (channels, inner) = (last(b, x), last(b, x) * 4);
     let both = linear(b, &format!("{path}.0.proj"), x, inner * 2)?;

@@ -17,8 +17,9 @@ const MOST_BYTES: u64 = 4 << 20;
 
 /// A scheduler's configuration, as a model folder has it.
 ///
-/// Reading one checks no more than that it is a JSON object: what a field means, and whether it matters, depends on the class,
-/// and [`with_name`](Self::with_name) can still change that. [`schedule`](Self::schedule) checks the fields that its class reads.
+/// Reading one checks no more than that it is a JSON object: what a field means, and whether it
+/// matters, depends on the class, and [`with_name`](Self::with_name) can still change that.
+/// [`schedule`](Self::schedule) checks the fields that its class reads.
 #[derive(Debug, Clone)]
 pub struct SchedulerConfig {
     file: PathBuf,
@@ -40,7 +41,8 @@ impl SchedulerConfig {
 
     /// Takes a configuration from JSON text. `file` is where it is from, for messages.
     ///
-    /// Python writes numbers that JSON does not have (`"lambda_min_clipped": -Infinity`); they are understood.
+    /// Python writes numbers that JSON does not have (`"lambda_min_clipped": -Infinity`); they are
+    /// understood.
     pub fn from_json(text: &str, file: &Path) -> Result<Self, SchedulerError> {
         let fields = serde_json::from_str(&quote_non_finite(text))
             .map_err(|source| SchedulerError::Json { file: file.to_owned(), source })?;
@@ -53,8 +55,9 @@ impl SchedulerConfig {
         })
     }
 
-    /// The same configuration for another scheduler, as `from_config` of diffusers makes it: fields that the other class
-    /// does not have are ignored, and those that the file lacks have the other class's defaults.
+    /// The same configuration for another scheduler, as `from_config` of diffusers makes it: fields
+    /// that the other class does not have are ignored, and those that the file lacks have the other
+    /// class's defaults.
     #[must_use]
     pub fn with_name(&self, name: SchedulerName) -> Self {
         Self { name: Some(name), ..self.clone() }
@@ -175,7 +178,8 @@ impl SchedulerConfig {
     }
 }
 
-/// JSON text in which `NaN`, `Infinity` and `-Infinity`, which Python's encoder writes bare, are strings.
+/// JSON text in which `NaN`, `Infinity` and `-Infinity`, which Python's encoder writes bare, are
+/// strings.
 fn quote_non_finite(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len());
     let mut rest = text;

@@ -12,7 +12,8 @@ pub(super) fn schedule(settings: &Settings, steps: usize) -> Result<Schedule, Be
     let call = |timestep: f64| {
         let timestep = timestep.round_ties_even();
         let alpha = settings.alpha(whole(timestep))?;
-        // Not that of the next call's timestep: where these are rounded, the two differ by a little.
+        // Not that of the next call's timestep: where these are rounded, the two differ by a
+        // little.
         let next = settings.alpha(whole(timestep) - stride)?;
         Ok(Call::new(single(timestep), update(settings.prediction, settings.clip, alpha, next)))
     };
@@ -33,7 +34,8 @@ fn update(prediction: Prediction, clip: Option<f64>, alpha: f64, next: f64) -> C
         Prediction::Sample => ((1.0, 0.0), (-signal / noise, 1.0 / noise)),
     };
     match clip {
-        // In one, which keeps the large parts of both at small alphas from being rounded before they cancel.
+        // In one, which keeps the large parts of both at small alphas from being rounded before
+        // they cancel.
         None => Coefficients {
             model: single(next_signal * picture.0 + next_noise * epsilon.0),
             latents: single(next_signal * picture.1 + next_noise * epsilon.1),

@@ -75,7 +75,8 @@ fn levels(settings: &Settings, steps: usize) -> (Vec<f64>, Vec<f32>) {
 
 /// A step from one noise level to the next; of second order where the level before is given.
 ///
-/// `h` of the paper is the logarithm of the two levels' ratio, so that `exp(-h)` is that ratio itself.
+/// `h` of the paper is the logarithm of the two levels' ratio, so that `exp(-h)` is that ratio
+/// itself.
 fn update(
     prediction: Prediction,
     second_order: SecondOrder,

@@ -1,4 +1,5 @@
-//! Euler steps along the probability flow: arXiv 2206.00364, algorithm 1 without its second-order correction, and without churn.
+//! Euler steps along the probability flow: arXiv 2206.00364, algorithm 1 without its second-order
+//! correction, and without churn.
 
 use super::numbers::single;
 use super::settings::Settings;
@@ -18,8 +19,8 @@ pub(super) fn schedule(settings: &Settings, steps: usize) -> Schedule {
 
 /// A step from one noise level down to another: `L + (L - x0) * (next - sigma) / sigma`.
 ///
-/// The latents grow with the noise here: the picture, at its own size, plus `sigma` times unit noise. The denoiser is given them at unit
-/// variance.
+/// The latents grow with the noise here: the picture, at its own size, plus `sigma` times unit
+/// noise. The denoiser is given them at unit variance.
 pub(super) fn update(prediction: Prediction, sigma: f64, next: f64) -> Coefficients {
     let variance = sigma * sigma + 1.0;
     // x0 = from_model * m + (1 - from_noise) * L

@@ -1,4 +1,5 @@
-//! Euler steps that go down further than asked, and add fresh noise back: arXiv 2010.02502, equation 16 with eta 1, in sigmas.
+//! Euler steps that go down further than asked, and add fresh noise back: arXiv 2010.02502,
+//! equation 16 with eta 1, in sigmas.
 
 use super::euler;
 use super::numbers::single;

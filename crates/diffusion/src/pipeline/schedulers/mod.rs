@@ -1,15 +1,17 @@
 //! Schedulers: what each call of the denoiser is given, and how its output updates the latents.
 //!
-//! A scheduler here is no object with state: it is a table, computed before the first call, of the numbers that the step graph
-//! takes. One call of the graph, with `m` the guided output of the denoiser for `input_scale * L` at `timestep`, computes
+//! A scheduler here is no object with state: it is a table, computed before the first call, of the
+//! numbers that the step graph takes. One call of the graph, with `m` the guided output of the
+//! denoiser for `input_scale * L` at `timestep`, computes
 //!
 //! ```text
 //! out = clamp(output_model * m + output_latents * L, -clip, clip)
 //! new = base * B + latents * L + model * m + output * out + history[0] * h1 + history[1] * h2 + history[2] * h3 + noise * n
 //! ```
 //!
-//! where `L` are the latents that the denoiser sees, `B` the latents of an earlier call ([`Base`]), `h1`, `h2`, `h3` the `out` of
-//! the last calls that were remembered, newest first, and `n` is normal noise. Every update that is linear in these fits.
+//! where `L` are the latents that the denoiser sees, `B` the latents of an earlier call ([`Base`]),
+//! `h1`, `h2`, `h3` the `out` of the last calls that were remembered, newest first, and `n` is
+//! normal noise. Every update that is linear in these fits.
 //!
 //! | scheduler | history keeps | source |
 //! |---|---|---|
@@ -19,7 +21,8 @@
 //! | [`DpmSolverMultistep`](SchedulerKind::DpmSolverMultistep) | predicted pictures | arXiv 2211.01095, algorithm 2 |
 //! | [`Pndm`](SchedulerKind::Pndm) | the denoiser's outputs | arXiv 2202.09778, equations 9, 12 and 13 |
 //!
-//! The numbers follow diffusers 0.42.1, its roundings of timesteps included, since that is what models were released with.
+//! The numbers follow diffusers 0.42.1, its roundings of timesteps included, since that is what
+//! models were released with.
 
 mod config;
 mod ddim;
@@ -47,7 +50,8 @@ pub use crate::models::Coefficients;
 pub enum Prediction {
     /// The noise in the latents.
     Epsilon,
-    /// The velocity, `sqrt(alpha) * noise - sqrt(1 - alpha) * picture` (arXiv 2202.00512, appendix D).
+    /// The velocity, `sqrt(alpha) * noise - sqrt(1 - alpha) * picture` (arXiv 2202.00512, appendix
+    /// D).
     V,
     /// The latents without their noise.
     Sample,
@@ -81,7 +85,8 @@ impl Schedule {
 /// One call of the denoiser, and what becomes of its output.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Call {
-    /// What the denoiser is told. A whole number, except with linspace spacing or Karras sigmas of the Euler schedulers.
+    /// What the denoiser is told. A whole number, except with linspace spacing or Karras sigmas of
+    /// the Euler schedulers.
     pub timestep: f32,
     /// The numbers of the update.
     pub coefficients: Coefficients,
@@ -101,7 +106,8 @@ pub struct Call {
 /// Which latents stand in the slot `B` of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Base {
-    /// Those that the denoiser sees; the coefficient [`base`](Coefficients::base) is zero, so that the slot may hold anything finite.
+    /// Those that the denoiser sees; the coefficient [`base`](Coefficients::base) is zero, so that
+    /// the slot may hold anything finite.
     Current,
     /// Those of the last call with [`saves_latents`](Call::saves_latents).
     Saved,

@@ -28,10 +28,11 @@ pub(super) enum ZeroSnr {
     Almost,
 }
 
-/// The products of alphas: the share of the picture in the latents' variance, by the training's timesteps.
+/// The products of alphas: the share of the picture in the latents' variance, by the training's
+/// timesteps.
 ///
-/// Each step is rounded to f32 where torch rounds it, so that the products are those that diffusers computes with. `None` where a beta
-/// is not between 0 and 1.
+/// Each step is rounded to f32 where torch rounds it, so that the products are those that diffusers
+/// computes with. `None` where a beta is not between 0 and 1.
 pub(super) fn alphas_cumprod(
     betas: &Betas,
     train_timesteps: usize,
@@ -59,12 +60,14 @@ pub(super) fn alphas_cumprod(
     Some(products)
 }
 
-/// The standard deviations of the noise, where the picture keeps its size: `sqrt((1 - alpha) / alpha)`.
+/// The standard deviations of the noise, where the picture keeps its size: `sqrt((1 - alpha) /
+/// alpha)`.
 pub(super) fn sigmas(alphas_cumprod: &[f32]) -> Vec<f32> {
     alphas_cumprod.iter().map(|alpha| ((1.0 - alpha) / alpha).sqrt()).collect()
 }
 
-/// `torch.linspace` in f32: the first half counts from the start, the second from the end, each with one rounding.
+/// `torch.linspace` in f32: the first half counts from the start, the second from the end, each
+/// with one rounding.
 fn linspace(start: f64, end: f64, count: usize) -> Vec<f32> {
     let (start, end) = (single(start), single(end));
     if count == 1 {

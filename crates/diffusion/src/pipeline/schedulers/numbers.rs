@@ -1,4 +1,5 @@
-//! The few conversions between kinds of numbers, each with the reason why it loses nothing that matters.
+//! The few conversions between kinds of numbers, each with the reason why it loses nothing that
+//! matters.
 
 /// A count as a number to compute with.
 #[expect(clippy::cast_precision_loss, reason = "counts of timesteps are far below 2^53")]

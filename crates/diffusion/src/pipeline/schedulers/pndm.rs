@@ -25,8 +25,9 @@ pub(super) fn schedule(settings: &Settings, steps: usize) -> Result<Schedule, Be
 
 /// The calls with `skip_prk_steps`.
 ///
-/// The second timestep is called twice. The first time, its output is averaged with that of the first one, and the first step is done
-/// again with it, from where it began; this output is not remembered.
+/// The second timestep is called twice. The first time, its output is averaged with that of the
+/// first one, and the first step is done again with it, from where it began; this output is not
+/// remembered.
 fn multistep(
     settings: &Settings,
     stride: i64,
@@ -95,10 +96,10 @@ fn after_runge_kutta(
 /// `e0 / 6 + e1 / 3 + e2 / 3 + e3 / 6`.
 ///
 /// There is room for three earlier outputs, and the multistep that follows needs three. So `S` and
-/// `e1` are not kept but computed from the latents `L` of a call, which are
-/// `latents * S + model * e` by the transfer that led to them. The third call leaves
-/// `weight * e2 + L / second.model` in `h3`, with a weight such that the last call finds in `h3` and
-/// in its own latents all that it needs of `S`, `e1` and `e2`.
+/// `e1` are not kept but computed from the latents `L` of a call, which are `latents * S + model *
+/// e` by the transfer that led to them. The third call leaves `weight * e2 + L / second.model` in
+/// `h3`, with a weight such that the last call finds in `h3` and in its own latents all that it
+/// needs of `S`, `e1` and `e2`.
 fn runge_kutta(
     settings: &Settings,
     half: i64,
@@ -157,8 +158,8 @@ fn timestep(whole: i64) -> f32 {
     whole as f32
 }
 
-/// How this output and the remembered ones, newest first, are weighted: by call, the last line from then on. Adams and Bashforth's,
-/// but for the second line.
+/// How this output and the remembered ones, newest first, are weighted: by call, the last line from
+/// then on. Adams and Bashforth's, but for the second line.
 const WEIGHTS: [[f64; 4]; 5] = [
     [1.0, 0.0, 0.0, 0.0],
     [1.0 / 2.0, 1.0 / 2.0, 0.0, 0.0],

@@ -1,4 +1,5 @@
-//! What the fields of a configuration mean to one scheduler; the only place that knows their names and defaults.
+//! What the fields of a configuration mean to one scheduler; the only place that knows their names
+//! and defaults.
 
 use std::path::Path;
 
@@ -30,7 +31,8 @@ pub(super) struct Settings {
     pub(super) runge_kutta: bool,
     /// Where `use_karras_sigmas` is on; Euler and DPM++.
     pub(super) karras: Option<KarrasRange>,
-    /// Whether DPM++ rounds the timesteps of Karras levels; it cuts them off where `beta_schedule` is `squaredcos_cap_v2`.
+    /// Whether DPM++ rounds the timesteps of Karras levels; it cuts them off where `beta_schedule`
+    /// is `squaredcos_cap_v2`.
     pub(super) rounds_timesteps: bool,
     pub(super) final_sigma: FinalSigma,
     pub(super) solver: Solver,
@@ -41,7 +43,8 @@ pub(super) struct Beyond {
     pub(super) timestep: i64,
 }
 
-/// `sigma_min` and `sigma_max`: the ends of the Karras levels, where they are not those of the training.
+/// `sigma_min` and `sigma_max`: the ends of the Karras levels, where they are not those of the
+/// training.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct KarrasRange {
     pub(super) min: Option<f64>,
@@ -61,8 +64,8 @@ pub(super) struct Solver {
     pub(super) second_order: SecondOrder,
     pub(super) lower_order_final: bool,
     pub(super) euler_at_final: bool,
-    /// How many of the training's timesteps are visited: those whose lambda, the logarithm of signal over noise, is not below
-    /// `lambda_min_clipped`.
+    /// How many of the training's timesteps are visited: those whose lambda, the logarithm of
+    /// signal over noise, is not below `lambda_min_clipped`.
     pub(super) train_timesteps: usize,
 }
 
@@ -234,7 +237,7 @@ fn refuse_unsupported(fields: &Fields) -> Result<(), SchedulerError> {
             fields.word("timestep_type", (), &[("discrete", ())])?;
         }
         SchedulerKind::DpmSolverMultistep => {
-            fields.none_of("variance_type", &["learned", "learned_range"])?
+            fields.none_of("variance_type", &["learned", "learned_range"])?;
         }
         _ => {}
     }

@@ -1,4 +1,5 @@
-//! Noise levels between the training's timesteps: what the Euler schedulers and DPM-Solver step along.
+//! Noise levels between the training's timesteps: what the Euler schedulers and DPM-Solver step
+//! along.
 
 use super::noise_schedule;
 use super::numbers::{position, real, single};

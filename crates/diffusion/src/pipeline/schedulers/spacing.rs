@@ -1,4 +1,5 @@
-//! Which of the training's timesteps a number of steps visits: table 2 of arXiv 2305.08891, with the roundings of diffusers.
+//! Which of the training's timesteps a number of steps visits: table 2 of arXiv 2305.08891, with
+//! the roundings of diffusers.
 
 use super::numbers::real;
 
@@ -14,7 +15,8 @@ pub(super) enum Spacing {
 }
 
 impl Spacing {
-    /// The timesteps of a scheduler without a solver of its own, newest first. Those of [`Linspace`](Self::Linspace) have fractions.
+    /// The timesteps of a scheduler without a solver of its own, newest first. Those of
+    /// [`Linspace`](Self::Linspace) have fractions.
     pub(super) fn timesteps(self, train_timesteps: usize, steps: usize, offset: u32) -> Vec<f64> {
         match self {
             Self::Leading => leading(train_timesteps, steps, offset),
@@ -25,9 +27,11 @@ impl Spacing {
         }
     }
 
-    /// The timesteps of DPM-Solver, newest first: it divides the range by one step more, and leaves out the end of the last one.
+    /// The timesteps of DPM-Solver, newest first: it divides the range by one step more, and leaves
+    /// out the end of the last one.
     ///
-    /// `within` is the number of timesteps that are left once those of too little picture are cut off.
+    /// `within` is the number of timesteps that are left once those of too little picture are cut
+    /// off.
     pub(super) fn solver_timesteps(
         self,
         train_timesteps: usize,
@@ -55,8 +59,9 @@ fn leading(span: usize, count: usize, offset: u32) -> Vec<f64> {
 
 /// Strides down from `start`, and one less each.
 ///
-/// For some numbers of steps (61 is the first of 1000) the division of `numpy.arange` leaves one value more, at zero but for its
-/// rounding. diffusers then makes one call more at timestep -1, which DDIM looks up as the noisiest one of all; it is left out here.
+/// For some numbers of steps (61 is the first of 1000) the division of `numpy.arange` leaves one
+/// value more, at zero but for its rounding. diffusers then makes one call more at timestep -1,
+/// which DDIM looks up as the noisiest one of all; it is left out here.
 fn trailing(start: usize, stride: f64) -> Vec<f64> {
     let count = (real(start) / stride).ceil();
     let step = (real(start) - stride) - real(start);

@@ -17,7 +17,8 @@ use crate::backend::xla;
 /// The variable that tells a process that it is a child: the folder for its answer.
 pub(super) const VARIABLE: &str = "PREHEAT_COMPILER_CHILD";
 
-/// The exit status of a child that could not read its job or write its answer: nothing that its plugin did (`EX_IOERR` of sysexits.h).
+/// The exit status of a child that could not read its job or write its answer: nothing that its
+/// plugin did (`EX_IOERR` of sysexits.h).
 pub(super) const NOT_ANSWERED: i32 = 74;
 
 /// Whether this program becomes a child where it is asked to.
@@ -29,8 +30,9 @@ pub(super) fn this_program_serves() -> bool {
 
 /// Lets this program be started again as the process in which a graph is compiled ahead of time.
 ///
-/// A program that compiles for hardware that is not here ([`Builder::target`](crate::Builder::target)) calls this first
-/// thing in `main`. In a process that was started to compile, it does that and ends the process; in any other it returns at once.
+/// A program that compiles for hardware that is not here
+/// ([`Builder::target`](crate::Builder::target)) calls this first thing in `main`. In a process
+/// that was started to compile, it does that and ends the process; in any other it returns at once.
 pub fn serve_compiler() {
     SERVES.store(true, Ordering::Relaxed);
     let Some(folder) = std::env::var_os(VARIABLE).map(PathBuf::from) else { return };
@@ -41,7 +43,8 @@ pub fn serve_compiler() {
             NOT_ANSWERED
         }
     };
-    // What the plugin does at the end of its process is of no interest any more: the answer is there.
+    // What the plugin does at the end of its process is of no interest any more: the answer is
+    // there.
     std::process::exit(status);
 }
 
@@ -53,8 +56,8 @@ fn serve(folder: &Path) -> io::Result<()> {
     result_file::write_whole(&job::answer(folder), &serde_json::to_vec(&answer)?)
 }
 
-/// The parent keeps its end of standard input open for as long as it wants the answer. If it goes away, so does this process,
-/// however deep in a compile it is, and takes what it wrote along.
+/// The parent keeps its end of standard input open for as long as it wants the answer. If it goes
+/// away, so does this process, however deep in a compile it is, and takes what it wrote along.
 fn end_with_the_parent(folder: PathBuf) -> io::Result<()> {
     let watch = move || {
         let mut byte = [0];

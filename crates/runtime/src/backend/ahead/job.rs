@@ -135,7 +135,8 @@ pub(super) fn started(folder: &Path) -> PathBuf {
     folder.join("started")
 }
 
-/// Where the answer lies in its folder. It is written last, so that it is there only once everything is.
+/// Where the answer lies in its folder. It is written last, so that it is there only once
+/// everything is.
 pub(super) fn answer(folder: &Path) -> PathBuf {
     folder.join("answer.json")
 }

@@ -49,7 +49,8 @@ pub(crate) struct Ahead {
 }
 
 impl Ahead {
-    /// Asks the plugin at `plugin` what `target` is like; what it answered once is remembered in `notes`.
+    /// Asks the plugin at `plugin` what `target` is like; what it answered once is remembered in
+    /// `notes`.
     pub(crate) fn open(
         target: Target,
         plugin: &Path,
@@ -104,7 +105,8 @@ impl Ahead {
         let starting = Starting { program: self.program.as_deref(), variables: &self.variables };
         let answer =
             process::run(&starting, &job, program, &folder, cancel).inspect_err(|error| {
-                // Whatever was remembered of the target led here: whoever starts again should ask anew.
+                // Whatever was remembered of the target led here: whoever starts again should ask
+                // anew.
                 if let (AheadError::Replaced, Some(store)) = (error, notes) {
                     store.forget_note(self.note);
                 }

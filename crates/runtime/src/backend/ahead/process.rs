@@ -24,10 +24,12 @@ const FOLDER_RANDOM_LENGTH: usize = 6;
 /// How often a child is looked after.
 const POLL: Duration = Duration::from_millis(10);
 
-/// How long a program may take to show that it is a compiling child. It does so before it loads anything.
+/// How long a program may take to show that it is a compiling child. It does so before it loads
+/// anything.
 const START_PATIENCE: Duration = Duration::from_secs(30);
 
-/// How long after a child was ended by a signal it may turn out that the signal was meant for all: Ctrl-C reaches a whole group.
+/// How long after a child was ended by a signal it may turn out that the signal was meant for all:
+/// Ctrl-C reaches a whole group.
 const SIGNAL_PATIENCE: Duration = Duration::from_millis(300);
 
 /// A folder of an answer that is older than this belonged to a process that was killed.
@@ -36,14 +38,15 @@ const ABANDONED_AFTER: Duration = Duration::from_hours(24);
 /// The last lines of a child's standard error that are kept to explain its end.
 const LINES_KEPT: usize = 20;
 
-/// What begins a line of a stack trace, as absl and glog write it: it follows the reason, and pushes it out of sight.
+/// What begins a line of a stack trace, as absl and glog write it: it follows the reason, and
+/// pushes it out of sight.
 const STACK_TRACE: [&str; 3] = ["@ ", "PC: @", "*** "];
 
 /// What a line has in it that tells why a process gave up.
 const REASON: &str = "Check failed";
 
-/// What libtpu needs in order to answer at once where there is no TPU, to share its machine-wide lock, and to be quiet. A variable
-/// that the user has set stands.
+/// What libtpu needs in order to answer at once where there is no TPU, to share its machine-wide
+/// lock, and to be quiet. A variable that the user has set stands.
 const SURROUNDINGS: [(&str, &str); 7] = [
     ("ALLOW_MULTIPLE_LIBTPU_LOAD", "1"),
     ("TPU_SKIP_MDS_QUERY", "1"),
@@ -71,7 +74,8 @@ pub enum AheadError {
     Ended {
         /// How it ended.
         status: ExitStatus,
-        /// What it wrote to standard error: the check that failed, if one did, and the last lines without stack traces.
+        /// What it wrote to standard error: the check that failed, if one did, and the last lines
+        /// without stack traces.
         said: String,
     },
     /// No program is known that could be started to compile.
@@ -98,7 +102,8 @@ pub enum AheadError {
         /// The last lines that it wrote to standard error.
         said: String,
     },
-    /// The program that was started does not compile, or its answer was to another question: it is of another release.
+    /// The program that was started does not compile, or its answer was to another question: it is
+    /// of another release.
     #[error(
         "the program that was started to compile does not do so: it is not the `preheat` of this release, and does not call `serve_compiler()` first"
     )]
@@ -239,7 +244,8 @@ pub(super) fn run(
     // Closing it is what tells the child that nobody wants its answer any more.
     let mut lifeline = child.process.stdin.take();
     let ended = std::thread::scope(|scope| {
-        // A program that does not listen keeps the writer until it is killed, and not the one who may be asked to stop.
+        // A program that does not listen keeps the writer until it is killed, and not the one who
+        // may be asked to stop.
         let write = || lifeline.as_mut().map_or(Ok(()), |lifeline| job.write(input, lifeline));
         let writer = std::thread::Builder::new().spawn_scoped(scope, write).map_err(not_started)?;
         let ended = child.wait(folder.path(), cancel);
@@ -278,7 +284,8 @@ fn this_program() -> Result<PathBuf, AheadError> {
     own.ok_or(AheadError::NoProgram)
 }
 
-/// What starts a child: with what the compiler was told when the keys were made, whatever became of the environment since.
+/// What starts a child: with what the compiler was told when the keys were made, whatever became of
+/// the environment since.
 fn command(program: &Path, variables: &[(&'static str, String)], folder: &Path) -> Command {
     let mut command = Command::new(program);
     for (name, value) in variables {

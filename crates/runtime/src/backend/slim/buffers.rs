@@ -10,7 +10,8 @@ use super::wire::{Message, put_bytes};
 /// The `BufferAssignmentProto`.
 pub(super) struct Buffers<'a> {
     message: Message<'a>,
-    /// For each logical buffer, in the order of the file: its id, and the computation that defines it.
+    /// For each logical buffer, in the order of the file: its id, and the computation that defines
+    /// it.
     pub(super) logical: Vec<(u64, u64)>,
     /// The computations that its list of aliases names.
     pub(super) aliased: HashSet<u64>,

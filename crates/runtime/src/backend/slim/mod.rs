@@ -1,15 +1,20 @@
-//! Takes out of a serialised XLA:CPU executable what only its compiler needed; loading it then costs four tenths less.
+//! Takes out of a serialised XLA:CPU executable what only its compiler needed; loading it then
+//! costs four tenths less.
 //!
-//! The bytes hold the machine code, the thunks that call it, the buffer assignment, and the whole optimised HLO module. Loading
-//! rebuilds that module instruction by instruction, though all that still reads it is the entry's shape and aliasing, the
-//! constants that own a buffer, the analysis that gives each logical buffer its value, and a count of operations. So
+//! The bytes hold the machine code, the thunks that call it, the buffer assignment, and the whole
+//! optimised HLO module. Loading rebuilds that module instruction by instruction, though all that
+//! still reads it is the entry's shape and aliasing, the constants that own a buffer, the analysis
+//! that gives each logical buffer its value, and a count of operations. So
 //!
 //! 1. metadata (source lines, operation names, statistics) goes from every instruction;
-//! 2. the body of a fusion, long since a kernel, becomes its parameters and, for each result, a constant of its shape without a value;
-//! 3. computations that only such bodies called (the reducers) go, with their schedule and their thread-local buffers.
+//! 2. the body of a fusion, long since a kernel, becomes its parameters and, for each result, a
+//!    constant of its shape without a value;
+//! 3. computations that only such bodies called (the reducers) go, with their schedule and their
+//!    thread-local buffers.
 //!
-//! Nothing that runs is touched: thunks, object files, symbols, options and the places of all other buffers are copied byte for byte.
-//! `docs/slim.md` says why each of these is safe, and for which builds it was shown.
+//! Nothing that runs is touched: thunks, object files, symbols, options and the places of all other
+//! buffers are copied byte for byte. `docs/slim.md` says why each of these is safe, and for which
+//! builds it was shown.
 //!
 //! | file | knows |
 //! |---|---|
@@ -19,8 +24,9 @@
 //! | `buffers.rs` | logical buffers and allocations |
 //! | `plan.rs` | what goes |
 //!
-//! The rewriter knows the few fields it reads and refuses whatever it does not recognise; the bytes are then kept as they are.
-//! Field numbers are those of XLA's `xla/service/hlo.proto`, `xla/service/cpu/executable.proto` and `xla/backends/cpu/runtime/thunk.proto`.
+//! The rewriter knows the few fields it reads and refuses whatever it does not recognise; the bytes
+//! are then kept as they are. Field numbers are those of XLA's `xla/service/hlo.proto`,
+//! `xla/service/cpu/executable.proto` and `xla/backends/cpu/runtime/thunk.proto`.
 
 mod buffers;
 mod module;
@@ -33,7 +39,8 @@ use module::Module;
 use plan::Plan;
 use wire::Message;
 
-/// The plugin builds, as `preheat_cache::PluginBuild` names them, on which every test program ran to the same bytes either way.
+/// The plugin builds, as `preheat_cache::PluginBuild` names them, on which every test program ran
+/// to the same bytes either way.
 const PROVEN_BUILDS: &[&str] = &[
     // xla-cpu-pjrt 0.0.1, Linux x86-64.
     "blake3:2b16e6d95b862adefb7dea3ba6ffd485101588ff8f410306251b1b74814ab295",
@@ -85,7 +92,8 @@ pub(crate) enum NotSlimmed {
     },
 }
 
-/// `CompilationResultProto.ObjFileKind.KERNELS`: thunks that call kernels, the only kind there has been for years.
+/// `CompilationResultProto.ObjFileKind.KERNELS`: thunks that call kernels, the only kind there has
+/// been for years.
 const KERNELS: u64 = 2;
 /// XLA:CPU runs an executable of fewer floating point operations than this in the caller's thread.
 const FEWEST_OPERATIONS_OF_ITS_OWN_THREAD: u64 = 1000;
@@ -95,7 +103,8 @@ pub(crate) fn slim(payload: &[u8]) -> Result<Vec<u8>, NotSlimmed> {
     rewrite(payload, FEWEST_OPERATIONS_OF_ITS_OWN_THREAD)
 }
 
-/// As [`slim`]; of the fusions' bodies so much stays that `operations` floating point operations are still counted.
+/// As [`slim`]; of the fusions' bodies so much stays that `operations` floating point operations
+/// are still counted.
 pub(crate) fn rewrite(payload: &[u8], operations: u64) -> Result<Vec<u8>, NotSlimmed> {
     let with_options = Message::read(payload, "the executable with its options", 1..=2)?;
     let result = Message::read(with_options.bytes(1)?, "the compilation result", 1..=10)?;

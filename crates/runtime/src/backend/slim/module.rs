@@ -26,8 +26,9 @@ mod instruction {
     pub(super) const KNOWN: RangeInclusive<u32> = 1..=91;
 }
 
-/// Operations that a fusion's body may hold for it to be replaced. Their results are values of their own: none writes in place
-/// (dynamic-update-slice, scatter), keeps state, talks to others, or is foreign code, all of which XLA looks for within fusions.
+/// Operations that a fusion's body may hold for it to be replaced. Their results are values of
+/// their own: none writes in place (dynamic-update-slice, scatter), keeps state, talks to others,
+/// or is foreign code, all of which XLA looks for within fusions.
 const PLAIN_OPERATIONS: &str = "\
     abs add and atan2 bitcast bitcast-convert broadcast cbrt ceil clamp compare complex concatenate \
     constant convert convolution copy cosine count-leading-zeros divide dot dynamic-slice erf exponential \
@@ -36,10 +37,12 @@ const PLAIN_OPERATIONS: &str = "\
     reduce-window remainder reshape reverse round-nearest-afz round-nearest-even rsqrt select shift-left \
     shift-right-arithmetic shift-right-logical sign sine slice sqrt subtract tan tanh transpose tuple xor";
 
-/// The kinds of fusions that XLA:CPU makes a kernel of. A custom one may be read again as it is loaded.
+/// The kinds of fusions that XLA:CPU makes a kernel of. A custom one may be read again as it is
+/// loaded.
 const KERNEL_FUSIONS: &str = "kLoop kInput kOutput";
 
-/// Whether a `PrimitiveType` is that of an array's elements: no tuple (13), opaque (14) or token (17), nor one yet to come.
+/// Whether a `PrimitiveType` is that of an array's elements: no tuple (13), opaque (14) or token
+/// (17), nor one yet to come.
 fn is_element_type(primitive_type: u64) -> bool {
     matches!(primitive_type, 1..=12 | 15 | 16 | 18..=33)
 }
@@ -306,14 +309,15 @@ impl<'a> Instruction<'a> {
         written
     }
 
-    /// A constant of this name, shape and id. Without a literal it stands for a value that is known elsewhere.
+    /// A constant of this name, shape and id. Without a literal it stands for a value that is known
+    /// elsewhere.
     fn as_constant(&self) -> Vec<u8> {
         let mut written = Vec::new();
         for field in self.message.fields() {
             match field.number {
                 instruction::OPCODE => put_bytes(&mut written, instruction::OPCODE, b"constant"),
                 instruction::NAME | instruction::SHAPE | instruction::ID => {
-                    written.extend_from_slice(field.raw)
+                    written.extend_from_slice(field.raw);
                 }
                 _ => {}
             }

@@ -57,7 +57,8 @@ impl Plan {
         Ok(Self { stubbed, dropped })
     }
 
-    /// The computations that nothing calls any more, where their buffers can go with them: all of them or none.
+    /// The computations that nothing calls any more, where their buffers can go with them: all of
+    /// them or none.
     fn dropped(module: &Module<'_>, buffers: &Buffers<'_>, stubbed: &HashSet<u64>) -> HashSet<u64> {
         let before = module.reachable([module.entry], &HashSet::new());
         // What was never called stays, for whatever reason it is there.
@@ -75,8 +76,9 @@ impl Plan {
     }
 }
 
-/// XLA:CPU counts operations as it loads: an executable of few runs in the caller's thread, all others in their own. One body stays that
-/// has enough of them by itself; where none is found, all bodies stay, so the answer is never another one.
+/// XLA:CPU counts operations as it loads: an executable of few runs in the caller's thread, all
+/// others in their own. One body stays that has enough of them by itself; where none is found, all
+/// bodies stay, so the answer is never another one.
 fn keep_enough_operations(module: &Module<'_>, operations: u64, stubbed: &mut HashSet<u64>) {
     let enough = |one: &&Computation<'_>| one.operations() >= operations;
     // What surely counts: the entry, and what it calls without a condition.
@@ -94,7 +96,7 @@ fn keep_enough_operations(module: &Module<'_>, operations: u64, stubbed: &mut Ha
             match one.opcode {
                 b"call" | b"while" => pending.extend(&one.calls),
                 b"fusion" => {
-                    bodies.extend(one.calls.iter().filter_map(|id| module.get(*id)).filter(enough))
+                    bodies.extend(one.calls.iter().filter_map(|id| module.get(*id)).filter(enough));
                 }
                 _ => {}
             }

@@ -14,7 +14,8 @@ const THUNKS: &str = "\
     fft infeed kernel outfeed partition-id reduce-scatter replica-id rng-get-and-update-state sort topk \
     while ynn-fusion";
 
-/// The instructions of the HLO module that thunks look up as they are loaded: YNNPACK's, for one, are built anew from them.
+/// The instructions of the HLO module that thunks look up as they are loaded: YNNPACK's, for one,
+/// are built anew from them.
 pub(super) fn pinned_instructions(sequence: &[u8]) -> Result<HashSet<u64>, NotSlimmed> {
     let mut pinned = HashSet::new();
     read_sequence(sequence, 0, &mut pinned)?;
@@ -37,7 +38,8 @@ fn read_sequence(
         for ynn_fusion in thunk.every(21) {
             pinned.insert(Message::read(ynn_fusion?, "a YNNPACK thunk", 1..=4)?.varint(2)?);
         }
-        // The sequences within: of a call, of a conditional's branches, of a loop's condition and body.
+        // The sequences within: of a call, of a conditional's branches, of a loop's condition and
+        // body.
         for (implementation, last_field, sequences) in
             [(3, 1, 1..=1), (4, 2, 1..=1), (10, 4, 1..=2)]
         {

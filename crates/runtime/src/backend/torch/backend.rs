@@ -1,4 +1,5 @@
-//! A device of libtorch's as the runtime uses it: graphs made ready, tensors brought, and what it says of its memory.
+//! A device of libtorch's as the runtime uses it: graphs made ready, tensors brought, and what it
+//! says of its memory.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -78,8 +79,8 @@ impl TorchBackend {
         &self.environment
     }
 
-    /// What could still be had: what is free on the device, and what libtorch keeps for later; for the CPU, as the system or a container
-    /// leaves it free.
+    /// What could still be had: what is free on the device, and what libtorch keeps for later; for
+    /// the CPU, as the system or a container leaves it free.
     pub(crate) fn free_memory_bytes(&self) -> Option<u64> {
         let memory = self.torch.memory(&self.device).ok()?;
         if memory.free != UNKNOWN_BYTES {
@@ -131,7 +132,8 @@ impl TorchBackend {
         all.into_iter().filter(|one| one.device == own).map(told).collect()
     }
 
-    /// Makes a graph ready. There is nothing to compile: what is kept is the graph itself, and that it was ready here.
+    /// Makes a graph ready. There is nothing to compile: what is kept is the graph itself, and that
+    /// it was ready here.
     pub(crate) fn compile(
         self: &Arc<Self>,
         inputs: &KeyInputs,
@@ -192,7 +194,8 @@ impl TorchBackend {
 }
 
 impl TorchExecutable {
-    /// Runs it on inputs, then weights, wherever they are: inputs are brought, weights that rest elsewhere are streamed.
+    /// Runs it on inputs, then weights, wherever they are: inputs are brought, weights that rest
+    /// elsewhere are streamed.
     pub(crate) fn execute(&self, given: &[&TorchTensor]) -> Result<Vec<TorchTensor>, TorchError> {
         let place = |tensor: &&'_ TorchTensor| self.backend.place_of(tensor);
         let placed = given
@@ -219,7 +222,8 @@ impl TorchExecutable {
     }
 }
 
-/// What graphs that were made ready on a device fit: the library's build, libtorch's version, and the hardware.
+/// What graphs that were made ready on a device fit: the library's build, libtorch's version, and
+/// the hardware.
 fn environment(device: &TorchDevice, build: String) -> Environment {
     let platform = match device.id {
         TorchId::Cuda(_) if device.rocm => "torch-rocm",

@@ -1,4 +1,5 @@
-//! Where the torch library and the libtorch under it are. Nothing is loaded to find out, and no process started.
+//! Where the torch library and the libtorch under it are. Nothing is loaded to find out, and no
+//! process started.
 //!
 //! | what | looked for, in this order |
 //! |---|---|

@@ -1,4 +1,5 @@
-//! Loading the torch library: libtorch first, by absolute path, so that nothing depends on the loader's search path.
+//! Loading the torch library: libtorch first, by absolute path, so that nothing depends on the
+//! loader's search path.
 
 use std::error::Error as _;
 use std::path::Path;
@@ -13,7 +14,8 @@ use super::find::{TorchLibraries, libtorch_file};
 /// What of libtorch adds the cards, where it is there: loading it is enough.
 const ADDED: [&str; 2] = ["torch_cuda", "torch_hip"];
 
-/// Loads libtorch and the torch library, and gives its table. Neither is ever unloaded: libtorch has threads of its own.
+/// Loads libtorch and the torch library, and gives its table. Neither is ever unloaded: libtorch
+/// has threads of its own.
 pub(super) fn load(libraries: &TorchLibraries) -> Result<&'static Api, TorchError> {
     let path = libraries.libtorch.join(libtorch_file("torch_cpu"));
     let libtorch = open(&path)?;
@@ -44,14 +46,16 @@ fn open(path: &Path) -> Result<Library, TorchError> {
     if let Ok(Some(missing)) = missing_bytes(path) {
         return Err(TorchError::CutShort { path: path.to_owned(), missing });
     }
-    // SAFETY: what runs on loading is libtorch's and our own initialisation, which ask nothing of the process. A file that is
-    // something else altogether is the user's to answer for, as with every plugin.
+    // SAFETY: what runs on loading is libtorch's and our own initialisation, which ask nothing of
+    // the process. A file that is something else altogether is the user's to answer for, as with
+    // every plugin.
     unsafe { Library::new(path) }.map_err(|cause| TorchError::Load { path: path.to_owned(), cause })
 }
 
 /// What libtorch says of itself, where it has the function for it (from 2.7 on).
 fn libtorch_version(library: &Library) -> Option<[u32; 3]> {
-    // SAFETY: libtorch declares it so in torch/csrc/inductor/aoti_torch/c/shim.h: no arguments, a 64-bit number.
+    // SAFETY: libtorch declares it so in torch/csrc/inductor/aoti_torch/c/shim.h: no arguments, a
+    // 64-bit number.
     let version =
         unsafe { library.get::<unsafe extern "C" fn() -> u64>(b"aoti_torch_abi_version\0") }
             .ok()?;
@@ -62,7 +66,8 @@ fn libtorch_version(library: &Library) -> Option<[u32; 3]> {
 
 fn table(library: &Library, path: &Path) -> Result<&'static Api, TorchError> {
     let none = || TorchError::NoTorchLibrary { path: path.to_owned() };
-    // SAFETY: what exports this name is built from `torch/`, where it has this type; the version is checked below before more is read.
+    // SAFETY: what exports this name is built from `torch/`, where it has this type; the version is
+    // checked below before more is read.
     let entry = unsafe { library.get::<Entry>(SYMBOL.as_bytes()) }.map_err(|_| none())?;
     // SAFETY: it takes nothing, and gives a constant or null.
     let api = unsafe { entry() };
@@ -83,6 +88,7 @@ fn table(library: &Library, path: &Path) -> Result<&'static Api, TorchError> {
             wanted_bytes: size_of::<Api>(),
         });
     }
-    // SAFETY: of our version and at least our size, so it is an `Api`; the library stays loaded, and its table is constant.
+    // SAFETY: of our version and at least our size, so it is an `Api`; the library stays loaded,
+    // and its table is constant.
     Ok(unsafe { &*api })
 }

@@ -1,4 +1,5 @@
-//! libtorch, behind a library that is loaded when a torch device is first used: `torch/` builds it, this is its safe side.
+//! libtorch, behind a library that is loaded when a torch device is first used: `torch/` builds it,
+//! this is its safe side.
 //!
 //! ```no_run
 //! use preheat_tensor::Dtype;
@@ -56,8 +57,8 @@ use crate::device::{TorchDevice, TorchId};
 pub enum WeightPlace {
     /// On the graph's device; one that is elsewhere is an error.
     OnDevice,
-    /// Anywhere: one that is elsewhere is copied to the graph's device when an op needs it, and the copy goes after the last op that
-    /// does. Slow, and in as little memory as can be.
+    /// Anywhere: one that is elsewhere is copied to the graph's device when an op needs it, and the
+    /// copy goes after the last op that does. Slow, and in as little memory as can be.
     Anywhere,
 }
 
@@ -76,14 +77,16 @@ pub(super) struct OpenSession {
     watchers: Watchers,
 }
 
-// SAFETY: `preheat-torch-abi` promises that handles may be used from any thread, and from several at once.
+// SAFETY: `preheat-torch-abi` promises that handles may be used from any thread, and from several
+// at once.
 unsafe impl Send for OpenSession {}
 // SAFETY: as above.
 unsafe impl Sync for OpenSession {}
 
 impl Drop for OpenSession {
     fn drop(&mut self) {
-        // SAFETY: `open` made it, and this is its last use: whatever belongs to it holds an `Arc` of this.
+        // SAFETY: `open` made it, and this is its last use: whatever belongs to it holds an `Arc`
+        // of this.
         unsafe { (self.api.close)(self.raw.as_ptr()) };
     }
 }
@@ -95,8 +98,8 @@ impl std::fmt::Debug for Torch {
 }
 
 impl Torch {
-    /// Loads what `lookup` finds, once per process, and opens a session. Devices of [`FAKE_DEVICES_VARIABLE`] come after those of
-    /// `options`.
+    /// Loads what `lookup` finds, once per process, and opens a session. Devices of
+    /// [`FAKE_DEVICES_VARIABLE`] come after those of `options`.
     ///
     /// # Errors
     /// Where a library is missing, or is another than this release works with.
@@ -174,7 +177,8 @@ impl Torch {
         self.on_device(self.session.api.synchronize, device, "waiting")
     }
 
-    /// The ops that were run on the CPU because a device lacks them, with how often. Each is in the log once, too.
+    /// The ops that were run on the CPU because a device lacks them, with how often. Each is in the
+    /// log once, too.
     ///
     /// # Errors
     /// Where the library's answer cannot be read.
@@ -185,7 +189,8 @@ impl Torch {
     /// A tensor on `device` of row-major, little-endian bytes.
     ///
     /// # Errors
-    /// Where there are more or fewer bytes than `kind` takes, torch has no such dtype, or the device no memory for it.
+    /// Where there are more or fewer bytes than `kind` takes, torch has no such dtype, or the
+    /// device no memory for it.
     pub fn tensor(
         &self,
         device: &TorchDevice,
@@ -211,7 +216,8 @@ impl Torch {
     /// Makes `function` ready to run on `device`.
     ///
     /// # Errors
-    /// Where the function has something that libtorch lacks, or the device no memory for its constants.
+    /// Where the function has something that libtorch lacks, or the device no memory for its
+    /// constants.
     pub fn load(
         &self,
         device: &TorchDevice,
@@ -249,7 +255,8 @@ impl OpenSession {
         checked(self.api, answer, doing).map(|_| ())
     }
 
-    /// The devices with their memory as it is now. The host's is what preheat itself knows of it, the limits of containers included.
+    /// The devices with their memory as it is now. The host's is what preheat itself knows of it,
+    /// the limits of containers included.
     fn devices(&self) -> Result<Vec<TorchDevice>, TorchError> {
         let mut devices: Vec<TorchDevice> = self.json(self.api.devices, "listing the devices")?;
         for device in devices
@@ -278,7 +285,8 @@ impl OpenSession {
     }
 }
 
-/// Whether tensors of a device rest in the host's memory. Fake devices have a limit of their own, where they are given one.
+/// Whether tensors of a device rest in the host's memory. Fake devices have a limit of their own,
+/// where they are given one.
 fn is_in_host_memory(id: TorchId) -> bool {
     matches!(id, TorchId::Cpu | TorchId::Fake(_))
 }
@@ -345,7 +353,8 @@ fn bad_json(doing: &str, error: &serde_json::Error) -> TorchError {
     }
 }
 
-/// `kind` as the library takes it, which borrows its dimensions; `None` where torch has no such dtype.
+/// `kind` as the library takes it, which borrows its dimensions; `None` where torch has no such
+/// dtype.
 fn spec_of(kind: &Type) -> Option<TensorSpec> {
     let rank = u32::try_from(kind.dims.len()).ok()?;
     Some(TensorSpec { dtype: dtype_code(kind.dtype)?, rank, dims: kind.dims.as_ptr() })

@@ -19,7 +19,8 @@ pub struct TorchTensor {
     device: u32,
 }
 
-// SAFETY: `preheat-torch-abi` promises that handles may be used from any thread, and from several at once.
+// SAFETY: `preheat-torch-abi` promises that handles may be used from any thread, and from several
+// at once.
 unsafe impl Send for TorchTensor {}
 // SAFETY: as above.
 unsafe impl Sync for TorchTensor {}
@@ -78,10 +79,12 @@ impl TorchTensor {
         Ok(Self::new(Arc::clone(&self.session), raw, self.kind.clone(), device.position))
     }
 
-    /// Writes its elements, row-major and little-endian, to as many bytes; waits for what computes it.
+    /// Writes its elements, row-major and little-endian, to as many bytes; waits for what computes
+    /// it.
     ///
     /// # Errors
-    /// Where `bytes` has another length than the tensor, what computes it failed, or it was given away to a run.
+    /// Where `bytes` has another length than the tensor, what computes it failed, or it was given
+    /// away to a run.
     pub fn read_into(&self, bytes: &mut [u8]) -> Result<(), TorchError> {
         // SAFETY: a live handle, and as many bytes as are said.
         let answer = unsafe {
@@ -117,7 +120,8 @@ pub struct TorchGraph {
     device: u32,
 }
 
-// SAFETY: `preheat-torch-abi` promises that handles may be used from any thread, and from several at once.
+// SAFETY: `preheat-torch-abi` promises that handles may be used from any thread, and from several
+// at once.
 unsafe impl Send for TorchGraph {}
 // SAFETY: as above.
 unsafe impl Sync for TorchGraph {}
@@ -162,14 +166,15 @@ impl TorchGraph {
         &self.outputs
     }
 
-    /// Runs it on its inputs and its weights, in this order. On a GPU this returns before the outputs are computed; reading one waits
-    /// for it.
+    /// Runs it on its inputs and its weights, in this order. On a GPU this returns before the
+    /// outputs are computed; reading one waits for it.
     ///
-    /// An input that an output of the function takes over is gone afterwards, as after a run that failed: using it again is
-    /// [`TorchErrorCode::Donated`].
+    /// An input that an output of the function takes over is gone afterwards, as after a run that
+    /// failed: using it again is [`TorchErrorCode::Donated`].
     ///
     /// # Errors
-    /// Where a tensor is not what is declared, or is on another device and may not be; where an op fails, or memory runs out.
+    /// Where a tensor is not what is declared, or is on another device and may not be; where an op
+    /// fails, or memory runs out.
     pub fn run(
         &self,
         given: &[&TorchTensor],
@@ -180,7 +185,8 @@ impl TorchGraph {
             given.iter().map(|tensor| tensor.raw.as_ptr().cast_const()).collect();
         let flags = if place == WeightPlace::Anywhere { RUN_STREAMS_WEIGHTS } else { 0 };
         let mut outputs = vec![null_mut(); self.outputs.len()];
-        // SAFETY: a live graph, live handles for the time of the call, and places for as many handles as are said.
+        // SAFETY: a live graph, live handles for the time of the call, and places for as many
+        // handles as are said.
         let answer = unsafe {
             let (given, taken) =
                 ((handles.as_ptr(), handles.len()), (outputs.as_mut_ptr(), outputs.len()));
@@ -211,7 +217,8 @@ pub struct TorchEvent {
     device: u32,
 }
 
-// SAFETY: `preheat-torch-abi` promises that handles may be used from any thread, and from several at once.
+// SAFETY: `preheat-torch-abi` promises that handles may be used from any thread, and from several
+// at once.
 unsafe impl Send for TorchEvent {}
 // SAFETY: as above.
 unsafe impl Sync for TorchEvent {}
@@ -248,7 +255,8 @@ impl TorchEvent {
         self.session.check(answer, "waiting for the device")
     }
 
-    /// Has `done` called once it has come, or failed: on a thread that waits for its device. libtorch calls nobody back.
+    /// Has `done` called once it has come, or failed: on a thread that waits for its device.
+    /// libtorch calls nobody back.
     pub(crate) fn on_ready(
         self: &Arc<Self>,
         done: impl FnOnce(Result<(), TorchError>) + Send + 'static,

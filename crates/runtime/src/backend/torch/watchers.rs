@@ -1,4 +1,5 @@
-//! The threads that wait for the devices of a session: one for each device, so that no device is kept waiting for another.
+//! The threads that wait for the devices of a session: one for each device, so that no device is
+//! kept waiting for another.
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,7 +17,8 @@ pub(super) struct Watchers {
 }
 
 impl Watchers {
-    /// Has the thread of a device do `watch` after all that it was given before, which is the order in which events come on a device.
+    /// Has the thread of a device do `watch` after all that it was given before, which is the order
+    /// in which events come on a device.
     pub(super) fn add(&self, device: u32, watch: impl FnOnce() + Send + 'static) {
         let mut by_device = self.by_device.lock().unwrap_or_else(PoisonError::into_inner);
         let sent = by_device.entry(device).or_insert_with(|| start(device)).send(Box::new(watch));
@@ -31,7 +33,8 @@ impl Watchers {
 fn start(device: u32) -> mpsc::Sender<Watch> {
     let (sender, receiver) = mpsc::channel::<Watch>();
     let thread = std::thread::Builder::new().name(format!("preheat-torch-{device}"));
-    // Without a thread the receiver is dropped, and each event is waited for where it is asked about.
+    // Without a thread the receiver is dropped, and each event is waited for where it is asked
+    // about.
     if let Err(error) = thread.spawn(move || receiver.into_iter().for_each(guarded)) {
         tracing::debug!(%error, "no thread waits for device {device} of libtorch");
     }
