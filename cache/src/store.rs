@@ -24,8 +24,8 @@ mod marks;
 mod notes;
 mod objects;
 mod query;
-mod room;
 mod setup;
+mod space;
 mod sweep;
 mod transfer;
 mod verify;
@@ -36,7 +36,7 @@ pub use index::{Rebuilt, Resolved};
 pub use marks::{LoadMark, Unfit, remove_load_marks};
 pub use notes::Note;
 pub use query::{Nearest, Wanted};
-use room::Coming;
+use space::Coming;
 pub use transfer::{Exported, Imported, Refused};
 pub use verify::{Finding, FindingKind, Verified, Verifying};
 
@@ -169,7 +169,7 @@ pub enum StoreError {
     #[error(
         "the executable of graph {} takes {stored_bytes} bytes, and the limit of {max_bytes} leaves no room for it: {}",
         key.short(),
-        room::advice(*stored_bytes, *max_bytes, *kept_bytes)
+        space::advice(*stored_bytes, *max_bytes, *kept_bytes)
     )]
     NoRoom {
         /// The object's key.

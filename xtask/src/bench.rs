@@ -7,7 +7,7 @@ use clap::ValueEnum;
 use crate::command::{Outcome, cargo, run as run_command};
 use crate::model::Size;
 use crate::{
-    ahead, bench_allocator, bench_evidence, pipeline_ready, pipeline_sizes, pipeline_step,
+    bench_ahead, bench_allocator, bench_evidence, pipeline_ready, pipeline_sizes, pipeline_step,
     pipeline_sync, prerequisites, warm_start,
 };
 
@@ -146,7 +146,7 @@ fn ahead(pipeline: &PipelineArguments) -> Outcome {
     prerequisites::check(prerequisites::PEERS)?;
     let at = |size: Size| format!("{size}");
     let size = pipeline.size.first().copied();
-    ahead::run(pipeline.model.as_deref(), pipeline.preheat.as_deref(), size.map(at))
+    bench_ahead::run(pipeline.model.as_deref(), pipeline.preheat.as_deref(), size.map(at))
 }
 
 fn micro(passed_on: &[String]) -> Outcome {

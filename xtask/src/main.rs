@@ -9,8 +9,8 @@
     reason = "a program for people, whose whole output is text"
 )]
 
-mod ahead;
 mod bench;
+mod bench_ahead;
 mod bench_allocator;
 mod bench_evidence;
 mod bench_process;

@@ -25,7 +25,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::objects::Staged;
-use super::room::Coming;
+use super::space::Coming;
 use super::{Removal, Store, StoreError};
 use crate::hash::Digest;
 use crate::key::GraphKey;

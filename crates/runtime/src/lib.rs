@@ -3,12 +3,12 @@
 //! A request goes through `obtain.rs`: memory, level 1, the graph, level 2, and a compile where all
 //! of them miss.
 
-mod ahead;
 mod as_written;
 pub mod backend;
 mod builder;
 mod cache;
 mod compile;
+mod compile_slots;
 pub mod device;
 mod devices;
 mod digests;
@@ -23,13 +23,13 @@ mod on_device;
 mod out_of_memory;
 mod padding;
 mod peak_memory;
+mod precompile;
 pub mod progress;
 mod recorded;
 mod remake;
 mod report;
 mod request;
 mod rewarm;
-mod room;
 mod snap;
 mod source;
 mod step;
@@ -51,6 +51,7 @@ pub use as_written::NotAsWritten;
 pub use backend::ahead::serve_compiler;
 pub use builder::Builder;
 pub use cache::Cache;
+pub use compile_slots::{Room, UNMEASURED_PEAK_BYTES, locked};
 pub use devices::{DeviceInfo, describe_devices};
 pub use error::Error;
 pub use executable::{DeviceTensor, Executable, Input};
@@ -68,7 +69,6 @@ pub use report::warmup_summary;
 pub use report::{Lookup, Nearest, SnappedSize, StageLookup, StageReport, Verdict, WarmupReport};
 pub use request::Request;
 pub use rewarm::{Renewed, Rewarm, Rewarmed, RewarmedTarget};
-pub use room::{Room, UNMEASURED_PEAK_BYTES, locked};
 use serde::Serialize;
 pub use snap::{ParsePercentError, Percent, Snapped};
 pub use source::{AsGraph, BuildError, Graph};

@@ -18,7 +18,7 @@ use crate::key::GraphKey;
 use crate::object::{self, OBJECT_LIMIT_BYTES, ObjectError};
 use crate::record::{GraphRecord, RECORD_VERSION};
 use crate::store::objects::Staged;
-use crate::store::room::Coming;
+use crate::store::space::Coming;
 use crate::store::{STAGED, Store, StoreError, read_error};
 
 /// What zstd's own command line takes unless it is told otherwise: 128 MiB.

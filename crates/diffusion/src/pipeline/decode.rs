@@ -9,9 +9,9 @@ use preheat_tensor::Tensor;
 use preheat_tensor::TensorType;
 
 use super::Pipeline;
+use super::checked_request::Prepared;
 use super::error::PipelineError;
 use super::image::{Picture, Settings, eight_bits};
-use super::plan::Prepared;
 use super::ready::Ready;
 use super::stage::{Stage, Stages};
 

@@ -10,8 +10,8 @@ use preheat_runtime::device::placement::{self, HOST, Plan};
 use preheat_runtime::device::{StageKind, TorchDevice};
 
 use super::Pipeline;
+use super::checked_request::Prepared;
 use super::error::PipelineError;
-use super::plan::Prepared;
 use super::resident::Resident;
 use super::stage::{Stage, Stages};
 

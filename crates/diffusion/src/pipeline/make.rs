@@ -13,9 +13,9 @@ use preheat_tensor::Dtype;
 use preheat_tensor::Tensor;
 use preheat_tensor::TensorType;
 
+use super::checked_request::Prepared;
 use super::denoise::Denoise;
 use super::error::PipelineError;
-use super::plan::Prepared;
 use super::prompts::{Encoded, PromptKey};
 use super::ready::Ready;
 use super::stage::Stage;

@@ -22,18 +22,17 @@
 //! so does what a larger size added that was warm where the request's own was not (`snap.rs`).
 
 mod agreement;
-mod ahead;
+mod checked_request;
 mod decode;
 mod denoise;
 mod error;
 mod home;
 mod image;
-mod lookup;
 mod make;
 mod measure;
 mod model;
 pub mod noise;
-mod plan;
+mod precompile_stages;
 mod prompts;
 mod ready;
 mod request;
@@ -41,6 +40,7 @@ mod resident;
 pub mod schedulers;
 mod snap;
 mod stage;
+mod stage_lookup;
 mod tiles;
 pub mod tokenizer;
 mod tune;
@@ -51,12 +51,11 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 pub use agreement::Agreement;
-pub use ahead::{Precompile, Precompiled, precompile_programs};
+pub use checked_request::{Plan, Sizes};
 pub use error::PipelineError;
 pub use image::{Picture, Settings};
-pub use lookup::{LookedUp, LookedUpStage};
 pub use measure::GotReady;
-pub use plan::{Plan, Sizes};
+pub use precompile_stages::{Precompile, Precompiled, precompile_programs};
 use preheat_cache::GraphKey;
 pub use preheat_runtime::StepTimes;
 use preheat_runtime::device::batch::{self, Batch};
@@ -66,11 +65,12 @@ pub use preheat_runtime::device::{ParsePrecisionError, Precision, Precisions};
 use preheat_runtime::{Executable, Lookup, Percent, Runtime, StageReport, Verdict, WarmupReport};
 use preheat_tensor::Tensor;
 pub use request::{TextToImage, WarmupBlock, parse_resolution};
+pub use stage_lookup::{LookedUp, LookedUpStage};
 pub use tune::{Speed, Tried, Tuned};
 
+use self::checked_request::Prepared;
 use self::home::{Home, Homes};
 use self::model::Model;
-use self::plan::Prepared;
 use self::prompts::Prompts;
 use self::ready::Asking;
 

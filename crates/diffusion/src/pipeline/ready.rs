@@ -14,10 +14,10 @@ use preheat_runtime::{
 };
 
 use super::Pipeline;
+use super::checked_request::Prepared;
 use super::error::PipelineError;
 use super::home::Home;
 use super::make::zeros_on_the_host;
-use super::plan::Prepared;
 use super::resident::Weights;
 use super::stage::Stage;
 

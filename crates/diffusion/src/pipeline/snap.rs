@@ -6,8 +6,8 @@
 
 use preheat_runtime::{Executable, Lookup, Percent, SnappedSize, Verdict};
 
+use super::checked_request::Prepared;
 use super::error::PipelineError;
-use super::plan::Prepared;
 use super::{Pipeline, stage::Stage};
 use crate::models::LATENT_PX;
 

@@ -10,9 +10,9 @@ use preheat_runtime::device::fallback::{Decode, Tile, tiles};
 use preheat_tensor::Tensor;
 
 use super::Pipeline;
+use super::checked_request::Prepared;
 use super::decode::values_of;
 use super::error::PipelineError;
-use super::plan::Prepared;
 use super::stage::{Shape, Stage, Stages};
 use crate::models::LATENT_PX;
 

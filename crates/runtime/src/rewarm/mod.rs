@@ -13,8 +13,8 @@ use preheat_cache::{GraphKey, GraphRecord};
 use self::graphs::Origin;
 pub use self::targets::RewarmedTarget;
 use super::Runtime;
+use super::compile_slots::{Room, UNMEASURED_PEAK_BYTES, locked};
 use super::error::Error;
-use super::room::{Room, UNMEASURED_PEAK_BYTES, locked};
 use super::survival::Survival;
 use crate::progress::{Event, EventKind};
 

@@ -95,7 +95,10 @@ impl Pipeline {
             });
         }
         tracing::debug!(requests = requests.len(), graphs, built, "looked up");
-        let look_up = |(sketch, stages): (Result<super::plan::Sketch, _>, Vec<(usize, Digest)>)| {
+        let look_up = |(sketch, stages): (
+            Result<super::checked_request::Sketch, _>,
+            Vec<(usize, Digest)>,
+        )| {
             let stages = stages.into_iter().map(|(place, projection)| LookedUpStage {
                 projection,
                 lookup: answers[place].clone(),

@@ -8,8 +8,8 @@ use preheat_cache::{Digest, Program, Signature};
 use preheat_runtime::progress::{Event, EventKind};
 use preheat_runtime::{Room, Runtime, StageReport, UNMEASURED_PEAK_BYTES, locked};
 
+use super::checked_request::Prepared;
 use super::error::PipelineError;
-use super::plan::Prepared;
 use super::stage::Stage;
 use super::{Pipeline, Plan, TextToImage};
 
