@@ -13,12 +13,12 @@ use super::sys;
 #[non_exhaustive]
 pub enum PjrtError {
     /// Nothing is at the plugin's path, or it cannot be reached.
-    #[error("no plugin at {}: {source}; check the path, or install one with `preheat plugins install`", path.display())]
+    #[error("no plugin at {}: {cause}; check the path, or install one with `preheat plugins install`", path.display())]
     PluginNotFound {
         /// Where it was looked for.
         path: PathBuf,
         /// What the file system said.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// The file ends before everything that its headers say is in it.
     #[error("{} was cut short: {missing} bytes are missing at its end, so that it has to be installed again", path.display())]

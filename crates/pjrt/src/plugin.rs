@@ -59,7 +59,7 @@ impl Plugin {
     ///
     /// It is initialised once per process, and stays loaded until the process ends.
     pub fn open(path: &Path) -> Result<Self, PjrtError> {
-        let not_found = |source| PjrtError::PluginNotFound { path: path.to_owned(), source };
+        let not_found = |cause| PjrtError::PluginNotFound { path: path.to_owned(), cause };
         // Absolute, since the dynamic linker searches elsewhere for a bare name.
         let path = path.canonicalize().map_err(not_found)?;
         // A panic under the lock leaves the list whole.

@@ -42,7 +42,7 @@ mod trial;
 mod upkeep;
 mod warnings;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -359,7 +359,9 @@ impl Runtime {
         for backend in all.filter_map(|runtime| runtime.inner.here().ok()?.torch()) {
             texts.extend(backend.lacking());
         }
-        texts.dedup();
+        // Devices of several stages may lack the same ops.
+        let mut seen = HashSet::new();
+        texts.retain(|text| seen.insert(text.clone()));
         texts
     }
 

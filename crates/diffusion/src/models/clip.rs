@@ -163,15 +163,9 @@ impl TextConfig {
 pub fn text_encoder(config: &TextConfig, outputs: TextOutputs) -> Result<Verified, GraphError> {
     let mut b = Builder::new("text_encoder");
     let Some(hidden_layers) = config.layers.checked_sub(outputs.skipped_layers) else {
-        return Err(GraphError {
-            function: "text_encoder".to_owned(),
-            index: 0,
-            op: "declarations",
-            why: format!(
-                "{} of {} layers cannot be skipped",
-                outputs.skipped_layers, config.layers
-            ),
-        });
+        let (skipped, layers) = (outputs.skipped_layers, config.layers);
+        let why = format!("{skipped} of {layers} layers cannot be skipped");
+        return Err(GraphError::of_function("text_encoder", why));
     };
     let ids = b.input("ids", Type::new(Dtype::Int32, [1, config.tokens]));
     let eos_position =

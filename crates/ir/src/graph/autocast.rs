@@ -20,12 +20,10 @@ pub fn autocast(function: &Verified, dtype: Dtype) -> Result<Verified, GraphErro
     match dtype {
         Dtype::Float32 => Ok(function.clone()),
         Dtype::BFloat16 | Dtype::Float16 => Cast::new(function, dtype).run(),
-        _ => Err(GraphError {
-            function: function.name().to_owned(),
-            index: 0,
-            op: "autocast",
-            why: format!("it computes in bfloat16, float16 or float32, not in {dtype}"),
-        }),
+        _ => Err(GraphError::of_function(
+            function.name(),
+            format!("it can compute in bfloat16, float16 or float32, not in {dtype}"),
+        )),
     }
 }
 
@@ -240,9 +238,8 @@ impl<'f> Cast<'f> {
 
     fn push(&mut self, op: Op, claimed: &Type) -> Result<Value, GraphError> {
         let index = self.to.nodes.len();
-        let kind = infer(&op, claimed, |value| self.to.type_of(value)).map_err(|why| {
-            GraphError { function: self.to.name.clone(), index, op: op.name(), why }
-        })?;
+        let kind = infer(&op, claimed, |value| self.to.type_of(value))
+            .map_err(|why| GraphError::of_op(&self.to.name, index, &op, why))?;
         self.to.nodes.push(Node { op, kind });
         // There are at most three casts for each old value, which are numbered in 32 bits.
         Ok(Value(u32::try_from(index).unwrap_or(u32::MAX)))

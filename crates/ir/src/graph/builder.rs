@@ -274,7 +274,7 @@ impl Builder {
     /// ```
     /// use preheat_ir::graph::{Builder, Type, UnaryOp};
     /// use preheat_ir::lower::{Target, stablehlo};
-    /// use preheat::{Dtype, Program, ProgramFormat};
+    /// use preheat_tensor::Dtype;
     ///
     /// # fn main() -> Result<(), preheat_ir::graph::GraphError> {
     /// let mut b = Builder::new("layer");
@@ -287,11 +287,9 @@ impl Builder {
     /// assert_eq!(layer.weights()[0].kind.to_string(), "bfloat16[32, 64]");
     /// assert_eq!(layer.type_of(layer.outputs()[0].value).to_string(), "float32[8, 32]");
     ///
-    /// // What a `Runtime` compiles and keeps:
+    /// // What XLA compiles:
     /// let text = stablehlo(&layer, Target::Accelerator).text;
     /// assert!(text.contains("bf16"));
-    /// let program = Program::new(ProgramFormat::Mlir, text.into_bytes());
-    /// # let _ = program;
     /// # Ok(())
     /// # }
     /// ```
@@ -312,12 +310,10 @@ impl Builder {
         let kind = infer(&op, claimed, |value| self.function.type_of(value));
         match kind {
             Ok(kind) => Ok(self.push(op, kind)),
-            Err(why) => Err(GraphError {
-                function: self.function.name.clone(),
-                index: self.function.nodes.len(),
-                op: op.name(),
-                why,
-            }),
+            Err(why) => {
+                let index = self.function.nodes.len();
+                Err(GraphError::of_op(&self.function.name, index, &op, why))
+            }
         }
     }
 

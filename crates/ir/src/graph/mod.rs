@@ -199,16 +199,31 @@ impl Function {
     }
 }
 
-/// Why a graph is none.
+/// Why a graph is rejected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("graph `{function}`, op {index} ({op}): {why}")]
+#[error("graph `{function}`{}: {why}", in_words(.op.as_ref()))]
+#[non_exhaustive]
 pub struct GraphError {
     /// The function's name.
     pub function: String,
-    /// The position of the op among the function's nodes.
-    pub index: usize,
-    /// The op's name.
-    pub op: &'static str,
-    /// What is wrong with it.
+    /// The op that is wrong: its position among the function's nodes, and its name. `None` where
+    /// the function as a whole is wrong, or was asked for with settings that do not fit.
+    pub op: Option<(usize, &'static str)>,
+    /// What is wrong.
     pub why: String,
+}
+
+impl GraphError {
+    /// An error of the function as a whole.
+    pub fn of_function(function: impl Into<String>, why: impl Into<String>) -> Self {
+        Self { function: function.into(), op: None, why: why.into() }
+    }
+
+    fn of_op(function: &str, index: usize, op: &Op, why: String) -> Self {
+        Self { function: function.to_owned(), op: Some((index, op.name())), why }
+    }
+}
+
+fn in_words(op: Option<&(usize, &'static str)>) -> String {
+    op.map(|(index, name)| format!(", op {index} ({name})")).unwrap_or_default()
 }

@@ -180,6 +180,51 @@ pub enum BinaryOp {
     Max,
 }
 
+/// Hands each operand of an op to `visit`, in order: borrowed as the op is.
+macro_rules! each_operand {
+    ($op:expr, $visit:ident) => {
+        match $op {
+            Op::Input(_) | Op::Weight(_) | Op::Literal(_) | Op::Fill(_) => {}
+            Op::Unary(_, x)
+            | Op::Convert(x, _)
+            | Op::Upsample { x, .. }
+            | Op::Slice { x, .. }
+            | Op::Reshape(x)
+            | Op::Permute(x, _)
+            | Op::Broadcast(x) => $visit(x),
+            Op::Binary(_, x, y)
+            | Op::Embedding { table: x, ids: y }
+            | Op::SelectRow { x, rows: y } => {
+                $visit(x);
+                $visit(y);
+            }
+            Op::Conv2d { x, weight, bias, .. } | Op::Linear { x, weight, bias } => {
+                $visit(x);
+                $visit(weight);
+                if let Some(bias) = bias {
+                    $visit(bias);
+                }
+            }
+            Op::GroupNorm { norm: Norm { x, weight, bias, .. }, .. }
+            | Op::LayerNorm(Norm { x, weight, bias, .. }) => {
+                $visit(x);
+                $visit(weight);
+                $visit(bias);
+            }
+            Op::Attention(Attention { query, key, value, .. }) => {
+                $visit(query);
+                $visit(key);
+                $visit(value);
+            }
+            Op::Concat { parts, .. } => {
+                for part in parts {
+                    $visit(part);
+                }
+            }
+        }
+    };
+}
+
 impl Op {
     /// Its name in messages.
     pub fn name(&self) -> &'static str {
@@ -224,44 +269,14 @@ impl Op {
 
     /// Hands each operand to `visit`, which may put another in its place.
     pub fn visit_operands(&mut self, mut visit: impl FnMut(&mut Value)) {
-        match self {
-            Self::Input(_) | Self::Weight(_) | Self::Literal(_) | Self::Fill(_) => {}
-            Self::Unary(_, x)
-            | Self::Convert(x, _)
-            | Self::Upsample { x, .. }
-            | Self::Slice { x, .. }
-            | Self::Reshape(x)
-            | Self::Permute(x, _)
-            | Self::Broadcast(x) => visit(x),
-            Self::Binary(_, x, y)
-            | Self::Embedding { table: x, ids: y }
-            | Self::SelectRow { x, rows: y } => {
-                visit(x);
-                visit(y);
-            }
-            Self::Conv2d { x, weight, bias, .. } | Self::Linear { x, weight, bias } => {
-                visit(x);
-                visit(weight);
-                bias.iter_mut().for_each(visit);
-            }
-            Self::GroupNorm { norm, .. } | Self::LayerNorm(norm) => {
-                visit(&mut norm.x);
-                visit(&mut norm.weight);
-                visit(&mut norm.bias);
-            }
-            Self::Attention(attention) => {
-                visit(&mut attention.query);
-                visit(&mut attention.key);
-                visit(&mut attention.value);
-            }
-            Self::Concat { parts, .. } => parts.iter_mut().for_each(visit),
-        }
+        each_operand!(self, visit);
     }
 
     /// Its operands, in order.
     pub fn operands(&self) -> Vec<Value> {
         let mut operands = Vec::new();
-        self.clone().visit_operands(|value| operands.push(*value));
+        let mut visit = |value: &Value| operands.push(*value);
+        each_operand!(self, visit);
         operands
     }
 }

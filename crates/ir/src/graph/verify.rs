@@ -18,12 +18,7 @@ use super::{Function, GraphError, Op, Type};
 pub(super) fn verify(function: &Function) -> Result<(), GraphError> {
     let mut seen = (HashSet::new(), HashSet::new());
     for (index, node) in function.nodes.iter().enumerate() {
-        let fail = |why: String| GraphError {
-            function: function.name.clone(),
-            index,
-            op: node.op.name(),
-            why,
-        };
+        let fail = |why: String| GraphError::of_op(&function.name, index, &node.op, why);
         if let Some(value) = node.op.operands().into_iter().find(|value| value.index() >= index) {
             return Err(fail(format!("it uses value {}, which stands after it", value.index())));
         }
@@ -47,12 +42,7 @@ pub(super) fn verify(function: &Function) -> Result<(), GraphError> {
             return Err(fail("it is not declared so, or stands twice".to_owned()));
         }
     }
-    outside(function, &seen).map_err(|why| GraphError {
-        function: function.name.clone(),
-        index: function.nodes.len(),
-        op: "declarations",
-        why,
-    })
+    outside(function, &seen).map_err(|why| GraphError::of_function(&function.name, why))
 }
 
 /// The rules on what stands outside the nodes.

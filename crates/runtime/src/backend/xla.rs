@@ -11,7 +11,7 @@ use preheat_cache::{
     ProgramFormat, TensorSpec,
 };
 use preheat_pjrt::{Client, Device, PjrtError, Plugin, Value, options};
-use preheat_tensor::TensorType;
+use preheat_tensor::{Dtype, TensorType};
 
 use super::environment::{Facts, Identity};
 use super::host_memory::host_memory;
@@ -239,13 +239,14 @@ pub(super) fn interface(executable: &preheat_pjrt::Executable) -> Option<Interfa
 }
 
 fn spec(kind: &TensorType) -> TensorSpec {
-    TensorSpec { dtype: kind.dtype.name().to_owned(), dims: kind.dimensions.clone() }
+    TensorSpec { dtype: kind.dtype.stablehlo().to_owned(), dims: kind.dimensions.clone() }
 }
 
 /// The types that a record's interface names; `None` where one of them is unknown to this release.
 pub(crate) fn types(specs: &[TensorSpec]) -> Option<Vec<TensorType>> {
     let one = |spec: &TensorSpec| {
-        Some(TensorType { dtype: spec.dtype.parse().ok()?, dimensions: spec.dims.clone() })
+        let dtype = Dtype::from_stablehlo(&spec.dtype)?;
+        Some(TensorType { dtype, dimensions: spec.dims.clone() })
     };
     specs.iter().map(one).collect()
 }

@@ -85,7 +85,7 @@ fn same(what: &str, given: u64, wanted: u64) -> Result<(), GraphError> {
 }
 
 fn refused(why: String) -> GraphError {
-    GraphError { function: "unet".to_owned(), index: 0, op: "input", why }
+    GraphError::of_function("unet", why)
 }
 
 #[cfg(test)]

@@ -258,7 +258,7 @@ fn interface(function: &Verified) -> Interface {
 
 fn spec(kind: &Type) -> Option<TensorSpec> {
     let TensorType { dtype, dimensions } = tensor_type(kind).ok()?;
-    Some(TensorSpec { dtype: dtype.name().to_owned(), dims: dimensions })
+    Some(TensorSpec { dtype: dtype.stablehlo().to_owned(), dims: dimensions })
 }
 
 /// What the graph takes by the estimate. Weights are left out: under offload they rest elsewhere.
