@@ -1,6 +1,6 @@
 //! Do the documents say where things are? Every link, every path and every test program that they
 //! name is there, and no file of tests is left out of its program. Links to other hosts are not
-//! followed: no test needs a network.
+//! followed: no test needs a network. Comments are no wider than rustfmt keeps code.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
 
@@ -227,6 +227,28 @@ fn no_file_of_tests_is_left_out() {
             let declared = format!("mod {};", file.trim_end_matches(".rs"));
             if !program.text.lines().any(|line| line == declared) {
                 faults.push(format!("{} has no `{declared}`", program.path));
+            }
+        }
+    }
+    assert_none(&faults);
+}
+
+/// rustfmt keeps code to this width and leaves comments alone. Tables, addresses and blocks of code
+/// in a comment stay whole.
+#[test]
+fn no_comment_is_wider_than_code() {
+    const COLUMNS: usize = 100;
+    let mut faults = Vec::new();
+    for path in sources() {
+        let mut in_code = false;
+        for (index, line) in std::fs::read_to_string(&path).unwrap().lines().enumerate() {
+            let comment = line.trim_start();
+            let text = comment.trim_start_matches(['/', '!']).trim_start();
+            let fence = text.starts_with("```");
+            in_code = comment.starts_with("//") && (in_code ^ fence);
+            let stays_whole = in_code || text.starts_with('|') || text.contains("://");
+            if comment.starts_with("//") && !stays_whole && line.chars().count() > COLUMNS {
+                faults.push(format!("{}:{}", path.display(), index + 1));
             }
         }
     }

@@ -27,7 +27,8 @@ pub enum HostTransfer {
     /// The device gets a copy, made in the background; the owner is let go once it is made.
     Copy,
     /// The device may use the memory in place, reading only, for as long as the buffer or an
-    /// execution needs it. XLA:CPU does so at [`ZERO_COPY_ALIGNMENT`](super::ZERO_COPY_ALIGNMENT)
+    /// execution needs it. XLA:CPU does so at
+    /// [`ZERO_COPY_ALIGNMENT`](preheat_tensor::ZERO_COPY_ALIGNMENT)
     /// and copies otherwise. A buffer that is donated is copied then.
     ZeroCopy,
 }
