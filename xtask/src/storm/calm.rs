@@ -174,7 +174,7 @@ impl Storm {
 
     /// Removes the folders of answers whose readers were killed after the child had ended; before
     /// that, the child removes its folder. A later process with a child removes them once they are
-    /// a day old, so that they are counted, and no fault.
+    /// an hour old, so that they are counted, and no fault.
     fn remove_read_answers(&self) -> Outcome {
         let temporary = self.folder.join("tmp");
         let failed = || Failure::context(format!("looking through {}", temporary.display()));

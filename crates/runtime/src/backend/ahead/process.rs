@@ -32,8 +32,9 @@ const START_PATIENCE: Duration = Duration::from_secs(30);
 /// Ctrl-C reaches a whole group.
 const SIGNAL_PATIENCE: Duration = Duration::from_millis(300);
 
-/// A folder of an answer that is older than this belonged to a process that was killed.
-const ABANDONED_AFTER: Duration = Duration::from_hours(24);
+/// A folder of an answer that is older than this, and whose marker nobody has locked, belonged to a
+/// process that was killed.
+const ABANDONED_AFTER: Duration = Duration::from_hours(1);
 
 /// The last lines of a child's standard error that are kept to explain its end.
 const LINES_KEPT: usize = 20;
