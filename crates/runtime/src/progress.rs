@@ -4,19 +4,25 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use serde::{Serialize, Serializer};
+
 /// Something that takes long enough to be worth showing.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Event {
     /// The model that the work is for.
     pub model_id: String,
     /// The stage of it.
     pub stage: String,
     /// What happens.
+    #[serde(flatten)]
     pub kind: EventKind,
 }
 
 /// What happens to a stage.
-#[derive(Debug, Clone, PartialEq)]
+///
+/// Serialised, its name is `event` (`"compiling"`), and times are numbers of seconds.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum EventKind {
     /// Its executable is being read and handed to the device.
@@ -38,8 +44,10 @@ pub enum EventKind {
         /// Who compiles, as far as the lock file tells.
         holder: Option<String>,
         /// How long that has been compiling, as far as the lock file tells.
+        #[serde(rename = "compiling_seconds", serialize_with = "as_seconds_if_known")]
         compiling: Option<Duration>,
         /// How long this process has waited.
+        #[serde(rename = "waited_seconds", serialize_with = "as_seconds")]
         waited: Duration,
     },
     /// Its graph is compiled.
@@ -88,6 +96,18 @@ pub enum EventKind {
     },
 }
 
+fn as_seconds<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(time.as_secs_f64())
+}
+
+#[expect(clippy::ref_option, reason = "serde hands the field over")]
+fn as_seconds_if_known<S: Serializer>(
+    time: &Option<Duration>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    time.map(|time| time.as_secs_f64()).serialize(serializer)
+}
+
 /// Receives [`Event`]s. Called from whichever thread does the work, so it must be quick.
 pub trait Progress: Send + Sync {
     /// Takes note of one event.
@@ -119,5 +139,31 @@ impl Cancel {
     /// Whether someone asked to stop.
     pub fn is_cancelled(&self) -> bool {
         self.0.load(Ordering::Acquire)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn events_are_objects_with_a_name_and_times_in_seconds() {
+        let json = |kind| {
+            let event = Event { model_id: "sd15".to_owned(), stage: "denoiser".to_owned(), kind };
+            serde_json::to_value(event).unwrap()
+        };
+        assert_eq!(
+            json(EventKind::Ready),
+            json!({"model_id": "sd15", "stage": "denoiser", "event": "ready"})
+        );
+        let waited = Duration::from_millis(1500);
+        let waiting = EventKind::Waiting { holder: None, compiling: Some(waited), waited };
+        assert_eq!(
+            json(waiting),
+            json!({"model_id": "sd15", "stage": "denoiser", "event": "waiting", "holder": null,
+                "compiling_seconds": 1.5, "waited_seconds": 1.5})
+        );
     }
 }

@@ -6,6 +6,7 @@ use preheat_cache::{Signature, create_execution_signature, normalize_shape};
 use preheat_runtime::SnappedSize;
 use preheat_runtime::device::StageKind;
 use preheat_runtime::device::placement::{self, HOST};
+use serde::Serialize;
 
 use super::error::PipelineError;
 use super::home::Home;
@@ -16,7 +17,7 @@ use crate::models::LATENT_PX;
 use crate::weights;
 
 /// Sizes in pixels, `[width, height]`.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Sizes {
     /// What was asked for.
     pub requested: [u64; 2],
@@ -30,7 +31,7 @@ pub struct Sizes {
 }
 
 /// What a request comes to.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Plan {
     /// What it is recorded and found by.
     pub signature: Signature,
