@@ -361,7 +361,7 @@ fn what_does_not_fit_is_refused_by_name() {
         CLIENT.buffer_from_host(device, Dtype::Float32, dimensions, data)
     };
     let error = made(&[2, 3], &[0; 20]).unwrap_err();
-    assert_eq!(error.to_string(), "f32 data of dimensions [2, 3] has 24 bytes, not 20");
+    assert_eq!(error.to_string(), "float32 data of dimensions [2, 3] has 24 bytes, not 20");
     assert!(matches!(made(&[-1], &[]), Err(PjrtError::Array(ArrayError::Dimensions { .. }))));
     assert!(matches!(
         put(&[2], &[1., 2.]).to_host_into(&mut [0; 7]),
