@@ -59,6 +59,8 @@ impl Model {
             let mut make =
                 cargo(["run", "--quiet", "--release", "--example", "random_model", "--", "sd15"]);
             run_command(make.arg(&partial))?;
+            // For minutes, the system would write its gigabytes to the disk while runs are timed.
+            run_command(&mut Command::new("sync"))?;
             std::fs::rename(&partial, &folder)
                 .map_err(Failure::context(format!("cannot make {}", folder.display())))?;
         }
