@@ -42,9 +42,9 @@ pub struct StepTimes {
 ///
 /// ```no_run
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let runtime = preheat::Runtime::builder().for_programs().build()?;
-/// # let program = preheat::Program::sniff(std::fs::read("step.mlir")?)?;
-/// # let signature = preheat::create_execution_signature("m", [1], 1, 7.0, "euler", 20, preheat::Dtype::Float32)?;
+/// # let runtime = preheat_runtime::Runtime::builder().for_programs().build()?;
+/// # let program = preheat_cache::Program::sniff(std::fs::read("step.mlir")?)?;
+/// # let signature = preheat_cache::create_execution_signature("m", [1], 1, 7.0, "euler", 20, preheat_tensor::Dtype::Float32)?;
 /// # let executable = runtime.get_or_compile(&signature, &program)?;
 /// # let start = executable.zeros()?.remove(0);
 /// let mut latents = runtime.to_device(&start)?;
