@@ -1,4 +1,4 @@
-//! The embedding of the timestep, and of what Stable Diffusion XL adds to it.
+//! How does the UNet embed the timestep, and the numbers that Stable Diffusion XL adds?
 
 use preheat_ir::graph::{Builder, GraphError, UnaryOp, Value};
 
@@ -6,8 +6,8 @@ use super::config::{AddedConfig, UnetConfig};
 use super::{Added, refused, same};
 use crate::models::layers::{features, last, linear};
 
-/// The time embedding after the activation that each resnet would apply to it: `[1, dim]`, or `[n,
-/// dim]` with `added`.
+/// The time embedding after the activation that each resnet would otherwise apply to it: `[1,
+/// dim]`, or `[n, dim]` with `added`.
 pub(super) fn time(
     b: &mut Builder,
     config: &UnetConfig,
@@ -71,9 +71,9 @@ fn sinusoid(
     b.concat(halves, 1)
 }
 
-/// `10000^(-i / (half - shift))`. The exponents are rounded to f32 as torch rounds them; their
-/// powers are taken in f64, because an f32 `exp` differs in its last bit from one C library to the
-/// next, and a program that holds it is another program.
+/// `10000^(-i / (half - shift))`. The exponents are rounded to f32, as torch rounds them. The
+/// powers are computed in f64, because the last bit of an f32 `exp` differs between C libraries,
+/// and a program that contains another number is another program.
 fn frequencies(half: u64, shift: f32) -> Vec<f32> {
     #[expect(
         clippy::cast_possible_truncation,
