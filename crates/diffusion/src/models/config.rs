@@ -55,7 +55,7 @@ impl Fields {
         }
         Err(self.unsupported(
             field,
-            format!("what makes at most {MOST_LAYERS} layers in all, and this makes {layers}"),
+            format!("a value that gives at most {MOST_LAYERS} layers in total, and this one gives {layers}"),
         ))
     }
 

@@ -273,8 +273,8 @@ impl ModelFolder {
         if channels != [vae.latent_channels; 3] {
             let [taken, given, decoded] = channels;
             return Err(format!(
-                "the unet takes {taken} channels and gives {given}, and the vae decodes {decoded}: only models whose \
-                 three are the same are built, which models for inpainting or editing are not"
+                "the unet takes {taken} channels and gives {given}, and the vae decodes {decoded}: only models \
+                 in which these three are equal are supported, and models for inpainting or editing are not"
             ));
         }
         if vae.scale() != LATENT_PX {

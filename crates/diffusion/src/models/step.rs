@@ -176,8 +176,8 @@ impl Scalars {
 ///
 /// Inputs, in this order and all f32:
 /// - `latents`, `base`, `history_1`, `history_2`, `history_3`, `noise`, each `[batch, in_channels,
-///   latent_height, latent_width]`. A tensor whose factor is 0 is still multiplied by it, so it must
-///   hold finite numbers;
+///   latent_height, latent_width]`. A tensor whose factor is 0 is still multiplied by it, so it
+///   must hold finite numbers;
 /// - `scalars [16]`: [`StepScalars`];
 /// - for each text encoder, counted from 1, `context_1 [1, tokens, features]` and, if guided,
 ///   `negative_context_1`;

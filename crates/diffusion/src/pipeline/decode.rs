@@ -277,8 +277,8 @@ fn repaired(count: usize, index: u64, dtype: Dtype, fault: Fault) -> String {
 
 fn not_finite_in_f32(count: usize, index: u64) -> String {
     format!(
-        "{} holds numbers that are not finite, although the VAE decoded it in float32 from latents that are: are the VAE's weights \
-         whole?",
+        "{} holds numbers that are not finite, although its latents are finite and the VAE decoded it in float32: are the VAE's \
+         weights damaged?",
         named(count, index)
     )
 }
@@ -286,18 +286,18 @@ fn not_finite_in_f32(count: usize, index: u64) -> String {
 fn cannot_be_repaired(dtype: Dtype, fault: Fault, error: &PipelineError) -> String {
     let became = match fault {
         Fault::NotFinite => {
-            "the picture holds numbers that are not finite, which are black: the VAE's do not fit"
+            "the picture holds numbers that are not finite, which are shown as black: the VAE's numbers do not fit"
         }
         Fault::Black => "the picture is all black: the VAE's numbers may not fit",
     };
     let why = match error {
         PipelineError::Runtime(preheat_runtime::Error::NotWarm(_)) => {
-            "float32 is not warm, and what is not may not be compiled; `preheat warmup --vae-precision fp32` warms it"
+            "float32 is not warm, and compiling is not allowed; `preheat warmup --vae-precision fp32` warms it"
                 .to_owned()
         }
         error => format!("that failed: {error}"),
     };
-    format!("{became} {dtype}. It was to be decoded again in float32, but {why}")
+    format!("{became} {dtype}. It should have been decoded again in float32, but {why}")
 }
 
 #[cfg(test)]

@@ -127,7 +127,7 @@ impl Pipeline {
             if self.settings.offload != Offload::Auto {
                 let device = &self.runtime.device().selected;
                 self.runtime.warn(format!(
-                    "--offload {} acts on libtorch's devices; on {device} weights go by themselves where it has no room",
+                    "--offload {} has an effect on libtorch's devices only; on {device}, weights are dropped automatically where memory is short",
                     self.settings.offload
                 ));
             }

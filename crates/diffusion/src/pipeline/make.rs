@@ -168,7 +168,7 @@ impl Pipeline {
         let mut warnings = Vec::new();
         if !prepared.plan.signature.is_guided() && !negative.is_empty() {
             warnings.push(
-                "the negative prompt is not heard: a guidance scale of 1 or less is unguided"
+                "the negative prompt has no effect: a guidance scale of 1 or less is unguided"
                     .to_owned(),
             );
         }
@@ -179,7 +179,7 @@ impl Pipeline {
                 let most = encoded.ids.len().saturating_sub(2);
                 let cut_off = beginning(&cut_off, MOST_SHOWN).into_owned();
                 let warning = format!(
-                    "the {which} is longer than {most} tokens, and its end is not heard: {cut_off:?}"
+                    "the {which} is longer than {most} tokens, and its end is ignored: {cut_off:?}"
                 );
                 if !warnings.contains(&warning) {
                     tracing::warn!("{warning}");

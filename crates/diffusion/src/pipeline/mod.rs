@@ -215,7 +215,7 @@ impl ReadModel {
         let folder = &self.model.folder;
         if let Some(other) = folder.other_pipeline() {
             runtime.warn(format!(
-                "{}: `_class_name` is {other}; what runs is text-to-image, as {} does it",
+                "{}: `_class_name` is {other}, but preheat runs text-to-image, as {} does it",
                 folder.index().display(),
                 folder.family().class()
             ));
@@ -311,7 +311,7 @@ impl Pipeline {
     pub fn automatic_batch(&self, request: &TextToImage) -> Result<Batch, PipelineError> {
         let of_xla = || {
             let why = format!(
-                "it goes by libtorch's devices, and {} is none",
+                "it needs a device of libtorch, and {} is not one",
                 self.runtime.device().selected
             );
             PipelineError::request("batch", "auto", why)

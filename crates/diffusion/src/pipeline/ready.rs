@@ -194,7 +194,7 @@ impl Pipeline {
             } else {
                 tracing::info!(
                     stage = stage.name,
-                    "its weights have no room beside the others, and come when it runs"
+                    "its weights do not fit beside the others, and are loaded when the stage runs"
                 );
                 return Ok(());
             };
@@ -204,7 +204,7 @@ impl Pipeline {
                     if error.is_out_of_memory()
                         && (!is_first || runtime.torch_device().is_some()) =>
                 {
-                    tracing::info!(stage = stage.name, %error, "its weights come when it runs");
+                    tracing::info!(stage = stage.name, %error, "its weights are loaded when the stage runs");
                     return Ok(());
                 }
                 weights => held.push(weights?),

@@ -138,7 +138,7 @@ impl Pipeline {
                 let (takes, free) =
                     (decision.figures.under(decision.mode), decision.budget_bytes().unwrap_or(0));
                 format!(
-                    ": by the estimate it takes {} of {}'s memory, and {} may be had",
+                    ": by the estimate it takes {} of {}'s memory, and {} are available",
                     human(takes),
                     decision.device.id,
                     human(free)

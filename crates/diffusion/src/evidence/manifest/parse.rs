@@ -22,7 +22,7 @@ pub(super) struct Wrong {
 }
 
 const FIELDS: &str = "folder, variant, targets, sizes, batches, guided, negative_prompt, clip_skip, precision, \
-                      text_encoder_precision, denoiser_precision, vae_precision and autocast are";
+                      text_encoder_precision, denoiser_precision, vae_precision, autocast";
 
 /// The largest batch, and the largest side in pixels: the same bounds as in a request.
 const MOST: u64 = 1 << 16;
@@ -35,13 +35,13 @@ pub(super) fn manifest(text: &str) -> Result<Manifest, Wrong> {
         reader.wrong(
             &error.span().unwrap_or(0..0),
             "syntax",
-            format!("this is no TOML: {}", error.message().trim()),
+            format!("this is not TOML: {}", error.message().trim()),
         )
     })?;
     let mut models = Vec::new();
     for (name, value) in table.get_ref() {
         if name.get_ref() != "model" {
-            let why = "there is no such field: a manifest is made of [[model]] tables".to_owned();
+            let why = "there is no such field; a manifest is made of [[model]] tables".to_owned();
             return Err(reader.wrong(&name.span(), name.get_ref(), why));
         }
         for item in reader.array("model", value, "tables: write [[model]] above each")? {
@@ -115,7 +115,7 @@ impl Reader<'_> {
                     return Err(self.wrong(
                         &name.span(),
                         field,
-                        format!("there is no such field: {FIELDS}"),
+                        format!("there is no such field; the fields are {FIELDS}"),
                     ));
                 }
             }

@@ -30,7 +30,11 @@ pub(super) fn time(
                 last(b, added.text_embeds),
                 settings.pooled_size,
             )?;
-            same("the numbers beside it", last(b, added.time_ids), AddedConfig::TIME_IDS)?;
+            same(
+                "the sizes and crop beside the pooled prompt",
+                last(b, added.time_ids),
+                AddedConfig::TIME_IDS,
+            )?;
             let joined = b.concat([added.text_embeds, waves], 1)?;
             let embedded = embed(b, "add_embedding", joined, channels * 4)?;
             time = b.add(time, embedded)?;
@@ -39,7 +43,7 @@ pub(super) fn time(
         (Some(_), None) => return Err(refused("the added conditioning is missing".to_owned())),
         (None, Some(_)) => {
             return Err(refused(
-                "the network has no added conditioning, and it is given".to_owned(),
+                "the network has no added conditioning, but some is given".to_owned(),
             ));
         }
     }
