@@ -253,7 +253,7 @@ impl Problem {
     }
 }
 
-/// The chance that at least one of so many requests needs a thing which each needs with the
+/// The chance that at least one of so many requests needs something, if each needs it with the
 /// probability `share`.
 fn chance(share: f64, requests: f64) -> f64 {
     -(requests * (-share.min(1.0)).ln_1p()).exp_m1()

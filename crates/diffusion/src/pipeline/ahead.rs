@@ -55,9 +55,10 @@ impl Pipeline {
     /// Makes sure that the cache has every stage of every request, and loads nothing. Finished
     /// compiles are kept whatever happens later, and a stage that cannot be compiled does not keep
     /// the others from being compiled.
+    ///
     /// # Errors
-    /// Where this model cannot serve one of the requests, which is found before anything is
-    /// compiled; and where someone asked to stop.
+    /// Where this model cannot serve one of the requests, which is found out before anything
+    /// is compiled; and where someone asked to stop.
     pub fn precompile(
         &self,
         requests: &[TextToImage],

@@ -37,7 +37,7 @@ enum Fault {
 
 impl Fault {
     /// The fault in `values`, the numbers from 0 to 1 of a whole picture, if there is one. A dark
-    /// picture in which any value does not round to 0 has no fault.
+    /// picture has no fault as long as at least one value does not round to 0.
     fn of(values: &[f32]) -> Option<Self> {
         if !is_finite(values) {
             Some(Self::NotFinite)

@@ -1,4 +1,6 @@
 //! What is read of a model folder once, for all requests?
+//!
+//! Everything but the values of the weights, which `resident.rs` loads when a stage needs them.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};

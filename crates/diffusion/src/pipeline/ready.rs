@@ -93,8 +93,8 @@ impl Pipeline {
             plan.devices.iter().for_each(|decision| tracing::info!("{decision}"));
             plan.stages.iter().for_each(|stage| tracing::debug!("{stage}"));
         }
-        // If an executable cannot be had, reading its weights is stopped, since they would be
-        // useless.
+        // If an executable is not available, reading the weights is stopped, since nothing could
+        // use them.
         let stop_weights = Cancel::default();
         let get = |request: Request<'_>| {
             let executable = how.get(request);

@@ -62,6 +62,7 @@ impl Pipeline {
     /// memory. If not even the smallest fits, smaller ones are tried, down to the first that fits.
     /// Only a few denoising steps are run, after one that is not counted; the time of all the steps
     /// that the request asks for is computed from them. `begin` is called before each batch.
+    ///
     /// # Errors
     /// Where this model cannot serve the request, or where a run fails for another reason than
     /// memory.

@@ -1,4 +1,7 @@
 //! Which files of a component's folder hold its tensors?
+//!
+//! Only safetensors files are read: a single one, or the shards that an index names. Unless a
+//! variant is asked for, files without a variant come first.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;

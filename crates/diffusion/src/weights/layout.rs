@@ -6,8 +6,8 @@
 //! [`COLUMNS`] neighbours each, is first copied (and converted) into a scratch buffer that fits the
 //! fastest cache; its columns are then written to the result as whole cache lines. The tiles follow
 //! each other down the rows first: the result is then written at [`COLUMNS`] places that advance
-//! slowly, in few enough pages for the processor's address cache. Following the columns first takes
-//! 1.4 times as long.
+//! slowly, in few enough pages for the processor's TLB. Following the columns first takes 1.4 times
+//! as long.
 
 use std::fs::File;
 use std::io;

@@ -105,8 +105,8 @@ fn a_larger_size_serves_within_the_waste_and_the_smallest_that_is_warm_is_taken(
 
 #[test]
 fn padding_that_is_dearer_than_a_cold_start_is_not_chosen() {
-    // Each request makes 500 passes over a quarter of a million extra pixels, so warming the larger
-    // size draws all of them to an expensive place.
+    // Each request makes 500 passes over a quarter of a million extra pixels, so serving them at
+    // the larger size would cost more than their cold start.
     let mut problem = sizes(
         &[([512, 512], 990), ([512, 576], 10)],
         Budget { compile_seconds: Some(105.0), ..NO_BOUND },
@@ -184,8 +184,8 @@ fn made_up(numbers: &mut Numbers) -> Problem {
     }
 }
 
-/// The cheapest total over every subset that fits. The two functions that give the cost of a subset
-/// and what it takes are the only ones that it uses.
+/// The cheapest total over every subset that fits. It is computed only with the two functions that
+/// give the cost of a subset and what it takes.
 fn cheapest(problem: &Problem) -> f64 {
     let all = problem.candidates.len();
     let mut cheapest = f64::INFINITY;

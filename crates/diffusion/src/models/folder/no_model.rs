@@ -1,4 +1,6 @@
 //! What is at a path that holds no model folder, and what should the user do about it?
+//!
+//! The answer is an error with advice. Nothing that is found here is opened as a model.
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,6 @@
 //! How are the UNet's blocks built, on the way down, in the middle and on the way up?
+//!
+//! Outputs of the way down are saved as skips, which the way up reads in the reverse order.
 
 use preheat_ir::graph::{Builder, GraphError, Value};
 

@@ -1,4 +1,7 @@
 //! Which graph does `unet/config.json` describe?
+//!
+//! Lists and defaults are resolved to one value for each block, and a value for which no graph is
+//! built is refused by the name of its field.
 
 use std::path::Path;
 

@@ -1,4 +1,6 @@
 //! How does the UNet embed the timestep, and the numbers that Stable Diffusion XL adds?
+//!
+//! Sines and cosines of the numbers go through two linear layers, and the two embeddings are added.
 
 use preheat_ir::graph::{Builder, GraphError, UnaryOp, Value};
 

@@ -48,7 +48,6 @@ impl SchedulerConfig {
     ///
     /// Python writes numbers that JSON does not have (`"lambda_min_clipped": -Infinity`); they are
     /// accepted.
-    /// understood.
     pub fn from_json(text: &str, file: &Path) -> Result<Self, SchedulerError> {
         let fields = serde_json::from_str(&quote_non_finite(text))
             .map_err(|source| SchedulerError::Json { file: file.to_owned(), source })?;

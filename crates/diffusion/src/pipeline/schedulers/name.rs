@@ -1,4 +1,7 @@
 //! Which scheduler does a name mean?
+//!
+//! A name is either a short name, in the spelling of any user interface, or the name of a class of
+//! diffusers. It gives an update rule and a variant of that rule.
 
 use std::fmt;
 use std::str::FromStr;

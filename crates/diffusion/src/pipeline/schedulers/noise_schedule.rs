@@ -1,4 +1,7 @@
 //! How much of the picture is left at each timestep that a model was trained with?
+//!
+//! The answer follows from the betas of the training. Which of these timesteps are visited is
+//! decided in `spacing.rs`.
 
 use std::f64::consts::PI;
 
