@@ -83,8 +83,8 @@ impl Model {
         Ok(Self { folder, tokenizers, scheduler, checkpoints, architectures: Mutex::default() })
     }
 
-    /// The tokenizers, one for each text encoder. An error where a text encoder does not take as
-    /// many tokens as its tokenizer gives.
+    /// The tokenizers, one for each text encoder. It is an error if a text encoder does not
+    /// take as many tokens as its tokenizer gives.
     pub(super) fn tokenizers(&self) -> Result<&[Tokenizer], PipelineError> {
         let tokenizers = self.tokenizers.get()?;
         for (tokenizer, encoder) in tokenizers.iter().zip(self.folder.text_encoders()) {

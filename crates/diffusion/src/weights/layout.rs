@@ -388,8 +388,8 @@ fn reorder_runs<const SIZE: usize>(
     }
 }
 
-/// Reorders where a dimension of `rows` becomes the last one; the dimensions in `after` were last
-/// before.
+/// Reorders where the dimension of size `rows` becomes the last one. In the file, the dimensions in
+/// `after` follow it.
 fn reorder_tiles<const SIZE: usize>(
     job: &Job<'_>,
     mut before: Walk<'_>,

@@ -1,7 +1,7 @@
 //! What does the `scheduler_config.json` of a model folder ask for?
 //!
-//! This module reads the file, and knows which class or name decides about it. `settings.rs` gives
-//! the fields their meaning.
+//! This module reads the file, and finds the class that its fields are for. `settings.rs` knows what
+//! the fields mean to that class.
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -151,7 +151,7 @@ impl SchedulerConfig {
         self.name.map_or_else(|| self.class().map(SchedulerName::from), Ok)
     }
 
-    /// The fields of the file, with the values that a pipeline replaces.
+    /// The fields of the file, of which a pipeline replaces some by its own values.
     fn read_fields(&self) -> Cow<'_, Map<String, Value>> {
         let mut fields = Cow::Borrowed(&self.fields);
         if self.in_stable_diffusion {
