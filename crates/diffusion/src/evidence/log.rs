@@ -4,8 +4,9 @@
 //! file. It does not hold what the pictures show: prompts are never written.
 //!
 //! ```json
-//! {"timestamp":"2026-11-20T16:30:00Z","model_id":"stable-diffusion-v1-5","width":500,"height":700,"steps":20,"cfg_scale":7.5,
-//!  "scheduler":"euler","batch_size":1,"clip_skip":0,"padded_size":[512,704],"warm":true,"seconds":3.1,"seconds_per_step":0.12}
+//! {"timestamp":"2026-11-20T16:30:00Z","model_id":"stable-diffusion-v1-5","width":500,
+//!  "height":700,"steps":20,"cfg_scale":7.5,"scheduler":"euler","batch_size":1,"clip_skip":0,
+//!  "padded_size":[512,704],"warm":true,"seconds":3.1,"seconds_per_step":0.12}
 //! ```
 //!
 //! Fields that have a request's default may be left out of a line, and a reader skips fields that

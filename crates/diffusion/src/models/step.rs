@@ -8,7 +8,8 @@
 //! x      = input_scale * L
 //! m      = unconditional + guidance * (conditional - unconditional)
 //! out    = clamp(output_model * m + output_latents * L, -clip, clip)
-//! new    = base * B + latents * L + model * m + output * out + history[0] * h1 + history[1] * h2 + history[2] * h3 + noise * n
+//! new    = base * B + latents * L + model * m + output * out
+//!          + history[0] * h1 + history[1] * h2 + history[2] * h3 + noise * n
 //! ```
 
 use preheat_ir::graph::{BinaryOp, Builder, GraphError, Type, Value, Verified};

@@ -1,7 +1,7 @@
 //! What does the `scheduler_config.json` of a model folder ask for?
 //!
-//! This module reads the file, and finds the class that its fields are for. `settings.rs` knows what
-//! the fields mean to that class.
+//! This module reads the file, and finds the class that its fields are for. `settings.rs` knows
+//! what the fields mean to that class.
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};

@@ -6,7 +6,8 @@
 //!
 //! ```text
 //! out = clamp(output_model * m + output_latents * L, -clip, clip)
-//! new = base * B + latents * L + model * m + output * out + history[0] * h1 + history[1] * h2 + history[2] * h3 + noise * n
+//! new = base * B + latents * L + model * m + output * out
+//!       + history[0] * h1 + history[1] * h2 + history[2] * h3 + noise * n
 //! ```
 //!
 //! where `L` are the latents that the denoiser sees, `B` the latents of an earlier call ([`Base`]),
