@@ -542,7 +542,7 @@ fn requests_that_no_model_could_serve() {
         ("--width -64 --height 64", "invalid value '-64' for '--width"),
         ("--batch 0", "batch_size is 0: at least 1 picture is wanted"),
         ("--batch 70000", "batch_size is 70000: at most 65536"),
-        ("--batch auto", "batch is auto: it goes by libtorch's devices, and xla-cpu is none"),
+        ("--batch auto", "batch is auto: it needs a device of libtorch, and xla-cpu is not one"),
         ("--batch many", "many"),
         ("--cfg-scale nan", "cfg_scale is NaN: a finite number is wanted"),
         ("--cfg-scale inf", "cfg_scale is inf"),

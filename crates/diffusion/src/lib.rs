@@ -1,4 +1,4 @@
-//! How does a model folder and a prompt become pictures, and which sizes are worth warming?
+//! How do a model folder and a prompt become pictures, and which sizes are worth warming?
 //!
 //! [`models`] reads configs and builds each stage's graph; [`weights`] brings checkpoints into the
 //! order and dtype that a graph reads; [`pipeline`] runs a request on a

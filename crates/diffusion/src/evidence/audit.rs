@@ -1,4 +1,6 @@
-//! What a store would make of the requests in a log.
+//! How many of the requests in a log would a store serve, and what is missing?
+//!
+//! This module adds up what `survey.rs` found, and looks up nothing itself.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +13,7 @@ use super::planner::{Cost, Server};
 use super::survey::{PixelSeconds, Survey};
 use super::{RequestLog, Shape};
 
-/// What a store would make of the requests in a log: the command line's JSON.
+/// How a store would serve the requests in a log. The command line prints this as JSON.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Audit {
     /// Whether all requests are warm, some or none.
@@ -22,75 +24,78 @@ pub struct Audit {
     pub target: String,
     /// Requests that the model can serve.
     pub requests: u64,
-    /// Those that are warm, at their own size or a larger one.
+    /// Requests that are warm, at their own size or a larger one.
     pub hits: u64,
-    /// Of these, those that are served at a larger size.
+    /// How many of the hits are served at a larger size.
     pub snapped: u64,
-    /// The share of the hits, from 0 to 1.
+    /// Hits divided by requests, from 0 to 1.
     pub hit_rate: f64,
-    /// How many shapes are asked for.
+    /// How many different shapes the log asks for.
     pub shapes: usize,
-    /// Compile seconds of the graphs that cold requests need and the store lacks, each once.
+    /// Compile seconds of the graphs that cold requests need and the store lacks, each counted
+    /// once.
     pub compile_seconds_at_risk: f64,
     /// How many graphs these are.
     pub graphs_at_risk: usize,
-    /// Compile seconds that cold requests would wait for if each came to the store as it is now.
+    /// Compile seconds that cold requests would wait for in total if each met the store as it is
+    /// now.
     pub compile_seconds_if_each_waited: f64,
-    /// What users are expected to wait for over the life of one store.
+    /// How long users are expected to wait over the life of one store.
     pub expected: Cost,
-    /// How many requests a store is taken to serve in its life.
+    /// How many requests a store is assumed to serve in its life.
     pub requests_per_store: f64,
-    /// What padding is taken to cost.
+    /// How much a pixel of padding is assumed to cost.
     pub pixel_seconds: PixelSeconds,
-    /// How many of the compile times were measured, taken from a like graph, and guessed.
+    /// How many of the compile times were measured, taken from a similar graph, or guessed.
     pub bases: Bases,
-    /// The shapes that are cold, the one that is wanted most first.
+    /// The cold shapes, the most wanted first.
     pub missing: Vec<MissingShape>,
     /// Requests that the model cannot serve.
     pub refused: Vec<Refused>,
-    /// Requests of other models, which were left out.
+    /// Requests for other models, which were left out, by the model's name.
     pub other_models: BTreeMap<String, u64>,
-    /// The first hundred of the lines that are no requests, which were left out.
+    /// The first hundred lines that are not requests, which were left out.
     pub damaged_lines: Vec<DamagedLine>,
-    /// How many more there are.
+    /// How many more such lines there are.
     pub more_damaged_lines: usize,
 }
 
-/// How many figures are known in which way.
+/// How many figures were obtained in each way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Bases {
-    /// Of this graph.
+    /// Measured for this very graph.
     pub measured: usize,
-    /// Of the same stage at another size or batch.
+    /// Measured for the same stage at another size or batch.
     pub alike: usize,
-    /// Of nothing.
+    /// Guessed, because nothing was measured.
     pub guessed: usize,
 }
 
 impl Bases {
-    /// The bases of a survey's figures.
+    /// Counts how the figures of a survey were obtained.
     pub fn of(survey: &Survey) -> Self {
         let [measured, alike, guessed] = survey.bases();
         Self { measured, alike, guessed }
     }
 }
 
-/// A shape that is asked for, and cold.
+/// A shape that is asked for and is cold.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct MissingShape {
     /// The shape.
     #[serde(flatten)]
     pub shape: Shape,
-    /// How many requests want it.
+    /// How many requests ask for it.
     pub requests: u64,
     /// The stages that the store lacks.
     pub stages: Vec<String>,
-    /// What compiling these takes; a graph that several shapes lack stands in each.
+    /// How long compiling these stages takes. A graph that several shapes lack is counted for each
+    /// of them.
     pub compile_seconds: f64,
 }
 
 impl Audit {
-    /// Sets what was surveyed against what was asked for.
+    /// Compares what the store has, which is in `survey`, with the requests in `log`.
     pub fn of(survey: &Survey, model_id: &str, log: &RequestLog) -> Self {
         let (problem, demands) = (&survey.problem, &survey.demands);
         let servers = problem.servers(&[]);

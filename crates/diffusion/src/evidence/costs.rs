@@ -1,5 +1,7 @@
-//! What compiling a graph takes: as the store measured it, else as it did for the graph most like
-//! it, else a guess that is said to be one.
+//! How long does compiling a graph take, and how large is its object?
+//!
+//! The answer is what the store measured for the graph, else what it measured for the most similar
+//! graph, else a guess, which is marked as one.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -10,26 +12,26 @@ use serde::Serialize;
 use super::Shape;
 use crate::models::LATENT_PX;
 
-/// Where a figure comes from.
+/// How a figure was obtained.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Basis {
-    /// This graph was compiled for this target.
+    /// This graph was compiled for this target, and measured.
     Measured,
-    /// The same stage of the same model was, at another size or batch.
+    /// The same stage of the same model was measured, at another size or batch.
     Alike,
-    /// Neither: [`guess`].
+    /// Nothing was measured: the figure is a [`guess`].
     Guessed,
 }
 
-/// What compiling a graph takes.
+/// How long compiling a graph takes, and how large its object is.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Estimate {
-    /// The time.
+    /// Compile time in seconds.
     pub compile_seconds: f64,
     /// The length of its object on disk.
     pub stored_bytes: u64,
-    /// How these are known.
+    /// How these figures were obtained.
     pub basis: Basis,
 }
 
@@ -40,18 +42,19 @@ struct Measured {
     stored_bytes: Option<u64>,
 }
 
-/// What the store measured of one model on one target.
+/// What the store has measured for one model on one target.
 #[derive(Debug)]
 pub struct Costs {
     by_key: HashMap<(String, GraphKey), Measured>,
-    /// By stage, pictures at once, and pixels of each, for every request that led to one.
+    /// For every request that led to a compile: by stage, number of pictures, and pixels of each
+    /// picture.
     by_amount: HashMap<String, BTreeMap<u64, BTreeMap<u64, Measured>>>,
     sizes: Vec<[u64; 2]>,
     target: String,
 }
 
 impl Costs {
-    /// Takes from `records` what is of the model and the target.
+    /// Takes those of `records` that belong to the model and the target.
     pub fn new(records: &[GraphRecord], model_id: &str, target: &str) -> Self {
         let (by_key, by_amount) = (HashMap::new(), HashMap::new());
         let mut costs = Self { by_key, by_amount, sizes: Vec::new(), target: target.to_owned() };
@@ -74,7 +77,7 @@ impl Costs {
         costs
     }
 
-    /// Takes note of one request that led to a record.
+    /// Adds one request that led to a record.
     fn add(&mut self, record: &GraphRecord, batch: u64, size: [u64; 2]) {
         self.sizes.push(size);
         let compile_seconds = record.measurements.compile_seconds;
@@ -88,12 +91,12 @@ impl Costs {
         }
     }
 
-    /// Every size that the store has a graph of the model for.
+    /// Every size for which the store has a graph of the model.
     pub fn sizes(&self) -> &[[u64; 2]] {
         &self.sizes
     }
 
-    /// What compiling a stage for `shape` takes.
+    /// Estimates the compile of a stage for `shape`.
     pub fn of(&self, stage: &str, graph_key: Option<GraphKey>, shape: Shape) -> Estimate {
         let guess = guess(stage, &self.target);
         let own = graph_key.and_then(|key| self.by_key.get(&(stage.to_owned(), key)));
@@ -109,7 +112,8 @@ impl Costs {
         }
     }
 
-    /// The compile of the stage that was most like it, by how many times more or less it computes.
+    /// The measured compile of the stage that is most similar: the one whose amount of computation
+    /// differs by the smallest factor.
     fn nearest(&self, stage: &str, shape: Shape) -> Option<&Measured> {
         #[expect(clippy::cast_precision_loss, reason = "pixels")]
         let times = |one: u64, other: u64| (one.max(1) as f64 / other.max(1) as f64).ln().abs();
@@ -127,8 +131,8 @@ impl Costs {
     }
 }
 
-/// What is assumed where nothing was measured. docs/evidence.md says where each figure comes from,
-/// and which of them are no more than guesses.
+/// The figures that are assumed where nothing was measured. docs/evidence.md says where each comes
+/// from, and which of them are only guesses.
 pub fn guess(stage: &str, target: &str) -> Estimate {
     const MIB: u64 = 1 << 20;
     let is_cpu = is_cpu(target);
@@ -143,8 +147,8 @@ pub fn guess(stage: &str, target: &str) -> Estimate {
     Estimate { compile_seconds, stored_bytes, basis: Basis::Guessed }
 }
 
-/// What a pass of the network over one pixel is assumed to take where the log does not tell; a
-/// pixel of guidance counts twice.
+/// How long a pass of the network over one pixel is assumed to take where the log has no figure.
+/// With guidance each pixel counts twice.
 pub fn guessed_seconds_per_pixel_pass(target: &str) -> f64 {
     if is_cpu(target) { 1.5e-5 } else { 4e-8 }
 }

@@ -1,4 +1,6 @@
-//! What a log asks for: shapes, and how often each is wanted.
+//! Which shapes does a log ask for, and how often is each wanted?
+//!
+//! Requests that need the same graphs are counted together, and each shape is looked up once.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -9,23 +11,24 @@ use super::log::LoggedRequest;
 use super::{EvidenceError, RequestLog, told};
 use crate::pipeline::{LookedUp, LookedUpStage, Pipeline, PipelineError, TextToImage};
 
-/// What of a request shapes its graphs, beside the model.
+/// The parts of a request that shape its graphs, besides the model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct Shape {
-    /// Pixels that are computed, `[width, height]`.
+    /// The computed size in pixels, `[width, height]`.
     pub size: [u64; 2],
-    /// Pictures at once.
+    /// How many pictures are made at once.
     pub batch_size: u64,
     /// Whether there is guidance, which doubles the denoiser's batch.
     pub guided: bool,
-    /// Last layers of the text encoder that are left out.
+    /// How many of the last layers of the text encoder are left out.
     pub clip_skip: u64,
-    /// Whether a negative prompt has a graph of its own: where layers are left out.
+    /// Whether there is a negative prompt that needs a graph of its own, which is so only where
+    /// layers are left out.
     pub negative_prompt: bool,
 }
 
 impl Shape {
-    /// Stands for any prompt: which one it is shapes nothing.
+    /// A placeholder for any prompt: the words of a prompt shape no graph.
     pub const ANY_PROMPT: &str = "-";
 
     /// A request of this shape.
@@ -46,8 +49,8 @@ impl Shape {
         self.size[0].saturating_mul(self.size[1])
     }
 
-    /// Whether a request of this shape can be served at the size of `other`: everything but the
-    /// size is the same, and it fits.
+    /// Whether a request of this shape can be served at the size of `other`: it fits into that
+    /// size, and everything else is the same.
     pub fn fits(self, other: Self) -> bool {
         Self { size: other.size, ..self } == other
             && (0..2).all(|side| self.size[side] <= other.size[side])
@@ -59,42 +62,42 @@ impl Shape {
 pub struct Demand {
     /// The shape.
     pub shape: Shape,
-    /// How many requests want it.
+    /// How many requests ask for it.
     pub requests: u64,
-    /// How often the network passes over a pixel of it, over all its requests: steps x batch, twice
-    /// that where there is guidance.
+    /// How often the network passes over a pixel of it, summed over all its requests: steps x
+    /// batch, and twice that with guidance.
     pub passes: f64,
-    /// What the cache says of each of its stages.
+    /// The cache's answer for each of its stages.
     pub stages: Vec<LookedUpStage>,
 }
 
-/// What a log asks of one model.
+/// The demands that a log makes of one model.
 #[derive(Debug, Clone, Default)]
 pub struct Demands {
-    /// The shapes, the one that is wanted most first.
+    /// The shapes, the most wanted first.
     pub all: Vec<Demand>,
-    /// Requests that the model cannot serve: the line of the first of a kind, how many they are,
-    /// and why not.
+    /// Requests that the model cannot serve, grouped: the line of the first, how many there are,
+    /// and the reason.
     pub refused: Vec<Refused>,
-    /// Requests of other models, by their names.
+    /// How many requests the log has for other models, by their names.
     pub other_models: BTreeMap<String, u64>,
-    /// Seconds that one pass over one pixel takes, as the log has it: the median. `None` where no
-    /// line tells.
+    /// Seconds that one pass over one pixel takes: the median of the values in the log. `None`
+    /// where no line has a value.
     pub seconds_per_pixel_pass: Option<f64>,
 }
 
 /// Requests that the model cannot serve.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Refused {
-    /// The line of the first.
+    /// The line of the first such request.
     pub line: usize,
-    /// How many they are.
+    /// How many such requests there are.
     pub requests: u64,
-    /// Why.
+    /// Why the model cannot serve them.
     pub why: String,
 }
 
-/// Requests that ask for the same, before they are padded.
+/// Requests that are equal before their sizes are padded.
 struct Alike {
     line: usize,
     request: TextToImage,
@@ -103,11 +106,11 @@ struct Alike {
 }
 
 impl Demands {
-    /// What `log` asks of `pipeline`, each shape looked up once; `records` are those of its stores.
-    /// Lines that name no model are taken to mean this one.
+    /// What `log` asks of `pipeline`; each shape is looked up once. `records` are the records of
+    /// the pipeline's stores. A line that names no model counts for this one.
     ///
     /// # Errors
-    /// Where no request in the log is one that the model can serve, or the cache cannot be asked.
+    /// Where the model can serve no request of the log, or the cache cannot be asked.
     pub fn of(
         log: &RequestLog,
         pipeline: &Pipeline,
@@ -142,7 +145,7 @@ impl Demands {
         }
     }
 
-    /// How many requests are served or could be.
+    /// How many of the requests the model can serve.
     pub fn requests(&self) -> u64 {
         self.all.iter().map(|demand| demand.requests).sum()
     }
@@ -153,7 +156,7 @@ impl Demands {
         pipeline: &Pipeline,
         records: &[GraphRecord],
     ) -> Result<(), EvidenceError> {
-        // Most logs have many sizes that are padded to the same one.
+        // In most logs, many requested sizes are padded to the same size.
         let mut padded: Vec<(Shape, Alike)> = Vec::new();
         let mut places: HashMap<Shape, usize> = HashMap::new();
         for kind in kinds {
@@ -189,12 +192,14 @@ impl Demands {
                 Err(error) => self.refuse(&kind, error)?,
             }
         }
-        // Equals by size, so that one log is always told in one order.
+        // Shapes that are wanted equally often are sorted by size, so that a log always gives the
+        // same order.
         self.all.sort_by_key(|demand| (std::cmp::Reverse(demand.requests), demand.shape));
         Ok(())
     }
 
-    /// Takes note of requests that the model cannot serve; any other error is one of the whole.
+    /// Records requests that the model cannot serve. Any other error is returned, as it concerns
+    /// the whole log.
     fn refuse(&mut self, kind: &Alike, error: PipelineError) -> Result<(), EvidenceError> {
         if !error.is_of_the_request() {
             return Err(error.into());
@@ -219,7 +224,7 @@ fn shape_of(request: &TextToImage, padded: [u64; 2]) -> Shape {
     }
 }
 
-/// Requests that differ in nothing that shapes a graph, together.
+/// Groups the requests that differ in nothing that shapes a graph.
 fn alike(own: &[&(usize, LoggedRequest)]) -> Vec<Alike> {
     let mut kinds: Vec<Alike> = Vec::new();
     let mut places = HashMap::new();
@@ -234,7 +239,7 @@ fn alike(own: &[&(usize, LoggedRequest)]) -> Vec<Alike> {
             logged.has_negative_prompt,
         );
         let place = *places.entry(key).or_insert_with(|| {
-            // Its steps are one request's own, and shape nothing.
+            // The number of steps shapes no graph, so it is left at the default here.
             let request = TextToImage { steps: TextToImage::DEFAULT_STEPS, ..logged.to_request() };
             kinds.push(Alike { line: *line, request, requests: 0, passes: 0.0 });
             kinds.len() - 1
@@ -245,7 +250,7 @@ fn alike(own: &[&(usize, LoggedRequest)]) -> Vec<Alike> {
     kinds
 }
 
-/// As [`preheat_cache::Signature::is_guided`] has it.
+/// The same rule as [`preheat_cache::Signature::is_guided`].
 fn is_guided(logged: &LoggedRequest) -> bool {
     logged.cfg_scale > 1.0
 }

@@ -1,4 +1,4 @@
-//! Why there is no evidence.
+//! Why can a log or a manifest not be used?
 
 use std::path::PathBuf;
 
@@ -11,41 +11,41 @@ pub enum EvidenceError {
     /// A file cannot be read or written.
     #[error("{doing} {} failed", path.display())]
     File {
-        /// What was done to it.
+        /// What was being done with the file.
         doing: &'static str,
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         #[source]
         cause: std::io::Error,
     },
-    /// A log without a line.
+    /// The log has no lines.
     #[error("the request log {} is empty", path.display())]
     EmptyLog {
         /// The log.
         path: PathBuf,
     },
-    /// A log of which no line is a request.
+    /// None of the log's lines is a request.
     #[error("{} is no request log: none of its {lines} lines is a request; line {line}: {why}", path.display())]
     NoLog {
         /// The file.
         path: PathBuf,
         /// How many lines it has.
         lines: usize,
-        /// The first line that is none.
+        /// The first line that is not a request.
         line: usize,
-        /// Why it is none.
+        /// Why it is not a request.
         why: String,
     },
-    /// A log without a request of the model.
+    /// The log has no request for the model.
     #[error("the request log has no request of {model_id}: it has {}", counted(.others))]
     OtherModels {
         /// The model.
         model_id: String,
-        /// The models it has, and how many requests of each.
+        /// The models that the log has requests for, and how many for each.
         others: Vec<(String, u64)>,
     },
-    /// A log of whose requests the model can serve none.
+    /// The model can serve none of the requests in the log.
     #[error("{model_id} can serve none of the requests in the log; line {line}: {why}")]
     NoneServed {
         /// The model.
@@ -55,14 +55,14 @@ pub enum EvidenceError {
         /// Why not.
         why: String,
     },
-    /// A field of a manifest that is wrong.
+    /// A field of a manifest is wrong.
     #[error("{}, line {line}: {field}: {why}", path.display())]
     Manifest {
         /// The manifest.
         path: PathBuf,
         /// The line, counted from 1.
         line: usize,
-        /// The field, or `syntax` where it is no TOML.
+        /// The field, or `syntax` where the file is not TOML.
         field: String,
         /// What is wrong, and what is allowed.
         why: String,

@@ -1,13 +1,16 @@
-//! The request log: one JSON object a line, in the field names of a request file, without what the
-//! pictures show.
+//! Which requests were made?
+//!
+//! The request log answers this. It holds one JSON object a line, with the field names of a request
+//! file. It does not hold what the pictures show: prompts are never written.
 //!
 //! ```json
-//! {"timestamp":"2026-11-20T16:30:00Z","model_id":"stable-diffusion-v1-5","width":500,"height":700,"steps":20,"cfg_scale":7.5,
-//!  "scheduler":"euler","batch_size":1,"clip_skip":0,"padded_size":[512,704],"warm":true,"seconds":3.1,"seconds_per_step":0.12}
+//! {"timestamp":"2026-11-20T16:30:00Z","model_id":"stable-diffusion-v1-5","width":500,
+//!  "height":700,"steps":20,"cfg_scale":7.5,"scheduler":"euler","batch_size":1,"clip_skip":0,
+//!  "padded_size":[512,704],"warm":true,"seconds":3.1,"seconds_per_step":0.12}
 //! ```
 //!
-//! A line needs no field but those that differ from a request's defaults; what a reader does not
-//! know, it skips. A line is appended with one write, so that any number of processes may log to
+//! Fields that have a request's default may be left out of a line, and a reader skips fields that
+//! it does not know. A line is appended with one write, so that any number of processes may log to
 //! one file on a local file system.
 
 use std::fs::File;
@@ -21,29 +24,29 @@ use serde::{Deserialize, Serialize};
 use super::{EvidenceError, Shape, told};
 use crate::pipeline::TextToImage;
 
-/// No line is longer: whatever comes after that is not kept in memory.
+/// The longest line that is read. The rest of a longer one is skipped without being kept in memory.
 const MOST_LINE_BYTES: u64 = 1_000_000;
 
-/// So many damaged lines are kept; the others are counted.
+/// How many damaged lines are kept; further ones are only counted.
 const MOST_DAMAGED: usize = 100;
 
-/// One request of a log. Prompts are not in it.
+/// One request of a log, without its prompts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct LoggedRequest {
-    /// When it was made.
+    /// When the request was made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timestamp: Option<Timestamp>,
     /// The model's name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model_id: Option<String>,
-    /// The model's folder, in logs that others write: its last part is the name where there is no
-    /// `model_id`.
+    /// The model's folder, in logs that other programs write. Where there is no `model_id`, its
+    /// last part is the model's name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<PathBuf>,
-    /// Pixels, as asked for; `None` for the model's own.
+    /// Pixels, as the request has them; `None` for the model's own size.
     pub width: Option<u64>,
-    /// Pixels, as asked for; `None` for the model's own.
+    /// Pixels, as the request has them; `None` for the model's own size.
     pub height: Option<u64>,
     /// Denoising steps.
     #[serde(alias = "num_inference_steps")]
@@ -53,22 +56,22 @@ pub struct LoggedRequest {
     pub cfg_scale: f64,
     /// The scheduler, `None` for the model's own. It shapes no graph.
     pub scheduler: Option<String>,
-    /// Pictures at once.
+    /// How many pictures were made at once.
     #[serde(alias = "batch", alias = "num_images_per_prompt")]
     pub batch_size: u64,
-    /// Last layers of the text encoder that are left out.
+    /// How many of the last layers of the text encoder were left out.
     pub clip_skip: u64,
-    /// Whether there was a negative prompt: Stable Diffusion XL has another graph for it where
-    /// layers are left out.
+    /// Whether there was a negative prompt. Where layers are left out, Stable Diffusion XL has a
+    /// graph of its own for it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub has_negative_prompt: bool,
-    /// `[width, height]` that was computed.
+    /// The size that was computed, `[width, height]`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub padded_size: Option<[u64; 2]>,
     /// Whether nothing had to be compiled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub warm: Option<bool>,
-    /// Seconds until the pictures were there; absent where none were made.
+    /// Seconds until the pictures were made; absent where none were made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seconds: Option<f64>,
     /// Seconds of a denoising step, on average.
@@ -83,7 +86,7 @@ impl Default for LoggedRequest {
 }
 
 impl LoggedRequest {
-    /// What is logged of a request before it is known how it went. No prompt is.
+    /// The fields that are known before the request has run. Prompts are left out.
     pub fn of(request: &TextToImage) -> Self {
         Self {
             timestamp: None,
@@ -104,7 +107,7 @@ impl LoggedRequest {
         }
     }
 
-    /// A request for the same graphs.
+    /// A request that needs the same graphs.
     pub fn to_request(&self) -> TextToImage {
         TextToImage {
             width: self.width,
@@ -113,13 +116,13 @@ impl LoggedRequest {
             cfg_scale: self.cfg_scale,
             batch_size: self.batch_size,
             clip_skip: self.clip_skip,
-            // Which prompt it was shapes nothing; that there was one may.
+            // The words of the negative prompt shape no graph; whether there is one may shape one.
             negative_prompt: self.has_negative_prompt.then(|| Shape::ANY_PROMPT.to_owned()),
             ..TextToImage::default()
         }
     }
 
-    /// The name of the model, where the line tells.
+    /// The name of the model, if the line has one.
     pub fn model_name(&self) -> Option<&str> {
         let folder =
             || self.model.as_deref().and_then(Path::file_name).and_then(|name| name.to_str());
@@ -129,36 +132,36 @@ impl LoggedRequest {
     /// Reads one line.
     fn parse(line: &[u8]) -> Result<Self, String> {
         if !line.starts_with(b"{") {
-            // A list would be taken field by field.
+            // serde would read a list as the fields in their order.
             return Err("it is no JSON object".to_owned());
         }
-        // What is said of a value quotes it.
+        // The parser's message quotes the value, so it is made printable.
         let request: Self =
             serde_json::from_slice(line).map_err(|error| told(&error.to_string()))?;
-        // Any size will do where the model's own is meant.
+        // The size given here is used only where the line has none, and any valid one will do.
         request.to_request().check([64, 64]).map_err(|error| error.to_string())?;
         Ok(request)
     }
 }
 
-/// A line of a log that is no request.
+/// A line of a log that is not a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DamagedLine {
-    /// Which, counted from 1.
+    /// The line's number, counted from 1.
     pub line: usize,
-    /// Why not.
+    /// Why it is not a request.
     pub why: String,
 }
 
-/// A log that was read. Lines that are damaged are left out and told: one torn by a crash should
-/// not cost the others.
+/// A log that was read. Damaged lines are left out and reported, since a line that a crash cut
+/// short should not cost the other lines.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct RequestLog {
-    /// The requests, each with its line.
+    /// The requests, each with its line number.
     pub requests: Vec<(usize, LoggedRequest)>,
-    /// The first hundred of the lines that are none.
+    /// The first hundred damaged lines.
     pub damaged: Vec<DamagedLine>,
-    /// How many more there are.
+    /// How many more damaged lines there are.
     pub more_damaged: usize,
 }
 
@@ -166,7 +169,7 @@ impl RequestLog {
     /// Reads a log.
     ///
     /// # Errors
-    /// Where the file cannot be read, or not one line of it is a request.
+    /// Where the file cannot be read, or none of its lines is a request.
     pub fn read(path: &Path) -> Result<Self, EvidenceError> {
         let failed = |cause| EvidenceError::File {
             doing: "reading the request log",
@@ -221,7 +224,7 @@ impl RequestLog {
     }
 }
 
-/// A log that requests are appended to, by any number of processes at once.
+/// A log to which any number of processes can append requests at once.
 #[derive(Debug)]
 pub struct LogWriter {
     file: File,
@@ -229,10 +232,10 @@ pub struct LogWriter {
 }
 
 impl LogWriter {
-    /// Opens a log, and makes it where there is none.
+    /// Opens a log, and creates the file if there is none.
     ///
     /// # Errors
-    /// Where it cannot be written.
+    /// Where the file cannot be opened for writing.
     pub fn open(path: &Path) -> Result<Self, EvidenceError> {
         let opened = File::options().read(true).append(true).create(true).open(path);
         let file = opened.map_err(|cause| Self::failed(path, cause))?;
@@ -242,25 +245,25 @@ impl LogWriter {
     /// Appends a request.
     ///
     /// # Errors
-    /// Where it cannot be written whole.
+    /// Where the line cannot be written completely.
     pub fn append(&mut self, request: &LoggedRequest) -> Result<(), EvidenceError> {
         self.write(request).map_err(|cause| Self::failed(&self.path, cause))
     }
 
     fn write(&mut self, request: &LoggedRequest) -> io::Result<()> {
-        // What a crash or a full disk cut short is ended first, so that it spoils no line but its
-        // own. At worst, where another process has just ended it, this makes an empty line, which
-        // readers skip.
+        // If a crash or a full disk left an incomplete last line, that line is ended first, so that
+        // it does not spoil the new one. If another process has just ended it too, the result is an
+        // empty line, which readers skip.
         let mut text = if self.ends_in_a_line()? { Vec::new() } else { vec![b'\n'] };
         serde_json::to_writer(&mut text, request)?;
         text.push(b'\n');
-        // One write: the system appends it whole, between the lines of others.
+        // A single write: the operating system appends it as a whole, between the lines of others.
         let written = self.file.write(&text)?;
         if written == text.len() { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
     }
 
     fn ends_in_a_line(&mut self) -> io::Result<bool> {
-        // What is no regular file, such as a pipe, has no end to look at.
+        // A pipe, or anything else that is not a regular file, has no last byte to read.
         if !self.file.metadata()?.is_file() || self.file.seek(SeekFrom::End(0))? == 0 {
             return Ok(true);
         }
@@ -352,7 +355,7 @@ mod tests {
             assert_eq!(line.len(), bytes);
             line
         };
-        // The longest that is read, and the next; a line's end is no part of it.
+        // The longest line that is read, and one that is a byte longer; the newline does not count.
         let log = read(
             format!("{}\n{}\n{{}}\n{}", line_of(1_000_000), line_of(3_000_000), line_of(1_000_001))
                 .as_bytes(),
@@ -363,7 +366,7 @@ mod tests {
         assert_eq!(damaged, [(2, "it is longer than 1 MB"), (4, "it is longer than 1 MB")]);
         let log = read("nothing\n".repeat(250).as_bytes());
         assert_eq!((log.damaged.len(), log.damaged[99].line, log.more_damaged), (100, 100, 150));
-        // What is said of a value neither grows with it nor moves a terminal's cursor.
+        // A message that quotes a value neither grows with it nor moves a terminal's cursor.
         let why = &read(format!("{{\"width\":\"\\u001b[2J{}\"}}", "x".repeat(900_000)).as_bytes())
             .damaged[0]
             .why;

@@ -1,5 +1,7 @@
-//! What `preheat warmup --manifest` warms, as a file: models, and for each the targets, sizes,
-//! batches and precisions.
+//! What should `preheat warmup --manifest` warm?
+//!
+//! A manifest is a TOML file. It lists models, and for each model the targets, sizes, batches and
+//! precisions:
 //!
 //! ```toml
 //! [[model]]
@@ -13,7 +15,8 @@
 //! ```
 //!
 //! A table stands for every combination of its sizes, batches, guidance and negative prompts, on
-//! each of its targets. A folder is found from where the command runs, as that of `--model` is.
+//! each of its targets. A folder is looked up relative to the working directory of the command, as
+//! the folder of `--model` is.
 
 mod parse;
 
@@ -39,20 +42,20 @@ pub struct Manifest {
 pub struct ManifestModel {
     /// The model's folder; `None` for the demo model.
     pub folder: Option<PathBuf>,
-    /// Which weights are read where the folder has several, such as `fp16`.
+    /// Which weights are read where the folder has several variants, such as `fp16`.
     pub variant: Option<String>,
     /// The hardware; empty for the device that is here.
     pub targets: Vec<Target>,
     /// Pixels, `[width, height]`. There is at least one.
     pub sizes: Vec<[u64; 2]>,
-    /// Pictures at once.
+    /// How many pictures are made at once.
     pub batches: Vec<u64>,
     /// With guidance, without, or both.
     pub guided: Vec<bool>,
-    /// With a negative prompt, without, or both. It shapes a graph only where there is guidance and
-    /// layers are left out.
+    /// With a negative prompt, without, or both. A negative prompt shapes a graph only where there
+    /// is guidance and layers of the text encoder are left out.
     pub negative_prompt: Vec<bool>,
-    /// Last layers of the text encoder that are left out.
+    /// How many of the last layers of the text encoder are left out.
     pub clip_skip: u64,
     /// Which dtype each stage computes in.
     pub precisions: Precisions,
@@ -75,13 +78,14 @@ impl Default for ManifestModel {
 }
 
 impl Manifest {
-    /// A manifest has some hundred bytes for each model.
+    /// A manifest takes a few hundred bytes for each model.
     const MOST_BYTES: u64 = 1 << 20;
 
     /// Reads a manifest.
     ///
     /// # Errors
-    /// Where it cannot be read, or a field is wrong: which, in which line, and what is allowed.
+    /// Where the file cannot be read, or a field is wrong. The error names the field, its line and
+    /// what is allowed.
     pub fn read(path: &Path) -> Result<Self, EvidenceError> {
         let failed = |cause| EvidenceError::File {
             doing: "reading the manifest",
@@ -97,10 +101,10 @@ impl Manifest {
         })
     }
 
-    /// Tables for `shapes` of one model: those of one guidance, and of as many sizes as share their
-    /// batches, in one. `model` says the rest of each.
+    /// Tables for `shapes` of one model. Sizes with the same batches, guidance, negative prompt and
+    /// skipped layers share a table. All other fields are taken from `model`.
     pub fn of_shapes(model: &ManifestModel, shapes: &[Shape]) -> Self {
-        // For each size, guidance, negative prompt and number of skipped layers, the batches.
+        // The batches for each size, guidance, negative prompt and number of skipped layers.
         let mut batches: BTreeMap<(u64, bool, bool, [u64; 2]), Vec<u64>> = BTreeMap::new();
         for shape in shapes {
             let kind = (shape.clip_skip, !shape.guided, shape.negative_prompt, shape.size);
@@ -134,8 +138,8 @@ impl Manifest {
 }
 
 impl ManifestModel {
-    /// Guidance and negative prompt, for each of the two that the table stands for. Where a
-    /// negative prompt shapes nothing, there is no second kind for it.
+    /// Each combination of guidance and negative prompt that the table stands for. Where a negative
+    /// prompt shapes no graph, the combinations with and without one count as the same.
     pub fn kinds(&self) -> Vec<(bool, bool)> {
         let mut kinds = Vec::new();
         for guided in &self.guided {
@@ -172,7 +176,8 @@ impl ManifestModel {
     }
 }
 
-/// The manifest as a file: what is at its default is left out, but for sizes, batches and guidance.
+/// The manifest as a file. Fields at their default are left out, except sizes, batches and
+/// guidance.
 impl fmt::Display for Manifest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, model) in self.models.iter().enumerate() {

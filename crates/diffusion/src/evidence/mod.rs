@@ -1,11 +1,10 @@
-//! Evidence: which requests are made, what of them a cache could serve, and which sizes are worth
-//! warming.
+//! Which requests are made, which of them could a cache serve, and which sizes are worth warming?
 //!
-//! A request log (`log.rs`) becomes demands (`demand.rs`): shapes, and how often each is asked for.
-//! `survey.rs` sets them against what the store has, and `costs.rs` says what compiling takes, as
-//! far as the store has measured; `audit.rs` sums that up, and `planner.rs` chooses what to warm
-//! within a budget, knowing neither files nor devices; and a manifest (`manifest.rs`) is what it
-//! chose, for `preheat warmup`.
+//! A request log (`log.rs`) is turned into demands (`demand.rs`): the shapes that it asks for, and
+//! how often it asks for each. `survey.rs` compares the demands with what the store has, and
+//! `costs.rs` estimates compile times from what the store has measured. `audit.rs` summarises the
+//! result. `planner.rs` chooses what to warm within a budget; it works on numbers alone, without
+//! files or devices. A manifest (`manifest.rs`) holds that choice for `preheat warmup`.
 
 pub mod audit;
 pub mod costs;
@@ -24,7 +23,7 @@ pub use manifest::{Manifest, ManifestModel};
 use preheat_io::printable::{beginning, printable};
 pub use survey::{Rules, Survey};
 
-/// Text from a file that others write, as far as it is worth showing.
+/// Text from a file that others wrote, made printable and cut to a length that is worth showing.
 fn told(text: &str) -> String {
     const MOST_CHARACTERS: usize = 200;
     printable(&beginning(text, MOST_CHARACTERS)).into_owned()

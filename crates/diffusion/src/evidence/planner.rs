@@ -1,20 +1,24 @@
-//! What to warm: the shapes that cost users least, within a budget. Pure arithmetic over figures
-//! that others found.
+//! Which shapes should be warmed within a budget, so that users wait the least?
 //!
-//! The problem is that of placing facilities: a warm shape serves its own requests, and those of
-//! smaller sizes with padding that is computed and cropped; what nothing serves waits for its
-//! compiles. Two things make it another one than the textbook's. Shapes share graphs (all of them
-//! the text encoder, those of one size the VAE), so what a shape costs depends on what else is
-//! chosen; and a request does not go where it is cheapest but where the runtime sends it: to its
-//! own size where that is warm, else to the smallest that covers it within the allowed waste.
+//! This module is pure arithmetic over figures that other modules found: it reads no file and uses
+//! no device.
 //!
-//! Up to [`EXACT_CANDIDATES`] shapes every subset is tried. Beyond, greedy additions by three
-//! measures, and greedy removals from all of them, are each improved until no addition, removal,
-//! exchange, or removal followed by greedy additions makes them cheaper; the cheapest is taken. All
-//! of this stops at a bound of work ([`MOST_WORK`]), so that thousands of shapes take seconds.
-//! Branch and bound has little to prune by here, since a shape that is added can make others
-//! dearer: it draws requests from a cold start, which they pay once, to padding, which they pay
-//! each time. The tests compare with every subset.
+//! The problem is a facility location problem: a warm shape serves its own requests, and requests
+//! for smaller sizes, with padding that is computed and cropped away; a request that no warm shape
+//! serves waits for its compiles. It differs from the textbook's problem in two ways. First, shapes
+//! share graphs (all of them share the text encoder, and those of one size share the VAE), so the
+//! cost of a shape depends on which others are chosen. Second, a request does not go where it is
+//! cheapest but where the runtime sends it: to its own size if that is warm, else to the smallest
+//! warm size that covers it within the allowed waste.
+//!
+//! With up to [`EXACT_CANDIDATES`] shapes every subset is tried. With more, there are four starting
+//! points: three greedy additions, each by another measure, and greedy removals from the set of all
+//! shapes. Each is improved by additions, removals, exchanges, and removals followed by greedy
+//! additions, until none of these makes it cheaper; the cheapest result is taken. The search stops
+//! at a bound on its work ([`MOST_WORK`]), so that thousands of shapes take seconds. Branch and
+//! bound can prune little here, because adding a shape can make a choice more expensive: the shape
+//! draws requests from a cold start, which they pay for once, to padding, which they pay for each
+//! time. The tests compare the results with those of trying every subset.
 
 mod near;
 mod search;
@@ -29,22 +33,22 @@ use self::near::Near;
 use self::state::{State, Tables};
 use super::Shape;
 
-/// Up to so many shapes that are not warm yet, the best choice is found by trying all: 4096
-/// subsets.
+/// The largest number of cold shapes for which the best choice is found by trying all of their
+/// subsets: 4096.
 pub const EXACT_CANDIDATES: usize = 12;
 
-/// So many steps the search for a large problem takes: each is one look at whether a shape is warm,
-/// or at a graph that it needs.
+/// The most steps that the search for a large problem takes. A step is one check whether a shape is
+/// warm, or one look at a graph that a shape needs.
 pub const MOST_WORK: u64 = 1 << 29;
 
 /// A graph that shapes need.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GraphCost {
-    /// What compiling it takes.
+    /// How long it takes to compile.
     pub compile_seconds: f64,
-    /// What it takes on disk.
+    /// How many bytes it takes on disk.
     pub stored_bytes: u64,
-    /// Whether the store has it, so that it costs nothing.
+    /// Whether the store already has it, so that it costs nothing.
     pub is_there: bool,
 }
 
@@ -64,64 +68,64 @@ pub struct Wanted {
     pub candidate: usize,
     /// How many requests.
     pub requests: u64,
-    /// How often the network passes over each of their pixels, all together.
+    /// How often the network passes over each of their pixels, summed over all the requests.
     pub passes: f64,
 }
 
-/// What warming may take, beyond what is warm already.
+/// What warming may spend, beyond what is already warm.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Budget {
-    /// Seconds of compiles, one after the other; `None` for as many as it takes.
+    /// Seconds of compiles, run one after another; `None` for no limit.
     pub compile_seconds: Option<f64>,
-    /// Bytes on disk; `None` for as many as it takes.
+    /// Bytes on disk; `None` for no limit.
     pub stored_bytes: Option<u64>,
 }
 
 impl Budget {
-    /// Whether it covers something.
+    /// Whether the budget is large enough for `spent`.
     pub fn covers(self, spent: Spent) -> bool {
         self.compile_seconds.is_none_or(|most| spent.compile_seconds <= most)
             && self.stored_bytes.is_none_or(|most| spent.stored_bytes <= most)
     }
 }
 
-/// What is to be decided.
+/// The problem that the planner solves.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Problem {
     /// Every graph of every candidate.
     pub graphs: Vec<GraphCost>,
     /// What could be warmed.
     pub candidates: Vec<Candidate>,
-    /// What is asked for.
+    /// How many requests ask for each shape.
     pub wanted: Vec<Wanted>,
-    /// What a pass over one pixel takes.
+    /// How many seconds the network takes for one pass over one pixel.
     pub seconds_per_pixel_pass: f64,
-    /// How much of what is computed may be padding; `None` where a size serves its own requests
-    /// only.
+    /// The largest share of the computed pixels that may be padding, in percent; `None` where a
+    /// size serves only its own requests.
     pub most_waste_percent: Option<f64>,
     /// How many requests a store serves until everything is cold again.
     pub requests_per_store: f64,
-    /// What may be spent.
+    /// What warming may spend.
     pub budget: Budget,
 }
 
-/// What users are expected to wait for over the life of one store.
+/// How long users are expected to wait in total over the life of one store.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
 pub struct Cost {
-    /// Compiles of graphs that are not warm.
+    /// Waiting for compiles of graphs that are not warm.
     pub compile_wait_seconds: f64,
-    /// Padding that is computed and cropped.
+    /// Computing padding that is then cropped away.
     pub padding_seconds: f64,
 }
 
 impl Cost {
-    /// Both together.
+    /// The sum of both.
     pub fn total_seconds(self) -> f64 {
         self.compile_wait_seconds + self.padding_seconds
     }
 }
 
-/// What warming takes.
+/// What warming a choice takes.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
 pub struct Spent {
     /// Seconds of compiles.
@@ -130,23 +134,23 @@ pub struct Spent {
     pub stored_bytes: u64,
 }
 
-/// Who serves a kind of request.
+/// Which candidate serves a kind of request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Server {
-    /// Its own shape is warm.
+    /// The candidate of its own shape, which is warm.
     Own,
-    /// A larger candidate.
+    /// A larger candidate, by its position.
     Larger(usize),
-    /// Nothing: it waits.
+    /// None: the request waits for its compiles.
     Cold,
 }
 
 /// What is to be warmed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Choice {
-    /// Positions in [`Problem::candidates`], those that are warm already included.
+    /// Positions in [`Problem::candidates`], including those that are already warm.
     pub chosen: Vec<usize>,
-    /// What users still wait for.
+    /// How long users still wait.
     pub cost: Cost,
     /// What warming takes.
     pub spent: Spent,
@@ -154,14 +158,15 @@ pub struct Choice {
     pub is_exact: bool,
 }
 
-/// How much of what is computed at `warm` is padding for a request of the size `own`, in percent:
-/// as `--snap-to-warm` counts it.
+/// The share of the pixels computed at `warm` that is padding for a request of the size `own`, in
+/// percent, as `--snap-to-warm` counts it.
 pub fn waste_percent(own: Shape, warm: Shape) -> f64 {
     Percent::wasted(own.pixels(), warm.pixels()).value()
 }
 
-/// Sizes that nobody asked for and that cover two that somebody did within the allowed waste: the
-/// best size to warm may be one of them. The `most` that cover the most requests.
+/// Sizes that nobody asked for, each of which covers two requested sizes within the allowed waste:
+/// such a size may be the best one to warm. Returns at most `most` of them, those that cover the
+/// most requests.
 pub fn joins(wanted: &[(Shape, u64)], most_waste_percent: f64, most: usize) -> Vec<Shape> {
     let near = Near::new(wanted.iter().map(|(shape, _)| *shape));
     let asked: HashSet<Shape> = wanted.iter().map(|(shape, _)| *shape).collect();
@@ -186,12 +191,12 @@ pub fn joins(wanted: &[(Shape, u64)], most_waste_percent: f64, most: usize) -> V
 }
 
 impl Problem {
-    /// What users wait for, and warming takes, where these candidates are warmed and nothing else.
+    /// How long users wait, and what warming takes, if exactly these candidates are warmed.
     pub fn evaluate(&self, chosen: &[usize]) -> (Cost, Spent) {
         self.evaluate_each(&[chosen.to_vec()]).pop().unwrap_or_default()
     }
 
-    /// The same for each of several choices, which takes less time than one after the other.
+    /// As [`evaluate`](Self::evaluate) for several choices, which is faster than one call for each.
     pub fn evaluate_each(&self, choices: &[Vec<usize>]) -> Vec<(Cost, Spent)> {
         let tables = Tables::new(self);
         let evaluate = |chosen: &Vec<usize>| {
@@ -201,7 +206,7 @@ impl Problem {
         choices.iter().map(evaluate).collect()
     }
 
-    /// What warming takes after each of these candidates, one after the other.
+    /// What warming has taken after each of these candidates, if they are warmed in this order.
     pub fn spent_so_far(&self, order: &[usize]) -> Vec<Spent> {
         let tables = Tables::new(self);
         let mut state = State::with(&tables, &[]);
@@ -221,7 +226,7 @@ impl Problem {
         })
     }
 
-    /// Who serves each kind of request where these candidates are warmed.
+    /// Which candidate serves each kind of request if the candidates in `chosen` are warmed.
     pub fn servers(&self, chosen: &[usize]) -> Vec<Server> {
         State::with(&Tables::new(self), chosen).servers()
     }
@@ -248,8 +253,8 @@ impl Problem {
     }
 }
 
-/// The chance that something which each request needs with this `share` is needed by any of so
-/// many.
+/// The chance that at least one of so many requests needs something, if each needs it with the
+/// probability `share`.
 fn chance(share: f64, requests: f64) -> f64 {
     -(requests * (-share.min(1.0)).ln_1p()).exp_m1()
 }

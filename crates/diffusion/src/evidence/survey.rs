@@ -1,5 +1,6 @@
-//! What a log asks for, set against what a store has: the one picture that both an audit and a plan
-//! are drawn from.
+//! What does a log ask for, and what of it does a store already have?
+//!
+//! Both an audit and a plan are made from this one comparison.
 
 use std::collections::{HashMap, HashSet};
 
@@ -15,22 +16,23 @@ use crate::pipeline::{LookedUpStage, Pipeline, TextToImage};
 /// How the runtime that is to serve the requests is set up.
 #[derive(Debug, Clone, Copy)]
 pub struct Rules {
-    /// How much of what is computed may be padding; `None` where nothing snaps.
+    /// The largest share of the computed pixels that may be padding, in percent; `None` where
+    /// requests are not snapped to larger sizes.
     pub most_waste_percent: Option<f64>,
     /// How many requests a store serves until everything is cold again; `None` for as many as the
     /// log has.
     pub requests_per_store: Option<f64>,
-    /// How many sizes that nobody asked for are candidates.
+    /// How many sizes that nobody asked for become candidates.
     pub joins: usize,
-    /// What may be spent.
+    /// What warming may spend.
     pub budget: Budget,
 }
 
 impl Rules {
-    /// So many sizes that nobody asked for are candidates of a plan.
+    /// How many sizes that nobody asked for become candidates of a plan.
     pub const JOINS: usize = 64;
 
-    /// The rules of an audit, which spends nothing.
+    /// The rules for an audit, which warms nothing.
     pub fn of_audit(most_waste_percent: Option<f64>, requests_per_store: Option<f64>) -> Self {
         let budget = Budget { compile_seconds: Some(0.0), stored_bytes: Some(0) };
         Self { most_waste_percent, requests_per_store, joins: 0, budget }
@@ -44,37 +46,37 @@ pub struct SurveyedGraph {
     pub stage: String,
     /// Its key.
     pub graph_key: Option<GraphKey>,
-    /// What compiling it takes or took.
+    /// How long its compile takes or took, and how large its object is.
     pub estimate: Estimate,
 }
 
-/// Where the seconds of padding come from.
+/// How much a pixel of padding costs, and where that figure comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct PixelSeconds {
-    /// What a pass of the network over one pixel takes.
+    /// How many seconds the network takes for one pass over one pixel.
     pub seconds_per_pixel_pass: f64,
-    /// Whether that was taken from the log, or is a guess.
+    /// Whether that figure was taken from the log; otherwise it is a guess.
     pub from_log: bool,
 }
 
-/// What a log asks for, set against what a store has.
+/// What a log asks for, compared with what a store has.
 #[derive(Debug)]
 pub struct Survey {
-    /// The log.
+    /// The demands of the log.
     pub demands: Demands,
-    /// What could be warmed, and what is there.
+    /// Which shapes could be warmed, and which graphs are already there.
     pub problem: Problem,
-    /// More of each graph, in the order of [`Problem::graphs`].
+    /// More about each graph, in the order of [`Problem::graphs`].
     pub graphs: Vec<SurveyedGraph>,
-    /// What padding takes.
+    /// How much a pixel of padding costs.
     pub pixel_seconds: PixelSeconds,
-    /// What the figures are for.
+    /// The target that the figures are for.
     pub target: String,
 }
 
 impl Survey {
-    /// Looks up every size that the log asks for, every one that the store has graphs of, and as
-    /// many more as `rules` allow.
+    /// Looks up every size that the log asks for, every size for which the store has graphs, and as
+    /// many sizes that nobody asked for as `rules` allow.
     ///
     /// # Errors
     /// Where the cache cannot be asked.
@@ -128,8 +130,8 @@ impl Survey {
         })
     }
 
-    /// How the figures of these graphs are known: how many were measured, taken from one alike, and
-    /// guessed.
+    /// How the figures of these graphs were obtained: how many were measured, taken from a similar
+    /// graph, and guessed.
     pub fn bases(&self) -> [usize; 3] {
         let count =
             |basis| self.graphs.iter().filter(|graph| graph.estimate.basis == basis).count();
@@ -137,7 +139,7 @@ impl Survey {
     }
 }
 
-/// Shapes that nobody asked for and that may serve those who asked for smaller ones, looked up.
+/// Looks up shapes that nobody asked for, which may serve requests for smaller ones.
 fn larger(
     demands: &[Demand],
     costs: &Costs,
@@ -149,7 +151,7 @@ fn larger(
     let wanted: Vec<(Shape, u64)> =
         demands.iter().map(|demand| (demand.shape, demand.requests)).collect();
     let mut shapes = joins(&wanted, most_waste, rules.joins);
-    // Sizes that the store has, in each of the kinds that are asked for.
+    // The sizes that the store has, in each kind of shape that the log asks for.
     let mut kinds: Vec<Shape> =
         wanted.iter().map(|(shape, _)| Shape { size: [0, 0], ..*shape }).collect();
     kinds.sort_unstable();
@@ -172,8 +174,8 @@ fn larger(
     let mut found = Vec::new();
     for (shape, answer) in shapes.into_iter().zip(pipeline.look_up_each(&requests, records)?) {
         match answer {
-            // A size that is padded to another one under this padding multiple is no size of its
-            // own.
+            // If this pipeline's padding multiple turns a size into another one, no request is ever
+            // computed at that size.
             Ok(looked_up) if looked_up.plan.sizes.padded == shape.size => {
                 found.push((shape, looked_up.stages));
             }
@@ -188,7 +190,8 @@ fn larger(
 struct Builder<'a> {
     costs: &'a Costs,
     graphs: Vec<(SurveyedGraph, GraphCost)>,
-    /// A graph without a key is known by its stage and its projection: it was not built.
+    /// Where each graph stands. A graph that was not built has no key; its stage and its projection
+    /// identify it.
     places: HashMap<(String, Digest), usize>,
     keys: HashMap<GraphKey, usize>,
     candidates: Vec<Candidate>,
@@ -200,7 +203,7 @@ impl Builder<'_> {
         self.candidates.push(Candidate { shape, graphs });
     }
 
-    /// The position of a stage's graph, which others may share.
+    /// The position of a stage's graph, which several shapes may share.
     fn place(
         &mut self,
         shape: Shape,

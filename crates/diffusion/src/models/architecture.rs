@@ -1,4 +1,7 @@
-//! What two models share when they share executables.
+//! When can two models share executables?
+//!
+//! They can if their architectures have the same digest, which takes in exactly what shapes a
+//! graph:
 //!
 //! | in the digest | not in it |
 //! |---|---|
@@ -14,9 +17,9 @@ use serde::Serialize;
 
 use super::{TextConfig, TextOutputs, UnetConfig, VaeConfig};
 
-/// The version of what is hashed here.
+/// The version of the format that is hashed into an architecture's digest.
 const TAG: &str = "preheat-architecture-v1";
-/// The version of what the builder id is taken from.
+/// The version of the format that is hashed into the builder id.
 const BUILDER_TAG: &str = "preheat-builder-v1";
 
 /// The digest of the sources that make these graphs and lower them.
@@ -57,14 +60,13 @@ impl VaeConfig {
     }
 }
 
-/// The configs derive how they are written, so that no field of theirs can be left out of their
-/// digest by oversight.
+/// Configs are hashed through the `Serialize` that they derive, so that no field can be forgotten.
 fn digest<'a>(
     kind: &str,
     config: &impl Serialize,
     weights: impl IntoIterator<Item = (&'a str, &'a [u64])>,
 ) -> Digest {
-    // Numbers, texts and structures of them: they can always be written.
+    // Configs consist of numbers, texts and structures of these, so serializing cannot fail.
     let config = serde_json::to_string(config).unwrap_or_default();
     let weights: BTreeMap<String, &[u64]> = weights
         .into_iter()
@@ -83,13 +85,13 @@ fn digest<'a>(
 fn is_built(kind: &str, name: &str) -> bool {
     match kind {
         "vae_decoder" => name.starts_with("decoder.") || name.starts_with("post_quant_conv."),
-        // Older checkpoints store 0, 1, 2, ... for the positions.
+        // Older checkpoints store the positions 0, 1, 2, ... as a tensor that no graph reads.
         "text_encoder" => !name.ends_with("position_ids"),
         _ => true,
     }
 }
 
-/// The names of the VAE's attention, and what earlier releases of diffusers called them.
+/// The names of the VAE's attention weights, each with its name in earlier releases of diffusers.
 const RENAMED: [(&str, &str); 4] = [
     (".to_q.", ".query."),
     (".to_k.", ".key."),
@@ -112,12 +114,12 @@ pub fn aliases(name: &str) -> Vec<String> {
         .collect()
 }
 
-/// In front of the names of a text encoder. transformers 5 leaves it out where it writes a
+/// The prefix of the names of a text encoder's weights. transformers 5 omits it when it writes a
 /// `CLIPTextModel`; every older release has it.
 const TEXT_MODEL: &str = "text_model.";
 const VAE_ATTENTION: &str = "decoder.mid_block.attentions.";
 
-/// The name that a graph uses for what a checkpoint calls `name`.
+/// The name that a graph uses for the weight that a checkpoint calls `name`.
 fn canonical(name: &str) -> String {
     if name.starts_with(VAE_ATTENTION) {
         return RENAMED.iter().fold(name.to_owned(), |name, (new, old)| name.replace(old, new));

@@ -1,4 +1,6 @@
-//! CLIP's text encoder (`transformers`' `CLIPTextModel` and `CLIPTextModelWithProjection`).
+//! How is CLIP's text encoder built as a graph?
+//!
+//! It is `CLIPTextModel` or `CLIPTextModelWithProjection` of `transformers`.
 
 use std::path::Path;
 
@@ -11,33 +13,33 @@ use super::config::Fields;
 use super::layers::{attention_scale, layer_norm, linear, projection};
 use super::{ModelError, config};
 
-/// What a text encoder's config says of its graph.
+/// The fields of a text encoder's config that its graph depends on.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct TextConfig {
     /// Features of a token.
     pub hidden_size: u64,
     /// Features between the two linear layers of each block.
     pub intermediate_size: u64,
-    /// How many blocks.
+    /// How many blocks there are.
     pub layers: u64,
     /// Attention heads of each block.
     pub heads: u64,
-    /// Between the two linear layers.
+    /// The activation between the two linear layers.
     pub activation: TextActivation,
-    /// Of each layer norm.
+    /// The epsilon of each layer norm.
     pub layer_norm_eps: f32,
-    /// Rows of the token table.
+    /// How many rows the token table has.
     pub vocabulary: u64,
-    /// Tokens of a prompt, and of the graph's input: as many as the tokenizer gives.
+    /// How many tokens a prompt and the graph's input have: as many as the tokenizer gives.
     pub tokens: u64,
-    /// Rows of the table of positions, of which a prompt takes the first ones. Their number is in
+    /// How many rows the table of positions has; a prompt uses the first of them. This number is in
     /// the weights' shapes.
     #[serde(skip)]
     pub positions: u64,
     /// Features of the pooled output, where the model projects it.
     pub projection: Option<u64>,
-    /// The token that ends a prompt, as the config has it. [`Self::eos_position`] reads it; the
-    /// graph does not.
+    /// The id of the token that ends a prompt, as the config has it. [`Self::eos_position`] reads
+    /// it; the graph does not depend on it.
     #[serde(skip)]
     pub eos_token_id: i32,
 }
@@ -47,7 +49,7 @@ pub struct TextConfig {
 pub enum TextClass {
     /// `CLIPTextModel`.
     Plain,
-    /// `CLIPTextModelWithProjection`: `pooled` goes through a matrix.
+    /// `CLIPTextModelWithProjection`: `pooled` is multiplied by a matrix.
     WithProjection,
 }
 
@@ -57,30 +59,31 @@ pub enum TextClass {
 pub enum TextActivation {
     /// `x * sigmoid(1.702 x)`.
     QuickGelu,
-    /// The exact form.
+    /// GELU in its exact form.
     Gelu,
 }
 
-/// What is wanted of a text encoder.
+/// Which outputs of a text encoder are wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct TextOutputs {
-    /// How many of the last blocks `hidden` does without.
+    /// How many of the last blocks are left out of `hidden`.
     pub skipped_layers: u64,
     /// Whether the final layer norm is applied to `hidden`.
     pub normed: bool,
-    /// Whether there is `pooled`: the token at `eos_position` after every block and the final norm,
-    /// projected where the model projects.
+    /// Whether the output `pooled` is wanted: the token at `eos_position` after all blocks and the
+    /// final norm, projected if the model has a projection.
     pub pooled: bool,
 }
 
 impl TextOutputs {
-    /// What Stable Diffusion 1.x and 2.x condition on; `clip_skip` is diffusers', 0 for all blocks.
+    /// The outputs that Stable Diffusion 1.x and 2.x condition on. `clip_skip` counts as in
+    /// diffusers: 0 for all blocks.
     pub fn stable_diffusion(clip_skip: u64) -> Self {
         Self { skipped_layers: clip_skip, normed: true, pooled: false }
     }
 
-    /// What Stable Diffusion XL conditions on: one block less, not normed; `pooled` of the second
-    /// encoder only.
+    /// The outputs that Stable Diffusion XL conditions on: without the last block, not normed, and
+    /// with `pooled` for the second encoder only.
     pub fn stable_diffusion_xl(clip_skip: u64, pooled: bool) -> Self {
         Self { skipped_layers: clip_skip.saturating_add(1), normed: false, pooled }
     }
@@ -88,7 +91,7 @@ impl TextOutputs {
 
 impl TextConfig {
     /// Reads `text_encoder/config.json` as diffusers does: for the class that `model_index.json`
-    /// names, whatever `architectures` says. `path` is for messages.
+    /// names, whatever `architectures` says. `path` is the path that messages name.
     ///
     /// # Errors
     /// Where a field that shapes the graph has a value that is not built.
@@ -128,15 +131,16 @@ impl TextConfig {
         })
     }
 
-    /// The same encoder for prompts of so many tokens, where it has a position for each.
+    /// The same encoder for prompts of this many tokens, or of as many as it has positions.
     #[must_use]
     pub fn with_tokens(self, tokens: u64) -> Self {
         Self { tokens: tokens.min(self.positions), ..self }
     }
 
-    /// Which token `pooled` is taken from. Configs from before transformers#24773 say 2, and then
-    /// it is the first of those with the largest id; otherwise it is the first end-of-text token,
-    /// and the first token where there is none.
+    /// The position of the token that `pooled` is taken from. Configs from before
+    /// transformers#24773 say 2 as the end-of-text token; the position is then that of the first
+    /// token with the largest id. Otherwise it is that of the first end-of-text token, or 0 if
+    /// there is none.
     pub fn eos_position(&self, ids: &[i32]) -> usize {
         let wanted = if self.eos_token_id == 2 {
             ids.iter().copied().max()
@@ -146,7 +150,7 @@ impl TextConfig {
         ids.iter().position(|&id| Some(id) == wanted).unwrap_or(0)
     }
 
-    /// Features of `pooled`.
+    /// How many features `pooled` has.
     pub fn pooled_size(&self) -> u64 {
         self.projection.unwrap_or(self.hidden_size)
     }
@@ -159,7 +163,7 @@ impl TextConfig {
 /// weights that no output depends on are left out.
 ///
 /// # Errors
-/// Where more blocks are to be skipped than there are.
+/// Where more blocks are to be skipped than the encoder has.
 pub fn text_encoder(config: &TextConfig, outputs: TextOutputs) -> Result<Verified, GraphError> {
     let mut b = Builder::new("text_encoder");
     let Some(hidden_layers) = config.layers.checked_sub(outputs.skipped_layers) else {
@@ -190,7 +194,7 @@ pub fn text_encoder(config: &TextConfig, outputs: TextOutputs) -> Result<Verifie
             x = b.layer_norm(norm(last))?;
         }
         if outputs.normed {
-            // Where both are of the last block, one norm serves both.
+            // If both outputs are of the last block, one norm serves both.
             hidden = if outputs.pooled && hidden == last { x } else { b.layer_norm(norm(hidden))? };
         }
     }
@@ -207,7 +211,7 @@ pub fn text_encoder(config: &TextConfig, outputs: TextOutputs) -> Result<Verifie
     b.finish()
 }
 
-/// Token and position, `[1, tokens, hidden_size]`.
+/// The sum of token and position embeddings, `[1, tokens, hidden_size]`.
 fn embed(b: &mut Builder, config: &TextConfig, ids: Value) -> Result<Value, GraphError> {
     let path = "text_model.embeddings";
     let table =
@@ -224,8 +228,8 @@ fn embed(b: &mut Builder, config: &TextConfig, ids: Value) -> Result<Value, Grap
     b.add(tokens, positions)
 }
 
-/// Attention of each token to those up to it, then two linear layers; each beside a shortcut and
-/// after a norm.
+/// One block: attention of each token to itself and those before it, then two linear layers. Each
+/// of these two parts follows a norm and has a residual connection.
 fn block(b: &mut Builder, config: &TextConfig, path: &str, x: Value) -> Result<Value, GraphError> {
     let normed = layer_norm(b, &format!("{path}.layer_norm1"), x, config.layer_norm_eps)?;
     let mut project = |name: &str, of| {

@@ -1,9 +1,9 @@
-//! Reading diffusers' config files.
+//! How is a field of a diffusers config read so that no value is ignored silently?
 //!
-//! A reader asks for the fields that shape the graph. One that is built in its neutral form only is
-//! asked for with [`Fields::neutral`], so that another value is an error that names it; a field
-//! that nobody asks for changes nothing. Defaults are those of the class that `model_index.json`
-//! names: as in diffusers, a config's own `_class_name` decides nothing.
+//! A reader asks for each field that shapes the graph. If a graph is built for one value of a field
+//! only, the reader asks for it with [`Fields::neutral`], so that any other value is an error that
+//! names the field; a field that nobody asks for has no effect. Defaults are those of the class
+//! that `model_index.json` names: as in diffusers, a config's own `_class_name` is not used.
 
 use std::path::{Path, PathBuf};
 
@@ -19,7 +19,7 @@ pub(super) struct Fields {
 }
 
 impl Fields {
-    /// Parses `text`; `path` is for messages.
+    /// Parses `text`. `path` is the path that messages name.
     pub(super) fn parse(path: &Path, text: &str) -> Result<Self, ModelError> {
         let object = serde_json::from_str(text).map_err(|error| ModelError::Json {
             path: path.to_owned(),
@@ -30,12 +30,12 @@ impl Fields {
         Ok(Self { path: path.to_owned(), object })
     }
 
-    /// What the file holds, if anything; `null` is a value.
+    /// The field's value, if the file has the field; `null` is a value.
     pub(super) fn get(&self, field: &str) -> Option<&Json> {
         self.object.get(field)
     }
 
-    /// The error that names a field, what it is and what it may be.
+    /// An error that names a field, its value and the values that are supported.
     pub(super) fn unsupported(&self, field: &str, supported: impl Into<String>) -> ModelError {
         let value = self
             .get(field)
@@ -48,14 +48,14 @@ impl Fields {
         }
     }
 
-    /// Refuses a field by which a graph comes to more layers than [`MOST_LAYERS`].
+    /// Refuses a field that would give a graph more layers than [`MOST_LAYERS`].
     pub(super) fn bound_layers(&self, field: &str, layers: u64) -> Result<(), ModelError> {
         if layers <= MOST_LAYERS {
             return Ok(());
         }
         Err(self.unsupported(
             field,
-            format!("what makes at most {MOST_LAYERS} layers in all, and this makes {layers}"),
+            format!("a value that gives at most {MOST_LAYERS} layers in total, and this one gives {layers}"),
         ))
     }
 
@@ -74,7 +74,7 @@ impl Fields {
         ModelError::NoField { path: self.path.clone(), field: field.to_owned() }
     }
 
-    /// A field of which only one value is built, which is also its default.
+    /// Checks a field for which only one value is built, which is also its default.
     pub(super) fn neutral(&self, field: &str, neutral: &Json) -> Result<(), ModelError> {
         let Some(value) = self.get(field) else { return Ok(()) };
         let same_number = || matches!((value.as_f64(), neutral.as_f64()), (Some(a), Some(b)) if a.to_bits() == b.to_bits());
@@ -86,12 +86,12 @@ impl Fields {
         }
     }
 
-    /// Several of them.
+    /// Checks several such fields.
     pub(super) fn neutrals(&self, neutrals: &[(&str, Json)]) -> Result<(), ModelError> {
         neutrals.iter().try_for_each(|(field, neutral)| self.neutral(field, neutral))
     }
 
-    /// A boolean. `null` is false, as Python takes it: Stable Diffusion XL says so of
+    /// A boolean. `null` is false, as in Python: Stable Diffusion XL writes `null` for
     /// `upcast_attention`.
     pub(super) fn flag(&self, field: &str, default: bool) -> Result<bool, ModelError> {
         let Some(value) = self.get(field) else { return Ok(default) };
@@ -101,7 +101,7 @@ impl Fields {
             .ok_or_else(|| self.unsupported(field, "true or false"))
     }
 
-    /// A whole number of at least 1; without a default it must be there.
+    /// A whole number of at least 1; without a default the field must be present.
     pub(super) fn count(&self, field: &str, default: Option<u64>) -> Result<u64, ModelError> {
         match (self.get(field), default) {
             (None, Some(default)) => Ok(default),
@@ -110,7 +110,7 @@ impl Fields {
         }
     }
 
-    /// A finite number that f32 holds.
+    /// A finite number in the range of f32.
     pub(super) fn number(&self, field: &str, default: f32) -> Result<f32, ModelError> {
         let Some(value) = self.get(field) else { return Ok(default) };
         #[expect(
@@ -121,7 +121,7 @@ impl Fields {
         number.ok_or_else(|| self.unsupported(field, "a number"))
     }
 
-    /// One of `supported`; the default where it is missing.
+    /// One of `supported`; `default` if the field is missing.
     pub(super) fn one_of<'a>(
         &'a self,
         field: &str,
@@ -133,8 +133,8 @@ impl Fields {
         text.ok_or_else(|| self.unsupported(field, supported.join(", ")))
     }
 
-    /// The class of a component of `model_index.json`: one of `supported`, or any where that is
-    /// empty.
+    /// The class that `model_index.json` gives for a component. It must be one of `supported`,
+    /// unless that is empty.
     pub(super) fn component(&self, name: &str, supported: &[&str]) -> Result<&str, ModelError> {
         let entry = self.get(name).ok_or_else(|| self.no_field(name))?;
         let class =
@@ -151,7 +151,7 @@ impl Fields {
         Err(self.unsupported(name, class))
     }
 
-    /// A list of texts, each of `supported`.
+    /// A list of texts, each of which must be one of `supported`.
     pub(super) fn list_of(
         &self,
         field: &str,
@@ -177,7 +177,7 @@ impl Fields {
             .ok_or_else(|| self.unsupported(field, format!("a list; each {WHOLE}")))
     }
 
-    /// A whole number for all of `levels`, or a list with one for each.
+    /// One whole number for all of `levels`, or a list with one for each.
     pub(super) fn count_per_level(
         &self,
         field: &str,
@@ -188,7 +188,7 @@ impl Fields {
         self.per_level(field, default, levels, count, expected)
     }
 
-    /// A boolean for all of `levels`, or a list with one for each.
+    /// One boolean for all of `levels`, or a list with one for each.
     pub(super) fn flag_per_level(
         &self,
         field: &str,
@@ -216,7 +216,7 @@ impl Fields {
             .ok_or_else(|| self.unsupported(field, expected()))
     }
 
-    /// Sides as height and width: one number for both, or a list of two. `null` counts as missing.
+    /// Height and width: one number for both, or a list of two. `null` counts as a missing field.
     pub(super) fn sides(&self, field: &str, default: u64) -> Result<[u64; 2], ModelError> {
         if let None | Some(Json::Null) = self.get(field) {
             return Ok([default; 2]);
@@ -226,7 +226,7 @@ impl Fields {
     }
 }
 
-/// `part` must divide `whole`, as heads and groups divide features.
+/// Checks that `part` divides `whole`, as heads and groups must divide features.
 pub(super) fn divides(
     fields: &Fields,
     field: &str,
@@ -240,24 +240,24 @@ pub(super) fn divides(
     Err(fields.unsupported(field, format!("a divisor of {whole}, which `{of}` gives")))
 }
 
-/// Layers of a graph, each a resnet, or an attention with what follows it. Stable Diffusion XL has
-/// 80 in its largest graph, and each is some twenty nodes.
+/// The most layers of a graph. A layer is a resnet, or an attention with the parts that follow it.
+/// The largest graph of Stable Diffusion XL has 80, and each takes some twenty nodes.
 const MOST_LAYERS: u64 = 2048;
 
-/// Blocks of a network; a picture is halved between two of them.
+/// The most blocks of a network. The size of a picture is halved between two blocks.
 const MOST_BLOCKS: usize = 16;
 
 const WHOLE: &str = "a whole number of at least 1";
 
-/// Larger numbers than this name no size of a graph; refusing them keeps products of a few within
-/// 64 bits.
+/// The largest whole number that is accepted. No size of a graph is larger, and products of a few
+/// such numbers fit into 64 bits.
 const LARGEST_COUNT: u64 = 1 << 20;
 
 fn count(value: &Json) -> Option<u64> {
     value.as_u64().filter(|count| (1..=LARGEST_COUNT).contains(count))
 }
 
-/// A value as a message shows it: a list can be longer than the file that it stands in should be.
+/// A value as a message shows it. It is shortened, because a list in a file can be very long.
 fn shortened(value: String) -> String {
     const MOST_LETTERS: usize = 200;
     match value.char_indices().nth(MOST_LETTERS) {

@@ -1,4 +1,4 @@
-//! Why a model folder is not one that preheat can run.
+//! Why is a model folder not one that preheat can run?
 
 use std::path::PathBuf;
 
@@ -6,18 +6,18 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ModelError {
-    /// Nothing is there.
+    /// Nothing exists at the path.
     #[error("there is no model folder {path}", path = .path.display())]
     NoFolder {
         /// The path that was given.
         path: PathBuf,
     },
-    /// The path leads to a file.
+    /// The path is that of a file.
     #[error("{path} is a file, and a model is a folder with a model_index.json{advice}", path = .path.display())]
     NotAFolder {
         /// The path that was given.
         path: PathBuf,
-        /// What to do, for the files that are known.
+        /// What to do, for the kinds of files that are recognised.
         advice: String,
     },
     /// A folder without `model_index.json`.
@@ -28,26 +28,26 @@ pub enum ModelError {
     NoIndex {
         /// The folder.
         path: PathBuf,
-        /// What to do, where something else was recognised.
+        /// What to do, if the folder is of another kind that is recognised.
         advice: String,
     },
-    /// A file that the model cannot do without.
+    /// A file that the model needs is missing.
     #[error("{path} is missing, and {wanted_by} needs it", path = .path.display())]
     Missing {
         /// The file or folder.
         path: PathBuf,
-        /// What names it.
+        /// The file that refers to it.
         wanted_by: String,
     },
-    /// A file is there and cannot be read.
+    /// A file exists but cannot be read.
     #[error("{path} cannot be read", path = .path.display())]
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// A config file that is no JSON object.
+    /// A config file is not a JSON object.
     #[error("{path} is not valid, line {line}, column {column}: {why}", path = .path.display())]
     Json {
         /// The file.
@@ -56,11 +56,11 @@ pub enum ModelError {
         line: usize,
         /// The column, from 1.
         column: usize,
-        /// What the parser said.
+        /// The parser's message.
         why: String,
     },
-    /// A config field with a value that shapes another graph than those that are built, or that is
-    /// no value for this field.
+    /// A config field has a value for which no graph is built, or which is not valid for this
+    /// field.
     #[error("{path}: `{field}` is {value}; supported is {supported}", path = .path.display())]
     Unsupported {
         /// The file.
@@ -69,10 +69,10 @@ pub enum ModelError {
         field: String,
         /// Its value, as JSON.
         value: String,
-        /// What may stand there.
+        /// Which values are supported.
         supported: String,
     },
-    /// A config field without which there is no graph.
+    /// A config field is missing that the graph needs.
     #[error("{path}: `{field}` is missing", path = .path.display())]
     NoField {
         /// The file.
@@ -80,12 +80,12 @@ pub enum ModelError {
         /// The field.
         field: String,
     },
-    /// Components that do not go together.
+    /// Components do not fit together.
     #[error("{path}: {why}", path = .path.display())]
     Mismatch {
         /// The model folder.
         path: PathBuf,
-        /// Which two, and how they differ.
+        /// Which two do not fit, and how they differ.
         why: String,
     },
 }

@@ -1,4 +1,7 @@
-//! A model on disk: a folder in the diffusers layout.
+//! Which model is in a folder, and can it be run?
+//!
+//! The folder must be in the diffusers layout. Its index and configs are read and checked against
+//! each other; `no_model.rs` explains what else a path may be.
 
 use std::path::{Path, PathBuf};
 use std::{fs, io};
@@ -9,36 +12,36 @@ use serde_json::Value as Json;
 use super::config::Fields;
 use super::{DenoiserSpec, ModelError, TextClass, TextConfig, TextOutputs, UnetConfig, VaeConfig};
 
-/// Which pipeline a model is made for.
+/// The pipeline that a model is made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Family {
     /// Stable Diffusion 1.x and 2.x: one text encoder.
     StableDiffusion,
-    /// Stable Diffusion XL: two, and conditioning on sizes.
+    /// Stable Diffusion XL: two text encoders, and conditioning on sizes.
     StableDiffusionXl,
 }
 
-/// A part of a model, with a folder of its own.
+/// A component of a model, which has a folder of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Component {
     /// The first text encoder.
     TextEncoder,
-    /// The second, of Stable Diffusion XL.
+    /// The second text encoder, of Stable Diffusion XL.
     TextEncoder2,
-    /// The first encoder's tokenizer.
+    /// The tokenizer of the first text encoder.
     Tokenizer,
-    /// The second's.
+    /// The tokenizer of the second text encoder.
     Tokenizer2,
     /// The denoiser's network.
     Unet,
     /// The decoder from latents to pictures.
     Vae,
-    /// How the latents are updated.
+    /// The scheduler, which says how the latents are updated.
     Scheduler,
 }
 
 impl Component {
-    /// Its folder, and its name in `model_index.json`.
+    /// The name of its folder, which is also its name in `model_index.json`.
     pub fn name(self) -> &'static str {
         match self {
             Self::TextEncoder => "text_encoder",
@@ -53,7 +56,7 @@ impl Component {
 }
 
 impl Family {
-    /// The class of diffusers that makes pictures from text with such a model.
+    /// The class of diffusers that makes pictures from text with a model of this family.
     pub const fn class(self) -> &'static str {
         match self {
             Self::StableDiffusion => "StableDiffusionPipeline",
@@ -61,9 +64,8 @@ impl Family {
         }
     }
 
-    /// The family of a model, and the class that its index names, where that is another pipeline
-    /// over the same components: for pictures from pictures, with a control network, or somebody's
-    /// own.
+    /// The family of a model. If the index names another pipeline over the same components (for
+    /// image-to-image, with a control network, or a user's own), that class is returned as well.
     fn of(index: &Fields) -> Result<(Self, Option<String>), ModelError> {
         let unsupported = || index.unsupported("_class_name", PIPELINES.join(", "));
         let class = index.get("_class_name").and_then(class_name).ok_or_else(unsupported)?;
@@ -88,7 +90,7 @@ impl Family {
         Ok((family, Some(class.to_owned())))
     }
 
-    /// The components that a pipeline of the family cannot do without.
+    /// The components that a pipeline of the family needs.
     pub fn components(self) -> &'static [Component] {
         use Component::{Scheduler, TextEncoder, TextEncoder2, Tokenizer, Tokenizer2, Unet, Vae};
         match self {
@@ -100,7 +102,7 @@ impl Family {
     }
 }
 
-/// A model folder whose configs were read, and go together.
+/// A model folder whose configs were read and fit together.
 #[derive(Debug, Clone)]
 pub struct ModelFolder {
     path: PathBuf,
@@ -110,26 +112,26 @@ pub struct ModelFolder {
     unet: UnetConfig,
     vae: VaeConfig,
     scheduler_class: String,
-    /// The class that the index names, where it is none of those that are built.
+    /// The class that the index names, if it is not one of those that are built.
     other_pipeline: Option<String>,
     force_zeros_for_empty_prompt: bool,
 }
 
-/// Pixels of a latent, each way. Sizes are padded and signatures made for this one.
+/// How many pixels one latent covers in each direction. Padding and signatures assume this value.
 pub const LATENT_PX: u64 = 8;
 
 const INDEX: &str = "model_index.json";
 const PIPELINES: [&str; 2] = [Family::StableDiffusion.class(), Family::StableDiffusionXl.class()];
-/// A config has a few kilobytes.
+/// The largest config that is read; a config takes a few kilobytes.
 const MOST_CONFIG_BYTES: u64 = 4 << 20;
 
 impl ModelFolder {
-    /// Reads `model_index.json` and the config of each component. Weights, tokenizers and the
-    /// scheduler are left to those who use them.
+    /// Reads `model_index.json` and the config of each component. It does not read weights,
+    /// tokenizers and the scheduler; other modules do.
     ///
     /// # Errors
-    /// Where the folder is no diffusers folder, lacks something, or describes a model that preheat
-    /// does not build.
+    /// Where the folder is not in the diffusers layout, lacks something, or describes a model that
+    /// preheat does not build.
     pub fn open(path: &Path) -> Result<Self, ModelError> {
         let text = input::text(&path.join(INDEX), MOST_CONFIG_BYTES)
             .map_err(|error| no_model::why(path, error))?;
@@ -180,7 +182,7 @@ impl ModelFolder {
         &self.id
     }
 
-    /// The folder, as it was given.
+    /// The folder's path, as it was given.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -190,28 +192,28 @@ impl ModelFolder {
         self.path.join(component.name())
     }
 
-    /// `model_index.json`.
+    /// The path of `model_index.json`.
     pub fn index(&self) -> PathBuf {
         self.path.join(INDEX)
     }
 
-    /// The class of the scheduler, which the index decides.
+    /// The class of the scheduler, which the index names.
     pub fn scheduler_class(&self) -> &str {
         &self.scheduler_class
     }
 
-    /// The class that the index names, where it is another pipeline than the family's: what runs is
-    /// text-to-image.
+    /// The class that the index names, if it is another pipeline than the family's. Text-to-image
+    /// is run in any case.
     pub fn other_pipeline(&self) -> Option<&str> {
         self.other_pipeline.as_deref()
     }
 
-    /// Which pipeline it is made for.
+    /// The pipeline that the model is made for.
     pub fn family(&self) -> Family {
         self.family
     }
 
-    /// One config, or two for Stable Diffusion XL.
+    /// The configs of the text encoders: one, or two for Stable Diffusion XL.
     pub fn text_encoders(&self) -> &[TextConfig] {
         &self.text_encoders
     }
@@ -226,13 +228,13 @@ impl ModelFolder {
         &self.vae
     }
 
-    /// Whether no negative prompt means zeros in place of the empty prompt's embedding (Stable
-    /// Diffusion XL).
+    /// Whether zeros take the place of the empty prompt's embedding if there is no negative prompt
+    /// (Stable Diffusion XL).
     pub fn force_zeros_for_empty_prompt(&self) -> bool {
         self.family == Family::StableDiffusionXl && self.force_zeros_for_empty_prompt
     }
 
-    /// Channels of the latents.
+    /// How many channels the latents have.
     pub fn latent_channels(&self) -> u64 {
         self.unet.in_channels
     }
@@ -242,7 +244,7 @@ impl ModelFolder {
         self.unet.sample_size.map(|side| side * LATENT_PX)
     }
 
-    /// What is wanted of each text encoder.
+    /// The outputs that are wanted of each text encoder.
     pub fn text_outputs(&self, clip_skip: u64) -> Vec<TextOutputs> {
         match self.family {
             Family::StableDiffusion => vec![TextOutputs::stable_diffusion(clip_skip)],
@@ -252,7 +254,7 @@ impl ModelFolder {
         }
     }
 
-    /// The shape of a denoising step for pictures of these latent sides.
+    /// The shape of a denoising step for pictures whose latents have these sides.
     pub fn denoiser_spec(
         &self,
         guided: bool,
@@ -264,15 +266,15 @@ impl ModelFolder {
         DenoiserSpec { guided, batch, latent_height, latent_width, contexts }
     }
 
-    /// Whether the components go together.
+    /// Checks that the components fit together.
     fn check(&self) -> Result<(), String> {
         let (unet, vae) = (&self.unet, &self.vae);
         let channels = [unet.in_channels, unet.out_channels, vae.latent_channels];
         if channels != [vae.latent_channels; 3] {
             let [taken, given, decoded] = channels;
             return Err(format!(
-                "the unet takes {taken} channels and gives {given}, and the vae decodes {decoded}: only models whose \
-                 three are the same are built, which models for inpainting or editing are not"
+                "the unet takes {taken} channels and gives {given}, and the vae decodes {decoded}: only models \
+                 in which these three are equal are supported, and models for inpainting or editing are not"
             ));
         }
         if vae.scale() != LATENT_PX {
@@ -311,8 +313,8 @@ impl ModelFolder {
     }
 }
 
-/// The class that the index gives for a component, which must be one that is built, and the
-/// component's folder.
+/// Checks that the index gives a class that is built for a component, and that the component's
+/// folder exists.
 fn check_entry(index: &Fields, path: &Path, component: Component) -> Result<(), ModelError> {
     let supported: &[&str] = match component {
         Component::TextEncoder => &["CLIPTextModel"],
@@ -330,24 +332,25 @@ fn check_entry(index: &Fields, path: &Path, component: Component) -> Result<(), 
     Err(ModelError::Missing { path: folder, wanted_by: INDEX.to_owned() })
 }
 
-/// The class in `_class_name`: a name, or the module and the name of somebody's own.
+/// The class in `_class_name`: a name, or a pair of a module and the name of a user's own class.
 fn class_name(value: &Json) -> Option<&str> {
     value.as_str().or_else(|| value.as_array().filter(|pair| pair.len() == 2)?.get(1)?.as_str())
 }
 
-/// As many tokens as a tokenizer gives, where its config says so. One that cannot be read is left
-/// to the tokenizer's own reader.
+/// How many tokens a tokenizer gives, if its config says so. A config that cannot be read gives no
+/// error here: the tokenizer's own reader reports it.
 fn prompt_tokens(folder: &Path) -> Option<u64> {
     let file = folder.join("tokenizer_config.json");
     let fields = Fields::parse(&file, &input::text(&file, MOST_CONFIG_BYTES).ok()?).ok()?;
     fields.get("model_max_length").and_then(Json::as_u64)
 }
 
-/// The latents' side that `StableDiffusionPipeline` takes in place of a smaller one of old.
+/// The side of the latents that `StableDiffusionPipeline` uses where an old config has a smaller
+/// one.
 const OLD_SAMPLE_SIZE: u64 = 64;
 
-/// Whether a UNet's config is from before diffusers 0.9.0 and has a `sample_size` under 64, which
-/// was not meant.
+/// Whether a UNet's config was written before diffusers 0.9.0 and has a `sample_size` below 64,
+/// which was a mistake at that time.
 fn has_old_sample_size(unet: &Fields) -> bool {
     let version = unet.get("_diffusers_version").and_then(Json::as_str).unwrap_or_default();
     let mut parts = version.split('.').map(|part| part.parse::<u64>().ok());
@@ -374,7 +377,7 @@ fn read_config(path: &Path, component: Component) -> Result<(PathBuf, String), M
     }
 }
 
-/// The folder's name, also where the path ends in `.` or `..`.
+/// The folder's name, even if the path ends in `.` or `..`.
 fn id(path: &Path) -> Result<String, ModelError> {
     let whole;
     let name = if let Some(name) = path.file_name() {

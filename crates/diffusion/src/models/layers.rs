@@ -1,4 +1,6 @@
-//! Layers with weights, named by their path in the checkpoint.
+//! Which layers do the models share?
+//!
+//! Each layer declares its weights by their path in the checkpoint.
 
 use preheat_ir::graph::{Attention, Builder, GraphError, Norm, UnaryOp, Value};
 
@@ -18,9 +20,9 @@ pub(super) fn conv(
 
 /// Kernel, stride and padding of a convolution that keeps the picture's size.
 pub(super) const SAME_3: [u64; 3] = [3, 1, 1];
-/// Of one that looks at one pixel.
+/// Kernel, stride and padding of a convolution that reads a single pixel.
 pub(super) const POINT: [u64; 3] = [1, 1, 0];
-/// Of one that halves the picture.
+/// Kernel, stride and padding of a convolution that halves the picture's size.
 pub(super) const HALVE: [u64; 3] = [3, 2, 1];
 
 /// A linear layer to `out` features: `path.weight`, `path.bias`.
@@ -73,16 +75,16 @@ fn norm(b: &mut Builder, path: &str, x: Value, size: u64, eps: f32) -> Norm {
     Norm { x, weight, bias, eps }
 }
 
-/// How a group norm divides channels, and what it adds to the variance.
+/// How a group norm divides the channels, and the epsilon that it adds to the variance.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Groups {
     pub(super) count: u64,
     pub(super) eps: f32,
 }
 
-/// diffusers' `ResnetBlock2D`: two convolutions around the time embedding, beside a shortcut.
-/// `time` is what remains of the embedding after its activation, `[n, dim]` with `n` 1 or the
-/// batch; the VAE has none.
+/// diffusers' `ResnetBlock2D`: two convolutions, between which the time embedding is added, and a
+/// shortcut. `time` is the embedding after its activation, `[n, dim]` with `n` either 1 or the
+/// batch; the VAE has no time embedding.
 pub(super) fn resnet(
     b: &mut Builder,
     path: &str,
@@ -152,7 +154,7 @@ pub(super) fn sides(b: &Builder, x: Value) -> [u64; 2] {
     [features(b, x, 2), features(b, x, 3)]
 }
 
-/// The size of a dimension; 0 where there is none, which the op that follows refuses.
+/// The size of a dimension; 0 if there is no such dimension, which the next op then refuses.
 pub(super) fn features(b: &Builder, x: Value, axis: usize) -> u64 {
     b.dims(x).get(axis).copied().unwrap_or(0)
 }

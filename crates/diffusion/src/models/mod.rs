@@ -1,8 +1,7 @@
-//! The models of a diffusers folder as graphs: the text encoders, the denoiser and the VAE decoder,
-//! from their config files.
+//! How do the config files of a diffusers folder become graphs?
 //!
-//! A config field that shapes the graph is either built or refused by name: none is passed over in
-//! silence.
+//! There is a graph for each text encoder, the denoiser and the VAE decoder. A config field that
+//! shapes a graph is either built or refused by name: none is ignored silently.
 
 mod architecture;
 mod clip;

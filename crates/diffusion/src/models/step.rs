@@ -1,14 +1,15 @@
-//! One denoising step as a graph: guidance, the network, and the scheduler's update.
+//! What does one denoising step compute?
 //!
-//! Every scheduler that the pipeline knows is a choice of [`Coefficients`] and of the buffers that
-//! go in. With `x` the latents scaled, `m` the network's answer under guidance, and `L` the
-//! latents:
+//! One graph computes guidance, the network, and the scheduler's update. Every scheduler of the
+//! pipeline is a choice of [`Coefficients`] and of the buffers that the graph reads. Where `L` are
+//! the latents, `x` the scaled latents, and `m` the network's output under guidance:
 //!
 //! ```text
 //! x      = input_scale * L
 //! m      = unconditional + guidance * (conditional - unconditional)
 //! out    = clamp(output_model * m + output_latents * L, -clip, clip)
-//! new    = base * B + latents * L + model * m + output * out + history[0] * h1 + history[1] * h2 + history[2] * h3 + noise * n
+//! new    = base * B + latents * L + model * m + output * out
+//!          + history[0] * h1 + history[1] * h2 + history[2] * h3 + noise * n
 //! ```
 
 use preheat_ir::graph::{BinaryOp, Builder, GraphError, Type, Value, Verified};
@@ -16,50 +17,50 @@ use preheat_tensor::Dtype;
 
 use super::unet::{Added, AddedConfig, UnetConfig, unet};
 
-/// What shapes the graph of a step beside the network's config.
+/// What shapes the graph of a step besides the network's config.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DenoiserSpec {
-    /// Whether the network runs on a negative prompt, too.
+    /// Whether the network also runs on a negative prompt.
     pub guided: bool,
-    /// How many pictures.
+    /// How many pictures are made at once.
     pub batch: u64,
-    /// Pixels / 8.
+    /// The picture's height in pixels / 8.
     pub latent_height: u64,
-    /// Pixels / 8.
+    /// The picture's width in pixels / 8.
     pub latent_width: u64,
-    /// Tokens and features of each text encoder's `hidden`. Their features stand side by side in
-    /// the network's context.
+    /// Tokens and features of each text encoder's `hidden`. The features of all encoders are
+    /// concatenated to form the network's context.
     pub contexts: Vec<[u64; 2]>,
 }
 
-/// The numbers of one call, as in the formula at the head of this module; a scheduler is a choice
-/// of these.
+/// The coefficients of one call, as in the formula at the head of this module. A scheduler is a
+/// choice of these.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Coefficients {
-    /// The denoiser is given the latents times this.
+    /// The factor of the latents that the denoiser is given.
     pub input_scale: f32,
-    /// `out`'s part of the model's output.
+    /// The factor of the model's output in `out`.
     pub output_model: f32,
-    /// `out`'s part of the latents.
+    /// The factor of the latents in `out`.
     pub output_latents: f32,
-    /// `out` is kept within plus and minus this; infinity where nothing is clipped.
+    /// `out` is clamped to plus and minus this; infinity where nothing is clipped.
     pub clip: f32,
-    /// The new latents' part of the base latents.
+    /// The factor of the base latents in the new latents.
     pub base: f32,
-    /// The new latents' part of the latents.
+    /// The factor of the latents in the new latents.
     pub latents: f32,
-    /// The new latents' part of the model's output.
+    /// The factor of the model's output in the new latents.
     pub model: f32,
-    /// The new latents' part of `out`.
+    /// The factor of `out` in the new latents.
     pub output: f32,
-    /// The new latents' parts of the outputs of earlier calls, newest first.
+    /// The factors of the outputs of earlier calls in the new latents, the newest first.
     pub history: [f32; 3],
-    /// The new latents' part of the noise.
+    /// The factor of the noise in the new latents.
     pub noise: f32,
 }
 
 impl Coefficients {
-    /// An update that leaves nothing: what schedulers start from.
+    /// An update whose result is zero; schedulers set the factors that they need.
     pub(crate) const NONE: Self = Self {
         input_scale: 1.0,
         output_model: 0.0,
@@ -94,19 +95,19 @@ impl Coefficients {
 /// The numbers that a step is given at run time, as the input `scalars` holds them.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct StepScalars {
-    /// What the network is told; it may lie between two steps of training.
+    /// The timestep that the network is given; it may lie between two timesteps of the training.
     pub timestep: f32,
-    /// The cfg scale. Without guidance it is not read.
+    /// The cfg scale. An unguided step does not read it.
     pub guidance: f32,
-    /// What the scheduler makes of the network's answer.
+    /// The coefficients of the scheduler's update.
     pub coefficients: Coefficients,
 }
 
 impl StepScalars {
-    /// Elements of the input `scalars`.
+    /// How many elements the input `scalars` has.
     pub const COUNT: u64 = 16;
 
-    /// The input `scalars`. Its last two elements are spare.
+    /// The input `scalars`. Its last two elements are unused.
     pub fn to_array(self) -> [f32; 16] {
         let of = self.coefficients;
         let [h1, h2, h3] = of.history;
@@ -131,7 +132,7 @@ impl StepScalars {
     }
 }
 
-/// The elements of `scalars` as scalars, by the names of [`StepScalars`].
+/// The elements of `scalars` as scalar values, named as in [`StepScalars`].
 struct Scalars {
     timestep: Value,
     guidance: Value,
@@ -176,18 +177,18 @@ impl Scalars {
 ///
 /// Inputs, in this order and all f32:
 /// - `latents`, `base`, `history_1`, `history_2`, `history_3`, `noise`, each `[batch, in_channels,
-///   latent_height, latent_width]`. One whose share is 0 is still multiplied by it, so it must hold
-///   finite numbers;
+///   latent_height, latent_width]`. A tensor whose factor is 0 is still multiplied by it, so it
+///   must hold finite numbers;
 /// - `scalars [16]`: [`StepScalars`];
-/// - per text encoder, from 1, `context_1 [1, tokens, features]` and, guided, `negative_context_1`;
-/// - where the network has added conditioning, `pooled [1, pooled_size]` and `time_ids [1, 6]` and,
+/// - for each text encoder, counted from 1, `context_1 [1, tokens, features]` and, if guided,
+///   `negative_context_1`;
+/// - if the network has added conditioning, `pooled [1, pooled_size]` and `time_ids [1, 6]` and, if
 ///   guided, `negative_pooled` and `negative_time_ids`.
 ///
-/// Outputs: `latents`, the new ones, in the memory of `base`; and `output`, in the memory of
-/// `history_3`.
+/// Outputs: the new `latents`, in the memory of `base`; and `output`, in the memory of `history_3`.
 ///
 /// # Errors
-/// Where the contexts do not make up what the network is conditioned on.
+/// Where the contexts do not have the features that the network is conditioned on.
 pub fn denoiser(config: &UnetConfig, spec: &DenoiserSpec) -> Result<Verified, GraphError> {
     let mut b = Builder::new("denoiser");
     let picture = Type::new(
@@ -239,8 +240,8 @@ pub fn denoiser(config: &UnetConfig, spec: &DenoiserSpec) -> Result<Verified, Gr
     b.finish()
 }
 
-/// The contexts side by side, `[n, tokens, features]`: where guided, the negative ones for the
-/// first half of the batch.
+/// The contexts concatenated, `[n, tokens, features]`; if guided, the negative ones form the first
+/// half of the batch.
 fn contexts(b: &mut Builder, spec: &DenoiserSpec) -> Result<Value, GraphError> {
     let (mut positive, mut negative) = (Vec::new(), Vec::new());
     for (index, &[tokens, features]) in (1..).zip(&spec.contexts) {
@@ -277,7 +278,7 @@ fn added_inputs(
     })
 }
 
-/// What is given once, repeated for each picture; the negative one first.
+/// Repeats a tensor that is given once for each picture; the negative one comes first.
 fn for_batch(
     b: &mut Builder,
     spec: &DenoiserSpec,
@@ -296,7 +297,7 @@ fn for_batch(
     }
 }
 
-/// The sum of values, each times its factor.
+/// The sum of several values, each multiplied by its factor.
 fn sum(b: &mut Builder, terms: &[(Value, Value)]) -> Result<Value, GraphError> {
     let mut sum = None;
     for &(value, factor) in terms {

@@ -1,4 +1,6 @@
-//! What the tests of this room share, and the three models that its configs are known from.
+//! Do configs of the three known models give the graphs that they should?
+//!
+//! This module also has what the tests of the other modules here share.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,7 +20,7 @@ pub(super) fn open(model: &str) -> ModelFolder {
     ModelFolder::open(&fixture(model)).unwrap()
 }
 
-/// A copy of `model`, of which `file` is changed.
+/// A copy of `model` in which `file` is changed.
 pub(super) fn altered(
     model: &str,
     file: &str,
@@ -43,7 +45,7 @@ pub(super) fn altered(
     copy
 }
 
-/// What opening the model says after `field` of `file` became `value`.
+/// The error of opening the model after `field` of `file` was set to `value`.
 pub(super) fn refusal(model: &str, file: &str, field: &str, value: Json) -> String {
     let folder = altered(model, file, |json| json[field] = value);
     let error = ModelFolder::open(folder.path()).expect_err("it should be refused").to_string();
@@ -66,7 +68,7 @@ fn weight_lines(function: &Function) -> String {
     lines.concat()
 }
 
-/// tests/fixtures/weights.py asked diffusers and transformers for the same.
+/// tests/fixtures/weights.py got the expected names and shapes from diffusers and transformers.
 #[test]
 fn the_weights_are_those_that_diffusers_reads() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/weights.json");

@@ -1,4 +1,6 @@
-//! The decoder from latents to a picture (diffusers' `AutoencoderKL`).
+//! How is the decoder from latents to a picture built?
+//!
+//! It is the decoder of diffusers' `AutoencoderKL`.
 
 use std::path::Path;
 
@@ -14,33 +16,34 @@ use super::layers::{
     to_picture, to_tokens,
 };
 
-/// What a VAE's config says of its decoder.
+/// The fields of a VAE's config that its decoder depends on.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct VaeConfig {
-    /// Channels of the latents.
+    /// How many channels the latents have.
     pub latent_channels: u64,
-    /// Channels of each block, in the decoder's order; between two of them the picture doubles.
+    /// The channels of each block, in the decoder's order; the picture's size is doubled between
+    /// two blocks.
     pub channels: Vec<u64>,
-    /// Resnets of each block.
+    /// How many resnets each block has.
     pub resnets: u64,
-    /// Groups of each group norm.
+    /// How many groups each group norm has.
     pub norm_groups: u64,
-    /// What the latents are divided by.
+    /// The number that the latents are divided by.
     pub scaling_factor: f32,
-    /// Whether float16 does not hold its numbers, so that it computes in f32 where float16 is asked
-    /// for. bfloat16 holds them.
+    /// Whether the VAE's numbers do not fit float16, so that it computes in f32 where float16 is
+    /// asked for. They fit bfloat16.
     pub force_upcast: bool,
-    /// Whether the latents pass a 1x1 convolution first.
+    /// Whether the latents first go through a 1x1 convolution.
     pub post_quant_conv: bool,
-    /// Whether the middle has attention.
+    /// Whether the middle block has attention.
     pub middle_attention: bool,
 }
 
-/// Of every group norm in diffusers' decoder.
+/// The epsilon of every group norm in diffusers' decoder.
 const EPS: f32 = 1e-6;
 
 impl VaeConfig {
-    /// Reads `vae/config.json`; `path` is for messages.
+    /// Reads `vae/config.json`. `path` is the path that messages name.
     ///
     /// # Errors
     /// Where a field that shapes the decoder's graph has a value that is not built.
@@ -85,7 +88,7 @@ impl VaeConfig {
         })
     }
 
-    /// How many pixels a latent becomes, each way.
+    /// How many pixels a latent becomes in each direction.
     pub fn scale(&self) -> u64 {
         (1..self.channels.len()).fold(1, |scale: u64, _| scale.saturating_mul(2))
     }
@@ -115,8 +118,8 @@ pub fn vae_decoder(config: &VaeConfig, [height, width]: [u64; 2]) -> Result<Veri
     b.finish()
 }
 
-/// The picture of `latents`, `[n, 3, h * scale, w * scale]`: mostly from -1 for black to 1, held by
-/// nothing.
+/// The picture for `latents`, `[n, 3, h * scale, w * scale]`. Its values lie mostly between -1 for
+/// black and 1, but they are not clamped.
 ///
 /// # Errors
 /// Where a side is 0.
@@ -154,7 +157,7 @@ fn decode(b: &mut Builder, config: &VaeConfig, x: Value) -> Result<Value, GraphE
     conv(b, "decoder.conv_out", x, 3, SAME_3)
 }
 
-/// Attention of every pixel to every pixel with one head, beside a shortcut.
+/// Attention of every pixel to every pixel, with one head and a residual connection.
 fn attend(b: &mut Builder, path: &str, x: Value, groups: Groups) -> Result<Value, GraphError> {
     let (channels, size) = (features(b, x, 1), sides(b, x));
     let normed = group_norm(b, &format!("{path}.group_norm"), x, groups)?;

@@ -1,18 +1,20 @@
-//! How well what one device made agrees with what another made of the same request.
+//! How well do two devices agree about the same request?
+//!
+//! The final latents and the pictures of two runs are compared; nothing is run here.
 
 /// How well two runs of one request agree.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Agreement {
-    /// The largest difference between the final latents, as a share of the largest of the
-    /// reference's; infinite where one holds a number that is not finite.
+    /// The largest difference between the final latents, divided by the largest value of the
+    /// reference's latents; infinite where either holds a number that is not finite.
     pub largest_difference: f64,
-    /// The peak signal-to-noise ratio of the picture in decibels, of the worst one of a batch;
-    /// infinite where all are the same.
+    /// The peak signal-to-noise ratio of the pictures in decibels: that of the worst picture of a
+    /// batch; infinite where all pictures are the same.
     pub psnr_db: f64,
 }
 
 impl Agreement {
-    /// Sets the latents and pictures of a run against those of a reference. Runs of different
+    /// Compares the latents and pictures of a run with those of a reference. Runs of different
     /// requests do not agree at all.
     pub fn of(latents: [&[f32]; 2], pictures: [&[Vec<u8>]; 2]) -> Self {
         let [have, wanted] = pictures;
@@ -27,7 +29,7 @@ impl Agreement {
         Self { largest_difference: largest_difference(latents[0], latents[1]), psnr_db }
     }
 
-    /// Whether the picture is as near as `least_psnr_db`, and the latents are numbers.
+    /// Whether the pictures reach `least_psnr_db` and the latents are finite numbers.
     pub fn is_within(&self, least_psnr_db: f64) -> bool {
         self.psnr_db >= least_psnr_db && self.largest_difference.is_finite()
     }
@@ -83,7 +85,7 @@ mod tests {
     fn differences_are_shares_of_the_references_scale_and_decibels_those_of_the_literature() {
         let near = agreement([&[1.0, -4.1], &[1.0, -4.0]], [&[0, 0, 0, 10], &[0, 0, 0, 0]]);
         assert!((near.largest_difference - 0.025).abs() < 1e-6, "{near:?}");
-        // A mean square of 25 in eight bits: 20 log10(255 / 5).
+        // A mean square error of 25 in eight bits: 20 log10(255 / 5).
         assert!((near.psnr_db - 34.151).abs() < 1e-3, "{near:?}");
         assert!(near.is_within(34.0) && !near.is_within(35.0));
     }

@@ -1,4 +1,7 @@
-//! What a request comes to, before anything is loaded: checked, padded, and its stages known.
+//! What will a request compute?
+//!
+//! Before anything is loaded, the request is checked and padded, and its signature, schedule and
+//! stages are worked out.
 
 use std::hash::{BuildHasher as _, RandomState};
 
@@ -19,25 +22,25 @@ use crate::weights;
 /// Sizes in pixels, `[width, height]`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Sizes {
-    /// What was asked for.
+    /// The size that the request asks for.
     pub requested: [u64; 2],
-    /// What is computed.
+    /// The size that is computed.
     pub padded: [u64; 2],
-    /// Where the picture begins in what is computed.
+    /// Where the picture begins in the computed one.
     pub crop_origin: [u64; 2],
-    /// Where a larger size than the request's own padded one is computed, because that one is warm:
-    /// which, in place of which.
+    /// Both sizes, if a warm size larger than the request's own padded size is computed in place of
+    /// that one.
     pub snapped: Option<SnappedSize>,
 }
 
-/// What a request comes to.
+/// The result of planning a request.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Plan {
-    /// What it is recorded and found by.
+    /// The signature that the request is recorded and looked up by.
     pub signature: Signature,
     /// Its sizes.
     pub sizes: Sizes,
-    /// The seed of the first picture; where the request names none, every plan has another.
+    /// The seed of the first picture. If the request has no seed, every plan gets another one.
     pub seed: u64,
 }
 
@@ -53,10 +56,10 @@ pub(super) struct Prepared<'a> {
     pub(super) request: &'a TextToImage,
     pub(super) plan: Plan,
     pub(super) schedule: Schedule,
-    /// What of the request shapes its graphs.
+    /// The parts of the request that shape its graphs.
     pub(super) shape: Shape,
     pub(super) stages: Stages,
-    /// What goes where, on devices of libtorch.
+    /// Where the weights rest, on devices of libtorch.
     pub(super) placement: Option<placement::Plan>,
 }
 
@@ -72,10 +75,11 @@ impl Pipeline {
         Ok(Prepared { request, plan, schedule, shape, stages, placement })
     }
 
-    /// What a request asks for, and what is computed for it, in pixels, `[width, height]`.
+    /// The size that a request asks for and the size that is computed for it, in pixels, `[width,
+    /// height]`.
     ///
     /// # Errors
-    /// Where the model cannot serve it.
+    /// Where the model cannot serve the request.
     pub fn sizes(&self, request: &TextToImage) -> Result<Sizes, PipelineError> {
         let [own_height, own_width] = self.model.folder.default_size_px();
         let requested = request.check([own_width, own_height])?;
@@ -120,7 +124,7 @@ impl Pipeline {
         Ok(Sketch { plan: Plan { signature, sizes, seed }, scheduler, shape })
     }
 
-    /// A request at another size than its own.
+    /// The same request at another size than its own.
     pub(super) fn at<'a>(
         &self,
         own: &Prepared<'a>,
@@ -150,7 +154,8 @@ impl Pipeline {
     fn check_clip_skip(&self, clip_skip: u64) -> Result<(), PipelineError> {
         let layers =
             self.model.folder.text_encoders().iter().map(|config| config.layers).min().unwrap_or(0);
-        // All of them leave the embeddings; Stable Diffusion XL leaves the last one out as it is.
+        // Every model may skip all blocks and keep the embeddings. Stable Diffusion XL leaves out
+        // its last block already with a clip skip of 0, so it can skip one block fewer.
         let most = layers.saturating_sub(u64::from(self.model.is_xl()));
         if clip_skip <= most {
             return Ok(());
@@ -178,8 +183,8 @@ impl Pipeline {
         }
     }
 
-    /// Refuses what cannot be run, before minutes go into compiling it: weights that do not fit the
-    /// graphs, and pictures that do not fit into memory.
+    /// Refuses a request that cannot be run before minutes are spent on compiling it: where the
+    /// weights do not fit the graphs, or the pictures do not fit into memory.
     pub(super) fn check(&self, prepared: &Prepared<'_>) -> Result<(), PipelineError> {
         self.check_weights(&prepared.stages)?;
         self.check_room(prepared)
@@ -193,12 +198,13 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Each stage has to fit on its own: the weights of the others go where there is no room for
-    /// all, and where a device offloads, its own need not be there as a whole. What passes may
-    /// still turn out too large: the executables need more than their largest op.
+    /// Checks that each stage fits into memory on its own. The weights of other stages can be
+    /// dropped if there is no room for all, and where a device offloads, the stage's own weights
+    /// need not be there as a whole. A request that passes may still be too large, because an
+    /// executable needs more than its largest op.
     fn check_room(&self, prepared: &Prepared<'_>) -> Result<(), PipelineError> {
-        // Through libtorch the decoder's figure is no promise: a picture that has no room is
-        // decoded in tiles.
+        // Through libtorch, a picture for which the decoder has no room is decoded in tiles, so the
+        // decoder needs no more memory than that of a tile.
         let tile = self.tile_decoder(&prepared.shape)?;
         let needs = prepared.stages.iter().filter_map(|stage| {
             let Home { runtime, resident, .. } = self.home(stage);
@@ -229,7 +235,7 @@ impl Pipeline {
     }
 }
 
-/// A seed that nobody chose, small enough to be typed again.
+/// A seed for a request without one, small enough to be typed again.
 fn any_seed() -> u64 {
     u64::from(u32::try_from(RandomState::new().hash_one(std::process::id()) >> 32).unwrap_or(0))
 }

@@ -1,5 +1,7 @@
-//! Latents to pictures; and once more in float32 where the VAE's own dtype was too small for its
-//! numbers.
+//! How do latents become pictures?
+//!
+//! The VAE decodes each picture alone, in tiles if the device has no room for the whole picture. If
+//! the VAE's numbers did not fit its dtype, the picture is decoded again in float32.
 
 use preheat_runtime::device::fallback::Decode;
 use preheat_runtime::progress::EventKind;
@@ -15,12 +17,12 @@ use super::image::{Picture, Settings, eight_bits};
 use super::ready::Ready;
 use super::stage::{Stage, Stages};
 
-/// Pictures, and what was remarkable about decoding them.
+/// Pictures, with warnings and reports about decoding them.
 pub(super) struct Decoded {
     pub(super) pictures: Vec<Picture>,
     pub(super) warnings: Vec<String>,
-    /// How decoders came to be ready that were needed beside the request's own: that of a tile, and
-    /// that in float32.
+    /// How the decoders besides the request's own became ready: the decoder of a tile and the one
+    /// in float32, where they were needed.
     pub(super) others: Vec<StageReport>,
 }
 
@@ -29,13 +31,13 @@ pub(super) struct Decoded {
 enum Fault {
     /// Numbers in it are not finite.
     NotFinite,
-    /// All of it is black, as a picture may be and one whose numbers overflowed often is.
+    /// Every pixel is black. A picture may be meant to be black, but often its numbers overflowed.
     Black,
 }
 
 impl Fault {
-    /// What is wrong with `values`, the numbers from 0 to 1 of a whole picture. One that is only
-    /// dark, down to the last pixel, is none.
+    /// The fault in `values`, the numbers from 0 to 1 of a whole picture, if there is one. A dark
+    /// picture has no fault as long as at least one value does not round to 0.
     fn of(values: &[f32]) -> Option<Self> {
         if !is_finite(values) {
             Some(Self::NotFinite)
@@ -71,7 +73,7 @@ impl Pipeline {
             self.tell(stage, EventKind::Decoding { done: index, total });
             let values =
                 self.decode_one(prepared, (stage, executable), one, boundary.begin()?, &mut tiled)?;
-            // Of latents that are no numbers no dtype makes a picture.
+            // Where the latents themselves are not finite, no dtype of the VAE gives a picture.
             if let Some(fault) =
                 Fault::of(&values).filter(|_| one.to_f32().is_none_or(|values| is_finite(&values)))
             {
@@ -93,8 +95,8 @@ impl Pipeline {
         Ok(decoded)
     }
 
-    /// Decodes one picture: whole, or in tiles where the device has no room for it. `tiled` has the
-    /// tile's decoder once one was needed; the pictures after it are not tried whole again.
+    /// Decodes one picture: whole, or in tiles if the device has no room for that. Once a tile's
+    /// decoder was needed, `tiled` holds its report, and later pictures go straight to tiles.
     fn decode_one(
         &self,
         prepared: &Prepared<'_>,
@@ -119,11 +121,13 @@ impl Pipeline {
                         *tiled = Some(report);
                         Ok(values)
                     }
-                    // So small that tiles are no smaller: it stays whole, and more is offloaded.
+                    // The picture is no larger than a tile: it is decoded whole, and more is
+                    // offloaded.
                     (Ok(None), _) => values_of(
                         &self.on_stage(prepared, (stage, executable), Decode::Slices, whole)?.1,
                     ),
-                    // What may not be compiled does not hide what it was wanted for.
+                    // If the tile's decoder may not be compiled, the error that made it necessary
+                    // is returned.
                     (
                         Err(PipelineError::Runtime(preheat_runtime::Error::NotWarm(_))),
                         Some(Err(error)),
@@ -136,7 +140,7 @@ impl Pipeline {
         values_of(&values)
     }
 
-    /// What the decoder makes of latents, on its device and on the host.
+    /// Runs the decoder on latents; returns its picture on the device and on the host.
     pub(super) fn decode_latents(
         &self,
         stage: &Stage,
@@ -156,8 +160,8 @@ impl Pipeline {
         Ok((image, values))
     }
 
-    /// Decodes the pictures at `faults` again, in float32. Where that cannot be done they stay as
-    /// they are, and a warning says why.
+    /// Decodes the pictures listed in `faults` again, in float32. A picture for which this fails
+    /// stays as it is, and a warning says why.
     fn decode_in_f32(
         &self,
         prepared: &Prepared<'_>,
@@ -199,7 +203,7 @@ impl Pipeline {
                 }
             };
             match Fault::of(&values) {
-                // It is meant to be black.
+                // It is black in float32 too, so it is meant to be black.
                 Some(Fault::Black) if fault == Fault::Black => {}
                 Some(Fault::NotFinite) => {
                     decoded.warnings.push(not_finite_in_f32(latents.len(), index));
@@ -216,7 +220,7 @@ pub(super) fn values_of(picture: &Tensor) -> Result<Vec<f32>, PipelineError> {
     picture.to_f32().ok_or(PipelineError::NoPicture)
 }
 
-/// The latents of each picture, `f32[1, channels, height, width]`.
+/// Splits a batch into the latents of each picture, `f32[1, channels, height, width]`.
 fn one_by_one(latents: &Tensor) -> Result<Vec<Tensor>, PipelineError> {
     let mut dimensions = latents.kind().dimensions.clone();
     let Some(first) = dimensions.first_mut() else { return Ok(Vec::new()) };
@@ -233,7 +237,7 @@ fn picture(prepared: &Prepared<'_>, index: u64, values: &[f32]) -> Picture {
     Picture::cropped(values, sizes.padded, sizes.crop_origin, sizes.requested, settings)
 }
 
-/// What a picture of the batch is made from.
+/// The settings that a picture of the batch was made from.
 fn settings_of(prepared: &Prepared<'_>, index: u64) -> Settings {
     let (request, signature) = (prepared.request, &prepared.plan.signature);
     Settings {
@@ -251,7 +255,7 @@ fn settings_of(prepared: &Prepared<'_>, index: u64) -> Settings {
     }
 }
 
-/// A picture by its place in the batch, where it is not alone.
+/// How a message names a picture: by its place in the batch, unless it is the only one.
 fn named(count: usize, index: u64) -> String {
     match count {
         0 | 1 => "the picture".to_owned(),
@@ -273,8 +277,8 @@ fn repaired(count: usize, index: u64, dtype: Dtype, fault: Fault) -> String {
 
 fn not_finite_in_f32(count: usize, index: u64) -> String {
     format!(
-        "{} holds numbers that are not finite, although the VAE decoded it in float32 from latents that are: are the VAE's weights \
-         whole?",
+        "{} holds numbers that are not finite, although its latents are finite and the VAE decoded it in float32: are the VAE's \
+         weights damaged?",
         named(count, index)
     )
 }
@@ -282,18 +286,18 @@ fn not_finite_in_f32(count: usize, index: u64) -> String {
 fn cannot_be_repaired(dtype: Dtype, fault: Fault, error: &PipelineError) -> String {
     let became = match fault {
         Fault::NotFinite => {
-            "the picture holds numbers that are not finite, which are black: the VAE's do not fit"
+            "the picture holds numbers that are not finite, which are shown as black: the VAE's numbers do not fit"
         }
         Fault::Black => "the picture is all black: the VAE's numbers may not fit",
     };
     let why = match error {
         PipelineError::Runtime(preheat_runtime::Error::NotWarm(_)) => {
-            "float32 is not warm, and what is not may not be compiled; `preheat warmup --vae-precision fp32` warms it"
+            "float32 is not warm, and compiling is not allowed; `preheat warmup --vae-precision fp32` warms it"
                 .to_owned()
         }
         error => format!("that failed: {error}"),
     };
-    format!("{became} {dtype}. It was to be decoded again in float32, but {why}")
+    format!("{became} {dtype}. It should have been decoded again in float32, but {why}")
 }
 
 #[cfg(test)]

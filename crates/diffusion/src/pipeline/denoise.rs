@@ -1,4 +1,7 @@
-//! The denoising loop: latents that never leave the device between steps.
+//! How does the denoising loop run without moving latents to the host?
+//!
+//! Each call of the step graph takes buffers that earlier calls left on the device. Which buffer a
+//! call reads where follows from the schedule.
 
 use preheat_runtime::backend::DeviceFault;
 use preheat_runtime::{DeviceTensor, Executable, Runtime, StepTimes};
@@ -9,32 +12,32 @@ use super::noise::Generator;
 use super::schedulers::{Base, Call, Schedule, Third};
 use crate::models::StepScalars;
 
-/// What the loop is given.
+/// The inputs of the loop.
 pub(super) struct Denoise<'a> {
     pub(super) runtime: &'a Runtime,
     pub(super) executable: &'a Executable,
-    /// What the graph takes after the step's scalars: the encoded prompts, then the weights.
+    /// The graph's inputs after the step's scalars: the encoded prompts, then the weights.
     pub(super) constants: &'a [&'a DeviceTensor],
     pub(super) schedule: &'a Schedule,
-    /// `[batch, channels, height, width]` of the latents.
+    /// The shape of the latents, `[batch, channels, height, width]`.
     pub(super) dims: [u64; 4],
-    /// The seed of the first picture; the others of the batch take the numbers after it.
+    /// The seed of the first picture; the next pictures of the batch have the seeds after it.
     pub(super) seed: u64,
     pub(super) guidance: f32,
     pub(super) model_id: &'a str,
 }
 
-/// The tensors that go round: each call takes two of them over and gives two new ones in their
-/// memory.
+/// The tensors that pass from call to call. Each call donates two of them, and returns two new ones
+/// in their memory.
 struct Slots {
     latents: DeviceTensor,
-    /// Latents that are no longer needed, whose memory the next call may take.
+    /// Latents that are no longer needed, whose memory the next call may reuse.
     spare: Option<DeviceTensor>,
-    /// The latents that a later call builds on.
+    /// The latents that a later call starts from.
     saved: Option<DeviceTensor>,
-    /// Newest first.
+    /// The outputs of earlier calls, the newest first.
     history: [DeviceTensor; 3],
-    /// The oldest of them, where a call must not take its memory over.
+    /// The oldest output, while it is set aside because a call must not reuse its memory.
     aside: Option<DeviceTensor>,
 }
 
@@ -84,7 +87,7 @@ impl Denoise<'_> {
             Base::Saved => saved.take(),
             Base::Current => spare,
         };
-        // Where all others are kept for later, there is no old memory to take over.
+        // All other latents are kept for later, so there is no old memory that this call can reuse.
         let base = base.map_or_else(|| self.upload(&vec![0.0; self.elements()]), Ok)?;
         let Call { timestep, coefficients, .. } = *call;
         let scalars = StepScalars { timestep, guidance: self.guidance, coefficients }.to_array();
@@ -102,7 +105,7 @@ impl Denoise<'_> {
                 self.failed("reading its results", DeviceFault::TooFewResults { wanted: 2 })
             );
         };
-        // `base` and `h3` are gone: the results stand in their memory.
+        // The memory of `base` and `h3` now holds the results.
         let mut history = if call.remembers { [output, h1, h2] } else { [h1, h2, output] };
         if let Some(third) = aside.take_if(|_| call.third == Third::TakenBack) {
             history[2] = third;
@@ -118,8 +121,8 @@ impl Denoise<'_> {
         (0..self.dims[0]).map(|index| Generator::new(self.seed.wrapping_add(index))).collect()
     }
 
-    /// Noise for the whole batch, each picture's from its own generator: as diffusers draws it from
-    /// a list of generators, so that a picture is the same whatever it is made together with.
+    /// Draws noise for the whole batch. Each picture has its own generator, as where diffusers is
+    /// given a list of generators, so that a picture does not depend on what else is in its batch.
     fn draw(&self, generators: &mut [Generator]) -> Vec<f32> {
         let each = self.elements() / generators.len().max(1);
         generators.iter_mut().flat_map(|generator| generator.normal(each)).collect()

@@ -1,4 +1,4 @@
-//! Why a pipeline could not do what it was asked.
+//! Why could a pipeline not do what it was asked for?
 
 use std::fmt::Display;
 use std::path::PathBuf;
@@ -17,7 +17,7 @@ use crate::weights::WeightsError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PipelineError {
-    /// The folder is no model that can be run.
+    /// The folder is not a model that can be run.
     #[error(transparent)]
     Model(#[from] ModelError),
     /// The model's weights cannot be used.
@@ -26,23 +26,23 @@ pub enum PipelineError {
     /// The model's tokenizer cannot be used.
     #[error(transparent)]
     Tokenizer(#[from] Arc<TokenizerError>),
-    /// The scheduler cannot be used, or there is none of that name.
+    /// The scheduler cannot be used, or no scheduler has that name.
     #[error(transparent)]
     Scheduler(#[from] SchedulerError),
     /// A graph of the model could not be built.
     #[error(transparent)]
     Graph(#[from] GraphError),
-    /// The runtime could not do it.
+    /// The runtime returned an error.
     #[error(transparent)]
     Runtime(#[from] preheat_runtime::Error),
-    /// A field of the request has a value that no model could take.
+    /// A field of the request has a value that no model accepts.
     #[error("{field} is {value}: {why}")]
     Request {
         /// The field's name.
         field: &'static str,
         /// Its value.
         value: String,
-        /// What would do.
+        /// Which values are accepted.
         why: String,
     },
     /// A request file cannot be read.
@@ -50,7 +50,7 @@ pub enum PipelineError {
     ReadRequest {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         #[source]
         cause: std::io::Error,
     },
@@ -59,40 +59,41 @@ pub enum PipelineError {
     RequestFile {
         /// The file.
         path: PathBuf,
-        /// The line that is wrong, as it stands in the file; empty where none is.
+        /// The wrong line, as it is written in the file; empty where no single line is wrong.
         line: String,
-        /// Which, and where.
+        /// The parser's error: which field, and where.
         #[source]
         cause: serde_json::Error,
     },
-    /// What was asked for does not fit into the device's memory.
+    /// The request does not fit into the device's memory.
     #[error(
         "{batch_size} x {}x{} px does not fit: stage `{stage}` needs at least {}{}, and {} are free",
         size[0], size[1], human(*.activation_bytes), and_weights(*.weight_bytes), human(*.free_bytes)
     )]
     NoRoom {
-        /// Pictures at once.
+        /// How many pictures are made at once.
         batch_size: u64,
         /// Width and height in pixels, padded.
         size: [u64; 2],
-        /// The stage that needs most.
+        /// The stage that lacks the most memory.
         stage: &'static str,
-        /// What the largest op of that stage takes and gives, in bytes.
+        /// The bytes that the inputs and the output of that stage's largest op take.
         activation_bytes: u64,
-        /// Bytes of the weights of that stage; 0 where they are on the device, or may stay off it.
+        /// Bytes of the weights of that stage; 0 where they are already on the device, or need not
+        /// be there.
         weight_bytes: u64,
-        /// Bytes that the device or the system has left, with those that could be dropped.
+        /// Free bytes of the device or the system, including what could be dropped.
         free_bytes: u64,
     },
-    /// A device of libtorch's ran out of memory, and all that could be tried was.
+    /// A device of libtorch ran out of memory, and nothing was left to try.
     #[error("{cause}")]
     OutOfMemory {
-        /// The stage, the estimate, and what was tried.
+        /// The stage, the estimate and what was tried.
         cause: OutOfMemory,
-        /// What the device said last.
+        /// The device's last error.
         source: Box<PipelineError>,
     },
-    /// A graph takes something that the pipeline does not know: the two are not of one release.
+    /// A graph has an input that the pipeline does not know: the two come from different releases.
     #[error("stage `{stage}` takes an input `{name}`, which the pipeline does not give")]
     NoSuchInput {
         /// The stage.
@@ -100,20 +101,21 @@ pub enum PipelineError {
         /// The input.
         name: String,
     },
-    /// The tokenizer and the text encoder are not of one model.
+    /// The tokenizer and the text encoder belong to different models.
     #[error(
         "the tokenizer gives token {id}, and the text encoder knows {vocabulary} (`vocab_size`): are they of one model?"
     )]
     NoSuchToken {
-        /// The token.
+        /// The token's id.
         id: i32,
         /// How many tokens the text encoder knows.
         vocabulary: u64,
     },
-    /// The decoder gave something else than a picture.
+    /// The decoder returned something other than a picture.
     #[error("the VAE gave no picture of float32 numbers")]
     NoPicture,
-    /// A warmup that left stages behind that the next process compiles again.
+    /// A warmup compiled stages that the cache did not keep, so that the next process compiles them
+    /// again.
     #[error("{} compiled and not kept, so the next process compiles {} again", list(.0), if .0.len() == 1 { "it" } else { "them" })]
     NotKept(Vec<String>),
     /// A picture could not be encoded.
@@ -124,7 +126,7 @@ pub enum PipelineError {
     Save {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         #[source]
         cause: std::io::Error,
     },
@@ -140,7 +142,7 @@ impl PipelineError {
         }
     }
 
-    /// Whether the request is to blame: one that asks for something else may do.
+    /// Whether the request caused the error, so that another request may succeed.
     pub(crate) fn is_of_the_request(&self) -> bool {
         matches!(
             self,
@@ -160,8 +162,8 @@ fn and_weights(bytes: u64) -> String {
     if bytes == 0 { String::new() } else { format!(" and its weights {}", human(bytes)) }
 }
 
-/// The beginning of a line, to be shown behind a file's name. What a parser says of a value's type
-/// does not name the field.
+/// The beginning of a line, to be shown after the file's name. It is needed because a parser's
+/// message about a value of the wrong type does not name the field.
 fn quoted(line: &str) -> String {
     const MOST_CHARACTERS: usize = 100;
     let line = line.trim();

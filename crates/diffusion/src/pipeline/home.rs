@@ -1,4 +1,7 @@
-//! Where stages run: a runtime, what of their weights is there, and how weights come to it.
+//! On which device does a stage run, and how do its weights get there?
+//!
+//! A home is a runtime with the weights that it has loaded. Stages on the same device share one.
+//! `resident.rs` holds the weights themselves.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -15,17 +18,17 @@ use super::error::PipelineError;
 use super::resident::Resident;
 use super::stage::{Stage, Stages};
 
-/// A device that stages run on.
+/// A device that stages run on, with its weights.
 #[derive(Debug)]
 pub(super) struct Home {
     pub(super) runtime: Runtime,
     pub(super) resident: Arc<Resident>,
-    /// The stages that ran out of memory, and how much their weights are offloaded since, whatever
-    /// the estimate says.
+    /// The stages that ran out of memory, and the mode in which each has been offloaded since then,
+    /// whatever the estimate says.
     learned: Mutex<BTreeMap<&'static str, Mode>>,
 }
 
-/// The homes of all stages: mostly one.
+/// The homes of all stages; usually all stages share one.
 #[derive(Debug)]
 pub(super) struct Homes {
     denoiser: Arc<Home>,
@@ -45,25 +48,25 @@ impl Home {
         self.learned.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The most that any stage is offloaded because it ran out of memory.
+    /// The strongest mode of offloading that any stage needed because it ran out of memory.
     pub(super) fn most_learned(&self) -> Mode {
         self.learned().values().copied().max().unwrap_or(Mode::None)
     }
 
-    /// Goes by the estimate again.
+    /// Forgets what running out of memory has taught, so that the estimate decides again.
     pub(super) fn forget_learned(&self) {
         self.learned().clear();
     }
 
-    /// The device as it is now: what is free, and what would be without the weights that no stage
-    /// is running on.
+    /// The device as it is now. Its free bytes include the weights that could be dropped because no
+    /// stage is running on them.
     fn torch_device(&self) -> Option<TorchDevice> {
         let free_bytes = self.runtime.bytes_that_can_be_had();
         self.runtime.torch_device().map(|device| TorchDevice { free_bytes, ..device.clone() })
     }
 }
 
-/// What a model held goes back to the device, for others to use: libtorch would keep it for later.
+/// Returns the memory to the device, so that others can use it: libtorch would keep it for itself.
 impl Drop for Home {
     fn drop(&mut self) {
         self.resident.forget();
@@ -75,7 +78,7 @@ impl Homes {
     pub(super) fn of(runtime: &Runtime) -> Self {
         let denoiser = Arc::new(Home::new(runtime));
         let mut all = vec![Arc::clone(&denoiser)];
-        // Stages that share a device share what is there.
+        // Stages on the same device share a home, and with it its weights.
         let mut of_stage = |stage| {
             let its = runtime.for_stage(stage);
             if let Some(home) = all.iter().find(|home| home.runtime.is(its)) {
@@ -98,7 +101,7 @@ impl Homes {
         }
     }
 
-    /// Each of them once.
+    /// Each home once.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Home> {
         let text_encoder =
             Some(&self.text_encoder).filter(|home| !Arc::ptr_eq(home, &self.denoiser));
@@ -115,7 +118,8 @@ impl Pipeline {
         self.homes.of_stage(stage.kind)
     }
 
-    /// What goes where for these stages; `None` on devices of XLA, on which everything is resident.
+    /// Where the weights of these stages rest and where they are read; `None` on devices of XLA,
+    /// where all weights are resident.
     pub(super) fn placement(&self, stages: &Stages) -> Option<Plan> {
         let devices: Option<Vec<TorchDevice>> =
             stages.iter().map(|stage| self.home(stage).torch_device()).collect();
@@ -123,7 +127,7 @@ impl Pipeline {
             if self.settings.offload != Offload::Auto {
                 let device = &self.runtime.device().selected;
                 self.runtime.warn(format!(
-                    "--offload {} acts on libtorch's devices; on {device} weights go by themselves where it has no room",
+                    "--offload {} has an effect on libtorch's devices only; on {device}, weights are dropped automatically where memory is short",
                     self.settings.offload
                 ));
             }
@@ -143,21 +147,21 @@ impl Pipeline {
         ))
     }
 
-    /// How the weights of a stage come to its device: as was decided for the request, or as memory
-    /// taught since.
+    /// How the weights of a stage come to its device: as decided for the request, or with more
+    /// offloading if the stage has run out of memory since.
     pub(super) fn mode(&self, prepared: &Prepared<'_>, stage: &Stage) -> Mode {
         let planned = self.decision(prepared, stage).map_or(Mode::None, |decision| decision.mode);
         planned.max(self.home(stage).learned().get(stage.name).copied().unwrap_or(Mode::None))
     }
 
-    /// What was decided of the device of a stage.
+    /// What was decided about the device of a stage.
     fn decision<'p>(&self, prepared: &'p Prepared<'_>, stage: &Stage) -> Option<&'p Decision> {
         let own = self.home(stage).runtime.torch_device()?.id;
         prepared.placement.as_ref()?.devices.iter().find(|decision| decision.device.id == own)
     }
 
-    /// What is tried next for a stage that ran out of memory in `mode`, although everything was
-    /// dropped that is not in use. `None` where nothing is left to try.
+    /// What is tried next for a stage that ran out of memory in `mode` after everything that is not
+    /// in use was dropped. `None` where nothing is left to try.
     pub(super) fn offload_more(
         &self,
         stage: &Stage,
@@ -166,9 +170,9 @@ impl Pipeline {
     ) -> Option<Strategy> {
         let home = self.home(stage);
         let on_cpu = home.runtime.torch_device().is_none_or(|device| device.id == HOST);
-        // Pictures are decoded one by one anyway, and tiles are the decoder's own affair. With the
-        // others' weights dropped already, to let this stage's own move in and out as a whole would
-        // gain nothing.
+        // Pictures are decoded one by one in any case, and the decoder itself handles tiles, so
+        // neither is tried here. The weights of other stages have been dropped by now, so moving
+        // this stage's weights in and out as a whole would gain nothing.
         let tried = Strategy { decode: Decode::Tiles, offload: mode.max(Mode::Model) };
         let next = tried.after_out_of_memory(stage.kind, 1, on_cpu)?;
         let device = &home.runtime.device().selected;
@@ -181,7 +185,7 @@ impl Pipeline {
         Some(Strategy { decode, ..next })
     }
 
-    /// The error of a stage that ran out of memory with nothing left to try.
+    /// The error for a stage that ran out of memory and has nothing left to try.
     pub(super) fn out_of_memory(
         &self,
         prepared: &Prepared<'_>,

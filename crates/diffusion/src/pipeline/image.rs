@@ -1,4 +1,7 @@
-//! Pictures: eight bits a channel, and PNG files that say how they were made.
+//! How is a picture stored so that it can be made again?
+//!
+//! A picture has eight bits a channel, and its PNG file contains the settings that it was made
+//! from.
 
 use std::path::Path;
 
@@ -7,27 +10,27 @@ use serde::Serialize;
 
 use super::error::PipelineError;
 
-/// A picture, with what it was made from.
+/// A picture and the settings that it was made from.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Picture {
-    /// In pixels.
+    /// Width in pixels.
     pub width: u32,
-    /// In pixels.
+    /// Height in pixels.
     pub height: u32,
     /// Red, green and blue of each pixel, row by row from the top.
     pub rgb: Vec<u8>,
-    /// What it was made from.
+    /// The settings that it was made from.
     pub settings: Settings,
 }
 
-/// What a picture was made from: all that is needed to make it again.
+/// All settings that are needed to make a picture again.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Settings {
-    /// What it should show.
+    /// What the picture should show.
     pub prompt: String,
-    /// What it should not, where anything was said of that.
+    /// What the picture should not show, if the request said so.
     pub negative_prompt: Option<String>,
-    /// The seed of this picture; in a batch the request's seed plus its position.
+    /// The seed of this picture: in a batch, the request's seed plus the picture's position.
     pub seed: u64,
     /// Denoising steps.
     pub steps: u64,
@@ -37,9 +40,9 @@ pub struct Settings {
     pub scheduler: String,
     /// The size of the picture in pixels, `[width, height]`.
     pub size: [u64; 2],
-    /// The size at which it was made, in pixels `[width, height]`, before it was cropped.
+    /// The size at which it was computed, before it was cropped, in pixels `[width, height]`.
     pub padded_size: [u64; 2],
-    /// The last layers of the text encoder that were left out.
+    /// How many of the last layers of the text encoder were left out.
     pub clip_skip: u64,
     /// The model.
     pub model_id: String,
@@ -48,8 +51,8 @@ pub struct Settings {
 }
 
 impl Picture {
-    /// The `size` (`[width, height]`) that begins at `origin` of `values`, which are red, green and
-    /// blue planes of numbers from 0 to 1 in `padded` pixels.
+    /// Cuts a picture of `size` (`[width, height]`) out of `values`, beginning at `origin`.
+    /// `values` are planes of red, green and blue of `padded` pixels, with numbers from 0 to 1.
     pub(super) fn cropped(
         values: &[f32],
         padded: [u64; 2],
@@ -71,18 +74,18 @@ impl Picture {
         Self { width, height, rgb, settings }
     }
 
-    /// The picture as a PNG file. Its text chunks are `parameters`, in the form that other tools
-    /// read, and `preheat`, the settings as JSON.
+    /// The picture as a PNG file. It has two text chunks: `parameters`, in the form that other
+    /// tools read, and `preheat`, with the settings as JSON.
     ///
     /// # Errors
-    /// Where the picture is larger than the format allows.
+    /// Where the picture is larger than the PNG format allows.
     pub fn to_png(&self) -> Result<Vec<u8>, PipelineError> {
         let mut bytes = Vec::new();
         self.encode(&mut bytes).map_err(PipelineError::Encode)?;
         Ok(bytes)
     }
 
-    /// Writes it as a PNG file, which appears whole or not at all.
+    /// Writes the picture as a PNG file, which appears complete or not at all.
     ///
     /// # Errors
     /// Where the file cannot be written.
@@ -105,7 +108,7 @@ impl Picture {
 }
 
 impl Settings {
-    /// The settings in the form that the AUTOMATIC1111 web UI began and many tools read.
+    /// The settings in the form that the AUTOMATIC1111 web UI introduced and many tools read.
     fn parameters(&self) -> String {
         let mut text = self.prompt.clone();
         if let Some(negative) =
@@ -128,7 +131,8 @@ impl Settings {
     }
 }
 
-/// As diffusers does it: scaled to 255 and rounded to the nearest, halves to the even one.
+/// Converts a value as diffusers does: scaled to 255, and rounded to the nearest integer, with ties
+/// to even.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to what fits")]
 pub(super) fn eight_bits(value: f32) -> u8 {
     // A NaN becomes 0.
@@ -157,7 +161,7 @@ mod tests {
 
     #[test]
     fn a_crop_takes_its_part_of_each_plane() {
-        // Planes of 3x2 pixels; the value of a pixel tells its plane, row and column.
+        // Planes of 3x2 pixels, in which the value of a pixel encodes its plane, row and column.
         let value =
             |plane: u8, row: u8, column: u8| f32::from(100 * plane + 10 * row + column) / 255.0;
         let values: Vec<f32> =

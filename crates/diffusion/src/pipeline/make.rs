@@ -1,4 +1,7 @@
-//! Making pictures, once everything is ready.
+//! How are pictures made once executables and weights are ready?
+//!
+//! Prompts are encoded, the denoising loop runs, and latents are decoded. This module also reports
+//! which parts of the prompts the text encoder cuts off.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -21,14 +24,15 @@ use super::ready::Ready;
 use super::stage::Stage;
 use super::{Made, Pipeline};
 
-/// How much is shown of a prompt's part that is not heard: enough to find where that begins.
+/// How many characters are shown of the part of a prompt that is cut off: enough to find where it
+/// begins.
 const MOST_SHOWN: usize = 200;
 
-/// The conditions of a run: what the denoiser's graph takes after the scalars of the step.
+/// The conditions of a run: the inputs that the denoiser's graph takes after the step's scalars.
 struct Conditions {
     positive: Arc<Encoded>,
     negative: Option<Arc<Encoded>>,
-    /// Of Stable Diffusion XL.
+    /// The sizes that Stable Diffusion XL is conditioned on.
     time_ids: DeviceTensor,
 }
 
@@ -77,8 +81,8 @@ impl Pipeline {
         ready: &Ready,
     ) -> Result<Conditions, PipelineError> {
         let (request, stages) = (prepared.request, &prepared.stages);
-        // Never finished: the first diffusion step is queued behind the prompts, and nobody waits
-        // in between.
+        // This boundary is never finished: the first denoising step is queued behind the prompts,
+        // and the host does not wait in between.
         let encoders = self.homes.of_stage(StageKind::TextEncoder);
         let mut boundary =
             encoders.runtime.step_boundary("encode_prompt").of(self.model_id(), "text_encoder");
@@ -98,8 +102,8 @@ impl Pipeline {
                 encoders,
             )?)
         };
-        // Original size, top left corner of the crop, target size: each height first (SDXL, arXiv
-        // 2307.01952, section 2.2).
+        // Original size, top left corner of the crop, target size: each with the height first
+        // (SDXL, arXiv 2307.01952, section 2.2).
         let [width, height] = prepared.plan.sizes.padded;
         #[expect(clippy::cast_precision_loss, reason = "pixels")]
         let ids = [height, width, 0, 0, height, width].map(|pixels| pixels as f32);
@@ -133,7 +137,7 @@ impl Pipeline {
         })
     }
 
-    /// What a text encoder made, on the denoiser's device: every step reads it there.
+    /// Brings a text encoder's outputs to the denoiser's device, where every step reads them.
     fn for_the_denoiser(
         &self,
         stage: &Stage,
@@ -153,7 +157,7 @@ impl Pipeline {
         made.iter().map(copy).collect()
     }
 
-    /// What of the prompts is not heard.
+    /// Warnings about the parts of the prompts that have no effect.
     fn unheard(&self, prepared: &Prepared<'_>) -> Result<Vec<String>, PipelineError> {
         let request = prepared.request;
         let negative = request.negative_prompt.as_deref().unwrap_or_default();
@@ -164,7 +168,7 @@ impl Pipeline {
         let mut warnings = Vec::new();
         if !prepared.plan.signature.is_guided() && !negative.is_empty() {
             warnings.push(
-                "the negative prompt is not heard: a guidance scale of 1 or less is unguided"
+                "the negative prompt has no effect: a guidance scale of 1 or less is unguided"
                     .to_owned(),
             );
         }
@@ -175,7 +179,7 @@ impl Pipeline {
                 let most = encoded.ids.len().saturating_sub(2);
                 let cut_off = beginning(&cut_off, MOST_SHOWN).into_owned();
                 let warning = format!(
-                    "the {which} is longer than {most} tokens, and its end is not heard: {cut_off:?}"
+                    "the {which} is longer than {most} tokens, and its end is ignored: {cut_off:?}"
                 );
                 if !warnings.contains(&warning) {
                     tracing::warn!("{warning}");
@@ -186,7 +190,7 @@ impl Pipeline {
         Ok(warnings)
     }
 
-    /// The ids of a text for a text encoder.
+    /// The token ids of `text` for the text encoder at `index`.
     fn tokens(&self, index: usize, text: &str) -> Result<Vec<i32>, PipelineError> {
         let encoded = self.model.tokenizers()?[index].encode(text).map_err(Arc::new)?;
         let vocabulary = self.model.folder.text_encoders()[index].vocabulary;
@@ -293,12 +297,12 @@ impl Pipeline {
         self.runtime.progress().event(Event { model_id, stage, kind });
     }
 
-    /// Zeros for the inputs of a stage, weights aside.
+    /// Zeros for the inputs of a stage, except its weights.
     pub(super) fn zeros(&self, stage: &Stage) -> Result<Vec<DeviceTensor>, PipelineError> {
         stage.function.inputs().iter().map(|input| self.zero(stage.kind, &input.kind)).collect()
     }
 
-    /// Zeros where a stage reads them.
+    /// Zeros on the device where a stage reads them.
     fn zero(
         &self,
         stage: StageKind,
@@ -316,7 +320,7 @@ pub(super) fn zeros_on_the_host(kind: &preheat_ir::graph::Type) -> Result<Tensor
 }
 
 impl Conditions {
-    /// What the denoiser's graph calls `name`.
+    /// The tensor for the denoiser's input `name`.
     fn get(&self, name: &str) -> Option<&DeviceTensor> {
         let (encoded, name) = match name.strip_prefix("negative_") {
             Some(name) => (self.negative.as_ref()?, name),

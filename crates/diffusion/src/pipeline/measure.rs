@@ -1,5 +1,7 @@
-//! Getting a request ready without asking whether the cache keeps what that took: for whoever
-//! measures.
+//! How is a request made ready for a measurement?
+//!
+//! Every stage is obtained and run once, as in a warmup; unlike a warmup, this does not fail where
+//! the cache could not keep an executable.
 
 use std::time::Instant;
 
@@ -12,9 +14,9 @@ use super::{Pipeline, TextToImage};
 /// A request whose every stage was run once.
 #[derive(Debug)]
 pub struct GotReady {
-    /// When executables and weights were there, before anything was run.
+    /// When executables and weights were ready, before anything was run.
     pub ready: Instant,
-    /// How each stage came to be ready.
+    /// How each stage became ready.
     pub stages: Vec<StageReport>,
     /// The dtype that each stage computes in, by its name.
     pub dtypes: Vec<(&'static str, preheat_tensor::Dtype)>,
@@ -22,8 +24,8 @@ pub struct GotReady {
 
 impl Pipeline {
     /// Makes every stage of the request ready and runs each once on zeros, as [`Self::warmup`]
-    /// does, and takes no offence where the cache keeps nothing: the next run of the request
-    /// measures the device and not its beginning.
+    /// does, so that the next run of the request measures the device and not its start. It is no
+    /// error if the cache does not keep the executables.
     ///
     /// # Errors
     /// Where a stage cannot be compiled or run.

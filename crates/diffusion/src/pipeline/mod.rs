@@ -1,4 +1,4 @@
-//! From a model folder and a prompt to pictures.
+//! How do a model folder and a prompt become pictures?
 //!
 //! ```no_run
 //! use preheat_runtime::Runtime;
@@ -13,13 +13,15 @@
 //! # }
 //! ```
 //!
-//! A request becomes stages (`stage.rs`): each text encoder, the denoiser, the VAE's decoder. Their
-//! executables are asked of the runtime side by side, while the weights come to the device
-//! (`resident.rs`); then prompts are encoded, each once (`prompts.rs`), steps run without the
-//! latents leaving the device (`denoise.rs`), and pictures are decoded one by one and cropped.
+//! A request becomes stages (`stage.rs`): each text encoder, the denoiser, and the VAE's decoder.
+//! The runtime is asked for their executables in parallel, while the weights are brought to the
+//! device (`resident.rs`). Then prompts are encoded, each once (`prompts.rs`), the denoising steps
+//! run without the latents leaving the device (`denoise.rs`), and pictures are decoded one by one
+//! and cropped.
 //!
-//! The crop begins at the top left corner, `[0, 0]`: what padding added lies right and below, and
-//! so does what a larger size added that was warm where the request's own was not (`snap.rs`).
+//! The crop begins at the top left corner, `[0, 0]`: the part that padding added lies to the right
+//! and below. The same holds for a larger size that serves a request because it is warm and the
+//! request's own size is not (`snap.rs`).
 
 mod agreement;
 mod checked_request;
@@ -74,7 +76,7 @@ use self::model::Model;
 use self::prompts::Prompts;
 use self::ready::Asking;
 
-/// How a pipeline is set up, whatever it is asked for later.
+/// The settings of a pipeline, which are the same for all its requests.
 #[derive(Debug, Clone)]
 pub struct Builder {
     padding_multiple_px: u64,
@@ -101,7 +103,8 @@ impl Default for Builder {
 }
 
 impl Builder {
-    /// The multiple that sizes are rounded up to, in pixels: a multiple of 8, and 8 for no padding.
+    /// The multiple that sizes are rounded up to, in pixels. It is a multiple of 8; 8 means no
+    /// padding.
     #[must_use]
     pub fn padding_multiple_px(mut self, multiple: u64) -> Self {
         self.padding_multiple_px = multiple;
@@ -115,7 +118,7 @@ impl Builder {
         self
     }
 
-    /// Steps that are run on zeros before a run of which anything was freshly compiled
+    /// How many steps are run on zeros before a run for which anything was freshly compiled
     /// (`--tpu-warmup-steps`); 0 for none.
     #[must_use]
     pub fn warmup_steps(mut self, steps: u32) -> Self {
@@ -123,16 +126,16 @@ impl Builder {
         self
     }
 
-    /// How weights come to a device of libtorch (`--offload`). On devices of XLA they are on the
-    /// device, as far as there is room.
+    /// How weights are brought to a device of libtorch (`--offload`). On devices of XLA this has no
+    /// effect: weights are on the device, as far as there is room.
     #[must_use]
     pub fn offload(mut self, offload: Offload) -> Self {
         self.offload = offload;
         self
     }
 
-    /// How many bytes of a device's free memory are left alone when it is decided what is offloaded
-    /// (`--reserve-memory`); without it,
+    /// How many bytes of a device's free memory are left unused when it is decided what is
+    /// offloaded (`--reserve-memory`); by default
     /// [`default_reserve_bytes`](preheat_runtime::device::offload::default_reserve_bytes).
     #[must_use]
     pub fn reserve_memory_bytes(mut self, bytes: u64) -> Self {
@@ -140,20 +143,20 @@ impl Builder {
         self
     }
 
-    /// Which weights are read where a folder has several, such as `fp16`.
+    /// Which weights are read where the folder has several variants, such as `fp16`.
     #[must_use]
     pub fn variant(mut self, variant: impl Into<String>) -> Self {
         self.variant = Some(variant.into());
         self
     }
 
-    /// Where the padded size of a request is not warm, the smallest size that is warm and covers it
-    /// serves in its place, if no more of its area than this is beyond the padded size
-    /// (`--snap-to-warm`): at 50 percent, twice as much is computed at most. The picture is
-    /// cropped; what stood in its place at its own size is another picture, since noise is drawn at
-    /// the size that is computed.
+    /// If the padded size of a request is not warm, the smallest warm size that covers it serves
+    /// the request instead, as long as at most this share of its area lies beyond the padded size
+    /// (`--snap-to-warm`): at 50 percent, at most twice as many pixels are computed. The picture is
+    /// cropped. It is not the picture that the request's own size would give, since noise is drawn
+    /// at the size that is computed.
     ///
-    /// It acts on runs and look-ups. A warmup warms the size that it was given.
+    /// This affects runs and look-ups. A warmup warms the size that it is given.
     #[must_use]
     pub fn snap_to_warm(mut self, most_waste: Percent) -> Self {
         self.snap_to_warm = Some(most_waste);
@@ -164,7 +167,7 @@ impl Builder {
     /// It needs no device yet.
     ///
     /// # Errors
-    /// Where it is no model that can be run.
+    /// Where the folder is not a model that can be run.
     pub fn read(self, folder: impl AsRef<Path>) -> Result<ReadModel, PipelineError> {
         let model = Model::open(folder.as_ref(), self.variant.as_deref())?;
         Ok(ReadModel { model, settings: self })
@@ -182,8 +185,8 @@ impl Builder {
         Ok(self.read(folder)?.on(runtime))
     }
 
-    /// Opens a model folder and warms the model for `request`: gives the model, ready to run it,
-    /// and what that took.
+    /// Opens a model folder and warms the model for `request`. Returns the model, ready to run the
+    /// request, and the warmup's report.
     ///
     /// # Errors
     /// As [`Self::read`] and [`Pipeline::warmup`].
@@ -199,7 +202,7 @@ impl Builder {
     }
 }
 
-/// A model that was read and has no device yet.
+/// A model that was read but is not on a device yet.
 #[derive(Debug)]
 pub struct ReadModel {
     model: Model,
@@ -207,12 +210,12 @@ pub struct ReadModel {
 }
 
 impl ReadModel {
-    /// The model on the device of `runtime`.
+    /// Puts the model on the device of `runtime`.
     pub fn on(self, runtime: &Runtime) -> Pipeline {
         let folder = &self.model.folder;
         if let Some(other) = folder.other_pipeline() {
             runtime.warn(format!(
-                "{}: `_class_name` is {other}; what runs is text-to-image, as {} does it",
+                "{}: `_class_name` is {other}, but preheat runs text-to-image, as {} does it",
                 folder.index().display(),
                 folder.family().class()
             ));
@@ -228,7 +231,8 @@ impl ReadModel {
     }
 }
 
-/// A model on a device. It keeps what it has loaded: weights, executables and the last prompts.
+/// A model on a device. It keeps what it has loaded: weights, executables and the prompts that it
+/// encoded last.
 #[derive(Debug)]
 pub struct Pipeline {
     runtime: Runtime,
@@ -236,46 +240,46 @@ pub struct Pipeline {
     settings: Builder,
     homes: Homes,
     prompts: Prompts,
-    /// The executables that its requests led to, for [`Pipeline::unload`].
+    /// The executables that its requests used, which [`Pipeline::unload`] drops.
     executables: Mutex<HashSet<GraphKey>>,
 }
 
-/// What a run made, and how.
+/// The pictures that a run made, and how it made them.
 #[derive(Debug)]
 pub struct Made {
-    /// One for each seed.
+    /// One picture for each seed.
     pub pictures: Vec<Picture>,
     /// The final latents, `f32[batch, channels, height, width]`, before the VAE.
     pub latents: Tensor,
     /// The signature and the sizes.
     pub plan: Plan,
-    /// How each stage came to be ready; the decoder twice where pictures were decoded again in
+    /// How each stage became ready. The decoder is there twice if pictures were decoded again in
     /// float32.
     pub stages: Vec<StageReport>,
-    /// What may surprise about these pictures: a prompt that was too long, numbers that are not
-    /// finite.
+    /// What may surprise a user about these pictures: for example that a prompt was too long, or
+    /// that numbers are not finite.
     pub warnings: Vec<String>,
     /// When every stage's executable was loaded.
     pub executables_ready: Instant,
-    /// When the weights were where the graphs read them.
+    /// When the weights were in the place where the graphs read them.
     pub weights_ready: Instant,
-    /// What the steps took.
+    /// How long the steps took.
     pub steps: StepTimes,
-    /// What decoding took, in seconds, all pictures together.
+    /// How long decoding all pictures took, in seconds.
     pub decode_seconds: f64,
-    /// What went where, and why; `None` on devices of XLA.
+    /// Where weights were placed, and why; `None` on devices of XLA.
     pub placement: Option<placement::Plan>,
-    /// What the plugin said of each executable when it was compiled: `denoiser.flops` and the like.
+    /// The plugin's figures for each executable when it was compiled: `denoiser.flops` and so on.
     pub metrics: BTreeMap<String, f64>,
 }
 
 impl Pipeline {
-    /// How a pipeline can be set up before it is opened.
+    /// The settings that a pipeline can be opened with.
     pub fn builder() -> Builder {
         Builder::default()
     }
 
-    /// Opens a model folder with everything at its default.
+    /// Opens a model folder with all settings at their defaults.
     ///
     /// # Errors
     /// As [`Builder::open`].
@@ -288,26 +292,26 @@ impl Pipeline {
         self.model.folder.id()
     }
 
-    /// What a request comes to: its signature, its sizes, its seed. Nothing is loaded or compiled.
+    /// Plans a request: its signature, its sizes, its seed. Nothing is loaded or compiled.
     ///
     /// # Errors
-    /// Where the request is one that this model cannot serve, or that does not fit into memory.
+    /// Where this model cannot serve the request, or the request does not fit into memory.
     pub fn plan(&self, request: &TextToImage) -> Result<Plan, PipelineError> {
         let prepared = self.prepare(request)?;
         self.check(&prepared)?;
         Ok(prepared.plan)
     }
 
-    /// How many pictures at once suit the device, by the estimate of what they take of its memory:
-    /// those of the request, whatever its own number is.
+    /// How many pictures at once suit the device, according to the estimate of the memory that they
+    /// take. The request's own number of pictures is ignored.
     ///
     /// # Errors
-    /// Where the request is one that this model cannot serve, and on devices of XLA, for which
-    /// there is no such estimate.
+    /// Where this model cannot serve the request, and on devices of XLA, for which there is no such
+    /// estimate.
     pub fn automatic_batch(&self, request: &TextToImage) -> Result<Batch, PipelineError> {
         let of_xla = || {
             let why = format!(
-                "it goes by libtorch's devices, and {} is none",
+                "it needs a device of libtorch, and {} is not one",
                 self.runtime.device().selected
             );
             PipelineError::request("batch", "auto", why)
@@ -320,11 +324,11 @@ impl Pipeline {
         })
     }
 
-    /// Would the request hit? Nothing is compiled, and no graph is lowered where level 1 knows the
+    /// Would the request hit? Nothing is compiled, and no graph is lowered if level 1 has the
     /// answer.
     ///
     /// # Errors
-    /// Where the request is one that this model cannot serve.
+    /// Where this model cannot serve the request.
     pub fn lookup(&self, request: &TextToImage) -> Result<Lookup, PipelineError> {
         let prepared = self.prepare(request)?;
         let own = self.look_up(&prepared)?;
@@ -345,10 +349,10 @@ impl Pipeline {
         Ok(Lookup::of(answers))
     }
 
-    /// Makes every stage of the request ready and runs each once on zeros: afterwards its
-    /// executables and, as far as there is room, its weights are on the device, and the next run
-    /// begins at once. The report says of each stage whether it was compiled, loaded or already
-    /// there.
+    /// Makes every stage of the request ready and runs each once on zeros. Afterwards the
+    /// executables and, as far as there is room, the weights are on the device, and the next run
+    /// begins at once. The report says for each stage whether it was compiled, loaded or already in
+    /// memory.
     ///
     /// # Errors
     /// Where a stage cannot be compiled, run or kept.
@@ -367,16 +371,17 @@ impl Pipeline {
         }
     }
 
-    /// Makes pictures. Where the request has a `tpu_warmup` block, what that names is warmed first.
+    /// Makes pictures. If the request has a `tpu_warmup` block, the size and batch in it are warmed
+    /// first.
     ///
     /// # Errors
-    /// Where the request is one that this model cannot serve, or anything on the way fails.
+    /// Where this model cannot serve the request, or any step of the run fails.
     pub fn run(&self, request: &TextToImage) -> Result<Made, PipelineError> {
         self.run_with(request, false)
     }
 
-    /// Makes pictures; with `force_recompile` every stage is compiled anew, and replaces what the
-    /// cache has.
+    /// Makes pictures. With `force_recompile` every stage is compiled again, and the results
+    /// replace those in the cache.
     ///
     /// # Errors
     /// As [`Self::run`].
@@ -388,13 +393,13 @@ impl Pipeline {
         let prepared = self.prepare(request)?;
         let warmed = match request.to_warm() {
             Some(first) => {
-                // A run that cannot be made should not cost a warmup before it is refused.
+                // A request that cannot be run is refused before it costs a warmup.
                 self.check(&prepared)?;
                 self.warm_first(&first, force_recompile)?
             }
             None => Vec::new(),
         };
-        // What was just compiled by force need not be so again.
+        // What the warmup has just compiled by force is not compiled a second time.
         let force_recompile = force_recompile && warmed != prepared.plan.signature.input_shape;
         let how = Asking { force_recompile, snap: self.settings.snap_to_warm, ..Asking::default() };
         let (larger, ready) = self.ready(&prepared, how)?;
@@ -403,9 +408,9 @@ impl Pipeline {
         self.make(prepared, &ready)
     }
 
-    /// Lets go of everything that this model has on the device: weights, encoded prompts and
-    /// executables. What a run is using goes when that run ends. Gives the bytes that are free at
-    /// once; the next request brings what it needs again.
+    /// Drops everything that this model has on the device: weights, encoded prompts and
+    /// executables. What a run is using is dropped when that run ends. Returns the bytes that
+    /// became free at once; the next request loads what it needs again.
     pub fn unload(&self) -> u64 {
         self.prompts.forget();
         let executables =
@@ -424,8 +429,8 @@ impl Pipeline {
         known.extend(executables.iter().map(Executable::graph_key));
     }
 
-    /// The warmup of a request that is then run: what the cache cannot keep is a warning. Gives the
-    /// shape that was warmed.
+    /// Warms up before a run. If the cache cannot keep an executable, that is only a warning here.
+    /// Returns the shape that was warmed.
     fn warm_first(
         &self,
         first: &TextToImage,
@@ -440,16 +445,16 @@ impl Pipeline {
     }
 }
 
-/// The stages that were compiled and not kept.
+/// The stages that were compiled but that the cache did not keep.
 fn lost(reports: &[WarmupReport]) -> Vec<String> {
     reports.iter().filter(|report| !report.kept).map(|report| report.stage.stage.clone()).collect()
 }
 
-/// What a warmup did.
+/// The result of a warmup.
 #[derive(Debug)]
 pub struct Warmed {
     /// The signature and the sizes.
     pub plan: Plan,
-    /// Each stage, how it came to be ready, and what its execution on zeros took.
+    /// Each stage, how it became ready, and how long its execution on zeros took.
     pub stages: Vec<WarmupReport>,
 }

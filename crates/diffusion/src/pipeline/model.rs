@@ -1,4 +1,6 @@
-//! A model folder with everything that is read of it once.
+//! What is read of a model folder once, for all requests?
+//!
+//! Everything but the values of the weights, which `resident.rs` loads when a stage needs them.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -13,24 +15,25 @@ use crate::models::{Component, Family, ModelError, ModelFolder, TextOutputs};
 use crate::weights::Checkpoint;
 
 /// Configs, tokenizers, the scheduler's config and the headers of the weights. The values of the
-/// weights are not touched.
+/// weights are not read.
 #[derive(Debug)]
 pub(super) struct Model {
     pub(super) folder: ModelFolder,
     pub(super) tokenizers: Tokenizers,
     pub(super) scheduler: SchedulerConfig,
     checkpoints: HashMap<Component, Checkpoint>,
-    /// Each takes the names and shapes of a thousand weights to compute, and every request asks for
-    /// them.
+    /// Digests of the architectures. Computing one goes through the names and shapes of a thousand
+    /// weights, and every request asks for several.
     architectures: Mutex<Vec<(ArchitectureOf, Digest)>>,
 }
 
-/// What an architecture's digest is of: a component, and which outputs of a text encoder.
+/// The part that an architecture's digest is for: a component, and for a text encoder the outputs
+/// that are wanted.
 type ArchitectureOf = (Component, Option<TextOutputs>);
 
-/// The tokenizers of a model, one for each text encoder. A vocabulary takes longer to read than
-/// everything else together, so a thread of its own does that, and who needs them first waits for
-/// it.
+/// The tokenizers of a model, one for each text encoder. Reading a vocabulary takes longer than
+/// reading everything else together, so a thread of its own does that, and the first caller that
+/// needs the tokenizers waits for it.
 #[derive(Debug, Clone)]
 pub(super) struct Tokenizers(Arc<Opened>);
 
@@ -43,7 +46,7 @@ impl Tokenizers {
         let open = move || {
             folders.iter().map(|folder| Tokenizer::open(folder).map_err(Arc::new)).collect()
         };
-        // Where there is no thread for it, it is done by whoever needs them first.
+        // If no thread can be started, the first caller that needs the tokenizers reads them.
         let Ok(reading) = std::thread::Builder::new().spawn(open.clone()) else {
             return Self(Arc::new(LazyLock::new(Box::new(open))));
         };
@@ -52,14 +55,14 @@ impl Tokenizers {
         Self(Arc::new(LazyLock::new(Box::new(join))))
     }
 
-    /// The tokenizers, or why there are none.
+    /// The tokenizers, or the error that reading them gave.
     pub(super) fn get(&self) -> Result<&[Tokenizer], Arc<TokenizerError>> {
         (**self.0).as_ref().map(Vec::as_slice).map_err(Arc::clone)
     }
 }
 
 impl Model {
-    /// Reads the folder; `variant` asks for weights such as `fp16` where there are several.
+    /// Reads the folder. `variant` selects weights such as `fp16` where the folder has several.
     pub(super) fn open(path: &Path, variant: Option<&str>) -> Result<Self, PipelineError> {
         let folder = ModelFolder::open(path)?;
         let components = folder.family().components();
@@ -80,8 +83,8 @@ impl Model {
         Ok(Self { folder, tokenizers, scheduler, checkpoints, architectures: Mutex::default() })
     }
 
-    /// The tokenizers, one for each text encoder, of which each takes as many tokens as its
-    /// tokenizer gives.
+    /// The tokenizers, one for each text encoder. It is an error if a text encoder does not
+    /// take as many tokens as its tokenizer gives.
     pub(super) fn tokenizers(&self) -> Result<&[Tokenizer], PipelineError> {
         let tokenizers = self.tokenizers.get()?;
         for (tokenizer, encoder) in tokenizers.iter().zip(self.folder.text_encoders()) {
@@ -99,12 +102,13 @@ impl Model {
         Ok(tokenizers)
     }
 
-    /// The weights of a component that has some.
+    /// The weights of a component, which must be one that has weights.
     pub(super) fn checkpoint(&self, component: Component) -> &Checkpoint {
         &self.checkpoints[&component]
     }
 
-    /// The architecture of a component, of a text encoder with these outputs; computed once.
+    /// The architecture's digest for a component, and for a text encoder with these outputs;
+    /// computed once.
     pub(super) fn architecture(
         &self,
         component: Component,
@@ -125,8 +129,8 @@ impl Model {
     }
 }
 
-/// The weights of each component that has some. As in diffusers, a variant is taken of those
-/// components that have it, and one of them must.
+/// Opens the weights of each component that has weights. As in diffusers, the variant is used for
+/// those components that have it, and at least one of them must have it.
 fn open_checkpoints(
     folder: &ModelFolder,
     variant: Option<&str>,

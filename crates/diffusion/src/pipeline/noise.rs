@@ -1,26 +1,27 @@
-//! Noise that follows the generator of torch on the CPU.
+//! Which noise does torch's generator on the CPU draw for a seed?
 //!
-//! What torch's `randn` draws for a seed is part of what people mean by "the same picture", so it
-//! is followed to the last step: the Mersenne Twister, two ways of making normal numbers (Box and
-//! Muller's, in blocks of sixteen or in pairs), and where the pairs' second number goes.
+//! The noise that torch's `randn` draws for a seed is part of what people mean by "the same
+//! picture". This module therefore reproduces it exactly: the Mersenne Twister, the two ways in
+//! which torch makes normal numbers (Box and Muller's method, in blocks of sixteen or in pairs),
+//! and the way in which it keeps the second number of a pair.
 
 use std::f32::consts::TAU;
 
 use rand_mt::Mt;
 
-/// A generator of normal noise: `torch.Generator("cpu")`.
+/// A generator of normal noise that draws as `torch.Generator("cpu")` does.
 #[derive(Debug, Clone)]
 pub struct Generator {
     twister: Mt,
-    /// The second number of a pair, waiting for the next short draw; long draws pass it by.
+    /// The second number of a pair, kept for the next short draw; long draws do not use it.
     spare: Option<f64>,
 }
 
-/// Draws of at least so many numbers are made in blocks of as many.
+/// Draws of at least this many numbers are made in blocks of this size.
 const BLOCK: usize = 16;
 
 impl Generator {
-    /// A generator as `torch.manual_seed` leaves it, which reads the lower half of the seed only.
+    /// A generator as `torch.manual_seed` leaves it, which uses only the lower half of the seed.
     pub fn new(seed: u64) -> Self {
         #[expect(
             clippy::cast_possible_truncation,
@@ -30,16 +31,17 @@ impl Generator {
         Self { twister: Mt::new(seed), spare: None }
     }
 
-    /// So many numbers with mean 0 and variance 1: `torch.randn(count)` in f32.
+    /// Draws `count` numbers with mean 0 and variance 1: `torch.randn(count)` in f32.
     ///
-    /// The state carries over: one draw of 32 numbers is two of 16, but not three of 10, 10 and 12.
+    /// The state carries over: one draw of 32 numbers equals two draws of 16, but not three of 10,
+    /// 10 and 12.
     pub fn normal(&mut self, count: usize) -> Vec<f32> {
         let mut numbers = vec![0.0; count];
         self.fill_normal(&mut numbers);
         numbers
     }
 
-    /// As [`normal`](Self::normal), into memory that is there already.
+    /// As [`normal`](Self::normal), but writes into existing memory.
     pub fn fill_normal(&mut self, numbers: &mut [f32]) {
         if numbers.len() < BLOCK {
             numbers.fill_with(|| self.one_of_pair());
@@ -90,7 +92,7 @@ impl Generator {
 }
 
 /// Makes uniform numbers in [0, 1) normal: the first half of a block gives the radii, the second
-/// the angles.
+/// half the angles.
 fn transform(block: &mut [f32; BLOCK]) {
     let (first, second) = block.split_at_mut(BLOCK / 2);
     for (first, second) in first.iter_mut().zip(second) {

@@ -1,5 +1,6 @@
-//! Compiling every stage of many requests, several at once as far as memory goes, and loading
-//! nothing.
+//! How is every stage of many requests compiled without loading anything?
+//!
+//! Each graph is compiled once, and as many compiles run at the same time as memory allows.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -13,16 +14,17 @@ use super::error::PipelineError;
 use super::stage::Stage;
 use super::{Pipeline, Plan, TextToImage};
 
-/// How many requests are compiled.
+/// Options for compiling many requests.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Precompile {
-    /// How many compiles may run at once, memory allowing; `None`: one for every two processors.
+    /// How many compiles may run at once, as far as memory allows; `None` for one compile per two
+    /// processors.
     pub jobs: Option<usize>,
-    /// Whether what the cache has is compiled anew.
+    /// Whether graphs that the cache already has are compiled again.
     pub force_recompile: bool,
 }
 
-/// One request, every stage of which was compiled or was there.
+/// The result for one request.
 #[derive(Debug)]
 pub struct Precompiled {
     /// The signature and the sizes.
@@ -41,7 +43,7 @@ struct Task<'a> {
 }
 
 impl Task<'_> {
-    /// What tells graphs apart: tasks that share it share an executable.
+    /// Identifies the graph: tasks with the same value share an executable.
     fn graph(&self) -> (&'static str, Digest) {
         let projected =
             self.prepared.plan.signature.project(self.stage.graph.declared_projection());
@@ -50,13 +52,13 @@ impl Task<'_> {
 }
 
 impl Pipeline {
-    /// Makes sure that the cache has every stage of every request, and loads nothing. What is done
-    /// is kept, whatever becomes of the rest; a stage that cannot be compiled does not keep the
-    /// others from it.
+    /// Makes sure that the cache has every stage of every request, and loads nothing. Finished
+    /// compiles are kept whatever happens later, and a stage that cannot be compiled does not keep
+    /// the others from being compiled.
     ///
     /// # Errors
-    /// Where a request is one that this model cannot serve, before anything is compiled; and where
-    /// someone asked to stop.
+    /// Where this model cannot serve one of the requests, which is found out before anything
+    /// is compiled; and where someone asked to stop.
     pub fn precompile(
         &self,
         requests: &[TextToImage],
@@ -74,7 +76,7 @@ impl Pipeline {
         let mut outcomes = Vec::with_capacity(first.len() + again.len());
         let work = Work { pipeline: self, how, measured, room, total: first.len() };
         outcomes.extend(work.run(&first)?);
-        // They share the executables of the first: all that is left is to note the requests.
+        // These tasks share the executables of the first ones, so only their requests are recorded.
         let once = Precompile { force_recompile: false, ..how };
         outcomes.extend(
             again
@@ -112,11 +114,11 @@ impl Pipeline {
     }
 }
 
-/// Makes sure that the cache of a runtime has these programs, and loads nothing. One that cannot be
-/// compiled does not keep the others from it.
+/// Makes sure that the cache of a runtime has these programs, and loads nothing. A program that
+/// cannot be compiled does not keep the others from being compiled.
 ///
 /// # Errors
-/// Where someone asked to stop; what is done by then is kept.
+/// Where someone asked to stop; compiles that had finished by then are kept.
 pub fn precompile_programs(
     runtime: &Runtime,
     programs: &[(&Signature, &Program)],
@@ -141,8 +143,8 @@ pub fn precompile_programs(
     Ok(outcomes.into_iter().filter_map(OnceLock::into_inner).collect())
 }
 
-/// The tasks that may have to be compiled, each graph once; and those that share one of their
-/// graphs.
+/// Splits the tasks into those that may have to be compiled, one for each graph, and those that
+/// share a graph with one of these.
 fn in_order<'a>(prepared: &'a [Prepared<'a>]) -> (Vec<Task<'a>>, Vec<Task<'a>>) {
     let mut seen = HashSet::new();
     let tasks = prepared.iter().enumerate().flat_map(|(request, prepared)| {
@@ -154,7 +156,7 @@ fn in_order<'a>(prepared: &'a [Prepared<'a>]) -> (Vec<Task<'a>>, Vec<Task<'a>>) 
 /// An outcome with the position of its request and the name of its stage.
 type Outcome = (usize, &'static str, Result<StageReport, preheat_runtime::Error>);
 
-/// Compiling under way.
+/// Compiles that are in progress.
 struct Work<'a> {
     pipeline: &'a Pipeline,
     how: Precompile,
@@ -187,12 +189,12 @@ impl Work<'_> {
         Ok(report)
     }
 
-    /// How much is done, and how long the rest may take.
+    /// Reports how many compiles are done, and how long the rest may take.
     fn tell(&self, tasks: &[Task<'_>], outcomes: &[Outcome]) {
         let done: HashSet<(usize, &str)> =
             outcomes.iter().map(|(request, stage, _)| (*request, *stage)).collect();
         let left = tasks.iter().filter(|task| !done.contains(&(task.request, task.stage.name)));
-        // What nothing is known of makes the whole sum unknown.
+        // If the time of one stage is unknown, so is the sum.
         let seconds: Option<f64> = left.map(|task| self.measured.seconds(task.stage.name)).sum();
         #[expect(clippy::cast_precision_loss, reason = "a handful of jobs")]
         let seconds_left = seconds.map(|seconds| seconds / self.room.jobs as f64);
@@ -202,12 +204,12 @@ impl Work<'_> {
     }
 }
 
-/// What compiles of each stage took so far, for this target: of the largest peak and the longest
-/// time.
+/// For each stage, the largest memory peak in bytes and the longest time in seconds of its compiles
+/// for this target so far.
 struct Measured(Mutex<HashMap<String, (u64, f64)>>);
 
 impl Measured {
-    /// What the cache knows. One that cannot be asked knows nothing.
+    /// Reads what the cache has recorded; nothing is known where the cache cannot be read.
     fn of(runtime: &preheat_runtime::Runtime) -> Self {
         let measured = Self(Mutex::default());
         for record in runtime.records_of_this_environment() {

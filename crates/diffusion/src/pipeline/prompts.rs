@@ -1,4 +1,7 @@
-//! Prompts as the denoiser takes them, each encoded once.
+//! Has this prompt been encoded before?
+//!
+//! Each prompt is encoded once, and the result stays on the device in the form in which the
+//! denoiser reads it.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,29 +9,30 @@ use std::sync::{Arc, Mutex, PoisonError};
 use preheat_cache::GraphKey;
 use preheat_runtime::{DeviceTensor, Executable};
 
-/// So many prompts are remembered; the one that was asked for longest ago goes first.
+/// How many prompts are remembered; the one that has not been used for the longest time is dropped
+/// first.
 const LIMIT: usize = 32;
 
-/// What the text encoders make of one prompt. It stays on the device.
+/// The outputs of the text encoders for one prompt. They stay on the device.
 #[derive(Debug, Default)]
 pub(super) struct Encoded {
-    /// `[1, tokens, features]` of each text encoder.
+    /// The hidden states of each text encoder, `[1, tokens, features]`.
     pub(super) hidden: Vec<DeviceTensor>,
-    /// `[1, features]` of the last text encoder, where the denoiser reads it.
+    /// The pooled output of the last text encoder, `[1, features]`, where the denoiser reads it.
     pub(super) pooled: Option<DeviceTensor>,
 }
 
-/// What an encoded prompt depends on beside the model.
+/// What an encoded prompt depends on besides the model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct PromptKey {
-    /// The prompt; `None` for the zeros that stand for no prompt.
+    /// The prompt; `None` for the zeros that stand in where there is no prompt.
     pub(super) text: Option<String>,
-    /// The text encoders' executables: another dtype or clip skip is another executable.
+    /// The text encoders' executables, which another dtype or clip skip changes.
     pub(super) encoders: Vec<GraphKey>,
 }
 
 impl Encoded {
-    /// Adds what one text encoder gave: `hidden` and, of some, `pooled`.
+    /// Adds the outputs of one text encoder: `hidden` and, from some text encoders, `pooled`.
     pub(super) fn push(&mut self, results: Vec<DeviceTensor>) {
         let mut results = results.into_iter();
         self.hidden.extend(results.next());
@@ -52,7 +56,7 @@ pub(super) struct Prompts {
 }
 
 impl Prompts {
-    /// The encoded prompt, from memory or by `encode`.
+    /// Returns the encoded prompt if it is remembered, and otherwise calls `encode`.
     pub(super) fn get_or_encode<E>(
         &self,
         key: PromptKey,
@@ -70,7 +74,7 @@ impl Prompts {
         Ok(encoded)
     }
 
-    /// Lets go of all of them.
+    /// Drops all of them.
     pub(super) fn forget(&self) {
         self.latest_last.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }

@@ -1,4 +1,7 @@
-//! Getting ready: executables and weights, side by side; and warming up.
+//! How do executables and weights become ready before a run?
+//!
+//! Executables are obtained in parallel, while weights are brought to the device. A warmup also
+//! runs each stage once.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -21,22 +24,24 @@ use super::make::zeros_on_the_host;
 use super::resident::Weights;
 use super::stage::Stage;
 
-/// What a request runs, in the order of its stages. Weights are held by the stage that runs alone.
+/// What a request runs, in the order of its stages. It holds no weights: each stage takes its own
+/// while it runs.
 pub(super) struct Ready {
     pub(super) executables: Vec<Executable>,
     /// When the last executable was loaded.
     pub(super) executables_since: Instant,
-    /// When the weights were on the device, or as many of them as there was room for.
+    /// When the weights were on the device, or as many of them as fit.
     pub(super) weights_since: Instant,
 }
 
-/// How executables are asked for.
+/// How the runtime is asked for executables.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Asking {
     pub(super) force_recompile: bool,
-    /// Whether it is a warmup, of which nobody needs to be warned that it compiles.
+    /// Whether this is a warmup, in which compiling is expected and gives no warning.
     pub(super) warming: bool,
-    /// How much of a larger size that is warm may be wasted, where the request's own is cold.
+    /// The largest share of a larger, warm size that may be wasted, where the request's own size is
+    /// cold; `None` where requests are not snapped.
     pub(super) snap: Option<Percent>,
 }
 
@@ -49,10 +54,10 @@ impl Asking {
 
 /// The executables that were found, stage by stage.
 struct Found<'a> {
-    /// The request at a larger size, where that serves it.
+    /// The request at a larger size, if that size serves it.
     larger: Option<Prepared<'a>>,
     executables: Vec<Result<Executable, preheat_runtime::Error>>,
-    /// When the last of them was there.
+    /// When the last of the executables was found.
     since: Instant,
 }
 
@@ -75,9 +80,9 @@ impl Ready {
 }
 
 impl Pipeline {
-    /// Gets every stage's executable and brings the weights to the device meanwhile. What is then
-    /// ready may be a larger size than the request's own, which is given then: see
-    /// [`Builder::snap_to_warm`](super::Builder::snap_to_warm).
+    /// Gets every stage's executable, and brings the weights to the device meanwhile. If a larger
+    /// size than the request's own was made ready, the request at that size is returned as well:
+    /// see [`Builder::snap_to_warm`](super::Builder::snap_to_warm).
     pub(super) fn ready<'a>(
         &self,
         own: &Prepared<'a>,
@@ -88,7 +93,8 @@ impl Pipeline {
             plan.devices.iter().for_each(|decision| tracing::info!("{decision}"));
             plan.stages.iter().for_each(|stage| tracing::debug!("{stage}"));
         }
-        // Weights that nothing can run on are not worth reading to the end.
+        // If an executable is not available, reading the weights is stopped, since nothing could
+        // use them.
         let stop_weights = Cancel::default();
         let get = |request: Request<'_>| {
             let executable = how.get(request);
@@ -97,18 +103,20 @@ impl Pipeline {
             }
             executable
         };
-        // A model reads the same weights at every size.
+        // A model reads the same weights at every size, so this need not wait for the choice of a
+        // size.
         let bring_weights = || (self.bring_ahead(own, &stop_weights), Instant::now());
         let (found, weights) = std::thread::scope(|scope| {
             let weights = threads::start(scope, &bring_weights);
             let found = self.executables(own, how, get).inspect_err(|_| stop_weights.cancel());
             (found, weights.join())
         });
-        // Of several errors, the first of these is the cause of the others.
+        // Of several errors, that of the tokenizers is returned first, because it causes the
+        // others.
         self.model.tokenizers()?;
         let Found { larger, executables, mut since } = found?;
-        // Weights that were being brought are not dropped; now those of other stages can make way
-        // for an executable.
+        // While weights were being brought, they were in use and could not be dropped. Now those of
+        // other stages can be dropped to make room for an executable.
         let again =
             |(executable, stage): (Result<_, preheat_runtime::Error>, &Stage)| match executable {
                 Err(error) if error.is_out_of_memory() => {
@@ -127,8 +135,8 @@ impl Pipeline {
         Ok((larger, Ready { executables, executables_since: since, weights_since }))
     }
 
-    /// The executable of every stage, as `get` makes the requests; at a larger size where that
-    /// serves the request.
+    /// Gets the executable of every stage through `get`; at a larger size, if that serves the
+    /// request.
     fn executables<'a>(
         &self,
         own: &Prepared<'a>,
@@ -137,7 +145,7 @@ impl Pipeline {
     ) -> Result<Found<'a>, PipelineError> {
         let mut kept = Vec::new();
         if let Some(most_waste) = how.snap.filter(|_| !how.force_recompile) {
-            // Its own size first: where that is warm, nothing else is looked at.
+            // The request's own size is tried first; if it is warm, no other size is looked up.
             let found = self.obtain(own, &[], |request| request.require_warm(true).get());
             kept = found.iter().map(|found| found.as_ref().ok().cloned()).collect();
             let is_cold =
@@ -150,7 +158,7 @@ impl Pipeline {
         Ok(Found { larger: None, executables: self.obtain(own, &kept, get), since: Instant::now() })
     }
 
-    /// Asks for the executable of each stage that is not kept from before.
+    /// Asks for the executable of each stage for which `kept` has none.
     pub(super) fn obtain(
         &self,
         prepared: &Prepared<'_>,
@@ -163,11 +171,11 @@ impl Pipeline {
         })
     }
 
-    /// Brings weights to the device as long as they have room beside each other; the others come
-    /// when their stage runs. Where a device offloads, all are read into the host's memory, and
-    /// move in when their stage runs.
+    /// Brings weights to the device as long as they fit there together; the other weights are
+    /// brought when their stage runs. Where a device offloads, all weights are read into the host's
+    /// memory, and moved to the device when their stage runs.
     fn bring_ahead(&self, prepared: &Prepared<'_>, stop: &Cancel) -> Result<(), PipelineError> {
-        // What is held is not dropped to make room for the next.
+        // Weights that are held here are in use, so they are not dropped to make room for the next.
         let mut held: Vec<Weights> = Vec::new();
         for stage in prepared.stages.iter() {
             let Home { runtime, resident, .. } = self.home(stage);
@@ -186,17 +194,17 @@ impl Pipeline {
             } else {
                 tracing::info!(
                     stage = stage.name,
-                    "its weights have no room beside the others, and come when it runs"
+                    "its weights do not fit beside the others, and are loaded when the stage runs"
                 );
                 return Ok(());
             };
             match weights {
-                // libtorch's devices offload more where even the first has no room.
+                // On libtorch's devices, more is offloaded later if not even the first weights fit.
                 Err(PipelineError::Runtime(error))
                     if error.is_out_of_memory()
                         && (!is_first || runtime.torch_device().is_some()) =>
                 {
-                    tracing::info!(stage = stage.name, %error, "its weights come when it runs");
+                    tracing::info!(stage = stage.name, %error, "its weights are loaded when the stage runs");
                     return Ok(());
                 }
                 weights => held.push(weights?),
@@ -211,9 +219,9 @@ impl Pipeline {
         home.resident.load(&home.runtime, from, stage, mode, stop)
     }
 
-    /// Does `work` with the weights of a stage. Where its device runs out of memory, what is not in
-    /// use is dropped, and then more is offloaded, as far as there is more to offload. `decode` is
-    /// how pictures are being decoded, for the error's words.
+    /// Calls `work` with the weights of a stage. If its device runs out of memory, everything that
+    /// is not in use is dropped, and then more is offloaded, until nothing is left to try. `decode`
+    /// says how pictures are being decoded; it is used in the error's message.
     pub(super) fn on_stage<T>(
         &self,
         prepared: &Prepared<'_>,
@@ -235,9 +243,9 @@ impl Pipeline {
         }
     }
 
-    /// Does `work` with the weights of a stage, while the memory of what is not in use may be taken
-    /// for it: before, by the executable's own figures, and once more each time that the device
-    /// says it is out of memory.
+    /// Calls `work` with the weights of a stage, and makes room by dropping what is not in use:
+    /// before the call, by the executable's own figures, and again each time that the device runs
+    /// out of memory.
     pub(super) fn on_stage_as_it_is<T>(
         &self,
         prepared: &Prepared<'_>,
@@ -270,7 +278,7 @@ impl Pipeline {
         }
     }
 
-    /// Gets every stage ready and runs each once on zeros. Gives a report for each.
+    /// Gets every stage ready and runs each once on zeros. Returns a report for each.
     pub(super) fn warm(
         &self,
         prepared: &Prepared<'_>,
@@ -279,7 +287,7 @@ impl Pipeline {
         let (_, ready) =
             self.ready(prepared, Asking { force_recompile, warming: true, snap: None })?;
         let mut reports = Vec::with_capacity(ready.executables.len());
-        // One by one: its seconds should be its own.
+        // The stages run one after another, so that each report has the time of its own stage only.
         for (stage, executable) in prepared.stages.iter().zip(&ready.executables) {
             let began = Instant::now();
             self.run_on_zeros(prepared, stage, executable)?;
@@ -295,7 +303,8 @@ impl Pipeline {
         Ok(reports)
     }
 
-    /// Runs on zeros what was freshly compiled, so that no user's step is the first.
+    /// Runs freshly compiled stages on zeros, so that the first execution is not a step of a user's
+    /// run.
     pub(super) fn warm_up_automatically(
         &self,
         prepared: &Prepared<'_>,
@@ -304,7 +313,7 @@ impl Pipeline {
         let fresh =
             |executable: &Executable| executable.report().source == preheat_cache::Source::Compiled;
         let steps = self.settings.warmup_steps;
-        // libtorch compiled nothing: a step on zeros would only come before the first.
+        // libtorch compiles nothing, so a step on zeros would only delay the first real one.
         let by_libtorch = self.runtime.torch_device().is_some();
         if steps == 0
             || by_libtorch
@@ -334,8 +343,9 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Runs a stage on zeros, with its weights: zeros of their size would take as much again. A
-    /// decoder that has no room for a whole picture runs in tiles, as it will for the picture.
+    /// Runs a stage on zeros, but with its real weights, since zeros in their place would take as
+    /// much memory again. If a decoder has no room for a whole picture, it runs in tiles, as it
+    /// will for the real picture.
     pub(super) fn run_on_zeros(
         &self,
         prepared: &Prepared<'_>,
@@ -375,7 +385,7 @@ impl Pipeline {
     }
 }
 
-/// Does `work` for each stage on a thread of its own, as far as threads can be had.
+/// Calls `work` for each stage on a thread of its own, as far as threads can be started.
 fn in_parallel<T: Send>(
     stages: &[Stage],
     work: impl Fn(usize, &Stage) -> Result<T, preheat_runtime::Error> + Sync,
@@ -389,7 +399,8 @@ fn in_parallel<T: Send>(
     })
 }
 
-/// All results, or what went wrong: everything that is not warm in one error, else the first.
+/// Returns all results, or one error: if stages are not warm, an error that lists all of them,
+/// otherwise the first error.
 fn collect<T>(results: Vec<Result<T, preheat_runtime::Error>>) -> Result<Vec<T>, PipelineError> {
     let (mut done, mut cold, mut first) = (Vec::new(), Vec::new(), None);
     for result in results {

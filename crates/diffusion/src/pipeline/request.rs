@@ -1,5 +1,6 @@
-//! What a pipeline is asked for: the same fields on the command line, in a JSON file and in the
-//! library.
+//! What does a user ask a pipeline for?
+//!
+//! The request has the same fields on the command line, in a JSON file and in the library.
 
 use std::path::{Path, PathBuf};
 
@@ -9,19 +10,20 @@ use serde::{Deserialize, Serialize};
 
 use super::error::PipelineError;
 
-/// A request for pictures. Every field has a default, an empty prompt among them; as JSON, unknown
-/// fields are errors.
+/// A request for pictures. Every field has a default; that of the prompt is the empty text. In
+/// JSON, unknown fields are errors.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TextToImage {
-    /// The model's folder. Whoever opened the pipeline has chosen it already; it matters in request
-    /// files.
+    /// The model's folder. It is used where a request comes from a file; a pipeline that is already
+    /// open has its model and ignores it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<PathBuf>,
     /// What the pictures should show.
     pub prompt: String,
-    /// What they should not show. `None`, in JSON `null`, is not the empty prompt: of Stable
-    /// Diffusion XL, most models take zeros where there is none (`force_zeros_for_empty_prompt`).
+    /// What the pictures should not show. `None`, which is `null` in JSON, is not the same as the
+    /// empty prompt: most models of Stable Diffusion XL take zeros where there is no negative
+    /// prompt (`force_zeros_for_empty_prompt`).
     pub negative_prompt: Option<String>,
     /// Pixels; `None` for the size that the model was trained at.
     pub width: Option<u64>,
@@ -30,18 +32,20 @@ pub struct TextToImage {
     /// Denoising steps.
     #[serde(alias = "num_inference_steps")]
     pub steps: u64,
-    /// The scale of classifier-free guidance; 1 runs the unguided graph, which takes half the time.
+    /// The scale of classifier-free guidance; a scale of 1 runs the unguided graph, which takes
+    /// half the time.
     #[serde(alias = "guidance_scale")]
     pub cfg_scale: f64,
     /// The scheduler's name; `None` for the model's own.
     pub scheduler: Option<String>,
-    /// The seed of the first picture; the others of a batch take the numbers after it. `None` for
-    /// one that nobody chose.
+    /// The seed of the first picture; the next pictures of a batch have the seeds after it. `None`
+    /// for a random seed.
     pub seed: Option<u64>,
-    /// Pictures at once.
+    /// How many pictures are made at once.
     #[serde(alias = "batch", alias = "num_images_per_prompt")]
     pub batch_size: u64,
-    /// Last layers of the text encoder that are left out, as diffusers counts them: 0 for none.
+    /// How many of the last layers of the text encoder are left out, counted as in diffusers: 0 for
+    /// none.
     pub clip_skip: u64,
     /// A warmup before the run.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -67,7 +71,7 @@ impl Default for TextToImage {
     }
 }
 
-/// The `tpu_warmup` block of a request: compile for a size and batch before anything runs.
+/// The `tpu_warmup` block of a request: a size and a batch to compile for before the run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct WarmupBlock {
@@ -77,7 +81,7 @@ pub struct WarmupBlock {
     /// or `512` for a square.
     #[serde(deserialize_with = "resolution")]
     pub target_resolution: Option<[u64; 2]>,
-    /// Pictures at once; `None` for the request's own.
+    /// How many pictures at once; `None` for the request's own number.
     pub batch_size: Option<u64>,
 }
 
@@ -88,15 +92,16 @@ impl Default for WarmupBlock {
 }
 
 impl TextToImage {
-    /// Steps where nothing is said.
+    /// The number of steps where a request does not say.
     pub const DEFAULT_STEPS: u64 = 20;
-    /// The guidance scale where nothing is said: that of diffusers' `StableDiffusionPipeline`.
+    /// The guidance scale where a request does not say: that of diffusers'
+    /// `StableDiffusionPipeline`.
     pub const DEFAULT_CFG_SCALE: f64 = 7.5;
     /// The smallest side of a picture: one latent.
     const SMALLEST_SIDE_PX: u64 = 8;
-    /// No batch is larger.
+    /// The largest batch.
     const MOST_PICTURES: u64 = 1 << 16;
-    /// A request file has a kilobyte, and as much more as its prompts take.
+    /// The largest request file. A request takes a kilobyte plus the length of its prompts.
     const MOST_FILE_BYTES: u64 = 16 << 20;
 
     /// A request with everything at its default.
@@ -112,7 +117,7 @@ impl TextToImage {
         let text = input::text(path, Self::MOST_FILE_BYTES)
             .map_err(|cause| PipelineError::ReadRequest { path: path.to_owned(), cause })?;
         let parsed = if text.trim_start().starts_with('[') {
-            // Its fields would be taken by their position.
+            // serde would also accept a list, and take its elements as the fields in their order.
             Err(serde::de::Error::custom("a request is an object, {\"prompt\": ...}"))
         } else {
             serde_json::from_str(&text)
@@ -124,7 +129,7 @@ impl TextToImage {
         })
     }
 
-    /// The request that its `tpu_warmup` block wants warmed, if it wants one.
+    /// The request that the `tpu_warmup` block wants to have warmed, if there is an enabled one.
     pub fn to_warm(&self) -> Option<Self> {
         let block = self.tpu_warmup.as_ref().filter(|block| block.enabled)?;
         let (width, height) = match block.target_resolution {
@@ -135,8 +140,8 @@ impl TextToImage {
         Some(Self { width, height, batch_size, tpu_warmup: None, ..self.clone() })
     }
 
-    /// Refuses what no model could make, whatever it is; `own` is the size of pictures that the
-    /// model makes on its own. Gives the size in pixels.
+    /// Refuses a request that no model could serve. `own` is the size at which the model makes
+    /// pictures by default. Returns the size in pixels.
     pub(crate) fn check(&self, own: [u64; 2]) -> Result<[u64; 2], PipelineError> {
         let size = [self.width.unwrap_or(own[0]), self.height.unwrap_or(own[1])];
         for (field, side) in [("width", size[0]), ("height", size[1])] {
@@ -204,7 +209,7 @@ fn resolution<'de, D: serde::Deserializer<'de>>(
 /// Reads `768x512`, or `512` for a square: width and height in pixels.
 ///
 /// # Errors
-/// What is wrong, in words.
+/// A message that says what is wrong.
 pub fn parse_resolution(text: &str) -> Result<[u64; 2], String> {
     let wrong =
         || format!("{text:?} is no resolution: 768x512 is one, width first, and 512 is a square");

@@ -1,7 +1,8 @@
-//! Weights on the device: each component's once, for every request that reads them in the same way.
+//! Which weights are on the device, and which can be dropped?
 //!
-//! They are in use while someone holds them, which is while their stage runs. The others go where
-//! the device has no room.
+//! The weights of each component are loaded once, for every request that reads them in the same
+//! way. They are in use while someone holds them, which is while their stage runs; all others can
+//! be dropped if the device has no room.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,10 +23,10 @@ pub(super) type Weights = Arc<Vec<DeviceTensor>>;
 /// The weights that are on the device.
 #[derive(Debug, Default)]
 pub(super) struct Resident {
-    /// One place a stage and dtype. Who brings weights holds it, so that whoever wants the same
-    /// ones meanwhile waits for them.
+    /// One place for each stage and dtype. A thread that brings weights holds the place's lock, so
+    /// that another thread that wants the same weights waits for them.
     places: Mutex<HashMap<(&'static str, Dtype), Place>>,
-    /// Counts the uses.
+    /// Counts the uses, to find the weights that were not used for the longest time.
     clock: AtomicU64,
 }
 
@@ -33,18 +34,19 @@ type Place = Arc<Mutex<Option<Loaded>>>;
 
 #[derive(Debug)]
 struct Loaded {
-    /// How they were read.
+    /// The layout and dtype in which the weights were read.
     wanted: Arc<[Wanted]>,
-    /// In the host's memory, where the device offloads.
+    /// The weights in the host's memory, where the device offloads.
     resting: Option<Weights>,
-    /// On the device.
+    /// The weights on the device.
     here: Option<Weights>,
     bytes: u64,
     last_used: u64,
 }
 
 impl Loaded {
-    /// Whoever begins to use them has the place first.
+    /// Whether someone holds the weights. A thread takes the place's lock before it begins to use
+    /// them, so the answer stays true while that lock is held.
     fn is_in_use(&self) -> bool {
         [&self.resting, &self.here]
             .into_iter()
@@ -52,7 +54,7 @@ impl Loaded {
             .any(|weights| Arc::strong_count(weights) > 1)
     }
 
-    /// Bytes on the device that nobody is using.
+    /// Bytes on the device, if nobody is using these weights.
     fn droppable_bytes(&self) -> Option<u64> {
         self.here.as_ref().filter(|_| !self.is_in_use()).map(|_| self.bytes)
     }
@@ -68,19 +70,19 @@ impl Resident {
         self.places.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
-    /// Whether the weights of `stage` are in memory, on the device or, where that offloads, in the
-    /// host's.
+    /// Whether the weights of `stage` are in memory: on the device or, where the device offloads,
+    /// in the host's memory.
     pub(super) fn has(&self, stage: &Stage) -> bool {
         let place = self.place(stage);
-        // Someone who is just bringing some has not done so yet.
+        // If the place is locked, another thread is still bringing the weights.
         let Some(loaded) = at_once(&place) else { return false };
         let there = |loaded: &Loaded| loaded.here.is_some() || loaded.resting.is_some();
         loaded.as_ref().is_some_and(|loaded| *loaded.wanted == *stage.wanted && there(loaded))
     }
 
-    /// The weights of `stage` where its executable is to read them, which is by `mode` the device
-    /// or the host's memory; read from the checkpoint where they are in neither. `cancel` stops
-    /// that in between.
+    /// The weights of `stage` in the place where its executable reads them, which `mode` decides:
+    /// the device or the host's memory. They are read from the checkpoint if they are in neither.
+    /// `cancel` stops that reading.
     pub(super) fn load(
         &self,
         runtime: &Runtime,
@@ -92,7 +94,7 @@ impl Resident {
         let place = self.place(stage);
         let mut loaded = place.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.clock.fetch_add(1, Ordering::Relaxed);
-        // What is read in another way from now on makes room first.
+        // If the weights are now read in another layout or dtype, the old ones are dropped first.
         if loaded.as_ref().is_some_and(|loaded| *loaded.wanted != *stage.wanted) {
             *loaded = None;
         }
@@ -136,7 +138,8 @@ impl Resident {
         Ok(here)
     }
 
-    /// Lets all weights rest that are on the device and not in use, but those of one place.
+    /// Drops the device's copy of all weights that also rest in the host's memory and are not in
+    /// use, except those in the place `stays`.
     fn move_out(&self, stays: &Place) {
         for place in self.all_places().iter().filter(|place| !Arc::ptr_eq(place, stays)) {
             if let Some(loaded) = at_once(place).as_mut().and_then(|loaded| loaded.as_mut())
@@ -148,8 +151,8 @@ impl Resident {
         }
     }
 
-    /// Lets go of all weights; those that are in use live until nobody holds them. Gives the bytes
-    /// that are free at once.
+    /// Drops all weights; those that are in use live until nobody holds them. Returns the bytes
+    /// that became free at once.
     pub(super) fn forget(&self) -> u64 {
         let gone = self
             .all_places()
@@ -172,7 +175,7 @@ impl Holder for Resident {
             places.iter().filter_map(|place| Some((unused(&*at_once(place)?)?, place))).collect();
         oldest_first.sort_by_key(|(last_used, _)| *last_used);
         oldest_first.into_iter().find_map(|(_, place)| {
-            // Someone may have begun to use them since.
+            // Another thread may have begun to use the weights since they were chosen.
             let mut loaded = at_once(place)?;
             unused(&loaded)?;
             let weights = loaded.as_mut()?;
@@ -191,7 +194,7 @@ impl Holder for Resident {
     }
 }
 
-/// What is in a place, unless someone is just bringing something there.
+/// The contents of a place; `None` while another thread is bringing weights into it.
 fn at_once(place: &Mutex<Option<Loaded>>) -> Option<MutexGuard<'_, Option<Loaded>>> {
     match place.try_lock() {
         Ok(loaded) => Some(loaded),
@@ -200,7 +203,7 @@ fn at_once(place: &Mutex<Option<Loaded>>) -> Option<MutexGuard<'_, Option<Loaded
     }
 }
 
-/// Where weights are brought.
+/// The place that weights are brought to.
 #[derive(Debug, Clone, Copy)]
 enum To {
     Device,
@@ -233,7 +236,7 @@ fn bring(
         let mut slots = slots.lock().unwrap_or_else(PoisonError::into_inner);
         slots.0[index] = Some(brought);
         slots.1 += 1;
-        // Told under the lock, so that no later count overtakes it.
+        // The progress is reported under the lock, so that the counts arrive in order.
         tell(runtime, model_id, stage, EventKind::Weights { done: slots.1, total });
         Ok(())
     };
@@ -306,8 +309,8 @@ mod tests {
         Stages::of(&Model::open(&model, None).unwrap(), &shape).unwrap().all.pop().unwrap()
     }
 
-    /// What a load that failed leaves behind is no weights: they are checked again, and their room
-    /// counts.
+    /// A failed load leaves a place that holds no weights. Such weights are checked again, and the
+    /// memory that they need is counted again.
     #[test]
     fn a_place_with_nothing_in_it_has_nothing() {
         let (resident, stage) = (Resident::default(), decoder());

@@ -1,8 +1,8 @@
-//! Snapping to warm: a request whose padded size is cold is served at the smallest warm size that
-//! covers it, and cropped.
+//! Which warm size can serve a request whose own padded size is cold?
 //!
-//! The noise is drawn at the size that is computed, so the same seed gives another picture than at
-//! the request's own size: the top left corner of the picture of the larger size.
+//! The smallest warm size that covers the request serves it, and the picture is cropped. The noise
+//! is drawn at the size that is computed, so the same seed gives another picture than at the
+//! request's own size: the top left corner of the picture of the larger size.
 
 use preheat_runtime::{Executable, Lookup, Percent, SnappedSize, Verdict};
 
@@ -12,8 +12,9 @@ use super::{Pipeline, stage::Stage};
 use crate::models::LATENT_PX;
 
 impl Pipeline {
-    /// The request at the smallest size at which every stage is warm, with the executables; `found`
-    /// are those of its own size, stage by stage, as far as they are warm.
+    /// The request at the smallest size at which every stage is warm, with the executables; `None`
+    /// if no such size serves it. `found` has the executables of the request's own size, for the
+    /// stages that are warm.
     pub(super) fn snap<'a>(
         &self,
         own: &Prepared<'a>,
@@ -26,7 +27,7 @@ impl Pipeline {
                 tracing::debug!(?size, %error, "a warm size cannot serve");
                 continue;
             }
-            // A stage that no size shapes is at hand already.
+            // A stage whose graph does not depend on the size has been found already.
             let same = |(index, stage): (usize, &Stage)| {
                 found.get(index)?.clone().filter(|_| stage.is_as_in(&own.stages.all[index]))
             };
@@ -55,8 +56,8 @@ impl Pipeline {
         Ok(None)
     }
 
-    /// What a look-up of a request that is not warm at its own size comes to at a larger one;
-    /// `None` where none would serve.
+    /// The answer of a look-up at a larger size, for a request that is not warm at its own; `None`
+    /// if no larger size serves it.
     pub(super) fn look_up_larger(
         &self,
         own: &Prepared<'_>,
@@ -71,7 +72,7 @@ impl Pipeline {
         Ok(None)
     }
 
-    /// The sizes that cover the request, at which its denoiser is in the cache, the smallest area
+    /// The sizes that cover the request and whose denoiser is in the cache, the smallest area
     /// first.
     fn larger_sizes(&self, own: &Prepared<'_>, most_waste: Percent) -> Vec<SnappedSize> {
         let sizes = own.plan.sizes;

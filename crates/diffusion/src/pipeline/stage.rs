@@ -1,5 +1,7 @@
-//! The stages of a model that a request runs: for each its graph, what shapes it, and the weights
-//! it reads.
+//! Which stages does a request run?
+//!
+//! For each stage this module gives its graph, the parts of the request that shape the graph, and
+//! the weights that the graph reads.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -21,17 +23,17 @@ use crate::models::{
 };
 use crate::weights::Wanted;
 
-/// One stage, ready to be asked for.
+/// One stage, ready to be requested from the runtime.
 #[derive(Debug)]
 pub(super) struct Stage {
     pub(super) name: &'static str,
     pub(super) component: Component,
-    /// What decides its device and its dtype.
+    /// The kind of stage, which decides its device and its dtype.
     pub(super) kind: StageKind,
-    /// What it computes in.
+    /// The dtype that it computes in.
     pub(super) dtype: StageDtype,
-    /// What the runtime is asked for. Its StableHLO is written only where no earlier request led to
-    /// an executable.
+    /// The graph that the runtime is asked for. Its StableHLO is written only if no earlier request
+    /// led to an executable.
     pub(super) graph: Graph,
     pub(super) function: Arc<Verified>,
     /// The weights in the order in which the graph takes them, after its inputs.
@@ -46,7 +48,7 @@ pub(super) struct Dtypes {
     pub(super) vae: StageDtype,
 }
 
-/// What a graph is handed over as.
+/// The form in which a graph is handed to the runtime.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
     /// StableHLO, for PJRT plugins.
@@ -56,7 +58,7 @@ pub(super) enum Form {
 }
 
 impl Form {
-    /// What the device of a runtime takes.
+    /// The form that the device of a runtime takes.
     pub(super) fn of(runtime: &Runtime) -> Self {
         if runtime.torch_device().is_some() {
             Self::Graph
@@ -66,7 +68,7 @@ impl Form {
     }
 }
 
-/// What of a request shapes its graphs.
+/// The parts of a request that shape its graphs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Shape {
     pub(super) guided: bool,
@@ -75,12 +77,12 @@ pub(super) struct Shape {
     pub(super) latent_sides: [u64; 2],
     pub(super) clip_skip: u64,
     pub(super) dtypes: Dtypes,
-    /// Whether zeros stand for the negative prompt, so that no text encoder sees it.
+    /// Whether zeros stand in for the negative prompt, so that no text encoder runs on it.
     pub(super) negative_is_zeros: bool,
     pub(super) form: Form,
 }
 
-/// A stage before its graph is built: what it is found by where it was compiled before.
+/// A stage before its graph is built: enough to look it up if it was compiled before.
 pub(super) struct Outline<'a> {
     pub(super) name: &'static str,
     component: Component,
@@ -91,7 +93,7 @@ pub(super) struct Outline<'a> {
     function: Function<'a>,
 }
 
-/// What a stage's graph is built from.
+/// The model's part and the settings that a stage's graph is built from.
 enum Function<'a> {
     TextEncoder(&'a TextConfig, TextOutputs),
     Denoiser(&'a UnetConfig, DenoiserSpec),
@@ -109,7 +111,7 @@ impl Function<'_> {
 }
 
 impl Outline<'_> {
-    /// The stage's graph as far as it takes to look for it: it cannot be built.
+    /// A graph for a look-up only: asking for its program gives an error.
     pub(super) fn never_built(&self) -> Graph {
         let refuse = || Err("it is only looked up".into());
         Graph::built_by(builder_id(), refuse).stage(self.name).projection(self.projection.clone())
@@ -143,7 +145,8 @@ impl Stage {
         let lowered = Arc::clone(&function);
         let tokenizers = tokenizers.clone();
         let build = move || {
-            // Nothing is compiled for a model that could not be told anything.
+            // Nothing is compiled for a model whose tokenizers cannot be read, since it could take
+            // no prompt.
             tokenizers.get()?;
             Ok(match form {
                 Form::StableHlo(target) => Program::new(
@@ -158,21 +161,21 @@ impl Stage {
         Ok(Self { name, component, kind, dtype, graph, function, wanted })
     }
 
-    /// Whether this is the very graph that `other` is, which is the same stage of the same model at
-    /// another size.
+    /// Whether this stage has the same graph as `other`, which is the same stage of the same model
+    /// at another size.
     pub(super) fn is_as_in(&self, other: &Self) -> bool {
         let (own, other) = (self.graph.declared_projection(), other.graph.declared_projection());
         own == other && own.input_shape == Keep::Dropped
     }
 
-    /// Bytes of the weights, as they rest on the device.
+    /// Bytes of the weights, in the dtype in which they rest on the device.
     pub(super) fn weight_bytes(&self) -> u64 {
         let of_one = |weight: &Wanted| product(&weight.dims).saturating_mul(bytes_of(weight.dtype));
         self.wanted.iter().map(of_one).fold(0, u64::saturating_add)
     }
 
-    /// What the largest op takes and gives, in bytes. The executable cannot do with less; it will
-    /// need more.
+    /// The bytes that the inputs and the output of the largest op take. The executable needs at
+    /// least that, and usually more.
     pub(super) fn least_activation_bytes(&self) -> u64 {
         let function = &self.function;
         let bytes = |kind: &preheat_ir::graph::Type| {
@@ -187,15 +190,16 @@ impl Stage {
     }
 }
 
-/// Every stage of a request, in the order in which they run, and where each stands.
+/// Every stage of a request, in the order in which they run, and the position of each.
 #[derive(Debug)]
 pub(super) struct Stages {
     pub(super) all: Vec<Stage>,
     /// The positions of the text encoders for the prompt.
     pub(super) encoders: Range<usize>,
-    /// Those for the negative prompt; the same where nothing tells them apart.
+    /// The positions of those for the negative prompt; the same as `encoders` where both prompts
+    /// use the same graphs.
     pub(super) negative_encoders: Range<usize>,
-    /// Whether zeros stand for the negative prompt.
+    /// Whether zeros stand in for the negative prompt.
     pub(super) negative_is_zeros: bool,
     pub(super) denoiser: usize,
     pub(super) decoder: usize,
@@ -219,14 +223,15 @@ impl Stages {
         Ok(Self { all, encoders, negative_encoders, negative_is_zeros, denoiser, decoder })
     }
 
-    /// The same without graphs. The text encoders come first, then the denoiser, then the decoder.
+    /// The same stages without their graphs: first the text encoders, then the denoiser, then the
+    /// decoder.
     pub(super) fn outlines<'a>(model: &'a Model, shape: &'a Shape) -> Vec<Outline<'a>> {
         let encoders = |clip_skip, names: [(&'static str, Component); 2]| {
             let outputs = model.folder.text_outputs(clip_skip).into_iter().enumerate();
             outputs.map(move |(index, outputs)| encoder(model, index, names[index], outputs, shape))
         };
         let mut all: Vec<_> = encoders(shape.clip_skip, TEXT_ENCODERS).collect();
-        // As in diffusers, a negative prompt passes all layers.
+        // As in diffusers, a negative prompt goes through all layers.
         if shape.guided && shape.clip_skip > 0 && !shape.negative_is_zeros {
             all.extend(encoders(0, NEGATIVE_TEXT_ENCODERS));
         }
@@ -238,7 +243,7 @@ impl Stages {
         self.all.iter()
     }
 
-    /// The decoder in float32, whatever `shape` has for it.
+    /// The decoder in float32, whatever dtype `shape` has for it.
     pub(super) fn decoder_in_f32(model: &Model, shape: &Shape) -> Result<Stage, PipelineError> {
         let mut shape = shape.clone();
         shape.dtypes.vae = StageDtype {
@@ -250,7 +255,8 @@ impl Stages {
         Stage::new(decoder(model, &shape), &model.tokenizers)
     }
 
-    /// The decoder of a part of the latents, of other sides than `shape` has.
+    /// The decoder for a part of the latents, whose sides are `latent_sides` and not those of
+    /// `shape`.
     pub(super) fn decoder_of(
         model: &Model,
         shape: &Shape,
@@ -299,7 +305,8 @@ fn denoising<'a>(model: &'a Model, shape: &'a Shape) -> Outline<'a> {
     let architecture = model.architecture(component, None, || config.architecture(checkpoint()));
     let dtype = &shape.dtypes.denoiser;
     let projection = Projection {
-        // The shape of the prompts is not the network's own; its dtype is the signature's.
+        // The shape of the prompts does not follow from the network's config, so it is added here.
+        // The dtype is already in the signature.
         extra: format!("contexts {:?}{}", spec.contexts, attention(dtype)),
         ..Projection::step_graph(architecture)
     };
@@ -308,7 +315,7 @@ fn denoising<'a>(model: &'a Model, shape: &'a Shape) -> Outline<'a> {
     Outline { name: DENOISER, component, kind, dtype, form, projection, function }
 }
 
-/// Pictures are decoded one by one, so the batch shapes nothing here.
+/// The decoder. It decodes pictures one by one, so the batch does not shape its graph.
 fn decoder<'a>(model: &'a Model, shape: &'a Shape) -> Outline<'a> {
     let (config, component) = (model.folder.vae(), Component::Vae);
     let checkpoint = || model.checkpoint(component).names_and_shapes();
@@ -321,8 +328,8 @@ fn decoder<'a>(model: &'a Model, shape: &'a Shape) -> Outline<'a> {
     Outline { name: VAE_DECODER, component, kind, dtype, form: shape.form, projection, function }
 }
 
-/// The projection of a stage of which the signature says nothing but the model; its own dtype takes
-/// the place of the signature's, which is the denoiser's.
+/// The projection of a stage for which only the model matters in the signature. The dtype in the
+/// signature is the denoiser's, so the stage's own dtype is added.
 fn of_no_picture(architecture: Digest, dtype: &StageDtype) -> Projection {
     Projection {
         model_id: ModelProjection::Architecture(architecture),
@@ -336,7 +343,7 @@ fn of_no_picture(architecture: Digest, dtype: &StageDtype) -> Projection {
     }
 }
 
-/// What is said of attention that computes in another dtype than the rest.
+/// Names attention that computes in another dtype than the rest of the stage.
 fn attention(dtype: &StageDtype) -> &'static str {
     if dtype.attention_in_float32 { ", attention in float32" } else { "" }
 }

@@ -1,5 +1,7 @@
-//! Would many requests hit? What they share is looked up once, what level 1 knows in one
-//! transaction, and no graph is built of which the cache has no record.
+//! Would many requests hit?
+//!
+//! Graphs that requests share are looked up once. Level 1 answers for all of them in one
+//! transaction, and a graph is built only where the cache has a record that may be of it.
 
 use std::collections::{HashMap, HashSet};
 
@@ -13,7 +15,7 @@ use super::{Pipeline, PipelineError, Plan, TextToImage};
 /// A request that was looked up.
 #[derive(Debug, Clone)]
 pub struct LookedUp {
-    /// What it comes to.
+    /// The signature and sizes of the request.
     pub plan: Plan,
     /// Its stages.
     pub stages: Vec<LookedUpStage>,
@@ -22,13 +24,13 @@ pub struct LookedUp {
 /// A stage of a request that was looked up.
 #[derive(Debug, Clone)]
 pub struct LookedUpStage {
-    /// What tells its graph from others of its stage, also where none was built.
+    /// Identifies its graph among those of its stage, even where no graph was built.
     pub projection: Digest,
-    /// Whether it would hit. The graph of a miss has no key where it was not built to tell.
+    /// Whether it would hit. A missing graph has no key if answering did not require building it.
     pub lookup: StageLookup,
 }
 
-/// A graph that requests share.
+/// A graph that several requests may share.
 struct Shared<'a> {
     /// The position of the first request that needs it.
     request: usize,
@@ -39,13 +41,13 @@ struct Shared<'a> {
 }
 
 impl Pipeline {
-    /// Would each of these requests hit, at its own padded size? `records` are those of the stores
-    /// of this runtime.
+    /// Would each of these requests hit, at its own padded size? `records` are the records of this
+    /// runtime's stores.
     ///
-    /// Each graph is looked up once, however many of the requests share it: as a rule all of them
-    /// have their text encoder in common, and those of one size their VAE. The answer to each
-    /// request is in its place; one that the model cannot serve does not keep the others from
-    /// theirs.
+    /// Each graph is looked up once, however many of the requests share it: usually all of them
+    /// share their text encoder, and those of one size share their VAE. The answers stand in the
+    /// order of the requests. A request that the model cannot serve does not keep the others from
+    /// being answered.
     ///
     /// # Errors
     /// Where the cache cannot be asked.
@@ -109,7 +111,7 @@ impl Pipeline {
         Ok(sketches.into_iter().zip(of_each).map(look_up).collect())
     }
 
-    /// Asks for all graphs of a device at once.
+    /// Looks up the graphs in level 1, all graphs of a device at once.
     fn ask_level_one(&self, shared: &mut [Shared<'_>]) -> Result<(), PipelineError> {
         let is_text = |kind: StageKind| matches!(kind, StageKind::TextEncoder);
         let is_vae = |kind: StageKind| matches!(kind, StageKind::Vae { .. });
@@ -128,8 +130,8 @@ impl Pipeline {
     }
 }
 
-/// Which graphs a store may have although level 1 knows nothing of them: those that another release
-/// built, for example.
+/// The stages and sizes that the store has records of. A graph among them may be in the store
+/// although level 1 does not know it, for example because another release built it.
 struct Recorded<'a>(HashSet<(&'a str, Option<[u64; 2]>)>);
 
 impl<'a> Recorded<'a> {

@@ -1,9 +1,9 @@
-//! Decoding a picture in overlapping tiles, where the device has no room to decode it whole.
+//! How is a picture decoded that is too large for the device?
 //!
-//! Each tile is decoded alone, by one graph, and neighbours are blended over what they share: a
-//! pixel is the mean of the tiles that have it, weighed by how far each one's edge is. The VAE's
-//! norms and its attention see one tile at a time, so that a picture in tiles is not quite the
-//! picture that it is whole.
+//! It is decoded in overlapping tiles. Each tile is decoded alone, by one graph, and neighbours are
+//! blended where they overlap: a pixel is the mean of all tiles that contain it, weighted by its
+//! distance from each tile's edge. The VAE's norms and its attention see only one tile at a time,
+//! so the result is not exactly the picture that the whole latents would give.
 
 use preheat_runtime::StageReport;
 use preheat_runtime::device::fallback::{Decode, Tile, tiles};
@@ -17,15 +17,15 @@ use super::stage::{Shape, Stage, Stages};
 use crate::models::LATENT_PX;
 
 impl Pipeline {
-    /// The decoder of one tile of a picture; `None` where the picture is no larger than a tile.
+    /// The decoder for one tile of a picture; `None` if the picture is no larger than a tile.
     pub(super) fn tile_decoder(&self, shape: &Shape) -> Result<Option<Stage>, PipelineError> {
         let tiles = tiles(shape.latent_sides);
         let first = tiles.first().filter(|_| tiles.len() > 1);
         first.map(|tile| Stages::decoder_of(&self.model, shape, tile.sides)).transpose()
     }
 
-    /// Decodes `latents` in tiles with the VAE's decoder, as `whole` would; `None` where they are
-    /// no larger than a tile.
+    /// Decodes `latents` in tiles, where `whole` is the decoder of the whole picture; `None` if
+    /// they are no larger than a tile.
     pub(super) fn decode_in_tiles(
         &self,
         prepared: &Prepared<'_>,
@@ -58,7 +58,7 @@ impl Pipeline {
     }
 }
 
-/// Latents on the host, plane by plane.
+/// Latents on the host, one plane for each channel.
 struct Planes {
     values: Vec<f32>,
     sides: [usize; 2],
@@ -84,7 +84,7 @@ impl Planes {
     }
 }
 
-/// A picture that tiles are added to: red, green and blue planes.
+/// The picture that tiles are added to: red, green and blue planes.
 struct Blend {
     sides: [usize; 2],
     sums: Vec<f32>,
@@ -92,7 +92,7 @@ struct Blend {
 }
 
 impl Blend {
-    /// `sides` are of the latents.
+    /// An empty picture for latents of these `sides`.
     fn new(sides: [u64; 2]) -> Self {
         let sides = sides.map(|side| at(side * LATENT_PX));
         let pixels = sides[0] * sides[1];
@@ -129,8 +129,8 @@ impl Blend {
     }
 }
 
-/// How much each pixel of a tile counts along one axis: 1, and less towards an edge beyond which
-/// the picture goes on. It is never 0.
+/// The weight of each pixel of a tile along one axis: 1, and less towards an edge beyond which the
+/// picture continues. It is never 0.
 fn ramp(length: usize, origin: usize, whole: usize) -> Vec<f32> {
     #[expect(clippy::cast_precision_loss, reason = "pixels")]
     let rise = |from_edge: usize| (from_edge as f32 + 0.5) / (length as f32 / 2.0);
@@ -150,7 +150,8 @@ fn at(number: u64) -> usize {
 mod tests {
     use super::*;
 
-    /// A picture that every tile shows as it is comes out as it is, whatever the tiles share.
+    /// If every tile shows its part of a picture correctly, blending returns that picture, whatever
+    /// the overlap is.
     #[test]
     fn tiles_that_agree_make_the_picture_itself() {
         for sides in [[64, 96], [70, 130], [112, 64]] {

@@ -1,4 +1,6 @@
-//! The batch that makes the most pictures a second, found by making some.
+//! Which batch makes the most pictures a second?
+//!
+//! The answer is measured: pictures are made with several batches.
 
 use std::ops::RangeInclusive;
 use std::time::Instant;
@@ -10,41 +12,41 @@ use super::error::PipelineError;
 use super::home::Home;
 use super::{Pipeline, TextToImage};
 
-/// Steps that are run of each batch, after one on zeros that is not counted. What a step takes is
-/// their median: a machine that does something else meanwhile makes single steps slow.
+/// How many steps are run for each batch, after one step on zeros that is not counted. The result
+/// is the median of their times, because other work on the machine can make single steps slow.
 const STEPS: u64 = 5;
 
 /// A batch that was tried.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tried {
-    /// Pictures at once.
+    /// How many pictures are made at once.
     pub batch_size: u64,
-    /// What came of it.
+    /// The result.
     pub outcome: Tuned,
 }
 
-/// What came of a batch.
+/// The result for one batch.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Tuned {
-    /// It was run.
+    /// It was run at this speed.
     Ran(Speed),
-    /// It does not fit, for this reason.
+    /// It does not fit into memory, for this reason.
     TooLarge(String),
 }
 
-/// What a batch takes once everything is ready.
+/// How fast a batch runs once everything is ready.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Speed {
-    /// A step of the whole batch.
+    /// Seconds for one step of the whole batch.
     pub seconds_per_step: f64,
-    /// Decoding one picture.
+    /// Seconds for decoding one picture.
     pub decode_seconds_per_image: f64,
-    /// Pictures a second with the steps that were asked for.
+    /// Pictures a second with the number of steps that the request asks for.
     pub images_per_second: f64,
 }
 
 impl Tried {
-    /// The one of those that ran that makes most pictures a second.
+    /// The batch, among those that ran, that makes the most pictures a second.
     pub fn best(tried: &[Self]) -> Option<(u64, Speed)> {
         let ran = tried.iter().filter_map(|one| match &one.outcome {
             Tuned::Ran(speed) => Some((one.batch_size, *speed)),
@@ -55,14 +57,15 @@ impl Tried {
 }
 
 impl Pipeline {
-    /// Really runs the request with each batch of `range`, from the least on, until one does not
-    /// fit: by the estimate, which is asked first, or because the device runs out of memory. Where
-    /// not even the least fits, smaller ones are tried, down to the first that does. Of the
-    /// denoising a few steps are run, after one that is not counted; what as many as were asked for
-    /// would take is computed from them. `begin` is called before each batch.
+    /// Runs the request with each batch of `range`, from the smallest on, until one does not fit:
+    /// because the estimate, which is asked first, says so, or because the device runs out of
+    /// memory. If not even the smallest fits, smaller ones are tried, down to the first that fits.
+    /// Only a few denoising steps are run, after one that is not counted; the time of all the steps
+    /// that the request asks for is computed from them. `begin` is called before each batch.
     ///
     /// # Errors
-    /// Where the request is one that this model cannot serve, or anything but memory is lacking.
+    /// Where this model cannot serve the request, or where a run fails for another reason than
+    /// memory.
     pub fn tune(
         &self,
         request: &TextToImage,
@@ -118,8 +121,8 @@ impl Pipeline {
         }))
     }
 
-    /// Why a batch is not worth trying by the estimate of what it takes. A single picture always
-    /// is: a run would try it, too. Devices of XLA have no estimate.
+    /// The reason why a batch is not worth trying, according to the estimate of its memory. A
+    /// single picture is always tried, as a run would try it too. Devices of XLA have no estimate.
     fn too_large_by_the_estimate(
         &self,
         request: &TextToImage,
@@ -136,7 +139,7 @@ impl Pipeline {
                 let (takes, free) =
                     (decision.figures.under(decision.mode), decision.budget_bytes().unwrap_or(0));
                 format!(
-                    ": by the estimate it takes {} of {}'s memory, and {} may be had",
+                    ": by the estimate it takes {} of {}'s memory, and {} are available",
                     human(takes),
                     decision.device.id,
                     human(free)
@@ -150,8 +153,8 @@ impl Pipeline {
     }
 }
 
-/// Tries the sizes of `range` upwards until one does not fit; where the least does not, those below
-/// it downwards until one does.
+/// Tries the sizes of `range` upwards until one does not fit. If the smallest does not fit, tries
+/// smaller ones downwards until one fits.
 fn climb<E>(
     range: RangeInclusive<u64>,
     mut fits: impl FnMut(u64) -> Result<bool, E>,
@@ -179,7 +182,7 @@ mod tests {
 
     use super::*;
 
-    /// The sizes that are tried where `most_that_fits` is the most.
+    /// The sizes that are tried if `most_that_fits` is the largest one that fits.
     fn tried(range: RangeInclusive<u64>, most_that_fits: u64) -> Vec<u64> {
         let mut tried = Vec::new();
         let Ok(()) = climb(range, |size| {

@@ -1,4 +1,7 @@
-//! Which files of a component's folder hold its tensors.
+//! Which files of a component's folder hold its tensors?
+//!
+//! Only safetensors files are read: a single one, or the shards that an index names. Unless a
+//! variant is asked for, files without a variant come first.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -9,18 +12,18 @@ use serde::Deserialize;
 
 use super::{Entry, File, WeightsError};
 
-/// The variant that is taken where there are no plain files and none is asked for.
+/// The variant that is used where there are no files without a variant and none is asked for.
 const FALLBACK: &str = "fp16";
-/// An index has some hundred bytes for each tensor.
+/// The largest index that is read. An index takes a few hundred bytes for each tensor.
 const MOST_INDEX_BYTES: u64 = 64 << 20;
-/// How the files end that torch's pickles come in.
+/// The endings of torch's pickle files.
 const PICKLES: &[&str] = &["bin", "ckpt", "pt", "pth"];
 
 /// The files of a component.
 #[derive(Debug)]
 pub(super) struct Found {
     pub paths: Vec<PathBuf>,
-    /// Which tensor is in which of them; `None` for a single file.
+    /// Which file each tensor is in; `None` for a single file.
     pub index: Option<Index>,
 }
 
@@ -28,12 +31,12 @@ pub(super) struct Found {
 #[derive(Debug)]
 pub(super) struct Index {
     path: PathBuf,
-    /// Name of a tensor to the position of its file.
+    /// For each tensor's name, the position of its file.
     weights: BTreeMap<String, usize>,
 }
 
 impl Index {
-    /// Of the tensors of all shards, those that the index names.
+    /// Keeps those tensors that are in the shard that the index names for them.
     pub(super) fn choose(
         &self,
         tensors: Vec<Entry>,
@@ -59,17 +62,17 @@ impl Index {
     }
 }
 
-/// The stem of diffusers' own models.
+/// The stem of the file names of diffusers' own models.
 const DIFFUSERS: &str = "diffusion_pytorch_model";
 
-/// The names of the single file and of the index, in one variant, in the order in which the stem's
-/// library looks for them.
+/// The names of the single file and of the index for one variant, in the order in which the library
+/// that uses this stem looks for them.
 fn names(stem: &str, variant: Option<&str>) -> Vec<String> {
     let (single, mut indices) = match variant {
         None => (format!("{stem}.safetensors"), vec![format!("{stem}.safetensors.index.json")]),
         Some(variant) => (
             format!("{stem}.{variant}.safetensors"),
-            // Older releases of diffusers write the second.
+            // Older releases of diffusers write the second name.
             vec![
                 format!("{stem}.safetensors.index.{variant}.json"),
                 format!("{stem}.safetensors.{variant}.index.json"),
@@ -80,7 +83,7 @@ fn names(stem: &str, variant: Option<&str>) -> Vec<String> {
     indices
 }
 
-/// Whether any file of `folder` is of the variant.
+/// Whether the folder has any file of the variant.
 pub(super) fn has_variant(folder: &Path, variant: &str) -> bool {
     file_names(folder).is_ok_and(|names| names.iter().any(|name| is_of(name, variant)))
 }
@@ -89,7 +92,7 @@ fn is_of(name: &str, variant: &str) -> bool {
     name.split('.').nth(1).is_some_and(|part| part.starts_with(variant))
 }
 
-/// The names of what is in a folder, sorted.
+/// The names of a folder's entries, sorted.
 fn file_names(folder: &Path) -> io::Result<Vec<String>> {
     let names = std::fs::read_dir(folder)?
         .flatten()
@@ -99,7 +102,7 @@ fn file_names(folder: &Path) -> io::Result<Vec<String>> {
     Ok(names)
 }
 
-/// Finds the files of `stem` in `folder`.
+/// Finds the files whose names begin with `stem` in `folder`.
 pub(super) fn find(
     folder: &Path,
     stem: &str,
@@ -125,7 +128,7 @@ pub(super) fn find(
     Err(nothing(folder, variant, tried))
 }
 
-/// What to say where there are no files: the most helpful reason comes first.
+/// The error where there are no files; the most helpful explanation is chosen.
 fn nothing(folder: &Path, variant: Option<&str>, tried: Vec<String>) -> WeightsError {
     let folder = folder.to_owned();
     let there = match file_names(&folder) {
@@ -157,7 +160,7 @@ fn nothing(folder: &Path, variant: Option<&str>, tried: Vec<String>) -> WeightsE
     }
 }
 
-/// Whether a name of a file of weights says a variant: `model.bf16.safetensors`,
+/// Whether the name of a file of weights contains a variant: `model.bf16.safetensors`,
 /// `model.bf16-00001-of-00002.safetensors`.
 fn is_variant(name: &str) -> bool {
     name.split('.').count() > 2
@@ -193,7 +196,7 @@ fn read_index(folder: &Path, path: PathBuf) -> Result<Found, WeightsError> {
     let shards: Vec<&str> = shards.into_iter().collect();
     let mut paths = Vec::with_capacity(shards.len());
     for &shard in &shards {
-        // Only a file of this folder: an index is not trusted to lead elsewhere.
+        // Only a file in this folder is accepted: an index must not lead to another place.
         let mut parts = Path::new(shard).components();
         if !matches!((parts.next(), parts.next()), (Some(Component::Normal(_)), None))
             || shard.contains(['/', '\\', '\0'])

@@ -1,7 +1,9 @@
-//! The header of a safetensors file: eight bytes of length, then JSON, then the values.
+//! What does a safetensors file say about its tensors, and is that consistent with the file?
 //!
-//! Nothing of it is believed before it fits the file: every tensor's bytes lie inside, are as many
-//! as dtype and shape take, and all of them together cover the values once, as the format demands.
+//! The header is eight bytes of length, then JSON; the values follow it. Nothing in it is used
+//! before it has been checked against the file: the bytes of every tensor lie inside the file and
+//! are as many as its dtype and shape take, and together they cover all values exactly once, as the
+//! format demands.
 
 use std::fmt;
 use std::ops::Range;
@@ -17,18 +19,18 @@ use super::WeightsError;
 /// The longest header that is parsed, as in the format's own library.
 const MAX_HEADER_BYTES: u64 = 100_000_000;
 
-/// What a file says of one tensor.
+/// One tensor, as the file describes it.
 #[derive(Debug)]
 pub(super) struct TensorInfo {
     pub name: String,
     pub dtype: Option<Dtype>,
     pub dtype_name: String,
     pub dims: Vec<u64>,
-    /// Its bytes in the file.
+    /// The range of its bytes in the file.
     pub range: Range<usize>,
 }
 
-/// Every dtype that preheat knows, as the format spells it.
+/// Every dtype that preheat knows, with its name in the format.
 const DTYPES: &[(&str, Dtype)] = &[
     ("BOOL", Dtype::Bool),
     ("U8", Dtype::UInt8),
@@ -48,7 +50,7 @@ const DTYPES: &[(&str, Dtype)] = &[
     ("C64", Dtype::Complex64),
 ];
 
-/// The tensors of the file whose bytes are `file`, in the order of their names.
+/// The tensors of a file, in the order of their names. `file` are the file's bytes.
 pub(super) fn read(path: &Path, file: &[u8]) -> Result<Vec<TensorInfo>, WeightsError> {
     let broken = |why: String| WeightsError::NotSafetensors { path: path.to_owned(), why };
     let length = file.len() as u64;
@@ -67,7 +69,7 @@ pub(super) fn read(path: &Path, file: &[u8]) -> Result<Vec<TensorInfo>, WeightsE
     let values_at = 8 + header_bytes;
     let start = usize::try_from(values_at).unwrap_or(usize::MAX);
     let Some(json) = file.get(8..start) else {
-        // A file of any other kind gets here when its first bytes happen to be a small number.
+        // A file of another kind gets here if its first bytes happen to be a small number.
         return Err(if file.get(8).is_none_or(|&byte| byte == b'{') {
             WeightsError::Truncated { path: path.to_owned(), expected: values_at, length }
         } else {
@@ -154,8 +156,8 @@ struct RawTensor {
     data_offsets: [u64; 2],
 }
 
-/// All tensors of a header: a map in the file, a list here, so that a name which is there twice is
-/// not lost.
+/// All tensors of a header. In the file they are a map; here they are a list, so that a name that
+/// occurs twice is noticed.
 struct Header(Vec<(String, RawTensor)>);
 
 impl<'de> Deserialize<'de> for Header {

@@ -1,11 +1,13 @@
-//! One tensor from the file's dtype and order of dimensions into those that a graph reads.
+//! How is one tensor converted from the file's dtype and order of dimensions into those that a
+//! graph reads?
 //!
-//! Where the last dimension changes, elements that lie together in the file lie far apart in the
-//! result, and the other way round. So a tile of the file, [`ROWS`] pieces of [`COLUMNS`]
-//! neighbours each, is first brought (and converted) into a scratch that the fastest cache holds;
-//! its columns then leave as whole cache lines of the result. Tiles go down the rows first: the
-//! result is then written to [`COLUMNS`] places that move on slowly, in few enough pages for the
-//! processor to remember where they are. Going along the columns first takes 1.4 times as long.
+//! If the last dimension changes, elements that lie next to each other in the file lie far apart in
+//! the result, and the other way round. Therefore a tile of the file, which is [`ROWS`] pieces of
+//! [`COLUMNS`] neighbours each, is first copied (and converted) into a scratch buffer that fits the
+//! fastest cache; its columns are then written to the result as whole cache lines. The tiles follow
+//! each other down the rows first: the result is then written at [`COLUMNS`] places that advance
+//! slowly, in few enough pages for the processor's TLB. Following the columns first takes 1.4 times
+//! as long.
 
 use std::fs::File;
 use std::io;
@@ -17,13 +19,13 @@ use preheat_runtime::progress::Cancel;
 use preheat_tensor::Dtype;
 use preheat_tensor::TensorType;
 
-/// Rows of a tile: what is written at once, two cache lines of four-byte elements.
+/// Rows of a tile, which are written at once: two cache lines of four-byte elements.
 const ROWS: usize = 32;
-/// Neighbouring elements of the file in each row of a tile.
+/// Elements in each row of a tile, which are neighbours in the file.
 const COLUMNS: usize = 128;
-/// Elements that are converted at once.
+/// How many elements are converted at once.
 const BLOCK: usize = 256;
-/// Elements that are copied or converted between two looks at the flag that asks to stop.
+/// How many elements are copied or converted between two checks of the cancel flag.
 const STRETCH: usize = 1 << 20;
 
 /// A dtype that weights are read from.
@@ -36,7 +38,7 @@ pub(super) enum Source {
 }
 
 impl Source {
-    /// `None` where weights in that dtype are not read.
+    /// `None` for a dtype that weights are not read from.
     pub(super) fn of(dtype: Dtype) -> Option<Self> {
         match dtype {
             Dtype::Float64 => Some(Self::F64),
@@ -55,7 +57,7 @@ impl Source {
         }
     }
 
-    /// Whether nothing has to be converted.
+    /// Whether source and target are the same dtype, so that nothing has to be converted.
     fn is(self, target: Target) -> bool {
         matches!(
             (self, target),
@@ -64,7 +66,7 @@ impl Source {
     }
 }
 
-/// A dtype that graphs read weights in.
+/// A dtype in which graphs read weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Target {
     F32,
@@ -73,7 +75,7 @@ pub(super) enum Target {
 }
 
 impl Target {
-    /// `None` where no graph reads weights in that dtype.
+    /// `None` for a dtype in which no graph reads weights.
     pub(super) fn of(dtype: Dtype) -> Option<Self> {
         match dtype {
             Dtype::Float32 => Some(Self::F32),
@@ -91,14 +93,14 @@ impl Target {
     }
 }
 
-/// What is to be done to one tensor.
+/// How one tensor is converted.
 pub(super) struct Job<'a> {
-    /// What comes out of it.
+    /// The type of the result.
     pub kind: TensorType,
     source: Source,
     target: Target,
-    /// The file's dimensions, those that stay together taken as one; at most one where the order is
-    /// the file's.
+    /// The file's dimensions, where dimensions that stay neighbours are merged into one; at most
+    /// one dimension if the order stays that of the file.
     dims: Vec<usize>,
     /// Dimension `i` of the result is dimension `order[i]` of `dims`.
     order: Vec<usize>,
@@ -106,7 +108,7 @@ pub(super) struct Job<'a> {
     stretch: Stretch<'a>,
 }
 
-/// Bytes of a mapped file, and where in it they lie.
+/// Bytes of a mapped file, and their position in it.
 #[derive(Clone, Copy)]
 pub(super) struct Stretch<'a> {
     pub path: &'a Path,
@@ -121,8 +123,8 @@ impl Stretch<'_> {
         self.bytes.chunks(length).zip(starts).map(move |(bytes, at)| Self { at, bytes, ..self })
     }
 
-    /// Copies all of it. The system's own copy is used where there is one: it needs no page of the
-    /// mapping, and a file that has become shorter is an error to it.
+    /// Copies all of it. Where possible the file is read through the operating system: that touches
+    /// no page of the mapping, and gives an error if the file has become shorter.
     fn copy_to(self, to: &mut [u8]) -> io::Result<()> {
         #[cfg(unix)]
         std::os::unix::fs::FileExt::read_exact_at(self.file, to, self.at)?;
@@ -133,8 +135,8 @@ impl Stretch<'_> {
 }
 
 impl<'a> Job<'a> {
-    /// `order` is an order of `dims`, and the bytes of `stretch` are as many as `dims` take in
-    /// `source`.
+    /// `order` must be a permutation of the dimensions, and `stretch` must have exactly the bytes
+    /// that `dims` take in `source`.
     pub(super) fn new(
         source: Source,
         target: Target,
@@ -155,28 +157,28 @@ impl<'a> Job<'a> {
         }
     }
 
-    /// The bytes of the result.
+    /// How many bytes the result has.
     pub(super) fn bytes(&self) -> usize {
         self.elements * self.target.size()
     }
 
-    /// The file it comes from.
+    /// The file that the tensor is read from.
     pub(super) fn path(&self) -> &Path {
         self.stretch.path
     }
 
-    /// Whether the order is the file's.
+    /// Whether the order stays that of the file.
     pub(super) fn in_order(&self) -> bool {
         self.order.len() <= 1
     }
 }
 
-/// The same reordering in the fewest dimensions: without those of size 1, and those that stay
-/// neighbours taken together.
+/// The same permutation with the fewest dimensions: those of size 1 are removed, and those that
+/// stay neighbours are merged.
 fn simplify(dims: &[u64], order: &[usize]) -> (Vec<usize>, Vec<usize>) {
     let size = |axis: usize| usize::try_from(dims[axis]).unwrap_or(usize::MAX);
-    // Each group: its first axis in the file, the axis after its last, its size. In the order of
-    // the result.
+    // Each group has its first axis in the file, the axis after its last one, and its size. The
+    // groups are in the order of the result.
     let mut groups: Vec<(usize, usize, usize)> = Vec::new();
     for &axis in order.iter().filter(|&&axis| dims[axis] != 1) {
         match groups.last_mut() {
@@ -196,7 +198,8 @@ fn simplify(dims: &[u64], order: &[usize]) -> (Vec<usize>, Vec<usize>) {
     (in_file.into_iter().map(|(.., total)| total).collect(), order)
 }
 
-/// Does all of `job`, into `out`. It stops early when it is asked to, and leaves the rest as it is.
+/// Runs all of `job`, and writes to `out`. If it is cancelled, it stops early and leaves the rest
+/// of `out` as it is.
 pub(super) fn whole(job: &Job<'_>, out: &mut [u8], cancel: &Cancel) -> io::Result<()> {
     if job.in_order() {
         Part { source: job.source, target: job.target, stretch: job.stretch, out }.run(cancel)?;
@@ -209,7 +212,7 @@ pub(super) fn whole(job: &Job<'_>, out: &mut [u8], cancel: &Cancel) -> io::Resul
     Ok(())
 }
 
-/// A stretch of a tensor whose order is the file's.
+/// A part of a tensor whose order stays that of the file.
 pub(super) struct Part<'a> {
     source: Source,
     target: Target,
@@ -217,7 +220,7 @@ pub(super) struct Part<'a> {
     out: &'a mut [u8],
 }
 
-/// Cuts a job whose order is the file's into about `count` stretches.
+/// Cuts a job whose order stays that of the file into about `count` parts.
 pub(super) fn parts<'a>(job: &Job<'a>, out: &'a mut [u8], count: usize) -> Vec<Part<'a>> {
     let elements = job.elements.div_ceil(count.max(1)).next_multiple_of(STRETCH).max(1);
     let (source, target) = (job.source, job.target);
@@ -227,7 +230,7 @@ pub(super) fn parts<'a>(job: &Job<'a>, out: &'a mut [u8], count: usize) -> Vec<P
 }
 
 impl Part<'_> {
-    /// Does it, unless it is asked to stop.
+    /// Runs the part, unless it is cancelled.
     pub(super) fn run(self, cancel: &Cancel) -> io::Result<()> {
         let pieces = self.stretch.chunks(STRETCH * self.source.size());
         for (from, to) in pieces.zip(self.out.chunks_mut(STRETCH * self.target.size())) {
@@ -244,8 +247,8 @@ impl Part<'_> {
     }
 }
 
-/// As many elements as both have, in another dtype. From float64 it goes through float32, as in
-/// torch.
+/// Converts as many elements as `from` and `to` both have. float64 is converted through float32, as
+/// torch does it.
 fn convert(source: Source, target: Target, from: &[u8], to: &mut [u8]) {
     if source.is(target) {
         to.copy_from_slice(from);
@@ -259,7 +262,7 @@ fn convert(source: Source, target: Target, from: &[u8], to: &mut [u8]) {
     }
 }
 
-/// At most [`BLOCK`] elements.
+/// Converts at most [`BLOCK`] elements to f32.
 fn widen(source: Source, from: &[u8], to: &mut [f32]) {
     match source {
         Source::F64 => {
@@ -288,13 +291,13 @@ fn widen(source: Source, from: &[u8], to: &mut [f32]) {
             for (from, half) in from.as_chunks().0.iter().zip(&mut *halves) {
                 *half = f16::from_le_bytes(*from);
             }
-            // With the processor's own instruction where it has one.
+            // This uses the processor's own instruction if there is one.
             halves.convert_to_f32_slice(to);
         }
     }
 }
 
-/// At most [`BLOCK`] elements.
+/// Converts at most [`BLOCK`] elements from f32.
 fn narrow(target: Target, from: &[f32], to: &mut [u8]) {
     match target {
         Target::F32 => {
@@ -318,7 +321,7 @@ fn narrow(target: Target, from: &[f32], to: &mut [u8]) {
     }
 }
 
-/// Walks the positions of some dimensions, and what each means in the result.
+/// Visits all positions in some dimensions, with the offset of each in the result.
 struct Walk<'a> {
     dims: &'a [usize],
     strides: &'a [usize],
@@ -331,7 +334,7 @@ impl<'a> Walk<'a> {
         Self { dims, strides, at: vec![0; dims.len()], offset: 0 }
     }
 
-    /// To the next position; from the last one back to the first.
+    /// Goes to the next position; from the last one it goes back to the first.
     fn step(&mut self) {
         for axis in (0..self.dims.len()).rev() {
             self.at[axis] += 1;
@@ -345,11 +348,11 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// A job whose order is not the file's, in elements of `SIZE` bytes. There are at least two
-/// dimensions, none of them empty.
+/// Runs a job that changes the order, in elements of `SIZE` bytes. There are at least two
+/// dimensions, and none of them is empty.
 fn reorder<const SIZE: usize>(job: &Job<'_>, out: &mut [u8], cancel: &Cancel) {
     let out = out.as_chunks_mut::<SIZE>().0;
-    // What a step in each of the file's dimensions means in the result.
+    // How far one step in each of the file's dimensions moves in the result.
     let mut strides = vec![0; job.dims.len()];
     let mut stride = 1;
     for &axis in job.order.iter().rev() {
@@ -366,7 +369,8 @@ fn reorder<const SIZE: usize>(job: &Job<'_>, out: &mut [u8], cancel: &Cancel) {
     }
 }
 
-/// The last dimension stays the last: runs of `length` elements find another place.
+/// Reorders where the last dimension stays the last: runs of `length` elements are moved as a
+/// whole.
 fn reorder_runs<const SIZE: usize>(
     job: &Job<'_>,
     mut before: Walk<'_>,
@@ -384,7 +388,8 @@ fn reorder_runs<const SIZE: usize>(
     }
 }
 
-/// A dimension of `rows` becomes the last; those `after` it were that.
+/// Reorders where the dimension of size `rows` becomes the last one. In the file, the dimensions in
+/// `after` follow it.
 fn reorder_tiles<const SIZE: usize>(
     job: &Job<'_>,
     mut before: Walk<'_>,
@@ -416,7 +421,7 @@ fn reorder_tiles<const SIZE: usize>(
                 for (column, place) in places[..width].iter().enumerate() {
                     let to = &mut out[place + band_index * ROWS..][..height];
                     if let Ok(to) = <&mut [[u8; SIZE]; ROWS]>::try_from(&mut *to) {
-                        // The same as below, in a length that the compiler knows.
+                        // The same loop as below, with a length that the compiler knows.
                         for (to, from) in to.iter_mut().zip(&tile) {
                             *to = from[column];
                         }

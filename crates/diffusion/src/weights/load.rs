@@ -1,4 +1,7 @@
-//! Brings wanted weights into memory, on several threads.
+//! How are the wanted weights brought into memory on several threads?
+//!
+//! Large tensors are shared among the threads; each smaller one is loaded by a single thread.
+//! `layout.rs` converts the tensors.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -13,7 +16,7 @@ use preheat_tensor::TensorType;
 use super::layout::{self, Job, Stretch};
 use super::{Checkpoint, WeightsError};
 
-/// A tensor of this many bytes may be shared out among the threads.
+/// The smallest tensor, in bytes, that may be shared among the threads.
 const SHARED_BYTES: usize = 16 << 20;
 
 /// How a graph reads one weight.
@@ -21,23 +24,23 @@ const SHARED_BYTES: usize = 16 << 20;
 pub struct Wanted {
     /// The tensor's name in the checkpoint.
     pub name: String,
-    /// Older names of it, tried in order.
+    /// Older names of the tensor, which are tried in this order.
     pub aliases: Vec<String>,
-    /// Its shape, as in the checkpoint. Sizes of 1 at the end may be missing there, or be more:
-    /// what was a linear layer in one release is a 1x1 convolution in another.
+    /// The tensor's shape in the checkpoint. There it may have more or fewer dimensions of size 1
+    /// at the end: a layer that is linear in one release is a 1x1 convolution in another.
     pub dims: Vec<u64>,
     /// The dtype that the graph reads: float32, bfloat16 or float16.
     pub dtype: Dtype,
-    /// Dimension `i` of what is handed over is dimension `order[i]` of `dims`: `[0, 1, ...]` leaves
-    /// all as it is stored, and `[2, 3, 1, 0]` makes `[height, width, in, out]` of a convolution's
-    /// `[out, in, height, width]`.
+    /// Dimension `i` of the tensor that is handed over is dimension `order[i]` of `dims`: `[0, 1,
+    /// ...]` leaves the order as it is stored, and `[2, 3, 1, 0]` makes `[height, width, in, out]`
+    /// of a convolution's `[out, in, height, width]`.
     pub order: Vec<usize>,
 }
 
-/// Why [`load`] stopped before all was done.
+/// Why [`load`] stopped before all tensors were loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError<E> {
-    /// The checkpoint does not have what is wanted.
+    /// The checkpoint does not have the wanted tensors.
     #[error(transparent)]
     Weights(#[from] WeightsError),
     /// Someone asked to stop.
@@ -48,15 +51,15 @@ pub enum LoadError<E> {
     Ready(#[source] E),
 }
 
-/// Brings `wanted` into memory on up to `threads` threads, large ones first, and calls `ready` with
-/// the position and the tensor as each is done, from whichever thread did it.
+/// Brings `wanted` into memory on up to `threads` threads, large tensors first. Calls `ready` with
+/// the position and the tensor as soon as each is loaded, on the thread that loaded it.
 ///
-/// Everything that can be known without reading a value is checked before the first `ready`: that
-/// all tensors are there, in the right shape and a dtype that can be converted.
+/// Everything that can be checked without reading a value is checked before the first call of
+/// `ready`: that all tensors exist, with the right shape and a dtype that can be converted.
 ///
 /// # Errors
-/// The first error, `ready`'s among them, or [`LoadError::Cancelled`]; `ready` may have been called
-/// for some by then.
+/// The first error, which may come from `ready`, or [`LoadError::Cancelled`]. `ready` may have been
+/// called for some tensors before that.
 pub fn load<E: Send>(
     checkpoint: &Checkpoint,
     wanted: &[Wanted],
@@ -65,7 +68,7 @@ pub fn load<E: Send>(
     ready: impl Fn(usize, Tensor) -> Result<(), E> + Sync,
 ) -> Result<(), LoadError<E>> {
     let mut jobs = plan(checkpoint, wanted)?;
-    // The last to be begun are the smallest: no thread is left alone with a large one.
+    // The smallest tensors come last, so that no thread is left working alone on a large one.
     jobs.sort_by_key(|(_, job)| std::cmp::Reverse(job.bytes()));
     let threads = threads.clamp(1, jobs.len().max(1));
     let deliver = |&(index, ref job): &(usize, Job<'_>), threads: usize| {
@@ -73,7 +76,7 @@ pub fn load<E: Send>(
             return Err(LoadError::Cancelled);
         }
         let tensor = bring(job, &wanted[index].name, threads, cancel)?;
-        // A tensor that was left half done is not handed over.
+        // A tensor whose loading was cancelled is incomplete and is not handed over.
         if cancel.is_cancelled() {
             return Err(LoadError::Cancelled);
         }
@@ -113,16 +116,16 @@ pub fn load<E: Send>(
     }
 }
 
-/// Checks that all tensors are there, in the right shape and a dtype that can be converted. No
-/// value is read.
+/// Checks that all tensors exist, with the right shape and a dtype that can be converted. No value
+/// is read.
 ///
 /// # Errors
-/// What is missing or does not fit.
+/// The first tensor that is missing or does not fit.
 pub fn check(checkpoint: &Checkpoint, wanted: &[Wanted]) -> Result<(), WeightsError> {
     plan(checkpoint, wanted).map(drop)
 }
 
-/// One tensor, by `threads` threads.
+/// Loads one tensor with `threads` threads.
 fn bring(
     job: &Job<'_>,
     name: &str,
@@ -151,7 +154,7 @@ fn bring(
     Ok(Tensor::from_aligned(job.kind.clone(), bytes))
 }
 
-/// Checks all that is wanted against what is there.
+/// Checks all wanted tensors against the checkpoint, and returns a job for each.
 fn plan<'a>(
     checkpoint: &'a Checkpoint,
     wanted: &[Wanted],

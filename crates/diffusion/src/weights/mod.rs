@@ -1,24 +1,23 @@
-//! The weights of a model folder: safetensors files, mapped into memory and brought into the layout
-//! that a graph reads.
+//! How do the weights of a model folder get into memory in the layout that a graph reads?
 //!
 //! A component of a pipeline (`unet/`, `vae/`, `text_encoder/`) keeps its tensors in one
-//! safetensors file or in several that an index names; [`Checkpoint::open`] finds and checks them
-//! without reading a value, and [`load`] brings the wanted ones into memory: converted, transposed,
-//! on several threads, straight from the page cache.
+//! safetensors file, or in several files that an index names. [`Checkpoint::open`] finds the files,
+//! maps them and checks them without reading a value. [`load`] brings the wanted tensors into
+//! memory on several threads, converted and transposed directly from the page cache.
 //!
 //! | file | checks or does |
 //! |---|---|
-//! | `files.rs` | which files there are: plain, variant, sharded, or only a pickle |
-//! | `header.rs` | what a file says of its tensors, believed only where it fits the file |
+//! | `files.rs` | which files there are: without a variant, of a variant, sharded, or only a pickle |
+//! | `header.rs` | what a file says about its tensors, used only after it was checked against the file |
 //! | `map.rs` | the one unsafe call: mapping a file |
-//! | `load.rs` | which thread does which tensor |
+//! | `load.rs` | which thread loads which tensor |
 //! | `layout.rs` | one tensor: dtype and order of dimensions, in cache-sized blocks |
 //!
 //! # A file must not shrink while it is mapped
-//! Lengths are checked when the files are opened. Whoever truncates or overwrites one of them
-//! afterwards, while a [`Checkpoint`] lives, ends the process with SIGBUS or changes values under
-//! it: that is the known price of mapping. Replacing a file by renaming another over it, as
-//! downloaders do, is harmless.
+//! Lengths are checked when the files are opened. If a file is truncated or overwritten afterwards
+//! while a [`Checkpoint`] lives, the process ends with SIGBUS or reads changed values: that is the
+//! known price of mapping. Replacing a file by renaming another one over it, as downloaders do, is
+//! harmless.
 
 mod files;
 mod header;
@@ -38,7 +37,7 @@ use preheat_tensor::Dtype;
 pub struct Checkpoint {
     folder: PathBuf,
     files: Vec<File>,
-    /// Sorted by name.
+    /// The tensors, sorted by name.
     tensors: Vec<Entry>,
 }
 
@@ -55,14 +54,14 @@ struct Entry {
     tensor: header::TensorInfo,
 }
 
-/// A tensor as it lies in its file.
+/// A tensor as it is stored in its file.
 #[derive(Debug, Clone, Copy)]
 pub struct Stored<'a> {
-    /// The dtype; `None` where preheat knows none of that name.
+    /// The dtype; `None` if preheat does not know the file's dtype.
     pub dtype: Option<Dtype>,
     /// The dtype as the file spells it: `F32`, `BF16`, `F8_E4M3`, ...
     pub dtype_name: &'a str,
-    /// The sizes, the major one first.
+    /// The sizes of the dimensions, the slowest-varying one first.
     pub dims: &'a [u64],
     /// The values, little-endian, row-major, at any alignment.
     pub bytes: &'a [u8],
@@ -70,9 +69,10 @@ pub struct Stored<'a> {
 
 impl Checkpoint {
     /// Opens the tensors of `folder`: `<stem>.safetensors`, or the shards that
-    /// `<stem>.safetensors.index.json` names, else the same two of the variant `fp16`. With a
-    /// `variant`, only those of that variant count. Where a folder has both, diffusers takes the
-    /// shards of its own models, and transformers the single file.
+    /// `<stem>.safetensors.index.json` names, or else the same two files of the variant `fp16`.
+    /// With a `variant`, only the files of that variant are used. If a folder has both a single
+    /// file and shards, the shards are used for diffusers' own models and the single file for those
+    /// of transformers, as these libraries do.
     ///
     /// The stem is `diffusion_pytorch_model` for UNet and VAE, and `model` for text encoders.
     pub fn open(folder: &Path, stem: &str, variant: Option<&str>) -> Result<Self, WeightsError> {
@@ -92,8 +92,8 @@ impl Checkpoint {
         Ok(Self { folder: folder.to_owned(), files, tensors })
     }
 
-    /// Whether any file of `folder` is of the variant, by diffusers' rule: the second of the parts
-    /// between dots begins with it.
+    /// Whether `folder` has any file of the variant, by diffusers' rule: the second part of the
+    /// name, when it is split at dots, begins with the variant.
     pub fn has_variant(folder: &Path, variant: &str) -> bool {
         files::has_variant(folder, variant)
     }
@@ -139,7 +139,7 @@ impl Checkpoint {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WeightsError {
-    /// No folder of that name.
+    /// There is no folder of that name.
     #[error("there is no folder {}: is the model fully downloaded?", folder.display())]
     NoFolder {
         /// The component's folder.
@@ -150,28 +150,28 @@ pub enum WeightsError {
     NoFile {
         /// The component's folder.
         folder: PathBuf,
-        /// The names that were looked for.
+        /// The file names that were looked for.
         tried: Vec<String>,
     },
-    /// The folder has another variant than the one that is asked for.
+    /// The folder lacks the variant that is asked for, but has others.
     #[error("{} has no variant `{variant}` of the weights, but {}: ask for what is there", folder.display(), there.join(", "))]
     NoVariant {
         /// The component's folder.
         folder: PathBuf,
         /// The variant that was asked for.
         variant: String,
-        /// The files of weights that are there.
+        /// The files of weights that the folder has.
         there: Vec<String>,
     },
-    /// The folder has variants only, and none was asked for.
+    /// The folder has only variants, and none was asked for.
     #[error("{} has the weights in variants only: {}", folder.display(), there.join(", "))]
     OnlyVariants {
         /// The component's folder.
         folder: PathBuf,
-        /// The files of weights that are there.
+        /// The files of weights that the folder has.
         there: Vec<String>,
     },
-    /// The weights are there as a pickle only, which can run any code when it is read.
+    /// The weights are only there as a pickle, which can run any code when it is read.
     #[error(
         "{} is a pickle, which preheat does not read: convert the model to safetensors (in diffusers and transformers, load it and call `save_pretrained(..., safe_serialization=True)`)",
         path.display()
@@ -185,10 +185,10 @@ pub enum WeightsError {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// The index is no JSON of the right form.
+    /// The index is not JSON of the right form.
     #[error("{} is no index of safetensors files: {why}; is it fully downloaded?", path.display())]
     Index {
         /// The index.
@@ -196,7 +196,7 @@ pub enum WeightsError {
         /// What is wrong with it.
         why: String,
     },
-    /// The index names a file that is not there.
+    /// The index names a file that does not exist.
     #[error("{} names {shard}, which is not beside it: is the model fully downloaded?", path.display())]
     NoShard {
         /// The index.
@@ -204,7 +204,7 @@ pub enum WeightsError {
         /// The missing file.
         shard: String,
     },
-    /// The index says that a tensor is in a file which does not have it.
+    /// The index says that a tensor is in a file that does not contain it.
     #[error(
         "{} has no tensor `{name}`, though {} says so: is each file from the same release of the model?",
         shard.display(),
@@ -218,13 +218,13 @@ pub enum WeightsError {
         /// The tensor.
         name: String,
     },
-    /// A pointer of Git LFS, in place of the file that it stands for.
+    /// The file is a Git LFS pointer to the real file.
     #[error("{} is a pointer of Git LFS, not the file itself: fetch it with `git lfs pull`", path.display())]
     LfsPointer {
         /// The file.
         path: PathBuf,
     },
-    /// The file is shorter than it says of itself.
+    /// The file is shorter than its header says.
     #[error(
         "{} should have {expected} bytes and has {length}: it is cut short; is it fully downloaded?",
         path.display()
@@ -234,10 +234,10 @@ pub enum WeightsError {
         path: PathBuf,
         /// The bytes that its header asks for.
         expected: u64,
-        /// The bytes it has.
+        /// The bytes that it has.
         length: u64,
     },
-    /// The file does not begin as a safetensors file does, or contradicts itself.
+    /// The file does not begin as a safetensors file does, or it contradicts itself.
     #[error("{} is no intact safetensors file: {why}; is it fully downloaded?", path.display())]
     NotSafetensors {
         /// The file.
@@ -245,7 +245,7 @@ pub enum WeightsError {
         /// What is wrong with it.
         why: String,
     },
-    /// What the file says of one tensor is contradictory.
+    /// The header contradicts itself about one tensor.
     #[error("{}: tensor `{name}` {why}; is the file damaged, or not fully downloaded?", path.display())]
     BadTensor {
         /// The file.
@@ -255,7 +255,7 @@ pub enum WeightsError {
         /// What is wrong with it.
         why: String,
     },
-    /// Tensors that the model reads and the checkpoint lacks.
+    /// The checkpoint lacks tensors that the model reads.
     #[error(
         "{} has no tensor `{name}`{}: is it of another model, or not fully downloaded?",
         folder.display(),
@@ -264,12 +264,12 @@ pub enum WeightsError {
     Missing {
         /// The component's folder.
         folder: PathBuf,
-        /// The first of them.
+        /// The name of the first missing tensor.
         name: String,
         /// How many more are missing.
         others: usize,
     },
-    /// A tensor has another shape than the model reads.
+    /// A tensor has another shape than the one that the model reads.
     #[error("{}: tensor `{name}` is {found:?}, and the model reads {wanted:?}: is it of another model?", path.display())]
     Shape {
         /// The file.
@@ -281,7 +281,7 @@ pub enum WeightsError {
         /// The shape that is read.
         wanted: Vec<u64>,
     },
-    /// A dtype that cannot be converted into the one that the graph reads.
+    /// A tensor has a dtype that cannot be converted into the one that the graph reads.
     #[error(
         "{}: tensor `{name}` is {found}, which preheat does not convert to {wanted}: take a checkpoint in F32, F16 or BF16",
         path.display()
@@ -296,7 +296,7 @@ pub enum WeightsError {
         /// The dtype that is read.
         wanted: Dtype,
     },
-    /// A graph that asks for an order which is no order of the tensor's dimensions.
+    /// A graph asks for an order that is not a permutation of the tensor's dimensions.
     #[error(
         "tensor `{name}` has {rank} dimensions, and {order:?} is no order of them: this is a defect of the model's graph"
     )]
@@ -308,12 +308,12 @@ pub enum WeightsError {
         /// The order that was asked for.
         order: Vec<usize>,
     },
-    /// More memory than the machine has.
+    /// There is not enough memory for a tensor.
     #[error("there is no memory for tensor `{name}`")]
     Memory {
         /// The tensor.
         name: String,
-        /// What the allocation says.
+        /// The allocation's error.
         source: preheat_tensor::ArrayError,
     },
 }

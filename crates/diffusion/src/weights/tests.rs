@@ -11,12 +11,12 @@ use super::*;
 
 const STEM: &str = "model";
 
-/// A file of this header and these values.
+/// A file with this header and these values.
 fn file_of(header: &[u8], values: &[u8]) -> Vec<u8> {
     [&(header.len() as u64).to_le_bytes(), header, values].concat()
 }
 
-/// Tensors of a checkpoint, one behind the other.
+/// The tensors of a checkpoint, stored one after another.
 #[derive(Default)]
 struct Shard {
     header: serde_json::Map<String, Value>,
@@ -42,7 +42,7 @@ impl Shard {
         file_of(&serde_json::to_vec(&self.header).unwrap(), &self.values)
     }
 
-    /// A folder with this as its single file.
+    /// A folder that holds the tensors in a single file.
     fn folder(&self) -> TempDir {
         folder_of("model.safetensors", &self.bytes())
     }
@@ -97,7 +97,7 @@ fn says(error: &str, parts: &[&str]) {
     }
 }
 
-/// Seeded numbers that are whole in every dtype.
+/// Seeded random numbers that are integers, and exact in every dtype.
 fn numbers(count: usize) -> Vec<f32> {
     let mut state = 7_u32;
     let mut next = || {
@@ -107,7 +107,7 @@ fn numbers(count: usize) -> Vec<f32> {
     (0..count).map(|_| next()).collect()
 }
 
-/// The slow way, element by element.
+/// The reference: reorders element by element.
 fn reordered(values: &[f32], dims: &[u64], order: &[usize]) -> Vec<f32> {
     let dims: Vec<usize> = dims.iter().map(|&dim| usize::try_from(dim).unwrap()).collect();
     let strides: Vec<usize> =
@@ -143,7 +143,7 @@ fn a_single_file_gives_its_tensors() {
         values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<_>>()
     );
     assert!(checkpoint.get("c").is_none());
-    // Bit for bit, NaN and all.
+    // Copied bit for bit, including NaN.
     let tensors = load_all(folder.path(), &[plain("b", &[2, 3])], 1).unwrap();
     assert_eq!(tensors[0].bytes(), stored.bytes);
     assert_eq!(tensors[0].kind().to_string(), "2x3xf32");
@@ -476,7 +476,7 @@ fn each_library_has_its_order_and_its_names() {
     }
     assert!(has("diffusion_pytorch_model", None, "shared"), "diffusers takes the shards");
     assert!(!Checkpoint::has_variant(folder.path(), "fp16"));
-    // The name of the index of older releases.
+    // The name that older releases give to the index.
     fs::rename(ours("model.safetensors.index.json"), ours("model.safetensors.fp16.index.json"))
         .unwrap();
     assert!(has("diffusion_pytorch_model", Some("fp16"), "shared"));
@@ -522,7 +522,7 @@ fn damaged_and_hostile_files_are_refused() {
         says(&error, &["model.safetensors"]);
         error
     };
-    // Cut anywhere, and with more behind it.
+    // A file that was cut at any place, and a file with extra bytes at the end.
     for length in 0..good.len() {
         says(&error(&good[..length]), &["downloaded"]);
     }
@@ -531,7 +531,7 @@ fn damaged_and_hostile_files_are_refused() {
         &["cut short", &good.len().to_string(), &(good.len() - 1).to_string()],
     );
     says(&error(&[&good[..], b"x"].concat()), &["tensors end at"]);
-    // Another file altogether.
+    // A file of another kind.
     says(&error(b"PK\x03\x04 a zip file of some length"), &["no intact safetensors"]);
     says(
         &error(b"<!DOCTYPE html><html>not found</html>"),
@@ -548,7 +548,7 @@ fn damaged_and_hostile_files_are_refused() {
         );
     }
     says(&error(&[&99_u64.to_le_bytes()[..], b"{}"].concat()), &["cut short", "107"]);
-    // Headers that are no such thing.
+    // Headers that are not valid.
     let deep = "[".repeat(1_000_000);
     let deep_entry = format!("{{\"a\": {deep}");
     let deep_metadata = format!("{{\"__metadata__\": {deep}");
@@ -583,7 +583,7 @@ fn damaged_and_hostile_files_are_refused() {
             &["header"],
         );
     }
-    // Tensors that contradict themselves, the file or each other.
+    // Tensors whose description contradicts itself, the file or another tensor.
     let max = u64::MAX;
     let cases = [
         ("[2]", "[0, 4]".to_owned(), "takes 8 bytes"),
@@ -610,7 +610,7 @@ fn damaged_and_hostile_files_are_refused() {
     says(&error(&file_of(two("[0, 4]", "[8, 12]").as_bytes(), &[0; 12])), &["`b`", "gap"]);
     let twice = two("[0, 4]", "[4, 8]").replace("\"b\"", "\"a\"");
     says(&error(&file_of(twice.as_bytes(), &[0; 8])), &["`a`", "twice"]);
-    // And these are fine: metadata, spaces behind the header, nothing at all.
+    // Valid files: with metadata, with spaces after the header, or with no tensors.
     for header in ["{}", "{\"__metadata__\": {\"format\": \"pt\"}}", "{}      "] {
         let folder = folder_of("model.safetensors", &file_of(header.as_bytes(), &[]));
         assert_eq!(Checkpoint::open(folder.path(), STEM, None).unwrap().bytes(), 0);

@@ -1,5 +1,6 @@
-//! Reading a manifest, field by field, so that each error names its line, its field and what is
-//! allowed.
+//! How is a manifest read so that each error names its line, its field and what is allowed?
+//!
+//! The file is parsed into values that know their position, and each field is checked on its own.
 
 use std::ops::Range;
 use std::path::PathBuf;
@@ -21,9 +22,9 @@ pub(super) struct Wrong {
 }
 
 const FIELDS: &str = "folder, variant, targets, sizes, batches, guided, negative_prompt, clip_skip, precision, \
-                      text_encoder_precision, denoiser_precision, vae_precision and autocast are";
+                      text_encoder_precision, denoiser_precision, vae_precision, autocast";
 
-/// No batch and no side is larger, as in a request.
+/// The largest batch, and the largest side in pixels: the same bounds as in a request.
 const MOST: u64 = 1 << 16;
 
 type Value<'a, 'i> = &'a Spanned<DeValue<'i>>;
@@ -34,13 +35,13 @@ pub(super) fn manifest(text: &str) -> Result<Manifest, Wrong> {
         reader.wrong(
             &error.span().unwrap_or(0..0),
             "syntax",
-            format!("this is no TOML: {}", error.message().trim()),
+            format!("this is not TOML: {}", error.message().trim()),
         )
     })?;
     let mut models = Vec::new();
     for (name, value) in table.get_ref() {
         if name.get_ref() != "model" {
-            let why = "there is no such field: a manifest is made of [[model]] tables".to_owned();
+            let why = "there is no such field; a manifest is made of [[model]] tables".to_owned();
             return Err(reader.wrong(&name.span(), name.get_ref(), why));
         }
         for item in reader.array("model", value, "tables: write [[model]] above each")? {
@@ -114,7 +115,7 @@ impl Reader<'_> {
                     return Err(self.wrong(
                         &name.span(),
                         field,
-                        format!("there is no such field: {FIELDS}"),
+                        format!("there is no such field; the fields are {FIELDS}"),
                     ));
                 }
             }
@@ -128,7 +129,7 @@ impl Reader<'_> {
         Ok(model)
     }
 
-    /// A value that `read` understands.
+    /// Reads a single value with `read`.
     fn one<T>(
         &self,
         field: &str,
@@ -139,7 +140,7 @@ impl Reader<'_> {
         read(value.get_ref()).ok_or_else(|| self.expected(field, value, allowed))
     }
 
-    /// A list of at least one value, none of them twice.
+    /// Reads a list of at least one value, in which no value may stand twice.
     fn each<T: PartialEq>(
         &self,
         field: &str,
@@ -206,7 +207,7 @@ impl Reader<'_> {
         )
     }
 
-    /// A value as it stands in the file, cut where it is long.
+    /// A value as it is written in the file, shortened where it is long.
     fn quoted(&self, value: Value<'_, '_>) -> String {
         const MOST_CHARACTERS: usize = 40;
         let text =

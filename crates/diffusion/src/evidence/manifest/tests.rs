@@ -82,11 +82,11 @@ fn every_wrong_field_is_told_with_its_line_and_what_is_allowed() {
     };
     for (text, line, said) in [
         ("", 1, "model: there is none: a manifest has at least one [[model]]"),
-        ("\n[[model]\n", 2, "syntax: this is no TOML: "),
+        ("\n[[model]\n", 2, "syntax: this is not TOML: "),
         (
             "[[models]]\n",
             1,
-            "models: there is no such field: a manifest is made of [[model]] tables",
+            "models: there is no such field; a manifest is made of [[model]] tables",
         ),
         (
             "model = 3\n",
@@ -97,7 +97,7 @@ fn every_wrong_field_is_told_with_its_line_and_what_is_allowed() {
         (
             "[[model]]\nsizes = [\"64x64\"]\n\nsize = 1\n",
             4,
-            "size: there is no such field: folder, variant, targets,",
+            "size: there is no such field; the fields are folder, variant, targets,",
         ),
         (
             "[[model]]\nsizes = \"64x64\"",
@@ -160,7 +160,7 @@ fn every_wrong_field_is_told_with_its_line_and_what_is_allowed() {
         (
             "[[model]]\nsizes = [\"64x64\"]\nsizes = [\"64x64\"]",
             3,
-            "syntax: this is no TOML: duplicate key",
+            "syntax: this is not TOML: duplicate key",
         ),
     ] {
         let (at, why) = refused(text);

@@ -1,15 +1,18 @@
-//! Shapes by their pixels: those that one could serve, or be served by, lie next to each other.
+//! Which shapes could serve a given one, or be served by it?
+//!
+//! Shapes of one kind are sorted by their pixels, so that the possible answers lie next to each
+//! other and few others have to be looked at.
 
 use std::collections::HashMap;
 
 use super::{Shape, waste_percent};
 
-/// Shapes with their positions, by kind and number of pixels.
+/// Shapes with their positions, grouped by kind and sorted by number of pixels.
 pub(super) struct Near {
     kinds: HashMap<Shape, Vec<(u64, Shape, usize)>>,
 }
 
-/// A shape but for its size.
+/// A shape without its size: shapes of one kind differ in their size only.
 pub(super) fn kind(shape: Shape) -> Shape {
     Shape { size: [0, 0], ..shape }
 }
@@ -26,7 +29,7 @@ impl Near {
         Self { kinds }
     }
 
-    /// The shapes that could serve `own`, the smallest first; itself among them.
+    /// The positions of the shapes that could serve `own`, including its own, the smallest first.
     pub(super) fn larger(&self, own: Shape, most_waste: f64) -> impl Iterator<Item = usize> {
         let of_kind = self.of_kind(own);
         let first = of_kind.partition_point(|(pixels, ..)| *pixels < own.pixels());
@@ -36,7 +39,7 @@ impl Near {
         near.filter(move |(_, other, _)| own.fits(*other)).map(|(.., position)| *position)
     }
 
-    /// The shapes that `larger` could serve; itself among them.
+    /// The positions of the shapes that `larger` could serve, including its own.
     pub(super) fn smaller(&self, larger: Shape, most_waste: f64) -> impl Iterator<Item = usize> {
         let of_kind = self.of_kind(larger);
         let end = of_kind.partition_point(|(pixels, ..)| *pixels <= larger.pixels());
@@ -47,8 +50,8 @@ impl Near {
         near.filter(move |(_, own, _)| own.fits(larger)).map(|(.., position)| *position)
     }
 
-    /// The shapes of a kind with at least as many pixels as `own`, as long as a shape of theirs
-    /// could serve it.
+    /// The shapes of the same kind with at least as many pixels as `own`, up to the number of
+    /// pixels at which the waste becomes too large.
     pub(super) fn not_smaller(&self, own: Shape, most_waste: f64) -> impl Iterator<Item = Shape> {
         let of_kind = self.of_kind(own);
         let first = of_kind.partition_point(|(pixels, ..)| *pixels < own.pixels());

@@ -1,5 +1,7 @@
-//! Choosing: every subset where there are few, else greedy choices that are then improved step by
-//! step.
+//! Which of the candidates are chosen?
+//!
+//! Where there are few candidates, every subset is tried; otherwise greedy choices are made and
+//! then improved step by step.
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
@@ -7,10 +9,11 @@ use std::collections::BinaryHeap;
 use super::state::{State, Tables};
 use super::{MOST_WORK, Spent};
 
-/// Savings below a microsecond are rounding.
+/// Smaller savings, below a microsecond, are rounding errors.
 const SMALLEST_SAVING: f64 = 1e-6;
 
-/// By what a greedy choice is made: what it saves, by what it takes of the budget.
+/// What a greedy choice compares: the seconds saved, as they are or divided by what the candidate
+/// takes of the budget.
 #[derive(Debug, Clone, Copy)]
 enum Measure {
     Saved,
@@ -18,12 +21,14 @@ enum Measure {
     PerByte,
 }
 
-/// The cheapest subset of `free` that fits; of equals, the one that takes the least.
+/// The cheapest subset of `free` that fits the budget; among equally cheap ones, the one that takes
+/// the fewest compile seconds.
 pub(super) fn every_subset(tables: &Tables<'_>, free: &[usize]) -> Vec<usize> {
     let mut state = State::with(tables, &[]);
     let mut best = (state.total(), state.spent().compile_seconds, Vec::new());
     for round in 1_u32..1 << free.len() {
-        // Gray's order: from one subset to the next, one candidate changes.
+        // The subsets come in the order of a Gray code: each differs from the last in one
+        // candidate.
         state.toggle(free[round.trailing_zeros() as usize]);
         let (total, seconds) = (state.total(), state.spent().compile_seconds);
         let is_equal = (total - best.0).abs() <= SMALLEST_SAVING;
@@ -38,21 +43,21 @@ pub(super) fn every_subset(tables: &Tables<'_>, free: &[usize]) -> Vec<usize> {
 /// A good subset of `free`, found within [`MOST_WORK`].
 pub(super) fn search(tables: &Tables<'_>, free: &[usize]) -> Vec<usize> {
     let problem = tables.problem;
-    // What does not fit alone never does.
+    // A candidate that does not fit the budget alone never fits.
     let open: Vec<usize> =
         free.iter().copied().filter(|at| problem.budget.covers(problem.spent_alone(*at))).collect();
     let mut nothing = State::with(tables, &[]);
     let mut search = Search { tables, open, most_work: MOST_WORK };
     let alone: Vec<(usize, Saving)> = search.savings(&mut nothing, None).collect();
     let mut best = nothing.clone();
-    // Removals second, since they find what additions do not.
+    // Removals come second, because they find choices that additions do not find.
     let starts = [Some(Measure::PerSecond), None, Some(Measure::Saved), Some(Measure::PerByte)];
     for (turn, measure) in starts.into_iter().enumerate() {
         let left = MOST_WORK.saturating_sub(tables.work());
         if left == 0 && turn > 0 {
             break;
         }
-        // Half of what is left is for those after it.
+        // Half of the remaining work is left for the starts that follow.
         search.most_work = tables.work() + if turn + 1 == starts.len() { left } else { left / 2 };
         let mut state = match measure {
             Some(measure) => {
@@ -73,11 +78,11 @@ pub(super) fn search(tables: &Tables<'_>, free: &[usize]) -> Vec<usize> {
 struct Search<'t> {
     tables: &'t Tables<'t>,
     open: Vec<usize>,
-    /// When it is enough.
+    /// The amount of work at which the search stops.
     most_work: u64,
 }
 
-/// What adding a candidate saves and takes.
+/// How much waiting a candidate saves, and what it takes.
 #[derive(Debug, Clone, Copy)]
 struct Saving {
     saved: f64,
@@ -90,7 +95,7 @@ impl<'t> Search<'t> {
         self.tables.work() >= self.most_work
     }
 
-    /// What adding a candidate saves, where it does and fits.
+    /// What adding a candidate saves and takes; `None` if it saves nothing or does not fit.
     fn saving(state: &mut State<'t>, candidate: usize) -> Option<Saving> {
         let (total, before) = (state.total(), state.spent());
         state.trying(candidate, |added| {
@@ -103,7 +108,7 @@ impl<'t> Search<'t> {
         })
     }
 
-    /// What adding each of the candidates saves that are not chosen.
+    /// What adding each candidate that is not chosen yet would save.
     fn savings<'s>(
         &'s self,
         state: &'s mut State<'t>,
@@ -115,12 +120,12 @@ impl<'t> Search<'t> {
         )
     }
 
-    /// Adds what saves most, while anything saves and fits; `first` is what the candidates save in
-    /// the state as it is.
+    /// Adds the candidate that saves most, as long as one saves something and fits. `first` holds
+    /// what the candidates save in the present state.
     ///
-    /// What one saves is reckoned anew only when its turn comes: as a rule it has become less
-    /// since. Where there is no more time to find out whose turn it then is, it is taken out of
-    /// turn.
+    /// The saving of a candidate is computed again only when the candidate comes to the top of the
+    /// heap: it has usually become smaller by then. If the work is used up, the candidate at the
+    /// top is added without looking for a better one.
     fn fill(
         &self,
         state: &mut State<'t>,
@@ -143,22 +148,22 @@ impl<'t> Search<'t> {
             if self.is_enough() {
                 return;
             }
-            // Some save more than they did, now that others are there.
+            // Some candidates now save more than before, because others were added.
             heap = self.savings(state, without).map(|saving| measure.worth(&saving)).collect();
         }
     }
 
-    /// All candidates, less those that are missed least for what they take, until the rest fits. It
-    /// finds what no addition alone does: two sizes that are worth having together, and of which
-    /// the larger alone would draw every request of the smaller.
+    /// Starts from all candidates, and removes those that would be missed least for what they take,
+    /// until the rest fits. This finds choices that no single addition finds: two sizes that are
+    /// worth having together, of which the larger alone would draw every request of the smaller.
     fn thin(&self) -> State<'t> {
         let mut state = State::with(self.tables, &self.open);
         let mut heap: BinaryHeap<Missed> =
             self.open.iter().map(|at| self.missed(&mut state, *at)).collect();
         while !state.fits() {
             let Some(least) = heap.pop() else { break };
-            // Others have gone since it was reckoned: what is missed more now than the next waits
-            // for its turn.
+            // Other candidates have been removed since this value was computed. If this candidate
+            // would now be missed more than the next one, it goes back into the heap.
             let now = self.missed(&mut state, least.candidate);
             if heap.peek().is_some_and(|next| now < *next) && !self.is_enough() {
                 heap.push(now);
@@ -178,7 +183,8 @@ impl<'t> Search<'t> {
         Missed { missed, candidate }
     }
 
-    /// What something takes as a share of the budget, seconds and bytes together.
+    /// The share of the budget that `spent` takes: the share of its seconds plus the share of its
+    /// bytes.
     #[expect(clippy::cast_precision_loss, reason = "bytes")]
     fn share_of_budget(&self, spent: Spent) -> f64 {
         let budget = self.tables.problem.budget;
@@ -186,7 +192,7 @@ impl<'t> Search<'t> {
         seconds + budget.stored_bytes.map_or(0.0, |most| spent.stored_bytes as f64 / most as f64)
     }
 
-    /// Changes the choice a little wherever that makes it cheaper, until it does nowhere.
+    /// Makes small changes to the choice as long as one of them makes it cheaper.
     fn improve(&self, state: &mut State<'t>) {
         loop {
             let total = state.total();
@@ -236,13 +242,13 @@ impl<'t> Search<'t> {
     }
 }
 
-/// Whether adding or removing a candidate fits, and comes to less than `total`.
+/// Whether adding or removing a candidate gives a choice that fits and costs less than `total`.
 fn is_cheaper(state: &mut State<'_>, candidate: usize, total: f64) -> bool {
     state.trying(candidate, |next| next.total() < total - SMALLEST_SAVING && next.fits())
 }
 
 impl Measure {
-    /// A saving by what it takes; what takes nothing comes first.
+    /// What is saved divided by what is taken; candidates that take nothing come first.
     #[expect(clippy::cast_precision_loss, reason = "bytes")]
     fn worth(self, &(candidate, saving): &(usize, Saving)) -> Worth {
         let price = match self {
@@ -254,7 +260,8 @@ impl Measure {
     }
 }
 
-/// What adding a candidate is worth. Of equals, the first is the greatest.
+/// What adding a candidate is worth. Among equals, the candidate with the lowest position is
+/// greatest.
 struct Worth {
     worth: f64,
     candidate: usize,
@@ -280,8 +287,8 @@ impl PartialEq for Worth {
 
 impl Eq for Worth {}
 
-/// How much a candidate would be missed, for what it takes. The greatest is the one that is missed
-/// least.
+/// How much a candidate would be missed, relative to what it takes. The order is reversed: the
+/// greatest is the one that would be missed least.
 struct Missed {
     missed: f64,
     candidate: usize,

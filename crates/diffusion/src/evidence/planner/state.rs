@@ -1,24 +1,27 @@
-//! A choice while it changes: what adding or removing one shape does is worked out from what that
-//! shape touches.
+//! What does a choice cost, while candidates are added and removed?
+//!
+//! The effect of adding or removing one shape is computed only from the graphs and requests that
+//! the shape touches, not from the whole problem.
 
 use std::cell::Cell;
 
 use super::near::Near;
 use super::{Candidate, Cost, Problem, Server, Spent, chance};
 
-/// Who can serve whom, and who needs what: what does not change while choices do.
+/// Which candidate can serve which requests, and which needs which graph: the facts that do not
+/// change with the choice.
 pub(super) struct Tables<'a> {
     pub(super) problem: &'a Problem,
-    /// For each kind of request, the candidates that could serve it in the order in which the
-    /// runtime takes them.
+    /// For each kind of request, the candidates that could serve it, in the order in which the
+    /// runtime prefers them.
     covers: Vec<Vec<usize>>,
-    /// For each candidate, the kinds of requests that it could serve, each with its place among
-    /// those that could.
+    /// For each candidate, the kinds of requests that it could serve, each with the candidate's
+    /// place in the list of those that could serve it.
     covered: Vec<Vec<(usize, usize)>>,
     /// For each graph, the candidates that need it.
     users: Vec<Vec<usize>>,
     requests: f64,
-    /// What was done so far, as [`MOST_WORK`](super::MOST_WORK) counts it.
+    /// The work done so far, counted as [`MOST_WORK`](super::MOST_WORK) counts it.
     work: Cell<u64>,
 }
 
@@ -46,7 +49,7 @@ impl<'a> Tables<'a> {
 }
 
 impl Tables<'_> {
-    /// What was done so far.
+    /// The work done so far.
     pub(super) fn work(&self) -> u64 {
         self.work.get()
     }
@@ -64,31 +67,31 @@ fn covers(problem: &Problem, near: &Near, own: usize) -> Vec<usize> {
     std::iter::once(own).chain(larger.into_iter().flatten().filter(|at| *at != own)).collect()
 }
 
-/// What reckoning a cost anew counts for as work: a logarithm, and what goes with it.
+/// The work that one new computation of a cost counts for: a logarithm, and what belongs to it.
 const TURN: usize = 16;
 
-/// A choice, and what it comes to.
+/// A choice, its cost and what it takes.
 #[derive(Clone)]
 pub(super) struct State<'t> {
     tables: &'t Tables<'t>,
     chosen: Vec<bool>,
-    /// For each graph, how many of the chosen need it, and one more where the store has it.
+    /// For each graph, how many chosen candidates need it, plus one where the store has it.
     uses: Vec<usize>,
     /// For each candidate, how many of its graphs are cold.
     lacks: Vec<usize>,
-    /// For each kind of request, the place of the candidate that serves it among those that could;
-    /// `None` where all are cold.
+    /// For each kind of request, the place of the candidate that serves it in the list of those
+    /// that could; `None` where all of these are cold.
     ranks: Vec<Option<usize>>,
-    /// For each graph, how many requests are cold that need it.
+    /// For each graph, how many cold requests need it.
     waiting: Vec<u64>,
     cost: Cost,
-    /// Whole numbers, so that what is added and removed again leaves nothing behind.
+    /// A whole number, so that adding and then removing a candidate leaves no rounding error.
     compile_microseconds: u64,
     stored_bytes: u64,
 }
 
 impl<'t> State<'t> {
-    /// These candidates, beside what the store has.
+    /// The state in which these candidates are warm in addition to what the store has.
     pub(super) fn with(tables: &'t Tables<'t>, chosen: &[usize]) -> Self {
         let problem = tables.problem;
         let uses: Vec<usize> =
@@ -102,7 +105,8 @@ impl<'t> State<'t> {
             chosen: vec![false; problem.candidates.len()],
             uses,
             lacks,
-            // As if each were served at its own size, until it is looked at.
+            // At first, each request counts as served at its own size; `serve_from` then corrects
+            // that.
             ranks: vec![Some(0); problem.wanted.len()],
             waiting: vec![0; problem.graphs.len()],
             cost: Cost::default(),
@@ -128,7 +132,7 @@ impl<'t> State<'t> {
         (0..self.ranks.len()).map(|wanted| self.server(wanted, self.ranks[wanted])).collect()
     }
 
-    /// The candidate at a place among those that could serve a kind of request.
+    /// The candidate at the place `rank` in the list of those that could serve a kind of request.
     fn server(&self, wanted: usize, rank: Option<usize>) -> Server {
         match rank {
             Some(0) => Server::Own,
@@ -155,14 +159,13 @@ impl<'t> State<'t> {
         self.tables.problem.budget.covers(self.spent())
     }
 
-    /// What `look` makes of the state with one candidate added or removed; afterwards it is as it
-    /// was.
+    /// Calls `look` on the state with one candidate added or removed, and restores the state.
     pub(super) fn trying<T>(&mut self, candidate: usize, look: impl FnOnce(&mut Self) -> T) -> T {
         let before = self.cost;
         self.toggle(candidate);
         let seen = look(self);
         self.toggle(candidate);
-        // Sums of fractions that are taken apart again are not quite what they were.
+        // Adding and subtracting fractions leaves rounding errors, so the old value is put back.
         self.cost = before;
         seen
     }
@@ -186,7 +189,7 @@ impl<'t> State<'t> {
         }
     }
 
-    /// A graph has become warm, or cold.
+    /// Updates everything that depends on a graph which has become warm or cold.
     fn turn(&mut self, graph: usize) {
         let (tables, is_warm) = (self.tables, self.uses[graph] > 0);
         let cost = &tables.problem.graphs[graph];
@@ -226,7 +229,8 @@ impl<'t> State<'t> {
         }
     }
 
-    /// Finds who serves a kind of request, of those from a place on.
+    /// Finds the candidate that serves a kind of request, beginning at the place `first` of the
+    /// list.
     fn serve_from(&mut self, wanted: usize, first: usize) {
         let later = &self.tables.covers[wanted][first..];
         let found = later.iter().position(|candidate| self.lacks[*candidate] == 0);
@@ -243,7 +247,7 @@ impl<'t> State<'t> {
         }
     }
 
-    /// Adds what a kind of request costs where `server` serves it, or takes it off.
+    /// Adds the cost of a kind of request if `server` serves it, or subtracts it.
     #[expect(clippy::cast_precision_loss, reason = "pixels")]
     fn count(&mut self, wanted: usize, server: Server, add: bool) {
         let problem = self.tables.problem;
@@ -274,7 +278,7 @@ impl<'t> State<'t> {
         }
     }
 
-    /// What users are expected to wait for a graph while it is cold.
+    /// How long users are expected to wait for a graph if it is cold.
     #[expect(clippy::cast_precision_loss, reason = "requests")]
     fn wait(&self, graph: usize) -> f64 {
         let problem = self.tables.problem;

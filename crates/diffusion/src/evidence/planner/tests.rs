@@ -33,8 +33,8 @@ fn graph(compile_seconds: f64, stored_bytes: u64) -> GraphCost {
 
 const NO_BOUND: Budget = Budget { compile_seconds: None, stored_bytes: None };
 
-/// Sizes with a denoiser of 100 s and 10 bytes each, and one text encoder of 5 s and 1 byte for
-/// all.
+/// Sizes with a denoiser of 100 s and 10 bytes each, and one text encoder of 5 s and 1 byte that
+/// all of them share.
 fn sizes(sizes: &[([u64; 2], u64)], budget: Budget) -> Problem {
     let mut graphs = vec![graph(5.0, 1)];
     let (mut candidates, mut wanted) = (Vec::new(), Vec::new());
@@ -64,7 +64,8 @@ fn what_is_asked_for_most_comes_first_and_the_budget_holds() {
     let choice = problem.choose();
     assert_eq!((choice.chosen.as_slice(), choice.is_exact), (&[0, 2][..], true));
     assert_eq!(choice.spent, Spent { compile_seconds: 205.0, stored_bytes: 21 });
-    // One request in a thousand comes to a store that serves a thousand with a chance of 63 %.
+    // If one request in a thousand needs a graph, at least one of a thousand requests needs it with
+    // a chance of 63 %.
     assert!((choice.cost.compile_wait_seconds - 63.2).abs() < 0.1, "{:?}", choice.cost);
     let by_bytes = Budget { stored_bytes: Some(11), ..NO_BOUND };
     assert_eq!(sizes(&[([512, 512], 9), ([768, 768], 990)], by_bytes).choose().chosen, [1]);
@@ -94,7 +95,7 @@ fn a_larger_size_serves_within_the_waste_and_the_smallest_that_is_warm_is_taken(
     let served = problem.servers(&[1, 2]);
     assert_eq!(served, [Server::Larger(1), Server::Own, Server::Own, Server::Cold]);
     let (cost, _) = problem.evaluate(&[1, 2]);
-    // 64 x 512 pixels more, in 400 passes, for 1000 requests in place of 31.
+    // 64 x 512 more pixels, in 400 passes, for 1000 requests in place of 31.
     let padding = 64.0 * 512.0 * 400.0 * 1e-7 * 1000.0 / 31.0;
     assert!((cost.padding_seconds - padding).abs() < 1e-6, "{cost:?}");
     assert_eq!(problem.servers(&[2])[0], Server::Cold, "a third would be padding");
@@ -104,8 +105,8 @@ fn a_larger_size_serves_within_the_waste_and_the_smallest_that_is_warm_is_taken(
 
 #[test]
 fn padding_that_is_dearer_than_a_cold_start_is_not_chosen() {
-    // 500 passes a request over a quarter of a million pixels more: warming the larger one draws
-    // them all to it.
+    // At the larger size, each of 990 requests would make 40 passes over 64 x 512 extra pixels, or
+    // 13 s: far more in total than one cold start of 100 s.
     let mut problem = sizes(
         &[([512, 512], 990), ([512, 576], 10)],
         Budget { compile_seconds: Some(105.0), ..NO_BOUND },
@@ -127,7 +128,7 @@ fn joins_cover_two_and_were_not_asked_for() {
     assert!(joins(&asked, 10.0, 8).is_empty(), "it is asked for");
 }
 
-/// Up to ten shapes of up to two batches, whose graphs are shared as those of a model are.
+/// Up to ten shapes of up to two batches, which share graphs as the shapes of a model do.
 fn made_up(numbers: &mut Numbers) -> Problem {
     let mut graphs = vec![graph(numbers.seconds(20), numbers.below(20))];
     let (mut candidates, mut wanted) = (Vec::<Candidate>::new(), Vec::new());
@@ -183,8 +184,8 @@ fn made_up(numbers: &mut Numbers) -> Problem {
     }
 }
 
-/// The cheapest total over every subset that fits, found by the two functions that say what a
-/// subset costs and takes.
+/// The cheapest total over every subset that fits. It is computed only with the two functions that
+/// give the cost of a subset and what it takes.
 fn cheapest(problem: &Problem) -> f64 {
     let all = problem.candidates.len();
     let mut cheapest = f64::INFINITY;
@@ -198,7 +199,8 @@ fn cheapest(problem: &Problem) -> f64 {
     cheapest
 }
 
-/// What a subset costs, computed anew and plainly: the oracle of [`Problem::evaluate`].
+/// The cost of a subset, computed from scratch in the simplest way: the oracle for
+/// [`Problem::evaluate`].
 fn plain_cost(problem: &Problem, chosen: &[usize]) -> f64 {
     let warm = |graph: usize| {
         problem.graphs[graph].is_there
@@ -302,7 +304,7 @@ fn a_problem_of_five_thousand_shapes_takes_no_more_work_than_is_allowed() {
     let problem = Problem { most_waste_percent: Some(25.0), ..sizes(&all, budget) };
     let tables = Tables::new(&problem);
     let chosen = search::search(&tables, &(0..all.len()).collect::<Vec<_>>());
-    // What is under way when the bound is met is ended: one look at each shape.
+    // The operation during which the bound is reached is still finished: one look at each shape.
     assert!(tables.work() < 4 * MOST_WORK, "{} steps", tables.work());
     let (cost, spent) = problem.evaluate(&chosen);
     assert!(problem.budget.covers(spent) && spent.compile_seconds > 95_000.0, "{spent:?}");

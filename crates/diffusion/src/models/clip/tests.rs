@@ -39,7 +39,7 @@ fn skipping_leaves_out_the_last_layers() {
     let error = text_encoder(text, TextOutputs::stable_diffusion(13)).unwrap_err().to_string();
     assert!(error.contains("13 of 12 layers cannot be skipped"), "{error}");
     assert!(text_encoder(text, TextOutputs::stable_diffusion_xl(u64::MAX, true)).is_err());
-    // Both outputs normed, of different layers: the norm's weights are read once.
+    // Both outputs are normed and come from different layers: the norm's weights are declared once.
     let both = TextOutputs { skipped_layers: 3, normed: true, pooled: true };
     assert_eq!(text_encoder(text, both).unwrap().weights().len(), 196);
 }
@@ -49,8 +49,8 @@ fn the_end_of_the_text_is_found_by_either_rule() {
     let mut text = open("sd15").text_encoders()[0].clone();
     let ids = [49406, 320, 1125, 49407, 49407, 49407];
     assert_eq!((text.eos_token_id, text.eos_position(&ids)), (2, 3));
-    // A token that textual inversion added is larger than the end of the text: the old rule takes
-    // it, as transformers does.
+    // The id of a token that textual inversion added is larger than that of the end-of-text token.
+    // The old rule therefore takes the added token, as transformers does.
     assert_eq!(text.eos_position(&[49406, 49408, 49407, 49407]), 1);
     text.eos_token_id = 49407;
     assert_eq!(text.eos_position(&[49406, 49408, 49407, 49407]), 2);

@@ -1,4 +1,6 @@
-//! What is at a path that holds no model folder, and what to do about it?
+//! What is at a path that holds no model folder, and what should the user do about it?
+//!
+//! The answer is an error with advice. Nothing that is found here is opened as a model.
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -9,7 +11,7 @@ use preheat_io::input;
 use super::{Family, INDEX, MOST_CONFIG_BYTES};
 use crate::models::ModelError;
 
-/// Why the index at `path` could not be read: what the path is instead.
+/// The error for an index at `path` that could not be read. It says what is at the path instead.
 pub(super) fn why(path: &Path, error: io::Error) -> ModelError {
     if path.is_dir() {
         if error.kind() != io::ErrorKind::NotFound {
@@ -28,7 +30,7 @@ fn is_checkpoint(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "safetensors" || extension == "ckpt")
 }
 
-/// What a folder without an index seems to be.
+/// What a folder without an index appears to be.
 fn of_folder(path: &Path) -> String {
     if path.join("config.json").is_file() {
         return ". It looks like one component of a model: name the folder around it".to_owned();
@@ -51,7 +53,7 @@ fn of_folder(path: &Path) -> String {
     })
 }
 
-/// What is in a folder, by name.
+/// The paths of a folder's entries, sorted by name.
 fn sorted(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
     let mut entries: Vec<PathBuf> = entries.collect();
@@ -59,7 +61,7 @@ fn sorted(folder: &Path) -> Vec<PathBuf> {
     entries
 }
 
-/// What to say of a repository in a cache of the Hugging Face hub: which of its snapshots is the
+/// The advice for a repository in a cache of the Hugging Face hub: which of its snapshots is the
 /// model. The snapshot that `refs/main` names comes first.
 fn of_hub_cache(path: &Path, snapshots: &Path) -> String {
     let main = input::text(&path.join("refs/main"), MOST_CONFIG_BYTES).unwrap_or_default();
@@ -78,11 +80,11 @@ fn of_hub_cache(path: &Path, snapshots: &Path) -> String {
     }
 }
 
-/// A safetensors header of a diffusion model takes a few hundred KiB; of what is longer, the
-/// beginning tells enough.
+/// How much of a safetensors header is read. That of a diffusion model takes a few hundred KiB; of
+/// a longer one, the beginning is enough.
 const MOST_HEADER_BYTES: u64 = 16 << 20;
 
-/// How to make a folder of a checkpoint in a single file, with the class that reads it.
+/// How to convert a checkpoint in a single file into a folder, with the class that reads it.
 fn conversion(file: &Path) -> String {
     let class = match family(file) {
         Some(family) => format!("`{}.from_single_file(...)`", family.class()),
@@ -98,9 +100,9 @@ fn conversion(file: &Path) -> String {
     )
 }
 
-/// The family of a checkpoint in the layout of the original releases, by the names of its tensors:
-/// those of the text encoders begin with `conditioner.embedders` in Stable Diffusion XL, and with
-/// `cond_stage_model` in the releases before it.
+/// The family of a checkpoint in the layout of the original releases, recognised by the names of
+/// its tensors. Those of the text encoders begin with `conditioner.embedders` in Stable Diffusion
+/// XL, and with `cond_stage_model` in the releases before it.
 fn family(file: &Path) -> Option<Family> {
     if file.extension()? != "safetensors" {
         return None;

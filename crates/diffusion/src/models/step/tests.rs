@@ -61,7 +61,7 @@ fn the_network_runs_on_both_prompts_where_guided() {
         let graph = denoiser(model.unet(), &model.denoiser_spec(guided, batch, [8, 8])).unwrap();
         let convolved = graph.nodes().iter().filter(|node| matches!(node.op, Op::Conv2d { .. }));
         assert!(convolved.into_iter().all(|node| node.kind.dims[0] == expected));
-        // What the network says is f32 from here on, whatever autocast does to the network.
+        // The network's output is f32 from here on, whatever dtype autocast gives to the network.
         assert!(graph.nodes().iter().any(|node| matches!(node.op, Op::Convert(_, Dtype::Float32))));
     }
 }

@@ -1,4 +1,6 @@
-//! The blocks on the way down, in the middle and on the way up.
+//! How are the UNet's blocks built, on the way down, in the middle and on the way up?
+//!
+//! Outputs of the way down are saved as skips, which the way up reads in the reverse order.
 
 use preheat_ir::graph::{Builder, GraphError, Value};
 
@@ -6,7 +8,7 @@ use super::config::{UnetBlock, UnetConfig};
 use super::transformer::transformer;
 use crate::models::layers::{HALVE, SAME_3, conv, resnet, sides};
 
-/// What every block is told.
+/// The conditions that every block is given.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Conditions {
     /// The time embedding after its activation, `[1 or n, dim]`.
@@ -15,7 +17,8 @@ pub(super) struct Conditions {
     pub(super) context: Value,
 }
 
-/// `DownBlock2D` and `CrossAttnDownBlock2D`. What the way up will need is left on `skips`.
+/// `DownBlock2D` and `CrossAttnDownBlock2D`. The outputs that the way up needs are pushed onto
+/// `skips`.
 #[expect(clippy::too_many_arguments, reason = "a block is all of this")]
 pub(super) fn down(
     b: &mut Builder,
@@ -50,9 +53,9 @@ pub(super) fn middle(
     resnet(b, "mid_block.resnets.1", x, block.channels, Some(conditions.time), config.groups())
 }
 
-/// `UpBlock2D` and `CrossAttnUpBlock2D`. Each resnet sees the last of `skips` beside its input, and
-/// takes it away. The block ends at the size of the skip that the next block starts with: twice its
-/// own, less where halving had rounded up.
+/// `UpBlock2D` and `CrossAttnUpBlock2D`. Each resnet takes the last of `skips` and reads it
+/// together with its input. The block ends by scaling its output to the size of the next block's
+/// first skip: twice its own size, or less where halving had rounded up.
 pub(super) fn up(
     b: &mut Builder,
     config: &UnetConfig,
@@ -63,7 +66,7 @@ pub(super) fn up(
     skips: &mut Vec<Value>,
 ) -> Result<Value, GraphError> {
     for index in 0..block.resnets {
-        // There is one for each: the config's reader built `up` from `down`.
+        // There is a skip for each resnet, because the config's reader derived `up` from `down`.
         let parts: Vec<Value> = [x].into_iter().chain(skips.pop()).collect();
         x = b.concat(parts, 1)?;
         x = layer(b, config, path, block, x, conditions, index)?;
@@ -76,7 +79,7 @@ pub(super) fn up(
     Ok(x)
 }
 
-/// A resnet and, where the block has them, the transformer after it.
+/// A resnet, followed by a transformer if the block has them.
 fn layer(
     b: &mut Builder,
     config: &UnetConfig,

@@ -1,4 +1,7 @@
-//! What `unet/config.json` says of the graph.
+//! Which graph does `unet/config.json` describe?
+//!
+//! Lists and defaults are resolved to one value for each block, and a value for which no graph is
+//! built is refused by the name of its field.
 
 use std::path::Path;
 
@@ -9,77 +12,77 @@ use crate::models::ModelError;
 use crate::models::config::{Fields, divides};
 use crate::models::layers::Groups;
 
-/// What a denoiser's config says of its graph, every list resolved.
+/// The fields of a denoiser's config that its graph depends on, with every list resolved.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[expect(clippy::struct_excessive_bools, reason = "diffusers' fields, one by one")]
 pub struct UnetConfig {
-    /// Channels of the latents.
+    /// How many channels the latents have.
     pub in_channels: u64,
-    /// Channels of the prediction.
+    /// How many channels the prediction has.
     pub out_channels: u64,
-    /// Height and width of the latents that the model was made for; any other will do.
+    /// Height and width of the latents that the model was made for; it also accepts any others.
     #[serde(skip)]
     pub sample_size: [u64; 2],
-    /// Whether the latents are scaled to `2 x - 1` first.
+    /// Whether the latents are first transformed to `2 x - 1`.
     pub center_input_sample: bool,
-    /// Whether cosines stand before sines in the timestep's embedding.
+    /// Whether cosines come before sines in the timestep's embedding.
     pub flip_sin_to_cos: bool,
-    /// What is taken off the number of frequencies of that embedding.
+    /// The number that is subtracted from the count of frequencies of that embedding.
     pub freq_shift: f32,
-    /// The way down.
+    /// The blocks on the way down.
     pub down: Vec<UnetBlock>,
-    /// The turn.
+    /// The block in the middle.
     pub middle: UnetBlock,
-    /// The way up, in its own order.
+    /// The blocks on the way up, in the order in which they run.
     pub up: Vec<UnetBlock>,
-    /// Groups of each group norm.
+    /// How many groups each group norm has.
     pub norm_groups: u64,
-    /// Of each group norm outside the transformers.
+    /// The epsilon of each group norm outside the transformers.
     pub norm_eps: f32,
-    /// Features of a token of the prompt.
+    /// How many features a token of the prompt has.
     pub context_size: u64,
-    /// Whether transformers project tokens by linear layers rather than pixels by convolutions.
+    /// Whether transformers project tokens with linear layers, and not pixels with convolutions.
     pub use_linear_projection: bool,
     /// Whether the products of queries and keys stay in f32.
     pub upcast_attention: bool,
-    /// What the network is conditioned on beside timestep and prompt.
+    /// What the network is conditioned on besides timestep and prompt.
     pub added: Option<AddedConfig>,
 }
 
 /// A block of resnets with one number of channels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct UnetBlock {
-    /// Channels of what it gives.
+    /// How many channels its output has.
     pub channels: u64,
-    /// How many resnets.
+    /// How many resnets it has.
     pub resnets: u64,
-    /// The transformer after each resnet.
+    /// The transformer after each resnet, if there is one.
     pub attention: Option<UnetAttention>,
 }
 
 /// The transformers of a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct UnetAttention {
-    /// How many layers each has.
+    /// How many layers each transformer has.
     pub layers: u64,
-    /// Heads of each attention. Where they do not divide the block's channels, the tokens have as
-    /// many features fewer as remain.
+    /// How many heads each attention has. If they do not divide the block's channels, the tokens
+    /// have fewer features: the remainder of the division is left out.
     pub heads: u64,
-    /// Whether the first attention of a layer sees the prompt rather than the picture.
+    /// Whether the first attention of a layer reads the prompt, and not the picture.
     pub only_cross_attention: bool,
 }
 
-/// `text_time` conditioning (Stable Diffusion XL).
+/// The conditioning called `text_time` (Stable Diffusion XL).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct AddedConfig {
-    /// Features of each embedded number.
+    /// How many features each embedded number has.
     pub time_size: u64,
-    /// Features of the pooled prompt.
+    /// How many features the pooled prompt has.
     pub pooled_size: u64,
 }
 
 impl AddedConfig {
-    /// How many numbers are embedded: sizes and crop, two each.
+    /// How many numbers are embedded: two sizes and the crop's corner, two numbers each.
     pub const TIME_IDS: u64 = 6;
 }
 
@@ -87,7 +90,7 @@ const DOWN: [&str; 2] = ["CrossAttnDownBlock2D", "DownBlock2D"];
 const UP: [&str; 2] = ["CrossAttnUpBlock2D", "UpBlock2D"];
 
 impl UnetConfig {
-    /// Reads `unet/config.json`; `path` is for messages.
+    /// Reads `unet/config.json`. `path` is the path that messages name.
     ///
     /// # Errors
     /// Where a field that shapes the graph has a value that is not built.
@@ -118,13 +121,13 @@ impl UnetConfig {
         })
     }
 
-    /// Of the group norms outside the transformers.
+    /// The settings of the group norms outside the transformers.
     pub(super) fn groups(&self) -> Groups {
         Groups { count: self.norm_groups, eps: self.norm_eps }
     }
 }
 
-/// Fields that are built in one form only.
+/// Checks the fields for which only one value is built.
 fn neutrals(fields: &Fields) -> Result<(), ModelError> {
     fields.neutrals(&[
         ("mid_block_type", json!("UNetMidBlock2DCrossAttn")),
@@ -153,7 +156,7 @@ fn neutrals(fields: &Fields) -> Result<(), ModelError> {
     ])
 }
 
-/// What the config says per level, from the largest picture to the smallest.
+/// The config's values for each level, from the largest picture to the smallest.
 struct Levels {
     channels: Vec<u64>,
     resnets: Vec<u64>,
@@ -183,8 +186,8 @@ impl Levels {
         }
         let resnets = fields.count_per_level("layers_per_block", 2, levels)?;
         let layers = fields.count_per_level("transformer_layers_per_block", 1, levels)?;
-        // A block of the way up has one resnet more than that of the way down, and each can have a
-        // transformer after it.
+        // A block on the way up has one more resnet than the block on the way down, and a
+        // transformer can follow each resnet.
         let both_ways = resnets.iter().map(|resnets| 2 * resnets + 1);
         fields.bound_layers("layers_per_block", both_ways.clone().sum())?;
         let with_transformers =
@@ -222,8 +225,8 @@ impl Levels {
         Ok(block)
     }
 
-    /// The way up has one resnet more per block, for what was left before the first resnet of the
-    /// way down or by halving.
+    /// The blocks on the way up. Each has one more resnet than its block on the way down: for the
+    /// skip that was saved before the first block or after a halving.
     fn up(&self, fields: &Fields) -> Result<Vec<UnetBlock>, ModelError> {
         let attends = self.attends(fields, "up_block_types", &UP, [false, true, true, true])?;
         let blocks = (0..self.count()).rev().zip(attends).map(|(level, attends)| {
@@ -253,7 +256,7 @@ impl Levels {
         })
     }
 
-    /// Which of the blocks of one way have attention; the first of `types` does.
+    /// Which of the blocks on one way have attention: those whose type is the first of `types`.
     fn attends(
         &self,
         fields: &Fields,
@@ -282,7 +285,8 @@ fn freq_shift(fields: &Fields) -> Result<f32, ModelError> {
     }
 }
 
-/// One context serves every block, so a list must say the same for each.
+/// The number of features of the context. All blocks share one context, so a list must have the
+/// same number for each.
 fn context_size(fields: &Fields, levels: usize) -> Result<u64, ModelError> {
     let sizes = fields.count_per_level("cross_attention_dim", 1280, levels)?;
     if sizes.iter().all(|size| *size == sizes[0]) {

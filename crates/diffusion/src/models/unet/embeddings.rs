@@ -1,4 +1,6 @@
-//! The embedding of the timestep, and of what Stable Diffusion XL adds to it.
+//! How does the UNet embed the timestep, and the numbers that Stable Diffusion XL adds?
+//!
+//! Sines and cosines of the numbers go through two linear layers, and the two embeddings are added.
 
 use preheat_ir::graph::{Builder, GraphError, UnaryOp, Value};
 
@@ -6,8 +8,8 @@ use super::config::{AddedConfig, UnetConfig};
 use super::{Added, refused, same};
 use crate::models::layers::{features, last, linear};
 
-/// The time embedding after the activation that each resnet would apply to it: `[1, dim]`, or `[n,
-/// dim]` with `added`.
+/// The time embedding after the activation that each resnet would otherwise apply to it: `[1,
+/// dim]`, or `[n, dim]` with `added`.
 pub(super) fn time(
     b: &mut Builder,
     config: &UnetConfig,
@@ -30,7 +32,11 @@ pub(super) fn time(
                 last(b, added.text_embeds),
                 settings.pooled_size,
             )?;
-            same("the numbers beside it", last(b, added.time_ids), AddedConfig::TIME_IDS)?;
+            same(
+                "the sizes and crop beside the pooled prompt",
+                last(b, added.time_ids),
+                AddedConfig::TIME_IDS,
+            )?;
             let joined = b.concat([added.text_embeds, waves], 1)?;
             let embedded = embed(b, "add_embedding", joined, channels * 4)?;
             time = b.add(time, embedded)?;
@@ -39,7 +45,7 @@ pub(super) fn time(
         (Some(_), None) => return Err(refused("the added conditioning is missing".to_owned())),
         (None, Some(_)) => {
             return Err(refused(
-                "the network has no added conditioning, and it is given".to_owned(),
+                "the network has no added conditioning, but some is given".to_owned(),
             ));
         }
     }
@@ -71,9 +77,9 @@ fn sinusoid(
     b.concat(halves, 1)
 }
 
-/// `10000^(-i / (half - shift))`. The exponents are rounded to f32 as torch rounds them; their
-/// powers are taken in f64, because an f32 `exp` differs in its last bit from one C library to the
-/// next, and a program that holds it is another program.
+/// `10000^(-i / (half - shift))`. The exponents are rounded to f32, as torch rounds them. The
+/// powers are computed in f64, because the last bit of an f32 `exp` differs between C libraries,
+/// and a program that contains another number is another program.
 fn frequencies(half: u64, shift: f32) -> Vec<f32> {
     #[expect(
         clippy::cast_possible_truncation,

@@ -1,5 +1,6 @@
-//! The denoiser's network (diffusers' `UNet2DConditionModel`), as Stable Diffusion 1.x, 2.x and XL
-//! configure it.
+//! How is the denoiser's network built as a graph?
+//!
+//! It is diffusers' `UNet2DConditionModel`, as Stable Diffusion 1.x, 2.x and XL configure it.
 
 mod blocks;
 mod config;
@@ -12,7 +13,7 @@ use self::blocks::Conditions;
 pub use self::config::{AddedConfig, UnetAttention, UnetBlock, UnetConfig};
 use crate::models::layers::{SAME_3, conv, features, group_norm, last};
 
-/// What Stable Diffusion XL conditions on beside the prompt's tokens.
+/// The values that Stable Diffusion XL conditions on besides the prompt's tokens.
 #[derive(Debug, Clone, Copy)]
 pub struct Added {
     /// The pooled output of the second text encoder, `f32[n, proj]`.
@@ -22,15 +23,16 @@ pub struct Added {
     pub time_ids: Value,
 }
 
-/// Predicts what [`crate::pipeline::schedulers`] makes the update of: `[n, out_channels, h, w]`.
+/// Computes the prediction from which [`crate::pipeline::schedulers`] makes the update: `[n,
+/// out_channels, h, w]`.
 ///
-/// `sample` is `[n, in_channels, h, w]`, `timestep` an f32 scalar that the whole batch shares,
-/// `context` `[n, tokens, context_size]`. Any height and width will do: where one is odd when it is
-/// halved, the way up returns to it.
+/// `sample` is `[n, in_channels, h, w]`, `timestep` is an f32 scalar for the whole batch, and
+/// `context` is `[n, tokens, context_size]`. Any height and width can be used: if one is odd when
+/// it is halved, the way up restores it.
 ///
 /// # Errors
-/// Where an operand has another shape, or `added` is there for a network without it or the other
-/// way round.
+/// Where an operand has another shape than the network expects, or `added` is given to a network
+/// that does not take it or is missing for one that does.
 pub fn unet(
     b: &mut Builder,
     config: &UnetConfig,
@@ -75,7 +77,8 @@ pub fn unet(
     conv(b, "conv_out", x, config.out_channels, SAME_3)
 }
 
-/// Weights are declared for what they meet, so that what they meet is checked first.
+/// Checks a size of an operand. Weights are declared with sizes taken from the operands that they
+/// meet, so a wrong size would not be noticed later.
 fn same(what: &str, given: u64, wanted: u64) -> Result<(), GraphError> {
     if given == wanted {
         Ok(())

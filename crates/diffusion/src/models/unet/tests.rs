@@ -6,7 +6,7 @@ use super::*;
 use crate::models::tests::{fixture, open, refusal, weight_names};
 use crate::models::{DenoiserSpec, denoiser};
 
-/// What `unet/config.json` of `model` says after `change`.
+/// The config in `unet/config.json` of `model` after `change`.
 fn config(model: &str, change: impl FnOnce(&mut Json)) -> UnetConfig {
     let path = fixture(model).join("unet/config.json");
     let mut json = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
@@ -61,7 +61,7 @@ fn defaults_are_those_of_diffusers() {
     let (bare, known) =
         (read("{}"), config("sd15", |json| json["cross_attention_dim"] = json!(1280)));
     assert_eq!(bare, known);
-    // The index decides on the class, and null is false.
+    // The index decides about the class, and null counts as false.
     let other = r#"{"_class_name": "FlaxUNet2DConditionModel", "upcast_attention": null, "dual_cross_attention": null}"#;
     assert_eq!(read(other), bare);
 }

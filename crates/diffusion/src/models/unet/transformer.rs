@@ -1,4 +1,6 @@
-//! The transformer after a resnet (diffusers' `Transformer2DModel`).
+//! How is the transformer after a resnet built?
+//!
+//! It is diffusers' `Transformer2DModel`.
 
 use preheat_ir::graph::{Builder, GraphError, UnaryOp, Value};
 
@@ -8,12 +10,13 @@ use crate::models::layers::{
     sides, to_picture, to_tokens,
 };
 
-/// `Transformer2DModel`'s, whatever the config's `norm_eps` is.
+/// The epsilon of `Transformer2DModel`'s group norm, whatever the config's `norm_eps` is.
 const GROUP_NORM_EPS: f32 = 1e-6;
-/// `BasicTransformerBlock`'s.
+/// The epsilon of `BasicTransformerBlock`'s layer norms.
 const LAYER_NORM_EPS: f32 = 1e-5;
 
-/// Pixels of `x [n, c, h, w]` as tokens, through blocks of attention, beside a shortcut.
+/// Treats the pixels of `x [n, c, h, w]` as tokens, and runs them through blocks of attention. The
+/// input is added to the result.
 pub(super) fn transformer(
     b: &mut Builder,
     config: &UnetConfig,
@@ -23,8 +26,8 @@ pub(super) fn transformer(
     context: Value,
 ) -> Result<Value, GraphError> {
     let (channels, size) = (features(b, x, 1), sides(b, x));
-    // Heads of whole features: what remains of the channels is left out within (`inner_dim` of
-    // diffusers).
+    // Each head has a whole number of features. The channels that remain are left out inside the
+    // transformer (`inner_dim` of diffusers).
     let inner = channels / settings.heads * settings.heads;
     let normed = group_norm(
         b,
@@ -60,8 +63,8 @@ pub(super) fn transformer(
     b.add(x, out)
 }
 
-/// `BasicTransformerBlock`: attention to the picture, attention to the prompt, a gated linear unit;
-/// each after a norm and beside a shortcut.
+/// `BasicTransformerBlock`: attention to the picture, attention to the prompt, and a gated linear
+/// unit. Each of these follows a norm and has a residual connection.
 fn block(
     b: &mut Builder,
     config: &UnetConfig,
@@ -100,8 +103,8 @@ fn attend(
     linear(b, &format!("{path}.to_out.0"), attended, channels)
 }
 
-/// A GEGLU (arXiv 2002.05202) of four times the width, its gate in the second half, and the way
-/// back.
+/// A GEGLU (arXiv 2002.05202) of four times the width, with its gate in the second half, and a
+/// linear layer back to the old width.
 fn feed_forward(b: &mut Builder, path: &str, x: Value) -> Result<Value, GraphError> {
     let (channels, inner) = (last(b, x), last(b, x) * 4);
     let both = linear(b, &format!("{path}.0.proj"), x, inner * 2)?;

@@ -1,4 +1,7 @@
-//! `scheduler_config.json` of a model folder.
+//! What does the `scheduler_config.json` of a model folder ask for?
+//!
+//! This module reads the file, and finds the class that its fields are for. `settings.rs` knows
+//! what the fields mean to that class.
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -12,22 +15,24 @@ use super::{
     euler, euler_ancestral, pndm,
 };
 
-/// A configuration has a few kilobytes; a list of betas some more.
+/// The largest file that is read. A configuration takes a few kilobytes; a list of betas takes
+/// more.
 const MOST_BYTES: u64 = 4 << 20;
 
 /// A scheduler's configuration, as a model folder has it.
 ///
-/// Reading one checks no more than that it is a JSON object: what a field means, and whether it
-/// matters, depends on the class, and [`with_name`](Self::with_name) can still change that.
-/// [`schedule`](Self::schedule) checks the fields that its class reads.
+/// Reading it checks only that it is a JSON object. What a field means, and whether it matters,
+/// depends on the class, which [`with_name`](Self::with_name) can still change.
+/// [`schedule`](Self::schedule) checks the fields that the class reads.
 #[derive(Debug, Clone)]
 pub struct SchedulerConfig {
     file: PathBuf,
     fields: Map<String, Value>,
-    /// The class that the model's index names, and the index.
+    /// The class that the model's index names, and the path of the index.
     index: Option<(String, PathBuf)>,
     in_stable_diffusion: bool,
-    /// In place of the class, and of the fields that tell its variants apart.
+    /// The name that a user chose; it replaces the class, and the fields that distinguish its
+    /// variants.
     name: Option<SchedulerName>,
 }
 
@@ -39,10 +44,10 @@ impl SchedulerConfig {
         Self::from_json(&text, file)
     }
 
-    /// Takes a configuration from JSON text. `file` is where it is from, for messages.
+    /// Takes a configuration from JSON text. `file` is the path that messages name.
     ///
     /// Python writes numbers that JSON does not have (`"lambda_min_clipped": -Infinity`); they are
-    /// understood.
+    /// accepted.
     pub fn from_json(text: &str, file: &Path) -> Result<Self, SchedulerError> {
         let fields = serde_json::from_str(&quote_non_finite(text))
             .map_err(|source| SchedulerError::Json { file: file.to_owned(), source })?;
@@ -56,25 +61,25 @@ impl SchedulerConfig {
     }
 
     /// The same configuration for another scheduler, as `from_config` of diffusers makes it: fields
-    /// that the other class does not have are ignored, and those that the file lacks have the other
-    /// class's defaults.
+    /// that the other class does not have are ignored, and fields that the file lacks have the
+    /// other class's defaults.
     #[must_use]
     pub fn with_name(&self, name: SchedulerName) -> Self {
         Self { name: Some(name), ..self.clone() }
     }
 
-    /// The same configuration for the class that a model's index names: diffusers goes by the
-    /// index, whatever the configuration's own `_class_name` is. `index` is the index's file, for
-    /// messages.
+    /// The same configuration for the class that a model's index names: diffusers follows the
+    /// index, whatever the configuration's own `_class_name` is. `index` is the path of the index,
+    /// for messages.
     #[must_use]
     pub fn of_class(&self, class: &str, index: &Path) -> Self {
         Self { index: Some((class.to_owned(), index.to_owned())), ..self.clone() }
     }
 
-    /// The configuration as `StableDiffusionPipeline` of diffusers changes it, and
-    /// `StableDiffusionXLPipeline` does not: `steps_offset` is 1 and `clip_sample` false, whatever
-    /// the file says. To another scheduler than the model's own, `from_config` passes these only in
-    /// place of fields that the file has.
+    /// The configuration with the changes that diffusers' `StableDiffusionPipeline` makes, and
+    /// `StableDiffusionXLPipeline` does not: `steps_offset` is 1 and `clip_sample` is false,
+    /// whatever the file says. Where another scheduler than the model's own is chosen,
+    /// `from_config` passes these values on only for fields that the file has.
     #[must_use]
     pub fn for_stable_diffusion(&self) -> Self {
         Self { in_stable_diffusion: true, ..self.clone() }
@@ -89,12 +94,12 @@ impl SchedulerConfig {
         Ok(if is_karras { SchedulerName { variant: Variant::Karras, ..name } } else { name })
     }
 
-    /// What the denoiser's output means to this scheduler.
+    /// How this scheduler interprets the denoiser's output.
     pub fn prediction(&self) -> Result<Prediction, SchedulerError> {
         Ok(self.settings()?.prediction)
     }
 
-    /// The calls for a number of steps.
+    /// The table of calls for a number of steps.
     pub fn schedule(&self, steps: u64) -> Result<Schedule, SchedulerError> {
         let settings = self.settings()?;
         let train_timesteps = settings.train_timesteps;
@@ -141,12 +146,12 @@ impl SchedulerConfig {
         Settings::new(&self.file, &self.read_fields(), self.asked()?)
     }
 
-    /// The scheduler's name as it was given, or the class that the model has.
+    /// The scheduler that was asked for by name, or else the model's own.
     fn asked(&self) -> Result<SchedulerName, SchedulerError> {
         self.name.map_or_else(|| self.class().map(SchedulerName::from), Ok)
     }
 
-    /// The fields of the file, and what a pipeline puts in their place.
+    /// The fields of the file, of which a pipeline replaces some by its own values.
     fn read_fields(&self) -> Cow<'_, Map<String, Value>> {
         let mut fields = Cow::Borrowed(&self.fields);
         if self.in_stable_diffusion {
@@ -178,8 +183,8 @@ impl SchedulerConfig {
     }
 }
 
-/// JSON text in which `NaN`, `Infinity` and `-Infinity`, which Python's encoder writes bare, are
-/// strings.
+/// JSON text in which `NaN`, `Infinity` and `-Infinity` are strings. Python's encoder writes them
+/// without quotes.
 fn quote_non_finite(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len());
     let mut rest = text;

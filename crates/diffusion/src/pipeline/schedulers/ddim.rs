@@ -1,3 +1,5 @@
+//! Which coefficients make the step graph compute DDIM?
+//!
 //! Denoising diffusion implicit models without noise: arXiv 2010.02502, equation 12 with sigma 0.
 
 use super::numbers::{single, whole};
@@ -12,8 +14,8 @@ pub(super) fn schedule(settings: &Settings, steps: usize) -> Result<Schedule, Be
     let call = |timestep: f64| {
         let timestep = timestep.round_ties_even();
         let alpha = settings.alpha(whole(timestep))?;
-        // Not that of the next call's timestep: where these are rounded, the two differ by a
-        // little.
+        // This is not the alpha of the next call's timestep: where timesteps are rounded, the two
+        // differ a little.
         let next = settings.alpha(whole(timestep) - stride)?;
         Ok(Call::new(single(timestep), update(settings.prediction, settings.clip, alpha, next)))
     };
@@ -27,15 +29,15 @@ pub(super) fn schedule(settings: &Settings, steps: usize) -> Result<Schedule, Be
 fn update(prediction: Prediction, clip: Option<f64>, alpha: f64, next: f64) -> Coefficients {
     let (signal, noise) = (alpha.sqrt(), (1.0 - alpha).sqrt());
     let (next_signal, next_noise) = (next.sqrt(), (1.0 - next).sqrt());
-    // Each as (times m, times L).
+    // Each is a pair: the factor of m and the factor of L.
     let (picture, epsilon) = match prediction {
         Prediction::Epsilon => ((-noise / signal, 1.0 / signal), (1.0, 0.0)),
         Prediction::V => ((-noise, signal), (signal, noise)),
         Prediction::Sample => ((1.0, 0.0), (-signal / noise, 1.0 / noise)),
     };
     match clip {
-        // In one, which keeps the large parts of both at small alphas from being rounded before
-        // they cancel.
+        // Both are combined into one coefficient. At small alphas this keeps their large parts from
+        // being rounded before they cancel.
         None => Coefficients {
             model: single(next_signal * picture.0 + next_noise * epsilon.0),
             latents: single(next_signal * picture.1 + next_noise * epsilon.1),

@@ -1,11 +1,14 @@
-//! DPM-Solver++ of second order, multistep: arXiv 2211.01095, algorithm 2.
+//! Which coefficients make the step graph compute DPM-Solver++?
+//!
+//! The multistep solver of second order: arXiv 2211.01095, algorithm 2.
 
 use super::numbers::single;
 use super::settings::{SecondOrder, Settings};
 use super::sigmas::{interpolate, karras, timesteps_of, with_final};
 use super::{Call, Coefficients, Prediction, Schedule, noise_schedule};
 
-/// From so many steps on, the last step is of second order, too, unless something else forbids it.
+/// With at least this many steps, the last step is of second order like the others, unless another
+/// setting forbids it.
 const FEW_STEPS: usize = 15;
 
 /// The calls of `DPMSolverMultistepScheduler`.
@@ -34,11 +37,11 @@ pub(super) fn schedule(settings: &Settings, steps: usize) -> Schedule {
     Schedule { init_noise_sigma: 1.0, calls: timesteps.iter().enumerate().map(call).collect() }
 }
 
-/// A noise level, in the two forms that the solver computes with.
+/// A noise level, in the two forms that the solver uses.
 struct Level {
-    /// Noise where the picture keeps its size.
+    /// The standard deviation of the noise where the picture is not scaled.
     sigma: f64,
-    /// What the picture is multiplied with where both together keep theirs.
+    /// The factor of the picture where picture and noise together have unit variance.
     alpha: f64,
 }
 
@@ -49,7 +52,7 @@ impl Level {
     }
 }
 
-/// Timesteps, which are whole numbers, and noise levels, which are one more.
+/// The timesteps, which are whole numbers, and the noise levels, of which there is one more.
 fn levels(settings: &Settings, steps: usize) -> (Vec<f64>, Vec<f32>) {
     let trained = noise_schedule::sigmas(&settings.alphas_cumprod);
     let (timesteps, sigmas) = if let (Some(range), [least, .., most] | [least @ most]) =
@@ -73,9 +76,9 @@ fn levels(settings: &Settings, steps: usize) -> (Vec<f64>, Vec<f32>) {
     (timesteps, sigmas)
 }
 
-/// A step from one noise level to the next; of second order where the level before is given.
+/// A step from one noise level to the next; it is of second order if the level before is given.
 ///
-/// `h` of the paper is the logarithm of the two levels' ratio, so that `exp(-h)` is that ratio
+/// The paper's `h` is the logarithm of the ratio of the two levels, so `exp(-h)` is that ratio
 /// itself.
 fn update(
     prediction: Prediction,
@@ -86,7 +89,7 @@ fn update(
 ) -> Coefficients {
     let shrink = next.sigma / now.sigma - 1.0;
     let direct = -next.alpha * shrink;
-    // How much of the difference to the output before is added.
+    // The factor of the difference between this output and the one before.
     let slope = before.map_or(0.0, |before| {
         let step = (now.sigma / next.sigma).ln();
         let ratio = step / (before.sigma / now.sigma).ln();

@@ -1,4 +1,4 @@
-//! What can be wrong with a scheduler.
+//! Why is there no schedule?
 
 use std::io;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use super::{SchedulerKind, SchedulerName};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SchedulerError {
-    /// A name that no scheduler has.
+    /// No scheduler has the name.
     #[error(
         "there is no scheduler `{name}`; there are {} and the names of their classes in diffusers",
         SchedulerName::known()
@@ -26,7 +26,7 @@ pub enum SchedulerError {
         /// Why.
         source: io::Error,
     },
-    /// The configuration is not JSON, or no object.
+    /// The configuration is not JSON, or not a JSON object.
     #[error("{} is no scheduler configuration: {source}", file.display())]
     Json {
         /// The file.
@@ -34,7 +34,7 @@ pub enum SchedulerError {
         /// Where and why.
         source: serde_json::Error,
     },
-    /// The model's own scheduler is none of those that are built.
+    /// The model's own scheduler is not one of those that are built.
     #[error(
         "{}: `{field}` is {class}, which is not built; built are {}",
         file.display(), SchedulerKind::ALL.map(SchedulerKind::class_name).join(", ")
@@ -47,7 +47,7 @@ pub enum SchedulerError {
         /// The class, as JSON.
         class: String,
     },
-    /// A field holds a value that is not supported, or of the wrong type.
+    /// A field has a value that is not supported, or a value of the wrong type.
     #[error("{}: `{field}` is {value}, which is not supported for {scheduler}; supported: {supported}", file.display())]
     Field {
         /// The file.
@@ -61,19 +61,21 @@ pub enum SchedulerError {
         /// What the field may hold.
         supported: String,
     },
-    /// A number of steps that the model has no timesteps for.
+    /// The model does not have enough timesteps for the number of steps, or the scheduler needs
+    /// more steps.
     #[error("{steps} steps are not possible with {}: it takes {least} to {train_timesteps} (`num_train_timesteps`)", file.display())]
     Steps {
         /// The file.
         file: PathBuf,
         /// The steps that were asked for.
         steps: u64,
-        /// The fewest: 4 where PNDM begins with steps of Runge-Kutta (`skip_prk_steps` is off).
+        /// The smallest number of steps: 4 if PNDM begins with Runge-Kutta steps (`skip_prk_steps`
+        /// is off).
         least: usize,
         /// How many timesteps the model was trained with.
         train_timesteps: usize,
     },
-    /// A timestep that the model was not trained with.
+    /// The schedule would need a timestep that the model was not trained with.
     #[error(
         "{}: {steps} steps reach timestep {timestep}, and the model was trained with 0 to {}; take fewer steps or a smaller `steps_offset`",
         file.display(), train_timesteps - 1
@@ -88,7 +90,7 @@ pub enum SchedulerError {
         /// How many timesteps the model was trained with.
         train_timesteps: usize,
     },
-    /// An update divides by zero.
+    /// An update would divide by zero.
     #[error(
         "{}: with {steps} steps, the update of {scheduler} at timestep {timestep} divides by zero; {hint}",
         file.display()
@@ -107,7 +109,7 @@ pub enum SchedulerError {
     },
 }
 
-/// Fields that say how the model was trained: they mean the same to every scheduler.
+/// Fields that say how the model was trained; they mean the same for every scheduler.
 const OF_THE_MODEL: [&str; 9] = [
     "num_train_timesteps",
     "beta_start",
@@ -121,7 +123,7 @@ const OF_THE_MODEL: [&str; 9] = [
 ];
 
 impl SchedulerError {
-    /// Whether the same model may well run with another scheduler.
+    /// Whether the same model is likely to run with another scheduler.
     pub fn is_of_one_scheduler(&self) -> bool {
         match self {
             Self::Class { .. } => true,

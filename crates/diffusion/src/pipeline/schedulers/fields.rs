@@ -1,5 +1,6 @@
-//! Fields of a configuration by their types. A field that is missing or null has its default; a
-//! flag that is null is off.
+//! How is a field of a configuration read, and checked, as a value of its type?
+//!
+//! A field that is missing or null has its default, except a flag: a flag that is null is off.
 
 use std::ops::RangeInclusive;
 use std::path::Path;
@@ -20,7 +21,7 @@ impl Fields<'_> {
         self.values.get(field).filter(|value| !value.is_null())
     }
 
-    /// The field holds something that is not supported.
+    /// The error for a field whose value is not supported.
     pub(super) fn error(
         &self,
         field: &'static str,
@@ -37,7 +38,7 @@ impl Fields<'_> {
         SchedulerError::Field { file, field, value, scheduler, supported: supported.into() }
     }
 
-    /// True or false; `null` is false, as Python takes it.
+    /// A boolean; `null` is false, as in Python.
     pub(super) fn flag(&self, field: &'static str, default: bool) -> Result<bool, SchedulerError> {
         match self.values.get(field) {
             None => Ok(default),
@@ -51,7 +52,7 @@ impl Fields<'_> {
         if self.flag(field, false)? { Err(self.error(field, "false")) } else { Ok(()) }
     }
 
-    /// Refuses a field that holds one of a few words.
+    /// Refuses a field whose value is one of these words.
     pub(super) fn none_of(
         &self,
         field: &'static str,
@@ -63,7 +64,7 @@ impl Fields<'_> {
         Ok(())
     }
 
-    /// A whole number within bounds.
+    /// A whole number in a range.
     pub(super) fn count(
         &self,
         field: &'static str,
@@ -84,7 +85,7 @@ impl Fields<'_> {
             })
     }
 
-    /// A number; Python's infinities stand as strings.
+    /// A number; strings stand for Python's infinities.
     pub(super) fn number(&self, field: &'static str, default: f64) -> Result<f64, SchedulerError> {
         match self.get(field) {
             None => Ok(default),
@@ -94,7 +95,7 @@ impl Fields<'_> {
         }
     }
 
-    /// A number above zero, if there is one.
+    /// A number above zero; `None` if the field is missing.
     pub(super) fn positive(&self, field: &'static str) -> Result<Option<f64>, SchedulerError> {
         if self.get(field).is_none() {
             return Ok(None);
@@ -107,7 +108,7 @@ impl Fields<'_> {
         }
     }
 
-    /// A list of so many numbers, if there is one.
+    /// A list of exactly this many numbers; `None` if the field is missing.
     pub(super) fn numbers(
         &self,
         field: &'static str,
@@ -124,12 +125,12 @@ impl Fields<'_> {
             })
     }
 
-    /// Whether a field is this word.
+    /// Whether the field's value is this word.
     pub(super) fn holds(&self, field: &str, word: &str) -> bool {
         self.get(field).and_then(Value::as_str) == Some(word)
     }
 
-    /// One of a few words.
+    /// The value that belongs to one of a few words.
     pub(super) fn word<T: Copy>(
         &self,
         field: &'static str,

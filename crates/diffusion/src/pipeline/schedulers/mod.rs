@@ -1,17 +1,18 @@
-//! Schedulers: what each call of the denoiser is given, and how its output updates the latents.
+//! What is each call of the denoiser given, and how does its output update the latents?
 //!
-//! A scheduler here is no object with state: it is a table, computed before the first call, of the
-//! numbers that the step graph takes. One call of the graph, with `m` the guided output of the
-//! denoiser for `input_scale * L` at `timestep`, computes
+//! A scheduler here is not an object with state. It is a table, computed before the first call, of
+//! the numbers that the step graph takes. One call of the graph, where `m` is the guided output of
+//! the denoiser for `input_scale * L` at `timestep`, computes
 //!
 //! ```text
 //! out = clamp(output_model * m + output_latents * L, -clip, clip)
-//! new = base * B + latents * L + model * m + output * out + history[0] * h1 + history[1] * h2 + history[2] * h3 + noise * n
+//! new = base * B + latents * L + model * m + output * out
+//!       + history[0] * h1 + history[1] * h2 + history[2] * h3 + noise * n
 //! ```
 //!
 //! where `L` are the latents that the denoiser sees, `B` the latents of an earlier call ([`Base`]),
-//! `h1`, `h2`, `h3` the `out` of the last calls that were remembered, newest first, and `n` is
-//! normal noise. Every update that is linear in these fits.
+//! `h1`, `h2` and `h3` the `out` of the last remembered calls, the newest first, and `n` normal
+//! noise. Every update that is linear in these can be expressed in this form.
 //!
 //! | scheduler | history keeps | source |
 //! |---|---|---|
@@ -21,8 +22,8 @@
 //! | [`DpmSolverMultistep`](SchedulerKind::DpmSolverMultistep) | predicted pictures | arXiv 2211.01095, algorithm 2 |
 //! | [`Pndm`](SchedulerKind::Pndm) | the denoiser's outputs | arXiv 2202.09778, equations 9, 12 and 13 |
 //!
-//! The numbers follow diffusers 0.42.1, its roundings of timesteps included, since that is what
-//! models were released with.
+//! The numbers follow diffusers 0.42.1, including its rounding of timesteps, since models were
+//! released with it.
 
 mod config;
 mod ddim;
@@ -45,7 +46,7 @@ pub use name::{SchedulerKind, SchedulerName, Variant};
 
 pub use crate::models::Coefficients;
 
-/// What a denoiser's output means: the field `prediction_type`.
+/// The meaning of a denoiser's output: the field `prediction_type`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Prediction {
     /// The noise in the latents.
@@ -60,11 +61,11 @@ pub enum Prediction {
 /// All calls of the denoiser for one picture.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Schedule {
-    /// What unit normal noise is multiplied with to become the first latents.
+    /// The factor that turns unit normal noise into the first latents.
     pub init_noise_sigma: f32,
-    /// The calls in order. As many as there are steps; one more with PNDM from two steps on, nine
-    /// more where it starts with Runge-Kutta, and fewer with DPM++ where `lambda_min_clipped` cuts
-    /// trailing strides off.
+    /// The calls in order. There are usually as many as there are steps; PNDM has one more from two
+    /// steps on, and nine more if it starts with Runge-Kutta steps; DPM++ has fewer if
+    /// `lambda_min_clipped` cuts off trailing strides.
     pub calls: Vec<Call>,
 }
 
@@ -82,50 +83,50 @@ impl Schedule {
     }
 }
 
-/// One call of the denoiser, and what becomes of its output.
+/// One call of the denoiser, and how its output is used.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Call {
-    /// What the denoiser is told. A whole number, except with linspace spacing or Karras sigmas of
-    /// the Euler schedulers.
+    /// The timestep that the denoiser is given. It is a whole number, except with linspace spacing
+    /// or Karras sigmas of the Euler schedulers.
     pub timestep: f32,
-    /// The numbers of the update.
+    /// The coefficients of the update.
     pub coefficients: Coefficients,
-    /// Which latents stand in the slot `B`.
+    /// Which latents are in the slot `B`.
     pub base: Base,
-    /// Whether this call's `L` are kept: a later call has them as [`Base::Saved`].
+    /// Whether this call's `L` are kept; a later call then reads them as [`Base::Saved`].
     pub saves_latents: bool,
-    /// Whether this call's `out` becomes `h1` of the next one, and `h1` becomes `h2`, `h2` becomes
-    /// `h3`. Otherwise it becomes `h3`.
+    /// Whether this call's `out` becomes `h1` of the next call, while `h1` becomes `h2` and `h2`
+    /// becomes `h3`. If not, `out` becomes `h3`.
     pub remembers: bool,
-    /// What becomes of `h3`, whose memory every call takes over.
+    /// How `h3` is treated, whose memory every call reuses.
     pub third: Third,
-    /// Whether noise is drawn for this call. Where it is not, the slot may hold anything finite.
+    /// Whether noise is drawn for this call. If not, the slot may hold any finite numbers.
     pub draws_noise: bool,
 }
 
-/// Which latents stand in the slot `B` of a call.
+/// Which latents are in the slot `B` of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Base {
-    /// Those that the denoiser sees; the coefficient [`base`](Coefficients::base) is zero, so that
-    /// the slot may hold anything finite.
+    /// The latents that the denoiser sees. The coefficient [`base`](Coefficients::base) is zero, so
+    /// the slot may hold any finite numbers.
     Current,
-    /// Those of the last call with [`saves_latents`](Call::saves_latents).
+    /// The latents of the last call with [`saves_latents`](Call::saves_latents).
     Saved,
 }
 
-/// What becomes of the third remembered output around a call.
+/// How the third remembered output is treated before and after a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Third {
-    /// It is read, and gone after the call.
+    /// The call reads it, and reuses its memory.
     Stays,
-    /// It is kept elsewhere before the call, which finds zeros in its place.
+    /// It is set aside before the call, which reads zeros in its place.
     SetAside,
-    /// The one that was set aside stands in its place again after the call.
+    /// After the call, the output that was set aside is put back.
     TakenBack,
 }
 
 impl Call {
-    /// A call that neither reads nor leaves anything beside the latents.
+    /// A call that reads and leaves nothing but latents.
     const fn new(timestep: f32, coefficients: Coefficients) -> Self {
         Self {
             timestep,

@@ -1,11 +1,14 @@
-//! The names of schedulers.
+//! Which scheduler does a name mean?
+//!
+//! A name is either a short name, in the spelling of any user interface, or the name of a class of
+//! diffusers. It gives an update rule and a variant of that rule.
 
 use std::fmt;
 use std::str::FromStr;
 
 use super::SchedulerError;
 
-/// A scheduler's update rule; one for each class of diffusers that is supported.
+/// A scheduler's update rule; each supported class of diffusers has one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SchedulerKind {
     /// `DDIMScheduler` with eta 0.
@@ -36,7 +39,7 @@ impl SchedulerKind {
         }
     }
 
-    /// The kind of a class of diffusers.
+    /// The kind that corresponds to a class of diffusers.
     pub(super) fn of_class(class: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.class_name() == class)
     }
@@ -64,27 +67,29 @@ impl fmt::Display for SchedulerKind {
 pub struct SchedulerName {
     /// The update rule.
     pub kind: SchedulerKind,
-    /// Which variant of it.
+    /// The variant of the update rule.
     pub variant: Variant,
 }
 
 /// A variant of an update rule: its noise levels, its solver, and whether it starts with
 /// Runge-Kutta steps.
 ///
-/// A short name says all of it, whatever the model's configuration has: `euler` has no Karras
-/// sigmas, `euler_karras` has them, `dpm++_2m` is no stochastic solver, `ddim` clips nothing unless
-/// the configuration says so. The name of a class of diffusers says nothing of it.
+/// A short name decides all of these, whatever the model's configuration says: `euler` has no
+/// Karras sigmas, `euler_karras` has them, and `dpm++_2m` is not a stochastic solver. `ddim` clips
+/// nothing unless the configuration asks for it. The name of a class of diffusers decides none of
+/// them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Variant {
     /// As the model's configuration has it.
     Configured,
     /// The variant without options.
     Plain,
-    /// The same with Karras sigmas.
+    /// The variant with Karras sigmas.
     Karras,
 }
 
-/// Every short name as [`normalized`] gives it; the first of a line is the one that is displayed.
+/// Every short name, in the form that [`normalized`] gives; the first one of each line is
+/// displayed.
 const NAMES: [(&[&str], SchedulerKind, Variant); 7] = [
     (&["ddim"], SchedulerKind::Ddim, Variant::Plain),
     (&["euler"], SchedulerKind::Euler, Variant::Plain),
@@ -95,8 +100,8 @@ const NAMES: [(&[&str], SchedulerKind, Variant); 7] = [
     (&["pndm", "plms"], SchedulerKind::Pndm, Variant::Plain),
 ];
 
-/// A name in the form of [`NAMES`]: `DPM++ 2M Karras` of AUTOMATIC1111's web UI, `dpmpp_2m_karras`
-/// of ComfyUI and `k_dpmpp_2m_karras` of k-diffusion are one name.
+/// A name in the form of [`NAMES`]. `DPM++ 2M Karras` of AUTOMATIC1111's web UI, `dpmpp_2m_karras`
+/// of ComfyUI and `k_dpmpp_2m_karras` of k-diffusion all give the same name.
 fn normalized(name: &str) -> String {
     let name = name.trim().to_ascii_lowercase().replace([' ', '-'], "_").replace("dpmpp", "dpm++");
     name.strip_prefix("k_").unwrap_or(&name).to_owned()
@@ -112,7 +117,7 @@ impl SchedulerName {
 impl FromStr for SchedulerName {
     type Err = SchedulerError;
 
-    /// Takes the short names in the spelling of any user interface, and the names of classes of
+    /// Accepts the short names, in the spelling of any user interface, and the class names of
     /// diffusers.
     fn from_str(name: &str) -> Result<Self, SchedulerError> {
         if let Some(kind) = SchedulerKind::of_class(name) {

@@ -1,15 +1,18 @@
-//! How much of the picture is left at each timestep that a model was trained with.
+//! How much of the picture is left at each timestep that a model was trained with?
+//!
+//! The answer follows from the betas of the training. Which of these timesteps are visited is
+//! decided in `spacing.rs`.
 
 use std::f64::consts::PI;
 
 use super::numbers::{real, single};
 
-/// How the betas of the training's timesteps run.
+/// How the betas change over the training's timesteps.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Betas {
     /// In equal steps.
     Linear { start: f64, end: f64 },
-    /// Their square roots run in equal steps: latent diffusion.
+    /// In equal steps of their square roots, as latent diffusion does it.
     ScaledLinear { start: f64, end: f64 },
     /// From a squared cosine (arXiv 2102.09672, equation 17).
     SquaredCosine,
@@ -17,22 +20,22 @@ pub(super) enum Betas {
     Trained(Vec<f64>),
 }
 
-/// What is done so that the last timestep holds no picture at all (arXiv 2305.08891, algorithm 1).
+/// The change that makes the last timestep hold no picture at all (arXiv 2305.08891, algorithm 1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ZeroSnr {
     /// Nothing.
     Off,
-    /// Betas are rescaled until its alpha is zero.
+    /// Betas are rescaled until the last alpha is zero.
     Exact,
-    /// The same, and then its alpha is set to 2^-24, so that its sigma is finite.
+    /// As `Exact`, but the last alpha is then set to 2^-24, so that its sigma is finite.
     Almost,
 }
 
-/// The products of alphas: the share of the picture in the latents' variance, by the training's
-/// timesteps.
+/// The cumulative products of alphas, one for each of the training's timesteps: the share of the
+/// picture in the variance of the latents.
 ///
-/// Each step is rounded to f32 where torch rounds it, so that the products are those that diffusers
-/// computes with. `None` where a beta is not between 0 and 1.
+/// Each operation is rounded to f32 where torch rounds it, so that the products equal those that
+/// diffusers computes with. `None` if a beta is not between 0 and 1.
 pub(super) fn alphas_cumprod(
     betas: &Betas,
     train_timesteps: usize,
@@ -60,14 +63,14 @@ pub(super) fn alphas_cumprod(
     Some(products)
 }
 
-/// The standard deviations of the noise, where the picture keeps its size: `sqrt((1 - alpha) /
+/// The standard deviations of the noise where the picture is not scaled: `sqrt((1 - alpha) /
 /// alpha)`.
 pub(super) fn sigmas(alphas_cumprod: &[f32]) -> Vec<f32> {
     alphas_cumprod.iter().map(|alpha| ((1.0 - alpha) / alpha).sqrt()).collect()
 }
 
-/// `torch.linspace` in f32: the first half counts from the start, the second from the end, each
-/// with one rounding.
+/// `torch.linspace` in f32: the first half is counted from the start and the second half from the
+/// end, each value with a single rounding.
 fn linspace(start: f64, end: f64, count: usize) -> Vec<f32> {
     let (start, end) = (single(start), single(end));
     if count == 1 {
@@ -92,7 +95,7 @@ fn squared_cosine(count: usize) -> Vec<f32> {
     (0..count).map(|index| single(beta(index).min(0.999))).collect()
 }
 
-/// The products of `1 - beta`, summed up in f64 as `torch.cumprod` does.
+/// The cumulative products of `1 - beta`, accumulated in f64 as `torch.cumprod` does.
 fn products(betas: &[f32]) -> Vec<f32> {
     let mut product = 1.0;
     let next = |beta: &f32| {

@@ -1,7 +1,8 @@
-//! The few conversions between kinds of numbers, each with the reason why it loses nothing that
-//! matters.
+//! How are numbers converted between types, and why does a conversion lose nothing that matters?
+//!
+//! Each conversion is a function of its own, which states the reason.
 
-/// A count as a number to compute with.
+/// A count as an f64.
 #[expect(clippy::cast_precision_loss, reason = "counts of timesteps are far below 2^53")]
 pub(super) fn real(count: usize) -> f64 {
     count as f64
@@ -13,13 +14,13 @@ pub(super) fn single(number: f64) -> f32 {
     number as f32
 }
 
-/// A whole number; what is beyond the range becomes its end.
+/// A whole number; a value beyond the range becomes the end of the range.
 #[expect(clippy::cast_possible_truncation, reason = "timesteps are far below 2^53")]
 pub(super) fn whole(number: f64) -> i64 {
     number as i64
 }
 
-/// A position; what is below zero becomes zero.
+/// A position in a table; a value below zero becomes zero.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,

@@ -1,13 +1,16 @@
-//! Pseudo linear multistep: arXiv 2202.09778, equations 9 and 12, started by a step that is done
-//! twice, or by three steps of Runge-Kutta (equation 13).
+//! Which coefficients make the step graph compute PNDM?
+//!
+//! Pseudo linear multistep: arXiv 2202.09778, equations 9 and 12. It is started either by doing the
+//! first step twice, or by three steps of Runge-Kutta (equation 13).
 
 use super::numbers::{single, whole};
 use super::settings::{Beyond, Settings};
 use super::{Base, Call, Coefficients, Prediction, Schedule, Third};
 
-/// The steps that are done by Runge-Kutta where `skip_prk_steps` is off.
+/// How many steps are done by Runge-Kutta if `skip_prk_steps` is off.
 const RUNGE_KUTTA_STEPS: usize = 3;
-/// The fewest steps with Runge-Kutta: the last of its steps leads to a fourth timestep.
+/// The smallest number of steps with Runge-Kutta: the last of its three steps leads to a fourth
+/// timestep.
 pub(super) const LEAST_RUNGE_KUTTA_STEPS: usize = RUNGE_KUTTA_STEPS + 1;
 
 /// The calls of `PNDMScheduler`.
@@ -25,9 +28,9 @@ pub(super) fn schedule(settings: &Settings, steps: usize) -> Result<Schedule, Be
 
 /// The calls with `skip_prk_steps`.
 ///
-/// The second timestep is called twice. The first time, its output is averaged with that of the
-/// first one, and the first step is done again with it, from where it began; this output is not
-/// remembered.
+/// The second timestep is called twice. After the first of these calls, its output is averaged with
+/// that of the call before, and the first step is done again with the average, from the latents
+/// where it began. The output of that first call is not remembered.
 fn multistep(
     settings: &Settings,
     stride: i64,
@@ -65,8 +68,8 @@ fn multistep(
     timesteps.into_iter().enumerate().map(call).collect()
 }
 
-/// The calls without `skip_prk_steps`: four for each of the first steps, then one for each timestep
-/// from the fourth on.
+/// The calls without `skip_prk_steps`: four for each of the first three steps, then one for each
+/// timestep from the fourth on.
 fn after_runge_kutta(
     settings: &Settings,
     stride: i64,
@@ -91,15 +94,16 @@ fn after_runge_kutta(
 
 /// One step of Runge-Kutta, `from` one timestep `to` the next.
 ///
-/// Its four calls give the outputs `e0` to `e3`, each for the latents that the call before led to.
-/// All of them start from the same latents `S`, and the last one goes from there by
-/// `e0 / 6 + e1 / 3 + e2 / 3 + e3 / 6`.
+/// Its four calls give the outputs `e0` to `e3`, each for the latents that the call before
+/// produced. All four start from the same latents `S`, and the last one moves from `S` by `e0 / 6 +
+/// e1 / 3 + e2 / 3 + e3 / 6`.
 ///
-/// There is room for three earlier outputs, and the multistep that follows needs three. So `S` and
-/// `e1` are not kept but computed from the latents `L` of a call, which are `latents * S + model *
-/// e` by the transfer that led to them. The third call leaves `weight * e2 + L / second.model` in
-/// `h3`, with a weight such that the last call finds in `h3` and in its own latents all that it
-/// needs of `S`, `e1` and `e2`.
+/// There are slots for three earlier outputs, and the multistep method that follows needs all
+/// three. `S` and `e1` are therefore not kept. They are computed from the latents `L` of a later
+/// call, because `L` is `latents * S + model * e` with the coefficients of the transfer that
+/// produced it. The third call leaves `weight * e2 + L / second.model` in `h3`. The weight is
+/// chosen such that the last call finds in `h3` and in its own latents all that it needs of `S`,
+/// `e1` and `e2`.
 fn runge_kutta(
     settings: &Settings,
     half: i64,
@@ -141,7 +145,8 @@ fn runge_kutta(
         history: [single(whole_step.model / 6.0), 0.0, single(whole_step.model / 3.0)],
         ..Coefficients::NONE
     };
-    // Only before the last of these steps are three earlier outputs there that are still needed.
+    // Only during the last of these steps do the slots hold three earlier outputs that are still
+    // needed.
     let [aside, back] =
         if is_last { [Third::SetAside, Third::TakenBack] } else { [Third::Stays; 2] };
     Ok([
@@ -152,14 +157,15 @@ fn runge_kutta(
     ])
 }
 
-/// A timestep as the denoiser is told it.
+/// A timestep in the form in which the denoiser is given it.
 #[expect(clippy::cast_precision_loss, reason = "there are 100000 timesteps at most")]
 fn timestep(whole: i64) -> f32 {
     whole as f32
 }
 
-/// How this output and the remembered ones, newest first, are weighted: by call, the last line from
-/// then on. Adams and Bashforth's, but for the second line.
+/// The weights of this output and of the remembered ones, the newest first. The row is that of the
+/// call; the last row also holds for all later calls. All rows but the second are Adams and
+/// Bashforth's.
 const WEIGHTS: [[f64; 4]; 5] = [
     [1.0, 0.0, 0.0, 0.0],
     [1.0 / 2.0, 1.0 / 2.0, 0.0, 0.0],
@@ -168,7 +174,7 @@ const WEIGHTS: [[f64; 4]; 5] = [
     [55.0 / 24.0, -59.0 / 24.0, 37.0 / 24.0, -9.0 / 24.0],
 ];
 
-/// Equation 9: from one noise level to the next, given the noise.
+/// Equation 9: the factors that lead from one noise level to the next, given the noise.
 struct Transfer {
     latents: f64,
     model: f64,

@@ -1,5 +1,6 @@
-//! What the fields of a configuration mean to one scheduler; the only place that knows their names
-//! and defaults.
+//! What do the fields of a configuration mean to one scheduler?
+//!
+//! This is the only place that knows the names and defaults of the fields.
 
 use std::path::Path;
 
@@ -17,34 +18,35 @@ pub(super) struct Settings {
     pub(super) prediction: Prediction,
     /// `num_train_timesteps`, at least 1.
     pub(super) train_timesteps: usize,
-    /// One for each of the training's timesteps.
+    /// One value for each of the training's timesteps.
     pub(super) alphas_cumprod: Vec<f32>,
     /// `rescale_betas_zero_snr`.
     pub(super) rescale_zero_snr: bool,
     pub(super) spacing: Spacing,
     pub(super) steps_offset: u32,
-    /// `set_alpha_to_one`: whether the picture after the last step is free of noise; DDIM and PNDM.
+    /// `set_alpha_to_one`: whether the picture after the last step is free of noise; for DDIM and
+    /// PNDM.
     pub(super) final_alpha_one: bool,
-    /// `clip_sample_range`, where `clip_sample` is on; DDIM.
+    /// `clip_sample_range`, if `clip_sample` is on; for DDIM.
     pub(super) clip: Option<f64>,
-    /// `skip_prk_steps` is off: whether PNDM begins with steps of Runge-Kutta.
+    /// The opposite of `skip_prk_steps`: whether PNDM begins with Runge-Kutta steps.
     pub(super) runge_kutta: bool,
-    /// Where `use_karras_sigmas` is on; Euler and DPM++.
+    /// The range of Karras sigmas, if `use_karras_sigmas` is on; for Euler and DPM++.
     pub(super) karras: Option<KarrasRange>,
-    /// Whether DPM++ rounds the timesteps of Karras levels; it cuts them off where `beta_schedule`
-    /// is `squaredcos_cap_v2`.
+    /// Whether DPM++ rounds the timesteps of Karras sigmas to the nearest integer. It truncates
+    /// them if `beta_schedule` is `squaredcos_cap_v2`.
     pub(super) rounds_timesteps: bool,
     pub(super) final_sigma: FinalSigma,
     pub(super) solver: Solver,
 }
 
-/// A timestep that the model was not trained with.
+/// The error for a timestep that the model was not trained with.
 pub(super) struct Beyond {
     pub(super) timestep: i64,
 }
 
-/// `sigma_min` and `sigma_max`: the ends of the Karras levels, where they are not those of the
-/// training.
+/// `sigma_min` and `sigma_max`: the ends of the Karras sigmas; `None` for the ends of the
+/// training's noise levels.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct KarrasRange {
     pub(super) min: Option<f64>,
@@ -55,17 +57,17 @@ pub(super) struct KarrasRange {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FinalSigma {
     Zero,
-    /// `sigma_min`: that of the training's first timestep.
+    /// `sigma_min`: the noise of the training's first timestep.
     Least,
 }
 
-/// What DPM++ alone reads.
+/// The settings that only DPM++ reads.
 pub(super) struct Solver {
     pub(super) second_order: SecondOrder,
     pub(super) lower_order_final: bool,
     pub(super) euler_at_final: bool,
-    /// How many of the training's timesteps are visited: those whose lambda, the logarithm of
-    /// signal over noise, is not below `lambda_min_clipped`.
+    /// How many of the training's timesteps are visited: those whose lambda, half the logarithm of
+    /// the signal-to-noise ratio, is not below `lambda_min_clipped`.
     pub(super) train_timesteps: usize,
 }
 
@@ -76,7 +78,8 @@ pub(super) enum SecondOrder {
     Heun,
 }
 
-/// More timesteps than anything is trained with; it bounds what a damaged file can ask for.
+/// The largest number of timesteps that is accepted, more than any model is trained with. It limits
+/// how much work a damaged file can cause.
 const MOST_TIMESTEPS: usize = 100_000;
 
 const PREDICTIONS: [(&str, Prediction); 3] = [
@@ -91,7 +94,7 @@ const SPACINGS: [(&str, Spacing); 3] = [
 ];
 const FINAL_SIGMAS: [(&str, FinalSigma); 2] =
     [("zero", FinalSigma::Zero), ("sigma_min", FinalSigma::Least)];
-/// The last three belong to other solvers, and mean their default to this one.
+/// The last three names belong to other solvers; for this one they mean the default.
 const SOLVER_TYPES: [(&str, SecondOrder); 5] = [
     ("midpoint", SecondOrder::Midpoint),
     ("heun", SecondOrder::Heun),
@@ -101,7 +104,7 @@ const SOLVER_TYPES: [(&str, SecondOrder); 5] = [
 ];
 
 impl Settings {
-    /// Reads the fields that a scheduler has, and refuses what it cannot follow.
+    /// Reads the fields that a scheduler has, and refuses values that it cannot follow.
     pub(super) fn new(
         file: &Path,
         fields: &Map<String, Value>,
@@ -127,7 +130,7 @@ impl Settings {
             if matches!(kind, Pndm | EulerAncestral) { &PREDICTIONS[..2] } else { &PREDICTIONS };
         let spacing =
             if matches!(kind, Ddim | Pndm) { Spacing::Leading } else { Spacing::Linspace };
-        // Latents lie beyond 1, where the class's default clips them; no program's `ddim` does.
+        // The class clips by default, although latents lie beyond 1. No program's `ddim` does that.
         let has_clip =
             kind == Ddim && fields.flag("clip_sample", name.variant == Variant::Configured)?;
         let alphas_cumprod = read_alphas(&fields, train_timesteps, zero_snr)?;
@@ -172,12 +175,13 @@ impl Settings {
         })
     }
 
-    /// How far apart whole strides are.
+    /// The distance between two timesteps that are whole strides apart.
     pub(super) fn stride(&self, steps: usize) -> i64 {
         i64::try_from(self.train_timesteps / steps).unwrap_or(i64::MAX)
     }
 
-    /// The product of alphas at a timestep; below the first one, that of the finished picture.
+    /// The cumulative product of alphas at a timestep. Below the first timestep it is that of the
+    /// finished picture.
     pub(super) fn alpha(&self, timestep: i64) -> Result<f64, Beyond> {
         let index = usize::try_from(timestep).ok();
         let alpha = match index {
@@ -196,7 +200,7 @@ impl KarrasRange {
 }
 
 impl Solver {
-    /// What the schedulers without a solver have.
+    /// The values for schedulers that do not use this solver.
     const UNUSED: Self = Self {
         second_order: SecondOrder::Midpoint,
         lower_order_final: true,
@@ -225,7 +229,7 @@ impl Solver {
     }
 }
 
-/// Refuses the fields that a scheduler has, where they ask for what is not built.
+/// Refuses values of the scheduler's fields that ask for something that is not built.
 fn refuse_unsupported(fields: &Fields) -> Result<(), SchedulerError> {
     let kind = fields.name.kind;
     if matches!(kind, SchedulerKind::Ddim | SchedulerKind::DpmSolverMultistep) {
@@ -248,7 +252,7 @@ fn refuse_unsupported(fields: &Fields) -> Result<(), SchedulerError> {
     }
 }
 
-/// The same of those fields that a short name decides.
+/// The same for the fields that a short name decides.
 fn refuse_unsupported_variants(fields: &Fields) -> Result<(), SchedulerError> {
     let kind = fields.name.kind;
     if kind.has_karras() {
@@ -258,7 +262,7 @@ fn refuse_unsupported_variants(fields: &Fields) -> Result<(), SchedulerError> {
     if kind == SchedulerKind::DpmSolverMultistep {
         fields.only_off("use_lu_lambdas")?;
         fields.only_off("use_flow_sigmas")?;
-        // `deis` belongs to another solver, and means the default to this one.
+        // `deis` belongs to another solver; for this one it means the default.
         fields.word("algorithm_type", (), &[("dpmsolver++", ()), ("deis", ())])?;
         fields.count("solver_order", 2, 2..=2)?;
     }

@@ -1,15 +1,17 @@
-//! Noise levels between the training's timesteps: what the Euler schedulers and DPM-Solver step
-//! along.
+//! At which noise levels do the Euler schedulers and DPM-Solver step?
+//!
+//! The levels lie between those of the training's timesteps.
 
 use super::noise_schedule;
 use super::numbers::{position, real, single};
 use super::settings::{FinalSigma, KarrasRange, Settings};
 use super::spacing::{Spacing, linspace};
 
-/// Noise levels, newest first: one for each call, and the one that is left after the last.
+/// Noise levels, the noisiest first: one for each call, and the one that is left after the last
+/// call.
 pub(super) struct Levels {
     pub(super) timesteps: Vec<f32>,
-    /// One longer than `timesteps`.
+    /// One element longer than `timesteps`.
     pub(super) sigmas: Vec<f32>,
 }
 
@@ -43,14 +45,14 @@ impl Levels {
         }
     }
 
-    /// Timestep, level and next level of each call.
+    /// Timestep, noise level and next noise level of each call.
     pub(super) fn steps(&self) -> impl Iterator<Item = (f32, f64, f64)> {
         let pairs = self.sigmas.windows(2).map(|pair| (f64::from(pair[0]), f64::from(pair[1])));
         self.timesteps.iter().zip(pairs).map(|(&timestep, (sigma, next))| (timestep, sigma, next))
     }
 }
 
-/// Levels in f32, followed by the one that is left after the last call.
+/// The levels in f32, followed by the level that is left after the last call.
 pub(super) fn with_final(sigmas: &[f64], settings: &Settings, trained: &[f32]) -> Vec<f32> {
     let last = match settings.final_sigma {
         FinalSigma::Zero => 0.0,
@@ -59,7 +61,8 @@ pub(super) fn with_final(sigmas: &[f64], settings: &Settings, trained: &[f32]) -
     sigmas.iter().copied().map(single).chain([last]).collect()
 }
 
-/// The value at a position between those of a table; beyond its ends, that of the end.
+/// The value at a position between two entries of a table; beyond an end of the table, the value at
+/// that end.
 pub(super) fn interpolate(table: &[f32], at: f64) -> f64 {
     let at = at.clamp(0.0, real(table.len().saturating_sub(1)));
     let below = position(at);
@@ -71,7 +74,8 @@ pub(super) fn interpolate(table: &[f32], at: f64) -> f64 {
     }
 }
 
-/// Levels that are closer where there is less noise: arXiv 2206.00364, equation 5, with rho 7.
+/// Levels that lie closer together where there is less noise: arXiv 2206.00364, equation 5, with
+/// rho 7.
 pub(super) fn karras(range: KarrasRange, most: f64, least: f64, steps: usize) -> Vec<f64> {
     const RHO: f64 = 7.0;
     let most = range.max.unwrap_or(most).powf(1.0 / RHO);
@@ -82,7 +86,8 @@ pub(super) fn karras(range: KarrasRange, most: f64, least: f64, steps: usize) ->
         .collect()
 }
 
-/// Where levels lie among the trained ones, by their logarithms.
+/// The timesteps, with fractions, at which the levels lie among the trained ones, interpolated by
+/// their logarithms.
 pub(super) fn timesteps_of(sigmas: &[f64], trained: &[f32]) -> Vec<f64> {
     let logs: Vec<f64> =
         trained.iter().map(|&sigma| f64::from(single(f64::from(sigma).ln()))).collect();

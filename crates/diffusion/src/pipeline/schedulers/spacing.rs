@@ -1,21 +1,22 @@
-//! Which of the training's timesteps a number of steps visits: table 2 of arXiv 2305.08891, with
-//! the roundings of diffusers.
+//! Which of the training's timesteps does a number of steps visit?
+//!
+//! Table 2 of arXiv 2305.08891, with the roundings of diffusers.
 
 use super::numbers::real;
 
 /// The field `timestep_spacing`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Spacing {
-    /// Whole strides from the first timestep up, which leaves out the last.
+    /// Whole strides from the first timestep upwards, which leaves out the last timestep.
     Leading,
-    /// Strides from the last timestep down.
+    /// Strides from the last timestep downwards.
     Trailing,
-    /// From the first timestep to the last.
+    /// Evenly spaced from the first timestep to the last.
     Linspace,
 }
 
 impl Spacing {
-    /// The timesteps of a scheduler without a solver of its own, newest first. Those of
+    /// The timesteps of a scheduler other than DPM-Solver, the largest first. Those of
     /// [`Linspace`](Self::Linspace) have fractions.
     pub(super) fn timesteps(self, train_timesteps: usize, steps: usize, offset: u32) -> Vec<f64> {
         match self {
@@ -27,11 +28,11 @@ impl Spacing {
         }
     }
 
-    /// The timesteps of DPM-Solver, newest first: it divides the range by one step more, and leaves
-    /// out the end of the last one.
+    /// The timesteps of DPM-Solver, the largest first. It divides the range into one more step, and
+    /// leaves out the end of the last step.
     ///
-    /// `within` is the number of timesteps that are left once those of too little picture are cut
-    /// off.
+    /// `within` is the number of timesteps that are left after those with too little of the picture
+    /// are cut off.
     pub(super) fn solver_timesteps(
         self,
         train_timesteps: usize,
@@ -57,11 +58,12 @@ fn leading(span: usize, count: usize, offset: u32) -> Vec<f64> {
     (0..count).rev().map(|index| real(index * stride) + f64::from(offset)).collect()
 }
 
-/// Strides down from `start`, and one less each.
+/// Timesteps in strides from `start` downwards, each reduced by one.
 ///
-/// For some numbers of steps (61 is the first of 1000) the division of `numpy.arange` leaves one
-/// value more, at zero but for its rounding. diffusers then makes one call more at timestep -1,
-/// which DDIM looks up as the noisiest one of all; it is left out here.
+/// For some numbers of steps (61 is the first, with 1000 timesteps) the division of `numpy.arange`
+/// gives one value more, which would be zero but for its rounding. diffusers then makes one more
+/// call at timestep -1, for which DDIM looks up the noisiest level of all. That call is left out
+/// here.
 fn trailing(start: usize, stride: f64) -> Vec<f64> {
     let count = (real(start) / stride).ceil();
     let step = (real(start) - stride) - real(start);

@@ -1,19 +1,19 @@
-//! Why there is no tokenizer, or no tokens of a text.
+//! Why is there no tokenizer, or why could it not encode a text?
 
 use std::io;
 use std::path::PathBuf;
 
-/// Why a tokenizer could not be opened, or a text not be encoded.
+/// Why a tokenizer could not be opened, or a text could not be encoded.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TokenizerError {
-    /// No folder of that name.
+    /// There is no folder of that name.
     #[error("there is no folder {}: is the model fully downloaded?", folder.display())]
     NoFolder {
         /// The tokenizer's folder.
         folder: PathBuf,
     },
-    /// A file that the tokenizer cannot do without.
+    /// A file is missing that the tokenizer needs.
     #[error("there is no {}, and no tokenizer.json in its place: is the model fully downloaded?", path.display())]
     NoFile {
         /// The missing file.
@@ -24,10 +24,10 @@ pub enum TokenizerError {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
-    /// A file is not what its name says.
+    /// A file's contents are not what its name says.
     #[error("{} is broken: {why}; is it fully downloaded?", path.display())]
     Broken {
         /// The file.
@@ -35,7 +35,7 @@ pub enum TokenizerError {
         /// What is wrong with it.
         why: String,
     },
-    /// A special token that the vocabulary lacks.
+    /// The vocabulary lacks a special token.
     #[error("{} lacks the {role} token `{token}`: is it the vocabulary of this model?", path.display())]
     NoToken {
         /// The vocabulary.

@@ -1,9 +1,8 @@
-//! What the files of a tokenizer's folder say: the vocabulary, the special tokens, and the tokens
-//! that were added to it.
+//! Which vocabulary, special tokens and added tokens do the files of a tokenizer's folder give?
 //!
 //! | file | what is read of it |
 //! |---|---|
-//! | `tokenizer.json` | the vocabulary with its merges, before those of the next two; its `added_tokens`. The rest is `CLIPTokenizer`'s own |
+//! | `tokenizer.json` | the vocabulary with its merges, which takes precedence over the next two files; its `added_tokens`. Everything else is as `CLIPTokenizer` has it |
 //! | `vocab.json`, `merges.txt` | the vocabulary with its merges |
 //! | `tokenizer_config.json` | the special tokens, `model_max_length`, `added_tokens_decoder` |
 //! | `special_tokens_map.json`, `added_tokens.json` | the same in older releases: read only where there is no `added_tokens_decoder` |
@@ -19,7 +18,7 @@ use tokenizers::AddedToken;
 
 use super::TokenizerError;
 
-/// The largest vocabularies that are used anywhere take half of it.
+/// The largest file that is read. The largest vocabularies in use take half of this.
 const MOST_BYTES: u64 = 64 << 20;
 
 /// The words and the merges of a byte-pair encoding.
@@ -30,11 +29,11 @@ pub(super) struct Vocabulary {
     pub(super) merges: Vec<(String, String)>,
 }
 
-/// All that a folder says.
+/// Everything that is read of a folder.
 pub(super) struct Files {
     pub(super) vocabulary: Vocabulary,
     pub(super) names: Names,
-    /// In the order in which they get their ids.
+    /// The added tokens, in the order in which they get their ids.
     pub(super) added: Vec<AddedToken>,
     pub(super) model_max_length: Option<f64>,
 }
@@ -63,7 +62,7 @@ impl Files {
     }
 }
 
-/// The added tokens as releases before `added_tokens_decoder` kept them, by their ids.
+/// The added tokens by their ids, read from the files of releases before `added_tokens_decoder`.
 fn older_tokens(
     folder: &Path,
     names: &Names,
@@ -83,8 +82,9 @@ fn older_tokens(
     Ok(added)
 }
 
-/// The added tokens by their ids, and then the special ones that are not among them. Which id a
-/// token gets that the vocabulary lacks goes by this order, not by the id that a file has for it.
+/// The added tokens by their ids, followed by the special tokens that are not among them. A token
+/// that the vocabulary lacks gets its id from its place in this order, not from the id that a file
+/// has for it.
 fn with_special(added: BTreeMap<u32, Flags>, names: &Names) -> Vec<AddedToken> {
     let defaults = names.with_defaults();
     let is_named = |content: &str| defaults.iter().any(|name| name.content() == content);
@@ -103,7 +103,7 @@ fn with_special(added: BTreeMap<u32, Flags>, names: &Names) -> Vec<AddedToken> {
     tokens
 }
 
-/// What `tokenizer_config.json` says.
+/// The fields of `tokenizer_config.json` that are read.
 #[derive(Default, Deserialize)]
 struct Config {
     model_max_length: Option<f64>,
@@ -123,11 +123,11 @@ pub(super) struct Names {
     cls_token: Option<Name>,
     mask_token: Option<Name>,
     extra_special_tokens: Option<Extra>,
-    /// The older name of the same.
+    /// The older name of `extra_special_tokens`.
     additional_special_tokens: Option<Extra>,
 }
 
-/// Special tokens without a role, or with one that no CLIP has.
+/// Special tokens without a role, or with a role that no CLIP tokenizer has.
 #[derive(Clone, Deserialize)]
 #[serde(untagged)]
 enum Extra {
@@ -135,7 +135,7 @@ enum Extra {
     Map(BTreeMap<String, Name>),
 }
 
-/// The tokens of `CLIPTokenizer` where no file names others.
+/// The special tokens of `CLIPTokenizer`, for those that no file names.
 const BEGIN: &str = "<|startoftext|>";
 const END: &str = "<|endoftext|>";
 
@@ -180,7 +180,7 @@ impl Names {
         named.into_iter().flatten().chain(self.extra())
     }
 
-    /// Those without a role: by the older name where the other has none.
+    /// The special tokens without a role, from the older field if the newer one has none.
     fn extra(&self) -> impl Iterator<Item = &Name> {
         let lists = [&self.extra_special_tokens, &self.additional_special_tokens]
             .into_iter()
@@ -189,7 +189,7 @@ impl Names {
         lists.into_iter().find(|names| !names.is_empty()).unwrap_or_default().into_iter()
     }
 
-    /// Those with a role of their own, in the order in which transformers adds them.
+    /// The special tokens with a role of their own, in the order in which transformers adds them.
     fn with_defaults(&self) -> Vec<Name> {
         let others = |name: &Option<Name>| name.clone();
         let all = [
@@ -225,7 +225,7 @@ fn or_default(name: Option<&Name>, default: &str) -> Name {
     name.cloned().unwrap_or_else(|| Name::Plain(default.to_owned()))
 }
 
-/// A token, by its text or with its flags.
+/// A token: either its text alone, or its text with flags.
 #[derive(Clone, Deserialize)]
 #[serde(untagged)]
 pub(super) enum Name {
@@ -242,8 +242,8 @@ pub(super) struct Flags {
     lstrip: bool,
     #[serde(default)]
     rstrip: bool,
-    /// Where it is missing, a special token is looked for before the text is normalized, and any
-    /// other afterwards.
+    /// If this is missing, a special token is looked for before the text is normalized, and any
+    /// other token after that.
     normalized: Option<bool>,
     special: Option<bool>,
 }
@@ -284,7 +284,7 @@ impl Flags {
     }
 }
 
-/// What is read of `tokenizer.json`.
+/// The parts of `tokenizer.json` that are read.
 #[derive(Deserialize)]
 struct Whole {
     model: WholeModel,
@@ -333,7 +333,7 @@ impl WholeModel {
     }
 }
 
-/// From `vocab.json` and `merges.txt`.
+/// Reads the vocabulary from `vocab.json` and `merges.txt`.
 fn from_parts(folder: &Path) -> Result<Vocabulary, TokenizerError> {
     let (path, merges_path) = (folder.join("vocab.json"), folder.join("merges.txt"));
     for path in [&path, &merges_path] {
@@ -361,14 +361,14 @@ fn from_parts(folder: &Path) -> Result<Vocabulary, TokenizerError> {
     Ok(Vocabulary { path, words, merges })
 }
 
-/// Two tokens with a space in between.
+/// Splits a line at the space between its two tokens.
 fn pair(line: &str) -> Option<(String, String)> {
     let (left, right) = line.split_once(' ')?;
     let is_pair = !left.is_empty() && !right.is_empty() && !right.contains(' ');
     is_pair.then(|| (left.to_owned(), right.to_owned()))
 }
 
-/// Fails with the token of a merge that the vocabulary lacks.
+/// Checks that the vocabulary has the tokens of a merge; the error names the missing one.
 fn check_merge(
     words: &HashMap<String, u32>,
     (left, right): &(String, String),
@@ -389,7 +389,7 @@ fn json<T: DeserializeOwned>(path: &Path, bytes: &[u8]) -> Result<T, TokenizerEr
         .map_err(|error| TokenizerError::Broken { path: path.to_owned(), why: error.to_string() })
 }
 
-/// `None` where there is no such file.
+/// Reads a JSON file; `None` if there is no such file.
 fn optional<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, TokenizerError> {
     match input::text(path, MOST_BYTES) {
         Ok(text) => json(path, text.as_bytes()).map(Some),

@@ -1,10 +1,11 @@
-//! CLIP tokenizers from the files of a model folder, which `files.rs` reads.
+//! How does a prompt become the ids that a CLIP text encoder reads?
 //!
-//! Special and added tokens are cut out of the text before anything else, so that where padding is
-//! `!`, as in the second tokenizer of SDXL, every exclamation mark of a prompt becomes padding,
-//! too. An added token is one id, as textual inversion trained it; the token of an embedding of
-//! several vectors stands for all of them (`vectors.rs`). What comes out equals `CLIPTokenizer` of
-//! transformers 5.23, id by id (tests/fixtures/tokenizer).
+//! The tokenizer is made from the files of a model folder, which `files.rs` reads. Special and
+//! added tokens are cut out of the text before anything else is done. Where the padding token is
+//! `!`, as in the second tokenizer of SDXL, every exclamation mark of a prompt therefore becomes
+//! padding, too. An added token is one id, as textual inversion trained it; the token of an
+//! embedding of several vectors stands for all of them (`vectors.rs`). The ids equal those of
+//! `CLIPTokenizer` of transformers 5.23, one by one (tests/fixtures/tokenizer).
 
 mod error;
 mod files;
@@ -24,15 +25,15 @@ use self::files::{Files, Name, Vocabulary};
 use self::vectors::Vectors;
 use self::words::{Normalize, Split, Words};
 
-/// The tokens of a text encoder's input, where `tokenizer_config.json` does not say.
+/// How many tokens a text encoder takes, if `tokenizer_config.json` does not say.
 const MAX_LENGTH: usize = 77;
-/// A length beyond this is transformers' way to say that there is none.
+/// transformers writes a length beyond this to say that there is no limit.
 const NO_LENGTH: f64 = 1e9;
-/// What the last token of a word ends with.
+/// The suffix of the last token of a word.
 const END_OF_WORD: &str = "</w>";
 
-/// A vocabulary with what every CLIP tokenizer does before it looks words up. Nothing is done
-/// after that, so that the fourth part is never there.
+/// A vocabulary with the steps that every CLIP tokenizer does before it looks words up. Nothing is
+/// done after that: the last two types are required, but no value of them is used.
 type Clip = TokenizerImpl<BPE, Normalize, Split, ByteLevel, ByteLevel>;
 
 /// Turns a prompt into the ids that a CLIP text encoder reads.
@@ -45,14 +46,15 @@ pub struct Tokenizer {
     pad: i32,
 }
 
-/// A prompt in ids.
+/// A prompt as ids.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Encoded {
-    /// Begin, the text's tokens, end, padding: always [`Tokenizer::max_length`] of them.
+    /// The begin token, the text's tokens, the end token and padding: always
+    /// [`Tokenizer::max_length`] ids in total.
     pub ids: Vec<i32>,
-    /// Where the end stands.
+    /// The position of the end token.
     pub eos_position: usize,
-    /// The part of the text that had no room, as its tokens read.
+    /// The part of the text that did not fit, as its tokens read.
     pub truncated: Option<String>,
 }
 
@@ -74,8 +76,8 @@ impl Tokenizer {
                 token: name.content().to_owned(),
             })
         };
-        // Looked up before they are added: adding would make up an id for a missing one, which no
-        // embedding has.
+        // The special tokens are looked up before they are added: adding a missing one would invent
+        // an id for which there is no embedding.
         let (bos, eos, pad) =
             (id("begin", &names.bos())?, id("end", &names.eos())?, id("padding", &names.pad())?);
         inner
@@ -85,7 +87,7 @@ impl Tokenizer {
         Ok(Self { inner, vectors, max_length, bos, eos, pad })
     }
 
-    /// How many ids each text becomes: 77 for every CLIP.
+    /// How many ids each text is turned into: 77 for every CLIP.
     pub fn max_length(&self) -> usize {
         self.max_length
     }
@@ -124,7 +126,7 @@ impl std::fmt::Debug for Tokenizer {
     }
 }
 
-/// `model_max_length`, checked.
+/// Checks `model_max_length`.
 fn max_length(folder: &Path, length: Option<f64>) -> Result<usize, TokenizerError> {
     match length {
         None => Ok(MAX_LENGTH),
@@ -144,7 +146,7 @@ fn max_length(folder: &Path, length: Option<f64>) -> Result<usize, TokenizerErro
     }
 }
 
-/// `CLIPTokenizer` over a vocabulary.
+/// Builds `CLIPTokenizer` over a vocabulary.
 fn clip(vocabulary: Vocabulary, unknown: &str) -> Result<Clip, TokenizerError> {
     let Vocabulary { path, words, merges } = vocabulary;
     let broken = |why: String| TokenizerError::Broken { path: path.clone(), why };

@@ -62,13 +62,13 @@ fn every_text_gets_the_ids_that_transformers_gives_it() {
     assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
 }
 
-/// A folder that differs from another in a few files.
+/// A folder that differs from another one in a few files.
 #[derive(Deserialize)]
 struct Variant {
     name: String,
     base: String,
     changes: BTreeMap<String, Option<BTreeMap<String, Value>>>,
-    /// Of each text, without padding.
+    /// The ids of each text, without padding.
     ids: BTreeMap<String, String>,
 }
 
@@ -131,7 +131,7 @@ fn the_end_stands_behind_the_text_and_padding_follows() {
     assert_eq!(second.encode("a").unwrap().ids[3..], [0; 74]);
 }
 
-/// A copy of a folder, in which a test changes something.
+/// A copy of a folder, which a test can change.
 fn copy(name: &str) -> TempDir {
     let to = tempfile::tempdir().unwrap();
     for entry in fs::read_dir(fixtures().join(name)).unwrap() {

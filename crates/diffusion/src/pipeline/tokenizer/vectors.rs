@@ -1,16 +1,18 @@
-//! Embeddings of several vectors: a token `<cat>` with `<cat>_1`, `<cat>_2` beside it stands for
-//! all of them in a prompt (`maybe_convert_prompt` of diffusers).
+//! How does one token of a prompt stand for an embedding of several vectors?
+//!
+//! If the vocabulary has `<cat>` and beside it `<cat>_1` and `<cat>_2`, then `<cat>` in a prompt
+//! stands for all three tokens (`maybe_convert_prompt` of diffusers).
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Clip;
 
-/// What stands for a token in a prompt, of those tokens that have several vectors.
+/// For each token that has several vectors, the text that replaces it in a prompt.
 pub(super) struct Vectors(BTreeMap<String, String>);
 
 impl Vectors {
-    /// Those of the tokens that were added to a vocabulary.
+    /// Finds the tokens with several vectors among those that were added to a vocabulary.
     pub(super) fn of(tokenizer: &Clip) -> Self {
         let added = tokenizer.get_added_vocabulary().get_vocab();
         let all = |token: &String| {
@@ -23,7 +25,7 @@ impl Vectors {
         Self(added.keys().filter_map(all).collect())
     }
 
-    /// The text, where each of its tokens with several vectors is followed by their tokens.
+    /// The text, in which each token with several vectors is followed by its other tokens.
     pub(super) fn expand<'a>(
         &self,
         text: &'a str,

@@ -1,7 +1,7 @@
-//! How does CLIP make words of a text before it looks them up?
+//! How does CLIP split a text into words before it looks them up?
 //!
-//! It is the same in every model, so that its patterns are compiled once in a process: that takes
-//! longer than reading a vocabulary.
+//! The rules are the same for every model, so their patterns are compiled only once in a process:
+//! that takes longer than reading a vocabulary.
 
 use std::sync::LazyLock;
 
@@ -13,15 +13,15 @@ use tokenizers::pre_tokenizers::split::{Split as SplitAt, SplitPattern};
 use tokenizers::{NormalizedString, Normalizer};
 use tokenizers::{PreTokenizedString, PreTokenizer, SplitDelimiterBehavior};
 
-/// The words: contractions, letters, single digits, everything else.
+/// The pattern for words: contractions, letters, single digits, everything else.
 const WORDS: &str = concat!(
     r"<\|startoftext\|>|<\|endoftext\|>|",
     r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 );
-/// Becomes one space.
+/// The pattern for white space, which becomes one space.
 const SPACES: &str = r"\s+";
 
-/// Both steps, compiled.
+/// The compiled patterns of both steps.
 #[derive(Debug)]
 pub(super) struct Words {
     normalizers: Normalizers,
@@ -29,7 +29,7 @@ pub(super) struct Words {
 }
 
 impl Words {
-    /// Compiles the patterns the first time.
+    /// The patterns; the first call compiles them.
     pub(super) fn get() -> Result<&'static Self, String> {
         static WORDS: LazyLock<Result<Words, String>> =
             LazyLock::new(|| Words::compile().map_err(|error| error.to_string()));
@@ -47,18 +47,19 @@ impl Words {
         })
     }
 
-    /// The first step: composed letters, single spaces, lower case.
+    /// The first step: composes letters, reduces white space to single spaces, and makes letters
+    /// lower case.
     pub(super) fn normalize(&'static self) -> Normalize {
         Normalize(self)
     }
 
-    /// The second step: words, in bytes that each have a letter of their own.
+    /// The second step: splits the text into words, whose bytes are each written as one letter.
     pub(super) fn split(&'static self) -> Split {
         Split(self)
     }
 }
 
-/// The first step, as a tokenizer has it.
+/// The first step, in the form that a tokenizer takes.
 pub(super) struct Normalize(&'static Words);
 
 impl Normalizer for Normalize {
@@ -67,7 +68,7 @@ impl Normalizer for Normalize {
     }
 }
 
-/// The second step, as a tokenizer has it.
+/// The second step, in the form that a tokenizer takes.
 pub(super) struct Split(&'static Words);
 
 impl PreTokenizer for Split {
