@@ -31,8 +31,6 @@
 
 #[cfg(feature = "cli")]
 pub mod cli;
-#[cfg(feature = "xla-rs")]
-pub mod xla_rs;
 
 pub use preheat_cache::{
     BuilderId, CfgProjection, CompileOptions, Digest, GraphKey, Keep, Match, ModelProjection,
@@ -45,6 +43,8 @@ pub use preheat_ir::{graph, lower};
 pub use preheat_runtime::{
     Executable, Graph, Runtime, backend, device, progress, serve_compiler, trace,
 };
+#[cfg(feature = "xla-rs")]
+pub use preheat_tensor::LiteralError;
 pub use preheat_tensor::{Dtype, Tensor, TensorError, TensorType};
 pub use {
     preheat_pjrt as pjrt, preheat_plugins as plugins, preheat_runtime as runtime,

@@ -172,6 +172,13 @@ fn xla_rs_steps(steps: &mut Steps, test_arguments: &[String]) -> Outcome {
     let tests_of_set_up =
         ["test", "--package", "xtask", "--features", "xla-rs", "--bin", "xla-extension"];
     steps.command("tests of the set-up", &mut extension.cargo(tests_of_set_up))?;
+    // What converts stands in the crates whose types it makes.
+    let conversions = ["--package", "preheat-tensor", "--package", "preheat-cache", "--lib"];
+    let features = ["--features", "preheat-tensor/xla-rs,preheat-cache/xla-rs"];
+    let of_conversions = ["test"].into_iter().chain(conversions).chain(features);
+    let mut of_conversions = extension.cargo(of_conversions);
+    of_conversions.args(["--", "literal::", "program::"]);
+    steps.command("tests of conversions", &mut of_conversions)?;
     let mut tests = cargo("test", &["--lib", "--test", "xla_rs"]);
     tests.args(passed_on(test_arguments));
     steps.command("tests", &mut tests)?;

@@ -15,3 +15,20 @@ impl TryFrom<&XlaComputation> for Program {
         Ok(Self::new(ProgramFormat::Hlo, computation.proto().to_bytes()?))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_graph_is_the_same_program() {
+        let build = |factor: f32| {
+            let builder = xla::XlaBuilder::new("scale");
+            let x = builder.parameter(0, xla::ElementType::F32, &[4], "x").unwrap();
+            let y = x.mul_(&builder.c0(factor).unwrap()).unwrap();
+            Program::try_from(&y.build().unwrap()).unwrap()
+        };
+        assert_eq!(build(2.0).digest(), build(2.0).digest());
+        assert_ne!(build(2.0).digest(), build(3.0).digest());
+    }
+}

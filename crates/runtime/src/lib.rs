@@ -41,6 +41,8 @@ pub mod trace;
 mod trial;
 mod upkeep;
 mod warnings;
+#[cfg(feature = "xla-rs")]
+mod xla_rs;
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;

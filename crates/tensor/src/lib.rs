@@ -8,9 +8,13 @@
 mod aligned;
 mod array;
 mod dtype;
+#[cfg(feature = "xla-rs")]
+mod literal;
 mod tensor;
 
 pub use aligned::{AlignedBytes, ZERO_COPY_ALIGNMENT};
 pub use array::ArrayError;
 pub use dtype::{Dtype, ParseDtypeError};
+#[cfg(feature = "xla-rs")]
+pub use literal::LiteralError;
 pub use tensor::{Tensor, TensorError, TensorType};
