@@ -26,7 +26,7 @@ pub struct Percent(f64);
 
 /// A number that is no percentage.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no percentage: a number from 0 to 100 is one, without a sign")]
+#[error("{0:?} is not a percentage: give a number from 0 to 100, without a sign")]
 pub struct ParsePercentError(String);
 
 impl Percent {
@@ -233,7 +233,7 @@ mod tests {
             let said = text.parse::<Percent>().unwrap_err().to_string();
             assert_eq!(
                 said,
-                format!("{text:?} is no percentage: a number from 0 to 100 is one, without a sign")
+                format!("{text:?} is not a percentage: give a number from 0 to 100, without a sign")
             );
         }
     }
