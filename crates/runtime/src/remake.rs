@@ -1,5 +1,4 @@
-//! Which graphs does the cache know whose executables are gone, and which of them can be compiled
-//! again here?
+//! Which recorded graphs have lost their executables, and which can be compiled again here?
 //!
 //! A record outlives its executable: if the machine code is damaged and removed, the program stays.
 //! Only the record is needed here, and neither a model nor a pipeline. Executables for a newer

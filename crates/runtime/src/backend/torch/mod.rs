@@ -17,7 +17,8 @@
 //! let torch = Torch::open(&TorchLookup::from_process(), &TorchOptions::default())?;
 //! let cpu = &torch.devices()[0];
 //! let graph = torch.load(cpu, &b.finish()?)?;
-//! let x = torch.tensor(cpu, &Type::new(Dtype::Float32, [2]), &[1.0_f32, 2.0].map(f32::to_le_bytes).concat())?;
+//! let bytes = [1.0_f32, 2.0].map(f32::to_le_bytes).concat();
+//! let x = torch.tensor(cpu, &Type::new(Dtype::Float32, [2]), &bytes)?;
 //! let outputs = graph.run(&[&x], WeightPlace::OnDevice)?;
 //! println!("{:?}", outputs[0].to_host()?);
 //! # Ok(())
