@@ -189,7 +189,7 @@ fn programs_that_take_more_memory_than_there_is() {
                 name,
                 "out of memory",
                 "93132.3 GiB needed",
-                "would not fit if there were nothing else",
+                "would not fit even if nothing else were on the device",
             ]);
         }
     }

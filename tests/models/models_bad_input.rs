@@ -632,12 +632,12 @@ fn requests_of_warmup_and_lookup_that_make_no_sense() {
     );
     bad.left_nothing(&with("warmup --jobs 2").says(&["--aot", "--manifest"]));
     bad.left_nothing(&with("warmup --preset sd3").says(&["--preset", "sd15", "sdxl"]));
-    bad.left_nothing(&with("warmup --aot v5e").says(&["--aot", "no target is called `v5e`"]));
+    bad.left_nothing(&with("warmup --aot v5e").says(&["--aot", "`v5e` is not a target"]));
     bad.left_nothing(
         &with("warmup --manifest warm.toml --resolutions 64x64")
             .says(&["--manifest", "--resolutions"]),
     );
-    bad.left_nothing(&with("lookup --target v5e").says(&["--target", "no target is called `v5e`"]));
+    bad.left_nothing(&with("lookup --target v5e").says(&["--target", "`v5e` is not a target"]));
 }
 
 #[test]

@@ -97,7 +97,7 @@ impl Memory {
                 break;
             };
             if let Some(graph) = self.remove(&oldest) {
-                tracing::debug!(graph_key = %oldest, bytes = graph.payload_bytes, "let go of an executable in memory");
+                tracing::debug!(graph_key = %oldest, bytes = graph.payload_bytes, "dropped an executable from memory");
                 gone.push(graph);
             }
         }

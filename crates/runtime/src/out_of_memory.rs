@@ -78,7 +78,7 @@ impl std::ops::AddAssign for Dropped {
 impl fmt::Display for Dropped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if *self == Self::default() {
-            return f.write_str("nothing that is not in use was left to drop");
+            return f.write_str("everything that is left is in use");
         }
         let of =
             |count: u64, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
@@ -122,7 +122,7 @@ impl OutOfMemory {
     fn done(&self) -> String {
         match self.needed_bytes.zip(self.total_bytes) {
             Some((needed, total)) if needed > total => {
-                "it would not fit if there were nothing else".to_owned()
+                "it would not fit even if nothing else were on the device".to_owned()
             }
             _ => self.dropped.to_string(),
         }
@@ -203,8 +203,8 @@ mod tests {
         };
         assert_eq!(
             error(dropped, None).to_string(),
-            "stage `denoiser`: running it: out of memory, 3.0 GiB needed; 1.0 MiB of 16.0 GiB are free; nothing that is \
-             not in use was left to drop"
+            "stage `denoiser`: running it: out of memory, 3.0 GiB needed; 1.0 MiB of 16.0 GiB are free; \
+             everything that is left is in use"
         );
         dropped += Dropped::executable(512);
         assert_eq!(dropped.to_string(), "1 executable (512 B) was dropped for it");

@@ -234,7 +234,9 @@ mod tests {
             let said = text.parse::<Percent>().unwrap_err().to_string();
             assert_eq!(
                 said,
-                format!("{text:?} is not a percentage: give a number from 0 to 100, without a sign")
+                format!(
+                    "{text:?} is not a percentage: give a number from 0 to 100, without a sign"
+                )
             );
         }
     }

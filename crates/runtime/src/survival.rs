@@ -86,7 +86,7 @@ impl Survival {
                     }
                     Ok(None) => false,
                     Err(error) => {
-                        tracing::debug!(%error, graph_key = %record.graph_key, "the plugin cannot tell whether it takes it");
+                        tracing::debug!(%error, graph_key = %record.graph_key, "the plugin cannot tell whether it accepts the executable");
                         false
                     }
                 }

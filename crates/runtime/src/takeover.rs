@@ -49,7 +49,7 @@ impl Inner {
             let (field, have, want) = (&difference.field, &difference.have, &difference.want);
             tracing::warn!(
                 stage = asked.graph.stage_name(), graph_key = %record.graph_key, %field, %have, %want,
-                "compiled ahead for hardware that says something else of itself than this; the plugin takes the executable"
+                "compiled ahead of time for hardware that describes itself differently; the plugin accepts the executable"
             );
         }
         Ok(Some(record))

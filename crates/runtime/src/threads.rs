@@ -24,7 +24,7 @@ pub fn start<'scope, T: Send + 'scope>(
     match Builder::new().spawn_scoped(scope, work) {
         Ok(thread) => Started::Elsewhere(thread),
         Err(error) => {
-            tracing::debug!(%error, "there is no thread for it, it is done on this one");
+            tracing::debug!(%error, "no thread can be started, so the work is done on this one");
             Started::Done(work())
         }
     }

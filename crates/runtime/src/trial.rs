@@ -90,7 +90,7 @@ impl Inner {
                 "{lost} processes ended while they loaded or first ran it, and no other can try it ({why})"
             )),
             TrialOutcome::Impossible(why) | TrialOutcome::Undecided(why) => {
-                tracing::info!(graph_key = %object.record.graph_key, why, "nothing is known of an object that a process died over");
+                tracing::info!(graph_key = %object.record.graph_key, why, "a process died over an object, and it is not known whether the object is sound");
                 None
             }
         };
@@ -179,7 +179,7 @@ impl FirstRun {
         let Some(output) = output else { return mark.proven() };
         let watched = output.ready().and_then(|event| event.on_ready(move |_| mark.proven()));
         if let Err(error) = watched {
-            tracing::debug!(%error, "when the first execution is over cannot be told");
+            tracing::debug!(%error, "the end of the first execution cannot be observed");
         }
     }
 }

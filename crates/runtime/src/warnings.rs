@@ -55,7 +55,7 @@ impl Warnings {
             return;
         }
         if matches!(cause, StoreError::NoRoom { .. }) {
-            return self.warn(format!("{cause}: it is compiled anew each time (--cache-max-size sets the limit, `preheat cache unpin` lets go)"));
+            return self.warn(format!("{cause}: it is compiled anew each time (--cache-max-size sets the limit, `preheat cache unpin` lets entries be removed)"));
         }
         let kind = std::mem::discriminant(cause);
         let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);

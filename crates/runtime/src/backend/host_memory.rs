@@ -155,7 +155,7 @@ mod tests {
         assert_eq!(
             with(&files[..3]),
             Some(bytes(WHOLE.0, WHOLE.1)),
-            "a limit without what is used says nothing"
+            "a limit without a usage says nothing"
         );
     }
 

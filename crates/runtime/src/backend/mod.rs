@@ -140,7 +140,7 @@ pub enum BackendError {
     },
     /// The plugin cannot describe the target; most often, the plugin knows no hardware of that
     /// name.
-    #[error("{target} cannot be compiled for by the plugin at {} (targets are such as {})", path.display(), crate::device::target::EXAMPLES)]
+    #[error("the plugin at {} cannot compile for {target} (examples of targets: {})", path.display(), crate::device::target::EXAMPLES)]
     Target {
         /// The target to compile for.
         target: Target,

@@ -50,7 +50,10 @@ pub fn automatic<E>(device: TorchId, plan: impl Fn(u64) -> Result<Plan, E>) -> R
             });
         }
     }
-    Ok(Batch { size: 1, reason: format!("no more fit on {device} with offload {}", single.mode()) })
+    Ok(Batch {
+        size: 1,
+        reason: format!("more do not fit on {device} with offload {}", single.mode()),
+    })
 }
 
 #[cfg(test)]

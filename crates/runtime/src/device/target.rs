@@ -33,7 +33,7 @@ impl fmt::Display for Target {
 
 /// Why a text is not the name of a target.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("no target is called `{given}`: {why}; targets are such as {EXAMPLES}")]
+#[error("`{given}` is not a target: {why}; examples of targets: {EXAMPLES}")]
 pub struct TargetError {
     given: String,
     why: &'static str,

@@ -231,7 +231,7 @@ impl Inner {
             }
             let (key, from) =
                 (self.store_survivor(&object, inputs, requests)?, object.record.graph_key);
-            tracing::info!(stage = origin.newest.stage, graph_key = %key, %from, "kept: the newer build takes it");
+            tracing::info!(stage = origin.newest.stage, graph_key = %key, %from, "kept: the newer build accepts it");
             return Ok(true);
         }
         Ok(false)

@@ -109,7 +109,7 @@ impl Job {
         if length > JOB_LIMIT_BYTES {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidData,
-                "the job is too long to be one",
+                "the job is longer than any job can be",
             ));
         }
         let mut json = Vec::new();

@@ -165,6 +165,6 @@ fn remember(store: &Store, note: Note, facts: &Facts) {
         .map_err(std::io::Error::from)
         .and_then(|facts| store.write_note(note, &facts));
     if let Err(error) = written {
-        tracing::debug!(%error, "what the target is like is not remembered");
+        tracing::debug!(%error, "the target's description could not be remembered");
     }
 }

@@ -256,7 +256,7 @@ pub(super) fn run(
             child.end();
         }
         if let Ok(Err(error)) = writer.join() {
-            tracing::debug!(%error, "the job was not taken; how the process ends tells why");
+            tracing::debug!(%error, "the process did not read its whole job; its end will tell why");
         }
         ended
     });
@@ -435,7 +435,7 @@ mod tests {
         assert_eq!(
             told("LIBTPU_INIT_ARGS"),
             Some(None),
-            "taken out, should it have been set since"
+            "a variable that was set since is removed"
         );
         assert_eq!(told(VARIABLE), Some(Some(OsStr::new("folder"))));
     }

@@ -63,7 +63,7 @@ pub(crate) fn try_executable(
 ) -> Result<TrialOutcome, AheadError> {
     if backend.environment.platform == "tpu" {
         return Ok(TrialOutcome::Impossible(
-            "one process has the TPU, which is this one".to_owned(),
+            "only one process can have the TPU, and this one has it".to_owned(),
         ));
     }
     let subject = Subject { payload_bytes: payload.len(), inputs: inputs.map(<[_]>::to_vec) };

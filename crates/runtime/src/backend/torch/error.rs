@@ -43,7 +43,7 @@ pub enum TorchError {
     /// libtorch has another version than the one that is needed.
     #[error(
         "the libtorch at {} is {}, and this release of preheat works with {} only: {SET_UP}, or point LIBTORCH at one of that version",
-        path.display(), found.map_or_else(|| "of a version that it does not tell".to_owned(), |found| dotted(&found)), wanted()
+        path.display(), found.map_or_else(|| "of an unknown version".to_owned(), |found| dotted(&found)), wanted()
     )]
     AnotherLibtorch {
         /// The file.
@@ -73,7 +73,7 @@ pub enum TorchError {
         missing: u64,
     },
     /// The file is another library.
-    #[error("{} is no torch library of preheat's: it exports no {}", path.display(), preheat_torch_abi::SYMBOL)]
+    #[error("{} is not preheat's torch library: it does not export {}", path.display(), preheat_torch_abi::SYMBOL)]
     NoTorchLibrary {
         /// The file.
         path: PathBuf,
@@ -102,7 +102,7 @@ pub enum TorchError {
     },
     /// `PREHEAT_TORCH_FAKE_DEVICES` cannot be read.
     #[error(
-        "PREHEAT_TORCH_FAKE_DEVICES is no JSON list of devices, such as [{{\"memory_bytes\": 1000000, \"lacks\": [\"conv2d\"]}}]"
+        "PREHEAT_TORCH_FAKE_DEVICES is not a JSON list of devices, such as [{{\"memory_bytes\": 1000000, \"lacks\": [\"conv2d\"]}}]"
     )]
     FakeDevices(#[source] serde_json::Error),
     /// A graph could not be encoded for the torch library.
