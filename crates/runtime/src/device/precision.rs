@@ -204,7 +204,9 @@ fn rule(on: Arithmetic, asked: Precision, autocast: bool) -> (Dtype, &'static st
             (Dtype::BFloat16, "native on the device")
         }
         (Xla { native_bfloat16: true }, Auto) => (Dtype::Float32, "--tpu-autocast-bf16=false"),
-        (Xla { native_bfloat16: false }, Auto) => (Dtype::Float32, "XLA:CPU is no faster in a shorter dtype"),
+        (Xla { native_bfloat16: false }, Auto) => {
+            (Dtype::Float32, "XLA:CPU is no faster in a shorter dtype")
+        }
         (Cuda { breaks_in_float16: true, .. }, Auto | Bf16 | Fp16) => {
             (Dtype::Float32, "GTX 16 cards have no bfloat16, and give NaN in float16")
         }

@@ -80,8 +80,9 @@ impl Runtime {
     /// says that it accepts it (the `AbiVersion` extension). It is stored under its new key as it
     /// is. Each result is stored, whatever happens to the others.
     ///
-    /// # Errors Where there is no cache that can be written, or the caller asked to stop. A graph
-    /// that cannot be compiled is not an error here: it is listed with the others.
+    /// # Errors
+    /// Where there is no cache that can be written, or the caller asked to stop. A graph that
+    /// cannot be compiled is not an error here: it is listed with the others.
     pub fn rewarm(&self, how: &Rewarm) -> Result<Vec<Rewarmed>, Error> {
         let inner = &self.inner;
         let cache = inner.cache()?;
