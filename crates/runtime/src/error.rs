@@ -123,11 +123,11 @@ pub enum Error {
     /// An executable was given the wrong number of inputs.
     #[error("stage `{stage}` takes {}, {given} {} given", inputs(*.expected), if *.given == 1 { "was" } else { "were" })]
     InputCount {
-        /// The number of inputs that it takes.
+        /// The stage of the model.
         stage: String,
-        /// The number of inputs that it was given.
+        /// The number of inputs that it takes.
         expected: usize,
-        /// How many it was given.
+        /// The number of inputs that it was given.
         given: usize,
     },
     /// An input has another shape or dtype than the executable takes.

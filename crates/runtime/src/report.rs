@@ -86,7 +86,7 @@ pub struct Lookup {
 pub struct SnappedSize {
     /// The size that would be computed, in pixels, `[width, height]`.
     pub padded_size: [u64; 2],
-    /// The request's own size, which is not warm, in pixels, `[width, height]`.
+    /// The request's own padded size, which is not warm, in pixels, `[width, height]`.
     pub snapped_from: [u64; 2],
     /// The part of the computed area that lies beyond the request's own size, in percent.
     pub wasted_percent: Percent,

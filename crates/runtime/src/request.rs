@@ -33,7 +33,7 @@ pub(super) struct Asked<'a> {
     pub(super) exact: Digest,
     /// The key of level 1: stage, projected signature, environment, builder and options.
     pub(super) projection_key: Digest,
-    /// Requests of other processes that lead to the same graph. What is compiled is recorded under
+    /// Recorded requests that lead to the same graph. What is compiled is recorded under
     /// each of them, and not under this request.
     pub(super) leading: &'a [RecordedSignature],
     pub(super) force_recompile: bool,
