@@ -242,7 +242,7 @@ impl Builder {
         self
     }
 
-    /// Sets the flag by which the caller asks waits, compiles and loops to end.
+    /// Sets the flag with which the caller can stop long work.
     #[must_use]
     pub fn cancel(mut self, cancel: Cancel) -> Self {
         self.cancel = cancel;

@@ -252,8 +252,8 @@ impl Cache {
         None
     }
 
-    /// What the marks say of a store's object under `key`, if that object ends its process and
-    /// could not be moved to the quarantine.
+    /// Looks in the marks for a note on a store's object under `key`. Such a note says that the
+    /// object ends its process and could not be moved to the quarantine.
     fn known_unfit(&self, key: &GraphKey, holder: &Store) -> Option<Unfit> {
         let of = |marks: &Store| marks.known_unfit(key, holder);
         let own = || self.own_marks.iter().find_map(|own| of(own.store(false)?));

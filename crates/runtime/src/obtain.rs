@@ -174,8 +174,8 @@ impl Inner {
         if let Some(graph) = self.memory().by_key(&known.graph_key) {
             return Ok(Found::Ready(Obtained::found(graph, Source::Memory, known.matched)));
         }
-        // The index is trusted to save work, but not to be right: the record that it leads to must
-        // be that of such a graph.
+        // The index is trusted to save work, but not to be right: the record that it leads to is
+        // compared with the request.
         let (stage, options) = (asked.graph.stage_name(), asked.graph.compile_options());
         let fits = |record: &GraphRecord| record.answers(stage, options, &self.environment_digest);
         self.load(asked, &known.graph_key, fits, || known.matched)
@@ -193,8 +193,8 @@ impl Inner {
         let resolve =
             || cache.resolve(asked.projection_key, asked.exact, LABEL_PATIENCE, &self.warnings);
         std::thread::scope(|scope| {
-            // If no thread can be started, it is not found out how the request matched; nobody
-            // needs it.
+            // If no thread can be started, how the request matched is not looked up. No result
+            // depends on it.
             let resolving = std::thread::Builder::new().spawn_scoped(scope, resolve).ok();
             let known = || resolving.and_then(|resolving| resolving.join().unwrap_or_default());
             self.load(asked, key, |_| true, || matched(known().as_ref(), key))

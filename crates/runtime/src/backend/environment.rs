@@ -110,8 +110,8 @@ impl Facts {
     }
 }
 
-/// The topology in the form on which a client and a compile without one agree: kind, bounds, number
-/// of cores.
+/// The topology in a form that is the same for a client and for a compile without a client: kind,
+/// bounds, number of cores.
 ///
 /// The bounds come from the devices' coordinates. A TPU's chips lie in a grid, and each chip has
 /// one core or more. Devices without coordinates are taken to lie in a row.
