@@ -5,7 +5,7 @@
 //! caller holds; the results of earlier ops that later ops read; the result of the op itself; and
 //! the extra memory of attention, and of norms of a shorter dtype.
 //!
-//! The estimate does not have the memory that libraries take for themselves: cuDNN's workspaces,
+//! The estimate does not include the memory that libraries take for themselves: cuDNN's workspaces,
 //! the padding of an allocator's blocks, its fragmentation. The reserve (`--reserve-memory`) is for
 //! that.
 

@@ -77,7 +77,7 @@ impl Plan {
 }
 
 /// Keeps XLA:CPU's choice of a thread. It counts operations during a load: an executable with few
-/// of them runs in the caller's thread, any other in a thread of XLA's. One body that has enough
+/// of them runs in the caller's thread, any other in a thread of its own. One body that has enough
 /// operations by itself is kept. If there is no such body, all bodies are kept. So the choice never
 /// changes.
 fn keep_enough_operations(module: &Module<'_>, operations: u64, stubbed: &mut HashSet<u64>) {
