@@ -189,7 +189,7 @@ fn programs_that_take_more_memory_than_there_is() {
                 name,
                 "out of memory",
                 "93132.3 GiB needed",
-                "would not fit if there were nothing else",
+                "would not fit even if nothing else were on the device",
             ]);
         }
     }
@@ -592,11 +592,11 @@ fn flags_and_values_that_make_no_sense() {
         ("--tpu-autocast-bf16=false", "--tpu-autocast-bf16=false acts on models"),
         ("--clip-skip 1", "--clip-skip acts on models"),
         ("--snap-to-warm 25", "--snap-to-warm acts on models"),
-        ("--snap-to-warm -1", "\"-1\" is no percentage: a number from 0 to 100 is one"),
-        ("--snap-to-warm 101", "\"101\" is no percentage"),
-        ("--snap-to-warm abc", "\"abc\" is no percentage"),
-        ("--snap-to-warm 50%", "\"50%\" is no percentage"),
-        ("--snap-to-warm nan", "\"nan\" is no percentage"),
+        ("--snap-to-warm -1", "\"-1\" is not a percentage: give a number from 0 to 100"),
+        ("--snap-to-warm 101", "\"101\" is not a percentage"),
+        ("--snap-to-warm abc", "\"abc\" is not a percentage"),
+        ("--snap-to-warm 50%", "\"50%\" is not a percentage"),
+        ("--snap-to-warm nan", "\"nan\" is not a percentage"),
     ] {
         let ran =
             lab.preheat(&lab.sim()).words("program run").arg(&program).words(words).run().ended(2);

@@ -275,7 +275,7 @@ fn what_is_no_log_and_no_budget_is_refused_in_words() {
     command(&lab, "audit --requests log.jsonl --target v5e")
         .run()
         .ended(2)
-        .says(&["no target is called `v5e`"]);
+        .says(&["`v5e` is not a target"]);
     command(&lab, "plan --budget 1h --requests log.jsonl --output nowhere/warm.toml")
         .run()
         .ended(1)

@@ -552,8 +552,8 @@ fn requests_that_no_model_could_serve() {
         ("--seed -1", "invalid value '-1' for '--seed"),
         ("--seed 18446744073709551616", "--seed"),
         ("--clip-skip 100", "clip_skip is 100: this model's text encoder can skip"),
-        ("--precision int8", "\"int8\" is no precision; auto, bf16, fp16 and fp32 are"),
-        ("--vae-precision fp8", "\"fp8\" is no precision"),
+        ("--precision int8", "\"int8\" is not a precision: choose auto, bf16, fp16 or fp32"),
+        ("--vae-precision fp8", "\"fp8\" is not a precision"),
         ("--dtype float16", "--dtype"),
         ("--model-id x", "--model-id"),
         ("--program double.mlir", "--program"),
@@ -632,12 +632,12 @@ fn requests_of_warmup_and_lookup_that_make_no_sense() {
     );
     bad.left_nothing(&with("warmup --jobs 2").says(&["--aot", "--manifest"]));
     bad.left_nothing(&with("warmup --preset sd3").says(&["--preset", "sd15", "sdxl"]));
-    bad.left_nothing(&with("warmup --aot v5e").says(&["--aot", "no target is called `v5e`"]));
+    bad.left_nothing(&with("warmup --aot v5e").says(&["--aot", "`v5e` is not a target"]));
     bad.left_nothing(
         &with("warmup --manifest warm.toml --resolutions 64x64")
             .says(&["--manifest", "--resolutions"]),
     );
-    bad.left_nothing(&with("lookup --target v5e").says(&["--target", "no target is called `v5e`"]));
+    bad.left_nothing(&with("lookup --target v5e").says(&["--target", "`v5e` is not a target"]));
 }
 
 #[test]

@@ -171,7 +171,7 @@ fn where_no_child_has_the_device_two_dead_processes_count() {
         assert_eq!((marks(&lab).len(), lab.log().deserializes_started()), (dead, dead));
     }
     let healed = assert_source(on_tpu(&lab, &deadly), "compiled");
-    healed.says(&["quarantine", "one process has the TPU"]);
+    healed.says(&["quarantine", "only one process can have the TPU"]);
     assert_eq!((marks(&lab).len(), lab.log().deserializes_started()), (0, 2));
     // One alone does not, and a load that ends as it should takes what it left away.
     let lab = Lab::new();

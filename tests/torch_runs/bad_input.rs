@@ -140,7 +140,7 @@ fn fake_devices_that_do_not_parse() {
     refused(
         lab.fake("{}").words("--strict-device").words(SEVEN),
         1,
-        &["PREHEAT_TORCH_FAKE_DEVICES is no JSON list"],
+        &["PREHEAT_TORCH_FAKE_DEVICES is not a JSON list"],
     );
 }
 
@@ -180,7 +180,7 @@ fn obstacles(lab: &Lab) -> Vec<Obstacle> {
         Obstacle {
             name: "another library",
             variables: backend(library("other", "int nothing;")),
-            words: vec!["libother.so is no torch library of preheat's"],
+            words: vec!["libother.so is not preheat's torch library"],
         },
         Obstacle {
             name: "a library of another release",

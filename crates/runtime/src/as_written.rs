@@ -1,8 +1,9 @@
 //! Can a program run here as it is written?
 //!
-//! A plugin compiles for as many devices as it is told, whatever the program says, and waits
-//! without end for a host that feeds nothing. What it would run as something else is refused before
-//! anything is looked up, so that nothing of an older store answers for it.
+//! A plugin compiles for as many devices as its options say, whatever the program says. A program
+//! that waits for the host would wait forever, because no host answers it. A program that would run
+//! differently from what it declares is therefore refused before anything is looked up, so that no
+//! entry of an older store answers for it.
 
 use preheat_cache::{CompileOptions, NamedDevices, Program, Requirements, RequirementsError};
 
@@ -14,54 +15,54 @@ use crate::backend::Backend;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NotAsWritten {
-    /// What it asks for is not known.
+    /// What the program requires could not be read.
     #[error(transparent)]
     Requirements(#[from] RequirementsError),
-    /// It is for several devices, and what is here runs programs of one.
+    /// The program is for several devices, and this device runs programs for one.
     #[error("the program is written for {}, and {device} runs programs for one device", declared(.wanted))]
     SeveralDevices {
-        /// What it asks for.
+        /// What the program requires.
         wanted: Box<Requirements>,
-        /// What would run it.
+        /// The device that would run it.
         device: String,
     },
-    /// It is for more devices than the hardware has.
+    /// The program is for more devices than the target has.
     #[error("the program is written for {}, and {target} has {devices}", declared(.wanted))]
     TooFewDevices {
-        /// What it asks for.
+        /// What the program requires.
         wanted: Box<Requirements>,
-        /// The hardware.
+        /// The target.
         target: String,
-        /// Its devices.
+        /// The number of the target's devices.
         devices: u64,
     },
-    /// It speaks of more devices than it declares.
+    /// The program names more devices than it declares.
     #[error(
         "the program declares {}, and {} in it names {}{}",
         declared(.wanted), named.by, if named.at_least > 2 { "" } else { "at least " }, named.at_least
     )]
     Undeclared {
-        /// What it asks for.
+        /// What the program declares.
         wanted: Box<Requirements>,
-        /// What it speaks of.
+        /// The devices that it names.
         named: NamedDevices,
     },
-    /// The compile options say something else than the program.
+    /// The compile options and the program disagree.
     #[error("the program is written for {}, and the compile options say {replicas} x {partitions}", declared(.wanted))]
     OtherOptions {
-        /// What it asks for.
+        /// What the program requires.
         wanted: Box<Requirements>,
         /// `num_replicas` of the options.
         replicas: u32,
         /// `num_partitions` of the options.
         partitions: u32,
     },
-    /// It waits for the host while it runs.
+    /// The program waits for the host while it runs.
     #[error(
         "the program waits for the host in the middle of its work (`{0}`), and nothing would answer"
     )]
     HostTransfer(&'static str),
-    /// It takes or gives tensors in another order than row-major.
+    /// The program takes or returns tensors in another order than row-major.
     #[error(
         "an input or an output of the program has the layout {0:?}, and tensors are handed over row-major"
     )]

@@ -1,4 +1,4 @@
-//! Setting up a [`Runtime`].
+//! What is a [`Runtime`] made from, and in which order are its device and cache opened?
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,14 +23,14 @@ use crate::device::{self, Choice, DeviceError, DeviceName, Selected, StageDevice
 use crate::progress::{Cancel, Progress, Silent};
 use crate::trace::Trace;
 
-/// The devices of a runtime, opened: its own, and those of stages that have one of theirs.
+/// The opened devices of a runtime: its own, and those of stages that have a device of their own.
 struct OpenDevices {
     own: (Backend, DeviceReport),
     text_encoder: Option<(Backend, DeviceReport)>,
     vae: Option<(Backend, DeviceReport)>,
 }
 
-/// What a [`Runtime`] is made from. Everything has a default; [`Builder::build`] makes it.
+/// The settings of a new [`Runtime`]. Each has a default; [`Builder::build`] makes the runtime.
 #[derive(Clone)]
 #[expect(
     clippy::struct_excessive_bools,
@@ -87,159 +87,162 @@ impl Default for Builder {
 }
 
 impl Builder {
-    /// Machine code that is kept in memory unless told otherwise, in bytes.
+    /// The default limit of the machine code that is kept in memory, in bytes.
     pub const DEFAULT_MEMORY_LIMIT_BYTES: u64 = 2 << 30;
-    /// Executions on zeros that an automatic warmup does (`--tpu-warmup-steps`).
+    /// The number of executions on zeros in an automatic warmup (`--tpu-warmup-steps`).
     pub const DEFAULT_WARMUP_STEPS: u32 = 2;
     /// The multiple that sizes are rounded up to, in pixels (`--tpu-shape-padding-multiple`).
     pub const DEFAULT_PADDING_MULTIPLE_PX: u64 = 64;
 
-    /// Which device is asked for.
+    /// Sets which device is asked for.
     #[must_use]
     pub fn device(mut self, request: device::Request) -> Self {
         self.device = request;
         self
     }
 
-    /// Devices for single stages (`--text-encoder-device`, `--vae-device`). Stages are spread over
-    /// the devices of libtorch only.
+    /// Sets devices for single stages (`--text-encoder-device`, `--vae-device`). Stages can be
+    /// spread over the devices of libtorch only.
     #[must_use]
     pub fn stage_devices(mut self, devices: StageDevices) -> Self {
         self.stage_devices = devices;
         self
     }
 
-    /// For programs, which run on devices of XLA only: `auto` then passes over those of libtorch,
-    /// which run the graphs of models.
+    /// Makes a runtime for programs, which run on devices of XLA only. `auto` then passes over the
+    /// devices of libtorch, which run the graphs of models.
     #[must_use]
     pub fn for_programs(mut self) -> Self {
         self.for_programs = true;
         self
     }
 
-    /// Hardware that need not be here. The runtime then compiles and looks up for it, and runs
-    /// nothing.
+    /// Sets a target: hardware that need not be here. The runtime then looks up and compiles for
+    /// it, and runs nothing.
     #[must_use]
     pub fn target(mut self, target: Target) -> Self {
         self.target = Some(target);
         self
     }
 
-    /// The program that is started to compile ahead of time: the `preheat` command, or one that
-    /// calls [`serve_compiler`](crate::serve_compiler). Without it, this program.
+    /// Sets the program that is started to compile ahead of time: the `preheat` command, or one
+    /// that calls [`serve_compiler`](crate::serve_compiler). The default is this program.
     #[must_use]
     pub fn compiler_program(mut self, program: impl Into<PathBuf>) -> Self {
         self.compiler_program = Some(program.into());
         self
     }
 
-    /// The plugin's file, in place of what `preheat plugins list` finds.
+    /// Sets the plugin's file, in place of the one that `preheat plugins list` finds.
     #[must_use]
     pub fn plugin(mut self, path: impl Into<PathBuf>) -> Self {
         self.plugin = Some(path.into());
         self
     }
 
-    /// The cache's folder; without it, `PREHEAT_CACHE_DIR`, else the platform's cache folder +
-    /// `preheat`.
+    /// Sets the cache's folder. The default is `PREHEAT_CACHE_DIR`, or else `preheat` in the
+    /// platform's folder for caches.
     #[must_use]
     pub fn cache_dir(mut self, dir: impl Into<PathBuf>) -> Self {
         self.cache_dir = Some(dir.into());
         self
     }
 
-    /// A read-only cache that is looked up after the main one, such as one that is baked into an
-    /// image.
+    /// Adds a read-only cache that is looked up after the main one, such as one that is part of a
+    /// container image.
     #[must_use]
     pub fn cache_fallback(mut self, dir: impl Into<PathBuf>) -> Self {
         self.fallbacks.push(dir.into());
         self
     }
 
-    /// Whether there is a cache at all; without one, everything is compiled every time and nothing
-    /// is written.
+    /// Sets whether there is a cache at all. Without one, everything is compiled every time and
+    /// nothing is written.
     #[must_use]
     pub fn use_cache(mut self, use_cache: bool) -> Self {
         self.use_cache = use_cache;
         self
     }
 
-    /// Whether the cache is only looked up, never written.
+    /// Sets whether the cache is only read, never written.
     #[must_use]
     pub fn read_only(mut self, read_only: bool) -> Self {
         self.read_only = read_only;
         self
     }
 
-    /// Whether the cache is shared: everybody in the group of its folder may write to it, and this
-    /// process runs what they put there (docs/security.md). Otherwise machine code is run only from
-    /// folders and files that belong to this user or to root, and that nobody else may write.
+    /// Sets whether the cache is shared: everybody in the group of its folder may write to it, and
+    /// this process runs the machine code that they put there (docs/security.md). Otherwise machine
+    /// code is run only from folders and files that belong to this user or to root, and that nobody
+    /// else may write.
     #[must_use]
     pub fn cache_shared(mut self, shared: bool) -> Self {
         self.cache_trust = if shared { Trust::Shared } else { Trust::Private };
         self
     }
 
-    /// How many bytes the cache may take on disk; beyond it, what is worth least goes.
+    /// Sets how many bytes the cache may take on disk. Beyond it, the entries of least value are
+    /// removed.
     #[must_use]
     pub fn cache_max_bytes(mut self, bytes: u64) -> Self {
         self.cache_max_bytes = bytes;
         self
     }
 
-    /// How many bytes of machine code are kept in memory; the least recently used goes first.
+    /// Sets how many bytes of machine code are kept in memory. Beyond it, the least recently used
+    /// executables are dropped.
     #[must_use]
     pub fn memory_limit_bytes(mut self, bytes: u64) -> Self {
         self.memory_limit_bytes = bytes;
         self
     }
 
-    /// Whether anything that would have to be compiled is an error, [`Error::NotWarm`].
+    /// Sets whether a request that would have to compile fails, with [`Error::NotWarm`].
     #[must_use]
     pub fn require_warm(mut self, require_warm: bool) -> Self {
         self.require_warm = require_warm;
         self
     }
 
-    /// Whether warmup is done by hand (`--tpu-manual-warmup`): whatever is then compiled outside of
-    /// one is said in a warning.
+    /// Sets whether the user warms up by hand (`--tpu-manual-warmup`): each compile outside of a
+    /// warmup then causes a warning.
     #[must_use]
     pub fn manual_warmup(mut self, manual_warmup: bool) -> Self {
         self.manual_warmup = manual_warmup;
         self
     }
 
-    /// After how many steps the host waits for the device (`--tpu-sync-steps`); 0, the default:
-    /// only where a result is read, with a bound on the steps in flight. See
-    /// [`StepBoundary`](super::StepBoundary).
+    /// Sets after how many steps the host waits for the device (`--tpu-sync-steps`). With 0, the
+    /// default, the host waits only where it reads a result, or where too many steps are in flight.
+    /// See [`StepBoundary`](super::StepBoundary).
     #[must_use]
     pub fn sync_steps(mut self, steps: usize) -> Self {
         self.sync_steps = steps;
         self
     }
 
-    /// Whether [`Runtime::metrics`] is kept.
+    /// Sets whether [`Runtime::metrics`] is filled.
     #[must_use]
     pub fn metrics(mut self, metrics: bool) -> Self {
         self.metrics = metrics;
         self
     }
 
-    /// A trace to add to.
+    /// Sets a trace that the runtime adds to.
     #[must_use]
     pub fn trace(mut self, trace: Trace) -> Self {
         self.trace = Some(trace);
         self
     }
 
-    /// Who is told of what takes long.
+    /// Sets the receiver of events about work that takes long.
     #[must_use]
     pub fn progress(mut self, progress: Arc<dyn Progress>) -> Self {
         self.progress = progress;
         self
     }
 
-    /// What asks waits to end.
+    /// Sets the flag with which the caller can stop long work.
     #[must_use]
     pub fn cancel(mut self, cancel: Cancel) -> Self {
         self.cancel = cancel;
@@ -249,7 +252,7 @@ impl Builder {
     /// Chooses the device, loads its plugin and opens the cache.
     ///
     /// # Errors
-    /// Where no device can be had. A cache that cannot be opened is no error: everything is
+    /// Where no device can be used. A cache that cannot be opened is not an error: everything is
     /// compiled then, and [`Runtime::warnings`] says why.
     pub fn build(self) -> Result<Runtime, Error> {
         let warnings = Arc::new(Warnings::default());
@@ -294,7 +297,7 @@ impl Builder {
         };
         let of_a_stage = |opened| make(opened, StageRuntimes::default());
         let text_encoder = devices.text_encoder.take().map(of_a_stage);
-        // Two stages on one device share what is there.
+        // Two stages on one device share a runtime.
         let vae = devices.vae.take().map(|opened| match &text_encoder {
             Some(runtime) if runtime.device().selected == opened.1.selected => runtime.clone(),
             _ => of_a_stage(opened),
@@ -303,7 +306,7 @@ impl Builder {
         Ok(make(devices.own, stages))
     }
 
-    /// The devices that run, chosen among those that are here.
+    /// Chooses the devices among those that are here, and opens them.
     fn here(&self, cache: Option<&Cache>, warnings: &Warnings) -> Result<OpenDevices, Error> {
         let found = match &self.plugin {
             Some(path) => Found { inventory: device::Inventory::of_one_plugin(path), torch: None },
@@ -362,7 +365,7 @@ impl Builder {
         Ok((Backend::Here(here), device))
     }
 
-    /// A compiler for hardware that need not be here.
+    /// Makes a compiler for hardware that need not be here.
     fn ahead(
         &self,
         target: &Target,
@@ -404,10 +407,10 @@ impl Builder {
         self.device.device
     }
 
-    /// Opens the cache alone, to ask what it holds. No device is chosen and no plugin loaded.
+    /// Opens the cache alone, to ask what it holds. No device is chosen and no plugin is loaded.
     ///
     /// # Errors
-    /// Where it cannot be opened.
+    /// Where the cache cannot be opened.
     pub fn open_cache(&self) -> Result<Cache, Error> {
         if !self.use_cache {
             return Err(Error::NoCache("--tpu-compilation-cache=false turns it off"));
@@ -418,7 +421,7 @@ impl Builder {
         Ok(Cache::open(self.store_options(dir), &self.fallbacks)?)
     }
 
-    /// The cache as far as it can be opened; what cannot is said.
+    /// Opens as much of the cache as can be opened, and warns of the rest.
     fn cache(&self, warnings: &Warnings) -> Option<Cache> {
         if !self.use_cache {
             return None;
@@ -460,8 +463,8 @@ impl std::fmt::Debug for Builder {
     }
 }
 
-/// The identity of the plugin's build. A content hash is remembered in the cache's folder, where
-/// that may be written.
+/// The identity of the plugin's build. A content hash is remembered in the cache's folder if that
+/// folder may be written.
 fn plugin_build(path: &Path, cache: Option<&Cache>) -> Result<String, BackendError> {
     let unreadable = |cause| BackendError::Identity { path: path.to_owned(), cause };
     Ok(PluginBuild::of(path, cache.map(Cache::notes)).map_err(unreadable)?.to_string())

@@ -1,5 +1,7 @@
-//! The stores that a runtime uses: the main one, the read-only ones behind it, and what is still to
-//! be written.
+//! Which stores does a runtime use, and what has it still to write to them?
+//!
+//! There is a main store, the read-only ones that are looked up after it, and a list of the uses
+//! that wait for a common transaction.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -15,45 +17,45 @@ use super::error::Error;
 use super::warnings::{Warnings, is_busy};
 use crate::progress::{Cancel, EventKind};
 
-/// How long a busy index is waited for to write statistics: a process should not be kept from its
-/// end for them.
+/// How long writing statistics waits for a busy index. The end of a process should not be held up
+/// for them.
 const WRITE_PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long uses may wait to be written, so that a long-running program's statistics are never far
-/// behind.
+/// How long uses may wait to be written, so that the statistics of a long-running program are never
+/// far behind.
 const WRITE_AFTER: Duration = Duration::from_secs(5);
 
-/// How often someone who waits for another's compile looks whether the executable is there already.
+/// How often a request that waits for another's compile checks whether the executable is stored.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
-/// How asking for the right to compile a graph ended.
+/// The result of asking for the right to compile a graph.
 pub(super) enum Right {
-    /// Nobody else compiles it until this is dropped.
+    /// The right is held: nobody else compiles the graph until this is dropped.
     Held(preheat_cache::CompileLock),
-    /// The store cannot give it: the compile goes on without.
+    /// The store cannot give the right; the compile goes on without it.
     Without,
-    /// The executable came while another had the right.
+    /// Another process had the right, and the executable was stored meanwhile.
     IsThere,
 }
 
-/// The cache, to ask what it holds and to clear it.
+/// The cache. A program opens it alone to ask what it holds, or to clear it.
 #[derive(Debug)]
 pub struct Cache {
     main: Store,
     fallbacks: Vec<Store>,
-    /// Where loads are marked that the main store cannot mark.
+    /// Folders for the marks of loads that the main store cannot mark.
     own_marks: Vec<OwnMarks>,
     pending: Mutex<Pending>,
     flushing: Mutex<()>,
 }
 
-/// How a store behind the main one is opened.
+/// The options with which a store after the main one is opened.
 fn fallback(dir: &Path, trust: Trust) -> StoreOptions {
     StoreOptions { trust, ..StoreOptions::new(dir).read_only() }
 }
 
-/// A folder of this user's, for the marks of loads: where the main store is only read, or may not
-/// be written, an object that ends its process would otherwise end every later one.
+/// A folder of this user's for marks, used if the main store is read-only or may not be written.
+/// Without a mark, an object that ends its process would end every later process, too.
 #[derive(Debug)]
 struct OwnMarks {
     dir: PathBuf,
@@ -61,7 +63,8 @@ struct OwnMarks {
 }
 
 impl OwnMarks {
-    /// In the order in which they are tried. The last is good for a container without a home.
+    /// The folders, in the order in which they are tried. The last one works in a container that
+    /// has no home folder.
     fn places() -> Vec<Self> {
         use etcetera::BaseStrategy as _;
         let cache = etcetera::choose_base_strategy().ok().map(|folders| folders.cache_dir());
@@ -75,17 +78,17 @@ impl OwnMarks {
         places.map(|dir| Self { dir, store: OnceLock::new() }).collect()
     }
 
-    /// The marks in it; without `make`, only where they are there already.
+    /// The store of marks in this folder. Without `make`, it is opened only if it already exists.
     fn store(&self, make: bool) -> Option<&Store> {
         if self.store.get().is_none() {
-            // Two threads at the same time open it twice, and one of them is used.
+            // If two threads come here at the same time, both open it, and one result is used.
             let _ = self.store.set(Store::for_marks(&self.dir, make)?);
         }
         self.store.get()
     }
 }
 
-/// What happened and is not in the store yet.
+/// Events that have not been written to the store yet.
 #[derive(Debug)]
 struct Pending {
     uses: Vec<Use>,
@@ -110,8 +113,8 @@ impl Cache {
         })
     }
 
-    /// Opens what can be opened, and says what cannot: a runtime goes on without it. `None` where
-    /// the main store cannot be used.
+    /// Opens the stores that can be opened, and warns of the others, because a runtime can work
+    /// without them. `None` if the main store cannot be used.
     pub(super) fn open_or_degrade(
         main: StoreOptions,
         fallbacks: &[PathBuf],
@@ -147,7 +150,7 @@ impl Cache {
         Ok(self.main.statistics()?)
     }
 
-    /// Sets the counters back and keeps the entries.
+    /// Resets the counters and keeps the entries.
     ///
     /// # Errors
     /// Where the index cannot be written.
@@ -163,7 +166,8 @@ impl Cache {
         Ok(self.main.records()?)
     }
 
-    /// The program that a graph was compiled from; `None` where neither record nor object is there.
+    /// The program that a graph was compiled from; `None` if there is neither a record nor an
+    /// object.
     ///
     /// # Errors
     /// Where it cannot be read.
@@ -171,7 +175,7 @@ impl Cache {
         Ok(self.main.program(key)?)
     }
 
-    /// Removes every entry that no process is loading just now.
+    /// Removes every entry that no process is loading at this moment.
     ///
     /// # Errors
     /// Where something cannot be removed.
@@ -179,12 +183,12 @@ impl Cache {
         Ok(self.main.clear()?)
     }
 
-    /// Where a plugin's content hash is remembered.
+    /// The store in which a plugin's content hash is remembered.
     pub(super) fn notes(&self) -> &Store {
         &self.main
     }
 
-    /// Whether anything could be stored, before hours go into compiling it.
+    /// Checks that the store can be written, before hours are spent on compiling for it.
     pub(super) fn check_writable(&self) -> Result<(), Error> {
         let path = self.dir().to_owned();
         if self.main.is_read_only() {
@@ -195,7 +199,8 @@ impl Cache {
             .map_err(|cause| Error::CacheNotWritable { path, cause: Box::new(cause) })
     }
 
-    /// Where else something may be remembered, that costs little to ask again.
+    /// The store in which other facts may be remembered that are cheap to find out again; `None` if
+    /// it is read-only.
     pub(super) fn remembers(&self) -> Option<&Store> {
         (!self.main.is_read_only()).then_some(&self.main)
     }
@@ -208,8 +213,8 @@ impl Cache {
         &self.main
     }
 
-    /// The object of `key`, from the first store that has it. One that fails its check counts as
-    /// absent, and is said.
+    /// Reads the object of `key` from the first store that has it. An object that fails its check
+    /// counts as absent, and causes a warning.
     pub(super) fn load(
         &self,
         key: &GraphKey,
@@ -247,15 +252,15 @@ impl Cache {
         None
     }
 
-    /// What is remembered of the object that a store has under `key`, where it ends its process and
-    /// could not be set aside.
+    /// Looks in the marks for a note on a store's object under `key`. Such a note says that the
+    /// object ends its process and could not be moved to the quarantine.
     fn known_unfit(&self, key: &GraphKey, holder: &Store) -> Option<Unfit> {
         let of = |marks: &Store| marks.known_unfit(key, holder);
         let own = || self.own_marks.iter().find_map(|own| of(own.store(false)?));
         of(&self.main).or_else(own)
     }
 
-    /// Whether an object from one of the stores was found unfit meanwhile.
+    /// Whether an object from one of the stores has been found unfit since it was read.
     pub(super) fn is_known_unfit(&self, object: &LoadedObject, source: Source) -> bool {
         let key = &object.record.graph_key;
         let is_unfit_in = |store| self.known_unfit(key, store).is_some();
@@ -265,15 +270,15 @@ impl Cache {
         }
     }
 
-    /// Marks the load of an object, and says where: in the main store, or else in a folder of this
-    /// user's. `None` where neither can be written.
+    /// Marks the load of an object, and returns the store that has the mark: the main one, or else
+    /// one in a folder of this user's. `None` if no mark can be written.
     pub(super) fn mark_load(&self, object: &LoadedObject) -> Option<(LoadMark, &Store)> {
         let own = self.own_marks.iter().filter_map(|own| own.store(true));
         let mut places = std::iter::once(&self.main).chain(own);
         places.find_map(|place| Some((place.mark_load(object)?, place)))
     }
 
-    /// Which store has the object of `key`, the main one before the others.
+    /// The first store that has the object of `key`, beginning with the main one.
     pub(super) fn source_of(&self, key: &GraphKey) -> Option<Source> {
         if self.main.has_object(key) {
             return Some(Source::Disk);
@@ -285,8 +290,8 @@ impl Cache {
         self.main.has_object(key) || self.fallbacks.iter().any(|store| store.has_object(key))
     }
 
-    /// Every record of every store. A store that is only read has no index, by design: its records
-    /// are read from its objects.
+    /// Calls `each` with every record of every store. A read-only store has no index, by design:
+    /// its records are read from its objects.
     pub(super) fn each_record(&self, warnings: &Warnings, each: &mut dyn FnMut(&GraphRecord)) {
         for store in std::iter::once(&self.main).chain(&self.fallbacks) {
             let failed = |error| warnings.store_failed("reading its records", &error);
@@ -295,7 +300,7 @@ impl Cache {
                 continue;
             }
             for key in store.object_keys().map_err(failed).unwrap_or_default() {
-                // A damaged one is told of when it is loaded.
+                // A damaged object is reported when it is loaded.
                 if let Ok(Some(record)) = store.object_record(&key) {
                     each(&record);
                 }
@@ -303,7 +308,7 @@ impl Cache {
         }
     }
 
-    /// What level 1 knows of a projection, and of the exact signature under it.
+    /// Looks up a projection in level 1, and the exact signature under it.
     pub(super) fn resolve(
         &self,
         projection_key: Digest,
@@ -317,7 +322,7 @@ impl Cache {
             .flatten()
     }
 
-    /// The same for many at once, in one transaction.
+    /// Does the same for many requests in one transaction.
     pub(super) fn resolve_each(
         &self,
         wanted: &[(Digest, Digest)],
@@ -335,7 +340,7 @@ impl Cache {
             .unwrap_or_else(|()| nothing())
     }
 
-    /// The entry that is most like what was looked for and not found.
+    /// The entry that differs least from the request, which was not found.
     pub(super) fn nearest(&self, wanted: &Wanted<'_>, warnings: &Warnings) -> Option<Nearest> {
         if self.main.is_read_only() {
             return None;
@@ -346,8 +351,9 @@ impl Cache {
             .ok()?
     }
 
-    /// Takes the right to compile `key`, waiting for whoever compiles it already, but not once the
-    /// executable is there. `looks`: whether one that is there is of any use.
+    /// Takes the right to compile `key`. If another process is compiling it, this waits for the
+    /// right or for the executable, whichever comes first. `looks` says whether a stored executable
+    /// is of any use to the caller.
     pub(super) fn lock(
         &self,
         stage: &str,
@@ -406,7 +412,7 @@ impl Cache {
         }
     }
 
-    /// Stores what was compiled. Says whether it is stored now.
+    /// Stores what was compiled. Returns whether it is stored now.
     pub(super) fn put(
         &self,
         record: &GraphRecord,
@@ -433,18 +439,18 @@ impl Cache {
         }
     }
 
-    /// Changes the counters that belong to no use.
+    /// Changes the counters that do not belong to a single use.
     pub(super) fn count(&self, change: impl FnOnce(&mut Counters)) {
         let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
         change(&mut pending.counters);
         pending.oldest.get_or_insert_with(Instant::now);
     }
 
-    /// Notes a use, which is written with the next batch. Says whether the batch has waited long
+    /// Notes a use, which is written with the next batch. Returns whether the batch has waited long
     /// enough.
     ///
-    /// An exact match in memory only counts what is noted already: one that comes a million times a
-    /// second takes no room.
+    /// An exact match in memory only increases the count of a use that is already noted, so that a
+    /// request that comes a million times a second takes no further memory.
     pub(super) fn used(
         &self,
         key: GraphKey,
@@ -452,7 +458,7 @@ impl Cache {
         used: impl FnOnce() -> Use,
     ) -> bool {
         if self.main.is_read_only() {
-            // Nothing will ever be written.
+            // A read-only store is never written.
             return false;
         }
         let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
@@ -469,10 +475,10 @@ impl Cache {
         pending.oldest.get_or_insert_with(Instant::now).elapsed() >= WRITE_AFTER
     }
 
-    /// Writes what waits, in one transaction.
+    /// Writes the waiting uses and counters in one transaction.
     pub(super) fn flush(&self, warnings: &Warnings) {
-        // One at a time: whoever flushes at the end of the process waits for a flush that is under
-        // way, and loses nothing of it.
+        // Only one thread flushes at a time. A flush at the end of the process waits for one that
+        // is under way, so none of its uses are lost.
         let _turn = self.flushing.lock().unwrap_or_else(PoisonError::into_inner);
         let (uses, counters) = {
             let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
@@ -490,8 +496,8 @@ impl Cache {
         }
     }
 
-    /// Puts back what could not be written, for the next occasion: the end of the process, at the
-    /// latest.
+    /// Puts uses back that could not be written. They are written with the next batch, or at the
+    /// end of the process.
     fn keep_for_later(&self, mut uses: Vec<Use>, counters: &Counters) {
         let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
         uses.append(&mut pending.uses);

@@ -1,4 +1,4 @@
-//! Compiling: one at a time for each graph, over all threads and processes.
+//! How is each graph compiled by only one thread of one process at a time?
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -18,32 +18,32 @@ use crate::backend::{AheadError, CompileError};
 use crate::device::DeviceName;
 use crate::progress::EventKind;
 
-/// How often a thread looks whether another is done compiling.
+/// How often a thread checks whether another has finished its compile.
 const TURN_POLL: Duration = Duration::from_millis(25);
 
-/// A graph that was looked for and not found.
+/// A request for a graph that was looked for and not found.
 pub(super) struct Wanting<'a> {
     pub(super) inputs: &'a KeyInputs,
     pub(super) key: GraphKey,
-    /// Whether what the cache has is known to be of no use.
+    /// Whether the cached executable is known to be of no use.
     pub(super) refused: bool,
 }
 
-/// Where to look again, once it is this thread's turn to compile.
+/// Where to look again when it is this thread's turn to compile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Again {
-    /// In memory: another thread may have had its turn meanwhile, and without a store, memory is
-    /// where it left it.
+    /// In memory. Another thread may have compiled the graph meanwhile; without a store, memory is
+    /// the only place where its executable can be.
     Memory,
-    /// In the store: another process may have.
+    /// In the store. Another process may have compiled the graph meanwhile.
     Store,
 }
 
-/// What wanting a graph came to.
+/// How a missing graph was obtained.
 pub(super) enum Made<L, F> {
-    /// Someone else compiled it meanwhile.
+    /// Another thread or process compiled it meanwhile.
     Found(F),
-    /// It was compiled here.
+    /// This thread compiled it.
     Compiled(Box<Fresh<L>>),
 }
 
@@ -52,13 +52,13 @@ pub(super) struct Fresh<L> {
     pub(super) loaded: L,
     pub(super) record: GraphRecord,
     pub(super) payload_bytes: u64,
-    /// Whether the store took it.
+    /// Whether it could be stored.
     pub(super) is_stored: bool,
 }
 
 impl Inner {
-    /// Has `run_compiler` compile a graph, unless `look_again` finds that someone else has done so
-    /// meanwhile.
+    /// Has `run_compiler` compile a graph, unless `look_again` finds that another thread or process
+    /// has done so meanwhile.
     pub(super) fn compile<L, F>(
         &self,
         asked: &Asked<'_>,
@@ -94,7 +94,8 @@ impl Inner {
             if let Some(found) = look_again(Again::Store)? {
                 return Ok(Made::Found(found));
             }
-            // What is there cannot be used, so it is compiled anew once the other is done.
+            // The stored executable cannot be used, so the graph is compiled again after the other
+            // process has finished.
             waits_for_object = false;
         };
         let replaced = lock.as_ref().is_some_and(|lock| lock.waited().is_some());
@@ -116,7 +117,7 @@ impl Inner {
         Ok(Made::Compiled(Box::new(self.store(asked, wanting.inputs, loaded, compiled))))
     }
 
-    /// The right to compile the graph among processes.
+    /// Takes the right to compile the graph, which processes share.
     fn right_to_compile(
         &self,
         asked: &Asked<'_>,
@@ -136,7 +137,7 @@ impl Inner {
         right.inspect_err(|error| turn.flight.fail(error))
     }
 
-    /// Notes that a compile failed, and tells whoever waits for it.
+    /// Notes that a compile failed, and tells those who wait for it.
     fn not_compiled(
         &self,
         asked: &Asked<'_>,
@@ -150,8 +151,8 @@ impl Inner {
         if let Some(cache) = &self.cache {
             cache.count(|counters| counters.failed_compiles += 1);
         }
-        // What this process's device or memory is doing just now says nothing about the graph:
-        // others try for themselves.
+        // A failure that comes from the present state of this process's device or memory says
+        // nothing about the graph: others try for themselves.
         let is_of_the_graph = !cause.is_passing();
         if let Some(lock) = lock.filter(|_| is_of_the_graph) {
             lock.fail(&cause.to_string());
@@ -194,16 +195,16 @@ impl Inner {
                 self.warnings.warn(format!(
                     "stage `{stage}` cannot be kept, the plugin does not serialise it: {error}"
                 ));
-                // How large it is nobody knows; that it is something lets the bound on memory reach
-                // it.
+                // The size of the machine code is not known. The program's size stands in for it,
+                // so that the limit of memory takes the executable into account.
                 inputs.program.bytes().len() as u64
             }
         };
         Fresh { loaded, record, payload_bytes, is_stored }
     }
 
-    /// Waits until no other thread of this process compiles the graph. Other processes are kept
-    /// away by the key's lock, which a store that cannot be written does not have.
+    /// Waits until no other thread of this process is compiling the graph. Other processes are kept
+    /// out by the key's lock, which does not exist in a store that cannot be written.
     fn turn(&self, asked: &Asked<'_>, key: GraphKey) -> Result<Turn<'_>, Error> {
         let began = Instant::now();
         let mut awaited: Option<Arc<Flight>> = None;
@@ -249,8 +250,8 @@ struct Turn<'a> {
     flight: Arc<Flight>,
 }
 
-/// A compile that is under way: whoever waited for it is told if it fails, once. Whoever comes
-/// later compiles again.
+/// A compile that is under way. If it fails, everyone who is waiting for it is told. A later
+/// request compiles again.
 #[derive(Debug, Default)]
 pub(super) struct Flight {
     failed: OnceLock<Failure>,
@@ -264,7 +265,7 @@ enum Failure {
 }
 
 impl Flight {
-    /// Notes that the compile failed; any other error is that of one request alone.
+    /// Notes that the compile failed. An error of another kind concerns one request alone.
     fn fail(&self, error: &Error) {
         let failure = match error {
             Error::Compile { graph_key, device, cause, .. } => {
@@ -275,7 +276,7 @@ impl Flight {
             }
             _ => return,
         };
-        // Only its one turn can fail, once.
+        // Each compile has one turn, which can fail only once.
         let _ = self.failed.set(failure);
     }
 

@@ -1,19 +1,19 @@
-//! Room for compiles: so many at once, and so much memory.
+//! How many compiles may run at once, by their number and their memory?
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::backend::host_memory::host_memory;
 use crate::threads;
 
-/// What a compile is taken to need where nothing like it was measured: a little more than the
+/// The memory that is assumed for a compile if none like it was measured: a little more than the
 /// largest that was ever measured, the denoiser of Stable Diffusion XL for a v5e (docs/tpu.md).
 pub const UNMEASURED_PEAK_BYTES: u64 = 4 << 30;
 
-/// Room for compiles: so many at once, and so much memory.
+/// Admits compiles: only so many at once, and only as many as fit into memory.
 pub struct Room {
-    /// How many compiles may run at once, memory allowing.
+    /// How many compiles may run at once, if memory allows.
     pub jobs: usize,
-    /// `None`: nobody knows, so that only the number bounds.
+    /// `None` if it is not known; only the number of compiles is bounded then.
     bytes: Option<u64>,
     taken: Mutex<Taken>,
     freed: Condvar,
@@ -25,15 +25,15 @@ struct Taken {
     bytes: u64,
 }
 
-/// A compile's place in the room; it is free again once this is dropped.
+/// A compile's place. It is given back when this is dropped.
 pub struct Place<'a> {
     room: &'a Room,
     bytes: u64,
 }
 
 impl Room {
-    /// The room that this machine has now, for so many compiles; `None`: for one for every two
-    /// processors.
+    /// The room that this machine has now, for `jobs` compiles at once; `None` stands for one
+    /// compile for every two processors.
     pub fn here(jobs: Option<usize>) -> Self {
         Self::new(jobs.unwrap_or_else(default_jobs), available_bytes())
     }
@@ -42,7 +42,8 @@ impl Room {
         Self { jobs: jobs.max(1), bytes, taken: Mutex::default(), freed: Condvar::new() }
     }
 
-    /// Waits until a compile that may hold so much memory has room. One alone always has.
+    /// Waits until there is room for a compile that may hold `bytes` of memory. A compile that
+    /// would run alone is always admitted.
     pub fn enter(&self, bytes: u64) -> Place<'_> {
         let fits = |taken: &Taken| {
             let has_memory = self.bytes.is_none_or(|all| taken.bytes.saturating_add(bytes) <= all);
@@ -56,7 +57,7 @@ impl Room {
     }
 
     /// Does `work` for each task, on as many threads as there may be compiles at once, until `stop`
-    /// says that it is enough. Each task enters the room by itself.
+    /// returns true. Each task enters the room by itself.
     pub fn work_through<T: Sync>(
         &self,
         tasks: &[T],
@@ -84,7 +85,7 @@ impl Drop for Place<'_> {
     }
 }
 
-/// A worker that panics ends the whole; nothing is read after it.
+/// A panic of a worker ends all of the work, so nothing reads the value after it.
 pub fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -94,7 +95,7 @@ fn default_jobs() -> usize {
     std::thread::available_parallelism().map_or(1, |processors| (processors.get() / 2).max(1))
 }
 
-/// Memory that compiles may take: what programs can have now, less a tenth for everyone else.
+/// The memory that compiles may take: what programs can have now, less a tenth for other programs.
 fn available_bytes() -> Option<u64> {
     host_memory().map(|memory| memory.available_bytes / 10 * 9)
 }
@@ -106,7 +107,7 @@ mod tests {
 
     use super::*;
 
-    /// The most that were in the room at once, of eight that each want `bytes`.
+    /// The largest number that were in the room at once, of eight compiles that each want `bytes`.
     fn most_at_once(room: &Room, bytes: u64) -> usize {
         let (inside, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
         std::thread::scope(|scope| {

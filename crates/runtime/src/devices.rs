@@ -1,5 +1,7 @@
-//! What this machine has: finds plugins and device files, and describes each device for `preheat
-//! devices`.
+//! Which devices does this machine have?
+//!
+//! Finds plugins and device files, and describes each device for `preheat devices`. Which device a
+//! run goes to is decided in `device/`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -23,9 +25,9 @@ use crate::device::{
 /// One device of this machine, as `preheat devices` shows it.
 #[derive(Debug, Clone, Serialize)]
 pub struct DeviceInfo {
-    /// Its name on the command line.
+    /// The device's name on the command line.
     pub name: String,
-    /// What the hardware calls itself, where it can be asked.
+    /// The name that the hardware reports, if it can be asked.
     pub kind: Option<String>,
     /// Whether it can be used.
     pub available: bool,
@@ -34,29 +36,29 @@ pub struct DeviceInfo {
     /// The plugin that drives it.
     #[serde(serialize_with = "optional_path_as_text")]
     pub plugin: Option<PathBuf>,
-    /// The version of the wheel that the plugin came in, where something beside it tells.
+    /// The version of the wheel that the plugin came in, if a file beside the plugin tells it.
     pub plugin_version: Option<String>,
     /// The version that the plugin reports.
     pub platform_version: Option<String>,
-    /// The version of the PJRT C API that it speaks.
+    /// The version of the PJRT C API that the plugin implements.
     pub pjrt_api_version: Option<String>,
-    /// The newest StableHLO that it reads.
+    /// The newest version of StableHLO that the plugin reads.
     pub stablehlo_version: Option<String>,
-    /// The version of XLA, where the plugin tells.
+    /// The version of XLA, if the plugin reports it.
     pub xla_version: Option<String>,
     /// Kind, bounds and number of cores.
     pub topology: Option<String>,
-    /// The device's memory in bytes, as the plugin tells it; never the host's.
+    /// The device's memory in bytes, as the plugin reports it; never the host's memory.
     pub memory_total_bytes: Option<u64>,
-    /// What of it is free.
+    /// The free part of that memory.
     pub memory_free_bytes: Option<u64>,
-    /// A card's compute capability.
+    /// The compute capability of a CUDA card.
     pub compute_capability: Option<String>,
-    /// What `--precision auto` means on it.
+    /// The dtype that `--precision auto` selects on it.
     pub default_dtype: &'static str,
 }
 
-/// Describes every device, those that cannot be used too, with the reason.
+/// Describes every device. Devices that cannot be used are included, with the reason.
 pub fn describe_devices() -> Vec<DeviceInfo> {
     let mut everything = plugins_of(DeviceName::Auto);
     let torch = open_torch();
@@ -69,7 +71,7 @@ pub fn describe_devices() -> Vec<DeviceInfo> {
     devices
 }
 
-/// What libtorch offers; where it cannot be used, a row for each of its devices says why.
+/// Describes libtorch's devices. If libtorch cannot be used, a row for each of them says why.
 fn describe_torch(everything: &Inventory, library: Option<&Path>) -> Vec<DeviceInfo> {
     let absent = |name, on, why: &String| DeviceInfo {
         reason: format!("runs through libtorch, which cannot be used: {why}"),
@@ -116,7 +118,7 @@ fn describe_torch_device(device: &TorchDevice, library: Option<&Path>) -> Device
     }
 }
 
-/// What `--precision auto` is.
+/// The dtype that `--precision auto` selects.
 fn default_dtype(on: Arithmetic) -> &'static str {
     Precisions::default().of(StageKind::Denoiser, on).dtype.name()
 }
@@ -144,7 +146,7 @@ fn blank(name: &str, default_dtype: &'static str) -> DeviceInfo {
 fn describe(device: XlaDevice, everything: &Inventory) -> DeviceInfo {
     let on = Arithmetic::Xla { native_bfloat16: device != XlaDevice::XlaCpu };
     let info = blank(device.as_str(), default_dtype(on));
-    // A library that is there is worth knowing of, also where the hardware is not.
+    // A plugin that exists is shown even if its hardware does not.
     let info = match preheat_plugins::find(plugin_name(device), &Lookup::from_process()).plugin {
         Some(plugin) => {
             DeviceInfo { plugin: Some(plugin.path), plugin_version: plugin.version, ..info }
@@ -187,7 +189,7 @@ fn describe(device: XlaDevice, everything: &Inventory) -> DeviceInfo {
     }
 }
 
-/// A version among a plugin's attributes: a list of numbers, one number, or a text.
+/// A version among a plugin's attributes, which is a list of numbers, one number, or a text.
 fn version(attributes: &BTreeMap<String, Value>, name: &str) -> Option<String> {
     match attributes.get(name)? {
         Value::IntList(parts) => {
@@ -199,7 +201,7 @@ fn version(attributes: &BTreeMap<String, Value>, name: &str) -> Option<String> {
     }
 }
 
-/// The identity of a plugin's build, remembered nowhere: there may be no cache.
+/// The identity of a plugin's build. It is not remembered, because there may be no cache.
 fn identify(path: &Path) -> Result<String, BackendError> {
     let unreadable = |cause| BackendError::Identity { path: path.to_owned(), cause };
     Ok(PluginBuild::of(path, None).map_err(unreadable)?.to_string())
@@ -213,20 +215,20 @@ fn plugin_name(device: XlaDevice) -> PluginName {
     }
 }
 
-/// Where the plugin of `device` is, or why it is nowhere.
+/// The path of the plugin for `device`, or why it was not found.
 pub(super) fn find_plugin(device: XlaDevice) -> Result<PathBuf, String> {
     let found = preheat_plugins::find(plugin_name(device), &Lookup::from_process()).require();
     found.map(|plugin| plugin.path).map_err(|error| error.to_string())
 }
 
-/// What was found, and the session of libtorch's where it was opened to look.
+/// The devices that were found, and libtorch's session if it was opened to find them.
 pub(super) struct Found {
     pub(super) inventory: Inventory,
     pub(super) torch: Option<Torch>,
 }
 
-/// What is there, as far as the request makes it worth looking. libtorch takes a third of a second
-/// to load, so that it is not looked at where something else is used anyway.
+/// Finds the devices that matter to the request. Loading libtorch takes a third of a second, so it
+/// is left out if another device is used anyway.
 pub(super) fn find_devices(request: Request, stages: StageDevices, for_programs: bool) -> Found {
     let mut inventory = plugins_of(request.device);
     let for_stages =
@@ -235,7 +237,7 @@ pub(super) fn find_devices(request: Request, stages: StageDevices, for_programs:
         DeviceName::Auto if for_programs => false,
         DeviceName::Auto => request.tpu != TpuSwitch::Enabled && !tpu_is_taken(request, &inventory),
         device if runs_through_libtorch(device) => true,
-        // Its CPU is all that can stand in for a device that is not there.
+        // libtorch's CPU is its only device that can stand in for a device that is not there.
         _ => !request.strict && !for_programs && inventory.xla_cpu_plugin.is_err(),
     };
     if !looks && !for_stages {
@@ -260,7 +262,7 @@ fn runs_through_libtorch(device: DeviceName) -> bool {
     matches!(device, DeviceName::Cuda(_) | DeviceName::Mps | DeviceName::Cpu | DeviceName::Fake(_))
 }
 
-/// libtorch, or why it cannot be used.
+/// Opens libtorch, or says why it cannot be used.
 fn open_torch() -> Result<Torch, String> {
     Torch::open(&TorchLookup::from_process(), &TorchOptions::default()).map_err(|error| {
         let first = std::error::Error::source(&error);
@@ -269,7 +271,7 @@ fn open_torch() -> Result<Torch, String> {
     })
 }
 
-/// The plugins that are there.
+/// Finds the plugins that exist for the wanted device.
 fn plugins_of(wanted: DeviceName) -> Inventory {
     let looks_at = |device: XlaDevice| match wanted {
         DeviceName::Auto => true,

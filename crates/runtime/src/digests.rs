@@ -1,5 +1,7 @@
-//! The digests that requests are found by, remembered: a request that comes again is known by its
-//! parts, and comparing those takes a tenth of the time that hashing them takes.
+//! How are the digests of a repeated request found without hashing it again?
+//!
+//! The digests that requests are looked up by are remembered. A repeated request is recognised by
+//! comparing its parts, which takes a tenth of the time that hashing them takes.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -8,10 +10,10 @@ use preheat_cache::{BuilderId, CompileOptions, Digest, Projection, Signature, pr
 
 use super::source::Graph;
 
-/// So many requests are remembered; a process that makes more of them starts over.
+/// How many requests are remembered. When there are more, the table is emptied.
 const LIMIT: usize = 256;
 
-/// What a request is found by.
+/// The digests that a request is looked up by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct RequestDigests {
     /// The digest of the exact signature.
@@ -34,12 +36,12 @@ impl RequestDigests {
 #[derive(Debug)]
 pub(super) struct Digests {
     environment: Digest,
-    /// By a quick hash of some of a request's parts. The parts themselves decide, so that two
-    /// requests with one hash only take turns.
+    /// The key is a quick hash of some of a request's parts. All parts are compared, so two
+    /// requests with the same hash only replace each other.
     known: HashMap<u64, Known>,
 }
 
-/// Everything that the digests of a request are made from but the environment, and the digests.
+/// The parts of a request that its digests are made from, except the environment, and the digests.
 #[derive(Debug)]
 struct Known {
     signature: Signature,

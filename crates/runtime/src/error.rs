@@ -1,4 +1,4 @@
-//! Why a runtime could not do what it was asked.
+//! Why could a runtime not do what it was asked to do?
 
 use std::sync::Arc;
 
@@ -11,8 +11,8 @@ use super::source::BuildError;
 use crate::backend::{BackendError, CompileError, DeviceFault};
 use crate::device::{DeviceError, DeviceName, Target};
 
-/// Why a runtime could not do what it was asked. A cache that cannot be read or written is never
-/// among the reasons: it degrades to compiling, with a warning.
+/// Why a runtime could not do what it was asked to do. A cache that cannot be read or written is
+/// not a reason: the runtime then compiles, with a warning.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -22,10 +22,10 @@ pub enum Error {
     /// The device's plugin cannot be used.
     #[error(transparent)]
     Backend(#[from] BackendError),
-    /// A signature that no request could have.
+    /// The signature is not valid.
     #[error(transparent)]
     Signature(#[from] preheat_cache::SignatureError),
-    /// A size that no picture could have.
+    /// The size of the picture is not valid.
     #[error(transparent)]
     Shape(#[from] ShapeError),
     /// The graph could not be built.
@@ -33,7 +33,7 @@ pub enum Error {
     Build {
         /// The stage of the model.
         stage: String,
-        /// What its builder said.
+        /// The error of its builder.
         #[source]
         cause: BuildError,
     },
@@ -42,7 +42,7 @@ pub enum Error {
     NotAsWritten {
         /// The stage of the model.
         stage: String,
-        /// What it asks for, and would not get.
+        /// What the program declares that the device would not do.
         #[source]
         cause: NotAsWritten,
     },
@@ -55,7 +55,7 @@ pub enum Error {
         graph_key: GraphKey,
         /// The device it was compiled for.
         device: DeviceName,
-        /// What the plugin said; shared by all threads that waited for this compile.
+        /// The plugin's error; shared by all threads that waited for this compile.
         #[source]
         cause: Arc<CompileError>,
     },
@@ -66,12 +66,12 @@ pub enum Error {
         stage: String,
         /// The key the executable would have had.
         graph_key: GraphKey,
-        /// The process.
+        /// The id of the process that compiled.
         pid: u32,
-        /// What the plugin said there.
+        /// The plugin's error in that process.
         reason: String,
     },
-    /// It would have to be compiled, and `require_warm` rules that out.
+    /// The request would have to compile, and `require_warm` forbids that.
     #[error("not warm: {} would have to be compiled", stages(.0))]
     NotWarm(Vec<StageLookup>),
     /// A runtime for hardware that is not here was asked to run something.
@@ -82,7 +82,7 @@ pub enum Error {
         /// The hardware.
         target: Target,
     },
-    /// It was compiled only to be stored, and could not be.
+    /// The graph was compiled only to be stored, and could not be stored.
     #[error("stage `{stage}`: graph {} was compiled and could not be kept", graph_key.short())]
     NotKept {
         /// The stage of the model.
@@ -96,7 +96,8 @@ pub enum Error {
         /// The key.
         graph_key: GraphKey,
     },
-    /// A graph was asked for by its key, and is not for this plugin build, device or flags.
+    /// A graph was asked for by its key, but was compiled for another plugin build, device or
+    /// flags.
     #[error(
         "graph {} was compiled for another environment ({} differ from here): `preheat cache rewarm` compiles it for this one",
         graph_key.short(),
@@ -105,10 +106,10 @@ pub enum Error {
     OtherEnvironment {
         /// The key.
         graph_key: GraphKey,
-        /// In what the environments differ.
+        /// The fields in which the environments differ.
         fields: Vec<String>,
     },
-    /// The program of a graph was to be compiled again, and is not in the cache any more.
+    /// A graph was to be compiled again, and its program is not in the cache any more.
     #[error("stage `{stage}`: the cache has lost the program of graph {}, so it cannot be compiled from there", graph_key.short())]
     ProgramGone {
         /// The stage of the model.
@@ -116,17 +117,17 @@ pub enum Error {
         /// The graph.
         graph_key: GraphKey,
     },
-    /// Someone asked to stop.
+    /// The caller asked to stop.
     #[error("interrupted")]
     Cancelled,
-    /// An executable was given another number of inputs than it takes.
+    /// An executable was given the wrong number of inputs.
     #[error("stage `{stage}` takes {}, {given} {} given", inputs(*.expected), if *.given == 1 { "was" } else { "were" })]
     InputCount {
         /// The stage of the model.
         stage: String,
-        /// How many it takes.
+        /// The number of inputs that it takes.
         expected: usize,
-        /// How many it was given.
+        /// The number of inputs that it was given.
         given: usize,
     },
     /// An input has another shape or dtype than the executable takes.
@@ -156,7 +157,7 @@ pub enum Error {
         stage: String,
         /// What was being done.
         doing: &'static str,
-        /// What the plugin or the torch library said.
+        /// The error of the plugin or the torch library.
         #[source]
         cause: DeviceFault,
     },
@@ -169,14 +170,14 @@ pub enum Error {
     Upload {
         /// Its dtype and shape.
         kind: String,
-        /// What the plugin or the torch library said.
+        /// The error of the plugin or the torch library.
         #[source]
         cause: DeviceFault,
     },
     /// A tensor could not be made.
     #[error(transparent)]
     Tensor(#[from] preheat_tensor::TensorError),
-    /// A tensor is not as large as the graph's builder declared it.
+    /// A tensor does not have the size that the graph's builder declared.
     #[error("stage `{stage}`, {what} {index} is {given}, and the graph declares that {declared}")]
     Padding {
         /// The stage of the model.
@@ -190,31 +191,31 @@ pub enum Error {
         /// Its dtype and shape.
         given: String,
     },
-    /// A question to the cache itself that the cache could not answer.
+    /// The caller asked something of the cache itself, and the cache failed.
     #[error(transparent)]
     Store(#[from] preheat_cache::StoreError),
-    /// What no installed plugin compiled was to be removed, and there is no installed plugin.
+    /// Entries that no installed plugin compiled were to be removed, and no plugin is installed.
     #[error(
         "no plugin is found anywhere, so that everything in the cache would count as stale: nothing is removed \
          (`preheat plugins list` shows where each is looked for)"
     )]
     NothingInstalled,
-    /// What was to be compiled only to be stored cannot be.
+    /// Something was to be compiled only to be stored, and the cache folder cannot be written.
     #[error("nothing could be kept: the cache folder {} cannot be written", path.display())]
     CacheNotWritable {
         /// The folder.
         path: std::path::PathBuf,
-        /// Why.
+        /// Why the folder cannot be written.
         #[source]
         cause: Box<preheat_cache::StoreError>,
     },
-    /// A question to the cache, of a runtime that was told to use none.
+    /// The caller asked something of the cache of a runtime that has none.
     #[error("no cache is in use: {0}")]
     NoCache(&'static str),
 }
 
 impl Error {
-    /// Whether the device had too little memory for it, be it for a load, a tensor or an execution.
+    /// Whether the device had too little memory for a load, a tensor or an execution.
     pub fn is_out_of_memory(&self) -> bool {
         match self {
             Self::OutOfMemory(_) => true,

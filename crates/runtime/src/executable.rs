@@ -1,4 +1,7 @@
-//! An executable that is loaded, and running it.
+//! How is a loaded executable run?
+//!
+//! Its inputs come from the host or from the device; its outputs stay on the device until they are
+//! read.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -22,17 +25,17 @@ use crate::backend::here::{Buffer, Event, Here, Loaded};
 pub(super) struct LoadedGraph {
     pub(super) graph_key: GraphKey,
     pub(super) loaded: Loaded,
-    /// Given up after `loaded`: unloading is part of what may end the process.
+    /// Dropped after `loaded`, because unloading can end the process, too.
     pub(super) first_run: FirstRun,
-    /// What it runs on.
+    /// The device that it runs on.
     pub(super) here: Here,
-    /// Inputs and outputs; `None` where the plugin does not tell.
+    /// Inputs and outputs; `None` if the plugin does not report them.
     pub(super) interface: Option<Interface>,
     /// Bytes of machine code, as serialised.
     pub(super) payload_bytes: u64,
     pub(super) measurements: Measurements,
     pub(super) footprint: Footprint,
-    /// What its runtime keeps on the device, and drops where there is no room; gone where the
+    /// What the runtime keeps on the device and can drop if there is no room. It is gone when the
     /// runtime is.
     pub(super) on_device: Weak<OnDevice>,
     pub(super) recorder: Option<Arc<Recorder>>,
@@ -41,8 +44,8 @@ pub(super) struct LoadedGraph {
 /// The types of the inputs and outputs of an executable.
 pub(super) struct Interface {
     inputs: Vec<TensorType>,
-    /// The inputs' types again, each type once: a tensor that shares one of these needs no closer
-    /// look.
+    /// The inputs' types again, each type once. A tensor that shares one of these types needs no
+    /// further comparison.
     shared_inputs: Vec<Arc<TensorType>>,
     outputs: Vec<Arc<TensorType>>,
 }
@@ -57,7 +60,7 @@ impl Interface {
         Self { outputs: outputs.iter().map(share).collect(), inputs, shared_inputs }
     }
 
-    /// `kind`, as the inputs share it where one of them is of this kind.
+    /// The shared type that equals `kind`, or a new one if no input is of this type.
     fn share(&self, kind: &TensorType) -> Arc<TensorType> {
         let shared = self.shared_inputs.iter().find(|shared| ***shared == *kind);
         shared.map_or_else(|| Arc::new(kind.clone()), Arc::clone)
@@ -74,13 +77,13 @@ impl fmt::Debug for LoadedGraph {
 #[derive(Debug)]
 pub struct DeviceTensor {
     buffer: Buffer,
-    /// `None` where an executable does not tell what it gives.
+    /// `None` if the executable that made the tensor does not report its outputs.
     kind: Option<Arc<TensorType>>,
     recorder: Option<Arc<Recorder>>,
 }
 
 impl DeviceTensor {
-    /// Its dtype and shape; `None` where the executable that made it does not tell.
+    /// The tensor's dtype and shape; `None` if the executable that made it does not report them.
     pub fn kind(&self) -> Option<&TensorType> {
         self.kind.as_deref()
     }
@@ -99,12 +102,12 @@ impl DeviceTensor {
         Ok(Self { buffer, kind: Some(kind), recorder: recorder.cloned() })
     }
 
-    /// One that rests where nothing is measured.
+    /// A tensor that rests on a device, whose transfers are not measured.
     pub(super) fn resting(buffer: Buffer, kind: Arc<TensorType>) -> Self {
         Self { buffer, kind: Some(kind), recorder: None }
     }
 
-    /// A copy that `bring` makes.
+    /// A copy of the tensor, which `bring` makes.
     pub(super) fn copied(
         &self,
         bring: impl FnOnce(&Buffer) -> Result<Buffer, DeviceFault>,
@@ -118,11 +121,11 @@ impl DeviceTensor {
         Ok(Self { buffer, kind: self.kind.clone(), recorder: recorder.cloned() })
     }
 
-    /// Calls `done` once it has been computed, or with why it could not be; from whichever thread
-    /// the plugin uses.
+    /// Calls `done` when the tensor has been computed, or when that has failed, with the error. The
+    /// plugin chooses the thread.
     ///
     /// # Errors
-    /// Where the plugin cannot be asked; `done` is not called then.
+    /// Where the plugin cannot be asked; `done` is not called in that case.
     pub fn when_ready(
         &self,
         done: impl FnOnce(Result<(), DeviceFault>) + Send + 'static,
@@ -130,23 +133,23 @@ impl DeviceTensor {
         self.ready()?.on_ready(done)
     }
 
-    /// The event of its having been computed.
+    /// The event that comes when the tensor has been computed.
     pub(super) fn ready(&self) -> Result<Event, DeviceFault> {
         self.buffer.ready()
     }
 
-    /// Waits until it has been computed.
+    /// Waits until the tensor has been computed.
     ///
     /// # Errors
-    /// Where what computes it failed.
+    /// Where the computation failed.
     pub fn wait(&self) -> Result<(), DeviceFault> {
         self.ready()?.wait()
     }
 
-    /// Copies it to the host; waits until it has been computed.
+    /// Copies the tensor to the host, after waiting until it has been computed.
     ///
     /// # Errors
-    /// Where what computes it failed, or where it was donated to an execution since.
+    /// Where the computation failed, or the tensor has been donated to an execution.
     pub fn to_host(&self) -> Result<Tensor, DeviceFault> {
         let kind = match &self.kind {
             Some(kind) => TensorType::clone(kind),
@@ -161,12 +164,13 @@ impl DeviceTensor {
     }
 }
 
-/// An input: a tensor of the host, or one that is on the device already.
+/// An input: a tensor of the host, or a tensor that is already on the device.
 #[derive(Debug, Clone, Copy)]
 pub enum Input<'a> {
-    /// Is moved to the device for this execution.
+    /// The tensor is moved to the device for this execution.
     Host(&'a Tensor),
-    /// Is used where it lies. Where the executable donates this input, it cannot be used again.
+    /// The tensor is used in place. If the executable donates this input, the tensor cannot be used
+    /// again.
     Device(&'a DeviceTensor),
 }
 
@@ -190,29 +194,30 @@ pub struct Executable {
 }
 
 impl Executable {
-    /// How it came to be ready.
+    /// How this executable was obtained.
     pub fn report(&self) -> &StageReport {
         &self.report
     }
 
-    /// The key that names it.
+    /// The graph key that names this executable.
     pub fn graph_key(&self) -> GraphKey {
         self.graph.graph_key
     }
 
-    /// What it takes, in order; `None` where the plugin does not tell.
+    /// The types of the inputs, in order; `None` if the plugin does not report them.
     pub fn inputs(&self) -> Option<&[TensorType]> {
         self.graph.interface.as_ref().map(|interface| interface.inputs.as_slice())
     }
 
-    /// What the plugin said of it when it was compiled: its cost analysis, its memory in bytes, and
-    /// what the program came to, in `instructions` and `fusions` among them.
+    /// What the plugin reported when it compiled this: its cost analysis, its memory in bytes, and
+    /// counts of the optimised program, such as `instructions` and `fusions`.
     pub fn metrics(&self) -> BTreeMap<String, f64> {
         metrics::figures(&self.graph.measurements)
     }
 
-    /// Refuses an execution that takes more memory than the device has free, inputs included. It
-    /// goes by the compiler's own figures, and costs no execution; [`Self::run`] does not ask.
+    /// Refuses an execution that, with its inputs, takes more memory than the device has free. The
+    /// check uses the compiler's own figures and executes nothing. [`Self::run`] does not make this
+    /// check.
     ///
     /// # Errors
     /// Where there is too little memory, although everything that is not in use was dropped.
@@ -227,10 +232,10 @@ impl Executable {
         Ok(on_device.check_fits_now(&self.doing("running it", Some(needed)))?)
     }
 
-    /// Zeros of every input's shape.
+    /// Makes a tensor of zeros for every input.
     ///
     /// # Errors
-    /// Where the plugin does not tell what the inputs are.
+    /// Where the plugin does not report the inputs.
     pub fn zeros(&self) -> Result<Vec<Tensor>, Error> {
         let inputs = self.inputs().ok_or_else(|| Error::InputsUnknown {
             stage: self.report.stage.clone(),
@@ -260,7 +265,7 @@ impl Executable {
         self.with_room("moving an input to the device", Some(tensor.bytes().len() as u64), upload)
     }
 
-    /// What it takes of the device's memory, by the compiler's own figures.
+    /// The device memory that this executable takes, by the compiler's own figures.
     pub fn footprint(&self) -> Footprint {
         self.graph.footprint
     }
@@ -274,8 +279,8 @@ impl Executable {
         }
     }
 
-    /// Does `work`; where the device has no room for it, drops what is not in use, in turn, and
-    /// tries again.
+    /// Does `work`. If the device has no room for it, this drops something that is not in use and
+    /// tries again, until `work` succeeds or nothing is left to drop.
     fn with_room<T>(
         &self,
         what: &'static str,
@@ -293,10 +298,11 @@ impl Executable {
         )
     }
 
-    /// Runs it. The outputs stay on the device; the call returns as soon as the work is queued.
+    /// Runs the executable. The outputs stay on the device, and the call returns as soon as the
+    /// work is queued.
     ///
     /// # Errors
-    /// Where the inputs are others than it takes, or the device cannot take the work.
+    /// Where the inputs do not have the types that it takes, or the device cannot take the work.
     pub fn run<'a, I>(&self, inputs: I) -> Result<Vec<DeviceTensor>, Error>
     where
         I: IntoIterator,
@@ -310,7 +316,8 @@ impl Executable {
         });
         let moved = on_host.collect::<Result<Vec<_>, _>>()?;
         let mut moved = moved.iter();
-        // Its length is known, which the iterator does not tell: a step has hundreds of inputs.
+        // The vector is allocated once: a step has hundreds of inputs, and the iterator does not
+        // know how many.
         let mut buffers: Vec<&Buffer> = Vec::with_capacity(inputs.len());
         buffers.extend(inputs.iter().filter_map(|input| match input {
             Input::Device(tensor) => Some(&tensor.buffer),
@@ -337,7 +344,7 @@ impl Executable {
             .collect())
     }
 
-    /// Runs it and copies the outputs to the host.
+    /// Runs the executable and copies the outputs to the host.
     ///
     /// # Errors
     /// As [`Self::run`], and where the work itself fails.
@@ -352,7 +359,7 @@ impl Executable {
         self.run(inputs)?.iter().map(read).collect()
     }
 
-    /// Runs it on zeros and waits until it is done.
+    /// Runs the executable on zeros and waits until it has finished.
     ///
     /// # Errors
     /// As [`Self::zeros`] and [`Self::run`].

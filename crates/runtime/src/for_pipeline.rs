@@ -1,5 +1,6 @@
-//! What a pipeline asks of its runtime and no other program does: room for weights, and a look at
-//! what is there.
+//! What does a pipeline ask of its runtime that no other program does?
+//!
+//! It asks for room for its weights, and for look-ups that build no graph.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Weak};
@@ -29,7 +30,7 @@ impl Runtime {
         self.inner.upload(weight, Some(stage), "bringing its weights to the device")
     }
 
-    /// Brings a weight of `stage` into the host's memory, as the device's back end holds it.
+    /// Moves a weight of `stage` into the host's memory, in the form of the device's back end.
     pub fn bring_to_host(&self, stage: &str, weight: &Tensor) -> Result<DeviceTensor, Error> {
         let doing = "bringing its weights into the host's memory";
         let here = self.inner.here()?;
@@ -37,8 +38,8 @@ impl Runtime {
         Ok(DeviceTensor::resting(buffer, Arc::new(weight.kind().clone())))
     }
 
-    /// Copies a tensor of `stage` that rests in the host's memory, or on another device of
-    /// libtorch's, to this device.
+    /// Copies a tensor of `stage` to this device. The tensor rests in the host's memory or on
+    /// another device of libtorch.
     pub fn copy_here(
         &self,
         stage: &str,
@@ -54,45 +55,45 @@ impl Runtime {
         })
     }
 
-    /// Makes room for so many bytes by dropping what is not in use, as far as that goes.
+    /// Makes room for this number of bytes, as far as dropping what is not in use allows.
     pub fn make_room(&self, bytes: u64) {
         self.inner.on_device.make_room(bytes);
     }
 
-    /// Takes note of someone whose things may be dropped where there is no room for others.
+    /// Registers a holder, whose contents may be dropped if there is no room for something else.
     pub fn add_holder(&self, holder: Weak<dyn Holder>) {
         self.inner.on_device.add_holder(holder);
     }
 
-    /// Drops one thing that is not in use; `None` where nothing is left.
+    /// Drops one thing that is not in use; `None` if nothing is left to drop.
     pub fn drop_one(&self) -> Option<Dropped> {
         self.inner.on_device.drop_one()
     }
 
-    /// Bytes that are free, or would be without what is not in use.
+    /// The bytes that are free, or would be if everything that is not in use were dropped.
     pub fn bytes_that_can_be_had(&self) -> Option<u64> {
         let on_device = &self.inner.on_device;
         Some(on_device.free_bytes()?.saturating_add(on_device.droppable_bytes()))
     }
 
-    /// Lets go of executables in memory. Gives the bytes that are free at once: what is in use
-    /// follows when it is not.
+    /// Removes executables from memory. Returns the bytes that become free at once; those of an
+    /// executable that is in use become free later.
     pub fn forget(&self, executables: &HashSet<GraphKey>) -> u64 {
         self.inner.on_device.forget(executables)
     }
 
-    /// Gives memory that a back end keeps for later back to the device.
+    /// Returns the memory that a back end keeps for later to the device.
     pub fn give_memory_back(&self) {
         self.inner.on_device.give_memory_back();
     }
 
-    /// Whether the cache has the executable, so that no later process compiles it.
+    /// Whether the cache has the executable, so that no later process has to compile it.
     pub fn keeps(&self, executable: &Executable) -> bool {
         self.inner.keeps(executable)
     }
 
-    /// What level 1 knows of graphs that cannot be built, in one transaction; `None` of each that
-    /// has to be built to tell.
+    /// Looks graphs up in level 1, in one transaction, without building them. The answer is `None`
+    /// for each graph that has to be built before its look-up can be answered.
     pub fn look_up_declared(
         &self,
         graphs: &[(&Signature, &Graph)],
@@ -100,7 +101,7 @@ impl Runtime {
         self.inner.look_up_declared(graphs)
     }
 
-    /// Whether the executable of a graph is there, found by its key alone.
+    /// Looks up the executable of a graph by its key alone.
     pub fn look_up_by_key(
         &self,
         signature: &Signature,
@@ -109,7 +110,7 @@ impl Runtime {
         self.request(signature, graph).look_up_by_key()
     }
 
-    /// What the cache holds for this very environment; nothing, where it cannot be asked.
+    /// The cache's records for exactly this environment; none if the cache cannot be read.
     pub fn records_of_this_environment(&self) -> Vec<GraphRecord> {
         let records =
             self.inner.cache.as_ref().and_then(|cache| cache.records().ok()).unwrap_or_default();
@@ -120,7 +121,7 @@ impl Runtime {
 }
 
 impl Executable {
-    /// The error of an execution, with the figures where it is for want of memory.
+    /// The error of an execution. If memory ran out, the figures are added.
     pub fn with_figures(&self, error: Error, dropped: Dropped) -> Error {
         match (error, self.graph.on_device.upgrade()) {
             (Error::Run { doing, cause, .. }, Some(on_device)) if cause.is_out_of_memory() => {
@@ -137,9 +138,8 @@ impl Executable {
 }
 
 impl Inner {
-    /// What level 1 knows of graphs of which nothing but the declaration is at hand, in one
-    /// transaction. `None` where it knows nothing that is there, so that only a graph that is built
-    /// can tell.
+    /// Looks graphs up in level 1, in one transaction, by their declarations. The answer is `None`
+    /// if level 1 knows no executable that exists; the graph then has to be built to find out.
     pub(super) fn look_up_declared(
         &self,
         graphs: &[(&Signature, &Graph)],
@@ -164,7 +164,7 @@ impl Inner {
         Ok(answers.collect())
     }
 
-    /// Whether the executable of a graph is there, found by its key alone.
+    /// Looks up the executable of a graph by its key alone.
     pub(super) fn look_up_by_key(&self, asked: &Asked<'_>) -> Result<StageLookup, Error> {
         let inputs = self.key_inputs(asked)?;
         let key = inputs.graph_key();

@@ -1,7 +1,8 @@
-//! The runtime: a device, the cache, and the executables in memory.
+//! Which executable serves this graph on this device, and how is it obtained?
 //!
-//! A request goes through `obtain.rs`: memory, level 1, the graph, level 2, and a compile where all
-//! of them miss.
+//! A [`Runtime`] is a device, the cache, and the executables in memory. Each request goes through
+//! `obtain.rs`, which asks the memory, level 1, the graph and level 2 in this order, and compiles
+//! where all of them miss.
 
 mod as_written;
 pub mod backend;
@@ -101,10 +102,10 @@ pub struct DeviceReport {
     pub kind: String,
 }
 
-/// A device and everything that was compiled for it: the one thing that a pipeline holds. A clone
-/// shares it.
+/// A device and everything that was compiled for it. A pipeline holds nothing else. A clone shares
+/// it.
 ///
-/// Dropping the last clone writes the statistics that were not written yet.
+/// When the last clone is dropped, the statistics that are still in memory are written.
 #[derive(Clone)]
 pub struct Runtime {
     inner: Arc<Inner>,
@@ -112,23 +113,24 @@ pub struct Runtime {
 
 struct Inner {
     device: DeviceReport,
-    /// The runtimes of stages that run on devices of their own.
+    /// The runtimes of the stages that run on devices of their own.
     stages: StageRuntimes,
     backend: Backend,
-    /// What is started to try an executable; without one, this program itself, if it serves.
+    /// The program that is started to try an executable. If there is none, this program itself is
+    /// started, provided that it calls [`serve_compiler`].
     compiler_program: Option<PathBuf>,
     environment_digest: Digest,
     digests: Mutex<Digests>,
     /// Graphs that threads of this process are compiling.
     compiling: Mutex<HashMap<GraphKey, Arc<compile::Flight>>>,
-    /// Whether what was compiled may be used again; without it, everything is compiled every time.
+    /// Whether compiled executables may be used again. If not, every request compiles.
     reuse: bool,
-    /// `None` where it was turned off, or could not be opened.
+    /// `None` where the cache was turned off or could not be opened.
     cache: Option<Arc<Cache>>,
     on_device: Arc<OnDevice>,
     require_warm: bool,
     manual_warmup: bool,
-    /// The host waits for the device after so many steps; 0: it does not.
+    /// The host waits for the device after this number of steps; 0: it does not wait.
     sync_steps: usize,
     /// `None` where neither metrics nor a trace are wanted.
     recorder: Option<Arc<Recorder>>,
@@ -137,7 +139,7 @@ struct Inner {
     warnings: Arc<Warnings>,
 }
 
-/// The runtimes of stages that do not run where the others do.
+/// The runtimes of the stages that run on another device than the rest of the pipeline.
 #[derive(Default)]
 struct StageRuntimes {
     text_encoder: Option<Runtime>,
@@ -149,12 +151,12 @@ impl Runtime {
         Self { inner: Arc::new(inner) }
     }
 
-    /// Sets one up.
+    /// Begins to set up a runtime.
     pub fn builder() -> Builder {
         Builder::default()
     }
 
-    /// The device that this runtime runs on, and why.
+    /// The device that this runtime runs on, and why it was chosen.
     pub fn device(&self) -> &DeviceReport {
         &self.inner.device
     }
@@ -164,8 +166,8 @@ impl Runtime {
         self.inner.backend.device()
     }
 
-    /// The runtime of a stage: another than this one where the stage was given a device of its own
-    /// ([`Builder::stage_devices`]).
+    /// The runtime that runs a stage. It is another runtime than this one if the stage was given a
+    /// device of its own ([`Builder::stage_devices`]).
     pub fn for_stage(&self, stage: StageKind) -> &Runtime {
         let own = match stage {
             StageKind::TextEncoder => &self.inner.stages.text_encoder,
@@ -175,17 +177,17 @@ impl Runtime {
         own.as_ref().unwrap_or(self)
     }
 
-    /// Whether this and the other are clones of one runtime.
+    /// Whether this runtime and `other` are clones of one runtime.
     pub fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.inner, &other.inner)
     }
 
-    /// The device, where it runs through libtorch.
+    /// The device, if it runs through libtorch.
     pub fn torch_device(&self) -> Option<&TorchDevice> {
         Some(self.inner.here().ok()?.torch()?.device())
     }
 
-    /// What decides dtypes on this device.
+    /// The facts about this device that decide which dtypes are used on it.
     pub fn arithmetic(&self) -> Arithmetic {
         match self.torch_device() {
             Some(device) => device.into(),
@@ -195,16 +197,16 @@ impl Runtime {
         }
     }
 
-    /// What graphs are compiled for here, as [`target_of`] names it.
+    /// The target that graphs are compiled for here, named as [`target_of`] names it.
     pub fn target(&self) -> String {
         target_name(&self.inner.backend.device().to_string(), self.inner.backend.environment())
     }
 
-    /// The executable of `graph` for `signature`: from memory, from the cache, or freshly compiled
-    /// and then stored.
+    /// Returns the executable of `graph` for `signature`: from memory, from the cache, or newly
+    /// compiled and then stored.
     ///
     /// # Errors
-    /// Where the graph cannot be built or compiled; never because of the cache.
+    /// Where the graph cannot be built or compiled. A fault of the cache is never an error here.
     pub fn get_or_compile<G: AsGraph + ?Sized>(
         &self,
         signature: &Signature,
@@ -234,7 +236,8 @@ impl Runtime {
         self.request(signature, graph).warmup()
     }
 
-    /// Would this hit? Nothing is compiled, and no graph is built where level 1 knows the answer.
+    /// Would a request for this graph hit? Nothing is compiled, and the graph is not built if level
+    /// 1 knows the answer.
     ///
     /// # Errors
     /// Where the graph has to be built and cannot be.
@@ -246,8 +249,8 @@ impl Runtime {
         self.request(signature, graph).lookup()
     }
 
-    /// Would the stages that were run under this exact signature hit? For whoever has the signature
-    /// and no graph.
+    /// Would the stages that were once run under this exact signature hit? For callers that have
+    /// the signature but no graph.
     ///
     /// # Errors
     /// Where there is no cache, or its index cannot be read.
@@ -255,7 +258,7 @@ impl Runtime {
         self.inner.lookup_signature(signature)
     }
 
-    /// Whether everything that was run under this exact signature is still there for this device
+    /// Whether everything that was run under this exact signature is still cached for this device
     /// and plugin.
     ///
     /// # Errors
@@ -272,7 +275,7 @@ impl Runtime {
         self.inner.upload(tensor, None, "moving a tensor to the device")
     }
 
-    /// What graphs should be lowered for.
+    /// The target that graphs should be lowered for.
     pub fn lowering_target(&self) -> Target {
         if self.inner.backend.environment().platform == "cpu" {
             Target::Cpu
@@ -281,49 +284,49 @@ impl Runtime {
         }
     }
 
-    /// The device's free memory in bytes, as far as it or the system tells; `None` where neither
-    /// does.
+    /// The device's free memory in bytes, as the device or the system reports it; `None` where
+    /// neither does.
     pub fn free_memory_bytes(&self) -> Option<u64> {
         self.inner.here().ok()?.free_memory_bytes()
     }
 
-    /// Drops what is not in use, which any request can have again: executables in memory that
-    /// nobody holds, and weights of pipelines that no run is using. Gives the bytes that were freed
-    /// on the device.
+    /// Frees device memory that is not in use: executables in memory that nobody holds, and weights
+    /// of pipelines that no run is using. Later requests can load them again. Returns the number of
+    /// bytes that were freed on the device.
     ///
-    /// It happens on its own where the device runs out of memory; a program calls it to leave the
-    /// device to others meanwhile.
+    /// The runtime does this by itself when the device runs out of memory. A program calls it to
+    /// leave the device to other programs for a while.
     pub fn free_memory(&self) -> u64 {
         let bytes = self.inner.on_device.drop_all().bytes;
         self.inner.on_device.give_memory_back();
         bytes
     }
 
-    /// Makes sure that what is compiled only to be stored can be.
+    /// Checks that the cache can be written, for work whose only result is what it stores.
     pub fn check_cache_is_writable(&self) -> Result<(), Error> {
         self.inner.cache()?.check_writable()
     }
 
-    /// Whether the device is here, so that executables can be loaded and run; without it, they are
-    /// compiled ahead of time.
+    /// Whether the device is here, so that executables can be loaded and run. If not, this runtime
+    /// only compiles them ahead of time.
     pub fn is_here(&self) -> bool {
         self.inner.here().is_ok()
     }
 
-    /// What was done so far, in numbers; empty unless [`Builder::metrics`] or [`Builder::trace`]
-    /// asked for it. What is in flight is given a tenth of a second to end.
+    /// What this runtime has done so far, in numbers. They are empty unless [`Builder::metrics`] or
+    /// [`Builder::trace`] asked for them. Work in flight is given a tenth of a second to end.
     pub fn metrics(&self) -> Metrics {
         let Some(recorder) = &self.inner.recorder else { return Metrics::default() };
         let memory = self.inner.here().ok().and_then(Here::memory_stats);
         recorder.metrics(memory.as_ref())
     }
 
-    /// The trace that this runtime adds to, for whoever has something to add.
+    /// The trace that this runtime adds to, for callers that want to add to it, too.
     pub fn trace(&self) -> Option<&Trace> {
         self.inner.recorder.as_ref()?.trace()
     }
 
-    /// Whether what is asked to stop has been: a pipeline asks between its steps.
+    /// Whether the work was asked to stop. A pipeline checks this between its steps.
     pub fn is_cancelled(&self) -> bool {
         self.inner.cancel.is_cancelled()
     }
@@ -333,17 +336,18 @@ impl Runtime {
         self.inner.manual_warmup
     }
 
-    /// Who is told of what takes long.
+    /// The receiver of events about work that takes long.
     pub fn progress(&self) -> &Arc<dyn Progress> {
         &self.inner.progress
     }
 
-    /// Says something that went wrong without being an error, once.
+    /// Records a warning: something that went wrong without being an error. Each is said once.
     pub fn warn(&self, text: impl Into<String>) {
         self.inner.warnings.warn(text.into());
     }
 
-    /// The cache's statistics, over all processes that use it, with what this one has done so far.
+    /// The cache's statistics, summed over all processes that use it. They include what this
+    /// process has done so far.
     ///
     /// # Errors
     /// Where there is no cache, or its index cannot be read.
@@ -352,7 +356,7 @@ impl Runtime {
         self.inner.cache()?.statistics()
     }
 
-    /// What went wrong without being an error, each thing once.
+    /// The warnings so far: what went wrong without being an error, each listed once.
     pub fn warnings(&self) -> Vec<String> {
         let stages =
             [&self.inner.stages.text_encoder, &self.inner.stages.vae].into_iter().flatten();
@@ -367,7 +371,7 @@ impl Runtime {
         texts
     }
 
-    /// Writes the statistics that wait to be written.
+    /// Writes the statistics that have not been written yet.
     pub fn flush(&self) {
         self.inner.flush();
     }
@@ -380,7 +384,7 @@ impl std::fmt::Debug for Runtime {
 }
 
 impl Inner {
-    /// The device, for what has to be done on it.
+    /// The device, for work that has to be done on it.
     fn here(&self) -> Result<&Here, Error> {
         match &self.backend {
             Backend::Here(here) => Ok(here),
@@ -407,7 +411,8 @@ impl Inner {
         })
     }
 
-    /// Runs an executable once on zeros: what is left of a warmup once it is there.
+    /// Runs an executable once on zeros: the last part of a warmup, after the executable was
+    /// obtained.
     fn run_once(&self, executable: &Executable) -> Result<WarmupReport, Error> {
         let began = Instant::now();
         executable.run_on_zeros()?;
@@ -461,8 +466,9 @@ pub fn target_of(record: &GraphRecord) -> String {
     target_name(&record.device, &record.environment)
 }
 
-/// A device of libtorch's as a target, such as `torch:cpu` or `torch:cuda:nvidia-h200`: which card
-/// it is tells whether what was made ready fits, which number it has does not.
+/// The target of a device that runs through libtorch, such as `torch:cpu` or
+/// `torch:cuda:nvidia-h200`. The name has the model of the card, which decides whether a prepared
+/// graph fits, and not the card's number, which does not matter.
 fn torch_target(environment: &Environment) -> Option<String> {
     let backend = environment.platform.strip_prefix("torch-")?;
     if backend == environment.device_kind {

@@ -1,4 +1,4 @@
-//! Would it hit? Nothing is compiled to answer.
+//! Would a request hit? Nothing is compiled to answer.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,8 @@ use super::report::{Lookup, Nearest, StageLookup, Verdict};
 use super::request::Asked;
 
 impl Inner {
-    /// Would it hit? Level 1 first; the graph is built only where that has no answer.
+    /// Would this request hit? Level 1 is asked first. The graph is built only if level 1 has no
+    /// answer.
     pub(super) fn look_up(&self, asked: &Asked<'_>) -> Result<StageLookup, Error> {
         let cache = self.cache()?;
         let known =
@@ -46,8 +47,8 @@ impl Inner {
     }
 
     /// Every stage that was run under this exact signature, and whether its executable for this
-    /// environment is there. A stage that was only run in other environments is a miss, with what
-    /// differs.
+    /// environment is cached. A stage that was run in other environments only is a miss, with the
+    /// fields that differ.
     pub(super) fn lookup_signature(&self, signature: &Signature) -> Result<Lookup, Error> {
         let cache = self.cache()?;
         let mut stages: BTreeMap<String, StageLookup> = BTreeMap::new();
@@ -74,7 +75,7 @@ impl Inner {
         Ok(Lookup::of(stages.into_values().collect()))
     }
 
-    /// The entry in the cache that is most like what is wanted.
+    /// The entry of the cache that is most like the request.
     pub(super) fn nearest_entry(
         &self,
         asked: &Asked<'_>,
@@ -90,7 +91,7 @@ impl Inner {
         self.cache.as_ref()?.nearest(&wanted, &self.warnings)
     }
 
-    /// The nearest entry in the cache, and the seconds that a compile is expected to take.
+    /// The nearest entry of the cache, and the seconds that a compile is expected to take.
     pub(super) fn nearest(
         &self,
         asked: &Asked<'_>,
@@ -98,7 +99,8 @@ impl Inner {
     ) -> Option<(Nearest, Option<f64>)> {
         let found = self.nearest_entry(asked, inputs)?;
         let nearest = Nearest { graph_key: found.record.graph_key, differences: found.differences };
-        // Programs without a model have their stage's name in common, and nothing else.
+        // Programs without a model always have the same stage name, which says nothing about their
+        // likeness.
         let unlike = asked.graph.program_at_hand().is_some()
             && nearest.differences.iter().any(|d| d.field == "program");
         Some((nearest, found.expected_compile_seconds.filter(|_| !unlike)))
@@ -120,7 +122,7 @@ pub(super) fn missing(
     }
 }
 
-/// Logs why this has to be compiled: in what the nearest entry differs.
+/// Logs why the graph has to be compiled: the fields in which the nearest entry differs.
 pub(super) fn explain_miss(stage: &str, key: &GraphKey, nearest: Option<&(Nearest, Option<f64>)>) {
     let Some((nearest, _)) = nearest else {
         tracing::info!(stage, graph_key = %key, "miss: the cache has nothing like it");

@@ -1,5 +1,7 @@
-//! The executables that this process holds: bounded by bytes of machine code, the least recently
-//! used goes first.
+//! Which executables does this process hold in memory?
+//!
+//! Their machine code is bounded by a number of bytes. Beyond it, the least recently used is
+//! dropped first.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -8,7 +10,7 @@ use preheat_cache::{Digest, GraphKey, Match};
 
 use super::executable::LoadedGraph;
 
-/// So many signatures and projections are remembered.
+/// How many signatures and how many projections are remembered.
 const LEARNT: usize = 1 << 14;
 
 /// Executables in memory, found by graph key or by projection key.
@@ -18,10 +20,10 @@ pub(super) struct Memory {
     used_bytes: u64,
     clock: u64,
     entries: HashMap<GraphKey, Entry>,
-    /// Projection key to graph key: level 1, for what this process has loaded.
+    /// From projection key to graph key: level 1, for the executables that this process has loaded.
     projections: HashMap<Digest, GraphKey>,
-    /// Exact signatures under a projection that were run before, in this process or, as far as was
-    /// read, in others.
+    /// The exact signatures under a projection that were run before: in this process, and in others
+    /// as far as the index was read.
     known: HashSet<(Digest, Digest)>,
 }
 
@@ -50,7 +52,7 @@ impl Memory {
         Some(Arc::clone(&entry.graph))
     }
 
-    /// The graph that a projection led to, and whether this exact signature did before.
+    /// The graph that a projection led to, and whether this exact signature led to it before.
     pub(super) fn by_projection(
         &mut self,
         projection_key: &Digest,
@@ -63,8 +65,8 @@ impl Memory {
 
     /// Notes that `signature` was run, and which graph its projection leads to.
     pub(super) fn learn(&mut self, signature: Digest, projection_key: Digest, key: GraphKey) {
-        // A slider for the cfg scale makes a signature of each of its positions. What is forgotten
-        // is read from the index again.
+        // A slider for the cfg scale makes one signature for each of its positions. A forgotten
+        // signature is read from the index again.
         if self.known.len() >= LEARNT || self.projections.len() >= LEARNT {
             self.known.clear();
             self.projections.clear();
@@ -73,10 +75,11 @@ impl Memory {
         self.projections.insert(projection_key, key);
     }
 
-    /// Keeps `graph`, in place of an older one under its key, and lets go of the least recently
-    /// used beyond the limit.
+    /// Adds `graph`, replacing an older one with the same key, and returns the least recently used
+    /// executables that are beyond the limit.
     ///
-    /// The newest stays even where it alone is over the limit: its caller is about to run it.
+    /// The newest executable stays even if it alone is over the limit, because its caller is about
+    /// to run it.
     #[must_use = "what is let go of is dropped where nobody waits for it"]
     pub(super) fn insert(&mut self, graph: Arc<LoadedGraph>) -> Vec<Arc<LoadedGraph>> {
         let mut gone = Vec::new();
@@ -94,31 +97,32 @@ impl Memory {
                 break;
             };
             if let Some(graph) = self.remove(&oldest) {
-                tracing::debug!(graph_key = %oldest, bytes = graph.payload_bytes, "let go of an executable in memory");
+                tracing::debug!(graph_key = %oldest, bytes = graph.payload_bytes, "dropped an executable from memory");
                 gone.push(graph);
             }
         }
         gone
     }
 
-    /// Takes out the executable that was used longest ago among those that nobody else holds.
+    /// Removes the executable that was used longest ago among those that nobody else holds.
     pub(super) fn take_unused(&mut self) -> Option<Arc<LoadedGraph>> {
         let oldest = self.unused().min_by_key(|entry| entry.last_used)?.graph.graph_key;
         self.remove(&oldest)
     }
 
-    /// Bytes of machine code that nobody else holds.
+    /// The bytes of machine code that nobody else holds.
     pub(super) fn unused_bytes(&self) -> u64 {
         self.unused().map(|entry| entry.graph.footprint.code).fold(0, u64::saturating_add)
     }
 
-    /// Takes these out, whether they are in use or not.
+    /// Removes these executables, even if they are in use.
     #[must_use = "what is let go of is dropped where nobody waits for it"]
     pub(super) fn take(&mut self, keys: &HashSet<GraphKey>) -> Vec<Arc<LoadedGraph>> {
         keys.iter().filter_map(|key| self.remove(key)).collect()
     }
 
-    /// While the table is locked nobody can begin to use them: they are handed out by it alone.
+    /// The executables that nobody else holds. While the table is locked nobody can begin to use
+    /// them, because only the table hands them out.
     fn unused(&self) -> impl Iterator<Item = &Entry> {
         self.entries.values().filter(|entry| Arc::strong_count(&entry.graph) == 1)
     }

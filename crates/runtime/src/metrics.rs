@@ -1,18 +1,20 @@
-//! What a runtime did, in numbers, under the names that `torch_xla`'s users know where they mean
-//! the same.
+//! What did a runtime do, in numbers?
+//!
+//! The names are those that users of `torch_xla` know, where they mean the same. Nothing is
+//! collected unless metrics or a trace were asked for.
 //!
 //! | name | what | in `torch_xla` |
 //! |---|---|---|
 //! | `CompileTime` | a compile | same |
 //! | `PersistentCacheLoad` | an executable read from the cache and handed to the device | same |
-//! | `TransferToDeviceTime`, `OutboundData` | a tensor to the device, until the device has it; its bytes | same, until the call returns |
-//! | `TransferFromDeviceTime`, `InboundData` | a result to the host, the wait for it included; its bytes | same |
+//! | `TransferToDeviceTime`, `OutboundData` | the transfer of a tensor to the device, until the device has it; its bytes | same, until the call returns |
+//! | `TransferFromDeviceTime`, `InboundData` | the transfer of a result to the host, with the wait for it; its bytes | same |
 //! | `ExecuteTime` | an execution, from when the device was free for it until it was done | from the call until it was done |
-//! | `StepTime` | a step of a [`StepBoundary`](super::StepBoundary), in the same way | not there |
-//! | `CachedCompile`, `UncachedCompile` | an executable was there, in memory or in the cache; it was compiled | same |
-//! | `PersistentCacheHit`, `PersistentCacheMiss` | it came from the cache; it was compiled | same |
+//! | `StepTime` | a step of a [`StepBoundary`](super::StepBoundary), measured like an execution | not there |
+//! | `CachedCompile`, `UncachedCompile` | an executable was found, in memory or in the cache; it had to be compiled | same |
+//! | `PersistentCacheHit`, `PersistentCacheMiss` | an executable came from the cache; it had to be compiled | same |
 //!
-//! Percentiles are of the last 1024 samples, as there.
+//! Percentiles are those of the last 1024 samples, as in `torch_xla`.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -27,13 +29,13 @@ use crate::backend::DeviceFault;
 use crate::backend::here::Buffer;
 use crate::trace::{Going, Span, Trace};
 
-/// How long metrics wait for what the device is about to tell: a result can be read a moment before
-/// its completion is told.
+/// How long metrics wait for completions that the device is about to report: a result can be read a
+/// moment before its completion is reported.
 const SETTLE: Duration = Duration::from_millis(100);
-/// Samples that percentiles are taken of.
+/// How many samples percentiles are computed from.
 const SAMPLES_KEPT: usize = 1024;
 
-/// Something that is measured again and again.
+/// A quantity that is measured again and again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Metric {
@@ -56,7 +58,7 @@ pub enum Metric {
 }
 
 impl Metric {
-    /// Its name, as `torch_xla` has it.
+    /// Its name, as in `torch_xla`.
     pub fn name(self) -> &'static str {
         match self {
             Self::CompileTime => "CompileTime",
@@ -70,7 +72,7 @@ impl Metric {
         }
     }
 
-    /// What it counts in: `seconds` or `bytes`.
+    /// Its unit: `seconds` or `bytes`.
     pub fn unit(self) -> &'static str {
         match self {
             Self::OutboundData | Self::InboundData => "bytes",
@@ -82,7 +84,7 @@ impl Metric {
 /// The samples of one metric.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Summary {
-    /// How many there were.
+    /// The number of samples.
     pub samples: u64,
     /// Their sum.
     pub total: f64,
@@ -92,25 +94,25 @@ pub struct Summary {
     pub p99: f64,
 }
 
-/// What a runtime did so far.
+/// What a runtime has done so far.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Metrics {
-    /// What was measured; by stage, program or step where the second is given, over all where it is
-    /// `None`.
+    /// The measurements. The second part of a key is a stage, program or step; `None` stands for
+    /// all of them together.
     pub measured: BTreeMap<(Metric, Option<String>), Summary>,
-    /// What was counted.
+    /// The counters.
     pub counters: BTreeMap<&'static str, u64>,
-    /// What the compiler said of each executable (see
-    /// [`Executable::metrics`](super::Executable::metrics)), by stage or program. A stage that was
-    /// asked for with several graphs stands once for each: the first as `denoiser`, another as
-    /// `denoiser@` and its graph key's beginning.
+    /// What the compiler reported of each executable (see
+    /// [`Executable::metrics`](super::Executable::metrics)), by stage or program. A stage for which
+    /// several graphs were requested has one set for each graph: the first under `denoiser`, each
+    /// other one under `denoiser@` and the beginning of its graph key.
     pub executables: BTreeMap<String, BTreeMap<String, f64>>,
-    /// The device's memory in bytes, where the plugin tells.
+    /// The device's memory in bytes, if the plugin reports it.
     pub device_memory: BTreeMap<&'static str, u64>,
 }
 
 impl Metrics {
-    /// All of it as one table: `CompileTime.samples`, `denoiser.CompileTime.p50_seconds`,
+    /// All figures in one table: `CompileTime.samples`, `denoiser.CompileTime.p50_seconds`,
     /// `UncachedCompile`, `denoiser.flops`, `device.bytes_in_use`, ...
     pub fn flat(&self) -> BTreeMap<String, f64> {
         let mut flat = BTreeMap::new();
@@ -140,7 +142,7 @@ fn number(count: u64) -> f64 {
     count as f64
 }
 
-/// Samples as they come: their number and sum, and the last of them.
+/// Samples as they come: their number, their sum, and the latest of them.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Samples {
     count: u64,
@@ -161,7 +163,7 @@ impl Samples {
     pub(super) fn summary(&self) -> Summary {
         let mut sorted: Vec<f64> = self.latest.iter().copied().collect();
         sorted.sort_by(f64::total_cmp);
-        // By nearest rank: a value that was measured, never one between two.
+        // By nearest rank: the result is a value that was measured, never one between two values.
         let percentile = |percent: usize| {
             let rank = (sorted.len() * percent).div_ceil(100);
             sorted.get(rank.saturating_sub(1)).copied().unwrap_or(0.0)
@@ -170,12 +172,12 @@ impl Samples {
     }
 }
 
-/// Takes note of what a runtime does. Where neither metrics nor a trace are wanted there is none,
-/// and each place that would tell it something asks that one question.
+/// Collects what a runtime does. If neither metrics nor a trace were asked for, no recorder exists,
+/// and each place that would report to it only checks one `Option`.
 #[derive(Debug)]
 pub(super) struct Recorder {
     state: Mutex<State>,
-    /// Told when nothing is in flight.
+    /// Notified when nothing is in flight.
     settled: Condvar,
     trace: Option<Trace>,
 }
@@ -185,9 +187,9 @@ struct State {
     measured: BTreeMap<Metric, BTreeMap<Option<String>, Samples>>,
     counters: BTreeMap<&'static str, u64>,
     executables: BTreeMap<String, (GraphKey, BTreeMap<String, f64>)>,
-    /// When the device was done with the latest execution that is done.
+    /// When the device finished the latest finished execution.
     device_free: Option<Instant>,
-    /// Transfers and executions that the device has not told the end of.
+    /// The number of transfers and executions whose end the device has not reported yet.
     in_flight: usize,
 }
 
@@ -215,7 +217,7 @@ impl Recorder {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Nothing in there can panic half-way through a change.
+        // No change of this state can panic before it is complete.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -233,7 +235,7 @@ impl Recorder {
         });
     }
 
-    /// A request was answered; `measurements` are of its executable, where they were read.
+    /// A request was answered. `measurements` are those of its executable, if they were read.
     pub(super) fn obtained(&self, report: &StageReport, measurements: Option<&Measurements>) {
         let subject = subject(&report.model_id, &report.stage);
         let mut state = self.state();
@@ -256,7 +258,7 @@ impl Recorder {
         state.executables.entry(name).or_insert_with(|| (key, figures(measurements)));
     }
 
-    /// A tensor of `bytes` is on its way to the device; `buffer` is where.
+    /// A tensor of `bytes` is on its way to the device, into `buffer`.
     pub(super) fn sent(self: &Arc<Self>, buffer: &Buffer, began: Instant, bytes: usize) {
         self.when_ready(buffer, move |recorder| {
             let took = began.elapsed();
@@ -278,7 +280,7 @@ impl Recorder {
         state.measure(data, None, number(bytes as u64));
     }
 
-    /// An execution was queued at `began`, and is done when `result` is there.
+    /// An execution was queued at `began`. It has finished when `result` is ready.
     pub(super) fn queued(self: &Arc<Self>, report: &StageReport, began: Instant, result: &Buffer) {
         let subject = subject(&report.model_id, &report.stage).to_owned();
         self.when_ready(result, move |recorder| {
@@ -306,8 +308,8 @@ impl Recorder {
         }
     }
 
-    /// Has `done` called once the buffer is there. One that fails is not measured: whoever waits
-    /// for it gets the error.
+    /// Calls `done` when the buffer is ready. A buffer whose computation fails is not measured; the
+    /// caller who waits for it gets the error.
     fn when_ready(self: &Arc<Self>, buffer: &Buffer, done: impl FnOnce(&Self) + Send + 'static) {
         self.state().in_flight += 1;
         let recorder = Arc::clone(self);
@@ -327,14 +329,14 @@ impl Recorder {
 
     fn landed(&self) {
         let mut state = self.state();
-        // A plugin that refuses a callback might call it all the same.
+        // A plugin that refuses a callback might still call it.
         state.in_flight = state.in_flight.saturating_sub(1);
         if state.in_flight == 0 {
             self.settled.notify_all();
         }
     }
 
-    /// What was measured; what is in flight is given a moment to end.
+    /// The measurements so far. Work in flight is given a moment to end.
     pub(super) fn metrics(&self, memory: Option<&MemoryStats>) -> Metrics {
         let waited =
             self.settled.wait_timeout_while(self.state(), SETTLE, |state| state.in_flight > 0);
@@ -358,7 +360,7 @@ impl Recorder {
     }
 }
 
-/// What the compiler said of an executable.
+/// What the compiler reported of an executable.
 pub(super) fn figures(measurements: &Measurements) -> BTreeMap<String, f64> {
     let Measurements { cost, memory_bytes, program_counts, .. } = measurements;
     let memory = memory_bytes.iter().map(|(name, &bytes)| (format!("{name}_bytes"), number(bytes)));
@@ -366,7 +368,7 @@ pub(super) fn figures(measurements: &Measurements) -> BTreeMap<String, f64> {
     cost.iter().map(|(name, &value)| (name.clone(), value)).chain(memory).chain(counts).collect()
 }
 
-/// What figures of a stage stand under: the stage; of a program, its name.
+/// The name under which figures are listed: the stage of a model, or the name of a program.
 pub(super) fn subject<'a>(model_id: &'a str, stage: &'a str) -> &'a str {
     if stage == Graph::DEFAULT_STAGE { model_id } else { stage }
 }

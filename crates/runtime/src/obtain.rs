@@ -1,4 +1,6 @@
-//! One request, from the cheapest answer to the dearest: memory, level 1, the graph, level 2, a
+//! How is one request answered at the least cost?
+//!
+//! The sources are tried from the cheapest to the dearest: memory, level 1, the graph, level 2, a
 //! compile.
 
 use std::sync::{Arc, MutexGuard, PoisonError};
@@ -25,12 +27,12 @@ use crate::backend::here::Loaded;
 use crate::backend::xla;
 use crate::progress::EventKind;
 
-/// How long a busy index is waited for where it saves building the graph.
+/// How long to wait for a busy index if its answer can save building the graph.
 pub(super) const LEVEL_ONE_PATIENCE: Duration = Duration::from_secs(1);
-/// How long it is waited for where it only tells how something matched.
+/// How long to wait for a busy index if its answer only tells how a request matched.
 const LABEL_PATIENCE: Duration = Duration::from_millis(100);
 
-/// An executable that was found or made, and how.
+/// An executable that was found or compiled, and how.
 struct Obtained {
     graph: Arc<LoadedGraph>,
     source: Source,
@@ -39,11 +41,11 @@ struct Obtained {
     compile_peak_bytes: u64,
 }
 
-/// What looking for an executable came to.
+/// The result of looking for an executable.
 enum Found {
     Ready(Obtained),
     Nothing,
-    /// It is there and intact, and the plugin does not take it.
+    /// The object is there and intact, but the plugin refuses it.
     Refused(GraphKey),
 }
 
@@ -93,8 +95,8 @@ impl Inner {
             {
                 return Ok(Obtained::found(graph, Source::Memory, matched));
             }
-            // With the program at hand its key is known at once, and level 1 is only asked,
-            // meanwhile, how it matched.
+            // If the program is at hand, its key is known at once. Level 1 is then asked only how
+            // the request matched, while the object is loaded.
             if asked.graph.program_at_hand().is_none() {
                 match self.find_by_projection(asked)? {
                     Found::Ready(obtained) => return Ok(obtained),
@@ -147,7 +149,7 @@ impl Inner {
         })
     }
 
-    /// What the executable's key is made from; builds the graph where it is not at hand.
+    /// The inputs of the executable's key. The graph is built if its program is not at hand.
     pub(super) fn key_inputs(&self, asked: &Asked<'_>) -> Result<KeyInputs, Error> {
         let _lowering = asked.trace(self, "lower");
         let program = asked.graph.build().map_err(|cause| {
@@ -162,7 +164,8 @@ impl Inner {
         Ok(KeyInputs { program, options, environment: Arc::clone(environment) })
     }
 
-    /// Level 1: the graph that this projection led to before, without building it.
+    /// Level 1: finds the executable of the graph that this projection led to before, without
+    /// building the graph.
     fn find_by_projection(&self, asked: &Asked<'_>) -> Result<Found, Error> {
         let known = self.cache.as_ref().and_then(|cache| {
             cache.resolve(asked.projection_key, asked.exact, LEVEL_ONE_PATIENCE, &self.warnings)
@@ -171,15 +174,15 @@ impl Inner {
         if let Some(graph) = self.memory().by_key(&known.graph_key) {
             return Ok(Found::Ready(Obtained::found(graph, Source::Memory, known.matched)));
         }
-        // The index is trusted to save work, not to be right: what it leads to must be such a
-        // graph.
+        // The index is trusted to save work, but not to be right: the record that it leads to is
+        // compared with the request.
         let (stage, options) = (asked.graph.stage_name(), asked.graph.compile_options());
         let fits = |record: &GraphRecord| record.answers(stage, options, &self.environment_digest);
         self.load(asked, &known.graph_key, fits, || known.matched)
     }
 
-    /// Level 2: the executable of this very graph. How it matched is read from the index while the
-    /// plugin loads it.
+    /// Level 2: finds the executable of this very graph. How the request matched is read from the
+    /// index while the plugin loads the executable.
     fn find_by_key(&self, asked: &Asked<'_>, key: &GraphKey) -> Result<Found, Error> {
         if let Some(graph) = self.memory().by_key(key) {
             return Ok(Found::Ready(Obtained::found(graph, Source::Memory, Match::Graph)));
@@ -190,15 +193,16 @@ impl Inner {
         let resolve =
             || cache.resolve(asked.projection_key, asked.exact, LABEL_PATIENCE, &self.warnings);
         std::thread::scope(|scope| {
-            // Where no thread can be had, nobody needs to know how it matched.
+            // If no thread can be started, how the request matched is not looked up. No result
+            // depends on it.
             let resolving = std::thread::Builder::new().spawn_scoped(scope, resolve).ok();
             let known = || resolving.and_then(|resolving| resolving.join().unwrap_or_default());
             self.load(asked, key, |_| true, || matched(known().as_ref(), key))
         })
     }
 
-    /// Reads an object and, if its record `fits`, hands it to the plugin; `matched` is asked once
-    /// it is loaded.
+    /// Reads an object and, if its record `fits`, hands it to the plugin. `matched` is asked after
+    /// the load.
     fn load(
         &self,
         asked: &Asked<'_>,
@@ -225,8 +229,8 @@ impl Inner {
             needed_bytes: Some(footprint.code),
             footprint: Some(footprint),
         };
-        // Weights and the rest of its arguments may be there already, or come later in the place of
-        // others: only the code is needed now.
+        // The weights and the other arguments may already be on the device, or may later replace
+        // others there. Only the code needs room now.
         self.on_device.check_fits_at_all(&doing)?;
         self.on_device.make_room(footprint.code);
         let here = self.here()?;
@@ -239,7 +243,7 @@ impl Inner {
                     self.keep(*key, loaded, FirstRun::of(mark), &object.record, payload_bytes)?;
                 Ok(Found::Ready(Obtained::found(graph, source, matched())))
             }
-            // Nothing is wrong with the executable, so compiling it anew would not help.
+            // The executable is sound, so compiling it again would not help.
             Err(Failure::OutOfMemory(error)) => Err(error.into()),
             Err(Failure::Other(cause)) if cause.is_passing() => Err(Error::Run {
                 stage: asked.graph.stage_name().to_owned(),
@@ -256,7 +260,7 @@ impl Inner {
         }
     }
 
-    /// Puts an executable into memory.
+    /// Adds an executable to the memory.
     fn keep(
         &self,
         graph_key: GraphKey,
@@ -283,8 +287,8 @@ impl Inner {
             recorder: self.recorder.clone(),
         });
         if self.reuse {
-            // Dropped after the table is free again: a plugin takes its time to give an executable
-            // up.
+            // The removed executables are dropped after the table is unlocked, because a plugin can
+            // take long to unload one.
             let gone = self.memory().insert(Arc::clone(&graph));
             drop(gone);
         }
@@ -311,8 +315,8 @@ impl Inner {
             times: 1,
         });
         if is_due {
-            // On a thread of its own: a transaction takes milliseconds, and whoever asked has a
-            // step to run.
+            // The uses are written by a thread of their own: a transaction takes milliseconds, and
+            // the caller has a step to run.
             let (cache, warnings) = (Arc::clone(cache), Arc::clone(&self.warnings));
             let flush = move || cache.flush(&warnings);
             if let Err(error) =
@@ -324,7 +328,7 @@ impl Inner {
     }
 
     pub(super) fn digests(&self) -> MutexGuard<'_, Digests> {
-        // Nothing in there can panic half-way through a change.
+        // No change of this state can panic before it is complete.
         self.digests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -347,7 +351,7 @@ pub(super) fn recorded(asked: &Asked<'_>) -> RecordedSignature {
     }
 }
 
-/// How an object that was found by its key matched: as level 1 says where it leads to the same
+/// How an object that was found by its key matched: as level 1 says, if level 1 leads to the same
 /// graph.
 pub(super) fn matched(known: Option<&Resolved>, key: &GraphKey) -> Match {
     known.filter(|known| known.graph_key == *key).map_or(Match::Graph, |known| known.matched)

@@ -1,8 +1,8 @@
-//! What a runtime keeps on its device and can do without: executables nobody holds, and weights
-//! that no stage is running on.
+//! What does a runtime keep on its device, and what does it drop when there is no room?
 //!
-//! Where the device has no room for something new, these are dropped one after the other, the
-//! cheapest to have again first, until there is.
+//! It keeps executables and weights. Executables that nobody holds, and weights that no running
+//! stage uses, can be dropped. If the device has no room for something new, these are dropped one
+//! after the other until there is room, beginning with what is cheapest to load again.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -14,15 +14,16 @@ use super::out_of_memory::{Dropped, Footprint, OutOfMemory};
 use crate::backend::DeviceFault;
 use crate::backend::here::Here;
 
-/// Whoever keeps things on the device that can be had again.
+/// An owner of things on the device that can be dropped and loaded again.
 pub trait Holder: Send + Sync {
-    /// Drops one thing that is not in use, the one that was used longest ago, and tells what it
-    /// was; `None` where all are in use.
+    /// Drops the one of its things that was used longest ago, among those that are not in use, and
+    /// returns what it was; `None` if all are in use.
     ///
-    /// It must wait for nobody: the caller may hold what others wait for.
+    /// It must not wait for another thread, because the caller may hold locks that other threads
+    /// wait for.
     fn drop_one(&self) -> Option<Dropped>;
 
-    /// Bytes that [`Self::drop_one`] would free if it were called until it gives `None`.
+    /// The bytes that [`Self::drop_one`] would free if it were called until it returns `None`.
     fn droppable_bytes(&self) -> u64;
 }
 
@@ -34,11 +35,11 @@ pub(super) struct OnDevice {
     holders: Mutex<Vec<Weak<dyn Holder>>>,
 }
 
-/// Something that is about to be done on the device, for messages.
+/// Work that is about to be done on the device, for messages.
 pub(super) struct Doing<'a> {
     pub(super) stage: Option<&'a str>,
     pub(super) what: &'a str,
-    /// What it takes at once, in bytes, where that is known.
+    /// The bytes that it takes at once, if they are known.
     pub(super) needed_bytes: Option<u64>,
     pub(super) footprint: Option<Footprint>,
 }
@@ -49,11 +50,12 @@ impl OnDevice {
     }
 
     pub(super) fn executables(&self) -> MutexGuard<'_, Memory> {
-        // A panic elsewhere leaves the table whole: each of its methods changes it in one go.
+        // A panic elsewhere leaves the table whole, because each of its methods makes one complete
+        // change.
         self.executables.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes note of someone whose things may be dropped.
+    /// Registers a holder, whose contents may be dropped.
     pub(super) fn add_holder(&self, holder: Weak<dyn Holder>) {
         let mut holders = self.holders.lock().unwrap_or_else(PoisonError::into_inner);
         holders.retain(|holder| holder.strong_count() > 0);
@@ -69,10 +71,11 @@ impl OnDevice {
             .collect()
     }
 
-    /// Drops one thing that is not in use: an executable, which is back from disk in a fraction of
-    /// a second, before weights.
+    /// Drops one thing that is not in use. Executables go before weights, because they are loaded
+    /// from disk again in a fraction of a second.
     pub(super) fn drop_one(&self) -> Option<Dropped> {
-        // Dropped after the table is free again: a plugin takes its time to give an executable up.
+        // The executable is dropped after the table is unlocked, because a plugin can take long to
+        // unload it.
         let executable = self.executables().take_unused();
         let dropped = match executable {
             Some(graph) => Some(Dropped::executable(graph.footprint.code)),
@@ -90,28 +93,28 @@ impl OnDevice {
         dropped
     }
 
-    /// What a back end keeps for later goes back to the device: what is outside of its allocator,
-    /// such as kernels, needs room, too.
+    /// Returns the memory that a back end keeps for later to the device, because memory outside of
+    /// its allocator is needed, too, such as for kernels.
     pub(super) fn give_memory_back(&self) {
         if let Some(here) = &self.here {
             here.give_memory_back();
         }
     }
 
-    /// Drops all that is not in use.
+    /// Drops everything that is not in use.
     pub(super) fn drop_all(&self) -> Dropped {
         self.drop_until(|_| false)
     }
 
-    /// Lets go of these executables; those that are in use live until nobody holds them. Gives the
-    /// bytes that are free at once.
+    /// Removes these executables. Those that are in use live until nobody holds them. Returns the
+    /// bytes that become free at once.
     pub(super) fn forget(&self, keys: &HashSet<GraphKey>) -> u64 {
         let gone = self.executables().take(keys);
         let unused = gone.iter().filter(|graph| Arc::strong_count(graph) == 1);
         unused.map(|graph| graph.footprint.code).fold(0, u64::saturating_add)
     }
 
-    /// Bytes that could be had by dropping what is not in use.
+    /// The bytes that could be freed by dropping everything that is not in use.
     pub(super) fn droppable_bytes(&self) -> u64 {
         let executables = self.executables().unused_bytes();
         self.holders()
@@ -128,11 +131,11 @@ impl OnDevice {
         self.here.as_ref()?.total_memory_bytes()
     }
 
-    /// Drops what is not in use until so many bytes are free, or nothing is left to drop. Where the
-    /// device tells nothing, nothing is dropped.
+    /// Drops things that are not in use until this number of bytes is free, or nothing is left to
+    /// drop. If the device does not report its free memory, nothing is dropped.
     ///
-    /// Whether it then fits is the plugin's to say: it may have set memory for an execution aside
-    /// already, and the host's allocator may have memory back that the system counts as taken.
+    /// The plugin decides whether the work then fits: it may already have reserved memory for an
+    /// execution, and the host's allocator may have got back memory that the system counts as used.
     pub(super) fn make_room(&self, needed_bytes: u64) {
         let Some(free_at_first) = self.free_bytes() else { return };
         self.drop_until(|dropped| {
@@ -141,9 +144,9 @@ impl OnDevice {
         });
     }
 
-    /// Refuses an executable that the whole device has no room for, whatever is dropped.
+    /// Refuses an executable that does not fit on the device even if everything else is dropped.
     pub(super) fn check_fits_at_all(&self, doing: &Doing<'_>) -> Result<(), Box<OutOfMemory>> {
-        // Through libtorch the figure is an estimate, and weights need not be there as a whole.
+        // Through libtorch the figure is an estimate, and not all weights need to be there at once.
         let by_the_compiler = self.here.as_ref().is_none_or(|here| here.xla().is_some());
         let needed = doing.footprint.filter(|_| by_the_compiler).map(|footprint| footprint.total());
         if needed.zip(self.total_bytes()).is_none_or(|(needed, total)| needed <= total) {
@@ -153,7 +156,8 @@ impl OnDevice {
         Err(self.out_of_memory(&doing, Dropped::default(), None))
     }
 
-    /// Refuses what takes more than is free, once all that is not in use was dropped for it.
+    /// Refuses work that takes more memory than is free after everything that is not in use was
+    /// dropped.
     pub(super) fn check_fits_now(&self, doing: &Doing<'_>) -> Result<(), Box<OutOfMemory>> {
         let Some(needed) = doing.needed_bytes else { return Ok(()) };
         let fits = || self.free_bytes().is_none_or(|free| needed <= free);
@@ -164,8 +168,8 @@ impl OnDevice {
         if fits() { Ok(()) } else { Err(self.out_of_memory(doing, dropped, None)) }
     }
 
-    /// Does `work`, and again after each thing that is dropped, as long as the device is out of
-    /// memory.
+    /// Does `work`, and repeats it after each thing that is dropped, as long as the device is out
+    /// of memory.
     pub(super) fn with_room<T>(
         &self,
         doing: &Doing<'_>,
@@ -181,15 +185,16 @@ impl OnDevice {
             match work() {
                 Ok(done) => return Ok(done),
                 Err(again) if again.is_out_of_memory() => {}
-                // Such as an input that the first try has used up. The first error is the cause.
+                // For example, the first try may have used up a donated input. The first error is
+                // the cause that is reported.
                 Err(_) => break,
             }
         }
         Err(Failure::OutOfMemory(self.out_of_memory(doing, dropped, Some(first))))
     }
 
-    /// Drops one thing after the other until `fits`, which is told of what was dropped, or nothing
-    /// is left.
+    /// Drops one thing after the other until `fits`, which is given the sum of what was dropped,
+    /// returns true, or nothing is left to drop.
     fn drop_until(&self, fits: impl Fn(Dropped) -> bool) -> Dropped {
         let mut dropped = Dropped::default();
         while !fits(dropped) {
@@ -229,11 +234,11 @@ impl std::fmt::Debug for OnDevice {
     }
 }
 
-/// Why something was not done.
+/// Why some work was not done.
 pub(super) enum Failure {
-    /// For want of memory, after all that could be dropped was.
+    /// Memory ran out, and everything that could be dropped had been dropped.
     OutOfMemory(Box<OutOfMemory>),
-    /// For another reason.
+    /// Another error.
     Other(DeviceFault),
 }
 
@@ -245,7 +250,7 @@ mod tests {
 
     use super::*;
 
-    /// Keeps so many things of ten bytes.
+    /// A holder of this number of things of ten bytes each.
     struct Keeps(AtomicU64);
 
     impl Holder for Keeps {

@@ -1,5 +1,6 @@
-//! Too little memory on the device: what was needed, what is there, and what was dropped before
-//! giving up.
+//! Which figures explain that a device has too little memory?
+//!
+//! They are what was needed, what is there, and what was dropped before giving up.
 
 use std::fmt;
 
@@ -7,16 +8,16 @@ use preheat_cache::Measurements;
 
 use crate::backend::DeviceFault;
 
-/// What an executable takes of its device's memory, by the compiler's own figures, in bytes.
+/// The device memory that an executable takes, by the compiler's own figures, in bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Footprint {
-    /// The machine code; its serialised length where the plugin does not tell.
+    /// The machine code, or its serialised length if the plugin does not report its size.
     pub code: u64,
-    /// What it is given, a model's weights among it.
+    /// The arguments, including a model's weights.
     pub arguments: u64,
-    /// What it gives, less what lies in arguments that it takes over.
+    /// The outputs, without those that reuse the memory of donated arguments.
     pub outputs: u64,
-    /// Room for what is computed on the way.
+    /// Memory for intermediate results.
     pub temporaries: u64,
 }
 
@@ -33,23 +34,23 @@ impl Footprint {
         }
     }
 
-    /// All of it, which a device must have for one execution.
+    /// The sum, which a device must have for one execution.
     pub fn total(&self) -> u64 {
         self.code.saturating_add(self.arguments).saturating_add(self.of_execution())
     }
 
-    /// What an execution allocates, once the code is loaded and the arguments are there.
+    /// The memory that an execution allocates when the code and the arguments are already there.
     pub fn of_execution(&self) -> u64 {
         self.outputs.saturating_add(self.temporaries)
     }
 }
 
-/// What was not in use and was dropped to make room.
+/// The things that were not in use and were dropped to make room.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Dropped {
-    /// Executables in memory.
+    /// The number of executables in memory.
     pub executables: u64,
-    /// Stages whose weights were on the device.
+    /// The number of stages whose weights were on the device.
     pub weights: u64,
     /// The bytes of both.
     pub bytes: u64,
@@ -77,7 +78,7 @@ impl std::ops::AddAssign for Dropped {
 impl fmt::Display for Dropped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if *self == Self::default() {
-            return f.write_str("nothing that is not in use was left to drop");
+            return f.write_str("everything that is left is in use");
         }
         let of =
             |count: u64, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
@@ -100,28 +101,28 @@ impl fmt::Display for Dropped {
 pub struct OutOfMemory {
     /// What was being done, and for which stage.
     pub doing: String,
-    /// What that needed at once, in bytes; `None` where the plugin does not tell.
+    /// The memory that this needed at once, in bytes; `None` if the plugin does not report it.
     pub needed_bytes: Option<u64>,
-    /// The figures of the executable that it was done for or with, if there was one.
+    /// The figures of the executable that was being loaded or run, if there was one.
     pub footprint: Option<Footprint>,
-    /// What was free after all, in bytes, as far as the device or the system tells.
+    /// The memory that was free at the end, in bytes, as the device or the system reports it.
     pub free_bytes: Option<u64>,
-    /// What there is, used or not.
+    /// All of the device's memory, used or not.
     pub total_bytes: Option<u64>,
-    /// What was dropped before.
+    /// What had been dropped to make room.
     pub dropped: Dropped,
-    /// What the plugin said; `None` where the figures alone told that it would not fit, and the
+    /// The plugin's error; `None` if the figures alone showed that it would not fit, so that the
     /// plugin was not asked.
     #[source]
     pub cause: Option<DeviceFault>,
 }
 
 impl OutOfMemory {
-    /// What was done about it.
+    /// What was tried to make room.
     fn done(&self) -> String {
         match self.needed_bytes.zip(self.total_bytes) {
             Some((needed, total)) if needed > total => {
-                "it would not fit if there were nothing else".to_owned()
+                "it would not fit even if nothing else were on the device".to_owned()
             }
             _ => self.dropped.to_string(),
         }
@@ -151,7 +152,7 @@ fn there(free_bytes: Option<u64>, total_bytes: Option<u64>) -> String {
     }
 }
 
-/// Bytes for a person.
+/// A number of bytes in a form for people.
 #[expect(clippy::cast_precision_loss, reason = "for reading")]
 pub fn human(bytes: u64) -> String {
     let mebibytes = bytes as f64 / f64::from(1 << 20);
@@ -181,7 +182,7 @@ mod tests {
         let footprint = Footprint::of(&measured, 1000);
         assert_eq!(footprint, Footprint { code: 5, arguments: 100, outputs: 10, temporaries: 7 });
         assert_eq!((footprint.of_execution(), footprint.total()), (17, 122));
-        // XLA:CPU does not tell the size of its code.
+        // XLA:CPU does not report the size of its code.
         assert_eq!(
             Footprint::of(&Measurements::default(), 1000),
             Footprint { code: 1000, ..Footprint::default() }
@@ -202,8 +203,8 @@ mod tests {
         };
         assert_eq!(
             error(dropped, None).to_string(),
-            "stage `denoiser`: running it: out of memory, 3.0 GiB needed; 1.0 MiB of 16.0 GiB are free; nothing that is \
-             not in use was left to drop"
+            "stage `denoiser`: running it: out of memory, 3.0 GiB needed; 1.0 MiB of 16.0 GiB are free; \
+             everything that is left is in use"
         );
         dropped += Dropped::executable(512);
         assert_eq!(dropped.to_string(), "1 executable (512 B) was dropped for it");

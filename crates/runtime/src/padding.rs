@@ -1,5 +1,7 @@
-//! What the builder of a graph declares so that a larger executable may serve a request: which
-//! dimensions grow with the shape.
+//! What does a graph's builder declare so that a larger executable may serve a request?
+//!
+//! It declares which dimensions grow with the shape. The tensors of a call are padded and cropped
+//! by these declarations.
 
 use preheat_tensor::AlignedBytes;
 use preheat_tensor::TensorType;
@@ -15,29 +17,35 @@ pub struct Scaled {
     pub dimension: usize,
     /// Which number of `input_shape`, from 0.
     pub of: usize,
-    /// What that number is multiplied with.
+    /// The factor by which that number is multiplied.
     pub factor: u64,
 }
 
 /// Which dimensions of a graph's inputs and outputs grow with the shape in the signature.
 ///
-/// To declare it is to promise two things: the builder builds a graph of the same meaning for every
-/// shape, and zeros behind the end of the inputs change nothing in that part of the outputs which
-/// is kept, or nothing that matters. Nobody but the builder can know that; a convolution sees the
-/// zeros near the edge, and a normalisation over the whole tensor sees them everywhere.
+/// A builder that declares this promises two things. It builds a graph of the same meaning for
+/// every shape. And zeros behind the end of the inputs change nothing that matters in the part of
+/// the outputs that is kept. Only the builder can know that: a convolution reads the zeros near the
+/// edge, and a normalisation over the whole tensor reads all of them.
 ///
 /// ```
 /// use preheat_runtime::{Padding, Scaled};
 ///
-/// // A decoder of f32[1, 4, height / 8, width / 8] to f32[1, 3, height, width], whose signatures have the input's shape.
+/// // A decoder of f32[1, 4, height / 8, width / 8] to f32[1, 3, height, width]; its signatures
+/// // have the input's shape.
 /// let [rows, columns] = [2, 3].map(|side| Scaled { dimension: side, of: side, factor: 1 });
-/// let [pixel_rows, pixel_columns] = [2, 3].map(|side| Scaled { dimension: side, of: side, factor: 8 });
-/// let padding = Padding::default().input(0, rows).input(0, columns).output(0, pixel_rows).output(0, pixel_columns);
+/// let [pixel_rows, pixel_columns] =
+///     [2, 3].map(|side| Scaled { dimension: side, of: side, factor: 8 });
+/// let padding = Padding::default()
+///     .input(0, rows)
+///     .input(0, columns)
+///     .output(0, pixel_rows)
+///     .output(0, pixel_columns);
 /// # let _ = padding;
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Padding {
-    /// Each with the position of its tensor.
+    /// Each declared dimension, with the position of its tensor.
     inputs: Vec<(usize, Scaled)>,
     outputs: Vec<(usize, Scaled)>,
 }
@@ -58,7 +66,7 @@ impl Padding {
     }
 
     /// Whether a request of `shape` may be served at `larger`: the sides that were declared may
-    /// grow, the others stay.
+    /// grow, and the others must be equal.
     pub(super) fn covers(&self, shape: &[u64], larger: &[u64]) -> bool {
         let declared = |side: usize| {
             self.inputs.iter().chain(&self.outputs).any(|(_, scaled)| scaled.of == side)
@@ -69,8 +77,8 @@ impl Padding {
     }
 }
 
-/// The tensors of one call, brought from the shape of the request to that of the executable, and
-/// back.
+/// Converts the tensors of one call from the request's shape to the executable's shape, and the
+/// results back.
 #[derive(Debug, Clone)]
 pub(super) struct Fit {
     pub(super) stage: String,
@@ -82,12 +90,12 @@ pub(super) struct Fit {
 }
 
 impl Fit {
-    /// Inputs with zeros behind their ends.
+    /// The inputs, with zeros appended.
     pub(super) fn pad(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>, Error> {
         self.resize("input", inputs, &self.padding.inputs, &self.own, &self.larger)
     }
 
-    /// What the request asked for of each output: its beginning.
+    /// The part of each output that the request asked for, which is its beginning.
     pub(super) fn crop(&self, outputs: &[Tensor]) -> Result<Vec<Tensor>, Error> {
         self.resize("output", outputs, &self.padding.outputs, &self.larger, &self.own)
     }
@@ -140,7 +148,7 @@ impl Fit {
     }
 }
 
-/// A tensor with what it and `kind` have in common from the beginning of each dimension, and zeros
+/// A tensor of type `kind`. It has the elements of `tensor` that lie within both shapes, and zeros
 /// elsewhere. Both have the same rank and dtype.
 fn resized(tensor: &Tensor, kind: TensorType) -> Result<Tensor, TensorError> {
     if *tensor.kind() == kind {
@@ -154,8 +162,8 @@ fn resized(tensor: &Tensor, kind: TensorType) -> Result<Tensor, TensorError> {
     let mut bytes = AlignedBytes::zeroed(kind.dtype.array_bytes(&kind.dimensions)?)?;
     let common: Vec<usize> = from.iter().zip(&to).map(|(from, to)| *from.min(to)).collect();
     let Some((&run, outer)) = common.split_last() else { return Ok(tensor.clone()) };
-    // Where a row of the last dimension begins in a tensor of `sizes`, by the row's number among
-    // those in common.
+    // The offset at which a row of the last dimension begins in a tensor of `sizes`. The row's
+    // number counts the rows that both tensors have.
     let offset = |sizes: &[usize], mut row: usize| {
         let (mut offset, mut stride) = (0, sizes.last().copied().unwrap_or(1));
         for (size, common) in sizes.iter().zip(outer).rev() {

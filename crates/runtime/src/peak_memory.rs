@@ -1,4 +1,4 @@
-//! The most memory that was taken at once, by whoever knows it.
+//! How much memory was in use at most, and whose memory is it?
 
 use serde::{Deserialize, Serialize};
 
@@ -7,16 +7,16 @@ use crate::backend::here::Here;
 use crate::backend::xla::peak_resident_bytes;
 use crate::device::DeviceName;
 
-/// The most memory that was taken at once.
+/// The most memory that was in use at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PeakMemory {
     /// In bytes.
     pub bytes: u64,
-    /// Whose it is.
+    /// Whose memory it is.
     pub of: MemoryOf,
 }
 
-/// Whose memory a figure is about.
+/// Whose memory a figure describes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MemoryOf {
@@ -28,8 +28,8 @@ pub enum MemoryOf {
 }
 
 impl Runtime {
-    /// The most memory that was taken at once so far: on the device, where that has its own and
-    /// tells, else by this process. `None` where neither is told.
+    /// The most memory that was in use at once so far. It is the device's if the device has memory
+    /// of its own and reports it, or else this process's. `None` if neither is reported.
     pub fn peak_memory(&self) -> Option<PeakMemory> {
         let of_device = || {
             let stats = self.inner.here().ok().and_then(Here::memory_stats)?;

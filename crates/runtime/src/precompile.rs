@@ -1,4 +1,6 @@
-//! Compiling without loading: for hardware that is not here, and for a store that is to be shipped.
+//! How is a graph compiled without being loaded?
+//!
+//! Programs do so for hardware that is not here, and to fill a store that is to be shipped.
 
 use std::time::Instant;
 
@@ -14,14 +16,14 @@ use super::request::Asked;
 use crate::backend::Backend;
 use crate::progress::EventKind;
 
-/// What precompiling came to.
+/// The result of precompiling a graph.
 pub(super) struct Kept {
     key: GraphKey,
     pub(super) source: Source,
     matched: Match,
     pub(super) compile_seconds: f64,
     pub(super) compile_peak_bytes: u64,
-    /// Where it was compiled just now.
+    /// Only if it was compiled just now.
     measurements: Option<Measurements>,
 }
 
@@ -39,8 +41,8 @@ impl Kept {
 }
 
 impl Inner {
-    /// Makes sure that the store has the executable. What it has is not read: `cache verify` does
-    /// that, and every load.
+    /// Makes sure that the store has the executable. A stored executable is not read here: `cache
+    /// verify` reads it, and so does every load.
     pub(super) fn precompile(&self, asked: &Asked<'_>) -> Result<StageReport, Error> {
         self.cache()?;
         let began = Instant::now();
@@ -91,8 +93,8 @@ impl Inner {
         self.compile_and_keep(asked, &inputs, &matching)
     }
 
-    /// Compiles a graph that is not in the store, unless someone else does; `matched` tells how it
-    /// matched, then.
+    /// Compiles a graph that is not in the store, unless another thread or process compiles it
+    /// meanwhile; in that case `matched` tells how the stored executable matched.
     pub(super) fn compile_and_keep(
         &self,
         asked: &Asked<'_>,
@@ -104,7 +106,8 @@ impl Inner {
         let there = || cache.source_of(&key).map(|source| Kept::there(key, source, matched(&key)));
         let again = |again| Ok(if again == Again::Store { there() } else { None });
         let compiler = || match &self.backend {
-            // What was loaded to compile it is dropped: nobody is about to run it.
+            // The executable was loaded as a part of compiling it. It is dropped, because nobody is
+            // about to run it.
             Backend::Here(here) => Ok(((), here.compile(inputs)?.1)),
             Backend::Ahead(ahead) => Ok((
                 (),

@@ -1,4 +1,4 @@
-//! What long work tells whoever is watching, and how it is asked to stop.
+//! How does long work report its progress, and how is it asked to stop?
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,9 +11,9 @@ use serde::{Serialize, Serializer};
 pub struct Event {
     /// The model that the work is for.
     pub model_id: String,
-    /// The stage of it.
+    /// The stage of the model.
     pub stage: String,
-    /// What happens.
+    /// What happens to the stage.
     #[serde(flatten)]
     pub kind: EventKind,
 }
@@ -30,68 +30,68 @@ pub enum EventKind {
         /// Bytes of machine code.
         payload_bytes: u64,
     },
-    /// A process died over its executable, which a process of its own tries before it is loaded
+    /// A process died over the stage's executable. A child process tries it before it is loaded
     /// here.
     Trying,
-    /// Its graph is being compiled, by this process.
+    /// The stage's graph is being compiled by this process.
     Compiling {
-        /// Seconds that this graph, or the one most like it, took before; `None` where nothing like
-        /// it was measured.
+        /// Seconds that an earlier compile of this graph, or of the one most like it, took; `None`
+        /// if no such compile was measured.
         expected_seconds: Option<f64>,
     },
-    /// Another process compiles the same graph; this one waits for it.
+    /// Another process is compiling the same graph, and this process waits for it.
     Waiting {
-        /// Who compiles, as far as the lock file tells.
+        /// The process that compiles, if the lock file names it.
         holder: Option<String>,
-        /// How long that has been compiling, as far as the lock file tells.
+        /// How long that process has been compiling, if the lock file tells.
         #[serde(rename = "compiling_seconds", serialize_with = "as_seconds_if_known")]
         compiling: Option<Duration>,
         /// How long this process has waited.
         #[serde(rename = "waited_seconds", serialize_with = "as_seconds")]
         waited: Duration,
     },
-    /// Its graph is compiled.
+    /// The stage's graph has been compiled.
     Compiled {
         /// Seconds the compile took.
         seconds: f64,
     },
-    /// Graphs are compiled ahead of time; of the whole model, so that the event names no stage.
+    /// Graphs of the whole model are compiled ahead of time; the event names no stage.
     Precompiled {
-        /// Graphs that are in the cache.
+        /// The number of graphs that are in the cache.
         done: usize,
-        /// Of how many.
+        /// The number of all graphs.
         total: usize,
-        /// Seconds that the others may take, as far as ones like them were measured.
+        /// Seconds that the remaining compiles may take, if similar compiles were measured.
         seconds_left: Option<f64>,
     },
-    /// Its executable is ready to run.
+    /// The stage's executable is ready to run.
     Ready,
-    /// Its weights are being brought to the device.
+    /// The stage's weights are being moved to the device.
     Weights {
-        /// Tensors that are there.
+        /// The number of tensors that are on the device.
         done: usize,
-        /// Of how many.
+        /// The number of all tensors.
         total: usize,
     },
-    /// A denoising step is done.
+    /// A denoising step has finished.
     Step {
-        /// How many are.
+        /// The number of finished steps.
         done: usize,
-        /// Of how many.
+        /// The number of all steps.
         total: usize,
     },
-    /// What was freshly compiled is run on zeros.
+    /// A newly compiled executable is run on zeros.
     WarmingUp {
-        /// How many executions are done.
+        /// The number of finished executions.
         done: u64,
-        /// Of how many.
+        /// The number of all executions.
         total: u64,
     },
     /// A picture is being decoded.
     Decoding {
-        /// How many are done.
+        /// The number of decoded pictures.
         done: u64,
-        /// Of how many.
+        /// The number of all pictures.
         total: u64,
     },
 }
@@ -108,13 +108,13 @@ fn as_seconds_if_known<S: Serializer>(
     time.map(|time| time.as_secs_f64()).serialize(serializer)
 }
 
-/// Receives [`Event`]s. Called from whichever thread does the work, so it must be quick.
+/// Receives [`Event`]s. It is called by the thread that does the work, so it must be quick.
 pub trait Progress: Send + Sync {
     /// Takes note of one event.
     fn event(&self, event: Event);
 }
 
-/// The progress of someone who does not look.
+/// Ignores all events.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Silent;
 
@@ -124,9 +124,9 @@ impl Progress for Silent {
 
 /// A flag, shared by its clones, that asks long work to stop at its next safe place.
 ///
-/// Waits for another process's compile stop within a tenth of a second. A compile that runs inside
-/// the plugin cannot be stopped from outside; a program that must end at once may simply exit,
-/// since nothing is written before a compile is done.
+/// A wait for another process's compile stops within a tenth of a second. A compile that runs
+/// inside the plugin cannot be stopped from outside. A program that must end at once may simply
+/// exit, since nothing is written before a compile has finished.
 #[derive(Debug, Clone, Default)]
 pub struct Cancel(Arc<AtomicBool>);
 
@@ -136,7 +136,7 @@ impl Cancel {
         self.0.store(true, Ordering::Release);
     }
 
-    /// Whether someone asked to stop.
+    /// Whether a holder of a clone asked to stop.
     pub fn is_cancelled(&self) -> bool {
         self.0.load(Ordering::Acquire)
     }

@@ -1,4 +1,4 @@
-//! Graphs that nobody has but the cache.
+//! How is a graph run that only the cache has?
 
 use preheat_cache::{GraphKey, KeyInputs, Signature};
 
@@ -7,11 +7,12 @@ use super::error::Error;
 use super::source::Graph;
 
 impl Runtime {
-    /// The graph that the cache has under a key, and the latest request that led to it: for whoever
-    /// has neither its program nor its model.
+    /// The graph that the cache has under a key, and the latest request that led to it. For callers
+    /// that have neither the graph's program nor its model.
     ///
-    /// A request for it loads the executable; where that is damaged, it is put into quarantine,
-    /// compiled anew from the program in its record, and stored again, as for any other graph.
+    /// A request for it loads the executable. If that is damaged, it is moved to the quarantine,
+    /// and the graph is compiled again from the program in its record and stored, as any other
+    /// graph.
     ///
     /// # Errors
     /// Where the cache does not know the key or has lost the program, and where the graph was
@@ -30,7 +31,7 @@ impl Runtime {
         let (options, environment) = (record.options.clone(), environment.clone());
         let inputs = KeyInputs { program, options, environment };
         if inputs.graph_key() != *key {
-            // What the index has under the key is not what the key names.
+            // The program in the index is not the one that the key names.
             return Err(gone());
         }
         let signature = record.signatures.last().map(|recorded| recorded.signature.clone());

@@ -1,9 +1,8 @@
-//! Which graphs does the cache know whose executables are gone, and which of them can be compiled
-//! again here?
+//! Which recorded graphs have lost their executables, and which can be compiled again here?
 //!
-//! A record outlives its executable: damage takes the machine code, and the program stays. Nothing
-//! but the record is asked, no model and no pipeline. What a newer build or other hardware needs is
-//! not made here; see `rewarm`.
+//! A record outlives its executable: if the machine code is damaged and removed, the program stays.
+//! Only the record is needed here, and neither a model nor a pipeline. Executables for a newer
+//! build or for other hardware are not made here; see `rewarm`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,18 +16,18 @@ use super::request::Asked;
 use super::{Runtime, target_of};
 use crate::device::{DeviceName, Request, Target};
 
-/// A graph whose executable was gone, and what became of it.
+/// A graph whose executable was gone, and the result of compiling it again.
 #[derive(Debug)]
 pub struct Remade {
     /// The record of the graph.
     pub record: GraphRecord,
-    /// The seconds that compiling it took, or why it is still gone.
+    /// The seconds that the compile took, or why there is still no executable.
     pub outcome: Result<f64, Arc<Error>>,
 }
 
 impl Cache {
-    /// The records of graphs whose executables are gone; none where the cache is only looked up,
-    /// since it then has no index.
+    /// The records of graphs whose executables are gone. There are none if the cache is read-only,
+    /// because a read-only cache has no index.
     ///
     /// # Errors
     /// Where the index cannot be read.
@@ -41,7 +40,7 @@ impl Cache {
         Ok(records)
     }
 
-    /// Whether there is an executable of a graph.
+    /// Whether the cache has the executable of a graph.
     pub fn has_executable(&self, key: &GraphKey) -> bool {
         self.main().has_object(key)
     }
@@ -49,10 +48,11 @@ impl Cache {
 
 impl Builder {
     /// Compiles those of `records` again whose plugin and hardware are here, or that can be
-    /// compiled ahead of time for theirs. What is done is kept, whatever becomes of the rest.
+    /// compiled ahead of time for their hardware. Each result is stored, whatever happens to the
+    /// others.
     ///
     /// # Errors
-    /// Where someone asked to stop.
+    /// Where the caller asked to stop.
     pub fn remake(&self, records: Vec<GraphRecord>) -> Result<Vec<Remade>, Error> {
         let mut by_target: BTreeMap<String, Vec<GraphRecord>> = BTreeMap::new();
         for record in records {
@@ -78,7 +78,8 @@ impl Builder {
         Ok(remade)
     }
 
-    /// A runtime for the hardware of some records: ahead of time where that is not here.
+    /// A runtime for the hardware of some records. If that hardware is not here, the runtime
+    /// compiles ahead of time.
     fn for_record_target(&self, target: &str, records: &[GraphRecord]) -> Result<Runtime, Error> {
         let device: DeviceName = records.first().map_or("auto", |record| &record.device).parse()?;
         let here =
@@ -91,7 +92,7 @@ impl Builder {
 }
 
 impl Runtime {
-    /// Compiles a recorded graph and stores it; says how many seconds the compile took.
+    /// Compiles a recorded graph and stores it. Returns the seconds that the compile took.
     fn remake(&self, record: &GraphRecord) -> Result<f64, Error> {
         let (inner, key) = (&self.inner, record.graph_key);
         let (signature, graph) = self.recorded(&key)?;
@@ -107,7 +108,7 @@ impl Runtime {
             warming: true,
         };
         let inputs = inner.key_inputs(&asked)?;
-        // `key_inputs` checks only what it builds itself, and here the program comes from the
+        // `key_inputs` checks only the programs that it builds itself, and this one comes from the
         // cache.
         inner.check_as_written(&record.stage, &inputs.program, &inputs.options)?;
         let kept = inner.compile_and_keep(&asked, &inputs, &|_| Match::Graph)?;

@@ -1,11 +1,11 @@
-//! What the runtime tells about what it did. These are the names of the command line's JSON.
+//! What does the runtime report about its work? The names are those of the command line's JSON.
 
 use preheat_cache::{Difference, GraphKey, Match, Source as Origin};
 use serde::Serialize;
 
 use super::snap::Percent;
 
-/// How one stage came to be ready to run.
+/// How the executable of one stage was obtained.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct StageReport {
     /// The model, or the program's name.
@@ -19,29 +19,29 @@ pub struct StageReport {
     /// How it was found.
     #[serde(rename = "match")]
     pub matched: Match,
-    /// Seconds the compile took in this call; 0 where nothing was compiled.
+    /// Seconds that the compile took in this call; 0 if nothing was compiled.
     pub compile_seconds: f64,
-    /// The largest resident size of this process up to the end of its compile, in bytes; 0 where
-    /// nothing was compiled or the system does not tell.
+    /// The largest resident size of this process up to the end of its compile, in bytes; 0 if
+    /// nothing was compiled or the system does not report it.
     pub compile_peak_bytes: u64,
-    /// Seconds from the look-up until the executable was ready, compile aside.
+    /// Seconds from the look-up until the executable was ready, without the compile.
     pub load_seconds: f64,
 }
 
 /// What a warmup did for one stage.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct WarmupReport {
-    /// How the stage came to be ready.
+    /// How the stage's executable was obtained.
     #[serde(flatten)]
     pub stage: StageReport,
-    /// Seconds of the execution on zeros.
+    /// Seconds that the execution on zeros took.
     pub first_run_seconds: f64,
-    /// Whether the cache has it now; what is compiled and cannot be kept is compiled again by the
-    /// next process.
+    /// Whether the cache has the executable now. If it could not be stored, the next process
+    /// compiles it again.
     pub kept: bool,
 }
 
-/// What a warmup did, in a line for the log.
+/// A summary of a warmup, in one line for the log.
 pub fn warmup_summary(reports: &[WarmupReport]) -> String {
     let count = |pick: fn(&Origin) -> bool| {
         reports.iter().filter(|report| pick(&report.stage.source)).count()
@@ -57,7 +57,7 @@ pub fn warmup_summary(reports: &[WarmupReport]) -> String {
     )
 }
 
-/// Whether something would have to be compiled.
+/// Whether a request would have to compile something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
@@ -72,28 +72,28 @@ pub enum Verdict {
 /// The answer to "would this hit?".
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Lookup {
-    /// Over all stages.
+    /// The verdict for all stages together.
     pub verdict: Verdict,
-    /// Stage by stage.
+    /// The answer for each stage.
     pub stages: Vec<StageLookup>,
-    /// At which size a model would be served, where that is not the request's own.
+    /// The size at which a model would be served, if it is not the request's own.
     #[serde(flatten)]
     pub snapped: Option<SnappedSize>,
 }
 
-/// A picture's size that is larger than the request's own, and warm.
+/// A warm size of pictures that is larger than the request's own.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct SnappedSize {
-    /// What is computed, in pixels, `[width, height]`.
+    /// The size that would be computed, in pixels, `[width, height]`.
     pub padded_size: [u64; 2],
-    /// What would be computed if that were warm, in pixels, `[width, height]`.
+    /// The request's own padded size, which is not warm, in pixels, `[width, height]`.
     pub snapped_from: [u64; 2],
-    /// How much of the area that is computed is beyond that, in percent.
+    /// The part of the computed area that lies beyond the request's own size, in percent.
     pub wasted_percent: Percent,
 }
 
 impl Lookup {
-    /// The verdict over `stages`; a look-up that found no stage at all is a miss.
+    /// The verdict for `stages`; a look-up that found no stage at all is a miss.
     pub fn of(stages: Vec<StageLookup>) -> Self {
         let hits = stages.iter().filter(|stage| stage.verdict == Verdict::Hit).count();
         let verdict = match hits {
@@ -119,15 +119,15 @@ pub struct StageLookup {
     pub matched: Option<Match>,
     /// The key of the executable; `None` where a miss was found without building the graph.
     pub graph_key: Option<GraphKey>,
-    /// Seconds that a compile took for this graph, or for the one most like it; `None` where
-    /// nothing was measured.
+    /// Seconds that a compile of this graph, or of the one most like it, took; `None` if no such
+    /// compile was measured.
     pub expected_compile_seconds: Option<f64>,
     /// On a miss, the entry that comes nearest.
     pub nearest: Option<Nearest>,
 }
 
 impl StageLookup {
-    /// A miss of which nothing else is known.
+    /// A miss about which nothing else is known.
     pub fn unknown(model_id: &str, stage: &str) -> Self {
         Self {
             model_id: model_id.to_owned(),
@@ -140,7 +140,7 @@ impl StageLookup {
         }
     }
 
-    /// How near this answer is to a hit: a hit, then the fewest differences.
+    /// A measure of how near this answer is to a hit: first a hit, then the fewest differences.
     pub(super) fn likeness(&self) -> (bool, std::cmp::Reverse<usize>) {
         let differences = self.nearest.as_ref().map_or(0, |nearest| nearest.differences.len());
         (self.verdict == Verdict::Hit, std::cmp::Reverse(differences))

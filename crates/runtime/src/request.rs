@@ -1,4 +1,4 @@
-//! One request to a runtime, refined before it is made.
+//! How is a request refined before it is made?
 
 use std::borrow::Cow;
 
@@ -25,7 +25,7 @@ pub struct Request<'a> {
     require_warm: bool,
 }
 
-/// A request whose graph is known, with the digests that it is found by.
+/// A request whose graph is known, with the digests by which it is looked up.
 pub(super) struct Asked<'a> {
     pub(super) signature: &'a Signature,
     pub(super) graph: &'a Graph,
@@ -33,27 +33,28 @@ pub(super) struct Asked<'a> {
     pub(super) exact: Digest,
     /// The key of level 1: stage, projected signature, environment, builder and options.
     pub(super) projection_key: Digest,
-    /// Requests that lead to the graph and were not made here; what is compiled for them is
-    /// recorded under each, and not under this one.
+    /// Recorded requests that lead to the same graph. What is compiled is recorded under
+    /// each of them, and not under this request.
     pub(super) leading: &'a [RecordedSignature],
     pub(super) force_recompile: bool,
     pub(super) require_warm: bool,
-    /// Whether this is a warmup, of which nobody needs to be warned that it compiles.
+    /// Whether this is a warmup. A compile during a warmup causes no warning.
     pub(super) warming: bool,
 }
 
 impl Asked<'_> {
-    /// What figures of this request stand under: the stage; of a program, its name.
+    /// The name under which this request's figures are listed: the stage of a model, or the name of
+    /// a program.
     pub(super) fn subject(&self) -> &str {
         metrics::subject(&self.signature.model_id, self.graph.stage_name())
     }
 
-    /// Begins a span on its row of the trace, where there is a trace.
+    /// Begins a span on this request's row of the trace, if there is a trace.
     pub(super) fn trace(&self, inner: &Inner, name: &'static str) -> Option<Going> {
         inner.recorder.as_ref()?.begin(self.subject(), name)
     }
 
-    /// Tells whoever watches `inner` what happens to this request.
+    /// Sends an event about this request to the receiver that `inner` has.
     pub(super) fn tell(&self, inner: &Inner, kind: EventKind) {
         let (model_id, stage) =
             (self.signature.model_id.clone(), self.graph.stage_name().to_owned());
@@ -71,13 +72,14 @@ impl<'a> Request<'a> {
         Self { inner, signature, graph, force_recompile: false, require_warm }
     }
 
-    /// Compile it although it is there, and replace what is there in one step.
+    /// Sets whether to compile even if the executable is cached. The new one then replaces the old
+    /// one in one step.
     pub fn force_recompile(mut self, force: bool) -> Self {
         self.force_recompile = force;
         self
     }
 
-    /// Whether having to compile it is an error.
+    /// Sets whether the request fails if it would have to compile.
     pub fn require_warm(mut self, require: bool) -> Self {
         self.require_warm = require;
         self
@@ -91,7 +93,7 @@ impl<'a> Request<'a> {
         self.ask(false, Inner::obtain)
     }
 
-    /// Makes the request as a warmup does: nobody is warned that it compiles.
+    /// Makes the request as a part of a warmup: a compile causes no warning.
     pub fn get_for_warmup(self) -> Result<Executable, Error> {
         self.ask(true, Inner::obtain)
     }
@@ -107,11 +109,11 @@ impl<'a> Request<'a> {
         Ok((executable, report))
     }
 
-    /// Makes sure that the cache has the executable, and loads nothing: all that can be done for
-    /// hardware that is not here.
+    /// Makes sure that the cache has the executable, and loads nothing. For hardware that is not
+    /// here, this is all that can be done.
     ///
     /// # Errors
-    /// Where the graph cannot be built, compiled or kept.
+    /// Where the graph cannot be built, compiled or stored.
     pub fn precompile(self) -> Result<StageReport, Error> {
         self.ask(true, Inner::precompile)
     }
@@ -124,7 +126,7 @@ impl<'a> Request<'a> {
         self.ask(false, |inner, asked| Ok(Lookup::of(vec![inner.look_up(asked)?])))
     }
 
-    /// Asks for it by its key alone.
+    /// Looks the request's graph up by its key alone.
     pub(super) fn look_up_by_key(self) -> Result<StageLookup, Error> {
         self.ask(false, Inner::look_up_by_key)
     }
@@ -134,8 +136,8 @@ impl<'a> Request<'a> {
         warming: bool,
         then: impl FnOnce(&Inner, &Asked<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        // Its fields are public: a number that is none would be recorded and could never be read
-        // back.
+        // The signature's fields are public. A number that is not valid would be recorded, and the
+        // record could never be read back.
         self.signature.validate()?;
         let graph = self
             .graph

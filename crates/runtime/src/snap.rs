@@ -1,9 +1,9 @@
-//! Snapping to warm: a request whose own size would have to be compiled is served at a larger one
-//! that is warm, and cropped.
+//! Can a larger shape that is warm serve a request whose own shape is cold?
 //!
-//! How much is wasted is told relative to what is computed: `(larger - own) / larger`, in elements
-//! of the signature's `input_shape`, which for pictures is their area. At 50 percent, twice as much
-//! is computed as the request would take at its own size.
+//! The request is padded to the larger shape, and its result is cropped, so that nothing has to be
+//! compiled. The waste is stated relative to what is computed: `(larger - own) / larger`, in
+//! elements of the signature's `input_shape`, which for pictures is their area. At 50 percent,
+//! twice as much is computed as the request would take at its own size.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -24,19 +24,19 @@ use super::source::Graph;
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
 pub struct Percent(f64);
 
-/// A number that is no percentage.
+/// The text is not a percentage.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no percentage: a number from 0 to 100 is one, without a sign")]
+#[error("{0:?} is not a percentage: give a number from 0 to 100, without a sign")]
 pub struct ParsePercentError(String);
 
 impl Percent {
-    /// A share of so many percent; `None` below 0 and above 100.
+    /// A share of `percent`; `None` if it is below 0 or above 100.
     pub fn new(percent: f64) -> Option<Self> {
         (0.0..=100.0).contains(&percent).then_some(Self(percent))
     }
 
-    /// How much of what is computed at `larger` is beyond `own`; both are numbers of elements, or
-    /// pixels.
+    /// The share of what is computed at `larger` that lies beyond `own`. Both are numbers of
+    /// elements or of pixels.
     pub fn wasted(own: u64, larger: u64) -> Self {
         #[expect(
             clippy::cast_precision_loss,
@@ -46,7 +46,7 @@ impl Percent {
         Self(share * 100.0)
     }
 
-    /// The number.
+    /// The number of percent.
     pub fn value(self) -> f64 {
         self.0
     }
@@ -79,29 +79,29 @@ impl Serialize for Percent {
 #[derive(Debug, Clone)]
 pub struct Snapped {
     executable: Executable,
-    /// `None` at the request's own shape.
+    /// `None` if the executable has the request's own shape.
     fit: Option<Fit>,
 }
 
 impl Snapped {
-    /// The executable. It takes and gives tensors of the shape that it was compiled for.
+    /// The executable. It takes and returns tensors of the shape that it was compiled for.
     pub fn executable(&self) -> &Executable {
         &self.executable
     }
 
-    /// The `input_shape` that it was compiled for, and how much of it is wasted; `None` where that
-    /// is the request's own.
+    /// The `input_shape` that it was compiled for, and how much of it is wasted; `None` if it is
+    /// the request's own shape.
     pub fn larger_shape(&self) -> Option<(&[u64], Percent)> {
         let fit = self.fit.as_ref()?;
         Some((&fit.larger, Percent::wasted(elements(&fit.own), elements(&fit.larger))))
     }
 
-    /// Runs it on tensors of the request's shape: the inputs are padded with zeros at their ends,
-    /// and of the outputs the beginning is given back, as the graph's [`Padding`](super::Padding)
+    /// Runs it on tensors of the request's shape. The inputs are padded with zeros at their ends,
+    /// and of each output the beginning is returned, as the graph's [`Padding`](super::Padding)
     /// declares.
     ///
     /// # Errors
-    /// As [`Executable::run_to_host`], and where a tensor is not as large as was declared.
+    /// As [`Executable::run_to_host`], and where a tensor does not have the declared size.
     pub fn run_to_host(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>, Error> {
         match &self.fit {
             None => self.executable.run_to_host(inputs),
@@ -111,12 +111,12 @@ impl Snapped {
 }
 
 impl Runtime {
-    /// As [`Self::get_or_compile`]; but where that would have to compile, and the graph's builder
-    /// declared a [`Padding`](super::Padding), the smallest larger shape that is warm serves
-    /// instead, if no more than `most_waste` of it is wasted.
+    /// Like [`Self::get_or_compile`], unless that would have to compile and the graph's builder
+    /// declared a [`Padding`](super::Padding). In that case the smallest larger shape that is warm
+    /// serves the request, if no more than `most_waste` of it is wasted.
     ///
-    /// Larger shapes are those that requests like this one were recorded with; the graph must have
-    /// been given as a builder ([`Graph::built_by`]), since a program has one shape.
+    /// The larger shapes are those of recorded requests that are otherwise like this one. The graph
+    /// must be given as a builder ([`Graph::built_by`]), since a program has only one shape.
     ///
     /// # Errors
     /// As [`Self::get_or_compile`].
@@ -133,8 +133,8 @@ impl Runtime {
         }
         for larger in self.larger_shapes(signature, graph, most_waste) {
             let asked = Signature { input_shape: larger.clone(), ..signature.clone() };
-            // What is recorded may have gone since; it is not to be built from what builds another
-            // shape.
+            // The recorded executable may have been removed since. The graph is then not built
+            // here, because this builder builds another shape.
             let executable = match self
                 .request(&asked, &graph.never_built())
                 .require_warm(true)
@@ -157,8 +157,8 @@ impl Runtime {
         self.request(signature, graph).get().map(own)
     }
 
-    /// Every record that requests may be served from: of the cache and those behind it, also where
-    /// they are only read.
+    /// Every record that can serve requests: those of the main store and of the stores after it,
+    /// even if they are read-only.
     pub fn records(&self) -> Vec<GraphRecord> {
         let mut records = Vec::new();
         if let Some(cache) = &self.inner.cache {
@@ -167,8 +167,8 @@ impl Runtime {
         records
     }
 
-    /// The shapes that may serve a request by what its graph's builder declared, the smallest
-    /// first.
+    /// The shapes that may serve a request, by what its graph's builder declared. The smallest
+    /// comes first.
     fn larger_shapes(
         &self,
         signature: &Signature,
@@ -187,8 +187,9 @@ impl Runtime {
         shapes
     }
 
-    /// Every `input_shape` for which the builder of `graph` has built an executable that is in the
-    /// cache, for this device and for requests like `signature`; its own may be among them.
+    /// Every `input_shape` for which the cache has an executable, built by the builder of `graph`,
+    /// for this device and for requests like `signature`. The request's own shape may be among
+    /// them.
     pub fn recorded_shapes(&self, signature: &Signature, graph: &Graph) -> Vec<Vec<u64>> {
         let Some(cache) = &self.inner.cache else { return Vec::new() };
         let (stage, options, environment) =
@@ -215,7 +216,7 @@ impl Runtime {
     }
 }
 
-/// How many elements a shape has.
+/// The number of elements of a shape.
 fn elements(shape: &[u64]) -> u64 {
     shape.iter().copied().fold(1, u64::saturating_mul)
 }
@@ -233,7 +234,9 @@ mod tests {
             let said = text.parse::<Percent>().unwrap_err().to_string();
             assert_eq!(
                 said,
-                format!("{text:?} is no percentage: a number from 0 to 100 is one, without a sign")
+                format!(
+                    "{text:?} is not a percentage: give a number from 0 to 100, without a sign"
+                )
             );
         }
     }

@@ -1,4 +1,4 @@
-//! What a graph is made from, and what its builder promises about it.
+//! What is a graph made from, and what does its builder promise about it?
 
 use std::borrow::Cow;
 use std::fmt;
@@ -13,12 +13,12 @@ pub type BuildError = Box<dyn std::error::Error + Send + Sync>;
 
 type Build = Arc<dyn Fn() -> Result<Program, BuildError> + Send + Sync>;
 
-/// One graph of a model: a program, or how to build one, with what its builder declares.
+/// One graph of a model: a program, or a function that builds one, with its builder's declarations.
 ///
-/// A graph that is given as a [`Program`] is keyed on that program. A graph that is given as a
-/// builder is first looked up by the signature's projection, and built only where that look-up
-/// finds nothing; its [`BuilderId`] must therefore change whenever the builder would build
-/// something else for the same projected signature.
+/// The key of a graph that is given as a [`Program`] covers that program. A graph that is given as
+/// a builder is first looked up by the signature's projection, and built only if that look-up finds
+/// nothing. Its [`BuilderId`] must therefore change whenever the builder would build another graph
+/// for the same projected signature.
 #[derive(Clone)]
 pub struct Graph {
     stage: String,
@@ -36,16 +36,17 @@ enum Origin {
 }
 
 impl Graph {
-    /// The stage name of a graph that was given none.
+    /// The stage name of a graph that was not given one.
     pub const DEFAULT_STAGE: &'static str = "program";
 
     /// A graph whose program is at hand. It declares no projection, so it is matched on the exact
-    /// signature. Its options are for the replicas and partitions that the program declares.
+    /// signature. Its options have the numbers of replicas and partitions that the program
+    /// declares.
     pub fn from_program(program: Program) -> Self {
         Self {
             stage: Self::DEFAULT_STAGE.to_owned(),
-            // The program is its own builder: another program under the same signature is another
-            // entry.
+            // The program takes the place of a builder: another program under the same signature is
+            // another entry.
             builder: BuilderId::of_program(&program),
             projection: Projection::exact(),
             options: options_for(&program),
@@ -54,7 +55,7 @@ impl Graph {
         }
     }
 
-    /// A graph that `build` builds, once it is known that it has to be.
+    /// A graph that `build` builds, which is called only if the graph has to be built.
     pub fn built_by<F>(builder: BuilderId, build: F) -> Self
     where
         F: Fn() -> Result<Program, BuildError> + Send + Sync + 'static,
@@ -69,21 +70,21 @@ impl Graph {
         }
     }
 
-    /// Names the stage of the model that this graph is, such as `denoiser`.
+    /// Sets the name of the stage, such as `denoiser`.
     #[must_use]
     pub fn stage(mut self, stage: impl Into<String>) -> Self {
         self.stage = stage.into();
         self
     }
 
-    /// Declares which parts of a signature shape this graph; without it all of them do.
+    /// Declares which parts of a signature shape this graph. Without a declaration, all of them do.
     #[must_use]
     pub fn projection(mut self, projection: Projection) -> Self {
         self.projection = projection;
         self
     }
 
-    /// Sets what the compiler is told.
+    /// Sets the compile options.
     #[must_use]
     pub fn options(mut self, options: CompileOptions) -> Self {
         self.options = options;
@@ -91,16 +92,16 @@ impl Graph {
     }
 
     /// Declares that a graph of a larger shape may serve in place of this one, and which dimensions
-    /// of its inputs and outputs grow with the shape:
-    /// [`Runtime::get_or_snap`](crate::Runtime::get_or_snap) then pads and crops. It takes a graph
-    /// that is given as a builder, and a projection that keeps the shape.
+    /// of its inputs and outputs grow with the shape.
+    /// [`Runtime::get_or_snap`](crate::Runtime::get_or_snap) then pads and crops. The graph must be
+    /// given as a builder, with a projection that keeps the shape.
     #[must_use]
     pub fn padding(mut self, padding: Padding) -> Self {
         self.padding = Some(padding);
         self
     }
 
-    /// The stage that it is, `program` where there is no model.
+    /// The name of the stage; `program` if there is no model.
     pub fn stage_name(&self) -> &str {
         &self.stage
     }
@@ -109,7 +110,7 @@ impl Graph {
         &self.builder
     }
 
-    /// What its builder declared of the signature.
+    /// The parts of the signature that its builder declared.
     pub fn declared_projection(&self) -> &Projection {
         &self.projection
     }
@@ -122,13 +123,13 @@ impl Graph {
         self.padding.as_ref()
     }
 
-    /// The same graph to whoever looks it up, which cannot be built.
+    /// The same graph for look-ups, which cannot be built.
     pub(crate) fn never_built(&self) -> Self {
         let refuse = || Err("it is only looked up".into());
         Self { origin: Origin::Builder(Arc::new(refuse)), ..self.clone() }
     }
 
-    /// The program where it is at hand already, so that looking it up by key costs no building.
+    /// The program, if it is at hand, so that a look-up by its key does not have to build it.
     pub(crate) fn program_at_hand(&self) -> Option<&Program> {
         match &self.origin {
             Origin::Program(program) => Some(program),
@@ -144,8 +145,8 @@ impl Graph {
     }
 }
 
-/// What a compiler is told of a program that says for how many devices it is. A program that cannot
-/// be read is refused where it is asked for.
+/// The compile options for a program, which declares its number of devices. A program that cannot
+/// be read gets the default options here; a request for it is refused.
 fn options_for(program: &Program) -> CompileOptions {
     let Ok(wanted) = program.requirements() else { return CompileOptions::default() };
     CompileOptions {
@@ -165,12 +166,12 @@ impl fmt::Debug for Graph {
     }
 }
 
-/// Anything that [`Runtime::get_or_compile`](crate::Runtime::get_or_compile) takes for a graph.
+/// Anything that [`Runtime::get_or_compile`](crate::Runtime::get_or_compile) accepts as a graph.
 pub trait AsGraph {
-    /// The graph, borrowed where it is one already.
+    /// Returns the graph; a value that is already a graph is borrowed.
     ///
     /// # Errors
-    /// Where it cannot be turned into one.
+    /// Where the value cannot be turned into a graph.
     fn as_graph(&self) -> Result<Cow<'_, Graph>, BuildError>;
 }
 

@@ -1,4 +1,4 @@
-//! Steps: work that a device does again and again, named, timed, and kept to a few in flight.
+//! How are the steps that a device repeats named, timed, and limited to a few in flight?
 
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
@@ -12,55 +12,57 @@ use crate::backend::here;
 use crate::progress::{Event, EventKind};
 use crate::trace::Going;
 
-/// How many steps may be queued on the device at once: one that runs and one that follows it
-/// without a gap. More would only make Ctrl-C wait longer, and hold the memory of more steps.
+/// How many steps may be queued on the device at once: one that runs, and one that follows it
+/// without a gap. With more, Ctrl-C would take longer, and more steps would hold memory.
 const STEPS_IN_FLIGHT: usize = 2;
-/// How long a step is waited for before it is asked whether anyone still wants it.
+/// How long a wait for a step lasts before it is checked whether the caller asked to stop.
 const PATIENCE: Duration = Duration::from_millis(100);
 
-/// What the steps of one [`StepBoundary`] took.
+/// How long the steps of one [`StepBoundary`] took.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct StepTimes {
-    /// From the begin of the first step until it was done, in seconds.
+    /// From the beginning of the first step until it was done, in seconds.
     pub first_seconds: f64,
-    /// The mean of the others; the first one's where there is no other.
+    /// The mean of the other steps; that of the first one if there is no other.
     pub mean_seconds: f64,
-    /// What half of the steps did not exceed, the first among them; of the last 1024 where there
-    /// were more.
+    /// The time that half of the steps did not exceed. The first step is included. If there were
+    /// more than 1024 steps, only the last 1024 count.
     pub p50_seconds: f64,
-    /// What 99 in 100 of them did not exceed.
+    /// The time that 99 in 100 of those steps did not exceed.
     pub p99_seconds: f64,
 }
 
-/// The boundary between steps of one kind, such as `diffusion_step`: made once before the first of
-/// them.
+/// The boundary between steps of one kind, such as `diffusion_step`. It is made once, before the
+/// first step.
 ///
-/// A step that was queued is not waited for. It is timed by what the device tells when it is done;
-/// and [`Self::begin`] lets no more than two be in flight, so that neither memory nor Ctrl-C
-/// suffers. With [`sync_steps`](super::Builder::sync_steps) (`--tpu-sync-steps N`) the host waits
-/// for the device after every Nth step as well.
+/// The host does not wait for a step that it has queued. Steps are timed by the completions that
+/// the device reports. [`Self::begin`] allows at most two steps in flight, which limits both memory
+/// and the time that Ctrl-C takes. With [`sync_steps`](super::Builder::sync_steps)
+/// (`--tpu-sync-steps N`) the host also waits for the device after every Nth step.
 ///
 /// ```no_run
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let runtime = preheat_runtime::Runtime::builder().for_programs().build()?;
 /// # let program = preheat_cache::Program::sniff(std::fs::read("step.mlir")?)?;
-/// # let signature = preheat_cache::create_execution_signature("m", [1], 1, 7.0, "euler", 20, preheat_tensor::Dtype::Float32)?;
+/// # let dtype = preheat_tensor::Dtype::Float32;
+/// # let signature =
+/// #     preheat_cache::create_execution_signature("m", [1], 1, 7.0, "euler", 20, dtype)?;
 /// # let executable = runtime.get_or_compile(&signature, &program)?;
 /// # let start = executable.zeros()?.remove(0);
 /// let mut latents = runtime.to_device(&start)?;
 /// let mut boundary = runtime.step_boundary("diffusion_step").total(20);
 /// for _ in 0..20 {
-///     let step = boundary.begin()?; // waits where two are in flight
+///     let step = boundary.begin()?; // waits while two are in flight
 ///     latents = executable.run([&latents])?.remove(0);
 ///     step.until(&latents)?; // waits for nothing, unless --tpu-sync-steps says so
 /// }
-/// let times = boundary.finish()?; // every step is done
+/// let times = boundary.finish()?; // every step has finished
 /// println!("{:.3} s a step, p99 {:.3} s", times.mean_seconds, times.p99_seconds);
 /// # Ok(())
 /// # }
 /// ```
 ///
-/// Where it is dropped instead of finished, the steps in flight go on, and nobody waits for them.
+/// If it is dropped instead of finished, the steps in flight go on, and nobody waits for them.
 #[must_use = "a boundary does nothing until a step begins"]
 pub struct StepBoundary<'a> {
     runtime: &'a Inner,
@@ -75,11 +77,11 @@ pub struct StepBoundary<'a> {
     device: Arc<Device>,
     sender: mpsc::Sender<Told>,
     receiver: mpsc::Receiver<Told>,
-    /// What the next wait for the device waits for.
+    /// The event that the next wait for the device waits for.
     latest: Option<here::Event>,
 }
 
-/// The steps that are done.
+/// The steps that have finished.
 #[derive(Default)]
 struct Done {
     count: usize,
@@ -88,24 +90,24 @@ struct Done {
     took: Samples,
 }
 
-/// What the device's threads need in order to say how long a step took.
+/// The data from which the device's threads compute how long a step took.
 struct Device {
     name: &'static str,
-    /// When the device was done with the step before.
+    /// When the device finished the step before.
     free: Mutex<Option<Instant>>,
     recorder: Option<Arc<Recorder>>,
 }
 
-/// What the device tells of a step: when it was done, how long the device took for it, and whether
-/// it failed.
+/// The report on a finished step: when it finished, how long the device took for it, and whether it
+/// failed.
 struct Told {
     ended: Instant,
     took: Duration,
     result: Result<(), DeviceFault>,
 }
 
-/// A step that has begun. [`Self::until`] says what it ends with; where it is dropped without,
-/// there was no such step.
+/// A step that has begun. [`Self::until`] names the result with which it ends. A step that is
+/// dropped without that call does not count.
 #[must_use = "a step counts once it is told what it ends with"]
 pub struct Step<'s, 'a> {
     boundary: &'s mut StepBoundary<'a>,
@@ -114,7 +116,7 @@ pub struct Step<'s, 'a> {
 }
 
 impl Runtime {
-    /// The boundary between steps that are called `name` in metrics and traces.
+    /// Makes the boundary between steps that are called `name` in metrics and traces.
     pub fn step_boundary(&self, name: &'static str) -> StepBoundary<'_> {
         let (sender, receiver) = mpsc::channel();
         let recorder = self.inner.recorder.clone();
@@ -136,22 +138,22 @@ impl Runtime {
 }
 
 impl<'a> StepBoundary<'a> {
-    /// Which model and stage the steps are of: progress and errors name them.
+    /// Sets the model and stage of the steps, which progress and errors name.
     pub fn of(mut self, model_id: impl Into<String>, stage: impl Into<String>) -> Self {
         (self.model_id, self.stage) = (model_id.into(), stage.into());
         self
     }
 
-    /// How many steps there will be: each one that is done is then told as [`EventKind::Step`].
+    /// Sets the number of all steps. Each finished step is then reported as [`EventKind::Step`].
     pub fn total(mut self, steps: usize) -> Self {
         self.total = Some(steps);
         self
     }
 
-    /// Begins a step, once the device has room for it.
+    /// Begins a step, after waiting until the device has room for it.
     ///
     /// # Errors
-    /// Where an earlier step failed, or where someone asked to stop.
+    /// Where an earlier step failed, or the caller asked to stop.
     pub fn begin<'s>(&'s mut self) -> Result<Step<'s, 'a>, Error> {
         while self.queued - self.done.count >= STEPS_IN_FLIGHT {
             self.wait_for_one()?;
@@ -165,7 +167,7 @@ impl<'a> StepBoundary<'a> {
         Ok(Step { boundary: self, began, _host: host })
     }
 
-    /// Waits until every step is done; what they took.
+    /// Waits until every step has finished. Returns how long they took.
     ///
     /// # Errors
     /// As [`Self::begin`].
@@ -174,7 +176,7 @@ impl<'a> StepBoundary<'a> {
         Ok(self.times())
     }
 
-    /// What the steps that are known to be done took.
+    /// How long the steps took that are known to have finished.
     fn times(&self) -> StepTimes {
         let (Some(began), Some(first), Some(last)) = (self.began, self.done.first, self.done.last)
         else {
@@ -190,11 +192,11 @@ impl<'a> StepBoundary<'a> {
         StepTimes { first_seconds, mean_seconds, p50_seconds: took.p50, p99_seconds: took.p99 }
     }
 
-    /// Has the device tell when `result`, the end of a step that began at `began`, is there.
+    /// Has the device report when `result` is ready, with which a step ends that began at `began`.
     fn watch(&mut self, began: Instant, result: &DeviceTensor) -> Result<(), Error> {
         let event = result.ready().map_err(|cause| self.failed(cause))?;
         let (device, sender) = (Arc::clone(&self.device), self.sender.clone());
-        // Nobody listens any more where another step failed, or where the boundary is gone.
+        // Nobody listens any more if another step failed or the boundary was dropped.
         let tell = move |result| drop(sender.send(device.ended(began, result)));
         event.on_ready(tell).map_err(|cause| self.failed(cause))?;
         self.queued += 1;
@@ -206,8 +208,8 @@ impl<'a> StepBoundary<'a> {
         if self.queued.is_multiple_of(every) { self.synchronise() } else { Ok(()) }
     }
 
-    /// Waits until the device is done with all that was queued. Without `sync_steps` the host is
-    /// told so, and does not ask.
+    /// Waits until the device has done everything that was queued. Without `sync_steps` the host
+    /// only receives the device's reports, and does not wait on an event.
     fn synchronise(&mut self) -> Result<(), Error> {
         let _waiting = self.trace("host", "wait for the device");
         if let Some(event) = self.latest.take() {
@@ -223,13 +225,13 @@ impl<'a> StepBoundary<'a> {
         let told = loop {
             match self.receiver.recv_timeout(PATIENCE) {
                 Ok(told) => break told,
-                // `self.sender` lives, so the channel is not closed; a device that never answers
-                // can at least be left.
+                // `self.sender` is alive, so the channel is not closed. If a device never answers,
+                // the caller can still ask to stop.
                 Err(_) if self.runtime.cancel.is_cancelled() => return Err(Error::Cancelled),
                 Err(_) => {}
             }
         };
-        // One that failed is done as well: nobody waits for it again.
+        // A failed step has finished, too: nobody waits for it again.
         self.done.count += 1;
         told.result.map_err(|cause| self.failed(cause))?;
         self.done.first.get_or_insert(told.ended);
@@ -253,11 +255,11 @@ impl<'a> StepBoundary<'a> {
 }
 
 impl Device {
-    /// Called by the device's thread: a step that began at `began` has ended.
+    /// Called by the device's thread when a step that began at `began` has ended.
     fn ended(&self, began: Instant, result: Result<(), DeviceFault>) -> Told {
         let ended = Instant::now();
         let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-        // It was queued while the step before it ran; what it took counts from that one's end.
+        // The step was queued while the one before it ran, so its time counts from that one's end.
         let began = free.replace(ended).map_or(began, |free| free.max(began)).min(ended);
         drop(free);
         let took = ended - began;
@@ -269,11 +271,11 @@ impl Device {
 }
 
 impl Step<'_, '_> {
-    /// The step is done once `result` is there. Its work is queued by now; this returns at once,
-    /// unless it is time to wait for the device (`--tpu-sync-steps`).
+    /// Ends the step, which is done when `result` is ready. Its work is already queued, so this
+    /// returns at once, unless it is time to wait for the device (`--tpu-sync-steps`).
     ///
     /// # Errors
-    /// Where the plugin cannot be asked; where the device is waited for, also where a step failed.
+    /// Where the plugin cannot be asked, and, if this waits for the device, where a step failed.
     pub fn until(self, result: &DeviceTensor) -> Result<(), Error> {
         self.boundary.watch(self.began, result)
     }

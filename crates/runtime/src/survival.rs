@@ -1,5 +1,6 @@
-//! Which machine code fits although its key does not: the plugin that is to run it decides, through
-//! its `AbiVersion` extension.
+//! Which machine code can still be used although its key does not match?
+//!
+//! The plugin that is to run it decides, through its `AbiVersion` extension.
 
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use super::Inner;
 use super::error::Error;
 use crate::backend::{AheadError, Backend, CompileError};
 
-/// A program that any compiler takes, to learn the version of what it makes.
+/// A program that any compiler accepts. It is compiled to learn which ABI version the result has.
 const PROBE: &str = "module @probe {
   func.func public @main(%x: tensor<8xf32>) -> tensor<8xf32> {
     %y = stablehlo.add %x, %x : tensor<8xf32>
@@ -21,14 +22,15 @@ const PROBE: &str = "module @probe {
   }
 }";
 
-/// What the plugin says of machine code that another build of it made.
+/// What the plugin can say of machine code that another build of it compiled.
 pub(super) enum Survival {
-    /// It says nothing: it has no such extension, or nothing in the cache could be asked about.
+    /// Nothing: it has no such extension, or the cache holds nothing to ask about.
     Unknown,
-    /// There is a device, and so a runtime that has a version.
+    /// There is a device, and so a runtime that has a version and can be asked.
     Runtime(Plugin, RuntimeAbiVersion),
-    /// There is none: libtpu tells a runtime's version where there is a TPU. What has the very
-    /// version that this build gives to what it compiles itself is taken by whatever takes that.
+    /// There is no device, and libtpu reports a runtime's version only where there is a TPU. This
+    /// is the version of what this build compiles itself. Machine code of exactly this version is
+    /// accepted by every runtime that accepts this build's own.
     Version(Vec<u8>),
 }
 
@@ -61,13 +63,13 @@ impl Survival {
         }
     }
 
-    /// Whether the plugin says anything at all.
+    /// Whether the plugin can say anything at all.
     pub(super) fn is_known(&self) -> bool {
         !matches!(self, Self::Unknown)
     }
 
-    /// Whether the plugin takes the machine code of a record. A version that it cannot read is one
-    /// that it does not take.
+    /// Whether the plugin accepts the machine code of a record. If it cannot read the record's
+    /// version, it does not.
     pub(super) fn is_taken(&self, record: &GraphRecord) -> bool {
         let Some(version) = &record.abi_version else { return false };
         match self {
@@ -84,7 +86,7 @@ impl Survival {
                     }
                     Ok(None) => false,
                     Err(error) => {
-                        tracing::debug!(%error, graph_key = %record.graph_key, "the plugin cannot tell whether it takes it");
+                        tracing::debug!(%error, graph_key = %record.graph_key, "the plugin cannot tell whether it accepts the executable");
                         false
                     }
                 }
@@ -93,8 +95,8 @@ impl Survival {
     }
 }
 
-/// Whether a record that has a version differs in none but these fields from what this runtime
-/// wants.
+/// Whether a record has an ABI version, and differs from this runtime's environment in no other
+/// fields than these.
 pub(super) fn differs_only_in(fields: &[&str], record: &GraphRecord, inner: &Inner) -> bool {
     let differences = record.environment.differences(inner.backend.environment());
     record.abi_version.is_some()
@@ -102,8 +104,8 @@ pub(super) fn differs_only_in(fields: &[&str], record: &GraphRecord, inner: &Inn
 }
 
 impl Inner {
-    /// Stores what `old` holds under the key of `inputs` as well, for these requests: the plugin
-    /// takes it.
+    /// Stores the machine code of `old` under the key of `inputs` as well, for these requests. The
+    /// plugin has said that it accepts it.
     pub(super) fn store_survivor(
         &self,
         old: &LoadedObject,

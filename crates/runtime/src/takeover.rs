@@ -1,9 +1,8 @@
-//! Machine code that was compiled ahead of time for this very hardware, which calls itself
-//! something else now that it is here.
+//! Can this hardware use machine code that was compiled ahead of time for another description of it?
 //!
-//! Hardware is described by one function, whether it is here or not (`backend/environment.rs`), so
-//! this should not happen. Should a device and the topology of its name ever differ all the same,
-//! the plugin decides whether the executable fits.
+//! One function describes hardware, whether it is here or not (`backend/environment.rs`), so this
+//! should not happen. If a device and the topology of its name still differ, the plugin decides
+//! whether the executable fits.
 
 use preheat_cache::{GraphRecord, KeyInputs, Lookup};
 
@@ -14,26 +13,26 @@ use super::request::Asked;
 use super::survival::{Survival, differs_only_in};
 use crate::backend::here::Here;
 
-/// What hardware says of itself. Build and flags are not among it: with another of those the
+/// How hardware describes itself. The plugin's build and flags are not listed: with other ones, the
 /// compiler is another.
 const SELF_DESCRIPTION: [&str; 3] = ["platform_version", "device_kind", "topology"];
 
 impl Inner {
-    /// An entry of the same program that differs in nothing but how the hardware describes itself,
-    /// and of which the plugin says that it takes it.
+    /// An entry of the same program that differs only in how the hardware describes itself, and
+    /// that the plugin says it accepts.
     pub(super) fn of_this_hardware(
         &self,
         asked: &Asked<'_>,
         inputs: &KeyInputs,
     ) -> Result<Option<GraphRecord>, Error> {
-        // Asked first, since it is at hand: XLA:CPU has no such answers, and pays nothing for them.
+        // This is checked first because it costs nothing: XLA:CPU cannot answer such questions.
         let Some(here) = self.here().ok().and_then(Here::xla) else { return Ok(None) };
         let Some(cache) =
             self.cache.as_deref().filter(|_| here.client.plugin().tells_abi_versions())
         else {
             return Ok(None);
         };
-        // One that cannot be asked has nothing to take over.
+        // A cache whose records cannot be read has nothing to take over.
         let records = cache.records().unwrap_or_default();
         let (program, options) = (inputs.program.digest(), inputs.options.digest());
         let mut candidates = records.into_iter().filter(|record| {
@@ -50,16 +49,16 @@ impl Inner {
             let (field, have, want) = (&difference.field, &difference.have, &difference.want);
             tracing::warn!(
                 stage = asked.graph.stage_name(), graph_key = %record.graph_key, %field, %have, %want,
-                "compiled ahead for hardware that says something else of itself than this; the plugin takes the executable"
+                "compiled ahead of time for hardware that describes itself differently; the plugin accepts the executable"
             );
         }
         Ok(Some(record))
     }
 
-    /// Whether a record is of as many chips, laid out alike, that say something else of themselves.
+    /// Whether a record is of the same number of chips in the same layout, described differently.
     fn is_described_otherwise(&self, record: &GraphRecord) -> bool {
         let environment = self.backend.environment();
-        // Of this the version says nothing: libtpu's is the same for one v5e and for four of them.
+        // The ABI version does not cover the layout: libtpu's is the same for one v5e and for four.
         let (wanted, there) = (&environment.topology, &record.environment.topology);
         let as_many_chips =
             (&wanted.bounds, wanted.core_count) == (&there.bounds, there.core_count);
@@ -68,14 +67,16 @@ impl Inner {
             && differs_only_in(&SELF_DESCRIPTION, record, self)
     }
 
-    /// Stores such an entry under the key that this hardware asks for. Says whether there was one.
+    /// Stores such an entry under the key that this hardware asks for. Returns whether there was
+    /// one.
     pub(super) fn take_over(&self, asked: &Asked<'_>, inputs: &KeyInputs) -> Result<bool, Error> {
         let Some(cache) = self.cache.as_deref().filter(|cache| !cache.main().is_read_only()) else {
             return Ok(false);
         };
         let Some(record) = self.of_this_hardware(asked, inputs)? else { return Ok(false) };
         let taken = match cache.main().load(&record.graph_key) {
-            // Of what the object itself says: it was verified, and the index was not.
+            // The question is about the record in the object, which was verified. The index was
+            // not.
             Ok(Lookup::Hit(object)) if Survival::of(self)?.is_taken(&object.record) => {
                 self.store_survivor(&object, inputs, &[recorded(asked)])
             }

@@ -1,22 +1,22 @@
-//! What becomes of work for other threads where none can be had?
+//! Who does the work that is meant for another thread, if no thread can be started?
 //!
-//! Containers and users have limits on threads, and the standard library's own functions panic at
-//! them. Here the thread that asks does the work itself.
+//! Containers and users have limits on threads, and the standard library's own functions panic when
+//! a limit is reached. Here the calling thread does the work itself.
 
 use std::panic::resume_unwind;
 use std::sync::{Arc, RwLock};
 use std::thread::Builder;
 use std::thread::{Scope, ScopedJoinHandle};
 
-/// Work that was given to another thread, or is done already.
+/// Work that was given to another thread, or has already been done.
 pub enum Started<'scope, T> {
-    /// A thread of its own does it.
+    /// Another thread does it.
     Elsewhere(ScopedJoinHandle<'scope, T>),
-    /// It was done on the thread that asked.
+    /// The calling thread has done it; this is the result.
     Done(T),
 }
 
-/// Starts `work` on a thread of its own; where none can be had, it is done before this returns.
+/// Starts `work` on another thread. If none can be started, the work is done before this returns.
 pub fn start<'scope, T: Send + 'scope>(
     scope: &'scope Scope<'scope, '_>,
     work: &'scope (impl Fn() -> T + Sync),
@@ -24,14 +24,14 @@ pub fn start<'scope, T: Send + 'scope>(
     match Builder::new().spawn_scoped(scope, work) {
         Ok(thread) => Started::Elsewhere(thread),
         Err(error) => {
-            tracing::debug!(%error, "there is no thread for it, it is done on this one");
+            tracing::debug!(%error, "no thread can be started, so the work is done on this one");
             Started::Done(work())
         }
     }
 }
 
 impl<T> Started<'_, T> {
-    /// Waits for what it came to; a panic there goes on here.
+    /// Waits for the result. A panic of the other thread goes on in this one.
     pub fn join(self) -> T {
         match self {
             Self::Elsewhere(thread) => thread.join().unwrap_or_else(|panic| resume_unwind(panic)),
@@ -41,7 +41,7 @@ impl<T> Started<'_, T> {
 }
 
 /// Runs `worker` on this thread and on up to `threads - 1` others, and waits for all of them. Each
-/// takes what it finds to do.
+/// call of `worker` takes the work that it finds.
 pub fn together(threads: usize, worker: impl Fn() + Sync) {
     std::thread::scope(|scope| {
         let others = (1..threads).map_while(|_| Builder::new().spawn_scoped(scope, &worker).ok());
@@ -53,10 +53,10 @@ pub fn together(threads: usize, worker: impl Fn() + Sync) {
     });
 }
 
-/// Makes sure that so many more threads can be had at this moment.
+/// Checks that this number of further threads can be started at this moment.
 ///
 /// # Errors
-/// What the system says to the first that cannot.
+/// The system's error for the first thread that cannot be started.
 pub fn available(count: usize) -> std::io::Result<()> {
     let gate = Arc::new(RwLock::new(()));
     let closed = gate.write();

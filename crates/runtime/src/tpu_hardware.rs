@@ -1,18 +1,17 @@
-//! Looks for a TPU without touching it: what the system lists, and what a platform says in the
-//! environment.
+//! Is a TPU attached? The answer comes without touching it, from the devices that the system lists
+//! and the variables that a platform sets.
 //!
-//! libtpu cannot be asked. Where there is no TPU it queries a metadata server that is not there, 30
-//! times for each variable, and looks hung for minutes; and `/dev/vfio/*` alone is no evidence,
-//! since a graphics card that is handed to a virtual machine has it too.
+//! libtpu cannot be asked. Where there is no TPU, it queries a metadata server that does not exist,
+//! 30 times for each variable, and seems to hang for minutes. And `/dev/vfio/*` alone proves
+//! nothing, since a graphics card that is passed through to a virtual machine has it, too.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-/// PCI's number for Google.
+/// Google's vendor number on the PCI bus.
 const VENDOR: &str = "0x1ae0";
 
-/// The numbers of Google's PCI devices that are TPUs, as JAX (`hardware_utils.py`) and the TPU
-/// tools know them.
+/// The PCI device numbers of Google's TPUs, from JAX (`hardware_utils.py`) and the TPU tools.
 const CHIPS: [(&str, &str); 7] = [
     ("0x0027", "TPU v2 or v3"),
     ("0x0056", "TPU"),
@@ -23,10 +22,10 @@ const CHIPS: [(&str, &str); 7] = [
     ("0x0076", "TPU7x"),
 ];
 
-/// Variables that Google's platforms set for a process that is given TPUs.
+/// The variables that Google's platforms set for a process that is given TPUs.
 const PLATFORM_VARIABLES: [&str; 3] = ["TPU_ACCELERATOR_TYPE", "TPU_WORKER_ID", "TPU_NAME"];
 
-/// Where to look; tests make folders of their own.
+/// The places to look in; tests make folders of their own.
 pub(super) struct Surroundings<'a> {
     pub(super) sys: &'a Path,
     pub(super) dev: &'a Path,
@@ -39,7 +38,8 @@ impl Surroundings<'static> {
     }
 }
 
-/// The TPU that is attached, in words; or everything that was looked at and what to do.
+/// A description of the TPU that is attached, or a list of everything that was looked at and what
+/// to do.
 pub(super) fn find(surroundings: &Surroundings<'_>) -> Result<String, String> {
     let chips = chips(surroundings.sys);
     if let Some(chips) = chips.as_deref().filter(|chips| !chips.is_empty()) {
@@ -84,8 +84,8 @@ fn chips(sys: &Path) -> Option<Vec<&'static str>> {
     Some(entries.flatten().filter_map(|entry| chip(entry.path())).collect())
 }
 
-/// `accel0`, ... of the older driver; the numbered groups of vfio only where nothing better is
-/// known.
+/// The device files of TPUs: `accel0`, ... of the older driver. The numbered groups of vfio count
+/// only if nothing better is known.
 fn device_files(dev: &Path, vfio_counts: bool) -> Vec<PathBuf> {
     let numbered = |folder: &Path, prefix: &str| {
         let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
@@ -150,7 +150,8 @@ mod tests {
 
     #[test]
     fn googles_other_devices_and_other_vendors_are_no_tpu() {
-        // A virtual network card of Google's, and a graphics card that is handed through.
+        // The machine has a virtual network card of Google's and a graphics card that is passed
+        // through.
         let files = [
             (VENDOR_OF_A, "0x1ae0\n"),
             (DEVICE_OF_A, "0x0042\n"),

@@ -1,18 +1,18 @@
-//! A trace of what happened when, in the JSON that Perfetto (<https://ui.perfetto.dev>) and
-//! Chrome's `about:tracing` read.
+//! When did what happen in a run?
 //!
-//! A [`Trace`] is given to [`Builder::trace`](crate::Builder::trace); the runtime and the pipeline
-//! then add what they do, and so may anyone who holds a clone. Rows are named by whoever adds to
-//! them:
+//! The answer is a trace in the JSON that Perfetto (<https://ui.perfetto.dev>) and Chrome's
+//! `about:tracing` read. A [`Trace`] is given to [`Builder::trace`](crate::Builder::trace). The
+//! runtime and the pipeline then add what they do, and so can everyone who holds a clone. Each adds
+//! spans to rows under names of its own:
 //!
 //! | row | holds |
 //! |---|---|
-//! | a stage, such as `denoiser`; for a program, its name | how its executable came to be ready: `request`, and in it `lower`, `load`, `compile` |
-//! | `weights` | each stage's weights being read and brought to the device |
-//! | `to device`, `from device` | each transfer; to the device, until the device has it |
+//! | a stage, such as `denoiser`; for a program, its name | how its executable was obtained: `request`, and in it `lower`, `load`, `compile` |
+//! | `weights` | how each stage's weights were read and moved to the device |
+//! | `to device`, `from device` | each transfer; a transfer to the device ends when the device has the tensor |
 //! | `host` | what the host did for each step, and where it waited for the device |
 //! | `steps: NAME`, such as `steps: diffusion_step` | each step as the device took it, from its completion events |
-//! | `device` | each execution, from when the device was free for it until it was done |
+//! | `device` | each execution, from when the device was free for it until it had finished |
 //!
 //! ```
 //! use preheat_runtime::trace::{Span, Trace};
@@ -22,7 +22,8 @@
 //! let reading = trace.begin("disk", "read the prompts"); // until it is dropped
 //! drop(reading);
 //! let began = std::time::Instant::now();
-//! trace.add(Span::new("cuda:0", "denoiser", began, began.elapsed()).with("batch", 2)); // what another device tells afterwards
+//! // A span that another device reports after its end:
+//! trace.add(Span::new("cuda:0", "denoiser", began, began.elapsed()).with("batch", 2));
 //! # let folder = tempfile::tempdir()?;
 //! # let path = folder.path().join("trace.json");
 //! trace.write(&path)?;
@@ -39,8 +40,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-/// So many spans are kept, a few hundred megabytes of JSON: a program that runs for days should not
-/// end by its trace.
+/// How many spans are kept, which is a few hundred megabytes of JSON. A program that runs for days
+/// should not run out of memory because of its trace.
 const MOST_SPANS: usize = 1 << 20;
 
 /// Spans of time, collected from any thread. A clone adds to the same trace.
@@ -56,7 +57,7 @@ struct Inner {
 #[derive(Debug, Default)]
 struct Spans {
     all: Vec<Recorded>,
-    /// How many more there were than are kept.
+    /// The number of further spans, which were not kept.
     dropped: u64,
 }
 
@@ -65,12 +66,12 @@ struct Recorded {
     row: Cow<'static, str>,
     name: Cow<'static, str>,
     began: Instant,
-    /// `None` while it goes on.
+    /// `None` while the span goes on.
     ended: Option<Instant>,
     details: Vec<(&'static str, Value)>,
 }
 
-/// Something that took a while, and is over.
+/// A span of time that is over.
 #[derive(Debug, Clone)]
 pub struct Span {
     row: Cow<'static, str>,
@@ -81,7 +82,7 @@ pub struct Span {
 }
 
 impl Span {
-    /// A span called `name` on the row `row`.
+    /// Makes a span called `name` on the row `row`.
     pub fn new(
         row: impl Into<Cow<'static, str>>,
         name: impl Into<Cow<'static, str>>,
@@ -91,7 +92,7 @@ impl Span {
         Self { row: row.into(), name: name.into(), began, took, details: Vec::new() }
     }
 
-    /// Adds what is shown where the span is looked at closely, such as a number of bytes.
+    /// Adds a detail, such as a number of bytes, which a viewer shows with the span.
     #[must_use]
     pub fn with(mut self, detail: &'static str, value: impl Into<Value>) -> Self {
         self.details.push((detail, value.into()));
@@ -99,13 +100,13 @@ impl Span {
     }
 }
 
-/// Something that goes on until this is dropped. What still goes on when the trace is written is
-/// marked as unfinished.
+/// A span that goes on until this is dropped. A span that still goes on when the trace is written
+/// is marked as unfinished.
 #[derive(Debug)]
 #[must_use = "the span ends where this is dropped"]
 pub struct Going {
     trace: Trace,
-    /// `None` where the trace is full.
+    /// `None` if the trace is full.
     at: Option<usize>,
 }
 
@@ -120,19 +121,19 @@ impl Drop for Going {
 }
 
 impl Default for Trace {
-    /// A trace whose time begins now.
+    /// A trace whose time starts now.
     fn default() -> Self {
         Self::since(Instant::now())
     }
 }
 
 impl Trace {
-    /// A trace whose time begins at `began`, such as the start of the process.
+    /// A trace whose time starts at `began`, such as the start of the process.
     pub fn since(began: Instant) -> Self {
         Self(Arc::new(Inner { began, spans: Mutex::default() }))
     }
 
-    /// Begins a span that ends where the answer is dropped.
+    /// Begins a span that ends when the returned value is dropped.
     pub fn begin(
         &self,
         row: impl Into<Cow<'static, str>>,
@@ -155,7 +156,7 @@ impl Trace {
         self.push(Recorded { row, name, began, ended: Some(began + took), details });
     }
 
-    /// Whether nothing was added.
+    /// Whether the trace has no spans.
     pub fn is_empty(&self) -> bool {
         self.spans().all.is_empty()
     }
@@ -171,11 +172,11 @@ impl Trace {
     }
 
     fn spans(&self) -> MutexGuard<'_, Spans> {
-        // Nothing in there can panic half-way through a change.
+        // No change of this state can panic before it is complete.
         self.0.spans.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes what was added so far, as [`Self::to_json`] gives it. A regular file appears whole or
+    /// Writes the spans so far, in the form of [`Self::to_json`]. A regular file appears whole or
     /// not at all; a device or a pipe is written into.
     ///
     /// # Errors
@@ -184,13 +185,13 @@ impl Trace {
         preheat_io::result_file::write_whole(path, &self.to_json())
     }
 
-    /// What was added so far, as Perfetto and Chrome read it.
+    /// The spans so far, in the form that Perfetto and Chrome read.
     pub fn to_json(&self) -> Vec<u8> {
         self.document().to_string().into_bytes()
     }
 
-    /// The trace as Chrome's format has it: complete events, in microseconds, on rows that are
-    /// threads of this process.
+    /// The trace in Chrome's format: complete events, in microseconds, on rows that are threads of
+    /// this process.
     fn document(&self) -> Value {
         let spans = self.spans();
         let pid = std::process::id();
@@ -235,23 +236,24 @@ impl Trace {
     }
 }
 
-/// Spans on the threads that they are drawn as.
+/// The spans, each with the thread that it is drawn on.
 struct Lanes<'a> {
-    /// The row of each thread, and which of the row's threads it is.
+    /// For each thread, its row, and its position among the row's threads.
     threads: Vec<(&'a str, usize)>,
-    /// Thread, end and span, by when they began.
+    /// Thread, end and span, in the order in which the spans began.
     placed: Vec<(usize, Instant, &'a Recorded)>,
 }
 
-/// Puts each span on a thread of its row where it lies inside of what goes on there, or beside it:
-/// spans that overlap in part cannot be drawn on one thread.
+/// Assigns each span to a thread of its row. A span may lie within another on the same thread, but
+/// spans that overlap only in part cannot be drawn on one thread and get different ones.
 fn lanes(spans: &[Recorded], now: Instant) -> Lanes<'_> {
     let mut sorted: Vec<(Instant, &Recorded)> =
         spans.iter().map(|span| (span.ended.unwrap_or(now), span)).collect();
-    // Of two that begin at once, the longer is the outer one.
+    // If two spans begin at the same time, the longer one is the outer one.
     sorted.sort_by(|(a_ended, a), (b_ended, b)| a.began.cmp(&b.began).then(b_ended.cmp(a_ended)));
     let mut lanes = Lanes { threads: Vec::new(), placed: Vec::with_capacity(sorted.len()) };
-    // For each row its threads, and on each the ends of what goes on there, the innermost last.
+    // For each row its threads, and for each thread the ends of the spans that go on there, the
+    // innermost last.
     let mut rows: BTreeMap<&str, Vec<(usize, Vec<Instant>)>> = BTreeMap::new();
     for (ended, span) in sorted {
         let row = rows.entry(&span.row).or_default();

@@ -1,14 +1,17 @@
-//! May this object be loaded here? One that a process died over is tried in a child before.
+//! May this object be loaded here? If a process died over it, a child tries it first.
 //!
-//! An object whose bytes are those that were written can still end the process that runs it: who
-//! made it may have meant that, or the memory of who compiled it was bad. Every load is marked in
-//! the store until the first execution is over (`preheat_cache`'s `store/marks.rs`). A mark of a
-//! process that is gone proves nothing, since any process can be killed; a child that loads the
-//! object and ends does. An object that cannot be set aside, since its store is only read, is
-//! remembered instead, and passed over. Where no child can try it, because the device is this
-//! process's alone or this program does not call `serve_compiler()`, two such marks count: then a
-//! sound object may be compiled once more, and without it an unsound one would end every process
-//! from now on.
+//! An object whose bytes are intact can still end the process that runs it: its maker may have
+//! meant that, or the machine that compiled it may have had bad memory. Every load is therefore
+//! marked in the store until the first execution is over (`preheat_cache`'s `store/marks.rs`).
+//!
+//! A mark of a process that is gone proves nothing, since any process can be killed. A child that
+//! loads the object and ends is a proof. Such an object is moved to the quarantine. If it cannot be
+//! moved, because its store is read-only, the fact is remembered and the object is passed over.
+//!
+//! Sometimes no child can try the object, because the device belongs to this process alone or this
+//! program does not call `serve_compiler()`. Then two such marks are enough. A sound object may be
+//! compiled once more because of that; without this rule, an unsound one would end every later
+//! process.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -24,22 +27,22 @@ use crate::backend::here::{Buffer, Here};
 use crate::backend::xla::XlaBackend;
 use crate::progress::EventKind;
 
-/// So many processes have to die over an object that no child can try.
+/// How many processes have to die over an object that no child can try, before it is refused.
 const LOST_LOADS_BELIEVED: usize = 2;
 
-/// What becomes of an object that was read.
+/// The decision on an object that was read.
 pub(super) enum Admission {
-    /// It may be loaded, under this mark where one can be made.
+    /// It may be loaded, under this mark if one can be made.
     Load(Option<LoadMark>),
-    /// It is no longer in the store, where another may be by now.
+    /// It is no longer in the store. Another object may have taken its place.
     Gone,
-    /// It is still there and is not to be used.
+    /// It is still in the store and must not be used.
     Refused,
 }
 
 impl Inner {
-    /// Marks the load of an object that is about to begin, after trying it if earlier ones never
-    /// ended.
+    /// Marks the load of an object that is about to begin. If earlier loads of it never ended, it
+    /// is tried first.
     pub(super) fn admit(
         &self,
         asked: &Asked<'_>,
@@ -56,13 +59,14 @@ impl Inner {
         if store.lost_loads(object) == 0 {
             return Ok(Admission::Load(Some(mark)));
         }
-        // Nothing is loaded in this process while it is tried.
+        // This process does not load the object while a child tries it, so its mark is removed.
         drop(mark);
-        // One process tries it, and the others hear what came of it.
+        // Only one process tries the object; the others see the result.
         let _turn = self.trial_turn(asked, store, object)?;
         let lost = store.lost_loads(object);
         if lost == 0 {
-            // Whoever tried it found it harmless, or set it aside, or could only remember it.
+            // Another process has tried it. That process found it harmless, moved it to the
+            // quarantine, or could only remember that it is unfit.
             if cache.is_known_unfit(object, source) {
                 return Ok(Admission::Refused);
             }
@@ -86,7 +90,7 @@ impl Inner {
                 "{lost} processes ended while they loaded or first ran it, and no other can try it ({why})"
             )),
             TrialOutcome::Impossible(why) | TrialOutcome::Undecided(why) => {
-                tracing::info!(graph_key = %object.record.graph_key, why, "nothing is known of an object that a process died over");
+                tracing::info!(graph_key = %object.record.graph_key, why, "a process died over an object, and it is not known whether the object is sound");
                 None
             }
         };
@@ -104,12 +108,12 @@ impl Inner {
         let starting =
             Starting { program: self.compiler_program.as_deref(), variables: &backend.variables };
         let inputs = object.record.interface.as_ref().map(|interface| interface.inputs.as_slice());
-        // The only error of a trial is that it was asked to stop.
+        // A trial has only one error: that the caller asked to stop.
         try_executable(backend, &starting, &object.payload, inputs, &self.cancel)
             .map_err(|_| Error::Cancelled)
     }
 
-    /// The right to try an object; `None` where locks do not work.
+    /// Takes the right to try an object; `None` if locks do not work.
     fn trial_turn(
         &self,
         asked: &Asked<'_>,
@@ -131,8 +135,8 @@ impl Inner {
         }
     }
 
-    /// Puts an object out of the way that ends its process. Where its store keeps it, `marks`
-    /// remembers it, so that nobody loads it again.
+    /// Removes an object from use that ends its process. If it cannot be moved out of its store,
+    /// `marks` remembers it, so that nobody loads it again.
     fn set_aside(&self, cache: &Cache, marks: &Store, read: &LoadedObject, why: &str) -> Admission {
         let is_gone = cache.main().set_object_aside(read, why);
         let key = read.record.graph_key.short();
@@ -156,7 +160,8 @@ impl Inner {
     }
 }
 
-/// The mark of an executable's load, until its first execution is over or it is dropped.
+/// The mark of an executable's load. It is removed when the first execution is over or this is
+/// dropped.
 #[derive(Debug, Default)]
 pub(super) struct FirstRun(Mutex<Option<LoadMark>>);
 
@@ -165,8 +170,8 @@ impl FirstRun {
         Self(Mutex::new(mark))
     }
 
-    /// The first execution is over once this output of it is ready, or nothing came of it; later
-    /// calls do nothing.
+    /// Notes that the first execution is over when `output` is ready, or at once if there is no
+    /// output. Later calls do nothing.
     pub(super) fn ends_with(&self, output: Option<&Buffer>) {
         let Some(mark) = self.0.lock().unwrap_or_else(PoisonError::into_inner).take() else {
             return;
@@ -174,7 +179,7 @@ impl FirstRun {
         let Some(output) = output else { return mark.proven() };
         let watched = output.ready().and_then(|event| event.on_ready(move |_| mark.proven()));
         if let Err(error) = watched {
-            tracing::debug!(%error, "when the first execution is over cannot be told");
+            tracing::debug!(%error, "the end of the first execution cannot be observed");
         }
     }
 }

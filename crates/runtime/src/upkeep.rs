@@ -1,4 +1,4 @@
-//! Looking after the cache: what it holds, keeping it sound and small, and moving what is in it.
+//! How is the cache inspected, kept sound and small, and moved to another machine?
 
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
@@ -15,49 +15,50 @@ use super::cache::Cache;
 use super::error::Error;
 use crate::backend::torch::{self, TorchLookup};
 
-/// What is to be pruned; see [`Cache::prune`].
+/// Which entries are pruned; see [`Cache::prune`].
 #[derive(Debug, Clone, Copy, Default)]
 pub struct PruneRule {
-    /// So many bytes of objects stay at most; those that are worth least go.
+    /// The objects may take this number of bytes. Beyond it, the entries of least value are
+    /// removed.
     pub max_bytes: Option<u64>,
-    /// Those last used before go.
+    /// Entries that were last used before this time are removed.
     pub used_before: Option<jiff::Timestamp>,
-    /// Those go whose build of a plugin or of the torch library is installed nowhere that is
-    /// looked.
+    /// Entries are removed whose build of a plugin or of the torch library is installed in none of
+    /// the searched places.
     pub stale: bool,
-    /// Only say what would go.
+    /// Nothing is removed; the result only says what would be.
     pub dry_run: bool,
 }
 
-/// Where a cache is, and what it takes.
+/// The place of a cache, and the space that it takes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct CacheInfo {
     /// The main store's folder.
     #[serde(serialize_with = "path_as_text")]
     pub dir: PathBuf,
-    /// Whether it is there at all.
+    /// Whether that folder exists.
     pub exists: bool,
-    /// Whether it is only looked up.
+    /// Whether the cache is only read, never written.
     pub read_only: bool,
-    /// What its objects may take.
+    /// The limit of its objects' size, in bytes.
     pub max_bytes: u64,
-    /// What its objects take on disk.
+    /// The size of its objects on disk, in bytes.
     pub object_bytes: u64,
-    /// How many objects there are.
+    /// The number of objects.
     pub objects: u64,
-    /// What the index takes on disk.
+    /// The size of the index on disk, in bytes.
     pub index_bytes: u64,
-    /// What failed a check and is kept to be looked at.
+    /// The size of the objects that failed a check and are kept for inspection, in bytes.
     pub quarantine_bytes: u64,
-    /// What is being written, or was left by a process that died.
+    /// The size of files that are being written or were left by a process that died, in bytes.
     pub temporary_bytes: u64,
-    /// The read-only stores behind it.
+    /// The read-only stores that are looked up after the main one.
     #[serde(serialize_with = "paths_as_text")]
     pub fallbacks: Vec<PathBuf>,
 }
 
 impl Cache {
-    /// Where the cache is and what it takes, as the file system says.
+    /// The place of the cache and the space that it takes, as the file system reports them.
     ///
     /// # Errors
     /// Where its folders cannot be listed.
@@ -79,7 +80,7 @@ impl Cache {
         })
     }
 
-    /// The records whose graph keys begin with some digits; at most `limit` of them.
+    /// The records whose graph keys begin with `digits`; at most `limit` of them.
     ///
     /// # Errors
     /// Where the index cannot be read.
@@ -87,8 +88,8 @@ impl Cache {
         Ok(self.main().records_beginning(digits, limit)?)
     }
 
-    /// Checks everything, and with `repair` puts right what can be. `progress` is told after each
-    /// object, and stops the work by answering `false`.
+    /// Checks everything. With `repair`, it also repairs what can be repaired. `progress` is called
+    /// after each object, and stops the work by returning `false`.
     ///
     /// # Errors
     /// Where the store cannot be listed, or cannot be written to repair it.
@@ -100,11 +101,11 @@ impl Cache {
         Ok(self.main().verify(repair, progress)?)
     }
 
-    /// Removes entries by rule. Pinned ones, and those that a process is loading, stay.
+    /// Removes entries by a rule. Pinned entries stay, and so do those that a process is loading.
     ///
     /// # Errors
-    /// Where the index cannot be used, an installed plugin cannot be read, or what is stale is to
-    /// go and no plugin is installed at all.
+    /// Where the index cannot be used, an installed plugin cannot be read, or stale entries are to
+    /// be removed and no plugin is installed at all.
     pub fn prune(&self, rule: PruneRule) -> Result<Pruned, Error> {
         let installed = if rule.stale { self.installed_builds()? } else { BTreeSet::new() };
         if rule.stale && installed.is_empty() {
@@ -117,7 +118,8 @@ impl Cache {
         Ok(self.main().prune(&Prune { max_bytes, used_before, stale, dry_run })?)
     }
 
-    /// Keeps an entry out of eviction, or lets it go again; says whether there is such an entry.
+    /// Protects an entry from eviction, or ends its protection. Returns whether there is such an
+    /// entry.
     ///
     /// # Errors
     /// Where the index cannot be written.
@@ -125,8 +127,8 @@ impl Cache {
         Ok(self.main().set_pinned(key, pinned)?)
     }
 
-    /// Keeps whatever a request led to, or will lead to, out of eviction, or lets it go again; says
-    /// how many entries there are now.
+    /// Protects the entries that a request led to, or will lead to, from eviction, or ends their
+    /// protection. Returns how many entries there are now.
     ///
     /// # Errors
     /// Where the index cannot be written.
@@ -134,7 +136,7 @@ impl Cache {
         Ok(self.main().set_signature_pinned(signature, pinned)?)
     }
 
-    /// Writes the objects of which `wanted` is true to one portable file.
+    /// Writes the objects for which `wanted` returns true to one portable file.
     ///
     /// # Errors
     /// Where the file cannot be written, or an object cannot be read.
@@ -147,11 +149,11 @@ impl Cache {
         Ok(self.main().export(to, wanted, told)?)
     }
 
-    /// Takes the objects of an exported file in; each is verified whole, and what does not check is
-    /// refused by name.
+    /// Adds the objects of an exported file. Each is verified as a whole, and one that fails its
+    /// check is refused by name.
     ///
-    /// What it takes in is machine code, which every process that uses this cache runs from then
-    /// on. Verifying finds damage and not malice: import only what somebody made whom you trust
+    /// The file holds machine code, which every process that uses this cache runs from then on.
+    /// Verification finds damage, but not malice: import only files whose maker you trust
     /// (docs/security.md).
     ///
     /// # Errors
@@ -164,8 +166,8 @@ impl Cache {
         Ok(self.main().import(from, told)?)
     }
 
-    /// The builds of all plugins, and of the torch library, that are installed anywhere that is
-    /// looked.
+    /// The builds of all plugins and torch libraries that are installed in any of the searched
+    /// places.
     fn installed_builds(&self) -> Result<BTreeSet<String>, Error> {
         let found = preheat_plugins::list(&preheat_plugins::Lookup::from_process())
             .into_iter()
@@ -186,7 +188,7 @@ impl Cache {
     }
 }
 
-/// The length of a file, or of all files in a folder; what cannot be read counts nothing, and no
+/// The length of a file, or of all files in a folder. What cannot be read counts as nothing, and no
 /// link is followed.
 fn bytes_below(path: PathBuf) -> u64 {
     let mut bytes = 0;

@@ -1,4 +1,4 @@
-//! What went wrong without being an error, said once each.
+//! What went wrong without being an error? Each warning is said once.
 
 use std::io;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use preheat_cache::{Distrust, IndexCause, StoreError};
 
-/// Collects warnings for the result, and logs each as it comes.
+/// Collects warnings for the result, and logs each of them when it comes.
 #[derive(Debug, Default)]
 pub(super) struct Warnings {
     said: Mutex<Said>,
@@ -15,13 +15,13 @@ pub(super) struct Warnings {
 #[derive(Debug, Default)]
 struct Said {
     texts: Vec<String>,
-    /// The kinds of failure of the store that were told: an unwritable folder fails in several
-    /// places, for one reason.
+    /// The kinds of failure of the store that were reported. A folder that cannot be written fails
+    /// in several places for one reason.
     store: Vec<std::mem::Discriminant<StoreError>>,
 }
 
 impl Warnings {
-    /// Says something, once.
+    /// Adds a warning, unless it was already added.
     pub(super) fn warn(&self, text: String) {
         let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
         if !said.texts.contains(&text) {
@@ -30,8 +30,8 @@ impl Warnings {
         }
     }
 
-    /// Says who besides this user and root could change a plugin that is about to be loaded: its
-    /// file, or a folder through which the file can be exchanged for another.
+    /// Warns if somebody besides this user and root can change a plugin that is about to be loaded:
+    /// its file, or a folder in which the file can be replaced.
     pub(super) fn of_plugin(&self, library: &Path) {
         let whole = library.canonicalize().ok();
         let folders = [Some(library), whole.as_deref()].map(|path| path?.parent());
@@ -45,17 +45,17 @@ impl Warnings {
         }
     }
 
-    /// Says what of the cache does not work, once for each kind of failure.
+    /// Warns of what does not work in the cache, once for each kind of failure.
     ///
-    /// An index that other processes keep busy is nothing to warn of, nor is what another release
-    /// stored.
+    /// There is no warning if other processes keep the index busy, or if another release stored an
+    /// object.
     pub(super) fn store_failed(&self, doing: &str, cause: &StoreError) {
         if is_busy(cause) || matches!(cause, StoreError::Object { .. }) {
             tracing::info!(%cause, doing, "going on without");
             return;
         }
         if matches!(cause, StoreError::NoRoom { .. }) {
-            return self.warn(format!("{cause}: it is compiled anew each time (--cache-max-size sets the limit, `preheat cache unpin` lets go)"));
+            return self.warn(format!("{cause}: it is compiled anew each time (--cache-max-size sets the limit, `preheat cache unpin` lets entries be removed)"));
         }
         let kind = std::mem::discriminant(cause);
         let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
@@ -90,19 +90,18 @@ impl Warnings {
         });
     }
 
-    /// Everything that was said so far.
+    /// All warnings so far.
     pub(super) fn texts(&self) -> Vec<String> {
         self.said.lock().unwrap_or_else(PoisonError::into_inner).texts.clone()
     }
 }
 
-/// Whether the store may not be written by this user, or not at all, which keeps nobody from
-/// reading it.
+/// Whether this user may not write the store, or nobody may. It can still be read.
 fn is_forbidden(cause: &io::Error) -> bool {
     matches!(cause.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
 }
 
-/// Whether the store works, and other processes only kept its index for too long.
+/// Whether the store works, but other processes kept its index for too long.
 pub(super) fn is_busy(error: &StoreError) -> bool {
     matches!(error, StoreError::IndexUnavailable { cause: IndexCause::Busy(_), .. })
 }

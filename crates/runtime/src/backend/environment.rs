@@ -1,4 +1,7 @@
-//! The environment that executables fit: one function for a client and for a compile without one.
+//! Which environment do executables fit?
+//!
+//! One function answers this for a client and for a compile without one, so that both make the same
+//! keys.
 
 use preheat_cache::{Environment, Flags, Host, schedulable_cpus};
 use preheat_pjrt::{PjrtError, Topology, Value};
@@ -7,19 +10,19 @@ use serde::{Deserialize, Serialize};
 
 use super::BackendError;
 
-/// What decides how a plugin compiles that is fixed once it is loaded: its file, and the flags that
-/// it read then.
+/// The inputs of a plugin's compiler that do not change once the plugin is loaded: its file, and
+/// the flags that it read at that time.
 #[derive(Debug, Clone)]
 pub(super) struct Identity {
     plugin_build: String,
     xla_flags: Flags,
     libtpu_init_args: Flags,
-    /// The two variables as they were, for a process that is to compile with the same.
+    /// The two variables as they were then, for a process that is to compile with the same flags.
     variables: [(&'static str, String); 2],
 }
 
 impl Identity {
-    /// The identity of a plugin that is loaded now. `build` names its build.
+    /// The identity of a plugin that is being loaded now. `build` returns the name of its build.
     pub(super) fn now(
         build: impl FnOnce() -> Result<String, BackendError>,
     ) -> Result<Self, BackendError> {
@@ -37,13 +40,14 @@ impl Identity {
         })
     }
 
-    /// What the compiler is told through its environment, as it was when this was taken.
+    /// The environment variables that the compiler reads, as they were when this identity was
+    /// taken.
     pub(super) fn variables(&self) -> &[(&'static str, String); 2] {
         &self.variables
     }
 
-    /// The build, and what the compiler was told: with a topology's name, all that decides how a
-    /// plugin describes it.
+    /// The build and the compiler's flags. Together with a topology's name, they decide how a
+    /// plugin describes the topology.
     pub(super) fn words(&self) -> [String; 3] {
         [self.plugin_build.clone(), self.xla_flags.to_string(), self.libtpu_init_args.to_string()]
     }
@@ -57,10 +61,10 @@ fn variable(variable: &'static str) -> Result<String, BackendError> {
     }
 }
 
-/// What a plugin says of a topology, a client's own or one that was named.
+/// What a plugin says of a topology: a client's own, or one that was named.
 ///
-/// Everything is asked of the topology and nothing of a client, so that who compiles ahead of time
-/// and who runs ask the same.
+/// Every fact is read from the topology and none from a client, so that a process that compiles
+/// ahead of time and a process that runs ask for the same facts.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Facts {
     platform: String,
@@ -79,7 +83,8 @@ impl Facts {
         })
     }
 
-    /// Whether two descriptions lead to the same keys: of the raw bytes, none enters any.
+    /// Whether two descriptions lead to the same keys. The raw bytes are not compared, because none
+    /// of them is part of a key.
     pub(super) fn are_alike(&self, other: &Self) -> bool {
         (&self.platform, &self.platform_version, &self.topology)
             == (&other.platform, &other.platform_version, &other.topology)
@@ -105,10 +110,11 @@ impl Facts {
     }
 }
 
-/// The topology as a client and a compile without one agree on it: kind, bounds, number of cores.
+/// The topology in a form that is the same for a client and for a compile without a client: kind,
+/// bounds, number of cores.
 ///
-/// The bounds come from the devices' coordinates, where they have any; a TPU's chips lie in a grid,
-/// and each has one core or more. Devices without coordinates lie in a row.
+/// The bounds come from the devices' coordinates. A TPU's chips lie in a grid, and each chip has
+/// one core or more. Devices without coordinates are taken to lie in a row.
 fn canonical_topology(topology: &Topology) -> Result<preheat_cache::Topology, PjrtError> {
     let devices = topology.device_descriptions()?;
     let kind = devices.first().map(|device| device.kind.clone()).unwrap_or_default();
@@ -127,18 +133,18 @@ fn canonical_topology(topology: &Topology) -> Result<preheat_cache::Topology, Pj
     Ok(preheat_cache::Topology { kind, bounds, core_count })
 }
 
-/// The one field that is read of `xla.CpuTopologyProto` (`xla/pjrt/proto/pjrt_c_api` and its
-/// neighbours): the host's features as LLVM names them, `+` for those it has and `-` for those it
-/// lacks.
+/// The one field of `xla.CpuTopologyProto` that is read (`xla/pjrt/proto/pjrt_c_api` and its
+/// neighbours): the host's features as LLVM names them, with `+` for a feature that the host has
+/// and `-` for one that it lacks.
 #[derive(Clone, PartialEq, Message)]
 struct CpuTopology {
     #[prost(string, repeated, tag = "4")]
     machine_attributes: Vec<String>,
 }
 
-/// XLA:CPU's executables hold instructions for the host's features, which its serialised topology
-/// lists. Where a release writes it in another form, the whole of it stands for the features: that
-/// can only miss, never hit wrongly.
+/// The host's features. XLA:CPU's executables hold instructions for them, and its serialised
+/// topology lists them. If a release writes the topology in another form, all of its bytes stand
+/// for the features: that can cause a miss, but never a wrong hit.
 fn host_features(raw_topology: &[u8]) -> Vec<String> {
     let mut features = match CpuTopology::decode(raw_topology) {
         Ok(topology) if !topology.machine_attributes.is_empty() => topology.machine_attributes,

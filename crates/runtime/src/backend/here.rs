@@ -1,5 +1,7 @@
-//! A device that is here, of either kind: what the runtime holds, whatever runs it. Compiled graphs
-//! run through a PJRT plugin, libtorch's operations through the torch library.
+//! What does the runtime hold of a device that is here, whatever drives it?
+//!
+//! A device runs either compiled graphs through a PJRT plugin, or libtorch's operations through the
+//! torch library. This file has one type for both.
 
 use std::sync::Arc;
 
@@ -14,18 +16,18 @@ use super::xla::{self, Compiled, XlaBackend};
 use super::{CompileError, is_passing};
 use crate::device::DeviceName;
 
-/// A device that is here. A clone is the same one.
+/// A device that is here. A clone shares it.
 #[derive(Debug, Clone)]
 pub(crate) enum Here {
     Xla(Arc<XlaBackend>),
     Torch(Arc<TorchBackend>),
 }
 
-/// Something that is ready to run on a device.
+/// A graph that is ready to run on a device.
 pub(crate) enum Loaded {
     Xla {
         executable: preheat_pjrt::LoadedExecutable,
-        /// The device that it runs on: options may have put it on another than the first.
+        /// The device that it runs on. The compile options may have named another than the first.
         device: preheat_pjrt::Device,
     },
     Torch(TorchExecutable),
@@ -38,26 +40,26 @@ pub(crate) enum Buffer {
     Torch(TorchTensor),
 }
 
-/// Something that a device will have done.
+/// A point in a device's queue of work, which can be waited for.
 pub(crate) enum Event {
     Xla(preheat_pjrt::Event),
     Torch(Arc<TorchEvent>),
 }
 
-/// Why a device did not do what it was asked.
+/// Why a device did not do what it was asked to do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DeviceFault {
-    /// The plugin said so.
+    /// The plugin raised an error.
     #[error(transparent)]
     Plugin(#[from] PjrtError),
-    /// The torch library said so.
+    /// The torch library raised an error.
     #[error(transparent)]
     Torch(#[from] TorchError),
-    /// An array cannot be in the host's memory.
+    /// An array does not fit in the host's memory.
     #[error(transparent)]
     Array(#[from] ArrayError),
-    /// An executable gave fewer results than its graph has.
+    /// An executable returned fewer results than its graph has.
     #[error("it gave fewer than the {wanted} results that its graph has")]
     TooFewResults {
         /// How many the graph has.
@@ -70,7 +72,7 @@ pub enum DeviceFault {
     OtherBackend {
         /// What the tensor's device runs through.
         tensor: &'static str,
-        /// What the executable's does.
+        /// What the executable's device runs through.
         executable: &'static str,
     },
     /// A tensor was to be copied to a device of XLA.
@@ -82,7 +84,7 @@ pub enum DeviceFault {
 }
 
 impl DeviceFault {
-    /// The kind of error, where the plugin or the torch library told it.
+    /// The kind of error, if the plugin or the torch library told it.
     pub fn code(&self) -> Option<ErrorCode> {
         match self {
             Self::Plugin(error) => error.code(),
@@ -98,7 +100,8 @@ impl DeviceFault {
         self.code() == Some(ErrorCode::ResourceExhausted)
     }
 
-    /// Whether it is of what the device or its memory is doing just now.
+    /// Whether the error may pass, because it comes from the present state of the device or its
+    /// memory.
     pub(crate) fn is_passing(&self) -> bool {
         is_passing(self.code())
     }
@@ -119,8 +122,8 @@ impl Here {
         }
     }
 
-    /// Memory that could still be had on the device, in bytes; on the CPU, what the system has left
-    /// for programs.
+    /// The memory that can still be allocated on the device, in bytes; on the CPU, the memory that
+    /// the system has left for programs.
     pub(crate) fn free_memory_bytes(&self) -> Option<u64> {
         match self {
             Self::Xla(backend) => backend.free_memory_bytes(),
@@ -143,7 +146,7 @@ impl Here {
         }
     }
 
-    /// The same device through PJRT, for what only a plugin does.
+    /// The PJRT side of the device, for work that only a plugin can do.
     pub(crate) fn xla(&self) -> Option<&Arc<XlaBackend>> {
         match self {
             Self::Xla(backend) => Some(backend),
@@ -151,7 +154,7 @@ impl Here {
         }
     }
 
-    /// The same device through libtorch.
+    /// The libtorch side of the device.
     pub(crate) fn torch(&self) -> Option<&Arc<TorchBackend>> {
         match self {
             Self::Xla(_) => None,
@@ -159,14 +162,14 @@ impl Here {
         }
     }
 
-    /// Gives memory that is kept for later back to the device: libtorch keeps what was freed.
+    /// Returns unused memory to the device: libtorch keeps freed memory for later allocations.
     pub(crate) fn give_memory_back(&self) {
         if let Self::Torch(backend) = self {
             backend.give_memory_back();
         }
     }
 
-    /// Makes a program ready; what is to be kept of it.
+    /// Makes a program ready to run. Returns it together with the data to store.
     pub(crate) fn compile(&self, inputs: &KeyInputs) -> Result<(Loaded, Compiled), CompileError> {
         match self {
             Self::Xla(backend) => {
@@ -180,7 +183,7 @@ impl Here {
         }
     }
 
-    /// Loads what a compile for this environment kept.
+    /// Loads data that was stored by a compile for this environment.
     pub(crate) fn load(&self, payload: &[u8]) -> Result<Loaded, DeviceFault> {
         match self {
             Self::Xla(backend) => {
@@ -201,7 +204,7 @@ impl Here {
 
 /// Only devices of libtorch offload.
 impl Here {
-    /// Keeps a tensor in the host's memory, from which executables read it all the same.
+    /// Keeps a tensor in the host's memory. Executables can still read it from there.
     pub(crate) fn upload_to_host(&self, tensor: &Tensor) -> Result<Buffer, DeviceFault> {
         match self {
             Self::Xla(_) => self.upload(tensor),
@@ -209,7 +212,7 @@ impl Here {
         }
     }
 
-    /// A copy of a tensor on this device.
+    /// Copies a tensor to this device.
     pub(crate) fn bring(&self, buffer: &Buffer) -> Result<Buffer, DeviceFault> {
         match self {
             Self::Xla(backend) => Err(DeviceFault::NoCopies { device: backend.name.into() }),
@@ -231,7 +234,8 @@ impl XlaBackend {
         tensor: &Tensor,
     ) -> Result<Buffer, DeviceFault> {
         let TensorType { dtype, dimensions } = tensor.kind();
-        // In place where the device can read host memory; the buffer keeps the memory alive.
+        // The device uses the host's memory in place where it can; the buffer keeps that memory
+        // alive.
         let transfer = HostTransfer::ZeroCopy;
         let buffer =
             self.client.buffer_from_owner(device, *dtype, dimensions, tensor.shared(), transfer)?;
@@ -240,7 +244,7 @@ impl XlaBackend {
 }
 
 impl Loaded {
-    /// Moves a tensor to where its inputs are.
+    /// Moves a tensor to the device from which this executable reads its inputs.
     pub(crate) fn upload(&self, here: &Here, tensor: &Tensor) -> Result<Buffer, DeviceFault> {
         match (self, here) {
             (Self::Xla { device, .. }, Here::Xla(backend)) => backend.upload(device, tensor),
@@ -248,7 +252,7 @@ impl Loaded {
         }
     }
 
-    /// Queues it. Inputs that it donates are gone afterwards.
+    /// Queues an execution. Inputs that the executable donates cannot be used afterwards.
     pub(crate) fn execute(&self, inputs: &[&Buffer]) -> Result<Vec<Buffer>, DeviceFault> {
         match self {
             Self::Xla { executable, .. } => {
@@ -285,7 +289,7 @@ impl Buffer {
         }
     }
 
-    /// Its dtype and shape.
+    /// The buffer's dtype and shape.
     pub(crate) fn kind(&self) -> Result<TensorType, DeviceFault> {
         Ok(match self {
             Self::Xla(buffer) => {
@@ -295,7 +299,7 @@ impl Buffer {
         })
     }
 
-    /// The event of its having been computed.
+    /// The event that comes when the buffer has been computed.
     pub(crate) fn ready(&self) -> Result<Event, DeviceFault> {
         Ok(match self {
             Self::Xla(buffer) => Event::Xla(buffer.ready()?),
@@ -303,7 +307,7 @@ impl Buffer {
         })
     }
 
-    /// Copies it to the host; waits until it has been computed.
+    /// Copies the buffer to the host, after waiting until it has been computed.
     pub(crate) fn to_host(&self, kind: TensorType) -> Result<Tensor, DeviceFault> {
         let mut bytes = AlignedBytes::zeroed(kind.dtype.array_bytes(&kind.dimensions)?)?;
         match self {
@@ -315,7 +319,7 @@ impl Buffer {
 }
 
 impl Event {
-    /// Waits for it.
+    /// Waits until the event has come.
     pub(crate) fn wait(&self) -> Result<(), DeviceFault> {
         match self {
             Self::Xla(event) => Ok(event.wait()?),
@@ -323,8 +327,8 @@ impl Event {
         }
     }
 
-    /// Has `done` called once it has come, or failed; on a thread of the back end's, or at once on
-    /// this one.
+    /// Calls `done` when the event has come or its work has failed: either on a thread of the back
+    /// end, or at once on this one.
     pub(crate) fn on_ready(
         &self,
         done: impl FnOnce(Result<(), DeviceFault>) + Send + 'static,

@@ -1,14 +1,15 @@
-//! The host's memory: what the system has left for programs, and what a container's limit leaves of
-//! that.
+//! How much of the host's memory can programs still have?
+//!
+//! The system tells how much is available; a container's limit may leave less of it.
 
 use std::path::Path;
 
 /// Memory in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct HostMemory {
-    /// What programs can have before the system has to swap, or before it ends the container.
+    /// What programs can have before the system has to swap, or ends the container.
     pub(crate) available_bytes: u64,
-    /// What there is at all.
+    /// All of the memory, used or not.
     pub(crate) total_bytes: u64,
 }
 
@@ -17,10 +18,10 @@ pub(crate) fn host_memory() -> Option<HostMemory> {
     read_with(&|path| std::fs::read_to_string(path).ok())
 }
 
-/// The host's memory, from the files of Linux as `read` gives them.
+/// Reads the host's memory from the files of Linux; `read` returns the text of a file.
 ///
-/// Limits of control groups are those of the group and of each group above it: a container's own
-/// group may have none.
+/// The limits are those of the process's control group and of each group above it, because a
+/// container's own group may have no limit.
 fn read_with(read: &dyn Fn(&str) -> Option<String>) -> Option<HostMemory> {
     let meminfo = read("/proc/meminfo")?;
     let mut memory = HostMemory {
@@ -35,8 +36,8 @@ fn read_with(read: &dyn Fn(&str) -> Option<String>) -> Option<HostMemory> {
             _ if controllers.split(',').any(|name| name == "memory") => &V1,
             _ => continue,
         };
-        // Where the group is not below the mount, as in a container that sees its host's names, the
-        // mount is its own group.
+        // If the group's folder is not below the mount point, as in a container that sees its
+        // host's group names, the mount point is the process's own group.
         for group in Path::new(group).ancestors() {
             let group = group.to_string_lossy();
             let folder = format!("{}/{}", files.mount, group.trim_matches('/'));
@@ -49,13 +50,13 @@ fn read_with(read: &dyn Fn(&str) -> Option<String>) -> Option<HostMemory> {
     Some(memory)
 }
 
-/// Where a version of control groups has what.
+/// The files and fields of one version of control groups.
 struct Files {
     mount: &'static str,
     limit: &'static str,
     usage: &'static str,
-    /// What of the usage is the files that were read last, which the system takes back before it
-    /// ends anything.
+    /// The statistics of cached file contents, which are a part of the usage. The system takes this
+    /// memory back before it ends a process.
     cached: [&'static str; 2],
 }
 
@@ -72,14 +73,14 @@ const V2: Files = Files {
     cached: ["active_file", "inactive_file"],
 };
 
-/// What one group may have; `None` where it is not limited, which version 1 writes as a number
-/// beyond any machine.
+/// The memory under one group's limit; `None` where the group has none. Version 1 writes "no limit"
+/// as a number that is larger than any machine's memory.
 fn limit(read: &dyn Fn(&str) -> Option<String>, files: &Files, folder: &str) -> Option<HostMemory> {
     let number = |name: &str| read(&format!("{folder}/{name}"))?.trim().parse::<u64>().ok();
     let total_bytes = number(files.limit)?;
     let used = number(files.usage)?;
     let statistics = read(&format!("{folder}/memory.stat")).unwrap_or_default();
-    // Without this, a model that was just read from disk would look like memory that is taken.
+    // Without this, a model that was just read from disk would look like memory in use.
     let cached = files
         .cached
         .iter()
@@ -91,7 +92,7 @@ fn limit(read: &dyn Fn(&str) -> Option<String>, files: &Files, folder: &str) -> 
     })
 }
 
-/// The number behind `name` at the beginning of a line.
+/// The number behind `name`, in the line that begins with `name`.
 fn field(text: &str, name: &str) -> Option<u64> {
     let mut lines = text.lines().filter_map(|line| line.strip_prefix(name));
     lines.find_map(|rest| rest.strip_prefix(' ')?.trim().parse().ok())
@@ -109,7 +110,7 @@ mod tests {
     const MEMINFO: &str =
         "MemTotal:       16384 kB\nMemFree:          100 kB\nMemAvailable:    8192 kB\n";
 
-    /// What is read where these files are there and no others.
+    /// Reads the memory as if these files existed, and no others.
     fn with(files: &[(&str, &str)]) -> Option<HostMemory> {
         read_with(&|path| {
             files.iter().find(|(name, _)| *name == path).map(|(_, text)| (*text).to_owned())
@@ -154,7 +155,7 @@ mod tests {
         assert_eq!(
             with(&files[..3]),
             Some(bytes(WHOLE.0, WHOLE.1)),
-            "a limit without what is used says nothing"
+            "a limit without a usage says nothing"
         );
     }
 

@@ -1,4 +1,4 @@
-//! What graphs are compiled with and run on.
+//! What does a runtime compile graphs with, and what does it run them on?
 
 pub(crate) mod ahead;
 mod environment;
@@ -22,17 +22,17 @@ use self::here::Here;
 use self::torch::TorchError;
 use crate::device::{DeviceName, Target, XlaDevice};
 
-/// What a runtime compiles with.
+/// What a runtime compiles with: a device, or a compiler for hardware that is not here.
 #[derive(Debug)]
 pub(crate) enum Backend {
     /// A device that is here.
     Here(Here),
-    /// A compiler for one that is not.
+    /// A compiler for a device that is not here.
     Ahead(Box<Ahead>),
 }
 
 impl Backend {
-    /// What its executables fit.
+    /// The environment that its executables fit.
     pub(crate) fn environment(&self) -> &Arc<Environment> {
         match self {
             Self::Here(here) => here.environment(),
@@ -53,13 +53,13 @@ impl Backend {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CompileError {
-    /// The plugin in this process said so.
+    /// The plugin in this process raised an error.
     #[error(transparent)]
     Plugin(#[from] PjrtError),
-    /// The process that compiles ahead of time gave nothing.
+    /// The process that compiles ahead of time gave no executable.
     #[error(transparent)]
     Ahead(#[from] AheadError),
-    /// The torch library could not make it ready.
+    /// The torch library could not make the graph ready.
     #[error(transparent)]
     Torch(#[from] TorchError),
     /// A program that only a PJRT plugin compiles was to run through libtorch.
@@ -85,16 +85,16 @@ impl CompileError {
         }
     }
 
-    /// Whether it failed for what the device, its memory or this process is doing just now, rather
-    /// than for the graph.
+    /// Whether the failure may pass, because it comes from the present state of the device, its
+    /// memory or this process, and not from the graph.
     pub(crate) fn is_passing(&self) -> bool {
         match self {
             Self::Plugin(_) | Self::Torch(_) | Self::NoTorchProgram { .. } => {
                 is_passing(self.code())
             }
             Self::Ahead(AheadError::Plugin { code, .. }) => is_passing(*code),
-            // A compiler that ends its process ends the next one, too; anything else is of this
-            // machine.
+            // A compiler that ended its process would end the next one, too. Every other failure
+            // comes from this machine.
             Self::Ahead(error) => {
                 !matches!(error, AheadError::Ended { status, .. } if status.code().is_some())
             }
@@ -102,13 +102,14 @@ impl CompileError {
     }
 }
 
-/// Whether an error is of what a device or its memory is doing just now.
+/// Whether an error comes from the present state of a device or its memory, and so may pass.
 pub(crate) fn is_passing(code: Option<ErrorCode>) -> bool {
     use ErrorCode::{Cancelled, DeadlineExceeded, ResourceExhausted, Unavailable};
     matches!(code, Some(ResourceExhausted | Unavailable | DeadlineExceeded | Cancelled))
 }
 
-/// What changes when a file is replaced; `None` where it cannot be asked.
+/// A file's length and time, which change when the file is replaced; `None` where they cannot be
+/// read.
 fn file_state(path: &Path) -> Option<(u64, SystemTime)> {
     let metadata = path.metadata().ok()?;
     Some((metadata.len(), metadata.modified().ok()?))
@@ -118,7 +119,7 @@ fn file_state(path: &Path) -> Option<(u64, SystemTime)> {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BackendError {
-    /// It could not be loaded, or gives no client.
+    /// The plugin could not be loaded, or gave no client.
     #[error("the plugin for {device} at {} cannot be used", path.display())]
     Plugin {
         /// The device it is for.
@@ -132,16 +133,16 @@ pub enum BackendError {
     /// There is no plugin that could compile for the target.
     #[error("nothing can be compiled for {target}: {why}")]
     NoPlugin {
-        /// What was to be compiled for.
+        /// The target to compile for.
         target: Target,
         /// Where the plugin was looked for, and what to do.
         why: String,
     },
-    /// It cannot tell what hardware is like that is not here: there is none of that name, most
-    /// often.
-    #[error("{target} cannot be compiled for by the plugin at {} (targets are such as {})", path.display(), crate::device::target::EXAMPLES)]
+    /// The plugin cannot describe the target; most often, the plugin knows no hardware of that
+    /// name.
+    #[error("the plugin at {} cannot compile for {target} (examples of targets: {})", path.display(), crate::device::target::EXAMPLES)]
     Target {
-        /// What was to be compiled for.
+        /// The target to compile for.
         target: Target,
         /// The plugin's file.
         path: PathBuf,
@@ -149,7 +150,7 @@ pub enum BackendError {
         #[source]
         cause: AheadError,
     },
-    /// It loads, and offers nothing to run on.
+    /// The plugin loads, and offers no device to run on.
     #[error("the plugin for {device} at {} offers no device", path.display())]
     NoDevice {
         /// The device it is for.
@@ -157,7 +158,7 @@ pub enum BackendError {
         /// The plugin's file.
         path: PathBuf,
     },
-    /// Its build could not be told, so no key could cover it.
+    /// The plugin's build cannot be identified, so no key could cover it.
     #[error("the plugin at {} cannot be identified", path.display())]
     Identity {
         /// The plugin's file.
@@ -166,14 +167,14 @@ pub enum BackendError {
         #[source]
         cause: preheat_cache::PluginBuildError,
     },
-    /// Its file was replaced while it was being loaded, so which of the two was loaded cannot be
-    /// told.
+    /// The plugin's file was replaced while it was being loaded, so it is not known which of the
+    /// two files was loaded.
     #[error("the plugin at {} was replaced while it was loaded: start again", path.display())]
     Replaced {
         /// The plugin's file.
         path: PathBuf,
     },
-    /// A variable that its compiler reads cannot be understood, so no key can cover it.
+    /// A variable that the compiler reads cannot be understood, so no key can cover it.
     #[error("{variable} cannot be read: {why}")]
     Flags {
         /// `XLA_FLAGS` or `LIBTPU_INIT_ARGS`.

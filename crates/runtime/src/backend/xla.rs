@@ -1,4 +1,4 @@
-//! XLA, through a PJRT plugin: describes the environment, compiles, and loads what was compiled.
+//! How are graphs compiled and loaded with XLA, through a PJRT plugin?
 
 use std::collections::BTreeMap;
 use std::ops::Deref;
@@ -23,10 +23,10 @@ use crate::device::XlaDevice;
 pub(crate) struct XlaBackend {
     pub(crate) name: XlaDevice,
     pub(crate) client: Client,
-    /// What runs here: the first device that this process may use.
+    /// The device that runs the executables: the first one that this process may use.
     pub(crate) device: Device,
     pub(crate) environment: Arc<Environment>,
-    /// What the plugin read in its environment when it was loaded.
+    /// The environment variables that the plugin read when it was loaded.
     pub(crate) variables: [(&'static str, String); 2],
 }
 
@@ -34,7 +34,8 @@ pub(crate) struct XlaBackend {
 pub(crate) enum Payload {
     /// As the plugin wrote it.
     Whole(preheat_pjrt::SerializedExecutable),
-    /// As another process wrote it, or without what only the compiler needed.
+    /// As another process wrote it, or as this one wrote it without the parts that only the
+    /// compiler needed.
     Owned(Vec<u8>),
 }
 
@@ -49,9 +50,9 @@ impl Deref for Payload {
     }
 }
 
-/// What is kept of an executable that is fresh from the compiler.
+/// The data that is stored of an executable that was just compiled.
 pub(crate) struct Compiled {
-    /// The executable as bytes, where the plugin can give them.
+    /// The executable as bytes, if the plugin can serialise it.
     pub(crate) payload: Result<Payload, PjrtError>,
     pub(crate) interface: Option<Interface>,
     /// See [`preheat_cache::GraphRecord::abi_version`].
@@ -60,8 +61,8 @@ pub(crate) struct Compiled {
 }
 
 impl XlaBackend {
-    /// Loads the plugin at `path` and creates a client. `build` names the plugin's build, for the
-    /// environment; it is asked once per process and plugin.
+    /// Loads the plugin at `path` and creates a client. `build` returns the name of the plugin's
+    /// build, for the environment; it is called once per process and plugin.
     pub(crate) fn open(
         name: XlaDevice,
         path: &Path,
@@ -84,8 +85,8 @@ impl XlaBackend {
         Ok(Self { name, client, device, environment, variables })
     }
 
-    /// The device by what its platform calls itself: for a plugin that was named without saying
-    /// what it is for.
+    /// Names the device after the platform that the plugin reports. For a plugin whose file was
+    /// named without its device.
     pub(crate) fn named_by_platform(mut self) -> Self {
         self.name = match self.environment.platform.as_str() {
             "tpu" => XlaDevice::Tpu,
@@ -95,8 +96,8 @@ impl XlaBackend {
         self
     }
 
-    /// Memory that could still be had on the device, in bytes; on the CPU, what the system has left
-    /// for programs.
+    /// The memory that can still be allocated on the device, in bytes; on the CPU, the memory that
+    /// the system has left for programs.
     pub(crate) fn free_memory_bytes(&self) -> Option<u64> {
         if self.environment.platform == "cpu" {
             return Some(host_memory()?.available_bytes);
@@ -114,9 +115,9 @@ impl XlaBackend {
     }
 }
 
-/// Compiles `inputs` with `client`. It is given what the key covers and nothing else, so what it
-/// makes cannot depend on anything that the key does not name. (The plugin itself reads `XLA_FLAGS`
-/// and `LIBTPU_INIT_ARGS`: they are in the environment's key.)
+/// Compiles `inputs` with `client`. It is given what the key covers and nothing else, so its result
+/// cannot depend on anything that the key does not name. (The plugin itself reads `XLA_FLAGS` and
+/// `LIBTPU_INIT_ARGS`; the environment's part of the key covers them.)
 pub(crate) fn compile(
     client: &Client,
     inputs: &KeyInputs,
@@ -135,7 +136,7 @@ pub(crate) fn compile(
     Ok((loaded, compiled))
 }
 
-/// What is known of an executable once it is compiled.
+/// The measurements of an executable that was just compiled.
 pub(super) fn measurements(
     executable: &preheat_pjrt::Executable,
     compile_seconds: f64,
@@ -150,16 +151,16 @@ pub(super) fn measurements(
     }
 }
 
-/// What is kept of an executable: less, where this plugin build is known to run the same without
-/// the rest.
+/// The bytes to store of an executable. They are slimmed if this plugin build is known to give the
+/// same results without the removed parts.
 ///
-/// `PREHEAT_SLIM=0` keeps it whole. That is in no key: both forms compute the same, and either
-/// serves who asked for the other.
+/// `PREHEAT_SLIM=0` keeps the executable whole. The variable is part of no key: both forms compute
+/// the same, so a request can be served by either.
 fn slimmed(
     whole: preheat_pjrt::SerializedExecutable,
     KeyInputs { environment, options, .. }: &KeyInputs,
 ) -> Payload {
-    // What runs on several devices was not tried.
+    // Slimming was not tested on executables for several devices.
     let on_one_device = options.num_replicas == 1 && options.num_partitions == 1;
     let proven = environment.platform == "cpu" && slim::is_proven(&environment.plugin_build);
     if !proven || !on_one_device || !slim::is_wanted() {
@@ -191,7 +192,8 @@ pub(super) fn as_pjrt(program: &Program) -> Result<preheat_pjrt::Program<'_>, Pj
     }
 }
 
-/// The options for a program. Whose annotations it has is in the key with the program.
+/// The compile options for a program. They depend on which partitioner's annotations the program
+/// has, which the key covers as a part of the program.
 pub(super) fn encode_options(
     program: &Program,
     given: &CompileOptions,
@@ -218,8 +220,8 @@ pub(super) fn encode_options(
     )
 }
 
-/// The executable's ABI version; `None` where the plugin has none, or does not give it: it is then
-/// compiled anew for every build.
+/// The executable's ABI version; `None` if the plugin has none or does not return it. The
+/// executable is then compiled anew for every build.
 pub(super) fn abi_version(executable: &preheat_pjrt::Executable) -> Option<Vec<u8>> {
     let version = executable
         .abi_version()
@@ -230,8 +232,7 @@ pub(super) fn abi_version(executable: &preheat_pjrt::Executable) -> Option<Vec<u
         .flatten()
 }
 
-/// The inputs and outputs as the optimised program has them; `None` where the plugin does not give
-/// it.
+/// The inputs and outputs of the optimised program; `None` if the plugin does not report them.
 pub(super) fn interface(executable: &preheat_pjrt::Executable) -> Option<Interface> {
     let shape = executable.program_shape().ok()?;
     let specs = |types: &[TensorType]| types.iter().map(spec).collect();
@@ -242,7 +243,7 @@ fn spec(kind: &TensorType) -> TensorSpec {
     TensorSpec { dtype: kind.dtype.stablehlo().to_owned(), dims: kind.dimensions.clone() }
 }
 
-/// The types that a record's interface names; `None` where one of them is unknown to this release.
+/// The types in a record's interface; `None` if one of them is unknown to this release.
 pub(crate) fn types(specs: &[TensorSpec]) -> Option<Vec<TensorType>> {
     let one = |spec: &TensorSpec| {
         let dtype = Dtype::from_stablehlo(&spec.dtype)?;
@@ -257,7 +258,7 @@ fn numbers(values: BTreeMap<String, Value>) -> BTreeMap<String, f64> {
 
 fn number(value: &Value) -> Option<f64> {
     match value {
-        // JSON has no other.
+        // JSON has no other floating point numbers.
         Value::Float(value) if value.is_finite() => Some((*value).into()),
         #[expect(clippy::cast_precision_loss, reason = "figures for reading; exact up to 2^53")]
         Value::Int(value) => Some(*value as f64),
@@ -265,8 +266,8 @@ fn number(value: &Value) -> Option<f64> {
     }
 }
 
-/// What the optimised program consists of; nothing where the plugin does not give it in a form that
-/// can be read.
+/// The numbers of instructions, fusions and so on in the optimised program. The map is empty if the
+/// plugin does not return the program in a readable form.
 fn program_counts(executable: &preheat_pjrt::Executable) -> BTreeMap<String, u64> {
     let counts = executable
         .optimized_program()
@@ -292,7 +293,7 @@ fn memory_bytes(executable: &preheat_pjrt::Executable) -> BTreeMap<String, u64> 
     .collect()
 }
 
-/// The largest resident size that this process ever had; Linux tells it as `VmHWM`.
+/// The largest resident size of this process so far; Linux reports it as `VmHWM`.
 pub(crate) fn peak_resident_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
@@ -300,9 +301,9 @@ pub(crate) fn peak_resident_bytes() -> Option<u64> {
     Some(kibibytes * 1024)
 }
 
-/// The plugins that this process has loaded. A library stays loaded, and XLA reads its flags once;
-/// so what was true when it was loaded is what the environment must say of it, whatever became of
-/// the file and the variables since.
+/// The plugins that this process has loaded, each with its identity at that time. A library stays
+/// loaded, and XLA reads its flags only once. The environment must therefore describe the file and
+/// the variables as they were then, even if they have changed since.
 static LOADED: Mutex<BTreeMap<PathBuf, Identity>> = Mutex::new(BTreeMap::new());
 
 fn load_identified(
@@ -310,8 +311,8 @@ fn load_identified(
     build: impl FnOnce() -> Result<String, BackendError>,
     unusable: impl Fn(PjrtError) -> BackendError,
 ) -> Result<(Plugin, Identity), BackendError> {
-    // Held over the loading, so that no other thread loads it unidentified; a panic under the lock
-    // leaves the table whole.
+    // The lock is held during the load, so that no other thread loads the plugin without its
+    // identity. A panic under the lock leaves the table whole.
     let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
     let known = path.canonicalize().ok().and_then(|path| loaded.get(&path).cloned());
     if let Some(identity) = known {

@@ -1,15 +1,15 @@
-//! What an executable of libtorch is given: each input on the device that executes, in the type
-//! that the graph declares.
+//! What is an executable of libtorch given?
 //!
-//! [`Reader::arguments`] is the only maker of [`Arguments`], and the back end executes nothing
-//! else: a tensor that is elsewhere is brought, one of another type refused, and a mismatch has no
-//! way to be written.
+//! Each input is on the device that executes, in the type that the graph declares.
+//! [`Reader::arguments`] is the only function that makes [`Arguments`], and the back end executes
+//! nothing else. A tensor on another device is copied, and a tensor of another type is refused, so
+//! that an execution with the wrong tensors cannot even be written.
 
 use preheat_ir::graph::{Type, Verified};
 
 use super::TorchId;
 
-/// A tensor that knows where it is and what it is.
+/// A tensor with its device and its type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Placed<T> {
     tensor: T,
@@ -18,7 +18,7 @@ pub struct Placed<T> {
 }
 
 impl<T> Placed<T> {
-    /// A tensor as its maker made it.
+    /// A tensor on the device and of the type that its maker states.
     pub fn new(tensor: T, place: TorchId, kind: Type) -> Self {
         Self { tensor, place, kind }
     }
@@ -28,7 +28,7 @@ impl<T> Placed<T> {
         &self.tensor
     }
 
-    /// Where it is.
+    /// The device that the tensor is on.
     pub fn place(&self) -> TorchId {
         self.place
     }
@@ -39,7 +39,7 @@ impl<T> Placed<T> {
     }
 }
 
-/// The tensors of one execution, each where and as its graph reads it.
+/// The tensors of one execution, each on the device and in the type in which its graph reads it.
 #[derive(Debug)]
 pub struct Arguments<T> {
     tensors: Vec<Placed<T>>,
@@ -52,13 +52,14 @@ impl<T> Arguments<T> {
         &self.tensors
     }
 
-    /// Whether a weight rests on another device than the one that executes, and is to be streamed.
+    /// Whether a weight rests on another device than the one that executes, so that it has to be
+    /// streamed.
     pub fn weights_are_elsewhere(&self) -> bool {
         self.weights_are_elsewhere
     }
 }
 
-/// Why a graph cannot be given its tensors.
+/// Why a graph's tensors are refused.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ArgumentError<E> {
     /// A tensor of another dtype or shape than the graph takes.
@@ -70,7 +71,7 @@ pub enum ArgumentError<E> {
         name: String,
         /// What the graph declares.
         wanted: Type,
-        /// What the tensor is.
+        /// The tensor's type.
         given: Type,
     },
     /// More or fewer tensors than the graph takes.
@@ -80,26 +81,26 @@ pub enum ArgumentError<E> {
         graph: String,
         /// How many inputs and weights it has.
         wanted: usize,
-        /// How many there were.
+        /// How many it was given.
         given: usize,
     },
-    /// It could not be brought.
+    /// An input could not be copied to the device.
     #[error(transparent)]
     Bring(E),
 }
 
-/// What a graph reads, and where it is executed.
+/// What a graph reads, and the device that executes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reader {
     graph: String,
     executes: TorchId,
     inputs: usize,
-    /// Names and types of inputs and weights, in this order.
+    /// Names and types of the inputs and then of the weights.
     reads: Vec<(String, Type)>,
 }
 
 impl Reader {
-    /// What `function` reads where `executes` runs it.
+    /// What `function` reads when the device `executes` runs it.
     pub fn of(function: &Verified, executes: TorchId) -> Self {
         let inputs = function.inputs().iter().map(|input| (input.name.clone(), input.kind.clone()));
         let weights =
@@ -112,9 +113,9 @@ impl Reader {
         }
     }
 
-    /// The tensors of one execution: inputs, then weights. `bring` moves an input that is elsewhere
-    /// to the device that executes. Weights stay where they rest: what offloads them put them
-    /// there.
+    /// The tensors of one execution: inputs, then weights. `bring` copies an input from another
+    /// device to the device that executes. Weights stay where they rest, because offloading put
+    /// them there.
     ///
     /// # Errors
     /// Where `bring` fails, and where a tensor is missing or is not of the type that the graph
@@ -167,7 +168,7 @@ mod tests {
         Type::new(Dtype::Float32, dims)
     }
 
-    /// A product of latents with a weight, and noise added.
+    /// A graph that multiplies latents by a weight and adds noise.
     fn reader() -> Reader {
         let mut b = Builder::new("denoiser");
         let [latents, noise] = ["latents", "noise"].map(|name| b.input(name, f32s(&[8, 8])));

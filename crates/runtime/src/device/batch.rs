@@ -1,12 +1,12 @@
-//! How many pictures are made at once where nobody says (`--batch auto`).
+//! How many pictures are made at once if the user does not say (`--batch auto`)?
 
 use std::ops::RangeInclusive;
 
 use super::placement::Plan;
 use super::{DeviceName, TorchId};
 
-/// The batches that are worth trying on a device. Those of a TPU are a card's, for want of a
-/// measurement.
+/// The batches that are worth trying on a device. A TPU has the range of a CUDA card, because it
+/// has not been measured.
 pub fn range(device: DeviceName) -> RangeInclusive<u64> {
     match device {
         DeviceName::Cuda(_) | DeviceName::XlaCuda | DeviceName::Tpu => 4..=8,
@@ -15,21 +15,22 @@ pub fn range(device: DeviceName) -> RangeInclusive<u64> {
     }
 }
 
-/// A batch, and why it is this one.
+/// A batch, and why it was chosen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batch {
-    /// Pictures at once.
+    /// The number of pictures that are made at once.
     pub size: u64,
     /// Why, in a phrase.
     pub reason: String,
 }
 
-/// The largest batch within the device's range that fits by the estimate without offloading more
-/// than a single picture would: more pictures at once gain less than moving weights costs. Where
-/// not even the range's least fits, fewer; where nothing is known of the memory, the range's least.
+/// The largest batch within the device's range that fits by the estimate without more offloading
+/// than a single picture needs: more pictures at once gain less than moving weights costs. If not
+/// even the range's smallest batch fits, a smaller one is chosen. If the memory is not known, the
+/// range's smallest batch is chosen.
 ///
 /// # Errors
-/// As `plan`, which plans a batch.
+/// Those of `plan`, which plans a batch.
 pub fn automatic<E>(device: TorchId, plan: impl Fn(u64) -> Result<Plan, E>) -> Result<Batch, E> {
     let (least, most) = range(device.into()).into_inner();
     let single = plan(1)?;
@@ -49,7 +50,10 @@ pub fn automatic<E>(device: TorchId, plan: impl Fn(u64) -> Result<Plan, E>) -> R
             });
         }
     }
-    Ok(Batch { size: 1, reason: format!("no more fit on {device} with offload {}", single.mode()) })
+    Ok(Batch {
+        size: 1,
+        reason: format!("more do not fit on {device} with offload {}", single.mode()),
+    })
 }
 
 #[cfg(test)]
@@ -60,8 +64,8 @@ mod tests {
     use super::super::offload::{Decision, Offload, StageNeed};
     use super::*;
 
-    /// What is chosen on a device with `free` bytes where weights take 100 and each picture takes
-    /// 10.
+    /// The batch that is chosen on a device with `free` bytes, if the weights take 100 bytes and
+    /// each picture takes 10.
     fn chosen(id: TorchId, free: Option<u64>) -> u64 {
         let device = TorchDevice {
             position: 0,

@@ -1,4 +1,4 @@
-//! Choosing a device.
+//! Which device does a run go to, and which device does each stage go to?
 
 use super::torch::Family;
 use super::{
@@ -12,7 +12,8 @@ const NAMED: &str = "named by --device or PREHEAT_DEVICE";
 /// Chooses the device for `request` among what `inventory` has.
 ///
 /// # Errors
-/// Where a name cannot be served and nothing may stand in for it, or where nothing at all is there.
+/// Where the named device cannot be used and no other may stand in for it, or where the machine has
+/// no usable device at all.
 pub fn choose(request: Request, inventory: &Inventory) -> Result<Choice, DeviceError> {
     let requested = request.device;
     match (request.tpu, requested) {
@@ -68,7 +69,7 @@ impl Inventory {
         Ok(Selected::Xla { device, plugin: self.plugin(device)?.to_owned() })
     }
 
-    /// The CPU through libtorch, if that can be used.
+    /// The CPU through libtorch, if libtorch can be used.
     fn torch_cpu(&self) -> Option<Selected> {
         let offered = self.torch.as_deref().ok()?;
         offered
@@ -79,8 +80,9 @@ impl Inventory {
     }
 }
 
-/// tpu, cuda, mps, cpu; on a Mac mps goes before cuda. xla-cpu comes last, and is taken where
-/// libtorch cannot be. xla-cuda is never chosen on its own: a CUDA card is to run through libtorch.
+/// Chooses for `auto`: tpu, cuda, mps, cpu in this order; on a Mac mps goes before cuda. xla-cpu
+/// comes last, and is taken if libtorch cannot be used. xla-cuda is never chosen for `auto`,
+/// because a CUDA card is to run through libtorch.
 fn automatic(request: Request, inventory: &Inventory) -> Result<Choice, DeviceError> {
     let tpu = match request.tpu {
         TpuSwitch::Disabled => Err("--tpu-disable rules it out".to_owned()),
@@ -115,8 +117,8 @@ fn automatic(request: Request, inventory: &Inventory) -> Result<Choice, DeviceEr
     }
 }
 
-/// The device that `auto` takes among `offered`: of the best backend that is there, the first
-/// device that can be used.
+/// The device that `auto` takes among `offered`: the first usable device of the best kind that is
+/// there.
 fn best(offered: &[TorchDevice], system: OperatingSystem) -> Option<&TorchDevice> {
     let order = match system {
         OperatingSystem::MacOs => [Family::Mps, Family::Cuda, Family::Cpu],
@@ -127,7 +129,7 @@ fn best(offered: &[TorchDevice], system: OperatingSystem) -> Option<&TorchDevice
     order.into_iter().find_map(first)
 }
 
-/// Why `device` is the best of `offered`, and what else is there.
+/// Why `device` is the best of `offered`, and which other devices there are.
 fn why_best(device: &TorchDevice, offered: &[TorchDevice]) -> String {
     let others = offered.iter().filter(|other| other.id != device.id && other.id != TorchId::Cpu);
     let others: Vec<String> = others
@@ -182,8 +184,8 @@ fn why_absent(id: TorchId, offered: &[TorchDevice], system: OperatingSystem) -> 
     }
 }
 
-/// The CPU in place of what was asked for and is `unavailable`: through libtorch for what runs
-/// through libtorch, else through XLA, if there is a choice.
+/// Chooses the CPU in place of the device that was asked for, which cannot be used (`unavailable`).
+/// If both back ends have a CPU, the one is taken through which that device would have run.
 fn stand_in(
     request: Request,
     inventory: &Inventory,
@@ -213,8 +215,8 @@ fn stand_in(
     Ok(Choice { warnings: vec![warning], ..chosen(device, found, reason) })
 }
 
-/// A reason in one line: without the list of places that some reasons end with, and without the
-/// words that lead to that list.
+/// A reason in one line. The list of places with which some reasons end is left out, and so are the
+/// words that lead to it.
 pub fn in_short(reason: &str) -> String {
     let (first, rest) = reason.split_once('\n').unwrap_or((reason, ""));
     let leads_to_a_list = rest.starts_with(' ');
@@ -230,7 +232,7 @@ pub fn in_short(reason: &str) -> String {
     }
 }
 
-/// Devices that single stages are given (`--text-encoder-device`, `--vae-device`).
+/// The devices for single stages (`--text-encoder-device`, `--vae-device`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct StageDevices {
     /// For the text encoders.
@@ -242,19 +244,19 @@ pub struct StageDevices {
 /// The device of every stage.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StageChoices {
-    /// Of the denoiser, and of what has no device of its own.
+    /// The device of the denoiser, and of each stage that has no device of its own.
     pub denoiser: Choice,
-    /// Of the text encoders.
+    /// The device of the text encoders.
     pub text_encoder: Choice,
-    /// Of the VAE.
+    /// The device of the VAE.
     pub vae: Choice,
 }
 
-/// Chooses the device for `request`, and those of the stages that have one of their own.
+/// Chooses the device for `request`, and the devices of the stages that have one of their own.
 ///
 /// # Errors
-/// As [`choose`]; and where a stage is to run elsewhere than the others, and either of the two
-/// places is not libtorch's.
+/// As [`choose`]. It is also an error if a stage is to run on another device than the others, and
+/// one of the two devices does not run through libtorch.
 pub fn choose_for_stages(
     request: Request,
     stages: StageDevices,
@@ -278,7 +280,7 @@ fn of_a_stage(
     others: &Choice,
     inventory: &Inventory,
 ) -> Result<Choice, DeviceError> {
-    // `--tpu-enable` is about the others.
+    // `--tpu-enable` concerns the device of the other stages.
     let own = choose(Request { tpu: TpuSwitch::Unset, ..request }, inventory)?;
     let why = match (&own.selected, &others.selected) {
         (own, others) if own == others => None,

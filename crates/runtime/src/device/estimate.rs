@@ -1,30 +1,32 @@
-//! How much memory a stage takes, from its graph's own shapes.
+//! How much memory does a stage take?
 //!
-//! The activations of a stage are what is alive at the worst moment while its ops run in order: its
-//! inputs, which whoever runs it holds; what earlier ops gave and later ones read; the result of
-//! the op itself; and what attention, and norms of a shorter dtype, need on the side.
+//! The estimate comes from the shapes in the stage's graph. The activations of a stage are the
+//! tensors that are alive at the worst moment while its ops run in order: its inputs, which the
+//! caller holds; the results of earlier ops that later ops read; the result of the op itself; and
+//! the extra memory of attention, and of norms of a shorter dtype.
 //!
-//! What it leaves out is what libraries take for themselves: cuDNN's workspaces, the padding of an
-//! allocator's blocks, its fragmentation. The reserve (`--reserve-memory`) is for that.
+//! The estimate does not include the memory that libraries take for themselves: cuDNN's workspaces,
+//! the padding of an allocator's blocks, its fragmentation. The reserve (`--reserve-memory`) is for
+//! that.
 
 use preheat_ir::graph::{Attention, Function, Op, Type, UnaryOp, Verified};
 use preheat_tensor::Dtype;
 
 use super::{Arithmetic, StageDtype};
 
-/// What attention takes beside its operands and its result.
+/// The memory that attention takes in addition to its operands and its result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AttentionMemory {
-    /// Whether scores are held whole, `[batch, heads, rows, rows]`, before and after the softmax.
-    /// Fused kernels hold a block of them.
+    /// Whether the scores are stored as a whole, `[batch, heads, rows, rows]`, before and after the
+    /// softmax. Fused kernels store only a block of them.
     pub whole_scores: bool,
     /// Whether operands of a shorter dtype are first copied to float32.
     pub in_float32: bool,
 }
 
 impl AttentionMemory {
-    /// What it is on a device through libtorch: its `scaled_dot_product_attention` is fused on CUDA
-    /// and on the CPU, and made of single operations on mps.
+    /// The memory on a device through libtorch, whose `scaled_dot_product_attention` is fused on
+    /// CUDA and on the CPU, and made of single operations on mps.
     pub fn of(on: Arithmetic, dtype: &StageDtype) -> Self {
         Self { whole_scores: on == Arithmetic::Mps, in_float32: dtype.attention_in_float32 }
     }
@@ -40,7 +42,7 @@ impl AttentionMemory {
             .filter(|kind| is_copied(kind))
             .map(|kind| float32(kind))
             .fold(0, add);
-        // The result comes in float32, too, before it is rounded.
+        // The result is float32, too, before it is rounded.
         let result = if is_copied(&query) { float32(query) } else { 0 };
         let row_bytes = if in_float32 { 4 } else { bytes_of(query.dtype) };
         let scores = [query.dims[0], attention.heads, query.dims[1], key.dims[1], row_bytes];
@@ -50,18 +52,18 @@ impl AttentionMemory {
     }
 }
 
-/// What is alive at the worst moment of a stage.
+/// The memory that is alive at the worst moment of a stage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Activations {
-    /// Bytes, weights aside.
+    /// Bytes, without the weights.
     pub bytes: u64,
-    /// The position of the op at which that is so, among the function's nodes.
+    /// The position of the op at that moment, among the function's nodes.
     pub at: usize,
     /// The name of that op.
     pub op: &'static str,
 }
 
-/// The activations of `function`, executed op by op in its order.
+/// The activations of `function`, if its ops are executed one by one in their order.
 pub fn activations(function: &Verified, attention: AttentionMemory) -> Activations {
     let lives = Lives::of(function);
     let inputs = function.inputs().iter().map(|input| bytes_of_type(&input.kind)).fold(0, add);
@@ -85,8 +87,8 @@ pub fn activations(function: &Verified, attention: AttentionMemory) -> Activatio
     worst
 }
 
-/// What an op takes on the side that libtorch is given in float32 whatever it works on
-/// (docs/precision.md): its operand once more, and its result before that is rounded.
+/// The extra memory of an op whose operand libtorch always gets in float32 (docs/precision.md): a
+/// copy of the operand, and the result before it is rounded.
 fn float32_copies(operand: &Type) -> u64 {
     if bytes_of(operand.dtype) < 4 { operand.elements().saturating_mul(2 * 4) } else { 0 }
 }
@@ -108,19 +110,19 @@ pub fn largest_layer_bytes(function: &Verified) -> u64 {
     function.nodes().iter().map(|node| of_op(&node.op)).max().unwrap_or(0)
 }
 
-/// When memory is taken and given back.
+/// When memory is allocated and when it is freed.
 struct Lives {
-    /// What each op takes for its result: nothing for weights and inputs, which are counted apart,
-    /// and for views.
+    /// The bytes that each op takes for its result: none for weights and inputs, which are counted
+    /// separately, and none for views.
     own_bytes: Vec<u64>,
-    /// What is not read again after each op.
+    /// The bytes that are not read again after each op.
     ending_at: Vec<u64>,
 }
 
 impl Lives {
     fn of(function: &Verified) -> Self {
         let nodes = function.nodes();
-        // A view lives in the memory of what it looks at.
+        // A view shares the memory of the tensor that it views.
         let mut owners: Vec<usize> = Vec::with_capacity(nodes.len());
         let mut last_read: Vec<usize> = (0..nodes.len()).collect();
         for (at, node) in nodes.iter().enumerate() {
@@ -132,7 +134,7 @@ impl Lives {
             for operand in node.op.operands() {
                 last_read[owners[operand.index()]] = at;
             }
-            // A view that nothing reads must not end before it was made.
+            // The memory of a view that nothing reads must not end before the view is made.
             last_read[owner] = last_read[owner].max(at);
         }
         let own = |(at, node): (usize, &preheat_ir::graph::Node)| match node.op {
@@ -186,7 +188,7 @@ mod tests {
         Type::new(Dtype::Float32, dims)
     }
 
-    /// What is alive at each op, found anew for each from the definition alone.
+    /// The bytes that are alive at the worst op, computed for each op from the definition alone.
     fn by_brute_force(function: &Verified) -> u64 {
         let nodes = function.nodes();
         let owner = |mut value: Value| loop {
@@ -272,7 +274,7 @@ mod tests {
             x = b.unary(UnaryOp::Silu, x).unwrap();
         }
         b.output("y", x);
-        // The input, the operand and the result: however long the chain.
+        // The input, the operand and the result are alive, however long the chain is.
         assert_eq!(activations(&b.finish().unwrap(), FUSED).bytes, 1200);
     }
 

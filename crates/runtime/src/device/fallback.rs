@@ -1,5 +1,7 @@
-//! What is tried when a device runs out of memory, in order: the VAE decodes in slices, then in
-//! overlapping tiles; then stages are offloaded; then it is an error, with the figures.
+//! What is tried when a device runs out of memory?
+//!
+//! In this order: the VAE decodes in slices, then in overlapping tiles; then stages are offloaded;
+//! then the request fails, with the figures.
 
 use std::fmt;
 
@@ -19,7 +21,7 @@ pub enum Decode {
     Tiles,
 }
 
-/// How a request is executed as far as memory goes.
+/// How a request is executed, as far as it matters for memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Strategy {
     /// How the VAE decodes.
@@ -29,9 +31,9 @@ pub struct Strategy {
 }
 
 impl Strategy {
-    /// What is tried after `stage` ran out of memory; `None` where nothing is left. Only what helps
-    /// that stage is tried: tiles do nothing for the denoiser, slices nothing for a single picture,
-    /// and on the CPU there is nowhere to offload to.
+    /// What is tried next after `stage` ran out of memory; `None` if nothing is left. Only measures
+    /// that help that stage are tried: tiles do not help the denoiser, slices do not help a single
+    /// picture, and the CPU has no other memory to offload to.
     #[must_use]
     pub fn after_out_of_memory(self, stage: StageKind, batch: u64, on_cpu: bool) -> Option<Self> {
         let decoding = matches!(stage, StageKind::Vae { .. });
@@ -65,7 +67,7 @@ impl fmt::Display for Strategy {
     }
 }
 
-/// Memory ran out, and nothing is left to try.
+/// Memory ran out, and there is nothing left to try.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "stage `{stage}` ran out of memory on {}: by the estimate it takes {} at best, {} was free and {} of that reserved; tried: {}. Make \
@@ -77,7 +79,7 @@ impl fmt::Display for Strategy {
     in_words(tried)
 )]
 pub struct OutOfMemory {
-    /// The stage that ran out.
+    /// The stage that ran out of memory.
     pub stage: String,
     /// The device, and what was estimated for it.
     pub decision: Box<Decision>,
@@ -101,15 +103,16 @@ pub struct Tile {
     pub sides: [u64; 2],
 }
 
-/// Latents of a tile's side: what Stable Diffusion's VAE was trained on, as in diffusers'
-/// `tile_latent_min_size`.
+/// The side of a tile in latents: the size that Stable Diffusion's VAE was trained on, as in
+/// diffusers' `tile_latent_min_size`.
 pub const TILE: u64 = 64;
-/// Latents that neighbouring tiles share at least: a quarter, as in diffusers'
+/// The least number of latents that neighbouring tiles share: a quarter, as in diffusers'
 /// `tile_overlap_factor`.
 pub const TILE_OVERLAP: u64 = 16;
 
-/// Tiles that cover latents of `sides`, row by row. All are of one size, so that one graph decodes
-/// them; the last of a row ends with it, and shares more than [`TILE_OVERLAP`] with its neighbour.
+/// Tiles that cover latents of `sides`, row by row. All have the same size, so that one graph
+/// decodes them. The last tile of a row ends where the row ends, and may share more than
+/// [`TILE_OVERLAP`] with its neighbour.
 pub fn tiles(sides: [u64; 2]) -> Vec<Tile> {
     let origins = |side: u64| -> Vec<u64> {
         let last = side.saturating_sub(TILE);

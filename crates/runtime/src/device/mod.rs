@@ -1,6 +1,7 @@
-//! Which device a run goes to, in which dtype each stage computes, what rests where, and what is
-//! tried when memory runs out: pure decisions over described hardware, so that every case can be
-//! tested on any machine. docs/devices.md has them as tables.
+//! Which device, dtype, place and batch does each part of a run get?
+//!
+//! These are pure decisions over described hardware, so that every case can be tested on any
+//! machine; nothing here runs on a device. docs/devices.md has the decisions as tables.
 //!
 //! | question | answered in |
 //! |---|---|
@@ -38,14 +39,14 @@ pub use torch::OperatingSystem;
 /// A device as the user names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum DeviceName {
-    /// The best that is there: tpu, cuda, mps, cpu, and xla-cpu where the torch library is not
-    /// installed.
+    /// The best device of the machine: tpu, cuda, mps or cpu, in this order; xla-cpu if the torch
+    /// library is not installed.
     #[default]
     Auto,
     /// A TPU, through libtpu.
     Tpu,
-    /// A CUDA card through libtorch, by index; `cuda` alone is index 0. ROCm's cards are called so,
-    /// too, as libtorch calls them.
+    /// A CUDA card through libtorch, by index; `cuda` alone is index 0. ROCm's cards have this
+    /// name, too, as in libtorch.
     Cuda(u32),
     /// Apple's GPU through libtorch.
     Mps,
@@ -55,8 +56,7 @@ pub enum DeviceName {
     XlaCpu,
     /// A CUDA card through XLA.
     XlaCuda,
-    /// A device of libtorch's that is only counted as one: `PREHEAT_TORCH_FAKE_DEVICES` adds them,
-    /// for tests.
+    /// A pretended device of libtorch: `PREHEAT_TORCH_FAKE_DEVICES` adds such devices for tests.
     Fake(u32),
 }
 
@@ -151,15 +151,15 @@ impl From<TorchId> for DeviceName {
     }
 }
 
-/// Whether the TPU backend is forced on, off, or neither (`--tpu-enable`, `--tpu-disable`).
+/// Whether the TPU is forced on, forced off, or neither (`--tpu-enable`, `--tpu-disable`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum TpuSwitch {
     /// Neither flag was given.
     #[default]
     Unset,
-    /// `--tpu-enable`: a TPU, or an error.
+    /// `--tpu-enable`: the run uses a TPU or fails.
     Enabled,
-    /// `--tpu-disable`: never a TPU.
+    /// `--tpu-disable`: the run never uses a TPU.
     Disabled,
 }
 
@@ -168,36 +168,37 @@ pub enum TpuSwitch {
 pub struct Request {
     /// `--device`.
     pub device: DeviceName,
-    /// `--strict-device`: an unavailable device is an error rather than a warning and the CPU.
+    /// `--strict-device`: if the device cannot be used, the run fails instead of warning and using
+    /// the CPU.
     pub strict: bool,
     /// `--tpu-enable` or `--tpu-disable`.
     pub tpu: TpuSwitch,
 }
 
-/// What this machine has, as found; nothing is loaded to find it.
+/// The devices that were found on this machine. No plugin is loaded to find them.
 #[derive(Debug, Clone)]
 pub struct Inventory {
-    /// Where libtpu is, or why it is nowhere.
+    /// The path of libtpu, or why it was not found.
     pub tpu_plugin: Result<PathBuf, String>,
-    /// The TPU that is attached, in words; or where it was looked for.
+    /// A description of the TPU that is attached, or of the places where one was looked for.
     pub tpu_hardware: Result<String, String>,
     /// Whether `TPU_SKIP_MDS_QUERY` is set, in which case libtpu answers at once on a machine
     /// without a TPU.
     pub tpu_answers_at_once: bool,
-    /// Where XLA's CPU plugin is, or why it is nowhere.
+    /// The path of XLA's CPU plugin, or why it was not found.
     pub xla_cpu_plugin: Result<PathBuf, String>,
-    /// Where XLA's CUDA plugin is, or why it is nowhere.
+    /// The path of XLA's CUDA plugin, or why it was not found.
     pub xla_cuda_plugin: Result<PathBuf, String>,
-    /// What libtorch offers, in its order; or why it cannot be used.
+    /// The devices that libtorch offers, in its order, or why it cannot be used.
     pub torch: Result<Vec<TorchDevice>, String>,
     /// Where MLX was found, if it was. It is reported, never chosen.
     pub mlx: Option<String>,
-    /// What this machine runs.
+    /// The operating system of this machine.
     pub system: OperatingSystem,
 }
 
 impl Inventory {
-    /// The inventory in which one file is every plugin: for a caller who names the file.
+    /// The inventory in which one file serves as every plugin, for a caller who names the file.
     pub fn of_one_plugin(path: &Path) -> Self {
         Self {
             tpu_plugin: Ok(path.to_owned()),
@@ -214,7 +215,7 @@ impl Inventory {
         }
     }
 
-    /// The plugin that drives `device`, or why `device` cannot be used, in words.
+    /// The plugin that drives `device`, or the reason why `device` cannot be used.
     pub fn plugin(&self, device: XlaDevice) -> Result<&Path, String> {
         let plugin = match device {
             XlaDevice::Tpu => &self.tpu_plugin,
@@ -222,8 +223,8 @@ impl Inventory {
             XlaDevice::XlaCpu => &self.xla_cpu_plugin,
         };
         let path = plugin.as_deref().map_err(Clone::clone)?;
-        // Without a TPU libtpu asks a metadata server that is not there, 30 times per variable, and
-        // looks hung for minutes.
+        // Where there is no TPU, libtpu asks a metadata server that does not exist, 30 times per
+        // variable, and seems to hang for minutes.
         if device == XlaDevice::Tpu && !self.tpu_answers_at_once {
             self.tpu_hardware.as_ref().map_err(Clone::clone)?;
         }
@@ -234,19 +235,19 @@ impl Inventory {
 /// A device that a run can go to, and what drives it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Selected {
-    /// Compiled graphs, through PJRT.
+    /// A device that runs compiled graphs, through PJRT.
     Xla {
-        /// Which.
+        /// The device.
         device: XlaDevice,
         /// The plugin that drives it.
         plugin: PathBuf,
     },
-    /// libtorch's operations, one by one.
+    /// A device that runs libtorch's operations one by one.
     Torch(TorchDevice),
 }
 
 impl Selected {
-    /// The device, where it runs compiled graphs.
+    /// The device, if it runs compiled graphs.
     pub fn xla(&self) -> Option<XlaDevice> {
         match self {
             Self::Xla { device, .. } => Some(*device),
@@ -254,7 +255,7 @@ impl Selected {
         }
     }
 
-    /// The device, where it runs through libtorch.
+    /// The device, if it runs through libtorch.
     pub fn torch(&self) -> Option<&TorchDevice> {
         match self {
             Self::Torch(device) => Some(device),
@@ -281,14 +282,14 @@ pub struct Choice {
     pub selected: Selected,
     /// Why, in a phrase.
     pub reason: String,
-    /// What the user should know: the device that was asked for could not be had.
+    /// What the user should know: that the device that was asked for cannot be used.
     pub warnings: Vec<String>,
 }
 
 /// Why no device could be chosen.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DeviceError {
-    /// The name is none that preheat knows.
+    /// preheat knows no device of this name.
     #[error(
         "unknown device `{name}`: it is one of auto, tpu, cuda, cuda:N, mps, cpu, xla-cpu, xla-cuda"
     )]
@@ -311,7 +312,7 @@ pub enum DeviceError {
         /// Why libtorch cannot be used.
         why: String,
     },
-    /// A device for one stage that does not go with the device of the others.
+    /// The device of one stage cannot be combined with the device of the others.
     #[error("{flag} {device} does not go with `{others}`, on which the other stages run: {why}")]
     Stage {
         /// The flag.
@@ -323,7 +324,7 @@ pub enum DeviceError {
         /// Why, and what to do.
         why: &'static str,
     },
-    /// The device that was asked for cannot be used, and nothing may stand in for it.
+    /// The device that was asked for cannot be used, and no other may stand in for it.
     #[error("device `{device}` cannot be used: {why}")]
     Unavailable {
         /// The device that was asked for.
@@ -331,16 +332,16 @@ pub enum DeviceError {
         /// Why, and what to do.
         why: String,
     },
-    /// `--tpu-enable` and a flag that rules the TPU out.
+    /// `--tpu-enable` was given together with a flag that rules the TPU out.
     #[error("--tpu-enable and {other} contradict each other: give one of them")]
     Contradiction {
         /// The other flag.
         other: String,
     },
-    /// No device at all can be used.
+    /// This machine has no device that can be used.
     #[error("no device can be used: {why}")]
     None {
-        /// What is missing, device by device, and what to do.
+        /// What each device lacks, and what to do.
         why: String,
     },
 }

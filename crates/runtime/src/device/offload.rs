@@ -1,10 +1,10 @@
-//! Which stages stay on their device, and which are moved in when they are needed.
+//! Which stages stay on their device, and which are moved there when they are needed?
 //!
 //! | mode | weights rest | on the device at the worst moment |
 //! |---|---|---|
-//! | none | on the device | the weights of every stage, and the activations of the stage that has most |
-//! | model | in the host's memory, a whole stage moves in and out | weights and activations of the stage that has most of both |
-//! | sequential | in the host's memory, an op's weights move in and out | activations of a stage, and its largest op's weights twice: the next comes while one is read |
+//! | none | on the device | the weights of all stages, and the largest activations of a stage |
+//! | model | in the host's memory; a whole stage moves in and out | the largest sum of a stage's weights and activations |
+//! | sequential | in the host's memory; an op's weights move in and out | a stage's activations and twice its largest op's weights, since the next weights come while one op's are read |
 
 use std::fmt;
 use std::str::FromStr;
@@ -15,30 +15,30 @@ use preheat_ir::graph::Verified;
 use super::estimate::{AttentionMemory, activations, largest_layer_bytes, weight_bytes};
 use super::{TorchDevice, TorchId};
 
-/// What was asked for (`--offload`).
+/// What the user asked for (`--offload`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Offload {
-    /// The least that fits by the estimate.
+    /// The mode with the least offloading that fits by the estimate.
     #[default]
     Auto,
-    /// This one, whatever the estimate says.
+    /// This mode, whatever the estimate says.
     Always(Mode),
 }
 
-/// How weights come to their device.
+/// How weights get to their device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Mode {
-    /// They rest there.
+    /// The weights rest on the device.
     None,
-    /// Stage by stage.
+    /// The weights are moved stage by stage.
     Model,
-    /// Op by op.
+    /// The weights are moved op by op.
     Sequential,
 }
 
-/// A name that is no way to offload.
+/// The text is not the name of an offload mode.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no way to offload; auto, none, model and sequential are")]
+#[error("{0:?} is not an offload mode: choose auto, none, model or sequential")]
 pub struct ParseOffloadError(String);
 
 impl FromStr for Offload {
@@ -74,14 +74,14 @@ impl fmt::Display for Mode {
     }
 }
 
-/// What one stage takes, in bytes.
+/// The memory that one stage takes, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct StageNeed {
-    /// All weights.
+    /// The bytes of all weights.
     pub weight_bytes: u64,
-    /// The weights of the op that reads most.
+    /// The bytes of the weights of the op that reads most of them.
     pub largest_layer_bytes: u64,
-    /// What is alive at the worst moment, weights aside.
+    /// The bytes that are alive at the worst moment, without the weights.
     pub activation_bytes: u64,
 }
 
@@ -96,7 +96,7 @@ impl StageNeed {
     }
 }
 
-/// What the stages of one device take at the worst moment, in bytes, by mode.
+/// The memory that the stages of one device take at the worst moment, in bytes, for each mode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Figures {
     /// With every stage resident.
@@ -134,23 +134,24 @@ impl Figures {
     }
 }
 
-/// How the weights of the stages of one device come to it, and why.
+/// How the weights of the stages of one device get to it, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {
     /// The device.
     pub device: TorchDevice,
     /// The mode.
     pub mode: Mode,
-    /// What each mode would take.
+    /// The memory that each mode would take.
     pub figures: Figures,
-    /// What is left alone of the memory that is free, in bytes.
+    /// The part of the free memory that is not used, in bytes.
     pub reserve_bytes: u64,
     /// Why, in a phrase.
     pub reason: String,
 }
 
-/// What is left to others unless `--reserve-memory` says otherwise: on a card the workspaces and
-/// the rounding of libraries, on memory that the whole machine shares the rest of the machine, too.
+/// The memory that is left to others unless `--reserve-memory` says otherwise. On a card it is for
+/// the workspaces and the rounding of libraries; on memory that the whole machine shares, it is for
+/// the rest of the machine, too.
 pub fn default_reserve_bytes(device: TorchId) -> u64 {
     match device {
         TorchId::Cuda(_) => 512 << 20,
@@ -174,12 +175,12 @@ impl Decision {
         Self { device: device.clone(), mode, figures, reserve_bytes, reason }
     }
 
-    /// Bytes that may be taken, where that is known.
+    /// The number of bytes that may be taken, if it is known.
     pub fn budget_bytes(&self) -> Option<u64> {
         self.device.free_bytes.map(|free| free.saturating_sub(self.reserve_bytes))
     }
 
-    /// Whether the chosen mode fits by the estimate; `None` where nothing is known of the memory.
+    /// Whether the chosen mode fits by the estimate; `None` if the memory is not known.
     pub fn fits(&self) -> Option<bool> {
         Some(self.figures.under(self.mode) <= self.budget_bytes()?)
     }

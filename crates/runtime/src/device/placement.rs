@@ -1,7 +1,7 @@
-//! Where each tensor of a request rests, and where and in which dtype it is read.
+//! Where does each tensor of a request rest, and where and in which dtype is it read?
 //!
 //! A stage's inputs go to the device that executes the stage, wherever its weights rest, in the
-//! type in which its graph declares them: `arguments.rs` sees to it at each execution.
+//! type in which its graph declares them. `arguments.rs` enforces this at each execution.
 //!
 //! The host's memory is libtorch's device `cpu`.
 
@@ -22,7 +22,7 @@ pub const HOST: TorchId = TorchId::Cpu;
 pub struct Stage<'a> {
     /// Its name.
     pub name: &'a str,
-    /// What it is.
+    /// Which kind of stage it is.
     pub kind: StageKind,
     /// Its graph, in the dtype that was decided.
     pub function: &'a Verified,
@@ -32,22 +32,22 @@ pub struct Stage<'a> {
     pub dtype: StageDtype,
 }
 
-/// What a tensor is for.
+/// The role of a tensor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TensorClass {
-    /// Of the checkpoint.
+    /// Weights of the checkpoint.
     Weights,
-    /// Ids of a prompt, and where it ends.
+    /// The token ids of a prompt, and the position of its end.
     Tokens,
-    /// A prompt as the denoiser is given it.
+    /// An encoded prompt, as the denoiser reads it.
     Prompt,
-    /// The numbers of one step, and what Stable Diffusion XL is told of sizes.
+    /// The numbers of one step, and the sizes that Stable Diffusion XL is given.
     Scalars,
-    /// Drawn on the host in float32, so that a seed is the same picture everywhere.
+    /// Noise, drawn on the host in float32, so that a seed gives the same picture on every device.
     Noise,
-    /// Latents, and what the scheduler remembers of earlier steps.
+    /// Latents, and the results of earlier steps that the scheduler keeps.
     Latents,
-    /// What the VAE's decoder gives.
+    /// The picture that the VAE's decoder returns.
     Picture,
 }
 
@@ -93,13 +93,13 @@ impl fmt::Display for TensorClass {
 pub struct Slot {
     /// Its name in the graph.
     pub name: String,
-    /// What it is for.
+    /// Its role.
     pub class: TensorClass,
     /// Its type on the device.
     pub kind: Type,
-    /// Where it is while no stage reads it.
+    /// The device that it is on while no stage reads it.
     pub rests: TorchId,
-    /// Where the stage reads or makes it.
+    /// The device on which the stage reads or makes it.
     pub executes: TorchId,
 }
 
@@ -110,13 +110,13 @@ pub struct StagePlan {
     pub name: String,
     /// The device that executes it.
     pub executes: TorchId,
-    /// Where its weights are while it does not run.
+    /// The device that its weights are on while it does not run.
     pub weights_rest: TorchId,
-    /// How they come to the device.
+    /// How its weights get to the device.
     pub offload: Mode,
     /// Its dtype.
     pub dtype: StageDtype,
-    /// What it takes.
+    /// The memory that it takes.
     pub need: StageNeed,
     /// Its inputs, in the graph's order.
     pub inputs: Vec<Slot>,
@@ -127,15 +127,15 @@ pub struct StagePlan {
 /// How a request is executed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
-    /// How weights come to each device that is used.
+    /// How weights get to each device that is used.
     pub devices: Vec<Decision>,
     /// The stages, in the order in which they run.
     pub stages: Vec<StagePlan>,
 }
 
 impl Plan {
-    /// Plans the stages of a request. `reserve_bytes` is left alone on each device; `None` for the
-    /// default.
+    /// Plans the stages of a request. `reserve_bytes` of the free memory of each device are not
+    /// used; `None` selects the default.
     pub fn of(stages: &[Stage<'_>], offload: Offload, reserve_bytes: Option<u64>) -> Self {
         let denoiser = stages.iter().find(|stage| stage.kind == StageKind::Denoiser);
         let needs: Vec<StageNeed> = stages.iter().map(|stage| stage.need(denoiser)).collect();
@@ -160,20 +160,21 @@ impl Plan {
         Self { devices, stages }
     }
 
-    /// The slowest mode of any device.
+    /// The slowest mode among the devices.
     pub fn mode(&self) -> Mode {
         self.devices.iter().map(|decision| decision.mode).max().unwrap_or(Mode::None)
     }
 
-    /// Whether it fits on every device by the estimate; `None` where nothing is known of one.
+    /// Whether the plan fits on every device by the estimate; `None` if the memory of one device is
+    /// not known.
     pub fn fits(&self) -> Option<bool> {
         self.devices.iter().map(Decision::fits).try_fold(true, |all, fits| Some(all && fits?))
     }
 }
 
 impl Stage<'_> {
-    /// What it takes; on the denoiser's device with what the denoiser is given, which rests there
-    /// while other stages run.
+    /// The memory that it takes. On the denoiser's device this includes the denoiser's inputs,
+    /// which rest there while other stages run.
     fn need(&self, denoiser: Option<&Self>) -> StageNeed {
         let own = StageNeed::of(
             self.function,
@@ -238,7 +239,7 @@ impl Stage<'_> {
     }
 }
 
-/// One line for each device and stage, as it is shown to a person.
+/// One line for each device and stage, for people.
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for decision in &self.devices {

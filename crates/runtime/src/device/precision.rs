@@ -1,6 +1,8 @@
-//! Which dtype each stage computes in: one table over the device, what was asked for, and the
-//! stage. docs/devices.md shows it; `graph::autocast` then says op by op what computes in that
-//! dtype (docs/precision.md).
+//! Which dtype does each stage compute in?
+//!
+//! One table answers this from the device, the precision that was asked for, and the stage;
+//! docs/devices.md shows it. Which ops of a stage compute in that dtype is decided op by op in
+//! `graph::autocast` (docs/precision.md).
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,10 +12,10 @@ use preheat_tensor::Dtype;
 use super::torch::{breaks_in_float16, computes_bfloat16};
 use super::{Selected, TorchId};
 
-/// What was asked for.
+/// What the user asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Precision {
-    /// What suits the device: bfloat16 where it computes that natively.
+    /// The precision that suits the device: bfloat16 where the device computes it natively.
     #[default]
     Auto,
     /// bfloat16.
@@ -24,9 +26,9 @@ pub enum Precision {
     Fp32,
 }
 
-/// A name that is no precision.
+/// The text is not the name of a precision.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no precision; auto, bf16, fp16 and fp32 are")]
+#[error("{0:?} is not a precision: choose auto, bf16, fp16 or fp32")]
 pub struct ParsePrecisionError(String);
 
 impl FromStr for Precision {
@@ -54,10 +56,10 @@ impl fmt::Display for Precision {
     }
 }
 
-/// The precisions of a pipeline's stages: one for all, and one for each that differs.
+/// The precisions of a pipeline's stages: one for all of them, and one for each stage that differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Precisions {
-    /// For every stage that has none of its own.
+    /// The precision of every stage that has none of its own.
     pub all: Precision,
     /// For the text encoders.
     pub text_encoder: Option<Precision>,
@@ -67,7 +69,8 @@ pub struct Precisions {
     pub vae: Option<Precision>,
     /// Whether [`Precision::Auto`] may be bfloat16 on devices of XLA (`--tpu-autocast-bf16`).
     pub autocast: bool,
-    /// Whether what was asked for wins over the device's own rule (`--force-precision`).
+    /// Whether the precision that was asked for overrides the device's own rule
+    /// (`--force-precision`).
     pub force: bool,
 }
 
@@ -84,7 +87,7 @@ impl Default for Precisions {
     }
 }
 
-/// A stage, as far as its dtype goes.
+/// A stage, as far as it matters for the dtype.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StageKind {
     /// A text encoder.
@@ -93,24 +96,24 @@ pub enum StageKind {
     Denoiser,
     /// The VAE's decoder.
     Vae {
-        /// Whether its config says that its numbers do not fit float16 (`force_upcast`).
+        /// Whether its config says that its values do not fit in float16 (`force_upcast`).
         force_upcast: bool,
     },
 }
 
-/// What of a device decides dtypes.
+/// The facts about a device that decide dtypes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Arithmetic {
     /// Compiled graphs on a device of XLA.
     Xla {
-        /// Whether it computes bfloat16 as fast as it should: every one but the CPU.
+        /// Whether it computes bfloat16 at full speed; only the CPU does not.
         native_bfloat16: bool,
     },
     /// A card through libtorch.
     Cuda {
-        /// Whether it computes bfloat16 itself.
+        /// Whether its hardware computes bfloat16.
         native_bfloat16: bool,
-        /// Whether it gives NaN in float16.
+        /// Whether it returns NaN in float16.
         breaks_in_float16: bool,
     },
     /// Apple's GPU through libtorch.
@@ -143,17 +146,17 @@ impl From<&super::TorchDevice> for Arithmetic {
     }
 }
 
-/// In which dtype a stage computes, and why.
+/// The dtype that a stage computes in, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StageDtype {
-    /// That of convolutions and matrix products.
+    /// The dtype of convolutions and matrix products.
     pub dtype: Dtype,
-    /// Whether attention is computed in float32 all the same.
+    /// Whether attention is computed in float32 even if `dtype` is another.
     pub attention_in_float32: bool,
     /// Why, in a phrase.
     pub reason: &'static str,
-    /// What the user should know: the precision that was asked for is not what the stage computes
-    /// in.
+    /// What the user should know: that the stage does not compute in the precision that was asked
+    /// for.
     pub warning: Option<String>,
 }
 
@@ -185,14 +188,14 @@ impl Precisions {
                 if too_large { "" } else { "; --force-precision computes in it all the same" };
             format!("{} in {dtype}, not {wanted}: {reason}{way_out}", stage.computes())
         });
-        // Apple's matrix products lose sums in either short dtype, and pictures come out black:
+        // Apple's matrix products lose sums in either short dtype, and pictures become black:
         // Comfy-Org/ComfyUI#4799 and #8485 (float16), #15819 (bfloat16).
         let attention_in_float32 = on == Arithmetic::Mps && dtype != Dtype::Float32;
         StageDtype { dtype, attention_in_float32, reason, warning }
     }
 }
 
-/// The table: the devices' own rules first, and otherwise what was asked for.
+/// The table: the devices' own rules come first, then what was asked for.
 fn rule(on: Arithmetic, asked: Precision, autocast: bool) -> (Dtype, &'static str) {
     use Arithmetic::{Cpu, Cuda, Mps, Xla};
     use Precision::{Auto, Bf16, Fp16, Fp32};
@@ -201,7 +204,9 @@ fn rule(on: Arithmetic, asked: Precision, autocast: bool) -> (Dtype, &'static st
             (Dtype::BFloat16, "native on the device")
         }
         (Xla { native_bfloat16: true }, Auto) => (Dtype::Float32, "--tpu-autocast-bf16=false"),
-        (Xla { native_bfloat16: false }, Auto) => (Dtype::Float32, "XLA:CPU is no faster in less"),
+        (Xla { native_bfloat16: false }, Auto) => {
+            (Dtype::Float32, "XLA:CPU is no faster in a shorter dtype")
+        }
         (Cuda { breaks_in_float16: true, .. }, Auto | Bf16 | Fp16) => {
             (Dtype::Float32, "GTX 16 cards have no bfloat16, and give NaN in float16")
         }
@@ -218,8 +223,8 @@ fn rule(on: Arithmetic, asked: Precision, autocast: bool) -> (Dtype, &'static st
     }
 }
 
-/// The dtype in which a tensor of `dtype` is kept on a device: as it is, but for float64, which mps
-/// does not have.
+/// The dtype in which a tensor of `dtype` is kept on a device: the same, except for float64 on mps,
+/// which has no float64.
 pub fn carried(dtype: Dtype, on: Arithmetic) -> Dtype {
     match (dtype, on) {
         (Dtype::Float64, Arithmetic::Mps) => Dtype::Float32,
@@ -228,7 +233,7 @@ pub fn carried(dtype: Dtype, on: Arithmetic) -> Dtype {
 }
 
 impl Precision {
-    /// The dtype that is asked for by name.
+    /// The dtype that this precision names.
     fn dtype(self) -> Option<Dtype> {
         match self {
             Self::Auto => None,
@@ -369,7 +374,7 @@ mod tests {
         for precision in [Precision::Auto, Precision::Bf16, Precision::Fp16, Precision::Fp32] {
             assert_eq!(precision.to_string().parse(), Ok(precision));
         }
-        // A dtype's own name will do.
+        // A dtype's own name is accepted, too.
         for dtype in [Dtype::BFloat16, Dtype::Float16, Dtype::Float32] {
             assert_eq!(
                 dtype.to_string().parse::<Precision>().map(Precision::dtype),
@@ -377,6 +382,9 @@ mod tests {
             );
         }
         let error = "int8".parse::<Precision>().unwrap_err();
-        assert_eq!(error.to_string(), "\"int8\" is no precision; auto, bf16, fp16 and fp32 are");
+        assert_eq!(
+            error.to_string(),
+            "\"int8\" is not a precision: choose auto, bf16, fp16 or fp32"
+        );
     }
 }

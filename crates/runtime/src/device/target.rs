@@ -1,11 +1,12 @@
-//! Hardware that need not be here: what graphs can be compiled for ahead of time.
+//! Which hardware, here or not, can graphs be compiled for ahead of time?
 
 use std::fmt;
 use std::str::FromStr;
 
 use super::XlaDevice;
 
-/// Hardware by name, such as `tpu:v5e:1x1`: a device, and a topology as its plugin names it.
+/// Hardware by name, such as `tpu:v5e:1x1`: a device, and a topology under its plugin's name for
+/// it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Target {
     device: XlaDevice,
@@ -13,7 +14,7 @@ pub struct Target {
 }
 
 impl Target {
-    /// The device, which says whose plugin compiles.
+    /// The device, which decides whose plugin compiles.
     pub fn device(&self) -> XlaDevice {
         self.device
     }
@@ -30,15 +31,15 @@ impl fmt::Display for Target {
     }
 }
 
-/// Why a text names no hardware.
+/// Why a text is not the name of a target.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("no target is called `{given}`: {why}; targets are such as {EXAMPLES}")]
+#[error("`{given}` is not a target: {why}; examples of targets: {EXAMPLES}")]
 pub struct TargetError {
     given: String,
     why: &'static str,
 }
 
-/// Targets that libtpu 0.0.51 knows, for error messages.
+/// Examples of targets for error messages; libtpu 0.0.51 knows them.
 pub(crate) const EXAMPLES: &str = "tpu:v4:2x2x1, tpu:v5e:1x1, tpu:v5e:2x2, tpu:v6e:1x1";
 
 impl FromStr for Target {
@@ -53,7 +54,7 @@ impl FromStr for Target {
             "xla-cpu" => return Err(wrong("XLA:CPU compiles for the machine that it runs on")),
             _ => return Err(wrong("it does not begin with a device")),
         };
-        // libtpu takes an empty name for a v2.
+        // libtpu takes an empty name for a v2, so it is refused here.
         if topology.trim().is_empty() {
             return Err(wrong("it names no topology"));
         }
@@ -61,8 +62,8 @@ impl FromStr for Target {
     }
 }
 
-/// The name of a TPU's generation as topologies have it, and how many dimensions its chips are laid
-/// out in, by what the devices call themselves (`device_kind` of libtpu 0.0.51; Google's
+/// For each generation of TPUs: the name that its devices report (`device_kind` of libtpu 0.0.51),
+/// its name in topologies, and the number of dimensions in which its chips are laid out (Google's
 /// documentation of Cloud TPU has the layouts).
 const GENERATIONS: [(&str, &str, usize); 6] = [
     ("TPU v2", "v2", 2),
@@ -73,8 +74,8 @@ const GENERATIONS: [(&str, &str, usize); 6] = [
     ("TPU v6 lite", "v6e", 2),
 ];
 
-/// A topology as it is named: `v5e:1x1` for one `TPU v5 lite`. A kind that is not known keeps its
-/// own name and all its bounds.
+/// The name of a topology: `v5e:1x1` for one `TPU v5 lite`. An unknown kind keeps its own name and
+/// all its bounds.
 pub(crate) fn topology_name(topology: &preheat_cache::Topology) -> String {
     let known = GENERATIONS.iter().find(|(kind, ..)| *kind == topology.kind);
     let (name, dimensions) =

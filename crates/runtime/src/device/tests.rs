@@ -162,7 +162,7 @@ fn torch(id: TorchId, name: &str) -> TorchDevice {
     }
 }
 
-/// No TPU; libtorch with these devices and the CPU.
+/// A machine without a TPU, whose libtorch has these devices and the CPU.
 fn with_torch(system: OperatingSystem, gpus: &[TorchDevice]) -> Inventory {
     let offered = gpus.iter().cloned().chain([torch(TorchId::Cpu, "the CPU")]).collect();
     Inventory {

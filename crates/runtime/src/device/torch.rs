@@ -1,10 +1,10 @@
-//! What is known of libtorch's devices beyond what they say of themselves.
+//! What is known of libtorch's devices that they do not report themselves?
 
 use std::fmt;
 
 use preheat_torch_abi::{TorchDevice, TorchId};
 
-/// A device of libtorch without its index.
+/// The kind of a device of libtorch, without its index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Family {
     Cuda,
@@ -24,11 +24,11 @@ impl Family {
     }
 }
 
-/// Whether a card computes bfloat16 itself.
+/// Whether a card's hardware computes bfloat16.
 ///
-/// NVIDIA's do from compute capability 8.0 (Ampere); below it libtorch emulates. AMD's do on CDNA 2
-/// and 3 and from RDNA 3, which ROCm numbers 9.x and from 11.0; RDNA 1 and 2 are 10.x. A card that
-/// tells nothing is taken for a recent one.
+/// NVIDIA's cards do from compute capability 8.0 (Ampere) on; on older cards libtorch emulates it.
+/// AMD's cards do on CDNA 2 and 3 and from RDNA 3 on, which ROCm numbers 9.x and 11.0 upwards; RDNA
+/// 1 and 2 are 10.x. A card that does not report a number is taken for a recent one.
 pub(super) fn computes_bfloat16(card: &TorchDevice) -> bool {
     match card.compute_capability {
         Some((major, _)) if card.rocm => major == 9 || major >= 11,
@@ -37,8 +37,7 @@ pub(super) fn computes_bfloat16(card: &TorchDevice) -> bool {
     }
 }
 
-/// Whether float16 gives pictures that are black on this card, whatever is computed in float32
-/// around it.
+/// Whether float16 makes pictures black on this card, even if the ops around it compute in float32.
 ///
 /// NVIDIA's GTX 16 cards return NaN from float16 convolutions (pytorch/pytorch#58123,
 /// huggingface/diffusers#2153).
@@ -46,21 +45,21 @@ pub(super) fn breaks_in_float16(card: &TorchDevice) -> bool {
     !card.rocm && card.name.contains("GTX 16")
 }
 
-/// What a machine runs.
+/// An operating system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OperatingSystem {
-    /// Linux, WSL2 among it.
+    /// Linux, including WSL2.
     Linux,
     /// macOS.
     MacOs,
     /// Windows.
     Windows,
-    /// Something else.
+    /// Another system.
     Other,
 }
 
 impl OperatingSystem {
-    /// What this program was built for.
+    /// The system that this program was built for.
     pub fn of_this_machine() -> Self {
         match std::env::consts::OS {
             "linux" => Self::Linux,

@@ -1,5 +1,7 @@
-//! One graph: found among the records, kept or compiled anew, and found again by the requests that
-//! led to it.
+//! How is one graph rewarmed?
+//!
+//! It is found among the records, its executable is kept or compiled again, and the requests that
+//! led to the old executable are recorded with the new one.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,22 +19,22 @@ use crate::request::Asked;
 use crate::source::Graph;
 use crate::survival::{Survival, differs_only_in};
 
-/// What a newer build changes by itself. Where anything else differs, the compiler was asked for
-/// something else.
+/// The parts of an environment that a newer build of the plugin changes by itself. If another part
+/// differs, the compiler was asked for something else.
 const UPGRADED: [&str; 2] = ["plugin_build", "platform_version"];
 
-/// A program and how it was compiled, with the records of the executables that came of it.
+/// A program and its compile options, with the records of the executables that were made from them.
 #[derive(Debug)]
 pub(super) struct Origin {
-    /// The oldest first; at least one.
+    /// At least one record; the oldest comes first.
     records: Vec<GraphRecord>,
     newest: GraphRecord,
 }
 
-/// What the records hold for other environments of the same platform, each program with its options
-/// once.
+/// The programs that the records hold for other environments of the same platform. Each program is
+/// listed once for each set of options.
 ///
-/// Graphs are lowered for a platform, so that those of another would be of no use here.
+/// Graphs are lowered for a platform, so those of another platform would be of no use here.
 pub(super) fn origins(records: Vec<GraphRecord>, how: &Rewarm, here: &Environment) -> Vec<Origin> {
     let digest = here.digest();
     let wanted = |record: &GraphRecord| {
@@ -54,7 +56,7 @@ pub(super) fn origins(records: Vec<GraphRecord>, how: &Rewarm, here: &Environmen
 }
 
 impl Origin {
-    /// The graph that stands for all of them.
+    /// The key of the newest record, which stands for all of them.
     pub(super) fn key(&self) -> GraphKey {
         self.newest.graph_key
     }
@@ -63,7 +65,7 @@ impl Origin {
         &self.records
     }
 
-    /// What the last compile took.
+    /// The seconds that the latest compile took.
     pub(super) fn expected_seconds(&self) -> f64 {
         self.newest.measurements.compile_seconds
     }
@@ -75,8 +77,8 @@ impl Origin {
     /// The requests that led to any of the records, with the keys by which they lead to a graph of
     /// `environment`.
     ///
-    /// A request of which an earlier release did not record what its key was made of is left out:
-    /// it finds the graph by lowering it.
+    /// A request is left out if an earlier release did not record the inputs of its key. Such a
+    /// request finds the graph by lowering it.
     fn requests(&self, environment: &Digest) -> Vec<RecordedSignature> {
         let mut requests: Vec<RecordedSignature> = Vec::new();
         for recorded in self.records.iter().flat_map(|record| &record.signatures) {
@@ -92,7 +94,7 @@ impl Origin {
         requests
     }
 
-    /// A request for what is known of the graph.
+    /// A signature made from what is known of the graph.
     fn signature(&self) -> Signature {
         let latest = self.newest.signatures.last().map(|recorded| recorded.signature.clone());
         latest.unwrap_or_else(|| Signature {
@@ -107,7 +109,7 @@ impl Origin {
     }
 }
 
-/// Whether it is worth asking the plugin about a record: it differs by an upgrade alone.
+/// Whether to ask the plugin about a record, because only an upgrade makes it differ.
 pub(super) fn may_outlive(record: &GraphRecord, inner: &Inner) -> bool {
     differs_only_in(&UPGRADED, record, inner)
 }
@@ -143,7 +145,7 @@ impl Inner {
         one
     }
 
-    /// The program: every record has the same one.
+    /// The program, which is the same in every record.
     fn program_of(&self, origin: &Origin) -> Result<Program, Error> {
         let cache = self.cache()?;
         for record in &origin.records {
@@ -208,7 +210,7 @@ impl Inner {
         Ok(Renewed::Recompiled { compile_seconds, compile_peak_bytes })
     }
 
-    /// Stores machine code that the newer build takes under its new key, if there is any.
+    /// Stores an older build's machine code under the new key, if the newer build accepts it.
     fn keep_survivor(
         &self,
         origin: &Origin,
@@ -222,13 +224,14 @@ impl Inner {
         let store = self.cache()?.main();
         for candidate in origin.records.iter().rev().filter(|record| may_outlive(record, self)) {
             let Lookup::Hit(object) = store.load(&candidate.graph_key)? else { continue };
-            // Of what the object itself says: it was verified, and the index was not.
+            // The question is about the record in the object, which was verified. The index was
+            // not.
             if !survival.is_taken(&object.record) {
                 continue;
             }
             let (key, from) =
                 (self.store_survivor(&object, inputs, requests)?, object.record.graph_key);
-            tracing::info!(stage = origin.newest.stage, graph_key = %key, %from, "kept: the newer build takes it");
+            tracing::info!(stage = origin.newest.stage, graph_key = %key, %from, "kept: the newer build accepts it");
             return Ok(true);
         }
         Ok(false)

@@ -1,9 +1,9 @@
-//! Upgrade day: what the cache holds for other plugin builds, made ready for this one from the
-//! programs in its records.
+//! How does a cache become warm again after an upgrade?
 //!
-//! Neither a model nor a pipeline is asked. A record tells the program, how it was compiled, and
-//! for each request that led to it what the key of level 1 was made of, so that the same requests
-//! find the new executable without a lowering.
+//! The graphs that the cache holds for other plugin builds are compiled for this one, from the
+//! programs in their records. Neither a model nor a pipeline is needed. A record has the program,
+//! its compile options and, for each request that led to it, the inputs of level 1's key, so that
+//! the same requests find the new executable without lowering a graph.
 
 mod graphs;
 mod targets;
@@ -18,20 +18,21 @@ use super::error::Error;
 use super::survival::Survival;
 use crate::progress::{Event, EventKind};
 
-/// What is made ready.
+/// Which graphs are rewarmed.
 #[derive(Debug, Clone, Default)]
 pub struct Rewarm {
-    /// Only graphs that one of these models led to; where none is named, all.
+    /// Only graphs that one of these models led to; an empty list stands for all graphs.
     pub models: Vec<String>,
-    /// Whether graphs for other hardware of the same platform are taken as well, and not only those
-    /// that another build of the plugin, or other flags, compiled for the same hardware.
+    /// Whether graphs for other hardware of the same platform are included. If not, only those are
+    /// that were compiled for the same hardware, by another build of the plugin or with other
+    /// flags.
     pub from_other_hardware: bool,
-    /// How many compiles may run at once, memory allowing; `None`: one for every two processors.
+    /// How many compiles may run at once, if memory allows; `None`: one for every two processors.
     pub jobs: Option<usize>,
 }
 
 impl Rewarm {
-    /// Whether a graph is of one of the models, where any is named.
+    /// Whether a graph belongs to one of the models, if any is named.
     fn wants(&self, record: &GraphRecord) -> bool {
         let leads = |model: &String| {
             record.signatures.iter().any(|recorded| recorded.signature.model_id == *model)
@@ -40,48 +41,48 @@ impl Rewarm {
     }
 }
 
-/// One graph, and what became of it.
+/// One graph, and the result of rewarming it.
 #[derive(Debug)]
 pub struct Rewarmed {
-    /// The model of the latest request that led to it; empty where none is known.
+    /// The model of the latest request that led to it; empty if none is known.
     pub model_id: String,
-    /// Its stage.
+    /// The graph's stage.
     pub stage: String,
     /// The graph that the cache held.
     pub from: GraphKey,
     /// Its key for this plugin and hardware; `None` where its program is gone.
     pub graph_key: Option<GraphKey>,
-    /// How it came to be in the cache, or why it is not.
+    /// How its executable got into the cache, or why it is not there.
     pub outcome: Result<Renewed, Error>,
 }
 
-/// How a graph came to be in the cache.
+/// How an executable got into the cache.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Renewed {
     /// It was compiled from its program.
     Recompiled {
         /// Seconds the compile took.
         compile_seconds: f64,
-        /// The most memory it held; 0 where the system does not tell.
+        /// The most memory that the compile held; 0 if the system does not report it.
         compile_peak_bytes: u64,
     },
-    /// Its machine code is that of the older build: the plugin says that it takes it.
+    /// The older build's machine code was kept, because the plugin says that it accepts it.
     Kept,
-    /// It was there before.
+    /// The executable was already there.
     AlreadyThere,
 }
 
 impl Runtime {
-    /// Makes ready for this runtime's plugin and hardware what its cache holds for others, from the
-    /// programs in the records.
+    /// Makes the graphs that the cache holds for other environments warm for this runtime's plugin
+    /// and hardware, from the programs in the records.
     ///
-    /// Machine code that differs in nothing but the plugin's build, and which that build says it
-    /// takes (the `AbiVersion` extension), is not compiled anew but kept under its new key. What is
-    /// done is kept, whatever becomes of the rest.
+    /// Machine code that differs in the plugin's build alone is not compiled again if this build
+    /// says that it accepts it (the `AbiVersion` extension). It is stored under its new key as it
+    /// is. Each result is stored, whatever happens to the others.
     ///
     /// # Errors
-    /// Where there is no cache that can be written, and where someone asked to stop. A graph that
-    /// cannot be compiled is told with the others.
+    /// Where there is no cache that can be written, or the caller asked to stop. A graph that
+    /// cannot be compiled is not an error here: it is listed with the others.
     pub fn rewarm(&self, how: &Rewarm) -> Result<Vec<Rewarmed>, Error> {
         let inner = &self.inner;
         let cache = inner.cache()?;
@@ -89,7 +90,7 @@ impl Runtime {
             return Err(preheat_cache::StoreError::ReadOnly { path: cache.dir().to_owned() }.into());
         }
         let mut origins = graphs::origins(cache.records()?, how, inner.backend.environment());
-        // The longest first, so that none of them is left alone at the end.
+        // The longest compiles come first, so that none of them runs alone at the end.
         origins.sort_by(|one, other| other.expected_seconds().total_cmp(&one.expected_seconds()));
         let may_outlive = origins
             .iter()
@@ -121,7 +122,7 @@ impl Runtime {
         Ok(done.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner))
     }
 
-    /// How much is done, and how long the rest may take.
+    /// Reports how many graphs are done, and how long the others may take.
     fn tell_rewarmed(&self, origins: &[Origin], done: &[Rewarmed], room: &Room) {
         let left = origins.iter().filter(|origin| !done.iter().any(|one| one.from == origin.key()));
         let seconds = left.fold(0.0, |sum, origin| sum + origin.expected_seconds());

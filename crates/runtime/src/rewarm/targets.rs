@@ -1,4 +1,4 @@
-//! Over everything that a plugin can compile for: each target that the cache holds graphs of.
+//! Which targets does the cache hold graphs of, and how are all of them rewarmed?
 
 use std::collections::BTreeSet;
 
@@ -11,32 +11,32 @@ use crate::device::{DeviceName, Target, XlaDevice};
 use crate::error::Error;
 use crate::target_of;
 
-/// Where the cache holds nothing for hardware that need not be here, a plugin is asked for this, to
-/// learn whether it makes any. A client of libtpu is never asked: where there is no TPU, that takes
-/// minutes.
+/// If the cache holds nothing for hardware that need not be here, the plugin is asked for this
+/// target, to learn whether it can describe topologies at all. A client of libtpu is never opened
+/// for that, because it takes minutes where there is no TPU.
 const ANY_TARGET: &str = "tpu:v5e:1x1";
 
-/// What was made ready for one target.
+/// The result of rewarming one target.
 #[derive(Debug)]
 pub struct RewarmedTarget {
     /// The hardware, as `preheat cache list` names it.
     pub target: String,
-    /// Its graphs, or why none of them could be compiled.
+    /// The target's graphs, or why none of them could be compiled.
     pub graphs: Result<Vec<Rewarmed>, Error>,
 }
 
 impl Builder {
-    /// Makes ready what the cache holds for other plugin builds or other hardware, as
+    /// Rewarms the graphs that the cache holds for other plugin builds or other hardware, as
     /// [`Runtime::rewarm`](crate::Runtime::rewarm) does.
     ///
-    /// With a [target](Self::target), for that one, from the graphs of any hardware of its
-    /// platform. Without one, for every target that the cache holds graphs of and the plugin
-    /// compiles for: ahead of time where it can, so that no device has to be here. A plugin that
-    /// cannot compiles for the device that is here, and so does one whose [device](Self::device) is
-    /// asked for: a TPU, or CUDA.
+    /// With a [target](Self::target), the graphs of any hardware of the target's platform are made
+    /// warm for that target. Without one, this is done for every target that the cache holds graphs
+    /// of and that the plugin can compile for. The plugin compiles ahead of time if it can, so that
+    /// no device has to be here. It compiles for the device that is here if it cannot, or if its
+    /// [device](Self::device) is asked for: a TPU, or CUDA.
     ///
     /// # Errors
-    /// Where the cache or the plugin cannot be used, and where someone asked to stop.
+    /// Where the cache or the plugin cannot be used, or the caller asked to stop.
     pub fn rewarm(&self, how: &Rewarm) -> Result<Vec<RewarmedTarget>, Error> {
         if let Some(target) = self.asked_target() {
             let how = Rewarm { from_other_hardware: true, ..how.clone() };
@@ -74,7 +74,7 @@ impl Builder {
                 graphs => done.push((target, graphs)),
             }
         }
-        // Graphs for the devices of other plugins are no business of this one.
+        // This plugin cannot compile graphs for the devices of other plugins, so they are left out.
         let own: BTreeSet<XlaDevice> = done
             .iter()
             .filter(|(_, graphs)| graphs.is_ok())
@@ -97,7 +97,7 @@ impl Builder {
     }
 }
 
-/// Whether the plugin only compiles for what is here, as XLA:CPU does.
+/// Whether the plugin can compile only for the device that is here, as XLA:CPU does.
 fn makes_no_topologies(error: &Error) -> bool {
     let Error::Backend(BackendError::Target { cause: AheadError::Plugin { code, .. }, .. }) = error
     else {

@@ -1,4 +1,4 @@
-//! The child's side: one job, one answer, the end.
+//! What does the child process do? It reads one job, gives one answer, and ends.
 
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -14,25 +14,27 @@ use super::{refused, trial};
 use crate::backend::environment::Facts;
 use crate::backend::xla;
 
-/// The variable that tells a process that it is a child: the folder for its answer.
+/// The environment variable that tells a process that it is a child. Its value is the folder for
+/// the answer.
 pub(super) const VARIABLE: &str = "PREHEAT_COMPILER_CHILD";
 
-/// The exit status of a child that could not read its job or write its answer: nothing that its
-/// plugin did (`EX_IOERR` of sysexits.h).
+/// The exit status of a child that could not read its job or write its answer (`EX_IOERR` of
+/// sysexits.h). The plugin is not the cause.
 pub(super) const NOT_ANSWERED: i32 = 74;
 
-/// Whether this program becomes a child where it is asked to.
+/// Whether this program becomes a child when it is started as one.
 static SERVES: AtomicBool = AtomicBool::new(false);
 
 pub(super) fn this_program_serves() -> bool {
     SERVES.load(Ordering::Relaxed)
 }
 
-/// Lets this program be started again as the process in which a graph is compiled ahead of time.
+/// Allows this program to be started again as the process that compiles a graph ahead of time.
 ///
 /// A program that compiles for hardware that is not here
 /// ([`Builder::target`](crate::Builder::target)) calls this first thing in `main`. In a process
-/// that was started to compile, it does that and ends the process; in any other it returns at once.
+/// that was started to compile, this function compiles and then ends the process. In any other
+/// process it returns at once.
 pub fn serve_compiler() {
     SERVES.store(true, Ordering::Relaxed);
     let Some(folder) = std::env::var_os(VARIABLE).map(PathBuf::from) else { return };
@@ -43,8 +45,8 @@ pub fn serve_compiler() {
             NOT_ANSWERED
         }
     };
-    // What the plugin does at the end of its process is of no interest any more: the answer is
-    // there.
+    // The answer is complete, so whatever the plugin would do at the end of its process does not
+    // matter any more.
     std::process::exit(status);
 }
 
@@ -56,8 +58,9 @@ fn serve(folder: &Path) -> io::Result<()> {
     result_file::write_whole(&job::answer(folder), &serde_json::to_vec(&answer)?)
 }
 
-/// The parent keeps its end of standard input open for as long as it wants the answer. If it goes
-/// away, so does this process, however deep in a compile it is, and takes what it wrote along.
+/// Ends this process when the parent ends. The parent keeps its end of standard input open for as
+/// long as it wants the answer. When that end closes, this process removes what it wrote and exits,
+/// even in the middle of a compile.
 fn end_with_the_parent(folder: PathBuf) -> io::Result<()> {
     let watch = move || {
         let mut byte = [0];
@@ -86,7 +89,7 @@ fn work(job: &Job, input: Vec<u8>, folder: &Path) -> io::Result<Answer> {
     }
 }
 
-/// What `answer` makes of the topology of this name and of what it is like.
+/// Reads the topology of this name and its description, and returns what `answer` makes of them.
 fn of_topology(
     plugin: &PluginFile,
     topology: &str,

@@ -1,4 +1,4 @@
-//! What a child is asked to do, and what it answers.
+//! What is a child asked to do, and what does it answer?
 
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -10,15 +10,15 @@ use serde::{Deserialize, Serialize};
 use crate::backend::environment::Facts;
 use crate::backend::file_state;
 
-/// A job is never longer than this, its input aside: it comes from a parent of the same build, and
-/// still is bounded.
+/// A job without its input is never longer than this. It comes from a parent of the same build; the
+/// length is bounded all the same.
 const JOB_LIMIT_BYTES: u64 = 16 << 20;
 
-/// The plugin's file, as it was when its build was told.
+/// The plugin's file, as it was when its build was identified.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct PluginFile {
     pub(super) path: PathBuf,
-    /// Length and time.
+    /// The length and the time of the last change.
     state: Option<(u64, SystemTime)>,
 }
 
@@ -41,7 +41,7 @@ pub(super) struct Job {
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Task {
-    /// What is the topology of this name like?
+    /// Describe the topology of this name.
     Describe { topology: String },
     /// Compile the program that follows the job.
     Compile(Box<Wanted>),
@@ -57,7 +57,7 @@ pub(super) struct Wanted {
     pub(super) format: ProgramFormat,
     pub(super) program_bytes: usize,
     pub(super) options: CompileOptions,
-    /// What the topology was like when the key was made.
+    /// The description of the topology that the key was made from.
     pub(super) facts: Facts,
 }
 
@@ -65,7 +65,7 @@ pub(super) struct Wanted {
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Subject {
     pub(super) payload_bytes: usize,
-    /// What it takes; it is not run where nobody knows.
+    /// The inputs that it takes. If they are not known, the executable is only loaded, not run.
     pub(super) inputs: Option<Vec<TensorSpec>>,
 }
 
@@ -79,9 +79,9 @@ pub(super) enum Answer {
         abi_version: Option<Vec<u8>>,
         measurements: Measurements,
     },
-    /// It was loaded, and run where its inputs are known.
+    /// The executable was loaded, and run if its inputs are known.
     Ran,
-    /// The plugin said no.
+    /// The plugin refused with an error.
     Refused {
         code: Option<u32>,
         message: String,
@@ -91,8 +91,8 @@ pub(super) enum Answer {
 }
 
 impl Job {
-    /// Writes the job with its input, a program or an executable: the length of the job, the job as
-    /// JSON, the input.
+    /// Writes the job with its input, which is a program or an executable: first the length of the
+    /// job, then the job as JSON, then the input.
     pub(super) fn write(&self, input: &[u8], to: &mut impl Write) -> io::Result<()> {
         let json = serde_json::to_vec(self)?;
         to.write_all(&(json.len() as u64).to_le_bytes())?;
@@ -109,7 +109,7 @@ impl Job {
         if length > JOB_LIMIT_BYTES {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidData,
-                "the job is too long to be one",
+                "the job is longer than any job can be",
             ));
         }
         let mut json = Vec::new();
@@ -130,35 +130,36 @@ impl Job {
     }
 }
 
-/// What a child writes first, so that its parent knows that it is one.
+/// The file that a child writes first, so that its parent knows that the started program is a
+/// child.
 pub(super) fn started(folder: &Path) -> PathBuf {
     folder.join("started")
 }
 
-/// Where the answer lies in its folder. It is written last, so that it is there only once
-/// everything is.
+/// The answer's file in its folder. It is written last, so that it exists only when everything else
+/// does.
 pub(super) fn answer(folder: &Path) -> PathBuf {
     folder.join("answer.json")
 }
 
-/// Where the executable lies in an answer's folder.
+/// The executable's file in an answer's folder.
 pub(super) fn payload(folder: &Path) -> PathBuf {
     folder.join("executable")
 }
 
-/// The file by which preheat knows an answer's folder as its own. It is made first.
+/// The file that marks an answer's folder as preheat's own. It is made first.
 pub(super) fn marker(folder: &Path) -> PathBuf {
     folder.join("OWNED-BY-PREHEAT")
 }
 
-/// Removes an answer's folder. Only what preheat writes there is removed, so that a folder with
-/// anything else in it stays, as does a folder without the marker.
+/// Removes an answer's folder. Only files that preheat writes there are removed, so a folder that
+/// has anything else in it stays, and so does a folder without the marker.
 pub(super) fn remove_folder(folder: &Path) {
     let marker = marker(folder);
     if !std::fs::symlink_metadata(&marker).is_ok_and(|found| found.is_file()) {
         return;
     }
-    // Each fails where there is nothing to remove, and where another process was quicker.
+    // Each removal fails if the file is not there, or if another process removed it first.
     for path in [started(folder), answer(folder), payload(folder), marker] {
         let _ = std::fs::remove_file(path);
     }

@@ -1,11 +1,13 @@
-//! What happens in a process of its own: compiling for hardware that is not here, and trying an
-//! executable that may end its process.
+//! What happens in a process of its own?
 //!
-//! A compiler that is given a topology and no device reads its surroundings from the environment,
-//! takes a machine-wide lock, may end its process, and holds gigabytes. All of that stays in a
-//! child (`child.rs`): the same program, started again (`process.rs`), which is told what to do by
-//! its standard input and answers in a folder (`job.rs`). An executable that is suspected of ending
-//! the process that loads it is loaded in such a child first (`trial.rs`).
+//! Two kinds of work do: compiling for hardware that is not here, and trying an executable that may
+//! end its process.
+//!
+//! A compiler that is given a topology and no device reads the environment variables, takes a
+//! machine-wide lock, may end its process, and holds gigabytes. All of that stays in a child
+//! (`child.rs`): the same program, started again (`process.rs`). The child reads its job from its
+//! standard input and writes its answer into a folder (`job.rs`). An executable that is suspected
+//! of ending the process that loads it is loaded in such a child first (`trial.rs`).
 
 mod child;
 mod job;
@@ -30,7 +32,7 @@ use super::{BackendError, CompileError};
 use crate::device::Target;
 use crate::progress::Cancel;
 
-/// The version of what a remembered description is found by.
+/// The version of the key under which a target's description is remembered.
 const TARGET_TAG: &str = "preheat-target-v1";
 
 /// A compiler for one target.
@@ -39,18 +41,18 @@ pub(crate) struct Ahead {
     pub(crate) target: Target,
     pub(crate) environment: Arc<Environment>,
     plugin: PluginFile,
-    /// What is started as the child; asked for when the first one is needed.
+    /// The program that is started as the child; it is looked for when the first child is needed.
     program: Option<PathBuf>,
     facts: Facts,
-    /// What the compiler was told through its environment when the keys were made.
+    /// The environment variables that the compiler reads, as they were when the keys were made.
     variables: [(&'static str, String); 2],
-    /// Under which name `facts` are remembered.
+    /// The name under which `facts` are remembered.
     note: Note,
 }
 
 impl Ahead {
-    /// Asks the plugin at `plugin` what `target` is like; what it answered once is remembered in
-    /// `notes`.
+    /// Asks the plugin at `plugin` to describe `target`, or takes the description from `notes`,
+    /// where an earlier answer is remembered.
     pub(crate) fn open(
         target: Target,
         plugin: &Path,
@@ -85,7 +87,7 @@ impl Ahead {
 
     /// Compiles `inputs` in a child.
     ///
-    /// `notes` is where what the target is like was remembered.
+    /// `notes` is the store that remembers the target's description.
     pub(crate) fn compile(
         &self,
         inputs: &KeyInputs,
@@ -105,8 +107,8 @@ impl Ahead {
         let starting = Starting { program: self.program.as_deref(), variables: &self.variables };
         let answer =
             process::run(&starting, &job, program, &folder, cancel).inspect_err(|error| {
-                // Whatever was remembered of the target led here: whoever starts again should ask
-                // anew.
+                // The remembered description may be the reason that the plugin looks replaced. It
+                // is forgotten, so that a program that starts again asks the plugin anew.
                 if let (AheadError::Replaced, Some(store)) = (error, notes) {
                     store.forget_note(self.note);
                 }
@@ -119,7 +121,7 @@ impl Ahead {
     }
 }
 
-/// Has a child ask the plugin what `target` is like.
+/// Has a child ask the plugin for the description of `target`.
 fn describe(
     plugin: &PluginFile,
     target: &Target,
@@ -137,7 +139,8 @@ fn describe(
     }
 }
 
-/// What a plugin says of a target follows from its build, its flags and the target's name.
+/// The key of a target's description, which depends on the plugin's build, its flags and the
+/// target's name.
 fn note_key(target: &Target, identity: &Identity) -> Digest {
     let mut hasher = FramedHasher::new(TARGET_TAG);
     hasher.text(&target.to_string());
@@ -147,7 +150,7 @@ fn note_key(target: &Target, identity: &Identity) -> Digest {
     hasher.finish()
 }
 
-/// The answer of a child whose plugin said no.
+/// The answer of a child whose plugin refused with an error.
 fn refused(code: Option<ErrorCode>, said: &dyn Display) -> Answer {
     Answer::Refused { code: code.map(ErrorCode::number), message: said.to_string() }
 }
@@ -156,12 +159,12 @@ fn remembered(store: &Store, note: Note) -> Option<Facts> {
     serde_json::from_slice(&store.note(note)?).ok()
 }
 
-/// A note that cannot be written costs the next process a second.
+/// Remembers a description. If it cannot be written, the next process takes a second longer.
 fn remember(store: &Store, note: Note, facts: &Facts) {
     let written = serde_json::to_vec(facts)
         .map_err(std::io::Error::from)
         .and_then(|facts| store.write_note(note, &facts));
     if let Err(error) = written {
-        tracing::debug!(%error, "what the target is like is not remembered");
+        tracing::debug!(%error, "the target's description could not be remembered");
     }
 }

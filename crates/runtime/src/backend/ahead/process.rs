@@ -1,4 +1,4 @@
-//! The parent's side: starts a child, waits for it, and says how it ended.
+//! How does the parent start a child, wait for it, and say how it ended?
 
 use std::collections::VecDeque;
 use std::fs::{File, Metadata};
@@ -15,39 +15,39 @@ use super::child::{NOT_ANSWERED, VARIABLE, this_program_serves};
 use super::job::{self, Answer, Job};
 use crate::progress::Cancel;
 
-/// What the folders of answers are called.
+/// The prefix of the names of answers' folders.
 const FOLDER_PREFIX: &str = "preheat-compile-";
 
-/// So many letters and digits follow the prefix.
+/// The number of random letters and digits that follow the prefix.
 const FOLDER_RANDOM_LENGTH: usize = 6;
 
-/// How often a child is looked after.
+/// How often a child's state is checked.
 const POLL: Duration = Duration::from_millis(10);
 
 /// How long a program may take to show that it is a compiling child. It does so before it loads
 /// anything.
 const START_PATIENCE: Duration = Duration::from_secs(30);
 
-/// How long after a child was ended by a signal it may turn out that the signal was meant for all:
-/// Ctrl-C reaches a whole group.
+/// How long to wait, after a signal ended a child, for the same signal to reach this process:
+/// Ctrl-C reaches a whole process group.
 const SIGNAL_PATIENCE: Duration = Duration::from_millis(300);
 
-/// A folder of an answer that is older than this, and whose marker nobody has locked, belonged to a
-/// process that was killed.
+/// An answer's folder that is older than this, and whose marker no process holds locked, was left
+/// behind by a process that was killed.
 const ABANDONED_AFTER: Duration = Duration::from_hours(1);
 
-/// The last lines of a child's standard error that are kept to explain its end.
+/// How many of the last lines of a child's standard error are kept to explain its end.
 const LINES_KEPT: usize = 20;
 
-/// What begins a line of a stack trace, as absl and glog write it: it follows the reason, and
-/// pushes it out of sight.
+/// How the lines of a stack trace begin, as absl and glog write them. A stack trace follows the
+/// reason, and would push the reason out of the lines that are kept.
 const STACK_TRACE: [&str; 3] = ["@ ", "PC: @", "*** "];
 
-/// What a line has in it that tells why a process gave up.
+/// A line with this text tells why a process aborted.
 const REASON: &str = "Check failed";
 
-/// What libtpu needs in order to answer at once where there is no TPU, to share its machine-wide
-/// lock, and to be quiet. A variable that the user has set stands.
+/// The variables that libtpu needs in order to answer at once where there is no TPU, to share its
+/// machine-wide lock, and to be quiet. A variable that the user has set is not changed.
 const SURROUNDINGS: [(&str, &str); 7] = [
     ("ALLOW_MULTIPLE_LIBTPU_LOAD", "1"),
     ("TPU_SKIP_MDS_QUERY", "1"),
@@ -58,19 +58,19 @@ const SURROUNDINGS: [(&str, &str); 7] = [
     ("TPU_LOG_DIR", "disabled"),
 ];
 
-/// Why a process that was to compile ahead of time gave nothing.
+/// Why a process that was started to compile ahead of time gave no executable.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AheadError {
-    /// What the plugin said.
+    /// The plugin raised an error.
     #[error("{message}")]
     Plugin {
         /// The plugin's kind of error, where it gave one.
         code: Option<ErrorCode>,
-        /// Its words.
+        /// The plugin's message.
         message: String,
     },
-    /// The process ended in the middle of its work.
+    /// The process ended before it answered.
     #[error("the process that compiled ended ({status}){}", after(.said))]
     Ended {
         /// How it ended.
@@ -94,22 +94,22 @@ pub enum AheadError {
         #[source]
         cause: std::io::Error,
     },
-    /// Its answer could not be read or its folder not be made.
+    /// The child's answer could not be read, or the folder for it could not be made.
     #[error("what a compiling process wrote could not be read")]
     Answer(#[source] std::io::Error),
-    /// It could not read its job or write its answer.
+    /// The child could not read its job or write its answer.
     #[error("the process that compiled could not answer{}", after(.said))]
     NotAnswered {
         /// The last lines that it wrote to standard error.
         said: String,
     },
-    /// The program that was started does not compile, or its answer was to another question: it is
-    /// of another release.
+    /// The program that was started does not compile, or it answered another question: it is of
+    /// another release.
     #[error(
         "the program that was started to compile does not do so: it is not the `preheat` of this release, and does not call `serve_compiler()` first"
     )]
     Confused,
-    /// The plugin was replaced since its build was told.
+    /// The plugin was replaced after its build was identified.
     #[error("the plugin was replaced meanwhile: start again")]
     Replaced,
     /// Someone asked to stop.
@@ -132,7 +132,7 @@ fn after(said: &str) -> String {
     }
 }
 
-/// A folder for one answer, gone when it is dropped.
+/// A folder for one answer, removed when this is dropped.
 #[derive(Debug)]
 pub(super) struct AnswerFolder {
     /// The marker, locked for as long as the folder is used. It is closed before the folder is
@@ -148,7 +148,8 @@ impl AnswerFolder {
         let folder = builder.tempdir_in(temporary)?;
         let marker = File::create_new(job::marker(folder.path()))?;
         if let Err(error) = marker.try_lock() {
-            // Where a file system has no locks, nobody can take this one, and the folder is kept.
+            // On a file system without locks, no other process can take this one either, so the
+            // folder is kept.
             tracing::debug!(%error, "the folder of an answer is not locked");
         }
         Ok(Self { _marker: marker, folder })
@@ -159,7 +160,7 @@ impl AnswerFolder {
     }
 }
 
-/// Makes a folder for one answer, and removes those that killed processes left behind.
+/// Makes a folder for one answer, and removes the folders that killed processes left behind.
 pub(super) fn answer_folder() -> Result<AnswerFolder, AheadError> {
     let temporary = std::env::temp_dir();
     let folder = AnswerFolder::create_in(&temporary).map_err(AheadError::Answer)?;
@@ -169,8 +170,8 @@ pub(super) fn answer_folder() -> Result<AnswerFolder, AheadError> {
     Ok(folder)
 }
 
-/// Removes what parents and children that were killed together left behind. `own` is a folder of
-/// this process: another user's folders are left alone.
+/// Removes the folders that were left behind when a parent and its child were killed together.
+/// `own` describes a folder of this process; folders of other users are left alone.
 fn remove_abandoned(temporary: &Path, own: &Metadata) {
     let Ok(entries) = std::fs::read_dir(temporary) else { return };
     for entry in entries.flatten() {
@@ -198,7 +199,7 @@ fn remove_if_abandoned(folder: &Path, own: &Metadata) {
     }
 }
 
-/// Whether this is exactly the form of name that [`AnswerFolder::create_in`] gives.
+/// Whether the name has exactly the form that [`AnswerFolder::create_in`] gives.
 fn is_folder_name(name: &str) -> bool {
     let is_random = |end: &str| {
         end.len() == FOLDER_RANDOM_LENGTH && end.bytes().all(|byte| byte.is_ascii_alphanumeric())
@@ -212,7 +213,7 @@ fn have_one_owner(one: &Metadata, other: &Metadata) -> bool {
     one.uid() == other.uid()
 }
 
-/// Elsewhere the folder for temporary files is the user's own.
+/// On other systems, the folder for temporary files belongs to the user.
 #[cfg(not(unix))]
 fn have_one_owner(_: &Metadata, _: &Metadata) -> bool {
     true
@@ -220,9 +221,11 @@ fn have_one_owner(_: &Metadata, _: &Metadata) -> bool {
 
 /// How children are started.
 pub(crate) struct Starting<'a> {
-    /// The program; without one, this program itself, if it serves.
+    /// The program to start. If there is none, this program itself is started, provided that it
+    /// serves as a child.
     pub(crate) program: Option<&'a Path>,
-    /// What the compiler reads in its environment; one that is empty is taken out of it.
+    /// The environment variables that the compiler reads; one whose value is empty is removed from
+    /// the child's environment.
     pub(crate) variables: &'a [(&'static str, String)],
 }
 
@@ -242,11 +245,11 @@ pub(super) fn run(
     let mut child =
         Running::start(&program, starting.variables, folder.path()).map_err(not_started)?;
     tracing::debug!(pid = child.process.id(), "a process compiles");
-    // Closing it is what tells the child that nobody wants its answer any more.
+    // The child takes the closing of this pipe as the sign that nobody wants its answer any more.
     let mut lifeline = child.process.stdin.take();
     let ended = std::thread::scope(|scope| {
-        // A program that does not listen keeps the writer until it is killed, and not the one who
-        // may be asked to stop.
+        // A program that does not read its input blocks the writer until the program is killed. The
+        // writer has a thread of its own, so that this thread can still be asked to stop.
         let write = || lifeline.as_mut().map_or(Ok(()), |lifeline| job.write(input, lifeline));
         let writer = std::thread::Builder::new().spawn_scoped(scope, write).map_err(not_started)?;
         let ended = child.wait(folder.path(), cancel);
@@ -254,7 +257,7 @@ pub(super) fn run(
             child.end();
         }
         if let Ok(Err(error)) = writer.join() {
-            tracing::debug!(%error, "the job was not taken; how the process ends tells why");
+            tracing::debug!(%error, "the process did not read its whole job; its end will tell why");
         }
         ended
     });
@@ -285,8 +288,8 @@ fn this_program() -> Result<PathBuf, AheadError> {
     own.ok_or(AheadError::NoProgram)
 }
 
-/// What starts a child: with what the compiler was told when the keys were made, whatever became of
-/// the environment since.
+/// The command that starts a child. The child gets the compiler's variables as they were when the
+/// keys were made, even if this process's environment has changed since.
 fn command(program: &Path, variables: &[(&'static str, String)], folder: &Path) -> Command {
     let mut command = Command::new(program);
     for (name, value) in variables {
@@ -305,16 +308,16 @@ fn command(program: &Path, variables: &[(&'static str, String)], folder: &Path) 
     command
 }
 
-/// A child that is killed unless it was waited for.
+/// A child that is killed when this is dropped, unless it was waited for.
 struct Running {
     process: Child,
     said: Option<JoinHandle<Said>>,
 }
 
-/// What is kept of a child's standard error.
+/// The part of a child's standard error that is kept.
 #[derive(Default)]
 struct Said {
-    /// The first line that tells why it gave up.
+    /// The first line that tells why the child aborted.
     reason: Option<String>,
     last: VecDeque<String>,
 }
@@ -358,7 +361,7 @@ impl Running {
         Ok(running)
     }
 
-    /// Waits until it has ended by itself.
+    /// Waits until the child has ended by itself.
     fn wait(&mut self, folder: &Path, cancel: &Cancel) -> Result<ExitStatus, AheadError> {
         let (began, mut has_started) = (Instant::now(), false);
         loop {
@@ -382,7 +385,8 @@ impl Running {
     }
 
     fn end(&mut self) {
-        // Both fail where it has ended and was waited for, which is as it should be.
+        // Both calls fail if the child has already ended and was waited for. That is as it should
+        // be.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
@@ -399,7 +403,7 @@ impl Drop for Running {
     }
 }
 
-/// Whether something comes true within a time.
+/// Whether `happened` becomes true within a time.
 fn comes_true(within: Duration, mut happened: impl FnMut() -> bool) -> bool {
     let began = Instant::now();
     loop {
@@ -432,7 +436,7 @@ mod tests {
         assert_eq!(
             told("LIBTPU_INIT_ARGS"),
             Some(None),
-            "taken out, should it have been set since"
+            "a variable that was set since is removed"
         );
         assert_eq!(told(VARIABLE), Some(Some(OsStr::new("folder"))));
     }

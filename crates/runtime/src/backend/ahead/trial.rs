@@ -1,9 +1,9 @@
-//! Does an executable end the process that loads it? A child loads it and runs it once, and its end
-//! is the answer.
+//! Does an executable end the process that loads it?
 //!
-//! The child is given what the process that asks would load, through the same plugin file and the
-//! same variables. It is asked again before its end is believed, and only where it ended in a way
-//! in which machine code ends a process: anybody can send it SIGKILL.
+//! A child loads the executable and runs it once, and how the child ends is the answer. The child
+//! is given what the calling process would load, through the same plugin file and the same
+//! variables. A child's end counts only if machine code can end a process in that way (anybody can
+//! send a child SIGKILL), and only if a second child ends like that, too.
 
 use std::io;
 use std::process::ExitStatus;
@@ -23,36 +23,37 @@ use crate::backend::xla::{self, XlaBackend};
 use crate::device::XlaDevice;
 use crate::progress::Cancel;
 
-/// So many children have to end before the executable is the cause.
+/// How many children have to end before the executable is taken for the cause.
 const ENDS_BELIEVED: usize = 2;
 
-/// A child gives up after this time: an executable may take long, or wait forever.
+/// A child gives up after this time, because an executable may take long or wait forever.
 const LIMIT: Duration = Duration::from_mins(10);
 
 /// The exit status of a Rust program that panicked.
 const PANICKED: i32 = 101;
 
-/// What a process says whose memory ran out, in lower case: Rust, C++ and everybody else.
+/// What a process writes when it runs out of memory, in lower case: Rust's words, C++'s, and the
+/// words that most other programs use.
 const NO_MEMORY: [&str; 3] = ["memory allocation of", "bad_alloc", "out of memory"];
 
-/// What trying an executable came to.
+/// The result of trying an executable.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum TrialOutcome {
-    /// A child loaded it and ran it, or was refused it in words.
+    /// A child loaded and ran it, or the plugin refused it with an error: it ends no process.
     Lives,
-    /// It ended each child; how, in words.
+    /// It ended each child; the text says how.
     Ends(String),
-    /// No child can try it, here or by this program.
+    /// No child can try it on this device or with this program; the text says why.
     Impossible(String),
-    /// This time nothing was found out.
+    /// This time nothing was found out; the text says why.
     Undecided(String),
 }
 
-/// Has children load `payload` and run it once on zeros of `inputs`; it is only loaded where those
-/// are not known.
+/// Has children load `payload` and run it once on zeros of `inputs`. If the inputs are not known,
+/// the children only load it.
 ///
 /// # Errors
-/// Where it was asked to stop.
+/// Where the work was asked to stop.
 pub(crate) fn try_executable(
     backend: &XlaBackend,
     starting: &Starting<'_>,
@@ -62,7 +63,7 @@ pub(crate) fn try_executable(
 ) -> Result<TrialOutcome, AheadError> {
     if backend.environment.platform == "tpu" {
         return Ok(TrialOutcome::Impossible(
-            "one process has the TPU, which is this one".to_owned(),
+            "only one process can have the TPU, and this one has it".to_owned(),
         ));
     }
     let subject = Subject { payload_bytes: payload.len(), inputs: inputs.map(<[_]>::to_vec) };
@@ -90,14 +91,15 @@ pub(crate) fn try_executable(
     Ok(TrialOutcome::Ends(ended))
 }
 
-/// What an error of a child's says of the executable.
+/// What an error that a child reports says of the executable.
 fn undecided(error: &AheadError, platform: &str) -> TrialOutcome {
     match error {
-        // It was refused, or failed, and nothing ended: whoever asks will hear the same.
+        // The plugin refused the executable, or it failed with an error, and no process ended. The
+        // calling process will get the same error.
         AheadError::Plugin { code, .. } if !is_passing(*code) => TrialOutcome::Lives,
         AheadError::NoProgram | AheadError::Confused => TrialOutcome::Impossible(error.to_string()),
-        // An accelerator's memory is taken by this process; the host has enough for two at another
-        // time.
+        // This process holds the accelerator's memory, so a child never gets enough of it. The
+        // host's memory may be enough for two processes at another time.
         AheadError::Plugin { .. } | AheadError::NotAnswered { .. } if platform != "cpu" => {
             TrialOutcome::Impossible(error.to_string())
         }
@@ -105,10 +107,11 @@ fn undecided(error: &AheadError, platform: &str) -> TrialOutcome {
     }
 }
 
-/// Whether a process ended as machine code ends one: by a fault, an abort, or a call of `exit`.
+/// Whether a process ended in a way in which machine code can end it: by a fault, an abort, or a
+/// call of `exit`.
 ///
-/// A Rust panic is an error of this program, and whatever ends a process whose memory ran out
-/// depends on what else the machine does: neither proves anything about the executable.
+/// A Rust panic is an error of this program. A process that ran out of memory ended because of what
+/// else the machine does. Neither proves anything about the executable.
 fn is_by_machine_code(status: ExitStatus, said: &str) -> bool {
     let said = said.to_lowercase();
     if NO_MEMORY.iter().any(|words| said.contains(words)) {
@@ -127,18 +130,18 @@ fn is_by_machine_code(status: ExitStatus, said: &str) -> bool {
 /// SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV.
 #[cfg(all(unix, any(target_os = "linux", target_os = "android")))]
 const FAULTS: [i32; 6] = [4, 5, 6, 7, 8, 11];
-/// The same where they are numbered as in BSD.
+/// The same signals, numbered as in BSD.
 #[cfg(all(unix, not(any(target_os = "linux", target_os = "android"))))]
 const FAULTS: [i32; 6] = [4, 5, 6, 10, 8, 11];
 
-/// The child's side: loads the executable as the process that asks would, and runs it.
+/// The child's side: loads the executable as the calling process would, and runs it.
 pub(super) fn serve(plugin: &PluginFile, subject: &Subject, payload: &[u8]) -> io::Result<Answer> {
     let give_up = || {
         std::thread::sleep(LIMIT);
         std::process::exit(NOT_ANSWERED);
     };
     std::thread::Builder::new().name("preheat-limit".to_owned()).spawn(give_up)?;
-    // The build is part of keys, of which the child makes none.
+    // The plugin's build is a part of keys, and the child makes no keys.
     let backend = XlaBackend::open(XlaDevice::XlaCpu, &plugin.path, || Ok(String::new()))
         .map_err(io::Error::other)?;
     if plugin.was_replaced() {

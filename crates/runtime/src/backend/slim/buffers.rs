@@ -1,4 +1,4 @@
-//! Which buffer lies where.
+//! Which buffers does an executable have, and which of them can be left out?
 
 use std::collections::{HashMap, HashSet};
 
@@ -10,10 +10,10 @@ use super::wire::{Message, put_bytes};
 /// The `BufferAssignmentProto`.
 pub(super) struct Buffers<'a> {
     message: Message<'a>,
-    /// For each logical buffer, in the order of the file: its id, and the computation that defines
-    /// it.
+    /// The id of each logical buffer, in the order of the file, and the computation that defines
+    /// the buffer.
     pub(super) logical: Vec<(u64, u64)>,
-    /// The computations that its list of aliases names.
+    /// The computations that the list of aliases names.
     pub(super) aliased: HashSet<u64>,
     /// In the order of the file.
     pub(super) allocations: Vec<Allocation<'a>>,
@@ -23,7 +23,7 @@ pub(super) struct Buffers<'a> {
 pub(super) struct Allocation<'a> {
     message: Message<'a>,
     pub(super) is_thread_local: bool,
-    /// The computations whose logical buffers lie in it.
+    /// The computations whose logical buffers lie in this allocation.
     pub(super) computations: HashSet<u64>,
 }
 
@@ -31,7 +31,7 @@ impl<'a> Buffers<'a> {
     const LOGICAL: u32 = 1;
     const ALIASES: u32 = 2;
     const ALLOCATIONS: u32 = 3;
-    /// Of an allocation.
+    /// The field of an allocation that holds its assigned buffers.
     const ASSIGNED: u32 = 9;
 
     pub(super) fn read(bytes: &'a [u8], module: &Module<'_>) -> Result<Self, NotSlimmed> {
@@ -75,7 +75,8 @@ impl<'a> Buffers<'a> {
                     }
                 }
                 Self::ALLOCATIONS => match allocations.next() {
-                    // It stays, empty: the thunks count allocations.
+                    // The allocation stays, without content, because thunks refer to allocations by
+                    // position.
                     Some(one) if !one.computations.is_disjoint(&plan.dropped) => {
                         put_bytes(
                             &mut written,

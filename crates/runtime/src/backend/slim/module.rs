@@ -1,4 +1,4 @@
-//! The optimised HLO module.
+//! Which parts of the optimised HLO module can be replaced or removed, and how is it written then?
 
 use std::collections::{HashMap, HashSet};
 
@@ -26,9 +26,9 @@ mod instruction {
     pub(super) const KNOWN: RangeInclusive<u32> = 1..=91;
 }
 
-/// Operations that a fusion's body may hold for it to be replaced. Their results are values of
-/// their own: none writes in place (dynamic-update-slice, scatter), keeps state, talks to others,
-/// or is foreign code, all of which XLA looks for within fusions.
+/// The operations that a fusion's body may hold if it is to be replaced. Each gives a new value:
+/// none of them writes in place (dynamic-update-slice, scatter), keeps state, communicates with
+/// other devices, or calls foreign code. XLA looks for all of those within fusions.
 const PLAIN_OPERATIONS: &str = "\
     abs add and atan2 bitcast bitcast-convert broadcast cbrt ceil clamp compare complex concatenate \
     constant convert convolution copy cosine count-leading-zeros divide dot dynamic-slice erf exponential \
@@ -37,17 +37,17 @@ const PLAIN_OPERATIONS: &str = "\
     reduce-window remainder reshape reverse round-nearest-afz round-nearest-even rsqrt select shift-left \
     shift-right-arithmetic shift-right-logical sign sine slice sqrt subtract tan tanh transpose tuple xor";
 
-/// The kinds of fusions that XLA:CPU makes a kernel of. A custom one may be read again as it is
-/// loaded.
+/// The kinds of fusions that XLA:CPU compiles to a kernel. A fusion of the custom kind may be read
+/// again while the executable is loaded.
 const KERNEL_FUSIONS: &str = "kLoop kInput kOutput";
 
-/// Whether a `PrimitiveType` is that of an array's elements: no tuple (13), opaque (14) or token
-/// (17), nor one yet to come.
+/// Whether a `PrimitiveType` is an element type of arrays. Tuple (13), opaque (14), token (17) and
+/// types that may be added later are not.
 fn is_element_type(primitive_type: u64) -> bool {
     matches!(primitive_type, 1..=12 | 15 | 16 | 18..=33)
 }
 
-/// Operations that XLA counts as one per element.
+/// The operations that XLA counts as one floating point operation per element.
 const COUNTED_OPERATIONS: &str = "add divide maximum minimum multiply subtract";
 
 /// One `HloInstructionProto`.
@@ -55,9 +55,9 @@ pub(super) struct Instruction<'a> {
     pub(super) message: Message<'a>,
     pub(super) id: u64,
     pub(super) opcode: &'a [u8],
-    /// How many elements it has, where its value is one array, no tuple and no token.
+    /// The number of elements, if the value is one array, and not a tuple or a token.
     elements: Option<u64>,
-    /// The ids of the instructions whose values it takes.
+    /// The ids of the instructions whose values it reads.
     operands: Vec<u64>,
     /// The ids of the computations it calls.
     pub(super) calls: Vec<u64>,
@@ -71,19 +71,20 @@ pub(super) struct Computation<'a> {
     pub(super) instructions: Vec<Instruction<'a>>,
     /// The instruction whose value is the result.
     root: u64,
-    /// The instructions whose values are the results: the root, or what it makes a tuple of.
+    /// The instructions whose values are the results: the root, or the operands of a root that
+    /// makes a tuple.
     results: HashSet<u64>,
 }
 
-/// The `HloModuleProto`, taken apart as far as is needed.
+/// The `HloModuleProto`, parsed as far as is needed.
 pub(super) struct Module<'a> {
     pub(super) message: Message<'a>,
     pub(super) entry: u64,
     /// In the order of the file.
     pub(super) computations: Vec<Computation<'a>>,
-    /// Where in `computations` each id stands.
+    /// The position in `computations` of each id.
     position: HashMap<u64, usize>,
-    /// The computation of each instruction.
+    /// The computation that each instruction belongs to.
     pub(super) owner: HashMap<u64, u64>,
     /// The computations that have a schedule.
     pub(super) scheduled: HashSet<u64>,
@@ -133,7 +134,7 @@ impl<'a> Module<'a> {
         self.computations.get(*self.position.get(&id)?)
     }
 
-    /// The computations that can be reached from `roots`, when those of `bodiless` call nothing.
+    /// The computations that can be reached from `roots`, if those in `bodiless` call nothing.
     pub(super) fn reachable(
         &self,
         roots: impl IntoIterator<Item = u64>,
@@ -174,7 +175,7 @@ impl<'a> Module<'a> {
                     }
                     put_bytes(&mut written, Self::SCHEDULE, &schedule);
                 }
-                // What the metadata pointed into.
+                // The metadata pointed into this field.
                 (Self::STACK_FRAMES, _) => {}
                 _ => written.extend_from_slice(field.raw),
             }
@@ -183,7 +184,7 @@ impl<'a> Module<'a> {
     }
 }
 
-/// The key of an entry of the schedule: a computation's id.
+/// The computation's id, which is the key of an entry of the schedule.
 fn scheduled_computation(entry: &[u8]) -> Result<u64, NotSlimmed> {
     Message::read(entry, "an entry of the schedule", 1..=2)?.varint(1)
 }
@@ -219,14 +220,14 @@ impl<'a> Computation<'a> {
         })
     }
 
-    /// A lower bound of the floating point operations that XLA counts here.
+    /// A lower bound of the floating point operations that XLA counts in this computation.
     pub(super) fn operations(&self) -> u64 {
         let counted =
             self.instructions.iter().filter(|one| is_one_of(COUNTED_OPERATIONS, one.opcode));
         counted.filter_map(|one| one.elements).fold(0, u64::saturating_add)
     }
 
-    /// Whether nothing outside could tell this fusion's body from its stub.
+    /// Whether this fusion's body can be replaced by its stub without any effect outside of it.
     pub(super) fn is_plain_body(&self) -> bool {
         let plain = |one: &Instruction<'_>| {
             is_one_of(PLAIN_OPERATIONS, one.opcode)
@@ -282,7 +283,7 @@ impl<'a> Instruction<'a> {
         })
     }
 
-    /// Whether it is a fusion that was made a kernel, and nothing but its result can be told of it.
+    /// Whether it is a fusion that was compiled to a kernel, and only its result matters outside.
     pub(super) fn is_kernel_fusion(&self) -> bool {
         let kind = self.message.bytes(instruction::FUSION_KIND);
         self.opcode == b"fusion"
@@ -298,7 +299,7 @@ impl<'a> Instruction<'a> {
                 instruction::METADATA | instruction::STATISTICS | instruction::ORIGINAL_VALUE => {
                     true
                 }
-                // An empty message reads as one that is absent; one that says something stays.
+                // An empty message reads like an absent one, so it is removed. Any other stays.
                 instruction::FRONTEND_ATTRIBUTES => field.value == Value::Bytes(&[]),
                 _ => false,
             };
@@ -309,8 +310,8 @@ impl<'a> Instruction<'a> {
         written
     }
 
-    /// A constant of this name, shape and id. Without a literal it stands for a value that is known
-    /// elsewhere.
+    /// A constant with this instruction's name, shape and id. A constant without a literal stands
+    /// for a value that is known elsewhere.
     fn as_constant(&self) -> Vec<u8> {
         let mut written = Vec::new();
         for field in self.message.fields() {

@@ -1,4 +1,4 @@
-//! What goes.
+//! Which computations of an executable are removed, and which are reduced to a stub?
 
 use std::collections::{HashMap, HashSet};
 
@@ -6,12 +6,12 @@ use super::NotSlimmed;
 use super::buffers::{Allocation, Buffers};
 use super::module::{Computation, Module};
 
-/// What goes.
+/// The computations to remove or to reduce.
 #[derive(Debug, Default)]
 pub(super) struct Plan {
-    /// Fused computations that keep only their parameters and a stand-in for their root.
+    /// Fused computations of which only the parameters and a stand-in for the root are kept.
     pub(super) stubbed: HashSet<u64>,
-    /// Computations that go whole.
+    /// Computations that are removed as a whole.
     pub(super) dropped: HashSet<u64>,
 }
 
@@ -57,11 +57,11 @@ impl Plan {
         Ok(Self { stubbed, dropped })
     }
 
-    /// The computations that nothing calls any more, where their buffers can go with them: all of
-    /// them or none.
+    /// The computations that nothing calls any more, if their buffers can be removed with them:
+    /// either all of these computations or none.
     fn dropped(module: &Module<'_>, buffers: &Buffers<'_>, stubbed: &HashSet<u64>) -> HashSet<u64> {
         let before = module.reachable([module.entry], &HashSet::new());
-        // What was never called stays, for whatever reason it is there.
+        // A computation that was never called stays; its reason to exist is not known.
         let uncalled =
             module.computations.iter().map(|one| one.id).filter(|id| !before.contains(id));
         let after = module.reachable(uncalled.chain([module.entry]), stubbed);
@@ -76,12 +76,13 @@ impl Plan {
     }
 }
 
-/// XLA:CPU counts operations as it loads: an executable of few runs in the caller's thread, all
-/// others in their own. One body stays that has enough of them by itself; where none is found, all
-/// bodies stay, so the answer is never another one.
+/// Keeps XLA:CPU's choice of a thread. It counts operations during a load: an executable with few
+/// of them runs in the caller's thread, any other in a thread of its own. One body that has enough
+/// operations by itself is kept. If there is no such body, all bodies are kept. So the choice never
+/// changes.
 fn keep_enough_operations(module: &Module<'_>, operations: u64, stubbed: &mut HashSet<u64>) {
     let enough = |one: &&Computation<'_>| one.operations() >= operations;
-    // What surely counts: the entry, and what it calls without a condition.
+    // XLA surely counts these: the entry, and the computations that it calls unconditionally.
     let mut pending = vec![module.entry];
     let mut counted = HashSet::new();
     let mut bodies = Vec::new();

@@ -1,21 +1,21 @@
-//! What thunks need of the HLO module.
+//! Which instructions of the HLO module do thunks still need?
 
 use std::collections::HashSet;
 
 use super::NotSlimmed;
 use super::wire::{Message, is_one_of};
 
-/// How deeply call, while and conditional thunks may lie in each other.
+/// How deeply call, while and conditional thunks may be nested.
 const MAX_THUNK_DEPTH: usize = 64;
 
-/// The kinds of thunks there are, but XNNPACK's, which this build cannot serialise.
+/// All kinds of thunks except XNNPACK's, which this build cannot serialise.
 const THUNKS: &str = "\
     all-gather all-reduce all-to-all call collective-permute conditional convolution copy custom-call dot \
     fft infeed kernel outfeed partition-id reduce-scatter replica-id rng-get-and-update-state sort topk \
     while ynn-fusion";
 
-/// The instructions of the HLO module that thunks look up as they are loaded: YNNPACK's, for one,
-/// are built anew from them.
+/// The instructions of the HLO module that thunks look up while they are loaded. YNNPACK's thunks,
+/// for example, are built again from their instructions.
 pub(super) fn pinned_instructions(sequence: &[u8]) -> Result<HashSet<u64>, NotSlimmed> {
     let mut pinned = HashSet::new();
     read_sequence(sequence, 0, &mut pinned)?;
@@ -38,7 +38,7 @@ fn read_sequence(
         for ynn_fusion in thunk.every(21) {
             pinned.insert(Message::read(ynn_fusion?, "a YNNPACK thunk", 1..=4)?.varint(2)?);
         }
-        // The sequences within: of a call, of a conditional's branches, of a loop's condition and
+        // The nested sequences: of a call, of a conditional's branches, of a loop's condition and
         // body.
         for (implementation, last_field, sequences) in
             [(3, 1, 1..=1), (4, 2, 1..=1), (10, 4, 1..=2)]

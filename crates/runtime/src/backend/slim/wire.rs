@@ -1,4 +1,4 @@
-//! Protocol buffers as bytes: what is not understood can be copied as it stands.
+//! How are protocol buffers read and written, so that all other bytes are copied unchanged?
 
 use std::ops::RangeInclusive;
 
@@ -27,7 +27,7 @@ pub(super) struct Message<'a> {
 }
 
 impl<'a> Message<'a> {
-    /// Reads a message that has none but the `known` fields.
+    /// Reads a message that has no other fields than the `known` ones.
     pub(super) fn read(
         bytes: &'a [u8],
         name: &'static str,
@@ -49,7 +49,7 @@ impl<'a> Message<'a> {
         &self.fields
     }
 
-    /// The bytes that it has in the file.
+    /// The number of bytes that the message has in the file.
     pub(super) fn length(&self) -> usize {
         self.length
     }
@@ -73,19 +73,19 @@ impl<'a> Message<'a> {
         NotSlimmed::UnknownField { message: self.name, field }
     }
 
-    /// The string or message that is there exactly once.
+    /// The string or message of a field that must be there exactly once.
     pub(super) fn bytes(&self, number: u32) -> Result<&'a [u8], NotSlimmed> {
         let Value::Bytes(bytes) = self.once(number)? else { return Err(self.unknown(number)) };
         Ok(bytes)
     }
 
-    /// The number that is there exactly once.
+    /// The number of a field that must be there exactly once.
     pub(super) fn varint(&self, number: u32) -> Result<u64, NotSlimmed> {
         let Value::Varint(value) = self.once(number)? else { return Err(self.unknown(number)) };
         Ok(value)
     }
 
-    /// The number; a zero need not be written.
+    /// The number of a field; a missing field is zero.
     pub(super) fn varint_or_zero(&self, number: u32) -> Result<u64, NotSlimmed> {
         if self.has(number) { self.varint(number) } else { Ok(0) }
     }
@@ -98,7 +98,7 @@ impl<'a> Message<'a> {
         })
     }
 
-    /// The numbers of a repeated field, packed or one by one.
+    /// The numbers of a repeated field, which may be packed or not.
     pub(super) fn numbers(&self, number: u32) -> Result<Vec<u64>, NotSlimmed> {
         let mut numbers = Vec::new();
         for value in self.of(number) {
@@ -116,7 +116,7 @@ impl<'a> Message<'a> {
         Ok(numbers)
     }
 
-    /// The message with other bytes in the fields that `replaced` names.
+    /// The message, with the content of the fields in `replaced` replaced by other bytes.
     pub(super) fn with(&self, replaced: &[(u32, Vec<u8>)]) -> Vec<u8> {
         let mut written = Vec::with_capacity(self.length);
         for field in &self.fields {
@@ -193,7 +193,7 @@ pub(super) fn put_bytes(written: &mut Vec<u8>, number: u32, bytes: &[u8]) {
     written.extend_from_slice(bytes);
 }
 
-/// Whether `word` is among `words`, which spaces part.
+/// Whether `word` is one of `words`, which are separated by spaces.
 pub(super) fn is_one_of(words: &str, word: &[u8]) -> bool {
     words.split_ascii_whitespace().any(|one| one.as_bytes() == word)
 }

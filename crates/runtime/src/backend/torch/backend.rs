@@ -1,5 +1,6 @@
-//! A device of libtorch's as the runtime uses it: graphs made ready, tensors brought, and what it
-//! says of its memory.
+//! How does the runtime use a device of libtorch?
+//!
+//! A device makes graphs ready, copies tensors to itself, and reports its memory.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -25,7 +26,7 @@ use crate::device::arguments::{ArgumentError, Placed, Reader};
 use crate::device::estimate::{AttentionMemory, activations};
 use crate::device::{TorchDevice, TorchId};
 
-/// A device of a session, and the environment that graphs made ready on it fit.
+/// A device of a session, and the environment that graphs fit which were made ready on it.
 #[derive(Debug)]
 pub(crate) struct TorchBackend {
     torch: Torch,
@@ -40,7 +41,7 @@ pub(crate) struct TorchExecutable {
     reader: Reader,
 }
 
-/// A tensor that an execution was given, or that was brought for it.
+/// A tensor of an execution: one that the caller gave, or a copy that was made for the execution.
 enum Given<'a> {
     There(&'a TorchTensor),
     Brought(TorchTensor),
@@ -56,7 +57,7 @@ impl Given<'_> {
 }
 
 impl TorchBackend {
-    /// `identify` names the build of a library, for the environment.
+    /// `identify` returns the name of a library's build, for the environment.
     pub(crate) fn new(
         torch: &Torch,
         device: &TorchDevice,
@@ -70,7 +71,7 @@ impl TorchBackend {
         })
     }
 
-    /// As it was when the session was opened.
+    /// The device, as it was when the session was opened.
     pub(crate) fn device(&self) -> &TorchDevice {
         &self.device
     }
@@ -79,8 +80,9 @@ impl TorchBackend {
         &self.environment
     }
 
-    /// What could still be had: what is free on the device, and what libtorch keeps for later; for
-    /// the CPU, as the system or a container leaves it free.
+    /// The memory that can still be allocated: the device's free memory, and the memory that
+    /// libtorch keeps for later. For the CPU, the memory that the system or a container leaves
+    /// free.
     pub(crate) fn free_memory_bytes(&self) -> Option<u64> {
         let memory = self.torch.memory(&self.device).ok()?;
         if memory.free != UNKNOWN_BYTES {
@@ -99,7 +101,8 @@ impl TorchBackend {
         }
     }
 
-    /// Tensors of this session; libtorch's allocator tells more on a GPU, its workspaces among it.
+    /// Memory in use by this session's tensors. On a GPU libtorch's allocator counts more, such as
+    /// its workspaces.
     pub(crate) fn memory_stats(&self) -> Option<MemoryStats> {
         let used = self.torch.memory(&self.device).ok()?;
         let signed = |bytes: u64| i64::try_from(bytes).ok();
@@ -119,7 +122,7 @@ impl TorchBackend {
         }
     }
 
-    /// The ops that ran on the CPU because this device lacks them, a sentence each.
+    /// The ops that ran on the CPU because this device lacks them, one sentence for each op.
     pub(crate) fn lacking(&self) -> Vec<String> {
         let own = self.device.id.to_string();
         let told = |TorchFallback { op, device, count, reason }: TorchFallback| {
@@ -132,8 +135,8 @@ impl TorchBackend {
         all.into_iter().filter(|one| one.device == own).map(told).collect()
     }
 
-    /// Makes a graph ready. There is nothing to compile: what is kept is the graph itself, and that
-    /// it was ready here.
+    /// Makes a graph ready. There is nothing to compile: the graph itself is stored, as a sign that
+    /// it was ready on this device.
     pub(crate) fn compile(
         self: &Arc<Self>,
         inputs: &KeyInputs,
@@ -182,7 +185,7 @@ impl TorchBackend {
         self.torch.tensor(host, &graph_type(tensor.kind())?, tensor.bytes())
     }
 
-    /// A copy of a tensor on this device.
+    /// Copies a tensor to this device.
     pub(crate) fn bring(&self, tensor: &TorchTensor) -> Result<TorchTensor, TorchError> {
         tensor.copy_to(&self.device)
     }
@@ -194,8 +197,8 @@ impl TorchBackend {
 }
 
 impl TorchExecutable {
-    /// Runs it on inputs, then weights, wherever they are: inputs are brought, weights that rest
-    /// elsewhere are streamed.
+    /// Runs the graph on inputs, then weights, on whichever device they are. Inputs are copied to
+    /// this device; weights that rest elsewhere are streamed.
     pub(crate) fn execute(&self, given: &[&TorchTensor]) -> Result<Vec<TorchTensor>, TorchError> {
         let place = |tensor: &&'_ TorchTensor| self.backend.place_of(tensor);
         let placed = given
@@ -222,8 +225,8 @@ impl TorchExecutable {
     }
 }
 
-/// What graphs that were made ready on a device fit: the library's build, libtorch's version, and
-/// the hardware.
+/// The environment of graphs that were made ready on a device: the library's build, libtorch's
+/// version, and the hardware.
 fn environment(device: &TorchDevice, build: String) -> Environment {
     let platform = match device.id {
         TorchId::Cuda(_) if device.rocm => "torch-rocm",
@@ -232,7 +235,7 @@ fn environment(device: &TorchDevice, build: String) -> Environment {
         TorchId::Cpu => "torch-cpu",
         TorchId::Fake(_) => "torch-fake",
     };
-    // The CPU's name tells of libtorch and its threads, which decide nothing.
+    // The CPU's name describes libtorch and its threads, which have no influence on what fits.
     let device_kind =
         if device.id == TorchId::Cpu { "cpu".to_owned() } else { device.name.clone() };
     let [major, minor, patch] = preheat_torch_abi::LIBTORCH_VERSION;
@@ -261,7 +264,7 @@ fn spec(kind: &Type) -> Option<TensorSpec> {
     Some(TensorSpec { dtype: dtype.stablehlo().to_owned(), dims: dimensions })
 }
 
-/// What the graph takes by the estimate. Weights are left out: under offload they rest elsewhere.
+/// The estimate of the graph's memory. Weights are left out: under offload they rest elsewhere.
 fn measurements(function: &Verified, backend: &TorchBackend, began: Instant) -> Measurements {
     let attention =
         AttentionMemory { whole_scores: backend.device.id == TorchId::Mps, in_float32: false };
@@ -274,14 +277,14 @@ fn measurements(function: &Verified, backend: &TorchBackend, began: Instant) -> 
     }
 }
 
-/// The type of a host tensor as a graph declares it.
+/// Converts the type of a host tensor to a type of the graph.
 pub(crate) fn graph_type(kind: &TensorType) -> Result<Type, TorchError> {
     let dims =
         kind.dimensions.iter().map(|&size| u64::try_from(size).ok()).collect::<Option<Vec<u64>>>();
     dims.map(|dims| Type::new(kind.dtype, dims)).ok_or_else(|| unsupported(kind))
 }
 
-/// The type of a graph's tensor as the host has it.
+/// Converts the type of a graph's tensor to that of a host tensor.
 pub(crate) fn tensor_type(kind: &Type) -> Result<TensorType, TorchError> {
     let dimensions =
         kind.dims.iter().map(|&size| i64::try_from(size).ok()).collect::<Option<Vec<i64>>>();

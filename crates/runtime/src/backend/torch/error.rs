@@ -1,27 +1,27 @@
-//! What can go wrong between preheat and the torch library.
+//! What can go wrong between preheat and the torch library?
 
 use std::path::PathBuf;
 
 use preheat_ir::graph::CodecError;
 use preheat_torch_abi::{INTERFACE_VERSION, LIBTORCH_VERSION, code};
 
-/// How people come by what is missing.
+/// How users can get the missing library.
 const SET_UP: &str = "run `cargo xtask setup torch` in preheat's sources, or `preheat plugins install torch` where the library is \
                       built already";
 
-/// Why the torch library cannot be used, or what it answered.
+/// Why the torch library cannot be used, or which error it returned.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TorchError {
-    /// There is none.
+    /// There is no torch library.
     #[error(
         "the torch library is not installed; it was looked for at\n{places}\nTo get it, {SET_UP}"
     )]
     NotInstalled {
-        /// Every place, on a line of its own.
+        /// Every place where it was looked for, each on a line of its own.
         places: String,
     },
-    /// There is a library, and no libtorch for it.
+    /// There is a torch library, but no libtorch for it.
     #[error(
         "the torch library at {} needs libtorch {}, which is not installed; it was looked for at\n{places}\nTo get it, {SET_UP}",
         backend.display(), wanted()
@@ -29,7 +29,7 @@ pub enum TorchError {
     NoLibtorch {
         /// The torch library.
         backend: PathBuf,
-        /// Every place, on a line of its own.
+        /// Every place where libtorch was looked for, each on a line of its own.
         places: String,
     },
     /// A variable names something that is not there.
@@ -40,18 +40,18 @@ pub enum TorchError {
         /// What it names.
         path: PathBuf,
     },
-    /// libtorch is of another version.
+    /// libtorch has another version than the one that is needed.
     #[error(
         "the libtorch at {} is {}, and this release of preheat works with {} only: {SET_UP}, or point LIBTORCH at one of that version",
-        path.display(), found.map_or_else(|| "of a version that it does not tell".to_owned(), |found| dotted(&found)), wanted()
+        path.display(), found.map_or_else(|| "of an unknown version".to_owned(), |found| dotted(&found)), wanted()
     )]
     AnotherLibtorch {
         /// The file.
         path: PathBuf,
-        /// Its version, where it tells.
+        /// Its version, if it reports one.
         found: Option<[u32; 3]>,
     },
-    /// The system cannot load it.
+    /// The system cannot load the library.
     #[error("{} cannot be loaded", path.display())]
     Load {
         /// The file.
@@ -60,7 +60,7 @@ pub enum TorchError {
         #[source]
         cause: libloading::Error,
     },
-    /// A library ends before everything that its headers say is in it.
+    /// A library's file is shorter than its headers say.
     #[error(
         "{} was cut short: {missing} bytes are missing at its end. To install it again, `preheat plugins install torch --force` \
          (libtorch) or `cargo xtask setup torch` in preheat's sources (the torch library)",
@@ -72,13 +72,13 @@ pub enum TorchError {
         /// How many bytes are missing.
         missing: u64,
     },
-    /// It is some other library.
-    #[error("{} is no torch library of preheat's: it exports no {}", path.display(), preheat_torch_abi::SYMBOL)]
+    /// The file is another library.
+    #[error("{} is not preheat's torch library: it does not export {}", path.display(), preheat_torch_abi::SYMBOL)]
     NoTorchLibrary {
         /// The file.
         path: PathBuf,
     },
-    /// It was built for another release of preheat.
+    /// The torch library was built for another release of preheat.
     #[error(
         "the torch library at {} speaks version {found} of the interface, and this release of preheat speaks {INTERFACE_VERSION}: \
          build it again from the same sources (`cargo xtask setup torch`)",
@@ -90,22 +90,22 @@ pub enum TorchError {
         /// The version that it speaks.
         found: u64,
     },
-    /// It has fewer functions than its version has.
+    /// The torch library's table has fewer functions than its version requires.
     #[error("the torch library at {} has a table of {found_bytes} bytes, and {wanted_bytes} are needed: build it again", path.display())]
     ShortTable {
         /// The file.
         path: PathBuf,
-        /// The size that it gives.
+        /// The size that the table states.
         found_bytes: usize,
         /// The size that is needed.
         wanted_bytes: usize,
     },
     /// `PREHEAT_TORCH_FAKE_DEVICES` cannot be read.
     #[error(
-        "PREHEAT_TORCH_FAKE_DEVICES is no JSON list of devices, such as [{{\"memory_bytes\": 1000000, \"lacks\": [\"conv2d\"]}}]"
+        "PREHEAT_TORCH_FAKE_DEVICES is not a JSON list of devices, such as [{{\"memory_bytes\": 1000000, \"lacks\": [\"conv2d\"]}}]"
     )]
     FakeDevices(#[source] serde_json::Error),
-    /// A graph could not be handed over.
+    /// A graph could not be encoded for the torch library.
     #[error(transparent)]
     Graph(#[from] CodecError),
     /// A call failed.
@@ -115,7 +115,7 @@ pub enum TorchError {
         doing: String,
         /// The kind of failure.
         code: TorchErrorCode,
-        /// What the library, or libtorch in it, says.
+        /// The message of the library, or of libtorch within it.
         message: String,
     },
 }
@@ -141,19 +141,19 @@ impl TorchError {
 pub enum TorchErrorCode {
     /// The device, or libtorch, does not have an op or a dtype.
     Unsupported,
-    /// The device has no memory left for it.
+    /// The device has too little free memory.
     OutOfMemory,
     /// A tensor is on another device than the graph.
     WrongDevice,
-    /// A tensor has another dtype or shape than is declared, or there are too many or too few.
+    /// A tensor has another dtype or shape than declared, or the number of tensors is wrong.
     WrongType,
-    /// A tensor was given away to an earlier run.
+    /// A tensor was donated to an earlier run.
     Donated,
     /// The graph's bytes are damaged or of another release.
     BadGraph,
-    /// libtorch says so.
+    /// libtorch raised an error.
     Libtorch,
-    /// A fault of the library's own.
+    /// A fault in the torch library itself.
     Bug,
 }
 

@@ -1,12 +1,14 @@
-//! Where the torch library and the libtorch under it are. Nothing is loaded to find out, and no
-//! process started.
+//! Where are the torch library and the libtorch that it needs?
+//!
+//! The search loads no library and starts no process.
 //!
 //! | what | looked for, in this order |
 //! |---|---|
 //! | the torch library | `PREHEAT_TORCH_BACKEND`; beside the executable; `torch/` in the data folder |
 //! | libtorch | `LIBTORCH`, as tch reads it; `lib/` beside the torch library, and its folder; the sets in `torch/` of the data folder |
 //!
-//! A variable that names nothing ends the search: whoever set it meant it.
+//! A variable that names a file that does not exist ends the search with an error, because the user
+//! set it on purpose.
 
 use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
 use std::ffi::OsString;
@@ -22,7 +24,7 @@ pub const BACKEND_VARIABLE: &str = "PREHEAT_TORCH_BACKEND";
 /// The environment variable that names a libtorch: a folder with `lib/` in it.
 pub const LIBTORCH_VARIABLE: &str = "LIBTORCH";
 
-/// What a search depends on. Tests make their own; programs use [`TorchLookup::from_process`].
+/// The inputs of a search. Tests make their own; programs use [`TorchLookup::from_process`].
 pub struct TorchLookup<'a> {
     /// Reads an environment variable.
     pub env: &'a dyn Fn(&str) -> Option<OsString>,
@@ -63,19 +65,19 @@ pub(super) fn libtorch_file(stem: &str) -> String {
 /// Looks for the torch library and its libtorch.
 ///
 /// # Errors
-/// Where one of them is nowhere, with every place.
+/// Where one of them is not found; the error lists every place that was searched.
 pub fn find(lookup: &TorchLookup<'_>) -> Result<TorchLibraries, TorchError> {
     let backend = find_backend(lookup)?;
     let libtorch = find_libtorch(lookup, &backend)?;
     Ok(TorchLibraries { backend, libtorch })
 }
 
-/// The torch library, if it is anywhere; libtorch is another matter.
+/// The torch library, if it is found; libtorch is not looked for.
 pub fn installed_library(lookup: &TorchLookup<'_>) -> Option<PathBuf> {
     find_backend(lookup).ok()
 }
 
-/// Whether both are there.
+/// Whether both the torch library and libtorch are found.
 pub fn is_installed(lookup: &TorchLookup<'_>) -> bool {
     find(lookup).is_ok()
 }
@@ -128,7 +130,7 @@ fn find_libtorch(lookup: &TorchLookup<'_>, backend: &Path) -> Result<PathBuf, To
     Err(TorchError::NoLibtorch { backend: backend.to_owned(), places })
 }
 
-/// What a variable names; an empty one names nothing.
+/// The path in a variable; an empty variable counts as unset.
 fn named(lookup: &TorchLookup<'_>, variable: &str) -> Option<PathBuf> {
     (lookup.env)(variable)
         .filter(|value| !value.is_empty())

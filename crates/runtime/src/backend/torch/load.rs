@@ -1,5 +1,6 @@
-//! Loading the torch library: libtorch first, by absolute path, so that nothing depends on the
-//! loader's search path.
+//! How is the torch library loaded?
+//!
+//! libtorch is loaded first, by absolute path, so that nothing depends on the loader's search path.
 
 use std::error::Error as _;
 use std::path::Path;
@@ -11,16 +12,16 @@ use preheat_torch_abi::{Api, Entry, INTERFACE_VERSION, LIBTORCH_VERSION, SYMBOL}
 use super::error::TorchError;
 use super::find::{TorchLibraries, libtorch_file};
 
-/// What of libtorch adds the cards, where it is there: loading it is enough.
+/// The libraries of libtorch that add the GPUs. If one of them exists, loading it is enough.
 const ADDED: [&str; 2] = ["torch_cuda", "torch_hip"];
 
-/// Loads libtorch and the torch library, and gives its table. Neither is ever unloaded: libtorch
-/// has threads of its own.
+/// Loads libtorch and the torch library, and returns the library's table of functions. Neither
+/// library is ever unloaded, because libtorch has threads of its own.
 pub(super) fn load(libraries: &TorchLibraries) -> Result<&'static Api, TorchError> {
     let path = libraries.libtorch.join(libtorch_file("torch_cpu"));
     let libtorch = open(&path)?;
     let found = libtorch_version(&libtorch);
-    // Kept for good, whether it fits or not: a library cannot be taken out of a process safely.
+    // It stays loaded even if it does not fit: a library cannot be unloaded safely.
     std::mem::forget(libtorch);
     if found != Some(LIBTORCH_VERSION) {
         return Err(TorchError::AnotherLibtorch { path, found });
@@ -42,17 +43,17 @@ pub(super) fn load(libraries: &TorchLibraries) -> Result<&'static Api, TorchErro
 }
 
 fn open(path: &Path) -> Result<Library, TorchError> {
-    // What cannot be read the dynamic linker says best.
+    // If the file cannot be read, the dynamic linker gives the better error.
     if let Ok(Some(missing)) = missing_bytes(path) {
         return Err(TorchError::CutShort { path: path.to_owned(), missing });
     }
-    // SAFETY: what runs on loading is libtorch's and our own initialisation, which ask nothing of
-    // the process. A file that is something else altogether is the user's to answer for, as with
+    // SAFETY: loading runs the initialisation of libtorch and of the torch library, which require
+    // nothing of the process. If the file is an unrelated library, the user answers for it, as with
     // every plugin.
     unsafe { Library::new(path) }.map_err(|cause| TorchError::Load { path: path.to_owned(), cause })
 }
 
-/// What libtorch says of itself, where it has the function for it (from 2.7 on).
+/// The version that libtorch reports, if it has the function for it (from 2.7 on).
 fn libtorch_version(library: &Library) -> Option<[u32; 3]> {
     // SAFETY: libtorch declares it so in torch/csrc/inductor/aoti_torch/c/shim.h: no arguments, a
     // 64-bit number.
@@ -66,8 +67,8 @@ fn libtorch_version(library: &Library) -> Option<[u32; 3]> {
 
 fn table(library: &Library, path: &Path) -> Result<&'static Api, TorchError> {
     let none = || TorchError::NoTorchLibrary { path: path.to_owned() };
-    // SAFETY: what exports this name is built from `torch/`, where it has this type; the version is
-    // checked below before more is read.
+    // SAFETY: a library that exports this name is built from `torch/`, where it has this type; the
+    // version is checked below before anything else is read.
     let entry = unsafe { library.get::<Entry>(SYMBOL.as_bytes()) }.map_err(|_| none())?;
     // SAFETY: it takes nothing, and gives a constant or null.
     let api = unsafe { entry() };
@@ -88,7 +89,7 @@ fn table(library: &Library, path: &Path) -> Result<&'static Api, TorchError> {
             wanted_bytes: size_of::<Api>(),
         });
     }
-    // SAFETY: of our version and at least our size, so it is an `Api`; the library stays loaded,
-    // and its table is constant.
+    // SAFETY: the table has this release's version and at least the size of an `Api`, so it is one;
+    // the library stays loaded, and its table is constant.
     Ok(unsafe { &*api })
 }

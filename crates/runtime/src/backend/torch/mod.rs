@@ -1,5 +1,7 @@
-//! libtorch, behind a library that is loaded when a torch device is first used: `torch/` builds it,
-//! this is its safe side.
+//! How is libtorch called safely?
+//!
+//! `torch/` builds a library on top of libtorch, which is loaded when a torch device is first used.
+//! This module is its safe side.
 //!
 //! ```no_run
 //! use preheat_tensor::Dtype;
@@ -15,7 +17,8 @@
 //! let torch = Torch::open(&TorchLookup::from_process(), &TorchOptions::default())?;
 //! let cpu = &torch.devices()[0];
 //! let graph = torch.load(cpu, &b.finish()?)?;
-//! let x = torch.tensor(cpu, &Type::new(Dtype::Float32, [2]), &[1.0_f32, 2.0].map(f32::to_le_bytes).concat())?;
+//! let bytes = [1.0_f32, 2.0].map(f32::to_le_bytes).concat();
+//! let x = torch.tensor(cpu, &Type::new(Dtype::Float32, [2]), &bytes)?;
 //! let outputs = graph.run(&[&x], WeightPlace::OnDevice)?;
 //! println!("{:?}", outputs[0].to_host()?);
 //! # Ok(())
@@ -55,14 +58,14 @@ use crate::device::{TorchDevice, TorchId};
 /// Where the weights of a run may rest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WeightPlace {
-    /// On the graph's device; one that is elsewhere is an error.
+    /// On the graph's device. A weight on another device is an error.
     OnDevice,
-    /// Anywhere: one that is elsewhere is copied to the graph's device when an op needs it, and the
-    /// copy goes after the last op that does. Slow, and in as little memory as can be.
+    /// Anywhere. A weight on another device is copied to the graph's device when an op needs it,
+    /// and the copy is freed after the last op that does. This is slow and takes the least memory.
     Anywhere,
 }
 
-/// The torch library with its devices. A clone is the same session.
+/// The torch library with its devices. A clone shares the session.
 #[derive(Clone)]
 pub struct Torch {
     session: Arc<OpenSession>,
@@ -70,7 +73,7 @@ pub struct Torch {
     libraries: TorchLibraries,
 }
 
-/// A session that is closed when nothing of it is left.
+/// A session that is closed when nothing that belongs to it is left.
 pub(super) struct OpenSession {
     api: &'static Api,
     raw: NonNull<Session>,
@@ -85,8 +88,8 @@ unsafe impl Sync for OpenSession {}
 
 impl Drop for OpenSession {
     fn drop(&mut self) {
-        // SAFETY: `open` made it, and this is its last use: whatever belongs to it holds an `Arc`
-        // of this.
+        // SAFETY: `open` made the handle, and this is its last use: everything that belongs to the
+        // session holds an `Arc` of it.
         unsafe { (self.api.close)(self.raw.as_ptr()) };
     }
 }
@@ -102,7 +105,7 @@ impl Torch {
     /// [`FAKE_DEVICES_VARIABLE`] come after those of `options`.
     ///
     /// # Errors
-    /// Where a library is missing, or is another than this release works with.
+    /// Where a library is missing, or has another version than this release works with.
     pub fn open(lookup: &TorchLookup<'_>, options: &TorchOptions) -> Result<Self, TorchError> {
         let mut options = options.clone();
         if let Some(text) = (lookup.env)(FAKE_DEVICES_VARIABLE).filter(|text| !text.is_empty()) {
@@ -140,7 +143,7 @@ impl Torch {
         self.session.devices()
     }
 
-    /// How much memory of a device is in use by this session.
+    /// How much of a device's memory this session uses.
     ///
     /// # Errors
     /// Where libtorch cannot tell.
@@ -153,32 +156,32 @@ impl Torch {
         Ok(memory)
     }
 
-    /// Forgets the peaks that [`Self::memory`] tells.
+    /// Resets the peaks that [`Self::memory`] returns.
     ///
     /// # Errors
-    /// Where libtorch says so.
+    /// Where libtorch raises an error.
     pub fn reset_peaks(&self, device: &TorchDevice) -> Result<(), TorchError> {
         self.on_device(self.session.api.reset_peaks, device, "resetting the peaks")
     }
 
-    /// Gives memory that libtorch keeps for later back to the device.
+    /// Returns the memory that libtorch keeps for later to the device.
     ///
     /// # Errors
-    /// Where libtorch says so.
+    /// Where libtorch raises an error.
     pub fn drop_caches(&self, device: &TorchDevice) -> Result<(), TorchError> {
         self.on_device(self.session.api.drop_caches, device, "freeing the memory that is kept")
     }
 
-    /// Waits until `device` has done all that it was given.
+    /// Waits until `device` has done all the work that was queued on it.
     ///
     /// # Errors
-    /// Where something of it failed.
+    /// Where some of that work failed.
     pub fn synchronize(&self, device: &TorchDevice) -> Result<(), TorchError> {
         self.on_device(self.session.api.synchronize, device, "waiting")
     }
 
-    /// The ops that were run on the CPU because a device lacks them, with how often. Each is in the
-    /// log once, too.
+    /// The ops that were run on the CPU because a device lacks them, and how often. Each of them is
+    /// also logged once.
     ///
     /// # Errors
     /// Where the library's answer cannot be read.
@@ -186,11 +189,11 @@ impl Torch {
         self.session.json(self.session.api.fallbacks, "listing what ran on the CPU")
     }
 
-    /// A tensor on `device` of row-major, little-endian bytes.
+    /// Makes a tensor on `device` from row-major, little-endian bytes.
     ///
     /// # Errors
-    /// Where there are more or fewer bytes than `kind` takes, torch has no such dtype, or the
-    /// device no memory for it.
+    /// Where the number of bytes is not that of `kind`, torch has no such dtype, or the device has
+    /// no memory for the tensor.
     pub fn tensor(
         &self,
         device: &TorchDevice,
@@ -216,7 +219,7 @@ impl Torch {
     /// Makes `function` ready to run on `device`.
     ///
     /// # Errors
-    /// Where the function has something that libtorch lacks, or the device no memory for its
+    /// Where the function uses something that libtorch lacks, or the device has no memory for its
     /// constants.
     pub fn load(
         &self,
@@ -226,10 +229,10 @@ impl Torch {
         TorchGraph::load(&self.session, device, function)
     }
 
-    /// The moment at which `device` will have done all that it was given so far.
+    /// An event that comes when `device` has done all the work that was queued on it so far.
     ///
     /// # Errors
-    /// Where libtorch says so.
+    /// Where libtorch raises an error.
     pub fn record(&self, device: &TorchDevice) -> Result<TorchEvent, TorchError> {
         TorchEvent::record(&self.session, device.position)
     }
@@ -255,8 +258,8 @@ impl OpenSession {
         checked(self.api, answer, doing).map(|_| ())
     }
 
-    /// The devices with their memory as it is now. The host's is what preheat itself knows of it,
-    /// the limits of containers included.
+    /// The devices with their memory as it is now. The host's memory is read by preheat itself,
+    /// with the limits of containers.
     fn devices(&self) -> Result<Vec<TorchDevice>, TorchError> {
         let mut devices: Vec<TorchDevice> = self.json(self.api.devices, "listing the devices")?;
         for device in devices
@@ -270,7 +273,7 @@ impl OpenSession {
         Ok(devices)
     }
 
-    /// What a function tells as JSON.
+    /// Calls a function that answers in JSON.
     fn json<T: DeserializeOwned>(
         &self,
         call: unsafe extern "C" fn(*const Session, *mut OwnedBytes) -> Answer,
@@ -285,13 +288,13 @@ impl OpenSession {
     }
 }
 
-/// Whether tensors of a device rest in the host's memory. Fake devices have a limit of their own,
-/// where they are given one.
+/// Whether a device's tensors are in the host's memory. A fake device can be given a memory limit
+/// of its own.
 fn is_in_host_memory(id: TorchId) -> bool {
     matches!(id, TorchId::Cpu | TorchId::Fake(_))
 }
 
-/// What was being done, for messages; made only where it failed.
+/// A description of the work, for messages. It is made only if the work failed.
 trait Words {
     fn words(self) -> String;
 }
@@ -308,7 +311,7 @@ impl<F: FnOnce() -> String> Words for F {
     }
 }
 
-/// The handle that a call made.
+/// Takes the handle that a call made, or its error.
 fn made<T>(
     api: &Api,
     answer: Answer,
@@ -323,7 +326,7 @@ fn made<T>(
     })
 }
 
-/// The text of an answer that went well, or the error.
+/// The text of a successful answer, or the error.
 fn checked(api: &Api, answer: Answer, doing: impl Words) -> Result<Vec<u8>, TorchError> {
     let text = taken(api, answer.message);
     if answer.code == code::OK {
@@ -333,12 +336,13 @@ fn checked(api: &Api, answer: Answer, doing: impl Words) -> Result<Vec<u8>, Torc
     Err(TorchError::Call { doing: doing.words(), code: TorchErrorCode::of(answer.code), message })
 }
 
-/// Copies bytes of the library's, and gives them back.
+/// Copies bytes that belong to the library, and frees them.
 fn taken(api: &Api, bytes: OwnedBytes) -> Vec<u8> {
     if bytes.start.is_null() {
         return Vec::new();
     }
-    // SAFETY: the library gave so many bytes, which are ours until they are freed below.
+    // SAFETY: the library returned this number of bytes, which are valid until they are freed
+    // below.
     let copy = unsafe { std::slice::from_raw_parts(bytes.start, bytes.length) }.to_vec();
     // SAFETY: given by the library, and freed once.
     unsafe { (api.free_bytes)(bytes) };
@@ -353,8 +357,8 @@ fn bad_json(doing: &str, error: &serde_json::Error) -> TorchError {
     }
 }
 
-/// `kind` as the library takes it, which borrows its dimensions; `None` where torch has no such
-/// dtype.
+/// `kind` in the form that the library takes, which borrows the dimensions; `None` if torch has no
+/// such dtype.
 fn spec_of(kind: &Type) -> Option<TensorSpec> {
     let rank = u32::try_from(kind.dims.len()).ok()?;
     Some(TensorSpec { dtype: dtype_code(kind.dtype)?, rank, dims: kind.dims.as_ptr() })

@@ -1,4 +1,4 @@
-//! Tensors and graphs of a session.
+//! How are the tensors, graphs and events of a session used safely?
 
 use std::ptr::{NonNull, null_mut};
 use std::sync::Arc;
@@ -39,7 +39,7 @@ impl std::fmt::Debug for TorchTensor {
 }
 
 impl TorchTensor {
-    /// Takes over a handle of `session` to a tensor of `kind`.
+    /// Takes ownership of a handle of `session` to a tensor of `kind`.
     pub(super) fn new(
         session: Arc<OpenSession>,
         raw: NonNull<TensorHandle>,
@@ -59,10 +59,10 @@ impl TorchTensor {
         self.device
     }
 
-    /// The moment at which it will have been computed.
+    /// An event that comes when the tensor has been computed.
     ///
     /// # Errors
-    /// Where libtorch says so.
+    /// Where libtorch raises an error.
     pub fn ready(&self) -> Result<TorchEvent, TorchError> {
         TorchEvent::record(&self.session, self.device)
     }
@@ -70,7 +70,7 @@ impl TorchTensor {
     /// Copies it to another device.
     ///
     /// # Errors
-    /// Where that device has no memory for it, or it was given away to a run.
+    /// Where that device has no memory for it, or the tensor was donated to a run.
     pub fn copy_to(&self, device: &TorchDevice) -> Result<Self, TorchError> {
         let (api, mut raw) = (self.session.api, null_mut());
         // SAFETY: a live handle, and a place for the new one; the library checks the position.
@@ -79,21 +79,21 @@ impl TorchTensor {
         Ok(Self::new(Arc::clone(&self.session), raw, self.kind.clone(), device.position))
     }
 
-    /// Writes its elements, row-major and little-endian, to as many bytes; waits for what computes
-    /// it.
+    /// Writes the tensor's elements, row-major and little-endian, into `bytes`, after waiting until
+    /// they have been computed.
     ///
     /// # Errors
-    /// Where `bytes` has another length than the tensor, what computes it failed, or it was given
-    /// away to a run.
+    /// Where `bytes` has another length than the tensor, the computation failed, or the tensor was
+    /// donated to a run.
     pub fn read_into(&self, bytes: &mut [u8]) -> Result<(), TorchError> {
-        // SAFETY: a live handle, and as many bytes as are said.
+        // SAFETY: a live handle, and the stated number of bytes.
         let answer = unsafe {
             (self.session.api.read_tensor)(self.raw.as_ptr(), bytes.as_mut_ptr(), bytes.len())
         };
         self.session.check(answer, || format!("reading {}", self.kind))
     }
 
-    /// Its elements, row-major and little-endian.
+    /// The tensor's elements, row-major and little-endian.
     ///
     /// # Errors
     /// As [`Self::read_into`].
@@ -161,20 +161,20 @@ impl TorchGraph {
         Ok(Self { session: Arc::clone(session), raw, name, outputs, device: position })
     }
 
-    /// The types of what [`Self::run`] gives.
+    /// The types of the tensors that [`Self::run`] returns.
     pub fn outputs(&self) -> &[Type] {
         &self.outputs
     }
 
-    /// Runs it on its inputs and its weights, in this order. On a GPU this returns before the
-    /// outputs are computed; reading one waits for it.
+    /// Runs the graph on its inputs and its weights, in this order. On a GPU this returns before
+    /// the outputs are computed; reading one waits for it.
     ///
-    /// An input that an output of the function takes over is gone afterwards, as after a run that
-    /// failed: using it again is [`TorchErrorCode::Donated`].
+    /// An input that the function donates to an output cannot be used after the run, even if the
+    /// run failed: using it again is [`TorchErrorCode::Donated`].
     ///
     /// # Errors
-    /// Where a tensor is not what is declared, or is on another device and may not be; where an op
-    /// fails, or memory runs out.
+    /// Where a tensor is not what is declared, or is on another device although it must not be;
+    /// where an op fails, or memory runs out.
     pub fn run(
         &self,
         given: &[&TorchTensor],
@@ -185,8 +185,8 @@ impl TorchGraph {
             given.iter().map(|tensor| tensor.raw.as_ptr().cast_const()).collect();
         let flags = if place == WeightPlace::Anywhere { RUN_STREAMS_WEIGHTS } else { 0 };
         let mut outputs = vec![null_mut(); self.outputs.len()];
-        // SAFETY: a live graph, live handles for the time of the call, and places for as many
-        // handles as are said.
+        // SAFETY: a live graph, live handles for the time of the call, and room for the stated
+        // number of handles.
         let answer = unsafe {
             let (given, taken) =
                 ((handles.as_ptr(), handles.len()), (outputs.as_mut_ptr(), outputs.len()));
@@ -210,7 +210,7 @@ impl TorchGraph {
     }
 }
 
-/// A moment in the work of a device: once it has done all that it was given before.
+/// A point in a device's work: it comes when the device has done all the work queued before it.
 pub struct TorchEvent {
     session: Arc<OpenSession>,
     raw: NonNull<EventHandle>,
@@ -245,18 +245,18 @@ impl TorchEvent {
         Ok(Self { session: Arc::clone(session), raw, device })
     }
 
-    /// Waits for it.
+    /// Waits until the event has come.
     ///
     /// # Errors
-    /// Where something of the work before it failed.
+    /// Where some of the work before it failed.
     pub fn wait(&self) -> Result<(), TorchError> {
         // SAFETY: a live handle.
         let answer = unsafe { (self.session.api.wait_event)(self.raw.as_ptr()) };
         self.session.check(answer, "waiting for the device")
     }
 
-    /// Has `done` called once it has come, or failed: on a thread that waits for its device.
-    /// libtorch calls nobody back.
+    /// Calls `done` when the event has come or its work has failed, on a thread that waits for the
+    /// device, because libtorch offers no callbacks.
     pub(crate) fn on_ready(
         self: &Arc<Self>,
         done: impl FnOnce(Result<(), TorchError>) + Send + 'static,

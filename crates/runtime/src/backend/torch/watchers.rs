@@ -1,5 +1,5 @@
-//! The threads that wait for the devices of a session: one for each device, so that no device is
-//! kept waiting for another.
+//! Which threads wait for the devices of a session? One for each device, so that no device's events
+//! wait for another device.
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -7,22 +7,23 @@ use std::sync::{Mutex, PoisonError, mpsc};
 
 use preheat_pjrt::report_panic;
 
-/// Waits for an event, and tells someone.
+/// Waits for an event, and then calls the function that was registered for it.
 type Watch = Box<dyn FnOnce() + Send>;
 
-/// The way to each device's thread, which is started when it is first needed, and ends with this.
+/// The channel to each device's thread. The thread is started when it is first needed, and ends
+/// when this is dropped.
 #[derive(Default)]
 pub(super) struct Watchers {
     by_device: Mutex<HashMap<u32, mpsc::Sender<Watch>>>,
 }
 
 impl Watchers {
-    /// Has the thread of a device do `watch` after all that it was given before, which is the order
-    /// in which events come on a device.
+    /// Has a device's thread run `watch` after all earlier watches, which is the order in which
+    /// events come on a device.
     pub(super) fn add(&self, device: u32, watch: impl FnOnce() + Send + 'static) {
         let mut by_device = self.by_device.lock().unwrap_or_else(PoisonError::into_inner);
         let sent = by_device.entry(device).or_insert_with(|| start(device)).send(Box::new(watch));
-        // What is done on this thread may take its time, and ask for another watch.
+        // A watch that runs on this thread may take long, and may add another watch.
         drop(by_device);
         if let Err(mpsc::SendError(watch)) = sent {
             guarded(watch);
@@ -33,15 +34,15 @@ impl Watchers {
 fn start(device: u32) -> mpsc::Sender<Watch> {
     let (sender, receiver) = mpsc::channel::<Watch>();
     let thread = std::thread::Builder::new().name(format!("preheat-torch-{device}"));
-    // Without a thread the receiver is dropped, and each event is waited for where it is asked
-    // about.
+    // If there is no thread, the receiver is dropped, and each event is waited for by the thread
+    // that adds its watch.
     if let Err(error) = thread.spawn(move || receiver.into_iter().for_each(guarded)) {
         tracing::debug!(%error, "no thread waits for device {device} of libtorch");
     }
     sender
 }
 
-/// A panic of one who is told must not keep the others from being told.
+/// Runs a watch so that its panic does not stop the thread, which has other watches to run.
 fn guarded(watch: Watch) {
     if let Err(panic) = catch_unwind(AssertUnwindSafe(watch)) {
         report_panic(panic);
