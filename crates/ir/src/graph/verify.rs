@@ -1,4 +1,4 @@
-//! The rules that every function keeps. Back ends rely on them and check none of them again.
+//! Which rules does every function keep? Back ends rely on them and check none of them again.
 //!
 //! 1. An op uses only values that stand before it.
 //! 2. Each node's type is what its op gives for its operands (`infer.rs`).
@@ -55,7 +55,7 @@ pub(super) fn verify(function: &Function) -> Result<(), GraphError> {
     })
 }
 
-/// The rules on what stands outside the nodes.
+/// Checks the rules on everything outside the nodes.
 fn outside(function: &Function, seen: &(HashSet<u32>, HashSet<u32>)) -> Result<(), String> {
     if seen.0.len() != function.inputs.len() || seen.1.len() != function.weights.len() {
         return Err("an input or weight is declared and has no node".to_owned());
