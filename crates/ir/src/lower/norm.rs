@@ -1,5 +1,5 @@
-//! Group norm and layer norm: mean, then the variance of the differences from it, in f32 whatever
-//! is normalised.
+//! How are group norm and layer norm lowered? First the mean, then the variance of the differences
+//! from it, in f32 whatever the dtype of the input.
 
 use preheat_tensor::Dtype;
 
