@@ -1,4 +1,4 @@
-//! What each op means, and small functions that use them all: every back end runs these.
+//! What does each op mean, and does a back end compute it? Every back end runs this suite.
 #![allow(
     dead_code,
     clippy::cast_precision_loss,

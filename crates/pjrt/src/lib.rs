@@ -16,7 +16,7 @@
 //!   an executable.
 //!
 //! Each plugin decides what it does on a bad request, and some end the process (on unknown flags in
-//! `XLA_FLAGS`). The callers in other crates guard against that.
+//! `XLA_FLAGS`). This crate does not guard against that; its callers have to.
 //!
 //! ```no_run
 //! use preheat_pjrt::{Client, ExecuteOptions, Plugin, Program, options};
