@@ -5,7 +5,7 @@
     clippy::cast_possible_truncation,
     clippy::many_single_char_names,
     clippy::too_many_lines,
-    reason = "small numbers, as formulas have them; each test uses a part"
+    reason = "small numbers in short formulas; each test uses a part"
 )]
 
 pub mod agree;

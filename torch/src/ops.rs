@@ -12,7 +12,7 @@ use crate::kinds::{is_low, kind_of, size, sizes};
 pub fn compute<'t>(op: &Op, kind: &Type, of: &dyn Fn(Value) -> &'t Tensor) -> Outcome<Tensor> {
     Ok(match op {
         Op::Input(_) | Op::Weight(_) | Op::Literal(_) | Op::Fill(_) => {
-            return Err(Failure::new(code::BUG, "it is given, and was to be computed"));
+            return Err(Failure::new(code::BUG, "an input, weight or constant is not computed"));
         }
         Op::Unary(op, x) => unary(*op, of(*x))?,
         Op::Binary(op, x, y) => binary(*op, of(*x), of(*y))?,

@@ -76,7 +76,7 @@ impl Session {
         self.places.get(position as usize).ok_or_else(|| {
             Failure::new(
                 code::WRONG_DEVICE,
-                format!("there is no device {position}, but {} devices", self.places.len()),
+                format!("there is no device {position}; there are {} devices", self.places.len()),
             )
         })
     }

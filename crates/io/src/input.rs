@@ -106,10 +106,10 @@ fn check_kind(path: &Path, found: &fs::Metadata) -> io::Result<()> {
         Kind::Pipe if is_handed_over(path) => Ok(()),
         Kind::Folder => Err(io::ErrorKind::IsADirectory.into()),
         Kind::Pipe => Err(io::Error::other(
-            "it is a named pipe, and a regular file is wanted: write what comes out of it to one",
+            "it is a named pipe, and a regular file is wanted: write the pipe's output to a file",
         )),
         Kind::Other => Err(io::Error::other(
-            "it is a device or a socket, and a regular file is wanted: name another",
+            "it is a device or a socket, and a regular file is wanted: name another file",
         )),
     }
 }

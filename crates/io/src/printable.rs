@@ -80,7 +80,7 @@ pub fn paths_as_text<S: Serializer>(paths: &[PathBuf], serializer: S) -> Result<
 }
 
 /// A number of bytes with a unit: `512.0 MiB`, `23.6 GiB`.
-#[expect(clippy::cast_precision_loss, reason = "for reading")]
+#[expect(clippy::cast_precision_loss, reason = "shown with one decimal")]
 pub fn byte_count(bytes: u64) -> String {
     let mebibytes = bytes as f64 / f64::from(1 << 20);
     if mebibytes < 1024.0 {

@@ -174,7 +174,7 @@ fn place_of(path: &Path) -> io::Result<Place> {
             Err(_) => return Ok(Place::File { place, replaced: None }),
         }
     }
-    Err(io::Error::other("it leads from link to link without an end"))
+    Err(io::Error::other("it leads through links that never end"))
 }
 
 fn folder_of(place: &Path) -> &Path {

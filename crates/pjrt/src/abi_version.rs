@@ -95,7 +95,7 @@ macro_rules! version {
                 let mut args = sys::$destroy { abi_version: self.raw.as_ptr(), ..Args::new() };
                 // SAFETY: owned, and this is its last use.
                 if let Err(error) = unsafe { self.plugin.call_abi_version(&mut args) } {
-                    tracing::warn!(%error, "the plugin did not take something back");
+                    tracing::warn!(%error, "the plugin did not free an object");
                 }
             }
         }

@@ -181,7 +181,7 @@ impl Plugin {
     pub(super) unsafe fn destroy<A: sys::Call>(&self, mut args: A) {
         // SAFETY: the caller vouches for the args.
         if let Err(error) = unsafe { self.call(&mut args) } {
-            tracing::warn!(%error, "the plugin did not take something back");
+            tracing::warn!(%error, "the plugin did not free an object");
         }
     }
 

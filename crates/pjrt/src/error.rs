@@ -29,7 +29,7 @@ pub enum PjrtError {
         missing: u64,
     },
     /// The file is there, but the dynamic linker refuses it.
-    #[error("{} cannot be loaded as a shared library: {reason}; a PJRT plugin is a library built for this machine, with what it links at hand", path.display())]
+    #[error("{} cannot be loaded as a shared library: {reason}; a PJRT plugin must be built for this machine, and the libraries that it links must be found", path.display())]
     NotALibrary {
         /// The file.
         path: PathBuf,

@@ -37,7 +37,7 @@
 //! # Ok(())
 //! # }
 //! ```
-#![expect(unsafe_code, reason = "this room is where C is called")]
+#![expect(unsafe_code, reason = "this crate is where C is called")]
 
 mod abi_version;
 mod buffer;

@@ -72,7 +72,7 @@ impl<'a> Program<'a> {
 /// A program as the C API takes it, together with the code that it points to.
 pub(super) struct CProgram {
     raw: sys::Program,
-    #[allow(dead_code, reason = "held for `raw` to point into")]
+    #[allow(dead_code, reason = "keeps the code alive that `raw` points to")]
     code: Vec<u8>,
 }
 

@@ -9,7 +9,7 @@
 //!   <name>/<version>/          whole or absent: unpacked elsewhere, then renamed into place
 //!     plugin.json              what was installed, from which wheel (`Manifest`)
 //!     <library>.so             and the headers that come with it
-//!   .staging-<name>-XXXXXX/    an install under way; what a killed one leaves goes with the next install
+//!   .staging-<name>-XXXXXX/    an install under way; after a kill, the next one removes it
 //!   .<name>.lock               held by the one process that installs that plugin
 //! ```
 //!

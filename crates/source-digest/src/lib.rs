@@ -46,7 +46,7 @@ pub fn set(variable: &str, value: &str) {
     tell_cargo(&format!("rustc-env={variable}={value}"));
 }
 
-#[expect(clippy::print_stdout, reason = "it is how a build script speaks to Cargo")]
+#[expect(clippy::print_stdout, reason = "this is how a build script tells Cargo something")]
 fn tell_cargo(instruction: &str) {
     println!("cargo::{instruction}");
 }

@@ -10,7 +10,7 @@
 //! `libtpu.so` comes out of the wheel `libtpu`. Without these variables libtpu takes the lock of a
 //! real TPU and asks a metadata server for minutes.
 #![expect(unsafe_code, reason = "calls a PJRT plugin")]
-#![expect(clippy::print_stdout, reason = "what it prints is what it is for")]
+#![expect(clippy::print_stdout, reason = "its purpose is to print")]
 
 use std::ffi::c_char;
 use std::path::Path;

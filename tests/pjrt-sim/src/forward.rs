@@ -8,7 +8,7 @@
 //! of code `INTERNAL`.
 //!
 //! This file knows nothing of poses, faults and logs.
-#![expect(unsafe_code, reason = "calls a C function table and hands one out")]
+#![expect(unsafe_code, reason = "calls one C function table and provides another")]
 
 use std::collections::HashSet;
 use std::ffi::{c_char, c_int, c_void};

@@ -25,7 +25,7 @@ const HEADER_BYTES: usize = MAGIC.len() + size_of::<u32>() + size_of::<u64>();
 #[non_exhaustive]
 pub enum CodecError {
     /// They do not begin with the format's name.
-    #[error("these bytes are no graph: they do not begin as one")]
+    #[error("these bytes are not a graph: they do not begin as a graph does")]
     NoGraph,
     /// Another release wrote them.
     #[error(

@@ -183,7 +183,7 @@ fn the_verifier_holds_each_rule() {
         (|f| f.nodes[2].kind = f32s([3]), "should be float32[2]"),
         (|f| f.nodes[0].kind = f32s([1]), "not declared so"),
         (|f| f.nodes[1].op = Op::Weight(7), "not declared so"),
-        (|f| f.nodes.push(Node { op: Op::Input(0), kind: f32s([2]) }), "stands twice"),
+        (|f| f.nodes.push(Node { op: Op::Input(0), kind: f32s([2]) }), "has two nodes"),
         (|f| f.inputs.push(InputDecl { name: "z".to_owned(), kind: f32s([2]) }), "has no node"),
         (
             |f| {

@@ -44,7 +44,7 @@ pub(super) fn verify(function: &Function) -> Result<(), GraphError> {
             _ => continue,
         };
         if !matches!(declared, Some((declared, true)) if *declared == kind) {
-            return Err(fail("it is not declared so, or stands twice".to_owned()));
+            return Err(fail("it is not declared with this type, or has two nodes".to_owned()));
         }
     }
     outside(function, &seen).map_err(|why| GraphError {

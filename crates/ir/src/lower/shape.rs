@@ -160,7 +160,7 @@ impl std::fmt::Display for Joined<'_> {
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "torch rounds so; the product is not negative"
+    reason = "torch rounds in this way; the product is not negative"
 )]
 fn nearest(to: u64, from: u64, size: u64) -> u64 {
     if size == from {

@@ -491,10 +491,7 @@ mod tests {
         ] {
             let text = Number(value, Dtype::Float32).to_string();
             assert!(text.contains('.'), "{text}");
-            #[expect(
-                clippy::cast_possible_truncation,
-                reason = "as the parser of the text does it"
-            )]
+            #[expect(clippy::cast_possible_truncation, reason = "the text's parser does the same")]
             let read = text.parse::<f64>().unwrap() as f32;
             assert_eq!(read.to_bits(), value.to_bits(), "{text}");
         }
