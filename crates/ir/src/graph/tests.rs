@@ -181,8 +181,8 @@ fn the_verifier_holds_each_rule() {
         (|f| f.nodes[2].op = Op::Unary(UnaryOp::Exp, Value(2)), "stands after it"),
         (|f| f.nodes[2].op = Op::Unary(UnaryOp::Exp, Value(9)), "stands after it"),
         (|f| f.nodes[2].kind = f32s([3]), "should be float32[2]"),
-        (|f| f.nodes[0].kind = f32s([1]), "not declared so"),
-        (|f| f.nodes[1].op = Op::Weight(7), "not declared so"),
+        (|f| f.nodes[0].kind = f32s([1]), "not declared with this type"),
+        (|f| f.nodes[1].op = Op::Weight(7), "not declared with this type"),
         (|f| f.nodes.push(Node { op: Op::Input(0), kind: f32s([2]) }), "has two nodes"),
         (|f| f.inputs.push(InputDecl { name: "z".to_owned(), kind: f32s([2]) }), "has no node"),
         (
