@@ -20,7 +20,7 @@ pub struct ProgramShape {
     pub results: Vec<TensorType>,
 }
 
-/// The number of a program's instructions.
+/// How many instructions and fusions a program has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProgramCounts {
     /// Instructions of all its computations, including the bodies of fusions.
@@ -107,7 +107,7 @@ pub fn program_shape(program: &OptimizedProgram) -> Result<ProgramShape, PjrtErr
     })
 }
 
-/// The number of an optimized program's instructions.
+/// Counts the instructions and fusions of an optimized program.
 pub fn program_counts(program: &OptimizedProgram) -> Result<ProgramCounts, PjrtError> {
     let module = read(program, |with_config: CountedModuleWithConfig| with_config.hlo_module)?;
     let computations = module.map(|module| module.computations).unwrap_or_default();

@@ -74,7 +74,7 @@ impl LoadedExecutable {
 
     /// The devices of this process that it runs on.
     pub fn addressable_devices(&self) -> Result<Vec<Device>, PjrtError> {
-        // SAFETY: live: it is destroyed on drop only.
+        // SAFETY: the executable is live: it is destroyed on drop only.
         let devices = unsafe { devices_of(&self.client, self.raw) }?;
         // SAFETY: the devices belong to this client.
         devices.iter().map(|&raw| unsafe { Device::of(&self.client, raw) }).collect()
@@ -150,7 +150,7 @@ impl LoadedExecutable {
     pub fn delete(&self) -> Result<(), PjrtError> {
         let mut args =
             sys::LoadedExecutableDeleteArgs { executable: self.as_ptr(), ..sys::Args::new() };
-        // SAFETY: live: it is destroyed on drop only.
+        // SAFETY: the executable is live: it is destroyed on drop only.
         unsafe { self.client.plugin().call(&mut args) }
     }
 
@@ -158,7 +158,7 @@ impl LoadedExecutable {
     pub fn is_deleted(&self) -> Result<bool, PjrtError> {
         let mut args =
             sys::LoadedExecutableIsDeletedArgs { executable: self.as_ptr(), ..sys::Args::new() };
-        // SAFETY: live: it is destroyed on drop only.
+        // SAFETY: the executable is live: it is destroyed on drop only.
         unsafe { self.client.plugin().call(&mut args) }?;
         Ok(args.is_deleted)
     }

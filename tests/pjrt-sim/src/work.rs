@@ -1,6 +1,5 @@
-//! What did the plugin really do, and what can a fault strike? This file overrides the calls that
-//! are logged and that faults strike: clients, compiles, executables, executions, transfers,
-//! events.
+//! Which calls are logged, and which can a fault strike? This file overrides them: clients,
+//! compiles, executables, executions, transfers, events.
 #![expect(unsafe_code, reason = "reads and answers C structs")]
 
 use std::time::{Duration, Instant};
