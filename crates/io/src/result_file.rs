@@ -19,7 +19,7 @@ const MOST_LINKS: usize = 40;
 pub enum Existing {
     /// It is replaced in one step.
     Replace,
-    /// It stays, and writing is refused with [`io::ErrorKind::AlreadyExists`].
+    /// It stays, and the write fails with [`io::ErrorKind::AlreadyExists`].
     Keep,
 }
 

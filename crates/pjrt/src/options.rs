@@ -78,9 +78,9 @@ pub enum OptionOverride {
 /// The part of XLA that divides a program into its partitions, by the annotations that it reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Partitioner {
-    /// XLA's older one: `mhlo.sharding`.
+    /// GSPMD, the older one: it reads `mhlo.sharding`.
     Gspmd,
-    /// Shardy: meshes, and shardings that name their axes.
+    /// Shardy: it reads meshes, and shardings that name the axes of a mesh.
     Shardy,
 }
 
@@ -88,7 +88,7 @@ pub enum Partitioner {
 ///
 /// Without a `partitioner`, annotations of a program are dropped. `device_assignment` holds the ids
 /// of the devices to run on: `[num_replicas, num_partitions]`, flattened; empty leaves the choice
-/// to the plugin. Equal options give equal bytes, in whatever order the overrides come.
+/// to the plugin. Equal options give equal bytes, whatever the order of the overrides.
 pub fn encode<'a>(
     num_replicas: u32,
     num_partitions: u32,

@@ -93,7 +93,7 @@ pub enum Outcome {
     Found,
     /// Nothing is there, which is normal for most places.
     Absent,
-    /// Somebody named this path, and there is no file.
+    /// Somebody named this path, but it has no file.
     Dangling,
     /// An install is there that differs from what was installed; it is skipped.
     Damaged {

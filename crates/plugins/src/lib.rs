@@ -46,7 +46,7 @@ pub use pins::{Member, Pin, Wheel, pin, pin_for};
 use serde::{Deserialize, Serialize};
 pub use site_packages::site_packages_folders;
 
-/// The environment variable that moves the data folder.
+/// The environment variable that names another data folder.
 pub const DATA_DIR_VARIABLE: &str = "PREHEAT_DATA_DIR";
 
 /// A native plugin that preheat knows by name.

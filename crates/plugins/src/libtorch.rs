@@ -27,7 +27,7 @@ use self::pins::{CPU_LINUX_X86_64, CUDA_LINUX_X86_64, MACOS_AARCH64, Taken};
 use super::install::{Staging, Watch, lock, put_in_place};
 use super::{InstallError, InstalledFile, Installer};
 
-/// libtorch's version, which tch asks for by name.
+/// libtorch's version; tch requires exactly this one.
 const VERSION: &str = "2.11.0";
 /// The file that lists what was unpacked.
 const INSTALLED: &str = "installed.json";
@@ -85,7 +85,7 @@ fn wsl_has_cuda() -> bool {
 /// A libtorch that is installed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InstalledLibtorch {
-    /// What tch calls LIBTORCH: the folder with `lib/` and `include/` in it.
+    /// The folder that tch calls LIBTORCH; it contains `lib/` and `include/`.
     pub folder: PathBuf,
     /// Its version.
     pub version: &'static str,

@@ -110,7 +110,7 @@ dtypes! {
     Float8E4M3 24 "float8e4m3" "f8E4M3" 8 ["float8_e4m3"];
     /// 8-bit float with 4 bits of exponent, finite values and one zero only.
     Float8E4M3FnUz 25 "float8e4m3fnuz" "f8E4M3FNUZ" 8 ["float8_e4m3fnuz"];
-    /// The same with an exponent bias of 11.
+    /// As `Float8E4M3FnUz`, with an exponent bias of 11.
     Float8E4M3B11FnUz 26 "float8e4m3b11fnuz" "f8E4M3B11FNUZ" 8 ["float8_e4m3b11fnuz"];
     /// 8-bit float with 5 bits of exponent, finite values and one zero only.
     Float8E5M2FnUz 27 "float8e5m2fnuz" "f8E5M2FNUZ" 8 ["float8_e5m2fnuz"];

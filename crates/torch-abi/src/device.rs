@@ -35,7 +35,7 @@ impl fmt::Display for TorchId {
 /// A device of libtorch, as it was found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TorchDevice {
-    /// Its position in libtorch's list, by which calls name it.
+    /// Its position in libtorch's list; calls name the device by it.
     pub position: u32,
     /// Its kind and number.
     pub id: TorchId,

@@ -93,7 +93,7 @@ trait Serve: Call + Copy {
 
 /// # Safety
 ///
-/// As the header asks of callers of the function that takes `A`.
+/// The caller meets the header's requirements on callers of the function that takes `A`.
 unsafe extern "C" fn entry<A: Serve>(args: *mut A) -> *mut Error {
     // SAFETY: the caller vouches for the args.
     unsafe { answered(A::FUNCTION, args, A::serve) }

@@ -18,7 +18,7 @@ pub const PREFIX: &str = "PJRT_SIM_";
 pub struct ConfigError {
     /// The variable's whole name.
     pub variable: String,
-    /// What it was set to; empty where it should have been set and was not.
+    /// Its value; empty where the variable is required and was not set.
     pub value: String,
     /// What is wrong with that.
     pub reason: String,

@@ -95,7 +95,7 @@ impl When {
 pub enum Kind {
     /// The call takes longer.
     Delay(Duration),
-    /// The call returns an error with the code that the environment names.
+    /// The call returns an error with the code that `PJRT_SIM_ERROR_CODE` names.
     Fail,
     /// The call returns an error of code `RESOURCE_EXHAUSTED`.
     OutOfMemory,

@@ -116,7 +116,7 @@ impl Real {
     }
 }
 
-/// How far a table must reach at least: up to its error functions.
+/// The least size of a table: it must contain the error functions.
 const ERROR_FUNCTIONS_END: usize =
     <ErrorGetCodeArgs as Call>::OFFSET + size_of::<Option<Function<ErrorGetCodeArgs>>>();
 
@@ -327,7 +327,7 @@ pub trait Override: Call {
 ///
 /// # Safety
 ///
-/// As the header asks of callers of the function that takes `A`.
+/// The caller meets the header's requirements on callers of the function that takes `A`.
 unsafe extern "C" fn entry<A: Override + Copy>(args: *mut A) -> *mut Error {
     let serve = |args: &mut A| A::serve(Incoming { args, real: REAL.get().copied() });
     // SAFETY: the caller vouches for the args.
@@ -339,7 +339,7 @@ unsafe extern "C" fn entry<A: Override + Copy>(args: *mut A) -> *mut Error {
 ///
 /// # Safety
 ///
-/// As the header asks of callers of the function.
+/// The caller meets the header's requirements on callers of the function.
 pub unsafe fn answered<A: Args + Copy>(
     function: &str,
     args: *mut A,

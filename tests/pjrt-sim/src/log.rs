@@ -22,7 +22,7 @@ use crate::fault::Place;
 pub struct Entry {
     /// The process that wrote it.
     pub pid: u32,
-    /// Counts the lines of one process from 1.
+    /// The number of this line among the lines of its process, from 1.
     pub sequence: u64,
     /// When it was written, in milliseconds since 1970.
     pub unix_ms: u64,
@@ -60,7 +60,7 @@ pub enum Outcome {
     Exiting,
 }
 
-/// What an event reports that the host waits for.
+/// The kind of work whose completion an event reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Origin {
@@ -161,12 +161,12 @@ pub enum Event {
     },
     /// The host blocked until an event was ready.
     Await {
-        /// What the event reports.
+        /// The kind of work that the event reports on.
         of: Origin,
     },
     /// The host asked whether an event was ready.
     Poll {
-        /// What the event reports.
+        /// The kind of work that the event reports on.
         of: Origin,
         /// Whether it was ready.
         ready: bool,

@@ -48,8 +48,8 @@ pub struct Device {
     pub debug_string: String,
     /// Such as `TpuDevice(id=0, process_index=0, coords=(0,0,0), core_on_chip=0)`.
     pub to_string: String,
-    /// `coords`, `core_on_chip`, `num_cores`, `device_memory_bytes_limit`; libtpu's order of them
-    /// is random.
+    /// `coords`, `core_on_chip`, `num_cores`, `device_memory_bytes_limit`; libtpu lists them
+    /// in random order.
     pub attributes: Vec<Attribute>,
 }
 
@@ -76,7 +76,7 @@ pub struct Topology {
     pub name: String,
     /// `tpu`.
     pub platform_name: String,
-    /// Two lines: the chip, and the build of libtpu.
+    /// Two lines of text: the chip, and the build of libtpu.
     pub platform_version: String,
     /// The attributes `wrap`, `twist` and `device_memory_bytes_limit`.
     pub attributes: Vec<Attribute>,

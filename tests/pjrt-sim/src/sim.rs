@@ -212,7 +212,7 @@ impl Sim {
         self.add("EXIT", &occasion(place, when))
     }
 
-    /// Claims another version of the PJRT C API.
+    /// Makes the plugin claim another version of the PJRT C API.
     #[must_use]
     pub fn api_version(self, major: i32, minor: i32) -> Self {
         self.set("API_VERSION", &format!("{major}.{minor}"))

@@ -1,10 +1,10 @@
-//! How does a graph reach a back end that is a library of its own? As bytes: a verified function
+//! How does a graph reach a back end that is a separate library? As bytes: a verified function
 //! with a header.
 //!
 //! ```text
 //! "PHGRAPH\0"   8 bytes
 //! version       u32, little-endian: `VERSION`
-//! length        u64, little-endian: of what follows
+//! length        u64, little-endian: the number of bytes that follow
 //! function      in postcard's format
 //! ```
 //!

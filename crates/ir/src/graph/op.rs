@@ -62,7 +62,7 @@ pub enum Op {
     /// For each head, the softmax of the scaled products of queries and keys, times the values.
     Attention(Attention),
     /// Repeats pixels of `x [b, c, h, w]` until it is `[b, c, size]`: row `i` comes from row
-    /// `floor(i * h / size)`, as torch's nearest does.
+    /// `floor(i * h / size)`, as torch's mode `nearest` does.
     Upsample {
         /// The array that is enlarged.
         x: Value,
@@ -138,7 +138,7 @@ pub struct Attention {
     pub heads: u64,
     /// The factor for the products of queries and keys; usually `1 / sqrt(d)`.
     pub scale: f32,
-    /// Whether row `i` sees only the rows up to `i`.
+    /// Whether row `i` of the query attends only to rows up to `i` of the key.
     pub causal: bool,
     /// Whether autocast leaves the products of queries and keys in f32 (diffusers'
     /// `upcast_attention`).

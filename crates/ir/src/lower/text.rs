@@ -351,7 +351,7 @@ impl Text {
         (0..).zip(carried).map(|(part, array)| rename(array, Name::Part(result, part))).collect()
     }
 
-    /// Products over the contracted dimensions, summed into `dtype`.
+    /// A matrix product: products over the contracted dimensions, summed in `dtype`.
     pub(super) fn dot(&mut self, x: &Array, y: &Array, dims: &Dot<'_>, dtype: Dtype) -> Array {
         let of = |array: &Array, skip: [&[usize]; 2]| -> Vec<u64> {
             let stays = |at: usize| !skip.iter().any(|skip| skip.contains(&at));

@@ -1,7 +1,7 @@
 //! Which wheels is a libtorch made of? Name, version, digest and size, per platform.
 //!
 //! To move to another version: take the requirements that the new torch wheel's METADATA has,
-//! download each with `pip download --no-deps`, and put its name, size and sha256 here.
+//! download each with `pip download --no-deps`, and enter its name, size and sha256 here.
 
 use super::VERSION;
 use crate::Wheel;
