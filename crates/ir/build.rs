@@ -1,4 +1,4 @@
-//! Takes the digest of the sources that build and lower graphs (`preheat_ir::SOURCES`).
+//! Which sources build and lower graphs? Takes their digest, which becomes `preheat_ir::SOURCES`.
 
 use std::io;
 

@@ -1,4 +1,4 @@
-//! Arrays as bytes, and whether a back end's results agree with the reference's.
+//! Do a back end's results agree with the reference's?
 
 use half::{bf16, f16};
 use preheat::Dtype;
@@ -20,7 +20,7 @@ pub fn bytes(kind: &Type, values: &[f64]) -> Vec<u8> {
     }
 }
 
-/// Says where `have` is too far from `want`.
+/// Compares the arrays; the error says where `have` is too far from `want`.
 pub fn compare(case: &Case, have: &[f64], want: &Array) -> Result<(), String> {
     let largest = want.data.iter().fold(0.0_f64, |most, value| most.max(value.abs()));
     let allowed = case.tolerance * (1.0 + largest);

@@ -1,5 +1,5 @@
-//! Small functions that together use every op in every way that matters. Every back end has to
-//! compute them as `reference.rs` does.
+//! Which small functions must every back end compute as `reference.rs` does? Together they use
+//! every op in every way that matters.
 
 use preheat::Dtype;
 use preheat::graph::{
@@ -8,11 +8,11 @@ use preheat::graph::{
 
 use super::reference::Array;
 
-/// A function, and how near its results have to come.
+/// A function, and how close its results must be to the reference's.
 pub struct Case {
     pub name: &'static str,
     pub function: Verified,
-    /// The largest difference, in parts of 1 + the largest expected result.
+    /// The largest difference, relative to 1 + the largest expected result.
     pub tolerance: f64,
 }
 
@@ -47,8 +47,8 @@ pub fn function(name: &str, build: Build) -> Verified {
     b.finish().unwrap()
 }
 
-/// What goes in: the same numbers for the same case, of the dtype that is declared. Positions reach
-/// a little outside.
+/// The inputs and weights: the same numbers for the same case, of the declared dtypes. Some
+/// positions are a little outside of the table.
 pub fn given(function: &Verified) -> (Vec<Array>, Vec<Array>) {
     let mut state = 0x9E37_79B9_u32;
     let mut next = move || {
@@ -125,8 +125,8 @@ fn unary(b: &mut Builder, op: UnaryOp) -> Result<Value, GraphError> {
     b.unary(op, x)
 }
 
-/// A small block with skips, both kinds of norm, both kinds of attention, and a time embedding:
-/// what a UNet is made of.
+/// A small block of the parts that a UNet has: skips, both kinds of norm, both kinds of attention,
+/// and a time embedding.
 pub fn block(b: &mut Builder) -> Result<Value, GraphError> {
     let x = f32s(b, "x", &[2, 4, 6, 10]);
     let time = f32s(b, "time", &[2, 8]);
@@ -273,7 +273,7 @@ const BUILDS: &[(&str, Build)] = &[
         let x = b.add(x, hundred)?;
         let norm = norm(b, x, "norm", 4);
         let y = b.group_norm(norm, 1)?;
-        // The input itself is rounded to parts of 100.
+        // The input itself is already rounded relative to its size of about 100.
         b.scale(y, 0.05)
     }),
     ("layer norm", |b| {

@@ -1,5 +1,5 @@
-//! What a function means: each op in its plainest form, in f64. Slow, and independent of every back
-//! end.
+//! What does a function mean? Computes each op in its plainest form, in f64: slowly, and without
+//! any back end.
 
 use std::collections::HashMap;
 
@@ -19,7 +19,7 @@ impl Array {
         Self { dims, data }
     }
 
-    /// An array of `dims` whose elements `element` gives for each position.
+    /// An array of `dims`; `element` returns the element for each position.
     fn from_fn(dims: &[usize], mut element: impl FnMut(&[usize]) -> f64) -> Self {
         let count = dims.iter().product();
         let mut at = vec![0; dims.len()];
@@ -37,7 +37,7 @@ impl Array {
         Self { dims: dims.to_vec(), data }
     }
 
-    /// Dimension `i` of the result is dimension `order[i]`.
+    /// Dimension `i` of the result is dimension `order[i]` of `self`.
     pub fn permuted(&self, order: &[usize]) -> Self {
         let dims: Vec<usize> = order.iter().map(|&axis| self.dims[axis]).collect();
         Self::from_fn(&dims, |at| {
@@ -53,8 +53,8 @@ impl Array {
         self.data[at.iter().zip(&self.dims).fold(0, |index, (at, dim)| index * dim + at)]
     }
 
-    /// The element at `at`, where dimensions of size 1 are repeated and a scalar is repeated
-    /// everywhere.
+    /// The element at position `at` after broadcasting: dimensions of size 1 are repeated, and a
+    /// scalar is repeated everywhere.
     fn repeated(&self, at: &[usize]) -> f64 {
         let at: Vec<usize> =
             self.dims.iter().zip(at).map(|(&dim, &at)| if dim == 1 { 0 } else { at }).collect();
@@ -62,7 +62,7 @@ impl Array {
     }
 }
 
-/// The outputs of `function`.
+/// Computes the outputs of `function`.
 pub fn evaluate(function: &Function, inputs: &[Array], weights: &[Array]) -> Vec<Array> {
     let mut values: HashMap<Value, Array> = HashMap::new();
     for (value, node) in function.values() {
@@ -165,7 +165,7 @@ fn compute<'a>(op: &Op, dims: &[usize], of: impl Fn(&Value) -> &'a Array) -> Arr
     }
 }
 
-/// A position among `count`: one outside is moved to the nearest inside.
+/// A position among `count`; a position outside is moved to the nearest one inside.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -188,8 +188,8 @@ fn unary(op: UnaryOp, x: f64) -> f64 {
     }
 }
 
-/// The error function by its Taylor series, which converges everywhere and is exact enough up to 4;
-/// beyond it is 1 in f32.
+/// The error function by its Taylor series, which converges everywhere and is precise enough up to
+/// 4; beyond 4 the function is 1 in f32.
 fn erf(x: f64) -> f64 {
     if x.abs() > 4.0 {
         return x.signum();
@@ -229,8 +229,8 @@ fn conv2d(
     })
 }
 
-/// Normalises what `group` puts into one group; `channel` says which scale and shift belong to an
-/// element.
+/// Normalises the elements that `group` puts into the same group; `channel` returns the scale and
+/// shift of an element.
 fn normalised<'a>(
     norm: &Norm,
     of: &impl Fn(&Value) -> &'a Array,

@@ -1,4 +1,4 @@
-//! The demo model through the binary, and the pictures that it wrote.
+//! How do tests run the demo model through the binary, and read the pictures that it wrote?
 
 use std::fs::{self, File};
 use std::io::BufReader;
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::lab::{Lab, Preheat};
 
-/// XLA compiles in half the time, to code that is slower and as right.
+/// Makes XLA compile in half the time; the code is slower but as correct.
 const QUICK: (&str, &str) = ("XLA_FLAGS", "--xla_backend_optimization_level=0");
 
 /// The demo model's folder.
@@ -18,12 +18,12 @@ pub fn demo_model() -> PathBuf {
 }
 
 impl Lab {
-    /// `preheat` on xla-cpu, which is the test plugin, with quick compiles.
+    /// `preheat` with the test plugin as xla-cpu, and with quick compiles.
     pub fn quick(&self, sim: &Sim) -> Preheat {
         self.preheat(sim).env(QUICK.0, QUICK.1)
     }
 
-    /// `preheat` on tpu, which is the test plugin, with quick compiles.
+    /// `preheat` with the test plugin as tpu, and with quick compiles.
     pub fn quick_tpu(&self, sim: &Sim) -> Preheat {
         self.preheat_tpu(sim).env(QUICK.0, QUICK.1)
     }
@@ -43,7 +43,7 @@ pub fn copy_folder(from: &Path, to: &Path) {
     }
 }
 
-/// How often the denoiser was executed: of all that is executed, it takes the most arguments.
+/// How often the denoiser was executed. It is the executable that takes the most arguments.
 pub fn denoiser_runs(log: &[Entry]) -> usize {
     let arguments = log.iter().filter(|entry| entry.outcome == Outcome::Ok).filter_map(|entry| {
         match entry.event {
@@ -55,16 +55,16 @@ pub fn denoiser_runs(log: &[Entry]) -> usize {
     arguments.iter().filter(|count| Some(*count) == arguments.iter().max()).count()
 }
 
-/// A picture that was read back from its file.
+/// A picture that was read from its file.
 #[derive(Debug, PartialEq)]
 pub struct Picture {
-    /// In pixels.
+    /// The width in pixels.
     pub width: u32,
-    /// In pixels.
+    /// The height in pixels.
     pub height: u32,
     /// Red, green and blue, row by row.
     pub rgb: Vec<u8>,
-    /// The text that other tools read.
+    /// The text with the parameters, which other tools read.
     pub parameters: String,
     /// The settings.
     pub settings: Value,
@@ -95,14 +95,14 @@ impl Picture {
         }
     }
 
-    /// Red, green and blue of the pixels in the top left corner, `width` to `height`.
+    /// Red, green and blue of the pixels in the top left corner of size `width` times `height`.
     pub fn corner(&self, width: u32, height: u32) -> Vec<u8> {
         let bytes = |pixels: u32| usize::try_from(pixels * 3).unwrap();
         let rows = self.rgb.chunks_exact(bytes(self.width)).take(usize::try_from(height).unwrap());
         rows.flat_map(|row| &row[..bytes(width)]).copied().collect()
     }
 
-    /// How alike two pictures of one size are, in decibels; infinite where they are the same.
+    /// How similar two pictures of the same size are, in decibels; infinite where they are equal.
     pub fn psnr(&self, other: &Self) -> f64 {
         assert_eq!((self.width, self.height), (other.width, other.height));
         let squares =

@@ -1,4 +1,5 @@
-//! A folder for one test, with a cache of its own, and the binary run over the test plugin in it.
+//! How does a test run the binary without touching anything outside? In a folder of its own, with a
+//! cache of its own, over the test plugin.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 use pjrt_sim::{Count, Entry, Place, Sim, log};
 use serde_json::Value;
 
-/// Doubles four numbers; compiles in a few milliseconds.
+/// A program that doubles four numbers; it compiles in a few milliseconds.
 pub const DOUBLE: &str = "module @double {
   func.func public @main(%x: tensor<4xf32>) -> tensor<4xf32> {
     %y = stablehlo.add %x, %x : tensor<4xf32>
@@ -17,7 +18,7 @@ pub const DOUBLE: &str = "module @double {
 }
 ";
 
-/// The same with other arithmetic: another program.
+/// A program of the same shape with other arithmetic, so that its key differs.
 pub const SQUARE: &str = "module @square {
   func.func public @main(%x: tensor<4xf32>) -> tensor<4xf32> {
     %y = stablehlo.multiply %x, %x : tensor<4xf32>
@@ -26,10 +27,10 @@ pub const SQUARE: &str = "module @square {
 }
 ";
 
-/// In a child of a test, the folder that its parent made.
+/// The variable that tells a child of a test which folder its parent made.
 const FOLDER: &str = "PREHEAT_TEST_FOLDER";
 
-/// The folder of one test: `cache` in it is the store, `log` what the test plugin did.
+/// The folder of one test: `cache` in it is the store, `log` is the test plugin's log.
 pub struct Lab {
     folder: PathBuf,
     _owned: Option<tempfile::TempDir>,
@@ -56,12 +57,12 @@ impl Lab {
         path
     }
 
-    /// The test plugin in front of the real XLA:CPU, logging here.
+    /// The test plugin in front of the real XLA:CPU; it logs to this folder.
     pub fn sim(&self) -> Sim {
         Sim::new(super::xla_cpu_plugin()).log(self.path("log"))
     }
 
-    /// The test plugin in which every compile fails.
+    /// The test plugin, with every compile failing.
     pub fn no_compiles(&self) -> Sim {
         self.sim().fail_compile(pjrt_sim::When::Each)
     }
@@ -70,7 +71,7 @@ impl Lab {
         log::read(&self.path("log")).unwrap()
     }
 
-    /// How many compiles were attempted so far, by the plugin's own log.
+    /// How many compiles were attempted so far, according to the plugin's log.
     pub fn compiles(&self) -> usize {
         self.log().compiles_started()
     }
@@ -83,21 +84,21 @@ impl Lab {
         self.log().count(place, |outcome| *outcome == pjrt_sim::Outcome::Started)
     }
 
-    /// What `work` gives, and how many compiles were attempted meanwhile.
+    /// The result of `work`, and how many compiles were attempted while it ran.
     pub fn counting<T>(&self, work: impl FnOnce() -> T) -> (T, usize) {
         let before = self.compiles();
         let done = work();
         (done, self.compiles() - before)
     }
 
-    /// `preheat` on xla-cpu, which is the test plugin.
+    /// `preheat` with the test plugin as xla-cpu.
     pub fn preheat(&self, sim: &Sim) -> Preheat {
         let mut preheat = self.bare();
         preheat.command.envs(sim.envs()).env("PREHEAT_XLA_CPU_PLUGIN", library());
         preheat
     }
 
-    /// `preheat` on tpu, which is the test plugin, and xla-cpu nowhere.
+    /// `preheat` with the test plugin as tpu, and without any xla-cpu.
     pub fn preheat_tpu(&self, sim: &Sim) -> Preheat {
         let mut preheat = self.bare();
         preheat
@@ -109,8 +110,8 @@ impl Lab {
         preheat
     }
 
-    /// `preheat` on the real XLA:CPU, with nothing of the surrounding environment that it would
-    /// read.
+    /// `preheat` on the real XLA:CPU, without the variables of the surrounding environment that it
+    /// would read.
     pub fn bare(&self) -> Preheat {
         let mut command = Command::new(env!("CARGO_BIN_EXE_preheat"));
         clean(&mut command);
@@ -118,10 +119,10 @@ impl Lab {
             .env("PREHEAT_DEVICE", "xla-cpu")
             .env("PREHEAT_CACHE_DIR", self.cache())
             .env("PREHEAT_XLA_CPU_PLUGIN", super::xla_cpu_plugin())
-            // So that nothing depends on whether the torch library is installed;
-            // tests/torch_runs.rs names it.
+            // Makes tests independent of whether the torch library is installed;
+            // tests/torch_runs.rs sets this variable to the real one.
             .env("PREHEAT_TORCH_BACKEND", self.path("no-torch-library"))
-            // Where marks go that the cache does not take.
+            // The folder for marks that the cache cannot hold.
             .env("XDG_CACHE_HOME", self.path("user-cache"))
             .stdin(Stdio::null())
             .current_dir(&self.folder);
@@ -133,7 +134,7 @@ impl Lab {
         files_under(&self.cache().join("objects-v1"))
     }
 
-    /// Asserts that nothing that was being written is left behind.
+    /// Asserts that no incompletely written file is left behind.
     pub fn assert_nothing_half_written(&self) {
         let left: Vec<_> = ["tmp", "locks"]
             .iter()
@@ -144,7 +145,7 @@ impl Lab {
     }
 }
 
-/// Every file in a folder and below it; none where there is no folder.
+/// Every file in a folder and below it; none where the folder does not exist.
 pub fn files_under(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
     let mut files = Vec::new();
@@ -175,7 +176,7 @@ fn clean(command: &mut Command) {
     }
 }
 
-/// A run of the binary that is being put together.
+/// A run of the binary that is being prepared.
 pub struct Preheat {
     pub command: Command,
 }
@@ -191,7 +192,7 @@ impl Preheat {
         self
     }
 
-    /// Words separated by blanks.
+    /// Adds arguments, which are separated by blanks in `words`.
     pub fn words(self, words: &str) -> Self {
         self.args(words.split_whitespace())
     }
@@ -206,8 +207,8 @@ impl Preheat {
         self
     }
 
-    /// The same through another program, such as a shell that sets a limit first: `program args
-    /// preheat its-args`.
+    /// Starts the binary through another program, such as a shell that sets a limit first: `program
+    /// args preheat its-args`.
     pub fn through(self, program: &str, args: &[&str]) -> Self {
         let mut command = Command::new(program);
         command.args(args).arg(self.command.get_program()).args(self.command.get_args());
@@ -228,7 +229,7 @@ impl Preheat {
         Ran::new(&self.command.output().unwrap())
     }
 
-    /// Starts it as the first of a process group of its own, as a shell does.
+    /// Starts it as the leader of its own process group, as a shell does.
     #[cfg(unix)]
     pub fn start_a_group(self) -> Started {
         let mut started = self.with_default_signals();
@@ -245,8 +246,8 @@ impl Preheat {
         Started { child }
     }
 
-    /// Takes back what a shell tells the processes that it starts in the background: to ignore
-    /// SIGINT. The binary goes on ignoring what it finds ignored.
+    /// Undoes what a shell does to the processes that it starts in the background: they ignore
+    /// SIGINT, and the binary keeps ignoring a signal that was ignored when it started.
     fn with_default_signals(self) -> Self {
         if cfg!(target_os = "linux") {
             self.through("env", &["--default-signal=HUP,INT,TERM"])
@@ -256,7 +257,7 @@ impl Preheat {
     }
 }
 
-/// A run that goes on.
+/// A run of the binary that has not ended yet.
 pub struct Started {
     child: Child,
 }
@@ -270,7 +271,7 @@ impl Started {
         assert!(status.success(), "kill -{name} {pid}");
     }
 
-    /// Sends a signal to every process of the group that it was started as.
+    /// Sends a signal to every process of the group that this run leads.
     pub fn signal_group(&self, name: &str) {
         let group = format!("-{}", self.child.id());
         let status = Command::new("kill")
@@ -293,10 +294,10 @@ impl Started {
     }
 }
 
-/// A run that has ended.
+/// A run of the binary that has ended.
 #[derive(Debug)]
 pub struct Ran {
-    /// `None` where a signal ended it.
+    /// The exit status; `None` where a signal ended it.
     pub status: Option<i32>,
     pub stdout: String,
     pub stderr: String,
@@ -326,7 +327,7 @@ impl Ran {
         self
     }
 
-    /// Asserts that standard error has each of these.
+    /// Asserts that standard error contains each of these texts.
     #[track_caller]
     pub fn says(self, what: &[&str]) -> Self {
         for what in what {
@@ -335,14 +336,14 @@ impl Ran {
         self
     }
 
-    /// Asserts that standard error is silent.
+    /// Asserts that standard error is empty.
     #[track_caller]
     pub fn silent(self) -> Self {
         assert_eq!(self.stderr, "");
         self
     }
 
-    /// Asserts that nothing was said about a cache that does not work.
+    /// Asserts that standard error does not say that the cache fails.
     #[track_caller]
     pub fn silent_about_the_cache(self) -> Self {
         assert!(
@@ -361,7 +362,7 @@ impl Ran {
     }
 }
 
-/// Waits until `happened` does, and panics where that takes longer than any test should.
+/// Waits until `happened` returns `true`, and panics where that takes longer than any test should.
 #[track_caller]
 pub fn until(what: &str, mut happened: impl FnMut() -> bool) {
     let start = Instant::now();
@@ -371,9 +372,9 @@ pub fn until(what: &str, mut happened: impl FnMut() -> bool) {
     }
 }
 
-/// Runs `body` in a child process of the calling test, which is called `test`, over the test plugin
-/// set up by `sim`: the plugin reads its environment once per process, and counts in a log of this
-/// test's own.
+/// Runs `body` in a child process of the calling test, which is named `test`, with the test plugin
+/// as `sim` sets it up: the plugin reads its environment once per process, and counts in this
+/// test's own log.
 #[track_caller]
 pub fn in_child(test: &str, sim: impl FnOnce(&Lab) -> Sim, body: impl FnOnce(&Lab)) {
     if let Some(folder) = std::env::var_os(FOLDER) {
@@ -394,8 +395,8 @@ pub fn in_child(test: &str, sim: impl FnOnce(&Lab) -> Sim, body: impl FnOnce(&La
     assert!(output.status.success() && said.contains("1 passed"), "{said}");
 }
 
-/// The name by which the test program knows the calling test: a file in a folder of `tests/` is a
-/// module of that folder's program, and a file beside the folders is a program of its own.
+/// The name of the calling test within its test program: a file in a folder of `tests/` is a module
+/// of that folder's program, and a file beside the folders is a program of its own.
 #[track_caller]
 pub fn full_name(test: &str) -> String {
     let file = Path::new(std::panic::Location::caller().file());

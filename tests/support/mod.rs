@@ -1,12 +1,13 @@
-//! What the integration tests share: where the native parts are, and how to make small ones.
+//! What do the integration tests share? The paths of the native parts, and helpers that make small
+//! models.
 #![allow(dead_code, unused_imports, reason = "each test binary uses a part of it")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The installed xla-cpu plugin: `PREHEAT_XLA_CPU_PLUGIN`, else where `cargo xtask setup` puts it.
+/// The installed xla-cpu plugin: `PREHEAT_XLA_CPU_PLUGIN`, or where `cargo xtask setup` puts it.
 ///
-/// Panics where there is none: a test that cannot reach the plugin fails, it is never skipped.
+/// Panics where there is none: a test that cannot find the plugin fails; it is never skipped.
 pub fn xla_cpu_plugin() -> PathBuf {
     let path = std::env::var_os("PREHEAT_XLA_CPU_PLUGIN")
         .map_or_else(|| data_dir().join("plugins/xla-cpu/0.0.1/xla_cpu_pjrt.so"), PathBuf::from);
@@ -14,7 +15,7 @@ pub fn xla_cpu_plugin() -> PathBuf {
     path
 }
 
-/// The installed libtpu: `PREHEAT_TPU_PLUGIN`, else where `cargo xtask setup tpu` puts it. Panics
+/// The installed libtpu: `PREHEAT_TPU_PLUGIN`, or where `cargo xtask setup tpu` puts it. Panics
 /// where there is none.
 pub fn tpu_plugin() -> PathBuf {
     let path = std::env::var_os("PREHEAT_TPU_PLUGIN")
@@ -23,8 +24,8 @@ pub fn tpu_plugin() -> PathBuf {
     path
 }
 
-/// Another release of libtpu than [`tpu_plugin`]: `PREHEAT_OLDER_TPU_PLUGIN`, else downloaded on
-/// first use (214 MB), checked against its sha256 and kept apart from what is installed for the
+/// Another release of libtpu than [`tpu_plugin`]: `PREHEAT_OLDER_TPU_PLUGIN`, or downloaded at the
+/// first use (214 MB), checked against its sha256, and kept apart from what is installed for the
 /// user.
 pub fn older_tpu_plugin() -> PathBuf {
     use preheat::plugins::{Installer, Member, Pin, PluginName, Wheel};
@@ -64,7 +65,7 @@ fn data_dir() -> PathBuf {
     preheat::plugins::data_dir(&preheat::plugins::process_env).expect("there is a home folder")
 }
 
-/// Compiles C source with the header at hand; `shared` makes a library instead of a program.
+/// Compiles C source that can include the header; `shared` makes a library instead of a program.
 pub fn compile_c(source: &str, output: &Path, shared: bool) {
     let file = output.with_extension("c");
     std::fs::write(&file, source).expect("the folder of the output is writable");

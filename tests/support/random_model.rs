@@ -1,8 +1,9 @@
-//! Model folders with random weights, of the shapes that this repository knows.
+//! How does a test get a model without a download? This file writes model folders with random
+//! weights, of the shapes that this repository knows.
 //!
-//! The names and shapes of the weights come from the graphs, and the values from the names, by the
-//! rule in tests/fixtures/README.md: the small models get the weights that diffusers was given for
-//! what is expected of them.
+//! The names and shapes of the weights come from the graphs. The values are computed from the names
+//! by the rule in tests/fixtures/README.md, so the small models have the same weights that
+//! diffusers had when it computed the expected results.
 #![allow(dead_code, reason = "each program that includes it uses a part of it")]
 
 use std::collections::BTreeMap;
@@ -22,9 +23,9 @@ use preheat::models::{
 };
 use sha2::{Digest as _, Sha256};
 
-/// Published models, by their own configs.
+/// Published models, which are built by their own configs.
 pub const FULL_SIZE: [&str; 3] = ["sd15", "sd21", "sdxl"];
-/// Small models that diffusers was run on.
+/// Small models for which diffusers computed the expected results.
 pub const SMALL: [&str; 7] = ["sd15", "sd21", "sdxl", "mixed", "odd", "down_first", "by_index"];
 
 /// Which model folder to make.
@@ -41,8 +42,8 @@ pub enum Shape<'a> {
 pub struct Weights<'a> {
     /// float32, float16 or bfloat16.
     pub dtype: Dtype,
-    /// Put in front of the names that the values are made from: another one makes another model of
-    /// the same shape.
+    /// A prefix for the names that the values are computed from: another prefix makes another model
+    /// of the same shape.
     pub variation: &'a str,
 }
 
@@ -52,11 +53,11 @@ impl Default for Weights<'_> {
     }
 }
 
-/// Writes a model folder; `progress` is told of each file how many of its bytes are written, and
+/// Writes a model folder. For each file, `progress` is told how many of its bytes are written, and
 /// how many there are.
 ///
 /// # Errors
-/// Where there is no such shape, or the folder cannot be written.
+/// Where the shape does not exist, or the folder cannot be written.
 pub fn write(
     shape: Shape<'_>,
     folder: &Path,
@@ -78,7 +79,7 @@ pub fn write(
     Ok(())
 }
 
-/// Copies everything of a model folder but the weights.
+/// Copies everything of a model folder except the weights.
 fn write_json(shape: Shape<'_>, folder: &Path) -> Result<(), Box<dyn Error>> {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
     let (name, configs) = match shape {
@@ -91,9 +92,9 @@ fn write_json(shape: Shape<'_>, folder: &Path) -> Result<(), Box<dyn Error>> {
     fs::create_dir_all(folder)?;
     copy_files(&configs, folder, &|file| file != "weights.json" && file != "cases.json")?;
     if let Shape::FullSize(_) = shape {
-        // The small vocabulary is a part of the large one as far as the graphs are concerned: its
-        // ids are within the table, and the end of a prompt is the largest of them, which is how
-        // these configs (`eos_token_id` 2) have it found.
+        // For the graphs, the small vocabulary is a part of the large one: its ids are within the
+        // table, and the end of a prompt is the largest of them, which is how these configs
+        // (`eos_token_id` 2) find it.
         let small = fixtures.join("models").join(name);
         for tokenizer in
             ["tokenizer", "tokenizer_2"].into_iter().filter(|name| small.join(name).is_dir())
@@ -104,7 +105,7 @@ fn write_json(shape: Shape<'_>, folder: &Path) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Copies the text files of a folder that `wanted` takes, and those below it.
+/// Copies the text files that `wanted` accepts, from a folder and its subfolders.
 fn copy_files(from: &Path, to: &Path, wanted: &dyn Fn(&str) -> bool) -> Result<(), Box<dyn Error>> {
     fs::create_dir_all(to)?;
     for entry in fs::read_dir(from)? {
@@ -121,8 +122,8 @@ fn copy_files(from: &Path, to: &Path, wanted: &dyn Fn(&str) -> bool) -> Result<(
     Ok(())
 }
 
-/// A graph of each component with weights, which reads all of them. Sizes of pictures change
-/// nothing here.
+/// A graph for each component with weights, which reads all its weights. The size of the picture
+/// has no influence here.
 pub fn graphs(model: &ModelFolder) -> Result<Vec<(Component, Verified)>, Box<dyn Error>> {
     let mut graphs = Vec::new();
     let everything = TextOutputs { skipped_layers: 0, normed: true, pooled: true };
@@ -137,7 +138,7 @@ pub fn graphs(model: &ModelFolder) -> Result<Vec<(Component, Verified)>, Box<dyn
     Ok(graphs)
 }
 
-/// A tensor that is to be written.
+/// A tensor to write.
 #[derive(Debug)]
 struct Tensor {
     dims: Vec<u64>,
@@ -151,7 +152,7 @@ impl Tensor {
     }
 }
 
-/// The tensors of a component, by the names that its file has for them.
+/// The tensors of a component, under the names in its file.
 fn tensors(
     shape: Shape<'_>,
     component: &str,
@@ -171,8 +172,8 @@ fn tensors(
     decls.iter().map(tensor).collect()
 }
 
-/// What a file calls the weight that a graph calls `name`: two of the small models have the names
-/// of other releases.
+/// The name in the file for the weight that a graph calls `name`. Two of the small models use the
+/// names of other releases.
 fn stored_name(shape: Shape<'_>, component: &str, name: &str) -> String {
     const OLD: [(&str, &str); 4] = [
         (".to_q.", ".query."),
@@ -205,8 +206,8 @@ pub fn splitmix64(seed: u64, index: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// How the values of a tensor lie: `center + width * v`, or `v / divisor`, of a uniform `v` with
-/// variance 1.
+/// How the values of a tensor are distributed: `center + width * v`, or `v / divisor`, with a
+/// uniform `v` of variance 1.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Rule {
     Around { center: f64, width: f64 },
@@ -248,7 +249,7 @@ pub fn values(component: &str, name: &str, dims: &[u64], start: u64) -> impl Ite
     (start..dims.iter().product()).map(move |index| rule.value(splitmix64(seed, index)))
 }
 
-/// So many elements are made, and written, at a time.
+/// How many elements are made and written at a time.
 const CHUNK: u64 = 1 << 18;
 
 /// Writes a safetensors file piece by piece, on every core.
@@ -323,7 +324,7 @@ fn encode(tensor: &Tensor, start: u64, dtype: Dtype) -> Vec<u8> {
     }
 }
 
-/// A small model in a folder of that name in `parent`.
+/// Writes a small model into a folder of its name in `parent`.
 ///
 /// # Errors
 /// As [`write`].

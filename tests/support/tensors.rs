@@ -1,4 +1,4 @@
-//! Tensors in files, compared.
+//! How are tensors in files written, read and compared?
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,14 +7,14 @@ use safetensors::tensor::{Dtype, TensorView};
 use safetensors::{SafeTensors, serialize_to_file};
 use serde_json::Value;
 
-/// How far apart two tensors may be.
+/// How far apart the elements of two tensors may be.
 #[derive(Debug, Clone, Copy)]
 pub struct Tolerance {
     pub rtol: f64,
     pub atol: f64,
 }
 
-/// Compares two safetensors files; an error says where they differ.
+/// Compares two safetensors files; the error says where they differ.
 pub fn compare(have: &Path, want: &Path, tolerance: Tolerance) -> Result<(), String> {
     let (have, want) = (read(have)?, read(want)?);
     let (have, want) = (SafeTensors::deserialize(&have), SafeTensors::deserialize(&want));
@@ -69,7 +69,7 @@ fn compare_values(
 }
 
 /// The values of a tensor of floating-point numbers; `None` for integers and truth values, which
-/// have to be equal bit for bit.
+/// must be equal bit for bit.
 fn floats(tensor: &TensorView<'_>) -> Option<Vec<f64>> {
     let data = tensor.data();
     Some(match tensor.dtype() {
@@ -116,7 +116,7 @@ pub fn read_f32(path: &Path, name: &str) -> Vec<f32> {
         .collect()
 }
 
-/// Writes an input file with some value for each of the inputs that a graph record lists.
+/// Writes an input file with values for each of the inputs that a graph record lists.
 pub fn write_some(path: &Path, record: &Value) {
     let inputs = record["interface"]["inputs"].as_array().unwrap();
     let mut state = 1_u32;

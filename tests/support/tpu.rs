@@ -1,4 +1,4 @@
-//! libtpu in a child of a test, and what it writes of versions.
+//! How do tests run libtpu in a child process, and read the versions that it writes?
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -7,16 +7,16 @@ use std::process::Command;
 use preheat::pjrt::{Compatibility, ExecutableAbiVersion, Plugin, RuntimeAbiVersion};
 use prost::Message as _;
 
-/// In a child of a test, the libtpu that it is to load.
+/// The variable that tells a child of a test which libtpu to load.
 const LIBRARY: &str = "PREHEAT_TEST_LIBTPU";
 
-/// The libtpu that this process is to load, if it is a child.
+/// The libtpu that this process must load; `None` where it is not a child.
 pub fn library_of_child() -> Option<PathBuf> {
     std::env::var_os(LIBRARY).map(PathBuf::from)
 }
 
-/// Runs the test called `test` again in a child process, in which libtpu answers at once, shares
-/// its machine-wide lock and is quiet.
+/// Runs the test named `test` again in a child process, in which libtpu answers at once, shares its
+/// machine-wide lock, and logs nothing.
 #[track_caller]
 pub fn child(test: &str, library: &Path, variables: &[(&str, &OsStr)]) {
     let child = Command::new(std::env::current_exe().unwrap())
@@ -37,7 +37,7 @@ pub fn child(test: &str, library: &Path, variables: &[(&str, &OsStr)]) {
     assert!(said.contains("1 passed"), "{said}");
 }
 
-/// Whether libtpu says that a runtime with this very version takes an executable.
+/// Whether libtpu reports that a runtime with exactly this version accepts an executable.
 pub fn takes(
     plugin: &Plugin,
     runtime: &TpuVersion,
@@ -48,16 +48,16 @@ pub fn takes(
     runtime.takes(executable).unwrap()
 }
 
-/// What libtpu writes of versions, as far as it is read here. It carries the descriptor of these
-/// messages.
+/// The fields of libtpu's versions that are read here. libtpu itself contains the descriptor of
+/// these messages.
 #[derive(Debug, Clone)]
 pub struct TpuVersion {
     platform: u64,
     chip: Chip,
-    /// Changes from release to release, and not with every patch: 162 in libtpu 0.0.49, 163 in
-    /// 0.0.50 and 0.0.50.1, 164 in 0.0.51.
+    /// A number that changes from release to release, but not with every patch: 162 in libtpu
+    /// 0.0.49, 163 in 0.0.50 and 0.0.50.1, 164 in 0.0.51.
     pub base: i64,
-    /// Of the chip.
+    /// The version of the chip.
     pub hardware: i64,
 }
 
@@ -110,7 +110,7 @@ struct Chip {
 }
 
 impl TpuVersion {
-    /// What an executable needs.
+    /// The version that an executable needs.
     pub fn read(of_executable: &[u8]) -> Self {
         let Versioned { platform, version } = Versioned::decode(of_executable).unwrap();
         let OfExecutable { generation, variant, configuration, base, hardware } =
@@ -123,10 +123,11 @@ impl TpuVersion {
         }
     }
 
-    /// The version of a runtime that has this very one, as libtpu writes it.
+    /// The bytes that libtpu writes for a runtime of exactly this version.
     pub fn of_runtime(&self) -> Vec<u8> {
         let chip = Chip { version: self.hardware, ..self.chip.clone() };
-        // libtpu wants some hash; executables name one only where they need that very compiler.
+        // libtpu requires some hash; an executable names one only where it needs exactly that
+        // compiler.
         let version =
             OfRuntime { base: self.base, hardware: vec![chip], compiler_hash: "any".into() };
         Versioned { platform: self.platform, version: version.encode_to_vec() }.encode_to_vec()

@@ -1,5 +1,6 @@
-//! The exported functions. Each checks what it is given as far as it can, calls the safe side, and
-//! turns whatever comes of it into an answer: an error, or a panic that is caught here.
+//! How do preheat's calls reach the safe code of this library? This file has the exported
+//! functions. Each checks its arguments as far as it can, calls the safe code, and turns the
+//! outcome into an answer: a result, an error, or a panic that is caught here.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -42,7 +43,7 @@ static API: Api = Api {
     free_event,
 };
 
-/// The only symbol: gives the table of functions.
+/// The only exported symbol: returns the table of functions.
 #[unsafe(no_mangle)]
 pub extern "C" fn preheat_torch_api() -> *const Api {
     &raw const API
@@ -52,9 +53,9 @@ pub extern "C" fn preheat_torch_api() -> *const Api {
 struct TensorBox {
     session: Arc<Session>,
     kind: Type,
-    /// The position of its device.
+    /// The position of the tensor's device.
     device: u32,
-    /// `None` once a run has taken it over.
+    /// `None` after a run took the tensor over.
     held: Mutex<Option<Arc<Held>>>,
 }
 
@@ -85,13 +86,13 @@ fn owned(bytes: Vec<u8>) -> OwnedBytes {
     OwnedBytes { start: Box::into_raw(bytes.into_boxed_slice()).cast(), length }
 }
 
-/// Runs `work`, and says how it went. Nothing that `work` borrows is used after a panic but
-/// handles, whose locks do not mind.
+/// Runs `work` and returns its outcome as an answer. After a panic, nothing that `work` borrowed is
+/// used again except handles, and their locks are valid even then.
 fn answer(work: impl FnOnce() -> Outcome<Vec<u8>>) -> Answer {
     let outcome = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
         let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-        // What tch panics with is libtorch's error, mostly.
+        // A panic of tch mostly holds an error of libtorch.
         Err(Failure::new(
             code::BUG,
             format!("the torch library panicked: {}", text.unwrap_or_default()),
@@ -103,7 +104,7 @@ fn answer(work: impl FnOnce() -> Outcome<Vec<u8>>) -> Answer {
     }
 }
 
-/// As [`answer`], for work that has nothing to tell.
+/// As [`answer`], for work without a result.
 fn done(work: impl FnOnce() -> Outcome<()>) -> Answer {
     answer(|| work().map(|()| Vec::new()))
 }
@@ -114,12 +115,12 @@ fn json(value: &impl serde::Serialize) -> Outcome<Vec<u8>> {
 
 /// # Safety
 ///
-/// `bytes` are the caller's for the time of the call.
+/// `bytes` belong to the caller and stay valid during the call.
 unsafe fn borrowed<'a>(bytes: Bytes) -> &'a [u8] {
     if bytes.length == 0 {
         return &[];
     }
-    // SAFETY: the caller vouches for so many bytes.
+    // SAFETY: the caller vouches for this many bytes.
     unsafe { std::slice::from_raw_parts(bytes.start, bytes.length) }
 }
 
@@ -127,7 +128,7 @@ unsafe fn borrowed<'a>(bytes: Bytes) -> &'a [u8] {
 ///
 /// `raw` came from `open` and is not closed.
 unsafe fn session<'a>(raw: *const RawSession) -> &'a Arc<Session> {
-    // SAFETY: `open` made it of a box of this type.
+    // SAFETY: `open` made the pointer from a box of this type.
     unsafe { &*raw.cast::<Arc<Session>>() }
 }
 
@@ -135,13 +136,13 @@ unsafe fn session<'a>(raw: *const RawSession) -> &'a Arc<Session> {
 ///
 /// `raw` came from this library and is not freed.
 unsafe fn tensor<'a>(raw: *const TensorHandle) -> &'a TensorBox {
-    // SAFETY: `give_tensor` made it of a box of this type.
+    // SAFETY: `give_tensor` made the pointer from a box of this type.
     unsafe { &*raw.cast::<TensorBox>() }
 }
 
 /// # Safety
 ///
-/// As many live handles stand at `start`.
+/// `start` points to `count` live handles.
 unsafe fn tensors<'a>(start: *const *const TensorHandle, count: usize) -> Vec<&'a TensorBox> {
     // SAFETY: the caller vouches for each of them.
     (0..count).map(|index| unsafe { tensor(start.add(index).read()) }).collect()
@@ -160,8 +161,8 @@ fn give_tensor(session: &Arc<Session>, kind: Type, held: Arc<Held>) -> *mut Tens
 
 unsafe extern "C" fn free_bytes(bytes: OwnedBytes) {
     if !bytes.start.is_null() {
-        // SAFETY: `owned` made it of a boxed slice of this length, and the caller gives it back
-        // once.
+        // SAFETY: `owned` made the pointer from a boxed slice of this length, and the caller
+        // returns it once.
         drop(unsafe {
             Box::from_raw(std::ptr::slice_from_raw_parts_mut(bytes.start, bytes.length))
         });
@@ -170,13 +171,13 @@ unsafe extern "C" fn free_bytes(bytes: OwnedBytes) {
 
 unsafe extern "C" fn open(options: Bytes, out: *mut *mut RawSession) -> Answer {
     done(|| {
-        // SAFETY: the caller's bytes, for the time of this call.
+        // SAFETY: the bytes belong to the caller and are valid during this call.
         let options: TorchOptions =
             serde_json::from_slice(unsafe { borrowed(options) }).map_err(|error| {
                 Failure::new(code::BUG, format!("the options cannot be read: {error}"))
             })?;
         let session = Box::into_raw(Box::new(Arc::new(Session::open(&options)?)));
-        // SAFETY: the caller's place for the handle.
+        // SAFETY: the caller has room for the handle here.
         unsafe { out.write(session.cast()) };
         Ok(())
     })
@@ -184,19 +185,19 @@ unsafe extern "C" fn open(options: Bytes, out: *mut *mut RawSession) -> Answer {
 
 unsafe extern "C" fn close(raw: *mut RawSession) {
     done_quietly(|| {
-        // SAFETY: `open` made it of such a box, and the caller closes it once.
+        // SAFETY: `open` made the pointer from such a box, and the caller closes it once.
         drop(unsafe { Box::from_raw(raw.cast::<Arc<Session>>()) });
     });
 }
 
-/// Frees something. A panic in it has nobody to be told to, and must not go further.
+/// Runs `work`, which frees something. A panic in it cannot be reported, and must not go further.
 fn done_quietly(work: impl FnOnce()) {
     drop(catch_unwind(AssertUnwindSafe(work)));
 }
 
 unsafe extern "C" fn devices(raw: *const RawSession, out: *mut OwnedBytes) -> Answer {
     done(|| {
-        // SAFETY: the caller's live session, and its place for the bytes.
+        // SAFETY: the caller's session is live, and there is room for the bytes.
         unsafe { out.write(owned(json(&session(raw).describe())?)) };
         Ok(())
     })
@@ -204,7 +205,7 @@ unsafe extern "C" fn devices(raw: *const RawSession, out: *mut OwnedBytes) -> An
 
 unsafe extern "C" fn fallbacks(raw: *const RawSession, out: *mut OwnedBytes) -> Answer {
     done(|| {
-        // SAFETY: the caller's live session, and its place for the bytes.
+        // SAFETY: the caller's session is live, and there is room for the bytes.
         unsafe { out.write(owned(json(&session(raw).fallbacks.list())?)) };
         Ok(())
     })
@@ -212,24 +213,24 @@ unsafe extern "C" fn fallbacks(raw: *const RawSession, out: *mut OwnedBytes) -> 
 
 unsafe extern "C" fn memory(raw: *const RawSession, device: u32, out: *mut MemoryUse) -> Answer {
     done(|| {
-        // SAFETY: the caller's live session, and its place for the figures.
+        // SAFETY: the caller's session is live, and there is room for the figures.
         unsafe { out.write(session(raw).place(device)?.memory()?) };
         Ok(())
     })
 }
 
 unsafe extern "C" fn reset_peaks(raw: *const RawSession, device: u32) -> Answer {
-    // SAFETY: the caller's live session.
+    // SAFETY: the caller's session is live.
     done(|| unsafe { session(raw) }.place(device)?.reset_peaks())
 }
 
 unsafe extern "C" fn drop_caches(raw: *const RawSession, device: u32) -> Answer {
-    // SAFETY: the caller's live session.
+    // SAFETY: the caller's session is live.
     done(|| unsafe { session(raw) }.place(device)?.drop_caches())
 }
 
 unsafe extern "C" fn synchronize(raw: *const RawSession, device: u32) -> Answer {
-    // SAFETY: the caller's live session.
+    // SAFETY: the caller's session is live.
     done(|| unsafe { session(raw) }.place(device)?.synchronize())
 }
 
@@ -246,14 +247,14 @@ unsafe extern "C" fn make_tensor(
         })?;
         let dims = match spec.rank {
             0 => Vec::new(),
-            // SAFETY: the caller has as many sizes there.
+            // SAFETY: the caller has `rank` sizes there.
             rank => unsafe { std::slice::from_raw_parts(spec.dims, rank as usize) }.to_vec(),
         };
         let kind = Type::new(dtype, dims);
-        // SAFETY: the caller's live session and bytes.
+        // SAFETY: the caller's session is live, and its bytes are valid.
         let (session, bytes) = unsafe { (session(raw), borrowed(bytes)) };
         let held = session.place(device)?.make(&kind, bytes)?;
-        // SAFETY: the caller's place for the handle.
+        // SAFETY: the caller has room for the handle here.
         unsafe { out.write(give_tensor(session, kind, held)) };
         Ok(())
     })
@@ -265,10 +266,10 @@ unsafe extern "C" fn copy_tensor(
     out: *mut *mut TensorHandle,
 ) -> Answer {
     done(|| {
-        // SAFETY: the caller's live handle.
+        // SAFETY: the caller's handle is live.
         let from = unsafe { tensor(raw) };
         let held = from.session.place(device)?.copy(&*from.held()?)?;
-        // SAFETY: the caller's place for the handle.
+        // SAFETY: the caller has room for the handle here.
         unsafe { out.write(give_tensor(&from.session, from.kind.clone(), held)) };
         Ok(())
     })
@@ -280,7 +281,7 @@ unsafe extern "C" fn read_tensor(
     length: usize,
 ) -> Answer {
     done(|| {
-        // SAFETY: the caller's live handle.
+        // SAFETY: the caller's handle is live.
         let from = unsafe { tensor(raw) };
         if length as u64 != from.kind.bytes() {
             let message = format!(
@@ -291,7 +292,8 @@ unsafe extern "C" fn read_tensor(
             return Err(Failure::new(code::WRONG_TYPE, message));
         }
         let elements = usize::try_from(from.kind.elements()).unwrap_or(usize::MAX);
-        // SAFETY: the caller has room for so many bytes, which nothing else uses during the call.
+        // SAFETY: the caller has room for `length` bytes, and nothing else uses that memory during
+        // the call.
         let room = unsafe { std::slice::from_raw_parts_mut(start, length) };
         Ok(from.held()?.tensor().f_copy_data_u8(room, elements)?)
     })
@@ -299,7 +301,7 @@ unsafe extern "C" fn read_tensor(
 
 unsafe extern "C" fn free_tensor(raw: *mut TensorHandle) {
     done_quietly(|| {
-        // SAFETY: `give_tensor` made it of such a box, and the caller frees it once.
+        // SAFETY: `give_tensor` made the pointer from such a box, and the caller frees it once.
         drop(unsafe { Box::from_raw(raw.cast::<TensorBox>()) });
     });
 }
@@ -311,12 +313,12 @@ unsafe extern "C" fn load_graph(
     out: *mut *mut GraphHandle,
 ) -> Answer {
     done(|| {
-        // SAFETY: the caller's live session and bytes.
+        // SAFETY: the caller's session is live, and its bytes are valid.
         let (session, bytes) = unsafe { (session(raw), borrowed(bytes)) };
         let function = Verified::decode(bytes)
             .map_err(|error| Failure::new(code::BAD_GRAPH, error_chain(&error)))?;
         let graph = Graph::load(session, device, function)?;
-        // SAFETY: the caller's place for the handle.
+        // SAFETY: the caller has room for the handle here.
         unsafe { out.write(Box::into_raw(Box::new(graph)).cast()) };
         Ok(())
     })
@@ -331,8 +333,8 @@ unsafe extern "C" fn run_graph(
     out_count: usize,
 ) -> Answer {
     answer(|| {
-        // SAFETY: `load_graph` made it of such a box, and the caller has not freed it; live handles
-        // stand at `given`.
+        // SAFETY: `load_graph` made the pointer from such a box, and the caller has not freed it;
+        // `given` points to live handles.
         let (graph, given) = unsafe { (&*raw.cast::<Graph>(), tensors(given, count)) };
         let function = &graph.function;
         if out_count != function.outputs().len() {
@@ -342,7 +344,7 @@ unsafe extern "C" fn run_graph(
             );
             return Err(Failure::new(code::WRONG_TYPE, message));
         }
-        // All of them, before one is taken over.
+        // All arguments are checked before one is taken over.
         let (inputs, weights) = checked(graph, &given, flags & RUN_STREAMS_WEIGHTS != 0)?;
         let held = |tensors: &[&TensorBox]| {
             tensors.iter().map(|tensor| tensor.held()).collect::<Outcome<Vec<_>>>()
@@ -354,13 +356,13 @@ unsafe extern "C" fn run_graph(
             input.take()?;
         }
         let results = graph.run(inputs_held, &weights)?;
-        // Nothing may fail once a handle is with the caller, who frees none of a call that failed.
+        // From here on nothing may fail: a caller whose call failed frees no handles.
         let notices = if results.notices.is_empty() { Vec::new() } else { json(&results.notices)? };
         for (index, (held, output)) in
             results.outputs.into_iter().zip(function.outputs()).enumerate()
         {
             let handle = give_tensor(&graph.session, function.type_of(output.value).clone(), held);
-            // SAFETY: the caller has places for as many handles as there are outputs.
+            // SAFETY: the caller has room for as many handles as there are outputs.
             unsafe { out.add(index).write(handle) };
         }
         Ok(notices)
@@ -369,7 +371,7 @@ unsafe extern "C" fn run_graph(
 
 unsafe extern "C" fn free_graph(raw: *mut GraphHandle) {
     done_quietly(|| {
-        // SAFETY: `load_graph` made it of such a box, and the caller frees it once.
+        // SAFETY: `load_graph` made the pointer from such a box, and the caller frees it once.
         drop(unsafe { Box::from_raw(raw.cast::<Graph>()) });
     });
 }
@@ -380,28 +382,28 @@ unsafe extern "C" fn record_event(
     out: *mut *mut EventHandle,
 ) -> Answer {
     done(|| {
-        // SAFETY: the caller's live session.
+        // SAFETY: the caller's session is live.
         let event = unsafe { session(raw) }.place(device)?.record()?;
-        // SAFETY: the caller's place for the handle.
+        // SAFETY: the caller has room for the handle here.
         unsafe { out.write(Box::into_raw(Box::new(event)).cast()) };
         Ok(())
     })
 }
 
 unsafe extern "C" fn wait_event(raw: *const EventHandle) -> Answer {
-    // SAFETY: `record_event` made it of such a box, and the caller has not freed it.
+    // SAFETY: `record_event` made the pointer from such a box, and the caller has not freed it.
     done(|| unsafe { &*raw.cast::<Event>() }.wait())
 }
 
 unsafe extern "C" fn free_event(raw: *mut EventHandle) {
     done_quietly(|| {
-        // SAFETY: `record_event` made it of such a box, and the caller frees it once.
+        // SAFETY: `record_event` made the pointer from such a box, and the caller frees it once.
         drop(unsafe { Box::from_raw(raw.cast::<Event>()) });
     });
 }
 
-/// What a run is given, parted into inputs and weights: as many as the graph has, of its types, on
-/// its device.
+/// The arguments of a run, divided into inputs and weights. There are as many as the graph has, of
+/// its types, and on its device.
 fn checked<'t>(
     graph: &Graph,
     given: &'t [&'t TensorBox],

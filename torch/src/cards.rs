@@ -1,22 +1,22 @@
-//! What is known of a card, and whether this libtorch has kernels for it.
+//! What is known of a card, and does this libtorch have kernels for it?
 
 use crate::shim;
 
-/// A card, NVIDIA's or, under ROCm, AMD's.
+/// A graphics card of NVIDIA or, under ROCm, of AMD.
 #[derive(Default)]
 pub struct Card {
     pub name: String,
-    /// Major and minor.
+    /// Major and minor version.
     pub compute_capability: Option<(u32, u32)>,
     pub rocm: bool,
-    /// Why it cannot be used.
+    /// The reason why it cannot be used.
     pub problem: Option<String>,
 }
 
 impl Card {
-    /// The card of this index. `kernels` are those of this libtorch. The index is in no name: a
-    /// name is in the keys of what was made ready, which serves on the next card of the kind as
-    /// well.
+    /// The card with this index. `kernels` are those of this libtorch. The name does not contain
+    /// the index, because the name is in the keys of what was made ready for the card, and that
+    /// also serves on the next card of the same kind.
     pub fn of(index: u32, kernels: &Kernels) -> Self {
         if tch::utils::has_hip() {
             return Self { name: "ROCm device".to_owned(), rocm: true, ..Self::default() };
@@ -32,29 +32,30 @@ impl Card {
         }
     }
 
-    /// What stands for the cards that libtorch cannot reach.
+    /// An entry in place of the cards that libtorch cannot reach.
     pub fn out_of_reach(why: String) -> Self {
         Self { name: "CUDA".to_owned(), problem: Some(why), ..Self::default() }
     }
 }
 
-/// The compute capabilities that a libtorch was compiled for, by its own account. Empty where it
-/// gives none.
+/// The compute capabilities that this libtorch reports to be compiled for. Empty where it reports
+/// none.
 pub struct Kernels {
-    /// With machine code, which runs on cards of the same major and no lesser minor version.
+    /// Kernels as machine code, which runs on cards of the same major and the same or a higher
+    /// minor version.
     machine: Vec<(u32, u32)>,
-    /// As text that the driver compiles, for any later card.
+    /// Kernels as text, which the driver compiles for any later card.
     text: Vec<(u32, u32)>,
 }
 
 impl Kernels {
-    /// Reads what libtorch says of itself: flags such as `-gencode;arch=compute_75,code=sm_75`.
+    /// Reads what libtorch reports of itself: flags such as `-gencode;arch=compute_75,code=sm_75`.
     pub fn read(configuration: &str) -> Self {
         let all = |mark: &str| configuration.split(mark).skip(1).filter_map(capability).collect();
         Self { machine: all("code=sm_"), text: all("code=compute_") }
     }
 
-    /// Why a card of this capability cannot be used, if it cannot.
+    /// The reason why a card of this capability cannot be used; `None` where it can.
     fn problem(&self, card: (u32, u32)) -> Option<String> {
         let least = self.machine.iter().chain(&self.text).min()?;
         let fits = self.machine.iter().any(|kernel| kernel.0 == card.0 && kernel.1 <= card.1);
@@ -73,8 +74,8 @@ impl Kernels {
     }
 }
 
-/// The number that `text` begins with, the last digit of which is the minor version. Kernels of one
-/// card only, such as `90a`, are none.
+/// The number at the beginning of `text`; its last digit is the minor version. `None` for kernels
+/// that run on one card only, such as `90a`.
 fn capability(text: &str) -> Option<(u32, u32)> {
     let digits = text.find(|next: char| !next.is_ascii_digit()).unwrap_or(text.len());
     if text[digits..].starts_with(|next: char| next.is_ascii_alphabetic()) {
@@ -90,7 +91,7 @@ mod tests {
 
     #[test]
     fn a_card_without_kernels_has_a_problem() {
-        // What libtorch 2.11.0 of PyPI says.
+        // The text that libtorch 2.11.0 of PyPI reports.
         let said = "PyTorch built with:\n  - CUDA Runtime 13.0\n  - NVCC architecture flags: -gencode;arch=compute_75,code=sm_75;\
                     -gencode;arch=compute_80,code=sm_80;-gencode;arch=compute_86,code=sm_86;-gencode;arch=compute_90,code=sm_90;\
                     -gencode;arch=compute_100,code=sm_100;-gencode;arch=compute_120,code=sm_120\n  - CuDNN 91.9";

@@ -1,10 +1,10 @@
-//! What went wrong, with the code that stands for it at the interface.
+//! What went wrong, and which code of the interface stands for it?
 
 use preheat_torch_abi::code;
 use tch::TchError;
 
-/// How libtorch says that a device has too little memory. The last two are what MPS says of a
-/// tensor that no buffer can hold, and what C++ says where its own memory runs out.
+/// Parts of libtorch's messages about too little memory. The last two are the message of MPS for a
+/// tensor that is too large for any buffer, and that of C++ when the host's memory runs out.
 const OUT_OF_MEMORY: [&str; 6] = [
     "out of memory",
     "can't allocate memory",
@@ -14,7 +14,7 @@ const OUT_OF_MEMORY: [&str; 6] = [
     "std::bad_alloc",
 ];
 
-/// An error on its way to the caller.
+/// An error that will be returned to the caller.
 #[derive(Debug)]
 pub struct Failure {
     pub code: u32,
@@ -28,7 +28,8 @@ impl Failure {
         Self { code, message: message.into() }
     }
 
-    /// What libtorch said. It has no codes, so its words tell the kind.
+    /// The failure behind a message of libtorch. libtorch has no codes, so the message decides the
+    /// kind.
     pub fn of_libtorch(message: &str) -> Self {
         let any = |parts: &[&str]| parts.iter().any(|part| message.contains(part));
         let code = if any(&OUT_OF_MEMORY) {
@@ -48,7 +49,7 @@ impl Failure {
         Self::new(code, without_trace(message))
     }
 
-    /// The same failure, of an op.
+    /// The same failure, with the op in its message.
     pub fn at(self, op: &str, index: usize) -> Self {
         Self { message: format!("op {index} ({op}): {}", self.message), ..self }
     }
@@ -63,7 +64,8 @@ impl From<TchError> for Failure {
     }
 }
 
-/// libtorch's words without the C++ stack trace and the advice to its developers that follow them.
+/// libtorch's message, without the C++ stack trace and the advice to libtorch's developers at its
+/// end.
 fn without_trace(message: &str) -> &str {
     let end = [
         "\nException raised from",

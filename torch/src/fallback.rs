@@ -1,4 +1,4 @@
-//! Ops that a device lacks: run on the CPU, counted, and told of once.
+//! Which ops does a device lack? They run on the CPU; each is counted, and reported the first time.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -6,14 +6,14 @@ use preheat_torch_abi::TorchFallback;
 use preheat_torch_abi::TorchId;
 use tch::Kind;
 
-/// What ran on the CPU in place of a device.
+/// The ops that ran on the CPU in place of a device.
 #[derive(Default)]
 pub struct Fallbacks {
-    /// In the order in which they were met: a handful at most, and none on most devices.
+    /// In the order in which they occurred: a handful at most, and none on most devices.
     known: Mutex<Vec<(Lack, Seen)>>,
 }
 
-/// An op that a device lacks for operands of a dtype: it may well have it for those of another.
+/// An op that a device lacks for operands of a dtype. The device may have the op for other dtypes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Lack {
     pub device: TorchId,
@@ -27,13 +27,14 @@ struct Seen {
 }
 
 impl Fallbacks {
-    /// Whether the device was found to lack it, so that it need not be asked again.
+    /// Whether it is already known that the device lacks the op, so that it need not be tried
+    /// again.
     pub fn is_known(&self, lack: Lack) -> bool {
         self.known().iter().any(|known| known.0 == lack)
     }
 
-    /// Counts a run on the CPU. Gives what is to be told where this device is seen to lack this op
-    /// for the first time.
+    /// Counts a run on the CPU. Returns a report where this device is found to lack this op for the
+    /// first time.
     pub fn count(&self, lack: Lack, reason: Option<String>) -> Option<TorchFallback> {
         let mut known = self.known();
         if let Some((_, seen)) = known.iter_mut().find(|known| known.0 == lack) {
@@ -48,7 +49,7 @@ impl Fallbacks {
         told
     }
 
-    /// Every op of every device, with how often it ran on the CPU.
+    /// Every op of every device that ran on the CPU, with the number of runs.
     pub fn list(&self) -> Vec<TorchFallback> {
         let mut all: Vec<TorchFallback> = Vec::new();
         for (lack, seen) in &*self.known() {
@@ -65,7 +66,7 @@ impl Fallbacks {
     }
 
     fn known(&self) -> MutexGuard<'_, Vec<(Lack, Seen)>> {
-        // It is right after every change, so a panic elsewhere takes nothing from it.
+        // The list is valid after every change, so a panic elsewhere does not damage it.
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

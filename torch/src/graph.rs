@@ -1,8 +1,8 @@
-//! A graph that is ready to run, and running it.
+//! How does a graph run with libtorch, and in how little memory?
 //!
-//! A value is dropped after the last op that uses it, and what nothing needs is not computed. A
-//! weight is no value until an op wants it: one that rests elsewhere is copied then, and the copy
-//! goes as every value does.
+//! A value is dropped after the last op that uses it, and a value that nothing needs is not
+//! computed. A weight becomes a value only when an op needs it: if it rests on another device, it
+//! is copied then, and the copy is dropped as every other value is.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,28 +20,27 @@ use crate::ops;
 use crate::session::{Place, Session, dense_copy};
 use crate::shim;
 
-/// A function that is ready to run on a device.
+/// A function that is ready to run on one device.
 pub struct Graph {
     pub session: Arc<Session>,
     pub function: Verified,
-    /// Of the device.
+    /// The device's position.
     pub position: u32,
-    /// For each input whether an output takes its memory over.
+    /// For each input, whether an output takes over its memory.
     pub is_donated: Vec<bool>,
-    /// Literals and fills, by node.
+    /// Literals and fills, by their nodes.
     constants: HashMap<usize, Arc<Held>>,
-    /// For each node, the values that no later one uses; `None` where the node itself is needed by
-    /// nothing.
+    /// For each node, the values that no later node uses; `None` for a node that nothing needs.
     finished: Vec<Option<Vec<usize>>>,
 }
 
-/// What a run gave, and which ops it took to the CPU for the first time.
+/// The outputs of a run, and the ops that it ran on the CPU for the first time.
 pub struct Results {
     pub outputs: Vec<Arc<Held>>,
     pub notices: Vec<TorchFallback>,
 }
 
-/// What is computed so far, by node.
+/// The values that were computed so far, by node.
 type Values = Vec<Option<Arc<Held>>>;
 
 impl Graph {
@@ -82,8 +81,8 @@ impl Graph {
         })
     }
 
-    /// `inputs` and `weights` are as many as the function declares, of its types, and the inputs
-    /// are on the device.
+    /// Runs the function. `inputs` and `weights` are as many as it declares and of its types, and
+    /// the inputs are on the device.
     pub fn run(&self, inputs: Vec<Arc<Held>>, weights: &[Arc<Held>]) -> Outcome<Results> {
         let place = self.session.place(self.position)?;
         let _no_gradients = tch::no_grad_guard();
@@ -116,7 +115,7 @@ impl Graph {
         Ok(Results { outputs: outputs.collect::<Outcome<_>>()?, notices })
     }
 
-    /// Makes a weight or constant that an op is about to use a value.
+    /// Turns a weight or constant into a value, for an op that is about to use it.
     fn fetch(
         &self,
         place: &Place,
@@ -149,7 +148,7 @@ impl Graph {
         Ok(())
     }
 
-    /// What an op gives: on the device, or on the CPU where the device lacks it.
+    /// Computes the result of an op: on the device, or on the CPU where the device lacks the op.
     fn compute(
         &self,
         place: &Place,
@@ -158,8 +157,8 @@ impl Graph {
         notices: &mut Vec<TorchFallback>,
     ) -> Outcome<Tensor> {
         let op = &node.op;
-        // `fetch` was asked for every operand, so none is missing; an empty slice would be a panic,
-        // which the interface reports.
+        // `fetch` was called for every operand, so none is missing. If one were, `missing` would
+        // panic, and the interface would report it.
         let of = |value: Value| {
             values[value.index()].as_ref().map_or_else(|| missing(op), |held| held.tensor())
         };
@@ -180,7 +179,7 @@ impl Graph {
         Ok(tensor.f_to(place.device)?)
     }
 
-    /// An output, in memory of its own: a part of a large tensor would keep all of it.
+    /// An output, in its own memory: a part of a large tensor would keep the whole tensor alive.
     fn output(
         &self,
         place: &Place,
@@ -218,11 +217,11 @@ fn on_cpu<'t>(op: &Op, kind: &Type, of: &dyn Fn(Value) -> &'t Tensor) -> Outcome
 }
 
 fn missing(op: &Op) -> ! {
-    // The interface turns this into an answer. It would be a fault of this file.
+    // The interface turns this panic into an answer. Only a bug in this file can cause it.
     unreachable!("an operand of {} is gone", op.name())
 }
 
-/// For each input whether an output takes its memory over.
+/// For each input, whether an output takes over its memory.
 fn donated(function: &Verified) -> Vec<bool> {
     let mut donated = vec![false; function.inputs().len()];
     for value in function.outputs().iter().filter_map(|output| output.donated) {
@@ -233,7 +232,8 @@ fn donated(function: &Verified) -> Vec<bool> {
     donated
 }
 
-/// For each node what is used for the last time in it, and `None` for a node that nothing needs.
+/// For each node, the values that are used there for the last time; `None` for a node that nothing
+/// needs.
 fn finished(function: &Verified) -> Vec<Option<Vec<usize>>> {
     let nodes = function.nodes();
     let mut finished: Vec<Option<Vec<usize>>> = vec![None; nodes.len()];

@@ -1,4 +1,4 @@
-//! A tensor that rests on a device and is counted there.
+//! How many bytes rest on each device? A tensor on a device is counted as long as it lives.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -11,7 +11,7 @@ use tch::Tensor;
 use crate::failure::{Failure, Outcome};
 use crate::shim;
 
-/// What rests on a device. Memory that several tensors share counts once.
+/// The bytes that rest on a device. Memory that several tensors share is counted once.
 pub struct Ledger {
     limit: Option<u64>,
     device: TorchId,
@@ -20,7 +20,7 @@ pub struct Ledger {
 
 #[derive(Default)]
 struct Books {
-    /// By where it begins: how many tensors rest in it, and its bytes.
+    /// For each block of memory, by its start: the number of tensors in it, and its bytes.
     storages: HashMap<usize, (u32, u64)>,
     bytes: u64,
     peak: u64,
@@ -31,7 +31,7 @@ impl Ledger {
         Self { limit, device, books: Mutex::default() }
     }
 
-    /// Bytes that rest there now, and the most there were.
+    /// The bytes that rest on the device now, and the most that ever did.
     pub fn bytes(&self) -> (u64, u64) {
         let books = self.books();
         (books.bytes, books.peak)
@@ -47,7 +47,7 @@ impl Ledger {
     }
 
     fn books(&self) -> MutexGuard<'_, Books> {
-        // The books are right after every change, so a panic elsewhere takes nothing from them.
+        // The figures are right after every change, so a panic elsewhere does not damage them.
         self.books.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -76,7 +76,7 @@ impl Ledger {
     }
 }
 
-/// One tensor's part in the memory that it rests in.
+/// The share of one tensor in the block of memory that it is in.
 struct Charge {
     ledger: Arc<Ledger>,
     address: usize,
@@ -97,15 +97,16 @@ impl Drop for Charge {
 
 /// A tensor on a device of a session.
 pub struct Held {
-    // Before the tensor: its memory may be another tensor's the moment it is freed.
+    // Declared before the tensor, so that it is dropped first: as soon as the tensor is freed,
+    // another tensor may get the same memory.
     _charge: Charge,
     tensor: Tensor,
     /// The device's position.
     pub device: u32,
 }
 
-// SAFETY: an `at::Tensor` counts its references atomically, and may be read from several threads at
-// once; nothing here writes to one that is held.
+// SAFETY: an `at::Tensor` counts its references atomically and may be read from several threads at
+// once; nothing here writes to a tensor that is held.
 unsafe impl Sync for Held {}
 
 impl Held {

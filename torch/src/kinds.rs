@@ -1,4 +1,4 @@
-//! Dtypes and shapes between preheat and tch.
+//! Which dtypes and shapes of tch correspond to those of preheat?
 
 use preheat_ir::graph::Type;
 use preheat_tensor::Dtype;
@@ -32,13 +32,13 @@ pub fn kind_of(dtype: Dtype) -> Outcome<Kind> {
     })
 }
 
-/// Whether its numbers take fewer than 32 bits, so that what is to be computed in f32 is converted
-/// first.
+/// Whether the type has fewer than 32 bits, so that operands are converted before they are computed
+/// in f32.
 pub fn is_low(kind: Kind) -> bool {
     matches!(kind, Kind::BFloat16 | Kind::Half)
 }
 
-/// Sizes as libtorch takes them.
+/// Sizes in the type that libtorch takes.
 pub fn sizes(dims: &[u64]) -> Outcome<Vec<i64>> {
     dims.iter().map(|&dim| size(dim)).collect()
 }
@@ -49,7 +49,7 @@ pub fn size(dim: u64) -> Outcome<i64> {
     })
 }
 
-/// Says where a tensor is not what is declared.
+/// Checks that a tensor has the declared type; the error says where it differs.
 pub fn check(what: &str, name: &str, given: &Type, wanted: &Type) -> Outcome<()> {
     if given == wanted {
         return Ok(());

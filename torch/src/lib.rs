@@ -1,4 +1,5 @@
-//! Runs preheat's graphs with libtorch, behind the C interface of `preheat-torch-abi`.
+//! How does preheat run its graphs with libtorch? This library does it, behind the C interface of
+//! `preheat-torch-abi`.
 //!
 //! | file | what |
 //! |---|---|

@@ -1,5 +1,5 @@
-//! Each op of the IR in libtorch's own. What is computed in which dtype is docs/precision.md's to
-//! say.
+//! Which function of libtorch computes each op of the IR? docs/precision.md says in which dtype
+//! each is computed.
 
 use preheat_ir::graph::{Attention, BinaryOp, Norm, Op, Type, UnaryOp, Value};
 use preheat_torch_abi::code;
@@ -8,11 +8,11 @@ use tch::{Kind, Tensor};
 use crate::failure::{Failure, Outcome};
 use crate::kinds::{is_low, kind_of, size, sizes};
 
-/// What `op` gives; `kind` is the type of that, and `of` knows the operands.
+/// The result of `op`. `kind` is the type of the result, and `of` returns the operands.
 pub fn compute<'t>(op: &Op, kind: &Type, of: &dyn Fn(Value) -> &'t Tensor) -> Outcome<Tensor> {
     Ok(match op {
         Op::Input(_) | Op::Weight(_) | Op::Literal(_) | Op::Fill(_) => {
-            return Err(Failure::new(code::BUG, "it is given, and was to be computed"));
+            return Err(Failure::new(code::BUG, "an input, weight or constant is not computed"));
         }
         Op::Unary(op, x) => unary(*op, of(*x))?,
         Op::Binary(op, x, y) => binary(*op, of(*x), of(*y))?,
@@ -20,8 +20,9 @@ pub fn compute<'t>(op: &Op, kind: &Type, of: &dyn Fn(Value) -> &'t Tensor) -> Ou
         Op::Conv2d { x, weight, bias, stride, padding } => {
             let (stride, padding) = ([size(*stride)?; 2], [size(*padding)?; 2]);
             // Channels stay in front of rows. The other order took 1.1 times as long for a step of
-            // the SD 1.5 shape on two cores, and its group norm loses digits far from zero; what a
-            // permutation left in that order would bring it back.
+            // the SD 1.5 shape on two cores, and its group norm loses digits for values far from
+            // zero. An operand that a permutation left in that order would bring the order back, so
+            // it is made contiguous.
             of(*x).f_contiguous()?.f_conv2d(
                 of(*weight),
                 bias.map(of),
@@ -83,7 +84,7 @@ fn unary(op: UnaryOp, x: &Tensor) -> Outcome<Tensor> {
         UnaryOp::Sigmoid => x.f_sigmoid()?,
         UnaryOp::Silu => x.f_silu()?,
         UnaryOp::Gelu => x.f_gelu("none")?,
-        // libtorch rounds after each of the steps.
+        // In a smaller dtype, libtorch would round after each of the steps.
         UnaryOp::QuickGelu => in_f32(x, |x| Ok(x.f_mul_scalar(1.702)?.f_sigmoid()?.f_mul(x)?))?,
     })
 }
@@ -99,8 +100,8 @@ fn binary(op: BinaryOp, x: &Tensor, y: &Tensor) -> Outcome<Tensor> {
     })
 }
 
-/// A norm with statistics in f32. Scale and shift are f32 whatever is normalised, which libtorch
-/// takes only where that is f32, too.
+/// A norm with statistics in f32. The scale and shift are f32 whatever the dtype of the input, and
+/// libtorch accepts that only where the input is f32, too.
 fn normalised<'t>(
     norm: &Norm,
     of: &dyn Fn(Value) -> &'t Tensor,
@@ -109,7 +110,7 @@ fn normalised<'t>(
     in_f32(of(norm.x), |x| work(x, of(norm.weight), of(norm.bias)))
 }
 
-/// What `work` makes of `x` in f32, rounded once to the dtype of `x`.
+/// The result of `work` on `x` in f32, rounded once to the dtype of `x`.
 fn in_f32(x: &Tensor, work: impl Fn(&Tensor) -> Outcome<Tensor>) -> Outcome<Tensor> {
     let kind = x.f_kind()?;
     if !is_low(kind) {
@@ -118,9 +119,9 @@ fn in_f32(x: &Tensor, work: impl Fn(&Tensor) -> Outcome<Tensor>) -> Outcome<Tens
     Ok(work(&x.f_to_kind(Kind::Float)?)?.f_to_kind(kind)?)
 }
 
-/// libtorch's fused attention. Its kernels sum and take the softmax in f32 where both kinds of
-/// features are as many; elsewhere it rounds the scores, so operands of a smaller dtype are
-/// converted first, as they are where the model wants that.
+/// libtorch's fused attention. Its kernels sum and take the softmax in f32 where queries and values
+/// have equally many features. Otherwise libtorch rounds the scores, so operands of a smaller dtype
+/// are converted to f32 first, as they are where the model asks for it.
 fn attend<'t>(attention: &Attention, of: &dyn Fn(Value) -> &'t Tensor) -> Outcome<Tensor> {
     let [query, key, value] = [attention.query, attention.key, attention.value].map(of);
     let kind = query.f_kind()?;
@@ -150,7 +151,7 @@ fn attend<'t>(attention: &Attention, of: &dyn Fn(Value) -> &'t Tensor) -> Outcom
     Ok(if widen { mixed.f_to_kind(kind)? } else { mixed })
 }
 
-/// Positions among `count`; one outside is moved to the nearest inside.
+/// Positions among `count`; a position outside is moved to the nearest one inside.
 fn inside(positions: &Tensor, count: i64) -> Outcome<Tensor> {
     Ok(positions.f_clamp(0, count - 1)?)
 }

@@ -1,4 +1,4 @@
-//! The devices of a session.
+//! Which devices does a session have, and what is on each?
 
 use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
@@ -16,25 +16,25 @@ use crate::held::{Held, Ledger};
 use crate::kinds::{kind_of, sizes};
 use crate::shim::{self, Accelerator, Event};
 
-/// As many bytes as a run's own inputs have, not its weights.
+/// About as many bytes as a run's own inputs have, without its weights.
 const SMALL_BYTES: usize = 4 << 20;
 
-/// What a caller opened.
+/// A session, as a caller opened it.
 pub struct Session {
     pub places: Vec<Place>,
     pub fallbacks: Fallbacks,
 }
 
-/// A device, and what rests on it.
+/// A device and the tensors that rest on it.
 pub struct Place {
     pub position: u32,
     pub id: TorchId,
-    /// Where libtorch computes for it.
+    /// The device of libtorch that computes for it.
     pub device: Device,
     pub ledger: Arc<Ledger>,
-    /// What is known of it, if it is a card.
+    /// The card's properties, if it is a card.
     card: Option<Card>,
-    /// The ops that a fake device says it does not implement.
+    /// The ops that a fake device claims not to implement.
     lacks: HashSet<String>,
 }
 
@@ -76,12 +76,12 @@ impl Session {
         self.places.get(position as usize).ok_or_else(|| {
             Failure::new(
                 code::WRONG_DEVICE,
-                format!("there is no device {position}, but {} devices", self.places.len()),
+                format!("there is no device {position}; there are {} devices", self.places.len()),
             )
         })
     }
 
-    /// The devices with their memory as it is now.
+    /// The devices, with the memory that they have free now.
     pub fn describe(&self) -> Vec<TorchDevice> {
         self.places.iter().map(Place::described_now).collect()
     }
@@ -92,8 +92,8 @@ impl Place {
         self.id == TorchId::Cpu
     }
 
-    /// Fails as libtorch does for an op that a device lacks, where this is a fake device that lacks
-    /// it.
+    /// If this is a fake device that lacks `op`, fails as libtorch does for an op that a device
+    /// lacks.
     pub fn check_has(&self, op: &str) -> Outcome<()> {
         if !self.lacks.contains(op) {
             return Ok(());
@@ -103,12 +103,12 @@ impl Place {
         Err(Failure::of_libtorch(&message))
     }
 
-    /// Takes over a tensor that libtorch computed for this device.
+    /// Takes over a tensor that libtorch computed on this device, and counts its memory.
     pub fn hold(&self, tensor: Tensor) -> Outcome<Arc<Held>> {
         Ok(Arc::new(Held::new(tensor, self.position, &self.ledger)?))
     }
 
-    /// A tensor of row-major bytes, in memory of its own.
+    /// A tensor of row-major bytes, in its own memory.
     pub fn make(&self, kind: &Type, bytes: &[u8]) -> Outcome<Arc<Held>> {
         if bytes.len() as u64 != kind.bytes() {
             let message =
@@ -117,15 +117,15 @@ impl Place {
         }
         let (dims, dtype) = (sizes(&kind.dims)?, kind_of(kind.dtype)?);
         let on_host = Tensor::f_empty(&dims, (dtype, Device::Cpu))?;
-        // SAFETY: a new, dense tensor of so many bytes, which nothing else knows; `bytes` cannot
-        // lie in it.
+        // SAFETY: the tensor is new and dense and has this many bytes. Nothing else knows it, so
+        // `bytes` cannot overlap it.
         unsafe {
             std::ptr::copy_nonoverlapping(bytes.as_ptr(), on_host.data_ptr().cast(), bytes.len())
         };
         self.hold(match self.device {
             Device::Cpu => on_host,
-            // From memory that the card reads by itself the copy waits for nothing, and so nor does
-            // what is queued before it.
+            // From memory that the card reads by itself, the copy is asynchronous: the host waits
+            // neither for it nor for the work that is queued before it.
             Device::Cuda(_) if bytes.len() <= SMALL_BYTES => {
                 shim::pinned(&on_host)?.f_to_device_(self.device, dtype, true, false)?
             }
@@ -133,10 +133,10 @@ impl Place {
         })
     }
 
-    /// A copy of a tensor that rests elsewhere, in memory of its own.
+    /// A copy of a tensor that rests elsewhere, in its own memory.
     pub fn copy(&self, from: &Held) -> Outcome<Arc<Held>> {
         let tensor = from.tensor().f_to(self.device)?;
-        // Where libtorch computes for both devices in the same place, it copies nothing by itself.
+        // Where libtorch computes for both devices in the same place, it makes no copy by itself.
         let (there, here) = (shim::storage(from.tensor())?.0, shim::storage(&tensor)?.0);
         self.hold(if there == here { dense_copy(&tensor)? } else { tensor })
     }
@@ -164,7 +164,7 @@ impl Place {
         self.accelerator().map_or(Ok(()), Accelerator::synchronize)
     }
 
-    /// The moment at which it will have done all that it was given so far.
+    /// An event that is reached when the device has finished all work that it was given so far.
     pub fn record(&self) -> Outcome<Event> {
         self.accelerator().map_or(Ok(Event::past()), Accelerator::record)
     }
@@ -177,7 +177,7 @@ impl Place {
         }
     }
 
-    /// What it is, without what may change.
+    /// The device's description, without what may change.
     fn described(&self) -> TorchDevice {
         let [major, minor, patch] = LIBTORCH_VERSION;
         let card = self.card.as_ref();
@@ -201,10 +201,11 @@ impl Place {
         }
     }
 
-    /// Free and total bytes of the device's own memory. Whoever asks knows the host's better.
+    /// Free and total bytes of the device's own memory; `None` where it uses the host's memory,
+    /// which the caller can measure better.
     fn free_and_total(&self) -> Option<(u64, u64)> {
         match self.accelerator() {
-            // An allocator that does not tell is no reason to list nothing.
+            // A failure to read the allocator's memory is no reason to list no devices at all.
             Some(_) if self.card.as_ref().is_some_and(|card| card.problem.is_some()) => None,
             Some(accelerator) => accelerator.memory().ok().filter(|&(_, total)| total > 0),
             None => self
@@ -222,10 +223,10 @@ impl Place {
     }
 }
 
-/// The cards. Where libtorch sees none and says why, such as a driver that is too old, one that
-/// stands for them.
+/// The cards. Where libtorch sees none and gives a reason, such as a driver that is too old, an
+/// entry with that reason stands for them.
 fn found_cards() -> Outcome<Vec<Card>> {
-    // libtorch complains to the first who asks, and only counts for others.
+    // libtorch gives the reason only to the first caller, so it is kept for later calls.
     static COMPLAINT: OnceLock<Option<String>> = OnceLock::new();
     let (count, complaint) = shim::count_cards()?;
     let complaint = COMPLAINT.get_or_init(|| complaint).clone();
@@ -236,7 +237,7 @@ fn found_cards() -> Outcome<Vec<Card>> {
     Ok((0..count).map(|index| Card::of(index, &kernels)).collect())
 }
 
-/// A copy in the order in which the original rests.
+/// A copy with its dimensions in the same order in memory as the original.
 pub fn dense_copy(tensor: &Tensor) -> Outcome<Tensor> {
     let mut copy = tensor.f_empty_like()?;
     copy.f_copy_(tensor)?;

@@ -1,4 +1,4 @@
-//! The functions of shim.cpp.
+//! Which functions of libtorch does tch lack? This file calls those of shim.cpp safely.
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ptr::{NonNull, null_mut};
@@ -83,7 +83,7 @@ mod raw {
     }
 }
 
-/// A device that has an allocator of its own.
+/// A device with its own allocator.
 #[derive(Clone, Copy)]
 pub enum Accelerator {
     Cuda(u32),
@@ -101,18 +101,18 @@ impl Accelerator {
     /// Free and total bytes.
     pub fn memory(self) -> Outcome<(u64, u64)> {
         let ((kind, index), mut free, mut total) = (self.raw(), 0, 0);
-        // SAFETY: places for two numbers, and for as many bytes of message as are said.
+        // SAFETY: there is room for two numbers and for a message of the size that is passed.
         guarded(|message, size| unsafe {
             raw::preheat_device_memory(kind, index, &raw mut free, &raw mut total, message, size)
         })?;
         Ok((free, total))
     }
 
-    /// Bytes in use, the most of them, and what is kept in all.
+    /// Bytes in use, the most that were in use, and all bytes that the allocator holds.
     pub fn allocator(self) -> Outcome<[u64; 3]> {
         let ((kind, index), mut figures) = (self.raw(), [0; 3]);
-        // SAFETY: a place for the three numbers that it writes, and for as many bytes of message as
-        // are said.
+        // SAFETY: there is room for the three numbers that it writes and for a message of the size
+        // that is passed.
         guarded(|message, size| unsafe {
             raw::preheat_allocator(kind, index, figures.as_mut_ptr(), message, size)
         })?;
@@ -121,7 +121,7 @@ impl Accelerator {
 
     pub fn reset_peak(self) -> Outcome<()> {
         let (kind, index) = self.raw();
-        // SAFETY: a place for as many bytes of message as are said.
+        // SAFETY: there is room for a message of the size that is passed.
         guarded(|message, size| unsafe { raw::preheat_reset_peak(kind, index, message, size) })
     }
 
@@ -137,10 +137,10 @@ impl Accelerator {
         guarded(|message, size| unsafe { raw::preheat_synchronize(index, message, size) })
     }
 
-    /// The moment at which it will have done all that it was given so far.
+    /// An event that is reached when the device has finished all work that it was given so far.
     pub fn record(self) -> Outcome<Event> {
         let ((kind, index), mut moment) = (self.raw(), null_mut());
-        // SAFETY: places for the moment, and for as many bytes of message as are said.
+        // SAFETY: there is room for the event and for a message of the size that is passed.
         guarded(|message, size| unsafe {
             raw::preheat_record(kind, index, &raw mut moment, message, size)
         })?;
@@ -148,24 +148,25 @@ impl Accelerator {
     }
 }
 
-/// A moment in the work of a device; `None` where that is done before a call returns.
+/// A point in the sequence of work of a device; `None` where all work is finished before a call
+/// returns.
 pub struct Event(Option<NonNull<c_void>>);
 
-// SAFETY: libtorch lets any thread wait for an event, and several at once; it is recorded before it
-// is shared.
+// SAFETY: libtorch lets any thread wait for an event, and several at the same time; the event is
+// recorded before it is shared.
 unsafe impl Send for Event {}
 // SAFETY: as above.
 unsafe impl Sync for Event {}
 
 impl Event {
-    /// A moment that is past.
+    /// An event that was already reached.
     pub fn past() -> Self {
         Self(None)
     }
 
     pub fn wait(&self) -> Outcome<()> {
         let Some(moment) = self.0 else { return Ok(()) };
-        // SAFETY: a live moment, and a place for as many bytes of message as are said.
+        // SAFETY: the event is live, and there is room for a message of the size that is passed.
         guarded(|message, size| unsafe { raw::preheat_wait(moment.as_ptr(), message, size) })
     }
 }
@@ -173,44 +174,44 @@ impl Event {
 impl Drop for Event {
     fn drop(&mut self) {
         if let Some(moment) = self.0 {
-            // SAFETY: `record` made it, and this is its last use.
+            // SAFETY: `record` made the pointer, and this is its last use.
             unsafe { raw::preheat_free_moment(moment.as_ptr()) };
         }
     }
 }
 
-/// Has libtorch compute in float32 what is float32, in the whole process.
+/// Makes libtorch compute float32 in full precision, in the whole process.
 pub fn keep_float32() -> Outcome<()> {
-    // SAFETY: a place for as many bytes of message as are said.
+    // SAFETY: there is room for a message of the size that is passed.
     guarded(|message, size| unsafe { raw::preheat_keep_float32(message, size) })
 }
 
-/// A copy in memory of the host that a card reads by itself.
+/// A copy in host memory that a card can read by itself.
 pub fn pinned(tensor: &Tensor) -> Outcome<Tensor> {
     let mut copy = null_mut();
-    // SAFETY: a live tensor, which in torch-sys is a pointer to an `at::Tensor`; places for the
-    // copy and the message.
+    // SAFETY: the tensor is live; in torch-sys it is a pointer to an `at::Tensor`. There is room
+    // for the copy and the message.
     guarded(|message, size| unsafe {
         raw::preheat_pinned(tensor.as_ptr().cast(), &raw mut copy, message, size)
     })?;
-    // SAFETY: a new `at::Tensor` on the heap, as torch-sys makes them, and owned by nobody else.
+    // SAFETY: a new `at::Tensor` on the heap, as torch-sys makes them; nothing else owns it.
     Ok(unsafe { Tensor::from_ptr(copy.cast()) })
 }
 
-/// How many cards there are, and why there are none where libtorch says why.
+/// How many cards there are, and, where there are none, the reason that libtorch gives.
 pub fn count_cards() -> Outcome<(u32, Option<String>)> {
     let (mut count, mut why) = (0, [0; MESSAGE_BYTES]);
-    // SAFETY: places for the count, and for as many bytes of both texts as are said.
+    // SAFETY: there is room for the count and for two texts of the sizes that are passed.
     guarded(|message, size| unsafe {
         raw::preheat_count_cards(&raw mut count, why.as_mut_ptr(), MESSAGE_BYTES, message, size)
     })?;
     Ok((u32::try_from(count).unwrap_or(0), Some(text(&why)).filter(|why| !why.is_empty())))
 }
 
-/// What this libtorch was compiled for, as it words it.
+/// What this libtorch was compiled for, in its own words.
 pub fn cuda_configuration() -> Outcome<String> {
     let mut configuration = [0; CONFIGURATION_BYTES];
-    // SAFETY: places for as many bytes of both texts as are said.
+    // SAFETY: there is room for two texts of the sizes that are passed.
     guarded(|message, size| unsafe {
         raw::preheat_cuda_configuration(
             configuration.as_mut_ptr(),
@@ -222,11 +223,11 @@ pub fn cuda_configuration() -> Outcome<String> {
     Ok(text(&configuration))
 }
 
-/// Where the memory of a tensor begins, and how much it is. Tensors that share it tell the same.
+/// The address and the size of a tensor's memory. Tensors that share memory have the same.
 pub fn storage(tensor: &Tensor) -> Outcome<(usize, u64)> {
     let (mut address, mut bytes) = (0, 0);
-    // SAFETY: a live tensor, which in torch-sys is a pointer to an `at::Tensor`; places for both
-    // numbers and the message.
+    // SAFETY: the tensor is live; in torch-sys it is a pointer to an `at::Tensor`. There is room
+    // for both numbers and the message.
     guarded(|message, size| unsafe {
         raw::preheat_storage(
             tensor.as_ptr().cast(),
@@ -243,7 +244,7 @@ pub fn storage(tensor: &Tensor) -> Outcome<(usize, u64)> {
 pub fn card(index: u32) -> Option<(String, (u32, u32))> {
     let (mut name, mut capability) = ([0; NAME_BYTES], [0; 2]);
     let index = c_int::try_from(index).ok()?;
-    // SAFETY: places for as many bytes of name as are said, and for two numbers.
+    // SAFETY: there is room for a name of the size that is passed and for two numbers.
     let known =
         unsafe { raw::preheat_card(index, name.as_mut_ptr(), NAME_BYTES, capability.as_mut_ptr()) };
     let [major, minor] = capability.map(|number| u32::try_from(number).unwrap_or(0));

@@ -1,49 +1,51 @@
-//! What is read of a file that somebody named? Nothing that is no file, and of a small one no more
-//! than it could have.
+//! How much is read of a file that somebody named? Only regular files are read, and a file that is
+//! small by nature is read only up to a limit.
 //!
-//! A pipe without a writer would keep a reader waiting, and a device may have no end. Pipes are
-//! read where they were handed over open (`/dev/stdin`, or the `/dev/fd/63` of a shell's
-//! `<(command)`): those have a writer.
+//! A pipe without a writer would keep a reader waiting, and a device may have no end. A pipe is
+//! read only if this process received it already open (`/dev/stdin`, or the `/dev/fd/63` of a
+//! shell's `<(command)`), because such a pipe has a writer.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::Path;
 
-/// How a UTF-8 text begins that some editors mark as such.
+/// The mark with which some editors begin a UTF-8 text.
 const UTF8_MARK: &[u8] = b"\xef\xbb\xbf";
-/// How UTF-16 texts begin, with the first byte of a number first or last.
+/// The marks with which UTF-16 texts begin, in both byte orders.
 const UTF16_MARKS: [&[u8]; 2] = [b"\xff\xfe", b"\xfe\xff"];
-/// How a pointer of Git LFS begins.
+/// The text with which a pointer file of Git LFS begins.
 pub const LFS: &[u8] = b"version https://git-lfs";
-/// How git marks the beginning of a conflict that a merge has left.
+/// The text with which git marks the beginning of a conflict that a merge left.
 const CONFLICT: &str = "<<<<<<< ";
 
-/// Opens a file to be mapped, or read piece by piece: a regular one, or a pipe that this process
-/// was handed open.
+/// Opens a file, to map it or to read it piece by piece: a regular file, or a pipe that this
+/// process received open.
 ///
 /// # Errors
-/// Where it is not there, or is something else: what, and what to do.
+/// Where the file does not exist, or is not a file of these kinds: the error says what it is, and
+/// what to do.
 pub fn open(path: &Path) -> io::Result<File> {
-    // Looked at before it is opened, for opening some devices acts on them, and after, for it may
-    // have been replaced meanwhile.
+    // The kind is checked before opening, because opening some devices has an effect, and again
+    // afterwards, because the file may have been replaced in between.
     check_kind(path, &fs::metadata(path)?)?;
     let file = open_at_once(path)?;
     check_kind(path, &file.metadata()?)?;
     Ok(file)
 }
 
-/// Reads a file that is small by nature, and refuses one of more than `most_bytes`.
+/// Reads a file that is small by nature, and refuses it where it has more than `most_bytes`.
 ///
 /// # Errors
-/// As [`open`], and where it is larger.
+/// As [`open`], and where it is larger than `most_bytes`.
 pub fn small(path: &Path, most_bytes: u64) -> io::Result<Vec<u8>> {
     bounded(open(path)?, most_bytes)
 }
 
-/// Reads a small file of JSON or TOML. A byte-order mark is no part of it.
+/// Reads a small file of JSON or TOML. A byte-order mark is not part of the result.
 ///
 /// # Errors
-/// As [`small`], and where it is visibly no such text: what it is instead, and what to do.
+/// As [`small`], and where the content is clearly not such a text: the error says what it is
+/// instead, and what to do.
 pub fn text(path: &Path, most_bytes: u64) -> io::Result<String> {
     let mut bytes = small(path, most_bytes)?;
     let wrong = |why: String| Err(io::Error::new(io::ErrorKind::InvalidData, why));
@@ -76,7 +78,7 @@ pub fn text(path: &Path, most_bytes: u64) -> io::Result<String> {
     Ok(text)
 }
 
-/// Everything that `file` has, if it is no more than `most_bytes`.
+/// The whole content of `file`, if it has no more than `most_bytes`.
 fn bounded(file: File, most_bytes: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     // A pipe has no length, and a file may grow while it is read.
@@ -93,7 +95,7 @@ fn bounded(file: File, most_bytes: u64) -> io::Result<Vec<u8>> {
     Err(io::Error::new(io::ErrorKind::FileTooLarge, why))
 }
 
-/// Whether a path names something that was handed over open.
+/// Whether a path names a file that this process received open.
 fn is_handed_over(path: &Path) -> bool {
     ["/dev/fd", "/dev/stdin", "/proc/self/fd"].iter().any(|name| path.starts_with(name))
 }
@@ -104,10 +106,10 @@ fn check_kind(path: &Path, found: &fs::Metadata) -> io::Result<()> {
         Kind::Pipe if is_handed_over(path) => Ok(()),
         Kind::Folder => Err(io::ErrorKind::IsADirectory.into()),
         Kind::Pipe => Err(io::Error::other(
-            "it is a named pipe, and a regular file is wanted: write what comes out of it to one",
+            "it is a named pipe, and a regular file is wanted: write the pipe's output to a file",
         )),
         Kind::Other => Err(io::Error::other(
-            "it is a device or a socket, and a regular file is wanted: name another",
+            "it is a device or a socket, and a regular file is wanted: name another file",
         )),
     }
 }
@@ -131,7 +133,7 @@ fn kind(found: &fs::Metadata) -> Kind {
     }
 }
 
-/// Opens without waiting for a pipe's writer. Reading waits as usual.
+/// Opens a file without waiting for a pipe's writer. Reading waits as usual.
 #[cfg(unix)]
 fn open_at_once(path: &Path) -> io::Result<File> {
     use std::os::unix::fs::OpenOptionsExt as _;

@@ -1,10 +1,10 @@
-//! How are files that somebody named read and written, and how is text shown that others chose?
+//! How are files read and written that a user named, and how is text shown that others wrote?
 //!
-//! [`input`] is the one reader: regular files, and of small ones no more than they could have.
-//! [`result_file`] is the one writer: a result appears whole or not at all. [`library`] reads what
+//! [`input`] is the only reader: it reads regular files, and small ones only up to a limit.
+//! [`result_file`] is the only writer: a result appears whole or not at all. [`library`] reads what
 //! a shared library says of itself. [`printable`] makes text safe for a terminal. The files of a
-//! cache are another matter: `preheat-cache` opens those relative to the one folder that is its
-//! own.
+//! cache do not pass through this crate: `preheat-cache` opens them itself, relative to the store's
+//! folder.
 
 pub mod input;
 pub mod library;

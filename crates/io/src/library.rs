@@ -1,8 +1,9 @@
-//! What does a shared library say of itself: which build is it, and is all of it there?
+//! Which build is a shared library, and is the file complete?
 //!
-//! The headers of an ELF file answer both: the GNU build id is the note of type 3 by `GNU`, found
-//! through the program headers, and those say how far the file reaches. Offsets are those of the
-//! ELF specification. Where something does not add up, the file counts as one without a build id.
+//! The headers of an ELF file answer both. The GNU build id is the note of type 3 by `GNU`, found
+//! through the program headers, and the program headers also say how long the file must be. Offsets
+//! are those of the ELF specification. A file whose headers are inconsistent counts as one without
+//! a build id.
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
@@ -14,14 +15,14 @@ const MAGIC: &[u8] = b"\x7fELF";
 const PROGRAM_HEADER_LOAD: u64 = 1;
 const PROGRAM_HEADER_NOTE: u64 = 4;
 const NOTE_BUILD_ID: u64 = 3;
-/// A library has some ten program headers and some notes of a few bytes.
+/// A library has about ten program headers and a few notes of some bytes each.
 const HEADERS_LIMIT: u64 = 1024;
 const NOTES_LIMIT_BYTES: u64 = 64 << 10;
 
 /// The GNU build id of a file, if it is an ELF file with one.
 ///
 /// # Errors
-/// Where it cannot be read.
+/// Where the file cannot be read.
 pub fn build_id(file: &mut File) -> io::Result<Option<Vec<u8>>> {
     let Some((class, segments)) = segments(file)? else { return Ok(None) };
     for Segment { kind, offset, length } in segments {
@@ -36,22 +37,22 @@ pub fn build_id(file: &mut File) -> io::Result<Option<Vec<u8>>> {
     Ok(None)
 }
 
-/// How long a file has to be so that everything is in it that is mapped when it is loaded; `None`
-/// where it is no ELF file.
+/// How long a file must be to contain everything that is mapped when it is loaded; `None` where it
+/// is not an ELF file.
 fn loaded_bytes(file: &mut File) -> io::Result<Option<u64>> {
     let Some((_, segments)) = segments(file)? else { return Ok(None) };
     let loaded = segments.into_iter().filter(|segment| segment.kind == PROGRAM_HEADER_LOAD);
     Ok(loaded.map(|segment| segment.offset.saturating_add(segment.length)).max())
 }
 
-/// How many bytes a shared library lacks of what its own headers say; `None` where it lacks none,
-/// or is no ELF file.
+/// How many bytes a shared library lacks, compared with what its own headers say; `None` where it
+/// lacks none, or is not an ELF file.
 ///
-/// A library that was cut short is loaded without a complaint, and ends the process with SIGBUS
-/// where it reads what is not there.
+/// A library that was cut short is loaded without an error, and ends the process with SIGBUS when
+/// the missing part is read.
 ///
 /// # Errors
-/// Where it cannot be read.
+/// Where the file cannot be read.
 pub fn missing_bytes(library: &Path) -> io::Result<Option<u64>> {
     let mut file = input::open(library)?;
     let needed = loaded_bytes(&mut file)?.unwrap_or(0);
@@ -87,7 +88,7 @@ fn segments(file: &mut File) -> io::Result<Option<(Class, Vec<Segment>)>> {
     Ok(Some((class, segments)))
 }
 
-/// How numbers are written in one file.
+/// The class and byte order of one file, which decide how its numbers are written.
 #[derive(Clone, Copy)]
 struct Class {
     wide: bool,
@@ -119,7 +120,7 @@ impl Class {
         })
     }
 
-    /// Where the program headers are, the length of one, and how many there are.
+    /// The offset of the program headers, the length of one, and their number.
     fn program_headers(self, start: &[u8]) -> Option<(u64, u64, u64)> {
         let (offset, entry_bytes, count) = if self.wide {
             (self.number(start, 32, 8)?, self.number(start, 54, 2)?, self.number(start, 56, 2)?)
@@ -161,7 +162,7 @@ impl Class {
     }
 }
 
-/// So many bytes at an offset; `None` where the file ends before.
+/// `length` bytes at an offset; `None` where the file ends before.
 fn read_at(file: &mut File, offset: u64, length: u64) -> io::Result<Option<Vec<u8>>> {
     let file_bytes = file.metadata()?.len();
     if offset.checked_add(length).is_none_or(|end| end > file_bytes) {
@@ -198,7 +199,7 @@ mod tests {
         assert_eq!(loaded_bytes(&mut text).unwrap(), None);
     }
 
-    /// An ELF file of one segment of notes.
+    /// An ELF file with one segment of notes.
     fn elf(wide: bool, little_endian: bool, notes: &[u8]) -> Vec<u8> {
         let put = |bytes: &mut Vec<u8>, at: usize, length: usize, value: u64| {
             let mut digits = value.to_le_bytes()[..length].to_vec();

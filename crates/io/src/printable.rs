@@ -1,23 +1,23 @@
-//! How is untrusted text shown? Such text is the names of files and folders, and whatever records,
-//! archives and programs say.
+//! How is untrusted text shown? Untrusted are the names of files and folders, and whatever records,
+//! archives and programs contain.
 //!
-//! A control character moves a terminal's cursor or begins a command to it, and a mark of writing
-//! direction makes text read as another. Both are shown as what they are, `\u{1b}`. Text that only
-//! a program reads, such as JSON, is not changed in meaning.
+//! A control character can move a terminal's cursor or begin a command to the terminal, and a mark
+//! of writing direction can make text look like another text. Both are shown in escaped form, as
+//! `\u{1b}`. The meaning of text that only a program reads, such as JSON, is not changed.
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use serde::{Serialize, Serializer};
 
-/// Whether a terminal may be given the character itself.
+/// Whether the character may be sent to a terminal unchanged.
 pub fn is_printable(character: char) -> bool {
     let directs = matches!(character, '\u{61c}' | '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let ends_a_line = matches!(character, '\u{2028}'..='\u{2029}');
     character == '\t' || !(character.is_control() || directs || ends_a_line)
 }
 
-/// A text on one line: a line's end in it is shown as `\n`.
+/// A text on one line; a line break in it is shown as `\n`.
 pub fn printable(text: &str) -> Cow<'_, str> {
     if text.chars().all(is_printable) {
         return text.into();
@@ -33,8 +33,8 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     shown.into()
 }
 
-/// A text of several lines. All but the first are indented, so that none passes for a message of
-/// its own.
+/// A text of several lines. All lines but the first are indented, so that none looks like a message
+/// of its own.
 pub fn printable_lines(text: &str) -> Cow<'_, str> {
     if !text.contains('\n') {
         return printable(text);
@@ -50,7 +50,7 @@ pub fn beginning(text: &str, most_characters: usize) -> Cow<'_, str> {
     }
 }
 
-/// A long text without its middle: what failed stands at the beginning of a message, and where at
+/// A long text without its middle: a message names what failed at its beginning, and the place at
 /// its end.
 pub fn without_middle(text: &str, most_characters: usize) -> Cow<'_, str> {
     let characters = text.chars().count();
@@ -61,12 +61,12 @@ pub fn without_middle(text: &str, most_characters: usize) -> Cow<'_, str> {
     format!("{}{ending}", beginning(text, most_characters / 2)).into()
 }
 
-/// A path in JSON, which holds Unicode alone: what is none in it becomes U+FFFD.
+/// A path for JSON, which can contain only Unicode: everything else in the path becomes U+FFFD.
 pub fn path_as_text<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
     path.to_string_lossy().serialize(serializer)
 }
 
-/// The same of a path that need not be there.
+/// As [`path_as_text`], for a path that may be absent.
 pub fn optional_path_as_text<S: Serializer>(
     path: &Option<PathBuf>,
     serializer: S,
@@ -74,13 +74,13 @@ pub fn optional_path_as_text<S: Serializer>(
     path.as_ref().map(|path| path.to_string_lossy()).serialize(serializer)
 }
 
-/// The same of several.
+/// As [`path_as_text`], for several paths.
 pub fn paths_as_text<S: Serializer>(paths: &[PathBuf], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_seq(paths.iter().map(|path| path.to_string_lossy()))
 }
 
 /// A number of bytes with a unit: `512.0 MiB`, `23.6 GiB`.
-#[expect(clippy::cast_precision_loss, reason = "for reading")]
+#[expect(clippy::cast_precision_loss, reason = "shown with one decimal")]
 pub fn byte_count(bytes: u64) -> String {
     let mebibytes = bytes as f64 / f64::from(1 << 20);
     if mebibytes < 1024.0 {

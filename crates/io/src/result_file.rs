@@ -1,8 +1,8 @@
-//! Where does a result go, and what is there already? The one writer of every file that preheat is
-//! asked to write.
+//! Where does a result go, and what happens to a file that is there already? This is the only
+//! writer of files that preheat is asked to write.
 //!
-//! A regular file appears whole or not at all, and keeps its mode where it replaces another; links
-//! are followed. What is no regular file (a device, a pipe, an open file of this process such as
+//! A regular file appears whole or not at all, and keeps the mode of the file that it replaces;
+//! links are followed. Everything else (a device, a pipe, an open file of this process such as
 //! `/dev/fd/3`) is written into and never replaced.
 
 use std::fs::{self, File};
@@ -11,31 +11,32 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
-/// So many links are followed, as Linux does.
+/// The most links that are followed, as on Linux.
 const MOST_LINKS: usize = 40;
 
-/// What becomes of a regular file that is there already.
+/// What happens to a regular file that exists already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Existing {
     /// It is replaced in one step.
     Replace,
-    /// It stays, and writing is refused with [`io::ErrorKind::AlreadyExists`].
+    /// It stays, and the write fails with [`io::ErrorKind::AlreadyExists`].
     Keep,
 }
 
-/// A result that is being written. Only [`Self::finish`] lets a regular file appear.
+/// A result that is being written. A regular file appears only at [`Self::finish`].
 #[derive(Debug)]
 pub struct Output(To);
 
 #[derive(Debug)]
 enum To {
-    /// A file without a name, in the folder of its place: the system removes it when this process
-    /// ends, however it ends.
+    /// A file without a name, in the folder of its destination. The system removes it when this
+    /// process ends, however it ends.
     #[cfg(target_os = "linux")]
     Unnamed { file: File, place: PathBuf, existing: Existing },
-    /// The same where the file system has no files without names. Only a kill leaves it behind.
+    /// The same, where the file system does not support files without names. Only a kill leaves it
+    /// behind.
     Named { file: NamedTempFile, place: PathBuf, existing: Existing },
-    /// What is no regular file.
+    /// A destination that is not a regular file.
     Through(File),
 }
 
@@ -43,7 +44,7 @@ impl Output {
     /// Begins a result that goes to `path`.
     ///
     /// # Errors
-    /// Where it cannot be written there, such as into a folder that is not there.
+    /// Where nothing can be written there, for example because the folder does not exist.
     pub fn create(path: &Path, existing: Existing) -> io::Result<Self> {
         let (place, replaced) = match place_of(path)? {
             Place::Through(place) => return Ok(Self(To::Through(through::open(&place)?))),
@@ -54,7 +55,7 @@ impl Output {
         }
         let to = Self::beside(&place, existing)?;
         if let Some(replaced) = replaced {
-            // Where a file system has no modes, there is none to keep.
+            // A file system without modes has none to keep.
             let _ = to.file().set_permissions(replaced.permissions());
         }
         Ok(Self(to))
@@ -69,10 +70,10 @@ impl Output {
         Ok(To::Named { file: readable_by_all().tempfile_in(folder)?, place, existing })
     }
 
-    /// Lets the result appear.
+    /// Makes the result appear at its destination.
     ///
     /// # Errors
-    /// Where it cannot be put in its place; what was there before is there still.
+    /// Where it cannot be put there; a file that existed before remains unchanged.
     pub fn finish(mut self) -> io::Result<()> {
         self.flush()?;
         match self.0 {
@@ -110,16 +111,17 @@ impl Write for Output {
     }
 }
 
-/// Writes `bytes` to `path`. An interrupted write of a regular file leaves what was there before.
+/// Writes `bytes` to `path`. If the write of a regular file is interrupted, the previous file
+/// remains.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut output = Output::create(path, Existing::Replace)?;
     output.write_all(bytes)?;
     output.finish()
 }
 
-/// Says, before any work is done, why a result could not be written to `path`; nothing is left
-/// there. A pipe is opened, and stays open for the result: its reader would take closing it for the
-/// end.
+/// Checks, before any work is done, whether a result can be written to `path`; leaves nothing
+/// there. A pipe is opened and stays open for the result, because its reader would take closing it
+/// for the end of the data.
 pub fn check_writable(path: &Path, existing: Existing) -> io::Result<()> {
     match place_of(path)? {
         Place::Through(place) => through::check(&place),
@@ -127,17 +129,17 @@ pub fn check_writable(path: &Path, existing: Existing) -> io::Result<()> {
     }
 }
 
-/// Whether `path` leads to what is written into, and not to a place where a file appears.
+/// Whether `path` leads to something that is written into, and not to a place where a file appears.
 ///
 /// # Errors
-/// Where it leads to a folder or a socket, or cannot be looked at.
+/// Where it leads to a folder or a socket, or cannot be examined.
 pub fn is_written_into(path: &Path) -> io::Result<bool> {
     place_of(path).map(|place| matches!(place, Place::Through(_)))
 }
 
-/// What a path leads to, all links followed.
+/// The destination of a path, after all links were followed.
 enum Place {
-    /// A regular file, or nothing yet.
+    /// A regular file, or a place where no file exists yet.
     File { place: PathBuf, replaced: Option<fs::Metadata> },
     /// Something that is written into.
     Through(PathBuf),
@@ -148,7 +150,7 @@ fn place_of(path: &Path) -> io::Result<Place> {
     let mut place = path.to_owned();
     for _ in 0..MOST_LINKS {
         if is_open_file(&place) {
-            // It leads to something, or to an error: nothing can be made there.
+            // The path names an open file of a process, or nothing: no file can be made there.
             if fs::metadata(&place)?.is_dir() {
                 return Err(io::ErrorKind::IsADirectory.into());
             }
@@ -172,15 +174,15 @@ fn place_of(path: &Path) -> io::Result<Place> {
             Err(_) => return Ok(Place::File { place, replaced: None }),
         }
     }
-    Err(io::Error::other("it leads from link to link without an end"))
+    Err(io::Error::other("it leads through links that never end"))
 }
 
 fn folder_of(place: &Path) -> &Path {
     place.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Whether this is a name of a file that a process has open. Other programs write to it, too, so
-/// that it is never replaced.
+/// Whether this path names a file that a process has open. Other programs write to such a file too,
+/// so it is never replaced.
 fn is_open_file(place: &Path) -> bool {
     place.starts_with("/proc") || place.starts_with("/dev/fd")
 }
@@ -195,7 +197,7 @@ fn is_socket(_: &fs::Metadata) -> bool {
     false
 }
 
-/// What is no regular file.
+/// Destinations that are not regular files.
 #[cfg(unix)]
 mod through {
     use std::fs::{self, File};
@@ -208,23 +210,23 @@ mod through {
     use rustix::fs::{Access, AtFlags, CWD, OFlags, accessat, fcntl_getfl, fcntl_setfl};
     use rustix::io::Errno;
 
-    /// How long the reader of a pipe may take to come, where both are started at the same time.
+    /// How long to wait for the reader of a pipe, where both are started at the same time.
     const MOST_WAIT: Duration = Duration::from_secs(1);
     const POLL: Duration = Duration::from_millis(20);
 
     const NO_READER: &str = "it is a pipe that no program reads from: start its reader first";
 
-    /// Pipes that were opened when their results had not been made yet.
+    /// Pipes that were opened before their results existed.
     static HELD: Mutex<Vec<(PathBuf, File)>> = Mutex::new(Vec::new());
 
-    /// Refuses what could not be written into, or would be waited for in vain.
+    /// Refuses a destination that cannot be written into, or that would be waited for in vain.
     pub(super) fn check(place: &Path) -> io::Result<()> {
         if fs::metadata(place)?.file_type().is_fifo() {
             let pipe = (place.to_owned(), open_anew(place)?);
             HELD.lock().unwrap_or_else(PoisonError::into_inner).push(pipe);
             return Ok(());
         }
-        // To open a device can do something, such as rewind a tape.
+        // Opening a device can have an effect, such as rewinding a tape.
         Ok(accessat(CWD, place, Access::WRITE_OK, AtFlags::EACCESS)?)
     }
 
@@ -239,7 +241,7 @@ mod through {
 
     fn open_anew(place: &Path) -> io::Result<File> {
         let began = Instant::now();
-        // Appending, so that an open file keeps what other programs have written to it.
+        // Append, so that an open file keeps what other programs have written to it.
         let mut options = File::options();
         let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
         options.append(true).custom_flags(flags.bits().cast_signed());
@@ -253,7 +255,7 @@ mod through {
                 }
                 Err(error) => return Err(error),
                 Ok(file) => {
-                    // Writing waits for a slow reader; only opening did not.
+                    // Writing may wait for a slow reader; only opening must not wait.
                     fcntl_setfl(&file, fcntl_getfl(&file)? - OFlags::NONBLOCK)?;
                     return Ok(file);
                 }
@@ -277,8 +279,8 @@ mod through {
     }
 }
 
-/// Files with the rights that the user's mask leaves: a temporary file alone would be for its owner
-/// only.
+/// Makes files with the permissions that the user's umask leaves. Without this, a temporary file
+/// could be read by its owner only.
 pub fn readable_by_all() -> tempfile::Builder<'static, 'static> {
     #[allow(unused_mut, reason = "only Unix has such rights")]
     let mut builder = tempfile::Builder::new();
@@ -287,7 +289,7 @@ pub fn readable_by_all() -> tempfile::Builder<'static, 'static> {
     builder
 }
 
-/// Files that have no name until they are whole.
+/// Files that have no name until they are complete.
 #[cfg(target_os = "linux")]
 mod unnamed {
     use std::ffi::{OsStr, OsString};
@@ -303,13 +305,14 @@ mod unnamed {
 
     use super::{Existing, folder_of};
 
-    /// How long a process waits for its turn. A stranger may hold the folder's lock for ever.
+    /// How long a process waits for its turn. Another program may hold the folder's lock for ever.
     const MOST_WAIT: Duration = Duration::from_secs(5);
     const POLL: Duration = Duration::from_millis(1);
-    /// How often the two steps are tried that replace a file.
+    /// How often the two steps that replace a file are tried.
     const MOST_TRIES: usize = 100;
 
-    /// `None` where the file system cannot do it, or the file could be given no name later.
+    /// `None` where the file system does not support this, or the file could not be given a name
+    /// later.
     pub(super) fn create(folder: &Path) -> Option<File> {
         let mut options = File::options();
         let unnamed = OFlags::TMPFILE.bits().cast_signed();
@@ -317,9 +320,9 @@ mod unnamed {
         options.open(folder).ok().filter(|file| fs::symlink_metadata(open_file(file)).is_ok())
     }
 
-    /// Gives the file its name. A link replaces nothing, so that a file which is there is replaced
-    /// by a second step: a link beside it, which is renamed. A kill between the two leaves that
-    /// link, and the next write of the same file removes it.
+    /// Gives the file its name. A link cannot replace a file, so an existing file is replaced in
+    /// two steps: a link is made beside it and then renamed over it. A kill between the two leaves
+    /// that link, and the next write of the same file removes it.
     pub(super) fn put_in_place(file: &File, place: &Path, existing: Existing) -> io::Result<()> {
         let link = |to: &Path| {
             let linked = linkat(CWD, open_file(file), CWD, to, AtFlags::SYMLINK_FOLLOW);
@@ -338,7 +341,7 @@ mod unnamed {
                 let _ = fs::remove_file(&beside);
             }
             match link(&beside).and_then(|()| fs::rename(&beside, place)) {
-                // Where locks do not work, another process was between the same two steps.
+                // Where locks do not work, another process was between its two steps.
                 Err(error) if is_of_another(&error) && tries < MOST_TRIES => {}
                 Err(error) => {
                     let _ = fs::remove_file(&beside);
@@ -357,8 +360,8 @@ mod unnamed {
         is_there(error) || error.kind() == io::ErrorKind::NotFound
     }
 
-    /// Keeps other processes out of the two steps: to them, the link would be one that a kill had
-    /// left. `None` where there is no such lock, or a stranger holds it.
+    /// Keeps other processes out of the two steps: they would take the link for one that a kill
+    /// left behind. `None` where locks do not work, or another program holds the lock.
     fn turn(folder: &Path) -> Option<File> {
         let folder = File::open(folder).ok()?;
         let began = Instant::now();
@@ -373,15 +376,15 @@ mod unnamed {
         }
     }
 
-    /// The name of an open file.
+    /// The path in `/proc` of an open file.
     fn open_file(file: &File) -> PathBuf {
         PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()))
     }
 
-    /// `.out.png.preheat-` and a hash for `out.png`: nobody else gives such a name to a file, so
-    /// what has it is ours.
+    /// For `out.png`, `.out.png.preheat-` and a hash. Nobody else gives a file such a name, so a
+    /// file with it was made by preheat.
     fn beside(place: &Path) -> PathBuf {
-        /// A name has at most 255 bytes.
+        /// A file name has at most 255 bytes.
         const MOST_BYTES: usize = 200;
         let name = place.file_name().unwrap_or_default().as_bytes();
         let hash = blake3::derive_key("preheat 2026 the link beside an output", name);
@@ -409,7 +412,7 @@ mod unnamed {
         for users in [".out.preheat", ".out.preheat-0123456789abcdef"] {
             assert_eq!(fs::read_to_string(at(users)).unwrap(), "mine");
         }
-        // Names of the greatest length that begin alike have a link each.
+        // Names of the greatest length that begin alike have different links.
         let long = |end: &str| at(&format!("{}{end}", "x".repeat(254)));
         assert_ne!(beside(&long("1")), beside(&long("2")));
         for content in ["old", "new"] {
@@ -511,7 +514,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         assert!(is_written_into(Path::new("/dev/null")).unwrap());
         write_whole(Path::new("/dev/null"), b"gone").unwrap();
-        // An open file keeps what was written before, even where it is a regular file.
+        // An open file keeps its earlier content, even where it is a regular file.
         let mut open = File::create(folder.path().join("log")).unwrap();
         open.write_all(b"before ").unwrap();
         let link = folder.path().join("link");

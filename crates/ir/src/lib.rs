@@ -1,8 +1,9 @@
 //! What does a model compute, and how is that told to XLA?
 //!
-//! [`graph`] is the tensor IR: ops, their types, the verifier, autocast, and the bytes that a graph
-//! travels as. [`lower`] writes a verified graph as StableHLO. Neither knows a device, a file or a
-//! cache: whoever runs graphs, through XLA or through libtorch, stands above this crate.
+//! [`graph`] is the tensor IR: ops, their types, the verifier, autocast, and the bytes in which a
+//! graph is passed on. [`lower`] writes a verified graph as StableHLO. Neither knows a device, a
+//! file or a cache: the code that runs graphs, through XLA or through libtorch, stands above this
+//! crate.
 
 pub mod graph;
 pub mod lower;

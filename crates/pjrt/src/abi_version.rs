@@ -1,8 +1,9 @@
-//! The `AbiVersion` extension: which executables a runtime can load, as the plugin itself says.
+//! Which executables can a runtime load, as the plugin itself says? This file wraps the
+//! `AbiVersion` extension.
 //!
-//! A plugin need not have it (libtpu does, XLA:CPU does not); what is asked of one that does not is
-//! answered with `None`. Versions are the plugin's own affair: it compares them, and they are kept
-//! as the bytes that it writes of them.
+//! Not every plugin has the extension (libtpu has it, XLA:CPU does not); without it, questions are
+//! answered with `None`. Only the plugin understands its versions: it compares them, and here they
+//! are kept as the bytes that it writes for them.
 
 use super::call::{Handle, bytes};
 use super::client::Client;
@@ -12,17 +13,17 @@ use super::plugin::Plugin;
 use super::sys::Args;
 use super::sys::abi_version as sys;
 
-/// Whether a runtime takes an executable, or another runtime's executables.
+/// The answer to whether a runtime accepts an executable, or another runtime's executables.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Compatibility {
-    /// It does.
+    /// It accepts.
     Compatible,
-    /// It does not; the plugin's own words say why.
+    /// It refuses; the text is the plugin's own reason.
     Incompatible(String),
 }
 
 impl Compatibility {
-    /// What a comparison came to: a plugin says "no" as an error.
+    /// Turns the plugin's answer into a value: a plugin says "no" by an error.
     fn of(answer: Result<(), PjrtError>) -> Result<Self, PjrtError> {
         match answer {
             Ok(()) => Ok(Self::Compatible),
@@ -34,8 +35,8 @@ impl Compatibility {
     }
 }
 
-/// What both kinds of versions can do: they are read, written and given back in the same way, by
-/// functions of their own.
+/// The functions that both kinds of versions have. They are read, written and freed in the same
+/// way, by functions of their own.
 macro_rules! version {
     (
         $(#[$doc:meta])* $name:ident:
@@ -48,8 +49,8 @@ macro_rules! version {
         }
 
         impl $name {
-            /// Reads what [`Self::to_bytes`] wrote, be it in another process or by another build of
-            /// the plugin; `None` where this one has no such function.
+            /// Reads the bytes of [`Self::to_bytes`], which another process or another build of the
+            /// plugin may have written; `None` where this plugin has no such function.
             pub fn from_bytes(plugin: &Plugin, serialized: &[u8]) -> Result<Option<Self>, PjrtError> {
                 let mut args = sys::$read {
                     serialized_proto: serialized.as_ptr().cast(),
@@ -65,11 +66,11 @@ macro_rules! version {
                 Ok(Self { plugin: plugin.clone(), raw: Handle::new(raw, function)? })
             }
 
-            /// The version as the plugin writes it.
+            /// The version as bytes, as the plugin writes them.
             pub fn to_bytes(&self) -> Result<Vec<u8>, PjrtError> {
                 let mut args = sys::$write { abi_version: self.raw.as_ptr(), ..Args::new() };
                 // SAFETY: the version is live; the answer is copied before it is freed, once, by
-                // what came with it.
+                // the deleter that came with it.
                 unsafe {
                     self.plugin.call_abi_version(&mut args)?;
                     let copy = bytes(args.serialized_proto, args.serialized_proto_size);
@@ -94,7 +95,7 @@ macro_rules! version {
                 let mut args = sys::$destroy { abi_version: self.raw.as_ptr(), ..Args::new() };
                 // SAFETY: owned, and this is its last use.
                 if let Err(error) = unsafe { self.plugin.call_abi_version(&mut args) } {
-                    tracing::warn!(%error, "the plugin did not take something back");
+                    tracing::warn!(%error, "the plugin did not free an object");
                 }
             }
         }
@@ -102,21 +103,21 @@ macro_rules! version {
 }
 
 version! {
-    /// The version of a runtime: which executables it takes.
+    /// The version of a runtime, which decides the executables that it accepts.
     RuntimeAbiVersion:
     read by RuntimeAbiVersionFromProtoArgs "PJRT_RuntimeAbiVersion_FromProto", written by RuntimeAbiVersionToProtoArgs,
     platform by RuntimeAbiVersionPlatformIdArgs, given back by RuntimeAbiVersionDestroyArgs
 }
 
 version! {
-    /// The version of an executable: which runtimes take it.
+    /// The version of an executable, which decides the runtimes that accept it.
     ExecutableAbiVersion:
     read by ExecutableAbiVersionFromProtoArgs "PJRT_ExecutableAbiVersion_FromProto", written by ExecutableAbiVersionToProtoArgs,
     platform by ExecutableAbiVersionPlatformIdArgs, given back by ExecutableAbiVersionDestroyArgs
 }
 
 impl Client {
-    /// The version of this client's runtime, where the plugin tells.
+    /// The version of this client's runtime; `None` where the plugin does not report it.
     pub fn abi_version(&self) -> Result<Option<RuntimeAbiVersion>, PjrtError> {
         let mut args = sys::ClientRuntimeAbiVersionArgs { client: self.as_ptr(), ..Args::new() };
         // SAFETY: the client is live.
@@ -129,7 +130,7 @@ impl Client {
 }
 
 impl Executable {
-    /// The executable's version, where the plugin tells.
+    /// The executable's version; `None` where the plugin does not report it.
     pub fn abi_version(&self) -> Result<Option<ExecutableAbiVersion>, PjrtError> {
         let mut args =
             sys::ExecutableGetAbiVersionArgs { executable: self.as_ptr(), ..Args::new() };
@@ -143,7 +144,8 @@ impl Executable {
 }
 
 impl RuntimeAbiVersion {
-    /// Whether this runtime takes an executable of that version, read by the same plugin.
+    /// Whether this runtime accepts an executable of that version. The same plugin must have read
+    /// both.
     pub fn takes(&self, executable: &ExecutableAbiVersion) -> Result<Compatibility, PjrtError> {
         self.must_share_plugin(&executable.plugin)?;
         let mut args = sys::RuntimeAbiVersionIsCompatibleWithExecutableArgs {
@@ -155,8 +157,8 @@ impl RuntimeAbiVersion {
         Compatibility::of(unsafe { self.plugin.call_abi_version(&mut args) })
     }
 
-    /// Whether this runtime takes what that one takes, a version read by the same plugin. libtpu
-    /// 0.0.51 has no answer.
+    /// Whether this runtime accepts the executables that `other` accepts. The same plugin must have
+    /// read both. libtpu 0.0.51 has no answer.
     pub fn takes_as(&self, other: &Self) -> Result<Compatibility, PjrtError> {
         self.must_share_plugin(&other.plugin)?;
         let mut args = sys::RuntimeAbiVersionIsCompatibleWithRuntimeArgs {

@@ -1,4 +1,4 @@
-//! Buffers: arrays on a device.
+//! How do arrays get onto a device and back? By buffers: arrays in a device's memory.
 
 use std::ffi::c_void;
 use std::fmt;
@@ -15,26 +15,26 @@ use super::event::Event;
 use super::layout;
 use super::sys;
 
-/// An array on a device, or one that an execution under way will fill.
+/// An array on a device, or one that a running execution will fill.
 pub struct Buffer {
     client: Client,
     raw: Handle<sys::Buffer>,
 }
 
-/// How a plugin may use host memory that is handed over with its owner.
+/// How a plugin may use host memory that is passed together with its owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HostTransfer {
-    /// The device gets a copy, made in the background; the owner is let go once it is made.
+    /// The plugin copies the memory to the device in the background, and drops the owner once that
+    /// is done.
     Copy,
-    /// The device may use the memory in place, reading only, for as long as the buffer or an
-    /// execution needs it. XLA:CPU does so at
-    /// [`ZERO_COPY_ALIGNMENT`](preheat_tensor::ZERO_COPY_ALIGNMENT)
-    /// and copies otherwise. A buffer that is donated is copied then.
+    /// The device may read the memory in place, for as long as the buffer or an execution needs it.
+    /// XLA:CPU does so at [`ZERO_COPY_ALIGNMENT`](preheat_tensor::ZERO_COPY_ALIGNMENT) and copies
+    /// otherwise. If such a buffer is donated, it is copied then.
     ZeroCopy,
 }
 
 impl Client {
-    /// Copies `data`, dense and row-major, to `device`. It is copied or read to the end before this
+    /// Copies `data`, dense and row-major, to `device`. The plugin no longer reads `data` when this
     /// returns.
     pub fn buffer_from_host(
         &self,
@@ -44,7 +44,7 @@ impl Client {
         data: &[u8],
     ) -> Result<Buffer, PjrtError> {
         let semantics = sys::HostBufferSemantics::IMMUTABLE_ONLY_DURING_CALL;
-        // SAFETY: with these semantics the plugin reads `data` during the call only.
+        // SAFETY: with these semantics the plugin reads `data` only during the call.
         let (buffer, _done) = unsafe { self.put(device, dtype, dimensions, data, semantics) }?;
         Ok(buffer)
     }
@@ -52,8 +52,8 @@ impl Client {
     /// Puts the bytes of `owner`, dense and row-major, on `device`, and keeps `owner` for as long
     /// as the plugin reads from it.
     ///
-    /// The plugin's hold on `owner` ends on a thread of the plugin's: dropping it must not call
-    /// into the plugin.
+    /// The plugin drops `owner` on one of its own threads, so dropping it must not call into the
+    /// plugin.
     pub fn buffer_from_owner<T>(
         &self,
         device: &Device,
@@ -65,7 +65,7 @@ impl Client {
     where
         T: AsRef<[u8]> + Send + Sync + 'static,
     {
-        // Without it there is no way to know when the plugin is done.
+        // Without this function there is no way to know when the plugin has finished reading.
         self.plugin().require::<sys::EventOnReadyArgs>()?;
         let semantics = match transfer {
             HostTransfer::Copy => sys::HostBufferSemantics::IMMUTABLE_UNTIL_TRANSFER_COMPLETES,
@@ -73,16 +73,16 @@ impl Client {
         };
         let keep = Arc::clone(&owner);
         let data = (*keep).as_ref();
-        // SAFETY: the bytes stay put and unchanged while `owner` is held, which the callback below
-        // does until the plugin is done.
+        // SAFETY: the bytes neither move nor change while `owner` is held, and the callback below
+        // holds it until the plugin has finished.
         let (buffer, done) = unsafe { self.put(device, dtype, dimensions, data, semantics) }?;
-        // Should registering fail, it leaks the owner, which is the safe side: the buffer may be
-        // reading from it.
+        // If registering fails, the owner is leaked. That is the safe choice, because the buffer
+        // may still be reading from it.
         done.on_ready(move |_| drop(owner))?;
         Ok(buffer)
     }
 
-    /// Makes a buffer of `data`; the event is when the plugin is done with it.
+    /// Makes a buffer from `data`. The event is ready when the plugin no longer needs `data`.
     ///
     /// # Safety
     ///
@@ -117,7 +117,7 @@ impl Client {
         // dense shape, and the caller vouches for its lifetime.
         unsafe { self.plugin().call(&mut args) }?;
         let function = <sys::ClientBufferFromHostBufferArgs as sys::Call>::FUNCTION;
-        // SAFETY: just made in this client, and ours.
+        // SAFETY: the buffer was just made in this client, and nobody else owns it.
         let buffer = unsafe { Buffer::own(self, args.buffer, function) };
         // SAFETY: as above.
         let done = unsafe { Event::own(self, args.done_with_host_buffer, function) };
@@ -126,7 +126,7 @@ impl Client {
 }
 
 impl Buffer {
-    /// Takes over a buffer that `function` answered.
+    /// Takes over a buffer that `function` returned.
     ///
     /// # Safety
     ///
@@ -144,7 +144,7 @@ impl Buffer {
         self.raw.as_ptr()
     }
 
-    /// The client it is of.
+    /// The client that it belongs to.
     pub fn client(&self) -> &Client {
         &self.client
     }
@@ -160,7 +160,7 @@ impl Buffer {
         })
     }
 
-    /// Its dimensions, the major one first; none for a scalar.
+    /// Its dimensions, the outermost first; empty for a scalar.
     pub fn dimensions(&self) -> Result<Vec<i64>, PjrtError> {
         let mut args = sys::BufferDimensionsArgs { buffer: self.as_ptr(), ..sys::Args::new() };
         // SAFETY: the buffer is live: it is destroyed on drop only, and the answer lives as long as
@@ -174,8 +174,8 @@ impl Buffer {
     /// The device it is on.
     pub fn device(&self) -> Result<Device, PjrtError> {
         let mut args = sys::BufferDeviceArgs { buffer: self.as_ptr(), ..sys::Args::new() };
-        // SAFETY: the buffer is live: it is destroyed on drop only; its device is one of this
-        // client's.
+        // SAFETY: the buffer is live: it is destroyed on drop only; its device belongs to the same
+        // client.
         unsafe {
             self.client.plugin().call(&mut args)?;
             Device::of(&self.client, args.device)
@@ -191,7 +191,7 @@ impl Buffer {
         Ok(args.on_device_size_in_bytes)
     }
 
-    /// Where it lies, for comparing: an address of the device's.
+    /// Its address in the device's memory, for comparisons only.
     pub fn address(&self) -> Result<usize, PjrtError> {
         let mut args = sys::BufferUnsafePointerArgs { buffer: self.as_ptr(), ..sys::Args::new() };
         // SAFETY: the buffer is live: it is destroyed on drop only.
@@ -199,18 +199,18 @@ impl Buffer {
         Ok(args.buffer_pointer)
     }
 
-    /// The event of its contents being there; its failure is that of the execution or transfer
-    /// behind it.
+    /// The event that is ready when the contents are there. It fails as the execution or transfer
+    /// that fills the buffer fails.
     pub fn ready(&self) -> Result<Event, PjrtError> {
         let mut args = sys::BufferReadyEventArgs { buffer: self.as_ptr(), ..sys::Args::new() };
-        // SAFETY: the buffer is live: it is destroyed on drop only; the event is ours.
+        // SAFETY: the buffer is live: it is destroyed on drop only; nobody else owns the event.
         unsafe {
             self.client.plugin().call(&mut args)?;
             Event::own(&self.client, args.event, <sys::BufferReadyEventArgs as sys::Call>::FUNCTION)
         }
     }
 
-    /// The contents, dense and row-major whatever the layout on the device; waits until they are
+    /// The contents, dense and row-major, whatever the layout on the device. Waits until they are
     /// there.
     pub fn to_host(&self) -> Result<Vec<u8>, PjrtError> {
         let mut bytes = vec![0; self.dtype()?.array_bytes(&self.dimensions()?)?];
@@ -218,7 +218,7 @@ impl Buffer {
         Ok(bytes)
     }
 
-    /// As [`Self::to_host`], into memory of the caller's, which must have the very size.
+    /// As [`Self::to_host`], into memory of the caller's, which must have exactly the right size.
     pub fn to_host_into(&self, bytes: &mut [u8]) -> Result<(), PjrtError> {
         let (dtype, dimensions) = (self.dtype()?, self.dimensions()?);
         let expected = dtype.array_bytes(&dimensions)?;
@@ -237,7 +237,7 @@ impl Buffer {
     }
 
     /// The order of the dimensions in the device's memory, from the fastest to the slowest; `None`
-    /// where the plugin does not tell.
+    /// where the plugin does not report it.
     fn minor_to_major(&self) -> Result<Option<Vec<i64>>, PjrtError> {
         let mut args = sys::BufferGetMemoryLayoutArgs { buffer: self.as_ptr(), ..sys::Args::new() };
         // SAFETY: the buffer is live: it is destroyed on drop only.
@@ -252,11 +252,11 @@ impl Buffer {
         }
     }
 
-    /// Copies the contents, which must fill `bytes`, in the order of dimensions that they have on
-    /// the device.
+    /// Copies the contents into `bytes`, which must have exactly their size, in the order of
+    /// dimensions that they have on the device.
     ///
-    /// Plugins differ in what they do with another order: XLA:CPU takes no notice of it, so it is
-    /// never asked for one.
+    /// Plugins differ in what they do when asked for another order, and XLA:CPU ignores the
+    /// request, so no other order is requested.
     fn read(&self, bytes: &mut [u8], minor_to_major: &[i64]) -> Result<(), PjrtError> {
         self.client.plugin().require::<sys::EventAwaitArgs>()?;
         let tiled = sys::BufferMemoryLayoutTiled {
@@ -280,11 +280,11 @@ impl Buffer {
         // until the event is ready, which is awaited below before the borrow ends.
         unsafe { self.client.plugin().call(&mut args) }?;
         let function = <sys::BufferToHostBufferArgs as sys::Call>::FUNCTION;
-        // SAFETY: just made, and ours.
+        // SAFETY: the event was just made, and nobody else owns it.
         unsafe { Event::own(&self.client, args.event, function) }?.wait()
     }
 
-    /// Gives its memory back though handles to it live on; executions under way still have it.
+    /// Frees its memory even though handles to it still exist; running executions keep the memory.
     pub fn delete(&self) -> Result<(), PjrtError> {
         let mut args = sys::BufferDeleteArgs { buffer: self.as_ptr(), ..sys::Args::new() };
         // SAFETY: the buffer is live: it is destroyed on drop only.
@@ -311,7 +311,7 @@ impl fmt::Debug for Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        // SAFETY: owned, and this is its last use; executions under way hold its memory themselves.
+        // SAFETY: owned, and this is its last use; running executions keep its memory themselves.
         unsafe {
             self.client
                 .plugin()

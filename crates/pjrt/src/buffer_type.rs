@@ -1,4 +1,4 @@
-//! What do PJRT and HLO call each element type? The only place where their numbers are met.
+//! Which numbers do PJRT and HLO use for each element type? No other file uses these numbers.
 
 use preheat_tensor::Dtype;
 
@@ -42,12 +42,12 @@ pub(super) fn to_raw(dtype: Dtype) -> BufferType {
     TYPES.iter().find(|row| row.0 == dtype).map_or(BufferType::INVALID, |row| row.1)
 }
 
-/// The type that the C API's value stands for; `None` for one that is invalid or unknown.
+/// The type for a value of the C API; `None` for a value that is invalid or unknown.
 pub(super) fn from_raw(raw: BufferType) -> Option<Dtype> {
     TYPES.iter().find(|row| row.1 == raw).map(|row| row.0)
 }
 
-/// The type that a `PrimitiveType` of HLO's protocol buffers stands for.
+/// The type for a `PrimitiveType` of HLO's protocol buffers.
 pub fn dtype_from_hlo(primitive_type: i32) -> Option<Dtype> {
     TYPES.iter().find(|row| row.2 == primitive_type).map(|row| row.0)
 }

@@ -1,4 +1,4 @@
-//! The one way into a plugin's function table.
+//! How is a function of a plugin's table called safely? This is the only way into the table.
 
 use std::ffi::c_char;
 use std::mem::offset_of;
@@ -8,13 +8,13 @@ use super::error::{ErrorCode, PjrtError};
 use super::plugin::Plugin;
 use super::sys::{self, abi_version};
 
-/// A plugin's function table, or that of one of its extensions: it may be shorter or longer than
-/// the layout here.
+/// A plugin's function table, or that of one of its extensions. It may be shorter or longer than
+/// the layout in `sys`.
 #[derive(Clone, Copy)]
 pub(super) struct Table {
-    /// Its first field: its size.
+    /// Points to its first field, which is its size.
     start: NonNull<usize>,
-    /// Bytes that the plugin says the table has; nothing beyond is read.
+    /// The size that the plugin reports for the table; nothing beyond it is read.
     pub(super) struct_size: usize,
 }
 
@@ -24,24 +24,24 @@ unsafe impl Send for Table {}
 unsafe impl Sync for Table {}
 
 impl Table {
-    /// Up to the last function without which neither errors can be read nor the plugin be
-    /// initialised.
+    /// The size up to the last function that must exist: without these, errors cannot be read and
+    /// the plugin cannot be initialised.
     pub(super) const NEEDED: usize = offset_of!(sys::Api, plugin_initialize) + size_of::<usize>();
 
-    /// Reads the size of the table that a plugin handed out.
+    /// Reads the size of a table that a plugin returned.
     ///
     /// # Safety
     ///
-    /// `start` points to a function table that stays valid for good, and whose first field is its
-    /// size.
+    /// `start` points to a function table that stays valid for the rest of the process, and whose
+    /// first field is its size.
     pub(super) unsafe fn new<T>(start: NonNull<T>) -> Self {
         let start = start.cast::<usize>();
-        // SAFETY: the caller's word.
+        // SAFETY: the caller vouches for it.
         let struct_size = unsafe { start.read() };
         Self { start, struct_size }
     }
 
-    /// Whether both are one table.
+    /// Whether both are the same table.
     pub(super) fn is(self, other: Self) -> bool {
         self.start == other.start
     }
@@ -50,12 +50,13 @@ impl Table {
     ///
     /// # Safety
     ///
-    /// A table that reaches so far holds a `T` at `offset`.
+    /// A table that reaches as far as `offset` holds a `T` there.
     pub(super) unsafe fn field<T: Copy>(self, offset: usize) -> Option<T> {
         if offset + size_of::<T>() > self.struct_size {
             return None;
         }
-        // SAFETY: within the table by the check above, and a `T` by the caller's word.
+        // SAFETY: the check above shows that the field is within the table, and the caller vouches
+        // for its type.
         Some(unsafe { self.start.byte_add(offset).cast::<T>().read() })
     }
 
@@ -65,7 +66,7 @@ impl Table {
         unsafe { self.field::<Option<sys::Function<A>>>(A::OFFSET) }.flatten()
     }
 
-    /// Reads an error of the plugin's and gives it back.
+    /// Reads an error of the plugin and destroys it.
     ///
     /// # Safety
     ///
@@ -81,8 +82,8 @@ impl Table {
             ..sys::Args::new()
         };
         if let Some(get_code) = self.function::<sys::ErrorGetCodeArgs>() {
-            // SAFETY: complete args over a live error. An error about the error is dropped: there
-            // is no end to that.
+            // SAFETY: complete args with a live error. If reading the code fails with another
+            // error, that one is ignored: reading it could fail in the same way.
             let _ = unsafe { get_code(&raw mut code) };
         }
         let mut message = sys::ErrorMessageArgs { error: error.as_ptr(), ..sys::Args::new() };
@@ -121,20 +122,20 @@ impl Plugin {
     ///
     /// # Safety
     ///
-    /// What the header asks of `args`: handles are live and of this plugin, pointers valid for
-    /// their counts.
+    /// The header's requirements on `args` are met: handles are live and belong to this plugin,
+    /// pointers are valid for their counts.
     #[inline]
     pub(super) unsafe fn call<A: sys::Call>(&self, args: &mut A) -> Result<(), PjrtError> {
         let Some(function) = self.table().function::<A>() else {
             return Err(self.missing(A::FUNCTION));
         };
-        // SAFETY: the function is the plugin's for this type of args, whose contents the caller
-        // vouches for.
+        // SAFETY: the function is the plugin's for this type of args, and the caller vouches for
+        // their contents.
         unsafe { self.enter(A::FUNCTION, function, args) }
     }
 
-    /// Calls the function of the `AbiVersion` extension that takes `args`; without the extension
-    /// the function is missing.
+    /// Calls the function of the `AbiVersion` extension that takes `args`. Without the extension,
+    /// the function counts as missing.
     ///
     /// # Safety
     ///
@@ -155,7 +156,7 @@ impl Plugin {
 
     /// # Safety
     ///
-    /// `function` is this plugin's, and takes these args.
+    /// `function` belongs to this plugin and takes these args.
     #[inline]
     unsafe fn enter<A>(
         &self,
@@ -163,32 +164,33 @@ impl Plugin {
         function: sys::Function<A>,
         args: &mut A,
     ) -> Result<(), PjrtError> {
-        // SAFETY: the caller's word.
+        // SAFETY: the caller vouches for the function and its args.
         match NonNull::new(unsafe { function(args) }) {
             None => Ok(()),
-            // SAFETY: just returned, so ours.
+            // SAFETY: the error was just returned, so nobody has destroyed it.
             Some(error) => Err(unsafe { self.table().take_error(name, error) }),
         }
     }
 
-    /// Calls a function that destroys something: a failure is logged, since a drop can do no more.
+    /// Calls a function that destroys a handle. A failure is only logged, because a drop cannot
+    /// return it.
     ///
     /// # Safety
     ///
-    /// As for [`Self::call`]; and nothing uses the destroyed thing afterwards.
+    /// As for [`Self::call`]; and nothing uses the destroyed handle afterwards.
     pub(super) unsafe fn destroy<A: sys::Call>(&self, mut args: A) {
-        // SAFETY: the caller's word.
+        // SAFETY: the caller vouches for the args.
         if let Err(error) = unsafe { self.call(&mut args) } {
-            tracing::warn!(%error, "the plugin did not take something back");
+            tracing::warn!(%error, "the plugin did not free an object");
         }
     }
 
-    /// Refuses early what could not be finished: the plugin must have the function that takes `A`.
+    /// Returns an error, before any work is done, if the plugin lacks the function that takes `A`.
     pub(super) fn require<A: sys::Call>(&self) -> Result<(), PjrtError> {
         self.table().function::<A>().map(|_| ()).ok_or_else(|| self.missing(A::FUNCTION))
     }
 
-    /// That the plugin does not have a function.
+    /// The error that the plugin lacks a function.
     #[cold]
     fn missing(&self, function: &'static str) -> PjrtError {
         PjrtError::MissingFunction {
@@ -199,12 +201,12 @@ impl Plugin {
     }
 }
 
-/// A pointer to something of the plugin's. It is not owned: each type that holds one says who
+/// A pointer to an object of the plugin. It is not owned: each type that holds one says who
 /// destroys it.
 pub(super) struct Handle<T>(NonNull<T>);
 
-// SAFETY: PJRT's objects may be used and destroyed from any thread; nothing here looks behind the
-// pointer.
+// SAFETY: PJRT's objects may be used and destroyed from any thread, and nothing here dereferences
+// the pointer.
 unsafe impl<T> Send for Handle<T> {}
 // SAFETY: as above: PJRT's objects are thread-safe.
 unsafe impl<T> Sync for Handle<T> {}
@@ -218,7 +220,7 @@ impl<T> Clone for Handle<T> {
 impl<T> Copy for Handle<T> {}
 
 impl<T> Handle<T> {
-    /// The handle that `function` answered; null is an error.
+    /// The handle that `function` returned; a null pointer is an error.
     pub(super) fn new(raw: *mut T, function: &'static str) -> Result<Self, PjrtError> {
         match NonNull::new(raw) {
             Some(raw) => Ok(Self(raw)),
@@ -231,7 +233,7 @@ impl<T> Handle<T> {
     }
 }
 
-/// What a plugin gave as pointer and count; null is an empty list.
+/// A list that a plugin gave as pointer and count; a null pointer is an empty list.
 ///
 /// # Safety
 ///
@@ -240,7 +242,7 @@ pub(super) unsafe fn list<'a, T>(start: *const T, count: usize) -> &'a [T] {
     if start.is_null() || count == 0 {
         return &[];
     }
-    // SAFETY: the caller's word, and not null.
+    // SAFETY: the pointer is not null, and the caller vouches for the rest.
     unsafe { std::slice::from_raw_parts(start, count) }
 }
 
@@ -250,16 +252,16 @@ pub(super) unsafe fn list<'a, T>(start: *const T, count: usize) -> &'a [T] {
 ///
 /// Unless null, `start` points to `length` bytes.
 pub(super) unsafe fn bytes(start: *const c_char, length: usize) -> Vec<u8> {
-    // SAFETY: the caller's word.
+    // SAFETY: the caller vouches for the bytes.
     unsafe { list(start.cast::<u8>(), length) }.to_vec()
 }
 
-/// A copy of text that a plugin gave as pointer and length; what is not UTF-8 is replaced.
+/// A copy of text that a plugin gave as pointer and length; bytes that are not UTF-8 are replaced.
 ///
 /// # Safety
 ///
 /// Unless null, `start` points to `length` bytes.
 pub(super) unsafe fn text(start: *const c_char, length: usize) -> String {
-    // SAFETY: the caller's word.
+    // SAFETY: the caller vouches for the bytes.
     String::from_utf8_lossy(unsafe { list(start.cast::<u8>(), length) }).into_owned()
 }

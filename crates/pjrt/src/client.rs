@@ -1,4 +1,4 @@
-//! Clients: a plugin's hold on the devices of this process.
+//! How does a process use a plugin's devices? Through a client, which opens them.
 
 use std::ffi::{c_char, c_int};
 use std::fmt;
@@ -15,8 +15,8 @@ use super::sys;
 use super::topology::Topology;
 use super::value::{self, Value};
 
-/// A client of a plugin. Clones share it; it closes when the last of them and of the things made by
-/// it is gone.
+/// A client of a plugin. Clones share it. It is closed when the last clone and the last object that
+/// it made are dropped.
 #[derive(Clone)]
 pub struct Client(Arc<Inner>);
 
@@ -27,7 +27,7 @@ struct Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        // SAFETY: owned; everything made by the client holds the `Arc` around it, so nothing is
+        // SAFETY: owned; everything that the client made holds the `Arc` around it, so nothing is
         // left.
         unsafe {
             self.plugin
@@ -36,12 +36,12 @@ impl Drop for Inner {
     }
 }
 
-/// More devices than any machine has; what is asked for beyond is a slip, and not worth its memory.
+/// More devices than any machine has. A request for more is a mistake, and not worth its memory.
 const MOST_DEVICES: usize = 1 << 20;
 
 impl Client {
-    /// Opens the plugin's devices. XLA:CPU takes the option `cpu_device_count` (an integer; it has
-    /// 4 devices without).
+    /// Opens the plugin's devices. XLA:CPU takes the option `cpu_device_count` (an integer; without
+    /// it, there are 4 devices).
     pub fn create(plugin: &Plugin, options: &[(&str, Value)]) -> Result<Self, PjrtError> {
         let options = value::to_c(options);
         let mut args = sys::ClientCreateArgs {
@@ -55,7 +55,7 @@ impl Client {
         Ok(Self(Arc::new(Inner { plugin: plugin.clone(), raw })))
     }
 
-    /// The plugin it is of.
+    /// The plugin that it belongs to.
     pub fn plugin(&self) -> &Plugin {
         &self.0.plugin
     }
@@ -64,12 +64,12 @@ impl Client {
         self.0.raw.as_ptr()
     }
 
-    /// Whether both are one client.
+    /// Whether both are the same client.
     pub(super) fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
-    /// Such as `cpu`, `tpu` or `cuda`.
+    /// The platform's name, such as `cpu`, `tpu` or `cuda`.
     pub fn platform_name(&self) -> Result<String, PjrtError> {
         let mut args = sys::ClientPlatformNameArgs { client: self.as_ptr(), ..sys::Args::new() };
         // SAFETY: the client is live; the answer lives as long as it.
@@ -79,7 +79,7 @@ impl Client {
         }
     }
 
-    /// Which build of the platform: two lines on TPU, just `cpu` on XLA:CPU.
+    /// The build of the platform: two lines on TPU, only `cpu` on XLA:CPU.
     pub fn platform_version(&self) -> Result<String, PjrtError> {
         let mut args = sys::ClientPlatformVersionArgs { client: self.as_ptr(), ..sys::Args::new() };
         // SAFETY: the client is live; the answer lives as long as it.
@@ -89,7 +89,7 @@ impl Client {
         }
     }
 
-    /// This process's place among those of a distributed job; 0 where there is one.
+    /// This process's position among the processes of a distributed job; 0 where there is only one.
     pub fn process_index(&self) -> Result<i32, PjrtError> {
         let mut args = sys::ClientProcessIndexArgs { client: self.as_ptr(), ..sys::Args::new() };
         // SAFETY: the client is live.
@@ -97,7 +97,7 @@ impl Client {
         Ok(args.process_index)
     }
 
-    /// Every device of the job, those of other processes with them.
+    /// Every device of the job, including those of other processes.
     pub fn devices(&self) -> Result<Vec<Device>, PjrtError> {
         let mut args = sys::ClientDevicesArgs { client: self.as_ptr(), ..sys::Args::new() };
         // SAFETY: the client is live; the list and its devices live as long as it.
@@ -105,7 +105,7 @@ impl Client {
             self.plugin().call(&mut args)?;
             list(args.devices, args.num_devices)
         };
-        // SAFETY: devices of this client.
+        // SAFETY: the devices belong to this client.
         devices.iter().map(|&raw| unsafe { Device::of(self, raw) }).collect()
     }
 
@@ -118,7 +118,7 @@ impl Client {
             self.plugin().call(&mut args)?;
             list(args.addressable_devices, args.num_addressable_devices)
         };
-        // SAFETY: devices of this client.
+        // SAFETY: the devices belong to this client.
         devices.iter().map(|&raw| unsafe { Device::of(self, raw) }).collect()
     }
 
@@ -131,7 +131,7 @@ impl Client {
         Topology::of_client(self, args.topology)
     }
 
-    /// Compiles `program` and loads it. `options` are those of [`options::encode`].
+    /// Compiles `program` and loads it. `options` come from [`options::encode`].
     pub fn compile(
         &self,
         program: Program<'_>,
@@ -148,7 +148,7 @@ impl Client {
         };
         // SAFETY: the client is live; program and options outlive the call.
         unsafe { self.plugin().call(&mut args) }?;
-        // SAFETY: made by this client, and ours.
+        // SAFETY: this client made it, and nobody else owns it.
         unsafe {
             LoadedExecutable::own(
                 self,
@@ -158,8 +158,8 @@ impl Client {
         }
     }
 
-    /// Loads what [`Executable::serialize`](super::Executable::serialize) wrote, on the devices
-    /// that it was compiled for, or on those that `options` (of [`options::encode`]) say.
+    /// Loads the bytes of [`Executable::serialize`](super::Executable::serialize), on the devices
+    /// that it was compiled for, or on those that `options` (from [`options::encode`]) name.
     ///
     /// Verify the bytes first: a plugin may do anything with bytes that it did not write.
     pub fn deserialize_and_load(
@@ -180,12 +180,12 @@ impl Client {
         // SAFETY: the client is live; bytes and options outlive the call.
         unsafe { self.plugin().call(&mut args) }?;
         let function = <sys::ExecutableDeserializeAndLoadArgs as sys::Call>::FUNCTION;
-        // SAFETY: made by this client, and ours.
+        // SAFETY: this client made it, and nobody else owns it.
         unsafe { LoadedExecutable::own(self, args.loaded_executable, function) }
     }
 
-    /// The ids of the devices that a program over so many replicas and partitions gets unless told
-    /// otherwise: `[replicas, partitions]`, flattened.
+    /// The ids of the devices on which a program over `replicas` and `partitions` runs by default:
+    /// `[replicas, partitions]`, flattened.
     pub fn default_device_assignment(
         &self,
         num_replicas: u32,

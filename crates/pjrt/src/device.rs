@@ -1,4 +1,4 @@
-//! Devices.
+//! Which devices does a client have, and what does each say of itself?
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,7 +19,7 @@ pub struct Device {
     id: i32,
 }
 
-/// What a device says of itself; a topology has it for devices that are not here.
+/// A device's description of itself. A topology also has it for devices that are not here.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DeviceDescription {
     /// Unique over all devices of the platform.
@@ -28,26 +28,26 @@ pub struct DeviceDescription {
     pub process_index: i32,
     /// The vendor's name for this kind of device, such as `TPU v5 lite`.
     pub kind: String,
-    /// For logs, in detail.
+    /// A detailed text for logs.
     pub debug_string: String,
-    /// What else the platform tells, such as `coords`.
+    /// Further properties that the platform reports, such as `coords`.
     pub attributes: BTreeMap<String, Value>,
 }
 
-/// A device's memory, in bytes. `None`: the plugin does not say.
+/// The use of a device's memory, in bytes. `None` means that the plugin does not report a figure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MemoryStats {
-    /// In use now.
+    /// Bytes in use now.
     pub bytes_in_use: i64,
-    /// Most ever in use.
+    /// The most bytes that were ever in use.
     pub peak_bytes_in_use: Option<i64>,
-    /// What there is to use.
+    /// All bytes that can be used.
     pub bytes_limit: Option<i64>,
-    /// Reserved, whether used or not.
+    /// Bytes reserved, whether used or not.
     pub bytes_reserved: Option<i64>,
-    /// The largest that was allocated at once.
+    /// The largest allocation so far.
     pub largest_alloc_size: Option<i64>,
-    /// The largest that could be allocated at once.
+    /// The largest allocation that would succeed now.
     pub largest_free_block_bytes: Option<i64>,
 }
 
@@ -59,7 +59,7 @@ impl Device {
         let mut args = sys::DeviceGetDescriptionArgs { device: raw, ..sys::Args::new() };
         let function = <sys::DeviceGetDescriptionArgs as sys::Call>::FUNCTION;
         let raw = Handle::new(raw, "PJRT_Client_Devices")?;
-        // SAFETY: the device is the client's, and lives as long as it.
+        // SAFETY: the device belongs to the client and lives as long as it.
         unsafe { client.plugin().call(&mut args) }?;
         let description = Handle::new(args.device_description, function)?;
         // SAFETY: the description lives as long as the device.
@@ -71,7 +71,7 @@ impl Device {
         self.raw.as_ptr()
     }
 
-    /// The client it is of.
+    /// The client that it belongs to.
     pub fn client(&self) -> &Client {
         &self.client
     }
@@ -83,37 +83,37 @@ impl Device {
 
     /// The vendor's name for this kind of device, such as `TPU v5 lite`.
     pub fn kind(&self) -> Result<String, PjrtError> {
-        // SAFETY: the description lives as long as the client that this holds.
+        // SAFETY: the description lives as long as the client, which this device holds.
         unsafe { kind(self.client.plugin(), self.description) }
     }
 
-    /// All that the device says of itself.
+    /// The device's whole description of itself.
     pub fn description(&self) -> Result<DeviceDescription, PjrtError> {
-        // SAFETY: the description lives as long as the client that this holds.
+        // SAFETY: the description lives as long as the client, which this device holds.
         unsafe { DeviceDescription::read(self.client.plugin(), self.description) }
     }
 
     /// Whether this process can use it.
     pub fn is_addressable(&self) -> Result<bool, PjrtError> {
         let mut args = sys::DeviceIsAddressableArgs { device: self.as_ptr(), ..sys::Args::new() };
-        // SAFETY: the device lives as long as the client that this holds.
+        // SAFETY: the device lives as long as the client, which it holds.
         unsafe { self.client.plugin().call(&mut args) }?;
         Ok(args.is_addressable)
     }
 
-    /// Which of this machine's devices it is, as the vendor's tools count them; -1 where that has
-    /// no meaning.
+    /// The number of the device on this machine, as the vendor's tools count; -1 where that has no
+    /// meaning.
     pub fn local_hardware_id(&self) -> Result<i32, PjrtError> {
         let mut args = sys::DeviceLocalHardwareIdArgs { device: self.as_ptr(), ..sys::Args::new() };
-        // SAFETY: the device lives as long as the client that this holds.
+        // SAFETY: the device lives as long as the client, which it holds.
         unsafe { self.client.plugin().call(&mut args) }?;
         Ok(args.local_hardware_id)
     }
 
-    /// How the device's memory is used; `None` where the plugin cannot tell (XLA:CPU).
+    /// How the device's memory is used; `None` where the plugin does not report it (XLA:CPU).
     pub fn memory_stats(&self) -> Result<Option<MemoryStats>, PjrtError> {
         let mut args = sys::DeviceMemoryStatsArgs { device: self.as_ptr(), ..sys::Args::new() };
-        // SAFETY: the device lives as long as the client that this holds.
+        // SAFETY: the device lives as long as the client, which it holds.
         let answer = optional(unsafe { self.client.plugin().call(&mut args) })?;
         let known = |value: i64, is_set: bool| is_set.then_some(value);
         Ok(answer.map(|()| MemoryStats {
@@ -151,7 +151,7 @@ impl DeviceDescription {
             sys::DeviceDescriptionDebugStringArgs { device_description, ..sys::Args::new() };
         let mut attributes =
             sys::DeviceDescriptionAttributesArgs { device_description, ..sys::Args::new() };
-        // SAFETY: the description is live, and what it answers lives as long as it.
+        // SAFETY: the description is live, and what it returns lives as long as it.
         unsafe {
             plugin.call(&mut process)?;
             plugin.call(&mut debug)?;
@@ -173,7 +173,7 @@ impl DeviceDescription {
 unsafe fn id(plugin: &Plugin, raw: Handle<sys::DeviceDescription>) -> Result<i32, PjrtError> {
     let mut args =
         sys::DeviceDescriptionIdArgs { device_description: raw.as_ptr(), ..sys::Args::new() };
-    // SAFETY: the caller's word.
+    // SAFETY: the caller vouches for the description.
     unsafe { plugin.call(&mut args) }?;
     Ok(args.id)
 }
@@ -184,7 +184,7 @@ unsafe fn id(plugin: &Plugin, raw: Handle<sys::DeviceDescription>) -> Result<i32
 unsafe fn kind(plugin: &Plugin, raw: Handle<sys::DeviceDescription>) -> Result<String, PjrtError> {
     let mut args =
         sys::DeviceDescriptionKindArgs { device_description: raw.as_ptr(), ..sys::Args::new() };
-    // SAFETY: the caller's word; the answer lives as long as the description.
+    // SAFETY: the caller vouches for the description; the text lives as long as it.
     unsafe {
         plugin.call(&mut args)?;
         Ok(text(args.device_kind, args.device_kind_size))

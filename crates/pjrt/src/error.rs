@@ -1,4 +1,4 @@
-//! What can go wrong between here and a plugin.
+//! Why did a plugin not do what it was asked to do?
 
 use std::fmt;
 use std::path::PathBuf;
@@ -8,19 +8,19 @@ use preheat_tensor::{ArrayError, Dtype};
 use super::plugin::ApiVersion;
 use super::sys;
 
-/// Why something asked of a plugin was not done.
+/// The reasons why a request to a plugin failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PjrtError {
-    /// Nothing is at the plugin's path, or it cannot be reached.
+    /// There is no file at the plugin's path, or it cannot be reached.
     #[error("no plugin at {}: {cause}; check the path, or install one with `preheat plugins install`", path.display())]
     PluginNotFound {
-        /// Where it was looked for.
+        /// The path.
         path: PathBuf,
-        /// What the file system said.
+        /// The file system's error.
         cause: std::io::Error,
     },
-    /// The file ends before everything that its headers say is in it.
+    /// The file ends before all the content that its headers describe.
     #[error("{} was cut short: {missing} bytes are missing at its end, so that it has to be installed again", path.display())]
     CutShort {
         /// The file.
@@ -29,26 +29,26 @@ pub enum PjrtError {
         missing: u64,
     },
     /// The file is there, but the dynamic linker refuses it.
-    #[error("{} cannot be loaded as a shared library: {reason}; a PJRT plugin is a library built for this machine, with what it links at hand", path.display())]
+    #[error("{} cannot be loaded as a shared library: {reason}; a PJRT plugin must be built for this machine, and the libraries that it links must be found", path.display())]
     NotALibrary {
         /// The file.
         path: PathBuf,
-        /// What the dynamic linker said.
+        /// The dynamic linker's message.
         reason: String,
     },
-    /// A shared library, but not a PJRT plugin.
+    /// The file is a shared library, but not a PJRT plugin.
     #[error("{} is a shared library but no PJRT plugin: it exports no GetPjrtApi", path.display())]
     NoEntryPoint {
         /// The file.
         path: PathBuf,
     },
-    /// `GetPjrtApi` answered null.
+    /// `GetPjrtApi` returned null.
     #[error("the plugin {} hands out no function table (GetPjrtApi returned null): it is broken or built for another platform", path.display())]
     NullApi {
         /// The file.
         path: PathBuf,
     },
-    /// The plugin speaks another major version of the PJRT C API.
+    /// The plugin has another major version of the PJRT C API.
     #[error("the plugin {} speaks PJRT C API {plugin}, this build of preheat speaks {ours}: the major versions must be equal; install a plugin of major version {}", path.display(), ours.major)]
     MajorVersion {
         /// The file.
@@ -58,14 +58,14 @@ pub enum PjrtError {
         /// The version that this library was written against.
         ours: ApiVersion,
     },
-    /// The function table ends before the functions that nothing works without.
+    /// The function table ends before the functions that every plugin must have.
     #[error("the function table of the plugin {} has {struct_size} bytes where at least {needed} are needed: it is too old or damaged; install a newer plugin", path.display())]
     TableTooShort {
         /// The file.
         path: PathBuf,
-        /// Bytes that the table says it has.
+        /// The size that the table reports.
         struct_size: usize,
-        /// Bytes up to the last function that is indispensable.
+        /// The size up to the last function that every plugin must have.
         needed: usize,
     },
     /// The plugin does not have a function that the request needs.
@@ -83,65 +83,66 @@ pub enum PjrtError {
     Call {
         /// The function's name in C.
         function: &'static str,
-        /// The plugin's kind of error.
+        /// The code of the plugin's error.
         code: ErrorCode,
-        /// The plugin's own words.
+        /// The plugin's own message.
         message: String,
     },
-    /// A function of the plugin succeeded, but what it answered makes no sense.
+    /// A function of the plugin succeeded, but its result makes no sense.
     #[error(
         "{function} answered {what}: the plugin is broken or newer than this build of preheat understands"
     )]
     BadAnswer {
         /// The function's name in C.
         function: &'static str,
-        /// What is wrong with the answer.
+        /// What is wrong with the result.
         what: String,
     },
-    /// An empty topology name, which libtpu takes for its oldest hardware.
+    /// The topology name is empty; libtpu would take that for its oldest hardware.
     #[error("a topology needs a name, such as v5e:1x1")]
     EmptyTopologyName,
-    /// Compile options that are no `CompileOptionsProto` with at least one replica and partition:
-    /// some plugins end the process on them.
+    /// The compile options are not a `CompileOptionsProto` with at least one replica and one
+    /// partition; some plugins end the process on such options.
     #[error("the compile options are unusable: {what}")]
     BadOptions {
         /// What is wrong with them.
         what: String,
     },
-    /// A program in a format that no plugin compiles.
+    /// The program is in a format that no plugin compiles.
     #[error("a plugin compiles StableHLO and HLO, and the program is a {format}: lower it first")]
     NotForPlugins {
         /// The program's format.
         format: String,
     },
-    /// Data whose length does not fit its shape.
+    /// The data's length does not fit its shape.
     #[error("{dtype} data of dimensions {dimensions:?} has {expected} bytes, not {actual}")]
     WrongSize {
-        /// Type of each element.
+        /// The type of each element.
         dtype: Dtype,
         /// The shape.
         dimensions: Vec<i64>,
-        /// Bytes that the shape needs, dense.
+        /// The bytes that the dense shape needs.
         expected: usize,
-        /// Bytes given.
+        /// The bytes that were given.
         actual: usize,
     },
-    /// An array that cannot be in the host's memory.
+    /// The array cannot be in the host's memory.
     #[error(transparent)]
     Array(#[from] ArrayError),
-    /// A buffer or device of another client: handing it to the plugin would be undefined.
+    /// A buffer or device belongs to another client; passing it to the plugin would be undefined
+    /// behaviour.
     #[error("{what} belongs to another client")]
     ForeignHandle {
-        /// Which one.
+        /// The buffer or device.
         what: String,
     },
-    /// An executable over several devices of this process, where one device is driven.
+    /// The executable runs on several devices of this process, and only one device is supported.
     #[error("the executable runs on {devices} devices of this process; only one is supported")]
     SeveralDevices {
-        /// How many it runs on.
+        /// How many devices it runs on.
         devices: usize,
     },
-    /// An optimized program that cannot be read.
+    /// The optimized program cannot be read.
     #[error("the {format} program of the executable cannot be read: {what}")]
     UnreadableProgram {
         /// The format that the plugin named.
@@ -152,7 +153,7 @@ pub enum PjrtError {
 }
 
 impl PjrtError {
-    /// The plugin's kind of error, where the error is the plugin's.
+    /// The code of the plugin's error; `None` where the error is not the plugin's.
     pub fn code(&self) -> Option<ErrorCode> {
         match self {
             Self::Call { code, .. } => Some(*code),
@@ -160,7 +161,8 @@ impl PjrtError {
         }
     }
 
-    /// Whether the plugin does not offer what was asked: no such function, or one that says so.
+    /// Whether the plugin does not offer what was asked: it lacks the function, or the function
+    /// says so.
     pub fn is_unimplemented(&self) -> bool {
         matches!(self, Self::MissingFunction { .. })
             || self.code() == Some(ErrorCode::Unimplemented)
@@ -178,7 +180,7 @@ pub(super) fn optional<T>(result: Result<T, PjrtError>) -> Result<Option<T>, Pjr
 
 macro_rules! codes {
     ($($name:ident $constant:ident $text:literal,)*) => {
-        /// The kinds of error that plugins tell apart: absl's status codes.
+        /// The kinds of errors that plugins distinguish: absl's status codes.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum ErrorCode {
@@ -195,7 +197,7 @@ macro_rules! codes {
                 }
             }
 
-            /// The code by its number, as another process gave it.
+            /// The code with this number, which another process may have reported.
             pub fn from_number(number: u32) -> Self {
                 Self::from_raw(sys::ErrorCode(number))
             }

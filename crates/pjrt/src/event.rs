@@ -1,4 +1,4 @@
-//! Events: something that the plugin will have finished.
+//! When is asynchronous work of a plugin finished? An event tells.
 
 use std::any::Any;
 use std::ffi::c_void;
@@ -20,13 +20,14 @@ pub struct Event {
 type Callback = Box<dyn FnOnce(Result<(), PjrtError>) + Send>;
 
 struct Registered {
-    /// Not the client: were this its last handle, it would be closed by a thread of its own.
+    /// The plugin, not the client: if this held the last handle of the client, the client would be
+    /// closed on one of its own threads.
     plugin: Plugin,
     callback: Callback,
 }
 
 impl Event {
-    /// Takes over an event that `function` answered.
+    /// Takes over an event that `function` returned.
     ///
     /// # Safety
     ///
@@ -39,14 +40,14 @@ impl Event {
         Ok(Self { client: client.clone(), raw: Handle::new(raw, function)? })
     }
 
-    /// Blocks until the work is done; its failure is the error.
+    /// Blocks until the work is finished; returns an error where the work failed.
     pub fn wait(&self) -> Result<(), PjrtError> {
         let mut args = sys::EventAwaitArgs { event: self.raw.as_ptr(), ..sys::Args::new() };
         // SAFETY: the event is live: it is destroyed on drop only.
         unsafe { self.client.plugin().call(&mut args) }
     }
 
-    /// Whether the work is done, well or not.
+    /// Whether the work is finished, successfully or not.
     pub fn is_ready(&self) -> Result<bool, PjrtError> {
         let mut args = sys::EventIsReadyArgs { event: self.raw.as_ptr(), ..sys::Args::new() };
         // SAFETY: the event is live: it is destroyed on drop only.
@@ -54,11 +55,11 @@ impl Event {
         Ok(args.is_ready)
     }
 
-    /// Has `callback` called with the outcome once the work is done: on a thread of the plugin's,
-    /// or at once on this one.
+    /// Calls `callback` with the outcome once the work is finished: on a thread of the plugin, or
+    /// at once on this thread.
     ///
-    /// It must be quick and must not call back into the plugin. If it panics, the panic ends there
-    /// and is logged. The event may be dropped meanwhile.
+    /// The callback must be quick and must not call into the plugin. If it panics, the panic is
+    /// logged and goes no further. The event may be dropped before the callback runs.
     pub fn on_ready(
         &self,
         callback: impl FnOnce(Result<(), PjrtError>) + Send + 'static,
@@ -69,26 +70,28 @@ impl Event {
         let mut args = sys::EventOnReadyArgs {
             event: self.raw.as_ptr(),
             callback: Some(call_back),
-            // Not taken back if the call fails: whether the plugin then still calls cannot be
-            // known, and a leak is the safe side.
+            // Not freed if the call fails: nobody can know whether the plugin will still call back,
+            // and a leak is the safe choice.
             user_arg: Box::into_raw(Box::new(registered)).cast::<c_void>(),
             ..sys::Args::new()
         };
-        // SAFETY: the event is live; the callback takes the box, and it is given to no one else.
+        // SAFETY: the event is live; the callback takes the box, and nobody else has it.
         unsafe { self.client.plugin().call(&mut args) }
     }
 }
 
-/// What the plugin calls: once for each registration, with an error that is then ours.
+/// The function that the plugin calls: once for each registration, with an error that is then owned
+/// here.
 unsafe extern "C" fn call_back(error: *mut sys::Error, user_arg: *mut c_void) {
-    // SAFETY: `on_ready` made it from a box of this type, and each registration is called once.
+    // SAFETY: `on_ready` made the pointer from a box of this type, and each registration is called
+    // once.
     let registered = unsafe { Box::from_raw(user_arg.cast::<Registered>()) };
     // No panic may cross into C.
     let outcome = catch_unwind(AssertUnwindSafe(move || {
         let Registered { plugin, callback } = *registered;
         let result = match NonNull::new(error) {
             None => Ok(()),
-            // SAFETY: the plugin hands its error over with the call.
+            // SAFETY: the plugin passes ownership of its error with the call.
             Some(error) => Err(unsafe { plugin.table().take_error("PJRT_Event_OnReady", error) }),
         };
         callback(result);
@@ -104,11 +107,11 @@ pub fn report_panic(panic: Box<dyn Any + Send>) {
         .downcast_ref::<&str>()
         .copied()
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    // A subscriber that panics must not cross either.
+    // A log subscriber may panic as well, and that panic must not cross into C either.
     let _ = catch_unwind(|| {
         tracing::error!(message = message.unwrap_or("a panic"), "a callback of an event panicked");
     });
-    // Dropping what was thrown could throw again.
+    // Dropping the panic's value could panic again.
     std::mem::forget(panic);
 }
 

@@ -1,4 +1,5 @@
-//! Executables: compiled programs, on a device or not.
+//! What does a compiled program tell of itself, and how is it stored? Executables are described and
+//! serialised here; `loaded.rs` runs them.
 
 use std::collections::BTreeMap;
 use std::ffi::c_char;
@@ -16,15 +17,15 @@ use super::plugin::Plugin;
 use super::sys::{self, Args as _};
 use super::value::{self, Value};
 
-/// A compiled program that can be asked and serialised, not run.
+/// A compiled program that can be described and serialised, but not run.
 pub struct Executable {
     plugin: Plugin,
     raw: Handle<sys::Executable>,
-    /// Where it came out of a client, which must then outlive it.
+    /// The client that it came from, if any; the client must outlive it.
     _client: Option<Client>,
 }
 
-/// A program as the compiler left it.
+/// A program in the form that the compiler made of it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct OptimizedProgram {
     /// `hlo`, `hlo_with_config` or `mlir`.
@@ -33,8 +34,8 @@ pub struct OptimizedProgram {
     pub code: Vec<u8>,
 }
 
-/// What an execution takes of a device's memory, in bytes. Plugins leave at 0 what they do not
-/// know.
+/// How much of a device's memory an execution takes, in bytes. Plugins leave a figure at 0 that
+/// they do not know.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CompiledMemoryStats {
     /// The machine code.
@@ -45,14 +46,14 @@ pub struct CompiledMemoryStats {
     pub output_bytes: i64,
     /// The part of the results that lies in donated arguments.
     pub alias_bytes: i64,
-    /// Room for what is computed on the way.
+    /// Memory for intermediate results.
     pub temporary_bytes: i64,
-    /// The most in use at once.
+    /// The most memory in use at any time.
     pub peak_bytes: i64,
 }
 
 impl Executable {
-    /// Takes over an executable that `function` answered.
+    /// Takes over an executable that `function` returned.
     ///
     /// # Safety
     ///
@@ -79,7 +80,7 @@ impl Executable {
         self.raw.as_ptr()
     }
 
-    /// The program's name: that of its module.
+    /// The program's name, which is that of its module.
     pub fn name(&self) -> Result<String, PjrtError> {
         let mut args = sys::ExecutableNameArgs { executable: self.as_ptr(), ..sys::Args::new() };
         // SAFETY: the executable is live; the name lives as long as it.
@@ -98,7 +99,7 @@ impl Executable {
         Ok(args.num_replicas)
     }
 
-    /// How many partitions each replica is cut into.
+    /// How many partitions each replica is divided into.
     pub fn num_partitions(&self) -> Result<usize, PjrtError> {
         let mut args =
             sys::ExecutableNumPartitionsArgs { executable: self.as_ptr(), ..sys::Args::new() };
@@ -107,7 +108,7 @@ impl Executable {
         Ok(args.num_partitions)
     }
 
-    /// How many buffers an execution gives on each device.
+    /// How many buffers an execution returns on each device.
     pub fn num_outputs(&self) -> Result<usize, PjrtError> {
         let mut args =
             sys::ExecutableNumOutputsArgs { executable: self.as_ptr(), ..sys::Args::new() };
@@ -116,7 +117,7 @@ impl Executable {
         Ok(args.num_outputs)
     }
 
-    /// Bytes of machine code; XLA:CPU answers 0.
+    /// Bytes of machine code; XLA:CPU returns 0.
     pub fn generated_code_bytes(&self) -> Result<i64, PjrtError> {
         let mut args = sys::ExecutableSizeOfGeneratedCodeInBytesArgs {
             executable: self.as_ptr(),
@@ -133,8 +134,8 @@ impl Executable {
             sys::ExecutableOutputElementTypesArgs { executable: self.as_ptr(), ..sys::Args::new() };
         let mut shapes =
             sys::ExecutableOutputDimensionsArgs { executable: self.as_ptr(), ..sys::Args::new() };
-        // SAFETY: the executable is live; both answers live as long as it, and the dimensions are
-        // as many as the ranks sum up to.
+        // SAFETY: the executable is live; both results live as long as it, and there are as many
+        // dimensions as the sum of the ranks.
         let (types, ranks, mut dimensions) = unsafe {
             self.plugin.call(&mut types)?;
             self.plugin.call(&mut shapes)?;
@@ -169,7 +170,7 @@ impl Executable {
         Ok(SerializedExecutable { args, _plugin: self.plugin.clone() })
     }
 
-    /// The plugin's digest of the executable, where it makes one.
+    /// The plugin's digest of the executable; `None` where it makes none.
     pub fn fingerprint(&self) -> Result<Option<Vec<u8>>, PjrtError> {
         let mut args =
             sys::ExecutableFingerprintArgs { executable: self.as_ptr(), ..sys::Args::new() };
@@ -181,7 +182,7 @@ impl Executable {
         }))
     }
 
-    /// The compiler's estimates, such as `flops` and `bytes accessed`, where it makes any.
+    /// The compiler's estimates, such as `flops` and `bytes accessed`; `None` where it makes none.
     pub fn cost_analysis(&self) -> Result<Option<BTreeMap<String, Value>>, PjrtError> {
         let mut args =
             sys::ExecutableGetCostAnalysisArgs { executable: self.as_ptr(), ..sys::Args::new() };
@@ -191,7 +192,8 @@ impl Executable {
         Ok(answer.map(|()| unsafe { value::read_all(args.properties, args.num_properties) }))
     }
 
-    /// What an execution takes of a device's memory, where the plugin tells.
+    /// How much of a device's memory an execution takes; `None` where the plugin does not report
+    /// it.
     pub fn compiled_memory_stats(&self) -> Result<Option<CompiledMemoryStats>, PjrtError> {
         let mut args = sys::ExecutableGetCompiledMemoryStatsArgs {
             executable: self.as_ptr(),
@@ -209,7 +211,7 @@ impl Executable {
         }))
     }
 
-    /// The program as the compiler left it.
+    /// The program in the form that the compiler made of it.
     pub fn optimized_program(&self) -> Result<OptimizedProgram, PjrtError> {
         let mut program = sys::Program::new();
         let mut args = sys::ExecutableOptimizedProgramArgs {
@@ -217,20 +219,20 @@ impl Executable {
             program: &raw mut program,
             ..sys::Args::new()
         };
-        // SAFETY: the executable is live; without room for code, the plugin writes the size and the
-        // format.
+        // SAFETY: the executable is live; where no room for code is given, the plugin writes only
+        // the size and the format.
         unsafe { self.plugin.call(&mut args) }?;
         let mut code = vec![0_u8; program.code_size];
         program.code = code.as_mut_ptr().cast::<c_char>();
-        // SAFETY: now there is room for `code_size` bytes, as the plugin asked.
+        // SAFETY: now there is room for `code_size` bytes, as the plugin requires.
         unsafe { self.plugin.call(&mut args) }?;
         code.truncate(program.code_size);
-        // SAFETY: the format's name is constant text of the plugin's.
+        // SAFETY: the format's name is constant text of the plugin.
         let format = unsafe { text(program.format, program.format_size) };
         Ok(OptimizedProgram { format, code })
     }
 
-    /// Parameters and results of the program, read out of [`Self::optimized_program`].
+    /// Parameters and results of the program, read from [`Self::optimized_program`].
     pub fn program_shape(&self) -> Result<ProgramShape, PjrtError> {
         hlo::program_shape(&self.optimized_program()?)
     }
@@ -263,7 +265,7 @@ pub struct SerializedExecutable {
     _plugin: Plugin,
 }
 
-// SAFETY: bytes that nothing changes, and a deleter that, as all of PJRT, any thread may call.
+// SAFETY: nothing changes the bytes, and any thread may call the deleter, as all of PJRT.
 unsafe impl Send for SerializedExecutable {}
 // SAFETY: as above.
 unsafe impl Sync for SerializedExecutable {}
@@ -280,7 +282,8 @@ impl Deref for SerializedExecutable {
 impl Drop for SerializedExecutable {
     fn drop(&mut self) {
         if let Some(delete) = self.args.serialized_executable_deleter {
-            // SAFETY: called once, on what the plugin gave to be deleted by it.
+            // SAFETY: called once, on the object that the plugin returned together with this
+            // deleter.
             unsafe { delete(self.args.serialized_executable) };
         }
     }

@@ -1,8 +1,8 @@
-//! Reading a program's parameters and results out of a serialised HLO module, and counting what it
-//! consists of.
+//! What are a program's parameters and results, and how many instructions does it have? Both are
+//! read from a serialised HLO module.
 //!
-//! The messages are the few fields of XLA's `hlo.proto` and `xla_data.proto` that this needs; all
-//! others are stepped over unread.
+//! The messages have only the few fields of XLA's `hlo.proto` and `xla_data.proto` that are needed
+//! here; all others are skipped.
 
 use preheat_tensor::TensorType;
 use prost::Message;
@@ -11,25 +11,25 @@ use super::buffer_type::dtype_from_hlo;
 use super::error::PjrtError;
 use super::executable::OptimizedProgram;
 
-/// What a program takes and gives, in order; tuples are taken apart.
+/// A program's parameters and results, in order; tuples are replaced by their elements.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProgramShape {
     /// The arguments of an execution.
     pub parameters: Vec<TensorType>,
-    /// Its results.
+    /// The results of an execution.
     pub results: Vec<TensorType>,
 }
 
-/// What a program consists of.
+/// How many instructions and fusions a program has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProgramCounts {
-    /// Instructions of all its computations, the bodies of fusions among them.
+    /// Instructions of all its computations, including the bodies of fusions.
     pub instructions: u64,
-    /// Those of them that are fusions.
+    /// How many of them are fusions.
     pub fusions: u64,
 }
 
-/// `HloModuleProto`, as far as counting takes.
+/// `HloModuleProto`, with only the fields that counting needs.
 #[derive(Clone, PartialEq, Message)]
 struct CountedModule {
     #[prost(message, repeated, tag = "3")]
@@ -107,7 +107,7 @@ pub fn program_shape(program: &OptimizedProgram) -> Result<ProgramShape, PjrtErr
     })
 }
 
-/// What an optimized program consists of.
+/// Counts the instructions and fusions of an optimized program.
 pub fn program_counts(program: &OptimizedProgram) -> Result<ProgramCounts, PjrtError> {
     let module = read(program, |with_config: CountedModuleWithConfig| with_config.hlo_module)?;
     let computations = module.map(|module| module.computations).unwrap_or_default();
@@ -116,7 +116,7 @@ pub fn program_counts(program: &OptimizedProgram) -> Result<ProgramCounts, PjrtE
     Ok(ProgramCounts { instructions: instructions.count() as u64, fusions: fusions as u64 })
 }
 
-/// The module of a program, by whichever of the two formats it is in.
+/// The module of a program, in either of the two formats.
 fn read<M, C>(
     program: &OptimizedProgram,
     module: impl FnOnce(C) -> Option<M>,
@@ -137,7 +137,7 @@ fn unreadable(program: &OptimizedProgram, what: String) -> PjrtError {
     PjrtError::UnreadableProgram { format: program.format.clone(), what }
 }
 
-/// Recursion is bounded: decoding stops at prost's limit of 100 messages within each other.
+/// The recursion is bounded: prost decodes at most 100 messages nested in each other.
 fn flatten(shape: &ShapeProto, types: &mut Vec<TensorType>) -> Result<(), String> {
     if shape.element_type == TUPLE {
         return shape.tuple_shapes.iter().try_for_each(|member| flatten(member, types));

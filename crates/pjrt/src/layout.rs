@@ -1,17 +1,18 @@
-//! Orders of dimensions in memory, on the host's side of a transfer.
+//! In which order does an array lie in memory? Reorders dimensions on the host's side of a
+//! transfer.
 
 use super::error::PjrtError;
 
-/// The order, from the fastest dimension to the slowest, in which the last dimension is the
-/// fastest.
+/// The order, from the fastest dimension to the slowest, of a row-major array: its last dimension
+/// is the fastest.
 pub(super) fn row_major(rank: usize) -> Vec<i64> {
     let mut order: Vec<i64> = (0..).take(rank).collect();
     order.reverse();
     order
 }
 
-/// Copies a dense array whose dimensions lie in the order `minor_to_major` so that the last
-/// dimension is the fastest.
+/// Copies a dense array whose dimensions lie in the order `minor_to_major` so that its last
+/// dimension becomes the fastest.
 ///
 /// Both slices hold the array's elements, of `width` bytes each.
 pub(super) fn to_row_major(
@@ -30,7 +31,8 @@ pub(super) fn to_row_major(
         .map(|&size| usize::try_from(size))
         .collect::<Result<_, _>>()
         .map_err(|_| bad())?;
-    // Bytes from one element to the next along each dimension; 0: not met yet.
+    // The distance in bytes between two elements along each dimension; 0 until the dimension is
+    // reached.
     let mut strides = vec![0; sizes.len()];
     let mut next = width;
     for &dimension in minor_to_major {
@@ -49,7 +51,7 @@ pub(super) fn to_row_major(
     let mut offset = 0;
     for element in to.chunks_exact_mut(width) {
         element.copy_from_slice(from.get(offset..offset + width).ok_or_else(bad)?);
-        // The last index first, carrying to the one before.
+        // Increments the last index first, and carries to the one before it.
         for dimension in (0..sizes.len()).rev() {
             index[dimension] += 1;
             offset += strides[dimension];
@@ -72,7 +74,7 @@ mod tests {
         let dimensions = [2, 3, 4];
         let expected: Vec<u8> = (0..48).collect();
         for order in [[2, 1, 0], [1, 2, 0], [2, 0, 1], [0, 2, 1], [1, 0, 2], [0, 1, 2]] {
-            // Laid out by its definition: walk the slowest dimension first.
+            // Builds the array by the definition: walks the slowest dimension first.
             let mut from = Vec::new();
             let [fast, middle, slow] = order.map(|d| usize::try_from(d).unwrap());
             for i in 0..[2, 3, 4][slow] {

@@ -1,20 +1,22 @@
-//! PJRT: the C interface through which XLA's plugins are loaded and driven.
+//! How is an XLA plugin called safely? XLA's plugins are loaded and driven through a C interface,
+//! PJRT.
 //!
 //! A [`Plugin`] is a shared library that exports `GetPjrtApi`. It makes [`Client`]s, which own
-//! [`Device`]s, compile programs to [`LoadedExecutable`]s and hold [`Buffer`]s; and, where it can
-//! compile without hardware, [`Topology`]s for [`compile_ahead`]. Every handle keeps what it
-//! depends on alive, may be used from any thread, and gives back what it holds when dropped.
+//! [`Device`]s, compile programs to [`LoadedExecutable`]s and hold [`Buffer`]s. Where it can
+//! compile without hardware, it also makes [`Topology`]s for [`compile_ahead`]. Every handle keeps
+//! alive what it depends on, may be used from any thread, and frees what it holds when it is
+//! dropped.
 //!
 //! - [`sys`] holds the C layouts. `call.rs` is the only way into the function table: it reads no
 //!   function beyond the table's own size, and turns each error of the plugin into
 //!   [`PjrtError::Call`].
-//! - [`RuntimeAbiVersion`] answers whether a runtime takes an executable, where the plugin has that
+//! - [`RuntimeAbiVersion`] tells whether a runtime accepts an executable, where the plugin has that
 //!   extension.
-//! - [`options`] encodes compile options; [`hlo`] reads a program's parameters and results out of
+//! - [`options`] encodes compile options; [`hlo`] reads a program's parameters and results from
 //!   an executable.
 //!
-//! What a plugin does on a bad request is up to it, and some end the process (unknown flags in
-//! `XLA_FLAGS`): see the callers.
+//! Each plugin decides what it does on a bad request, and some end the process (on unknown flags in
+//! `XLA_FLAGS`). This crate does not guard against that; its callers have to.
 //!
 //! ```no_run
 //! use preheat_pjrt::{Client, ExecuteOptions, Plugin, Program, options};
@@ -35,7 +37,7 @@
 //! # Ok(())
 //! # }
 //! ```
-#![expect(unsafe_code, reason = "this room is where C is called")]
+#![expect(unsafe_code, reason = "this crate is where C is called")]
 
 mod abi_version;
 mod buffer;

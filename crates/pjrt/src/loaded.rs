@@ -1,4 +1,4 @@
-//! Loaded executables: what runs.
+//! How is an executable run? A loaded executable is one that can run on its devices.
 
 use std::ptr::{null, null_mut};
 
@@ -10,7 +10,8 @@ use super::error::PjrtError;
 use super::executable::Executable;
 use super::sys::{self, Args as _};
 
-/// Up to so many arguments or results an execution keeps its lists of pointers on the stack.
+/// Up to this many arguments or results, the pointers that an execution needs are kept on the
+/// stack.
 const INLINE: usize = 32;
 
 /// A program on the devices it was compiled or loaded for.
@@ -22,18 +23,18 @@ pub struct LoadedExecutable {
     num_devices: usize,
 }
 
-/// How one execution differs from the usual.
+/// The options of one execution.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ExecuteOptions<'a> {
-    /// Indices of arguments that must survive although the program would take them over for its
-    /// results.
+    /// Indices of arguments that must survive although the program is compiled to take them over
+    /// for its results.
     pub keep: &'a [i64],
-    /// Identifies the launch where several executables run in concert; 0: it does not.
+    /// Identifies the launch where several executables run together; 0 where they do not.
     pub launch_id: i32,
 }
 
 impl LoadedExecutable {
-    /// Takes over an executable that `function` answered.
+    /// Takes over an executable that `function` returned.
     ///
     /// # Safety
     ///
@@ -44,7 +45,7 @@ impl LoadedExecutable {
         function: &'static str,
     ) -> Result<Self, PjrtError> {
         let raw = Unasked { client, raw: Handle::new(raw, function)? };
-        // SAFETY: live, by the caller's word.
+        // SAFETY: the caller vouches that it is live.
         let executable = unsafe { executable_of(client, raw.raw) }?;
         let num_outputs = executable.num_outputs()?;
         // SAFETY: as above.
@@ -56,34 +57,34 @@ impl LoadedExecutable {
         self.raw.as_ptr()
     }
 
-    /// The client it is loaded in.
+    /// The client that it is loaded in.
     pub fn client(&self) -> &Client {
         &self.client
     }
 
-    /// What can be asked of it and serialised.
+    /// The executable, to be described and serialised.
     pub fn executable(&self) -> &Executable {
         &self.executable
     }
 
-    /// How many buffers an execution gives.
+    /// How many buffers an execution returns.
     pub fn num_outputs(&self) -> usize {
         self.num_outputs
     }
 
     /// The devices of this process that it runs on.
     pub fn addressable_devices(&self) -> Result<Vec<Device>, PjrtError> {
-        // SAFETY: live: it is destroyed on drop only.
+        // SAFETY: the executable is live: it is destroyed on drop only.
         let devices = unsafe { devices_of(&self.client, self.raw) }?;
-        // SAFETY: devices of this client.
+        // SAFETY: the devices belong to this client.
         devices.iter().map(|&raw| unsafe { Device::of(&self.client, raw) }).collect()
     }
 
-    /// Runs the program on its one device; results come in the program's order.
+    /// Runs the program on its one device, and returns the results in the program's order.
     ///
-    /// It returns before the work is done: [`Buffer::ready`] and [`Buffer::to_host`] wait, and
-    /// carry its failure. Arguments that the program takes over (donation) count as deleted at
-    /// once. Wrong arguments are the plugin's error.
+    /// It returns before the work is finished: [`Buffer::ready`] and [`Buffer::to_host`] wait, and
+    /// return the error where the work failed. Arguments that the program takes over (donation)
+    /// count as deleted at once. Wrong arguments are an error of the plugin.
     pub fn execute(
         &self,
         arguments: &[&Buffer],
@@ -124,14 +125,14 @@ impl LoadedExecutable {
             output_lists: output_lists.as_ptr(),
             ..sys::Args::new()
         };
-        // SAFETY: executable and arguments are live and of one client; one list each for the one
-        // device, the inputs' of `num_args` buffers, the outputs' with room for what the executable
-        // gives; all of it outlives the call.
+        // SAFETY: executable and arguments are live and of one client. There is one list of each
+        // kind for the one device: the inputs with `num_args` buffers, and the outputs with room
+        // for what the executable returns. All of it outlives the call.
         unsafe { self.client.plugin().call(&mut args) }?;
         let mut results = Vec::with_capacity(outputs.len());
         let mut missing = false;
         for &mut raw in outputs {
-            // SAFETY: a result just made in this client, and ours.
+            // SAFETY: the result was just made in this client, and nobody else owns it.
             match unsafe { Buffer::own(&self.client, raw, "PJRT_LoadedExecutable_Execute") } {
                 Ok(buffer) => results.push(buffer),
                 Err(_) => missing = true,
@@ -144,12 +145,12 @@ impl LoadedExecutable {
         Ok(results)
     }
 
-    /// Gives up the program's place on the device, though handles to it live on: they can no longer
-    /// be executed.
+    /// Removes the program from the device, even though handles to it still exist: they can no
+    /// longer be executed.
     pub fn delete(&self) -> Result<(), PjrtError> {
         let mut args =
             sys::LoadedExecutableDeleteArgs { executable: self.as_ptr(), ..sys::Args::new() };
-        // SAFETY: live: it is destroyed on drop only.
+        // SAFETY: the executable is live: it is destroyed on drop only.
         unsafe { self.client.plugin().call(&mut args) }
     }
 
@@ -157,7 +158,7 @@ impl LoadedExecutable {
     pub fn is_deleted(&self) -> Result<bool, PjrtError> {
         let mut args =
             sys::LoadedExecutableIsDeletedArgs { executable: self.as_ptr(), ..sys::Args::new() };
-        // SAFETY: live: it is destroyed on drop only.
+        // SAFETY: the executable is live: it is destroyed on drop only.
         unsafe { self.client.plugin().call(&mut args) }?;
         Ok(args.is_deleted)
     }
@@ -170,7 +171,7 @@ impl Drop for LoadedExecutable {
     }
 }
 
-/// `count` null pointers, on the stack where they fit.
+/// `count` null pointers, on the stack where they fit there.
 fn pointers<'a>(
     inline: &'a mut [*mut sys::Buffer; INLINE],
     many: &'a mut Vec<*mut sys::Buffer>,
@@ -183,7 +184,7 @@ fn pointers<'a>(
     many
 }
 
-/// A loaded executable that is given back should the first questions to it fail.
+/// A loaded executable that is destroyed if the first calls that describe it fail.
 struct Unasked<'a> {
     client: &'a Client,
     raw: Handle<sys::LoadedExecutable>,
@@ -209,7 +210,7 @@ impl Drop for Unasked<'_> {
 /// `raw` is owned by the caller and not used again.
 unsafe fn destroy(client: &Client, raw: Handle<sys::LoadedExecutable>) {
     let args = sys::LoadedExecutableDestroyArgs { executable: raw.as_ptr(), ..sys::Args::new() };
-    // SAFETY: the caller's word.
+    // SAFETY: the caller vouches for it.
     unsafe { client.plugin().destroy(args) };
 }
 
@@ -225,7 +226,7 @@ unsafe fn executable_of(
         ..sys::Args::new()
     };
     let function = <sys::LoadedExecutableGetExecutableArgs as sys::Call>::FUNCTION;
-    // SAFETY: the caller's word; the answer is ours.
+    // SAFETY: the caller vouches for it; the result is owned here.
     unsafe {
         client.plugin().call(&mut args)?;
         Executable::own(client.plugin(), Some(client), args.executable, function)
@@ -236,7 +237,7 @@ unsafe fn executable_of(
 ///
 /// # Safety
 ///
-/// `raw` is a live executable of `client`, and outlives the answer.
+/// `raw` is a live executable of `client`, and outlives the result.
 unsafe fn devices_of(
     client: &Client,
     raw: Handle<sys::LoadedExecutable>,
@@ -245,7 +246,7 @@ unsafe fn devices_of(
         executable: raw.as_ptr(),
         ..sys::Args::new()
     };
-    // SAFETY: the caller's word.
+    // SAFETY: the caller vouches for it.
     unsafe {
         client.plugin().call(&mut args)?;
         Ok(list(args.addressable_devices, args.num_addressable_devices))

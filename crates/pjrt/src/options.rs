@@ -1,8 +1,8 @@
-//! Compile options: `CompileOptionsProto` of XLA's `xla/pjrt/proto/compile_options.proto`, as much
-//! of it as is used.
+//! How are compile options told to a plugin? As the `CompileOptionsProto` of XLA's
+//! `xla/pjrt/proto/compile_options.proto`, of which this file has the fields that are used.
 //!
 //! The messages are written by hand, so that building needs no protoc; field numbers are those of
-//! that file and of `xla_data.proto`. A field that is left at its default is not written, and means
+//! that file and of `xla_data.proto`. A field that has its default value is not written, and means
 //! the same.
 
 use std::collections::BTreeMap;
@@ -57,14 +57,14 @@ struct OptionOverrideProto {
     value: Option<OptionOverride>,
 }
 
-/// The value that a flag of XLA has for one compile; the flag is named as in `XLA_FLAGS`, without
-/// dashes in front.
+/// The value of one of XLA's flags for a single compile. The flag is named as in `XLA_FLAGS`,
+/// without the leading dashes.
 #[derive(Clone, PartialEq, prost::Oneof)]
 pub enum OptionOverride {
     /// Text, or the name of an enum's value.
     #[prost(string, tag = "1")]
     Text(String),
-    /// Yes or no.
+    /// True or false.
     #[prost(bool, tag = "2")]
     Bool(bool),
     /// A whole number.
@@ -75,12 +75,12 @@ pub enum OptionOverride {
     Float(f64),
 }
 
-/// What splits a program into its partitions, by the annotations that it reads.
+/// The part of XLA that divides a program into its partitions, by the annotations that it reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Partitioner {
-    /// XLA's older one: `mhlo.sharding`.
+    /// GSPMD, the older one: it reads `mhlo.sharding`.
     Gspmd,
-    /// Shardy: meshes, and shardings that name their axes.
+    /// Shardy: it reads meshes, and shardings that name the axes of a mesh.
     Shardy,
 }
 
@@ -88,7 +88,7 @@ pub enum Partitioner {
 ///
 /// Without a `partitioner`, annotations of a program are dropped. `device_assignment` holds the ids
 /// of the devices to run on: `[num_replicas, num_partitions]`, flattened; empty leaves the choice
-/// to the plugin. Equal options give equal bytes, in whatever order the overrides come.
+/// to the plugin. Equal options give equal bytes, whatever the order of the overrides.
 pub fn encode<'a>(
     num_replicas: u32,
     num_partitions: u32,
@@ -104,7 +104,7 @@ pub fn encode<'a>(
     };
     let options = CompileOptionsProto {
         executable_build_options: Some(ExecutableBuildOptionsProto {
-            // Which device runs it is for the assignment to say; 0 would mean the first.
+            // The assignment decides which device runs the program; 0 would mean the first device.
             device_ordinal: -1,
             num_replicas: num_replicas.into(),
             num_partitions: num_partitions.into(),
@@ -124,7 +124,7 @@ pub fn encode<'a>(
     Ok(options.encode_to_vec())
 }
 
-/// XLA lists a row of replicas for each partition, the transpose of what callers give.
+/// XLA lists a row of replicas for each partition, which is the transpose of the callers' order.
 fn assignment(
     replicas: u32,
     partitions: u32,

@@ -1,4 +1,4 @@
-//! Plugins: shared libraries that export `GetPjrtApi`.
+//! How is a plugin loaded? A plugin is a shared library that exports `GetPjrtApi`.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,13 +14,13 @@ use super::error::PjrtError;
 use super::sys::{self, Args as _};
 use super::value::{self, Value};
 
-/// Version of the PJRT C API. Equal majors understand each other; a higher minor has more functions
-/// and longer structs.
+/// Version of the PJRT C API. Equal major versions are compatible; a higher minor version has more
+/// functions and longer structs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ApiVersion {
-    /// Incompatible changes.
+    /// Raised for incompatible changes.
     pub major: i32,
-    /// Additions.
+    /// Raised for additions.
     pub minor: i32,
 }
 
@@ -50,32 +50,33 @@ struct Library {
     abi_version: Option<Table>,
 }
 
-/// Every library that this process has initialised, in the order of opening: a plugin must be
-/// initialised once only.
+/// Every library that this process has initialised, in the order of opening. A plugin may be
+/// initialised only once.
 static OPENED: Mutex<Vec<Plugin>> = Mutex::new(Vec::new());
 
 impl Plugin {
-    /// Loads and initialises the plugin at `path`; the same library opened again is shared.
+    /// Loads and initialises the plugin at `path`. If the same library is open already, it is
+    /// shared.
     ///
     /// It is initialised once per process, and stays loaded until the process ends.
     pub fn open(path: &Path) -> Result<Self, PjrtError> {
         let not_found = |cause| PjrtError::PluginNotFound { path: path.to_owned(), cause };
-        // Absolute, since the dynamic linker searches elsewhere for a bare name.
+        // Made absolute, because the dynamic linker searches other folders for a bare name.
         let path = path.canonicalize().map_err(not_found)?;
-        // A panic under the lock leaves the list whole.
+        // A panic while the lock is held leaves the list valid.
         let mut opened = OPENED.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(plugin) = opened.iter().find(|plugin| plugin.path() == path) {
             return Ok(plugin.clone());
         }
         let start = load(&path)?;
-        // SAFETY: `load` got it from the library's GetPjrtApi, and keeps the library loaded for
-        // good.
+        // SAFETY: `load` got the pointer from the library's GetPjrtApi, and keeps the library
+        // loaded for the rest of the process.
         let table = unsafe { Table::new(start) };
         if let Some(plugin) = opened.iter().find(|plugin| plugin.table().is(table)) {
             return Ok(plugin.clone()); // the same file by another name
         }
         let version = check(&path, table)?;
-        // SAFETY: checked to be a table of this major version that reaches beyond the field.
+        // SAFETY: the table was checked: it has this major version and reaches beyond the field.
         let extension_start = unsafe {
             table.field::<*const sys::ExtensionBase>(offset_of!(sys::Api, extension_start))
         };
@@ -86,7 +87,7 @@ impl Plugin {
             chain.into_iter().find(|(kind, _)| *kind == sys::abi_version::ABI_VERSION);
         let abi_version = abi_version.map(|(_, table)| table);
         let plugin = Self(Arc::new(Library { path, table, version, extensions, abi_version }));
-        // SAFETY: complete args; the lock above makes this the first initialisation unless another
+        // SAFETY: complete args; the lock above makes this the first initialisation, unless another
         // copy of this code ran one.
         unsafe { plugin.call(&mut sys::PluginInitializeArgs::new()) }?;
         tracing::debug!(path = %plugin.path().display(), %version, "plugin initialised");
@@ -98,18 +99,18 @@ impl Plugin {
         self.0.table
     }
 
-    /// The `AbiVersion` extension, where the plugin offers it.
+    /// The `AbiVersion` extension; `None` where the plugin does not offer it.
     pub(super) fn abi_version(&self) -> Option<Table> {
         self.0.abi_version
     }
 
-    /// Whether the plugin has the `AbiVersion` extension: whether it tells which executables it
-    /// takes.
+    /// Whether the plugin has the `AbiVersion` extension, so that it can tell which executables it
+    /// accepts.
     pub fn tells_abi_versions(&self) -> bool {
         self.0.abi_version.is_some()
     }
 
-    /// Where the library was loaded from: absolute, links resolved.
+    /// The path that the library was loaded from: absolute, with links resolved.
     pub fn path(&self) -> &Path {
         &self.0.path
     }
@@ -119,7 +120,7 @@ impl Plugin {
         self.0.version
     }
 
-    /// What the plugin says of itself, such as `stablehlo_current_version`, a list of three
+    /// Properties that the plugin reports, such as `stablehlo_current_version`, a list of three
     /// integers.
     pub fn attributes(&self) -> Result<BTreeMap<String, Value>, PjrtError> {
         let mut args = sys::PluginAttributesArgs::new();
@@ -129,8 +130,8 @@ impl Plugin {
         Ok(unsafe { value::read_all(args.attributes, args.num_attributes) })
     }
 
-    /// The extensions that the plugin offers, in its order; [`sys::ExtensionType::name`] names
-    /// those that are known.
+    /// The extensions that the plugin offers, in its order; [`sys::ExtensionType::name`] returns
+    /// the name of a known one.
     pub fn extensions(&self) -> &[sys::ExtensionType] {
         &self.0.extensions
     }
@@ -151,32 +152,32 @@ fn load(path: &Path) -> Result<NonNull<sys::Api>, PjrtError> {
         path: path.to_owned(),
         reason: error.to_string(),
     };
-    // What cannot be read the dynamic linker says best.
+    // Where the file cannot be read, the dynamic linker gives the best message.
     if let Ok(Some(missing)) = missing_bytes(path) {
         return Err(PjrtError::CutShort { path: path.to_owned(), missing });
     }
-    // SAFETY: loading runs the library's initialisers: whoever names a file as a plugin asks for
+    // SAFETY: loading runs the library's initialisers. Whoever names a file as a plugin asks for
     // its code to be run.
     let library = unsafe { libloading::Library::new(path) }.map_err(not_a_library)?;
-    // SAFETY: every plugin exports this symbol with this type; that is what makes it one.
+    // SAFETY: every PJRT plugin exports this symbol with this type.
     let entry = unsafe { library.get::<sys::GetPjrtApi>(c"GetPjrtApi") }
         .map_err(|_| PjrtError::NoEntryPoint { path: path.to_owned() })?;
     // SAFETY: as above; it takes nothing.
     let start = unsafe { entry() };
-    // From here on the library's code has run: it stays (see `Library`).
+    // The library's code has run by now, so the library stays loaded (see `Library`).
     let _ = ManuallyDrop::new(library);
     NonNull::new(start.cast_mut()).ok_or_else(|| PjrtError::NullApi { path: path.to_owned() })
 }
 
-/// The table's version, if this library can work with it.
+/// The table's version, if this library supports it.
 fn check(path: &Path, table: Table) -> Result<ApiVersion, PjrtError> {
     let too_short = || PjrtError::TableTooShort {
         path: path.to_owned(),
         struct_size: table.struct_size,
         needed: Table::NEEDED,
     };
-    // SAFETY: the version stands at the same place in every table, so that it can be read before
-    // anything else is known.
+    // SAFETY: the version is at the same offset in every table, so it can be read before anything
+    // else is known.
     let version = unsafe { table.field::<sys::ApiVersion>(offset_of!(sys::Api, pjrt_api_version)) }
         .ok_or_else(too_short)?;
     let plugin = ApiVersion { major: version.major_version, minor: version.minor_version };
@@ -193,17 +194,17 @@ fn check(path: &Path, table: Table) -> Result<ApiVersion, PjrtError> {
     Ok(plugin)
 }
 
-/// The extensions along a chain: what each is, and its table.
+/// The extensions along a chain: the kind and the table of each.
 ///
 /// # Safety
 ///
-/// `next` is null or starts a chain of extensions that stay valid for good.
+/// `next` is null or starts a chain of extensions that stay valid for the rest of the process.
 unsafe fn extensions(mut next: *const sys::ExtensionBase) -> Vec<(sys::ExtensionType, Table)> {
-    // Plugins have about twenty; the bound is for a chain that bites its tail.
+    // Plugins have about twenty; the limit guards against a chain that is a cycle.
     const AT_MOST: usize = 256;
     let mut chain = Vec::new();
     while let Some(start) = NonNull::new(next.cast_mut()).filter(|_| chain.len() < AT_MOST) {
-        // SAFETY: the caller's word, and not null.
+        // SAFETY: the pointer is not null, and the caller vouches for the rest.
         let extension = unsafe { start.read() };
         // SAFETY: as above; every extension starts with its size.
         chain.push((extension.r#type, unsafe { Table::new(start) }));

@@ -1,4 +1,4 @@
-//! Programs as plugins take them.
+//! In which forms does a plugin take a program?
 
 use std::ffi::c_char;
 use std::fmt;
@@ -33,7 +33,7 @@ impl fmt::Display for ProgramFormat {
 /// A program to compile.
 #[derive(Clone, Copy)]
 pub struct Program<'a> {
-    /// How `code` is written.
+    /// The format of `code`.
     pub format: ProgramFormat,
     /// The program's text or bytes.
     pub code: &'a [u8],
@@ -50,10 +50,10 @@ impl<'a> Program<'a> {
         Self { format: ProgramFormat::Hlo, code }
     }
 
-    /// The C form. It owns what it points to.
+    /// The program in its C form, which owns the code that it points to.
     pub(super) fn to_c(self) -> CProgram {
-        // MLIR's parser looks for the end at a zero byte, whatever the size says (libtpu reads on
-        // into what follows otherwise).
+        // MLIR's parser expects a zero byte at the end, whatever the size says; without one, libtpu
+        // reads on into the memory that follows.
         let mut code = Vec::with_capacity(self.code.len() + 1);
         code.extend_from_slice(self.code);
         code.push(0);
@@ -69,15 +69,15 @@ impl<'a> Program<'a> {
     }
 }
 
-/// A program as the C API takes it, with the code it points to.
+/// A program as the C API takes it, together with the code that it points to.
 pub(super) struct CProgram {
     raw: sys::Program,
-    #[allow(dead_code, reason = "held for `raw` to point into")]
+    #[allow(dead_code, reason = "keeps the code alive that `raw` points to")]
     code: Vec<u8>,
 }
 
 impl CProgram {
-    /// Valid for as long as this lives.
+    /// The pointer is valid for as long as `self` lives.
     pub(super) fn as_ptr(&self) -> *const sys::Program {
         &raw const self.raw
     }

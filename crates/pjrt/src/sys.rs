@@ -1,18 +1,18 @@
-//! The C layouts of the PJRT C API, version 0.81.
+//! What do the structs and functions of PJRT's C API, version 0.81, look like in memory?
 //!
 //! Rust names are the C names without `PJRT_` and underscores: `PJRT_Client_Compile_Args` is
 //! [`ClientCompileArgs`]. Every C name is kept beside its layout in [`STRUCTS`], [`ENUMS`] and
 //! [`FUNCTIONS`], which the macros below fill, so that `tests/cpu/pjrt_layout.rs` can compare each
 //! size, offset and value with what a C compiler makes of the real header.
 //!
-//! What holds throughout:
+//! Rules for all of them:
 //! - Every args struct starts with `struct_size`, by which the plugin knows which fields its caller
 //!   has. It counts up to the last field, without the padding behind it. [`Args::new`] fills it and
 //!   zeroes the rest.
 //! - A plugin's [`Api`] may be shorter or longer than the one here. Never make a reference to it or
 //!   copy it whole: read a function through its [`Call::OFFSET`] once the table's own `struct_size`
 //!   says that it is there (see `call.rs`).
-//! - C enums are integers here, not Rust enums: a newer plugin may answer a value that this page
+//! - C enums are integers here, not Rust enums: a newer plugin may return a value that this file
 //!   does not know.
 #![expect(
     missing_docs,
@@ -29,11 +29,11 @@ use std::mem::{MaybeUninit, offset_of, size_of};
 
 /// Version of the header that these layouts were transcribed from.
 pub const API_MAJOR: c_int = 0;
-/// Minor version of that header: what a plugin reports beyond it may have more functions, and
-/// longer structs.
+/// Minor version of that header. A plugin with a higher one may have more functions and longer
+/// structs.
 pub const API_MINOR: c_int = 81;
 
-/// Where a field lies in its struct, in bytes.
+/// The offset of a field in its struct, in bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct FieldLayout {
     /// The field's name in C.
@@ -49,7 +49,7 @@ pub struct StructLayout {
     pub c_name: &'static str,
     /// `sizeof`, trailing padding included.
     pub size: usize,
-    /// What `struct_size` is set to; `None` for a struct that has no such field.
+    /// The value of the field `struct_size`; `None` for a struct without that field.
     pub struct_size: Option<usize>,
     pub fields: &'static [FieldLayout],
 }
@@ -71,7 +71,7 @@ pub struct EnumLayout {
 /// The type is `repr(C)`, starts with `struct_size: usize`, and all-zero bytes are a valid value of
 /// it.
 pub unsafe trait Args: Sized {
-    /// Bytes up to the end of the last field: what C calls `PJRT_..._STRUCT_SIZE`.
+    /// Bytes up to the end of the last field, which C calls `PJRT_..._STRUCT_SIZE`.
     const STRUCT_SIZE: usize;
 
     /// A zeroed struct with its `struct_size` set.
@@ -86,7 +86,8 @@ pub unsafe trait Args: Sized {
     }
 }
 
-/// Args struct of one function of [`Api`]: names the function and says where the table holds it.
+/// Args struct of one function of [`Api`]; it gives the function's name and its offset in the
+/// table.
 ///
 /// # Safety
 ///
@@ -98,14 +99,14 @@ pub unsafe trait Call: Args {
     const OFFSET: usize;
 }
 
-/// A function of the table; null when it succeeded.
+/// A function of the table; it returns null when it succeeded.
 pub type Function<A> = unsafe extern "C" fn(*mut A) -> *mut Error;
 
-/// What a plugin exports as `GetPjrtApi`.
+/// The type of the function that a plugin exports as `GetPjrtApi`.
 pub type GetPjrtApi = unsafe extern "C" fn() -> *const Api;
 
 macro_rules! field_name {
-    // `r#` is Rust's, not C's.
+    // `r#` belongs to Rust's name, not to C's.
     (r#type) => {
         "type"
     };
@@ -125,7 +126,7 @@ const fn end_of_last(fields: &[FieldLayout]) -> usize {
     last.offset + last.size
 }
 
-/// Opaque types: only ever behind a pointer that the plugin made.
+/// Opaque types: used only through pointers that the plugin made.
 macro_rules! opaque {
     ($($name:ident = $c:literal)*) => {$(
         #[doc = concat!("`", $c, "`, which only the plugin can look into.")]
@@ -151,7 +152,7 @@ macro_rules! enums {
             }
         )*
 
-        /// Every enum of this page.
+        /// Every enum of this file.
         pub const ENUMS: &[EnumLayout] = &[$(
             EnumLayout { c_name: $c, size: size_of::<$name>(), values: &[$(($cvalue, $number)),*] },
         )*];
@@ -195,7 +196,7 @@ macro_rules! structs {
     };
 }
 
-/// Structs that start otherwise, with every field written out.
+/// Structs that start differently; every field is written out.
 macro_rules! odd_structs {
     ($($name:ident = $c:literal { $($field:ident: $type:ty),* $(,)? })*) => {
         $(
@@ -219,10 +220,10 @@ macro_rules! api {
         returning nothing { $($quiet:ident: $quiet_args:ident = $quiet_c:literal,)* }
         returning an error { $($field:ident: $args:ident = $c:literal,)* }
     ) => {
-        /// `PJRT_Api`: the table of functions that a plugin hands out.
+        /// `PJRT_Api`: the table of functions that a plugin returns.
         ///
-        /// For making a table of one's own. A plugin's table is read through [`Call`], never
-        /// through a reference to this.
+        /// This type is for making a new table. A plugin's table is read through [`Call`], never
+        /// through a reference to this type.
         #[derive(Clone, Copy)]
         #[repr(C)]
         pub struct Api {
@@ -239,7 +240,7 @@ macro_rules! api {
         }
 
         $(
-            // SAFETY: the table's field there is declared with this very type, right above.
+            // SAFETY: the table's field at that offset is declared with this type, right above.
             unsafe impl Call for $args {
                 const FUNCTION: &'static str = $c;
                 const OFFSET: usize = offset_of!(Api, $field);
@@ -274,11 +275,11 @@ opaque! {
     CopyToDeviceStream = "PJRT_CopyToDeviceStream"
 }
 
-/// `PJRT_CallbackError`: makes an error of the plugin's, for a callback to return.
+/// `PJRT_CallbackError`: makes an error in the plugin's form, which a callback can return.
 pub type CallbackError =
     Option<unsafe extern "C" fn(ErrorCode, *const c_char, usize) -> *mut Error>;
-/// `PJRT_Event_OnReadyCallback`: is handed the event's error (null if none), which it then owns,
-/// and the user's pointer.
+/// `PJRT_Event_OnReadyCallback`: receives the event's error (null if there is none), which it then
+/// owns, and the user's pointer.
 pub type EventOnReadyCallback = Option<unsafe extern "C" fn(*mut Error, *mut c_void)>;
 /// `PJRT_KeyValueGetCallback`.
 pub type KeyValueGetCallback =
@@ -300,7 +301,7 @@ pub type SendCallback = Option<
 /// `PJRT_RecvCallback`.
 pub type RecvCallback = Option<unsafe extern "C" fn(*mut CopyToDeviceStream, *mut c_void)>;
 
-/// The value of a [`NamedValue`]; its `type` says which.
+/// The value of a [`NamedValue`]; the field `type` of that struct says which member it is.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub union NamedValueUnion {
@@ -311,7 +312,7 @@ pub union NamedValueUnion {
     pub bool_value: bool,
 }
 
-/// The layout in a [`BufferMemoryLayout`]; its `type` says which.
+/// The layout in a [`BufferMemoryLayout`]; the field `type` of that struct says which member it is.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub union BufferMemoryLayoutUnion {
@@ -333,7 +334,8 @@ odd_structs! {
 }
 
 structs! {
-    // The unions of these two have no name in C: their first member stands for them there.
+    // The unions of these two structs have no name in C, so the tables name each union's first
+    // member.
     NamedValue = "PJRT_NamedValue" {
         name: *const c_char, name_size: usize, r#type: NamedValueType, value: NamedValueUnion, value_size: usize,
     }
@@ -756,8 +758,8 @@ enums! {
 }
 
 impl ExtensionType {
-    /// The extension's name in C, without what all of them start with; `None` for one that this
-    /// page does not know.
+    /// The extension's name in C, without the common prefix; `None` for one that this file does not
+    /// know.
     pub fn name(self) -> Option<&'static str> {
         if self == abi_version::ABI_VERSION {
             return Some("AbiVersion");
@@ -770,7 +772,7 @@ impl ExtensionType {
 
 pub mod abi_version;
 
-/// Every struct of this page but [`Api`], whose functions are in [`FUNCTIONS`].
+/// Every struct of this file except [`Api`], whose functions are in [`FUNCTIONS`].
 pub const STRUCTS: &[&[StructLayout]] = &[ODD_STRUCTS, PLAIN_STRUCTS];
 
 api! {

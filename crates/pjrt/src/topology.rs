@@ -1,5 +1,5 @@
-//! Topologies: what kind of devices there are and how they are joined; and compiling for one that
-//! is not here.
+//! Which devices are there and how are they connected, and how does a program compile for devices
+//! that are not here?
 
 use std::collections::BTreeMap;
 use std::ffi::c_char;
@@ -15,16 +15,17 @@ use super::program::Program;
 use super::sys;
 use super::value::{self, Value};
 
-/// A topology, made by name or a client's own.
+/// A topology: one made by name, or a client's own.
 pub struct Topology {
     plugin: Plugin,
     raw: Handle<sys::TopologyDescription>,
-    /// Whose it is; `None`: ours.
+    /// The client that owns it; `None` where it is owned here.
     client: Option<Client>,
 }
 
 impl Topology {
-    /// A topology by its name, such as `v5e:1x1`. Plugins name their own; XLA:CPU offers none.
+    /// A topology by its name, such as `v5e:1x1`. Each plugin defines its names; XLA:CPU offers
+    /// none.
     pub fn create(
         plugin: &Plugin,
         name: &str,
@@ -50,7 +51,7 @@ impl Topology {
         Ok(Self { plugin: plugin.clone(), raw, client: None })
     }
 
-    /// Wraps the topology that `client` answered as its own.
+    /// Wraps the topology that `client` returned as its own.
     pub(super) fn of_client(
         client: &Client,
         raw: *mut sys::TopologyDescription,
@@ -59,7 +60,7 @@ impl Topology {
         Ok(Self { plugin: client.plugin().clone(), raw, client: Some(client.clone()) })
     }
 
-    /// The plugin it is of.
+    /// The plugin that it belongs to.
     pub fn plugin(&self) -> &Plugin {
         &self.plugin
     }
@@ -68,7 +69,7 @@ impl Topology {
         self.raw.as_ptr()
     }
 
-    /// Such as `cpu` or `tpu`.
+    /// The platform's name, such as `cpu` or `tpu`.
     pub fn platform_name(&self) -> Result<String, PjrtError> {
         let mut args = sys::TopologyDescriptionPlatformNameArgs {
             topology: self.as_ptr(),
@@ -81,7 +82,7 @@ impl Topology {
         }
     }
 
-    /// Which build of the platform.
+    /// The build of the platform.
     pub fn platform_version(&self) -> Result<String, PjrtError> {
         let mut args = sys::TopologyDescriptionPlatformVersionArgs {
             topology: self.as_ptr(),
@@ -108,14 +109,14 @@ impl Topology {
         let function = <sys::TopologyDescriptionGetDeviceDescriptionsArgs as sys::Call>::FUNCTION;
         descriptions
             .iter()
-            // SAFETY: a description of this topology's.
+            // SAFETY: the description belongs to this topology.
             .map(|&raw| unsafe {
                 DeviceDescription::read(&self.plugin, Handle::new(raw, function)?)
             })
             .collect()
     }
 
-    /// What else the platform tells of it.
+    /// Further properties that the platform reports.
     pub fn attributes(&self) -> Result<BTreeMap<String, Value>, PjrtError> {
         let mut args =
             sys::TopologyDescriptionAttributesArgs { topology: self.as_ptr(), ..sys::Args::new() };
@@ -126,13 +127,13 @@ impl Topology {
         }
     }
 
-    /// The plugin's bytes for it: equal over processes, and on XLA:CPU they list the host's
-    /// features.
+    /// The plugin's bytes for the topology. They are equal in all processes; on XLA:CPU they list
+    /// the host's features.
     pub fn serialize(&self) -> Result<Vec<u8>, PjrtError> {
         let mut args =
             sys::TopologyDescriptionSerializeArgs { topology: self.as_ptr(), ..sys::Args::new() };
-        // SAFETY: the topology is live; the bytes live until the deleter is called on what backs
-        // them.
+        // SAFETY: the topology is live; the bytes live until the deleter is called on the object
+        // behind them.
         unsafe {
             self.plugin.call(&mut args)?;
             let copy = bytes(args.serialized_bytes, args.serialized_bytes_size);
@@ -147,7 +148,7 @@ impl Topology {
 impl Drop for Topology {
     fn drop(&mut self) {
         if self.client.is_none() {
-            // SAFETY: made by `create`, so ours, and this is its last use.
+            // SAFETY: `create` made it, so it is owned here, and this is its last use.
             unsafe {
                 self.plugin.destroy(sys::TopologyDescriptionDestroyArgs {
                     topology: self.as_ptr(),
@@ -158,10 +159,11 @@ impl Drop for Topology {
     }
 }
 
-/// Compiles `program` for `topology`, whose devices need not be here. `options` are those of
+/// Compiles `program` for `topology`, whose devices need not be here. `options` come from
 /// [`options::encode`].
 ///
-/// A `client` lets the plugin look at real devices; it must be of the topology's plugin.
+/// With a `client`, the plugin can examine real devices; the client must be of the topology's
+/// plugin.
 pub fn compile_ahead(
     topology: &Topology,
     program: Program<'_>,
@@ -184,7 +186,7 @@ pub fn compile_ahead(
     };
     // SAFETY: topology and client are live and of one plugin; program and options outlive the call.
     unsafe { plugin.call(&mut args) }?;
-    // SAFETY: just made, and ours.
+    // SAFETY: it was just made, and nobody else owns it.
     unsafe {
         Executable::own(plugin, client, args.executable, <sys::CompileArgs as sys::Call>::FUNCTION)
     }

@@ -1,4 +1,4 @@
-//! Named values: attributes, options and properties.
+//! How do attributes, options and properties pass between Rust and a plugin? As named values.
 
 use std::collections::BTreeMap;
 use std::ffi::c_char;
@@ -18,11 +18,12 @@ pub enum Value {
     IntList(Vec<i64>),
     /// A number.
     Float(f32),
-    /// Yes or no.
+    /// True or false.
     Bool(bool),
 }
 
-/// Copies what a plugin lists; values of a type that this library does not know are left out.
+/// Copies the named values of a plugin; values of a type that this library does not know are left
+/// out.
 ///
 /// # Safety
 ///
@@ -34,16 +35,16 @@ pub(super) unsafe fn read_all(
     if first.is_null() || count == 0 {
         return BTreeMap::new();
     }
-    // SAFETY: there is at least one, by the caller's word; `struct_size` is its first field.
+    // SAFETY: the caller vouches that there is at least one; `struct_size` is its first field.
     let struct_size = unsafe { first.cast::<usize>().read() };
-    // A newer plugin's may be longer; some leave the size unset.
+    // The values of a newer plugin may be longer; some plugins leave the size unset.
     let stride = struct_size
         .max(size_of::<sys::NamedValue>())
         .next_multiple_of(align_of::<sys::NamedValue>());
     (0..count)
         .filter_map(|index| {
-            // SAFETY: the caller's word: `count` values lie there, each as long as the plugin says;
-            // the fields read are in all of them.
+            // SAFETY: the caller vouches for `count` values, each as long as the plugin says; all
+            // of them have the fields that are read.
             unsafe { read(&first.byte_add(index * stride).read()) }
         })
         .collect()
@@ -51,10 +52,9 @@ pub(super) unsafe fn read_all(
 
 /// # Safety
 ///
-/// Pointers in `named` are valid for their counts.
+/// The pointers in `named` are valid for their counts.
 unsafe fn read(named: &sys::NamedValue) -> Option<(String, Value)> {
-    // SAFETY: the caller's word for the name; for the value, the union's member is the one that
-    // `type` names.
+    // SAFETY: the caller vouches for the name; the value's member is the one that `type` names.
     unsafe {
         let name = text(named.name, named.name_size);
         let value = match named.r#type {
@@ -73,7 +73,7 @@ unsafe fn read(named: &sys::NamedValue) -> Option<(String, Value)> {
     }
 }
 
-/// The C form of options; it borrows them.
+/// The options in their C form, which borrows them.
 pub(super) fn to_c(options: &[(&str, Value)]) -> Vec<sys::NamedValue> {
     options.iter().map(|(name, value)| one_to_c(name, value)).collect()
 }
@@ -125,7 +125,7 @@ mod tests {
             ("bool", Value::Bool(true)),
         ];
         let c = to_c(&options);
-        // SAFETY: `c` borrows `options`, which lives on.
+        // SAFETY: `c` borrows `options`, which is still alive.
         let back = unsafe { read_all(c.as_ptr(), c.len()) };
         assert_eq!(
             back,
@@ -143,7 +143,7 @@ mod tests {
             Longer(named, u64::MAX)
         };
         let values = [longer("a", 1), longer("b", 2)];
-        // SAFETY: two values of the size that they give.
+        // SAFETY: there are two values, of the size that they state.
         let read = unsafe { read_all(values.as_ptr().cast(), 2) };
         assert_eq!(
             read,

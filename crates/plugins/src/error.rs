@@ -1,17 +1,17 @@
-//! What can go wrong while a plugin is looked for or installed.
+//! Why was no plugin found, or why could it not be installed?
 
 use std::path::PathBuf;
 
 use super::{Found, PluginName};
 
-/// Why no plugin was found.
+/// The reasons why no plugin was found.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FindError {
-    /// The path that was asked for, or an environment variable, points at no file.
+    /// The path that was asked for, or that an environment variable names, has no file.
     #[error("{origin} is {path}, and there is no file: correct or remove it", path = .path.display())]
     Dangling {
-        /// Which plugin was looked for.
+        /// The plugin that was looked for.
         name: PluginName,
         /// What named the path.
         origin: super::Origin,
@@ -26,7 +26,7 @@ pub enum FindError {
     Nowhere(Box<Found>),
 }
 
-/// Why a plugin could not be installed.
+/// The reasons why a plugin could not be installed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum InstallError {
@@ -39,12 +39,12 @@ pub enum InstallError {
     NotOffered {
         /// The plugin that was asked for.
         name: PluginName,
-        /// What to give to pip.
+        /// The requirement to give to pip.
         requirement: &'static str,
         /// The library's path in site-packages.
         library: &'static str,
     },
-    /// There is a pin, but none for this platform.
+    /// The plugin has a pin, but not for this platform.
     #[error(
         "there is no pinned wheel of {name} for {os} on {arch}: set {variable} to a PJRT plugin built for it",
         variable = .name.variable()
@@ -52,9 +52,9 @@ pub enum InstallError {
     NoWheel {
         /// The plugin that was asked for.
         name: PluginName,
-        /// The operating system, as [`std::env::consts::OS`] has it.
+        /// The operating system, as in [`std::env::consts::OS`].
         os: String,
-        /// The architecture, as [`std::env::consts::ARCH`] has it.
+        /// The architecture, as in [`std::env::consts::ARCH`].
         arch: String,
     },
     /// No libtorch is pinned for this platform.
@@ -64,9 +64,9 @@ pub enum InstallError {
     NoLibtorch {
         /// The set that was asked for.
         set: super::LibtorchSet,
-        /// The operating system, as [`std::env::consts::OS`] has it.
+        /// The operating system, as in [`std::env::consts::OS`].
         os: &'static str,
-        /// The architecture, as [`std::env::consts::ARCH`] has it.
+        /// The architecture, as in [`std::env::consts::ARCH`].
         arch: &'static str,
         /// The version that is wanted.
         version: &'static str,
@@ -82,10 +82,10 @@ pub enum InstallError {
     NoPython {
         /// The command that was tried.
         python: String,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// Python is there, pip is not.
+    /// Python is installed, but pip is not.
     #[error(
         "`{python}` has no pip outside of the user's own site-packages, which isolated mode leaves out: install it \
          (`{python} -m ensurepip`, or on Debian and Ubuntu `apt install python3-pip`), or give a wheel that is already here"
@@ -97,19 +97,19 @@ pub enum InstallError {
     /// pip ended with an error.
     #[error("pip could not download {requirement} ({status}):\n{last_lines}")]
     Download {
-        /// What pip was asked for.
+        /// The requirement that pip was given.
         requirement: String,
-        /// How it ended.
+        /// Its exit status.
         status: std::process::ExitStatus,
         /// The last lines that it wrote.
         last_lines: String,
     },
-    /// pip succeeded, but left another file than the pinned one.
+    /// pip succeeded, but downloaded another file than the pinned one.
     #[error("pip downloaded {found:?} where {wheel} was pinned")]
     AnotherWheel {
         /// The wheel's pinned name.
         wheel: String,
-        /// The files that it left.
+        /// The files that it downloaded.
         found: Vec<String>,
     },
     /// The wheel is not the one that is pinned. Nothing was installed.
@@ -135,7 +135,7 @@ pub enum InstallError {
     Unreadable {
         /// The wheel.
         path: PathBuf,
-        /// What the zip reader said.
+        /// The zip reader's message.
         message: String,
     },
     /// A member's name leads out of the folder that it is unpacked into.
@@ -154,7 +154,7 @@ pub enum InstallError {
         /// The member's name.
         member: String,
     },
-    /// A member unpacks to another size than the pinned one.
+    /// The unpacked size of a member is not the pinned size.
     #[error(
         "{member} in {path} should be {expected_bytes} bytes and is {found_bytes}; nothing was installed",
         path = .path.display()
@@ -166,29 +166,29 @@ pub enum InstallError {
         member: String,
         /// The pinned size.
         expected_bytes: u64,
-        /// Its own size, or the pinned one plus 1 where reading stopped there.
+        /// Its own size; the pinned one plus 1 where reading stopped there.
         found_bytes: u64,
     },
     /// A file or folder could not be read or written.
     #[error("could not {action} {path}: {source}", path = .path.display())]
     Io {
-        /// What was tried, as a verb.
+        /// The action that failed, as a verb.
         action: &'static str,
-        /// On what.
+        /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
     /// The caller asked to stop.
     #[error("the install of {what} was cancelled; nothing was installed")]
     Cancelled {
-        /// What was being installed: a plugin, or else the wheel's distribution.
+        /// What was being installed: a plugin, or otherwise the wheel's distribution.
         what: String,
     },
 }
 
 impl InstallError {
-    /// For `map_err`: names the action and the path of an I/O error.
+    /// For `map_err`: adds the action and the path to an I/O error.
     pub(super) fn io(
         action: &'static str,
         path: impl Into<PathBuf>,

@@ -1,4 +1,4 @@
-//! Looks for a plugin, and keeps a record of every place it looked at.
+//! Where is a plugin, and where was it looked for? The search keeps a record of every place.
 
 use std::cmp::Reverse;
 use std::ffi::OsString;
@@ -17,7 +17,7 @@ use super::{FindError, Manifest, PluginName, data_dir, process_env, site_package
 pub struct Lookup<'a> {
     /// Reads an environment variable.
     pub env: &'a dyn Fn(&str) -> Option<OsString>,
-    /// A path that wins over everything else.
+    /// A path that takes precedence over everything else.
     pub explicit: Option<PathBuf>,
     /// The folder that [`super::Installer`] installs into.
     pub data_dir: Option<PathBuf>,
@@ -50,7 +50,7 @@ impl std::fmt::Debug for Lookup<'_> {
 
 /// What named a place.
 ///
-/// In JSON a word: `explicit`, `data-folder`, `site-packages`, or the variable's name.
+/// In JSON this is one word: `explicit`, `data-folder`, `site-packages`, or the variable's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
     /// [`Lookup::explicit`].
@@ -91,11 +91,11 @@ impl Serialize for Origin {
 pub enum Outcome {
     /// The library is there.
     Found,
-    /// Nothing is there, which is how it should be in most places.
+    /// Nothing is there, which is normal for most places.
     Absent,
-    /// Somebody named this path, and there is no file.
+    /// Somebody named this path, but it has no file.
     Dangling,
-    /// An install is there that is not as it was made; it is passed over.
+    /// An install is there that differs from what was installed; it is skipped.
     Damaged {
         /// How it differs.
         reason: String,
@@ -118,7 +118,7 @@ impl std::fmt::Display for Outcome {
 pub struct Place {
     /// What named it.
     pub origin: Origin,
-    /// Where the library would be; a folder where even the version is open.
+    /// Where the library would be; a folder where the version is not known either.
     #[serde(serialize_with = "path_as_text")]
     pub path: PathBuf,
     /// What was there.
@@ -133,7 +133,7 @@ pub struct Plugin {
     pub path: PathBuf,
     /// What named the place.
     pub origin: Origin,
-    /// The version of the wheel that it came in, where something beside it tells.
+    /// The version of the wheel that it came in; `None` where nothing beside it says.
     pub version: Option<String>,
     /// The library's size.
     pub bytes: u64,
@@ -144,10 +144,10 @@ pub struct Plugin {
 pub struct Found {
     /// What was looked for.
     pub name: PluginName,
-    /// The plugin to use: the first that was found, and none where an explicit path or variable
-    /// points at nothing.
+    /// The plugin to use: the first one that was found. `None` where an explicit path or a variable
+    /// names a file that does not exist.
     pub plugin: Option<Plugin>,
-    /// All places in order, those after the first find too.
+    /// All places in order, including those after the first find.
     pub places: Vec<Place>,
 }
 
@@ -167,7 +167,7 @@ impl Found {
         }
     }
 
-    /// The place that somebody named and that holds no file, where it is the one that counts.
+    /// The place that decides the search, where somebody named it and it has no file.
     pub fn dangling(&self) -> Option<&Place> {
         self.places
             .iter()
@@ -175,7 +175,7 @@ impl Found {
             .filter(|place| place.outcome == Outcome::Dangling)
     }
 
-    /// Every place on a line of its own: what named it, the path, the outcome.
+    /// Every place on its own line: what named it, the path, the outcome.
     pub fn places_in_words(&self) -> String {
         let mut text = String::new();
         for place in &self.places {
@@ -196,7 +196,7 @@ impl Found {
         text
     }
 
-    /// What to do about a plugin that is nowhere.
+    /// The advice for a plugin that was not found.
     pub(super) fn advice(&self) -> String {
         match super::pin(self.name) {
             Ok(_) => {
@@ -262,7 +262,7 @@ impl Found {
     }
 }
 
-/// Looks for one plugin. Starts no process and loads nothing.
+/// Looks for one plugin. Starts no process and loads no library.
 pub fn find(name: PluginName, lookup: &Lookup<'_>) -> Found {
     let mut found = Found { name, plugin: None, places: Vec::new() };
     let absolute = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
@@ -289,7 +289,7 @@ pub fn find(name: PluginName, lookup: &Lookup<'_>) -> Found {
     found
 }
 
-/// Where Python has MLX, in words; it is Apple's framework, and reported only.
+/// Where Python has MLX, as text. MLX is Apple's framework; preheat only reports it.
 pub fn find_mlx(lookup: &Lookup<'_>) -> Option<String> {
     let folder = lookup.site_packages.iter().find(|folder| folder.join("mlx").is_dir())?;
     let version = distribution_version(folder, &["mlx"])

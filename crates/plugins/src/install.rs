@@ -1,4 +1,5 @@
-//! Installs a pinned plugin: download, verify, unpack, rename into place.
+//! How is a pinned plugin installed? By downloading, verifying, unpacking, and renaming it into
+//! place.
 
 use std::cell::Cell;
 use std::ffi::OsString;
@@ -13,34 +14,34 @@ use super::manifest::MANIFEST_FILE;
 use super::site_packages::folders_in;
 use super::{InstallError, InstalledFile, Manifest, Pin, Wheel, data_dir, pip, process_env, wheel};
 
-/// How often a held lock is tried again, and with it the cancellation.
+/// How often a lock that is held is tried again, and the cancellation is checked.
 const LOCK_POLL: Duration = Duration::from_millis(100);
 
-/// Where an install is.
+/// What an install is doing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Progress {
-    /// Another process installs the same plugin; this one waits for it.
+    /// Waiting: another process is installing the same plugin.
     Waiting,
-    /// The wheel comes in.
+    /// Downloading the wheel.
     Download {
-        /// What is on disk.
+        /// The bytes that are on disk.
         done_bytes: u64,
         /// The wheel's size.
         total_bytes: u64,
     },
-    /// The wheel's sha256 is taken.
+    /// Computing the wheel's sha256.
     Verify {
-        /// What has been read.
+        /// The bytes that have been read.
         done_bytes: u64,
         /// The wheel's size.
         total_bytes: u64,
     },
-    /// A file is unpacked.
+    /// Unpacking a file.
     Unpack {
         /// Its path in the plugin's folder.
         file: String,
-        /// What has been written.
+        /// The bytes that have been written.
         done_bytes: u64,
         /// The file's size.
         total_bytes: u64,
@@ -59,16 +60,16 @@ pub enum Source {
     Wheel(PathBuf),
 }
 
-/// A plugin that is in place.
+/// A plugin that is installed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Installation {
     /// The plugin's folder.
     pub folder: PathBuf,
     /// The library in it.
     pub library: PathBuf,
-    /// What stands in `plugin.json`.
+    /// The content of `plugin.json`.
     pub manifest: Manifest,
-    /// Whether it was there before, intact, so that nothing was downloaded or written.
+    /// Whether it was installed and intact before, so that nothing was downloaded or written.
     pub already_installed: bool,
 }
 
@@ -78,11 +79,12 @@ pub struct Installer<'a> {
     pub data_dir: PathBuf,
     /// Where wheels come from.
     pub source: Source,
-    /// Install again even where an intact install is there.
+    /// Whether to install again where an intact install exists.
     pub force: bool,
     /// Called often, from the thread that installs.
     pub progress: &'a dyn Fn(Progress),
-    /// Asked at least every 100 ms; once it says yes, the install stops and leaves nothing.
+    /// Called at least every 100 ms. Once it returns `true`, the install stops and leaves nothing
+    /// behind.
     pub cancelled: &'a dyn Fn() -> bool,
 }
 
@@ -98,8 +100,8 @@ impl std::fmt::Debug for Installer<'_> {
 }
 
 impl Installer<'static> {
-    /// Installs into the user's data folder, through `python3`, silently and without a way to
-    /// cancel.
+    /// Installs into the user's data folder, through `python3`, without reporting progress and
+    /// without a way to cancel.
     pub fn from_process() -> Result<Self, InstallError> {
         let data_dir = data_dir(&process_env).ok_or(InstallError::NoDataFolder)?;
         Ok(Self::new(data_dir))
@@ -113,8 +115,8 @@ impl Installer<'static> {
 }
 
 impl Installer<'_> {
-    /// Makes sure that the plugin which `pin` describes is in place. Safe to call from several
-    /// processes at once: one installs, the others wait and find it there.
+    /// Makes sure that the plugin of `pin` is installed. Several processes may call this at the
+    /// same time: one installs, and the others wait and then find the plugin installed.
     pub fn install(&self, pin: &Pin<'_>) -> Result<Installation, InstallError> {
         let watch =
             Watch { what: pin.name.as_str(), progress: self.progress, cancelled: self.cancelled };
@@ -156,10 +158,10 @@ impl Installer<'_> {
         Ok(installation(target, manifest, false))
     }
 
-    /// Makes sure that what is chosen from a wheel that holds no plugin is unpacked into `folder`,
-    /// which must be there and is not emptied. `choose` is given the name of every member and says
-    /// where in `folder` it goes, if anywhere. The wheel comes through the same download and the
-    /// same checks as a plugin's. The files are not yet durable when this returns.
+    /// Makes sure that members chosen from a wheel without a plugin are unpacked into `folder`,
+    /// which must exist and is not emptied. `choose` receives the name of every member and returns
+    /// its path in `folder`, or `None` for a member that is left out. The wheel is downloaded and
+    /// checked in the same way as a plugin's. The files are not yet durable when this returns.
     pub fn unpack(
         &self,
         wheel: &Wheel<'_>,
@@ -197,7 +199,7 @@ fn installation(folder: PathBuf, manifest: Manifest, already_installed: bool) ->
     }
 }
 
-/// Who is told how far an install is, and who can stop it.
+/// Who is told of an install's progress, and who can stop it.
 pub(super) struct Watch<'a> {
     pub what: &'a str,
     pub progress: &'a dyn Fn(Progress),
@@ -214,7 +216,7 @@ impl Watch<'_> {
     }
 }
 
-/// Takes the plugin's lock; the kernel gives it back when the file is dropped, or the process ends.
+/// Takes the plugin's lock. The kernel releases it when the file is dropped or the process ends.
 pub(super) fn lock(path: &Path, watch: &Watch<'_>) -> Result<File, InstallError> {
     let file = File::options()
         .create(true)
@@ -239,14 +241,14 @@ pub(super) fn lock(path: &Path, watch: &Watch<'_>) -> Result<File, InstallError>
     }
 }
 
-/// A folder for one install under way, in the file system that it ends in; removed when dropped.
+/// A temporary folder for one install, in the file system of the destination; removed when dropped.
 pub(super) struct Staging {
     folder: TempDir,
 }
 
 impl Staging {
-    /// Must be called with the plugin's lock held: what other installs of it left is then left
-    /// over, and is removed.
+    /// Must be called while the plugin's lock is held: then any other staging folder of the plugin
+    /// was left behind by an install that ended, and is removed.
     pub(super) fn new(plugins: &Path, name: &str) -> Result<Self, InstallError> {
         let prefix = format!(".staging-{name}-");
         for (file_name, left_over) in folders_in(plugins) {
@@ -276,9 +278,9 @@ fn write_manifest(folder: &Path, manifest: &Manifest) -> Result<(), InstallError
     file.sync_all().map_err(InstallError::io("write", &path))
 }
 
-/// Renames `tree` to `target`, moving what stands there to `replaced` first. A process that has the
-/// old library loaded keeps it. A crash between the two renames leaves the plugin absent, never
-/// half there.
+/// Renames `tree` to `target`, after moving what is there to `replaced`. A process that has the old
+/// library loaded keeps it. After a crash between the two renames the plugin is missing, but never
+/// incomplete.
 pub(super) fn put_in_place(
     tree: &Path,
     target: &Path,
@@ -300,7 +302,7 @@ pub(super) fn put_in_place(
     }
 }
 
-/// Makes the entries of a folder and of those in it durable.
+/// Makes the entries of a folder and of its subfolders durable.
 fn sync_folders(folder: &Path) -> Result<(), InstallError> {
     for (_, inner) in folders_in(folder) {
         sync_folders(&inner)?;

@@ -1,7 +1,7 @@
-//! Native plugins: which there are, where they are looked for, and how they are installed.
+//! Which native plugins are there, where are they looked for, and how are they installed?
 //!
-//! A plugin is a PJRT library that somebody else builds and that this crate loads at run time.
-//! [`find`] looks for one without starting anything; [`Installer`] puts a pinned one into the
+//! A plugin is a PJRT library that somebody else builds and that preheat loads at run time.
+//! [`find`] looks for one without starting anything; [`Installer`] installs a pinned one in the
 //! user's data folder:
 //!
 //! ```text
@@ -9,16 +9,16 @@
 //!   <name>/<version>/          whole or absent: unpacked elsewhere, then renamed into place
 //!     plugin.json              what was installed, from which wheel (`Manifest`)
 //!     <library>.so             and the headers that come with it
-//!   .staging-<name>-XXXXXX/    an install under way; what a killed one leaves goes with the next install
+//!   .staging-<name>-XXXXXX/    an install under way; after a kill, the next one removes it
 //!   .<name>.lock               held by the one process that installs that plugin
 //! ```
 //!
-//! What runs the torch devices is no PJRT library and is kept beside them (`libtorch.rs`): a
-//! libtorch, and the library that calls it.
+//! The torch devices need no PJRT library. What they need is kept beside the plugins
+//! (`libtorch.rs`): a libtorch, and the library that calls it.
 //!
-//! Places are looked at in this order: an explicit path, the plugin's environment variables, the
-//! data folder, Python's site-packages. A variable that points at nothing ends the search with an
-//! error: whoever set it meant it.
+//! The search goes through the places in this order: an explicit path, the plugin's environment
+//! variables, the data folder, Python's site-packages. A variable that names a file which does not
+//! exist ends the search with an error, because whoever set it meant it.
 
 mod error;
 mod find;
@@ -46,7 +46,7 @@ pub use pins::{Member, Pin, Wheel, pin, pin_for};
 use serde::{Deserialize, Serialize};
 pub use site_packages::site_packages_folders;
 
-/// The environment variable that moves the data folder.
+/// The environment variable that names another data folder.
 pub const DATA_DIR_VARIABLE: &str = "PREHEAT_DATA_DIR";
 
 /// A native plugin that preheat knows by name.
@@ -55,7 +55,7 @@ pub const DATA_DIR_VARIABLE: &str = "PREHEAT_DATA_DIR";
 pub enum PluginName {
     /// XLA's CPU backend.
     XlaCpu,
-    /// libtpu, which runs on a TPU and compiles for one anywhere.
+    /// libtpu, which runs on a TPU, and compiles for TPUs on any machine.
     Tpu,
     /// XLA's CUDA backend.
     XlaCuda,
@@ -83,8 +83,7 @@ impl PluginName {
         }
     }
 
-    /// The environment variables that name the library's path, the first that is set being the one
-    /// that counts.
+    /// The environment variables that name the library's path. The first one that is set decides.
     pub const fn variables(self) -> &'static [&'static str] {
         match self {
             Self::XlaCpu => &["PREHEAT_XLA_CPU_PLUGIN"],
@@ -93,7 +92,7 @@ impl PluginName {
         }
     }
 
-    /// The variable of preheat's own, which messages tell people to set.
+    /// preheat's own variable, which messages tell people to set.
     pub const fn variable(self) -> &'static str {
         match self {
             Self::XlaCpu => "PREHEAT_XLA_CPU_PLUGIN",
@@ -109,11 +108,11 @@ impl std::fmt::Display for PluginName {
     }
 }
 
-/// A name that is none of [`PluginName::ALL`].
+/// A name that is not in [`PluginName::ALL`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("there is no plugin named {given:?}: the names are xla-cpu, tpu and xla-cuda")]
 pub struct UnknownPlugin {
-    /// What was asked for.
+    /// The name that was given.
     pub given: String,
 }
 
@@ -128,7 +127,7 @@ impl FromStr for PluginName {
     }
 }
 
-/// The folder that keeps what outlives a cache: `$PREHEAT_DATA_DIR`, else `preheat` in the user's
+/// The folder for data that outlives a cache: `$PREHEAT_DATA_DIR`, else `preheat` in the user's
 /// data folder (`$XDG_DATA_HOME` or `~/.local/share`). `None` where neither the variable nor a home
 /// folder is known.
 pub fn data_dir(env: &dyn Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
@@ -138,7 +137,8 @@ pub fn data_dir(env: &dyn Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
     }
 }
 
-/// Reads the environment of this process; the `env` of a [`Lookup`] outside tests.
+/// Reads a variable from this process's environment; outside tests, this is the `env` of a
+/// [`Lookup`].
 pub fn process_env(variable: &str) -> Option<OsString> {
     std::env::var_os(variable)
 }

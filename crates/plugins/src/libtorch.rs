@@ -1,5 +1,5 @@
-//! libtorch, taken from `PyTorch`'s own wheels: what the torch library is built against and runs
-//! with.
+//! Where does libtorch come from? It is taken from `PyTorch`'s own wheels; the torch library is
+//! built against it and runs with it.
 //!
 //! ```text
 //! <data folder>/torch/
@@ -11,9 +11,9 @@
 //!   2.11.0-cuda13/          the same with what CUDA cards need
 //! ```
 //!
-//! The wheel for Linux is the CUDA build: its `libtorch_cpu.so` is the same in both sets, so one
-//! torch library works with either. It needs two small libraries of CUDA even where there is no
-//! card.
+//! The wheel for Linux is the CUDA build. Its `libtorch_cpu.so` is the same in both sets, so one
+//! torch library works with either. It needs two small libraries of CUDA even on a machine without
+//! a card.
 
 mod pins;
 
@@ -27,11 +27,11 @@ use self::pins::{CPU_LINUX_X86_64, CUDA_LINUX_X86_64, MACOS_AARCH64, Taken};
 use super::install::{Staging, Watch, lock, put_in_place};
 use super::{InstallError, InstalledFile, Installer};
 
-/// libtorch's version, which tch asks for by name.
+/// libtorch's version; tch requires exactly this one.
 const VERSION: &str = "2.11.0";
-/// The file that says what was unpacked.
+/// The file that lists what was unpacked.
 const INSTALLED: &str = "installed.json";
-/// It has some hundred bytes for each of some ten thousand files.
+/// The file has some hundred bytes for each of some ten thousand files.
 const MOST_INSTALLED_BYTES: u64 = 64 << 20;
 /// The file in which torch-sys looks for the version.
 const BUILD_VERSION: &str = "torch/build-version";
@@ -39,17 +39,17 @@ const BUILD_VERSION: &str = "torch/build-version";
 /// Which of libtorch's libraries are installed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LibtorchSet {
-    /// Those for the CPU; on a Mac they have Apple's GPU in them.
+    /// The libraries for the CPU; on a Mac they include those for Apple's GPU.
     Cpu,
-    /// Those for the CPU and for NVIDIA's cards.
+    /// The libraries for the CPU and for NVIDIA's cards.
     Cuda,
 }
 
 impl LibtorchSet {
-    /// Both, the one with more in it first.
+    /// Both sets, the larger one first.
     pub const ALL: [Self; 2] = [Self::Cuda, Self::Cpu];
 
-    /// The set for this machine: with CUDA where an NVIDIA card and its driver are seen.
+    /// The set for this machine: with CUDA where an NVIDIA card and its driver are found.
     pub fn for_this_machine() -> Self {
         let has_card = Path::new("/proc/driver/nvidia/version").exists()
             || Path::new("/dev/nvidiactl").exists();
@@ -77,38 +77,38 @@ impl fmt::Display for LibtorchSet {
     }
 }
 
-/// Under WSL the driver's libraries come from Windows.
+/// Whether CUDA exists under WSL, where the driver's libraries come from Windows.
 fn wsl_has_cuda() -> bool {
     Path::new("/usr/lib/wsl/lib/libcuda.so.1").exists()
 }
 
-/// A libtorch that is in place.
+/// A libtorch that is installed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InstalledLibtorch {
-    /// What tch calls LIBTORCH: the folder with `lib/` and `include/` in it.
+    /// The folder that tch calls LIBTORCH; it contains `lib/` and `include/`.
     pub folder: PathBuf,
     /// Its version.
     pub version: &'static str,
     /// Which libraries it has.
     pub set: LibtorchSet,
-    /// Whether it was there before, so that nothing was downloaded or written.
+    /// Whether it was installed before, so that nothing was downloaded or written.
     pub already_installed: bool,
 }
 
-/// The folder of what runs the torch devices.
+/// The folder of the libraries that run the torch devices.
 pub fn torch_folder(data_dir: &Path) -> PathBuf {
     data_dir.join("torch")
 }
 
-/// The folders of a data folder in which a libtorch's libraries are, once installed; the set with
-/// more in it first.
+/// The folders inside a data folder that hold a libtorch's libraries once it is installed; the
+/// larger set first.
 pub fn libtorch_folders(data_dir: &Path) -> Vec<PathBuf> {
     LibtorchSet::ALL
         .map(|set| torch_folder(data_dir).join(set.folder_name()).join("torch/lib"))
         .to_vec()
 }
 
-/// What `set` is made of on the platform that this crate was built for.
+/// The parts of `set` on the platform that this crate was built for.
 fn recipe(set: LibtorchSet) -> Result<&'static [Taken], InstallError> {
     match (set, std::env::consts::OS, std::env::consts::ARCH) {
         (LibtorchSet::Cpu, "linux", "x86_64") => Ok(CPU_LINUX_X86_64),
@@ -119,11 +119,12 @@ fn recipe(set: LibtorchSet) -> Result<&'static [Taken], InstallError> {
 }
 
 impl Installer<'_> {
-    /// Makes sure that a libtorch is in place, as [`Self::install`] does for a plugin. Its wheels
-    /// come through pip, whatever [`Self::source`] is.
+    /// Makes sure that a libtorch is installed, as [`Self::install`] does for a plugin. Its wheels
+    /// are downloaded with pip, whatever [`Self::source`] is.
     ///
     /// # Errors
-    /// Where there is none for this platform, or a wheel cannot be had or is not the pinned one.
+    /// Where there is none for this platform, or a wheel cannot be downloaded or is not the pinned
+    /// one.
     pub fn install_libtorch(&self, set: LibtorchSet) -> Result<InstalledLibtorch, InstallError> {
         let recipe = recipe(set)?;
         let parent = torch_folder(&self.data_dir);
@@ -181,7 +182,7 @@ impl Installer<'_> {
     }
 }
 
-/// Whether it is a header or a library, and one that not only Python loads.
+/// Whether a member is needed: a header, or a library that is not for Python only.
 fn is_of_use(member: &str) -> bool {
     let file = member.rsplit('/').next().unwrap_or(member);
     (is_library(file) && !file.contains("torch_python")) || member.starts_with("torch/include/")
@@ -191,7 +192,7 @@ fn is_library(file: &str) -> bool {
     file.contains(".so") || file.contains(".dylib")
 }
 
-/// Adds what the wheels lack, and makes the libraries durable.
+/// Adds the files that the wheels lack, and makes the libraries durable.
 fn finish(tree: &Path, set: LibtorchSet, files: &[InstalledFile]) -> Result<(), InstallError> {
     for file in files.iter().filter(|file| is_library(&file.file)) {
         let path = tree.join(&file.file);
@@ -204,8 +205,8 @@ fn finish(tree: &Path, set: LibtorchSet, files: &[InstalledFile]) -> Result<(), 
         std::fs::write(&path, text).map_err(InstallError::io("write", &path))
     };
     write(BUILD_VERSION, VERSION.as_bytes())?;
-    // The wheel's own libtorch.so is empty but for its need of libtorch_cuda.so. Linkers ask for
-    // the name.
+    // The wheel's own libtorch.so has no content except that it needs libtorch_cuda.so. Linkers
+    // look for a library of this name.
     #[cfg(target_os = "linux")]
     if set == LibtorchSet::Cpu {
         let path = tree.join("torch/lib/libtorch.so");
@@ -219,15 +220,15 @@ fn finish(tree: &Path, set: LibtorchSet, files: &[InstalledFile]) -> Result<(), 
     write(INSTALLED, &text)
 }
 
-/// Whether everything is there that was put there.
+/// Whether every file is there that was installed.
 fn is_intact(folder: &Path) -> bool {
     let Some(files) = installed_files(folder) else { return false };
     let is_there = |file: &InstalledFile| file.damage(folder).is_none();
     !files.is_empty() && files.iter().all(is_there) && folder.join(BUILD_VERSION).is_file()
 }
 
-/// Says why the libraries of an installed set are not those that were installed; `libraries` is one
-/// of [`libtorch_folders`].
+/// The reason why the libraries of an installed set are not those that were installed; `None` where
+/// they are. `libraries` is one of [`libtorch_folders`].
 pub fn libtorch_damage(libraries: &Path) -> Option<String> {
     let folder = libraries.ancestors().nth(2)?;
     let files = installed_files(folder)?;

@@ -1,4 +1,5 @@
-//! `plugin.json`, which stands beside an installed plugin and says what it is.
+//! What is installed in a plugin's folder, and is it still intact? `plugin.json` there says what it
+//! is.
 
 use std::fs::File;
 use std::io;
@@ -12,7 +13,7 @@ use super::{Pin, PluginName};
 
 /// The file name of the manifest in an installed plugin's folder.
 pub(super) const MANIFEST_FILE: &str = "plugin.json";
-/// It has some hundred bytes for each file.
+/// The file has some hundred bytes for each file of the plugin.
 const MOST_BYTES: u64 = 1 << 20;
 
 /// What was installed, when, and from which wheel.
@@ -43,17 +44,17 @@ pub struct InstalledFile {
     pub bytes: u64,
     /// The blake3 of its content, in hex, taken while it was unpacked.
     pub blake3: String,
-    /// When it was written. What earlier releases installed does not say.
+    /// When it was written. Manifests of earlier releases do not have it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub modified: Option<Timestamp>,
 }
 
 impl InstalledFile {
-    /// Says why the file in `folder` is not the one that was installed.
+    /// The reason why the file in `folder` is not the one that was installed; `None` where it is.
     ///
-    /// Its size and its time tell, since reading hundreds of megabytes again at each start is what
-    /// this crate exists to avoid. Where the time is another, as after a copy, its content is read,
-    /// and the time is set back so that it is not read again.
+    /// Its size and its time decide, because reading hundreds of megabytes again at each start is
+    /// what this crate exists to avoid. Where the time differs, as after a copy, the content is
+    /// read, and if it is right, the time is set back so that the content is not read again.
     pub(super) fn damage(&self, folder: &Path) -> Option<String> {
         let path = folder.join(&self.file);
         match self.compare(&path) {
@@ -72,7 +73,7 @@ impl InstalledFile {
             return Ok(Some(format!("should be {} bytes and is {}", self.bytes, metadata.len())));
         }
         let Some(written) = self.modified else { return Ok(None) };
-        // Images and archives keep whole seconds.
+        // Images and archives store times in whole seconds only.
         if Timestamp::try_from(metadata.modified()?)
             .is_ok_and(|now| now.as_second() == written.as_second())
         {
@@ -83,14 +84,14 @@ impl InstalledFile {
         if content.finalize().to_hex().as_str() != self.blake3 {
             return Ok(Some("has another content than was installed".to_owned()));
         }
-        // Where this may not be done, the content is read each time.
+        // Where setting the time is not permitted, the content is read each time.
         let _ = File::open(path).and_then(|file| file.set_modified(written.into()));
         Ok(None)
     }
 }
 
 impl Manifest {
-    /// Reads the manifest of the plugin in `folder`, and says in words why it cannot.
+    /// Reads the manifest of the plugin in `folder`; the error says why that is impossible.
     pub fn read(folder: &Path) -> Result<Self, String> {
         let path = folder.join(MANIFEST_FILE);
         let text = input::text(&path, MOST_BYTES)
@@ -99,12 +100,13 @@ impl Manifest {
             .map_err(|error| format!("{MANIFEST_FILE} does not parse: {error}"))
     }
 
-    /// Says why the files in `folder` are not those that were installed.
+    /// The reason why the files in `folder` are not those that were installed; `None` where they
+    /// are.
     pub fn damage(&self, folder: &Path) -> Option<String> {
         self.files.iter().find_map(|installed| installed.damage(folder))
     }
 
-    /// Whether this is what `pin` installs, file for file.
+    /// Whether this manifest lists exactly the files that `pin` installs.
     pub(super) fn matches(&self, pin: &Pin<'_>) -> bool {
         self.name == pin.name
             && self.version == pin.wheel.version

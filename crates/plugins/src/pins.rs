@@ -1,14 +1,14 @@
-//! Which wheels `install` offers: name, version, digest and sizes, per platform.
+//! Which wheels does `install` offer? Name, version, digest and sizes, per platform.
 //!
-//! To move to another version: download its wheel, put its name, size and sha256 here, and the
-//! sizes of its members.
+//! To move to another version: download its wheel, and enter here its name, size and sha256, and
+//! the sizes of its members.
 
 use super::{InstallError, PluginName};
 
-/// One wheel that is known to the byte.
+/// One wheel, of which every byte is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Wheel<'a> {
-    /// The wheel's distribution, as pip is asked for it.
+    /// The wheel's distribution, which is the name that pip is given.
     pub distribution: &'a str,
     /// Its version.
     pub version: &'a str,
@@ -20,8 +20,8 @@ pub struct Wheel<'a> {
     pub bytes: u64,
     /// The wheel's platform tag, for pip's `--platform`.
     pub platform: &'a str,
-    /// The wheel's Python version, for pip's `--python-version`: the library in it does not care,
-    /// the wheel's name does.
+    /// The wheel's Python version, for pip's `--python-version`. The library in it works with every
+    /// Python, but the wheel's name has a version.
     pub python_version: &'a str,
     /// The wheel's ABI tag, for pip's `--abi`; `None` where the wheel is for every Python 3.
     pub abi: Option<&'a str>,
@@ -50,14 +50,14 @@ pub struct Member<'a> {
 }
 
 impl Wheel<'_> {
-    /// The requirement as pip reads it.
+    /// The requirement in pip's form.
     pub fn requirement(&self) -> String {
         format!("{}=={}", self.distribution, self.version)
     }
 }
 
 impl Pin<'_> {
-    /// The size of the files once installed.
+    /// The total size of the installed files.
     pub fn installed_bytes(&self) -> u64 {
         self.members.iter().map(|member| member.bytes).sum()
     }
@@ -68,7 +68,7 @@ pub fn pin(name: PluginName) -> Result<&'static Pin<'static>, InstallError> {
     pin_for(name, std::env::consts::OS, std::env::consts::ARCH)
 }
 
-/// The pin of `name` for a platform, named as [`std::env::consts`] names them.
+/// The pin of `name` for a platform, whose names are those of [`std::env::consts`].
 pub fn pin_for(
     name: PluginName,
     os: &str,

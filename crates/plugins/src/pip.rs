@@ -1,5 +1,5 @@
-//! Downloads a wheel through `python3 -m pip`, so that the user's own index, proxy and certificates
-//! are used.
+//! How is a wheel downloaded? With `python3 -m pip`, so that the user's own index, proxy and
+//! certificates are used.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::install::{Progress, Watch};
 use super::{InstallError, Wheel};
 
-/// How often the download is looked at, and with it the cancellation.
+/// How often the download's progress and the cancellation are checked.
 const POLL: Duration = Duration::from_millis(100);
 
 /// How many of pip's last lines an error quotes.
@@ -33,8 +33,8 @@ pub(super) fn download(
 
     let mut command = Command::new(python);
     command
-        // Isolated: without it, `-m` would take a folder `pip/` of the current folder for pip, and
-        // PYTHONPATH would count.
+        // Isolated mode: without it, `-m` would take a folder `pip/` in the current folder for pip,
+        // and PYTHONPATH would have an effect.
         .args([
             "-I",
             "-m",
@@ -57,7 +57,7 @@ pub(super) fn download(
         .arg("--dest")
         .arg(&wheels)
         .arg(wheel.requirement())
-        // pip writes the wheel there first: its size is the progress.
+        // pip writes the wheel to this folder first, so its size shows the progress.
         .env("TMPDIR", &scratch)
         .stdin(Stdio::null())
         .stdout(output)
@@ -74,7 +74,7 @@ pub(super) fn download(
         total_bytes: wheel.bytes,
     })?;
     if !status.success() {
-        // An interrupt from the terminal ends pip before the poll sees it.
+        // An interrupt from the terminal can end pip before the next poll notices it.
         watch.check()?;
         let log = String::from_utf8_lossy(&std::fs::read(&log).unwrap_or_default()).into_owned();
         if log.contains("No module named pip") {
@@ -97,12 +97,12 @@ pub(super) fn download(
     Ok(path)
 }
 
-/// A child that does not outlive its owner, whichever way that one returns.
+/// A child process that is killed when its owner returns, in whichever way that happens.
 struct KilledOnDrop(Child);
 
 impl Drop for KilledOnDrop {
     fn drop(&mut self) {
-        // Both fail where the child has ended already, which is the usual case.
+        // Both calls fail where the child has already ended, which is the usual case.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
@@ -123,7 +123,7 @@ fn wait(
     }
 }
 
-/// The size of all files below a folder, some of which may vanish meanwhile.
+/// The size of all files below a folder; some may disappear while this runs.
 fn size_below(folder: &Path) -> u64 {
     let entries = std::fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
     entries

@@ -1,12 +1,12 @@
-//! Where Python keeps installed wheels, told from the file system alone: starting Python would cost
-//! more than loading an executable does.
+//! Where does Python keep installed wheels? This file reads it from the file system alone, because
+//! starting Python would take longer than loading an executable.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::PluginName;
 
-/// A library's place in site-packages and the distributions that put it there.
+/// A library's path in site-packages and the distributions that install it there.
 pub(super) struct Candidate {
     /// The library's path below site-packages.
     pub library: &'static str,
@@ -14,7 +14,7 @@ pub(super) struct Candidate {
     pub distributions: &'static [&'static str],
 }
 
-/// Where wheels put the library of `name`, best first.
+/// The paths at which wheels install the library of `name`, the preferred one first.
 pub(super) const fn candidates(name: PluginName) -> &'static [Candidate] {
     match name {
         PluginName::XlaCpu => &[Candidate {
@@ -38,8 +38,8 @@ pub(super) const fn candidates(name: PluginName) -> &'static [Candidate] {
     }
 }
 
-/// The site-packages folders that exist, in the order in which they are looked at: those of the
-/// active virtual environment or conda environment, of the `python3` on the path, the user's, the
+/// The site-packages folders that exist, in the order of the search: those of the active virtual
+/// environment or conda environment, those of the `python3` on the path, the user's, and the
 /// system's.
 pub fn site_packages_folders(env: &dyn Fn(&str) -> Option<OsString>) -> Vec<PathBuf> {
     let set = |variable: &str| env(variable).filter(|value| !value.is_empty()).map(PathBuf::from);
@@ -62,12 +62,13 @@ pub fn site_packages_folders(env: &dyn Fn(&str) -> Option<OsString>) -> Vec<Path
     folders
 }
 
-/// The installation that the first `python3` on the path belongs to, links followed.
+/// The installation of the first `python3` on the path, with links followed.
 fn python_prefix(path: &OsString) -> Option<PathBuf> {
     let python = std::env::split_paths(path)
         .map(|folder| folder.join("python3"))
         .find(|file| file.is_file())?;
-    // The links of a virtual environment lead out of it, so its own folder is asked first.
+    // The links of a virtual environment lead out of it, so the environment's own folder is tried
+    // first.
     let own = python.parent()?.parent()?;
     if own.join("pyvenv.cfg").is_file() {
         return Some(own.to_owned());
@@ -102,7 +103,7 @@ pub(super) fn distribution_version(site_packages: &Path, distributions: &[&str])
     })
 }
 
-/// The folders in a folder, with their names; none where it cannot be read.
+/// The folders in a folder, with their names; none where the folder cannot be read.
 pub(super) fn folders_in(folder: &Path) -> impl Iterator<Item = (String, PathBuf)> {
     std::fs::read_dir(folder)
         .into_iter()

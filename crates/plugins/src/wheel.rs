@@ -1,4 +1,4 @@
-//! Checks a wheel against its pin, and takes the pinned files out of it.
+//! Is a wheel the pinned one, and which files are taken from it?
 
 use std::fmt::Write as _;
 use std::fs::File;
@@ -14,7 +14,7 @@ use zip::result::ZipError;
 use super::install::{Progress, Watch};
 use super::{InstallError, InstalledFile, Member, Wheel};
 
-/// How much is read between two looks at the cancellation: some milliseconds of work.
+/// How much is read between two checks of the cancellation: some milliseconds of work.
 const BLOCK_BYTES: usize = 1 << 20;
 
 /// Reads the file `wheel` once and compares its sha256 with the pinned one.
@@ -54,8 +54,8 @@ pub(super) fn unpack(
     members.iter().map(&mut unpack_member).collect()
 }
 
-/// Unpacks the members of `wheel` that `choose` has a place in `folder` for, at the sizes that the
-/// wheel itself gives.
+/// Unpacks the members of `wheel` for which `choose` returns a path in `folder`. Their sizes are
+/// those that the wheel itself states.
 pub(super) fn unpack_chosen(
     wheel: &Path,
     choose: &dyn Fn(&str) -> Option<String>,
@@ -80,7 +80,7 @@ pub(super) fn unpack_chosen(
     Ok(files)
 }
 
-/// Opens a wheel, and refuses it where a member would be unpacked beside the folder.
+/// Opens a wheel, and refuses it where a member would be unpacked outside the folder.
 fn open(wheel: &Path) -> Result<ZipArchive<File>, InstallError> {
     let file = input::open(wheel).map_err(InstallError::io("open", wheel))?;
     let archive = ZipArchive::new(file).map_err(unreadable(wheel))?;
@@ -120,8 +120,8 @@ fn unpack_member(
     let mut output = File::create_new(&target).map_err(InstallError::io("create", &target))?;
     let mut blake3 = blake3::Hasher::new();
     let mut write_error = None;
-    // One byte more than pinned is enough to know that it is too large, however much the entry
-    // unpacks to.
+    // Reading one byte more than the pinned size is enough to know that the entry is too large,
+    // however large it is.
     let found_bytes = pump(
         &mut entry.take(member.bytes + 1),
         &mut |block| {
@@ -157,8 +157,8 @@ fn unpack_member(
 }
 
 /// Whether a zip member's name is a plain path below the folder that it is unpacked into. Only
-/// pinned names are ever unpacked; a wheel that holds such a name is refused all the same, since
-/// nobody makes one by accident.
+/// pinned names are ever unpacked. Even so, a wheel with such a name is refused, because nobody
+/// makes one by accident.
 fn stays_inside(name: &str) -> bool {
     !name.contains(['\\', '\0'])
         && Path::new(name)
@@ -180,7 +180,7 @@ impl Stop {
     }
 }
 
-/// Hands `input` to `consume` block by block, and returns its length.
+/// Passes `input` to `consume` block by block, and returns its length.
 fn pump(
     input: &mut dyn Read,
     consume: &mut dyn FnMut(&[u8]),

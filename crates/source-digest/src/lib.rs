@@ -1,15 +1,14 @@
-//! Which sources was a crate built from? For build scripts, so that a change in the sources that
-//! make graphs never finds a graph that older sources made.
+//! Which sources was a crate built from? Build scripts use the digest, so that after a change of
+//! the sources that make graphs, no graph that older sources made is found.
 //!
-//! A crate that is packaged has only its own sources at hand, so each crate takes the digest of its
-//! own.
+//! A packaged crate has only its own sources, so each crate takes the digest of its own.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 /// The digest of the files below `places`, by name and content, in hexadecimal. A place is a file
-/// or a folder, relative to the crate's own folder; files that are not `wanted` do not count. Cargo
-/// is told to run the build script again when one of the places changes.
+/// or a folder, relative to the crate's own folder; files that are not `wanted` do not count. This
+/// also makes Cargo run the build script again when one of the places changes.
 ///
 /// # Errors
 /// Where a place cannot be read.
@@ -19,8 +18,8 @@ pub fn digest(places: &[&str], wanted: &dyn Fn(&Path) -> bool) -> io::Result<Str
         tell_cargo(&format!("rerun-if-changed={place}"));
         list(Path::new(place), wanted, &mut files)?;
     }
-    // By name with `/` between the parts, so that neither the folder's own order nor the system's
-    // separator counts.
+    // Sorted by names with `/` between the parts, so that neither the order of the file system nor
+    // the system's separator has an influence.
     let mut sources = Vec::new();
     for file in files {
         sources.push((file.to_string_lossy().replace('\\', "/"), std::fs::read(&file)?));
@@ -36,7 +35,8 @@ pub fn digest(places: &[&str], wanted: &dyn Fn(&Path) -> bool) -> io::Result<Str
     Ok(hasher.finalize().to_hex().to_string())
 }
 
-/// Whether a file is Rust and decides which graph a model becomes. Tests decide nothing.
+/// Whether a file is a Rust source that decides which graph a model becomes. Tests do not decide
+/// that.
 pub fn is_source(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "rs") && !path.ends_with("tests.rs")
 }
@@ -46,7 +46,7 @@ pub fn set(variable: &str, value: &str) {
     tell_cargo(&format!("rustc-env={variable}={value}"));
 }
 
-#[expect(clippy::print_stdout, reason = "it is how a build script speaks to Cargo")]
+#[expect(clippy::print_stdout, reason = "this is how a build script tells Cargo something")]
 fn tell_cargo(instruction: &str) {
     println!("cargo::{instruction}");
 }

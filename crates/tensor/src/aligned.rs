@@ -1,4 +1,5 @@
-//! Host memory that a device can use in place.
+//! Which host memory can a device use in place? Memory of a certain alignment, which is allocated
+//! here.
 #![expect(unsafe_code, reason = "memory of an alignment that a `Vec<u8>` does not promise")]
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
@@ -7,30 +8,31 @@ use std::ptr::NonNull;
 
 use crate::array::ArrayError;
 
-/// Alignment in bytes at which XLA:CPU uses host memory in place; at any other it copies without
-/// saying so.
+/// The alignment in bytes at which XLA:CPU uses host memory in place. With any other alignment it
+/// copies without notice.
 pub const ZERO_COPY_ALIGNMENT: usize = 64;
 
 /// Bytes that start at a multiple of [`ZERO_COPY_ALIGNMENT`].
 pub struct AlignedBytes {
-    /// What the allocator gave: [`layout`] of `length`, or nothing where `length` is 0.
+    /// The pointer that the allocator returned: [`layout`] of `length`, or none where `length` is
+    /// 0.
     allocation: NonNull<u8>,
-    /// The first multiple of the alignment in it.
+    /// The first multiple of the alignment in the allocation.
     start: NonNull<u8>,
     length: usize,
 }
 
-// SAFETY: owned bytes, reached through `&self` and `&mut self` alone, as in a `Vec<u8>`.
+// SAFETY: owned bytes, accessed only through `&self` and `&mut self`, as in a `Vec<u8>`.
 unsafe impl Send for AlignedBytes {}
 // SAFETY: as above.
 unsafe impl Sync for AlignedBytes {}
 
 impl AlignedBytes {
-    /// As many zeroes; an error where the machine does not have them, since a program may ask for
-    /// any number.
+    /// `length` zeroes; an error where the machine does not have that much memory, because a
+    /// program may ask for any size.
     pub fn zeroed(length: usize) -> Result<Self, ArrayError> {
         if length == 0 {
-            // Aligned, and never read.
+            // This pointer is aligned and never read.
             let start = NonNull::<Aligned>::dangling().cast();
             return Ok(Self { allocation: start, start, length });
         }
@@ -39,8 +41,8 @@ impl AlignedBytes {
         // SAFETY: the size is not zero.
         let allocation = NonNull::new(unsafe { alloc_zeroed(layout) }).ok_or_else(none)?;
         let skipped = allocation.align_offset(ZERO_COPY_ALIGNMENT);
-        // SAFETY: any multiple of 64 is fewer than 64 bytes away, and `layout` has 64 bytes more
-        // than `length`.
+        // SAFETY: the next multiple of 64 is fewer than 64 bytes away, and `layout` has 64 bytes
+        // more than `length`.
         let start = unsafe { allocation.add(skipped) };
         Ok(Self { allocation, start, length })
     }
@@ -53,9 +55,10 @@ impl AlignedBytes {
     }
 }
 
-/// Of an allocation in which `length` bytes have room at any multiple of the alignment.
+/// The layout of an allocation in which `length` bytes fit from the first multiple of the alignment
+/// on.
 ///
-/// The allocator is not asked for the alignment itself: for more than its own, Rust's
+/// The allocator is not asked for the alignment itself. For an alignment above its own, Rust's
 /// `alloc_zeroed` takes memory that need not be zero and writes zeroes over it, which touches each
 /// page once more than fresh pages of the system need.
 fn layout(length: usize) -> Option<Layout> {
@@ -70,7 +73,7 @@ impl Deref for AlignedBytes {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        // SAFETY: `length` initialised bytes, ours, or none at a dangling pointer.
+        // SAFETY: `length` initialised bytes, owned here, or none at a dangling pointer.
         unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.length) }
     }
 }

@@ -1,18 +1,18 @@
-//! Which array has no bytes in the memory of this machine, and why?
+//! Which arrays cannot exist in this machine's memory, and why?
 
 use crate::dtype::Dtype;
 
-/// Why there is no such array in host memory.
+/// The reasons why an array cannot be in host memory.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ArrayError {
-    /// A shape with a negative dimension, or too large for this machine to address.
+    /// The shape has a negative dimension, or is too large for this machine to address.
     #[error("dimensions {dimensions:?} describe no array")]
     Dimensions {
         /// The shape.
         dimensions: Vec<i64>,
     },
-    /// An element type that cannot be moved between host and device as whole bytes.
+    /// An element of this type cannot be moved between host and device as whole bytes.
     #[error("{dtype} cannot be moved between host and device: its elements are not whole bytes")]
     NotWholeBytes {
         /// The type.

@@ -1,7 +1,7 @@
 //! Which element types are there, and what is each of them called?
 //!
-//! One table has every name and number but those of the two C interfaces, which stand beside those
-//! interfaces: PJRT's in `preheat-pjrt`, libtorch's in the interface of its library.
+//! One table has all their names and numbers except those of the two C interfaces, which are kept
+//! with those interfaces: PJRT's in `preheat-pjrt`, libtorch's in `preheat-torch-abi`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -13,11 +13,12 @@ use crate::array::ArrayError;
 macro_rules! dtypes {
     ($($(#[$doc:meta])+ $variant:ident $ordinal:literal $name:literal $stablehlo:literal
        $bits:literal $others:expr;)*) => {
-        /// The type of a tensor's elements. Displayed as NumPy and JAX spell it (`float32`), and
-        /// parsed from that, from StableHLO's name (`f32`) and from usual short ones (`fp32`).
+        /// The type of a tensor's elements. It is displayed as in NumPy and JAX (`float32`), and
+        /// parsed from that name, from StableHLO's name (`f32`) and from common short ones
+        /// (`fp32`).
         ///
-        /// Its order is that of its declaration, which the bytes of a graph depend on: a new type
-        /// goes to the end.
+        /// Its order is the order of declaration. The bytes of a graph depend on that order, so a
+        /// new type is added at the end.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(rename_all = "lowercase")]
         pub enum Dtype {
@@ -25,7 +26,7 @@ macro_rules! dtypes {
         }
 
         impl Dtype {
-            /// Every type there is.
+            /// Every type.
             pub const ALL: &[Self] = &[$(Self::$variant),*];
 
             /// The name in signatures: `bfloat16`, `float32`, ...
@@ -38,18 +39,19 @@ macro_rules! dtypes {
                 match self { $(Self::$variant => $stablehlo,)* }
             }
 
-            /// The number that stands for this type in every hash. None is ever given anew.
+            /// The number that stands for this type in every hash. A number is never used for
+            /// another type.
             pub const fn ordinal(self) -> u64 {
                 match self { $(Self::$variant => $ordinal,)* }
             }
 
-            /// Bits that one element takes in the type's own terms: a byte for a truth value, 4 for
-            /// an `int4`, none for a token.
+            /// How many bits an element has by the type's definition: 8 for a truth value, 4 for an
+            /// `int4`, none for a token.
             pub const fn bits(self) -> u32 {
                 match self { $(Self::$variant => $bits,)* }
             }
 
-            /// Names that are read as well.
+            /// Other names that are accepted in input.
             const fn other_names(self) -> &'static [&'static str] {
                 match self { $(Self::$variant => &$others,)* }
             }
@@ -108,13 +110,13 @@ dtypes! {
     Float8E4M3 24 "float8e4m3" "f8E4M3" 8 ["float8_e4m3"];
     /// 8-bit float with 4 bits of exponent, finite values and one zero only.
     Float8E4M3FnUz 25 "float8e4m3fnuz" "f8E4M3FNUZ" 8 ["float8_e4m3fnuz"];
-    /// The same with an exponent bias of 11.
+    /// As `Float8E4M3FnUz`, with an exponent bias of 11.
     Float8E4M3B11FnUz 26 "float8e4m3b11fnuz" "f8E4M3B11FNUZ" 8 ["float8_e4m3b11fnuz"];
     /// 8-bit float with 5 bits of exponent, finite values and one zero only.
     Float8E5M2FnUz 27 "float8e5m2fnuz" "f8E5M2FNUZ" 8 ["float8_e5m2fnuz"];
     /// A power of two in 8 bits, without sign.
     Float8E8M0Fnu 28 "float8e8m0fnu" "f8E8M0FNU" 8 ["float8_e8m0fnu"];
-    /// No data: it orders effects of a program.
+    /// No data: a value that orders the effects of a program.
     Token 29 "token" "token" 0 [];
 }
 
@@ -141,14 +143,14 @@ impl Dtype {
             dimensions.iter().map(|&size| usize::try_from(size).ok()).collect();
         let sizes = sizes.ok_or_else(bad)?;
         if sizes.contains(&0) {
-            // Whatever the others are: their product may be beyond all numbers.
+            // Whatever the other dimensions are: their product alone could overflow.
             return Ok(0);
         }
         let bytes = sizes.iter().try_fold(element, |bytes, &size| bytes.checked_mul(size));
         bytes.filter(|bytes| isize::try_from(*bytes).is_ok()).ok_or_else(bad)
     }
 
-    /// The type that StableHLO gives this name to, spelled exactly.
+    /// The type with this StableHLO name, in exactly this spelling.
     pub fn from_stablehlo(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|dtype| dtype.stablehlo() == name)
     }
@@ -160,7 +162,7 @@ impl fmt::Display for Dtype {
     }
 }
 
-/// A name that is no element type.
+/// A name that is not an element type.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{name:?} is no element type; bfloat16, float16, float32 and float64 are some (bf16, fp16, \
@@ -180,7 +182,7 @@ impl FromStr for Dtype {
                 || dtype.stablehlo().eq_ignore_ascii_case(&wanted)
                 || dtype.other_names().contains(&wanted.as_str())
         };
-        // A token has no elements: no request can ask for one.
+        // A token has no elements, so no request can ask for this type.
         let found = Self::ALL.iter().copied().filter(|dtype| dtype.bits() > 0).find(named);
         found.ok_or_else(|| ParseDtypeError { name: name.to_owned() })
     }

@@ -1,4 +1,5 @@
-//! Tensors in host memory: dense, row-major, and in safetensors files.
+//! How does a tensor lie in host memory and in a file? Dense and row-major; files are safetensors
+//! files.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -14,7 +15,7 @@ use crate::aligned::AlignedBytes;
 use crate::array::ArrayError;
 use crate::dtype::Dtype;
 
-/// A safetensors file begins with the length of its header.
+/// The bytes at the beginning of a safetensors file that hold the length of its header.
 const HEADER_LENGTH: usize = 8;
 /// The longest header that the format's own library reads.
 const MOST_HEADER_BYTES: u64 = 100_000_000;
@@ -24,12 +25,12 @@ const MOST_HEADER_BYTES: u64 = 100_000_000;
 pub struct TensorType {
     /// The type of each element.
     pub dtype: Dtype,
-    /// The major one first; none for a scalar.
+    /// The sizes, the outermost dimension first; empty for a scalar.
     pub dimensions: Vec<i64>,
 }
 
 impl fmt::Display for TensorType {
-    /// As StableHLO spells it without `tensor<>`: `2x3xf32`.
+    /// In StableHLO's spelling, without `tensor<>`: `2x3xf32`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for dimension in &self.dimensions {
             write!(f, "{dimension}x")?;
@@ -65,13 +66,13 @@ impl Tensor {
     /// A tensor of zeros.
     ///
     /// # Errors
-    /// Where elements of that dtype are no whole bytes.
+    /// Where elements of that dtype are not whole bytes.
     pub fn zeros(kind: TensorType) -> Result<Self, TensorError> {
         let bytes = kind.dtype.array_bytes(&kind.dimensions)?;
         Ok(Self { kind, data: Arc::new(AlignedBytes::zeroed(bytes)?) })
     }
 
-    /// Takes over bytes that are known to be as many as `kind` takes.
+    /// Takes over `bytes`, which the caller knows to have the size of `kind`.
     pub fn from_aligned(kind: TensorType, bytes: AlignedBytes) -> Self {
         Self { kind, data: Arc::new(bytes) }
     }
@@ -79,13 +80,13 @@ impl Tensor {
     /// An f32 tensor.
     ///
     /// # Errors
-    /// Where `dimensions` hold more or fewer elements than `values`.
+    /// Where `dimensions` have more or fewer elements than `values`.
     pub fn from_f32(dimensions: &[i64], values: &[f32]) -> Result<Self, TensorError> {
         let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
         Self::new(TensorType { dtype: Dtype::Float32, dimensions: dimensions.to_vec() }, &bytes)
     }
 
-    /// The values of an f32 tensor, row-major; `None` where the dtype is another.
+    /// The values of an f32 tensor, row-major; `None` where its dtype is not f32.
     pub fn to_f32(&self) -> Option<Vec<f32>> {
         (self.kind.dtype == Dtype::Float32).then(|| {
             self.data
@@ -105,18 +106,18 @@ impl Tensor {
         &self.data
     }
 
-    /// Its memory, to be shared with a device.
+    /// Its memory, which can be shared with a device.
     pub fn shared(&self) -> Arc<AlignedBytes> {
         Arc::clone(&self.data)
     }
 
     /// Reads the tensors `prefix0`, `prefix1`, ... of a safetensors file.
     ///
-    /// `expected` is what they will be given to, where that is known. It decides between an
-    /// `f32[n,2]` and a `c64[n]`, which look the same in a file.
+    /// `expected` has the types of the inputs that the tensors are for, where they are known. It
+    /// decides between an `f32[n,2]` and a `c64[n]`, which look the same in a file.
     ///
     /// # Errors
-    /// Where the file cannot be read, is no safetensors file, or lacks a tensor of the sequence.
+    /// Where the file cannot be read, is not a safetensors file, or lacks a tensor of the sequence.
     pub fn read_safetensors(
         path: &Path,
         prefix: &str,
@@ -149,8 +150,8 @@ impl Tensor {
             .collect()
     }
 
-    /// Writes named tensors to a safetensors file, as [`Self::to_safetensors`] gives it. A regular
-    /// file appears whole or not at all; a device or a pipe is written into.
+    /// Writes named tensors to a safetensors file, with the bytes of [`Self::to_safetensors`]. A
+    /// regular file appears whole or not at all; a device or a pipe is written into.
     ///
     /// # Errors
     /// Where a dtype has no name in the format, or the file cannot be written.
@@ -161,7 +162,8 @@ impl Tensor {
         result_file::write_whole(path, &Self::to_safetensors(tensors)?).map_err(TensorError::Io)
     }
 
-    /// Named tensors as the bytes of a safetensors file, complex ones with a last dimension of two.
+    /// The bytes of a safetensors file with named tensors. Complex tensors get a last dimension of
+    /// two.
     ///
     /// # Errors
     /// Where a dtype has no name in the format.
@@ -188,8 +190,8 @@ impl Tensor {
     }
 }
 
-/// The bytes of a safetensors file. Its header is read first: it says how many bytes there are, and
-/// no more are read.
+/// The bytes of a safetensors file. The header is read first, because it says how many bytes
+/// follow; no more than that are read.
 fn read_file(path: &Path) -> Result<Vec<u8>, TensorError> {
     let mut file = input::open(path).map_err(TensorError::Io)?;
     let mut bytes = Vec::new();
@@ -203,7 +205,7 @@ fn read_file(path: &Path) -> Result<Vec<u8>, TensorError> {
     let json = bytes.get(HEADER_LENGTH..).unwrap_or_default();
     let header: Metadata =
         serde_json::from_slice(json).map_err(SafeTensorError::InvalidHeaderDeserialization)?;
-    // One byte more shows that the file goes on after its tensors.
+    // One byte more shows whether the file continues after its tensors.
     read(&mut bytes, (header.data_len() as u64).saturating_add(1)).map_err(TensorError::Io)?;
     Ok(bytes)
 }
@@ -214,14 +216,14 @@ impl fmt::Debug for Tensor {
     }
 }
 
-/// Why a tensor could not be made, read or written.
+/// The reasons why a tensor could not be made, read or written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TensorError {
-    /// A shape or dtype that no tensor can have, or more than the host has memory for.
+    /// The shape or dtype is one that no tensor can have, or the host has too little memory.
     #[error(transparent)]
     Array(#[from] ArrayError),
-    /// More or fewer bytes than the shape takes.
+    /// There are more or fewer bytes than the shape takes.
     #[error("{kind} takes {expected} bytes, {given} were given")]
     Length {
         /// The dtype and shape.
@@ -231,7 +233,7 @@ pub enum TensorError {
         /// The bytes that were given.
         given: usize,
     },
-    /// The file has other tensors than the sequence.
+    /// The file has other tensors than those of the sequence.
     #[error("its {count} tensors should be named {prefix}0, {prefix}1, ..., and it has {strays}")]
     Names {
         /// What the names begin with.
@@ -241,7 +243,7 @@ pub enum TensorError {
         /// The names outside the sequence.
         strays: String,
     },
-    /// A dtype that the file format has no name for.
+    /// The file format has no name for the dtype.
     #[error("tensor {name} is {dtype}, which a safetensors file cannot hold")]
     Dtype {
         /// The tensor's name.
@@ -249,7 +251,7 @@ pub enum TensorError {
         /// Its dtype.
         dtype: String,
     },
-    /// The file is no safetensors file, or a damaged one.
+    /// The file is not a safetensors file, or is damaged.
     #[error("it is no intact safetensors file")]
     Format(#[from] SafeTensorError),
     /// The file could not be read or written.
@@ -257,7 +259,8 @@ pub enum TensorError {
     Io(std::io::Error),
 }
 
-/// Each dtype that both sides have; `true` where the file holds pairs of a real dtype.
+/// Each dtype that preheat and the file format both have; `true` where the file holds it as pairs
+/// of a real dtype.
 const DTYPES: &[(Dtype, FileDtype, bool)] = &[
     (Dtype::Bool, FileDtype::BOOL, false),
     (Dtype::Int8, FileDtype::I8, false),

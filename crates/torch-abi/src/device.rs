@@ -5,18 +5,18 @@ use std::fmt;
 use preheat_io::printable::byte_count;
 use serde::{Deserialize, Serialize};
 
-/// Which device of libtorch, as it numbers them.
+/// A device of libtorch, by its kind and libtorch's own number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TorchId {
-    /// A card, NVIDIA's or, under ROCm, AMD's.
+    /// A graphics card of NVIDIA or, under ROCm, of AMD.
     Cuda(u32),
     /// Apple's GPU.
     Mps,
     /// The CPU.
     Cpu,
-    /// A device that computes on the CPU and is counted and bounded as one of its own, for tests
-    /// ([`FakeDevice`](crate::FakeDevice)).
+    /// A device for tests that computes on the CPU, and that is counted and limited as a separate
+    /// device ([`FakeDevice`](crate::FakeDevice)).
     Fake(u32),
 }
 
@@ -35,22 +35,23 @@ impl fmt::Display for TorchId {
 /// A device of libtorch, as it was found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TorchDevice {
-    /// Its position in libtorch's list, by which calls name it.
+    /// Its position in libtorch's list; calls name the device by it.
     pub position: u32,
-    /// Which one.
+    /// Its kind and number.
     pub id: TorchId,
-    /// What it calls itself, such as `NVIDIA GeForce RTX 3060`.
+    /// The name that it reports, such as `NVIDIA GeForce RTX 3060`.
     pub name: String,
-    /// Its memory in bytes: on mps and the CPU the machine's, which is shared with everything else.
+    /// Its memory in bytes. On mps and the CPU this is the machine's memory, which everything else
+    /// shares.
     pub total_bytes: Option<u64>,
-    /// What of it is free.
+    /// How many of those bytes are free.
     pub free_bytes: Option<u64>,
-    /// Major and minor: of a card.
+    /// Major and minor version, of a card.
     pub compute_capability: Option<(u32, u32)>,
     /// Whether libtorch reaches it through ROCm.
     pub rocm: bool,
-    /// Why it cannot be used although it is there, such as a card that is older than the kernels of
-    /// this libtorch.
+    /// The reason why the device exists but cannot be used, such as a card that is too old for the
+    /// kernels of this libtorch.
     pub problem: Option<String>,
 }
 
@@ -61,13 +62,13 @@ impl fmt::Display for TorchDevice {
 }
 
 impl TorchDevice {
-    /// Whether nothing is known against it.
+    /// Whether no problem of it is known.
     pub fn is_usable(&self) -> bool {
         self.problem.is_none()
     }
 
-    /// Its name with what it is, such as `cuda:1 (NVIDIA GeForce RTX 3060, 12.0 GiB)`; what runs
-    /// through ROCm says so.
+    /// Its id and its name, such as `cuda:1 (NVIDIA GeForce RTX 3060, 12.0 GiB)`; a device that is
+    /// reached through ROCm is marked as such.
     pub fn label(&self) -> String {
         let rocm = self.rocm.then(|| "ROCm".to_owned());
         let known = [Some(self.name.clone()), rocm, self.total_bytes.map(byte_count)];

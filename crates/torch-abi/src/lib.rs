@@ -1,14 +1,14 @@
-//! How do preheat and the torch library speak? `torch/` implements this C interface, and preheat's
-//! back end for libtorch calls it. Both are built from this crate, so that neither has to know more
-//! of the other.
+//! How do preheat and the torch library communicate? `torch/` implements this C interface, and
+//! preheat's back end for libtorch calls it. Both are built from this crate, so that neither needs
+//! anything else of the other.
 //!
-//! The library exports one symbol, [`SYMBOL`], a function that gives its [`Api`]. Each function in
-//! it answers with an [`Answer`], and no panic and no C++ exception leaves one. Handles are made by
-//! one function and freed by another, once; all of them may be used from any thread, and from
-//! several at once. A change of anything here takes a new [`INTERFACE_VERSION`].
+//! The library exports one symbol, [`SYMBOL`], a function that returns its [`Api`]. Each function
+//! in that table returns an [`Answer`]; no panic and no C++ exception leaves it. A handle is made
+//! by one function and freed once by another. Any thread may use any handle, and several threads
+//! may use one at the same time. Any change of this interface needs a new [`INTERFACE_VERSION`].
 //!
-//! What is told once, when a session is opened, and what is told about it travels as JSON:
-//! [`TorchOptions`], [`TorchDevice`] and [`TorchFallback`].
+//! Options and descriptions are passed as JSON: [`TorchOptions`], [`TorchDevice`] and
+//! [`TorchFallback`].
 
 mod device;
 mod options;
@@ -19,14 +19,14 @@ pub use device::{TorchDevice, TorchId};
 pub use options::{FAKE_DEVICES_VARIABLE, FakeDevice, TorchFallback, TorchOptions};
 use preheat_tensor::Dtype;
 
-/// The version of everything on this page.
+/// The version of this whole interface.
 pub const INTERFACE_VERSION: u64 = 2;
-/// What the library exports: an [`Entry`].
+/// The name of the symbol that the library exports: an [`Entry`].
 pub const SYMBOL: &str = "preheat_torch_api";
-/// The libtorch that the library is built against, the one that `tch` is made for.
+/// The libtorch version that the library is built against; `tch` needs exactly this one.
 pub const LIBTORCH_VERSION: [u32; 3] = [2, 11, 0];
 
-/// The type of [`SYMBOL`]. What it gives is constant and never freed.
+/// The type of [`SYMBOL`]. The table that it returns is constant and never freed.
 pub type Entry = unsafe extern "C" fn() -> *const Api;
 
 macro_rules! opaque {
@@ -42,24 +42,24 @@ macro_rules! opaque {
 }
 
 opaque! {
-    /// The devices, and what happens on them. Everything else belongs to one, and keeps what it
-    /// needs of it alive.
+    /// The devices and the state of each. Every other handle belongs to a session, and keeps alive
+    /// what it needs of that session.
     Session,
     /// A tensor on one of the devices.
     TensorHandle,
     /// A graph that is ready to run on one of the devices.
     GraphHandle,
-    /// A moment in the work of a device.
+    /// A point in the sequence of work of a device.
     EventHandle,
 }
 
-/// Bytes of the caller's, for the time of a call.
+/// Bytes that belong to the caller, valid during the call.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct Bytes {
-    /// The first one.
+    /// A pointer to the first byte.
     pub start: *const u8,
-    /// How many.
+    /// How many bytes there are.
     pub length: usize,
 }
 
@@ -70,12 +70,12 @@ impl Bytes {
     }
 }
 
-/// Bytes of the library's, which the caller gives back to [`Api::free_bytes`].
+/// Bytes that belong to the library; the caller returns them to [`Api::free_bytes`].
 #[repr(C)]
 pub struct OwnedBytes {
-    /// The first one; null where there are none.
+    /// A pointer to the first byte; null where there are none.
     pub start: *mut u8,
-    /// How many.
+    /// How many bytes there are.
     pub length: usize,
 }
 
@@ -84,35 +84,36 @@ impl OwnedBytes {
     pub const NONE: Self = Self { start: null_mut(), length: 0 };
 }
 
-/// How a call went.
+/// The result of a call.
 #[repr(C)]
 pub struct Answer {
-    /// 0 where it went well, else a [`code`].
+    /// 0 where the call succeeded, else a [`code`].
     pub code: u32,
-    /// What went wrong, as text. Where a run went well: the ops that it took to the CPU for the
+    /// What went wrong, as text. After a run that succeeded: the ops that it ran on the CPU for the
     /// first time, as JSON, or nothing.
     pub message: OwnedBytes,
 }
 
-/// What [`Answer::code`] says went wrong.
+/// The values of [`Answer::code`]: the kinds of errors.
 pub mod code {
-    /// Nothing.
+    /// No error.
     pub const OK: u32 = 0;
     /// An op or a dtype that the device, or libtorch, does not have.
     pub const UNSUPPORTED: u32 = 1;
     /// The device has no memory left for it.
     pub const OUT_OF_MEMORY: u32 = 2;
-    /// A tensor on another device than the graph's.
+    /// A tensor is on another device than the graph.
     pub const WRONG_DEVICE: u32 = 3;
-    /// A tensor of another dtype or shape than is declared, or too many or too few of them.
+    /// A tensor has another dtype or shape than is declared, or there are too many or too few
+    /// tensors.
     pub const WRONG_TYPE: u32 = 4;
-    /// A tensor that was given away to an earlier run.
+    /// A tensor was donated to an earlier run.
     pub const DONATED: u32 = 5;
-    /// Bytes that are no graph.
+    /// The bytes are not a graph.
     pub const BAD_GRAPH: u32 = 6;
-    /// Anything else that libtorch says.
+    /// Any other error of libtorch.
     pub const LIBTORCH: u32 = 7;
-    /// A fault of the library's own.
+    /// A bug in the library itself.
     pub const BUG: u32 = 8;
 }
 
@@ -124,7 +125,7 @@ pub struct TensorSpec {
     pub dtype: u32,
     /// How many dimensions.
     pub rank: u32,
-    /// As many sizes; may be anything where `rank` is 0.
+    /// A pointer to `rank` sizes; any pointer where `rank` is 0.
     pub dims: *const u64,
 }
 
@@ -132,56 +133,56 @@ pub struct TensorSpec {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MemoryUse {
-    /// In tensors of this session that are alive: weights, inputs, outputs and, during a run, its
-    /// intermediate results. What libtorch takes inside an op is not in it.
+    /// Bytes of the tensors of this session that are alive: weights, inputs, outputs and, during a
+    /// run, intermediate results. Memory that libtorch uses inside an op is not included.
     pub tensors: u64,
-    /// The most of those since the session began, or since it was last asked to forget.
+    /// The largest value of `tensors` since the session began or the peaks were last reset.
     pub tensors_peak: u64,
-    /// What libtorch's allocator holds in blocks that are in use; 0 where it does not say (the
-    /// CPU).
+    /// Bytes in blocks of libtorch's allocator that are in use; 0 where the allocator does not
+    /// report them (the CPU).
     pub allocated: u64,
-    /// The most of that, since as above.
+    /// The largest value of `allocated` in the same period.
     pub allocated_peak: u64,
-    /// What libtorch's allocator has from the device, in use or not; 0 where it does not say.
+    /// Bytes that libtorch's allocator holds, in use or not; 0 where it does not report them.
     pub reserved: u64,
-    /// What of the device's own memory nobody uses; [`UNKNOWN_BYTES`] where it has none of its own
-    /// (the CPU), or does not say.
+    /// Bytes of the device's own memory that nobody uses; [`UNKNOWN_BYTES`] where it has no memory
+    /// of its own (the CPU), or does not report them.
     pub free: u64,
-    /// The device's own memory; [`UNKNOWN_BYTES`] as above.
+    /// The size of the device's own memory; [`UNKNOWN_BYTES`] in the same cases.
     pub total: u64,
 }
 
-/// Bytes that nobody can tell.
+/// Stands for a number of bytes that is not known.
 pub const UNKNOWN_BYTES: u64 = u64::MAX;
 
-/// Weights that rest on another device than the graph's come to it when an op needs them, and go
-/// after the last one that does.
+/// A flag of [`Api::run_graph`]: a weight that rests on another device than the graph's is copied
+/// to that device when an op needs it, and the copy is freed after the last op that needs it.
 pub const RUN_STREAMS_WEIGHTS: u32 = 1;
 
-/// The table of functions. `device` is always a position in what [`Api::devices`] lists.
+/// The table of functions. `device` is always a position in the list of [`Api::devices`].
 #[repr(C)]
 pub struct Api {
     /// The size of this table in the library.
     pub struct_size: usize,
     /// [`INTERFACE_VERSION`] of the library.
     pub interface_version: u64,
-    /// Takes back what a call gave.
+    /// Frees the bytes that a call returned.
     pub free_bytes: unsafe extern "C" fn(OwnedBytes),
-    /// Begins a session. Options are a `TorchOptions` as JSON.
+    /// Opens a session. The options are a `TorchOptions` as JSON.
     pub open: unsafe extern "C" fn(Bytes, *mut *mut Session) -> Answer,
-    /// Ends a session; what belongs to it may be freed later.
+    /// Closes a session; handles that belong to it may be freed later.
     pub close: unsafe extern "C" fn(*mut Session),
     /// Lists the devices: `TorchDevice`s as JSON.
     pub devices: unsafe extern "C" fn(*const Session, *mut OwnedBytes) -> Answer,
-    /// Tells how much memory of a device is in use.
+    /// Reports how much memory of a device is in use.
     pub memory: unsafe extern "C" fn(*const Session, u32, *mut MemoryUse) -> Answer,
-    /// Forgets the peaks of a device.
+    /// Resets the peaks of a device.
     pub reset_peaks: unsafe extern "C" fn(*const Session, u32) -> Answer,
-    /// Gives memory that a device's allocator keeps for later back to the device.
+    /// Returns memory that a device's allocator keeps for later use to the device.
     pub drop_caches: unsafe extern "C" fn(*const Session, u32) -> Answer,
-    /// Waits until a device has done all that it was given.
+    /// Waits until a device has finished all work that it was given.
     pub synchronize: unsafe extern "C" fn(*const Session, u32) -> Answer,
-    /// Tells which ops were run on the CPU because a device lacks them: `TorchFallback`s as JSON.
+    /// Reports which ops ran on the CPU because a device lacks them: `TorchFallback`s as JSON.
     pub fallbacks: unsafe extern "C" fn(*const Session, *mut OwnedBytes) -> Answer,
     /// Makes a tensor on a device from row-major, little-endian bytes.
     pub make_tensor: unsafe extern "C" fn(
@@ -194,16 +195,16 @@ pub struct Api {
     /// Copies a tensor to another device.
     pub copy_tensor:
         unsafe extern "C" fn(*const TensorHandle, u32, *mut *mut TensorHandle) -> Answer,
-    /// Writes a tensor's elements, row-major, to as many bytes.
+    /// Writes a tensor's elements, row-major, into a buffer of exactly their size.
     pub read_tensor: unsafe extern "C" fn(*const TensorHandle, *mut u8, usize) -> Answer,
     /// Frees a tensor.
     pub free_tensor: unsafe extern "C" fn(*mut TensorHandle),
-    /// Makes a graph ready on a device, from its bytes.
+    /// Makes a graph ready to run on a device, from the graph's bytes.
     pub load_graph:
         unsafe extern "C" fn(*const Session, u32, Bytes, *mut *mut GraphHandle) -> Answer,
-    /// Runs a graph on as many tensors as it has inputs and weights, in this order, and gives as
-    /// many outputs as it has. An input whose memory an output may take over is gone afterwards, as
-    /// after a run that failed. Flags: `RUN_*`.
+    /// Runs a graph. Its arguments are the tensors for all its inputs and then all its weights; it
+    /// returns all its outputs. An input whose memory an output may take over cannot be used
+    /// afterwards, even after a run that failed. Flags: `RUN_*`.
     pub run_graph: unsafe extern "C" fn(
         *const GraphHandle,
         *const *const TensorHandle,
@@ -214,15 +215,15 @@ pub struct Api {
     ) -> Answer,
     /// Frees a graph.
     pub free_graph: unsafe extern "C" fn(*mut GraphHandle),
-    /// Takes note of the moment at which a device will have done all that it was given so far.
+    /// Makes an event that is reached when a device has finished all work that it was given so far.
     pub record_event: unsafe extern "C" fn(*const Session, u32, *mut *mut EventHandle) -> Answer,
-    /// Waits for that moment.
+    /// Waits for an event.
     pub wait_event: unsafe extern "C" fn(*const EventHandle) -> Answer,
-    /// Frees an event, waited for or not.
+    /// Frees an event, whether or not it was waited for.
     pub free_event: unsafe extern "C" fn(*mut EventHandle),
 }
 
-/// Dtypes that tensors may have, by the number that stands for them.
+/// The dtypes that tensors may have, each with its number.
 const DTYPES: [(u32, Dtype); 14] = [
     (1, Dtype::BFloat16),
     (2, Dtype::Float16),
@@ -240,12 +241,12 @@ const DTYPES: [(u32, Dtype); 14] = [
     (14, Dtype::Complex128),
 ];
 
-/// The number of a dtype; `None` where torch has none like it.
+/// The number of a dtype; `None` where torch has no such dtype.
 pub fn dtype_code(dtype: Dtype) -> Option<u32> {
     DTYPES.iter().find(|row| row.1 == dtype).map(|row| row.0)
 }
 
-/// The dtype of a number.
+/// The dtype with this number.
 pub fn dtype_of(code: u32) -> Option<Dtype> {
     DTYPES.iter().find(|row| row.0 == code).map(|row| row.1)
 }

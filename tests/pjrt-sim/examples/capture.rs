@@ -1,4 +1,4 @@
-//! Prints what libtpu says of TPU topologies on a machine that has none: the content of
+//! What does libtpu say of TPU topologies on a machine that has no TPU? Prints the content of
 //! `captured.json`.
 //!
 //! ```text
@@ -7,10 +7,10 @@
 //!     cargo run -p pjrt-sim --example capture -- libtpu.so "libtpu 0.0.51" > tests/pjrt-sim/captured.json
 //! ```
 //!
-//! `libtpu.so` comes out of the wheel `libtpu`. Without these variables it takes the lock of a real
-//! TPU and asks a metadata server for minutes.
+//! `libtpu.so` comes out of the wheel `libtpu`. Without these variables libtpu takes the lock of a
+//! real TPU and asks a metadata server for minutes.
 #![expect(unsafe_code, reason = "calls a PJRT plugin")]
-#![expect(clippy::print_stdout, reason = "what it prints is what it is for")]
+#![expect(clippy::print_stdout, reason = "its purpose is to print")]
 
 use std::ffi::c_char;
 use std::path::Path;
@@ -29,7 +29,7 @@ use preheat_pjrt::sys::{
     TopologyDescriptionSerializeArgs,
 };
 
-/// Names that libtpu takes, the empty one too, and below it such as it refuses.
+/// Names that libtpu accepts, the empty one too, and after them names that it refuses.
 const NAMES: &[&str] = &[
     "",
     "v2:2x2",
@@ -58,15 +58,15 @@ fn call<A: Call>(real: &'static Real, args: &mut A) -> Result<(), Raised> {
 }
 
 fn text(pointer: *const c_char, size: usize) -> String {
-    // SAFETY: every call below passes what a getter answered for a handle that lives.
+    // SAFETY: every call below passes what a getter returned for a handle that lives.
     String::from_utf8_lossy(unsafe { bytes(pointer, size) }).into_owned()
 }
 
 fn attributes(values: *const NamedValue, count: usize) -> Vec<Attribute> {
     let mut attributes: Vec<Attribute> = (0..count)
         .map(|index| {
-            // SAFETY: the plugin answered an array of `count`, each with the type that it says and
-            // an array of `value_size`.
+            // SAFETY: the plugin returned an array of `count` values, each with the type that it
+            // names and an array of `value_size` elements.
             let named = unsafe { values.add(index).read() };
             let name = text(named.name, named.name_size);
             // SAFETY: as above.
@@ -134,13 +134,13 @@ fn topology(real: &'static Real, name: &str) -> Result<Topology, Raised> {
     call(real, &mut values)?;
     let mut serialize = TopologyDescriptionSerializeArgs { topology, ..Args::new() };
     call(real, &mut serialize)?;
-    // SAFETY: the plugin answered so many bytes.
+    // SAFETY: the plugin returned this many bytes.
     let serialized =
         to_hex(unsafe { bytes(serialize.serialized_bytes, serialize.serialized_bytes_size) });
     let mut list = TopologyDescriptionGetDeviceDescriptionsArgs { topology, ..Args::new() };
     call(real, &mut list)?;
     let devices = (0..list.num_descriptions)
-        // SAFETY: the plugin answered an array of that many.
+        // SAFETY: the plugin returned an array of this length.
         .map(|index| device(real, unsafe { list.descriptions.add(index).read() }))
         .collect::<Result<_, _>>()?;
     Ok(Topology {

@@ -1,8 +1,9 @@
-//! The `AbiVersion` extension, as libtpu has it: which executables a runtime takes.
+//! Which executables does a runtime accept, by their ABI versions? This is the `AbiVersion`
+//! extension, as libtpu has it.
 //!
-//! A version is the chip that something is for, by the name that its topology starts with (`v5e`;
-//! empty without a pose), and the text of `PJRT_SIM_ABI_VERSION`. Written down it is both, with a
-//! space between.
+//! A version consists of two parts: the chip that an executable or runtime is for, by the name that
+//! its topology starts with (`v5e`; empty without a pose), and the text of `PJRT_SIM_ABI_VERSION`.
+//! The serialised form is both parts with a space between them.
 #![expect(unsafe_code, reason = "reads and answers C structs")]
 
 use std::ffi::c_char;
@@ -25,10 +26,11 @@ use crate::forward::{Raised, answered, bytes};
 use crate::log::{Event, Outcome};
 use crate::plugin::{Guise, handles, plugin};
 
-/// A number for the platform, which libtpu has too: any will do.
+/// A number for the platform, because libtpu has one too. Its value does not matter.
 const PLATFORM_ID: u64 = 0x51_4d;
 
-/// The extension in front of the real plugin's, where the environment asks for one.
+/// The extension, to be put in front of the real plugin's extensions; `None` where the environment
+/// does not ask for it.
 pub(crate) fn extension(config: &Config, next: *mut ExtensionBase) -> Option<*mut ExtensionBase> {
     static EXTENSION: OnceLock<usize> = OnceLock::new();
     config.abi_version.as_ref()?;
@@ -57,13 +59,14 @@ pub(crate) fn extension(config: &Config, next: *mut ExtensionBase) -> Option<*mu
     Some(*address as *mut ExtensionBase)
 }
 
-/// The version of what is compiled for `guise`, where there are versions.
+/// The ABI version of an executable that is compiled for `guise`; `None` where there are no
+/// versions.
 pub(crate) fn version_for(config: &Config, guise: Option<&Guise>) -> Option<String> {
     let chip = guise.and_then(|guise| guise.topology.name.split(':').next()).unwrap_or_default();
     config.abi_version.as_ref().map(|version| format!("{chip} {version}"))
 }
 
-/// Why a runtime does not take an executable; `None` where it does.
+/// The reason why a runtime does not accept an executable; `None` where it accepts it.
 pub(crate) fn refusal(config: &Config, runtime: &str, executable: &str) -> Option<String> {
     let parts = |version: &str| {
         version.split_once(' ').map(|(chip, version)| (chip.to_owned(), version.to_owned()))
@@ -90,30 +93,30 @@ trait Serve: Call + Copy {
 
 /// # Safety
 ///
-/// As the header asks of callers of the function that takes `A`.
+/// The caller meets the header's requirements on callers of the function that takes `A`.
 unsafe extern "C" fn entry<A: Serve>(args: *mut A) -> *mut Error {
-    // SAFETY: the caller's word.
+    // SAFETY: the caller vouches for the args.
     unsafe { answered(A::FUNCTION, args, A::serve) }
 }
 
-/// Hands a version out; [`taken_back`] frees it.
+/// Gives a version to the caller as a pointer; [`taken_back`] frees it.
 fn handed_out<T>(version: String) -> *mut T {
     Box::into_raw(Box::new(version)).cast()
 }
 
 /// # Safety
 ///
-/// The version was handed out, and is not used again.
+/// `version` came from [`handed_out`] and is not used again.
 unsafe fn taken_back<T>(version: *mut T) {
-    // SAFETY: the caller's word.
+    // SAFETY: the caller vouches for the pointer.
     drop(unsafe { Box::from_raw(version.cast::<String>()) });
 }
 
 /// # Safety
 ///
-/// The version was handed out and not taken back.
+/// `version` came from [`handed_out`] and was not freed.
 unsafe fn text<'a, T>(version: *const T) -> &'a String {
-    // SAFETY: the caller's word.
+    // SAFETY: the caller vouches for the pointer.
     unsafe { &*version.cast::<String>() }
 }
 
@@ -147,7 +150,7 @@ impl Serve for RuntimeAbiVersionIsCompatibleWithExecutableArgs {
     }
 }
 
-/// As libtpu, which has no answer.
+/// Returns an error of code `UNIMPLEMENTED`, as libtpu does.
 impl Serve for RuntimeAbiVersionIsCompatibleWithRuntimeArgs {
     fn serve(&mut self) -> Result<(), Raised> {
         Err(Raised::ours(
@@ -157,7 +160,7 @@ impl Serve for RuntimeAbiVersionIsCompatibleWithRuntimeArgs {
     }
 }
 
-/// Frees what a version was written to.
+/// Frees the serialised form of a version.
 unsafe extern "C" fn free(written: *mut SerializedProto) {
     // SAFETY: the caller hands back, once, what `write` below leaked as this type.
     drop(unsafe { Box::from_raw(written.cast::<String>()) });
@@ -173,7 +176,7 @@ fn written(version: &str) -> (*const c_char, usize, *mut SerializedProto) {
 ///
 /// The bytes can be read.
 unsafe fn read(start: *const c_char, size: usize) -> Result<String, Raised> {
-    // SAFETY: the caller's word.
+    // SAFETY: the caller vouches for the bytes.
     let text = String::from_utf8_lossy(unsafe { bytes(start, size) }).into_owned();
     let is_version = text.contains(' ');
     is_version
@@ -181,7 +184,7 @@ unsafe fn read(start: *const c_char, size: usize) -> Result<String, Raised> {
         .ok_or_else(|| Raised::ours(ErrorCode::INVALID_ARGUMENT, "pjrt-sim: this is no version"))
 }
 
-/// What both kinds of versions can do.
+/// The functions that both kinds of versions have.
 macro_rules! version {
     ($version:ident: $write:ident $read:ident $platform:ident $destroy:ident) => {
         impl Serve for $write {
@@ -197,7 +200,7 @@ macro_rules! version {
 
         impl Serve for $read {
             fn serve(&mut self) -> Result<(), Raised> {
-                // SAFETY: the header asks the caller for so many bytes.
+                // SAFETY: the header asks the caller for this many bytes.
                 let version = unsafe { read(self.serialized_proto, self.serialized_proto_size) }?;
                 self.abi_version = handed_out::<$version>(version);
                 Ok(())
@@ -213,8 +216,8 @@ macro_rules! version {
 
         impl Serve for $destroy {
             fn serve(&mut self) -> Result<(), Raised> {
-                // SAFETY: the header asks the caller for a version of this plugin's that is not
-                // used again.
+                // SAFETY: the header asks the caller for a version that this plugin made and that
+                // is not used again.
                 unsafe { taken_back(self.abi_version) };
                 Ok(())
             }

@@ -1,4 +1,5 @@
-//! What the environment tells the plugin; the table of variables is in the crate's documentation.
+//! What did the environment ask the plugin to do? This file parses the variables; their table is in
+//! the crate's documentation.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -11,19 +12,19 @@ use crate::fault::{Kind, Place, Rule, When};
 /// What every variable's name starts with.
 pub const PREFIX: &str = "PJRT_SIM_";
 
-/// A variable whose value says nothing, or a variable that does not exist.
+/// A variable whose value makes no sense, or a variable that does not exist.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{variable}={value:?}: {reason}")]
 pub struct ConfigError {
     /// The variable's whole name.
     pub variable: String,
-    /// What it was set to; empty where it should have been set and was not.
+    /// Its value; empty where the variable is required and was not set.
     pub value: String,
     /// What is wrong with that.
     pub reason: String,
 }
 
-/// What is changed in how the platform describes itself, each on its own.
+/// What the environment changes in how the platform describes itself. Each field is independent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Overrides {
     /// `PJRT_SIM_PLATFORM_NAME`
@@ -44,7 +45,7 @@ pub struct Overrides {
     pub memory_limit: Option<i64>,
 }
 
-/// The whole environment, understood.
+/// The whole environment, parsed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Config {
     /// `PJRT_SIM_PLUGIN`
@@ -74,7 +75,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// Reads the variables that start with [`PREFIX`]; any other is none of this plugin's business.
+    /// Reads the variables that start with [`PREFIX`] and ignores all others.
     pub fn read(
         environment: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<Self, ConfigError> {
@@ -190,7 +191,8 @@ impl Config {
         Ok(())
     }
 
-    /// What needs another variable is refused without it: it would change nothing.
+    /// Refuses a variable that is set without another one that it needs, because it would have no
+    /// effect.
     fn check_needs(&self) -> Result<(), ConfigError> {
         let overrides = &self.overrides;
         let needing = [
@@ -228,7 +230,7 @@ fn pose(text: &str) -> Result<String, String> {
     crate::pose::find(name).map(|_| name.to_owned()).ok_or_else(|| crate::pose::unknown(name))
 }
 
-/// `2x4` or `2x2x1`; what is missing is 1.
+/// Parses `2x4` or `2x2x1`; a missing number is 1.
 fn bounds(text: &str) -> Option<[u8; 3]> {
     let mut bounds = [1; 3];
     let parts: Vec<&str> = text.split('x').collect();
@@ -236,7 +238,7 @@ fn bounds(text: &str) -> Option<[u8; 3]> {
         return None;
     }
     for (bound, part) in bounds.iter_mut().zip(parts) {
-        // The serialised topology holds each in one byte.
+        // The serialised topology holds each number in one byte.
         *bound = part.parse().ok().filter(|chips| (1..128).contains(chips))?;
     }
     Some(bounds)
@@ -249,7 +251,7 @@ fn positive<T: std::str::FromStr + PartialOrd + From<u8>>(text: &str) -> Result<
         .ok_or_else(|| "wants a positive number".to_owned())
 }
 
-/// `compile`, `compile@2` or `compile@2+`.
+/// Parses `compile`, `compile@2` or `compile@2+`.
 fn occasion(text: &str) -> Result<(Place, When), String> {
     let (place, when) = match text.split_once('@') {
         None => (text, When::Each),

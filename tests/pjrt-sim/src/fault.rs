@@ -1,4 +1,4 @@
-//! Where something goes wrong, when, and how.
+//! Which calls fail on purpose, when, and how?
 
 use std::io::Write as _;
 use std::thread;
@@ -9,7 +9,7 @@ use preheat_pjrt::sys::ErrorCode;
 use crate::forward::Raised;
 use crate::log::{Event, Log, Outcome};
 
-/// A call that a fault can strike; named as in the log.
+/// A call that a fault can strike. Its name is the one that the log uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Place {
     /// `PJRT_Plugin_Initialize`.
@@ -46,7 +46,7 @@ impl Place {
         Self::DeviceToHost,
     ];
 
-    /// As variables and the log spell it.
+    /// The name that variables and the log use.
     pub fn name(self) -> &'static str {
         match self {
             Self::Initialize => "initialize",
@@ -61,22 +61,22 @@ impl Place {
         }
     }
 
-    /// Whether the log says that such a call began, and not only how it ended: so for those that
-    /// take long enough to be killed in.
+    /// Whether the log has a line for the start of such a call, besides the line for its end. Calls
+    /// that take long enough for a process to be killed in them have one.
     fn announced(self) -> bool {
         matches!(self, Self::Client | Self::Compile | Self::Serialize | Self::Deserialize)
     }
 }
 
-/// Which calls at a place are meant. Calls are counted from 1 over the log file, whichever process
-/// makes them; where there is no log, over the process.
+/// Which calls at a place a fault strikes. Calls are counted from 1 over the log file, over all
+/// processes that write to it; where there is no log, each process counts its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum When {
-    /// Each.
+    /// Each call.
     Each,
-    /// One of them.
+    /// This call only.
     Nth(u64),
-    /// This one and each after it.
+    /// This call and each later one.
     From(u64),
 }
 
@@ -90,12 +90,12 @@ impl When {
     }
 }
 
-/// What goes wrong.
+/// What a fault does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// The call takes longer.
     Delay(Duration),
-    /// The call returns an error with the code that the environment names.
+    /// The call returns an error with the code that `PJRT_SIM_ERROR_CODE` names.
     Fail,
     /// The call returns an error of code `RESOURCE_EXHAUSTED`.
     OutOfMemory,
@@ -112,29 +112,29 @@ pub enum Kind {
 /// One fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rule {
-    /// Which calls.
+    /// The place of the calls.
     pub place: Place,
-    /// Which of them.
+    /// Which calls at that place.
     pub when: When,
-    /// What happens.
+    /// What happens to them.
     pub kind: Kind,
 }
 
-/// The faults of this process, and the log that every call under them goes into.
+/// The faults of this process, and the log that records every call that they can strike.
 #[derive(Debug)]
 pub struct Stage {
     /// Every fault.
     pub rules: Vec<Rule>,
     /// The code that [`Kind::Fail`] raises.
     pub error_code: ErrorCode,
-    /// Where it is written down.
+    /// Where calls are recorded.
     pub log: Log,
 }
 
 impl Stage {
-    /// Does `work` at `place`: writes to the log that it began (where that matters) and how it
-    /// ended, and lets the faults strike. `work` is told whether to corrupt; `event` describes the
-    /// call, once with what came of it.
+    /// Runs `work` at `place`. Writes to the log that it began (where that matters) and how it
+    /// ended, and applies the faults. `work` is told whether to damage its bytes; `event` describes
+    /// the call, at its end together with the result.
     pub fn perform<T>(
         &self,
         place: Place,
@@ -156,7 +156,7 @@ impl Stage {
         done
     }
 
-    /// Lets the faults strike; says whether to corrupt.
+    /// Applies the faults, and returns whether to damage the bytes.
     fn enter(
         &self,
         place: Place,
@@ -172,7 +172,7 @@ impl Stage {
         let mut corrupt = false;
         let mut struck: Vec<Kind> =
             rules.iter().filter(|rule| rule.when.meets(ordinal)).map(|rule| rule.kind).collect();
-        // A delay comes before whatever else happens.
+        // A delay is applied before any other fault.
         struck.sort_by_key(|kind| !matches!(kind, Kind::Delay(_)));
         for kind in struck {
             let last_word = |outcome| self.log.write(event(), outcome, begun.elapsed());
@@ -217,7 +217,7 @@ impl Stage {
     }
 }
 
-/// What absl writes of a failed check: the reason, and then more stack frames than anyone reads.
+/// Writes what absl writes for a failed check: the reason, and then a long stack trace.
 fn last_words(place: Place, ordinal: u64) {
     let mut stderr = std::io::stderr();
     let _ = writeln!(

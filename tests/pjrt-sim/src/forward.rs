@@ -1,12 +1,14 @@
-//! Forwarding: a function table of one's own in front of a real plugin's.
+//! How can single functions of a real plugin be replaced, while all others still reach it? By a
+//! function table that stands in front of the real plugin's table and forwards to it.
 //!
-//! [`Real`] is the real plugin, [`Table`] a copy of its table in which any entry can be replaced by
-//! implementing [`Override`] for the function's args. An error raised on this side and one raised
-//! by the real plugin look the same to the caller: the three error functions of a [`Table`] know
-//! which is whose. A panic in an override becomes an error of code `INTERNAL`.
+//! [`Real`] is the real plugin. [`Table`] is a copy of its table, in which any entry can be
+//! replaced by an implementation of [`Override`] for the function's args. The caller sees no
+//! difference between an error that this side raised and one that the real plugin raised: the three
+//! error functions of a [`Table`] know which side made it. A panic in an override becomes an error
+//! of code `INTERNAL`.
 //!
-//! Nothing here knows of poses, faults or logs.
-#![expect(unsafe_code, reason = "calls a C function table and hands one out")]
+//! This file knows nothing of poses, faults and logs.
+#![expect(unsafe_code, reason = "calls one C function table and provides another")]
 
 use std::collections::HashSet;
 use std::ffi::{c_char, c_int, c_void};
@@ -20,21 +22,21 @@ use preheat_pjrt::sys::{
     ExtensionBase, Function, GetPjrtApi,
 };
 
-/// Why a real plugin could not be put behind a table.
+/// The reasons why a real plugin could not be put behind a table.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The dynamic loader refused the file, or it does not export `GetPjrtApi`.
     #[error("cannot load the real plugin {}: {source}", path.display())]
     Load {
-        /// The file that was asked for.
+        /// The file that was opened.
         path: PathBuf,
         /// What the loader said.
         source: libloading::Error,
     },
-    /// `GetPjrtApi` returned null, or a table that ends before its version.
+    /// `GetPjrtApi` returned null, or a table that ends before its version field.
     #[error("{} exports GetPjrtApi, but the table it returns is empty", path.display())]
     NoTable {
-        /// The file that was asked for.
+        /// The file that was opened.
         path: PathBuf,
     },
 }
@@ -43,7 +45,7 @@ pub enum OpenError {
 #[derive(Debug)]
 pub struct Real {
     api: *const Api,
-    /// Bytes of the table that may be read.
+    /// How many bytes of the table may be read.
     struct_size: usize,
 }
 
@@ -57,12 +59,12 @@ impl Real {
     /// Loads the plugin at `path`. It is never unloaded.
     pub fn open(path: &Path) -> Result<&'static Self, OpenError> {
         let load = |source| OpenError::Load { path: path.to_owned(), source };
-        // SAFETY: whoever names a plugin vouches for what its initialisers do; there is no way to
-        // check it.
+        // SAFETY: whoever names a plugin vouches for its initialisers; there is no way to check
+        // them.
         let library = unsafe { libloading::Library::new(path) }.map_err(load)?;
         // SAFETY: PJRT gives this symbol this type.
         let api = match unsafe { library.get::<GetPjrtApi>(b"GetPjrtApi\0") } {
-            // SAFETY: it takes nothing and may be called at any time.
+            // SAFETY: the function takes no arguments and may be called at any time.
             Ok(get) => unsafe { get() },
             Err(source) => return Err(load(source)),
         };
@@ -70,7 +72,7 @@ impl Real {
         if api.is_null() {
             return Err(OpenError::NoTable { path: path.to_owned() });
         }
-        // SAFETY: not null, and the first field of every table is its size.
+        // SAFETY: the pointer is not null, and the first field of every table is its size.
         let struct_size = unsafe { api.cast::<usize>().read() };
         if struct_size < ERROR_FUNCTIONS_END {
             return Err(OpenError::NoTable { path: path.to_owned() });
@@ -78,8 +80,8 @@ impl Real {
         Ok(Box::leak(Box::new(Self { api, struct_size })))
     }
 
-    /// Calls the plugin's function that takes `A`; a function that the plugin does not have is an
-    /// error of code `UNIMPLEMENTED`.
+    /// Calls the plugin's function that takes `A`. If the plugin does not have that function, the
+    /// result is an error of code `UNIMPLEMENTED`.
     ///
     /// # Safety
     ///
@@ -95,8 +97,8 @@ impl Real {
         if A::OFFSET + size_of::<Function<A>>() > self.struct_size {
             return Err(missing());
         }
-        // SAFETY: the line above shows that the table reaches that far; `Call` says what is stored
-        // there.
+        // SAFETY: the line above checked that the table reaches that far; `Call` names the type of
+        // the field.
         let function = unsafe { self.api.byte_add(A::OFFSET).cast::<Option<Function<A>>>().read() }
             .ok_or_else(missing)?;
         // SAFETY: the caller vouches for the args.
@@ -114,11 +116,11 @@ impl Real {
     }
 }
 
-/// How far a table must reach at least: up to its error functions.
+/// The least size of a table: it must contain the error functions.
 const ERROR_FUNCTIONS_END: usize =
     <ErrorGetCodeArgs as Call>::OFFSET + size_of::<Option<Function<ErrorGetCodeArgs>>>();
 
-/// An error that the real plugin made; freed with it.
+/// An error that the real plugin made; it is freed when this value is dropped.
 #[derive(Debug)]
 pub struct Theirs {
     error: NonNull<Error>,
@@ -142,8 +144,8 @@ impl Theirs {
             // SAFETY: the error lives as long as `self`, and the args are the header's.
             unsafe { function(&raw mut message) };
         }
-        // SAFETY: the plugin filled in a message that lives as long as the error; null only if it
-        // has none.
+        // SAFETY: the plugin filled in a message that lives as long as the error. The pointer is
+        // null only if there is no message.
         let message = unsafe { bytes(message.message, message.message_size) };
         (code, String::from_utf8_lossy(message).into_owned())
     }
@@ -161,27 +163,27 @@ impl Drop for Theirs {
     }
 }
 
-/// What a call ended with where it did not succeed.
+/// The error that a call ended with.
 #[derive(Debug)]
 pub enum Raised {
     /// The real plugin's error.
     Theirs(Theirs),
-    /// An error of this side.
+    /// An error that this side raised.
     Ours {
-        /// As the caller will read it.
+        /// The code that the caller reads.
         code: ErrorCode,
-        /// As the caller will read it.
+        /// The message that the caller reads.
         message: String,
     },
 }
 
 impl Raised {
-    /// An error of this side.
+    /// An error that this side raises.
     pub fn ours(code: ErrorCode, message: impl Into<String>) -> Self {
         Self::Ours { code, message: message.into() }
     }
 
-    /// Code and message, whoever raised it.
+    /// Code and message of the error, from either side.
     pub fn describe(&self) -> (ErrorCode, String) {
         match self {
             Self::Theirs(theirs) => theirs.describe(),
@@ -211,16 +213,16 @@ struct OwnError {
     message: String,
 }
 
-/// Addresses of the own errors that callers hold.
+/// Addresses of the errors of this side that callers still hold.
 static OWN_ERRORS: LazyLock<Mutex<HashSet<usize>>> = LazyLock::new(Mutex::default);
 
-/// The plugin behind the table of this process.
+/// The real plugin behind this process's table.
 static REAL: OnceLock<&'static Real> = OnceLock::new();
 
 fn own_error<'a>(error: *const Error) -> Option<&'a OwnError> {
     let own = OWN_ERRORS.lock().unwrap_or_else(PoisonError::into_inner).contains(&(error as usize));
-    // SAFETY: an address in the set is one that `into_raw` leaked and `error_destroy` has not
-    // freed; the caller may use it until then.
+    // SAFETY: an address in the set was leaked by `into_raw` and not yet freed by `error_destroy`;
+    // the caller may use it until then.
     own.then(|| unsafe { &*error.cast::<OwnError>() })
 }
 
@@ -229,8 +231,8 @@ unsafe extern "C" fn error_destroy(args: *mut ErrorDestroyArgs) {
     // version.
     let error = unsafe { (*args).error };
     if OWN_ERRORS.lock().unwrap_or_else(PoisonError::into_inner).remove(&(error as usize)) {
-        // SAFETY: it was in the set, so `into_raw` leaked it as this type, and taking it out makes
-        // this the only one to free it.
+        // SAFETY: the address was in the set, so `into_raw` leaked it as this type. It is no longer
+        // in the set, so nothing else frees it.
         drop(unsafe { Box::from_raw(error.cast::<OwnError>()) });
     } else if let (Some(real), Some(error)) = (REAL.get(), NonNull::new(error)) {
         drop(Theirs { error, real });
@@ -269,51 +271,55 @@ unsafe extern "C" fn error_get_code(args: *mut ErrorGetCodeArgs) -> *mut Error {
     ptr::null_mut()
 }
 
-/// A call that came in: what the caller sent, and the way on to the real plugin.
+/// A call from the caller, with its args and the means to forward it to the real plugin.
 pub struct Incoming<'a, A: Call> {
     args: &'a mut A,
     real: Option<&'static Real>,
 }
 
 impl<A: Call> Incoming<'_, A> {
-    /// What the caller sent, and after [`Incoming::forward`] what the plugin answered.
+    /// The args that the caller sent. After [`Incoming::forward`] they hold what the plugin filled
+    /// in.
     pub fn args(&self) -> &A {
         self.args
     }
 
-    /// The real plugin; an error where there is none.
+    /// The real plugin.
+    ///
+    /// # Errors
+    /// Where there is none.
     pub fn real(&self) -> Result<&'static Real, Raised> {
         self.real.ok_or_else(|| {
             Raised::ours(ErrorCode::FAILED_PRECONDITION, "there is no real plugin behind this one")
         })
     }
 
-    /// Hands the call on as it came.
+    /// Forwards the call with its args as they are.
     pub fn forward(&mut self) -> Result<(), Raised> {
         let real = self.real()?;
         // SAFETY: the caller vouched for these args by calling, and they were not changed since.
         unsafe { real.call(self.args) }
     }
 
-    /// Fills in what the function answers, and ends the call.
+    /// Fills in the function's results and ends the call.
     pub fn answer(self, fill: impl FnOnce(&mut A)) {
         fill(self.args);
     }
 
-    /// For changing what is handed on.
+    /// The args, to change what is forwarded.
     ///
     /// # Safety
     ///
-    /// What is changed must keep to what the header asks of the function's caller until the last
+    /// The changed args must meet the header's requirements on the function's caller until the last
     /// [`Incoming::forward`].
     pub unsafe fn args_mut(&mut self) -> &mut A {
         self.args
     }
 }
 
-/// A function of one's own in the place of the real plugin's.
+/// A function that replaces the real plugin's.
 pub trait Override: Call {
-    /// Serves a call; handing it on is up to the implementation.
+    /// Serves a call. The implementation decides whether to forward it.
     fn serve(call: Incoming<'_, Self>) -> Result<(), Raised>;
 }
 
@@ -321,18 +327,19 @@ pub trait Override: Call {
 ///
 /// # Safety
 ///
-/// As the header asks of callers of the function that takes `A`.
+/// The caller meets the header's requirements on callers of the function that takes `A`.
 unsafe extern "C" fn entry<A: Override + Copy>(args: *mut A) -> *mut Error {
     let serve = |args: &mut A| A::serve(Incoming { args, real: REAL.get().copied() });
-    // SAFETY: the caller's word.
+    // SAFETY: the caller vouches for the args.
     unsafe { answered(A::FUNCTION, args, serve) }
 }
 
-/// Serves a call of `function`: what is raised, a panic too, becomes the caller's error.
+/// Serves a call of `function`. An error that `serve` raises, or a panic in it, becomes the
+/// caller's error.
 ///
 /// # Safety
 ///
-/// As the header asks of callers of the function.
+/// The caller meets the header's requirements on callers of the function.
 pub unsafe fn answered<A: Args + Copy>(
     function: &str,
     args: *mut A,
@@ -342,12 +349,12 @@ pub unsafe fn answered<A: Args + Copy>(
         // SAFETY: every args struct starts with its size.
         let given = unsafe { args.cast::<usize>().read() };
         if given >= A::STRUCT_SIZE {
-            // SAFETY: by its size the caller's struct holds all of `A`'s fields.
+            // SAFETY: the size says that the caller's struct holds all fields of `A`.
             return serve(unsafe { &mut *args });
         }
-        // A caller with an older header: its struct is too short to be an `A`.
+        // The caller uses an older header: its struct is too short to be an `A`.
         let mut whole = A::new();
-        // SAFETY: `given` bytes are the caller's, and fewer than `whole` has.
+        // SAFETY: the caller's struct has `given` bytes, and `whole` has more.
         unsafe {
             ptr::copy_nonoverlapping(args.cast::<u8>(), (&raw mut whole).cast::<u8>(), given);
         };
@@ -376,20 +383,21 @@ unsafe extern "C" fn unimplemented(_args: *mut c_void) -> *mut Error {
     Raised::ours(ErrorCode::UNIMPLEMENTED, "this plugin does not implement the function").into_raw()
 }
 
-/// No such function in the table.
+/// The table has no function of this name.
 #[derive(Debug, thiserror::Error)]
 #[error("PJRT has no function `{0}` that returns an error")]
 pub struct UnknownFunction(pub String);
 
-/// A table in the making: a copy of the real plugin's as far as both sides know it.
+/// A table under construction: a copy of the real plugin's, as far as both sides know its fields.
 pub struct Table {
     api: Box<Api>,
 }
 
 impl Table {
-    /// A table in front of `real`; without one, every function but the error functions is missing.
+    /// Makes a table in front of `real`. Without `real`, every function but the error functions is
+    /// missing.
     ///
-    /// A process has one: the first `real` stays.
+    /// A process has one real plugin: the `real` of the first call stays.
     pub fn new(real: Option<&'static Real>) -> Self {
         let mut api = Box::new(Api::new());
         if let Some(real) = real {
@@ -418,16 +426,16 @@ impl Table {
         Self { api }
     }
 
-    /// Puts `A`'s override into the table; a table that does not reach that far stays as it is.
+    /// Puts `A`'s override into the table. A table that does not reach that far stays unchanged.
     pub fn set<A: Override + Copy>(&mut self) {
         self.put(A::OFFSET, Some(entry::<A> as Function<A>));
     }
 
-    /// Writes a function pointer, whose type the offset decides.
+    /// Writes a function pointer; its type follows from the offset.
     fn put<A>(&mut self, offset: usize, function: Option<Function<A>>) {
         if offset + size_of::<Option<Function<A>>>() <= self.api.struct_size {
-            // SAFETY: the line above shows that the box holds these bytes; every offset handed in
-            // is a function's.
+            // SAFETY: the line above checked that the box holds these bytes; every offset that is
+            // passed in is that of a function.
             unsafe {
                 (&raw mut *self.api).byte_add(offset).cast::<Option<Function<A>>>().write(function);
             };
@@ -441,13 +449,13 @@ impl Table {
         found.map(|(_, offset)| *offset).ok_or_else(|| UnknownFunction(name.to_owned()))
     }
 
-    /// Leaves a null pointer where the function was.
+    /// Leaves a null pointer in the place of the function.
     pub fn remove(&mut self, name: &str) -> Result<(), UnknownFunction> {
         self.put::<c_void>(Self::offset(name)?, None);
         Ok(())
     }
 
-    /// Lets the function return an error of code `UNIMPLEMENTED`.
+    /// Makes the function return an error of code `UNIMPLEMENTED`.
     pub fn unimplement(&mut self, name: &str) -> Result<(), UnknownFunction> {
         self.put::<c_void>(Self::offset(name)?, Some(unimplemented));
         Ok(())
@@ -460,7 +468,8 @@ impl Table {
         Ok(())
     }
 
-    /// Puts an extension in front of the real plugin's; it is given where those start.
+    /// Puts an extension in front of the real plugin's extensions; `extension` is given a pointer
+    /// to the first of those.
     pub fn extend(
         &mut self,
         extension: impl FnOnce(*mut ExtensionBase) -> Option<*mut ExtensionBase>,
@@ -476,18 +485,18 @@ impl Table {
         self.api.pjrt_api_version.minor_version = minor;
     }
 
-    /// The table for handing out; it is never freed.
+    /// The finished table; it is never freed.
     pub fn leak(self) -> *const Api {
         Box::into_raw(self.api)
     }
 }
 
-/// The bytes behind a pointer and a size as PJRT hands them out; none for a null pointer.
+/// The bytes behind a pointer and a size as PJRT passes them; an empty slice for a null pointer.
 ///
 /// # Safety
 ///
-/// A pointer that is not null must cover `size` bytes that nobody writes to for as long as the
-/// result is used.
+/// A pointer that is not null must cover `size` bytes, and nobody may write to them for as long as
+/// the result is used.
 pub unsafe fn bytes<'a>(pointer: *const c_char, size: usize) -> &'a [u8] {
     if pointer.is_null() {
         return &[];

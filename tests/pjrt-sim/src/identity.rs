@@ -1,4 +1,5 @@
-//! Who the platform says it is: names, versions, kinds, attributes, topologies.
+//! How does the platform describe itself? Answers calls for names, versions, kinds, attributes and
+//! topologies.
 #![expect(unsafe_code, reason = "reads and answers C structs")]
 
 use std::ffi::c_char;
@@ -19,7 +20,8 @@ use crate::log::Event;
 use crate::plugin::{guise_named, handles, plugin};
 use crate::pose;
 
-/// Puts everything of this page into the table: what a pose needs only where there is one.
+/// Puts the overrides of this file into the table. Those that only a pose needs are left out where
+/// there is no pose.
 pub(crate) fn override_all(table: &mut Table, posing: bool) {
     table.set::<ClientPlatformNameArgs>();
     table.set::<ClientPlatformVersionArgs>();
@@ -153,7 +155,7 @@ impl Override for TopologyDescriptionAttributesArgs {
     }
 }
 
-/// Frees what [`TopologyDescriptionSerializeArgs`] answers here.
+/// Frees what [`TopologyDescriptionSerializeArgs`] returns here.
 unsafe extern "C" fn free_topology(serialized: *mut SerializedTopology) {
     // SAFETY: the caller hands back, once, what `serve` below leaked as this type.
     drop(unsafe { Box::from_raw(serialized.cast::<Vec<u8>>()) });
@@ -170,11 +172,12 @@ impl Override for TopologyDescriptionSerializeArgs {
             (None, None, Some(features)) => {
                 call.forward()?;
                 let args = call.args();
-                // SAFETY: the call above answered so many bytes.
+                // SAFETY: the call above returned this many bytes.
                 let real = unsafe { bytes(args.serialized_bytes, args.serialized_bytes_size) };
                 let changed = pose::with_host_features(real, features);
                 if let Some(free) = args.serialized_topology_deleter {
-                    // SAFETY: the plugin asks for exactly this once the bytes are done with.
+                    // SAFETY: the plugin asks for exactly this call once the bytes are no longer
+                    // used.
                     unsafe { free(args.serialized_topology) };
                 }
                 changed.ok_or_else(|| {
@@ -264,7 +267,7 @@ impl Override for DeviceDescriptionAttributesArgs {
     }
 }
 
-/// Only the limit is known without a TPU; nothing is said to be in use.
+/// Without a TPU only the limit is known; the memory in use is what `Handles` has counted.
 impl Override for DeviceMemoryStatsArgs {
     fn serve(mut call: Incoming<'_, Self>) -> Result<(), Raised> {
         let real = call.real()?;

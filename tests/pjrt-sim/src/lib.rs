@@ -1,19 +1,21 @@
-//! A PJRT plugin that forwards to a real one, poses as a TPU, injects faults and logs.
+//! How can tests make a PJRT plugin behave like a TPU, or fail on purpose? This plugin forwards to
+//! a real one, poses as a TPU, injects faults and logs every call.
 //!
-//! As a cdylib it is the plugin; as a Rust library it is what tests set it up and read its log
-//! with: [`library_path`], [`Sim`], [`log::read`], [`Count`]. [`forward`] is fit for other uses
-//! too.
+//! As a cdylib this crate is the plugin. As a Rust library it is what tests use to set the plugin
+//! up and to read its log: [`library_path`], [`Sim`], [`log::read`], [`Count`]. [`forward`] can be
+//! used for other purposes too.
 //!
 //! # The environment
 //!
-//! Read once, when the plugin is loaded. A value that makes no sense, and a variable of this prefix
-//! that does not exist, is an error of `PJRT_Plugin_Initialize` that names it.
+//! The plugin reads these variables once, when it is loaded. A value that makes no sense, or a
+//! variable of this prefix that does not exist, makes `PJRT_Plugin_Initialize` return an error that
+//! names it.
 //!
 //! | variable | value |
 //! |---|---|
 //! | `PJRT_SIM_PLUGIN` | the real plugin's file; must be set |
 //! | `PJRT_SIM_LOG` | a file that [`log`] lines are appended to; several processes may share it |
-//! | `PJRT_SIM_POSE` | `tpu:TOPOLOGY`, such as `tpu:v5e:1x1` or `tpu:v4:2x2x1`: what was captured of it from libtpu is answered (see [`pose`]) |
+//! | `PJRT_SIM_POSE` | `tpu:TOPOLOGY`, such as `tpu:v5e:1x1` or `tpu:v4:2x2x1`: calls are answered with what was captured from libtpu for that topology (see [`pose`]) |
 //! | `PJRT_SIM_PLATFORM_NAME` | another platform name |
 //! | `PJRT_SIM_PLATFORM_VERSION` | another platform version |
 //! | `PJRT_SIM_DEVICE_KIND` | another kind of all devices |
@@ -22,8 +24,8 @@
 //! | `PJRT_SIM_TOPOLOGY_BYTES` | another serialised topology, in hexadecimal |
 //! | `PJRT_SIM_HOST_FEATURES` | other host features in XLA:CPU's serialised topology, such as `+avx2,+fma`; without a pose only |
 //! | `PJRT_SIM_MEMORY_LIMIT` | another size of a device's memory, in bytes; with a pose only |
-//! | `PJRT_SIM_ABI_VERSION` | a text: the `AbiVersion` extension is offered, and this is the version of the runtime and of what it compiles |
-//! | `PJRT_SIM_ABI_TAKES` | versions, separated by commas, of the executables that the runtime takes, or `none`; its own unless set. Needs `PJRT_SIM_ABI_VERSION` |
+//! | `PJRT_SIM_ABI_VERSION` | a text: the plugin offers the `AbiVersion` extension, and this is the version of the runtime and of what it compiles |
+//! | `PJRT_SIM_ABI_TAKES` | versions, separated by commas, of the executables that the runtime accepts, or `none`; unset, it accepts its own version. Needs `PJRT_SIM_ABI_VERSION` |
 //! | `PJRT_SIM_DELAY` | `WHERE=MILLISECONDS`, ...: these calls take longer |
 //! | `PJRT_SIM_FAIL` | `WHERE`, ...: these calls return an error |
 //! | `PJRT_SIM_ERROR_CODE` | the code of those errors, by number or by name; `INTERNAL` unless set |
@@ -38,23 +40,28 @@
 //! | `PJRT_SIM_UNIMPLEMENTED` | functions that return `UNIMPLEMENTED`, such as `PJRT_Executable_Serialize` |
 //!
 //! `WHERE` is a place, which means each call there, or `PLACE@N` for the Nth call, or `PLACE@N+`
-//! for the Nth and all that follow. Places are `initialize`, `client`, `topology`, `compile`,
+//! for the Nth and all later calls. Places are `initialize`, `client`, `topology`, `compile`,
 //! `serialize`, `deserialize`, `execute`, `host_to_device` and `device_to_host`. Calls are counted
-//! from 1 over the log file, whichever process makes them (over the process where there is no log).
+//! from 1 over the log file, over all processes that write to it; where there is no log, each
+//! process counts its own.
 //!
 //! # A pose
 //!
-//! The real plugin must be XLA:CPU: a client gets as many devices as the topology has, and
-//! topologies made by name, as well as compiles without a client, are served by clients of the real
-//! plugin behind the scenes. A live client is one host's, so a topology over several hosts compiles
-//! but has no client. A serialised executable is marked with what it was compiled for, and is
-//! refused by any other pose, as a real TPU would refuse it; unless there are ABI versions, which
-//! then decide: an executable for the same chip is loaded if its version is one that the runtime
-//! takes, whatever the topology. The `StableHLO` versions among the plugin's attributes stay the
-//! real plugin's, since that is what is read. Memory statistics hold the captured limit, and as
-//! memory in use what was brought from the host and the bytes of executables that were
-//! deserialised, until they are freed; what does not fit is refused. What compiles and executions
-//! make is not counted. An override changes the pose's own topology; others keep what was captured.
+//! The real plugin must be XLA:CPU. A client gets as many devices as the topology has. Topologies
+//! made by name, and compiles without a client, are served by additional clients of the real
+//! plugin, which the caller never sees. A live client belongs to one host, so a topology over
+//! several hosts compiles but has no client.
+//!
+//! A serialised executable is marked with what it was compiled for, and every other pose refuses
+//! it, as a real TPU would. If there are ABI versions, they decide instead: an executable for the
+//! same chip is loaded if the runtime accepts its version, whatever its topology.
+//!
+//! The `StableHLO` versions among the plugin's attributes stay those of the real plugin, because
+//! the real plugin reads the programs. Memory statistics hold the captured limit. The memory in use
+//! is what was transferred from the host plus the bytes of executables that were deserialised,
+//! until they are freed; what exceeds the limit is refused. Buffers and executables that compiles
+//! and executions make are not counted. An override changes the topology of the pose alone; other
+//! topologies stay as they were captured.
 
 mod abi_version;
 pub mod config;

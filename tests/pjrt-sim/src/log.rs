@@ -1,9 +1,9 @@
-//! The log: one line of JSON for each thing that happened in the plugin, written by it and read by
-//! tests.
+//! What did the plugin do, over all processes of a test? The plugin writes one line of JSON for
+//! each thing that happened in it, and tests read them.
 //!
-//! A line is appended by one write, so any number of processes may share a file. What takes long
-//! enough to be killed in (creating a client, compiling, serialising, deserialising) is written
-//! down twice: when it starts, and how it ended.
+//! A line is appended by one write, so any number of processes may share a file. A call that takes
+//! long enough for a process to be killed in it (creating a client, compiling, serialising,
+//! deserialising) is written twice: when it starts, and when it has ended.
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
@@ -17,42 +17,42 @@ use serde::{Deserialize, Serialize};
 
 use crate::fault::Place;
 
-/// One line.
+/// One line of the log.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
     /// The process that wrote it.
     pub pid: u32,
-    /// Counts the lines of one process from 1.
+    /// The number of this line among the lines of its process, from 1.
     pub sequence: u64,
     /// When it was written, in milliseconds since 1970.
     pub unix_ms: u64,
     /// What happened.
     #[serde(flatten)]
     pub event: Event,
-    /// How it went.
+    /// How it ended, or that it began.
     pub outcome: Outcome,
-    /// How long it took so far, delays included.
+    /// How long it has taken so far, delays included.
     pub milliseconds: f64,
 }
 
-/// How a call went.
+/// The result of a call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// It began. How it ended is another line, or none if the process was killed.
+    /// The call began. Another line says how it ended; there is none if the process was killed.
     Started,
-    /// It returned no error.
+    /// The call returned no error.
     Ok,
-    /// It returned an error.
+    /// The call returned an error.
     Error {
         /// A value of `PJRT_Error_Code`.
         code: u32,
-        /// As the caller read it.
+        /// The message that the caller read.
         message: String,
-        /// Whether a fault asked for it, and not the real plugin.
+        /// Whether a fault raised it, instead of the real plugin.
         injected: bool,
     },
-    /// A fault lets it hang from here on.
+    /// A fault makes the call hang from here on.
     Hanging,
     /// A fault aborts the process next.
     Crashing,
@@ -60,7 +60,7 @@ pub enum Outcome {
     Exiting,
 }
 
-/// What an event that is waited for stands for.
+/// The kind of work whose completion an event reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Origin {
@@ -70,14 +70,14 @@ pub enum Origin {
     HostToDevice,
     /// The end of a transfer from the device.
     DeviceToHost,
-    /// A buffer's data being there.
+    /// A buffer's data became available.
     BufferReady,
     /// Anything else.
     Other,
 }
 
-/// What happened. Digests are blake3, in hexadecimal; executables and their loaded forms have one
-/// number, counted by process from 1.
+/// What happened. Digests are blake3, in hexadecimal. An executable and its loaded form have the
+/// same number; each process counts from 1.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
@@ -97,56 +97,56 @@ pub enum Event {
     Compile {
         /// `mlir` or `hlo`.
         format: String,
-        /// Of the program's bytes as given.
+        /// Digest of the program's bytes as given.
         program_blake3: String,
-        /// Their number.
+        /// The number of those bytes.
         program_bytes: usize,
-        /// Of the serialised compile options as given.
+        /// Digest of the serialised compile options as given.
         options_blake3: String,
-        /// Without a client: ahead of time.
+        /// Whether there was no client: a compile ahead of time.
         client_less: bool,
-        /// What came of it.
+        /// The executable that resulted.
         executable: Option<u64>,
     },
     /// An executable was serialised.
     Serialize {
-        /// Which.
+        /// The executable.
         executable: Option<u64>,
-        /// Of the bytes handed out.
+        /// Digest of the bytes that were returned.
         blake3: Option<String>,
-        /// Their number.
+        /// The number of those bytes.
         bytes: usize,
     },
     /// An executable was deserialised and loaded.
     Deserialize {
-        /// Of the bytes given, before any fault damages them.
+        /// Digest of the bytes given, before any fault damages them.
         blake3: String,
-        /// Their number.
+        /// The number of those bytes.
         bytes: usize,
-        /// What came of it.
+        /// The executable that resulted.
         executable: Option<u64>,
     },
-    /// A runtime was asked whether it takes an executable, by their ABI versions.
+    /// A runtime was asked whether it accepts an executable, by their ABI versions.
     Takes {
         /// The runtime's version.
         runtime: String,
         /// The executable's version.
         executable: String,
-        /// What was answered.
+        /// What it answered.
         taken: bool,
     },
     /// An executable was enqueued.
     Execute {
-        /// Which.
+        /// The executable.
         executable: Option<u64>,
         /// Arguments per device.
         arguments: usize,
-        /// On how many devices.
+        /// The number of devices.
         devices: usize,
     },
     /// A loaded executable was freed or deleted.
     Unload {
-        /// Which.
+        /// The executable.
         executable: Option<u64>,
     },
     /// A buffer was filled from the host.
@@ -161,14 +161,14 @@ pub enum Event {
     },
     /// The host blocked until an event was ready.
     Await {
-        /// What was waited for.
+        /// The kind of work that the event reports on.
         of: Origin,
     },
     /// The host asked whether an event was ready.
     Poll {
-        /// What was asked for.
+        /// The kind of work that the event reports on.
         of: Origin,
-        /// What it was told.
+        /// Whether it was ready.
         ready: bool,
     },
 }
@@ -182,7 +182,7 @@ pub struct Log {
 }
 
 impl Log {
-    /// Opens `path` for appending, and creates it.
+    /// Opens `path` for appending, and creates it where it does not exist.
     pub fn open(path: Option<&Path>) -> io::Result<Self> {
         let file = match path {
             None => None,
@@ -194,13 +194,13 @@ impl Log {
         Ok(Self { file, sequence: AtomicU64::new(0), announced: Mutex::default() })
     }
 
-    /// Writes a line; one that cannot be written is lost, since no caller could do anything about
-    /// it.
+    /// Writes a line. A line that cannot be written is lost, because no caller could do anything
+    /// about it.
     pub fn write(&self, event: Event, outcome: Outcome, elapsed: Duration) {
         self.append(event, outcome, elapsed);
     }
 
-    /// Writes a line and says where in the file it ends.
+    /// Writes a line and returns the position in the file where it ends.
     fn append(&self, event: Event, outcome: Outcome, elapsed: Duration) -> Option<u64> {
         let (_, file) = self.file.as_ref()?;
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -216,15 +216,16 @@ impl Log {
         line.push(b'\n');
         let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
         file.write_all(&line).ok()?;
-        // Appending leaves the position behind what was appended, whoever else writes.
+        // After an append the file's position is the end of what this process appended, even when
+        // others write too.
         file.stream_position().ok()
     }
 
-    /// Writes that a call began, and says which at its place it is, from 1: of this process, or if
-    /// `over_file` of all who write there.
+    /// Writes that a call began, and returns its number at its place, from 1. Counts the calls of
+    /// this process, or, if `over_file`, of all processes that write to the file.
     ///
-    /// The order of lines in the file decides, so processes that write at once still agree on who
-    /// is which.
+    /// The order of lines in the file decides, so processes that write at the same time agree on
+    /// the numbers.
     pub fn announce(&self, place: Place, event: Event, over_file: bool) -> u64 {
         let here = {
             let mut announced = self.announced.lock().unwrap_or_else(PoisonError::into_inner);
@@ -244,7 +245,7 @@ impl Log {
 }
 
 impl Event {
-    /// Where a fault can strike it; `None` where none can.
+    /// The place at which a fault can strike this event; `None` where no fault can.
     pub fn place(&self) -> Option<Place> {
         match self {
             Self::Initialize => Some(Place::Initialize),
@@ -263,8 +264,8 @@ impl Event {
     }
 }
 
-/// Reads a whole log; a file that is not there holds nothing. A line cut short by a kill is skipped
-/// at the end, and an error elsewhere.
+/// Reads a whole log. A file that does not exist counts as empty. The last line is skipped if a
+/// kill cut it short; a broken line elsewhere is an error.
 pub fn read(path: &Path) -> io::Result<Vec<Entry>> {
     let text = match std::fs::read(path) {
         Ok(text) => text,
@@ -286,43 +287,43 @@ fn parse(text: &[u8]) -> io::Result<Vec<Entry>> {
     Ok(entries)
 }
 
-/// Counting in a log.
+/// Counts in a log.
 pub trait Count {
     /// The entries.
     fn entries(&self) -> &[Entry];
 
-    /// Calls at `place` that ended with an outcome that `pick` takes.
+    /// How many calls at `place` ended with an outcome that `pick` accepts.
     fn count(&self, place: Place, pick: impl Fn(&Outcome) -> bool) -> usize {
         let at = self.entries().iter().filter(|entry| entry.event.place() == Some(place));
         at.filter(|entry| pick(&entry.outcome)).count()
     }
 
-    /// Compiles that began, whatever became of them.
+    /// How many compiles began, however they ended.
     fn compiles_started(&self) -> usize {
         self.count(Place::Compile, |outcome| *outcome == Outcome::Started)
     }
 
-    /// Compiles that succeeded.
+    /// How many compiles succeeded.
     fn compiles(&self) -> usize {
         self.count(Place::Compile, |outcome| *outcome == Outcome::Ok)
     }
 
-    /// Deserialises that began: how often bytes reached the plugin.
+    /// How many deserialises began, which is how often bytes reached the plugin.
     fn deserializes_started(&self) -> usize {
         self.count(Place::Deserialize, |outcome| *outcome == Outcome::Started)
     }
 
-    /// Deserialises that succeeded.
+    /// How many deserialises succeeded.
     fn deserializes(&self) -> usize {
         self.count(Place::Deserialize, |outcome| *outcome == Outcome::Ok)
     }
 
-    /// Serialises that succeeded.
+    /// How many serialises succeeded.
     fn serializes(&self) -> usize {
         self.count(Place::Serialize, |outcome| *outcome == Outcome::Ok)
     }
 
-    /// Executions that were enqueued.
+    /// How many executions were enqueued.
     fn executes(&self) -> usize {
         self.count(Place::Execute, |outcome| *outcome == Outcome::Ok)
     }
@@ -332,7 +333,7 @@ pub trait Count {
         self.entries().iter().filter(|entry| entry.event == Event::Await { of: origin }).count()
     }
 
-    /// Digests of all bytes that were handed to a deserialise.
+    /// Digests of all bytes that deserialise calls were given.
     fn deserialized_digests(&self) -> Vec<&str> {
         let started = self.entries().iter().filter(|entry| entry.outcome == Outcome::Started);
         let digests = started.filter_map(|entry| match &entry.event {

@@ -1,8 +1,9 @@
-//! The plugin of this process: what the environment told it, and what it knows of the handles it
-//! has handed out.
+//! What has this process's plugin been told by the environment, and what does it know of the
+//! handles that it has given out?
 //!
-//! Every handle that a caller holds is one of the real plugin's; what a pose adds is kept beside
-//! it, by address. So whatever is not overridden, extensions included, works on any of them.
+//! Every handle that a caller holds is one of the real plugin's handles. What a pose adds is kept
+//! in a map, by the handle's address. So a function that is not overridden, extensions included,
+//! works on every handle.
 #![expect(unsafe_code, reason = "calls the real plugin and builds arrays of C structs")]
 
 use std::collections::HashMap;
@@ -23,7 +24,7 @@ use crate::log::{Log, Origin};
 use crate::pose::{self, Attribute, Topology, Value};
 use crate::{abi_version, identity, work};
 
-/// What the environment told.
+/// The parsed environment and the open log.
 #[derive(Debug)]
 pub(crate) struct Plugin {
     pub config: Config,
@@ -33,7 +34,7 @@ pub(crate) struct Plugin {
 }
 
 impl Plugin {
-    /// The memory of each device, where it poses as one that has a limit.
+    /// The memory limit of each device; `None` where the pose has none or there is no pose.
     pub fn memory_limit(&self) -> Option<i64> {
         self.pose?.topology.devices.first()?.memory_limit()
     }
@@ -41,7 +42,10 @@ impl Plugin {
 
 static PLUGIN: OnceLock<Result<Plugin, String>> = OnceLock::new();
 
-/// The plugin of this process, or why it cannot work.
+/// The plugin of this process.
+///
+/// # Errors
+/// The reason why it cannot work.
 pub(crate) fn plugin() -> Result<&'static Plugin, Raised> {
     match PLUGIN.get() {
         Some(Ok(plugin)) => Ok(plugin),
@@ -54,7 +58,7 @@ pub(crate) fn plugin() -> Result<&'static Plugin, Raised> {
     }
 }
 
-/// Reads the environment once and makes the table.
+/// Reads the environment once and makes the function table.
 pub(crate) fn table() -> *const Api {
     static TABLE: OnceLock<usize> = OnceLock::new();
     let address = TABLE.get_or_init(|| {
@@ -89,7 +93,7 @@ fn make_table() -> Result<Table, String> {
     Ok(table)
 }
 
-/// What the environment takes away from the table.
+/// Applies what the environment removes from the table.
 fn shape(table: &mut Table, config: &Config) -> Result<(), ConfigError> {
     let unknown = |variable: &str| {
         let variable = format!("{PREFIX}{variable}");
@@ -116,14 +120,14 @@ fn shape(table: &mut Table, config: &Config) -> Result<(), ConfigError> {
     Ok(())
 }
 
-/// A topology that something poses as, in the form that callers are answered from. It lives as long
-/// as the process.
+/// A topology that a client or a named topology poses as, in the form from which callers are
+/// answered. It lives as long as the process.
 #[derive(Debug)]
 pub(crate) struct Guise {
     pub topology: &'static Topology,
     pub serialized: Vec<u8>,
     pub attributes: Attributes,
-    /// In the order of `topology.devices`.
+    /// The attributes of each device, in the order of `topology.devices`.
     device_attributes: Vec<Attributes>,
 }
 
@@ -151,7 +155,7 @@ impl Guise {
             .find(|(device, _)| device.id == id)
     }
 
-    /// What an executable that was compiled for this platform is marked with.
+    /// The mark on an executable that was compiled for this platform.
     pub fn stamp(&self) -> String {
         let kind = self.topology.devices.first().map_or("", |device| device.kind.as_str());
         let version = self.topology.platform_version.replace('\n', " ");
@@ -167,11 +171,11 @@ impl Guise {
 #[derive(Debug)]
 pub(crate) struct Attributes(Box<[Named]>);
 
-/// A named value whose pointers go to data that lives as long as the process.
+/// A named value whose pointers refer to data that lives as long as the process.
 #[repr(transparent)]
 struct Named(NamedValue);
 
-// SAFETY: the pointers go to data that is never freed and never written to.
+// SAFETY: the pointers refer to data that is never freed and never written to.
 unsafe impl Send for Named {}
 // SAFETY: as above.
 unsafe impl Sync for Named {}
@@ -193,7 +197,7 @@ impl Attributes {
     }
 
     pub fn as_ptr(&self) -> *const NamedValue {
-        // `Named` is transparent.
+        // `Named` is `repr(transparent)`.
         self.0.as_ptr().cast()
     }
 
@@ -237,18 +241,19 @@ fn named(name: &str, value: &Value) -> NamedValue {
 /// An executable, loaded or not.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct KnownExecutable {
-    /// As in the log.
+    /// Its number in the log.
     pub id: u64,
-    /// What it was compiled for, under a pose.
+    /// What it was compiled for; `None` without a pose.
     pub guise: Option<&'static Guise>,
-    /// For one that was compiled ahead of time: the loaded executable that keeps it alive.
+    /// For one that was compiled ahead of time: the address of the loaded executable that keeps it
+    /// alive.
     pub loaded: usize,
 }
 
 /// What is known of handles, by address.
 #[derive(Debug, Default)]
 pub(crate) struct Handles {
-    /// Topologies made by name; neither they nor the clients behind them are ever freed.
+    /// Topologies made by name. They and the clients that serve them are never freed.
     named: HashMap<String, usize>,
     /// The client of each topology.
     clients: HashMap<usize, usize>,
@@ -258,11 +263,11 @@ pub(crate) struct Handles {
     last_executable: u64,
     events: HashMap<usize, Origin>,
     /// Bytes of each buffer that was filled from the host, and of each executable that was
-    /// deserialised, until it is freed.
+    /// deserialised. An entry stays until its handle is freed.
     memory: HashMap<usize, usize>,
 }
 
-/// What is known of handles.
+/// Locks and returns the process's table of handles.
 pub(crate) fn handles() -> MutexGuard<'static, Handles> {
     static HANDLES: LazyLock<Mutex<Handles>> = LazyLock::new(Mutex::default);
     HANDLES.lock().unwrap_or_else(PoisonError::into_inner)
@@ -282,7 +287,7 @@ impl Handles {
         known.id
     }
 
-    /// Remembers another handle of an executable.
+    /// Remembers another handle of a known executable.
     pub fn alias_executable<T, U>(&mut self, handle: *mut T, of: *mut U) {
         if let Some(known) = self.executables.get(&(of as usize)).copied() {
             self.executables.insert(handle as usize, KnownExecutable { loaded: 0, ..known });
@@ -311,8 +316,8 @@ impl Handles {
         self.events.get(&(event as usize)).copied().unwrap_or(Origin::Other)
     }
 
-    /// Counts so many bytes of the device's memory as taken by this buffer or executable; `false`,
-    /// and they are not, where they are beyond `limit`.
+    /// Counts `bytes` of the device's memory as taken by this buffer or executable. Returns
+    /// `false`, and counts nothing, where the sum would exceed `limit`.
     pub fn take_memory<T>(&mut self, handle: *mut T, bytes: usize, limit: Option<i64>) -> bool {
         self.memory.insert(handle as usize, bytes);
         let fits = limit.is_none_or(|limit| self.bytes_in_use() <= limit);
@@ -337,17 +342,17 @@ impl Handles {
         self.topologies.get(&(topology as usize)).copied()
     }
 
-    /// Whether the topology was made by name; such a one is never freed.
+    /// Whether the topology was made by name; such a topology is never freed.
     pub fn is_named(&self, topology: *const TopologyDescription) -> bool {
         self.named.values().any(|named| *named == topology as usize)
     }
 
-    /// The client that a posed topology is of, or that stands behind it.
+    /// The client that a posed topology belongs to, or the hidden client that serves it.
     pub fn client_of(&self, topology: *const TopologyDescription) -> Option<*mut Client> {
         self.clients.get(&(topology as usize)).map(|client| *client as *mut Client)
     }
 
-    /// Lets a client's topology and the descriptions of its devices pose as `guise`.
+    /// Makes a client's topology and the descriptions of its devices pose as `guise`.
     pub fn disguise(
         &mut self,
         real: &'static Real,
@@ -355,7 +360,7 @@ impl Handles {
         guise: &'static Guise,
     ) -> Result<usize, Raised> {
         let mut topology = ClientTopologyDescriptionArgs { client, ..Args::new() };
-        // SAFETY: the client lives; so do its topology and its devices below.
+        // SAFETY: the client lives; so do its topology and its devices, which are used below.
         unsafe { real.call(&mut topology) }?;
         self.topologies.insert(topology.topology as usize, guise);
         self.clients.insert(topology.topology as usize, client as usize);
@@ -366,7 +371,7 @@ impl Handles {
         // SAFETY: as above.
         unsafe { real.call(&mut list) }?;
         for index in 0..list.num_descriptions {
-            // SAFETY: the plugin answered an array of that many.
+            // SAFETY: the plugin returned an array of this length.
             let description = unsafe { list.descriptions.add(index).read() };
             self.descriptions.insert(description as usize, guise);
         }
@@ -374,7 +379,7 @@ impl Handles {
         // SAFETY: as above.
         unsafe { real.call(&mut devices) }?;
         for index in 0..devices.num_devices {
-            // SAFETY: the plugin answered an array of that many.
+            // SAFETY: the plugin returned an array of this length.
             let device = unsafe { devices.devices.add(index).read() };
             let mut description = DeviceGetDescriptionArgs { device, ..Args::new() };
             // SAFETY: as above.
@@ -384,8 +389,8 @@ impl Handles {
         Ok(topology.topology as usize)
     }
 
-    /// The topology that poses as `guise`; one for each name, made with a client of its own at its
-    /// first use.
+    /// The topology that poses as `guise`. There is one for each name; its first use makes it, with
+    /// a client of its own.
     pub fn named_topology(
         &mut self,
         real: &'static Real,
@@ -407,7 +412,7 @@ impl Handles {
         Ok(topology as *mut TopologyDescription)
     }
 
-    /// What a device description poses as, and which device of it.
+    /// What a device description poses as, and as which device of it.
     pub fn device(
         &self,
         real: &'static Real,
@@ -417,8 +422,8 @@ impl Handles {
             return Ok(None);
         };
         let mut id = DeviceDescriptionIdArgs { device_description, ..Args::new() };
-        // SAFETY: an address in the map is that of a description whose client was not freed, or the
-        // caller's own mistake.
+        // SAFETY: an address in the map is that of a description whose client was not freed;
+        // otherwise the caller broke the header's rules.
         unsafe { real.call(&mut id) }?;
         Ok(guise.device(id.id))
     }
@@ -433,8 +438,8 @@ pub(crate) fn device_count(guise: &Guise) -> NamedValue {
     named(DEVICE_COUNT, &Value::Integer(devices))
 }
 
-/// The guise of a topology name: this process's pose where the name is its own, else what was
-/// captured.
+/// The guise for a topology name: this process's pose if it has that name, otherwise the captured
+/// topology.
 pub(crate) fn guise_named(plugin: &'static Plugin, name: &str) -> Option<&'static Guise> {
     static GUISES: LazyLock<Mutex<HashMap<String, &'static Guise>>> = LazyLock::new(Mutex::default);
     let captured = pose::find(name)?;
@@ -445,14 +450,14 @@ pub(crate) fn guise_named(plugin: &'static Plugin, name: &str) -> Option<&'stati
     Some(*guises.entry(captured.name.clone()).or_insert_with(|| Guise::of(captured)))
 }
 
-/// The name and the value that a caller gave as an option.
+/// Whether an option that a caller gave is the number of devices.
 pub(crate) fn is_device_count(option: &NamedValue) -> bool {
     // SAFETY: the caller of `PJRT_Client_Create` answers for the names of its options.
     let name = unsafe { crate::forward::bytes(option.name, option.name_size) };
     name == DEVICE_COUNT.as_bytes()
 }
 
-/// No pointer, for filling in what a failed call answers.
+/// A null pointer, for the results of a failed call.
 pub(crate) fn null<T>() -> *mut T {
     ptr::null_mut()
 }

@@ -1,8 +1,7 @@
-//! What a TPU says of itself, captured from libtpu, and how the pose of this process may differ
-//! from it.
+//! What does a TPU say of itself? The answers were captured from libtpu; the pose of this process
+//! may differ from them where the environment says so.
 //!
-//! `captured.json` is printed by `examples/capture.rs`. Topologies that were not captured are
-//! unknown here.
+//! `examples/capture.rs` prints `captured.json`. A topology that was not captured is unknown here.
 
 use std::sync::LazyLock;
 
@@ -35,21 +34,22 @@ pub struct Attribute {
     pub value: Value,
 }
 
-/// A device as its description describes it.
+/// A device, as its description describes it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Device {
-    /// Counts through x first, then y, then z, and the cores of a chip before the next chip.
+    /// Ids count through x first, then y, then z, and through the cores of a chip before the next
+    /// chip.
     pub id: i32,
     /// The host that it is on.
     pub process_index: i32,
-    /// Such as `TPU v5 lite`.
+    /// Its kind, such as `TPU v5 lite`.
     pub kind: String,
     /// Such as `TPU_0(process=0,(0,0,0,0))`.
     pub debug_string: String,
     /// Such as `TpuDevice(id=0, process_index=0, coords=(0,0,0), core_on_chip=0)`.
     pub to_string: String,
-    /// `coords`, `core_on_chip`, `num_cores`, `device_memory_bytes_limit`; libtpu's order of them
-    /// is random.
+    /// `coords`, `core_on_chip`, `num_cores`, `device_memory_bytes_limit`; libtpu lists them
+    /// in random order.
     pub attributes: Vec<Attribute>,
 }
 
@@ -63,7 +63,7 @@ impl Device {
         })
     }
 
-    /// Bytes of memory that libtpu says it has.
+    /// Bytes of memory that libtpu reports for the device.
     pub fn memory_limit(&self) -> Option<i64> {
         self.integer(MEMORY_LIMIT)
     }
@@ -72,17 +72,17 @@ impl Device {
 /// A topology.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Topology {
-    /// By which it is created; empty for what an empty name stands for.
+    /// The name under which it is created; empty for the topology that the empty name stands for.
     pub name: String,
     /// `tpu`.
     pub platform_name: String,
-    /// Two lines: the chip, and the build of libtpu.
+    /// Two lines of text: the chip, and the build of libtpu.
     pub platform_version: String,
-    /// `wrap`, `twist`, `device_memory_bytes_limit`.
+    /// The attributes `wrap`, `twist` and `device_memory_bytes_limit`.
     pub attributes: Vec<Attribute>,
     /// The serialised description, in hexadecimal.
     pub serialized: String,
-    /// In libtpu's order: host by host.
+    /// The devices in libtpu's order: host by host.
     pub devices: Vec<Device>,
 }
 
@@ -119,8 +119,8 @@ static CAPTURED: LazyLock<Vec<Topology>> = LazyLock::new(|| {
     captured.map(|captured| captured.topologies).unwrap_or_default()
 });
 
-/// The captured topology of this name. `v5e:1x1x1` and `v5e=1x1` are `v5e:1x1`, and the empty name
-/// is a v2, as for libtpu.
+/// The captured topology of this name. As for libtpu, `v5e:1x1x1` and `v5e=1x1` mean `v5e:1x1`, and
+/// the empty name means a v2.
 pub fn find(name: &str) -> Option<&'static Topology> {
     CAPTURED.iter().find(|topology| topology.name == name).or_else(|| {
         let (chip, chips) = name.split_once([':', '=', '_'])?;
@@ -131,7 +131,7 @@ pub fn find(name: &str) -> Option<&'static Topology> {
             parts[..kept.min(parts.len())].to_vec()
         };
         let wanted = parts(chips);
-        // A single number is no layout.
+        // A single number is not a layout.
         let layout = wanted.len() > 1;
         CAPTURED.iter().find(|known| {
             layout
@@ -143,7 +143,7 @@ pub fn find(name: &str) -> Option<&'static Topology> {
     })
 }
 
-/// What to tell someone who asked for a topology that is not known.
+/// The message for a topology name that is not known.
 pub fn unknown(name: &str) -> String {
     let known: Vec<&str> = CAPTURED
         .iter()
@@ -156,7 +156,7 @@ pub fn unknown(name: &str) -> String {
     )
 }
 
-/// The topology with what the environment changes in it.
+/// The topology, with the changes that the environment asks for.
 pub fn overridden(captured: &Topology, overrides: &Overrides) -> Topology {
     let mut topology = captured.clone();
     if overrides.bounds.is_some() || overrides.cores.is_some() {
@@ -210,7 +210,7 @@ pub fn cores(devices: &[Device]) -> u8 {
     last.and_then(|last| u8::try_from(last + 1).ok()).unwrap_or(1)
 }
 
-/// Lays the devices out anew, all on one host, and changes the bounds in the serialised
+/// Arranges the devices anew, all on one host, and changes the bounds in the serialised
 /// description.
 fn rebuild(topology: &mut Topology, overrides: &Overrides) {
     let before = bounds(&topology.devices);
@@ -219,7 +219,7 @@ fn rebuild(topology: &mut Topology, overrides: &Overrides) {
     if let Some(model) = topology.devices.first().cloned() {
         topology.devices = lay_out(&model, after, cores);
     }
-    // Field 5 of the inner message: three fields of one byte each.
+    // The bounds are field 5 of the inner message, which has three fields of one byte each.
     let field = |[x, y, z]: [u8; 3]| format!("2a0608{x:02x}10{y:02x}18{z:02x}");
     topology.serialized = topology.serialized.replacen(&field(before), &field(after), 1);
 }
@@ -258,11 +258,11 @@ fn lay_out(model: &Device, [width, height, depth]: [u8; 3], cores: u8) -> Vec<De
     devices
 }
 
-/// XLA:CPU's serialised topology with other host features in it; `None` if the bytes are no
+/// XLA:CPU's serialised topology with other host features in it; `None` if the bytes are not a
 /// protocol buffer.
 ///
-/// The features are strings of the top-level message in field 4, which is all that is assumed of
-/// it.
+/// The features are strings of the top-level message in field 4. Nothing else is assumed of the
+/// message.
 pub fn with_host_features(topology: &[u8], features: &[String]) -> Option<Vec<u8>> {
     const FEATURES: u64 = 4 << 3 | 2;
     let mut changed = Vec::new();

@@ -1,4 +1,5 @@
-//! For tests: where the plugin's file is, and its environment without spelling variables.
+//! How does a test find this plugin's file and set its environment? [`Sim`] makes the variables, so
+//! that no test has to spell them.
 
 use std::ffi::OsStr;
 use std::fmt::Write as _;
@@ -20,11 +21,11 @@ pub const LIBRARY: &str = if cfg!(target_os = "macos") {
     "libpjrt_sim.so"
 };
 
-/// The plugin's file as cargo built it with the running test, bench or example.
+/// The plugin's file, as cargo built it with the running test, bench or example.
 ///
-/// Cargo builds the cdylib with every build of something that depends on this crate, and puts it,
-/// without a hash in its name, into the folder `deps` of the profile: beside a test or a bench, and
-/// in a sister folder of an example.
+/// Cargo builds the cdylib with every target that depends on this crate. It puts the file, without
+/// a hash in its name, into the folder `deps` of the profile. A test or a bench lies in the same
+/// folder, an example in the folder `examples` beside it.
 pub fn library_path() -> io::Result<PathBuf> {
     let executable = env::current_exe()?;
     let folders = executable.ancestors().skip(1).take(3);
@@ -39,11 +40,11 @@ pub fn library_path() -> io::Result<PathBuf> {
     })
 }
 
-/// Copies the plugin to `to` as another build of it: with another build id if it has one, and with
-/// other content anyhow.
+/// Copies the plugin to `to` as another build: with different content, and with a different build
+/// id if the plugin has one.
 pub fn copy_as_other_build(to: &Path) -> io::Result<()> {
     let mut library = std::fs::read(library_path()?)?;
-    // An ELF note: sizes of name and content, type 3 (build id), the name "GNU".
+    // An ELF note: the sizes of name and content, type 3 (build id), and the name "GNU".
     let note = library.windows(16).position(|bytes| {
         bytes[..4] == [4, 0, 0, 0]
             && bytes[5..12] == [0, 0, 0, 3, 0, 0, 0]
@@ -56,7 +57,7 @@ pub fn copy_as_other_build(to: &Path) -> io::Result<()> {
     std::fs::write(to, library)
 }
 
-/// What a child process's plugin shall do; [`Sim::envs`] is its environment.
+/// What a child process's plugin is to do; [`Sim::envs`] gives its environment.
 ///
 /// ```
 /// use pjrt_sim::{Place, Sim, When};
@@ -69,7 +70,7 @@ pub struct Sim {
 }
 
 impl Sim {
-    /// In front of this plugin, doing nothing but forward.
+    /// A plugin in front of this one that only forwards.
     pub fn new(real_plugin: impl AsRef<Path>) -> Self {
         Self { variables: Vec::new() }.set("PLUGIN", &real_plugin.as_ref().to_string_lossy())
     }
@@ -122,8 +123,8 @@ impl Sim {
         self.set("TOPOLOGY_BYTES", &to_hex(bytes))
     }
 
-    /// Changes the host features in XLA:CPU's serialised topology, such as `+avx2`. Not under a
-    /// pose.
+    /// Changes the host features in XLA:CPU's serialised topology, such as `+avx2`. Cannot be used
+    /// with a pose.
     #[must_use]
     pub fn host_features(self, features: &[&str]) -> Self {
         self.set("HOST_FEATURES", &features.join(","))
@@ -135,14 +136,13 @@ impl Sim {
         self.set("MEMORY_LIMIT", &bytes.to_string())
     }
 
-    /// Offers the `AbiVersion` extension; the runtime has this version, and so has what it
-    /// compiles.
+    /// Offers the `AbiVersion` extension. The runtime and what it compiles have this version.
     #[must_use]
     pub fn abi_version(self, version: &str) -> Self {
         self.set("ABI_VERSION", version)
     }
 
-    /// Which versions the runtime takes, in place of its own. Needs [`Sim::abi_version`].
+    /// Sets the versions that the runtime accepts, in place of its own. Needs [`Sim::abi_version`].
     #[must_use]
     pub fn abi_takes(self, versions: &[&str]) -> Self {
         self.set(
@@ -151,68 +151,68 @@ impl Sim {
         )
     }
 
-    /// Lets the calls take longer.
+    /// Makes these calls take longer.
     #[must_use]
     pub fn delay(self, place: Place, when: When, delay: Duration) -> Self {
         let item = format!("{}={}", occasion(place, when), delay.as_millis());
         self.add("DELAY", &item)
     }
 
-    /// Lets every compile take longer.
+    /// Makes every compile take longer.
     #[must_use]
     pub fn compile_delay(self, delay: Duration) -> Self {
         self.delay(Place::Compile, When::Each, delay)
     }
 
-    /// Lets the calls return an error.
+    /// Makes these calls return an error.
     #[must_use]
     pub fn fail(self, place: Place, when: When) -> Self {
         self.add("FAIL", &occasion(place, when))
     }
 
-    /// Lets the compiles return an error.
+    /// Makes these compiles return an error.
     #[must_use]
     pub fn fail_compile(self, when: When) -> Self {
         self.fail(Place::Compile, when)
     }
 
-    /// The code of the errors that [`Sim::fail`] asks for.
+    /// Sets the code of the errors that [`Sim::fail`] asks for.
     #[must_use]
     pub fn error_code(self, code: ErrorCode) -> Self {
         self.set("ERROR_CODE", &code.0.to_string())
     }
 
-    /// Lets the calls return an error of code `RESOURCE_EXHAUSTED`.
+    /// Makes these calls return an error of code `RESOURCE_EXHAUSTED`.
     #[must_use]
     pub fn out_of_memory(self, place: Place, when: When) -> Self {
         self.add("OUT_OF_MEMORY", &occasion(place, when))
     }
 
-    /// Damages the bytes that a deserialise is given, on their way to the real plugin.
+    /// Damages the bytes that a deserialise is given, before the real plugin sees them.
     #[must_use]
     pub fn corrupt_deserialize(self, when: When) -> Self {
         self.add("CORRUPT", &occasion(Place::Deserialize, when))
     }
 
-    /// Lets the calls never return.
+    /// Makes these calls never return.
     #[must_use]
     pub fn hang(self, place: Place, when: When) -> Self {
         self.add("HANG", &occasion(place, when))
     }
 
-    /// Aborts the process at the calls.
+    /// Aborts the process at these calls.
     #[must_use]
     pub fn crash(self, place: Place, when: When) -> Self {
         self.add("CRASH", &occasion(place, when))
     }
 
-    /// Ends the process with exit status 1 at the calls.
+    /// Ends the process with exit status 1 at these calls.
     #[must_use]
     pub fn exit(self, place: Place, when: When) -> Self {
         self.add("EXIT", &occasion(place, when))
     }
 
-    /// Claims another version of the PJRT C API.
+    /// Makes the plugin claim another version of the PJRT C API.
     #[must_use]
     pub fn api_version(self, major: i32, minor: i32) -> Self {
         self.set("API_VERSION", &format!("{major}.{minor}"))
@@ -230,24 +230,24 @@ impl Sim {
         self.add("ABSENT", function)
     }
 
-    /// Lets this function return an error of code `UNIMPLEMENTED`.
+    /// Makes this function return an error of code `UNIMPLEMENTED`.
     #[must_use]
     pub fn unimplemented(self, function: &str) -> Self {
         self.add("UNIMPLEMENTED", function)
     }
 
-    /// Lets executables not be serialised.
+    /// Makes executables impossible to serialise.
     #[must_use]
     pub fn no_serialize(self) -> Self {
         self.unimplemented("PJRT_Executable_Serialize")
     }
 
-    /// The variables for a child process.
+    /// The environment variables for a child process.
     pub fn envs(&self) -> Vec<(String, String)> {
         self.variables.clone()
     }
 
-    /// Whether a variable of the surrounding environment is this plugin's: a test may want to
+    /// Whether a variable of the surrounding environment belongs to this plugin. A test may want to
     /// remove it from a child.
     pub fn owns(variable: &OsStr) -> bool {
         variable.to_str().is_some_and(|name| name.starts_with(PREFIX))

@@ -1,5 +1,5 @@
-//! What is logged and what faults strike: clients, compiles, executables, executions, transfers,
-//! events.
+//! Which calls are logged, and which can a fault strike? This file overrides them: clients,
+//! compiles, executables, executions, transfers, events.
 #![expect(unsafe_code, reason = "reads and answers C structs")]
 
 use std::time::{Duration, Instant};
@@ -21,7 +21,7 @@ use crate::forward::{Incoming, Override, Raised, Table, bytes};
 use crate::log::{Event, Origin, Outcome};
 use crate::plugin::{Guise, Plugin, device_count, handles, is_device_count, null, plugin};
 
-/// Puts everything of this page into the table.
+/// Puts the overrides of this file into the table.
 pub(crate) fn override_all(table: &mut Table) {
     override_initialize(table);
     table.set::<ClientCreateArgs>();
@@ -46,7 +46,8 @@ pub(crate) fn override_all(table: &mut Table) {
     table.set::<EventDestroyArgs>();
 }
 
-/// The one function that a plugin must have whose environment says nothing that works: it says so.
+/// Overrides initialisation alone. A plugin whose environment is wrong needs only this function,
+/// which returns the error.
 pub(crate) fn override_initialize(table: &mut Table) {
     table.set::<PluginInitializeArgs>();
 }
@@ -72,7 +73,7 @@ impl Override for ClientCreateArgs {
     }
 }
 
-/// Creates a client with as many devices as the pose has, and says how many it has.
+/// Creates a client with as many devices as the pose has, and returns how many it has.
 fn create_client(
     plugin: &'static Plugin,
     call: &mut Incoming<'_, ClientCreateArgs>,
@@ -96,8 +97,8 @@ fn create_client(
                 given_options.filter(|option| !is_device_count(option)).collect();
             options.push(device_count(pose));
             {
-                // SAFETY: the options outlive the call below, and the caller's own are put back
-                // behind it.
+                // SAFETY: the options outlive the call below, and the caller's own options are
+                // restored after it.
                 let args = unsafe { call.args_mut() };
                 (args.create_options, args.num_options) = (options.as_ptr(), options.len());
             }
@@ -108,7 +109,7 @@ fn create_client(
             created?;
             let client = args.client;
             if let Err(raised) = handles().disguise(real, client, pose) {
-                // SAFETY: the client was made above, and the caller never hears of it.
+                // SAFETY: the client was made above, and the caller never receives it.
                 let _ = unsafe { real.call(&mut ClientDestroyArgs { client, ..Args::new() }) };
                 return Err(raised);
             }
@@ -120,7 +121,7 @@ fn create_client(
     Ok(devices.num_devices)
 }
 
-/// What a compile was asked for, in the log's words.
+/// What a compile was asked for, in the form that the log uses.
 struct Request {
     format: String,
     program_blake3: String,
@@ -165,7 +166,7 @@ impl Override for ClientCompileArgs {
     fn serve(mut call: Incoming<'_, Self>) -> Result<(), Raised> {
         let plugin = plugin()?;
         let args = call.args();
-        // SAFETY: this is the compile that they are the arguments of.
+        // SAFETY: both are the arguments of this compile.
         let request = unsafe {
             Request::of(args.program, bytes(args.compile_options, args.compile_options_size), false)
         };
@@ -185,7 +186,7 @@ impl Override for CompileArgs {
     fn serve(mut call: Incoming<'_, Self>) -> Result<(), Raised> {
         let plugin = plugin()?;
         let args = call.args();
-        // SAFETY: this is the compile that they are the arguments of.
+        // SAFETY: both are the arguments of this compile.
         let request = unsafe {
             Request::of(args.program, bytes(args.compile_options, args.compile_options_size), true)
         };
@@ -198,8 +199,8 @@ impl Override for CompileArgs {
     }
 }
 
-/// Compiles without a client: for a posed topology with the client that it is of, else as the real
-/// plugin does it.
+/// Compiles without a client. For a posed topology, uses the client that the topology belongs to;
+/// otherwise leaves the call to the real plugin.
 fn compile_ahead(call: &mut Incoming<'_, CompileArgs>) -> Result<u64, Raised> {
     let real = call.real()?;
     let (guise, client) = {
@@ -218,17 +219,17 @@ fn compile_ahead(call: &mut Incoming<'_, CompileArgs>) -> Result<u64, Raised> {
         compile_options_size: args.compile_options_size,
         ..Args::new()
     };
-    // SAFETY: a topology lives no longer than the client that it is of, or than the one behind it;
-    // the rest is the caller's.
+    // SAFETY: a topology does not outlive the client that it belongs to or that serves it; the
+    // caller vouches for the rest.
     unsafe { real.call(&mut compile) }?;
     let mut unloaded =
         LoadedExecutableGetExecutableArgs { loaded_executable: compile.executable, ..Args::new() };
-    // SAFETY: it was just compiled.
+    // SAFETY: the executable was just compiled.
     if let Err(raised) = unsafe { real.call(&mut unloaded) } {
         destroy_loaded(real, compile.executable);
         return Err(raised);
     }
-    // SAFETY: only what the call answers is filled in.
+    // SAFETY: only the result of the call is filled in.
     unsafe { call.args_mut() }.executable = unloaded.executable;
     Ok(handles().number_executable(unloaded.executable, Some(guise), compile.executable))
 }
@@ -279,11 +280,12 @@ impl Override for LoadedExecutableDestroyArgs {
     }
 }
 
-/// What stands before an executable's bytes under a pose: this, the stamp's size in four bytes, the
-/// stamp.
+/// The start of a serialised executable under a pose. After it come the stamp's size in four bytes,
+/// the stamp, and the executable.
 const STAMPED: &[u8; 8] = b"PJRTSIM1";
 
-/// What it was compiled for, and its ABI version where there are any, on a line of its own.
+/// What an executable was compiled for, and, on a line of its own, its ABI version where there is
+/// one.
 fn stamp(plugin: &Plugin, guise: &Guise) -> String {
     let version = abi_version::version_for(&plugin.config, Some(guise));
     std::iter::once(guise.stamp()).chain(version).collect::<Vec<_>>().join("\n")
@@ -295,8 +297,8 @@ fn stamped(plugin: &Plugin, guise: &Guise, executable: &[u8]) -> Vec<u8> {
     [STAMPED.as_slice(), size.as_slice(), stamp.as_bytes(), executable].concat()
 }
 
-/// The executable behind the stamp, if that is what this platform would have put there, or if its
-/// ABI version is taken.
+/// The executable behind the stamp, if the stamp is the one that this platform writes, or if the
+/// runtime accepts its ABI version.
 fn unstamped<'a>(plugin: &Plugin, guise: &Guise, bytes: &'a [u8]) -> Result<&'a [u8], Raised> {
     let parts = bytes.strip_prefix(STAMPED).and_then(|rest| {
         let (size, rest) = rest.split_at_checked(4)?;
@@ -321,7 +323,7 @@ fn unstamped<'a>(plugin: &Plugin, guise: &Guise, bytes: &'a [u8]) -> Result<&'a 
     })
 }
 
-/// Frees what [`ExecutableSerializeArgs`] answers here.
+/// Frees what [`ExecutableSerializeArgs`] returns here.
 unsafe extern "C" fn free_executable(serialized: *mut SerializedExecutable) {
     // SAFETY: the caller hands back, once, what `serve` below leaked as this type.
     drop(unsafe { Box::from_raw(serialized.cast::<Vec<u8>>()) });
@@ -341,14 +343,15 @@ impl Override for ExecutableSerializeArgs {
             |_| {
                 call.forward()?;
                 let args = call.args();
-                // SAFETY: the call above answered so many bytes.
+                // SAFETY: the call above returned this many bytes.
                 let real = unsafe { bytes(args.serialized_bytes, args.serialized_bytes_size) };
                 let Some(guise) = known.and_then(|known| known.guise) else {
                     return Ok((real.len(), digest(real), None));
                 };
                 let stamped = stamped(plugin, guise, real);
                 if let Some(free) = args.serialized_executable_deleter {
-                    // SAFETY: the plugin asks for exactly this once the bytes are done with.
+                    // SAFETY: the plugin asks for exactly this call once the bytes are no longer
+                    // used.
                     unsafe { free(args.serialized_executable) };
                 }
                 Ok((stamped.len(), digest(&stamped), Some(stamped)))
@@ -372,7 +375,7 @@ impl Override for ExecutableDeserializeAndLoadArgs {
         let plugin = plugin()?;
         let (pointer, size) =
             (call.args().serialized_executable, call.args().serialized_executable_size);
-        // SAFETY: the header asks the caller for so many bytes.
+        // SAFETY: the header asks the caller for this many bytes.
         let given = unsafe { bytes(pointer, size) };
         let blake3 = digest(given);
         let loaded = plugin.stage.perform(
@@ -387,8 +390,8 @@ impl Override for ExecutableDeserializeAndLoadArgs {
                 let damaged = corrupt.then(|| damaged(plain));
                 let plain = damaged.as_deref().unwrap_or(plain);
                 {
-                    // SAFETY: the bytes outlive the call below, and the caller's own are put back
-                    // behind it.
+                    // SAFETY: the bytes outlive the call below, and the caller's own bytes are
+                    // restored after it.
                     let args = unsafe { call.args_mut() };
                     (args.serialized_executable, args.serialized_executable_size) =
                         (plain.as_ptr().cast(), plain.len());
@@ -410,7 +413,7 @@ impl Override for ExecutableDeserializeAndLoadArgs {
     }
 }
 
-/// A copy with bits flipped all over, the first byte among them.
+/// A copy with flipped bits all over, the first byte included.
 fn damaged(bytes: &[u8]) -> Vec<u8> {
     bytes
         .iter()
@@ -450,24 +453,25 @@ impl Override for ClientBufferFromHostBufferArgs {
             let zero_copy =
                 [HostBufferSemantics::IMMUTABLE_ZERO_COPY, HostBufferSemantics::MUTABLE_ZERO_COPY];
             if plugin.pose.is_some() && zero_copy.contains(&semantics) {
-                // SAFETY: asks less of the caller than it promised.
+                // SAFETY: this asks less of the caller than the caller promised.
                 unsafe { call.args_mut() }.host_buffer_semantics =
                     HostBufferSemantics::IMMUTABLE_UNTIL_TRANSFER_COMPLETES;
             }
             let made = call.forward();
-            // SAFETY: this is the caller's own.
+            // SAFETY: this is the value that the caller gave.
             unsafe { call.args_mut() }.host_buffer_semantics = semantics;
             made?;
             handles().remember_event(call.args().done_with_host_buffer, Origin::HostToDevice);
             let mut size =
                 BufferOnDeviceSizeInBytesArgs { buffer: call.args().buffer, ..Args::new() };
-            // SAFETY: the buffer was just made. A plugin that cannot tell its size leaves it at 0.
+            // SAFETY: the buffer was just made. A plugin that cannot tell its size leaves the size
+            // at 0.
             let _ = unsafe { real.call(&mut size) };
             let (buffer, bytes) = (call.args().buffer, size.on_device_size_in_bytes);
             if handles().take_memory(buffer, bytes, plugin.memory_limit()) {
                 return Ok(bytes);
             }
-            // SAFETY: it was just made, and the caller is told that it was not.
+            // SAFETY: the buffer was just made, and the caller is told that there is none.
             let _ = unsafe { real.call(&mut BufferDestroyArgs { buffer, ..Args::new() }) };
             Err(no_memory(bytes))
         })?;
@@ -475,7 +479,7 @@ impl Override for ClientBufferFromHostBufferArgs {
     }
 }
 
-/// What a device says that has less memory left.
+/// The error of a device that has too little memory left.
 fn no_memory(bytes: usize) -> Raised {
     let in_use = handles().bytes_in_use();
     let message = format!("pjrt-sim: no memory for {bytes} bytes beside the {in_use} in use");
@@ -509,7 +513,7 @@ impl Override for AsyncHostToDeviceTransferManagerTransferDataArgs {
 impl Override for BufferToHostBufferArgs {
     fn serve(mut call: Incoming<'_, Self>) -> Result<(), Raised> {
         if call.args().dst.is_null() {
-            // Only asks for the size.
+            // The caller only asks for the size.
             return call.forward();
         }
         let bytes = call.args().dst_size;

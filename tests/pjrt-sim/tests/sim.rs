@@ -1,5 +1,5 @@
-//! The plugin in front of XLA:CPU, driven in child processes, since it reads its environment once
-//! per process.
+//! Does the plugin in front of XLA:CPU pose, fail and log as it was told? It runs in child
+//! processes, because it reads its environment once per process.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "in a test a panic is the report")]
 
 use std::collections::BTreeMap;
@@ -27,7 +27,7 @@ const PROGRAM: &[u8] = b"module { func.func @main(%x: tensor<2xf32>) -> tensor<2
 /// The environment variable that tells a child what to do, step by step.
 const STEPS: &str = "SIM_TEST_STEPS";
 
-/// Not a test: what the children of the tests run.
+/// Not a test: the code that the children of the tests run.
 #[test]
 #[ignore = "runs in the children of the other tests"]
 fn child() {
@@ -148,7 +148,7 @@ impl Driver {
     }
 }
 
-/// Everything by which a platform can be told from another, in one line.
+/// Everything that tells one platform from another, in one line.
 fn describe(client: &Client) -> Result<String, PjrtError> {
     let topology = client.topology()?;
     let mut said = BTreeMap::new();
@@ -215,7 +215,7 @@ impl Scene {
         log::read(&self.path("log")).unwrap()
     }
 
-    /// Waits until the log says so.
+    /// Waits until the log has a line with this outcome at this place.
     fn wait_for(&self, outcome: &Outcome, place: Place) -> Entry {
         let begun = Instant::now();
         loop {
@@ -259,7 +259,7 @@ impl Said {
     }
 }
 
-/// Runs the steps, one a line, to the end.
+/// Runs the steps, one per line, in a child, and waits for its end.
 fn run(sim: &Sim, steps: &str) -> Said {
     finish(start(sim, steps))
 }
@@ -637,7 +637,7 @@ fn a_copy_is_another_build_that_works() {
     assert!(String::from_utf8_lossy(&output.stdout).contains("run => [2.0, 4.0]"), "{output:?}");
 }
 
-/// The content of the first note named GNU of type 3, or the whole file's hash where there is none.
+/// The content of the first note named GNU of type 3; the whole file's hash where there is none.
 fn build_id(library: &Path) -> Vec<u8> {
     let bytes = fs::read(library).unwrap();
     let note = b"\x04\0\0\0\x14\0\0\0\x03\0\0\0GNU\0";

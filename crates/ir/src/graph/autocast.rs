@@ -1,4 +1,5 @@
-//! Rewriting a function to compute in a smaller dtype.
+//! Which dtype does each op compute in, when a model runs in a smaller dtype than float32? Rewrites
+//! a function accordingly.
 
 use std::collections::HashMap;
 
@@ -8,14 +9,15 @@ use super::infer::infer;
 use super::{Function, GraphError, Node, Op, Type, UnaryOp, Value, Verified};
 
 /// `function` with its convolutions, matrix products and attention in `dtype`, and the rest as
-/// docs/precision.md has it.
+/// docs/precision.md says.
 ///
-/// Inputs and outputs keep their types. A weight that only ops in `dtype` read is declared in it.
-/// What is converted by hand ([`super::Builder::convert`], [`super::Builder::pin`]) stays in the
-/// dtype it was converted to. Float32 changes nothing.
+/// Inputs and outputs keep their types. A weight that only ops in `dtype` read is declared in
+/// `dtype`. A value that the function converts itself ([`super::Builder::convert`],
+/// [`super::Builder::pin`]) stays in the dtype of that conversion. With float32 the function stays
+/// as it is.
 ///
 /// # Errors
-/// Where `dtype` is no float dtype of 16 or 32 bits.
+/// Where `dtype` is not a float dtype of 16 or 32 bits.
 pub fn autocast(function: &Verified, dtype: Dtype) -> Result<Verified, GraphError> {
     match dtype {
         Dtype::Float32 => Ok(function.clone()),
@@ -27,7 +29,7 @@ pub fn autocast(function: &Verified, dtype: Dtype) -> Result<Verified, GraphErro
     }
 }
 
-/// `function` with its attention computed in float32, whatever it is given in.
+/// `function` with its attention computed in float32, whatever the dtype of its operands.
 pub fn attention_in_float32(function: &Verified) -> Verified {
     let mut function = function.0.clone();
     for node in &mut function.nodes {
@@ -35,28 +37,28 @@ pub fn attention_in_float32(function: &Verified) -> Verified {
             attention.upcast = true;
         }
     }
-    // That breaks no rule: no type changes.
+    // No type changes, so this breaks none of the verifier's rules.
     Verified(function)
 }
 
 /// Which dtype an op computes in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Rule {
-    /// In the smaller dtype, all operands.
+    /// All operands in the smaller dtype.
     Low,
-    /// In f32, all operands.
+    /// All operands in f32.
     Float32,
-    /// In the dtype of what it works on; a scale or shift stays f32.
+    /// In the dtype of the operand that it works on; a scale or shift stays f32.
     Follow,
-    /// In the smaller dtype where every operand that is no scalar has it, else in f32.
+    /// In the smaller dtype where every operand that is not a scalar has it, else in f32.
     Widest,
-    /// In the smaller dtype where an operand has it.
+    /// In the smaller dtype where at least one operand has it.
     Narrowest,
-    /// It has no float operands, or says its dtype itself.
+    /// It has no float operands, or declares its dtype itself.
     AsIs,
 }
 
-/// The table. docs/precision.md says why.
+/// The rule of each op, as a table; docs/precision.md gives the reasons.
 fn rule(op: &Op) -> Rule {
     match op {
         Op::Conv2d { .. } | Op::Linear { .. } | Op::Attention(_) | Op::Embedding { .. } => {
@@ -78,7 +80,7 @@ fn rule(op: &Op) -> Rule {
     }
 }
 
-/// The rule of an op as docs/precision.md calls it.
+/// The rule of an op, in the words of docs/precision.md.
 #[cfg(test)]
 pub(super) fn rule_name(op: &Op) -> &'static str {
     match rule(op) {
@@ -96,12 +98,12 @@ struct Cast<'f> {
     from: &'f Verified,
     to: Function,
     low: Dtype,
-    /// What each old value is now; `None` for a fill, which is made where it is used, in the dtype
-    /// that is wanted there.
+    /// The new value for each old one. `None` for a fill: each use makes it, in the dtype that the
+    /// use needs.
     now: Vec<Option<Value>>,
-    /// Each value in each other dtype in which it was wanted.
+    /// For each value, its conversion to each other dtype that an op needed.
     casts: HashMap<(Value, Dtype), Value>,
-    /// Each old fill in each dtype in which it was wanted.
+    /// For each old fill, the fill in each dtype that an op needed.
     fills: HashMap<(Value, Dtype), Value>,
 }
 
@@ -141,7 +143,7 @@ impl<'f> Cast<'f> {
         self.to.verify()
     }
 
-    /// The op in the dtype that the table has for it.
+    /// The op, in the dtype that its rule gives.
     fn rewritten(&mut self, node: &Node) -> Result<Value, GraphError> {
         let mut op = node.op.clone();
         if let Op::Convert(x, dtype) = op
@@ -165,7 +167,8 @@ impl<'f> Cast<'f> {
             }
             Rule::AsIs => None,
         };
-        // Scale and shift of a norm are f32 whatever is normalised; positions are no floats.
+        // The scale and shift of a norm are f32, whatever the dtype of its input; positions are not
+        // floats.
         let is_norm = matches!(op, Op::GroupNorm { .. } | Op::LayerNorm(_));
         let (mut at, mut failed) = (0, None);
         op.visit_operands(|operand| {
@@ -188,8 +191,8 @@ impl<'f> Cast<'f> {
         failed.map_or_else(|| self.push(op, &kind), Err)
     }
 
-    /// f32 where an operand that is no scalar is f32; scalars decide where there is nothing else,
-    /// and fills never do.
+    /// f32 where an operand that is not a scalar is f32. Scalars decide only where all operands are
+    /// scalars, and fills never decide.
     fn widest(&self, operands: &[Value]) -> Dtype {
         let given = operands.iter().filter(|operand| !self.is_fill(**operand));
         let is_scalar = |value: Value| self.from.type_of(value).dims.is_empty();
@@ -201,7 +204,7 @@ impl<'f> Cast<'f> {
         if all_low { self.low } else { Dtype::Float32 }
     }
 
-    /// The dtype that an old value has now.
+    /// The dtype of the new value for an old one.
     fn dtype(&self, old: Value) -> Dtype {
         match self.now[old.index()] {
             Some(value) => self.to.type_of(value).dtype,
@@ -213,7 +216,7 @@ impl<'f> Cast<'f> {
         matches!(self.from.nodes()[old.index()].op, Op::Fill(_))
     }
 
-    /// An old value as it is now, in `dtype`.
+    /// The new value for an old one, converted to `dtype`.
     fn wanted(&mut self, old: Value, dtype: Dtype) -> Result<Value, GraphError> {
         let from = self.from;
         let node = &from.nodes()[old.index()];
@@ -241,13 +244,13 @@ impl<'f> Cast<'f> {
         let kind = infer(&op, claimed, |value| self.to.type_of(value))
             .map_err(|why| GraphError::of_op(&self.to.name, index, &op, why))?;
         self.to.nodes.push(Node { op, kind });
-        // There are at most three casts for each old value, which are numbered in 32 bits.
+        // There are at most three casts for each old value, and old values are numbered in 32 bits.
         Ok(Value(u32::try_from(index).unwrap_or(u32::MAX)))
     }
 }
 
-/// For each weight, whether something reads it that wants f32: a norm, `exp` and the like, or a
-/// conversion by hand.
+/// For each weight, whether something that needs f32 reads it: a norm, `exp` and the like, or a
+/// conversion in the function itself.
 fn read_wide(function: &Verified) -> Vec<bool> {
     let mut wide = vec![false; function.weights().len()];
     for node in function.nodes() {

@@ -1,4 +1,4 @@
-//! Making a function, op by op.
+//! How is a graph written? Op by op, with methods of [`Builder`].
 
 use preheat_tensor::Dtype;
 
@@ -6,30 +6,30 @@ use super::infer::infer;
 use super::op::{Attention, BinaryOp, Norm, Op, UnaryOp};
 use super::{Function, GraphError, InputDecl, Node, OutputDecl, Type, Value, Verified, WeightDecl};
 
-/// Makes a [`Function`]. Each method adds one op and says at once where its operands do not fit;
-/// shapes and formulas are those of [`Op`].
+/// Makes a [`Function`]. Each method adds one op, and fails at once where its operands do not fit.
+/// Shapes and formulas are documented at [`Op`].
 #[derive(Debug)]
 pub struct Builder {
     function: Function,
 }
 
 impl Builder {
-    /// An empty function. The name is for messages.
+    /// An empty function. Messages use the name.
     pub fn new(name: impl Into<String>) -> Self {
         let (name, nodes, inputs, weights, outputs) =
             (name.into(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
         Self { function: Function { name, nodes, inputs, weights, outputs } }
     }
 
-    /// Declares what is given for each execution.
+    /// Declares an input, which is given anew for each execution.
     pub fn input(&mut self, name: impl Into<String>, kind: Type) -> Value {
         let index = position(self.function.inputs.len());
         self.function.inputs.push(InputDecl { name: name.into(), kind: kind.clone() });
         self.push(Op::Input(index), kind)
     }
 
-    /// Reads a tensor of the checkpoint, in f32; [`super::autocast`] decides which are read in a
-    /// smaller dtype.
+    /// Reads a tensor of the checkpoint, in f32. [`super::autocast`] decides which tensors are read
+    /// in a smaller dtype.
     pub fn weight(&mut self, name: impl Into<String>, dims: impl Into<Vec<u64>>) -> Value {
         let (index, kind) =
             (position(self.function.weights.len()), Type::new(Dtype::Float32, dims));
@@ -37,10 +37,10 @@ impl Builder {
         self.push(Op::Weight(index), kind)
     }
 
-    /// f32 numbers, row-major.
+    /// A constant of f32 numbers, row-major.
     ///
     /// # Errors
-    /// Where there are more or fewer than `dims` hold.
+    /// Where the count of `values` is not that of `dims`.
     pub fn literal(
         &mut self,
         dims: impl Into<Vec<u64>>,
@@ -65,7 +65,7 @@ impl Builder {
     /// An op on each pair of elements.
     ///
     /// # Errors
-    /// Where dtypes or shapes do not go together.
+    /// Where the dtypes differ or the shapes do not fit each other.
     pub fn binary(&mut self, op: BinaryOp, x: Value, y: Value) -> Result<Value, GraphError> {
         self.shaped(Op::Binary(op, x, y))
     }
@@ -95,8 +95,8 @@ impl Builder {
         self.mul(x, factor)
     }
 
-    /// The same numbers in another dtype, which [`super::autocast`] leaves them in; `x` itself
-    /// where it has that dtype.
+    /// The same numbers in another dtype; `x` itself where it already has that dtype.
+    /// [`super::autocast`] leaves the result in that dtype.
     pub fn convert(&mut self, x: Value, dtype: Dtype) -> Value {
         if self.type_of(x).dtype == dtype {
             return x;
@@ -104,8 +104,9 @@ impl Builder {
         self.pin(x, dtype)
     }
 
-    /// `x` in `dtype` by an explicit conversion, even where it has that dtype. [`super::autocast`]
-    /// keeps it, so what uses the result computes in `dtype` whatever became of `x`.
+    /// `x` converted to `dtype` explicitly, even where it already has that dtype.
+    /// [`super::autocast`] keeps the conversion, so ops that use the result compute in `dtype`,
+    /// whatever autocast did to `x`.
     pub fn pin(&mut self, x: Value, dtype: Dtype) -> Value {
         let kind = Type::new(dtype, self.function.type_of(x).dims.clone());
         self.push(Op::Convert(x, dtype), kind)
@@ -142,7 +143,7 @@ impl Builder {
     /// A group norm.
     ///
     /// # Errors
-    /// Where the channels do not make so many groups.
+    /// Where the number of channels is not a multiple of `groups`.
     pub fn group_norm(&mut self, norm: Norm, groups: u64) -> Result<Value, GraphError> {
         self.shaped(Op::GroupNorm { norm, groups })
     }
@@ -150,7 +151,7 @@ impl Builder {
     /// A layer norm.
     ///
     /// # Errors
-    /// Where scale or shift have another size than the last dimension.
+    /// Where the size of scale or shift is not that of the last dimension.
     pub fn layer_norm(&mut self, norm: Norm) -> Result<Value, GraphError> {
         self.shaped(Op::LayerNorm(norm))
     }
@@ -163,7 +164,7 @@ impl Builder {
         self.shaped(Op::Attention(attention))
     }
 
-    /// Enlarges by repeating pixels.
+    /// Enlarges a picture by repeating pixels.
     ///
     /// # Errors
     /// Where `size` is smaller than `x`.
@@ -171,7 +172,7 @@ impl Builder {
         self.shaped(Op::Upsample { x, size })
     }
 
-    /// Joins along an axis.
+    /// Joins arrays along an axis.
     ///
     /// # Errors
     /// Where the other axes differ.
@@ -186,7 +187,7 @@ impl Builder {
     /// The cells `start..end` of an axis.
     ///
     /// # Errors
-    /// Where there are no such cells.
+    /// Where the axis does not have these cells.
     pub fn slice(
         &mut self,
         x: Value,
@@ -200,13 +201,13 @@ impl Builder {
     /// The same elements in another shape.
     ///
     /// # Errors
-    /// Where `dims` hold more or fewer elements.
+    /// Where `dims` has more or fewer elements than `x`.
     pub fn reshape(&mut self, x: Value, dims: impl Into<Vec<u64>>) -> Result<Value, GraphError> {
         let kind = Type::new(self.function.type_of(x).dtype, dims);
         self.add_op(Op::Reshape(x), &kind)
     }
 
-    /// The dimensions in another order.
+    /// The same elements with the dimensions in another order.
     ///
     /// # Errors
     /// Where `order` does not name each dimension once.
@@ -217,59 +218,61 @@ impl Builder {
     /// Repeats dimensions of size 1.
     ///
     /// # Errors
-    /// Where another dimension would have to change.
+    /// Where a dimension of another size than 1 would have to change.
     pub fn broadcast(&mut self, x: Value, dims: impl Into<Vec<u64>>) -> Result<Value, GraphError> {
         let kind = Type::new(self.function.type_of(x).dtype, dims);
         self.add_op(Op::Broadcast(x), &kind)
     }
 
-    /// Rows of a table, by position.
+    /// Rows of a table, chosen by their positions.
     ///
     /// # Errors
-    /// Where the table is no matrix or the ids are not int32.
+    /// Where the table is not a matrix or the ids are not int32.
     pub fn embedding(&mut self, table: Value, ids: Value) -> Result<Value, GraphError> {
         self.shaped(Op::Embedding { table, ids })
     }
 
-    /// One row of each element of a batch, by position.
+    /// For each element of a batch, one of its rows, chosen by its position.
     ///
     /// # Errors
-    /// Where `x` has not three dimensions or `rows` is not one int32 for each.
+    /// Where `x` does not have three dimensions, or `rows` is not one int32 for each element of the
+    /// batch.
     pub fn select_row(&mut self, x: Value, rows: Value) -> Result<Value, GraphError> {
         self.shaped(Op::SelectRow { x, rows })
     }
 
-    /// Declares a result.
+    /// Declares an output.
     pub fn output(&mut self, name: impl Into<String>, value: Value) {
         self.function.outputs.push(OutputDecl { name: name.into(), value, donated: None });
     }
 
-    /// Declares a result that may take over the memory of the input `donated`, of the same type.
+    /// Declares an output that may take over the memory of the input `donated`, which has the same
+    /// type.
     pub fn output_into(&mut self, name: impl Into<String>, value: Value, donated: Value) {
         self.function.outputs.push(OutputDecl { name: name.into(), value, donated: Some(donated) });
     }
 
-    /// The type of what was made so far.
+    /// The type of a value that this builder made.
     pub fn type_of(&self, value: Value) -> &Type {
         self.function.type_of(value)
     }
 
-    /// The shape of what was made so far.
+    /// The shape of a value that this builder made.
     pub fn dims(&self, value: Value) -> &[u64] {
         &self.function.type_of(value).dims
     }
 
-    /// The function, verified.
+    /// Verifies the function and returns it.
     ///
     /// # Errors
-    /// The first rule that it breaks.
+    /// The first rule that the function breaks.
     pub fn finish(self) -> Result<Verified, GraphError> {
         self.function.verify()
     }
 
-    /// The function, verified, with its convolutions, matrix products and attention in `dtype` and
-    /// the rest as docs/precision.md has it. Inputs and outputs keep their types; weights rest in
-    /// `dtype` where nothing reads them in f32.
+    /// Verifies the function and returns it with its convolutions, matrix products and attention in
+    /// `dtype`, and the rest as docs/precision.md says. Inputs and outputs keep their types. A
+    /// weight is declared in `dtype` where nothing reads it in f32.
     ///
     /// ```
     /// use preheat_ir::graph::{Builder, Type, UnaryOp};
@@ -295,17 +298,17 @@ impl Builder {
     /// ```
     ///
     /// # Errors
-    /// As [`Self::finish`], and where `dtype` is none of float32, bfloat16 and float16.
+    /// As [`Self::finish`], and where `dtype` is not float32, bfloat16 or float16.
     pub fn autocast(self, dtype: Dtype) -> Result<Verified, GraphError> {
         super::autocast(&self.finish()?, dtype)
     }
 
-    /// Adds an op that decides its own shape.
+    /// Adds an op whose type follows from its operands.
     pub(super) fn shaped(&mut self, op: Op) -> Result<Value, GraphError> {
         self.add_op(op, &Type::new(Dtype::Float32, []))
     }
 
-    /// Adds an op; `claimed` is its type where the op does not decide it.
+    /// Adds an op. `claimed` is its type where that does not follow from the operands.
     pub(super) fn add_op(&mut self, op: Op, claimed: &Type) -> Result<Value, GraphError> {
         let kind = infer(&op, claimed, |value| self.function.type_of(value));
         match kind {
@@ -324,8 +327,8 @@ impl Builder {
     }
 }
 
-/// A position as handles hold it. A function of four billion nodes would not have fit into memory
-/// before this.
+/// A position, as handles hold it. It always fits: a function of four billion nodes would have
+/// filled the memory before.
 fn position(index: usize) -> u32 {
     u32::try_from(index).unwrap_or(u32::MAX)
 }

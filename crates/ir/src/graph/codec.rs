@@ -1,15 +1,17 @@
-//! A verified function as bytes, for a back end that is a library of its own.
+//! How does a graph reach a back end that is a separate library? As bytes: a verified function
+//! with a header.
 //!
 //! ```text
 //! "PHGRAPH\0"   8 bytes
 //! version       u32, little-endian: `VERSION`
-//! length        u64, little-endian: of what follows
+//! length        u64, little-endian: the number of bytes that follow
 //! function      in postcard's format
 //! ```
 //!
-//! Postcard writes enums by position and structs without names, so any change of `Op`, `Dtype` or
-//! the types of `mod.rs` changes the format: a digest of the bytes of every op is pinned in
-//! `tests/quick/graph_codec.rs`, and a change of it takes a new `VERSION`.
+//! Postcard writes an enum as its variant's position and a struct without field names, so any
+//! change of `Op`, `Dtype` or the types of `mod.rs` changes the format.
+//! `tests/quick/graph_codec.rs` pins a digest of the bytes of every op; whoever changes that digest
+//! must also raise `VERSION`.
 
 use super::{Function, GraphError, Verified};
 
@@ -18,45 +20,45 @@ const MAGIC: &[u8; 8] = b"PHGRAPH\0";
 const VERSION: u32 = 1;
 const HEADER_BYTES: usize = MAGIC.len() + size_of::<u32>() + size_of::<u64>();
 
-/// Why bytes are no graph.
+/// The reasons why bytes cannot be read as a graph.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CodecError {
-    /// They begin otherwise.
-    #[error("these bytes are no graph: they do not begin as one")]
+    /// They do not begin with the format's name.
+    #[error("these bytes are not a graph: they do not begin as a graph does")]
     NoGraph,
-    /// They were written by another release.
+    /// Another release wrote them.
     #[error(
         "the graph is in format {found}, and this release reads {VERSION}: use the libraries of one release together"
     )]
     Version {
-        /// The format's version.
+        /// The version in which they are written.
         found: u32,
     },
-    /// There are fewer or more than the header says.
+    /// There are fewer or more of them than the header says.
     #[error("the graph should have {expected} bytes after its header, and has {found}")]
     Length {
-        /// What the header says.
+        /// The number that the header says.
         expected: u64,
-        /// What is there.
+        /// The number of bytes that are there.
         found: u64,
     },
     /// They do not parse.
     #[error("the graph's bytes are damaged: {why}")]
     Damaged {
-        /// What the format says.
+        /// The reason that postcard gives.
         why: String,
     },
-    /// They say something that no graph may say.
+    /// They describe a function that breaks a rule of graphs.
     #[error("the graph that was read breaks a rule")]
     Rule(#[from] GraphError),
 }
 
 impl Verified {
-    /// This function as bytes that [`Self::decode`] reads.
+    /// This function as bytes, which [`Self::decode`] reads.
     ///
     /// # Errors
-    /// None that a function could cause; the format's own is passed on.
+    /// Where postcard fails, which no function can cause.
     pub fn encode(&self) -> Result<Vec<u8>, CodecError> {
         let function = postcard::to_allocvec(&self.0).map_err(damaged)?;
         let mut bytes = Vec::with_capacity(HEADER_BYTES + function.len());
@@ -67,11 +69,11 @@ impl Verified {
         Ok(bytes)
     }
 
-    /// Reads what [`Self::encode`] wrote, and verifies it again: whatever the bytes are, what comes
-    /// out keeps every rule.
+    /// Reads the bytes of [`Self::encode`] and verifies the function again. So whatever the bytes
+    /// are, the result keeps every rule.
     ///
     /// # Errors
-    /// Where the bytes are of another format, damaged, or break a rule.
+    /// Where the bytes have another format, are damaged, or describe a function that breaks a rule.
     pub fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
         let rest = bytes.strip_prefix(MAGIC).ok_or(CodecError::NoGraph)?;
         let (version, rest) = rest.split_first_chunk().ok_or(CodecError::NoGraph)?;

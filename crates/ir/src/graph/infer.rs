@@ -1,17 +1,16 @@
-//! What each op gives for what it is given, or why it cannot take that. The builder asks this to
-//! make a node, and the verifier to check it.
+//! What type does each op's result have, and which operands does an op refuse? The builder uses
+//! this file to make a node, and the verifier uses it to check the node.
 
 use preheat_tensor::Dtype;
 
 use super::op::{Attention, Norm, Op};
 use super::{Type, Value};
 
-/// No value takes more bytes than this. So products of its dimensions fit 64 bits wherever they are
-/// made.
+/// No value takes more bytes than this, so a product of its dimensions always fits in 64 bits.
 const MOST_BYTES: u64 = i64::MAX.unsigned_abs();
 
-/// The type of what `op` gives. `of` tells the types of its operands; `claimed` is the node's own
-/// type, which decides for ops whose shape is not theirs to choose.
+/// The type of the result of `op`. `of` gives the types of its operands. `claimed` is the node's
+/// own type, which decides for ops whose shape does not follow from their operands.
 pub(super) fn infer<'a>(
     op: &Op,
     claimed: &Type,
@@ -182,7 +181,8 @@ fn group_norm<'a>(
     Ok(x.clone())
 }
 
-/// Scale and shift of a norm are f32 whatever is normalised: autocast leaves them so.
+/// Checks the scale and shift of a norm. They are f32 whatever the dtype of the input, because
+/// autocast leaves them so.
 fn scale_and_shift<'a>(
     norm: &Norm,
     size: u64,

@@ -1,14 +1,15 @@
-//! The tensor IR: what a model computes, before any device or compiler is known.
+//! What does a model compute, before any device or compiler is known? This module is the tensor IR.
 //!
-//! A [`Builder`] makes a [`Function`] op by op and says what is wrong where it is made;
-//! [`Builder::finish`] hands it to the verifier, and back ends take only what passed it
-//! ([`Verified`]). [`autocast`] rewrites one to compute in a smaller dtype.
+//! A [`Builder`] makes a [`Function`] op by op and reports an error at the op that causes it.
+//! [`Builder::finish`] passes the function to the verifier, and back ends accept only a function
+//! that was verified ([`Verified`]). [`autocast`] rewrites a function to compute in a smaller
+//! dtype.
 //!
-//! Values speak the checkpoints' language: pictures and latents are `[batch, channels, height,
-//! width]`, a convolution's weights `[out, in, height, width]`, a linear layer's `[out, in]`. Which
-//! order a device keeps them in is the back end's business. The ops are as large as the fused
-//! operations that back ends have (convolution, norms, attention), so that none of them has to
-//! recognise one in its parts.
+//! Shapes are those of the checkpoints: pictures and latents are `[batch, channels, height,
+//! width]`, a convolution's weights `[out, in, height, width]`, a linear layer's `[out, in]`. The
+//! back end decides in which order a device holds the dimensions. The ops are as large as the fused
+//! operations that back ends have (convolution, norms, attention), so that no back end has to
+//! recognise such an operation from its parts.
 //!
 //! ```
 //! use preheat_tensor::Dtype;
@@ -48,9 +49,9 @@ use serde::{Deserialize, Serialize};
 /// The dtype and shape of a value.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Type {
-    /// Of each element.
+    /// The dtype of each element.
     pub dtype: Dtype,
-    /// The sizes, the major one first; none for a scalar.
+    /// The sizes, the outermost dimension first; empty for a scalar.
     pub dims: Vec<u64>,
 }
 
@@ -60,12 +61,12 @@ impl Type {
         Self { dtype, dims: dims.into() }
     }
 
-    /// How many elements it has, at most as many as 64 bits hold.
+    /// How many elements it has; the largest 64-bit number where there are more.
     pub fn elements(&self) -> u64 {
         self.dims.iter().copied().fold(1, u64::saturating_mul)
     }
 
-    /// How many bytes it takes, at most as many as 64 bits hold.
+    /// How many bytes it takes; the largest 64-bit number where there are more.
     pub fn bytes(&self) -> u64 {
         let bits = u128::from(self.elements()) * u128::from(self.dtype.bits());
         u64::try_from(bits.div_ceil(8)).unwrap_or(u64::MAX)
@@ -78,8 +79,8 @@ impl fmt::Display for Type {
     }
 }
 
-/// What one op of a [`Function`] gives. It is a handle: it means something in the function it came
-/// from only.
+/// The result of one op of a [`Function`]. It is a handle, and is valid only in the function that
+/// it came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Value(u32);
 
@@ -90,16 +91,16 @@ impl Value {
     }
 }
 
-/// An op and what it gives.
+/// An op and the type of its result.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Node {
-    /// What is computed.
+    /// The op.
     pub op: Op,
     /// The type of the result.
     pub kind: Type,
 }
 
-/// Something that is given to a function for each execution.
+/// A tensor that is given to a function for each execution.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct InputDecl {
     /// Its name.
@@ -113,23 +114,23 @@ pub struct InputDecl {
 pub struct WeightDecl {
     /// Its name in the checkpoint.
     pub name: String,
-    /// Its shape as in the checkpoint, and the dtype in which the graph reads it.
+    /// Its shape in the checkpoint, and the dtype in which the graph reads it.
     pub kind: Type,
 }
 
-/// A result.
+/// An output of a function.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct OutputDecl {
     /// Its name.
     pub name: String,
-    /// What it is.
+    /// The value that is returned.
     pub value: Value,
-    /// The input whose memory it may take over. That input is gone afterwards.
+    /// The input whose memory the output may take over. That input cannot be used afterwards.
     pub donated: Option<Value>,
 }
 
-/// A graph: inputs and weights in, results out. Nodes stand in an order in which each uses only
-/// what stands before it.
+/// A graph: it takes inputs and weights, and returns outputs. Each node uses only nodes that stand
+/// before it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Function {
     name: String,
@@ -140,27 +141,28 @@ pub struct Function {
 }
 
 impl Function {
-    /// Its name, for messages; it shapes nothing.
+    /// Its name, for messages; it has no influence on the result.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// What it computes, in order.
+    /// Its nodes, in order.
     pub fn nodes(&self) -> &[Node] {
         &self.nodes
     }
 
-    /// What it is given for each execution, in order. A back end takes these first.
+    /// Its inputs, which are given for each execution, in order. A back end takes these first.
     pub fn inputs(&self) -> &[InputDecl] {
         &self.inputs
     }
 
-    /// What it reads of the checkpoint, in order. A back end takes these after the inputs.
+    /// Its weights, which are read from the checkpoint, in order. A back end takes these after the
+    /// inputs.
     pub fn weights(&self) -> &[WeightDecl] {
         &self.weights
     }
 
-    /// What it gives, in order.
+    /// Its outputs, in order.
     pub fn outputs(&self) -> &[OutputDecl] {
         &self.outputs
     }
@@ -170,13 +172,13 @@ impl Function {
         &self.nodes[value.index()].kind
     }
 
-    /// The values of `self`, in the order of its nodes.
+    /// Its values, in the order of its nodes.
     pub fn values(&self) -> impl Iterator<Item = (Value, &Node)> {
         (0..).map(Value).zip(&self.nodes)
     }
 }
 
-/// A function that passed the verifier: the only kind that a back end takes.
+/// A function that passed the verifier. Back ends accept no other.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Verified(Function);
 
@@ -199,7 +201,7 @@ impl Function {
     }
 }
 
-/// Why a graph is rejected.
+/// The reason why a graph is rejected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("graph `{function}`{}: {why}", in_words(.op.as_ref()))]
 #[non_exhaustive]

@@ -1,4 +1,4 @@
-//! What a node can compute.
+//! What can a node compute?
 
 use std::sync::Arc;
 
@@ -7,41 +7,42 @@ use serde::{Deserialize, Serialize};
 
 use super::Value;
 
-/// An op and its operands. Shapes are those of the module's head; `infer.rs` has the rules.
+/// An op and its operands. The head of the module `graph` explains the shapes; `infer.rs` has the
+/// rules.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Op {
     /// The input of this position.
     Input(u32),
     /// The weight of this position.
     Weight(u32),
-    /// f32 numbers, row-major; the shape is the node's.
+    /// A constant of f32 numbers, row-major; the node has its shape.
     Literal(Arc<[f32]>),
-    /// One number everywhere; the type is the node's.
+    /// The same number in every element; the node has its type.
     Fill(f32),
-    /// Element by element.
+    /// An op on each element.
     Unary(UnaryOp, Value),
-    /// Element by element. A scalar goes with everything; otherwise ranks are equal, and a size of
-    /// 1 is repeated.
+    /// An op on each pair of elements. A scalar fits any shape; otherwise the ranks must be equal,
+    /// and a dimension of size 1 is repeated.
     Binary(BinaryOp, Value, Value),
     /// The same numbers in another dtype.
     Convert(Value, Dtype),
     /// The cross-correlation that deep learning calls convolution: `x [b, in, h, w]`, `weight [out,
     /// in, kh, kw]`, `bias [out]`.
     Conv2d {
-        /// What is convolved.
+        /// The array that is convolved.
         x: Value,
         /// The kernels.
         weight: Value,
         /// Added to each channel.
         bias: Option<Value>,
-        /// Cells from one window to the next, both ways.
+        /// The distance between two windows, in cells, in both directions.
         stride: u64,
-        /// Cells of zeros on each of the four sides.
+        /// How many cells of zeros are added on each of the four sides.
         padding: u64,
     },
     /// `x [..., in]` times the transpose of `weight [out, in]`, plus `bias [out]`.
     Linear {
-        /// What is projected.
+        /// The array that is projected.
         x: Value,
         /// The matrix.
         weight: Value,
@@ -51,24 +52,24 @@ pub enum Op {
     /// Normalises each group of channels of `x [b, c, h, w]` to mean 0 and variance 1, then scales
     /// and shifts per channel.
     GroupNorm {
-        /// What is normalised, with its scale and shift `[c]`.
+        /// The array that is normalised, with its scale and shift `[c]`.
         norm: Norm,
-        /// How many groups; a divisor of `c`.
+        /// The number of groups; a divisor of `c`.
         groups: u64,
     },
     /// Normalises the last dimension of `x` to mean 0 and variance 1, then scales and shifts.
     LayerNorm(Norm),
-    /// Softmax of scaled products of queries and keys, times the values, for each head.
+    /// For each head, the softmax of the scaled products of queries and keys, times the values.
     Attention(Attention),
     /// Repeats pixels of `x [b, c, h, w]` until it is `[b, c, size]`: row `i` comes from row
-    /// `floor(i * h / size)`, as torch's nearest does.
+    /// `floor(i * h / size)`, as torch's mode `nearest` does.
     Upsample {
-        /// What is enlarged.
+        /// The array that is enlarged.
         x: Value,
         /// Height and width of the result.
         size: [u64; 2],
     },
-    /// One after the other along an axis.
+    /// Arrays one after the other along an axis.
     Concat {
         /// The parts, at least one.
         parts: Vec<Value>,
@@ -77,35 +78,35 @@ pub enum Op {
     },
     /// The cells `start..end` of an axis.
     Slice {
-        /// What is cut.
+        /// The array that is cut.
         x: Value,
         /// The axis.
         axis: usize,
-        /// The first cell that stays.
+        /// The first cell of the result.
         start: u64,
-        /// The first cell after it that does not.
+        /// The first cell after the result.
         end: u64,
     },
-    /// The same elements in the same row-major order; the shape is the node's.
+    /// The same elements in the same row-major order; the node has the shape.
     Reshape(Value),
     /// Dimension `i` of the result is dimension `order[i]` of the operand.
     Permute(Value, Vec<usize>),
     /// Repeats each dimension of size 1 up to the node's shape; ranks are equal.
     Broadcast(Value),
-    /// The rows of `table [n, d]` that `ids int32[...]` name: `[..., d]`. A position outside counts
-    /// as the nearest inside.
+    /// The rows of `table [n, d]` that `ids int32[...]` name: `[..., d]`. A position outside the
+    /// table counts as the nearest one inside.
     Embedding {
-        /// The rows.
+        /// The table of rows.
         table: Value,
-        /// Which of them.
+        /// The positions of the rows to take.
         ids: Value,
     },
-    /// Of each `x[i]` in `x [b, n, d]` the row that `rows int32[b]` names: `[b, d]`. A position
-    /// outside counts as the nearest inside.
+    /// For each `x[i]` in `x [b, n, d]`, the row that `rows int32[b]` names: `[b, d]`. A position
+    /// outside counts as the nearest one inside.
     SelectRow {
-        /// The rows.
+        /// The rows of each element of the batch.
         x: Value,
-        /// Which of them.
+        /// The position of the row to take.
         rows: Value,
     },
 }
@@ -113,13 +114,13 @@ pub enum Op {
 /// Operands of a normalisation.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Norm {
-    /// What is normalised.
+    /// The array that is normalised.
     pub x: Value,
-    /// Multiplied after normalising.
+    /// The scale, multiplied after normalising.
     pub weight: Value,
-    /// Added after that.
+    /// The shift, added after the scale.
     pub bias: Value,
-    /// Added to the variance.
+    /// A small number that is added to the variance.
     pub eps: f32,
 }
 
@@ -127,17 +128,17 @@ pub struct Norm {
 /// `[b, n, heads * e]`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Attention {
-    /// What asks.
+    /// The queries.
     pub query: Value,
-    /// What is asked.
+    /// The keys.
     pub key: Value,
-    /// What is answered.
+    /// The values.
     pub value: Value,
-    /// How many heads.
+    /// The number of heads.
     pub heads: u64,
-    /// What the products are multiplied by; `1 / sqrt(d)` as a rule.
+    /// The factor for the products of queries and keys; usually `1 / sqrt(d)`.
     pub scale: f32,
-    /// Whether row `i` sees only the rows up to `i`.
+    /// Whether row `i` of the query attends only to rows up to `i` of the key.
     pub causal: bool,
     /// Whether autocast leaves the products of queries and keys in f32 (diffusers'
     /// `upcast_attention`).
@@ -159,7 +160,7 @@ pub enum UnaryOp {
     Silu,
     /// `x * (1 + erf(x / sqrt 2)) / 2`, the exact form.
     Gelu,
-    /// `x * sigmoid(1.702 x)`, as CLIP has it.
+    /// `x * sigmoid(1.702 x)`, as CLIP uses it.
     QuickGelu,
 }
 
@@ -267,7 +268,7 @@ impl Op {
         }
     }
 
-    /// Hands each operand to `visit`, which may put another in its place.
+    /// Passes each operand to `visit`, which may replace it.
     pub fn visit_operands(&mut self, mut visit: impl FnMut(&mut Value)) {
         each_operand!(self, visit);
     }

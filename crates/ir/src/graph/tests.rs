@@ -1,4 +1,4 @@
-//! The builder, the verifier and autocast.
+//! Do the builder, the verifier and autocast keep and check the rules?
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ fn f32s(dims: impl Into<Vec<u64>>) -> Type {
     Type::new(Dtype::Float32, dims)
 }
 
-/// What the builder says of one op on these inputs.
+/// The error that the builder returns for one op on these inputs.
 fn refusal(
     inputs: &[Type],
     op: impl FnOnce(&mut Builder, &[Value]) -> Result<Value, GraphError>,
@@ -165,7 +165,7 @@ fn the_builder_says_what_does_not_fit() {
     }
 }
 
-/// A function that is right, to be broken: `y = x + w`.
+/// A valid function, for tests to break: `y = x + w`.
 fn right() -> Function {
     let mut b = Builder::new("right");
     let (x, w) = (b.input("x", f32s([2])), b.weight("w", [2]));
@@ -181,9 +181,9 @@ fn the_verifier_holds_each_rule() {
         (|f| f.nodes[2].op = Op::Unary(UnaryOp::Exp, Value(2)), "stands after it"),
         (|f| f.nodes[2].op = Op::Unary(UnaryOp::Exp, Value(9)), "stands after it"),
         (|f| f.nodes[2].kind = f32s([3]), "should be float32[2]"),
-        (|f| f.nodes[0].kind = f32s([1]), "not declared so"),
-        (|f| f.nodes[1].op = Op::Weight(7), "not declared so"),
-        (|f| f.nodes.push(Node { op: Op::Input(0), kind: f32s([2]) }), "stands twice"),
+        (|f| f.nodes[0].kind = f32s([1]), "not declared with this type"),
+        (|f| f.nodes[1].op = Op::Weight(7), "not declared with this type"),
+        (|f| f.nodes.push(Node { op: Op::Input(0), kind: f32s([2]) }), "has two nodes"),
         (|f| f.inputs.push(InputDecl { name: "z".to_owned(), kind: f32s([2]) }), "has no node"),
         (
             |f| {
@@ -221,7 +221,7 @@ fn the_verifier_holds_each_rule() {
     }
 }
 
-/// Every op, and what is to be known of it after autocast: names are those of the outputs.
+/// A function with every op, for tests of autocast: the names of its outputs tell which is which.
 fn every_op() -> Verified {
     let mut b = Builder::new("every op");
     build_every_op(&mut b).unwrap();
@@ -311,7 +311,7 @@ fn build_every_op(b: &mut Builder) -> Result<(), GraphError> {
     Ok(())
 }
 
-/// For each output's name, the dtype of what it is before autocast turned it back into f32.
+/// For each output's name, the dtype that its value had before autocast converted it back to f32.
 fn dtypes(function: &Verified) -> BTreeMap<&str, Dtype> {
     let made = |value: Value| match function.nodes()[value.index()].op {
         Op::Convert(x, Dtype::Float32) if function.type_of(x).dtype != Dtype::Float32 => x,
@@ -332,7 +332,7 @@ fn autocast_gives_each_op_the_dtype_of_the_table() {
         for (name, dtype) in dtypes(&cast) {
             let wide =
                 ["exp", "sin", "cos", "with latents", "with a literal", "island"].contains(&name);
-            // The dtype by which `convert` is known is that of what it converts.
+            // For `convert`, the dtype that counts is that of its operand.
             assert_eq!(dtype, if wide { Dtype::Float32 } else { low }, "{name}");
         }
         let island = cast.outputs().iter().find(|output| output.name == "island").unwrap();
@@ -378,7 +378,7 @@ fn a_builder_finishes_a_graph_in_the_dtype_that_is_asked_for() {
         assert_eq!(finished(dtype).unwrap(), autocast(&every_op(), dtype).unwrap());
     }
     assert!(finished(Dtype::Int8).is_err());
-    // What no graph may be is said before.
+    // What no graph can express is refused earlier.
     assert!(
         Builder::new("empty")
             .autocast(Dtype::BFloat16)

@@ -1,14 +1,14 @@
-//! The rules that every function keeps. Back ends rely on them and check none of them again.
+//! Which rules does every function keep? Back ends rely on them and check none of them again.
 //!
 //! 1. An op uses only values that stand before it.
-//! 2. Each node's type is what its op gives for its operands (`infer.rs`).
+//! 2. Each node's type is the type that its op has for its operands (`infer.rs`).
 //! 3. An input or weight node names a declaration of its own type, and each declaration has exactly
 //!    one node.
 //! 4. No two inputs, no two weights and no two outputs share a name.
 //! 5. No dimension is 0: nothing would be computed, and back ends differ on what that means.
-//! 6. There is an output, and each is a value of the function.
-//! 7. A donated value is an input of its output's type, and is donated once.
-//! 8. The bytes of a value, and of an attention's scores in float32, are counted by 63 bits.
+//! 6. There is at least one output, and each output is a value of the function.
+//! 7. A donated value is an input of the same type as its output, and is donated only once.
+//! 8. The size in bytes of a value, and of an attention's scores in float32, fits in 63 bits.
 
 use std::collections::HashSet;
 
@@ -39,13 +39,13 @@ pub(super) fn verify(function: &Function) -> Result<(), GraphError> {
             _ => continue,
         };
         if !matches!(declared, Some((declared, true)) if *declared == kind) {
-            return Err(fail("it is not declared so, or stands twice".to_owned()));
+            return Err(fail("it is not declared with this type, or has two nodes".to_owned()));
         }
     }
     outside(function, &seen).map_err(|why| GraphError::of_function(&function.name, why))
 }
 
-/// The rules on what stands outside the nodes.
+/// Checks the rules on everything outside the nodes.
 fn outside(function: &Function, seen: &(HashSet<u32>, HashSet<u32>)) -> Result<(), String> {
     if seen.0.len() != function.inputs.len() || seen.1.len() != function.weights.len() {
         return Err("an input or weight is declared and has no node".to_owned());

@@ -1,14 +1,15 @@
-//! Attention, in the form that suits the target, and in memory that does not grow with the square
-//! of the picture.
+//! How is attention lowered, so that it suits the target and its memory does not grow with the
+//! square of the picture?
 //!
-//! Scores are summed in f32, and the softmax is taken in f32 with the largest score of each row
-//! subtracted first; `e^...` is rounded to the operands' dtype for the product with the values,
-//! which is summed in f32 too, and divided by the row's sum last.
+//! Scores are summed in f32. The softmax is taken in f32 too, after the largest score of each row
+//! has been subtracted. `e^...` is rounded to the operands' dtype for the product with the values.
+//! That product is summed in f32, and only then divided by the row's sum.
 //!
 //! Where the scores are large, a loop goes over blocks of query rows, so that memory stays bounded.
-//! On a CPU it goes over the heads as well, and takes blocks that its caches hold: XLA:CPU runs
-//! plain matrix products 3 to 4 times faster than batched ones (batch 2, 8 heads, f32, 2 cores:
-//! 4096 rows of 40 features 0.60 s against 1.9 s, 1024 rows of 80 features 0.07 s against 0.22 s).
+//! On a CPU the loop goes over the heads as well, and uses blocks that fit in the caches: XLA:CPU
+//! runs plain matrix products 3 to 4 times faster than batched ones (batch 2, 8 heads, f32, 2
+//! cores: 4096 rows of 40 features 0.60 s against 1.9 s, 1024 rows of 80 features 0.07 s against
+//! 0.22 s).
 
 use preheat_tensor::Dtype;
 
@@ -17,13 +18,13 @@ use super::held::{Held, Lowering};
 use super::text::{Array, Dot, Precision, Text};
 use crate::graph::Attention;
 
-/// The most bytes of scores for which a CPU takes all heads at once. At 4 MiB both ways took
-/// equally long, at 20 MiB the loop took half the time.
+/// Up to this many bytes of scores, a CPU computes all heads at once. At 4 MiB both ways took
+/// equally long; at 20 MiB the loop took half the time.
 const PLAIN_BYTES: u64 = 8 << 20;
-/// The most bytes of scores that a CPU's loop holds at a time. From 2 to 8 MiB all took equally
-/// long.
+/// The most bytes of scores that a CPU's loop holds at a time. All sizes from 2 to 8 MiB took
+/// equally long.
 const CPU_SCORES_BYTES: u64 = 4 << 20;
-/// As many elsewhere: a thirtieth of the smallest TPU's memory.
+/// The same limit for accelerators: a thirtieth of the smallest TPU's memory.
 const ACCELERATOR_SCORES_BYTES: u64 = 512 << 20;
 
 impl Lowering<'_> {
@@ -73,8 +74,8 @@ fn by_head(text: &mut Text, x: &Array, heads: u64) -> Array {
     text.reshape(&x, vec![batch * heads, rows, features / heads])
 }
 
-/// How many query rows to take at a time, so that their scores stay under `limit`: as few blocks as
-/// do, of nearly one size.
+/// How many query rows to compute at a time, so that their scores stay under `limit`. There are as
+/// few blocks as possible, of nearly equal size.
 fn block_rows(rows: u64, row_bytes: u64, limit: u64) -> u64 {
     let most = (limit / row_bytes).clamp(1, rows);
     rows.div_ceil(rows.div_ceil(most))
@@ -85,13 +86,15 @@ struct Block {
     scale: f32,
     causal: bool,
     precision: Precision,
-    /// Of the operands; those of the first product can be in f32 where these are not.
+    /// The operands' dtype. The operands of the first product can be in f32 even where this is a
+    /// smaller dtype.
     dtype: Dtype,
 }
 
 impl Block {
-    /// `query [heads, rows, d]`, `key [heads, keys, d]`, `value [heads, keys, e]` to `[heads, rows,
-    /// e]`, or all of them without heads. The query's rows begin at `first`, or at 0.
+    /// Computes `[heads, rows, e]` from `query [heads, rows, d]`, `key [heads, keys, d]` and `value
+    /// [heads, keys, e]`, or the same without the dimension of heads. The query's rows begin at
+    /// `first`, or at 0.
     fn compute(
         &self,
         text: &mut Text,
@@ -123,10 +126,10 @@ impl Block {
         text.convert(&mixed, self.dtype)
     }
 
-    /// As [`Self::compute`], so many heads (one or all) and so many rows at a time.
+    /// As [`Self::compute`], with `heads` heads (one or all) and `rows` rows at a time.
     ///
-    /// The last block of rows begins early enough to be as large as the others; what it shares with
-    /// the one before is computed twice.
+    /// The last block of rows begins so early that it is as large as the others. The rows that it
+    /// shares with the block before are computed twice.
     fn in_a_loop(&self, text: &mut Text, operands: &[Array; 3], [heads, rows]: [u64; 2]) -> Array {
         let [all_heads, all_rows, _] = [0, 1, 2].map(|axis| operands[0].dims[axis]);
         let blocks = all_rows.div_ceil(rows);
@@ -158,7 +161,7 @@ impl Block {
     }
 }
 
-/// The head and the first row of the block of this number.
+/// The head and the first row of the block with this number.
 fn position(text: &mut Text, index: &Array, [blocks, all_rows, rows]: [u64; 3]) -> (Array, Array) {
     if blocks == 1 {
         return (index.clone(), text.integer(0));
@@ -175,8 +178,8 @@ fn position(text: &mut Text, index: &Array, [blocks, all_rows, rows]: [u64; 3]) 
     (head, text.binary("minimum", &first, &last))
 }
 
-/// `scores [..., rows, keys]` with minus infinity where the key is after the row; the first row is
-/// number `first`.
+/// `scores [..., rows, keys]`, with minus infinity where the key comes after the row. The first row
+/// has the number `first`.
 fn masked(text: &mut Text, scores: &Array, first: Option<&Array>) -> Array {
     let rank = scores.dims.len();
     let mut row = text.iota(rank - 2, &scores.dims);

@@ -1,4 +1,4 @@
-//! Ops on each element, and constants.
+//! How are constants and ops on single elements lowered?
 
 use std::fmt::Write;
 
@@ -12,7 +12,7 @@ use crate::graph::{BinaryOp, Op, UnaryOp, Value};
 const SQRT_HALF: f32 = std::f32::consts::FRAC_1_SQRT_2;
 
 impl Lowering<'_> {
-    /// Row-major numbers: one constant where they are all the same, else their bytes.
+    /// A constant of row-major numbers: one splat where all are equal, otherwise their bytes.
     pub(super) fn literal(&mut self, values: &[f32], dims: &[u64]) -> Held {
         if let Some(first) = values
             .first()
@@ -30,7 +30,7 @@ impl Lowering<'_> {
         Held::row_major(self.text.statement(Dtype::Float32, dims.to_vec(), written))
     }
 
-    /// In f32 inside, whatever comes in: the result is rounded once.
+    /// Computes in f32, whatever the operand's dtype, so that the result is rounded only once.
     pub(super) fn unary(&mut self, op: UnaryOp, x: Value) -> Held {
         let Held { array, order } = self.any(x);
         let text = &mut self.text;
@@ -82,8 +82,8 @@ impl Lowering<'_> {
         Held { array: self.text.binary(op, &x, &y), order }
     }
 
-    /// `value` in `order`, repeated up to `dims`, which are in that order. A scalar is repeated
-    /// everywhere.
+    /// `value` in `order`, repeated up to `dims`, which are in that order as well. A scalar is
+    /// repeated to every element.
     fn spread(&mut self, value: Value, order: &[usize], dims: &[u64]) -> Array {
         let node = &self.function.nodes()[value.index()];
         if let Op::Fill(number) = node.op {

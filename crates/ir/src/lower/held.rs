@@ -1,11 +1,11 @@
-//! In which order each value's dimensions are held, and the walk over the function that keeps track
-//! of it.
+//! In which order does the program hold each value's dimensions? This file walks over the function
+//! and keeps track of the orders.
 
 use super::Target;
 use super::text::{Array, Kind, Name, Text};
 use crate::graph::{Node, Op, Type, Value, Verified};
 
-/// Channels last: the order in which what belongs to pictures is held.
+/// Channels last: the order in which values of pictures are held.
 pub(super) const CHANNELS_LAST: [usize; 4] = [0, 2, 3, 1];
 
 /// An array that holds a value.
@@ -17,19 +17,19 @@ pub(super) struct Held {
 }
 
 impl Held {
-    /// A value as it is declared.
+    /// A value that is held in its declared order.
     pub(super) fn row_major(array: Array) -> Self {
         let order = (0..array.dims.len()).collect();
         Self { array, order }
     }
 
-    /// Where dimension `axis` of the value is in the array.
+    /// The position of the value's dimension `axis` in the array.
     pub(super) fn position(&self, axis: usize) -> usize {
         position(&self.order, axis)
     }
 }
 
-/// Where `axis` is in `order`, which names it.
+/// The position of `axis` in `order`, which contains it.
 pub(super) fn position(order: &[usize], axis: usize) -> usize {
     order.iter().position(|&held| held == axis).unwrap_or(axis)
 }
@@ -44,8 +44,8 @@ pub(super) struct Lowering<'f> {
     pub(super) function: &'f Verified,
     pub(super) target: Target,
     pub(super) text: Text,
-    /// Each value in each order in which it was wanted so far, the one it was made in first. A fill
-    /// is made where it is used.
+    /// Each value, in each order that an op has needed so far. The first is the order in which the
+    /// value was made. A fill is made where it is used.
     held: Vec<Vec<Held>>,
     weight_orders: &'f [Vec<usize>],
 }
@@ -66,7 +66,7 @@ impl<'f> Lowering<'f> {
         }
     }
 
-    /// The whole text.
+    /// Lowers the function and returns the whole text.
     pub(super) fn run(mut self) -> String {
         self.head();
         for (value, node) in self.function.values() {
@@ -122,7 +122,7 @@ impl<'f> Lowering<'f> {
         self.text.indent(1);
     }
 
-    /// The type of a parameter, and the order in which its dimensions are taken.
+    /// The type of a parameter, and the order in which the program takes its dimensions.
     fn argument(&self, index: usize) -> (&'f Type, Vec<usize>) {
         let inputs = self.function.inputs();
         match inputs.get(index) {
@@ -136,7 +136,7 @@ impl<'f> Lowering<'f> {
 
     fn parameter(&self, index: usize) -> Held {
         let (kind, order) = self.argument(index);
-        // The function has fewer parameters than nodes, which are numbered in 32 bits.
+        // The function has no more parameters than nodes, and nodes are numbered in 32 bits.
         let name = Name::Argument(u32::try_from(index).unwrap_or(u32::MAX));
         Held { array: Array { name, dtype: kind.dtype, dims: arranged(&kind.dims, &order) }, order }
     }
@@ -173,7 +173,7 @@ impl<'f> Lowering<'f> {
         }
     }
 
-    /// `value` as it was made.
+    /// `value` in the order in which it was made.
     pub(super) fn any(&mut self, value: Value) -> Held {
         if let Some(held) = self.held[value.index()].first() {
             return held.clone();
@@ -197,15 +197,14 @@ impl<'f> Lowering<'f> {
         array
     }
 
-    /// `value` as it is declared.
+    /// `value` in its declared order.
     pub(super) fn row_major(&mut self, value: Value) -> Array {
         let rank = self.function.type_of(value).dims.len();
         self.in_order(value, &(0..rank).collect::<Vec<_>>())
     }
 
-    /// The order that values of `rank` best share: that of the largest, and among equally large
-    /// ones that of one which is not row-major. Scalars, and values of other ranks, go with any
-    /// order.
+    /// The order that suits values of `rank` best: that of the largest value. Among equally large
+    /// values, one that is not row-major wins. Scalars, and values of other ranks, do not count.
     pub(super) fn common_order(&mut self, values: &[Value], rank: usize) -> Vec<usize> {
         let mut best: Option<((u64, bool), Vec<usize>)> = None;
         for &value in values {
@@ -222,7 +221,7 @@ impl<'f> Lowering<'f> {
         best.map_or_else(|| (0..rank).collect(), |(_, order)| order)
     }
 
-    /// Whether `value` is one number everywhere, which any order holds.
+    /// Whether `value` is the same number in every element, so that any order holds it.
     pub(super) fn is_fill(&self, value: Value) -> bool {
         matches!(self.function.nodes()[value.index()].op, Op::Fill(_))
     }

@@ -1,18 +1,18 @@
-//! Lowering a verified graph to StableHLO text.
+//! How is a verified graph told to XLA? As StableHLO text.
 //!
-//! The graph speaks the checkpoints' language, NCHW; XLA computes convolutions faster where
-//! channels come last (1.4 times on XLA:CPU). So each value is *held* with its dimensions in some
-//! order (`held.rs`): what a convolution gives is held channels-last, a permutation only changes
-//! the book-keeping, and element by element ops follow their operands. Nothing is transposed
-//! between the first convolution and the last; what goes in and out of the function is row-major as
-//! declared.
+//! The graph has its pictures in the checkpoints' order, NCHW, but XLA computes convolutions faster
+//! where channels come last (1.4 times on XLA:CPU). So each value is *held* with its dimensions in
+//! some order (`held.rs`): the result of a convolution is held channels-last, a permutation only
+//! changes the recorded order, and an op on single elements keeps the order of its operands.
+//! Nothing is transposed between the first convolution and the last. The function's inputs and
+//! outputs are row-major, as they are declared.
 //!
-//! Weights are parameters, so whoever places them on the device can put their dimensions in another
-//! order on the way: [`Lowered::weight_orders`] says which (kernels height, width, in, out;
-//! matrices in, out).
+//! Weights are parameters, so the code that places them on the device can change the order of their
+//! dimensions on the way: [`Lowered::weight_orders`] gives that order (kernels height, width, in,
+//! out; matrices in, out).
 //!
-//! The text is the same for the same function in each release's build: it is what the cache's keys
-//! are taken from.
+//! In each build of a release, the same function gives the same text, because the cache's keys are
+//! computed from the text.
 
 mod attention;
 mod elementwise;
@@ -28,20 +28,20 @@ use crate::graph::{Op, Value, Verified};
 /// A function as StableHLO.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lowered {
-    /// A module with one function, `main`: it takes the function's inputs in order, then its
-    /// weights in order, and gives its outputs in order.
+    /// A module with one function, `main`. Its parameters are the function's inputs in order, then
+    /// its weights in order; its results are the function's outputs in order.
     pub text: String,
-    /// For each weight the order in which the program takes its dimensions, as [`weight_orders`]
-    /// gives it.
+    /// For each weight, the order in which the program takes its dimensions, as [`weight_orders`]
+    /// returns it.
     pub weight_orders: Vec<Vec<usize>>,
 }
 
-/// What kind of machine the program is for. It decides the form of attention, nothing else.
+/// What kind of machine the program is for. This decides only the form of attention.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Target {
-    /// Few cores with caches: head by head.
+    /// A machine with few cores and caches: one head at a time.
     Cpu,
-    /// Wide units with their own memory: all heads at a time.
+    /// A machine with wide units and its own memory: all heads at a time.
     Accelerator,
 }
 
@@ -53,7 +53,8 @@ pub fn stablehlo(function: &Verified, target: Target) -> Lowered {
 }
 
 /// The order in which the lowered program takes each weight's dimensions: dimension `i` of the
-/// parameter is dimension `order[i]` of the checkpoint's tensor. The text is not needed for it.
+/// parameter is dimension `order[i]` of the checkpoint's tensor. It follows from the function
+/// alone, without its text.
 ///
 /// Kernels of convolutions are height, width, in, out. Matrices of linear layers are in, out:
 /// XLA:CPU multiplies 1.0 to 5 times faster by those than by matrices as they are stored (2048
@@ -75,7 +76,7 @@ pub fn weight_orders(function: &Verified) -> Vec<Vec<usize>> {
     orders
 }
 
-/// The weight that `value` is, as it is or in another dtype.
+/// The weight that `value` reads, directly or through a conversion to another dtype.
 fn weight_behind(function: &Verified, mut value: Value) -> Option<usize> {
     loop {
         match &function.nodes()[value.index()].op {

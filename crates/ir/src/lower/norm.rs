@@ -1,5 +1,5 @@
-//! Group norm and layer norm: mean, then the variance of the differences from it, in f32 whatever
-//! is normalised.
+//! How are group norm and layer norm lowered? First the mean, then the variance of the differences
+//! from it, in f32 whatever the dtype of the input.
 
 use preheat_tensor::Dtype;
 
@@ -38,7 +38,7 @@ impl Lowering<'_> {
     }
 }
 
-/// `x` with mean 0 and variance 1 over the dimensions `over`.
+/// `x` normalised to mean 0 and variance 1 over the dimensions `over`.
 fn normalised(text: &mut Text, x: &Array, over: &[usize], eps: f32) -> Array {
     let rest: Vec<usize> = (0..x.dims.len()).filter(|axis| !over.contains(axis)).collect();
     #[expect(clippy::cast_precision_loss, reason = "rounded as f32 arithmetic rounds it")]

@@ -1,10 +1,10 @@
-//! Convolutions and linear layers.
+//! How are convolutions and linear layers lowered?
 
 use super::held::{CHANNELS_LAST, Held, Lowering, arranged};
 use super::text::{Array, Dot, Kind, Precision};
 use crate::graph::Value;
 
-/// Height, width, in, out: the order in which kernels are taken.
+/// Height, width, in, out: the order in which the program takes kernels.
 const KERNEL: [usize; 4] = [2, 3, 1, 0];
 
 impl Lowering<'_> {

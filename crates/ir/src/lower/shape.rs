@@ -1,4 +1,4 @@
-//! Ops that move elements and compute nothing.
+//! How are the ops lowered that move elements and compute nothing?
 
 use super::held::{Held, Lowering, arranged, position};
 use super::text::{Array, Kind};
@@ -73,7 +73,7 @@ impl Lowering<'_> {
         let sources: Vec<u64> = (0..size).map(|cell| nearest(cell, from, size)).collect();
         let times = size.div_ceil(from);
         if (0..).zip(&sources).all(|(cell, &source)| source == cell / times) {
-            // Each cell as often as the others: repeat, and cut what is too much of the last.
+            // Each cell is repeated equally often, and the excess is cut off at the end.
             let mut dims = x.dims.clone();
             dims.insert(at + 1, times);
             let kept: Vec<usize> = (0..dims.len()).filter(|&axis| axis != at + 1).collect();
@@ -115,7 +115,7 @@ impl Lowering<'_> {
     }
 
     /// Slices of `x` that begin at `indices [..., taken]`. XLA moves an index that is out of range
-    /// to the nearest that is in it.
+    /// to the nearest one that is in range.
     fn gather(&mut self, x: &Array, indices: &Array, gather: &Gather<'_>, dims: &[u64]) -> Array {
         use super::text::List;
         let Gather { offsets, taken, slice } = gather;
@@ -134,9 +134,9 @@ impl Lowering<'_> {
 
 /// Which slices to gather.
 struct Gather<'a> {
-    /// The dimensions of the result that run along a slice.
+    /// The dimensions of the result that belong to a slice.
     offsets: &'a [usize],
-    /// The dimensions that indices are for; a slice has size 1 there.
+    /// The dimensions that the indices address; a slice has size 1 there.
     taken: &'a [usize],
     /// The shape of a slice.
     slice: &'a [u64],
@@ -154,13 +154,13 @@ impl std::fmt::Display for Joined<'_> {
     }
 }
 
-/// The cell of `from` that cell `to` of `size` shows, in f32 as torch computes it
-/// (`nearest_neighbor_compute_source_index`).
+/// For each of `size` cells of the result, the cell of `from` cells that it shows. Computed in f32,
+/// as torch does (`nearest_neighbor_compute_source_index`).
 #[expect(
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "torch rounds so; the product is not negative"
+    reason = "torch rounds in this way; the product is not negative"
 )]
 fn nearest(to: u64, from: u64, size: u64) -> u64 {
     if size == from {
@@ -173,12 +173,12 @@ fn nearest(to: u64, from: u64, size: u64) -> u64 {
     ((to as f32 * scale).floor() as u64).min(from - 1)
 }
 
-/// The order in which an array whose dimensions `from` are held in `order` holds the dimensions
-/// `to`, where a reshape of the array gives that: `None` where elements would have to move.
+/// The order of the dimensions `to` after a reshape of an array that holds the dimensions `from` in
+/// `order`; `None` where elements would have to move.
 ///
-/// Both shapes are cut into the shortest runs of dimensions with equal products. A run can be
-/// reshaped where it lies if the array holds its dimensions next to each other and in their order;
-/// dimensions of size 1 are nowhere in particular.
+/// Both shapes are divided into the shortest runs of dimensions with equal products. A run can be
+/// reshaped without moving elements if the array holds its dimensions next to each other and in
+/// their order. The position of a dimension of size 1 does not matter.
 fn reshaped_order(from: &[u64], to: &[u64], order: &[usize]) -> Option<Vec<usize>> {
     let mut run_of = vec![0; from.len()];
     let mut runs: Vec<std::ops::Range<usize>> = Vec::new();
@@ -200,7 +200,7 @@ fn reshaped_order(from: &[u64], to: &[u64], order: &[usize]) -> Option<Vec<usize
         }
         runs.push(start..j);
     }
-    // What is left are dimensions of size 1.
+    // Only dimensions of size 1 remain.
     let large: Vec<usize> = order.iter().copied().filter(|&axis| from[axis] != 1).collect();
     let mut result = Vec::with_capacity(to.len());
     let mut last: Option<usize> = None;

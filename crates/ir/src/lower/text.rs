@@ -1,7 +1,8 @@
-//! Statements of StableHLO, appended to one string.
+//! How are statements of StableHLO written? They are appended to one string.
 //!
-//! A method per operation that lowering uses. Each takes arrays, works out the type of the result,
-//! and writes one line; where the result would be the operand itself, it writes nothing.
+//! There is a method for each operation that lowering uses. It takes arrays, computes the type of
+//! the result, and writes one line. Where the result would be the operand itself, it writes
+//! nothing.
 
 use std::fmt::{self, Display, Write};
 
@@ -12,7 +13,7 @@ use preheat_tensor::Dtype;
 pub(super) enum Name {
     /// A parameter of the function.
     Argument(u32),
-    /// The only result of a statement, or what a region is given.
+    /// The only result of a statement, or an argument of a region.
     Result(u32),
     /// One of the results of a statement.
     Part(u32, u32),
@@ -28,7 +29,7 @@ impl Display for Name {
     }
 }
 
-/// A value in the text: its dimensions are as it is held.
+/// A value in the text. Its dimensions are in the order in which it is held.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Array {
     pub(super) name: Name,
@@ -69,17 +70,17 @@ impl<T: Display> Display for List<'_, T> {
     }
 }
 
-/// What was written so far.
+/// The text that was written so far.
 #[derive(Debug, Default)]
 pub(super) struct Text {
     out: String,
     results: u32,
-    /// How deep in regions the next statement stands.
+    /// The number of regions around the next statement.
     depth: usize,
 }
 
 impl Text {
-    /// Room for a function of so many nodes.
+    /// Reserves space for a function of `nodes` nodes.
     pub(super) fn with_room_for(nodes: usize) -> Self {
         Self { out: String::with_capacity(nodes * 400), ..Self::default() }
     }
@@ -88,9 +89,10 @@ impl Text {
         self.out
     }
 
-    /// Writes what is no statement.
+    /// Writes text that is not a statement.
     pub(super) fn raw(&mut self, written: fmt::Arguments<'_>) {
-        // Writing to a string fails only where a `Display` does, and those here do not.
+        // Writing to a string fails only where a `Display` implementation fails, and those used
+        // here do not.
         let _ = self.out.write_fmt(written);
     }
 
@@ -103,7 +105,7 @@ impl Text {
         self.out.push('\n');
     }
 
-    /// A number that no other value has.
+    /// A number that no other value has, for a new name.
     pub(super) fn fresh(&mut self) -> u32 {
         self.results += 1;
         self.results - 1
@@ -114,7 +116,7 @@ impl Text {
         self.depth = self.depth.saturating_add_signed(by);
     }
 
-    /// Writes a statement that gives an array of `dims`.
+    /// Writes a statement whose result is an array of `dims`.
     pub(super) fn statement(
         &mut self,
         dtype: Dtype,
@@ -164,7 +166,7 @@ impl Text {
     }
 
     /// Dimension `i` of the result is dimension `order[i]` of `x`. Where only dimensions of size 1
-    /// move, no element does.
+    /// change their positions, no element moves, and a reshape is written.
     pub(super) fn transpose(&mut self, x: &Array, order: &[usize]) -> Array {
         if order.iter().enumerate().all(|(to, &from)| to == from) {
             return x.clone();
@@ -184,7 +186,7 @@ impl Text {
         Array { name: Name::Result(index), dtype: x.dtype, dims }
     }
 
-    /// Dimension `i` of `x` becomes dimension `at[i]` of an array of `dims`, and is repeated where
+    /// Dimension `i` of `x` becomes dimension `at[i]` of an array of `dims`; it is repeated where
     /// it has size 1.
     pub(super) fn broadcast(&mut self, x: &Array, at: &[usize], dims: &[u64]) -> Array {
         if x.dims == dims {
@@ -199,7 +201,7 @@ impl Text {
         self.statement(x.dtype, dims.to_vec(), written)
     }
 
-    /// `value` everywhere.
+    /// An array with `value` in every element.
     pub(super) fn splat(&mut self, value: f32, dtype: Dtype, dims: &[u64]) -> Array {
         let index = self.fresh();
         let (value, kind) = (Number(value, dtype), Kind(dtype, dims));
@@ -247,7 +249,7 @@ impl Text {
         self.statement(x.dtype, x.dims.clone(), written)
     }
 
-    /// Reduces the dimensions `over`, beginning with `first`.
+    /// Reduces the dimensions `over`, with `first` as the initial value.
     pub(super) fn reduce(&mut self, op: &str, x: &Array, over: &[usize], first: f32) -> Array {
         let first = self.splat(first, x.dtype, &[]);
         let stays = |(at, _): &(usize, &u64)| !over.contains(at);
@@ -284,7 +286,8 @@ impl Text {
         Array { name: Name::Result(index), dtype: x.dtype, dims }
     }
 
-    /// A part of `x` of `size` that begins at `at`, which is moved so far that the part is inside.
+    /// A part of `x` of `size` that begins at `at`. XLA moves the beginning so that the part lies
+    /// inside `x`.
     pub(super) fn dynamic_slice(&mut self, x: &Array, at: &[&Array], size: &[u64]) -> Array {
         let (names, kinds) = starts(at);
         let (from, to, size_list) = (x.kind(), Kind(x.dtype, size), List(size));
@@ -295,7 +298,7 @@ impl Text {
         self.statement(x.dtype, size.to_vec(), written)
     }
 
-    /// `x` with `part` in the place that begins at `at`.
+    /// `x` with `part` written over the place that begins at `at`.
     pub(super) fn dynamic_update_slice(&mut self, x: &Array, part: &Array, at: &[&Array]) -> Array {
         let (names, kinds) = starts(at);
         let (whole, given) = (x.kind(), part.kind());
@@ -306,8 +309,9 @@ impl Text {
         self.statement(x.dtype, x.dims.clone(), written)
     }
 
-    /// Does `body` so many times. It is given what it gave the time before, `carried` at first; the
-    /// first of that is an int32 counter from 0, which it raises.
+    /// A loop that runs `body` `times` times. `body` receives its previous results, `carried` the
+    /// first time. The first of them is an int32 counter that starts at 0 and that `body`
+    /// increments.
     pub(super) fn repeat(
         &mut self,
         carried: &[Array],
@@ -347,7 +351,7 @@ impl Text {
         (0..).zip(carried).map(|(part, array)| rename(array, Name::Part(result, part))).collect()
     }
 
-    /// Products over the contracted dimensions, summed into `dtype`.
+    /// A matrix product: products over the contracted dimensions, summed in `dtype`.
     pub(super) fn dot(&mut self, x: &Array, y: &Array, dims: &Dot<'_>, dtype: Dtype) -> Array {
         let of = |array: &Array, skip: [&[usize]; 2]| -> Vec<u64> {
             let stays = |at: usize| !skip.iter().any(|skip| skip.contains(&at));
@@ -376,7 +380,7 @@ impl Text {
     }
 }
 
-/// The names and the types of the scalars that say where a part begins.
+/// The names and the types of the scalars at which a part begins.
 fn starts(at: &[&Array]) -> (String, String) {
     let names: Vec<String> = at.iter().map(|start| start.name.to_string()).collect();
     let kinds: Vec<String> = at.iter().map(|start| start.kind().to_string()).collect();
@@ -404,18 +408,18 @@ impl Display for Dot<'_> {
     }
 }
 
-/// How exactly a TPU multiplies f32: it would otherwise round the factors to bf16 first. Nothing
-/// changes on a CPU.
+/// How exactly a TPU multiplies f32. By default it rounds the factors to bf16 first. On a CPU this
+/// changes nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Precision {
     /// Factors are rounded to bf16.
     Default,
-    /// Factors are taken as they are.
+    /// Factors are not rounded.
     Highest,
 }
 
 impl Precision {
-    /// Whoever computes in f32 wants f32.
+    /// The precision for operands of `dtype`: products of f32 are computed in full f32.
     pub(super) fn of(dtype: Dtype) -> Self {
         if dtype == Dtype::Float32 { Self::Highest } else { Self::Default }
     }
@@ -428,8 +432,8 @@ impl Precision {
     }
 }
 
-/// A number as a constant of a dtype: decimal that reads back as the same f32, bits where there is
-/// no decimal.
+/// A number as a constant of a dtype: a decimal that is read back as the same f32, or its bits
+/// where there is no such decimal.
 struct Number(f32, Dtype);
 
 impl Display for Number {
@@ -449,7 +453,7 @@ impl Display for Number {
                 (_, _, true) => "0xFF800000",
             });
         }
-        // The grammar wants a point in a float, which Rust leaves out before an exponent.
+        // The grammar requires a point in a float; Rust leaves it out before an exponent.
         let plain = value == 0.0 || (1e-4..1e9).contains(&value.abs());
         if plain {
             return write!(f, "{value:?}");
@@ -487,10 +491,7 @@ mod tests {
         ] {
             let text = Number(value, Dtype::Float32).to_string();
             assert!(text.contains('.'), "{text}");
-            #[expect(
-                clippy::cast_possible_truncation,
-                reason = "as the parser of the text does it"
-            )]
+            #[expect(clippy::cast_possible_truncation, reason = "the text's parser does the same")]
             let read = text.parse::<f64>().unwrap() as f32;
             assert_eq!(read.to_bits(), value.to_bits(), "{text}");
         }

@@ -1,19 +1,20 @@
-//! The C layouts of PJRT's `AbiVersion` extension, version 1
-//! (`pjrt_c_api_abi_version_extension.h`).
+//! What do the structs of PJRT's `AbiVersion` extension, version 1, look like in memory
+//! (`pjrt_c_api_abi_version_extension.h`)?
 //!
-//! No plugin that is pinned brings this header along, so these are not compared with it. What
-//! libtpu itself says of the sizes that it expects is (`tests/tpu/pjrt_tpu.rs`).
+//! None of the pinned plugins includes this header, so these layouts are not compared with it. They
+//! are compared with the sizes that libtpu itself expects (`tests/tpu/pjrt_tpu.rs`).
 //!
-//! An extension's args have no `extension_start`. The table grew at its end: read a function only
-//! where the extension's own `struct_size` says that it is there, as with [`Api`](super::Api).
+//! An extension's args have no `extension_start`. Later versions added functions at the table's
+//! end: read a function only where the extension's own `struct_size` says that it is there, as with
+//! [`Api`](super::Api).
 
 use super::{
     Args, Client, Executable, ExtensionBase, ExtensionType, FieldLayout, Function, PhantomData,
     PhantomPinned, StructLayout, c_char, end_of_last, offset_of,
 };
 
-/// `PJRT_Extension_Type_AbiVersion`. The header that the rest of these layouts is from ends before
-/// it.
+/// `PJRT_Extension_Type_AbiVersion`. The header from which the other layouts were transcribed does
+/// not have it yet.
 pub const ABI_VERSION: ExtensionType = ExtensionType(20);
 
 opaque! {
@@ -22,7 +23,7 @@ opaque! {
     SerializedProto = "PJRT_SerializedProto"
 }
 
-/// Frees what a `ToProto` answered.
+/// Frees the bytes that a `ToProto` function returned.
 pub type SerializedProtoDeleter = Option<unsafe extern "C" fn(*mut SerializedProto)>;
 
 /// Args struct of one function of the extension.
@@ -59,15 +60,15 @@ macro_rules! extension {
                 const STRUCT_SIZE: usize = end_of_last(Self::FIELDS);
             }
 
-            // SAFETY: the extension's field there is declared with this very type, right below.
+            // SAFETY: the extension's field at that offset is declared with this type, right below.
             unsafe impl Call for $args {
                 const FUNCTION: &'static str = $function;
                 const OFFSET: usize = offset_of!(Extension, $field);
             }
         )*
 
-        /// `PJRT_AbiVersion_Extension`. A plugin's is read through [`Call`], never through a
-        /// reference to this.
+        /// `PJRT_AbiVersion_Extension`. A plugin's extension is read through [`Call`], never
+        /// through a reference to this type.
         #[derive(Clone, Copy)]
         #[repr(C)]
         pub struct Extension {

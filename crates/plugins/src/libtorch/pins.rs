@@ -1,15 +1,15 @@
-//! Which wheels a libtorch is made of: name, version, digest and size, per platform.
+//! Which wheels is a libtorch made of? Name, version, digest and size, per platform.
 //!
 //! To move to another version: take the requirements that the new torch wheel's METADATA has,
-//! download each with `pip download --no-deps`, and put its name, size and sha256 here.
+//! download each with `pip download --no-deps`, and enter its name, size and sha256 here.
 
 use super::VERSION;
 use crate::Wheel;
 
-/// What is taken from a wheel.
+/// The files that are taken from a wheel.
 pub(super) struct Taken {
     pub(super) wheel: Wheel<'static>,
-    /// Files, or folders with everything below them where the name ends in `/`.
+    /// Names of files; a name that ends in `/` means a folder with everything in it.
     pub(super) members: &'static [&'static str],
 }
 
@@ -23,7 +23,7 @@ const fn torch(
     Wheel { distribution, version: VERSION, file, sha256, bytes, platform, python_version, abi }
 }
 
-/// A wheel of NVIDIA's, for any Python.
+/// A wheel of NVIDIA, for any Python.
 const fn nvidia(
     distribution: &'static str,
     version: &'static str,
@@ -177,7 +177,7 @@ const NVTX: Wheel<'_> = nvidia(
     "manylinux1_x86_64",
 );
 
-/// What `libtorch_cpu.so` needs of CUDA, card or not.
+/// The libraries of CUDA that `libtorch_cpu.so` needs, even without a card.
 pub(super) const CPU_LINUX_X86_64: &[Taken] = &[
     Taken {
         wheel: TORCH_LINUX_X86_64,
@@ -193,7 +193,7 @@ pub(super) const CPU_LINUX_X86_64: &[Taken] = &[
     Taken { wheel: CUPTI, members: &["nvidia/cu13/lib/libcupti.so.13"] },
 ];
 
-/// The requirements of the torch wheel, but for what only Python uses.
+/// The requirements of the torch wheel, except those that only Python uses.
 pub(super) const CUDA_LINUX_X86_64: &[Taken] = &[
     Taken { wheel: TORCH_LINUX_X86_64, members: &["torch/include/", "torch/lib/"] },
     Taken { wheel: CUDA_RUNTIME, members: &["nvidia/cu13/lib/"] },
@@ -213,6 +213,6 @@ pub(super) const CUDA_LINUX_X86_64: &[Taken] = &[
     Taken { wheel: NVTX, members: &["nvidia/cu13/lib/"] },
 ];
 
-/// One build for the CPU and for Apple's GPU.
+/// A single build is for the CPU and for Apple's GPU.
 pub(super) const MACOS_AARCH64: &[Taken] =
     &[Taken { wheel: TORCH_MACOS_AARCH64, members: &["torch/include/", "torch/lib/"] }];
