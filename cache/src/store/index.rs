@@ -330,8 +330,8 @@ impl Store {
         )
     }
 
-    /// Puts bytes under a key of the index, or removes them, without any of the checks that keep the
-    /// index consistent.
+    /// Puts bytes under a key of the index, or removes them, without the checks that keep the index
+    /// consistent.
     #[cfg(test)]
     pub(super) fn write_raw(&self, key: &[u8], value: Option<&[u8]>) {
         let write = |index: &mut Transaction| {
