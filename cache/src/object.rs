@@ -91,7 +91,7 @@ pub enum ObjectError {
     #[error("its checksum does not match: the bytes are not those that were written")]
     Checksum,
     /// The header is not a record.
-    #[error("its header is no record: {0}")]
+    #[error("its header is not a record: {0}")]
     Header(serde_json::Error),
     /// It is an object, but of another key.
     #[error("it belongs to key {0}")]
@@ -113,7 +113,7 @@ pub enum ObjectError {
     /// A compiler option in its record is a number that JSON cannot express, so the object is not
     /// written.
     #[error(
-        "the compiler option {option:?} is no finite number, so its record could not be read back"
+        "the compiler option {option:?} is not a finite number, so its record could not be read back"
     )]
     NonFiniteOption {
         /// The option's name.

@@ -35,7 +35,7 @@ pub struct Signature {
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum SignatureError {
     /// NaN and infinities have no place in a key.
-    #[error("cfg_scale is {0}, which is no finite number")]
+    #[error("cfg_scale is {0}, which is not a finite number")]
     CfgScale(f64),
     /// A signature without a model would match any other without one.
     #[error("model_id is empty")]

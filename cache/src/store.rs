@@ -109,7 +109,7 @@ pub struct Store {
 pub enum StoreError {
     /// The store was written by a release that this one cannot follow.
     #[error(
-        "{path:?} is a store of format {found}, and this release reads format {reads}: it takes {reader}"
+        "{path:?} is a store of format {found}, and this release reads format {reads}: {reader} can read it"
     )]
     NewerFormat {
         /// The store's folder.

@@ -91,9 +91,9 @@ pub(super) fn move_out(named: Folder) -> Result<Folder, PlaceError> {
     settled.and_then(|()| mark(&own)).map_err(failed(own_path))?;
     drop((turn, alone));
     tracing::warn!(
-        "the cache of an earlier release lay among other files in {}; what is preheat's of them is \
-         now in {}, a folder of its own, and is used from there. An earlier release that is given \
-         the same folder begins with an empty cache",
+        "the cache of an earlier release lay among other files in {}; it was moved to {}, a \
+         folder of its own, and is used from there. An earlier release that is given the same \
+         folder begins with an empty cache",
         named.path().display(),
         own.path().display()
     );

@@ -220,7 +220,7 @@ impl Store {
             && root.is_file(&path)
             && let Err(error) = root.remove(&path)
         {
-            tracing::debug!(path = %root.full(&path).display(), %error, "it stays remembered");
+            tracing::debug!(path = %root.full(&path).display(), %error, "an object stays marked as unfit");
         }
     }
 
@@ -229,7 +229,7 @@ impl Store {
         let known = root.entries(&self.layout.unfit()).unwrap_or_default().into_iter();
         for path in known.filter(|path| Layout::unfit_key(path).is_some()) {
             if let Err(error) = root.remove(&path) {
-                tracing::debug!(path = %root.full(&path).display(), %error, "it stays remembered");
+                tracing::debug!(path = %root.full(&path).display(), %error, "an object stays marked as unfit");
             }
         }
     }

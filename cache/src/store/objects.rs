@@ -251,7 +251,7 @@ impl Store {
         };
         for (_, path) in stamped.iter().filter(|(stamp, _)| stamp < kept_from) {
             if let Err(error) = remove_quarantined(root, path) {
-                tracing::debug!(path = %root.full(path).display(), %error, "it stays in quarantine");
+                tracing::debug!(path = %root.full(path).display(), %error, "a file stays in quarantine");
             }
         }
     }

@@ -205,7 +205,7 @@ fn victims(
 /// Why there is no room, and how to make some.
 pub(super) fn advice(stored_bytes: u64, max_bytes: u64, kept_bytes: u64) -> String {
     if stored_bytes > max_bytes {
-        return "a larger limit would have room".to_owned();
+        return "a larger limit would make room for it".to_owned();
     }
     format!(
         "{kept_bytes} bytes are pinned, in use or worth more; a larger limit, fewer pins or clearing makes room"

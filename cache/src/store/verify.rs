@@ -179,7 +179,7 @@ impl Store {
                     _ if root.look(&path).is_err_and(|error| is_absent(&error)) => {}
                     _ => {
                         let set_aside =
-                            || self.set_aside(root, &path, "stray", "it is no object's place");
+                            || self.set_aside(root, &path, "stray", "no object belongs here");
                         let repaired = repair && set_aside().is_ok();
                         let (kind, reason) =
                             (FindingKind::StrayFile, "no object belongs here".to_owned());
@@ -321,13 +321,13 @@ impl Store {
                 // The object may have been replaced after it was read.
                 && self.object_record(key).ok().flatten().and_then(|record| record.object).as_ref().is_some_and(differs)
             {
-                find(RecordDiffers, Some(*key), place, "its record tells of another object");
+                find(RecordDiffers, Some(*key), place, "its record describes another object");
             } else if wrong_program {
                 find(
                     DamagedProgram,
                     Some(*key),
                     graphs.clone(),
-                    "its program is missing or another",
+                    "its program is missing, or is not the one that it names",
                 );
             }
         }
@@ -346,7 +346,7 @@ impl Store {
                 WrongTotals,
                 None,
                 graphs,
-                "the totals, or the order of eviction, are not those of the records",
+                "the totals or the order of eviction do not match the records",
             );
         }
         if repair {

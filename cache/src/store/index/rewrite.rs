@@ -248,7 +248,7 @@ fn copy(from: &Database, to: &Path, turn: &Turn) -> Result<(), Fault> {
     for entry in from.all()? {
         turn.show();
         if copied.next().transpose()? != Some(entry?) {
-            return Err(Fault::Failed("the copy of the index is another".to_owned()));
+            return Err(Fault::Failed("the copy of the index differs from it".to_owned()));
         }
     }
     let mut index = Transaction::new(&new, turn);

@@ -61,7 +61,7 @@ impl Store {
                     adopted.push(Adopted { key: *graph, object: record.object });
                 }
                 Ok(None) => adopted.push(Adopted { key: *graph, object: None }),
-                Err(error) => tracing::debug!(%graph, %error, "an object gives no record"),
+                Err(error) => tracing::debug!(%graph, %error, "an object has no readable record"),
             }
         }
         Ok(adopted)

@@ -79,7 +79,7 @@ impl Turn {
     fn show_now(&self) {
         self.shown.set(Instant::now());
         if let Err(error) = self.file.set_times(FileTimes::new().set_modified(SystemTime::now())) {
-            tracing::debug!(%error, "whoever waits for the index sees no sign of work");
+            tracing::debug!(%error, "processes that wait for the index see no sign of work");
         }
     }
 }

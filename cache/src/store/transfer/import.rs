@@ -129,7 +129,7 @@ impl<R: Read, F: FnMut(u64) -> bool> Read for Asking<'_, R, F> {
             > TRUSTED_FILE_BYTES.max(self.read_bytes.get().saturating_mul(TRUSTED_RATIO))
         {
             return Err(io::Error::other(format!(
-                "it gives over {TRUSTED_RATIO} times its length, as no export does"
+                "it expands to over {TRUSTED_RATIO} times its length, as no export does"
             )));
         }
         if self.unasked_bytes >= ASKED_AFTER_BYTES {
@@ -310,7 +310,7 @@ impl Importing<'_> {
             let mut mark = Vec::new();
             let read = entry.by_ref().take(MARK.1.len() as u64 + 1).read_to_end(&mut mark);
             if read.is_err() || name != MARK.0 || mark != MARK.1 {
-                self.imported.refuse(name, "the file is none that this release exports");
+                self.imported.refuse(name, "the file is not an export that this release reads");
                 return Ok(ControlFlow::Break(()));
             }
             return Ok(ControlFlow::Continue(()));
