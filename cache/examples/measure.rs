@@ -1,5 +1,5 @@
-//! How long does the store take on this machine? Run it with `cargo run --release -p preheat-cache
-//! --example measure`.
+//! How long does the store take on this machine? Run this program with
+//! `cargo run --release -p preheat-cache --example measure`.
 //!
 //! It prints medians. The programs and the machine code are made up: a text like StableHLO of 600
 //! KB, and bytes that compress as well as machine code does, about eight times.

@@ -1,5 +1,6 @@
-//! How does the store's speed change with the number of its entries? Run it with `cargo xtask bench
-//! scale`, or with `cargo run --release -p preheat-cache --example scale -- [ENTRIES ...]`.
+//! How does the store's speed change with the number of its entries? Run this program with
+//! `cargo xtask bench scale`, or with
+//! `cargo run --release -p preheat-cache --example scale -- [ENTRIES ...]`.
 //!
 //! The entries are small and made up: a program of some hundred bytes, machine code of a kilobyte,
 //! ten models with a hundred requests each per stage. They are written below `TMPDIR` if it is set,

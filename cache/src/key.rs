@@ -5,8 +5,7 @@
 //! | program, without what changes no code (`program.rs`) | yes | no | [`Program::digest`] |
 //! | replicas, partitions, SPMD, device assignment, compiler options | yes | yes | [`CompileOptions::digest`] |
 //! | plugin build, platform, its version, device kind, topology, device assignment, `XLA_FLAGS`, `LIBTPU_INIT_ARGS`, host features and CPUs | yes | yes | [`Environment::digest`] |
-//! | raw topology bytes | no | no | nothing, they are only recorded: they can differ where the code
-//! does not |
+//! | raw topology bytes | no | no | nothing, they are only recorded: they can differ where the code does not |
 //! | stage | no | yes | [`projection_key`]: two stages that lower to one program share its executable |
 //! | model, input shape, batch, cfg scale, scheduler, steps, dtype, autocast policy | through the program | as far as the graph's builder keeps them | [`ProjectedSignature::digest`](crate::ProjectedSignature::digest) |
 //! | the sources that build and lower graphs | through the program | yes | [`BuilderId`] |

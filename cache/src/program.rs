@@ -4,10 +4,8 @@
 //! | format | recognised by | left out of the digest |
 //! |---|---|---|
 //! | StableHLO text | its first word | locations, the module's name, comments (`program/text.rs`) |
-//! | MLIR bytecode | its magic | nothing: strings and locations are numbered across sections, so
-//! leaving one out would mean decoding all of them |
-//! | `Exported.serialize()` of `jax.export` | a flatbuffer with MLIR bytecode in the field for the
-//! module (`program/exported.rs`) | all but that bytecode |
+//! | MLIR bytecode | its magic | nothing: strings and locations are numbered across sections, so leaving one out would mean decoding all of them |
+//! | `Exported.serialize()` of `jax.export` | a flatbuffer with MLIR bytecode in the field for the module (`program/exported.rs`) | all but that bytecode |
 //! | serialised `HloModuleProto` | its wire format | the module's name, source positions, drawing aids (`program/wire.rs`); the order of maps (`program/proto_maps.rs`) |
 //!
 //! The program is always compiled as it was given. The digest is that of an equivalent program, so

@@ -13,8 +13,8 @@
 //! | `j` projection key | the graph key, and a hash over both keys: level 1 |
 //! | `s` signature digest, graph key | nothing: this exact request led to that graph |
 //! | `n` list | the newest graphs of a stage, of one model or of any: graph keys, the newest first |
-//! | `v` place, graph key | nothing: the order in which graphs go when room is needed; pinned ones are not in it |
-//! | `i` signature digest | nothing: whatever this exact request leads to is pinned |
+//! | `v` place, graph key | nothing: the order in which graphs are evicted; pinned graphs are not in it |
+//! | `i` signature digest | nothing: everything that this exact request leads to is pinned |
 //! | `i` signature digest, graph key | nothing: the graph is pinned by that request |
 //! | `m` name | `statistics`: counters and totals, as JSON; `ready`: the index is whole |
 //!
