@@ -2,10 +2,7 @@
 //!
 //! A test whose environment names a folder is a worker. The actual test starts this same binary for
 //! its workers.
-#![expect(
-    clippy::unwrap_used,
-    reason = "what a test needs and cannot have is a failure of the test"
-)]
+#![expect(clippy::unwrap_used, reason = "a test fails if it cannot have what it needs")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};

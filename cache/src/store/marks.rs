@@ -348,7 +348,7 @@ mod tests {
         assert!(!path.exists());
         assert_eq!((store.lost_loads(&one), store.lost_loads(&other)), (0, 1), "the other's stays");
         let left = files_in(&store.layout().loading());
-        assert_eq!(left, 1, "and its own is gone with the value");
+        assert_eq!(left, 1, "dropping the value removes its own mark");
         assert_eq!(files_in(&store.layout().tmp()), 0);
         let read_only = Store::open(StoreOptions::new(store.dir()).read_only()).unwrap();
         assert!(read_only.mark_load(&one).is_none());
@@ -375,7 +375,7 @@ mod tests {
         assert_eq!((known.reason.as_str(), &known.note), ("it ends processes", &note));
         let (record, program) = super::super::tests::graph(0);
         scratch.store.put(&record, &program, &payload(7)).unwrap();
-        assert_eq!(store.known_unfit(&one, &holder), None, "what is there now is another");
+        assert_eq!(store.known_unfit(&one, &holder), None, "the object there now is another");
         store.forget_unfit(&one, &Digest::of(&payload(7)));
         assert!(note.exists());
         store.forget_unfit(&one, &Digest::of(&payload(0)));
@@ -422,7 +422,7 @@ mod tests {
         let living = store.mark_load(&object(&store, &key)).unwrap();
         store.clear().unwrap();
         assert_eq!((young.exists(), living.root.full(&living.path).exists()), (false, true));
-        assert!(foreign.exists(), "what no store made stays");
+        assert!(foreign.exists(), "files that no store made stay");
     }
 
     #[test]
@@ -441,7 +441,7 @@ mod tests {
         assert!(fs::read_to_string(note).unwrap().contains("it ends processes"));
         scratch.put(0);
         let again = store.set_object_aside(&read, "it ends processes");
-        assert!(!again, "what is there now is another");
+        assert!(!again, "the object there now is another");
         assert!(store.has_object(&record.graph_key));
     }
 }

@@ -122,10 +122,10 @@ fn left_overs_go_with_the_next_write_and_what_is_in_use_stays() {
     let (record, program) = graph(2);
     open(scratch.store.dir()).unwrap().put(&record, &program, &payload(2)).unwrap();
     assert!(!stray.exists() && !stale_lock.exists(), "left-overs stay");
-    assert!(not_ours.iter().all(|path| path.exists()), "what no store made was taken away");
+    assert!(not_ours.iter().all(|path| path.exists()), "a file that no store made was removed");
     assert!(
         in_use.is_still_named() && layout.compile_lock(&key).exists(),
-        "what is in use was taken away"
+        "a file in use was removed"
     );
     drop(lock);
 }
@@ -575,7 +575,7 @@ fn a_lock_whose_holder_shows_no_work_is_waited_for_once() {
         assert!(matches!(store.load(&other.graph_key), Ok(Lookup::Hit(_))));
         assert!(
             start.elapsed() < Duration::from_secs(8),
-            "{:?} for what is waited for once",
+            "{:?} for a lock that is waited for once",
             start.elapsed()
         );
         drop(lock);

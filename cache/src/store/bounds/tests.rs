@@ -57,11 +57,7 @@ fn what_is_worth_least_goes_and_the_totals_are_those_of_the_disk() {
         assert_eq!(statistics.stored_bytes, on_disk(&store));
         assert!(statistics.stored_bytes <= 4 * one + one / 2);
     }
-    assert_eq!(
-        held(&store, 0..7),
-        [0, 2, 4, 6],
-        "the one that came last is kept, whatever it is worth"
-    );
+    assert_eq!(held(&store, 0..7), [0, 2, 4, 6], "the last entry is kept, whatever it is worth");
     assert_eq!(
         (store.statistics().unwrap().evictions, store.statistics().unwrap().entries),
         (3, 4)
@@ -144,7 +140,10 @@ fn a_pinned_request_keeps_whatever_it_leads_to() {
     assert_eq!(held(&store, 0..5), [0, 1, 2, 4]);
     assert!(scratch.store.set_pinned(&key(0), true).unwrap());
     assert_eq!(scratch.store.set_signature_pinned(&digest, false).unwrap(), 3);
-    assert!(scratch.store.record(&key(0)).unwrap().unwrap().pinned, "its own pin is another");
+    assert!(
+        scratch.store.record(&key(0)).unwrap().unwrap().pinned,
+        "its own pin is independent of the request's"
+    );
     put(&store, 5, 5.0);
     put(&store, 6, 5.0);
     assert_eq!(held(&store, 0..7), [0, 4, 5, 6]);
@@ -253,7 +252,7 @@ fn what_was_pinned_or_used_since_it_was_chosen_is_not_pruned() {
     };
     let rule = Prune { used_before: Some(now), stale: Some(&meanwhile), ..Prune::default() };
     let pruned = scratch.store.prune(&rule).unwrap();
-    assert_eq!(held(&scratch.store, 0..6), [0, 1, 3], "what is stale goes although it was used");
+    assert_eq!(held(&scratch.store, 0..6), [0, 1, 3], "a stale entry goes although it was used");
     assert_eq!((pruned.entries.len(), pruned.in_use), (3, 0));
     // The same holds for pruning by size.
     done.set(false);

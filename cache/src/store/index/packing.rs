@@ -127,7 +127,7 @@ mod tests {
             pack(&mut packed, key, value).unwrap();
         }
         assert_eq!(unpack(b"k\x01\0", &packed).unwrap(), entries);
-        assert!(unpack(b"k\x02\0", &packed).is_err(), "it lies elsewhere");
+        assert!(unpack(b"k\x02\0", &packed).is_err(), "the entry belongs to another value");
         for length in 1..packed.len() {
             let ends = [13, 23].contains(&length);
             assert_eq!(unpack(b"k\x01\0", &packed[..length]).is_ok(), ends, "cut to {length}");

@@ -120,7 +120,7 @@ fn the_last_compiled_answers_for_a_projection_after_a_rebuild() {
         scratch.store.put(&record, &program, &payload(number)).unwrap();
     }
     let answer = || scratch.store.resolve(&[stage]).unwrap()[0].as_ref().unwrap().graph_key;
-    assert_eq!(answer(), graph(7).0.graph_key, "what is put is newest, whatever its clock said");
+    assert_eq!(answer(), graph(7).0.graph_key, "a put entry is newest, whatever its time says");
     fs::remove_dir_all(scratch.store.layout().graphs()).unwrap();
     assert_eq!(answer(), graph(newest).0.graph_key);
     // Records that are added again later do not take over either.
@@ -159,7 +159,7 @@ fn an_entry_of_level_one_that_was_not_made_for_its_key_leads_nowhere() {
     }
     forge(&scratch, &place(1), &of_another);
     scratch.store.remove(&records[0].graph_key).unwrap();
-    assert_eq!(stored(&scratch, &place(1)), None, "it goes with its graph all the same");
+    assert_eq!(stored(&scratch, &place(1)), None, "it is removed with its graph nonetheless");
     assert!(!scratch.store.layout().quarantine().exists());
 }
 
@@ -300,7 +300,7 @@ fn the_index_of_an_older_release_stays_until_the_store_is_cleared() {
     let older = scratch.store.dir().join("graphs-v1");
     fs::create_dir_all(older.join("blobs")).unwrap();
     fs::write(older.join("db"), "older").unwrap();
-    assert!(older.join("db").exists(), "the release that made it may be at work");
+    assert!(older.join("db").exists(), "the release that made it may still use it");
     let object = fs::metadata(scratch.store.layout().object(&graph(1).0.graph_key)).unwrap().len();
     assert_eq!(scratch.store.clear().unwrap().stored_bytes, object + 5);
     assert!(!older.exists());
@@ -336,7 +336,7 @@ fn an_index_is_filled_in_turns_and_answers_meanwhile() {
     assert_eq!(
         scratch.store.statistics().unwrap().entries,
         40,
-        "whoever needs all of it waits for all of it"
+        "a caller that needs the whole index waits for it"
     );
     assert_eq!(scratch.store.verify(false, |_| true).unwrap().findings, []);
 }

@@ -89,7 +89,7 @@ fn check(dir: &Path, what: &str, stored_before: &[u64]) {
                 let forms = [0, 1].map(|form| payload(100 * (form + 1) + number));
                 assert!(
                     forms.contains(&object.payload),
-                    "{what}: {number} is neither of those that were stored"
+                    "{what}: {number} is neither of the stored forms"
                 );
                 store.commit(&[hit(key)], &Counters::default()).unwrap();
                 there += 1;

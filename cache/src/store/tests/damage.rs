@@ -60,7 +60,7 @@ fn a_sound_object_that_took_the_place_of_a_damaged_one_stays() {
     assert!(!scratch.store.layout().quarantine().exists());
     let sound = fs::File::open(&path).unwrap();
     scratch.store.quarantine(&key, &sound, &ObjectError::Checksum);
-    assert!(!path.exists(), "the one that was read is moved");
+    assert!(!path.exists(), "the damaged object is moved");
 }
 
 #[test]
@@ -255,7 +255,7 @@ fn what_a_later_release_wrote_is_no_damage() {
     fs::write(&path, &bytes).unwrap();
     let error = scratch.store.load(&record.graph_key).unwrap_err();
     assert!(matches!(error, StoreError::Object { cause: ObjectError::Header(_), .. }), "{error}");
-    assert_eq!(fs::read(&path).unwrap(), bytes, "it stays for whoever wrote it");
+    assert_eq!(fs::read(&path).unwrap(), bytes, "it stays for the release that wrote it");
     assert_eq!(scratch.store.rebuild_index().unwrap(), Rebuilt { added: 0, kept: 1, skipped: 1 });
     scratch.put(1);
     assert!(scratch.load(&record.graph_key).is_some());

@@ -100,7 +100,10 @@ fn what_an_older_release_makes_anew_meanwhile_stays() {
     assert_eq!(store.layout().root(), dir.join("preheat-store"));
     assert!(store.record(&graph(1).0.graph_key).unwrap().unwrap().pinned, "its own index is used");
     assert!(theirs().eq(before), "the other index is untouched");
-    assert!(matches!(store.load(&kept).unwrap(), Lookup::Hit(_)), "what is new came along");
+    assert!(
+        matches!(store.load(&kept).unwrap(), Lookup::Hit(_)),
+        "the new entry has moved as well"
+    );
     let first = graph(1).0.graph_key.to_string();
     let left = files_of(&dir.join("objects-v1"));
     assert!(left.iter().any(|path| path.ends_with(&first)), "nothing is replaced");
