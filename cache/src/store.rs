@@ -455,7 +455,7 @@ impl Store {
 }
 
 impl Store {
-    /// Does what the free function does, for a path within the store's folder.
+    /// Calls the free function of this name with the full path of a path within the store's folder.
     fn write_error(&self, path: &Path, cause: io::Error) -> StoreError {
         write_error(&self.layout().root().join(path), cause)
     }

@@ -73,7 +73,7 @@ impl fmt::Display for DistrustReason {
     }
 }
 
-/// A user or a group with the right to write; the owner and "everybody" are not among them.
+/// A user or a group that has the right to write without being the owner or all users.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Writer {
     User(u32),

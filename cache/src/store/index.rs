@@ -251,8 +251,8 @@ impl Store {
     }
 
     /// Pins an entry, so that it is not evicted, or unpins it. Unpinning also removes the pins that
-    /// requests gave to this entry, until a pinned request leads to it again. Returns whether there
-    /// is such an entry.
+    /// requests gave to this entry; a pinned request that leads to it again pins it again. Returns
+    /// whether there is such an entry.
     pub fn set_pinned(&self, graph: &GraphKey, pinned: bool) -> Result<bool, StoreError> {
         self.write(|index| set_pinned(index, graph, pinned))
     }
