@@ -7,8 +7,8 @@
 //! remainders are equal programs.
 //!
 //! The content of strings is never searched. A location in the place of an attribute
-//! (`x = loc("a")`, `x = #loc1`) is a value like any other. Since its alias may be defined in one of
-//! the lines above, such a text is hashed as it is.
+//! (`x = loc("a")`, `x = #loc1`) is a value like any other. Since its alias may be defined in one
+//! of the lines above, such a text is hashed as it is.
 
 use std::ops::Range;
 
