@@ -1,7 +1,8 @@
-//! Measures the store on this machine: `cargo run --release -p preheat-cache --example measure`.
+//! How long does the store take on this machine? Run this program with
+//! `cargo run --release -p preheat-cache --example measure`.
 //!
-//! Prints medians. The programs and the machine code are made up: a StableHLO-like text of 600 KB,
-//! and bytes that compress as machine code does, about eight times.
+//! It prints medians. The programs and the machine code are made up: a text like StableHLO of 600
+//! KB, and bytes that compress as well as machine code does, about eight times.
 #![expect(
     clippy::print_stdout,
     clippy::unwrap_used,

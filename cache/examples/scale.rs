@@ -1,10 +1,11 @@
-//! How the store grows with what it holds: `cargo xtask bench scale`, or
+//! How does the store's speed change with the number of its entries? Run this program with
+//! `cargo xtask bench scale`, or with
 //! `cargo run --release -p preheat-cache --example scale -- [ENTRIES ...]`.
 //!
 //! The entries are small and made up: a program of some hundred bytes, machine code of a kilobyte,
-//! ten models of a hundred requests each per stage. They are written below `TMPDIR`, or to memory
-//! where there is `/dev/shm`, since writing 100,000 of them would otherwise measure the disk's
-//! fsync for ten minutes.
+//! ten models with a hundred requests each per stage. They are written below `TMPDIR` if it is set,
+//! otherwise to memory where there is `/dev/shm`: on a disk, writing 100,000 entries would mostly
+//! measure ten minutes of the disk's fsync.
 #![expect(
     clippy::print_stdout,
     clippy::unwrap_used,
@@ -23,12 +24,12 @@ use preheat_tensor::Dtype;
 
 /// How many entries are stored with one transaction.
 const BATCH: u64 = 1000;
-/// How many are evicted.
+/// How many entries are evicted.
 const EVICTED: usize = 1000;
 const STAGES: [&str; 3] = ["text_encoder", "denoiser", "vae_decoder"];
 
-/// A figure: what was measured, in what unit, at most what it may be at 100,000 entries, and what
-/// it was at each size.
+/// One figure: what was measured, in which unit, the target at 100,000 entries, and the value at
+/// each size.
 struct Row {
     what: &'static str,
     unit: &'static str,
@@ -88,7 +89,7 @@ fn measure(size: u64) -> Vec<Figure> {
     }
     let stored = began.elapsed().as_secs_f64() * 1e3 / as_float(size);
     let grown_bytes = bytes_below(&open().layout().graphs());
-    // What an import and a rewarm do at their end, and a prune and a repair do as well.
+    // An import and a rewarm do this at their end; a prune and a repair do it, too.
     let rewriting = timed(|| open().tidy().unwrap());
     let index_bytes = bytes_below(&open().layout().graphs());
     let looking = timed(|| open().tidy().unwrap());
@@ -167,7 +168,7 @@ fn graph(number: u64, environment: &Arc<Environment>) -> (GraphRecord, Program, 
     };
     let stage = STAGES[usize::try_from(number % 3).unwrap()];
     let mut record = GraphRecord::new(stage, "cpu", &inputs);
-    // Compiled over the last eight weeks.
+    // The compiles are spread over the last eight weeks.
     record.created -= Duration::from_secs(number * 48_271 % (8 * 7 * 24 * 3600));
     record.measurements.compile_seconds = 1.0 + as_float(number % 100);
     record.add_signature(signature(number));

@@ -1,4 +1,4 @@
-//! The environment: what decides whether machine code fits where it is to run.
+//! Does this machine code fit where it is to run? The environment has everything that decides this.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -10,13 +10,13 @@ use crate::hash::{Digest, FramedHasher};
 /// The version of the list of fields that [`Environment::digest`] covers.
 const ENVIRONMENT_TAG: &str = "preheat-environment-v1";
 
-/// A flag file longer than this is no flag file.
+/// The longest file that is read as a file of flags.
 const FLAG_FILE_LIMIT_BYTES: u64 = 1 << 20;
 
 /// Flags that only decide what is written down about a compile, as XLA's own help describes them,
-/// with what each one does. They stay out of the key. A flag that is not known to be one of these
-/// stays in: `xla_dump_hlo_snapshots` and `xla_dump_hlo_unoptimized_snapshots`, for example, change
-/// what executing a program does.
+/// each with what it does. They stay out of the key. Any other flag is part of the key: for
+/// example, `xla_dump_hlo_snapshots` and `xla_dump_hlo_unoptimized_snapshots` change what executing
+/// a program does.
 const DUMP_ONLY_FLAGS: [(&str, &str); 20] = [
     ("xla_dump_compress_protos", "gzips what is dumped"),
     ("xla_dump_disable_metadata", "leaves metadata out of dumped text"),
@@ -40,23 +40,23 @@ const DUMP_ONLY_FLAGS: [(&str, &str); 20] = [
     ("xla_dump_to", "chooses the folder for dumps"),
 ];
 
-/// The flags of one environment variable, as the compiler reads them, in an order of their own.
+/// The flags of one environment variable, as the compiler reads them, in a normalised order.
 ///
-/// Each is one word as the compiler receives it, quotes taken off: `--name`, or `--name=value`.
-/// They are sorted by name and those that only dump are dropped. Where a name comes twice and every
-/// value is a truth value, the last one stands, as it does in XLA; any other repetition is kept in
-/// its order, since some flags add up (`xla_disable_hlo_passes`).
+/// Each flag is one word as the compiler receives it, without quotes: `--name`, or `--name=value`.
+/// The words are sorted by name, and flags that only dump are dropped. Where a name is repeated and
+/// all its values are truth values, the last one counts, as it does in XLA. All other repetitions
+/// are kept in their order, since some flags add up (`xla_disable_hlo_passes`).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Flags {
     words: Vec<String>,
 }
 
-/// Why the flags that XLA will see cannot be known.
+/// Why the flags that XLA will see are not known.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FlagsError {
-    /// XLA takes a value that does not start with `-` for the name of a file of flags, and ends the
-    /// process where it cannot read it.
+    /// XLA takes a value that does not start with `-` as the name of a file of flags, and ends the
+    /// process if it cannot read that file.
     #[error(
         "XLA_FLAGS does not start with \"-\", so XLA reads it as the name of a file of flags, and {path:?} cannot be read: {cause}"
     )]
@@ -71,10 +71,10 @@ pub enum FlagsError {
 impl Flags {
     /// Reads a line of flags the way XLA does.
     ///
-    /// Words are separated by whitespace. A value that opens with a quote right after `=` runs to
+    /// Words are separated by whitespace. A value that opens with a quote right after `=` ends at
     /// the closing quote; a backslash escapes inside double quotes only. XLA stops at the first
-    /// word that does not start with `-`; what follows is kept here as one last word, since other
-    /// readers of flags (`LIBTPU_INIT_ARGS`) may make something of it.
+    /// word that does not start with `-`. The text from there on is kept here as one last word,
+    /// since other readers of flags (`LIBTPU_INIT_ARGS`) may use it.
     pub fn parse(text: &str) -> Self {
         let mut words: Vec<(String, String)> = Vec::new();
         let mut rest = text.trim_start_matches(is_space);
@@ -103,8 +103,8 @@ impl Flags {
         Self { words: canonical(words, unread) }
     }
 
-    /// Reads the value of `XLA_FLAGS`, which names a file of flags where it does not start with
-    /// `-`.
+    /// Reads the value of `XLA_FLAGS`. If the value does not start with `-`, it is the name of a
+    /// file of flags.
     pub fn from_xla_flags(value: &str) -> Result<Self, FlagsError> {
         if value.is_empty() || value.trim_start_matches(is_space).starts_with('-') {
             return Ok(Self::parse(value));
@@ -115,12 +115,12 @@ impl Flags {
             .map_err(|cause| FlagsError::File { path: path.into(), cause })
     }
 
-    /// The words in the order of the key.
+    /// The words, in the order in which they enter the key.
     pub fn words(&self) -> &[String] {
         &self.words
     }
 
-    /// The value of a flag: the last one given, or an empty text where it has none.
+    /// The value of a flag: the last one that is given, or an empty text if the flag has no value.
     pub fn get(&self, name: &str) -> Option<&str> {
         let values = self
             .words
@@ -132,7 +132,7 @@ impl Flags {
             .find_map(|value| if value.is_empty() { Some("") } else { value.strip_prefix('=') })
     }
 
-    /// Whether no flag is left.
+    /// Whether there are no flags.
     pub fn is_empty(&self) -> bool {
         self.words.is_empty()
     }
@@ -195,7 +195,8 @@ fn read_bounded(path: &Path) -> std::io::Result<String> {
     crate::files::read_small(path, FLAG_FILE_LIMIT_BYTES)
 }
 
-/// The devices, in a form in which a client and a compile without one agree.
+/// The devices, described so that a client and a compile without a client give the same
+/// description.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Topology {
     /// The kind of chip or host, such as `v5e`.
@@ -221,13 +222,13 @@ impl fmt::Display for Host {
     }
 }
 
-/// The host, where the machine code is the host's own (XLA:CPU).
+/// The host, for machine code that runs on the host itself (XLA:CPU).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Host {
     /// LLVM's features of the CPU, sorted.
     pub features: Vec<String>,
-    /// The number of CPUs that the compiler saw ([`schedulable_cpus`](crate::schedulable_cpus)):
-    /// the code is tuned to it.
+    /// The number of CPUs that the compiler saw ([`schedulable_cpus`](crate::schedulable_cpus)),
+    /// since it tunes the code to this number.
     pub schedulable_cpus: u64,
 }
 
@@ -255,13 +256,13 @@ pub struct Environment {
     /// The host, on XLA:CPU.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<Host>,
-    /// The plugin's serialised topology; recorded so that a later compile can use it, and no part
+    /// The plugin's serialised topology. It is recorded for use in a later compile, and is not part
     /// of any key.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "hex")]
     pub raw_topology: Option<Vec<u8>>,
 }
 
-/// A field in which two environments, options or signatures differ.
+/// A field in which two environments, two sets of options or two signatures differ.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Difference {
     /// The field's name, as in the JSON of its record.
@@ -285,7 +286,7 @@ impl Difference {
 }
 
 impl Environment {
-    /// The digest of every field but `raw_topology`.
+    /// The digest of every field except `raw_topology`.
     pub fn digest(&self) -> Digest {
         let mut hasher = FramedHasher::new(ENVIRONMENT_TAG);
         hasher
@@ -310,7 +311,7 @@ impl Environment {
         hasher.finish()
     }
 
-    /// Each field in which `self`, which the store has, differs from `want`.
+    /// Each field in which `self`, the environment in the store, differs from `want`.
     pub fn differences(&self, want: &Self) -> Vec<Difference> {
         [
             Difference::between(
@@ -363,7 +364,8 @@ fn host_differences(have: Option<&Host>, want: Option<&Host>) -> Vec<Difference>
     features_difference(here, there).into_iter().chain(cpus).collect()
 }
 
-/// Names only the features that one side lacks: a host has some hundred and fifty.
+/// The difference between two hosts' features. It names only the features that one of them lacks,
+/// since a host has about a hundred and fifty.
 fn features_difference(have: &Host, want: &Host) -> Option<Difference> {
     let only = |these: &Host, those: &Host| -> Vec<String> {
         these.features.iter().filter(|feature| !those.features.contains(feature)).cloned().collect()
@@ -376,7 +378,7 @@ fn features_difference(have: &Host, want: &Host) -> Option<Difference> {
     })
 }
 
-/// Bytes as hexadecimal text, where there are any.
+/// Writes bytes as hexadecimal text, where there are any.
 pub(crate) mod hex {
     use super::{Deserialize, Deserializer, Serializer, de};
 

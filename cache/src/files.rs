@@ -1,14 +1,15 @@
-//! Every change that the store makes to files goes through here, one function a kind of change, and
-//! so does every opening of a file.
+//! Which files does the store open and change, and how? Every change that the store makes to files
+//! goes through this module, with one function for each kind of change, and so does every opening
+//! of a file.
 //!
 //! All paths are relative to a [`Folder`] that is held open. Each folder on the way is opened by
-//! its one name and no link is followed, so that nothing outside the held folder can be reached,
-//! whatever somebody puts into it. What is opened is a regular file: nothing waits for the other
-//! end of a FIFO.
+//! its single name and no link is followed, so nothing outside the held folder can be reached,
+//! whatever somebody puts into it. Only regular files are opened: no call waits for the other end
+//! of a FIFO.
 //!
-//! In this crate's own tests each change notes what it is about to do, so that a test can end the
-//! process before any of them, and can tell what a power cut would leave: see
-//! `store/tests/crash.rs`. Outside of tests nothing of that is compiled.
+//! In this crate's own tests, each change first notes what it is about to do. So a test can end the
+//! process before any change, and can compute what a power cut would leave: see
+//! `store/tests/crash.rs`. Outside of tests, none of this is compiled.
 
 #[cfg(test)]
 pub(crate) mod journal;
@@ -31,11 +32,13 @@ pub(crate) use new_file::NewFile;
 use crate::hash::Digest;
 use crate::trust::{Handle, Told, Trust};
 
-/// How often a new name is tried for a file; a taken one is found out by making it.
+/// How many new names are tried for a file. Whether a name is taken shows only when the file is
+/// created.
 const NAMES_TRIED: u32 = 100;
-/// The letters at the end of the name of a new file: more than are ever made at once.
+/// The number of letters at the end of a new file's name: enough that no two files that exist at
+/// the same time get the same name by chance.
 const NAME_LETTERS: usize = 10;
-/// How many letters earlier releases gave.
+/// The number of letters that earlier releases used.
 const OLD_NAME_LETTERS: usize = 6;
 
 /// A folder that paths lead to: the store's own, or one that was opened for them.
@@ -59,51 +62,52 @@ impl Deref for Within<'_> {
 #[derive(Debug)]
 pub(crate) struct Folder {
     dir: Dir,
-    /// Where it was found; for messages, and for sled, which opens its files by itself.
+    /// The path where the folder was found. It is for messages, and for sled, which opens its files
+    /// by itself.
     path: PathBuf,
     trust: Trust,
 }
 
 impl Folder {
-    /// Opens the folder at `path`. Links on the way are followed: whoever named the path meant
-    /// them.
+    /// Opens the folder at `path`. Links on the way are followed, since whoever named the path
+    /// meant them.
     pub(crate) fn open(path: &Path, trust: Trust) -> io::Result<Self> {
         let dir = Dir::open_ambient_dir(path, ambient_authority())?;
         Ok(Self { dir, path: path.to_owned(), trust })
     }
 
-    /// The folder of this name in this one.
+    /// Opens the folder with this name in this folder.
     pub(crate) fn within(&self, name: &str) -> io::Result<Self> {
         let dir = self.dir.open_dir_nofollow(name)?;
         Ok(Self { dir, path: self.path.join(name), trust: self.trust })
     }
 
-    /// Where it was found.
+    /// The path where the folder was found.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Where something in it is, for a message.
+    /// The full path of something in the folder, for a message.
     pub(crate) fn full(&self, path: &Path) -> PathBuf {
         self.path.join(path)
     }
 
-    /// Whose files it may hold.
+    /// Whose files the folder may hold.
     pub(crate) fn trust(&self) -> Trust {
         self.trust
     }
 
-    /// What the system says of the folder itself.
+    /// The system's metadata of the folder itself.
     pub(crate) fn metadata(&self) -> io::Result<Metadata> {
         self.dir.dir_metadata()
     }
 
-    /// Refuses the folder where somebody could have written it who is not trusted.
+    /// Refuses the folder if a user who is not trusted could have written to it.
     pub(crate) fn check_trust(&self) -> io::Result<()> {
         self.check(Path::new(""), &self.metadata()?, &self.dir)
     }
 
-    /// The same, of what was opened in it.
+    /// Does the same check for something that was opened in the folder.
     fn check(&self, path: &Path, metadata: &Metadata, handle: &impl Handle) -> io::Result<()> {
         let own = self.metadata()?;
         let folder = Told { metadata: &own, handle: &self.dir };
@@ -111,7 +115,7 @@ impl Folder {
         self.trust.check(full, &Told { metadata, handle }, &folder)
     }
 
-    /// Whether the members of its group may write to it already.
+    /// Whether the members of the folder's group may already write to it.
     pub(crate) fn is_shared(&self) -> bool {
         #[cfg(unix)]
         {
@@ -122,7 +126,7 @@ impl Folder {
         true
     }
 
-    /// Whether its path still leads to it: somebody may have removed or exchanged it.
+    /// Whether the folder's path still leads to it: somebody may have removed or exchanged it.
     pub(crate) fn is_still_there(&self) -> bool {
         let identity = |metadata: Metadata| (metadata.dev(), metadata.ino());
         let named =
@@ -130,7 +134,8 @@ impl Folder {
         named.is_some() && named == self.metadata().ok().map(identity)
     }
 
-    /// Opens a regular file for reading, which nobody could have written who is not trusted.
+    /// Opens a regular file for reading. Refuses a file that a user who is not trusted could have
+    /// written.
     pub(crate) fn read(&self, path: &Path) -> io::Result<File> {
         let folder = self.trusted_folder(path.parent().unwrap_or(Path::new("")))?;
         let file = open_regular(&folder, last_name(path)?, OpenOptions::new().read(true))?;
@@ -138,8 +143,8 @@ impl Folder {
         Ok(file)
     }
 
-    /// Makes a folder, unless something is there, and refuses one that somebody could have written
-    /// who is not trusted.
+    /// Makes a folder, unless something is there already. Refuses a folder that a user who is not
+    /// trusted could have written to.
     pub(crate) fn create_trusted_folder(&self, path: &Path) -> io::Result<()> {
         if self.look(path).is_err_and(|error| is_absent(&error)) {
             self.create_folder(path)?;
@@ -147,18 +152,18 @@ impl Folder {
         if self.is_folder(path) { self.trusted_folder(path).map(drop) } else { Ok(()) }
     }
 
-    /// The content of a small file; one that is longer than `limit_bytes` is refused.
+    /// The content of a small file; a file that is longer than `limit_bytes` is refused.
     pub(crate) fn read_small(&self, path: &Path, limit_bytes: u64) -> io::Result<Vec<u8>> {
         bounded(self.read(path)?, limit_bytes)
     }
 
-    /// As [`read_small`](Self::read_small), whoever wrote it: nothing but a decision follows from
-    /// it.
+    /// As [`read_small`](Self::read_small), for a file by any writer: its content is used only for
+    /// a decision, never as machine code.
     pub(crate) fn read_any_small(&self, path: &Path, limit_bytes: u64) -> io::Result<Vec<u8>> {
         bounded(self.open_any(path)?, limit_bytes)
     }
 
-    /// Opens a lock file, and makes it where it is missing.
+    /// Opens a lock file, and creates it where it is missing.
     pub(crate) fn open_lock(&self, path: &Path) -> io::Result<File> {
         let (folder, name) = self.parent(path)?;
         let mut options = OpenOptions::new();
@@ -169,13 +174,14 @@ impl Folder {
         Ok(file)
     }
 
-    /// Opens a regular file to look whether its lock is held. Whose it is does not matter.
+    /// Opens a regular file to see whether its lock is held. It may belong to any user.
     pub(crate) fn open_any(&self, path: &Path) -> io::Result<File> {
         let (folder, name) = self.parent(path)?;
         open_regular(&folder, name, OpenOptions::new().read(true))
     }
 
-    /// What lies in a folder, as paths from here; nothing where the folder is missing.
+    /// The paths of everything in a folder, relative to this folder; empty where the folder is
+    /// missing.
     pub(crate) fn entries(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
         let folder = match self.folder(path) {
             Ok(folder) => folder,
@@ -186,7 +192,7 @@ impl Folder {
         Ok(entries.filter_map(|entry| Some(path.join(entry.ok()?.file_name()))).collect())
     }
 
-    /// What the system says of a path; of a link, and not of what it leads to.
+    /// The system's metadata of a path. For a link, it is that of the link, not of its target.
     pub(crate) fn look(&self, path: &Path) -> io::Result<Metadata> {
         let (folder, name) = self.parent(path)?;
         folder.symlink_metadata(name)
@@ -200,7 +206,7 @@ impl Folder {
         self.look(path).is_ok_and(|metadata| metadata.is_dir())
     }
 
-    /// The bytes of a file, or of all files in a folder.
+    /// The length of a file, or of all files in a folder.
     pub(crate) fn bytes_below(&self, path: &Path) -> u64 {
         match self.look(path) {
             Ok(metadata) if metadata.is_dir() => self
@@ -221,7 +227,7 @@ impl Folder {
         named.is_some() && named == Metadata::from_file(file).ok().map(identity)
     }
 
-    /// Makes a folder, and those above it.
+    /// Makes a folder and those above it.
     pub(crate) fn create_folder(&self, path: &Path) -> io::Result<()> {
         if self.is_folder(path) {
             return Ok(());
@@ -241,8 +247,8 @@ impl Folder {
         Ok(())
     }
 
-    /// A new file in the folder at `path`, whose name begins with `prefix`. It is removed when it
-    /// is dropped, unless it was given a name that lasts.
+    /// Creates a file in the folder at `path`, with a new name that begins with `prefix`. The file
+    /// is removed when the value is dropped, unless it was given a final name by then.
     pub(crate) fn create(self: &Arc<Self>, path: &Path, prefix: &str) -> io::Result<NewFile> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create_new(true);
@@ -265,7 +271,7 @@ impl Folder {
         Err(io::Error::new(io::ErrorKind::AlreadyExists, "every new name is taken"))
     }
 
-    /// Makes an empty file, unless it is there; says whether it made it.
+    /// Creates an empty file unless it exists; returns whether it was created.
     pub(crate) fn mark(&self, path: &Path) -> io::Result<bool> {
         #[cfg(test)]
         journal::note(|| journal::Change::Created(self.full(path)));
@@ -280,7 +286,7 @@ impl Folder {
         }
     }
 
-    /// Writes a small file that lasts before anything else does, unless it is there.
+    /// Writes a small file unless it exists, and syncs it before anything else is written.
     pub(crate) fn write_first(&self, path: &Path, content: &[u8]) -> io::Result<()> {
         if !self.mark(path)? {
             return Ok(());
@@ -305,8 +311,8 @@ impl Folder {
         from_folder.rename(from, &to_folder, to)
     }
 
-    /// Moves a file or a folder to a name that nothing has; what has it stays, and that is an error
-    /// of the kind `AlreadyExists`.
+    /// Moves a file or a folder to a name that is free. Where the name is taken, what has it stays,
+    /// and the error is of the kind `AlreadyExists`.
     pub(crate) fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
         #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
         {
@@ -321,12 +327,12 @@ impl Folder {
             }
             let ((folder, from), (to_folder, to)) = (self.parent(from)?, self.parent(to)?);
             match renameat_with(&*folder, from, &*to_folder, to, RenameFlags::NOREPLACE) {
-                // The file system cannot, or the system.
+                // The file system or the operating system does not support this call.
                 Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {}
                 other => return Ok(other?),
             }
         }
-        // Only one process of this release moves anything by this name at a time.
+        // Only one process of this release at a time moves anything with this function.
         match self.look(to) {
             Err(error) if is_absent(&error) => self.rename(from, to),
             Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
@@ -334,7 +340,8 @@ impl Folder {
         }
     }
 
-    /// Lets two folders, or files, change their names in one step. Not every file system can.
+    /// Exchanges the names of two folders, or of two files, in one step. Not every file system can
+    /// do so.
     pub(crate) fn exchange(&self, one: &Path, other: &Path) -> io::Result<()> {
         #[cfg(test)]
         {
@@ -355,8 +362,8 @@ impl Folder {
         }
     }
 
-    /// Whether the file system can [`exchange`](Self::exchange) names, as two new files in the
-    /// folder at `path` show. Their names begin with `prefix`.
+    /// Whether the file system can [`exchange`](Self::exchange) names. It is tried with two new
+    /// files in the folder at `path`, whose names begin with `prefix`.
     pub(crate) fn can_exchange(&self, path: &Path, prefix: &str) -> io::Result<bool> {
         let files = [(); 2].map(|()| path.join(format!("{prefix}{}", letters())));
         let [one, other] = &files;
@@ -370,7 +377,8 @@ impl Folder {
         }
         match tried {
             Ok(()) => Ok(true),
-            // Only that says so: another process may have swept the files away.
+            // Only such an error says that the file system cannot: other errors can come from
+            // another process that has swept the files away.
             Err(error) if is_refusal(&error) => Ok(false),
             Err(error) => Err(error),
         }
@@ -384,7 +392,7 @@ impl Folder {
         folder.remove_file(name)
     }
 
-    /// Removes a folder in which nothing is.
+    /// Removes an empty folder.
     pub(crate) fn remove_empty_folder(&self, path: &Path) -> io::Result<()> {
         #[cfg(test)]
         journal::note(|| journal::Change::Removed(self.full(path)));
@@ -392,8 +400,9 @@ impl Folder {
         folder.remove_dir(name)
     }
 
-    /// Makes the names in the folder that `path` lies in last. Only Unix can sync a folder, and
-    /// only Unix needs to; some of its file systems cannot, and then names last as they do there.
+    /// Makes the names in the folder of `path` last. Only Unix can sync a folder, and only Unix
+    /// needs to. Some of its file systems cannot sync a folder; there, names last as those file
+    /// systems keep them.
     pub(crate) fn sync_folder_of(&self, path: &Path) -> io::Result<()> {
         if !cfg!(unix) {
             return Ok(());
@@ -402,25 +411,25 @@ impl Folder {
         #[cfg(test)]
         journal::note(|| journal::Change::FolderSynced(self.path.join(above)));
         let folder = self.folder(above)?;
-        // The handle that is held may be good for looking names up and for nothing else.
+        // The handle that is held may allow nothing but looking names up.
         match folder.open(".")?.sync_all() {
             Err(error) if is_refusal(&error) => Ok(()),
             other => other,
         }
     }
 
-    /// The folder that a path lies in, and the path's last name.
+    /// The folder of a path, and the path's last name.
     fn parent<'a>(&self, path: &'a Path) -> io::Result<(Within<'_>, &'a OsStr)> {
         Ok((self.folder(path.parent().unwrap_or(Path::new("")))?, last_name(path)?))
     }
 
-    /// The folder at a path. Every folder on the way is opened by its one name.
+    /// The folder at a path. Every folder on the way is opened by its single name.
     fn folder(&self, path: &Path) -> io::Result<Within<'_>> {
         self.walk(path, |_, _| Ok(()))
     }
 
-    /// As [`folder`](Self::folder). A folder on the way that somebody could have written who is not
-    /// trusted is an error.
+    /// As [`folder`](Self::folder), but fails if a user who is not trusted could have written to a
+    /// folder on the way.
     fn trusted_folder(&self, path: &Path) -> io::Result<Within<'_>> {
         self.walk(path, |walked, folder| self.check(walked, &folder.dir_metadata()?, folder))
     }
@@ -448,7 +457,8 @@ impl Folder {
     }
 }
 
-/// Opens a regular file by its one name: no link is followed, and nothing else is waited for.
+/// Opens a regular file by its single name. No link is followed, and opening never waits, as it
+/// would for a FIFO.
 fn open_regular(folder: &Dir, name: &OsStr, options: &mut OpenOptions) -> io::Result<File> {
     options.follow(FollowSymlinks::No);
     #[cfg(unix)]
@@ -506,19 +516,20 @@ pub(crate) fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
-/// Whether an error says that the file system, or the system, does not know of what was asked.
+/// Whether an error says that the file system or the operating system does not support the call.
 fn is_refusal(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported)
 }
 
-/// Letters that are not the same twice.
+/// Letters that are different at each call.
 fn letters() -> String {
     use std::hash::{BuildHasher as _, RandomState};
     let number = RandomState::new().hash_one(std::process::id());
     Digest::of(&number.to_le_bytes()).to_string().chars().take(NAME_LETTERS).collect()
 }
 
-/// Whether the end of a name is one that [`Folder::create`] gives, or that earlier releases gave.
+/// Whether the end of a name is one that [`Folder::create`] makes up, or that earlier releases made
+/// up.
 pub(crate) fn is_made_up(letters: &str) -> bool {
     let is_hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
     match letters.len() {
@@ -533,12 +544,12 @@ pub(crate) fn name_of(path: &Path) -> Option<&str> {
     path.file_name().and_then(OsStr::to_str)
 }
 
-/// The names in a folder that is no store yet.
+/// The names in a folder that is not a store yet.
 pub(crate) fn names_in(folder: &Folder) -> io::Result<Vec<OsString>> {
     Ok(folder.dir.entries()?.filter_map(|entry| Some(entry.ok()?.file_name())).collect())
 }
 
-/// A step of sled's, whose own files are not seen from here.
+/// Notes a step of sled's, since this module does not see sled's own files.
 pub(crate) fn index_step(step: &'static str) {
     #[cfg(test)]
     journal::note(|| journal::Change::Index(step));

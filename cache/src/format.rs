@@ -1,4 +1,5 @@
-//! The versions of what is on disk.
+//! Can this release read what is on disk? The versions of a store and of an object file decide
+//! this.
 
 use std::fmt;
 
@@ -22,12 +23,13 @@ impl FormatVersion {
         format!("{}{self}\nread by preheat {} and later\n", Self::PREFIX, env!("CARGO_PKG_VERSION"))
     }
 
-    /// Reads the content of a `format` file; `None` where it is none.
+    /// Reads the content of a `format` file; `None` where it is not one.
     pub(crate) fn parse(content: &str) -> Option<Self> {
         content.lines().next()?.strip_prefix(Self::PREFIX)?.trim().parse().ok().map(Self)
     }
 
-    /// What the `format` file says about who reads it: a newer store names its release there.
+    /// Which release reads the store, as its `format` file says: a newer store names its release
+    /// there.
     pub(crate) fn reader(content: &str) -> Option<String> {
         let release = content.lines().nth(1)?.strip_prefix("read by ")?.trim();
         (release.len() < 100).then(|| release.to_owned())

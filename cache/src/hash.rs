@@ -1,8 +1,9 @@
-//! Framed hashing: what every key of this crate is made with.
+//! How is a list of fields hashed so that no other list gives the same hash? Every key of this
+//! crate is made by framed hashing.
 //!
-//! Two different lists of fields never feed the same bytes to the hash. A version tag comes first,
-//! text and bytes are preceded by their length, lists by their count, options by a presence byte,
-//! and enums are written as a fixed ordinal rather than by name.
+//! Two different lists of fields never give the hash function the same bytes. A version tag comes
+//! first, text and bytes follow their length, lists follow their count, and options follow a byte
+//! that says whether there is a value. Enums are written as a fixed ordinal rather than by name.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -85,7 +86,7 @@ impl<'de> Deserialize<'de> for Digest {
     }
 }
 
-/// Feeds fields to blake3 so that no two different lists of fields feed the same bytes.
+/// Passes fields to blake3 so that no two different lists of fields give the same bytes.
 ///
 /// ```
 /// use preheat_cache::FramedHasher;
@@ -102,7 +103,7 @@ pub struct FramedHasher {
 }
 
 impl FramedHasher {
-    /// Starts a hash of what `tag` names; the tag carries the version of the list of fields.
+    /// Starts a hash; `tag` names what is hashed and has the version of the list of fields.
     pub fn new(tag: &str) -> Self {
         let mut hasher = Self { inner: blake3::Hasher::new() };
         hasher.text(tag);
@@ -138,7 +139,8 @@ impl FramedHasher {
         self.integer(u64::from(value))
     }
 
-    /// Adds a number by its bits. Minus zero counts as zero; whoever builds the field refuses NaN.
+    /// Adds a number by its bits. Minus zero counts as zero. The caller has to refuse NaN when it
+    /// makes the field.
     pub fn float(&mut self, value: f64) -> &mut Self {
         let value = if value == 0.0 { 0.0 } else { value };
         self.integer(value.to_bits())

@@ -1,16 +1,17 @@
-//! What XLA:CPU reads of the host.
+//! Which properties of the host does XLA:CPU read?
 
-/// The number of CPUs that XLA:CPU tunes its code to: `NPROC` where it is set to a number, else the
-/// CPUs of the calling thread's affinity mask, which may differ from that of the process.
+/// The number of CPUs that XLA:CPU tunes its code to. It is `NPROC`, if this is set to a number;
+/// otherwise, it is the number of CPUs in the affinity mask of the calling thread, which may differ
+/// from the mask of the process.
 ///
-/// XLA does not look at cgroup quotas, so this does not either;
-/// `std::thread::available_parallelism`, which does, is asked only where the mask cannot be read.
+/// XLA does not look at cgroup quotas, so this function does not either.
+/// `std::thread::available_parallelism` does, so it is used only where the mask cannot be read.
 pub fn schedulable_cpus() -> u64 {
     let asked = std::env::var("NPROC").ok().and_then(|text| text.trim().parse::<i64>().ok());
     if let Some(asked) = asked {
         return u64::try_from(asked).unwrap_or(0);
     }
-    // `thread-self` came with Linux 3.17.
+    // Linux has `thread-self` since version 3.17.
     let status = ["/proc/thread-self/status", "/proc/self/status"].into_iter();
     status
         .filter_map(|path| std::fs::read_to_string(path).ok())

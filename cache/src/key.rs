@@ -1,17 +1,17 @@
-//! The keys of both levels.
+//! Which inputs does a key cover? This module has the keys of both levels.
 //!
 //! | input | graph key | projection key | tracked by |
 //! |---|---|---|---|
 //! | program, without what changes no code (`program.rs`) | yes | no | [`Program::digest`] |
 //! | replicas, partitions, SPMD, device assignment, compiler options | yes | yes | [`CompileOptions::digest`] |
 //! | plugin build, platform, its version, device kind, topology, device assignment, `XLA_FLAGS`, `LIBTPU_INIT_ARGS`, host features and CPUs | yes | yes | [`Environment::digest`] |
-//! | raw topology bytes | no | no | recorded only: they differ where the code does not |
+//! | raw topology bytes | no | no | nothing, they are only recorded: they can differ where the code does not |
 //! | stage | no | yes | [`projection_key`]: two stages that lower to one program share its executable |
 //! | model, input shape, batch, cfg scale, scheduler, steps, dtype, autocast policy | through the program | as far as the graph's builder keeps them | [`ProjectedSignature::digest`](crate::ProjectedSignature::digest) |
 //! | the sources that build and lower graphs | through the program | yes | [`BuilderId`] |
 //!
-//! Each digest is framed (`hash.rs`) and starts with a version tag; the golden values in the tests
-//! below change only together with a tag.
+//! Each digest is framed (`hash.rs`) and starts with a version tag. The golden values in
+//! `key/tests.rs` change only together with a tag.
 
 use std::fmt;
 use std::str::FromStr;
@@ -41,7 +41,7 @@ impl GraphKey {
         self.0.short()
     }
 
-    /// The key of what a program of this digest compiles to.
+    /// The key of the executable that a program with this digest compiles to.
     pub(crate) fn of(
         program: &Digest,
         options: &CompileOptions,
@@ -67,21 +67,21 @@ impl FromStr for GraphKey {
     }
 }
 
-/// A digest of the sources that build and lower graphs, so that a change in them never finds an
-/// older graph.
+/// A digest of the sources that build and lower graphs. After a change in these sources, a request
+/// never finds an older graph.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct BuilderId(pub String);
 
 impl BuilderId {
-    /// The builder of a graph that is given as a program: the program itself, so that another
-    /// program is another entry.
+    /// The builder id of a graph that is given as a program. It is made from the program, so
+    /// another program has another entry.
     pub fn of_program(program: &Program) -> Self {
         Self(format!("program:{}", program.digest()))
     }
 }
 
-/// All that a compile may depend on.
+/// Everything that a compile may depend on.
 #[derive(Debug, Clone)]
 pub struct KeyInputs {
     /// What to compile.
@@ -99,8 +99,8 @@ impl KeyInputs {
     }
 }
 
-/// The key under which a stage's graph key is remembered, so that it is found without building the
-/// graph.
+/// The key under which a stage's graph key is stored, so that the graph key is found without
+/// building the graph.
 pub fn projection_key(
     stage: &str,
     signature: &ProjectedSignature,
@@ -128,11 +128,12 @@ fn hash_projection(
     hasher.finish()
 }
 
-/// What a projection key is made of but for the environment and the options, so that the key can be
-/// made for another environment.
+/// What a projection key is made of, without the environment and the options. With it, the key can
+/// be made for another environment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecordedProjection {
-    /// The stage that was asked for; a record is shared by all stages that lower to its program.
+    /// The stage that was asked for. The record is shared by all stages that lower to its program,
+    /// and may name another one.
     pub stage: String,
     /// The digest of the projected signature.
     pub signature: Digest,
@@ -141,7 +142,7 @@ pub struct RecordedProjection {
 }
 
 impl RecordedProjection {
-    /// The projection key in an environment, by its digest, and under these options.
+    /// The projection key for these options and the environment with this digest.
     pub fn key(&self, environment: &Digest, options: &CompileOptions) -> Digest {
         hash_projection(&self.stage, &self.signature, environment, &self.builder, options)
     }

@@ -1,10 +1,10 @@
-//! Every path of a store, declared in one place, and every name that a store gives to what it
-//! makes.
+//! Which paths does a store have? Every path of a store is declared here and nowhere else, and so
+//! is every name that a store gives to a file or folder that it makes.
 //!
-//! A version stands in the name of each folder whose content has a format: a newer format gets a
+//! The name of each folder whose content has a format carries a version. A newer format gets a
 //! folder of its own, so that it orphans the older entries and never misreads them.
 //!
-//! What is removed is removed by these names: whatever else somebody puts into a store stays.
+//! These names also decide what is removed: whatever else somebody puts into a store stays.
 
 use std::path::{Path, PathBuf};
 
@@ -25,10 +25,11 @@ impl Layout {
         # This folder is a cache of compiled graphs, made by preheat. It can be deleted.\n\
         # About cache directory tags see https://bford.info/cachedir/\n";
 
-    /// The name of the folder that a store makes for itself in a folder that is somebody else's.
+    /// The name of the folder that a store makes for itself in a folder that belongs to something
+    /// else.
     pub(crate) const FOLDER: &str = "preheat-store";
 
-    /// The content of the file that says whose the folder is.
+    /// The content of the file that says that preheat made the folder.
     pub(crate) const OWNED: &str = "preheat made this folder, and everything in it is preheat's: a cache of compiled graphs.\n\
         It can be deleted. Please keep nothing of your own in it.\n";
 
@@ -42,19 +43,21 @@ impl Layout {
         Self { root: root.into() }
     }
 
-    /// The same paths, seen from the store's folder.
+    /// The same paths, relative to the store's folder.
     pub(crate) fn relative() -> Self {
         Self::new("")
     }
 
-    /// Says that preheat made the folder, so that it may remove what it finds in it under its own
-    /// names. It is the first thing that is made in a store.
+    /// The file that says that preheat made the folder. It allows preheat to remove what it finds
+    /// in the folder under names that a store gives. It is the first file that is created in a
+    /// store.
     pub fn owned(&self) -> PathBuf {
         self.root.join("OWNED-BY-PREHEAT")
     }
 
-    /// Says that an older release had made the store in the folder above, among other things: it is
-    /// moved from there to here. Processes that move it lock this file.
+    /// The file that says that an older release made the store in the folder above, among other
+    /// files, and that the store is moved from there to here. Processes that move the store lock
+    /// this file.
     pub(crate) fn moved_here(&self) -> PathBuf {
         self.root.join("MOVED-HERE")
     }
@@ -64,12 +67,12 @@ impl Layout {
         &self.root
     }
 
-    /// Tells backup programs to skip the folder.
+    /// The file that tells backup programs to skip the folder.
     pub fn cachedir_tag(&self) -> PathBuf {
         self.root.join("CACHEDIR.TAG")
     }
 
-    /// The store's version.
+    /// The file that states the store's format version.
     pub fn format(&self) -> PathBuf {
         self.root.join("format")
     }
@@ -79,12 +82,13 @@ impl Layout {
         self.root.join("graphs-v2")
     }
 
-    /// Where a smaller copy of the index is made before it takes its place.
+    /// The folder where a smaller copy of the index is made before it replaces the index.
     pub(crate) fn graphs_anew(&self) -> PathBuf {
         self.root.join("graphs-v2.new")
     }
 
-    /// The index of an older release, of which nothing is read: this one is made from the objects.
+    /// The index of an older release. Nothing of it is read: this release's index is built from the
+    /// objects.
     pub(crate) fn older_graphs(&self) -> PathBuf {
         self.root.join("graphs-v1")
     }
@@ -94,7 +98,7 @@ impl Layout {
         self.root.join("objects-v1")
     }
 
-    /// The object of a key: two levels of 256 folders, so that none grows long.
+    /// The object of a key. There are two levels of 256 folders each, so that no folder grows long.
     pub fn object(&self, key: &GraphKey) -> PathBuf {
         let name = key.to_string();
         self.objects().join(&name[..2]).join(&name[2..4]).join(name)
@@ -120,27 +124,28 @@ impl Layout {
         self.locks().join("index.lock")
     }
 
-    /// The keys of objects that were stored while the index could not be had, one empty file each.
+    /// The keys of objects that were stored while the index could not be used: one empty file for
+    /// each.
     pub(crate) fn unrecorded(&self) -> PathBuf {
         self.root.join("unrecorded")
     }
 
-    /// What failed a check, with the reason beside it.
+    /// The folder for files that failed a check, with the reason beside each.
     pub fn quarantine(&self) -> PathBuf {
         self.root.join("quarantine")
     }
 
-    /// The marks of loads that are under way, and of those whose processes died over them.
+    /// The marks of loads that are under way, and of loads during which the process died.
     pub(crate) fn loading(&self) -> PathBuf {
         self.root.join("loading")
     }
 
-    /// What is remembered of objects that end their process and lie in a store that keeps them.
+    /// The notes about objects that end their process and stay in their store.
     pub(crate) fn unfit(&self) -> PathBuf {
         self.root.join("unfit")
     }
 
-    /// What is remembered of one of them: an object of this key with this payload.
+    /// The note about one such object, named by its key and its payload.
     pub(crate) fn unfit_object(&self, key: &GraphKey, payload: &Digest) -> PathBuf {
         self.unfit().join(format!("{key}.{payload}"))
     }
@@ -166,14 +171,14 @@ impl Layout {
         self.root.join("targets-v1")
     }
 
-    /// What a plugin said a target is like; `key` is a digest of the plugin's build, its flags and
-    /// the target's name.
+    /// The plugin's description of one target; `key` is a digest of the plugin's build, its flags
+    /// and the target's name.
     pub fn target(&self, key: &Digest) -> PathBuf {
         self.targets().join(key.to_string())
     }
 
-    /// Whether a file in [`tmp`](Self::tmp) has a name that a store gives there: an object that is
-    /// being written, or a small file.
+    /// Whether a file in [`tmp`](Self::tmp) has a name that a store gives to an object that is
+    /// being written or to a small file.
     pub(crate) fn is_temporary(path: &Path) -> bool {
         let Some((prefix, letters)) = name_of(path).and_then(|name| name.rsplit_once('.')) else {
             return false;
@@ -181,14 +186,14 @@ impl Layout {
         is_made_up(letters) && (prefix == Self::SMALL_FILE || prefix.parse::<Digest>().is_ok())
     }
 
-    /// As [`is_temporary`](Self::is_temporary), and the small files of earlier releases, whose
-    /// names a person could give as well: nothing is removed by them.
+    /// As [`is_temporary`](Self::is_temporary), but also true for the small files of earlier
+    /// releases. A person could have chosen such names, so nothing is removed because of them.
     pub(crate) fn is_temporary_of_any_release(path: &Path) -> bool {
         let letters = name_of(path).and_then(|name| name.strip_prefix("file."));
         Self::is_temporary(path) || letters.is_some_and(is_made_up)
     }
 
-    /// How the name of a small file begins that is being written.
+    /// The beginning of the name of a small file that is being written.
     pub(crate) const SMALL_FILE: &str = "preheat-file";
 
     /// Whether a path within a store's folder is one that a store makes.
@@ -220,7 +225,7 @@ impl Layout {
         }
     }
 
-    /// Whether sled gives such names in the folder of an index.
+    /// Whether sled gives such names to files in the folder of an index.
     pub(crate) fn is_sleds(names: &[&str]) -> bool {
         match names {
             ["conf" | "db" | "blobs"] => true,
@@ -230,46 +235,46 @@ impl Layout {
         }
     }
 
-    /// Whether a file in [`locks`](Self::locks) has the name of a compile's lock, or
-    /// of a trial's.
+    /// Whether a file in [`locks`](Self::locks) has the name of a compile lock or of a trial lock.
     pub(crate) fn is_compile_lock(path: &Path) -> bool {
         let name = name_of(path).and_then(|name| name.strip_suffix(".lock"));
         name.is_some_and(|key| key.strip_suffix(".trial").unwrap_or(key).parse::<Digest>().is_ok())
     }
 
-    /// Whether a file in [`locks`](Self::locks) has the name of a lock.
+    /// Whether a file in [`locks`](Self::locks) has the name of any lock.
     pub(crate) fn is_lock(path: &Path) -> bool {
         Self::is_compile_lock(path) || *path == Self::relative().index_lock()
     }
 
-    /// The payload whose load a file in [`loading`](Self::loading) marks, where it has the name of
-    /// such a mark.
+    /// The payload whose load is marked by a file in [`loading`](Self::loading), if the file has
+    /// the name of a mark.
     pub(crate) fn marked_payload(path: &Path) -> Option<Digest> {
         let (payload, letters) = name_of(path)?.rsplit_once('.')?;
         payload.parse().ok().filter(|_| is_made_up(letters))
     }
 
-    /// The key in the name of a file in [`unfit`](Self::unfit), where it has such a name.
+    /// The graph key in the name of a file in [`unfit`](Self::unfit), if the file has the name of a
+    /// note.
     pub(crate) fn unfit_key(path: &Path) -> Option<GraphKey> {
         let (key, payload) = name_of(path)?.split_once('.')?;
         payload.parse::<Digest>().ok()?;
         key.parse().ok().map(GraphKey)
     }
 
-    /// When something was put into [`quarantine`](Self::quarantine), in nanoseconds, where it has a
-    /// name that a store gives there: a damaged object, an index, or the reason beside either.
+    /// When something was put into [`quarantine`](Self::quarantine), in nanoseconds, if it has a
+    /// name that a store gives there: a damaged object, an index, or the file with the reason.
     pub(crate) fn quarantined_at(path: &Path) -> Option<i128> {
         let (what, stamp) = name_of(path)?.trim_end_matches(".reason").rsplit_once('.')?;
         let made = what.parse::<Digest>().is_ok() || what.starts_with("graphs-v");
         stamp.parse().ok().filter(|_| made)
     }
 
-    /// Whether a file has the name of a note: a digest.
+    /// Whether a file has the name of a note, which is a digest.
     pub(crate) fn is_note(path: &Path) -> bool {
         name_of(path).is_some_and(|name| name.parse::<Digest>().is_ok())
     }
 
-    /// The names that a store has in its folder.
+    /// The names that a store gives to what lies directly in its folder.
     pub(crate) const NAMES: &[&str] = &[
         "OWNED-BY-PREHEAT",
         "MOVED-HERE",

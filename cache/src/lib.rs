@@ -1,5 +1,5 @@
-//! The keys and the store of preheat: compiled graphs under content hashes, shared between
-//! processes.
+//! Which graphs were compiled, and where is their machine code? These are the keys and the store of
+//! preheat: processes share compiled graphs, which are stored under content hashes.
 //!
 //! A [`Signature`] is what the user asked to run; its projection and the [`Environment`] lead to
 //! the graph keys of a pipeline's stages without building a graph. A [`GraphKey`] names exactly one

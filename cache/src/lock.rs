@@ -1,8 +1,10 @@
-//! Locks between processes: one compile per key, and readers that keep what they read.
+//! Which process compiles a key, and who still reads an object? Locks between processes make sure
+//! that only one process compiles a key, and that nobody removes an object while another process
+//! reads it.
 //!
-//! They are the operating system's file locks, so the kernel releases a dead process's. A lock file
-//! is removed when its holder is done; whoever takes one therefore checks that the path still names
-//! the file that it locked.
+//! They are the operating system's file locks, so the kernel releases the locks of a dead process.
+//! A lock file is removed when its holder is done. So every process that locks such a file checks
+//! afterwards that the path still names the file that it locked.
 
 use std::fs::{File, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
@@ -16,25 +18,25 @@ use serde::{Deserialize, Serialize};
 
 use crate::files::Folder;
 
-/// How often a waiter looks at a compile lock again: often enough to be cancelled within a blink.
+/// How often a waiter looks at a compile lock: often enough that cancelling feels immediate.
 const COMPILE_POLL: Duration = Duration::from_millis(25);
 
-/// How much of what a compiler said is handed to those who waited.
+/// How many characters of a compiler's message are passed to those who waited.
 const FAILURE_CHARACTERS: usize = 4096;
-/// A character takes six bytes of JSON at most.
+/// The longest lock file that is read. A character takes at most six bytes of JSON.
 const HOLDER_LIMIT_BYTES: u64 = 32 << 10;
 
-/// How often in a row a path may name another file than the one just locked. A holder that is done
-/// makes that happen once; a file system that gives a file a new inode number on every look makes
-/// it happen always.
+/// How many times in a row a path may name another file than the one that was just locked. A holder
+/// that is done makes this happen once. It happens every time on a file system that gives a file a
+/// new inode number at every look.
 pub(crate) const STRAY_LOCKS: u32 = 100;
 
 /// Who holds a compile lock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holder {
-    /// The process.
+    /// The process id.
     pub pid: u32,
-    /// Since when.
+    /// Since when it has held the lock.
     pub since: Timestamp,
     /// Why its compile failed, once it has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -42,7 +44,7 @@ pub struct Holder {
 }
 
 impl Holder {
-    /// Tells one compile from another.
+    /// What tells one compile from another.
     fn compile(&self) -> (u32, Timestamp) {
         (self.pid, self.since)
     }
@@ -57,13 +59,13 @@ pub enum Wait {
     Cancel,
 }
 
-/// How asking for a compile lock ended.
+/// The result of asking for a compile lock.
 #[derive(Debug)]
 pub enum LockOutcome {
-    /// It is held until the value is dropped.
+    /// The lock is held until the value is dropped.
     Held(CompileLock),
-    /// Another held it, and its compile failed: the reason is the waiter's answer as well. Whoever
-    /// asks next compiles again.
+    /// Another process held it, and its compile failed. The waiter gets the same reason as its own
+    /// answer. A process that asks later compiles again.
     Failed {
         /// Who held it.
         holder: Holder,
@@ -72,15 +74,15 @@ pub enum LockOutcome {
     },
     /// The waiter gave up.
     Cancelled,
-    /// File locks do not work here (a warning has said so once): go on without.
+    /// File locks do not work here (a warning has said so once), so the caller goes on without one.
     Unavailable,
 }
 
-/// The right to compile one key, until it is dropped.
+/// The right to compile one key. Dropping the value gives it back.
 #[derive(Debug)]
 pub struct CompileLock {
     file: File,
-    /// Where the lock's file is: a path in a folder.
+    /// The lock file is at `path` in this folder.
     folder: Arc<Folder>,
     path: PathBuf,
     since: Timestamp,
@@ -88,20 +90,20 @@ pub struct CompileLock {
 }
 
 impl CompileLock {
-    /// How long another holder was waited for. `None`: the lock was free. After a wait, look
-    /// whether the object is there now.
+    /// How long this process waited for another holder; `None` where the lock was free. After a
+    /// wait, the caller looks whether the object is there now.
     pub fn waited(&self) -> Option<Duration> {
         self.waited
     }
 
-    /// Tells those that wait for it that the compile failed, and why; the lock is still to be
+    /// Tells the waiters that the compile failed, and why. The lock is still held until it is
     /// dropped.
     pub fn fail(&mut self, reason: &str) {
         let reason = reason.chars().take(FAILURE_CHARACTERS).collect();
         write_holder(&mut self.file, self.since, Some(reason));
     }
 
-    /// Takes the lock at `path` in `folder`, asking `waiting` between looks what to do.
+    /// Takes the lock at `path` in `folder`. Between looks, `waiting` decides what to do.
     pub(crate) fn take(
         folder: &Arc<Folder>,
         path: &Path,
@@ -110,7 +112,7 @@ impl CompileLock {
         Self::take_where(folder, path, waiting, |path, file| folder.names(path, file))
     }
 
-    /// As [`take`](Self::take); `names` says whether a path names an open file.
+    /// As [`take`](Self::take); `names` tells whether a path names an open file.
     fn take_where(
         folder: &Arc<Folder>,
         path: &Path,
@@ -121,11 +123,11 @@ impl CompileLock {
         let began = Timestamp::now();
         let mut waited = None;
         let mut strays = 0;
-        // The compile that was seen under way. A failure of any other may have been left in the
-        // file by one that was over before.
+        // The compile that was seen under way. The failure of any other compile may have been left
+        // in the file by one that ended before this wait began.
         let mut awaited_compile: Option<(u32, Timestamp)> = None;
-        // Kept open while it is waited for: its holder removes it when it is done, and may have
-        // left word in it.
+        // The file stays open during the wait, because its holder removes it when it is done, and
+        // may have written a reason into it.
         let mut awaited: Option<File> = None;
         loop {
             let mut file = match awaited.take() {
@@ -179,8 +181,8 @@ impl CompileLock {
 
 impl Drop for CompileLock {
     fn drop(&mut self) {
-        // Removed while it is held: whoever opened it before finds that the path names another file
-        // by then, and starts over.
+        // The file is removed while the lock is held. A process that opened the file before then
+        // finds that the path names another file, and starts over.
         if let Err(error) = self.folder.remove(&self.path) {
             tracing::debug!(path = %self.path.display(), %error, "a lock file stays behind");
         }
@@ -190,16 +192,16 @@ impl Drop for CompileLock {
     }
 }
 
-/// A shared lock on an object, from its opening until the plugin has the bytes: eviction leaves the
-/// object alone meanwhile.
+/// A shared lock on an object, from the opening of its file until the plugin has the bytes.
+/// Eviction does not remove the object during this time.
 #[derive(Debug)]
 pub struct ReadGuard {
     file: File,
 }
 
 impl ReadGuard {
-    /// Locks a file that is open for reading. Where that does not work, nothing is locked: the
-    /// bytes are in memory by then.
+    /// Locks a file that is open for reading. Where that does not work, the file stays unlocked; a
+    /// removed file stays readable to the process that has it open.
     pub(crate) fn new(file: File, path: &Path) -> Self {
         match file.try_lock_shared() {
             Ok(()) | Err(TryLockError::WouldBlock) => {}
@@ -214,10 +216,10 @@ impl ReadGuard {
     }
 }
 
-/// Takes the lock at `path`, asking `waiting` every `poll` whether to look again. `Ok(None)`: it
-/// said no.
+/// Takes the lock at `path`. Every `poll`, `waiting` decides whether to look again; `Ok(None)`
+/// means that it decided to stop.
 ///
-/// Where file locks do not work, the unlocked file stands for the lock.
+/// Where file locks do not work, the file is returned unlocked in place of the lock.
 pub(crate) fn lock_while(
     folder: &Folder,
     path: &Path,
@@ -240,8 +242,8 @@ pub(crate) fn lock_while(
     }
 }
 
-/// Says who holds the lock; it only serves the message that a waiter shows, so a failure changes
-/// nothing.
+/// Writes who holds the lock. This only serves the message that a waiter shows, so a failure
+/// changes nothing.
 fn write_holder(file: &mut File, since: Timestamp, failed: Option<String>) {
     let holder = Holder { pid: std::process::id(), since, failed };
     let written = serde_json::to_vec(&holder).map_err(io::Error::other).and_then(|text| {
@@ -360,11 +362,12 @@ mod tests {
     fn a_failure_that_was_left_before_is_told_to_nobody() {
         let folder = tempfile::tempdir().unwrap();
         let (folder, path, full) = scratch(&folder);
-        // Its holder died between saying so and removing the file, an hour ago.
+        // The holder died an hour ago, after it wrote the reason and before it removed the file.
         let long_ago = Timestamp::now() - Duration::from_hours(1);
         let stale = Holder { pid: 1, since: long_ago, failed: Some("out of memory".to_owned()) };
         std::fs::write(&full, serde_json::to_vec(&stale).unwrap()).unwrap();
-        // Another that found it is just about to say that it holds the lock now, or to go.
+        // Another process has opened the file and is about to write that it now holds the lock, or
+        // to give up.
         let other = File::open(&full).unwrap();
         other.lock().unwrap();
         let mut other = Some(other);
@@ -374,7 +377,7 @@ mod tests {
         });
         let lock = held(outcome.unwrap());
         assert!(lock.waited().is_some());
-        // Two compiles that are told apart by their times alone.
+        // Only their times tell these two compiles apart.
         let running = read_holder(&mut File::open(&full).unwrap()).unwrap();
         assert_eq!((running.failed, running.since), (None, lock.since));
     }

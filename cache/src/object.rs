@@ -1,4 +1,5 @@
-//! Object files: the machine code of one graph, checksummed, with a copy of its record.
+//! What is in an object file? It holds the machine code of one graph with checksums, a copy of the
+//! graph's record, and the program.
 //!
 //! | offset | length | what |
 //! |---|---|---|
@@ -11,10 +12,10 @@
 //! | 40 | 8 | the length of the payload, which is the machine code |
 //! | 48 | 8 | D, the length of its zstd frame |
 //! | 56 | H | header: the record as JSON |
-//! | 56 + H | 32 | blake3 of all that precedes |
+//! | 56 + H | 32 | blake3 of all bytes before |
 //! | 88 + H | P | program |
 //! | 88 + H + P | D | payload |
-//! | 88 + H + P + D | 32 | blake3 of all that precedes |
+//! | 88 + H + P + D | 32 | blake3 of all bytes before |
 //!
 //! Integers are little-endian. The hash after the header lets a listing trust a record without
 //! reading the megabytes behind it.
@@ -33,19 +34,22 @@ pub(crate) use read::{Loaded, Opened, load, read_header, read_program, verify};
 const MAGIC: [u8; 8] = *b"PREHEAT\0";
 const PRELUDE_BYTES: usize = 56;
 const HASH_BYTES: usize = blake3::OUT_LEN;
-/// A record is some kilobytes; one of this length is no record.
+/// The longest header that is read. A record takes some kilobytes.
 const HEADER_LIMIT_BYTES: u64 = 64 << 20;
-/// Protobuf, and so every serialised HLO module, ends at 2 GiB; text is bounded alike.
+/// Protobuf messages, and so all serialised HLO modules, end at 2 GiB. Programs in text have the
+/// same limit.
 const PROGRAM_LIMIT_BYTES: u64 = 2 << 30;
-/// A longer program is in its object alone, and not in the index. To check it, it is read piece by
-/// piece and never held.
+/// A longer program is stored in its object only, and not in the index. To check such a program, it
+/// is read piece by piece and never held in memory.
 pub(crate) const HELD_PROGRAM_BYTES: u64 = 32 << 20;
-/// The largest executables known are some hundred megabytes.
+/// The largest known executables take some hundred megabytes.
 const PAYLOAD_LIMIT_BYTES: u64 = 16 << 30;
-/// Frames that do not compress are a little longer than what is in them.
+/// The limit on an object file. Where content does not compress, its frame is a little longer than
+/// the content.
 pub(crate) const OBJECT_LIMIT_BYTES: u64 =
     HEADER_LIMIT_BYTES + PROGRAM_LIMIT_BYTES + PAYLOAD_LIMIT_BYTES + (1 << 30);
-/// zstd's own default: 22 times smaller for machine code at a few hundred megabytes a second.
+/// zstd's default level: it makes machine code 22 times smaller, at a few hundred megabytes a
+/// second.
 const ZSTD_LEVEL: i32 = 3;
 
 /// Why a file is not the object that it should be.
@@ -64,7 +68,7 @@ pub enum ObjectError {
     /// Its format is not the one that this release reads.
     #[error("its format is version {0}, and this release reads version {reads}", reads = ObjectVersion::CURRENT)]
     Version(ObjectVersion),
-    /// Its record is of a version whose key this release cannot make again.
+    /// Its record is of a version from which this release cannot compute the key again.
     #[error("its record is of version {0}, and this release reads {reads}", reads = crate::record::RECORD_VERSION)]
     RecordVersion(u32),
     /// Its lengths do not add up to the length of the file.
@@ -75,7 +79,7 @@ pub enum ObjectError {
         /// The length of the file.
         found: u64,
     },
-    /// A stated length is beyond what such a part can have.
+    /// A stated length is longer than such a part can be.
     #[error("its {part} is said to be {bytes} bytes long, beyond any sane length")]
     Limit {
         /// Which part.
@@ -87,15 +91,16 @@ pub enum ObjectError {
     #[error("its checksum does not match: the bytes are not those that were written")]
     Checksum,
     /// The header is not a record.
-    #[error("its header is no record: {0}")]
+    #[error("its header is not a record: {0}")]
     Header(serde_json::Error),
-    /// It is an object, of another key.
+    /// It is an object, but of another key.
     #[error("it belongs to key {0}")]
     OtherKey(GraphKey),
-    /// Its record names a key that its own program, options and environment do not give.
+    /// Its record names a key that does not follow from the record's own program, options and
+    /// environment.
     #[error("its key is not that of its program, options and environment, which is {0}")]
     ForeignKey(GraphKey),
-    /// A zstd frame does not give the stated bytes.
+    /// A zstd frame does not decompress to the stated number of bytes.
     #[error("its {part} does not decompress to {bytes} bytes: {reason}")]
     Frame {
         /// Which part.
@@ -105,22 +110,23 @@ pub enum ObjectError {
         /// What went wrong.
         reason: String,
     },
-    /// A compiler option in its record has a number that JSON lacks; it is not written.
+    /// A compiler option in its record is a number that JSON cannot express, so the object is not
+    /// written.
     #[error(
-        "the compiler option {option:?} is no finite number, so its record could not be read back"
+        "the compiler option {option:?} is not a finite number, so its record could not be read back"
     )]
     NonFiniteOption {
         /// The option's name.
         option: String,
     },
-    /// The program in it is none.
+    /// The program in it cannot be used.
     #[error("its program cannot be used: {0}")]
     Program(#[from] ProgramError),
 }
 
 impl ObjectError {
-    /// Whether the file itself is bad. A header that does not parse although its checksum held was
-    /// written by another release.
+    /// Whether the file itself is damaged. A header that does not parse although its checksum is
+    /// right was written by another release.
     pub(crate) fn is_damage(&self) -> bool {
         !matches!(
             self,
@@ -162,7 +168,8 @@ impl Prelude {
         bytes
     }
 
-    /// Reads the first bytes of a file of `file_bytes` and checks that every length fits it.
+    /// Reads the first bytes of a file that is `file_bytes` long, and checks that every length fits
+    /// the file.
     fn decode(bytes: &[u8; PRELUDE_BYTES], file_bytes: u64) -> Result<Self, ObjectError> {
         let (magic, rest) = bytes.split_at(MAGIC.len());
         if magic != MAGIC {
@@ -204,8 +211,8 @@ impl Prelude {
     }
 }
 
-/// Writes an object, and returns what its record says of it. The record that is written holds the
-/// same.
+/// Writes an object, and returns what its record says of the object. The record in the file says
+/// the same.
 pub(crate) fn write(
     to: &mut impl Write,
     record: &GraphRecord,
@@ -224,7 +231,8 @@ pub(crate) fn write(
     )
 }
 
-/// Writes an object whose machine code is compressed already; `info` says what the frame gives.
+/// Writes an object whose machine code is already compressed; `info` describes the content of the
+/// frame.
 pub(crate) fn write_frame(
     to: &mut impl Write,
     record: &GraphRecord,
@@ -254,7 +262,7 @@ pub(crate) fn write_frame(
     Ok(info)
 }
 
-/// The header's JSON, which states the length of the whole file, itself included.
+/// The header's JSON. It states the length of the whole file, which includes the header.
 fn header_with_own_length(
     record: &GraphRecord,
     info: &mut ObjectInfo,
@@ -267,12 +275,12 @@ fn header_with_own_length(
         if info.stored_bytes == whole {
             return Ok(header);
         }
-        // A longer number makes a longer header; the length only grows, so this ends.
+        // The loop ends because the length only grows: a longer number makes the header longer.
         info.stored_bytes = whole;
     }
 }
 
-/// A program as it is stored: a zstd frame and what it gives.
+/// A program as it is stored: its zstd frame and what the frame contains.
 #[derive(Debug, Clone)]
 pub(crate) struct ProgramFrame {
     pub(crate) format: crate::program::ProgramFormat,

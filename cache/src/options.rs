@@ -1,4 +1,4 @@
-//! The compile options that stand in a key.
+//! How is a program compiled? These compile options are part of the key.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,9 +18,9 @@ pub enum OptionValue {
     Bool(bool),
     /// An integer.
     Int(i64),
-    /// A number, which has to be finite for the executable to be stored.
+    /// A number. It has to be finite, or else the executable is not stored.
     Float(f64),
-    /// A text, or an enum by name.
+    /// A text, or the name of an enum's value.
     Text(String),
 }
 
@@ -44,9 +44,9 @@ pub struct CompileOptions {
     pub num_partitions: u32,
     /// Whether XLA splits the program by its sharding annotations.
     pub use_spmd_partitioning: bool,
-    /// Device ids in the order replica, then partition; empty for the client's own choice.
+    /// Device ids, ordered by replica and then by partition; empty where the client chooses.
     pub device_assignment: Vec<u64>,
-    /// Options of the compiler, by the name that XLA's debug options have.
+    /// Options of the compiler, by their names in XLA's debug options.
     pub overrides: BTreeMap<String, OptionValue>,
 }
 
@@ -82,15 +82,15 @@ impl CompileOptions {
 }
 
 impl CompileOptions {
-    /// The first compiler option whose number is not finite. Such options have a key, and a record
-    /// that could not be read back; so [`Store::put`](crate::Store::put) refuses them.
+    /// The first compiler option whose number is not finite. Such options have a key, but their
+    /// record could not be read back, so [`Store::put`](crate::Store::put) refuses them.
     pub fn non_finite(&self) -> Option<&str> {
         let odd =
             |value: &OptionValue| matches!(value, OptionValue::Float(value) if !value.is_finite());
         self.overrides.iter().find(|(_, value)| odd(value)).map(|(name, _)| name.as_str())
     }
 
-    /// Each field in which `self`, which the store has, differs from `want`.
+    /// Each field in which `self`, the options in the store, differs from `want`.
     pub fn differences(&self, want: &Self) -> Vec<Difference> {
         let mut all: Vec<Difference> = [
             Difference::between(

@@ -12,12 +12,12 @@
 //! | missing, or empty and this user's alone | the folder itself: it is made and marked |
 //! | anything else, such as a home folder | `preheat-store` in it, which is made and marked |
 //!
-//! A folder in which an earlier release is just making its store counts as empty.
+//! A folder counts as empty while an earlier release is making its store in it.
 //!
-//! Of a store without a mark, the file `format` says that it is one. Taking it over in its place
-//! leaves every entry where it is, so that the older release can go on using it at the same time.
-//! That takes away the right to write from everybody who is not trusted ([`Trust`]), and marks the
-//! folder last.
+//! A folder without a mark is a store if its file `format` says so. Such a store is taken over in
+//! its place: every entry stays where it is, so the older release can go on using the store at the
+//! same time. Taking over removes the right to write from everybody who is not trusted ([`Trust`]);
+//! last, it marks the folder.
 
 use std::ffi::OsStr;
 use std::io;
@@ -33,10 +33,11 @@ use crate::trust::Trust;
 
 mod moving;
 
-/// The `format` file is two lines, the mark as well.
+/// The longest `format` file or mark that is read. Each is two lines.
 const SMALL_FILE_BYTES: u64 = 4096;
 
-/// How often a store is looked for that comes and goes.
+/// How often the search for a store is repeated if other processes make or remove the store
+/// meanwhile.
 const TRIES: u32 = 10;
 
 /// What a named folder turned out to be.
@@ -46,32 +47,33 @@ pub(crate) enum Place {
     Marked(Folder),
     /// A store of a release that made no marks.
     Unmarked(Folder),
-    /// A folder with a store of such a release and with other things; some of the store, or all of
-    /// it, may lie in a folder of its own already.
+    /// A folder that holds other things beside a store without a mark. Part of the store, or all of
+    /// it, may already have moved into a folder of its own.
     Among(Folder),
-    /// There is none yet.
+    /// There is no store yet.
     None,
 }
 
-/// A store's format, and the content of the file that tells of it.
+/// A store's format, and the content of the file that states it.
 type Format = (FormatVersion, String);
 
-/// Why a store cannot be used, or not be made.
+/// Why a store cannot be used or made.
 #[derive(Debug)]
 pub(crate) enum PlaceError {
-    /// The folder, and what the system says of it.
+    /// The system's error for this folder.
     Io(PathBuf, io::Error),
-    /// The folder has the name of a store, and preheat did not make it.
+    /// The folder has a store's name, but preheat did not make it.
     NotMade(PathBuf),
-    /// A later release made the store; the reader that its file `format` names, if it does.
+    /// A later release made the store. The text is the reader that its file `format` names, if it
+    /// names one.
     Newer(PathBuf, FormatVersion, Option<String>),
-    /// Its file `format` is of something else, and begins so.
+    /// Its file `format` belongs to something else. The text is the beginning of that file.
     OtherFormat(PathBuf, String),
 }
 
 impl Place {
-    /// Looks for the store in the folder at `dir`. Nothing is made. One that a later release made,
-    /// in a way that this one does not know, is refused.
+    /// Looks for the store in the folder at `dir`, and creates nothing. A store that a later
+    /// release made in a way unknown to this release is refused.
     pub(crate) fn look(dir: &Path, trust: Trust) -> Result<Self, PlaceError> {
         let named = match Folder::open(dir, trust) {
             Ok(folder) => folder,
@@ -90,19 +92,20 @@ impl Place {
         if let Some(own) = own {
             let failed = |error| PlaceError::Io(own.path().to_owned(), error);
             own.check_trust().map_err(failed)?;
-            // Looked at first: what another process makes in it begins with one of the two marks.
+            // The names are read before the marks are looked for, since another process that makes
+            // a store here begins with one of the two marks.
             let is_empty = names_in(&own).map_err(failed)?.is_empty();
             if own.is_file(&Layout::relative().owned()) {
                 return Self::marked(own);
             }
             if moving::has_begun(&own) {
                 check_version(&own)?;
-                // By now, something else may have this name in the folder above.
+                // By now, the folder above may hold something else under the name `format`.
                 version_without_mark(&named)
                     .map_or(Ok(()), |format| refuse_newer(&named, format))?;
                 return Ok(Self::Among(named));
             }
-            // An empty one was made by a process that died before it marked it.
+            // An empty folder was made by a process that died before it marked the folder.
             if !is_empty {
                 return Err(PlaceError::NotMade(own.path().to_owned()));
             }
@@ -119,8 +122,8 @@ impl Place {
         Ok(Self::Marked(folder))
     }
 
-    /// The folder of a store that can be read: one without a mark only where nobody else could have
-    /// written it.
+    /// The folder of a store that can be read. A store without a mark can be read only where nobody
+    /// else could have written to it.
     pub(crate) fn readable(self) -> Result<Option<Folder>, PlaceError> {
         let folder = match self {
             Self::Marked(folder) => return Ok(Some(folder)),
@@ -132,7 +135,8 @@ impl Place {
         Ok(Some(folder))
     }
 
-    /// The folder of the store, which is marked from here on. `None` where there is no store.
+    /// The folder of the store, which is marked by the time this returns. `None` where there is no
+    /// store.
     pub(crate) fn owned(self) -> Result<Option<Folder>, PlaceError> {
         match self {
             Self::Marked(folder) => Ok(Some(folder)),
@@ -157,8 +161,8 @@ pub(crate) fn find_or_make(dir: &Path, trust: Trust) -> Result<Folder, PlaceErro
     Err(PlaceError::NotMade(dir.to_owned()))
 }
 
-/// Gives all of a store that belongs to this user the modes that go with its trust. A folder with
-/// somebody else's files beside the store's keeps its own mode.
+/// Sets the modes that go with the store's trust on everything in the store that belongs to this
+/// user. A folder that also holds files of somebody else keeps its own mode.
 pub(crate) fn settle(folder: &Folder) -> io::Result<()> {
     say_what_is_tightened(folder)?;
     if is_all_known(folder)? {
@@ -170,8 +174,7 @@ pub(crate) fn settle(folder: &Folder) -> io::Result<()> {
     })
 }
 
-/// Warns where others could write to the store until now, and cannot from now on: they may have
-/// shared it.
+/// Warns if others could write to the store until now and no longer can: they may have shared it.
 fn say_what_is_tightened(folder: &Folder) -> io::Result<()> {
     let own = is_all_known(folder)?.then_some("");
     let mut names = own.into_iter().chain(Layout::NAMES.iter().copied()).map(Path::new);
@@ -186,8 +189,8 @@ fn say_what_is_tightened(folder: &Folder) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether nothing but what a store makes is in a folder. A store's own folder may be there, if a
-/// process has died that had just made it.
+/// Whether a folder holds nothing but what a store makes. It may hold a store's own folder, which a
+/// process made just before it died.
 fn is_all_known(folder: &Folder) -> io::Result<bool> {
     let names = names_in(folder)?;
     Ok(names.iter().all(|name| Layout::is_known(Path::new(name)) || name == Layout::FOLDER))
@@ -205,7 +208,7 @@ fn take_over(folder: &Folder) -> Result<(), PlaceError> {
     Ok(())
 }
 
-/// Makes a store. `None`: another process may have made one meanwhile.
+/// Makes a store. `None` where another process may have made one meanwhile.
 fn make(dir: &Path, trust: Trust) -> Result<Option<Folder>, PlaceError> {
     let failed = |error| PlaceError::Io(dir.to_owned(), error);
     make_all(dir, trust).map_err(failed)?;
@@ -224,8 +227,8 @@ fn make(dir: &Path, trust: Trust) -> Result<Option<Folder>, PlaceError> {
     Ok(Some(folder))
 }
 
-/// Makes the folder at `dir` and those above it: the last one with the store's mode, the others as
-/// any program would.
+/// Makes the folder at `dir` and those above it. The folder at `dir` gets the store's mode, the
+/// others get the mode that any program would give them.
 fn make_all(dir: &Path, trust: Trust) -> io::Result<()> {
     if dir.is_dir() {
         return Ok(());
@@ -246,8 +249,9 @@ fn mark(folder: &Folder) -> io::Result<()> {
     folder.write_first(&owned, Layout::OWNED.as_bytes())
 }
 
-/// Whether nothing is in a folder but what a release that made no marks makes first, empty folders
-/// and files that it is writing: it may be about to make a store here at this moment.
+/// Whether a folder holds nothing but what a release without marks creates first, which is empty
+/// folders and files that it is writing. Such a release may be about to make a store here at this
+/// moment.
 fn is_nobodys(folder: &Folder) -> io::Result<bool> {
     let layout = Layout::relative();
     for name in names_in(folder)? {
@@ -272,16 +276,16 @@ fn is_nobodys(folder: &Folder) -> io::Result<bool> {
     Ok(true)
 }
 
-/// The format of the store that a release that made no marks made of this folder.
+/// The format of the store in this folder, if a release without marks made one.
 fn version_without_mark(folder: &Folder) -> Option<Format> {
     let format = folder.read_any_small(&Layout::relative().format(), SMALL_FILE_BYTES).ok()?;
-    // Whatever else is in the folder: nobody but preheat writes such a file.
+    // The other content of the folder does not matter: nobody but preheat writes such a file.
     let content = String::from_utf8_lossy(&format).into_owned();
     Some((FormatVersion::parse(&content)?, content))
 }
 
-/// Refuses a store of a later release, and a file `format` that is no store's. There need not be
-/// one yet.
+/// Refuses a store of a later release, and a file `format` that does not belong to a store. The
+/// file may be missing.
 fn check_version(folder: &Folder) -> Result<(), PlaceError> {
     let path = Layout::relative().format();
     let content = match folder.read_any_small(&path, SMALL_FILE_BYTES) {

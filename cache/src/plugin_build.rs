@@ -1,8 +1,9 @@
-//! Which build of a plugin a file is, without hashing hundreds of megabytes on every start.
+//! Which build of a plugin is this file? The answer must not take hashing hundreds of megabytes on
+//! every start.
 //!
-//! A linker's build id is taken where the file has one. Where it has none, the content is hashed
-//! once and the hash is remembered under the file's device, inode, length and times; a plugin that
-//! is replaced or written to has others.
+//! If the file has a linker's build id, this id is the answer. Otherwise the content is hashed
+//! once, and the hash is remembered under the file's device, inode, length and times. A plugin that
+//! is replaced or written to has other values of these.
 
 use std::fmt;
 use std::fs::{File, Metadata};
@@ -17,7 +18,7 @@ use crate::store::{Note, Store};
 
 /// The version of the list of fields that name a remembered hash.
 const IDENTITY_TAG: &str = "preheat-plugin-file-v1";
-/// What is read at once while hashing.
+/// How many bytes are read at a time while hashing.
 const READ_BYTES: usize = 1 << 20;
 
 /// What identifies the build of a plugin: `gnu:` and its build id, or `blake3:` and the hash of its
@@ -35,7 +36,7 @@ pub struct PluginBuildError {
 
 impl PluginBuild {
     /// The build of the plugin at `path`. A content hash is looked up and remembered in the store
-    /// `notes`; where it cannot be remembered the content is hashed each time.
+    /// `notes`; where it cannot be remembered, the content is hashed each time.
     pub fn of(path: &Path, notes: Option<&Store>) -> Result<Self, PluginBuildError> {
         Self::read(path, notes).map_err(|cause| PluginBuildError { path: path.to_owned(), cause })
     }
@@ -53,7 +54,8 @@ impl PluginBuild {
             return Ok(Self(format!("blake3:{digest}")));
         }
         let digest = hash_content(&mut file)?;
-        // A file that was written to meanwhile is hashed anew the next time.
+        // If the file was written to meanwhile, the hash is not remembered, and the file is hashed
+        // again the next time.
         let unchanged = identity(&file.metadata()?) == identity(&before);
         if let Some((store, note)) =
             remembered.filter(|(store, _)| unchanged && !store.is_read_only())
@@ -87,7 +89,7 @@ fn hash_content(file: &mut File) -> io::Result<Digest> {
     }
 }
 
-/// What tells this content from any other that the file could have.
+/// What distinguishes the file's content from any other content that the file could have.
 #[cfg(unix)]
 #[expect(
     clippy::unnecessary_wraps,
@@ -98,7 +100,8 @@ fn identity(metadata: &Metadata) -> Option<Digest> {
     let mut hasher = FramedHasher::new(IDENTITY_TAG);
     hasher.integer(metadata.dev()).integer(metadata.ino()).integer(metadata.size());
     hasher.signed(metadata.mtime()).signed(metadata.mtime_nsec());
-    // The change time moves with every write and cannot be set back, as the modification time can.
+    // The change time moves with every write, and unlike the modification time it cannot be set
+    // back.
     hasher.signed(metadata.ctime()).signed(metadata.ctime_nsec());
     Some(hasher.finish())
 }
@@ -133,7 +136,7 @@ mod tests {
             .map(|entry| entry.unwrap().path())
             .collect();
         assert_eq!(notes.len(), 1);
-        // It is the note that answers, not the content.
+        // The answer comes from the note, not from the content.
         fs::write(&notes[0], Digest::of(b"noted").to_string()).unwrap();
         assert_eq!(PluginBuild::of(&plugin, Some(&store)).unwrap(), expected("noted"));
         fs::write(&notes[0], "no digest").unwrap();

@@ -1,16 +1,16 @@
-//! Programs: what is handed to a compiler, and a digest of it that what changes no code does not
-//! change.
+//! Do two programs compile to the same code? A program is what a compiler gets; its digest does not
+//! change with the parts of the program that change no code.
 //!
 //! | format | recognised by | left out of the digest |
 //! |---|---|---|
 //! | StableHLO text | its first word | locations, the module's name, comments (`program/text.rs`) |
-//! | MLIR bytecode | its magic | nothing: strings and locations are numbered across sections, so that leaving one out means decoding it all |
-//! | `Exported.serialize()` of `jax.export` | a flatbuffer with MLIR bytecode in its place (`program/exported.rs`) | all but that bytecode |
+//! | MLIR bytecode | its magic | nothing: strings and locations are numbered across sections, so leaving one out would mean decoding all of them |
+//! | `Exported.serialize()` of `jax.export` | a flatbuffer with MLIR bytecode in the field for the module (`program/exported.rs`) | all but that bytecode |
 //! | serialised `HloModuleProto` | its wire format | the module's name, source positions, drawing aids (`program/wire.rs`); the order of maps (`program/proto_maps.rs`) |
 //!
-//! What is compiled is always the program as it was given. Each digest is that of an equivalent
-//! program, so two programs with equal digests compile to executables that do the same; where a
-//! text or a message is not understood all the way, its bytes are hashed as they are.
+//! The program is always compiled as it was given. The digest is that of an equivalent program, so
+//! two programs with equal digests compile to executables that do the same. A text or a message
+//! that is not understood completely is hashed as it is.
 
 use std::fmt;
 use std::io::{self, Read};
@@ -30,10 +30,10 @@ mod wire;
 #[cfg(feature = "xla-rs")]
 mod xla_rs;
 
-/// The version of what [`Program::digest`] leaves out.
+/// The version of the rules for what [`Program::digest`] leaves out.
 const PROGRAM_TAG: &[u8] = b"preheat-program-v1\0";
 
-/// The formats that PJRT takes.
+/// The formats of programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ProgramFormat {
@@ -46,7 +46,8 @@ pub enum ProgramFormat {
 }
 
 impl ProgramFormat {
-    /// The name, in `PJRT_Program.format` where a plugin takes it.
+    /// The format's name. Where a plugin takes the format, it is the value of
+    /// `PJRT_Program.format`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Mlir => "mlir",
@@ -62,7 +63,7 @@ impl fmt::Display for ProgramFormat {
     }
 }
 
-/// Why bytes are no program.
+/// Why bytes are not a program.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "no program: {seen}; StableHLO (text, MLIR bytecode, or what `Exported.serialize()` of jax.export writes) or a serialised \
@@ -81,7 +82,7 @@ pub struct Program {
     requirements: Arc<OnceLock<Result<Requirements, RequirementsError>>>,
 }
 
-/// How the bytes of a program are hashed; the ordinals are part of the digest.
+/// How the bytes of a program are hashed. The ordinals of the variants are part of the digest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Form {
     Text = 1,
@@ -97,7 +98,7 @@ impl Program {
         Self { format, bytes: bytes.into(), digest: Arc::default(), requirements: Arc::default() }
     }
 
-    /// Tells the format from the bytes.
+    /// Recognises the format by the bytes.
     pub fn sniff(bytes: impl Into<Arc<[u8]>>) -> Result<Self, ProgramError> {
         let bytes = bytes.into();
         if bytes.starts_with(bytecode::MAGIC) || text::looks_like_mlir(&bytes) {
@@ -112,7 +113,8 @@ impl Program {
         Err(ProgramError { seen: describe(&bytes) })
     }
 
-    /// The module of an exported function, which declares what the function was exported for.
+    /// The module of an exported function. It has to declare as many devices as the function was
+    /// exported for.
     fn of_exported(exported: &exported::Exported<'_>) -> Result<Self, ProgramError> {
         let program = Self::new(ProgramFormat::Mlir, exported.module);
         match program.requirements() {
@@ -131,10 +133,11 @@ impl Program {
         }
     }
 
-    /// What it asks of the devices that run it; read once.
+    /// What the program requires of the devices that run it. It is read once.
     ///
     /// # Errors
-    /// Where the program breaks its format, and where it declares a number of devices that is none.
+    /// Where the program does not follow its format, and where the number of devices that it
+    /// declares is not valid.
     pub fn requirements(&self) -> Result<&Requirements, &RequirementsError> {
         self.requirements.get_or_init(|| Requirements::of(self)).as_ref()
     }
@@ -149,13 +152,14 @@ impl Program {
         &self.bytes
     }
 
-    /// The digest of an equivalent program without what changes no code; computed once.
+    /// The digest of an equivalent program without the parts that change no code. It is computed
+    /// once.
     pub fn digest(&self) -> Digest {
         *self.digest.get_or_init(|| digest_of(self.format, &self.bytes))
     }
 }
 
-/// The digest of an equivalent program without what changes no code.
+/// The digest of an equivalent program without the parts that change no code.
 pub(crate) fn digest_of(format: ProgramFormat, bytes: &[u8]) -> Digest {
     let attempt = match format {
         ProgramFormat::Hlo => {
@@ -166,15 +170,15 @@ pub(crate) fn digest_of(format: ProgramFormat, bytes: &[u8]) -> Digest {
         ProgramFormat::Mlir if bytes.starts_with(bytecode::MAGIC) => {
             Some(Sink::whole(Form::Bytecode, bytes))
         }
-        // There is one way to write it.
+        // Each graph is written in exactly one way.
         ProgramFormat::Graph => Some(Sink::whole(Form::Graph, bytes)),
         ProgramFormat::Mlir => Sink::attempt(Form::Text, |sink| text::hash_normalised(bytes, sink)),
     };
     attempt.unwrap_or_else(|| Sink::whole(Form::AsItIs, bytes))
 }
 
-/// The digest of a program that is read piece by piece, and to its end; `None` where its format
-/// takes all of it at once.
+/// The digest of a program that is read piece by piece, to its end; `None` where hashing its format
+/// needs the whole program at once.
 pub(crate) fn streamed_digest(
     format: ProgramFormat,
     from: &mut dyn Read,
@@ -208,15 +212,15 @@ impl fmt::Debug for Program {
     }
 }
 
-/// Collects what is kept of a program. The pieces are gathered before they are hashed, since blake3
-/// is several times faster on long inputs than on as many short ones.
+/// Collects the parts of a program that are kept. The parts are gathered before they are hashed,
+/// since blake3 is several times faster on a long input than on many short ones.
 struct Sink {
     hasher: blake3::Hasher,
     gathered: Vec<u8>,
 }
 
 impl Sink {
-    /// As much as stays in the second-level cache.
+    /// The length that fits in a processor's second-level cache.
     const GATHER_BYTES: usize = 128 << 10;
 
     fn new(form: Form) -> Self {
@@ -225,7 +229,7 @@ impl Sink {
         Self { hasher, gathered: Vec::new() }
     }
 
-    /// The digest of what `keep` adds; `None` where it does not understand the program.
+    /// The digest of what `keep` adds; `None` where `keep` does not understand the program.
     fn attempt(form: Form, keep: impl FnOnce(&mut Self) -> Option<()>) -> Option<Digest> {
         let mut sink = Self::new(form);
         keep(&mut sink)?;
@@ -250,7 +254,7 @@ impl Sink {
     }
 }
 
-/// What the bytes look like instead.
+/// Describes what the bytes look like, since they are not a program.
 fn describe(bytes: &[u8]) -> String {
     const KNOWN: [(&[u8], &str); 8] = [
         (b"HloModule", "HLO text, which XLA's tools turn into a proto"),

@@ -1,4 +1,5 @@
-//! Graph records: all that is known of one compiled graph but its machine code.
+//! What is known of one compiled graph? A graph record holds all of it but the machine code, so
+//! that the graph can be compiled anew from its record and its program.
 
 use std::collections::BTreeMap;
 
@@ -12,12 +13,12 @@ use crate::options::CompileOptions;
 use crate::program::ProgramFormat;
 use crate::signature::Signature;
 
-/// The version of the record's JSON. Fields may be added without a new one; a reader skips those
-/// that it does not know. A field that goes into the graph key takes a new one, since the key could
-/// not be made again from what an older reader knows.
+/// The version of the record's JSON. Fields may be added without a new version, since readers skip
+/// fields that they do not know. A field that goes into the graph key needs a new version: an older
+/// reader could not compute the key again from the fields that it knows.
 pub(crate) const RECORD_VERSION: u32 = 1;
 
-/// How many signatures one record keeps; the oldest go first.
+/// How many signatures one record keeps; the oldest are dropped first.
 const SIGNATURES_KEPT: usize = 64;
 
 /// All that is known of one compiled graph but its machine code.
@@ -40,18 +41,18 @@ pub struct GraphRecord {
     /// Inputs and outputs, where they are known.
     #[serde(default)]
     pub interface: Option<Interface>,
-    /// The version of the machine code's binary interface as the plugin writes it, where it has
-    /// one: what another build of the plugin is asked whether it takes.
+    /// The version of the machine code's binary interface as the plugin writes it, where the plugin
+    /// has one. Another build of the plugin is asked whether it takes machine code of this version.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "hex")]
     pub abi_version: Option<Vec<u8>>,
-    /// The plugin build that compiled it, where that is not the environment's: its machine code
-    /// outlived an upgrade, since the newer build takes it as it is.
+    /// The plugin build that compiled the graph, where it is not the build in the environment: the
+    /// machine code outlived an upgrade, since the newer build takes it unchanged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compiled_by: Option<String>,
     /// The requests that led to this graph, oldest first.
     #[serde(default, serialize_with = "valid_signatures")]
     pub signatures: Vec<RecordedSignature>,
-    /// What compiling and loading took.
+    /// What compiling and loading took in time and memory.
     #[serde(default)]
     pub measurements: Measurements,
     /// How often it was used.
@@ -59,7 +60,7 @@ pub struct GraphRecord {
     pub statistics: RecordStatistics,
     /// When it was compiled.
     pub created: Timestamp,
-    /// Whether eviction leaves it alone.
+    /// Whether the entry is exempt from eviction.
     #[serde(default)]
     pub pinned: bool,
     /// The machine code, once it is stored.
@@ -88,7 +89,7 @@ pub struct TensorSpec {
 }
 
 impl std::fmt::Display for TensorSpec {
-    /// As StableHLO spells it without `tensor<>`: `2x3xf32`.
+    /// Writes the type as StableHLO spells it inside `tensor<>`: `2x3xf32`.
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         for dim in &self.dims {
             write!(formatter, "{dim}x")?;
@@ -113,7 +114,7 @@ pub struct RecordedSignature {
     pub signature: Signature,
     /// The key of its projection, under which level 1 finds the graph.
     pub projection_key: Digest,
-    /// What that key was made of; records of earlier releases do not say.
+    /// The parts that the projection key was made of; records of earlier releases lack them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub projection: Option<RecordedProjection>,
     /// When it was first made.
@@ -122,8 +123,8 @@ pub struct RecordedSignature {
 
 /// What was measured of a graph.
 ///
-/// JSON has no infinities and no NaN, so none is written: a time that is one is written as 0 or
-/// left out, and a cost is left out.
+/// JSON has no infinities and no NaN, so none is written: a time that is not finite is written as 0
+/// or left out, and a cost that is not finite is left out.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Measurements {
@@ -139,26 +140,28 @@ pub struct Measurements {
     pub cost: BTreeMap<String, f64>,
     /// The plugin's memory figures, in bytes, by their names.
     pub memory_bytes: BTreeMap<String, u64>,
-    /// What the compiler made of the program: `instructions`, and `fusions` among them. Counted
-    /// when it was compiled, for what is stored may have lost a part that no load needs.
+    /// Counts of what the compiler made of the program, such as `instructions` and `fusions`. They
+    /// are taken when the graph is compiled, because the stored machine code may lack a part that
+    /// no load needs.
     pub program_counts: BTreeMap<String, u64>,
 }
 
-/// No compile or load takes longer: a hundred days.
+/// The longest time that is believed of a compile or a load: a hundred days.
 const MOST_SECONDS: f64 = 100.0 * 24.0 * 3600.0;
-/// Nothing that is counted of one graph is more: a pebibyte.
+/// The largest count or size that is believed of one graph: a pebibyte.
 const MOST_COUNTED: u64 = 1 << 50;
-/// No figure of a plugin's cost analysis is more.
+/// The largest figure that is believed of a plugin's cost analysis.
 const MOST_COST: f64 = 1e24;
 
 impl Measurements {
-    /// The same without what no measurement gives: a record may come from anyone.
+    /// The same measurements without figures that no measurement can give, since a record may come
+    /// from anyone.
     pub(crate) fn plausible(mut self) -> Self {
         let takes = |seconds: f64| (0.0..=MOST_SECONDS).contains(&seconds);
         self.compile_seconds = if takes(self.compile_seconds) { self.compile_seconds } else { 0.0 };
         self.load_seconds = self.load_seconds.filter(|seconds| takes(*seconds));
         self.compile_peak_bytes = self.compile_peak_bytes.filter(|bytes| *bytes <= MOST_COUNTED);
-        // A negative cost is how a plugin says that it does not know.
+        // A plugin reports a negative cost where it does not know the cost.
         self.cost.retain(|_, cost| cost.abs() <= MOST_COST);
         self.memory_bytes.retain(|_, bytes| *bytes <= MOST_COUNTED);
         self.program_counts.retain(|_, count| *count <= MOST_COUNTED);
@@ -198,7 +201,7 @@ impl ObjectInfo {
     }
 }
 
-/// Leaves out what cannot be read back.
+/// Writes only the signatures that a reader could read back.
 fn valid_signatures<S: Serializer>(
     signatures: &[RecordedSignature],
     serializer: S,
@@ -245,20 +248,21 @@ impl GraphRecord {
         }
     }
 
-    /// The key of what the record says was compiled; `None` where another release wrote it, which
-    /// may know more of what goes into a key.
+    /// The graph key, computed again from what the record says was compiled. `None` where another
+    /// release wrote the record, since that release may put more into a key.
     pub(crate) fn key_of_inputs(&self) -> Option<GraphKey> {
         let key = || GraphKey::of(&self.program.digest, &self.options, &self.environment);
         (self.version == RECORD_VERSION).then(key)
     }
 
-    /// Whether this graph is what level 1 may hand out for a stage: what it was compiled from is
-    /// known by the key alone, but its stage, its options and its environment stand here, and a
-    /// projection key that leads to a graph of others leads astray.
+    /// Whether level 1 may return this graph for a stage. Level 1 cannot see from which program the
+    /// graph was compiled, since only the key tells that. But the record has the stage, the options
+    /// and the environment, and a projection key that leads to a graph with others of these is
+    /// wrong.
     ///
-    /// `environment_digest` is [`Environment::digest`]. Two stages that lower to one program share
-    /// a record, which names the stage that was compiled; the other one is then lowered, and finds
-    /// the graph by its key.
+    /// `environment_digest` is [`Environment::digest`]. Two stages that lower to the same program
+    /// share a record, which names the stage that was compiled first. The other stage is then
+    /// lowered, and finds the graph by its graph key.
     pub fn answers(
         &self,
         stage: &str,
@@ -270,8 +274,8 @@ impl GraphRecord {
             && self.environment.digest() == *environment_digest
     }
 
-    /// Adds a request unless it is there, and drops the oldest where there are too many. Says
-    /// whether it was new.
+    /// Adds a request unless the record has it already, and drops the oldest where there are too
+    /// many. Returns whether the request was new.
     pub fn add_signature(&mut self, added: RecordedSignature) -> bool {
         let known = |one: &RecordedSignature| {
             one.projection_key == added.projection_key && one.signature == added.signature
@@ -284,7 +288,7 @@ impl GraphRecord {
         true
     }
 
-    /// Drops the oldest requests where there are more than a record keeps.
+    /// Drops the oldest requests where the record has more than it may keep.
     pub(crate) fn drop_oldest_signatures(&mut self) {
         self.signatures.drain(..self.signatures.len().saturating_sub(SIGNATURES_KEPT));
     }

@@ -1,4 +1,5 @@
-//! The execution signature: what the user asked to run, and what of it shapes a graph.
+//! Do two requests need the same graph? The execution signature is what the user asked to run; its
+//! projection is the part of it that shapes a graph.
 
 use preheat_tensor::Dtype;
 use serde::{Deserialize, Serialize};
@@ -11,14 +12,14 @@ const SIGNATURE_TAG: &str = "preheat-signature-v1";
 /// The version of the list of fields that [`ProjectedSignature::digest`] covers.
 const PROJECTION_TAG: &str = "preheat-projected-signature-v1";
 
-/// What the user asked to run, in the names of the specification.
+/// What the user asked to run. The fields have the names of the specification.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Signature {
-    /// The model, by the name of its folder unless told otherwise.
+    /// The model's name: by default, the name of its folder.
     pub model_id: String,
     /// The padded shape of the input; for latents `[batch, 4, height/8, width/8]`.
     pub input_shape: Vec<u64>,
-    /// How many pictures are made at once.
+    /// How many pictures are made in one run.
     pub batch_size: u64,
     /// The scale of classifier-free guidance; 1 means unguided.
     pub cfg_scale: f64,
@@ -30,21 +31,21 @@ pub struct Signature {
     pub dtype: Dtype,
 }
 
-/// Why a signature cannot stand for anything that could run.
+/// Why a signature cannot describe anything that could run.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum SignatureError {
     /// NaN and infinities have no place in a key.
-    #[error("cfg_scale is {0}, which is no finite number")]
+    #[error("cfg_scale is {0}, which is not a finite number")]
     CfgScale(f64),
     /// A signature without a model would match any other without one.
     #[error("model_id is empty")]
     ModelId,
-    /// A batch of nothing.
+    /// A batch of 0.
     #[error("batch_size is 0; at least 1 is wanted")]
     BatchSize,
 }
 
-/// Makes a signature and checks it; the specification's name for it.
+/// Makes a signature and checks it. The function's name comes from the specification.
 ///
 /// # Errors
 /// See [`Signature::validate`].
@@ -81,7 +82,7 @@ impl Signature {
         Ok(())
     }
 
-    /// The digest of every field: equal exactly where the same request was made.
+    /// The digest of every field: two signatures have the same digest exactly if they are equal.
     pub fn digest(&self) -> Digest {
         let mut hasher = FramedHasher::new(SIGNATURE_TAG);
         hasher.text(&self.model_id);
@@ -100,7 +101,7 @@ impl Signature {
         self.cfg_scale > 1.0
     }
 
-    /// Each field in which `self`, which the store has, differs from `want`.
+    /// Each field in which `self`, the signature in the store, differs from `want`.
     pub fn differences(&self, want: &Self) -> Vec<Difference> {
         let (have_shape, want_shape) = (&self.input_shape, &want.input_shape);
         [
@@ -119,7 +120,7 @@ impl Signature {
         .collect()
     }
 
-    /// What `projection` leaves of this signature.
+    /// The part of this signature that `projection` keeps.
     pub fn project(&self, projection: &Projection) -> ProjectedSignature {
         ProjectedSignature {
             model: match projection.model_id {
@@ -157,7 +158,7 @@ impl Keep {
     }
 }
 
-/// What of the model shapes the graph.
+/// How much of the model shapes the graph.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ModelProjection {
     /// The model's name: no other model shares its graphs.
@@ -168,15 +169,15 @@ pub enum ModelProjection {
     Architecture(Digest),
 }
 
-/// What of the cfg scale shapes the graph.
+/// How much of the cfg scale shapes the graph.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum CfgProjection {
     /// The scale is a constant in the graph.
     #[default]
     Exact,
-    /// Only whether there is guidance ([`Signature::is_guided`]).
+    /// Only whether there is guidance ([`Signature::is_guided`]) shapes the graph.
     Guided,
-    /// Nothing, as in a text encoder.
+    /// The cfg scale does not shape the graph, as in a text encoder.
     Dropped,
 }
 
@@ -199,8 +200,8 @@ pub struct Projection {
     pub steps: Keep,
     /// What is kept of `dtype`.
     pub dtype: Keep,
-    /// What else shapes the graph and stands in no field of the signature, such as the precision of
-    /// one stage.
+    /// What shapes the graph and is in no field of the signature, such as the precision of one
+    /// stage.
     pub extra: String,
 }
 
@@ -210,8 +211,8 @@ impl Projection {
         Self::default()
     }
 
-    /// The projection of a denoising step whose scale, scheduler and steps are runtime inputs: the
-    /// model's architecture, guided or not.
+    /// The projection of a denoising step whose scale, scheduler and steps are runtime inputs. What
+    /// stays is the model's architecture and whether there is guidance.
     pub fn step_graph(architecture: Digest) -> Self {
         Self {
             model_id: ModelProjection::Architecture(architecture),
@@ -241,11 +242,11 @@ pub enum ProjectedCfg {
     Scale(f64),
     /// Whether there is guidance.
     Guided(bool),
-    /// Nothing of it.
+    /// The scale was dropped.
     Dropped,
 }
 
-/// What of a signature shapes a graph; a field that was dropped is `None`.
+/// The part of a signature that shapes a graph; a field that was dropped is `None`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ProjectedSignature {
     /// The model or its architecture.
@@ -254,7 +255,7 @@ pub struct ProjectedSignature {
     pub input_shape: Option<Vec<u64>>,
     /// The batch.
     pub batch_size: Option<u64>,
-    /// What is left of the cfg scale.
+    /// What the projection kept of the cfg scale.
     pub cfg: ProjectedCfg,
     /// The scheduler.
     pub scheduler: Option<String>,
@@ -293,7 +294,7 @@ impl ProjectedSignature {
 /// Why a size cannot be padded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ShapeError {
-    /// A side of no length.
+    /// One of the sides is 0.
     #[error("a picture of {width_px}x{height_px} px has no pixels")]
     Zero {
         /// The width asked for.
@@ -301,10 +302,10 @@ pub enum ShapeError {
         /// The height asked for.
         height_px: u64,
     },
-    /// The multiple would give latents of a fraction of a cell.
+    /// The multiple is no multiple of 8, so a side of the latents would not be a whole number.
     #[error("{0} px is no padding multiple: a multiple of 8 of at least 8 is wanted")]
     Multiple(u64),
-    /// The padded side is longer than any picture's.
+    /// The padded side would be longer than [`LARGEST_SIDE_PX`].
     #[error(
         "{side_px} px, rounded up to a multiple of {multiple} px, is more than {LARGEST_SIDE_PX} px, which no picture is longer than"
     )]
@@ -324,7 +325,7 @@ pub const LARGEST_SIDE_PX: u64 = 1 << 16;
 ///
 /// # Errors
 /// Where a side is 0, where it would be longer than [`LARGEST_SIDE_PX`] with its padding, and where
-/// the multiple is none of 8.
+/// `multiple` is not a multiple of 8.
 pub fn normalize_shape(size_px: [u64; 2], multiple: u64) -> Result<[u64; 2], ShapeError> {
     if multiple == 0 || !multiple.is_multiple_of(8) {
         return Err(ShapeError::Multiple(multiple));

@@ -1,4 +1,5 @@
-//! How stages were matched, where they came from, and the counters kept over processes.
+//! How well does the cache work? Here are the ways in which a stage can match, the places where an
+//! executable can come from, and the counters that are kept across processes.
 
 use std::collections::BTreeMap;
 
@@ -12,13 +13,13 @@ use crate::record::RecordedSignature;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Match {
-    /// This signature was run before.
+    /// This exact signature was run before.
     Exact,
-    /// Its projection was.
+    /// Another signature with the same projection was run before.
     Equivalent,
-    /// Lowered, then found by its graph key.
+    /// The graph was lowered, then found by its graph key.
     Graph,
-    /// Found nowhere.
+    /// The graph was found nowhere.
     Compiled,
 }
 
@@ -37,11 +38,11 @@ impl std::fmt::Display for Match {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Source {
-    /// This process had it loaded.
+    /// This process already had it loaded.
     Memory,
-    /// The store.
+    /// It was loaded from the store.
     Disk,
-    /// A fallback store.
+    /// It was loaded from a fallback store.
     Fallback,
     /// It was compiled.
     Compiled,
@@ -58,17 +59,17 @@ pub struct Use {
     pub matched: Match,
     /// Where it came from.
     pub source: Source,
-    /// The request, where there was one; remembered with the record, for level 1.
+    /// The request, where there was one. It is recorded for level 1.
     pub signature: Option<RecordedSignature>,
-    /// The time of the load, where it was loaded.
+    /// How long loading took, where it was loaded.
     pub load_seconds: Option<f64>,
-    /// The time of the compile, where it was compiled.
+    /// How long compiling took, where it was compiled.
     pub compile_seconds: Option<f64>,
-    /// How often it happened, each time alike; 1 for a load or a compile.
+    /// How many identical uses this value stands for; 1 for a load or a compile.
     pub times: u64,
 }
 
-/// Counts that belong to no single use; added to those of the store.
+/// Counts that belong to no single use. They are added to the store's statistics.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Counters {
@@ -76,7 +77,7 @@ pub struct Counters {
     pub misses: u64,
     /// Compiles that failed.
     pub failed_compiles: u64,
-    /// Waits for a compile in another thread or process.
+    /// How often a request waited for a compile in another thread or process.
     pub single_flight_waits: u64,
     /// Entries removed to keep the limit.
     pub evictions: u64,
@@ -84,7 +85,8 @@ pub struct Counters {
     pub quarantined: u64,
 }
 
-/// Hits by how they matched and by where they came from; each hit counts once in either half.
+/// Hits, counted by how they matched and also by where they came from; each hit counts once in each
+/// of the two halves.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Hits {
@@ -114,7 +116,7 @@ pub struct DeviceStatistics {
     pub compiles: u64,
 }
 
-/// What `cache stats` shows: the names are its JSON.
+/// What `cache stats` shows. The names of the fields are those of its JSON.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Statistics {
@@ -130,15 +132,15 @@ pub struct Statistics {
     pub hits: Hits,
     /// Look-ups that found nothing.
     pub misses: u64,
-    /// Compiles that came to an end.
+    /// Compiles that ended with an executable.
     pub compiles: u64,
     /// Compiles that failed.
     pub failed_compiles: u64,
-    /// Waits for a compile in another thread or process.
+    /// How often a request waited for a compile in another thread or process.
     pub single_flight_waits: u64,
     /// The time spent compiling.
     pub compile_seconds: f64,
-    /// The time that compiling would have taken for every hit.
+    /// The compile time that hits saved: for each hit, what compiling its graph took.
     pub compile_seconds_saved: f64,
     /// The time spent loading.
     pub load_seconds: f64,
@@ -176,11 +178,11 @@ impl Default for Statistics {
 }
 
 impl Statistics {
-    /// Counts a use; `compile_seconds` is what compiling this graph took when it was compiled.
+    /// Counts a use; `compile_seconds` is how long the graph took to compile.
     pub(crate) fn count(&mut self, one: &Use, compile_seconds: f64) {
         let device = self.by_device.entry(one.device.clone()).or_default();
-        // A sum that is not finite would be written as null, and none of the statistics could be
-        // read back.
+        // A sum that is not finite would be written as null, and then none of the statistics could
+        // be read back.
         let finite =
             |seconds: Option<f64>| seconds.filter(|seconds| seconds.is_finite()).unwrap_or(0.0);
         self.load_seconds += finite(one.load_seconds);
@@ -208,7 +210,7 @@ impl Statistics {
         self.compile_seconds_saved += finite(Some(compile_seconds * times));
     }
 
-    /// Adds what belongs to no single use.
+    /// Adds counters that belong to no single use.
     pub(crate) fn add(&mut self, counters: &Counters) {
         self.misses += counters.misses;
         self.failed_compiles += counters.failed_compiles;
@@ -217,7 +219,7 @@ impl Statistics {
         self.quarantined += counters.quarantined;
     }
 
-    /// Sets the counters back and keeps what describes the entries.
+    /// Resets the counters, and keeps the figures that describe the entries.
     pub(crate) fn zero(&mut self, since: Timestamp) {
         let by_device = std::mem::take(&mut self.by_device)
             .into_iter()

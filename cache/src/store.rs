@@ -1,4 +1,6 @@
-//! The store: objects under their keys, and an index of graph records beside them.
+//! Which objects and records are stored, and how are they read and changed? A [`Store`] keeps
+//! objects under their keys, and an index of graph records beside them. This file has the types
+//! that callers see; each part of the work has a file of its own in `store/`.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -42,8 +44,8 @@ pub use verify::{Finding, FindingKind, Verified, Verifying};
 
 /// How many objects are recorded with one transaction of the index.
 const STAGED: usize = 256;
-/// How many entries are chosen or removed at a time: a process that is killed leaves no more of
-/// them half removed.
+/// How many entries are chosen or removed at a time. A process that is killed leaves at most this
+/// many of them half removed.
 const BATCH: usize = 512;
 
 /// Where a store is and what may be done with it.
@@ -52,16 +54,17 @@ pub struct StoreOptions {
     /// The cache folder. The store is this folder where preheat made it, else a folder
     /// `preheat-store` in it; it is made when something is first written.
     pub dir: PathBuf,
-    /// Look up, never write.
+    /// Whether the store is only read and never written.
     pub read_only: bool,
-    /// Whose machine code it may hold.
+    /// Whose machine code the store may hold.
     pub trust: Trust,
-    /// How many bytes the objects may take; beyond it, those that are worth least go.
+    /// How many bytes the objects may take. Above this limit, the entries that are worth least are
+    /// removed.
     pub max_bytes: u64,
 }
 
 impl StoreOptions {
-    /// The bytes that objects may take unless told otherwise: 10 GiB.
+    /// How many bytes the objects may take by default: 10 GiB.
     pub const DEFAULT_MAX_BYTES: u64 = 10 << 30;
 
     /// A store in `dir` that is written and bounded by
@@ -75,18 +78,18 @@ impl StoreOptions {
         }
     }
 
-    /// The same, looked up and never written.
+    /// The same options, for a store that is only read.
     #[must_use]
     pub fn read_only(self) -> Self {
         Self { read_only: true, ..self }
     }
 }
 
-/// A store, by its folder. It holds the folder open, and nothing in it, so that any number of
-/// processes can share it.
+/// A store, named by its folder. It keeps the folder open, but no file in it, so that any number of
+/// processes can share the store.
 #[derive(Debug)]
 pub struct Store {
-    /// The folder that was named.
+    /// The folder that the caller named.
     dir: PathBuf,
     /// The store's folder, once there is one.
     root: Mutex<Option<Arc<Folder>>>,
@@ -95,7 +98,7 @@ pub struct Store {
     layout: Layout,
     read_only: bool,
     max_bytes: u64,
-    /// Whether left-overs were swept up already: once is enough.
+    /// Whether this value has removed left-overs of dead processes already: once is enough.
     swept: AtomicBool,
     turns: index::Turns,
 }
@@ -106,7 +109,7 @@ pub struct Store {
 pub enum StoreError {
     /// The store was written by a release that this one cannot follow.
     #[error(
-        "{path:?} is a store of format {found}, and this release reads format {reads}: it takes {reader}"
+        "{path:?} is a store of format {found}, and this release reads format {reads}: {reader} can read it"
     )]
     NewerFormat {
         /// The store's folder.
@@ -126,8 +129,8 @@ pub enum StoreError {
         /// What it holds instead.
         reason: String,
     },
-    /// Somebody else could have written what the store holds, and machine code from anybody is not
-    /// run.
+    /// A user who is not trusted could have written what the store holds. Machine code from such a
+    /// user is not run.
     #[error(
         "{cause}, so others could have changed the machine code in the cache: the cache is not used"
     )]
@@ -159,13 +162,13 @@ pub enum StoreError {
         /// The error.
         cause: io::Error,
     },
-    /// The store was opened for reading alone.
+    /// The store was opened for reading only.
     #[error("{path:?} is opened for reading alone")]
     ReadOnly {
         /// The store's folder.
         path: PathBuf,
     },
-    /// The limit on the store's size leaves no room for an object.
+    /// The limit on the store's size leaves no room for this object.
     #[error(
         "the executable of graph {} takes {stored_bytes} bytes, and the limit of {max_bytes} leaves no room for it: {}",
         key.short(),
@@ -178,10 +181,10 @@ pub enum StoreError {
         stored_bytes: u64,
         /// The limit.
         max_bytes: u64,
-        /// What stays: it is pinned, in use, or worth more.
+        /// The bytes of the objects that stay, because they are pinned, in use, or worth more.
         kept_bytes: u64,
     },
-    /// The index cannot be had; objects are found by their keys all the same.
+    /// The index cannot be used. Objects are still found by their keys.
     #[error("the index {path:?} cannot be used: {cause}")]
     IndexUnavailable {
         /// The index.
@@ -199,14 +202,14 @@ pub enum StoreError {
     },
 }
 
-/// Why the index cannot be had.
+/// Why the index cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum IndexCause {
-    /// Other processes kept it for the whole wait.
+    /// Other processes held the index for the whole wait.
     #[error("other processes kept it busy for {0:.1?}")]
     Busy(Duration),
-    /// Something else than a working preheat holds a lock of it.
+    /// A lock of the index is held by something other than a working preheat process.
     #[error(
         "{path:?} was held locked for {waited:.1?} without a sign of work, by another program or by a preheat that hangs"
     )]
@@ -216,17 +219,18 @@ pub enum IndexCause {
         /// How long it was waited for.
         waited: Duration,
     },
-    /// There is none, and this store is opened for reading alone: sled cannot be read without being
-    /// written.
+    /// There is no index yet, and this store is opened for reading only: sled cannot read an index
+    /// without writing to it.
     #[error("the store is read-only, and an index cannot be opened without writing")]
     ReadOnly,
-    /// It is damaged. It is made anew from the objects where that is possible.
+    /// The index is damaged. It is built anew from the objects where that is possible.
     #[error("it is damaged: {0}")]
     Damaged(String),
     /// The file system refused.
     #[error("{0}")]
     Io(io::Error),
-    /// The database, or what it needs of the system, does not work; what is stored is not to blame.
+    /// The database fails, or something that it needs from the system does. The stored data is not
+    /// the cause.
     #[error("{0}")]
     Failed(String),
 }
@@ -236,9 +240,9 @@ pub enum IndexCause {
 pub enum Lookup {
     /// An object whose checksum held.
     Hit(Box<LoadedObject>),
-    /// Nothing.
+    /// The store has nothing under this key.
     Absent,
-    /// Something that failed a check, and is now in quarantine: a miss with a warning.
+    /// The file failed a check and is in quarantine now. This counts as a miss, with a warning.
     Damaged {
         /// What the check said.
         reason: ObjectError,
@@ -248,7 +252,7 @@ pub enum Lookup {
 /// An object, read and checked.
 #[derive(Debug)]
 pub struct LoadedObject {
-    /// Its record, as of the compile; the index has the current statistics.
+    /// The record, as it was when the graph was compiled; the index has the current statistics.
     pub record: GraphRecord,
     /// The machine code.
     pub payload: Vec<u8>,
@@ -286,23 +290,23 @@ impl LoadedObject {
     }
 }
 
-/// How removing one entry ended.
+/// The result of removing one entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Removal {
-    /// It is gone; so many bytes are free.
+    /// The entry is removed, and its bytes are free.
     Removed {
         /// The length of its object.
         stored_bytes: u64,
     },
-    /// There was none.
+    /// There was no such entry.
     Absent,
-    /// A process is loading it; it stays.
+    /// A process is loading the entry, so it stays.
     InUse,
 }
 
 impl Store {
-    /// Opens the store in a folder, which need not be there yet. Nothing is made; a store of a
-    /// release that did not mark its folder is marked.
+    /// Opens the store in a folder, which does not have to exist yet. Nothing is created. A store
+    /// that was made by a release without marks is marked now.
     pub fn open(options: StoreOptions) -> Result<Self, StoreError> {
         let StoreOptions { dir, read_only, trust, max_bytes } = options;
         let layout = Layout::relative();
@@ -318,18 +322,18 @@ impl Store {
         Layout::new(self.held().map_or_else(|| self.dir.clone(), |root| root.path().to_owned()))
     }
 
-    /// The folder that was named when it was opened; [`layout`](Self::layout) tells where in it the
-    /// store is.
+    /// The folder that was named when the store was opened; [`layout`](Self::layout) tells where in
+    /// it the store is.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// Whether there is a store by now.
+    /// Whether the store exists by now.
     pub fn exists(&self) -> bool {
         self.root().is_ok_and(|root| root.is_some())
     }
 
-    /// Whether it is opened for reading alone.
+    /// Whether the store is opened for reading only.
     pub fn is_read_only(&self) -> bool {
         self.read_only
     }
@@ -339,11 +343,12 @@ impl Store {
         self.max_bytes
     }
 
-    /// Stores the machine code of a graph, over any that is there: first the object, then its
-    /// record. What is worth least goes before, as far as the limit on the store's size demands.
+    /// Stores the machine code of a graph, in place of any that is there: first the object, then
+    /// its record. Before that, as far as the limit on the store's size demands, the entries that
+    /// are worth least are removed.
     ///
-    /// Where only the index fails, the object is stored, the error is
-    /// [`StoreError::IndexUnavailable`], and the record is made up for when the key is next
+    /// Where only the index fails, the object is stored and the error is
+    /// [`StoreError::IndexUnavailable`]. The missing record is added when the key is next
     /// [committed](Self::commit) or the index is rebuilt.
     pub fn put(
         &self,
@@ -356,7 +361,7 @@ impl Store {
             .ok_or_else(|| StoreError::ReadOnly { path: self.dir().to_owned() })
     }
 
-    /// Stores several graphs as [`put`](Self::put) does each, with few transactions of the index
+    /// Stores several graphs, each as [`put`](Self::put) does, with few transactions of the index
     /// for all of them.
     pub fn put_all<'a>(
         &self,
@@ -383,8 +388,9 @@ impl Store {
         Ok(infos)
     }
 
-    /// Puts objects that are written where they belong, and records them, in one transaction of the
-    /// index. The first error is that of all of them, though the others are stored.
+    /// Moves objects that are already written to their final paths and records them, in one
+    /// transaction of the index. Where one of them fails, the first error is returned, although the
+    /// others are stored.
     fn store_staged(
         &self,
         mut staged: Vec<objects::Staged>,
@@ -407,9 +413,9 @@ impl Store {
         }
     }
 
-    /// Takes the right to compile a key. `waiting` is asked every few milliseconds while another
-    /// has it, with the time waited and who it is. After a wait ([`CompileLock::waited`]), the
-    /// object may be there.
+    /// Takes the right to compile a key. While another process has it, `waiting` is called every
+    /// few milliseconds with the time waited so far and the holder. After a wait
+    /// ([`CompileLock::waited`]), the object may have been stored.
     pub fn compile_lock(
         &self,
         key: &GraphKey,
@@ -420,7 +426,7 @@ impl Store {
         CompileLock::take(&root, &path, waiting).map_err(|cause| self.write_error(&path, cause))
     }
 
-    /// The program of a key: from the index, else from the object.
+    /// The program of a key: from the index, or else from the object.
     pub fn program(&self, key: &GraphKey) -> Result<Option<Program>, StoreError> {
         match self.indexed_program(key) {
             Ok(Some(program)) => return Ok(Some(program)),
@@ -435,12 +441,12 @@ impl Store {
         }
     }
 
-    /// Removes an entry, object and record, unless a process is loading it.
+    /// Removes an entry, both object and record, unless a process is loading it.
     pub fn remove(&self, key: &GraphKey) -> Result<Removal, StoreError> {
         Ok(self.remove_all(std::slice::from_ref(key))?.pop().unwrap_or(Removal::Absent))
     }
 
-    /// Removes several entries as [`remove`](Self::remove) does each, with one transaction of the
+    /// Removes several entries, each as [`remove`](Self::remove) does, with one transaction of the
     /// index for all of them.
     pub fn remove_all(&self, keys: &[GraphKey]) -> Result<Vec<Removal>, StoreError> {
         let removals = self.remove_where(keys, |_| true)?;
@@ -449,7 +455,7 @@ impl Store {
 }
 
 impl Store {
-    /// As the free function, of a path within the store's folder.
+    /// Calls the free function of this name with the full path of a path within the store's folder.
     fn write_error(&self, path: &Path, cause: io::Error) -> StoreError {
         write_error(&self.layout().root().join(path), cause)
     }
@@ -459,7 +465,7 @@ impl Store {
     }
 }
 
-/// Sorts a failure to write by what can be done about it.
+/// Sorts write errors by what a user can do about them.
 fn write_error(path: &Path, cause: io::Error) -> StoreError {
     if let Some(distrust) = Distrust::of(&cause) {
         return StoreError::Untrusted { cause: distrust.clone() };
@@ -480,7 +486,7 @@ fn read_error(path: &Path, cause: io::Error) -> StoreError {
     }
 }
 
-/// The keys among the digests of an iterator of names.
+/// The graph key that a file name spells, if it is the name of one.
 fn key_of_name(name: &std::ffi::OsStr) -> Option<GraphKey> {
     name.to_str()?.parse::<Digest>().ok().map(GraphKey)
 }

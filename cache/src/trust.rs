@@ -1,14 +1,14 @@
 //! Who could have written a file that is about to be run?
 //!
-//! A checksum finds damage and not malice: whoever may write to a store can also write the hashes
-//! that go with his machine code. So the answer comes from the file system: machine code is taken
-//! from folders and files that belong to the user of this process or to root, and that nobody else
-//! may write, be it by their mode or by their access list. A store that several users share is a
-//! decision ([`Trust::Shared`]): its users then trust everybody who may write to its folder, and
-//! nobody else.
+//! A checksum finds damage but not malice: whoever may write to a store can also write the hashes
+//! that go with their machine code. So the answer comes from the file system. Machine code is taken
+//! only from folders and files that belong to the user of this process or to root, and that nobody
+//! else may write to, neither by their mode nor by their access list. To share a store between
+//! users is a decision ([`Trust::Shared`]): its users then trust everybody who may write to its
+//! folder, and nobody else.
 //!
-//! Folders above the store are not looked at: somebody who can only replace the store's folder
-//! cannot change the owner of the replacement.
+//! Folders above the store are not checked: somebody who can replace the store's folder cannot make
+//! the replacement belong to this user.
 
 use std::fmt;
 use std::io;
@@ -26,12 +26,12 @@ pub(crate) use acl::tests::list_with;
 /// Whose machine code a store may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Trust {
-    /// That of this user and of root: nobody else may write to the store. Folders are made with the
-    /// mode 0700.
+    /// Only the machine code of this user and of root: nobody else may write to the store. Folders
+    /// are made with the mode 0700.
     #[default]
     Private,
-    /// That of everybody who is in the group of the store's folder, or whom its access list lets
-    /// write: folders are made with the mode 2770, files with 0660.
+    /// Also that of everybody in the group of the store's folder, and of everybody whom its access
+    /// list lets write. Folders are made with the mode 2770, files with 0660.
     Shared,
 }
 
@@ -51,12 +51,12 @@ pub struct Distrust {
 pub enum DistrustReason {
     /// It belongs to another user.
     Owner(u32),
-    /// A group that has other members, or unknown ones, may write it. In a shared store: one that
-    /// may not write to the store's folder.
+    /// A group that has other members, or unknown ones, may write to it. In a shared store, this is
+    /// a group that may not write to the store's folder.
     Group(u32),
-    /// Another user may write it, by its access list.
+    /// Another user may write to it, by its access list.
     User(u32),
-    /// Every user of the machine may write it.
+    /// Every user of the machine may write to it.
     Everyone,
 }
 
@@ -73,26 +73,26 @@ impl fmt::Display for DistrustReason {
     }
 }
 
-/// Somebody who may write something and is neither its owner nor just anybody.
+/// A user or a group that has the right to write without being the owner or all users.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Writer {
     User(u32),
     Group(u32),
 }
 
-/// Something that is open.
+/// An open folder or file.
 #[cfg(unix)]
 pub(crate) trait Handle: std::os::fd::AsFd {}
 #[cfg(unix)]
 impl<T: std::os::fd::AsFd> Handle for T {}
 
-/// Something that is open.
+/// An open folder or file.
 #[cfg(not(unix))]
 pub(crate) trait Handle {}
 #[cfg(not(unix))]
 impl<T> Handle for T {}
 
-/// What the file system tells of a folder or a file.
+/// What the file system says about a folder or a file.
 pub(crate) struct Told<'a, H> {
     pub(crate) metadata: &'a Metadata,
     pub(crate) handle: &'a H,
@@ -103,7 +103,7 @@ impl<H: Handle> Told<'_, H> {
         writers(self.metadata, || acl::of(self.handle))
     }
 
-    /// Those who share the store of which this is the folder.
+    /// The users and groups that share the store; `self` is the store's folder.
     fn sharing(&self) -> Vec<Writer> {
         let mut sharing = self.writers();
         #[cfg(unix)]
@@ -113,7 +113,8 @@ impl<H: Handle> Told<'_, H> {
 }
 
 impl Trust {
-    /// Refuses what somebody else could have written. `folder` is the store's.
+    /// Refuses a folder or file that somebody else could have written to. `folder` is the store's
+    /// folder.
     pub(crate) fn check(
         self,
         path: impl FnOnce() -> PathBuf,
@@ -129,7 +130,8 @@ impl Trust {
         }
     }
 
-    /// `writers` may write what the metadata tell of, `sharing` may write to the store's folder.
+    /// `writers` gives those who may write to the folder or file, and `sharing` those who may write
+    /// to the store's folder.
     #[cfg(unix)]
     fn reason(
         self,
@@ -146,7 +148,7 @@ impl Trust {
         if self == Self::Private && uid != me && uid != 0 {
             return Some(DistrustReason::Owner(uid));
         }
-        // Where the umask is 0002, each user has a group of his own, which stands for the user.
+        // Where the umask is 0002, each user has a group of their own, which counts as the user.
         let of_one = |gid| group::is_of_one_user(gid, uid) || group::is_of_one_user(gid, me);
         let mut others = writers();
         others.retain(|writer| match writer {
@@ -163,7 +165,8 @@ impl Trust {
         })
     }
 
-    /// Elsewhere the access lists of a user's profile keep others out, and no mode tells of them.
+    /// On other systems, the access lists of a user's profile keep other users out, and the mode
+    /// says nothing about them.
     #[cfg(not(unix))]
     fn reason(
         self,
@@ -175,11 +178,12 @@ impl Trust {
     }
 }
 
-/// Those who may write, by the mode and the access list, but for the owner and all others.
+/// Those who may write, by the mode and the access list, without the owner and without "everybody".
 #[cfg(unix)]
 fn writers(metadata: &Metadata, acl: impl FnOnce() -> Option<Vec<u8>>) -> Vec<Writer> {
     use cap_std::fs::MetadataExt as _;
-    // Where there is a list, these bits are its mask: without them nobody has the right by it.
+    // If there is an access list, these bits are its mask: without them, the list gives nobody the
+    // right to write.
     if metadata.mode() & 0o020 == 0 {
         return Vec::new();
     }
@@ -193,13 +197,14 @@ fn writers(_metadata: &Metadata, _acl: impl FnOnce() -> Option<Vec<u8>>) -> Vec<
 }
 
 impl Distrust {
-    /// The reason in an error that [`Trust::check`] made.
+    /// The reason in an error that [`Trust::check`] returned.
     pub(crate) fn of(error: &io::Error) -> Option<&Self> {
         error.get_ref()?.downcast_ref()
     }
 
-    /// Whether anybody but this user and root could have written what lies at `path`. Links are
-    /// followed. `None` where nobody could, and where nothing can be told.
+    /// Why what lies at `path` could have been written by somebody other than this user and root.
+    /// Links are followed. `None` where nobody else could have written it, and where the system
+    /// does not tell.
     pub fn of_path(path: &Path) -> Option<Self> {
         let metadata = std::fs::metadata(path).ok().map(Metadata::from_just_metadata)?;
         let writers = || writers(&metadata, || acl::of_path(path));

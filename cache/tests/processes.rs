@@ -1,11 +1,8 @@
-//! Several processes, one store: nothing is lost and nothing fails.
+//! Can several processes use one store without losing anything and without failures?
 //!
-//! A test that is told a folder by its environment is a worker; the test proper starts this very
-//! binary as its workers.
-#![expect(
-    clippy::unwrap_used,
-    reason = "what a test needs and cannot have is a failure of the test"
-)]
+//! A test whose environment names a folder is a worker. The actual test starts this same binary for
+//! its workers.
+#![expect(clippy::unwrap_used, reason = "a test fails if it cannot have what it needs")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
@@ -48,7 +45,7 @@ fn signature(worker: u64, round: u64) -> RecordedSignature {
     }
 }
 
-/// The folder and the number of a worker, where this process is one.
+/// The folder and the number of the worker, if this process is one.
 fn role() -> Option<(PathBuf, u64)> {
     Some((std::env::var_os(FOLDER)?.into(), std::env::var(WORKER).ok()?.parse().ok()?))
 }
@@ -74,7 +71,8 @@ fn opening_recording_and_closing_loses_nothing() {
     if let Some((folder, worker)) = role() {
         for round in 0..ROUNDS {
             let store = store(&folder);
-            // In turn a graph of its own, and one that all share.
+            // In every second round, the graph is one of the worker's own; in the others, all
+            // workers share it.
             let number = if round % 2 == 0 { 1000 + worker * ROUNDS + round } else { round % 5 };
             let inputs = inputs(number);
             let record = GraphRecord::new("denoiser", "cpu", &inputs);
@@ -84,7 +82,8 @@ fn opening_recording_and_closing_loses_nothing() {
                 device: "cpu".into(),
                 matched: Match::Exact,
                 source: Source::Disk,
-                // A record keeps some signatures only; each of these has a graph of its own, too.
+                // A record keeps only some signatures, so each signature also has a graph of its
+                // own.
                 signature: Some(signature(worker, round / 2)),
                 load_seconds: Some(1.0),
                 compile_seconds: None,
@@ -173,7 +172,7 @@ fn a_dead_process_gives_its_lock_up() {
     assert!(lock.waited().is_some());
 }
 
-/// Runs a worker in a mount namespace of its own, where `folder` is a file system of 3 MB.
+/// Runs a worker in a separate mount namespace, in which `folder` is a file system of 3 MB.
 #[cfg(target_os = "linux")]
 fn run_on_small_disk(test: &str, folder: &Path) -> std::process::ExitStatus {
     let script =
@@ -203,7 +202,7 @@ fn a_full_disk_is_an_error_and_what_was_stored_stays() {
         let error = loop {
             let number = stored.len() as u64;
             let inputs = inputs(number);
-            // Bytes that do not compress.
+            // These bytes do not compress.
             let mut code = vec![0; 200_000];
             blake3::Hasher::new().update(&number.to_le_bytes()).finalize_xof().fill(&mut code);
             let record = GraphRecord::new("denoiser", "cpu", &inputs);
@@ -218,7 +217,7 @@ fn a_full_disk_is_an_error_and_what_was_stored_stays() {
             "{} stored, then {error}",
             stored.len()
         );
-        // Not a byte is left: the index says so, and nothing that was stored is lost.
+        // Not one byte is free: the index reports an error, and nothing that was stored is lost.
         let filler = folder.join("filler");
         let mut file = std::fs::File::create(&filler).unwrap();
         while std::io::Write::write(&mut file, &[1; 512]).is_ok() {}
@@ -251,8 +250,8 @@ fn a_full_disk_is_an_error_and_what_was_stored_stays() {
             std::fs::read_dir(store.layout().tmp()).unwrap().next().is_none(),
             "nothing half written stays"
         );
-        // Clearing frees the objects before it asks the index, which needs half a megabyte to write
-        // anything.
+        // Clearing removes objects before it uses the index, because the index needs half a
+        // megabyte to write anything.
         assert_eq!(store.clear().unwrap().removed, stored.len() as u64);
         store.commit(&[], &Counters { misses: 1, ..Counters::default() }).unwrap();
         let statistics = store.statistics().unwrap();

@@ -1,4 +1,5 @@
-//! What a thread changes, for tests: they end the process before a change, and list all of them.
+//! Which files does a thread change, and in which order? Tests end the process before a chosen
+//! change, or list all changes.
 
 use std::cell::RefCell;
 use std::io;
@@ -27,13 +28,13 @@ thread_local! {
     static JOURNAL: RefCell<Journal> = RefCell::default();
 }
 
-/// Ends the process before the change of this number, as if it were killed: nothing is dropped,
-/// flushed or tidied up.
+/// Ends the process before the change with this number, as if it were killed: nothing is dropped,
+/// flushed or cleaned up.
 pub(crate) fn kill_before(number: usize) {
     JOURNAL.with_borrow_mut(|journal| journal.until_kill = Some(number));
 }
 
-/// What `work` changes, in order.
+/// The changes that `work` makes, in order.
 pub(crate) fn of(work: impl FnOnce()) -> Vec<Change> {
     JOURNAL.with_borrow_mut(|journal| journal.changes = Some(Vec::new()));
     work();
@@ -56,23 +57,23 @@ pub(super) fn note(change: impl FnOnce() -> Change) {
 /// What a file system may be unable to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Refused {
-    /// To let two names change places: ecryptfs, NFS, and older ones.
+    /// To exchange two names: ecryptfs, NFS and older file systems cannot.
     Exchange,
-    /// To rename a folder: overlayfs, of folders that come with a container's image.
+    /// To rename a folder: overlayfs cannot, for folders that come with a container's image.
     RenamedFolder,
 }
 
-/// Has the file system refuse something, from now on.
+/// Makes the file system refuse something, from now on.
 pub(crate) fn refuse(what: Refused) {
     JOURNAL.with_borrow_mut(|journal| journal.refused = Some(what));
 }
 
-/// Ends that.
+/// Ends all such refusals.
 pub(crate) fn allow_all() {
     JOURNAL.with_borrow_mut(|journal| journal.refused = None);
 }
 
-/// What the file system answers to something that it may refuse.
+/// The result that the file system gives for something that it may refuse.
 pub(super) fn attempt(what: Refused) -> io::Result<()> {
     let number = match what {
         Refused::Exchange => 22,

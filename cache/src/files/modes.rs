@@ -12,9 +12,9 @@ use crate::layout::Layout;
 use crate::trust::Trust;
 
 impl Folder {
-    /// Sets the modes that go with the store's trust, where this user may: only trusted users keep
-    /// the right to write, and in a shared store all of them get it, by the group of its folder.
-    /// What has no name that a store gives is left as it is.
+    /// Sets the modes that go with the store's trust, as far as this user may. Only trusted users
+    /// keep the right to write; in a shared store all of them get it, through the group of the
+    /// store's folder. Files with names that a store does not give are left as they are.
     pub(crate) fn settle_modes(&self, path: &Path) -> io::Result<()> {
         let (folder, name) = self.parent(path)?;
         let metadata = folder.symlink_metadata(name)?;
@@ -35,9 +35,9 @@ impl Folder {
         Ok(())
     }
 
-    /// In a shared store: gives one thing of this user's to the group of the store's folder, whose
-    /// members alone are trusted. Where this user may not, its group keeps it, and others are told
-    /// of that when they read it.
+    /// In a shared store, gives one file or folder of this user's to the group of the store's
+    /// folder, since only that group's members are trusted. Where this user may not do so, the file
+    /// keeps its group, and others get an error when they read it.
     #[cfg(unix)]
     fn join_group(&self, folder: &Dir, name: &OsStr, metadata: &Metadata) -> io::Result<()> {
         use cap_std::fs::MetadataExt as _;
@@ -60,9 +60,9 @@ impl Folder {
         Ok(())
     }
 
-    /// The mode of something of this user's that others than those it trusts may write to, and the
-    /// mode that [`settle_modes`](Self::settle_modes) would give it; an empty path is the folder
-    /// itself.
+    /// The mode of a file or folder of this user's that users who are not trusted may write to, and
+    /// the mode that [`settle_modes`](Self::settle_modes) would give it. An empty path stands for
+    /// the store's folder.
     #[cfg(unix)]
     pub(crate) fn tightened(&self, path: &Path) -> Option<(u32, u32)> {
         use cap_std::fs::MetadataExt as _;
@@ -87,7 +87,7 @@ impl Folder {
         settle(&self.dir, OsStr::new("."), &self.metadata()?, self.trust)
     }
 
-    /// The mode of a new file: the umask takes its part of it.
+    /// Sets the mode of a new file; the umask still applies.
     pub(super) fn with_mode(&self, options: &mut OpenOptions) {
         #[cfg(unix)]
         {
@@ -135,7 +135,7 @@ pub(crate) fn make_folder(within: &Dir, name: &OsStr, trust: Trust) -> io::Resul
     Ok(())
 }
 
-/// Gives one thing of this user's the mode that goes with `trust`.
+/// Gives one file or folder of this user's the mode that goes with `trust`.
 #[cfg(unix)]
 fn settle(within: &Dir, name: &OsStr, metadata: &Metadata, trust: Trust) -> io::Result<()> {
     use cap_std::fs::{MetadataExt as _, Permissions, PermissionsExt as _};
@@ -154,7 +154,7 @@ fn settle(within: &Dir, name: &OsStr, metadata: &Metadata, trust: Trust) -> io::
     within.set_permissions(name, Permissions::from_mode(wanted))
 }
 
-/// The mode without the right of anybody but the owner to write.
+/// The mode without the right to write for anybody but the owner.
 #[cfg(unix)]
 fn tightened(mode: u32) -> u32 {
     mode & !0o022

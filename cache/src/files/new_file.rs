@@ -1,4 +1,5 @@
-//! A file that is being written, under a name that does not last.
+//! How does a file get its content before it gets its final name? It is written under a temporary
+//! name first.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -9,7 +10,7 @@ use super::Folder;
 #[cfg(test)]
 use super::journal;
 
-/// A file that is being written, under a name that does not last.
+/// A file that is being written, under a temporary name.
 #[derive(Debug)]
 pub(crate) struct NewFile {
     pub(super) folder: Arc<Folder>,
@@ -27,19 +28,19 @@ impl NewFile {
         &mut self.file
     }
 
-    /// Whether its name still leads to it.
+    /// Whether its name still leads to this file.
     pub(crate) fn is_still_named(&self) -> bool {
         self.folder.names(&self.path, &self.file)
     }
 
-    /// Makes its content last.
+    /// Syncs its content, so that it survives a power cut.
     pub(crate) fn sync(&self) -> io::Result<()> {
         #[cfg(test)]
         journal::note(|| journal::Change::Synced(self.folder.full(&self.path)));
         self.file.sync_all()
     }
 
-    /// Gives it its name, in place of what has it.
+    /// Gives the file its final name, in place of any file that has this name.
     pub(crate) fn persist(mut self, to: &Path) -> io::Result<()> {
         self.folder.rename(&self.path, to)?;
         self.stays = true;

@@ -1,8 +1,9 @@
-//! Reading objects: once from front to back, with a hash over all that is read.
+//! Is this object intact, and what is in it? An object is read once, from front to back, and
+//! everything that is read is hashed.
 //!
-//! The machine code is decompressed piece by piece while it is read, so that an object takes the
-//! memory of its machine code and no more, and none of that where it is only checked. It is handed
-//! out once the hash at the end of the file held.
+//! The machine code is decompressed piece by piece while it is read. So loading an object takes the
+//! memory of its machine code and little more, and checking it takes none of that. The machine code
+//! is returned only after the hash at the end of the file was found to be right.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -13,14 +14,14 @@ use crate::key::GraphKey;
 use crate::program::{self, ProgramFormat};
 use crate::record::{GraphRecord, ObjectInfo, ProgramInfo, RecordStatistics};
 
-/// Decompression starts with at most this many bytes for each stored one, so that a forged length
-/// reserves no memory to speak of.
+/// The room that is reserved before decompression is at most this many times the stored length, so
+/// that a forged length cannot reserve much memory.
 const TRUSTED_RATIO: u64 = 64;
-/// What a frame may ask a decoder to keep of what it gave: 32 MiB. At
-/// [`ZSTD_LEVEL`](super::ZSTD_LEVEL) it is 2 MiB.
+/// The most output that a frame may ask a decoder to keep as its window: 32 MiB. At
+/// [`ZSTD_LEVEL`](super::ZSTD_LEVEL), frames ask for 2 MiB.
 const WINDOW_LOG_MAX: u32 = 25;
 
-/// An object whose checksums held.
+/// An object whose checksums were right.
 #[derive(Debug)]
 pub(crate) struct Loaded {
     pub(crate) record: GraphRecord,
@@ -28,7 +29,7 @@ pub(crate) struct Loaded {
     pub(crate) payload: Vec<u8>,
 }
 
-/// Reads a whole object, and checks it before anything of it is returned.
+/// Reads a whole object, and checks it before any of it is returned.
 pub(crate) fn load(file: &mut File, key: &GraphKey) -> Result<Loaded, ObjectError> {
     let file_bytes = file.metadata()?.len();
     let whole =
@@ -39,9 +40,9 @@ pub(crate) fn load(file: &mut File, key: &GraphKey) -> Result<Loaded, ObjectErro
     Ok(Loaded { record, program, payload })
 }
 
-/// Checks all of an object: its checksums, its record, its program, its machine code, and that its
-/// key is that of what its record says it was compiled from. The program is returned unless it is
-/// long.
+/// Checks everything in an object: its checksums, its record, its program, its machine code, and
+/// that its key follows from what its record says it was compiled from. The program is returned
+/// unless it is long.
 pub(crate) fn verify(
     file: &mut File,
     key: &GraphKey,
@@ -50,14 +51,14 @@ pub(crate) fn verify(
     Opened::new(file, file_bytes)?.verify(key, true)
 }
 
-/// Reads and checks the record alone.
+/// Reads and checks only the record.
 pub(crate) fn read_header(file: &mut File) -> Result<GraphRecord, ObjectError> {
     let file_bytes = file.metadata()?.len();
     Opened::new(file, file_bytes)?.record(None)
 }
 
-/// Reads the record and the stored program unless it is long, and nothing of the machine code. The
-/// record is checked; the program shows by its digest.
+/// Reads the record, and the stored program unless it is long, but no machine code. The record is
+/// checked here; the caller checks the program by its digest.
 pub(crate) fn read_program(
     file: &mut File,
 ) -> Result<(GraphRecord, Option<ProgramFrame>), ObjectError> {
@@ -73,13 +74,13 @@ pub(crate) fn read_program(
 }
 
 impl Prelude {
-    /// Whether its program is not to be held in memory.
+    /// Whether its program is too long to be held in memory.
     fn has_long_program(&self) -> bool {
         self.program_bytes > HELD_PROGRAM_BYTES
             || self.program_stored_bytes > 2 * HELD_PROGRAM_BYTES
     }
 
-    /// Reads the program's frame; its format is the record's to tell.
+    /// Reads the program's frame. The program's format is in the record, not in the frame.
     fn program_frame(&self, from: &mut dyn Read) -> Result<ProgramFrame, ObjectError> {
         let mut frame = Vec::new();
         from.take(self.program_stored_bytes).read_to_end(&mut frame)?;
@@ -87,7 +88,7 @@ impl Prelude {
     }
 }
 
-/// An object that is read from front to back, once the hash of its header held.
+/// An object whose header was checked against its hash, and whose other parts are still to be read.
 pub(crate) struct Opened<R> {
     from: Hashing<R>,
     header: Vec<u8>,
@@ -102,13 +103,13 @@ impl<R: Read> Opened<R> {
         Ok(Self { from, header, prelude, file_bytes })
     }
 
-    /// Its record; where a key was asked for, it must name it.
+    /// Its record. If a key is given, the record has to name that key.
     pub(crate) fn record(&self, key: Option<&GraphKey>) -> Result<GraphRecord, ObjectError> {
         decode_header(&self.header, &self.prelude, self.file_bytes, key)
     }
 
-    /// Refuses an object of which a part is said to give more than `ratio` times the whole file,
-    /// and more than `least_bytes`.
+    /// Refuses an object if one of its parts claims to decompress to more than `ratio` times the
+    /// length of the file and to more than `least_bytes`.
     pub(crate) fn check_ratio(&self, ratio: u64, least_bytes: u64) -> Result<(), ObjectError> {
         let most = least_bytes.max(self.file_bytes.saturating_mul(ratio));
         let parts =
@@ -119,7 +120,7 @@ impl<R: Read> Opened<R> {
         }
     }
 
-    /// See [`verify`]. Without `patience`, nothing is read behind the first part that is wrong.
+    /// See [`verify`]. Without `patience`, nothing is read after the first part that is wrong.
     pub(crate) fn verify(
         self,
         key: &GraphKey,
@@ -158,8 +159,8 @@ impl<R: Read> Opened<R> {
         }
     }
 
-    /// Reads the rest of an object; `program` and `payload` make of its parts what the caller
-    /// needs, which is returned once all checksums held.
+    /// Reads the rest of an object. `program` and `payload` turn its parts into what the caller
+    /// needs, which is returned only if all checksums are right.
     fn read<P, T>(
         mut self,
         key: Option<&GraphKey>,
@@ -177,7 +178,8 @@ impl<R: Read> Opened<R> {
         if !patience && let Some(Err(error)) = program {
             return Err(error);
         }
-        // Whatever came of it: bytes that are not those that were written are called that.
+        // The rest of the part is read whatever the result was, so that damaged bytes are reported
+        // as a wrong checksum.
         io::copy(&mut stored, &mut io::sink())?;
         let mut stored = self.from.by_ref().take(prelude.payload_stored_bytes);
         let payload = unpack(
@@ -208,12 +210,12 @@ impl<R: Read> Opened<R> {
     }
 }
 
-/// Whether a long frame gives the program of a record, as far as that can be told without holding
-/// it.
+/// Whether a long frame contains the program of a record, as far as this can be found without
+/// holding the program in memory.
 ///
-/// The digest of a format that is hashed as it is can be told. That of another needs the whole
-/// program: there it is only found that the frame gives as many bytes as it should. Whoever uses
-/// the program makes its key from it, so another is not taken for it.
+/// For a format that is hashed as it is, the digest is compared. For any other format, the digest
+/// would need the whole program; there, only the length is compared. A user of the program computes
+/// the key from the program, so another program is never taken for it.
 fn is_program(
     info: &ProgramInfo,
     bytes: u64,
@@ -227,8 +229,8 @@ fn is_program(
 }
 
 impl ProgramFrame {
-    /// Whether it gives the program of this digest, as far as that can be told without holding a
-    /// long one.
+    /// Whether the frame contains the program with this digest, as far as this can be found without
+    /// holding a long program in memory.
     pub(crate) fn is_of(&self, digest: &Digest) -> bool {
         if self.bytes > HELD_PROGRAM_BYTES {
             let info = ProgramInfo { format: self.format, digest: *digest, bytes: self.bytes };
@@ -259,11 +261,11 @@ fn read_head(from: &mut impl Read, file_bytes: u64) -> Result<(Vec<u8>, Prelude)
     if *hash.as_bytes() == stored { Ok((header, prelude)) } else { Err(ObjectError::Checksum) }
 }
 
-/// The record, which must agree with the lengths beside it and name the key that was asked for.
+/// The record. It has to agree with the lengths beside it and name the key that was asked for.
 ///
-/// How a graph is used is the index's to know: what an object that came from elsewhere says of that
-/// is not taken over, nor are more requests than a record keeps, figures that no measurement gives,
-/// or a time that is still to come.
+/// Only the index knows how a graph is used, so what an object from elsewhere says about its use is
+/// ignored. So are requests beyond the number that a record keeps, figures that no measurement
+/// gives, and times in the future.
 fn decode_header(
     header: &[u8],
     prelude: &Prelude,
@@ -291,7 +293,7 @@ fn decode_header(
     }
 }
 
-/// Decompresses a frame into exactly the stated length.
+/// Decompresses a frame; the result must have exactly the stated length.
 pub(super) fn decompress(
     part: &'static str,
     frame: &[u8],
@@ -306,8 +308,8 @@ fn into_memory(room_bytes: usize, from: &mut dyn Read) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Decompresses a frame piece by piece. `take` is told how much room to begin with; it is an error
-/// if it gets less than was stated, or could get more.
+/// Decompresses a frame piece by piece. `take` gets the room to reserve at first. If it receives
+/// less than the stated length, or could receive more, that is an error.
 fn unpack<T>(
     part: &'static str,
     frame: impl Read,
@@ -322,7 +324,7 @@ fn unpack<T>(
     let limit_bytes = stated_bytes.saturating_add(1);
     let mut given = decoder.take(limit_bytes);
     let trusted_bytes = frame_bytes.saturating_mul(TRUSTED_RATIO).saturating_add(1 << 20);
-    // One byte of room beyond, for the one that must not come.
+    // One byte more is reserved, to detect a frame that goes on after the stated length.
     let room_bytes = usize::try_from(limit_bytes.min(trusted_bytes)).unwrap_or(0);
     let taken = take(room_bytes, &mut given).map_err(broken)?;
     match limit_bytes - given.limit() {
@@ -331,7 +333,7 @@ fn unpack<T>(
     }
 }
 
-/// Hashes what is read through it.
+/// A reader that hashes everything that is read through it.
 struct Hashing<R> {
     from: R,
     hasher: blake3::Hasher,

@@ -1,19 +1,21 @@
 //! How does a store get out of a folder in which other things lie?
 //!
-//! Releases that made no marks made their store of whatever folder they were pointed at, be it a
-//! home folder. What is preheat's there moves once into a folder `preheat-store` beside the rest:
+//! Releases that made no marks made their store in whatever folder they were given, even a home
+//! folder. Preheat's files there are moved, once, into a folder `preheat-store` beside the others:
 //!
-//! 1. The folder is made, with the file `MOVED-HERE` in it, which lasts before anything moves. It
-//!    says that a move is under way until the folder is marked, and it is locked while one is.
-//! 2. The older release's lock of its index is taken, so that a transaction of it that is under way
-//!    comes to its end before.
-//! 3. Everything that has a name that a store gives is renamed, the objects first, `format` last.
-//!    A folder that holds nothing else moves as a whole, else what is preheat's in it.
+//! 1. The folder is made, with the file `MOVED-HERE` in it, which is synced before anything moves.
+//!    This file says that a move is under way until the folder is marked, and the process that
+//!    moves the store locks it.
+//! 2. The lock that the older release takes for its index is taken, so that a transaction of that
+//!    release ends before anything moves.
+//! 3. Everything with a name that a store gives is renamed, the objects first, `format` last. A
+//!    folder that holds nothing else moves as a whole; from any other folder, only preheat's files
+//!    move.
 //! 4. The folder is marked, and is the store from then on.
 //!
-//! A process that ends in between leaves each thing in one of the two places, and the next one goes
-//! on. Where both places have something of a name, an older release has made it anew meanwhile:
-//! nothing is replaced or removed, it stays where it is.
+//! A process that ends in between leaves each file in one of the two places, and the next process
+//! goes on with the move. Where both places have a file of the same name, an older release has made
+//! it again meanwhile: nothing is replaced or removed, and the file stays where it is.
 
 use std::fs::{File, TryLockError};
 use std::io;
@@ -25,14 +27,14 @@ use crate::files::{Folder, is_absent};
 use crate::layout::Layout;
 use crate::lock::{Wait, lock_while};
 
-/// How long a transaction of an older release is waited for.
+/// How long to wait for a transaction of an older release.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// How long another process is waited for that moves the same store.
+/// How long to wait for another process that moves the same store.
 const MOVING_PATIENCE: Duration = Duration::from_secs(20);
-/// How often a lock is looked at.
+/// How often to look at a lock.
 const POLL: Duration = Duration::from_millis(2);
 
-/// sled's log, which is what an index consists of.
+/// sled's log. An index is this file.
 const LOG: &str = "db";
 
 /// Whether a move into this folder has begun.
@@ -40,7 +42,7 @@ pub(super) fn has_begun(own: &Folder) -> bool {
     own.is_file(&Layout::relative().moved_here())
 }
 
-/// Where the objects are of a store that is moved, or is yet to be.
+/// Where the objects of a store are, whether it has moved, is being moved or has yet to move.
 pub(super) fn readable(named: Folder) -> Folder {
     let objects = Layout::relative().objects();
     match named.within(Layout::FOLDER) {
@@ -49,8 +51,8 @@ pub(super) fn readable(named: Folder) -> Folder {
     }
 }
 
-/// Moves the store in the folder `named` into a folder of its own, or goes on with that, and gives
-/// the store's folder.
+/// Moves the store in the folder `named` into a folder of its own, or goes on with such a move, and
+/// returns the store's folder.
 pub(super) fn move_out(named: Folder) -> Result<Folder, PlaceError> {
     let failed = |path: &Path| {
         let path = named.full(path);
@@ -58,7 +60,7 @@ pub(super) fn move_out(named: Folder) -> Result<Folder, PlaceError> {
     };
     let layout = Layout::relative();
     let own_path = Path::new(Layout::FOLDER);
-    // What others put here would count as this user's once it has moved.
+    // After the move, files that others put here would count as files of this user.
     named.check_trust().map_err(failed(Path::new("")))?;
     named.create_folder(own_path).map_err(failed(own_path))?;
     let own = named.within(Layout::FOLDER).map_err(failed(own_path))?;
@@ -74,7 +76,7 @@ pub(super) fn move_out(named: Folder) -> Result<Folder, PlaceError> {
         return Ok(named);
     }
     let index = layout.index_lock();
-    // Where there is no such file, nobody is within a transaction.
+    // If there is no such file, no transaction is under way.
     let turn = named.is_file(&index).then(|| wait_for(&named, &index, PATIENCE));
     let turn = turn.transpose().map_err(failed(&index))?;
     for graphs in [layout.graphs(), layout.older_graphs()] {
@@ -89,16 +91,16 @@ pub(super) fn move_out(named: Folder) -> Result<Folder, PlaceError> {
     settled.and_then(|()| mark(&own)).map_err(failed(own_path))?;
     drop((turn, alone));
     tracing::warn!(
-        "the cache of an earlier release lay among other files in {}; what is preheat's of them is \
-         now in {}, a folder of its own, and is used from there. An earlier release that is given \
-         the same folder begins with an empty cache",
+        "the cache of an earlier release lay among other files in {}; it was moved to {}, a \
+         folder of its own, and is used from there. An earlier release that is given the same \
+         folder begins with an empty cache",
         named.path().display(),
         own.path().display()
     );
     Ok(own)
 }
 
-/// Makes it last that a move has begun, whoever began it.
+/// Makes the beginning of the move durable, whichever process began it.
 fn begin(own: &Folder) -> io::Result<()> {
     let journal = Layout::relative().moved_here();
     own.write_first(&journal, Layout::MOVED.as_bytes())?;
@@ -106,7 +108,7 @@ fn begin(own: &Folder) -> io::Result<()> {
     own.sync_folder_of(&journal)
 }
 
-/// The names that move, in their order: `format` says until the end that there is a store.
+/// The names that move, in order. `format` is the last, since it says that there is a store here.
 fn in_order() -> Vec<PathBuf> {
     let layout = Layout::relative();
     let (first, last) = (layout.objects(), layout.format());
@@ -116,7 +118,7 @@ fn in_order() -> Vec<PathBuf> {
     std::iter::once(first.clone()).chain(rest).chain([last.clone()]).collect()
 }
 
-/// Moves what is preheat's at a path in the named folder to the same path in the store's own.
+/// Moves preheat's files at a path in the named folder to the same path in the store's own folder.
 fn take(named: &Folder, path: &Path) -> io::Result<()> {
     let to = Path::new(Layout::FOLDER).join(path);
     let metadata = match named.look(path) {
@@ -129,7 +131,7 @@ fn take(named: &Folder, path: &Path) -> io::Result<()> {
     if moves {
         use io::ErrorKind::{AlreadyExists, CrossesDevices};
         return match named.rename_new(path, &to) {
-            // Some file systems move files, and no folders.
+            // Some file systems can move files, but not folders.
             Err(error) if is_folder && error.kind() == CrossesDevices => {
                 take_each(named, path, &to)
             }
@@ -137,7 +139,7 @@ fn take(named: &Folder, path: &Path) -> io::Result<()> {
                 let goes_on = is_folder && (!is_index(path) || !named.is_file(&to.join(LOG)));
                 if goes_on { take_each(named, path, &to) } else { Ok(()) }
             }
-            // It was an older release's, and is gone.
+            // An older release has removed it meanwhile.
             Err(error) if is_absent(&error) => Ok(()),
             other => other,
         };
@@ -145,11 +147,11 @@ fn take(named: &Folder, path: &Path) -> io::Result<()> {
     if is_folder && !is_index(path) { take_each(named, path, &to) } else { Ok(()) }
 }
 
-/// Moves what is preheat's in a folder.
+/// Moves preheat's files in a folder.
 fn take_each(named: &Folder, path: &Path, to: &Path) -> io::Result<()> {
     let mut ours = named.entries(path)?;
     ours.retain(|path| Layout::is_known(path));
-    // An index without its log is one that has not moved yet.
+    // The log moves last: an index without its log in the new place has not moved yet.
     ours.sort_by_key(|path| path.ends_with(LOG));
     let Some(one) = ours.first() else { return Ok(()) };
     named.create_folder(to)?;
@@ -158,8 +160,8 @@ fn take_each(named: &Folder, path: &Path, to: &Path) -> io::Result<()> {
     named.sync_folder_of(&to.join("any"))
 }
 
-/// Whether a folder may move as a whole: nothing in it is of others. sled's is never taken apart:
-/// it moves as it is, if sled made it.
+/// Whether a folder may move as a whole, because it holds nothing of others. sled's folder is never
+/// taken apart: it moves as a whole if sled made it.
 fn is_whole(named: &Folder, path: &Path) -> bool {
     if is_index(path) {
         return named.is_file(&path.join(LOG));
@@ -172,14 +174,15 @@ fn is_whole(named: &Folder, path: &Path) -> bool {
     })
 }
 
-/// Whether it is a folder of sled's.
+/// Whether a folder is sled's.
 fn is_index(path: &Path) -> bool {
     let layout = Layout::relative();
     let all = [layout.graphs(), layout.older_graphs(), layout.graphs_anew()];
     all.iter().any(|graphs| graphs == path)
 }
 
-/// Whether a file is preheat's: two have names that others give as well.
+/// Whether a file is preheat's. Two of the names that a store gives are given by other programs as
+/// well.
 fn is_ours(named: &Folder, path: &Path) -> bool {
     let layout = Layout::relative();
     if *path == layout.format() {
@@ -189,14 +192,14 @@ fn is_ours(named: &Folder, path: &Path) -> bool {
     *path != layout.cachedir_tag() || tag().is_ok_and(|tag| tag == Layout::CACHEDIR_TAG.as_bytes())
 }
 
-/// Takes a lock, or fails once it was held for so long.
+/// Takes a lock, or fails if it is held for longer than `patience`.
 fn wait_for(folder: &Folder, path: &Path, patience: Duration) -> io::Result<File> {
     let began = Instant::now();
     let waiting = |_: &File| if began.elapsed() < patience { Wait::Continue } else { Wait::Cancel };
     lock_while(folder, path, POLL, waiting)?.ok_or_else(held)
 }
 
-/// Waits until nothing of sled's has a file open in its folder: it closes them a moment after the
+/// Waits until sled has no file open in its folder: sled closes its files a moment after the
 /// transaction.
 fn wait_for_sled(named: &Folder, graphs: &Path) -> io::Result<()> {
     let Ok(log) = named.open_any(&graphs.join(LOG)) else { return Ok(()) };

@@ -1,23 +1,25 @@
-//! MLIR bytecode, as far as it has to be read to know what a program asks of the devices that run
-//! it.
+//! What does a program in MLIR bytecode require of the devices that run it? Bytecode is read only
+//! as far as this question needs.
 //!
-//! The layout is that of `mlir/docs/BytecodeFormat.md`, versions 1 to 6; the numbers of attributes
-//! are those of MLIR's `BuiltinDialectBytecode.td` and StableHLO's `VhloBytecode.cpp`. Attributes
-//! are decoded one by one where they are asked for, and operations are visited without their
+//! The layout is that of `mlir/docs/BytecodeFormat.md`, versions 1 to 6. The numbers of attributes
+//! are those of MLIR's `BuiltinDialectBytecode.td` and StableHLO's `VhloBytecode.cpp`. An attribute
+//! is decoded only when it is asked for, and operations are visited without their operands and
+//! types. No length and no index in the file is trusted.
 //! operands and types. Nothing here trusts a length or an index of the file.
 
 use std::ops::Range;
 
-/// What a file of bytecode starts with.
+/// The first bytes of a file of bytecode.
 pub(super) const MAGIC: &[u8] = b"ML\xefR";
 
-/// The newest version of the format that is known.
+/// The newest version of the format that this release reads.
 const NEWEST_VERSION: u64 = 6;
 
-/// Operations that lie deeper than this are taken for damage. Programs have a handful of levels.
+/// Operations that are nested deeper than this are taken for damage. Programs have a handful of
+/// levels.
 const DEPTH_LIMIT: usize = 200;
 
-/// Versions of the format in which something was added.
+/// The versions of the format that added something.
 mod since {
     pub(super) const DIALECT_VERSIONS: u64 = 1;
     pub(super) const REGION_SECTIONS: u64 = 2;
@@ -26,7 +28,7 @@ mod since {
     pub(super) const PROPERTIES: u64 = 5;
 }
 
-/// Which sections are read, by number.
+/// The numbers of the sections that are read.
 mod section {
     pub(super) const STRINGS: u8 = 0;
     pub(super) const DIALECTS: u8 = 1;
@@ -36,7 +38,7 @@ mod section {
     pub(super) const PROPERTIES: u8 = 8;
 }
 
-/// What an operation has, in its encoding.
+/// The bits that say which parts an encoded operation has.
 mod has {
     pub(super) const ATTRIBUTES: u8 = 1;
     pub(super) const RESULTS: u8 = 2;
@@ -55,13 +57,13 @@ pub(super) struct OperationName<'a> {
     is_registered: bool,
 }
 
-/// One operation, as it is visited.
+/// One operation, as a visitor gets it.
 pub(super) struct Operation<'a> {
     pub(super) name: OperationName<'a>,
     /// Its dictionary of attributes.
     pub(super) attributes: Option<u64>,
-    /// What stands for its properties: the attributes themselves, one by one, where each property
-    /// is one.
+    /// Its properties. If each property is an attribute, they are these attributes, one by one;
+    /// otherwise one attribute stands for all of them.
     pub(super) properties: Option<Vec<u64>>,
 }
 
@@ -70,11 +72,11 @@ pub(super) struct Operation<'a> {
 struct Encoded<'a> {
     dialect: &'a str,
     place: Range<usize>,
-    /// Whether it is in its dialect's own form, and not a text.
+    /// Whether it is in its dialect's binary form, rather than a text.
     is_binary: bool,
 }
 
-/// A file of bytecode whose tables are known.
+/// A file of bytecode whose tables have been read.
 pub(super) struct Bytecode<'a> {
     bytes: &'a [u8],
     version: u64,
@@ -87,7 +89,8 @@ pub(super) struct Bytecode<'a> {
 }
 
 impl<'a> Bytecode<'a> {
-    /// Reads the tables; `None` where the bytes break the format, or are of a newer version.
+    /// Reads the tables; `None` where the bytes do not follow the format, or follow a newer
+    /// version.
     pub(super) fn read(bytes: &'a [u8]) -> Option<Self> {
         let mut reader = Reader { bytes, at: 0, end: bytes.len() };
         (reader.take(MAGIC.len())? == MAGIC).then_some(())?;
@@ -118,7 +121,7 @@ impl<'a> Bytecode<'a> {
             .flatten()
     }
 
-    /// The entries of one dictionary; `None` where the attribute is none.
+    /// The entries of one dictionary; `None` where the attribute is not a dictionary.
     pub(super) fn dictionary(&self, attribute: u64) -> Option<Vec<(&'a str, u64)>> {
         let mut reader = self
             .attribute(attribute, "builtin", 1)
@@ -136,7 +139,8 @@ impl<'a> Bytecode<'a> {
         self.strings.get(index(reader.varint()?)?).copied()
     }
 
-    /// The value of an integer attribute of a module, which is no operation of VHLO's.
+    /// The value of an integer attribute of a module. Such an attribute is a builtin one, not one
+    /// of VHLO's.
     pub(super) fn integer(&self, attribute: u64) -> Option<i64> {
         let mut reader = self.attribute(attribute, "builtin", 8)?;
         let kind = index(reader.varint()?)?;
@@ -158,7 +162,7 @@ impl<'a> Bytecode<'a> {
         elements.map(|element| Some(i64::from_le_bytes(element.try_into().ok()?))).collect()
     }
 
-    /// Visits every operation; `None` where one of them is not understood.
+    /// Visits every operation; `None` where an operation is not understood.
     pub(super) fn visit(&self, visit: &mut dyn FnMut(&Operation<'a>)) -> Option<()> {
         let mut reader = Reader { bytes: self.bytes, at: self.ir.start, end: self.ir.end };
         self.block(&mut reader, visit, 0)
@@ -168,7 +172,8 @@ impl<'a> Bytecode<'a> {
         self.binary(self.attributes.get(index(attribute)?)?, dialect, code)
     }
 
-    /// What follows the code of something that is encoded so.
+    /// The bytes after the code, if the attribute is in binary form and has this dialect and this
+    /// code.
     fn binary(&self, encoded: &Encoded<'a>, dialect: &str, code: u64) -> Option<Reader<'a>> {
         let mut reader =
             Reader { bytes: self.bytes, at: encoded.place.start, end: encoded.place.end };
@@ -251,7 +256,8 @@ impl<'a> Bytecode<'a> {
         (0..blocks).try_for_each(|_| self.block(reader, visit, depth))
     }
 
-    /// The attributes that an operation's properties consist of, where they do.
+    /// The attributes that an operation's properties consist of; `None` where they consist of
+    /// something else.
     fn property_attributes(&self, name: OperationName<'a>, number: u64) -> Option<Vec<u64>> {
         if !name.is_registered {
             return Some(vec![number]);
@@ -270,7 +276,7 @@ fn strings(mut reader: Reader<'_>) -> Option<Vec<&[u8]>> {
     let count = reader.varint()?;
     let mut lengths = (0..count).map(|_| reader.varint()).collect::<Option<Vec<_>>>()?;
     lengths.reverse();
-    // Each ends with a zero, which its length counts.
+    // Each string ends with a zero byte, which its length includes.
     let mut string = |length| reader.take(index(length)?)?.strip_suffix(b"\0");
     lengths.into_iter().map(&mut string).collect()
 }
@@ -316,7 +322,7 @@ fn dialects<'a>(
     Some((dialects, operations))
 }
 
-/// Where each attribute and each type lies.
+/// The place of each attribute and each type in the file.
 fn encoded<'a>(
     mut offsets: Reader<'_>,
     section: &Range<usize>,
@@ -349,7 +355,7 @@ fn properties(mut reader: Reader<'_>) -> Option<Vec<Range<usize>>> {
     (0..count).map(|_| one()).collect()
 }
 
-/// A name. One that is not UTF-8 is none of those that are looked for.
+/// A name as text. A name that is not UTF-8 is none of the names that are looked for.
 fn text(name: &[u8]) -> &str {
     std::str::from_utf8(name).unwrap_or_default()
 }
@@ -358,7 +364,8 @@ fn index(number: u64) -> Option<usize> {
     usize::try_from(number).ok()
 }
 
-/// A place in the file. Alignment counts from the file's start, so the whole file stays at hand.
+/// A place in the file. The reader keeps the whole file, because alignment counts from the file's
+/// start.
 #[derive(Clone)]
 struct Reader<'a> {
     bytes: &'a [u8],
@@ -378,7 +385,7 @@ impl<'a> Reader<'a> {
         self.take(1).map(|taken| taken[0])
     }
 
-    /// A number whose first byte tells by its lowest bits how many follow.
+    /// A number; the lowest bits of its first byte tell how many bytes follow.
     fn varint(&mut self) -> Option<u64> {
         let first = self.byte()?;
         let more = first.trailing_zeros() as usize;
@@ -402,7 +409,7 @@ impl<'a> Reader<'a> {
         self.varint().map(|value| (value >> 1).cast_signed() ^ -((value & 1).cast_signed()))
     }
 
-    /// Skips a list of numbers, and tells how many they were.
+    /// Skips a list of numbers, and returns how many there were.
     fn list(&mut self) -> Option<u64> {
         let count = self.varint()?;
         (0..count).try_for_each(|_| self.varint().map(drop))?;

@@ -1,8 +1,9 @@
-//! What `Exported.serialize()` of `jax.export` writes: a flatbuffer around MLIR bytecode.
+//! Which program is in a file that `Exported.serialize()` of `jax.export` wrote? It is a flatbuffer
+//! around MLIR bytecode.
 //!
 //! The fields are those of the table `Exported` in `jax/_src/export/serialization.fbs`, by their
-//! position there. JAX only adds to it, so that every version since the first is read. Of all that
-//! it holds, the module and the number of devices are read.
+//! position there. JAX only ever adds fields, so every version since the first one can be read.
+//! Only the module and the number of devices are read.
 
 use super::bytecode;
 
@@ -10,7 +11,7 @@ use super::bytecode;
 const MODULE: usize = 13;
 /// `nr_devices: uint32`, since November 2025.
 const DEVICES: usize = 18;
-/// `nr_devices_short: short`, before.
+/// `nr_devices_short: short`, before November 2025.
 const DEVICES_SHORT: usize = 6;
 
 /// An exported function.
@@ -18,11 +19,11 @@ const DEVICES_SHORT: usize = 6;
 pub(super) struct Exported<'a> {
     /// MLIR bytecode.
     pub(super) module: &'a [u8],
-    /// For how many devices it was exported; 0 where it does not say.
+    /// The number of devices that it was exported for; 0 where the file does not state it.
     pub(super) devices: u32,
 }
 
-/// Reads one; `None` where bytes are none.
+/// Reads an exported function; `None` where the bytes are not one.
 pub(super) fn read(bytes: &[u8]) -> Option<Exported<'_>> {
     let table = Table::root(bytes)?;
     let at = table.field(MODULE)?;
@@ -40,7 +41,7 @@ pub(super) fn read(bytes: &[u8]) -> Option<Exported<'_>> {
     Some(Exported { module, devices })
 }
 
-/// A table of a flatbuffer: it points back to the list of where its fields are.
+/// A table of a flatbuffer. It points back to the list of its fields' places.
 struct Table<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -53,12 +54,12 @@ impl<'a> Table<'a> {
         let back = i32::from_le_bytes(*bytes.get(at..)?.first_chunk()?);
         let list = usize::try_from(i64::try_from(at).ok()? - i64::from(back)).ok()?;
         let length = u16::from_le_bytes(*bytes.get(list..)?.first_chunk()?).into();
-        // Its length and the table's come first.
+        // The list begins with its own length and that of the table.
         let offsets = bytes.get(list..list.checked_add(length)?)?.get(4..)?;
         Some(Self { bytes, at, offsets })
     }
 
-    /// Where a field's value is; `None` where it has the default.
+    /// The place of a field's value; `None` where the field has its default value.
     fn field(&self, number: usize) -> Option<usize> {
         let offset = u16::from_le_bytes(*self.offsets.get(2 * number..)?.first_chunk()?);
         let at = self.at.checked_add(offset.into())?;

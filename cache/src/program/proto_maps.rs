@@ -1,18 +1,19 @@
-//! The maps of a serialised `HloModuleProto`, put into an order.
+//! Why do two processes write the same HLO module as different bytes, and how are the bytes made
+//! equal? The entries of its maps are sorted.
 //!
-//! Protocol buffers write the entries of a map as they lie in a hash table that is seeded anew in
-//! every process. So the bytes of one graph differ from process to process where an operation
-//! carries attributes: those of the `xla` crate's `einsum2` carry two. The entries of a map mean
-//! the same in any order; sorted, equal graphs are equal bytes. No length changes, so it is done in
-//! place.
+//! Protocol buffers write the entries of a map in the order of a hash table that is seeded anew in
+//! every process. So the bytes of one graph differ from process to process if an operation carries
+//! attributes; those of the `xla` crate's `einsum2` carry two. The order of a map's entries has no
+//! meaning, so after sorting, equal graphs have equal bytes. No length changes, so the entries are
+//! sorted in place.
 
-/// Where `map<string, string>` fields are, each as the numbers of the fields that lead there
+/// The `map<string, string>` fields, each as the numbers of the fields that lead to it
 /// (`hlo.proto`, `xla_data.proto`): the frontend attributes of the module, and those of an
-/// instruction. The one other map belongs to modules that are compiled already.
+/// instruction. The only other map is in modules that are already compiled.
 const MAPS: [&[u64]; 2] = [&[19, 1], &[3, 2, 68, 1]];
 
-/// Sorts the entries of every map in the bytes of a module. Bytes that are no such message are left
-/// as they are from where that shows.
+/// Sorts the entries of every map in the bytes of a module. Where the bytes turn out not to be such
+/// a message, they are left as they are from that place on.
 pub(super) fn sort_maps(module: &mut [u8]) {
     for path in MAPS {
         sort_along(module, path);
@@ -28,8 +29,8 @@ fn sort_along(message: &mut [u8], path: &[u64]) {
         }
         return;
     }
-    // Entries that something else stands between would not be the output of one serialiser: they
-    // are not touched.
+    // A serialiser writes the entries of a map next to each other. Entries with something else
+    // between them are not touched.
     let Some((first, last)) = fields.first().zip(fields.last()) else { return };
     if fields.windows(2).all(|pair| pair[0].end == pair[1].start) {
         let mut entries: Vec<&[u8]> =
@@ -40,7 +41,8 @@ fn sort_along(message: &mut [u8], path: &[u64]) {
     }
 }
 
-/// Where a length-delimited field is in a message: its tag, its payload, and what comes after it.
+/// The place of a length-delimited field in a message: where its tag starts, where its payload
+/// starts, and where the field ends.
 #[derive(Clone, Copy)]
 struct Field {
     start: usize,
@@ -48,7 +50,7 @@ struct Field {
     end: usize,
 }
 
-/// The length-delimited fields of that number.
+/// The length-delimited fields with this number.
 fn fields(message: &[u8], number: u64) -> Vec<Field> {
     let mut found = Vec::new();
     let mut at = 0;
@@ -61,8 +63,8 @@ fn fields(message: &[u8], number: u64) -> Vec<Field> {
     found
 }
 
-/// The field at `start`: its tag, whether it is length-delimited, and where it is; `None` at the
-/// end and where nothing makes sense.
+/// The field at `start`: its tag, whether it is length-delimited, and its place; `None` at the end,
+/// and where the bytes are not a field.
 fn field_at(message: &[u8], start: usize) -> Option<(u64, bool, Field)> {
     let (tag, after_tag) = varint(message, start)?;
     let (payload, end) = match tag & 7 {
@@ -78,7 +80,7 @@ fn field_at(message: &[u8], start: usize) -> Option<(u64, bool, Field)> {
     (end <= message.len()).then_some((tag, tag & 7 == 2, Field { start, payload, end }))
 }
 
-/// The number at `start`, and where it ends.
+/// The number at `start`, and the place where it ends.
 fn varint(bytes: &[u8], start: usize) -> Option<(u64, usize)> {
     let mut value = 0;
     for (index, byte) in bytes.get(start..)?.iter().take(10).enumerate() {

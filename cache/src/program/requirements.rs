@@ -1,8 +1,8 @@
-//! What does a program ask of the devices that run it?
+//! On how many devices does a program have to run, and what else does it require of them?
 //!
-//! A plugin does not look at what a module declares: it compiles for as many replicas and
-//! partitions as the compile options say, and drops shardings and collective operations where these
-//! say one. So whoever makes the options has to read the program first.
+//! A plugin does not read what a module declares. It compiles for as many replicas and partitions
+//! as the compile options say, and where these say one, it drops shardings and collective
+//! operations. So whoever makes the options has to read the program first.
 //!
 //! | form | replicas and partitions | devices that are named | layouts | transfers |
 //! |---|---|---|---|---|
@@ -10,8 +10,8 @@
 //! | bytecode | the same | the same, Shardy's meshes only where they are text | the same | the same |
 //! | `HloModuleProto` | `device_assignment` | the same | `arg_layout_modes`, `out_layout_modes` | opcodes |
 //!
-//! What is written in a form that is not understood counts as naming more than one device: at worst
-//! a program is refused in words.
+//! Anything in a form that is not understood counts as naming more than one device: at worst, a
+//! program is refused with an error that says so.
 
 use memchr::memmem;
 
@@ -20,20 +20,21 @@ use super::{Program, ProgramFormat, bytecode, text};
 
 mod hlo;
 
-/// What a program asks of the devices that run it.
+/// What a program requires of the devices that run it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Requirements {
     /// Copies of the program that run side by side; 1 where it declares none.
     pub replicas: u32,
     /// Parts that each copy is split into; 1 where it declares none.
     pub partitions: u32,
-    /// The most devices that anything inside the program names, and what that is; `None` where
-    /// nothing names more than one.
+    /// The highest number of devices that anything inside the program names, and what names them;
+    /// `None` where nothing names more than one.
     pub named: Option<NamedDevices>,
-    /// Whether Shardy's attributes say how it is partitioned, and not the older annotations of
-    /// GSPMD.
+    /// Whether the program's partitioning is given by Shardy's attributes instead of the older
+    /// annotations of GSPMD.
     pub uses_shardy: bool,
-    /// An operation that waits for the host to send or to take something while the program runs.
+    /// The name of an operation that waits for the host to send or receive something while the
+    /// program runs.
     pub host_transfer: Option<&'static str>,
     /// A layout of an input or an output that is not row-major.
     pub layout: Option<String>,
@@ -42,27 +43,27 @@ pub struct Requirements {
 /// Devices that something inside a program names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NamedDevices {
-    /// There are at least so many; 2 where it is written in a form that this release does not read.
+    /// The least number of devices; 2 where the form is one that this release does not read.
     pub at_least: u64,
     /// What names them, such as `replica_groups`.
     pub by: &'static str,
 }
 
-/// Why it is not known what a program asks for.
+/// Why a program's requirements are not known.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RequirementsError {
-    /// The program breaks its format, or is of a newer version of it.
+    /// The program does not follow its format, or follows a newer version of it.
     #[error("the {0} cannot be read: it is damaged, or newer than this release of preheat")]
     Unreadable(&'static str),
-    /// A number of replicas or partitions is none.
+    /// A number of replicas or partitions is not valid.
     #[error(
         "`{0}` must be a whole number from 1 to 65536, written literally in the module's attributes"
     )]
     NotACount(&'static str),
 }
 
-/// More replicas or partitions than any machine has.
+/// More replicas or partitions than this are not accepted; no machine has as many.
 const MOST_DEVICES: u64 = 1 << 16;
 
 const REPLICAS: &str = "mhlo.num_replicas";
@@ -73,7 +74,7 @@ const GROUPS: [&str; 2] = ["replica_groups", "source_target_pairs"];
 const SHARDING: &str = "a sharding";
 const MESH: &str = "a mesh of Shardy's";
 
-/// Operations over several devices, without the name of their dialect, as StableHLO spells them.
+/// Operations over several devices, as StableHLO spells them, without their dialect's name.
 const COLLECTIVES: [&str; 7] = [
     "all_gather",
     "all_reduce",
@@ -84,10 +85,10 @@ const COLLECTIVES: [&str; 7] = [
     "reduce_scatter",
 ];
 
-/// Operations that wait for the host, or for a device that is told nothing else.
+/// Operations that wait for the host, or for a device that no attribute names.
 const TRANSFERS: [&str; 4] = ["infeed", "outfeed", "send", "recv"];
 
-/// What a program of one device asks for.
+/// What a program for one device requires.
 const ONE_DEVICE: Requirements = Requirements {
     replicas: 1,
     partitions: 1,
@@ -98,12 +99,12 @@ const ONE_DEVICE: Requirements = Requirements {
 };
 
 impl Requirements {
-    /// How many devices it is written for.
+    /// The number of devices that the program is written for.
     pub fn devices(&self) -> u64 {
         u64::from(self.replicas) * u64::from(self.partitions)
     }
 
-    /// Reads them.
+    /// Reads the requirements of a program.
     pub(super) fn of(program: &Program) -> Result<Self, RequirementsError> {
         let bytes = program.bytes();
         let mut findings = Findings::default();
@@ -123,7 +124,7 @@ impl Requirements {
     }
 }
 
-/// What was found so far.
+/// What was found in the program so far.
 #[derive(Default)]
 pub(super) struct Findings {
     replicas: Option<u64>,
@@ -135,39 +136,40 @@ pub(super) struct Findings {
 }
 
 impl Findings {
-    /// A declared number; the largest counts. `None` where it is not understood.
+    /// Notes a declared number of replicas; the largest one counts. `None` where the number is not
+    /// understood.
     pub(super) fn replicas(&mut self, count: Option<u64>) {
         self.replicas = self.replicas.max(Some(count.unwrap_or(u64::MAX)));
     }
 
-    /// As [`Self::replicas`].
+    /// Notes a declared number of partitions, as [`Self::replicas`] does for replicas.
     pub(super) fn partitions(&mut self, count: Option<u64>) {
         self.partitions = self.partitions.max(Some(count.unwrap_or(u64::MAX)));
     }
 
-    /// That something names a number of devices.
+    /// Notes that something names at least this many devices.
     pub(super) fn named(&mut self, at_least: u64, by: &'static str) {
         if at_least > self.named.map_or(1, |named| named.at_least) {
             self.named = Some(NamedDevices { at_least, by });
         }
     }
 
-    /// The devices of a collective operation, by number; `None` where they are not understood. Gaps
-    /// in groups are negative.
+    /// Notes the device numbers of a collective operation; `None` where they are not understood.
+    /// Gaps in groups are negative numbers.
     pub(super) fn group(&mut self, ids: Option<impl IntoIterator<Item = i64>>, by: &'static str) {
         let highest =
             ids.map_or(Some(1), |ids| ids.into_iter().max()).and_then(|id| u64::try_from(id).ok());
         self.named(highest.map_or(0, |id| id.saturating_add(1)), by);
     }
 
-    /// An operation by its name, without its dialect's.
+    /// Notes an operation by its name, without its dialect's name.
     pub(super) fn operation(&mut self, name: &str) {
         if let Some(transfer) = TRANSFERS.into_iter().find(|transfer| *transfer == name) {
             self.host_transfer = Some(transfer);
         }
     }
 
-    /// How an input or an output is laid out; `None` where it is not understood.
+    /// Notes the layout of an input or an output; `None` where it is not understood.
     pub(super) fn layout(&mut self, layout: Option<&[u8]>) {
         match layout {
             Some(b"" | b"default") => {}
@@ -176,22 +178,23 @@ impl Findings {
         }
     }
 
-    /// That Shardy's attributes are there.
+    /// Notes that Shardy's attributes are there.
     pub(super) fn shardy(&mut self) {
         self.uses_shardy = true;
     }
 
-    /// A sharding as a string, which is a text in braces, or a serialised `OpSharding`, as
-    /// TensorFlow writes it.
+    /// Notes a sharding that is given as a string. The string is a text in braces, or a serialised
+    /// `OpSharding`, as TensorFlow writes it.
     fn sharding(&mut self, sharding: Option<&[u8]>) {
         let is_text = sharding.is_some_and(|sharding| sharding.starts_with(b"{"));
-        // Texts are found wherever they stand.
+        // Shardings in text are found by `shardings`, wherever they are.
         if !is_text && sharding.and_then(|sharding| hlo::sharding(sharding, self)).is_none() {
             self.named(2, SHARDING);
         }
     }
 
-    /// Shardings and meshes that stand somewhere as text, except where the text is left out.
+    /// Notes shardings and meshes that are written as text anywhere in `bytes`, except at places
+    /// where `is_left_out` is true.
     pub(super) fn shardings(&mut self, bytes: &[u8], is_left_out: impl Fn(usize) -> bool) {
         for at in memmem::find_iter(bytes, b"devices=[").filter(|at| !is_left_out(*at)) {
             self.named(product(&bytes[at + 9..], b']'), SHARDING);
@@ -200,8 +203,8 @@ impl Findings {
             self.named(digits(&bytes[at + 15..]).map_or(2, |id| id.saturating_add(1)), SHARDING);
         }
         for at in memmem::find_iter(bytes, b"sdy.mesh").filter(|at| !is_left_out(*at)) {
-            // `sdy.mesh @mesh = <["x"=2, "y"=4]>`, and `#sdy.mesh<["x"=2]>` in place of an
-            // attribute.
+            // The text is `sdy.mesh @mesh = <["x"=2, "y"=4]>`, or `#sdy.mesh<["x"=2]>` in the place
+            // of an attribute.
             let rest = &bytes[at..bytes.len().min(at + 4096)];
             if let Some(axes) = memmem::find(rest, b"<[") {
                 self.named(product(&rest[axes + 2..], b']'), MESH);
@@ -262,7 +265,8 @@ fn of_text(bytes: &[u8], findings: &mut Findings) {
         }
     }
     findings.shardings(bytes, is_left_out);
-    // Locations and comments are in no key, so what is compiled must not depend on their words.
+    // Locations and comments are not part of the key, so their words must not change what is
+    // compiled.
     if memmem::find_iter(bytes, b"sdy.mesh").any(|at| text::is_code(bytes, at)) {
         findings.shardy();
     }
@@ -308,11 +312,12 @@ fn of_bytecode(bytes: &[u8], findings: &mut Findings) -> Option<()> {
     Some(())
 }
 
-/// The devices of a collective operation: its only attribute that is an array of numbers.
+/// The device numbers of a collective operation: they are its only attribute that is an array of
+/// numbers.
 fn group(file: &Bytecode<'_>, operation: &Operation<'_>) -> Option<Vec<i64>> {
     let entries =
         operation.attributes.and_then(|attributes| file.dictionary(attributes)).unwrap_or_default();
-    // How other dialects write the properties of an operation differs with each of them.
+    // Other dialects than VHLO each write the properties of an operation in their own way.
     let properties =
         operation.properties.iter().flatten().filter(|_| operation.name.dialect == "vhlo");
     let mut values = entries.iter().map(|(_, value)| value).chain(properties);
@@ -331,8 +336,8 @@ fn digits(text: &[u8]) -> Option<u64> {
     std::str::from_utf8(&text[..end]).ok()?.parse().ok()
 }
 
-/// The product of the numbers up to `end`, each the last thing before a comma; 2 where one of them
-/// is none.
+/// The product of the numbers up to `end`. Each number is the last part of an item, and commas
+/// separate the items; an item without a number counts as 2.
 fn product(text: &[u8], end: u8) -> u64 {
     let list = text.split(|byte| *byte == end).next().unwrap_or_default();
     let mut product = 1_u64;

@@ -1,14 +1,14 @@
-//! StableHLO text: what of it is hashed.
+//! Which parts of a StableHLO text are hashed?
 //!
-//! Left out are trailing locations (`loc(...)` after an operation or an argument), the lines that
-//! name locations (`#loc3 = loc(...)`), the name of the outermost module, and comments. What
-//! remains is again the text of a program, and it means the same: a location says where an
-//! operation came from, and nothing inside a module refers to the module's own name. So equal
-//! remainders mean equal programs.
+//! Four things are left out: trailing locations (`loc(...)` after an operation or an argument), the
+//! lines that name locations (`#loc3 = loc(...)`), the name of the outermost module, and comments.
+//! The remaining text is again a program, with the same meaning: a location says where an operation
+//! came from, and nothing inside a module refers to the module's own name. So texts with equal
+//! remainders are equal programs.
 //!
-//! Strings are skipped whole. A location in the place of an attribute (`x = loc("a")`, `x = #loc1`)
-//! is a value like any other; as its alias may be one of the lines above, such a text is hashed as
-//! it is.
+//! The content of strings is never searched. A location in the place of an attribute
+//! (`x = loc("a")`, `x = #loc1`) is a value like any other. Since its alias may be defined in one
+//! of the lines above, such a text is hashed as it is.
 
 use std::ops::Range;
 
@@ -16,8 +16,8 @@ use memchr::{memchr, memchr2, memchr3, memmem, memrchr};
 
 use super::Sink;
 
-/// Whether a text starts as MLIR does: with a module, a function, or the name of an attribute or a
-/// type.
+/// Whether a text starts as MLIR does: with a module, a function, or the definition of an alias for
+/// an attribute or a type.
 pub(super) fn looks_like_mlir(bytes: &[u8]) -> bool {
     const WORDS: [&[u8]; 4] = [b"module", b"builtin.module", b"func.func", b"func"];
     let text = &bytes[skip_trivia(bytes, 0)..];
@@ -32,9 +32,9 @@ pub(super) fn looks_like_mlir(bytes: &[u8]) -> bool {
     }
 }
 
-/// Adds what is kept of a text; `None` where the text is not understood.
+/// Adds the parts of a text that are kept; `None` where the text is not understood.
 pub(super) fn hash_normalised(bytes: &[u8], sink: &mut Sink) -> Option<()> {
-    // Without a module's name the gap is empty and lies at the start.
+    // If the module has no name, the range to leave out is empty and lies at the start.
     let name = module_name(bytes).unwrap_or(0..0);
     let mut scanner = Scanner { bytes, sink, kept_from: 0, at: 0 };
     if memmem::find(bytes, b"loc(").is_none() && memmem::find(bytes, b"//").is_none() {
@@ -48,11 +48,11 @@ pub(super) fn hash_normalised(bytes: &[u8], sink: &mut Sink) -> Option<()> {
     Some(())
 }
 
-/// The bytes of ` @name` in `module @name`, where a text starts with a module.
+/// The range of ` @name` in `module @name`, if the text starts with a module.
 fn module_name(bytes: &[u8]) -> Option<Range<usize>> {
     let mut at = skip_trivia(bytes, 0);
     while matches!(bytes.get(at), Some(b'#' | b'!')) {
-        // The name of an attribute or a type is printed as one line.
+        // The definition of an alias is printed on one line.
         let end = end_of_line(bytes, at);
         if !is_closed(&bytes[at..end]) {
             return None;
@@ -92,7 +92,7 @@ enum Surroundings {
     Comment,
 }
 
-/// What a place lies in. Neither strings nor comments go over the end of a line.
+/// What surrounds a place in the text. Neither strings nor comments go past the end of a line.
 fn surroundings(bytes: &[u8], place: usize) -> Surroundings {
     let mut at = memrchr(b'\n', &bytes[..place]).map_or(0, |newline| newline + 1);
     while at < place {
@@ -109,13 +109,13 @@ fn surroundings(bytes: &[u8], place: usize) -> Surroundings {
     Surroundings::Code
 }
 
-/// Whether the word at a place is no part of a longer one.
+/// Whether the word at a place is not part of a longer word.
 pub(super) fn is_whole_word(bytes: &[u8], at: usize, length: usize) -> bool {
     let before = at.checked_sub(1).is_none_or(|before| !is_identifier(bytes[before]));
     before && bytes.get(at + length).is_none_or(|after| !is_identifier(*after))
 }
 
-/// What follows the equals sign after the name at a place, which may be quoted.
+/// The text after the equals sign that follows the name at a place. The name may be quoted.
 pub(super) fn value(bytes: &[u8], at: usize, length: usize) -> Option<&[u8]> {
     let rest = is_whole_word(bytes, at, length).then(|| &bytes[at + length..])?;
     let rest = rest.strip_prefix(b"\"").unwrap_or(rest).trim_ascii_start();
@@ -132,7 +132,8 @@ pub(super) fn string(text: &[u8]) -> Option<Vec<u8>> {
             bytes.push(first);
             continue;
         }
-        // Two digits of a byte, or the letter of a backslash, a quote, a new line or a tab.
+        // An escape is two hexadecimal digits of a byte, or the letter for a backslash, a quote, a
+        // new line or a tab.
         let digits = rest.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
         if let Some(byte) = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
             bytes.push(byte);
@@ -171,25 +172,25 @@ pub(super) fn integers(text: &[u8]) -> Option<Vec<i64>> {
         .collect()
 }
 
-/// Goes over a text once, and adds what lies between the gaps.
+/// Goes through a text once, and adds the parts between those that are left out.
 struct Scanner<'a> {
     bytes: &'a [u8],
     sink: &'a mut Sink,
-    /// Where the piece that is kept starts.
+    /// Where the current part that is kept starts.
     kept_from: usize,
-    /// How far the text was looked at.
+    /// How far the text was searched.
     at: usize,
 }
 
 impl Scanner<'_> {
-    /// Ends the piece that is kept at `start`, and goes on at `end`.
+    /// Ends the current part at `start`, and starts the next one at `end`.
     fn drop_range(&mut self, start: usize, end: usize) {
         self.sink.add(&self.bytes[self.kept_from..start]);
         self.kept_from = end;
         self.at = end;
     }
 
-    /// Looks for what is left out, up to `end`.
+    /// Searches for parts to leave out, up to `end`.
     fn scan(&mut self, end: usize) -> Option<()> {
         let bytes = self.bytes;
         let named = memmem::Finder::new(b"#loc");
@@ -220,7 +221,7 @@ impl Scanner<'_> {
         Some(())
     }
 
-    /// Leaves a location out, if this parenthesis opens one.
+    /// Leaves a location out, if this parenthesis belongs to one.
     fn parenthesis(&mut self, open: usize) -> Option<()> {
         self.at = open + 1;
         let bytes = self.bytes;
@@ -233,8 +234,8 @@ impl Scanner<'_> {
         }) {
             return Some(());
         }
-        // A location stands after a space, behind a type, a bracket or a name; elsewhere it is an
-        // attribute.
+        // A trailing location has a space before it, after a type, a bracket or a name. Anywhere
+        // else, a location is an attribute.
         let previous = bytes[self.kept_from..word].trim_ascii_end().last()?;
         let trailing = is_identifier(*previous)
             || matches!(previous, b')' | b'}' | b']' | b'>' | b'"' | b'*' | b'?');
@@ -250,14 +251,14 @@ impl Scanner<'_> {
         Some(())
     }
 
-    /// Leaves the line `#loc3 = loc(...)` out. `None` where a location's name is used in the place
-    /// of an attribute.
+    /// Leaves the line `#loc3 = loc(...)` out. `None` where a location's name is used as an
+    /// attribute.
     fn location_name(&mut self, start: usize) -> Option<()> {
         let bytes = self.bytes;
         let digits =
             start + 4 + bytes[start + 4..].iter().take_while(|byte| byte.is_ascii_digit()).count();
         if bytes.get(digits).is_some_and(|byte| is_identifier(*byte)) {
-            // Another attribute, such as `#local`.
+            // This is another attribute, such as `#local`.
             self.at = start + 4;
             return Some(());
         }
@@ -273,7 +274,7 @@ impl Scanner<'_> {
     }
 }
 
-/// Whether every bracket and string that opens in a line closes in it.
+/// Whether every bracket and string that opens in a line also closes in it.
 fn is_closed(line: &[u8]) -> bool {
     let (mut at, mut depth) = (0, 0_i64);
     while let Some(byte) = line.get(at) {
@@ -292,7 +293,7 @@ fn is_closed(line: &[u8]) -> bool {
     depth == 0
 }
 
-/// Where the string that opens at `open` has ended.
+/// The end of the string that opens at `open`.
 fn end_of_string(bytes: &[u8], open: usize) -> Option<usize> {
     let mut at = open + 1;
     loop {
@@ -304,7 +305,7 @@ fn end_of_string(bytes: &[u8], open: usize) -> Option<usize> {
     }
 }
 
-/// Where the location whose parenthesis opens at `open` has ended.
+/// The end of the location whose parenthesis opens at `open`.
 fn end_of_location(bytes: &[u8], open: usize) -> Option<usize> {
     let (mut at, mut depth) = (open, 0_usize);
     loop {
@@ -313,7 +314,7 @@ fn end_of_location(bytes: &[u8], open: usize) -> Option<usize> {
             b'(' => depth += 1,
             b')' if depth == 1 => return Some(at + 1),
             b')' => depth -= 1,
-            // A comment could hold anything.
+            // A comment could contain anything, even parentheses.
             b'/' if bytes.get(at + 1) == Some(&b'/') => return None,
             _ => {}
         }
@@ -325,7 +326,7 @@ fn end_of_line(bytes: &[u8], at: usize) -> usize {
     memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |found| at + found)
 }
 
-/// Where the blanks before `at` start.
+/// The start of the blanks before `at`.
 fn trimmed(bytes: &[u8], at: usize) -> usize {
     at - bytes[..at].iter().rev().take_while(|byte| matches!(byte, b' ' | b'\t')).count()
 }
@@ -341,7 +342,7 @@ fn skip_trivia(bytes: &[u8], mut at: usize) -> usize {
     }
 }
 
-/// Whether a byte can stand in an identifier, dotted or not.
+/// Whether a byte can be part of an identifier, with or without dots.
 fn is_identifier(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$' | b'.' | b'-')
 }

@@ -1,8 +1,8 @@
-//! Serialised HLO modules: what of them is hashed.
+//! Which parts of a serialised HLO module are hashed?
 //!
-//! The message is walked at the level of protobuf's wire format. Fields that change no code are
-//! skipped, by the numbers they have in `xla/service/hlo.proto` and `xla/xla_data.proto`; every
-//! other field, known or not, is kept byte by byte:
+//! The message is read at the level of protobuf's wire format. Fields that change no code are
+//! skipped, by the numbers that they have in `xla/service/hlo.proto` and `xla/xla_data.proto`.
+//! Every other field, known or unknown, is kept byte by byte:
 //!
 //! | message | left out |
 //! |---|---|
@@ -10,18 +10,18 @@
 //! | `HloInstructionProto` | `statistics_viz` (82): numbers for drawings; of `metadata` (7) the fields below |
 //! | `OpMetadata` | `op_type` (1), `op_name` (2), `source_file` (3), `source_line` (4), `stack_frame_id` (15), `source_end_line` (17), `source_column` (18), `source_end_column` (19) |
 //!
-//! A message that is looked into is hashed without its length, which depends on what is left out,
-//! and with a zero byte at its end, which no field starts with. So what is hashed can be read back,
-//! and equal hashes mean equal remainders.
+//! A message that has parts left out is hashed without its length, since the length depends on what
+//! is left out, and with a zero byte at its end, since no field starts with a zero byte. So the
+//! hashed bytes can be decoded again without ambiguity, and equal hashes mean equal remainders.
 
 use super::Sink;
 
-/// What happens to the fields of one message.
+/// What happens to each field of one kind of message.
 struct Rules {
     left_out: &'static [u64],
     looked_into: Option<(u64, &'static Rules)>,
-    /// Whether the message itself goes where nothing of it is kept, so that it counts the same as
-    /// none.
+    /// Whether the message itself is left out if none of its fields is kept, so that an empty
+    /// message counts the same as a missing one.
     left_out_when_empty: bool,
 }
 
@@ -37,8 +37,8 @@ const INSTRUCTION: Rules =
 const METADATA: Rules =
     Rules { left_out: &[1, 2, 3, 4, 15, 17, 18, 19], looked_into: None, left_out_when_empty: true };
 
-/// Whether bytes are an `HloModuleProto`: the wire format holds to the end, and there is an entry
-/// and an instruction with an opcode.
+/// Whether bytes are an `HloModuleProto`: they follow the wire format to the end, and the module
+/// has an entry and an instruction with an opcode.
 pub(super) fn looks_like_hlo(bytes: &[u8]) -> bool {
     let Some(module) = fields(bytes).collect::<Option<Vec<_>>>() else { return false };
     let text =
@@ -52,19 +52,19 @@ pub(super) fn looks_like_hlo(bytes: &[u8]) -> bool {
     names_are_text && has_entry && opcode.is_some_and(|field| text(&field))
 }
 
-/// The first field of a number in the message that a field holds.
+/// The first field with this number in the message that `field` holds.
 fn first_within<'a>(field: &Field<'a>, number: u64) -> Option<Field<'a>> {
     let inner: Option<Vec<Field<'a>>> = fields(field.content?).collect();
     inner?.into_iter().find(|field| field.number == number)
 }
 
-/// Adds what is kept of a module; `None` where it breaks the wire format.
+/// Adds the parts of a module that are kept; `None` where it does not follow the wire format.
 pub(super) fn hash_normalised(bytes: &[u8], sink: &mut Sink) -> Option<()> {
     message(bytes, &MODULE, sink)
 }
 
 fn message(bytes: &[u8], rules: &Rules, sink: &mut Sink) -> Option<()> {
-    // Fields that are kept and lie side by side are added as one piece.
+    // Adjacent fields that are kept are added as one piece.
     let (mut kept_from, mut at) = (0, 0);
     for field in fields(bytes) {
         let field = field?;
@@ -90,7 +90,7 @@ fn message(bytes: &[u8], rules: &Rules, sink: &mut Sink) -> Option<()> {
     Some(())
 }
 
-/// Whether nothing of a message is kept.
+/// Whether all fields of a message are left out.
 fn is_left_out(bytes: &[u8], rules: &Rules) -> Option<bool> {
     for field in fields(bytes) {
         if !rules.left_out.contains(&field?.number) {
@@ -105,11 +105,11 @@ pub(super) struct Field<'a> {
     pub(super) number: u64,
     pub(super) tag: &'a [u8],
     pub(super) whole: &'a [u8],
-    /// The content of a field with a length.
+    /// The content of a length-delimited field.
     pub(super) content: Option<&'a [u8]>,
 }
 
-/// The fields of a message; `None`, and no more after it, where the wire format is broken.
+/// The fields of a message. Where the wire format is broken, the iterator gives `None` and ends.
 pub(super) fn fields(bytes: &[u8]) -> impl Iterator<Item = Option<Field<'_>>> {
     let mut rest = bytes;
     std::iter::from_fn(move || {
@@ -138,7 +138,7 @@ fn split_field(bytes: &[u8]) -> Option<Field<'_>> {
             (Some(content), rest)
         }
         5 => (None, after_tag.get(4..)?),
-        // Groups, which XLA never writes, and numbers without a meaning.
+        // These are groups, which XLA never writes, and numbers that mean nothing.
         _ => return None,
     };
     Some(Field { number, tag: tag_bytes, whole: &bytes[..bytes.len() - rest.len()], content })

@@ -1,5 +1,5 @@
-//! Computations of the `xla` crate as programs (feature `xla-rs`). It stands here because only the
-//! crate of one of the two types may convert between them.
+//! How does a computation of the `xla` crate become a program (feature `xla-rs`)? The conversion is
+//! in this crate because Rust allows it only in the crate of one of the two types.
 
 use xla::XlaComputation;
 
@@ -9,8 +9,8 @@ impl TryFrom<&XlaComputation> for Program {
     type Error = xla::Error;
 
     /// The computation's serialised `HloModuleProto`. Its bytes may differ from process to process
-    /// in the order of attributes, which [`Program::digest`] leaves out; the names that the builder
-    /// and the parameters were given stay in.
+    /// in the order of attributes, which [`Program::digest`] ignores. The names that the builder
+    /// and the parameters have are part of the digest.
     fn try_from(computation: &XlaComputation) -> Result<Self, xla::Error> {
         Ok(Self::new(ProgramFormat::Hlo, computation.proto().to_bytes()?))
     }

@@ -120,8 +120,8 @@ fn sizes_round_up() {
     assert_eq!(normalize_shape([0, 5], 64), Err(ShapeError::Zero { width_px: 0, height_px: 5 }));
     assert_eq!(normalize_shape([5, 5], 0), Err(ShapeError::Multiple(0)));
     assert_eq!(normalize_shape([5, 5], 12), Err(ShapeError::Multiple(12)));
-    // The limit holds for what is computed, whichever side and whichever multiple makes it so
-    // large.
+    // The limit applies to the padded size, whichever side is too long and whichever multiple makes
+    // it so.
     assert_eq!(normalize_shape([65536, 8], 64), Ok([65536, 64]));
     assert_eq!(normalize_shape([512, 512], 65536), Ok([65536, 65536]));
     for (size, multiple) in [
@@ -141,7 +141,7 @@ fn sizes_round_up() {
 
 #[test]
 fn a_signature_keeps_its_digest_in_a_record() {
-    // Numbers of seventeen digits, which JSON without care reads one bit off.
+    // These numbers have seventeen digits; a careless JSON reader gets their last bit wrong.
     for part in 1..1000 {
         let signature = Signature { cfg_scale: f64::from(part) / 7.0, ..example() };
         let read: Signature =

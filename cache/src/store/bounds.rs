@@ -1,4 +1,5 @@
-//! Removing entries by rule.
+//! Which entries does a rule remove, by size, by last use or because no plugin can load them any
+//! more?
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,16 +11,18 @@ use crate::key::GraphKey;
 use crate::record::GraphRecord;
 use crate::statistics::Counters;
 
-/// Which entries [`Store::prune`] removes. Pinned ones, and those that a process is loading, stay.
+/// Which entries [`Store::prune`] removes. Pinned entries and those that a process is loading stay.
 #[derive(Clone, Copy, Default)]
 pub struct Prune<'a> {
-    /// So many bytes of objects stay at most; those that are worth least go.
+    /// The most bytes that objects may take afterwards. The entries that are worth least are
+    /// removed.
     pub max_bytes: Option<u64>,
-    /// Those last used before go.
+    /// Entries that were last used before this time are removed.
     pub used_before: Option<Timestamp>,
-    /// Those of which this is true go: their plugin is installed nowhere.
+    /// Entries for which this function returns true are removed: their plugin build is not
+    /// installed anywhere.
     pub stale: Option<&'a dyn Fn(&GraphRecord) -> bool>,
-    /// Only say what would go.
+    /// Only report what would be removed.
     pub dry_run: bool,
 }
 
@@ -27,15 +30,15 @@ pub struct Prune<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PruneReason {
-    /// Its plugin is installed nowhere.
+    /// No plugin of its build is installed.
     Stale,
-    /// It was not used for long.
+    /// It was not used for a long time.
     Age,
-    /// The limit on the size.
+    /// It had to be removed to keep to the limit on the size.
     Size,
 }
 
-/// An entry that was pruned, or would be.
+/// An entry that was removed, or that would be.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PrunedEntry {
     /// Its key.
@@ -44,26 +47,26 @@ pub struct PrunedEntry {
     pub stage: String,
     /// The length of its object.
     pub stored_bytes: u64,
-    /// What compiling it took.
+    /// How long it took to compile.
     pub compile_seconds: f64,
-    /// Why.
+    /// Why it is removed.
     pub reason: PruneReason,
 }
 
 /// What pruning removed, or would remove.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct Pruned {
-    /// The entries, in the order in which they go.
+    /// The entries, in the order in which they are removed.
     pub entries: Vec<PrunedEntry>,
-    /// Their objects' length together.
+    /// The length of their objects together.
     pub stored_bytes: u64,
     /// Entries that stay, since a process is loading them.
     pub in_use: u64,
 }
 
 impl Store {
-    /// Removes entries by rule: stale ones, then those that were not used for long, then those that
-    /// are worth least.
+    /// Removes entries by rule: first those whose plugin build is not installed, then those that
+    /// were not used for a long time, then those that are worth least.
     pub fn prune(&self, rule: &Prune<'_>) -> Result<Pruned, StoreError> {
         let (records, order) = self.records_and_order(!rule.dry_run)?;
         let records: BTreeMap<GraphKey, GraphRecord> =
@@ -132,8 +135,8 @@ impl Store {
         Ok(pruned)
     }
 
-    /// Removes what was chosen, unless it was pinned or, where that matters, used or compiled anew
-    /// since.
+    /// Removes the chosen entries, except those that were pinned or, where the rule depends on use,
+    /// were used or compiled anew meanwhile.
     fn remove_unless_changed(
         &self,
         chosen: &[(&GraphRecord, PruneReason)],

@@ -1,4 +1,4 @@
-//! Removing everything.
+//! What is removed when a whole store is cleared?
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -9,18 +9,19 @@ use crate::key::GraphKey;
 /// What clearing a store removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
 pub struct Cleared {
-    /// Entries that are gone.
+    /// Entries that were removed.
     pub removed: u64,
     /// Entries that stay, since a process is loading them.
     pub in_use: u64,
-    /// The bytes that are free now, those of the quarantine and of what else went among them.
+    /// The bytes that were freed, including those of the quarantine and of the other files that
+    /// were removed.
     pub stored_bytes: u64,
 }
 
 impl Store {
-    /// Removes every entry that no process is loading, what is in quarantine, the index of an older
-    /// release, and what is remembered of targets. The counters stay, as does what another process
-    /// stores meanwhile.
+    /// Removes every entry that no process is loading, the things in quarantine, the index of an
+    /// older release, and the descriptions of targets. The counters stay, as does everything that
+    /// another process stores meanwhile.
     pub fn clear(&self) -> Result<Cleared, StoreError> {
         self.writable()?;
         let mut cleared = Cleared::default();
@@ -34,7 +35,7 @@ impl Store {
         cleared.stored_bytes += self.empty_quarantine(&root)? + self.remove_older_index(&root)?;
         cleared.stored_bytes += self.remove_notes(&root, &self.layout.targets())?;
         let keys: BTreeSet<GraphKey> = self.object_keys()?.into_iter().collect();
-        // Objects that went although the index could not be written, and what they took.
+        // Objects that were removed although the index could not be written, and their lengths.
         let mut unrecorded = BTreeMap::new();
         let all: Vec<GraphKey> = keys.iter().copied().collect();
         for (at, batch) in all.chunks(BATCH).enumerate() {
@@ -45,7 +46,7 @@ impl Store {
             let recorded = self.records()?.into_iter().map(|record| record.graph_key);
             let alone: Vec<GraphKey> = recorded.filter(|key| !keys.contains(key)).collect();
             for batch in alone.chunks(BATCH) {
-                // One that was stored since has an object, and stays.
+                // If an object was stored under the key meanwhile, it stays.
                 let removals =
                     self.remove_where(batch, |record| !self.has_object(&record.graph_key))?;
                 cleared.removed += removals
@@ -57,8 +58,8 @@ impl Store {
         Ok(cleared)
     }
 
-    /// Removes some entries. A full disk has no room for the index to be written: then objects go
-    /// alone until it has some.
+    /// Removes some entries. If the disk is too full for the index to be written, only objects are
+    /// removed until there is room.
     fn clear_some(
         &self,
         batch: &[GraphKey],

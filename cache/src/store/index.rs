@@ -1,9 +1,9 @@
-//! The half of the store that lies in sled: graph records, programs, what level 1 knows, and
-//! statistics.
+//! Which graphs are known? This is the part of the store that is kept in sled: graph records,
+//! programs, the entries that level 1 looks up, and statistics.
 //!
-//! sled admits one process and locks its folder for as long as it is open, so each transaction here
-//! opens it, works, flushes and closes it, behind a lock file of its own. All entries are in one
-//! tree, since sled applies a batch over one tree as a whole:
+//! sled admits only one process at a time and locks its folder for as long as it is open. So each
+//! transaction here takes a lock file, then opens sled, works, flushes sled and closes it. All
+//! entries are in one tree, because sled applies a batch over one tree as a whole:
 //!
 //! | key | value |
 //! |---|---|
@@ -13,12 +13,12 @@
 //! | `j` projection key | the graph key, and a hash over both keys: level 1 |
 //! | `s` signature digest, graph key | nothing: this exact request led to that graph |
 //! | `n` list | the newest graphs of a stage, of one model or of any: graph keys, the newest first |
-//! | `v` place, graph key | nothing: the order in which graphs go when room is needed; pinned ones are not in it |
-//! | `i` signature digest | nothing: whatever this exact request leads to is pinned |
+//! | `v` place, graph key | nothing: the order in which graphs are evicted; pinned graphs are not in it |
+//! | `i` signature digest | nothing: everything that this exact request leads to is pinned |
 //! | `i` signature digest, graph key | nothing: the graph is pinned by that request |
 //! | `m` name | `statistics`: counters and totals, as JSON; `ready`: the index is whole |
 //!
-//! Kinds that there are many small ones of lie in sled several to a value: see `packing`.
+//! Kinds with many small entries are packed, several entries to one value of sled: see `packing`.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -61,9 +61,9 @@ pub(super) use turn::Turns;
 pub struct Resolved {
     /// The graph.
     pub graph_key: GraphKey,
-    /// [`Match::Exact`] where this very signature was run before, else [`Match::Equivalent`].
+    /// [`Match::Exact`] where this exact signature was run before, else [`Match::Equivalent`].
     pub matched: Match,
-    /// What compiling it took.
+    /// How long the graph took to compile.
     pub compile_seconds: f64,
 }
 
@@ -72,17 +72,17 @@ pub struct Resolved {
 pub struct Rebuilt {
     /// Records taken from objects.
     pub added: u64,
-    /// Records that were there.
+    /// Records that the index had already.
     pub kept: u64,
-    /// Objects without a readable record; damaged ones are in quarantine now.
+    /// Objects without a readable record. The damaged ones are in quarantine now.
     pub skipped: u64,
 }
 
 impl Store {
-    /// What level 1 knows of each `(projection key, signature digest)`; one transaction for all
-    /// stages of a request.
+    /// What level 1 knows of each `(projection key, signature digest)`. One transaction answers for
+    /// all stages of a request.
     ///
-    /// An answer is not the last word: see [`GraphRecord::answers`].
+    /// The caller has to check each answer: see [`GraphRecord::answers`].
     pub fn resolve(
         &self,
         stages: &[(Digest, Digest)],
@@ -90,7 +90,7 @@ impl Store {
         self.resolve_within(stages, READ_PATIENCE)
     }
 
-    /// As [`resolve`](Self::resolve), waiting no longer than `patience` for other processes.
+    /// As [`resolve`](Self::resolve), but waits at most `patience` for other processes.
     pub fn resolve_within(
         &self,
         stages: &[(Digest, Digest)],
@@ -109,16 +109,16 @@ impl Store {
         )
     }
 
-    /// Adds uses and counters to the store's statistics, and remembers the signatures of the uses.
-    /// One transaction.
+    /// Adds uses and counters to the store's statistics, and remembers the signatures of the uses,
+    /// all in one transaction.
     ///
-    /// A key whose record is missing gets it back from its object.
+    /// If the record of a key is missing, it is taken from the key's object.
     pub fn commit(&self, uses: &[Use], counters: &Counters) -> Result<(), StoreError> {
         self.commit_with(Need::Whole, WHOLE_PATIENCE, uses, counters)
     }
 
-    /// As [`commit`](Self::commit), waiting no longer than `patience` for other processes: past it,
-    /// what was to be committed is lost.
+    /// As [`commit`](Self::commit), but waits at most `patience` for other processes. After that,
+    /// the uses and counters are lost.
     pub fn commit_within(
         &self,
         uses: &[Use],
@@ -146,10 +146,10 @@ impl Store {
         })
     }
 
-    /// Notes requests that lead to a graph although nobody has made them: they were made where
-    /// another plugin build was in use.
+    /// Notes requests that lead to a graph although nobody has made them with this plugin build:
+    /// they were made while another build was in use.
     ///
-    /// A key without a record stays without one.
+    /// A key without a record does not get one.
     pub fn add_signatures(
         &self,
         graph: &GraphKey,
@@ -173,8 +173,8 @@ impl Store {
         self.read(|| None, |index| load_record(index, key))
     }
 
-    /// The records that an exact request led to, by the digest of its signature, over all
-    /// environments.
+    /// The records that an exact request led to, in all environments. The request is named by the
+    /// digest of its signature.
     pub fn records_of_signature(&self, signature: &Digest) -> Result<Vec<GraphRecord>, StoreError> {
         self.read(Vec::new, |index| {
             let entries = index.scan(&key(b's', &[signature]))?;
@@ -183,8 +183,8 @@ impl Store {
         })
     }
 
-    /// The records whose keys begin with some digits, in the order of their keys: at most `limit`
-    /// of them.
+    /// The records whose keys begin with the given digits, in the order of their keys: at most
+    /// `limit` of them.
     pub fn records_beginning(
         &self,
         digits: &str,
@@ -198,7 +198,7 @@ impl Store {
         })
     }
 
-    /// The records that are most worth comparing with what was looked for.
+    /// The records that are most worth comparing with the entry that was looked for.
     pub(super) fn candidates(
         &self,
         wanted: &super::Wanted<'_>,
@@ -219,7 +219,7 @@ impl Store {
         self.read(none_yet, |index| load_statistics(index))
     }
 
-    /// Sets the counters back; entries and what describes them stay.
+    /// Resets the counters; entries and the figures that describe them stay.
     pub fn zero_statistics(&self) -> Result<(), StoreError> {
         self.write(|index| {
             let mut statistics = load_statistics(index)?;
@@ -228,7 +228,8 @@ impl Store {
         })
     }
 
-    /// Whether this exact request led to some graph before, by the digest of its signature.
+    /// Whether this exact request led to a graph before. The request is named by the digest of its
+    /// signature.
     pub fn knows_signature(&self, signature: &Digest) -> Result<bool, StoreError> {
         self.read_within(
             Need::Some,
@@ -238,9 +239,9 @@ impl Store {
         )
     }
 
-    /// Keeps every entry that an exact request led to, or will lead to, out of eviction, or lets
-    /// them go again. Says how many there are now. The request is named by the digest of its
-    /// signature.
+    /// Pins every entry that an exact request led to or will lead to, so that it is not evicted, or
+    /// unpins them. Returns how many entries the request leads to now. The request is named by the
+    /// digest of its signature.
     pub fn set_signature_pinned(
         &self,
         signature: &Digest,
@@ -249,14 +250,15 @@ impl Store {
         self.write(|index| set_request_pinned(index, signature, pinned))
     }
 
-    /// Keeps an entry out of eviction, or lets it go again, for those as well that kept it by a
-    /// request: until a pinned request leads to it anew. Says whether there is such an entry.
+    /// Pins an entry, so that it is not evicted, or unpins it. Unpinning also removes the pins that
+    /// requests gave to this entry; a pinned request that leads to it again pins it again. Returns
+    /// whether there is such an entry.
     pub fn set_pinned(&self, graph: &GraphKey, pinned: bool) -> Result<bool, StoreError> {
         self.write(|index| set_pinned(index, graph, pinned))
     }
 
-    /// Takes the record of each object that the index lacks from the object. Where the index is
-    /// damaged, it is made anew first. The totals of the statistics are counted anew.
+    /// Adds the missing records to the index, each from its object. A damaged index is first built
+    /// anew. The totals of the statistics are counted again.
     pub fn rebuild_index(&self) -> Result<Rebuilt, StoreError> {
         let known: Vec<GraphKey> = self.write(|index| {
             Ok(load_records(index)?.into_iter().map(|record| record.graph_key).collect())
@@ -277,19 +279,20 @@ impl Store {
         Ok(rebuilt)
     }
 
-    /// Puts objects that are written where they belong and adds their records, one after the other;
-    /// before each, room is made. Says of each whether it was stored: one that finds no room keeps
-    /// no other out.
+    /// Moves objects that are already written to their final paths and adds their records, one
+    /// after the other; before each, room is made. Returns for each whether it was stored. An
+    /// object that finds no room does not keep the others out.
     ///
-    /// The objects move while the index is held, so that those that are in place never take more
-    /// than the limit and one object.
+    /// The objects move while the index is locked, so the objects in place never take more than the
+    /// limit plus one object.
     pub(super) fn place_and_record(
         &self,
         staged: &mut [Staged],
         coming: &Coming,
     ) -> Result<Vec<Result<(), StoreError>>, StoreError> {
         let staged = RefCell::new(staged);
-        // A busy machine lets a holder of the index do nothing for a second: that ends no import.
+        // On a busy machine, the holder of the index may do nothing for a second: that must not end
+        // an import.
         let waits = coming.can_wait();
         let (need, patience) =
             if waits { (Need::Whole, WHOLE_PATIENCE) } else { (Need::Some, NOTE_PATIENCE) };
@@ -320,13 +323,15 @@ impl Store {
                 let Some(record) = load_record(index, graph)? else { return Ok(None) };
                 let program = load_program(index, &record.program.digest)?
                     .and_then(|frame| frame.program().ok());
-                // The object has it too, and the next `put` writes over one that is wrong.
+                // A wrong program is not returned: the object has the program, too, and the next
+                // `put` replaces the wrong one.
                 Ok(program.filter(|program| program.digest() == record.program.digest))
             },
         )
     }
 
-    /// Puts bytes under a key of the index, or takes them away, past all that keeps it in order.
+    /// Puts bytes under a key of the index, or removes them, without the checks that keep the index
+    /// consistent.
     #[cfg(test)]
     pub(super) fn write_raw(&self, key: &[u8], value: Option<&[u8]>) {
         let write = |index: &mut Transaction| {
@@ -339,13 +344,14 @@ impl Store {
         assert!(self.write(write).is_ok());
     }
 
-    /// Has a transaction take the index for as long as `work` goes on.
+    /// Runs a transaction that holds the index for as long as `work` takes.
     #[cfg(test)]
     pub(super) fn write_slowly(&self, work: impl Fn(&mut Transaction) -> Result<(), Fault>) {
         assert!(self.write(work).is_ok());
     }
 
-    /// Removes records with all that belongs to them, as if their objects had never been recorded.
+    /// Removes records and all entries that belong to them, as if their objects had never been
+    /// recorded.
     #[cfg(test)]
     pub(super) fn remove_records(&self, keys: &[GraphKey]) -> Result<(), StoreError> {
         self.write(|index| {
@@ -357,11 +363,12 @@ impl Store {
         })
     }
 
-    /// Removes entries, each object in the transaction that removes its record: what another
-    /// process stores meanwhile comes whole before it or after it. An object that a process is
-    /// loading stays, and so does its record.
+    /// Removes entries. Each object is removed in the transaction that removes its record, so what
+    /// another process stores meanwhile is stored completely before or completely after. If a
+    /// process is loading an object, the object and its record stay.
     ///
-    /// `may_go` is asked of each record as it is by then; `None` is said of those that may not.
+    /// `may_go` is called with each record as it is at that time. The result is `None` for an entry
+    /// that may not be removed.
     pub(super) fn remove_where(
         &self,
         keys: &[GraphKey],
@@ -382,8 +389,8 @@ impl Store {
                     }
                 };
                 let recorded = removal != Removal::InUse && remove(index, graph, &mut statistics)?;
-                // A transaction that has to be made again finds objects gone that it removed the
-                // first time.
+                // A transaction that has to be repeated no longer finds the objects that it removed
+                // the first time.
                 let mut removals = removals.borrow_mut();
                 let kept = removals.entry(*graph).or_insert(removal);
                 if removal != Removal::Absent {
@@ -401,8 +408,8 @@ impl Store {
         }
     }
 
-    /// Every record, and the graphs that may go, those that are worth least first. With `tidy`,
-    /// what is wrong with that order is put right before.
+    /// Every record, and the graphs that may be evicted, those that are worth least first. With
+    /// `tidy`, errors in that order are put right first.
     pub(super) fn records_and_order(
         &self,
         tidy: bool,
@@ -421,8 +428,8 @@ impl Store {
         })
     }
 
-    /// The programs in the index that are what their keys say. The index is held while they are
-    /// read, not while they are checked.
+    /// The digests of the programs in the index that match their keys. The index is held while
+    /// programs are read, but not while they are checked.
     pub(super) fn sound_programs(&self) -> Result<BTreeSet<Digest>, StoreError> {
         let mut sound = BTreeSet::new();
         let mut last = Vec::new();
@@ -439,7 +446,7 @@ impl Store {
         }
     }
 
-    /// Counts a use in its record, and returns what compiling the graph took.
+    /// Counts a use in the graph's record, and returns how long the graph took to compile.
     fn record_use(
         &self,
         index: &mut Transaction,
@@ -468,7 +475,7 @@ impl Store {
     }
 }
 
-/// Lets a request lead to a graph, and remembers it in the graph's record.
+/// Notes that a request leads to a graph, and adds the request to the graph's record.
 fn note_signature(
     index: &mut Transaction,
     record: &mut GraphRecord,

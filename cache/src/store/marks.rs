@@ -1,16 +1,17 @@
 //! Did a process die while it loaded this object?
 //!
-//! A process that is about to load an object makes a mark, and takes it away when the first
-//! execution is over. An object that ends the process leaves its mark behind, as does `kill -9`: so
-//! a mark of a process that is gone proves nothing, and tells the next process to try the object
-//! before it loads it. A mark is an empty file in `loading/`, named after the object's payload and
-//! locked for as long as its process lives; the kernel lets go of the lock with the process. Marks
-//! outlive the end of a process and not that of the machine, so none is synced.
+//! A process that is about to load an object makes a mark, and removes it when the first execution
+//! is over. If the object ends the process, the mark stays; but it also stays after `kill -9`. So
+//! the mark of a dead process proves nothing: it only tells the next process to try the object in a
+//! child before it loads it. A mark is an empty file in `loading/`, named after the object's
+//! payload and locked for as long as its process lives; the kernel releases the lock when the
+//! process ends. Marks have to outlive a process but not a restart of the machine, so none is
+//! synced.
 //!
-//! An object that ends its process and lies where it cannot be set aside, in a store that is only
-//! read, is remembered beside the marks: `unfit/` has a file with the reason, named after the
-//! object's key and payload. A process that can write no store has a store of its own for both
-//! ([`Store::for_marks`]), in which nothing else ever lies.
+//! An object that ends its process cannot be set aside if it lies in a store that is only read. It
+//! is remembered beside the marks: `unfit/` has a file with the reason, named after the object's
+//! key and payload. A process that cannot write to its store has another store for both kinds of
+//! files ([`Store::for_marks`]), which holds nothing else.
 
 use std::fs::File;
 use std::io;
@@ -26,51 +27,52 @@ use crate::key::GraphKey;
 use crate::layout::Layout;
 use crate::lock::{CompileLock, Holder, LockOutcome, Wait};
 
-/// A mark of an object that nobody has loaded since then is forgotten.
+/// A mark is removed after this time if nobody has loaded its object since.
 const KEPT: Duration = Duration::from_hours(30 * 24);
 
-/// A reason is a sentence or two.
+/// The longest reason that is read; a reason is a sentence or two.
 const REASON_LIMIT_BYTES: u64 = 64 << 10;
 
-/// What is remembered of an object that ends its process, where it could not be set aside.
+/// What is remembered of an object that ends its process and could not be set aside.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unfit {
-    /// What is known of it.
+    /// Why the object is unfit.
     pub reason: String,
-    /// The file that remembers it; without that file the object is loaded again.
+    /// The file that remembers the object. If it is removed, the object is loaded again.
     pub note: PathBuf,
 }
 
-/// The mark of one load, until it is dropped.
+/// The mark of one load. Dropping the value removes the mark.
 #[derive(Debug)]
 pub struct LoadMark {
     root: Arc<Folder>,
     path: PathBuf,
     payload: Digest,
-    /// Its lock says that the process lives.
+    /// The lock shows that the process lives.
     _locked: File,
 }
 
 impl LoadMark {
-    /// The first execution is over, so the object does not end its process: older marks of it say
-    /// nothing any more.
+    /// Removes this mark and older marks of the object: its first execution is over, so the object
+    /// does not end its process.
     pub fn proven(self) {
         forget(&self.root, &stale_marks(&self.root, &self.payload));
     }
 }
 
-/// The marks of this process: what it takes away where it ends without dropping them.
+/// The marks of this process. [`remove_load_marks`] removes them where the process ends without
+/// dropping the values.
 static MADE: Mutex<Vec<(Arc<Folder>, PathBuf)>> = Mutex::new(Vec::new());
 
 fn made() -> MutexGuard<'static, Vec<(Arc<Folder>, PathBuf)>> {
     MADE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Takes the marks of this process away, for a process that is about to end in an orderly way
-/// although executables are still loaded: it does not end because of them.
+/// Removes the marks of this process. It is for a process that is about to end in an orderly way
+/// while executables are still loaded: the executables are not the reason why it ends.
 pub fn remove_load_marks() {
     for (root, path) in std::mem::take(&mut *made()) {
-        // One that stays has its object tried by the next process.
+        // If a mark stays, the next process tries its object.
         let _ = root.remove(&path);
     }
 }
@@ -86,8 +88,9 @@ impl Drop for LoadMark {
 }
 
 impl Store {
-    /// A store for marks alone, in a folder that is this user's: no link, and nobody else may write
-    /// to it. It is made where that is asked and it is missing; `None` where it cannot be had.
+    /// A store for marks only, in a folder that is no link, that belongs to this user and that
+    /// nobody else may write to. The folder is created if it is missing and `make` is set. `None`
+    /// where there is no such folder.
     pub fn for_marks(dir: &Path, make: bool) -> Option<Self> {
         let unusable = |error: &dyn std::fmt::Display| {
             tracing::debug!(path = %dir.display(), %error, "no marks are kept there");
@@ -95,18 +98,19 @@ impl Store {
         private_folder(dir, make).inspect_err(|error| unusable(error)).ok()?;
         let store = Self::open(StoreOptions::new(dir)).inspect_err(|error| unusable(error)).ok()?;
         if make {
-            // What other processes left in it is swept up as well.
+            // This also removes what other processes left in the store.
             store.prepare().inspect_err(|error| unusable(error)).ok()?;
         }
         Some(store)
     }
 
-    /// Marks that an object is about to be loaded, whichever store it is from. `None` where that
-    /// cannot be done: in a store that is only read, or that this user may not write, or one whose
-    /// file system has no locks.
+    /// Marks that an object is about to be loaded, from whichever store it is. `None` where no mark
+    /// can be made: in a store that is only read, that this user may not write, or whose file
+    /// system has no locks.
     pub fn mark_load(&self, object: &LoadedObject) -> Option<LoadMark> {
         let payload = object.payload_digest().filter(|_| !self.read_only)?;
-        // The object may be from a store behind this one, which is made for the mark, then.
+        // The object may be from a fallback store while this store does not exist yet. Then this
+        // store is created for the mark.
         let root = self.root().ok().flatten().map_or_else(|| self.prepare(), Ok);
         let root =
             root.inspect_err(|error| tracing::debug!(%error, "a load is not marked")).ok()?;
@@ -119,12 +123,12 @@ impl Store {
         for folder in [&self.layout.tmp(), &folder] {
             root.create_folder(folder)?;
         }
-        // The mark is created and locked in `tmp/`. So an unlocked mark in its folder belongs to a
-        // process that is gone.
+        // The mark is created and locked in `tmp/` before it is moved. So an unlocked mark in
+        // `loading/` always belongs to a dead process.
         let mut file = self.new_file(&root, &format!("{payload}."))?;
         let locked = file.file().try_clone()?;
-        // Without locks every mark would look like that of a process that is gone. Locked already,
-        // it can be locked again.
+        // Without locks, every mark would look like that of a dead process. Where locks work, a
+        // file that is locked already can be locked again.
         locked.try_lock()?;
         let path = folder.join(file.path().file_name().unwrap_or_default());
         file.persist(&path)?;
@@ -132,13 +136,12 @@ impl Store {
         Ok(LoadMark { root, path, payload, _locked: locked })
     }
 
-    /// How many processes are gone that were loading this object, or were in its first execution,
-    /// and never got to the end of it.
+    /// How many processes died while they loaded this object or ran it for the first time.
     pub fn lost_loads(&self, object: &LoadedObject) -> usize {
         self.stale_marks_of(object).map_or(0, |(_, marks)| marks.len())
     }
 
-    /// Forgets them: the object was found harmless.
+    /// Removes the marks of dead processes for this object, which was found harmless.
     pub fn forget_lost_loads(&self, object: &LoadedObject) {
         if let Some((root, marks)) = self.stale_marks_of(object) {
             forget(&root, &marks);
@@ -151,8 +154,8 @@ impl Store {
         Some((root, marks))
     }
 
-    /// Takes the right to try an object, waiting as [`compile_lock`](Self::compile_lock) does while
-    /// another process has it.
+    /// Takes the right to try an object. While another process has it, this waits as
+    /// [`compile_lock`](Self::compile_lock) does.
     pub fn trial_lock(
         &self,
         object: &LoadedObject,
@@ -163,14 +166,14 @@ impl Store {
         CompileLock::take(&root, &path, waiting).map_err(|cause| self.write_error(&path, cause))
     }
 
-    /// Whether an object is still what this store has under its key.
+    /// Whether the object is still the one that this store has under its key.
     pub fn has_still(&self, object: &LoadedObject) -> bool {
         let path = self.layout.object(&object.record.graph_key);
         self.root().ok().flatten().is_some_and(|root| root.names(&path, object.file()))
     }
 
-    /// Moves an object into quarantine that passed every check and is not fit for use all the same.
-    /// Says whether it is out of the way: an object of another store is not.
+    /// Moves an object into quarantine that passed every check and is still not fit for use.
+    /// Returns whether the object is out of the way now: an object of another store is not moved.
     pub fn set_object_aside(&self, object: &LoadedObject, reason: &str) -> bool {
         let key = &object.record.graph_key;
         let aside = self.has_still(object) && self.quarantine(key, object.file(), &reason);
@@ -180,8 +183,8 @@ impl Store {
         aside
     }
 
-    /// Remembers that an object ends its process, for a store that keeps it all the same; says in
-    /// which file.
+    /// Remembers that an object ends its process, for an object that stays in its store. Returns
+    /// the path of the file that remembers it.
     pub fn remember_unfit(&self, object: &LoadedObject, reason: &str) -> io::Result<PathBuf> {
         let payload = object.payload_digest();
         let payload =
@@ -194,8 +197,8 @@ impl Store {
         Ok(root.full(&path))
     }
 
-    /// What this store remembers of the object that `holder` has under a key. No more than its
-    /// header is read, and that only where something is known of an object of this key.
+    /// What this store remembers of the object that `holder` has under a key. At most the object's
+    /// header is read, and only if something is remembered of an object with this key.
     pub fn known_unfit(&self, key: &GraphKey, holder: &Self) -> Option<Unfit> {
         let root = self.root().ok().flatten()?;
         let known = root.entries(&self.layout.unfit()).unwrap_or_default();
@@ -209,30 +212,30 @@ impl Store {
         Some(Unfit { reason, note: root.full(&path) })
     }
 
-    /// Forgets that an object of this key with this payload is unfit: one that was just compiled
-    /// has the same machine code, and is to be used.
+    /// Forgets that an object with this key and this payload is unfit: the same machine code was
+    /// just compiled, and it is to be used.
     pub fn forget_unfit(&self, key: &GraphKey, payload: &Digest) {
         let path = self.layout.unfit_object(key, payload);
         if let Ok(Some(root)) = self.root()
             && root.is_file(&path)
             && let Err(error) = root.remove(&path)
         {
-            tracing::debug!(path = %root.full(&path).display(), %error, "it stays remembered");
+            tracing::debug!(path = %root.full(&path).display(), %error, "an object stays marked as unfit");
         }
     }
 
-    /// Forgets what is remembered of objects that end their process.
+    /// Forgets everything that is remembered of objects that end their process.
     pub(super) fn forget_all_unfit(&self, root: &Folder) {
         let known = root.entries(&self.layout.unfit()).unwrap_or_default().into_iter();
         for path in known.filter(|path| Layout::unfit_key(path).is_some()) {
             if let Err(error) = root.remove(&path) {
-                tracing::debug!(path = %root.full(&path).display(), %error, "it stays remembered");
+                tracing::debug!(path = %root.full(&path).display(), %error, "an object stays marked as unfit");
             }
         }
     }
 
-    /// Removes the marks of processes that are gone: all of them, or those that nobody will ask
-    /// about.
+    /// Removes the marks of dead processes: all of them, or only those that nobody will ask about
+    /// any more.
     pub(super) fn sweep_marks(&self, root: &Folder, all: bool) {
         let is_old = |path: &Path| {
             let time = root.look(path).and_then(|metadata| metadata.modified()).ok();
@@ -245,8 +248,9 @@ impl Store {
     }
 }
 
-/// Refuses what is no folder of this user's alone. In a folder such as `/tmp`, where everybody
-/// makes folders and nobody can rename those of others, it stays what it was found to be.
+/// Refuses anything but a folder of this user's that nobody else may write to. In a folder such as
+/// `/tmp`, where everybody may create folders but nobody may rename those of others, the result of
+/// this check stays valid.
 fn private_folder(dir: &Path, make: bool) -> io::Result<()> {
     if make {
         if let Some(above) = dir.parent() {
@@ -275,20 +279,20 @@ fn private_folder(dir: &Path, make: bool) -> io::Result<()> {
     Err(io::Error::other("it is no folder of this user's alone"))
 }
 
-/// The marks of a payload whose processes are gone.
+/// The marks of a payload that dead processes left.
 fn stale_marks(root: &Folder, payload: &Digest) -> Vec<PathBuf> {
     let marks = root.entries(&Layout::relative().loading()).unwrap_or_default().into_iter();
     let of_it = marks.filter(|path| Layout::marked_payload(path).as_ref() == Some(payload));
     of_it.filter(|path| is_stale(root, path)).collect()
 }
 
-/// Whether a mark's process is gone. Whoever looks shares the lock, so that two who look do not
-/// take each other for it.
+/// Whether a mark's process is dead. The check takes a shared lock, so that two processes that
+/// check at the same time do not take each other for the owner.
 fn is_stale(root: &Folder, path: &Path) -> bool {
     root.open_any(path).is_ok_and(|file| file.try_lock_shared().is_ok())
 }
 
-/// Removes marks, unless their processes live.
+/// Removes marks, except those of living processes.
 fn forget(root: &Folder, marks: &[PathBuf]) {
     for path in marks {
         if let Err(error) = remove_if_abandoned(root, path) {
@@ -311,7 +315,7 @@ mod tests {
         object
     }
 
-    /// A mark whose process is gone.
+    /// Makes a mark as a dead process leaves it.
     fn lost(store: &Store, payload: &[u8], letters: &str) -> PathBuf {
         let folder = store.layout().loading();
         let path = folder.join(format!("{}.{letters}", Digest::of(payload)));
@@ -333,7 +337,7 @@ mod tests {
         let mark = store.mark_load(&one).unwrap();
         let path = mark.root.full(&mark.path);
         assert_eq!((store.lost_loads(&one), store.lost_loads(&other)), (0, 0), "its process lives");
-        // What is left of a process that ends without a chance to tidy up.
+        // This is the state that a process leaves if it ends without cleaning up.
         let LoadMark { _locked: locked, .. } = &mark;
         locked.unlock().unwrap();
         assert_eq!((store.lost_loads(&one), store.lost_loads(&other)), (1, 0));
@@ -344,7 +348,7 @@ mod tests {
         assert!(!path.exists());
         assert_eq!((store.lost_loads(&one), store.lost_loads(&other)), (0, 1), "the other's stays");
         let left = files_in(&store.layout().loading());
-        assert_eq!(left, 1, "and its own is gone with the value");
+        assert_eq!(left, 1, "dropping the value removes its own mark");
         assert_eq!(files_in(&store.layout().tmp()), 0);
         let read_only = Store::open(StoreOptions::new(store.dir()).read_only()).unwrap();
         assert!(read_only.mark_load(&one).is_none());
@@ -364,14 +368,14 @@ mod tests {
         assert_eq!((store.lost_loads(&read), store.known_unfit(&one, &holder)), (1, None));
         assert!(!holder.set_object_aside(&read, "it ends processes"));
         let note = store.remember_unfit(&read, "it ends processes").unwrap();
-        // Another process finds it there.
+        // Another process finds the note in that store.
         let store = Store::for_marks(&marks, false).unwrap();
         assert_eq!((store.lost_loads(&read), store.known_unfit(&other, &holder)), (0, None));
         let known = store.known_unfit(&one, &holder).unwrap();
         assert_eq!((known.reason.as_str(), &known.note), ("it ends processes", &note));
         let (record, program) = super::super::tests::graph(0);
         scratch.store.put(&record, &program, &payload(7)).unwrap();
-        assert_eq!(store.known_unfit(&one, &holder), None, "what is there now is another");
+        assert_eq!(store.known_unfit(&one, &holder), None, "the object there now is another");
         store.forget_unfit(&one, &Digest::of(&payload(7)));
         assert!(note.exists());
         store.forget_unfit(&one, &Digest::of(&payload(0)));
@@ -418,7 +422,7 @@ mod tests {
         let living = store.mark_load(&object(&store, &key)).unwrap();
         store.clear().unwrap();
         assert_eq!((young.exists(), living.root.full(&living.path).exists()), (false, true));
-        assert!(foreign.exists(), "what no store made stays");
+        assert!(foreign.exists(), "files that no store made stay");
     }
 
     #[test]
@@ -437,7 +441,7 @@ mod tests {
         assert!(fs::read_to_string(note).unwrap().contains("it ends processes"));
         scratch.put(0);
         let again = store.set_object_aside(&read, "it ends processes");
-        assert!(!again, "what is there now is another");
+        assert!(!again, "the object there now is another");
         assert!(store.has_object(&record.graph_key));
     }
 }

@@ -1,4 +1,5 @@
-//! Notes: small files of what a plugin was asked once, and can be asked again.
+//! What did a plugin already answer? Notes are small files with answers that the plugin can give
+//! again.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,13 +9,14 @@ use crate::files::{Folder, is_absent};
 use crate::hash::Digest;
 use crate::layout::Layout;
 
-/// What a plugin says of a target is some kilobytes, and a hash is one line.
+/// The longest note that is read. A plugin's description of a target takes some kilobytes, and a
+/// hash is one line.
 const NOTE_LIMIT_BYTES: u64 = 1 << 20;
 
 /// The name of a note.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Note {
-    /// What a plugin said a target is like, under a digest of the plugin's build, its flags and the
+    /// A plugin's description of a target, under a digest of the plugin's build, its flags and the
     /// target's name.
     Target(Digest),
     /// The content hash of a plugin that has no build id, under a digest of its device, inode, size
@@ -32,14 +34,14 @@ impl Note {
 }
 
 impl Store {
-    /// What was noted; `None` where nothing was, and where it cannot be read.
+    /// The content of a note; `None` where there is no note or it cannot be read.
     pub fn note(&self, note: Note) -> Option<Vec<u8>> {
         let path = note.path(&self.layout);
         self.root().ok()??.read_small(&path, NOTE_LIMIT_BYTES).ok()
     }
 
-    /// Writes a note, whole or not at all. A store that is opened for reading alone keeps none.
-    /// What a process leaves that dies over it is swept up by the store's next write.
+    /// Writes a note, whole or not at all. A store that is opened for reading only keeps no notes.
+    /// What a process that dies meanwhile leaves is removed by the store's next write.
     pub fn write_note(&self, note: Note, content: &[u8]) -> io::Result<()> {
         let path = note.path(&self.layout);
         let root = self.prepare().map_err(io::Error::other)?;
@@ -47,7 +49,7 @@ impl Store {
         self.write_whole(&root, &path, content)
     }
 
-    /// Takes a note away that turned out to be wrong.
+    /// Removes a note that turned out to be wrong.
     pub fn forget_note(&self, note: Note) {
         let path = note.path(&self.layout);
         if let Ok(root) = self.prepare()
@@ -57,7 +59,7 @@ impl Store {
         }
     }
 
-    /// Removes the notes in a folder, and the folder; says how many bytes that were.
+    /// Removes the notes in a folder, and the folder; returns how many bytes that were.
     pub(super) fn remove_notes(&self, root: &Folder, folder: &Path) -> Result<u64, StoreError> {
         let mut freed_bytes = 0;
         for path in self.entries(folder)?.iter().filter(|path| Layout::is_note(path)) {
@@ -68,7 +70,7 @@ impl Store {
                 Err(error) => return Err(self.write_error(path, error)),
             }
         }
-        // It stays where somebody else's files are in it.
+        // The folder stays if it holds files of somebody else.
         let _ = root.remove_empty_folder(folder);
         Ok(freed_bytes)
     }

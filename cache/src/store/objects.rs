@@ -1,5 +1,5 @@
-//! The half of the store that lies in plain files: objects, and the quarantine for those that
-//! failed a check.
+//! Which machine code is stored, and is it intact? This is the part of the store that is kept in
+//! plain files: the objects, and the quarantine for objects that failed a check.
 
 use std::fmt::Display;
 use std::fs::{File, TryLockError};
@@ -16,32 +16,34 @@ use crate::lock::ReadGuard;
 use crate::object::{self, ObjectError, ProgramFrame};
 use crate::record::{GraphRecord, ObjectInfo};
 
-/// An object that is written and not yet where it belongs, with what the index is to know of it.
+/// An object that is written under a temporary name but is not yet in its final place, with what
+/// the index will record of it.
 #[derive(Debug)]
 pub(super) struct Staged {
     pub(super) record: GraphRecord,
-    /// None where it is long, and the object has it alone.
+    /// `None` if the program is long and is therefore stored in the object only.
     pub(super) program: Option<ProgramFrame>,
     pub(super) info: ObjectInfo,
-    /// Gone once the object is where it belongs.
+    /// `None` once the object is in its final place.
     file: Option<NewFile>,
 }
 
-/// A key of which the index tells what there is: this object, or none.
+/// A key for which the index now matches the store: it knows this object, or knows that there is
+/// none.
 #[derive(Debug)]
 pub(super) struct Adopted {
     pub(super) key: GraphKey,
     pub(super) object: Option<ObjectInfo>,
 }
 
-/// How many objects one transaction records that were stored without one.
+/// How many unrecorded objects one transaction records.
 const UNRECORDED: usize = 256;
-/// How many damaged objects and indexes are kept to be looked at; the oldest go.
+/// How many damaged objects and indexes are kept for inspection; the oldest are removed.
 const QUARANTINED: usize = 16;
 
 impl Store {
-    /// The object of a key, found by its path alone, read once and checked before anything of it is
-    /// returned.
+    /// The object of a key. It is found by its path only, read once, and checked before any of it
+    /// is returned.
     pub fn load(&self, key: &GraphKey) -> Result<Lookup, StoreError> {
         let path = self.layout.object(key);
         let Some((root, mut file)) = self.open_file(&path)? else { return Ok(Lookup::Absent) };
@@ -55,7 +57,7 @@ impl Store {
                 Ok(Lookup::Hit(Box::new(object)))
             }
             Err(ObjectError::Io(cause)) => Err(self.read_error(&path, cause)),
-            // What another release wrote is left for it; a new compile replaces it.
+            // An object of another release is left for that release; a new compile replaces it.
             Err(cause) if !cause.is_damage() => Err(StoreError::Object { key: *key, cause }),
             Err(reason) => {
                 drop(guard);
@@ -75,14 +77,13 @@ impl Store {
         }
     }
 
-    /// What lies in a folder of the store; nothing where it is missing.
+    /// The paths in a folder of the store; empty where the folder is missing.
     pub(super) fn entries(&self, folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
         let Some(root) = self.root()? else { return Ok(Vec::new()) };
         root.entries(folder).map_err(|error| self.read_error(folder, error))
     }
 
-    /// Writes an object under a name of its own, for [`place`](Self::place) to put where it
-    /// belongs.
+    /// Writes an object under a temporary name; [`place`](Self::place) moves it to its final place.
     pub(super) fn stage(
         &self,
         record: &GraphRecord,
@@ -107,10 +108,10 @@ impl Store {
         )
     }
 
-    /// What was written to `file` under a name of its own, once it lasts; so do the folders that it
-    /// will lie in.
+    /// Syncs what was written to `file` under a temporary name, and the folders that will hold the
+    /// object.
     ///
-    /// Nothing that can be done before the index is locked is left for then.
+    /// Everything that can be done before the index is locked is done here.
     pub(super) fn staged(
         &self,
         root: &Folder,
@@ -124,7 +125,8 @@ impl Store {
         let written = file
             .sync()
             .and_then(|()| root.create_folder(folder))
-            // A new folder's own entry has to last as well: both levels above the object.
+            // The entries of new folders have to survive a power cut, too: both levels above the
+            // object.
             .and_then(|()| {
                 folder.ancestors().take(2).try_for_each(|path| root.sync_folder_of(path))
             });
@@ -132,8 +134,8 @@ impl Store {
         Ok(Staged { record, program, info, file: Some(file) })
     }
 
-    /// Puts an object where it belongs: whole under its name, or not there at all. Once it is
-    /// there, there is nothing more to do.
+    /// Moves an object to its final place. At every moment, there is a whole object under its name
+    /// or none. No other step has to follow.
     pub(super) fn place(&self, staged: &mut Staged) -> Result<(), StoreError> {
         let Some(file) = staged.file.take() else { return Ok(()) };
         let path = self.layout.object(&staged.record.graph_key);
@@ -143,10 +145,11 @@ impl Store {
             .map_err(|cause| self.write_error(&path, cause))
     }
 
-    /// As [`place`](Self::place), where the index cannot be had. A mark tells the next transaction
-    /// to record the object.
+    /// As [`place`](Self::place), for a time when the index cannot be used. A mark tells the next
+    /// transaction to record the object.
     ///
-    /// The mark comes last: a transaction that saw it before there is an object would take it away.
+    /// The mark is made last: a transaction that saw the mark before the object would remove the
+    /// mark.
     pub(super) fn place_unrecorded(&self, staged: &mut Staged) -> Result<(), StoreError> {
         self.place(staged)?;
         self.mark_unrecorded(&staged.record.graph_key);
@@ -162,14 +165,14 @@ impl Store {
         }
     }
 
-    /// Keys of objects that were stored while the index could not be had: as many as one
+    /// Keys of objects that were stored while the index could not be used: at most as many as one
     /// transaction records.
     pub(super) fn unrecorded_keys(&self) -> Vec<GraphKey> {
         let marks = self.entries(&self.layout.unrecorded()).unwrap_or_default();
         marks.iter().filter_map(|path| key_of_name(path.file_name()?)).take(UNRECORDED).collect()
     }
 
-    /// Takes the marks of objects away that are recorded now, and of those that are gone.
+    /// Removes the marks of objects that are recorded now, and of objects that are gone.
     pub(super) fn forget_unrecorded(&self, adopted: &[Adopted]) {
         let Ok(Some(root)) = self.root() else { return };
         for Adopted { key, object } in adopted {
@@ -177,8 +180,8 @@ impl Store {
             if let Err(error) = root.remove(&mark) {
                 tracing::debug!(path = %mark.display(), %error, "a mark stays");
             }
-            // Whoever stored another one in between may have made its mark before this one was
-            // taken away.
+            // Another process that stored another object in between may have made its mark before
+            // this mark was removed.
             match self.object_record(key) {
                 Ok(now)
                     if now.as_ref().and_then(|record| record.object.as_ref())
@@ -189,12 +192,12 @@ impl Store {
     }
 
     /// Moves the object that was read from `file` out of the way, with the reason beside it.
-    /// Another process may have been faster: it moved the object, or put a sound one in its place,
-    /// and then there is nothing to do. Says whether it is out of the way.
+    /// Another process may have moved the object already, or put a sound one in its place; then
+    /// there is nothing to do. Returns whether the object is out of the way.
     pub(super) fn quarantine(&self, key: &GraphKey, file: &File, reason: &dyn Display) -> bool {
         let path = self.layout.object(key);
         let Ok(Some(root)) = self.root() else { return false };
-        // The caller warns, who knows what it means for the request.
+        // The caller gives the warning, since it knows what the damage means for the request.
         tracing::debug!(path = %root.full(&path).display(), %reason, "an object failed its check and counts as a miss");
         if self.read_only || !root.names(&path, file) {
             return !self.read_only;
@@ -209,8 +212,8 @@ impl Store {
         }
     }
 
-    /// Moves something to the quarantine under a name that begins with `name`, with the reason
-    /// beside it.
+    /// Moves something to the quarantine under a name that begins with `name`, and writes the
+    /// reason beside it.
     pub(super) fn set_aside(
         &self,
         root: &Arc<Folder>,
@@ -231,7 +234,7 @@ impl Store {
         Ok(())
     }
 
-    /// Removes the oldest of what is in quarantine, beyond a number.
+    /// Removes the oldest things in quarantine while there are more than the limit.
     pub(super) fn bound_quarantine(&self, root: &Folder) {
         let paths = root.entries(&self.layout.quarantine()).unwrap_or_default();
         let mut stamped: Vec<_> = paths
@@ -248,13 +251,13 @@ impl Store {
         };
         for (_, path) in stamped.iter().filter(|(stamp, _)| stamp < kept_from) {
             if let Err(error) = remove_quarantined(root, path) {
-                tracing::debug!(path = %root.full(path).display(), %error, "it stays in quarantine");
+                tracing::debug!(path = %root.full(path).display(), %error, "a file stays in quarantine");
             }
         }
     }
 
-    /// Removes what is in quarantine; says how many bytes that were. What somebody else put there
-    /// stays.
+    /// Removes what a store put into quarantine; returns how many bytes that were. Files that
+    /// somebody else put there stay.
     pub(super) fn empty_quarantine(&self, root: &Folder) -> Result<u64, StoreError> {
         let mut freed_bytes = 0;
         let paths = self.entries(&self.layout.quarantine())?;
@@ -269,14 +272,14 @@ impl Store {
         Ok(freed_bytes)
     }
 
-    /// The record in an object's header; a damaged object goes to quarantine. Listing and
-    /// rebuilding need no more than this.
+    /// The record in an object's header. A damaged object goes to quarantine. Listing and
+    /// rebuilding read no more than this.
     pub fn object_record(&self, key: &GraphKey) -> Result<Option<GraphRecord>, StoreError> {
         self.examine(key, object::read_header, |record| record)
     }
 
-    /// The record and the program of an object; no program where it is long, or not the one that
-    /// the record names.
+    /// The record and the program of an object. There is no program if it is long, or if it is not
+    /// the one that the record names.
     pub(super) fn object_program(
         &self,
         key: &GraphKey,
@@ -311,7 +314,7 @@ impl Store {
         }
     }
 
-    /// Whether there is an object under a key; nothing of it is read.
+    /// Whether there is an object under a key; no byte of it is read.
     pub fn has_object(&self, key: &GraphKey) -> bool {
         self.root()
             .is_ok_and(|root| root.is_some_and(|root| root.is_file(&self.layout.object(key))))
@@ -322,8 +325,8 @@ impl Store {
         self.object_keys_after(None, usize::MAX)
     }
 
-    /// The first `limit` keys of objects behind one, sorted. What lies where its key does not
-    /// belong is left out.
+    /// The first `limit` keys of objects after the given key, sorted. Files that do not lie where
+    /// their keys belong are left out.
     pub(super) fn object_keys_after(
         &self,
         last: Option<&GraphKey>,
@@ -360,7 +363,7 @@ impl Store {
         self.writable()?;
         let path = self.layout.object(key);
         let Some(root) = self.root()? else { return Ok(Removal::Absent) };
-        // Whoever wrote it: nothing of it is run.
+        // The object may be anybody's, since nothing of it is run.
         let file = match root.open_any(&path) {
             Ok(file) => file,
             Err(error) if is_absent(&error) => return Ok(Removal::Absent),
@@ -369,7 +372,7 @@ impl Store {
         if matches!(file.try_lock(), Err(TryLockError::WouldBlock)) {
             return Ok(Removal::InUse);
         }
-        // Someone has just put another in its place.
+        // Another process has just put another object in its place.
         if !root.names(&path, &file) {
             return Ok(Removal::InUse);
         }
@@ -382,12 +385,12 @@ impl Store {
     }
 }
 
-/// Removes one thing of the quarantine: a file, or an index.
+/// Removes one thing from the quarantine: a file, or the folder of an index.
 fn remove_quarantined(root: &Folder, path: &Path) -> io::Result<()> {
     if root.is_folder(path) { remove_index(root, path) } else { root.remove(path) }
 }
 
-/// Removes the folder of an index, with the files that sled makes in it and no others.
+/// Removes the folder of an index with the files that sled makes in it. Other files stay.
 pub(super) fn remove_index(root: &Folder, folder: &Path) -> io::Result<()> {
     let blobs = folder.join("blobs");
     for path in root.entries(&blobs)? {
@@ -407,7 +410,7 @@ pub(super) fn remove_index(root: &Folder, folder: &Path) -> io::Result<()> {
         return Err(error);
     }
     match root.remove_empty_folder(folder) {
-        // Somebody else's files are in it.
+        // The folder holds files of somebody else.
         Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(()),
         other => other,
     }

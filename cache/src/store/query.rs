@@ -1,5 +1,4 @@
-//! Questions about what the store holds: the nearest entry to one that is missing, and what a
-//! compile is expected to take.
+//! Which entry is most like one that is missing, and how long is its compile expected to take?
 
 use super::{Store, StoreError};
 use crate::environment::{Difference, Environment};
@@ -8,7 +7,7 @@ use crate::options::CompileOptions;
 use crate::record::GraphRecord;
 use crate::signature::Signature;
 
-/// What was looked for.
+/// The entry that is wanted.
 #[derive(Debug, Clone, Copy)]
 pub struct Wanted<'a> {
     /// The program's digest, where the graph was lowered.
@@ -17,31 +16,33 @@ pub struct Wanted<'a> {
     pub stage: &'a str,
     /// The request, where there is one.
     pub signature: Option<&'a Signature>,
-    /// What it would be compiled with and for.
+    /// What it would be compiled with and for what hardware.
     pub environment: &'a Environment,
     /// How it would be compiled.
     pub options: &'a CompileOptions,
 }
 
-/// The entry that is most like what was looked for.
+/// The entry that is most like the wanted one.
 #[derive(Debug, Clone)]
 pub struct Nearest {
     /// Its record.
     pub record: GraphRecord,
-    /// Each field in which it differs; empty where it is the thing itself.
+    /// Each field in which it differs; empty if it is the wanted entry itself.
     pub differences: Vec<Difference>,
-    /// What compiling it took, where that tells what to expect: it is of the same platform, and has
-    /// the same program or is the same stage of the same model.
+    /// How long the entry took to compile, if this tells how long the wanted one will take: both
+    /// are for the same platform, and they have the same program or are the same stage of the same
+    /// model.
     pub expected_compile_seconds: Option<f64>,
 }
 
 impl Store {
-    /// The entry that is most like `wanted`: the same program before the same stage of the same
-    /// platform, of the same model if there is one, before that of another platform; among equals,
-    /// the one with the fewest differences, then the one used last.
+    /// The entry that is most like `wanted`. One with the same program comes first, then one of the
+    /// same stage and platform (of the same model, if there is one), then one of the same stage for
+    /// another platform. Among equals, the one with the fewest differences wins, then the one used
+    /// last.
     ///
-    /// However many entries there are, a hundred or so are compared: of each of the ways to be like
-    /// it, the newest.
+    /// However many entries there are, only about a hundred are compared: the newest ones of each
+    /// way to be like `wanted`.
     pub fn nearest(&self, wanted: &Wanted<'_>) -> Result<Option<Nearest>, StoreError> {
         let ranked = self.candidates(wanted)?.into_iter().filter_map(|record| {
             let likeness = Likeness::of(&record, wanted)?;
@@ -57,7 +58,7 @@ impl Store {
     }
 }
 
-/// How much a record is like what was wanted; the later, the more.
+/// How like a record is to the wanted entry; later variants are more like it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Likeness {
     Stage,
@@ -69,8 +70,8 @@ enum Likeness {
 }
 
 impl Likeness {
-    /// Whether what its compile took is what this one will take: another platform's seconds say
-    /// nothing.
+    /// Whether its compile time tells how long this compile will take: the time on another platform
+    /// tells nothing.
     fn tells_what_to_expect(self) -> bool {
         matches!(self, Self::StageOfModelOnPlatform | Self::ProgramOnPlatform)
     }

@@ -1,4 +1,5 @@
-//! Opening a store: finding its folder, its version, and its folders once something is written.
+//! Where is the store, can this release read it, and can it be written? Opening a store finds its
+//! folder and its version; the folders in it are made when something is first written.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
@@ -30,15 +31,16 @@ impl Store {
         }
     }
 
-    /// Looks for the store's folder. Refuses one that holds a newer store or something else, and
-    /// one that somebody could have written who is not trusted.
+    /// Looks for the store's folder. Refuses a folder that holds a newer store or something else,
+    /// and a folder that a user who is not trusted could have written to.
     pub(super) fn find(&self) -> Result<Option<Arc<Folder>>, StoreError> {
         let look = || Place::look(&self.dir, self.trust);
         let place = look().map_err(not_found)?;
         let folder = if self.read_only {
             place.readable()
         } else {
-            // One that cannot be taken over can be read nonetheless; whoever writes tries again.
+            // A store that cannot be taken over can still be read; a process that writes tries
+            // again to take it over.
             place.owned().or_else(|error| {
                 tracing::debug!(?error, "the store of an earlier release is not taken over");
                 look()?.readable()
@@ -48,7 +50,7 @@ impl Store {
         Ok(folder.map(|folder| self.hold(folder)))
     }
 
-    /// Refuses to write where only reading was asked for.
+    /// Refuses to write if the store was opened for reading only.
     pub(super) fn writable(&self) -> Result<(), StoreError> {
         if self.read_only {
             return Err(StoreError::ReadOnly { path: self.dir.clone() });
@@ -56,8 +58,8 @@ impl Store {
         Ok(())
     }
 
-    /// Whether anything could be stored, before hours go into compiling it. The store is made where
-    /// it is missing.
+    /// Whether anything can be stored; callers ask before they spend hours on compiling. The store
+    /// is made if it is missing.
     pub fn check_writable(&self) -> Result<(), StoreError> {
         let root = self.prepare()?;
         self.new_file(&root, &format!("{}.", Layout::SMALL_FILE))
@@ -65,18 +67,19 @@ impl Store {
             .map_err(|cause| self.write_error(&self.layout.tmp(), cause))
     }
 
-    /// The store's folder, ready to be written: found or made, with the folders and the files in it
-    /// that say what it is. What dead processes left in it is swept up, once.
+    /// The store's folder, ready for writing. It is found or made, with the folders in it and the
+    /// files that say what it is. What dead processes left in it is removed, once.
     pub(super) fn prepare(&self) -> Result<Arc<Folder>, StoreError> {
         self.writable()?;
-        // What was found may have been good for reading alone: nothing is written without the mark.
+        // The folder that was found may have been good for reading only: nothing is written to a
+        // folder without the mark.
         let marked = |root: &Arc<Folder>| root.is_file(&self.layout.owned());
         let usable = |root: &Arc<Folder>| root.is_still_there() && marked(root);
         let root = match self.held().filter(usable) {
             Some(root) => root,
             None => self.hold(place::find_or_make(&self.dir, self.trust).map_err(not_made)?),
         };
-        // A process that died while it made the store leaves something as well.
+        // A process that died while it made the store also leaves files.
         if !self.swept.swap(true, Ordering::Relaxed) {
             if self.trust == Trust::Shared && !root.is_shared() {
                 place::settle(&root).map_err(|cause| write_error(root.path(), cause))?;

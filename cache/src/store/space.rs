@@ -1,7 +1,7 @@
-//! Making room: the limit on the store's size, and what goes to keep it.
+//! Which entries are evicted so that the store stays below its limit?
 //!
-//! What keeping an object is worth, and why the order of two objects never changes while neither is
-//! used, stands at `place` in `index/entries.rs`.
+//! The function `place` in `index/entries.rs` defines what keeping an object is worth, and explains
+//! why the order of two objects never changes while neither is used.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
@@ -15,57 +15,58 @@ use super::objects::Staged;
 use super::{BATCH, Removal, Store, StoreError};
 use crate::key::GraphKey;
 
-/// On what terms objects come into the store.
+/// The conditions under which objects come into the store.
 #[derive(Debug)]
 pub(super) struct Coming {
     /// Whether they were compiled elsewhere.
     imported: bool,
-    /// Those that stay: they came already, or cannot be removed.
+    /// Graphs that stay: they came in with the same batch, or cannot be removed.
     staying: RefCell<BTreeSet<GraphKey>>,
-    /// Whether the totals were counted anew: once is enough.
+    /// Whether the totals were already counted anew: once is enough.
     recounted: Cell<bool>,
 }
 
 impl Coming {
-    /// They were compiled just now: whatever is worth least goes, and where nothing may, the store
-    /// goes over its limit by one object.
+    /// For objects that were compiled just now: the entries that are worth least are evicted. If no
+    /// entry may be evicted, the store goes over its limit by one object.
     pub(super) fn compiled() -> Self {
         Self { imported: false, staying: RefCell::default(), recounted: Cell::default() }
     }
 
-    /// They were compiled elsewhere, before: only what is worth less goes, nothing goes in vain,
-    /// and the limit stays.
+    /// For objects that were compiled elsewhere, earlier: only entries that are worth less than the
+    /// new one are evicted, only if that makes enough room, and the store stays within its limit.
     pub(super) fn imported() -> Self {
         Self { imported: true, ..Self::compiled() }
     }
 
-    /// Whether nobody waits for the store to go on: what was compiled just now is wanted, and can
-    /// be recorded later.
+    /// Whether storing may wait for a busy index. An object that was compiled just now may not: its
+    /// caller wants to go on, and the object can be recorded later.
     pub(super) fn can_wait(&self) -> bool {
         self.imported
     }
 
-    /// Notes that a graph is not to go for those that come later.
+    /// Notes that a graph is not evicted for objects that come later.
     pub(super) fn stays(&self, graph: GraphKey) {
         self.staying.borrow_mut().insert(graph);
     }
 
-    /// Whether a request that leads elsewhere is to lead to them.
+    /// Whether a projection that leads to another graph is to lead to the new graph instead.
     pub(super) fn take_over(&self) -> TakeOver {
         if self.imported { TakeOver::FromOlder } else { TakeOver::Always }
     }
 }
 
-/// An entry in the order of eviction that is to go.
+/// An entry in the order of eviction that is to be evicted.
 struct Victim {
     entry: Vec<u8>,
     graph: GraphKey,
-    /// What its record says of its object; none where there is no record that is understood.
+    /// The length of its object as its record states it; `None` if there is no record that this
+    /// release understands.
     stored_bytes: Option<u64>,
 }
 
 impl Store {
-    /// Refuses an object that is larger than all objects may be together.
+    /// Refuses an object that is larger than the limit for all objects.
     pub(super) fn fits_at_all(&self, staged: &Staged) -> Result<(), StoreError> {
         if staged.info.stored_bytes > self.max_bytes {
             return Err(self.no_room(staged, 0));
@@ -78,11 +79,12 @@ impl Store {
         StoreError::NoRoom { key, stored_bytes, max_bytes: self.max_bytes, kept_bytes }
     }
 
-    /// Evicts what is worth least, so that `staged` fits below the limit together with what stays.
+    /// Evicts the entries that are worth least, until `staged` and the remaining objects fit below
+    /// the limit.
     ///
-    /// Pinned entries stay, as do those that a process is loading and those that came along. Where
-    /// that leaves less room than is needed, what was compiled just now goes over the limit once,
-    /// and what stays over the limit is refused more.
+    /// Pinned entries stay, as do entries that a process is loading and those of the same batch.
+    /// Where too little can be evicted, an object that was compiled just now may take the store
+    /// over its limit once; while the store is over its limit, it refuses further objects.
     pub(super) fn make_room(
         &self,
         index: &mut Transaction,
@@ -106,14 +108,14 @@ impl Store {
                 victims(index, &mut from, excess_bytes, worth_less.as_deref(), staged, coming)?;
             let in_vain = coming.imported && !enough;
             if victims.iter().any(|victim| victim.stored_bytes.is_none()) {
-                // What the totals count for them is not known, so it shows only afterwards what
-                // else has to go.
+                // The share of these entries in the totals is not known, so only after their
+                // removal does it show how much more has to be evicted.
                 victims.retain(|victim| victim.stored_bytes.is_none());
                 self.evict(index, &victims, coming)?;
                 recount(index)?;
                 from = b"v".to_vec();
             } else if victims.is_empty() || in_vain {
-                // Totals that are wrong must not keep anything out.
+                // Wrong totals must not be the reason why an object is refused.
                 if coming.recounted.replace(true) {
                     break;
                 }
@@ -130,7 +132,7 @@ impl Store {
         Ok(if fits { Ok(()) } else { Err(self.no_room(staged, kept_bytes)) })
     }
 
-    /// Removes what is to go, unless it is in use.
+    /// Evicts the given entries, except those that are in use.
     fn evict(
         &self,
         index: &mut Transaction,
@@ -157,8 +159,8 @@ impl Store {
     }
 }
 
-/// The next entries in the order of eviction that free so many bytes together, and whether they do.
-/// `from` is moved behind them.
+/// The next entries in the order of eviction that together free `wanted_bytes`, and whether they
+/// free enough. `from` is moved past them.
 fn victims(
     index: &Transaction,
     from: &mut Vec<u8>,
@@ -183,8 +185,8 @@ fn victims(
                 continue;
             }
             let record = load_record(index, &graph)?;
-            // What is pinned has no place in the order; one that has is left from damage, and the
-            // pin counts.
+            // A pinned entry normally has no place in the order. If it has one, the index was
+            // damaged, and the pin counts.
             if record.as_ref().is_some_and(|record| record.pinned) {
                 continue;
             }
@@ -200,10 +202,10 @@ fn victims(
     Ok((victims, false))
 }
 
-/// Why there is no room, and what makes some.
+/// Why there is no room, and how to make some.
 pub(super) fn advice(stored_bytes: u64, max_bytes: u64, kept_bytes: u64) -> String {
     if stored_bytes > max_bytes {
-        return "a larger limit would have room".to_owned();
+        return "a larger limit would make room for it".to_owned();
     }
     format!(
         "{kept_bytes} bytes are pinned, in use or worth more; a larger limit, fewer pins or clearing makes room"

@@ -1,8 +1,9 @@
-//! Files that are being written, and sweeping up those of processes that died over it.
+//! Which files did dead processes leave? A file below `tmp/` is being written, or its writer has
+//! died.
 //!
-//! Whoever writes a file below `tmp/` holds a lock on it, which the kernel lets go of with the
-//! process. So a file there whose lock can be had belongs to nobody, as does a compile lock's file.
-//! Only names that a store gives are looked at.
+//! The process that writes a file below `tmp/` holds a lock on it, which the kernel releases when
+//! the process ends. So a file there that can be locked belongs to nobody, and so does the file of
+//! a compile lock. Only files with names that a store gives are looked at.
 
 use std::fs::TryLockError;
 use std::io::{self, Write as _};
@@ -21,20 +22,21 @@ impl Store {
         for _ in 0..STRAY_LOCKS {
             let mut file = root.create(&tmp, prefix)?;
             match file.file().try_lock() {
-                // Another process sweeps it up in the moment between its making and its lock.
+                // Another process removed the file in the moment between its creation and its lock.
                 Err(TryLockError::WouldBlock) => continue,
-                // Where locks do not work, nobody sweeps.
+                // Where locks do not work, no process removes such files.
                 Ok(()) | Err(TryLockError::Error(_)) => {}
             }
             if file.is_still_named() {
                 return Ok(file);
             }
         }
-        // Files cannot be told apart here, so that no sweep takes one for abandoned.
+        // On this file system, files cannot be told apart, so no process takes this one for
+        // abandoned.
         root.create(&tmp, prefix)
     }
 
-    /// Writes a small file so that it is there whole or not at all.
+    /// Writes a small file so that either the whole file is there or none.
     pub(super) fn write_whole(
         &self,
         root: &Arc<Folder>,
@@ -48,8 +50,8 @@ impl Store {
         root.sync_folder_of(path)
     }
 
-    /// Removes what processes that died left in `tmp/` and `locks/`. What cannot be removed stays:
-    /// it stands in nobody's way.
+    /// Removes what dead processes left in `tmp/` and `locks/`. A file that cannot be removed
+    /// stays, and does no harm.
     pub(super) fn sweep(&self, root: &Folder) {
         for path in self.left_overs(root) {
             match remove_if_abandoned(root, &path) {
@@ -64,7 +66,7 @@ impl Store {
         }
     }
 
-    /// What a store itself put into `tmp/` and `locks/`, held by a process or not.
+    /// The files that a store put into `tmp/` and `locks/`, whether a process holds them or not.
     pub(super) fn left_overs(&self, root: &Folder) -> Vec<PathBuf> {
         let entries = |folder: &Path| root.entries(folder).unwrap_or_default();
         let temporary =
@@ -80,8 +82,8 @@ pub(super) fn is_abandoned(root: &Folder, path: &Path) -> bool {
     root.open_any(path).is_ok_and(|file| file.try_lock().is_ok())
 }
 
-/// Removes the file at `path` while its lock is held, so that nobody else holds it; says whether it
-/// did.
+/// Locks the file at `path` and removes it, so that no other process holds it; returns whether it
+/// was removed.
 pub(super) fn remove_if_abandoned(root: &Folder, path: &Path) -> io::Result<bool> {
     let file = root.open_any(path)?;
     match file.try_lock() {

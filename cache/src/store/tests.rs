@@ -21,7 +21,7 @@ mod threads;
 
 pub(super) use damage::{files_of, noise};
 
-/// A store in a folder that goes with it.
+/// A store in a folder that is removed with it.
 pub(super) struct Scratch {
     folder: tempfile::TempDir,
     pub(super) store: Store,
@@ -52,7 +52,7 @@ pub(super) fn open(dir: &Path) -> Result<Store, StoreError> {
     Store::open(StoreOptions::new(dir))
 }
 
-/// A graph of its own for each number.
+/// A different graph for each number.
 pub(super) fn graph(number: u64) -> (GraphRecord, Program) {
     let text = format!("module @m {{ func.func @main() {{ x = {number} }} }}");
     let mut inputs = inputs();
@@ -112,7 +112,7 @@ fn left_overs_go_with_the_next_write_and_what_is_in_use_stays() {
     for path in &not_ours {
         fs::write(path, "mine").unwrap();
     }
-    // As good as another process, as far as locks are concerned.
+    // Another handle is as good as another process, as far as locks are concerned.
     let other = open(scratch.store.dir()).unwrap();
     let in_use = other.new_file(&other.prepare().unwrap(), "file.").unwrap();
     let LockOutcome::Held(lock) = other.compile_lock(&key, |_, _| Wait::Cancel).unwrap() else {
@@ -122,10 +122,10 @@ fn left_overs_go_with_the_next_write_and_what_is_in_use_stays() {
     let (record, program) = graph(2);
     open(scratch.store.dir()).unwrap().put(&record, &program, &payload(2)).unwrap();
     assert!(!stray.exists() && !stale_lock.exists(), "left-overs stay");
-    assert!(not_ours.iter().all(|path| path.exists()), "what no store made was taken away");
+    assert!(not_ours.iter().all(|path| path.exists()), "a file that no store made was removed");
     assert!(
         in_use.is_still_named() && layout.compile_lock(&key).exists(),
-        "what is in use was taken away"
+        "a file in use was removed"
     );
     drop(lock);
 }
@@ -216,7 +216,8 @@ fn level_one_tells_exact_from_equivalent() {
     let expected =
         |matched| Some(Resolved { graph_key: record.graph_key, matched, compile_seconds: 2.0 });
     assert_eq!(found, [expected(Match::Exact), expected(Match::Equivalent), None]);
-    // The same projection asked for by another request: equivalent now, exact from then on.
+    // Another request with the same projection asks for it: the match is equivalent now, and exact
+    // from then on.
     let another = RecordedSignature { signature: request(9), ..signature(1) };
     let one = Use { matched: Match::Equivalent, signature: Some(another), ..hit(record.graph_key) };
     scratch.store.commit(&[one], &Counters::default()).unwrap();
@@ -419,7 +420,8 @@ fn the_nearest_entry_is_named_with_its_differences() {
         (nearest.differences[0].have.as_str(), nearest.differences[0].want.as_str()),
         ("gnu:0123456789abcdef", "gnu:newer")
     );
-    // Not lowered: the same stage of the same model, by the fewest differences.
+    // The graph is not lowered, so the nearest entry is of the same stage of the same model, with
+    // the fewest differences.
     let asked = request(2);
     let unlowered =
         Wanted { program: None, signature: Some(&asked), environment: &one.environment, ..wanted };
@@ -480,7 +482,8 @@ fn a_folder_that_cannot_be_written_is_named() {
     let file = folder.path().join("file");
     fs::write(&file, "in the way").unwrap();
     let (record, program) = graph(1);
-    // A file where the store's folder should be, and one where a folder of the store should be.
+    // There is a file where the store's folder should be, and one where a folder of the store
+    // should be.
     let inside = open(&file).and_then(|store| store.put(&record, &program, b"x")).unwrap_err();
     assert!(
         matches!(&inside, StoreError::Unwritable { .. } | StoreError::Unreadable { .. }),
@@ -530,7 +533,7 @@ fn an_index_kept_busy_is_an_error_and_objects_are_found_all_the_same() {
     let record = scratch.put(1);
     let lock = fs::File::open(scratch.store.layout().index_lock()).unwrap();
     lock.lock().unwrap();
-    // No longer than the caller cares to wait.
+    // The wait lasts no longer than the caller allows.
     let (start, patience) = (std::time::Instant::now(), Duration::from_millis(30));
     let resolved = scratch.store.resolve_within(&[], patience).map(drop);
     let committed = scratch.store.commit_within(&[], &Counters::default(), patience);
@@ -566,13 +569,13 @@ fn a_lock_whose_holder_shows_no_work_is_waited_for_once() {
             let held = matches!(&error, StoreError::IndexUnavailable { cause: IndexCause::Held { path: held, .. }, .. } if *held == path);
             assert!(held, "{error}");
         }
-        // What is compiled meanwhile is stored, and recorded later.
+        // What is compiled meanwhile is stored now, and recorded later.
         let (other, program) = graph(2);
         assert!(store.put(&other, &program, &payload(2)).is_err());
         assert!(matches!(store.load(&other.graph_key), Ok(Lookup::Hit(_))));
         assert!(
             start.elapsed() < Duration::from_secs(8),
-            "{:?} for what is waited for once",
+            "{:?} for a lock that is waited for once",
             start.elapsed()
         );
         drop(lock);

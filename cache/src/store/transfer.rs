@@ -1,11 +1,13 @@
-//! Moving entries: one portable file, a tar of objects in a zstd frame.
+//! How do entries get to another machine? They travel in one portable file, which is a tar archive
+//! of objects in a zstd frame.
 //!
 //! | name in the archive | what |
 //! |---|---|
 //! | `preheat-export` | first; `preheat-export 1` and a line end |
 //! | `objects-v1/` graph key | an object, byte for byte |
 //!
-//! Writing it is here; taking it in, which is taking hostile input, is in `transfer/import.rs`.
+//! This file writes archives. Reading one means reading hostile input, so it is apart, in
+//! `transfer/import.rs`.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -23,11 +25,11 @@ mod import;
 
 pub use import::Imported;
 
-/// The first entry of an archive, and what it holds.
+/// The first entry of an archive: its name and its content.
 const MARK: (&str, &[u8]) = ("preheat-export", b"preheat-export 1\n");
-/// The folder of objects in an archive; the version is that of the objects' format.
+/// The folder of objects in an archive. The version in its name is that of the objects' format.
 const OBJECTS: &str = "objects-v1/";
-/// Objects are compressed already; the frame takes what their records have in common.
+/// Objects are already compressed; this frame compresses what their records have in common.
 const LEVEL: i32 = 3;
 
 /// What was exported.
@@ -35,13 +37,13 @@ const LEVEL: i32 = 3;
 pub struct Exported {
     /// Objects in the file.
     pub objects: u64,
-    /// Their bytes.
+    /// Their lengths together.
     pub object_bytes: u64,
-    /// Entries that were asked for and left out: their objects are gone or damaged.
+    /// Entries that were wanted and left out, because their objects are gone or damaged.
     pub left_out: Vec<Refused>,
 }
 
-/// Something that was not taken, and why.
+/// Something that was refused or left out, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Refused {
     /// Its key, or its name in the file.
@@ -51,9 +53,9 @@ pub struct Refused {
 }
 
 impl Store {
-    /// Writes the objects of which `wanted` is true to one portable file, that which is worth most
-    /// first: where not all of it has room, that is what an import takes. `told` is asked after
-    /// each object whether to go on.
+    /// Writes the objects for which `wanted` is true to one portable file. The objects that are
+    /// worth most come first, so that an import with too little room for all takes the best ones.
+    /// `told` is called after each object and decides whether to go on.
     pub fn export(
         &self,
         to: impl Write,
@@ -97,13 +99,13 @@ impl Store {
         Ok(exported)
     }
 
-    /// Every record, that which is worth most first: from the index, else from the headers of the
-    /// objects.
+    /// Every record, those that are worth most first. They come from the index, or, if that cannot
+    /// be used, from the headers of the objects.
     fn records_by_worth(&self) -> Result<Vec<GraphRecord>, StoreError> {
         match self.records_and_order(false) {
             Ok((mut records, order)) => {
                 let order: BTreeMap<GraphKey, usize> = order.into_iter().zip(0..).collect();
-                // What is pinned has no place in the order.
+                // Pinned entries have no place in the order.
                 records.sort_by_key(|record| {
                     Reverse(order.get(&record.graph_key).copied().unwrap_or(usize::MAX))
                 });
@@ -121,7 +123,7 @@ impl Store {
     }
 }
 
-/// Adds an entry that looks the same whoever writes it, and when.
+/// Adds an entry whose bytes do not depend on who writes it, or when.
 fn append(
     archive: &mut tar::Builder<impl Write>,
     name: &str,

@@ -1,4 +1,4 @@
-//! Checking all that a store holds, and putting right what can be.
+//! Is everything that a store holds still intact, and what of the damage can be repaired?
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -19,14 +19,14 @@ use crate::key::GraphKey;
 use crate::object::{self, HELD_PROGRAM_BYTES};
 use crate::record::ObjectInfo;
 
-/// How far verifying has come.
+/// The progress of verifying.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Verifying {
-    /// Objects that were checked.
+    /// Objects that were checked so far.
     pub checked: u64,
-    /// Objects that are to be checked.
+    /// Objects in all.
     pub objects: u64,
-    /// The bytes of objects that were read.
+    /// Bytes of objects that were read so far.
     pub read_bytes: u64,
 }
 
@@ -36,52 +36,54 @@ pub struct Verifying {
 pub enum FindingKind {
     /// An object fails a check. Repair puts it into quarantine.
     DamagedObject,
-    /// A file among the objects that is none, or lies where it is never looked for. Repair puts it
-    /// into quarantine.
+    /// A file among the objects that is not an object, or that lies where no object is looked for.
+    /// Repair moves it to quarantine.
     StrayFile,
-    /// The index cannot be read, or is not there. Repair makes it anew from the objects.
+    /// The index cannot be read, or is missing. Repair builds it anew from the objects.
     DamagedIndex,
-    /// The program of a record is missing or another. Repair takes it from the object; a record
-    /// that has none either goes.
+    /// The program of a record is missing, or is not the one that the record names. Repair takes it
+    /// from the object; if the object is gone, too, repair removes the record.
     DamagedProgram,
-    /// The totals, or the order of eviction, are not those of the records. Repair counts anew.
+    /// The totals or the order of eviction do not match the records. Repair counts and orders anew.
     WrongTotals,
-    /// An object cannot be read: the system says so, or another release wrote it. It stays.
+    /// An object cannot be read, because of an error of the system or because another release wrote
+    /// it. It stays.
     UnreadableObject,
-    /// A record tells of another object: the object was replaced, and its writer died before it
-    /// recorded that. Repair takes what the object says.
+    /// A record describes another object: the object was replaced, and the process died before it
+    /// recorded that. Repair takes the record from the object.
     RecordDiffers,
-    /// An object that the index does not know: its writer died in between. Its next use records it,
-    /// as does repair.
+    /// An object that the index does not know: the process that wrote it died before it recorded
+    /// the object. The next use records it, and so does repair.
     ObjectWithoutRecord,
-    /// A record whose object is gone: whoever removed it died in between, or it went to quarantine.
-    /// It counts as a miss; repair notes that it has none.
+    /// A record whose object is gone: the process that removed the object died before it removed
+    /// the record, or the object went to quarantine. It counts as a miss. Repair notes in the
+    /// record that it has no object.
     RecordWithoutObject,
     /// A file that a process was writing, or a lock that it held, when it died. The next write
-    /// removes it, as does repair.
+    /// removes it, and so does repair.
     LeftOver,
 }
 
 impl FindingKind {
-    /// Whether it is damage, rather than what a process that died may leave and what puts itself
-    /// right with use.
+    /// Whether this is damage. The other kinds are what a dead process may leave; they are put
+    /// right by normal use.
     pub fn is_damage(self) -> bool {
         self <= Self::WrongTotals
     }
 }
 
-/// One thing that is wrong.
+/// One problem that was found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// What kind of thing.
+    /// The kind of the problem.
     pub kind: FindingKind,
-    /// Whose it is, where it is an entry's.
+    /// The entry that has the problem, if it is one of an entry.
     pub graph_key: Option<GraphKey>,
-    /// Where.
+    /// The file or folder that has the problem.
     pub path: PathBuf,
-    /// What is wrong, in words.
+    /// The problem, in words.
     pub reason: String,
-    /// Whether it was put right.
+    /// Whether it was repaired.
     pub repaired: bool,
 }
 
@@ -92,27 +94,27 @@ pub struct Verified {
     pub objects: u64,
     /// Their bytes.
     pub object_bytes: u64,
-    /// Records that were checked; none in a store that is opened for reading alone, whose index
-    /// cannot be opened.
+    /// Records that were checked. It is 0 in a store that is opened for reading only, since its
+    /// index cannot be opened.
     pub records: u64,
-    /// What is wrong.
+    /// The problems.
     pub findings: Vec<Finding>,
-    /// Whether it was stopped before its end.
+    /// Whether the caller stopped it before its end.
     pub cancelled: bool,
 }
 
 impl Verified {
-    /// Whether anything is damaged and was not put right.
+    /// Whether there is damage that was not repaired.
     pub fn is_damaged(&self) -> bool {
         self.findings.iter().any(|finding| finding.kind.is_damage() && !finding.repaired)
     }
 }
 
 impl Store {
-    /// Checks everything: each object whole, what lies beside them, and the index against them.
-    /// With `repair`, puts right what can be.
+    /// Checks everything: each object as a whole, the other files in the store's folders, and the
+    /// index against the objects. With `repair`, repairs what can be repaired.
     ///
-    /// `progress` is told after each object, and stops the work by answering `false`.
+    /// `progress` is called after each object, and stops the work by returning `false`.
     pub fn verify(
         &self,
         repair: bool,
@@ -143,7 +145,7 @@ impl Store {
         Ok(verified)
     }
 
-    /// Files in `tmp/` and `locks/` that nobody holds.
+    /// Finds files in `tmp/` and `locks/` whose locks nobody holds.
     fn find_left_overs(&self, root: &Folder, repair: bool, verified: &mut Verified) {
         for path in self.left_overs(root).into_iter().filter(|path| is_abandoned(root, path)) {
             let repaired = repair && remove_if_abandoned(root, &path).unwrap_or(false);
@@ -153,7 +155,7 @@ impl Store {
         }
     }
 
-    /// The keys of all objects; whatever else lies among them is found.
+    /// Returns the keys of all objects. Any other file among the objects becomes a finding.
     fn find_strays(
         &self,
         root: &Arc<Folder>,
@@ -173,11 +175,11 @@ impl Store {
                         keys.push(key);
                     }
                     _ if root.is_folder(&path) && depth < 3 => folders.push(path),
-                    // Evicted or cleared since the folder was listed.
+                    // The file was evicted or cleared after the folder was listed.
                     _ if root.look(&path).is_err_and(|error| is_absent(&error)) => {}
                     _ => {
                         let set_aside =
-                            || self.set_aside(root, &path, "stray", "it is no object's place");
+                            || self.set_aside(root, &path, "stray", "no object belongs here");
                         let repaired = repair && set_aside().is_ok();
                         let (kind, reason) =
                             (FindingKind::StrayFile, "no object belongs here".to_owned());
@@ -197,7 +199,7 @@ impl Store {
         Ok(keys)
     }
 
-    /// Checks one object whole; what it says of itself, if it is sound.
+    /// Checks an object as a whole. If it is sound, returns what it says of itself.
     fn check_object(
         &self,
         key: &GraphKey,
@@ -207,7 +209,7 @@ impl Store {
         let path = self.layout().object(key);
         let mut file = match self.open_file(&self.layout.object(key)) {
             Ok(Some((_, file))) => file,
-            // It was evicted meanwhile.
+            // The object was evicted meanwhile.
             Ok(None) => return None,
             Err(error) => {
                 let (kind, graph_key, reason) =
@@ -265,8 +267,8 @@ impl Store {
                     return Ok(());
                 }
                 self.remake_index()?;
-                // What it was made from is sound, so this finds nothing but what it could not be
-                // made from.
+                // The index was built from sound objects, so this finds only problems that the
+                // objects could not solve.
                 look()?
             }
             other => other?,
@@ -276,8 +278,8 @@ impl Store {
         Ok(())
     }
 
-    /// The index against the objects, while nobody can change either. `sound` are the programs that
-    /// were checked before.
+    /// Compares the index with the objects, while nobody can change either. `sound` has the
+    /// programs that were already checked.
     fn compare(
         &self,
         index: &mut Transaction,
@@ -316,16 +318,16 @@ impl Store {
             } else if noted.is_some() && !there {
                 find(RecordWithoutObject, Some(*key), place, "its object is gone");
             } else if infos.get(key).is_some_and(differs)
-                // It may have been replaced since it was read.
+                // The object may have been replaced after it was read.
                 && self.object_record(key).ok().flatten().and_then(|record| record.object).as_ref().is_some_and(differs)
             {
-                find(RecordDiffers, Some(*key), place, "its record tells of another object");
+                find(RecordDiffers, Some(*key), place, "its record describes another object");
             } else if wrong_program {
                 find(
                     DamagedProgram,
                     Some(*key),
                     graphs.clone(),
-                    "its program is missing or another",
+                    "its program is missing, or is not the one that it names",
                 );
             }
         }
@@ -344,7 +346,7 @@ impl Store {
                 WrongTotals,
                 None,
                 graphs,
-                "the totals, or the order of eviction, are not those of the records",
+                "the totals or the order of eviction do not match the records",
             );
         }
         if repair {
@@ -356,9 +358,9 @@ impl Store {
         Ok((records.len() as u64, findings))
     }
 
-    /// Puts right what was found in the index; says whether it is right now.
+    /// Repairs a problem in the index; returns whether it is repaired now.
     fn repair_record(&self, index: &mut Transaction, finding: &Finding) -> Result<bool, Fault> {
-        // What belongs to no graph is counted anew, whatever else is found.
+        // A finding that belongs to no graph is about totals, which are counted anew in any case.
         let Some(key) = finding.graph_key else { return Ok(true) };
         if finding.kind == FindingKind::RecordWithoutObject {
             store_without_object(index, &key)?;
@@ -369,7 +371,7 @@ impl Store {
                 insert(index, &record, program.as_ref(), TakeOver::FromOlder)?;
                 Ok(program.is_some() || record.program.bytes > HELD_PROGRAM_BYTES)
             }
-            // Nothing can be compiled from the record, and nothing loaded.
+            // Nothing can be compiled from this record, and nothing can be loaded.
             Ok(None) if finding.kind == FindingKind::DamagedProgram => {
                 let mut statistics = load_statistics(index)?;
                 remove(index, &key, &mut statistics)?;

@@ -1,22 +1,23 @@
 //! Who may write a file by its access list?
 //!
-//! Linux keeps a POSIX access control list as an extended attribute: a version (4 bytes), then
-//! entries of a kind (2 bytes), rights (2 bytes) and an id (4 bytes), all little-endian
-//! (`linux/posix_acl_xattr.h`). Where a file has one, the group's bits of its mode are the list's
-//! mask: the most that any named user or group, or the file's own group, may do.
+//! Linux keeps a POSIX access control list as an extended attribute. It has a version (4 bytes),
+//! then entries, each with a kind (2 bytes), rights (2 bytes) and an id (4 bytes), all
+//! little-endian (`linux/posix_acl_xattr.h`). If a file has such a list, the group's bits of its
+//! mode are the list's mask, which limits what any named user or group, and the file's own group,
+//! may do.
 //!
-//! Lists of other kinds (of `NFSv4`, of macOS) are not asked.
+//! Lists of other kinds (of `NFSv4`, of macOS) are not read.
 
 use std::path::Path;
 
 use super::Writer;
 
-/// The version that Linux has had since it has lists.
+/// The only version that Linux has ever used.
 const VERSION: u32 = 2;
 const ENTRY_BYTES: usize = 8;
 
-/// Kinds of entries: a named user, the file's group, a named group, the mask. The owner and all
-/// others are in the mode as well.
+/// Kinds of entries: a named user, the file's group, a named group, the mask. The entries of the
+/// owner and of all others are not needed, since they are in the mode as well.
 const USER: u16 = 0x02;
 const OWN_GROUP: u16 = 0x04;
 const GROUP: u16 = 0x08;
@@ -24,8 +25,8 @@ const MASK: u16 = 0x10;
 /// The right to write.
 const WRITE: u16 = 0x02;
 
-/// Those who may write by a list, but for the owner and all others; `own_group` is the file's.
-/// `None` where the bytes are no list that is understood.
+/// Those who may write according to a list, without the owner and all others; `own_group` is the
+/// file's group. `None` where the bytes are not a list that is understood.
 pub(super) fn writers(list: &[u8], own_group: u32) -> Option<Vec<Writer>> {
     let (version, entries) = list.split_first_chunk()?;
     if u32::from_le_bytes(*version) != VERSION || entries.len() % ENTRY_BYTES != 0 {
@@ -66,22 +67,22 @@ mod system {
     /// The kernel allows no longer attribute.
     const LIMIT_BYTES: usize = 64 << 10;
 
-    /// The list of what is open; `None` where it has none.
+    /// The access list of an open file or folder; `None` where it has none.
     pub(super) fn of(handle: &impl AsFd) -> Option<Vec<u8>> {
         found(|list| fgetxattr(handle, NAME, list), || of_folder(handle))
     }
 
-    /// The list of what lies at a path, links followed.
+    /// The access list of what lies at a path. Links are followed.
     pub(super) fn of_path(path: &Path) -> Option<Vec<u8>> {
         found(|list| getxattr(path, NAME, list), || None)
     }
 
-    /// The list of a folder whose handle is good for looking names up and for nothing else.
+    /// The access list of a folder whose handle allows nothing but looking names up.
     fn of_folder(handle: &impl AsFd) -> Option<Vec<u8>> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         match openat(handle, ".", flags, Mode::empty()) {
             Ok(folder) => found(|list| fgetxattr(&folder, NAME, list), || None),
-            // Its names may be looked up, and not be listed.
+            // This user may look names up in the folder, but not list them.
             Err(_) => of_path(Path::new(&format!("/proc/self/fd/{}", handle.as_fd().as_raw_fd()))),
         }
     }
@@ -97,7 +98,7 @@ mod system {
                 Some(list)
             }
             Err(Errno::BADF) => otherwise(),
-            // There is none, or the file system has no such lists.
+            // The file has no list, or the file system does not support access lists.
             Err(_) => None,
         }
     }
@@ -114,12 +115,12 @@ mod system {
     }
 }
 
-/// The access list of what is open, as the system gives it; `None` where it has none.
+/// The access list of an open file or folder, as the system returns it; `None` where it has none.
 pub(super) fn of(handle: &impl super::Handle) -> Option<Vec<u8>> {
     system::of(handle)
 }
 
-/// As [`of`], for what lies at a path; links are followed.
+/// As [`of`], for what lies at a path. Links are followed.
 pub(super) fn of_path(path: &Path) -> Option<Vec<u8>> {
     system::of_path(path)
 }
@@ -139,21 +140,21 @@ pub(crate) mod tests {
         list
     }
 
-    /// No id.
+    /// The id of an entry that has none.
     const NONE: u32 = u32::MAX;
 
-    /// A list of a file that its owner may write, its group and all others read, and somebody as
-    /// told.
+    /// The list of a file that its owner may write to, that its group and all others may read, and
+    /// that has one more entry as given.
     fn with(kind: u16, rights: u16, id: u32, mask: u16) -> Vec<u8> {
         let (owner, others) = ((1, 7, NONE), (0x20, 5, NONE));
         let mut entries = [owner, (OWN_GROUP, 5, NONE), (MASK, mask, NONE), others].to_vec();
         entries.push((kind, rights, id));
-        // The kernel takes them in this order alone.
+        // The kernel accepts the entries in this order only.
         entries.sort_unstable();
         list(&entries)
     }
 
-    /// The same, with a mask that takes nothing away.
+    /// The same, with a mask that limits nothing.
     pub(crate) fn list_with(kind: u16, rights: u16, id: u32) -> Vec<u8> {
         with(kind, rights, id, 7)
     }

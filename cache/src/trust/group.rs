@@ -1,16 +1,16 @@
-//! Is a group one user's alone? The groups of this machine, as its files tell of them.
+//! Does a group have only one user? The answer comes from the machine's files of users and groups.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use crate::files::read_small;
 
-/// What is read of `/etc/group` and `/etc/passwd`; a machine with more users has them in a
+/// How much of `/etc/group` and `/etc/passwd` is read. A machine with more users keeps them in a
 /// directory service, which is not asked.
 const LIMIT_BYTES: u64 = 4 << 20;
 
-/// Whether a group has no member but this user. Where the machine's files do not tell of the
-/// group or the user, others may be in it.
+/// Whether a group has no member but this user. If the machine's files do not name the group or the
+/// user, the answer is no, since others may be in the group.
 pub(super) fn is_of_one_user(gid: u32, uid: u32) -> bool {
     static KNOWN: Mutex<BTreeMap<(u32, u32), bool>> = Mutex::new(BTreeMap::new());
     let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
@@ -20,7 +20,8 @@ pub(super) fn is_of_one_user(gid: u32, uid: u32) -> bool {
     })
 }
 
-/// `group` has lines of `name:password:gid:member,member`, `passwd` of `name:password:uid:gid:...`.
+/// Each line of `group` is `name:password:gid:member,member`, each line of `passwd` is
+/// `name:password:uid:gid:...`.
 pub(super) fn told_by(group: &str, passwd: &str, gid: u32, uid: u32) -> bool {
     let field = |line: &str, at: usize| line.split(':').nth(at).map(str::to_owned);
     let is = |line: &str, at, number: u32| {
@@ -35,8 +36,8 @@ pub(super) fn told_by(group: &str, passwd: &str, gid: u32, uid: u32) -> bool {
     let alone = listed
         .flat_map(|members| members.split(',').map(|one| one.trim().to_owned()).collect::<Vec<_>>())
         .all(|member| member.is_empty() || users.contains(&member));
-    // A directory service may know of more members, but not of a group that is named as its user
-    // is: such a group is made for that user.
+    // A directory service may know of more members. But it has none for a group with its user's
+    // name, since such a group is made for that user.
     let is_of_user = |line: &&str| field(line, 0).is_some_and(|name| users.contains(&name));
     named.iter().any(is_of_user) && primary && alone
 }

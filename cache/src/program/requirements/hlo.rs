@@ -1,13 +1,13 @@
-//! What a serialised `HloModuleProto` asks of the devices that run it.
+//! What does a serialised `HloModuleProto` require of the devices that run it?
 //!
-//! The numbers of fields are those of `hlo.proto` and `xla_data.proto`. A module has no count of
-//! replicas and partitions but that of its device assignment, which few have; so what is inside has
-//! to tell.
+//! The numbers of fields are those of `hlo.proto` and `xla_data.proto`. A module states a count of
+//! replicas and partitions only in its device assignment, and few modules have one. So the module's
+//! instructions and attributes are read as well.
 
 use super::Findings;
 use crate::program::wire::{fields, varint};
 
-/// Finds it out; `None` where the module breaks the wire format.
+/// Notes what the module requires; `None` where the module does not follow the wire format.
 pub(super) fn read(bytes: &[u8], findings: &mut Findings) -> Option<()> {
     findings.shardings(bytes, |_| false);
     for field in fields(bytes) {
@@ -36,7 +36,7 @@ pub(super) fn read(bytes: &[u8], findings: &mut Findings) -> Option<()> {
     Some(())
 }
 
-/// Hands each message in the fields of a number to `each`.
+/// Calls `each` with each message in the fields with this number.
 fn inner(bytes: &[u8], number: u64, each: &mut dyn FnMut(&[u8]) -> Option<()>) -> Option<()> {
     for field in fields(bytes) {
         let field = field?;
@@ -83,7 +83,8 @@ fn instruction(bytes: &[u8], findings: &mut Findings) -> Option<()> {
     Some(())
 }
 
-/// `OpSharding`: on how many devices its tiles lie, or which one has all of it.
+/// Reads an `OpSharding`: over how many devices its tiles are spread, or which one device has all
+/// of it.
 pub(super) fn sharding(bytes: &[u8], findings: &mut Findings) -> Option<()> {
     let dimensions = numbers(bytes, 3)?;
     let tiles =
@@ -93,8 +94,8 @@ pub(super) fn sharding(bytes: &[u8], findings: &mut Findings) -> Option<()> {
     inner(bytes, 5, &mut |part| sharding(part, findings))
 }
 
-/// Shardy's meshes are attributes of the module, and so are layouts, which stand one after another
-/// with semicolons between them.
+/// Shardy's meshes are attributes of the module. So are layouts, which are written one after
+/// another with semicolons between them.
 fn module_attribute(entry: &[u8], findings: &mut Findings) {
     let text = |number| {
         first_within_message(entry, number).and_then(|text| std::str::from_utf8(text).ok())
@@ -115,12 +116,12 @@ fn first_within_message(bytes: &[u8], number: u64) -> Option<&[u8]> {
     fields(bytes).map_while(|field| field).find(|field| field.number == number)?.content
 }
 
-/// The first number in the fields of a number; 0 where there is none, as protobuf has it.
+/// The first number in the fields with this number; 0 where there is none, as protobuf defines.
 fn first_number(bytes: &[u8], number: u64) -> Option<u64> {
     Some(numbers(bytes, number)?.first().map_or(0, |first| first.cast_unsigned()))
 }
 
-/// The numbers in the fields of a number, packed or one by one.
+/// The numbers in the fields with this number, packed or one by one.
 fn numbers(bytes: &[u8], number: u64) -> Option<Vec<i64>> {
     let mut found = Vec::new();
     for field in fields(bytes) {

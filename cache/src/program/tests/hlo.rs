@@ -22,7 +22,7 @@ fn text(field: u64, content: &str) -> Vec<u8> {
     nested(field, content.as_bytes())
 }
 
-/// What a test changes in an otherwise fixed module.
+/// The parts that a test changes in a module that is otherwise fixed.
 #[derive(Clone, Debug)]
 struct Module {
     name: &'static str,
@@ -111,7 +111,7 @@ fn all_else_is_kept() {
 
 #[test]
 fn fields_do_not_wander_between_messages() {
-    // The same bytes in the instruction or after it, in the computation or after it.
+    // The same bytes are inside an instruction or after it, and inside a computation or after it.
     let field = number(40, 1);
     let instruction = |extra: &[u8]| [text(2, "add"), extra.to_vec()].concat();
     let inside = nested(3, &nested(2, &instruction(&field)));
@@ -127,8 +127,8 @@ fn fields_do_not_wander_between_messages() {
 fn what_is_cut_short_or_is_another_message_is_no_program() {
     let whole = module().bytes();
     for length in 0..whole.len() {
-        // Cut between two fields of the module it may still be one, if the entry and a computation
-        // are there.
+        // A module that is cut between two of its fields may still be a program, if the entry and a
+        // computation are there.
         let program = Program::sniff(whole[..length].to_vec());
         assert!(program.is_err() || length > whole.len() - 3, "{length} of {}", whole.len());
     }
@@ -141,8 +141,8 @@ proptest! {
     fn any_byte_of_what_is_kept_changes_the_digest(at in 0_usize..200, bit in 0..8) {
         let mut bytes = module().bytes();
         let at = at % bytes.len();
-        // The module's name is the third byte, and its tag, the first, may turn into that of the
-        // id, which is left out as well.
+        // The module's name is the third byte. The first byte, its tag, may turn into the tag of
+        // the id, which is left out as well.
         prop_assume!(at != 2 && at != 0);
         let digest = |bytes: &[u8]| Program::new(ProgramFormat::Hlo, bytes.to_vec()).digest();
         let before = digest(&bytes);

@@ -1,6 +1,6 @@
 use super::*;
 
-/// A program that JAX exported, as tests/programs/devices/export.py says.
+/// A program that JAX exported, as described in tests/programs/devices/export.py.
 macro_rules! exported {
     ($file:literal) => {
         include_bytes!(concat!("../../../../tests/programs/devices/", $file)).to_vec()
@@ -73,7 +73,7 @@ fn an_exported_function_is_the_module_in_it() {
     }
     let two = exported!("psum_two_gspmd.exported");
     let module = memchr::memmem::find(&two, bytecode::MAGIC).unwrap();
-    // The number of devices is the only 2 of four bytes that lies in a table.
+    // The number of devices is the only 2 of four bytes that lies in a table of the flatbuffer.
     let claims =
         two.windows(4).take(module).enumerate().filter(|(_, window)| *window == [2, 0, 0, 0]);
     let refused = claims.map(|(at, _)| {
@@ -150,7 +150,8 @@ fn what_is_inside_names_devices() {
         ("mhlo.sharding = \"{devices=[2,1,4]<=[8] last_tile_dim_replicate}\"", 8),
         ("mhlo.sharding = \"{{replicated}, {maximal device=2}}\"", 3),
         ("mhlo.sharding = \"{manual}\"", 1),
-        // As TensorFlow writes them: replicated, all on the first device, and on two.
+        // These are as TensorFlow writes them: replicated, all on the first device, and on two
+        // devices.
         ("mhlo.sharding = \"\"", 1),
         ("mhlo.sharding = \"\\08\\01\\1A\\01\\01\\22\\01\\00\"", 1),
         ("mhlo.sharding = \"\\08\\03\\1A\\02\\01\\02\\22\\02\\00\\01\"", 2),
@@ -183,7 +184,7 @@ fn layouts_and_transfers_are_found() {
     assert_eq!(transfer("%0 = stablehlo.sender %a // stablehlo.send"), None);
 }
 
-/// A field of a message: its number, and what it holds.
+/// A field of a message: its number and its content.
 fn nested(field: u8, content: &[u8]) -> Vec<u8> {
     let tag = u16::from(field) << 3 | 2;
     let tag = if tag < 0x80 {
@@ -207,15 +208,15 @@ fn a_module_of_hlo_tells_by_what_is_in_it() {
     let named = |field, content: &[u8]| {
         module(&nested(field, content), &[]).named.map_or(1, |named| named.at_least)
     };
-    // Field 1 of a group: its ids, packed or one by one.
+    // Field 1 of a group has its ids, packed or one by one.
     assert_eq!(named(49, &nested(1, &[0, 3])), 4);
     assert_eq!(named(49, &[1 << 3, 5]), 6);
     assert_eq!(named(49, &nested(1, &[0])), 1);
     assert_eq!(named(52, &[1 << 3, 0, 2 << 3, 1]), 2);
-    // Groups of their own, and two groups of four devices.
+    // First groups that are listed one by one, then two groups of four devices in the short form.
     assert_eq!(named(87, &nested(1, &nested(1, &[0, 1]))), 2);
     assert_eq!(named(87, &nested(2, &[1 << 3, 2, 2 << 3, 4])), 8);
-    // A sharding of 2 x 3 tiles, and one in a tuple.
+    // First a sharding of 2 x 3 tiles, then a sharding inside a tuple.
     assert_eq!(named(40, &nested(3, &[2, 3])), 6);
     assert_eq!(named(40, &nested(5, &nested(3, &[2]))), 2);
     let assigned = module(&[], &nested(15, &[1 << 3, 2, 2 << 3, 3]));

@@ -9,7 +9,7 @@ fn limited(scratch: &Scratch, max_bytes: u64) -> Store {
     Store::open(StoreOptions { max_bytes, ..StoreOptions::new(scratch.store.dir()) }).unwrap()
 }
 
-/// What the objects take on disk.
+/// The bytes that the objects take on disk.
 fn on_disk(store: &Store) -> u64 {
     if !store.layout().objects().exists() {
         return 0;
@@ -20,7 +20,7 @@ fn on_disk(store: &Store) -> u64 {
         .sum()
 }
 
-/// Stores a graph whose compile took so long, and says how long its object is.
+/// Stores a graph whose compile took `compile_seconds`, and returns the length of its object.
 fn put(store: &Store, number: u64, compile_seconds: f64) -> u64 {
     let (mut record, program) = graph(number);
     record.measurements.compile_seconds = compile_seconds;
@@ -57,11 +57,7 @@ fn what_is_worth_least_goes_and_the_totals_are_those_of_the_disk() {
         assert_eq!(statistics.stored_bytes, on_disk(&store));
         assert!(statistics.stored_bytes <= 4 * one + one / 2);
     }
-    assert_eq!(
-        held(&store, 0..7),
-        [0, 2, 4, 6],
-        "the one that came last is kept, whatever it is worth"
-    );
+    assert_eq!(held(&store, 0..7), [0, 2, 4, 6], "the last entry is kept, whatever it is worth");
     assert_eq!(
         (store.statistics().unwrap().evictions, store.statistics().unwrap().entries),
         (3, 4)
@@ -76,7 +72,7 @@ fn what_is_used_stays_longer_and_so_does_what_was_loaded_often() {
     let one = put(&scratch.store, 0, 1.0);
     put(&scratch.store, 1, 1.0);
     put(&scratch.store, 2, 1.0);
-    // A hit in memory tells of recent use, and needs no object; a load is a compile that the object
+    // A hit in memory shows recent use, but needs no object. A load is a compile that the object
     // saved.
     let in_memory = crate::Use { source: crate::Source::Memory, load_seconds: None, ..hit(key(0)) };
     scratch.store.commit(&[hit(key(2)), in_memory], &Counters::default()).unwrap();
@@ -128,7 +124,8 @@ fn a_pinned_request_keeps_whatever_it_leads_to() {
     let one = put(&scratch.store, 0, 0.1);
     let digest = request(0).digest();
     assert_eq!(scratch.store.set_signature_pinned(&digest, true).unwrap(), 1);
-    // The same request leads to another graph later on: compiled for it, or found by its key.
+    // Later, the same request leads to another graph: it is compiled for the request, or found by
+    // its key.
     let (mut record, program) = graph(1);
     record.signatures = vec![signature(0)];
     record.measurements.compile_seconds = 0.1;
@@ -143,7 +140,10 @@ fn a_pinned_request_keeps_whatever_it_leads_to() {
     assert_eq!(held(&store, 0..5), [0, 1, 2, 4]);
     assert!(scratch.store.set_pinned(&key(0), true).unwrap());
     assert_eq!(scratch.store.set_signature_pinned(&digest, false).unwrap(), 3);
-    assert!(scratch.store.record(&key(0)).unwrap().unwrap().pinned, "its own pin is another");
+    assert!(
+        scratch.store.record(&key(0)).unwrap().unwrap().pinned,
+        "its own pin is independent of the request's"
+    );
     put(&store, 5, 5.0);
     put(&store, 6, 5.0);
     assert_eq!(held(&store, 0..7), [0, 4, 5, 6]);
@@ -153,7 +153,7 @@ fn a_pinned_request_keeps_whatever_it_leads_to() {
 fn what_is_larger_than_the_limit_is_refused_and_moves_nothing() {
     let scratch = Scratch::new();
     let one = put(&scratch.store, 0, 1.0);
-    // Objects of one form differ by some bytes, as their times do.
+    // Objects of the same form differ by some bytes, since their times do.
     let store = limited(&scratch, one - 100);
     let (record, program) = graph(1);
     let refused = |store: &Store| match store.put(&record, &program, &payload(1)).unwrap_err() {
@@ -163,8 +163,8 @@ fn what_is_larger_than_the_limit_is_refused_and_moves_nothing() {
     assert_eq!(refused(&store), 0);
     assert_eq!(held(&store, 0..2), [0]);
     assert!(fs::read_dir(store.layout().tmp()).unwrap().next().is_none());
-    // Pins take it all: one more goes over the limit, as a store may by one object, and the next is
-    // refused.
+    // Pinned objects take all the room. A store may go over its limit by one object, so one more
+    // object is stored, and the next is refused.
     let store = limited(&scratch, one + 100);
     scratch.store.set_pinned(&key(0), true).unwrap();
     store.put(&record, &program, &payload(1)).unwrap();
@@ -172,7 +172,7 @@ fn what_is_larger_than_the_limit_is_refused_and_moves_nothing() {
     let (record, program) = graph(2);
     assert!(matches!(store.put(&record, &program, &payload(1)), Err(StoreError::NoRoom { .. })));
     assert_eq!(held(&store, 0..3), [0, 1]);
-    // One that is there is replaced all the same.
+    // An object that is already there can still be replaced.
     put(&store, 1, 2.0);
 }
 
@@ -193,7 +193,7 @@ fn the_limit_holds_at_every_moment_while_many_store_at_once() {
             }
         };
         let writers: Vec<_> = (0..4).map(|thread| scope.spawn(store_twelve(thread))).collect();
-        // A writer that panics has finished, too: the scope then says so.
+        // A writer that panics has finished, too; the scope reports the panic.
         while !writers.iter().all(std::thread::ScopedJoinHandle::is_finished) {
             most = most.max(on_disk(&scratch.store));
             std::thread::sleep(Duration::from_millis(1));
@@ -219,7 +219,7 @@ fn a_batch_goes_over_the_limit_by_one_object_at_most() {
         "{}",
         on_disk(&store)
     );
-    // Pins leave no room but for the one.
+    // Pinned objects leave room for just one more.
     let scratch = Scratch::new();
     put(&scratch.store, 0, 1.0);
     put(&scratch.store, 1, 1.0);
@@ -240,7 +240,7 @@ fn what_was_pinned_or_used_since_it_was_chosen_is_not_pruned() {
         scratch.store.put(&record, &program, &payload(1)).unwrap();
     }
     let done = std::cell::Cell::new(false);
-    // Asked once all records are read, and before anything is removed.
+    // This is called when all records are read, before anything is removed.
     let meanwhile = |record: &GraphRecord| {
         if !done.replace(true) {
             scratch.store.set_pinned(&key(0), true).unwrap();
@@ -252,9 +252,9 @@ fn what_was_pinned_or_used_since_it_was_chosen_is_not_pruned() {
     };
     let rule = Prune { used_before: Some(now), stale: Some(&meanwhile), ..Prune::default() };
     let pruned = scratch.store.prune(&rule).unwrap();
-    assert_eq!(held(&scratch.store, 0..6), [0, 1, 3], "what is stale goes although it was used");
+    assert_eq!(held(&scratch.store, 0..6), [0, 1, 3], "a stale entry goes although it was used");
     assert_eq!((pruned.entries.len(), pruned.in_use), (3, 0));
-    // By size as well.
+    // The same holds for pruning by size.
     done.set(false);
     scratch.store.set_pinned(&key(0), false).unwrap();
     scratch.store.set_pinned(&key(1), false).unwrap();
@@ -307,7 +307,7 @@ fn a_graph_that_is_unpinned_is_kept_by_no_request_until_one_leads_to_it_again() 
         scratch.store.record(&key(0)).unwrap().unwrap().pinned,
         "the request is pinned as it was"
     );
-    // Nothing of a pin outlasts the graph.
+    // No part of a pin stays after the graph is removed.
     scratch.store.remove(&key(0)).unwrap();
     assert_eq!(scratch.store.set_signature_pinned(&digest, false).unwrap(), 0);
     put(&scratch.store, 0, 1.0);

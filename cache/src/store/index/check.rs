@@ -1,5 +1,4 @@
-//! What the index says of itself, against what its records say: totals, the order of eviction,
-//! programs.
+//! Do the totals, the order of eviction and the programs in the index match its records?
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,28 +14,27 @@ use crate::object::{HELD_PROGRAM_BYTES, ProgramFrame};
 use crate::record::{GraphRecord, ObjectInfo};
 use crate::statistics::Statistics;
 
-/// How many programs are read with one transaction, and how many bytes of them.
+/// The most programs that one transaction reads, and the most bytes of them.
 const PROGRAMS: usize = 4096;
 const PROGRAMS_BYTES: usize = 32 << 20;
 
-/// A program, if it is understood, and the digest that it is stored under.
+/// A program, if this release understands it, and the digest that it is stored under.
 pub(in crate::store) type Stored = (Digest, Option<ProgramFrame>);
 
-/// What the index holds, and what of it is wrong although it can be read.
+/// What the index holds, and which of it is wrong although it can be read.
 #[derive(Debug)]
 pub(in crate::store) struct Checked {
-    /// The graphs, and what their records say of their objects.
+    /// The graphs, and what their records say about their objects.
     pub(in crate::store) records: BTreeMap<GraphKey, Option<ObjectInfo>>,
-    /// Those whose programs are missing or others.
+    /// The graphs whose programs are missing or are not those that the records name.
     pub(in crate::store) wrong_programs: BTreeSet<GraphKey>,
-    /// Those whose programs are in their objects alone, since they are long.
+    /// The graphs whose programs are in their objects only, because they are long.
     pub(in crate::store) programs_elsewhere: BTreeSet<GraphKey>,
-    /// The totals, or the order of eviction, are not those of the records.
+    /// The totals or the order of eviction do not match the records.
     pub(in crate::store) wrong_totals: bool,
 }
 
-/// Reads every entry of the index. `sound` are the programs that were found to be what their keys
-/// say.
+/// Reads every entry of the index. `sound` has the programs that were found to match their keys.
 pub(in crate::store) fn check(
     index: &Transaction,
     sound: &BTreeSet<Digest>,
@@ -49,7 +47,7 @@ pub(in crate::store) fn check(
     let walked = walk(index, stated.clone())?;
     for (record, _) in &walked.records {
         let digest = &record.program.digest;
-        // It may have been written since it was looked for.
+        // The program may have been written after the programs were checked.
         let is_sound = || {
             Ok::<_, Fault>(
                 load_program(index, digest)?.is_some_and(|program| program.is_of(digest)),
@@ -63,7 +61,7 @@ pub(in crate::store) fn check(
     }
     let totals =
         |one: &Statistics| (one.cached_signatures, one.stored_bytes, one.uncompressed_bytes);
-    // An earlier release counts records whose objects are gone.
+    // An earlier release also counts records whose objects are gone.
     let entries = walked.statistics.entries..=walked.records.len() as u64;
     let wrong_totals = totals(&stated) != totals(&walked.statistics)
         || !entries.contains(&stated.entries)
@@ -74,8 +72,8 @@ pub(in crate::store) fn check(
     Ok(Checked { records, wrong_programs, programs_elsewhere, wrong_totals })
 }
 
-/// The next programs behind one of a key, each with the digest that it is stored under, and the key
-/// of the last.
+/// The next programs after the given key, each with the digest that it is stored under, and the key
+/// of the last one.
 pub(in crate::store) fn programs_behind(
     index: &Transaction,
     last: &[u8],
@@ -106,8 +104,8 @@ pub(in crate::store) fn programs_behind(
     Ok((Vec::new(), Vec::new()))
 }
 
-/// Notes that a graph has no object: its record stays, with the program that it can be compiled
-/// from again.
+/// Notes that a graph has no object. Its record stays with the program, from which the graph can be
+/// compiled again.
 pub(in crate::store) fn store_without_object(
     index: &mut Transaction,
     graph: &GraphKey,
@@ -123,7 +121,7 @@ pub(in crate::store) fn store_without_object(
     store_statistics(index, &statistics)
 }
 
-/// Counts the entries anew, and puts the order of eviction right; the counters stay.
+/// Counts the entries anew and corrects the order of eviction; the counters stay.
 pub(in crate::store) fn recount(index: &mut Transaction) -> Result<(), Fault> {
     let walked = walk(index, load_statistics(index)?)?;
     for entry in walked.astray {
@@ -146,14 +144,14 @@ pub(super) fn counted_anew(
     Ok(walk(index, statistics)?.statistics)
 }
 
-/// What a walk over all records tells.
+/// The result of a walk over all records.
 struct Walked {
     records: Vec<(GraphRecord, Usage)>,
-    /// The given counters, and the totals of the records.
+    /// The given counters, with the totals of the records.
     statistics: Statistics,
-    /// Entries in the order of eviction that belong to no record.
+    /// Entries in the order of eviction that no record belongs to.
     astray: Vec<Vec<u8>>,
-    /// The graphs whose records tell of a place in it that is empty.
+    /// The graphs whose records name a place in that order at which nothing is.
     missing: BTreeSet<GraphKey>,
 }
 
@@ -186,7 +184,8 @@ fn walk(index: &Transaction, mut statistics: Statistics) -> Result<Walked, Fault
         }
         records.push((record, usage));
     }
-    // What another release wrote may have its place in the order.
+    // A record that another release wrote, and that this one does not understand, may have its
+    // place in the order.
     let belongs =
         |entry: &Vec<u8>| graph_at_end(entry).is_some_and(|graph| foreign.contains(&graph));
     let astray = order.into_iter().filter(|entry| !belongs(entry)).collect();

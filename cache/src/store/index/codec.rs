@@ -1,4 +1,4 @@
-//! How the values of the index are written.
+//! In which format are the values of the index written?
 
 use std::io;
 
@@ -12,7 +12,7 @@ use crate::object::ProgramFrame;
 use crate::program::ProgramFormat;
 use crate::record::GraphRecord;
 
-/// Stores a record; what is known of its use stays beside it.
+/// Stores a record. The graph's recorded use stays beside it.
 pub(super) fn store_record(index: &mut Transaction, record: &GraphRecord) -> Result<(), Fault> {
     let json = serde_json::to_vec(record).map_err(|error| Fault::Io(error.into()))?;
     let frame = zstd::bulk::compress(&json, 1).map_err(Fault::Io)?;
@@ -28,7 +28,7 @@ pub(super) fn store_record(index: &mut Transaction, record: &GraphRecord) -> Res
     Ok(())
 }
 
-/// Stores what is known of a graph's use beside its record.
+/// Stores a graph's use beside its record.
 pub(super) fn store_beside_record<T: Serialize>(
     index: &mut Transaction,
     graph: &GraphKey,
@@ -43,13 +43,13 @@ pub(super) fn store_beside_record<T: Serialize>(
 }
 
 /// The value of a record: the length of its use (4 bytes), its use, the length of the record (4
-/// bytes), its frame.
+/// bytes), the record's zstd frame.
 fn record_value(usage: &[u8], record: &[u8]) -> Result<Vec<u8>, Fault> {
     let length = u32::try_from(usage.len()).map_err(|error| Fault::Io(io::Error::other(error)))?;
     Ok([&length.to_le_bytes(), usage, record].concat())
 }
 
-/// What is known of a graph's use, and its record.
+/// Splits a stored value into a graph's use and its record.
 pub(super) fn split_record(stored: &[u8]) -> Result<(&[u8], &[u8]), Fault> {
     let damaged = || Fault::Damaged("a record cannot be read: it is cut short".into());
     let (length, rest) = stored.split_first_chunk().ok_or_else(damaged)?;
@@ -57,8 +57,8 @@ pub(super) fn split_record(stored: &[u8]) -> Result<(&[u8], &[u8]), Fault> {
     rest.split_at_checked(length).ok_or_else(damaged)
 }
 
-/// The record in a value; `None` where its JSON is not understood, since another release may have
-/// written it.
+/// The record in a value; `None` where this release does not understand its JSON, since another
+/// release may have written it.
 pub(super) fn decode_record(stored: &[u8]) -> Result<Option<GraphRecord>, Fault> {
     const RECORD_LIMIT_BYTES: usize = 64 << 20;
     let damaged = |reason: String| Fault::Damaged(format!("a record cannot be read: {reason}"));
@@ -77,7 +77,7 @@ pub(super) fn decode_record(stored: &[u8]) -> Result<Option<GraphRecord>, Fault>
             |error| tracing::debug!(%error, "a record is not understood and counts as none"),
         )
         .ok();
-    // An earlier release took figures of imported records as they were.
+    // An earlier release took over the figures of imported records unchecked.
     Ok(record.map(|record| GraphRecord { measurements: record.measurements.plausible(), ..record }))
 }
 
@@ -90,8 +90,8 @@ pub(super) fn encode_program(program: &ProgramFrame) -> Vec<u8> {
     [&[format], program.bytes.to_le_bytes().as_slice(), &program.frame].concat()
 }
 
-/// The program in a value; `None` where it is not understood, since another release may have
-/// written it.
+/// The program in a value; `None` where this release does not understand it, since another release
+/// may have written it.
 pub(super) fn decode_program(stored: &[u8]) -> Option<ProgramFrame> {
     let (format, rest) = stored.split_first()?;
     let (length, frame) = rest.split_first_chunk()?;
@@ -104,8 +104,8 @@ pub(super) fn decode_program(stored: &[u8]) -> Option<ProgramFrame> {
     Some(ProgramFrame { format, bytes: u64::from_le_bytes(*length), frame: frame.to_vec() })
 }
 
-/// A value that is JSON; `None` where it is not understood, since another release may have written
-/// it.
+/// A value that is JSON; `None` where this release does not understand it, since another release
+/// may have written it.
 pub(super) fn get_json<T: DeserializeOwned>(
     index: &Transaction,
     key: &[u8],

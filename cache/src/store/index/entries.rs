@@ -1,4 +1,5 @@
-//! The entries of the index and what links them: each function here works within one transaction.
+//! How are a graph's entries in the index linked to each other? Each function here works within one
+//! transaction, and keeps all entries of a graph consistent.
 
 use std::collections::BTreeSet;
 
@@ -21,18 +22,18 @@ use crate::store::Wanted;
 
 /// The version of the hash in an entry that leads from a projection to a graph.
 const LEAD_TAG: &str = "preheat-lead-v1";
-/// The version of the names of the lists of like graphs.
+/// The version of the names of the lists of similar graphs.
 const LIKE_TAG: &str = "preheat-like-v1";
-/// How long a graph that is not used takes to be worth half.
+/// The time without use after which a graph is worth half as much.
 pub(super) const HALF_LIFE_SECONDS: f64 = 7.0 * 24.0 * 3600.0;
-/// A program of so many bytes lies together with others; a longer one alone.
+/// The longest program that is packed together with others; a longer one has a value of its own.
 const SMALL_PROGRAM_BYTES: usize = 1024;
-/// How many graphs a list has room for.
+/// The most graphs in a list.
 const LISTED: usize = 32;
-/// A compile whose time was not measured counts as one of a millisecond.
+/// The compile time that is assumed where none was measured: a millisecond.
 const LEAST_COMPILE_SECONDS: f64 = 0.001;
 
-/// The part of a record that changes on every hit. What is not known of it is left out: it is
+/// The part of a record that changes on every hit. Unknown parts are left out, since this is
 /// written for each entry.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -43,14 +44,14 @@ pub(super) struct Usage {
     pub(super) load_seconds: Option<f64>,
     #[serde(skip_serializing_if = "is_default")]
     pub(super) pinned: bool,
-    /// Loads from the store itself: what the object on disk saved, unlike hits in memory, which
+    /// Loads from the store itself. They show what the object on disk has saved; hits in memory
     /// need no object.
     #[serde(skip_serializing_if = "is_default")]
     pub(super) loads: u64,
     /// The pinned requests that led to it.
     #[serde(skip_serializing_if = "is_default")]
     pub(super) pinned_by: Vec<Digest>,
-    /// The place among those that may go, where it is in that list; see [`place`].
+    /// Its place in the order of eviction, if it has one; see [`place`].
     #[serde(skip_serializing_if = "is_default")]
     pub(super) place: Option<u64>,
 }
@@ -65,7 +66,7 @@ impl Usage {
     }
 }
 
-/// A kind's letter and the digests after it.
+/// A key of the index: the letter of its kind, then digests.
 pub(super) fn key(kind: u8, digests: &[&Digest]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(1 + 32 * digests.len());
     bytes.push(kind);
@@ -79,14 +80,14 @@ pub(super) fn digest_at(bytes: &[u8], at: usize) -> Option<Digest> {
     Some(Digest::from_bytes(bytes.get(at..at + 32)?.try_into().ok()?))
 }
 
-/// The value that leads from a projection to a graph. The hash over both makes it stand for nothing
-/// under any other key.
+/// The value that leads from a projection to a graph. It has a hash over both keys, so that it is
+/// invalid under any other key.
 fn lead(projection: &Digest, graph: &Digest) -> Vec<u8> {
     let hash = FramedHasher::new(LEAD_TAG).digest(projection).digest(graph).finish();
     [graph.as_bytes().as_slice(), hash.as_bytes()].concat()
 }
 
-/// The graph that a projection leads to; none where what is stored was not made for this
+/// The graph that a projection leads to; `None` where the stored value was not made for this
 /// projection.
 pub(super) fn led_to(index: &Transaction, projection: &Digest) -> Result<Option<Digest>, Fault> {
     let Some(stored) = index.get(&key(b'j', &[projection]))? else { return Ok(None) };
@@ -106,16 +107,17 @@ pub(super) fn resolve_one(
     Ok(Some(Resolved { graph_key: GraphKey(graph), matched, compile_seconds }))
 }
 
-/// Whether a projection that leads to another graph is to lead to this one.
+/// Whether a projection that leads to another graph is to lead to this one instead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::store) enum TakeOver {
     /// This graph was compiled or used just now.
     Always,
-    /// This record comes from an object, in no order: what was compiled last wins.
+    /// This record was read from an object, and objects come in no particular order: of two graphs,
+    /// the one compiled last wins.
     FromOlder,
 }
 
-/// Adds or replaces a record. What was known of the graph's use stays.
+/// Adds or replaces a record. The recorded use of the graph stays.
 pub(in crate::store) fn insert(
     index: &mut Transaction,
     record: &GraphRecord,
@@ -149,7 +151,8 @@ pub(in crate::store) fn insert(
     let digest = &record.program.digest;
     let is_long = record.program.bytes > HELD_PROGRAM_BYTES;
     if let Some(program) = program.filter(|_| !is_long) {
-        // sled keeps the space of what is written over, so one that is there and sound stays.
+        // sled keeps the space of values that are overwritten, so a sound program that is there
+        // already stays.
         if !load_program(index, digest)?.is_some_and(|known| known.is_of(digest)) {
             put_program(index, digest, program);
         }
@@ -163,7 +166,7 @@ pub(in crate::store) fn insert(
     store_statistics(index, &statistics)
 }
 
-/// Where the newest graphs of a stage are listed, those of one model or of any.
+/// The list of the newest graphs of a stage: those of one model, or those of any model.
 fn like(stage: &str, model: Option<&str>) -> Vec<u8> {
     let list = FramedHasher::new(LIKE_TAG)
         .text(stage)
@@ -177,8 +180,8 @@ fn listed(index: &Transaction, list: &[u8]) -> Result<Vec<GraphKey>, Fault> {
     Ok(stored.chunks_exact(32).filter_map(graph_at_end).collect())
 }
 
-/// Puts a graph in front of a list. What was pushed off its end is no longer compared with what is
-/// missing, and that is all.
+/// Puts a graph at the front of a list. A graph that falls off the end is no longer compared with
+/// missing entries; it loses nothing else.
 fn list_first(index: &mut Transaction, list: Vec<u8>, record: &GraphRecord) -> Result<(), Fault> {
     let mut graphs = listed(index, &list)?;
     if graphs.contains(&record.graph_key) {
@@ -206,8 +209,8 @@ fn put_list(index: &mut Transaction, list: Vec<u8>, graphs: &[GraphKey]) {
     }
 }
 
-/// The least and the greatest key of a record whose graph key begins with `digits`; `None` where
-/// none can.
+/// The least and the greatest key that a record can have whose graph key begins with `digits`;
+/// `None` where no graph key can begin so.
 pub(super) fn range_beginning(digits: &str) -> Option<(Vec<u8>, Vec<u8>)> {
     let fill = |with: char| {
         let mut whole = digits.to_ascii_lowercase();
@@ -222,7 +225,7 @@ pub(in crate::store) fn graph_at_end(entry: &[u8]) -> Option<GraphKey> {
     digest_at(entry, entry.len().checked_sub(32)?).map(GraphKey)
 }
 
-/// Stores what is known of a graph's use, and moves it to its place in the order of eviction.
+/// Stores the use of a graph, and moves the graph to its place in the order of eviction.
 pub(super) fn store_usage(
     index: &mut Transaction,
     record: &GraphRecord,
@@ -241,8 +244,8 @@ pub(super) fn store_usage(
     store_beside_record(index, &record.graph_key, &usage)
 }
 
-/// Where a graph that comes would stand in the order of eviction: what goes before it begins with
-/// less.
+/// The place that a new graph would have in the order of eviction: the graphs with smaller places
+/// are evicted before it.
 pub(in crate::store) fn place_in_order(
     index: &Transaction,
     coming: &GraphRecord,
@@ -254,7 +257,7 @@ pub(in crate::store) fn place_in_order(
     Ok([b"v", place(coming, &usage).to_be_bytes().as_slice()].concat())
 }
 
-/// The place of a graph of which no use is known.
+/// The place of a graph without any recorded use.
 pub(in crate::store) fn place_unused(record: &GraphRecord) -> u64 {
     place(record, &Usage::default())
 }
@@ -263,19 +266,19 @@ pub(super) fn in_order(place: u64, graph: &GraphKey) -> Vec<u8> {
     [b"v", place.to_be_bytes().as_slice(), graph.0.as_bytes()].concat()
 }
 
-/// The place of a graph in the order of eviction: the lowest goes first.
+/// The place of a graph in the order of eviction: the graph with the lowest place is evicted first.
 ///
-/// What keeping it is worth is the compile seconds that its object has saved and would save once
-/// more, for each stored byte, halved for each [`HALF_LIFE_SECONDS`] without a use. Worth is
-/// rounded to sixteenths of a doubling, so that among entries that are worth about the same it is
-/// the last use that decides. The logarithm of that falls at the same rate for all, so it never has
-/// to be computed again for a graph that is not used: the order of two of them stays.
+/// An object is worth the compile seconds that it has saved and would save once more, for each
+/// stored byte, halved for each [`HALF_LIFE_SECONDS`] without use. This is rounded to sixteenths of
+/// a doubling, so that the last use decides between entries that are worth about the same. The
+/// logarithm of it falls at the same rate for all graphs. So the place of a graph never has to be
+/// computed again while the graph is not used, and the order of two such graphs stays the same.
 fn place(record: &GraphRecord, usage: &Usage) -> u64 {
     let seconds = record.measurements.compile_seconds.max(LEAST_COMPILE_SECONDS);
     let stored_bytes = record.object.as_ref().map_or(1, |object| object.stored_bytes.max(1));
     #[expect(clippy::cast_precision_loss, reason = "an order, which needs no more than 52 bits")]
     let worth = seconds * (1.0 + usage.loads as f64) / stored_bytes as f64;
-    // A clock that is fast, or a forger, would have it stay for good.
+    // A time in the future, from a wrong clock or a forger, would keep the graph for ever.
     let last_used = usage
         .statistics
         .last_used
@@ -284,12 +287,13 @@ fn place(record: &GraphRecord, usage: &Usage) -> u64 {
         .min(jiff::Timestamp::now());
     let halvings =
         last_used.duration_since(jiff::Timestamp::UNIX_EPOCH).as_secs_f64() / HALF_LIFE_SECONDS;
-    // Bits of a float sort as the number does once the sign is the other way round.
+    // The bits of a positive float sort as the number does, once the sign bit is set; those of a
+    // negative float sort in the opposite order, so all of them are inverted.
     let bits = ((worth.log2() * 16.0).round() / 16.0 + halvings).to_bits();
     if bits >> 63 == 0 { bits | 1 << 63 } else { !bits }
 }
 
-/// Removes a record and all that belongs to it; says whether there was one.
+/// Removes a record and all entries that belong to it; returns whether there was one.
 pub(in crate::store) fn remove(
     index: &mut Transaction,
     graph: &GraphKey,
@@ -323,7 +327,7 @@ pub(in crate::store) fn remove(
     Ok(known.is_some())
 }
 
-/// Forgets the requests that a record had and has no room for any more.
+/// Forgets the requests that a record had and has no more room for.
 pub(super) fn forget_dropped(
     index: &mut Transaction,
     record: &GraphRecord,
@@ -336,8 +340,8 @@ pub(super) fn forget_dropped(
     Ok(())
 }
 
-/// Removes what leads from a request to a graph, except where one of the requests that stay leads
-/// there as well.
+/// Removes the entries that lead from a request to a graph, except where one of the remaining
+/// requests leads there as well.
 fn unlink_signature(
     index: &mut Transaction,
     graph: &GraphKey,
@@ -354,7 +358,7 @@ fn unlink_signature(
         }
     }
     let projection = &signature.projection_key;
-    // A projection may lead to another graph by now: a new compile of the same stage.
+    // The projection may lead to another graph by now, since the same stage was compiled again.
     let moved = led_to(index, projection)?.is_some_and(|other| other != graph.0);
     if !moved && !staying.iter().any(|one| one.projection_key == *projection) {
         index.remove(key(b'j', &[projection]));
@@ -387,7 +391,8 @@ pub(super) fn link_signature(
     Ok(())
 }
 
-/// Adds a record to the totals, or takes it out. One whose object is gone is in none of them.
+/// Adds a record to the totals, or subtracts it. A record whose object is gone counts in none of
+/// them.
 pub(super) fn count_entry(statistics: &mut Statistics, record: &GraphRecord, added: bool) {
     let Some((stored, uncompressed)) =
         record.object.as_ref().map(|info| (info.stored_bytes, info.payload_bytes))
@@ -403,7 +408,7 @@ pub(super) fn count_entry(statistics: &mut Statistics, record: &GraphRecord, add
     step(&mut statistics.by_device.entry(record.device.clone()).or_default().entries, 1);
 }
 
-/// The program of a digest, which may be another where the index is damaged.
+/// The program that is stored under a digest. In a damaged index it may be another program.
 pub(super) fn load_program(
     index: &Transaction,
     digest: &Digest,
@@ -423,7 +428,8 @@ fn put_program(index: &mut Transaction, digest: &Digest, program: &ProgramFrame)
     index.put(key(kind, &[digest]), value);
 }
 
-/// The statistics; where there are none, or none that are understood, the counters start anew.
+/// The statistics. The counters start anew where there are none, or where this release does not
+/// understand them.
 pub(in crate::store) fn load_statistics(index: &Transaction) -> Result<Statistics, Fault> {
     match get_json(index, b"mstatistics")? {
         Some(statistics) => Ok(statistics),
@@ -446,7 +452,7 @@ pub(super) fn load_usage(index: &Transaction, graph: &GraphKey) -> Result<Usage,
     usage_in(&stored)
 }
 
-/// What is known of a graph's use; nothing where that is not understood.
+/// The recorded use of a graph; empty where this release does not understand it.
 pub(super) fn usage_in(stored: &[u8]) -> Result<Usage, Fault> {
     let usage = split_record(stored)?.0;
     Ok(if usage.is_empty() { Usage::default() } else { decode_json(usage).unwrap_or_default() })
@@ -462,8 +468,9 @@ pub(in crate::store) fn load_record(
         .transpose()
 }
 
-/// The records that are most worth comparing with what was looked for: of the same program, of the
-/// same request, of the same stage and model, of the same stage; of each, at most [`LISTED`].
+/// The records that are most worth comparing with the wanted entry: those of the same program, of
+/// the same request, of the same stage and model, and of the same stage; at most [`LISTED`] of
+/// each.
 pub(super) fn load_candidates(
     index: &Transaction,
     wanted: &Wanted<'_>,
@@ -486,7 +493,7 @@ pub(super) fn load_candidates(
     graphs.iter().filter_map(|graph| load_record(index, graph).transpose()).collect()
 }
 
-/// Every record that is understood.
+/// All records that this release understands.
 pub(super) fn load_records(index: &Transaction) -> Result<Vec<GraphRecord>, Fault> {
     let mut records = Vec::new();
     for (key, stored) in index.scan(b"r")? {

@@ -1,10 +1,11 @@
 //! May sled be given this folder, and what does a failure in it say of the index?
 //!
 //! sled opens its files by path: it follows links, waits for the other end of a FIFO, reads some
-//! files whole, and panics over much that it does not expect. So what it would open is looked at
-//! first, by kind and length, and so is whether it can have threads, without which it waits for
-//! ever. It is called through [`Database`] alone, where a panic in it becomes an error. Which of
-//! its errors mean damage is a list here; every other one leaves the index where it is.
+//! files whole, and panics over much that it does not expect. So the kind and length of what it
+//! would open are checked first. Also checked is whether it can start its threads, since it waits
+//! for ever without them. All calls of sled go through [`Database`], which turns a panic into an
+//! error. The errors that mean damage are listed here; every other error leaves the index where it
+//! is.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -22,35 +23,36 @@ use sled::IVec;
 
 use super::transaction::Fault;
 
-/// How often a busy database is tried again: sled keeps its lock for a moment after it is dropped.
+/// How long to wait before a busy database is tried again: sled keeps its lock for a moment after
+/// it is dropped.
 pub(super) const POLL: Duration = Duration::from_micros(500);
-/// sled's own default is a gigabyte.
+/// sled's cache; its own default is a gigabyte.
 const CACHE_BYTES: u64 = 8 << 20;
 
-/// sled writes 62 bytes, and reads the file whole.
+/// The longest `conf` file: sled writes 62 bytes, and reads the file whole.
 const CONF_LIMIT_BYTES: u64 = 4 << 10;
-/// A snapshot has some twenty bytes for each page, and is read whole: this is enough for ten
-/// million graphs.
+/// The longest snapshot. It has some twenty bytes for each page and is read whole; this limit is
+/// enough for ten million graphs.
 const SNAPSHOT_LIMIT_BYTES: u64 = 256 << 20;
-/// The first bytes of each half megabyte are read when the log is opened.
+/// The longest log. When sled opens it, it reads the first bytes of each half megabyte.
 const LOG_LIMIT_BYTES: u64 = 64 << 30;
-/// The largest value is a program.
+/// The longest value in a file of its own; the largest value is a program.
 const BLOB_LIMIT_BYTES: u64 = 2 << 30;
 
-/// sled starts seven threads when it is first used. One more is left for others.
+/// sled starts seven threads when it is first used. One more is left for the rest of the program.
 const THREADS: usize = 8;
-/// How the names of those threads begin.
+/// The beginning of those threads' names.
 const SLEDS_THREADS: &str = "sled-io-";
 
-/// What sled says, in errors of the kind `Other`, of a log that makes no sense.
+/// The messages of sled's errors of the kind `Other` that mean a damaged log.
 const DAMAGED_LOG: [&str; 3] = [
     "encountered torn segment",
     "no segments remaining to iterate over",
     "next segment is above our configured max_lsn",
 ];
 
-/// Opens the database, trying again while sled's lock is held: a process that has just closed it
-/// may still have it.
+/// Opens the database. While sled's lock is held, it tries again, since a process that has just
+/// closed the database may still hold the lock.
 pub(super) fn open_database(path: &Path, deadline: Instant) -> Result<Database, Fault> {
     if SystemTime::now() < SystemTime::UNIX_EPOCH {
         return Err(Fault::Failed("the system's clock tells a time before 1970".to_owned()));
@@ -72,8 +74,8 @@ pub(super) fn open_database(path: &Path, deadline: Instant) -> Result<Database, 
     }
 }
 
-/// Refuses a folder in which something is of another kind, or longer, than sled makes it. One that
-/// is missing is fine.
+/// Refuses a folder that holds something of another kind than sled makes, or something longer. A
+/// missing folder is accepted.
 fn check_folder(path: &Path) -> Result<(), Fault> {
     let Some(metadata) = look(path)? else { return Ok(()) };
     if !metadata.is_dir() {
@@ -82,8 +84,8 @@ fn check_folder(path: &Path) -> Result<(), Fault> {
     for entry in fs::read_dir(path).map_err(Fault::Io)? {
         let entry = entry.map_err(Fault::Io)?;
         let name = entry.file_name();
-        // sled takes every name that begins as a snapshot's does for one, and every name to be
-        // text.
+        // sled takes every name that begins like a snapshot's for a snapshot, and expects every
+        // name to be text.
         let limit_bytes = match name.to_str() {
             Some("blobs") => {
                 check_blobs(&entry.path())?;
@@ -127,7 +129,7 @@ fn check_file(path: &Path, limit_bytes: u64) -> Result<(), Fault> {
     Ok(())
 }
 
-/// What is at a path, links not followed; `None` where nothing is.
+/// The metadata of what is at a path, without following links; `None` where nothing is there.
 fn look(path: &Path) -> Result<Option<Metadata>, Fault> {
     match fs::symlink_metadata(path) {
         Ok(metadata) => Ok(Some(metadata)),
@@ -136,8 +138,8 @@ fn look(path: &Path) -> Result<Option<Metadata>, Fault> {
     }
 }
 
-/// An open database of sled's. A panic in sled is an error, of which nothing is printed; one of the
-/// caller's between two calls goes its way.
+/// An open database of sled's. A panic in sled becomes an error, and nothing of it is printed. A
+/// panic of the caller's between two calls is not caught.
 #[derive(Debug)]
 pub(in crate::store) struct Database(Option<sled::Db>);
 
@@ -163,12 +165,12 @@ impl Database {
         self.within(|database| database.flush().map(drop))
     }
 
-    /// The entries from one key to another, in their order.
+    /// The entries from one key to another, in the order of their keys.
     pub(super) fn range(&self, keys: RangeInclusive<Vec<u8>>) -> Result<Entries, Fault> {
         self.within(|database| Ok(Entries(database.range(keys))))
     }
 
-    /// All entries, in their order.
+    /// All entries, in the order of their keys.
     pub(super) fn all(&self) -> Result<Entries, Fault> {
         self.within(|database| Ok(Entries(database.iter())))
     }
@@ -199,14 +201,14 @@ impl Iterator for Entries {
 }
 
 thread_local! {
-    /// Whether this thread is within sled.
+    /// Whether this thread is in a call of sled's.
     static WITHIN: Cell<bool> = const { Cell::new(false) };
 }
 
-/// How many threads are within sled.
+/// How many threads are in a call of sled's.
 static THREADS_WITHIN: AtomicUsize = AtomicUsize::new(0);
 
-/// Runs one call of sled's, and nothing else. A panic in it is an error, of which nothing is
+/// Runs one call of sled's, and nothing else. A panic in it becomes an error, and nothing of it is
 /// printed.
 fn within_sled<T>(call: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
     keep_quiet();
@@ -220,9 +222,9 @@ fn within_sled<T>(call: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
     })
 }
 
-/// Keeps panics within sled from the hook that is installed, which would print them; all others go
-/// there as before. So do those of sled's own threads while nobody here is within it: the program
-/// may use sled as well.
+/// Keeps panics in calls of sled's from the installed panic hook, which would print them. All other
+/// panics go to that hook as before. So do panics of sled's own threads while no call of this crate
+/// is in sled, since the program may use sled itself, too.
 fn keep_quiet() {
     static ONCE: Once = Once::new();
     if std::thread::panicking() {
@@ -241,15 +243,15 @@ fn keep_quiet() {
     });
 }
 
-/// Makes sure, before sled is first used, that it will get its threads: without any of them it
-/// waits for ever for what it gave them to do. It starts them once, and they live as long as the
-/// process.
+/// Makes sure, before the first use of sled, that it can start its threads: if one is missing, sled
+/// waits for ever for the work that it gave to that thread. sled starts its threads once, and they
+/// live as long as the process.
 fn check_threads() -> Result<(), Fault> {
     static CHECKED: AtomicBool = AtomicBool::new(false);
     if CHECKED.load(Ordering::Relaxed) {
         return Ok(());
     }
-    // They wait for the lock, so that all of them are there at the same time.
+    // The test threads wait for this lock, so that all of them exist at the same time.
     let gate = Arc::new(Mutex::new(()));
     let closed = gate.lock();
     let start = |_| {
@@ -260,7 +262,7 @@ fn check_threads() -> Result<(), Fault> {
     drop(closed);
     for thread in started {
         let refused = |error| Fault::Failed(format!("it needs threads, and got none: {error}"));
-        // All that a thread can say is that it is gone.
+        // The only thing that `join` could report is that the thread has panicked.
         let _ = thread.map_err(refused)?.join();
     }
     CHECKED.store(true, Ordering::Relaxed);
@@ -283,13 +285,13 @@ impl From<sled::Error> for Fault {
             error @ (sled::Error::Corruption { .. }
             | sled::Error::Unsupported(_)
             | sled::Error::CollectionNotFound(_)) => Self::Damaged(error.to_string()),
-            // One of its threads has ended, for example.
+            // Such an error comes, for example, if one of sled's threads has ended.
             error @ sled::Error::ReportableBug(_) => Self::Failed(error.to_string()),
         }
     }
 }
 
-/// Whether an error is what sled itself says of the content of its files.
+/// Whether the error is sled's own statement about the content of its files.
 fn is_damage(error: &io::Error) -> bool {
     use io::ErrorKind::{InvalidData, InvalidInput, Other, UnexpectedEof};
     match error.kind() {
@@ -299,8 +301,8 @@ fn is_damage(error: &io::Error) -> bool {
     }
 }
 
-/// The operating system's error; sled hands copies of some on, of which only the text tells the
-/// number.
+/// The operating system's error. sled passes on copies of some errors, in which the number is in
+/// the text only.
 fn system_error(error: &io::Error) -> Option<io::Error> {
     let in_text = || {
         let text = error.to_string();
@@ -310,7 +312,7 @@ fn system_error(error: &io::Error) -> Option<io::Error> {
     error.raw_os_error().or_else(in_text).map(io::Error::from_raw_os_error)
 }
 
-/// Whether the error is that of a held lock.
+/// Whether the error says that the lock is held.
 fn is_busy(error: &sled::Error) -> bool {
     let held = |error: &io::Error| {
         system_error(error).is_some_and(|error| error.kind() == io::ErrorKind::WouldBlock)
@@ -322,7 +324,7 @@ fn is_busy(error: &sled::Error) -> bool {
 mod tests {
     use super::*;
 
-    /// As sled hands on what the system says of its lock.
+    /// An error as sled makes it from the system's error about its lock.
     fn of_lock(number: i32) -> sled::Error {
         let cause = io::Error::from_raw_os_error(number);
         sled::Error::Io(io::Error::other(format!(
@@ -384,7 +386,7 @@ mod tests {
         for key in [b"1", b"2"] {
             database.insert(key.into(), IVec::default()).unwrap();
         }
-        // Nothing of this is sled's.
+        // No panic between these calls is sled's.
         for entry in database.all().unwrap() {
             assert!(entry.is_ok() && !WITHIN.get());
         }

@@ -1,29 +1,32 @@
-//! How entries lie in sled: the small ones that there are many of are packed, several to a value.
+//! How are small entries stored in sled? Kinds with many small entries are packed, several entries
+//! to one value of sled.
 //!
-//! sled reads the place of each of its pages when it is opened, and a page holds sixteen entries at
-//! most, however small they are. A transaction opens it anew, so what a transaction costs grows
-//! with the number of entries: 20 ms for each 100,000. Packed, an entry's key decides by its first
-//! bits in which value it lies, so that the order of all keys stays that of the values they lie in.
+//! When sled is opened, it reads the place of each of its pages, and a page holds at most sixteen
+//! entries, however small they are. Each transaction opens sled, so the cost of a transaction grows
+//! with the number of entries: 20 ms for each 100,000. In the packed form, the first bits of an
+//! entry's key decide which value the entry lies in. So the values have the same order as the keys
+//! of the entries in them.
 //!
-//! A packed value is its entries in the order of their keys: the length of the key (2 bytes) and of
-//! the value (4 bytes), both little-endian, then key and value.
+//! A packed value is a list of entries in the order of their keys. Each has the length of its key
+//! (2 bytes), the length of its value (4 bytes), both little-endian, then the key and the value.
 
 use super::transaction::Fault;
 
-/// The key of a packed value: the kind's letter, and the first bits of what follows it.
+/// The longest key of a packed value: the letter of the kind, and the first bits of what follows
+/// it.
 const LONGEST: usize = 5;
 
-/// How many bits after the kind's letter decide where an entry lies; `None` where it has a value of
-/// its own.
+/// How many bits after the kind's letter decide where an entry lies; `None` where each entry has a
+/// value of its own.
 ///
-/// A packed value is rewritten for each change of one entry in it, so none may grow long: records
-/// are not packed.
+/// A packed value is rewritten for each change of an entry in it, so no packed value may grow long:
+/// records are not packed.
 fn bits(kind: u8) -> Option<u32> {
     match kind {
         b'k' => Some(13),
         b'q' | b'j' | b's' => Some(12),
-        // A place in the order of eviction: these bits tell places apart that lie twenty minutes of
-        // age from each other.
+        // A place in the order of eviction. These bits separate places that differ by twenty
+        // minutes of age.
         b'v' => Some(32),
         _ => None,
     }
@@ -36,7 +39,7 @@ pub(super) enum Lies {
     Alone,
     /// In the packed value under this key.
     In(Vec<u8>),
-    /// The key is too short to tell: keys that begin with it lie in several packed values.
+    /// The key is too short to decide: keys that begin with it lie in several packed values.
     InSeveral,
 }
 
@@ -54,7 +57,7 @@ pub(super) fn lies(key: &[u8]) -> Lies {
     Lies::In(place)
 }
 
-/// The packed value that keys up to this one can lie in, for a range of several.
+/// The last packed value that keys up to this one can lie in, for a range that spans several.
 pub(super) fn last_place(key: &[u8]) -> Vec<u8> {
     match lies(key) {
         Lies::In(place) => place,
@@ -62,7 +65,7 @@ pub(super) fn last_place(key: &[u8]) -> Vec<u8> {
     }
 }
 
-/// A key and its value, where they lie.
+/// A key and its value, as slices of the packed value.
 pub(super) type Packed<'a> = (&'a [u8], &'a [u8]);
 
 /// The entries of a packed value.
@@ -87,7 +90,7 @@ pub(super) fn unpack<'a>(place: &[u8], packed: &'a [u8]) -> Result<Vec<Packed<'a
     Ok(entries)
 }
 
-/// Adds an entry to a packed value; entries come in the order of their keys.
+/// Adds an entry to the end of a packed value. The caller adds entries in the order of their keys.
 pub(super) fn pack(packed: &mut Vec<u8>, key: &[u8], value: &[u8]) -> Result<(), Fault> {
     let too_long = |error: std::num::TryFromIntError| Fault::Io(std::io::Error::other(error));
     packed.extend(u16::try_from(key.len()).map_err(too_long)?.to_le_bytes());
@@ -124,7 +127,7 @@ mod tests {
             pack(&mut packed, key, value).unwrap();
         }
         assert_eq!(unpack(b"k\x01\0", &packed).unwrap(), entries);
-        assert!(unpack(b"k\x02\0", &packed).is_err(), "it lies elsewhere");
+        assert!(unpack(b"k\x02\0", &packed).is_err(), "the entry belongs to another value");
         for length in 1..packed.len() {
             let ends = [13, 23].contains(&length);
             assert_eq!(unpack(b"k\x01\0", &packed[..length]).is_ok(), ends, "cut to {length}");

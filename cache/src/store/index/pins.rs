@@ -1,8 +1,9 @@
-//! Pins: what keeps a graph out of eviction, by its own key or by a request that led to it.
+//! What keeps a graph from being evicted? A pin does, on its own key or on a request that led to
+//! it.
 //!
-//! A graph's use names the requests that keep it; `i` request, graph key leads from such a request
-//! back to the graph, since the graph's record forgets the request itself once sixty-four newer
-//! ones led there.
+//! A graph's use names the requests that pin it. The entry `i` request, graph key leads from such a
+//! request back to the graph. It is needed because the graph's record forgets the request once
+//! sixty-four newer requests have led to the graph.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +17,7 @@ fn kept_by(request: &Digest, graph: &GraphKey) -> Vec<u8> {
     key(b'i', &[request, &graph.0])
 }
 
-/// Notes that a request led to a graph, where whatever it leads to is pinned.
+/// If everything that a request leads to is pinned, notes that the request led to a graph.
 pub(super) fn pin_by(
     index: &mut Transaction,
     graph: &GraphKey,
@@ -31,15 +32,15 @@ pub(super) fn pin_by(
     Ok(())
 }
 
-/// Takes away what requests keep of a graph.
+/// Removes the pins that requests gave to a graph.
 pub(super) fn let_go(index: &mut Transaction, graph: &GraphKey, usage: &mut Usage) {
     for request in std::mem::take(&mut usage.pinned_by) {
         index.remove(kept_by(&request, graph));
     }
 }
 
-/// Pins a graph by its own key, or lets it go: then no request that led to it so far keeps it
-/// either.
+/// Pins a graph by its own key, or unpins it. Unpinning also removes the pins of all requests that
+/// led to it so far.
 pub(super) fn set_pinned(
     index: &mut Transaction,
     graph: &GraphKey,
@@ -54,8 +55,8 @@ pub(super) fn set_pinned(
     Ok(true)
 }
 
-/// Pins whatever a request led to or will lead to, or lets it go. Says how many graphs there are
-/// now.
+/// Pins everything that a request led to or will lead to, or unpins it. Returns how many graphs it
+/// leads to now.
 pub(super) fn set_request_pinned(
     index: &mut Transaction,
     request: &Digest,

@@ -1,10 +1,11 @@
-//! When does the index take far more than what it holds, and how is it made small again?
+//! When does the index take far more space than its content, and how is it made small again?
 //!
-//! sled writes a page of up to sixteen entries anew for every few changes of them, and reuses
-//! little of the space that this frees. An index that takes several times its content is copied to
-//! a folder beside it, which then changes places with it in one step: whoever dies before that
-//! leaves the old index, after it the new one. All of it happens in one turn at the index, so
-//! nothing is changed meanwhile, and sled's format stays what every release reads.
+//! For every few changes, sled writes a page of up to sixteen entries anew, and it reuses little of
+//! the space that this frees. An index that takes several times its content is copied to a folder
+//! beside it; then the two folders exchange their names in one step. A process that dies before
+//! this step leaves the old index, and one that dies after it leaves the new one. All of it happens
+//! during one turn at the index, so nothing changes meanwhile. sled's format stays the same, so
+//! every release can read the result.
 
 use std::fs::{self, File, Metadata};
 use std::io;
@@ -25,19 +26,19 @@ use crate::store::{Store, StoreError};
 
 /// If the index is larger than this multiple of its content, the next writer rewrites it.
 const MOST_TIMES: u64 = 2;
-/// The same in per cent, where someone looks after the store, and at the end of bulk work. A
-/// rewritten index takes some 120.
+/// The same limit in per cent, for upkeep commands and the end of bulk work. A rewritten index
+/// takes some 120.
 const MOST_PERCENT_IN_UPKEEP: u64 = 150;
-/// An index that takes less is left as it is.
+/// A smaller index is left as it is.
 const LEAST_BYTES: u64 = 16 << 20;
-/// What it holds is added up again once it takes so much more, in per cent.
+/// The growth, in per cent, after which the content is added up again.
 const GROWTH_PERCENT: u64 = 125;
-/// How long sled may take to let go of its files.
+/// How long to wait until sled has closed its files.
 const CLOSING: Duration = Duration::from_secs(5);
-/// Where it is noted what the index took and held when that was last added up.
+/// The entry with the space and the content of the index, as they were last added up.
 const WEIGHED: &[u8] = b"mweighed";
 
-/// What the index took and held.
+/// The space that the index took and the length of its content.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Weighed {
     disk_bytes: u64,
@@ -50,15 +51,15 @@ impl Weighed {
         self.disk_bytes / MOST_TIMES > self.content_bytes
     }
 
-    /// Whether it is to be rewritten when someone looks after the store.
+    /// Whether upkeep is to rewrite the index.
     fn is_due_in_upkeep(&self) -> bool {
         self.disk_bytes / MOST_PERCENT_IN_UPKEEP > self.content_bytes / 100
     }
 }
 
 impl Store {
-    /// Rewrites the index where it takes too much, once it was changed. What goes wrong with that
-    /// leaves it as it is.
+    /// Rewrites the index where it takes too much space, after it was changed. If that fails, the
+    /// index stays as it is.
     pub(super) fn rewrite_if_due(&self, root: &Folder, database: Database, turn: &Turn) {
         let path = root.full(&self.layout.graphs());
         let due = is_due(&database, &path, turn, || self.can_rewrite(root));
@@ -70,20 +71,21 @@ impl Store {
         }
     }
 
-    /// Makes the index small where it takes far more than it holds. Whoever has stored very much
-    /// calls it at the end: that takes some seconds where the index holds a hundred thousand
-    /// graphs, in which others go on without it.
+    /// Makes the index small where it takes far more space than its content. A caller that has
+    /// stored very much calls this at the end. With a hundred thousand graphs it takes some
+    /// seconds, in which other processes go on without the index.
     ///
     /// # Errors
     /// Where the store cannot be written. An index that cannot be made smaller stays as it is.
     pub fn tidy(&self) -> Result<(), StoreError> {
-        // It held no more before than it holds now, so mostly nothing needs to be added up.
+        // The content has not shrunk since it was last added up, so mostly nothing has to be added
+        // up again.
         let may_be_due =
             |last: Weighed, disk_bytes| Weighed { disk_bytes, ..last }.is_due_in_upkeep();
         self.tidy_index_if(LEAST_BYTES, may_be_due)
     }
 
-    /// As [`tidy`](Self::tidy), where entries may have been removed.
+    /// As [`tidy`](Self::tidy), for a caller that may have removed entries.
     pub(in crate::store) fn tidy_index(&self) -> Result<(), StoreError> {
         self.tidy_index_if(LEAST_BYTES, |_, _| true)
     }
@@ -93,12 +95,12 @@ impl Store {
         self.tidy_index_if(least_bytes, |_, _| true)
     }
 
-    /// Rewrites the index where that makes it smaller by a third or more, once it takes so many
-    /// bytes. `may_be_due` is given what it took and held when that was last added up, and what it
-    /// takes now.
+    /// Rewrites the index where that makes it smaller by a third or more, if it takes at least
+    /// `least_bytes`. `may_be_due` gets the space and the content as they were last added up, and
+    /// the space that the index takes now.
     fn tidy_index_if(
         &self,
-        least_bytes: u64, // one that takes less is left as it is
+        least_bytes: u64, // a smaller index is left as it is
         may_be_due: impl Fn(Weighed, u64) -> bool,
     ) -> Result<(), StoreError> {
         index_step("tidy");
@@ -130,15 +132,15 @@ impl Store {
         Ok(())
     }
 
-    /// Removes what a process left that died while it rewrote the index. The caller has the index's
-    /// turn, so none does so now.
+    /// Removes what a process left that died while it rewrote the index. The caller holds the
+    /// index, so no other process is rewriting it now.
     pub(super) fn remove_half_rewritten(&self, root: &Folder) -> Result<(), Fault> {
         let anew = self.layout.graphs_anew();
         if root.is_folder(&anew) { remove_index(root, &anew).map_err(Fault::Io) } else { Ok(()) }
     }
 
-    /// Whether the file system can do the last step of a rewrite. A refusal is remembered: without
-    /// it, every one would copy the whole index first, for nothing.
+    /// Whether the file system supports the last step of a rewrite. If it does not, this is
+    /// remembered; otherwise, every attempt would first copy the whole index in vain.
     fn can_rewrite(&self, root: &Folder) -> Result<bool, Fault> {
         if let Some(known) = self.turns.can_exchange.get() {
             return Ok(*known);
@@ -160,8 +162,8 @@ impl Store {
         root.create_folder(&self.layout.graphs_anew()).map_err(Fault::Io)?;
         index_step("copy");
         copy(&database, &anew, turn)?;
-        // sled writes by path as well: each folder stays under its name until nothing of sled's has
-        // a file in it open.
+        // sled also writes by path, so each folder has to keep its name until sled has no file open
+        // in it.
         drop(database);
         close(&path)?;
         close(&anew)?;
@@ -181,7 +183,7 @@ impl Store {
         Ok(())
     }
 
-    /// Makes all that is in the new folder last.
+    /// Syncs everything in the new folder.
     fn sync_anew(&self, root: &Folder) -> io::Result<()> {
         let anew = self.layout.graphs_anew();
         for folder in [anew.join("blobs"), anew] {
@@ -194,8 +196,8 @@ impl Store {
     }
 }
 
-/// Whether the index takes too much. What it holds is added up only where it has grown since that
-/// was last done.
+/// Whether the index takes too much space. Its content is added up only if the index has grown
+/// since that was last done.
 fn is_due(
     database: &Database,
     path: &Path,
@@ -227,11 +229,11 @@ fn weigh(database: &Database, path: &Path, turn: &Turn) -> Result<Weighed, Fault
     Ok(Weighed { disk_bytes: disk_bytes(path), content_bytes })
 }
 
-/// Copies all that a database holds to a new one, and compares.
+/// Copies the whole content of a database to a new one, and compares the two.
 ///
-/// The keys come first, without their values: that makes all the pages, each of which is then
-/// written once. With their values, each page would be written three times, and the new database
-/// would take twice as much.
+/// The keys are written first, without their values. This creates all pages, and each page is then
+/// written only once more. If the values came with the keys, each page would be written three
+/// times, and the new database would take twice as much space.
 fn copy(from: &Database, to: &Path, turn: &Turn) -> Result<(), Fault> {
     let new = open_database(to, Instant::now() + CLOSING)?;
     for with_values in [false, true] {
@@ -246,7 +248,7 @@ fn copy(from: &Database, to: &Path, turn: &Turn) -> Result<(), Fault> {
     for entry in from.all()? {
         turn.show();
         if copied.next().transpose()? != Some(entry?) {
-            return Err(Fault::Failed("the copy of the index is another".to_owned()));
+            return Err(Fault::Failed("the copy of the index differs from it".to_owned()));
         }
     }
     let mut index = Transaction::new(&new, turn);
@@ -256,7 +258,7 @@ fn copy(from: &Database, to: &Path, turn: &Turn) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Waits until nothing of sled's has a file open in a folder: it holds a lock for as long.
+/// Waits until sled has no file open in a folder: it holds a lock until then.
 fn close(path: &Path) -> Result<(), Fault> {
     let log = File::open(path.join("db")).map_err(Fault::Io)?;
     let deadline = Instant::now() + CLOSING;

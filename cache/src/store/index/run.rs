@@ -1,9 +1,9 @@
-//! Running transactions: the index's turn, opening sled, and filling an index that is missing or
-//! damaged.
+//! How does a transaction get the index, and what if the index is missing or damaged? It takes the
+//! index's lock and opens sled; a missing or damaged index is filled from the objects.
 //!
 //! Filling goes in short turns, and remembers how far it has come. A process that does not need the
-//! missing entries waits only briefly, and a process that ends in the midst of filling leaves the
-//! rest to the next.
+//! missing entries waits only briefly, and a process that ends while it is filling leaves the rest
+//! to the next one.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -20,34 +20,34 @@ use crate::store::objects::{Adopted, remove_index};
 use crate::store::{IndexCause, Store, StoreError};
 use crate::trust::Trust;
 
-/// How long someone waits who can go on without the index, to read it.
+/// How long a reader waits that can go on without the index.
 pub(super) const READ_PATIENCE: Duration = Duration::from_secs(1);
 /// How long an optional write waits for the index.
 pub(super) const NOTE_PATIENCE: Duration = Duration::from_secs(5);
-/// How long someone waits who cannot go on without it.
+/// How long a caller waits that cannot go on without the index.
 pub(super) const WHOLE_PATIENCE: Duration = Duration::from_secs(20);
-/// How many records one transaction adds that takes them from objects.
+/// How many records one transaction takes from objects.
 pub(super) const REBUILD_BATCH: usize = if cfg!(test) { 16 } else { 256 };
-/// How long filling takes the index before others have their turn.
+/// How long filling holds the index before it lets other processes have it.
 const FILL_FOR: Duration = Duration::from_millis(if cfg!(test) { 0 } else { 250 });
-/// How long others have to take it.
+/// How long filling waits so that other processes can take the index.
 const OTHERS_TURN: Duration = Duration::from_millis(2);
-/// Where it is noted that the index is whole, and the last object whose record was taken before it
-/// is.
+/// The entries that say that the index is whole, and, while it is being filled, which object's
+/// record was taken last.
 const READY: &[u8] = b"mready";
 const FILLED: &[u8] = b"mfilled";
 
 /// Whether the caller can go on without the index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Need {
-    /// It can: it takes what an index holds that is being filled.
+    /// It can: it is content with an index that is still being filled.
     Some,
     /// It cannot: it waits until the index is whole.
     Whole,
 }
 
 impl Store {
-    /// Takes records from objects. An object that cannot be read is left out of the answer.
+    /// Takes records from objects. The answer leaves out objects that cannot be read.
     pub(super) fn adopt(
         &self,
         index: &mut Transaction,
@@ -61,7 +61,7 @@ impl Store {
                     adopted.push(Adopted { key: *graph, object: record.object });
                 }
                 Ok(None) => adopted.push(Adopted { key: *graph, object: None }),
-                Err(error) => tracing::debug!(%graph, %error, "an object gives no record"),
+                Err(error) => tracing::debug!(%graph, %error, "an object has no readable record"),
             }
         }
         Ok(adopted)
@@ -71,8 +71,8 @@ impl Store {
         StoreError::IndexUnavailable { path: self.layout().graphs(), cause }
     }
 
-    /// A transaction that changes nothing, over a whole index; `empty` is the answer of a store
-    /// that is not there yet.
+    /// A transaction that changes nothing, over a whole index. If there is no store yet, the answer
+    /// is `empty`.
     pub(super) fn read<T>(
         &self,
         empty: impl FnOnce() -> T,
@@ -97,7 +97,8 @@ impl Store {
         self.transact(need, patience, work)
     }
 
-    /// A transaction over the whole index as it is: where it is damaged, that is the answer.
+    /// A transaction over the whole index as it is. If the index is damaged, the answer is that
+    /// error.
     pub(in crate::store) fn inspect<T>(
         &self,
         work: impl Fn(&mut Transaction) -> Result<T, Fault>,
@@ -114,7 +115,7 @@ impl Store {
         }
     }
 
-    /// Sets the index aside and makes it anew from the objects.
+    /// Sets the index aside and builds it anew from the objects.
     pub(in crate::store) fn remake_index(&self) -> Result<(), StoreError> {
         let root = self.prepare()?;
         {
@@ -132,8 +133,8 @@ impl Store {
         self.transact(Need::Whole, WHOLE_PATIENCE, work)
     }
 
-    /// Runs `work` in one transaction. Where the index is damaged it is set aside and made anew
-    /// from the objects before.
+    /// Runs `work` in one transaction. A damaged index is first set aside and built anew from the
+    /// objects.
     pub(super) fn transact<T>(
         &self,
         need: Need,
@@ -161,7 +162,7 @@ impl Store {
         }
     }
 
-    /// `None`: the index is not whole yet, and has to be.
+    /// Returns `None` if the index is not whole yet and `need` requires a whole one.
     fn transact_locked<T>(
         &self,
         root: &Folder,
@@ -170,7 +171,8 @@ impl Store {
         work: &impl Fn(&mut Transaction) -> Result<T, Fault>,
     ) -> Result<Option<T>, Fault> {
         let answer = self.transact_open(root, turn, need, work);
-        // sled makes its files as the umask says, and the others are to write them, too.
+        // sled creates its files with the umask's modes, but the other users of a shared store have
+        // to write to them, too.
         if root.trust() == Trust::Shared
             && let Err(error) = root.settle_modes(&self.layout.graphs())
         {
@@ -188,7 +190,7 @@ impl Store {
     ) -> Result<Option<T>, Fault> {
         self.remove_half_rewritten(root)?;
         let graphs = self.layout.graphs();
-        // sled would make it as the umask says.
+        // The folder is made here because sled would make it with the umask's mode.
         root.create_trusted_folder(&graphs).map_err(Fault::Io)?;
         let open = || open_database(&root.full(&graphs), Instant::now() + self.open_patience(need));
         let database = match open() {
@@ -225,8 +227,8 @@ impl Store {
         self.index_error(fault.into_cause(busy))
     }
 
-    /// Removes the index of an older release; says how many bytes that were. Every release takes
-    /// the same lock around its transactions, so none is within one.
+    /// Removes the index of an older release; returns how many bytes that were. Every release takes
+    /// the same lock around its transactions, so no transaction of the older release is under way.
     pub(in crate::store) fn remove_older_index(&self, root: &Folder) -> Result<u64, StoreError> {
         let older = self.layout.older_graphs();
         if !root.is_folder(&older) {
@@ -238,8 +240,8 @@ impl Store {
         Ok(stored_bytes)
     }
 
-    /// Goes on filling an index that is fresh, or whose filling was cut short. Says whether it is
-    /// whole now.
+    /// Goes on filling an index that is new or whose filling was interrupted. Returns whether the
+    /// index is whole now.
     fn fill_some(&self, database: &Database, turn: &Turn) -> Result<bool, Fault> {
         let until = Instant::now() + FILL_FOR;
         loop {
@@ -269,9 +271,9 @@ impl Store {
     }
 }
 
-/// Removes the snapshots that sled had begun to write when its process was killed; says whether
-/// there were any. sled 0.34 takes such a file for the newest snapshot, and its database for
-/// damaged, while the snapshot before it is still there.
+/// Removes the snapshots that sled was writing when its process was killed; returns whether there
+/// were any. sled 0.34 takes such a file for the newest snapshot and then its database for damaged,
+/// although the snapshot before it is still there.
 fn remove_torn_snapshots(root: &Folder, graphs: &Path) -> Result<bool, Fault> {
     let is_torn = |path: &PathBuf| {
         name_of(path).is_some_and(|name| name.starts_with("snap.") && name.ends_with(".generating"))

@@ -73,7 +73,7 @@ fn a_program_that_is_there_is_not_written_again() {
     let scratch = Scratch::new();
     let record = scratch.put(1);
     let place = key(b'k', &[&record.program.digest]);
-    // The same program in other bytes.
+    // This is the same program in a frame of other bytes.
     let frame = zstd::bulk::compress(graph(1).1.bytes(), 19).unwrap();
     let sound = encode_program(&ProgramFrame { frame, ..ProgramFrame::of(&graph(1).1).unwrap() });
     forge(&scratch, &place, &sound);
@@ -120,10 +120,10 @@ fn the_last_compiled_answers_for_a_projection_after_a_rebuild() {
         scratch.store.put(&record, &program, &payload(number)).unwrap();
     }
     let answer = || scratch.store.resolve(&[stage]).unwrap()[0].as_ref().unwrap().graph_key;
-    assert_eq!(answer(), graph(7).0.graph_key, "what is put is newest, whatever its clock said");
+    assert_eq!(answer(), graph(7).0.graph_key, "a put entry is newest, whatever its time says");
     fs::remove_dir_all(scratch.store.layout().graphs()).unwrap();
     assert_eq!(answer(), graph(newest).0.graph_key);
-    // Records that come back later do not take over either.
+    // Records that are added again later do not take over either.
     scratch.store.remove_records(&[graph(0).0.graph_key, graph(7).0.graph_key]).unwrap();
     assert_eq!(scratch.store.rebuild_index().unwrap().added, 2);
     assert_eq!(answer(), graph(newest).0.graph_key);
@@ -144,7 +144,7 @@ fn an_entry_of_level_one_that_was_not_made_for_its_key_leads_nowhere() {
     for wrong in [of_another.as_slice(), bare, &other_key, b"short", b""] {
         forge(&scratch, &place(1), wrong);
         assert_eq!(scratch.store.resolve(&stage).unwrap(), [None]);
-        // The next use, which found the graph by its key, puts it right.
+        // The next use, which found the graph by its key, corrects the entry.
         let one = Use {
             matched: Match::Graph,
             signature: Some(signature(1)),
@@ -159,7 +159,7 @@ fn an_entry_of_level_one_that_was_not_made_for_its_key_leads_nowhere() {
     }
     forge(&scratch, &place(1), &of_another);
     scratch.store.remove(&records[0].graph_key).unwrap();
-    assert_eq!(stored(&scratch, &place(1)), None, "it goes with its graph all the same");
+    assert_eq!(stored(&scratch, &place(1)), None, "it is removed with its graph nonetheless");
     assert!(!scratch.store.layout().quarantine().exists());
 }
 
@@ -186,8 +186,8 @@ fn entries_that_belong_to_no_record_keep_nothing_out_and_are_cleared_away() {
             .object
             .unwrap()
             .stored_bytes;
-        // A record that is not understood, one that is gone with its place left behind, and totals
-        // that tell of both.
+        // There are a record that is not understood, a place in the order whose record is gone, and
+        // totals that count both.
         let unread = key(b'r', &[&records[0].graph_key.0]);
         let value = stored(&scratch, &unread).unwrap();
         let usage = codec::split_record(&value).unwrap().0;
@@ -228,14 +228,14 @@ fn what_was_stored_while_the_index_was_busy_is_recorded_by_the_next_transaction(
     );
     assert_eq!(fs::read_dir(scratch.store.layout().unrecorded()).unwrap().count(), 0);
     assert_eq!(scratch.store.verify(false, |_| true).unwrap().findings, []);
-    // A mark whose object is gone is nothing.
+    // A mark whose object is gone has no effect.
     fs::write(scratch.store.layout().unrecorded().join(Digest::of(b"gone").to_string()), "")
         .unwrap();
     assert_eq!(scratch.store.statistics().unwrap(), statistics);
     assert_eq!(fs::read_dir(scratch.store.layout().unrecorded()).unwrap().count(), 0);
 }
 
-/// An object on its way to its place, as a process has it that cannot have the index.
+/// An object before it is moved to its final place, in a process that cannot use the index.
 fn staged(scratch: &Scratch, number: u64) -> Staged {
     let (record, program) = graph(number);
     scratch.store.stage(&record, ProgramFrame::of(&program).unwrap(), &payload(number)).unwrap()
@@ -263,7 +263,7 @@ fn an_object_that_comes_while_its_older_mark_is_forgotten_is_recorded() {
     let scratch = Scratch::new();
     scratch.put(1);
     let before = scratch.store.statistics().unwrap();
-    // Its object went before it was recorded.
+    // The object of this mark was removed before it was recorded.
     scratch.store.place_unrecorded(&mut staged(&scratch, 2)).unwrap();
     fs::remove_file(scratch.store.layout().object(&graph(2).0.graph_key)).unwrap();
     let coming = std::cell::RefCell::new(staged(&scratch, 2));
@@ -285,7 +285,7 @@ fn the_mark_of_an_object_that_cannot_be_read_stays_until_it_can() {
     scratch.store.place_unrecorded(&mut staged(&scratch, 2)).unwrap();
     let object = scratch.store.layout().object(&graph(2).0.graph_key);
     let bytes = fs::read(&object).unwrap();
-    // Another release's version: no damage.
+    // An object with another release's version is not damaged.
     fs::write(&object, [&bytes[..8], &[99], &bytes[9..]].concat()).unwrap();
     assert_eq!(scratch.store.statistics().unwrap(), before);
     fs::write(&object, bytes).unwrap();
@@ -300,13 +300,13 @@ fn the_index_of_an_older_release_stays_until_the_store_is_cleared() {
     let older = scratch.store.dir().join("graphs-v1");
     fs::create_dir_all(older.join("blobs")).unwrap();
     fs::write(older.join("db"), "older").unwrap();
-    assert!(older.join("db").exists(), "the release that made it may be at work");
+    assert!(older.join("db").exists(), "the release that made it may still use it");
     let object = fs::metadata(scratch.store.layout().object(&graph(1).0.graph_key)).unwrap().len();
     assert_eq!(scratch.store.clear().unwrap().stored_bytes, object + 5);
     assert!(!older.exists());
 }
 
-/// So many graphs that filling an index takes several turns.
+/// Stores so many graphs that filling an index takes several turns.
 fn many(scratch: &Scratch, count: u64) {
     let graphs: Vec<_> = (0..count).map(graph).collect();
     scratch
@@ -327,8 +327,8 @@ fn an_index_is_filled_in_turns_and_answers_meanwhile() {
         Store::open(StoreOptions::new(scratch.store.dir())).unwrap().resolve(&stage).unwrap()[0]
             .is_some()
     };
-    // Each of them is as good as a process that ends after its request: the next goes on where it
-    // was cut short.
+    // Each call is like a process that ends after its request: the next one continues where the
+    // last one stopped.
     assert_eq!([known(), known(), known()], [false, false, true]);
     let after = scratch.store.statistics().unwrap();
     assert_eq!((after.entries, after.stored_bytes), (before.entries, before.stored_bytes));
@@ -336,7 +336,7 @@ fn an_index_is_filled_in_turns_and_answers_meanwhile() {
     assert_eq!(
         scratch.store.statistics().unwrap().entries,
         40,
-        "whoever needs all of it waits for all of it"
+        "a caller that needs the whole index waits for it"
     );
     assert_eq!(scratch.store.verify(false, |_| true).unwrap().findings, []);
 }
@@ -403,7 +403,7 @@ fn where_names_cannot_be_exchanged_nothing_is_copied() {
         assert!(!scratch.store.layout().graphs_anew().exists());
         assert_eq!(files_of(&scratch.store.layout().tmp()), Vec::<std::path::PathBuf>::new());
     }
-    // Another store may lie elsewhere.
+    // Another store may be on another file system.
     journal::allow_all();
     let changes = journal::of(|| open(scratch.store.dir()).unwrap().tidy_index_above(0).unwrap());
     assert!(changes.contains(&Change::Index("copy")));

@@ -1,4 +1,5 @@
-//! One transaction of the index: reads see its own writes, and the writes are applied together.
+//! What do reads and writes within one transaction see? Reads see the transaction's own writes, and
+//! all writes are applied together at the end.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -9,21 +10,22 @@ use super::turn::Turn;
 use crate::files::index_step;
 use crate::store::IndexCause;
 
-/// Why a transaction did not come to its end.
+/// Why a transaction was not completed.
 #[derive(Debug)]
 pub(in crate::store) enum Fault {
     /// What is stored makes no sense.
     Damaged(String),
-    /// The file system refused.
+    /// The file system returned an error.
     Io(io::Error),
-    /// Another process kept sled's own lock.
+    /// Another process held sled's own lock.
     Busy,
-    /// sled, or what it needs of the system, does not work, whatever is stored.
+    /// sled fails, or something that it needs from the system does. The stored data is not the
+    /// cause.
     Failed(String),
 }
 
 impl Fault {
-    /// Why the index cannot be had; `busy` where sled's own lock is held.
+    /// Why the index cannot be used; `busy` makes the cause if sled's own lock is held.
     pub(super) fn into_cause(self, busy: impl FnOnce() -> IndexCause) -> IndexCause {
         match self {
             Self::Damaged(reason) => IndexCause::Damaged(reason),
@@ -34,13 +36,13 @@ impl Fault {
     }
 }
 
-/// Values by their keys; none for what is removed.
+/// Values by their keys; `None` for a key that is removed.
 type Changes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
 /// A key and its value.
 type Entry = (Vec<u8>, Vec<u8>);
 
-/// Reads and pending writes over an open database.
+/// The reads and pending writes of one transaction over an open database.
 pub(in crate::store) struct Transaction<'a> {
     database: &'a Database,
     turn: &'a Turn,
@@ -84,12 +86,13 @@ impl<'a> Transaction<'a> {
         prefix: &[u8],
         limit: usize,
     ) -> Result<Vec<Entry>, Fault> {
-        // No key is as long.
+        // Every key is shorter than this.
         let beyond = [prefix, &[u8::MAX; 128]].concat();
         self.range_first(prefix, &beyond, limit)
     }
 
-    /// The first `limit` entries from one key to another, in their order. Both are of one kind.
+    /// The first `limit` entries from one key to another, in their order. Both keys are of the same
+    /// kind.
     pub(in crate::store) fn range_first(
         &self,
         from: &[u8],
@@ -99,7 +102,8 @@ impl<'a> Transaction<'a> {
         self.range_some(from, to, limit, usize::MAX)
     }
 
-    /// As [`range_first`](Self::range_first), and no more once they take so many bytes together.
+    /// As [`range_first`](Self::range_first), but stops once the entries together take the given
+    /// number of bytes.
     pub(in crate::store) fn range_some(
         &self,
         from: &[u8],
@@ -152,7 +156,7 @@ impl<'a> Transaction<'a> {
         Ok(!self.scan_first(prefix, 1)?.is_empty())
     }
 
-    /// Applies the writes as one batch, and makes them last. Says whether there were any.
+    /// Applies the writes as one batch, and syncs them. Returns whether there were any.
     pub(super) fn apply(self) -> Result<bool, Fault> {
         if self.pending.is_empty() {
             return Ok(false);

@@ -1,8 +1,9 @@
-//! Whose turn at the index is it, and does its holder get on with it?
+//! Which process may use the index now, and is it still at work?
 //!
-//! Any program can lock a file. A holder that works shows it: the lock's file, or the index's log,
-//! was changed a moment ago. Who can go on without the index gives up once nothing was shown for a
-//! second; who cannot, after ten: a slow disk, and a release that shows less, need some time.
+//! Any program can lock a file. A holder that works shows it by a sign: it changes the lock's file,
+//! or the index's log, every moment. A waiter that can go on without the index gives up after a
+//! second without a sign. A waiter that cannot go on gives up after ten seconds, since a slow disk,
+//! or a release that gives fewer signs, needs some time.
 
 use std::cell::Cell;
 use std::fs::{File, FileTimes, Metadata};
@@ -20,7 +21,7 @@ use crate::store::{IndexCause, Store, StoreError};
 
 /// How long a lock may be held without a sign of its holder's work, where the waiter can go on.
 const NO_SIGN: Duration = Duration::from_secs(1);
-/// The same, where it was held so when it was last wanted.
+/// The same, if the last wait ended without a sign.
 const STILL_NO_SIGN: Duration = Duration::from_millis(250);
 /// The same, where the waiter cannot go on.
 const NO_SIGN_FOR_LONG: Duration = Duration::from_secs(10);
@@ -39,7 +40,7 @@ pub(in crate::store) struct Turns {
 }
 
 impl Turns {
-    /// How long no sign is waited for.
+    /// How long a waiter waits for a sign.
     pub(super) fn no_sign(&self, need: Need) -> Duration {
         match need {
             Need::Whole => NO_SIGN_FOR_LONG,
@@ -48,13 +49,13 @@ impl Turns {
         }
     }
 
-    /// Notes whether whoever holds the index shows nothing.
+    /// Notes whether the holder of the index gives no sign of work.
     pub(super) fn note(&self, is_idle: bool) {
         self.is_idle.store(is_idle, Ordering::Relaxed);
     }
 }
 
-/// The index's lock, while it is held.
+/// The index's lock. It is held until the value is dropped.
 #[derive(Debug)]
 pub(super) struct Turn {
     file: File,
@@ -68,7 +69,7 @@ impl Turn {
         turn
     }
 
-    /// Shows those who wait that the holder works.
+    /// Gives the waiters a sign that the holder works.
     pub(super) fn show(&self) {
         if self.shown.get().elapsed() >= SIGN_EVERY {
             self.show_now();
@@ -78,7 +79,7 @@ impl Turn {
     fn show_now(&self) {
         self.shown.set(Instant::now());
         if let Err(error) = self.file.set_times(FileTimes::new().set_modified(SystemTime::now())) {
-            tracing::debug!(%error, "whoever waits for the index sees no sign of work");
+            tracing::debug!(%error, "processes that wait for the index see no sign of work");
         }
     }
 }
@@ -93,8 +94,8 @@ fn signs(lock: &File, log: &Path) -> Signs {
 }
 
 impl Store {
-    /// Waits for the index's turn, no longer than `patience`, nor for a holder that shows no sign
-    /// of work.
+    /// Waits for the index's lock, at most for `patience`, and only while the holder gives signs of
+    /// work.
     pub(super) fn take_turn(
         &self,
         root: &Folder,

@@ -1,9 +1,10 @@
-//! Processes that die, and disks that forget: whatever is left is sound, and the next process goes
-//! on.
+//! Is a store sound after its process was killed, or after a power cut, and can the next process go
+//! on?
 //!
-//! Every change of files is a kill point, by way of the journal in `files.rs`. A power cut is
-//! played on a model of a file system that keeps only what was synced; sled's own files cannot be
-//! seen from here, so the model has them as they were before a transaction, or after it.
+//! The journal in `files.rs` makes every change of files a point at which the process can be
+//! killed. A power cut is simulated with a model of a file system that keeps only what was synced.
+//! sled's own files are not seen by the journal, so the model has them as they were before a
+//! transaction, or after it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::{Command, Stdio};
@@ -18,14 +19,14 @@ const POINT: &str = "PREHEAT_TEST_CRASH_AT";
 /// How often a writer is killed at random.
 const RANDOM_KILLS: u64 = 500;
 
-/// Puts a graph that may be there in another form already: both are told apart by their payloads.
+/// Puts a graph that may already be there in another form. The payload tells the two forms apart.
 fn put_form(store: &Store, number: u64, form: u64) {
     let (record, program) = graph(number);
     store.put(&record, &program, &payload(100 * (form + 1) + number)).unwrap();
 }
 
-/// All that is done to a store in one request that compiles, in one that compiles anew, and while
-/// making room.
+/// Everything that is done to a store by a request that compiles, by one that compiles anew, and
+/// while room is made.
 fn work(dir: &Path) {
     let store = open(dir).unwrap();
     let LockOutcome::Held(lock) =
@@ -48,7 +49,7 @@ fn clear(dir: &Path) {
     open(dir).unwrap().clear().unwrap();
 }
 
-/// A store that holds one graph, for `work` to be done in.
+/// A store with one graph, in which `work` is then done.
 fn before_work() -> Scratch {
     let scratch = Scratch::new();
     put_form(&scratch.store, 0, 0);
@@ -68,10 +69,11 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// What is left in a store whose writer died: nothing wrong, nothing lost that was stored before,
-/// and nothing that stays in the way.
+/// Checks the store of a writer that died: nothing in it is wrong, nothing that was stored before
+/// is lost, and no left-over stays.
 fn check(dir: &Path, what: &str, stored_before: &[u64]) {
-    // A power cut may take a fresh index as a whole, which is said; no other damage is.
+    // A power cut may remove a new index as a whole, and this is reported. No other damage may be
+    // found.
     let no_index = !open(dir).unwrap().layout().graphs().exists();
     let found = open(dir).unwrap().verify(false, |_| true).unwrap();
     let expected = |one: &Finding| {
@@ -87,7 +89,7 @@ fn check(dir: &Path, what: &str, stored_before: &[u64]) {
                 let forms = [0, 1].map(|form| payload(100 * (form + 1) + number));
                 assert!(
                     forms.contains(&object.payload),
-                    "{what}: {number} is neither of those that were stored"
+                    "{what}: {number} is neither of the stored forms"
                 );
                 store.commit(&[hit(key)], &Counters::default()).unwrap();
                 there += 1;
@@ -96,7 +98,7 @@ fn check(dir: &Path, what: &str, stored_before: &[u64]) {
             Lookup::Damaged { reason } => panic!("{what}: {number}: {reason}"),
         }
     }
-    // The first write of the next process sweeps up.
+    // The first write of the next process removes the left-overs.
     store.commit(&[], &Counters::default()).unwrap();
     for folder in [store.layout().tmp(), store.layout().locks()] {
         let left: Vec<_> = files_of(&folder)
@@ -105,8 +107,8 @@ fn check(dir: &Path, what: &str, stored_before: &[u64]) {
             .collect();
         assert!(left.is_empty(), "{what}: {left:?}");
     }
-    // What has an object has a record by now; what was evicted half-way may have a record alone,
-    // and what was replaced an older one.
+    // By now, every object has a record. A graph that was half evicted may have only a record, and
+    // one that was replaced may have an older record.
     let found = store.verify(true, |_| true).unwrap();
     let expected = |one: &Finding| {
         matches!(one.kind, FindingKind::RecordWithoutObject | FindingKind::RecordDiffers)
@@ -115,7 +117,7 @@ fn check(dir: &Path, what: &str, stored_before: &[u64]) {
     let after = store.verify(false, |_| true).unwrap();
     assert_eq!((after.findings.as_slice(), after.objects), ([].as_slice(), there), "{what}");
     assert_eq!(store.statistics().unwrap().stored_bytes, after.object_bytes, "{what}");
-    // And it is written again as ever.
+    // The store can be written again as before.
     put_form(&store, 1, 1);
     assert!(matches!(store.load(&graph(1).0.graph_key), Ok(Lookup::Hit(_))), "{what}");
 }
@@ -202,7 +204,7 @@ fn a_process_killed_while_it_moves_a_store_leaves_one_that_the_next_process_move
     for number in [1, 0] {
         let counted = tempfile::tempdir().unwrap();
         copy(scratch.folder.path(), counted.path());
-        // Of this thread alone, for as long as it counts.
+        // Only the changes of this thread are counted, while it runs.
         let points = std::thread::scope(|scope| {
             let count = || {
                 refused(number);
@@ -218,7 +220,7 @@ fn a_process_killed_while_it_moves_a_store_leaves_one_that_the_next_process_move
             assert_eq!(status.success(), point == points, "point {point} of {points}");
             let what = format!("killed before change {point} of {points}, in way {number}");
             let reader = Store::open(StoreOptions::new(dir.path()).read_only()).unwrap();
-            // Its object may lie in the other of the two places.
+            // Its object may be in the other one of the two places.
             let read = reader.load(&graph(1).0.graph_key).unwrap();
             assert!(!matches!(read, Lookup::Damaged { .. }), "{what}");
             moving::assert_moved(dir.path(), &what);
@@ -227,8 +229,8 @@ fn a_process_killed_while_it_moves_a_store_leaves_one_that_the_next_process_move
     }
 }
 
-/// An index that takes several turns to fill is lost; what it held is taken from the objects, and
-/// it is rewritten.
+/// An index that takes several turns to fill is lost. Its content is taken from the objects, and it
+/// is rewritten.
 fn remake(dir: &Path) {
     let store = open(dir).unwrap();
     fs::remove_dir_all(store.layout().graphs()).unwrap();
@@ -309,7 +311,7 @@ fn a_process_killed_at_random_leaves_a_sound_store() {
         while !dir.join("started").exists() {
             std::thread::sleep(Duration::from_micros(500));
         }
-        // One round of it takes some ten milliseconds.
+        // One round of this work takes some ten milliseconds.
         std::thread::sleep(Duration::from_micros(numbers.next().unwrap() % 40_000));
         child.kill().unwrap();
         child.wait().unwrap();
@@ -350,21 +352,21 @@ fn a_process_killed_while_it_writes_a_note_leaves_nothing_that_stays() {
     }
 }
 
-/// A file system of which only what was synced outlasts a power cut.
+/// A file system that keeps only what was synced when the power is cut.
 #[derive(Default)]
 struct Disk {
-    /// What is there now: files by path, and folders.
+    /// What exists now: files by path, and folders.
     files: BTreeMap<PathBuf, usize>,
     folders: BTreeSet<PathBuf>,
-    /// Names that outlast a cut.
+    /// The names that survive a power cut.
     lasting_files: BTreeMap<PathBuf, usize>,
     lasting_folders: BTreeSet<PathBuf>,
-    /// The content of each file, now and after a cut.
+    /// The content of each file: now, and after a power cut.
     contents: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 impl Disk {
-    /// All that lies in a folder, synced.
+    /// Everything that lies in a folder, as synced.
     fn of(root: &Path) -> Self {
         let mut disk = Self::default();
         let mut folders = vec![root.to_owned()];
@@ -428,9 +430,9 @@ impl Disk {
         }
     }
 
-    /// Lays out what a power cut leaves. Names that were not synced are lost, or have lasted by
-    /// chance: a journal that writes names before contents. What was not synced of a file's content
-    /// is lost in either case.
+    /// Writes the state that a power cut leaves. Names that were not synced are lost, or, with
+    /// `names_last`, are kept, as on a file system whose journal writes names before contents.
+    /// Content that was not synced is lost in either case.
     fn lay_out(&self, root: &Path, to: &Path, names_last: bool) {
         let (files, folders) = if names_last {
             (&self.files, &self.folders)
@@ -472,7 +474,7 @@ fn a_power_cut_at_any_point_leaves_a_sound_store() {
             let changes = journal::of(|| put_form(&scratch.store, number, step / 2));
             let before = std::mem::replace(&mut graphs, tempfile::tempdir().unwrap());
             keep(&graphs);
-            // Making a fresh index is a transaction of its own.
+            // The creation of a new index is a transaction of its own.
             let done = changes.iter().rposition(|step| *step == Change::Index("flushed")).unwrap();
             for at in 0..=changes.len() {
                 let recorded = at > done;

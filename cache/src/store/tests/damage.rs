@@ -1,4 +1,4 @@
-//! Damage of every kind: never a hit that is wrong, always a store that works afterwards.
+//! Does damage of any kind ever give a wrong hit, and does the store work afterwards?
 
 use super::*;
 
@@ -16,7 +16,7 @@ fn no_flipped_bit_and_no_cut_is_ever_a_hit() {
             other => panic!("{what}: {other:?}"),
         }
         fs::write(&path, bytes).unwrap();
-        // The header alone may be sound; it is never that of another.
+        // The header alone may be sound; it must never name another graph.
         if let Ok(Some(header)) = scratch.store.object_record(&record.graph_key) {
             assert_eq!(header.graph_key, record.graph_key, "{what}");
         }
@@ -60,7 +60,7 @@ fn a_sound_object_that_took_the_place_of_a_damaged_one_stays() {
     assert!(!scratch.store.layout().quarantine().exists());
     let sound = fs::File::open(&path).unwrap();
     scratch.store.quarantine(&key, &sound, &ObjectError::Checksum);
-    assert!(!path.exists(), "the one that was read is moved");
+    assert!(!path.exists(), "the damaged object is moved");
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn lengths_that_no_file_has_reserve_nothing() {
         for stated in [u64::MAX, 1 << 60, 1 << 40, 1 << 33] {
             let mut bytes = whole.clone();
             bytes[at..at + 8].copy_from_slice(&stated.to_le_bytes());
-            // A forger would get the checksum right.
+            // A forger would also make the checksum right.
             let body = bytes.len() - 32;
             let hash = blake3::hash(&bytes[..body]);
             bytes[body..].copy_from_slice(hash.as_bytes());
@@ -162,7 +162,7 @@ fn a_record_that_is_missing_comes_back_when_its_key_is_used() {
     assert_eq!(scratch.store.rebuild_index().unwrap().kept, 1);
 }
 
-/// Numbers that look random and are the same on every run.
+/// Numbers that look random, and that are the same on every run.
 pub(in crate::store) fn noise(seed: u64) -> impl Iterator<Item = u64> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     std::iter::from_fn(move || {
@@ -175,7 +175,7 @@ pub(in crate::store) fn noise(seed: u64) -> impl Iterator<Item = u64> {
 
 pub(in crate::store) fn files_of(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
-    // What another thread evicts meanwhile is not there.
+    // A folder that another thread evicts meanwhile is missing.
     let Ok(entries) = fs::read_dir(folder) else { return files };
     for entry in entries {
         let path = entry.unwrap().path();
@@ -196,7 +196,7 @@ fn a_damaged_index_never_lies_and_comes_back() {
         for path in files_of(&scratch.store.layout().graphs()) {
             let mut bytes = fs::read(&path).unwrap();
             match round % 4 {
-                // All noise, some flipped bytes, cut short, emptied.
+                // The file becomes noise, gets some flipped bytes, is cut short, or is emptied.
                 0 => bytes.iter_mut().for_each(|byte| *byte = next(256).to_le_bytes()[0]),
                 1 if !bytes.is_empty() => {
                     for _ in 0..20 {
@@ -238,7 +238,7 @@ fn what_a_later_release_wrote_is_no_damage() {
     let mut bytes = Vec::new();
     object::write(&mut bytes, &record, &object::ProgramFrame::of(&program).unwrap(), b"code")
         .unwrap();
-    // A header whose JSON this release does not understand, under sound checksums.
+    // The header has JSON that this release does not understand, and the checksums are right.
     let header_bytes =
         usize::try_from(u64::from_le_bytes(bytes[16..24].try_into().unwrap())).unwrap();
     let header = String::from_utf8(bytes[56..56 + header_bytes].to_vec()).unwrap();
@@ -255,7 +255,7 @@ fn what_a_later_release_wrote_is_no_damage() {
     fs::write(&path, &bytes).unwrap();
     let error = scratch.store.load(&record.graph_key).unwrap_err();
     assert!(matches!(error, StoreError::Object { cause: ObjectError::Header(_), .. }), "{error}");
-    assert_eq!(fs::read(&path).unwrap(), bytes, "it stays for whoever wrote it");
+    assert_eq!(fs::read(&path).unwrap(), bytes, "it stays for the release that wrote it");
     assert_eq!(scratch.store.rebuild_index().unwrap(), Rebuilt { added: 0, kept: 1, skipped: 1 });
     scratch.put(1);
     assert!(scratch.load(&record.graph_key).is_some());

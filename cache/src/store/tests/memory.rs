@@ -1,5 +1,5 @@
-//! How much memory an object takes: a process of its own loads or verifies one, and says what it
-//! held at most.
+//! How much memory does an object take? A child process loads or verifies one, and reports the most
+//! memory that it held.
 
 use std::process::{Command, Stdio};
 
@@ -8,7 +8,7 @@ use crate::store::verify::FindingKind;
 
 const FOLDER: &str = "PREHEAT_TEST_MEMORY";
 const DO: &str = "PREHEAT_TEST_MEMORY_DO";
-/// What a process may hold beside the machine code.
+/// The most memory that a process may hold beyond the machine code.
 const BESIDE_BYTES: u64 = 64 << 20;
 
 /// Machine code that does not compress.
@@ -18,14 +18,14 @@ fn noise(bytes: usize) -> Vec<u8> {
     code
 }
 
-/// The most memory that this process held since it started.
+/// The most memory that this process has held since it started.
 fn peak_bytes() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
     line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
 }
 
-/// Does as it is told in a process of its own; the most memory that this one held.
+/// Runs one step in a child process, and returns the most memory that the child held.
 fn peak_of(dir: &Path, what: &str) -> u64 {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args([
@@ -105,7 +105,7 @@ fn an_object_takes_its_size_and_verifying_it_takes_nothing_of_it() {
 fn an_object_that_states_a_huge_size_is_verified_without_it() {
     let (scratch, (record, program)) = (Scratch::new(), graph(1));
     scratch.store.put(&record, &program, &payload(1)).unwrap();
-    // 256 MiB of zeros in a frame of some ten kilobytes, under sound checksums.
+    // The payload is 256 MiB of zeros in a frame of some ten kilobytes, with right checksums.
     let mut frame = zstd::Encoder::new(Vec::new(), 1).unwrap();
     io::copy(&mut io::Read::take(io::repeat(0), 256 << 20), &mut frame).unwrap();
     let info = ObjectInfo { payload_bytes: 256 << 20, ..ObjectInfo::of(b"not those") };
@@ -118,8 +118,8 @@ fn an_object_that_states_a_huge_size_is_verified_without_it() {
     assert!(refuse <= BESIDE_BYTES, "256 MiB that are stated take {refuse} bytes");
 }
 
-/// A program of so many bytes, all but the first of them zero or noise, and its record, as an
-/// object.
+/// Stores an object with a program of `bytes` bytes, and its record. All bytes but the first ones
+/// are zero or noise.
 fn long_program(folder: &Path, format: ProgramFormat, first: &[u8], bytes: u64, compresses: bool) {
     let (mut record, _) = graph(1);
     let content = || -> Box<dyn io::Read> {
@@ -162,7 +162,7 @@ fn a_record_with_a_long_program_is_verified_moved_and_rebuilt_without_it() {
         let nothing = peak_of(&dir, "nothing");
         let mut steps = vec![("rebuild", &dir), ("verify", &dir), ("export", &dir)];
         if !compresses {
-            // An import takes no object that gives hundreds of times its length.
+            // An import refuses an object that decompresses to hundreds of times its length.
             steps.extend([("import", &other), ("verify", &other)]);
         }
         for (what, dir) in steps {

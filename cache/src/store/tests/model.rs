@@ -1,4 +1,4 @@
-//! Operations in any order over several handles do what they would to a map in memory.
+//! Do operations in any order, over several handles, have the same results as on a map in memory?
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -42,15 +42,15 @@ fn steps() -> impl Strategy<Value = Vec<(usize, Step)>> {
     prop::collection::vec((0..HANDLES, step), 1..25)
 }
 
-/// What a store is to hold: the form of each graph's object, where it is sound, and what the index
-/// knows of each graph.
+/// The expected content of a store: the form of each graph's object, if it is sound, and what the
+/// index knows about each graph.
 #[derive(Debug, Default, Clone)]
 struct Model {
     objects: BTreeMap<u64, u64>,
     damaged: BTreeSet<u64>,
     records: BTreeMap<u64, (u64, bool)>,
-    /// Requests that are pinned, and graphs that one of them keeps: until the graph is let go by
-    /// its own key.
+    /// Requests that are pinned, and graphs that such a request keeps until the graph is unpinned
+    /// by its own key.
     requests: BTreeSet<u64>,
     kept: BTreeSet<u64>,
     hits: u64,
@@ -61,7 +61,7 @@ impl Model {
         self.records.get(&number).is_some_and(|(_, pinned)| *pinned) || self.kept.contains(&number)
     }
 
-    /// Its request led to a graph.
+    /// The graph's request led to it.
     fn led_to(&mut self, number: u64) {
         if self.requests.contains(&number) {
             self.kept.insert(number);
@@ -75,7 +75,7 @@ impl Model {
         self.kept.remove(&number);
     }
 
-    /// What is known of use is lost with the index, and so is a record without a sound object.
+    /// With the index, the recorded uses are lost, and so are the records without a sound object.
     fn lose_index(&mut self) {
         self.records = self.objects.keys().map(|number| (*number, (0, false))).collect();
         self.requests.clear();
@@ -88,7 +88,7 @@ fn number_key(number: u64) -> GraphKey {
     graph(number).0.graph_key
 }
 
-/// Does a step to both.
+/// Does one step with the store and with the model.
 #[expect(clippy::too_many_lines, reason = "one arm for each kind of step")]
 fn step(scratch: &Scratch, store: &Store, model: &mut Model, step: &Step) {
     match *step {
@@ -149,7 +149,8 @@ fn step(scratch: &Scratch, store: &Store, model: &mut Model, step: &Step) {
         }
         Step::LoseIndex => {
             let _ = fs::remove_dir_all(store.layout().graphs());
-            // Made anew by whoever asks first; a damaged object goes to quarantine then.
+            // The first caller that needs the index builds it anew; a damaged object goes to
+            // quarantine then.
             if store.layout().format().exists() {
                 store.records().unwrap();
                 model.damaged.clear();
@@ -195,7 +196,7 @@ fn step(scratch: &Scratch, store: &Store, model: &mut Model, step: &Step) {
     }
 }
 
-/// Compares all that can be asked.
+/// Compares every answer of the store with the model's.
 fn compare(store: &Store, model: &mut Model) {
     let records: BTreeMap<GraphKey, GraphRecord> =
         store.records().unwrap().into_iter().map(|record| (record.graph_key, record)).collect();

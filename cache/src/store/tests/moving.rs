@@ -1,19 +1,19 @@
-//! A store of an earlier release among other things: it moves into a folder of its own, whatever
-//! happens meanwhile.
+//! Does a store of an earlier release that lies among other files move into a folder of its own,
+//! whatever happens meanwhile?
 
 use super::place::{FOREIGN, assert_foreign, unmarked, use_and_clear, write_foreign};
 use super::*;
 use crate::files::journal::{self, Refused};
 use crate::store::StoreError;
 
-/// Such a store, with one graph in it that is pinned.
+/// Makes such a store, with one pinned graph in it.
 pub(super) fn among_others() -> Scratch {
     let scratch = unmarked();
     write_foreign(scratch.folder.path());
     scratch
 }
 
-/// Asserts that all of it is in a folder of its own, and that nothing else has moved.
+/// Asserts that the whole store is in a folder of its own, and that nothing else has moved.
 pub(super) fn assert_moved(dir: &Path, what: &str) {
     let store = open(dir).unwrap();
     assert_eq!(store.layout().root(), dir.join("preheat-store"), "{what}");
@@ -56,7 +56,7 @@ fn one_that_is_only_read_stays_where_it_is() {
     let reader = || Store::open(StoreOptions::new(dir).read_only()).unwrap();
     assert!(matches!(reader().load(&graph(1).0.graph_key).unwrap(), Lookup::Hit(_)));
     assert!(!dir.join("preheat-store").exists());
-    // Of one that is being moved, the objects have moved first.
+    // In a store that is being moved, the objects have moved first.
     open(dir).unwrap();
     fs::remove_file(dir.join("preheat-store/OWNED-BY-PREHEAT")).unwrap();
     fs::rename(dir.join("preheat-store/format"), dir.join("format")).unwrap();
@@ -80,7 +80,8 @@ fn files_of_the_same_names_that_are_not_preheats_stay() {
 fn what_an_older_release_makes_anew_meanwhile_stays() {
     let scratch = among_others();
     let dir = scratch.folder.path();
-    // All has moved but `format`, when the process was killed and the older release came.
+    // The process was killed when everything but `format` had moved; then the older release was
+    // used.
     open(dir).unwrap();
     fs::remove_file(dir.join("preheat-store/OWNED-BY-PREHEAT")).unwrap();
     fs::rename(dir.join("preheat-store/format"), dir.join("format")).unwrap();
@@ -99,7 +100,10 @@ fn what_an_older_release_makes_anew_meanwhile_stays() {
     assert_eq!(store.layout().root(), dir.join("preheat-store"));
     assert!(store.record(&graph(1).0.graph_key).unwrap().unwrap().pinned, "its own index is used");
     assert!(theirs().eq(before), "the other index is untouched");
-    assert!(matches!(store.load(&kept).unwrap(), Lookup::Hit(_)), "what is new came along");
+    assert!(
+        matches!(store.load(&kept).unwrap(), Lookup::Hit(_)),
+        "the new entry has moved as well"
+    );
     let first = graph(1).0.graph_key.to_string();
     let left = files_of(&dir.join("objects-v1"));
     assert!(left.iter().any(|path| path.ends_with(&first)), "nothing is replaced");
@@ -168,7 +172,7 @@ fn a_store_of_a_later_release_is_neither_taken_over_nor_moved() {
             write_foreign(dir);
         }
         fs::write(dir.join("format"), "preheat-store 2\nread by preheat 9.9 and later\n").unwrap();
-        // It comes into being between opening and writing.
+        // The store appears between opening and writing.
         fs::rename(dir, dir.with_extension("moved")).unwrap();
         fs::create_dir(dir).unwrap();
         fs::rename(dir.with_extension("moved"), &missing).unwrap();

@@ -1,9 +1,9 @@
-//! Which folder becomes a store, and that nothing but what preheat made is ever taken away.
+//! Which folder becomes a store? And is anything ever removed that preheat did not make?
 
 use super::*;
 use crate::trust::Trust;
 
-/// Files that no store made, under the names of folders that a store has.
+/// Files that no store made, in folders with names that a store gives.
 pub(super) const FOREIGN: [&str; 10] = [
     "notes.txt",
     "tmp/thesis.txt",
@@ -35,7 +35,7 @@ pub(super) fn assert_foreign(dir: &Path, what: &str) {
     }
 }
 
-/// All that removes anything.
+/// Calls everything that removes files.
 pub(super) fn use_and_clear(dir: &Path) {
     let store = open(dir).unwrap();
     let (record, program) = graph(1);
@@ -78,8 +78,7 @@ fn what_is_put_into_a_store_later_stays() {
     let scratch = Scratch::new();
     scratch.put(1);
     write_foreign(scratch.folder.path());
-    // A folder in the place of an index that was set aside, with something in it that is not
-    // sled's.
+    // A folder in the place of an index that was set aside. It holds a file that is not sled's.
     let set_aside = scratch.folder.path().join("quarantine/graphs-v2.7");
     fs::create_dir_all(&set_aside).unwrap();
     fs::write(set_aside.join("letter.txt"), "mine").unwrap();
@@ -103,7 +102,7 @@ fn a_store_that_an_earlier_release_is_just_making_is_shared_with_it() {
     assert_eq!(store.layout().root(), folder.path());
 }
 
-/// A store of a release that made no marks.
+/// A store that a release without marks made.
 pub(super) fn unmarked() -> Scratch {
     let scratch = Scratch::new();
     scratch.put(1);
@@ -116,7 +115,7 @@ pub(super) fn unmarked() -> Scratch {
 fn a_store_without_a_mark_is_taken_over_once_with_all_that_is_in_it() {
     let scratch = unmarked();
     write_foreign(scratch.folder.path());
-    // Only what lies in folders of the store's.
+    // Only files inside folders with a store's names stay.
     fs::remove_file(scratch.folder.path().join(FOREIGN[0])).unwrap();
     let store = open(scratch.folder.path()).unwrap();
     assert_eq!(store.layout().root(), scratch.folder.path());
@@ -127,7 +126,7 @@ fn a_store_without_a_mark_is_taken_over_once_with_all_that_is_in_it() {
     for name in FOREIGN[1..].iter().filter(|name| !name.starts_with("objects-v1")) {
         assert!(scratch.folder.path().join(name).exists(), "{name}");
     }
-    // What lay among the objects was moved by `verify --repair`, and is kept.
+    // `verify --repair` moved the foreign file from among the objects, and keeps it.
     let moved = files_of(&scratch.folder.path().join("quarantine"));
     assert!(
         moved.iter().any(|path| fs::read(path).unwrap() == b"objects-v1/ab/statue.obj"),
@@ -152,7 +151,7 @@ fn a_folder_that_has_the_stores_name_and_no_mark_is_left_alone() {
         matches!(&error, StoreError::NotAStore { path, .. } if path.ends_with("preheat-store")),
         "{error}"
     );
-    // An empty one is what a process leaves that died before it marked it.
+    // A process that dies before it marks the folder leaves an empty one.
     fs::remove_dir(folder.path().join("preheat-store/tmp")).unwrap();
     let (record, program) = graph(1);
     open(folder.path()).unwrap().put(&record, &program, &payload(1)).unwrap();
@@ -233,7 +232,7 @@ fn no_link_is_followed() {
         let _ = fs::remove_dir_all(&path);
         symlink(victim.path(), &path).unwrap();
         let store = open(scratch.folder.path()).unwrap();
-        // Some of it fails, and is said; none of it reaches through the link.
+        // Some of these calls fail with an error; none of them reaches through the link.
         let (record, program) = graph(2);
         let _ = store.put(&record, &program, &payload(2));
         let _ = store.load(&key);
@@ -273,7 +272,7 @@ fn nothing_waits_for_what_is_no_file() {
         let _ = fs::remove_file(&path);
         assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
         let what = path.display();
-        // Each comes to an end, with an answer or an error that names the file.
+        // Each call ends, with an answer or with an error that names the file.
         let told = open(scratch.folder.path()).map(|store| {
             let _ = store.note(note);
             let _ = store.compile_lock(&key, |_, _| Wait::Cancel);
@@ -407,7 +406,7 @@ mod modes {
         for path in files_of(layout.root()) {
             assert_eq!(mode(&path), 0o660, "{}", path.display());
         }
-        // Still nobody else's.
+        // Other users still have no access.
         set(&object, 0o662);
         assert!(matches!(
             shared(&dir).load(&record.graph_key).unwrap_err(),
@@ -427,11 +426,11 @@ mod modes {
         assert!(matches!(store.load(&key).unwrap(), Lookup::Hit(_)));
     }
 
-    /// Groups that this machine does not know of, so that somebody else may be in them.
+    /// The ids of groups that this machine does not know, so that other users may be in them.
     const TEAM: u32 = 61_234;
     const OTHERS: u32 = 61_235;
 
-    /// Gives all of a store to a group; only root may.
+    /// Gives the whole store to a group. Only root may do this.
     fn give_to(dir: &Path, gid: u32) -> bool {
         let all = files_of(dir);
         let above = all.iter().flat_map(|path| path.ancestors());
@@ -456,7 +455,7 @@ mod modes {
             let error = load().unwrap_err();
             let said = matches!(&error, StoreError::Untrusted { cause } if cause.path == path);
             assert!(said && error.to_string().contains("61235"), "{error}");
-            // A group that may not write it is as good as any.
+            // A file of another group is accepted if that group may not write to it.
             let before = mode(&path);
             set(&path, before & !0o020);
             assert!(matches!(load().unwrap(), Lookup::Hit(_)));
@@ -479,7 +478,7 @@ mod modes {
         assert!(matches!(shared(scratch.folder.path()).load(&key).unwrap(), Lookup::Hit(_)));
     }
 
-    /// Sets an access list; not every file system has them.
+    /// Sets an access list; returns false where the file system has none.
     #[cfg(target_os = "linux")]
     fn set_list(path: &Path, kind: u16, rights: u16, id: u32) -> bool {
         use rustix::fs::{XattrFlags, setxattr};
@@ -509,7 +508,8 @@ mod modes {
                 let error = load().unwrap_err();
                 assert!(error.to_string().contains(reason), "{}: {error}", path.display());
             }
-            // Reading is fine, and so is writing by this user and by root.
+            // An entry may give the right to read, and this user and root may have the right to
+            // write.
             for (rights, id) in [(5, 61_236), (7, me), (7, 0)] {
                 assert!(set_list(&path, USER, rights, id));
                 assert!(matches!(load().unwrap(), Lookup::Hit(_)), "{rights} {id}");

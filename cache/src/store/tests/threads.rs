@@ -1,4 +1,4 @@
-//! A process that gets no more threads goes on without the index: sled would wait for ever.
+//! Does a process that cannot get more threads go on without the index? sled would wait for ever.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
@@ -7,9 +7,9 @@ use super::*;
 
 const FOLDER: &str = "PREHEAT_TEST_THREADS";
 const NAME: &str = "store::tests::threads::without_a_thread_objects_are_found_by_their_keys";
-/// A user of whom there is no process.
+/// The id of a user without any process.
 const USER: &str = "61235";
-/// `timeout` ends with this where it had to end what it ran.
+/// The exit status of `timeout` if it had to end the command.
 const HUNG: i32 = 124;
 
 #[test]
@@ -25,7 +25,7 @@ fn without_a_thread_objects_are_found_by_their_keys() {
     }
     let id = Command::new("id").arg("-u").output().unwrap();
     if id.stdout != b"0\n" {
-        // Who has other processes cannot be given a limit that holds for this one alone.
+        // If the user already has processes, no limit can be set that holds for this process only.
         return;
     }
     let folder = tempfile::tempdir().unwrap();
@@ -34,7 +34,7 @@ fn without_a_thread_objects_are_found_by_their_keys() {
         let mut run = Command::new("setpriv");
         run.args(["--reuid", USER, "--regid", USER, "--clear-groups"]);
         run.args(["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]);
-        // Before the limit: it takes a process of its own.
+        // `timeout` comes before the limit, since it takes a process of its own.
         run.args(["timeout", "30", "prlimit", &format!("--nproc={}", most + 1)]);
         run.arg(std::env::current_exe().unwrap()).args([NAME, "--exact", "--test-threads=1"]);
         let output = run.env(FOLDER, folder.path().join(most.to_string())).output().unwrap();

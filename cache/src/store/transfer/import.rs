@@ -1,7 +1,8 @@
-//! Taking in what was exported. The file may be anyone's: names and lengths are checked before
-//! anything is written, no header of tar's that extends another is followed, the frame's window is
-//! bounded, an object is verified whole before it is given its name, what is refused takes a
-//! bounded list, and whoever waits is asked whether to go on however little of it is an object.
+//! What of an archive is safe to store? The file may come from anyone. Names and lengths are
+//! checked before anything is written. Headers of tar's that extend another header are not
+//! followed. The zstd frame's window is bounded. An object is verified whole before it gets its
+//! name. The list of refused entries is bounded. The caller is regularly asked whether to go on,
+//! even where little of the file is objects.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
@@ -21,40 +22,41 @@ use crate::store::objects::Staged;
 use crate::store::space::Coming;
 use crate::store::{STAGED, Store, StoreError, read_error};
 
-/// What zstd's own command line takes unless it is told otherwise: 128 MiB.
+/// The default window of zstd's own command line: 128 MiB.
 const WINDOW_LOG_MAX: u32 = 27;
-/// So many bytes of imported objects are recorded with one transaction.
+/// How many bytes of imported objects one transaction records.
 const STAGED_BYTES: u64 = 256 << 20;
-/// How many entries are named that were refused, or left out.
+/// How many refused entries, and how many left-out ones, are named.
 const NAMED: usize = 100;
-/// How long a name or a reason may be that is handed on.
+/// The longest name or reason that is passed on.
 const SAID_CHARACTERS: usize = 200;
-/// So much is read at most before it is asked again whether to go on.
+/// The most bytes that are read before the caller is asked again whether to go on.
 const ASKED_AFTER_BYTES: u64 = 16 << 20;
-/// A program, or machine code, of more bytes is taken only where the object is not much shorter.
+/// A program or machine code that is longer than this is taken only if the object is long enough
+/// for it.
 const TRUSTED_BYTES: u64 = 256 << 20;
-/// How many times its length an object, or the file, may give. Machine code gives some twenty times
-/// its length.
+/// The largest ratio between what an object, or the file, decompresses to and its own length.
+/// Machine code decompresses to some twenty times its length.
 const TRUSTED_RATIO: u64 = 64;
-/// So much a file may give whatever its length.
+/// The length to which a file may decompress whatever its own length.
 const TRUSTED_FILE_BYTES: u64 = 64 << 20;
 
 /// What was imported.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Imported {
-    /// Objects that are new here.
+    /// Objects that the store did not have.
     pub added: u64,
-    /// Their bytes.
+    /// Their lengths together.
     pub added_bytes: u64,
-    /// Objects that were here already, and sound.
+    /// Objects that the store already had, and that were sound there.
     pub kept: u64,
-    /// What was not taken; the first hundred.
+    /// The entries that were refused: the first hundred.
     pub refused: Vec<Refused>,
-    /// What was not taken beyond those.
+    /// How many more were refused.
     pub refused_more: u64,
-    /// Objects that are sound and for which the limit leaves no room; the first hundred.
+    /// Objects that are sound but for which the limit leaves no room: the first hundred.
     pub left_out: Vec<Refused>,
-    /// Objects without room beyond those.
+    /// How many more found no room.
     pub left_out_more: u64,
 }
 
@@ -67,7 +69,7 @@ impl Imported {
         note(&mut self.left_out, &mut self.left_out_more, name.into(), reason);
     }
 
-    /// Whether all that the file holds is here now.
+    /// Whether the store now has everything that the file holds.
     pub fn is_whole(&self) -> bool {
         self.refused.is_empty() && self.left_out.is_empty()
     }
@@ -81,7 +83,7 @@ fn note(named: &mut Vec<Refused>, more: &mut u64, name: String, reason: &str) {
     }
 }
 
-/// Whether to go on, and whether someone said no.
+/// Asks the caller whether to go on, and remembers if the caller said no.
 struct GoOn<F> {
     told: RefCell<F>,
     done: Cell<u64>,
@@ -97,7 +99,7 @@ impl<F: FnMut(u64) -> bool> GoOn<F> {
     }
 }
 
-/// Counts what is read of the file.
+/// Counts the bytes that are read from the file.
 struct Counting<'a, R> {
     from: R,
     read_bytes: &'a Cell<u64>,
@@ -111,8 +113,8 @@ impl<R: Read> Read for Counting<'_, R> {
     }
 }
 
-/// Reads what the file gives, and no more than any export would. It asks now and then whether to go
-/// on: an entry may say that it is longer than anyone waits.
+/// Reads what the file decompresses to, but no more than an export would contain. It regularly asks
+/// whether to go on, since an entry may claim to be longer than anyone would wait.
 struct Asking<'a, R, F> {
     from: R,
     go_on: &'a GoOn<F>,
@@ -127,7 +129,7 @@ impl<R: Read, F: FnMut(u64) -> bool> Read for Asking<'_, R, F> {
             > TRUSTED_FILE_BYTES.max(self.read_bytes.get().saturating_mul(TRUSTED_RATIO))
         {
             return Err(io::Error::other(format!(
-                "it gives over {TRUSTED_RATIO} times its length, as no export does"
+                "it expands to over {TRUSTED_RATIO} times its length, as no export does"
             )));
         }
         if self.unasked_bytes >= ASKED_AFTER_BYTES {
@@ -148,22 +150,22 @@ struct Importing<'a> {
     store: &'a Store,
     imported: Imported,
     coming: Coming,
-    /// The keys that the file had so far: a second object of one is refused.
+    /// The keys that the file has had so far. A second object of the same key is refused.
     seen: BTreeSet<GraphKey>,
-    /// Objects that are verified and not recorded yet.
+    /// Objects that are verified but not recorded yet.
     staged: Vec<Staged>,
     staged_bytes: u64,
 }
 
 impl Store {
-    /// Takes the objects of an exported file in: each is verified whole, and what does not check is
-    /// refused by name.
+    /// Imports the objects of an exported file. Each is verified whole, and an entry that fails a
+    /// check is refused by name.
     ///
-    /// One that is here already stays as it is, unless it is damaged. Room is made at the expense
-    /// of what is worth less, and of nothing that came with the same file; what finds none is left
-    /// out by name. Where the file itself is damaged, what came before stays and the rest is
-    /// refused. `told` is asked after each entry and within long ones whether to go on, with the
-    /// objects that are here.
+    /// An object that the store already has stays as it is, unless it is damaged. To make room,
+    /// entries that are worth less are evicted, but none that came with the same file; an object
+    /// that finds no room is left out by name. If the file itself is damaged, the objects before
+    /// the damage stay and the rest is refused. `told` is called with the number of objects so far,
+    /// after each entry and within long entries, and decides whether to go on.
     pub fn import(
         &self,
         from: impl Read,
@@ -180,7 +182,7 @@ impl Store {
             staged: Vec::new(),
             staged_bytes: 0,
         };
-        // To zstd, an empty file is one that is cut short.
+        // An empty file is handled here: zstd would call it cut short.
         let mut from = from;
         let mut first = Vec::new();
         let begun = from.by_ref().take(1).read_to_end(&mut first).map_err(unreadable)?;
@@ -220,8 +222,8 @@ impl Store {
         Ok(imported)
     }
 
-    /// Verifies an object while it is copied into a file of its own. The inner error says why it is
-    /// refused; then nothing is read behind what is wrong.
+    /// Verifies an object while it is copied into a file of its own. The inner error says why the
+    /// object is refused; nothing after the wrong part is read then.
     fn take_in(
         &self,
         key: &GraphKey,
@@ -238,7 +240,8 @@ impl Store {
         }
         match checked {
             Ok((mut record, program)) => {
-                // Whoever imports it wants it: that is a use, the first that is known here.
+                // A user who imports an object wants it. So this is a use, and the first one that
+                // is known here.
                 record.statistics.last_used = Some(jiff::Timestamp::now());
                 self.staged(&root, file, record, program).map(Ok)
             }
@@ -261,8 +264,8 @@ impl Importing<'_> {
         go_on: &GoOn<F>,
     ) -> Result<(), StoreError> {
         let mut entries = 0;
-        // Raw: a header that extends the next one would be read into memory whole, however long it
-        // says that it is.
+        // The entries are read raw. Otherwise, a header that extends the next one would be read
+        // into memory whole, however long it claims to be.
         for entry in archive.entries().map_err(unreadable)?.raw(true) {
             let before = (self.imported.refused.len(), self.imported.refused_more);
             let goes_on = match entry {
@@ -276,7 +279,8 @@ impl Importing<'_> {
                 }
             };
             if go_on.stopped.get() {
-                // It was not read to its end, which is no fault of it.
+                // The entry was not read to its end because the caller stopped, so it is not
+                // refused.
                 self.imported.refused.truncate(before.0);
                 self.imported.refused_more = before.1;
                 break;
@@ -293,7 +297,7 @@ impl Importing<'_> {
         Ok(())
     }
 
-    /// Takes one entry, or refuses it; says whether the rest is worth reading.
+    /// Takes one entry or refuses it; returns whether to read on.
     fn take<R: Read>(
         &mut self,
         entry: &mut tar::Entry<'_, R>,
@@ -306,7 +310,7 @@ impl Importing<'_> {
             let mut mark = Vec::new();
             let read = entry.by_ref().take(MARK.1.len() as u64 + 1).read_to_end(&mut mark);
             if read.is_err() || name != MARK.0 || mark != MARK.1 {
-                self.imported.refuse(name, "the file is none that this release exports");
+                self.imported.refuse(name, "the file is not an export that this release reads");
                 return Ok(ControlFlow::Break(()));
             }
             return Ok(ControlFlow::Continue(()));
@@ -349,7 +353,7 @@ impl Importing<'_> {
         Ok(ControlFlow::Continue(()))
     }
 
-    /// Puts what is verified where it belongs, as far as there is room.
+    /// Moves the verified objects to their final places and records them, as far as there is room.
     fn record(&mut self) -> Result<(), StoreError> {
         let mut staged = std::mem::take(&mut self.staged);
         self.staged_bytes = 0;
@@ -373,7 +377,7 @@ impl Importing<'_> {
     }
 }
 
-/// Checks an object whole, as soon as each part of it is read; the error says why it is refused.
+/// Checks an object as a whole, each part as soon as it is read. The error says why it is refused.
 fn checked(
     from: &mut impl Read,
     key: &GraphKey,
@@ -392,8 +396,8 @@ fn unreadable(cause: io::Error) -> StoreError {
     read_error(Path::new("the imported file"), cause)
 }
 
-/// Writes down what is read through it. A failure to write ends the reading, and is told apart from
-/// a failure to read.
+/// Copies to a file what is read through it. A failed write ends the reading, and is kept apart
+/// from a failed read.
 struct Copied<'a, R> {
     from: R,
     to: &'a mut NewFile,

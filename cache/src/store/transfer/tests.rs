@@ -31,7 +31,7 @@ fn loads(scratch: &Scratch, number: u64) -> bool {
     }
 }
 
-/// An archive of these entries, each with whatever type and name.
+/// An archive of the given entries, with any type and any name.
 fn archive(entries: &[(tar::EntryType, &str, &[u8])]) -> Vec<u8> {
     let mut archive = tar::Builder::new(zstd::Encoder::new(Vec::new(), 1).unwrap());
     for (kind, name, content) in entries {
@@ -60,7 +60,7 @@ fn what_is_exported_is_imported_elsewhere() {
     assert_eq!(to.store.statistics().unwrap().entries, 3);
     assert_eq!(to.store.verify(false, |_| true).unwrap().findings, []);
     assert_eq!(import(&to, &file).kept, 3);
-    // A damaged one here is replaced.
+    // A damaged object in this store is replaced.
     std::fs::write(to.store.layout().object(&graph(0).0.graph_key), "damaged").unwrap();
     assert_eq!(import(&to, &file).added, 1);
     assert!(loads(&to, 0));
@@ -142,7 +142,8 @@ fn what_does_not_check_is_refused_by_name() {
         let imported = import(&Scratch::new(), &other);
         assert_eq!((imported.added, imported.refused.len()), (0, 1));
     }
-    // More than the store may hold, by the header's word: they are left out, and the rest is read.
+    // The headers state more bytes than the store may hold: these objects are left out, and the
+    // rest is read.
     let small =
         Store::open(StoreOptions { max_bytes: 100, ..StoreOptions::new(to.store.dir()) }).unwrap();
     let imported = small.import(file.as_slice(), |_| true).unwrap();
@@ -189,7 +190,7 @@ fn limited(scratch: &Scratch, max_bytes: u64) -> Store {
     Store::open(StoreOptions { max_bytes, ..StoreOptions::new(scratch.store.dir()) }).unwrap()
 }
 
-/// Stores a graph whose compile took so long; the length of its object.
+/// Stores a graph whose compile took `compile_seconds`; returns the length of its object.
 fn put_worth(scratch: &Scratch, number: u64, compile_seconds: f64) -> u64 {
     let (mut record, program) = graph(number);
     record.measurements.compile_seconds = compile_seconds;
@@ -216,8 +217,8 @@ fn an_import_takes_what_is_worth_most_and_evicts_nothing_that_came_with_it() {
         "{imported:#?}"
     );
     assert!(!imported.is_whole());
-    // What is pinned there comes first, then what is worth most. Here, what is worth more than all
-    // of it stays.
+    // In the archive, the pinned graph comes first, then the others, those that are worth most
+    // first. Graphs in this store that are worth more than all of these stay.
     let here: Vec<u64> =
         (0..12).filter(|number| store.has_object(&graph(*number).0.graph_key)).collect();
     assert_eq!(here, [1, 2, 5, 11]);
@@ -227,10 +228,11 @@ fn an_import_takes_what_is_worth_most_and_evicts_nothing_that_came_with_it() {
         "an import does not go over the limit"
     );
     assert_eq!(store.statistics().unwrap().evictions, 1);
-    // Again: what is here is worth as much, and what is not finds no room.
+    // The file is imported again: the graphs in the store are worth as much, and the others find no
+    // room.
     let again = store.import(file.as_slice(), |_| true).unwrap();
     assert_eq!((again.added, again.kept, again.left_out.len()), (0, 3, 3));
-    // One that is larger than the limit keeps none of those behind it out.
+    // An object that is larger than the limit does not keep the objects after it out.
     let (record, program) = graph(20);
     let mut code = vec![0; 100_000];
     blake3::Hasher::new().finalize_xof().fill(&mut code);
@@ -260,8 +262,7 @@ fn what_is_refused_is_named_a_hundred_times_and_whoever_waits_is_asked() {
         asked < 8
     });
     assert_eq!((asked, stopped.unwrap().refused.len()), (8, 7));
-    // An entry that is long, and none of an object's: it is skipped, which takes as long as it
-    // says.
+    // A long entry that is not an object is skipped; this takes time in proportion to its length.
     let long = vec![0; 100 << 20];
     let name = format!("{OBJECTS}{}", graph(0).0.graph_key);
     for name in ["stray", &name] {
@@ -317,15 +318,17 @@ fn what_an_object_says_of_its_use_is_not_taken_over() {
     assert_eq!((known.pinned, known.statistics.hits, known.signatures.len()), (false, 0, 64));
     assert_eq!(to.store.statistics().unwrap().cached_signatures, 64);
     assert!(known.statistics.last_used.unwrap() <= jiff::Timestamp::now());
-    // What was compiled in a far future goes no later than what was compiled now.
+    // An object with a compile time in the far future is not kept longer than one that was compiled
+    // now.
     put_worth(&to, 2, record.measurements.compile_seconds * 4.0);
     assert_eq!(to.store.records_and_order(false).unwrap().1[0], record.graph_key);
-    // What is known of it here stays when a damaged one is replaced.
+    // The use that this store has recorded stays when a damaged object is replaced.
     to.store.commit(&[hit(record.graph_key)], &crate::Counters::default()).unwrap();
     std::fs::write(to.store.layout().object(&record.graph_key), "damaged").unwrap();
     assert_eq!(import(&to, &file).added, 1);
     assert_eq!(to.store.record(&record.graph_key).unwrap().unwrap().statistics.hits, 1);
-    // Nor does a rebuild from the objects, or a look at one, believe it.
+    // A rebuild from the objects ignores what an object says of its use, and so does reading one
+    // object.
     std::fs::remove_dir_all(to.store.layout().graphs()).unwrap();
     let known = to.store.record(&record.graph_key).unwrap().unwrap();
     assert_eq!((known.pinned, known.statistics), (false, RecordStatistics::default()));
@@ -363,7 +366,8 @@ fn a_record_whose_key_is_not_that_of_its_inputs_is_refused_and_found() {
         let imported = import(&Scratch::new(), &file);
         assert!(imported.refused[0].reason.contains("its key is not that of"), "{imported:?}");
     }
-    // A release that knows more of what goes into a key would have to tell.
+    // A record of a later version is not checked against its inputs, since only that release knows
+    // everything that goes into its keys.
     let from = Scratch::new();
     let later = GraphRecord { version: 2, graph_key: GraphKey(Digest::of(b"later")), ..record };
     from.store.put(&later, &program, &payload(1)).unwrap();
@@ -392,7 +396,7 @@ fn a_program_that_states_a_huge_size_is_not_expanded() {
     assert!(imported.refused[0].reason.contains("program is said to be"), "{imported:?}");
 }
 
-/// So many zeros in frames of zstd: as many bytes as there are, in a few kilobytes.
+/// Gibibytes of zeros in zstd frames that take a few kilobytes.
 fn zeros(gibibytes: usize) -> Vec<u8> {
     let mut frame = zstd::Encoder::new(Vec::new(), 1).unwrap();
     io::copy(&mut io::repeat(0).take(64 << 20), &mut frame).unwrap();
@@ -402,7 +406,7 @@ fn zeros(gibibytes: usize) -> Vec<u8> {
 #[test]
 fn a_bomb_is_refused_before_it_is_expanded() {
     let key = graph(1).0.graph_key;
-    // As a whole: an object that is said to be 8 GiB long, and is.
+    // The whole file is a bomb: an object whose header says 8 GiB, with as many bytes.
     let first = archive(&[(tar::EntryType::Regular, MARK.0, MARK.1)]);
     let mut header = tar::Header::new_gnu();
     header.set_size(8 << 30);
@@ -414,7 +418,7 @@ fn a_bomb_is_refused_before_it_is_expanded() {
     tarred.truncate(1024);
     tarred.extend_from_slice(header.as_bytes());
     let whole = [zstd::bulk::compress(&tarred, 1).unwrap(), zeros(8)].concat();
-    // Within: machine code, or a program, of 8 GiB under sound checksums.
+    // Only a part is a bomb: machine code or a program of 8 GiB, with right checksums.
     let within = |code: bool| {
         let (mut record, program) = graph(1);
         let frame = zeros(if code { 8 } else { 1 });
@@ -443,7 +447,7 @@ fn a_bomb_is_refused_before_it_is_expanded() {
         let imported = import(&to, &file);
         let is_said = imported.refused.iter().any(|one| one.reason.contains(reason));
         assert!(imported.added == 0 && is_said, "{what}: {imported:?}");
-        // A release build expands 8 GiB in 25 s.
+        // A release build needs 25 s to expand 8 GiB.
         assert!(
             start.elapsed() < std::time::Duration::from_secs(20),
             "{what}: {:?}",

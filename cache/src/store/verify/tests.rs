@@ -51,8 +51,8 @@ fn everything_that_is_wrong_is_found_and_put_right() {
         scratch.put(number);
     }
     let (store, layout) = (&scratch.store, scratch.store.layout());
-    // A byte of the machine code; another object's bytes; a name that is no key, and a place that
-    // is not the key's.
+    // A byte of the machine code changes; an object gets another object's bytes; a file's name is
+    // not a key; and an object lies at a place that is not its key's.
     let mut bytes = fs::read(layout.object(&key(0))).unwrap();
     let middle = bytes.len() - 100;
     bytes[middle] ^= 1;
@@ -60,12 +60,12 @@ fn everything_that_is_wrong_is_found_and_put_right() {
     fs::copy(layout.object(&key(2)), layout.object(&key(1))).unwrap();
     fs::write(layout.objects().join("notes.txt"), "mine").unwrap();
     fs::copy(layout.object(&key(2)), layout.objects().join(key(2).to_string())).unwrap();
-    // Lost halves, and left-overs.
+    // Some entries lose one of their halves, and there are left-overs.
     fs::remove_file(layout.object(&key(3))).unwrap();
     store.remove_records(&[key(4)]).unwrap();
     fs::write(layout.tmp().join("preheat-file.0123456789"), "half").unwrap();
     fs::write(layout.compile_lock(&key(9)), "").unwrap();
-    // Another compile of it, which died before it was recorded.
+    // A process compiled the graph again, and died before it recorded the object.
     let (record, program) = graph(5);
     let frame = object::ProgramFrame::of(&program).unwrap();
     store.place(&mut store.stage(&record, frame, &payload(77)).unwrap()).unwrap();
@@ -92,8 +92,8 @@ fn everything_that_is_wrong_is_found_and_put_right() {
     assert!(found.is_damaged());
     assert_eq!(sorted(&found), expected, "{:#?}", found.findings);
     assert!(fs::metadata(layout.object(&key(0))).is_ok(), "nothing is touched");
-    // The first look has swept the left-overs up, as any write does; what goes to quarantine leaves
-    // records without objects.
+    // The first verification has removed the left-overs, as any write does. Objects that go to
+    // quarantine leave records without objects.
     let repaired = verify(&opened(store.dir()), true);
     let expected = [&expected[..7], &[RecordWithoutObject; 2]].concat();
     assert_eq!(sorted(&repaired), expected, "{:#?}", repaired.findings);
@@ -150,8 +150,8 @@ fn what_is_said_to_be_repaired_is_repaired() {
     let scratch = Scratch::new();
     (0..4).for_each(|number| drop(scratch.put(number)));
     let layout = scratch.store.layout();
-    // Nothing is left to take its program from; another is damaged, and cannot be moved out of the
-    // way.
+    // One program has no object left from which it could be taken. Another object is damaged, and
+    // cannot be moved to quarantine.
     scratch.store.write_raw(&[b"k".as_slice(), graph(0).1.digest().as_bytes()].concat(), None);
     fs::remove_file(layout.object(&key(0))).unwrap();
     scratch.store.write_raw(&[b"k".as_slice(), graph(1).1.digest().as_bytes()].concat(), None);
