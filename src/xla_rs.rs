@@ -1,19 +1,20 @@
-//! Graphs and tensors of the `xla` crate (feature `xla-rs`).
+//! How does a pipeline that builds its graphs with the `xla` crate use preheat's cache? This module
+//! (feature `xla-rs`) takes the crate's computations as graphs and converts its literals.
 //!
-//! A computation built with `XlaBuilder` is a graph like any other, so that a pipeline that says
+//! A computation built with `XlaBuilder` is a graph like any other. A pipeline that has the line
 //!
 //! ```ignore
 //! let executable = client.compile(&computation)?;
 //! ```
 //!
-//! gets preheat's cache by saying
+//! uses the cache after this change:
 //!
 //! ```ignore
 //! let executable = runtime.get_or_compile(&signature, &computation)?;
 //! ```
 //!
-//! `Program::try_from(&computation)` gives its program. [`Tensor`] and [`xla::Literal`] convert
-//! into each other, in both directions with `TryFrom`. docs/xla-rs.md has the set-up.
+//! `Program::try_from(&computation)` gives the computation's program. [`Tensor`] and
+//! [`xla::Literal`] convert into each other with `TryFrom`. docs/xla-rs.md describes the set-up.
 
 use std::borrow::Cow;
 
@@ -27,8 +28,8 @@ use crate::pjrt::dtype_from_hlo;
 use crate::runtime::{AsGraph, BuildError, Graph};
 
 impl AsGraph for XlaComputation {
-    /// The computation as a graph that is matched on the exact signature. It is serialised on every
-    /// call: a loop keeps the executable, not the computation.
+    /// The computation as a graph that is matched on the exact signature. Every call serialises the
+    /// computation, so a loop should keep the executable instead.
     fn as_graph(&self) -> Result<Cow<'_, Graph>, BuildError> {
         Ok(Cow::Owned(Graph::from_program(Program::try_from(self)?)))
     }
@@ -38,7 +39,7 @@ impl AsGraph for XlaComputation {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LiteralError {
-    /// The literal is a tuple, or of a type whose elements are no whole bytes.
+    /// The literal is a tuple, or its elements are not whole bytes.
     #[error(
         "a literal of {shape} is no dense tensor; take a tuple apart with `Literal::to_tuple` first"
     )]
@@ -52,7 +53,7 @@ pub enum LiteralError {
         /// The tensor's dtype.
         dtype: Dtype,
     },
-    /// The dimensions are no array's, or the host has no memory for it.
+    /// No array has these dimensions, or the host has too little memory for it.
     #[error(transparent)]
     Kind(#[from] PjrtError),
     /// The `xla` crate refused.
@@ -132,7 +133,7 @@ mod tests {
         for &dtype in Dtype::ALL {
             for dimensions in [vec![], vec![3], vec![2, 3], vec![0, 4]] {
                 let kind = TensorType { dtype, dimensions };
-                // Sub-byte types and tokens are no tensors to begin with.
+                // Sub-byte types and tokens cannot be tensors at all.
                 let Ok(length) = dtype.array_bytes(&kind.dimensions) else { continue };
                 // Only 0 and 1 are values of a predicate.
                 let bytes: Vec<u8> = (0..length).map(|index| u8::from(index % 2 == 0)).collect();

@@ -165,7 +165,7 @@ fn what_cannot_be_compared_is_refused_before_anything_runs() {
         ("--devices xla-cpu,", 2, "unknown device ``"),
         ("--devices=", 2, "--devices <NAMES>"),
         ("--devices mlx", 2, "MLX is a framework of its own"),
-        ("--devices auto", 2, "auto is no one device"),
+        ("--devices auto", 2, "auto is not one device"),
         ("--devices xla-cpu,xla-cuda", 1, "device `xla-cuda` cannot be used"),
         ("--devices xla-cpu,cpu", 1, "device `cpu` runs through libtorch, which cannot be used"),
         ("--devices xla-cpu --min-psnr -3", 2, "--min-psnr"),
