@@ -45,7 +45,7 @@ pub(super) fn watch(stop: impl FnOnce() + Send + 'static) -> io::Result<()> {
         flag::register_conditional_shutdown(signal, INTERRUPTED.into(), Arc::clone(&came))?;
         flag::register(signal, Arc::clone(&came))?;
     }
-    // Sending cannot fail: the thread that receives it lives as long as the process.
+    // Sending does not fail: the receiving thread lives as long as the process.
     let _ = sender.send(signals);
     Ok(())
 }
